@@ -1,0 +1,31 @@
+# Headway itself: one image for web, worker, scheduler and migrate; what it does is its first argument.
+#   docker build -t headway .
+
+FROM python:3.13-slim AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+RUN python3 -m venv /opt/headway
+WORKDIR /src
+COPY requirements.lock requirements-dev.lock ./
+RUN --mount=type=cache,target=/root/.cache/pip \
+    /opt/headway/bin/pip install --no-deps --require-hashes -r requirements.lock
+# What builds the wheel, at the lock's versions; it stays out of /opt/headway.
+RUN --mount=type=cache,target=/root/.cache/pip \
+    awk '/^[a-z]/ { keep = /^(hatchling|packaging|pathspec|pluggy|trove-classifiers)==/ } keep' requirements-dev.lock > build.lock \
+    && python3 -m venv /opt/build \
+    && /opt/build/bin/pip install --no-deps --require-hashes -r build.lock
+COPY . .
+RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --no-index --wheel-dir /wheels . \
+    && /opt/headway/bin/pip install --no-deps --no-index /wheels/*.whl \
+    && /opt/headway/bin/pip check
+
+FROM python:3.13-slim
+RUN apt-get update \
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+        ca-certificates docker-buildx docker-cli git openssh-client \
+    && rm -rf /var/lib/apt/lists/*
+COPY --from=build /opt/headway /opt/headway
+ENV PATH=/opt/headway/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+LABEL org.opencontainers.image.title="headway" org.opencontainers.image.licenses="Apache-2.0"
+EXPOSE 8080
+ENTRYPOINT ["headway"]
+CMD ["--help"]

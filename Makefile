@@ -1,0 +1,48 @@
+# What CI does is what a person does: .ci/run calls `make test`.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+BIN := .venv/bin
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-annotate --custom-compile-command 'make lock' pyproject.toml
+# Tests that need nothing but Python (and Redis or PostgreSQL programs, where they are installed)
+FAST := not engine and not e2e and not compose and not browser
+
+.PHONY: help setup demo check test lock engine-up engine-down clean
+
+help: ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Make .venv with the headway command in it (.venv/bin/headway); nothing to do when it is up to date
+	@scripts/setup.sh
+
+demo: ## Set this machine up, start Headway and show a push become a tested, pushed image (HEADWAY_DEMO_EXIT=1: then stop)
+	@scripts/machine.sh
+	@scripts/setup.sh
+	@scripts/with-engine.sh $(BIN)/python scripts/demo.py
+
+check: setup ## Lint, format, types, import rules and the fast tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q -n 2 -m "$(FAST)"
+
+test: ## Everything, on real parts: set this machine up, start what is missing, check, run all tests, stop what was started
+	@scripts/machine.sh --tests
+	@scripts/setup.sh
+	@scripts/with-engine.sh --compose scripts/test.sh
+
+lock: setup ## Write requirements.lock and requirements-dev.lock anew from pyproject.toml (UPGRADE=1: newest versions)
+	$(LOCK) $(if $(UPGRADE),--upgrade) --output-file requirements.lock
+	$(LOCK) $(if $(UPGRADE),--upgrade) --extra dev --constraint requirements.lock --output-file requirements-dev.lock
+
+engine-up: ## Start a Docker Engine where none answers, with the base images
+	@scripts/engine.sh start
+	@scripts/images.sh
+
+engine-down: ## Stop the Docker Engine if engine-up started it
+	@scripts/engine.sh stop
+
+clean: ## Remove what was made here: .venv, caches, wheels
+	rm -rf .venv dist build htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find pipelines runner workers web tests scripts -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -1,0 +1,168 @@
+#!/usr/bin/env bash
+# A Docker Engine for this machine.
+#   engine.sh start    uses the engine that answers already; else starts one: by systemd where that runs, else dockerd by hand
+#   engine.sh stop     stops only what `start` started, with its containers
+#   engine.sh status   says which it is; exit status 0 when an engine answers
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+sbin_path
+
+# Below /run: only root writes there, and a restart of the machine clears it.
+readonly STATE=/run/headway-engine
+readonly BY_SYSTEMD=$STATE/systemd PID_FILE=$STATE/dockerd.pid LOG=$STATE/dockerd.log
+readonly CONTAINERD_RUN=/var/run/docker/containerd
+readonly START_S=60 STOP_S=40
+
+# is_process PID NAME: a process number may long belong to somebody else
+is_process() { [ -n "$1" ] && [ "$(cat "/proc/$1/comm" 2>/dev/null)" = "$2" ]; }
+is_gone() { ! is_process "$1" "$2"; }
+read_pid() { cat "$1" 2>/dev/null || true; }
+root_engine_answers() { as_root timeout 5 docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
+not_ours() { ! [ -e "$BY_SYSTEMD" ] && ! is_process "$(read_pid "$PID_FILE")" dockerd; }
+
+# --- start
+
+start() {
+  ! engine_answers || return 0
+  # A DOCKER_HOST or a context of the user's own says which engine is meant; another one would not be it.
+  [ -z "${DOCKER_HOST:-}" ] || die "no engine answers at DOCKER_HOST=$DOCKER_HOST. Start it, or unset DOCKER_HOST."
+  can_root || die "no Docker Engine answers, and starting one needs root: run 'sudo systemctl start docker'," \
+    "or this as root. If one runs, your user may not use it: sudo usermod -aG docker $(id -un), then log in again."
+  if ! root_engine_answers; then as_root "$HEADWAY_ROOT/scripts/engine.sh" start-as-root; fi
+  engine_answers || die "the engine runs, but $(id -un) may not use it: sudo usermod -aG docker $(id -un), then log in again" \
+    "(or run the command through: sg docker -c '...')."
+}
+
+start_as_root() {
+  have dockerd || die "no dockerd on this machine: run scripts/machine.sh"
+  mkdir -p "$STATE"
+  exec 9>"$STATE/lock"
+  flock 9
+  ! engine_answers || return 0 # somebody else was faster
+  rm -f "$BY_SYSTEMD"
+  if [ -d /run/systemd/system ]; then start_by_systemd; else start_by_hand; fi
+}
+
+start_by_systemd() {
+  say "starting Docker Engine (systemctl start docker) ..."
+  touch "$BY_SYSTEMD"
+  if systemctl start docker && wait_for "$START_S" engine_answers; then return; fi
+  journalctl -u docker -n 20 --no-pager >&2 || true
+  die "Docker Engine does not start; its last log lines stand above."
+}
+
+# What a killed daemon leaves behind makes the next one wait for ever or refuse to start.
+clear_leftovers() {
+  local file
+  for file in /var/run/docker.pid "$PID_FILE"; do
+    is_process "$(read_pid "$file")" dockerd || rm -f "$file"
+  done
+  if ! is_process "$(read_pid "$CONTAINERD_RUN/containerd.pid")" containerd; then
+    rm -f "$CONTAINERD_RUN"/containerd.pid "$CONTAINERD_RUN"/containerd*.sock*
+  fi
+  # dockerd uses the machine's containerd where its socket exists, even if nobody listens there any more.
+  if [ -S /run/containerd/containerd.sock ] && ! listens /run/containerd/containerd.sock; then
+    rm -f /run/containerd/containerd.sock*
+  fi
+}
+
+# curl: 7 = could not connect
+listens() {
+  local status=0
+  curl --silent --max-time 2 --output /dev/null --unix-socket "$1" http://localhost/ || status=$?
+  [ "$status" -ne 7 ]
+}
+
+start_by_hand() {
+  clear_leftovers
+  local other
+  other=$(read_pid /var/run/docker.pid)
+  if [ -n "$other" ]; then
+    say "dockerd (process $other) is there already, waiting for it to answer ..."
+    wait_for "$START_S" engine_answers || die "dockerd (process $other) does not answer. Stop it (kill $other) and try again."
+    return
+  fi
+  say "starting Docker Engine (dockerd by hand, log: $LOG) ..."
+  # The lock is not for the daemon to keep: it would hold it for all its life.
+  setsid dockerd --pidfile "$PID_FILE" >"$LOG" 2>&1 </dev/null 9>&- &
+  local pid=$!
+  if ! wait_for "$START_S" answers_or_died "$pid" || ! engine_answers; then
+    tail -n 15 "$LOG" >&2
+    ! is_process "$pid" dockerd || kill "$pid"
+    die "Docker Engine does not start; its last log lines stand above (all of them: $LOG)."
+  fi
+}
+
+answers_or_died() { engine_answers || ! kill -0 "$1" 2>/dev/null; }
+
+# --- stop
+
+stop() {
+  if not_ours; then
+    say "nothing to stop: no engine was started from here"
+    return 0
+  fi
+  can_root || die "stopping the engine needs root"
+  as_root "$HEADWAY_ROOT/scripts/engine.sh" stop-as-root
+}
+
+stop_as_root() {
+  exec 9>"$STATE/lock"
+  flock 9
+  if [ -e "$BY_SYSTEMD" ]; then
+    say "stopping Docker Engine (systemctl stop docker) ..."
+    systemctl stop docker.socket docker.service
+    rm -f "$BY_SYSTEMD"
+    return
+  fi
+  stop_by_hand "$(read_pid "$PID_FILE")"
+}
+
+stop_by_hand() { # stop_by_hand PID
+  local containerd
+  is_process "$1" dockerd || return 0
+  say "stopping Docker Engine (process $1) ..."
+  containerd=$(read_pid "$CONTAINERD_RUN/containerd.pid")
+  kill -TERM "$1" # ends its containers, then its containerd
+  if ! wait_for "$STOP_S" is_gone "$1" dockerd; then
+    warn "dockerd did not end within $STOP_S s; killing it and its containers"
+    kill -KILL "$1" || true
+    kill_containers
+  fi
+  if ! wait_for 5 is_gone "$containerd" containerd; then kill -KILL "$containerd" || true; fi
+  rm -f "$PID_FILE"
+}
+
+# Each container hangs on a shim, which outlives the daemon. Ours are those that name our containerd's socket.
+kill_containers() {
+  local shim
+  for shim in /proc/[0-9]*; do
+    if tr '\0' ' ' <"$shim/cmdline" 2>/dev/null | grep "containerd-shim.* -address [^ ]*$CONTAINERD_RUN/" >/dev/null; then
+      as_children "${shim#/proc/}" | xargs -r kill -KILL 2>/dev/null || true
+      kill -KILL "${shim#/proc/}" 2>/dev/null || true
+    fi
+  done
+}
+
+as_children() { cat "/proc/$1/task/$1/children" 2>/dev/null || true; }
+
+# --- status
+
+status() {
+  if ! engine_answers; then
+    say "no Docker Engine answers"
+    return 1
+  fi
+  local whose="not started from here, never stopped from here"
+  not_ours || whose="started from here: scripts/engine.sh stop ends it"
+  say "Docker Engine $(docker version --format '{{.Server.Version}}') answers ($whose)"
+}
+
+case "${1:-}" in
+  start) start ;;
+  stop) stop ;;
+  status) status ;;
+  start-as-root) start_as_root ;;
+  stop-as-root) stop_as_root ;;
+  *) die "usage: engine.sh start|stop|status" ;;
+esac

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Makes sure that the images which Headway's demo, tests and Compose file start from are in the engine.
+#   images.sh             busybox:latest, python:3.13-slim
+#   images.sh --compose   with those of docker-compose.yml: redis:7-alpine, registry:2, postgres:17-alpine
+# Each is left alone where it is there, pulled where a registry can be reached, and else made from Debian's packages
+# under the same name and with the same interface (as far as Headway uses it). What was made is kept in the cache folder.
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+. "$HEADWAY_ROOT/scripts/stand_ins.sh"
+sbin_path
+
+readonly BASIC="busybox:latest python:3.13-slim"
+readonly COMPOSE="redis:7-alpine registry:2 postgres:17-alpine"
+readonly PROBE_S=10 PULL_S=600
+
+is_there() { docker image inspect "$1" >/dev/null 2>&1; }
+
+reachable="" # yes or no, once asked
+registry_reachable() {
+  [ -n "$reachable" ] || {
+    reachable=no
+    ! timeout "$PROBE_S" docker buildx imagetools inspect busybox:latest >/dev/null 2>&1 || reachable=yes
+  }
+  [ "$reachable" = yes ]
+}
+
+pull() {
+  registry_reachable || return 1
+  say "pulling $1 ..."
+  timeout "$PULL_S" docker pull --quiet "$1" >/dev/null
+}
+
+ensure() { # ensure IMAGE
+  ! is_there "$1" || return 0
+  ! pull "$1" || return 0
+  stand_in "$1"
+}
+
+main() {
+  local wanted=$BASIC image
+  case "${1:-}" in
+    --compose) wanted="$BASIC $COMPOSE" ;;
+    "") ;;
+    *) die "unknown option: $1 (known: --compose)" ;;
+  esac
+  engine_answers || die "no Docker Engine answers: run scripts/engine.sh start"
+  for image in $wanted; do ensure "$image"; done
+}
+
+main "$@"

@@ -1,0 +1,241 @@
+#!/usr/bin/env bash
+# Installs what Headway needs on Debian 12/13 or Ubuntu and what this machine lacks; does nothing when all is there.
+#   machine.sh            what `make demo` and a worker need: git, Redis, Docker Engine with buildx and Compose, a registry
+#   machine.sh --python   only a Python that can make a virtual environment
+#   machine.sh --images   only what scripts/images.sh makes images from
+#   machine.sh --tests    everything, with what the test suite starts: PostgreSQL, Chromium
+# Nothing is asked, nothing is started, and no service is left enabled that was not before (but Docker's own).
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+sbin_path
+
+readonly PLUGIN_DIRS="${HOME:-/root}/.docker/cli-plugins /usr/local/lib/docker/cli-plugins
+  /usr/local/libexec/docker/cli-plugins /usr/lib/docker/cli-plugins /usr/libexec/docker/cli-plugins"
+readonly POLICY=/usr/sbin/policy-rc.d
+# Services that a package starts and enables by itself, on ports that are not ours to take.
+readonly QUIET_SERVICES="redis-server docker-registry postgresql"
+
+missing=() # what is not there, in words
+packages=() # what apt would install for it
+
+need() { # need WORDS PACKAGE...
+  missing+=("$1")
+  shift
+  packages+=("$@")
+}
+
+has_plugin() {
+  local dir
+  for dir in $PLUGIN_DIRS; do
+    [ ! -x "$dir/docker-$1" ] || return 0
+  done
+  return 1
+}
+
+has_python() {
+  local candidate
+  for candidate in python3 python3.13 python3.12 python3.11; do
+    ! "$candidate" -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || return 0
+  done
+  return 1
+}
+
+has_postgres() { have postgres || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null; }
+has_browser() { have chromium || have chromium-browser || have google-chrome; }
+
+look_python() { has_python || need "Python 3.11+ with venv" python3 python3-venv; }
+
+look_tools() {
+  have git || need git git
+  have curl || need curl curl
+  have openssl || need openssl openssl
+  [ -e /etc/ssl/certs/ca-certificates.crt ] || need "CA certificates" ca-certificates
+  have redis-server || need "Redis (redis-server)" redis-server
+  have docker-registry || need "a container registry (docker-registry)" docker-registry
+}
+
+# Docker's own packages (docker-ce) and Debian's exclude each other: what is there decides whose plugins are fitting.
+look_docker() {
+  local vendor=debian
+  ! dpkg-query -W docker-ce-cli >/dev/null 2>&1 || vendor=docker
+  have dockerd || engine_answers || need "Docker Engine" "@engine"
+  have docker || need "the docker command" "@cli"
+  has_plugin docker-buildx || has_plugin buildx || need "docker buildx" "@buildx-$vendor"
+  has_plugin docker-compose || has_plugin compose || need "docker compose" "@compose-$vendor"
+}
+
+look_images() {
+  have mmdebstrap || need mmdebstrap mmdebstrap
+  { [ -x /bin/busybox ] && ! ldd /bin/busybox >/dev/null 2>&1; } || need "a static busybox" busybox-static
+}
+
+look_tests() {
+  has_postgres || need "PostgreSQL" postgresql
+  has_browser || need "Chromium" "@chromium"
+}
+
+look() {
+  case "${1:-}" in
+    --python) look_python ;;
+    --images) look_images ;;
+    --tests) look_python && look_tools && look_docker && look_images && look_tests ;;
+    "") look_python && look_tools && look_docker ;;
+    *) die "unknown option: $1 (known: --python, --images, --tests)" ;;
+  esac
+}
+
+# A machine that cannot be helped hears it before anything is changed.
+refuse_if_helpless() {
+  local list
+  list=$(printf ', %s' "${missing[@]}")
+  have apt-get || die "missing: ${list:2}. This machine has no apt-get; install them with its own means and try again."
+  can_root || die "missing: ${list:2}. Installing needs root: run this as root, or allow sudo without a" \
+    "password prompt (run 'sudo -v' first), or have them installed: $(package_hint)"
+}
+
+package_hint() { printf '%s ' "${packages[@]}" | sed 's/@engine/docker.io/; s/@cli/docker-cli/; s/@\([a-z]*\)-[a-z]*/docker-\1/g; s/@//g'; }
+
+apt_get() {
+  as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l apt-get -q -o DPkg::Lock::Timeout=300 \
+    -o Acquire::Retries=2 -o Dpkg::Use-Pty=0 "$@" </dev/null
+}
+
+# (grep -q would end the pipe early, which pipefail takes for a failure)
+has_candidate() { apt-cache policy "$1" 2>/dev/null | grep '^  Candidate: [^(]' >/dev/null; }
+
+resolved=()
+
+# Resolves to the first of these packages that apt knows.
+resolve_first() { # resolve_first SUITE PACKAGE...
+  local suite=$1 name
+  shift
+  for name in "$@"; do
+    if has_candidate "$name"; then
+      resolved+=("$name$suite")
+      return
+    fi
+  done
+  die "none of these packages is known to apt here: $*. Nothing was installed."
+}
+
+# --- Debian 12: its engine is too old and it has no buildx; Debian 13's packages run on it.
+
+needs_newer_suite() {
+  [[ " ${packages[*]} " =~ " @"(engine|cli|buildx-debian|compose-debian)" " ]] &&
+    grep -q '^VERSION_CODENAME=bookworm' /etc/os-release
+}
+
+# The machine's own Debian sources, with the suite's name changed. Prints deb822 stanzas or one-line entries.
+newer_sources() { # newer_sources FILE
+  case "$1" in
+    *.sources)
+      awk 'BEGIN { RS = ""; ORS = "\n\n" }
+        /(^|\n)Types:[^\n]*deb/ && /(^|\n)Suites:[^\n]* bookworm( |\n|$)/ && !/(^|\n)Enabled: *no/ {
+          sub(/Suites:[^\n]*/, "Suites: trixie"); print }' "$1"
+      ;;
+    *) sed -nE '/^ *deb( | *\[)/ s/ bookworm( .*)$/ trixie\1/p' "$1" ;;
+  esac
+}
+
+add_newer_suite() {
+  local file text target
+  for file in /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list /etc/apt/sources.list; do
+    [ -f "$file" ] || continue
+    case "$file" in */headway-trixie.*) continue ;; esac
+    text=$(newer_sources "$file")
+    [ -n "$text" ] || continue
+    target=/etc/apt/sources.list.d/headway-trixie.list
+    case "$file" in *.sources) target=${target%.list}.sources ;; esac
+    printf '%s\n' "$text" | as_root tee "$target" >/dev/null
+    printf 'Package: *\nPin: release n=trixie\nPin-Priority: 50\n' |
+      as_root tee /etc/apt/preferences.d/headway-trixie >/dev/null
+    return
+  done
+  die "Debian 12 has no docker buildx, and no source of Debian packages was found under /etc/apt to take Debian 13's from." \
+    "Install Docker Engine 23 or newer with the buildx and Compose plugins by hand."
+}
+
+resolve_packages() {
+  local suite="" name
+  ! needs_newer_suite || suite=/trixie
+  resolved=()
+  for name in "${packages[@]}"; do
+    case "$name" in
+      @engine) resolved+=("docker.io$suite" "containerd$suite") ;;
+      @cli) resolve_first "$suite" docker-cli docker.io ;;
+      @buildx-debian) resolve_first "$suite" docker-buildx docker-buildx-plugin ;;
+      # Debian 12's own docker-compose is the first, Python one.
+      @compose-debian) resolve_first "$suite" docker-compose-v2 docker-compose docker-compose-plugin ;;
+      @buildx-docker) resolved+=(docker-buildx-plugin) ;;
+      @compose-docker) resolved+=(docker-compose-plugin) ;;
+      @chromium) resolve_first "" chromium chromium-browser ;;
+      *) resolved+=("$name") ;;
+    esac
+  done
+  packages=("${resolved[@]}")
+}
+
+# --- Services stay as they were.
+
+guard_services() {
+  [ ! -e "$POLICY.headway-saved" ] || release_services # a run before this one was killed half-way
+  [ ! -e "$POLICY" ] || as_root mv "$POLICY" "$POLICY.headway-saved"
+  trap release_services EXIT
+  printf '#!/bin/sh\n# headway: for the time of one apt-get install\nexit 101\n' | as_root tee "$POLICY" >/dev/null
+  as_root chmod 755 "$POLICY"
+}
+
+release_services() {
+  if grep -qs '^# headway:' "$POLICY"; then as_root rm -f "$POLICY"; fi
+  if [ -e "$POLICY.headway-saved" ]; then as_root mv "$POLICY.headway-saved" "$POLICY"; fi
+}
+
+disable_new_services() { # the packages just installed
+  local service
+  have systemctl || return 0
+  for service in $QUIET_SERVICES; do
+    if [[ " $* " == *" $service "* ]]; then as_root systemctl disable --quiet "$service" 2>/dev/null || true; fi
+  done
+}
+
+# Docker's socket belongs to a group; its members need no sudo. The membership counts from the next login on,
+# and for scripts/with-engine.sh at once.
+join_docker_group() {
+  is_root || ! getent group docker >/dev/null || [[ " $(id -nG "$(id -un)") " == *" docker "* ]] || {
+    say "adding $(id -un) to the group docker, which may use the engine"
+    as_root usermod -aG docker "$(id -un)"
+  }
+}
+
+install_packages() {
+  local list
+  list=$(printf ', %s' "${missing[@]}")
+  say "installing ${list:2} ..."
+  ! needs_newer_suite || add_newer_suite
+  apt_get update >/dev/null || die "apt-get update failed: is the package source of this machine reachable?" \
+    "See 'apt-get update' for its words; nothing was installed."
+  resolve_packages
+  # All or nothing: a package that cannot be had is said before the first one is unpacked.
+  apt_get install --simulate --no-install-recommends "${packages[@]}" >/dev/null ||
+    die "apt-get cannot install: ${packages[*]} (its reason stands above); nothing was installed."
+  guard_services
+  local log
+  log=$(mktemp)
+  if ! apt_get install -y --no-install-recommends "${packages[@]}" >"$log" 2>&1; then
+    tail -n 25 "$log" >&2
+    rm -f "$log"
+    die "apt-get install failed; its last lines stand above. Mend that and run this again: it goes on from there."
+  fi
+  rm -f "$log"
+  release_services
+  disable_new_services "${packages[@]}"
+  [[ " ${packages[*]} " != *" docker.io"* ]] || join_docker_group
+}
+
+look "$@"
+[ "${#missing[@]}" -gt 0 ] || exit 0
+refuse_if_helpless
+install_packages
+missing=() packages=()
+look "$@"
+[ "${#missing[@]}" -eq 0 ] || die "still missing after the installation: ${missing[*]}"

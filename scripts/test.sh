@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# The whole suite, called by `make test` with everything set up. Under CI=true a missing part is a failure, not a skip.
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+cd "$HEADWAY_ROOT"
+
+step() {
+  local began=$SECONDS
+  say "$1 ..."
+  shift
+  "$@"
+  say "... done in $((SECONDS - began)) s"
+}
+
+step "check" make --no-print-directory check
+step "tests on the engine" .venv/bin/pytest -q -n 2 -m "engine and not (e2e or compose or browser)"
+# One after another: each of these has the whole stack running and the machine to itself.
+step "end to end" .venv/bin/pytest -q --durations=10 -m "e2e or compose or browser"
