@@ -1,0 +1,1 @@
+"""The pipeline language: text and triggers in, plans out. Nothing here touches a disk, a network or a clock."""

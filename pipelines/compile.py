@@ -1,0 +1,108 @@
+"""The way from the pipeline's files and a trigger to the plan."""
+
+from collections.abc import Sequence
+
+from pipelines import plan
+from pipelines.context import Context, PipelineFile
+from pipelines.environment import AT_RUN_TIME, run_variables
+from pipelines.files import workflow_name
+from pipelines.findings import NOWHERE, Findings, did_you_mean
+from pipelines.jobs import Planned, plan_job
+from pipelines.plan import JobPlan, LeftOut, Plan
+from pipelines.problem import InvalidPipelineError, Level, Problem
+from pipelines.reading import read_file
+from pipelines.scope import Scope
+from pipelines.substitute import Variables
+from pipelines.tags import auto_tags, is_repo
+from pipelines.trigger import PULL_REQUEST_EVENTS, Trigger
+
+JOBS_COUNT_MAX = 256
+
+
+def compile_pipeline(files: Sequence[PipelineFile], trigger: Trigger, context: Context) -> Plan:
+    """What will be done for ``trigger``. Raises InvalidPipelineError with every problem that was found.
+
+    A plan without jobs is valid: all conditions said no, and ``left_out`` tells which.
+    """
+    planned: list[Planned] = []
+    problems: list[Problem] = []
+    for file in sorted(files, key=lambda file: file.path):
+        findings = Findings(file.path)
+        planned += _plan_file(file, trigger, context, findings)
+        problems += sorted(findings.problems)
+    jobs = [result.job for result in planned if result.job]
+    if len(jobs) > JOBS_COUNT_MAX:
+        message = f"this pipeline has {len(jobs)} jobs, and at most {JOBS_COUNT_MAX} are run"
+        problems.append(Problem(jobs[0].file, 0, 0, message, "make the matrix smaller"))
+    left_out = [item for result in planned for item in result.left_out]
+    jobs, dropped, warnings = _drop_unreachable(jobs, {workflow_name(file.path) for file in files})
+    problems += warnings
+    if any(problem.level is Level.ERROR for problem in problems):
+        raise InvalidPipelineError(problems)
+    numbered = [job.model_copy(update={"number": number}) for number, job in enumerate(jobs, start=1)]
+    return Plan(jobs=tuple(numbered), left_out=(*left_out, *dropped), warnings=tuple(problems))
+
+
+def _plan_file(file: PipelineFile, trigger: Trigger, context: Context, findings: Findings) -> list[Planned]:
+    name = workflow_name(file.path)
+    read = read_file(file, variables_of(name, trigger, context), findings)
+    return [
+        plan_job(Scope(name, workflow.cell, workflow.located, trigger, context), number)
+        for number, workflow in enumerate(read, start=1)
+    ]
+
+
+def variables_of(workflow: str, trigger: Trigger, context: Context) -> Variables:
+    """What ``${NAME}`` may name in the file of a workflow."""
+    run = {**run_variables(trigger, context), "CI_WORKFLOW_NAME": workflow}
+    given = {name: value for name, value in run.items() if value}
+    return Variables(given, known=frozenset(run), at_run_time=AT_RUN_TIME | {"CI_WORKFLOW_NUMBER"} | set(trigger.inputs))
+
+
+def _drop_unreachable(jobs: list[JobPlan], names: set[str]) -> tuple[list[JobPlan], list[LeftOut], list[Problem]]:
+    """Leaves out, until nothing changes, every job that needs a workflow which does not run."""
+    dropped: list[LeftOut] = []
+    warnings: list[Problem] = []
+    while True:
+        running = {job.name for job in jobs}
+        stuck = [(job, need) for job in jobs for need in job.needs if need not in running]
+        if not stuck:
+            return jobs, list(dict.fromkeys(dropped)), list(dict.fromkeys(warnings))
+        for job, need in stuck:
+            unknown = need not in names
+            why = f"it depends on workflow '{need}', which {'does not exist' if unknown else 'does not run'}"
+            dropped.append(LeftOut(what=f"workflow '{job.name}'", why=why))
+            if unknown:
+                message = f"workflow '{job.name}' depends on '{need}', which does not exist, so it never runs"
+                hint = did_you_mean(need, names - {job.name})
+                warnings.append(Problem(job.file, NOWHERE.line, NOWHERE.column, message, hint, Level.WARNING))
+        left = {job.name for job, _ in stuck}
+        jobs = [job for job in jobs if job.name not in left]
+
+
+def dockerfile_plan(context: Context, trigger: Trigger | None = None) -> Plan:
+    """The plan of a repository that has only a Dockerfile: build it, and push it where the context says so.
+
+    The tags are those of ``auto`` for the trigger; without one, those of the default branch. Raises InvalidPipelineError when the repository to push to is not a name that a registry takes.
+    """
+    build = plan.BuildStep(number=1, name="build")
+    steps: list[plan.Step] = [build]
+    left_out: list[LeftOut] = []
+    tags = _dockerfile_tags(context, trigger)
+    if not context.push_repo:
+        left_out.append(LeftOut(what="step 'push'", why="the repository's settings name no place to push to"))
+    elif not is_repo(context.push_repo):
+        message = f"'{context.push_repo}', where this repository pushes to, is not a repository's name"
+        raise InvalidPipelineError([Problem("Dockerfile", 0, 0, message, "change it in the repository's settings")])
+    elif not tags:
+        left_out.append(LeftOut(what="step 'push'", why="only the default branch and git tags are pushed"))
+    else:
+        steps.append(plan.PushStep(number=2, name="push", needs=(1,), image=1, repos=(context.push_repo,), tags=tags))
+    job = JobPlan(name="Dockerfile", file="Dockerfile", number=1, steps=tuple(steps))
+    return Plan(jobs=(job,), left_out=tuple(left_out))
+
+
+def _dockerfile_tags(context: Context, trigger: Trigger | None) -> tuple[str, ...]:
+    if trigger is None:
+        return ("latest",)
+    return () if trigger.event in PULL_REQUEST_EVENTS else auto_tags(trigger, context.repo.default_branch)

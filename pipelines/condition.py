@@ -1,0 +1,92 @@
+"""The models of ``when`` (WOODPECKER_WORKFLOWS section 7)."""
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator
+
+from pipelines.findings import did_you_mean
+from pipelines.glob import BadPatternError, matches
+from pipelines.language import Language
+from pipelines.nodes import ListNode, MapNode, ScalarNode
+from pipelines.trigger import Event
+from pipelines.values import STRING, Also, Flag, Items, Text, Texts, fail, fields_of
+
+
+def _event(value: object) -> object:
+    name = value.text if isinstance(value, ScalarNode) else None
+    if name is not None and name not in set(Event):
+        fail(f"'{name}' is not an event", did_you_mean(name, Event) or "the events are " + ", ".join(Event))
+    return name if name is not None else value
+
+
+def _status(value: object) -> object:
+    name = value.text if isinstance(value, ScalarNode) else None
+    if name is not None and name not in {"success", "failure"}:
+        fail(f"'{name}' is not a status that a step can wait for", did_you_mean(name, ("success", "failure")))
+    return name if name is not None else value
+
+
+def _pattern(value: object) -> object:
+    if isinstance(value, ScalarNode):
+        try:
+            matches(value.text, "")
+        except BadPatternError as error:
+            fail(str(error))
+    return value
+
+
+Pattern = Annotated[Text, BeforeValidator(_pattern)]
+Events = Annotated[tuple[Annotated[Event, BeforeValidator(_event)], ...], Items, Also((STRING,))]
+Status = Annotated[Literal["success", "failure"], BeforeValidator(_status)]
+Statuses = Annotated[tuple[Status, ...], Items, Also((STRING,))]
+PatternList = Annotated[tuple[Pattern, ...], Items, Also((STRING,))]
+
+
+def _include(value: object) -> object:
+    return {"include": value} if isinstance(value, ScalarNode | ListNode) else value
+
+
+class Patterns(Language):
+    """Globs of which one must match, and globs of which none may."""
+
+    include: PatternList = ()
+    exclude: PatternList = ()
+
+
+class PathPatterns(Patterns):
+    """Globs over the changed files."""
+
+    ignore_message: Text = ""
+    on_empty: Flag = True
+
+
+_SHORT = Also(({"type": "array", "items": STRING}, STRING))
+Choice = Annotated[Patterns, BeforeValidator(_include), _SHORT]
+PathChoice = Annotated[PathPatterns, BeforeValidator(_include), _SHORT]
+
+
+class Condition(Language):
+    """All that is given must hold. Nothing given holds always."""
+
+    event: Events = ()
+    branch: Choice = Patterns()
+    ref: Choice = Patterns()
+    repo: Choice = Patterns()
+    instance: Choice = Patterns()
+    platform: Choice = Patterns()
+    cron: Choice = Patterns()
+    path: PathChoice = PathPatterns()
+    matrix: Annotated[dict[str, Choice], BeforeValidator(fields_of)] = {}
+    status: Statuses = ()
+    evaluate: Text = ""
+    local: Flag | None = None
+
+
+def _conditions(value: object) -> object:
+    return [value] if isinstance(value, MapNode) else value
+
+
+Conditions = Annotated[tuple[Condition, ...], Items]
+"""A list of conditions of which one must hold, or a single one. None given holds always."""
+
+__all__ = ["Condition", "Conditions", "PathPatterns", "Patterns", "Texts"]

@@ -1,0 +1,53 @@
+"""What is known of a run besides its trigger and its files."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What an administrator allows a repository's pipelines to ask of the host."""
+
+    network: bool = False
+    volumes: bool = False
+    security: bool = False
+
+
+@dataclass(frozen=True)
+class RepoInfo:
+    """The repository as pipelines see it. ``name`` is ``owner/name``, or a bare name for a plain git repository."""
+
+    name: str
+    clone_url: str
+    web_url: str = ""
+    default_branch: str = "main"
+    private: bool = False
+    forge: str = "generic"
+    forge_url: str = ""
+    trust: Trust = Trust()
+
+
+@dataclass(frozen=True)
+class Context:
+    """A run's surroundings. ``push_repo`` is where a repository without a pipeline file pushes its image, or empty."""
+
+    repo: RepoInfo
+    run_number: int = 0
+    run_url: str = ""
+    parent_number: int = 0
+    created_s: int = 0
+    system_name: str = "headway"
+    system_url: str = ""
+    system_host: str = ""
+    system_version: str = ""
+    platform: str = "linux/amd64"
+    local: bool = False
+    push_repo: str = ""
+    previous: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PipelineFile:
+    """A pipeline file as it stands in the commit. ``path`` is relative to the repository's root."""
+
+    path: str
+    text: bytes

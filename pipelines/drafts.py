@@ -1,0 +1,130 @@
+"""Which steps of a workflow run for a trigger, and in which image: the first half of planning a job."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pipelines import model
+from pipelines.expression import ExpressionError
+from pipelines.findings import did_you_mean
+from pipelines.plan import LeftOut
+from pipelines.scope import Scope
+from pipelines.wrappers import unwrap
+from pipelines.when import Decision, decide
+
+
+@dataclass
+class Draft:
+    """A step on its way into the plan.
+
+    ``group`` and ``index`` say where it stands in the file. ``name`` is its own, ``known_as`` what others call it. ``build``
+    is the draft whose image it runs in or pushes. ``number`` is 0, and ``left_out`` says why, when it does not run.
+    """
+
+    group: str
+    index: int
+    name: str
+    known_as: str
+    step: model.Step
+    decision: Decision = Decision(runs=True)
+    build: "Draft | None" = None
+    number: int = 0
+    left_out: str = ""
+    needs: tuple[int, ...] = ()
+
+    @property
+    def detached(self) -> bool:
+        """True when the job does not wait for it."""
+        return isinstance(self.step, model.CommandsStep | model.PluginStep) and self.step.detach
+
+
+@dataclass
+class Drafts:
+    """All steps of a job."""
+
+    scope: Scope
+    all: list[Draft] = field(default_factory=list)
+
+    @property
+    def kept(self) -> list[Draft]:
+        """Those that run, by number."""
+        return [draft for draft in self.all if not draft.left_out]
+
+    def left_out(self) -> list[LeftOut]:
+        """Those that do not, and why."""
+        where = f" of workflow '{self.scope.name}'"
+        return [LeftOut(what=f"step '{draft.name}'{where}", why=draft.left_out) for draft in self.all if draft.left_out]
+
+
+def draft_steps(scope: Scope, groups: Sequence[tuple[str, Sequence[model.Step]]]) -> Drafts:
+    """The steps of ``groups`` (``clone`` and ``steps``), those that run with their numbers."""
+    drafts = Drafts(scope)
+    for group, steps in groups:
+        for index, step in enumerate(steps):
+            name = step.name or f"step-{index}"
+            for own_name, part in unwrap(name, step, scope.trigger, scope.context):
+                draft = Draft(group, index, own_name, name, part)
+                _select(draft, drafts)
+                drafts.all.append(draft)
+    for number, draft in enumerate(drafts.kept, start=1):
+        draft.number = number
+    return drafts
+
+
+def _select(draft: Draft, drafts: Drafts) -> None:
+    scope = drafts.scope
+    try:
+        draft.decision = decide(draft.step.when, scope.situation(of_step=True))
+    except ExpressionError as error:
+        scope.findings.error(scope.place(draft.group, draft.index, "when"), f"'evaluate': {error}")
+    draft.left_out = draft.decision.why if not draft.decision.runs else ""
+    choice = _choice(draft.step)
+    if choice is not None:
+        _choose_build(draft, choice, drafts)
+
+
+def _choice(step: model.Step) -> model.ImageChoice | None:
+    """Which image a step wants, or None where it is none that is built here."""
+    match step:
+        case model.BuildStep():
+            return None
+        case model.PushStep():
+            return step.push.image or model.ImageChoice()
+        case model.CommandsStep() | model.PluginStep():
+            image = step.image or model.ImageChoice()
+            return None if image.name else image
+
+
+def _choose_build(draft: Draft, choice: model.ImageChoice, drafts: Drafts) -> None:
+    """Finds the build step whose image is wanted: the named one, or the only one before."""
+    builds = [other for other in drafts.all if isinstance(other.step, model.BuildStep)]
+    if choice.build:
+        builds = [other for other in builds if choice.build in {other.name, other.known_as}]
+    running = [other for other in builds if not other.left_out]
+    if len(running) == 1 or (choice.build and running):
+        draft.build = running[-1]
+    elif not draft.left_out:
+        _explain(draft, choice, builds, running, drafts)
+
+
+def _explain(
+    draft: Draft, choice: model.ImageChoice, builds: list[Draft], running: list[Draft], drafts: Drafts
+) -> None:
+    findings, step = drafts.scope.findings, draft.step
+    key = ("push", "image") if isinstance(step, model.PushStep) else ("image",)
+    place = drafts.scope.place(draft.group, draft.index, *key)
+    names = [other.name for other in drafts.all if isinstance(other.step, model.BuildStep)]
+    if running:
+        either = " and ".join(f"'{other.name}'" for other in running)
+        findings.error(
+            place, f"step '{draft.name}' must say which image: {either} are built before it", "add image: {build: NAME}"
+        )
+    elif builds:
+        draft.left_out = f"the image it needs is not built: step '{builds[-1].name}' is left out ({builds[-1].left_out})"
+    elif choice.build:
+        hint = did_you_mean(choice.build, names) or "a build step must come before the steps that use its image"
+        findings.error(place, f"step '{draft.name}' wants the image of '{choice.build}', which no step before builds", hint)
+    elif isinstance(step, model.PushStep):
+        findings.error(place, f"step '{draft.name}' has nothing to push", "add a step with 'build' before it")
+    elif not findings.failed or isinstance(step, model.CommandsStep):
+        hint = "add 'image: NAME', or a step with 'build' before it to run in the image it makes"
+        findings.error(place, f"step '{draft.name}' has no image", hint)

@@ -1,0 +1,55 @@
+"""Collects what is wrong with one file while it is read, so that all of it can be told at once."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+
+from pipelines.problem import Level, Problem
+
+
+PROBLEMS_COUNT_MAX = 200
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Place:
+    """Where something stands in a file. Both count from 1; 0 means the file as a whole."""
+
+    line: int
+    column: int
+
+
+NOWHERE = Place(0, 0)
+
+
+@dataclass
+class Findings:
+    """The problems of one file, in the order in which they were found."""
+
+    file: str
+    found: dict[Problem, None] = field(default_factory=dict)
+    failed: bool = False
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What was found, each once, in the order of finding."""
+        return list(self.found)
+
+    def error(self, place: Place, message: str, hint: str = "") -> None:
+        """The file cannot run like this."""
+        self._add(place, message, hint, Level.ERROR)
+
+    def warning(self, place: Place, message: str, hint: str = "") -> None:
+        """The file runs, though perhaps not as its author thinks."""
+        self._add(place, message, hint, Level.WARNING)
+
+    def _add(self, place: Place, message: str, hint: str, level: Level) -> None:
+        self.failed = self.failed or level is Level.ERROR
+        if len(self.found) < PROBLEMS_COUNT_MAX:  # a dict, for a merged part or a matrix cell is read more than once
+            self.found[Problem(self.file, place.line, place.column, message, hint, level)] = None
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The hint that names the known word nearest to ``word``, or nothing."""
+    by_folded = {name.casefold(): name for name in known}
+    near = get_close_matches(word.casefold(), by_folded, n=1, cutoff=0.6)
+    return f"did you mean '{by_folded[near[0]]}'?" if near else ""

@@ -1,0 +1,171 @@
+"""Glob patterns: ``*`` stops at ``/``, ``**`` does not, ``?``, ``[a-z]``, ``{a,b}``.
+
+Matched by following all possible positions at once, so no pattern can take long.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+ALTERNATIVES_COUNT_MAX = 200
+WORK_CHARACTERS_MAX = 4_000_000  # pattern parts times characters of the text
+
+Positions = set[int]
+
+
+class BadPatternError(ValueError):
+    """The pattern is not well formed; the text says why."""
+
+
+@dataclass(frozen=True)
+class _One:
+    """A single character that ``pattern`` matches."""
+
+    pattern: re.Pattern[str]
+
+    def step(self, text: str, positions: Positions) -> Positions:
+        return {i + 1 for i in positions if i < len(text) and self.pattern.match(text[i])}
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Any number of characters, also none, up to the next ``stop``."""
+
+    stop: str = ""
+
+    def step(self, text: str, positions: Positions) -> Positions:
+        found: Positions = set()
+        for start in sorted(positions):
+            if start in found:
+                continue
+            end = text.find(self.stop, start) if self.stop else -1
+            found.update(range(start, (len(text) if end < 0 else end) + 1))
+        return found
+
+
+@dataclass(frozen=True)
+class _Folders:
+    """``**/``: any number of whole folders, also none."""
+
+    def step(self, text: str, positions: Positions) -> Positions:
+        first = min(positions, default=len(text))
+        return positions | {i + 1 for i in range(first, len(text)) if text[i] == "/"}
+
+
+@dataclass(frozen=True)
+class _Below:
+    """``/**`` at the end: the folder itself and all below it."""
+
+    def step(self, text: str, positions: Positions) -> Positions:
+        return {len(text) for i in positions if i == len(text) or text[i] == "/"}
+
+
+_Token = _One | _Run | _Folders | _Below
+
+_PIECE = re.compile(r"\\(?P<literal>.)|(?P<set>\[[!^]?\]?(?:\\.|[^\]\\])*\])|(?P<stars>\*+)|(?P<any>\?)|(?P<char>[^\[\\])", re.S)
+
+
+def matches(pattern: str, text: str) -> bool:
+    """Does the whole of ``text`` match ``pattern``? Raises BadPatternError."""
+    return any(_match(_tokens(choice), text) for choice in expand_braces(pattern))
+
+
+def _match(tokens: list[_Token], text: str) -> bool:
+    return len(text) in _ends(tokens, text)
+
+
+def _ends(tokens: list[_Token], text: str) -> Positions:
+    """Where in ``text`` a match of all tokens from its start may end."""
+    if len(tokens) * len(text) > WORK_CHARACTERS_MAX:
+        raise BadPatternError("the pattern and the text that it is compared with are too long")
+    positions = {0}
+    for token in tokens:
+        positions = token.step(text, positions)
+        if not positions:
+            break
+    return positions
+
+
+def prefix_lengths(pattern: str, text: str, *, backwards: bool = False) -> Positions:
+    """How long the starts (or ends) of ``text`` are that match ``pattern``; here ``*`` crosses ``/`` as in a shell."""
+    try:
+        tokens = _tokens(pattern, separator="")
+        found = _ends(tokens[::-1], text[::-1]) if backwards else _ends(tokens, text)
+    except BadPatternError:
+        return set()
+    return found - {0}
+
+
+def _tokens(pattern: str, separator: str = "/") -> list[_Token]:
+    tokens: list[_Token] = []
+    end = 0
+    for piece in iter(lambda: _PIECE.match(pattern, end), None):
+        start, end = piece.span()
+        if piece["stars"]:
+            token, end = _stars(pattern, start, end, separator)
+            if isinstance(token, _Below):
+                tokens.pop()
+            tokens.append(token)
+        else:
+            tokens.append(_One(_single(piece, separator)))
+    if end < len(pattern):
+        raise BadPatternError(f"'{pattern[end]}' is not closed in the pattern '{pattern}'")
+    return tokens
+
+
+def _stars(pattern: str, start: int, end: int, separator: str) -> tuple[_Token, int]:
+    """The token of the stars at ``start``, and where the pattern goes on. Two count only as a whole path part."""
+    whole = end - start > 1 and separator and pattern[start - 1 : start] in {"", "/"} and pattern[end : end + 1] in {"", "/"}
+    if not whole:
+        return _Run(separator), end
+    if end < len(pattern):
+        return _Folders(), end + 1
+    return (_Below() if start else _Run()), end
+
+
+def _single(piece: re.Match[str], separator: str) -> re.Pattern[str]:
+    if piece["any"]:
+        return re.compile(f"[^{separator}]" if separator else ".", re.DOTALL)
+    if not piece["set"]:
+        return re.compile(re.escape(piece["literal"] or piece["char"]))
+    body = piece["set"][1:-1]
+    negated = body[:1] in {"!", "^"}
+    inner = "".join(_set_part(part) for part in re.findall(r"\\.|.", body[negated:], re.DOTALL))
+    try:
+        return re.compile(f"[{'^' if negated else ''}{inner}]")
+    except re.error as error:
+        raise BadPatternError(f"'{piece['set']}' is not a set of characters: {error}") from error
+
+
+def _set_part(part: str) -> str:
+    return part if part == "-" else re.escape(part[-1])
+
+
+def expand_braces(pattern: str) -> Iterator[str]:
+    """The patterns that ``{a,b}`` stands for, at most ALTERNATIVES_COUNT_MAX of them. Raises BadPatternError."""
+    todo, found = [pattern], 0
+    while todo:
+        current = todo.pop()
+        opened = _innermost(current)
+        if opened is None:
+            found += 1
+            yield current
+            continue
+        start, end = opened
+        choices = current[start + 1 : end].split(",")
+        if found + len(todo) + len(choices) > ALTERNATIVES_COUNT_MAX:
+            raise BadPatternError(f"the pattern '{pattern}' has more than {ALTERNATIVES_COUNT_MAX} alternatives")
+        todo += [current[:start] + choice + current[end + 1 :] for choice in reversed(choices)]
+
+
+def _innermost(pattern: str) -> tuple[int, int] | None:
+    """The first ``{...}`` that holds no other, outside of sets and escapes."""
+    start = None
+    for token in re.finditer(r"\\.|\[[!^]?\]?[^\]]*\]|[{}]", pattern, re.DOTALL):
+        if token[0] == "{":
+            start = token.start()
+        elif token[0] == "}" and start is not None:
+            return start, token.start()
+    if start is not None:
+        raise BadPatternError(f"'{{' is not closed in the pattern '{pattern}'")
+    return None

@@ -1,0 +1,132 @@
+"""One workflow with one cell of its matrix -> a job of the plan, or the reason why not."""
+
+import re
+from dataclasses import dataclass
+
+from pipelines import model, plan
+from pipelines.checkout import plan_checkout
+from pipelines.containers import check_trust, make_container
+from pipelines.drafts import draft_steps
+from pipelines.environment import StepIdentity
+from pipelines.expression import ExpressionError
+from pipelines.graph import connect
+from pipelines.plan import LeftOut
+from pipelines.scope import Scope
+from pipelines.steps import drop_pushes_without_tags, plan_step
+from pipelines.when import Decision, decide
+
+READY_SECONDS = 60
+PORT_MAX = 65535
+
+_HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A job, or none, and what was left out on the way."""
+
+    job: plan.JobPlan | None
+    left_out: tuple[LeftOut, ...] = ()
+
+
+def plan_job(scope: Scope, number: int) -> Planned:
+    """The job with this number. What is wrong goes to the findings of the scope."""
+    workflow = scope.workflow
+    decision = _decide(scope, workflow.when, "when", of_step=False)
+    checkout, clone_steps = plan_checkout(scope)
+    drafts = draft_steps(scope, (("clone", clone_steps), ("steps", workflow.steps)))
+    drop_pushes_without_tags(drafts)
+    connect(drafts)
+    services, no_services = _services(scope, number)
+    steps = tuple(plan_step(scope, draft, number) for draft in drafts.kept)
+    if not decision.runs:
+        return Planned(None, (LeftOut(what=f"workflow '{scope.name}'", why=decision.why),))
+    left_out = (*drafts.left_out(), *no_services)
+    if not steps:
+        why = "all its steps are left out"
+        return Planned(None, (*left_out, LeftOut(what=f"workflow '{scope.name}'", why=why)))
+    old_outcomes = set(workflow.runs_on)
+    job = plan.JobPlan(
+        name=scope.name,
+        file=scope.findings.file,
+        number=number,
+        cell=scope.cell,
+        labels={key: value for key, value in workflow.labels.items() if value},
+        needs=tuple(dependency.name for dependency in workflow.depends_on),
+        on_success=decision.on_success and (not old_outcomes or "success" in old_outcomes),
+        on_failure=decision.on_failure or "failure" in old_outcomes,
+        workspace_base=scope.workspace_base,
+        workspace=scope.workspace,
+        checkout=checkout,
+        services=services,
+        steps=steps,
+        timeout_s=workflow.timeout,
+    )
+    return Planned(job, left_out)
+
+
+def _decide(scope: Scope, conditions: model.Conditions, *where: str | int, of_step: bool) -> Decision:
+    try:
+        return decide(conditions, scope.situation(of_step=of_step))
+    except ExpressionError as error:
+        scope.findings.error(scope.place(*where), f"'evaluate': {error}")
+        return Decision(runs=True)
+
+
+def _services(scope: Scope, job_number: int) -> tuple[tuple[plan.Service, ...], tuple[LeftOut, ...]]:
+    services: dict[str, plan.Service] = {}
+    left_out = []
+    for index, service in enumerate(scope.workflow.services):
+        name = service.name
+        if not _HOST_NAME.fullmatch(name):
+            hint = "give it a name of letters, digits, '-', '_' and '.': it is reached under this name"
+            scope.findings.error(scope.place("services", index, "name"), f"a service cannot be named '{name}'", hint)
+        elif name in services:
+            scope.findings.error(scope.place("services", index, "name"), f"two services are named '{name}'")
+        decision = _decide(scope, service.when, "services", index, "when", of_step=True)
+        if decision.runs:
+            services[name] = _service(scope, index, service, job_number)
+        else:
+            left_out.append(LeftOut(what=f"service '{name}' of workflow '{scope.name}'", why=decision.why))
+    return tuple(services.values()), tuple(left_out)
+
+
+def _service(scope: Scope, index: int, service: model.Service, job_number: int) -> plan.Service:
+    where = ("services", index)
+    check_trust(scope, service, where, f"service '{service.name}'")
+    if service.image is None or not service.image.name:
+        scope.findings.error(scope.place(*where), f"service '{service.name}' has no image", "add 'image: NAME'")
+    identity = StepIdentity(
+        name=service.name,
+        kind="service",
+        number=0,
+        workflow=scope.name,
+        job_number=job_number,
+        workspace=scope.workspace,
+        cell=scope.cell,
+    )
+    seconds = service.ready.timeout if service.ready else None
+    return plan.Service(
+        name=service.name,
+        container=make_container(scope, service, identity),
+        commands=tuple(script.text for script in service.commands),
+        ready=_ready(scope, index, service),
+        ready_timeout_s=seconds or service.timeout or READY_SECONDS,
+        failure=service.failure,
+    )
+
+
+def _ready(scope: Scope, index: int, service: model.Service) -> plan.Ready | None:
+    check = service.ready
+    if check is None:
+        return None
+    if check.port is not None and not check.command and not check.http and 0 < check.port <= PORT_MAX:
+        return plan.PortCheck(port=check.port)
+    if check.http and not check.command and check.port is None:
+        return plan.HttpCheck(url=check.http)
+    if check.command and not check.http and check.port is None:
+        return plan.CommandCheck(command=check.command)
+    hint = "write a command, {port: 5432} or {http: 'http://:8080/health'}"
+    place = scope.place("services", index, "ready")
+    scope.findings.error(place, f"'ready' of service '{service.name}' is not one check", hint)
+    return None

@@ -1,0 +1,218 @@
+"""Nodes -> a workflow, or every problem with its place and a hint."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from pipelines import model
+from pipelines.condition import Condition, PathPatterns, Patterns
+from pipelines.findings import NOWHERE, Findings, Place, did_you_mean
+from pipelines.language import Language
+from pipelines.legacy import modernise
+from pipelines.nodes import ListNode, MapNode, Node, ScalarNode, kind_name
+
+Location = tuple[str | int, ...]
+
+_STEP_MODELS: dict[str, type[Language]] = {
+    "commands": model.CommandsStep,
+    "plugin": model.PluginStep,
+    "build": model.BuildStep,
+    "push": model.PushStep,
+}
+_MODELS: dict[str, type[Language]] = {
+    "services": model.Service,
+    "when": Condition,
+    "path": PathPatterns,
+    **dict.fromkeys(("branch", "ref", "repo", "instance", "platform", "cron", "matrix"), Patterns),
+    "depends_on": model.Dependency,
+    "image": model.ImageChoice,
+    "build": model.Build,
+    "push": model.Push,
+    "ready": model.ReadyCheck,
+    "workspace": model.Workspace,
+    "concurrency": model.Concurrency,
+    "backend_options": model.BackendOptions,
+    "docker": model.DockerOptions,
+}
+_STEP_KEYS = frozenset(name for kind in _STEP_MODELS.values() for name in kind.model_fields)
+_NOT_YET = frozenset({"retry", "cache", "artifacts", "reports", "resources", "deploy"})
+
+
+@dataclass(frozen=True)
+class Located:
+    """A workflow and the nodes that it came from, so that what is found later has its place too."""
+
+    workflow: model.Workflow
+    root: MapNode
+    findings: Findings
+
+    def place(self, *location: str | int) -> Place:
+        """Where this part of the workflow stands; the nearest part around it where it is not written."""
+        return _walk(self.root, location)[1].place
+
+    def key_place(self, *location: str | int) -> Place:
+        """Where the key of this part stands."""
+        return _key_place(self.root, location)
+
+
+def read_workflow(root: Node | None, findings: Findings, *, lenient: bool) -> Located | None:
+    """The workflow, or None when something is wrong with it that hides the rest; ``findings`` says what."""
+    if root is None and findings.failed:
+        return None
+    if not isinstance(root, MapNode):
+        what = "empty" if root is None else kind_name(root)
+        findings.error(root.place if root else NOWHERE, f"a pipeline file is a map with 'steps', but this is {what}")
+        return None
+    root = modernise(root, findings)
+    for _ in range(2):  # once more without the unknown keys, for what is wrong beside them
+        try:
+            return Located(model.Workflow.model_validate(root), root, findings)
+        except ValidationError as error:
+            details = error.errors(include_url=False, include_input=False)
+        reporter = _Reporter(root, findings, lenient)
+        for detail in details:
+            if detail["type"] != "too_short" or not _has_wrong_items(detail, details):
+                reporter.report(detail)
+        unknown = [reporter.location(detail) for detail in details if detail["type"] == "extra_forbidden"]
+        if len(unknown) < len(details):
+            return None
+        root = _without(root, set(unknown))
+    return None
+
+
+def _has_wrong_items(detail: ErrorDetails, details: Collection[ErrorDetails]) -> bool:
+    """Only what is right was counted: where items are wrong, the list is not really too short."""
+    location = detail["loc"]
+    return any(len(other["loc"]) > len(location) and other["loc"][: len(location)] == location for other in details)
+
+
+def _untagged(location: Location) -> Location:
+    """Without the kind of step that pydantic puts behind a step's index."""
+    tagged = len(location) > 2 and location[0] in {"steps", "clone"} and location[2] in model.STEP_KINDS  # noqa: PLR2004
+    return location[:2] + location[3:] if tagged else location
+
+
+def _walk(root: Node, location: Location) -> tuple[Location, Node]:
+    """The part at ``location``, or the last one on the way there, with its real path."""
+    path: list[str | int] = []
+    node = root
+    for part in location:
+        child: Node | None = None
+        if isinstance(node, MapNode):
+            child = node.by_key.get(str(part))
+        elif isinstance(node, ListNode) and isinstance(part, int) and part < len(node.items):
+            child = node.items[part]
+        if child is not None:
+            path.append(part)
+            node = child
+    return tuple(path), node
+
+
+def _key_place(root: Node, location: Location) -> Place:
+    _, parent = _walk(root, location[:-1])
+    return parent.key_place(str(location[-1])) if isinstance(parent, MapNode) and location else parent.place
+
+
+def _without(node: Node, locations: Collection[Location], path: Location = ()) -> MapNode:
+    """A copy of a map without the keys at ``locations``."""
+    changed = _prune(node, locations, path)
+    if not isinstance(changed, MapNode):
+        raise TypeError(changed)
+    return changed
+
+
+def _prune(node: Node, locations: Collection[Location], path: Location) -> Node:
+    match node:
+        case MapNode():
+            kept = [(key, value) for key, value in node.entries if (*path, key.text) not in locations]
+            return node.with_entries([(key, _prune(value, locations, (*path, key.text))) for key, value in kept])
+        case ListNode():
+            items = tuple(_prune(item, locations, (*path, index)) for index, item in enumerate(node.items))
+            return ListNode(node.place, items, node.size, node.height)
+        case ScalarNode():
+            return node
+
+
+@dataclass(frozen=True)
+class _Reporter:
+    root: MapNode
+    findings: Findings
+    lenient: bool
+
+    def location(self, detail: ErrorDetails) -> Location:
+        return _untagged(detail["loc"])
+
+    def report(self, detail: ErrorDetails) -> None:
+        location = self.location(detail)
+        place = _walk(self.root, location)[1].place
+        match detail["type"]:
+            case "headway":
+                context = detail.get("ctx", {})
+                message, hint = context["message"], context["hint"]
+                if location:
+                    message = f"{_name_of(location)}: {message}"
+                self.findings.error(context["place"] or place, message, hint)
+            case "extra_forbidden":
+                self.unknown_key(detail["loc"], location)
+            case "missing" | "too_short":
+                self.findings.error(place, *_missing(location, self.within(location)))
+            case _:
+                self.findings.error(place, f"{_name_of(location)}: {detail['msg']}")
+
+    def unknown_key(self, tagged: Location, location: Location) -> None:
+        key, place, within = str(location[-1]), _key_place(self.root, location), self.within(location)
+        report = self.findings.warning if self.lenient else self.findings.error
+        in_step = len(location) == 3 and location[0] == "steps"  # noqa: PLR2004 - steps, index, key
+        if key in _NOT_YET:
+            report(place, f"'{key}'{within} is not supported yet", "remove it")
+        elif in_step and key in _STEP_KEYS:
+            kind = str(tagged[2])
+            self.findings.error(place, f"'{key}' does not go with {_KIND_NAMES[kind]}{within}", _conflict_hint(key, kind))
+        else:
+            report(place, f"unknown key '{key}'{within}", did_you_mean(key, _known_keys(tagged)))
+
+    def within(self, location: Location) -> str:
+        """In which step or service a location is, as words."""
+        match location:
+            case ("steps" | "services" | "clone" as group, int(index), *_):
+                noun = {"steps": "step", "services": "service", "clone": "clone step"}[group]
+                _, node = _walk(self.root, (group, index, "name"))
+                return f" in {noun} '{node.text}'" if isinstance(node, ScalarNode) else f" in {noun} {index + 1}"
+            case _:
+                return ""
+
+
+_KIND_NAMES = {"commands": "'commands'", "plugin": "a plugin", "build": "'build'", "push": "'push'"}
+
+
+def _conflict_hint(key: str, kind: str) -> str:
+    if key in {"settings", "commands", "build", "push"}:
+        return "a step is one of commands, settings (a plugin), build and push; make two steps"
+    return f"only steps with a container have it; remove it, or move it from the {kind} step to one"
+
+
+def _known_keys(tagged: Location) -> list[str]:
+    parents = [part for part in tagged[:-1] if isinstance(part, str)]
+    if not parents:
+        found: type[Language] = model.Workflow
+    elif parents[-1] in _STEP_MODELS and parents[0] in {"steps", "clone"} and len(parents) == 2:  # noqa: PLR2004
+        found = _STEP_MODELS[parents[-1]]
+    else:
+        found = next((_MODELS[part] for part in reversed(parents) if part in _MODELS), model.Workflow)
+    extra = ["build", "push", "commands", "settings"] if found in _STEP_MODELS.values() else []
+    return [field.alias or name for name, field in found.model_fields.items()] + extra
+
+
+def _name_of(location: Location) -> str:
+    names = [part for part in location if isinstance(part, str)]
+    return f"'{names[-1]}'" if names else "this"
+
+
+def _missing(location: Location, within: str) -> tuple[str, str]:
+    key = str(location[-1])
+    if location == ("steps",):
+        return "there are no steps", "add 'steps' with at least one step"
+    hints = {"repo": "say where to push: repo: registry.example.org/owner/name", "commands": "add a command"}
+    return f"'{key}' is missing or empty{within}", hints.get(key, f"add '{key}'")

@@ -1,0 +1,228 @@
+"""The plan: what a job will do, decided in full before anything is done. It is stored as JSON and holds no secret."""
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipelines.problem import Problem
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SecretRef(_Frozen):
+    """Stands where a secret's value goes when the step starts; ``as_json`` inside a JSON text, so that it is escaped."""
+
+    secret: str
+    as_json: bool = False
+
+
+EnvValue = tuple[str | SecretRef, ...]
+"""A value in parts: plain text, and places where a secret goes."""
+
+
+def text(value: str) -> EnvValue:
+    """A value without secrets."""
+    return (value,)
+
+
+def resolve(value: EnvValue, secrets: Mapping[str, str]) -> str:
+    """The value with its secrets in place. Raises KeyError with the name of a secret that is not in ``secrets``."""
+    return "".join(part if isinstance(part, str) else _reveal(part, secrets) for part in value)
+
+
+def _reveal(ref: SecretRef, secrets: Mapping[str, str]) -> str:
+    value = secrets[ref.secret]
+    return json.dumps(value, ensure_ascii=False) if ref.as_json else value
+
+
+def secret_names(value: EnvValue) -> set[str]:
+    """The names of the secrets that a value needs."""
+    return {part.secret for part in value if isinstance(part, SecretRef)}
+
+
+class NamedImage(_Frozen):
+    """An image by its name in a registry. ``pull`` asks for the newest even if one is here."""
+
+    kind: Literal["named"] = "named"
+    name: str
+    pull: bool = False
+
+
+class BuiltImage(_Frozen):
+    """The image that build step ``step`` (its number) of the same job makes, addressed by its id."""
+
+    kind: Literal["built"] = "built"
+    step: int
+
+
+Image = Annotated[NamedImage | BuiltImage, Field(discriminator="kind")]
+
+
+class _Step(_Frozen):
+    """What all steps share.
+
+    ``number`` counts from 1 within the job. ``needs`` are numbers of steps that must have ended before this one starts.
+    ``on_success`` and ``on_failure`` say after which state of the job so far it runs. ``failure`` is what its failing means.
+    """
+
+    number: int
+    name: str
+    needs: tuple[int, ...] = ()
+    on_success: bool = True
+    on_failure: bool = False
+    failure: Literal["fail", "ignore", "cancel"] = "fail"
+    timeout_s: int | None = None
+
+
+class Container(_Frozen):
+    """How a container is made, for steps and services alike. ``directory`` is absolute, or empty: the image's WORKDIR."""
+
+    image: Image
+    environment: dict[str, EnvValue] = {}
+    entrypoint: tuple[str, ...] | None = None
+    directory: str = ""
+    privileged: bool = False
+    volumes: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    tmpfs: tuple[str, ...] = ()
+    dns: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    extra_hosts: tuple[str, ...] = ()
+    network_mode: str = ""
+    user: str = ""
+
+
+class CommandsStep(_Step):
+    """Shell commands, one shell for all, ended by the first that fails."""
+
+    kind: Literal["commands"] = "commands"
+    container: Container
+    commands: tuple[str, ...]
+    detach: bool = False
+
+
+class PluginStep(_Step):
+    """The image's own entrypoint, told what to do by its environment (``PLUGIN_*``)."""
+
+    kind: Literal["plugin"] = "plugin"
+    container: Container
+    detach: bool = False
+
+
+class BuildStep(_Step):
+    """``docker build`` by BuildKit. Paths are relative to the checkout. ``secrets`` maps BuildKit ids to secret names."""
+
+    kind: Literal["build"] = "build"
+    context: str = "."
+    dockerfile: str = "Dockerfile"
+    dockerfile_inline: str = ""
+    target: str = ""
+    args: dict[str, str] = {}
+    secrets: dict[str, str] = {}
+    ssh: tuple[str, ...] = ()
+    labels: dict[str, str] = {}
+    platforms: tuple[str, ...] = ()
+    cache_from: tuple[str, ...] = ()
+    cache_to: tuple[str, ...] = ()
+    no_cache: bool = False
+    pull: bool = False
+    network: str = ""
+
+
+class PushStep(_Step):
+    """Pushes the image of build step ``image`` (its number), unchanged, to every repository under every tag."""
+
+    kind: Literal["push"] = "push"
+    image: int
+    repos: tuple[str, ...]
+    tags: tuple[str, ...]
+    username: EnvValue = ()
+    password: EnvValue = ()
+
+
+Step = Annotated[CommandsStep | PluginStep | BuildStep | PushStep, Field(discriminator="kind")]
+
+
+class CommandCheck(_Frozen):
+    """The service is ready when this shell command, run in its container, exits with 0."""
+
+    kind: Literal["command"] = "command"
+    command: str
+
+
+class PortCheck(_Frozen):
+    """The service is ready when this TCP port accepts a connection."""
+
+    kind: Literal["port"] = "port"
+    port: int
+
+
+class HttpCheck(_Frozen):
+    """The service is ready when this address, asked from the job's network, answers with a status below 400."""
+
+    kind: Literal["http"] = "http"
+    url: str
+
+
+Ready = Annotated[CommandCheck | PortCheck | HttpCheck, Field(discriminator="kind")]
+
+
+class Service(_Frozen):
+    """A container beside the steps, reachable under its name. Without ``ready``: HEALTHCHECK, else the EXPOSEd ports."""
+
+    name: str
+    container: Container
+    commands: tuple[str, ...] = ()
+    ready: Ready | None = None
+    ready_timeout_s: int = 60
+    failure: Literal["fail", "ignore"] = "fail"
+
+
+class Checkout(_Frozen):
+    """How the source is laid out. ``depth`` is the number of commits in ``.git``; 0 means all."""
+
+    depth: int = 1
+    submodules: bool = False
+    lfs: bool = False
+    tags: bool = False
+
+
+class JobPlan(_Frozen):
+    """One workflow, or one cell of its matrix: what one worker claims.
+
+    ``workspace`` is the absolute folder where every container sees the checkout. ``needs`` are names of workflows.
+    """
+
+    name: str
+    file: str
+    number: int
+    cell: dict[str, str] = {}
+    labels: dict[str, str] = {}
+    needs: tuple[str, ...] = ()
+    on_success: bool = True
+    on_failure: bool = False
+    workspace_base: str = "/headway"
+    workspace: str = "/headway/src"
+    checkout: Checkout | None = Checkout()
+    services: tuple[Service, ...] = ()
+    steps: tuple[Step, ...]
+    timeout_s: int | None = None
+
+
+class LeftOut(_Frozen):
+    """A workflow or step that will not run for this trigger, and the condition that said no."""
+
+    what: str
+    why: str
+
+
+class Plan(_Frozen):
+    """All jobs of a run. ``warnings`` are findings that do not stop it."""
+
+    jobs: tuple[JobPlan, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    warnings: tuple[Problem, ...] = ()

@@ -1,0 +1,38 @@
+"""What is wrong with a pipeline file, and where."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Level(StrEnum):
+    """How much a problem matters: an error stops the run, a warning does not, a hint is shown by lint alone."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    HINT = "hint"
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One finding. ``line`` and ``column`` count from 1; 0 means the file as a whole."""
+
+    file: str
+    line: int
+    column: int
+    message: str
+    hint: str = ""
+    level: Level = Level.ERROR
+
+    def __str__(self) -> str:
+        """One line, the same in lint, on the page, in the API and in a commit status."""
+        text = f"{self.file}:{self.line}:{self.column}: {self.level}: {self.message}"
+        return f"{text}; {self.hint}" if self.hint else text
+
+
+class InvalidPipelineError(Exception):
+    """The pipeline cannot run. Holds every problem that was found, in the order of the files and lines."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))

@@ -1,0 +1,166 @@
+"""Regular expressions as ``matches`` in ``when.evaluate`` has them, which no pattern can make slow.
+
+Every part maps the positions where it may start to those where it may end; nothing is tried twice, nothing is backtracked.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+PATTERN_CHARACTERS_MAX = 500
+REPEAT_COUNT_MAX = 200
+WORK_POSITIONS_MAX = 2_000_000
+
+Positions = frozenset[int]
+
+
+class BadRegexError(ValueError):
+    """The expression is not one that is understood here, or costs too much; the text says why."""
+
+
+@dataclass
+class _Subject:
+    text: str
+    work: int = 0
+
+    def spend(self, positions: int) -> None:
+        self.work += positions + 1
+        if self.work > WORK_POSITIONS_MAX:
+            raise BadRegexError("this regular expression is too costly for this text")
+
+
+@dataclass(frozen=True)
+class _Character:
+    pattern: re.Pattern[str]
+
+    def ends(self, subject: _Subject, starts: Positions) -> Positions:
+        subject.spend(len(starts))
+        return frozenset(end for start in starts if (found := self.pattern.match(subject.text, start)) for end in [found.end()])
+
+
+@dataclass(frozen=True)
+class _Sequence:
+    parts: "tuple[_Part, ...]"
+
+    def ends(self, subject: _Subject, starts: Positions) -> Positions:
+        for part in self.parts:
+            starts = part.ends(subject, starts)
+        return starts
+
+
+@dataclass(frozen=True)
+class _Choice:
+    parts: "tuple[_Part, ...]"
+
+    def ends(self, subject: _Subject, starts: Positions) -> Positions:
+        return frozenset().union(*(part.ends(subject, starts) for part in self.parts))
+
+
+@dataclass(frozen=True)
+class _Repeat:
+    part: "_Part"
+    low: int
+    high: int | None
+
+    def ends(self, subject: _Subject, starts: Positions) -> Positions:
+        for _ in range(self.low):
+            starts = self.part.ends(subject, starts)
+        seen, fresh, times = set(starts), starts, self.low
+        while fresh and (self.high is None or times < self.high):
+            fresh = self.part.ends(subject, fresh) - seen
+            seen |= fresh
+            times += 1
+        return frozenset(seen)
+
+
+_Part = _Character | _Sequence | _Choice | _Repeat
+
+
+def search(pattern: str, text: str) -> bool:
+    """Is there a match anywhere in ``text``? Raises BadRegexError."""
+    if len(pattern) > PATTERN_CHARACTERS_MAX:
+        raise BadRegexError(f"this regular expression is longer than {PATTERN_CHARACTERS_MAX} characters")
+    part = _Parser(pattern).parse()
+    return bool(part.ends(_Subject(text), frozenset(range(len(text) + 1))))
+
+
+_SIMPLE = re.compile(r"\\[dDwWsSbBAz]|\\[^A-Za-z0-9]|\\[ntr]|\[\^?\]?(?:\\.|[^\]\\])*\]|[^\\\[\](){}*+?|]", re.DOTALL)
+_COUNT = re.compile(r"\{([0-9]{1,4})(,?)([0-9]{0,4})\}")
+
+
+@dataclass
+class _Parser:
+    pattern: str
+    index: int = 0
+    flags: re.RegexFlag = field(default=re.RegexFlag(0))
+
+    def parse(self) -> _Part:
+        flags = re.match(r"\(\?([ims]+)\)", self.pattern)
+        if flags:
+            self.index = flags.end()
+            for letter in flags[1]:
+                self.flags |= {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL}[letter]
+        part = self.choice()
+        if self.index < len(self.pattern):
+            self.refuse()
+        return part
+
+    def refuse(self) -> NoReturn:
+        rest = self.pattern[self.index : self.index + 10] or "its end"
+        raise BadRegexError(f"the regular expression '{self.pattern}' is not understood at '{rest}'")
+
+    def take(self, sign: str) -> bool:
+        found = self.pattern.startswith(sign, self.index)
+        self.index += len(sign) * found
+        return found
+
+    def choice(self) -> _Part:
+        parts = [self.sequence()]
+        while self.take("|"):
+            parts.append(self.sequence())
+        return parts[0] if len(parts) == 1 else _Choice(tuple(parts))
+
+    def sequence(self) -> _Part:
+        parts: list[_Part] = []
+        while self.index < len(self.pattern) and self.pattern[self.index] not in "|)":
+            parts.append(self.repeated(self.atom()))
+        return _Sequence(tuple(parts))
+
+    def atom(self) -> _Part:
+        if self.take("("):
+            if self.take("?") and not self.take(":"):
+                self.refuse()
+            part = self.choice()
+            if not self.take(")"):
+                self.refuse()
+            return part
+        found = _SIMPLE.match(self.pattern, self.index)
+        if found is None:
+            self.refuse()
+        self.index = found.end()
+        try:
+            return _Character(re.compile({"$": r"\Z", r"\z": r"\Z"}.get(found[0], found[0]), self.flags))
+        except re.error as error:
+            raise BadRegexError(f"'{found[0]}' in a regular expression is wrong: {error}") from error
+
+    def repeated(self, part: _Part) -> _Part:
+        if self.take("*"):
+            part = _Repeat(part, 0, None)
+        elif self.take("+"):
+            part = _Repeat(part, 1, None)
+        elif self.take("?"):
+            part = _Repeat(part, 0, 1)
+        elif found := _COUNT.match(self.pattern, self.index):
+            self.index = found.end()
+            part = self.counted(part, found)
+        else:
+            return part
+        self.take("?")  # as few as possible: all the same where only the existence of a match counts
+        return part
+
+    def counted(self, part: _Part, found: re.Match[str]) -> _Part:
+        low = int(found[1])
+        high = (int(found[3]) if found[3] else None) if found[2] else low
+        if max(low, high or 0) > REPEAT_COUNT_MAX or (high is not None and high < low):
+            raise BadRegexError(f"the repetition '{found[0]}' is not from 0 to {REPEAT_COUNT_MAX}")
+        return _Repeat(part, low, high)

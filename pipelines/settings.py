@@ -1,0 +1,104 @@
+"""Free values as the text of an environment variable, byte for byte (WOODPECKER_WORKFLOWS section 10)."""
+
+import json
+import math
+from collections.abc import Mapping
+
+from pipelines.plan import EnvValue, SecretRef, text
+from pipelines.values import FromSecret
+
+
+def plugin_environment(settings: Mapping[str, object]) -> dict[str, EnvValue]:
+    """The ``PLUGIN_*`` variables for a plugin's settings."""
+    named = {_plugin_name(key): value for key, value in settings.items() if key}
+    return encode_all(named)
+
+
+def _plugin_name(key: str) -> str:
+    return "PLUGIN_" + key.replace("-", "_").replace(".", "_").upper()
+
+
+def encode_all(values: Mapping[str, object]) -> dict[str, EnvValue]:
+    """Every value encoded; nothing for null."""
+    return {name: encode(value) for name, value in values.items() if name and value is not None}
+
+
+def encode(value: object) -> EnvValue:
+    """A value as text, with places for its secrets."""
+    match value:
+        case FromSecret(name):
+            return (SecretRef(secret=name),)
+        case list() if any(isinstance(item, list | dict | FromSecret) for item in value):
+            return _joined(_json_parts(value))
+        case list():
+            return text(",".join(scalar_text(item) for item in value))
+        case dict():
+            return _joined(_json_parts(value))
+        case _:
+            return text(scalar_text(value))
+
+
+def scalar_text(value: object) -> str:
+    """A single value as Go prints it."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case float():
+            return _go_float(value)
+        case _:
+            return str(value)
+
+
+_EXPONENT_MIN, _EXPONENT_MAX = -4, 21  # outside of these Go writes an exponent
+
+
+def _go_float(value: float) -> str:
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    mantissa, _, exponent = f"{value!r}".partition("e")
+    power = math.floor(math.log10(abs(value))) if value else 0
+    if _EXPONENT_MIN <= power < _EXPONENT_MAX:
+        return f"{value:f}".rstrip("0").rstrip(".") if exponent else mantissa.removesuffix(".0")
+    digits = f"{value:.17e}" if not exponent else f"{mantissa.removesuffix('.0')}e{exponent}"
+    number, _, power_text = digits.partition("e")
+    sign = "-" if power_text.startswith("-") else "+"
+    return f"{number}e{sign}{power_text.lstrip('+-').rjust(2, '0')}"
+
+
+def _json_parts(value: object) -> list[str | SecretRef]:
+    match value:
+        case FromSecret(name):
+            return [SecretRef(secret=name, as_json=True)]
+        case list():
+            return ["[", *_separated([_json_parts(item) for item in value]), "]"]
+        case dict():
+            pairs = [[_json(key), ":", *_json_parts(item)] for key, item in sorted(value.items())]
+            return ["{", *_separated(pairs), "}"]
+        case float() if math.isfinite(value) and value == int(value):
+            return [str(int(value))]
+        case float() if not math.isfinite(value):
+            return [_json(scalar_text(value))]
+        case _:
+            return [_json(value)]
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _separated(items: list[list[str | SecretRef]]) -> list[str | SecretRef]:
+    return [part for index, item in enumerate(items) for part in ([","] if index else []) + item]
+
+
+def _joined(parts: list[str | SecretRef]) -> EnvValue:
+    joined: list[str | SecretRef] = []
+    for part in parts:
+        if isinstance(part, str) and joined and isinstance(joined[-1], str):
+            joined[-1] += part
+        else:
+            joined.append(part)
+    return tuple(joined)

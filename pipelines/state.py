@@ -1,0 +1,85 @@
+"""States of runs, jobs and steps, who may follow whom, and why something ended."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """``failed`` is the user's verdict, ``broken`` is ours."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    PASSED = "passed"
+    FAILED = "failed"
+    BROKEN = "broken"
+    CANCELED = "canceled"
+    SKIPPED = "skipped"
+
+    @property
+    def final(self) -> bool:
+        """True when nothing follows this state."""
+        return not NEXT[self]
+
+
+# A running job whose worker vanished goes back to queued: the lease expired, not the job.
+NEXT: dict[State, frozenset[State]] = {
+    State.QUEUED: frozenset({State.RUNNING, State.SKIPPED, State.CANCELED, State.FAILED, State.BROKEN}),
+    State.RUNNING: frozenset({State.PASSED, State.FAILED, State.BROKEN, State.CANCELED, State.QUEUED}),
+    State.PASSED: frozenset(),
+    State.FAILED: frozenset(),
+    State.BROKEN: frozenset(),
+    State.CANCELED: frozenset(),
+    State.SKIPPED: frozenset(),
+}
+
+# The worst of several ended jobs is the verdict of their run: a broken machine first, for it needs an administrator.
+_SEVERITY = (State.BROKEN, State.CANCELED, State.FAILED, State.PASSED, State.SKIPPED)
+
+
+class Reason(StrEnum):
+    """Why something did not pass: a word that never changes, for programs; people read ``Outcome.message``."""
+
+    # The user's: the state is failed.
+    EXIT_CODE = "exit_code"
+    TIMEOUT = "timeout"
+    OUT_OF_MEMORY = "out_of_memory"
+    KILLED = "killed"
+    INVALID_PIPELINE = "invalid_pipeline"
+    NO_PIPELINE = "no_pipeline"
+    SECRET_MISSING = "secret_missing"  # noqa: S105 - the name of a reason, not a password
+    BUILD_FAILED = "build_failed"
+    IMAGE_NOT_FOUND = "image_not_found"
+    BAD_COMMAND = "bad_command"
+    SERVICE_FAILED = "service_failed"
+    PUSH_REFUSED = "push_refused"
+    LOG_TOO_LARGE = "log_too_large"
+    DEPENDENCY_FAILED = "dependency_failed"
+    CONDITION = "condition"
+    CANCELED = "canceled"
+    # Ours: the state is broken.
+    CLONE_FAILED = "clone_failed"
+    COMMIT_MISSING = "commit_missing"
+    REGISTRY_UNREACHABLE = "registry_unreachable"
+    ENGINE_GONE = "engine_gone"
+    DISK_FULL = "disk_full"
+    NO_BUILDER = "no_builder"
+    WORKER_LOST = "worker_lost"
+    INTERNAL = "internal"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a step, a job or a run ended. ``message`` is a sentence: what happened and what to do."""
+
+    state: State
+    reason: Reason | None = None
+    message: str = ""
+    exit_code: int | None = None
+
+
+PASSED = Outcome(State.PASSED)
+
+
+def verdict(states: list[State]) -> State:
+    """The state of a run whose jobs all ended in ``states``; passed when there were none."""
+    return min(states, key=_SEVERITY.index, default=State.PASSED)

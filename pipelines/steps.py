@@ -1,0 +1,126 @@
+"""Drafts -> the steps of the plan."""
+
+from typing import assert_never
+
+from pipelines import model, plan, tags
+from pipelines.containers import check_trust, make_container
+from pipelines.drafts import Draft, Drafts
+from pipelines.environment import StepIdentity
+from pipelines.scope import Scope
+from pipelines.settings import encode
+from pipelines.trigger import PULL_REQUEST_EVENTS
+
+
+def drop_pushes_without_tags(drafts: Drafts) -> None:
+    """Leaves out push steps that have no tag for this trigger, before the steps get their needs."""
+    for draft in drafts.kept:
+        if isinstance(draft.step, model.PushStep) and not push_tags(drafts.scope, draft.step.push):
+            draft.left_out = "there is no tag for this trigger (auto tags the default branch and git tags)"
+    for number, draft in enumerate(drafts.kept, start=1):
+        draft.number = number
+
+
+def push_tags(scope: Scope, push: model.Push) -> tuple[str, ...]:
+    """The tags that a push step sets, with ``auto`` worked out, each once."""
+    found: list[str] = []
+    for tag in push.tags:
+        if tag != tags.AUTO:
+            found.append(tag)
+        elif scope.trigger.event not in PULL_REQUEST_EVENTS:
+            found += tags.auto_tags(scope.trigger, scope.context.repo.default_branch)
+    return tuple(dict.fromkeys(found))
+
+
+def plan_step(scope: Scope, draft: Draft, job_number: int) -> plan.Step:
+    """The step of the plan. What is wrong goes to the findings of the scope."""
+    match draft.step:
+        case model.CommandsStep() as step:
+            container = _container(scope, draft, step, job_number)
+            commands = tuple(script.text for script in step.commands)
+            return plan.CommandsStep(**_common(draft), container=container, commands=commands, detach=step.detach)
+        case model.PluginStep() as step:
+            if step.settings and step.entrypoint is not None:
+                place = scope.located.key_place(draft.group, draft.index, "entrypoint")
+                scope.findings.error(place, f"'entrypoint' does not go with 'settings' in step '{draft.name}'")
+            container = _container(scope, draft, step, job_number)
+            return plan.PluginStep(**_common(draft), container=container, detach=step.detach)
+        case model.BuildStep() as step:
+            return _build(scope, draft, step.build)
+        case model.PushStep() as step:
+            return _push(scope, draft, step.push)
+        case _:
+            assert_never(draft.step)
+
+
+def _common(draft: Draft) -> dict[str, object]:
+    return {
+        "number": draft.number,
+        "name": draft.name,
+        "needs": draft.needs,
+        "on_success": draft.decision.on_success,
+        "on_failure": draft.decision.on_failure,
+        "failure": draft.step.failure,
+        "timeout_s": draft.step.timeout,
+    }
+
+
+def _container(
+    scope: Scope, draft: Draft, step: model.CommandsStep | model.PluginStep, job_number: int
+) -> plan.Container:
+    check_trust(scope, step, (draft.group, draft.index), f"step '{draft.name}'")
+    is_plugin = isinstance(step, model.PluginStep) and step.entrypoint is None and not step.environment
+    identity = StepIdentity(
+        name=draft.name,
+        kind="plugin" if is_plugin else "commands",
+        number=draft.number,
+        workflow=scope.name,
+        job_number=job_number,
+        workspace=scope.workspace,
+        cell=scope.cell,
+    )
+    return make_container(scope, step, identity, draft.build.number if draft.build else 0)
+
+
+def _build(scope: Scope, draft: Draft, build: model.Build) -> plan.BuildStep:
+    if build.dockerfile and build.dockerfile_inline:
+        place = scope.located.key_place(draft.group, draft.index, "build", "dockerfile_inline")
+        scope.findings.error(place, f"'dockerfile' and 'dockerfile_inline' do not go together in step '{draft.name}'")
+    return plan.BuildStep(
+        **_common(draft),
+        context=build.context,
+        dockerfile=build.dockerfile or "Dockerfile",
+        dockerfile_inline=build.dockerfile_inline,
+        target=build.target,
+        args=build.args,
+        secrets={name: secret.lower() for name, secret in build.secrets.items()},
+        ssh=build.ssh,
+        labels=build.labels,
+        platforms=build.platforms,
+        cache_from=build.cache_from,
+        cache_to=build.cache_to,
+        no_cache=build.no_cache,
+        pull=build.pull,
+        network=build.network,
+    )
+
+
+def _push(scope: Scope, draft: Draft, push: model.Push) -> plan.PushStep:
+    where = (draft.group, draft.index, "push")
+    repos = tuple(dict.fromkeys(tags.repo_at(push.registry, repo) for repo in push.repo))
+    for index, repo in enumerate(repos):
+        if not tags.is_repo(repo):
+            hint = "write [registry.example.org/]owner/name in lower case, and the tag under 'tags'"
+            scope.findings.error(scope.place(*where, "repo", index), f"'{repo}' is not a repository's name", hint)
+    wanted = push_tags(scope, push)
+    for tag in wanted:
+        if not tags.is_tag(tag):
+            hint = "a tag has letters, digits, '_', '.' and '-'; ${CI_COMMIT_BRANCH//\\\\//-} makes one of a branch"
+            scope.findings.error(scope.place(*where, "tags"), f"'{tag}' is not a tag", hint)
+    return plan.PushStep(
+        **_common(draft),
+        image=draft.build.number if draft.build else 0,
+        repos=repos,
+        tags=wanted,
+        username=encode(push.username) if push.username else (),
+        password=encode(push.password) if push.password else (),
+    )

@@ -1,0 +1,162 @@
+"""``${NAME}`` becomes its value in a file's text, before the text is read as YAML (WOODPECKER_WORKFLOWS section 2.1).
+
+Two things are better than in Woodpecker. A value from outside (a commit message, a branch name) cannot become YAML or shell
+syntax: a mark stands in its place until the YAML is read. And places are those of the file as it was written.
+"""
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+
+import yaml
+
+from pipelines.findings import Findings, Place, did_you_mean
+from pipelines.nodes import core_value
+from pipelines.operators import RESULT_CHARACTERS_MAX, TooLongError
+from pipelines.shelltext import CLOSE, OPEN, OutsideValue, ShellText, reveal, shell_text
+from pipelines.template import Literal, Reference, Source, Template
+
+# Such a value is the same text whether YAML or a shell reads it.
+_PLAIN_VALUE = re.compile(r"[A-Za-z0-9_/][A-Za-z0-9_./@+-]*")
+
+
+@dataclass(frozen=True)
+class Variables:
+    """What ``${NAME}`` may name: values of the run, chosen by others, and the matrix cell, written in the file itself.
+
+    ``known`` are names that exist although they may have no value now, ``at_run_time`` those that only a container has.
+    """
+
+    outside: Mapping[str, str]
+    cell: Mapping[str, str] = field(default_factory=dict)
+    known: Collection[str] = ()
+    at_run_time: Collection[str] = ()
+
+
+@dataclass
+class Rendered:
+    """The text with its values. ``starts[i]`` in it came from ``origins[i]`` in the file; ``fixed[i]``: from there alone."""
+
+    source: Source
+    text: str = ""
+    starts: list[int] = field(default_factory=list)
+    origins: list[int] = field(default_factory=list)
+    fixed: list[bool] = field(default_factory=list)
+    outside: list[OutsideValue] = field(default_factory=list)
+    revealed_characters: int = 0
+
+    def locate(self, mark: yaml.Mark) -> Place:
+        """Where the file says what stands at ``mark`` of the rendered text."""
+        number = bisect_right(self.starts, mark.index) - 1
+        if number < 0:
+            return Place(1, 1)
+        return self.source.place(self.origins[number] + (0 if self.fixed[number] else mark.index - self.starts[number]))
+
+    def finish(self, text: str) -> tuple[str, ShellText | None]:
+        """A scalar with its marks replaced. Raises TooLongError when all of them together have grown too long."""
+        if OPEN not in text:
+            return text, None
+        revealed = reveal(text, self.outside)
+        self.revealed_characters += len(revealed)
+        if self.revealed_characters > RESULT_CHARACTERS_MAX:
+            raise TooLongError
+        return revealed, shell_text(text, self.outside)
+
+    def mark(self, value: OutsideValue) -> str:
+        """The mark that stands for ``value`` until ``finish``."""
+        self.outside.append(value)
+        return f"{OPEN}{len(self.outside) - 1}{CLOSE}"
+
+    def assemble(self, template: Template, fill: Callable[[Reference], str]) -> None:
+        """Sets the text: literals as they are, and what ``fill`` gives for each reference. Raises TooLongError."""
+        pieces: list[str] = []
+        length = 0
+        for part in template:
+            piece = part.text if isinstance(part, Literal) else fill(part)
+            self.starts.append(length)
+            self.origins.append(part.start)
+            self.fixed.append(isinstance(part, Reference))
+            pieces.append(piece)
+            length += len(piece)
+            if length > RESULT_CHARACTERS_MAX:
+                raise TooLongError
+        self.text = "".join(pieces)
+
+
+def render(source: Source, template: Template, variables: Variables, findings: Findings) -> Rendered:
+    """The text of ``template``, which ``parse_template`` made of ``source``.
+
+    Unknown names become empty, with a warning. Raises TooLongError.
+    """
+    rendered = Rendered(source)
+    rendered.assemble(template, _Renderer(rendered, variables, findings).fill)
+    return rendered
+
+
+def neutral(source: Source, template: Template) -> Rendered:
+    """The text with every ``${...}`` as a value of its own: what the matrix is read from, before there are any values."""
+    rendered = Rendered(source)
+    rendered.assemble(template, lambda part: rendered.mark(OutsideValue("", f"${{{part.name}}}")))
+    return rendered
+
+
+@dataclass
+class _Renderer:
+    rendered: Rendered
+    variables: Variables
+    findings: Findings
+
+    def fill(self, part: Reference) -> str:
+        """What stands in the text in place of ``part``: a value that is safe there, or a mark."""
+        if part.name in {OPEN, CLOSE}:
+            return self.rendered.mark(OutsideValue("", part.name))
+        value, outside = self.evaluate(part)
+        if not outside:
+            return _quoted(value) if "\n" in value else value
+        if _PLAIN_VALUE.fullmatch(value) and isinstance(core_value(value), str):
+            return value
+        variable = part.name if part.operator is None else f"HEADWAY_TEXT_{len(self.rendered.outside) + 1}"
+        return self.rendered.mark(OutsideValue(variable, value))
+
+    def evaluate(self, part: Reference) -> tuple[str, bool]:
+        """The value, and whether any of it came from outside."""
+        own = self.variables.cell.get(part.name)
+        value = own if own is not None else self.variables.outside.get(part.name)
+        outside = own is None and bool(value)
+        if value is None:
+            self.warn_if_unknown(part)
+        if part.operator is None:
+            return value or "", outside
+        args: list[str] = []
+        for template in part.args:
+            arg, arg_outside = self.argument(template)
+            args.append(arg)
+            outside = outside or arg_outside
+        result = part.operator(value or "", args)
+        if len(result) > RESULT_CHARACTERS_MAX:
+            raise TooLongError
+        return result, outside
+
+    def argument(self, template: Template) -> tuple[str, bool]:
+        evaluated = [(part.text, False) if isinstance(part, Literal) else self.evaluate(part) for part in template]
+        return "".join(text for text, _ in evaluated), any(outside for _, outside in evaluated)
+
+    def warn_if_unknown(self, part: Reference) -> None:
+        source, name = self.rendered.source, part.name
+        if name in self.variables.known or part.has_default or source.in_comment(part.start):
+            return
+        place = source.place(part.start)
+        if name in self.variables.at_run_time:
+            message = f"${{{name}}} is known only when the step runs and becomes empty"
+            self.findings.warning(place, message, f"write ${name}, or $${{{name}}}, for the shell to fill in")
+            return
+        hint = did_you_mean(name, [*self.variables.known, *self.variables.outside, *self.variables.cell]).replace("'", "")
+        message = f"${{{name}}} is not a variable here and becomes empty"
+        self.findings.warning(place, message, hint or f"write $${{{name}}} if the shell is to fill it in")
+
+
+def _quoted(value: str) -> str:
+    """A value of several lines as one quoted line, as Go writes it."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r")
+    return f'"{escaped}"'

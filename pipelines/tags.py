@@ -1,0 +1,56 @@
+"""Tags and repositories of images: which are well formed, and what ``auto`` means (WOODPECKER_WORKFLOWS section 10)."""
+
+import re
+
+from pipelines.trigger import Trigger
+
+AUTO = "auto"
+
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
+_HOST = r"(?:[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*(?::[0-9]{1,5})?|\[[0-9a-fA-F:]+\](?::[0-9]{1,5})?)"
+_REPO = re.compile(rf"(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*")
+REPO_CHARACTERS_MAX = 255
+
+_SEMVER = re.compile(r"(0|[1-9][0-9]*)(?:\.(0|[1-9][0-9]*))?(?:\.(0|[1-9][0-9]*))?(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
+
+
+def is_tag(tag: str) -> bool:
+    """Is this a tag that a registry takes?"""
+    return _TAG.fullmatch(tag) is not None
+
+
+def is_repo(repo: str) -> bool:
+    """Is this a repository's name that a registry takes, with or without the registry's host?"""
+    return len(repo) <= REPO_CHARACTERS_MAX and _REPO.fullmatch(repo) is not None
+
+
+def repo_at(registry: str, repo: str) -> str:
+    """``repo`` with ``registry``, a host or an address of one, in front unless it is there already."""
+    host = re.sub(r"^https?://", "", registry).split("/")[0]
+    if not host or host in {"docker.io", "index.docker.io"} or repo.startswith(f"{host}/"):
+        return repo
+    return f"{host}/{repo}"
+
+
+def auto_tags(trigger: Trigger, default_branch: str) -> tuple[str, ...]:
+    """The tags for a trigger; none on a branch that is not the default one."""
+    if trigger.ref.startswith("refs/tags/"):
+        return _version_tags(trigger.ref.removeprefix("refs/tags/"))
+    branch = trigger.ref.removeprefix("refs/heads/")
+    if trigger.ref.startswith("refs/heads/") and branch != default_branch:
+        return ()
+    return ("latest",)
+
+
+def _version_tags(tag: str) -> tuple[str, ...]:
+    version = tag.removeprefix("v")
+    found = _SEMVER.fullmatch(version)
+    if found is None:
+        return ("latest",)
+    major, minor, patch, prerelease, metadata = found.groups()
+    minor, patch = minor or "0", patch or "0"
+    if prerelease or metadata:
+        return (f"{major}.{minor}.{patch}{prerelease or ''}{metadata or ''}".replace("+", "-"),)
+    exact = (f"{major}.{minor}", f"{major}.{minor}.{patch}")
+    return exact if major == "0" else (major, *exact)

@@ -1,0 +1,78 @@
+"""What happened at a forge, in our words."""
+
+import re
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Event(StrEnum):
+    """The values of ``when.event`` in a pipeline file (WOODPECKER_WORKFLOWS section 7)."""
+
+    PUSH = "push"
+    TAG = "tag"
+    PULL_REQUEST = "pull_request"
+    PULL_REQUEST_CLOSED = "pull_request_closed"
+    PULL_REQUEST_METADATA = "pull_request_metadata"
+    RELEASE = "release"
+    DEPLOYMENT = "deployment"
+    CRON = "cron"
+    MANUAL = "manual"
+
+
+PULL_REQUEST_EVENTS = frozenset({Event.PULL_REQUEST, Event.PULL_REQUEST_CLOSED, Event.PULL_REQUEST_METADATA})
+
+
+class PullRequest(BaseModel):
+    """The pull request that a trigger belongs to. ``from_fork`` decides about trust: secrets are not given to forks."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    number: int
+    title: str = ""
+    source_branch: str
+    target_branch: str
+    from_fork: bool = False
+    labels: tuple[str, ...] = ()
+    milestone: str = ""
+    draft: bool = False
+
+
+class Trigger(BaseModel):
+    """One thing that happened to one commit.
+
+    ``sha`` is 40 or 64 hex digits, ``ref`` a full ref name. ``branch`` is the target branch of a pull request and empty for a
+    tag. ``changed_files`` is None where the forge did not say; the worker then asks git.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    event: Event
+    sha: str
+    ref: str
+    branch: str = ""
+    tag: str = ""
+    previous_sha: str = ""
+    message: str = ""
+    author: str = ""
+    author_email: str = ""
+    sender: str = ""
+    url: str = ""
+    timestamp_s: int = 0
+    pull_request: PullRequest | None = None
+    changed_files: tuple[str, ...] | None = None
+    inputs: dict[str, str] = {}
+    cron: str = ""
+    release_title: str = ""
+    prerelease: bool = False
+    deploy_target: str = ""
+    deploy_task: str = ""
+
+
+_SKIP = re.compile(r"\[(?:ci *skip|skip *ci)\]", re.IGNORECASE)
+
+
+def skip_ci(trigger: Trigger) -> bool:
+    """True when the commit's message asks for no run (``[skip ci]``), which counts for pushes and pull requests only."""
+    applies = trigger.event is Event.PUSH or trigger.event in PULL_REQUEST_EVENTS
+    return applies and _SKIP.search(trigger.message) is not None
