@@ -1,0 +1,88 @@
+"""The ``headway`` command. These verbs need no server; its own join by the entry point ``headway.commands``."""
+
+import os
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EXIT = {"passed": 0, "failed": 1, "invalid": 2, "broken": 3, "canceled": 130}
+
+STARTER = """\
+# The pipeline of this repository. Reference: docs/pipeline.md
+steps:
+  - name: build            # docker build of the Dockerfile here
+    build: .
+
+  - name: test             # in the image just built
+    commands:
+      - echo "put your test command here"
+
+# - name: push             # exactly the image that was tested
+#   push:
+#     repo: registry.example.com/team/app
+#     tags: auto
+"""
+
+app = typer.Typer(
+    name="headway", help="A self-hosted CI server, and the same pipelines on your laptop.", no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)  # fmt: skip
+
+
+def main() -> None:
+    """Runs the command line."""
+    for entry in sorted(entry_points(group="headway.commands"), key=lambda entry: entry.name):
+        entry.load()(app)
+    app()
+
+
+@app.command()
+def run(
+    folder: Annotated[Path, typer.Argument(help="The folder with the pipeline file or Dockerfile.")] = Path(),
+    push: Annotated[bool, typer.Option("--push", help="Really push images; else it is only shown.")] = False,
+    event: Annotated[str, typer.Option(help="The event to run for, as `when.event` names it.")] = "push",
+    branch: Annotated[str, typer.Option(help="The branch to run for; by default the one checked out.")] = "",
+    secret: Annotated[
+        list[str] | None,
+        typer.Option(help="A secret's name; its value is read from the environment variable so named."),
+    ] = None,
+) -> None:
+    """Runs a folder's pipeline here, in fresh containers, uncommitted files included. Needs Docker, nothing else."""
+    from runner.laptop import RunOptions, run_folder
+
+    secrets = {name.lower(): _secret(name) for name in secret or ()}
+    code = run_folder(folder, RunOptions(push=push, event=event, branch=branch, secrets=secrets))
+    raise typer.Exit(code)
+
+
+def _secret(name: str) -> str:
+    for variable in (name, name.upper()):
+        if variable in os.environ:
+            return os.environ[variable]
+    typer.echo(f"headway: the secret {name!r} has no value: set the environment variable {name.upper()}", err=True)
+    raise typer.Exit(EXIT["invalid"])
+
+
+@app.command()
+def lint(
+    folder: Annotated[Path, typer.Argument(help="The folder with the pipeline file.")] = Path(),
+) -> None:
+    """Shows every problem of the pipeline files of a folder."""
+    from runner.laptop import lint_folder
+
+    raise typer.Exit(lint_folder(folder))
+
+
+@app.command()
+def init(folder: Annotated[Path, typer.Argument(help="The folder of the repository.")] = Path()) -> None:
+    """Writes a first pipeline file."""
+    target = folder / ".headway.yml"
+    try:
+        with target.open("x") as file:
+            file.write(STARTER)
+    except FileExistsError:
+        typer.echo(f"headway: {target} is there already", err=True)
+        raise typer.Exit(EXIT["failed"]) from None
+    typer.echo(f"wrote {target}; try it: headway run")

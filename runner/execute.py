@@ -1,0 +1,207 @@
+"""Carries out one job: lays out the source, starts services, runs the steps in their order, and cleans up always."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import replace
+
+from pipelines.plan import CommandsStep, PluginStep, Step
+from pipelines.state import PASSED, Outcome, Reason, State
+from runner.build import Builder
+from runner.cancel import Cancel
+from runner.engine import JOB_LABEL, Engine
+from runner.errors import StepError
+from runner.events import Emit, JobNote, StepFinished, StepStarted
+from runner.job import ATTEMPT_LABEL, Assignment, Job, remove_tree
+from runner.output import Output
+from runner.services import RunningService
+from runner.steps import perform
+
+
+@contextmanager
+def open_job(
+    assignment: Assignment, engine: Engine, builder: Callable[[], Builder], emit: Emit, cancel: Cancel
+) -> Iterator[Job]:
+    """A job ready to run. On leaving, nothing of it is left in the engine or on the disk, whatever happened inside."""
+    sweep(engine, assignment.key, before_attempt=assignment.attempt)
+    remove_tree(assignment.folder)
+    (assignment.folder / "scratch").mkdir(parents=True, mode=0o700)
+    job = Job(assignment, engine, builder, emit, cancel)
+    try:
+        yield job
+    finally:
+        job.close()
+
+
+def run_job(job: Job) -> Outcome:
+    """Runs the job to its end and says how it ended. Never raises for what a step does, nor for a broken machine."""
+    try:
+        prepare(job)
+    except StepError as error:
+        outcome = Outcome(error.state, error.reason, job.redactor.mask_text(str(error)))
+        skip_all(job, outcome)
+        return outcome
+    return Schedule(job).run()
+
+
+def prepare(job: Job) -> None:
+    """The source and the services. Raises StepError or MachineError."""
+    if job.plan.checkout is None:
+        job.source.mkdir(parents=True)
+    else:
+        job.assignment.lay_out(job.source)
+    for folder in (
+        job.workspace_base,
+        *(parent for parent in job.source.parents if job.workspace_base in parent.parents),
+    ):
+        folder.chmod(0o777)
+    start_services(job)
+
+
+class ServiceNotes:
+    """Writes what a service's preparation says among the job's notes."""
+
+    def __init__(self, job: Job, name: str) -> None:
+        self._job = job
+        self._name = name
+
+    def __call__(self, line: str) -> None:
+        """One line, without its end."""
+        self._job.emit(JobNote(self._job.redactor.mask_text(f"{self._name}: {line}")))
+
+
+def start_services(job: Job) -> None:
+    """Starts all services, then waits until each is ready; one with ``failure: ignore`` may fail with a note."""
+    started = []
+    for service in job.plan.services:
+        running = RunningService(job, service, ServiceNotes(job, service.name))
+        job.services.append(running.container)
+        started.append(running)
+    for running in started:
+        try:
+            running.wait_ready()
+        except StepError as error:
+            if running.service.failure == "fail":
+                raise
+            job.emit(JobNote(job.redactor.mask_text(f"{error}; the job goes on: the service has `failure: ignore`")))
+
+
+def skip_all(job: Job, outcome: Outcome) -> None:
+    """No step runs: the job ended before the first."""
+    for step in job.plan.steps:
+        job.emit(StepFinished(step.number, Outcome(State.SKIPPED, outcome.reason, "the job ended before this step")))
+
+
+def run_step(job: Job, step: Step) -> Outcome:
+    """One step from its first word to its last. What it cannot do is its outcome, with a sentence in its log."""
+    job.emit(StepStarted(step.number))
+    output = Output(step.number, job.emit, job.redactor, job.options.log_bytes_max)
+    try:
+        outcome = perform(job, step, output)
+    except StepError as error:
+        outcome = error.outcome
+    outcome = replace(outcome, message=job.redactor.mask_text(outcome.message))
+    if outcome.state not in {State.PASSED, State.SKIPPED}:
+        output.note(f"headway: {outcome.message}")
+    return outcome
+
+
+class Schedule:
+    """The order of one job's steps. A step starts when all that it needs have ended; independent ones run together."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._waiting = list(job.plan.steps)
+        self._running: dict[Future[Outcome], Step] = {}
+        self._detached: dict[Future[Outcome], Step] = {}
+        self._ended_steps: set[int] = set()
+        self._verdict = PASSED
+
+    def run(self) -> Outcome:
+        """Runs all steps and returns the job's outcome."""
+        detached = sum(_is_detached(step) for step in self._waiting)
+        with ThreadPoolExecutor(self._job.options.parallel_steps_max + detached, "step") as pool:
+            try:
+                self._run_all(pool)
+            except BaseException:
+                # The pool waits for its threads: they must hear that nobody wants their results any more.
+                self._job.cancel.set("a fault", lost=True)
+                raise
+        if self._job.cancel and self._verdict.state is not State.BROKEN:
+            return Outcome(State.CANCELED, Reason.CANCELED, f"canceled by {self._job.cancel.by}")
+        return self._verdict
+
+    def _run_all(self, pool: ThreadPoolExecutor) -> None:
+        while self._waiting or self._running:
+            while self._decide_one(pool):
+                pass
+            ended, _ = wait(self._running, return_when=FIRST_COMPLETED)
+            for future in ended:
+                self._ended(self._running.pop(future), future.result())
+        self._end_detached()
+
+    def _decide_one(self, pool: ThreadPoolExecutor) -> bool:
+        """Starts or skips the first step whose needs have ended; False when there is none."""
+        step = next((step for step in self._waiting if self._ended_steps.issuperset(step.needs)), None)
+        if step is None:
+            return False
+        self._waiting.remove(step)
+        if why := self._why_not(step):
+            self._finish(step, why)
+        elif _is_detached(step):
+            self._detached[pool.submit(run_step, self._job, step)] = step
+            self._ended_steps.add(step.number)
+        else:
+            self._running[pool.submit(run_step, self._job, step)] = step
+        return True
+
+    def _why_not(self, step: Step) -> Outcome | None:
+        """Why a step is not run, or None."""
+        if self._job.cancel:
+            return Outcome(State.SKIPPED, Reason.CANCELED, "the run was canceled")
+        if self._job.failed and not step.on_failure:
+            return Outcome(State.SKIPPED, Reason.DEPENDENCY_FAILED, "an earlier step failed")
+        if not self._job.failed and not step.on_success:
+            return Outcome(State.SKIPPED, Reason.CONDITION, "it runs only after a failure (`when: status`)")
+        return None
+
+    def _ended(self, step: Step, outcome: Outcome) -> None:
+        self._finish(step, outcome)
+        if outcome.state not in {State.FAILED, State.BROKEN} or step.failure == "ignore":
+            return
+        self._job.failed = True
+        if self._verdict.state is State.PASSED or outcome.state is State.BROKEN:
+            message = f"step {step.name!r}: {outcome.message}"
+            self._verdict = Outcome(outcome.state, outcome.reason, message, outcome.exit_code)
+
+    def _finish(self, step: Step, outcome: Outcome) -> None:
+        self._ended_steps.add(step.number)
+        self._job.emit(StepFinished(step.number, outcome))
+
+    def _end_detached(self) -> None:
+        """Steps with ``detach`` end with the job, and their exit code does not count (as in Woodpecker)."""
+        early, late = wait(self._detached, timeout=0)
+        for signal in ("SIGTERM", "SIGKILL"):
+            self._job.signal_detached(signal)
+            late = wait(late, timeout=self._job.options.grace_s).not_done
+        for future in early:
+            self._finish(self._detached[future], future.result())
+        for future, step in self._detached.items():
+            if future not in early:
+                future.result()
+                self._finish(step, Outcome(State.PASSED, None, "ended with the job"))
+
+
+def _is_detached(step: Step) -> bool:
+    return isinstance(step, CommandsStep | PluginStep) and step.detach
+
+
+def sweep(engine: Engine, key: str, before_attempt: int) -> None:
+    """Removes what earlier attempts of this job left in this engine: their worker died."""
+    label = f"{JOB_LABEL}={key}"
+    for container in engine.containers_labelled(label):
+        if int(container["Labels"].get(ATTEMPT_LABEL, 0)) < before_attempt:
+            engine.remove(container["Id"])
+    for network in engine.networks_labelled(label):
+        if int(network["Labels"].get(ATTEMPT_LABEL, 0)) < before_attempt:
+            engine.remove_network(network["Id"])

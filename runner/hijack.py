@@ -1,0 +1,141 @@
+"""A container's streams over a raw connection: attached before it starts, so that no byte is missed.
+
+The SDK's own stream reader bypasses a buffer that may already hold output (docker-py#425), and reads logs line by line.
+Framing of the stream: https://docs.docker.com/reference/api/engine/ (ContainerAttach, "Stream format").
+"""
+
+import select
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from http import HTTPStatus
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pipelines.state import Reason
+from runner.errors import MachineError
+from runner.events import Stream
+
+READ_BYTES = 256 * 1024
+HEADER_BYTES = 8
+CONNECT_TIMEOUT_S = 30.0
+_STREAMS = {1: Stream.STDOUT, 2: Stream.STDERR}
+
+
+class Attached:
+    """The live streams of one container. Not safe to share between threads."""
+
+    def __init__(self, connection: socket.socket, early: bytes) -> None:
+        self._socket = connection
+        self._buffer = bytearray(early)
+        self.ended = False
+
+    def fileno(self) -> int:
+        """For select."""
+        return self._socket.fileno()
+
+    def send(self, data: bytes) -> None:
+        """Writes to the container's standard input. Raises OSError when nobody reads there any more."""
+        self._socket.sendall(data)
+
+    def close_input(self) -> None:
+        """Ends the container's standard input; its output goes on."""
+        self._socket.shutdown(socket.SHUT_WR)
+
+    def read(self) -> list[tuple[Stream, bytes]]:
+        """Waits for output and returns all that is here. ``ended`` becomes true at its end."""
+        data = self._socket.recv(READ_BYTES)
+        if data:
+            self._buffer += data
+        else:
+            self.ended = True
+        return list(self._frames())
+
+    def _frames(self) -> Iterator[tuple[Stream, bytes]]:
+        """Takes complete frames off the buffer, and of an incomplete one its part that is here."""
+        position, view = 0, bytes(self._buffer)
+        while len(view) - position >= HEADER_BYTES:
+            size = int.from_bytes(view[position + 4 : position + HEADER_BYTES])
+            stream = _STREAMS.get(view[position], Stream.STDOUT)
+            start = position + HEADER_BYTES
+            end = start + size
+            if end > len(view):
+                break
+            yield stream, view[start:end]
+            position = end
+        del self._buffer[:position]
+
+    def close(self) -> None:
+        """Lets go of the container's streams."""
+        self._socket.close()
+
+
+def tls_context(environment: Mapping[str, str]) -> ssl.SSLContext | None:
+    """The client's certificates as Docker's own client finds them: DOCKER_TLS_VERIFY and DOCKER_CERT_PATH."""
+    folder = environment.get("DOCKER_CERT_PATH") or ""
+    if not environment.get("DOCKER_TLS_VERIFY") or not folder:
+        return None
+    context = ssl.create_default_context(cafile=f"{folder}/ca.pem")
+    context.load_cert_chain(f"{folder}/cert.pem", f"{folder}/key.pem")
+    return context
+
+
+def attach(docker_host: str, tls: ssl.SSLContext | None, api_version: str, container: str) -> Attached:
+    """Attaches to a container that is created and not yet started. Raises MachineError where the engine refuses."""
+    query = "stream=1&stdin=1&stdout=1&stderr=1"
+    request = f"POST /v{api_version}/containers/{container}/attach?{query} HTTP/1.1\r\n"
+    with ExitStack() as on_error:
+        connection = _connect(docker_host, tls)
+        on_error.callback(connection.close)
+        connection.sendall(f"{request}Host: docker\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n".encode())
+        head, early = _read_head(connection)
+        status = int(head.split(maxsplit=2)[1])
+        if status not in {HTTPStatus.SWITCHING_PROTOCOLS, HTTPStatus.OK}:
+            raise MachineError(
+                Reason.ENGINE_GONE, f"the Docker Engine refused to attach to a container (HTTP {status})"
+            )
+        connection.settimeout(None)
+        on_error.pop_all()
+    return Attached(connection, early)
+
+
+def _connect(docker_host: str, tls: ssl.SSLContext | None) -> socket.socket:
+    where = urlsplit(docker_host)
+    try:
+        if where.scheme == "unix":
+            connection = socket.socket(socket.AF_UNIX)
+            connection.settimeout(CONNECT_TIMEOUT_S)
+            connection.connect(str(Path(where.netloc + where.path)))
+            return connection
+        if where.scheme in {"tcp", "http", "https"} and where.hostname:
+            connection = socket.create_connection((where.hostname, where.port or 2375), timeout=CONNECT_TIMEOUT_S)
+            return tls.wrap_socket(connection, server_hostname=where.hostname) if tls else connection
+    except OSError as error:
+        raise MachineError(
+            Reason.ENGINE_GONE, f"the Docker Engine at {docker_host} does not answer: {error}"
+        ) from error
+    raise MachineError(
+        Reason.ENGINE_GONE, f"DOCKER_HOST {docker_host!r} is neither unix:// nor tcp://; set it to one of these"
+    )
+
+
+def _read_head(connection: socket.socket) -> tuple[bytes, bytes]:
+    """The head of the answer, and the bytes of the stream that came along with it."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        more = connection.recv(4096)
+        if not more:
+            raise MachineError(
+                Reason.ENGINE_GONE, "the Docker Engine closed the connection while a container was attached"
+            )
+        data += more
+    head, _, early = data.partition(b"\r\n\r\n")
+    return head, early
+
+
+def readable(stream: Attached, wake: int | None, timeout_s: float | None) -> bool:
+    """Waits for output, for ``wake`` (a file descriptor) or for the time to pass; true when there is output."""
+    watched = [stream.fileno()] if wake is None else [stream.fileno(), wake]
+    ready, _, _ = select.select(watched, [], [], timeout_s)
+    return stream.fileno() in ready

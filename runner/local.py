@@ -1,0 +1,127 @@
+"""The source of ``headway run``: the working tree as it is now, uncommitted files included."""
+
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from git.exc import GitCommandError
+
+from pipelines.context import Context, PipelineFile, RepoInfo
+from pipelines.files import choose_files
+from pipelines.state import Reason
+from pipelines.trigger import Event, Trigger
+from runner.errors import StepError
+from runner.source import run_git
+
+NO_COMMIT = "0" * 40
+
+
+@dataclass(frozen=True)
+class WorkingTree:
+    """A folder that somebody works in. ``top`` is true where it is the root of a git repository with a commit."""
+
+    folder: Path
+    top: bool
+    versioned: bool
+
+    def trigger(self, event: Event, branch: str) -> Trigger:
+        """What a push of this tree would say."""
+        if not self.versioned:
+            return Trigger(event=event, sha=NO_COMMIT, ref=f"refs/heads/{branch or 'main'}", branch=branch or "main")
+        branch = branch or self.git("symbolic-ref", "--quiet", "--short", "HEAD", default="main")
+        author, email, timestamp, message = self.git("show", "-s", "--format=%an%x00%ae%x00%at%x00%B").split("\0", 3)
+        return Trigger(
+            event=event,
+            sha=self.git("rev-parse", "HEAD"),
+            ref=f"refs/heads/{branch}",
+            branch=branch,
+            message=message.strip(),
+            author=author,
+            author_email=email,
+            sender=author,
+            timestamp_s=int(timestamp),
+            changed_files=self._changed(),
+        )
+
+    def _changed(self) -> tuple[str, ...]:
+        """Files that the last commit and the work since it touched."""
+        base = self.git("rev-parse", "--quiet", "--verify", "HEAD~1", default="")
+        since = self.git("diff", "--name-only", "--relative", "-z", base) if base else self.git("ls-files", "-z")
+        new = self.git("ls-files", "-z", "--others", "--exclude-standard")
+        return tuple(dict.fromkeys(name for name in (since + "\0" + new).split("\0") if name))
+
+    def context(self) -> Context:
+        """The run's surroundings, as far as a laptop knows them."""
+        url = self.git("remote", "get-url", "origin", default="") if self.versioned else ""
+        return Context(RepoInfo(name=self.folder.name, clone_url=url or str(self.folder)), local=True, run_number=1)
+
+    def pipeline(self) -> list[PipelineFile]:
+        """The pipeline files, none where there is only a Dockerfile. Raises StepError where there is neither."""
+        names = [path.relative_to(self.folder).as_posix() for path in self._candidates()]
+        chosen = choose_files(names)
+        if not chosen and not (self.folder / "Dockerfile").is_file():
+            hint = "write a .headway.yml (`headway init` makes a first one), or a Dockerfile"
+            raise StepError(Reason.NO_PIPELINE, f"{self.folder} has no pipeline file and no Dockerfile; {hint}")
+        return [PipelineFile(name, (self.folder / name).read_bytes()) for name in chosen]
+
+    def _candidates(self) -> Iterable[Path]:
+        for folder in (self.folder, self.folder / ".headway", self.folder / ".woodpecker"):
+            yield from sorted(path for path in folder.glob("*") if path.is_file())
+
+    def lay_out(self, target: Path) -> None:
+        """Copies the tree to ``target``: of a git repository what is not ignored, with a ``.git`` of one commit."""
+        target.mkdir(parents=True)
+        if self.top:
+            at = ["git", "-C", str(target)]
+            run_git(["git", "init", "--quiet", str(target)])
+            run_git([*at, "fetch", "--quiet", "--depth=1", "--", f"file://{self.folder}", "HEAD"], local=True)
+            run_git([*at, "update-ref", "--no-deref", "HEAD", "FETCH_HEAD"])
+            run_git([*at, "reset", "--quiet"])
+        for name in self._files():
+            _copy(self.folder / name, target / name)
+        _open_for_all(target)
+
+    def _files(self) -> list[str]:
+        if not self.versioned:
+            return [path.name for path in self.folder.iterdir()]
+        names = self.git("ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
+        return [name for name in dict.fromkeys(names) if name and os.path.lexists(self.folder / name)]
+
+    def git(self, *arguments: str, default: str | None = None) -> str:
+        """What git says of the tree; ``default``, where there is one, when it refuses."""
+        try:
+            return run_git(["git", "-C", str(self.folder), *arguments]).decode(errors="replace").strip("\n")
+        except GitCommandError:
+            if default is None:
+                raise
+            return default
+
+
+def working_tree(folder: Path) -> WorkingTree:
+    """The tree at ``folder``. Raises StepError where that is no folder."""
+    folder = folder.resolve()
+    if not folder.is_dir():
+        raise StepError(Reason.NO_PIPELINE, f"{folder} is no folder")
+    probe = WorkingTree(folder, top=False, versioned=False)
+    if shutil.which("git") is None or not probe.git("rev-parse", "--verify", "--quiet", "HEAD", default=""):
+        return probe
+    return WorkingTree(folder, top=(folder / ".git").exists(), versioned=True)
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir() and not source.is_symlink():
+        shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
+    else:
+        shutil.copy2(source, target, follow_symlinks=False)
+
+
+def _open_for_all(folder: Path) -> None:
+    """Steps may run as any user: what they are given must be writable for all."""
+    for place, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            path = Path(place, name)
+            if not path.is_symlink():
+                path.chmod(path.stat().st_mode | (0o777 if path.is_dir() else 0o666))

@@ -1,0 +1,125 @@
+"""What BuildKit says while it builds (``--progress=rawjson``), as log lines and as news of Dockerfile instructions."""
+
+import base64
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from runner.output import Write
+
+_INSTRUCTION = re.compile(r"\[(?:[^\]]* )?\d+/\d+\] ")
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """What became known of one Dockerfile instruction. ``seconds`` is None until it has ended."""
+
+    index: int
+    text: str
+    cached: bool = False
+    seconds: float | None = None
+    error: str = ""
+
+
+@dataclass
+class _Vertex:
+    number: int
+    name: str
+    index: int | None = None
+    partial: bytes = b""
+    said: set[str] = field(default_factory=set)
+
+
+class Progress:
+    """Takes the client's words in pieces of any size.
+
+    The words are indented JSON objects, one after another, and at the end plain text: the place of an error. ``write``
+    gets lines as ``docker build`` itself would print them; ``failed`` is the instruction that ended the build.
+    """
+
+    def __init__(self, write: Write, on_instruction: Callable[[Instruction], None]) -> None:
+        self._write = write
+        self._on_instruction = on_instruction
+        self._line = b""
+        self._object: list[bytes] | None = None
+        self._vertexes: dict[str, _Vertex] = {}
+        self._instructions = 0
+        self.failed: Instruction | None = None
+        self.plain: list[str] = []
+
+    def feed(self, data: bytes) -> None:
+        """The next piece."""
+        *lines, self._line = (self._line + data).split(b"\n")
+        for line in lines:
+            self._take(line)
+
+    def _take(self, line: bytes) -> None:
+        if self._object is not None:
+            self._object.append(line)
+            if line == b"}":
+                message = json.loads(b"\n".join(self._object))
+                self._object = None
+                self._message(message)
+        elif line == b"{":
+            self._object = [line]
+        elif text := line.decode(errors="replace").rstrip():
+            self.plain.append(text)
+            self._write(text)
+
+    def _message(self, message: dict[str, Any]) -> None:
+        for vertex in message.get("vertexes") or ():
+            self._vertex(vertex)
+        for log in message.get("logs") or ():
+            self._log(log)
+        for warning in message.get("warnings") or ():
+            self._write("warning: " + base64.b64decode(warning.get("short") or "").decode(errors="replace"))
+
+    def _vertex(self, news: dict[str, Any]) -> None:
+        """News of one step of the build; BuildKit repeats itself, and names steps long before it starts them."""
+        name, error = str(news.get("name", "")), str(news.get("error") or "")
+        vertex = self._vertexes.setdefault(news["digest"], _Vertex(len(self._vertexes) + 1, name))
+        if (not news.get("started") and not news.get("cached")) or (name.startswith("[internal]") and not error):
+            return
+        if _INSTRUCTION.match(name) and vertex.index is None:
+            vertex.index = self._instructions
+            self._instructions += 1
+        self._once(vertex, name)
+        seconds = _seconds(news.get("started"), news.get("completed"))
+        self._tell_end(vertex, error, seconds, cached=bool(news.get("cached")))
+
+    def _tell_end(self, vertex: _Vertex, error: str, seconds: float | None, *, cached: bool) -> None:
+        if error:
+            self._once(vertex, f"ERROR {error}")
+        elif cached or seconds is not None:
+            self._once(vertex, "CACHED" if cached else f"DONE {seconds or 0.0:.1f}s", key="end")
+        if vertex.index is not None:
+            instruction = Instruction(vertex.index, vertex.name, cached, seconds, error)
+            self._on_instruction(instruction)
+            self.failed = instruction if error else self.failed
+
+    def _once(self, vertex: _Vertex, line: str, key: str = "") -> None:
+        if (key or line) not in vertex.said:
+            vertex.said.add(key or line)
+            self._write(f"#{vertex.number} {line}")
+
+    def _log(self, log: dict[str, Any]) -> None:
+        vertex = self._vertexes.get(log["vertex"])
+        if vertex is None:
+            return
+        *lines, vertex.partial = (vertex.partial + base64.b64decode(log.get("data") or "")).split(b"\n")
+        for line in lines:
+            self._write(f"#{vertex.number} {line.decode(errors='replace')}")
+
+
+def _seconds(started: str | None, ended: str | None) -> float | None:
+    if not started or not ended:
+        return None
+    return max(0.0, (_time(ended) - _time(started)).total_seconds())
+
+
+def _time(text: str) -> datetime:
+    """RFC 3339 as Go writes it: up to nine digits of a second, of which Python 3.11 takes six."""
+    return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text))

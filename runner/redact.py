@@ -1,0 +1,109 @@
+"""Hides secrets in a stream of bytes, also across the edges of chunks, and in the forms in which tools print them."""
+
+import base64
+import json
+import re
+import shlex
+from collections.abc import Iterable
+from urllib.parse import quote, quote_plus
+
+from ahocorasick_rs import BytesAhoCorasick, MatchKind
+
+MASK = b"********"
+SECRET_BYTES_MIN = 4
+"""A shorter value would blank half of every log ("e", "no", "1"); it is not masked."""
+LINE_BYTES_MIN = 8
+"""A line of a secret of several lines is masked on its own from this length on."""
+
+
+def spellings(secret: str) -> set[bytes]:
+    """The forms in which a secret turns up in output: as it is, by lines, and as base64, URL, JSON or shell text."""
+    raw = secret.encode()
+    if len(raw) < SECRET_BYTES_MIN:
+        return set()
+    lines = {line.strip() for line in raw.splitlines() if len(line.strip()) >= LINE_BYTES_MIN}
+    found = {raw, raw.strip()} | lines
+    for text in (secret, secret.strip()):
+        found |= {quote(text, safe="").encode(), quote_plus(text).encode(), json.dumps(text)[1:-1].encode()}
+        found |= {json.dumps(text, ensure_ascii=False)[1:-1].encode(), shlex.quote(text).encode()}
+    found |= _base64_spellings(raw)
+    return {form for form in found if len(form) >= SECRET_BYTES_MIN}
+
+
+def _base64_spellings(raw: bytes) -> set[bytes]:
+    """Base64 at its three alignments, without the characters that neighbours would change.
+
+    A tool often encodes ``user:secret``; then the secret starts at byte 0, 1 or 2 of a group of three. The first and
+    last characters of the encoding carry bits of what stands around and are left off.
+    """
+    found = set()
+    for lead in range(3):
+        text = base64.b64encode(b"\0" * lead + raw)
+        start = (0, 2, 3)[lead]
+        end = len(text) - (0, 3, 2)[(lead + len(raw)) % 3]
+        core = text[start:end]
+        if len(core) >= LINE_BYTES_MIN:
+            found |= {core, core.translate(bytes.maketrans(b"+/", b"-_"))}
+    return found
+
+
+class Redactor:
+    """Masks the spellings of ``secrets`` in bytes. Immutable, and so shared by all streams of a job."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        self._patterns = sorted({form for secret in secrets for form in spellings(secret)})
+        self._longest = max(map(len, self._patterns), default=0)
+        heads = {re.escape(pattern[:2]) for pattern in self._patterns}
+        last = {re.escape(pattern[:1]) + rb"\Z" for pattern in self._patterns}
+        self._beginnings = re.compile(b"(?=" + b"|".join(sorted(heads | last)) + b")", re.DOTALL)
+        self._search = BytesAhoCorasick(self._patterns, matchkind=MatchKind.LeftmostLongest) if self._patterns else None
+
+    def mask(self, data: bytes) -> bytes:
+        """``data``, a whole text, with every secret replaced."""
+        return self.take(data, final=True)[0]
+
+    def mask_text(self, text: str) -> str:
+        """The same for a sentence: an error message, a name."""
+        return self.mask(text.encode(errors="surrogateescape")).decode(errors="replace")
+
+    def take(self, data: bytes, *, final: bool) -> tuple[bytes, bytes]:
+        """``data`` masked as far as it is decided, and the rest: what could be the beginning of a secret."""
+        if self._search is None:
+            return data, b""
+        decided = len(data) if final else self._decided(data)
+        pieces, position = [], 0
+        for _, start, end in self._search.find_matches_as_indexes(data):
+            if start >= decided:
+                break
+            pieces += [data[position:start], MASK]
+            position = end
+        decided = max(decided, position)
+        pieces.append(data[position:decided])
+        return b"".join(pieces), data[decided:]
+
+    def _decided(self, data: bytes) -> int:
+        """How much of ``data`` can be masked: what follows could be the beginning of a secret."""
+        first = max(0, len(data) - self._longest + 1)
+        for found in self._beginnings.finditer(data, first):
+            rest = data[found.start() :]
+            if any(len(rest) < len(pattern) and pattern.startswith(rest) for pattern in self._patterns):
+                return found.start()
+        return len(data)
+
+
+class RedactedStream:
+    """One stream through a redactor. Holds back only bytes that may turn out to be the beginning of a secret."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+        self._held = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """The bytes that are decided by now, masked."""
+        masked, self._held = self._redactor.take(self._held + data, final=False)
+        return masked
+
+    def flush(self) -> bytes:
+        """What was held back, masked: the stream has ended."""
+        masked, self._held = self._redactor.take(self._held, final=True)
+        return masked

@@ -1,0 +1,141 @@
+"""A job's services: containers beside the steps, reachable by name, which steps wait for until they are ready."""
+
+import re
+import socket
+import time
+from collections.abc import Mapping
+from typing import Any, assert_never
+
+from pipelines.plan import CommandCheck, HttpCheck, NamedImage, PortCheck, Service
+from pipelines.state import Reason
+from runner.engine import ContainerSpec
+from runner.errors import StepError
+from runner.job import Job
+from runner.output import Write
+
+POLL_S = 0.1
+LOG_LINES = 20
+_LISTENING = "0A"
+
+
+class RunningService:
+    """One service of a job, started."""
+
+    def __init__(self, job: Job, service: Service, write: Write) -> None:
+        """Pulls the image if it must and starts the container on the job's network, under the service's name."""
+        self._job = job
+        self.service = service
+        image = service.container.image
+        if not isinstance(image, NamedImage):
+            raise StepError(Reason.SERVICE_FAILED, f"the service {service.name!r} needs the name of an image")
+        self._image = job.images.ensure(image.name, write, newest=image.pull)
+        self.container = job.engine.create(self._spec(image.name))
+        job.engine.start(self.container)
+
+    def _spec(self, image: str) -> ContainerSpec:
+        job, container = self._job, self.service.container
+        script = "\n".join(self.service.commands)
+        return ContainerSpec(
+            image=image,
+            labels=job.labels(),
+            network=container.network_mode or job.sandboxes.network,
+            command=None,
+            entrypoint=("sh", "-ec", script) if self.service.commands else container.entrypoint,
+            environment=job.environment(container.environment),
+            binds=(f"{job.workspace_base}:{job.plan.workspace_base}", *container.volumes),
+            directory=container.directory if self.service.commands else "",
+            aliases=() if container.network_mode else (self.service.name,),
+            user=container.user,
+            privileged=container.privileged,
+            devices=container.devices,
+            tmpfs=container.tmpfs,
+            dns=container.dns,
+            dns_search=container.dns_search,
+            extra_hosts=container.extra_hosts,
+            limits=job.options.limits,
+        )
+
+    def wait_ready(self) -> None:
+        """Returns when the service is ready. Raises StepError with its last words when it ends, or when time is up."""
+        deadline = time.monotonic() + self.service.ready_timeout_s
+        while not self._job.cancel:
+            state = self._inspect()
+            if not state["State"]["Running"]:
+                raise self._failed(f"ended with exit code {state['State']['ExitCode']} instead of serving")
+            if self._ready(state):
+                return
+            if time.monotonic() >= deadline:
+                raise self._failed(f"was not ready after {self.service.ready_timeout_s} s")
+            self._job.cancel.wait(POLL_S)
+
+    def _inspect(self) -> dict[str, Any]:
+        state = self._job.engine.inspect(self.container)
+        if state is None:
+            raise self._failed("was removed by somebody")
+        return state
+
+    def _failed(self, what: str) -> StepError:
+        tail = self._job.engine.logs(self.container, LOG_LINES).decode(errors="replace").strip()
+        said = f"; its last words:\n{self._job.redactor.mask_text(tail)}" if tail else "; it wrote nothing"
+        return StepError(Reason.SERVICE_FAILED, f"the service {self.service.name!r} {what}{said}")
+
+    def _ready(self, state: dict[str, Any]) -> bool:
+        """What the file asks for; else the image's HEALTHCHECK; else all of its EXPOSEd TCP ports."""
+        engine = self._job.engine
+        match self.service.ready:
+            case CommandCheck(command=command):
+                return engine.run_inside(self.container, ["sh", "-c", command])[0] == 0
+            case PortCheck(port=port):
+                return self._listens({port}, state)
+            case HttpCheck(url=url):
+                return self._answers(url.replace("://:", "://127.0.0.1:"))
+            case None:
+                health = state["State"].get("Health")
+                if health:
+                    return bool(health["Status"] == "healthy")
+                return self._listens(exposed_ports(self._image), state)
+            case _:
+                assert_never(self.service.ready)
+
+    def _answers(self, url: str) -> bool:
+        """Asks from inside the service, with what its image has."""
+        ask = f"wget -q -O /dev/null '{url}' || curl -fsS -o /dev/null '{url}'"
+        return self._job.engine.run_inside(self.container, ["sh", "-c", ask])[0] == 0
+
+    def _listens(self, ports: set[int], state: dict[str, Any]) -> bool:
+        """True when all ``ports`` are open, by the kernel's table; by a connection where the image has no ``cat``."""
+        if not ports:
+            return True
+        status, table = self._job.engine.run_inside(self.container, ["cat", "/proc/net/tcp", "/proc/net/tcp6"])
+        if status in {0, 1}:
+            return ports <= listening_ports(table.decode(errors="replace"))
+        return all(_connects(address, port) for address in _addresses(state) for port in ports)
+
+
+def exposed_ports(image: Mapping[str, Any]) -> set[int]:
+    """The TCP ports that an image says it serves."""
+    ports = (image.get("Config") or {}).get("ExposedPorts") or {}
+    return {int(port.partition("/")[0]) for port in ports if port.endswith("/tcp")}
+
+
+def listening_ports(table: str) -> set[int]:
+    """The ports in ``/proc/net/tcp`` on which something listens for connections from other machines."""
+    found = re.findall(r"^\s*\d+: ([0-9A-F]+):([0-9A-F]{4}) \S+ ([0-9A-F]{2}) ", table, re.MULTILINE)
+    return {int(port, 16) for address, port, state in found if state == _LISTENING and not _is_loopback(address)}
+
+
+def _is_loopback(address: str) -> bool:
+    return address in {"0100007F", "00000000000000000000000001000000"}
+
+
+def _addresses(state: Mapping[str, Any]) -> list[str]:
+    networks = state["NetworkSettings"]["Networks"].values()
+    return [network["IPAddress"] for network in networks if network.get("IPAddress")]
+
+
+def _connects(address: str, port: int) -> bool:
+    try:
+        with socket.create_connection((address, port), timeout=1):
+            return True
+    except OSError:
+        return False
