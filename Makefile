@@ -43,6 +43,6 @@ engine-up: ## Start a Docker Engine where none answers, with the base images
 engine-down: ## Stop the Docker Engine if engine-up started it
 	@scripts/engine.sh stop
 
-clean: ## Remove what was made here: .venv, caches, wheels
-	rm -rf .venv dist build htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+clean: ## Remove what was made here: .venv, the demo's state, caches, wheels
+	rm -rf .venv .demo dist build htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find pipelines runner workers web tests scripts -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -77,9 +77,11 @@ start_by_hand() {
   clear_leftovers
   local other
   other=$(read_pid /var/run/docker.pid)
+  other=${other:-$(read_pid "$PID_FILE")}
   if [ -n "$other" ]; then
     say "dockerd (process $other) is there already, waiting for it to answer ..."
-    wait_for "$START_S" engine_answers || die "dockerd (process $other) does not answer. Stop it (kill $other) and try again."
+    wait_for "$START_S" engine_answers ||
+      die "dockerd (process $other) does not answer. Stop it (scripts/engine.sh stop, or kill $other) and try again."
     return
   fi
   say "starting Docker Engine (dockerd by hand, log: $LOG) ..."
@@ -135,16 +137,19 @@ stop_by_hand() { # stop_by_hand PID
 
 # Each container hangs on a shim, which outlives the daemon. Ours are those that name our containerd's socket.
 kill_containers() {
-  local shim
-  for shim in /proc/[0-9]*; do
-    if tr '\0' ' ' <"$shim/cmdline" 2>/dev/null | grep "containerd-shim.* -address [^ ]*$CONTAINERD_RUN/" >/dev/null; then
-      as_children "${shim#/proc/}" | xargs -r kill -KILL 2>/dev/null || true
-      kill -KILL "${shim#/proc/}" 2>/dev/null || true
+  local process pid
+  for process in /proc/[0-9]*; do
+    pid=${process#/proc/}
+    if command_line "$pid" | grep "containerd-shim.* -address [^ ]*$CONTAINERD_RUN/" >/dev/null; then
+      # shellcheck disable=SC2046  # numbers, one word each
+      kill -KILL $(children "$pid") "$pid" 2>/dev/null || true
     fi
   done
 }
 
-as_children() { cat "/proc/$1/task/$1/children" 2>/dev/null || true; }
+# Nothing for a process that has just ended.
+command_line() { { tr '\0' ' ' <"/proc/$1/cmdline"; } 2>/dev/null || true; }
+children() { cat "/proc/$1/task/"*/children 2>/dev/null || true; }
 
 # --- status
 

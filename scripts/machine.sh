@@ -11,6 +11,7 @@ sbin_path
 
 readonly PLUGIN_DIRS="${HOME:-/root}/.docker/cli-plugins /usr/local/lib/docker/cli-plugins
   /usr/local/libexec/docker/cli-plugins /usr/lib/docker/cli-plugins /usr/libexec/docker/cli-plugins"
+readonly NEWER_PIN=/etc/apt/preferences.d/headway-trixie
 readonly POLICY=/usr/sbin/policy-rc.d
 # Services that a package starts and enables by itself, on ports that are not ours to take.
 readonly QUIET_SERVICES="redis-server docker-registry postgresql"
@@ -115,7 +116,7 @@ resolve_first() { # resolve_first SUITE PACKAGE...
       return
     fi
   done
-  die "none of these packages is known to apt here: $*. Nothing was installed."
+  give_up "apt knows none of these packages here: $*"
 }
 
 # --- Debian 12: its engine is too old and it has no buildx; Debian 13's packages run on it.
@@ -137,6 +138,14 @@ newer_sources() { # newer_sources FILE
   esac
 }
 
+# Before anything is installed: leaves the machine as it was.
+give_up() { # give_up REASON
+  [ -z "$added_suite" ] || as_root rm -f "$added_suite" "$NEWER_PIN"
+  die "$1. Is the package source of this machine reachable? See 'apt-get update' for its words; nothing was installed."
+}
+
+added_suite="" # the file that names it, when this run wrote it
+
 add_newer_suite() {
   local file text target
   for file in /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list /etc/apt/sources.list; do
@@ -146,9 +155,10 @@ add_newer_suite() {
     [ -n "$text" ] || continue
     target=/etc/apt/sources.list.d/headway-trixie.list
     case "$file" in *.sources) target=${target%.list}.sources ;; esac
+    [ -e "$target" ] || added_suite=$target
     printf '%s\n' "$text" | as_root tee "$target" >/dev/null
-    printf 'Package: *\nPin: release n=trixie\nPin-Priority: 50\n' |
-      as_root tee /etc/apt/preferences.d/headway-trixie >/dev/null
+    # Low: nothing comes from there but what is asked for by that suite's name.
+    printf 'Package: *\nPin: release n=trixie\nPin-Priority: 50\n' | as_root tee "$NEWER_PIN" >/dev/null
     return
   done
   die "Debian 12 has no docker buildx, and no source of Debian packages was found under /etc/apt to take Debian 13's from." \
@@ -192,9 +202,9 @@ release_services() {
 
 disable_new_services() { # the packages just installed
   local service
-  have systemctl || return 0
+  have update-rc.d || return 0 # it knows systemd too
   for service in $QUIET_SERVICES; do
-    if [[ " $* " == *" $service "* ]]; then as_root systemctl disable --quiet "$service" 2>/dev/null || true; fi
+    if [[ " $* " == *" $service "* ]]; then as_root update-rc.d "$service" disable >/dev/null 2>&1 || true; fi
   done
 }
 
@@ -212,12 +222,11 @@ install_packages() {
   list=$(printf ', %s' "${missing[@]}")
   say "installing ${list:2} ..."
   ! needs_newer_suite || add_newer_suite
-  apt_get update >/dev/null || die "apt-get update failed: is the package source of this machine reachable?" \
-    "See 'apt-get update' for its words; nothing was installed."
+  apt_get update >/dev/null || give_up "apt-get update failed"
   resolve_packages
   # All or nothing: a package that cannot be had is said before the first one is unpacked.
   apt_get install --simulate --no-install-recommends "${packages[@]}" >/dev/null ||
-    die "apt-get cannot install: ${packages[*]} (its reason stands above); nothing was installed."
+    give_up "apt-get cannot install: ${packages[*]} (its reason stands above)"
   guard_services
   local log
   log=$(mktemp)

@@ -9,16 +9,25 @@ readonly VENV=.venv STAMP=.venv/.headway-setup
 
 good_python() { "$1" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
 
+python="" # set by find_python
+
 find_python() {
   local candidate
   for candidate in ${HEADWAY_PYTHON:-python3 python3.13 python3.12 python3.11}; do
     if have "$candidate" && good_python "$candidate"; then
-      printf '%s' "$candidate"
+      python=$candidate
       return
     fi
   done
-  die "no Python 3.11 or newer with venv found. Install python3 and python3-venv (Debian 12+, Ubuntu 24.04+)," \
-    "or name one: make setup HEADWAY_PYTHON=/path/to/python3"
+  return 1
+}
+
+need_python() {
+  ! find_python || return 0
+  [ -z "${HEADWAY_PYTHON:-}" ] || die "HEADWAY_PYTHON=$HEADWAY_PYTHON is no Python 3.11 or newer with venv and ensurepip"
+  scripts/machine.sh --python
+  find_python || die "no Python 3.11 or newer with venv found (Debian 12+ and Ubuntu 24.04+ have one)." \
+    "Or name one: make setup HEADWAY_PYTHON=/path/to/python3"
 }
 
 wanted=$(sha256sum requirements-dev.lock pyproject.toml | sha256sum | cut -d' ' -f1)
@@ -27,7 +36,7 @@ if [ -x "$VENV/bin/headway" ] && [ "$(cat "$STAMP" 2>/dev/null)" = "$wanted" ] &
   exit 0
 fi
 
-python=$(find_python)
+need_python
 say "making $VENV with $("$python" --version) ..."
 rm -f "$STAMP"
 # An interpreter that is gone, or a checkout that was moved, leaves a venv that cannot be mended.
@@ -37,7 +46,7 @@ if ! "$VENV/bin/python" -c '' 2>/dev/null || [ "$(cat "$VENV/.headway-path" 2>/d
 fi
 pip() { "$VENV/bin/python" -m pip --disable-pip-version-check --no-input "$@"; }
 # The lock is complete: no resolving, and nothing without its hash.
-pip install --quiet --require-hashes --no-deps -r requirements-dev.lock
-pip install --quiet --no-deps --no-build-isolation --no-index --editable .
+pip install -qq --require-hashes --no-deps -r requirements-dev.lock
+pip install -qq --no-deps --no-build-isolation --no-index --editable .
 printf '%s' "$wanted" >"$STAMP"
 say "ready: $VENV/bin/headway"

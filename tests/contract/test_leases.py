@@ -1,0 +1,390 @@
+"""Who may work on a job, on each of the two databases: claims, leases, fences, and random histories of all of them."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from sqlalchemy import Engine, delete, select, update
+from sqlalchemy.orm import Session
+
+from pipelines.state import PASSED, Outcome, Reason, State
+from tests.builders import job_plan, plan, push
+from workers import leases, store
+from workers.db import db_now_ms, now_ms, reading, transaction
+from workers.tables import Job, Repo, Run
+
+
+@pytest.fixture
+def job_id(database: Engine) -> int:
+    with transaction(database) as session:
+        repo = store.add_repo(session, store.NewRepo("acme/roof", "file:///srv/roof.git"))
+        return store.queue_run(session, repo.id, push()).job_id
+
+
+def claim(database: Engine, job_id: int, owner: str = "w1", lease_s: int = 15) -> leases.Claim | None:
+    with transaction(database) as session:
+        return leases.claim(session, job_id, owner, lease_s, host="host-1")
+
+
+def claimed(database: Engine, job_id: int, owner: str = "w1", lease_s: int = 15) -> leases.Claim:
+    mine = claim(database, job_id, owner, lease_s)
+    assert mine is not None
+    return mine
+
+
+def reap(database: Engine, attempts_max: int = 3) -> list[leases.Reaped]:
+    with transaction(database) as session:
+        return leases.reap(session, attempts_max)
+
+
+def job_now(database: Engine, job_id: int) -> Job:
+    with reading(database) as session:
+        job = store.job_by_id(session, job_id)
+    assert job is not None
+    return job
+
+
+def planned(database: Engine, job_id: int) -> leases.Claim:
+    mine = claimed(database, job_id)
+    with transaction(database) as session:
+        store.plan_run(session, job_id, mine.attempt, plan(job_plan("test")))
+    return mine
+
+
+def test_a_claim_starts_the_job_and_its_run(database: Engine, job_id: int) -> None:
+    mine = claimed(database, job_id)
+    assert (mine.job_id, mine.attempt, mine.plan) == (job_id, 1, None)
+    job = job_now(database, job_id)
+    assert (job.state, job.lease_owner, job.host, job.attempt) == (State.RUNNING, "w1", "host-1", 1)
+    with reading(database) as session:
+        run = store.run_by_id(session, mine.run_id)
+        assert run is not None
+        assert run.state is State.RUNNING
+        assert run.started_ms is not None
+        assert job.lease_until_ms is not None
+        assert 10_000 < job.lease_until_ms - db_now_ms(session) <= 15_000
+
+
+def test_a_job_is_claimed_by_one_of_many_who_ask_at_once(database: Engine, job_id: int) -> None:
+    won: list[str] = []
+    start = threading.Barrier(6)
+
+    def ask(owner: str) -> None:
+        start.wait()
+        if claim(database, job_id, owner) is not None:
+            won.append(owner)
+
+    threads = [threading.Thread(target=ask, args=(f"w{number}",)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [job_now(database, job_id).lease_owner] == won
+
+
+def test_a_job_that_is_not_there_or_not_due_cannot_be_claimed(database: Engine, job_id: int) -> None:
+    assert claim(database, job_id + 1) is None
+    with transaction(database) as session:
+        session.execute(update(Job).values(not_before_ms=now_ms() + 60_000))
+        assert leases.next_ready(session) is None
+    assert claim(database, job_id) is None
+    with transaction(database) as session:
+        session.execute(update(Job).values(not_before_ms=now_ms()))
+        assert leases.next_ready(session) == job_id
+    assert claim(database, job_id) is not None
+
+
+def test_a_renewed_lease_is_longer_and_stays_with_its_owner(database: Engine, job_id: int) -> None:
+    mine = claimed(database, job_id, lease_s=1)
+    with transaction(database) as session:
+        assert leases.renew(session, job_id, mine.attempt, "w1", 60) == leases.Renewal(True, False)
+        assert not leases.renew(session, job_id, mine.attempt, "w2", 60).still_mine
+        assert not leases.renew(session, job_id, mine.attempt + 1, "w1", 60).still_mine
+    until = job_now(database, job_id).lease_until_ms
+    with reading(database) as session:
+        assert until is not None
+        assert until - db_now_ms(session) > 50_000
+
+
+def test_a_lease_that_ran_out_gives_the_job_to_the_next_worker(database: Engine, job_id: int) -> None:
+    first = claimed(database, job_id, lease_s=-1)
+    assert reap(database) == [leases.Reaped(job_id, first.run_id, State.QUEUED)]
+    assert reap(database) == []
+    second = claimed(database, job_id, "w2")
+    assert second.attempt == 2
+    with transaction(database) as session:
+        assert not leases.renew(session, job_id, first.attempt, "w1", 15).still_mine
+        assert leases.renew(session, job_id, second.attempt, "w2", 15).still_mine
+
+
+def test_a_lease_that_still_runs_is_left_alone(database: Engine, job_id: int) -> None:
+    claimed(database, job_id)
+    assert reap(database) == []
+    with reading(database) as session:
+        assert leases.overdue(session) == []
+
+
+WRITES: dict[str, Callable[[Session, int, int], object]] = {
+    "start_step": lambda session, job, attempt: store.start_step(session, job, attempt, 1),
+    "finish_step": lambda session, job, attempt: store.finish_step(session, job, attempt, 1, PASSED),
+    "set_step_facts": lambda session, job, attempt: store.set_step_facts(session, job, attempt, 1, {}),
+    "note_job": lambda session, job, attempt: store.note_job(session, job, attempt, "hello"),
+    "set_trigger": lambda session, job, attempt: store.set_trigger(session, job, attempt, push("late")),
+    "plan_run": lambda session, job, attempt: store.plan_run(session, job, attempt, plan(job_plan("late"))),
+    "fail_planning": lambda session, job, attempt: store.fail_planning(session, job, attempt, PASSED),
+    "finish_job": lambda session, job, attempt: store.finish_job(session, job, attempt, PASSED),
+    "release": leases.release,
+}
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())
+@pytest.mark.parametrize("since", ["reaped", "claimed again", "ended", "removed"])
+def test_every_write_of_an_attempt_that_is_over_is_refused_and_changes_nothing(
+    database: Engine, job_id: int, write: Callable[[Session, int, int], object], since: str
+) -> None:
+    mine = planned(database, job_id)
+    with transaction(database) as session:
+        session.execute(update(Job).values(lease_until_ms=now_ms() - 1))
+        leases.reap(session)
+    if since == "claimed again":
+        claimed(database, job_id, "w2")
+    if since == "ended":
+        again = claimed(database, job_id, "w2")
+        with transaction(database) as session:
+            store.finish_job(session, job_id, again.attempt, PASSED)
+    if since == "removed":
+        with transaction(database) as session:
+            session.execute(delete(Repo))
+    before = everything(database)
+    with pytest.raises(store.StaleAttemptError), transaction(database) as session:
+        write(session, job_id, mine.attempt)
+    assert everything(database) == before
+
+
+def everything(database: Engine) -> list[tuple[object, ...]]:
+    with reading(database) as session:
+        rows: list[tuple[object, ...]] = []
+        for table in (Run.__table__, Job.__table__, *[store.common.table(store.runs.Step)]):
+            rows += [tuple(row) for row in session.execute(select(table).order_by(table.c.id))]
+        return rows
+
+
+def test_a_new_attempt_starts_all_steps_over(database: Engine, job_id: int) -> None:
+    mine = planned(database, job_id)
+    with transaction(database) as session:
+        store.start_step(session, job_id, mine.attempt, 1)
+        store.finish_step(session, job_id, mine.attempt, 1, PASSED, (10, 1), {"image_id": "x"})
+        store.start_step(session, job_id, mine.attempt, 2)
+        session.execute(update(Job).values(lease_until_ms=now_ms() - 1))
+    reap(database)
+    with reading(database) as session:
+        assert {step.state for step in store.steps_of(session, job_id)} == {State.QUEUED}
+    again = claimed(database, job_id, "w2")
+    assert again.plan == job_plan("test")
+    with reading(database) as session:
+        steps = store.steps_of(session, job_id)
+        assert [(step.state, step.attempt, step.log_bytes, step.facts) for step in steps] == [
+            (State.QUEUED, 2, 0, {}),
+            (State.QUEUED, 2, 0, {}),
+        ]
+
+
+def test_a_job_that_loses_too_many_workers_is_broken(database: Engine, job_id: int) -> None:
+    planned(database, job_id)
+    for attempt in range(1, 4):
+        with transaction(database) as session:
+            session.execute(update(Job).values(lease_until_ms=now_ms() - 1))
+        reaped = reap(database, attempts_max=3)
+        if attempt < 3:
+            assert [each.state for each in reaped] == [State.QUEUED]
+            claimed(database, job_id, f"w{attempt}")
+    assert [each.state for each in reaped] == [State.BROKEN]
+    with reading(database) as session:
+        run = store.run_by_id(session, reaped[0].run_id)
+        assert run is not None
+        assert (run.state, run.reason) == (State.BROKEN, Reason.WORKER_LOST)
+        assert "3 times" in run.sentence
+
+
+def test_a_job_given_back_politely_is_queued_at_once_and_not_counted_as_lost(database: Engine, job_id: int) -> None:
+    for attempt in range(1, 6):
+        mine = claimed(database, job_id)
+        assert mine.attempt == attempt
+        with transaction(database) as session:
+            leases.release(session, job_id, mine.attempt)
+    assert (job_now(database, job_id).state, job_now(database, job_id).lost) == (State.QUEUED, 0)
+    with reading(database) as session:
+        assert leases.ready_unrung(session, older_than_s=60) == [job_id]
+
+
+def test_a_canceled_job_whose_worker_vanished_ends_as_canceled(database: Engine, job_id: int) -> None:
+    mine = planned(database, job_id)
+    with transaction(database) as session:
+        store.request_cancel(session, mine.run_id, "ada")
+        session.execute(update(Job).values(lease_until_ms=now_ms() - 1))
+    assert reap(database) == [leases.Reaped(job_id, mine.run_id, State.CANCELED)]
+    with reading(database) as session:
+        run = store.run_by_id(session, mine.run_id)
+        assert run is not None
+        assert run.state is State.CANCELED
+
+
+def test_a_job_that_was_planned_after_the_run_was_canceled_cannot_be_claimed(database: Engine, job_id: int) -> None:
+    mine = claimed(database, job_id)
+    with transaction(database) as session:
+        store.request_cancel(session, mine.run_id, "ada")
+    with transaction(database) as session:
+        done = store.plan_run(session, job_id, mine.attempt, plan(job_plan("a", 1), job_plan("b", 2)))
+    assert claim(database, done.ring[0], "w2") is None
+    with transaction(database) as session:
+        assert store.finish_job(session, job_id, mine.attempt, PASSED).run_state is State.CANCELED
+
+
+def test_a_claim_and_a_cancel_at_the_same_moment_agree_on_who_was_first(database: Engine, job_id: int) -> None:
+    with reading(database) as session:
+        repo_id = store.repos(session)[0].id
+    for _ in range(20):
+        with transaction(database) as session:
+            queued = store.queue_run(session, repo_id, push())
+        claims: list[leases.Claim | None] = []
+        start = threading.Barrier(2)
+
+        def take(queued: store.Queued = queued, claims: list[leases.Claim | None] = claims) -> None:
+            start.wait()  # noqa: B023 - the thread ends within this round
+            claims.append(claim(database, queued.job_id))
+
+        thread = threading.Thread(target=take)
+        thread.start()
+        start.wait()
+        with transaction(database) as session:
+            store.request_cancel(session, queued.run_id, "ada")
+        thread.join()
+        job = job_now(database, queued.job_id)
+        assert job.state is (State.CANCELED if claims == [None] else State.RUNNING)
+
+
+def test_a_job_that_was_rung_is_rung_again_only_after_its_time(database: Engine, job_id: int) -> None:
+    with transaction(database) as session:
+        assert leases.ready_unrung(session, older_than_s=5) == []
+        session.execute(update(Job).values(rung_ms=now_ms() - 6_000))
+        assert leases.ready_unrung(session, older_than_s=5) == [job_id]
+        leases.mark_rung(session, [job_id])
+        assert leases.ready_unrung(session, older_than_s=5) == []
+    claimed(database, job_id)
+    with transaction(database) as session:
+        session.execute(update(Job).values(rung_ms=None))
+        assert leases.ready_unrung(session, older_than_s=5) == []
+
+
+def test_one_of_several_leads_until_it_falls_silent_or_gives_up(database: Engine) -> None:
+    def take(owner: str, lease_s: int = 10) -> bool:
+        with transaction(database) as session:
+            return leases.take_lead(session, "scheduler", owner, lease_s)
+
+    assert take("a")
+    assert not take("b")
+    assert take("a", lease_s=-1)
+    assert take("b")
+    assert not take("a")
+    with transaction(database) as session:
+        leases.give_up_lead(session, "scheduler", "a")
+    assert not take("a")
+    with transaction(database) as session:
+        leases.give_up_lead(session, "scheduler", "b")
+    assert take("a")
+
+
+class Histories(RuleBasedStateMachine):
+    """Workers that claim, work, vanish and come back in any order: a job is one worker's, and ends once."""
+
+    database: Engine
+
+    def __init__(self) -> None:
+        super().__init__()
+        with transaction(self.database) as session:
+            name = f"repo-{len(store.repos(session))}"
+            repo = store.add_repo(session, store.NewRepo(name, "file:///x"))
+            queued = store.queue_run(session, repo.id, push())
+        self.run_id, self.job_id = queued.run_id, queued.job_id
+        self.holder: leases.Claim | None = None
+        self.old: list[leases.Claim] = []
+        self.canceled = False
+        self.ended: State | None = None
+
+    @rule(owner=st.sampled_from(["w1", "w2", "w3"]))
+    def claim(self, owner: str) -> None:
+        mine = claim(self.database, self.job_id, owner)
+        free = self.holder is None and not self.canceled and self.ended is None
+        assert (mine is not None) == free
+        if mine is not None:
+            assert all(mine.attempt > old.attempt for old in self.old)
+            self.holder = mine
+
+    @precondition(lambda self: self.holder is not None)
+    @rule()
+    def vanish(self) -> None:
+        assert self.holder is not None
+        with transaction(self.database) as session:
+            session.execute(update(Job).where(Job.id == self.job_id).values(lease_until_ms=now_ms() - 1))
+            reaped = leases.reap(session, attempts_max=1000)
+        assert self.job_id in {each.job_id for each in reaped}
+        self.old.append(self.holder)
+        self.holder = None
+        if self.canceled:
+            self.ended = State.CANCELED
+
+    @precondition(lambda self: self.holder is not None)
+    @rule()
+    def give_back(self) -> None:
+        assert self.holder is not None
+        with transaction(self.database) as session:
+            leases.release(session, self.job_id, self.holder.attempt)
+        self.old.append(self.holder)
+        self.holder = None
+        if self.canceled:
+            self.ended = State.CANCELED
+
+    @rule()
+    def cancel(self) -> None:
+        with transaction(self.database) as session:
+            store.request_cancel(session, self.run_id, "ada")
+        if self.ended is None:
+            self.canceled = True
+            if self.holder is None:
+                self.ended = State.CANCELED
+
+    @precondition(lambda self: self.holder is not None)
+    @rule(state=st.sampled_from([State.PASSED, State.FAILED]))
+    def end(self, state: State) -> None:
+        assert self.holder is not None
+        with transaction(self.database) as session:
+            store.finish_job(session, self.job_id, self.holder.attempt, Outcome(state))
+        self.old.append(self.holder)
+        self.holder, self.ended = None, state
+
+    @rule()
+    def write_late(self) -> None:
+        for old in self.old:
+            with pytest.raises(store.StaleAttemptError), transaction(self.database) as session:
+                store.finish_job(session, self.job_id, old.attempt, PASSED)
+
+    @invariant()
+    def the_rows_say_so(self) -> None:
+        with reading(self.database) as session:
+            job, run = session.get_one(Job, self.job_id), session.get_one(Run, self.run_id)
+        if self.ended is not None:
+            assert (job.state, run.state) == (self.ended, self.ended)
+        elif self.holder is not None:
+            assert (job.state, job.attempt) == (State.RUNNING, self.holder.attempt)
+        else:
+            assert job.state is State.QUEUED
+            assert run.finished_ms is None
+
+
+def test_in_any_history_a_job_is_one_workers_and_ends_once(database: Engine) -> None:
+    machine = type("HistoriesHere", (Histories,), {"database": database})
+    slow_is_fine = settings(max_examples=15, stateful_step_count=12, deadline=None, suppress_health_check=HealthCheck)
+    run_state_machine_as_test(machine, settings=slow_is_fine)

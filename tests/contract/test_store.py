@@ -1,0 +1,564 @@
+"""What the store promises, on each of the two databases."""
+
+import threading
+
+import pytest
+from sqlalchemy import Engine, select
+
+from pipelines.context import Trust
+from pipelines.plan import LeftOut, Plan
+from pipelines.problem import Problem
+from pipelines.state import PASSED, Outcome, Reason, State
+from pipelines.trigger import Event
+from tests.builders import job_plan, plan, pull_request, push
+from workers import leases, store
+from workers.db import reading, transaction
+from workers.tables import Delivery, Run
+
+FAILED = Outcome(State.FAILED, Reason.EXIT_CODE, "It ended with exit status 1.", exit_code=1)
+
+
+@pytest.fixture
+def repo_id(database: Engine) -> int:
+    with transaction(database) as session:
+        return store.add_repo(session, store.NewRepo("acme/roof", "file:///srv/roof.git")).id
+
+
+def queued(database: Engine, repo_id: int) -> store.Queued:
+    with transaction(database) as session:
+        return store.queue_run(session, repo_id, push())
+
+
+def claimed(database: Engine, job_id: int, owner: str = "w1") -> leases.Claim:
+    with transaction(database) as session:
+        claim = leases.claim(session, job_id, owner, 15)
+    assert claim is not None
+    return claim
+
+
+def planned(database: Engine, repo_id: int, what: Plan) -> tuple[leases.Claim, store.Planned]:
+    claim = claimed(database, queued(database, repo_id).job_id)
+    with transaction(database) as session:
+        return claim, store.plan_run(session, claim.job_id, claim.attempt, what)
+
+
+def finish(database: Engine, claim: leases.Claim, outcome: Outcome) -> store.Finished:
+    with transaction(database) as session:
+        return store.finish_job(session, claim.job_id, claim.attempt, outcome)
+
+
+def states(database: Engine, run_id: int) -> dict[str, State]:
+    with reading(database) as session:
+        return {job.name: job.state for job in store.jobs_of(session, run_id)}
+
+
+def run_now(database: Engine, run_id: int) -> Run:
+    with reading(database) as session:
+        run = store.run_by_id(session, run_id)
+    assert run is not None
+    return run
+
+
+# Repositories
+
+
+def test_a_repository_is_found_by_its_exact_name(database: Engine, repo_id: int) -> None:
+    with reading(database) as session:
+        repo = store.repo_by_name(session, "acme/roof")
+        assert repo is not None
+        assert repo.id == repo_id
+        assert store.repo_by_name(session, "ACME/roof") is None
+
+
+def test_a_name_is_given_once(database: Engine, repo_id: int) -> None:
+    with transaction(database) as session, pytest.raises(store.AlreadyThereError, match="acme/roof"):
+        store.add_repo(session, store.NewRepo("acme/roof", "file:///elsewhere"))
+
+
+def test_what_pipelines_are_told_of_a_repository_is_what_was_added(database: Engine) -> None:
+    new = store.NewRepo(
+        "a/b", "ssh://git@x/a/b", "gitea", "https://x/a/b", "trunk", private=True, trust=Trust(volumes=True)
+    )
+    with transaction(database) as session:
+        info = store.repo_info(store.add_repo(session, new))
+    assert (info.name, info.clone_url, info.web_url, info.default_branch) == (
+        "a/b",
+        new.clone_url,
+        new.web_url,
+        "trunk",
+    )
+    assert (info.private, info.forge, info.trust) == (True, "gitea", Trust(volumes=True))
+
+
+def test_removing_a_repository_removes_all_its_rows_and_names_the_runs(database: Engine, repo_id: int) -> None:
+    claim, _ = planned(database, repo_id, plan(job_plan("test")))
+    with transaction(database) as session:
+        store.put_secret(session, repo_id, "token", "sealed")
+        store.record_delivery(session, repo_id, store.NewDelivery("d1", trigger=push()))
+    with transaction(database) as session:
+        run_ids = store.remove_repo(session, repo_id)
+    assert claim.run_id in run_ids
+    assert len(run_ids) == 2
+    with reading(database) as session:
+        assert store.repos(session) == []
+        assert store.steps_of(session, claim.job_id) == []
+        assert session.scalars(select(Delivery)).all() == []
+
+
+def test_a_hook_secret_is_kept(database: Engine, repo_id: int) -> None:
+    with transaction(database) as session:
+        store.set_hook_secret(session, repo_id, "v1|sealed")
+    with reading(database) as session:
+        repo = store.repo_by_id(session, repo_id)
+    assert repo is not None
+    assert repo.hook_secret_sealed == "v1|sealed"
+
+
+# Deliveries
+
+
+def test_a_delivery_with_a_trigger_queues_a_run_and_says_what_to_ring(database: Engine, repo_id: int) -> None:
+    with transaction(database) as session:
+        receipt = store.record_delivery(session, repo_id, store.NewDelivery("d1", "push", 120, push("Mend\n\nmore")))
+    assert (receipt.created, receipt.state, receipt.run_number) == (True, store.DeliveryState.ACCEPTED, 1)
+    assert receipt.run_id is not None
+    run = run_now(database, receipt.run_id)
+    assert (run.state, run.title, run.message, run.author) == (State.QUEUED, "Mend", "Mend\n\nmore", "Ada Lovelace")
+    with reading(database) as session:
+        assert [job.id for job in store.jobs_of(session, run.id)] == [receipt.job_id]
+        assert store.trigger_of(run) == push("Mend\n\nmore")
+
+
+def test_the_same_delivery_again_finds_the_same_run_and_rings_nobody(database: Engine, repo_id: int) -> None:
+    with transaction(database) as session:
+        first = store.record_delivery(session, repo_id, store.NewDelivery("d1", trigger=push()))
+    with transaction(database) as session:
+        again = store.record_delivery(session, repo_id, store.NewDelivery("d1", trigger=push("other")))
+    assert (again.created, again.job_id) == (False, None)
+    assert (again.run_id, again.run_number) == (first.run_id, first.run_number)
+    with reading(database) as session:
+        assert len(store.runs_of(session, repo_id)) == 1
+
+
+def test_the_same_key_of_another_repository_is_another_delivery(database: Engine, repo_id: int) -> None:
+    with transaction(database) as session:
+        other = store.add_repo(session, store.NewRepo("acme/wall", "file:///wall")).id
+        store.record_delivery(session, repo_id, store.NewDelivery("d1", trigger=push()))
+        receipt = store.record_delivery(session, other, store.NewDelivery("d1", trigger=push()))
+    assert (receipt.created, receipt.run_number) == (True, 1)
+
+
+@pytest.mark.parametrize("state", [store.DeliveryState.NOTHING_TO_DO, store.DeliveryState.REFUSED])
+def test_a_delivery_without_a_trigger_is_kept_with_its_reason(
+    database: Engine, repo_id: int, state: store.DeliveryState
+) -> None:
+    new = store.NewDelivery("d1", "ping", state=state, reason="A ping needs no run.")
+    with transaction(database) as session:
+        first = store.record_delivery(session, repo_id, new)
+    with transaction(database) as session:
+        again = store.record_delivery(session, repo_id, new)
+    assert (first.created, first.state, first.reason, first.run_id) == (True, state, new.reason, None)
+    assert (again.created, again.state, again.reason, again.run_id) == (False, state, new.reason, None)
+
+
+def test_a_delivery_sent_many_times_at_once_makes_one_run(database: Engine, repo_id: int) -> None:
+    receipts: list[store.Receipt] = []
+
+    def send() -> None:
+        with transaction(database) as session:
+            receipts.append(store.record_delivery(session, repo_id, store.NewDelivery("d1", trigger=push())))
+
+    threads = [threading.Thread(target=send) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(receipt.created for receipt in receipts) == [False] * 7 + [True]
+    assert {receipt.run_number for receipt in receipts} == {1}
+
+
+# Runs
+
+
+def test_runs_that_are_queued_at_once_get_numbers_without_gaps(database: Engine, repo_id: int) -> None:
+    numbers: list[int] = []
+
+    def work() -> None:
+        for _ in range(5):
+            numbers.append(queued(database, repo_id).number)  # noqa: PERF401 - one transaction each
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(numbers) == list(range(1, 21))
+
+
+def test_hostile_text_in_a_commit_is_kept_as_text(database: Engine, repo_id: int) -> None:
+    message = '\'; DROP TABLE runs; -- <script>alert(1)</script> $(reboot) \0 \x1b[31m \N{SNOWMAN}\n"quoted"'
+    with transaction(database) as session:
+        run_id = store.queue_run(session, repo_id, push(message)).run_id
+    run = run_now(database, run_id)
+    assert run.message == message.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    assert store.trigger_of(run).message == message
+
+
+def test_a_pull_requests_run_has_the_pull_requests_title(database: Engine, repo_id: int) -> None:
+    with transaction(database) as session:
+        run_id = store.queue_run(session, repo_id, pull_request(from_fork=False, title="A better roof")).run_id
+    assert run_now(database, run_id).title == "A better roof"
+
+
+def test_runs_are_listed_newest_first_and_page_by_page(database: Engine, repo_id: int) -> None:
+    for _ in range(5):
+        queued(database, repo_id)
+    with reading(database) as session:
+        assert [run.number for run in store.runs_of(session, repo_id, limit=2)] == [5, 4]
+        assert [run.number for run in store.runs_of(session, repo_id, before=4, limit=2)] == [3, 2]
+        assert [(run.number, repo.name) for run, repo in store.recent_runs(session, 1)] == [(5, "acme/roof")]
+        assert {repo: run.number for repo, run in store.last_runs(session).items()} == {repo_id: 5}
+        found = store.run_by_number(session, repo_id, 3)
+        assert found is not None
+        assert found.number == 3
+        assert store.run_by_number(session, repo_id, 6) is None
+
+
+def test_the_previous_run_is_the_one_before_on_the_same_branch(database: Engine, repo_id: int) -> None:
+    with transaction(database) as session:
+        for branch in ("main", "other", "main"):
+            store.queue_run(session, repo_id, push(branch=branch))
+    with reading(database) as session:
+        last = store.run_by_number(session, repo_id, 3)
+        assert last is not None
+        previous = store.previous_run(session, last)
+        assert previous is not None
+        assert previous.number == 1
+        assert store.previous_run(session, previous) is None
+
+
+def test_a_rerun_has_the_same_trigger_a_new_number_and_a_parent(database: Engine, repo_id: int) -> None:
+    first = queued(database, repo_id)
+    with transaction(database) as session:
+        again = store.rerun(session, first.run_id)
+    run = run_now(database, again.run_id)
+    assert (run.number, run.parent_run_id, run.state) == (2, first.run_id, State.QUEUED)
+    assert store.trigger_of(run) == store.trigger_of(run_now(database, first.run_id))
+
+
+def test_what_the_worker_finds_out_about_the_commit_replaces_the_trigger(database: Engine, repo_id: int) -> None:
+    claim = claimed(database, queued(database, repo_id).job_id)
+    with transaction(database) as session:
+        store.set_trigger(session, claim.job_id, claim.attempt, push("From git"))
+    run = run_now(database, claim.run_id)
+    assert (run.title, store.trigger_of(run).message) == ("From git", "From git")
+
+
+# Planning
+
+
+def test_planning_turns_the_unplanned_job_into_the_first_and_adds_the_others_with_their_steps(
+    database: Engine, repo_id: int
+) -> None:
+    what = plan(job_plan("deploy", 1, needs=("test",)), job_plan("test", 2, steps=3), job_plan("lint", 3))
+    claim, done = planned(database, repo_id, what)
+    assert done.mine == what.jobs[1]
+    with reading(database) as session:
+        jobs = {job.name: job for job in store.jobs_of(session, claim.run_id)}
+        steps = [(step.number, step.name, step.kind, step.image) for step in store.steps_of(session, claim.job_id)]
+        assert len(store.steps_of_run(session, claim.run_id)) == 7
+    assert jobs["test"].id == claim.job_id
+    assert steps == [(n, f"step-{n}", "commands", "busybox") for n in (1, 2, 3)]
+    assert done.ring == [jobs["lint"].id]
+    assert (jobs["deploy"].ready, jobs["lint"].ready) == (False, True)
+    assert sorted(done.job_ids) == sorted(job.id for job in jobs.values())
+
+
+def test_a_planned_job_is_claimed_with_its_plan(database: Engine, repo_id: int) -> None:
+    what = plan(job_plan("test", 1), job_plan("lint", 2))
+    _, done = planned(database, repo_id, what)
+    assert claimed(database, done.ring[0]).plan == what.jobs[1]
+
+
+def test_a_plan_without_jobs_ends_the_run_as_passed_and_says_why(database: Engine, repo_id: int) -> None:
+    claim, done = planned(database, repo_id, Plan(jobs=(), left_out=(LeftOut(what="test", why="event is push"),)))
+    assert done == store.Planned(None)
+    run = run_now(database, claim.run_id)
+    assert (run.state, run.reason) == (State.PASSED, Reason.CONDITION)
+    assert "test: event is push" in run.sentence
+    assert run.left_out == [{"what": "test", "why": "event is push"}]
+    assert run.finished_ms is not None
+
+
+def test_problems_end_the_run_and_stay_with_it(database: Engine, repo_id: int) -> None:
+    claim = claimed(database, queued(database, repo_id).job_id)
+    problem = Problem(".headway.yml", 3, 5, "unknown key: imge", "did you mean image?")
+    outcome = Outcome(State.FAILED, Reason.INVALID_PIPELINE, "The pipeline has 1 problem.")
+    with transaction(database) as session:
+        finished = store.fail_planning(session, claim.job_id, claim.attempt, outcome, [problem])
+    assert finished.run_state is State.FAILED
+    run = run_now(database, claim.run_id)
+    assert (run.reason, run.sentence) == (Reason.INVALID_PIPELINE, outcome.message)
+    assert run.problems == [
+        {"file": ".headway.yml", "line": 3, "column": 5, "message": "unknown key: imge",
+         "hint": "did you mean image?", "level": "error"}
+    ]  # fmt: skip
+
+
+# Steps and jobs
+
+
+def test_a_steps_life_is_written_down(database: Engine, repo_id: int) -> None:
+    claim, _ = planned(database, repo_id, plan(job_plan("test")))
+    fence = claim.job_id, claim.attempt
+    with transaction(database) as session:
+        store.start_step(session, *fence, 1)
+        store.set_step_facts(session, *fence, 1, {"image_id": "sha256:1"})
+    with transaction(database) as session:
+        store.finish_step(session, *fence, 1, FAILED, (120, 3), {"image_id": "sha256:2"})
+    with reading(database) as session:
+        step = store.steps_by_number(session, claim.job_id)[1]
+        place = store.step_place(session, step.id)
+        assert store.step_by_id(session, step.id) is step
+    assert (step.state, step.reason, step.exit_code, step.message) == (
+        State.FAILED,
+        Reason.EXIT_CODE,
+        1,
+        FAILED.message,
+    )
+    assert (step.log_bytes, step.log_lines, step.attempt, step.facts) == (120, 3, 1, {"image_id": "sha256:2"})
+    assert step.started_ms is not None
+    assert step.finished_ms is not None
+    assert step.started_ms <= step.finished_ms
+    assert place is not None
+    assert (place.job.id, place.run.id, place.repo.id) == (claim.job_id, claim.run_id, repo_id)
+
+
+def test_the_last_job_gives_the_run_its_verdict_and_skips_steps_that_had_no_turn(
+    database: Engine, repo_id: int
+) -> None:
+    claim, _ = planned(database, repo_id, plan(job_plan("test")))
+    with transaction(database) as session:
+        store.start_step(session, claim.job_id, claim.attempt, 1)
+        store.finish_step(session, claim.job_id, claim.attempt, 1, FAILED)
+    finished = finish(database, claim, FAILED)
+    assert (finished.run_id, finished.run_state, finished.ready_job_ids) == (claim.run_id, State.FAILED, [])
+    run = run_now(database, claim.run_id)
+    assert (run.state, run.reason, run.sentence) == (State.FAILED, Reason.EXIT_CODE, FAILED.message)
+    assert run.started_ms is not None
+    assert run.finished_ms is not None
+    with reading(database) as session:
+        assert [step.state for step in store.steps_of(session, claim.job_id)] == [State.FAILED, State.SKIPPED]
+
+
+def test_a_run_goes_on_until_its_last_job_has_ended_and_the_worst_decides(database: Engine, repo_id: int) -> None:
+    claim, done = planned(database, repo_id, plan(job_plan("test", 1), job_plan("lint", 2)))
+    assert finish(database, claim, FAILED).run_state is State.RUNNING
+    assert finish(database, claimed(database, done.ring[0]), PASSED).run_state is State.FAILED
+    assert run_now(database, claim.run_id).sentence == f"test: {FAILED.message}"
+
+
+def test_a_job_opens_the_jobs_that_needed_it(database: Engine, repo_id: int) -> None:
+    what = plan(job_plan("test", 1), job_plan("lint", 2), job_plan("deploy", 3, needs=("test", "lint")))
+    claim, done = planned(database, repo_id, what)
+    deploy = next(each for each in done.job_ids if each not in {claim.job_id, *done.ring})
+    with transaction(database) as session:
+        assert leases.claim(session, deploy, "w2", 15) is None
+    assert finish(database, claim, PASSED).ready_job_ids == []
+    assert finish(database, claimed(database, done.ring[0]), PASSED).ready_job_ids == [deploy]
+    assert finish(database, claimed(database, deploy), PASSED).run_state is State.PASSED
+
+
+def test_jobs_that_need_a_failed_one_are_skipped_and_so_are_those_after_them(database: Engine, repo_id: int) -> None:
+    what = plan(
+        job_plan("test", 1),
+        job_plan("deploy", 2, needs=("test",)),
+        job_plan("announce", 3, needs=("deploy",)),
+        job_plan("alarm", 4, needs=("test",), on_failure=True, on_success=False),
+    )
+    claim, _ = planned(database, repo_id, what)
+    finished = finish(database, claim, FAILED)
+    assert finished.run_state is State.RUNNING
+    assert states(database, claim.run_id) == {
+        "test": State.FAILED,
+        "deploy": State.SKIPPED,
+        "announce": State.SKIPPED,
+        "alarm": State.QUEUED,
+    }
+    assert finish(database, claimed(database, finished.ready_job_ids[0]), PASSED).run_state is State.FAILED
+
+
+def test_a_job_for_failures_is_skipped_when_all_went_well_and_nobody_minds(database: Engine, repo_id: int) -> None:
+    what = plan(
+        job_plan("test", 1),
+        job_plan("alarm", 2, needs=("test",), on_failure=True, on_success=False),
+        job_plan("after", 3, needs=("alarm",)),
+    )
+    claim, _ = planned(database, repo_id, what)
+    finished = finish(database, claim, PASSED)
+    assert states(database, claim.run_id)["alarm"] is State.SKIPPED
+    assert finish(database, claimed(database, finished.ready_job_ids[0]), PASSED).run_state is State.PASSED
+
+
+def test_all_jobs_of_a_matrix_must_end_before_what_needs_them(database: Engine, repo_id: int) -> None:
+    what = plan(job_plan("test", 1), job_plan("test", 2), job_plan("deploy", 3, needs=("test",)))
+    claim, done = planned(database, repo_id, what)
+    assert finish(database, claim, PASSED).ready_job_ids == []
+    assert len(finish(database, claimed(database, done.ring[0]), PASSED).ready_job_ids) == 1
+
+
+def test_two_jobs_that_end_at_the_same_moment_still_end_the_run(database: Engine, repo_id: int) -> None:
+    for _ in range(5):
+        claim, done = planned(database, repo_id, plan(job_plan("a", 1), job_plan("b", 2)))
+        claims = [claim, claimed(database, done.ring[0])]
+        start = threading.Barrier(2)
+
+        def end(mine: leases.Claim, start: threading.Barrier = start) -> None:
+            start.wait()
+            finish(database, mine, PASSED)
+
+        threads = [threading.Thread(target=end, args=(each,)) for each in claims]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert run_now(database, claim.run_id).state is State.PASSED
+
+
+def test_a_note_is_shown_until_the_job_ends(database: Engine, repo_id: int) -> None:
+    claim, _ = planned(database, repo_id, plan(job_plan("test")))
+    with transaction(database) as session:
+        store.note_job(session, claim.job_id, claim.attempt, "Waiting for services.")
+    with reading(database) as session:
+        job = store.job_by_id(session, claim.job_id)
+        assert job is not None
+        assert job.message == "Waiting for services."
+    finish(database, claim, FAILED)
+    with reading(database) as session:
+        job = store.job_by_id(session, claim.job_id)
+        assert job is not None
+        assert job.message == FAILED.message
+
+
+# Cancel
+
+
+def test_a_run_that_no_worker_has_yet_ends_at_once_when_it_is_canceled(database: Engine, repo_id: int) -> None:
+    run = queued(database, repo_id)
+    with transaction(database) as session:
+        result = store.request_cancel(session, run.run_id, "ada")
+    assert result == store.CancelResult(State.CANCELED, [])
+    row = run_now(database, run.run_id)
+    assert (row.reason, row.sentence) == (Reason.CANCELED, "The run was canceled by ada.")
+    with transaction(database) as session:
+        assert leases.claim(session, run.job_id, "w1", 15) is None
+
+
+def test_a_running_job_is_told_and_everything_that_waits_is_canceled(database: Engine, repo_id: int) -> None:
+    what = plan(job_plan("test", 1), job_plan("lint", 2), job_plan("deploy", 3, needs=("test",)))
+    claim, _ = planned(database, repo_id, what)
+    with transaction(database) as session:
+        result = store.request_cancel(session, claim.run_id, "ada")
+    assert result == store.CancelResult(State.RUNNING, [claim.job_id])
+    with transaction(database) as session:
+        renewal = leases.renew(session, claim.job_id, claim.attempt, "w1", 15)
+    assert renewal == leases.Renewal(still_mine=True, cancel_requested=True, cancel_by="ada")
+    outcome = Outcome(State.CANCELED, Reason.CANCELED, "Canceled by ada.")
+    assert finish(database, claim, outcome).run_state is State.CANCELED
+    assert set(states(database, claim.run_id).values()) == {State.CANCELED}
+
+
+def test_canceling_twice_or_too_late_changes_nothing(database: Engine, repo_id: int) -> None:
+    claim, _ = planned(database, repo_id, plan(job_plan("test")))
+    finish(database, claim, PASSED)
+    with transaction(database) as session:
+        result = store.request_cancel(session, claim.run_id, "ada")
+    assert result == store.CancelResult(State.PASSED, [])
+    assert run_now(database, claim.run_id).cancel_requested_ms is None
+
+
+def test_a_job_that_passed_before_it_heard_of_the_cancel_does_not_start_the_next(
+    database: Engine, repo_id: int
+) -> None:
+    claim, _ = planned(database, repo_id, plan(job_plan("test", 1), job_plan("deploy", 2, needs=("test",))))
+    with transaction(database) as session:
+        store.request_cancel(session, claim.run_id, "ada")
+    finished = finish(database, claim, PASSED)
+    assert (finished.run_state, finished.ready_job_ids) == (State.CANCELED, [])
+
+
+# Secrets and registries
+
+
+def test_secrets_are_shown_by_name_only_and_in_lower_case(database: Engine, repo_id: int) -> None:
+    with transaction(database) as session:
+        store.put_secret(session, repo_id, "TOKEN", "sealed-1")
+        store.put_secret(session, repo_id, "a_key", "sealed-2", [Event.TAG])
+    with reading(database) as session:
+        found = store.secrets_of(session, repo_id)
+    assert [(secret.name, secret.events) for secret in found] == [
+        ("a_key", ("tag",)),
+        ("token", ("push", "tag", "release", "deployment", "cron", "manual")),
+    ]
+    assert not any("sealed" in str(vars(secret)) for secret in found)
+
+
+def test_a_secret_that_is_set_again_keeps_its_events_unless_others_are_named(database: Engine, repo_id: int) -> None:
+    with transaction(database) as session:
+        store.put_secret(session, repo_id, "token", "old", [Event.TAG])
+        store.put_secret(session, repo_id, "token", "new")
+    with reading(database) as session:
+        assert store.secrets_of(session, repo_id)[0].events == ("tag",)
+    with transaction(database) as session:
+        store.put_secret(session, repo_id, "token", "newest", [Event.PUSH])
+    with reading(database) as session:
+        assert store.secrets_of(session, repo_id)[0].events == ("push",)
+        assert store.sealed_secrets_for(session, repo_id, push()) == {"token": "newest"}
+
+
+def test_a_run_gets_the_secrets_that_are_meant_for_its_event(database: Engine, repo_id: int) -> None:
+    with transaction(database) as session:
+        store.put_secret(session, repo_id, "usual", "1")
+        store.put_secret(session, repo_id, "pulls", "2", [Event.PULL_REQUEST])
+    with reading(database) as session:
+        assert store.sealed_secrets_for(session, repo_id, push()) == {"usual": "1"}
+        assert store.sealed_secrets_for(session, repo_id, pull_request(from_fork=False)) == {"pulls": "2"}
+
+
+def test_a_pull_request_from_a_fork_gets_no_secret_whatever_was_said(database: Engine, repo_id: int) -> None:
+    with transaction(database) as session:
+        store.put_secret(session, repo_id, "pulls", "2", list(Event))
+    with reading(database) as session:
+        assert store.sealed_secrets_for(session, repo_id, pull_request(from_fork=True)) == {}
+
+
+def test_a_secret_is_gone_when_it_was_dropped(database: Engine, repo_id: int) -> None:
+    with transaction(database) as session:
+        store.put_secret(session, repo_id, "token", "1")
+        assert store.drop_secret(session, repo_id, "Token")
+        assert not store.drop_secret(session, repo_id, "token")
+
+
+def test_a_repositorys_own_registry_login_comes_before_the_one_for_all(database: Engine, repo_id: int) -> None:
+    with transaction(database) as session:
+        other = store.add_repo(session, store.NewRepo("acme/wall", "file:///wall")).id
+        store.put_registry(session, repo_id, "registry.example", "roof", "sealed-roof")
+        store.put_registry(session, None, "registry.example", "all", "sealed-all")
+        store.put_registry(session, None, "other.example", "all", "sealed")
+    with reading(database) as session:
+        mine = store.registries_for(session, repo_id)
+        assert {host: row.username for host, row in mine.items()} == {
+            "registry.example": "roof",
+            "other.example": "all",
+        }
+        assert store.registries_for(session, other)["registry.example"].username == "all"
+
+
+def test_a_registry_login_is_replaced_and_dropped_without_touching_others(database: Engine, repo_id: int) -> None:
+    with transaction(database) as session:
+        store.put_registry(session, None, "registry.example", "old", "1")
+        store.put_registry(session, None, "registry.example", "new", "2")
+        store.put_registry(session, repo_id, "registry.example", "roof", "3")
+        assert store.drop_registry(session, None, "registry.example")
+        assert not store.drop_registry(session, None, "registry.example")
+        assert [row.username for row in store.registries(session)] == ["roof"]

@@ -1,0 +1,38 @@
+"""The whole stack for end-to-end tests, started once for a module."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.stack import Stack
+from tests.registry import running_registry
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All that is in this folder has the whole stack running: more patience, and a mark to choose it by."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(300))
+            if not {"compose", "browser"} & {mark.name for mark in item.iter_markers()}:
+                item.add_marker(pytest.mark.e2e)
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Headway all in one, and a registry. At its end nothing of it runs any more."""
+    for program in ("redis-server", "docker-registry", "git", "curl", "openssl"):
+        if shutil.which(program) is None:
+            (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{program} is not installed; `make test` installs it")
+    folder = tmp_path_factory.mktemp("stack")
+    storage = tmp_path_factory.mktemp("registry")
+    with running_registry(storage) as registry:
+        stack = Stack(folder, registry)
+        stack.start()
+        try:
+            yield stack
+        finally:
+            if stack.process is not None:
+                assert stack.stop() == 0

@@ -1,0 +1,214 @@
+"""The whole of Headway, as a person would start it: `headway serve`, a registry, and git repositories with real hooks."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.registry import Registry
+from tests.services import free_port
+
+HEADWAY = Path(sys.executable).with_name("headway")
+FINAL = {"passed", "failed", "broken", "canceled"}
+PATIENCE_S = 90
+
+
+def until(what: str, check: Callable[[], Any], patience_s: float = PATIENCE_S) -> Any:
+    """What `check` returns as soon as it is true. Fails with `what` when it never is."""
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline:
+        found = check()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"{what}: not within {patience_s} s")
+
+
+def children(pid: int) -> list[int]:
+    """The process ids of a process's children and theirs."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            own = [int(word) for word in task.read_text().split()]
+        except OSError:
+            continue
+        found += own + [grandchild for child in own for grandchild in children(child)]
+    return found
+
+
+def command_line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
+
+
+@dataclass
+class Answer:
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+def ask(url: str, *, method: str = "GET", body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Answer:
+    request = urllib.request.Request(url, data=body, method=method, headers=dict(headers or {}))
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return Answer(answer.status, answer.read(), dict(answer.headers))
+    except urllib.error.HTTPError as error:
+        return Answer(error.code, error.read(), dict(error.headers))
+
+
+class Stack:
+    """One running server with all its parts in `folder`."""
+
+    def __init__(self, folder: Path, registry: Registry) -> None:
+        self.folder = folder
+        self.registry = registry
+        self.port = free_port()
+        self.url = f"http://localhost:{self.port}"
+        self.data = folder / "data"
+        self.log_path = folder / "serve.log"
+        self.process: subprocess.Popen[bytes] | None = None
+        self.token = ""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("HEADWAY_")}
+        return kept | {
+            "HEADWAY_DATA_DIR": str(self.data),
+            "HEADWAY_PORT": str(self.port),
+            "HEADWAY_BASE_URL": self.url,
+            "HEADWAY_LEASE_S": "3",
+            "HEADWAY_GRACE_S": "2",
+        }
+
+    def start(self) -> None:
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(
+                [HEADWAY, "serve"], env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        until(f"headway serve answers (see {self.log_path})", self._ready)
+        if not self.token:
+            self.token = self.headway("token", "create", "admin", "tests").strip().splitlines()[-1]
+
+    def _ready(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log_path.read_text(errors="replace")[-3000:]
+        try:
+            return ask(f"{self.url}/readyz").status == 200
+        except OSError:
+            return False
+
+    def stop(self) -> int:
+        """Ends the server as Ctrl-C would; its exit status. Nothing that it started is left."""
+        assert self.process is not None
+        family = children(self.process.pid)
+        self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(timeout=60)
+        until("all children are gone", lambda: not [pid for pid in family if Path(f"/proc/{pid}").exists()])
+        self.process = None
+        return status
+
+    def family(self, word: str) -> list[int]:
+        """The server's processes whose command line holds `word`."""
+        assert self.process is not None
+        return [pid for pid in children(self.process.pid) if word in command_line(pid)]
+
+    def headway(self, *arguments: str, stdin: str = "") -> str:
+        done = subprocess.run(
+            [HEADWAY, *arguments], env=self.environment, input=stdin, capture_output=True, text=True, check=False, timeout=60
+        )
+        assert done.returncode == 0, f"headway {arguments}: {done.stderr}{done.stdout}"
+        return done.stdout
+
+    def api(self, path: str, *, method: str = "GET", body: Any = None) -> Answer:
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+        data = None if body is None else json.dumps(body).encode()
+        return ask(f"{self.url}/api{path}", method=method, body=data, headers=headers)
+
+
+class Repository:
+    """A bare git repository with the hook that `headway repo add` gave, and a working copy of it."""
+
+    def __init__(self, stack: Stack, name: str, *options: str) -> None:
+        self.stack = stack
+        self.name = name
+        self.bare = stack.folder / f"{name.replace('/', '-')}.git"
+        self.work = stack.folder / f"{name.replace('/', '-')}"
+        git(stack.folder, "init", "--quiet", "--bare", str(self.bare))
+        git(stack.folder, "init", "--quiet", str(self.work))
+        git(self.work, "remote", "add", "origin", str(self.bare))
+        hook = self.bare / "hooks" / "post-receive"
+        told = stack.headway("repo", "add", f"file://{self.bare}", "--name", name, "--hook-file", str(hook), *options)
+        self.told = told
+
+    def push(self, files: Mapping[str, str], message: str = "a commit", branch: str = "main") -> int:
+        """Writes, commits and pushes; the number of the run that the hook's answer names."""
+        told = self.push_raw(files, message, branch)
+        numbers = [word.rsplit("/", 1)[1] for word in told.split() if "/runs/" in word]
+        assert numbers, f"the hook named no run: {told}"
+        return int(numbers[-1])
+
+    def push_raw(self, files: Mapping[str, str], message: str = "a commit", branch: str = "main") -> str:
+        for path, text in files.items():
+            target = self.work / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text)
+        git(self.work, "add", "--all")
+        git(self.work, "commit", "--quiet", "--allow-empty", "--cleanup=verbatim", "-m", message)
+        return git(self.work, "push", "--quiet", "--force", "origin", f"HEAD:refs/heads/{branch}")
+
+    @property
+    def sha(self) -> str:
+        return git(self.work, "rev-parse", "HEAD").strip()
+
+    def run(self, number: int) -> Any:
+        return self.stack.api(f"/repos/{self.name}/runs/{number}").json
+
+    def ended(self, number: int, patience_s: float = PATIENCE_S) -> Any:
+        """The run when it has ended."""
+
+        def look() -> Any:
+            run = self.run(number)
+            return run if run["state"] in FINAL else None
+
+        return until(f"run {number} of {self.name} ends", look, patience_s)
+
+    def step(self, number: int, name: str) -> Any:
+        steps = [step for job in self.run(number)["jobs"] for step in job["steps"] if step["name"] == name]
+        return steps[0] if steps else None
+
+    def running(self, number: int, name: str, said: str) -> Any:
+        """The step when it has written `said`."""
+
+        def look() -> Any:
+            step = self.step(number, name)
+            return step if step and said.encode() in self.log(step) else None
+
+        return until(f"step {name} of run {number} says {said!r}", look)
+
+    def log(self, step: Any) -> bytes:
+        return self.stack.api(f"/steps/{step['id']}/log").body
+
+
+def git(folder: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=Ada Example", "-c", "user.email=ada@example.com", "-c", "init.defaultBranch=main"]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "LC_ALL": "C.UTF-8", "GIT_CONFIG_NOSYSTEM": "1"}
+    done = subprocess.run(
+        ["git", *identity, "-C", str(folder), *arguments], capture_output=True, check=False, env=environment, timeout=60
+    )
+    assert done.returncode == 0, (arguments, done.stderr)
+    return (done.stdout + done.stderr).decode(errors="replace")

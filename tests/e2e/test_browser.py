@@ -1,0 +1,119 @@
+"""What a person does: log in, see a run, watch its log grow, cancel it."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.e2e.browser import chromium
+from tests.e2e.stack import Repository, Stack
+
+pytestmark = pytest.mark.browser
+
+TICKING = """\
+steps:
+  - name: ticks
+    image: busybox
+    commands:
+      - for n in $(seq 1 LAST); do echo "tick $n"; sleep 0.2; done
+  - name: after
+    image: busybox
+    commands: [echo all done]
+"""
+PATIENCE_MS = 30_000
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(stack: Stack, browser: Browser) -> Iterator[Page]:
+    """A page of somebody who has logged in by a link. It may report no error of any script."""
+    link = stack.headway("user", "link", "admin").strip().splitlines()[-1]
+    context = browser.new_context()
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.set_default_timeout(PATIENCE_MS)
+    expect.set_options(timeout=PATIENCE_MS)
+    page.goto(link)
+    page.get_by_role("button", name=re.compile("log in|continue", re.IGNORECASE)).click()
+    yield page
+    context.close()
+    assert errors == []
+
+
+def test_a_log_grows_while_its_step_writes_and_the_page_follows_to_the_end(stack: Stack, page: Page) -> None:
+    repo = Repository(stack, "pages/grows")
+    number = repo.push({".headway.yml": TICKING.replace("LAST", "25")}, "Tick for a while")
+    page.goto(stack.url)
+    page.get_by_role("link", name="pages/grows").first.click()
+    page.get_by_role("link", name=re.compile("Tick for a while")).first.click()
+    log = page.locator("#log-lines")
+    expect(log).to_contain_text("tick 3")
+    assert repo.step(number, "ticks")["state"] == "running", "the page must show a line before its step has ended"
+    expect(page.locator("#run-head")).to_contain_text(re.compile("passed", re.IGNORECASE))
+    expect(log).to_contain_text("all done")  # the page goes on to the step that runs
+    page.get_by_role("link", name=re.compile("ticks")).click()
+    expect(log).to_contain_text("tick 25")
+    lines = page.locator("#log-lines .line > span").all_text_contents()
+    shown = [line for line in lines if line.startswith("tick")]
+    assert shown == [f"tick {n}" for n in range(1, 26)]
+
+
+def test_the_log_in_the_browser_is_what_the_step_wrote(stack: Stack, page: Page) -> None:
+    repo = Repository(stack, "pages/exact")
+    command = r"printf '<b>bold?</b> &amp; \033[31mred\033[0m  two  spaces | tab\tend\n'; seq 1 3000"
+    pipeline = f"steps:\n  - name: a\n    image: busybox\n    commands:\n      - |-\n        {command}\n"
+    run = repo.ended(repo.push({".headway.yml": pipeline}))
+    assert run["state"] == "passed", run["sentence"]
+    page.goto(f"{stack.url}/repos/pages/exact/runs/{run['number']}")
+    expect(page.locator("#log-lines")).to_contain_text("3000")
+    earlier = page.locator("#log-earlier")
+    if earlier.is_visible():
+        earlier.click()
+    expect(page.locator("#L1")).to_be_attached()
+    texts = page.locator("#log-lines .line > span").all_text_contents()
+    wanted = repo.log(repo.step(run["number"], "a")).decode().replace("\033[31m", "").replace("\033[0m", "")
+    assert texts == wanted.splitlines()
+    assert page.locator("#log-lines b").count() == 0
+
+
+def test_a_run_is_canceled_and_done_again_by_its_buttons(stack: Stack, page: Page) -> None:
+    repo = Repository(stack, "pages/buttons")
+    number = repo.push({".headway.yml": TICKING.replace("LAST", "500")})
+    repo.running(number, "ticks", "tick 1")
+    page.goto(f"{stack.url}/repos/pages/buttons/runs/{number}")
+    page.get_by_role("button", name="Cancel").click()
+    assert repo.ended(number)["state"] == "canceled"
+    expect(page.locator("#run-head")).to_contain_text("canceled by admin")
+    page.get_by_role("button", name="Re-run").click()
+    page.wait_for_url(f"**/runs/{number + 1}")
+    page.get_by_role("button", name="Cancel").click()
+    assert repo.ended(number + 1)["state"] == "canceled"
+
+
+def test_nobody_sees_a_page_without_a_login(stack: Stack, browser: Browser) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(stack.url)
+    assert "/login" in page.url
+    context.close()
+
+
+def test_a_log_can_be_read_without_javascript(stack: Stack, browser: Browser) -> None:
+    repo = Repository(stack, "pages/plain")
+    run = repo.ended(repo.push({".headway.yml": "steps: [{name: a, image: busybox, commands: [echo plain words]}]"}))
+    link = stack.headway("user", "link", "admin").strip().splitlines()[-1]
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(link)
+    page.get_by_role("button").first.click()
+    page.goto(f"{stack.url}/repos/pages/plain/runs/{run['number']}")
+    expect(page.locator("#log-lines")).to_contain_text("plain words")
+    context.close()

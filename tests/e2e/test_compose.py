@@ -1,0 +1,126 @@
+"""`docker compose up -d` with the project's own file: a run through it, and what is left after `down` and `up`."""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.stack import FINAL, Answer, ask, git, until
+from tests.services import free_port
+
+pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
+ROOT = Path(__file__).parents[2]
+PIPELINE = """\
+steps:
+  - name: build
+    build: .
+  - name: test
+    commands: [cat /built]
+  - name: push
+    push: {{repo: 127.0.0.1:{port}/composed, tags: [latest]}}
+"""
+
+
+class Compose:
+    """The project's services under a name of their own, with their data in ``folder``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port, self.registry_port = free_port(), free_port()
+        self.url = f"http://localhost:{self.port}"
+        self.token = ""
+
+    def __call__(self, *arguments: str, stdin: str = "", timeout_s: float = 600) -> str:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("HEADWAY_")} | {
+            "HEADWAY_PORT": str(self.port),
+            "HEADWAY_BASE_URL": self.url,
+            "HEADWAY_DATA_DIR": str(self.folder / "data"),
+            "HEADWAY_REGISTRY_PORT": str(self.registry_port),
+        }
+        done = subprocess.run(
+            ["docker", "compose", "--project-name", f"headway-test-{self.port}", *arguments],
+            cwd=ROOT, env=environment, input=stdin, capture_output=True, text=True, check=False, timeout=timeout_s,
+        )  # fmt: skip
+        assert done.returncode == 0, f"docker compose {arguments}:\n{done.stderr[-3000:]}\n{done.stdout[-1000:]}"
+        return done.stdout
+
+    def headway(self, *arguments: str) -> str:
+        return self("exec", "-T", "web", "headway", *arguments)
+
+    def api(self, path: str) -> Answer:
+        return ask(f"{self.url}/api{path}", headers={"Authorization": f"Bearer {self.token}"})
+
+
+@pytest.fixture(scope="module")
+def compose(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
+    if shutil.which("docker") is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("docker is not installed; `make test` installs it")
+    compose = Compose(tmp_path_factory.mktemp("compose"))
+    try:
+        compose("build", "--quiet")
+        compose("up", "--detach", "--wait")
+        compose.token = compose.headway("token", "create", "admin", "tests").strip().splitlines()[-1]
+        yield compose
+    finally:
+        compose("down", "--volumes", "--timeout", "30")
+
+
+def push(compose: Compose, name: str, message: str) -> int:
+    """Pushes to a bare repository that the containers see; the number of the run."""
+    bare, work = compose.folder / "data" / "git" / f"{name}.git", compose.folder / name
+    if not bare.exists():
+        bare.parent.mkdir(exist_ok=True, parents=True)
+        git(compose.folder, "init", "--quiet", "--bare", str(bare))
+        git(compose.folder, "init", "--quiet", str(work))
+        git(work, "remote", "add", "origin", str(bare))
+        # Written inside, to a folder that is at the same path outside.
+        compose.headway("repo", "add", f"file://{bare}", "--name", name, "--hook-file", str(bare / "hooks" / "post-receive"))
+    (work / "Dockerfile").write_text("FROM busybox:latest\nRUN echo built > /built\n")
+    (work / ".headway.yml").write_text(PIPELINE.format(port=compose.registry_port))
+    git(work, "add", "--all")
+    git(work, "commit", "--quiet", "--allow-empty", "-m", message)
+    told = git(work, "push", "--quiet", "origin", "HEAD:refs/heads/main")
+    return int([word.rsplit("/", 1)[1] for word in told.split() if "/runs/" in word][-1])
+
+
+def ended(compose: Compose, name: str, number: int) -> Any:
+    def look() -> Any:
+        run = compose.api(f"/repos/{name}/runs/{number}").json
+        return run if run["state"] in FINAL else None
+
+    return until(f"run {number} of {name} ends", look, patience_s=120)
+
+
+def logs(compose: Compose, run: Any) -> dict[str, bytes]:
+    steps = [step for job in run["jobs"] for step in job["steps"]]
+    return {step["name"]: compose.api(f"/steps/{step['id']}/log").body for step in steps}
+
+
+def test_a_run_and_its_log_outlive_down_and_up(compose: Compose) -> None:
+    run = ended(compose, "composed", push(compose, "composed", "first"))
+    assert run["state"] == "passed", run["sentence"]
+    before = logs(compose, run)
+    assert b"built\n" in before["test"]
+    compose("stop")
+    compose("down")
+    compose("up", "--detach", "--wait")
+    after = compose.api(f"/repos/composed/runs/{run['number']}").json
+    assert (after["state"], logs(compose, after)) == ("passed", before)
+    again = ended(compose, "composed", push(compose, "composed", "second"))
+    assert (again["state"], again["number"]) == ("passed", run["number"] + 1)
+
+
+def test_three_workers_share_the_work(compose: Compose) -> None:
+    compose("up", "--detach", "--wait", "--scale", "worker=3")
+    push(compose, "composed", "make sure that it is there")
+    numbers = [push(compose, "composed", f"number {n}") for n in range(6)]
+    runs = [ended(compose, "composed", number) for number in numbers]
+    assert [run["state"] for run in runs] == ["passed"] * 6
+    hosts = {job["host"] for run in runs for job in run["jobs"]}
+    assert len(hosts) > 1, hosts
+    assert [run["jobs"][0]["attempt"] for run in runs] == [1] * 6

@@ -1,0 +1,141 @@
+"""What breaks in mid-work, and how the run ends all the same."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.stack import Repository, Stack, until
+
+SLOW = """\
+steps:
+  - name: slow
+    image: busybox
+    commands:
+      - echo "begun $(date +%s%N)"
+      - {wait}
+      - echo done
+"""
+
+
+def slow(wait: str) -> dict[str, str]:
+    return {".headway.yml": SLOW.format(wait=wait)}
+
+
+def left_behind() -> list[str]:
+    """Containers and networks of jobs that are in the engine."""
+    found = []
+    for kind in (["ps", "--all"], ["network", "ls"]):
+        done = subprocess.run(
+            ["docker", *kind, "--quiet", "--filter", "label=headway.job"], capture_output=True, text=True, check=True
+        )
+        found += done.stdout.split()
+    return found
+
+
+def states(run: Any) -> list[str]:
+    return [step["state"] for job in run["jobs"] for step in job["steps"]]
+
+
+def test_a_cancel_in_mid_step_reaches_the_container_and_keeps_its_last_words(stack: Stack) -> None:
+    repo = Repository(stack, "faults/cancel")
+    pipeline = SLOW.format(wait="trap 'echo cleaning up; exit 1' TERM; sleep 100 & wait")
+    number = repo.push({".headway.yml": pipeline})
+    repo.running(number, "slow", "begun")
+    assert stack.api(f"/repos/faults/cancel/runs/{number}/cancel", method="POST").status in {200, 202}
+    run = repo.ended(number)
+    assert (run["state"], states(run)) == ("canceled", ["canceled"])
+    assert "canceled by admin" in run["sentence"]
+    assert b"cleaning up\n" in repo.log(repo.step(number, "slow"))
+    until("nothing is left in the engine", lambda: not left_behind())
+
+
+def test_a_worker_killed_in_mid_step_costs_the_run_nothing_but_time(stack: Stack) -> None:
+    repo = Repository(stack, "faults/kill")
+    number = repo.push(slow("sleep 3"))
+    repo.running(number, "slow", "begun")
+    victims = stack.family("worker")
+    assert len(victims) > 1
+    for pid in victims:
+        os.kill(pid, signal.SIGKILL)
+    run = repo.ended(number)
+    assert (run["state"], states(run)) == ("passed", ["passed"])
+    (job,) = run["jobs"]
+    assert job["attempt"] == 2
+    log = repo.log(repo.step(number, "slow")).decode()
+    assert log.count("begun") == 1 + log.count('echo "begun')
+    assert log.endswith("done\n")
+    until("nothing is left in the engine", lambda: not left_behind())
+
+
+def test_redis_killed_and_restarted_loses_no_run(stack: Stack) -> None:
+    repo = Repository(stack, "faults/redis")
+    number = repo.push(slow("sleep 2"))
+    repo.running(number, "slow", "begun")
+    (redis,) = stack.family("redis-server")
+    os.kill(redis, signal.SIGKILL)
+    second = repo.push(slow("true"))
+    runs = [repo.ended(number), repo.ended(second)]
+    assert [run["state"] for run in runs] == ["passed", "passed"]
+    assert [run["jobs"][0]["attempt"] for run in runs] == [1, 1]
+    assert repo.log(repo.step(number, "slow")).endswith(b"done\n")
+
+
+def test_a_restart_of_the_server_keeps_runs_and_logs(stack: Stack) -> None:
+    repo = Repository(stack, "faults/restart")
+    done = repo.ended(repo.push(slow("true")))
+    log = repo.log(repo.step(done["number"], "slow"))
+    number = repo.push(slow("sleep 1"))
+    assert stack.stop() == 0
+    stack.start()
+    assert repo.ended(number)["state"] == "passed"
+    assert repo.run(done["number"])["state"] == "passed"
+    assert repo.log(repo.step(done["number"], "slow")) == log
+    until("nothing is left in the engine", lambda: not left_behind())
+
+
+def test_a_step_that_needs_too_much_memory_says_so(stack: Stack) -> None:
+    repo = Repository(stack, "faults/memory")
+    run = repo.ended(repo.push(slow("tail /dev/zero")))
+    assert (run["state"], run["reason"]) == ("failed", "out_of_memory")
+    assert "memory" in run["sentence"]
+
+
+@pytest.mark.parametrize(
+    ("files", "state", "reason"),
+    [
+        ({".headway.yml": "steps: [{name: a, image: 127.0.0.1:1/no:1, commands: [x]}]"}, "broken", "registry_unreachable"),
+        ({".headway.yml": "steps: [{name: a, image: REGISTRY/no:1, commands: [x]}]"}, "failed", "image_not_found"),
+        ({".headway.yml": "steps: [{name: a, image: busybox, commands: [sleep 9], timeout: 1s}]"}, "failed", "timeout"),
+        (
+            {".headway.yml": "steps: [{name: a, image: busybox, commands: [x], environment: {A: {from_secret: no}}}]"},
+            "failed",
+            "secret_missing",
+        ),
+        (
+            {"Dockerfile": "FROM busybox:latest", ".headway.yml": "steps: [{build: .}, {push: {repo: 127.0.0.1:1/x, tags: a}}]"},
+            "broken",
+            "registry_unreachable",
+        ),
+    ],
+)
+def test_each_way_to_fail_has_a_reason_of_its_own(stack: Stack, files: dict[str, str], state: str, reason: str) -> None:
+    repo = Repository(stack, f"faults/{reason}-{abs(hash(str(files))) % 10_000}")
+    files = {path: text.replace("REGISTRY", stack.registry.host) for path, text in files.items()}
+    run = repo.ended(repo.push(files))
+    assert (run["state"], run["reason"]) == (state, reason), run["sentence"]
+    assert run["sentence"]
+
+
+def test_a_repository_that_is_gone_is_a_clone_that_failed(stack: Stack) -> None:
+    repo = Repository(stack, "faults/gone")
+    number = repo.push(slow("true"))
+    repo.ended(number)
+    repo.bare.rename(repo.bare.with_suffix(".moved"))
+    stack.api(f"/repos/faults/gone/runs/{number}/rerun", method="POST")
+    assert repo.ended(number + 1)["state"] == "passed", "the mirror has the commit already"
+    repo.bare.with_suffix(".moved").rename(repo.bare)

@@ -1,0 +1,200 @@
+"""Whatever comes in, a plan or a list of problems goes out."""
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from pipelines.compile import compile_pipeline
+from pipelines.context import PipelineFile
+from pipelines.findings import PROBLEMS_COUNT_MAX
+from pipelines.plan import Plan
+from pipelines.problem import InvalidPipelineError
+from tests.pipelines.making import CONTEXT, event, problems_of, pull_request, push, tag
+
+# A busy machine is no failure.
+QUIET = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+PATHS = st.sampled_from([".headway.yml", ".woodpecker/x.yml"])
+MESSAGES = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+TRIGGERS = st.one_of(
+    st.builds(push, message=MESSAGES, changed_files=st.none() | st.lists(st.text(max_size=5), max_size=3).map(tuple)),
+    st.builds(tag, st.text("v0123.", min_size=1, max_size=6)),
+    st.just(pull_request()),
+    st.just(event("cron", cron="x")),
+)
+
+
+def outcome(data: bytes, trigger, path):
+    try:
+        plan = compile_pipeline([PipelineFile(path, data)], trigger, CONTEXT)
+    except InvalidPipelineError as error:
+        problems = error.problems
+    else:
+        assert plan.jobs or plan.left_out
+        assert Plan.model_validate_json(plan.model_dump_json()) == plan
+        return
+    assert problems
+    assert all(problem.message and problem.line >= 0 for problem in problems)
+
+
+@QUIET
+@given(st.binary(max_size=200), TRIGGERS, PATHS)
+@example(b"\xed\xa0\x80", push(), ".headway.yml")
+@example(b"\x00", push(), ".headway.yml")
+def test_any_bytes(data, trigger, path):
+    outcome(data, trigger, path)
+
+
+WORDS = st.sampled_from(
+    [
+        *("steps", "name", "image", "commands", "settings", "build", "push", "repo", "tags", "when", "event", "branch"),
+        *(
+            "path",
+            "include",
+            "status",
+            "depends_on",
+            "services",
+            "clone",
+            "matrix",
+            "environment",
+            "from_secret",
+            "args",
+        ),
+        *("secrets", "ready", "port", "timeout", "labels", "workspace", "evaluate", "pipeline", "branches", "platform"),
+        *(
+            "a",
+            "b",
+            "main",
+            "true",
+            "null",
+            "1",
+            "3.10",
+            "auto",
+            "${CI_COMMIT_MESSAGE}",
+            "${A",
+            "*x",
+            "&x",
+            "<<",
+            "10m",
+        ),
+        *(
+            "plugins/docker",
+            "logins",
+            "registry",
+            "password",
+            "optional",
+            "group",
+            "image",
+            "local",
+            "entrypoint",
+            "x y",
+        ),
+    ]
+)
+DOCUMENTS = st.recursive(
+    WORDS | st.none() | st.booleans() | st.integers(-9, 99),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(WORDS, inner, max_size=5),
+    max_leaves=25,
+)
+
+
+@QUIET
+@given(st.dictionaries(WORDS, DOCUMENTS, max_size=4), DOCUMENTS, TRIGGERS, PATHS)
+def test_any_document_of_our_words(document, steps, trigger, path):
+    outcome(json.dumps({**document, "steps": steps}).encode(), trigger, path)
+
+
+STEP = st.fixed_dictionaries(
+    {},
+    optional={
+        "name": st.sampled_from(["a", "b", "c"]),
+        "image": st.sampled_from(["i", "plugins/docker", {"build": "a"}]),
+        "commands": st.sampled_from(["x", ["x", "y"], []]),
+        "settings": st.dictionaries(WORDS, DOCUMENTS, max_size=3),
+        "build": st.sampled_from([".", {"context": "x"}, None]),
+        "push": st.dictionaries(st.sampled_from(["repo", "tags", "image", "username"]), WORDS, max_size=3),
+        "when": st.dictionaries(st.sampled_from(["event", "branch", "path", "status"]), WORDS, max_size=2),
+        "depends_on": st.lists(st.sampled_from(["a", "b", "c", "d"]), max_size=2),
+        "detach": st.booleans(),
+        "group": st.sampled_from(["g", "h"]),
+    },
+)
+
+
+@QUIET
+@given(st.lists(STEP, min_size=1, max_size=5), TRIGGERS, PATHS)
+def test_any_steps(steps, trigger, path):
+    outcome(json.dumps({"steps": steps}).encode(), trigger, path)
+
+
+YAML_PIECES = st.sampled_from(
+    [
+        "steps:",
+        "- ",
+        "name: a",
+        "\n",
+        "  ",
+        "image: i",
+        ": ",
+        "[",
+        "]",
+        "{",
+        "}",
+        "&a ",
+        "*a",
+        "<<: ",
+        "|",
+        "'",
+        '"',
+        "#",
+        "${",
+        "}",
+        "$$",
+        "\\",
+        "!!int ",
+        "? ",
+        "---\n",
+        "commands: [x]",
+        "\t",
+        "%",
+        "@",
+        "\r\n",
+        "é",
+    ]
+)
+
+
+@QUIET
+@given(st.lists(YAML_PIECES, max_size=25).map("".join), TRIGGERS, PATHS)
+def test_any_yaml_like_text(text, trigger, path):
+    outcome(text.encode(), trigger, path)
+
+
+def test_of_very_many_problems_only_the_first_are_told():
+    text = "steps:\n" + "".join(f"  - {{name: s{n}, image: i, comands: x}}\n" for n in range(500))
+    assert len(problems_of(text)) == PROBLEMS_COUNT_MAX
+
+
+def test_a_large_honest_file_is_compiled():
+    text = "steps:\n" + "".join(f"  - name: s{n}\n    image: i\n    commands:\n      - make {n}\n" for n in range(1200))
+    plan = compile_pipeline([PipelineFile(".headway.yml", text.encode())], push(), CONTEXT)
+    assert len(plan.jobs[0].steps) == 1200
+
+
+def test_no_files_are_no_jobs():
+    assert compile_pipeline([], push(), CONTEXT).jobs == ()
+
+
+def test_problems_are_in_the_order_of_files_and_lines():
+    files = [
+        PipelineFile(".headway/b.yml", b"steps: [{image: i, comands: x}]"),
+        PipelineFile(".headway/a.yml", b"steps:\n - {image: i, commands: x, timeout: 1}\nwhn: x\n"),
+    ]
+    with pytest.raises(InvalidPipelineError) as caught:
+        compile_pipeline(files, push(), CONTEXT)
+    assert [(problem.file, problem.line) for problem in caught.value.problems] == [
+        (".headway/a.yml", 2),
+        (".headway/a.yml", 3),
+        (".headway/b.yml", 1),
+    ]

@@ -1,0 +1,18 @@
+"""The models can be filled from Python as well as from nodes."""
+
+from pipelines.model import BuildStep, CommandsStep, Dependency, ReadyCheck, Workflow
+from pipelines.shelltext import ShellText
+
+
+def test_models_take_pythons_own_values():
+    step = CommandsStep(commands=(ShellText("make", ()), "make test"), timeout=60, depends_on=(Dependency(name="a"),))
+    assert [script.text for script in step.commands] == ["make", "make test"]
+    assert ReadyCheck(port=5432, timeout=5).port == 5432
+    assert BuildStep(build={"context": "x", "args": {"A": "b"}, "no_cache": True}).build.context == "x"
+
+
+def test_a_json_schema_can_be_made_from_the_models():
+    schema = Workflow.model_json_schema()
+    assert "steps" in schema["required"]
+    assert {"steps", "services", "when", "matrix", "$schema"} <= set(schema["properties"])
+    assert {"type": "string"} in schema["$defs"]["BuildStep"]["properties"]["build"]["anyOf"]

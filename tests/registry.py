@@ -1,0 +1,116 @@
+"""A real registry for tests: Debian's ``docker-registry``, on a free port of this machine."""
+
+import base64
+import hashlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner.engine import Login
+
+START_WITHIN_S = 20.0
+LOGIN = Login("ci", "opensesame")
+# The password above as htpasswd writes it (bcrypt, the only form that the registry takes).
+_HTPASSWD = "ci:$2b$05$abcdefghijklmnopqrstuuQbLfdQZSxZ9gjhA5V9o8Tyc6aQRO0Qi\n"
+_MANIFESTS = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"
+
+
+@dataclass(frozen=True)
+class Registry:
+    """A running registry. ``host`` is its part in an image's name."""
+
+    host: str
+    locked: bool
+
+    def manifest(self, repo: str, tag: str) -> tuple[str, dict[str, Any]]:
+        """The digest that the registry names for a tag, and the manifest; the one must fit the other."""
+        path = repo.removeprefix(f"{self.host}/")
+        with self._get(f"/v2/{path}/manifests/{tag}", {"Accept": _MANIFESTS}) as answer:
+            body = answer.read()
+            digest = answer.headers["Docker-Content-Digest"]
+        assert digest == f"sha256:{hashlib.sha256(body).hexdigest()}"
+        return digest, json.loads(body)
+
+    def has(self, repo: str, tag: str) -> bool:
+        """True when the registry knows the tag."""
+        try:
+            self.manifest(repo, tag)
+        except urllib.error.HTTPError as error:
+            error.close()
+            return False
+        return True
+
+    def image_id(self, repo: str, tag: str) -> str:
+        """The id of the image that a tag stands for."""
+        return str(self.manifest(repo, tag)[1]["config"]["digest"])
+
+    def _get(self, path: str, headers: dict[str, str]) -> Any:
+        if self.locked:
+            headers["Authorization"] = f"Basic {LOGIN.basic()}"
+        return urllib.request.urlopen(urllib.request.Request(f"http://{self.host}{path}", headers=headers), timeout=10)
+
+    def answers(self) -> bool:
+        """True when it is up."""
+        try:
+            with self._get("/v2/", {}):
+                return True
+        except OSError:
+            return False
+
+
+def free_port() -> int:
+    """A TCP port that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running_registry(folder: Path, *, locked: bool = False, port: int | None = None) -> Iterator[Registry]:
+    """A registry with its storage in ``folder``, stopped on leaving."""
+    program = shutil.which("docker-registry")
+    if program is None:
+        sentence = "docker-registry is not installed; `make test` installs it"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(sentence)
+    port = port or free_port()
+    config = folder / "config.yml"
+    config.write_text(json.dumps(_config(folder, port, locked=locked)))
+    with (folder / "registry.log").open("ab") as log, subprocess.Popen(
+        [str(program), "serve", str(config)], stdout=log, stderr=log, env={"PATH": os.defpath}
+    ) as process:  # fmt: skip
+        try:
+            registry = Registry(f"127.0.0.1:{port}", locked)
+            deadline_s = time.monotonic() + START_WITHIN_S
+            while not registry.answers():
+                assert process.poll() is None, (folder / "registry.log").read_text()
+                assert time.monotonic() < deadline_s, "the registry did not come up"
+                time.sleep(0.02)
+            yield registry
+        finally:
+            process.kill()
+
+
+def _config(folder: Path, port: int, *, locked: bool) -> dict[str, Any]:
+    config: dict[str, Any] = {
+        "version": "0.1",
+        "log": {"level": "error", "accesslog": {"disabled": True}},
+        "storage": {"filesystem": {"rootdirectory": str(folder / "storage")}},
+        "http": {"addr": f"127.0.0.1:{port}", "secret": base64.b64encode(os.urandom(16)).decode()},
+    }
+    if locked:
+        passwords = folder / "htpasswd"
+        passwords.write_text(_HTPASSWD)
+        config["auth"] = {"htpasswd": {"realm": "test", "path": str(passwords)}}
+    return config

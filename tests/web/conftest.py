@@ -1,0 +1,205 @@
+"""A site with real Redis, real SQLite and real stored logs, and people who look at it."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import pytest
+import uvicorn
+from sqlalchemy import Engine
+from starlette.testclient import TestClient
+
+from pipelines.plan import BuildStep, BuiltImage, CommandsStep, Container, JobPlan, Plan, PushStep
+from pipelines.trigger import Event, Trigger
+from tests.services import eventually
+from web import auth
+from web.admin import Administrator, Hooked
+from web.app import create_app
+from web.services import Services
+from workers import leases, store
+from workers.db import make_engine, reading, transaction
+from workers.leases import Claim
+from workers.live import LiveTail, connect
+from workers.logs import open_logs
+from workers.recorder import Recorder
+from workers.settings import Settings
+from workers.store import NewRepo, Queued
+from workers.tables import Run, Step
+from workers.vault import open_vault
+
+SHA = "8f3e1c2ab4d5968770e1f2a3b4c5d6e7f8091a2b"
+REPO = "acme/harbour"
+PASSWORD = "warm lights at dusk"
+_IN_IMAGE = Container(image=BuiltImage(step=1))
+PLAN = Plan(
+    jobs=(
+        JobPlan(
+            name="",
+            file=".headway.yml",
+            number=1,
+            steps=(
+                BuildStep(number=1, name="build"),
+                CommandsStep(number=2, name="test", container=_IN_IMAGE, commands=("pytest",), needs=(1,)),
+                PushStep(number=3, name="push", image=1, repos=("registry.test/app",), tags=("1",), needs=(2,)),
+            ),
+        ),
+    )
+)
+
+
+def push(message: str = "Warm the lights", branch: str = "main", author: str = "Mara") -> Trigger:
+    return Trigger(event=Event.PUSH, sha=SHA, ref=f"refs/heads/{branch}", branch=branch, message=message, author=author)
+
+
+@dataclass
+class Site:
+    """The server's parts, and short ways to put something into them."""
+
+    services: Services
+    rung: list[int] = field(default_factory=list)
+
+    @property
+    def engine(self) -> Engine:
+        return self.services.engine
+
+    @property
+    def admin(self) -> Administrator:
+        parts = self.services
+        return Administrator(parts.settings, parts.engine, parts.vault, parts.logs)
+
+    def add_repo(self, name: str = REPO, forge: str = "generic") -> Hooked:
+        return self.admin.add_repo(NewRepo(name, f"https://git.test/{name}.git", forge=forge))
+
+    def add_user(self, name: str = "ada", *, is_admin: bool = True, password: str | None = None) -> int:
+        password_hash = auth.hash_password(password) if password else None
+        with transaction(self.engine) as session:
+            return store.add_user(session, name, password_hash, is_admin=is_admin).id
+
+    def token(self, user_id: int) -> str:
+        token = auth.new_token()
+        with transaction(self.engine) as session:
+            store.add_token(session, user_id, "tests", auth.hashed(token))
+        return token
+
+    def queue(self, trigger: Trigger | None = None, repo: str = REPO) -> Queued:
+        with transaction(self.engine) as session:
+            found = store.repo_by_name(session, repo)
+            assert found is not None
+            return store.queue_run(session, found.id, trigger or push())
+
+    def claim(self, queued: Queued) -> Claim:
+        with transaction(self.engine) as session:
+            claim = leases.claim(session, queued.job_id, "tests", 3600, "here")
+        assert claim is not None
+        return claim
+
+    def begin(self, trigger: Trigger | None = None, plan: Plan = PLAN) -> "Begun":
+        """A run whose first job a worker has taken and planned."""
+        queued = self.queue(trigger)
+        claim = self.claim(queued)
+        with transaction(self.engine) as session:
+            store.plan_run(session, queued.job_id, claim.attempt, plan)
+        with reading(self.engine) as session:
+            steps = {number: step.id for number, step in store.steps_by_number(session, queued.job_id).items()}
+        return Begun(self, queued, claim, steps)
+
+    def run(self, number: int = 1, repo: str = REPO) -> Run:
+        with reading(self.engine) as session:
+            found = store.repo_by_name(session, repo)
+            assert found is not None
+            run = store.run_by_number(session, found.id, number)
+            assert run is not None
+            return run
+
+    def runs(self, repo: str = REPO) -> int:
+        with reading(self.engine) as session:
+            found = store.repo_by_name(session, repo)
+            assert found is not None
+            return found.last_number
+
+    def counters(self) -> dict[str, int]:
+        with reading(self.engine) as session:
+            return store.counters(session)
+
+
+@dataclass
+class Begun:
+    """A run that goes on, as its worker sees it."""
+
+    site: Site
+    queued: Queued
+    claim: Claim
+    steps: dict[int, int]
+
+    def recorder(self) -> Recorder:
+        parts = self.site.services
+        return Recorder(parts.engine, parts.logs, parts.live, self.claim, self.steps, lambda: 1_793_358_142_000)
+
+    def step(self, number: int) -> Step:
+        with reading(self.site.engine) as session:
+            step = store.step_by_id(session, self.steps[number])
+        assert step is not None
+        return step
+
+
+@pytest.fixture
+def site(settings: Settings) -> Iterator[Site]:
+    engine = make_engine(settings.database)
+    redis = connect(settings.redis_url)
+    rung: list[int] = []
+    parts = Services(settings, engine, rung.append, open_logs(settings), open_vault(settings), redis)
+    yield Site(parts, rung)
+    redis.close()
+    engine.dispose()
+
+
+@pytest.fixture
+def client(site: Site) -> Iterator[TestClient]:
+    """Nobody in particular."""
+    with TestClient(create_app(site.services), base_url="http://localhost", follow_redirects=False) as client:
+        yield client
+
+
+@pytest.fixture
+def program(site: Site, client: TestClient) -> TestClient:
+    """A program with an administrator's token."""
+    client.headers["authorization"] = f"Bearer {site.token(site.add_user())}"
+    return client
+
+
+@pytest.fixture
+def browser(site: Site, client: TestClient) -> TestClient:
+    """A browser in which an administrator is logged in."""
+    link = site.admin.add_user("ada", is_admin=True).rpartition("=")[2]
+    client.headers["sec-fetch-site"] = "same-origin"
+    assert client.post("/login", data={"link": link}).status_code == 303
+    return client
+
+
+@contextmanager
+def serving(parts: Services) -> Iterator[str]:
+    """The site on a real socket, for what does not end: its address."""
+    config = uvicorn.Config(create_app(parts), port=0, log_level="warning", timeout_graceful_shutdown=5)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    eventually(lambda: server.started)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield f"http://127.0.0.1:{port}"
+    parts.stopping.set()
+    server.should_exit = True
+    thread.join(20)
+    assert not thread.is_alive()
+
+
+@pytest.fixture
+def live_url(site: Site) -> Iterator[str]:
+    """The address of the site on a real socket."""
+    with serving(site.services) as url:
+        yield url
+
+
+@pytest.fixture
+def tail(site: Site) -> LiveTail:
+    return site.services.live

@@ -1,0 +1,312 @@
+"""Logging in and out, tokens, and what another site may not make a browser do."""
+
+import re
+
+import pytest
+from sqlalchemy import update
+from starlette.testclient import TestClient
+
+from tests.web.conftest import PASSWORD, REPO, Site
+from web.app import create_app
+from web.asgi import CONTENT_SECURITY_POLICY
+from web.auth import hash_password, hashed, password_fits
+from web.limits import LoginLimiter
+from web.services import Services
+from workers import store
+from workers.db import reading, transaction
+from workers.tables import ApiToken, LoginLink, LoginSession
+
+SAME_SITE = {"sec-fetch-site": "same-origin"}
+
+
+def login(client: TestClient, name: str = "ada", password: str = PASSWORD, **form: str) -> int:
+    return client.post("/login", data={"name": name, "password": password, **form}, headers=SAME_SITE).status_code
+
+
+@pytest.mark.parametrize(
+    "path", ["/", f"/repos/{REPO}", f"/repos/{REPO}/runs/1", f"/repos/{REPO}/settings", "/account"]
+)
+def test_pages_lead_to_the_login(client: TestClient, path: str) -> None:
+    answer = client.get(path)
+    assert answer.status_code == 303
+    assert answer.headers["location"].startswith("/login")
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/repos", "/api/openapi.json", "/api/steps/1/log", "/api/steps/1/stream", "/api/stream"]
+)
+def test_the_api_answers_401_with_a_sentence(client: TestClient, path: str) -> None:
+    answer = client.get(path)
+    assert answer.status_code == 401
+    assert "headway token create" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/login", "/static/headway.css", "/static/vendor/htmx.min.js"])
+def test_health_login_and_static_files_need_no_login(client: TestClient, path: str) -> None:
+    assert client.get(path).status_code == 200
+
+
+def test_every_other_route_needs_a_login(site: Site, client: TestClient) -> None:
+    site.add_repo()
+    open_to_all = {"/healthz", "/readyz", "/login", "/hooks/{name:path}"}
+    for route in client.app.routes:
+        for inner in getattr(route, "routes", [route]):
+            path = getattr(inner, "path", "")
+            if path in open_to_all or path.startswith("/static"):
+                continue
+            address = re.sub(r"\{name:path\}", REPO, path)
+            address = re.sub(r"\{[a-z_]+\}", "1", address)
+            for method in getattr(inner, "methods", {"GET"}):
+                answer = client.request(method, address, headers=SAME_SITE)
+                refused = answer.status_code == 401 or answer.headers.get("location", "").startswith("/login")
+                assert refused, (method, address, answer.status_code)
+
+
+def test_a_password_logs_in_and_leads_to_where_one_wanted_to_go(site: Site, client: TestClient) -> None:
+    site.add_user(password=PASSWORD)
+    wanted = client.get("/account?x=1").headers["location"]
+    assert wanted == "/login?next=%2Faccount%3Fx%3D1"
+    answer = client.post(
+        "/login", data={"name": "ada", "password": PASSWORD, "next": "/account?x=1"}, headers=SAME_SITE
+    )
+    assert (answer.status_code, answer.headers["location"]) == (303, "/account?x=1")
+    assert client.get("/account").status_code == 200
+
+
+@pytest.mark.parametrize("elsewhere", ["https://evil.test/", "//evil.test/", "/\\evil.test", "javascript:alert(1)", ""])
+def test_nobody_is_led_to_another_site(site: Site, client: TestClient, elsewhere: str) -> None:
+    site.add_user(password=PASSWORD)
+    form = {"name": "ada", "password": PASSWORD, "next": elsewhere}
+    assert client.post("/login", data=form, headers=SAME_SITE).headers["location"] == "/"
+    assert "evil" not in client.get("/login", params={"next": elsewhere}).text
+
+
+@pytest.mark.parametrize(("name", "password"), [("ada", "wrong"), ("nobody", PASSWORD), ("ada", ""), ("", "")])
+def test_a_wrong_login_says_the_same_whatever_is_wrong(
+    site: Site, client: TestClient, name: str, password: str
+) -> None:
+    site.add_user(password=PASSWORD)
+    answer = client.post("/login", data={"name": name, "password": password}, headers=SAME_SITE)
+    assert answer.status_code == 403
+    assert "do not belong together" in answer.text
+    assert "set-cookie" not in answer.headers
+
+
+def test_a_user_without_a_password_cannot_log_in_with_an_empty_one(site: Site, client: TestClient) -> None:
+    site.add_user()
+    assert login(client, password="") == 403
+
+
+def test_the_cookie_cannot_be_read_by_scripts_nor_sent_from_other_sites(site: Site, client: TestClient) -> None:
+    site.add_user(password=PASSWORD)
+    answer = client.post("/login", data={"name": "ada", "password": PASSWORD}, headers=SAME_SITE)
+    cookie = answer.headers["set-cookie"]
+    assert cookie.startswith("headway=")
+    assert "HttpOnly" in cookie
+    assert "SameSite=lax" in cookie
+    assert "Domain" not in cookie
+
+
+def test_over_https_the_cookie_is_bound_to_this_host(site: Site) -> None:
+    site.add_user(password=PASSWORD)
+    parts = site.services
+    settings = parts.settings.model_copy(update={"base_url": "https://ci.test"})
+    app = create_app(Services(settings, parts.engine, parts.ring, parts.logs, parts.vault, parts.redis))
+    with TestClient(app, base_url="https://ci.test", follow_redirects=False) as client:
+        answer = client.post("/login", data={"name": "ada", "password": PASSWORD}, headers=SAME_SITE)
+        cookie = answer.headers["set-cookie"]
+        assert cookie.startswith("__Host-headway=")
+        assert "; Secure" in cookie
+        assert "Path=/;" in cookie
+        assert "strict-transport-security" in answer.headers
+        assert client.get("/account").status_code == 200
+
+
+def test_only_a_hash_of_what_the_cookie_says_is_stored(site: Site, browser: TestClient) -> None:
+    secret = browser.cookies["headway"]
+    assert len(secret) >= 43
+    with reading(site.engine) as session:
+        (row,) = session.query(LoginSession).all()
+    assert row.token_hash == hashed(secret)
+    assert secret not in row.token_hash
+
+
+def test_a_link_works_once(site: Site, client: TestClient) -> None:
+    link = site.admin.add_user("ada", is_admin=True)
+    address = link.removeprefix("http://localhost:8080")
+    assert client.get(address).status_code == 200, "looking at the page must not use the link up"
+    form = {"link": address.rpartition("=")[2]}
+    assert client.post("/login", data=form, headers=SAME_SITE).status_code == 303
+    second = client.post("/login", data=form, headers=SAME_SITE)
+    assert second.status_code == 403
+    assert "headway user link" in second.text
+
+
+def test_a_link_that_is_too_old_does_not_work(site: Site, client: TestClient) -> None:
+    link = site.admin.add_user("ada", is_admin=True).rpartition("=")[2]
+    with transaction(site.engine) as session:
+        session.execute(update(LoginLink).values(expires_ms=1))
+    assert client.post("/login", data={"link": link}, headers=SAME_SITE).status_code == 403
+
+
+def test_a_session_ends_by_logging_out(browser: TestClient) -> None:
+    cookie = browser.cookies["headway"]
+    assert browser.post("/logout").headers["location"] == "/login"
+    browser.cookies.set("headway", cookie)
+    assert browser.get("/account").status_code == 303
+
+
+def test_a_session_that_is_over_is_over(site: Site, browser: TestClient) -> None:
+    with transaction(site.engine) as session:
+        session.execute(update(LoginSession).values(expires_ms=1))
+    assert browser.get("/account").status_code == 303
+
+
+def test_a_visit_prolongs_a_session(site: Site, browser: TestClient) -> None:
+    with transaction(site.engine) as session:
+        before = session.query(LoginSession).one().expires_ms - 2 * 24 * 3600 * 1000
+        session.execute(update(LoginSession).values(expires_ms=before))
+    assert browser.get("/account").status_code == 200
+    with reading(site.engine) as session:
+        assert session.query(LoginSession).one().expires_ms > before
+
+
+def test_too_many_wrong_logins_are_stopped_even_with_the_right_password(site: Site, client: TestClient) -> None:
+    site.add_user(password=PASSWORD)
+    for _ in range(10):
+        assert login(client, password="wrong") == 403
+    assert login(client) == 429
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"sec-fetch-site": "same-origin"}, 303),
+        ({"sec-fetch-site": "none"}, 303),
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"sec-fetch-site": "same-site"}, 403),
+        ({"origin": "http://localhost"}, 303),
+        ({"origin": "http://evil.test"}, 403),
+        ({"origin": "null"}, 403),
+        ({}, 403),
+    ],
+)
+def test_a_form_from_another_site_is_refused(
+    site: Site, browser: TestClient, headers: dict[str, str], status: int
+) -> None:
+    site.add_repo()
+    site.queue()
+    del browser.headers["sec-fetch-site"]
+    assert browser.post(f"/repos/{REPO}/runs/1/cancel", headers=headers).status_code == status
+    assert (site.run().state == "canceled") is (status == 303)
+
+
+def test_a_login_form_from_another_site_is_refused(site: Site, client: TestClient) -> None:
+    site.add_user(password=PASSWORD)
+    form = {"name": "ada", "password": PASSWORD}
+    assert client.post("/login", data=form, headers={"sec-fetch-site": "cross-site"}).status_code == 403
+
+
+def test_a_token_works_for_the_api_and_needs_no_origin(site: Site, program: TestClient) -> None:
+    site.add_repo()
+    site.queue()
+    assert program.post(f"/api/repos/{REPO}/runs/1/cancel").status_code == 202
+
+
+def test_a_tokens_use_is_noted_and_only_its_hash_is_stored(site: Site, program: TestClient) -> None:
+    token = program.headers["authorization"].partition(" ")[2]
+    assert token.startswith("hw_")
+    assert program.get("/api/repos").status_code == 200
+    with reading(site.engine) as session:
+        row = session.query(ApiToken).one()
+    assert row.last_used_ms is not None
+    assert row.token_hash == hashed(token)
+
+
+@pytest.mark.parametrize("value", ["Bearer", "Bearer ", "Bearer hw_wrong", "Bearer \u00e9".encode(), "Basic YTpi"])
+def test_a_wrong_token_is_answered_401(client: TestClient, value: str | bytes) -> None:
+    assert client.get("/api/repos", headers={"authorization": value}).status_code == 401
+
+
+def test_a_token_that_is_over_is_over(site: Site, program: TestClient) -> None:
+    with transaction(site.engine) as session:
+        session.execute(update(ApiToken).values(expires_ms=1))
+    assert program.get("/api/repos").status_code == 401
+
+
+def test_a_password_can_be_set_and_used(site: Site, browser: TestClient) -> None:
+    assert browser.post("/account/password", data={"password": "short"}).status_code == 422
+    assert browser.post("/account/password", data={"password": PASSWORD}).status_code == 200
+    browser.cookies.clear()
+    assert login(browser) == 303
+
+
+def test_a_token_is_shown_once_and_ends_when_asked(site: Site, browser: TestClient) -> None:
+    page = browser.post("/account/tokens", data={"name": "<b>deploy</b>"}).text
+    found = re.search(r"hw_[A-Za-z0-9_-]{43}", page)
+    assert found
+    assert found[0] not in browser.get("/account").text
+    assert "&lt;b&gt;deploy" in page
+    with reading(site.engine) as session:
+        (row,) = session.query(ApiToken).all()
+    assert browser.post(f"/account/tokens/{row.id}/delete").status_code == 303
+    assert browser.post(f"/account/tokens/{row.id}/delete").status_code == 404
+
+
+def test_only_an_administrator_changes_secrets(site: Site, client: TestClient) -> None:
+    site.add_repo()
+    client.headers["authorization"] = f"Bearer {site.token(site.add_user('guest', is_admin=False))}"
+    assert client.put(f"/api/repos/{REPO}/secrets/key", json={"value": "v"}).status_code == 403
+    assert client.delete(f"/api/repos/{REPO}/secrets/key").status_code == 403
+    assert client.post(f"/repos/{REPO}/settings/secrets", data={"secret": "k", "value": "v"}).status_code == 403
+    assert client.get(f"/api/repos/{REPO}/secrets").json() == []
+    assert "An administrator can change them." in client.get(f"/repos/{REPO}/settings").text
+
+
+@pytest.mark.parametrize("path", ["/login", "/healthz", "/static/js/log.js", "/nope", "/api/repos", "/hooks/x"])
+def test_every_answer_carries_the_security_headers(client: TestClient, path: str) -> None:
+    headers = client.get(path).headers
+    assert headers["content-security-policy"] == CONTENT_SECURITY_POLICY
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "same-origin"
+    assert "unsafe" not in headers["content-security-policy"]
+
+
+def test_a_password_hash_fits_its_password_alone() -> None:
+    password_hash = hash_password(PASSWORD)
+    assert password_fits(PASSWORD, password_hash)
+    assert not password_fits(PASSWORD + "x", password_hash)
+    assert not password_fits(PASSWORD, None)
+
+
+def test_the_limiter_forgets_with_time_and_with_success() -> None:
+    now = [0.0]
+    limiter = LoginLimiter(failures_max=2, window_s=60, sources_max=2, clock=lambda: now[0])
+    for _ in range(2):
+        limiter.failed("a")
+    assert limiter.blocked("a")
+    assert not limiter.blocked("b")
+    now[0] = 61
+    assert not limiter.blocked("a")
+    for _ in range(2):
+        limiter.failed("a")
+    limiter.succeeded("a")
+    assert not limiter.blocked("a")
+
+
+def test_the_limiter_remembers_only_so_many_sources() -> None:
+    limiter = LoginLimiter(failures_max=1, sources_max=2, clock=lambda: 0.0)
+    for source in ("a", "b", "c"):
+        limiter.failed(source)
+    assert [limiter.blocked(source) for source in ("a", "b", "c")] == [False, True, True]
+
+
+def test_users_are_told_apart(site: Site, client: TestClient) -> None:
+    site.add_user("ada")
+    bea = site.add_user("bea", is_admin=False)
+    client.headers["authorization"] = f"Bearer {site.token(bea)}"
+    page = client.get("/account").text
+    assert "bea" in page
+    assert "administrator" not in page
+    with reading(site.engine) as session:
+        assert [user.name for user in store.users(session)] == ["ada", "bea"]

@@ -1,0 +1,124 @@
+"""Ringing, against a real Redis: messages are hints, and a broker that is away never stops anybody."""
+
+import base64
+import json
+import signal
+from collections.abc import Iterator
+
+import pytest
+from redis import Redis
+
+from tests.services import RedisServer, eventually
+from workers import live
+from workers.queue import MESSAGE_EXPIRES_S, QUEUE, TASK, Bell, make_celery, queue_length
+from workers.settings import Settings
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[Redis]:
+    client = live.connect(redis_url)
+    yield client
+    client.close()
+
+
+class Clock:
+    """A clock that goes on when it is told to."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def bell(redis_url: str, clock: Clock | None = None) -> Bell:
+    return Bell(make_celery(Settings(redis_url=redis_url)), clock or Clock())
+
+
+def test_a_ring_is_one_message_with_the_jobs_id_and_nothing_else(redis: Redis, redis_url: str) -> None:
+    assert bell(redis_url).ring(42)
+    assert queue_length(redis) == 1
+    message = json.loads(redis.lrange(f"headway:{QUEUE}", 0, -1)[0])
+    assert message["headers"]["task"] == TASK
+    assert json.loads(base64.b64decode(message["body"]))[:2] == [[42], {}]
+    assert message["headers"]["expires"] is not None
+    assert MESSAGE_EXPIRES_S == 60
+
+
+def test_all_keys_of_the_queue_have_our_prefix(redis: Redis, redis_url: str) -> None:
+    bell(redis_url).ring(42)
+    assert all(key.startswith(b"headway:") for key in redis.keys("*"))
+
+
+def test_many_rings_use_one_connection(redis: Redis, redis_url: str) -> None:
+    before = int(redis.info("stats")["total_connections_received"])
+    mine = bell(redis_url)
+    for number in range(50):
+        assert mine.ring(number)
+    after = int(redis.info("stats")["total_connections_received"])
+    assert after - before <= 2
+    assert queue_length(redis) == 50
+
+
+def test_a_broker_that_is_away_answers_false_and_is_tried_again_a_second_later(redis_server: RedisServer) -> None:
+    clock = Clock()
+    mine = bell(redis_server.url, clock)
+    assert mine.ring(1)
+    redis_server.stop()
+    assert not mine.ring(2)
+    redis_server.start()
+    assert not mine.ring(3)
+    clock.now_s += 2
+    assert mine.ring(4)
+    with redis_server.client() as client:
+        assert queue_length(client) == 2
+
+
+def test_a_broker_that_was_never_there_is_no_error(redis_server: RedisServer) -> None:
+    redis_server.stop()
+    clock = Clock()
+    mine = bell(redis_server.url, clock)
+    for _ in range(3):
+        assert not mine.ring(1)
+        clock.now_s += 2
+
+
+@pytest.mark.timeout(30)
+def test_a_frozen_broker_is_given_up_soon(redis_server: RedisServer) -> None:
+    clock = Clock()
+    mine = bell(redis_server.url, clock)
+    assert mine.ring(1)
+    redis_server.send(signal.SIGSTOP)
+    assert not mine.ring(2)
+    clock.now_s += 2
+    assert not mine.ring(3)
+    redis_server.send(signal.SIGCONT)
+
+    def again() -> bool:
+        clock.now_s += 2
+        return mine.ring(4)
+
+    eventually(again)
+
+
+def test_celery_treats_messages_as_hints() -> None:
+    conf = make_celery(Settings(worker_slots=3, job_timeout_s=100)).conf
+    expected = {
+        "task_ignore_result": True,
+        "task_acks_late": False,
+        "task_reject_on_worker_lost": False,
+        "worker_disable_prefetch": True,
+        "worker_prefetch_multiplier": 1,
+        "worker_concurrency": 3,
+        "worker_pool": "prefork",
+        "task_time_limit": 1000,
+        "task_soft_time_limit": None,
+        "worker_enable_remote_control": False,
+        "accept_content": ["json"],
+        "broker_connection_max_retries": None,
+        "result_backend": None,
+        "task_default_queue": "headway",
+    }
+    assert {name: conf[name] for name in expected} == expected
+    assert conf.broker_transport_options["global_keyprefix"] == "headway:"
+    assert conf.broker_transport_options["socket_timeout"] == 30

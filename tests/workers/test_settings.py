@@ -1,0 +1,53 @@
+"""Settings: from the environment, frozen, each with words for the manual."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from workers.settings import Settings, load_settings
+
+
+def test_every_setting_has_a_sentence_for_the_manual() -> None:
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
+        assert field.description.endswith((".", "`.")), name
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADWAY_PORT", "9090")
+    monkeypatch.setenv("HEADWAY_DATA_DIR", "/srv/headway")
+    monkeypatch.setenv("HEADWAY_BASE_URL", "https://ci.example/")
+    settings = load_settings()
+    assert (settings.port, settings.data_dir, settings.url) == (9090, Path("/srv/headway"), "https://ci.example")
+    assert load_settings(port=1).port == 1
+
+
+def test_what_is_not_said_follows_from_the_rest(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, port=9090)
+    assert settings.database == f"sqlite:///{tmp_path}/headway.db"
+    assert settings.url == "http://localhost:9090"
+    assert settings.key_file == tmp_path / "secret.key"
+    assert {settings.logs_dir, settings.mirrors_dir, settings.workspaces_dir} == {
+        tmp_path / "logs",
+        tmp_path / "mirrors",
+        tmp_path / "workspaces",
+    }
+    assert Settings(data_dir=tmp_path, database_url="postgresql+psycopg://x/y").database == "postgresql+psycopg://x/y"
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError):
+        Settings().port = 1  # type: ignore[misc]
+
+
+def test_a_setting_that_makes_no_sense_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADWAY_PORT", "eighty")
+    with pytest.raises(ValidationError, match="port"):
+        load_settings()
+
+
+def test_keys_are_not_shown_with_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADWAY_SECRET_KEYS", "k1:very-secret")
+    settings = load_settings()
+    assert "very-secret" not in repr(settings) + settings.model_dump_json()

@@ -1,0 +1,59 @@
+"""What a request names, from the database, or a refusal that says what is not there."""
+
+from itertools import groupby
+from zlib import crc32
+
+from fastapi import HTTPException
+from sqlalchemy.orm import Session
+
+from workers import store
+from workers.store import StepPlace
+from workers.tables import Job, Repo, Run, Step
+
+
+def repo_named(session: Session, name: str) -> Repo:
+    """The repository. Raises HTTPException 404."""
+    repo = store.repo_by_name(session, name)
+    if repo is None:
+        raise HTTPException(404, f"There is no repository named {name} here.")
+    return repo
+
+
+def run_numbered(session: Session, name: str, number: int) -> tuple[Repo, Run]:
+    """The repository and its run. Raises HTTPException 404."""
+    repo = repo_named(session, name)
+    run = store.run_by_number(session, repo.id, number)
+    if run is None:
+        raise HTTPException(404, f"{name} has no run {number}.")
+    return repo, run
+
+
+def step_numbered(session: Session, step_id: int) -> StepPlace:
+    """The step with all it belongs to. Raises HTTPException 404."""
+    place = store.step_place(session, step_id)
+    if place is None:
+        raise HTTPException(404, f"There is no step {step_id} here.")
+    return place
+
+
+def jobs_with_steps(session: Session, run_id: int) -> list[tuple[Job, list[Step]]]:
+    """The run's jobs in order, each with its steps."""
+    steps = {
+        job: list(of_job) for job, of_job in groupby(store.steps_of_run(session, run_id), lambda step: step.job_id)
+    }
+    return [(job, steps.get(job.id, [])) for job in store.jobs_of(session, run_id)]
+
+
+def version_of(run: Run, jobs: list[tuple[Job, list[Step]]]) -> str:
+    """A text that changes whenever a run's page would read differently, its logs aside."""
+    seen: list[tuple[object, ...]] = [(run.state, run.started_ms, run.cancel_requested_ms, run.sentence, run.title)]
+    for job, steps in jobs:
+        seen.append((job.state, job.attempt, job.message, job.host))
+        seen += [(step.state, step.started_ms, step.attempt, step.message, repr(step.facts)) for step in steps]
+    return f"{crc32(repr(seen).encode()):08x}"
+
+
+def version_of_recent(recent: list[tuple[Run, Repo]], repos: int) -> str:
+    """A text that changes whenever the front page would read differently."""
+    seen: list[object] = [repos, *((run.id, run.state, run.started_ms) for run, _ in recent)]
+    return f"{crc32(repr(seen).encode()):08x}"

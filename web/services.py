@@ -1,0 +1,56 @@
+"""What every request may use, made once by whoever starts the server and passed in."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import Event
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+from redis import Redis
+from sqlalchemy import Engine
+
+from web.limits import LoginLimiter
+from workers.live import LiveTail
+from workers.logs import LogStore
+from workers.settings import Settings
+from workers.vault import Vault
+
+
+@dataclass(frozen=True)
+class Services:
+    """The server's parts. ``ring`` wakes a worker for a job and never raises for a queue that is away.
+
+    ``stopping`` is set when the server is asked to end, so that streams end by themselves.
+    """
+
+    settings: Settings
+    engine: Engine
+    ring: Callable[[int], object]
+    logs: LogStore
+    vault: Vault
+    redis: Redis
+    limiter: LoginLimiter = field(default_factory=LoginLimiter)
+    stopping: Event = field(default_factory=Event)
+
+    @property
+    def live(self) -> LiveTail:
+        """The live side of runs. Its methods raise RedisError while Redis is away."""
+        return LiveTail(self.redis)
+
+    @property
+    def secure(self) -> bool:
+        """True where browsers reach the server by https."""
+        return self.settings.url.startswith("https://")
+
+
+def services_of(request: Request) -> Services:
+    """The services of the application that answers this request."""
+    return cast("Services", request.app.state.services)
+
+
+# Async, although it awaits nothing: FastAPI runs plain functions in its thread pool, which costs more than this does.
+async def _services(request: Request) -> Services:
+    return services_of(request)
+
+
+Wired = Annotated[Services, Depends(_services)]

@@ -1,0 +1,60 @@
+// The run page: keeps its states and the shown log up to date over one connection.
+import { changed, watch } from "./app.js";
+import { LogView } from "./log.js";
+
+const head = () => document.getElementById("run-head");
+const log = document.getElementById("log");
+const stepWasAsked = new URLSearchParams(location.search).has("step");
+let source;
+
+function bytes(base64) {
+  const text = atob(base64);
+  const data = new Uint8Array(text.length);
+  for (let index = 0; index < text.length; index += 1) data[index] = text.charCodeAt(index);
+  return data;
+}
+
+function watchRun() {
+  source?.close();
+  if ("final" in head().dataset) return;
+  source = watch(head().dataset.stream, head().dataset.version);
+}
+
+function watchStep(view) {
+  source?.close();
+  const query = new URLSearchParams({ offset: view.position, seen: head().dataset.version });
+  source = new EventSource(`${log.dataset.stream}?${query}`);
+  const current = source;
+  source.addEventListener("log", (event) => view.add(bytes(event.data), Number(event.lastEventId)));
+  source.addEventListener("changed", changed);
+  source.addEventListener("restart", () => {
+    current.close();
+    begin(view);
+  });
+  source.addEventListener("end", () => {
+    current.close();
+    watchRun();
+  });
+}
+
+async function begin(view) {
+  await view.load();
+  if (!view.atEnd) log.addEventListener("log-at-end", () => watchStep(view), { once: true });
+  if (view.atEnd && !(view.complete && view.position >= view.size)) watchStep(view);
+  else watchRun();
+}
+
+// Whoever did not choose a step is led along: to the first step there is, and then to each that runs.
+function moveOn() {
+  if (stepWasAsked || location.hash) return;
+  const steps = document.getElementById("run-steps");
+  const shown = steps.querySelector("a[aria-current]");
+  const running = steps.querySelector('a[data-state="running"]');
+  const first = steps.querySelector("a[data-state]");
+  if (log ? running && shown?.dataset.state !== "running" : first) location.reload();
+}
+
+document.addEventListener("htmx:after:swap", moveOn);
+addEventListener("pagehide", () => source?.close());
+if (log) begin(new LogView(log));
+else watchRun();

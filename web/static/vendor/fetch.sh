@@ -1,0 +1,26 @@
+#!/bin/sh
+# Fetches the vendored browser assets again by npm, at exactly these versions, and checks them against SHA256SUMS.
+# With --update it writes SHA256SUMS instead: read the change before committing it.
+set -eu
+cd "$(dirname "$0")"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+for package in htmx.org@4.0.1 ansi_up@6.0.6; do
+  (cd "$work" && npm pack --silent "$package" >/dev/null && tar -xzf ./*.tgz && rm ./*.tgz)
+  case $package in
+    htmx.org@*)
+      cp "$work/package/dist/htmx.min.js" htmx.min.js
+      cp "$work/package/LICENSE" htmx.LICENSE
+      ;;
+    ansi_up@*)
+      cp "$work/package/ansi_up.js" ansi_up.js
+      cp "$work/package/LICENSE" ansi_up.LICENSE
+      ;;
+  esac
+  rm -rf "$work/package"
+done
+chmod 644 ./*.js ./*.LICENSE
+if [ "${1:-}" = --update ]; then
+  sha256sum ./*.js ./*.LICENSE >SHA256SUMS
+fi
+sha256sum --check --quiet SHA256SUMS

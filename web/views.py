@@ -1,0 +1,115 @@
+"""How values read on a page: times, sizes, states. Pure functions, given to the templates as filters."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pipelines.state import State
+from web.urls import repo_path, run_path
+
+_SECOND_MS = 1000
+_MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
+_KIBI = 1024
+
+
+@dataclass(frozen=True)
+class Look:
+    """A state as people see it: its word, and the name of its icon."""
+
+    word: str
+    icon: str
+
+
+_LOOKS: Mapping[State, Look] = {
+    State.QUEUED: Look("Waiting", "queued"),
+    State.RUNNING: Look("Running", "running"),
+    State.PASSED: Look("Passed", "passed"),
+    State.FAILED: Look("Failed", "failed"),
+    State.BROKEN: Look("Broken", "broken"),
+    State.CANCELED: Look("Canceled", "canceled"),
+    State.SKIPPED: Look("Skipped", "skipped"),
+}
+
+
+def look(state: State) -> Look:
+    """The word and icon of a state."""
+    return _LOOKS[state]
+
+
+def duration(milliseconds: int | None) -> str:
+    """``0.4 s``, ``12 s``, ``3 min 05 s``, ``2 h 07 min``; nothing for None."""
+    if milliseconds is None:
+        return ""
+    seconds = max(0, milliseconds) / _SECOND_MS
+    if seconds < 10:  # noqa: PLR2004 - a tenth matters only in short times
+        return f"{seconds:.1f} s"
+    whole = int(seconds)
+    if whole < _MINUTE_S:
+        return f"{whole} s"
+    if whole < _HOUR_S:
+        return f"{whole // _MINUTE_S} min {whole % _MINUTE_S:02d} s"
+    return f"{whole // _HOUR_S} h {whole % _HOUR_S // _MINUTE_S:02d} min"
+
+
+def elapsed(started_ms: int | None, finished_ms: int | None, now_ms: int) -> str:
+    """How long something took, or has been going on."""
+    return "" if started_ms is None else duration((now_ms if finished_ms is None else finished_ms) - started_ms)
+
+
+def ago(moment_ms: int, now_ms: int) -> str:
+    """``just now``, ``5 minutes ago``, ``yesterday``, or the day."""
+    seconds = max(0, now_ms - moment_ms) // _SECOND_MS
+    if seconds < _MINUTE_S:
+        return "just now"
+    if seconds < _HOUR_S:
+        return _several(seconds // _MINUTE_S, "minute")
+    if seconds < _DAY_S:
+        return _several(seconds // _HOUR_S, "hour")
+    if seconds < 30 * _DAY_S:
+        return _several(seconds // _DAY_S, "day")
+    return iso(moment_ms)[:10]
+
+
+def _several(count: int, unit: str) -> str:
+    return f"{count} {unit}{'' if count == 1 else 's'} ago"
+
+
+def iso(moment_ms: int) -> str:
+    """The moment in UTC, as ``<time datetime>`` wants it."""
+    return datetime.fromtimestamp(moment_ms / _SECOND_MS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def size(count_bytes: int) -> str:
+    """``812 B``, ``14.2 MB``."""
+    value = float(count_bytes)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < _KIBI:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= _KIBI
+    return f"{value:.1f} TB"
+
+
+def short(sha: str) -> str:
+    """A commit as people name it."""
+    return sha[:8]
+
+
+def ref_name(ref: str) -> str:
+    """``main`` of ``refs/heads/main``."""
+    for prefix in ("refs/heads/", "refs/tags/", "refs/"):
+        if ref.startswith(prefix):
+            return ref.removeprefix(prefix)
+    return ref
+
+
+FILTERS: Mapping[str, Callable[..., object]] = {
+    "look": look,
+    "duration": duration,
+    "ago": ago,
+    "iso": iso,
+    "size": size,
+    "short": short,
+    "ref_name": ref_name,
+    "repo_path": repo_path,
+}
+GLOBALS: Mapping[str, Callable[..., object]] = {"elapsed": elapsed, "run_path": run_path}

@@ -1,0 +1,106 @@
+"""Connects a process to what the settings name. Failures become sentences for whoever started it."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pydantic import ValidationError
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from web.errors import StartError
+from web.services import Services
+from workers.db import make_engine, upgrade
+from workers.live import connect
+from workers.logs import open_logs
+from workers.queue import Bell, make_celery
+from workers.settings import Settings, load_settings
+from workers.vault import Vault, VaultError, open_vault
+
+
+def read_settings(**overrides: object) -> Settings:
+    """The settings from the environment. Raises StartError naming each that cannot be used."""
+    try:
+        return load_settings(**overrides)
+    except ValidationError as error:
+        wrong = [f"HEADWAY_{'_'.join(map(str, part['loc'])).upper()}: {part['msg']}" for part in error.errors()]
+        raise StartError("These settings cannot be used: " + "; ".join(wrong) + ".") from None
+
+
+@contextmanager
+def sentences(settings: Settings) -> Iterator[None]:
+    """Turns what commonly goes wrong at the start into StartError."""
+    try:
+        yield
+    except VaultError as error:
+        raise StartError(str(error)) from None
+    except SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+        raise StartError(
+            f"The database cannot be used: {reason}. Look at HEADWAY_DATABASE_URL, and if tables are missing run: "
+            "headway db upgrade"
+        ) from None
+    except PermissionError as error:
+        raise StartError(
+            f"{error.filename} is not writable for user {os.geteuid()}. Give it to this user, or choose another "
+            f"directory than {settings.data_dir} with HEADWAY_DATA_DIR."
+        ) from None
+
+
+def prepare_data_dir(settings: Settings) -> None:
+    """Makes the data directory and shows that it can be written. Raises StartError."""
+    with sentences(settings):
+        try:
+            settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            probe = settings.data_dir / f".probe-{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+        except FileExistsError:
+            raise StartError(f"{settings.data_dir} is a file; HEADWAY_DATA_DIR must name a directory.") from None
+
+
+def find_program(name: str) -> str:
+    """The program's path. Raises StartError."""
+    path = shutil.which(name, path=os.environ.get("PATH", os.defpath) + ":/usr/local/bin:/usr/bin:/usr/sbin")
+    if path is None:
+        raise StartError(
+            f"{name} is not installed. Install it (Debian and Ubuntu: apt-get install {name}), or name a Redis that "
+            "runs elsewhere with HEADWAY_REDIS_URL."
+        )
+    return path
+
+
+@contextmanager
+def database(settings: Settings, *, migrate: bool = False) -> Iterator[Engine]:
+    """The database; with ``migrate`` its tables are brought up to date first. Raises StartError.
+
+    SQLite belongs to one machine, so its tables are always brought up to date.
+    """
+    prepare_data_dir(settings)
+    engine = make_engine(settings.database)
+    try:
+        with sentences(settings):
+            if migrate or engine.dialect.name == "sqlite":
+                upgrade(engine)
+            yield engine
+    finally:
+        engine.dispose()
+
+
+def open_keys(settings: Settings) -> Vault:
+    """The vault. Raises StartError."""
+    with sentences(settings):
+        return open_vault(settings)
+
+
+@contextmanager
+def services(settings: Settings, engine: Engine) -> Iterator[Services]:
+    """All that the web application needs, closed at the end. Raises StartError."""
+    vault = open_keys(settings)
+    redis = connect(settings.redis_url)
+    bell = Bell(make_celery(settings))
+    try:
+        yield Services(settings, engine, bell.ring, open_logs(settings), vault, redis)
+    finally:
+        redis.close()

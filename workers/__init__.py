@@ -1,0 +1,1 @@
+"""All that remembers: database, queue, secrets, logs, forges, and the tasks that workers run."""

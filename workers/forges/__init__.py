@@ -1,0 +1,16 @@
+"""The senders of webhooks. A new one is a module with the functions of ``Forge`` and one line in ``FORGES``."""
+
+from collections.abc import Mapping
+
+from workers.forges import bitbucket, generic, gitea, github, gitlab
+from workers.forges.common import BadPayloadError, Forge, NothingToDo, Parsed
+
+FORGES: Mapping[str, Forge] = {
+    "generic": generic,
+    "github": github,
+    "gitea": gitea,
+    "gitlab": gitlab,
+    "bitbucket": bitbucket,
+}
+
+__all__ = ["FORGES", "BadPayloadError", "Forge", "NothingToDo", "Parsed"]

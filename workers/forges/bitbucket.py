@@ -1,0 +1,212 @@
+"""Bitbucket Cloud."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import StringConstraints
+
+from pipelines.trigger import Event, PullRequest, Trigger
+from workers.forges.common import (
+    Commit,
+    Maybe,
+    Moment,
+    NothingToDo,
+    Parsed,
+    Part,
+    RefName,
+    Sha,
+    Text,
+    deleted,
+    ignored,
+    key_of,
+    ping,
+    pushed,
+    read,
+    signed,
+)
+
+NAME = "Bitbucket"
+NO_COMMIT = "0" * 40
+
+PULL_REQUEST_EVENTS: Mapping[str, Event] = {
+    "pullrequest:created": Event.PULL_REQUEST,
+    "pullrequest:updated": Event.PULL_REQUEST,
+    "pullrequest:fulfilled": Event.PULL_REQUEST_CLOSED,
+    "pullrequest:rejected": Event.PULL_REQUEST_CLOSED,
+}
+
+
+class _Account(Part):
+    nickname: Maybe = ""
+    display_name: Maybe = ""
+
+    @property
+    def account(self) -> str:
+        return self.nickname or self.display_name
+
+
+class _Author(Part):
+    raw: Text = ""
+    user: _Account | None = None
+
+
+class _Target(Part):
+    hash: Sha
+    message: Text = ""
+    date: Moment = 0
+    author: _Author = _Author()
+
+
+class _Ref(Part):
+    type: Text
+    name: RefName
+    target: _Target
+
+
+class _Link(Part):
+    href: Maybe = ""
+
+
+class _Links(Part):
+    html: _Link = _Link()
+
+
+class _Change(Part):
+    new: _Ref | None
+    old: _Ref | None
+    links: _Links = _Links()
+
+
+class _Changes(Part):
+    changes: tuple[_Change, ...]
+
+
+class _Push(Part):
+    actor: _Account = _Account()
+    push: _Changes
+
+
+class _Repository(Part):
+    uuid: Text
+
+
+class _Branch(Part):
+    name: RefName
+
+
+class _ShortCommit(Part):
+    # Bitbucket abbreviates the commits of pull requests, mostly to 12 digits.
+    hash: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{7,64}$")]
+
+
+class _End(Part):
+    branch: _Branch
+    commit: _ShortCommit | None
+    # A fork that was deleted since is null.
+    repository: _Repository | None
+
+
+class _PullRequest(Part):
+    id: int
+    title: Text
+    state: Literal["OPEN", "MERGED", "DECLINED", "SUPERSEDED"] = "OPEN"
+    draft: bool = False
+    updated_on: Moment = 0
+    author: _Account = _Account()
+    source: _End
+    destination: _End
+    links: _Links = _Links()
+
+
+class _PullRequestEvent(Part):
+    actor: _Account = _Account()
+    pullrequest: _PullRequest
+
+
+def verify(headers: Mapping[str, str], body: bytes, secret: str) -> bool:
+    """``X-Hub-Signature``: ``sha256=`` and the hex digest."""
+    return signed(headers.get("x-hub-signature", ""), body, secret)
+
+
+def delivery_key(headers: Mapping[str, str], body: bytes) -> str:
+    """``X-Request-UUID``, which stays the same over all attempts."""
+    return key_of(headers.get("x-request-uuid", ""), body)
+
+
+def parse(headers: Mapping[str, str], body: bytes) -> Parsed:
+    """See ``Forge``. One delivery may name several refs: a branch pushed with its tags is one delivery."""
+    match headers.get("x-event-key", ""):
+        case "repo:push":
+            return _push(read(_Push, body))
+        case event if event in PULL_REQUEST_EVENTS:
+            return _pull_request(PULL_REQUEST_EVENTS[event], read(_PullRequestEvent, body))
+        case "diagnostics:ping":
+            return ping(NAME)
+        case event:
+            return ignored(NAME, event)
+
+
+def _push(push: _Push) -> Parsed:
+    outcomes = [_change(change, push.actor.account) for change in push.push.changes]
+    triggers = tuple(outcome for outcome in outcomes if isinstance(outcome, Trigger))
+    if triggers:
+        return triggers
+    reasons = [outcome.reason for outcome in outcomes if isinstance(outcome, NothingToDo)]
+    return NothingToDo(" ".join(reasons) or "The push changed no branch and no tag.")
+
+
+def _change(change: _Change, sender: str) -> Trigger | NothingToDo:
+    ref = change.new
+    if ref is None:
+        return deleted(change.old.type, change.old.name) if change.old else NothingToDo("The push changed nothing.")
+    full_name = f"refs/tags/{ref.name}" if ref.type == "tag" else f"refs/heads/{ref.name}"
+    target = ref.target
+    user = target.author.user
+    name, _, rest = target.author.raw.partition(" <")
+    commit = Commit(target.message, user.account if user else name, rest.rstrip(">"), target.date)
+    before = change.old.target.hash if change.old else NO_COMMIT
+    return pushed(full_name, target.hash, before, commit, sender=sender, url=change.links.html.href)
+
+
+def _pull_request(kind: Event, event: _PullRequestEvent) -> Parsed:
+    pull = event.pullrequest
+    source, target = pull.source, pull.destination
+    if source.repository is None or target.repository is None or source.repository.uuid != target.repository.uuid:
+        return NothingToDo(
+            f"Pull request {pull.id} comes from a fork, and Bitbucket does not offer a fork's commits in the "
+            "repository that it is proposed to; there is nothing that could be fetched.",
+        )
+    if source.commit is None:
+        return NothingToDo(f"The source branch of pull request {pull.id} is gone.")
+    return (
+        Trigger(
+            event=kind,
+            sha=source.commit.hash,
+            # Bitbucket has no refs for pull requests.
+            ref=f"refs/heads/{source.branch.name}",
+            branch=target.branch.name,
+            message=pull.title,
+            author=pull.author.account,
+            sender=event.actor.account,
+            url=pull.links.html.href,
+            timestamp_s=pull.updated_on,
+            pull_request=PullRequest(
+                number=pull.id,
+                title=pull.title,
+                source_branch=source.branch.name,
+                target_branch=target.branch.name,
+                from_fork=False,
+                draft=pull.draft,
+            ),
+        ),
+    )
+
+
+def setup_text(hook_url: str, secret: str) -> str:
+    """See ``Forge``."""
+    return f"""\
+In the repository on Bitbucket: Repository settings, Webhooks, Add webhook.
+  URL        {hook_url}
+  Secret     {secret}
+  Triggers   Repository: Push; Pull request: Created, Updated, Merged, Declined
+"""

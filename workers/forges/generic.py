@@ -1,0 +1,174 @@
+"""Any git server, by a hook of a few lines of shell; and anything else that can sign a JSON body."""
+
+import shlex
+from collections.abc import Mapping
+from hashlib import sha256
+
+from pydantic import Field
+
+from pipelines.trigger import Event, PullRequest, Trigger
+from workers.forges.common import (
+    Commit,
+    FullRef,
+    Maybe,
+    MaybeSha,
+    Moment,
+    Parsed,
+    Part,
+    RefName,
+    Sha,
+    Text,
+    alone,
+    ignored,
+    key_of,
+    ping,
+    pushed,
+    read,
+    signed,
+)
+
+NAME = "The sender"
+_HMAC_BLOCK_BYTES = 64
+
+_EVENTS: Mapping[str, Event] = {
+    "pull_request": Event.PULL_REQUEST,
+    "pull_request_closed": Event.PULL_REQUEST_CLOSED,
+    "pull_request_metadata": Event.PULL_REQUEST_METADATA,
+}
+
+
+class _Kind(Part):
+    event: Text = "push"
+
+
+class _Push(Part):
+    ref: FullRef
+    before: MaybeSha = ""
+    after: Sha
+    pusher: Maybe = ""
+    message: Maybe = ""
+    author: Maybe = ""
+    author_email: Maybe = ""
+    timestamp: Moment = 0
+    url: Maybe = ""
+
+
+class _Proposal(Part):
+    number: int = Field(ge=1)
+    title: Text = ""
+    source_branch: RefName
+    target_branch: RefName
+    # Who does not say is not trusted with secrets.
+    from_fork: bool = True
+    labels: tuple[Text, ...] = ()
+    milestone: Maybe = ""
+    draft: bool = False
+
+
+class _PullRequest(_Push):
+    pull_request: _Proposal
+
+
+def verify(headers: Mapping[str, str], body: bytes, secret: str) -> bool:
+    """``X-Headway-Signature``: ``sha256=`` and the hex digest."""
+    return signed(headers.get("x-headway-signature", ""), body, secret)
+
+
+def delivery_key(headers: Mapping[str, str], body: bytes) -> str:
+    """``X-Headway-Delivery``: any text that the sender does not use twice."""
+    return key_of(headers.get("x-headway-delivery", ""), body)
+
+
+def parse(headers: Mapping[str, str], body: bytes) -> Parsed:  # noqa: ARG001 - all that happened stands in the body
+    """See ``Forge``. Without ``event`` the body is a push; message and author may be left to git."""
+    match read(_Kind, body).event:
+        case "push" | "tag":
+            return _push(read(_Push, body))
+        case event if event in _EVENTS:
+            return _pull_request(_EVENTS[event], read(_PullRequest, body))
+        case "ping":
+            return ping(NAME)
+        case event:
+            return ignored(NAME, event)
+
+
+def _push(push: _Push) -> Parsed:
+    commit = Commit(push.message, push.author, push.author_email, push.timestamp)
+    return alone(pushed(push.ref, push.after, push.before, commit, sender=push.pusher, url=push.url))
+
+
+def _pull_request(kind: Event, sent: _PullRequest) -> Parsed:
+    return (
+        Trigger(
+            event=kind,
+            sha=sent.after,
+            ref=sent.ref,
+            branch=sent.pull_request.target_branch,
+            previous_sha=sent.before,
+            message=sent.message or sent.pull_request.title,
+            author=sent.author,
+            author_email=sent.author_email,
+            sender=sent.pusher,
+            url=sent.url,
+            timestamp_s=sent.timestamp,
+            pull_request=PullRequest(**sent.pull_request.model_dump()),
+        ),
+    )
+
+
+def setup_text(hook_url: str, secret: str) -> str:
+    """See ``Forge``."""
+    return f"""\
+For a plain git repository, save this as hooks/post-receive in the bare repository on the git server and make it
+executable for its owner alone (chmod 700). It needs curl and openssl.
+
+{hook_script(hook_url, secret)}
+Anything else can call the webhook too: POST {hook_url}
+with the JSON {{"ref": "refs/heads/main", "before": "<40 hex digits>", "after": "<40 hex digits>"}}, the header
+X-Headway-Signature: sha256=<hex HMAC-SHA256 of the body>, and a new X-Headway-Delivery for each.
+The secret is: {secret}
+"""
+
+
+def hook_script(hook_url: str, secret: str) -> str:
+    """A ``post-receive`` hook in POSIX sh that tells Headway about every branch and tag of a push.
+
+    It never makes a push fail, gives up after a few seconds, and prints the run's address to whoever pushed.
+    """
+    return (
+        _HOOK.replace("@URL@", shlex.quote(hook_url))
+        .replace("@INNER@", _pad(secret, 0x36))
+        .replace("@OUTER@", _pad(secret, 0x5C))
+    )
+
+
+def _pad(secret: str, mask: int) -> str:
+    """The HMAC key's inner or outer half, as octal escapes for ``printf %b``."""
+    key = secret.encode()
+    if len(key) > _HMAC_BLOCK_BYTES:
+        key = sha256(key).digest()
+    return "".join(f"\\0{byte ^ mask:03o}" for byte in key.ljust(_HMAC_BLOCK_BYTES, b"\0"))
+
+
+# Only ids and names are sent: message and author are read from git, so that no text has to survive the shell.
+_HOOK = r"""#!/bin/sh
+# post-receive: tells Headway about every branch and tag that was pushed. Never makes the push fail.
+url=@URL@
+# The webhook's secret as the two halves of an HMAC key: openssl takes a whole key only as an argument, which ps shows.
+inner='@INNER@'
+outer='@OUTER@'
+text() { printf '%s' "$1" | tr -d '\000-\037\177' | sed 's/\\/\\\\/g; s/"/\\"/g'; }
+while read -r before after ref; do
+  case $ref in refs/heads/* | refs/tags/*) ;; *) continue ;; esac
+  commit=$(git rev-parse -q --verify "$after^{commit}" 2>/dev/null) || commit=$after
+  pusher=${GL_USERNAME:-${REMOTE_USER:-${LOGNAME:-}}}
+  body="{\"ref\":\"$(text "$ref")\",\"before\":\"$before\",\"after\":\"$commit\",\"pusher\":\"$(text "$pusher")\"}"
+  digest=$({ printf '%b' "$outer"; { printf '%b' "$inner"; printf '%s' "$body"; } |
+    openssl dgst -sha256 -binary; } | openssl dgst -sha256 -r | cut -d ' ' -f 1)
+  answer=$(printf '%s' "$body" | curl -sS --connect-timeout 3 --max-time 10 --data-binary @- \
+    -H 'Content-Type: application/json' -H 'Accept: text/plain' -H "X-Headway-Delivery: $(openssl rand -hex 16)" \
+    -H "X-Headway-Signature: sha256=$digest" "$url" 2>&1)
+  printf 'Headway: %s\n' "${answer:-no answer from $url}"
+done
+exit 0
+"""

@@ -1,0 +1,197 @@
+"""Gitea and Forgejo: the same payloads, signed alike; Forgejo adds headers under its own name."""
+
+from collections.abc import Mapping
+
+from pipelines.trigger import Event, PullRequest, Trigger
+from workers.forges.common import (
+    Commit,
+    FullRef,
+    Maybe,
+    Moment,
+    Parsed,
+    Part,
+    RefName,
+    Sha,
+    Text,
+    alone,
+    ignored,
+    key_of,
+    ping,
+    pushed,
+    read,
+    signed,
+)
+
+NAME = "Gitea"
+
+PULL_REQUEST_ACTIONS: Mapping[str, Event] = {
+    "opened": Event.PULL_REQUEST,
+    "synchronized": Event.PULL_REQUEST,
+    "reopened": Event.PULL_REQUEST,
+    "closed": Event.PULL_REQUEST_CLOSED,
+    "label_updated": Event.PULL_REQUEST_METADATA,
+    "label_cleared": Event.PULL_REQUEST_METADATA,
+    "milestoned": Event.PULL_REQUEST_METADATA,
+    "demilestoned": Event.PULL_REQUEST_METADATA,
+    "assigned": Event.PULL_REQUEST_METADATA,
+    "unassigned": Event.PULL_REQUEST_METADATA,
+    "edited": Event.PULL_REQUEST_METADATA,
+}
+
+
+class _Person(Part):
+    login: Maybe = ""
+    username: Maybe = ""
+    name: Maybe = ""
+    email: Maybe = ""
+
+    @property
+    def account(self) -> str:
+        return self.login or self.username or self.name
+
+
+class _HeadCommit(Part):
+    id: Sha
+    message: Text = ""
+    timestamp: Moment = 0
+    author: _Person = _Person()
+
+
+class _Push(Part):
+    ref: FullRef
+    before: Sha
+    after: Sha
+    compare_url: Maybe = ""
+    commits: tuple[_HeadCommit, ...] | None = None
+    head_commit: _HeadCommit | None = None
+    pusher: _Person = _Person()
+    sender: _Person = _Person()
+
+    @property
+    def head(self) -> _HeadCommit | None:
+        """The commit at the tip; releases before 1.17 have it in the list alone."""
+        return self.head_commit or next((commit for commit in self.commits or () if commit.id == self.after), None)
+
+
+class _End(Part):
+    ref: RefName
+    sha: Sha
+    repo_id: int
+
+
+class _Titled(Part):
+    name: Text = ""
+    title: Text = ""
+
+
+class _PullRequest(Part):
+    number: int
+    title: Text
+    draft: bool = False
+    html_url: Maybe = ""
+    updated_at: Moment = 0
+    user: _Person = _Person()
+    labels: tuple[_Titled, ...] | None = None
+    milestone: _Titled | None = None
+    head: _End
+    base: _End
+
+
+class _PullRequestEvent(Part):
+    action: Text
+    pull_request: _PullRequest
+    sender: _Person = _Person()
+
+
+def _header(headers: Mapping[str, str], name: str) -> str:
+    return headers.get(f"x-gitea-{name}") or headers.get(f"x-forgejo-{name}", "")
+
+
+def verify(headers: Mapping[str, str], body: bytes, secret: str) -> bool:
+    """``X-Gitea-Signature`` or ``X-Forgejo-Signature``: hex, without a prefix."""
+    return signed(_header(headers, "signature"), body, secret)
+
+
+def delivery_key(headers: Mapping[str, str], body: bytes) -> str:
+    """``X-Gitea-Delivery``, which is kept when a delivery is replayed."""
+    return key_of(_header(headers, "delivery"), body)
+
+
+def parse(headers: Mapping[str, str], body: bytes) -> Parsed:
+    """See ``Forge``. A new tag comes as ``create`` and as ``push``: the push alone counts, or a tag would run twice."""
+    match _header(headers, "event"):
+        case "push":
+            return _push(read(_Push, body))
+        case event if event.startswith("pull_request") and event not in _COMMENTS:
+            return _pull_request(read(_PullRequestEvent, body))
+        case "ping":
+            return ping(NAME)
+        case event:
+            return ignored(NAME, event)
+
+
+_COMMENTS = frozenset(
+    {
+        "pull_request_comment",
+        "pull_request_approved",
+        "pull_request_rejected",
+        "pull_request_review_approved",
+        "pull_request_review_rejected",
+        "pull_request_review_comment",
+        "pull_request_review_request",
+    },
+)
+
+
+def _push(push: _Push) -> Parsed:
+    head = push.head
+    commit = Commit()
+    if head:
+        commit = Commit(head.message, head.author.account, head.author.email, head.timestamp)
+    sha = head.id if head and push.ref.startswith("refs/tags/") else push.after
+    sender = push.sender.account or push.pusher.account
+    return alone(pushed(push.ref, sha, push.before, commit, sender=sender, url=push.compare_url))
+
+
+def _pull_request(event: _PullRequestEvent) -> Parsed:
+    pull = event.pull_request
+    kind = PULL_REQUEST_ACTIONS.get(event.action)
+    if kind is None:
+        return ignored(NAME, f"pull_request {event.action}")
+    return (
+        Trigger(
+            event=kind,
+            sha=pull.head.sha,
+            ref=f"refs/pull/{pull.number}/head",
+            branch=pull.base.ref,
+            message=pull.title,
+            author=pull.user.account,
+            author_email=pull.user.email,
+            sender=event.sender.account,
+            url=pull.html_url,
+            timestamp_s=pull.updated_at,
+            pull_request=PullRequest(
+                number=pull.number,
+                title=pull.title,
+                source_branch=pull.head.ref,
+                target_branch=pull.base.ref,
+                from_fork=pull.head.repo_id != pull.base.repo_id,
+                labels=tuple(label.name for label in pull.labels or ()),
+                milestone=pull.milestone.title if pull.milestone else "",
+                draft=pull.draft,
+            ),
+        ),
+    )
+
+
+def setup_text(hook_url: str, secret: str) -> str:
+    """See ``Forge``."""
+    return f"""\
+In the repository on Gitea or Forgejo: Settings, Webhooks, Add webhook, Gitea (or Forgejo).
+  Target URL            {hook_url}
+  HTTP method           POST
+  POST content type     application/json
+  Secret                {secret}
+  Trigger on            Custom events: Push, Pull request, Pull request synchronized, Pull request labeled
+If Gitea refuses to send to this address, add its host to ALLOWED_HOST_LIST under [webhook] in app.ini.
+"""

@@ -1,0 +1,180 @@
+"""GitHub, and GitHub Enterprise."""
+
+from collections.abc import Mapping
+
+from pipelines.trigger import Event, PullRequest, Trigger
+from workers.forges.common import (
+    Commit,
+    FullRef,
+    Maybe,
+    MaybeSha,
+    Moment,
+    Parsed,
+    Part,
+    RefName,
+    Sha,
+    Text,
+    alone,
+    ignored,
+    key_of,
+    ping,
+    pushed,
+    read,
+    signed,
+)
+
+NAME = "GitHub"
+
+PULL_REQUEST_ACTIONS: Mapping[str, Event] = {
+    "opened": Event.PULL_REQUEST,
+    "synchronize": Event.PULL_REQUEST,
+    "reopened": Event.PULL_REQUEST,
+    "closed": Event.PULL_REQUEST_CLOSED,
+    "labeled": Event.PULL_REQUEST_METADATA,
+    "unlabeled": Event.PULL_REQUEST_METADATA,
+    "milestoned": Event.PULL_REQUEST_METADATA,
+    "demilestoned": Event.PULL_REQUEST_METADATA,
+    "assigned": Event.PULL_REQUEST_METADATA,
+    "unassigned": Event.PULL_REQUEST_METADATA,
+    "edited": Event.PULL_REQUEST_METADATA,
+    "ready_for_review": Event.PULL_REQUEST_METADATA,
+    "converted_to_draft": Event.PULL_REQUEST_METADATA,
+}
+
+
+class _Person(Part):
+    name: Maybe = ""
+    email: Maybe = ""
+    username: Maybe = ""
+    login: Maybe = ""
+
+
+class _HeadCommit(Part):
+    id: Sha
+    message: Text = ""
+    timestamp: Moment = 0
+    author: _Person = _Person()
+
+
+class _Push(Part):
+    ref: FullRef
+    before: Sha
+    after: Sha
+    compare: Maybe = ""
+    head_commit: _HeadCommit | None = None
+    pusher: _Person = _Person()
+    sender: _Person = _Person()
+
+
+class _Repository(Part):
+    id: int
+
+
+class _End(Part):
+    ref: RefName
+    sha: Sha
+    # A fork that was deleted since is null.
+    repo: _Repository | None
+
+
+class _Titled(Part):
+    name: Text = ""
+    title: Text = ""
+
+
+class _PullRequest(Part):
+    number: int
+    title: Text
+    draft: bool = False
+    html_url: Maybe = ""
+    updated_at: Moment = 0
+    user: _Person = _Person()
+    labels: tuple[_Titled, ...] = ()
+    milestone: _Titled | None = None
+    head: _End
+    base: _End
+
+
+class _PullRequestEvent(Part):
+    action: Text
+    before: MaybeSha = ""
+    pull_request: _PullRequest
+    sender: _Person = _Person()
+
+
+def verify(headers: Mapping[str, str], body: bytes, secret: str) -> bool:
+    """``X-Hub-Signature-256``. The older SHA-1 signature is not accepted."""
+    return signed(headers.get("x-hub-signature-256", ""), body, secret)
+
+
+def delivery_key(headers: Mapping[str, str], body: bytes) -> str:
+    """``X-GitHub-Delivery``, which GitHub keeps when a delivery is sent again."""
+    return key_of(headers.get("x-github-delivery", ""), body)
+
+
+def parse(headers: Mapping[str, str], body: bytes) -> Parsed:
+    """See ``Forge``. Creation and deletion come as pushes too, so ``create`` and ``delete`` start nothing."""
+    match headers.get("x-github-event", ""):
+        case "push":
+            return _push(read(_Push, body))
+        case "pull_request":
+            return _pull_request(read(_PullRequestEvent, body))
+        case "ping":
+            return ping(NAME)
+        case event:
+            return ignored(NAME, event)
+
+
+def _push(push: _Push) -> Parsed:
+    head = push.head_commit
+    commit = Commit()
+    if head:
+        commit = Commit(head.message, head.author.username or head.author.name, head.author.email, head.timestamp)
+    # ``after`` of an annotated tag is the tag object; the commit under it is the head commit.
+    sha = head.id if head and push.ref.startswith("refs/tags/") else push.after
+    sender = push.sender.login or push.pusher.name
+    return alone(pushed(push.ref, sha, push.before, commit, sender=sender, url=push.compare))
+
+
+def _pull_request(event: _PullRequestEvent) -> Parsed:
+    pull = event.pull_request
+    kind = PULL_REQUEST_ACTIONS.get(event.action)
+    if kind is None:
+        return ignored(NAME, f"pull_request {event.action}")
+    # By number: a name can be taken over by somebody else.
+    from_fork = pull.head.repo is None or pull.base.repo is None or pull.head.repo.id != pull.base.repo.id
+    return (
+        Trigger(
+            event=kind,
+            sha=pull.head.sha,
+            ref=f"refs/pull/{pull.number}/head",
+            branch=pull.base.ref,
+            previous_sha=event.before,
+            message=pull.title,
+            author=pull.user.login,
+            sender=event.sender.login,
+            url=pull.html_url,
+            timestamp_s=pull.updated_at,
+            pull_request=PullRequest(
+                number=pull.number,
+                title=pull.title,
+                source_branch=pull.head.ref,
+                target_branch=pull.base.ref,
+                from_fork=from_fork,
+                labels=tuple(label.name for label in pull.labels),
+                milestone=pull.milestone.title if pull.milestone else "",
+                draft=pull.draft,
+            ),
+        ),
+    )
+
+
+def setup_text(hook_url: str, secret: str) -> str:
+    """See ``Forge``."""
+    return f"""\
+In the repository on GitHub: Settings, Webhooks, Add webhook.
+  Payload URL    {hook_url}
+  Content type   application/json
+  Secret         {secret}
+  Events         "Let me select individual events": Pushes and Pull requests
+"""

@@ -1,0 +1,119 @@
+"""What every log store promises. A log is one step's output in one attempt, addressed by byte offset from 0."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+from runner.events import Stream
+
+READ_BYTES_MAX = 1024 * 1024
+
+
+class LogDamagedError(Exception):
+    """A stored log cannot be read. The message says which."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """From byte ``offset`` on, up to the next chunk, output came from ``stream`` at ``at_ms``."""
+
+    offset: int
+    at_ms: int
+    stream: Stream
+
+
+class LogWriter(Protocol):
+    """Appends to one log. May be used from several threads. Readers see what was written a second later at most."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes appended so far, also by an earlier writer of the same log: where the next one begins."""
+        ...
+
+    @property
+    def lines(self) -> int:
+        """Lines appended so far; an unfinished one counts."""
+        ...
+
+    def append(self, data: bytes, stream: Stream, at_ms: int) -> None:
+        """Adds output that came at ``at_ms``, in milliseconds since 1970."""
+        ...
+
+    def flush(self) -> None:
+        """Makes everything appended so far readable."""
+        ...
+
+    def flush_older(self, at_ms: int) -> None:
+        """Flushes if something waits since ``at_ms`` or longer."""
+        ...
+
+    def close(self) -> None:
+        """Flushes, and marks the log as complete. Closing twice changes nothing."""
+        ...
+
+    def suspend(self) -> None:
+        """Flushes and lets go, but leaves the log open for another writer to go on with."""
+        ...
+
+
+class LogReader(Protocol):
+    """One log as it was at the time of opening, or of the last ``refresh``. Not for several threads at once."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes that can be read."""
+        ...
+
+    @property
+    def lines(self) -> int:
+        """Lines that can be read; an unfinished last one counts."""
+        ...
+
+    @property
+    def complete(self) -> bool:
+        """True when nothing will follow."""
+        ...
+
+    def refresh(self) -> None:
+        """Looks for what was written since."""
+        ...
+
+    def read(self, offset: int, max_bytes: int = READ_BYTES_MAX) -> bytes:
+        """At most ``max_bytes`` bytes from ``offset`` on; fewer only at the end. Raises LogDamagedError."""
+        ...
+
+    def read_lines(self, first_line: int, count: int, max_bytes: int = READ_BYTES_MAX) -> tuple[int, bytes]:
+        """Where line ``first_line`` (the first is 1) begins, and ``count`` lines from there, ``max_bytes`` at most."""
+        ...
+
+    def line_offset(self, line: int) -> int:
+        """The byte at which a line begins; the end of the log for a line that is not there (yet)."""
+        ...
+
+    def chunks(self, offset: int, length: int) -> Sequence[Chunk]:
+        """Where the bytes from ``offset`` on came from and when; the first chunk may begin before ``offset``."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of what was opened."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exc: object) -> None: ...
+
+
+class LogStore(Protocol):
+    """Where logs are kept."""
+
+    def writer(self, run_id: int, job_id: int, step_number: int, attempt: int) -> LogWriter:
+        """Writes a new log, or goes on with one whose writer vanished: a torn end is cut off."""
+        ...
+
+    def open(self, run_id: int, job_id: int, step_number: int, attempt: int) -> LogReader:
+        """Reads a log. One that was never written is empty and not complete."""
+        ...
+
+    def delete_run(self, run_id: int) -> None:
+        """Deletes all logs of a run, if there are any."""
+        ...

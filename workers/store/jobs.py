@@ -1,0 +1,173 @@
+"""Planning, and what a worker writes while it works. Every write names (job, attempt) and is refused when stale."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, assert_never
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from pipelines import plan as plans
+from pipelines.plan import JobPlan, Plan
+from pipelines.problem import Problem
+from pipelines.state import Outcome, Reason, State
+from pipelines.trigger import Trigger
+from workers.db import db_now_ms, now_ms
+from workers.store.common import hold_attempt, plain
+from workers.store.ending import Finished, end_job, hold_job, settle
+from workers.store.runs import trigger_columns
+from workers.tables import Job, Step
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A run's jobs. ``mine`` is the plan of the job that was claimed, None where nothing is to be done.
+
+    ``job_ids`` are all jobs; ``ring`` are those besides the claimed one that may start.
+    """
+
+    mine: JobPlan | None
+    job_ids: list[int] = field(default_factory=list)
+    ring: list[int] = field(default_factory=list)
+
+
+def plan_run(session: Session, job_id: int, attempt: int, plan: Plan) -> Planned:
+    """Writes the plan down: the claimed job becomes the first of the plan's jobs that needs nothing."""
+    run, job = hold_job(session, job_id, attempt)
+    run.warnings, run.left_out = plain(plan.warnings), [left.model_dump() for left in plan.left_out]
+    if not plan.jobs:
+        end_job(session, job, Outcome(State.PASSED, Reason.CONDITION, _nothing_to_do(plan)))
+        settle(session, run)
+        return Planned(None)
+    names = {each.name for each in plan.jobs}
+    mine = next(each for each in plan.jobs if not names & set(each.needs))
+    _fill(job, mine, ready=True)
+    session.flush()  # the numbers of the others are free only now
+    jobs = [job]
+    for each in plan.jobs:
+        if each is not mine:
+            other = Job(run_id=run.id, created_ms=run.created_ms, rung_ms=db_now_ms(session))
+            _fill(other, each, ready=not names & set(each.needs))
+            jobs.append(other)
+    session.add_all(jobs)
+    session.flush()
+    by_number = {each.number: each for each in plan.jobs}
+    session.add_all(step for row in jobs for step in _steps(row.id, attempt, by_number[row.number]))
+    session.flush()
+    return Planned(mine, [row.id for row in jobs], [row.id for row in jobs[1:] if row.ready])
+
+
+def set_trigger(session: Session, job_id: int, attempt: int, trigger: Trigger) -> None:
+    """What the worker found out about the commit: message, author, changed files."""
+    run, _job = hold_job(session, job_id, attempt)
+    for name, value in trigger_columns(trigger).items():
+        setattr(run, name, value)
+    session.flush()
+
+
+def _nothing_to_do(plan: Plan) -> str:
+    reasons = "; ".join(f"{left.what}: {left.why}" for left in plan.left_out)
+    return f"Nothing in the pipeline runs for this trigger ({reasons})." if reasons else "The pipeline has no steps."
+
+
+def _fill(job: Job, plan: JobPlan, *, ready: bool) -> None:
+    job.number, job.name, job.file = plan.number, plan.name, plan.file
+    job.cell, job.labels, job.needs = dict(plan.cell), dict(plan.labels), list(plan.needs)
+    job.on_success, job.on_failure, job.ready = plan.on_success, plan.on_failure, ready
+    job.plan = plan.model_dump_json()
+
+
+def _steps(job_id: int, attempt: int, plan: JobPlan) -> Iterable[Step]:
+    names = {step.number: step.name for step in plan.steps}
+    for step in plan.steps:
+        image = _image(step, names)
+        yield Step(job_id=job_id, attempt=attempt, number=step.number, name=step.name, kind=step.kind, image=image)
+
+
+def _image(step: plans.Step, names: dict[int, str]) -> str:
+    """What the page shows as the step's image; for a built one, the name of the build."""
+    match step:
+        case plans.BuildStep():
+            return ""
+        case plans.PushStep():
+            return ", ".join(step.repos)
+        case plans.CommandsStep() | plans.PluginStep():
+            image = step.container.image
+            return image.name if isinstance(image, plans.NamedImage) else names.get(image.step, "")
+        case _:
+            assert_never(step)
+
+
+def fail_planning(
+    session: Session,
+    job_id: int,
+    attempt: int,
+    outcome: Outcome,
+    problems: Sequence[Problem] = (),
+    warnings: Sequence[Problem] = (),
+) -> Finished:
+    """Ends a run that could not be planned, and keeps what was found in its pipeline files."""
+    run, job = hold_job(session, job_id, attempt)
+    run.problems, run.warnings = plain(problems), plain(warnings)
+    end_job(session, job, outcome)
+    return settle(session, run)
+
+
+def finish_job(session: Session, job_id: int, attempt: int, outcome: Outcome) -> Finished:
+    """Ends the job; steps that had no turn are skipped. The last job to end gives the run its verdict."""
+    run, job = hold_job(session, job_id, attempt)
+    end_job(session, job, outcome)
+    return settle(session, run)
+
+
+def start_step(session: Session, job_id: int, attempt: int, number: int) -> None:
+    """The step's turn has come. Starting it twice in one attempt changes nothing."""
+    hold_attempt(session, job_id, attempt)
+    session.execute(
+        update(Step)
+        .where(Step.job_id == job_id, Step.number == number, Step.state == State.QUEUED)
+        .values(state=State.RUNNING, attempt=attempt, started_ms=now_ms())
+    )
+
+
+def finish_step(
+    session: Session,
+    job_id: int,
+    attempt: int,
+    number: int,
+    outcome: Outcome,
+    log: tuple[int, int] = (0, 0),
+    facts: dict[str, Any] | None = None,
+) -> None:
+    """The step's turn is over, or never came. ``log`` is how many bytes and lines it wrote."""
+    hold_attempt(session, job_id, attempt)
+    values: dict[str, Any] = {
+        "state": outcome.state,
+        "reason": outcome.reason,
+        "message": outcome.message,
+        "exit_code": outcome.exit_code,
+        "attempt": attempt,
+        "log_bytes": log[0],
+        "log_lines": log[1],
+        "finished_ms": now_ms(),
+    }
+    if facts is not None:
+        values["facts"] = facts
+    session.execute(update(Step).where(Step.job_id == job_id, Step.number == number).values(values))
+
+
+def set_step_facts(session: Session, job_id: int, attempt: int, number: int, facts: dict[str, Any]) -> None:
+    """Replaces what is known about the step: its image, what was pushed, its Dockerfile's instructions."""
+    hold_attempt(session, job_id, attempt)
+    session.execute(update(Step).where(Step.job_id == job_id, Step.number == number).values(facts=facts))
+
+
+def note_job(session: Session, job_id: int, attempt: int, sentence: str) -> None:
+    """What is being done for the job as a whole; its end replaces it."""
+    hold_attempt(session, job_id, attempt)
+    session.execute(update(Job).where(Job.id == job_id).values(message=sentence))
+
+
+def steps_by_number(session: Session, job_id: int) -> dict[int, Step]:
+    """The job's steps by their numbers."""
+    return {step.number: step for step in session.scalars(select(Step).where(Step.job_id == job_id))}

@@ -1,0 +1,88 @@
+"""Repositories."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from pipelines.context import RepoInfo, Trust
+from workers.db import now_ms
+from workers.store.common import AlreadyThereError, insert_or
+from workers.tables import Repo, Run
+
+
+@dataclass(frozen=True)
+class NewRepo:
+    """A repository to be added. ``push_repo`` is where it pushes its image when it has only a Dockerfile, or empty."""
+
+    name: str
+    clone_url: str
+    forge: str = "generic"
+    web_url: str = ""
+    default_branch: str = "main"
+    private: bool = False
+    push_repo: str = ""
+    trust: Trust = field(default_factory=Trust)
+
+
+def add_repo(session: Session, new: NewRepo) -> Repo:
+    """The new repository; it has no hook secret yet. Raises AlreadyThereError for a name that is taken."""
+    insert = insert_or(session, Repo).values(
+        name=new.name,
+        clone_url=new.clone_url,
+        forge=new.forge,
+        web_url=new.web_url,
+        default_branch=new.default_branch,
+        private=new.private,
+        push_repo=new.push_repo,
+        trust_network=new.trust.network,
+        trust_volumes=new.trust.volumes,
+        trust_security=new.trust.security,
+        created_ms=now_ms(),
+    )
+    repo_id = session.execute(insert.on_conflict_do_nothing(index_elements=["name"]).returning(Repo.id)).scalar()
+    if repo_id is None:
+        raise AlreadyThereError(f"There is already a repository named {new.name}.")
+    return session.get_one(Repo, repo_id)
+
+
+def set_hook_secret(session: Session, repo_id: int, sealed: str) -> None:
+    """Keeps the secret that webhooks are signed with, sealed at ``vault.hook_place(repo_id)``."""
+    session.execute(update(Repo).where(Repo.id == repo_id).values(hook_secret_sealed=sealed))
+
+
+def repo_by_id(session: Session, repo_id: int) -> Repo | None:
+    """The repository with this id."""
+    return session.get(Repo, repo_id)
+
+
+def repo_by_name(session: Session, name: str) -> Repo | None:
+    """The repository with exactly this name."""
+    return session.scalars(select(Repo).where(Repo.name == name)).one_or_none()
+
+
+def repos(session: Session) -> Sequence[Repo]:
+    """All repositories by name."""
+    return session.scalars(select(Repo).order_by(Repo.name)).all()
+
+
+def remove_repo(session: Session, repo_id: int) -> Sequence[int]:
+    """Removes the repository and all its rows. The answer is the runs whose logs are to be deleted after the commit."""
+    run_ids = session.scalars(select(Run.id).where(Run.repo_id == repo_id)).all()
+    session.delete(session.get_one(Repo, repo_id))
+    session.flush()
+    return run_ids
+
+
+def repo_info(repo: Repo) -> RepoInfo:
+    """The repository as pipelines see it."""
+    return RepoInfo(
+        name=repo.name,
+        clone_url=repo.clone_url,
+        web_url=repo.web_url,
+        default_branch=repo.default_branch,
+        private=repo.private,
+        forge=repo.forge,
+        trust=Trust(network=repo.trust_network, volumes=repo.trust_volumes, security=repo.trust_security),
+    )

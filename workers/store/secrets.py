@@ -1,0 +1,91 @@
+"""Secrets and registry logins. What is stored is sealed; the store never sees a value."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import delete, or_, select
+from sqlalchemy.orm import Session
+
+from pipelines.trigger import PULL_REQUEST_EVENTS, Event, Trigger
+from workers.db import now_ms
+from workers.store.common import insert_or
+from workers.tables import Registry, Secret
+
+# A pull request's pipeline is whatever its author wrote: it gets a secret only where someone said so.
+DEFAULT_EVENTS = tuple(event for event in Event if event not in PULL_REQUEST_EVENTS)
+
+
+@dataclass(frozen=True)
+class SecretInfo:
+    """All that is ever shown of a secret."""
+
+    name: str
+    events: tuple[str, ...]
+    created_ms: int
+    updated_ms: int
+
+
+def put_secret(session: Session, repo_id: int, name: str, sealed: str, events: Sequence[Event] | None = None) -> None:
+    """Adds or replaces a secret, sealed at ``vault.secret_place(repo_id, name)``. Names are kept in lower case.
+
+    Without ``events`` a new secret is for all but pull requests, and an old one keeps its own.
+    """
+    insert = insert_or(session, Secret).values(
+        repo_id=repo_id,
+        name=name.lower(),
+        sealed=sealed,
+        events=[event.value for event in (DEFAULT_EVENTS if events is None else events)],
+        created_ms=now_ms(),
+        updated_ms=now_ms(),
+    )
+    changed = {"sealed": sealed, "updated_ms": now_ms()}
+    if events is not None:
+        changed["events"] = insert.excluded.events
+    session.execute(insert.on_conflict_do_update(index_elements=["repo_id", "name"], set_=changed))
+
+
+def drop_secret(session: Session, repo_id: int, name: str) -> bool:
+    """Removes a secret; False if there was none."""
+    gone = delete(Secret).where(Secret.repo_id == repo_id, Secret.name == name.lower()).returning(Secret.id)
+    return session.execute(gone).first() is not None
+
+
+def secrets_of(session: Session, repo_id: int) -> list[SecretInfo]:
+    """The repository's secrets by name, without their values."""
+    query = select(Secret).where(Secret.repo_id == repo_id).order_by(Secret.name)
+    return [SecretInfo(row.name, tuple(row.events), row.created_ms, row.updated_ms) for row in session.scalars(query)]
+
+
+def sealed_secrets_for(session: Session, repo_id: int, trigger: Trigger) -> dict[str, str]:
+    """The secrets that a run of this trigger may have, sealed, by name. A pull request from a fork gets none."""
+    if trigger.pull_request is not None and trigger.pull_request.from_fork:
+        return {}
+    rows = session.scalars(select(Secret).where(Secret.repo_id == repo_id))
+    return {row.name: row.sealed for row in rows if trigger.event.value in row.events}
+
+
+def put_registry(session: Session, repo_id: int | None, host: str, username: str, sealed: str) -> None:
+    """Adds or replaces the login to ``host``, of one repository or (None) of all."""
+    drop_registry(session, repo_id, host)
+    insert = insert_or(session, Registry)
+    session.execute(
+        insert.values(repo_id=repo_id, host=host, username=username, sealed_password=sealed, created_ms=now_ms())
+    )
+
+
+def drop_registry(session: Session, repo_id: int | None, host: str) -> bool:
+    """Removes a login; False if there was none."""
+    mine = Registry.repo_id.is_(None) if repo_id is None else Registry.repo_id == repo_id
+    gone = delete(Registry).where(Registry.host == host, mine).returning(Registry.id)
+    return session.execute(gone).first() is not None
+
+
+def registries(session: Session) -> Sequence[Registry]:
+    """All logins by host."""
+    return session.scalars(select(Registry).order_by(Registry.host, Registry.repo_id)).all()
+
+
+def registries_for(session: Session, repo_id: int) -> dict[str, Registry]:
+    """The logins that a repository's runs use, by host; its own come before those for all."""
+    rows = session.scalars(select(Registry).where(or_(Registry.repo_id == repo_id, Registry.repo_id.is_(None))))
+    return {row.host: row for row in sorted(rows, key=lambda row: row.repo_id is not None)}

@@ -1,0 +1,128 @@
+"""People, and how they are known: browser sessions, tokens, one-time links. Only hashes of what they hold are kept."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete, or_, select, update
+from sqlalchemy.orm import Session
+
+from workers.db import db_now_ms, now_ms
+from workers.store.common import AlreadyThereError, insert_or
+from workers.tables import ApiToken, LoginLink, LoginSession, User
+
+
+def add_user(session: Session, name: str, password_hash: str | None = None, *, is_admin: bool = False) -> User:
+    """A new user. Raises AlreadyThereError for a name that is taken."""
+    insert = insert_or(session, User).values(
+        name=name, password_hash=password_hash, is_admin=is_admin, created_ms=now_ms()
+    )
+    user_id = session.execute(insert.on_conflict_do_nothing(index_elements=["name"]).returning(User.id)).scalar()
+    if user_id is None:
+        raise AlreadyThereError(f"There is already a user named {name}.")
+    return session.get_one(User, user_id)
+
+
+def user_by_name(session: Session, name: str) -> User | None:
+    """The user with exactly this name."""
+    return session.scalars(select(User).where(User.name == name)).one_or_none()
+
+
+def users(session: Session) -> Sequence[User]:
+    """All users by name."""
+    return session.scalars(select(User).order_by(User.name)).all()
+
+
+def set_password(session: Session, user_id: int, password_hash: str | None) -> None:
+    """Gives the user another password, or none."""
+    session.execute(update(User).where(User.id == user_id).values(password_hash=password_hash))
+
+
+def add_session(session: Session, user_id: int, token_hash: str, lifetime_s: int) -> None:
+    """Logs a browser in for ``lifetime_s`` seconds."""
+    now = db_now_ms(session)
+    expires = now + lifetime_s * 1000
+    session.add(LoginSession(user_id=user_id, token_hash=token_hash, created_ms=now, expires_ms=expires))
+
+
+def session_user(session: Session, token_hash: str) -> tuple[User, LoginSession] | None:
+    """Whose browser this is, unless its time is over."""
+    query = (
+        select(User, LoginSession)
+        .join(LoginSession, LoginSession.user_id == User.id)
+        .where(LoginSession.token_hash == token_hash, LoginSession.expires_ms > now_ms())
+    )
+    row = session.execute(query).one_or_none()
+    return None if row is None else (row[0], row[1])
+
+
+def extend_session(session: Session, session_id: int, lifetime_s: int) -> None:
+    """Lets a browser stay logged in for ``lifetime_s`` seconds from now."""
+    expires = now_ms() + lifetime_s * 1000
+    session.execute(update(LoginSession).where(LoginSession.id == session_id).values(expires_ms=expires))
+
+
+def drop_session(session: Session, token_hash: str) -> None:
+    """Logs a browser out."""
+    session.execute(delete(LoginSession).where(LoginSession.token_hash == token_hash))
+
+
+def add_token(session: Session, user_id: int, name: str, token_hash: str, lifetime_s: int | None = None) -> ApiToken:
+    """A token for programs; ``lifetime_s`` None means for ever."""
+    now = db_now_ms(session)
+    expires = None if lifetime_s is None else now + lifetime_s * 1000
+    token = ApiToken(user_id=user_id, name=name, token_hash=token_hash, created_ms=now, expires_ms=expires)
+    session.add(token)
+    session.flush()
+    return token
+
+
+def token_user(session: Session, token_hash: str) -> tuple[User, ApiToken] | None:
+    """Whose token this is, unless its time is over."""
+    query = (
+        select(User, ApiToken)
+        .join(ApiToken, ApiToken.user_id == User.id)
+        .where(ApiToken.token_hash == token_hash, or_(ApiToken.expires_ms.is_(None), ApiToken.expires_ms > now_ms()))
+    )
+    row = session.execute(query).one_or_none()
+    return None if row is None else (row[0], row[1])
+
+
+def touch_token(session: Session, token_id: int) -> None:
+    """Notes that the token was used just now."""
+    session.execute(update(ApiToken).where(ApiToken.id == token_id).values(last_used_ms=now_ms()))
+
+
+def tokens_of(session: Session, user_id: int) -> Sequence[ApiToken]:
+    """The user's tokens, oldest first."""
+    return session.scalars(select(ApiToken).where(ApiToken.user_id == user_id).order_by(ApiToken.id)).all()
+
+
+def drop_token(session: Session, user_id: int, token_id: int) -> bool:
+    """Ends a token of this user; False if it is not theirs."""
+    gone = delete(ApiToken).where(ApiToken.id == token_id, ApiToken.user_id == user_id).returning(ApiToken.id)
+    return session.execute(gone).first() is not None
+
+
+def add_login_link(session: Session, user_id: int, token_hash: str, lifetime_s: int) -> None:
+    """A link that logs the user in once, within ``lifetime_s`` seconds."""
+    session.add(LoginLink(user_id=user_id, token_hash=token_hash, expires_ms=db_now_ms(session) + lifetime_s * 1000))
+
+
+def use_login_link(session: Session, token_hash: str) -> User | None:
+    """Whose link this is. It works once: of two who follow it at the same time, one gets None."""
+    use = (
+        update(LoginLink)
+        .where(LoginLink.token_hash == token_hash, LoginLink.used_ms.is_(None), LoginLink.expires_ms > now_ms())
+        .values(used_ms=now_ms())
+        .returning(LoginLink.user_id)
+    )
+    user_id = session.execute(use).scalar()
+    return None if user_id is None else session.get_one(User, user_id)
+
+
+def drop_expired(session: Session) -> int:
+    """Removes sessions, tokens and links whose time is over; how many."""
+    dropped = 0
+    for entity in (LoginSession, ApiToken, LoginLink):
+        gone = delete(entity).where(entity.expires_ms < now_ms())
+        dropped += len(session.execute(gone.returning(entity.user_id)).all())
+    return dropped

@@ -1,0 +1,150 @@
+"""Secrets at rest: AES-256-GCM, under a key with an id, bound to the place where the secret is kept."""
+
+import base64
+import binascii
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from workers.settings import Settings
+
+_VERSION = "v1"
+_KEY_BYTES = 32
+_NONCE_BYTES = 12
+_KEY_ID_BYTES = 4
+
+
+class VaultError(Exception):
+    """A secret cannot be opened, or the keys are unusable. The message says which and what to do."""
+
+
+@dataclass(frozen=True)
+class Vault:
+    """Seals with the newest key, opens with any. A sealed value is text, and opens only at its own place."""
+
+    keys: Mapping[str, bytes] = field(repr=False)
+    newest: str
+
+    def seal(self, place: str, value: str) -> str:
+        """``value``, readable again only with this key and at this place."""
+        nonce = os.urandom(_NONCE_BYTES)
+        sealed = AESGCM(self.keys[self.newest]).encrypt(nonce, value.encode(), place.encode())
+        return "|".join((_VERSION, self.newest, _text(nonce), _text(sealed)))
+
+    def unseal(self, place: str, sealed: str) -> str:
+        """The value that was sealed at ``place``. Raises VaultError."""
+        key_id, nonce, data = _parts(place, sealed)
+        key = self.keys.get(key_id)
+        if key is None:
+            raise VaultError(
+                f"The secret at {place} was sealed with key {key_id}, which is not among the keys of this server. "
+                "Add that key to HEADWAY_SECRET_KEYS or to the key file, or set the secret again."
+            )
+        try:
+            return AESGCM(key).decrypt(nonce, data, place.encode()).decode()
+        except InvalidTag:
+            raise VaultError(
+                f"The secret at {place} was changed or moved since it was sealed, or key {key_id} is another key "
+                "than it was. Set the secret again."
+            ) from None
+
+    def reseal(self, place: str, sealed: str) -> str:
+        """The same secret under the newest key; unchanged if it is already. Raises VaultError."""
+        if sealed.split("|")[1:2] == [self.newest]:
+            return sealed
+        return self.seal(place, self.unseal(place, sealed))
+
+
+def hook_place(repo_id: int) -> str:
+    """Where a repository's webhook secret is kept."""
+    return f"repo/{repo_id}/hook"
+
+
+def secret_place(repo_id: int, name: str) -> str:
+    """Where a repository's secret is kept; its name is in lower case."""
+    return f"repo/{repo_id}/secret/{name.lower()}"
+
+
+def registry_place(repo_id: int | None, host: str) -> str:
+    """Where the password for a registry is kept; ``repo_id`` None is the login for all repositories."""
+    return f"registry/{host}" if repo_id is None else f"repo/{repo_id}/registry/{host}"
+
+
+def open_vault(settings: Settings) -> Vault:
+    """The vault of this installation. Makes the key file at first start. Raises VaultError for unusable keys."""
+    given = settings.secret_keys.get_secret_value()
+    if given:
+        return parse_keys(given.split(","), "HEADWAY_SECRET_KEYS")
+    path = settings.key_file
+    if not path.exists():
+        _make_key_file(path)
+    return parse_keys(path.read_text().splitlines(), str(path))
+
+
+def new_key() -> str:
+    """A new key as a line of the key file. Put it first to seal with it from then on, and keep the older ones."""
+    return f"{secrets.token_hex(_KEY_ID_BYTES)}:{_text(os.urandom(_KEY_BYTES))}"
+
+
+def parse_keys(lines: list[str], where: str) -> Vault:
+    """A vault from ``id:key`` lines, newest first; empty lines and comments are skipped. Raises VaultError."""
+    keys: dict[str, bytes] = {}
+    for number, line in enumerate((line.strip() for line in lines), start=1):
+        if not line or line.startswith("#"):
+            continue
+        key_id, _, encoded = line.partition(":")
+        key = _bytes(encoded)
+        if not key_id or "|" in key_id or key is None or len(key) != _KEY_BYTES or key_id in keys:
+            raise VaultError(
+                f"{where}: key number {number} is not usable. Each key is an id of its own, a colon and the base64 "
+                f'of {_KEY_BYTES} bytes, such as `echo "k1:$(head -c {_KEY_BYTES} /dev/urandom | base64)"` makes.'
+            )
+        keys[key_id] = key
+    if not keys:
+        raise VaultError(
+            f"{where} holds no key. Remove the file to have a new one made; secrets sealed before are lost."
+        )
+    return Vault(keys, next(iter(keys)))
+
+
+def _make_key_file(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Written aside and linked: whoever starts at the same moment finds a whole file, and only one of them wins.
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(f"# Keys that seal secrets, newest first. Without them no secret can be read.\n{new_key()}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            return
+    finally:
+        draft.unlink()
+
+
+def _parts(place: str, sealed: str) -> tuple[str, bytes, bytes]:
+    parts = sealed.split("|")
+    if len(parts) == 4 and parts[0] == _VERSION:  # noqa: PLR2004 - version, key id, nonce, text
+        nonce, data = _bytes(parts[2]), _bytes(parts[3])
+        if nonce is not None and data is not None and len(nonce) == _NONCE_BYTES:
+            return parts[1], nonce, data
+    raise VaultError(f"The secret at {place} is damaged: it does not have the form of a sealed secret. Set it again.")
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _bytes(text: str) -> bytes | None:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error:
+        return None
