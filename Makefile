@@ -7,7 +7,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 # Tests that need nothing but Python (and Redis or PostgreSQL programs, where they are installed)
 FAST := not engine and not e2e and not compose and not browser
 
-.PHONY: help setup demo check test lock engine-up engine-down clean
+.PHONY: help setup demo check test docs lock engine-up engine-down clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ test: ## Everything, on real parts: set this machine up, start what is missing, 
 lock: setup ## Write requirements.lock and requirements-dev.lock anew from pyproject.toml (UPGRADE=1: newest versions)
 	$(LOCK) $(if $(UPGRADE),--upgrade) --output-file requirements.lock
 	$(LOCK) $(if $(UPGRADE),--upgrade) --extra dev --constraint requirements.lock --output-file requirements-dev.lock
+
+docs: setup ## Write docs/settings.md anew from the settings
+	$(BIN)/python -m scripts.settings_page docs/settings.md
 
 engine-up: ## Start a Docker Engine where none answers, with the base images
 	@scripts/engine.sh start

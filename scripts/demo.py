@@ -63,6 +63,7 @@ def main() -> int:
     """The whole show. 0 when all of it worked."""
     place = Place(int(os.environ.get("HEADWAY_PORT", "8080")), int(os.environ.get("HEADWAY_REGISTRY_PORT", "5000")))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         need_port(place.port, "HEADWAY_PORT", "Headway's page")
         need_port(place.registry_port, "HEADWAY_REGISTRY_PORT", "the registry")
@@ -92,8 +93,8 @@ def show(place: Place, stack: ExitStack) -> int:
     if os.environ.get("HEADWAY_DEMO_EXIT") == "1":
         return 0 if passed else 1
     login = headway(place, "user", "link", "admin").strip().splitlines()[-1]
-    print(f"\nHeadway goes on serving. Log in here (the link works once):\n  {login}\nPush more: cd {STATE}/work, commit, "
-          "git push. Ctrl-C stops everything.", flush=True)  # fmt: skip
+    print("\nHeadway goes on serving. Log in here (the link works once):")
+    print(f"  {login}\nPush more: cd {STATE}/work, commit, git push. Ctrl-C stops everything.", flush=True)
     while True:
         signal.pause()
 
@@ -175,7 +176,12 @@ def start_headway(place: Place, stack: ExitStack) -> None:
 
 def headway(place: Place, *arguments: str) -> str:
     done = subprocess.run(
-        [HEADWAY, *arguments], env=place.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        [HEADWAY, *arguments],
+        env=place.environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode != 0:
         raise DemoError(f"headway {' '.join(arguments)} failed: {done.stderr.strip() or done.stdout.strip()}")
@@ -185,7 +191,11 @@ def headway(place: Place, *arguments: str) -> str:
 def git(folder: Path, *arguments: str) -> str:
     identity = ["-c", "user.name=Ada Example", "-c", "user.email=ada@example.com", "-c", "init.defaultBranch=main"]
     done = subprocess.run(
-        ["git", *identity, "-C", str(folder), *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        ["git", *identity, "-C", str(folder), *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode != 0:
         raise DemoError(f"git {arguments[0]} failed: {done.stderr.strip()}")
@@ -259,8 +269,9 @@ def report(place: Place, run: dict[str, Any]) -> None:
         print(f"  pushed {image['repo']}:{image['tag']}@{image['digest']}")
     if pushed:
         last = pushed[-1]
-        print(f"\n  docker pull {last['repo']}@{last['digest']}\n  docker run --rm -p 8000:8000 {last['repo']}:{last['tag']}")
-        print("  curl -d '{\"url\": \"https://example.com/\"}' http://localhost:8000/", flush=True)
+        print(f"\n  docker pull {last['repo']}@{last['digest']}")
+        print(f"  docker run --rm -p 8000:8000 {last['repo']}:{last['tag']}")
+        print('  curl -d \'{"url": "https://example.com/"}\' http://localhost:8000/', flush=True)
 
 
 if __name__ == "__main__":

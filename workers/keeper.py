@@ -21,8 +21,8 @@ RENEWALS_PER_LEASE = 5
 class Keeper:
     """A thread with a database connection of its own, so that nothing the job does can starve it.
 
-    When the lease is no longer ours, or could not be renewed until it ended, the job is canceled as lost: another worker
-    may have it by then.
+    When the lease is no longer ours, or could not be renewed until it ended, the job is canceled as lost: another
+    worker may have it by then.
     """
 
     def __init__(

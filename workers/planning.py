@@ -30,7 +30,7 @@ class RunToPlan:
 
 
 def fetch(mirror: Mirror, trigger: Trigger) -> Trigger:
-    """Fetches the commit; the trigger, with what the forge left out taken from git. Raises StepError or MachineError."""
+    """The trigger, its commit fetched and what the forge left out taken from git. Raises StepError or MachineError."""
     mirror.fetch(trigger.sha, trigger.ref)
     known = mirror.commit(trigger.sha)
     found: dict[str, object] = {}

@@ -25,7 +25,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Headway all in one, and a registry. At its end nothing of it runs any more."""
     for program in ("redis-server", "docker-registry", "git", "curl", "openssl"):
         if shutil.which(program) is None:
-            (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{program} is not installed; `make test` installs it")
+            refuse = pytest.fail if os.environ.get("CI") else pytest.skip
+            refuse(f"{program} is not installed; `make test` installs it")
     folder = tmp_path_factory.mktemp("stack")
     storage = tmp_path_factory.mktemp("registry")
     with running_registry(storage) as registry:

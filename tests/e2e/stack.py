@@ -1,4 +1,4 @@
-"""The whole of Headway, as a person would start it: `headway serve`, a registry, and git repositories with real hooks."""
+"""The whole of Headway, as a person would start it: `headway serve`, a registry, git repositories with real hooks."""
 
 import json
 import os
@@ -62,7 +62,9 @@ class Answer:
         return json.loads(self.body)
 
 
-def ask(url: str, *, method: str = "GET", body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Answer:
+def ask(
+    url: str, *, method: str = "GET", body: bytes | None = None, headers: Mapping[str, str] | None = None
+) -> Answer:
     request = urllib.request.Request(url, data=body, method=method, headers=dict(headers or {}))
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:
@@ -93,6 +95,7 @@ class Stack:
             "HEADWAY_BASE_URL": self.url,
             "HEADWAY_LEASE_S": "3",
             "HEADWAY_GRACE_S": "2",
+            "HEADWAY_STEP_MEMORY_BYTES_MAX": str(256 * 1024**2),
         }
 
     def start(self) -> None:
@@ -129,7 +132,13 @@ class Stack:
 
     def headway(self, *arguments: str, stdin: str = "") -> str:
         done = subprocess.run(
-            [HEADWAY, *arguments], env=self.environment, input=stdin, capture_output=True, text=True, check=False, timeout=60
+            [HEADWAY, *arguments],
+            env=self.environment,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
         )
         assert done.returncode == 0, f"headway {arguments}: {done.stderr}{done.stdout}"
         return done.stdout

@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -79,7 +78,9 @@ def push(compose: Compose, name: str, message: str) -> int:
         git(compose.folder, "init", "--quiet", str(work))
         git(work, "remote", "add", "origin", str(bare))
         # Written inside, to a folder that is at the same path outside.
-        compose.headway("repo", "add", f"file://{bare}", "--name", name, "--hook-file", str(bare / "hooks" / "post-receive"))
+        compose.headway(
+            "repo", "add", f"file://{bare}", "--name", name, "--hook-file", str(bare / "hooks" / "post-receive")
+        )
     (work / "Dockerfile").write_text("FROM busybox:latest\nRUN echo built > /built\n")
     (work / ".headway.yml").write_text(PIPELINE.format(port=compose.registry_port))
     git(work, "add", "--all")

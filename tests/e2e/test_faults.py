@@ -3,13 +3,13 @@
 import os
 import signal
 import subprocess
-import time
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.stack import Repository, Stack, until
+from workers import store
+from workers.db import make_engine, reading
 
 SLOW = """\
 steps:
@@ -26,14 +26,15 @@ def slow(wait: str) -> dict[str, str]:
     return {".headway.yml": SLOW.format(wait=wait)}
 
 
-def left_behind() -> list[str]:
-    """Containers and networks of jobs that are in the engine."""
-    found = []
+def left_behind(stack: Stack) -> list[str]:
+    """Containers, networks and folders of this server's jobs."""
+    with reading(make_engine(f"sqlite:///{stack.data}/headway.db")) as session:
+        own = f"{store.counters(session)['installation']:08x}-"
+    found = [path.name for path in (stack.data / "workspaces").iterdir()]
     for kind in (["ps", "--all"], ["network", "ls"]):
-        done = subprocess.run(
-            ["docker", *kind, "--quiet", "--filter", "label=headway.job"], capture_output=True, text=True, check=True
-        )
-        found += done.stdout.split()
+        show = ["docker", *kind, "--filter", "label=headway.job", "--format", '{{.Label "headway.job"}}']
+        done = subprocess.run(show, capture_output=True, text=True, check=True)
+        found += [label for label in done.stdout.split() if label.startswith(own)]
     return found
 
 
@@ -51,7 +52,7 @@ def test_a_cancel_in_mid_step_reaches_the_container_and_keeps_its_last_words(sta
     assert (run["state"], states(run)) == ("canceled", ["canceled"])
     assert "canceled by admin" in run["sentence"]
     assert b"cleaning up\n" in repo.log(repo.step(number, "slow"))
-    until("nothing is left in the engine", lambda: not left_behind())
+    until("nothing is left in the engine", lambda: not left_behind(stack))
 
 
 def test_a_worker_killed_in_mid_step_costs_the_run_nothing_but_time(stack: Stack) -> None:
@@ -69,7 +70,7 @@ def test_a_worker_killed_in_mid_step_costs_the_run_nothing_but_time(stack: Stack
     log = repo.log(repo.step(number, "slow")).decode()
     assert log.count("begun") == 1 + log.count('echo "begun')
     assert log.endswith("done\n")
-    until("nothing is left in the engine", lambda: not left_behind())
+    until("nothing is left in the engine", lambda: not left_behind(stack))
 
 
 def test_redis_killed_and_restarted_loses_no_run(stack: Stack) -> None:
@@ -95,38 +96,34 @@ def test_a_restart_of_the_server_keeps_runs_and_logs(stack: Stack) -> None:
     assert repo.ended(number)["state"] == "passed"
     assert repo.run(done["number"])["state"] == "passed"
     assert repo.log(repo.step(done["number"], "slow")) == log
-    until("nothing is left in the engine", lambda: not left_behind())
+    until("nothing is left in the engine", lambda: not left_behind(stack))
 
 
 def test_a_step_that_needs_too_much_memory_says_so(stack: Stack) -> None:
     repo = Repository(stack, "faults/memory")
-    run = repo.ended(repo.push(slow("tail /dev/zero")))
+    run = repo.ended(repo.push(slow("""awk 'BEGIN {s = "x"; while (1) s = s s}'""")))
     assert (run["state"], run["reason"]) == ("failed", "out_of_memory")
     assert "memory" in run["sentence"]
 
 
 @pytest.mark.parametrize(
-    ("files", "state", "reason"),
+    ("pipeline", "state", "reason"),
     [
-        ({".headway.yml": "steps: [{name: a, image: 127.0.0.1:1/no:1, commands: [x]}]"}, "broken", "registry_unreachable"),
-        ({".headway.yml": "steps: [{name: a, image: REGISTRY/no:1, commands: [x]}]"}, "failed", "image_not_found"),
-        ({".headway.yml": "steps: [{name: a, image: busybox, commands: [sleep 9], timeout: 1s}]"}, "failed", "timeout"),
+        ("steps: [{name: a, image: 127.0.0.1:1/no:1, commands: [x]}]", "broken", "registry_unreachable"),
+        ("steps: [{name: a, image: REGISTRY/no:1, commands: [x]}]", "failed", "image_not_found"),
+        ("steps: [{name: a, image: busybox, commands: [sleep 9], timeout: 1s}]", "failed", "timeout"),
         (
-            {".headway.yml": "steps: [{name: a, image: busybox, commands: [x], environment: {A: {from_secret: no}}}]"},
+            "steps: [{name: a, image: busybox, commands: [x], environment: {A: {from_secret: no}}}]",
             "failed",
             "secret_missing",
         ),
-        (
-            {"Dockerfile": "FROM busybox:latest", ".headway.yml": "steps: [{build: .}, {push: {repo: 127.0.0.1:1/x, tags: a}}]"},
-            "broken",
-            "registry_unreachable",
-        ),
+        ("steps: [{build: .}, {push: {repo: 127.0.0.1:1/x, tags: a}}]", "broken", "registry_unreachable"),
     ],
 )
-def test_each_way_to_fail_has_a_reason_of_its_own(stack: Stack, files: dict[str, str], state: str, reason: str) -> None:
-    repo = Repository(stack, f"faults/{reason}-{abs(hash(str(files))) % 10_000}")
-    files = {path: text.replace("REGISTRY", stack.registry.host) for path, text in files.items()}
-    run = repo.ended(repo.push(files))
+def test_each_way_to_fail_has_a_reason_of_its_own(stack: Stack, pipeline: str, state: str, reason: str) -> None:
+    repo = Repository(stack, f"faults/{reason}-{len(pipeline)}")
+    pipeline = pipeline.replace("REGISTRY", stack.registry.host)
+    run = repo.ended(repo.push({"Dockerfile": "FROM busybox:latest", ".headway.yml": pipeline}))
     assert (run["state"], run["reason"]) == (state, reason), run["sentence"]
     assert run["sentence"]
 

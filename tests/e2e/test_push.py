@@ -5,16 +5,15 @@ import hmac
 import json
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.stack import Repository, Stack, ask, children, command_line, git
+from tests.e2e.stack import Repository, Stack, ask, command_line
 
 DOCKERFILE = "FROM busybox:latest\nWORKDIR /app\nCOPY . .\nRUN echo built > /built\n"
-SECRET = "correct-horse-battery-staple"  # noqa: S105 - made up
+SECRET = "correct-horse-battery-staple"
 
 PIPELINE = """\
 steps:
@@ -95,8 +94,9 @@ def test_a_secret_is_nowhere_but_in_its_step(stack: Stack, pushed: Any) -> None:
 
 def test_a_failing_test_pushes_nothing(stack: Stack) -> None:
     repo = Repository(stack, "team/failing")
-    pipeline = PIPELINE.format(registry=stack.registry.host).replace("{registry}/app", "x").replace("/app, tags", "/no, tags")
-    pipeline = pipeline.replace("printf 'half a line'", "exit 3").replace("environment: {TOKEN: {from_secret: token}}", "")
+    pipeline = PIPELINE.format(registry=stack.registry.host).replace("/app, tags", "/no, tags")
+    pipeline = pipeline.replace("printf 'half a line'", "exit 3")
+    pipeline = pipeline.replace("environment: {TOKEN: {from_secret: token}}", "")
     run = repo.ended(repo.push({"Dockerfile": DOCKERFILE, "hello.txt": "x", ".headway.yml": pipeline}))
     assert (run["state"], run["reason"]) == ("failed", "exit_code")
     assert run["sentence"] == "step 'second': exited with 3"
@@ -139,14 +139,15 @@ def test_a_dockerfile_instruction_that_fails_is_named_with_its_line(stack: Stack
 
 def test_hostile_names_stay_text(stack: Stack) -> None:
     repo = Repository(stack, "team/hostile")
-    message = "\"quotes\" 'and'\n\n<script>alert(1)</script> $(touch /tmp/pwned) `id` --upload-pack=x \\n %s"
+    message = """"quotes" 'and'\n\n<script>alert(1)</script> $(touch /tmp/pwned) `id` --upload-pack=x \\n %s"""
     branch = "a$(touch${IFS}pwned);<b>&'x"
-    files = {"-rf \"$(id)\"\nname": "x", ".headway.yml": 'steps: [{name: a, image: busybox, commands: [ls]}]'}
+    files = {'-rf "$(id)"\nname': "x", ".headway.yml": "steps: [{name: a, image: busybox, commands: [ls]}]"}
     run = repo.ended(repo.push(files, message, branch))
     assert run["state"] == "passed", run["sentence"]
     assert (run["branch"], run["message"].strip()) == (branch, message)
-    assert not Path("/tmp/pwned").exists()  # noqa: S108 - what the message asks for
-    page = ask(f"{stack.url}/repos/team/hostile/runs/{run['number']}", headers={"Authorization": f"Bearer {stack.token}"})
+    assert not Path("/tmp/pwned").exists()
+    headers = {"Authorization": f"Bearer {stack.token}"}
+    page = ask(f"{stack.url}/repos/team/hostile/runs/{run['number']}", headers=headers)
     assert page.status == 200
     assert b"&lt;script&gt;alert(1)" in page.body
     assert b"<script>alert(1)" not in page.body
@@ -203,9 +204,8 @@ steps:
     shown = "\n".join(command_line(int(path.name)) for path in Path("/proc").iterdir() if path.name.isdigit())
     assert "redis-server" in shown
     assert SECRET not in shown
-    labels = subprocess.run(
-        ["docker", "ps", "--all", "--no-trunc", "--format", "{{.Labels}} {{.Command}}"], capture_output=True, text=True, check=True
-    ).stdout
+    show = ["docker", "ps", "--all", "--no-trunc", "--format", "{{.Labels}} {{.Command}}"]
+    labels = subprocess.run(show, capture_output=True, text=True, check=True).stdout
     assert "headway.job" in labels
     assert SECRET not in labels
     assert repo.ended(number)["state"] == "passed"

@@ -42,7 +42,6 @@ def plan_run(session: Session, job_id: int, attempt: int, plan: Plan) -> Planned
     names = {each.name for each in plan.jobs}
     mine = next(each for each in plan.jobs if not names & set(each.needs))
     _fill(job, mine, ready=True)
-    session.flush()  # the numbers of the others are free only now
     jobs = [job]
     for each in plan.jobs:
         if each is not mine:

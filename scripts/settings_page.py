@@ -1,0 +1,29 @@
+"""Writes docs/settings.md from the settings themselves. Called by `make docs`; a test holds the page to it."""
+
+import sys
+from pathlib import Path
+
+from workers.settings import Settings
+
+HEAD = """\
+# Settings
+
+Every setting of the server is an environment variable. This page is made from `workers/settings.py` by `make docs`.
+
+| variable | default | meaning |
+|---|---|---|
+"""
+
+
+def page() -> str:
+    """The page's text."""
+    rows = []
+    for name, field in Settings.model_fields.items():
+        value = "" if field.default_factory else field.default
+        shown = "" if value in ("", None) or "Secret" in type(value).__name__ else f"`{value}`"
+        rows.append(f"| `HEADWAY_{name.upper()}` | {shown} | {field.description} |\n")
+    return HEAD + "".join(rows)
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(page())
