@@ -8,12 +8,14 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from sqlalchemy import Engine, delete, select, update
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from pipelines.state import PASSED, Outcome, Reason, State
 from tests.builders import job_plan, plan, push
 from workers import leases, store
-from workers.db import db_now_ms, now_ms, reading, transaction
+from workers.db import db_now_ms, make_engine, now_ms, reading, transaction
+from workers.store.common import hold_attempt
 from workers.tables import Job, Repo, Run
 
 
@@ -264,6 +266,25 @@ def test_a_claim_and_a_cancel_at_the_same_moment_agree_on_who_was_first(database
         thread.join()
         job = job_now(database, queued.job_id)
         assert job.state is (State.CANCELED if claims == [None] else State.RUNNING)
+
+
+@pytest.mark.postgres
+def test_a_job_is_not_taken_away_between_the_look_at_its_attempt_and_the_write(postgres_url: str) -> None:
+    working = make_engine(postgres_url)
+    reaping = make_engine(f"{postgres_url}?options=-c%20lock_timeout%3D100ms")
+    with transaction(working) as session:
+        repo = store.add_repo(session, store.NewRepo("acme/roof", "file:///srv/roof.git"))
+        job = store.queue_run(session, repo.id, push()).job_id
+    mine = planned(working, job)
+    with transaction(working) as session:
+        session.execute(update(Job).values(lease_until_ms=now_ms() - 1))
+    with transaction(working) as session:
+        hold_attempt(session, job, mine.attempt)
+        with pytest.raises(OperationalError, match="lock timeout"):
+            reap(reaping)
+    assert [each.job_id for each in reap(reaping)] == [job]
+    reaping.dispose()
+    working.dispose()
 
 
 def test_a_job_that_was_rung_is_rung_again_only_after_its_time(database: Engine, job_id: int) -> None:

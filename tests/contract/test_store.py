@@ -6,7 +6,18 @@ import pytest
 from sqlalchemy import Engine, select
 
 from pipelines.context import Trust
-from pipelines.plan import LeftOut, Plan
+from pipelines.plan import (
+    BuildStep,
+    BuiltImage,
+    CommandsStep,
+    Container,
+    LeftOut,
+    NamedImage,
+    Plan,
+    PluginStep,
+    PushStep,
+    Step,
+)
 from pipelines.problem import Problem
 from pipelines.state import PASSED, Outcome, Reason, State
 from pipelines.trigger import Event
@@ -349,6 +360,37 @@ def test_the_last_job_gives_the_run_its_verdict_and_skips_steps_that_had_no_turn
     assert run.finished_ms is not None
     with reading(database) as session:
         assert [step.state for step in store.steps_of(session, claim.job_id)] == [State.FAILED, State.SKIPPED]
+
+
+def test_a_step_that_still_runs_when_its_job_ends_ends_as_the_job_does(database: Engine, repo_id: int) -> None:
+    claim, _ = planned(database, repo_id, plan(job_plan("test")))
+    with transaction(database) as session:
+        store.start_step(session, claim.job_id, claim.attempt, 1)
+    finish(database, claim, Outcome(State.BROKEN, Reason.ENGINE_GONE, "The engine is gone."))
+    with reading(database) as session:
+        first, second = store.steps_of(session, claim.job_id)
+    assert (first.state, first.reason, first.message) == (State.BROKEN, Reason.ENGINE_GONE, "The engine is gone.")
+    assert second.state is State.SKIPPED
+    assert None not in {first.finished_ms, second.finished_ms}
+
+
+def test_each_kind_of_step_shows_the_image_that_it_is_about(database: Engine, repo_id: int) -> None:
+    built = Container(image=BuiltImage(step=1))
+    steps: tuple[Step, ...] = (
+        BuildStep(number=1, name="image"),
+        CommandsStep(number=2, name="test", container=built, commands=("make test",)),
+        PluginStep(number=3, name="notify", container=Container(image=NamedImage(name="plugins/mail"))),
+        PushStep(number=4, name="push", image=1, repos=("registry/a", "registry/b"), tags=("latest",)),
+    )
+    claim, _ = planned(database, repo_id, plan(job_plan("test").model_copy(update={"steps": steps})))
+    with reading(database) as session:
+        shown = [(step.kind, step.image) for step in store.steps_of(session, claim.job_id)]
+    assert shown == [
+        ("build", ""),
+        ("commands", "image"),
+        ("plugin", "plugins/mail"),
+        ("push", "registry/a, registry/b"),
+    ]
 
 
 def test_a_run_goes_on_until_its_last_job_has_ended_and_the_worst_decides(database: Engine, repo_id: int) -> None:

@@ -182,6 +182,22 @@ def test_a_large_honest_file_is_compiled():
     assert len(plan.jobs[0].steps) == 1200
 
 
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("${" * 200_000, PROBLEMS_COUNT_MAX),
+        ("${a:-" * 100_000, PROBLEMS_COUNT_MAX),
+        ("steps: [{image: i, commands: x}]\n" + "".join(f"k{n}: y\n" for n in range(20_000)), PROBLEMS_COUNT_MAX),
+        ("steps: [{image: i, commands: x, when: {branch: '" + "*a" * 200_000 + "'}}]", 1),
+        ("steps:\n" + " - {image: i, commands: x}\n" * 2001, 1),
+        ("matrix: {A: [" + "1, " * 250 + "]}\nsteps:\n" + " - {image: i, commands: x}\n" * 300, 1),
+        ("matrix: {A: [" + "1, " * 250 + "]}\nsteps:\n" + " - {image: i, commands: x}\n" * 100, 1),
+    ],
+)
+def test_hostile_files_get_their_sentences_soon(text, count):
+    assert len(problems_of(text)) == count
+
+
 def test_no_files_are_no_jobs():
     assert compile_pipeline([], push(), CONTEXT).jobs == ()
 

@@ -19,7 +19,7 @@ def test_wrong_values_do_not_hide_what_is_wrong_elsewhere():
       e: {commands: x}
     """
     assert [problem.split(": ", 2)[2].split(";")[0] for problem in problems_of(text)] == [
-        "'image': a text is wanted here, not a list",
+        "'image': an image's name, or {build: STEP}, is wanted here, not a list",
         "'volumes' in service 'db' needs trust in 'volumes', which this repository does not have",
         "'commands': a text is wanted here, not a map",
         "step 'a' depends on 'nothing', which is not a step here",
@@ -39,7 +39,9 @@ def test_a_misspelt_key_is_no_missing_image_as_well():
 
 def test_a_wrong_build_is_no_missing_image_as_well():
     text = "steps: {app: {build: [x]}, test: {commands: x}, publish: {push: {repo: a/b}}}"
-    assert problems_of(text) == ["1:22: error: 'build': a map is wanted here, not a list"]
+    assert problems_of(text) == [
+        "1:22: error: 'build': a folder, or a map with 'context' and the like, is wanted here, not a list"
+    ]
 
 
 def test_the_steps_themselves_being_wrong_is_all_there_is_to_say():

@@ -257,10 +257,12 @@ def test_braces_have_a_limit():
 
 
 def test_a_costly_glob_is_refused_and_matches_nothing():
-    pattern = "*a" * 2000 + "b"
+    pattern = "*a" * 900 + "b"
     with pytest.raises(BadPatternError, match="too long"):
         matches(pattern, "a" * 4000)
     assert not runs(f"{{branch: '{pattern}'}}", push("a" * 4000))
+    with pytest.raises(BadPatternError, match="at most 2000 characters"):
+        matches("a" * 2001, "")
 
 
 def test_names_are_mended_when_steps_are_left_out():

@@ -1,6 +1,5 @@
 """Where the images of steps come from."""
 
-import threading
 from collections.abc import Iterator
 
 import pytest
@@ -8,7 +7,7 @@ import pytest
 from pipelines.plan import Container, NamedImage
 from pipelines.state import Reason, State
 from tests.engine import Workshop, secrets_hex
-from tests.plans import build, container, push, shell
+from tests.plans import build, container, push, service, shell
 from tests.registry import LOGIN, Registry, free_port
 
 pytestmark = pytest.mark.engine
@@ -98,9 +97,6 @@ def test_a_registry_that_does_not_answer_is_the_machines_fault(ran: Workshop) ->
 
 
 def test_a_services_image_that_does_not_exist_ends_the_job(ran: Workshop, registry: Registry) -> None:
-    from tests.plans import service
-
     job = ran(shell("true"), services=[service("db", box=box(f"{registry.host}/none:1"))])
     assert (job.outcome.state, job.outcome.reason) == (State.FAILED, Reason.IMAGE_NOT_FOUND)
     assert job.step().state is State.SKIPPED
-    assert threading.active_count() < 50

@@ -39,7 +39,7 @@ def test_a_secret_reaches_the_command_and_not_the_log(ran: Workshop) -> None:
 
 
 def test_a_secret_that_comes_in_two_pieces_is_masked(ran: Workshop) -> None:
-    job = ran(shell("printf %s \"${TOKEN%??????}\"; sleep 0.2; echo \"${TOKEN#${TOKEN%??????}}.\"", box=BOX),
+    job = ran(shell('printf %s "${TOKEN%??????}"; sleep 0.2; echo "${TOKEN#${TOKEN%??????}}."', box=BOX),
               secrets={"token": SECRET})  # fmt: skip
     assert job.said() == ["********."]
 

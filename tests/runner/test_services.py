@@ -1,11 +1,13 @@
 """Services beside the steps: reachable by name, and ready when the steps begin."""
 
+import threading
+
 import pytest
 
 from pipelines.plan import CommandCheck, HttpCheck, PortCheck
 from pipelines.state import Reason, State
 from runner.cancel import Cancel
-from tests.engine import Workshop
+from tests.engine import Workshop, eventually
 from tests.plans import container, service, shell
 
 pytestmark = pytest.mark.engine
@@ -120,10 +122,6 @@ def test_cancel_ends_the_wait_for_a_service(ran: Workshop) -> None:
 
     def lay_out(target) -> None:
         target.mkdir(parents=True)
-        import threading
-
-        from tests.engine import eventually
-
         threading.Thread(target=lambda: (eventually((target / "asked").exists), cancel.set("ada")), daemon=True).start()
 
     job = ran(shell("true"), services=[waiting], cancel=cancel, files=lay_out)

@@ -39,6 +39,11 @@ class Serve:
         eventually(self.ready, 60)
         return self.process
 
+    def refused(self, other: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        """How the program ends when it cannot start."""
+        env = {**self.env, **other}
+        return subprocess.run([*HEADWAY, "serve"], env=env, capture_output=True, text=True, timeout=60, check=False)
+
     def ready(self) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, self.log.read_text()
@@ -84,6 +89,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         server.process.wait(60)
 
 
+@pytest.mark.e2e
 def test_all_parts_come_up_are_tended_and_go_down_together(serve: Serve) -> None:
     process = serve.start()
     told = serve.log.read_text()
@@ -101,6 +107,7 @@ def test_all_parts_come_up_are_tended_and_go_down_together(serve: Serve) -> None
     assert gone(family)()
 
 
+@pytest.mark.e2e
 def test_nothing_outlives_a_server_that_was_killed(serve: Serve) -> None:
     process = serve.start()
     family = serve.children()
@@ -121,10 +128,10 @@ def test_a_port_that_is_taken_is_a_sentence_before_anything_is_started(serve: Se
     assert not (serve.data / "headway.db").exists()
 
 
+@pytest.mark.e2e
 def test_a_second_server_on_the_same_data_is_refused(serve: Serve) -> None:
     serve.start()
-    other = {**serve.env, "HEADWAY_PORT": str(free_port())}
-    done = subprocess.run([*HEADWAY, "serve"], env=other, capture_output=True, text=True, timeout=60, check=False)
+    done = serve.refused({"HEADWAY_PORT": str(free_port())})
     assert done.returncode == 3
     assert "Another headway serve uses" in done.stderr
 

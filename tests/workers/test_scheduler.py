@@ -2,18 +2,20 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from redis import ConnectionError as RedisAwayError
 from sqlalchemy import Engine, update
+from structlog.testing import capture_logs
 
 from pipelines.state import PASSED, State
 from runner.events import Stream
 from tests.builders import push
 from tests.services import eventually
 from workers import leases, live, store
-from workers.db import make_engine, now_ms, reading, transaction
+from workers.db import downgrade, make_engine, now_ms, reading, transaction, upgrade
 from workers.live import LiveTail
 from workers.logs import DiskLogs
 from workers.queue import queue_length
@@ -176,6 +178,34 @@ def test_logins_whose_time_is_over_are_dropped(world: World) -> None:
     clean(world.duties)
     with reading(world.database) as session:
         assert [row.token_hash for row in session.query(LoginSession)] == ["new"]
+
+
+def test_a_scheduler_waits_for_a_database_that_cannot_be_used_yet(tmp_path: Path, redis_url: str) -> None:
+    settings = Settings(data_dir=tmp_path, redis_url=redis_url)
+    engine = make_engine(settings.database)
+    stop = threading.Event()
+    thread = threading.Thread(target=run_scheduler, args=(settings, stop))
+    with capture_logs() as logs, live.connect(redis_url) as client:
+        thread.start()
+        eventually(lambda: any("database" in entry["event"] for entry in logs))
+        upgrade(engine)
+        with transaction(engine) as session:
+            repo = store.add_repo(session, store.NewRepo("acme/roof", "file:///roof"))
+            store.queue_run(session, repo.id, push())
+            session.execute(update(Job).values(rung_ms=None))
+        eventually(lambda: queue_length(client) == 1)
+        downgrade(engine, "base")
+        stop.set()
+        thread.join(10)
+    assert not thread.is_alive()
+    engine.dispose()
+
+
+def test_logs_are_kept_for_ever_where_the_settings_say_so(world: World) -> None:
+    with transaction(world.database) as session:
+        session.execute(update(Run).values(finished_ms=1, state=State.PASSED))
+    clean(replace(world.duties, retention_days=0))
+    assert world.run().logs_deleted_ms is None
 
 
 def test_of_two_schedulers_one_rings_and_the_other_takes_over_when_it_stops(settings: Settings) -> None:
