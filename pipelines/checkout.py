@@ -1,4 +1,4 @@
-"""How a job gets its source: by our own checkout, told what a git clone plugin would be told, or by steps of its own."""
+"""How a job gets its source: by our own checkout, told what a clone plugin would be told, or by its own steps."""
 
 from collections.abc import Sequence
 
@@ -38,7 +38,7 @@ def is_git(step: model.Step) -> bool:
         return False
     name = step.image.name if step.image else ""
     base = name.rpartition("/")[2].partition(":")[0].partition("@")[0]
-    return not name or base in {"plugin-git", "drone-git", "git"} and not step.environment
+    return not name or base in {"plugin-git", "drone-git"}
 
 
 def _checkout(scope: Scope, index: int, step: model.Step) -> Checkout:
@@ -46,7 +46,9 @@ def _checkout(scope: Scope, index: int, step: model.Step) -> Checkout:
     for key in settings:
         if key not in _READ | _WITHOUT_EFFECT:
             place = scope.located.key_place("clone", index, "settings", key)
-            scope.findings.warning(place, f"the setting '{key}' of the checkout has no effect", did_you_mean(key, _READ))
+            scope.findings.warning(
+                place, f"the setting '{key}' of the checkout has no effect", did_you_mean(key, _READ)
+            )
     depth = scalar_text(settings.get("depth", 1))
     if not depth.isascii() or not depth.isdigit():
         place = scope.place("clone", index, "settings", "depth")

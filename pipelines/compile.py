@@ -1,13 +1,15 @@
 """The way from the pipeline's files and a trigger to the plan."""
 
 from collections.abc import Sequence
+from graphlib import CycleError, TopologicalSorter
 
 from pipelines import plan
 from pipelines.context import Context, PipelineFile
 from pipelines.environment import AT_RUN_TIME, run_variables
 from pipelines.files import workflow_name
-from pipelines.findings import NOWHERE, Findings, did_you_mean
-from pipelines.jobs import Planned, plan_job
+from pipelines.findings import Findings, did_you_mean
+from pipelines.jobs import Planned, plan_job, with_number
+from pipelines.parse import Located
 from pipelines.plan import JobPlan, LeftOut, Plan
 from pipelines.problem import InvalidPipelineError, Level, Problem
 from pipelines.reading import read_file
@@ -24,66 +26,102 @@ def compile_pipeline(files: Sequence[PipelineFile], trigger: Trigger, context: C
 
     A plan without jobs is valid: all conditions said no, and ``left_out`` tells which.
     """
+    names = {workflow_name(file.path) for file in files}
     planned: list[Planned] = []
     problems: list[Problem] = []
     for file in sorted(files, key=lambda file: file.path):
         findings = Findings(file.path)
-        planned += _plan_file(file, trigger, context, findings)
+        planned += _plan_file(file, trigger, context, findings, names)
         problems += sorted(findings.problems)
     jobs = [result.job for result in planned if result.job]
     if len(jobs) > JOBS_COUNT_MAX:
         message = f"this pipeline has {len(jobs)} jobs, and at most {JOBS_COUNT_MAX} are run"
         problems.append(Problem(jobs[0].file, 0, 0, message, "make the matrix smaller"))
     left_out = [item for result in planned for item in result.left_out]
-    jobs, dropped, warnings = _drop_unreachable(jobs, {workflow_name(file.path) for file in files})
-    problems += warnings
+    jobs, dropped = _drop_unreachable(jobs, {need for result in planned for need in result.optional_needs})
+    cycle = _cycle(jobs)
+    problems += [cycle] if cycle else []
     if any(problem.level is Level.ERROR for problem in problems):
         raise InvalidPipelineError(problems)
-    numbered = [job.model_copy(update={"number": number}) for number, job in enumerate(jobs, start=1)]
-    return Plan(jobs=tuple(numbered), left_out=(*left_out, *dropped), warnings=tuple(problems))
+    return Plan(jobs=tuple(_numbered(jobs)), left_out=(*left_out, *dropped), warnings=tuple(problems))
 
 
-def _plan_file(file: PipelineFile, trigger: Trigger, context: Context, findings: Findings) -> list[Planned]:
+def _numbered(jobs: list[JobPlan]) -> list[JobPlan]:
+    """The jobs numbered from 1, which their containers know as CI_WORKFLOW_NUMBER."""
+    return [with_number(job, number) for number, job in enumerate(jobs, start=1)]
+
+
+def _plan_file(
+    file: PipelineFile, trigger: Trigger, context: Context, findings: Findings, names: set[str]
+) -> list[Planned]:
     name = workflow_name(file.path)
     read = read_file(file, variables_of(name, trigger, context), findings)
-    return [
-        plan_job(Scope(name, workflow.cell, workflow.located, trigger, context), number)
-        for number, workflow in enumerate(read, start=1)
-    ]
+    for workflow in read:
+        _check_needs(name, workflow.located, names)
+    return [plan_job(Scope(name, workflow.cell, workflow.located, trigger, context)) for workflow in read]
+
+
+def _check_needs(name: str, located: Located, names: set[str]) -> None:
+    for index, dependency in enumerate(located.workflow.depends_on):
+        place = located.place("depends_on", index)
+        if dependency.name == name:
+            located.findings.error(place, f"workflow '{name}' depends on itself", "remove it from depends_on")
+        elif dependency.name not in names and not dependency.optional:
+            message = f"workflow '{name}' depends on '{dependency.name}', which does not exist, so it never runs"
+            located.findings.warning(place, message, did_you_mean(dependency.name, names - {name}))
 
 
 def variables_of(workflow: str, trigger: Trigger, context: Context) -> Variables:
     """What ``${NAME}`` may name in the file of a workflow."""
     run = {**run_variables(trigger, context), "CI_WORKFLOW_NAME": workflow}
     given = {name: value for name, value in run.items() if value}
-    return Variables(given, known=frozenset(run), at_run_time=AT_RUN_TIME | {"CI_WORKFLOW_NUMBER"} | set(trigger.inputs))
+    return Variables(
+        given, known=frozenset(run), at_run_time=AT_RUN_TIME | {"CI_WORKFLOW_NUMBER"} | set(trigger.inputs)
+    )
 
 
-def _drop_unreachable(jobs: list[JobPlan], names: set[str]) -> tuple[list[JobPlan], list[LeftOut], list[Problem]]:
-    """Leaves out, until nothing changes, every job that needs a workflow which does not run."""
-    dropped: list[LeftOut] = []
-    warnings: list[Problem] = []
+def _drop_unreachable(jobs: list[JobPlan], optional: set[tuple[str, str]]) -> tuple[list[JobPlan], list[LeftOut]]:
+    """Leaves out, until nothing changes, every job that needs a workflow which does not run; forgets optional needs."""
+    dropped: dict[LeftOut, None] = {}
     while True:
         running = {job.name for job in jobs}
-        stuck = [(job, need) for job in jobs for need in job.needs if need not in running]
+        stuck = {
+            job.name: need
+            for job in jobs
+            for need in job.needs
+            if need not in running and (job.name, need) not in optional
+        }
         if not stuck:
-            return jobs, list(dict.fromkeys(dropped)), list(dict.fromkeys(warnings))
-        for job, need in stuck:
-            unknown = need not in names
-            why = f"it depends on workflow '{need}', which {'does not exist' if unknown else 'does not run'}"
-            dropped.append(LeftOut(what=f"workflow '{job.name}'", why=why))
-            if unknown:
-                message = f"workflow '{job.name}' depends on '{need}', which does not exist, so it never runs"
-                hint = did_you_mean(need, names - {job.name})
-                warnings.append(Problem(job.file, NOWHERE.line, NOWHERE.column, message, hint, Level.WARNING))
-        left = {job.name for job, _ in stuck}
-        jobs = [job for job in jobs if job.name not in left]
+            break
+        for name, need in stuck.items():
+            dropped[LeftOut(what=f"workflow '{name}'", why=f"it depends on workflow '{need}', which does not run")] = (
+                None
+            )
+        jobs = [job for job in jobs if job.name not in stuck]
+    return [_without_missing(job, running) for job in jobs], list(dropped)
+
+
+def _without_missing(job: JobPlan, running: set[str]) -> JobPlan:
+    return job.model_copy(update={"needs": tuple(need for need in job.needs if need in running)})
+
+
+def _cycle(jobs: list[JobPlan]) -> Problem | None:
+    """What to say when workflows wait for each other."""
+    try:
+        TopologicalSorter({job.name: job.needs for job in jobs}).prepare()
+    except CycleError as error:
+        names: list[str] = error.args[1][::-1]
+        chain = " -> ".join(f"'{name}'" for name in names)
+        file = next(job.file for job in jobs if job.name == names[0])
+        return Problem(file, 0, 0, f"these workflows wait for each other: {chain}", "remove one of these depends_on")
+    return None
 
 
 def dockerfile_plan(context: Context, trigger: Trigger | None = None) -> Plan:
     """The plan of a repository that has only a Dockerfile: build it, and push it where the context says so.
 
-    The tags are those of ``auto`` for the trigger; without one, those of the default branch. Raises InvalidPipelineError when the repository to push to is not a name that a registry takes.
+    The tags are those of ``auto`` for the trigger; without one, those of the default branch. Raises
+    InvalidPipelineError when the repository to push to is not a name that a registry takes.
     """
     build = plan.BuildStep(number=1, name="build")
     steps: list[plan.Step] = [build]

@@ -2,28 +2,28 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 from pipelines.findings import did_you_mean
 from pipelines.glob import BadPatternError, matches
 from pipelines.language import Language
-from pipelines.nodes import ListNode, MapNode, ScalarNode
+from pipelines.nodes import ListNode, ScalarNode
 from pipelines.trigger import Event
-from pipelines.values import STRING, Also, Flag, Items, Text, Texts, fail, fields_of
+from pipelines.values import STRING, Also, Flag, Items, Text, fail, fields_of, text_of
 
 
 def _event(value: object) -> object:
-    name = value.text if isinstance(value, ScalarNode) else None
-    if name is not None and name not in set(Event):
+    name = text_of(value)
+    if isinstance(name, str) and name not in set(Event):
         fail(f"'{name}' is not an event", did_you_mean(name, Event) or "the events are " + ", ".join(Event))
-    return name if name is not None else value
+    return name
 
 
 def _status(value: object) -> object:
-    name = value.text if isinstance(value, ScalarNode) else None
-    if name is not None and name not in {"success", "failure"}:
+    name = text_of(value)
+    if isinstance(name, str) and name not in {"success", "failure"}:
         fail(f"'{name}' is not a status that a step can wait for", did_you_mean(name, ("success", "failure")))
-    return name if name is not None else value
+    return name
 
 
 def _pattern(value: object) -> object:
@@ -76,17 +76,11 @@ class Condition(Language):
     platform: Choice = Patterns()
     cron: Choice = Patterns()
     path: PathChoice = PathPatterns()
-    matrix: Annotated[dict[str, Choice], BeforeValidator(fields_of)] = {}
+    matrix: Annotated[dict[str, Choice], BeforeValidator(fields_of)] = Field(default_factory=dict)
     status: Statuses = ()
     evaluate: Text = ""
     local: Flag | None = None
 
 
-def _conditions(value: object) -> object:
-    return [value] if isinstance(value, MapNode) else value
-
-
 Conditions = Annotated[tuple[Condition, ...], Items]
 """A list of conditions of which one must hold, or a single one. None given holds always."""
-
-__all__ = ["Condition", "Conditions", "PathPatterns", "Patterns", "Texts"]

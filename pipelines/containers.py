@@ -13,13 +13,13 @@ Options = model.CommandsStep | model.PluginStep | model.Service
 
 
 def make_container(scope: Scope, options: Options, identity: StepIdentity, build: int = 0) -> Container:
-    """The container; ``build`` is the number of the build step whose image it uses, or 0 where ``options`` names one."""
+    """The container. ``build`` is the number of the build step whose image it uses, or 0: ``options`` names one."""
     image = _image(options, build)
     return Container(
         image=image,
         environment=_environment(scope, options, identity),
         entrypoint=options.entrypoint,
-        directory=_directory(scope, options, image),
+        directory=_directory(scope, options),
         privileged=options.privileged,
         volumes=options.volumes,
         devices=options.devices,
@@ -34,19 +34,23 @@ def make_container(scope: Scope, options: Options, identity: StepIdentity, build
 
 def _image(options: Options, build: int) -> Image:
     name = options.image.name if options.image else ""
-    return NamedImage(name=name, pull=options.pull) if name else BuiltImage(step=build)
+    return NamedImage(name=name, pull=options.pull) if name and not build else BuiltImage(step=build)
 
 
-def _directory(scope: Scope, options: Options, image: Image) -> str:
+def _directory(scope: Scope, options: Options) -> str:
     if options.directory:
         return normpath(join(scope.workspace, options.directory))
-    return "" if isinstance(image, BuiltImage) or isinstance(options, model.Service) else scope.workspace
+    named = options.image is not None and options.image.name
+    is_server = isinstance(options, model.Service) and not options.commands
+    return scope.workspace if named and not is_server else ""
 
 
 def _environment(scope: Scope, options: Options, identity: StepIdentity) -> dict[str, EnvValue]:
     base = step_environment(scope.trigger, scope.context, identity)
     settings = {} if isinstance(options, model.CommandsStep) else options.settings
     scripts = () if isinstance(options, model.PluginStep) else options.commands
+    if isinstance(options, model.Service) and options.ready and options.ready.command:
+        scripts = (*scripts, options.ready.command)
     return {
         **{name: text(value) for name, value in base.items()},
         **outside_values(scripts),

@@ -2,22 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import assert_never
 
 from pipelines import model
 from pipelines.expression import ExpressionError
 from pipelines.findings import did_you_mean
 from pipelines.plan import LeftOut
 from pipelines.scope import Scope
-from pipelines.wrappers import unwrap
 from pipelines.when import Decision, decide
+from pipelines.wrappers import unwrap
 
 
 @dataclass
 class Draft:
     """A step on its way into the plan.
 
-    ``group`` and ``index`` say where it stands in the file. ``name`` is its own, ``known_as`` what others call it. ``build``
-    is the draft whose image it runs in or pushes. ``number`` is 0, and ``left_out`` says why, when it does not run.
+    ``group`` and ``index`` say where it stands in the file. ``name`` is its own, ``known_as`` what others call it.
+    ``build`` is the draft whose image it runs in or pushes. ``provides`` are the names of the image that it builds.
+    When it does not run, ``number`` is 0 and ``left_out`` says why.
     """
 
     group: str
@@ -25,7 +27,8 @@ class Draft:
     name: str
     known_as: str
     step: model.Step
-    decision: Decision = Decision(runs=True)
+    provides: frozenset[str] = frozenset()
+    decision: Decision = field(default_factory=lambda: Decision(runs=True))
     build: "Draft | None" = None
     number: int = 0
     left_out: str = ""
@@ -39,10 +42,11 @@ class Draft:
 
 @dataclass
 class Drafts:
-    """All steps of a job."""
+    """All steps of a job. ``provided`` are the images that they build, by their full names."""
 
     scope: Scope
     all: list[Draft] = field(default_factory=list)
+    provided: dict[str, Draft] = field(default_factory=dict)
 
     @property
     def kept(self) -> list[Draft]:
@@ -61,10 +65,12 @@ def draft_steps(scope: Scope, groups: Sequence[tuple[str, Sequence[model.Step]]]
     for group, steps in groups:
         for index, step in enumerate(steps):
             name = step.name or f"step-{index}"
-            for own_name, part in unwrap(name, step, scope.trigger, scope.context):
-                draft = Draft(group, index, own_name, name, part)
+            for part in unwrap(name, step, scope.trigger, scope.context):
+                draft = Draft(group, index, part.name, name, part.step, provides=part.provides)
                 _select(draft, drafts)
                 drafts.all.append(draft)
+                if not draft.left_out:
+                    drafts.provided.update(dict.fromkeys(draft.provides, draft))
     for number, draft in enumerate(drafts.kept, start=1):
         draft.number = number
     return drafts
@@ -78,8 +84,17 @@ def _select(draft: Draft, drafts: Drafts) -> None:
         scope.findings.error(scope.place(draft.group, draft.index, "when"), f"'evaluate': {error}")
     draft.left_out = draft.decision.why if not draft.decision.runs else ""
     choice = _choice(draft.step)
-    if choice is not None:
+    if choice is None:
+        draft.build = _build_by_image_name(draft.step, drafts)
+    else:
         _choose_build(draft, choice, drafts)
+
+
+def _build_by_image_name(step: model.Step, drafts: Drafts) -> Draft | None:
+    """The draft that builds the image which a step calls by its full name, if one before does."""
+    if isinstance(step, model.BuildStep | model.PushStep) or step.image is None:
+        return None
+    return drafts.provided.get(step.image.name)
 
 
 def _choice(step: model.Step) -> model.ImageChoice | None:
@@ -88,10 +103,13 @@ def _choice(step: model.Step) -> model.ImageChoice | None:
         case model.BuildStep():
             return None
         case model.PushStep():
-            return step.push.image or model.ImageChoice()
+            image = step.push.image or model.ImageChoice()
+            return model.ImageChoice(build=image.build or image.name)
         case model.CommandsStep() | model.PluginStep():
             image = step.image or model.ImageChoice()
             return None if image.name else image
+        case _:
+            assert_never(step)
 
 
 def _choose_build(draft: Draft, choice: model.ImageChoice, drafts: Drafts) -> None:
@@ -119,12 +137,18 @@ def _explain(
             place, f"step '{draft.name}' must say which image: {either} are built before it", "add image: {build: NAME}"
         )
     elif builds:
-        draft.left_out = f"the image it needs is not built: step '{builds[-1].name}' is left out ({builds[-1].left_out})"
+        draft.left_out = (
+            f"the image it needs is not built: step '{builds[-1].name}' is left out ({builds[-1].left_out})"
+        )
     elif choice.build:
         hint = did_you_mean(choice.build, names) or "a build step must come before the steps that use its image"
-        findings.error(place, f"step '{draft.name}' wants the image of '{choice.build}', which no step before builds", hint)
+        findings.error(
+            place, f"step '{draft.name}' wants the image of '{choice.build}', which no step before builds", hint
+        )
+    elif drafts.scope.located.lost_a_build() or drafts.scope.located.was_changed(draft.group, draft.index):
+        return
     elif isinstance(step, model.PushStep):
         findings.error(place, f"step '{draft.name}' has nothing to push", "add a step with 'build' before it")
-    elif not findings.failed or isinstance(step, model.CommandsStep):
+    else:
         hint = "add 'image: NAME', or a step with 'build' before it to run in the image it makes"
         findings.error(place, f"step '{draft.name}' has no image", hint)

@@ -147,7 +147,6 @@ class StepIdentity:
     kind: str
     number: int
     workflow: str
-    job_number: int
     workspace: str
     cell: Mapping[str, str] = field(default_factory=dict)
 
@@ -155,14 +154,13 @@ class StepIdentity:
 def step_environment(trigger: Trigger, context: Context, step: StepIdentity) -> dict[str, str]:
     """What a container's environment holds before its own ``environment`` and ``settings``; nothing is empty.
 
-    What is known only when the step runs (AT_RUN_TIME) is the runner's to add. A plugin gets Drone's names too, a container
-    with commands the matrix cell and what a person typed for a manual run.
+    What is known only when the step runs (AT_RUN_TIME) is for the runner to add, CI_WORKFLOW_NUMBER for the numbered
+    job. A plugin gets Drone's names too, a container with commands the matrix cell and a manual run's inputs.
     """
     run = run_variables(trigger, context)
     own = {
         "CI_SYSTEM_NAME": context.system_name,
         "CI_WORKFLOW_NAME": step.workflow,
-        "CI_WORKFLOW_NUMBER": str(step.job_number),
         "CI_STEP_NAME": step.name,
         "CI_STEP_TYPE": step.kind,
         "CI_STEP_NUMBER": str(step.number),

@@ -81,7 +81,7 @@ def _equal(left: Value, right: Value) -> bool:
 
 def _is_in(left: Value, right: Value) -> bool:
     if not isinstance(right, list):
-        raise ExpressionError(f"behind 'in' a list such as [\"a\", \"b\"] is wanted, not {_shown(right)}")
+        raise ExpressionError(f'behind \'in\' a list such as ["a", "b"] is wanted, not {_shown(right)}')
     return any(_equal(left, item) for item in right)
 
 
@@ -89,7 +89,9 @@ def _ordered(compare: Callable[[float | str, float | str], bool]) -> Callable[[V
     def ordered(left: Value, right: Value) -> bool:
         numbers = [value for value in (left, right) if isinstance(value, int | float) and not isinstance(value, bool)]
         if len(numbers) == 1:
-            raise ExpressionError(f"{_shown(left)} and {_shown(right)} cannot be compared; int(NAME) makes a number of a text")
+            raise ExpressionError(
+                f"{_shown(left)} and {_shown(right)} cannot be compared; int(NAME) makes a number of a text"
+            )
         return compare(*numbers) if numbers else compare(_text(left), _text(right))
 
     return ordered

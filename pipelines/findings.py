@@ -6,7 +6,6 @@ from difflib import get_close_matches
 
 from pipelines.problem import Level, Problem
 
-
 PROBLEMS_COUNT_MAX = 200
 
 
@@ -34,6 +33,11 @@ class Findings:
         """What was found, each once, in the order of finding."""
         return list(self.found)
 
+    @property
+    def full(self) -> bool:
+        """True when nothing more is kept: who reads on only to find more may stop."""
+        return len(self.found) >= PROBLEMS_COUNT_MAX
+
     def error(self, place: Place, message: str, hint: str = "") -> None:
         """The file cannot run like this."""
         self._add(place, message, hint, Level.ERROR)
@@ -44,7 +48,7 @@ class Findings:
 
     def _add(self, place: Place, message: str, hint: str, level: Level) -> None:
         self.failed = self.failed or level is Level.ERROR
-        if len(self.found) < PROBLEMS_COUNT_MAX:  # a dict, for a merged part or a matrix cell is read more than once
+        if not self.full:  # a dict, for a merged part or a matrix cell is read more than once
             self.found[Problem(self.file, place.line, place.column, message, hint, level)] = None
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+PATTERN_CHARACTERS_MAX = 2000
 ALTERNATIVES_COUNT_MAX = 200
 WORK_CHARACTERS_MAX = 4_000_000  # pattern parts times characters of the text
 
@@ -62,11 +63,15 @@ class _Below:
 
 _Token = _One | _Run | _Folders | _Below
 
-_PIECE = re.compile(r"\\(?P<literal>.)|(?P<set>\[[!^]?\]?(?:\\.|[^\]\\])*\])|(?P<stars>\*+)|(?P<any>\?)|(?P<char>[^\[\\])", re.S)
+_PIECE = re.compile(
+    r"\\(?P<literal>.)|(?P<set>\[[!^]?\]?(?:\\.|[^\]\\])*\])|(?P<stars>\*+)|(?P<any>\?)|(?P<char>[^\[\\])", re.DOTALL
+)
 
 
 def matches(pattern: str, text: str) -> bool:
     """Does the whole of ``text`` match ``pattern``? Raises BadPatternError."""
+    if len(pattern) > PATTERN_CHARACTERS_MAX:
+        raise BadPatternError(f"a pattern has at most {PATTERN_CHARACTERS_MAX} characters")
     return any(_match(_tokens(choice), text) for choice in expand_braces(pattern))
 
 
@@ -99,7 +104,7 @@ def prefix_lengths(pattern: str, text: str, *, backwards: bool = False) -> Posit
 def _tokens(pattern: str, separator: str = "/") -> list[_Token]:
     tokens: list[_Token] = []
     end = 0
-    for piece in iter(lambda: _PIECE.match(pattern, end), None):
+    while piece := _PIECE.match(pattern, end):
         start, end = piece.span()
         if piece["stars"]:
             token, end = _stars(pattern, start, end, separator)
@@ -115,7 +120,12 @@ def _tokens(pattern: str, separator: str = "/") -> list[_Token]:
 
 def _stars(pattern: str, start: int, end: int, separator: str) -> tuple[_Token, int]:
     """The token of the stars at ``start``, and where the pattern goes on. Two count only as a whole path part."""
-    whole = end - start > 1 and separator and pattern[start - 1 : start] in {"", "/"} and pattern[end : end + 1] in {"", "/"}
+    whole = (
+        end - start > 1
+        and separator
+        and pattern[start - 1 : start] in {"", "/"}
+        and pattern[end : end + 1] in {"", "/"}
+    )
     if not whole:
         return _Run(separator), end
     if end < len(pattern):

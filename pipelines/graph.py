@@ -56,16 +56,17 @@ def _refuse_same_names(drafts: Drafts) -> None:
 
 
 def _wanted(draft: Draft, drafts: Drafts) -> set[int]:
-    """The numbers of the steps that ``draft`` asks for, by name, by the image it uses, and as the second half of a step."""
+    """The numbers of the steps that ``draft`` asks for, by name and by the image that it uses."""
     wanted = {draft.build.number} if draft.build else set()
     dependencies = draft.step.depends_on
+    checkout_steps = {other.number for other in drafts.kept if other.group == "clone" and draft.group != "clone"}
     if dependencies is None:
-        checkout_steps = {other.number for other in drafts.kept if other.group == "clone"} - {draft.number}
         if draft.group == "clone":
-            return {number for number in checkout_steps if number < draft.number}
+            return {other.number for other in drafts.kept if other.number == draft.number - 1}
         if isinstance(draft.step, model.PushStep) and draft.name == draft.known_as:
             return {other.number for other in drafts.kept if other.number < draft.number}
         return wanted | checkout_steps
+    wanted |= checkout_steps
     for index, dependency in enumerate(dependencies):
         wanted |= _numbers_of(dependency, draft, index, drafts)
     return wanted

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from pipelines import model, plan
 from pipelines.checkout import plan_checkout
+from pipelines.condition import Condition
 from pipelines.containers import check_trust, make_container
 from pipelines.drafts import draft_steps
 from pipelines.environment import StepIdentity
@@ -23,22 +24,23 @@ _HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 
 @dataclass(frozen=True)
 class Planned:
-    """A job, or none, and what was left out on the way."""
+    """A job, or none, and what was left out on the way. ``optional_needs`` are pairs of its name and a workflow's."""
 
     job: plan.JobPlan | None
     left_out: tuple[LeftOut, ...] = ()
+    optional_needs: tuple[tuple[str, str], ...] = ()
 
 
-def plan_job(scope: Scope, number: int) -> Planned:
-    """The job with this number. What is wrong goes to the findings of the scope."""
+def plan_job(scope: Scope) -> Planned:
+    """The job, not yet numbered. What is wrong goes to the findings of the scope."""
     workflow = scope.workflow
     decision = _decide(scope, workflow.when, "when", of_step=False)
     checkout, clone_steps = plan_checkout(scope)
     drafts = draft_steps(scope, (("clone", clone_steps), ("steps", workflow.steps)))
     drop_pushes_without_tags(drafts)
     connect(drafts)
-    services, no_services = _services(scope, number)
-    steps = tuple(plan_step(scope, draft, number) for draft in drafts.kept)
+    services, no_services = _services(scope)
+    steps = tuple(plan_step(scope, draft) for draft in drafts.kept)
     if not decision.runs:
         return Planned(None, (LeftOut(what=f"workflow '{scope.name}'", why=decision.why),))
     left_out = (*drafts.left_out(), *no_services)
@@ -49,7 +51,7 @@ def plan_job(scope: Scope, number: int) -> Planned:
     job = plan.JobPlan(
         name=scope.name,
         file=scope.findings.file,
-        number=number,
+        number=0,
         cell=scope.cell,
         labels={key: value for key, value in workflow.labels.items() if value},
         needs=tuple(dependency.name for dependency in workflow.depends_on),
@@ -62,10 +64,31 @@ def plan_job(scope: Scope, number: int) -> Planned:
         steps=steps,
         timeout_s=workflow.timeout,
     )
-    return Planned(job, left_out)
+    optional = tuple((scope.name, need.name) for need in workflow.depends_on if need.optional)
+    return Planned(job, left_out, optional)
 
 
-def _decide(scope: Scope, conditions: model.Conditions, *where: str | int, of_step: bool) -> Decision:
+def with_number(job: plan.JobPlan, number: int) -> plan.JobPlan:
+    """The same job with its number, which its containers know too."""
+    steps = tuple(_step_of(step, number) for step in job.steps)
+    services = tuple(
+        service.model_copy(update={"container": _container_of(service.container, number)}) for service in job.services
+    )
+    return job.model_copy(update={"number": number, "steps": steps, "services": services})
+
+
+def _step_of(step: plan.Step, number: int) -> plan.Step:
+    if isinstance(step, plan.BuildStep | plan.PushStep):
+        return step
+    return step.model_copy(update={"container": _container_of(step.container, number)})
+
+
+def _container_of(container: plan.Container, number: int) -> plan.Container:
+    environment = {**container.environment, "CI_WORKFLOW_NUMBER": plan.text(str(number))}
+    return container.model_copy(update={"environment": environment})
+
+
+def _decide(scope: Scope, conditions: tuple[Condition, ...], *where: str | int, of_step: bool) -> Decision:
     try:
         return decide(conditions, scope.situation(of_step=of_step))
     except ExpressionError as error:
@@ -73,7 +96,7 @@ def _decide(scope: Scope, conditions: model.Conditions, *where: str | int, of_st
         return Decision(runs=True)
 
 
-def _services(scope: Scope, job_number: int) -> tuple[tuple[plan.Service, ...], tuple[LeftOut, ...]]:
+def _services(scope: Scope) -> tuple[tuple[plan.Service, ...], tuple[LeftOut, ...]]:
     services: dict[str, plan.Service] = {}
     left_out = []
     for index, service in enumerate(scope.workflow.services):
@@ -85,23 +108,22 @@ def _services(scope: Scope, job_number: int) -> tuple[tuple[plan.Service, ...], 
             scope.findings.error(scope.place("services", index, "name"), f"two services are named '{name}'")
         decision = _decide(scope, service.when, "services", index, "when", of_step=True)
         if decision.runs:
-            services[name] = _service(scope, index, service, job_number)
+            services[name] = _service(scope, index, service)
         else:
             left_out.append(LeftOut(what=f"service '{name}' of workflow '{scope.name}'", why=decision.why))
     return tuple(services.values()), tuple(left_out)
 
 
-def _service(scope: Scope, index: int, service: model.Service, job_number: int) -> plan.Service:
+def _service(scope: Scope, index: int, service: model.Service) -> plan.Service:
     where = ("services", index)
     check_trust(scope, service, where, f"service '{service.name}'")
-    if service.image is None or not service.image.name:
+    if (service.image is None or not service.image.name) and not scope.located.was_changed(*where):
         scope.findings.error(scope.place(*where), f"service '{service.name}' has no image", "add 'image: NAME'")
     identity = StepIdentity(
         name=service.name,
         kind="service",
         number=0,
         workflow=scope.name,
-        job_number=job_number,
         workspace=scope.workspace,
         cell=scope.cell,
     )
@@ -112,20 +134,20 @@ def _service(scope: Scope, index: int, service: model.Service, job_number: int) 
         commands=tuple(script.text for script in service.commands),
         ready=_ready(scope, index, service),
         ready_timeout_s=seconds or service.timeout or READY_SECONDS,
-        failure=service.failure,
+        failure="ignore" if service.failure == "ignore" else "fail",
     )
 
 
 def _ready(scope: Scope, index: int, service: model.Service) -> plan.Ready | None:
     check = service.ready
-    if check is None:
+    if check is None or scope.located.was_changed("services", index, "ready"):
         return None
     if check.port is not None and not check.command and not check.http and 0 < check.port <= PORT_MAX:
         return plan.PortCheck(port=check.port)
     if check.http and not check.command and check.port is None:
         return plan.HttpCheck(url=check.http)
     if check.command and not check.http and check.port is None:
-        return plan.CommandCheck(command=check.command)
+        return plan.CommandCheck(command=check.command.text)
     hint = "write a command, {port: 5432} or {http: 'http://:8080/health'}"
     place = scope.place("services", index, "ready")
     scope.findings.error(place, f"'ready' of service '{service.name}' is not one check", hint)

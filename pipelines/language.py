@@ -1,5 +1,7 @@
 """What the models of the pipeline language share."""
 
+from typing import ClassVar
+
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from pipelines.nodes import ListNode, MapNode, ScalarNode, kind_name
@@ -7,7 +9,13 @@ from pipelines.values import fail
 
 
 class Language(BaseModel):
-    """A map of the pipeline file. A key with nothing behind it counts as not written."""
+    """A map of the pipeline file. A key with nothing behind it counts as not written, unless it ``may_be_nothing``.
+
+    ``wanted`` says in an error what may stand in its place.
+    """
+
+    wanted: ClassVar[str] = "a map"
+    may_be_nothing: ClassVar[frozenset[str]] = frozenset()
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
@@ -15,9 +23,10 @@ class Language(BaseModel):
     @classmethod
     def _from_node(cls, value: object) -> object:
         if isinstance(value, MapNode):
-            return {name: node for name, node in value.by_key.items() if not _nothing(node) or name not in cls.model_fields}
+            dropped = {name for name, node in value.by_key.items() if _nothing(node)} & set(cls.model_fields)
+            return {name: node for name, node in value.by_key.items() if name not in dropped - cls.may_be_nothing}
         if isinstance(value, ListNode | ScalarNode):
-            fail(f"a map is wanted here, not {kind_name(value)}", "keys of it: " + ", ".join(list(cls.model_fields)[:8]))
+            fail(f"{cls.wanted} is wanted here, not {kind_name(value)}")
         return value
 
 

@@ -3,16 +3,28 @@
 from itertools import product
 from math import prod
 
-from pipelines.findings import Findings
+from pipelines.findings import NOWHERE, Findings
 from pipelines.nodes import ListNode, MapNode, Node, ScalarNode, kind_name
 from pipelines.settings import scalar_text
 
 CELLS_COUNT_MAX = 256
+ALL_CELLS_CHARACTERS_MAX = 1024 * 1024  # combinations times characters of the file
 
 Cell = dict[str, str]
 
 
-def cells_of(root: Node | None, findings: Findings) -> list[Cell]:
+def check_size(cells: list[Cell], text: str, findings: Findings) -> bool:
+    """Refuses a long file with many cells: each of them reads it anew."""
+    if len(cells) * len(text) <= ALL_CELLS_CHARACTERS_MAX or len(cells) == 1:
+        return True
+    message = (
+        f"this file has {len(text)} characters and its matrix {len(cells)} combinations, which is too much together"
+    )
+    findings.error(NOWHERE, message, "make the matrix smaller, or split the pipeline into several files")
+    return False
+
+
+def cells_of(root: Node, findings: Findings) -> list[Cell]:
     """One cell for every job of the workflow; a single empty one where there is no matrix."""
     matrix = root.by_key.get("matrix") if isinstance(root, MapNode) else None
     if matrix is None or (isinstance(matrix, ScalarNode) and matrix.is_null):
@@ -24,7 +36,9 @@ def cells_of(root: Node | None, findings: Findings) -> list[Cell]:
     if isinstance(include, ListNode) and include.items:
         cells = [_included(item, findings) for item in include.items]
         return _limited(cells, len(cells), matrix, findings)
-    axes = {key.text: _axis(key, node, findings) for key, node in sorted(matrix.entries, key=lambda entry: entry[0].text)}
+    axes = {
+        key.text: _axis(key, node, findings) for key, node in sorted(matrix.entries, key=lambda entry: entry[0].text)
+    }
     axes = {name: values for name, values in axes.items() if values}
     count = prod(len(values) for values in axes.values())
     if count > CELLS_COUNT_MAX:

@@ -1,6 +1,6 @@
 """The pipeline language as models: one workflow file. What a job will do in the end is in ``plan``."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
@@ -13,8 +13,8 @@ from pipelines.values import (
     CommaTexts,
     Environment,
     Flag,
-    FromSecret,
     Items,
+    Script,
     Scripts,
     Seconds,
     Settings,
@@ -25,6 +25,7 @@ from pipelines.values import (
     Whole,
     fail,
     fields_of,
+    text_of,
 )
 
 
@@ -34,6 +35,8 @@ def _named(value: object) -> object:
 
 class Dependency(Language):
     """A step or workflow that must end first. An optional one may be missing."""
+
+    wanted: ClassVar[str] = "a name, or {name: NAME, optional: true},"
 
     name: Text
     optional: Flag = False
@@ -46,6 +49,8 @@ Dependencies = Annotated[
 
 class ImageChoice(Language):
     """An image by its name, or the one that the build step ``build`` makes."""
+
+    wanted: ClassVar[str] = "an image's name, or {build: STEP},"
 
     name: Text = ""
     build: Text = ""
@@ -64,17 +69,17 @@ class BackendOptions(Language):
     """Options of one kind of backend. Those for Kubernetes are accepted, and do nothing."""
 
     docker: DockerOptions = DockerOptions()
-    kubernetes: Annotated[dict[str, object], BeforeValidator(fields_of)] = {}
+    kubernetes: Annotated[dict[str, object], BeforeValidator(fields_of)] = Field(default_factory=dict)
 
 
 Failure = Literal["fail", "ignore", "cancel"]
 
 
 def _failure(value: object) -> object:
-    word = value.text if isinstance(value, ScalarNode) else None
-    if word is not None and word not in {"fail", "ignore", "cancel"}:
+    word = text_of(value)
+    if isinstance(word, str) and word not in {"fail", "ignore", "cancel"}:
         fail(f"'{word}' is no way to take a failure", "the ways are fail, ignore and cancel")
-    return word if word is not None else value
+    return word
 
 
 class StepBase(Language):
@@ -93,7 +98,7 @@ class ContainerOptions(Language):
 
     image: ImageField | None = None
     pull: Flag = False
-    environment: Environment = {}
+    environment: Environment = Field(default_factory=dict)
     entrypoint: Texts | None = None
     directory: Text = ""
     privileged: Flag = False
@@ -118,7 +123,7 @@ class CommandsStep(StepBase, ContainerOptions):
 class PluginStep(StepBase, ContainerOptions):
     """An image that does its work by itself, as its ``settings`` say."""
 
-    settings: Settings = {}
+    settings: Settings = Field(default_factory=dict)
     detach: Flag = False
 
 
@@ -138,14 +143,18 @@ def _secret_ids(value: object) -> object:
 class Build(Language):
     """``docker build`` as in Compose, by BuildKit. Secrets are mounted, never put into the image."""
 
+    wanted: ClassVar[str] = "a folder, or a map with 'context' and the like,"
+
     context: Text = "."
     dockerfile: Text = ""
     dockerfile_inline: Text = ""
     target: Text = ""
-    args: TextMap = {}
-    secrets: Annotated[dict[str, Text], BeforeValidator(_secret_ids), Also(({"type": "array", "items": STRING},))] = {}
+    args: TextMap = Field(default_factory=dict)
+    secrets: Annotated[dict[str, Text], BeforeValidator(_secret_ids), Also(({"type": "array", "items": STRING},))] = (
+        Field(default_factory=dict)
+    )
     ssh: Texts = ()
-    labels: TextMap = {}
+    labels: TextMap = Field(default_factory=dict)
     platforms: CommaTexts = ()
     cache_from: Texts = ()
     cache_to: Texts = ()
@@ -156,6 +165,8 @@ class Build(Language):
 
 class BuildStep(StepBase):
     """Builds an image, which later steps run in and push."""
+
+    may_be_nothing: ClassVar[frozenset[str]] = frozenset({"build"})
 
     build: Annotated[Build, BeforeValidator(_context), Also((STRING,))]
 
@@ -183,7 +194,9 @@ STEP_KINDS = ("commands", "build", "push", "plugin")
 def kind_of_step(value: object) -> str:
     """Which kind of step this is; a plugin where nothing says otherwise, for its errors read best."""
     keys = value.by_key if isinstance(value, MapNode) else {}
-    written = {key for key, node in keys.items() if key == "build" or not (isinstance(node, ScalarNode) and node.is_null)}
+    written = {
+        key for key, node in keys.items() if key == "build" or not (isinstance(node, ScalarNode) and node.is_null)
+    }
     return next((kind for kind in ("commands", "build", "push") if kind in written), "plugin")
 
 
@@ -199,7 +212,9 @@ Step = Annotated[
 class ReadyCheck(Language):
     """When a service is ready: a command ends well, a port accepts, or an address answers."""
 
-    command: Text = ""
+    wanted: ClassVar[str] = "a command, {port: 5432} or {http: ADDRESS}"
+
+    command: Script | None = None
     port: Whole | None = None
     http: Text = ""
     timeout: Seconds | None = None
@@ -214,9 +229,9 @@ class Service(ContainerOptions):
 
     name: Text = ""
     when: Conditions = ()
-    failure: Literal["fail", "ignore"] = "fail"
+    failure: Annotated[Failure, BeforeValidator(_failure)] = "fail"
     commands: Scripts = ()
-    settings: Settings = {}
+    settings: Settings = Field(default_factory=dict)
     ready: Annotated[ReadyCheck, BeforeValidator(_ready), Also((STRING,))] | None = None
     timeout: Seconds | None = None
 
@@ -255,13 +270,10 @@ class Workflow(Language):
     when: Conditions = ()
     matrix: object = None
     workspace: Workspace = Workspace()
-    labels: TextMap = {}
+    labels: TextMap = Field(default_factory=dict)
     depends_on: Dependencies = ()
     runs_on: Texts = ()
     concurrency: Annotated[Concurrency, BeforeValidator(_limit), Also(({"type": "integer"},))] | None = None
     timeout: Seconds | None = None
     variables: object = None
     schema_: object = Field(default=None, alias="$schema")
-
-
-__all__ = ["FromSecret"]

@@ -6,6 +6,7 @@ Values follow the YAML 1.2 core schema, so ``on``, ``no`` and ``22:22`` are text
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from typing import assert_never
 
 from pipelines.findings import Place
 from pipelines.shelltext import ShellText
@@ -25,7 +26,7 @@ CoreValue = str | int | float | bool | None
 
 @dataclass(frozen=True)
 class ScalarNode:
-    """One value. ``plain`` means unquoted: its text decides its type. ``shell`` is its text as part of a shell script."""
+    """One value. ``plain`` means unquoted: its text decides its type. ``shell`` is its text for a shell script."""
 
     place: Place
     text: str
@@ -69,9 +70,13 @@ class MapNode:
         """The values by their keys."""
         return {key.text: value for key, value in self.entries}
 
+    @cached_property
+    def _key_places(self) -> dict[str, Place]:
+        return {key.text: key.place for key, _ in self.entries}
+
     def key_place(self, key: str) -> Place:
         """Where the key itself stands."""
-        return next((node.place for node, _ in self.entries if node.text == key), self.place)
+        return self._key_places.get(key, self.place)
 
     def with_entries(self, entries: "list[tuple[ScalarNode, Node]]") -> "MapNode":
         """The same map with other entries."""
@@ -110,3 +115,5 @@ def kind_name(node: Node) -> str:
             return "a list"
         case MapNode():
             return "a map"
+        case _:
+            assert_never(node)

@@ -9,6 +9,7 @@ from pydantic_core import ErrorDetails
 from pipelines import model
 from pipelines.condition import Condition, PathPatterns, Patterns
 from pipelines.findings import NOWHERE, Findings, Place, did_you_mean
+from pipelines.hints import warn_of_surprises
 from pipelines.language import Language
 from pipelines.legacy import modernise
 from pipelines.nodes import ListNode, MapNode, Node, ScalarNode, kind_name
@@ -42,11 +43,23 @@ _NOT_YET = frozenset({"retry", "cache", "artifacts", "reports", "resources", "de
 
 @dataclass(frozen=True)
 class Located:
-    """A workflow and the nodes that it came from, so that what is found later has its place too."""
+    """A workflow and the nodes that it came from, so that what is found later has its place too.
+
+    ``removed`` are the wrong parts that are not in it. If there are any beside unknown keys, the file does not run.
+    """
 
     workflow: model.Workflow
     root: MapNode
     findings: Findings
+    removed: frozenset[Location] = frozenset()
+
+    def was_changed(self, *location: str | int) -> bool:
+        """True where something wrong was removed: what is missing there is not the author's mistake."""
+        return any(path[: len(location)] == location for path in self.removed)
+
+    def lost_a_build(self) -> bool:
+        """True where a build was removed from a step."""
+        return any(path[2:] == ("build",) for path in self.removed)
 
     def place(self, *location: str | int) -> Place:
         """Where this part of the workflow stands; the nearest part around it where it is not written."""
@@ -66,26 +79,34 @@ def read_workflow(root: Node | None, findings: Findings, *, lenient: bool) -> Lo
         findings.error(root.place if root else NOWHERE, f"a pipeline file is a map with 'steps', but this is {what}")
         return None
     root = modernise(root, findings)
-    for _ in range(2):  # once more without the unknown keys, for what is wrong beside them
+    removed: frozenset[Location] = frozenset()
+    while True:  # once more without what is wrong, for what is wrong beside it
         try:
-            return Located(model.Workflow.model_validate(root), root, findings)
+            workflow = model.Workflow.model_validate(root)
+            warn_of_surprises(root, findings)
+            return Located(workflow, root, findings, removed)
         except ValidationError as error:
-            details = error.errors(include_url=False, include_input=False)
+            details = _relevant(error.errors(include_url=False, include_input=False))
         reporter = _Reporter(root, findings, lenient)
         for detail in details:
-            if detail["type"] != "too_short" or not _has_wrong_items(detail, details):
+            by_us = removed and detail["type"] in {"missing", "too_short"}
+            if not by_us and not findings.full:
                 reporter.report(detail)
-        unknown = [reporter.location(detail) for detail in details if detail["type"] == "extra_forbidden"]
-        if len(unknown) < len(details):
+        wrong = frozenset(reporter.wrong_key(detail) for detail in details)
+        if wrong & {(), ("steps",)}:
             return None
-        root = _without(root, set(unknown))
-    return None
+        root = _without(root, wrong)
+        removed |= wrong
 
 
-def _has_wrong_items(detail: ErrorDetails, details: Collection[ErrorDetails]) -> bool:
-    """Only what is right was counted: where items are wrong, the list is not really too short."""
-    location = detail["loc"]
-    return any(len(other["loc"]) > len(location) and other["loc"][: len(location)] == location for other in details)
+def _relevant(details: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Without 'too short' for lists with wrong items: only what is right was counted."""
+    locations = [detail["loc"] for detail in details]
+
+    def has_wrong_items(location: Location) -> bool:
+        return any(len(other) > len(location) and other[: len(location)] == location for other in locations)
+
+    return [detail for detail in details if detail["type"] != "too_short" or not has_wrong_items(detail["loc"])]
 
 
 def _untagged(location: Location) -> Location:
@@ -115,24 +136,19 @@ def _key_place(root: Node, location: Location) -> Place:
     return parent.key_place(str(location[-1])) if isinstance(parent, MapNode) and location else parent.place
 
 
-def _without(node: Node, locations: Collection[Location], path: Location = ()) -> MapNode:
+def _without(node: MapNode, locations: Collection[Location], path: Location = ()) -> MapNode:
     """A copy of a map without the keys at ``locations``."""
-    changed = _prune(node, locations, path)
-    if not isinstance(changed, MapNode):
-        raise TypeError(changed)
-    return changed
+    kept = [(key, value) for key, value in node.entries if (*path, key.text) not in locations]
+    return node.with_entries([(key, _prune(value, locations, (*path, key.text))) for key, value in kept])
 
 
 def _prune(node: Node, locations: Collection[Location], path: Location) -> Node:
-    match node:
-        case MapNode():
-            kept = [(key, value) for key, value in node.entries if (*path, key.text) not in locations]
-            return node.with_entries([(key, _prune(value, locations, (*path, key.text))) for key, value in kept])
-        case ListNode():
-            items = tuple(_prune(item, locations, (*path, index)) for index, item in enumerate(node.items))
-            return ListNode(node.place, items, node.size, node.height)
-        case ScalarNode():
-            return node
+    if isinstance(node, MapNode):
+        return _without(node, locations, path)
+    if isinstance(node, ListNode):
+        items = tuple(_prune(item, locations, (*path, index)) for index, item in enumerate(node.items))
+        return ListNode(node.place, items, node.size, node.height)
+    return node
 
 
 @dataclass(frozen=True)
@@ -144,21 +160,30 @@ class _Reporter:
     def location(self, detail: ErrorDetails) -> Location:
         return _untagged(detail["loc"])
 
+    def wrong_key(self, detail: ErrorDetails) -> Location:
+        """Where the key that an error is about, or is missing in, really stands in the tree of nodes."""
+        *parents, last = self.location(detail)
+        if detail["type"] == "extra_forbidden":
+            return (*_walk(self.root, tuple(parents))[0], last)
+        path = _walk(self.root, tuple(parents) if detail["type"] == "missing" else (*parents, last))[0]
+        while path and not isinstance(path[-1], str):
+            path = path[:-1]
+        return path
+
     def report(self, detail: ErrorDetails) -> None:
         location = self.location(detail)
-        place = _walk(self.root, location)[1].place
+        path, node = _walk(self.root, location)
+        place = node.place
         match detail["type"]:
             case "headway":
                 context = detail.get("ctx", {})
-                message, hint = context["message"], context["hint"]
-                if location:
-                    message = f"{_name_of(location)}: {message}"
-                self.findings.error(context["place"] or place, message, hint)
+                message = f"{_name_of(path)}: {context['message']}"
+                self.findings.error(context["place"] or place, message, context["hint"])
             case "extra_forbidden":
                 self.unknown_key(detail["loc"], location)
             case "missing" | "too_short":
                 self.findings.error(place, *_missing(location, self.within(location)))
-            case _:
+            case _:  # pragma: no cover - our own validators speak first; were there a gap, this still tells the place
                 self.findings.error(place, f"{_name_of(location)}: {detail['msg']}")
 
     def unknown_key(self, tagged: Location, location: Location) -> None:
@@ -169,7 +194,9 @@ class _Reporter:
             report(place, f"'{key}'{within} is not supported yet", "remove it")
         elif in_step and key in _STEP_KEYS:
             kind = str(tagged[2])
-            self.findings.error(place, f"'{key}' does not go with {_KIND_NAMES[kind]}{within}", _conflict_hint(key, kind))
+            self.findings.error(
+                place, f"'{key}' does not go with {_KIND_NAMES[kind]}{within}", _conflict_hint(key, kind)
+            )
         else:
             report(place, f"unknown key '{key}'{within}", did_you_mean(key, _known_keys(tagged)))
 

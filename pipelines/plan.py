@@ -14,7 +14,7 @@ class _Frozen(BaseModel):
 
 
 class SecretRef(_Frozen):
-    """Stands where a secret's value goes when the step starts; ``as_json`` inside a JSON text, so that it is escaped."""
+    """Stands where a secret's value goes when the step starts; ``as_json`` inside a JSON text, to be escaped."""
 
     secret: str
     as_json: bool = False
@@ -65,8 +65,9 @@ Image = Annotated[NamedImage | BuiltImage, Field(discriminator="kind")]
 class _Step(_Frozen):
     """What all steps share.
 
-    ``number`` counts from 1 within the job. ``needs`` are numbers of steps that must have ended before this one starts.
-    ``on_success`` and ``on_failure`` say after which state of the job so far it runs. ``failure`` is what its failing means.
+    ``number`` counts from 1 within the job. ``needs`` are numbers of steps that must have ended before this one starts;
+    a detached step is never among them. ``on_success`` and ``on_failure`` say after which state of the job so far it
+    runs. ``failure`` is what its failing means.
     """
 
     number: int
@@ -79,7 +80,7 @@ class _Step(_Frozen):
 
 
 class Container(_Frozen):
-    """How a container is made, for steps and services alike. ``directory`` is absolute, or empty: the image's WORKDIR."""
+    """How a container is made, for steps and services. ``directory`` is absolute, or empty: the image's WORKDIR."""
 
     image: Image
     environment: dict[str, EnvValue] = {}
@@ -114,7 +115,7 @@ class PluginStep(_Step):
 
 
 class BuildStep(_Step):
-    """``docker build`` by BuildKit. Paths are relative to the checkout. ``secrets`` maps BuildKit ids to secret names."""
+    """``docker build`` by BuildKit. Paths are relative to the checkout. ``secrets``: BuildKit id -> secret name."""
 
     kind: Literal["build"] = "build"
     context: str = "."
@@ -172,7 +173,7 @@ Ready = Annotated[CommandCheck | PortCheck | HttpCheck, Field(discriminator="kin
 
 
 class Service(_Frozen):
-    """A container beside the steps, reachable under its name. Without ``ready``: HEALTHCHECK, else the EXPOSEd ports."""
+    """A container beside the steps, reached by its name. Without ``ready``: HEALTHCHECK, else the EXPOSEd ports."""
 
     name: str
     container: Container

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pipelines.context import PipelineFile
 from pipelines.files import is_lenient
 from pipelines.findings import NOWHERE, Findings, Place
-from pipelines.matrix import Cell, cells_of
+from pipelines.matrix import Cell, cells_of, check_size
 from pipelines.operators import TooLongError
 from pipelines.parse import Located, read_workflow
 from pipelines.substitute import Variables, neutral, render
@@ -15,6 +15,7 @@ from pipelines.yamltext import TEXT_BYTES_MAX, parse_yaml
 
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _MATRIX = re.compile(r"^[\"']?matrix[\"']?\s*:", re.MULTILINE)
+STEPS_COUNT_MAX = 2000  # of a file, in all the jobs of its matrix
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -33,12 +34,16 @@ def read_file(file: PipelineFile, variables: Variables, findings: Findings) -> l
         return []
     template = parse_template(source, findings)
     read = []
-    for cell in _cells(source, template, findings):
+    cells = _cells(source, template, findings)
+    for cell in cells:
         located = _read_cell(source, template, _with_cell(variables, cell), findings, lenient=is_lenient(file.path))
-        if located is not None:
-            read.append(ReadWorkflow(cell, located))
-        elif findings.failed:  # the other cells would say the same
+        if located is None:  # the other cells would say the same
             break
+        if len(located.workflow.steps) * len(cells) > STEPS_COUNT_MAX:
+            message = f"this file has {len(located.workflow.steps) * len(cells)} steps in all its jobs"
+            findings.error(NOWHERE, f"{message}, and at most {STEPS_COUNT_MAX} are run", "split it, or its matrix")
+            return []
+        read.append(ReadWorkflow(cell, located))
     return read
 
 
@@ -66,12 +71,10 @@ def decode(data: bytes, findings: Findings) -> Source | None:
 def _cells(source: Source, template: Template, findings: Findings) -> list[Cell]:
     if not _MATRIX.search(source.text):
         return [{}]
-    own = Findings(findings.file)
     rendered = neutral(source, template)
-    root = parse_yaml(rendered.text, own, rendered.locate, rendered.finish)
-    if root is None:  # the text with its values will say why, unless only they make it YAML
-        return [{}]
-    return cells_of(root, findings)
+    root = parse_yaml(rendered.text, findings, rendered.locate, rendered.finish)
+    cells = cells_of(root, findings) if root else []
+    return cells if check_size(cells, source.text, findings) else []
 
 
 def _with_cell(variables: Variables, cell: Cell) -> Variables:

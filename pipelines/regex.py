@@ -1,6 +1,6 @@
 """Regular expressions as ``matches`` in ``when.evaluate`` has them, which no pattern can make slow.
 
-Every part maps the positions where it may start to those where it may end; nothing is tried twice, nothing is backtracked.
+Every part maps the positions where it may start to those where it may end; nothing is tried twice.
 """
 
 import re
@@ -9,7 +9,7 @@ from typing import NoReturn
 
 PATTERN_CHARACTERS_MAX = 500
 REPEAT_COUNT_MAX = 200
-WORK_POSITIONS_MAX = 2_000_000
+WORK_POSITIONS_MAX = 1_000_000
 
 Positions = frozenset[int]
 
@@ -35,7 +35,9 @@ class _Character:
 
     def ends(self, subject: _Subject, starts: Positions) -> Positions:
         subject.spend(len(starts))
-        return frozenset(end for start in starts if (found := self.pattern.match(subject.text, start)) for end in [found.end()])
+        return frozenset(
+            end for start in starts if (found := self.pattern.match(subject.text, start)) for end in [found.end()]
+        )
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What planning one job looks at."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from posixpath import join, normpath
 
 from pipelines.context import Context
@@ -32,12 +33,12 @@ class Scope:
         """Where problems of its file go."""
         return self.located.findings
 
-    @property
+    @cached_property
     def workspace(self) -> str:
         """The absolute folder of the checkout."""
         return normpath(join(self.workspace_base, self.workflow.workspace.path))
 
-    @property
+    @cached_property
     def workspace_base(self) -> str:
         """The absolute folder that is shared by all containers of the job."""
         return normpath(join("/", self.workflow.workspace.base))

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
+from decimal import Decimal
 
 from pipelines.plan import EnvValue, SecretRef, text
 from pipelines.values import FromSecret
@@ -51,22 +52,21 @@ def scalar_text(value: object) -> str:
             return str(value)
 
 
-_EXPONENT_MIN, _EXPONENT_MAX = -4, 21  # outside of these Go writes an exponent
-
-
 def _go_float(value: float) -> str:
+    """As ``%v`` prints it: the fewest digits, an exponent below 1e-4 and from 1e6 on."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
         return "+Inf" if value > 0 else "-Inf"
-    mantissa, _, exponent = f"{value!r}".partition("e")
-    power = math.floor(math.log10(abs(value))) if value else 0
-    if _EXPONENT_MIN <= power < _EXPONENT_MAX:
-        return f"{value:f}".rstrip("0").rstrip(".") if exponent else mantissa.removesuffix(".0")
-    digits = f"{value:.17e}" if not exponent else f"{mantissa.removesuffix('.0')}e{exponent}"
-    number, _, power_text = digits.partition("e")
-    sign = "-" if power_text.startswith("-") else "+"
-    return f"{number}e{sign}{power_text.lstrip('+-').rjust(2, '0')}"
+    return _shortest(value, exponent_below=1e-4, exponent_from=1e6, exponent_digits=2)
+
+
+def _shortest(value: float, *, exponent_below: float, exponent_from: float, exponent_digits: int) -> str:
+    number = Decimal(repr(value)).normalize()
+    if not value or exponent_below <= abs(value) < exponent_from:
+        return f"{number:f}"
+    mantissa, _, exponent = f"{number:e}".partition("e")
+    return f"{mantissa}e{exponent[0]}{exponent[1:].rjust(exponent_digits, '0')}"
 
 
 def _json_parts(value: object) -> list[str | SecretRef]:
@@ -78,9 +78,9 @@ def _json_parts(value: object) -> list[str | SecretRef]:
         case dict():
             pairs = [[_json(key), ":", *_json_parts(item)] for key, item in sorted(value.items())]
             return ["{", *_separated(pairs), "}"]
-        case float() if math.isfinite(value) and value == int(value):
-            return [str(int(value))]
-        case float() if not math.isfinite(value):
+        case float() if math.isfinite(value):
+            return [_shortest(value, exponent_below=1e-6, exponent_from=1e21, exponent_digits=1)]
+        case float():
             return [_json(scalar_text(value))]
         case _:
             return [_json(value)]

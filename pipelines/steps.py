@@ -1,6 +1,6 @@
 """Drafts -> the steps of the plan."""
 
-from typing import assert_never
+from typing import TypedDict, assert_never
 
 from pipelines import model, plan, tags
 from pipelines.containers import check_trust, make_container
@@ -31,18 +31,18 @@ def push_tags(scope: Scope, push: model.Push) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def plan_step(scope: Scope, draft: Draft, job_number: int) -> plan.Step:
+def plan_step(scope: Scope, draft: Draft) -> plan.Step:
     """The step of the plan. What is wrong goes to the findings of the scope."""
     match draft.step:
         case model.CommandsStep() as step:
-            container = _container(scope, draft, step, job_number)
+            container = _container(scope, draft, step)
             commands = tuple(script.text for script in step.commands)
             return plan.CommandsStep(**_common(draft), container=container, commands=commands, detach=step.detach)
         case model.PluginStep() as step:
             if step.settings and step.entrypoint is not None:
                 place = scope.located.key_place(draft.group, draft.index, "entrypoint")
                 scope.findings.error(place, f"'entrypoint' does not go with 'settings' in step '{draft.name}'")
-            container = _container(scope, draft, step, job_number)
+            container = _container(scope, draft, step)
             return plan.PluginStep(**_common(draft), container=container, detach=step.detach)
         case model.BuildStep() as step:
             return _build(scope, draft, step.build)
@@ -52,7 +52,17 @@ def plan_step(scope: Scope, draft: Draft, job_number: int) -> plan.Step:
             assert_never(draft.step)
 
 
-def _common(draft: Draft) -> dict[str, object]:
+class _Common(TypedDict):
+    number: int
+    name: str
+    needs: tuple[int, ...]
+    on_success: bool
+    on_failure: bool
+    failure: model.Failure
+    timeout_s: int | None
+
+
+def _common(draft: Draft) -> _Common:
     return {
         "number": draft.number,
         "name": draft.name,
@@ -64,9 +74,7 @@ def _common(draft: Draft) -> dict[str, object]:
     }
 
 
-def _container(
-    scope: Scope, draft: Draft, step: model.CommandsStep | model.PluginStep, job_number: int
-) -> plan.Container:
+def _container(scope: Scope, draft: Draft, step: model.CommandsStep | model.PluginStep) -> plan.Container:
     check_trust(scope, step, (draft.group, draft.index), f"step '{draft.name}'")
     is_plugin = isinstance(step, model.PluginStep) and step.entrypoint is None and not step.environment
     identity = StepIdentity(
@@ -74,7 +82,6 @@ def _container(
         kind="plugin" if is_plugin else "commands",
         number=draft.number,
         workflow=scope.name,
-        job_number=job_number,
         workspace=scope.workspace,
         cell=scope.cell,
     )

@@ -1,7 +1,7 @@
 """``${NAME}`` becomes its value in a file's text, before the text is read as YAML (WOODPECKER_WORKFLOWS section 2.1).
 
-Two things are better than in Woodpecker. A value from outside (a commit message, a branch name) cannot become YAML or shell
-syntax: a mark stands in its place until the YAML is read. And places are those of the file as it was written.
+Two things are better than in Woodpecker. A value from outside (a commit message, a branch name) cannot become YAML or
+shell syntax: a mark stands in its place until the YAML is read. And places are those of the file as it was written.
 """
 
 import re
@@ -9,13 +9,12 @@ from bisect import bisect_right
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
-import yaml
-
 from pipelines.findings import Findings, Place, did_you_mean
 from pipelines.nodes import core_value
 from pipelines.operators import RESULT_CHARACTERS_MAX, TooLongError
 from pipelines.shelltext import CLOSE, OPEN, OutsideValue, ShellText, reveal, shell_text
 from pipelines.template import Literal, Reference, Source, Template
+from pipelines.yamltext import Mark
 
 # Such a value is the same text whether YAML or a shell reads it.
 _PLAIN_VALUE = re.compile(r"[A-Za-z0-9_/][A-Za-z0-9_./@+-]*")
@@ -36,21 +35,22 @@ class Variables:
 
 @dataclass
 class Rendered:
-    """The text with its values. ``starts[i]`` in it came from ``origins[i]`` in the file; ``fixed[i]``: from there alone."""
+    """The text with its values.
+
+    What begins at ``starts[i]`` in it came from ``origins[i]`` in the file; all of it from there alone if ``fixed[i]``.
+    """
 
     source: Source
     text: str = ""
-    starts: list[int] = field(default_factory=list)
-    origins: list[int] = field(default_factory=list)
-    fixed: list[bool] = field(default_factory=list)
+    starts: list[int] = field(default_factory=lambda: [0])
+    origins: list[int] = field(default_factory=lambda: [0])
+    fixed: list[bool] = field(default_factory=lambda: [False])
     outside: list[OutsideValue] = field(default_factory=list)
     revealed_characters: int = 0
 
-    def locate(self, mark: yaml.Mark) -> Place:
+    def locate(self, mark: Mark) -> Place:
         """Where the file says what stands at ``mark`` of the rendered text."""
         number = bisect_right(self.starts, mark.index) - 1
-        if number < 0:
-            return Place(1, 1)
         return self.source.place(self.origins[number] + (0 if self.fixed[number] else mark.index - self.starts[number]))
 
     def finish(self, text: str) -> tuple[str, ShellText | None]:
@@ -95,7 +95,7 @@ def render(source: Source, template: Template, variables: Variables, findings: F
 
 
 def neutral(source: Source, template: Template) -> Rendered:
-    """The text with every ``${...}`` as a value of its own: what the matrix is read from, before there are any values."""
+    """The text with every ``${...}`` kept as a value of its own: what the matrix is read from."""
     rendered = Rendered(source)
     rendered.assemble(template, lambda part: rendered.mark(OutsideValue("", f"${{{part.name}}}")))
     return rendered
@@ -151,12 +151,16 @@ class _Renderer:
             message = f"${{{name}}} is known only when the step runs and becomes empty"
             self.findings.warning(place, message, f"write ${name}, or $${{{name}}}, for the shell to fill in")
             return
-        hint = did_you_mean(name, [*self.variables.known, *self.variables.outside, *self.variables.cell]).replace("'", "")
+        hint = did_you_mean(name, [*self.variables.known, *self.variables.outside, *self.variables.cell]).replace(
+            "'", ""
+        )
         message = f"${{{name}}} is not a variable here and becomes empty"
         self.findings.warning(place, message, hint or f"write $${{{name}}} if the shell is to fill it in")
 
 
 def _quoted(value: str) -> str:
     """A value of several lines as one quoted line, as Go writes it."""
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r")
+    escaped = (
+        value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r")
+    )
     return f'"{escaped}"'

@@ -62,11 +62,11 @@ class Source:
 
 
 def parse_template(source: Source, findings: Findings) -> Template:
-    """The parts of the text. What cannot be understood stays as it is and is among the findings, unless in a comment."""
+    """The parts of the text. What is not understood stays as it is, and is a finding unless in a comment."""
     text = source.text
     parts: list[Part] = []
     end = 0
-    while special := _SPECIAL.search(text, end):
+    while not findings.full and (special := _SPECIAL.search(text, end)):
         start = special.start()
         if start > end:
             parts.append(Literal(end, text[end:start]))
@@ -87,7 +87,9 @@ def _special(source: Source, start: int, found: str, findings: Findings) -> tupl
         return reader.reference(start), reader.index
     except _BadSubstitutionError as error:
         if not source.in_comment(start):
-            findings.error(source.place(start), f"'{_excerpt(source.text, start)}' is not a substitution: {error}", _BAD_HINT)
+            findings.error(
+                source.place(start), f"'{_excerpt(source.text, start)}' is not a substitution: {error}", _BAD_HINT
+            )
         return Literal(start, "${"), start + 2
 
 
@@ -119,26 +121,27 @@ class _Reader:
         return self.operation(start, name)
 
     def operation(self, start: int, name: str) -> Reference:
-        for sign in (":=", ":-", ":?", ":+", "="):
-            if self.take(sign):
-                return Reference(start, name, operators.default, (self.argument("}"),))
+        if self.take_one(":=", ":-", ":?", ":+", "="):
+            return Reference(start, name, operators.default, (self.argument("}"),))
         if self.take(":"):
-            position = self.argument(":}", needed=True)
-            if self.text[self.index - 1] == "}":
-                return Reference(start, name, operators.substring, (position,))
-            return Reference(start, name, operators.substring, (position, self.argument("}", needed=True)))
-        for sign in ("##", "#", "%%", "%"):
-            if self.take(sign):
-                return Reference(start, name, operators.TRIMMING[sign], (self.argument("}", needed=True),))
-        for sign in (",,", ",", "^^", "^"):
-            if self.take(sign):
-                self.close()
-                return Reference(start, name, operators.CASING[sign])
-        for sign in ("//", "/#", "/%", "/"):
-            if self.take(sign):
-                old = self.argument("/", needed=True, escapes=True)
-                return Reference(start, name, operators.REPLACING[sign], (old, self.argument("}", escapes=True)))
+            return self.substring(start, name)
+        if sign := self.take_one("##", "#", "%%", "%"):
+            return Reference(start, name, operators.TRIMMING[sign], (self.argument("}", needed=True),))
+        if sign := self.take_one(",,", ",", "^^", "^"):
+            self.close()
+            return Reference(start, name, operators.CASING[sign])
+        if sign := self.take_one("//", "/#", "/%", "/"):
+            old = self.argument("/", needed=True, escapes=True)
+            return Reference(start, name, operators.REPLACING[sign], (old, self.argument("}", escapes=True)))
         raise _BadSubstitutionError("there is no such operator")
+
+    def substring(self, start: int, name: str) -> Reference:
+        position = self.argument(":}", needed=True)
+        length = () if self.text[self.index - 1] == "}" else (self.argument("}", needed=True),)
+        return Reference(start, name, operators.substring, (position, *length))
+
+    def take_one(self, *signs: str) -> str:
+        return next((sign for sign in signs if self.take(sign)), "")
 
     def take(self, sign: str) -> bool:
         found = self.text.startswith(sign, self.index)

@@ -41,8 +41,8 @@ class PullRequest(BaseModel):
 class Trigger(BaseModel):
     """One thing that happened to one commit.
 
-    ``sha`` is 40 or 64 hex digits, ``ref`` a full ref name. ``branch`` is the target branch of a pull request and empty for a
-    tag. ``changed_files`` is None where the forge did not say; the worker then asks git.
+    ``sha`` is 40 or 64 hex digits, ``ref`` a full ref name. ``branch`` is the target branch of a pull request and empty
+    for a tag. ``changed_files`` is None where the forge did not say; the worker then asks git.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -73,6 +73,6 @@ _SKIP = re.compile(r"\[(?:ci *skip|skip *ci)\]", re.IGNORECASE)
 
 
 def skip_ci(trigger: Trigger) -> bool:
-    """True when the commit's message asks for no run (``[skip ci]``), which counts for pushes and pull requests only."""
+    """True when the commit's message asks for no run (``[skip ci]``); only pushes and pull requests heed it."""
     applies = trigger.event is Event.PUSH or trigger.event in PULL_REQUEST_EVENTS
     return applies and _SKIP.search(trigger.message) is not None

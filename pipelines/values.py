@@ -35,7 +35,8 @@ STRING: dict[str, Any] = {"type": "string"}
 SCALAR: dict[str, Any] = {"type": ["string", "number", "boolean"]}
 
 
-def _text(value: object) -> object:
+def text_of(value: object) -> object:
+    """The text of a scalar, as it is written; anything but a text is refused."""
     match value:
         case ScalarNode() if not value.is_null:
             return value.text
@@ -49,7 +50,7 @@ def _text_hint(node: object) -> str:
     return "put it in quotes if a ': ' belongs to the text" if isinstance(node, MapNode) else ""
 
 
-Text = Annotated[str, BeforeValidator(_text), Also((SCALAR,))]
+Text = Annotated[str, BeforeValidator(text_of), Also((SCALAR,))]
 """A text; of numbers and the like the text as it is written, so that ``3.10`` stays ``3.10``."""
 
 _YES = frozenset({"true", "yes", "on", "y"})
@@ -130,7 +131,9 @@ def _comma_items(value: object) -> object:
         return nodes
     items: list[object] = []
     for node in nodes:
-        text = _text(node)
+        if isinstance(node, ScalarNode) and node.is_null:  # "- ${CI_COMMIT_TAG}" where there is no tag
+            continue
+        text = text_of(node)
         items += [part.strip() for part in text.split(",") if part.strip()] if isinstance(text, str) else [text]
     return items
 
@@ -140,7 +143,7 @@ CommaTexts = Annotated[tuple[Text, ...], BeforeValidator(_comma_items), Also((ST
 
 
 def _script(value: object) -> object:
-    text = _text(value)
+    text = text_of(value)
     if isinstance(value, ScalarNode) and isinstance(text, str):
         return value.shell or ShellText(text, ())
     return ShellText(text, ()) if isinstance(text, str) else text
@@ -160,8 +163,6 @@ def fields_of(value: object) -> object:
             return value.by_key
         case ListNode():
             return dict(_pair(item) for item in value.items)
-        case ScalarNode() if value.is_null:
-            return {}
         case ScalarNode():
             return fail(f"a map is wanted here, not {kind_name(value)}")
         case _:
@@ -219,7 +220,7 @@ Environment = Annotated[dict[str, Annotated[object, BeforeValidator(environment_
 
 
 def _secret_or_text(value: object) -> object:
-    return _secret(value) if isinstance(value, MapNode) and "from_secret" in value.by_key else _text(value)
+    return _secret(value) if isinstance(value, MapNode) and "from_secret" in value.by_key else text_of(value)
 
 
 TextOrSecret = Annotated[str | FromSecret, BeforeValidator(_secret_or_text)]
@@ -229,7 +230,7 @@ TextOrSecret = Annotated[str | FromSecret, BeforeValidator(_secret_or_text)]
 def _plain_text(value: object) -> object:
     if isinstance(value, MapNode) and "from_secret" in value.by_key:
         fail("a secret cannot stand here: build arguments can be read from the image", "use 'secrets' of the build")
-    return _text(value)
+    return text_of(value)
 
 
 TextMap = Annotated[dict[str, Annotated[str, BeforeValidator(_plain_text)]], BeforeValidator(fields_of)]

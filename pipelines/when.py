@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pipelines.condition import Condition, PathPatterns, Patterns
 from pipelines.context import Context
 from pipelines.environment import run_variables
-from pipelines.expression import ExpressionError, evaluate
+from pipelines.expression import evaluate
 from pipelines.glob import BadPatternError, matches
 from pipelines.trigger import PULL_REQUEST_EVENTS, Event, Trigger
 
@@ -48,7 +48,15 @@ def decide(conditions: Sequence[Condition], situation: Situation) -> Decision:
 
 def _refusal(condition: Condition, situation: Situation) -> str:
     """Why the condition does not hold, or nothing."""
-    checks: tuple[Callable[[Condition, Situation], str], ...] = (_event, _names, _branch, _cron, _path, _matrix, _evaluate)
+    checks: tuple[Callable[[Condition, Situation], str], ...] = (
+        _event,
+        _names,
+        _branch,
+        _cron,
+        _path,
+        _matrix,
+        _evaluate,
+    )
     return next((why for check in checks if (why := check(condition, situation))), "")
 
 
@@ -86,7 +94,9 @@ def _matrix(condition: Condition, situation: Situation) -> str:
     if not situation.of_step:
         return ""
     axes = condition.matrix.items()
-    return next((why for axis, patterns in axes if (why := _mismatch(axis, patterns, situation.cell.get(axis, "")))), "")
+    return next(
+        (why for axis, patterns in axes if (why := _mismatch(axis, patterns, situation.cell.get(axis, "")))), ""
+    )
 
 
 def _mismatch(noun: str, patterns: Patterns, value: str) -> str:
@@ -140,9 +150,11 @@ def _evaluate(condition: Condition, situation: Situation) -> str:
     return "" if evaluate(condition.evaluate, given) else f"evaluate says no: {condition.evaluate}"
 
 
+_CHECKS: tuple[Callable[[Condition, Situation], str], ...] = (
+    *(_event, _names, _branch, _cron, _path, _matrix, _evaluate),
+)
+
+
 def _either(names: Sequence[str]) -> str:
     words = [f"'{name}'" if not isinstance(name, Event) else str(name) for name in names]
     return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " or " + words[-1]
-
-
-__all__ = ["Decision", "ExpressionError", "Situation", "decide"]

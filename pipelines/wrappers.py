@@ -1,11 +1,242 @@
-"""Plugin images that only wrap ``docker build``, run as native build and push steps."""
+"""Plugin images that only wrap ``docker build``, run as native build and push steps (WOODPECKER_WORKFLOWS section 10).
 
-from pipelines import model
+So they need no privileged container and build with the cache of the engine. A plugin that is given a setting which
+has no native counterpart runs as it is.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypedDict
+
+from pipelines import model, tags
+from pipelines.condition import Condition
 from pipelines.context import Context
-from pipelines.trigger import Trigger
+from pipelines.settings import scalar_text
+from pipelines.trigger import PULL_REQUEST_EVENTS, Trigger
+from pipelines.values import FromSecret
+
+_IMAGES = re.compile(
+    r"(?:.*/)?(?:plugin-docker-buildx|docker-buildx|drone-docker-buildx|wp-docker-buildx|plugin-kaniko|drone-kaniko"
+    r"|plugin-docker|drone-docker)|(?:docker\.io/)?plugins/(?:docker|kaniko)"
+)
+_NATIVE = frozenset(
+    {"repo", "registry", "username", "password", "tags", "tag", "auto_tag", "auto_tag_suffix", "default_suffix"}
+    | {
+        "default_tag",
+        "dockerfile",
+        "context",
+        "build_args",
+        "target",
+        "platforms",
+        "platform",
+        "cache_from",
+        "cache_to",
+    }
+    | {"labels", "label", "custom_labels", "dry_run", "logins", "no_cache", "pull_image", "load", "cache_images"}
+)
+# Settings of the plugin's own Docker daemon and of its output, which a native build has no use for.
+_WITHOUT_EFFECT = frozenset(
+    {"provenance", "sbom", "quiet", "compress", "squash", "purge", "insecure", "mirror", "daemon_off", "debug", "cache"}
+    | {"storage_driver", "storage_path", "bip", "mtu", "ipv6", "experimental", "buildkit_config", "buildkit_debug"}
+    | {
+        "buildkit_driveropt",
+        "buildkit_oci_max_parallelism",
+        "default_labels",
+        "auto_labels",
+        "extra_opts",
+        "skip_verify",
+    }
+    | {"verbosity", "log", "link", "cache_ttl", "cache_repo", "enable_cache", "force_tag", "launch_debug"}
+)
 
 
-def unwrap(name: str, step: model.Step, trigger: Trigger, context: Context) -> list[tuple[str, model.Step]]:
-    """The steps that a step stands for, with their names."""
-    _ = (trigger, context)
-    return [(name, step)]
+@dataclass(frozen=True)
+class Part:
+    """A step that a step of the file stands for. Images called one of ``provides`` are the one that it builds."""
+
+    name: str
+    step: model.Step
+    provides: frozenset[str] = frozenset()
+
+
+def unwrap(name: str, step: model.Step, trigger: Trigger, context: Context) -> list[Part]:
+    """The steps that a step stands for: itself, or for a plugin that wraps ``docker build`` a build and its pushes."""
+    if not isinstance(step, model.PluginStep) or not _is_wrapper(step):
+        return [Part(name, step)]
+    settings = {re.sub(r"[-.]", "_", key).lower(): value for key, value in step.settings.items()}
+    if not settings or not set(settings) <= _NATIVE | _WITHOUT_EFFECT or _has_unusable_secret(settings):
+        return [Part(name, step)]
+    return _Wrapped(name, step, settings, trigger, context).parts()
+
+
+def _is_wrapper(step: model.PluginStep) -> bool:
+    image = step.image.name if step.image else ""
+    without_version = re.sub(r"(?::[\w.-]+)?(?:@.*)?$", "", image)
+    return step.entrypoint is None and _IMAGES.fullmatch(without_version) is not None
+
+
+def _has_unusable_secret(settings: Mapping[str, object]) -> bool:
+    """A secret can be a user name or a password; anything else would have to be known before the step starts."""
+    entries = [{key: value for key, value in settings.items() if key != "logins"}, *_logins(settings)]
+    return any(_holds_secret(value) for entry in entries for key, value in entry.items() if key not in _MAY_BE_SECRET)
+
+
+_MAY_BE_SECRET = frozenset({"username", "password"})
+
+
+def _logins(settings: Mapping[str, object]) -> list[dict[str, object]]:
+    """The maps under ``logins``; one that is wholly a secret is a map with that secret."""
+    logins = settings.get("logins")
+    entries = logins if isinstance(logins, list) else [logins] if logins else []
+    return [entry if isinstance(entry, dict) else {"": entry} for entry in entries]
+
+
+def _holds_secret(value: object) -> bool:
+    match value:
+        case FromSecret():
+            return True
+        case list():
+            return any(_holds_secret(item) for item in value)
+        case dict():
+            return any(_holds_secret(item) for item in value.values())
+        case _:
+            return False
+
+
+def _list(value: object) -> tuple[str, ...]:
+    if isinstance(value, list):
+        return tuple(text for item in value if (text := scalar_text(item).strip()))
+    # A backslash keeps a comma from splitting, as in "type=registry\,ref=...".
+    parts = re.split(r"(?<!\\),", scalar_text(value))
+    return tuple(text for part in parts if (text := part.replace("\\,", ",").strip()))
+
+
+def _map(value: object) -> dict[str, str]:
+    if isinstance(value, dict):
+        return {key: scalar_text(item) for key, item in value.items()}
+    pairs = (item.partition("=") for item in _list(value))
+    return {key: text for key, _, text in pairs}
+
+
+def _is_on(value: object) -> bool:
+    return scalar_text(value).lower() in {"true", "1", "yes", "on"}
+
+
+@dataclass(frozen=True)
+class _Login:
+    registry: str
+    username: str | FromSecret | None
+    password: str | FromSecret | None
+
+
+def _credential(value: object) -> str | FromSecret | None:
+    return value if isinstance(value, FromSecret) else scalar_text(value) or None
+
+
+class _Common(TypedDict):
+    name: str
+    when: tuple[Condition, ...]
+    depends_on: tuple[model.Dependency, ...] | None
+    failure: model.Failure
+    timeout: int | None
+    group: str
+
+
+@dataclass(frozen=True)
+class _Wrapped:
+    name: str
+    step: model.PluginStep
+    settings: Mapping[str, object]
+    trigger: Trigger
+    context: Context
+
+    def parts(self) -> list[Part]:
+        repos = [tags.repo_at(scalar_text(self.settings.get("registry")), repo) for repo in self.texts("repo")]
+        wanted = self.tags()
+        provides = frozenset(f"{repo}:{tag}" for repo in [*repos, *self.texts("repo")] for tag in wanted)
+        build = Part(self.name, self.build(), provides)
+        if not repos or _is_on(self.settings.get("dry_run")) or _is_on(self.settings.get("load")):
+            return [build]
+        by_login: dict[_Login | None, list[str]] = {}
+        for repo in repos:
+            by_login.setdefault(self.login_for(repo), []).append(repo)
+        pushes = [self.push(login, there, wanted) for login, there in by_login.items()]
+        names = [f"{self.name}-push"] + [f"{self.name}-push-{number}" for number in range(2, len(pushes) + 1)]
+        return [build, *(Part(name, push) for name, push in zip(names, pushes, strict=True))]
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        return _list(self.settings.get(key))
+
+    def build(self) -> model.BuildStep:
+        settings = self.settings
+        images = tuple(f"type=registry,ref={image}" for image in self.texts("cache_images"))
+        context, dockerfile = scalar_text(settings.get("context")) or ".", scalar_text(settings.get("dockerfile"))
+        labels = {**_map(settings.get("label")), **_map(settings.get("custom_labels")), **_map(settings.get("labels"))}
+        return model.BuildStep(
+            **self.common(),
+            build=model.Build(
+                context=context,
+                dockerfile=dockerfile,
+                target=scalar_text(settings.get("target")),
+                args=_map(settings.get("build_args")),
+                labels=labels,
+                platforms=self.texts("platforms") or self.texts("platform"),
+                cache_from=(*self.texts("cache_from"), *images),
+                cache_to=self.texts("cache_to"),
+                no_cache=_is_on(settings.get("no_cache")),
+                pull=_is_on(settings.get("pull_image", self.step.pull)),
+            ),
+        )
+
+    def common(self) -> _Common:
+        step = self.step
+        return {
+            "name": self.name,
+            "when": step.when,
+            "depends_on": step.depends_on,
+            "failure": step.failure,
+            "timeout": step.timeout,
+            "group": step.group,
+        }
+
+    def tags(self) -> tuple[str, ...]:
+        given = (*self.texts("tags"), *self.texts("tag"))
+        if not _is_on(self.settings.get("auto_tag")):
+            return given or (scalar_text(self.settings.get("default_tag")) or "latest",)
+        if self.trigger.event in PULL_REQUEST_EVENTS:
+            return given
+        suffix = scalar_text(self.settings.get("auto_tag_suffix") or self.settings.get("default_suffix"))
+        automatic = tags.auto_tags(self.trigger, self.context.repo.default_branch)
+        return (*given, *(_with_suffix(tag, suffix) for tag in automatic))
+
+    def login_for(self, repo: str) -> _Login | None:
+        """The credentials for a repository: of the login whose registry it is in, else those of the step itself."""
+        is_on_hub = re.match(r"[^/]*[.:][^/]*/|localhost/", repo) is None
+        for entry in _logins(self.settings):
+            registry = scalar_text(entry.get("registry"))
+            host = re.sub(r"^https?://", "", registry).split("/")[0]
+            if (is_on_hub and host in {"", "docker.io", "index.docker.io"}) or repo.startswith(f"{host}/"):
+                return _Login(registry, _credential(entry.get("username")), _credential(entry.get("password")))
+        username, password = self.settings.get("username"), self.settings.get("password")
+        if username is None and password is None:
+            return None
+        return _Login("", _credential(username), _credential(password))
+
+    def push(self, login: _Login | None, repos: list[str], wanted: tuple[str, ...]) -> model.PushStep:
+        return model.PushStep(
+            **self.common(),
+            push=model.Push(
+                repo=tuple(repos),
+                tags=wanted,
+                username=login.username if login else None,
+                password=login.password if login else None,
+                image=model.ImageChoice(build=self.name),
+            ),
+        )
+
+
+def _with_suffix(tag: str, suffix: str) -> str:
+    if not suffix:
+        return tag
+    return suffix if tag == "latest" else f"{tag}-{suffix}"

@@ -1,12 +1,12 @@
 """YAML text -> nodes.
 
-Built from the parser's events, which come without recursion, and not with PyYAML's ``compose``: that one recurses in C and
-kills the interpreter on text such as ``[[[[...``.
+Built from the parser's events, which come without recursion, and not with PyYAML's ``compose``: that one recurses in C
+and kills the interpreter on text such as ``[[[[...``.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Never
+from typing import Never, Protocol
 
 import yaml
 
@@ -19,12 +19,21 @@ DEPTH_LEVELS_MAX = 40
 NODES_COUNT_MAX = 50_000
 ALIASES_COUNT_MAX = 200
 
-Locate = Callable[[yaml.Mark], Place]
+
+class Mark(Protocol):
+    """A place in a text, as the parser tells it: all count from 0, ``index`` in characters."""
+
+    index: int
+    line: int
+    column: int
+
+
+Locate = Callable[[Mark], Place]
 Scalars = Callable[[str], tuple[str, ShellText | None]]
 """Finishes a scalar: its text, and its text as part of a shell script where the two differ."""
 
 
-def locate_directly(mark: yaml.Mark) -> Place:
+def locate_directly(mark: Mark) -> Place:
     """The place of a mark in a text that is parsed as it was written."""
     return Place(mark.line + 1, mark.column + 1)
 
@@ -38,14 +47,15 @@ class _StopError(Exception):
     """The text cannot be read any further; why is among the findings."""
 
 
-def parse_yaml(text: str, findings: Findings, locate: Locate = locate_directly, finish: Scalars = as_written) -> Node | None:
+def parse_yaml(
+    text: str, findings: Findings, locate: Locate = locate_directly, finish: Scalars = as_written
+) -> Node | None:
     """The first document of ``text``, or None where there is none or it cannot be read (then ``findings`` says why)."""
     builder = _Builder(findings, locate, finish)
     try:
         return builder.document(yaml.parse(text, Loader=yaml.CSafeLoader))
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = locate(mark) if mark else NOWHERE
+        place = builder.place(error.problem_mark or error.context_mark)
         findings.error(place, f"this is not YAML: {error.problem or error.context}", _yaml_hint(str(error.problem)))
     except yaml.YAMLError as error:
         findings.error(NOWHERE, f"this is not YAML: {error}")
@@ -58,7 +68,7 @@ _YAML_HINTS = {
     "mapping values are not allowed": "quote the text if a ': ' belongs to it, or look at the indentation",
     "cannot start any token": "indent with spaces, not tabs, and quote text that starts with @ ` % or a tab",
     "did not find expected key": "look at the indentation of this line and of the one above, and at the quotes",
-    "did not find expected '-' indicator": "look at the indentation: this line is neither a list item nor outside the list",
+    "did not find expected '-' indicator": "look at the indentation: this line is neither in the list nor behind it",
     "could not find expected ':'": "a key needs a ':' behind it; text of several lines needs a '|'",
     "while scanning a quoted scalar": "a closing quote is missing",
     "unexpected end of stream": "a closing quote or bracket is missing",
@@ -78,12 +88,15 @@ class _Builder:
     nodes: int = 0
     aliases: int = 0
 
+    def place(self, mark: Mark | None) -> Place:
+        return self.locate(mark) if mark else NOWHERE
+
     def document(self, events: Iterator[yaml.Event]) -> Node | None:
         root: Node | None = None
         for event in events:
             if isinstance(event, yaml.DocumentStartEvent) and root is not None:
                 self.findings.warning(
-                    self.locate(event.start_mark),
+                    self.place(event.start_mark),
                     "only the first YAML document of a file counts; this one is ignored",
                     "give each workflow a file of its own, in the folder .headway/",
                 )
@@ -93,7 +106,7 @@ class _Builder:
         return root
 
     def node(self, event: yaml.NodeEvent, events: Iterator[yaml.Event], depth: int, *, in_list: bool = False) -> Node:
-        place = self.locate(event.start_mark)
+        place = self.place(event.start_mark)
         if isinstance(event, yaml.AliasEvent):
             return self.alias(event, place, depth)
         if depth > DEPTH_LEVELS_MAX:
@@ -128,7 +141,7 @@ class _Builder:
         self.aliases += 1
         if self.aliases > ALIASES_COUNT_MAX:
             self.stop(place, f"there are more than {ALIASES_COUNT_MAX} aliases in this file")
-        node = self.anchors.get(event.anchor)
+        node = self.anchors.get(event.anchor or "")
         if node is None:
             self.stop(place, f"the alias '*{event.anchor}' has no anchor '&{event.anchor}' before it")
         if depth + node.height > DEPTH_LEVELS_MAX:
@@ -139,9 +152,7 @@ class _Builder:
     def sequence(self, events: Iterator[yaml.Event], place: Place, depth: int) -> ListNode:
         self.count(1, place)
         items: list[Node] = []
-        for event in events:
-            if isinstance(event, yaml.SequenceEndEvent):
-                break
+        while not isinstance(event := next(events), yaml.SequenceEndEvent):
             item = self.node(_node_event(event), events, depth + 1, in_list=True)
             items.extend(item.items if isinstance(item, _Splice) else [item])
         return ListNode(place, tuple(items), 1 + sum(item.size for item in items), _height(items))
@@ -150,9 +161,7 @@ class _Builder:
         self.count(1, place)
         pairs: list[tuple[ScalarNode, Node]] = []
         aliased = False
-        for event in events:
-            if isinstance(event, yaml.MappingEndEvent):
-                break
+        while not isinstance(event := next(events), yaml.MappingEndEvent):
             key = self.node(_node_event(event), events, depth + 1)
             value_event = _node_event(next(events))
             value = self.node(value_event, events, depth + 1)
@@ -176,25 +185,27 @@ class _Builder:
                 continue
             if key.text in written:
                 first = written[key.text].place
-                self.findings.error(key.place, f"the key '{key.text}' is here twice", f"the first is on line {first.line}")
+                self.findings.error(
+                    key.place, f"the key '{key.text}' is here twice", f"the first is on line {first.line}"
+                )
             written.setdefault(key.text, key)
         entries: dict[str, tuple[ScalarNode, Node]] = {}
         for key, value in pairs:
             if not _is_merge(key):
                 entries.setdefault(key.text, (key, value))
                 continue
-            for name, pair in self.merge_source(value):
+            for name, pair in self.merge_source(key, value):
                 if name not in written:
                     entries.setdefault(name, pair)
         return list(entries.values())
 
-    def merge_source(self, value: Node) -> Iterator[tuple[str, tuple[ScalarNode, Node]]]:
+    def merge_source(self, merge: ScalarNode, value: Node) -> Iterator[tuple[str, tuple[ScalarNode, Node]]]:
         sources = value.items if isinstance(value, ListNode) else (value,)
         for source in sources:
             if isinstance(source, MapNode):
                 yield from ((key.text, (key, child)) for key, child in source.entries)
             else:
-                self.findings.error(value.place, f"'<<' merges a map or a list of maps, not {kind_name(source)}")
+                self.findings.error(merge.place, f"'<<' merges a map or a list of maps, not {kind_name(source)}")
 
     def count(self, nodes: int, place: Place) -> None:
         self.nodes += nodes

@@ -18,10 +18,10 @@ pytestmark = pytest.mark.skipif(not FILES, reason="the folder of real pipeline f
 
 def triggers():
     yield from (push("main"), push("master"), tag(), pull_request())
-    yield from (event(name) for name in Event if name not in {Event.PUSH, Event.TAG, Event.PULL_REQUEST})
+    yield from (event(name) for name in (Event.CRON, Event.MANUAL))
 
 
-def test_every_real_file_compiles_for_every_event():
+def test_every_real_file_compiles_for_the_events_that_files_serve():
     failed = {}
     for file in FILES:
         path = file.name.split("__", 2)[2].replace("__", "/")
