@@ -1,9 +1,7 @@
-"""Plumbing that ASGI wants to be async: headers on every response, a limit on every body, and the raw body."""
+"""Plumbing that ASGI wants to be async: headers on every response, and a limit on every body."""
 
 from collections.abc import Mapping
-from typing import Annotated
 
-from fastapi import Depends, Request
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -69,11 +67,3 @@ class BodyLimit:
             return message
 
         await self._app(scope, receive_within_limit if scope["type"] == "http" else receive, send)
-
-
-async def _raw_body(request: Request) -> bytes:
-    return await request.body()
-
-
-RawBody = Annotated[bytes, Depends(_raw_body)]
-"""The body as it came over the wire, which is what signatures are made of."""

@@ -59,6 +59,8 @@ def serve_web(settings: Settings, say: Say) -> None:
         listener = stack.enter_context(_listen(settings))
         engine = stack.enter_context(database(settings))
         parts = stack.enter_context(services(settings, engine))
+        # Uvicorn raises the signal again when it has ended: ours takes it, or the process would die of it.
+        stack.enter_context(_signals(threading.Event()))
         _welcome(parts, say)
         _server(parts).run(sockets=[listener])
 

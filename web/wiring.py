@@ -43,21 +43,24 @@ def sentences(settings: Settings) -> Iterator[None]:
         ) from None
     except PermissionError as error:
         raise StartError(
-            f"{error.filename} is not writable for user {os.geteuid()}. Give it to this user, or choose another "
+            f"{error.filename} cannot be used by user {os.geteuid()}. Give it to this user, or choose another "
             f"directory than {settings.data_dir} with HEADWAY_DATA_DIR."
         ) from None
 
 
 def prepare_data_dir(settings: Settings) -> None:
     """Makes the data directory and shows that it can be written. Raises StartError."""
-    with sentences(settings):
-        try:
-            settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            probe = settings.data_dir / f".probe-{os.getpid()}"
-            probe.touch()
-            probe.unlink()
-        except FileExistsError:
-            raise StartError(f"{settings.data_dir} is a file; HEADWAY_DATA_DIR must name a directory.") from None
+    try:
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        probe = settings.data_dir / f".probe-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        reason = "it is a file" if isinstance(error, FileExistsError) else error.strerror
+        raise StartError(
+            f"{settings.data_dir} cannot be used as the data directory for user {os.geteuid()}: {reason}. Give it to "
+            "this user, or choose another with HEADWAY_DATA_DIR."
+        ) from None
 
 
 def find_program(name: str) -> str:

@@ -31,10 +31,10 @@ class Serve:
         self.env = {**kept, "HEADWAY_DATA_DIR": str(self.data), "HEADWAY_PORT": str(self.port)}
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> subprocess.Popen[bytes]:
+    def start(self, verb: str = "serve") -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*HEADWAY, "serve"], env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [*HEADWAY, verb], env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         eventually(self.ready, 60)
         return self.process
@@ -126,6 +126,24 @@ def test_a_port_that_is_taken_is_a_sentence_before_anything_is_started(serve: Se
     assert f"cannot listen on 127.0.0.1 port {serve.port}" in done.stderr
     assert f"HEADWAY_PORT={serve.port + 1}" in done.stderr
     assert not (serve.data / "headway.db").exists()
+
+
+@pytest.mark.e2e
+def test_the_web_server_alone_ends_well_with_an_open_stream(serve: Serve, redis_url: str) -> None:
+    serve.env["HEADWAY_REDIS_URL"] = redis_url
+    process = serve.start("web")
+    told = subprocess.run(
+        [*HEADWAY, "token", "create", "admin", "t"], env=serve.env, capture_output=True, text=True, check=True
+    )
+    headers = {"authorization": f"Bearer {told.stdout.strip()}"}
+    address = f"http://127.0.0.1:{serve.port}/api/stream"
+    with httpx2.Client(timeout=60) as client, client.stream("GET", address, headers=headers) as answer:
+        assert answer.status_code == 200
+        lines = answer.iter_lines()
+        assert next(lines) == "event: changed"
+        process.send_signal(signal.SIGTERM)
+        assert "event: end" not in list(lines)
+    assert process.wait(60) == 0
 
 
 @pytest.mark.e2e
