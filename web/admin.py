@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
+from pipelines.context import Trust
 from pipelines.trigger import Event
 from web import auth
 from web.errors import StartError
@@ -20,7 +21,7 @@ from workers.logs import LogStore
 from workers.settings import Settings
 from workers.store import AlreadyThereError, NewRepo, SecretInfo
 from workers.tables import Repo, User
-from workers.vault import Vault, hook_place, registry_place, secret_place
+from workers.vault import Vault, clone_place, hook_place, registry_place, secret_place
 
 FIRST_USER = "admin"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
@@ -121,6 +122,22 @@ class Administrator:
         """Another webhook secret; the old one stops working."""
         with transaction(self.engine) as session:
             return self._new_hook_secret(session, _repo(session, name))
+
+    def set_clone_login(self, name: str, username: str, password: str) -> None:
+        """Keeps the login with which the repository is cloned over HTTP."""
+        with transaction(self.engine) as session:
+            repo = _repo(session, name)
+            if not repo.clone_url.startswith(("https://", "http://")):
+                raise StartError(
+                    f"{name} is cloned from {repo.clone_url}; a login is for http:// and https:// addresses."
+                )
+            sealed = self.vault.seal(clone_place(repo.id), password)
+            store.set_clone_login(session, repo.id, username, sealed)
+
+    def set_trust(self, name: str, trust: Trust) -> None:
+        """What the repository's pipelines may ask of the host."""
+        with transaction(self.engine) as session:
+            store.set_trust(session, _repo(session, name).id, trust)
 
     def repos(self) -> Sequence[Repo]:
         """All repositories."""

@@ -30,7 +30,14 @@ def _groups() -> list[tuple[str, str, Mapping[str, Callable[..., None]]]]:
         (
             "repo",
             "Repositories.",
-            {"add": verbs.repo_add, "list": verbs.repo_list, "hook": verbs.repo_hook, "remove": verbs.repo_remove},
+            {
+                "add": verbs.repo_add,
+                "list": verbs.repo_list,
+                "hook": verbs.repo_hook,
+                "login": verbs.repo_login,
+                "trust": verbs.repo_trust,
+                "remove": verbs.repo_remove,
+            },
         ),
         (
             "secret",

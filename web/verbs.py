@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipelines.context import Trust
 from pipelines.trigger import Event
 from web.terminal import administrator, from_stdin, told
 
@@ -64,6 +65,31 @@ def _show_hook(hooked: "Hooked", hook_file: Path | None) -> None:
         typer.echo(f"Hook       {hook_file}")
     else:
         typer.echo(f"Secret     {hooked.secret}   (shown this one time)\n\n{hooked.setup}")
+
+
+@told
+def repo_login(
+    name: RepoName, username: Annotated[str, typer.Option("--username", "-u", help="The account, or a token's name.")]
+) -> None:
+    """Keeps the login for cloning a private repository; the password or token is read from standard input."""
+    password = from_stdin("Password")
+    with administrator() as admin:
+        admin.set_clone_login(name, username, password)
+
+
+@told
+def repo_trust(
+    name: RepoName,
+    *,
+    network: Annotated[bool, typer.Option("--network", help="Steps may choose networks, DNS and hosts.")] = False,
+    volumes: Annotated[
+        bool, typer.Option("--volumes", help="Steps may mount folders and devices of the host.")
+    ] = False,
+    security: Annotated[bool, typer.Option("--security", help="Steps may be privileged.")] = False,
+) -> None:
+    """Says what pipelines of this repository may ask of the host; without an option, nothing. Any of it is root."""
+    with administrator() as admin:
+        admin.set_trust(name, Trust(network=network, volumes=volumes, security=security))
 
 
 @told

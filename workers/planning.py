@@ -8,9 +8,9 @@ from importlib.metadata import version
 from pipelines.compile import compile_pipeline, dockerfile_plan
 from pipelines.context import Context, PipelineFile, RepoInfo
 from pipelines.files import choose_files
-from pipelines.plan import Plan
+from pipelines.plan import LeftOut, Plan
 from pipelines.state import Reason
-from pipelines.trigger import Trigger
+from pipelines.trigger import Trigger, skip_ci
 from runner.errors import StepError
 from runner.source import Mirror
 from workers.settings import Settings
@@ -31,9 +31,10 @@ class RunToPlan:
 
 def fetch(mirror: Mirror, trigger: Trigger) -> Trigger:
     """The trigger, its commit fetched and what the forge left out taken from git. Raises StepError or MachineError."""
-    mirror.fetch(trigger.sha, trigger.ref)
-    known = mirror.commit(trigger.sha)
-    found: dict[str, object] = {}
+    sha = mirror.resolve(trigger.sha, trigger.ref)
+    mirror.fetch(sha, trigger.ref)
+    known = mirror.commit(sha)
+    found: dict[str, object] = {"sha": sha}
     if not trigger.message:
         found["message"] = known.message
     if not trigger.author:
@@ -41,12 +42,15 @@ def fetch(mirror: Mirror, trigger: Trigger) -> Trigger:
     if not trigger.timestamp_s:
         found["timestamp_s"] = known.timestamp_s
     # What git says counts, also where the forge sent a list: forges cut long ones short.
-    found["changed_files"] = mirror.changed_files(trigger.sha, trigger.previous_sha)
+    found["changed_files"] = mirror.changed_files(sha, trigger.previous_sha)
     return trigger.model_copy(update=found)
 
 
 def make_plan(mirror: Mirror, trigger: Trigger, run: RunToPlan, settings: Settings) -> Plan:
     """The run's plan. Raises InvalidPipelineError, or StepError where the commit has nothing to run."""
+    if skip_ci(trigger) and not run.parent_number:
+        why = "the commit's message asks for it; a re-run by hand runs all the same"
+        return Plan(jobs=(), left_out=(LeftOut(what="the pipeline", why=why),))
     context = _context(run, settings)
     names = mirror.files(trigger.sha)
     chosen = choose_files(names)

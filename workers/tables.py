@@ -64,6 +64,8 @@ class Repo(Base):
     default_branch: Mapped[str] = mapped_column(default="main")
     private: Mapped[bool] = mapped_column(default=False)
     hook_secret_sealed: Mapped[str] = mapped_column(default="")
+    clone_username: Mapped[str] = mapped_column(default="")
+    clone_password_sealed: Mapped[str] = mapped_column(default="")
     push_repo: Mapped[str] = mapped_column(default="")
     trust_network: Mapped[bool] = mapped_column(default=False)
     trust_volumes: Mapped[bool] = mapped_column(default=False)

@@ -19,6 +19,7 @@ from runner.cancel import Cancel
 from runner.engine import Engine, Limits, Login
 from runner.errors import StepError
 from runner.execute import open_job, run_job
+from runner.gitrun import GitLogin
 from runner.job import Assignment, Options
 from runner.source import Mirror
 from workers import leases, store
@@ -30,7 +31,8 @@ from workers.planning import RunToPlan, fetch, make_plan
 from workers.recorder import Recorder
 from workers.settings import Settings
 from workers.sweeper import job_key
-from workers.vault import Vault, registry_place, secret_place
+from workers.tables import Repo
+from workers.vault import Vault, clone_place, registry_place, secret_place
 
 _log = structlog.get_logger()
 
@@ -60,6 +62,7 @@ class Case:
     repo: RepoInfo
     repo_id: int
     run: RunToPlan
+    login: GitLogin | None
 
 
 def work(tools: Tools, job_id: int) -> None:
@@ -88,8 +91,8 @@ def work(tools: Tools, job_id: int) -> None:
 def _carry_out(tools: Tools, claim: leases.Claim, cancel: Cancel) -> None:
     """Plans if need be and runs the job; whatever goes wrong on our side ends it as broken, with the reason."""
     case = _case(tools, claim)
-    mirror = Mirror(tools.settings.mirrors_dir, case.repo.clone_url)
     try:
+        mirror = Mirror(tools.settings.mirrors_dir, case.repo.clone_url, case.login)
         plan = claim.plan or _plan(tools, case, mirror)
         if plan is None:
             return
@@ -120,7 +123,13 @@ def _case(tools: Tools, claim: leases.Claim) -> Case:
         to_plan = RunToPlan(
             store.repo_info(repo), run.number, run.created_ms // 1000, parent.number if parent else 0, repo.push_repo
         )
-        return Case(claim, store.trigger_of(run), to_plan.repo, repo.id, to_plan)
+        return Case(claim, store.trigger_of(run), to_plan.repo, repo.id, to_plan, _clone_login(tools, repo))
+
+
+def _clone_login(tools: Tools, repo: Repo) -> GitLogin | None:
+    if not repo.clone_password_sealed:
+        return None
+    return GitLogin(repo.clone_username, tools.vault.unseal(clone_place(repo.id), repo.clone_password_sealed))
 
 
 def _plan(tools: Tools, case: Case, mirror: Mirror) -> JobPlan | None:
@@ -151,7 +160,8 @@ def _plan(tools: Tools, case: Case, mirror: Mirror) -> JobPlan | None:
 
 
 def _run(tools: Tools, case: Case, plan: JobPlan, mirror: Mirror, cancel: Cancel) -> Outcome:
-    claim, sha = case.claim, case.trigger.sha
+    claim = case.claim
+    sha = mirror.resolve(case.trigger.sha, case.trigger.ref)
     mirror.fetch(sha, case.trigger.ref)
     checkout = plan.checkout
 

@@ -65,6 +65,11 @@ def hook_place(repo_id: int) -> str:
     return f"repo/{repo_id}/hook"
 
 
+def clone_place(repo_id: int) -> str:
+    """Where the password for cloning a repository is kept."""
+    return f"repo/{repo_id}/clone"
+
+
 def secret_place(repo_id: int, name: str) -> str:
     """Where a repository's secret is kept; its name is in lower case."""
     return f"repo/{repo_id}/secret/{name.lower()}"

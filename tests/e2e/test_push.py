@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.stack import Repository, Stack, ask, command_line
+from tests.e2e.private import PASSWORD, USER, served
+from tests.e2e.stack import Repository, Stack, ask, command_line, git
 
 DOCKERFILE = "FROM busybox:latest\nWORKDIR /app\nCOPY . .\nRUN echo built > /built\n"
 SECRET = "correct-horse-battery-staple"
@@ -44,17 +45,17 @@ def repo(stack: Stack) -> Repository:
 
 @pytest.fixture(scope="module")
 def pushed(stack: Stack, repo: Repository) -> Any:
-    """A run that went all the way, and what ``ps`` showed meanwhile."""
+    """A run that went all the way."""
     pipeline = PIPELINE.format(registry=stack.registry.host)
     number = repo.push({"Dockerfile": DOCKERFILE, "hello.txt": "hello\n", ".headway.yml": pipeline}, "Say hello")
-    return repo.ended(number)
+    return repo.ended(number) | {"pushed_sha": repo.sha}
 
 
 def steps(run: Any) -> dict[str, Any]:
     return {step["name"]: step for job in run["jobs"] for step in job["steps"]}
 
 
-def test_a_push_becomes_a_tested_and_pushed_image(stack: Stack, repo: Repository, pushed: Any) -> None:
+def test_a_push_becomes_a_tested_and_pushed_image(stack: Stack, pushed: Any) -> None:
     assert (pushed["state"], pushed["sentence"]) == ("passed", "")
     assert {name: step["state"] for name, step in steps(pushed).items()} == dict.fromkeys(
         ("build", "first", "second", "push"), "passed"
@@ -66,7 +67,7 @@ def test_a_push_becomes_a_tested_and_pushed_image(stack: Stack, repo: Repository
         digest, manifest = stack.registry.manifest(f"{stack.registry.host}/app", image["tag"])
         assert (image["digest"], image["image_id"]) == (digest, built)
         assert manifest["config"]["digest"] == built
-    assert (pushed["message"].strip(), pushed["author"], pushed["sha"]) == ("Say hello", "Ada Example", repo.sha)
+    assert (pushed["message"].strip(), pushed["author"], pushed["sha"]) == ("Say hello", "Ada Example", pushed["pushed_sha"])
 
 
 def test_the_log_is_what_the_step_wrote(repo: Repository, pushed: Any) -> None:
@@ -78,8 +79,9 @@ def test_the_log_is_what_the_step_wrote(repo: Repository, pushed: Any) -> None:
 
 
 def test_every_step_has_a_container_of_its_own(repo: Repository, pushed: Any) -> None:
-    # `second` asserts that the file that `first` left outside the checkout is gone.
-    assert steps(pushed)["second"]["state"] == "passed"
+    """`second` itself fails when it finds the file that `first` left outside the checkout."""
+    assert b"test ! -e /left-behind" in repo.log(steps(pushed)["second"])
+    assert steps(pushed)["second"]["exit_code"] in {0, None}
 
 
 def test_a_secret_is_nowhere_but_in_its_step(stack: Stack, pushed: Any) -> None:
@@ -209,3 +211,32 @@ steps:
     assert "headway.job" in labels
     assert SECRET not in labels
     assert repo.ended(number)["state"] == "passed"
+
+
+def test_a_private_repository_is_cloned_with_its_login(stack: Stack) -> None:
+    repo = Repository(stack, "team/private")
+    files = {".headway.yml": "steps: [{name: a, image: busybox, commands: [ls]}]"}
+    git(repo.bare, "config", "receive.updateServerInfo", "true")
+    with served(stack.folder) as address:
+        hook = repo.bare / "hooks" / "post-receive"
+        url = f"{address}/{repo.bare.name}"
+        stack.headway("repo", "add", url, "--name", "team/private", "--replace", "--hook-file", str(hook))
+        refused = repo.ended(repo.push(files))
+        assert (refused["state"], refused["reason"]) == ("broken", "clone_failed")
+        assert url in refused["sentence"]
+        stack.headway("repo", "login", "team/private", "--username", USER, stdin=PASSWORD)
+        allowed = repo.ended(repo.push(files))
+        assert allowed["state"] == "passed", allowed["sentence"]
+    leaks = [path for path in stack.data.rglob("*") if path.is_file() and PASSWORD.encode() in path.read_bytes()]
+    assert leaks == []
+
+
+def test_a_commit_that_asks_for_no_run_has_none(stack: Stack) -> None:
+    repo = Repository(stack, "team/skip")
+    files = {".headway.yml": "steps: [{name: a, image: busybox, commands: [ls]}]"}
+    number = repo.push(files, "Fix a typo [skip ci]")
+    run = repo.ended(number)
+    assert (run["state"], run["reason"], steps(run)) == ("passed", "condition", {})
+    assert "the commit's message asks for it" in run["sentence"]
+    stack.api(f"/repos/team/skip/runs/{number}/rerun", method="POST")
+    assert list(steps(repo.ended(number + 1))) == ["a"]

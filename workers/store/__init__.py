@@ -31,7 +31,9 @@ from workers.store.repos import (
     repo_by_name,
     repo_info,
     repos,
+    set_clone_login,
     set_hook_secret,
+    set_trust,
 )
 from workers.store.runs import (
     CancelResult,
@@ -144,10 +146,12 @@ __all__ = [
     "sealed_secrets_for",
     "secrets_of",
     "session_user",
+    "set_clone_login",
     "set_hook_secret",
     "set_password",
     "set_step_facts",
     "set_trigger",
+    "set_trust",
     "start_step",
     "step_by_id",
     "step_place",

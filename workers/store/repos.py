@@ -36,6 +36,9 @@ def add_repo(session: Session, new: NewRepo) -> Repo:
         default_branch=new.default_branch,
         private=new.private,
         push_repo=new.push_repo,
+        hook_secret_sealed="",
+        clone_username="",
+        clone_password_sealed="",
         trust_network=new.trust.network,
         trust_volumes=new.trust.volumes,
         trust_security=new.trust.security,
@@ -50,6 +53,18 @@ def add_repo(session: Session, new: NewRepo) -> Repo:
 def set_hook_secret(session: Session, repo_id: int, sealed: str) -> None:
     """Keeps the secret that webhooks are signed with, sealed at ``vault.hook_place(repo_id)``."""
     session.execute(update(Repo).where(Repo.id == repo_id).values(hook_secret_sealed=sealed))
+
+
+def set_clone_login(session: Session, repo_id: int, username: str, sealed: str) -> None:
+    """Keeps the login for cloning over HTTP; its password is sealed at ``vault.clone_place(repo_id)``."""
+    login = {"clone_username": username, "clone_password_sealed": sealed}
+    session.execute(update(Repo).where(Repo.id == repo_id).values(login))
+
+
+def set_trust(session: Session, repo_id: int, trust: Trust) -> None:
+    """What an administrator allows the repository's pipelines to ask of the host."""
+    flags = {"trust_network": trust.network, "trust_volumes": trust.volumes, "trust_security": trust.security}
+    session.execute(update(Repo).where(Repo.id == repo_id).values(flags))
 
 
 def repo_by_id(session: Session, repo_id: int) -> Repo | None:

@@ -35,6 +35,8 @@ def upgrade() -> None:
         sa.Column("default_branch", sa.Text(), nullable=False),
         sa.Column("private", sa.Boolean(), nullable=False),
         sa.Column("hook_secret_sealed", sa.Text(), nullable=False),
+        sa.Column("clone_username", sa.Text(), nullable=False),
+        sa.Column("clone_password_sealed", sa.Text(), nullable=False),
         sa.Column("push_repo", sa.Text(), nullable=False),
         sa.Column("trust_network", sa.Boolean(), nullable=False),
         sa.Column("trust_volumes", sa.Boolean(), nullable=False),
