@@ -1,6 +1,6 @@
 """The way from the pipeline's files and a trigger to the plan."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from graphlib import CycleError, TopologicalSorter
 
 from pipelines import plan
@@ -33,17 +33,24 @@ def compile_pipeline(files: Sequence[PipelineFile], trigger: Trigger, context: C
         findings = Findings(file.path)
         planned += _plan_file(file, trigger, context, findings, names)
         problems += sorted(findings.problems)
-    jobs = [result.job for result in planned if result.job]
-    if len(jobs) > JOBS_COUNT_MAX:
-        message = f"this pipeline has {len(jobs)} jobs, and at most {JOBS_COUNT_MAX} are run"
-        problems.append(Problem(jobs[0].file, 0, 0, message, "make the matrix smaller"))
     left_out = [item for result in planned for item in result.left_out]
-    jobs, dropped = _drop_unreachable(jobs, {need for result in planned for need in result.optional_needs})
-    cycle = _cycle(jobs)
-    problems += [cycle] if cycle else []
+    jobs, dropped, more = join_jobs(planned)
+    problems += more
     if any(problem.level is Level.ERROR for problem in problems):
         raise InvalidPipelineError(problems)
     return Plan(jobs=tuple(_numbered(jobs)), left_out=(*left_out, *dropped), warnings=tuple(problems))
+
+
+def join_jobs(planned: Sequence[Planned]) -> tuple[list[JobPlan], list[LeftOut], list[Problem]]:
+    """The jobs of all files, those that need what does not run left out, and what is wrong with them together."""
+    jobs = [result.job for result in planned if result.job]
+    problems = []
+    if len(jobs) > JOBS_COUNT_MAX:
+        message = f"this pipeline has {len(jobs)} jobs, and at most {JOBS_COUNT_MAX} are run"
+        problems.append(Problem(jobs[0].file, 0, 0, message, "make the matrix smaller"))
+    jobs, dropped = _drop_unreachable(jobs, {need for result in planned for need in result.optional_needs})
+    cycle = _cycle(jobs)
+    return jobs, dropped, problems + ([cycle] if cycle else [])
 
 
 def _numbered(jobs: list[JobPlan]) -> list[JobPlan]:
@@ -57,18 +64,21 @@ def _plan_file(
     name = workflow_name(file.path)
     read = read_file(file, variables_of(name, trigger, context), findings)
     for workflow in read:
-        _check_needs(name, workflow.located, names)
+        check_needs(name, workflow.located, names)
     return [plan_job(Scope(name, workflow.cell, workflow.located, trigger, context)) for workflow in read]
 
 
-def _check_needs(name: str, located: Located, names: set[str]) -> None:
+def check_needs(name: str, located: Located, names: Collection[str]) -> None:
+    """Says which of the workflows that this one depends on do not exist. ``names`` are all that do."""
     for index, dependency in enumerate(located.workflow.depends_on):
         place = located.place("depends_on", index)
         if dependency.name == name:
             located.findings.error(place, f"workflow '{name}' depends on itself", "remove it from depends_on")
         elif dependency.name not in names and not dependency.optional:
             message = f"workflow '{name}' depends on '{dependency.name}', which does not exist, so it never runs"
-            located.findings.warning(place, message, did_you_mean(dependency.name, names - {name}))
+            located.findings.warning(
+                place, message, did_you_mean(dependency.name, (other for other in names if other != name))
+            )
 
 
 def variables_of(workflow: str, trigger: Trigger, context: Context) -> Variables:

@@ -11,6 +11,8 @@ from pipelines.nodes import ListNode, ScalarNode
 from pipelines.trigger import Event
 from pipelines.values import STRING, Also, Flag, Items, Text, fail, fields_of, text_of
 
+STATUSES = ("success", "failure", "canceled")
+
 
 def _event(value: object) -> object:
     name = text_of(value)
@@ -21,8 +23,9 @@ def _event(value: object) -> object:
 
 def _status(value: object) -> object:
     name = text_of(value)
-    if isinstance(name, str) and name not in {"success", "failure"}:
-        fail(f"'{name}' is not a status that a step can wait for", did_you_mean(name, ("success", "failure")))
+    if isinstance(name, str) and name not in STATUSES:
+        hint = did_you_mean(name, STATUSES) or "they are " + ", ".join(STATUSES)
+        fail(f"'{name}' is not a status that a step can wait for", hint)
     return name
 
 
@@ -37,7 +40,7 @@ def _pattern(value: object) -> object:
 
 Pattern = Annotated[Text, BeforeValidator(_pattern)]
 Events = Annotated[tuple[Annotated[Event, BeforeValidator(_event)], ...], Items, Also((STRING,))]
-Status = Annotated[Literal["success", "failure"], BeforeValidator(_status)]
+Status = Annotated[Literal["success", "failure", "canceled"], BeforeValidator(_status)]
 Statuses = Annotated[tuple[Status, ...], Items, Also((STRING,))]
 PatternList = Annotated[tuple[Pattern, ...], Items, Also((STRING,))]
 

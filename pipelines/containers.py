@@ -46,7 +46,7 @@ def _directory(scope: Scope, options: Options) -> str:
 
 
 def _environment(scope: Scope, options: Options, identity: StepIdentity) -> dict[str, EnvValue]:
-    base = step_environment(scope.trigger, scope.context, identity)
+    base = step_environment(scope.trigger, scope.context, identity, scope.run_variables)
     settings = {} if isinstance(options, model.CommandsStep) else options.settings
     scripts = () if isinstance(options, model.PluginStep) else options.commands
     if isinstance(options, model.Service) and options.ready and options.ready.command:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import assert_never
 
 from pipelines import model
@@ -42,9 +43,13 @@ class Draft:
 
 @dataclass
 class Drafts:
-    """All steps of a job. ``provided`` are the images that they build, by their full names."""
+    """All steps of a job. ``provided`` are the images that they build, by their full names.
+
+    ``runs`` is False where the conditions of the workflow itself say no.
+    """
 
     scope: Scope
+    runs: bool = True
     all: list[Draft] = field(default_factory=list)
     provided: dict[str, Draft] = field(default_factory=dict)
 
@@ -53,15 +58,29 @@ class Drafts:
         """Those that run, by number."""
         return [draft for draft in self.all if not draft.left_out]
 
+    @cached_property
+    def by_name(self) -> dict[str, list[Draft]]:
+        """The steps by their own names and by what others call them. For use when all of them are there."""
+        found: dict[str, list[Draft]] = {}
+        for draft in self.all:
+            for name in {draft.name, draft.known_as}:
+                found.setdefault(name, []).append(draft)
+        return found
+
+    @cached_property
+    def checkout_numbers(self) -> frozenset[int]:
+        """The numbers of the steps of ``clone``."""
+        return frozenset(draft.number for draft in self.kept if draft.group == "clone")
+
     def left_out(self) -> list[LeftOut]:
         """Those that do not, and why."""
         where = f" of workflow '{self.scope.name}'"
         return [LeftOut(what=f"step '{draft.name}'{where}", why=draft.left_out) for draft in self.all if draft.left_out]
 
 
-def draft_steps(scope: Scope, groups: Sequence[tuple[str, Sequence[model.Step]]]) -> Drafts:
+def draft_steps(scope: Scope, groups: Sequence[tuple[str, Sequence[model.Step]]], *, runs: bool = True) -> Drafts:
     """The steps of ``groups`` (``clone`` and ``steps``), those that run with their numbers."""
-    drafts = Drafts(scope)
+    drafts = Drafts(scope, runs)
     for group, steps in groups:
         for index, step in enumerate(steps):
             name = step.name or f"step-{index}"

@@ -151,13 +151,16 @@ class StepIdentity:
     cell: Mapping[str, str] = field(default_factory=dict)
 
 
-def step_environment(trigger: Trigger, context: Context, step: StepIdentity) -> dict[str, str]:
+def step_environment(
+    trigger: Trigger, context: Context, step: StepIdentity, run: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """What a container's environment holds before its own ``environment`` and ``settings``; nothing is empty.
 
     What is known only when the step runs (AT_RUN_TIME) is for the runner to add, CI_WORKFLOW_NUMBER for the numbered
     job. A plugin gets Drone's names too, a container with commands the matrix cell and a manual run's inputs.
+    ``run`` are the ``run_variables``, where they are at hand.
     """
-    run = run_variables(trigger, context)
+    run = run or run_variables(trigger, context)
     own = {
         "CI_SYSTEM_NAME": context.system_name,
         "CI_WORKFLOW_NAME": step.workflow,

@@ -7,6 +7,8 @@ from difflib import get_close_matches
 from pipelines.problem import Level, Problem
 
 PROBLEMS_COUNT_MAX = 200
+NEAR_WORDS_COUNT_MAX = 100
+_LENGTH_DIFFERENCE_MAX = 3
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -27,6 +29,7 @@ class Findings:
     file: str
     found: dict[Problem, None] = field(default_factory=dict)
     failed: bool = False
+    told: set[Place] = field(default_factory=set)
 
     @property
     def problems(self) -> list[Problem]:
@@ -38,6 +41,12 @@ class Findings:
         """True when nothing more is kept: who reads on only to find more may stop."""
         return len(self.found) >= PROBLEMS_COUNT_MAX
 
+    def first_time(self, place: Place) -> bool:
+        """True when this is asked of the place for the first time: a file is read for several triggers."""
+        first = place not in self.told
+        self.told.add(place)
+        return first
+
     def error(self, place: Place, message: str, hint: str = "") -> None:
         """The file cannot run like this."""
         self._add(place, message, hint, Level.ERROR)
@@ -45,6 +54,10 @@ class Findings:
     def warning(self, place: Place, message: str, hint: str = "") -> None:
         """The file runs, though perhaps not as its author thinks."""
         self._add(place, message, hint, Level.WARNING)
+
+    def hint(self, place: Place, message: str, hint: str = "") -> None:
+        """The file runs as it is; something could be better. Only lint gives hints."""
+        self._add(place, message, hint, Level.HINT)
 
     def _add(self, place: Place, message: str, hint: str, level: Level) -> None:
         self.failed = self.failed or level is Level.ERROR
@@ -54,6 +67,11 @@ class Findings:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """The hint that names the known word nearest to ``word``, or nothing."""
+    folded = word.casefold()
     by_folded = {name.casefold(): name for name in known}
-    near = get_close_matches(word.casefold(), by_folded, n=1, cutoff=0.6)
+    if len(by_folded) > NEAR_WORDS_COUNT_MAX:  # comparing takes its time, and a hostile file has many names
+        alike = [name for name in by_folded if abs(len(name) - len(folded)) <= _LENGTH_DIFFERENCE_MAX]
+        same_start = [name for name in alike if name[:1] == folded[:1]]
+        by_folded = {name: by_folded[name] for name in (same_start or alike)[:NEAR_WORDS_COUNT_MAX]}
+    near = get_close_matches(folded, by_folded, n=1, cutoff=0.6)
     return f"did you mean '{by_folded[near[0]]}'?" if near else ""

@@ -6,9 +6,11 @@ Matched by following all possible positions at once, so no pattern can take long
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 PATTERN_CHARACTERS_MAX = 2000
-ALTERNATIVES_COUNT_MAX = 200
+ALTERNATIVES_COUNT_MAX = 64
+PATTERNS_KEPT_COUNT_MAX = 64
 WORK_CHARACTERS_MAX = 4_000_000  # pattern parts times characters of the text
 
 Positions = set[int]
@@ -26,6 +28,16 @@ class _One:
 
     def step(self, text: str, positions: Positions) -> Positions:
         return {i + 1 for i in positions if i < len(text) and self.pattern.match(text[i])}
+
+
+@dataclass(frozen=True)
+class _Text:
+    """Plain text."""
+
+    text: str
+
+    def step(self, text: str, positions: Positions) -> Positions:
+        return {i + len(self.text) for i in positions if text.startswith(self.text, i)}
 
 
 @dataclass(frozen=True)
@@ -61,7 +73,8 @@ class _Below:
         return {len(text) for i in positions if i == len(text) or text[i] == "/"}
 
 
-_Token = _One | _Run | _Folders | _Below
+_Token = _One | _Text | _Run | _Folders | _Below
+_SPECIAL = re.compile(r"[\\*?\[{]")
 
 _PIECE = re.compile(
     r"\\(?P<literal>.)|(?P<set>\[[!^]?\]?(?:\\.|[^\]\\])*\])|(?P<stars>\*+)|(?P<any>\?)|(?P<char>[^\[\\])", re.DOTALL
@@ -72,7 +85,15 @@ def matches(pattern: str, text: str) -> bool:
     """Does the whole of ``text`` match ``pattern``? Raises BadPatternError."""
     if len(pattern) > PATTERN_CHARACTERS_MAX:
         raise BadPatternError(f"a pattern has at most {PATTERN_CHARACTERS_MAX} characters")
-    return any(_match(_tokens(choice), text) for choice in expand_braces(pattern))
+    if not _SPECIAL.search(pattern):
+        return pattern == text
+    return any(_match(tokens, text) for tokens in _choices(pattern))
+
+
+@lru_cache(maxsize=PATTERNS_KEPT_COUNT_MAX)
+def _choices(pattern: str) -> tuple[list[_Token], ...]:
+    """The tokens of every alternative. The same few patterns are compared with many texts."""
+    return tuple(_tokens(choice) for choice in expand_braces(pattern))
 
 
 def _match(tokens: list[_Token], text: str) -> bool:
@@ -95,10 +116,14 @@ def prefix_lengths(pattern: str, text: str, *, backwards: bool = False) -> Posit
     """How long the starts (or ends) of ``text`` are that match ``pattern``; here ``*`` crosses ``/`` as in a shell."""
     try:
         tokens = _tokens(pattern, separator="")
-        found = _ends(tokens[::-1], text[::-1]) if backwards else _ends(tokens, text)
+        found = _ends(_backwards(tokens), text[::-1]) if backwards else _ends(tokens, text)
     except BadPatternError:
         return set()
     return found - {0}
+
+
+def _backwards(tokens: list[_Token]) -> list[_Token]:
+    return [_Text(token.text[::-1]) if isinstance(token, _Text) else token for token in reversed(tokens)]
 
 
 def _tokens(pattern: str, separator: str = "/") -> list[_Token]:
@@ -109,13 +134,24 @@ def _tokens(pattern: str, separator: str = "/") -> list[_Token]:
         if piece["stars"]:
             token, end = _stars(pattern, start, end, separator)
             if isinstance(token, _Below):
-                tokens.pop()
+                _drop_slash(tokens)
             tokens.append(token)
-        else:
+        elif piece["set"] or piece["any"]:
             tokens.append(_One(_single(piece, separator)))
+        else:
+            char = piece["literal"] or piece["char"]
+            before = tokens.pop().text if tokens and isinstance(tokens[-1], _Text) else ""  # type: ignore[union-attr]
+            tokens.append(_Text(before + char))
     if end < len(pattern):
         raise BadPatternError(f"'{pattern[end]}' is not closed in the pattern '{pattern}'")
     return tokens
+
+
+def _drop_slash(tokens: list[_Token]) -> None:
+    """Takes the '/' before a final ``**`` away: the folder itself is matched as well."""
+    last = tokens.pop()
+    if isinstance(last, _Text) and last.text != "/":
+        tokens.append(_Text(last.text[:-1]))
 
 
 def _stars(pattern: str, start: int, end: int, separator: str) -> tuple[_Token, int]:
@@ -136,8 +172,6 @@ def _stars(pattern: str, start: int, end: int, separator: str) -> tuple[_Token, 
 def _single(piece: re.Match[str], separator: str) -> re.Pattern[str]:
     if piece["any"]:
         return re.compile(f"[^{separator}]" if separator else ".", re.DOTALL)
-    if not piece["set"]:
-        return re.compile(re.escape(piece["literal"] or piece["char"]))
     body = piece["set"][1:-1]
     negated = body[:1] in {"!", "^"}
     inner = "".join(_set_part(part) for part in re.findall(r"\\.|.", body[negated:], re.DOTALL))

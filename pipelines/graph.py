@@ -59,7 +59,7 @@ def _wanted(draft: Draft, drafts: Drafts) -> set[int]:
     """The numbers of the steps that ``draft`` asks for, by name and by the image that it uses."""
     wanted = {draft.build.number} if draft.build else set()
     dependencies = draft.step.depends_on
-    checkout_steps = {other.number for other in drafts.kept if other.group == "clone" and draft.group != "clone"}
+    checkout_steps = drafts.checkout_numbers if draft.group != "clone" else frozenset()
     if dependencies is None:
         if draft.group == "clone":
             return {other.number for other in drafts.kept if other.number == draft.number - 1}
@@ -73,7 +73,7 @@ def _wanted(draft: Draft, drafts: Drafts) -> set[int]:
 
 
 def _numbers_of(dependency: model.Dependency, draft: Draft, index: int, drafts: Drafts) -> set[int]:
-    found = [other for other in drafts.all if dependency.name in {other.known_as, other.name}]
+    found = drafts.by_name.get(dependency.name, [])
     running = {other.number for other in found if not other.left_out}
     if running or dependency.optional:
         return running
@@ -81,10 +81,12 @@ def _numbers_of(dependency: model.Dependency, draft: Draft, index: int, drafts: 
     start = f"step '{draft.name}' depends on '{dependency.name}', which"
     if found:
         hint = f"if it may be missing, write {{name: {dependency.name}, optional: true}}"
-        drafts.scope.findings.error(place, f"{start} does not run for this trigger: {found[0].left_out}", hint)
+        if drafts.runs:  # else the workflow is left out as a whole, and nobody waits
+            drafts.scope.findings.error(place, f"{start} does not run: {found[0].left_out}", hint)
     else:
-        names = [other.known_as for other in drafts.all if other is not draft]
-        drafts.scope.findings.error(place, f"{start} is not a step here", did_you_mean(dependency.name, names))
+        names = (other.known_as for other in drafts.all if other is not draft)
+        hint = "" if drafts.scope.findings.full else did_you_mean(dependency.name, names)
+        drafts.scope.findings.error(place, f"{start} is not a step here", hint)
     return set()
 
 

@@ -36,7 +36,7 @@ def plan_job(scope: Scope) -> Planned:
     workflow = scope.workflow
     decision = _decide(scope, workflow.when, "when", of_step=False)
     checkout, clone_steps = plan_checkout(scope)
-    drafts = draft_steps(scope, (("clone", clone_steps), ("steps", workflow.steps)))
+    drafts = draft_steps(scope, (("clone", clone_steps), ("steps", workflow.steps)), runs=decision.runs)
     drop_pushes_without_tags(drafts)
     connect(drafts)
     services, no_services = _services(scope)

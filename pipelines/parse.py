@@ -61,9 +61,13 @@ class Located:
         """True where a build was removed from a step."""
         return any(path[2:] == ("build",) for path in self.removed)
 
+    def node(self, *location: str | int) -> Node:
+        """This part of the workflow as it is written; the nearest part around it where it is not."""
+        return _walk(self.root, location)[1]
+
     def place(self, *location: str | int) -> Place:
         """Where this part of the workflow stands; the nearest part around it where it is not written."""
-        return _walk(self.root, location)[1].place
+        return self.node(*location).place
 
     def key_place(self, *location: str | int) -> Place:
         """Where the key of this part stands."""

@@ -67,7 +67,7 @@ class _Step(_Frozen):
 
     ``number`` counts from 1 within the job. ``needs`` are numbers of steps that must have ended before this one starts;
     a detached step is never among them. ``on_success`` and ``on_failure`` say after which state of the job so far it
-    runs. ``failure`` is what its failing means.
+    runs, ``on_canceled`` that it runs even when the run was canceled. ``failure`` is what its failing means.
     """
 
     number: int
@@ -75,6 +75,7 @@ class _Step(_Frozen):
     needs: tuple[int, ...] = ()
     on_success: bool = True
     on_failure: bool = False
+    on_canceled: bool = False
     failure: Literal["fail", "ignore", "cancel"] = "fail"
     timeout_s: int | None = None
 

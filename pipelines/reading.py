@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pipelines.context import PipelineFile
 from pipelines.files import is_lenient
 from pipelines.findings import NOWHERE, Findings, Place
-from pipelines.matrix import Cell, cells_of, check_size
+from pipelines.matrix import ALL_CELLS_CHARACTERS_MAX, Cell, cells_of, check_size
 from pipelines.operators import TooLongError
 from pipelines.parse import Located, read_workflow
+from pipelines.shelltext import OutsideValue
 from pipelines.substitute import Variables, neutral, render
 from pipelines.template import Source, Template, parse_template
 from pipelines.yamltext import TEXT_BYTES_MAX, parse_yaml
@@ -29,22 +30,58 @@ class ReadWorkflow:
 
 def read_file(file: PipelineFile, variables: Variables, findings: Findings) -> list[ReadWorkflow]:
     """The file's workflow for every cell; fewer where ``findings`` says what is wrong."""
-    source = decode(file.text, findings)
-    if source is None:
-        return []
-    template = parse_template(source, findings)
-    read = []
-    cells = _cells(source, template, findings)
-    for cell in cells:
-        located = _read_cell(source, template, _with_cell(variables, cell), findings, lenient=is_lenient(file.path))
-        if located is None:  # the other cells would say the same
-            break
-        if len(located.workflow.steps) * len(cells) > STEPS_COUNT_MAX:
-            message = f"this file has {len(located.workflow.steps) * len(cells)} steps in all its jobs"
-            findings.error(NOWHERE, f"{message}, and at most {STEPS_COUNT_MAX} are run", "split it, or its matrix")
-            return []
-        read.append(ReadWorkflow(cell, located))
-    return read
+    return FileReader(file, findings).read(variables)
+
+
+class FileReader:
+    """Reads one file, with other variables as often as needed; what they do not change is read once.
+
+    Of a matrix, at most as many cells are read as have ``characters_max`` together, but at least two.
+    """
+
+    def __init__(self, file: PipelineFile, findings: Findings, characters_max: int = ALL_CELLS_CHARACTERS_MAX) -> None:
+        self._findings = findings
+        self._lenient = is_lenient(file.path)
+        self._source = decode(file.text, findings)
+        self._template: Template = parse_template(self._source, findings) if self._source else ()
+        self._cells = _cells(self._source, self._template, findings) if self._source else []
+        self._wanted = _some(self._cells, characters_max // max(len(file.text), 1))
+        self._read: dict[tuple[str, tuple[OutsideValue, ...]], Located | None] = {}
+
+    def read(self, variables: Variables) -> list[ReadWorkflow]:
+        """The file's workflow for every cell; fewer where the findings say what is wrong."""
+        read = []
+        for cell in self._wanted:
+            located = self._read_cell(_with_cell(variables, cell))
+            if located is None:  # the other cells would say the same
+                break
+            count = len(located.workflow.steps) * len(self._cells)
+            if count > STEPS_COUNT_MAX:
+                message = f"this file has {count} steps in all its jobs, and at most {STEPS_COUNT_MAX} are run"
+                self._findings.error(NOWHERE, message, "split it, or its matrix")
+                return []
+            read.append(ReadWorkflow(cell, located))
+        return read
+
+    def _read_cell(self, variables: Variables) -> Located | None:
+        if self._source is None:
+            return None
+        try:
+            rendered = render(self._source, self._template, variables, self._findings)
+            key = rendered.text, tuple(rendered.outside)
+            if key not in self._read:
+                root = parse_yaml(rendered.text, self._findings, rendered.locate, rendered.finish)
+                self._read[key] = read_workflow(root, self._findings, lenient=self._lenient)
+            return self._read[key]
+        except TooLongError:
+            self._findings.error(NOWHERE, "with its variables filled in, this file becomes too long")
+            return None
+
+
+def _some(cells: list[Cell], count: int) -> list[Cell]:
+    """``count`` of the cells, but at least two, from the first to the last."""
+    last = max(count, 2) - 1
+    return cells if last + 1 >= len(cells) else [cells[number * (len(cells) - 1) // last] for number in range(last + 1)]
 
 
 def decode(data: bytes, findings: Findings) -> Source | None:
@@ -79,15 +116,3 @@ def _cells(source: Source, template: Template, findings: Findings) -> list[Cell]
 
 def _with_cell(variables: Variables, cell: Cell) -> Variables:
     return Variables(variables.outside, cell, variables.known, variables.at_run_time)
-
-
-def _read_cell(
-    source: Source, template: Template, variables: Variables, findings: Findings, *, lenient: bool
-) -> Located | None:
-    try:
-        rendered = render(source, template, variables, findings)
-        root = parse_yaml(rendered.text, findings, rendered.locate, rendered.finish)
-    except TooLongError:
-        findings.error(NOWHERE, "with its variables filled in, this file becomes too long")
-        return None
-    return read_workflow(root, findings, lenient=lenient)

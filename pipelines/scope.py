@@ -1,16 +1,33 @@
 """What planning one job looks at."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from posixpath import join, normpath
 
 from pipelines.context import Context
+from pipelines.environment import run_variables
 from pipelines.findings import Findings, Place
 from pipelines.matrix import Cell
-from pipelines.model import Workflow
+from pipelines.model import Service, Step, Workflow
 from pipelines.parse import Located
 from pipelines.trigger import Trigger
 from pipelines.when import Situation
+
+
+@dataclass(frozen=True)
+class Part:
+    """A step or service: where it stands, and how a sentence calls it."""
+
+    group: str
+    index: int
+    label: str
+    member: Step | Service
+
+    @property
+    def where(self) -> tuple[str, int]:
+        """Its location in the file."""
+        return self.group, self.index
 
 
 @dataclass(frozen=True)
@@ -43,9 +60,25 @@ class Scope:
         """The absolute folder that is shared by all containers of the job."""
         return normpath(join("/", self.workflow.workspace.base))
 
+    @cached_property
+    def run_variables(self) -> dict[str, str]:
+        """What all containers of the run know."""
+        return run_variables(self.trigger, self.context)
+
     def situation(self, *, of_step: bool) -> Situation:
         """What conditions are held against."""
         return Situation(self.trigger, self.context, self.cell, of_step)
+
+    def parts(self) -> Iterator["Part"]:
+        """Every step and service of the file, the steps of ``clone`` first."""
+        groups = (
+            ("clone", "clone step", self.workflow.clone),
+            ("services", "service", self.workflow.services),
+            ("steps", "step", self.workflow.steps),
+        )
+        for group, noun, members in groups:
+            for index, member in enumerate(members):
+                yield Part(group, index, f"{noun} '{member.name or f'step-{index}'}'", member)
 
     def place(self, *location: str | int) -> Place:
         """Where this part of the workflow stands in its file."""

@@ -58,6 +58,7 @@ class _Common(TypedDict):
     needs: tuple[int, ...]
     on_success: bool
     on_failure: bool
+    on_canceled: bool
     failure: model.Failure
     timeout_s: int | None
 
@@ -69,6 +70,7 @@ def _common(draft: Draft) -> _Common:
         "needs": draft.needs,
         "on_success": draft.decision.on_success,
         "on_failure": draft.decision.on_failure,
+        "on_canceled": draft.decision.on_canceled,
         "failure": draft.step.failure,
         "timeout_s": draft.step.timeout,
     }

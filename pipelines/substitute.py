@@ -147,15 +147,38 @@ class _Renderer:
         if name in self.variables.known or part.has_default or source.in_comment(part.start):
             return
         place = source.place(part.start)
+        if not self.findings.first_time(place):
+            return
         if name in self.variables.at_run_time:
             message = f"${{{name}}} is known only when the step runs and becomes empty"
             self.findings.warning(place, message, f"write ${name}, or $${{{name}}}, for the shell to fill in")
+            return
+        if new := _new_name(name):
+            self.findings.warning(place, f"${{{name}}} is an old name and becomes empty", f"write ${{{new}}}")
             return
         hint = did_you_mean(name, [*self.variables.known, *self.variables.outside, *self.variables.cell]).replace(
             "'", ""
         )
         message = f"${{{name}}} is not a variable here and becomes empty"
         self.findings.warning(place, message, hint or f"write $${{{name}}} if the shell is to fill it in")
+
+
+_OLD_NAMES = {
+    "CI_BRANCH": "CI_COMMIT_BRANCH",
+    "CI_TAG": "CI_COMMIT_TAG",
+    "CI_BUILD_LINK": "CI_PIPELINE_URL",
+    "CI_COMMIT_LINK": "CI_PIPELINE_FORGE_URL",
+    "CI_COMMIT_URL": "CI_PIPELINE_FORGE_URL",
+    "CI_REPO_LINK": "CI_REPO_URL",
+    "CI_REPO_REMOTE": "CI_REPO_CLONE_URL",
+}
+
+
+def _new_name(name: str) -> str:
+    """What a variable of older versions is called today, or nothing."""
+    if name.startswith("CI_BUILD_") and name not in _OLD_NAMES:
+        return name.replace("CI_BUILD_", "CI_PIPELINE_", 1)
+    return name.replace("CI_JOB_", "CI_STEP_", 1) if name.startswith("CI_JOB_") else _OLD_NAMES.get(name, "")
 
 
 def _quoted(value: str) -> str:

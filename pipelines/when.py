@@ -28,6 +28,7 @@ class Decision:
     runs: bool
     on_success: bool = True
     on_failure: bool = False
+    on_canceled: bool = False
     why: str = ""
 
 
@@ -41,9 +42,10 @@ def decide(conditions: Sequence[Condition], situation: Situation) -> Decision:
         return Decision(runs=False, why="; or ".join(dict.fromkeys(why for _, why in refusals)))
     on_failure = any("failure" in condition.status for condition in matching)
     on_success = any("success" in condition.status or not condition.status for condition in matching)
-    if on_failure and not situation.of_step:
-        on_success = True
-    return Decision(runs=True, on_success=on_success, on_failure=on_failure)
+    on_canceled = any("canceled" in condition.status for condition in matching)
+    if not situation.of_step:  # a workflow that runs after failure runs after success too, and none after a cancel
+        return Decision(runs=True, on_success=on_success or on_failure or on_canceled, on_failure=on_failure)
+    return Decision(runs=True, on_success=on_success, on_failure=on_failure, on_canceled=on_canceled)
 
 
 def _refusal(condition: Condition, situation: Situation) -> str:
@@ -63,7 +65,7 @@ def _refusal(condition: Condition, situation: Situation) -> str:
 def _event(condition: Condition, situation: Situation) -> str:
     event = situation.trigger.event
     if condition.event and event not in condition.event:
-        return f"the event is {event}, not {_either(condition.event)}"
+        return f"the event is {event}, not {either(condition.event)}"
     if condition.local is not None and condition.local != situation.context.local:
         return "it is for local runs only" if condition.local else "it is not for local runs"
     return ""
@@ -77,34 +79,35 @@ def _names(condition: Condition, situation: Situation) -> str:
         "instance": (condition.instance, context.system_host),
         "platform": (condition.platform, context.platform),
     }
-    return next((why for noun, (patterns, value) in found.items() if (why := _mismatch(noun, patterns, value))), "")
+    return next((why for noun, (patterns, value) in found.items() if (why := mismatch(noun, patterns, value))), "")
 
 
 def _branch(condition: Condition, situation: Situation) -> str:
     trigger = situation.trigger
-    return "" if trigger.event is Event.TAG else _mismatch("branch", condition.branch, trigger.branch)
+    return "" if trigger.event is Event.TAG else mismatch("branch", condition.branch, trigger.branch)
 
 
 def _cron(condition: Condition, situation: Situation) -> str:
     trigger = situation.trigger
-    return _mismatch("cron job", condition.cron, trigger.cron) if trigger.event is Event.CRON else ""
+    return mismatch("cron job", condition.cron, trigger.cron) if trigger.event is Event.CRON else ""
 
 
 def _matrix(condition: Condition, situation: Situation) -> str:
     if not situation.of_step:
         return ""
     axes = condition.matrix.items()
-    return next(
-        (why for axis, patterns in axes if (why := _mismatch(axis, patterns, situation.cell.get(axis, "")))), ""
-    )
+    return next((why for axis, patterns in axes if (why := mismatch(axis, patterns, situation.cell.get(axis, "")))), "")
 
 
-def _mismatch(noun: str, patterns: Patterns, value: str) -> str:
+def mismatch(noun: str, patterns: Patterns, value: str) -> str:
+    """Why the value does not fit the patterns, or nothing."""
+    if not patterns.include and not patterns.exclude:
+        return ""
     excluded = _first_match(patterns.exclude, [value])
     if excluded:
         return f"the {noun} '{value}' is excluded by '{excluded}'"
     if patterns.include and not _first_match(patterns.include, [value]):
-        return f"the {noun} is '{value}', not {_either(patterns.include)}"
+        return f"the {noun} is '{value}', not {either(patterns.include)}"
     return ""
 
 
@@ -123,9 +126,9 @@ def _path(condition: Condition, situation: Situation) -> str:
 
 def _path_mismatch(patterns: PathPatterns, files: Sequence[str]) -> str:
     if patterns.exclude and all(_first_match(patterns.exclude, [name]) for name in files):
-        return f"all changed files are excluded by {_either(patterns.exclude)}"
+        return f"all changed files are excluded by {either(patterns.exclude)}"
     if patterns.include and not _first_match(patterns.include, files):
-        return f"no changed file matches {_either(patterns.include)}"
+        return f"no changed file matches {either(patterns.include)}"
     return ""
 
 
@@ -150,11 +153,7 @@ def _evaluate(condition: Condition, situation: Situation) -> str:
     return "" if evaluate(condition.evaluate, given) else f"evaluate says no: {condition.evaluate}"
 
 
-_CHECKS: tuple[Callable[[Condition, Situation], str], ...] = (
-    *(_event, _names, _branch, _cron, _path, _matrix, _evaluate),
-)
-
-
-def _either(names: Sequence[str]) -> str:
+def either(names: Sequence[str]) -> str:
+    """Names, or events, as words."""
     words = [f"'{name}'" if not isinstance(name, Event) else str(name) for name in names]
     return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " or " + words[-1]

@@ -62,7 +62,7 @@ class Part:
 
 def unwrap(name: str, step: model.Step, trigger: Trigger, context: Context) -> list[Part]:
     """The steps that a step stands for: itself, or for a plugin that wraps ``docker build`` a build and its pushes."""
-    if not isinstance(step, model.PluginStep) or not _is_wrapper(step):
+    if not isinstance(step, model.PluginStep) or not is_wrapper(step):
         return [Part(name, step)]
     settings = {re.sub(r"[-.]", "_", key).lower(): value for key, value in step.settings.items()}
     if not settings or not set(settings) <= _NATIVE | _WITHOUT_EFFECT or _has_unusable_secret(settings):
@@ -70,7 +70,8 @@ def unwrap(name: str, step: model.Step, trigger: Trigger, context: Context) -> l
     return _Wrapped(name, step, settings, trigger, context).parts()
 
 
-def _is_wrapper(step: model.PluginStep) -> bool:
+def is_wrapper(step: model.PluginStep) -> bool:
+    """Is this a plugin whose image only wraps ``docker build``?"""
     image = step.image.name if step.image else ""
     without_version = re.sub(r"(?::[\w.-]+)?(?:@.*)?$", "", image)
     return step.entrypoint is None and _IMAGES.fullmatch(without_version) is not None

@@ -8,31 +8,25 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.plan import BuildStep
 from pipelines.state import Reason
+from runner.build_command import Builder, BuildRequest, command_of, environment_of
 from runner.cancel import Cancel
-from runner.engine import classify_text, is_refusal
 from runner.errors import MachineError, StepError
+from runner.faults import classify_text, is_refusal
 from runner.output import Write
 from runner.progress import Instruction, Progress
 
+__all__ = ["Builder", "Watch", "build", "find_builder"]
+
 CLIENT_TIMEOUT_S = 20
 CLIENT_EXIT_S = 2
+_ENGINE_GONE = ("Cannot connect to the Docker daemon", "failed to receive status", "error reading from server")
 _RAWJSON_SINCE = (0, 13)
 _BUILDKIT_BUILT_IN = range(19, 23)
 """Major versions of the client that need no plugin: with 23 buildx became a package of its own."""
-
-
-@dataclass(frozen=True)
-class Builder:
-    """A client that can build with BuildKit. ``rawjson``: its progress comes as data, else as plain text."""
-
-    command: tuple[str, ...]
-    rawjson: bool
-    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def find_builder(search_path: str, home: str) -> Builder:
@@ -68,30 +62,17 @@ def _ask(command: list[str], home: str) -> str:
 
 
 @dataclass(frozen=True)
-class BuildRequest:
-    """A build step with all that it needs from its job. ``scratch`` is a folder that no step sees."""
-
-    step: BuildStep
-    checkout: Path
-    scratch: Path
-    docker_config: Path
-    docker_host: str
-    secrets: Mapping[str, str]
-    tag: str
-
-
-@dataclass(frozen=True)
 class Watch:
-    """Who listens to a build, and what may end it early."""
+    """Who listens to a build, and what may end it early: a cancel, or ``deadline`` by the monotonic clock."""
 
     write: Write
     on_instruction: Callable[[Instruction], None]
     cancel: Cancel
-    timeout_s: float
+    deadline: float
 
 
 def build(builder: Builder, request: BuildRequest, watch: Watch) -> str:
-    """Builds and returns the image's id, or an empty text when the build was canceled.
+    """Builds and returns the image's id, or an empty text when it was canceled or the deadline came first.
 
     Raises StepError where the Dockerfile or a limit ended it, MachineError for faults of ours.
     """
@@ -100,9 +81,10 @@ def build(builder: Builder, request: BuildRequest, watch: Watch) -> str:
     progress = Progress(watch.write, watch.on_instruction)
     plain = _Plain(watch.write)
     feed = progress.feed if builder.rawjson else plain.feed
-    status = _run(_command(builder, request, id_file), _environment(builder, request), request.scratch, feed, watch)
-    if watch.cancel:
+    status = _run(command_of(builder, request, id_file), environment_of(builder, request), request.scratch, feed, watch)
+    if status is None:
         return ""
+    progress.flush()
     if status != 0:
         raise _failure(progress, progress.plain or plain.last)
     return id_file.read_text().strip()
@@ -128,18 +110,20 @@ def _failure(progress: Progress, said: list[str]) -> StepError:
     """Why the build failed: which instruction, on which lines, or what was wrong around it."""
     error = next((line.removeprefix("ERROR: ") for line in reversed(said) if line.startswith("ERROR: ")), "")
     error = error.removeprefix("failed to solve: ") or "the build client ended without saying why"
+    place = next((line for line in said if re.fullmatch(r"\S+:\d+", line)), "")
+    at = f" ({place})" if place else ""
+    if error.startswith('process "'):
+        # The user's own command ended badly. What it is called must not be taken for what went wrong.
+        named = progress.failed.text if progress.failed else "RUN"
+        return StepError(Reason.BUILD_FAILED, f"the instruction {named!r} failed{at}: {error}")
+    if any(sign in error for sign in _ENGINE_GONE):
+        return MachineError(Reason.ENGINE_GONE, f"the Docker Engine went away while the image was built: {error}")
     known = classify_text(error)
     if known.reason is not Reason.INTERNAL:
         return known
-    if (
-        "pull access denied" in error
-        or ("not found" in error and "failed to resolve source metadata" in error)
-        or is_refusal(error)
-    ):
+    if _is_about_a_base_image(error):
         hint = "check the name in FROM; for a private image log in: headway registry login HOST"
         return StepError(Reason.IMAGE_NOT_FOUND, f"the base image cannot be had: {error}; {hint}")
-    place = next((line for line in said if re.fullmatch(r"\S+:\d+", line)), "")
-    at = f" ({place})" if place else ""
     if progress.failed:
         return StepError(
             Reason.BUILD_FAILED, f"the instruction {progress.failed.text!r} failed{at}: {progress.failed.error}"
@@ -147,91 +131,25 @@ def _failure(progress: Progress, said: list[str]) -> StepError:
     return StepError(Reason.BUILD_FAILED, f"the image could not be built{at}: {error}")
 
 
-def _command(builder: Builder, request: BuildRequest, id_file: Path) -> list[str]:
-    step = request.step
-    context = _inside(request.checkout, step.context, "build context")
-    if step.dockerfile_inline:
-        dockerfile = request.scratch / "Dockerfile"
-        dockerfile.write_text(step.dockerfile_inline)
-    else:
-        dockerfile = _dockerfile(request, context)
-    command = [*builder.command, "--progress", "rawjson" if builder.rawjson else "plain", "--iidfile", str(id_file)]
-    command += ["--file", str(dockerfile), "--tag", request.tag]
-    if builder.command[1] == "buildx":
-        command += ["--provenance=false", "--load"]
-    for name, value in (("--target", step.target), ("--network", step.network)):
-        command += [name, value] if value else []
-    command += [f"--build-arg={name}={value}" for name, value in step.args.items()]
-    command += [f"--label={name}={value}" for name, value in step.labels.items()]
-    command += [f"--secret=id={name},env={_secret_variable(name)}" for name in step.secrets]
-    command += [f"--ssh={entry}" for entry in step.ssh]
-    command += [f"--cache-from={entry}" for entry in step.cache_from]
-    command += [f"--cache-to={entry}" for entry in step.cache_to]
-    command += [f"--platform={','.join(step.platforms)}"] if step.platforms else []
-    command += ["--no-cache"] if step.no_cache else []
-    command += ["--pull"] if step.pull else []
-    return [*command, "--", str(context)]
-
-
-def _dockerfile(request: BuildRequest, context: Path) -> Path:
-    """The Dockerfile, looked for in the checkout and, as Compose does, in the context."""
-    for folder in dict.fromkeys((request.checkout, context)):
-        path = _inside(folder, request.step.dockerfile, "Dockerfile")
-        if path.is_file():
-            return path
-    hint = "add one, or say where it is with `dockerfile:`"
-    raise StepError(Reason.BUILD_FAILED, f"there is no file {request.step.dockerfile} in the repository; {hint}")
-
-
-def _inside(folder: Path, name: str, what: str) -> Path:
-    """The path below ``folder``. A step may have put a link there that leads out to the worker's own files."""
-    path = (folder / name).resolve()
-    if not path.is_relative_to(folder.resolve()):
-        raise StepError(Reason.BUILD_FAILED, f"the {what} {name!r} leads out of the repository; it must stay inside")
-    if what == "build context" and not path.is_dir():
-        raise StepError(Reason.BUILD_FAILED, f"the build context {name!r} is no folder of the repository")
-    return path
-
-
-def _secret_variable(name: str) -> str:
-    return "HEADWAY_BUILD_SECRET_" + re.sub(r"\W", "_", name).upper()
-
-
-def _environment(builder: Builder, request: BuildRequest) -> dict[str, str]:
-    kept = {
-        name: os.environ[name]
-        for name in ("PATH", "SSH_AUTH_SOCK", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
-        if name in os.environ
-    }
-    given = {_secret_variable(name): request.secrets[secret] for name, secret in request.step.secrets.items()}
-    own = {
-        "HOME": str(request.scratch),
-        "DOCKER_CONFIG": str(request.docker_config),
-        "DOCKER_HOST": request.docker_host,
-        # buildx would run git in the checkout, whose .git/config a step may have written: code of theirs on the worker.
-        "BUILDX_GIT_INFO": "false",
-        "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
-        "BUILDKIT_PROGRESS": "plain",
-    }
-    return {**kept, **own, **builder.environment, **given}
+def _is_about_a_base_image(error: str) -> bool:
+    resolving = "failed to resolve source metadata" in error or "failed to authorize" in error
+    return "pull access denied" in error or (resolving and ("not found" in error or is_refusal(error)))
 
 
 def _run(
     command: Sequence[str], environment: Mapping[str, str], folder: Path, feed: Callable[[bytes], None], watch: Watch
-) -> int:
-    """Runs the client, feeding what it says, and returns its exit status. Stops it on cancel and timeout."""
-    deadline = time.monotonic() + watch.timeout_s
+) -> int | None:
+    """Runs the client, feeding what it says, and returns its exit status; None when it was stopped before its end."""
     with subprocess.Popen(
         list(command), env=dict(environment), cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, start_new_session=True,
     ) as process:  # fmt: skip
+        ended = False
         try:
-            ended = _feed(process, feed, watch.cancel, deadline)
+            ended = _feed(process, feed, watch.cancel, watch.deadline)
         finally:
-            _stop(process)
-    if not ended and not watch.cancel:
-        raise StepError(Reason.TIMEOUT, f"timed out after {int(watch.timeout_s)} s while building")
-    return process.returncode
+            _stop(process, patience_s=CLIENT_EXIT_S if ended else 0)
+    return process.returncode if ended else None
 
 
 def _feed(process: subprocess.Popen[bytes], feed: Callable[[bytes], None], cancel: Cancel, deadline: float) -> bool:
@@ -252,11 +170,11 @@ def _feed(process: subprocess.Popen[bytes], feed: Callable[[bytes], None], cance
     return False
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Ends the client and whatever it started, if it has not ended by itself."""
-    for name, patience_s in ((None, CLIENT_EXIT_S), (signal.SIGTERM, 5), (signal.SIGKILL, 30)):
+def _stop(process: subprocess.Popen[bytes], patience_s: float) -> None:
+    """Ends the client and whatever it started, if it does not end by itself within ``patience_s``."""
+    for name, within_s in ((None, patience_s), (signal.SIGTERM, 5), (signal.SIGKILL, 30)):
         if name is not None:
             os.killpg(process.pid, name)
         with suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=patience_s)
+            process.wait(timeout=within_s)
             break

@@ -9,17 +9,20 @@ class Cancel:
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self._lock = threading.Lock()
+        self._closed = False
         self._read, self._write = os.pipe()
         self.by = ""
         self.lost = False
 
     def set(self, by: str, *, lost: bool = False) -> None:
         """Asks to stop. ``lost`` says that this worker no longer owns the job: others go on with it."""
-        if self._event.is_set():
-            return
-        self.by, self.lost = by, lost
-        self._event.set()
-        os.write(self._write, b"!")
+        with self._lock:
+            if self._closed or self._event.is_set():
+                return
+            self.by, self.lost = by, lost
+            self._event.set()
+            os.write(self._write, b"!")
 
     def __bool__(self) -> bool:
         """True when somebody asked."""
@@ -34,6 +37,10 @@ class Cancel:
         return self._read
 
     def close(self) -> None:
-        """Gives the descriptors back."""
-        os.close(self._read)
-        os.close(self._write)
+        """Gives the descriptors back. Who asks to stop after that is not heard: there is nothing left to stop."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            os.close(self._read)
+            os.close(self._write)

@@ -1,7 +1,7 @@
 """The ``headway`` command. These verbs need no server; its own join by the entry point ``headway.commands``."""
 
 import os
-from importlib.metadata import entry_points
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -31,10 +31,16 @@ app = typer.Typer(
 )  # fmt: skip
 
 
+_OWN_VERBS = frozenset({"run", "lint", "plan", "schema", "init"})
+
+
 def main() -> None:
-    """Runs the command line."""
-    for entry in sorted(entry_points(group="headway.commands"), key=lambda entry: entry.name):
-        entry.load()(app)
+    """Runs the command line. What the server adds to it is loaded only where it may be asked for."""
+    from importlib.metadata import entry_points
+
+    if not _OWN_VERBS & set(sys.argv[1:2]):
+        for entry in sorted(entry_points(group="headway.commands"), key=lambda entry: entry.name):
+            entry.load()(app)
     app()
 
 
@@ -67,12 +73,14 @@ def _secret(name: str) -> str:
 
 @app.command()
 def lint(
-    folder: Annotated[Path, typer.Argument(help="The folder with the pipeline file.")] = Path(),
+    paths: Annotated[list[Path] | None, typer.Argument(help="Folders and files; by default this folder.")] = None,
+    output: Annotated[str, typer.Option("--format", help="text, json, github or sarif.")] = "text",
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
 ) -> None:
-    """Shows every problem of the pipeline files of a folder."""
-    from runner.laptop import lint_folder
+    """Shows every problem of pipeline files, with its place and a remedy. Exit status: 0 clean, 1 errors, 2 usage."""
+    from runner.lint import LintOptions, lint
 
-    raise typer.Exit(lint_folder(folder))
+    raise typer.Exit(lint(LintOptions(tuple(paths or ()), output, strict), sys.stdout, sys.stderr))
 
 
 @app.command()

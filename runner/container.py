@@ -8,7 +8,7 @@ from pipelines.plan import CommandsStep, Container, PluginStep
 from pipelines.state import PASSED, Outcome, Reason, State
 from runner import shell
 from runner.engine import ContainerSpec
-from runner.errors import MachineError
+from runner.errors import MachineError, StepError
 from runner.events import Stream
 from runner.hijack import Attached, readable
 from runner.job import Job
@@ -16,7 +16,28 @@ from runner.output import Lines, Output
 
 KILLED_STATUS = 137
 KILL_PATIENCE_S = 30
+VARIABLE_BYTES_MAX = 128 * 1024 - 64
+"""What Linux passes to a program as one variable, less the variable's name."""
+STREAM_END_S = 15
+"""A container whose streams have ended has ended itself, or does so at once."""
 _HINTS = {126: " (found, but it cannot be executed)", 127: " (a command was not found in the image)"}
+
+
+class Ended:
+    """The end of a step's two outputs, as its gate tells it on each of them; without a ``token`` there is no gate."""
+
+    def __init__(self, token: str) -> None:
+        names = (Stream.STDOUT, Stream.STDERR) if token else ()
+        self.watches = {name: shell.StatusWatch(token) for name in names}
+
+    def __bool__(self) -> bool:
+        """True when the gate's last words came on both outputs."""
+        return bool(self.watches) and all(watch.status is not None for watch in self.watches.values())
+
+    @property
+    def status(self) -> int | None:
+        """The exit status that the gate told."""
+        return next((watch.status for watch in self.watches.values() if watch.status is not None), None)
 
 
 @dataclass(frozen=True)
@@ -30,27 +51,41 @@ def run(job: Job, step: CommandsStep | PluginStep, output: Output) -> Outcome:
     """Runs a step's container, a fresh one, to its end. Raises StepError, or MachineError for a broken machine."""
     image = job.image_of(step.container.image, Lines(output))
     sandbox = None if _own_network(step.container) or step.detach else job.sandboxes.take()
-    network = f"container:{sandbox}" if sandbox else step.container.network_mode or job.sandboxes.network
-    container = job.engine.create(_spec(job, step, image, network))
-    if step.detach:
-        job.detached.append(container)
     try:
-        watch = shell.StatusWatch(shell.new_token()) if _has_gate(step) else None
-        stream = job.engine.attach(container)
+        network = f"container:{sandbox}" if sandbox else step.container.network_mode or job.sandboxes.network
+        container = job.engine.create(_spec(job, step, image, network))
         try:
-            job.engine.start(container)
-            if watch:
-                stream.send(shell.gate_lines(watch.token, _script(job, step)))
-            else:
-                stream.close_input()
-            stopped = _follow(job, step, container, stream, output, watch)
+            if step.detach:
+                job.detached.append(container)
+            return _run(job, step, container, output)
         finally:
-            stream.close()
-        return stopped.outcome if stopped else _judge(job, container, watch)
+            job.remove_later(container)
     finally:
-        job.remove_later(container)
         if sandbox:
             job.sandboxes.give_back(sandbox)
+
+
+def _run(job: Job, step: CommandsStep | PluginStep, container: str, output: Output) -> Outcome:
+    token = shell.new_token() if _has_gate(step) else ""
+    stream = job.engine.attach(container)
+    try:
+        job.engine.start(container)
+        if token:
+            _open_gate(stream, shell.gate_lines(token, _script(job, step)))
+        ended = Ended(token)
+        stopped = _follow(job, step, container, stream, output, ended)
+    finally:
+        stream.close()
+    return stopped.outcome if stopped else _judge(job, container, ended)
+
+
+def _open_gate(stream: Attached, lines: bytes) -> None:
+    try:
+        stream.send(lines)
+    except (BrokenPipeError, ConnectionResetError):
+        return  # nobody reads there any more: how the container, or the engine, ended tells why
+    except OSError as error:
+        raise _gone(error) from error
 
 
 def _own_network(container: Container) -> bool:
@@ -67,7 +102,7 @@ def _spec(job: Job, step: CommandsStep | PluginStep, image: str, network: str) -
     else:
         environment |= late_environment(job)
     if isinstance(step, CommandsStep) and not _has_gate(step):
-        environment["CI_SCRIPT"] = base64.b64encode(_script(job, step).encode()).decode()
+        environment["CI_SCRIPT"] = _script_variable(_script(job, step))
     return ContainerSpec(
         image=image,
         labels=job.labels(step.number),
@@ -77,7 +112,7 @@ def _spec(job: Job, step: CommandsStep | PluginStep, image: str, network: str) -
         binds=(f"{job.workspace_base}:{job.plan.workspace_base}", *container.volumes),
         directory="" if _has_gate(step) else container.directory,
         aliases=(step.name,) if own and step.detach else (),
-        stdin=True,
+        stdin=_has_gate(step),
         user=container.user,
         privileged=container.privileged,
         devices=container.devices,
@@ -87,6 +122,15 @@ def _spec(job: Job, step: CommandsStep | PluginStep, image: str, network: str) -
         extra_hosts=container.extra_hosts,
         limits=job.options.limits,
     )
+
+
+def _script_variable(script: str) -> str:
+    value = base64.b64encode(script.encode(errors="surrogateescape")).decode()
+    if len(value) > VARIABLE_BYTES_MAX:
+        hint = "put them into a file of the repository, or leave `entrypoint` out"
+        message = f"the commands are too long for an image's own entrypoint, which gets them in a variable; {hint}"
+        raise StepError(Reason.BAD_COMMAND, message)
+    return value
 
 
 def late_environment(job: Job) -> dict[str, str]:
@@ -109,60 +153,67 @@ def _script(job: Job, step: CommandsStep | PluginStep) -> str:
 
 
 def _follow(
-    job: Job, step: CommandsStep | PluginStep, container: str, stream: Attached, output: Output,
-    watch: shell.StatusWatch | None,
+    job: Job, step: CommandsStep | PluginStep, container: str, stream: Attached, output: Output, ended: Ended
 ) -> Stopped | None:  # fmt: skip
     """Hands on the output until the container ends. Ends it on cancel and timeout: TERM, grace, KILL."""
-    timeout_s = min(step.timeout_s or job.options.step_timeout_s, job.options.step_timeout_s)
-    deadline = min(time.monotonic() + timeout_s, job.deadline)
+    limit = job.time_for(step)
+    deadline = limit.deadline
     stopped: Stopped | None = None
-    while not stream.ended and (watch is None or watch.status is None):
+    while not stream.ended and not ended:
         now = time.monotonic()
         if stopped is None and (job.cancel or now >= deadline):
-            stopped = Stopped(_canceled(job) if job.cancel else _timed_out(timeout_s))
+            stopped = Stopped(job.canceled() if job.cancel else limit.outcome())
             job.engine.kill(container, "SIGKILL" if job.cancel.lost else "SIGTERM")
             deadline = now + job.options.grace_s
         elif stopped and now >= deadline:
             job.engine.kill(container, "SIGKILL")
             deadline = now + KILL_PATIENCE_S
         if readable(stream, None if stopped else job.cancel.fileno(), max(0.0, deadline - now)):
-            _hand_on(stream, output, watch)
-    if watch:
-        output.write(Stream.STDOUT, watch.flush())
+            _hand_on(stream, output, ended)
+    for name, watch in ended.watches.items():
+        output.write(name, watch.flush())
     output.flush()
     return stopped
 
 
-def _hand_on(stream: Attached, output: Output, watch: shell.StatusWatch | None) -> None:
+def _hand_on(stream: Attached, output: Output, ended: Ended) -> None:
     try:
         frames = stream.read()
     except OSError as error:
-        raise MachineError(Reason.ENGINE_GONE, f"the Docker Engine went away while the step ran: {error}") from error
+        raise _gone(error) from error
     for name, data in frames:
-        output.write(name, watch.feed(data) if watch and name is Stream.STDOUT else data)
+        watch = ended.watches.get(name)
+        output.write(name, watch.feed(data) if watch else data)
 
 
-def _canceled(job: Job) -> Outcome:
-    return Outcome(State.CANCELED, Reason.CANCELED, f"canceled by {job.cancel.by}")
+def _gone(why: object) -> MachineError:
+    return MachineError(Reason.ENGINE_GONE, f"the Docker Engine went away while the step ran: {why}")
 
 
-def _timed_out(timeout_s: float) -> Outcome:
-    return Outcome(
-        State.FAILED, Reason.TIMEOUT, f"timed out after {timeout_s:g} s; raise `timeout:` if it needs longer"
-    )
-
-
-def _judge(job: Job, container: str, watch: shell.StatusWatch | None) -> Outcome:
+def _judge(job: Job, container: str, ended: Ended) -> Outcome:
     """The verdict on a container that ended by itself; the gate's word where there is one, else the engine's."""
-    code = watch.status if watch and watch.status is not None else job.engine.wait(container)
+    code = _exit_code(job, container) if ended.status is None else ended.status
+    if code == 0 and ended.watches and not ended:
+        raise _gone("its output broke off")
     if code == 0:
         return PASSED
     if code == KILLED_STATUS:
-        job.engine.wait(container)
+        _exit_code(job, container)
         state = (job.engine.inspect(container) or {}).get("State", {})
         if state.get("OOMKilled"):
             limit = job.options.limits.memory_bytes
             over = f"its limit of {limit // 1024**2} MiB" if limit else "what the machine has"
             return Outcome(State.FAILED, Reason.OUT_OF_MEMORY, f"killed: it needed more memory than {over}", code)
         return Outcome(State.FAILED, Reason.KILLED, "killed by a signal from outside (SIGKILL)", code)
+    if ended.watches and not ended and code in _HINTS:
+        hint = "a step with commands needs an image that has a shell (sh); use another image, or `entrypoint`"
+        return Outcome(State.FAILED, Reason.BAD_COMMAND, f"the image cannot run the step's commands; {hint}", code)
     return Outcome(State.FAILED, Reason.EXIT_CODE, f"exited with {code}{_HINTS.get(code, '')}", code)
+
+
+def _exit_code(job: Job, container: str) -> int:
+    """What the engine says. Its streams ended before: a container that still runs means that the connection was cut."""
+    code = job.engine.wait(container, STREAM_END_S)
+    if code is None:
+        raise _gone("its output broke off")
+    return code

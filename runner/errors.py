@@ -1,5 +1,7 @@
 """What can go wrong with the machine, and with what a step asks of it."""
 
+import errno
+
 from pipelines.state import Outcome, Reason, State
 
 
@@ -18,7 +20,22 @@ class StepError(Exception):
         return Outcome(self.state, self.reason, str(self))
 
 
+class CanceledError(StepError):
+    """Somebody asked to stop in mid-work."""
+
+    state = State.CANCELED
+
+
 class MachineError(StepError):
     """The machine, or something it depends on, is broken: the verdict is not the user's fault."""
 
     state = State.BROKEN
+
+
+def as_step_error(error: StepError | OSError) -> StepError:
+    """Ours as it is; the operating system's as a fault of the machine."""
+    if isinstance(error, StepError):
+        return error
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return MachineError(Reason.DISK_FULL, f"the disk is full: {error}; make room and re-run")
+    return MachineError(Reason.INTERNAL, f"the operating system refused: {error}")

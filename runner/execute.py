@@ -10,12 +10,14 @@ from pipelines.state import PASSED, Outcome, Reason, State
 from runner.build import Builder
 from runner.cancel import Cancel
 from runner.engine import JOB_LABEL, Engine
-from runner.errors import StepError
+from runner.errors import StepError, as_step_error
 from runner.events import Emit, JobNote, StepFinished, StepStarted
 from runner.job import ATTEMPT_LABEL, Assignment, Job, remove_tree
 from runner.output import Output
 from runner.services import RunningService
 from runner.steps import perform
+
+DETACHED_POLL_S = 0.2
 
 
 @contextmanager
@@ -25,8 +27,12 @@ def open_job(
     """A job ready to run. On leaving, nothing of it is left in the engine or on the disk, whatever happened inside."""
     sweep(engine, assignment.key, before_attempt=assignment.attempt)
     remove_tree(assignment.folder)
-    (assignment.folder / "scratch").mkdir(parents=True, mode=0o700)
-    job = Job(assignment, engine, builder, emit, cancel)
+    try:
+        (assignment.folder / "scratch").mkdir(parents=True, mode=0o700)
+        job = Job(assignment, engine, builder, emit, cancel)
+    except BaseException:
+        remove_tree(assignment.folder)
+        raise
     try:
         yield job
     finally:
@@ -37,8 +43,9 @@ def run_job(job: Job) -> Outcome:
     """Runs the job to its end and says how it ended. Never raises for what a step does, nor for a broken machine."""
     try:
         prepare(job)
-    except StepError as error:
-        outcome = Outcome(error.state, error.reason, job.redactor.mask_text(str(error)))
+    except (StepError, OSError) as error:
+        fault = as_step_error(error)
+        outcome = Outcome(fault.state, fault.reason, job.redactor.mask_text(str(fault)))
         skip_all(job, outcome)
         return outcome
     return Schedule(job).run()
@@ -52,6 +59,7 @@ def prepare(job: Job) -> None:
         job.assignment.lay_out(job.source)
     for folder in (
         job.workspace_base,
+        job.source,
         *(parent for parent in job.source.parents if job.workspace_base in parent.parents),
     ):
         folder.chmod(0o777)
@@ -72,11 +80,7 @@ class ServiceNotes:
 
 def start_services(job: Job) -> None:
     """Starts all services, then waits until each is ready; one with ``failure: ignore`` may fail with a note."""
-    started = []
-    for service in job.plan.services:
-        running = RunningService(job, service, ServiceNotes(job, service.name))
-        job.services.append(running.container)
-        started.append(running)
+    started = [RunningService(job, service, ServiceNotes(job, service.name)) for service in job.plan.services]
     for running in started:
         try:
             running.wait_ready()
@@ -98,8 +102,8 @@ def run_step(job: Job, step: Step) -> Outcome:
     output = Output(step.number, job.emit, job.redactor, job.options.log_bytes_max)
     try:
         outcome = perform(job, step, output)
-    except StepError as error:
-        outcome = error.outcome
+    except (StepError, OSError) as error:
+        outcome = as_step_error(error).outcome
     outcome = replace(outcome, message=job.redactor.mask_text(outcome.message))
     if outcome.state not in {State.PASSED, State.SKIPPED}:
         output.note(f"headway: {outcome.message}")
@@ -181,9 +185,12 @@ class Schedule:
     def _end_detached(self) -> None:
         """Steps with ``detach`` end with the job, and their exit code does not count (as in Woodpecker)."""
         early, late = wait(self._detached, timeout=0)
-        for signal in ("SIGTERM", "SIGKILL"):
-            self._job.signal_detached(signal)
-            late = wait(late, timeout=self._job.options.grace_s).not_done
+        self._job.signal_detached("SIGTERM")
+        late = wait(late, timeout=self._job.options.grace_s).not_done
+        while late:
+            # Again and again: a container may still be on its way up.
+            self._job.signal_detached("SIGKILL")
+            late = wait(late, timeout=DETACHED_POLL_S).not_done
         for future in early:
             self._finish(self._detached[future], future.result())
         for future, step in self._detached.items():

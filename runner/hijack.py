@@ -39,9 +39,9 @@ class Attached:
         """Writes to the container's standard input. Raises OSError when nobody reads there any more."""
         self._socket.sendall(data)
 
-    def close_input(self) -> None:
-        """Ends the container's standard input; its output goes on."""
-        self._socket.shutdown(socket.SHUT_WR)
+    def pending(self) -> bool:
+        """True when output is here that a select cannot see: TLS decrypts by whole records."""
+        return isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
 
     def read(self) -> list[tuple[Stream, bytes]]:
         """Waits for output and returns all that is here. ``ended`` becomes true at its end."""
@@ -53,7 +53,7 @@ class Attached:
         return list(self._frames())
 
     def _frames(self) -> Iterator[tuple[Stream, bytes]]:
-        """Takes complete frames off the buffer, and of an incomplete one its part that is here."""
+        """Takes the complete frames off the buffer."""
         position, view = 0, bytes(self._buffer)
         while len(view) - position >= HEADER_BYTES:
             size = int.from_bytes(view[position + 4 : position + HEADER_BYTES])
@@ -88,8 +88,12 @@ def attach(docker_host: str, tls: ssl.SSLContext | None, api_version: str, conta
     with ExitStack() as on_error:
         connection = _connect(docker_host, tls)
         on_error.callback(connection.close)
-        connection.sendall(f"{request}Host: docker\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n".encode())
-        head, early = _read_head(connection)
+        try:
+            connection.sendall(f"{request}Host: docker\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n".encode())
+            head, early = _read_head(connection)
+        except OSError as error:
+            message = f"the Docker Engine went away while a container was attached: {error}"
+            raise MachineError(Reason.ENGINE_GONE, message) from error
         status = int(head.split(maxsplit=2)[1])
         if status not in {HTTPStatus.SWITCHING_PROTOCOLS, HTTPStatus.OK}:
             raise MachineError(
@@ -104,10 +108,7 @@ def _connect(docker_host: str, tls: ssl.SSLContext | None) -> socket.socket:
     where = urlsplit(docker_host)
     try:
         if where.scheme == "unix":
-            connection = socket.socket(socket.AF_UNIX)
-            connection.settimeout(CONNECT_TIMEOUT_S)
-            connection.connect(str(Path(where.netloc + where.path)))
-            return connection
+            return _connect_unix(str(Path(where.netloc + where.path)))
         if where.scheme in {"tcp", "http", "https"} and where.hostname:
             connection = socket.create_connection((where.hostname, where.port or 2375), timeout=CONNECT_TIMEOUT_S)
             return tls.wrap_socket(connection, server_hostname=where.hostname) if tls else connection
@@ -118,6 +119,15 @@ def _connect(docker_host: str, tls: ssl.SSLContext | None) -> socket.socket:
     raise MachineError(
         Reason.ENGINE_GONE, f"DOCKER_HOST {docker_host!r} is neither unix:// nor tcp://; set it to one of these"
     )
+
+
+def _connect_unix(path: str) -> socket.socket:
+    with ExitStack() as on_error:
+        connection = on_error.enter_context(socket.socket(socket.AF_UNIX))
+        connection.settimeout(CONNECT_TIMEOUT_S)
+        connection.connect(path)
+        on_error.pop_all()
+    return connection
 
 
 def _read_head(connection: socket.socket) -> tuple[bytes, bytes]:
@@ -136,6 +146,8 @@ def _read_head(connection: socket.socket) -> tuple[bytes, bytes]:
 
 def readable(stream: Attached, wake: int | None, timeout_s: float | None) -> bool:
     """Waits for output, for ``wake`` (a file descriptor) or for the time to pass; true when there is output."""
+    if stream.pending():
+        return True
     watched = [stream.fileno()] if wake is None else [stream.fileno(), wake]
     ready, _, _ = select.select(watched, [], [], timeout_s)
     return stream.fileno() in ready

@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 
-from pipelines.plan import EnvValue, Image, JobPlan, resolve, secret_names
-from pipelines.state import Reason
+from pipelines.plan import EnvValue, Image, JobPlan, Step, resolve, secret_names
+from pipelines.state import Outcome, Reason, State
 from runner.build import Builder
 from runner.cancel import Cancel
 from runner.engine import JOB_LABEL, Engine, Limits, Login
-from runner.errors import MachineError, StepError
+from runner.errors import CanceledError, MachineError, StepError
 from runner.events import Emit
 from runner.images import Images
 from runner.output import Write
@@ -57,6 +58,18 @@ class Assignment:
     options: Options = Options()
 
 
+@dataclass(frozen=True)
+class Deadline:
+    """When a step must have ended, by the monotonic clock, and what is said of it then."""
+
+    deadline: float
+    what: str
+
+    def outcome(self) -> Outcome:
+        """How the step ends at the deadline."""
+        return Outcome(State.FAILED, Reason.TIMEOUT, f"{self.what}; raise `timeout:` if it needs longer")
+
+
 class Job:
     """A job at work. Made by ``execute.open_job``; ``close`` leaves nothing behind in the engine or on the disk."""
 
@@ -71,20 +84,44 @@ class Job:
         self.emit = emit
         self.cancel = cancel
         self.redactor = Redactor(assignment.secrets.values())
-        self.images = Images(engine, assignment.logins)
+        self.images = Images(engine, assignment.logins, self.check)
         self.started_s = int(time.time())
-        self.deadline = time.monotonic() + min(self.plan.timeout_s or float("inf"), self.options.job_timeout_s)
+        self.job_timeout_s = min(self.plan.timeout_s or self.options.job_timeout_s, self.options.job_timeout_s)
+        self.deadline = time.monotonic() + self.job_timeout_s
         self.built: dict[int, str] = {}
         self.failed = False
         self.scratch = assignment.folder / "scratch"
         self.workspace_base = assignment.folder / "workspace"
         self.source = self.workspace_base / Path(self.plan.workspace).relative_to(self.plan.workspace_base)
         self._remover = ThreadPoolExecutor(max_workers=2, thread_name_prefix="remove")
+        self._lock = Lock()
         self._removals: list[Future[None]] = []
         self._names: list[str] = []
         self.services: list[str] = []
         self.detached: list[str] = []
         self.sandboxes = Sandboxes(engine, f"headway-{assignment.key}-{assignment.attempt}", self.labels())
+
+    def canceled(self) -> Outcome:
+        """How a step ends that was running when somebody asked to stop."""
+        return Outcome(State.CANCELED, Reason.CANCELED, f"canceled by {self.cancel.by}")
+
+    def check(self) -> None:
+        """Raises CanceledError when somebody asked to stop, StepError when the job's time is over."""
+        if self.cancel:
+            raise CanceledError(Reason.CANCELED, f"canceled by {self.cancel.by}")
+        if time.monotonic() >= self.deadline:
+            raise StepError(Reason.TIMEOUT, f"{self._time_is_over()}; raise `timeout:` if it needs longer")
+
+    def _time_is_over(self) -> str:
+        return f"the job's time of {self.job_timeout_s:g} s was over"
+
+    def time_for(self, step: Step) -> Deadline:
+        """How long a step that starts now may run: its own limit, the server's or the rest of the job's time."""
+        timeout_s = min(step.timeout_s or self.options.step_timeout_s, self.options.step_timeout_s)
+        deadline = time.monotonic() + timeout_s
+        if self.deadline < deadline:
+            return Deadline(self.deadline, self._time_is_over())
+        return Deadline(deadline, f"timed out after {timeout_s:g} s")
 
     def labels(self, step: int | None = None) -> dict[str, str]:
         """What everything of this job in the engine carries."""
@@ -118,12 +155,14 @@ class Job:
     def docker_config(self) -> Path:
         """A folder with the registries' credentials for the build client, which no step can see."""
         folder = self.scratch / "docker"
-        if not folder.exists():
+        with self._lock:
+            if folder.exists():
+                return folder
             folder.mkdir(mode=0o700)
             keys = {host: DOCKER_HUB_CONFIG_KEY if host == "docker.io" else host for host in self.assignment.logins}
             auths = {keys[host]: {"auth": login.basic()} for host, login in self.assignment.logins.items()}
             (folder / "config.json").write_text(json.dumps({"auths": auths}))
-        return folder
+            return folder
 
     def keep_name(self, name: str) -> None:
         """Remembers a name that this job gave to an image, to take it off at the end."""

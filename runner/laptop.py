@@ -87,7 +87,7 @@ def plan_of(tree: WorkingTree, event: Event, branch: str) -> Plan:
     """What would run. Raises InvalidPipelineError, or StepError where there is nothing to run."""
     files = tree.pipeline()
     if not files:
-        return dockerfile_plan(tree.trigger(event, branch), tree.context())
+        return dockerfile_plan(tree.context(), tree.trigger(event, branch))
     return compile_pipeline(files, tree.trigger(event, branch), tree.context())
 
 

@@ -6,14 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from git.exc import GitCommandError
-
 from pipelines.context import Context, PipelineFile, RepoInfo
 from pipelines.files import choose_files
 from pipelines.state import Reason
 from pipelines.trigger import Event, Trigger
 from runner.errors import StepError
-from runner.source import run_git
+from runner.gitrun import GitError, run_git
 
 NO_COMMIT = "0" * 40
 
@@ -48,7 +46,11 @@ class WorkingTree:
     def _changed(self) -> tuple[str, ...]:
         """Files that the last commit and the work since it touched."""
         base = self.git("rev-parse", "--quiet", "--verify", "HEAD~1", default="")
-        since = self.git("diff", "--name-only", "--relative", "-z", base) if base else self.git("ls-files", "-z")
+        since = (
+            self.git("diff", "--name-only", "--no-renames", "--relative", "-z", base)
+            if base
+            else self.git("ls-files", "-z")
+        )
         new = self.git("ls-files", "-z", "--others", "--exclude-standard")
         return tuple(dict.fromkeys(name for name in (since + "\0" + new).split("\0") if name))
 
@@ -93,7 +95,7 @@ class WorkingTree:
         """What git says of the tree; ``default``, where there is one, when it refuses."""
         try:
             return run_git(["git", "-C", str(self.folder), *arguments]).decode(errors="replace").strip("\n")
-        except GitCommandError:
+        except GitError:
             if default is None:
                 raise
             return default

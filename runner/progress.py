@@ -29,7 +29,7 @@ class _Vertex:
     number: int
     name: str
     index: int | None = None
-    partial: bytes = b""
+    partial: dict[int, bytes] = field(default_factory=dict)
     said: set[str] = field(default_factory=set)
 
 
@@ -56,31 +56,61 @@ class Progress:
         for line in lines:
             self._take(line)
 
+    def flush(self) -> None:
+        """The client has ended: gives out the last words of instructions that did not end a line."""
+        for vertex in self._vertexes.values():
+            self._flush(vertex)
+        lines, self._object = self._object or [], None
+        for line in (*lines, self._line):
+            self._said(line)
+        self._line = b""
+
+    def _flush(self, vertex: _Vertex) -> None:
+        for partial in filter(None, vertex.partial.values()):
+            self._write(f"#{vertex.number} {partial.decode(errors='replace')}")
+        vertex.partial.clear()
+
     def _take(self, line: bytes) -> None:
         if self._object is not None:
             self._object.append(line)
             if line == b"}":
-                message = json.loads(b"\n".join(self._object))
-                self._object = None
-                self._message(message)
+                taken, self._object = self._object, None
+                self._taken(taken)
         elif line == b"{":
             self._object = [line]
-        elif text := line.decode(errors="replace").rstrip():
+        else:
+            self._said(line)
+
+    def _taken(self, lines: list[bytes]) -> None:
+        try:
+            message = json.loads(b"\n".join(lines))
+        except ValueError:
+            for line in lines:
+                self._said(line)
+        else:
+            self._message(message)
+
+    def _said(self, line: bytes) -> None:
+        if text := line.decode(errors="replace").rstrip():
             self.plain.append(text)
             self._write(text)
 
     def _message(self, message: dict[str, Any]) -> None:
-        for vertex in message.get("vertexes") or ():
-            self._vertex(vertex)
+        # Logs first: a message may hold the last words of an instruction together with its end.
+        vertexes = message.get("vertexes") or ()
+        for vertex in vertexes:
+            self._vertexes.setdefault(vertex["digest"], _Vertex(len(self._vertexes) + 1, str(vertex.get("name", ""))))
         for log in message.get("logs") or ():
             self._log(log)
+        for vertex in vertexes:
+            self._vertex(vertex)
         for warning in message.get("warnings") or ():
             self._write("warning: " + base64.b64decode(warning.get("short") or "").decode(errors="replace"))
 
     def _vertex(self, news: dict[str, Any]) -> None:
         """News of one step of the build; BuildKit repeats itself, and names steps long before it starts them."""
         name, error = str(news.get("name", "")), str(news.get("error") or "")
-        vertex = self._vertexes.setdefault(news["digest"], _Vertex(len(self._vertexes) + 1, name))
+        vertex = self._vertexes[news["digest"]]
         if (not news.get("started") and not news.get("cached")) or (name.startswith("[internal]") and not error):
             return
         if _INSTRUCTION.match(name) and vertex.index is None:
@@ -91,6 +121,8 @@ class Progress:
         self._tell_end(vertex, error, seconds, cached=bool(news.get("cached")))
 
     def _tell_end(self, vertex: _Vertex, error: str, seconds: float | None, *, cached: bool) -> None:
+        if error or seconds is not None:
+            self._flush(vertex)
         if error:
             self._once(vertex, f"ERROR {error}")
         elif cached or seconds is not None:
@@ -109,7 +141,9 @@ class Progress:
         vertex = self._vertexes.get(log["vertex"])
         if vertex is None:
             return
-        *lines, vertex.partial = (vertex.partial + base64.b64decode(log.get("data") or "")).split(b"\n")
+        stream = int(log.get("stream") or 0)
+        data = vertex.partial.get(stream, b"") + base64.b64decode(log.get("data") or "")
+        *lines, vertex.partial[stream] = data.split(b"\n")
         for line in lines:
             self._write(f"#{vertex.number} {line.decode(errors='replace')}")
 

@@ -14,19 +14,24 @@ SECRET_BYTES_MIN = 4
 """A shorter value would blank half of every log ("e", "no", "1"); it is not masked."""
 LINE_BYTES_MIN = 8
 """A line of a secret of several lines is masked on its own from this length on."""
+BASE64_LINE = 76
+"""The ``base64`` program begins a new line after so many characters."""
 
 
 def spellings(secret: str) -> set[bytes]:
     """The forms in which a secret turns up in output: as it is, by lines, and as base64, URL, JSON or shell text."""
-    raw = secret.encode()
+    raw = secret.encode(errors="surrogateescape")
     if len(raw) < SECRET_BYTES_MIN:
         return set()
     lines = {line.strip() for line in raw.splitlines() if len(line.strip()) >= LINE_BYTES_MIN}
     found = {raw, raw.strip()} | lines
     for text in (secret, secret.strip()):
-        found |= {quote(text, safe="").encode(), quote_plus(text).encode(), json.dumps(text)[1:-1].encode()}
-        found |= {json.dumps(text, ensure_ascii=False)[1:-1].encode(), shlex.quote(text).encode()}
-    found |= _base64_spellings(raw)
+        found |= {quote(text, safe="", errors="surrogateescape").encode()}
+        found |= {quote_plus(text, errors="surrogateescape").encode(), json.dumps(text)[1:-1].encode()}
+        quoted = (shlex.quote(text), *(text.replace("'", quote_mark) for quote_mark in ("'\\''", "'\"'\"'", "\\'")))
+        for form in (json.dumps(text, ensure_ascii=False)[1:-1], *quoted):
+            found.add(form.encode(errors="surrogateescape"))
+    found |= _base64_spellings(raw) | _base64_lines(raw)
     return {form for form in found if len(form) >= SECRET_BYTES_MIN}
 
 
@@ -45,6 +50,16 @@ def _base64_spellings(raw: bytes) -> set[bytes]:
         if len(core) >= LINE_BYTES_MIN:
             found |= {core, core.translate(bytes.maketrans(b"+/", b"-_"))}
     return found
+
+
+def _base64_lines(raw: bytes) -> set[bytes]:
+    """The lines into which ``base64`` breaks a long secret; the last one without what a newline would change."""
+    text = base64.b64encode(raw)
+    if len(text) <= BASE64_LINE:
+        return set()
+    lines = {text[start : start + BASE64_LINE] for start in range(0, len(text), BASE64_LINE)}
+    lines |= {line.rstrip(b"=")[:-1] for line in lines if len(line) < BASE64_LINE}
+    return {line for line in lines if len(line) >= LINE_BYTES_MIN}
 
 
 class Redactor:

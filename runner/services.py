@@ -1,6 +1,7 @@
 """A job's services: containers beside the steps, reachable by name, which steps wait for until they are ready."""
 
 import re
+import shlex
 import socket
 import time
 from collections.abc import Mapping
@@ -30,6 +31,7 @@ class RunningService:
             raise StepError(Reason.SERVICE_FAILED, f"the service {service.name!r} needs the name of an image")
         self._image = job.images.ensure(image.name, write, newest=image.pull)
         self.container = job.engine.create(self._spec(image.name))
+        job.services.append(self.container)
         job.engine.start(self.container)
 
     def _spec(self, image: str) -> ContainerSpec:
@@ -62,7 +64,7 @@ class RunningService:
             state = self._inspect()
             if not state["State"]["Running"]:
                 raise self._failed(f"ended with exit code {state['State']['ExitCode']} instead of serving")
-            if self._ready(state):
+            if self._ready(state, deadline):
                 return
             if time.monotonic() >= deadline:
                 raise self._failed(f"was not ready after {self.service.ready_timeout_s} s")
@@ -79,16 +81,17 @@ class RunningService:
         said = f"; its last words:\n{self._job.redactor.mask_text(tail)}" if tail else "; it wrote nothing"
         return StepError(Reason.SERVICE_FAILED, f"the service {self.service.name!r} {what}{said}")
 
-    def _ready(self, state: dict[str, Any]) -> bool:
+    def _ready(self, state: dict[str, Any], deadline: float) -> bool:
         """What the file asks for; else the image's HEALTHCHECK; else all of its EXPOSEd TCP ports."""
-        engine = self._job.engine
         match self.service.ready:
             case CommandCheck(command=command):
-                return engine.run_inside(self.container, ["sh", "-c", command])[0] == 0
+                return self._succeeds(command, deadline)
             case PortCheck(port=port):
                 return self._listens({port}, state)
             case HttpCheck(url=url):
-                return self._answers(url.replace("://:", "://127.0.0.1:"))
+                url = shlex.quote(url.replace("://:", "://127.0.0.1:"))
+                # Asked from inside the service, with what its image has.
+                return self._succeeds(f"wget -q -O /dev/null {url} || curl -fsS -o /dev/null {url}", deadline)
             case None:
                 health = state["State"].get("Health")
                 if health:
@@ -97,10 +100,15 @@ class RunningService:
             case _:
                 assert_never(self.service.ready)
 
-    def _answers(self, url: str) -> bool:
-        """Asks from inside the service, with what its image has."""
-        ask = f"wget -q -O /dev/null '{url}' || curl -fsS -o /dev/null '{url}'"
-        return self._job.engine.run_inside(self.container, ["sh", "-c", ask])[0] == 0
+    def _succeeds(self, command: str, deadline: float) -> bool:
+        """True when the shell command ends well. One that hangs must not outlive the service's time, nor a cancel."""
+        run = self._job.engine.run_beside(self.container, ["sh", "-c", command])
+        while run and time.monotonic() < deadline and not self._job.cancel:
+            status = self._job.engine.exit_code_of_run(run)
+            if status is not None:
+                return status == 0
+            self._job.cancel.wait(POLL_S / 2)
+        return False
 
     def _listens(self, ports: set[int], state: dict[str, Any]) -> bool:
         """True when all ``ports`` are open, by the kernel's table; by a connection where the image has no ``cat``."""
@@ -109,7 +117,8 @@ class RunningService:
         status, table = self._job.engine.run_inside(self.container, ["cat", "/proc/net/tcp", "/proc/net/tcp6"])
         if status in {0, 1}:
             return ports <= listening_ports(table.decode(errors="replace"))
-        return all(_connects(address, port) for address in _addresses(state) for port in ports)
+        addresses = _addresses(state) or ["127.0.0.1"]
+        return all(_connects(address, port) for address in addresses for port in ports)
 
 
 def exposed_ports(image: Mapping[str, Any]) -> set[int]:

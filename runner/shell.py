@@ -4,7 +4,8 @@ The container starts a small shell program, the *gate*, which waits for two line
 script. So a container can be started before it is its step's turn, and a script has no length limit. When the runner
 goes away the gate reads end-of-file and leaves. The script runs in a subshell: it may set traps, exit, or replace
 itself. The gate then kills stragglers and prints the token with the exit status, which arrives some 30 ms before the
-engine knows of the end.
+engine knows of the end. It prints them on both outputs: the engine hands these on independently, and each must have
+come to its end.
 """
 
 import re
@@ -20,6 +21,7 @@ trap : TERM
 _headway_status=$?
 kill -KILL -1 2>/dev/null
 printf '\036%s %s\n' "$_headway_token" "$_headway_status"
+printf '\036%s %s\n' "$_headway_token" "$_headway_status" >&2
 exit "$_headway_status"
 """.strip()
 GATE_ENTRYPOINT = ("sh", "-c", GATE)

@@ -4,52 +4,26 @@ Git runs only in folders that no step has touched, with the settings below again
 own files can hold configuration, hooks and addresses that would run code on the worker.
 """
 
-import base64
 import fcntl
 import hashlib
-import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
-
-from git import Git
-from git.exc import GitCommandError
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from pipelines.plan import Checkout
 from pipelines.state import Reason
 from runner.errors import MachineError, StepError
+from runner.gitrun import GitError, GitLogin, local_url, run_git, without_login
 
-GIT_TIMEOUT_S = 1800
 FILE_BYTES_MAX = 1024 * 1024
+# What `git check-ref-format` allows, a little less: a refspec must not be able to name two refs.
+_REF = re.compile(r"refs/(?!.*(?:\.\.|//|@\{|/$))[^\x00-\x20\x7f~^:?*\[\\]+")
+_NOT_THERE = ("not our ref", "couldn't find remote ref", "unadvertised object")
+_SHORT = re.compile(r"[0-9a-f]{7,}")
 SHA = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
-# Each switch answers one way in which a repository, or the address of one, could run code or hang the worker.
-_SWITCHES = (
-    "core.hooksPath=/dev/null",
-    "core.fsmonitor=false",
-    "core.askPass=",
-    "protocol.ext.allow=never",
-    "protocol.fd.allow=never",
-    "transfer.fsckObjects=true",
-    "fetch.fsckObjects=true",
-    "http.lowSpeedLimit=1000",
-    "http.lowSpeedTime=60",
-    "advice.detachedHead=false",
-    "gc.auto=0",
-    "maintenance.auto=false",
-)
-# Old and harmless flaws that many honest repositories carry in their history.
-_FORGIVEN = ("zeroPaddedFilemode", "missingSpaceBeforeDate", "badTimezone", "hasDotgit")
-
-
-@dataclass(frozen=True)
-class GitLogin:
-    """Credentials for cloning over HTTP."""
-
-    username: str
-    password: str = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -68,35 +42,52 @@ class Mirror:
 
     def __init__(self, folder: Path, url: str, login: GitLogin | None = None) -> None:
         """Raises StepError where ``url`` is none that we clone from."""
-        self._url = check_url(url)
-        self._login = login
+        self._url, self._login = split_login(check_url(url))
+        self._login = login or self._login
         name = hashlib.sha256(url.encode()).hexdigest()[:24]
         self.path = folder / f"{name}.git"
         self._lock_path = folder / f"{name}.lock"
         folder.mkdir(parents=True, exist_ok=True)
+
+    def resolve(self, short: str, ref: str) -> str:
+        """The whole id of a commit of which a forge names only the beginning; ``ref`` is where it was pushed."""
+        if SHA.fullmatch(short):
+            return short
+        if not _SHORT.fullmatch(short) or not _REF.fullmatch(ref):
+            raise StepError(Reason.COMMIT_MISSING, f"{short!r} is not a commit id")
+        with self._locked():
+            self._make()
+            self._fetch(f"+{ref}:refs/headway/{short}")
+            try:
+                return self._git("rev-parse", "--verify", "--quiet", f"{short}^{{commit}}").strip()
+            except GitError as error:
+                raise MachineError(Reason.COMMIT_MISSING, f"the repository has no commit {short} on {ref}") from error
 
     def fetch(self, sha: str, ref: str = "") -> None:
         """Brings the commit here, if it is not. Raises MachineError: clone_failed or commit_missing."""
         if not SHA.fullmatch(sha):
             raise StepError(Reason.COMMIT_MISSING, f"{sha!r} is not a commit id")
         with self._locked():
-            if not (self.path / "HEAD").exists():
-                self._git("init", "--bare", "--quiet", str(self.path), inside=False)
+            self._make()
             if self.has(sha):
                 return
             self._fetch("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
             for wanted in (ref, sha):
-                if not self.has(sha) and wanted.startswith("refs/") | (wanted == sha):
+                if not self.has(sha) and (wanted == sha or _REF.fullmatch(wanted)):
                     self._fetch_if_there(f"+{wanted}:refs/headway/{sha}")
             if not self.has(sha):
                 hint = "it may have been force-pushed away; push again or re-run a newer commit"
                 raise MachineError(Reason.COMMIT_MISSING, f"the repository has no commit {sha}; {hint}")
 
+    def _make(self) -> None:
+        if not (self.path / "HEAD").exists():
+            self._git("init", "--bare", "--quiet", str(self.path), inside=False)
+
     def has(self, sha: str) -> bool:
-        """True when the commit is here with all that it needs."""
+        """True when the commit is here with all that it needs: a fetch that was killed may have left a part of it."""
         try:
-            self._git("cat-file", "-e", f"{sha}^{{commit}}")
-        except GitCommandError:
+            self._git("rev-list", "--objects", "--quiet", f"{sha}^{{commit}}", "--not", "--all", "--")
+        except GitError:
             return False
         return True
 
@@ -122,7 +113,7 @@ class Mirror:
     def changed_files(self, sha: str, previous: str) -> tuple[str, ...]:
         """Paths that differ from ``previous``, or from the commit's parent where that is unknown here."""
         if SHA.fullmatch(previous) and set(previous) != {"0"} and self.has(previous):
-            names = self._git("diff", "--name-only", "--no-ext-diff", "-z", previous, sha, "--")
+            names = self._git("diff", "--name-only", "--no-renames", "--no-ext-diff", "-z", previous, sha, "--")
         else:
             names = self._git("diff-tree", "--root", "--no-commit-id", "--name-only", "-r", "-m", "-z", sha, "--")
         return tuple(dict.fromkeys(name for name in names.split("\0") if name))
@@ -130,13 +121,20 @@ class Mirror:
     def checkout(self, sha: str, target: Path, how: Checkout) -> None:
         """Lays the commit out in ``target``, which must not exist, with a ``.git`` that knows nothing of the mirror."""
         target.mkdir(parents=True)
+        try:
+            self._lay_out(sha, target, how)
+        except GitError as error:
+            raise GitError(error.said, before=f"the commit {sha} could not be laid out") from error
+
+    def _lay_out(self, sha: str, target: Path, how: Checkout) -> None:
         depth = [f"--depth={how.depth}"] if how.depth else []
         tags = ["--tags"] if how.tags else ["--no-tags"]
         with self._locked(shared=True):
-            self._run(["git", "init", "--quiet", str(target)])
+            self._run(["git", "init", "--quiet", "--template=", str(target)])
             at = ["git", "-C", str(target)]
-            self._run([*at, "fetch", "--quiet", *depth, *tags, "--", f"file://{self.path.absolute()}", sha], local=True)
-        self._run([*at, "remote", "add", "origin", _without_login(self._url)])
+            self._run([*at, "fetch", "--quiet", *depth, *tags, "--", local_url(self.path), sha], local=True)
+        (target / ".git" / "FETCH_HEAD").unlink()
+        self._run([*at, "remote", "add", "origin", self._url])
         # Steps may run as any user: what they are given must be writable for all.
         self._run(["sh", "-c", 'umask 000; exec "$@"', "sh", *at, "checkout", "--quiet", "--detach", sha], local=True)
         if how.submodules:
@@ -153,7 +151,7 @@ class Mirror:
         arguments = ["fetch", "--quiet", "--prune", "--no-tags", "--force", "--", self._url, *refspecs]
         try:
             self._run(["git", "--git-dir", str(self.path), *arguments], local=local, login=True)
-        except GitCommandError as error:
+        except GitError as error:
             raise self._failed(error) from error
 
     def _fetch_if_there(self, refspec: str) -> None:
@@ -162,18 +160,12 @@ class Mirror:
         arguments = ["fetch", "--quiet", "--no-tags", "--", self._url, refspec]
         try:
             self._run(["git", "--git-dir", str(self.path), *arguments], local=local, login=True)
-        except GitCommandError as error:
-            if "not our ref" not in str(error.stderr) and "couldn't find remote ref" not in str(error.stderr):
+        except GitError as error:
+            if not any(sign in error.said for sign in _NOT_THERE):
                 raise self._failed(error) from error
 
-    def _failed(self, error: GitCommandError) -> MachineError:
-        text = " ".join(str(error.stderr).replace("stderr:", "").strip(" '\n").split())
-        if "No space left on device" in text:
-            return MachineError(Reason.DISK_FULL, f"the disk is full: {text}; make room and re-run")
-        where = _without_login(self._url)
-        return MachineError(
-            Reason.CLONE_FAILED, f"cannot fetch from {where}: {text}; check the address and the credentials"
-        )
+    def _failed(self, error: GitError) -> GitError:
+        return GitError(f"{error.said}; check the address and the credentials", before=f"cannot fetch from {self._url}")
 
     def _git(self, *arguments: str, inside: bool = True) -> str:
         return self._git_bytes(*arguments, inside=inside).decode(errors="replace")
@@ -186,64 +178,37 @@ class Mirror:
         return run_git(command, local=local, login=self._login if login else None, url=self._url)
 
 
-def run_git(command: Sequence[str], *, local: bool = False, login: GitLogin | None = None, url: str = "") -> bytes:
-    """Runs git with the switches above; ``local`` allows addresses on this machine. Raises GitCommandError."""
-    return Git(os.sep).execute(
-        list(command),
-        env=git_environment(local=local, login=login, url=url),
-        kill_after_timeout=GIT_TIMEOUT_S,
-        stdout_as_string=False,
-        strip_newline_in_stdout=False,
-    )
-
-
-def git_environment(*, local: bool, login: GitLogin | None, url: str) -> dict[str, str]:
-    """Git's whole configuration, as environment: nothing of the machine's, and no password in a command line."""
-    settings = [switch.partition("=")[::2] for switch in _SWITCHES]
-    settings += [(f"{part}.fsck.{name}", "ignore") for part in ("fetch", "receive") for name in _FORGIVEN]
-    settings += [(f"fsck.{name}", "ignore") for name in _FORGIVEN]
-    if login:
-        settings.append((f"http.{_origin(url)}.extraHeader", _basic(login)))
-    environment = {
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": str(Path(__file__).with_name("gitconfig")),
-        "GIT_ALLOW_PROTOCOL": "file" if local else "https:http:ssh",
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_ASKPASS": "/bin/false",
-        "GIT_SSH_COMMAND": "ssh -o BatchMode=yes",
-        "GIT_LFS_SKIP_SMUDGE": "1",
-        "GIT_CONFIG_COUNT": str(len(settings)),
-        "LC_ALL": "C.UTF-8",
-    }
-    for number, (key, value) in enumerate(settings):
-        environment |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
-    return environment
-
-
 def check_url(url: str) -> str:
     """The address as we hand it to git. Raises StepError for one that could be an option or run a program."""
     if url.startswith("/"):
-        url = f"file://{url}"
-    if re.fullmatch(r"[A-Za-z0-9_.-]+@[A-Za-z0-9.-]+:[^-].*", url):
+        url = local_url(Path(url))
+    if re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*@[A-Za-z0-9][A-Za-z0-9.-]*:[^-].*", url):
         return url
-    parts = urlsplit(url)
-    if parts.scheme not in {"https", "http", "ssh", "file"} or (parts.scheme != "file" and not parts.hostname):
+    parts = _parts(url)
+    if parts is None or (parts.scheme != "file" and not re.match(r"[A-Za-z0-9:]", parts.hostname or "")):
         allowed = "https://, http://, ssh://, file:// or user@host:path"
-        raise StepError(
-            Reason.CLONE_FAILED, f"{_without_login(url)!r} is no address that Headway clones from; use {allowed}"
-        )
+        shown = without_login(url)
+        raise StepError(Reason.CLONE_FAILED, f"{shown!r} is no address that Headway clones from; use {allowed}")
     return url
 
 
-def _origin(url: str) -> str:
+def _parts(url: str) -> SplitResult | None:
+    if not url.isprintable():
+        return None
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    strange_user = (parts.username or "").startswith("-")
+    return parts if parts.scheme in {"https", "http", "ssh", "file"} and not strange_user else None
+
+
+def split_login(url: str) -> tuple[str, GitLogin | None]:
+    """The address without the credentials in it: on a command line everybody on the machine could read them."""
+    if not url.startswith(("http://", "https://")):
+        return url, None
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "") + "/"
-
-
-def _basic(login: GitLogin) -> str:
-    pair = base64.b64encode(f"{login.username}:{login.password}".encode()).decode()
-    return f"Authorization: Basic {pair}"
-
-
-def _without_login(url: str) -> str:
-    return re.sub(r"(?<=://)[^/@]*@", "", url)
+    if parts.username is None:
+        return url, None
+    return without_login(url), GitLogin(unquote(parts.username), unquote(parts.password or ""))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from pipelines.plan import JobPlan, Service, Step
 from pipelines.state import Outcome, State
@@ -206,6 +207,12 @@ def when_said(words: bytes, do: Callable[[], None], step: int = 1) -> Callable[[
 
 
 # Fixtures
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """No property is judged by its time: the machine may be busy."""
+    settings.register_profile("headway", deadline=None)
+    settings.load_profile("headway")
 
 
 def absent(sentence: str) -> None:

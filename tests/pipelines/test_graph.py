@@ -47,7 +47,7 @@ def test_a_step_that_does_not_run_cannot_be_needed_unless_it_is_optional():
     text = steps(("a", ", when: {event: tag}"), ("b", ", depends_on: [a]"))
     (problem,) = problems_of(text)
     assert problem.startswith(
-        "1:109: error: step 'b' depends on 'a', which does not run for this trigger: the event is push, not tag"
+        "1:109: error: step 'b' depends on 'a', which does not run: the event is push, not tag"
     )
     assert problem.endswith("if it may be missing, write {name: a, optional: true}")
     assert problems_of(text, tag()) == []

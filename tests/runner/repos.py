@@ -5,9 +5,16 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-WHO = {"GIT_AUTHOR_NAME": "Ada", "GIT_AUTHOR_EMAIL": "ada@example.com", "GIT_COMMITTER_NAME": "Ada",
-       "GIT_COMMITTER_EMAIL": "ada@example.com", "GIT_AUTHOR_DATE": "1700000000 +0100",
-       "GIT_COMMITTER_DATE": "1700000001 +0100", "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null"}  # fmt: skip
+WHO = {
+    "GIT_AUTHOR_NAME": "Ada",
+    "GIT_AUTHOR_EMAIL": "ada@example.com",
+    "GIT_COMMITTER_NAME": "Ada",
+    "GIT_COMMITTER_EMAIL": "ada@example.com",
+    "GIT_AUTHOR_DATE": "1700000000 +0100",
+    "GIT_COMMITTER_DATE": "1700000001 +0100",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+}
 
 
 class Repo:
@@ -27,7 +34,7 @@ class Repo:
         return done.stdout.decode(errors="replace").strip()
 
     def tree(self, files: Mapping[str, str | bytes]) -> str:
-        """A tree object. A name ending in ``@`` is a symbolic link, in ``!`` a program, in ``+`` a submodule's commit."""
+        """A tree object. A name ending in ``@`` is a link, in ``!`` a program, in ``+`` a submodule's commit."""
         entries, folders = b"", dict[str, dict[str, str | bytes]]()
         for name, content in files.items():
             folder, slash, rest = name.partition("/")

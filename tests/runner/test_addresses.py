@@ -20,10 +20,15 @@ from runner.source import check_url, split_login
 @pytest.mark.parametrize(
     "url",
     [
-        "https://example.com/a/b.git", "http://127.0.0.1:3000/a", "ssh://git@example.com:2222/a", "git@example.com:a/b.git",
-        "file:///srv/a.git", "https://u:p@example.com/a", "http://[::1]:3000/a",
+        "https://example.com/a/b.git",
+        "http://127.0.0.1:3000/a",
+        "ssh://git@example.com:2222/a",
+        "git@example.com:a/b.git",
+        "file:///srv/a.git",
+        "https://u:p@example.com/a",
+        "http://[::1]:3000/a",
     ],
-)  # fmt: skip
+)
 def test_an_address_that_git_clones_from_is_taken_as_it_is(url: str) -> None:
     assert check_url(url) == url
 
@@ -35,12 +40,31 @@ def test_a_path_becomes_an_address() -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "", "-", "--upload-pack=touch /tmp/x", "-oProxyCommand=x", "ext::sh -c touch% /tmp/x", "fd::17", "relative/path",
-        "ssh://-oProxyCommand=touch/x", "ssh://-oX@host/x", "-oX@host:path", "git@-oX:path", "git@host:-path", "git://host/a",
-        "https:///a", "http://[::1/a", "https://host:99999/a", "https://host:port/a", "https://host/a\nb", "https://host/a\0",
-        "git@host:a\nb", "javascript:alert(1)", "ftp://host/a", "file\n:///a",
+        "",
+        "-",
+        "--upload-pack=touch /tmp/x",
+        "-oProxyCommand=x",
+        "ext::sh -c touch% /tmp/x",
+        "fd::17",
+        "relative/path",
+        "ssh://-oProxyCommand=touch/x",
+        "ssh://-oX@host/x",
+        "-oX@host:path",
+        "git@-oX:path",
+        "git@host:-path",
+        "git://host/a",
+        "https:///a",
+        "http://[::1/a",
+        "https://host:99999/a",
+        "https://host:port/a",
+        "https://host/a\nb",
+        "https://host/a\0",
+        "git@host:a\nb",
+        "javascript:alert(1)",
+        "ftp://host/a",
+        "file\n:///a",
     ],
-)  # fmt: skip
+)
 def test_an_address_that_could_run_a_program_or_is_none_is_refused(url: str) -> None:
     with pytest.raises(StepError) as refused:
         check_url(url)

@@ -1,6 +1,5 @@
 """What git knows of a commit."""
 
-
 import pytest
 
 from pipelines.state import Reason

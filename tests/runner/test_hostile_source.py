@@ -59,10 +59,15 @@ def test_a_password_is_sent_and_is_in_no_command_line(tmp_path: Path, httpserver
 
 def test_hooks_filters_and_settings_of_a_repository_run_nothing(repo: Repo, mirror: Mirror, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
-    sha = repo.commit({
-        ".gitattributes": "* filter=evil diff=evil merge=evil\n", ".gitconfig": f'[filter "evil"]\nsmudge = touch {mark}\n',
-        "hooks/post-checkout!": f"#!/bin/sh\ntouch {mark}\n", ".githooks/post-checkout!": f"#!/bin/sh\ntouch {mark}\n", "a": "1",
-    })  # fmt: skip
+    sha = repo.commit(
+        {
+            ".gitattributes": "* filter=evil diff=evil merge=evil\n",
+            ".gitconfig": f'[filter "evil"]\nsmudge = touch {mark}\n',
+            "hooks/post-checkout!": f"#!/bin/sh\ntouch {mark}\n",
+            ".githooks/post-checkout!": f"#!/bin/sh\ntouch {mark}\n",
+            "a": "1",
+        }
+    )
     for name in ("upload-pack", "post-checkout", "reference-transaction", "pre-receive"):
         hook = repo.path / "hooks" / name
         hook.parent.mkdir(exist_ok=True)
@@ -158,8 +163,14 @@ def test_gits_own_variables_do_not_lead_it_astray(repo: Repo, tmp_path: Path) ->
     sha = repo.commit({"a": "1"})
     other = Repo(tmp_path / "other.git")
     before = sorted(path.relative_to(other.path) for path in other.path.rglob("*"))
-    strange = {"GIT_DIR": str(other.path), "GIT_INDEX_FILE": str(other.path / "index"), "GIT_WORK_TREE": str(tmp_path / "tree"),
-               "GIT_OBJECT_DIRECTORY": str(other.path / "objects"), "GIT_NAMESPACE": "x", "GIT_PREFIX": "x/"}  # fmt: skip
+    strange = {
+        "GIT_DIR": str(other.path),
+        "GIT_INDEX_FILE": str(other.path / "index"),
+        "GIT_WORK_TREE": str(tmp_path / "tree"),
+        "GIT_OBJECT_DIRECTORY": str(other.path / "objects"),
+        "GIT_NAMESPACE": "x",
+        "GIT_PREFIX": "x/",
+    }
     code = (
         "import sys; from pathlib import Path; from pipelines.plan import Checkout; from runner.source import Mirror\n"
         "mirror = Mirror(Path(sys.argv[1]), sys.argv[2]); mirror.fetch(sys.argv[3])\n"
@@ -172,7 +183,8 @@ def test_gits_own_variables_do_not_lead_it_astray(repo: Repo, tmp_path: Path) ->
 
 def test_without_git_the_sentence_says_so(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from runner.errors import MachineError; from runner.source import Mirror\n"
+        "import sys; from pathlib import Path; from runner.errors import MachineError\n"
+        "from runner.source import Mirror\n"
         "try: Mirror(Path(sys.argv[1]), 'file:///x').fetch('1' * 40)\n"
         "except MachineError as error: print(error)\n"
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.plan import SecretRef
+from pipelines.plan import PortCheck, SecretRef
 from pipelines.state import Reason, State
 from runner.engine import JOB_LABEL
 from runner.events import Stream
@@ -81,9 +81,8 @@ def test_a_secret_in_the_build_is_masked_everywhere(ran: Workshop) -> None:
 
 
 def test_a_service_tells_its_last_words_without_the_secret(ran: Workshop) -> None:
-    job = ran(
-        shell("true"), services=[service("db", 'echo "bad: $TOKEN"', "exit 4", box=BOX)], secrets={"token": SECRET}
-    )
+    dying = service("db", 'echo "bad: $TOKEN"', "exit 4", box=BOX, ready=PortCheck(port=5432))
+    job = ran(shell("true"), services=[dying], secrets={"token": SECRET})
     assert "bad: ********" in job.outcome.message
     assert SECRET not in job.everything()
 
@@ -113,9 +112,8 @@ def test_while_a_step_runs_its_secret_is_in_no_label_and_no_command_line(ran: Wo
 
 
 def test_the_registries_passwords_are_where_no_step_sees_them(ran: Workshop) -> None:
-    look = f"grep -rlsF -e '{LOGIN.password}' -e '{LOGIN.basic()}' /headway / --exclude-dir=proc --exclude-dir=sys || echo none"
-    job = ran(build(), shell(look.replace(LOGIN.basic(), LOGIN.basic()[:6] + "'\"\"'" + LOGIN.basic()[6:])),
-              files={"Dockerfile": "FROM busybox\n"}, logins={"127.0.0.1:5": LOGIN})  # fmt: skip
+    look = f"grep -rlsF -e {LOGIN.password} -e {LOGIN.basic()[:16]} / --exclude-dir=proc --exclude-dir=sys || echo none"
+    job = ran(build(), shell(look), files={"Dockerfile": "FROM busybox\n"}, logins={"127.0.0.1:5": LOGIN})
     assert job.said(2) == ["none"]
 
 

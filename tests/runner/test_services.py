@@ -30,7 +30,8 @@ def test_services_see_each_other_and_the_checkout(ran: Workshop) -> None:
         shell("cat from-b"),
         services=[
             service("a", LATE_PORT, ready=PortCheck(port=5432)),
-            service("b", "cd /headway/src; until nc a 5432 < /dev/null > from-b && [ -s from-b ]; do sleep 0.1; done; sleep 1000",
+            service("b", "cd /headway/src", "until nc a 5432 < /dev/null > from-b && [ -s from-b ]; do sleep 0.1; done",
+                    "sleep 1000",
                     ready=CommandCheck(command="test -s /headway/src/from-b")),
         ],
     )  # fmt: skip
@@ -68,7 +69,8 @@ def test_a_port_that_listens_only_inside_is_not_ready(ran: Workshop) -> None:
 
 def test_an_image_without_tools_is_ready_when_its_port_answers(ran: Workshop, given_image) -> None:
     name = given_image(
-        'FROM busybox AS tools\nFROM scratch\nCOPY --from=tools /bin/busybox /httpd\nEXPOSE 80\nENTRYPOINT ["/httpd", "-f"]\n'
+        "FROM busybox AS tools\nFROM scratch\nCOPY --from=tools /bin/busybox /httpd\n"
+        'EXPOSE 80\nENTRYPOINT ["/httpd", "-f"]\n'
     )
     job = ran(
         shell("wget -qO- http://web/ 2>&1 | grep -o 404"), services=[service("web", box=container(name, directory=""))]

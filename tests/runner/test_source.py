@@ -127,8 +127,9 @@ def test_a_checkout_is_the_commit_with_a_git_folder_of_one_commit(repo: Repo, mi
     mirror.fetch(sha)
     target = tmp_path / "checkout"
     mirror.checkout(sha, target, Checkout())
-    assert {path.relative_to(target).as_posix(): path.read_text() for path in target.rglob("*")
-            if path.is_file() and ".git" not in path.parts} == {"a": "2", "folder/b": "3", "run": "#!/bin/sh\n"}  # fmt: skip
+    mine = [path for path in target.rglob("*") if path.is_file() and ".git" not in path.parts]
+    texts = {path.relative_to(target).as_posix(): path.read_text() for path in mine}
+    assert texts == {"a": "2", "folder/b": "3", "run": "#!/bin/sh\n"}
     assert os.access(target / "run", os.X_OK)
     assert in_checkout(target, "rev-parse", "HEAD") == sha
     assert in_checkout(target, "rev-list", "--count", "HEAD") == "1"

@@ -1,0 +1,131 @@
+"""The command line of ``docker build``: what a build step asks for, and nothing of the worker's own."""
+
+import csv
+import io
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipelines.plan import BuildStep
+from pipelines.state import Reason
+from runner.errors import StepError
+
+
+@dataclass(frozen=True)
+class Builder:
+    """A client that can build with BuildKit. ``rawjson``: its progress comes as data, else as plain text."""
+
+    command: tuple[str, ...]
+    rawjson: bool
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """A build step with all that it needs from its job. ``scratch`` is a folder that no step sees."""
+
+    step: BuildStep
+    checkout: Path
+    scratch: Path
+    docker_config: Path
+    docker_host: str
+    secrets: Mapping[str, str]
+    tag: str
+
+
+def command_of(builder: Builder, request: BuildRequest, id_file: Path) -> list[str]:
+    """The client's command line. Raises StepError where the step asks for what it cannot have."""
+    step = request.step
+    context = _inside(request.checkout, step.context, "build context")
+    if step.dockerfile_inline:
+        dockerfile = request.scratch / "Dockerfile"
+        dockerfile.write_text(step.dockerfile_inline)
+    else:
+        dockerfile = _dockerfile(request, context)
+    command = [*builder.command, "--progress", "rawjson" if builder.rawjson else "plain", f"--iidfile={id_file}"]
+    command += [f"--file={dockerfile}", f"--tag={request.tag}"]
+    if builder.command[1] == "buildx":
+        command += ["--provenance=false", "--load"]
+    for name, value in (("--target", step.target), ("--network", step.network)):
+        command += [f"{name}={value}"] if value else []
+    command += [f"--build-arg={name}={value}" for name, value in step.args.items()]
+    command += [f"--label={name}={value}" for name, value in step.labels.items()]
+    for number, name in enumerate(step.secrets):
+        command += ["--secret=" + _csv((f"id={name}", f"env={_secret_variable(number)}"))]
+    command += [f"--ssh={_checked_ssh(entry)}" for entry in step.ssh]
+    command += [f"--cache-from={_checked_cache(entry)}" for entry in step.cache_from]
+    command += [f"--cache-to={_checked_cache(entry)}" for entry in step.cache_to]
+    command += [f"--platform={','.join(step.platforms)}"] if step.platforms else []
+    command += ["--no-cache"] if step.no_cache else []
+    command += ["--pull"] if step.pull else []
+    return [*command, "--", str(context)]
+
+
+def _csv(fields: Sequence[str]) -> str:
+    """The client reads these options as a line of CSV: a comma in a name would begin another field."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(fields)
+    return line.getvalue()
+
+
+def _checked_ssh(entry: str) -> str:
+    if "=" in entry:
+        raise _of_the_worker("ssh", entry, "name an agent only, such as `default`")
+    return entry
+
+
+def _checked_cache(entry: str) -> str:
+    fields = next(csv.reader([entry]), [])
+    if any(field.strip().lower() == "type=local" for field in fields):
+        raise _of_the_worker("cache", entry, "use type=registry or type=inline")
+    return entry
+
+
+def _of_the_worker(what: str, entry: str, hint: str) -> StepError:
+    return StepError(Reason.INVALID_PIPELINE, f"{what} {entry!r} asks for a path on the worker's own disk; {hint}")
+
+
+def _dockerfile(request: BuildRequest, context: Path) -> Path:
+    """The Dockerfile, looked for in the checkout and, as Compose does, in the context."""
+    for folder in dict.fromkeys((request.checkout, context)):
+        path = _inside(folder, request.step.dockerfile, "Dockerfile")
+        if path.is_file():
+            return path
+    hint = "add one, or say where it is with `dockerfile:`"
+    raise StepError(Reason.BUILD_FAILED, f"there is no file {request.step.dockerfile} in the repository; {hint}")
+
+
+def _inside(folder: Path, name: str, what: str) -> Path:
+    """The path below ``folder``. A step may have put a link there that leads out to the worker's own files."""
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise StepError(Reason.BUILD_FAILED, f"the {what} {name!r} leads out of the repository; it must stay inside")
+    if what == "build context" and not path.is_dir():
+        raise StepError(Reason.BUILD_FAILED, f"the build context {name!r} is no folder of the repository")
+    return path
+
+
+def _secret_variable(number: int) -> str:
+    return f"HEADWAY_BUILD_SECRET_{number}"
+
+
+def environment_of(builder: Builder, request: BuildRequest) -> dict[str, str]:
+    """The client's whole environment; secrets are in it, for a command line can be read by everybody."""
+    kept = {
+        name: os.environ[name]
+        for name in ("PATH", "SSH_AUTH_SOCK", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+        if name in os.environ
+    }
+    names = enumerate(request.step.secrets.values())
+    given = {_secret_variable(number): request.secrets[secret] for number, secret in names}
+    own = {
+        "HOME": str(request.scratch),
+        "DOCKER_CONFIG": str(request.docker_config),
+        "DOCKER_HOST": request.docker_host,
+        # buildx would run git in the checkout, whose .git/config a step may have written: code of theirs on the worker.
+        "BUILDX_GIT_INFO": "false",
+        "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
+        "BUILDKIT_PROGRESS": "plain",
+    }
+    return {**kept, **own, **builder.environment, **given}

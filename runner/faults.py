@@ -1,0 +1,97 @@
+"""What the Docker Engine says when something goes wrong, as our errors: each with its reason, and whose fault it is."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+
+import requests
+import urllib3
+from docker.errors import APIError, DockerException
+
+from pipelines.state import Reason
+from runner.errors import MachineError, StepError
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turns what the SDK raises into our errors, each with its reason."""
+    try:
+        yield
+    except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+        raise classify(error) from error
+
+
+@contextmanager
+def absent_is_fine(*, conflict: bool = False) -> Iterator[None]:
+    """Lets pass that a thing is gone already or, with ``conflict``, that it is not running or being removed."""
+    try:
+        yield
+    except APIError as error:
+        if error.status_code not in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT if conflict else None}:
+            raise
+
+
+def start_error(error: APIError) -> StepError:
+    """Why a container could not be started."""
+    text = str(error.explanation or error)
+    if "exec" in text and ("executable file not found" in text or "no such file or directory" in text):
+        hint = "a step with commands needs an image that has a shell (sh); use another image, or `entrypoint`"
+        return StepError(Reason.BAD_COMMAND, f"the image cannot run the step's command: {_first_line(text)}; {hint}")
+    if "permission denied" in text:
+        return StepError(Reason.BAD_COMMAND, f"the step's command is not executable: {_first_line(text)}")
+    if any(sign in text for sign in _USERS_FAULT):
+        return StepError(
+            Reason.INVALID_PIPELINE, f"the container cannot be what the step asks for: {_first_line(text)}"
+        )
+    return classify(error)
+
+
+def _first_line(text: str) -> str:
+    return text.strip().splitlines()[-1].strip() if text.strip() else text
+
+
+_USERS_FAULT = ("unable to find user", "no matching entries", "gathering device information", "error mounting")
+# For these the engine answers with its own failing (500) where it means the caller's.
+_ASKED_WRONG = ("invalid mount", "invalid volume", "bad nameserver", "invalid reference format")
+_UNREACHABLE = (
+    "connection refused",
+    "no such host",
+    "i/o timeout",
+    "no route to host",
+    "tls handshake",
+    "server misbehaving",
+)
+_REFUSED = ("denied", "unauthorized", "authentication required", "no basic auth credentials", "forbidden")
+
+
+def classify(error: Exception) -> StepError:
+    """Our error for what the engine said."""
+    explanation = getattr(error, "explanation", None)
+    text = explanation.decode(errors="replace") if isinstance(explanation, bytes) else str(explanation or error)
+    if isinstance(error, APIError):
+        known = classify_text(text)
+        asked_wrong = error.status_code == HTTPStatus.BAD_REQUEST or any(sign in text for sign in _ASKED_WRONG)
+        if asked_wrong and known.reason is Reason.INTERNAL:
+            return StepError(Reason.INVALID_PIPELINE, f"the Docker Engine does not take what the step asks for: {text}")
+        return known
+    return MachineError(Reason.ENGINE_GONE, f"the Docker Engine went away in mid-work: {_first_line(text)}")
+
+
+def classify_text(text: str) -> StepError:
+    """Our error for a sentence of the engine's, as it stands in an answer or in the stream of a pull or push."""
+    low = text.lower()
+    if "no space left on device" in low:
+        return MachineError(
+            Reason.DISK_FULL, f"the disk of the Docker Engine is full: {text.strip()}; make room and re-run"
+        )
+    if "could not find an available" in low or "address pools" in low:
+        hint = "remove unused ones (docker network prune) or widen default-address-pools in the engine's configuration"
+        return MachineError(Reason.INTERNAL, f"the engine has no address left for another network; {hint}")
+    if any(sign in low for sign in _UNREACHABLE):
+        return MachineError(Reason.REGISTRY_UNREACHABLE, f"the registry cannot be reached: {text.strip()}")
+    return MachineError(Reason.INTERNAL, f"the Docker Engine said: {text.strip()}")
+
+
+def is_refusal(text: str) -> bool:
+    """True when a registry's sentence says that the credentials are missing or not good enough."""
+    return any(sign in text.lower() for sign in _REFUSED)

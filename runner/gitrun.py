@@ -1,0 +1,121 @@
+"""Runs git on behalf of a job: with switches against hostile repositories, and with nothing of the machine's settings.
+
+A repository's own files can hold configuration, hooks and addresses that would run code on the worker.
+"""
+
+import base64
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+# GitPython refuses to be imported where git is missing, but asked to keep quiet: `headway run` also works without git.
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+from git import Git
+from git.exc import GitCommandError, GitCommandNotFound
+
+from pipelines.state import Reason
+from runner.errors import MachineError
+
+GIT_TIMEOUT_S = 1800
+# Each switch answers one way in which a repository, or the address of one, could run code or hang the worker.
+_SWITCHES = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.askPass=",
+    "protocol.ext.allow=never",
+    "protocol.fd.allow=never",
+    "transfer.fsckObjects=true",
+    "fetch.fsckObjects=true",
+    "http.lowSpeedLimit=1000",
+    "http.lowSpeedTime=60",
+    "advice.detachedHead=false",
+    "gc.auto=0",
+    "maintenance.auto=false",
+)
+# Old and harmless flaws that many honest repositories carry in their history.
+_FORGIVEN = ("zeroPaddedFilemode", "missingSpaceBeforeDate", "badTimezone", "hasDotgit")
+
+
+@dataclass(frozen=True)
+class GitLogin:
+    """Credentials for cloning over HTTP."""
+
+    username: str
+    password: str = field(repr=False)
+
+
+class GitError(MachineError):
+    """Git refused. ``said`` is what it wrote, without any password."""
+
+    def __init__(self, said: str, reason: Reason = Reason.CLONE_FAILED, before: str = "git failed") -> None:
+        self.said = said
+        if "No space left on device" in said or "Out of diskspace" in said:
+            super().__init__(Reason.DISK_FULL, f"the disk is full: {said}; make room and re-run")
+        else:
+            super().__init__(reason, f"{before}: {said}")
+
+
+def run_git(command: Sequence[str], *, local: bool = False, login: GitLogin | None = None, url: str = "") -> bytes:
+    """Runs git with the switches above; ``local`` allows addresses on this machine. Raises GitError."""
+    environment = git_environment(local=local, login=login, url=url)
+    # Inside a hook git's variables speak of the hook's repository: they would turn our commands on that one.
+    strange = [f"--unset={name}" for name in os.environ if name.startswith("GIT_") and name not in environment]
+    try:
+        return Git(os.sep).execute(
+            ["env", *strange, *command] if strange else list(command),
+            env=environment,
+            kill_after_timeout=GIT_TIMEOUT_S,
+            stdout_as_string=False,
+            strip_newline_in_stdout=False,
+        )
+    except GitCommandNotFound as error:
+        raise MachineError(Reason.INTERNAL, "git is not installed on this machine; install it") from error
+    except GitCommandError as error:
+        text = " ".join(str(error.stderr).replace("stderr:", "").strip(" '\n").split())
+        raise GitError(without_login(text)) from None
+
+
+def git_environment(*, local: bool, login: GitLogin | None, url: str) -> dict[str, str]:
+    """Git's whole configuration, as environment: nothing of the machine's, and no password in a command line."""
+    settings = [switch.partition("=")[::2] for switch in _SWITCHES]
+    settings += [(f"{part}.fsck.{name}", "ignore") for part in ("fetch", "receive") for name in _FORGIVEN]
+    settings += [(f"fsck.{name}", "ignore") for name in _FORGIVEN]
+    if login:
+        settings.append((f"http.{_origin(url)}.extraHeader", _basic(login)))
+    environment = {
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": str(Path(__file__).with_name("gitconfig")),
+        "GIT_ALLOW_PROTOCOL": "file" if local else "https:http:ssh",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ASKPASS": "/bin/false",
+        "GIT_SSH_COMMAND": "ssh -o BatchMode=yes",
+        "GIT_LFS_SKIP_SMUDGE": "1",
+        "GIT_CONFIG_COUNT": str(len(settings)),
+        "LC_ALL": "C.UTF-8",
+    }
+    for number, (key, value) in enumerate(settings):
+        environment |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return environment
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "") + "/"
+
+
+def _basic(login: GitLogin) -> str:
+    pair = base64.b64encode(f"{login.username}:{login.password}".encode()).decode()
+    return f"Authorization: Basic {pair}"
+
+
+def local_url(folder: Path) -> str:
+    """The address of a repository on this machine: git reads it as a URL, with escapes."""
+    return f"file://{quote(str(folder.absolute()))}"
+
+
+def without_login(text: str) -> str:
+    """The text with user and password taken out of all its addresses."""
+    return re.sub(r"(?<=://)[^/\s]*@", "", text)

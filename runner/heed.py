@@ -1,0 +1,38 @@
+"""Waits for what the engine says of a pull or a push, without being deaf to a cancel meanwhile."""
+
+from collections.abc import Callable, Iterator
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any
+
+POLL_S = 0.2
+Message = dict[str, Any]
+
+
+def heed(messages: Iterator[Message], check: Callable[[], None]) -> Iterator[Message]:
+    """The messages as they come. ``check`` is asked again and again until they end, and may raise to give up on them.
+
+    A registry that hangs keeps the engine, and the thread that reads from it, waiting; nobody waits for that thread.
+    """
+    box: SimpleQueue[Message | Exception | None] = SimpleQueue()
+
+    def read() -> None:
+        try:
+            for message in messages:
+                box.put(message)
+            box.put(None)
+        except Exception as error:  # noqa: BLE001 - raised again where somebody waits
+            box.put(error)
+
+    Thread(target=read, daemon=True, name="heed").start()
+    while True:
+        check()
+        try:
+            heard = box.get(timeout=POLL_S)
+        except Empty:
+            continue
+        if heard is None:
+            return
+        if isinstance(heard, Exception):
+            raise heard
+        yield heard

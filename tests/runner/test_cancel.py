@@ -1,0 +1,51 @@
+"""One request to stop, heard by all."""
+
+import os
+import select
+import threading
+
+from runner.cancel import Cancel
+
+
+def test_who_asked_first_counts() -> None:
+    cancel = Cancel()
+    assert not cancel
+    assert not cancel.wait(0)
+    cancel.set("ada")
+    cancel.set("bob", lost=True)
+    assert cancel
+    assert (cancel.by, cancel.lost) == ("ada", False)
+    assert cancel.wait(60)
+    cancel.close()
+
+
+def test_a_select_wakes_up_and_stays_awake() -> None:
+    cancel = Cancel()
+    assert select.select([cancel], [], [], 0) == ([], [], [])
+    threading.Thread(target=cancel.set, args=("ada",)).start()
+    assert select.select([cancel], [], [], 60)[0] == [cancel]
+    assert select.select([cancel], [], [], 0)[0] == [cancel]
+    cancel.close()
+
+
+def test_after_its_end_nobody_writes_to_a_descriptor_that_belongs_to_others() -> None:
+    cancel = Cancel()
+    cancel.close()
+    read, write = os.pipe()
+    cancel.set("ada")
+    assert select.select([read], [], [], 0) == ([], [], [])
+    assert not cancel
+    cancel.close()
+    os.close(read)
+    os.close(write)
+
+
+def test_many_may_ask_at_once() -> None:
+    cancel = Cancel()
+    threads = [threading.Thread(target=cancel.set, args=(str(number),)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert os.read(cancel.fileno(), 100) == b"!"
+    cancel.close()

@@ -1,0 +1,99 @@
+"""What BuildKit says, from recorded words of buildx 0.13."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.progress import Instruction, Progress
+
+RECORDED = Path(__file__).with_name("progress")
+
+
+class Heard:
+    """A progress with what came out of it."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.news: list[Instruction] = []
+        self.progress = Progress(self.lines.append, self.news.append)
+
+    def take(self, *pieces: bytes) -> "Heard":
+        for piece in pieces:
+            self.progress.feed(piece)
+        self.progress.flush()
+        return self
+
+
+def heard(name: str) -> Heard:
+    return Heard().take((RECORDED / name).read_bytes())
+
+
+def test_each_instruction_is_told_once_it_runs_and_once_it_has_ended() -> None:
+    build = heard("passed.txt")
+    last = {news.index: news for news in build.news}
+    assert [last[index].text.partition("] ")[2] for index in sorted(last)] == [
+        "FROM docker.io/library/busybox:latest", "WORKDIR /app",
+        'RUN echo "one"; echo two >&2; printf \'ünfinished\'', "COPY Dockerfile /", "RUN true",
+    ]  # fmt: skip
+    assert all(news.seconds is not None for news in last.values())
+    assert last[1].cached
+    assert not last[2].cached
+    assert build.progress.failed is None
+    assert build.progress.plain == []
+
+
+def test_what_an_instruction_wrote_is_told_with_its_number_before_its_end() -> None:
+    lines = heard("passed.txt").lines
+    number = next(line.split()[0] for line in lines if line.endswith(" two"))
+    mine = [line for line in lines if line.startswith(f"{number} ")]
+    assert sorted(mine[1:-1]) == sorted([f"{number} one", f"{number} two", f"{number} ünfinished"])
+    assert mine[-1].startswith(f"{number} DONE ")
+
+
+def test_a_failed_instruction_is_kept_with_the_place_of_the_error() -> None:
+    build = heard("failed.txt")
+    assert build.progress.failed is not None
+    assert build.progress.failed.text.startswith("[2/2] RUN echo begun")
+    assert "exit code: 3" in build.progress.failed.error
+    assert build.progress.plain[0] == "Dockerfile:3"
+    assert build.progress.plain[-1].startswith("ERROR: failed to solve: process")
+
+
+def test_a_syntax_error_has_no_instruction() -> None:
+    build = heard("syntax.txt")
+    assert build.progress.failed is None
+    assert build.news == []
+    assert "Dockerfile:2" in build.progress.plain
+
+
+@pytest.mark.parametrize("name", ["passed.txt", "failed.txt", "syntax.txt"])
+@given(data=st.data())
+def test_it_is_all_the_same_however_the_words_are_cut(name: str, data: st.DataObject) -> None:
+    whole = (RECORDED / name).read_bytes()
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=10)))
+    pieces = [whole[start:end] for start, end in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
+    cut = Heard().take(*pieces)
+    once = heard(name)
+    assert (cut.lines, cut.news, cut.progress.plain) == (once.lines, once.news, once.progress.plain)
+
+
+@pytest.mark.parametrize(
+    "words", [b"{\nnot json\n}\n", b"{\nnever closed", b"half a line", b'{\n"vertexes": null\n}\n{\n']
+)
+def test_words_that_are_no_messages_are_kept_as_they_are(words: bytes) -> None:
+    build = Heard().take(words)
+    kept = [line for line in words.decode().splitlines() if line]
+    assert build.progress.plain == (kept if b"vertexes" not in words else ["{"])
+
+
+def test_words_of_an_unknown_step_are_let_pass() -> None:
+    assert Heard().take(b'{\n"logs": [{"vertex": "sha256:0", "data": "YQo="}]\n}\n').lines == []
+
+
+def test_times_with_nine_digits_or_a_zone_are_read() -> None:
+    vertex = ('{\n"vertexes": [{"digest": "d", "name": "[1/1] RUN x", "started": "2026-01-01T00:00:00.123456789Z",'
+              ' "completed": "2026-01-01T01:00:02.123456+01:00"}]\n}\n')  # fmt: skip
+    (news,) = Heard().take(vertex.encode()).news
+    assert news.seconds == 2.0

@@ -1,0 +1,129 @@
+"""How commands reach a shell, and how the end of its outputs is found. On this machine's own shells."""
+
+import shutil
+import subprocess
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.shell import GATE, StatusWatch, gate_lines, new_token, script_of
+
+TOKEN = "0123456789abcdef0123456789abcdef"
+# Not the gate's own: in a container it may kill all processes, here it must not.
+SAFE_GATE = GATE.replace("kill -KILL -1 2>/dev/null\n", "")
+SHELLS = [["/bin/sh"], *([["busybox", "sh"]] if shutil.which("busybox") else []), ["bash"]]
+
+
+def through_gate(shell: list[str], script: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([*shell, "-c", SAFE_GATE], input=gate_lines(TOKEN, script), capture_output=True, check=False)
+
+
+def test_the_gate_that_is_tested_here_is_the_gate() -> None:
+    assert SAFE_GATE != GATE
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[-1])
+@pytest.mark.parametrize(
+    "script",
+    [
+        "echo hello\n",
+        "printf 'no end'",
+        "echo 'a\\nb\\\\c\\0d\\c'\n",
+        "cat <<'E'\n$HOME \\\n  in\n\n\nE\n",
+        "echo ü☃\n",
+        "# comment\n\n\techo '%s %n'\n",
+        "echo \"$0\" >/dev/null; echo '\r'\n",
+        "echo one\necho two\n",
+    ],
+)
+def test_a_script_comes_through_the_gate_as_it_is(shell: list[str], script: str) -> None:
+    plain = subprocess.run([*shell, "-c", script], capture_output=True, check=False)
+    done = through_gate(shell, script)
+    mark = f"\x1e{TOKEN} 0\n".encode()
+    assert done.stdout == plain.stdout + mark
+    assert done.stderr == mark
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[-1])
+@pytest.mark.parametrize(
+    ("script", "status"),
+    [
+        ("exit 7", 7),
+        ("false\ntrue", 1),
+        ("exec sh -c 'exit 9'", 9),
+        ("kill -TERM $(sh -c 'echo $PPID')", 143),
+        ("trap 'exit 5' EXIT; exit 4", 5),
+        ("if", 2),
+    ],
+)
+def test_the_status_is_the_scripts(shell: list[str], script: str, status: int) -> None:
+    done = through_gate(shell, script)
+    assert done.stdout.endswith(f"\x1e{TOKEN} {status}\n".encode()) or (script, shell[-1]) == ("if", "bash")
+    assert done.returncode == status or (script, shell[-1]) == ("if", "bash")
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[-1])
+def test_a_gate_whose_runner_went_away_runs_nothing(shell: list[str]) -> None:
+    for said in (b"", b"token", b"token\n", b"token\nexit 0"):
+        done = subprocess.run([*shell, "-c", SAFE_GATE], input=said, capture_output=True, check=False)
+        assert (done.returncode, done.stdout) == (125, b"")
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[-1])
+def test_the_script_does_not_learn_the_token(shell: list[str]) -> None:
+    done = through_gate(shell, "set; env; cat /proc/$$/cmdline /proc/$$/environ; cat")
+    assert done.stdout.count(TOKEN.encode()) == 1
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\0\r", exclude_categories=["Cs"]), max_size=30), max_size=4))
+def test_any_text_that_is_shown_and_printed_is_kept(words: list[str]) -> None:
+    commands = ["printf '%s\\n' '" + word.replace("'", "'\\''") + "'" for word in words]
+    done = through_gate(["/bin/sh"], script_of(commands, "", {}))
+    shown = "".join(f"+ {command.strip()}\n{word}\n" for command, word in zip(commands, words, strict=True))
+    assert done.stdout == shown.encode() + f"\x1e{TOKEN} 0\n".encode()
+
+
+def test_late_variables_and_the_folder_come_first(tmp_path) -> None:
+    place = tmp_path / "it's new"
+    script = script_of(["pwd", 'echo "$LATE"'], str(place), {"LATE": "a 'b' $c\nd"})
+    done = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == f"+ pwd\n{place}\n+ echo \"$LATE\"\na 'b' $c\nd\n"
+
+
+def test_a_token_is_new_each_time() -> None:
+    assert new_token() != new_token()
+    assert len(new_token()) == 32
+
+
+NOISE = st.one_of(
+    st.binary(max_size=10), st.sampled_from([b"\x1e", b"\x1e0123", f"\x1e{TOKEN}".encode(), f"\x1e{TOKEN} x".encode()])
+)
+
+
+@given(st.lists(NOISE, max_size=6), st.integers(0, 255), st.binary(max_size=8), st.data())
+def test_the_status_is_found_however_the_stream_is_cut(
+    noise: list[bytes], status: int, after: bytes, data: st.DataObject
+) -> None:
+    before = b"".join(noise)
+    whole = before + f"\x1e{TOKEN} {status}\n".encode() + after
+    watch, given_out = StatusWatch(TOKEN), b""
+    for piece in cut(whole, data):
+        if watch.status is None:
+            given_out += watch.feed(piece)
+    assert watch.status == status
+    assert given_out + watch.flush() == before
+
+
+@given(st.lists(NOISE, max_size=6), st.data())
+def test_without_the_mark_no_byte_is_lost(noise: list[bytes], data: st.DataObject) -> None:
+    whole = b"".join(noise)
+    watch = StatusWatch(TOKEN)
+    given_out = b"".join(watch.feed(piece) for piece in cut(whole, data))
+    assert watch.status is None
+    assert given_out + watch.flush() == whole
+
+
+def cut(whole: bytes, data: st.DataObject) -> list[bytes]:
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=8)))
+    return [whole[start:end] for start, end in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
