@@ -84,6 +84,37 @@ def lint(
 
 
 @app.command()
+def plan(  # noqa: PLR0917 - every flag is a parameter
+    folder: Annotated[Path, typer.Argument(help="The folder with the pipeline file or Dockerfile.")] = Path(),
+    event: Annotated[str, typer.Option(help="The event, as `when.event` names it; by default push.")] = "",
+    branch: Annotated[str, typer.Option(help="The branch; by default the one checked out.")] = "",
+    tag: Annotated[str, typer.Option(help="A git tag: the event is tag.")] = "",
+    cron: Annotated[str, typer.Option(help="The name of a cron job: the event is cron.")] = "",
+    pull_request: Annotated[bool, typer.Option("--pull-request", help="A pull request into --branch.")] = False,
+    files: Annotated[str | None, typer.Option(help="The changed files, with commas; by default git says.")] = None,
+    message: Annotated[str | None, typer.Option(help="The commit's message.")] = None,
+    inputs: Annotated[list[str] | None, typer.Option("--input", help="NAME=VALUE of a manual run.")] = None,
+    trigger: Annotated[Path | None, typer.Option(help="A file with the whole trigger, as JSON.")] = None,
+    output: Annotated[str, typer.Option("--format", help="text, json, dot or mermaid.")] = "text",
+) -> None:
+    """Shows what would run for a trigger, in which order, and which condition said no to the rest."""
+    from runner.planview import PlanOptions, show_plan
+
+    options = PlanOptions(
+        folder, event, branch, tag, cron, pull_request, files, message, tuple(inputs or ()), trigger, output
+    )
+    raise typer.Exit(show_plan(options, sys.stdout, sys.stderr))
+
+
+@app.command()
+def schema() -> None:
+    """Prints the JSON Schema of pipeline files, for completion and help in an editor."""
+    from pipelines.schema import schema_text
+
+    typer.echo(schema_text(), nl=False)
+
+
+@app.command()
 def init(folder: Annotated[Path, typer.Argument(help="The folder of the repository.")] = Path()) -> None:
     """Writes a first pipeline file."""
     target = folder / ".headway.yml"

@@ -2,6 +2,7 @@
 
 import base64
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from pipelines.plan import CommandsStep, Container, PluginStep
@@ -21,6 +22,15 @@ VARIABLE_BYTES_MAX = 128 * 1024 - 64
 STREAM_END_S = 15
 """A container whose streams have ended has ended itself, or does so at once."""
 _HINTS = {126: " (found, but it cannot be executed)", 127: " (a command was not found in the image)"}
+
+
+@dataclass(frozen=True)
+class Started:
+    """A step's container on its way: attached, started and, with a ``token``, waiting at its gate."""
+
+    container: str
+    stream: Attached
+    token: str
 
 
 class Ended:
@@ -47,36 +57,45 @@ class Stopped:
     outcome: Outcome
 
 
-def run(job: Job, step: CommandsStep | PluginStep, output: Output) -> Outcome:
-    """Runs a step's container, a fresh one, to its end. Raises StepError, or MachineError for a broken machine."""
-    image = job.image_of(step.container.image, Lines(output))
-    sandbox = None if _own_network(step.container) or step.detach else job.sandboxes.take()
+def run(job: Job, step: CommandsStep | PluginStep, output: Output, early: Started | None) -> Outcome:
+    """Runs a step's container, a fresh one, to its end; ``early`` is the one that was started before its turn.
+
+    Raises StepError, or MachineError for a broken machine.
+    """
+    started = early or start(job, step, job.image_of(step.container.image, Lines(output)))
+    ended = Ended(started.token)
     try:
-        network = f"container:{sandbox}" if sandbox else step.container.network_mode or job.sandboxes.network
-        container = job.engine.create(_spec(job, step, image, network))
-        try:
-            if step.detach:
-                job.detached.append(container)
-            return _run(job, step, container, output)
-        finally:
-            job.remove_later(container)
+        if started.token:
+            _open_gate(started.stream, shell.gate_lines(started.token, _script(job, step)))
+        stopped = _follow(job, step, started.container, started.stream, output, ended)
+        return stopped.outcome if stopped else _judge(job, started.container, ended)
     finally:
-        if sandbox:
-            job.sandboxes.give_back(sandbox)
+        discard(job, started)
 
 
-def _run(job: Job, step: CommandsStep | PluginStep, container: str, output: Output) -> Outcome:
-    token = shell.new_token() if _has_gate(step) else ""
-    stream = job.engine.attach(container)
-    try:
+def start(job: Job, step: CommandsStep | PluginStep, image: str) -> Started:
+    """Makes, attaches and starts a step's container. Commands then wait at their gate. Raises StepError."""
+    if own_network(step.container) or step.detach:
+        job.sandboxes.open()
+        network = step.container.network_mode or job.sandboxes.network
+    else:
+        network = f"container:{job.lanes.join(step.number)}"
+    container = job.engine.create(_spec(job, step, image, network))
+    with ExitStack() as on_error:
+        on_error.callback(job.remove_later, container)
+        if step.detach:
+            job.detached.append(container)
+        stream = job.engine.attach(container)
+        on_error.callback(stream.close)
         job.engine.start(container)
-        if token:
-            _open_gate(stream, shell.gate_lines(token, _script(job, step)))
-        ended = Ended(token)
-        stopped = _follow(job, step, container, stream, output, ended)
-    finally:
-        stream.close()
-    return stopped.outcome if stopped else _judge(job, container, ended)
+        on_error.pop_all()
+    return Started(container, stream, shell.new_token() if has_gate(step) else "")
+
+
+def discard(job: Job, started: Started) -> None:
+    """Lets go of the container, which is removed off the way of the run."""
+    started.stream.close()
+    job.remove_later(started.container)
 
 
 def _open_gate(stream: Attached, lines: bytes) -> None:
@@ -88,7 +107,7 @@ def _open_gate(stream: Attached, lines: bytes) -> None:
         raise _gone(error) from error
 
 
-def _own_network(container: Container) -> bool:
+def own_network(container: Container) -> bool:
     """True where the container asks for what a joined namespace cannot give."""
     return bool(container.network_mode or container.dns or container.dns_search or container.extra_hosts)
 
@@ -97,22 +116,22 @@ def _spec(job: Job, step: CommandsStep | PluginStep, image: str, network: str) -
     container = step.container
     environment = job.environment(container.environment)
     own = network == job.sandboxes.network
-    if _has_gate(step):
+    if has_gate(step):
         environment |= shell.GATE_ENVIRONMENT
     else:
         environment |= late_environment(job)
-    if isinstance(step, CommandsStep) and not _has_gate(step):
+    if isinstance(step, CommandsStep) and not has_gate(step):
         environment["CI_SCRIPT"] = _script_variable(_script(job, step))
     return ContainerSpec(
         image=image,
         labels=job.labels(step.number),
         network=network,
-        entrypoint=shell.GATE_ENTRYPOINT if _has_gate(step) else container.entrypoint,
+        entrypoint=shell.GATE_ENTRYPOINT if has_gate(step) else container.entrypoint,
         environment=environment,
         binds=(f"{job.workspace_base}:{job.plan.workspace_base}", *container.volumes),
-        directory="" if _has_gate(step) else container.directory,
+        directory="" if has_gate(step) else container.directory,
         aliases=(step.name,) if own and step.detach else (),
-        stdin=_has_gate(step),
+        stdin=has_gate(step),
         user=container.user,
         privileged=container.privileged,
         devices=container.devices,
@@ -142,7 +161,7 @@ def late_environment(job: Job) -> dict[str, str]:
     }
 
 
-def _has_gate(step: CommandsStep | PluginStep) -> bool:
+def has_gate(step: CommandsStep | PluginStep) -> bool:
     """Commands run behind the gate, but where the file names an entrypoint of its own for them."""
     return isinstance(step, CommandsStep) and step.container.entrypoint is None
 

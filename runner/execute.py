@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 from pipelines.plan import CommandsStep, PluginStep, Step
 from pipelines.state import PASSED, Outcome, Reason, State
+from runner.ahead import Ahead
 from runner.build import Builder
 from runner.cancel import Cancel
 from runner.engine import JOB_LABEL, Engine
@@ -22,13 +24,24 @@ DETACHED_POLL_S = 0.2
 
 @contextmanager
 def open_job(
-    assignment: Assignment, engine: Engine, builder: Callable[[], Builder], emit: Emit, cancel: Cancel
+    assignment: Assignment,
+    engine: Engine,
+    builder: Callable[[], Builder],
+    emit: Emit,
+    cancel: Cancel,
+    complain: Callable[[str], None],
 ) -> Iterator[Job]:
-    """A job ready to run. On leaving, nothing of it is left in the engine or on the disk, whatever happened inside."""
+    """A job ready to run. On leaving, nothing of it is left in the engine or on the disk, whatever happened inside.
+
+    What cannot be removed is no verdict on the job: ``complain`` gets a sentence for it.
+    """
     sweep(engine, assignment.key, before_attempt=assignment.attempt)
     remove_tree(assignment.folder)
     try:
         (assignment.folder / "scratch").mkdir(parents=True, mode=0o700)
+        # Steps may run as any user; and containers that are started ahead must find what they mount.
+        (assignment.folder / "workspace").mkdir()
+        (assignment.folder / "workspace").chmod(0o777)
         job = Job(assignment, engine, builder, emit, cancel)
     except BaseException:
         remove_tree(assignment.folder)
@@ -36,19 +49,29 @@ def open_job(
     try:
         yield job
     finally:
-        job.close()
+        for error in job.close():
+            complain(f"something of the job {assignment.key} could not be removed: {error}")
 
 
 def run_job(job: Job) -> Outcome:
     """Runs the job to its end and says how it ended. Never raises for what a step does, nor for a broken machine."""
+    schedule = Schedule(job)
+    schedule.look_ahead()
+    fault = _prepared(job)
+    if fault is None:
+        return schedule.run()
+    skip_all(job, fault)
+    return fault
+
+
+def _prepared(job: Job) -> Outcome | None:
+    """Why the job cannot begin, or None."""
     try:
         prepare(job)
     except (StepError, OSError) as error:
         fault = as_step_error(error)
-        outcome = Outcome(fault.state, fault.reason, job.redactor.mask_text(str(fault)))
-        skip_all(job, outcome)
-        return outcome
-    return Schedule(job).run()
+        return Outcome(fault.state, fault.reason, job.redactor.mask_text(str(fault)))
+    return None
 
 
 def prepare(job: Job) -> None:
@@ -96,12 +119,12 @@ def skip_all(job: Job, outcome: Outcome) -> None:
         job.emit(StepFinished(step.number, Outcome(State.SKIPPED, outcome.reason, "the job ended before this step")))
 
 
-def run_step(job: Job, step: Step) -> Outcome:
+def run_step(job: Job, step: Step, ahead: Ahead) -> Outcome:
     """One step from its first word to its last. What it cannot do is its outcome, with a sentence in its log."""
     job.emit(StepStarted(step.number))
     output = Output(step.number, job.emit, job.redactor, job.options.log_bytes_max)
     try:
-        outcome = perform(job, step, output)
+        outcome = perform(job, step, output, partial(ahead.take, step))
     except (StepError, OSError) as error:
         outcome = as_step_error(error).outcome
     outcome = replace(outcome, message=job.redactor.mask_text(outcome.message))
@@ -120,6 +143,12 @@ class Schedule:
         self._detached: dict[Future[Outcome], Step] = {}
         self._ended_steps: set[int] = set()
         self._verdict = PASSED
+        self._ahead = Ahead(job)
+        job.closers.append(self._ahead.close)
+
+    def look_ahead(self) -> None:
+        """Starts containers of steps that come next."""
+        self._ahead.look(self._waiting)
 
     def run(self) -> Outcome:
         """Runs all steps and returns the job's outcome."""
@@ -139,6 +168,7 @@ class Schedule:
         while self._waiting or self._running:
             while self._decide_one(pool):
                 pass
+            self.look_ahead()
             ended, _ = wait(self._running, return_when=FIRST_COMPLETED)
             for future in ended:
                 self._ended(self._running.pop(future), future.result())
@@ -153,10 +183,10 @@ class Schedule:
         if why := self._why_not(step):
             self._finish(step, why)
         elif _is_detached(step):
-            self._detached[pool.submit(run_step, self._job, step)] = step
+            self._detached[pool.submit(run_step, self._job, step, self._ahead)] = step
             self._ended_steps.add(step.number)
         else:
-            self._running[pool.submit(run_step, self._job, step)] = step
+            self._running[pool.submit(run_step, self._job, step, self._ahead)] = step
         return True
 
     def _why_not(self, step: Step) -> Outcome | None:
@@ -180,6 +210,8 @@ class Schedule:
 
     def _finish(self, step: Step, outcome: Outcome) -> None:
         self._ended_steps.add(step.number)
+        self._ahead.drop(step)
+        self._job.lanes.leave(step.number)
         self._job.emit(StepFinished(step.number, outcome))
 
     def _end_detached(self) -> None:

@@ -19,7 +19,7 @@ from runner.events import Emit
 from runner.images import Images
 from runner.output import Write
 from runner.redact import Redactor
-from runner.sandbox import Sandboxes
+from runner.sandbox import Lanes, Sandboxes
 
 ATTEMPT_LABEL = "headway.attempt"
 STEP_LABEL = "headway.step"
@@ -36,6 +36,7 @@ class Options:
     job_timeout_s: float = 6 * 3600
     grace_s: float = 10
     parallel_steps_max: int = 4
+    steps_ahead_max: int = 2
     push: bool = True
     keep_images: bool = False
 
@@ -97,9 +98,11 @@ class Job:
         self._lock = Lock()
         self._removals: list[Future[None]] = []
         self._names: list[str] = []
+        self.closers: list[Callable[[], None]] = []
         self.services: list[str] = []
         self.detached: list[str] = []
         self.sandboxes = Sandboxes(engine, f"headway-{assignment.key}-{assignment.attempt}", self.labels())
+        self.lanes = Lanes(self.sandboxes, {step.number: step.needs for step in self.plan.steps})
 
     def canceled(self) -> Outcome:
         """How a step ends that was running when somebody asked to stop."""
@@ -178,8 +181,10 @@ class Job:
         for container in self.detached:
             self.engine.kill(container, signal)
 
-    def close(self) -> None:
-        """Takes away all that the job made in the engine and on the disk. Raises the first error at the end."""
+    def close(self) -> list[Exception]:
+        """Takes away all that the job made in the engine and on the disk; the answer is what could not be."""
+        for closer in self.closers:
+            closer()
         errors: list[Exception] = []
         for container in self.services:
             self.remove_later(container)
@@ -191,8 +196,7 @@ class Job:
             except (StepError, OSError) as error:
                 errors.append(error)
         self._remover.shutdown()
-        if errors:
-            raise errors[0]
+        return errors
 
     def _remove_folder(self) -> None:
         remove_tree(self.assignment.folder)
@@ -202,11 +206,15 @@ def _partial(function: Callable[[str], None], argument: str) -> Callable[[], Non
     return lambda: function(argument)
 
 
+def _unless_gone(_function: object, _path: str, error: tuple[type[BaseException], BaseException, object]) -> None:
+    # Another process that removes the same folder may be faster.
+    if not isinstance(error[1], FileNotFoundError):
+        raise error[1]
+
+
 def remove_tree(folder: Path) -> None:
     """Removes a folder that steps may have written to as any user. Raises MachineError where it cannot."""
-    if not folder.exists():
-        return
     try:
-        shutil.rmtree(folder)
+        shutil.rmtree(folder, onerror=_unless_gone)
     except OSError as error:
         raise MachineError(Reason.INTERNAL, f"the folder {folder} of a job could not be removed: {error}") from error

@@ -141,7 +141,7 @@ def _run_job(
     assignment = Assignment(plan, key, 1, folder, tree.lay_out, options.secrets, options=Options(push=options.push))
     path, home = os.environ.get("PATH", os.defpath), os.environ.get("HOME", "/")
     builder = partial(find_builder, path, home)
-    with Terminal(console, plan) as terminal, open_job(assignment, engine, builder, terminal, cancel) as job:
+    with Terminal(console, plan) as terminal, open_job(assignment, engine, builder, terminal, cancel, _say) as job:
         outcome = run_job(job)
     if console.is_terminal:
         terminal.summary()

@@ -1,5 +1,8 @@
 """Names of images, by the rules of Docker's reference grammar."""
 
+BUILD_REPO = "headway/build"
+"""Under this name the images that jobs build are kept, each until its job has ended."""
+
 
 def split_tag(name: str) -> tuple[str, str | None]:
     """``repo:tag`` or ``repo@digest`` in its two parts; ``latest`` where neither is given (as Docker does)."""

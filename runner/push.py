@@ -11,7 +11,7 @@ from runner.events import ImagePushed
 from runner.faults import classify_text, is_refusal
 from runner.heed import heed
 from runner.job import Job
-from runner.names import registry_host, split_tag
+from runner.names import BUILD_REPO, registry_host, split_tag
 from runner.output import Lines, Output
 
 ATTEMPTS_MAX = 10
@@ -63,9 +63,7 @@ def _push_surely(job: Job, image_id: str, repo: str, tag: str, login: Login | No
                 if _id_of(job, f"{repo}:{tag}") == image_id:
                     raise
                 continue
-            # The engine notes the digest with the image that it pushed.
-            known = (job.engine.image(image_id) or {}).get("RepoDigests") or ()
-            if any(name.endswith(f"@{digest}") for name in known):
+            if digest in _digests(job, image_id):
                 return digest
         write(f"another job took the name {repo}:{tag} in between; pushing again")
     hint = "let only one pipeline push this name at a time, and re-run"
@@ -76,16 +74,28 @@ def _push_surely(job: Job, image_id: str, repo: str, tag: str, login: Login | No
 def _named(job: Job, image_id: str, repo: str, tag: str) -> Iterator[None]:
     """Gives the image its name for as long as the push takes; then the name goes back to whose it was."""
     name = f"{repo}:{tag}"
-    before = _id_of(job, name)
+    before = _owner(job, name)
     job.engine.tag(image_id, repo, tag)
     try:
         yield
     finally:
         if not job.options.keep_images and before != image_id and _id_of(job, name) == image_id:
+            job.engine.untag(name)
             if before:
                 job.engine.tag(before, repo, tag)
-            else:
-                job.engine.untag(name)
+
+
+def _owner(job: Job, name: str) -> str:
+    """The id of the image to which a name belongs. Another job that is just pushing under it does not count."""
+    image = job.engine.image(name) or {}
+    lent = any(tag.startswith(f"{BUILD_REPO}:") for tag in image.get("RepoTags") or ())
+    return "" if lent else str(image.get("Id", ""))
+
+
+def _digests(job: Job, image_id: str) -> set[str]:
+    """Under which digests the image is in registries: the engine notes them with the image that it pushed."""
+    names = (job.engine.image(image_id) or {}).get("RepoDigests") or ()
+    return {name.rpartition("@")[2] for name in names}
 
 
 def _id_of(job: Job, name: str) -> str:

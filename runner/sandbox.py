@@ -9,7 +9,8 @@ import io
 import platform
 import struct
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from graphlib import TopologicalSorter
 from threading import Lock
 
 from runner.engine import ContainerSpec, Engine, Limits
@@ -58,36 +59,78 @@ class Sandboxes:
     """The network of one job and the namespaces on it. Everything carries ``labels``; ``close`` removes all of it."""
 
     def __init__(self, engine: Engine, name: str, labels: Mapping[str, str]) -> None:
+        """Makes nothing yet: what the job needs first is made while its source is laid out."""
         self._engine = engine
         self._labels = labels
-        self._free: list[str] = []
-        self._all: list[str] = []
+        self._made: list[str] = []
+        self._network_id = ""
         self._lock = Lock()
         self.network = name
-        ensure_sandbox_image(engine)
-        self._network_id = engine.create_network(name, labels)
 
-    def take(self) -> str:
-        """The id of a running container whose namespace a step may join; nobody else has it until ``give_back``."""
+    def open(self) -> None:
+        """Makes the network, if nobody has."""
         with self._lock:
-            if self._free:
-                return self._free.pop()
+            if not self._network_id:
+                ensure_sandbox_image(self._engine)
+                self._network_id = self._engine.create_network(self.network, self._labels)
+
+    def make(self) -> str:
+        """A running container that holds a namespace on the job's network."""
+        self.open()
         spec = ContainerSpec(
             image=SANDBOX_IMAGE, labels=self._labels, network=self.network, command=("/wait",), limits=SANDBOX_LIMITS
         )
         container = self._engine.create(spec)
         with self._lock:
-            self._all.append(container)
+            self._made.append(container)
         self._engine.start(container)
         return container
 
-    def give_back(self, container: str) -> None:
-        """The step that joined has ended."""
-        with self._lock:
-            self._free.append(container)
-
     def close(self) -> None:
         """Removes the namespaces and the network. All containers of steps must be gone."""
-        for container in self._all:
+        for container in self._made:
             self._engine.remove(container)
-        self._engine.remove_network(self._network_id)
+        if self._network_id:
+            self._engine.remove_network(self._network_id)
+
+
+class Lanes:
+    """Which steps share a namespace: only such as never run at the same time, so that their ports never clash.
+
+    A step joins the namespace of one that it comes after, though that one may still run while its container is made
+    ready; or one that nobody uses any more; or a new one.
+    """
+
+    def __init__(self, sandboxes: Sandboxes, needs: Mapping[int, Sequence[int]]) -> None:
+        self._sandboxes = sandboxes
+        self._before = ancestors(needs)
+        self._last: dict[str, int] = {}
+        self._ended: set[int] = set()
+        self._lock = Lock()
+
+    def join(self, step: int) -> str:
+        """The container whose namespace the step, by its number, joins."""
+        with self._lock:
+            for sandbox, last in self._last.items():
+                if last in self._before[step] or last in self._ended:
+                    self._last[sandbox] = step
+                    return sandbox
+        sandbox = self._sandboxes.make()
+        with self._lock:
+            self._last[sandbox] = step
+        return sandbox
+
+    def leave(self, step: int) -> None:
+        """The step has ended."""
+        with self._lock:
+            self._ended.add(step)
+
+
+def ancestors(needs: Mapping[int, Sequence[int]]) -> dict[int, frozenset[int]]:
+    """For each step all that must have ended before it starts, given what it needs directly."""
+    order = TopologicalSorter(needs).static_order()
+    found: dict[int, frozenset[int]] = {}
+    for step in order:
+        direct = needs.get(step, ())
+        found[step] = frozenset(direct).union(*(found[each] for each in direct))
+    return found

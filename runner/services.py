@@ -30,6 +30,7 @@ class RunningService:
         if not isinstance(image, NamedImage):
             raise StepError(Reason.SERVICE_FAILED, f"the service {service.name!r} needs the name of an image")
         self._image = job.images.ensure(image.name, write, newest=image.pull)
+        job.sandboxes.open()
         self.container = job.engine.create(self._spec(image.name))
         job.services.append(self.container)
         job.engine.start(self.container)

@@ -1,23 +1,29 @@
 """What each kind of step does. Adding a kind is a class in ``pipelines/plan.py`` and a case here."""
 
+from collections.abc import Callable
 from typing import assert_never
 
 from pipelines.plan import BuildStep, CommandsStep, PluginStep, PushStep, SecretRef, Step
 from pipelines.state import PASSED, Outcome, Reason
 from runner import build, container, push
 from runner.build_command import BuildRequest
+from runner.container import Started
 from runner.errors import StepError
 from runner.events import ImageBuilt, InstructionChanged
 from runner.job import Job
+from runner.names import BUILD_REPO
 from runner.output import Lines, Output
 from runner.progress import Instruction
 
 
-def perform(job: Job, step: Step, output: Output) -> Outcome:
-    """Does a step. Its failing is the outcome or a StepError; a MachineError means that it could not be done."""
+def perform(job: Job, step: Step, output: Output, early: Callable[[], Started | None]) -> Outcome:
+    """Does a step; ``early`` gives its container if that was started before its turn.
+
+    Its failing is the outcome or a StepError; a MachineError means that it could not be done.
+    """
     match step:
         case CommandsStep() | PluginStep():
-            return container.run(job, step, output)
+            return container.run(job, step, output, early())
         case BuildStep():
             return _build(job, step, output)
         case PushStep():
@@ -28,7 +34,7 @@ def perform(job: Job, step: Step, output: Output) -> Outcome:
 
 def _build(job: Job, step: BuildStep, output: Output) -> Outcome:
     job.require(*((SecretRef(secret=name),) for name in step.secrets.values()))
-    tag = f"headway/build:{job.assignment.key}-{job.assignment.attempt}-{step.number}"
+    tag = f"{BUILD_REPO}:{job.assignment.key}-{job.assignment.attempt}-{step.number}"
     scratch = job.scratch / f"build-{step.number}"
     scratch.mkdir()
     request = BuildRequest(step, job.source, scratch, job.docker_config(), job.engine.host, job.assignment.secrets, tag)

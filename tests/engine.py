@@ -5,7 +5,6 @@ left: no container, network, folder or name of an image.
 """
 
 import os
-import secrets
 import subprocess
 import threading
 import time
@@ -27,7 +26,7 @@ from runner.errors import MachineError
 from runner.events import Event, ImageBuilt, ImagePushed, InstructionChanged, JobNote, StepFinished, StepOutput, Stream
 from runner.execute import open_job, run_job
 from runner.job import Assignment, Options
-from tests.plans import Content, LayOut, laid_out, numbered
+from tests.plans import Content, LayOut, laid_out, numbered, secrets_hex
 from tests.registry import Registry, running_registry
 
 # What a job did
@@ -41,6 +40,7 @@ class Ran:
     folder: Path
     on_event: Callable[[Event], None] | None = None
     events: list[Event] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
     outcome: Outcome = field(default_factory=lambda: Outcome(State.RUNNING))
 
     def __call__(self, event: Event) -> None:
@@ -48,6 +48,11 @@ class Ran:
         self.events.append(event)
         if self.on_event:
             self.on_event(event)
+
+    def names_image(self, name: str) -> bool:
+        """True for a name that only this job can have given to an image."""
+        repos = tuple(f"{event.repo}{mark}" for event in self.pushed for mark in ":@")
+        return self.key in name or name.startswith(repos)
 
     def log(self, step: int = 1, *streams: Stream) -> bytes:
         """The bytes of a step's output, of these streams or of all. Its offsets must have no gap."""
@@ -143,7 +148,12 @@ class Workshop:
         own = Cancel()
         try:
             with open_job(
-                assignment, engine or self.engine, lambda: self.builder, ran, own if cancel is None else cancel
+                assignment,
+                engine or self.engine,
+                lambda: self.builder,
+                ran,
+                own if cancel is None else cancel,
+                ran.complaints.append,
             ) as job:
                 ran.outcome = run_job(job)
         finally:
@@ -164,19 +174,15 @@ class Workshop:
             label = f"{JOB_LABEL}={ran.key}"
             found += [f"container {entry['Names']}" for entry in self.engine.containers_labelled(label)]
             found += [f"network {entry['Name']}" for entry in self.engine.networks_labelled(label)]
-            found += [f"image {name}" for name in image_names(self.engine) if ran.key in name]
+            found += [f"image {name}" for name in image_names(self.engine) if ran.names_image(name)]
             found += [f"folder {ran.folder}"] if ran.folder.exists() else []
         return found
 
 
-def secrets_hex() -> str:
-    """Six random bytes, for names that must be new."""
-    return secrets.token_hex(6)
-
-
 def image_names(engine: Engine) -> list[str]:
-    """All names of images in the engine."""
-    return [name for entry in engine._api.images() for name in entry.get("RepoTags") or ()]
+    """All names of images in the engine, those by digest included."""
+    entries = engine._api.images()
+    return [name for entry in entries for key in ("RepoTags", "RepoDigests") for name in entry.get(key) or ()]
 
 
 # Waiting

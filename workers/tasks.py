@@ -90,25 +90,30 @@ def work(tools: Tools, job_id: int) -> None:
 
 def _carry_out(tools: Tools, claim: leases.Claim, cancel: Cancel) -> None:
     """Plans if need be and runs the job; whatever goes wrong on our side ends it as broken, with the reason."""
-    case = _case(tools, claim)
     try:
+        case = _case(tools, claim)
         mirror = Mirror(tools.settings.mirrors_dir, case.repo.clone_url, case.login)
         plan = claim.plan or _plan(tools, case, mirror)
-        if plan is None:
-            return
-        outcome = _run(tools, case, plan, mirror, cancel)
+        if plan is not None:
+            _run(tools, case, plan, mirror, cancel)
     except store.StaleAttemptError:
         raise
     except StepError as error:
-        outcome = error.outcome
+        _finish(tools, claim, error.outcome, cancel)
     except Exception as error:  # noqa: BLE001 - a job must end whatever happens; the log and the page have it
         _log.exception("a job broke", job=claim.job_id)
         hint = "this is a fault of Headway's; its log has the details"
         outcome = Outcome(State.BROKEN, Reason.INTERNAL, f"{type(error).__name__}: {error}; {hint}")
+        _finish(tools, claim, outcome, cancel)
+
+
+def _finish(tools: Tools, claim: leases.Claim, outcome: Outcome, cancel: Cancel) -> None:
+    """The verdict, if the job is still ours; wakes workers for the jobs that waited for it."""
     if cancel.lost:
         raise store.StaleAttemptError
     with transaction(tools.database) as session:
         finished = store.finish_job(session, claim.job_id, claim.attempt, outcome)
+    tools.live.changed(claim.run_id)
     for ready in finished.ready_job_ids:
         tools.ring(ready)
 
@@ -159,7 +164,8 @@ def _plan(tools: Tools, case: Case, mirror: Mirror) -> JobPlan | None:
     return planned.mine
 
 
-def _run(tools: Tools, case: Case, plan: JobPlan, mirror: Mirror, cancel: Cancel) -> Outcome:
+def _run(tools: Tools, case: Case, plan: JobPlan, mirror: Mirror, cancel: Cancel) -> None:
+    """Runs the job and records its verdict, before what it leaves is cleaned up."""
     claim = case.claim
     sha = mirror.resolve(case.trigger.sha, case.trigger.ref)
     mirror.fetch(sha, case.trigger.ref)
@@ -182,9 +188,15 @@ def _run(tools: Tools, case: Case, plan: JobPlan, mirror: Mirror, cancel: Cancel
         logins=_logins(tools, case),
         options=options(tools.settings),
     )
-    with Recorder(tools.database, tools.logs, tools.live, claim, steps, _now_ms) as recorder:  # noqa: SIM117
-        with open_job(assignment, tools.engine(), tools.builder, recorder, cancel) as job:
-            return run_job(job)
+    with (
+        Recorder(tools.database, tools.logs, tools.live, claim, steps, _now_ms) as recorder,
+        open_job(assignment, tools.engine(), tools.builder, recorder, cancel, _complain) as job,
+    ):
+        _finish(tools, claim, run_job(job), cancel)
+
+
+def _complain(sentence: str) -> None:
+    _log.warning("cleaning up", problem=sentence)
 
 
 def _secrets(tools: Tools, case: Case) -> Mapping[str, str]:
@@ -212,6 +224,7 @@ def options(settings: Settings) -> Options:
         step_timeout_s=settings.step_timeout_s,
         job_timeout_s=settings.job_timeout_s,
         grace_s=settings.grace_s,
+        steps_ahead_max=settings.steps_ahead_max,
     )
 
 

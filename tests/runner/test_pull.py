@@ -6,7 +6,7 @@ import pytest
 
 from pipelines.plan import Container, NamedImage
 from pipelines.state import Reason, State
-from tests.engine import Workshop, secrets_hex
+from tests.engine import Workshop, image_names, secrets_hex
 from tests.plans import build, container, push, service, shell
 from tests.registry import LOGIN, Registry, free_port
 
@@ -24,7 +24,8 @@ def stored(ran: Workshop, registry: Registry) -> Iterator[str]:
     files = {"Dockerfile": f"FROM busybox\nRUN echo {name} > /name\n"}
     assert ran(build(), push(1, name), files=files).outcome.state is State.PASSED
     yield f"{name}:latest"
-    ran.engine.untag(f"{name}:latest")
+    for left in [left for left in image_names(ran.engine) if left.startswith(name)]:
+        ran.engine.untag(left)
 
 
 def test_an_image_that_is_not_here_is_pulled_and_told(ran: Workshop, stored: str) -> None:

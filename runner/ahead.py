@@ -1,0 +1,82 @@
+"""Starts the containers of the next steps while the present ones run; they wait at their gate (see shell.py).
+
+A step's own time is then what its commands take: making and starting a container costs the run nothing. A step can not
+tell: its script, late variables and folder come through the gate when it is its turn, and the checkout is a mount.
+"""
+
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+
+from pipelines.plan import BuiltImage, CommandsStep, Step
+from runner import container
+from runner.container import Started
+from runner.errors import StepError
+from runner.job import Job
+from runner.memory import available_bytes
+
+STARTS_AT_ONCE_MAX = 2
+MEMORY_BYTES_MIN = 512 * 1024**2
+"""Where the machine has less memory left than this, nothing is started before its turn."""
+
+
+class Ahead:
+    """The containers of one job that were started before their turn."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._pool = ThreadPoolExecutor(STARTS_AT_ONCE_MAX, "ahead")
+        self._starts: dict[int, Future[Started | None]] = {}
+
+    def look(self, waiting: Iterable[Step]) -> None:
+        """Starts what of the steps that wait comes next. A step whose image is not here yet costs nothing."""
+        if self._job.cancel:
+            return
+        wanted = [step for step in waiting if self._will_run(step)][: self._job.options.steps_ahead_max]
+        for step in wanted:
+            if isinstance(step, CommandsStep) and self._can_start(step) and not self._is_started(step):
+                self._starts[step.number] = self._pool.submit(self._start, step)
+
+    def _will_run(self, step: Step) -> bool:
+        return step.on_failure if self._job.failed else step.on_success
+
+    def _is_started(self, step: CommandsStep) -> bool:
+        """False also where there was no image, or no memory, when it was tried."""
+        start = self._starts.get(step.number)
+        return start is not None and not (start.done() and start.exception() is None and start.result() is None)
+
+    def _can_start(self, step: CommandsStep) -> bool:
+        if not container.has_gate(step) or step.detach or container.own_network(step.container):
+            return False
+        image = step.container.image
+        return image.step in self._job.built if isinstance(image, BuiltImage) else not image.pull
+
+    def _start(self, step: CommandsStep) -> Started | None:
+        image = step.container.image
+        name = self._job.built[image.step] if isinstance(image, BuiltImage) else image.name
+        if self._job.engine.image(name) is None or available_bytes() < MEMORY_BYTES_MIN:
+            return None
+        return container.start(self._job, step, name)
+
+    def take(self, step: Step) -> Started | None:
+        """The step's container, if it was started. Raises what went wrong in starting it: now it is its turn."""
+        start = self._starts.pop(step.number, None)
+        return start.result() if start else None
+
+    def drop(self, step: Step) -> None:
+        """The step's turn will not come."""
+        start = self._starts.pop(step.number, None)
+        if start:
+            start.add_done_callback(self._discard)
+
+    def _discard(self, start: Future[Started | None]) -> None:
+        # Whatever went wrong in starting it: the step that would tell is not run.
+        with suppress(StepError, OSError):
+            if started := start.result():
+                container.discard(self._job, started)
+
+    def close(self) -> None:
+        """Takes away what was started and not taken."""
+        for number in list(self._starts):
+            self._starts.pop(number).add_done_callback(self._discard)
+        self._pool.shutdown()
