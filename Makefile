@@ -4,10 +4,10 @@ SHELL := /bin/bash
 BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-annotate --custom-compile-command 'make lock' pyproject.toml
-# Tests that need nothing but Python (and Redis or PostgreSQL programs, where they are installed)
-FAST := not engine and not e2e and not compose and not browser
+# What answers within the minute that a person waits for: no engine, no second database, no long search for a counterexample
+FAST := not (engine or e2e or compose or browser or postgres or slow)
 
-.PHONY: help setup demo check test docs lock engine-up engine-down clean
+.PHONY: help setup demo check test bench docs lock engine-up engine-down clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,11 @@ test: ## Everything, on real parts: set this machine up, start what is missing, 
 	@scripts/machine.sh --tests
 	@scripts/setup.sh
 	@scripts/with-engine.sh --compose scripts/test.sh
+
+bench: ## Measure against docker run, buildx and others: a table, and bench/results.json (ROWS="name ...": only these)
+	@scripts/machine.sh
+	@scripts/setup.sh
+	@scripts/with-engine.sh $(BIN)/python bench/run.py $(if $(ROWS),--only "$(ROWS)")
 
 lock: setup ## Write requirements.lock and requirements-dev.lock anew from pyproject.toml (UPGRADE=1: newest versions)
 	$(LOCK) $(if $(UPGRADE),--upgrade) --output-file requirements.lock

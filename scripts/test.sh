@@ -13,6 +13,7 @@ step() {
 }
 
 step "check" make --no-print-directory check
-step "tests on the engine" .venv/bin/pytest -q -n 2 -m "engine and not (e2e or compose or browser)"
+step "tests on the engine, on PostgreSQL, and long ones" \
+  .venv/bin/pytest -q -n 2 -m "(engine or postgres or slow) and not (e2e or compose or browser)"
 # One after another: each of these has the whole stack running and the machine to itself.
 step "end to end" .venv/bin/pytest -q --durations=10 -m "e2e or compose or browser"

@@ -67,7 +67,8 @@ def test_a_push_becomes_a_tested_and_pushed_image(stack: Stack, pushed: Any) -> 
         digest, manifest = stack.registry.manifest(f"{stack.registry.host}/app", image["tag"])
         assert (image["digest"], image["image_id"]) == (digest, built)
         assert manifest["config"]["digest"] == built
-    assert (pushed["message"].strip(), pushed["author"], pushed["sha"]) == ("Say hello", "Ada Example", pushed["pushed_sha"])
+    assert (pushed["message"].strip(), pushed["author"]) == ("Say hello", "Ada Example")
+    assert pushed["sha"] == pushed["pushed_sha"]
 
 
 def test_the_log_is_what_the_step_wrote(repo: Repository, pushed: Any) -> None:
