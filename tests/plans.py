@@ -1,5 +1,6 @@
 """Builders of plans for tests: they hide what does not matter to a test."""
 
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -86,3 +87,8 @@ def laid_out(files: Mapping[str, Content]) -> LayOut:
             path.write_bytes(content.encode() if isinstance(content, str) else content)
 
     return lay_out
+
+
+def secrets_hex() -> str:
+    """Six random bytes, for names that must be new."""
+    return secrets.token_hex(6)

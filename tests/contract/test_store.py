@@ -188,6 +188,89 @@ def test_a_delivery_sent_many_times_at_once_makes_one_run(database: Engine, repo
     assert {receipt.run_number for receipt in receipts} == {1}
 
 
+def test_many_deliveries_are_kept_together_each_with_its_own_receipt(database: Engine, repo_id: int) -> None:
+    with transaction(database) as session:
+        other = store.add_repo(session, store.NewRepo("acme/wall", "file:///wall")).id
+        old = store.record_delivery(session, repo_id, store.NewDelivery("d0", trigger=push("old")))
+    incoming = [
+        (repo_id, store.NewDelivery("d1", trigger=push("first"))),
+        (other, store.NewDelivery("d1", trigger=push("elsewhere"))),
+        (repo_id, store.NewDelivery("d1", trigger=push("again"))),
+        (repo_id, store.NewDelivery("d0", trigger=push("known"))),
+        (repo_id + other, store.NewDelivery("d1", trigger=push("to nobody"))),
+        (repo_id, store.NewDelivery("d2", reason="A ping needs no run.")),
+        (repo_id, store.NewDelivery("d3", trigger=push("last"))),
+    ]
+    with transaction(database) as session:
+        receipts = store.record_deliveries(session, incoming)
+    assert receipts[4] is None
+    first, elsewhere, again, known, ping, last = (receipt for receipt in receipts if receipt)
+    assert [each.run_number for each in (first, elsewhere, again, known, ping, last)] == [2, 1, 2, 1, None, 3]
+    assert [each.created for each in (first, elsewhere, again, known, ping, last)] == [
+        True,
+        True,
+        False,
+        False,
+        True,
+        True,
+    ]
+    assert (again.run_id, again.job_id, known.run_id, known.job_id) == (first.run_id, None, old.run_id, None)
+    assert (ping.state, ping.reason) == (store.DeliveryState.NOTHING_TO_DO, "A ping needs no run.")
+    for receipt, message in ((first, "first"), (elsewhere, "elsewhere"), (last, "last")):
+        assert receipt.run_id is not None
+        assert run_now(database, receipt.run_id).message == message
+        with reading(database) as session:
+            assert [job.id for job in store.jobs_of(session, receipt.run_id)] == [receipt.job_id]
+            kept = session.scalars(select(Delivery).where(Delivery.run_id == receipt.run_id)).all()
+        assert [row.repo_id for row in kept] == [other if receipt is elsewhere else repo_id]
+
+
+def test_no_deliveries_at_all_are_no_trouble(database: Engine, repo_id: int) -> None:
+    with transaction(database) as session:
+        assert store.record_deliveries(session, []) == []
+
+
+def test_the_same_deliveries_in_two_orders_at_once_make_each_run_once_and_never_lock_up(
+    database: Engine, repo_id: int
+) -> None:
+    with transaction(database) as session:
+        other = store.add_repo(session, store.NewRepo("acme/wall", "file:///wall")).id
+    rounds = [
+        [(repo, store.NewDelivery(f"{number}-{key}", trigger=push())) for key in "abc" for repo in (repo_id, other)]
+        for number in range(20)
+    ]
+    failures: list[Exception] = []
+
+    def send(*, backwards: bool) -> None:
+        try:
+            for incoming in rounds:
+                with transaction(database) as session:
+                    store.record_deliveries(session, incoming[::-1] if backwards else incoming)
+        except Exception as error:  # noqa: BLE001 - shown below
+            failures.append(error)
+
+    threads = [threading.Thread(target=send, kwargs={"backwards": each}) for each in (False, True, False, True)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    with reading(database) as session:
+        for repo in (repo_id, other):
+            numbers = [run.number for run in store.runs_of(session, repo, limit=1000)]
+            assert sorted(numbers) == list(range(1, 61))
+        assert len(session.scalars(select(Delivery)).all()) == 120
+
+
+def test_only_doors_with_a_secret_are_found(database: Engine, repo_id: int) -> None:
+    with transaction(database) as session:
+        locked = store.add_repo(session, store.NewRepo("acme/wall", "file:///wall", forge="gitea")).id
+        store.set_hook_secret(session, locked, "sealed")
+    with reading(database) as session:
+        doors = store.hook_doors(session, {"acme/roof", "acme/wall", "acme/nothing", "a\0b"})
+    assert doors == [store.HookDoor("acme/wall", locked, "gitea", "sealed", active=True)]
+
+
 # Runs
 
 

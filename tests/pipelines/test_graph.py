@@ -46,9 +46,7 @@ def test_an_unknown_step_is_refused_with_the_nearest_name():
 def test_a_step_that_does_not_run_cannot_be_needed_unless_it_is_optional():
     text = steps(("a", ", when: {event: tag}"), ("b", ", depends_on: [a]"))
     (problem,) = problems_of(text)
-    assert problem.startswith(
-        "1:109: error: step 'b' depends on 'a', which does not run: the event is push, not tag"
-    )
+    assert problem.startswith("1:109: error: step 'b' depends on 'a', which does not run: the event is push, not tag")
     assert problem.endswith("if it may be missing, write {name: a, optional: true}")
     assert problems_of(text, tag()) == []
     optional = steps(("a", ", when: {event: tag}"), ("b", ", depends_on: [{name: a, optional: true}]"))

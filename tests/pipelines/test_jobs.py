@@ -86,7 +86,7 @@ def test_a_service_is_reached_by_its_name_so_it_must_be_one(name):
 
 def test_services_have_names_of_their_own_and_images():
     assert problems_of(f"services: [{{name: a, image: d}}, {{name: a, image: d}}]\n{ONE}") == [
-        "1:40: error: two services are named 'a'"
+        "1:40: error: two services are named 'a'; give them different names"
     ]
     assert problems_of(f"services: {{a: {{environment: {{}}}}}}\n{ONE}") == [
         "1:15: error: service 'a' has no image; add 'image: NAME'"
@@ -159,11 +159,17 @@ def test_the_matrix_is_found_although_the_text_is_yaml_only_with_its_values():
 @pytest.mark.parametrize(
     ("matrix", "problem"),
     [
-        ("[a]", "1:9: error: 'matrix' is a map of lists, not a list"),
-        ("{A: x}", "1:13: error: the axis 'A' of the matrix is a list of values, not a single value"),
-        ("{A: [[x]]}", "1:14: error: a value of the matrix is a single value, not a list"),
-        ("{include: [x]}", "1:20: error: an item of 'include' is a map of values, not a single value"),
-        ("{include: {A: x}}", "1:19: error: the axis 'include' of the matrix is a list of values, not a map"),
+        ("[a]", "1:9: error: 'matrix' is a map of lists, not a list; write NAME: [VALUE, VALUE]"),
+        ("{A: x}", "1:13: error: the axis 'A' of the matrix is a list of values, not a single value; write A: [x]"),
+        ("{A: [[x]]}", "1:14: error: a value of the matrix is a single value, not a list; write one text"),
+        (
+            "{include: [x]}",
+            "1:20: error: an item of 'include' is a map of values, not a single value; write - NAME: VALUE",
+        ),
+        (
+            "{include: {A: x}}",
+            "1:19: error: the axis 'include' of the matrix is a list of values, not a map; write a list",
+        ),
     ],
 )
 def test_a_wrong_matrix_is_told(matrix, problem):

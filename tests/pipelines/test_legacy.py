@@ -16,7 +16,7 @@ def test_pipeline_is_steps(path):
 
 
 def test_pipeline_beside_steps_is_an_unknown_key():
-    assert problems_of(ONE + "pipeline: {}") == ["2:1: error: unknown key 'pipeline'"]
+    assert problems_of(ONE + "pipeline: {}") == ["2:1: error: unknown key 'pipeline'; remove it"]
 
 
 def test_secrets_of_a_step_become_environment():
@@ -54,7 +54,7 @@ def test_secrets_beside_an_old_list_of_environment():
 def test_environment_as_a_list():
     assert value_of(step_of("steps: [{image: i, commands: x, environment: [A=b]}]").container, "A") == "b"
     (_, problem) = problems_of("steps: [{image: i, commands: x, environment: [A]}]")
-    assert problem == "1:47: error: 'environment': an item of this list must be NAME=value"
+    assert problem == "1:47: error: 'environment': an item of this list must be NAME=value; or write a map: NAME: value"
 
 
 @pytest.mark.parametrize("item", ["[a]", "{source: [a]}", "{source: a, target: [b]}"])
@@ -65,7 +65,7 @@ def test_wrong_items_of_secrets_are_refused(item):
 
 def test_secrets_that_are_no_list_are_unknown():
     assert problems_of("steps: [{image: i, commands: x, secrets: a}]") == [
-        "1:33: error: unknown key 'secrets' in step 1"
+        "1:33: error: unknown key 'secrets' in step 1; remove it"
     ]
 
 
@@ -112,9 +112,9 @@ def test_unknown_keys_are_warnings_in_woodpeckers_places_and_errors_in_ours():
     unknown = "unknown key 'comand' in step 's'; did you mean 'commands'?"
     assert problems_of(text, path=".woodpecker/x.yml") == [
         f"1:42: warning: {unknown}",
-        "2:1: warning: unknown key 'kind'",
+        "2:1: warning: unknown key 'kind'; remove it",
     ]
-    assert problems_of(text) == [f"1:42: error: {unknown}", "2:1: error: unknown key 'kind'"]
+    assert problems_of(text) == [f"1:42: error: {unknown}", "2:1: error: unknown key 'kind'; remove it"]
     assert step_of(text, path=".woodpecker/x.yml").commands == ("x",)
 
 

@@ -15,4 +15,4 @@ def test_a_json_schema_can_be_made_from_the_models():
     schema = Workflow.model_json_schema()
     assert "steps" in schema["required"]
     assert {"steps", "services", "when", "matrix", "$schema"} <= set(schema["properties"])
-    assert {"type": "string"} in schema["$defs"]["BuildStep"]["properties"]["build"]["anyOf"]
+    assert {"type": ["string", "number", "boolean"]} in schema["$defs"]["BuildStep"]["properties"]["build"]["anyOf"]

@@ -6,20 +6,81 @@ from pathlib import Path
 import pytest
 
 from pipelines.condition import Condition
-from pipelines.environment import run_variables
+from pipelines.context import PipelineFile
+from pipelines.environment import AT_RUN_TIME, run_variables
 from pipelines.expression import _COMPARISONS, _FUNCTIONS
+from pipelines.lint import lint_files
 from pipelines.model import Build, BuildStep, CommandsStep, Push, ReadyCheck, Service, Workflow
+from pipelines.plan import BuildStep as BuildPlan
+from pipelines.plan import CommandsStep as CommandsPlan
+from pipelines.plan import PushStep as PushPlan
+from pipelines.problem import Level
 from pipelines.trigger import Event
-from tests.pipelines.making import TRUSTED, event, plan_of, problems_of, pull_request, push, tag
+from tests.pipelines.making import (
+    CONTEXT,
+    TRUSTED,
+    event,
+    job_of,
+    plan_of,
+    plan_of_files,
+    problems_of,
+    pull_request,
+    push,
+    tag,
+)
 
-TEXT = (Path(__file__).parents[2] / "docs" / "pipeline.md").read_text(encoding="utf-8")
-GOOD = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+DOCS = Path(__file__).parents[2] / "docs"
+TEXT = (DOCS / "pipeline.md").read_text(encoding="utf-8")
+COMING = (DOCS / "coming-from.md").read_text(encoding="utf-8")
+GOOD = re.findall(r"```yaml\n(.*?)```", TEXT + COMING, re.DOTALL)
+SEVERAL = re.findall(r"```yaml\n(.*?)```\n\n```yaml several\n(.*?)```", TEXT, re.DOTALL)
+WOODPECKER = re.findall(r"```yaml woodpecker\n(.*?)```", COMING, re.DOTALL)
+ELSEWHERE = re.findall(r"```yaml (?:drone|gitlab)\n(.*?)```", COMING, re.DOTALL)
 WRONG = re.findall(r"```yaml error\n(.*?)```\n\n```text\n(.*?)```", TEXT, re.DOTALL)
 
 
-def test_the_page_has_examples():
-    assert len(GOOD) > 10
-    assert len(WRONG) == 1
+def test_the_pages_have_examples():
+    assert len(GOOD) > 20
+    assert (len(WRONG), len(SEVERAL), len(WOODPECKER), len(ELSEWHERE)) == (1, 1, 1, 2)
+
+
+@pytest.mark.parametrize("example", GOOD)
+def test_lint_finds_nothing_to_warn_of_in_an_example(example):
+    problems = lint_files([PipelineFile(".headway.yml", example.encode())])
+    assert [str(problem) for problem in problems if problem.level is not Level.HINT] == []
+
+
+@pytest.mark.parametrize(("first", "second"), SEVERAL)
+def test_examples_of_several_files_belong_together(first, second):
+    name = re.compile(r"# (\S+)")
+    files = {name.match(text)[1]: text for text in (first, second)}
+    plan = plan_of_files(files)
+    assert [(job.name, job.needs) for job in plan.jobs] == [("deploy", ("test",)), ("test", ()), ("test", ())]
+    assert plan.warnings == ()
+
+
+@pytest.mark.parametrize("example", WOODPECKER)
+def test_a_file_of_woodpecker_runs_as_it_is(example):
+    assert problems_of(example, tag(), CONTEXT, ".woodpecker.yaml") == []
+    assert [type(step) for step in job_of(example, tag()).steps] == [CommandsPlan, BuildPlan, PushPlan]
+
+
+@pytest.mark.parametrize("example", ELSEWHERE)
+def test_files_of_other_systems_get_problems_that_help(example):
+    problems = problems_of(example)
+    assert problems
+    assert all("; " in problem for problem in problems)
+
+
+def test_every_variable_and_event_that_the_page_of_differences_names_is_one():
+    ours = {
+        name
+        for row in re.findall(r"^\| `\w+` \| (.*) \|$", COMING, re.MULTILINE)
+        for name in re.findall(r"CI_\w+", row)
+    }
+    assert len(ours) > 10
+    assert ours - set(run_variables(push(), CONTEXT)) - AT_RUN_TIME == set()
+    assert set(re.findall(r"event: (\w+)`", COMING)) <= set(Event)
 
 
 @pytest.mark.parametrize("example", GOOD)

@@ -234,7 +234,10 @@ def test_values_that_grow_without_end_are_refused():
     long = "x" * 100_000
     many = "a: " + "${CI_COMMIT_MESSAGE} " * 20
     assert problems_of(many, push(message=long + " ")) == [
-        "0:0: error: with its variables filled in, this file becomes too long"
+        (
+            "0:0: error: with its variables filled in, this file becomes too long; "
+            "split the pipeline into several files, in the folder .headway/"
+        )
     ]
     amplified = "a: ${CI_COMMIT_MESSAGE//x/" + "y" * 100 + "}"
     assert "becomes too long" in problems_of(amplified, push(message=long))[0]

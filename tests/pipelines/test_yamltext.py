@@ -9,6 +9,9 @@ from pipelines.nodes import ListNode, MapNode, ScalarNode, core_value, kind_name
 from pipelines.yamltext import ALIASES_COUNT_MAX, DEPTH_LEVELS_MAX, parse_yaml
 from tests.pipelines.making import problems_of
 
+SPLIT = "split the pipeline into several files, in the folder .headway/"
+WRITE = "write 'steps:' and the steps below it"
+
 
 def plain(node):
     match node:
@@ -125,7 +128,7 @@ def test_a_merged_map_stays_a_map_in_a_list():
 
 def test_only_maps_can_be_merged():
     assert read("a: &a text\nb: {<<: *a}\n")[1] == [
-        "2:5: error: '<<' merges a map or a list of maps, not a single value"
+        "2:5: error: '<<' merges a map or a list of maps, not a single value; put the anchor at a map"
     ]
 
 
@@ -134,7 +137,7 @@ def test_a_doubled_key_is_an_error_that_names_both_lines():
 
 
 def test_a_key_that_is_no_single_value_is_an_error():
-    assert read("? [a]\n: 1\n")[1] == ["1:3: error: a key must be a single value"]
+    assert read("? [a]\n: 1\n")[1] == ["1:3: error: a key must be a single value; write a text in front of the ':'"]
 
 
 def test_an_alias_without_an_anchor_is_an_error():
@@ -161,7 +164,7 @@ def test_an_empty_text_has_no_node():
     [
         ("a: b: c", "1:5", "quote the text if a ': ' belongs to it"),
         ("a:\n\t- b", "2:1", "indent with spaces, not tabs"),
-        ('a: "b\nc: d', "2:5", ""),
+        ('a: "b\nc: d', "1:4", "the quote that opens here is not closed"),
         ("a: [b, c\n", "2:1", ""),
         ("steps:\n  - a\n b: c\n", "3:2", "look at the indentation"),
     ],
@@ -217,12 +220,15 @@ def test_what_nodes_are_called():
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
-        (b"a: \xff", "1:4: error: this is not text in UTF-8: the byte 0xff cannot stand here"),
-        (b"a: b\nc: \x00", "2:4: error: the character U+0000 cannot stand in a pipeline file"),
-        (b"a" * 600_000, "0:0: error: this file has 600000 bytes, and a pipeline file at most 524288"),
-        (b"", "0:0: error: a pipeline file is a map with 'steps', but this is empty"),
-        (b"- a", "1:1: error: a pipeline file is a map with 'steps', but this is a list"),
-        (b"text", "1:1: error: a pipeline file is a map with 'steps', but this is a single value"),
+        (
+            b"a: \xff",
+            "1:4: error: this is not text in UTF-8: the byte 0xff cannot stand here; save the file as text in UTF-8",
+        ),
+        (b"a: b\nc: \x00", "2:4: error: the character U+0000 cannot stand in a pipeline file; remove it"),
+        (b"a" * 600_000, f"0:0: error: this file has 600000 bytes, and a pipeline file at most 524288; {SPLIT}"),
+        (b"", f"0:0: error: a pipeline file is a map with 'steps', but this is empty; {WRITE}"),
+        (b"- a", f"1:1: error: a pipeline file is a map with 'steps', but this is a list; {WRITE}"),
+        (b"text", f"1:1: error: a pipeline file is a map with 'steps', but this is a single value; {WRITE}"),
         (b"a: [", None),
     ],
 )

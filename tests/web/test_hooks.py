@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 from starlette.testclient import TestClient
 
 from pipelines.state import State
@@ -21,7 +21,7 @@ from web.services import Services
 from workers import store
 from workers.db import reading, transaction
 from workers.live import connect
-from workers.queue import Bell, make_celery
+from workers.queue import Bell, Ringer, make_celery
 from workers.tables import Delivery, Job, Repo
 
 NEW, OLD = "8f3e1c2ab4d5968770e1f2a3b4c5d6e7f8091a2b", "1d2c3b4a5f6e7d8c9bae0f1e2d3c4b5a69788796"
@@ -242,14 +242,38 @@ def test_a_push_is_taken_while_redis_is_away(site: Site, redis_server: RedisServ
     settings = parts.settings.model_copy(update={"redis_url": redis_server.url})
     redis_server.stop()
     redis = connect(redis_server.url)
-    bell = Bell(make_celery(settings))
-    app = create_app(Services(settings, parts.engine, bell.ring, parts.logs, parts.vault, redis))
-    with TestClient(app) as client:
-        answer = send(client, secret)
+    with Ringer(Bell(make_celery(settings))) as ringer:
+        app = create_app(Services(settings, parts.engine, ringer.ring, parts.logs, parts.vault, redis))
+        with TestClient(app) as client:
+            answer = send(client, secret)
     redis.close()
     assert answer.status_code == 202
     with reading(site.engine) as session:
         assert session.scalar(select(func.count()).select_from(Job).where(Job.state == State.QUEUED)) == 1
+
+
+def test_a_secret_that_cannot_be_opened_shuts_out_its_own_repository_alone(site: Site) -> None:
+    harbour, damaged = site.add_repo().secret, site.add_repo("acme/damaged").secret
+    with transaction(site.engine) as session:
+        session.execute(update(Repo).where(Repo.name == "acme/damaged").values(hook_secret_sealed="v1|gone|x|y"))
+    with TestClient(create_app(site.services), raise_server_exceptions=False) as client, ThreadPoolExecutor(8) as pool:
+        calls = [(harbour, f"/hooks/{REPO}"), (damaged, "/hooks/acme/damaged")] * 4
+        answers = list(pool.map(lambda n: send(client, calls[n][0], path=calls[n][1], delivery=f"d{n}"), range(8)))
+    assert [answer.status_code for answer in answers] == [202, 500] * 4
+    assert site.runs() == 4
+
+
+def test_a_delivery_that_the_database_refuses_takes_no_other_with_it(site: Site) -> None:
+    secret, bad = site.add_repo().secret, "b" * 40
+    with transaction(site.engine) as session:
+        refuse = f"CREATE TRIGGER no BEFORE INSERT ON runs WHEN NEW.sha = '{bad}' BEGIN SELECT RAISE(ABORT, 'no'); END"
+        session.execute(text(refuse))
+    with TestClient(create_app(site.services), raise_server_exceptions=False) as client, ThreadPoolExecutor(8) as pool:
+        shas = [NEW, bad, OLD, bad]
+        answers = list(pool.map(lambda n: send(client, secret, {**PUSH, "after": shas[n]}, delivery=f"d{n}"), range(4)))
+    assert [answer.status_code for answer in answers] == [202, 500, 202, 500]
+    assert sorted(answer.json()["run"] for answer in answers if answer.status_code == 202) == [1, 2]
+    assert len(site.rung) == 2
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])

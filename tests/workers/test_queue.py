@@ -6,11 +6,12 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from celery import Celery
 from redis import Redis
 
 from tests.services import RedisServer, eventually
 from workers import live
-from workers.queue import MESSAGE_EXPIRES_S, QUEUE, TASK, Bell, make_celery, queue_length
+from workers.queue import MESSAGE_EXPIRES_S, QUEUE, TASK, Bell, Ringer, make_celery, queue_length
 from workers.settings import Settings
 
 
@@ -99,6 +100,53 @@ def test_a_frozen_broker_is_given_up_soon(redis_server: RedisServer) -> None:
         return mine.ring(4)
 
     eventually(again)
+
+
+def test_many_rings_at_once_are_one_message_each_that_celery_can_tell_apart(redis: Redis, redis_url: str) -> None:
+    assert bell(redis_url).ring_all([3, 1, 2])
+    messages = [json.loads(message) for message in reversed(redis.lrange(f"headway:{QUEUE}", 0, -1))]
+    assert [json.loads(base64.b64decode(message["body"]))[0] for message in messages] == [[3], [1], [2]]
+    assert len({message["headers"]["id"] for message in messages}) == 3
+    assert all(message["properties"]["correlation_id"] == message["headers"]["id"] for message in messages)
+
+
+def test_a_message_says_what_celery_itself_would_say(redis: Redis, redis_url: str) -> None:
+    bell(redis_url).ring(42)
+    with Celery("plain", broker=redis_url, set_as_current=False) as plain:
+        plain.conf.broker_transport_options = {"global_keyprefix": "headway:"}
+        plain.send_task(TASK, args=[42], queue=QUEUE, expires=MESSAGE_EXPIRES_S, ignore_result=True)
+    theirs, ours = [json.loads(message) for message in redis.lrange(f"headway:{QUEUE}", 0, -1)]
+    assert ours["body"] == theirs["body"]
+    assert ours["headers"].keys() == theirs["headers"].keys()
+    own = {"id", "root_id", "expires", "origin"}
+    assert {k: v for k, v in ours["headers"].items() if k not in own} == {
+        k: v for k, v in theirs["headers"].items() if k not in own
+    }
+    for name in ("delivery_mode", "delivery_info", "expiration", "priority", "body_encoding"):
+        assert ours["properties"][name] == theirs["properties"][name]
+
+
+def test_what_was_rung_in_the_background_is_sent_before_it_ends(redis: Redis, redis_url: str) -> None:
+    with Ringer(bell(redis_url)) as ringer:
+        for number in range(250):
+            ringer.ring(number)
+    sent = [json.loads(message) for message in reversed(redis.lrange(f"headway:{QUEUE}", 0, -1))]
+    assert [json.loads(base64.b64decode(message["body"]))[0] for message in sent] == [[n] for n in range(250)]
+
+
+@pytest.mark.timeout(30)
+def test_ringing_in_the_background_waits_for_no_frozen_broker_and_forgets_what_is_too_much(
+    redis_server: RedisServer,
+) -> None:
+    mine = bell(redis_server.url)
+    assert mine.ring(0)
+    redis_server.send(signal.SIGSTOP)
+    with Ringer(mine, waiting_max=5) as ringer:
+        for number in range(100_000):
+            ringer.ring(number)
+        redis_server.send(signal.SIGCONT)
+    with redis_server.client() as client:
+        assert queue_length(client) < 1_000
 
 
 def test_celery_treats_messages_as_hints() -> None:

@@ -1,0 +1,56 @@
+"""The folder ``tests/mistakes``: wrong files, each with what is said about it, the same wherever it is said."""
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.compile import compile_pipeline
+from pipelines.context import PipelineFile
+from pipelines.lint import ANY_REPO, lint_files
+from pipelines.problem import InvalidPipelineError, Level
+from pipelines.situations import usual_trigger
+
+FILES = sorted((Path(__file__).parents[1] / "mistakes").glob("*.yml"))
+
+
+def pipeline_file(file):
+    """``key.headway.yml`` stands for a ``.headway.yml``."""
+    return PipelineFile("." + file.name.split(".", 1)[1], file.read_bytes())
+
+
+def expected(file):
+    return file.with_suffix(".txt").read_text(encoding="utf-8").splitlines()
+
+
+def told_by_a_run(file):
+    try:
+        return compile_pipeline([pipeline_file(file)], usual_trigger("main"), ANY_REPO).warnings
+    except InvalidPipelineError as error:
+        return error.problems
+
+
+def test_there_are_many_of_them_and_no_stray_text():
+    assert len(FILES) >= 60
+    texts = {file.stem for file in (FILES[0].parent).glob("*.txt")}
+    assert texts == {file.stem for file in FILES}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_lint_says_what_is_expected(file):
+    assert [str(problem) for problem in lint_files([pipeline_file(file)])] == expected(file)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_run_says_the_same_as_lint(file):
+    told = [str(problem) for problem in told_by_a_run(file)]
+    errors = [line for line in expected(file) if f": {Level.ERROR}: " in line]
+    assert [line for line in told if f": {Level.ERROR}: " in line] == errors
+    assert set(told) <= set(expected(file))
+    assert not any(f": {Level.HINT}: " in line for line in told)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_every_mistake_has_a_place_and_a_remedy(file):
+    problems = lint_files([pipeline_file(file)])
+    assert problems
+    assert [problem for problem in problems if not problem.hint] == []
