@@ -21,6 +21,7 @@ from pipelines.state import Outcome, Reason, State, verdict
 from pipelines.trigger import Event
 from runner.build import find_builder
 from runner.cancel import Cancel
+from runner.dockerconfig import logins
 from runner.engine import Engine
 from runner.errors import MachineError, StepError
 from runner.execute import open_job, run_job
@@ -138,8 +139,10 @@ def _run_job(
     started_s = time.monotonic()
     key = f"local-{uuid.uuid4().hex[:12]}"
     folder = Path(tempfile.gettempdir(), f"headway-{key}")
-    assignment = Assignment(plan, key, 1, folder, tree.lay_out, options.secrets, options=Options(push=options.push))
     path, home = os.environ.get("PATH", os.defpath), os.environ.get("HOME", "/")
+    known = logins(Path(os.environ.get("DOCKER_CONFIG") or Path(home, ".docker"), "config.json"))
+    own = Options(push=options.push)
+    assignment = Assignment(plan, key, 1, folder, tree.lay_out, options.secrets, known, own)
     builder = partial(find_builder, path, home)
     with Terminal(console, plan) as terminal, open_job(assignment, engine, builder, terminal, cancel, _say) as job:
         outcome = run_job(job)

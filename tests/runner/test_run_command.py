@@ -1,5 +1,6 @@
 """``headway run``: a folder's pipeline on this machine, as a person calls it."""
 
+import json
 import os
 import pty
 import signal
@@ -12,7 +13,7 @@ import pytest
 
 from runner.engine import Engine
 from tests.engine import secrets_hex
-from tests.registry import Registry
+from tests.registry import LOGIN, Registry
 from tests.runner.repos import WHO
 
 pytestmark = pytest.mark.engine
@@ -235,6 +236,18 @@ def test_images_are_pushed_only_when_asked(tree: Tree, registry: Registry) -> No
     assert done.returncode == 0
     for tag in ("a", "b"):
         assert f"pushed {repo}:{tag}@{registry.manifest(repo, tag)[0]}" in done.stdout
+
+
+def test_a_login_that_docker_keeps_is_used(tree: Tree, locked_registry: Registry) -> None:
+    repo = f"{locked_registry.host}/laptop/{secrets_hex()}"
+    text = f"steps: [{{name: build, build: .}}, {{name: push, push: {{repo: {repo}, tags: [a]}}}}]\n"
+    tree.write({".headway.yml": text, "Dockerfile": "FROM busybox\n", "home/config.json": "{}"})
+    refused = tree.run("--push", DOCKER_CONFIG=str(tree.folder / "home"))
+    assert refused.returncode == 1
+    assert "log in" in refused.stdout
+    tree.write({"home/config.json": json.dumps({"auths": {locked_registry.host: {"auth": LOGIN.basic()}}})})
+    assert tree.run("--push", DOCKER_CONFIG=str(tree.folder / "home")).returncode == 0
+    assert locked_registry.has(repo, "a")
 
 
 def test_a_secret_comes_from_the_environment_and_is_masked(tree: Tree) -> None:
