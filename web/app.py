@@ -32,8 +32,8 @@ def create_app(services: Services) -> FastAPI:
     app = FastAPI(title="Headway", docs_url=None, redoc_url=None, openapi_url=None, lifespan=stream.lifespan)
     app.state.services = services
     app.state.templates = make_templates()
-    app.state.hook_slots = hooks.slots_for(services)
     app.state.nobodys_hook_secret = services.vault.seal(hook_place(0), new_secret())
+    app.state.hooks = hooks.hooks_of(services, app.state.nobodys_hook_secret)
     app.add_middleware(BodyLimit, bytes_max=services.settings.webhook_body_bytes_max)
     app.add_middleware(SecurityHeaders, https=services.secure)
     app.exception_handler(HTTPException)(_refuse)

@@ -1,17 +1,19 @@
-"""Webhooks in: checked, kept, queued in one transaction, and answered before any work begins."""
+"""Webhooks in: checked, kept, queued in one transaction, and answered before any work begins.
 
-from collections.abc import Mapping
+Deliveries that come while a transaction runs share the next one: ``take`` deals with many at a time.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
-from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Request
-from starlette.background import BackgroundTask
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from pipelines.trigger import skip_ci
-from web.services import Services, services_of
+from web.services import Services
+from web.together import Together
 from web.urls import run_url
 from workers import store
 from workers.db import reading, transaction
@@ -22,7 +24,16 @@ from workers.vault import hook_place
 REFUSED_COUNTER = "hooks_refused"
 NOT_HERE = "There is no such repository here, or the delivery is not signed with its secret."
 
-router = APIRouter()
+_TOGETHER_MAX = 64  # deliveries in one transaction, for while it runs nobody else writes to SQLite
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A delivery as it came, to the repository ``name``."""
+
+    name: str
+    headers: Mapping[str, str]
+    body: bytes
 
 
 @dataclass(frozen=True)
@@ -31,60 +42,84 @@ class _Target:
 
     repo_id: int
     forge: Forge
-    sealed: str
+    secret: str
     active: bool = True
 
 
-def slots_for(services: Services) -> CapacityLimiter:
-    """How many deliveries are dealt with at the same time; the others wait for their turn, in order.
+@dataclass(frozen=True)
+class _Genuine:
+    """A delivery with a right signature: the rows to keep, and what is wrong with its payload, if anything."""
 
-    SQLite lets one writer in and makes the others try again later and later: a queue of our own is fair, and faster.
-    """
-    return CapacityLimiter(1 if services.engine.dialect.name == "sqlite" else 8)
-
-
-@router.post("/hooks/{name:path}", status_code=202, include_in_schema=False)
-async def receive(name: str, request: Request) -> Response:
-    """Takes one delivery of the forge of repository ``name``."""
-    body = await request.body()
-    state = request.app.state
-    work = partial(take, services_of(request), name, request.headers, body, state.nobodys_hook_secret)
-    return await to_thread.run_sync(work, limiter=state.hook_slots)
+    repo_id: int
+    rows: Sequence[NewDelivery]
+    error: BadPayloadError | None = None
 
 
-def take(services: Services, name: str, headers: Mapping[str, str], body: bytes, nobodys_secret: str) -> Response:
-    """Checks, keeps and queues one delivery; the answer wakes a worker after it was sent."""
-    target = _target(services, name, nobodys_secret)
-    secret = services.vault.unseal(hook_place(target.repo_id), target.sealed)
-    genuine = target.forge.verify(headers, body, secret)
-    if not (genuine and target.repo_id):
-        with transaction(services.engine) as session:
-            store.bump_counter(session, REFUSED_COUNTER)
-        return _answer(headers, 404, {"error": NOT_HERE}, NOT_HERE)
-    key = target.forge.delivery_key(headers, body)
-    try:
-        parsed: Parsed = target.forge.parse(headers, body)
-    except BadPayloadError as error:
-        refused = NewDelivery(key=key, body_bytes=len(body), state=DeliveryState.REFUSED, reason=error.sentence)
-        with transaction(services.engine) as session:
-            store.record_delivery(session, target.repo_id, refused)
-        return _answer(headers, 400, {"error": error.sentence, "field": error.field}, error.sentence)
+Hooks = Together[Sent, Response]
+
+
+def hooks_of(services: Services, nobodys_secret: str) -> Hooks:
+    """The way in for all deliveries of one application. ``nobodys_secret`` is sealed, like those of repositories."""
+    return Together(partial(take, services, nobodys_secret), items_max=_TOGETHER_MAX)
+
+
+async def receive(request: Request) -> Response:
+    """Takes one delivery of the forge of the repository that the path names."""
+    sent = Sent(request.path_params["name"], request.headers, await request.body())
+    return await cast("Hooks", request.app.state.hooks)(sent)
+
+
+# A plain route: FastAPI's would look for parameters and fields first, which takes as long as storing a delivery.
+router = APIRouter()
+router.add_route("/hooks/{name:path}", receive, methods=["POST"], include_in_schema=False)
+
+
+def take(services: Services, nobodys_secret: str, deliveries: Sequence[Sent]) -> list[Response]:
+    """Checks all, keeps and queues the genuine ones in one transaction, wakes workers, and answers each."""
+    targets = _targets(services, {sent.name for sent in deliveries}, nobodys_secret)
+    checked = [_check(sent, targets.get(sent.name, targets[""])) for sent in deliveries]
+    rows = [(genuine.repo_id, row) for genuine in checked if genuine for row in genuine.rows]
     with transaction(services.engine) as session:
-        receipts = [
-            store.record_delivery(session, target.repo_id, new) for new in _deliveries(target, key, parsed, len(body))
-        ]
-    return _receipt(services, name, headers, receipts)
+        receipts = iter(store.record_deliveries(session, rows))
+        if None in checked:
+            store.bump_counter(session, REFUSED_COUNTER, checked.count(None))
+    answers: list[Response] = []
+    for sent, genuine in zip(deliveries, checked, strict=True):
+        mine = [next(receipts) for _ in genuine.rows] if genuine else []
+        for receipt in mine:
+            if receipt and receipt.job_id is not None:
+                services.ring(receipt.job_id)
+        answers.append(_answer_to(services, sent, genuine, [receipt for receipt in mine if receipt]))
+    return answers
 
 
-def _target(services: Services, name: str, nobodys: str) -> _Target:
+def _targets(services: Services, names: set[str], nobodys_secret: str) -> dict[str, _Target]:
+    """The targets of those names that are known; under the empty name nobody's."""
     with reading(services.engine) as session:
-        repo = store.repo_by_name(session, name)
-    if repo is None or not repo.hook_secret_sealed:
-        return _Target(0, FORGES["generic"], nobodys)
-    return _Target(repo.id, FORGES[repo.forge], repo.hook_secret_sealed, repo.active)
+        doors = store.hook_doors(session, names)
+    unseal = services.vault.unseal
+    targets = {"": _Target(0, FORGES["generic"], unseal(hook_place(0), nobodys_secret))}
+    for door in doors:
+        secret = unseal(hook_place(door.repo_id), door.sealed)
+        targets[door.name] = _Target(door.repo_id, FORGES[door.forge], secret, door.active)
+    return targets
 
 
-def _deliveries(target: _Target, key: str, parsed: Parsed, size: int) -> list[NewDelivery]:
+def _check(sent: Sent, target: _Target) -> _Genuine | None:
+    """What is to be kept of a delivery; None where the sender does not know the secret."""
+    genuine = target.forge.verify(sent.headers, sent.body, target.secret)
+    if not (genuine and target.repo_id):
+        return None
+    key, size = target.forge.delivery_key(sent.headers, sent.body), len(sent.body)
+    try:
+        parsed = target.forge.parse(sent.headers, sent.body)
+    except BadPayloadError as error:
+        refused = NewDelivery(key=key, body_bytes=size, state=DeliveryState.REFUSED, reason=error.sentence)
+        return _Genuine(target.repo_id, [refused], error)
+    return _Genuine(target.repo_id, _rows(target, key, parsed, size))
+
+
+def _rows(target: _Target, key: str, parsed: Parsed, size: int) -> list[NewDelivery]:
     """What is kept of a delivery: one row for each trigger, for a row leads to one run at most."""
     if not target.active:
         parsed = NothingToDo("The repository is switched off in Headway.")
@@ -101,31 +136,29 @@ def _deliveries(target: _Target, key: str, parsed: Parsed, size: int) -> list[Ne
     return rows
 
 
-def _receipt(services: Services, name: str, headers: Mapping[str, str], receipts: list[Receipt]) -> Response:
-    """202 for a new run, 200 where nothing new starts. Workers are woken after the answer, which Redis cannot delay."""
+def _answer_to(services: Services, sent: Sent, genuine: _Genuine | None, receipts: Sequence[Receipt]) -> Response:
+    """202 for a new run, 200 where nothing new starts. Without a receipt the repository went away meanwhile."""
+    if genuine is None or not receipts:
+        return _answer(sent, 404, {"error": NOT_HERE}, NOT_HERE)
+    if genuine.error:
+        sentence = genuine.error.sentence
+        return _answer(sent, 400, {"error": sentence, "field": genuine.error.field}, sentence)
     runs = [
-        {"run": receipt.run_number, "url": run_url(services.settings, name, receipt.run_number)}
+        {"run": receipt.run_number, "url": run_url(services.settings, sent.name, receipt.run_number)}
         for receipt in receipts
         if receipt.run_number is not None
     ]
     if not runs:
         if receipts[0].state is DeliveryState.REFUSED:
-            return _answer(headers, 400, {"error": receipts[0].reason}, receipts[0].reason)
-        return _answer(headers, 200, {"nothing_to_do": receipts[0].reason}, receipts[0].reason)
-    jobs = [receipt.job_id for receipt in receipts if receipt.job_id is not None]
+            return _answer(sent, 400, {"error": receipts[0].reason}, receipts[0].reason)
+        return _answer(sent, 200, {"nothing_to_do": receipts[0].reason}, receipts[0].reason)
+    status = 202 if any(receipt.job_id is not None for receipt in receipts) else 200
     text = "\n".join(f"run {run['run']}: {run['url']}" for run in runs)
-    answer = _answer(headers, 202 if jobs else 200, {**runs[0], **({"runs": runs} if len(runs) > 1 else {})}, text)
-    answer.background = BackgroundTask(_ring, services, jobs)
-    return answer
+    return _answer(sent, status, {**runs[0], **({"runs": runs} if len(runs) > 1 else {})}, text)
 
 
-def _ring(services: Services, jobs: list[int]) -> None:
-    for job in jobs:
-        services.ring(job)
-
-
-def _answer(headers: Mapping[str, str], status: int, content: dict[str, Any], text: str) -> Response:
+def _answer(sent: Sent, status: int, content: dict[str, Any], text: str) -> Response:
     """JSON, or one line for a hook in a shell that asks for it."""
-    if headers.get("accept", "").startswith("text/plain"):
+    if sent.headers.get("accept", "").startswith("text/plain"):
         return PlainTextResponse(text + "\n", status)
     return JSONResponse(content, status)

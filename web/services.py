@@ -18,7 +18,7 @@ from workers.vault import Vault
 
 @dataclass(frozen=True)
 class Services:
-    """The server's parts. ``ring`` wakes a worker for a job and never raises for a queue that is away.
+    """The server's parts. ``ring`` wakes a worker for a job; it returns at once, whether the queue is there or not.
 
     ``stopping`` is set when the server is asked to end, so that streams end by themselves.
     """

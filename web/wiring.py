@@ -14,7 +14,7 @@ from web.services import Services
 from workers.db import make_engine, upgrade
 from workers.live import connect
 from workers.logs import open_logs
-from workers.queue import Bell, make_celery
+from workers.queue import Bell, Ringer, make_celery
 from workers.settings import Settings, load_settings
 from workers.vault import Vault, VaultError, open_vault
 
@@ -102,8 +102,8 @@ def services(settings: Settings, engine: Engine) -> Iterator[Services]:
     """All that the web application needs, closed at the end. Raises StartError."""
     vault = open_keys(settings)
     redis = connect(settings.redis_url)
-    bell = Bell(make_celery(settings))
     try:
-        yield Services(settings, engine, bell.ring, open_logs(settings), vault, redis)
+        with Ringer(Bell(make_celery(settings))) as ringer:
+            yield Services(settings, engine, ringer.ring, open_logs(settings), vault, redis)
     finally:
         redis.close()

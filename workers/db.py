@@ -15,6 +15,9 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 _WRITE = "headway_write"
+# For a connection, as it is taken: an engine with options of its own costs more than a short transaction.
+_WRITING = {_WRITE: True}
+_READING = {_WRITE: False, "postgresql_readonly": True}
 _BUSY_TIMEOUT_MS = 10_000
 _CONNECTIONS_MAX = 40  # as many as the web application's thread pool has threads
 
@@ -80,15 +83,16 @@ def transaction(engine: Engine) -> Iterator[Session]:
 
     Rows stay readable after the block. Nothing slow belongs inside: on SQLite all other writers wait.
     """
-    with Session(engine.execution_options(**{_WRITE: True}), expire_on_commit=False) as session, session.begin():
+    with Session(engine, expire_on_commit=False) as session, session.begin():
+        session.connection(execution_options=_WRITING)
         yield session
 
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Session]:
     """A session for reading; the database refuses writes. Rows stay readable after the block."""
-    options = {_WRITE: False, "postgresql_readonly": True}
-    with Session(engine.execution_options(**options), expire_on_commit=False) as session:
+    with Session(engine, expire_on_commit=False) as session:
+        session.connection(execution_options=_READING)
         yield session
 
 

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from pipelines.compile import compile_pipeline
 from pipelines.context import PipelineFile
 from pipelines.findings import PROBLEMS_COUNT_MAX
+from pipelines.lint import ANY_REPO, lint_files
 from pipelines.plan import Plan
-from pipelines.problem import InvalidPipelineError
+from pipelines.problem import InvalidPipelineError, Level
+from pipelines.situations import usual_trigger
 from tests.pipelines.making import CONTEXT, event, problems_of, pull_request, push, tag
 
 # A busy machine is no failure.
@@ -26,6 +28,8 @@ TRIGGERS = st.one_of(
 
 
 def outcome(data: bytes, trigger, path):
+    linted = lint_files([PipelineFile(path, data)])
+    assert set(errors_of_a_push(data, path)) <= set(linted) or len(linted) >= PROBLEMS_COUNT_MAX
     try:
         plan = compile_pipeline([PipelineFile(path, data)], trigger, CONTEXT)
     except InvalidPipelineError as error:
@@ -36,6 +40,14 @@ def outcome(data: bytes, trigger, path):
         return
     assert problems
     assert all(problem.message and problem.line >= 0 for problem in problems)
+
+
+def errors_of_a_push(data: bytes, path):
+    try:
+        compile_pipeline([PipelineFile(path, data)], usual_trigger("main"), ANY_REPO)
+    except InvalidPipelineError as error:
+        return [problem for problem in error.problems if problem.level is Level.ERROR]
+    return []
 
 
 @QUIET

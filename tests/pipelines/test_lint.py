@@ -61,6 +61,26 @@ def test_a_condition_of_any_kind_can_remove_what_another_step_depends_on(key):
     assert "step 'b' depends on 'a', which does not run: " in lint(text)[0]
 
 
+@pytest.mark.parametrize("key", ["instance: ci.example.org", "repo: team/app", "platform: linux/arm64"])
+def test_what_only_the_server_knows_is_no_reason_to_refuse(key):
+    text = f"""
+    steps:
+      - {{name: a, image: "i:1", commands: x, when: {{{key}}}}}
+      - {{name: b, image: "i:1", commands: x, depends_on: [a]}}
+    """
+    assert lint(text) == []
+    known = Context(RepoInfo("me/app", ""), system_host="here")
+    assert "which does not run" in lint(text, context=known)[0]
+
+
+def test_of_a_large_matrix_some_cells_are_looked_at_and_nothing_wrong_is_said_of_the_others():
+    cells = ", ".join(f"c{number}" for number in range(200))
+    long = "x" * 4000
+    step_ = f"{{name: s, image: 'i:1', commands: {long}, when: {{matrix: {{A: c101}}}}}}"
+    text = f"matrix: {{A: [{cells}]}}\nsteps: [{step_}]\n"
+    assert lint(text) == []
+
+
 def test_a_step_with_the_same_condition_as_what_it_depends_on_is_no_mistake():
     when = "when: {event: push, branch: [develop, 'release/*']}"
     text = f"""

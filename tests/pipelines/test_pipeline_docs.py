@@ -33,7 +33,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 TEXT = (DOCS / "pipeline.md").read_text(encoding="utf-8")
 COMING = (DOCS / "coming-from.md").read_text(encoding="utf-8")
 GOOD = re.findall(r"```yaml\n(.*?)```", TEXT + COMING, re.DOTALL)
-SEVERAL = re.findall(r"```yaml\n(.*?)```\n\n```yaml several\n(.*?)```", TEXT, re.DOTALL)
+SEVERAL = re.findall(r"```yaml\n((?:(?!```).)*)```\n\n```yaml several\n(.*?)```", TEXT, re.DOTALL)
 WOODPECKER = re.findall(r"```yaml woodpecker\n(.*?)```", COMING, re.DOTALL)
 ELSEWHERE = re.findall(r"```yaml (?:drone|gitlab)\n(.*?)```", COMING, re.DOTALL)
 WRONG = re.findall(r"```yaml error\n(.*?)```\n\n```text\n(.*?)```", TEXT, re.DOTALL)

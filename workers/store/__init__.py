@@ -7,6 +7,7 @@ from workers.store.deliveries import (
     Receipt,
     bump_counter,
     counters,
+    record_deliveries,
     record_delivery,
 )
 from workers.store.ending import Finished
@@ -24,8 +25,10 @@ from workers.store.jobs import (
     steps_by_number,
 )
 from workers.store.repos import (
+    HookDoor,
     NewRepo,
     add_repo,
+    hook_doors,
     remove_repo,
     repo_by_id,
     repo_by_name,
@@ -37,6 +40,7 @@ from workers.store.repos import (
 )
 from workers.store.runs import (
     CancelResult,
+    NewRun,
     Queued,
     StepPlace,
     forget_logs,
@@ -45,6 +49,7 @@ from workers.store.runs import (
     last_runs,
     previous_run,
     queue_run,
+    queue_runs,
     recent_runs,
     request_cancel,
     rerun,
@@ -93,8 +98,10 @@ __all__ = [
     "CancelResult",
     "DeliveryState",
     "Finished",
+    "HookDoor",
     "NewDelivery",
     "NewRepo",
+    "NewRun",
     "Planned",
     "Queued",
     "Receipt",
@@ -118,6 +125,7 @@ __all__ = [
     "finish_job",
     "finish_step",
     "forget_logs",
+    "hook_doors",
     "installation",
     "job_by_id",
     "jobs_of",
@@ -128,7 +136,9 @@ __all__ = [
     "put_registry",
     "put_secret",
     "queue_run",
+    "queue_runs",
     "recent_runs",
+    "record_deliveries",
     "record_delivery",
     "registries",
     "registries_for",

@@ -1,19 +1,20 @@
 """Webhook deliveries: each is kept once, and makes at most one run."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
-from typing import Any
 
-from sqlalchemy import Update, bindparam, select, update
+from sqlalchemy import BindParameter, Insert, Select, bindparam, insert, select
 from sqlalchemy.orm import Session
-from sqlalchemy.sql.dml import ReturningInsert
 
 from pipelines.trigger import Trigger
 from workers.db import now_ms
-from workers.store.common import insert_for, insert_or, table
-from workers.store.runs import queue_run
-from workers.tables import Counter, Delivery, Run
+from workers.store.common import insert_or, table
+from workers.store.runs import NewRun, queue_runs
+from workers.tables import Counter, Delivery, Repo, Run
+
+_Key = tuple[int, str]  # of a delivery: its repository and what the forge calls it
 
 
 class DeliveryState(StrEnum):
@@ -49,58 +50,107 @@ class Receipt:
 
 
 def record_delivery(session: Session, repo_id: int, new: NewDelivery) -> Receipt:
-    """Keeps the delivery and queues its run, or finds what the same delivery led to before: forges send twice."""
-    state = new.state if new.trigger is None else DeliveryState.ACCEPTED
-    connection = session.connection()
-    keep, link = _keeping(connection.dialect.name)
-    delivery = {
-        "repo_id": repo_id,
-        "key": new.key,
-        "event": new.event,
-        "state": state.value,
-        "reason": new.reason,
-        "body_bytes": new.body_bytes,
-    }
-    delivery_id = connection.execute(keep, delivery).scalar()
-    if delivery_id is None:
-        return _known(session, repo_id, new.key)
-    if new.trigger is None:
-        return Receipt(created=True, state=state, reason=new.reason)
-    queued = queue_run(session, repo_id, new.trigger)
-    connection.execute(link, {"delivery": delivery_id, "run": queued.run_id})
-    return Receipt(
-        created=True,
-        state=state,
-        reason=new.reason,
-        run_id=queued.run_id,
-        run_number=queued.number,
-        job_id=queued.job_id,
-    )
+    """``record_deliveries`` for one alone, to a repository that is there."""
+    (receipt,) = record_deliveries(session, [(repo_id, new)])
+    if receipt is None:
+        raise ValueError(f"There is no repository {repo_id}.")
+    return receipt
+
+
+def record_deliveries(session: Session, incoming: Sequence[tuple[int, NewDelivery]]) -> list[Receipt | None]:
+    """Keeps deliveries to repositories by id and queues their runs, numbered in this order.
+
+    A delivery that is known, from before or from further up, gets what it led to then: forges send twice. None stands
+    where the repository was removed meanwhile. Six statements, however many deliveries there are.
+    """
+    repo_ids = {repo_id for repo_id, _ in incoming}
+    # All repositories first and by id: two that do this at once take turns, and never wait for each other crosswise.
+    here = set(session.connection().execute(_queries().hold, {"repos": repo_ids}).scalars())
+    known = _known(session, repo_ids, {new.key for _, new in incoming})
+    fresh: dict[_Key, NewDelivery] = {}
+    for repo_id, new in incoming:
+        if repo_id in here and (repo_id, new.key) not in known:
+            fresh.setdefault((repo_id, new.key), new)
+    made = _make(session, fresh)
+    answers: list[Receipt | None] = []
+    for repo_id, new in incoming:
+        key = (repo_id, new.key)
+        answers.append(made.get(key) or known.get(key))
+        if key in made:
+            known[key] = replace(made.pop(key), created=False, job_id=None)
+    return answers
+
+
+def _make(session: Session, fresh: Mapping[_Key, NewDelivery]) -> dict[_Key, Receipt]:
+    started = {key: NewRun(key[0], new.trigger) for key, new in fresh.items() if new.trigger}
+    runs = dict(zip(started, queue_runs(session, list(started.values())), strict=True))
+    receipts: dict[_Key, Receipt] = {}
+    rows: list[dict[str, object]] = []
+    for key, new in fresh.items():
+        run = runs.get(key)
+        state = DeliveryState.ACCEPTED if run else new.state
+        receipts[key] = Receipt(
+            created=True,
+            state=state,
+            reason=new.reason,
+            run_id=run.run_id if run else None,
+            run_number=run.number if run else None,
+            job_id=run.job_id if run else None,
+        )
+        rows.append(
+            {
+                "repo_id": key[0],
+                "key": key[1],
+                "event": new.event,
+                "state": state.value,
+                "reason": new.reason,
+                "run_id": run.run_id if run else None,
+                "body_bytes": new.body_bytes,
+            }
+        )
+    if rows:
+        session.connection().execute(_queries().keep, rows)
+    return receipts
+
+
+def _known(session: Session, repo_ids: set[int], keys: set[str]) -> dict[_Key, Receipt]:
+    """What these deliveries led to when they first came. Some that nobody asked for may be among them."""
+    found: dict[_Key, Receipt] = {}
+    rows = session.connection().execute(_queries().known, {"repos": repo_ids, "keys": keys})
+    for repo_id, key, state, reason, run_id, number in rows:
+        found[repo_id, key] = Receipt(
+            created=False, state=DeliveryState(state), reason=reason, run_id=run_id, run_number=number
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class _Queries:
+    hold: Select[int]
+    known: Select[int, str, str, str, int | None, int | None]
+    keep: Insert
 
 
 @cache
-def _keeping(dialect: str) -> tuple[ReturningInsert[Any], Update]:
-    deliveries = table(Delivery)
-    insert = insert_for(dialect, Delivery).values(received_ms=now_ms())
-    once = insert.on_conflict_do_nothing(index_elements=["repo_id", "key"])
-    mine = deliveries.c.id == bindparam("delivery")
-    return once.returning(deliveries.c.id), update(deliveries).where(mine).values(run_id=bindparam("run"))
-
-
-def _known(session: Session, repo_id: int, key: str) -> Receipt:
-    query = (
-        select(Delivery.state, Delivery.reason, Delivery.run_id, Run.number)
-        .outerjoin(Run, Run.id == Delivery.run_id)
-        .where(Delivery.repo_id == repo_id, Delivery.key == key)
+def _queries() -> _Queries:
+    """The statements of every webhook, made once: making them costs more than running them."""
+    repos, deliveries, runs = table(Repo), table(Delivery), table(Run)
+    theirs: BindParameter[int] = bindparam("repos", expanding=True)
+    known = (
+        select(
+            deliveries.c.repo_id, deliveries.c.key, deliveries.c.state, deliveries.c.reason, runs.c.id, runs.c.number
+        )
+        .outerjoin(runs, runs.c.id == deliveries.c.run_id)
+        .where(deliveries.c.repo_id.in_(theirs), deliveries.c.key.in_(bindparam("keys", expanding=True)))
     )
-    state, reason, run_id, number = session.execute(query).one()
-    return Receipt(created=False, state=DeliveryState(state), reason=reason, run_id=run_id, run_number=number)
+    hold = select(repos.c.id).where(repos.c.id.in_(theirs)).order_by(repos.c.id).with_for_update(key_share=True)
+    return _Queries(hold, known, insert(deliveries).values(received_ms=now_ms()))
 
 
-def bump_counter(session: Session, name: str) -> None:
-    """Adds one to the counter of this name."""
-    insert = insert_or(session, Counter).values(name=name, value=1)
-    session.execute(insert.on_conflict_do_update(index_elements=["name"], set_={"value": table(Counter).c.value + 1}))
+def bump_counter(session: Session, name: str, by: int = 1) -> None:
+    """Adds to the counter of this name."""
+    bump = insert_or(session, Counter).values(name=name, value=by)
+    session.execute(bump.on_conflict_do_update(index_elements=["name"], set_={"value": table(Counter).c.value + by}))
 
 
 def counters(session: Session) -> dict[str, int]:

@@ -1,14 +1,15 @@
 """Repositories."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
-from sqlalchemy import select, update
+from sqlalchemy import BindParameter, Select, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from pipelines.context import RepoInfo, Trust
 from workers.db import now_ms
-from workers.store.common import AlreadyThereError, insert_or
+from workers.store.common import AlreadyThereError, insert_or, table
 from workers.tables import Repo, Run
 
 
@@ -24,6 +25,17 @@ class NewRepo:
     private: bool = False
     push_repo: str = ""
     trust: Trust = field(default_factory=Trust)
+
+
+@dataclass(frozen=True)
+class HookDoor:
+    """What a webhook has to get past. ``sealed`` is the secret that it is signed with, at ``vault.hook_place``."""
+
+    name: str
+    repo_id: int
+    forge: str
+    sealed: str
+    active: bool
 
 
 def add_repo(session: Session, new: NewRepo) -> Repo:
@@ -75,6 +87,20 @@ def repo_by_id(session: Session, repo_id: int) -> Repo | None:
 def repo_by_name(session: Session, name: str) -> Repo | None:
     """The repository with exactly this name."""
     return session.scalars(select(Repo).where(Repo.name == name)).one_or_none()
+
+
+def hook_doors(session: Session, names: Collection[str]) -> list[HookDoor]:
+    """The doors of those of the named repositories that are known and have a hook secret."""
+    rows = session.connection().execute(_doors(), {"names": names})
+    return [HookDoor(*row) for row in rows]
+
+
+@cache
+def _doors() -> Select[str, int, str, str, bool]:
+    repo = table(Repo).c
+    columns = select(repo.name, repo.id, repo.forge, repo.hook_secret_sealed, repo.active)
+    names: BindParameter[str] = bindparam("names", expanding=True)
+    return columns.where(repo.name.in_(names), repo.hook_secret_sealed != "")
 
 
 def repos(session: Session) -> Sequence[Repo]:

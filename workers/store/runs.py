@@ -1,11 +1,11 @@
 """Runs, and reading their jobs and steps."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import BindParameter, bindparam, insert, literal, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
@@ -17,6 +17,15 @@ from workers.store.ending import jobs_now, lock_run, settle
 from workers.tables import Job, Repo, Run, Step
 
 _TITLE_CHARS_MAX = 200
+
+
+@dataclass(frozen=True)
+class NewRun:
+    """A run to be queued. ``parent_run_id`` is the run that it repeats."""
+
+    repo_id: int
+    trigger: Trigger
+    parent_run_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -48,24 +57,45 @@ class StepPlace:
 
 def queue_run(session: Session, repo_id: int, trigger: Trigger, parent_run_id: int | None = None) -> Queued:
     """A new run with the repository's next number and one job without a plan: whoever claims that will plan."""
-    connection, (next_number, new_run, new_job) = session.connection(), _queueing()
-    number: int = connection.execute(next_number, {"repo": repo_id}).scalar_one()
-    run = {"repo_id": repo_id, "number": number, "parent_run_id": parent_run_id, **trigger_columns(trigger)}
-    run_id: int = connection.execute(new_run, run).scalar_one()
-    job_id: int = connection.execute(new_job, {"run_id": run_id, "number": 1}).scalar_one()
-    return Queued(run_id, number, job_id)
+    (queued,) = queue_runs(session, [NewRun(repo_id, trigger, parent_run_id)])
+    return queued
+
+
+def queue_runs(session: Session, new: Sequence[NewRun]) -> list[Queued]:
+    """The same for many, in as few statements: each repository's runs are numbered in this order."""
+    if not new:
+        return []
+    connection, (count_on, new_run, new_jobs) = session.connection(), _queueing()
+    last: dict[int, int] = {}
+    # By id, so that two which do this at once never wait for each other crosswise.
+    for repo_id, count in sorted(Counter(each.repo_id for each in new).items()):
+        last[repo_id] = connection.execute(count_on, {"repo": repo_id, "count": count}).scalar_one() - count
+    places: list[tuple[int, int]] = []
+    rows: list[dict[str, object]] = []
+    for each in new:
+        last[each.repo_id] += 1
+        places.append((each.repo_id, last[each.repo_id]))
+        row = {"repo_id": each.repo_id, "number": last[each.repo_id], "parent_run_id": each.parent_run_id}
+        rows.append(row | trigger_columns(each.trigger))
+    run_ids = {(repo_id, number): run_id for run_id, repo_id, number in connection.execute(new_run, rows)}
+    job_ids = {run_id: job_id for job_id, run_id in connection.execute(new_jobs, {"runs": list(run_ids.values())})}
+    return [Queued(run_ids[place], place[1], job_ids[run_ids[place]]) for place in places]
 
 
 @cache
-def _queueing() -> tuple[ReturningUpdate[Any], ReturningInsert[Any], ReturningInsert[Any]]:
+def _queueing() -> tuple[ReturningUpdate[int], ReturningInsert[int, int, int], ReturningInsert[int, int]]:
     """The three statements of every webhook, made once: making them costs more than running them."""
     repos, runs, jobs = table(Repo), table(Run), table(Job)
-    mine = repos.c.id == bindparam("repo")
+    mine, counted = repos.c.id == bindparam("repo"), repos.c.last_number + bindparam("count")
+    # It counts as rung, for the caller rings at once; the scheduler rings again where that did not help.
+    theirs: BindParameter[int] = bindparam("runs", expanding=True)
+    first_jobs = select(runs.c.id, literal(1), now_ms(), now_ms()).where(runs.c.id.in_(theirs)).order_by(runs.c.id)
     return (
-        update(repos).where(mine).values(last_number=repos.c.last_number + 1).returning(repos.c.last_number),
-        insert(runs).values(created_ms=now_ms()).returning(runs.c.id),
-        # It counts as rung, for the caller rings at once; the scheduler rings again where that did not help.
-        insert(jobs).values(rung_ms=now_ms(), created_ms=now_ms()).returning(jobs.c.id),
+        update(repos).where(mine).values(last_number=counted).returning(repos.c.last_number),
+        insert(runs).values(created_ms=now_ms()).returning(runs.c.id, runs.c.repo_id, runs.c.number),
+        insert(jobs)
+        .from_select(["run_id", "number", "rung_ms", "created_ms"], first_jobs)
+        .returning(jobs.c.id, jobs.c.run_id),
     )
 
 

@@ -1,0 +1,1 @@
+"""The benchmark. See README.md here."""

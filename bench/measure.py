@@ -1,0 +1,104 @@
+"""How things are timed: rounds in which every contender has its turn, and medians of them."""
+
+import math
+import os
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+MB = 1_000_000
+MIB = 1024 * 1024
+_TAIL_CHARS = 600
+
+
+class NotMeasurableError(Exception):
+    """A row cannot be measured here. Its text says why, for the table."""
+
+
+@dataclass(frozen=True)
+class Timed:
+    """What each contender took, a figure a round. The contenders took turns: A B A B ..."""
+
+    figures: Mapping[str, tuple[float, ...]]
+
+    def median(self, name: str) -> float:
+        """The middle figure of a contender."""
+        return statistics.median(self.figures[name])
+
+
+def interleave(rounds: int, contenders: Mapping[str, Callable[[], float]], *, warm_up: bool = True) -> Timed:
+    """Gives every contender its turn in each round: a noisy machine is noisy for all of them.
+
+    Each returns its own figure. With ``warm_up`` one more round goes before, which does not count.
+    """
+    figures: dict[str, list[float]] = {name: [] for name in contenders}
+    for number in range(rounds + warm_up):
+        for name, run in contenders.items():
+            figure = run()
+            if number >= warm_up:
+                figures[name].append(figure)
+    return Timed({name: tuple(found) for name, found in figures.items()})
+
+
+def percentile(values: Sequence[float], per_cent: float) -> float:
+    """The smallest value that so many per cent of all are not above."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(len(ordered) * per_cent / 100) - 1)]
+
+
+def clean_environment(**more: str) -> dict[str, str]:
+    """This process's environment without settings of Headway's, which would change what is measured."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HEADWAY_")}
+    return {**kept, **more}
+
+
+def run(
+    command: Sequence[str | Path],
+    *,
+    folder: Path | None = None,
+    stdout: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    timeout_s: float = 300,
+) -> float:
+    """Seconds from starting a program until it has ended. Raises NotMeasurableError when it fails.
+
+    What it prints goes to a pipe, as in a script; or to the file ``stdout``.
+    """
+    if stdout is not None:
+        with stdout.open("wb") as target:
+            return _time(command, folder, target.fileno(), environment, timeout_s)
+    return _time(command, folder, subprocess.PIPE, environment, timeout_s)
+
+
+def _time(
+    command: Sequence[str | Path],
+    folder: Path | None,
+    stdout: int,
+    environment: Mapping[str, str] | None,
+    timeout_s: float,
+) -> float:
+    started_s = time.perf_counter()
+    done = subprocess.run(
+        [str(word) for word in command],
+        cwd=folder,
+        env=clean_environment() if environment is None else dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        check=False,
+        timeout=timeout_s,
+    )
+    took_s = time.perf_counter() - started_s
+    if done.returncode != 0:
+        said = (done.stderr + (done.stdout or b"")).decode(errors="replace")[-_TAIL_CHARS:]
+        shown = " ".join(str(word) for word in command[:6])
+        raise NotMeasurableError(f"`{shown}` ended with status {done.returncode}: {said.strip()}")
+    return took_s
+
+
+def docker_run(*words: str) -> list[str]:
+    """The command that people would write: a fresh busybox, removed at its end."""
+    return ["docker", "run", "--rm", "busybox", *words]

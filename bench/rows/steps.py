@@ -1,0 +1,117 @@
+"""What a step costs in `headway run`, against `docker run`, and a whole run against a peer."""
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from bench import measure
+from bench.measure import docker_run, interleave
+from bench.result import Bench, Kind, Measured, Row, Target
+from bench.rows.folders import pipeline
+from bench.rows.peer import ONE_AFTER_ANOTHER, Peer
+
+HEADWAY = Path(sys.executable).with_name("headway")
+SLEEP_S = 0.3
+
+SLEEP = Row(
+    "step-sleep",
+    "a further step of `sleep 0.3`, less the 0.3 s",
+    "`docker run`, one after another",
+    "s",
+    Target(Kind.RATIO_AT_MOST, 0.10, 0.05),
+)
+TRUE = Row(
+    "step-true",
+    "a further step of `true`",
+    "`docker run`, one after another",
+    "s",
+    Target(Kind.RATIO_AT_MOST, 0.35),
+)
+ONE = Row(
+    "run-one",
+    "a whole run of one step `true`",
+    "one `docker run`",
+    "s",
+    Target(Kind.RATIO_AT_MOST, 3.0),
+)
+PEER = Row(
+    "run-twenty",
+    "a whole run of 20 steps of `true`",
+    "20 jobs of gitlab-ci-local 4.56, one after another",
+    "s",
+    Target(Kind.RATIO_AT_MOST, 0.15),
+)
+
+
+def headway_run(folder: Path) -> float:
+    """Seconds of a whole `headway run`, as a person waits for it."""
+    return measure.run([HEADWAY, "run", folder])
+
+
+def loop(count: int, *words: str) -> float:
+    """Seconds of so many `docker run` one after another."""
+    return sum(measure.run(docker_run(*words)) for _ in range(count))
+
+
+def further(bench: Bench, place: Path, command: str, fewer: int, beyond_s: float, rounds: int) -> Measured:
+    """What one more step costs: twice as many steps less as many, so that start-up and clean-up fall out.
+
+    Of a loop of `docker run` the same difference is the loop's second half, which is what is timed.
+    """
+    short, long = (pipeline(place / str(count), count, command) for count in (fewer, 2 * fewer))
+    words = command.split()
+
+    def ours() -> float:
+        return (headway_run(long) - headway_run(short)) / fewer - beyond_s
+
+    def theirs() -> float:
+        return loop(fewer, *words) / fewer - beyond_s
+
+    timed = interleave(bench.rounds_of(rounds), {"ours": ours, "baseline": theirs}, warm_up=False)
+    return Measured(timed.median("ours"), timed.median("baseline"), dict(timed.figures))
+
+
+def further_sleep(bench: Bench) -> dict[Row, Measured]:
+    """Steps that take a while: the next is up before the present one ends."""
+    return {SLEEP: further(bench, bench.place(SLEEP.name), f"sleep {SLEEP_S}", 15, SLEEP_S, 3)}
+
+
+def further_true(bench: Bench) -> dict[Row, Measured]:
+    """Steps that take no time: the engine's own pace is the limit."""
+    return {TRUE: further(bench, bench.place(TRUE.name), "true", 20, 0.0, 3)}
+
+
+def whole_run(bench: Bench) -> dict[Row, Measured]:
+    """Start-up of the program, plan, checkout, one step, clean-up."""
+    folder = pipeline(bench.place(ONE.name) / "one", 1, "true")
+    contenders: dict[str, Callable[[], float]] = {
+        "ours": partial(headway_run, folder),
+        "baseline": partial(measure.run, docker_run("true")),
+    }
+    timed = interleave(bench.rounds_of(9), contenders)
+    return {ONE: Measured(timed.median("ours"), timed.median("baseline"), dict(timed.figures))}
+
+
+def against_peer(bench: Bench) -> dict[Row, Measured]:
+    """Twenty steps in order, here as steps, there as jobs.
+
+    The peer can also run its jobs side by side, which it does unless told otherwise: that is no pipeline of 20 steps,
+    but it is the peer's faster way, so it is measured too and stands in the note.
+    """
+    place = bench.place(PEER.name)
+    folder = pipeline(place / "ours", 20, "true")
+    with Peer(bench.cache) as peer:
+        project = peer.project(place / "theirs", 20, "true")
+        contenders: dict[str, Callable[[], float]] = {
+            "ours": partial(headway_run, folder),
+            "baseline": partial(peer.run, project, *ONE_AFTER_ANOTHER),
+            "baseline_side_by_side": partial(peer.run, project),
+        }
+        # A job of theirs takes most of a second: no round is spent on warming up beyond one short run.
+        peer.run(peer.project(place / "warm", 1, "true"))
+        headway_run(folder)
+        timed = interleave(bench.rounds_of(3), contenders, warm_up=False)
+    ours, beside = timed.median("ours"), timed.median("baseline_side_by_side")
+    note = f"its jobs side by side, as it runs them by default: {beside:.2f} s, to which ours is {ours / beside:.2f}"
+    return {PEER: Measured(ours, timed.median("baseline"), dict(timed.figures), note)}
