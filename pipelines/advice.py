@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from pipelines import model
 from pipelines.condition import Condition
+from pipelines.jobs import RESERVED_LABELS
 from pipelines.language import Language
 from pipelines.nodes import ListNode, MapNode, Node, ScalarNode
 from pipelines.scope import Part, Scope
@@ -55,6 +56,9 @@ def _workflow(scope: Scope) -> None:
         if not value:
             place = scope.located.key_place("labels", key)
             findings.warning(place, f"the label '{key}' has no value and is not looked at", "give it one, or remove it")
+        elif key.startswith(RESERVED_LABELS):
+            place = scope.located.key_place("labels", key)
+            findings.warning(place, f"the label '{key}' is reserved and is not looked at", "choose another name")
     matrix = root.by_key.get("matrix")
     if isinstance(matrix, MapNode) and isinstance(matrix.by_key.get("include"), ListNode) and len(matrix.entries) > 1:
         axes = ", ".join(f"'{key.text}'" for key, _ in matrix.entries if key.text != "include")
@@ -170,6 +174,8 @@ def _port(text: str) -> int | None:
 
 
 def _same_names(scope: Scope) -> None:
+    if any(step.depends_on is not None for step in scope.workflow.steps):
+        return  # there it is an error
     seen: set[str] = set()
     for part in scope.parts():
         name = part.member.name

@@ -76,9 +76,9 @@ def check_needs(name: str, located: Located, names: Collection[str]) -> None:
             located.findings.error(place, f"workflow '{name}' depends on itself", "remove it from depends_on")
         elif dependency.name not in names and not dependency.optional:
             message = f"workflow '{name}' depends on '{dependency.name}', which does not exist, so it never runs"
-            located.findings.warning(
-                place, message, did_you_mean(dependency.name, (other for other in names if other != name))
-            )
+            near = did_you_mean(dependency.name, (other for other in names if other != name))
+            remedy = f"if it may be missing, write {{name: {dependency.name}, optional: true}}"
+            located.findings.warning(place, message, near or remedy)
 
 
 def variables_of(workflow: str, trigger: Trigger, context: Context) -> Variables:
@@ -118,7 +118,8 @@ def _without_missing(job: JobPlan, running: set[str]) -> JobPlan:
 def _cycle(jobs: list[JobPlan]) -> Problem | None:
     """What to say when workflows wait for each other."""
     try:
-        TopologicalSorter({job.name: job.needs for job in jobs}).prepare()
+        # One that depends on itself was told of before.
+        TopologicalSorter({job.name: set(job.needs) - {job.name} for job in jobs}).prepare()
     except CycleError as error:
         names: list[str] = error.args[1][::-1]
         chain = " -> ".join(f"'{name}'" for name in names)

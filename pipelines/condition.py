@@ -8,16 +8,32 @@ from pipelines.findings import did_you_mean
 from pipelines.glob import BadPatternError, matches
 from pipelines.language import Language
 from pipelines.nodes import ListNode, ScalarNode
+from pipelines.spelling import SCALAR, Also, OneOrMany, Written
 from pipelines.trigger import Event
-from pipelines.values import STRING, Also, Flag, Items, Text, fail, fields_of, text_of
+from pipelines.values import Flag, Items, Text, fail, fields_of, text_of
 
+# What other systems call them.
+_ELSEWHERE = {
+    "schedule": Event.CRON,
+    "scheduled": Event.CRON,
+    "nightly": Event.CRON,
+    "pr": Event.PULL_REQUEST,
+    "merge_request": Event.PULL_REQUEST,
+    "merge_request_event": Event.PULL_REQUEST,
+    "workflow_dispatch": Event.MANUAL,
+    "custom": Event.MANUAL,
+    "web": Event.MANUAL,
+    "promote": Event.DEPLOYMENT,
+    "published": Event.RELEASE,
+}
 STATUSES = ("success", "failure", "canceled")
 
 
 def _event(value: object) -> object:
     name = text_of(value)
     if isinstance(name, str) and name not in set(Event):
-        fail(f"'{name}' is not an event", did_you_mean(name, Event) or "the events are " + ", ".join(Event))
+        near = f"did you mean '{_ELSEWHERE[name]}'?" if name in _ELSEWHERE else did_you_mean(name, Event)
+        fail(f"'{name}' is not an event", near or "the events are " + ", ".join(Event))
     return name
 
 
@@ -34,15 +50,16 @@ def _pattern(value: object) -> object:
         try:
             matches(value.text, "")
         except BadPatternError as error:
-            fail(str(error))
+            fail(str(error), "close it, or write a backslash before what is meant as it is")
     return value
 
 
 Pattern = Annotated[Text, BeforeValidator(_pattern)]
-Events = Annotated[tuple[Annotated[Event, BeforeValidator(_event)], ...], Items, Also((STRING,))]
+_EventName = Annotated[Event, BeforeValidator(_event), Written({"enum": list(Event)})]
+Events = Annotated[tuple[_EventName, ...], Items, OneOrMany()]
 Status = Annotated[Literal["success", "failure", "canceled"], BeforeValidator(_status)]
-Statuses = Annotated[tuple[Status, ...], Items, Also((STRING,))]
-PatternList = Annotated[tuple[Pattern, ...], Items, Also((STRING,))]
+Statuses = Annotated[tuple[Status, ...], Items, OneOrMany()]
+PatternList = Annotated[tuple[Pattern, ...], Items, OneOrMany()]
 
 
 def _include(value: object) -> object:
@@ -63,7 +80,7 @@ class PathPatterns(Patterns):
     on_empty: Flag = True
 
 
-_SHORT = Also(({"type": "array", "items": STRING}, STRING))
+_SHORT = Also((SCALAR, {"type": "array", "items": SCALAR}))
 Choice = Annotated[Patterns, BeforeValidator(_include), _SHORT]
 PathChoice = Annotated[PathPatterns, BeforeValidator(_include), _SHORT]
 
@@ -85,5 +102,5 @@ class Condition(Language):
     local: Flag | None = None
 
 
-Conditions = Annotated[tuple[Condition, ...], Items]
+Conditions = Annotated[tuple[Condition, ...], Items, OneOrMany()]
 """A list of conditions of which one must hold, or a single one. None given holds always."""

@@ -28,7 +28,11 @@ class RepoInfo:
 
 @dataclass(frozen=True)
 class Context:
-    """A run's surroundings. ``push_repo`` is where a repository without a pipeline file pushes its image, or empty."""
+    """A run's surroundings. ``push_repo`` is where a repository without a pipeline file pushes its image, or empty.
+
+    ``known`` is False for a linter that cannot know where a file will run: what conditions ask of the repository, the
+    instance and the platform holds then.
+    """
 
     repo: RepoInfo
     run_number: int = 0
@@ -43,6 +47,7 @@ class Context:
     local: bool = False
     push_repo: str = ""
     previous: dict[str, str] = field(default_factory=dict)
+    known: bool = True
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,11 @@ _GLOB = re.compile(r"[*?\[{\\]")
 _WIDEN = "make one of the conditions wider, or remove it"
 
 
-def check_conditions(scopes: Sequence[Scope]) -> None:
-    """Warns of what never runs, in no cell of the matrix, and of keys that a condition has for nothing."""
+def check_conditions(scopes: Sequence[Scope], *, all_cells: bool = True) -> None:
+    """Warns of what never runs, in no cell of the matrix, and of keys that a condition has for nothing.
+
+    Without ``all_cells`` some cells are missing, and nothing is said of what chooses by them.
+    """
     scope = scopes[0]
     for index, condition in enumerate(scope.workflow.when):
         _check_keys(scope, condition, ("when", index))
@@ -27,6 +30,8 @@ def check_conditions(scopes: Sequence[Scope]) -> None:
     for part in scope.parts():
         for index, condition in enumerate(part.member.when):
             _check_keys(scope, condition, (*part.where, "when", index))
+        if not all_cells and any(condition.matrix for condition in part.member.when):
+            continue
         reasons = [_never_in(other, part) for other in scopes]
         if all(reasons):
             place = scope.located.key_place(*part.where, "when")
@@ -101,14 +106,16 @@ def _ref_clashes(ref: Patterns, events: set[Event]) -> Iterator[str]:
 
 def _pattern_clashes(noun: str, first: Patterns, second: Patterns, one: str, two: str) -> Iterator[str]:
     """Says so when a list of plain values has none that all patterns let pass."""
-    for patterns, name in ((first, one), (second, two)):
+    for patterns in (first, second):
         if not patterns.include or any(_GLOB.search(value) for value in patterns.include):
             continue
-        reasons = [mismatch(noun, first, value) or mismatch(noun, second, value) for value in patterns.include]
-        if all(reasons):
-            start = f"{name} is for the {noun} {either(patterns.include)} only"
-            yield f"{start}, but {reasons[0]}"
-            return
+        if not all(mismatch(noun, first, value) or mismatch(noun, second, value) for value in patterns.include):
+            continue
+        if first.include and second.include and first is not second:
+            yield f"{one} is for the {noun} {either(first.include)}, {two} for {either(second.include)}"
+        else:
+            yield f"the {noun} must be {either(patterns.include)}, and that is excluded"
+        return
 
 
 def _check_keys(scope: Scope, condition: Condition, where: tuple[str | int, ...]) -> None:

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import assert_never
 
 from pipelines import model
-from pipelines.expression import ExpressionError
+from pipelines.expression import EXAMPLE, ExpressionError
 from pipelines.findings import did_you_mean
 from pipelines.plan import LeftOut
 from pipelines.scope import Scope
@@ -100,7 +100,7 @@ def _select(draft: Draft, drafts: Drafts) -> None:
     try:
         draft.decision = decide(draft.step.when, scope.situation(of_step=True))
     except ExpressionError as error:
-        scope.findings.error(scope.place(draft.group, draft.index, "when"), f"'evaluate': {error}")
+        scope.findings.error(scope.place(draft.group, draft.index, "when"), f"'evaluate': {error}", EXAMPLE)
     draft.left_out = draft.decision.why if not draft.decision.runs else ""
     choice = _choice(draft.step)
     if choice is None:

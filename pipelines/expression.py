@@ -10,6 +10,7 @@ from pipelines.regex import BadRegexError, search
 
 EXPRESSION_CHARACTERS_MAX = 2000
 NESTING_LEVELS_MAX = 40
+EXAMPLE = 'write for example CI_COMMIT_BRANCH == "main"'
 
 _TOKEN = re.compile(
     r"""\s*(?:(?P<number>[0-9]+(?:\.[0-9]+)?)|(?P<name>[A-Za-z_$][A-Za-z0-9_]*)"""

@@ -9,7 +9,7 @@ from pipelines.condition import Condition
 from pipelines.containers import check_trust, make_container
 from pipelines.drafts import draft_steps
 from pipelines.environment import StepIdentity
-from pipelines.expression import ExpressionError
+from pipelines.expression import EXAMPLE, ExpressionError
 from pipelines.graph import connect
 from pipelines.plan import LeftOut
 from pipelines.scope import Scope
@@ -18,6 +18,7 @@ from pipelines.when import Decision, decide
 
 READY_SECONDS = 60
 PORT_MAX = 65535
+RESERVED_LABELS = "woodpecker-ci.org/"
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 
@@ -53,7 +54,7 @@ def plan_job(scope: Scope) -> Planned:
         file=scope.findings.file,
         number=0,
         cell=scope.cell,
-        labels={key: value for key, value in workflow.labels.items() if value},
+        labels={key: value for key, value in workflow.labels.items() if value and not key.startswith(RESERVED_LABELS)},
         needs=tuple(dependency.name for dependency in workflow.depends_on),
         on_success=decision.on_success and (not old_outcomes or "success" in old_outcomes),
         on_failure=decision.on_failure or "failure" in old_outcomes,
@@ -63,9 +64,14 @@ def plan_job(scope: Scope) -> Planned:
         services=services,
         steps=steps,
         timeout_s=workflow.timeout,
+        concurrency=_concurrency(workflow.concurrency),
     )
     optional = tuple((scope.name, need.name) for need in workflow.depends_on if need.optional)
     return Planned(job, left_out, optional)
+
+
+def _concurrency(asked: model.Concurrency | None) -> plan.Concurrency | None:
+    return plan.Concurrency(limit=asked.limit, group=asked.group, cancel=asked.cancel) if asked else None
 
 
 def with_number(job: plan.JobPlan, number: int) -> plan.JobPlan:
@@ -92,7 +98,7 @@ def _decide(scope: Scope, conditions: tuple[Condition, ...], *where: str | int, 
     try:
         return decide(conditions, scope.situation(of_step=of_step))
     except ExpressionError as error:
-        scope.findings.error(scope.place(*where), f"'evaluate': {error}")
+        scope.findings.error(scope.place(*where), f"'evaluate': {error}", EXAMPLE)
         return Decision(runs=True)
 
 
@@ -105,7 +111,9 @@ def _services(scope: Scope) -> tuple[tuple[plan.Service, ...], tuple[LeftOut, ..
             hint = "give it a name of letters, digits, '-', '_' and '.': it is reached under this name"
             scope.findings.error(scope.place("services", index, "name"), f"a service cannot be named '{name}'", hint)
         elif name in services:
-            scope.findings.error(scope.place("services", index, "name"), f"two services are named '{name}'")
+            scope.findings.error(
+                scope.place("services", index, "name"), f"two services are named '{name}'", "give them different names"
+            )
         decision = _decide(scope, service.when, "services", index, "when", of_step=True)
         if decision.runs:
             services[name] = _service(scope, index, service)

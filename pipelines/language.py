@@ -11,10 +11,11 @@ from pipelines.values import fail
 class Language(BaseModel):
     """A map of the pipeline file. A key with nothing behind it counts as not written, unless it ``may_be_nothing``.
 
-    ``wanted`` says in an error what may stand in its place.
+    ``wanted`` says in an error what may stand in its place, ``remedy`` what to write.
     """
 
     wanted: ClassVar[str] = "a map"
+    remedy: ClassVar[str] = "write KEY: VALUE pairs, one below the other"
     may_be_nothing: ClassVar[frozenset[str]] = frozenset()
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -26,7 +27,7 @@ class Language(BaseModel):
             dropped = {name for name, node in value.by_key.items() if _nothing(node)} & set(cls.model_fields)
             return {name: node for name, node in value.by_key.items() if name not in dropped - cls.may_be_nothing}
         if isinstance(value, ListNode | ScalarNode):
-            fail(f"{cls.wanted} is wanted here, not {kind_name(value)}")
+            fail(f"{cls.wanted} is wanted here, not {kind_name(value)}", cls.remedy)
         return value
 
 

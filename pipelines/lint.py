@@ -25,11 +25,12 @@ from pipelines.wrappers import is_wrapper
 # What a long file may cost: its conditions times the triggers that it is tried with.
 DECISIONS_COUNT_MAX = 10_000
 STEPS_PLANNED_COUNT_MAX = 2_000
+READ_CHARACTERS_MAX = 128 * 1024
 CELLS_CHARACTERS_MAX = 128 * 1024
 
 _TRUST = Trust(network=True, volumes=True, security=True)
-ANY_REPO = Context(RepoInfo("owner/name", "https://git.example.org/owner/name.git", trust=_TRUST))
-"""A repository that is trusted with everything: what needs trust is a hint, not an error."""
+ANY_REPO = Context(RepoInfo("owner/name", "https://git.example.org/owner/name.git", trust=_TRUST), known=False)
+"""Any repository, and one that is trusted with everything: what needs trust is a hint, not an error."""
 
 
 def lint_files(
@@ -81,7 +82,7 @@ def _lint(file: PipelineFile, context: Context, names: Collection[str]) -> _Lint
     check_needs(name, read[0].located, frozenset(names))
     linted.scopes = [_scope(name, workflow, first, context) for workflow in read]
     _try_triggers(linted, reader, name, context)
-    check_conditions(linted.scopes)
+    check_conditions(linted.scopes, all_cells=reader.reads_all_cells)
     for scope in linted.scopes:
         advise(scope)
     return linted
@@ -99,7 +100,7 @@ def _try_triggers(linted: _Linted, reader: FileReader, name: str, context: Conte
     tried: set[object] = set()
     planned = 0
     for count, trigger in enumerate(triggers):
-        if count and count * cost > DECISIONS_COUNT_MAX:
+        if count and (count * cost > DECISIONS_COUNT_MAX or reader.characters_read > READ_CHARACTERS_MAX):
             break
         for scope in [
             _scope(name, read, trigger, context) for read in reader.read(variables_of(name, trigger, context))
@@ -150,7 +151,7 @@ def _cost_of(condition: Condition) -> int:
         *condition.matrix.values(),
     )
     patterns = (pattern for choice in choices for pattern in (*choice.include, *choice.exclude))
-    braces = sum(2 ** min(pattern.count(","), 6) for pattern in patterns if "{" in pattern)
+    braces = sum(1 << min(pattern.count(","), 6) for pattern in patterns if "{" in pattern)
     return 1 + braces + len(condition.evaluate) // 10
 
 

@@ -30,7 +30,9 @@ def cells_of(root: Node, findings: Findings) -> list[Cell]:
     if matrix is None or (isinstance(matrix, ScalarNode) and matrix.is_null):
         return [{}]
     if not isinstance(matrix, MapNode):
-        findings.error(matrix.place, f"'matrix' is a map of lists, not {kind_name(matrix)}")
+        findings.error(
+            matrix.place, f"'matrix' is a map of lists, not {kind_name(matrix)}", "write NAME: [VALUE, VALUE]"
+        )
         return [{}]
     include = matrix.by_key.get("include")
     if isinstance(include, ListNode) and include.items:
@@ -56,7 +58,9 @@ def _limited(cells: list[Cell], count: int, matrix: MapNode, findings: Findings)
 
 def _included(item: Node, findings: Findings) -> Cell:
     if not isinstance(item, MapNode):
-        findings.error(item.place, f"an item of 'include' is a map of values, not {kind_name(item)}")
+        findings.error(
+            item.place, f"an item of 'include' is a map of values, not {kind_name(item)}", "write - NAME: VALUE"
+        )
         return {}
     return {key.text: _value(node, findings) for key, node in item.entries}
 
@@ -66,13 +70,14 @@ def _axis(key: ScalarNode, node: Node, findings: Findings) -> list[str]:
         return [_value(item, findings) for item in node.items]
     if key.text == "include" and isinstance(node, ScalarNode) and node.is_null:
         return []
-    findings.error(node.place, f"the axis '{key.text}' of the matrix is a list of values, not {kind_name(node)}")
+    hint = f"write {key.text}: [{node.text}]" if isinstance(node, ScalarNode) and node.text else "write a list"
+    findings.error(node.place, f"the axis '{key.text}' of the matrix is a list of values, not {kind_name(node)}", hint)
     return []
 
 
 def _value(node: Node, findings: Findings) -> str:
     if not isinstance(node, ScalarNode):
-        findings.error(node.place, f"a value of the matrix is a single value, not {kind_name(node)}")
+        findings.error(node.place, f"a value of the matrix is a single value, not {kind_name(node)}", "write one text")
         return ""
     if node.is_null:
         return ""

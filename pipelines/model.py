@@ -2,14 +2,13 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
-from pipelines.condition import Conditions
+from pipelines.condition import Conditions, Statuses
 from pipelines.language import Language
 from pipelines.nodes import ListNode, MapNode, ScalarNode
+from pipelines.spelling import SCALAR, Also, ListOrMap, OneOrMany, Written
 from pipelines.values import (
-    STRING,
-    Also,
     CommaTexts,
     Environment,
     Flag,
@@ -37,13 +36,14 @@ class Dependency(Language):
     """A step or workflow that must end first. An optional one may be missing."""
 
     wanted: ClassVar[str] = "a name, or {name: NAME, optional: true},"
+    remedy: ClassVar[str] = "write the name"
 
     name: Text
     optional: Flag = False
 
 
 Dependencies = Annotated[
-    tuple[Annotated[Dependency, BeforeValidator(_named), Also((STRING,))], ...], Items, Also((STRING,))
+    tuple[Annotated[Dependency, BeforeValidator(_named), Also((SCALAR,))], ...], Items, OneOrMany()
 ]
 
 
@@ -51,12 +51,13 @@ class ImageChoice(Language):
     """An image by its name, or the one that the build step ``build`` makes."""
 
     wanted: ClassVar[str] = "an image's name, or {build: STEP},"
+    remedy: ClassVar[str] = "write for example image: alpine:3"
 
     name: Text = ""
     build: Text = ""
 
 
-ImageField = Annotated[ImageChoice, BeforeValidator(_named), Also((STRING,))]
+ImageField = Annotated[ImageChoice, BeforeValidator(_named), Also((SCALAR,))]
 
 
 class DockerOptions(Language):
@@ -144,15 +145,16 @@ class Build(Language):
     """``docker build`` as in Compose, by BuildKit. Secrets are mounted, never put into the image."""
 
     wanted: ClassVar[str] = "a folder, or a map with 'context' and the like,"
+    remedy: ClassVar[str] = "write for example build: ."
 
     context: Text = "."
     dockerfile: Text = ""
     dockerfile_inline: Text = ""
     target: Text = ""
     args: TextMap = Field(default_factory=dict)
-    secrets: Annotated[dict[str, Text], BeforeValidator(_secret_ids), Also(({"type": "array", "items": STRING},))] = (
-        Field(default_factory=dict)
-    )
+    secrets: Annotated[
+        dict[str, Text], BeforeValidator(_secret_ids), Also((SCALAR, {"type": "array", "items": SCALAR}))
+    ] = Field(default_factory=dict)
     ssh: Texts = ()
     labels: TextMap = Field(default_factory=dict)
     platforms: CommaTexts = ()
@@ -168,7 +170,7 @@ class BuildStep(StepBase):
 
     may_be_nothing: ClassVar[frozenset[str]] = frozenset({"build"})
 
-    build: Annotated[Build, BeforeValidator(_context), Also((STRING,))]
+    build: Annotated[Build, BeforeValidator(_context), Also((SCALAR,))]
 
 
 class Push(Language):
@@ -195,7 +197,9 @@ def kind_of_step(value: object) -> str:
     """Which kind of step this is; a plugin where nothing says otherwise, for its errors read best."""
     keys = value.by_key if isinstance(value, MapNode) else {}
     written = {
-        key for key, node in keys.items() if key == "build" or not (isinstance(node, ScalarNode) and node.is_null)
+        key
+        for key, node in keys.items()
+        if key in {"build", "commands"} or not (isinstance(node, ScalarNode) and node.is_null)
     }
     return next((kind for kind in ("commands", "build", "push") if kind in written), "plugin")
 
@@ -213,6 +217,7 @@ class ReadyCheck(Language):
     """When a service is ready: a command ends well, a port accepts, or an address answers."""
 
     wanted: ClassVar[str] = "a command, {port: 5432} or {http: ADDRESS}"
+    remedy: ClassVar[str] = "write one of these"
 
     command: Script | None = None
     port: Whole | None = None
@@ -232,7 +237,7 @@ class Service(ContainerOptions):
     failure: Annotated[Failure, BeforeValidator(_failure)] = "fail"
     commands: Scripts = ()
     settings: Settings = Field(default_factory=dict)
-    ready: Annotated[ReadyCheck, BeforeValidator(_ready), Also((STRING,))] | None = None
+    ready: Annotated[ReadyCheck, BeforeValidator(_ready), Also((SCALAR,))] | None = None
     timeout: Seconds | None = None
 
 
@@ -243,11 +248,18 @@ class Workspace(Language):
     path: Text = "src"
 
 
+def _at_least_one(value: int) -> int:
+    if value < 1:
+        fail("at least one must be able to run", "write 1 or more")
+    return value
+
+
 class Concurrency(Language):
     """How many of a group run at the same time."""
 
-    limit: Whole = 1
+    limit: Annotated[Whole, AfterValidator(_at_least_one)] = 1
     group: Text = ""
+    cancel: Flag = False
 
 
 def _limit(value: object) -> object:
@@ -256,24 +268,33 @@ def _limit(value: object) -> object:
 
 def _containers(value: object) -> object:
     if isinstance(value, ScalarNode):
-        fail("a list or a map of steps is wanted here, not a single value")
+        fail("a list or a map of steps is wanted here, not a single value", "write for example - name: test")
     return list(value.items) if isinstance(value, ListNode) else value
+
+
+_MATRIX = {
+    "type": "object",
+    "properties": {"include": {"type": ["array", "null"], "items": {"type": "object"}}},
+    "additionalProperties": {"type": "array"},
+}
 
 
 class Workflow(Language):
     """One pipeline file. Steps and services may also be maps: name -> step."""
 
-    steps: Annotated[tuple[Step, ...], BeforeValidator(_containers)] = Field(min_length=1)
-    services: Annotated[tuple[Service, ...], BeforeValidator(_containers)] = ()
-    clone: Annotated[tuple[Step, ...], BeforeValidator(_containers)] = ()
+    steps: Annotated[tuple[Step, ...], BeforeValidator(_containers), ListOrMap()] = Field(min_length=1)
+    services: Annotated[tuple[Service, ...], BeforeValidator(_containers), ListOrMap()] = ()
+    clone: Annotated[tuple[Step, ...], BeforeValidator(_containers), ListOrMap()] = ()
     skip_clone: Flag = False
     when: Conditions = ()
-    matrix: object = None
+    matrix: Annotated[object, Written(_MATRIX)] = None
     workspace: Workspace = Workspace()
     labels: TextMap = Field(default_factory=dict)
     depends_on: Dependencies = ()
-    runs_on: Texts = ()
-    concurrency: Annotated[Concurrency, BeforeValidator(_limit), Also(({"type": "integer"},))] | None = None
+    runs_on: Statuses = ()
+    concurrency: Annotated[Concurrency, BeforeValidator(_limit), Also(({"type": "integer", "minimum": 1},))] | None = (
+        None
+    )
     timeout: Seconds | None = None
     variables: object = None
     schema_: object = Field(default=None, alias="$schema")

@@ -38,6 +38,23 @@ _MODELS: dict[str, type[Language]] = {
     "docker": model.DockerOptions,
 }
 _STEP_KEYS = frozenset(name for kind in _STEP_MODELS.values() for name in kind.model_fields)
+# What other systems call them.
+_ELSEWHERE = {
+    **dict.fromkeys(("script", "scripts", "run", "command", "cmd"), "commands"),
+    **dict.fromkeys(("env", "vars"), "environment"),
+    **dict.fromkeys(("needs", "requires", "wait_for"), "depends_on"),
+    **dict.fromkeys(("if", "on", "only", "rules", "trigger", "triggers"), "when"),
+    **dict.fromkeys(("uses", "container", "docker_image"), "image"),
+    **dict.fromkeys(("with", "params", "options"), "settings"),
+    **dict.fromkeys(("allow_failure", "continue-on-error"), "failure"),
+    **dict.fromkeys(("working-directory", "working_dir", "workdir"), "directory"),
+    **dict.fromkeys(("timeout-minutes", "timeout_in_minutes"), "timeout"),
+    **dict.fromkeys(("healthcheck", "readiness"), "ready"),
+    **dict.fromkeys(("jobs", "stages"), "steps"),
+    **dict.fromkeys(("tag",), "tags"),
+    **dict.fromkeys(("repository", "repositories"), "repo"),
+    **dict.fromkeys(("runs-on", "node", "runner"), "labels"),
+}
 _NOT_YET = frozenset({"retry", "cache", "artifacts", "reports", "resources", "deploy"})
 
 
@@ -80,7 +97,8 @@ def read_workflow(root: Node | None, findings: Findings, *, lenient: bool) -> Lo
         return None
     if not isinstance(root, MapNode):
         what = "empty" if root is None else kind_name(root)
-        findings.error(root.place if root else NOWHERE, f"a pipeline file is a map with 'steps', but this is {what}")
+        message = f"a pipeline file is a map with 'steps', but this is {what}"
+        findings.error(root.place if root else NOWHERE, message, "write 'steps:' and the steps below it")
         return None
     root = modernise(root, findings)
     removed: frozenset[Location] = frozenset()
@@ -202,7 +220,9 @@ class _Reporter:
                 place, f"'{key}' does not go with {_KIND_NAMES[kind]}{within}", _conflict_hint(key, kind)
             )
         else:
-            report(place, f"unknown key '{key}'{within}", did_you_mean(key, _known_keys(tagged)))
+            known = _known_keys(tagged)
+            elsewhere = f"did you mean '{_ELSEWHERE[key]}'?" if _ELSEWHERE.get(key) in known else ""
+            report(place, f"unknown key '{key}'{within}", elsewhere or did_you_mean(key, known) or "remove it")
 
     def within(self, location: Location) -> str:
         """In which step or service a location is, as words."""

@@ -193,6 +193,17 @@ class Checkout(_Frozen):
     tags: bool = False
 
 
+class Concurrency(_Frozen):
+    """At most ``limit`` jobs of a group run at once; an empty group is this workflow of this repository.
+
+    Later ones wait in the order of their runs, or with ``cancel`` end those that are still there.
+    """
+
+    limit: int = 1
+    group: str = ""
+    cancel: bool = False
+
+
 class JobPlan(_Frozen):
     """One workflow, or one cell of its matrix: what one worker claims.
 
@@ -213,6 +224,7 @@ class JobPlan(_Frozen):
     services: tuple[Service, ...] = ()
     steps: tuple[Step, ...]
     timeout_s: int | None = None
+    concurrency: Concurrency | None = None
 
 
 class LeftOut(_Frozen):

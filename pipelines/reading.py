@@ -17,6 +17,8 @@ from pipelines.yamltext import TEXT_BYTES_MAX, parse_yaml
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _MATRIX = re.compile(r"^[\"']?matrix[\"']?\s*:", re.MULTILINE)
 STEPS_COUNT_MAX = 2000  # of a file, in all the jobs of its matrix
+_SPLIT = "split the pipeline into several files, in the folder .headway/"
+_SAVE = "save the file as text in UTF-8"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -37,6 +39,7 @@ class FileReader:
     """Reads one file, with other variables as often as needed; what they do not change is read once.
 
     Of a matrix, at most as many cells are read as have ``characters_max`` together, but at least two.
+    ``characters_read`` says how much work there has been so far.
     """
 
     def __init__(self, file: PipelineFile, findings: Findings, characters_max: int = ALL_CELLS_CHARACTERS_MAX) -> None:
@@ -46,7 +49,13 @@ class FileReader:
         self._template: Template = parse_template(self._source, findings) if self._source else ()
         self._cells = _cells(self._source, self._template, findings) if self._source else []
         self._wanted = _some(self._cells, characters_max // max(len(file.text), 1))
+        self.characters_read = 0
         self._read: dict[tuple[str, tuple[OutsideValue, ...]], Located | None] = {}
+
+    @property
+    def reads_all_cells(self) -> bool:
+        """False where the matrix is too large, and only some of its cells are read."""
+        return len(self._wanted) == len(self._cells)
 
     def read(self, variables: Variables) -> list[ReadWorkflow]:
         """The file's workflow for every cell; fewer where the findings say what is wrong."""
@@ -70,11 +79,12 @@ class FileReader:
             rendered = render(self._source, self._template, variables, self._findings)
             key = rendered.text, tuple(rendered.outside)
             if key not in self._read:
+                self.characters_read += len(rendered.text)
                 root = parse_yaml(rendered.text, self._findings, rendered.locate, rendered.finish)
                 self._read[key] = read_workflow(root, self._findings, lenient=self._lenient)
             return self._read[key]
         except TooLongError:
-            self._findings.error(NOWHERE, "with its variables filled in, this file becomes too long")
+            self._findings.error(NOWHERE, "with its variables filled in, this file becomes too long", _SPLIT)
             return None
 
 
@@ -87,7 +97,9 @@ def _some(cells: list[Cell], count: int) -> list[Cell]:
 def decode(data: bytes, findings: Findings) -> Source | None:
     """The text of a file, if it is text and not too long."""
     if len(data) > TEXT_BYTES_MAX:
-        findings.error(NOWHERE, f"this file has {len(data)} bytes, and a pipeline file at most {TEXT_BYTES_MAX}")
+        findings.error(
+            NOWHERE, f"this file has {len(data)} bytes, and a pipeline file at most {TEXT_BYTES_MAX}", _SPLIT
+        )
         return None
     data = data.removeprefix(BYTE_ORDER_MARK)
     try:
@@ -95,12 +107,14 @@ def decode(data: bytes, findings: Findings) -> Source | None:
     except UnicodeDecodeError as error:
         before = data[: error.start].decode()
         place = Place(before.count("\n") + 1, len(before) - before.rfind("\n"))
-        findings.error(place, f"this is not text in UTF-8: the byte 0x{data[error.start]:02x} cannot stand here")
+        findings.error(place, f"this is not text in UTF-8: the byte 0x{data[error.start]:02x} cannot stand here", _SAVE)
         return None
     source = Source(text)
     bad = _UNPRINTABLE.search(text)
     if bad:
-        findings.error(source.place(bad.start()), f"the character U+{ord(bad[0]):04X} cannot stand in a pipeline file")
+        findings.error(
+            source.place(bad.start()), f"the character U+{ord(bad[0]):04X} cannot stand in a pipeline file", "remove it"
+        )
         return None
     return source
 

@@ -101,7 +101,7 @@ def _values(found: Iterable[Patterns], *, first: str, last: str, prefix: str) ->
 def example_of(pattern: str) -> str:
     """A text that matches the pattern, or nothing where none is found easily."""
     text = re.sub(r"\{([^{},]*)[^{}]*\}", r"\1", pattern)
-    text = re.sub(r"\*+|\?", "x", text)
+    text = re.sub(r"(?<!\\)(?:\*+|\?)", "x", text)
     text = re.sub(r"\[([^]!^\\])[^]]*\]", r"\1", text)
     text = re.sub(r"\\(.)", r"\1", text)
     try:

@@ -10,6 +10,8 @@ from pipelines.scope import Scope
 from pipelines.settings import encode
 from pipelines.trigger import PULL_REQUEST_EVENTS
 
+REMOVE_ONE = "remove one of them"
+
 
 def drop_pushes_without_tags(drafts: Drafts) -> None:
     """Leaves out push steps that have no tag for this trigger, before the steps get their needs."""
@@ -41,7 +43,9 @@ def plan_step(scope: Scope, draft: Draft) -> plan.Step:
         case model.PluginStep() as step:
             if step.settings and step.entrypoint is not None:
                 place = scope.located.key_place(draft.group, draft.index, "entrypoint")
-                scope.findings.error(place, f"'entrypoint' does not go with 'settings' in step '{draft.name}'")
+                scope.findings.error(
+                    place, f"'entrypoint' does not go with 'settings' in step '{draft.name}'", REMOVE_ONE
+                )
             container = _container(scope, draft, step)
             return plan.PluginStep(**_common(draft), container=container, detach=step.detach)
         case model.BuildStep() as step:
@@ -93,7 +97,8 @@ def _container(scope: Scope, draft: Draft, step: model.CommandsStep | model.Plug
 def _build(scope: Scope, draft: Draft, build: model.Build) -> plan.BuildStep:
     if build.dockerfile and build.dockerfile_inline:
         place = scope.located.key_place(draft.group, draft.index, "build", "dockerfile_inline")
-        scope.findings.error(place, f"'dockerfile' and 'dockerfile_inline' do not go together in step '{draft.name}'")
+        message = f"'dockerfile' and 'dockerfile_inline' do not go together in step '{draft.name}'"
+        scope.findings.error(place, message, REMOVE_ONE)
     return plan.BuildStep(
         **_common(draft),
         context=build.context,

@@ -153,8 +153,10 @@ class _Renderer:
             message = f"${{{name}}} is known only when the step runs and becomes empty"
             self.findings.warning(place, message, f"write ${name}, or $${{{name}}}, for the shell to fill in")
             return
-        if new := _new_name(name):
-            self.findings.warning(place, f"${{{name}}} is an old name and becomes empty", f"write ${{{new}}}")
+        new = _new_name(name)
+        if new in self.variables.known or new in self.variables.at_run_time:
+            written = f"${{{new}}}" if new in self.variables.known else f"${new}"
+            self.findings.warning(place, f"${{{name}}} is an old name and becomes empty", f"write {written}")
             return
         hint = did_you_mean(name, [*self.variables.known, *self.variables.outside, *self.variables.cell]).replace(
             "'", ""

@@ -7,32 +7,18 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Never
 
-from pydantic import BeforeValidator, GetJsonSchemaHandler
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
 
 from pipelines.findings import Place
 from pipelines.nodes import ListNode, MapNode, ScalarNode, kind_name
 from pipelines.shelltext import ShellText
+from pipelines.spelling import FLAG, PAIRS, SCALAR, SCALARS, VARIABLE, OneOrMany, Written
 
 
 def fail(message: str, hint: str = "", place: Place | None = None) -> Never:
     """Refuses the value. ``place`` is given where the field's own place is not near enough."""
     raise PydanticCustomError("headway", "{message}", {"message": message, "hint": hint, "place": place})
-
-
-@dataclass(frozen=True, eq=False)
-class Also:
-    """In the JSON schema a field may be written like this too."""
-
-    schemas: tuple[dict[str, Any], ...]
-
-    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"anyOf": [*self.schemas, handler(core)]}
-
-
-STRING: dict[str, Any] = {"type": "string"}
-SCALAR: dict[str, Any] = {"type": ["string", "number", "boolean"]}
 
 
 def text_of(value: object) -> object:
@@ -47,10 +33,12 @@ def text_of(value: object) -> object:
 
 
 def _text_hint(node: object) -> str:
-    return "put it in quotes if a ': ' belongs to the text" if isinstance(node, MapNode) else ""
+    if isinstance(node, MapNode):
+        return "put it in quotes if a ': ' belongs to the text"
+    return "write a single text" if isinstance(node, ListNode) else "write it behind the ':', or remove the line"
 
 
-Text = Annotated[str, BeforeValidator(text_of), Also((SCALAR,))]
+Text = Annotated[str, BeforeValidator(text_of), Written(SCALAR)]
 """A text; of numbers and the like the text as it is written, so that ``3.10`` stays ``3.10``."""
 
 _YES = frozenset({"true", "yes", "on", "y"})
@@ -63,14 +51,18 @@ def _flag(value: object) -> object:
     word = value.text.lower() if isinstance(value, ScalarNode) else ""
     if word in _YES | _NO:
         return word in _YES
-    return fail(f"true or false is wanted here, not {_shown(value)}")
+    return fail(f"true or false is wanted here, not {_shown(value)}", "write true, or remove it")
 
 
 def _shown(node: ScalarNode | ListNode | MapNode) -> str:
     return f"'{node.text}'" if isinstance(node, ScalarNode) and not node.is_null else kind_name(node)
 
 
-Flag = Annotated[bool, BeforeValidator(_flag)]
+Flag = Annotated[
+    bool,
+    BeforeValidator(_flag),
+    Written({"anyOf": [{"type": "boolean"}, {"type": "string", "pattern": f"{FLAG}|{VARIABLE}"}]}),
+]
 """True or false, also written yes and no."""
 
 
@@ -79,10 +71,16 @@ def _whole(value: object) -> object:
         return value
     if isinstance(value, ScalarNode) and re.fullmatch(r"[0-9]{1,9}", value.text):
         return int(value.text)
-    return fail(f"a whole number is wanted here, not {_shown(value)}")
+    return fail(f"a whole number is wanted here, not {_shown(value)}", "write digits and nothing else")
 
 
-Whole = Annotated[int, BeforeValidator(_whole)]
+Whole = Annotated[
+    int,
+    BeforeValidator(_whole),
+    Written(
+        {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": rf"^[0-9]{{1,9}}$|{VARIABLE}"}]}
+    ),
+]
 """A whole number, 0 or more."""
 
 _DURATION = re.compile(r"(?:(?P<h>[0-9]{1,6})h)?(?:(?P<m>[0-9]{1,6})m)?(?:(?P<s>[0-9]{1,9})s)?")
@@ -98,11 +96,15 @@ def _duration(value: object) -> object:
         return fail(f"a time is wanted here, not {_shown(value)}", hint)
     seconds = int(found["h"] or 0) * 3600 + int(found["m"] or 0) * 60 + int(found["s"] or 0)
     if not 0 < seconds <= DURATION_SECONDS_MAX:
-        return fail("a time must be more than nothing and at most a week (168h)")
+        return fail("a time must be more than nothing and at most a week (168h)", "write for example 90s, 10m or 1h30m")
     return seconds
 
 
-Seconds = Annotated[int, BeforeValidator(_duration), Also(({"type": "string", "pattern": r"^(\d+h)?(\d+m)?(\d+s)?$"},))]
+Seconds = Annotated[
+    int,
+    BeforeValidator(_duration),
+    Written({"type": "string", "pattern": rf"^(?=.)([0-9]+h)?([0-9]+m)?([0-9]+s)?$|{VARIABLE}", "examples": ["10m"]}),
+]
 """A time such as ``90s``, ``10m`` or ``1h30m``, in seconds."""
 
 
@@ -121,7 +123,7 @@ def _items(value: object) -> object:
 Items = BeforeValidator(_items)
 """A list; what is no list counts as a list of one."""
 
-Texts = Annotated[tuple[Text, ...], Items, Also((STRING,))]
+Texts = Annotated[tuple[Text, ...], Items, Written(SCALARS)]
 """A list of texts, or one."""
 
 
@@ -138,7 +140,7 @@ def _comma_items(value: object) -> object:
     return items
 
 
-CommaTexts = Annotated[tuple[Text, ...], BeforeValidator(_comma_items), Also((STRING,))]
+CommaTexts = Annotated[tuple[Text, ...], BeforeValidator(_comma_items), Written(SCALARS)]
 """A list of texts, or one text with commas."""
 
 
@@ -149,10 +151,10 @@ def _script(value: object) -> object:
     return ShellText(text, ()) if isinstance(text, str) else text
 
 
-Script = Annotated[ShellText, BeforeValidator(_script), Also((STRING,))]
+Script = Annotated[ShellText, BeforeValidator(_script), Written(SCALAR)]
 """One entry of ``commands``."""
 
-Scripts = Annotated[tuple[Script, ...], Items, Also((STRING,))]
+Scripts = Annotated[tuple[Script, ...], Items, OneOrMany()]
 """A list of commands, or one text."""
 
 
@@ -164,7 +166,7 @@ def fields_of(value: object) -> object:
         case ListNode():
             return dict(_pair(item) for item in value.items)
         case ScalarNode():
-            return fail(f"a map is wanted here, not {kind_name(value)}")
+            return fail(f"a map is wanted here, not {kind_name(value)}", "write NAME: value pairs below it, indented")
         case _:
             return value
 
@@ -173,7 +175,11 @@ def _pair(item: object) -> tuple[str, str]:
     text = item.text if isinstance(item, ScalarNode) else ""
     name, equals, rest = text.partition("=")
     if not equals or not name:
-        fail("an item of this list must be NAME=value", place=item.place if isinstance(item, ScalarNode) else None)
+        fail(
+            "an item of this list must be NAME=value",
+            "or write a map: NAME: value",
+            place=item.place if isinstance(item, ScalarNode) else None,
+        )
     return name, rest
 
 
@@ -212,10 +218,18 @@ SECRET: dict[str, Any] = {
     "required": ["from_secret"],
     "additionalProperties": False,
 }
-Settings = Annotated[dict[str, Annotated[object, BeforeValidator(setting_of)]], BeforeValidator(fields_of)]
+Settings = Annotated[
+    dict[str, Annotated[object, BeforeValidator(setting_of)]],
+    BeforeValidator(fields_of),
+    Written({"anyOf": [{"type": "object"}, PAIRS]}),
+]
 """The ``settings`` of a plugin."""
 
-Environment = Annotated[dict[str, Annotated[object, BeforeValidator(environment_value_of)]], BeforeValidator(fields_of)]
+Environment = Annotated[
+    dict[str, Annotated[object, BeforeValidator(environment_value_of)]],
+    BeforeValidator(fields_of),
+    Written({"anyOf": [{"type": "object"}, {**PAIRS, "deprecated": True}]}),
+]
 """The ``environment`` of a container."""
 
 
@@ -223,7 +237,7 @@ def _secret_or_text(value: object) -> object:
     return _secret(value) if isinstance(value, MapNode) and "from_secret" in value.by_key else text_of(value)
 
 
-TextOrSecret = Annotated[str | FromSecret, BeforeValidator(_secret_or_text)]
+TextOrSecret = Annotated[str | FromSecret, BeforeValidator(_secret_or_text), Written({"anyOf": [SCALAR, SECRET]})]
 """A text, or ``{from_secret: name}``."""
 
 
@@ -233,7 +247,11 @@ def _plain_text(value: object) -> object:
     return text_of(value)
 
 
-TextMap = Annotated[dict[str, Annotated[str, BeforeValidator(_plain_text)]], BeforeValidator(fields_of)]
+TextMap = Annotated[
+    dict[str, Annotated[str, BeforeValidator(_plain_text)]],
+    BeforeValidator(fields_of),
+    Written({"anyOf": [{"type": "object", "additionalProperties": SCALAR}, PAIRS]}),
+]
 """A map of texts, or a list of ``NAME=value``."""
 
 
@@ -241,7 +259,8 @@ def _secret(node: MapNode) -> FromSecret:
     name = node.by_key["from_secret"]
     if len(node.entries) > 1:
         others = ", ".join(f"'{key.text}'" for key, _ in node.entries if key.text != "from_secret")
-        fail(f"beside 'from_secret' nothing else can be given, but here is {others}", place=node.place)
+        message = f"beside 'from_secret' nothing else can be given, but here is {others}"
+        fail(message, "write {from_secret: name} and no more", place=node.place)
     if not isinstance(name, ScalarNode) or name.is_null or not name.text:
-        fail("'from_secret' names a secret, as a text", place=name.place)
+        fail("'from_secret' names a secret, as a text", "write from_secret: name", place=name.place)
     return FromSecret(name.text.lower())

@@ -73,6 +73,8 @@ def _event(condition: Condition, situation: Situation) -> str:
 
 def _names(condition: Condition, situation: Situation) -> str:
     context = situation.context
+    if not context.known:
+        return mismatch("ref", condition.ref, situation.trigger.ref)
     found = {
         "ref": (condition.ref, situation.trigger.ref),
         "repo": (condition.repo, context.repo.name),

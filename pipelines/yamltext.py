@@ -10,7 +10,7 @@ from typing import Never, Protocol
 
 import yaml
 
-from pipelines.findings import NOWHERE, Findings, Place
+from pipelines.findings import NOWHERE, Findings, Place, did_you_mean
 from pipelines.nodes import ListNode, MapNode, Node, ScalarNode, kind_name
 from pipelines.shelltext import ShellText
 
@@ -18,6 +18,9 @@ TEXT_BYTES_MAX = 512 * 1024
 DEPTH_LEVELS_MAX = 40
 NODES_COUNT_MAX = 50_000
 ALIASES_COUNT_MAX = 200
+
+
+_SIMPLER = "split the pipeline into several files, or make it simpler"
 
 
 class Mark(Protocol):
@@ -55,6 +58,10 @@ def parse_yaml(
     try:
         return builder.document(yaml.parse(text, Loader=yaml.CSafeLoader))
     except yaml.MarkedYAMLError as error:
+        if "quoted scalar" in str(error.context) and error.context_mark and "end of stream" in str(error.problem):
+            place = builder.place(error.context_mark)
+            findings.error(place, "this is not YAML: the quote that opens here is not closed", "close it")
+            return None
         place = builder.place(error.problem_mark or error.context_mark)
         findings.error(place, f"this is not YAML: {error.problem or error.context}", _yaml_hint(str(error.problem)))
     except yaml.YAMLError as error:
@@ -66,6 +73,9 @@ def parse_yaml(
 
 _YAML_HINTS = {
     "mapping values are not allowed": "quote the text if a ': ' belongs to it, or look at the indentation",
+    "found a tab character": "indent with spaces, not tabs",
+    "did not find expected node content": "a value is missing here, or a bracket before it is not closed",
+    "found unknown escape character": "write the backslash twice, or use single quotes",
     "cannot start any token": "indent with spaces, not tabs, and quote text that starts with @ ` % or a tab",
     "did not find expected key": "look at the indentation of this line and of the one above, and at the quotes",
     "did not find expected '-' indicator": "look at the indentation: this line is neither in the list nor behind it",
@@ -143,7 +153,8 @@ class _Builder:
             self.stop(place, f"there are more than {ALIASES_COUNT_MAX} aliases in this file")
         node = self.anchors.get(event.anchor or "")
         if node is None:
-            self.stop(place, f"the alias '*{event.anchor}' has no anchor '&{event.anchor}' before it")
+            hint = did_you_mean(event.anchor or "", self.anchors) or "an anchor stands before its aliases"
+            self.stop(place, f"the alias '*{event.anchor}' has no anchor '&{event.anchor}' before it", hint)
         if depth + node.height > DEPTH_LEVELS_MAX:
             self.stop(place, f"with this alias in place the file is nested deeper than {DEPTH_LEVELS_MAX} levels")
         self.count(node.size, place)
@@ -169,7 +180,7 @@ class _Builder:
             if isinstance(key, ScalarNode):
                 pairs.append((key, value))
             else:
-                self.findings.error(key.place, "a key must be a single value")
+                self.findings.error(key.place, "a key must be a single value", "write a text in front of the ':'")
         alone = in_list and len(pairs) == 1 and _is_merge(pairs[0][0])
         if alone and (lists := _spliced(pairs[0][1], aliased=aliased)) is not None:
             return _Splice(place, tuple(lists), 1 + sum(item.size for item in lists), _height(lists))
@@ -200,20 +211,21 @@ class _Builder:
         return list(entries.values())
 
     def merge_source(self, merge: ScalarNode, value: Node) -> Iterator[tuple[str, tuple[ScalarNode, Node]]]:
+        hint = "put the anchor at a map"
         sources = value.items if isinstance(value, ListNode) else (value,)
         for source in sources:
             if isinstance(source, MapNode):
                 yield from ((key.text, (key, child)) for key, child in source.entries)
             else:
-                self.findings.error(merge.place, f"'<<' merges a map or a list of maps, not {kind_name(source)}")
+                self.findings.error(merge.place, f"'<<' merges a map or a list of maps, not {kind_name(source)}", hint)
 
     def count(self, nodes: int, place: Place) -> None:
         self.nodes += nodes
         if self.nodes > NODES_COUNT_MAX:
             self.stop(place, f"this file has more than {NODES_COUNT_MAX} values, its aliases counted in full")
 
-    def stop(self, place: Place, message: str) -> Never:
-        self.findings.error(place, message, "split the pipeline into several files, or make it simpler")
+    def stop(self, place: Place, message: str, hint: str = _SIMPLER) -> Never:
+        self.findings.error(place, message, hint)
         raise _StopError
 
 

@@ -405,6 +405,7 @@ class Histories(RuleBasedStateMachine):
             assert run.finished_ms is None
 
 
+@pytest.mark.slow
 def test_in_any_history_a_job_is_one_workers_and_ends_once(database: Engine) -> None:
     machine = type("HistoriesHere", (Histories,), {"database": database})
     slow_is_fine = settings(max_examples=15, stateful_step_count=12, deadline=None, suppress_health_check=HealthCheck)

@@ -21,6 +21,7 @@ def triggers():
     yield from (event(name) for name in (Event.CRON, Event.MANUAL))
 
 
+@pytest.mark.slow
 def test_every_real_file_compiles_for_the_events_that_files_serve():
     failed = {}
     for file in FILES:

@@ -111,6 +111,7 @@ DOCUMENTS = st.recursive(
 )
 
 
+@pytest.mark.slow
 @QUIET
 @given(st.dictionaries(WORDS, DOCUMENTS, max_size=4), DOCUMENTS, TRIGGERS, PATHS)
 def test_any_document_of_our_words(document, steps, trigger, path):
@@ -134,6 +135,7 @@ STEP = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @QUIET
 @given(st.lists(STEP, min_size=1, max_size=5), TRIGGERS, PATHS)
 def test_any_steps(steps, trigger, path):
@@ -194,6 +196,7 @@ def test_a_large_honest_file_is_compiled():
     assert len(plan.jobs[0].steps) == 1200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "count"),
     [

@@ -365,6 +365,7 @@ DENSE = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "count"),
     [

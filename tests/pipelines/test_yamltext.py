@@ -197,6 +197,7 @@ def test_a_bomb_of_aliases_is_refused():
     assert "its aliases counted in full" in read(text)[1][0]
 
 
+@pytest.mark.slow
 def test_too_many_values_are_refused():
     assert "more than 50000 values" in read("[" + "1," * 60_000 + "]")[1][0]
 

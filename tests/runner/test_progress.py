@@ -68,6 +68,7 @@ def test_a_syntax_error_has_no_instruction() -> None:
     assert "Dockerfile:2" in build.progress.plain
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["passed.txt", "failed.txt", "syntax.txt"])
 @given(data=st.data())
 def test_it_is_all_the_same_however_the_words_are_cut(name: str, data: st.DataObject) -> None:

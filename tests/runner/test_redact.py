@@ -32,6 +32,7 @@ def masked(redactor: Redactor, pieces: list[bytes]) -> bytes:
     return b"".join([*(stream.feed(piece) for piece in pieces), stream.flush()])
 
 
+@pytest.mark.slow
 @given(streams())
 def test_however_the_stream_is_cut_the_result_is_that_of_the_whole(case: tuple[list[str], bytes, list[bytes]]) -> None:
     secrets, data, pieces = case
@@ -39,6 +40,7 @@ def test_however_the_stream_is_cut_the_result_is_that_of_the_whole(case: tuple[l
     assert masked(redactor, pieces) == redactor.mask(data)
 
 
+@pytest.mark.slow
 @given(streams())
 def test_no_secret_is_in_the_result(case: tuple[list[str], bytes, list[bytes]]) -> None:
     secrets, _, pieces = case
@@ -46,6 +48,7 @@ def test_no_secret_is_in_the_result(case: tuple[list[str], bytes, list[bytes]]) 
     assert [secret for secret in secrets if secret.encode() in result] == []
 
 
+@pytest.mark.slow
 @given(streams())
 def test_no_other_byte_is_lost(case: tuple[list[str], bytes, list[bytes]]) -> None:
     secrets, data, pieces = case

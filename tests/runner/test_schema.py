@@ -55,6 +55,7 @@ def test_every_example_of_the_manual_fits(check, example):
     assert list(check.iter_errors(values_of(example))) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not CORPUS, reason="the folder of real pipeline files is not beside the project")
 def test_every_real_file_fits_unless_lint_says_that_a_key_is_unknown(check):
     refused = {}

@@ -171,6 +171,7 @@ def test_a_visit_prolongs_a_session(site: Site, browser: TestClient) -> None:
         assert session.query(LoginSession).one().expires_ms > before
 
 
+@pytest.mark.slow
 def test_too_many_wrong_logins_are_stopped_even_with_the_right_password(site: Site, client: TestClient) -> None:
     site.add_user(password=PASSWORD)
     for _ in range(10):

@@ -108,6 +108,7 @@ def either_site(site: Site, database: Engine) -> Site:
     return Site(replace(site.services, engine=database), site.rung)
 
 
+@pytest.mark.slow
 def test_of_two_thousand_none_is_lost_or_doubled_whatever_comes_between(either_site: Site) -> None:
     site = either_site
     secrets = {name: site.add_repo(name).secret for name in (REPO, OTHER)}

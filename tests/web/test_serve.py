@@ -117,6 +117,7 @@ def test_nothing_outlives_a_server_that_was_killed(serve: Serve) -> None:
     eventually(gone(family), 45)
 
 
+@pytest.mark.slow
 def test_a_port_that_is_taken_is_a_sentence_before_anything_is_started(serve: Serve) -> None:
     with socket.create_server(("127.0.0.1", serve.port)):
         done = subprocess.run(
@@ -159,6 +160,7 @@ def test_a_missing_program_is_named_with_how_to_install_it() -> None:
         find_program("no-such-program")
 
 
+@pytest.mark.slow
 def test_a_child_that_dies_is_started_again_and_one_that_stays_is_left_alone() -> None:
     child = Child("sleeper", ["/bin/sleep", "600"], {}, 5)
     try:

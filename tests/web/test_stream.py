@@ -123,6 +123,7 @@ def test_a_finished_log_is_sent_whole_and_ends(site: Site, listener: Listener) -
     assert heard.end == "passed"
 
 
+@pytest.mark.slow
 def test_no_byte_is_lost_or_doubled_where_history_meets_the_live_tail(site: Site, listener: Listener) -> None:
     begun = site.begin()
     data = text(30_000)
@@ -221,6 +222,7 @@ def test_live_chunks_that_were_lost_are_read_from_the_store(site: Site, listener
     assert heard[0].log == data
 
 
+@pytest.mark.slow
 def test_the_log_goes_on_while_redis_is_away(site: Site, redis_server: RedisServer) -> None:
     site.add_repo()
     begun = site.begin()
@@ -246,6 +248,7 @@ def test_the_log_goes_on_while_redis_is_away(site: Site, redis_server: RedisServ
     assert heard.end == "passed"
 
 
+@pytest.mark.slow
 def test_a_step_that_begins_anew_says_so(site: Site, listener: Listener) -> None:
     begun = site.begin()
     with begun.recorder() as record:
@@ -310,6 +313,7 @@ def test_the_front_page_hears_of_a_new_run(site: Site, listener: Listener, tail:
     assert seen == ["changed"]
 
 
+@pytest.mark.slow
 def test_streams_end_when_the_server_does(site: Site, listener: Listener) -> None:
     begun = site.begin()
     ended = threading.Event()

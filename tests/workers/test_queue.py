@@ -84,6 +84,7 @@ def test_a_broker_that_was_never_there_is_no_error(redis_server: RedisServer) ->
         clock.now_s += 2
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(30)
 def test_a_frozen_broker_is_given_up_soon(redis_server: RedisServer) -> None:
     clock = Clock()
@@ -134,6 +135,7 @@ def test_what_was_rung_in_the_background_is_sent_before_it_ends(redis: Redis, re
     assert [json.loads(base64.b64decode(message["body"]))[0] for message in sent] == [[n] for n in range(250)]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(30)
 def test_ringing_in_the_background_waits_for_no_frozen_broker_and_forgets_what_is_too_much(
     redis_server: RedisServer,

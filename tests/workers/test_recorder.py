@@ -113,6 +113,7 @@ def test_a_step_that_had_no_turn_is_skipped_without_a_log(bench: Bench) -> None:
     assert not bench.complete(2)
 
 
+@pytest.mark.slow
 def test_output_is_live_at_once_and_stored_within_a_second_though_nothing_more_comes(bench: Bench) -> None:
     with bench.recorder() as record:
         record(StepStarted(1))
@@ -269,6 +270,7 @@ def test_a_redis_in_trouble_costs_no_stored_byte_and_does_not_hold_up_the_step(
     assert shaky.step(1).state is State.PASSED
 
 
+@pytest.mark.slow
 def test_after_redis_came_back_the_tail_goes_on_at_the_right_offset(shaky: Bench, redis_server: RedisServer) -> None:
     with shaky.recorder() as record:
         record(StepStarted(1))

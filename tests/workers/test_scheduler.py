@@ -180,6 +180,7 @@ def test_logins_whose_time_is_over_are_dropped(world: World) -> None:
         assert [row.token_hash for row in session.query(LoginSession)] == ["new"]
 
 
+@pytest.mark.slow
 def test_a_scheduler_waits_for_a_database_that_cannot_be_used_yet(tmp_path: Path, redis_url: str) -> None:
     settings = Settings(data_dir=tmp_path, redis_url=redis_url)
     engine = make_engine(settings.database)
@@ -208,6 +209,7 @@ def test_logs_are_kept_for_ever_where_the_settings_say_so(world: World) -> None:
     assert world.run().logs_deleted_ms is None
 
 
+@pytest.mark.slow
 def test_of_two_schedulers_one_rings_and_the_other_takes_over_when_it_stops(settings: Settings) -> None:
     engine = make_engine(settings.database)
     with transaction(engine) as session:
