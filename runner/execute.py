@@ -143,6 +143,7 @@ class Schedule:
         self._detached: dict[Future[Outcome], Step] = {}
         self._ended_steps: set[int] = set()
         self._verdict = PASSED
+        self._canceled: Outcome | None = None
         self._ahead = Ahead(job)
         job.closers.append(self._ahead.close)
 
@@ -160,9 +161,8 @@ class Schedule:
                 # The pool waits for its threads: they must hear that nobody wants their results any more.
                 self._job.cancel.set("a fault", lost=True)
                 raise
-        if self._job.cancel and self._verdict.state is not State.BROKEN:
-            return Outcome(State.CANCELED, Reason.CANCELED, f"canceled by {self._job.cancel.by}")
-        return self._verdict
+        canceled = self._canceled or (self._job.canceled() if self._job.cancel else None)
+        return canceled if canceled and self._verdict.state is not State.BROKEN else self._verdict
 
     def _run_all(self, pool: ThreadPoolExecutor) -> None:
         while self._waiting or self._running:
@@ -176,7 +176,9 @@ class Schedule:
 
     def _decide_one(self, pool: ThreadPoolExecutor) -> bool:
         """Starts or skips the first step whose needs have ended; False when there is none."""
-        step = next((step for step in self._waiting if self._ended_steps.issuperset(step.needs)), None)
+        if self._job.cancel and not self._job.cancel.lost and not self._running:
+            self._clean_up_after_cancel()
+        step = next((step for step in self._waiting if self._is_due(step)), None)
         if step is None:
             return False
         self._waiting.remove(step)
@@ -189,9 +191,23 @@ class Schedule:
             self._running[pool.submit(run_step, self._job, step, self._ahead)] = step
         return True
 
+    def _is_due(self, step: Step) -> bool:
+        """True when it can be decided about. What runs after a cancel waits until all else has ended."""
+        later = step.on_canceled and self._job.cancel and not self._job.cancel.lost
+        return self._ended_steps.issuperset(step.needs) and not later
+
+    def _clean_up_after_cancel(self) -> None:
+        """From here on only steps with ``status: canceled`` run; the cancel that ended the others does not end them."""
+        self._canceled = self._job.canceled()
+        self._job.cancel = Cancel()
+        self._job.closers.append(self._job.cancel.close)
+        self._job.failed = True
+
     def _why_not(self, step: Step) -> Outcome | None:
         """Why a step is not run, or None."""
-        if self._job.cancel:
+        if self._canceled and step.on_canceled:
+            return None
+        if self._job.cancel or self._canceled:
             return Outcome(State.SKIPPED, Reason.CANCELED, "the run was canceled")
         if self._job.failed and not step.on_failure:
             return Outcome(State.SKIPPED, Reason.DEPENDENCY_FAILED, "an earlier step failed")

@@ -70,20 +70,6 @@ def run_folder(folder: Path, options: RunOptions) -> int:
         return EXIT[State.BROKEN]
 
 
-def lint_folder(folder: Path) -> int:
-    """Shows all problems of a folder's pipeline files; 0 when none of them is an error, else 1."""
-    try:
-        plan = plan_of(working_tree(folder), Event.PUSH, "")
-    except InvalidPipelineError as error:
-        _show(error.problems)
-        return 1
-    except StepError as error:
-        _say(str(error))
-        return 1
-    _show(plan.warnings)
-    return 0
-
-
 def plan_of(tree: WorkingTree, event: Event, branch: str) -> Plan:
     """What would run. Raises InvalidPipelineError, or StepError where there is nothing to run."""
     files = tree.pipeline()

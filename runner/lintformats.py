@@ -4,7 +4,6 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from typing import assert_never
 from urllib.parse import quote
 
 from pipelines.problem import Level, Problem
@@ -13,6 +12,7 @@ FORMATS = ("text", "json", "github", "sarif")
 EXCERPT_CHARACTERS_MAX = 120
 
 _COLOURS = {Level.ERROR: "31", Level.WARNING: "33", Level.HINT: "36"}
+_SARIF_LEVELS = {Level.ERROR: "error", Level.WARNING: "warning", Level.HINT: "note"}
 _WORD = re.compile(r"\$\{[^}\s]*\}?|[^\s:,\[\]{}'\"]+|.")
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
@@ -137,22 +137,10 @@ def _result(problem: Problem, rules: list[str]) -> dict[str, object]:
     return {
         "ruleId": rule,
         "ruleIndex": rules.index(rule),
-        "level": _sarif_level(problem.level),
+        "level": _SARIF_LEVELS[problem.level],
         "message": {"text": _sentence(problem)},
         "locations": [{"physicalLocation": place}],
     }
-
-
-def _sarif_level(level: Level) -> str:
-    match level:
-        case Level.ERROR:
-            return "error"
-        case Level.WARNING:
-            return "warning"
-        case Level.HINT:
-            return "note"
-        case _:
-            assert_never(level)
 
 
 RULE_WORDS_COUNT_MAX = 6

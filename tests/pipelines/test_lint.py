@@ -163,6 +163,27 @@ def test_a_step_that_no_cell_of_the_matrix_chooses_never_runs():
     assert lint(text.replace("'3'", "'2'")) == []
 
 
+def test_cells_may_have_different_steps():
+    text = """
+    matrix: {EXTRA: ["", "{name: b, image: 'i:1', when: {event: tag}}"]}
+    when: {event: push}
+    steps: [{name: a, image: 'i:1'}, {name: z, image: 'i:1', when: {event: tag}}, ${EXTRA}]
+    """
+    assert [problem.split(":", 2)[2].split(": the")[0] for problem in lint(text)] == [
+        " warning: step 'z' never runs",
+    ]
+
+
+def test_conditions_that_belong_to_no_workflow_of_the_event_are_not_held_against_it():
+    text = """
+    when: [{event: push}, {event: tag, branch: main}]
+    steps: [{name: a, image: 'i:1', when: {event: push, repo: x/y}}]
+    """
+    assert [problem.split("; ")[0] for problem in lint(text)] == [
+        "1:36: warning: 'branch' has no effect here: a tag has no branch",
+    ]
+
+
 def test_a_workflow_that_depends_on_one_of_other_events_never_runs():
     files = [
         PipelineFile(".headway/a.yml", b"when: {event: push}\n" + ONE.encode()),
@@ -289,6 +310,7 @@ def test_trust_is_a_hint_for_an_unknown_repository_and_an_error_for_a_known_one(
     [
         ("skip_clone: true\nclone: {git: {image: 'plugin-git:2'}}\n", "'clone' has no effect beside skip_clone: true"),
         ("runs_on: [success]\n", "'runs_on' is an old key"),
+        ("labels: {woodpecker-ci.org/a: b}\n", "the label 'woodpecker-ci.org/a' is reserved and is not looked at"),
         ("labels: {a: ''}\n", "the label 'a' has no value and is not looked at"),
         ("matrix: {A: [x], include: [{A: y}]}\n", "beside 'include' the rest of the matrix has no effect, here 'A'"),
         ("when: {branch: }\n", "'branch' has nothing behind it and counts as not written"),

@@ -78,6 +78,24 @@ def test_workflows_and_cells_of_a_matrix(tmp_path):
     ]
 
 
+def test_services_say_when_they_are_ready(tmp_path):
+    services = "{a: {image: i, ready: ls}, b: {image: i, ready: {http: 'http://:80/'}}, c: {image: i}}"
+    (tmp_path / ".headway.yml").write_text(f"services: {services}\nsteps: [{{name: s, image: i}}]")
+    assert [" ".join(line.split()) for line in run(tmp_path)[1].splitlines()[2:5]] == [
+        "├─ service a i ready: ls",
+        "├─ service b i ready: http://:80/",
+        "├─ service c i",
+    ]
+
+
+@pytest.mark.parametrize(("format_", "edge"), [("dot", "  j1s1 -> j0s1;"), ("mermaid", "  j1s1 --> j0s1")])
+def test_workflows_that_wait_are_joined_in_a_graph(tmp_path, format_, edge):
+    (tmp_path / ".headway").mkdir()
+    (tmp_path / ".headway" / "a.yml").write_text("depends_on: b\nsteps: [{name: s, image: i}]")
+    (tmp_path / ".headway" / "b.yml").write_text("steps: [{name: s, image: i}]")
+    assert edge in run(tmp_path, format=format_)[1].splitlines()
+
+
 def test_nothing_to_run_is_said_with_the_reason(tmp_path):
     (tmp_path / ".headway.yml").write_text("when: {branch: dev}\nsteps: [{name: s, image: i, commands: x}]")
     assert run(tmp_path)[1].splitlines() == [

@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import jsonschema
 import pytest
 from typer.testing import CliRunner
 
@@ -15,8 +16,6 @@ from pipelines.nodes import ListNode, MapNode, ScalarNode
 from pipelines.schema import schema
 from pipelines.yamltext import parse_yaml
 from runner.cli import app
-
-jsonschema = pytest.importorskip("jsonschema")
 
 ROOT = Path(__file__).parents[2]
 CORPUS = sorted((ROOT.parent / "shared" / "corpus" / "woodpecker").glob("*.y*ml"))

@@ -132,3 +132,26 @@ def test_output_until_the_end_of_the_grace_is_kept_byte_by_byte(ran: Workshop) -
     )  # fmt: skip
     assert job.log(1, Stream.STDERR) == b"0123456789abcde\n" * 20_000
     assert job.said() == ["0123456789abcde"] * 20_000
+
+
+def test_after_a_cancel_only_what_cleans_up_runs_and_the_job_is_canceled(ran: Workshop, cancel: Cancel) -> None:
+    job = ran(
+        shell("echo up", "sleep 1000"),
+        shell("echo never"),
+        shell("echo cleaned up after $CI_PIPELINE_STATUS", on_canceled=True),
+        cancel=cancel,
+        on_event=when_said(b"up", lambda: cancel.set("ada")),
+    )
+    assert job.states == [State.CANCELED, State.SKIPPED, State.PASSED]
+    assert job.said(3) == ["cleaned up after failure"]
+    assert job.outcome == Outcome(State.CANCELED, Reason.CANCELED, "canceled by ada")
+
+
+def test_nothing_cleans_up_for_a_job_that_another_worker_has(ran: Workshop, cancel: Cancel) -> None:
+    job = ran(
+        shell("echo up", "sleep 1000"),
+        shell("echo never", on_canceled=True),
+        cancel=cancel,
+        on_event=when_said(b"up", lambda: cancel.set("the loss of its lease", lost=True)),
+    )
+    assert job.states == [State.CANCELED, State.SKIPPED]
