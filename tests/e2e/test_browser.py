@@ -19,7 +19,7 @@ steps:
       - for n in $(seq 1 LAST); do echo "tick $n"; sleep 0.2; done
   - name: after
     image: busybox
-    commands: [echo all done]
+    commands: [echo all done, sleep 3]
 """
 PATIENCE_MS = 30_000
 

@@ -44,14 +44,17 @@ async function begin(view) {
   else watchRun();
 }
 
-// Whoever did not choose a step is led along: to the first step there is, and then to each that runs.
+// Whoever did not choose a step is led along: to the first step there is, to each that runs, and at the end to one that
+// failed. Steps that came and went meanwhile are passed over.
 function moveOn() {
   if (stepWasAsked || location.hash) return;
   const steps = document.getElementById("run-steps");
   const shown = steps.querySelector("a[aria-current]");
   const running = steps.querySelector('a[data-state="running"]');
   const first = steps.querySelector("a[data-state]");
-  if (log ? running && shown?.dataset.state !== "running" : first) location.reload();
+  const bad = "final" in head().dataset && steps.querySelector('a[data-state="failed"], a[data-state="broken"]');
+  const worthALook = ["running", "failed", "broken"].includes(shown?.dataset.state);
+  if (log ? (running && shown?.dataset.state !== "running") || (bad && !worthALook) : first) location.reload();
 }
 
 document.addEventListener("htmx:after:swap", moveOn);
