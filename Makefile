@@ -16,6 +16,8 @@ setup: ## Make .venv with the headway command in it (.venv/bin/headway); nothing
 	@scripts/setup.sh
 
 demo: ## Set this machine up, start Headway and show a push become a tested, pushed image (HEADWAY_DEMO_EXIT=1: then stop)
+	@scripts/free-port.sh HEADWAY_PORT "$${HEADWAY_PORT:-8080}" "Headway's page"
+	@scripts/free-port.sh HEADWAY_REGISTRY_PORT "$${HEADWAY_REGISTRY_PORT:-5000}" "the registry"
 	@scripts/machine.sh
 	@scripts/setup.sh
 	@scripts/with-engine.sh $(BIN)/python scripts/demo.py

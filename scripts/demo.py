@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -65,8 +64,6 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        need_port(place.port, "HEADWAY_PORT", "Headway's page")
-        need_port(place.registry_port, "HEADWAY_REGISTRY_PORT", "the registry")
         with ExitStack() as stack:
             return show(place, stack)
     except DemoError as error:
@@ -101,16 +98,6 @@ def show(place: Place, stack: ExitStack) -> int:
 
 def say(what: str) -> None:
     print(f"\n==> {what}", flush=True)
-
-
-def need_port(port: int, variable: str, who: str) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            hint = f"stop what uses it, or take another: {variable}={port + 1} make demo"
-            raise DemoError(f"port {port}, for {who}, is taken; {hint}") from None
 
 
 def start(name: str, command: list[str], environment: dict[str, str], stack: ExitStack) -> Callable[[], None]:
