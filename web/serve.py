@@ -30,7 +30,7 @@ _REDIS_START_S = 15.0
 _TEND_S = 0.5
 _GRACEFUL_S = 5
 # A worker ends its steps politely or hands its jobs back within Celery's 30 s.
-_WORKER_STOP_S, _OTHER_STOP_S = 35.0, 10.0
+_WORKER_STOP_S_MORE, _OTHER_STOP_S = 10.0, 10.0
 
 
 def serve(settings: Settings, say: Say) -> None:
@@ -134,7 +134,7 @@ def _workers(settings: Settings) -> list[Child]:
         "HEADWAY_BASE_URL": settings.url,
     }
     return [
-        Child("worker", headway_command("worker"), environment, _WORKER_STOP_S),
+        Child("worker", headway_command("worker"), environment, settings.shutdown_s + _WORKER_STOP_S_MORE),
         Child("scheduler", headway_command("scheduler"), environment, _OTHER_STOP_S),
     ]
 

@@ -53,7 +53,6 @@ def make_celery(settings: Settings) -> Celery:
         worker_proc_alive_timeout=30,
         task_time_limit=settings.job_timeout_s + _BACKSTOP_S,
         worker_cancel_long_running_tasks_on_connection_loss=False,
-        worker_soft_shutdown_timeout=30,
         worker_hijack_root_logger=False,
         # Redis.
         broker_connection_retry_on_startup=True,

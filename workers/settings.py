@@ -50,6 +50,9 @@ class Settings(BaseSettings):
     step_timeout_s: int = Field(
         3_600, ge=1, description="Seconds that a step may take where its pipeline says nothing."
     )
+    shutdown_s: int = Field(
+        30, ge=1, description="Seconds that a worker that must stop waits for its jobs; then others get them."
+    )
     grace_s: int = Field(
         10, ge=0, description="Seconds between the polite and the final signal to a step that must end."
     )

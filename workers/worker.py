@@ -2,12 +2,14 @@
 
 import os
 import secrets
+import signal
 import socket
+import threading
 from functools import cache
 
 import structlog
 from celery import Celery
-from celery.signals import worker_process_init
+from celery.signals import worker_process_init, worker_shutting_down
 
 from pipelines.state import Reason
 from runner.build import find_builder
@@ -69,8 +71,7 @@ def make_worker(settings: Settings) -> Celery:
 def run_worker(settings: Settings) -> None:
     """Works until it is told to stop. Raises MachineError where the engine, or its view of our data, is not right."""
     _prepare(settings)
-    # Celery reads it when it sets its signal handlers: TERM then means "finish within the grace period, then stop".
-    os.environ["REMAP_SIGTERM"] = "SIGQUIT"
+    _bound_shutdown(settings.shutdown_s)
     worker = make_worker(settings).Worker(
         pool="prefork",
         concurrency=settings.worker_slots,
@@ -82,6 +83,23 @@ def run_worker(settings: Settings) -> None:
         quiet=True,
     )
     worker.start()
+
+
+def _bound_shutdown(shutdown_s: int) -> None:
+    """A worker that is told to stop waits for its jobs, but not for ever; then it gives them back.
+
+    Celery's own "soft shutdown" always sleeps its whole time, also when the last job ended long before.
+    """
+
+    def give_up() -> None:
+        os.kill(os.getpid(), signal.SIGQUIT)
+
+    @worker_shutting_down.connect(weak=False)
+    def _stopping(how: str, **_: object) -> None:
+        if how == "Warm":
+            timer = threading.Timer(shutdown_s, give_up)
+            timer.daemon = True
+            timer.start()
 
 
 def _prepare(settings: Settings) -> None:

@@ -95,6 +95,7 @@ class Stack:
             "HEADWAY_BASE_URL": self.url,
             "HEADWAY_LEASE_S": "3",
             "HEADWAY_GRACE_S": "2",
+            "HEADWAY_SHUTDOWN_S": "4",
             "HEADWAY_STEP_MEMORY_BYTES_MAX": str(256 * 1024**2),
         }
 

@@ -99,6 +99,18 @@ def test_a_restart_of_the_server_keeps_runs_and_logs(stack: Stack) -> None:
     until("nothing is left in the engine", lambda: not left_behind(stack))
 
 
+def test_a_job_that_outlasts_the_stop_of_its_worker_is_done_by_the_next(stack: Stack) -> None:
+    repo = Repository(stack, "faults/outlast")
+    number = repo.push(slow("sleep 600"))
+    repo.running(number, "slow", "begun")
+    assert stack.stop() == 0
+    until("nothing is left in the engine", lambda: not left_behind(stack))
+    stack.start()
+    until("the job begins anew", lambda: repo.run(number)["jobs"][0]["attempt"] == 2)
+    stack.api(f"/repos/faults/outlast/runs/{number}/cancel", method="POST")
+    assert repo.ended(number)["state"] == "canceled"
+
+
 def test_a_step_that_needs_too_much_memory_says_so(stack: Stack) -> None:
     repo = Repository(stack, "faults/memory")
     run = repo.ended(repo.push(slow("""awk 'BEGIN {s = "x"; while (1) s = s s}'""")))
