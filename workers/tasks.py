@@ -11,7 +11,7 @@ from sqlalchemy import Engine as Database
 
 from pipelines.context import RepoInfo
 from pipelines.plan import JobPlan
-from pipelines.problem import InvalidPipelineError
+from pipelines.problem import InvalidPipelineError, Level
 from pipelines.state import Outcome, Reason, State
 from pipelines.trigger import Trigger
 from runner.build import Builder
@@ -146,8 +146,9 @@ def _plan(tools: Tools, case: Case, mirror: Mirror) -> JobPlan | None:
             store.set_trigger(session, claim.job_id, claim.attempt, trigger)
         plan = make_plan(mirror, trigger, case.run, tools.settings)
     except InvalidPipelineError as error:
-        count = len(error.problems)
-        sentence = f"the pipeline has {count} problem{'s' if count > 1 else ''}: {error.problems[0]}"
+        errors = [problem for problem in error.problems if problem.level is Level.ERROR]
+        more = f"{len(errors)} errors, the first" if len(errors) > 1 else "an error"
+        sentence = f"the pipeline has {more}: {errors[0]}"
         outcome = Outcome(State.FAILED, Reason.INVALID_PIPELINE, sentence)
         with transaction(tools.database) as session:
             store.fail_planning(session, claim.job_id, claim.attempt, outcome, problems=error.problems)
