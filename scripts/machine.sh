@@ -73,6 +73,7 @@ look_images() {
 look_tests() {
   has_postgres || need "PostgreSQL" postgresql
   has_browser || need "Chromium" "@chromium"
+  have zstd || need zstd zstd
 }
 
 look() {
