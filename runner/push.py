@@ -55,6 +55,7 @@ def _push_one(job: Job, step: PushStep, repo: str, tag: str, output: Output) -> 
 
 def _push_surely(job: Job, image_id: str, repo: str, tag: str, login: Login | None, write: Lines) -> str:
     """The digest under which exactly this image is in the registry now."""
+    known = _digest_names(job, image_id)
     for _ in range(ATTEMPTS_MAX):
         with _named(job, image_id, repo, tag):
             try:
@@ -63,6 +64,9 @@ def _push_surely(job: Job, image_id: str, repo: str, tag: str, login: Login | No
                 if _id_of(job, f"{repo}:{tag}") == image_id:
                     raise
                 continue
+            if f"{repo}@{digest}" not in known:
+                # The engine takes it off with the last tag, but another job may have taken that in between.
+                job.keep_name(f"{repo}@{digest}")
             if digest in _digests(job, image_id):
                 return digest
         write(f"another job took the name {repo}:{tag} in between; pushing again")
@@ -94,8 +98,11 @@ def _owner(job: Job, name: str) -> str:
 
 def _digests(job: Job, image_id: str) -> set[str]:
     """Under which digests the image is in registries: the engine notes them with the image that it pushed."""
-    names = (job.engine.image(image_id) or {}).get("RepoDigests") or ()
-    return {name.rpartition("@")[2] for name in names}
+    return {name.rpartition("@")[2] for name in _digest_names(job, image_id)}
+
+
+def _digest_names(job: Job, image_id: str) -> frozenset[str]:
+    return frozenset((job.engine.image(image_id) or {}).get("RepoDigests") or ())
 
 
 def _id_of(job: Job, name: str) -> str:
