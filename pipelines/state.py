@@ -52,7 +52,6 @@ class Reason(StrEnum):
     BAD_COMMAND = "bad_command"
     SERVICE_FAILED = "service_failed"
     PUSH_REFUSED = "push_refused"
-    LOG_TOO_LARGE = "log_too_large"
     DEPENDENCY_FAILED = "dependency_failed"
     CONDITION = "condition"
     CANCELED = "canceled"

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-EXIT = {"passed": 0, "failed": 1, "invalid": 2, "broken": 3, "canceled": 130}
+EXIT_FAILED, EXIT_INVALID = 1, 2
 
 STARTER = """\
 # The pipeline of this repository. Reference: docs/pipeline.md
@@ -68,7 +68,7 @@ def _secret(name: str) -> str:
         if variable in os.environ:
             return os.environ[variable]
     typer.echo(f"headway: the secret {name!r} has no value: set the environment variable {name.upper()}", err=True)
-    raise typer.Exit(EXIT["invalid"])
+    raise typer.Exit(EXIT_INVALID)
 
 
 @app.command()
@@ -123,5 +123,5 @@ def init(folder: Annotated[Path, typer.Argument(help="The folder of the reposito
             file.write(STARTER)
     except FileExistsError:
         typer.echo(f"headway: {target} is there already", err=True)
-        raise typer.Exit(EXIT["failed"]) from None
+        raise typer.Exit(EXIT_FAILED) from None
     typer.echo(f"wrote {target}; try it: headway run")

@@ -64,7 +64,7 @@ class Settings(BaseSettings):
     )
     step_pids_max: int = Field(4_096, ge=0, description="Processes in a step's container. 0: no limit.")
     step_cpus_max: float = Field(0, ge=0, description="Processors that a step's container may use. 0: no limit.")
-    log_bytes_max: int = Field(1024**3, gt=0, description="Bytes of output after which a step is stopped.")
+    log_bytes_max: int = Field(1024**3, gt=0, description="Bytes of a step's output that are kept; the step goes on.")
 
     webhook_body_bytes_max: int = Field(
         5 * 1024**2, gt=0, description="Bytes of a webhook's body; a larger one gets 413."
