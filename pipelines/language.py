@@ -18,7 +18,7 @@ class Language(BaseModel):
     remedy: ClassVar[str] = "write KEY: VALUE pairs, one below the other"
     may_be_nothing: ClassVar[frozenset[str]] = frozenset()
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True)
 
     @model_validator(mode="before")
     @classmethod
