@@ -21,7 +21,7 @@ RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --no-index --wheel-d
 FROM python:3.13-slim
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-        ca-certificates docker-buildx docker-cli git openssh-client \
+        ca-certificates docker-buildx docker-cli git git-lfs openssh-client \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /opt/headway /opt/headway
 ENV PATH=/opt/headway/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1

@@ -17,7 +17,7 @@ from rich.console import Console
 from bench.machine import describe
 from bench.measure import NotMeasurableError
 from bench.result import Bench, Measured, Row
-from bench.rows import builds, cli, hooks, live, logs, steps
+from bench.rows import builds, cli, hooks, live, logs, source, steps
 from bench.table import Line, show, write
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -37,6 +37,7 @@ TOPICS: Sequence[tuple[tuple[Row, ...], Measure]] = (
     ((hooks.RATE,), hooks.rate),
     ((live.LATENCY,), live.latency),
     ((cli.LINT,), cli.lint),
+    ((source.FIRST, source.AGAIN), source.big),
 )
 
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import quote, urlsplit
 
 # GitPython refuses to be imported where git is missing, but asked to keep quiet: `headway run` also works without git.
@@ -38,6 +39,9 @@ _SWITCHES = (
 # Old and harmless flaws that many honest repositories carry in their history.
 _FORGIVEN = ("zeroPaddedFilemode", "missingSpaceBeforeDate", "badTimezone", "hasDotgit")
 
+# The last is all that a checkout says of it.
+_DISK_FULL = ("No space left on device", "Out of diskspace", "unable to write file")
+
 
 @dataclass(frozen=True)
 class GitLogin:
@@ -52,13 +56,20 @@ class GitError(MachineError):
 
     def __init__(self, said: str, reason: Reason = Reason.CLONE_FAILED, before: str = "git failed") -> None:
         self.said = said
-        if "No space left on device" in said or "Out of diskspace" in said:
+        if any(sign in said for sign in _DISK_FULL):
             super().__init__(Reason.DISK_FULL, f"the disk is full: {said}; make room and re-run")
         else:
             super().__init__(reason, f"{before}: {said}")
 
 
-def run_git(command: Sequence[str], *, local: bool = False, login: GitLogin | None = None, url: str = "") -> bytes:
+def run_git(
+    command: Sequence[str],
+    *,
+    local: bool = False,
+    login: GitLogin | None = None,
+    url: str = "",
+    stdin: BinaryIO | None = None,
+) -> bytes:
     """Runs git with the switches above; ``local`` allows addresses on this machine. Raises GitError."""
     environment = git_environment(local=local, login=login, url=url)
     # Inside a hook git's variables speak of the hook's repository: they would turn our commands on that one.
@@ -67,6 +78,7 @@ def run_git(command: Sequence[str], *, local: bool = False, login: GitLogin | No
         return Git(os.sep).execute(
             ["env", *strange, *command] if strange else list(command),
             env=environment,
+            istream=stdin,
             kill_after_timeout=GIT_TIMEOUT_S,
             stdout_as_string=False,
             strip_newline_in_stdout=False,

@@ -74,6 +74,7 @@ look_tests() {
   has_postgres || need "PostgreSQL" postgresql
   has_browser || need "Chromium" "@chromium"
   have zstd || need zstd zstd
+  have git-lfs || need git-lfs git-lfs
 }
 
 look() {

@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.state import Reason, State
+from runner.addresses import check_url, split_login
 from runner.errors import MachineError, StepError, as_step_error
 from runner.faults import classify_text, is_refusal
 from runner.gitrun import GitLogin, git_environment, without_login
-from runner.images import pull_error
 from runner.names import registry_host, split_tag
+from runner.pull import pull_error
 from runner.push import push_error
 from runner.services import exposed_ports, listening_ports
-from runner.source import check_url, split_login
 
 
 @pytest.mark.parametrize(
@@ -137,6 +137,7 @@ def test_a_name_is_read_as_docker_reads_it(name: str, parts: tuple[str, str], ho
         ("dial tcp 1.2.3.4:443: connect: connection refused", State.BROKEN, Reason.REGISTRY_UNREACHABLE),
         ("lookup nonesuch.example: no such host", State.BROKEN, Reason.REGISTRY_UNREACHABLE),
         ("could not find an available, non-overlapping IPv4 address pool", State.BROKEN, Reason.INTERNAL),
+        ("all predefined address pools have been fully subscribed", State.BROKEN, Reason.INTERNAL),
         ("something new", State.BROKEN, Reason.INTERNAL),
     ],
 )

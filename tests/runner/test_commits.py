@@ -44,6 +44,8 @@ def test_changed_files_are_those_since_the_commit_before(repo: Repo, mirror: Mir
     first = repo.commit({"a": "1", "b": "1"})
     second = repo.commit({"a": "2", "b": "1"}, first)
     third = repo.commit({"a": "2", "c/d": "1"}, second)
+    mirror.fetch(first)
+    mirror.fetch(second)
     mirror.fetch(third)
     assert set(mirror.changed_files(first, "")) == {"a", "b"}
     assert set(mirror.changed_files(first, "0" * 40)) == {"a", "b"}

@@ -179,7 +179,7 @@ def test_a_checkout_is_writable_for_all(repo: Repo, mirror: Mirror, tmp_path: Pa
 
 def test_a_mirror_may_lie_anywhere(repo: Repo, tmp_path: Path) -> None:
     sha = repo.commit({"a": "1"})
-    mirror = Mirror(tmp_path / "it's 100%25 a\"place ü", repo.url)
+    mirror = Mirror(tmp_path / "it's 100%25: a\"place ü", repo.url)
     mirror.fetch(sha)
     mirror.checkout(sha, tmp_path / "check out", Checkout())
     assert (tmp_path / "check out/a").read_text() == "1"

@@ -1,0 +1,97 @@
+"""A git server that speaks git's own protocol over HTTP, with Basic authentication where a login is given."""
+
+import base64
+import os
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+_BIG = 1_000_000
+USER, PASSWORD = "robot", "open sesame; really"
+
+
+class SmartServer(ThreadingHTTPServer):
+    """Serves the bare repositories in a folder. ``asked`` is the path of every request that was let in.
+
+    ``speaks`` is the protocol's version where it is not the one that the client wants: empty for the first.
+    ``hold`` keeps back the rest of a big answer.
+    """
+
+    def __init__(self, folder: Path, login: bool) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.folder = folder
+        self.login = login
+        self.asked: list[str] = []
+        self.speaks: str | None = None
+        self.hold: threading.Event | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: SmartServer
+
+    def do_GET(self) -> None:
+        pair = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+        if self.server.login and self.headers.get("Authorization") != f"Basic {pair}":
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", 'Basic realm="git"')
+            self.end_headers()
+            return
+        self.server.asked.append(self.path)
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        done = subprocess.run(["git", "http-backend"], input=body, env=self._cgi(), capture_output=True, check=False)
+        head, _, answer = done.stdout.partition(b"\r\n\r\n")
+        fields = dict(line.split(": ", 1) for line in head.decode().splitlines())
+        self.send_response(int(fields.pop("Status", "200").split()[0]))
+        for name, value in fields.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.server.hold and not self.server.hold.is_set() and len(answer) > _BIG:
+            self.wfile.write(answer[:_BIG])
+            self.server.hold.wait()
+            return
+        self.wfile.write(answer)
+
+    do_POST = do_GET  # noqa: N815 - http.server looks for this name
+
+    def _cgi(self) -> dict[str, str]:
+        parts = urlsplit(self.path)
+        return {
+            "PATH": os.environ["PATH"],
+            "GIT_PROJECT_ROOT": str(self.server.folder),
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_KEY_0": "safe.directory",
+            "GIT_CONFIG_VALUE_0": "*",
+            "PATH_INFO": parts.path,
+            "QUERY_STRING": parts.query,
+            "REQUEST_METHOD": self.command,
+            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
+            "GIT_PROTOCOL": self.headers.get("Git-Protocol", "") if self.server.speaks is None else self.server.speaks,
+            "REMOTE_USER": USER,
+        }
+
+    def log_message(self, *arguments: object) -> None:
+        """Silent."""
+
+
+@contextmanager
+def smart(folder: Path, *, login: bool = False) -> Iterator[SmartServer]:
+    """The server while it answers."""
+    server = SmartServer(folder, login)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
