@@ -6,7 +6,7 @@ from binascii import Error as Base64Error
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from runner.engine import Login
+from runner.specs import Login
 
 _DOCKER_HUB = frozenset({"index.docker.io", "registry-1.docker.io", "docker.io"})
 

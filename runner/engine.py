@@ -1,12 +1,11 @@
 """The one door to the Docker Engine, on the SDK. Nobody else speaks to the daemon, but for builds (build.py)."""
 
-import base64
 import os
 import tarfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import docker
 import requests
@@ -15,62 +14,17 @@ from docker.types import LogConfig
 
 from pipelines.state import Reason
 from runner import hijack
+from runner.answer import Answer
 from runner.errors import MachineError, StepError
 from runner.faults import absent_is_fine, start_error, translated
 from runner.names import split_tag
+from runner.specs import ContainerSpec, Login
 
 REQUEST_TIMEOUT_S = 120
-JOB_LABEL = "headway.job"
 # Without rotation: a log that was rotated away could not be read again after a crash.
 LOG_CONFIG = LogConfig(type=LogConfig.types.JSON, config={})
 NANO_CPUS = 1_000_000_000
 NOT_RUNNABLE = 126
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one container may use. 0 means no limit of ours."""
-
-    memory_bytes: int = 0
-    cpus: float = 0.0
-    pids: int = 4096
-
-
-@dataclass(frozen=True)
-class ContainerSpec:
-    """All that makes a container. ``network`` is a network's name, ``container:ID``, ``host`` or ``none``."""
-
-    image: str
-    labels: Mapping[str, str]
-    network: str
-    command: tuple[str, ...] | None = None
-    entrypoint: tuple[str, ...] | None = None
-    environment: Mapping[str, str] = field(default_factory=dict)
-    binds: tuple[str, ...] = ()
-    directory: str = ""
-    aliases: tuple[str, ...] = ()
-    hostname: str = ""
-    stdin: bool = False
-    user: str = ""
-    privileged: bool = False
-    devices: tuple[str, ...] = ()
-    tmpfs: tuple[str, ...] = ()
-    dns: tuple[str, ...] = ()
-    dns_search: tuple[str, ...] = ()
-    extra_hosts: tuple[str, ...] = ()
-    limits: Limits = Limits()
-
-
-@dataclass(frozen=True)
-class Login:
-    """Credentials for one registry host."""
-
-    username: str
-    password: str = field(repr=False)
-
-    def basic(self) -> str:
-        """The pair as HTTP's Basic scheme, and Docker's config.json, write it."""
-        return base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
 
 
 class Engine:
@@ -109,16 +63,19 @@ class Engine:
             except ImageNotFound:
                 return None
 
-    def pull(self, name: str, login: Login | None) -> Iterator[dict[str, Any]]:
-        """Pulls an image, giving the engine's progress messages. Raises StepError or MachineError."""
+    def pull(self, name: str, login: Login | None) -> Answer:
+        """Pulls an image: the engine's progress messages, errors among them."""
         repo, tag = split_tag(name)
-        with translated():
-            yield from self._api.pull(repo, tag=tag, stream=True, decode=True, auth_config=_auth(login))
+        return self._answer("/images/create", {"fromImage": repo, "tag": tag}, login)
 
-    def push(self, repo: str, tag: str, login: Login | None) -> Iterator[dict[str, Any]]:
+    def push(self, repo: str, tag: str, login: Login | None) -> Answer:
         """Pushes ``repo:tag``, giving the engine's messages; errors are among them."""
-        with translated():
-            yield from self._api.push(repo, tag=tag, stream=True, decode=True, auth_config=_auth(login))
+        return self._answer(f"/images/{quote(repo)}/push", {"tag": tag}, login)
+
+    def _answer(self, path: str, query: Mapping[str, str], login: Login | None) -> Answer:
+        known = {"username": login.username, "password": login.password} if login else {}
+        connection = hijack.connect(self.host, self._tls)
+        return Answer(connection, f"/v{self._api.api_version}{path}?{urlencode(query)}", known)
 
     def tag(self, image: str, repo: str, tag: str) -> None:
         """Gives an image one more name."""
@@ -129,6 +86,12 @@ class Engine:
         """Takes a name off an image; the image goes when it was its last and no container uses it."""
         with translated(), absent_is_fine():
             self._api.remove_image(name, noprune=False)
+
+    def image_names(self, pattern: str) -> list[str]:
+        """All names of images that match, with ``*`` for any text."""
+        with translated():
+            found = self._api.images(filters={"reference": pattern})
+        return [name for image in found for name in image["RepoTags"] or ()]
 
     def import_image(self, archive: bytes, repo: str, tag: str) -> None:
         """Makes an image of one layer from a tar archive."""
@@ -226,10 +189,10 @@ class Engine:
             except NotFound:
                 return None
 
-    def logs(self, container: str, tail_lines: int) -> bytes:
-        """The last lines that a container wrote."""
+    def logs(self, container: str, tail_lines: int, since_s: float | None = None) -> bytes:
+        """The last lines that a container wrote; only what it wrote after ``since_s``, in seconds since 1970."""
         with translated():
-            return bytes(self._api.logs(container, tail=tail_lines))
+            return bytes(self._api.logs(container, tail=tail_lines, since=since_s))
 
     def run_inside(self, container: str, command: list[str]) -> tuple[int, bytes]:
         """Runs a command in a container: its exit code and output. 126 and 127 where it cannot be run."""
@@ -282,11 +245,6 @@ class Engine:
         """All networks with ``label``."""
         with translated():
             return list(self._api.networks(filters={"label": label}))
-
-
-def _auth(login: Login | None) -> dict[str, str] | None:
-    # An empty dictionary keeps the SDK from looking into the home directory of whoever runs the worker.
-    return {"username": login.username, "password": login.password} if login else {}
 
 
 def _tmpfs(entries: tuple[str, ...]) -> dict[str, str] | None:

@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
+from http.client import HTTPException
 
 import requests
 import urllib3
 from docker.errors import APIError, DockerException
 
 from pipelines.state import Reason
-from runner.errors import MachineError, StepError
+from runner.errors import MachineError, NoAddressError, StepError
 
 
 @contextmanager
@@ -17,7 +18,7 @@ def translated() -> Iterator[None]:
     """Turns what the SDK raises into our errors, each with its reason."""
     try:
         yield
-    except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+    except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError) as error:
         raise classify(error) from error
 
 
@@ -53,6 +54,8 @@ def _first_line(text: str) -> str:
 _USERS_FAULT = ("unable to find user", "no matching entries", "gathering device information", "error mounting")
 # For these the engine answers with its own failing (500) where it means the caller's.
 _ASKED_WRONG = ("invalid mount", "invalid volume", "bad nameserver", "invalid reference format")
+# Of Docker Engine 26 and newer, and of older ones.
+_NO_ADDRESS = ("all predefined address pools have been fully subscribed", "non-overlapping ipv4 address pool")
 _UNREACHABLE = (
     "connection refused",
     "no such host",
@@ -60,6 +63,10 @@ _UNREACHABLE = (
     "no route to host",
     "tls handshake",
     "server misbehaving",
+    "network is unreachable",
+    "connection reset by peer",
+    "client.timeout exceeded",
+    "unexpected http status: 5",
 )
 _REFUSED = ("denied", "unauthorized", "authentication required", "no basic auth credentials", "forbidden")
 
@@ -84,9 +91,8 @@ def classify_text(text: str) -> StepError:
         return MachineError(
             Reason.DISK_FULL, f"the disk of the Docker Engine is full: {text.strip()}; make room and re-run"
         )
-    if "could not find an available" in low or "address pools" in low:
-        hint = "remove unused ones (docker network prune) or widen default-address-pools in the engine's configuration"
-        return MachineError(Reason.INTERNAL, f"the engine has no address left for another network; {hint}")
+    if any(sign in low for sign in _NO_ADDRESS):
+        return NoAddressError(_first_line(text))
     if any(sign in low for sign in _UNREACHABLE):
         return MachineError(Reason.REGISTRY_UNREACHABLE, f"the registry cannot be reached: {text.strip()}")
     return MachineError(Reason.INTERNAL, f"the Docker Engine said: {text.strip()}")

@@ -1,18 +1,19 @@
 """Waits for what the engine says of a pull or a push, without being deaf to a cancel meanwhile."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Any
+
+from runner.answer import Answer, Message
 
 POLL_S = 0.2
-Message = dict[str, Any]
 
 
-def heed(messages: Iterator[Message], check: Callable[[], None]) -> Iterator[Message]:
+def heed(messages: Answer | Iterable[Message], check: Callable[[], None]) -> Iterator[Message]:
     """The messages as they come. ``check`` is asked again and again until they end, and may raise to give up on them.
 
     A registry that hangs keeps the engine, and the thread that reads from it, waiting; nobody waits for that thread.
+    Whoever stops listening hangs up.
     """
     box: SimpleQueue[Message | Exception | None] = SimpleQueue()
 
@@ -25,6 +26,14 @@ def heed(messages: Iterator[Message], check: Callable[[], None]) -> Iterator[Mes
             box.put(error)
 
     Thread(target=read, daemon=True, name="heed").start()
+    try:
+        yield from _heard(box, check)
+    finally:
+        if isinstance(messages, Answer):
+            messages.close()
+
+
+def _heard(box: SimpleQueue[Message | Exception | None], check: Callable[[], None]) -> Iterator[Message]:
     while True:
         check()
         try:

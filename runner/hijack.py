@@ -86,7 +86,7 @@ def attach(docker_host: str, tls: ssl.SSLContext | None, api_version: str, conta
     query = "stream=1&stdin=1&stdout=1&stderr=1"
     request = f"POST /v{api_version}/containers/{container}/attach?{query} HTTP/1.1\r\n"
     with ExitStack() as on_error:
-        connection = _connect(docker_host, tls)
+        connection = connect(docker_host, tls)
         on_error.callback(connection.close)
         try:
             connection.sendall(f"{request}Host: docker\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n".encode())
@@ -104,7 +104,8 @@ def attach(docker_host: str, tls: ssl.SSLContext | None, api_version: str, conta
     return Attached(connection, early)
 
 
-def _connect(docker_host: str, tls: ssl.SSLContext | None) -> socket.socket:
+def connect(docker_host: str, tls: ssl.SSLContext | None) -> socket.socket:
+    """A connection to the engine. Raises MachineError when it does not answer."""
     where = urlsplit(docker_host)
     try:
         if where.scheme == "unix":

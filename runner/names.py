@@ -4,7 +4,7 @@ BUILD_REPO = "headway/build"
 """Under this name the images that jobs build are kept, each until its job has ended."""
 
 
-def split_tag(name: str) -> tuple[str, str | None]:
+def split_tag(name: str) -> tuple[str, str]:
     """``repo:tag`` or ``repo@digest`` in its two parts; ``latest`` where neither is given (as Docker does)."""
     if "@" in name:
         repo, _, digest = name.partition("@")

@@ -5,14 +5,15 @@ from contextlib import contextmanager
 
 from pipelines.plan import PushStep, resolve
 from pipelines.state import PASSED, Outcome, Reason, State
-from runner.engine import Login
 from runner.errors import CanceledError, MachineError, StepError
 from runner.events import ImagePushed
 from runner.faults import classify_text, is_refusal
 from runner.heed import heed
 from runner.job import Job
+from runner.lent import Lent, give_back, note
 from runner.names import BUILD_REPO, registry_host, split_tag
 from runner.output import Lines, Output
+from runner.specs import Login
 
 ATTEMPTS_MAX = 10
 """The engine pushes by name, and another job on it may take the same name in between."""
@@ -78,15 +79,16 @@ def _push_surely(job: Job, image_id: str, repo: str, tag: str, login: Login | No
 def _named(job: Job, image_id: str, repo: str, tag: str) -> Iterator[None]:
     """Gives the image its name for as long as the push takes; then the name goes back to whose it was."""
     name = f"{repo}:{tag}"
-    before = _owner(job, name)
+    lent = Lent(name, image_id, _owner(job, name))
+    passing = not job.options.keep_images and lent.before != image_id
+    if passing:
+        note(job.assignment.folder, lent)
     job.engine.tag(image_id, repo, tag)
     try:
         yield
     finally:
-        if not job.options.keep_images and before != image_id and _id_of(job, name) == image_id:
-            job.engine.untag(name)
-            if before:
-                job.engine.tag(before, repo, tag)
+        if passing:
+            give_back(job.engine, lent)
 
 
 def _owner(job: Job, name: str) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from runner.engine import Login
+from runner.specs import Login
 
 START_WITHIN_S = 20.0
 LOGIN = Login("ci", "opensesame")

@@ -3,7 +3,7 @@
 import json
 
 from runner.dockerconfig import logins
-from runner.engine import Login
+from runner.specs import Login
 
 
 def kept(tmp_path, auths) -> dict[str, Login]:

@@ -6,9 +6,12 @@ import pytest
 
 from pipelines.plan import Container, NamedImage
 from pipelines.state import Reason, State
-from tests.engine import Workshop, image_names, secrets_hex
-from tests.plans import build, container, push, service, shell
+from runner.engine import Engine
+from runner.specs import Login
+from tests.engine import Workshop
+from tests.plans import build, container, push, secrets_hex, service, shell
 from tests.registry import LOGIN, Registry, free_port
+from tests.runner.crafted import craft, forget
 
 pytestmark = pytest.mark.engine
 
@@ -18,50 +21,37 @@ def box(name: str, *, pull: bool = False) -> Container:
 
 
 @pytest.fixture
-def stored(ran: Workshop, registry: Registry) -> Iterator[str]:
-    """The name of an image that is in the registry and not in the engine."""
+def stored(engine: Engine, registry: Registry) -> Iterator[str]:
+    """The name of an image that is in the registry and not in the engine. Its file ``/word`` has the name."""
     name = f"{registry.host}/stored/{secrets_hex()}"
-    files = {"Dockerfile": f"FROM busybox\nRUN echo {name} > /name\n"}
-    assert ran(build(), push(1, name), files=files).outcome.state is State.PASSED
-    yield f"{name}:latest"
-    for left in [left for left in image_names(ran.engine) if left.startswith(name)]:
-        ran.engine.untag(left)
+    craft(engine, name, word=name)
+    yield f"{name}:1"
+    forget(engine, name)
 
 
 def test_an_image_that_is_not_here_is_pulled_and_told(ran: Workshop, stored: str) -> None:
-    job = ran(shell("cat /name", box=box(stored)))
-    assert job.said() == [stored.removesuffix(":latest")]
+    job = ran(shell("cat /word", box=box(stored)))
+    assert job.said() == [stored.removesuffix(":1")]
     assert f"pulling {stored}\n" in job.log().decode()
     assert "Digest: sha256:" in job.log().decode()
     assert "pulling" not in ran(shell("true", box=box(stored))).log().decode()
 
 
 def test_an_image_may_be_named_by_its_digest(ran: Workshop, stored: str, registry: Registry) -> None:
-    name = stored.removesuffix(":latest")
-    digest, _ = registry.manifest(name, "latest")
-    for written in (f"{name}@{digest}", f"{name}:latest@{digest}"):
-        job = ran(shell("cat /name", box=box(written)))
+    name = stored.removesuffix(":1")
+    digest, _ = registry.manifest(name, "1")
+    for written in (f"{name}@{digest}", f"{name}:1@{digest}"):
+        job = ran(shell("cat /word", box=box(written)))
         assert job.said() == [name]
-    ran.engine.untag(f"{name}@{digest}")
 
 
 def test_the_newest_is_pulled_where_the_step_asks_for_it(ran: Workshop, stored: str) -> None:
-    name = stored.removesuffix(":latest")
     ran(shell("true", box=box(stored)))
-    ran(build(), push(1, name), files={"Dockerfile": "FROM busybox\nRUN echo newer > /name\n"})
-    ran.engine.tag("busybox:latest", name, "latest")
-    assert ran(shell("cat /name || echo none", box=box(stored))).said() == ["none"]
-    assert ran(shell("cat /name", box=box(stored, pull=True))).said() == ["newer"]
-
-
-@pytest.mark.parametrize("pull", [False, True])
-def test_steps_with_the_same_image_pull_it_once(ran: Workshop, stored: str, pull: bool) -> None:
-    job = ran(
-        *(shell("true", box=box(stored, pull=pull), needs=()) for _ in range(3)),
-        shell("true", box=box(stored, pull=pull)),
-    )
-    assert job.states == [State.PASSED] * 4
-    assert sum(job.log(number).count(b"pulling ") for number in (1, 2, 3, 4)) == 1
+    craft(ran.engine, stored.removesuffix(":1"), word="newer")
+    assert ran(shell("cat /word", box=box(stored))).said() == [stored.removesuffix(":1")]
+    assert ran(shell("cat /word", box=box(stored, pull=True))).said() == ["newer"]
+    log = ran(shell("true", box=box(stored, pull=True))).log().decode()
+    assert f"{stored} is the newest already" in log
 
 
 def test_an_image_that_does_not_exist_is_named(ran: Workshop, registry: Registry) -> None:
@@ -71,7 +61,7 @@ def test_an_image_that_does_not_exist_is_named(ran: Workshop, registry: Registry
 
 
 def test_a_tag_that_does_not_exist_is_named(ran: Workshop, stored: str) -> None:
-    job = ran(shell("true", box=box(stored.replace(":latest", ":nonesuch"))))
+    job = ran(shell("true", box=box(stored.replace(":1", ":nonesuch"))))
     assert job.step().reason is Reason.IMAGE_NOT_FOUND
     assert ":nonesuch" in job.step().message
 
@@ -90,6 +80,13 @@ def test_the_credentials_for_the_host_are_used(ran: Workshop, locked_registry: R
     job = ran(shell("echo here", box=box(name)), build(dockerfile_inline=f"FROM {name}\n", pull=True), logins=logins)
     assert job.outcome.state is State.PASSED, job.outcome
     ran.engine.untag(f"{name}:latest")
+
+
+def test_wrong_credentials_are_to_be_checked(ran: Workshop, locked_registry: Registry) -> None:
+    logins = {locked_registry.host: Login("ci", "wrong")}
+    job = ran(shell("true", box=box(f"{locked_registry.host}/a")), logins=logins)
+    assert job.step().reason is Reason.IMAGE_NOT_FOUND
+    assert "check the name, and the credentials" in job.step().message
 
 
 def test_a_registry_that_does_not_answer_is_the_machines_fault(ran: Workshop) -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from pipelines.plan import SecretRef
 from pipelines.state import Reason, State
-from runner.engine import Login
 from runner.job import Options
+from runner.specs import Login
 from tests.engine import Ran, Workshop, image_names, secrets_hex
 from tests.plans import build, container, push, shell
 from tests.registry import LOGIN, Registry, free_port, running_registry

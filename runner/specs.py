@@ -1,0 +1,60 @@
+"""What the engine is asked for: containers with their limits, logins, and the labels by which a job is found again."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+JOB_LABEL = "headway.job"
+ATTEMPT_LABEL = "headway.attempt"
+STEP_LABEL = "headway.step"
+
+
+def job_labels(key: str, attempt: int) -> dict[str, str]:
+    """What everything of one attempt at a job carries in the engine."""
+    return {JOB_LABEL: key, ATTEMPT_LABEL: str(attempt)}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one container may use. 0 means no limit of ours."""
+
+    memory_bytes: int = 0
+    cpus: float = 0.0
+    pids: int = 4096
+
+
+@dataclass(frozen=True)
+class ContainerSpec:
+    """All that makes a container. ``network`` is a network's name, ``container:ID``, ``host`` or ``none``."""
+
+    image: str
+    labels: Mapping[str, str]
+    network: str
+    command: tuple[str, ...] | None = None
+    entrypoint: tuple[str, ...] | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    binds: tuple[str, ...] = ()
+    directory: str = ""
+    aliases: tuple[str, ...] = ()
+    hostname: str = ""
+    stdin: bool = False
+    user: str = ""
+    privileged: bool = False
+    devices: tuple[str, ...] = ()
+    tmpfs: tuple[str, ...] = ()
+    dns: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    extra_hosts: tuple[str, ...] = ()
+    limits: Limits = Limits()
+
+
+@dataclass(frozen=True)
+class Login:
+    """Credentials for one registry host."""
+
+    username: str
+    password: str = field(repr=False)
+
+    def basic(self) -> str:
+        """The pair as HTTP's Basic scheme, and Docker's config.json, write it."""
+        return base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
