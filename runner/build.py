@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from pipelines.state import Reason
 from runner.build_command import Builder, BuildRequest, command_of, environment_of
 from runner.cancel import Cancel
+from runner.confine import confined
 from runner.errors import MachineError, StepError
 from runner.faults import classify_text, is_refusal
 from runner.output import Write
@@ -25,29 +25,39 @@ CLIENT_TIMEOUT_S = 20
 CLIENT_EXIT_S = 2
 _ENGINE_GONE = ("Cannot connect to the Docker daemon", "failed to receive status", "error reading from server")
 _RAWJSON_SINCE = (0, 13)
+PLUGIN_FOLDERS = (
+    "/usr/local/lib/docker/cli-plugins", "/usr/local/libexec/docker/cli-plugins",
+    "/usr/lib/docker/cli-plugins", "/usr/libexec/docker/cli-plugins",
+)  # fmt: skip
+"""Where docker looks for plugins, beside the home's own folder."""
 _BUILDKIT_BUILT_IN = range(19, 23)
 """Major versions of the client that need no plugin: with 23 buildx became a package of its own."""
 
 
-def find_builder(search_path: str, home: str) -> Builder:
-    """The best client on ``search_path``: one with the buildx plugin, else an older one with BuildKit built in.
+def find_builder(search_path: str, home: str, plugin_folders: Sequence[str] = PLUGIN_FOLDERS) -> Builder:
+    """The best client here: buildx itself, a docker that knows of a buildx, or an older one with BuildKit built in.
 
-    A first ``docker`` on the path need not be the one that came with the plugin. Raises MachineError without any.
+    buildx is looked for where docker looks for its plugins, and on ``search_path``: called by docker it starts twice,
+    and docker would look in the home of the job. Raises MachineError where there is none.
     """
-    clients = [Path(folder) / "docker" for folder in search_path.split(os.pathsep) if folder]
-    clients = [client for client in clients if os.access(client, os.X_OK)]
-    for client in clients:
-        version = _ask([str(client), "buildx", "version"], home)
-        found = re.search(r"v?(\d+)\.(\d+)\.", version)
+    folders = [folder for folder in search_path.split(os.pathsep) if folder]
+    plugins = _programs("docker-buildx", [f"{home}/.docker/cli-plugins", *plugin_folders, *folders])
+    clients = _programs("docker", folders)
+    for words in [*((plugin,) for plugin in plugins), *((client, "buildx") for client in clients)]:
+        found = re.search(r"v?(\d+)\.(\d+)\.", _ask([*words, "version"], home))
         if found:
             rawjson = (int(found[1]), int(found[2])) >= _RAWJSON_SINCE
-            return Builder((str(client), "buildx", "build"), rawjson)
+            return Builder((*words, "build", "--provenance=false", "--load"), rawjson)
     for client in clients:
-        found = re.search(r"version (\d+)\.", _ask([str(client), "--version"], home))
+        found = re.search(r"version (\d+)\.", _ask([client, "--version"], home))
         if found and int(found[1]) in _BUILDKIT_BUILT_IN:
-            return Builder((str(client), "build"), rawjson=False, environment={"DOCKER_BUILDKIT": "1"})
+            return Builder((client, "build"), rawjson=False, environment={"DOCKER_BUILDKIT": "1"})
     hint = "install Docker's buildx plugin (docker-buildx-plugin, in Debian docker-buildx)"
     raise MachineError(Reason.NO_BUILDER, f"no docker client here can build with BuildKit; {hint}")
+
+
+def _programs(name: str, folders: Sequence[str]) -> list[str]:
+    return [path for folder in folders if os.access(path := f"{folder}/{name}", os.X_OK)]
 
 
 def _ask(command: list[str], home: str) -> str:
@@ -81,7 +91,8 @@ def build(builder: Builder, request: BuildRequest, watch: Watch) -> str:
     progress = Progress(watch.write, watch.on_instruction)
     plain = _Plain(watch.write)
     feed = progress.feed if builder.rawjson else plain.feed
-    status = _run(command_of(builder, request, id_file), environment_of(builder, request), request.scratch, feed, watch)
+    client = _Client(command_of(builder, request, id_file), environment_of(builder, request), request)
+    status = _run(client, feed, watch)
     if status is None:
         return ""
     progress.flush()
@@ -136,14 +147,30 @@ def _is_about_a_base_image(error: str) -> bool:
     return "pull access denied" in error or (resolving and ("not found" in error or is_refusal(error)))
 
 
-def _run(
-    command: Sequence[str], environment: Mapping[str, str], folder: Path, feed: Callable[[bytes], None], watch: Watch
-) -> int | None:
+@dataclass(frozen=True)
+class _Client:
+    """A build client that is yet to be started."""
+
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    request: BuildRequest
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Starts it, able to read what the steps see and its own files, and no others of this machine."""
+        own = (os.path.realpath(self.command[0]), self.environment.get("DOCKER_CERT_PATH", ""))
+        request = self.request
+        return confined(self._start, (*own, request.workspace, request.scratch, request.docker_config))
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            list(self.command), env=dict(self.environment), cwd=self.request.scratch, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+
+
+def _run(client: _Client, feed: Callable[[bytes], None], watch: Watch) -> int | None:
     """Runs the client, feeding what it says, and returns its exit status; None when it was stopped before its end."""
-    with subprocess.Popen(
-        list(command), env=dict(environment), cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, start_new_session=True,
-    ) as process:  # fmt: skip
+    with client.start() as process:
         ended = False
         try:
             ended = _feed(process, feed, watch.cancel, watch.deadline)

@@ -11,6 +11,10 @@ from pipelines.plan import BuildStep
 from pipelines.state import Reason
 from runner.errors import StepError
 
+_KEPT_VARIABLES = (
+    "PATH", "SSH_AUTH_SOCK", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Builder:
@@ -23,9 +27,13 @@ class Builder:
 
 @dataclass(frozen=True)
 class BuildRequest:
-    """A build step with all that it needs from its job. ``scratch`` is a folder that no step sees."""
+    """A build step with all that it needs from its job. ``scratch`` is a folder that no step sees.
+
+    Steps can put anything in the place of ``checkout``, which lies below ``workspace``, but not in the place of that.
+    """
 
     step: BuildStep
+    workspace: Path
     checkout: Path
     scratch: Path
     docker_config: Path
@@ -37,7 +45,7 @@ class BuildRequest:
 def command_of(builder: Builder, request: BuildRequest, id_file: Path) -> list[str]:
     """The client's command line. Raises StepError where the step asks for what it cannot have."""
     step = request.step
-    context = _inside(request.checkout, step.context, "build context")
+    context = _inside(request, request.checkout, step.context, "build context")
     if step.dockerfile_inline:
         dockerfile = request.scratch / "Dockerfile"
         dockerfile.write_text(step.dockerfile_inline)
@@ -45,8 +53,6 @@ def command_of(builder: Builder, request: BuildRequest, id_file: Path) -> list[s
         dockerfile = _dockerfile(request, context)
     command = [*builder.command, "--progress", "rawjson" if builder.rawjson else "plain", f"--iidfile={id_file}"]
     command += [f"--file={dockerfile}", f"--tag={request.tag}"]
-    if builder.command[1] == "buildx":
-        command += ["--provenance=false", "--load"]
     for name, value in (("--target", step.target), ("--network", step.network)):
         command += [f"{name}={value}"] if value else []
     command += [f"--build-arg={name}={value}" for name, value in step.args.items()]
@@ -89,17 +95,17 @@ def _of_the_worker(what: str, entry: str, hint: str) -> StepError:
 def _dockerfile(request: BuildRequest, context: Path) -> Path:
     """The Dockerfile, looked for in the checkout and, as Compose does, in the context."""
     for folder in dict.fromkeys((request.checkout, context)):
-        path = _inside(folder, request.step.dockerfile, "Dockerfile")
+        path = _inside(request, folder, request.step.dockerfile, "Dockerfile")
         if path.is_file():
             return path
     hint = "add one, or say where it is with `dockerfile:`"
     raise StepError(Reason.BUILD_FAILED, f"there is no file {request.step.dockerfile} in the repository; {hint}")
 
 
-def _inside(folder: Path, name: str, what: str) -> Path:
+def _inside(request: BuildRequest, folder: Path, name: str, what: str) -> Path:
     """The path below ``folder``. A step may have put a link there that leads out to the worker's own files."""
     path = (folder / name).resolve()
-    if not path.is_relative_to(folder.resolve()):
+    if not all(path.is_relative_to(home.resolve()) for home in (folder, request.workspace)):
         raise StepError(Reason.BUILD_FAILED, f"the {what} {name!r} leads out of the repository; it must stay inside")
     if what == "build context" and not path.is_dir():
         raise StepError(Reason.BUILD_FAILED, f"the build context {name!r} is no folder of the repository")
@@ -112,11 +118,7 @@ def _secret_variable(number: int) -> str:
 
 def environment_of(builder: Builder, request: BuildRequest) -> dict[str, str]:
     """The client's whole environment; secrets are in it, for a command line can be read by everybody."""
-    kept = {
-        name: os.environ[name]
-        for name in ("PATH", "SSH_AUTH_SOCK", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
-        if name in os.environ
-    }
+    kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     names = enumerate(request.step.secrets.values())
     given = {_secret_variable(number): request.secrets[secret] for number, secret in names}
     own = {

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from pipelines.files import choose_files
 from pipelines.state import Reason
 from pipelines.trigger import Event, Trigger
 from runner.errors import StepError
+from runner.gitfolder import object_format, write_objects
 from runner.gitrun import GitError, run_git
 
 NO_COMMIT = "0" * 40
@@ -18,21 +20,29 @@ NO_COMMIT = "0" * 40
 
 @dataclass(frozen=True)
 class WorkingTree:
-    """A folder that somebody works in. ``top`` is true where it is the root of a git repository with a commit."""
+    """A folder that somebody works in. ``head`` is its commit, if it is in a git repository that has one; ``top`` is
+    true where it is that repository's root.
+    """
 
     folder: Path
-    top: bool
-    versioned: bool
+    top: bool = False
+    head: str = ""
+
+    @property
+    def versioned(self) -> bool:
+        """True where git knows the folder."""
+        return bool(self.head)
 
     def trigger(self, event: Event, branch: str) -> Trigger:
         """What a push of this tree would say."""
         if not self.versioned:
             return Trigger(event=event, sha=NO_COMMIT, ref=f"refs/heads/{branch or 'main'}", branch=branch or "main")
         branch = branch or self.git("symbolic-ref", "--quiet", "--short", "HEAD", default="main")
-        author, email, timestamp, message = self.git("show", "-s", "--format=%an%x00%ae%x00%at%x00%B").split("\0", 3)
+        known = self.git("show", "-s", "--format=%P%x00%an%x00%ae%x00%at%x00%B", self.head)
+        parents, author, email, timestamp, message = known.split("\0", 4)
         return Trigger(
             event=event,
-            sha=self.git("rev-parse", "HEAD"),
+            sha=self.head,
             ref=f"refs/heads/{branch}",
             branch=branch,
             message=message.strip(),
@@ -40,12 +50,11 @@ class WorkingTree:
             author_email=email,
             sender=author,
             timestamp_s=int(timestamp),
-            changed_files=self._changed(),
+            changed_files=self._changed(parents.partition(" ")[0]),
         )
 
-    def _changed(self) -> tuple[str, ...]:
-        """Files that the last commit and the work since it touched."""
-        base = self.git("rev-parse", "--quiet", "--verify", "HEAD~1", default="")
+    def _changed(self, base: str) -> tuple[str, ...]:
+        """Files that the last commit and the work since it touched; ``base`` is the one before."""
         since = (
             self.git("diff", "--name-only", "--no-renames", "--relative", "-z", base)
             if base
@@ -75,15 +84,22 @@ class WorkingTree:
     def lay_out(self, target: Path) -> None:
         """Copies the tree to ``target``: of a git repository what is not ignored, with a ``.git`` of one commit."""
         target.mkdir(parents=True)
-        if self.top:
-            at = ["git", "-C", str(target)]
-            run_git(["git", "init", "--quiet", str(target)])
-            run_git([*at, "fetch", "--quiet", "--depth=1", "--", f"file://{self.folder}", "HEAD"], local=True)
-            run_git([*at, "update-ref", "--no-deref", "HEAD", "FETCH_HEAD"])
-            run_git([*at, "reset", "--quiet"])
-        for name in self._files():
-            _copy(self.folder / name, target / name)
+        with ThreadPoolExecutor(1, "git") as beside:
+            made = beside.submit(self._make_git_folder, target)
+            for name in self._files():
+                _copy(self.folder / name, target / name)
+        made.result()
         _open_for_all(target)
+
+    def _make_git_folder(self, target: Path) -> None:
+        if not self.top:
+            return
+        at = ["git", "-C", str(target)]
+        run_git([*at, "init", "--quiet", "--template=", f"--object-format={object_format(self.head)}"])
+        write_objects(["git", "-C", str(self.folder)], self.head, target, history=False)
+        # By hand, and no file looked at: git would note times, and a build of the same commit would not be cached.
+        (target / ".git" / "HEAD").write_text(f"{self.head}\n")
+        run_git([*at, "read-tree", "HEAD"])
 
     def _files(self) -> list[str]:
         if not self.versioned:
@@ -106,10 +122,9 @@ def working_tree(folder: Path) -> WorkingTree:
     folder = folder.resolve()
     if not folder.is_dir():
         raise StepError(Reason.NO_PIPELINE, f"{folder} is no folder")
-    probe = WorkingTree(folder, top=False, versioned=False)
-    if shutil.which("git") is None or not probe.git("rev-parse", "--verify", "--quiet", "HEAD", default=""):
-        return probe
-    return WorkingTree(folder, top=(folder / ".git").exists(), versioned=True)
+    probe = WorkingTree(folder)
+    head = probe.git("rev-parse", "--verify", "--quiet", "HEAD", default="") if shutil.which("git") else ""
+    return WorkingTree(folder, top=bool(head) and (folder / ".git").exists(), head=head)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -9,7 +9,7 @@ from runner import build, container, push
 from runner.build_command import BuildRequest
 from runner.container import Started
 from runner.errors import StepError
-from runner.events import ImageBuilt, InstructionChanged
+from runner.events import ImageBuilt, InstructionChanged, Stream
 from runner.job import Job
 from runner.names import BUILD_REPO
 from runner.output import Lines, Output
@@ -37,7 +37,9 @@ def _build(job: Job, step: BuildStep, output: Output) -> Outcome:
     tag = f"{BUILD_REPO}:{job.assignment.key}-{job.assignment.attempt}-{step.number}"
     scratch = job.scratch / f"build-{step.number}"
     scratch.mkdir()
-    request = BuildRequest(step, job.source, scratch, job.docker_config(), job.engine.host, job.assignment.secrets, tag)
+    request = BuildRequest(
+        step, job.workspace_base, job.source, scratch, job.docker_config(), job.engine.host, job.assignment.secrets, tag
+    )
 
     def tell(instruction: Instruction) -> None:
         text, error = job.redactor.mask_text(instruction.text), job.redactor.mask_text(instruction.error)
@@ -46,8 +48,9 @@ def _build(job: Job, step: BuildStep, output: Output) -> Outcome:
 
     limit = job.time_for(step)
     job.keep_name(tag)
+    lines = Lines(output, Stream.STDOUT)
     try:
-        image_id = build.build(job.builder(), request, build.Watch(Lines(output), tell, job.cancel, limit.deadline))
+        image_id = build.build(job.builder(), request, build.Watch(lines, tell, job.cancel, limit.deadline))
     except StepError as error:
         if error.reason is Reason.BUILD_FAILED:
             job.engine.ping()  # an engine that went away has many ways to make its client fail
