@@ -1,6 +1,5 @@
 """The ``headway`` command. These verbs need no server; its own join by the entry point ``headway.commands``."""
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -56,19 +55,9 @@ def run(
     ] = None,
 ) -> None:
     """Runs a folder's pipeline here, in fresh containers, uncommitted files included. Needs Docker, nothing else."""
-    from runner.laptop import RunOptions, run_folder
+    from runner import begin
 
-    secrets = {name.lower(): _secret(name) for name in secret or ()}
-    code = run_folder(folder, RunOptions(push=push, event=event, branch=branch, secrets=secrets))
-    raise typer.Exit(code)
-
-
-def _secret(name: str) -> str:
-    for variable in (name, name.upper()):
-        if variable in os.environ:
-            return os.environ[variable]
-    typer.echo(f"headway: the secret {name!r} has no value: set the environment variable {name.upper()}", err=True)
-    raise typer.Exit(EXIT_INVALID)
+    raise typer.Exit(begin.run(begin.RunOptions(folder, push, event, branch, tuple(secret or ()))))
 
 
 @app.command()

@@ -1,8 +1,9 @@
 """Carries out one job: lays out the source, starts services, runs the steps in their order, and cleans up always."""
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 
@@ -11,15 +12,22 @@ from pipelines.state import PASSED, Outcome, Reason, State
 from runner.ahead import Ahead
 from runner.build import Builder
 from runner.cancel import Cancel
-from runner.engine import JOB_LABEL, Engine
+from runner.engine import Engine
 from runner.errors import StepError, as_step_error
-from runner.events import Emit, JobNote, StepFinished, StepStarted
-from runner.job import ATTEMPT_LABEL, Assignment, Job, remove_tree
+from runner.events import Emit, StepFinished, StepStarted
+from runner.job import Assignment, Job
+from runner.leavings import remove_tree
 from runner.output import Output
-from runner.services import RunningService
+from runner.sandbox import Patience
+from runner.services import Services
+from runner.specs import ATTEMPT_LABEL, JOB_LABEL
 from runner.steps import perform
 
 DETACHED_POLL_S = 0.2
+
+
+def _no_room_to_make() -> None:
+    """For whoever knows of no dead jobs."""
 
 
 @contextmanager
@@ -30,12 +38,15 @@ def open_job(
     emit: Emit,
     cancel: Cancel,
     complain: Callable[[str], None],
+    make_room: Callable[[], None] = _no_room_to_make,
 ) -> Iterator[Job]:
     """A job ready to run. On leaving, nothing of it is left in the engine or on the disk, whatever happened inside.
 
-    What cannot be removed is no verdict on the job: ``complain`` gets a sentence for it.
+    What cannot be removed is no verdict on the job: ``complain`` gets a sentence for it. ``make_room`` removes what
+    dead jobs left, when the engine has no address for this one's network.
     """
-    sweep(engine, assignment.key, before_attempt=assignment.attempt)
+    if assignment.attempt > 1:
+        sweep(engine, assignment.key, before_attempt=assignment.attempt)
     remove_tree(assignment.folder)
     try:
         (assignment.folder / "scratch").mkdir(parents=True, mode=0o700)
@@ -43,6 +54,8 @@ def open_job(
         (assignment.folder / "workspace").mkdir()
         (assignment.folder / "workspace").chmod(0o777)
         job = Job(assignment, engine, builder, emit, cancel)
+        job.sandboxes.patience = Patience(job.options.address_wait_s, make_room, job.note, job.check)
+        job.closers.append(job.sandboxes.stop_waiting)
     except BaseException:
         remove_tree(assignment.folder)
         raise
@@ -55,19 +68,22 @@ def open_job(
 
 def run_job(job: Job) -> Outcome:
     """Runs the job to its end and says how it ended. Never raises for what a step does, nor for a broken machine."""
-    schedule = Schedule(job)
+    job.images.begin(job.wanted.early)
+    services = Services(job)
+    schedule = Schedule(job, services)
     schedule.look_ahead()
-    fault = _prepared(job)
+    fault = _prepared(job, services)
     if fault is None:
         return schedule.run()
     skip_all(job, fault)
     return fault
 
 
-def _prepared(job: Job) -> Outcome | None:
+def _prepared(job: Job, services: Services) -> Outcome | None:
     """Why the job cannot begin, or None."""
     try:
         prepare(job)
+        services.start()
     except (StepError, OSError) as error:
         fault = as_step_error(error)
         return Outcome(fault.state, fault.reason, job.redactor.mask_text(str(fault)))
@@ -75,7 +91,7 @@ def _prepared(job: Job) -> Outcome | None:
 
 
 def prepare(job: Job) -> None:
-    """The source and the services. Raises StepError or MachineError."""
+    """Lays out the source. Raises StepError or MachineError."""
     if job.plan.checkout is None:
         job.source.mkdir(parents=True)
     else:
@@ -86,31 +102,6 @@ def prepare(job: Job) -> None:
         *(parent for parent in job.source.parents if job.workspace_base in parent.parents),
     ):
         folder.chmod(0o777)
-    start_services(job)
-
-
-class ServiceNotes:
-    """Writes what a service's preparation says among the job's notes."""
-
-    def __init__(self, job: Job, name: str) -> None:
-        self._job = job
-        self._name = name
-
-    def __call__(self, line: str) -> None:
-        """One line, without its end."""
-        self._job.emit(JobNote(self._job.redactor.mask_text(f"{self._name}: {line}")))
-
-
-def start_services(job: Job) -> None:
-    """Starts all services, then waits until each is ready; one with ``failure: ignore`` may fail with a note."""
-    started = [RunningService(job, service, ServiceNotes(job, service.name)) for service in job.plan.services]
-    for running in started:
-        try:
-            running.wait_ready()
-        except StepError as error:
-            if running.service.failure == "fail":
-                raise
-            job.emit(JobNote(job.redactor.mask_text(f"{error}; the job goes on: the service has `failure: ignore`")))
 
 
 def skip_all(job: Job, outcome: Outcome) -> None:
@@ -119,14 +110,18 @@ def skip_all(job: Job, outcome: Outcome) -> None:
         job.emit(StepFinished(step.number, Outcome(State.SKIPPED, outcome.reason, "the job ended before this step")))
 
 
-def run_step(job: Job, step: Step, ahead: Ahead) -> Outcome:
+def run_step(job: Job, step: Step, ahead: Ahead, services: Services) -> Outcome:
     """One step from its first word to its last. What it cannot do is its outcome, with a sentence in its log."""
     job.emit(StepStarted(step.number))
+    since_s = time.time()
     output = Output(step.number, job.emit, job.redactor, job.options.log_bytes_max)
     try:
         outcome = perform(job, step, output, partial(ahead.take, step))
     except (StepError, OSError) as error:
         outcome = as_step_error(error).outcome
+    with suppress(StepError):  # how the services fared is no verdict on the step, not even where nobody can say
+        for sentence in services.said_beside(step, outcome, since_s):
+            output.note(f"headway: {sentence}")
     outcome = replace(outcome, message=job.redactor.mask_text(outcome.message))
     if outcome.state not in {State.PASSED, State.SKIPPED}:
         output.note(f"headway: {outcome.message}")
@@ -136,14 +131,16 @@ def run_step(job: Job, step: Step, ahead: Ahead) -> Outcome:
 class Schedule:
     """The order of one job's steps. A step starts when all that it needs have ended; independent ones run together."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, services: Services) -> None:
         self._job = job
+        self._services = services
         self._waiting = list(job.plan.steps)
         self._running: dict[Future[Outcome], Step] = {}
         self._detached: dict[Future[Outcome], Step] = {}
         self._ended_steps: set[int] = set()
         self._verdict = PASSED
         self._canceled: Outcome | None = None
+        self._ended_the_run = False
         self._ahead = Ahead(job)
         job.closers.append(self._ahead.close)
 
@@ -162,7 +159,8 @@ class Schedule:
                 self._job.cancel.set("a fault", lost=True)
                 raise
         canceled = self._canceled or (self._job.canceled() if self._job.cancel else None)
-        return canceled if canceled and self._verdict.state is not State.BROKEN else self._verdict
+        decided = self._ended_the_run or self._verdict.state is State.BROKEN
+        return canceled if canceled and not decided else self._verdict
 
     def _run_all(self, pool: ThreadPoolExecutor) -> None:
         while self._waiting or self._running:
@@ -185,10 +183,10 @@ class Schedule:
         if why := self._why_not(step):
             self._finish(step, why)
         elif _is_detached(step):
-            self._detached[pool.submit(run_step, self._job, step, self._ahead)] = step
+            self._detached[pool.submit(run_step, self._job, step, self._ahead, self._services)] = step
             self._ended_steps.add(step.number)
         else:
-            self._running[pool.submit(run_step, self._job, step, self._ahead)] = step
+            self._running[pool.submit(run_step, self._job, step, self._ahead, self._services)] = step
         return True
 
     def _is_due(self, step: Step) -> bool:
@@ -199,6 +197,7 @@ class Schedule:
     def _clean_up_after_cancel(self) -> None:
         """From here on only steps with ``status: canceled`` run; the cancel that ended the others does not end them."""
         self._canceled = self._job.canceled()
+        self._job.images.give_up()
         self._job.cancel = Cancel()
         self._job.closers.append(self._job.cancel.close)
         self._job.failed = True
@@ -220,6 +219,9 @@ class Schedule:
         if outcome.state not in {State.FAILED, State.BROKEN} or step.failure == "ignore":
             return
         self._job.failed = True
+        if step.failure == "cancel":
+            self._ended_the_run = True
+            self._job.cancel.set(f"step {step.name!r}, which failed")
         if self._verdict.state is State.PASSED or outcome.state is State.BROKEN:
             message = f"step {step.name!r}: {outcome.message}"
             self._verdict = Outcome(outcome.state, outcome.reason, message, outcome.exit_code)

@@ -1,7 +1,6 @@
 """All that the parts of a running job share."""
 
 import json
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,20 +8,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
-from pipelines.plan import EnvValue, Image, JobPlan, Step, resolve, secret_names
+from pipelines.plan import BuiltImage, CommandsStep, EnvValue, JobPlan, PluginStep, Step, resolve, secret_names
 from pipelines.state import Outcome, Reason, State
 from runner.build import Builder
 from runner.cancel import Cancel
-from runner.engine import JOB_LABEL, Engine, Limits, Login
-from runner.errors import CanceledError, MachineError, StepError
-from runner.events import Emit
+from runner.engine import Engine
+from runner.errors import CanceledError, StepError
+from runner.events import Emit, JobNote
 from runner.images import Images
+from runner.leavings import Leavings, remove_tree
 from runner.output import Write
 from runner.redact import Redactor
 from runner.sandbox import Lanes, Sandboxes
+from runner.specs import STEP_LABEL, Limits, Login, job_labels
+from runner.wanted import wanted_images
 
-ATTEMPT_LABEL = "headway.attempt"
-STEP_LABEL = "headway.step"
 DOCKER_HUB_CONFIG_KEY = "https://index.docker.io/v1/"
 
 
@@ -37,6 +37,8 @@ class Options:
     grace_s: float = 10
     parallel_steps_max: int = 4
     steps_ahead_max: int = 2
+    pulls_at_once_max: int = 3
+    address_wait_s: float = 60
     push: bool = True
     keep_images: bool = False
 
@@ -46,7 +48,8 @@ class Assignment:
     """What a worker was given: the plan, and what it may know.
 
     ``key`` names the job in labels, ``attempt`` is its fence. ``folder`` is this attempt's own, and the engine must see
-    it under the same path. ``lay_out`` puts the source at a path that does not exist yet.
+    it under the same path. ``lay_out`` puts the source at a path that does not exist yet. ``sandboxes`` are there where
+    they were begun before the plan was known. ``hand_over``, where there is one, removes what the job leaves.
     """
 
     plan: JobPlan
@@ -57,6 +60,8 @@ class Assignment:
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     logins: Mapping[str, Login] = field(default_factory=dict, repr=False)
     options: Options = Options()
+    sandboxes: Sandboxes | None = None
+    hand_over: Callable[[Leavings], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,8 @@ class Job:
         self.emit = emit
         self.cancel = cancel
         self.redactor = Redactor(assignment.secrets.values())
-        self.images = Images(engine, assignment.logins, self.check)
+        self.images = Images(engine, assignment.logins, self.check, self.options.pulls_at_once_max)
+        self.wanted = wanted_images(self.plan)
         self.started_s = int(time.time())
         self.job_timeout_s = min(self.plan.timeout_s or self.options.job_timeout_s, self.options.job_timeout_s)
         self.deadline = time.monotonic() + self.job_timeout_s
@@ -98,15 +104,19 @@ class Job:
         self._lock = Lock()
         self._removals: list[Future[None]] = []
         self._names: list[str] = []
-        self.closers: list[Callable[[], None]] = []
+        self.closers: list[Callable[[], None]] = [self.images.close]
         self.services: list[str] = []
         self.detached: list[str] = []
-        self.sandboxes = Sandboxes(engine, f"headway-{assignment.key}-{assignment.attempt}", self.labels())
+        self.sandboxes = assignment.sandboxes or Sandboxes(engine, assignment.key, assignment.attempt)
         self.lanes = Lanes(self.sandboxes, {step.number: step.needs for step in self.plan.steps})
 
     def canceled(self) -> Outcome:
         """How a step ends that was running when somebody asked to stop."""
         return Outcome(State.CANCELED, Reason.CANCELED, f"canceled by {self.cancel.by}")
+
+    def note(self, sentence: str) -> None:
+        """Says something about the job as a whole."""
+        self.emit(JobNote(self.redactor.mask_text(sentence)))
 
     def check(self) -> None:
         """Raises CanceledError when somebody asked to stop, StepError when the job's time is over."""
@@ -128,19 +138,24 @@ class Job:
 
     def labels(self, step: int | None = None) -> dict[str, str]:
         """What everything of this job in the engine carries."""
-        labels = {JOB_LABEL: self.assignment.key, ATTEMPT_LABEL: str(self.assignment.attempt)}
+        labels = job_labels(self.assignment.key, self.assignment.attempt)
         return labels | ({STEP_LABEL: str(step)} if step is not None else {})
 
-    def image_of(self, image: Image, write: Write) -> str:
-        """The image to make a container from: pulled if it must be, or the id of one that this job built."""
-        if image.kind == "named":
-            self.images.ensure(image.name, write, newest=image.pull)
-            return image.name
+    def image_of(self, step: CommandsStep | PluginStep, write: Write) -> str:
+        """The id of the image that a step's container is made from: pulled if it must be, or built by this job."""
+        image = step.container.image
+        if not isinstance(image, BuiltImage):
+            return str(self.images.get(self.wanted.steps[step.number], write)["Id"])
         if image.step not in self.built:
             raise StepError(
                 Reason.BUILD_FAILED, "the image that this step runs in was not built, for its build step did not run"
             )
         return self.built[image.step]
+
+    def tell_of_image(self, step: CommandsStep | PluginStep, write: Write) -> None:
+        """Writes how the image of a step that was started ahead came here."""
+        if step.number in self.wanted.steps:
+            self.images.tell(self.wanted.steps[step.number], write)
 
     def environment(self, values: Mapping[str, EnvValue]) -> dict[str, str]:
         """The variables with their secrets in place. Raises StepError naming a secret that this run does not have."""
@@ -185,6 +200,11 @@ class Job:
         """Takes away all that the job made in the engine and on the disk; the answer is what could not be."""
         for closer in self.closers:
             closer()
+        if self.assignment.hand_over:
+            self._remover.shutdown(wait=False, cancel_futures=True)
+            self.sandboxes.settle()
+            self.assignment.hand_over(Leavings(self.assignment.key, self.assignment.folder, tuple(self._names)))
+            return []
         errors: list[Exception] = []
         for container in self.services:
             self.remove_later(container)
@@ -204,17 +224,3 @@ class Job:
 
 def _partial(function: Callable[[str], None], argument: str) -> Callable[[], None]:
     return lambda: function(argument)
-
-
-def _unless_gone(_function: object, _path: str, error: tuple[type[BaseException], BaseException, object]) -> None:
-    # Another process that removes the same folder may be faster.
-    if not isinstance(error[1], FileNotFoundError):
-        raise error[1]
-
-
-def remove_tree(folder: Path) -> None:
-    """Removes a folder that steps may have written to as any user. Raises MachineError where it cannot."""
-    try:
-        shutil.rmtree(folder, onerror=_unless_gone)
-    except OSError as error:
-        raise MachineError(Reason.INTERNAL, f"the folder {folder} of a job could not be removed: {error}") from error

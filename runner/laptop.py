@@ -1,15 +1,16 @@
 """``headway run``: a folder's pipeline on this machine, from plan to exit status."""
 
+import gc
 import os
 import signal
 import sys
-import tempfile
 import time
-import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from rich.console import Console
 from rich.text import Text
@@ -19,37 +20,34 @@ from pipelines.plan import JobPlan, Plan
 from pipelines.problem import InvalidPipelineError, Problem
 from pipelines.state import Outcome, Reason, State, verdict
 from pipelines.trigger import Event
-from runner.build import find_builder
+from runner.begin import Begun, RunOptions
+from runner.build import Builder, find_builder
 from runner.cancel import Cancel
 from runner.dockerconfig import logins
-from runner.engine import Engine
 from runner.errors import MachineError, StepError
 from runner.execute import open_job, run_job
+from runner.guard import past_complaints
 from runner.job import Assignment, Options
 from runner.local import WorkingTree, working_tree
 from runner.terminal import Terminal
 
+T = TypeVar("T")
 EXIT_INVALID = 2
 EXIT: Mapping[State, int] = {
     State.PASSED: 0, State.SKIPPED: 0, State.FAILED: 1, State.BROKEN: 3, State.CANCELED: 130,
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class RunOptions:
-    """What the command line asked for. ``secrets`` maps lower-case names to values."""
-
-    push: bool = False
-    event: str = "push"
-    branch: str = ""
-    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-
-def run_folder(folder: Path, options: RunOptions) -> int:
+def run_folder(options: RunOptions, begun: Begun) -> int:
     """Runs the pipeline and returns the exit status: 0 passed, 1 failed, 2 invalid, 3 broken, 130 canceled."""
+    gc.freeze()
+    gc.enable()
     console = Console(highlight=False)
+    if complaint := past_complaints():
+        _say(f"an earlier run could not clean up: {complaint}")
     try:
-        tree = working_tree(folder)
+        secrets = secrets_of(options.secrets, os.environ)
+        tree = working_tree(options.folder)
         plan = plan_of(tree, _event(options.event), options.branch)
     except InvalidPipelineError as error:
         _show(error.problems)
@@ -64,7 +62,7 @@ def run_folder(folder: Path, options: RunOptions) -> int:
         _say("nothing to run: every workflow and step was left out by its conditions")
         return EXIT[State.PASSED]
     try:
-        return EXIT[_run_jobs(console, tree, plan, options)]
+        return EXIT[_run_jobs(Run(console, tree, options.push, secrets, begun), plan)]
     except MachineError as error:
         _say(f"broken: {error}")
         return EXIT[State.BROKEN]
@@ -86,9 +84,30 @@ def _event(name: str) -> Event:
         raise StepError(Reason.INVALID_PIPELINE, f"there is no event {name!r}; the events are {known}") from None
 
 
-def _run_jobs(console: Console, tree: WorkingTree, plan: Plan, options: RunOptions) -> State:
+def secrets_of(names: Sequence[str], environment: Mapping[str, str]) -> dict[str, str]:
+    """The secrets by their names in lower case. Raises StepError for one without a value."""
+    found = {name.lower(): environment.get(name, environment.get(name.upper())) for name in names}
+    for name, value in found.items():
+        if value is None:
+            hint = f"set the environment variable {name.upper()}"
+            raise StepError(Reason.SECRET_MISSING, f"the secret {name!r} has no value: {hint}")
+    return {name: value for name, value in found.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Run:
+    """What all jobs of this run share."""
+
+    console: Console
+    tree: WorkingTree
+    push: bool
+    secrets: Mapping[str, str] = field(repr=False)
+    begun: Begun
+
+
+def _run_jobs(run: Run, plan: Plan) -> State:
     """Runs all jobs, one after another, each after those that it needs."""
-    engine = Engine()
+    run.begun.engine()
     cancel = Cancel()
     previous = signal.signal(signal.SIGINT, lambda _signal, _frame: cancel.set("Ctrl-C"))
     states: dict[str, list[State]] = {}
@@ -96,13 +115,12 @@ def _run_jobs(console: Console, tree: WorkingTree, plan: Plan, options: RunOptio
         for job in in_order(plan.jobs):
             needed = verdict([state for name in job.needs for state in states.get(name, [])])
             if (needed is State.PASSED and job.on_success) or (needed is not State.PASSED and job.on_failure):
-                outcome = _run_job(console, tree, job, options, engine, cancel)
+                outcome = _run_job(run, job, cancel)
             else:
                 outcome = Outcome(State.SKIPPED, Reason.DEPENDENCY_FAILED, "a workflow that it needs did not pass")
             states.setdefault(job.name, []).append(outcome.state)
     finally:
         signal.signal(signal.SIGINT, previous)
-        engine.close()
         cancel.close()
     return verdict([state for group in states.values() for state in group])
 
@@ -119,17 +137,26 @@ def in_order(jobs: Sequence[JobPlan]) -> list[JobPlan]:
     return ordered
 
 
-def _run_job(
-    console: Console, tree: WorkingTree, plan: JobPlan, options: RunOptions, engine: Engine, cancel: Cancel
-) -> Outcome:
-    started_s = time.monotonic()
-    key = f"local-{uuid.uuid4().hex[:12]}"
-    folder = Path(tempfile.gettempdir(), f"headway-{key}")
+def _run_job(run: Run, plan: JobPlan, cancel: Cancel) -> Outcome:
+    console, started_s = run.console, time.monotonic()
+    left, sandboxes = run.begun.next_job()
     path, home = os.environ.get("PATH", os.defpath), os.environ.get("HOME", "/")
-    known = logins(Path(os.environ.get("DOCKER_CONFIG") or Path(home, ".docker"), "config.json"))
-    own = Options(push=options.push)
-    assignment = Assignment(plan, key, 1, folder, tree.lay_out, options.secrets, known, own)
-    builder = partial(find_builder, path, home)
+    assignment = Assignment(
+        plan=plan,
+        key=left.key,
+        attempt=1,
+        folder=left.folder,
+        lay_out=run.tree.lay_out,
+        secrets=run.secrets,
+        logins=logins(Path(os.environ.get("DOCKER_CONFIG") or Path(home, ".docker"), "config.json")),
+        options=Options(push=run.push),
+        sandboxes=sandboxes,
+        hand_over=run.begun.hand_over,
+    )
+    builder: Callable[[], Builder] = partial(find_builder, path, home)
+    if any(step.kind == "build" for step in plan.steps):
+        builder = _begun(builder)
+    engine = run.begun.engine()
     with Terminal(console, plan) as terminal, open_job(assignment, engine, builder, terminal, cancel, _say) as job:
         outcome = run_job(job)
     if console.is_terminal:
@@ -140,6 +167,14 @@ def _run_job(
     why = f": {outcome.message}" if outcome.message else ""
     console.print(Text(f"{plan.name} {outcome.state} in {took}{why}", style="bold"))
     return outcome
+
+
+def _begun(ask: Callable[[], T]) -> Callable[[], T]:
+    """Asks at once, in the background; whoever calls gets the answer."""
+    pool = ThreadPoolExecutor(1)
+    answer = pool.submit(ask)
+    pool.shutdown(wait=False)
+    return answer.result
 
 
 def _show(problems: Sequence[Problem]) -> None:

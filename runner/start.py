@@ -1,24 +1,48 @@
-"""Where the ``headway`` command starts. An editor that runs ``headway lint`` at every save gets its answer at once."""
+"""Where the ``headway`` command starts. Who runs a pipeline, or lints at every save, gets to work at once."""
 
 import gc
 import os
 import sys
+from collections.abc import Sequence
 
 
 def main() -> None:
     """Runs the command line."""
-    if sys.argv[1:2] == ["lint"]:
-        # Neither typer nor pydantic's search through all installed packages for plugins is needed for this, and what is
-        # loaded now is there to stay: it need not be searched for garbage.
-        os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-        gc.disable()
-        from runner.lint import main as lint  # noqa: PLC0415 - a verb loads what it needs
-
-        gc.freeze()
-        gc.enable()
-        code = lint(sys.argv[2:])
-        if code is not None:
-            sys.exit(code)
-    from runner.cli import main as run  # noqa: PLC0415 - see above
+    code = quickly(sys.argv[1:])
+    if code is not None:
+        # Without waiting for threads that still remove what the guard of a run removes as well.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    from runner.cli import main as run  # noqa: PLC0415 - a verb loads what it needs
 
     run()
+
+
+def quickly(words: Sequence[str]) -> int | None:
+    """The exit status of a verb that needs no library to read its plain arguments, for that loads slowly; else None."""
+    if words[:1] not in (["lint"], ["run"]):
+        return None
+    # Pydantic's search through all installed packages for plugins is not needed, and what is loaded now is there to
+    # stay: it need not be searched for garbage.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    gc.disable()
+    try:
+        return _lint(words[1:]) if words[0] == "lint" else _run(words[1:])
+    finally:
+        gc.enable()
+
+
+def _lint(arguments: Sequence[str]) -> int | None:
+    from runner.lint import main as lint  # noqa: PLC0415 - see above
+
+    gc.freeze()
+    gc.enable()
+    return lint(arguments)
+
+
+def _run(arguments: Sequence[str]) -> int | None:
+    from runner import begin  # noqa: PLC0415 - see above
+
+    options = begin.plain_options(arguments)
+    return None if options is None else begin.run(options)

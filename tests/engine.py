@@ -21,11 +21,12 @@ from pipelines.plan import JobPlan, Service, Step
 from pipelines.state import Outcome, State
 from runner.build import Builder, find_builder
 from runner.cancel import Cancel
-from runner.engine import JOB_LABEL, Engine, Login
+from runner.engine import Engine
 from runner.errors import MachineError
 from runner.events import Event, ImageBuilt, ImagePushed, InstructionChanged, JobNote, StepFinished, StepOutput, Stream
 from runner.execute import open_job, run_job
 from runner.job import Assignment, Options
+from runner.specs import JOB_LABEL, Login
 from tests.plans import Content, LayOut, laid_out, numbered, secrets_hex
 from tests.registry import Registry, running_registry
 
@@ -291,7 +292,7 @@ def _make_image(
     name = name or f"headway-test/{secrets_hex()}:1"
     place = folder / f"image-{len(made)}"
     laid_out({"Dockerfile": dockerfile, **(files or {})})(place)
-    command = [*builder.command, "--quiet", "--provenance=false", "--load", "--tag", name, str(place)]
+    command = [*builder.command, "--quiet", "--tag", name, str(place)]
     subprocess.run(command, check=True, capture_output=True, env={**os.environ, **builder.environment})
     made.append(name)
     return name

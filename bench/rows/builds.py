@@ -6,10 +6,9 @@ from functools import partial
 from pathlib import Path
 
 from bench import measure
-from bench.measure import clean_environment, interleave
+from bench.measure import HEADWAY, clean_environment, headway_run, interleave
 from bench.result import Bench, Kind, Measured, Row, Target
 from bench.rows.folders import repository
-from bench.rows.steps import HEADWAY, headway_run
 
 CACHED = Row(
     "build-cached",

@@ -4,10 +4,9 @@ import sys
 from functools import partial
 
 from bench import measure
-from bench.measure import interleave
+from bench.measure import HEADWAY, interleave
 from bench.result import Bench, Kind, Measured, Row, Target
 from bench.rows.folders import repository
-from bench.rows.steps import HEADWAY
 
 LINES = 50
 LINT = Row(

@@ -1,17 +1,15 @@
 """What a step costs in `headway run`, against `docker run`, and a whole run against a peer."""
 
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from bench import measure
-from bench.measure import docker_run, interleave
+from bench.measure import docker_run, headway_run, interleave
 from bench.result import Bench, Kind, Measured, Row, Target
 from bench.rows.folders import pipeline
 from bench.rows.peer import ONE_AFTER_ANOTHER, Peer
 
-HEADWAY = Path(sys.executable).with_name("headway")
 SLEEP_S = 0.3
 
 SLEEP = Row(
@@ -42,11 +40,6 @@ PEER = Row(
     "s",
     Target(Kind.RATIO_AT_MOST, 0.15),
 )
-
-
-def headway_run(folder: Path) -> float:
-    """Seconds of a whole `headway run`, as a person waits for it."""
-    return measure.run([HEADWAY, "run", folder])
 
 
 def loop(count: int, *words: str) -> float:

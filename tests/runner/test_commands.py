@@ -6,9 +6,9 @@ import os
 import pytest
 
 from pipelines.state import Outcome, Reason, State
-from runner.engine import Limits
 from runner.events import Stream
 from runner.job import Options
+from runner.specs import Limits
 from tests.engine import Workshop
 from tests.plans import BUSYBOX, container, shell
 
@@ -202,6 +202,7 @@ def test_an_image_without_a_shell_says_what_to_do(ran: Workshop) -> None:
 def test_an_entrypoint_that_is_not_in_the_image_fails_the_step(ran: Workshop) -> None:
     job = ran(shell("true", box=container(entrypoint=("/no/such/program",))))
     assert job.step().exit_code == 127
+    assert "`entrypoint` '/no/such/program'" in job.step().message
     assert b"/no/such/program" in job.log(1, Stream.STDERR)
 
 

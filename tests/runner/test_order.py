@@ -4,9 +4,9 @@ import pytest
 
 from pipelines.plan import Checkout
 from pipelines.state import Reason, State
-from runner.engine import JOB_LABEL, ContainerSpec
 from runner.events import StepFinished, StepStarted
-from runner.job import ATTEMPT_LABEL, Options
+from runner.job import Options
+from runner.specs import ATTEMPT_LABEL, JOB_LABEL, ContainerSpec
 from tests.engine import Ran, Workshop
 from tests.plans import BUSYBOX, build, container, plugin, shell
 

@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from runner.engine import Engine
-from tests.engine import secrets_hex
+from tests.engine import eventually, secrets_hex
 from tests.registry import LOGIN, Registry
 from tests.runner.repos import WHO
 
@@ -70,7 +71,7 @@ class Tree:
 def tree(tmp_path: Path, engine: Engine) -> Iterator[Tree]:
     made = Tree(tmp_path / "my app", tmp_path / "left")
     yield made
-    assert list(made.left.iterdir()) == []
+    eventually(lambda: not list(made.left.iterdir()))
 
 
 def contents(folder: Path) -> dict[str, bytes | str]:
@@ -123,7 +124,9 @@ def test_no_engine_is_3_with_a_sentence(tree: Tree, tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_ctrl_c_is_130_and_leaves_nothing(tree: Tree, engine: Engine) -> None:
+@contextmanager
+def in_a_step(tree: Tree, engine: Engine) -> Iterator[subprocess.Popen[str]]:
+    """A run whose step is at work. Afterwards nothing of it is left."""
     tree.write({".headway.yml": SHOW.format("echo up && sleep 1000")})
     with subprocess.Popen(
         [HEADWAY, "run"], cwd=tree.folder, env=tree.env(), stdout=subprocess.PIPE, text=True
@@ -132,14 +135,30 @@ def test_ctrl_c_is_130_and_leaves_nothing(tree: Tree, engine: Engine) -> None:
         while process.stdout.readline().strip() != "show | up":
             assert process.poll() is None
         (folder,) = tree.left.iterdir()
-        key = folder.name.removeprefix("headway-")
-        assert engine.containers_labelled(f"headway.job={key}")
+        label = f"headway.job={folder.name.removeprefix('headway-')}"
+        assert engine.containers_labelled(label)
+        yield process
+    eventually(lambda: not engine.containers_labelled(label) and not engine.networks_labelled(label))
+
+
+def test_ctrl_c_is_130_and_leaves_nothing(tree: Tree, engine: Engine) -> None:
+    with in_a_step(tree, engine) as process:
         process.send_signal(signal.SIGINT)
-        rest = process.stdout.read()
+        assert process.stdout
+        assert "canceled by Ctrl-C" in process.stdout.read()
         assert process.wait(60) == 130
-    assert "canceled by Ctrl-C" in rest
-    assert engine.containers_labelled(f"headway.job={key}") == []
-    assert engine.networks_labelled(f"headway.job={key}") == []
+
+
+def test_a_run_that_is_killed_leaves_nothing(tree: Tree, engine: Engine) -> None:
+    with in_a_step(tree, engine) as process:
+        process.kill()
+
+
+def test_what_an_earlier_run_could_not_clean_up_is_said_once(tree: Tree) -> None:
+    tree.write({".headway.yml": SHOW.format("true"), "state/headway/left-behind.txt": "the network x\n"})
+    state = str(tree.folder / "state")
+    assert "an earlier run could not clean up: the network x" in tree.run(XDG_STATE_HOME=state).stderr
+    assert tree.run(XDG_STATE_HOME=state).stderr == ""
 
 
 def test_the_working_tree_is_what_runs(tree: Tree) -> None:

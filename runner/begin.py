@@ -1,0 +1,105 @@
+"""What ``headway run`` begins before the rest of it is loaded: while the engine makes a network, Python loads us."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import gettempdir
+from uuid import uuid4
+
+from runner.engine import Engine
+from runner.guard import Guard
+from runner.leavings import Leavings, remove
+from runner.sandbox import Sandboxes
+
+_PIPELINE_FILES = (".headway", ".woodpecker")
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What the command line asked for. ``secrets`` are names; each value is in the environment variable so named."""
+
+    folder: Path = Path()
+    push: bool = False
+    event: str = "push"
+    branch: str = ""
+    secrets: tuple[str, ...] = ()
+
+
+def plain_options(arguments: Sequence[str]) -> RunOptions | None:
+    """The options without the command line's library, which takes its time to load; None where that is wanted."""
+    texts: dict[str, list[str]] = {"--event": [], "--branch": [], "--secret": []}
+    folders: list[str] = []
+    push = False
+    waiting = iter(arguments)
+    for argument in waiting:
+        name, equals, value = argument.partition("=")
+        if argument == "--push":
+            push = True
+        elif name in texts:
+            texts[name].append(value if equals else next(waiting, ""))
+        elif argument.startswith("-") or folders:
+            return None
+        else:
+            folders.append(argument)
+    folder, event, branch = Path(*folders), [*texts["--event"], "push"], [*texts["--branch"], ""]
+    return RunOptions(folder, push, event[-2:][0], branch[-2:][0], tuple(texts["--secret"]))
+
+
+class Begun:
+    """A connection to the engine, and the first job's sandboxes, on their way in a thread of their own.
+
+    All that is made for jobs is removed by a guard, however this process ends.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Without a pipeline file in the folder no step will run in a container, and no sandbox is begun."""
+        self._run = f"local-{uuid4().hex[:12]}"
+        self._guard = Guard()
+        self._jobs = 0
+        pool = ThreadPoolExecutor(1, "begin")
+        self._connected = pool.submit(self._connect, sandbox=_has_pipeline_file(folder))
+        pool.shutdown(wait=False)
+
+    def _connect(self, *, sandbox: bool) -> tuple[Engine, Sandboxes]:
+        engine = Engine()
+        self._guard.watch(self._leavings(1))
+        sandboxes = Sandboxes(engine, self._leavings(1).key, 1)
+        if sandbox:
+            sandboxes.prepare()
+        return engine, sandboxes
+
+    def _leavings(self, number: int) -> Leavings:
+        key = f"{self._run}-{number}"
+        return Leavings(key, Path(gettempdir(), f"headway-{key}"))
+
+    def engine(self) -> Engine:
+        """The connection. Raises MachineError where no engine answers."""
+        return self._connected.result()[0]
+
+    def next_job(self) -> tuple[Leavings, Sandboxes]:
+        """A name, a folder and sandboxes for one more job."""
+        self._jobs += 1
+        left = self._leavings(self._jobs)
+        engine, sandboxes = self._connected.result()
+        if self._jobs > 1:
+            self._guard.watch(left)
+            sandboxes = Sandboxes(engine, left.key, 1)
+        return left, sandboxes
+
+    def hand_over(self, left: Leavings) -> None:
+        """The job has ended: what it left goes while the run goes on, or has ended."""
+        if not self._guard.hand_over(left):
+            remove(self.engine(), left)
+
+
+def run(options: RunOptions) -> int:
+    """``headway run``: begins, loads the rest meanwhile, and returns the exit status."""
+    begun = Begun(options.folder)
+    from runner.laptop import run_folder  # noqa: PLC0415 - this is what the module is for
+
+    return run_folder(options, begun)
+
+
+def _has_pipeline_file(folder: Path) -> bool:
+    return any(next(folder.glob(f"{name}*"), None) for name in _PIPELINE_FILES)
