@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pipelines.plan import CommandsStep, Container, PluginStep
 from pipelines.state import PASSED, Outcome, Reason, State
 from runner import shell
-from runner.engine import ContainerSpec
 from runner.errors import MachineError, StepError
 from runner.events import Stream
 from runner.hijack import Attached, readable
 from runner.job import Job
 from runner.output import Lines, Output
+from runner.specs import ContainerSpec
 
 KILLED_STATUS = 137
 KILL_PATIENCE_S = 30
@@ -21,7 +21,8 @@ VARIABLE_BYTES_MAX = 128 * 1024 - 64
 """What Linux passes to a program as one variable, less the variable's name."""
 STREAM_END_S = 15
 """A container whose streams have ended has ended itself, or does so at once."""
-_HINTS = {126: " (found, but it cannot be executed)", 127: " (a command was not found in the image)"}
+NOT_FOUND_STATUS = 127
+_HINTS = {126: " (found, but it cannot be executed)", NOT_FOUND_STATUS: " (a command was not found in the image)"}
 
 
 @dataclass(frozen=True)
@@ -62,13 +63,15 @@ def run(job: Job, step: CommandsStep | PluginStep, output: Output, early: Starte
 
     Raises StepError, or MachineError for a broken machine.
     """
-    started = early or start(job, step, job.image_of(step.container.image, Lines(output)))
+    if early:
+        job.tell_of_image(step, Lines(output))
+    started = early or start(job, step, job.image_of(step, Lines(output)))
     ended = Ended(started.token)
     try:
         if started.token:
             _open_gate(started.stream, shell.gate_lines(started.token, _script(job, step)))
         stopped = _follow(job, step, started.container, started.stream, output, ended)
-        return stopped.outcome if stopped else _judge(job, started.container, ended)
+        return stopped.outcome if stopped else _judge(job, step, started.container, ended)
     finally:
         discard(job, started)
 
@@ -76,10 +79,9 @@ def run(job: Job, step: CommandsStep | PluginStep, output: Output, early: Starte
 def start(job: Job, step: CommandsStep | PluginStep, image: str) -> Started:
     """Makes, attaches and starts a step's container. Commands then wait at their gate. Raises StepError."""
     if own_network(step.container) or step.detach:
-        job.sandboxes.open()
-        network = step.container.network_mode or job.sandboxes.network
+        network = step.container.network_mode or job.sandboxes.open()
     else:
-        network = f"container:{job.lanes.join(step.number)}"
+        network = job.lanes.join(step.number)
     container = job.engine.create(_spec(job, step, image, network))
     with ExitStack() as on_error:
         on_error.callback(job.remove_later, container)
@@ -209,7 +211,7 @@ def _gone(why: object) -> MachineError:
     return MachineError(Reason.ENGINE_GONE, f"the Docker Engine went away while the step ran: {why}")
 
 
-def _judge(job: Job, container: str, ended: Ended) -> Outcome:
+def _judge(job: Job, step: CommandsStep | PluginStep, container: str, ended: Ended) -> Outcome:
     """The verdict on a container that ended by itself; the gate's word where there is one, else the engine's."""
     code = _exit_code(job, container) if ended.status is None else ended.status
     if code == 0 and ended.watches and not ended:
@@ -227,7 +229,14 @@ def _judge(job: Job, container: str, ended: Ended) -> Outcome:
     if ended.watches and not ended and code in _HINTS:
         hint = "a step with commands needs an image that has a shell (sh); use another image, or `entrypoint`"
         return Outcome(State.FAILED, Reason.BAD_COMMAND, f"the image cannot run the step's commands; {hint}", code)
-    return Outcome(State.FAILED, Reason.EXIT_CODE, f"exited with {code}{_HINTS.get(code, '')}", code)
+    return Outcome(State.FAILED, Reason.EXIT_CODE, f"exited with {code}{_hint(step.container, code)}", code)
+
+
+def _hint(container: Container, code: int) -> str:
+    """What the shells' own exit codes mean. docker-init uses them as well, when it cannot start an entrypoint."""
+    if code == NOT_FOUND_STATUS and container.entrypoint:
+        return f" (`entrypoint` {container.entrypoint[0]!r}, or a command that it ran, was not found in the image)"
+    return _HINTS.get(code, "")
 
 
 def _exit_code(job: Job, container: str) -> int:

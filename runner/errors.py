@@ -32,6 +32,16 @@ class MachineError(StepError):
     state = State.BROKEN
 
 
+class NoAddressError(MachineError):
+    """The engine has no address left for one more network: others must give theirs back."""
+
+    def __init__(self, said: str) -> None:
+        hint = (
+            "remove unused ones (docker network prune), or set more default-address-pools in the engine's daemon.json"
+        )
+        super().__init__(Reason.INTERNAL, f"the engine has no address left for the job's network ({said}); {hint}")
+
+
 def as_step_error(error: StepError | OSError) -> StepError:
     """Ours as it is; the operating system's as a fault of the machine."""
     if isinstance(error, StepError):

@@ -2,22 +2,30 @@
 
 A container that joins an existing network namespace starts in half the time of one that gets an endpoint of its own,
 so steps join a *sandbox*: a container that does nothing but hold a namespace on the job's network. Steps that run at
-the same time get a sandbox each, and so their ports never clash.
+the same time get a sandbox each, and so their ports never clash. Where none is on its way, the first step gets an
+endpoint of its own: that is quicker than a sandbox and a step in it, and a job of one step needs no sandbox at all.
 """
 
 import io
 import platform
 import struct
 import tarfile
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
 from graphlib import TopologicalSorter
-from threading import Lock
+from threading import Event, Lock
 
-from runner.engine import ContainerSpec, Engine, Limits
+from runner.engine import Engine
+from runner.errors import NoAddressError, StepError
+from runner.specs import ContainerSpec, Limits, job_labels
 
 SANDBOX_REPO = "headway/sandbox"
 SANDBOX_TAG = "1"
 SANDBOX_IMAGE = f"{SANDBOX_REPO}:{SANDBOX_TAG}"
+ASK_AGAIN_S = 1.0
 SANDBOX_LIMITS = Limits(memory_bytes=16 * 1024 * 1024, pids=16)
 
 # A program that waits for ever: `pause()` on x86-64, `ppoll(0, 0, 0, 0)` on AArch64, in an endless loop. It is written
@@ -55,30 +63,105 @@ def ensure_sandbox_image(engine: Engine) -> None:
         engine.import_image(sandbox_archive(platform.machine()), SANDBOX_REPO, SANDBOX_TAG)
 
 
-class Sandboxes:
-    """The network of one job and the namespaces on it. Everything carries ``labels``; ``close`` removes all of it."""
+@dataclass(frozen=True)
+class Patience:
+    """What is done while the engine has no address for one more network: the leftovers of dead jobs are removed, once,
+    by ``make_room``; then other jobs are waited for, ``wait_s`` at the most.
 
-    def __init__(self, engine: Engine, name: str, labels: Mapping[str, str]) -> None:
-        """Makes nothing yet: what the job needs first is made while its source is laid out."""
+    ``say`` tells people. ``check`` is asked again and again, and may raise to end the wait.
+    """
+
+    wait_s: float
+    make_room: Callable[[], None]
+    say: Callable[[str], None]
+    check: Callable[[], None]
+
+
+class Sandboxes:
+    """The network of one attempt at a job and the namespaces on it. ``close`` removes all of it."""
+
+    def __init__(self, engine: Engine, key: str, attempt: int) -> None:
+        """Makes nothing yet: what the job needs first is made while its source is laid out, or by ``begin``."""
         self._engine = engine
-        self._labels = labels
+        self._labels = job_labels(key, attempt)
         self._made: list[str] = []
+        self._begun: list[Future[str]] = []
+        self._prepared: Future[str] | None = None
         self._network_id = ""
         self._lock = Lock()
-        self.network = name
+        self._no_more = Event()
+        self.network = f"headway-{key}-{attempt}"
+        self.patience: Patience | None = None
 
-    def open(self) -> None:
-        """Makes the network, if nobody has."""
+    def begin(self) -> None:
+        """Begins to make the network, for whoever expects that steps will come."""
+        self._start(self.open)
+
+    def prepare(self) -> None:
+        """The same with a first namespace, which pays where that is there before the first step is known."""
+        self._prepared = self._start(self._make)
+
+    def _start(self, make: Callable[[], str]) -> Future[str]:
+        pool = ThreadPoolExecutor(1, "sandbox")
+        started = pool.submit(make)
+        pool.shutdown(wait=False)
+        self._begun.append(started)
+        return started
+
+    @property
+    def prepared(self) -> bool:
+        """True while a namespace is there, or on its way, that nobody has taken."""
+        return self._prepared is not None
+
+    def open(self) -> str:
+        """The network's name; makes it, if nobody has. Raises NoAddressError where waiting does not help."""
         with self._lock:
             if not self._network_id:
-                ensure_sandbox_image(self._engine)
-                self._network_id = self._engine.create_network(self.network, self._labels)
+                self._network_id = self._create_network()
+        return self.network
+
+    def _create_network(self) -> str:
+        try:
+            return self._engine.create_network(self.network, self._labels)
+        except NoAddressError:
+            if self.patience is None:
+                raise
+            return self._create_patiently(self.patience)
+
+    def _create_patiently(self, patience: Patience) -> str:
+        deadline = time.monotonic() + patience.wait_s
+        patience.make_room()
+        told = False
+        while True:
+            try:
+                return self._engine.create_network(self.network, self._labels)
+            except NoAddressError as error:
+                if time.monotonic() >= deadline or self._no_more.is_set():
+                    raise
+                if not told:
+                    patience.say(f"{error}. Waiting up to {patience.wait_s:g} s for other jobs to give theirs back")
+                    told = True
+            patience.check()
+            self._no_more.wait(ASK_AGAIN_S)
+
+    def stop_waiting(self) -> None:
+        """From now on nobody waits for an address: the job is at its end."""
+        self._no_more.set()
 
     def make(self) -> str:
         """A running container that holds a namespace on the job's network."""
-        self.open()
+        with self._lock:
+            prepared, self._prepared = self._prepared, None
+        if prepared:
+            # That was before anybody could tell people of a wait.
+            with suppress(NoAddressError):
+                return prepared.result()
+        return self._make()
+
+    def _make(self) -> str:
+        ensure_sandbox_image(self._engine)
         spec = ContainerSpec(
-            image=SANDBOX_IMAGE, labels=self._labels, network=self.network, command=("/wait",), limits=SANDBOX_LIMITS
+            image=SANDBOX_IMAGE, labels=self._labels, network=self.open(), command=("/wait",), limits=SANDBOX_LIMITS
         )
         container = self._engine.create(spec)
         with self._lock:
@@ -86,19 +169,29 @@ class Sandboxes:
         self._engine.start(container)
         return container
 
+    def settle(self) -> None:
+        """Waits until nothing is on its way any more."""
+        for begun in self._begun:
+            # Whoever needed it has heard why it could not be made.
+            with suppress(StepError, OSError):
+                begun.result()
+
     def close(self) -> None:
-        """Removes the namespaces and the network. All containers of steps must be gone."""
-        for container in self._made:
-            self._engine.remove(container)
+        """Removes the namespaces and the network. All containers of steps must be gone. Once more does nothing."""
+        self.settle()
+        while self._made:
+            self._engine.remove(self._made[-1])
+            self._made.pop()
         if self._network_id:
             self._engine.remove_network(self._network_id)
+            self._network_id = ""
 
 
 class Lanes:
     """Which steps share a namespace: only such as never run at the same time, so that their ports never clash.
 
     A step joins the namespace of one that it comes after, though that one may still run while its container is made
-    ready; or one that nobody uses any more; or a new one.
+    ready; or one that nobody uses any more; or a new one. The first to come needs none, unless one is prepared.
     """
 
     def __init__(self, sandboxes: Sandboxes, needs: Mapping[int, Sequence[int]]) -> None:
@@ -106,16 +199,20 @@ class Lanes:
         self._before = ancestors(needs)
         self._last: dict[str, int] = {}
         self._ended: set[int] = set()
+        self._first = not sandboxes.prepared
         self._lock = Lock()
 
     def join(self, step: int) -> str:
-        """The container whose namespace the step, by its number, joins."""
+        """The network mode of the step, by its number: a sandbox's namespace, or the job's network itself."""
         with self._lock:
+            first, self._first = self._first, False
             for sandbox, last in self._last.items():
                 if last in self._before[step] or last in self._ended:
                     self._last[sandbox] = step
                     return sandbox
-        sandbox = self._sandboxes.make()
+        if first:
+            return self._sandboxes.open()
+        sandbox = f"container:{self._sandboxes.make()}"
         with self._lock:
             self._last[sandbox] = step
         return sandbox

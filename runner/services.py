@@ -5,18 +5,80 @@ import shlex
 import socket
 import time
 from collections.abc import Mapping
+from threading import Event, Thread
 from typing import Any, assert_never
 
-from pipelines.plan import CommandCheck, HttpCheck, NamedImage, PortCheck, Service
-from pipelines.state import Reason
-from runner.engine import ContainerSpec
+from pipelines.plan import CommandCheck, CommandsStep, HttpCheck, NamedImage, PluginStep, PortCheck, Service, Step
+from pipelines.state import Outcome, Reason, State
 from runner.errors import StepError
 from runner.job import Job
 from runner.output import Write
+from runner.specs import ContainerSpec
 
 POLL_S = 0.1
 LOG_LINES = 20
 _LISTENING = "0A"
+
+
+class Services:
+    """All services of a job: started together, ready before the first step, and listened to until the job's end."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._running: list[RunningService] = []
+        self._died: dict[str, float] = {}
+        self._over = Event()
+        job.closers.append(self._over.set)
+
+    def start(self) -> None:
+        """Starts all, then waits until each is ready; one with ``failure: ignore`` may fail with a note."""
+        for service in self._job.plan.services:
+            self._running.append(RunningService(self._job, service, _Notes(self._job, service.name)))
+        for running in self._running:
+            try:
+                running.wait_ready()
+            except StepError as error:
+                if running.service.failure == "fail":
+                    raise
+                self._job.note(f"{error}; the job goes on: the service has `failure: ignore`")
+            else:
+                Thread(
+                    target=self._listen, args=(running,), name=f"service {running.service.name}", daemon=True
+                ).start()
+
+    def _listen(self, running: "RunningService") -> None:
+        """Tells at once when the service ends while steps may need it."""
+        try:
+            code = self._job.engine.wait(running.container, int(self._job.job_timeout_s))
+            if code is not None and not self._over.is_set():
+                self._died[running.service.name] = time.time()
+                self._job.note(running.last_words(f"ended with exit code {code}"))
+        except Exception:  # noqa: BLE001 - an engine or a recorder that went away: the steps hear of it, and end the job
+            return
+
+    def said_beside(self, step: Step, outcome: Outcome, since_s: float) -> list[str]:
+        """What the log of a step that began at ``since_s``, in seconds since 1970, should show of the services.
+
+        After a failure that is what each wrote meanwhile; else only that one died.
+        """
+        if not isinstance(step, CommandsStep | PluginStep) or step.detach:
+            return []
+        if outcome.state is State.FAILED:
+            return [said for running in self._running if (said := running.said_since(since_s))]
+        died = [running for running in self._running if self._died.get(running.service.name, 0) >= since_s]
+        return [said for running in died if (said := running.death())]
+
+
+class _Notes:
+    """Writes what a service's preparation says among the job's notes."""
+
+    def __init__(self, job: Job, name: str) -> None:
+        self._job = job
+        self._name = name
+
+    def __call__(self, line: str) -> None:
+        """One line, without its end."""
+        self._job.note(f"{self._name}: {line}")
 
 
 class RunningService:
@@ -29,9 +91,9 @@ class RunningService:
         image = service.container.image
         if not isinstance(image, NamedImage):
             raise StepError(Reason.SERVICE_FAILED, f"the service {service.name!r} needs the name of an image")
-        self._image = job.images.ensure(image.name, write, newest=image.pull)
+        self._image = job.images.get(job.wanted.services[service.name], write)
         job.sandboxes.open()
-        self.container = job.engine.create(self._spec(image.name))
+        self.container = job.engine.create(self._spec(str(self._image["Id"])))
         job.services.append(self.container)
         job.engine.start(self.container)
 
@@ -78,9 +140,29 @@ class RunningService:
         return state
 
     def _failed(self, what: str) -> StepError:
-        tail = self._job.engine.logs(self.container, LOG_LINES).decode(errors="replace").strip()
-        said = f"; its last words:\n{self._job.redactor.mask_text(tail)}" if tail else "; it wrote nothing"
-        return StepError(Reason.SERVICE_FAILED, f"the service {self.service.name!r} {what}{said}")
+        return StepError(Reason.SERVICE_FAILED, self.last_words(what))
+
+    def last_words(self, what: str) -> str:
+        """A sentence on what happened to the service, with the end of its log."""
+        tail = self._tail()
+        said = f"its last words:\n{tail}" if tail else "it wrote nothing"
+        return f"the service {self.service.name!r} {what}; {said}"
+
+    def _tail(self, since_s: float | None = None) -> str:
+        tail = self._job.engine.logs(self.container, LOG_LINES, since_s).decode(errors="replace").strip()
+        return self._job.redactor.mask_text(tail)
+
+    def death(self) -> str:
+        """How the service ended, or nothing while it runs."""
+        state = (self._job.engine.inspect(self.container) or {}).get("State") or {}
+        return "" if state.get("Running", True) else self.last_words(f"ended with exit code {state['ExitCode']}")
+
+    def said_since(self, since_s: float) -> str:
+        """How the service ended; else what it wrote after ``since_s``, in seconds since 1970, if anything."""
+        if death := self.death():
+            return death
+        tail = self._tail(since_s)
+        return f"the service {self.service.name!r} wrote meanwhile:\n{tail}" if tail else ""
 
     def _ready(self, state: dict[str, Any], deadline: float) -> bool:
         """What the file asks for; else the image's HEALTHCHECK; else all of its EXPOSEd TCP ports."""

@@ -8,27 +8,29 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.registry import Registry
 from tests.services import free_port
+from workers import store
+from workers.db import make_engine, reading
 
 HEADWAY = Path(sys.executable).with_name("headway")
 FINAL = {"passed", "failed", "broken", "canceled"}
 PATIENCE_S = 90
 
 
-def until(what: str, check: Callable[[], Any], patience_s: float = PATIENCE_S) -> Any:
+def until(what: str, check: Callable[[], Any], patience_s: float = PATIENCE_S, every_s: float = 0.05) -> Any:
     """What `check` returns as soon as it is true. Fails with `what` when it never is."""
     deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:
         found = check()
         if found:
             return found
-        time.sleep(0.05)
+        time.sleep(every_s)
     raise AssertionError(f"{what}: not within {patience_s} s")
 
 
@@ -131,6 +133,32 @@ class Stack:
         assert self.process is not None
         return [pid for pid in children(self.process.pid) if word in command_line(pid)]
 
+    @property
+    def installation(self) -> str:
+        """With this the keys of the server's jobs begin."""
+        database = make_engine(f"sqlite:///{self.data}/headway.db")
+        with reading(database) as session:
+            number = store.counters(session)["installation"]
+        database.dispose()
+        return f"{number:08x}"
+
+    def left_behind(self) -> list[str]:
+        """Containers, networks, names of images, folders and build clients of this server's jobs."""
+        own = f"{self.installation}-"
+        found = [path.name for path in (self.data / "workspaces").iterdir()]
+        for kind in (["ps", "--all"], ["network", "ls"]):
+            show = ["docker", *kind, "--filter", "label=headway.job", "--format", '{{.Label "headway.job"}} {{.ID}}']
+            found += [line for line in printed(show).splitlines() if line.startswith(own)]
+        names = printed(["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}"]).splitlines()
+        found += [name for name in names if name.startswith((f"headway/build:{own}", f"{self.registry.host}/"))]
+        return found + [f"client {link.parent.name}" for link in Path("/proc").glob("[0-9]*/cwd") if self._holds(link)]
+
+    def _holds(self, link: Path) -> bool:
+        try:
+            return link.readlink().is_relative_to(self.data / "workspaces")
+        except OSError:
+            return False
+
     def headway(self, *arguments: str, stdin: str = "") -> str:
         done = subprocess.run(
             [HEADWAY, *arguments],
@@ -212,6 +240,10 @@ class Repository:
 
     def log(self, step: Any) -> bytes:
         return self.stack.api(f"/steps/{step['id']}/log").body
+
+
+def printed(command: Sequence[str]) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -2,14 +2,11 @@
 
 import os
 import signal
-import subprocess
 from typing import Any
 
 import pytest
 
 from tests.e2e.stack import Repository, Stack, until
-from workers import store
-from workers.db import make_engine, reading
 
 SLOW = """\
 steps:
@@ -26,18 +23,6 @@ def slow(wait: str) -> dict[str, str]:
     return {".headway.yml": SLOW.format(wait=wait)}
 
 
-def left_behind(stack: Stack) -> list[str]:
-    """Containers, networks and folders of this server's jobs."""
-    with reading(make_engine(f"sqlite:///{stack.data}/headway.db")) as session:
-        own = f"{store.counters(session)['installation']:08x}-"
-    found = [path.name for path in (stack.data / "workspaces").iterdir()]
-    for kind in (["ps", "--all"], ["network", "ls"]):
-        show = ["docker", *kind, "--filter", "label=headway.job", "--format", '{{.Label "headway.job"}}']
-        done = subprocess.run(show, capture_output=True, text=True, check=True)
-        found += [label for label in done.stdout.split() if label.startswith(own)]
-    return found
-
-
 def states(run: Any) -> list[str]:
     return [step["state"] for job in run["jobs"] for step in job["steps"]]
 
@@ -52,7 +37,7 @@ def test_a_cancel_in_mid_step_reaches_the_container_and_keeps_its_last_words(sta
     assert (run["state"], states(run)) == ("canceled", ["canceled"])
     assert "canceled by admin" in run["sentence"]
     assert b"cleaning up\n" in repo.log(repo.step(number, "slow"))
-    until("nothing is left in the engine", lambda: not left_behind(stack))
+    until("nothing is left in the engine", lambda: not stack.left_behind())
 
 
 def test_a_worker_killed_in_mid_step_costs_the_run_nothing_but_time(stack: Stack) -> None:
@@ -70,7 +55,7 @@ def test_a_worker_killed_in_mid_step_costs_the_run_nothing_but_time(stack: Stack
     log = repo.log(repo.step(number, "slow")).decode()
     assert log.count("begun") == 1 + log.count('echo "begun')
     assert log.endswith("done\n")
-    until("nothing is left in the engine", lambda: not left_behind(stack))
+    until("nothing is left in the engine", lambda: not stack.left_behind())
 
 
 def test_redis_killed_and_restarted_loses_no_run(stack: Stack) -> None:
@@ -96,7 +81,7 @@ def test_a_restart_of_the_server_keeps_runs_and_logs(stack: Stack) -> None:
     assert repo.ended(number)["state"] == "passed"
     assert repo.run(done["number"])["state"] == "passed"
     assert repo.log(repo.step(done["number"], "slow")) == log
-    until("nothing is left in the engine", lambda: not left_behind(stack))
+    until("nothing is left in the engine", lambda: not stack.left_behind())
 
 
 def test_a_job_that_outlasts_the_stop_of_its_worker_is_done_by_the_next(stack: Stack) -> None:
@@ -104,7 +89,7 @@ def test_a_job_that_outlasts_the_stop_of_its_worker_is_done_by_the_next(stack: S
     number = repo.push(slow("sleep 600"))
     repo.running(number, "slow", "begun")
     assert stack.stop() == 0
-    until("nothing is left in the engine", lambda: not left_behind(stack))
+    until("nothing is left in the engine", lambda: not stack.left_behind())
     stack.start()
     until("the job begins anew", lambda: repo.run(number)["jobs"][0]["attempt"] == 2)
     stack.api(f"/repos/faults/outlast/runs/{number}/cancel", method="POST")

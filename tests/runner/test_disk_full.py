@@ -1,8 +1,6 @@
 """A full disk is told as what it is."""
 
 import random
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,18 +14,6 @@ from tests.plans import build, container, shell
 from tests.runner.repos import Repo
 
 BIG = "0123456789abcdef" * 60_000
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of its own, with room for next to nothing."""
-    place = tmp_path / "small"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=300k", "small", str(place)]
-    if subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("a small disk can only be mounted by root")
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 def test_a_mirror_that_does_not_fit(repo: Repo, small_disk: Path) -> None:

@@ -15,8 +15,12 @@ from tests.plans import container, shell
 class Counted:
     """Stands for the job's sandboxes: gives out names."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, prepared: bool = True) -> None:
         self.made = 0
+        self.prepared = prepared
+
+    def open(self) -> str:
+        return "network"
 
     def make(self) -> str:
         self.made += 1
@@ -29,13 +33,18 @@ def test_all_that_must_have_ended_before_a_step_is_known() -> None:
 
 def test_steps_one_after_another_share_one_namespace_though_none_has_ended() -> None:
     lanes = Lanes(Counted(), {1: (), 2: (1,), 3: (2,)})
-    assert [lanes.join(step) for step in (1, 2, 3)] == ["sandbox-1"] * 3
+    assert [lanes.join(step) for step in (1, 2, 3)] == ["container:sandbox-1"] * 3
+
+
+def test_the_first_step_needs_no_namespace_unless_one_is_prepared() -> None:
+    lanes = Lanes(Counted(prepared=False), {1: (), 2: (1,), 3: (2,)})
+    assert [lanes.join(step) for step in (1, 2, 3)] == ["network", "container:sandbox-1", "container:sandbox-1"]
 
 
 def test_steps_that_may_run_together_have_a_namespace_each() -> None:
     lanes = Lanes(Counted(), {1: (), 2: (1,), 3: (1,), 4: (2, 3)})
-    assert [lanes.join(step) for step in (1, 2, 3)] == ["sandbox-1", "sandbox-1", "sandbox-2"]
-    assert lanes.join(4) in {"sandbox-1", "sandbox-2"}
+    assert [lanes.join(step) for step in (1, 2, 3)] == [f"container:sandbox-{lane}" for lane in (1, 1, 2)]
+    assert lanes.join(4) in {"container:sandbox-1", "container:sandbox-2"}
 
 
 def test_a_namespace_that_nobody_uses_any_more_is_taken_again() -> None:

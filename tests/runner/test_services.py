@@ -4,9 +4,10 @@ import threading
 
 import pytest
 
-from pipelines.plan import CommandCheck, HttpCheck, PortCheck
+from pipelines.plan import CommandCheck, HttpCheck, PortCheck, SecretRef
 from pipelines.state import Reason, State
 from runner.cancel import Cancel
+from runner.events import Stream
 from tests.engine import Workshop, eventually
 from tests.plans import container, service, shell
 
@@ -116,6 +117,46 @@ def test_a_service_that_cannot_be_started_leaves_nothing(ran: Workshop, given_im
     job = ran(shell("true"), services=[service("first", "sleep 1000"), service("db", box=box)])
     assert job.outcome.state is State.FAILED
     assert "/dev/nonesuch" in job.outcome.message
+
+
+MORTAL = "echo lent | nc -l -p 5432; echo lost $MINE >&2; exit 3"
+DEATH = "the service 'db' ended with exit code 3; its last words:\nlost my data"
+
+
+@pytest.mark.parametrize(("end", "state"), [("true", State.PASSED), ("exit 5", State.FAILED)])
+def test_a_service_that_dies_is_told_in_the_steps_log_and_the_verdict_is_the_steps(
+    ran: Workshop, end: str, state: State
+) -> None:
+    mortal = service(
+        "db", MORTAL, box=container(environment={"MINE": "my data"}, directory=""), ready=PortCheck(port=5432)
+    )
+    job = ran(shell("nc db 5432 < /dev/null", "sleep 1", end), shell("true"), services=[mortal])
+    assert job.said() == ["lent"]
+    assert f"headway: {DEATH}\n" in job.log(1, Stream.NOTE).decode()
+    assert DEATH in job.notes
+    assert (job.step().state, job.step().exit_code) == (state, 5 if state is State.FAILED else None)
+    assert b"db" not in job.log(2)
+
+
+def test_a_service_that_ends_with_the_job_is_no_news(ran: Workshop) -> None:
+    job = ran(shell("true"), services=[service("db", "exec sleep 1000")])
+    assert "db" not in job.notes
+
+
+def test_a_failed_step_shows_what_services_wrote_meanwhile_and_no_secret(ran: Workshop) -> None:
+    talk = service(
+        "db", "echo too early", "nc -l -p 5432", "echo no table $TABLE", "sleep 1000",
+        box=container(environment={"TABLE": (SecretRef(secret="table"),)}, directory=""), ready=PortCheck(port=5432),
+    )  # fmt: skip
+    mute = service("cache", "sleep 1000")
+    job = ran(
+        shell("sleep 0.1"), shell("nc db 5432 < /dev/null; sleep 0.5", "false"),
+        services=[talk, mute], secrets={"table": "passengers"},
+    )  # fmt: skip
+    assert job.log(1, Stream.NOTE) == b""
+    assert job.log(2, Stream.NOTE).decode().splitlines() == [
+        "headway: the service 'db' wrote meanwhile:", "no table ********", "headway: exited with 1",
+    ]  # fmt: skip
 
 
 def test_cancel_ends_the_wait_for_a_service(ran: Workshop) -> None:

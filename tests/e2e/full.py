@@ -1,0 +1,49 @@
+"""An engine that has no address left for another network: filled for as long as a test needs, and no longer."""
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+
+from runner.engine import Engine
+from runner.errors import NoAddressError
+from tests.plans import secrets_hex
+
+AT_ONCE = 4
+LABEL = "headway-test.full"
+
+
+class Full:
+    """The networks that fill an engine's address pools."""
+
+    def __init__(self, engine: Engine, labels: Mapping[str, str]) -> None:
+        self._engine = engine
+        self._mark = secrets_hex()
+        self._labels = {LABEL: self._mark, **labels}
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for _ in range(AT_ONCE):
+                pool.submit(self._fill)
+
+    def _fill(self) -> None:
+        with suppress(NoAddressError):
+            while True:
+                self._engine.create_network(f"headway-test-{secrets_hex()}", self._labels)
+
+    @property
+    def networks(self) -> list[str]:
+        """Those that are still there."""
+        return [each["Id"] for each in self._engine.networks_labelled(f"{LABEL}={self._mark}")]
+
+    def free(self) -> None:
+        """Gives all addresses back."""
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(self._engine.remove_network, self.networks))
+
+
+@contextmanager
+def filled(engine: Engine, labels: Mapping[str, str] | None = None) -> Iterator[Full]:
+    """No network can be made meanwhile, by nobody on this machine."""
+    full = Full(engine, labels or {})
+    try:
+        yield full
+    finally:
+        full.free()
