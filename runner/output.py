@@ -23,7 +23,8 @@ class Output:
 
     def write(self, stream: Stream, data: bytes) -> None:
         """Takes bytes as the container wrote them."""
-        self._send(stream, self._streams[stream].feed(data))
+        if not self.full:
+            self._send(stream, self._streams[stream].feed(data))
 
     def note(self, sentence: str) -> None:
         """A line in the runner's own voice, after all that was held back."""
@@ -49,14 +50,15 @@ class Output:
 
 
 class Lines:
-    """Writes whole lines of text into an output: for what the runner itself reports (pulls, builds, pushes)."""
+    """Writes whole lines of text into an output: for what pulls, builds and pushes report."""
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: Output, stream: Stream = Stream.NOTE) -> None:
         self._output = output
+        self._stream = stream
 
     def __call__(self, line: str) -> None:
         """One line, without its end."""
-        self._output.write(Stream.NOTE, line.encode(errors="replace") + b"\n")
+        self._output.write(self._stream, line.encode(errors="replace") + b"\n")
 
 
 Write = Callable[[str], None]

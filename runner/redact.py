@@ -2,12 +2,14 @@
 
 import base64
 import json
-import re
 import shlex
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Callable, Iterable
+from functools import partial
+from itertools import chain
 from urllib.parse import quote, quote_plus
 
-from ahocorasick_rs import BytesAhoCorasick, MatchKind
+from ahocorasick_rs import BytesAhoCorasick
 
 MASK = b"********"
 SECRET_BYTES_MIN = 4
@@ -63,47 +65,57 @@ def _base64_lines(raw: bytes) -> set[bytes]:
 
 
 class Redactor:
-    """Masks the spellings of ``secrets`` in bytes. Immutable, and so shared by all streams of a job."""
+    """Masks the spellings of ``secrets`` in bytes. Immutable, and so shared by all streams of a job.
+
+    Where secrets overlap, one mask stands for all of them: no piece of either is left.
+    """
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._patterns = sorted({form for secret in secrets for form in spellings(secret)})
         self._longest = max(map(len, self._patterns), default=0)
-        heads = {re.escape(pattern[:2]) for pattern in self._patterns}
-        last = {re.escape(pattern[:1]) + rb"\Z" for pattern in self._patterns}
-        self._beginnings = re.compile(b"(?=" + b"|".join(sorted(heads | last)) + b")", re.DOTALL)
-        self._search = BytesAhoCorasick(self._patterns, matchkind=MatchKind.LeftmostLongest) if self._patterns else None
+        self._search = _search(self._patterns)
+        self._heads = _search({pattern[:SECRET_BYTES_MIN] for pattern in self._patterns})
 
     def mask(self, data: bytes) -> bytes:
         """``data``, a whole text, with every secret replaced."""
-        return self.take(data, final=True)[0]
+        return self.take(data, 0, final=True)[0]
 
     def mask_text(self, text: str) -> str:
         """The same for a sentence: an error message, a name."""
         return self.mask(text.encode(errors="surrogateescape")).decode(errors="replace")
 
-    def take(self, data: bytes, *, final: bool) -> tuple[bytes, bytes]:
-        """``data`` masked as far as it is decided, and the rest: what could be the beginning of a secret."""
-        if self._search is None:
-            return data, b""
+    def take(self, data: bytes, covered: int, *, final: bool) -> tuple[bytes, bytes, int]:
+        """``data`` masked as far as it is decided, and the rest: what could be the beginning of a secret.
+
+        A mask that was given out before stands for the first ``covered`` bytes; the last number is that of the rest.
+        """
+        if not self._patterns:
+            return data, b"", 0
         decided = len(data) if final else self._decided(data)
-        pieces, position = [], 0
-        for _, start, end in self._search.find_matches_as_indexes(data):
-            if start >= decided:
-                break
-            pieces += [data[position:start], MASK]
-            position = end
-        decided = max(decided, position)
+        pieces, position = [], covered
+        for start, end in sorted((start, end) for _, start, end in self._search(data) if start < decided):
+            if start >= position:
+                pieces += [data[position:start], MASK]
+            position = max(position, end)
         pieces.append(data[position:decided])
-        return b"".join(pieces), data[decided:]
+        return b"".join(pieces), data[decided:], max(0, position - decided)
 
     def _decided(self, data: bytes) -> int:
         """How much of ``data`` can be masked: what follows could be the beginning of a secret."""
         first = max(0, len(data) - self._longest + 1)
-        for found in self._beginnings.finditer(data, first):
-            rest = data[found.start() :]
-            if any(len(rest) < len(pattern) and pattern.startswith(rest) for pattern in self._patterns):
-                return found.start()
+        begun = (first + start for _, start, _ in self._heads(data[first:]))
+        for start in chain(begun, range(max(first, len(data) - SECRET_BYTES_MIN + 1), len(data))):
+            rest = data[start:]
+            # In their order, patterns that begin with the rest, and are longer, come right after it.
+            at = bisect_right(self._patterns, rest)
+            if at < len(self._patterns) and self._patterns[at].startswith(rest):
+                return start
         return len(data)
+
+
+def _search(patterns: Iterable[bytes]) -> Callable[[bytes], list[tuple[int, int, int]]]:
+    """Finds all places of all patterns, also where they overlap: (pattern, start, end), by their ends."""
+    return partial(BytesAhoCorasick(patterns).find_matches_as_indexes, overlapping=True)
 
 
 class RedactedStream:
@@ -112,13 +124,16 @@ class RedactedStream:
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
         self._held = b""
+        self._covered = 0
 
     def feed(self, data: bytes) -> bytes:
         """The bytes that are decided by now, masked."""
-        masked, self._held = self._redactor.take(self._held + data, final=False)
-        return masked
+        return self._take(data, final=False)
 
     def flush(self) -> bytes:
         """What was held back, masked: the stream has ended."""
-        masked, self._held = self._redactor.take(self._held, final=True)
+        return self._take(b"", final=True)
+
+    def _take(self, data: bytes, *, final: bool) -> bytes:
+        masked, self._held, self._covered = self._redactor.take(self._held + data, self._covered, final=final)
         return masked

@@ -27,6 +27,8 @@ exit "$_headway_status"
 GATE_ENTRYPOINT = ("sh", "-c", GATE)
 # The gate ignores TERM, for it waits for its script; with this, docker-init sends signals to the script as well.
 GATE_ENVIRONMENT = {"TINI_KILL_PROCESS_GROUP": "1"}
+STATUS_BYTES_MAX = 4
+"""An exit status has three digits at most, and then comes the line's end."""
 
 
 def new_token() -> str:
@@ -60,24 +62,26 @@ class StatusWatch:
     def __init__(self, token: str) -> None:
         self.token = token
         self._mark = b"\x1e" + token.encode() + b" "
+        self._words = re.compile(re.escape(self._mark) + rb"(\d+)\n")
         self._held = b""
         self.status: int | None = None
 
     def feed(self, data: bytes) -> bytes:
         """The output without the mark. Holds back what may be the beginning of one."""
-        data = self._held + data
-        self._held = b""
-        start = data.find(b"\x1e")
-        while start >= 0:
-            rest = data[start:]
-            if found := re.match(re.escape(self._mark) + rb"(\d+)\n", rest):
-                self.status = int(found[1])
-                return data[:start]
-            if self._mark.startswith(rest) or (rest.startswith(self._mark) and len(rest) < len(self._mark) + 4):
-                self._held = rest
-                return data[:start]
-            start = data.find(b"\x1e", start + 1)
+        data, self._held = self._held + data, b""
+        if found := self._words.search(data):
+            self.status = int(found[1])
+            return data[: found.start()]
+        # A mark has no second \x1e in it, so only the last one may begin what has not come whole.
+        start = data.rfind(b"\x1e")
+        if start >= 0 and self._may_begin(data[start:]):
+            self._held = data[start:]
+            return data[:start]
         return data
+
+    def _may_begin(self, rest: bytes) -> bool:
+        mark = self._mark
+        return mark.startswith(rest) or (rest.startswith(mark) and len(rest) < len(mark) + STATUS_BYTES_MAX)
 
     def flush(self) -> bytes:
         """What was held back: the stream has ended without the mark."""

@@ -2,13 +2,15 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.segment import Segment, Segments
 from rich.spinner import Spinner
+from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
@@ -25,6 +27,11 @@ from runner.events import (
     StepStarted,
     Stream,
 )
+from runner.plaintext import harmless, last_state
+
+_OUTPUT, _STDERR, _NOTE = Style(color="cyan"), Style(color="yellow"), Style(dim=True)
+LINE_BYTES_MAX = 64 * 1024
+"""A line that is longer is shown in pieces: it might never end."""
 
 _MARKS: Mapping[State, tuple[str, str]] = {
     State.QUEUED: ("·", "dim"),
@@ -84,26 +91,37 @@ class Terminal:
                     pass
 
     def _output(self, row: _Row, event: StepOutput) -> None:
-        *lines, row.line = (row.line + event.data).split(b"\n")
-        for line in lines:
-            self._line(row, line, dim=event.stream is Stream.NOTE)
+        *lines, rest = (row.line + event.data).split(b"\n")
+        row.line = last_state(rest)
+        if len(row.line) > LINE_BYTES_MAX:
+            lines.append(row.line)
+            row.line = b""
+        if lines:
+            self._say(Segments(self._lines(row, lines, event.stream)), end="")
 
-    def _line(self, row: _Row, line: bytes, *, dim: bool = False) -> None:
-        text = line.decode(errors="replace").rstrip("\r").rpartition("\r")[2]
-        said = Text.from_ansi(text, style="dim" if dim else "")
-        self._say(Text.assemble((f"{row.name:>{self._width}} | ", "cyan"), said))
+    def _lines(self, row: _Row, lines: Iterable[bytes], stream: Stream) -> Iterator[Segment]:
+        name = Segment(f"{row.name:>{self._width}} | ", _STDERR if stream is Stream.STDERR else _OUTPUT)
+        style = _NOTE if stream is Stream.NOTE else Style.null()
+        for line in lines:
+            text = harmless(last_state(line).rstrip(b"\r").decode(errors="replace"))
+            yield name
+            if "\x1b" in text:
+                yield from Text.from_ansi(text, style=style, end="").render(self._console)
+            else:
+                yield Segment(text, style)
+            yield Segment.line()
 
     def _finished(self, row: _Row, outcome: Outcome) -> None:
         if row.line:
-            self._line(row, row.line)
+            self._say(Segments(self._lines(row, [row.line], Stream.STDOUT)), end="")
             row.line = b""
         row.seconds = time.monotonic() - row.started_s if row.started_s else None
         row.state, row.message = outcome.state, outcome.message
         if not self._console.is_terminal:
             self._say(self._summary(row))
 
-    def _say(self, text: RenderableType) -> None:
-        self._console.print(text, soft_wrap=True, highlight=False)
+    def _say(self, text: RenderableType, end: str = "\n") -> None:
+        self._console.print(text, soft_wrap=True, highlight=False, end=end)
 
     def _summary(self, row: _Row) -> Text:
         mark, style = _MARKS[row.state]

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from workers import store
 from workers.store import StepPlace
-from workers.tables import Job, Repo, Run, Step
+from workers.tables import Cron, Job, Repo, Run, Step
 
 
 def repo_named(session: Session, name: str) -> Repo:
@@ -26,6 +26,15 @@ def run_numbered(session: Session, name: str, number: int) -> tuple[Repo, Run]:
     if run is None:
         raise HTTPException(404, f"{name} has no run {number}.")
     return repo, run
+
+
+def cron_named(session: Session, name: str, cron_name: str) -> tuple[Repo, Cron]:
+    """The repository and its cron. Raises HTTPException 404."""
+    repo = repo_named(session, name)
+    cron = store.cron_named(session, repo.id, cron_name)
+    if cron is None:
+        raise HTTPException(404, f"{name} has no cron named {cron_name}.")
+    return repo, cron
 
 
 def step_numbered(session: Session, step_id: int) -> StepPlace:

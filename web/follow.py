@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 
 from pipelines.state import State
 from web.find import jobs_with_steps, version_of, version_of_recent
+from web.logs import Address, address_of
 from web.services import Services
 from workers import store
 from workers.db import reading
@@ -29,7 +30,7 @@ _BLOCK_MS = 1000
 _CALM_S = 0.2
 _RETRY_S = 0.1
 _PIECE_BYTES = 64 * 1024
-_ENTRIES = 64
+_ENTRIES = 8  # half a MiB: what a browser that stops reading leaves in memory
 # A finished step's log is stored before the row says so; a lost worker may leave less than the row promises.
 _STORED_S = 3.0
 
@@ -43,7 +44,7 @@ class Now:
     version: str
     state: State | None = None
     run_id: int = 0
-    address: tuple[int, int, int, int] = (0, 0, 0, 0)
+    address: Address = (0, 0, 0, 0)
     log_bytes: int = 0
 
     @property
@@ -62,8 +63,7 @@ def step_now(services: Services, step_id: int) -> Now | None:
             return None
         step, run = place.step, place.run
         version = version_of(run, jobs_with_steps(session, run.id))
-    address = (run.id, place.job.id, step.number, step.attempt)
-    return Now(version, step.state, run.id, address, step.log_bytes)
+    return Now(version, step.state, run.id, address_of(place), step.log_bytes)
 
 
 def run_now(services: Services, run_id: int) -> Now | None:

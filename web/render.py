@@ -1,6 +1,5 @@
 """Templates, made once for an application."""
 
-import re
 from pathlib import Path
 from typing import cast
 
@@ -8,11 +7,10 @@ from fastapi import Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
+from runner.plaintext import last_state, without_escapes
 from web.views import FILTERS, GLOBALS
 
 HERE = Path(__file__).parent
-# Colours, cursor movements and titles; what is left is readable without a terminal.
-_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 
 
 def make_templates() -> Environment:
@@ -37,7 +35,7 @@ def page(request: Request, template: str, *, status: int = 200, **values: object
 
 def plain_lines(data: bytes) -> list[str]:
     """A log's lines as text without colours; of a line that was overwritten with ``\\r`` the last state."""
-    lines = data.decode(errors="replace").split("\n")
-    if lines[-1] == "":
+    lines = data.split(b"\n")
+    if lines[-1] == b"":
         lines.pop()
-    return [_ESCAPES.sub("", line.rstrip("\r").rpartition("\r")[2]) for line in lines]
+    return [without_escapes(last_state(line).decode(errors="replace").rstrip("\r")) for line in lines]

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, assert_never
@@ -93,12 +94,11 @@ class Recorder:
         with self._lock:
             writers = list(self._writers.values())
             self._writers.clear()
-        try:
-            for writer in writers:
-                writer.suspend()
-        finally:
+        with ExitStack() as all_of_them:
             if self._pump is not None:
-                self._pump.close()
+                all_of_them.callback(self._pump.close)
+            for writer in writers:
+                all_of_them.callback(writer.suspend)
 
     def __enter__(self) -> Self:
         """The recorder itself, closed at the end of the block."""

@@ -48,7 +48,7 @@ def test_a_log_that_was_never_written_is_empty_and_not_complete(logs: LogStore) 
         assert (reader.size_bytes, reader.lines, reader.complete) == (0, 0, False)
         assert reader.read(0) == b""
         assert reader.read_lines(1, 10) == (0, b"")
-        assert reader.line_offset(1) == 0
+        assert (reader.line_offset(1), reader.line_at(0)) == (0, 1)
         assert reader.chunks(0, 10) == []
         reader.refresh()
 
@@ -315,6 +315,7 @@ def test_any_output_is_read_back_by_bytes_and_by_lines(
         assert everything(reader) == data
         for offset, length in slices:
             assert reader.read(offset, length) == data[offset : offset + length]
+            assert reader.line_at(offset) == data.count(b"\n", 0, offset) + 1
         kept = split_lines(data)
         for line in lines:
             start, found = reader.read_lines(line, 3, max_bytes=len(data) + 1)

@@ -124,6 +124,17 @@ def test_without_the_mark_no_byte_is_lost(noise: list[bytes], data: st.DataObjec
     assert given_out + watch.flush() == whole
 
 
+@pytest.mark.parametrize("size", [1, 2, 33, 34, 35, 36, 37, 1000])
+def test_a_look_alike_of_the_mark_stays_in_the_log(size: int) -> None:
+    alike = [b"\x1e" * 3, f"\x1e{TOKEN} word\n", f"\x1e{TOKEN} 12345\n"[:-1], f"\x1e{TOKEN[:-1]} 0\n", f"{TOKEN} 0\n"]
+    before = b"".join(text if isinstance(text, bytes) else text.encode() for text in alike)
+    whole = before + f"\x1e{TOKEN} 7\n".encode()
+    watch = StatusWatch(TOKEN)
+    pieces = [whole[start : start + size] for start in range(0, len(whole), size)]
+    assert b"".join(watch.feed(piece) for piece in pieces) == before
+    assert watch.status == 7
+
+
 def cut(whole: bytes, data: st.DataObject) -> list[bytes]:
     cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=8)))
     return [whole[start:end] for start, end in zip([0, *cuts], [*cuts, len(whole)], strict=True)]

@@ -90,10 +90,9 @@ def pack_source(chunk: Chunk) -> bytes:
     return _SOURCE.pack(chunk.offset, chunk.at_ms << 2 | _STREAMS.index(chunk.stream))
 
 
-def unpack_source(record: bytes) -> Chunk:
-    """The chunk of a record."""
-    offset, moment = _SOURCE.unpack(record)
-    return Chunk(offset, moment >> 2, _STREAMS[moment & 3])
+def unpack_sources(records: bytes) -> list[Chunk]:
+    """The chunks of whole records."""
+    return [Chunk(offset, moment >> 2, _STREAMS[moment & 3]) for offset, moment in _SOURCE.iter_unpack(records)]
 
 
 def source_offsets(records: bytes) -> Iterator[int]:

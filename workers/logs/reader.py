@@ -8,7 +8,7 @@ from typing import Self
 from workers.logs import index
 from workers.logs.files import LogFiles, decompress, read_at
 from workers.logs.index import Frame
-from workers.logs.store import READ_BYTES_MAX, Chunk, LogDamagedError
+from workers.logs.store import CHUNKS_MAX, READ_BYTES_MAX, Chunk, LogDamagedError
 
 
 class DiskReader:
@@ -84,6 +84,14 @@ class DiskReader:
         frame = self._frames[at]
         return frame.raw_offset + _after_newline(self._raw(at), newlines - frame.newlines)
 
+    def line_at(self, offset: int) -> int:
+        """See ``LogReader``."""
+        at = bisect.bisect_right(self._frames, offset, key=lambda frame: frame.raw_end)
+        if at == len(self._frames):
+            return self._last.newlines_end + 1
+        frame = self._frames[at]
+        return frame.newlines + self._raw(at).count(b"\n", 0, offset - frame.raw_offset) + 1
+
     def chunks(self, offset: int, length: int) -> Sequence[Chunk]:
         """See ``LogReader``."""
         opened = self._open()
@@ -93,7 +101,7 @@ class DiskReader:
         sources = _Sources(opened[2])
         start = max(0, bisect.bisect_right(sources, offset, key=lambda chunk: chunk.offset) - 1)
         stop = bisect.bisect_left(sources, end, key=lambda chunk: chunk.offset)
-        return [sources[number] for number in range(start, stop)]
+        return sources.part(start, min(stop, start + CHUNKS_MAX))
 
     def close(self) -> None:
         """See ``LogReader``."""
@@ -136,7 +144,7 @@ class DiskReader:
 
 
 class _Sources(Sequence[Chunk]):
-    """The records of the sources file, read one at a time: there may be millions."""
+    """The records of the sources file, read when asked for: there may be millions."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -146,8 +154,12 @@ class _Sources(Sequence[Chunk]):
         return self._count
 
     def __getitem__(self, number: int) -> Chunk:  # type: ignore[override]  # slices are not needed
+        return self.part(number, number + 1)[0]
+
+    def part(self, start: int, stop: int) -> list[Chunk]:
+        """The records from ``start`` to before ``stop``, read at once."""
         size = index.SOURCE_RECORD_BYTES
-        return index.unpack_source(read_at(self._descriptor, number * size, size))
+        return index.unpack_sources(read_at(self._descriptor, start * size, (stop - start) * size))
 
 
 def _after_newline(data: bytes, number: int) -> int:

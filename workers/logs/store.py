@@ -7,6 +7,7 @@ from typing import Protocol, Self
 from runner.events import Stream
 
 READ_BYTES_MAX = 1024 * 1024
+CHUNKS_MAX = 20_000
 
 
 class LogDamagedError(Exception):
@@ -90,8 +91,15 @@ class LogReader(Protocol):
         """The byte at which a line begins; the end of the log for a line that is not there (yet)."""
         ...
 
+    def line_at(self, offset: int) -> int:
+        """The number of the line in which a byte stands; at the end of the log, of the line that comes next there."""
+        ...
+
     def chunks(self, offset: int, length: int) -> Sequence[Chunk]:
-        """Where the bytes from ``offset`` on came from and when; the first chunk may begin before ``offset``."""
+        """Where the bytes from ``offset`` on came from and when; the first chunk may begin before ``offset``.
+
+        ``CHUNKS_MAX`` at most: where there are more, ask again from the last one's offset on.
+        """
         ...
 
     def close(self) -> None:

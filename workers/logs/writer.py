@@ -20,6 +20,7 @@ class DiskWriter:
     """See ``LogWriter``. After a write that failed (disk full) the same bytes may be flushed again."""
 
     def __init__(self, files: LogFiles) -> None:
+        self._path = files.frames
         files.frames.parent.mkdir(parents=True, exist_ok=True)
         self._data, self._index, self._source = (os.open(path, os.O_RDWR | os.O_CREAT, 0o640) for path in files)
         self._last, self._index_bytes, self._source_bytes = mend(self._data, self._index, self._source)
@@ -83,11 +84,15 @@ class DiskWriter:
         with self._lock:
             if self._closed:
                 return
-            self._write_all()
-            write_at(self._index, self._index_bytes, record)
             self._closed = True
-            for descriptor in (self._data, self._index, self._source):
-                os.close(descriptor)
+            try:
+                self._write_all()
+                write_at(self._index, self._index_bytes, record)
+            finally:
+                # What could not be written must not go to a descriptor that is somebody else's by then.
+                self._buffer.clear()
+                for descriptor in (self._data, self._index, self._source):
+                    os.close(descriptor)
 
     def _note_source(self, stream: Stream, at_ms: int) -> None:
         before = self._chunk
@@ -108,9 +113,13 @@ class DiskWriter:
         packed = self._compressor.compress(raw)
         frame = self._last.next(raw, len(packed), self._first_ms)
         # The index comes last: to readers, and after a crash, a frame without its record does not exist.
-        write_at(self._data, frame.file_offset, packed)
-        write_at(self._source, self._source_bytes, self._new_sources)
-        write_at(self._index, self._index_bytes, frame.pack())
+        try:
+            write_at(self._data, frame.file_offset, packed)
+            write_at(self._source, self._source_bytes, self._new_sources)
+            write_at(self._index, self._index_bytes, frame.pack())
+        except OSError as error:
+            error.filename = str(self._path)
+            raise
         self._last = frame
         self._index_bytes += index.FRAME_RECORD_BYTES
         self._source_bytes += len(self._new_sources)

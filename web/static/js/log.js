@@ -1,27 +1,17 @@
 // A step's log: the newest lines first, older ones on demand, and what comes while the step writes.
 import { AnsiUp } from "../vendor/ansi_up.js";
+import { afterNewlines, kept, settled } from "./lines.js";
+import { Sources } from "./sources.js";
 
 const TAIL_LINES = 2000;
 const BLOCK_LINES = 500; // lines that the browser lays out, or leaves out, as one
 const BLOCKS_MAX = 100; // while following; older ones can be loaded again
 const SLICE_LINES = 4000; // lines rendered before the page may react again
-const LINE_CHARS_MAX = 10_000;
 const PART_BYTES = 512 * 1024;
 const AT_BOTTOM_PX = 48;
 const ESCAPES = /\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])/g;
 
 const breathe = () => new Promise((resolve) => setTimeout(resolve));
-
-// What a terminal would show of a line that was overwritten with carriage returns.
-export function settled(line) {
-  const text = line.endsWith("\r") ? line.slice(0, -1) : line;
-  return text.slice(text.lastIndexOf("\r") + 1);
-}
-
-function clipped(text) {
-  if (text.length <= LINE_CHARS_MAX) return text;
-  return `${text.slice(0, LINE_CHARS_MAX)} … (${text.length - LINE_CHARS_MAX} more characters are in the raw log)`;
-}
 
 function newAnsi() {
   const ansi = new AnsiUp();
@@ -29,9 +19,10 @@ function newAnsi() {
   return ansi;
 }
 
-function lineElement(number) {
+function lineElement(number, at) {
   const line = document.createElement("div");
   line.className = "line";
+  line.at = at;
   line.id = `L${number}`;
   const link = document.createElement("a");
   link.href = `#L${number}`;
@@ -59,15 +50,16 @@ export class LogView {
     this.earlier = document.getElementById("log-earlier");
     this.later = document.getElementById("log-later");
     this.follow = document.getElementById("log-follow");
+    this.sources = new Sources(root, this.lines);
     this.work = Promise.resolve();
     this.following = true;
     this.scrollTop = 0;
     new ResizeObserver(() => this.following && this.#jumpToEnd()).observe(this.lines);
     root.addEventListener("scroll", () => this.#scrolled(), { passive: true });
-    this.follow.addEventListener("click", () => this.#jumpToEnd());
+    this.follow.addEventListener("click", () => this.#toTheEnd());
     this.earlier.addEventListener("click", () => this.#queue(() => this.#loadEarlier()));
     this.later.addEventListener("click", () => this.#queue(() => this.#loadLater()));
-    addEventListener("hashchange", () => this.#mark(true));
+    addEventListener("hashchange", () => this.#mark() || this.#reach());
   }
 
   // Loads the part that the address asks for. Resolves when it is shown; then `position` and `atEnd` are right.
@@ -75,14 +67,12 @@ export class LogView {
     return this.#queue(async () => {
       const wanted = this.#wantedLine();
       let part = await this.#fetch(`last=${TAIL_LINES}`);
-      if (wanted && wanted < part.line) {
-        part = await this.#fetch(`line=${Math.max(1, wanted - BLOCK_LINES)}&lines=${TAIL_LINES}`);
-      }
+      if (wanted && wanted < part.line) part = await this.#partWith(wanted);
       this.#reset(part);
       await this.#append(part.data);
       this.atEnd = !wanted || this.position >= part.size;
       this.#buttons();
-      if (wanted) this.#mark(true);
+      if (wanted) this.#mark();
       else this.#jumpToEnd();
     });
   }
@@ -92,9 +82,18 @@ export class LogView {
     return this.#queue(async () => {
       const start = end - bytes.length;
       if (end <= this.position) return;
+      // Who reads further up keeps those lines; what comes meanwhile is loaded when it is asked for.
+      if (!this.following && this.lines.childElementCount > BLOCKS_MAX) this.#stopAdding();
+      if (!this.atEnd) return;
       await this.#append(bytes.subarray(Math.max(0, this.position - start)));
       this.#buttons();
     });
+  }
+
+  #stopAdding() {
+    this.atEnd = false;
+    this.#buttons();
+    this.root.dispatchEvent(new CustomEvent("log-enough"));
   }
 
   #queue(job) {
@@ -104,7 +103,7 @@ export class LogView {
 
   async #fetch(query) {
     const response = await fetch(`${this.root.dataset.log}?${query}`);
-    if (!response.ok) throw new Error(`The log could not be loaded (${response.status}).`);
+    if (!response.ok) throw new Error((await response.json()).error);
     const number = (name) => Number(response.headers.get(name));
     return {
       data: new Uint8Array(await response.arrayBuffer()),
@@ -113,6 +112,13 @@ export class LogView {
       size: number("x-log-size"),
       complete: response.headers.get("x-log-complete") === "true",
     };
+  }
+
+  async #partWith(line) {
+    const before = Math.max(1, line - BLOCK_LINES);
+    const part = await this.#fetch(`line=${before}&lines=${TAIL_LINES}`);
+    if (afterNewlines(part.data, 0).length > line - before) return part;
+    return this.#fetch(`line=${line}&lines=${TAIL_LINES}`); // lines so long that the part ends before it
   }
 
   #reset(part) {
@@ -124,35 +130,39 @@ export class LogView {
     this.firstLine = part.line;
     this.nextLine = part.line;
     this.position = part.offset;
+    this.restAt = part.offset; // where the line begins that has no end yet
     this.size = part.size;
     this.complete = part.complete;
   }
 
   async #append(bytes) {
+    const starts = [this.restAt, ...afterNewlines(bytes, this.position)];
     this.position += bytes.length;
     const pieces = (this.rest + this.decoder.decode(bytes, { stream: true })).split("\n");
-    this.rest = pieces.pop();
+    this.rest = kept(pieces.pop());
+    this.restAt = starts.at(-1);
     for (let done = 0; done < pieces.length; done += SLICE_LINES) {
       if (done) await breathe();
-      this.#render(pieces.slice(done, done + SLICE_LINES));
+      this.#render(pieces.slice(done, done + SLICE_LINES), starts.slice(done));
     }
     this.#renderRest();
+    this.sources.soon();
     this.none.hidden = this.nextLine > this.firstLine || this.rest !== "";
     if (this.following) this.#jumpToEnd();
   }
 
-  #render(pieces) {
+  #render(pieces, starts) {
     this.restLine?.remove();
     this.restLine = null;
     let block = this.lines.lastElementChild;
-    for (const piece of pieces) {
+    for (const [index, piece] of pieces.entries()) {
       if (!block || block.childElementCount >= BLOCK_LINES) {
         block = document.createElement("div");
         block.className = "block";
         this.lines.append(block);
       }
-      const line = lineElement(this.nextLine++);
-      paint(line.lastChild, this.ansi.ansi_to_html(clipped(settled(piece))));
+      const line = lineElement(this.nextLine++, starts[index]);
+      paint(line.lastChild, this.ansi.ansi_to_html(settled(piece)));
       block.append(line);
     }
     while (this.following && this.lines.childElementCount > BLOCKS_MAX) {
@@ -165,7 +175,7 @@ export class LogView {
   #renderRest() {
     if (this.rest === "") return;
     if (!this.restLine) {
-      this.restLine = lineElement(this.nextLine);
+      this.restLine = lineElement(this.nextLine, this.restAt);
       const last = this.lines.lastElementChild;
       const block = last ?? document.createElement("div");
       if (!last) {
@@ -174,14 +184,16 @@ export class LogView {
       }
       block.append(this.restLine);
     }
-    this.restLine.lastChild.textContent = clipped(settled(this.rest.replace(ESCAPES, "")));
+    this.restLine.lastChild.textContent = settled(this.rest.replace(ESCAPES, ""));
   }
 
   async #loadEarlier() {
     let count = Math.min(TAIL_LINES, this.firstLine - 1);
     let pieces = [];
+    let starts = [];
     while (count > 0) {
       const part = await this.#fetch(`line=${this.firstLine - count}&lines=${count}`);
+      starts = [part.offset, ...afterNewlines(part.data, part.offset)];
       pieces = new TextDecoder().decode(part.data).split("\n");
       if (pieces.at(-1) === "") pieces.pop();
       // Very long lines: a part has a limit in bytes, so ask for fewer of them.
@@ -195,8 +207,8 @@ export class LogView {
         blocks.push(document.createElement("div"));
         blocks.at(-1).className = "block";
       }
-      const line = lineElement(this.firstLine - count + index);
-      paint(line.lastChild, ansi.ansi_to_html(clipped(settled(piece))));
+      const line = lineElement(this.firstLine - count + index, starts[index]);
+      paint(line.lastChild, ansi.ansi_to_html(settled(piece)));
       blocks.at(-1).append(line);
     });
     const fromBottom = this.root.scrollHeight - this.root.scrollTop;
@@ -204,6 +216,7 @@ export class LogView {
     this.lines.prepend(...blocks);
     this.firstLine -= count;
     this.root.scrollTop = this.root.scrollHeight - fromBottom;
+    this.sources.soon();
     this.#buttons();
   }
 
@@ -220,7 +233,7 @@ export class LogView {
   #buttons() {
     this.earlier.hidden = this.firstLine <= 1;
     this.later.hidden = this.atEnd;
-    this.follow.hidden = this.following || !this.atEnd;
+    this.follow.hidden = this.following;
     this.note.textContent = this.firstLine > 1 ? `From line ${this.firstLine.toLocaleString()}` : "";
   }
 
@@ -231,7 +244,14 @@ export class LogView {
     // Lines that are added or laid out move the end, but only a reader moves the view up.
     if (scrollHeight - scrollTop - clientHeight < AT_BOTTOM_PX) this.following = this.atEnd;
     else if (up) this.following = false;
-    this.follow.hidden = this.following || !this.atEnd;
+    this.follow.hidden = this.following;
+  }
+
+  async #toTheEnd() {
+    if (this.atEnd) return this.#jumpToEnd();
+    history.replaceState(null, "", location.pathname + location.search);
+    await this.load();
+    return this.root.dispatchEvent(new CustomEvent("log-at-end"));
   }
 
   #jumpToEnd() {
@@ -245,13 +265,22 @@ export class LogView {
     return Number(/^#L(\d+)$/.exec(location.hash)?.[1] ?? 0);
   }
 
-  #mark(scroll) {
+  // Shows the wanted line; whether it is here.
+  #mark() {
     this.lines.querySelector(".marked")?.classList.remove("marked");
     const line = this.lines.querySelector(`#L${this.#wantedLine()}`);
-    if (!line) return;
+    if (!line) return false;
     line.classList.add("marked");
     this.following = false;
-    if (scroll) line.scrollIntoView({ block: "center" });
+    line.scrollIntoView({ block: "center" });
     this.#buttons();
+    return true;
+  }
+
+  // Loads the part that the wanted line is in.
+  async #reach() {
+    if (!this.#wantedLine() || (this.atEnd && this.#wantedLine() > this.firstLine)) return;
+    await this.load();
+    if (!this.atEnd) this.root.dispatchEvent(new CustomEvent("log-enough"));
   }
 }

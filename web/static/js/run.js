@@ -1,5 +1,6 @@
 // The run page: keeps its states and the shown log up to date over one connection.
 import { changed, watch } from "./app.js";
+import { Find } from "./find.js";
 import { LogView } from "./log.js";
 
 const head = () => document.getElementById("run-head");
@@ -38,8 +39,13 @@ function watchStep(view) {
 }
 
 async function begin(view) {
-  await view.load();
-  if (!view.atEnd) log.addEventListener("log-at-end", () => watchStep(view), { once: true });
+  try {
+    await view.load();
+  } catch (error) {
+    document.getElementById("log-note").textContent = error.message;
+    watchRun();
+    return;
+  }
   if (view.atEnd && !(view.complete && view.position >= view.size)) watchStep(view);
   else watchRun();
 }
@@ -59,5 +65,12 @@ function moveOn() {
 
 document.addEventListener("htmx:after:swap", moveOn);
 addEventListener("pagehide", () => source?.close());
-if (log) begin(new LogView(log));
-else watchRun();
+if (log) {
+  const view = new LogView(log);
+  new Find(log);
+  log.addEventListener("log-at-end", () => watchStep(view));
+  log.addEventListener("log-enough", watchRun);
+  begin(view);
+} else {
+  watchRun();
+}
