@@ -1,17 +1,24 @@
 """Who may work on a job, and until when. The rows decide; a message or a worker's own clock never does."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVarTuple
 
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, Select, or_, select, update
 from sqlalchemy.orm import Session
 
 from pipelines.plan import JobPlan
 from pipelines.state import Outcome, Reason, State
 from workers.db import now_ms
+from workers.labels import fits, wanted
 from workers.store.common import insert_or, table
-from workers.store.ending import canceled, end_job, hold_job, lock_run, settle
-from workers.tables import Job, Leader, Run, Step
+from workers.store.ending import end_job, hold_job, lock_run, settle, stop_of
+from workers.store.turns import claimable
+from workers.tables import Job, Leader, Repo, Run, Step
+
+Labels = Mapping[str, str]
+Ts = TypeVarTuple("Ts")
+_ROWS = 100  # that are read at a time, until one fits
 
 
 @dataclass(frozen=True)
@@ -42,17 +49,26 @@ class Reaped:
     state: State
 
 
-def claim(session: Session, job_id: int, owner: str, lease_s: int, host: str = "") -> Claim | None:
-    """The job, if it waits and nobody else has it; its steps start over. None is an ordinary answer."""
+def claim(
+    session: Session, job_id: int, owner: str, lease_s: int, host: str = "", labels: Labels | None = None
+) -> Claim | None:
+    """The job, if it waits, nobody else has it and its turn has come; its steps start over. None is an ordinary answer.
+
+    A worker with ``labels`` gets only what fits them; None fits everything.
+    """
     # The run's row comes first, as everywhere: see workers.store.ending.
-    of_job = select(Run).join(Job, Job.run_id == Run.id).where(Job.id == job_id).with_for_update(of=Run)
-    run = session.scalars(of_job, execution_options={"populate_existing": True}).one_or_none()
-    if run is None or run.cancel_requested_ms is not None:
+    of_job = _asking(select(Run, Job.labels, Repo.name)).where(Job.id == job_id)
+    query = of_job.with_for_update(of=Run)
+    found = session.execute(query, execution_options={"populate_existing": True}).one_or_none()
+    if found is None:
+        return None
+    run, asked, repo = found
+    if run.cancel_requested_ms is not None or not _may_have(labels, asked, repo):
         return None
     jobs = table(Job)
     take = (
         update(jobs)
-        .where(jobs.c.id == job_id, _claimable())
+        .where(jobs.c.id == job_id, claimable())
         .values(
             state=State.RUNNING,
             attempt=jobs.c.attempt + 1,
@@ -73,9 +89,13 @@ def claim(session: Session, job_id: int, owner: str, lease_s: int, host: str = "
     return Claim(job_id, run.id, attempt, None if plan is None else JobPlan.model_validate_json(plan))
 
 
-def _claimable() -> ColumnElement[bool]:
-    due = or_(Job.not_before_ms.is_(None), Job.not_before_ms <= now_ms())
-    return (Job.state == State.QUEUED) & Job.ready & due
+def _asking(query: Select[*Ts]) -> Select[*Ts]:
+    """The query with jobs, their runs and repositories."""
+    return query.select_from(Job).join(Run, Run.id == Job.run_id).join(Repo, Repo.id == Run.repo_id)
+
+
+def _may_have(labels: Labels | None, asked: Labels, repo: str) -> bool:
+    return labels is None or fits(wanted(asked, repo), labels)
 
 
 def _start_over(session: Session, job_id: int, attempt: int) -> None:
@@ -94,9 +114,18 @@ def _start_over(session: Session, job_id: int, attempt: int) -> None:
     session.execute(update(table(Step)).where(Step.job_id == job_id).values(fresh))
 
 
-def next_ready(session: Session) -> int | None:
+def next_ready(session: Session, labels: Labels | None = None) -> int | None:
     """The job that has waited longest and may be claimed, for a worker that has room for one more."""
-    return session.scalar(select(Job.id).where(_claimable()).order_by(Job.id).limit(1))
+    query = _asking(select(Job.id, Job.labels, Repo.name)).where(claimable()).order_by(Job.id)
+    rows = session.execute(query.execution_options(yield_per=_ROWS))
+    return next((job_id for job_id, asked, repo in rows if _may_have(labels, asked, repo)), None)
+
+
+def asked_of(session: Session, job_id: int) -> dict[str, str] | None:
+    """The labels that a worker needs for this job; None where nobody can claim it now."""
+    query = _asking(select(Job.labels, Repo.name)).where(Job.id == job_id, claimable())
+    row = session.execute(query).one_or_none()
+    return None if row is None else wanted(*row)
 
 
 def renew(session: Session, job_id: int, attempt: int, owner: str, lease_s: int) -> Renewal:
@@ -111,8 +140,10 @@ def renew(session: Session, job_id: int, attempt: int, owner: str, lease_s: int)
     run_id = session.execute(hold).scalar()
     if run_id is None:
         return Renewal(still_mine=False, cancel_requested=False)
-    requested, by = session.execute(select(Run.cancel_requested_ms, Run.cancel_by).where(Run.id == run_id)).one()
-    return Renewal(still_mine=True, cancel_requested=requested is not None, cancel_by=by)
+    asked = select(Run.cancel_requested_ms, Run.cancel_by, Job.cancel_by).join(Job, Job.run_id == Run.id)
+    requested, by, alone = session.execute(asked.where(Job.id == job_id)).one()
+    stops = requested is not None or bool(alone)
+    return Renewal(still_mine=True, cancel_requested=stops, cancel_by=by or alone)
 
 
 def _held(job_id: int, attempt: int) -> ColumnElement[bool]:
@@ -125,8 +156,8 @@ _QUEUED_AGAIN = {"state": State.QUEUED, "lease_owner": "", "lease_until_ms": Non
 def release(session: Session, job_id: int, attempt: int) -> None:
     """Gives the job back, for a worker that must stop: it is queued again at once. Raises StaleAttemptError."""
     run, job = hold_job(session, job_id, attempt)
-    if run.cancel_requested_ms is not None:
-        end_job(session, job, canceled(run))
+    if stopped := stop_of(run, job):
+        end_job(session, job, stopped)
         settle(session, run)
         return
     session.execute(update(table(Job)).where(_held(job_id, attempt)).values(_QUEUED_AGAIN))
@@ -139,9 +170,13 @@ def overdue(session: Session) -> list[tuple[int, int]]:
     return [(job_id, run_id) for job_id, run_id in session.execute(query.order_by(Job.id))]
 
 
-def reap(session: Session, attempts_max: int = 3) -> list[Reaped]:
-    """Takes jobs from workers that fell silent. A job that loses ``attempts_max`` workers ends as broken."""
-    reaped = (_reap(session, job_id, run_id, attempts_max) for job_id, run_id in overdue(session))
+def reap(session: Session, attempts_max: int = 3, only_run: int | None = None) -> list[Reaped]:
+    """Takes jobs from workers that fell silent. A job that loses ``attempts_max`` workers ends as broken.
+
+    Whoever wants to wait for nobody crosswise does so for one run after the other, each in its own transaction.
+    """
+    silent = [(job_id, run_id) for job_id, run_id in overdue(session) if only_run in {None, run_id}]
+    reaped = (_reap(session, job_id, run_id, attempts_max) for job_id, run_id in silent)
     return [each for each in reaped if each is not None]
 
 
@@ -159,8 +194,8 @@ def _reap(session: Session, job_id: int, run_id: int, attempts_max: int) -> Reap
     if lost is None:
         return None
     job = session.get_one(Job, job_id, populate_existing=True)
-    if run.cancel_requested_ms is not None:
-        end_job(session, job, canceled(run))
+    if stopped := stop_of(run, job):
+        end_job(session, job, stopped)
     elif lost >= attempts_max:
         end_job(session, job, _worker_lost(lost))
     else:
@@ -180,12 +215,17 @@ def _worker_lost(lost: int) -> Outcome:
 def ready_unrung(session: Session, older_than_s: float, limit: int = 100) -> Sequence[int]:
     """Jobs that may be claimed and that no worker was woken for in the last ``older_than_s`` seconds, oldest first."""
     long_ago = or_(Job.rung_ms.is_(None), Job.rung_ms < now_ms() - int(older_than_s * 1000))
-    return session.scalars(select(Job.id).where(_claimable(), long_ago).order_by(Job.id).limit(limit)).all()
+    return session.scalars(select(Job.id).where(claimable(), long_ago).order_by(Job.id).limit(limit)).all()
 
 
 def mark_rung(session: Session, job_ids: Sequence[int]) -> None:
     """Notes that a worker was woken for these jobs just now."""
     session.execute(update(table(Job)).where(Job.id.in_(job_ids)).values(rung_ms=now_ms()))
+
+
+def leave_to_scheduler(session: Session, job_id: int) -> None:
+    """Lets the scheduler wake a worker for the job at its next turn: for those who cannot ring themselves."""
+    session.execute(update(table(Job)).where(Job.id == job_id).values(rung_ms=None))
 
 
 def take_lead(session: Session, name: str, owner: str, lease_s: int) -> bool:

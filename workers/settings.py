@@ -4,8 +4,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from workers.labels import parse_labels
 
 
 def _default_data_dir() -> Path:
@@ -44,6 +46,11 @@ class Settings(BaseSettings):
     )
 
     worker_slots: int = Field(2, ge=1, description="How many jobs one worker runs at the same time.")
+    worker_labels: str = Field(
+        "",
+        description="What a worker offers to workflows with `labels`, such as `gpu=true,disk=ssd`, besides platform, "
+        "hostname, backend and repo. `*` as a value fits all; with `!` before its name only such workflows run there.",
+    )
     lease_s: int = Field(15, ge=3, description="Seconds after which a silent worker's job is given to another.")
     attempts_max: int = Field(3, ge=1, description="How often a job is given to a worker before it counts as broken.")
     job_timeout_s: int = Field(21_600, ge=1, description="Seconds that a job may take where its pipeline says nothing.")
@@ -69,8 +76,19 @@ class Settings(BaseSettings):
     webhook_body_bytes_max: int = Field(
         5 * 1024**2, gt=0, description="Bytes of a webhook's body; a larger one gets 413."
     )
+    status_context: str = Field(
+        "headway",
+        min_length=1,
+        description="What the forge's commit statuses are named by, as in `headway/push` and `headway/push/test`.",
+    )
     session_days: int = Field(30, ge=1, description="Days without a visit after which a browser must log in again.")
     retention_days: int = Field(90, ge=0, description="Days that a finished run's logs are kept. 0: for ever.")
+
+    @field_validator("worker_labels")
+    @classmethod
+    def _can_be_read(cls, text: str) -> str:
+        parse_labels(text)
+        return text
 
     @property
     def database(self) -> str:

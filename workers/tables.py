@@ -1,62 +1,45 @@
 """The tables. Every moment is ``*_ms``: milliseconds since 1970 in UTC, by the database's clock."""
 
-from typing import Any, ClassVar
+from typing import Any
 
-from sqlalchemy import BigInteger, Dialect, Enum, ForeignKey, Index, Integer, MetaData, Text, UniqueConstraint
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-from sqlalchemy.types import JSON, TypeDecorator
+from sqlalchemy import ForeignKey, Index, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
 
 from pipelines.state import Reason, State
 from pipelines.trigger import Event
+from workers.columns import ID, Base
+from workers.people import ApiToken, LoginLink, LoginSession, User
 
-_STATE = Enum(State, native_enum=False, length=32, values_callable=lambda kind: [member.value for member in kind])
-_REASON = Enum(Reason, native_enum=False, length=32, values_callable=lambda kind: [member.value for member in kind])
-_EVENT = Enum(Event, native_enum=False, length=32, values_callable=lambda kind: [member.value for member in kind])
-_ID = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts up by itself only in an INTEGER
-
-
-class PlainText(TypeDecorator[str]):
-    """Text from anywhere. NUL, which PostgreSQL refuses, and half surrogates become replacement characters."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
-        if value is None or (value.isascii() and "\0" not in value):
-            return value
-        return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
-
-
-class Base(DeclarativeBase):
-    """Constraints are named, for SQLite cannot drop one without a name."""
-
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map: ClassVar = {
-        str: PlainText(),
-        int: BigInteger(),
-        dict[str, Any]: JSON(),
-        dict[str, str]: JSON(),
-        list[str]: JSON(),
-        list[dict[str, Any]]: JSON(),
-        State: _STATE,
-        Reason: _REASON,
-        Event: _EVENT,
-    }
+__all__ = [
+    "ApiToken",
+    "Base",
+    "Counter",
+    "Cron",
+    "Delivery",
+    "Job",
+    "Leader",
+    "LoginLink",
+    "LoginSession",
+    "Registry",
+    "Repo",
+    "Run",
+    "Secret",
+    "Status",
+    "Step",
+    "User",
+    "Worker",
+]
 
 
 class Repo(Base):
-    """A repository. ``name`` is what its webhook and pages are addressed by; ``last_number`` its newest run's."""
+    """A repository. ``name`` is what its webhook and pages are addressed by; ``last_number`` its newest run's.
+
+    A new run of one of ``newest_wins`` (events) cancels older ones of the same branch or pull request.
+    """
 
     __tablename__ = "repos"
 
-    id: Mapped[int] = mapped_column(_ID, primary_key=True)
+    id: Mapped[int] = mapped_column(ID, primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
     forge: Mapped[str] = mapped_column(default="generic")
     clone_url: Mapped[str]
@@ -66,11 +49,14 @@ class Repo(Base):
     hook_secret_sealed: Mapped[str] = mapped_column(default="")
     clone_username: Mapped[str] = mapped_column(default="")
     clone_password_sealed: Mapped[str] = mapped_column(default="")
+    forge_token_sealed: Mapped[str] = mapped_column(default="")
+    forge_api_url: Mapped[str] = mapped_column(default="")
     push_repo: Mapped[str] = mapped_column(default="")
     trust_network: Mapped[bool] = mapped_column(default=False)
     trust_volumes: Mapped[bool] = mapped_column(default=False)
     trust_security: Mapped[bool] = mapped_column(default=False)
     active: Mapped[bool] = mapped_column(default=True)
+    newest_wins: Mapped[list[str]] = mapped_column(default=lambda: [Event.PULL_REQUEST.value])
     last_number: Mapped[int] = mapped_column(default=0)
     created_ms: Mapped[int]
 
@@ -81,7 +67,7 @@ class Delivery(Base):
     __tablename__ = "deliveries"
     __table_args__ = (UniqueConstraint("repo_id", "key"),)
 
-    id: Mapped[int] = mapped_column(_ID, primary_key=True)
+    id: Mapped[int] = mapped_column(ID, primary_key=True)
     repo_id: Mapped[int] = mapped_column(ForeignKey("repos.id", ondelete="CASCADE"))
     key: Mapped[str]
     event: Mapped[str] = mapped_column(default="")
@@ -93,12 +79,16 @@ class Delivery(Base):
 
 
 class Run(Base):
-    """One execution of a pipeline. ``trigger`` is ``Trigger`` as JSON; ``message`` the commit's, ``sentence`` ours."""
+    """One execution of a pipeline. ``trigger`` is ``Trigger`` as JSON; ``message`` the commit's, ``sentence`` ours.
+
+    ``cancel_reason`` is ``canceled`` where a person asked, ``superseded`` where a newer run did, and
+    ``dependency_failed`` where a step with ``failure: cancel`` failed; ``cancel_by`` says who in words.
+    """
 
     __tablename__ = "runs"
     __table_args__ = (UniqueConstraint("repo_id", "number"),)
 
-    id: Mapped[int] = mapped_column(_ID, primary_key=True)
+    id: Mapped[int] = mapped_column(ID, primary_key=True)
     repo_id: Mapped[int] = mapped_column(ForeignKey("repos.id", ondelete="CASCADE"))
     number: Mapped[int]
     parent_run_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id", ondelete="SET NULL"), index=True)
@@ -118,6 +108,7 @@ class Run(Base):
     left_out: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
     cancel_requested_ms: Mapped[int | None]
     cancel_by: Mapped[str] = mapped_column(default="")
+    cancel_reason: Mapped[Reason | None]
     created_ms: Mapped[int]
     started_ms: Mapped[int | None]
     finished_ms: Mapped[int | None] = mapped_column(index=True)
@@ -129,6 +120,8 @@ class Job(Base):
 
     ``ready`` turns true when all that the job needs has ended. ``attempt`` counts claims and is the fence: whoever
     holds an older one may not write. ``lost`` counts leases that ran out; ``rung_ms`` is when a worker was last woken.
+    Of a concurrency group (``group_key``, None where there is none) at most ``group_limit`` run; people see
+    ``group_name``. ``cancel_by`` is not empty where this job alone is to stop.
     """
 
     __tablename__ = "jobs"
@@ -137,7 +130,7 @@ class Job(Base):
         Index(None, "state", "ready", "lease_until_ms"),
     )
 
-    id: Mapped[int] = mapped_column(_ID, primary_key=True)
+    id: Mapped[int] = mapped_column(ID, primary_key=True)
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
     number: Mapped[int]
     name: Mapped[str] = mapped_column(default="")
@@ -148,6 +141,10 @@ class Job(Base):
     on_success: Mapped[bool] = mapped_column(default=True)
     on_failure: Mapped[bool] = mapped_column(default=False)
     plan: Mapped[str | None]
+    group_key: Mapped[str | None] = mapped_column(index=True)
+    group_name: Mapped[str] = mapped_column(default="")
+    group_limit: Mapped[int] = mapped_column(default=1)
+    cancel_by: Mapped[str] = mapped_column(default="")
     ready: Mapped[bool] = mapped_column(default=True)
     state: Mapped[State] = mapped_column(default=State.QUEUED)
     reason: Mapped[Reason | None]
@@ -174,7 +171,7 @@ class Step(Base):
     __tablename__ = "steps"
     __table_args__ = (UniqueConstraint("job_id", "number"),)
 
-    id: Mapped[int] = mapped_column(_ID, primary_key=True)
+    id: Mapped[int] = mapped_column(ID, primary_key=True)
     job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
     number: Mapped[int]
     name: Mapped[str]
@@ -192,13 +189,49 @@ class Step(Base):
     finished_ms: Mapped[int | None]
 
 
+class Status(Base):
+    """What a run's forge was told of it; a row only where there is a token to tell it with.
+
+    ``told`` is the run's state as the forge has it, ``told_workflows`` those of its workflows by name, and
+    ``progress`` how far its jobs were then. ``next_try_ms`` is when to look again: None when there is no more to
+    tell, or when it was given up for ``reason``, a sentence.
+    """
+
+    __tablename__ = "statuses"
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    told: Mapped[State | None]
+    told_workflows: Mapped[dict[str, str]] = mapped_column(default=dict)
+    progress: Mapped[int] = mapped_column(default=0)
+    next_try_ms: Mapped[int | None] = mapped_column(index=True)
+    tries: Mapped[int] = mapped_column(default=0)
+    reason: Mapped[str] = mapped_column(default="")
+
+
+class Cron(Base):
+    """What the clock starts: whoever moves ``next_ms`` on starts a run; None is off. No ``branch``: the default."""
+
+    __tablename__ = "crons"
+    __table_args__ = (UniqueConstraint("repo_id", "name"),)
+
+    id: Mapped[int] = mapped_column(ID, primary_key=True)
+    repo_id: Mapped[int] = mapped_column(ForeignKey("repos.id", ondelete="CASCADE"))
+    name: Mapped[str]
+    expression: Mapped[str]
+    zone: Mapped[str]
+    branch: Mapped[str] = mapped_column(default="")
+    inputs: Mapped[dict[str, str]] = mapped_column(default=dict)
+    next_ms: Mapped[int | None] = mapped_column(index=True)
+    last_run_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id", ondelete="SET NULL"), index=True)
+
+
 class Secret(Base):
     """A repository's secret, sealed. ``events`` are the events whose runs may have it."""
 
     __tablename__ = "secrets"
     __table_args__ = (UniqueConstraint("repo_id", "name"),)
 
-    id: Mapped[int] = mapped_column(_ID, primary_key=True)
+    id: Mapped[int] = mapped_column(ID, primary_key=True)
     repo_id: Mapped[int] = mapped_column(ForeignKey("repos.id", ondelete="CASCADE"))
     name: Mapped[str]
     sealed: Mapped[str]
@@ -213,61 +246,12 @@ class Registry(Base):
     __tablename__ = "registries"
     __table_args__ = (Index(None, "host", "repo_id"),)
 
-    id: Mapped[int] = mapped_column(_ID, primary_key=True)
+    id: Mapped[int] = mapped_column(ID, primary_key=True)
     repo_id: Mapped[int | None] = mapped_column(ForeignKey("repos.id", ondelete="CASCADE"))
     host: Mapped[str]
     username: Mapped[str]
     sealed_password: Mapped[str]
     created_ms: Mapped[int]
-
-
-class User(Base):
-    """A person. Without a password they come in by a login link."""
-
-    __tablename__ = "users"
-
-    id: Mapped[int] = mapped_column(_ID, primary_key=True)
-    name: Mapped[str] = mapped_column(unique=True)
-    password_hash: Mapped[str | None]
-    is_admin: Mapped[bool] = mapped_column(default=False)
-    created_ms: Mapped[int]
-
-
-class LoginSession(Base):
-    """A browser that is logged in. Only the hash of what its cookie says is kept."""
-
-    __tablename__ = "sessions"
-
-    id: Mapped[int] = mapped_column(_ID, primary_key=True)
-    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
-    token_hash: Mapped[str] = mapped_column(unique=True)
-    created_ms: Mapped[int]
-    expires_ms: Mapped[int]
-
-
-class ApiToken(Base):
-    """A token for programs. Only its hash is kept; ``expires_ms`` None means never."""
-
-    __tablename__ = "tokens"
-
-    id: Mapped[int] = mapped_column(_ID, primary_key=True)
-    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
-    name: Mapped[str]
-    token_hash: Mapped[str] = mapped_column(unique=True)
-    created_ms: Mapped[int]
-    last_used_ms: Mapped[int | None]
-    expires_ms: Mapped[int | None]
-
-
-class LoginLink(Base):
-    """A link that logs its user in once."""
-
-    __tablename__ = "login_links"
-
-    token_hash: Mapped[str] = mapped_column(primary_key=True)
-    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
-    expires_ms: Mapped[int]
-    used_ms: Mapped[int | None]
 
 
 class Counter(Base):
@@ -277,6 +261,19 @@ class Counter(Base):
 
     name: Mapped[str] = mapped_column(primary_key=True)
     value: Mapped[int] = mapped_column(default=0)
+
+
+class Worker(Base):
+    """A worker process: what it offers, and until when it counts as there. It says so again and again."""
+
+    __tablename__ = "workers"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    labels: Mapped[dict[str, str]]
+    slots: Mapped[int]
+    started_ms: Mapped[int]
+    seen_ms: Mapped[int]
+    until_ms: Mapped[int]
 
 
 class Leader(Base):

@@ -1,38 +1,45 @@
 """What a message starts: claim one job, plan its run if nobody has, carry it out, record how it ended."""
 
-import socket
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import structlog
 from sqlalchemy import Engine as Database
 
 from pipelines.context import RepoInfo
-from pipelines.plan import JobPlan
-from pipelines.problem import InvalidPipelineError, Level
+from pipelines.plan import BuildStep, JobPlan, PushStep
+from pipelines.problem import InvalidPipelineError, Level, Problem
 from pipelines.state import Outcome, Reason, State
 from pipelines.trigger import Trigger
 from runner.build import Builder
 from runner.cancel import Cancel
-from runner.engine import Engine, Limits, Login
-from runner.errors import StepError
+from runner.engine import Engine
+from runner.errors import StepError, as_step_error
 from runner.execute import open_job, run_job
 from runner.gitrun import GitLogin
 from runner.job import Assignment, Options
+from runner.sandbox import Sandboxes
 from runner.source import Mirror
+from runner.specs import Limits
 from workers import leases, store
+from workers.access import clone_login, logins_for, secrets_for
 from workers.db import reading, transaction
+from workers.fallout import CancelOnFailure
+from workers.hearing import Ear
 from workers.keeper import Keeper
+from workers.labels import fits, wanted
 from workers.live import LiveTail
 from workers.logs import LogStore
 from workers.planning import RunToPlan, fetch, make_plan
 from workers.recorder import Recorder
 from workers.settings import Settings
-from workers.sweeper import job_key
-from workers.tables import Repo
-from workers.vault import Vault, clone_place, registry_place, secret_place
+from workers.sweeper import job_key, try_sweep
+from workers.upkeep import note_mirror
+from workers.vault import Vault
 
 _log = structlog.get_logger()
 
@@ -49,7 +56,7 @@ class Tools:
     ring: Callable[[int], object]
     engine: Callable[[], Engine]
     builder: Callable[[], Builder]
-    owner: str
+    ear: Ear
     installation: str
 
 
@@ -66,16 +73,15 @@ class Case:
 
 
 def work(tools: Tools, job_id: int) -> None:
-    """One message: one attempt to claim this job. When somebody else has it, or it has ended, nothing happens."""
+    """One message: one job at the most. When somebody else has it, another that waits is as good."""
     settings = tools.settings
-    with transaction(tools.database) as session:
-        claim = leases.claim(session, job_id, tools.owner, settings.lease_s, socket.gethostname())
+    claim = tools.ear.take(job_id)
     if claim is None:
         return
     tools.live.changed(claim.run_id)
     cancel = Cancel()
     try:
-        with Keeper(tools.database, tools.live, claim, tools.owner, settings.lease_s, cancel):
+        with Keeper(tools.database, tools.live, claim, tools.ear.owner, settings.lease_s, cancel):
             _carry_out(tools, claim, cancel)
     except store.StaleAttemptError:
         _log.warning("the job went to another worker", job=claim.job_id, attempt=claim.attempt)
@@ -90,27 +96,48 @@ def work(tools: Tools, job_id: int) -> None:
 
 def _carry_out(tools: Tools, claim: leases.Claim, cancel: Cancel) -> None:
     """Plans if need be and runs the job; whatever goes wrong on our side ends it as broken, with the reason."""
+    with ExitStack() as after_the_verdict:
+        try:
+            sandboxes = after_the_verdict.enter_context(_sandboxes(tools, claim))
+            case = _case(tools, claim)
+            mirror = Mirror(tools.settings.mirrors_dir, case.repo.clone_url, case.login, note_mirror)
+            if claim.plan is None:
+                case = _fetched(tools, case, mirror)
+            plan = claim.plan or _plan(tools, case, mirror)
+            if plan is not None:
+                _run(tools, case, plan, mirror, sandboxes, cancel)
+        except store.StaleAttemptError:
+            raise
+        except (StepError, OSError) as error:
+            _finish(tools, claim, as_step_error(error).outcome)
+        except Exception as error:  # noqa: BLE001 - a job must end whatever happens; the log and the page have it
+            _log.exception("a job broke", job=claim.job_id)
+            hint = "this is a fault of Headway's; its log has the details"
+            outcome = Outcome(State.BROKEN, Reason.INTERNAL, f"{type(error).__name__}: {error}; {hint}")
+            _finish(tools, claim, outcome)
+
+
+@contextmanager
+def _sandboxes(tools: Tools, claim: leases.Claim) -> Iterator[Sandboxes]:
+    """The job's place in the engine, removed at the end.
+
+    Its network is made while the run is planned: of all that comes before a first step it takes the longest.
+    """
+    sandboxes = Sandboxes(tools.engine(), job_key(tools.installation, claim.job_id), claim.attempt)
+    plan = claim.plan
+    if plan is None or plan.services or not all(isinstance(step, BuildStep | PushStep) for step in plan.steps):
+        sandboxes.begin()
     try:
-        case = _case(tools, claim)
-        mirror = Mirror(tools.settings.mirrors_dir, case.repo.clone_url, case.login)
-        plan = claim.plan or _plan(tools, case, mirror)
-        if plan is not None:
-            _run(tools, case, plan, mirror, cancel)
-    except store.StaleAttemptError:
-        raise
-    except StepError as error:
-        _finish(tools, claim, error.outcome, cancel)
-    except Exception as error:  # noqa: BLE001 - a job must end whatever happens; the log and the page have it
-        _log.exception("a job broke", job=claim.job_id)
-        hint = "this is a fault of Headway's; its log has the details"
-        outcome = Outcome(State.BROKEN, Reason.INTERNAL, f"{type(error).__name__}: {error}; {hint}")
-        _finish(tools, claim, outcome, cancel)
+        yield sandboxes
+    finally:
+        try:
+            sandboxes.close()
+        except (StepError, OSError) as error:
+            _complain(f"the network of job {claim.job_id} could not be removed: {error}")
 
 
-def _finish(tools: Tools, claim: leases.Claim, outcome: Outcome, cancel: Cancel) -> None:
+def _finish(tools: Tools, claim: leases.Claim, outcome: Outcome) -> None:
     """The verdict, if the job is still ours; wakes workers for the jobs that waited for it."""
-    if cancel.lost:
-        raise store.StaleAttemptError
     with transaction(tools.database) as session:
         finished = store.finish_job(session, claim.job_id, claim.attempt, outcome)
     tools.live.changed(claim.run_id)
@@ -128,53 +155,74 @@ def _case(tools: Tools, claim: leases.Claim) -> Case:
         to_plan = RunToPlan(
             store.repo_info(repo), run.number, run.created_ms // 1000, parent.number if parent else 0, repo.push_repo
         )
-        return Case(claim, store.trigger_of(run), to_plan.repo, repo.id, to_plan, _clone_login(tools, repo))
+        return Case(claim, store.trigger_of(run), to_plan.repo, repo.id, to_plan, clone_login(tools.vault, repo))
 
 
-def _clone_login(tools: Tools, repo: Repo) -> GitLogin | None:
-    if not repo.clone_password_sealed:
-        return None
-    return GitLogin(repo.clone_username, tools.vault.unseal(clone_place(repo.id), repo.clone_password_sealed))
+def _fetched(tools: Tools, case: Case, mirror: Mirror) -> Case:
+    """The case with its commit here and known by its whole id: a branch may move before all of its jobs are done."""
+    trigger = fetch(mirror, case.trigger, case.repo.default_branch)
+    with transaction(tools.database) as session:
+        store.set_trigger(session, case.claim.job_id, case.claim.attempt, trigger)
+    return replace(case, trigger=trigger)
 
 
 def _plan(tools: Tools, case: Case, mirror: Mirror) -> JobPlan | None:
-    """The part of the run's plan that this worker goes on with; None when there is nothing to run."""
-    claim = case.claim
+    """The part of the run's plan that this worker goes on with; None when there is nothing that it may begin."""
+    claim, labels = case.claim, tools.ear.labels
     try:
-        trigger = fetch(mirror, case.trigger)
-        with transaction(tools.database) as session:
-            store.set_trigger(session, claim.job_id, claim.attempt, trigger)
-        plan = make_plan(mirror, trigger, case.run, tools.settings)
+        plan = make_plan(mirror, case.trigger, case.run, tools.settings)
     except InvalidPipelineError as error:
         errors = [problem for problem in error.problems if problem.level is Level.ERROR]
         more = f"{len(errors)} errors, the first" if len(errors) > 1 else "an error"
         sentence = f"the pipeline has {more}: {errors[0]}"
         outcome = Outcome(State.FAILED, Reason.INVALID_PIPELINE, sentence)
-        with transaction(tools.database) as session:
-            store.fail_planning(session, claim.job_id, claim.attempt, outcome, problems=error.problems)
+        _not_planned(tools, claim, outcome, error.problems)
         return None
     except StepError as error:
-        with transaction(tools.database) as session:
-            store.fail_planning(session, claim.job_id, claim.attempt, error.outcome)
+        _not_planned(tools, claim, error.outcome)
         return None
     with transaction(tools.database) as session:
-        planned = store.plan_run(session, claim.job_id, claim.attempt, plan)
+        planned = store.plan_run(
+            session, claim.job_id, claim.attempt, plan, lambda job: fits(wanted(job.labels, case.repo.name), labels)
+        )
     tools.live.changed(claim.run_id)
+    for run_id in planned.superseded:
+        tools.live.nudge_cancel(run_id)
+        tools.live.changed(run_id)
     for job_id in planned.ring:
         tools.ring(job_id)
     return planned.mine
 
 
-def _run(tools: Tools, case: Case, plan: JobPlan, mirror: Mirror, cancel: Cancel) -> None:
+def _not_planned(tools: Tools, claim: leases.Claim, outcome: Outcome, problems: Sequence[Problem] = ()) -> None:
+    with transaction(tools.database) as session:
+        finished = store.fail_planning(session, claim.job_id, claim.attempt, outcome, problems)
+    for ready in finished.ready_job_ids:
+        tools.ring(ready)
+
+
+def _cancel_run(tools: Tools, claim: leases.Claim, by: str) -> None:
+    """Ends the whole run for a step that failed."""
+    with transaction(tools.database) as session:
+        result = store.request_cancel(session, claim.run_id, by, Reason.DEPENDENCY_FAILED)
+    tools.live.nudge_cancel(claim.run_id)
+    for ready in result.ready_job_ids:
+        tools.ring(ready)
+
+
+def _run(
+    tools: Tools, case: Case, plan: JobPlan, mirror: Mirror, sandboxes: Sandboxes, cancel: Cancel
+) -> None:  # fmt: skip
     """Runs the job and records its verdict, before what it leaves is cleaned up."""
     claim = case.claim
-    sha = mirror.resolve(case.trigger.sha, case.trigger.ref)
+    sha = case.trigger.sha
     mirror.fetch(sha, case.trigger.ref)
-    checkout = plan.checkout
+    checkout, builds = plan.checkout, any(isinstance(step, BuildStep) for step in plan.steps)
+    trusted = not (case.trigger.pull_request and case.trigger.pull_request.from_fork)
 
     def lay_out(target: Path) -> None:
         if checkout is not None:
-            mirror.checkout(sha, target, checkout)
+            mirror.checkout(sha, target, checkout, for_builds=builds, trusted=trusted)
 
     with reading(tools.database) as session:
         steps = {number: step.id for number, step in store.steps_by_number(session, claim.job_id).items()}
@@ -185,35 +233,33 @@ def _run(tools: Tools, case: Case, plan: JobPlan, mirror: Mirror, cancel: Cancel
         attempt=claim.attempt,
         folder=tools.settings.workspaces_dir / f"{key}-{claim.attempt}",
         lay_out=lay_out,
-        secrets=_secrets(tools, case),
-        logins=_logins(tools, case),
+        secrets=secrets_for(tools.database, tools.vault, case.repo_id, case.trigger),
+        logins=logins_for(tools.database, tools.vault, case.repo_id, case.trigger),
         options=options(tools.settings),
+        sandboxes=sandboxes,
     )
+    sweep = partial(try_sweep, tools.database, tools.engine(), tools.installation, tools.settings.workspaces_dir)
+    cancel_run = partial(_cancel_run, tools, claim)
     with (
         Recorder(tools.database, tools.logs, tools.live, claim, steps, _now_ms) as recorder,
-        open_job(assignment, tools.engine(), tools.builder, recorder, cancel, _complain) as job,
+        open_job(
+            assignment,
+            tools.engine(),
+            tools.builder,
+            CancelOnFailure(recorder, plan, cancel_run),
+            cancel,
+            _complain,
+            sweep,
+        ) as job,
     ):
-        _finish(tools, claim, run_job(job), cancel)
+        outcome = run_job(job)
+        if cancel.lost:
+            raise store.StaleAttemptError
+        _finish(tools, claim, outcome)
 
 
 def _complain(sentence: str) -> None:
     _log.warning("cleaning up", problem=sentence)
-
-
-def _secrets(tools: Tools, case: Case) -> Mapping[str, str]:
-    with reading(tools.database) as session:
-        sealed = store.sealed_secrets_for(session, case.repo_id, case.trigger)
-    return {name: tools.vault.unseal(secret_place(case.repo_id, name), value) for name, value in sealed.items()}
-
-
-def _logins(tools: Tools, case: Case) -> Mapping[str, Login]:
-    """Logins to registries; none for a pull request from a fork, whose author could push with them."""
-    if case.trigger.pull_request and case.trigger.pull_request.from_fork:
-        return {}
-    with reading(tools.database) as session:
-        found = store.registries_for(session, case.repo_id)
-    places = {host: registry_place(row.repo_id, host) for host, row in found.items()}
-    return {h: Login(row.username, tools.vault.unseal(places[h], row.sealed_password)) for h, row in found.items()}
 
 
 def options(settings: Settings) -> Options:
@@ -245,7 +291,6 @@ def _give_back(tools: Tools, claim: leases.Claim) -> None:
 
 def _ring_next(tools: Tools) -> None:
     """One more wake-up if rows remain: messages expire in a long queue, rows do not."""
-    with reading(tools.database) as session:
-        job_id = leases.next_ready(session)
+    job_id = tools.ear.next()
     if job_id is not None:
         tools.ring(job_id)

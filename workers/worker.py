@@ -5,32 +5,43 @@ import secrets
 import signal
 import socket
 import threading
+import time
 from functools import cache
+from pathlib import Path
+from typing import Any
 
 import structlog
-from celery import Celery
+from celery import Celery, bootsteps
 from celery.signals import worker_process_init, worker_shutting_down
+from sqlalchemy.exc import SQLAlchemyError
 
 from pipelines.state import Reason
 from runner.build import find_builder
-from runner.engine import ContainerSpec, Engine
+from runner.engine import Engine
 from runner.errors import MachineError
+from runner.leavings import remove_tree
 from runner.sandbox import SANDBOX_IMAGE, ensure_sandbox_image
+from runner.specs import ContainerSpec, job_labels
 from workers import queue, store
 from workers.db import make_engine, transaction
+from workers.hearing import Ear
+from workers.labels import offered_here, queue_of
 from workers.live import LiveTail, connect
 from workers.logs import open_logs
+from workers.presence import Presence
 from workers.settings import Settings
+from workers.store.fleet import OWNER_MARK
 from workers.store.installation import NUMBER_MAX
-from workers.sweeper import try_sweep
+from workers.sweeper import PROBE, Rounds, try_sweep
 from workers.tasks import Tools, work
+from workers.upkeep import tidy
 from workers.vault import open_vault
 
 _log = structlog.get_logger()
 
 
-def make_tools(settings: Settings) -> Tools:
-    """Connects to everything. Call it after a fork, never before."""
+def make_tools(settings: Settings, name: str = "") -> Tools:
+    """Connects to everything, for a process of the worker ``name``, if any. Call it after a fork, never before."""
     bell = queue.Bell(queue.make_celery(settings))
     environment = dict(os.environ)
     database = make_engine(settings.database)
@@ -46,43 +57,83 @@ def make_tools(settings: Settings) -> Tools:
         ring=bell.ring,
         engine=cache(lambda: Engine(settings.docker_host or None)),
         builder=cache(lambda: find_builder(environment.get("PATH", os.defpath), environment.get("HOME", "/"))),
-        owner=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
+        ear=Ear(
+            database=database,
+            owner=f"{name}{OWNER_MARK}{os.getpid()}-{secrets.token_hex(4)}",
+            labels=offered_here(settings.worker_labels),
+            lease_s=settings.lease_s,
+            pass_on=bell.pass_on,
+        ),
     )
 
 
-def make_worker(settings: Settings) -> Celery:
-    """The Celery application with its one task."""
+def make_worker(settings: Settings, name: str) -> Celery:
+    """The Celery application with its one task, for the worker ``name``."""
     app = queue.make_celery(settings)
     tools: list[Tools] = []
 
     @worker_process_init.connect(weak=False)
     def _after_fork(**_: object) -> None:
-        tools.append(make_tools(settings))
+        mine = make_tools(settings, name)
+        tools.append(mine)
+        Presence(mine.database, name, mine.ear.labels, settings.worker_slots, settings.lease_s).start()
 
     @app.task(name=queue.TASK)
     def _work(job_id: int) -> None:
         mine = tools[-1]
         work(mine, job_id)
         try_sweep(mine.database, mine.engine(), mine.installation, settings.workspaces_dir)
+        tidy(mine.database, settings.mirrors_dir)
 
     return app
 
 
 def run_worker(settings: Settings) -> None:
     """Works until it is told to stop. Raises MachineError where the engine, or its view of our data, is not right."""
-    _prepare(settings)
+    name = f"{socket.gethostname()}-{secrets.token_hex(2)}"
+    installation = _prepare(settings, name)
     _bound_shutdown(settings.shutdown_s)
-    worker = make_worker(settings).Worker(
+    app = make_worker(settings, name)
+    app.steps["worker"].add(_rounds(settings, installation))
+    worker = app.Worker(
         pool="prefork",
         concurrency=settings.worker_slots,
-        queues=[queue.QUEUE],
+        queues=[queue.QUEUE, queue_of(offered_here(settings.worker_labels))],
         without_gossip=True,
         without_mingle=True,
         without_heartbeat=True,
         loglevel="WARNING",
         quiet=True,
     )
-    worker.start()
+    try:
+        worker.start()
+    finally:
+        _leave(settings, name)
+
+
+def _leave(settings: Settings, name: str) -> None:
+    database = make_engine(settings.database)
+    try:
+        with transaction(database) as session:
+            store.leave(session, name)
+    except SQLAlchemyError as error:
+        _log.warning("this worker counts as there for some seconds more", error=str(error))
+    finally:
+        database.dispose()
+
+
+def _rounds(settings: Settings, installation: str) -> type[bootsteps.StartStopStep]:
+    """Sweeps in the event loop of the worker's first process, for a job that nobody goes on with rings nobody."""
+
+    class SweepNowAndThen(bootsteps.StartStopStep):
+        requires = ("celery.worker.components:Timer",)
+
+        def start(self, worker: Any) -> None:  # noqa: ANN401 - Celery's own object, which has no type
+            engine = Engine(settings.docker_host or None)
+            sweep = Rounds(lambda: make_engine(settings.database), engine, installation, settings.workspaces_dir)
+            worker.timer.call_repeatedly(settings.lease_s, sweep)
+
+    return SweepNowAndThen
 
 
 def _bound_shutdown(shutdown_s: int) -> None:
@@ -102,35 +153,40 @@ def _bound_shutdown(shutdown_s: int) -> None:
             timer.start()
 
 
-def _prepare(settings: Settings) -> None:
-    """Before the fork: the engine and the disk are as they must be, and what an earlier worker left is gone."""
+def _prepare(settings: Settings, name: str) -> str:
+    """Before the fork: the engine and the disk are as they must be, and what an earlier worker left is gone.
+
+    Returns this installation's name.
+    """
     engine = Engine(settings.docker_host or None)
-    tools = make_tools(settings)
+    tools = make_tools(settings, name)
     try:
-        prove_data_dir(engine, settings)
+        prove_data_dir(engine, tools.installation, settings.workspaces_dir)
         try_sweep(tools.database, engine, tools.installation, settings.workspaces_dir)
+        return tools.installation
     finally:
         tools.database.dispose()
         engine.close()
 
 
-def prove_data_dir(engine: Engine, settings: Settings) -> None:
+def prove_data_dir(engine: Engine, installation: str, folder: Path) -> None:
     """Shows that the engine sees the data directory under the same path, for steps get their checkout from there."""
-    folder = settings.workspaces_dir
-    folder.mkdir(parents=True, exist_ok=True)
     token = secrets.token_hex(16)
-    probe = folder / f"probe-{token}"
-    probe.write_text(token)
+    key, made_s = f"{installation}-{PROBE}", int(time.time())
+    probe = folder / f"{key}-{made_s}-{token}"
+    probe.mkdir(parents=True)
+    (probe / "token").write_text(token)
     ensure_sandbox_image(engine)
     spec = ContainerSpec(
-        image=SANDBOX_IMAGE, labels={}, network="none", entrypoint=("/wait",), binds=(f"{folder}:/probe:ro",)
-    )
+        image=SANDBOX_IMAGE, labels=job_labels(key, made_s), network="none", entrypoint=("/wait",),
+        binds=(f"{folder}:/probe:ro",),
+    )  # fmt: skip
     container = engine.create(spec)
     try:
-        seen = engine.read_file(container, f"/probe/{probe.name}")
+        seen = engine.read_file(container, f"/probe/{probe.name}/token")
     finally:
         engine.remove(container)
-        probe.unlink()
+        remove_tree(probe)
     if seen != token.encode():
         hint = "run the worker on the engine's machine, and mount the directory into its container under the same path"
         raise MachineError(Reason.INTERNAL, f"the Docker Engine does not see {folder} as this worker does; {hint}")

@@ -6,7 +6,8 @@ from alembic import context
 from alembic.autogenerate.api import AutogenContext
 from sqlalchemy import Enum
 
-from workers.tables import Base, PlainText
+from workers.columns import PlainText
+from workers.tables import Base
 
 
 def render_item(kind: str, item: object, _autogen: AutogenContext) -> str | Literal[False]:

@@ -12,13 +12,14 @@ from sqlalchemy.orm import Session
 
 from pipelines.state import Outcome, Reason, State, verdict
 from workers.db import db_now_ms
+from workers.store import turns
 from workers.store.common import StaleAttemptError, hold_attempt
 from workers.tables import Job, Run, Step
 
 
 @dataclass(frozen=True)
 class Finished:
-    """What the end of a job led to. ``ready_job_ids`` waited for it and are to be rung after the commit."""
+    """What the end of a job led to. ``ready_job_ids``, also of other runs, may begin; ring them after the commit."""
 
     run_id: int
     run_state: State
@@ -64,21 +65,29 @@ def end_job(session: Session, job: Job, outcome: Outcome) -> None:
 def settle(session: Session, run: Run) -> Finished:
     """After jobs of the (locked) run ended: opens those that waited, and gives the verdict when none is left."""
     jobs = jobs_now(session, run.id)
-    if run.cancel_requested_ms is not None:
-        for job in jobs:
-            if job.state is State.QUEUED:
-                end_job(session, job, canceled(run))
+    for job in jobs:
+        if job.state is State.QUEUED and (stopped := stop_of(run, job)):
+            end_job(session, job, stopped)
     opened = _open_waiting(session, jobs)
     if all(job.state.final for job in jobs):
         _end_run(session, run, jobs)
     session.flush()
-    return Finished(run.id, run.state, opened)
+    return Finished(run.id, run.state, list(dict.fromkeys([*opened, *turns.freed(session, run.repo_id)])))
 
 
-def canceled(run: Run) -> Outcome:
-    """How everything ends that a cancelled run still had to do."""
+def stop_of(run: Run, job: Job) -> Outcome | None:
+    """How a job ends that is to stop, with its run or alone; None where nobody wants that."""
+    if run.cancel_requested_ms is None:
+        return superseded(job.cancel_by) if job.cancel_by else None
+    if run.cancel_reason is Reason.SUPERSEDED:
+        return superseded(run.cancel_by)
     by = f" by {run.cancel_by}" if run.cancel_by else ""
     return Outcome(State.CANCELED, Reason.CANCELED, f"The run was canceled{by}.")
+
+
+def superseded(by: str) -> Outcome:
+    """How a job ends that a newer run stands in for."""
+    return Outcome(State.CANCELED, Reason.SUPERSEDED, f"Superseded by {by}.")
 
 
 def _open_waiting(session: Session, jobs: Sequence[Job]) -> list[int]:
@@ -116,7 +125,10 @@ def _went_well(job: Job) -> bool:
 
 
 def _end_run(session: Session, run: Run, jobs: Sequence[Job]) -> None:
-    run.state = verdict([job.state for job in jobs])
+    # What was canceled because a step failed says less than that step.
+    stopped = run.cancel_reason is Reason.DEPENDENCY_FAILED
+    decide = [job.state for job in jobs if not (stopped and job.state is State.CANCELED)]
+    run.state = verdict(decide or [State.CANCELED])
     run.finished_ms = db_now_ms(session)
     decisive = next(job for job in jobs if job.state is run.state)
     run.reason = decisive.reason

@@ -1,6 +1,6 @@
 """Planning, and what a worker writes while it works. Every write names (job, attempt) and is refused when stale."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
@@ -14,46 +14,63 @@ from pipelines.state import Outcome, Reason, State
 from pipelines.trigger import Trigger
 from workers.db import db_now_ms, now_ms
 from workers.store.common import hold_attempt, plain
-from workers.store.ending import Finished, end_job, hold_job, settle
+from workers.store.ending import Finished, end_job, hold_job, settle, stop_of
+from workers.store.groups import groups_of
 from workers.store.runs import trigger_columns
+from workers.store.turns import freed
 from workers.tables import Job, Step
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A run's jobs. ``mine`` is the plan of the job that was claimed, None where nothing is to be done.
+    """A run's jobs. ``mine`` is the plan of the job that was claimed, None where this worker has nothing to do.
 
-    ``job_ids`` are all jobs; ``ring`` are those besides the claimed one that may start.
+    ``job_ids`` are all jobs; ``ring`` are those besides the claimed one, also of other runs, that may start. Workers
+    have yet to hear that jobs of the runs ``superseded`` are to stop.
     """
 
     mine: JobPlan | None
     job_ids: list[int] = field(default_factory=list)
     ring: list[int] = field(default_factory=list)
+    superseded: list[int] = field(default_factory=list)
 
 
-def plan_run(session: Session, job_id: int, attempt: int, plan: Plan) -> Planned:
-    """Writes the plan down: the claimed job becomes the first of the plan's jobs that needs nothing."""
+def _any(_plan: JobPlan) -> bool:
+    return True
+
+
+def plan_run(
+    session: Session, job_id: int, attempt: int, plan: Plan, may_have: Callable[[JobPlan], bool] = _any
+) -> Planned:
+    """Writes the plan down: the claimed job becomes the first that may begin and that ``may_have`` allows.
+
+    Where there is none, the claimed job waits for another worker or for its turn, as the others do.
+    """
     run, job = hold_job(session, job_id, attempt)
     run.warnings, run.left_out = plain(plan.warnings), [left.model_dump() for left in plan.left_out]
     if not plan.jobs:
         end_job(session, job, Outcome(State.PASSED, Reason.CONDITION, _nothing_to_do(plan)))
-        settle(session, run)
-        return Planned(None)
+        return Planned(None, ring=settle(session, run).ready_job_ids)
+    groups = groups_of(session, run, plan)
     names = {each.name for each in plan.jobs}
-    mine = next(each for each in plan.jobs if not names & set(each.needs))
-    _fill(job, mine, ready=True)
-    jobs = [job]
-    for each in plan.jobs:
-        if each is not mine:
-            other = Job(run_id=run.id, created_ms=run.created_ms, rung_ms=db_now_ms(session))
-            _fill(other, each, ready=not names & set(each.needs))
-            jobs.append(other)
+    ready = [each for each in plan.jobs if not names & set(each.needs)]
+    mine = next((each for each in ready if may_have(each) and groups.may_begin(session, each, ready)), None)
+    first = mine or ready[0]
+    now = db_now_ms(session)
+    jobs = [job, *(Job(run_id=run.id, created_ms=run.created_ms, rung_ms=now) for _ in plan.jobs[1:])]
+    for row, each in zip(jobs, [first, *(other for other in plan.jobs if other is not first)], strict=True):
+        _fill(row, each, ready=each in ready)
+        groups.enter(row, each)
+    if mine is None:
+        job.state, job.lease_owner, job.lease_until_ms, job.started_ms = State.QUEUED, "", None, None
     session.add_all(jobs)
     session.flush()
     by_number = {each.number: each for each in plan.jobs}
     session.add_all(step for row in jobs for step in _steps(row.id, attempt, by_number[row.number]))
     session.flush()
-    return Planned(mine, [row.id for row in jobs], [row.id for row in jobs[1:] if row.ready])
+    turns = settle(session, run).ready_job_ids if groups.overtaken else freed(session, run.repo_id)
+    ring = [*(row.id for row in jobs if row.ready and not row.group_key), *turns]
+    return Planned(mine, [row.id for row in jobs], [each for each in ring if each != job.id or not mine], groups.ended)
 
 
 def set_trigger(session: Session, job_id: int, attempt: int, trigger: Trigger) -> None:
@@ -115,6 +132,9 @@ def fail_planning(
 def finish_job(session: Session, job_id: int, attempt: int, outcome: Outcome) -> Finished:
     """Ends the job; steps that had no turn are skipped. The last job to end gives the run its verdict."""
     run, job = hold_job(session, job_id, attempt)
+    stopped = stop_of(run, job)
+    if outcome.state is State.CANCELED and stopped and stopped.reason is Reason.SUPERSEDED:
+        outcome = stopped  # the worker knows who, not why
     end_job(session, job, outcome)
     return settle(session, run)
 

@@ -1,22 +1,27 @@
 """Runs, and reading their jobs and steps."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
+from itertools import count
 
-from sqlalchemy import BindParameter, bindparam, insert, literal, select, update
+from sqlalchemy import ColumnElement, Insert, bindparam, insert, literal, literal_column, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
-from pipelines.state import State
+from pipelines.state import Reason, State
 from pipelines.trigger import Trigger
 from workers.db import db_now_ms, now_ms
 from workers.store.common import table
 from workers.store.ending import jobs_now, lock_run, settle
+from workers.store.statuses import open_statuses
+from workers.store.superseding import EVENTS, supersede_runs
 from workers.tables import Job, Repo, Run, Step
 
 _TITLE_CHARS_MAX = 200
+_ALIKE = dict.fromkeys(("problems", "warnings", "left_out"), "'[]'")
+_ALIKE |= {"state": f"'{State.QUEUED.value}'", "sentence": "''", "cancel_by": "''"}
 
 
 @dataclass(frozen=True)
@@ -30,19 +35,27 @@ class NewRun:
 
 @dataclass(frozen=True)
 class Queued:
-    """A run that waits. ``job_id`` is its one job so far, to be rung after the commit."""
+    """A run that waits. ``job_id`` is its one job so far, to be rung after the commit.
+
+    Workers have yet to hear that the runs ``superseded`` are to stop.
+    """
 
     run_id: int
     number: int
     job_id: int
+    superseded: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class CancelResult:
-    """The run's state after it was asked to stop. Workers on ``running_job_ids`` have yet to hear of it."""
+    """The run's state after it was asked to stop. Workers on ``running_job_ids`` have yet to hear of it.
+
+    ``ready_job_ids`` waited for what has ended by that; ring them after the commit.
+    """
 
     state: State
     running_job_ids: list[int]
+    ready_job_ids: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -65,37 +78,68 @@ def queue_runs(session: Session, new: Sequence[NewRun]) -> list[Queued]:
     """The same for many, in as few statements: each repository's runs are numbered in this order."""
     if not new:
         return []
-    connection, (count_on, new_run, new_jobs) = session.connection(), _queueing()
-    last: dict[int, int] = {}
+    connection, (count_on, new_run, new_jobs, new_statuses) = session.connection(), _queueing()
+    before: dict[int, int] = {}
+    newest_wins: dict[int, list[str]] = {}
+    tells: dict[int, bool] = {}
     # By id, so that two which do this at once never wait for each other crosswise.
-    for repo_id, count in sorted(Counter(each.repo_id for each in new).items()):
-        last[repo_id] = connection.execute(count_on, {"repo": repo_id, "count": count}).scalar_one() - count
-    places: list[tuple[int, int]] = []
-    rows: list[dict[str, object]] = []
-    for each in new:
-        last[each.repo_id] += 1
-        places.append((each.repo_id, last[each.repo_id]))
-        row = {"repo_id": each.repo_id, "number": last[each.repo_id], "parent_run_id": each.parent_run_id}
-        rows.append(row | trigger_columns(each.trigger))
-    run_ids = {(repo_id, number): run_id for run_id, repo_id, number in connection.execute(new_run, rows)}
-    job_ids = {run_id: job_id for job_id, run_id in connection.execute(new_jobs, {"runs": list(run_ids.values())})}
-    return [Queued(run_ids[place], place[1], job_ids[run_ids[place]]) for place in places]
+    for repo_id, more in sorted(Counter(each.repo_id for each in new).items()):
+        found = connection.execute(count_on, {"repo": repo_id, "count": more}).one()
+        counted, newest_wins[repo_id], tells[repo_id] = found
+        before[repo_id] = counted - more
+    numbers = {repo_id: count(last + 1) for repo_id, last in before.items()}
+    places = [(each.repo_id, next(numbers[each.repo_id])) for each in new]
+    rows = [
+        {"repo_id": repo_id, "number": number, "parent_run_id": each.parent_run_id} | trigger_columns(each.trigger)
+        for each, (repo_id, number) in zip(new, places, strict=True)
+    ]
+    connection.execute(new_run, rows)
+    made: dict[tuple[int, int], Queued] = {}
+    for repo_id, last in before.items():
+        # Rows that one statement inserts get their ids in their order.
+        ids = sorted(connection.execute(new_jobs, {"repo": repo_id, "last": last}))
+        if tells[repo_id]:
+            connection.execute(new_statuses, {"repo": repo_id, "last": last})
+        made |= {
+            (repo_id, number): Queued(run_id, number, job_id) for number, (run_id, job_id) in enumerate(ids, last + 1)
+        }
+    queued = [made[place] for place in places]
+    for at in _newest(new, newest_wins):
+        older = supersede_runs(session, session.get_one(Run, queued[at].run_id))
+        queued[at] = replace(queued[at], superseded=tuple(run.id for run in older))
+    return queued
+
+
+def _newest(new: Sequence[NewRun], newest_wins: Mapping[int, Collection[str]]) -> Collection[int]:
+    """Which of the new runs end older ones: the last of a branch or pull request, unless it repeats another."""
+    last: dict[tuple[int, str, str], int] = {}
+    for at, each in enumerate(new):
+        event = each.trigger.event
+        if each.parent_run_id is None and event in EVENTS and event.value in newest_wins[each.repo_id]:
+            last[each.repo_id, event.value, each.trigger.ref] = at
+    return last.values()
 
 
 @cache
-def _queueing() -> tuple[ReturningUpdate[int], ReturningInsert[int, int, int], ReturningInsert[int, int]]:
-    """The three statements of every webhook, made once: making them costs more than running them."""
+def _queueing() -> tuple[ReturningUpdate[int, list[str], bool], Insert, ReturningInsert[int, int], Insert]:
+    """The statements of every webhook, made once: making them costs more than running them."""
     repos, runs, jobs = table(Repo), table(Run), table(Job)
     mine, counted = repos.c.id == bindparam("repo"), repos.c.last_number + bindparam("count")
+    # What every new run has stands in the text of the statement: as parameters it would be made anew for each row.
+    alike: dict[str, ColumnElement[str]] = {name: literal_column(text) for name, text in _ALIKE.items()}
+    theirs = (runs.c.repo_id == bindparam("repo")) & (runs.c.number > bindparam("last"))
     # It counts as rung, for the caller rings at once; the scheduler rings again where that did not help.
-    theirs: BindParameter[int] = bindparam("runs", expanding=True)
-    first_jobs = select(runs.c.id, literal(1), now_ms(), now_ms()).where(runs.c.id.in_(theirs)).order_by(runs.c.id)
+    first_jobs = select(runs.c.id, literal(1), now_ms(), now_ms()).where(theirs).order_by(runs.c.number)
     return (
-        update(repos).where(mine).values(last_number=counted).returning(repos.c.last_number),
-        insert(runs).values(created_ms=now_ms()).returning(runs.c.id, runs.c.repo_id, runs.c.number),
+        update(repos)
+        .where(mine)
+        .values(last_number=counted)
+        .returning(repos.c.last_number, repos.c.newest_wins, repos.c.forge_token_sealed != ""),
+        insert(runs).values(created_ms=now_ms(), **alike),
         insert(jobs)
         .from_select(["run_id", "number", "rung_ms", "created_ms"], first_jobs)
-        .returning(jobs.c.id, jobs.c.run_id),
+        .returning(jobs.c.run_id, jobs.c.id),
+        open_statuses(),
     )
 
 
@@ -125,14 +169,15 @@ def trigger_of(run: Run) -> Trigger:
     return Trigger.model_validate_json(run.trigger)
 
 
-def request_cancel(session: Session, run_id: int, by: str) -> CancelResult:
+def request_cancel(session: Session, run_id: int, by: str, reason: Reason = Reason.CANCELED) -> CancelResult:
     """Asks a run to stop: what waits ends now, what runs is ended by its worker. A run that has ended stays."""
     run = lock_run(session, run_id)
+    ready: list[int] = []
     if not run.state.final and run.cancel_requested_ms is None:
-        run.cancel_requested_ms, run.cancel_by = db_now_ms(session), by
-        settle(session, run)
+        run.cancel_requested_ms, run.cancel_by, run.cancel_reason = db_now_ms(session), by, reason
+        ready = settle(session, run).ready_job_ids
     running = [job.id for job in jobs_now(session, run_id) if job.state is State.RUNNING]
-    return CancelResult(run.state, running)
+    return CancelResult(run.state, running, ready)
 
 
 def run_by_id(session: Session, run_id: int) -> Run | None:

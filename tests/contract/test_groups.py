@@ -1,0 +1,257 @@
+"""Concurrency groups, on each of the two databases: limits, order, who is in front, and what the newest ends."""
+
+import threading
+
+import pytest
+from sqlalchemy import Engine, update
+
+from pipelines.plan import Concurrency, JobPlan
+from pipelines.state import PASSED, Outcome, Reason, State
+from pipelines.trigger import Event, Trigger
+from tests.builders import SHA, job_plan, plan, pull_request, push
+from workers import leases, store
+from workers.db import now_ms, reading, transaction
+from workers.tables import Job
+
+DEPLOYMENT = Trigger(event=Event.DEPLOYMENT, sha=SHA, ref="refs/heads/main", branch="main", deploy_target="prod")
+
+
+@pytest.fixture
+def repo_id(database: Engine) -> int:
+    with transaction(database) as session:
+        return store.add_repo(session, store.NewRepo("acme/roof", "file:///srv/roof.git")).id
+
+
+def deploy(number: int = 1, needs: tuple[str, ...] = (), name: str = "deploy", **concurrency: object) -> JobPlan:
+    asked = Concurrency.model_validate({"group": "prod"} | concurrency)
+    return job_plan(name, number, needs).model_copy(update={"concurrency": asked})
+
+
+def claimed(database: Engine, job_id: int) -> leases.Claim | None:
+    with transaction(database) as session:
+        return leases.claim(session, job_id, "w1", 60)
+
+
+def begun(database: Engine, repo_id: int, *jobs: JobPlan, trigger: Trigger | None = None) -> "Begun":
+    """A run that was queued, claimed and planned at once."""
+    with transaction(database) as session:
+        queued = store.queue_run(session, repo_id, trigger or push())
+        claim = leases.claim(session, queued.job_id, "w1", 60)
+        assert claim is not None
+        return Begun(database, queued, claim, store.plan_run(session, queued.job_id, claim.attempt, plan(*jobs)))
+
+
+class Begun:
+    def __init__(self, database: Engine, queued: store.Queued, claim: leases.Claim, planned: store.Planned) -> None:
+        self.database, self.queued, self.claim, self.planned = database, queued, claim, planned
+
+    def finish(self, outcome: Outcome = PASSED) -> store.Finished:
+        with transaction(self.database) as session:
+            return store.finish_job(session, self.claim.job_id, self.claim.attempt, outcome)
+
+    def jobs(self) -> dict[str, Job]:
+        with reading(self.database) as session:
+            return {job.name: job for job in store.jobs_of(session, self.queued.run_id)}
+
+    def waits(self) -> str:
+        with reading(self.database) as session:
+            return next(iter(store.why_waiting(session, "acme/roof", list(self.jobs().values())).values()))
+
+
+def test_the_job_of_a_later_run_waits_says_for_whom_and_is_rung_when_its_turn_comes(
+    database: Engine, repo_id: int
+) -> None:
+    first, second = begun(database, repo_id, deploy()), begun(database, repo_id, deploy())
+    assert first.planned.mine is not None
+    assert second.planned.mine is None
+    assert second.planned.ring == []
+    assert claimed(database, second.queued.job_id) is None
+    assert second.waits() == "Waits for run 1, job deploy (concurrency group 'prod')."
+    assert first.finish().ready_job_ids == [second.queued.job_id]
+    claim = claimed(database, second.queued.job_id)
+    assert claim is not None
+    assert (claim.attempt, claim.plan) == (2, deploy())
+
+
+def test_a_group_without_a_name_is_the_workflows_and_limits_no_other(database: Engine, repo_id: int) -> None:
+    first = begun(database, repo_id, deploy(group=""))
+    assert begun(database, repo_id, deploy(group="")).planned.mine is None
+    assert begun(database, repo_id, deploy(group="", name="other")).planned.mine is not None
+    assert begun(database, repo_id, deploy(group="deploy", name="third")).planned.mine is not None
+    assert first.jobs()["deploy"].group_name == "deploy"
+
+
+def test_as_many_run_at_once_as_the_limit_says(database: Engine, repo_id: int) -> None:
+    runs = [begun(database, repo_id, deploy(limit=2)) for _ in range(4)]
+    assert [run.planned.mine is not None for run in runs] == [True, True, False, False]
+    assert (
+        runs[3].waits()
+        == "Waits for run 1, job deploy, run 2, job deploy and run 3, job deploy (concurrency group 'prod')."
+    )
+    runs[1].finish()
+    assert claimed(database, runs[3].queued.job_id) is None
+    assert claimed(database, runs[2].queued.job_id) is not None
+
+
+def test_another_repository_has_groups_of_its_own(database: Engine, repo_id: int) -> None:
+    with transaction(database) as session:
+        other = store.add_repo(session, store.NewRepo("acme/wall", "file:///wall")).id
+    begun(database, repo_id, deploy())
+    assert begun(database, other, deploy()).planned.mine is not None
+
+
+def test_a_pull_request_from_a_fork_holds_up_nobody(database: Engine, repo_id: int) -> None:
+    begun(database, repo_id, deploy(), trigger=pull_request(from_fork=True))
+    assert begun(database, repo_id, deploy()).planned.mine is not None
+
+
+def test_runs_keep_their_order_also_where_the_earlier_one_is_not_that_far_yet(database: Engine, repo_id: int) -> None:
+    first = begun(database, repo_id, job_plan("build", 1), deploy(2, ("build",)))
+    second = begun(database, repo_id, deploy())
+    assert second.planned.mine is None
+    (next_job,) = first.finish().ready_job_ids
+    assert claimed(database, second.queued.job_id) is None
+    assert claimed(database, next_job) is not None
+
+
+def test_a_run_that_nobody_has_planned_comes_first(database: Engine, repo_id: int) -> None:
+    with transaction(database) as session:
+        early = store.queue_run(session, repo_id, push())
+    late = begun(database, repo_id, deploy())
+    assert late.planned.mine is None
+    assert late.waits() == "Waits until run 1 is planned, which may have an earlier turn (concurrency group 'prod')."
+    claim = claimed(database, early.job_id)
+    assert claim is not None
+    with transaction(database) as session:
+        done = store.plan_run(session, early.job_id, claim.attempt, plan(job_plan("test")))
+    assert done.ring == [late.queued.job_id]
+    assert claimed(database, late.queued.job_id) is not None
+
+
+def test_the_cells_of_a_matrix_take_turns(database: Engine, repo_id: int) -> None:
+    run = begun(database, repo_id, deploy(1), deploy(2), deploy(3))
+    assert run.planned.ring == []
+    (second,) = run.finish().ready_job_ids
+    assert claimed(database, second) is not None
+
+
+def test_a_worker_goes_on_with_a_job_that_may_begin(database: Engine, repo_id: int) -> None:
+    begun(database, repo_id, deploy())
+    run = begun(database, repo_id, deploy(1), job_plan("lint", 2))
+    assert run.planned.mine == job_plan("lint", 2)
+    assert run.planned.ring == []
+
+
+def test_the_group_is_free_again_when_its_holders_worker_vanishes_and_the_holder_comes_first(
+    database: Engine, repo_id: int
+) -> None:
+    first, second = begun(database, repo_id, deploy()), begun(database, repo_id, deploy())
+    with transaction(database) as session:
+        session.execute(update(Job).where(Job.id == first.queued.job_id).values(lease_until_ms=now_ms() - 1))
+        leases.reap(session)
+        assert leases.next_ready(session) == first.queued.job_id
+    assert claimed(database, second.queued.job_id) is None
+    with transaction(database) as session:
+        assert store.request_cancel(session, first.queued.run_id, "ada").ready_job_ids == [second.queued.job_id]
+    assert claimed(database, second.queued.job_id) is not None
+
+
+def test_of_many_who_claim_at_once_no_more_begin_than_the_limit_says(database: Engine, repo_id: int) -> None:
+    holder = begun(database, repo_id, deploy(limit=1))
+    waiting = [begun(database, repo_id, deploy(limit=3), trigger=push(branch=f"b{n}")) for n in range(6)]
+    holder.finish()
+    won: list[int] = []
+    start = threading.Barrier(6)
+
+    def ask(job_id: int) -> None:
+        start.wait()
+        if claimed(database, job_id):
+            won.append(job_id)
+
+    threads = [threading.Thread(target=ask, args=(each.queued.job_id,)) for each in waiting]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(won) <= {each.queued.job_id for each in waiting[:3]}
+
+
+# The newest ends older ones
+
+
+def test_with_cancel_the_newest_ends_what_older_runs_of_its_branch_have_in_the_group(
+    database: Engine, repo_id: int
+) -> None:
+    first = begun(database, repo_id, deploy(1, cancel=True), job_plan("lint", 2))
+    queued = begun(database, repo_id, deploy(cancel=True))
+    newest = begun(database, repo_id, deploy(cancel=True))
+    assert queued.jobs()["deploy"].state is State.CANCELED
+    assert first.jobs()["deploy"].cancel_by == "run 2"
+    assert (queued.planned.superseded, newest.planned.superseded) == ([first.queued.run_id], [])
+    with transaction(database) as session:
+        renewal = leases.renew(session, first.claim.job_id, first.claim.attempt, "w1", 60)
+    assert (renewal.cancel_requested, renewal.cancel_by) == (True, "run 2")
+    finished = first.finish(Outcome(State.CANCELED, Reason.CANCELED, "canceled by run 2"))
+    assert (finished.run_state, finished.ready_job_ids) == (State.RUNNING, [newest.queued.job_id])
+    job = first.jobs()["deploy"]
+    assert (job.reason, job.message) == (Reason.SUPERSEDED, "Superseded by run 2.")
+    assert first.jobs()["lint"].state is State.QUEUED
+
+
+@pytest.mark.parametrize("trigger", [push(branch="other"), DEPLOYMENT, pull_request(from_fork=False)])
+def test_other_branches_and_events_are_waited_for_and_never_ended(
+    database: Engine, repo_id: int, trigger: Trigger
+) -> None:
+    first = begun(database, repo_id, deploy(cancel=True), trigger=trigger)
+    second = begun(database, repo_id, deploy(cancel=True))
+    assert second.planned.mine is None
+    assert first.jobs()["deploy"].cancel_by == ""
+
+
+def test_a_deployment_ends_no_other_deployment(database: Engine, repo_id: int) -> None:
+    first = begun(database, repo_id, deploy(cancel=True), trigger=DEPLOYMENT)
+    begun(database, repo_id, deploy(cancel=True), trigger=DEPLOYMENT)
+    assert first.jobs()["deploy"].cancel_by == ""
+
+
+def test_a_run_that_is_planned_after_a_newer_one_is_ended_by_it_all_the_same(database: Engine, repo_id: int) -> None:
+    with transaction(database) as session:
+        early = store.queue_run(session, repo_id, push())
+    late = begun(database, repo_id, deploy(cancel=True))
+    claim = claimed(database, early.job_id)
+    assert claim is not None
+    with transaction(database) as session:
+        done = store.plan_run(session, early.job_id, claim.attempt, plan(deploy(cancel=True)))
+        assert (done.mine, done.ring) == (None, [late.queued.job_id])
+        run = store.run_by_id(session, early.run_id)
+        assert run is not None
+        assert (run.state, run.reason, run.sentence) == (State.CANCELED, Reason.SUPERSEDED, "Superseded by run 2.")
+
+
+def test_what_lost_its_worker_while_it_was_to_end_ends(database: Engine, repo_id: int) -> None:
+    first = begun(database, repo_id, deploy(cancel=True))
+    begun(database, repo_id, deploy(cancel=True))
+    with transaction(database) as session:
+        session.execute(update(Job).where(Job.id == first.queued.job_id).values(lease_until_ms=now_ms() - 1))
+        assert [each.state for each in leases.reap(session)] == [State.CANCELED]
+
+
+# A step with ``failure: cancel``
+
+
+def test_a_run_that_a_failed_step_has_ended_has_failed_by_that_step(database: Engine, repo_id: int) -> None:
+    run = begun(database, repo_id, job_plan("lint", 1), job_plan("build", 2), job_plan("test", 3, ("build",)))
+    build = claimed(database, run.planned.ring[0])
+    assert build is not None
+    with transaction(database) as session:
+        by = "step 'ruff' of 'lint', which failed"
+        result = store.request_cancel(session, run.queued.run_id, by, Reason.DEPENDENCY_FAILED)
+    assert len(result.running_job_ids) == 2
+    run.finish(Outcome(State.FAILED, Reason.EXIT_CODE, "step 'ruff': it exited with 3"))
+    with transaction(database) as session:
+        canceled = Outcome(State.CANCELED, Reason.CANCELED, f"canceled by {by}")
+        assert store.finish_job(session, build.job_id, build.attempt, canceled).run_state is State.FAILED
+        row = store.run_by_id(session, run.queued.run_id)
+        assert row is not None
+        assert (row.reason, row.sentence) == (Reason.EXIT_CODE, "lint: step 'ruff': it exited with 3")
+    assert run.jobs()["test"].message == f"The run was canceled by {by}."

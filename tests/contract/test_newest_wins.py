@@ -1,0 +1,114 @@
+"""Newer pushes and pull requests end older runs where the repository says so, on each of the two databases."""
+
+from itertools import pairwise
+
+import pytest
+from sqlalchemy import Engine, update
+
+from pipelines.state import Outcome, Reason, State
+from pipelines.trigger import Event, Trigger
+from tests.builders import SHA, pull_request, push
+from workers import leases, store
+from workers.db import now_ms, reading, transaction
+from workers.tables import Job, Run
+
+
+@pytest.fixture
+def repo_id(database: Engine) -> int:
+    with transaction(database) as session:
+        repo = store.add_repo(session, store.NewRepo("acme/roof", "file:///srv/roof.git"))
+        store.set_newest_wins(session, repo.id, {Event.PUSH, Event.PULL_REQUEST})
+        return repo.id
+
+
+def queued(database: Engine, repo_id: int, trigger: Trigger) -> store.Queued:
+    with transaction(database) as session:
+        return store.queue_run(session, repo_id, trigger)
+
+
+def run_now(database: Engine, run_id: int) -> Run:
+    with reading(database) as session:
+        return session.get_one(Run, run_id)
+
+
+def test_a_newer_push_ends_what_waits_and_asks_what_runs_to_stop(database: Engine, repo_id: int) -> None:
+    running, waiting = queued(database, repo_id, push()), queued(database, repo_id, push(branch="other"))
+    with transaction(database) as session:
+        claim = leases.claim(session, running.job_id, "w1", 60)
+    assert claim is not None
+    assert queued(database, repo_id, push()).superseded == (running.run_id,)
+    assert queued(database, repo_id, push(branch="other")).superseded == ()
+    ended = run_now(database, waiting.run_id)
+    assert (ended.state, ended.reason, ended.sentence) == (State.CANCELED, Reason.SUPERSEDED, "Superseded by run 4.")
+    with transaction(database) as session:
+        renewal = leases.renew(session, running.job_id, claim.attempt, "w1", 60)
+        assert (renewal.cancel_requested, renewal.cancel_by) == (True, "run 3")
+        canceled = Outcome(State.CANCELED, Reason.CANCELED, "canceled by run 3")
+        store.finish_job(session, running.job_id, claim.attempt, canceled)
+    stopped = run_now(database, running.run_id)
+    assert (stopped.state, stopped.reason, stopped.sentence) == (
+        State.CANCELED,
+        Reason.SUPERSEDED,
+        "Superseded by run 3.",
+    )
+
+
+def test_a_run_that_ends_others_takes_over_what_they_were_to_test(database: Engine, repo_id: int) -> None:
+    shas = [f"{number:040x}" for number in range(4)]
+    for before, sha in pairwise(shas):
+        last = queued(database, repo_id, push(sha=sha).model_copy(update={"previous_sha": before}))
+    trigger = store.trigger_of(run_now(database, last.run_id))
+    assert (trigger.previous_sha, trigger.sha) == (shas[0], shas[3])
+
+
+def test_of_deliveries_that_come_together_the_last_wins(database: Engine, repo_id: int) -> None:
+    deliveries = [(repo_id, store.NewDelivery(f"d{number}", trigger=push())) for number in range(3)]
+    with transaction(database) as session:
+        receipts = store.record_deliveries(session, deliveries)
+    states = [run_now(database, receipt.run_id or 0).state for receipt in receipts if receipt]
+    assert states == [State.CANCELED, State.CANCELED, State.QUEUED]
+
+
+@pytest.mark.parametrize("event", set(Event) - {Event.PUSH, Event.PULL_REQUEST})
+def test_no_other_event_ends_or_is_ended(database: Engine, repo_id: int, event: Event) -> None:
+    trigger = Trigger(event=event, sha=SHA, ref="refs/heads/main", branch="main")
+    runs = [queued(database, repo_id, each) for each in (trigger, trigger, push(), trigger)]
+    assert {run_now(database, run.run_id).state for run in runs} == {State.QUEUED}
+    with transaction(database) as session, pytest.raises(ValueError, match="never ended"):
+        store.set_newest_wins(session, repo_id, {event})
+
+
+def test_a_repeated_run_ends_none_and_a_newer_push_ends_it(database: Engine, repo_id: int) -> None:
+    first = queued(database, repo_id, push(branch="old"))
+    newer = queued(database, repo_id, push(branch="old"))
+    with transaction(database) as session:
+        again = store.rerun(session, first.run_id)
+    assert run_now(database, newer.run_id).state is State.QUEUED
+    queued(database, repo_id, push(branch="old"))
+    assert run_now(database, again.run_id).state is State.CANCELED
+
+
+def test_by_itself_a_repository_has_it_for_pull_requests_alone(database: Engine) -> None:
+    with transaction(database) as session:
+        repo = store.add_repo(session, store.NewRepo("acme/wall", "file:///wall")).id
+    pushes = [queued(database, repo, push()) for _ in range(2)]
+    requests = [queued(database, repo, pull_request(from_fork=True)) for _ in range(2)]
+    assert [run_now(database, run.run_id).state for run in pushes] == [State.QUEUED] * 2
+    assert [run_now(database, run.run_id).state for run in requests] == [State.CANCELED, State.QUEUED]
+
+
+def test_another_pull_request_goes_on(database: Engine, repo_id: int) -> None:
+    one = queued(database, repo_id, pull_request(from_fork=False))
+    queued(database, repo_id, pull_request(from_fork=False).model_copy(update={"ref": "refs/pull/8/head"}))
+    assert run_now(database, one.run_id).state is State.QUEUED
+
+
+def test_what_lost_its_worker_while_it_was_to_end_ends_as_superseded(database: Engine, repo_id: int) -> None:
+    first = queued(database, repo_id, push())
+    with transaction(database) as session:
+        leases.claim(session, first.job_id, "w1", 60)
+    queued(database, repo_id, push())
+    with transaction(database) as session:
+        session.execute(update(Job).where(Job.id == first.job_id).values(lease_until_ms=now_ms() - 1))
+        leases.reap(session)
+    assert run_now(database, first.run_id).reason is Reason.SUPERSEDED

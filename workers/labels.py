@@ -1,0 +1,60 @@
+"""Which worker may have which job: a job asks for labels, a worker offers some."""
+
+import hashlib
+import json
+import platform
+import socket
+from collections.abc import Mapping
+
+ANY = "*"
+ONLY = "!"
+"""A worker's label with this before its name: it takes only jobs that ask for this label."""
+
+_PLATFORMS = {"x86_64": "linux/amd64", "aarch64": "linux/arm64"}
+
+
+def parse_labels(text: str) -> dict[str, str]:
+    """``gpu=true,platform=linux/amd64`` as labels by name. Raises ValueError with a sentence."""
+    labels: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, equals, value = (word.strip() for word in part.partition("="))
+        if not (name.removeprefix(ONLY) and equals and value):
+            raise ValueError(
+                f"'{part}' is no label; write NAME=VALUE, with a comma between two, like gpu=true,disk=ssd"
+            )
+        labels[name] = value
+    return labels
+
+
+def this_platform() -> str:
+    """What kind of machine this is, as images name it: ``linux/amd64``."""
+    return _PLATFORMS.get(platform.machine(), f"linux/{platform.machine()}")
+
+
+def offered_here(text: str) -> dict[str, str]:
+    """The labels of a worker on this machine: those that all have, and its own. Raises ValueError with a sentence."""
+    own = {"platform": this_platform(), "hostname": socket.gethostname(), "backend": "docker", "repo": ANY}
+    return own | parse_labels(text)
+
+
+def wanted(labels: Mapping[str, str], repo: str) -> dict[str, str]:
+    """What a job of the repository ``repo`` asks for: its workflow's labels, and its repository."""
+    return {**{name: value for name, value in labels.items() if value}, "repo": repo}
+
+
+def fits(asked: Mapping[str, str], offered: Mapping[str, str]) -> bool:
+    """True where a worker that offers these labels may have a job that asks for those.
+
+    Every label that is asked for must be offered with the same value, or with ``*``; and what a worker offers with
+    ``!`` before its name must be asked for.
+    """
+    only = {name.removeprefix(ONLY): value for name, value in offered.items() if name.startswith(ONLY)}
+    offers = {**only, **offered}
+    suits = all(offers.get(name) in {value, ANY} for name, value in asked.items())
+    return suits and all(name in asked and value in {asked[name], ANY} for name, value in only.items())
+
+
+def queue_of(offered: Mapping[str, str]) -> str:
+    """The queue that all workers with just these labels hear, besides the one that all hear."""
+    text = json.dumps(sorted(offered.items()))
+    return f"headway-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
