@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pipelines.context import Context
 from pipelines.trigger import PULL_REQUEST_EVENTS, Event, Trigger
@@ -112,7 +112,7 @@ def _pipeline(trigger: Trigger, context: Context) -> dict[str, str]:
         "CI_PIPELINE_NUMBER": _number(context.run_number),
         "CI_PIPELINE_PARENT": _number(context.parent_number),
         "CI_PIPELINE_EVENT": trigger.event.value,
-        "CI_PIPELINE_EVENT_REASON": "",
+        "CI_PIPELINE_EVENT_REASON": trigger.event_reason,
         "CI_PIPELINE_URL": context.run_url,
         "CI_PIPELINE_FORGE_URL": trigger.url,
         "CI_PIPELINE_DEPLOY_TARGET": trigger.deploy_target,
@@ -139,8 +139,7 @@ def _system(context: Context) -> dict[str, str]:
     }
 
 
-@dataclass(frozen=True)
-class StepIdentity:
+class StepIdentity(NamedTuple):
     """Which container of which job this is. ``kind`` is ``commands``, ``plugin`` or ``service``."""
 
     name: str
@@ -148,7 +147,7 @@ class StepIdentity:
     number: int
     workflow: str
     workspace: str
-    cell: Mapping[str, str] = field(default_factory=dict)
+    cell: Mapping[str, str] = {}
 
 
 def step_environment(
@@ -173,7 +172,7 @@ def step_environment(
     return {name: value for name, value in {**extra, **run, **own}.items() if value}
 
 
-_DRONE = {
+DRONE = {
     "BRANCH": "CI_COMMIT_BRANCH",
     "COMMIT_BRANCH": "CI_COMMIT_BRANCH",
     "TAG": "CI_COMMIT_TAG",
@@ -205,13 +204,14 @@ _DRONE = {
     "GIT_HTTP_URL": "CI_REPO_CLONE_URL",
     "SYSTEM_HOST": "CI_SYSTEM_HOST",
 }
+"""Drone's names, without DRONE_, and where their values are."""
 
 
 def drone_variables(run: Mapping[str, str], step: StepIdentity) -> dict[str, str]:
     """The names that plugins made for Drone read."""
     pull_request = run["CI_COMMIT_PULL_REQUEST"] or "0"
     return {
-        **{f"DRONE_{name}": run[source] for name, source in _DRONE.items()},
+        **{f"DRONE_{name}": run[source] for name, source in DRONE.items()},
         "DRONE_PULL_REQUEST": pull_request,
         "PULLREQUEST_DRONE_PULL_REQUEST": pull_request,
         "DRONE_STEP_NUMBER": str(step.number),

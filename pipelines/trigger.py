@@ -24,7 +24,10 @@ PULL_REQUEST_EVENTS = frozenset({Event.PULL_REQUEST, Event.PULL_REQUEST_CLOSED, 
 
 
 class PullRequest(BaseModel):
-    """The pull request that a trigger belongs to. ``from_fork`` decides about trust: secrets are not given to forks."""
+    """The pull request that a trigger belongs to. ``from_fork`` decides about trust: secrets are not given to forks.
+
+    ``target_sha`` is the commit of the target branch that it is proposed to, empty where the forge did not say.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -32,6 +35,7 @@ class PullRequest(BaseModel):
     title: str = ""
     source_branch: str
     target_branch: str
+    target_sha: str = ""
     from_fork: bool = False
     labels: tuple[str, ...] = ()
     milestone: str = ""
@@ -41,13 +45,16 @@ class PullRequest(BaseModel):
 class Trigger(BaseModel):
     """One thing that happened to one commit.
 
-    ``sha`` is 40 or 64 hex digits, ``ref`` a full ref name. ``branch`` is the target branch of a pull request and empty
-    for a tag. ``changed_files`` is None where the forge did not say; the worker then asks git.
+    ``sha`` is 40 or 64 hex digits, or only the first of them, or empty: then a worker asks git what ``ref``, a full ref
+    name, is at. ``branch`` is the target branch of a pull request and empty for a tag. ``changed_files`` is None until
+    a worker has asked git. ``event_reason`` says what changed about a pull request; ``inputs`` are environment
+    variables that whoever started the run gave it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     event: Event
+    event_reason: str = ""
     sha: str
     ref: str
     branch: str = ""

@@ -15,11 +15,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pipelines.state import State
 from workers import leases, store
-from workers.db import make_engine, reading, transaction
+from workers.crons import start_due
+from workers.db import db_now_ms, make_engine, reading, transaction
 from workers.live import LiveTail, connect
 from workers.logs import LogStore, open_logs
 from workers.queue import MESSAGE_EXPIRES_S, Bell, make_celery, queue_length
+from workers.reporter import reporting
 from workers.settings import Settings
+from workers.vault import open_vault
 
 RING_AGAIN_S = 5
 """A job that was rung for so long ago, while no message waits, was not heard: its message is lost."""
@@ -46,8 +49,9 @@ class Duties:
 
 
 def tick(duties: Duties) -> None:
-    """Once around: jobs of silent workers are given back, and whoever waits unheard is rung for."""
+    """Once around: jobs of silent workers are given back, due crons start, and whoever waits unheard is rung for."""
     _reap(duties)
+    _start_due(duties)
     _ring_again(duties)
 
 
@@ -66,12 +70,21 @@ def clean(duties: Duties) -> None:
             store.forget_logs(session, run_ids)
 
 
+def _start_due(duties: Duties) -> None:
+    with reading(duties.engine) as session:
+        now_ms = db_now_ms(session)
+    for queued in start_due(duties.engine, now_ms):
+        duties.ring(queued.job_id)
+        duties.live.changed(queued.run_id)
+
+
 def _reap(duties: Duties) -> None:
     with reading(duties.engine) as session:
-        if not leases.overdue(session):
-            return
-    with transaction(duties.engine) as session:
-        reaped = leases.reap(session, duties.attempts_max)
+        run_ids = dict.fromkeys(run_id for _, run_id in leases.overdue(session))
+    reaped: list[leases.Reaped] = []
+    for run_id in run_ids:
+        with transaction(duties.engine) as session:
+            reaped += leases.reap(session, duties.attempts_max, run_id)
     for job in reaped:
         _log.warning("a worker fell silent", job=job.job_id, run=job.run_id, state=job.state.value)
         duties.live.changed(job.run_id)
@@ -92,9 +105,10 @@ def _ring_again(duties: Duties) -> None:
     # While wake-ups wait, all workers are busy: another message would only wait behind them, until they expire.
     with reading(duties.engine) as session:
         job_ids = leases.ready_unrung(session, MESSAGE_EXPIRES_S if waiting else RING_AGAIN_S)
+        heard = store.heard(session, job_ids)
     rung = []
     for job_id in job_ids:
-        if not duties.ring(job_id):
+        if job_id in heard and not duties.ring(job_id):
             break
         rung.append(job_id)
     if rung:
@@ -116,7 +130,8 @@ def run_scheduler(settings: Settings, stop: threading.Event) -> None:
     )
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     try:
-        _go_on(duties, owner, stop)
+        with reporting(engine, open_vault(settings), settings):
+            _go_on(duties, owner, stop)
     finally:
         redis.close()
         engine.dispose()

@@ -1,10 +1,13 @@
 """Bitbucket Cloud."""
 
+from base64 import b64encode
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Annotated, Literal
 
 from pydantic import StringConstraints
 
+from pipelines.state import State
 from pipelines.trigger import Event, PullRequest, Trigger
 from workers.forges.common import (
     Commit,
@@ -24,6 +27,7 @@ from workers.forges.common import (
     read,
     signed,
 )
+from workers.forges.report import CommitStatus, Home, Request, api_and_path, short
 
 NAME = "Bitbucket"
 NO_COMMIT = "0" * 40
@@ -200,6 +204,47 @@ def _pull_request(kind: Event, event: _PullRequestEvent) -> Parsed:
             ),
         ),
     )
+
+
+_DESCRIPTION_CHARS_MAX = 255
+_KEY_CHARS_MAX = 40
+_DIGEST_CHARS = 8
+_API = {"https://bitbucket.org": "https://api.bitbucket.org/2.0"}
+_STATES: Mapping[State, str] = {
+    State.QUEUED: "INPROGRESS",
+    State.RUNNING: "INPROGRESS",
+    State.PASSED: "SUCCESSFUL",
+    State.FAILED: "FAILED",
+    State.BROKEN: "FAILED",
+    State.CANCELED: "STOPPED",
+    State.SKIPPED: "STOPPED",
+}
+
+
+def report(home: Home, token: str, status: CommitStatus) -> Request:
+    """A build status. A token of the form ``user:token`` is a person's, any other the repository's own."""
+    api, path = api_and_path(home, "/2.0", _API)
+    basic = b64encode(token.encode()).decode()
+    body = {
+        "state": _STATES[status.state],
+        "key": _key(status.context),
+        "name": status.context,
+        "description": short(status.sentence, _DESCRIPTION_CHARS_MAX),
+        "url": status.url,
+    }
+    return Request(
+        f"{api}/repositories/{path}/commit/{status.sha}/statuses/build",
+        {"authorization": f"Basic {basic}" if ":" in token else f"Bearer {token}"},
+        body | ({"refname": status.branch} if status.branch else {}),
+    )
+
+
+def _key(context: str) -> str:
+    """What tells statuses apart; Bitbucket takes no more than 40 characters."""
+    if len(context) <= _KEY_CHARS_MAX:
+        return context
+    digest = sha256(context.encode()).hexdigest()[:_DIGEST_CHARS]
+    return f"{context[: _KEY_CHARS_MAX - _DIGEST_CHARS - 1]}-{digest}"
 
 
 def setup_text(hook_url: str, secret: str) -> str:

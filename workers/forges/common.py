@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +11,7 @@ from typing import Annotated, Protocol, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
 
 from pipelines.trigger import Event, Trigger
+from workers.forges.report import CommitStatus, Home, Request
 
 # One environment string may hold 128 KiB; a message is at most 4 bytes a character and must fit with its name.
 TEXT_CHARS_MAX = 16_384
@@ -52,6 +54,9 @@ class Forge(Protocol):
     def delivery_key(self, headers: Mapping[str, str], body: bytes) -> str:
         """The same text when the forge sends the same delivery again, and another for every other delivery."""
 
+    def report(self, home: Home, token: str, status: CommitStatus) -> Request | None:
+        """How to tell the forge; None where there is nobody to tell. Raises NoForgeError."""
+
     def setup_text(self, hook_url: str, secret: str) -> str:
         """What a person pastes where, so that the forge sends its deliveries here."""
 
@@ -83,7 +88,10 @@ def _clean(value: str) -> str:
     return value.replace("\0", "\ufffd")[:TEXT_CHARS_MAX]
 
 
-def _ref(value: str) -> str:
+def allowed_ref(value: str) -> str:
+    """The name of a branch, a tag or a ref. Raises ValueError where git would not allow it."""
+    if not 0 < len(value) <= REF_CHARS_MAX:
+        raise ValueError(f"must have 1 to {REF_CHARS_MAX} characters")
     parts = value.split("/")
     broken = ".." in value or "@{" in value or not _FORBIDDEN_IN_REFS.isdisjoint(value)
     if broken or any(not part or part.startswith(".") or part.endswith((".lock", ".")) for part in parts):
@@ -94,7 +102,7 @@ def _ref(value: str) -> str:
 def _full_ref(value: str) -> str:
     if not value.startswith("refs/"):
         raise ValueError("must be a full ref name such as refs/heads/main")
-    return _ref(value)
+    return allowed_ref(value)
 
 
 def _seconds(value: object) -> int:
@@ -110,13 +118,14 @@ def _seconds(value: object) -> int:
 Text = Annotated[str, AfterValidator(_clean)]
 Maybe = Annotated[str, BeforeValidator(lambda value: "" if value is None else value), AfterValidator(_clean)]
 """Text that forges also send as null."""
-RefName = Annotated[str, StringConstraints(min_length=1, max_length=REF_CHARS_MAX), AfterValidator(_ref)]
-FullRef = Annotated[str, StringConstraints(max_length=REF_CHARS_MAX), AfterValidator(_full_ref)]
-Sha = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})$")]
+RefName = Annotated[str, AfterValidator(allowed_ref)]
+FullRef = Annotated[str, AfterValidator(_full_ref)]
+_SHA = r"[0-9a-f]{40}|[0-9a-f]{64}"
+Sha = Annotated[str, StringConstraints(pattern=rf"^({_SHA})$")]
 MaybeSha = Annotated[
     str,
     BeforeValidator(lambda value: value or ""),
-    StringConstraints(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})?$"),
+    StringConstraints(pattern=rf"^({_SHA})?$"),
 ]
 Moment = Annotated[int, BeforeValidator(_seconds)]
 
@@ -185,6 +194,57 @@ def pushed(
     )
 
 
+def released(
+    tag: str,
+    commit: Commit,
+    *,
+    branch: str = "",
+    sha: str = "",
+    title: str = "",
+    prerelease: bool = False,
+    sender: str = "",
+    url: str = "",
+) -> Trigger:
+    """The trigger of a release of ``tag``. ``branch`` is what the forge says that it was made from, mostly a branch."""
+    return Trigger(
+        event=Event.RELEASE,
+        sha=sha,
+        ref=f"refs/tags/{tag}",
+        branch="" if re.fullmatch(_SHA, branch) else branch,
+        tag=tag,
+        message=commit.message,
+        author=commit.author,
+        author_email=commit.author_email,
+        timestamp_s=commit.timestamp_s,
+        sender=sender,
+        url=url,
+        release_title=title or tag,
+        prerelease=prerelease,
+    )
+
+
+class Release(Part):
+    """A release as GitHub and Gitea send it."""
+
+    tag_name: RefName
+    target_commitish: Maybe = ""
+    name: Maybe = ""
+    prerelease: bool = False
+    html_url: Maybe = ""
+
+    def trigger(self, sender: str) -> Trigger:
+        """What the release starts; its commit is for git to tell."""
+        return released(
+            self.tag_name,
+            Commit(),
+            branch=self.target_commitish,
+            title=self.name,
+            prerelease=self.prerelease,
+            sender=sender,
+            url=self.html_url,
+        )
+
+
 def alone(outcome: Trigger | NothingToDo) -> Parsed:
     """What came of a delivery that can name only one ref."""
     return outcome if isinstance(outcome, NothingToDo) else (outcome,)
@@ -208,4 +268,4 @@ def ping(forge: str) -> NothingToDo:
 def ignored(forge: str, event: str) -> NothingToDo:
     """The answer to an event that no pipeline can ask for."""
     named = f'the event "{_clean(event)[:80]}"' if event else "a delivery that names no event"
-    return NothingToDo(f"{forge} sent {named}; Headway acts on pushes, tags and pull requests.")
+    return NothingToDo(f"{forge} sent {named}; Headway acts on pushes, tags, releases, deployments and pull requests.")

@@ -8,11 +8,13 @@ from pydantic import Field
 
 from pipelines.trigger import Event, PullRequest, Trigger
 from workers.forges.common import (
+    BadPayloadError,
     Commit,
     FullRef,
     Maybe,
     MaybeSha,
     Moment,
+    NothingToDo,
     Parsed,
     Part,
     RefName,
@@ -24,8 +26,10 @@ from workers.forges.common import (
     ping,
     pushed,
     read,
+    released,
     signed,
 )
+from workers.forges.report import CommitStatus, Home
 
 NAME = "The sender"
 _HMAC_BLOCK_BYTES = 64
@@ -52,12 +56,17 @@ class _Push(Part):
     timestamp: Moment = 0
     url: Maybe = ""
 
+    @property
+    def commit(self) -> Commit:
+        return Commit(self.message, self.author, self.author_email, self.timestamp)
+
 
 class _Proposal(Part):
     number: int = Field(ge=1)
     title: Text = ""
     source_branch: RefName
     target_branch: RefName
+    target_sha: MaybeSha = ""
     # Who does not say is not trusted with secrets.
     from_fork: bool = True
     labels: tuple[Text, ...] = ()
@@ -67,6 +76,21 @@ class _Proposal(Part):
 
 class _PullRequest(_Push):
     pull_request: _Proposal
+    reason: Maybe = ""
+
+
+class _Published(Part):
+    title: Maybe = ""
+    prerelease: bool = False
+
+
+class _Release(_Push):
+    release: _Published = _Published()
+
+
+class _Deployment(_Push):
+    target: Text
+    task: Maybe = ""
 
 
 def verify(headers: Mapping[str, str], body: bytes, secret: str) -> bool:
@@ -84,6 +108,10 @@ def parse(headers: Mapping[str, str], body: bytes) -> Parsed:  # noqa: ARG001 - 
     match read(_Kind, body).event:
         case "push" | "tag":
             return _push(read(_Push, body))
+        case "release":
+            return _release(read(_Release, body))
+        case "deployment":
+            return _deployment(read(_Deployment, body))
         case event if event in _EVENTS:
             return _pull_request(_EVENTS[event], read(_PullRequest, body))
         case "ping":
@@ -93,14 +121,40 @@ def parse(headers: Mapping[str, str], body: bytes) -> Parsed:  # noqa: ARG001 - 
 
 
 def _push(push: _Push) -> Parsed:
-    commit = Commit(push.message, push.author, push.author_email, push.timestamp)
-    return alone(pushed(push.ref, push.after, push.before, commit, sender=push.pusher, url=push.url))
+    return alone(pushed(push.ref, push.after, push.before, push.commit, sender=push.pusher, url=push.url))
+
+
+def _release(sent: _Release) -> Parsed:
+    tag = sent.ref.removeprefix("refs/tags/")
+    if tag == sent.ref:
+        raise BadPayloadError("ref", "The field ref of a release must be a tag such as refs/tags/v1.0.")
+    about = sent.release
+    return (
+        released(
+            tag,
+            sent.commit,
+            sha=sent.after,
+            title=about.title,
+            prerelease=about.prerelease,
+            sender=sent.pusher,
+            url=sent.url,
+        ),
+    )
+
+
+def _deployment(sent: _Deployment) -> Parsed:
+    outcome = pushed(sent.ref, sent.after, sent.before, sent.commit, sender=sent.pusher, url=sent.url)
+    if isinstance(outcome, NothingToDo):
+        return outcome
+    target = {"event": Event.DEPLOYMENT, "deploy_target": sent.target, "deploy_task": sent.task}
+    return (outcome.model_copy(update=target),)
 
 
 def _pull_request(kind: Event, sent: _PullRequest) -> Parsed:
     return (
         Trigger(
             event=kind,
+            event_reason=sent.reason,
             sha=sent.after,
             ref=sent.ref,
             branch=sent.pull_request.target_branch,
@@ -114,6 +168,10 @@ def _pull_request(kind: Event, sent: _PullRequest) -> Parsed:
             pull_request=PullRequest(**sent.pull_request.model_dump()),
         ),
     )
+
+
+def report(_home: Home, _token: str, _status: CommitStatus) -> None:
+    """See ``Forge``. Plain git has nobody to tell."""
 
 
 def setup_text(hook_url: str, secret: str) -> str:

@@ -11,6 +11,7 @@ from workers.forges.common import (
     Parsed,
     Part,
     RefName,
+    Release,
     Sha,
     Text,
     alone,
@@ -21,6 +22,7 @@ from workers.forges.common import (
     read,
     signed,
 )
+from workers.forges.report import CommitStatus, Home, Request, api_and_path, in_four_words
 
 NAME = "Gitea"
 
@@ -73,6 +75,12 @@ class _Push(Part):
         return self.head_commit or next((commit for commit in self.commits or () if commit.id == self.after), None)
 
 
+class _ReleaseEvent(Part):
+    action: Text
+    release: Release
+    sender: _Person = _Person()
+
+
 class _End(Part):
     ref: RefName
     sha: Sha
@@ -122,6 +130,8 @@ def parse(headers: Mapping[str, str], body: bytes) -> Parsed:
     match _header(headers, "event"):
         case "push":
             return _push(read(_Push, body))
+        case "release":
+            return _release(read(_ReleaseEvent, body))
         case event if event.startswith("pull_request") and event not in _COMMENTS:
             return _pull_request(read(_PullRequestEvent, body))
         case "ping":
@@ -153,6 +163,12 @@ def _push(push: _Push) -> Parsed:
     return alone(pushed(push.ref, sha, push.before, commit, sender=sender, url=push.compare_url))
 
 
+def _release(event: _ReleaseEvent) -> Parsed:
+    if event.action != "published":
+        return ignored(NAME, f"release {event.action}")
+    return (event.release.trigger(event.sender.account),)
+
+
 def _pull_request(event: _PullRequestEvent) -> Parsed:
     pull = event.pull_request
     kind = PULL_REQUEST_ACTIONS.get(event.action)
@@ -161,6 +177,7 @@ def _pull_request(event: _PullRequestEvent) -> Parsed:
     return (
         Trigger(
             event=kind,
+            event_reason=event.action if kind is Event.PULL_REQUEST_METADATA else "",
             sha=pull.head.sha,
             ref=f"refs/pull/{pull.number}/head",
             branch=pull.base.ref,
@@ -175,12 +192,26 @@ def _pull_request(event: _PullRequestEvent) -> Parsed:
                 title=pull.title,
                 source_branch=pull.head.ref,
                 target_branch=pull.base.ref,
+                target_sha=pull.base.sha,
                 from_fork=pull.head.repo_id != pull.base.repo_id,
                 labels=tuple(label.name for label in pull.labels or ()),
                 milestone=pull.milestone.title if pull.milestone else "",
                 draft=pull.draft,
             ),
         ),
+    )
+
+
+_DESCRIPTION_CHARS_MAX = 255
+
+
+def report(home: Home, token: str, status: CommitStatus) -> Request:
+    """A commit status."""
+    api, path = api_and_path(home, "/api/v1")
+    return Request(
+        f"{api}/repos/{path}/statuses/{status.sha}",
+        {"authorization": f"token {token}"},
+        in_four_words(status, _DESCRIPTION_CHARS_MAX),
     )
 
 
@@ -192,6 +223,7 @@ In the repository on Gitea or Forgejo: Settings, Webhooks, Add webhook, Gitea (o
   HTTP method           POST
   POST content type     application/json
   Secret                {secret}
-  Trigger on            Custom events: Push, Pull request, Pull request synchronized, Pull request labeled
+  Trigger on            Custom events: Push, Release, and under Pull request: opened, synchronized, labeled,
+                        assigned, milestoned
 If Gitea refuses to send to this address, add its host to ALLOWED_HOST_LIST under [webhook] in app.ini.
 """

@@ -12,6 +12,7 @@ from workers.forges.common import (
     Parsed,
     Part,
     RefName,
+    Release,
     Sha,
     Text,
     alone,
@@ -22,8 +23,10 @@ from workers.forges.common import (
     read,
     signed,
 )
+from workers.forges.report import CommitStatus, Home, Request, api_and_path, in_four_words
 
 NAME = "GitHub"
+_SHORT_SHA_CHARS = 7
 
 PULL_REQUEST_ACTIONS: Mapping[str, Event] = {
     "opened": Event.PULL_REQUEST,
@@ -68,6 +71,31 @@ class _Push(Part):
 
 class _Repository(Part):
     id: int
+
+
+class _ReleaseEvent(Part):
+    action: Text
+    release: Release
+    sender: _Person = _Person()
+
+
+class _Deployment(Part):
+    sha: Sha
+    # A branch, a tag or a commit, as whoever asked for the deployment named it.
+    ref: RefName
+    task: Maybe = ""
+    environment: Maybe = ""
+
+
+class _Deployed(Part):
+    default_branch: RefName
+    html_url: Maybe = ""
+
+
+class _DeploymentEvent(Part):
+    deployment: _Deployment
+    repository: _Deployed
+    sender: _Person = _Person()
 
 
 class _End(Part):
@@ -117,6 +145,10 @@ def parse(headers: Mapping[str, str], body: bytes) -> Parsed:
     match headers.get("x-github-event", ""):
         case "push":
             return _push(read(_Push, body))
+        case "release":
+            return _release(read(_ReleaseEvent, body))
+        case "deployment":
+            return _deployment(read(_DeploymentEvent, body))
         case "pull_request":
             return _pull_request(read(_PullRequestEvent, body))
         case "ping":
@@ -136,6 +168,32 @@ def _push(push: _Push) -> Parsed:
     return alone(pushed(push.ref, sha, push.before, commit, sender=sender, url=push.compare))
 
 
+def _release(event: _ReleaseEvent) -> Parsed:
+    # Of the actions that come with one publication only this comes for pre-releases too.
+    if event.action != "published":
+        return ignored(NAME, f"release {event.action}")
+    return (event.release.trigger(event.sender.login),)
+
+
+def _deployment(event: _DeploymentEvent) -> Parsed:
+    asked, repository = event.deployment, event.repository
+    of_commit = len(asked.ref) >= _SHORT_SHA_CHARS and asked.sha.startswith(asked.ref)
+    name = repository.default_branch if of_commit else asked.ref
+    ref = name if name.startswith("refs/") else f"refs/heads/{name}"
+    return (
+        Trigger(
+            event=Event.DEPLOYMENT,
+            sha=asked.sha,
+            ref=ref,
+            branch=ref.removeprefix("refs/heads/") if ref.startswith("refs/heads/") else "",
+            sender=event.sender.login,
+            url=f"{repository.html_url}/deployments" if repository.html_url else "",
+            deploy_target=asked.environment,
+            deploy_task=asked.task,
+        ),
+    )
+
+
 def _pull_request(event: _PullRequestEvent) -> Parsed:
     pull = event.pull_request
     kind = PULL_REQUEST_ACTIONS.get(event.action)
@@ -146,6 +204,7 @@ def _pull_request(event: _PullRequestEvent) -> Parsed:
     return (
         Trigger(
             event=kind,
+            event_reason=_reason(event.action) if kind is Event.PULL_REQUEST_METADATA else "",
             sha=pull.head.sha,
             ref=f"refs/pull/{pull.number}/head",
             branch=pull.base.ref,
@@ -160,12 +219,32 @@ def _pull_request(event: _PullRequestEvent) -> Parsed:
                 title=pull.title,
                 source_branch=pull.head.ref,
                 target_branch=pull.base.ref,
+                target_sha=pull.base.sha,
                 from_fork=from_fork,
                 labels=tuple(label.name for label in pull.labels),
                 milestone=pull.milestone.title if pull.milestone else "",
                 draft=pull.draft,
             ),
         ),
+    )
+
+
+def _reason(action: str) -> str:
+    """What changed, in the word that all forges share where there is one."""
+    return "label_updated" if action in {"labeled", "unlabeled"} else action
+
+
+_DESCRIPTION_CHARS_MAX = 140
+_API = {"https://github.com": "https://api.github.com"}
+
+
+def report(home: Home, token: str, status: CommitStatus) -> Request:
+    """A commit status: a check would need an app of its own."""
+    api, path = api_and_path(home, "/api/v3", _API)
+    return Request(
+        f"{api}/repos/{path}/statuses/{status.sha}",
+        {"authorization": f"Bearer {token}", "accept": "application/vnd.github+json"},
+        in_four_words(status, _DESCRIPTION_CHARS_MAX),
     )
 
 
@@ -176,5 +255,5 @@ In the repository on GitHub: Settings, Webhooks, Add webhook.
   Payload URL    {hook_url}
   Content type   application/json
   Secret         {secret}
-  Events         "Let me select individual events": Pushes and Pull requests
+  Events         "Let me select individual events": Pushes, Pull requests, Releases, Deployments
 """

@@ -1,7 +1,9 @@
 """GitLab. It sends the secret itself as a header; a signing token (GitLab 18.11 and later) is not needed."""
 
 from collections.abc import Mapping
+from urllib.parse import quote
 
+from pipelines.state import State
 from pipelines.trigger import Event, PullRequest, Trigger
 from workers.forges.common import (
     Commit,
@@ -20,8 +22,10 @@ from workers.forges.common import (
     key_of,
     pushed,
     read,
+    released,
     same,
 )
+from workers.forges.report import CommitStatus, Home, Request, api_and_path, short
 
 NAME = "GitLab"
 
@@ -50,6 +54,14 @@ class _Push(Part):
     commits: tuple[_CommitOfPush, ...] = ()
 
 
+class _ReleaseEvent(Part):
+    action: Text
+    tag: RefName
+    name: Maybe = ""
+    url: Maybe = ""
+    commit: _CommitOfPush
+
+
 class _Label(Part):
     title: Text = ""
 
@@ -68,10 +80,22 @@ class _MergeRequest(Part):
     last_commit: _CommitOfPush
 
 
+class _Change(Part):
+    previous: object = None
+    current: object = None
+
+
+class _Changes(Part):
+    labels: _Change | None = None
+    milestone_id: _Change | None = None
+    assignees: _Change | None = None
+
+
 class _MergeRequestEvent(Part):
     user: _Person = _Person()
     object_attributes: _MergeRequest
     labels: tuple[_Label, ...] = ()
+    changes: _Changes = _Changes()
 
 
 def verify(headers: Mapping[str, str], body: bytes, secret: str) -> bool:
@@ -93,6 +117,8 @@ def parse(headers: Mapping[str, str], body: bytes) -> Parsed:
     match headers.get("x-gitlab-event", ""):
         case "Push Hook" | "Tag Push Hook":
             return _push(read(_Push, body))
+        case "Release Hook":
+            return _release(read(_ReleaseEvent, body))
         case "Merge Request Hook":
             return _merge_request(read(_MergeRequestEvent, body))
         case event:
@@ -105,6 +131,26 @@ def _push(push: _Push) -> Parsed:
     commit = Commit(tip.message, tip.author.name, tip.author.email, tip.timestamp) if tip else Commit()
     url = tip.url if tip else ""
     return alone(pushed(push.ref, sha, push.before, commit, sender=push.user_username, url=url))
+
+
+def _release(event: _ReleaseEvent) -> Parsed:
+    if event.action != "create":
+        return ignored(NAME, f"release {event.action}")
+    made = event.commit
+    commit = Commit(made.message, made.author.name, made.author.email, made.timestamp)
+    # GitLab does not say who made the release, nor whether it is a pre-release.
+    return (released(event.tag, commit, sha=made.id, title=event.name, url=event.url),)
+
+
+def _reason(changes: _Changes) -> str:
+    """What an update without commits changed, in the words that all forges share."""
+    if changes.labels:
+        return "label_updated"
+    if changes.milestone_id:
+        return "milestoned" if changes.milestone_id.current else "demilestoned"
+    if changes.assignees:
+        return "assigned" if changes.assignees.current else "unassigned"
+    return "edited"
 
 
 def _kind(merge: _MergeRequest) -> Event | None:
@@ -128,6 +174,7 @@ def _merge_request(event: _MergeRequestEvent) -> Parsed:
     return (
         Trigger(
             event=kind,
+            event_reason=_reason(event.changes) if kind is Event.PULL_REQUEST_METADATA else "",
             sha=merge.last_commit.id,
             ref=f"refs/merge-requests/{merge.iid}/head",
             branch=merge.target_branch,
@@ -151,12 +198,41 @@ def _merge_request(event: _MergeRequestEvent) -> Parsed:
     )
 
 
+_DESCRIPTION_CHARS_MAX = 255
+_STATES: Mapping[State, str] = {
+    State.QUEUED: "pending",
+    State.RUNNING: "running",
+    State.PASSED: "success",
+    State.FAILED: "failed",
+    State.BROKEN: "failed",
+    State.CANCELED: "canceled",
+    State.SKIPPED: "canceled",
+}
+
+
+def report(home: Home, token: str, status: CommitStatus) -> Request:
+    """A status of an external pipeline. GitLab refuses to say twice that one waits or runs."""
+    api, path = api_and_path(home, "/api/v4")
+    body = {
+        "state": _STATES[status.state],
+        "name": status.context,
+        "description": short(status.sentence, _DESCRIPTION_CHARS_MAX),
+        "target_url": status.url,
+    }
+    return Request(
+        f"{api}/projects/{quote(path, safe='')}/statuses/{status.sha}",
+        {"private-token": token},
+        body | ({"ref": status.branch} if status.branch else {}),
+        known_by="" if status.state.final else "Cannot transition status",
+    )
+
+
 def setup_text(hook_url: str, secret: str) -> str:
     """See ``Forge``."""
     return f"""\
 In the project on GitLab: Settings, Webhooks, Add new webhook.
   URL            {hook_url}
   Secret token   {secret}
-  Trigger        Push events, Tag push events, Merge request events
+  Trigger        Push events, Tag push events, Merge request events, Releases events
 If GitLab refuses a local address, an administrator allows it under Admin, Settings, Network, Outbound requests.
 """

@@ -147,7 +147,7 @@ def test_a_deletion_is_nothing_to_do(forge: str, name: str, words: str) -> None:
 
 @pytest.mark.parametrize("forge", FORGES)
 def test_an_event_that_nobody_builds_is_nothing_to_do(forge: str) -> None:
-    assert "Headway acts on pushes, tags and pull requests." in reason(forge, "other")
+    assert "Headway acts on pushes, tags, releases, deployments and pull requests." in reason(forge, "other")
 
 
 @pytest.mark.parametrize("forge", having("pr_other"))
@@ -194,6 +194,101 @@ def test_a_pull_request_from_a_fork_is_known_as_one(forge: str) -> None:
     trigger = only(forge, "pr_from_fork")
     assert trigger.pull_request is not None
     assert trigger.pull_request.from_fork
+
+
+@pytest.mark.parametrize("forge", having("pr_labeled"))
+def test_a_changed_label_is_the_reason_of_the_event_and_an_update_has_none(forge: str) -> None:
+    assert only(forge, "pr_labeled").event_reason == "label_updated"
+    assert only(forge, "pr_updated").event_reason == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"milestone_id": {"previous": None, "current": 7}}, "milestoned"),
+        ({"milestone_id": {"previous": 7, "current": None}}, "demilestoned"),
+        ({"assignees": {"previous": [], "current": [{"username": "mara"}]}}, "assigned"),
+        ({"assignees": {"previous": [{"username": "mara"}], "current": []}}, "unassigned"),
+        ({"title": {"previous": "a", "current": "b"}}, "edited"),
+        ({}, "edited"),
+    ],
+)
+def test_gitlab_names_what_changed_and_the_reason_is_the_word_of_the_others(changes: Any, reason: str) -> None:
+    def put(payload: Any) -> None:
+        payload["changes"] = changes
+
+    parsed = FORGES["gitlab"].parse(*changed("gitlab", "pr_labeled", put))
+    assert isinstance(parsed, tuple)
+    assert parsed[0].event_reason == reason
+
+
+@pytest.mark.parametrize("forge", ["github", "gitea"])
+def test_a_pull_request_says_which_commit_it_is_proposed_to(forge: str) -> None:
+    pull = only(forge, "pr_opened").pull_request
+    assert pull is not None
+    assert pull.target_sha == OLD
+
+
+@pytest.mark.parametrize("forge", having("release"))
+def test_a_release_is_a_trigger_for_its_tag(forge: str) -> None:
+    release = only(forge, "release")
+    assert (release.event, release.ref, release.tag) == (Event.RELEASE, "refs/tags/v1.4.0", "v1.4.0")
+    assert release.sha in {"", NEW}
+    assert release.release_title == "Lights before dusk"
+    assert not release.prerelease
+    assert release.url.startswith("https://")
+
+
+@pytest.mark.parametrize("forge", having("prerelease"))
+def test_a_pre_release_is_known_as_one_and_without_a_title_is_called_as_its_tag(forge: str) -> None:
+    release = only(forge, "prerelease")
+    assert release.prerelease
+    assert release.release_title == release.tag == "v1.5.0-rc.1"
+    assert release.branch in {"", "main"}
+
+
+@pytest.mark.parametrize("forge", having("release_other"))
+def test_a_release_starts_one_run_however_often_the_forge_speaks_of_it(forge: str) -> None:
+    assert "Headway acts on" in reason(forge, "release_other")
+
+
+@pytest.mark.parametrize("forge", having("deployment"))
+def test_a_deployment_is_a_trigger_with_its_target(forge: str) -> None:
+    deployment = only(forge, "deployment")
+    assert (deployment.event, deployment.sha) == (Event.DEPLOYMENT, NEW)
+    assert (deployment.ref, deployment.branch) == ("refs/heads/main", "main")
+    assert (deployment.deploy_target, deployment.deploy_task, deployment.sender) == ("production", "deploy", "mara")
+
+
+@pytest.mark.parametrize(
+    ("named", "ref", "branch"),
+    [
+        (NEW, "refs/heads/main", "main"),
+        (NEW[:7], "refs/heads/main", "main"),
+        ("topic", "refs/heads/topic", "topic"),
+        ("refs/heads/topic", "refs/heads/topic", "topic"),
+        ("refs/tags/v1", "refs/tags/v1", ""),
+    ],
+)
+def test_a_deployment_of_a_commit_belongs_to_the_default_branch(named: str, ref: str, branch: str) -> None:
+    def put(payload: Any) -> None:
+        payload["deployment"]["ref"] = named
+
+    parsed = FORGES["github"].parse(*changed("github", "deployment", put))
+    assert isinstance(parsed, tuple)
+    assert (parsed[0].ref, parsed[0].branch) == (ref, branch)
+
+
+def test_a_generic_release_must_be_of_a_tag_and_a_deployment_of_what_is_there() -> None:
+    def branch(payload: Any) -> None:
+        payload["ref"] = "refs/heads/main"
+
+    def gone(payload: Any) -> None:
+        payload["after"] = "0" * 40
+
+    with pytest.raises(BadPayloadError, match="must be a tag"):
+        FORGES["generic"].parse(*changed("generic", "release", branch))
+    assert isinstance(FORGES["generic"].parse(*changed("generic", "deployment", gone)), NothingToDo)
 
 
 def test_bitbucket_cannot_offer_a_forks_commits() -> None:

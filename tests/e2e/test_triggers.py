@@ -1,0 +1,83 @@
+"""Runs that no push started, from the command line and by the clock to the container."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from tests.e2e.stack import Repository, Stack, until
+from workers.db import make_engine, transaction
+from workers.tables import Cron
+
+FIRST = """\
+when: {event: [manual, deployment, cron]}
+steps:
+  - name: say
+    image: busybox
+    commands:
+      - echo "$CI_PIPELINE_EVENT of $CI_COMMIT_SHA, level $LEVEL, to ${CI_PIPELINE_DEPLOY_TARGET:-nowhere}"
+      - test "$LEVEL" != slow || sleep 4
+"""
+SECOND = """\
+when: {event: manual}
+depends_on: [first]
+steps:
+  - {name: read, image: busybox, commands: [cat hello.txt]}
+"""
+
+
+@pytest.fixture(scope="module")
+def repo(stack: Stack) -> Repository:
+    repo = Repository(stack, "team/clock")
+    repo.push({".headway/first.yml": FIRST, ".headway/second.yml": SECOND, "hello.txt": "hello\n"})
+    return repo
+
+
+def started(repo: Repository, *arguments: str) -> int:
+    return int(repo.stack.headway(*arguments).rsplit("/", 1)[1])
+
+
+def said(repo: Repository, run: Any, step: str) -> str:
+    return repo.log(repo.step(run["number"], step)).decode()
+
+
+def test_a_run_by_hand_is_of_what_the_branch_is_at_and_has_its_inputs(repo: Repository) -> None:
+    run = repo.ended(started(repo, "trigger", "team/clock", "--branch", "main", "--input", "LEVEL=full"))
+    assert (run["state"], run["event"], run["sha"]) == ("passed", "manual", repo.sha)
+    assert f"manual of {repo.sha}, level full, to nowhere\n" in said(repo, run, "say")
+
+
+def test_all_jobs_of_a_run_are_of_one_commit_also_when_the_branch_moves(repo: Repository) -> None:
+    number, sha = started(repo, "trigger", "team/clock", "--input", "LEVEL=slow"), repo.sha
+    repo.running(number, "say", "level slow")
+    repo.push({"hello.txt": "changed\n"}, "Change it [skip ci]")
+    run = repo.ended(number)
+    assert (run["state"], run["sha"]) == ("passed", sha)
+    assert "hello\n" in said(repo, run, "read")
+
+
+def test_a_deployment_of_a_commit_says_where_it_goes(repo: Repository) -> None:
+    number = started(repo, "trigger", "team/clock", "--commit", repo.sha[:10], "--deploy-to", "production")
+    assert f"deployment of {repo.sha}, level , to production\n" in said(repo, repo.ended(number), "say")
+
+
+def test_a_branch_that_is_not_there_fails_the_run_with_a_sentence(repo: Repository) -> None:
+    run = repo.ended(started(repo, "trigger", "team/clock", "--branch", "nonesuch"))
+    assert (run["state"], run["reason"]) == ("failed", "commit_missing")
+    assert "the repository has no refs/heads/nonesuch" in run["sentence"]
+
+
+def test_the_clock_starts_a_run(repo: Repository) -> None:
+    repo.stack.headway("cron", "add", "team/clock", "yearly audit", "@yearly", "--input", "LEVEL=night")
+    database = make_engine(f"sqlite:///{repo.stack.data}/headway.db")
+    with transaction(database) as session:
+        session.execute(update(Cron).values(next_ms=1))
+    database.dispose()
+
+    def last_run() -> int | None:
+        (cron,) = repo.stack.api("/repos/team/clock/crons").json
+        return cron["last_run"]
+
+    run = repo.ended(until("the scheduler looks", last_run))
+    assert (run["state"], run["event"], run["sha"]) == ("passed", "cron", repo.sha)
+    assert "level night" in said(repo, run, "say")
