@@ -1,8 +1,8 @@
 """What is wrong with a pipeline file, and where."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Level(StrEnum):
@@ -13,9 +13,11 @@ class Level(StrEnum):
     HINT = "hint"
 
 
-@dataclass(frozen=True, order=True)
-class Problem:
-    """One finding. ``line`` and ``column`` count from 1; 0 means the file as a whole."""
+class Problem(NamedTuple):
+    """One finding. ``line`` and ``column`` count from 1; 0 means the file as a whole.
+
+    ``excerpt`` is the line of the source and carets under the word, where somebody has looked it up.
+    """
 
     file: str
     line: int
@@ -23,6 +25,7 @@ class Problem:
     message: str
     hint: str = ""
     level: Level = Level.ERROR
+    excerpt: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """One line, the same in lint, on the page, in the API and in a commit status."""
@@ -36,3 +39,8 @@ class InvalidPipelineError(Exception):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def printable(text: str) -> str:
+    """The text, with nothing in it that could steer a terminal."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

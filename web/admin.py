@@ -1,7 +1,7 @@
 """What an administrator does on the command line."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,11 +21,11 @@ from workers.logs import LogStore
 from workers.settings import Settings
 from workers.store import AlreadyThereError, NewRepo, SecretInfo
 from workers.tables import Repo, User
-from workers.vault import Vault, clone_place, hook_place, registry_place, secret_place
+from workers.vault import Vault, clone_place, forge_place, hook_place, registry_place, secret_place
 
 FIRST_USER = "admin"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
-_TAKEN_WORDS = frozenset({"runs", "settings", "secrets"})
+_TAKEN_WORDS = frozenset({"runs", "settings", "secrets", "crons"})
 _SCP = re.compile(r"[A-Za-z0-9_.-]+@[A-Za-z0-9.-]+:[^-].*")
 _FORGES_BY_HOST = {
     "github.com": "github",
@@ -134,10 +134,33 @@ class Administrator:
             sealed = self.vault.seal(clone_place(repo.id), password)
             store.set_clone_login(session, repo.id, username, sealed)
 
+    def set_forge_token(self, name: str, token: str, api_url: str = "") -> None:
+        """Keeps the token with which the forge is told how runs go, and tells it of what it refused till now."""
+        check_forge_token(token, api_url)
+        with transaction(self.engine) as session:
+            repo = _repo(session, name)
+            if repo.forge == "generic":
+                raise StartError(
+                    f"{name} is plain git: there is no forge to tell. If there is one, add it again with --replace "
+                    "and --forge."
+                )
+            store.set_forge_token(session, repo.id, self.vault.seal(forge_place(repo.id), token), api_url)
+            store.retry_statuses(session, repo.id)
+
+    def drop_forge_token(self, name: str) -> None:
+        """Forgets the token: the forge hears no more of runs."""
+        with transaction(self.engine) as session:
+            store.set_forge_token(session, _repo(session, name).id, "", "")
+
     def set_trust(self, name: str, trust: Trust) -> None:
         """What the repository's pipelines may ask of the host."""
         with transaction(self.engine) as session:
             store.set_trust(session, _repo(session, name).id, trust)
+
+    def set_newest_wins(self, name: str, events: Collection[Event]) -> None:
+        """Newer runs of these events, pushes or pull requests, end older ones."""
+        with transaction(self.engine) as session:
+            store.set_newest_wins(session, _repo(session, name).id, events)
 
     def repos(self) -> Sequence[Repo]:
         """All repositories."""
@@ -249,6 +272,15 @@ def check_secret(name: str, value: str) -> None:
         raise StartError("A secret's name consists of letters, digits and _ . - and begins with a letter or _.")
     if not value:
         raise StartError("The secret has no value. Give it on standard input.")
+
+
+def check_forge_token(token: str, api_url: str) -> None:
+    """Raises StartError for a token or an address that no request could be made of."""
+    if not re.fullmatch(r"[!-~]+", token):
+        raise StartError("That is no token: it is one word of letters, digits and signs. Give it on standard input.")
+    parts = urlsplit(api_url)
+    if api_url and not (parts.scheme in {"http", "https"} and parts.hostname and api_url.isprintable()):
+        raise StartError(f"{api_url} is no address of an API, which is like https://git.example.com/api/v4.")
 
 
 _SECRET = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}")

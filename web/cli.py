@@ -8,14 +8,14 @@ from typing import Annotated
 
 import typer
 
-from web import verbs
+from web import verbs, verbs_trigger
 from web.errors import StartError
 from web.terminal import administrator, told
 
 
 def register(app: typer.Typer) -> None:
     """Adds the verbs to the application."""
-    for verb in (serve, web, worker, scheduler):
+    for verb in (serve, web, worker, scheduler, verbs_trigger.trigger):
         app.command()(verb)
     for name, text, group_verbs in _groups():
         group = typer.Typer(help=text, no_args_is_help=True)
@@ -35,7 +35,9 @@ def _groups() -> list[tuple[str, str, Mapping[str, Callable[..., None]]]]:
                 "list": verbs.repo_list,
                 "hook": verbs.repo_hook,
                 "login": verbs.repo_login,
+                "token": verbs.repo_token,
                 "trust": verbs.repo_trust,
+                "newest-wins": verbs.repo_newest_wins,
                 "remove": verbs.repo_remove,
             },
         ),
@@ -44,6 +46,7 @@ def _groups() -> list[tuple[str, str, Mapping[str, Callable[..., None]]]]:
             "Secrets of a repository.",
             {"set": verbs.secret_set, "list": verbs.secret_list, "remove": verbs.secret_remove},
         ),
+        ("cron", "Runs that start by the clock.", verbs_trigger.CRON_VERBS),
         (
             "registry",
             "Logins to image registries.",
@@ -94,7 +97,7 @@ def worker() -> None:
 
 @told
 def scheduler() -> None:
-    """Runs the scheduler: gives jobs of lost workers to others, wakes workers again, removes what is old."""
+    """Runs the scheduler: starts crons, gives jobs of lost workers to others, wakes workers, removes what is old."""
     from web.wiring import read_settings, sentences
     from workers.scheduler import run_scheduler
 

@@ -78,6 +78,22 @@ def repo_login(
 
 
 @told
+def repo_token(
+    name: RepoName,
+    *,
+    api: Annotated[str, typer.Option(help="The address of the forge's API, where it is not the usual one.")] = "",
+    forget: Annotated[bool, typer.Option("--forget", help="Tell the forge no more.")] = False,
+) -> None:
+    """Keeps the token with which the forge is told how each run of a commit goes; read from standard input."""
+    token = "" if forget else from_stdin("Token")
+    with administrator() as admin:
+        if forget:
+            admin.drop_forge_token(name)
+        else:
+            admin.set_forge_token(name, token, api)
+
+
+@told
 def repo_trust(
     name: RepoName,
     *,
@@ -90,6 +106,21 @@ def repo_trust(
     """Says what pipelines of this repository may ask of the host; without an option, nothing. Any of it is root."""
     with administrator() as admin:
         admin.set_trust(name, Trust(network=network, volumes=volumes, security=security))
+
+
+@told
+def repo_newest_wins(
+    name: RepoName,
+    *,
+    push: Annotated[bool, typer.Option("--push", help="Newer pushes end runs of older ones of the branch.")] = False,
+    pull_request: Annotated[
+        bool, typer.Option("--pull-request", help="Newer commits of a pull request end runs of older ones.")
+    ] = False,
+) -> None:
+    """Says when a newer run ends older ones of the same branch or pull request; without an option, never."""
+    chosen = {Event.PUSH: push, Event.PULL_REQUEST: pull_request}
+    with administrator() as admin:
+        admin.set_newest_wins(name, [event for event, wanted in chosen.items() if wanted])
 
 
 @told

@@ -70,6 +70,11 @@ def clone_place(repo_id: int) -> str:
     return f"repo/{repo_id}/clone"
 
 
+def forge_place(repo_id: int) -> str:
+    """Where the token is kept that a repository's forge is told with."""
+    return f"repo/{repo_id}/forge"
+
+
 def secret_place(repo_id: int, name: str) -> str:
     """Where a repository's secret is kept; its name is in lower case."""
     return f"repo/{repo_id}/secret/{name.lower()}"

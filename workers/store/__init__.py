@@ -1,6 +1,15 @@
 """Every query. Each function takes the caller's session; none commits, none talks to anything but the database."""
 
 from workers.store.common import AlreadyThereError, StaleAttemptError
+from workers.store.crons import (
+    cron_named,
+    crons_of,
+    drop_cron,
+    due_crons,
+    move_cron_on,
+    note_cron_run,
+    put_cron,
+)
 from workers.store.deliveries import (
     DeliveryState,
     NewDelivery,
@@ -11,6 +20,7 @@ from workers.store.deliveries import (
     record_delivery,
 )
 from workers.store.ending import Finished
+from workers.store.fleet import KnownWorker, beat, leave, workers
 from workers.store.installation import installation
 from workers.store.jobs import (
     Planned,
@@ -35,7 +45,9 @@ from workers.store.repos import (
     repo_info,
     repos,
     set_clone_login,
+    set_forge_token,
     set_hook_secret,
+    set_newest_wins,
     set_trust,
 )
 from workers.store.runs import (
@@ -74,6 +86,15 @@ from workers.store.secrets import (
     sealed_secrets_for,
     secrets_of,
 )
+from workers.store.statuses import (
+    Untold,
+    hold_status,
+    note_not_told,
+    note_told,
+    retry_statuses,
+    status_trouble,
+    untold,
+)
 from workers.store.users import (
     add_login_link,
     add_session,
@@ -92,6 +113,7 @@ from workers.store.users import (
     user_by_name,
     users,
 )
+from workers.store.waiting import heard, why_waiting
 
 __all__ = [
     "AlreadyThereError",
@@ -99,6 +121,7 @@ __all__ = [
     "DeliveryState",
     "Finished",
     "HookDoor",
+    "KnownWorker",
     "NewDelivery",
     "NewRepo",
     "NewRun",
@@ -108,31 +131,45 @@ __all__ = [
     "SecretInfo",
     "StaleAttemptError",
     "StepPlace",
+    "Untold",
     "add_login_link",
     "add_repo",
     "add_session",
     "add_token",
     "add_user",
+    "beat",
     "bump_counter",
     "counters",
+    "cron_named",
+    "crons_of",
+    "drop_cron",
     "drop_expired",
     "drop_registry",
     "drop_secret",
     "drop_session",
     "drop_token",
+    "due_crons",
     "extend_session",
     "fail_planning",
     "finish_job",
     "finish_step",
     "forget_logs",
+    "heard",
+    "hold_status",
     "hook_doors",
     "installation",
     "job_by_id",
     "jobs_of",
     "last_runs",
+    "leave",
+    "move_cron_on",
+    "note_cron_run",
     "note_job",
+    "note_not_told",
+    "note_told",
     "plan_run",
     "previous_run",
+    "put_cron",
     "put_registry",
     "put_secret",
     "queue_run",
@@ -149,6 +186,7 @@ __all__ = [
     "repos",
     "request_cancel",
     "rerun",
+    "retry_statuses",
     "run_by_id",
     "run_by_number",
     "runs_of",
@@ -157,12 +195,15 @@ __all__ = [
     "secrets_of",
     "session_user",
     "set_clone_login",
+    "set_forge_token",
     "set_hook_secret",
+    "set_newest_wins",
     "set_password",
     "set_step_facts",
     "set_trigger",
     "set_trust",
     "start_step",
+    "status_trouble",
     "step_by_id",
     "step_place",
     "steps_by_number",
@@ -172,7 +213,10 @@ __all__ = [
     "tokens_of",
     "touch_token",
     "trigger_of",
+    "untold",
     "use_login_link",
     "user_by_name",
     "users",
+    "why_waiting",
+    "workers",
 ]

@@ -39,7 +39,10 @@ class NewDelivery:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What a delivery led to, now or when it first came. ``job_id`` is to be rung after the commit, if there is one."""
+    """What a delivery led to, now or when it first came. ``job_id`` is to be rung after the commit, if there is one.
+
+    Workers have yet to hear that the runs ``superseded`` are to stop.
+    """
 
     created: bool
     state: DeliveryState
@@ -47,6 +50,7 @@ class Receipt:
     run_id: int | None = None
     run_number: int | None = None
     job_id: int | None = None
+    superseded: tuple[int, ...] = ()
 
 
 def record_delivery(session: Session, repo_id: int, new: NewDelivery) -> Receipt:
@@ -61,7 +65,7 @@ def record_deliveries(session: Session, incoming: Sequence[tuple[int, NewDeliver
     """Keeps deliveries to repositories by id and queues their runs, numbered in this order.
 
     A delivery that is known, from before or from further up, gets what it led to then: forges send twice. None stands
-    where the repository was removed meanwhile. Six statements, however many deliveries there are.
+    where the repository was removed meanwhile. Four statements, and two for each repository.
     """
     repo_ids = {repo_id for repo_id, _ in incoming}
     # All repositories first and by id: two that do this at once take turns, and never wait for each other crosswise.
@@ -96,6 +100,7 @@ def _make(session: Session, fresh: Mapping[_Key, NewDelivery]) -> dict[_Key, Rec
             run_id=run.run_id if run else None,
             run_number=run.number if run else None,
             job_id=run.job_id if run else None,
+            superseded=run.superseded if run else (),
         )
         rows.append(
             {

@@ -8,8 +8,10 @@ from sqlalchemy import BindParameter, Select, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from pipelines.context import RepoInfo, Trust
+from pipelines.trigger import Event
 from workers.db import now_ms
 from workers.store.common import AlreadyThereError, insert_or, table
+from workers.store.superseding import EVENTS
 from workers.tables import Repo, Run
 
 
@@ -73,10 +75,23 @@ def set_clone_login(session: Session, repo_id: int, username: str, sealed: str) 
     session.execute(update(Repo).where(Repo.id == repo_id).values(login))
 
 
+def set_forge_token(session: Session, repo_id: int, sealed: str, api_url: str) -> None:
+    """Keeps the token that the forge is told with, sealed at ``vault.forge_place(repo_id)``; empty: it is not told."""
+    values = {"forge_token_sealed": sealed, "forge_api_url": api_url}
+    session.execute(update(Repo).where(Repo.id == repo_id).values(values))
+
+
 def set_trust(session: Session, repo_id: int, trust: Trust) -> None:
     """What an administrator allows the repository's pipelines to ask of the host."""
     flags = {"trust_network": trust.network, "trust_volumes": trust.volumes, "trust_security": trust.security}
     session.execute(update(Repo).where(Repo.id == repo_id).values(flags))
+
+
+def set_newest_wins(session: Session, repo_id: int, events: Collection[Event]) -> None:
+    """Runs of these events end older ones of the same branch or pull request. Raises ValueError for others."""
+    if wrong := set(events) - EVENTS:
+        raise ValueError(f"Runs of {', '.join(sorted(wrong))} are never ended for newer ones.")
+    session.execute(update(Repo).where(Repo.id == repo_id).values(newest_wins=sorted(events)))
 
 
 def repo_by_id(session: Session, repo_id: int) -> Repo | None:
