@@ -1,3 +1,3 @@
 """Fixtures for all tests."""
 
-pytest_plugins = ["tests.services", "tests.engine"]
+pytest_plugins = ["tests.services", "tests.engine", "tests.disks"]

@@ -12,16 +12,18 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from web import api, hooks, login, pages, stream
+from web import api, fleet, hooks, login, pages, repo_page, schema, stream, trigger_api
 from web.asgi import BodyLimit, SecurityHeaders
 from web.auth import LoginNeededError, new_secret
 from web.render import HERE, make_templates, page
 from web.services import Services, Wired, services_of
 from web.views import size
 from workers.db import reading
+from workers.logs import LogDamagedError
+from workers.manual import AskedWronglyError
 from workers.vault import hook_place
 
-_FOR_PROGRAMS = ("/api/", "/hooks/", "/healthz", "/readyz")
+_FOR_PROGRAMS = ("/api/", "/hooks/", "/healthz", "/readyz", "/schema.json")
 LOGIN_NEEDED = "Log in, or send a token: Authorization: Bearer hw_... (headway token create makes one)."
 NOT_FOUND = "There is nothing at this address."
 BROKEN = "Headway made a mistake here. Its log says more; if it happens again, please report it."
@@ -29,7 +31,15 @@ BROKEN = "Headway made a mistake here. Its log says more; if it happens again, p
 
 def create_app(services: Services) -> FastAPI:
     """The application. What ``services`` holds is closed by whoever made it."""
-    app = FastAPI(title="Headway", docs_url=None, redoc_url=None, openapi_url=None, lifespan=stream.lifespan)
+    app = FastAPI(
+        title="Headway",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        lifespan=stream.lifespan,
+        # To ask at each request whether somebody listens takes a tenth of what taking a delivery does.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
     app.state.services = services
     app.state.templates = make_templates()
     app.state.nobodys_hook_secret = services.vault.seal(hook_place(0), new_secret())
@@ -38,10 +48,15 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(SecurityHeaders, https=services.secure)
     app.exception_handler(HTTPException)(_refuse)
     app.exception_handler(RequestValidationError)(_refuse_input)
+    app.exception_handler(AskedWronglyError)(_refuse_asked)
     app.exception_handler(LoginNeededError)(_ask_for_login)
+    app.exception_handler(LogDamagedError)(_tell_of_damage)
     app.exception_handler(Exception)(_broken)
-    for router in (hooks.router, health, login.router, api.router, stream.router, pages.router):
-        app.include_router(router)
+    app.router.routes.append(hooks.route)
+    # Those with a repository's name alone at the end come last: such a name may hold slashes.
+    for part in (login, schema, fleet, trigger_api, api, stream, pages, repo_page):
+        app.include_router(part.router)
+    app.include_router(health)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     return app
 
@@ -108,6 +123,10 @@ def _refuse_input(request: Request, error: RequestValidationError) -> Response:
     return _refusal(request, 422, f"{where}: {first['msg']}.")
 
 
+def _refuse_asked(request: Request, error: Exception) -> Response:
+    return _refusal(request, 422, str(error))
+
+
 def _ask_for_login(request: Request, _error: Exception) -> Response:
     if request.url.path.startswith(_FOR_PROGRAMS):
         return JSONResponse({"error": LOGIN_NEEDED}, 401, {"www-authenticate": "Bearer"})
@@ -115,6 +134,10 @@ def _ask_for_login(request: Request, _error: Exception) -> Response:
     wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     target = f"?next={quote(wanted, safe='')}" if request.method == "GET" and wanted != "/" else ""
     return RedirectResponse(f"/login{target}", 303)
+
+
+def _tell_of_damage(request: Request, error: Exception) -> Response:
+    return _refusal(request, 500, str(error))
 
 
 def _broken(request: Request, _error: Exception) -> Response:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
 
 from pipelines.trigger import skip_ci
 from web.services import Services
@@ -70,8 +71,7 @@ async def receive(request: Request) -> Response:
 
 
 # A plain route: FastAPI's would look for parameters and fields first, which takes as long as storing a delivery.
-router = APIRouter()
-router.add_route("/hooks/{name:path}", receive, methods=["POST"], include_in_schema=False)
+route = Route("/hooks/{name:path}", receive, methods=["POST"], include_in_schema=False)
 
 
 def take(services: Services, nobodys_secret: str, deliveries: Sequence[Sent]) -> list[Response]:
@@ -80,17 +80,23 @@ def take(services: Services, nobodys_secret: str, deliveries: Sequence[Sent]) ->
     checked = [_check(sent, targets.get(sent.name, targets[""])) for sent in deliveries]
     rows = [(genuine.repo_id, row) for genuine in checked if genuine for row in genuine.rows]
     with transaction(services.engine) as session:
-        receipts = iter(store.record_deliveries(session, rows))
+        receipts = store.record_deliveries(session, rows)
         if None in checked:
             store.bump_counter(session, REFUSED_COUNTER, checked.count(None))
+    _tell_workers(services, [receipt for receipt in receipts if receipt])
+    kept = iter(receipts)
     answers: list[Response] = []
     for sent, genuine in zip(deliveries, checked, strict=True):
-        mine = [next(receipts) for _ in genuine.rows] if genuine else []
-        for receipt in mine:
-            if receipt and receipt.job_id is not None:
-                services.ring(receipt.job_id)
+        mine = [next(kept) for _ in genuine.rows] if genuine else []
         answers.append(_answer_to(services, sent, genuine, [receipt for receipt in mine if receipt]))
     return answers
+
+
+def _tell_workers(services: Services, receipts: Sequence[Receipt]) -> None:
+    if job_ids := [receipt.job_id for receipt in receipts if receipt.job_id is not None]:
+        services.ring(*job_ids)
+    for run_id in (run_id for receipt in receipts for run_id in receipt.superseded):
+        services.live.nudge_cancel(run_id)
 
 
 def _targets(services: Services, names: set[str], nobodys_secret: str) -> dict[str, _Target]:

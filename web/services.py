@@ -1,9 +1,8 @@
 """What every request may use, made once by whoever starts the server and passed in."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Event
-from typing import Annotated, cast
+from typing import Annotated, Protocol, cast
 
 from fastapi import Depends, Request
 from redis import Redis
@@ -16,16 +15,23 @@ from workers.settings import Settings
 from workers.vault import Vault
 
 
+class Ring(Protocol):
+    """Wakes a worker for each of some jobs. Returns at once, whether the queue is there or not."""
+
+    def __call__(self, *job_ids: int) -> object:
+        """To be called after the commit: workers must find the rows."""
+
+
 @dataclass(frozen=True)
 class Services:
-    """The server's parts. ``ring`` wakes a worker for a job; it returns at once, whether the queue is there or not.
+    """The server's parts.
 
     ``stopping`` is set when the server is asked to end, so that streams end by themselves.
     """
 
     settings: Settings
     engine: Engine
-    ring: Callable[[int], object]
+    ring: Ring
     logs: LogStore
     vault: Vault
     redis: Redis

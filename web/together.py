@@ -26,6 +26,8 @@ class Together(Generic[T, R]):
         self._items_max = items_max
         self._waiting: list[tuple[T, asyncio.Future[R]]] = []
         self._turns: asyncio.Task[None] | None = None
+        self._expected = 0
+        self._all_here: asyncio.Future[None] | None = None
         # Apart from the pages' threads: while those are all taken, this goes on.
         self._thread = CapacityLimiter(1)
 
@@ -33,21 +35,30 @@ class Together(Generic[T, R]):
         """What ``work`` answers to this item, or raises for it."""
         answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, answer))
+        if self._all_here and len(self._waiting) == self._expected:
+            self._all_here.set_result(None)
         if self._turns is None:
             self._turns = asyncio.create_task(self._take_turns())
         return await answer
 
     async def _take_turns(self) -> None:
-        busy = False
         try:
+            await asyncio.sleep(0)
             while self._waiting:
-                # Whoever was just answered is about to come again, one after the other. Alone, nobody waits.
-                await asyncio.sleep(_GATHER_S if busy else 0)
                 turn, self._waiting = self._waiting[: self._items_max], self._waiting[self._items_max :]
-                busy = len(turn) > 1
                 await self._take_turn(turn)
+                # Alone, nobody waits.
+                if len(turn) > 1:
+                    await self._gather(len(turn))
         finally:
             self._turns = None
+
+    async def _gather(self, answered: int) -> None:
+        """Whoever was just answered is about to come again, one after the other: waits for as many, but not long."""
+        if len(self._waiting) < answered:
+            self._expected, self._all_here = answered, asyncio.get_running_loop().create_future()
+            await asyncio.wait([self._all_here], timeout=_GATHER_S)
+            self._all_here = None
 
     async def _take_turn(self, turn: Sequence[tuple[T, asyncio.Future[R]]]) -> None:
         try:

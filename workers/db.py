@@ -19,6 +19,7 @@ _WRITE = "headway_write"
 _WRITING = {_WRITE: True}
 _READING = {_WRITE: False, "postgresql_readonly": True}
 _BUSY_TIMEOUT_MS = 10_000
+_CHECKPOINT_PAGES = 4000  # 16 MiB of log; while it is copied back, which waits for the disk, nobody's commit returns
 _CONNECTIONS_MAX = 40  # as many as the web application's thread pool has threads
 
 
@@ -65,6 +66,7 @@ def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) ->
     cursor.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
 

@@ -77,7 +77,10 @@ def test_parallel_steps_may_listen_on_the_same_port(ran: Workshop) -> None:
 
 
 def test_no_more_steps_run_at_once_than_the_option_allows(ran: Workshop) -> None:
-    count = ("touch running.$HOSTNAME.$$", "ls running.* | wc -l", "sleep 0.2", "rm running.$HOSTNAME.$$")
+    me, all_now = "running.$HOSTNAME.$$", "ls running.* | wc -l"
+    # The first two wait for each other, so that they do meet however slow the machine is.
+    meet = f"until [ -e met ] || [ $({all_now}) -ge 2 ]; do sleep 0.05; done; touch met"
+    count = (f"touch {me}", meet, all_now, "sleep 0.2", f"rm {me}")
     job = ran(*(shell(*count, needs=()) for _ in range(5)), options=Options(parallel_steps_max=2))
     assert job.outcome.state is State.PASSED
     assert max(int(job.said(number)[0]) for number in range(1, 6)) == 2

@@ -148,7 +148,8 @@ def site(settings: Settings) -> Iterator[Site]:
     engine = make_engine(settings.database)
     redis = connect(settings.redis_url)
     rung: list[int] = []
-    parts = Services(settings, engine, rung.append, open_logs(settings), open_vault(settings), redis)
+    logs, vault = open_logs(settings), open_vault(settings)
+    parts = Services(settings, engine, lambda *job_ids: rung.extend(job_ids), logs, vault, redis)
     yield Site(parts, rung)
     redis.close()
     engine.dispose()

@@ -115,3 +115,21 @@ def test_after_a_rest_it_goes_on() -> None:
 
     assert run(ask()) == [10, 20, 30]
     assert work.calls == [[1], [2], [3]]
+
+
+@pytest.mark.parametrize("coming_again", [3, 1])
+def test_whoever_was_answered_together_and_comes_again_shares_the_next_turn_too(coming_again: int) -> None:
+    work = Work()
+    work.go.set()
+    together = Together(work, items_max=64)
+
+    async def ask(item: int) -> None:
+        await together(item)
+        if item <= coming_again:
+            await together(item + 10)
+
+    async def ask_all() -> None:
+        await asyncio.gather(*map(ask, [1, 2, 3]))
+
+    run(ask_all())
+    assert work.calls == [[1, 2, 3], [11, 12, 13][:coming_again]]

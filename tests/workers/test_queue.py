@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from celery import Celery
 from redis import Redis
+from structlog.testing import capture_logs
 
 from tests.services import RedisServer, eventually
 from workers import live
@@ -133,6 +134,12 @@ def test_what_was_rung_in_the_background_is_sent_before_it_ends(redis: Redis, re
             ringer.ring(number)
     sent = [json.loads(message) for message in reversed(redis.lrange(f"headway:{QUEUE}", 0, -1))]
     assert [json.loads(base64.b64decode(message["body"]))[0] for message in sent] == [[n] for n in range(250)]
+
+
+def test_a_bell_that_was_never_rung_complains_of_nothing_at_its_end(redis_url: str) -> None:
+    with capture_logs() as logs, Ringer(bell(redis_url)):
+        pass
+    assert logs == []
 
 
 @pytest.mark.slow

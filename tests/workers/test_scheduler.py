@@ -15,6 +15,7 @@ from runner.events import Stream
 from tests.builders import push
 from tests.services import eventually
 from workers import leases, live, store
+from workers.crons import NewCron, put_cron
 from workers.db import downgrade, make_engine, now_ms, reading, transaction, upgrade
 from workers.live import LiveTail
 from workers.logs import DiskLogs
@@ -146,6 +147,15 @@ def test_a_job_that_lost_too_many_workers_is_broken_and_rung_no_more(world: Worl
         tick(world.duties)
     assert world.run().state is State.BROKEN
     assert world.rung == [world.queued.job_id]
+
+
+def test_a_cron_that_is_due_starts_a_run_and_rings_once(world: World) -> None:
+    with transaction(world.database) as session:
+        put_cron(session, world.repo_id, NewCron("nightly", "@daily"), now_ms=0)
+    tick(world.duties)
+    tick(world.duties)
+    assert world.rung == [world.queued.job_id + 1]
+    assert world.redis.xlen(live.run_key(world.queued.run_id + 1)) == 1
 
 
 def test_logs_are_deleted_when_their_time_is_over_and_not_before(world: World) -> None:
