@@ -1,6 +1,7 @@
 """The benchmark: ``python -m bench.run [--only NAME] [--rounds N]``. ``make bench`` starts what it needs around it."""
 
 import argparse
+import compileall
 import fnmatch
 import os
 import signal
@@ -20,7 +21,8 @@ from bench.result import Bench, Measured, Row
 from bench.rows import builds, cli, hooks, live, logs, source, steps
 from bench.table import Line, show, write
 
-RESULTS = Path(__file__).with_name("results.json")
+HERE = Path(__file__).parent
+RESULTS = HERE / "results.json"
 _WIDTH = 140
 
 Measure = Callable[[Bench], Mapping[Row, Measured]]
@@ -53,6 +55,9 @@ def main(arguments: Sequence[str]) -> int:
     console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     started_at, started_s = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
     machine = describe()
+    for package in ("pipelines", "runner", "workers", "web"):
+        # As after an installation, also where Python is told to write no bytecode.
+        compileall.compile_dir(HERE.parent / package, quiet=1)
     with tempfile.TemporaryDirectory(prefix="headway-bench-") as folder:
         bench = Bench(Path(folder), _cache(), options.rounds)
         lines = [line for rows, measure in TOPICS for line in _topic(bench, wanted, rows, measure)]
