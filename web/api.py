@@ -8,11 +8,22 @@ from starlette.responses import Response, StreamingResponse
 from web import actions
 from web.auth import Me, admin, visitor
 from web.find import jobs_with_steps, repo_named, run_numbered, step_numbered
-from web.logs import LINES_MAX, PART_BYTES_MAX, part_by_bytes, part_by_lines, tail, whole
+from web.logs import (
+    LINES_MAX,
+    PART_BYTES_MAX,
+    address_of,
+    part_by_bytes,
+    part_by_lines,
+    search,
+    sources,
+    tail,
+    whole,
+)
 from web.services import Wired
 from web.shapes import (
     CanceledShape,
     ErrorShape,
+    FoundShape,
     ProblemsShape,
     RecentRun,
     RepoShape,
@@ -21,6 +32,8 @@ from web.shapes import (
     RunShape,
     SecretShape,
     SecretValue,
+    SourceShape,
+    SourcesShape,
     StartedShape,
     recent_run,
     repo_with_run,
@@ -31,8 +44,8 @@ from web.urls import run_url
 from workers import store
 from workers.db import reading
 
-_REFUSALS: dict[int | str, dict[str, Any]] = {status: {"model": ErrorShape} for status in (401, 403, 404, 409, 422)}
-router = APIRouter(prefix="/api", dependencies=[Depends(visitor)], responses=_REFUSALS)
+REFUSALS: dict[int | str, dict[str, Any]] = {status: {"model": ErrorShape} for status in (401, 403, 404, 409, 422)}
+router = APIRouter(prefix="/api", dependencies=[Depends(visitor)], responses=REFUSALS)
 
 Number = Annotated[int, Path(ge=1, le=2**53)]
 StepId = Annotated[int, Path(ge=1, le=2**53)]
@@ -79,7 +92,9 @@ def get_run(services: Wired, name: str, number: Number) -> RunDetail:
     with reading(services.engine) as session:
         repo, run = run_numbered(session, name, number)
         jobs = jobs_with_steps(session, run.id)
-    return run_detail(repo, run, run_url(services.settings, name, number), jobs)
+        waits = store.why_waiting(session, repo.name, [job for job, _ in jobs])
+        trouble = store.status_trouble(session, run.id)
+    return run_detail(repo, run, run_url(services.settings, name, number), jobs, waits, trouble)
 
 
 @router.get("/repos/{name:path}/runs/{number}/problems")
@@ -147,7 +162,7 @@ def get_log(
     """
     with reading(services.engine) as session:
         place = step_numbered(session, step_id)
-    address = (place.run.id, place.job.id, place.step.number, place.step.attempt)
+    address = address_of(place)
     if offset is not None:
         return part_by_bytes(services.logs, address, offset, max_bytes).response()
     if line is not None:
@@ -157,3 +172,31 @@ def get_log(
     name = f"{place.run.number}-{place.step.number}.log"
     headers = {"content-disposition": f'attachment; filename="{name}"'}
     return StreamingResponse(whole(services.logs, address), headers=headers, media_type="text/plain; charset=utf-8")
+
+
+@router.get("/steps/{step_id}/log/sources")
+def get_log_sources(
+    services: Wired,
+    step_id: StepId,
+    offset: Annotated[int, Query(ge=0, le=2**53)] = 0,
+    max_bytes: Annotated[int, Query(ge=1, le=2**53)] = PART_BYTES_MAX,
+) -> SourcesShape:
+    """When the bytes of a step's output came, and from where: ``stdout``, ``stderr`` or ``note`` (Headway's own words).
+
+    The first source may begin before ``offset``. For what comes after ``end``, ask again from there on.
+    """
+    with reading(services.engine) as session:
+        place = step_numbered(session, step_id)
+    end, found = sources(services.logs, address_of(place), offset, max_bytes)
+    return SourcesShape(end=end, sources=[SourceShape.model_validate(chunk) for chunk in found])
+
+
+@router.get("/steps/{step_id}/log/search")
+def search_log(
+    services: Wired, step_id: StepId, text: Annotated[str, Query(min_length=1, max_length=1_000)]
+) -> FoundShape:
+    """Which lines of a step's output hold ``text``; letters a to z match either case."""
+    with reading(services.engine) as session:
+        place = step_numbered(session, step_id)
+    lines, more = search(services.logs, address_of(place), text)
+    return FoundShape(lines=lines, more=more)

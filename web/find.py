@@ -1,5 +1,6 @@
 """What a request names, from the database, or a refusal that says what is not there."""
 
+from functools import cache
 from itertools import groupby
 from zlib import crc32
 
@@ -53,6 +54,17 @@ def jobs_with_steps(session: Session, run_id: int) -> list[tuple[Job, list[Step]
     return [(job, steps.get(job.id, [])) for job in store.jobs_of(session, run_id)]
 
 
+def in_order(jobs: list[tuple[Job, list[Step]]]) -> list[tuple[Job, list[Step]]]:
+    """Jobs after those that they need, else as they are numbered."""
+    needs = {job.name: job.needs for job, _ in jobs}
+
+    @cache
+    def depth(name: str) -> int:
+        return 1 + max(map(depth, needs.get(name, ())), default=0)
+
+    return sorted(jobs, key=lambda each: depth(each[0].name))
+
+
 def version_of(run: Run, jobs: list[tuple[Job, list[Step]]]) -> str:
     """A text that changes whenever a run's page would read differently, its logs aside."""
     seen: list[tuple[object, ...]] = [(run.state, run.started_ms, run.cancel_requested_ms, run.sentence, run.title)]
@@ -62,7 +74,7 @@ def version_of(run: Run, jobs: list[tuple[Job, list[Step]]]) -> str:
     return f"{crc32(repr(seen).encode()):08x}"
 
 
-def version_of_recent(recent: list[tuple[Run, Repo]], repos: int) -> str:
+def version_of_recent(recent: list[tuple[Run, Repo]], repos: int, idle: set[int]) -> str:
     """A text that changes whenever the front page would read differently."""
-    seen: list[object] = [repos, *((run.id, run.state, run.started_ms) for run, _ in recent)]
+    seen: list[object] = [repos, *((run.id, run.state, run.started_ms, run.id in idle) for run, _ in recent)]
     return f"{crc32(repr(seen).encode()):08x}"

@@ -74,7 +74,8 @@ def run_now(services: Services, run_id: int) -> Now | None:
 
 def front_now(services: Services) -> Now | None:
     with reading(services.engine) as session:
-        return Now(version_of_recent(store.recent_runs(session), len(store.repos(session))))
+        recent, repos = store.recent_runs(session), store.repos(session)
+        return Now(version_of_recent(recent, len(repos), store.idle_runs(session)))
 
 
 def _event(kind: str, data: str, position: int | None = None) -> bytes:

@@ -7,18 +7,20 @@ from fastapi import APIRouter, Depends, Form, HTTPException, Path, Query, Reques
 from starlette.responses import RedirectResponse, Response
 
 from pipelines.state import State
+from pipelines.trigger import Event
 from web import actions
 from web.auth import Me, admin, visitor
-from web.find import jobs_with_steps, repo_named, run_numbered, version_of, version_of_recent
+from web.find import in_order, jobs_with_steps, repo_named, run_numbered, version_of, version_of_recent
 from web.logs import Part, tail
 from web.render import page, plain_lines
+from web.repo_page import RUNS_ON_A_PAGE
 from web.services import Services, Wired
 from web.urls import hook_url, repo_path, run_path
 from workers import store
 from workers.db import db_now_ms, reading
+from workers.logs import LogDamagedError
 from workers.tables import Job, Run, Step
 
-RUNS_ON_A_PAGE = 30
 LINES_WITHOUT_SCRIPT = 500
 _FIRST_LOOK = (State.FAILED, State.BROKEN, State.RUNNING)
 
@@ -33,9 +35,12 @@ def front(request: Request, services: Wired, me: Me) -> Response:
         repos = store.repos(session)
         last = store.last_runs(session)
         recent = store.recent_runs(session, RUNS_ON_A_PAGE)
+        idle = store.idle_runs(session)
         now = db_now_ms(session)
-    version = version_of_recent(recent, len(repos))
-    return page(request, "front.html", me=me, repos=repos, last=last, recent=recent, now=now, version=version)
+    version = version_of_recent(recent, len(repos), idle)
+    return page(
+        request, "front.html", me=me, repos=repos, last=last, recent=recent, idle=idle, now=now, version=version
+    )
 
 
 @router.get("/repos/{name:path}/runs/{number}")
@@ -50,8 +55,10 @@ def run_page(
     """A run: its steps, and the log of one of them."""
     with reading(services.engine) as session:
         repo, run = run_numbered(session, name, number)
-        jobs = jobs_with_steps(session, run.id)
+        jobs = in_order(jobs_with_steps(session, run.id))
+        waits = store.why_waiting(session, repo.name, [job for job, _ in jobs])
         parent = store.run_by_id(session, run.parent_run_id) if run.parent_run_id else None
+        forge_trouble = store.status_trouble(session, run.id)
         now = db_now_ms(session)
     chosen = _chosen(jobs, step)
     # A script that only asks for the states has the log already.
@@ -64,7 +71,10 @@ def run_page(
         run=run,
         parent=parent,
         jobs=jobs,
+        waits=waits,
+        forge_trouble=forge_trouble,
         chosen=chosen,
+        chosen_job=next((job for job, _ in jobs if chosen and job.id == chosen.job_id), None),
         log=log,
         lines=plain_lines(log.data) if log else [],
         pushed=_pushed(jobs),
@@ -111,39 +121,18 @@ def add_secret(
     return RedirectResponse(f"{repo_path(name)}/settings", 303)
 
 
+@router.post("/repos/{name:path}/settings/newest-wins", dependencies=[Depends(admin)])
+def set_newest_wins(services: Wired, name: str, event: Annotated[tuple[Event, ...], Form()] = ()) -> Response:
+    """Says for which events newer runs end older ones."""
+    actions.set_newest_wins(services, name, event)
+    return RedirectResponse(f"{repo_path(name)}/settings", 303)
+
+
 @router.post("/repos/{name:path}/settings/secrets/delete", dependencies=[Depends(admin)])
 def delete_secret(services: Wired, name: str, secret: Annotated[str, Form()]) -> Response:
     """Removes a secret."""
     actions.drop_secret(services, name, secret)
     return RedirectResponse(f"{repo_path(name)}/settings", 303)
-
-
-@router.get("/repos/{name:path}")
-def repo_page(
-    request: Request,
-    services: Wired,
-    me: Me,
-    name: str,
-    before: Annotated[int | None, Query(ge=1, le=2**53)] = None,
-) -> Response:
-    """A repository's runs."""
-    with reading(services.engine) as session:
-        repo = repo_named(session, name)
-        runs = store.runs_of(session, repo.id, before, RUNS_ON_A_PAGE)
-        now = db_now_ms(session)
-    # Numbers have no gaps, so the oldest shown tells whether there are more.
-    older = runs[-1].number if runs and runs[-1].number > 1 else None
-    return page(
-        request,
-        "repo.html",
-        me=me,
-        repo=repo,
-        runs=runs,
-        before=before,
-        older=older,
-        hook_url=hook_url(services.settings, name),
-        now=now,
-    )
 
 
 def _settings(
@@ -180,7 +169,10 @@ def _chosen(jobs: list[tuple[Job, list[Step]]], asked: int | None) -> Step | Non
 
 
 def _log(services: Services, run: Run, step: Step) -> Part:
-    return tail(services.logs, (run.id, step.job_id, step.number, step.attempt), LINES_WITHOUT_SCRIPT)
+    try:
+        return tail(services.logs, (run.id, step.job_id, step.number, step.attempt), LINES_WITHOUT_SCRIPT)
+    except LogDamagedError as error:
+        return Part(str(error).encode(), offset=0, line=1, size_bytes=0, lines=0, complete=True)
 
 
 @dataclass(frozen=True)

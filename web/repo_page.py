@@ -63,7 +63,7 @@ def start_run(request: Request, services: Wired, me: Me, name: str, form: Annota
     try:
         queued = actions.start(services, name, form.asked(), me.name)
     except AskedWronglyError as error:
-        return _repo_page(request, services, me, name, run_error=str(error))
+        return _repo_page(request, services, me, name, form=form, error=str(error))
     return RedirectResponse(run_path(name, queued.number), 303)
 
 
@@ -73,7 +73,7 @@ def put_cron(request: Request, services: Wired, me: Me, name: str, form: Annotat
     try:
         actions.put_cron(services, name, form.new())
     except AskedWronglyError as error:
-        return _repo_page(request, services, me, name, cron_error=str(error))
+        return _repo_page(request, services, me, name, form=form, error=str(error))
     return _back(name)
 
 
@@ -120,12 +120,13 @@ def _repo_page(
     name: str,
     *,
     before: int | None = None,
-    run_error: str = "",
-    cron_error: str = "",
+    form: RunForm | CronForm | None = None,
+    error: str = "",
 ) -> Response:
     with reading(services.engine) as session:
         repo = repo_named(session, name)
         runs = store.runs_of(session, repo.id, before, RUNS_ON_A_PAGE)
+        idle = store.idle_runs(session)
         crons = store.crons_of(session, repo.id)
         now = db_now_ms(session)
     # Numbers have no gaps, so the oldest shown tells whether there are more.
@@ -133,15 +134,18 @@ def _repo_page(
     return page(
         request,
         "repo.html",
-        status=422 if run_error or cron_error else 200,
+        status=422 if error else 200,
         me=me,
         repo=repo,
         runs=runs,
+        idle=idle,
         crons=crons,
         before=before,
         older=older,
         hook_url=hook_url(services.settings, name),
-        run_error=run_error,
-        cron_error=cron_error,
+        asked=form if isinstance(form, RunForm) else RunForm(),
+        run_error=error if isinstance(form, RunForm) else "",
+        new_cron=form if isinstance(form, CronForm) else CronForm(),
+        cron_error=error if isinstance(form, CronForm) else "",
         now=now,
     )

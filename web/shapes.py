@@ -1,13 +1,16 @@
 """What the API answers, as its documentation shows it. Nothing here holds a secret's value."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines.state import Reason, State
 from pipelines.trigger import Event
+from runner.events import Stream
+from workers.manual import StartedByHand
 from workers.store import SecretInfo
-from workers.tables import Job, Repo, Run, Step
+from workers.tables import Cron, Job, Repo, Run, Step
 
 
 class _Shape(BaseModel):
@@ -89,6 +92,28 @@ class StepShape(_Shape):
     finished_ms: int | None
 
 
+class SourceShape(_Shape):
+    """From byte ``offset`` on, up to the next source, output came from ``stream`` at ``at_ms``."""
+
+    offset: int
+    at_ms: int
+    stream: Stream
+
+
+class SourcesShape(_Shape):
+    """Where a part of a log came from, and when. The answer goes up to byte ``end``."""
+
+    end: int
+    sources: list[SourceShape]
+
+
+class FoundShape(_Shape):
+    """The numbers of lines that hold what was looked for; ``more`` where there may be further ones."""
+
+    lines: list[int]
+    more: bool
+
+
 class JobShape(_Shape):
     """A job and its steps. It has none until a worker has planned the run."""
 
@@ -101,6 +126,7 @@ class JobShape(_Shape):
     state: State
     reason: Reason | None
     message: str
+    waits_for: str = Field("", description="While it waits: why, and what would end that.")
     attempt: int
     host: str
     created_ms: int
@@ -118,6 +144,8 @@ class ProblemShape(_Shape):
     message: str
     hint: str
     level: str
+    text: str = Field("", description="All of that in one line, as lint says it.")
+    excerpt: list[str] = Field([], description="The line of the file, and carets under what is meant.")
 
 
 class ProblemsShape(_Shape):
@@ -134,6 +162,7 @@ class RunDetail(RunShape, ProblemsShape):
     repo: str
     url: str
     jobs: list[JobShape]
+    forge_trouble: str = Field(description="Why the forge does not know how the run is; empty where it does.")
 
 
 class StartedShape(_Shape):
@@ -147,6 +176,56 @@ class CanceledShape(_Shape):
     """The run's state after it was asked to stop; a running one ends a moment later."""
 
     state: State
+
+
+class RunAsked(BaseModel):
+    """A run to be started: of a branch (without one the default branch), a tag, or a commit on either."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    branch: str = ""
+    tag: str = ""
+    commit: str = Field("", description="A commit's id, or its first 7 digits or more.")
+    event: StartedByHand = Event.MANUAL
+    target: str = Field("", description="Where a deployment goes: CI_PIPELINE_DEPLOY_TARGET.")
+    task: str = Field("", description="What a deployment does: CI_PIPELINE_DEPLOY_TASK.")
+    inputs: dict[str, str] = Field({}, description="Environment variables of the steps with commands.")
+
+
+class CronShape(_Shape):
+    """A cron. Without ``branch`` it is for the default branch; ``next_ms`` is null while it is switched off."""
+
+    name: str
+    expression: str
+    zone: str
+    branch: str
+    inputs: dict[str, str]
+    enabled: bool
+    next_ms: int | None
+    last_run: int | None = Field(description="The number of the run that it started last.")
+
+
+class CronValue(BaseModel):
+    """A cron to be added or changed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    expression: str = Field(description='Five fields such as "30 2 * * 1-5", or @daily and its like.')
+    zone: str = Field("UTC", description="A name of the time zone database.")
+    branch: str = ""
+    inputs: dict[str, str] = {}
+    enabled: bool = True
+
+
+class WorkerShape(_Shape):
+    """A worker: of its ``slots`` so many are ``busy``. Jobs that ask for labels run only where these have them."""
+
+    name: str
+    labels: dict[str, str]
+    slots: int
+    busy: int
+    started_ms: int
+    seen_ms: int
 
 
 class SecretShape(_Shape):
@@ -178,21 +257,39 @@ def recent_run(run: Run, repo: Repo) -> RecentRun:
     return RecentRun(**RunShape.model_validate(run).model_dump(), repo=repo.name)
 
 
-def run_detail(repo: Repo, run: Run, url: str, jobs: list[tuple[Job, list[Step]]]) -> RunDetail:
-    """A run as one document."""
+def run_detail(
+    repo: Repo, run: Run, url: str, jobs: list[tuple[Job, list[Step]]], waits: Mapping[int, str], forge_trouble: str
+) -> RunDetail:
+    """A run as one document. ``waits`` says why jobs wait, by their ids."""
     return RunDetail(
         **RunShape.model_validate(run).model_dump(),
         **ProblemsShape.model_validate(run).model_dump(),
         repo=repo.name,
         url=url,
-        jobs=[_job(job, steps) for job, steps in jobs],
+        jobs=[_job(job, steps, waits.get(job.id, "")) for job, steps in jobs],
+        forge_trouble=forge_trouble,
     )
 
 
-def _job(job: Job, steps: list[Step]) -> JobShape:
+def _job(job: Job, steps: list[Step], waits_for: str) -> JobShape:
     # The row has no ``steps``: the shape's default stands until they are filled in.
     shape = JobShape.model_validate(job)
-    return shape.model_copy(update={"steps": [StepShape.model_validate(step) for step in steps]})
+    known = {"steps": [StepShape.model_validate(step) for step in steps], "waits_for": waits_for}
+    return shape.model_copy(update=known)
+
+
+def cron_shape(cron: Cron, last: Run | None) -> CronShape:
+    """A cron and the number of its last run."""
+    return CronShape(
+        name=cron.name,
+        expression=cron.expression,
+        zone=cron.zone,
+        branch=cron.branch,
+        inputs=cron.inputs,
+        enabled=cron.next_ms is not None,
+        next_ms=cron.next_ms,
+        last_run=last.number if last else None,
+    )
 
 
 def secret(info: SecretInfo) -> SecretShape:

@@ -2,7 +2,11 @@
 
 from urllib.parse import quote
 
+from workers.forges.report import Home, NoForgeError, site
 from workers.settings import Settings
+from workers.tables import Repo
+
+_COMMITS = {"github": "commit", "gitea": "commit", "gitlab": "-/commit", "bitbucket": "commits"}
 
 
 def repo_path(name: str) -> str:
@@ -28,3 +32,20 @@ def hook_url(settings: Settings, name: str) -> str:
 def login_url(settings: Settings, link: str) -> str:
     """The page behind a one-time login link."""
     return f"{settings.url}/login?link={quote(link, safe='')}"
+
+
+def forge_url(repo: Repo) -> str:
+    """The repository's page on its forge; empty where it has none."""
+    if repo.forge not in _COMMITS:
+        return repo.web_url if repo.web_url.startswith(("https://", "http://")) else ""
+    try:
+        root, path = site(Home(repo.web_url or repo.clone_url))
+    except NoForgeError:
+        return ""
+    return f"{root}/{quote(path)}"
+
+
+def commit_url(repo: Repo, sha: str) -> str:
+    """The commit's page on the repository's forge; empty where it has none."""
+    home = forge_url(repo)
+    return f"{home}/{_COMMITS[repo.forge]}/{sha}" if home and sha and repo.forge in _COMMITS else ""

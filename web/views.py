@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 from pipelines.state import State
-from web.urls import repo_path, run_path
+from web.urls import commit_url, forge_url, repo_path, run_path
 
 _SECOND_MS = 1000
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
@@ -79,6 +80,11 @@ def iso(moment_ms: int) -> str:
     return datetime.fromtimestamp(moment_ms / _SECOND_MS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def clock(moment_ms: int, zone: str) -> str:
+    """The moment as clocks in ``zone`` show it: ``Wed 25 Nov 2026 02:30 CET``."""
+    return datetime.fromtimestamp(moment_ms / _SECOND_MS, ZoneInfo(zone)).strftime("%a %d %b %Y %H:%M %Z")
+
+
 def size(count_bytes: int) -> str:
     """``812 B``, ``14.2 MB``."""
     value = float(count_bytes)
@@ -107,9 +113,12 @@ FILTERS: Mapping[str, Callable[..., object]] = {
     "duration": duration,
     "ago": ago,
     "iso": iso,
+    "clock": clock,
     "size": size,
     "short": short,
     "ref_name": ref_name,
     "repo_path": repo_path,
+    "forge_url": forge_url,
+    "commit_url": commit_url,
 }
 GLOBALS: Mapping[str, Callable[..., object]] = {"elapsed": elapsed, "run_path": run_path}

@@ -10,7 +10,7 @@ from tests.services import eventually
 from tests.web.conftest import REPO, Site
 from tests.web.test_cli import URL, Headway
 from tests.web.test_hooks import send
-from workers import store
+from workers import leases, store
 from workers.db import make_engine, reading, transaction
 from workers.labels import offered_here
 from workers.live import CANCEL_CHANNEL
@@ -60,6 +60,17 @@ def test_a_run_that_waits_says_what_for(site: Site, browser: TestClient) -> None
     assert text in browser.get(f"/repos/{REPO}/runs/1").text
     (job,) = browser.get(f"/api/repos/{REPO}/runs/1").json()["jobs"]
     assert job["waits_for"] == text
+
+
+def test_a_run_that_has_begun_but_waits_is_not_shown_as_running(site: Site, browser: TestClient) -> None:
+    site.add_repo()
+    begun = site.begin()
+    with transaction(site.engine) as session:
+        leases.release(session, begun.queued.job_id, begun.claim.attempt)
+    for path in ("/", f"/repos/{REPO}", f"/repos/{REPO}/runs/1"):
+        text = browser.get(path).text
+        assert "Waiting" in text
+        assert "Running" not in text
 
 
 def test_a_job_that_waits_in_a_run_that_goes_on_says_what_for(site: Site, browser: TestClient) -> None:

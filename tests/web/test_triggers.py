@@ -140,6 +140,15 @@ def test_a_form_that_cannot_be_followed_says_why_on_the_page(site: Site, browser
     assert site.runs() == 0
 
 
+def test_a_form_that_is_refused_keeps_what_was_written(site: Site, browser: TestClient) -> None:
+    text = browser.post(f"{PAGE}/runs", data={"branch": "topic", "tag": "v1", "inputs": "A=1"}).text
+    assert 'value="topic"' in text
+    assert ">A=1</textarea>" in text
+    text = browser.post(f"{PAGE}/crons", data={"cron": "nightly", "expression": "often", "zone": "Asia/Tokyo"}).text
+    assert 'value="nightly"' in text
+    assert 'value="Asia/Tokyo"' in text
+
+
 def test_crons_are_kept_switched_run_and_removed_on_the_page(site: Site, browser: TestClient) -> None:
     form = {"cron": "nightly", "expression": "30 2 * * *", "zone": "Asia/Kolkata", "branch": "", "inputs": ""}
     assert browser.post(f"{PAGE}/crons", data=form).headers["location"] == f"{PAGE}#crons"

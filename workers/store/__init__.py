@@ -113,7 +113,7 @@ from workers.store.users import (
     user_by_name,
     users,
 )
-from workers.store.waiting import heard, why_waiting
+from workers.store.waiting import heard, idle_runs, why_waiting
 
 __all__ = [
     "AlreadyThereError",
@@ -157,6 +157,7 @@ __all__ = [
     "heard",
     "hold_status",
     "hook_doors",
+    "idle_runs",
     "installation",
     "job_by_id",
     "jobs_of",

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from pipelines.state import State
@@ -20,6 +20,12 @@ def why_waiting(session: Session, repo: str, jobs: Sequence[Job]) -> dict[int, s
         job.id: _for_jobs(job, jobs) or _for_its_turn(session, job) or _for_a_worker(job, repo, fleet)
         for job in waiting
     }
+
+
+def idle_runs(session: Session) -> set[int]:
+    """Runs that have begun but of which no job runs now: what is left of them waits."""
+    busy = exists().where(Job.run_id == Run.id, Job.state == State.RUNNING)
+    return set(session.scalars(select(Run.id).where(Run.state == State.RUNNING, ~busy)))
 
 
 def heard(session: Session, job_ids: Collection[int]) -> set[int]:

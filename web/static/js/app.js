@@ -26,9 +26,20 @@ function tick() {
   }
 }
 
+const whole = new Intl.DateTimeFormat([], { dateStyle: "medium", timeStyle: "long" });
+
 function localTimes() {
   for (const time of document.querySelectorAll("time[data-ago]")) {
-    time.title = new Date(Number(time.dataset.ago)).toLocaleString();
+    time.title = whole.format(Number(time.dataset.ago));
+  }
+}
+
+// What the server said, grown older by the time that the page has been open.
+function age() {
+  for (const time of document.querySelectorAll("time[data-now]")) {
+    if (time.madeNow !== time.dataset.now) Object.assign(time, { madeNow: time.dataset.now, madeAt: Date.now() });
+    const minutes = Math.floor((Number(time.madeNow) - Number(time.dataset.ago) + Date.now() - time.madeAt) / 60_000);
+    if (minutes >= 1 && minutes < 60) time.textContent = `${minutes} minute${minutes === 1 ? "" : "s"} ago`;
   }
 }
 
@@ -66,9 +77,17 @@ document.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-copy]");
   if (button) copy(button);
 });
+// A form is sent once, however often its button is pressed; not so when the reader comes back to the page.
+document.addEventListener("submit", (event) => {
+  if (event.target.sent) event.preventDefault();
+  event.target.sent = true;
+});
+addEventListener("pageshow", () => document.querySelectorAll("form").forEach((form) => (form.sent = false)));
 document.addEventListener("htmx:after:swap", reveal);
 reveal();
 setInterval(tick, 1000);
+age();
+setInterval(age, 10_000);
 
 const page = document.querySelector("div[data-stream][data-version]");
 if (page) watch(page.dataset.stream, page.dataset.version);

@@ -54,7 +54,9 @@ export class LogView {
     this.work = Promise.resolve();
     this.following = true;
     this.scrollTop = 0;
-    new ResizeObserver(() => this.following && this.#jumpToEnd()).observe(this.lines);
+    const resized = new ResizeObserver(() => this.following && this.#jumpToEnd());
+    resized.observe(this.lines);
+    resized.observe(root); // a verdict above it takes room from it
     root.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     this.follow.addEventListener("click", () => this.#toTheEnd());
     this.earlier.addEventListener("click", () => this.#queue(() => this.#loadEarlier()));

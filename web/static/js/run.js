@@ -63,7 +63,22 @@ function moveOn() {
   if (log ? (running && shown?.dataset.state !== "running") || (bad && !worthALook) : first) location.reload();
 }
 
+// In a row of tabs, title and icon say how the run is.
+function tell() {
+  document.title = head().dataset.title;
+  document.querySelector('link[rel="icon"]').href = head().dataset.icon;
+}
+
+// The shown step is in sight in a long list, without moving the page.
+function showChosen() {
+  const steps = document.getElementById("run-steps");
+  const chosen = steps.querySelector("a[aria-current]");
+  if (chosen) steps.scrollTop = chosen.offsetTop - steps.offsetTop - steps.clientHeight / 2;
+}
+
+document.addEventListener("htmx:after:swap", tell);
 document.addEventListener("htmx:after:swap", moveOn);
+showChosen();
 addEventListener("pagehide", () => source?.close());
 if (log) {
   const view = new LogView(log);
