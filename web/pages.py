@@ -70,6 +70,7 @@ def run_page(
         repo=repo,
         run=run,
         parent=parent,
+        started_by=_started_by(run),
         jobs=jobs,
         waits=waits,
         forge_trouble=forge_trouble,
@@ -81,6 +82,13 @@ def run_page(
         version=version_of(run, jobs),
         now=now,
     )
+
+
+def _started_by(run: Run) -> str:
+    """Who or what asked for a run that no push explains; empty where the commit's author says it."""
+    trigger = store.trigger_of(run)
+    asked = trigger.event in {Event.MANUAL, Event.CRON, Event.DEPLOYMENT}
+    return trigger.sender if asked and trigger.sender != run.author else ""
 
 
 @router.post("/repos/{name:path}/runs/{number}/cancel")

@@ -395,7 +395,7 @@ def test_problems_end_the_run_and_stay_with_it(database: Engine, repo_id: int) -
     assert (run.reason, run.sentence) == (Reason.INVALID_PIPELINE, outcome.message)
     assert run.problems == [
         {"file": ".headway.yml", "line": 3, "column": 5, "message": "unknown key: imge",
-         "hint": "did you mean image?", "level": "error"}
+         "hint": "did you mean image?", "level": "error", "excerpt": [], "text": str(problem)}
     ]  # fmt: skip
 
 
@@ -481,6 +481,16 @@ def test_a_run_goes_on_until_its_last_job_has_ended_and_the_worst_decides(databa
     assert finish(database, claim, FAILED).run_state is State.RUNNING
     assert finish(database, claimed(database, done.ring[0]), PASSED).run_state is State.FAILED
     assert run_now(database, claim.run_id).sentence == f"test: {FAILED.message}"
+
+
+def test_a_run_names_the_cell_that_failed_first_and_counts_the_others(database: Engine, repo_id: int) -> None:
+    cells = [{"db": "sqlite", "python": "3.12"}, {"db": "postgres", "python": "3.12"}]
+    jobs = [job_plan("test", number).model_copy(update={"cell": cell}) for number, cell in enumerate(cells, 1)]
+    claim, done = planned(database, repo_id, plan(*jobs))
+    finish(database, claim, FAILED)
+    finish(database, claimed(database, done.ring[0]), FAILED)
+    sentence = run_now(database, claim.run_id).sentence
+    assert sentence == f"test sqlite, 3.12: {FAILED.message} (and 1 more job failed)"
 
 
 def test_a_job_opens_the_jobs_that_needed_it(database: Engine, repo_id: int) -> None:

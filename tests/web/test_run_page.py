@@ -4,8 +4,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from pipelines.state import Outcome, Reason, State
+from pipelines.trigger import Event
 from runner.events import StepFinished, StepStarted
-from tests.builders import job_plan, plan
+from tests.builders import job_plan, plan, push
 from tests.web.conftest import REPO, SHA, Site
 from workers import store
 from workers.db import transaction
@@ -47,3 +48,11 @@ def test_what_a_step_and_its_run_both_say_is_said_once(site: Site, browser: Test
     with transaction(site.engine) as session:
         store.finish_job(session, begun.queued.job_id, begun.claim.attempt, verdict)
     assert browser.get(RUN).text.count("exited with 7") == 1
+
+
+def test_who_asked_for_a_run_by_hand_is_named(site: Site, browser: TestClient) -> None:
+    site.add_repo()
+    site.queue(push().model_copy(update={"event": Event.MANUAL, "sender": "mona"}))
+    site.queue(push().model_copy(update={"sender": "mona"}))
+    assert "started by mona" in browser.get(RUN).text
+    assert "started by" not in browser.get(f"/repos/{REPO}/runs/2").text

@@ -130,7 +130,17 @@ def _end_run(session: Session, run: Run, jobs: Sequence[Job]) -> None:
     decide = [job.state for job in jobs if not (stopped and job.state is State.CANCELED)]
     run.state = verdict(decide or [State.CANCELED])
     run.finished_ms = db_now_ms(session)
-    decisive = next(job for job in jobs if job.state is run.state)
+    decisive, *alike = (job for job in jobs if job.state is run.state)
     run.reason = decisive.reason
     named = len(jobs) > 1 and decisive.name and decisive.message and run.state is not State.CANCELED
-    run.sentence = f"{decisive.name}: {decisive.message}" if named else decisive.message
+    run.sentence = f"{_title(decisive)}: {decisive.message}{_and_more(alike)}" if named else decisive.message
+
+
+def _title(job: Job) -> str:
+    return " ".join((job.name, ", ".join(job.cell.values()))).rstrip()
+
+
+def _and_more(alike: Sequence[Job]) -> str:
+    if not alike:
+        return ""
+    return f" (and {len(alike)} more {'job' if len(alike) == 1 else 'jobs'} {alike[0].state})"
