@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from pipelines import model
+from pipelines.checkout import is_git
 from pipelines.condition import Condition
 from pipelines.jobs import RESERVED_LABELS
 from pipelines.language import Language
@@ -11,6 +12,7 @@ from pipelines.nodes import ListNode, MapNode, Node, ScalarNode
 from pipelines.scope import Part, Scope
 from pipelines.situations import named_events
 from pipelines.trigger import Event
+from pipelines.wrappers import is_wrapper, needs_docker, not_native
 
 # Images of well-known servers expose the port that they listen on: a service of one is ready when it accepts.
 _EXPOSING = re.compile(
@@ -41,6 +43,9 @@ def advise(scope: Scope) -> None:
             _container(scope, part, part.member)
         if isinstance(part.member, model.Service):
             _service(scope, part, part.member)
+        if isinstance(part.member, model.PluginStep) and is_wrapper(part.member):
+            _wrapper(scope, part, part.member)
+    _images(scope)
     _ports(scope)
     _same_names(scope)
 
@@ -114,20 +119,43 @@ Containered = model.CommandsStep | model.PluginStep | model.Service
 
 def _container(scope: Scope, part: Part, member: Containered) -> None:
     findings, located = scope.findings, scope.located
-    image = member.image.name if member.image else ""
-    if image and (unpinned := _unpinned(image)):
-        findings.hint(scope.place(*part.where, "image"), f"the image '{image}' {unpinned}", "name a version")
     for trust, keys in _TRUST:
         for key in keys:
             value = getattr(member, key)
             if value and not (key == "network_mode" and value == "none"):
                 message = f"'{key}' in {part.label} runs only where the repository is trusted in '{trust}'"
                 findings.hint(located.key_place(*part.where, key), message, "an administrator gives this trust")
-    if isinstance(member, model.PluginStep) and member.settings and member.environment:
+    plugin = member if isinstance(member, model.PluginStep) and member.settings and member.environment else None
+    if plugin and not scope.is_plugin(plugin, *part.where):
         message = f"with 'environment' {part.label} is no plugin any more: it gets no DRONE_* variables"
         findings.warning(located.key_place(*part.where, "environment"), message, "move the values to 'settings'")
     if member.ports and not isinstance(member, model.Service):
         findings.warning(located.key_place(*part.where, "ports"), f"'ports' has no effect in {part.label}", "remove it")
+
+
+def _wrapper(scope: Scope, part: Part, step: model.PluginStep) -> None:
+    """Warns where a plugin that wraps ``docker build`` runs as it is, for it starts a Docker of its own then."""
+    reason = not_native(step)
+    if reason and step.settings and needs_docker(step) and not step.privileged and not step.volumes:
+        message = f"{part.label} runs the plugin itself, which starts a Docker of its own: {reason}"
+        hint = "remove that, or write privileged: true where the repository is trusted in 'security'"
+        scope.findings.warning(scope.place(*part.where), message, hint)
+
+
+def _images(scope: Scope) -> None:
+    """Hints at images without a version, each once. Those that native steps stand for are never pulled."""
+    seen: set[str] = set()
+    for part in scope.parts():
+        member = part.member
+        if isinstance(member, model.BuildStep | model.PushStep) or (part.group == "clone" and is_git(member)):
+            continue
+        if isinstance(member, model.PluginStep) and is_wrapper(member) and not not_native(member):
+            continue
+        image = member.image.name if member.image else ""
+        if image and image not in seen and (unpinned := _unpinned(image)):
+            place = scope.place(*part.where, "image")
+            scope.findings.hint(place, f"the image '{image}' {unpinned}", "name a version")
+        seen.add(image)
 
 
 def _unpinned(image: str) -> str:

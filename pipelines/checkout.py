@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 
 from pipelines import model
+from pipelines.expression import EXAMPLE, ExpressionError
 from pipelines.findings import did_you_mean
-from pipelines.plan import Checkout
+from pipelines.plan import Checkout, LeftOut
 from pipelines.scope import Scope
 from pipelines.settings import scalar_text
+from pipelines.when import Decision, decide
 
 _READ = frozenset({"depth", "recursive", "lfs", "tags"})
 # What a native checkout has no use for: it comes from a local mirror, and retries by itself.
@@ -17,22 +19,34 @@ _WITHOUT_EFFECT = frozenset(
 )
 
 
-def plan_checkout(scope: Scope) -> tuple[Checkout | None, Sequence[model.Step]]:
-    """The checkout, None where the file asks for none, and the steps of ``clone`` that are run as they are."""
+def plan_checkout(scope: Scope) -> tuple[Checkout | None, Sequence[model.Step], Sequence[LeftOut]]:
+    """The checkout, None where the file asks for none, the steps of ``clone`` that are run as they are, and why not."""
     workflow = scope.workflow
     if workflow.skip_clone:
-        return None, ()
+        return None, (), ()
     if not workflow.clone:
-        return Checkout(), ()
+        return Checkout(), (), ()
     native: Checkout | None = None
+    left_out = []
     for index, step in enumerate(workflow.clone):
         if is_git(step):
-            native = _checkout(scope, index, step)
+            made, decision = _checkout(scope, index, step), _decide(scope, index, step)
+            native = made if decision.runs else native
+            if not decision.runs:
+                left_out.append(LeftOut(what=f"checkout of workflow '{scope.name}'", why=decision.why))
     others = [step for step in workflow.clone if not is_git(step)]
-    return native, others
+    return native, others, left_out
 
 
-def is_git(step: model.Step) -> bool:
+def _decide(scope: Scope, index: int, step: model.Step) -> Decision:
+    try:
+        return decide(step.when, scope.situation(of_step=True))
+    except ExpressionError as error:
+        scope.findings.error(scope.place("clone", index, "when"), f"'evaluate': {error}", EXAMPLE)
+        return Decision(runs=True)
+
+
+def is_git(step: model.Step | model.Service) -> bool:
     """Is this a plugin that clones with git, or one without an image, which can only mean that?"""
     if not isinstance(step, model.PluginStep):
         return False

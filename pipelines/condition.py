@@ -2,15 +2,15 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from pipelines.findings import did_you_mean
 from pipelines.glob import BadPatternError, matches
 from pipelines.language import Language
 from pipelines.nodes import ListNode, ScalarNode
-from pipelines.spelling import SCALAR, Also, OneOrMany, Written
+from pipelines.spelling import ALSO_SHORT, OneOrMany, Written
 from pipelines.trigger import Event
-from pipelines.values import Flag, Items, Text, fail, fields_of, text_of
+from pipelines.values import Before, Flag, Items, Text, fail, fields_of, text_of
 
 # What other systems call them.
 _ELSEWHERE = {
@@ -25,23 +25,36 @@ _ELSEWHERE = {
     "web": Event.MANUAL,
     "promote": Event.DEPLOYMENT,
     "published": Event.RELEASE,
+    "pull_request_opened": Event.PULL_REQUEST,
+    "pull_request_updated": Event.PULL_REQUEST,
+    "pull_request_merged": Event.PULL_REQUEST_CLOSED,
+    "merged": Event.PULL_REQUEST_CLOSED,
 }
 STATUSES = ("success", "failure", "canceled")
+
+
+def event_hint(name: str) -> str:
+    """What to write in place of an event that does not exist."""
+    near = f"did you mean '{_ELSEWHERE[name]}'?" if name in _ELSEWHERE else did_you_mean(name, Event)
+    return near or "the events are " + ", ".join(Event)
+
+
+def status_hint(name: str) -> str:
+    """What to write in place of a status that does not exist."""
+    return did_you_mean(name, STATUSES) or "they are " + ", ".join(STATUSES)
 
 
 def _event(value: object) -> object:
     name = text_of(value)
     if isinstance(name, str) and name not in set(Event):
-        near = f"did you mean '{_ELSEWHERE[name]}'?" if name in _ELSEWHERE else did_you_mean(name, Event)
-        fail(f"'{name}' is not an event", near or "the events are " + ", ".join(Event))
+        fail(f"'{name}' is not an event", event_hint(name))
     return name
 
 
 def _status(value: object) -> object:
     name = text_of(value)
     if isinstance(name, str) and name not in STATUSES:
-        hint = did_you_mean(name, STATUSES) or "they are " + ", ".join(STATUSES)
-        fail(f"'{name}' is not a status that a step can wait for", hint)
+        fail(f"'{name}' is not a status that a step can wait for", status_hint(name))
     return name
 
 
@@ -54,10 +67,10 @@ def _pattern(value: object) -> object:
     return value
 
 
-Pattern = Annotated[Text, BeforeValidator(_pattern)]
-_EventName = Annotated[Event, BeforeValidator(_event), Written({"enum": list(Event)})]
+Pattern = Annotated[Text, Before(_pattern)]
+_EventName = Annotated[Event, Before(_event), Written({"enum": list(Event)})]
 Events = Annotated[tuple[_EventName, ...], Items, OneOrMany()]
-Status = Annotated[Literal["success", "failure", "canceled"], BeforeValidator(_status)]
+Status = Annotated[Literal["success", "failure", "canceled"], Before(_status)]
 Statuses = Annotated[tuple[Status, ...], Items, OneOrMany()]
 PatternList = Annotated[tuple[Pattern, ...], Items, OneOrMany()]
 
@@ -80,9 +93,8 @@ class PathPatterns(Patterns):
     on_empty: Flag = True
 
 
-_SHORT = Also((SCALAR, {"type": "array", "items": SCALAR}))
-Choice = Annotated[Patterns, BeforeValidator(_include), _SHORT]
-PathChoice = Annotated[PathPatterns, BeforeValidator(_include), _SHORT]
+Choice = Annotated[Patterns, Before(_include), ALSO_SHORT]
+PathChoice = Annotated[PathPatterns, Before(_include), ALSO_SHORT]
 
 
 class Condition(Language):
@@ -96,7 +108,7 @@ class Condition(Language):
     platform: Choice = Patterns()
     cron: Choice = Patterns()
     path: PathChoice = PathPatterns()
-    matrix: Annotated[dict[str, Choice], BeforeValidator(fields_of)] = Field(default_factory=dict)
+    matrix: Annotated[dict[str, Choice], Before(fields_of)] = Field(default_factory=dict)
     status: Statuses = ()
     evaluate: Text = ""
     local: Flag | None = None

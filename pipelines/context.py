@@ -1,10 +1,10 @@
 """What is known of a run besides its trigger and its files."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Trust:
+class Trust(NamedTuple):
     """What an administrator allows a repository's pipelines to ask of the host."""
 
     network: bool = False
@@ -12,8 +12,7 @@ class Trust:
     security: bool = False
 
 
-@dataclass(frozen=True)
-class RepoInfo:
+class RepoInfo(NamedTuple):
     """The repository as pipelines see it. ``name`` is ``owner/name``, or a bare name for a plain git repository."""
 
     name: str
@@ -26,8 +25,7 @@ class RepoInfo:
     trust: Trust = Trust()
 
 
-@dataclass(frozen=True)
-class Context:
+class Context(NamedTuple):
     """A run's surroundings. ``push_repo`` is where a repository without a pipeline file pushes its image, or empty.
 
     ``known`` is False for a linter that cannot know where a file will run: what conditions ask of the repository, the
@@ -46,12 +44,11 @@ class Context:
     platform: str = "linux/amd64"
     local: bool = False
     push_repo: str = ""
-    previous: dict[str, str] = field(default_factory=dict)
+    previous: Mapping[str, str] = {}
     known: bool = True
 
 
-@dataclass(frozen=True)
-class PipelineFile:
+class PipelineFile(NamedTuple):
     """A pipeline file as it stands in the commit. ``path`` is relative to the repository's root."""
 
     path: str

@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from pipelines.findings import did_you_mean
 from pipelines.regex import BadRegexError, search
@@ -41,8 +40,7 @@ def evaluate(expression: str, variables: Mapping[str, str]) -> bool:
     return result
 
 
-@dataclass(frozen=True)
-class _Token:
+class _Token(NamedTuple):
     kind: str
     text: str
 
@@ -135,14 +133,12 @@ _FUNCTIONS: dict[str, Callable[[list[Value]], Value]] = {
 }
 
 
-@dataclass
 class _Evaluator:
     """Reads and evaluates in one go: there are no loops in this language, so everything is evaluated once at most."""
 
-    tokens: list[_Token]
-    variables: Mapping[str, str]
-    index: int = 0
-    level: int = field(default=0)
+    def __init__(self, tokens: list[_Token], variables: Mapping[str, str]) -> None:
+        self.tokens, self.variables = tokens, variables
+        self.index, self.level = 0, 0
 
     def whole(self) -> Value:
         value = self.expression()

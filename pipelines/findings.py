@@ -1,8 +1,8 @@
 """Collects what is wrong with one file while it is read, so that all of it can be told at once."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from difflib import get_close_matches
+from typing import NamedTuple
 
 from pipelines.problem import Level, Problem
 
@@ -11,8 +11,7 @@ NEAR_WORDS_COUNT_MAX = 100
 _LENGTH_DIFFERENCE_MAX = 3
 
 
-@dataclass(frozen=True, order=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where something stands in a file. Both count from 1; 0 means the file as a whole."""
 
     line: int
@@ -22,29 +21,29 @@ class Place:
 NOWHERE = Place(0, 0)
 
 
-@dataclass
 class Findings:
     """The problems of one file, in the order in which they were found."""
 
-    file: str
-    found: dict[Problem, None] = field(default_factory=dict)
-    failed: bool = False
-    told: set[Place] = field(default_factory=set)
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.failed = False
+        self._found: dict[Problem, None] = {}
+        self._told: set[Place] = set()
 
     @property
     def problems(self) -> list[Problem]:
         """What was found, each once, in the order of finding."""
-        return list(self.found)
+        return list(self._found)
 
     @property
     def full(self) -> bool:
         """True when nothing more is kept: who reads on only to find more may stop."""
-        return len(self.found) >= PROBLEMS_COUNT_MAX
+        return len(self._found) >= PROBLEMS_COUNT_MAX
 
     def first_time(self, place: Place) -> bool:
         """True when this is asked of the place for the first time: a file is read for several triggers."""
-        first = place not in self.told
-        self.told.add(place)
+        first = place not in self._told
+        self._told.add(place)
         return first
 
     def error(self, place: Place, message: str, hint: str = "") -> None:
@@ -62,7 +61,7 @@ class Findings:
     def _add(self, place: Place, message: str, hint: str, level: Level) -> None:
         self.failed = self.failed or level is Level.ERROR
         if not self.full:  # a dict, for a merged part or a matrix cell is read more than once
-            self.found[Problem(self.file, place.line, place.column, message, hint, level)] = None
+            self._found[Problem(self.file, place.line, place.column, message, hint, level)] = None
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -5,8 +5,8 @@ Matched by following all possible positions at once, so no pattern can take long
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 PATTERN_CHARACTERS_MAX = 2000
 ALTERNATIVES_COUNT_MAX = 64
@@ -20,8 +20,7 @@ class BadPatternError(ValueError):
     """The pattern is not well formed; the text says why."""
 
 
-@dataclass(frozen=True)
-class _One:
+class _One(NamedTuple):
     """A single character that ``pattern`` matches."""
 
     pattern: re.Pattern[str]
@@ -30,8 +29,7 @@ class _One:
         return {i + 1 for i in positions if i < len(text) and self.pattern.match(text[i])}
 
 
-@dataclass(frozen=True)
-class _Text:
+class _Text(NamedTuple):
     """Plain text."""
 
     text: str
@@ -40,8 +38,7 @@ class _Text:
         return {i + len(self.text) for i in positions if text.startswith(self.text, i)}
 
 
-@dataclass(frozen=True)
-class _Run:
+class _Run(NamedTuple):
     """Any number of characters, also none, up to the next ``stop``."""
 
     stop: str = ""
@@ -56,7 +53,6 @@ class _Run:
         return found
 
 
-@dataclass(frozen=True)
 class _Folders:
     """``**/``: any number of whole folders, also none."""
 
@@ -65,7 +61,6 @@ class _Folders:
         return positions | {i + 1 for i in range(first, len(text)) if text[i] == "/"}
 
 
-@dataclass(frozen=True)
 class _Below:
     """``/**`` at the end: the folder itself and all below it."""
 

@@ -16,7 +16,7 @@ def connect(drafts: Drafts) -> None:
 
 
 def _connect_in_order(kept: list[Draft]) -> None:
-    """Each stage needs the one before. Neighbours with the same old ``group`` make one stage."""
+    """Each stage needs the one before. Neighbours with the same old ``group`` make one stage, builds first."""
     before: tuple[int, ...] = ()
     stage: list[Draft] = []
     for draft in kept:
@@ -24,8 +24,9 @@ def _connect_in_order(kept: list[Draft]) -> None:
         if not together:
             before = tuple(other.number for other in stage if not other.detached) or before
             stage = []
+        builds = tuple(other.number for other in stage if other is draft.build)
         stage.append(draft)
-        draft.needs = before
+        draft.needs = (*before, *builds)
 
 
 def _connect_by_names(drafts: Drafts) -> None:

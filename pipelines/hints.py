@@ -10,8 +10,6 @@ from pipelines.settings import scalar_text
 
 def warn_of_surprises(root: MapNode, findings: Findings) -> None:
     """Warns of numbers that a plugin gets in another form than they are written in, and of keys without effect."""
-    if "concurrency" in root.by_key:
-        findings.warning(root.key_place("concurrency"), "'concurrency' has no effect yet", "remove it")
     for container in _containers(root):
         settings = container.by_key.get("settings")
         for scalar in _scalars(settings) if settings else ():

@@ -1,7 +1,7 @@
 """One workflow with one cell of its matrix -> a job of the plan, or the reason why not."""
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pipelines import model, plan
 from pipelines.checkout import plan_checkout
@@ -23,8 +23,7 @@ RESERVED_LABELS = "woodpecker-ci.org/"
 _HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 
 
-@dataclass(frozen=True)
-class Planned:
+class Planned(NamedTuple):
     """A job, or none, and what was left out on the way. ``optional_needs`` are pairs of its name and a workflow's."""
 
     job: plan.JobPlan | None
@@ -36,7 +35,7 @@ def plan_job(scope: Scope) -> Planned:
     """The job, not yet numbered. What is wrong goes to the findings of the scope."""
     workflow = scope.workflow
     decision = _decide(scope, workflow.when, "when", of_step=False)
-    checkout, clone_steps = plan_checkout(scope)
+    checkout, clone_steps, no_checkout = plan_checkout(scope)
     drafts = draft_steps(scope, (("clone", clone_steps), ("steps", workflow.steps)), runs=decision.runs)
     drop_pushes_without_tags(drafts)
     connect(drafts)
@@ -44,7 +43,7 @@ def plan_job(scope: Scope) -> Planned:
     steps = tuple(plan_step(scope, draft) for draft in drafts.kept)
     if not decision.runs:
         return Planned(None, (LeftOut(what=f"workflow '{scope.name}'", why=decision.why),))
-    left_out = (*drafts.left_out(), *no_services)
+    left_out = (*no_checkout, *drafts.left_out(), *no_services)
     if not steps:
         why = "all its steps are left out"
         return Planned(None, (*left_out, LeftOut(what=f"workflow '{scope.name}'", why=why)))

@@ -79,6 +79,7 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
     "Push": {
         "repo": "Where to push: registry.example.org/owner/name, or a list of such.",
         "tags": "The tags; 'auto' (the default) makes them of the git tag, and 'latest' of the default branch.",
+        "tags_file": "A file of the checkout that holds tags, one a line: instead of 'auto', or besides given tags.",
         "registry": "The registry's host, put before a repo that does not name one.",
         "username": "Who logs in at the registry; without it what the repository's settings keep for its host.",
         "password": "The password: {from_secret: name}.",

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from pipelines.findings import Findings
-from pipelines.nodes import ListNode, MapNode, Node, ScalarNode
+from pipelines.nodes import ListNode, MapNode, Node, OldSecrets, ScalarNode
+from pipelines.trigger import Event
 
 Entries = list[tuple[ScalarNode, Node]]
 
@@ -14,11 +15,12 @@ def modernise(root: MapNode, findings: Findings) -> MapNode:
     root = _platform_to_label(root, findings)
     root = _branches_to_when(root, findings)
     root = _drop_secrets(root, findings)
+    root = change_conditions(root, lambda condition: _list_events(condition, findings))
     entries: Entries = []
     for key, value in root.entries:
         if key.text in {"steps", "services", "clone"}:
             containers = _named_list(value)
-            entries.append((key, _each(containers, lambda step: _modern_step(step, findings))))
+            entries.append((key, each_map(containers, lambda step: _modern_step(step, findings))))
         else:
             entries.append((key, value))
     return root.with_entries(entries)
@@ -36,7 +38,8 @@ def _named(key: ScalarNode, value: Node) -> Node:
     return value.with_entries([(ScalarNode(key.place, "name"), ScalarNode(key.place, key.text)), *value.entries])
 
 
-def _each(node: Node, change: Callable[[MapNode], MapNode]) -> Node:
+def each_map(node: Node, change: Callable[[MapNode], MapNode]) -> Node:
+    """A list with all maps in it changed."""
     if not isinstance(node, ListNode):
         return node
     items = tuple(change(item) if isinstance(item, MapNode) else item for item in node.items)
@@ -79,7 +82,7 @@ def _branches_to_when(root: MapNode, findings: Findings) -> MapNode:
     branch = (ScalarNode(place, "branch"), branches)
     conditions: Node = MapNode(place, (branch,))
     if isinstance(when, ListNode):
-        conditions = _each(when, lambda condition: _with_branch(condition, branch))
+        conditions = each_map(when, lambda condition: _with_branch(condition, branch))
     elif isinstance(when, MapNode):
         conditions = _with_branch(when, branch)
     others = [entry for entry in root.entries if entry[0].text not in {"branches", "when"}]
@@ -97,7 +100,39 @@ def _drop_secrets(root: MapNode, findings: Findings) -> MapNode:
     return root.with_entries([entry for entry in root.entries if entry[0].text != "secrets"])
 
 
+def change_conditions(holder: MapNode, change: Callable[[MapNode], MapNode]) -> MapNode:
+    """A workflow or step with every condition of its ``when`` changed."""
+    when = holder.by_key.get("when")
+    changed = change(when) if isinstance(when, MapNode) else each_map(when, change) if when else None
+    return holder.with_entries(
+        [(key, changed if changed and key.text == "when" else value) for key, value in holder.entries]
+    )
+
+
+def _list_events(condition: MapNode, findings: Findings) -> MapNode:
+    """``event: {include: ..., exclude: ...}`` as the list that it means."""
+    event = condition.by_key.get("event")
+    if not isinstance(event, MapNode) or not event.by_key.keys() <= {"include", "exclude"}:
+        return condition
+    included, excluded = (_scalars(event.by_key.get(key)) for key in ("include", "exclude"))
+    given = included or [ScalarNode(event.place, name) for name in Event]
+    names = {scalar.text for scalar in excluded}
+    events = tuple(scalar for scalar in given if scalar.text not in names)
+    if not events:
+        return condition
+    listed = ", ".join(scalar.text for scalar in events)
+    findings.warning(event.place, "'event' with include and exclude is an old spelling", f"write event: [{listed}]")
+    found = ListNode(event.place, events, event.size, event.height)
+    return condition.with_entries([(key, found if key.text == "event" else value) for key, value in condition.entries])
+
+
+def _scalars(node: Node | None) -> list[ScalarNode]:
+    items = node.items if isinstance(node, ListNode) else (node,)
+    return [item for item in items if isinstance(item, ScalarNode) and not item.is_null]
+
+
 def _modern_step(step: MapNode, findings: Findings) -> MapNode:
+    step = change_conditions(step, lambda condition: _list_events(condition, findings))
     if "group" in step.by_key:
         findings.warning(step.key_place("group"), "'group' is an old key", "write depends_on to run steps side by side")
     if isinstance(step.by_key.get("environment"), ListNode):
@@ -121,7 +156,8 @@ def _secrets_to_environment(step: MapNode, findings: Findings) -> MapNode:
         elif entry[0].text not in names:
             environment.append(entry)
     others = [entry for entry in step.entries if entry[0].text not in {"secrets", "environment"}]
-    return step.with_entries([*others, (ScalarNode(place, "environment"), MapNode(place, tuple(environment)))])
+    kind = MapNode if "environment" in step.by_key else OldSecrets
+    return step.with_entries([*others, (ScalarNode(place, "environment"), kind(place, tuple(environment)))])
 
 
 def _environment_entries(node: Node | None) -> Entries:

@@ -1,7 +1,6 @@
 """All that can be said about pipeline files without knowing what will happen: for every trigger that they can serve."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
 
 from pipelines import model
 from pipelines.advice import advise
@@ -61,13 +60,13 @@ def _once(problems: list[Problem]) -> list[Problem]:
     return sorted(kept)
 
 
-@dataclass
 class _Linted:
     """What became of one file: its cells as scopes, and the jobs for its first trigger."""
 
-    findings: Findings
-    scopes: list[Scope] = field(default_factory=list)
-    planned: list[Planned] = field(default_factory=list)
+    def __init__(self, findings: Findings) -> None:
+        self.findings = findings
+        self.scopes: list[Scope] = []
+        self.planned: list[Planned] = []
 
 
 def _lint(file: PipelineFile, context: Context, names: Collection[str]) -> _Linted:
@@ -163,4 +162,4 @@ def worst(problems: Sequence[Problem], *, strict: bool = False) -> bool:
 
 def in_file(problem: Problem, file: str) -> Problem:
     """The same problem, of a file that is called otherwise where it is shown."""
-    return replace(problem, file=file)
+    return problem._replace(file=file)

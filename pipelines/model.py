@@ -2,13 +2,14 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from pipelines.condition import Conditions, Statuses
 from pipelines.language import Language
 from pipelines.nodes import ListNode, MapNode, ScalarNode
-from pipelines.spelling import SCALAR, Also, ListOrMap, OneOrMany, Written
+from pipelines.spelling import ALSO_SHORT, SCALAR, Also, ListOrMap, OneOrMany, Written
 from pipelines.values import (
+    Before,
     CommaTexts,
     Environment,
     Flag,
@@ -42,9 +43,7 @@ class Dependency(Language):
     optional: Flag = False
 
 
-Dependencies = Annotated[
-    tuple[Annotated[Dependency, BeforeValidator(_named), Also((SCALAR,))], ...], Items, OneOrMany()
-]
+Dependencies = Annotated[tuple[Annotated[Dependency, Before(_named), Also(SCALAR)], ...], Items, OneOrMany()]
 
 
 class ImageChoice(Language):
@@ -57,7 +56,7 @@ class ImageChoice(Language):
     build: Text = ""
 
 
-ImageField = Annotated[ImageChoice, BeforeValidator(_named), Also((SCALAR,))]
+ImageField = Annotated[ImageChoice, Before(_named), Also(SCALAR)]
 
 
 class DockerOptions(Language):
@@ -70,15 +69,16 @@ class BackendOptions(Language):
     """Options of one kind of backend. Those for Kubernetes are accepted, and do nothing."""
 
     docker: DockerOptions = DockerOptions()
-    kubernetes: Annotated[dict[str, object], BeforeValidator(fields_of)] = Field(default_factory=dict)
+    kubernetes: Annotated[dict[str, object], Before(fields_of)] = Field(default_factory=dict)
 
 
 Failure = Literal["fail", "ignore", "cancel"]
+FAILURES = ("fail", "ignore", "cancel")
 
 
 def _failure(value: object) -> object:
     word = text_of(value)
-    if isinstance(word, str) and word not in {"fail", "ignore", "cancel"}:
+    if isinstance(word, str) and word not in FAILURES:
         fail(f"'{word}' is no way to take a failure", "the ways are fail, ignore and cancel")
     return word
 
@@ -89,7 +89,7 @@ class StepBase(Language):
     name: Text = ""
     when: Conditions = ()
     depends_on: Dependencies | None = None
-    failure: Annotated[Failure, BeforeValidator(_failure)] = "fail"
+    failure: Annotated[Failure, Before(_failure)] = "fail"
     timeout: Seconds | None = None
     group: Text = ""
 
@@ -152,9 +152,7 @@ class Build(Language):
     dockerfile_inline: Text = ""
     target: Text = ""
     args: TextMap = Field(default_factory=dict)
-    secrets: Annotated[
-        dict[str, Text], BeforeValidator(_secret_ids), Also((SCALAR, {"type": "array", "items": SCALAR}))
-    ] = Field(default_factory=dict)
+    secrets: Annotated[dict[str, Text], Before(_secret_ids), ALSO_SHORT] = Field(default_factory=dict)
     ssh: Texts = ()
     labels: TextMap = Field(default_factory=dict)
     platforms: CommaTexts = ()
@@ -170,14 +168,18 @@ class BuildStep(StepBase):
 
     may_be_nothing: ClassVar[frozenset[str]] = frozenset({"build"})
 
-    build: Annotated[Build, BeforeValidator(_context), Also((SCALAR,))]
+    build: Annotated[Build, Before(_context), Also(SCALAR)]
 
 
 class Push(Language):
-    """Pushes the image that was built, unchanged, to every repository under every tag."""
+    """Pushes the image that was built, unchanged, to every repository under every tag.
+
+    ``tags_file`` is a file of the checkout that holds tags, read when the push starts.
+    """
 
     repo: CommaTexts = Field(min_length=1)
     tags: CommaTexts = ("auto",)
+    tags_file: Text = ""
     registry: Text = ""
     username: TextOrSecret | None = None
     password: TextOrSecret | None = None
@@ -234,10 +236,10 @@ class Service(ContainerOptions):
 
     name: Text = ""
     when: Conditions = ()
-    failure: Annotated[Failure, BeforeValidator(_failure)] = "fail"
+    failure: Annotated[Failure, Before(_failure)] = "fail"
     commands: Scripts = ()
     settings: Settings = Field(default_factory=dict)
-    ready: Annotated[ReadyCheck, BeforeValidator(_ready), Also((SCALAR,))] | None = None
+    ready: Annotated[ReadyCheck, Before(_ready), Also(SCALAR)] | None = None
     timeout: Seconds | None = None
 
 
@@ -282,9 +284,9 @@ _MATRIX = {
 class Workflow(Language):
     """One pipeline file. Steps and services may also be maps: name -> step."""
 
-    steps: Annotated[tuple[Step, ...], BeforeValidator(_containers), ListOrMap()] = Field(min_length=1)
-    services: Annotated[tuple[Service, ...], BeforeValidator(_containers), ListOrMap()] = ()
-    clone: Annotated[tuple[Step, ...], BeforeValidator(_containers), ListOrMap()] = ()
+    steps: Annotated[tuple[Step, ...], Before(_containers), ListOrMap()] = Field(min_length=1)
+    services: Annotated[tuple[Service, ...], Before(_containers), ListOrMap()] = ()
+    clone: Annotated[tuple[Step, ...], Before(_containers), ListOrMap()] = ()
     skip_clone: Flag = False
     when: Conditions = ()
     matrix: Annotated[object, Written(_MATRIX)] = None
@@ -292,9 +294,7 @@ class Workflow(Language):
     labels: TextMap = Field(default_factory=dict)
     depends_on: Dependencies = ()
     runs_on: Statuses = ()
-    concurrency: Annotated[Concurrency, BeforeValidator(_limit), Also(({"type": "integer", "minimum": 1},))] | None = (
-        None
-    )
+    concurrency: Annotated[Concurrency, Before(_limit), Also({"type": "integer", "minimum": 1})] | None = None
     timeout: Seconds | None = None
     variables: object = None
     schema_: object = Field(default=None, alias="$schema")

@@ -24,7 +24,7 @@ _NUMBER_CHARACTERS_MAX = 400
 CoreValue = str | int | float | bool | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ScalarNode:
     """One value. ``plain`` means unquoted: its text decides its type. ``shell`` is its text for a shell script."""
 
@@ -46,7 +46,7 @@ class ScalarNode:
         return self.value is None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ListNode:
     """A list."""
 
@@ -56,7 +56,7 @@ class ListNode:
     height: int = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MapNode:
     """A map in the order of the file, merges done, without doubled keys."""
 
@@ -81,6 +81,10 @@ class MapNode:
     def with_entries(self, entries: "list[tuple[ScalarNode, Node]]") -> "MapNode":
         """The same map with other entries."""
         return MapNode(self.place, tuple(entries), self.size, self.height)
+
+
+class OldSecrets(MapNode):
+    """The environment that an old list of ``secrets`` became: a plugin with one is still a plugin."""
 
 
 Node = ScalarNode | ListNode | MapNode

@@ -1,7 +1,7 @@
 """Nodes -> a workflow, or every problem with its place and a hint."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -13,6 +13,7 @@ from pipelines.hints import warn_of_surprises
 from pipelines.language import Language
 from pipelines.legacy import modernise
 from pipelines.nodes import ListNode, MapNode, Node, ScalarNode, kind_name
+from pipelines.tolerance import tolerate
 
 Location = tuple[str | int, ...]
 
@@ -58,8 +59,7 @@ _ELSEWHERE = {
 _NOT_YET = frozenset({"retry", "cache", "artifacts", "reports", "resources", "deploy"})
 
 
-@dataclass(frozen=True)
-class Located:
+class Located(NamedTuple):
     """A workflow and the nodes that it came from, so that what is found later has its place too.
 
     ``removed`` are the wrong parts that are not in it. If there are any beside unknown keys, the file does not run.
@@ -101,6 +101,7 @@ def read_workflow(root: Node | None, findings: Findings, *, lenient: bool) -> Lo
         findings.error(root.place if root else NOWHERE, message, "write 'steps:' and the steps below it")
         return None
     root = modernise(root, findings)
+    root = tolerate(root, findings) if lenient else root
     removed: frozenset[Location] = frozenset()
     while True:  # once more without what is wrong, for what is wrong beside it
         try:
@@ -115,7 +116,7 @@ def read_workflow(root: Node | None, findings: Findings, *, lenient: bool) -> Lo
             if not by_us and not findings.full:
                 reporter.report(detail)
         wrong = frozenset(reporter.wrong_key(detail) for detail in details)
-        if wrong & {(), ("steps",)}:
+        if wrong & {(), ("steps",)} or wrong <= removed:  # when nothing more can be taken out, there is no end
             return None
         root = _without(root, wrong)
         removed |= wrong
@@ -143,8 +144,8 @@ def _walk(root: Node, location: Location) -> tuple[Location, Node]:
     node = root
     for part in location:
         child: Node | None = None
-        if isinstance(node, MapNode):
-            child = node.by_key.get(str(part))
+        if isinstance(node, MapNode) and isinstance(part, str):  # a number counts the items of a list: it is no key
+            child = node.by_key.get(part)
         elif isinstance(node, ListNode) and isinstance(part, int) and part < len(node.items):
             child = node.items[part]
         if child is not None:
@@ -173,8 +174,7 @@ def _prune(node: Node, locations: Collection[Location], path: Location) -> Node:
     return node
 
 
-@dataclass(frozen=True)
-class _Reporter:
+class _Reporter(NamedTuple):
     root: MapNode
     findings: Findings
     lenient: bool
@@ -220,9 +220,7 @@ class _Reporter:
                 place, f"'{key}' does not go with {_KIND_NAMES[kind]}{within}", _conflict_hint(key, kind)
             )
         else:
-            known = _known_keys(tagged)
-            elsewhere = f"did you mean '{_ELSEWHERE[key]}'?" if _ELSEWHERE.get(key) in known else ""
-            report(place, f"unknown key '{key}'{within}", elsewhere or did_you_mean(key, known) or "remove it")
+            report(place, f"unknown key '{key}'{within}", _unknown_hint(key, tagged))
 
     def within(self, location: Location) -> str:
         """In which step or service a location is, as words."""
@@ -242,6 +240,21 @@ def _conflict_hint(key: str, kind: str) -> str:
     if key in {"settings", "commands", "build", "push"}:
         return "a step is one of commands, settings (a plugin), build and push; make two steps"
     return f"only steps with a container have it; remove it, or move it from the {kind} step to one"
+
+
+def _unknown_hint(key: str, tagged: Location) -> str:
+    known = _known_keys(tagged)
+    match tagged:
+        case ("services", int(), "command" | "args"):
+            return "a service runs what its image says; write entrypoint: [PROGRAM, ARGUMENT] to start something else"
+        case ("steps" | "clone" as group, int(), "plugin", str()) if key not in _ELSEWHERE:
+            unlikely = {"build", "push"} if group == "steps" else {"detach"}  # 'depth' is meant for the checkout
+            near = did_you_mean(key, (name for name in known if name not in unlikely))
+            return near or "the inputs of a plugin stand below 'settings'; else remove it"
+        case _ if _ELSEWHERE.get(key) in known:
+            return f"did you mean '{_ELSEWHERE[key]}'?"
+        case _:
+            return did_you_mean(key, known) or "remove it"
 
 
 def _known_keys(tagged: Location) -> list[str]:

@@ -136,12 +136,16 @@ class BuildStep(_Step):
 
 
 class PushStep(_Step):
-    """Pushes the image of build step ``image`` (its number), unchanged, to every repository under every tag."""
+    """Pushes the image of build step ``image`` (its number), unchanged, to every repository under every tag.
+
+    The file ``tags_file`` of the checkout, if one is named, holds more of them.
+    """
 
     kind: Literal["push"] = "push"
     image: int
     repos: tuple[str, ...]
     tags: tuple[str, ...]
+    tags_file: str = ""
     username: EnvValue = ()
     password: EnvValue = ()
 
@@ -194,9 +198,10 @@ class Checkout(_Frozen):
 
 
 class Concurrency(_Frozen):
-    """At most ``limit`` jobs of a group run at once; an empty group is this workflow of this repository.
+    """At most ``limit`` jobs of a group run at once. A group is a repository's; an empty one is this workflow.
 
-    Later ones wait in the order of their runs, or with ``cancel`` end those that are still there.
+    Later ones wait in the order of their runs, or with ``cancel`` end those of older pushes to the same branch, or of
+    older commits of the same pull request.
     """
 
     limit: int = 1

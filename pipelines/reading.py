@@ -1,7 +1,7 @@
 """A file's bytes -> its workflow, once for every cell of its matrix."""
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pipelines.context import PipelineFile
 from pipelines.files import is_lenient
@@ -22,8 +22,7 @@ _SAVE = "save the file as text in UTF-8"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True)
-class ReadWorkflow:
+class ReadWorkflow(NamedTuple):
     """A workflow as one cell of the matrix has it."""
 
     cell: Cell

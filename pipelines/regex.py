@@ -4,8 +4,7 @@ Every part maps the positions where it may start to those where it may end; noth
 """
 
 import re
-from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 PATTERN_CHARACTERS_MAX = 500
 REPEAT_COUNT_MAX = 200
@@ -18,10 +17,9 @@ class BadRegexError(ValueError):
     """The expression is not one that is understood here, or costs too much; the text says why."""
 
 
-@dataclass
 class _Subject:
-    text: str
-    work: int = 0
+    def __init__(self, text: str) -> None:
+        self.text, self.work = text, 0
 
     def spend(self, positions: int) -> None:
         self.work += positions + 1
@@ -29,8 +27,7 @@ class _Subject:
             raise BadRegexError("this regular expression is too costly for this text")
 
 
-@dataclass(frozen=True)
-class _Character:
+class _Character(NamedTuple):
     pattern: re.Pattern[str]
 
     def ends(self, subject: _Subject, starts: Positions) -> Positions:
@@ -40,8 +37,7 @@ class _Character:
         )
 
 
-@dataclass(frozen=True)
-class _Sequence:
+class _Sequence(NamedTuple):
     parts: "tuple[_Part, ...]"
 
     def ends(self, subject: _Subject, starts: Positions) -> Positions:
@@ -50,16 +46,14 @@ class _Sequence:
         return starts
 
 
-@dataclass(frozen=True)
-class _Choice:
+class _Choice(NamedTuple):
     parts: "tuple[_Part, ...]"
 
     def ends(self, subject: _Subject, starts: Positions) -> Positions:
         return frozenset().union(*(part.ends(subject, starts) for part in self.parts))
 
 
-@dataclass(frozen=True)
-class _Repeat:
+class _Repeat(NamedTuple):
     part: "_Part"
     low: int
     high: int | None
@@ -90,11 +84,9 @@ _SIMPLE = re.compile(r"\\[dDwWsSbBAz]|\\[^A-Za-z0-9]|\\[ntr]|\[\^?\]?(?:\\.|[^\]
 _COUNT = re.compile(r"\{([0-9]{1,4})(,?)([0-9]{0,4})\}")
 
 
-@dataclass
 class _Parser:
-    pattern: str
-    index: int = 0
-    flags: re.RegexFlag = field(default=re.RegexFlag(0))
+    def __init__(self, pattern: str) -> None:
+        self.pattern, self.index, self.flags = pattern, 0, re.RegexFlag(0)
 
     def parse(self) -> _Part:
         flags = re.match(r"\(\?([ims]+)\)", self.pattern)

@@ -15,6 +15,12 @@ _OLD_SECRETS = {**_OLD, "type": "array", "items": {"anyOf": [SCALAR, _OLD_SECRET
 _OLD_STEP_KEYS: Schema = {
     "secrets": {**_OLD_SECRETS, "description": "An old key. Write environment: {NAME: {from_secret: name}}."}
 }
+_OLD_EVENT = {
+    **_OLD,
+    "type": "object",
+    "properties": {key: {"anyOf": [SCALAR, {"type": "array", "items": SCALAR}]} for key in ("include", "exclude")},
+    "additionalProperties": False,
+}
 _OLD_KEYS: Schema = {
     "platform": {**_OLD, "description": "An old key. Write labels: {platform: linux/arm64}."},
     "branches": {**_OLD, "description": "An old key. Write when: {branch: ...}."},
@@ -30,6 +36,7 @@ def schema() -> Schema:
         _describe(name, definition)
     for name in ("CommandsStep", "PluginStep", "Service"):
         definitions[name]["properties"] |= _OLD_STEP_KEYS
+    definitions["Condition"]["properties"]["event"]["anyOf"].append(_OLD_EVENT)
     _describe("Workflow", made)
     steps = made["properties"]["steps"]
     old_steps = {**_OLD, "anyOf": steps["anyOf"], "description": "An old name. Write 'steps'."}

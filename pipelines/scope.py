@@ -9,13 +9,14 @@ from pipelines.context import Context
 from pipelines.environment import run_variables
 from pipelines.findings import Findings, Place
 from pipelines.matrix import Cell
-from pipelines.model import Service, Step, Workflow
+from pipelines.model import PluginStep, Service, Step, Workflow
+from pipelines.nodes import OldSecrets
 from pipelines.parse import Located
 from pipelines.trigger import Trigger
 from pipelines.when import Situation
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Part:
     """A step or service: where it stands, and how a sentence calls it."""
 
@@ -30,7 +31,7 @@ class Part:
         return self.group, self.index
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scope:
     """One workflow with one cell of its matrix, for one trigger."""
 
@@ -79,6 +80,12 @@ class Scope:
         for group, noun, members in groups:
             for index, member in enumerate(members):
                 yield Part(group, index, f"{noun} '{member.name or f'step-{index}'}'", member)
+
+    def is_plugin(self, step: Step, *where: str | int) -> bool:
+        """Is the step at ``where`` a plugin? With an entrypoint or an environment of its own it is none any more."""
+        if not isinstance(step, PluginStep) or step.entrypoint is not None:
+            return False
+        return not step.environment or isinstance(self.located.node(*where, "environment"), OldSecrets)
 
     def place(self, *location: str | int) -> Place:
         """Where this part of the workflow stands in its file."""

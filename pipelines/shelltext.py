@@ -8,6 +8,7 @@ in its place. What the user sees is the same; what an attacker gets is text.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 OPEN, CLOSE = "\ue000", "\ue001"
 """Enclose the number of a value from outside, from the substitution until the YAML is read."""
@@ -16,8 +17,7 @@ _MARK = re.compile(f"{OPEN}([0-9]+){CLOSE}")
 _SHELL_SAFE = re.compile(r"[A-Za-z0-9_./:@%+,-]*")
 
 
-@dataclass(frozen=True)
-class OutsideValue:
+class OutsideValue(NamedTuple):
     """A value that somebody else chose. ``variable`` names the environment variable that carries it, or is empty."""
 
     variable: str

@@ -1,6 +1,5 @@
 """How the fields of the models are written, for the JSON schema: they take more spellings than their types say."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import GetJsonSchemaHandler
@@ -8,27 +7,26 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 
-@dataclass(frozen=True, eq=False)
 class Also:
     """In the JSON schema a field may be written like this too."""
 
-    schemas: tuple[dict[str, Any], ...]
+    def __init__(self, *schemas: dict[str, Any]) -> None:
+        self.schemas = schemas
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return {"anyOf": [*self.schemas, handler(core)]}
 
 
-@dataclass(frozen=True, eq=False)
 class Written:
     """In the JSON schema this is how a field is written, whatever becomes of it."""
 
-    schema: dict[str, Any]
+    def __init__(self, schema: dict[str, Any]) -> None:
+        self.schema = schema
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return dict(self.schema)
 
 
-@dataclass(frozen=True, eq=False)
 class OneOrMany:
     """In the JSON schema a list's only item may stand without the list around it."""
 
@@ -37,7 +35,6 @@ class OneOrMany:
         return {"anyOf": [many["items"], many]}
 
 
-@dataclass(frozen=True, eq=False)
 class ListOrMap:
     """In the JSON schema a list of things with names may also be a map from name to thing."""
 
@@ -50,5 +47,6 @@ class ListOrMap:
 SCALAR: dict[str, Any] = {"type": ["string", "number", "boolean"]}
 VARIABLE = r"\$\{"  # in place of a number or a flag there may be a variable
 SCALARS = {"anyOf": [SCALAR, {"type": "array", "items": {"type": ["string", "number", "boolean", "null"]}}]}
+ALSO_SHORT = Also(SCALAR, {"type": "array", "items": SCALAR})
 PAIRS = {"type": "array", "items": {"type": "string", "pattern": "="}}
 FLAG = r"^([Tt]rue|TRUE|[Ff]alse|FALSE|[Yy]es|YES|[Nn]o|NO|[Oo]n|ON|[Oo]ff|OFF|[YyNn])$"

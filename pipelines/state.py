@@ -55,6 +55,7 @@ class Reason(StrEnum):
     DEPENDENCY_FAILED = "dependency_failed"
     CONDITION = "condition"
     CANCELED = "canceled"
+    SUPERSEDED = "superseded"
     # Ours: the state is broken.
     CLONE_FAILED = "clone_failed"
     COMMIT_MISSING = "commit_missing"

@@ -16,16 +16,20 @@ REMOVE_ONE = "remove one of them"
 def drop_pushes_without_tags(drafts: Drafts) -> None:
     """Leaves out push steps that have no tag for this trigger, before the steps get their needs."""
     for draft in drafts.kept:
-        if isinstance(draft.step, model.PushStep) and not push_tags(drafts.scope, draft.step.push):
+        if isinstance(draft.step, model.PushStep) and not _may_have_tags(drafts.scope, draft.step.push):
             draft.left_out = "there is no tag for this trigger (auto tags the default branch and git tags)"
     for number, draft in enumerate(drafts.kept, start=1):
         draft.number = number
 
 
+def _may_have_tags(scope: Scope, push: model.Push) -> bool:
+    return bool(push.tags_file or push_tags(scope, push))
+
+
 def push_tags(scope: Scope, push: model.Push) -> tuple[str, ...]:
-    """The tags that a push step sets, with ``auto`` worked out, each once."""
+    """The tags that a push step sets, with ``auto`` worked out, each once. A file of tags replaces the default."""
     found: list[str] = []
-    for tag in push.tags:
+    for tag in () if push.tags_file and "tags" not in push.model_fields_set else push.tags:
         if tag != tags.AUTO:
             found.append(tag)
         elif scope.trigger.event not in PULL_REQUEST_EVENTS:
@@ -82,7 +86,7 @@ def _common(draft: Draft) -> _Common:
 
 def _container(scope: Scope, draft: Draft, step: model.CommandsStep | model.PluginStep) -> plan.Container:
     check_trust(scope, step, (draft.group, draft.index), f"step '{draft.name}'")
-    is_plugin = isinstance(step, model.PluginStep) and step.entrypoint is None and not step.environment
+    is_plugin = scope.is_plugin(step, draft.group, draft.index)
     identity = StepIdentity(
         name=draft.name,
         kind="plugin" if is_plugin else "commands",
@@ -130,11 +134,15 @@ def _push(scope: Scope, draft: Draft, push: model.Push) -> plan.PushStep:
         if not tags.is_tag(tag):
             hint = "a tag has letters, digits, '_', '.' and '-'; ${CI_COMMIT_BRANCH//\\\\//-} makes one of a branch"
             scope.findings.error(scope.place(*where, "tags"), f"'{tag}' is not a tag", hint)
+    if push.tags_file and not tags.is_in_checkout(push.tags_file):
+        message = f"'tags_file' is a file of the checkout, not '{push.tags_file}'"
+        scope.findings.error(scope.place(*where, "tags_file"), message, "write its path from there, for example .tags")
     return plan.PushStep(
         **_common(draft),
         image=draft.build.number if draft.build else 0,
         repos=repos,
         tags=wanted,
+        tags_file=push.tags_file,
         username=encode(push.username) if push.username else (),
         password=encode(push.password) if push.password else (),
     )

@@ -7,8 +7,9 @@ shell syntax: a mark stands in its place until the YAML is read. And places are 
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from pipelines.environment import DRONE
 from pipelines.findings import Findings, Place, did_you_mean
 from pipelines.nodes import core_value
 from pipelines.operators import RESULT_CHARACTERS_MAX, TooLongError
@@ -20,33 +21,30 @@ from pipelines.yamltext import Mark
 _PLAIN_VALUE = re.compile(r"[A-Za-z0-9_/][A-Za-z0-9_./@+-]*")
 
 
-@dataclass(frozen=True)
-class Variables:
+class Variables(NamedTuple):
     """What ``${NAME}`` may name: values of the run, chosen by others, and the matrix cell, written in the file itself.
 
     ``known`` are names that exist although they may have no value now, ``at_run_time`` those that only a container has.
     """
 
     outside: Mapping[str, str]
-    cell: Mapping[str, str] = field(default_factory=dict)
+    cell: Mapping[str, str] = {}
     known: Collection[str] = ()
     at_run_time: Collection[str] = ()
 
 
-@dataclass
 class Rendered:
     """The text with its values.
 
     What begins at ``starts[i]`` in it came from ``origins[i]`` in the file; all of it from there alone if ``fixed[i]``.
     """
 
-    source: Source
-    text: str = ""
-    starts: list[int] = field(default_factory=lambda: [0])
-    origins: list[int] = field(default_factory=lambda: [0])
-    fixed: list[bool] = field(default_factory=lambda: [False])
-    outside: list[OutsideValue] = field(default_factory=list)
-    revealed_characters: int = 0
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.text = ""
+        self.starts, self.origins, self.fixed = [0], [0], [False]
+        self.outside: list[OutsideValue] = []
+        self._revealed_characters = 0
 
     def locate(self, mark: Mark) -> Place:
         """Where the file says what stands at ``mark`` of the rendered text."""
@@ -58,8 +56,8 @@ class Rendered:
         if OPEN not in text:
             return text, None
         revealed = reveal(text, self.outside)
-        self.revealed_characters += len(revealed)
-        if self.revealed_characters > RESULT_CHARACTERS_MAX:
+        self._revealed_characters += len(revealed)
+        if self._revealed_characters > RESULT_CHARACTERS_MAX:
             raise TooLongError
         return revealed, shell_text(text, self.outside)
 
@@ -101,8 +99,7 @@ def neutral(source: Source, template: Template) -> Rendered:
     return rendered
 
 
-@dataclass
-class _Renderer:
+class _Renderer(NamedTuple):
     rendered: Rendered
     variables: Variables
     findings: Findings
@@ -173,6 +170,9 @@ _OLD_NAMES = {
     "CI_COMMIT_URL": "CI_PIPELINE_FORGE_URL",
     "CI_REPO_LINK": "CI_REPO_URL",
     "CI_REPO_REMOTE": "CI_REPO_CLONE_URL",
+    "DRONE_PULL_REQUEST": "CI_COMMIT_PULL_REQUEST",
+    "DRONE_WORKSPACE": "CI_WORKSPACE",
+    **{f"DRONE_{name}": source for name, source in DRONE.items()},
 }
 
 

@@ -1,6 +1,7 @@
 """Tags and repositories of images: which are well formed, and what ``auto`` means (WOODPECKER_WORKFLOWS section 10)."""
 
 import re
+from posixpath import normpath
 
 from pipelines.trigger import Trigger
 
@@ -25,6 +26,11 @@ def is_tag(tag: str) -> bool:
 def is_repo(repo: str) -> bool:
     """Is this a repository's name that a registry takes, with or without the registry's host?"""
     return len(repo) <= REPO_CHARACTERS_MAX and _REPO.fullmatch(repo) is not None
+
+
+def is_in_checkout(path: str) -> bool:
+    """Does a path, relative to the checkout, stay in it?"""
+    return not path.startswith("/") and normpath(path).split("/")[0] not in {"..", "."}
 
 
 def repo_at(registry: str, repo: str) -> str:

@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pipelines import operators
 from pipelines.findings import Findings, Place
@@ -16,16 +16,14 @@ _NAME = re.compile(r"[\w-]+")
 _BAD_HINT = "if the shell is to expand it, write '$${' in place of '${'"
 
 
-@dataclass(frozen=True)
-class Literal:
+class Literal(NamedTuple):
     """Text that stays. It stands at ``start`` and may be shorter than what was written."""
 
     start: int
     text: str
 
 
-@dataclass(frozen=True)
-class Reference:
+class Reference(NamedTuple):
     """``${name}``, with an operator and its arguments."""
 
     start: int

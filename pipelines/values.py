@@ -4,16 +4,28 @@ Each function here stands before pydantic's own validation and takes a node; any
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Never
 
-from pydantic import BeforeValidator
-from pydantic_core import PydanticCustomError
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic_core.core_schema import no_info_before_validator_function
 
 from pipelines.findings import Place
 from pipelines.nodes import ListNode, MapNode, ScalarNode, kind_name
 from pipelines.shelltext import ShellText
 from pipelines.spelling import FLAG, PAIRS, SCALAR, SCALARS, VARIABLE, OneOrMany, Written
+
+
+class Before:
+    """What pydantic calls a BeforeValidator, without its look at the function's signature, which takes longer."""
+
+    def __init__(self, function: Callable[[object], object]) -> None:
+        self.function = function
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_before_validator_function(self.function, handler(source))
 
 
 def fail(message: str, hint: str = "", place: Place | None = None) -> Never:
@@ -38,7 +50,7 @@ def _text_hint(node: object) -> str:
     return "write a single text" if isinstance(node, ListNode) else "write it behind the ':', or remove the line"
 
 
-Text = Annotated[str, BeforeValidator(text_of), Written(SCALAR)]
+Text = Annotated[str, Before(text_of), Written(SCALAR)]
 """A text; of numbers and the like the text as it is written, so that ``3.10`` stays ``3.10``."""
 
 _YES = frozenset({"true", "yes", "on", "y"})
@@ -60,7 +72,7 @@ def _shown(node: ScalarNode | ListNode | MapNode) -> str:
 
 Flag = Annotated[
     bool,
-    BeforeValidator(_flag),
+    Before(_flag),
     Written({"anyOf": [{"type": "boolean"}, {"type": "string", "pattern": f"{FLAG}|{VARIABLE}"}]}),
 ]
 """True or false, also written yes and no."""
@@ -76,7 +88,7 @@ def _whole(value: object) -> object:
 
 Whole = Annotated[
     int,
-    BeforeValidator(_whole),
+    Before(_whole),
     Written(
         {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": rf"^[0-9]{{1,9}}$|{VARIABLE}"}]}
     ),
@@ -87,22 +99,30 @@ _DURATION = re.compile(r"(?:(?P<h>[0-9]{1,6})h)?(?:(?P<m>[0-9]{1,6})m)?(?:(?P<s>
 DURATION_SECONDS_MAX = 7 * 24 * 3600
 
 
+TIME_HINT = "write for example 90s, 10m or 1h30m"
+
+
+def is_time(text: str) -> bool:
+    """Is this a time such as ``10m``, however long?"""
+    found = _DURATION.fullmatch(text)
+    return found is not None and any(found.groups())
+
+
 def _duration(value: object) -> object:
     if not isinstance(value, ScalarNode | ListNode | MapNode):
         return value
     found = _DURATION.fullmatch(value.text) if isinstance(value, ScalarNode) else None
     if found is None or not any(found.groups()):
-        hint = "write for example 90s, 10m or 1h30m"
-        return fail(f"a time is wanted here, not {_shown(value)}", hint)
+        return fail(f"a time is wanted here, not {_shown(value)}", TIME_HINT)
     seconds = int(found["h"] or 0) * 3600 + int(found["m"] or 0) * 60 + int(found["s"] or 0)
     if not 0 < seconds <= DURATION_SECONDS_MAX:
-        return fail("a time must be more than nothing and at most a week (168h)", "write for example 90s, 10m or 1h30m")
+        return fail("a time must be more than nothing and at most a week (168h)", TIME_HINT)
     return seconds
 
 
 Seconds = Annotated[
     int,
-    BeforeValidator(_duration),
+    Before(_duration),
     Written({"type": "string", "pattern": rf"^(?=.)([0-9]+h)?([0-9]+m)?([0-9]+s)?$|{VARIABLE}", "examples": ["10m"]}),
 ]
 """A time such as ``90s``, ``10m`` or ``1h30m``, in seconds."""
@@ -120,7 +140,7 @@ def _items(value: object) -> object:
             return value
 
 
-Items = BeforeValidator(_items)
+Items = Before(_items)
 """A list; what is no list counts as a list of one."""
 
 Texts = Annotated[tuple[Text, ...], Items, Written(SCALARS)]
@@ -140,7 +160,7 @@ def _comma_items(value: object) -> object:
     return items
 
 
-CommaTexts = Annotated[tuple[Text, ...], BeforeValidator(_comma_items), Written(SCALARS)]
+CommaTexts = Annotated[tuple[Text, ...], Before(_comma_items), Written(SCALARS)]
 """A list of texts, or one text with commas."""
 
 
@@ -151,7 +171,7 @@ def _script(value: object) -> object:
     return ShellText(text, ()) if isinstance(text, str) else text
 
 
-Script = Annotated[ShellText, BeforeValidator(_script), Written(SCALAR)]
+Script = Annotated[ShellText, Before(_script), Written(SCALAR)]
 """One entry of ``commands``."""
 
 Scripts = Annotated[tuple[Script, ...], Items, OneOrMany()]
@@ -219,15 +239,15 @@ SECRET: dict[str, Any] = {
     "additionalProperties": False,
 }
 Settings = Annotated[
-    dict[str, Annotated[object, BeforeValidator(setting_of)]],
-    BeforeValidator(fields_of),
+    dict[str, Annotated[object, Before(setting_of)]],
+    Before(fields_of),
     Written({"anyOf": [{"type": "object"}, PAIRS]}),
 ]
 """The ``settings`` of a plugin."""
 
 Environment = Annotated[
-    dict[str, Annotated[object, BeforeValidator(environment_value_of)]],
-    BeforeValidator(fields_of),
+    dict[str, Annotated[object, Before(environment_value_of)]],
+    Before(fields_of),
     Written({"anyOf": [{"type": "object"}, {**PAIRS, "deprecated": True}]}),
 ]
 """The ``environment`` of a container."""
@@ -237,7 +257,7 @@ def _secret_or_text(value: object) -> object:
     return _secret(value) if isinstance(value, MapNode) and "from_secret" in value.by_key else text_of(value)
 
 
-TextOrSecret = Annotated[str | FromSecret, BeforeValidator(_secret_or_text), Written({"anyOf": [SCALAR, SECRET]})]
+TextOrSecret = Annotated[str | FromSecret, Before(_secret_or_text), Written({"anyOf": [SCALAR, SECRET]})]
 """A text, or ``{from_secret: name}``."""
 
 
@@ -248,8 +268,8 @@ def _plain_text(value: object) -> object:
 
 
 TextMap = Annotated[
-    dict[str, Annotated[str, BeforeValidator(_plain_text)]],
-    BeforeValidator(fields_of),
+    dict[str, Annotated[str, Before(_plain_text)]],
+    Before(fields_of),
     Written({"anyOf": [{"type": "object", "additionalProperties": SCALAR}, PAIRS]}),
 ]
 """A map of texts, or a list of ``NAME=value``."""

@@ -1,7 +1,7 @@
 """Conditions -> yes, or no with the reason (WOODPECKER_WORKFLOWS section 7)."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pipelines.condition import Condition, PathPatterns, Patterns
 from pipelines.context import Context
@@ -11,18 +11,16 @@ from pipelines.glob import BadPatternError, matches
 from pipelines.trigger import PULL_REQUEST_EVENTS, Event, Trigger
 
 
-@dataclass(frozen=True)
-class Situation:
+class Situation(NamedTuple):
     """What conditions are held against. Workflows do not look at ``cell``."""
 
     trigger: Trigger
     context: Context
-    cell: Mapping[str, str] = field(default_factory=dict)
+    cell: Mapping[str, str] = {}
     of_step: bool = False
 
 
-@dataclass(frozen=True)
-class Decision:
+class Decision(NamedTuple):
     """Whether something runs for a trigger, after which outcomes so far, and if not, why."""
 
     runs: bool

@@ -6,12 +6,12 @@ has no native counterpart runs as it is.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 from pipelines import model, tags
 from pipelines.condition import Condition
 from pipelines.context import Context
+from pipelines.environment import AT_RUN_TIME, run_variables
 from pipelines.settings import scalar_text
 from pipelines.trigger import PULL_REQUEST_EVENTS, Trigger
 from pipelines.values import FromSecret
@@ -34,6 +34,7 @@ _NATIVE = frozenset(
         "cache_to",
     }
     | {"labels", "label", "custom_labels", "dry_run", "logins", "no_cache", "pull_image", "load", "cache_images"}
+    | {"tags_file", "build_args_from_env", "containerfile"}
 )
 # Settings of the plugin's own Docker daemon and of its output, which a native build has no use for.
 _WITHOUT_EFFECT = frozenset(
@@ -47,12 +48,14 @@ _WITHOUT_EFFECT = frozenset(
         "extra_opts",
         "skip_verify",
     }
-    | {"verbosity", "log", "link", "cache_ttl", "cache_repo", "enable_cache", "force_tag", "launch_debug"}
+    | {"verbosity", "log", "link", "cache_ttl", "cache_repo", "enable_cache", "force_tag", "launch_debug", "email"}
 )
 
 
-@dataclass(frozen=True)
-class Part:
+_VARIABLES = {"DOCKER_USERNAME": "username", "DOCKER_PASSWORD": "password", "DOCKER_REGISTRY": "registry"}
+
+
+class Part(NamedTuple):
     """A step that a step of the file stands for. Images called one of ``provides`` are the one that it builds."""
 
     name: str
@@ -64,10 +67,39 @@ def unwrap(name: str, step: model.Step, trigger: Trigger, context: Context) -> l
     """The steps that a step stands for: itself, or for a plugin that wraps ``docker build`` a build and its pushes."""
     if not isinstance(step, model.PluginStep) or not is_wrapper(step):
         return [Part(name, step)]
-    settings = {re.sub(r"[-.]", "_", key).lower(): value for key, value in step.settings.items()}
-    if not settings or not set(settings) <= _NATIVE | _WITHOUT_EFFECT or _has_unusable_secret(settings):
-        return [Part(name, step)]
-    return _Wrapped(name, step, settings, trigger, context).parts()
+    return [Part(name, step)] if not_native(step) else _Wrapped(name, step, _settings(step), trigger, context).parts()
+
+
+def not_native(step: model.PluginStep) -> str:
+    """Why a plugin that wraps ``docker build`` must run as it is, or nothing."""
+    settings = _settings(step)
+    foreign = [key for key in settings if key not in _NATIVE | _WITHOUT_EFFECT]
+    if foreign:
+        return f"'{foreign[0]}' is no setting of a build or push here"
+    if place := _unusable_secret(settings):
+        return f"the secret in '{place}' would have to be known before it starts"
+    if name := _unknown_variable(step, settings):
+        return f"the variable '{name}' of 'build_args_from_env' is known only to the plugin"
+    if not all(tags.is_in_checkout(path) for path in _list(settings.get("tags_file"))):
+        return "'tags_file' is not in the checkout"
+    return "" if settings else "it has no settings"
+
+
+def needs_docker(step: model.PluginStep) -> bool:
+    """Does the plugin start a Docker of its own? Kaniko builds without."""
+    return step.image is not None and "kaniko" not in step.image.name
+
+
+def _settings(step: model.PluginStep) -> dict[str, object]:
+    """What the plugin would read: from its settings, else from variables, as which old files give it its secrets."""
+    own = {
+        re.sub(r"[-.]", "_", key).lower(): value
+        for key, value in step.settings.items()
+        if value is not None and value != ""
+    }
+    names = {name: name.removeprefix("PLUGIN_").lower() for name in step.environment if name.startswith("PLUGIN_")}
+    given = {key: step.environment[name] for name, key in (_VARIABLES | names).items() if name in step.environment}
+    return given | own
 
 
 def is_wrapper(step: model.PluginStep) -> bool:
@@ -77,10 +109,18 @@ def is_wrapper(step: model.PluginStep) -> bool:
     return step.entrypoint is None and _IMAGES.fullmatch(without_version) is not None
 
 
-def _has_unusable_secret(settings: Mapping[str, object]) -> bool:
-    """A secret can be a user name or a password; anything else would have to be known before the step starts."""
+def _unusable_secret(settings: Mapping[str, object]) -> str:
+    """The setting that holds a secret which is neither a user name nor a password, or nothing."""
     entries = [{key: value for key, value in settings.items() if key != "logins"}, *_logins(settings)]
-    return any(_holds_secret(value) for entry in entries for key, value in entry.items() if key not in _MAY_BE_SECRET)
+    places = ((key or "logins", value) for entry in entries for key, value in entry.items())
+    return next((key for key, value in places if key not in _MAY_BE_SECRET and _holds_secret(value)), "")
+
+
+def _unknown_variable(step: model.PluginStep, settings: Mapping[str, object]) -> str:
+    """A variable that ``build_args_from_env`` names and that is a secret or made with the container, or nothing."""
+    own = {name for name, value in step.environment.items() if not _holds_secret(value)}
+    names = (name for name in _list(settings.get("build_args_from_env")) if name not in own)
+    return next((name for name in names if name in {*step.environment, *AT_RUN_TIME} or name[:3] != "CI_"), "")
 
 
 _MAY_BE_SECRET = frozenset({"username", "password"})
@@ -124,8 +164,7 @@ def _is_on(value: object) -> bool:
     return scalar_text(value).lower() in {"true", "1", "yes", "on"}
 
 
-@dataclass(frozen=True)
-class _Login:
+class _Login(NamedTuple):
     registry: str
     username: str | FromSecret | None
     password: str | FromSecret | None
@@ -144,8 +183,7 @@ class _Common(TypedDict):
     group: str
 
 
-@dataclass(frozen=True)
-class _Wrapped:
+class _Wrapped(NamedTuple):
     name: str
     step: model.PluginStep
     settings: Mapping[str, object]
@@ -153,7 +191,9 @@ class _Wrapped:
     context: Context
 
     def parts(self) -> list[Part]:
-        repos = [tags.repo_at(scalar_text(self.settings.get("registry")), repo) for repo in self.texts("repo")]
+        registry = scalar_text(self.settings.get("registry"))
+        # Names of repositories are in lower case everywhere, those of owners, as in ${CI_REPO}, are not.
+        repos = [tags.repo_at(registry, repo).lower() for repo in self.texts("repo")]
         wanted = self.tags()
         provides = frozenset(f"{repo}:{tag}" for repo in [*repos, *self.texts("repo")] for tag in wanted)
         build = Part(self.name, self.build(), provides)
@@ -172,7 +212,8 @@ class _Wrapped:
     def build(self) -> model.BuildStep:
         settings = self.settings
         images = tuple(f"type=registry,ref={image}" for image in self.texts("cache_images"))
-        context, dockerfile = scalar_text(settings.get("context")) or ".", scalar_text(settings.get("dockerfile"))
+        context = scalar_text(settings.get("context")) or "."
+        dockerfile = scalar_text(settings.get("dockerfile") or settings.get("containerfile"))
         labels = {**_map(settings.get("label")), **_map(settings.get("custom_labels")), **_map(settings.get("labels"))}
         return model.BuildStep(
             **self.common(),
@@ -180,7 +221,7 @@ class _Wrapped:
                 context=context,
                 dockerfile=dockerfile,
                 target=scalar_text(settings.get("target")),
-                args=_map(settings.get("build_args")),
+                args={**self.variables(), **_map(settings.get("build_args"))},
                 labels=labels,
                 platforms=self.texts("platforms") or self.texts("platform"),
                 cache_from=(*self.texts("cache_from"), *images),
@@ -189,6 +230,12 @@ class _Wrapped:
                 pull=_is_on(settings.get("pull_image", self.step.pull)),
             ),
         )
+
+    def variables(self) -> dict[str, str]:
+        """The build arguments that are taken from the environment, where the plugin would find them."""
+        known = run_variables(self.trigger, self.context)
+        known |= {name: scalar_text(value) for name, value in self.step.environment.items()}
+        return {name: known[name] for name in self.texts("build_args_from_env") if known.get(name)}
 
     def common(self) -> _Common:
         step = self.step
@@ -202,9 +249,11 @@ class _Wrapped:
         }
 
     def tags(self) -> tuple[str, ...]:
-        given = (*self.texts("tags"), *self.texts("tag"))
+        """Those that are known before it starts."""
+        in_file = self.texts("tags_file")
+        given = () if in_file else (*self.texts("tags"), *self.texts("tag"))
         if not _is_on(self.settings.get("auto_tag")):
-            return given or (scalar_text(self.settings.get("default_tag")) or "latest",)
+            return given if given or in_file else (scalar_text(self.settings.get("default_tag")) or "latest",)
         if self.trigger.event in PULL_REQUEST_EVENTS:
             return given
         suffix = scalar_text(self.settings.get("auto_tag_suffix") or self.settings.get("default_suffix"))
@@ -230,6 +279,7 @@ class _Wrapped:
             push=model.Push(
                 repo=tuple(repos),
                 tags=wanted,
+                tags_file=next(iter(self.texts("tags_file")), ""),
                 username=login.username if login else None,
                 password=login.password if login else None,
                 image=model.ImageChoice(build=self.name),

@@ -5,7 +5,6 @@ and kills the interpreter on text such as ``[[[[...``.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Never, Protocol
 
 import yaml
@@ -17,7 +16,7 @@ from pipelines.shelltext import ShellText
 TEXT_BYTES_MAX = 512 * 1024
 DEPTH_LEVELS_MAX = 40
 NODES_COUNT_MAX = 50_000
-ALIASES_COUNT_MAX = 200
+ALIASES_COUNT_MAX = 1_000
 
 
 _SIMPLER = "split the pipeline into several files, or make it simpler"
@@ -89,14 +88,11 @@ def _yaml_hint(problem: str) -> str:
     return next((hint for part, hint in _YAML_HINTS.items() if part in problem), "")
 
 
-@dataclass
 class _Builder:
-    findings: Findings
-    locate: Locate
-    finish: Scalars
-    anchors: dict[str, Node] = field(default_factory=dict)
-    nodes: int = 0
-    aliases: int = 0
+    def __init__(self, findings: Findings, locate: Locate, finish: Scalars) -> None:
+        self.findings, self.locate, self.finish = findings, locate, finish
+        self.anchors: dict[str, Node] = {}
+        self.nodes, self.aliases = 0, 0
 
     def place(self, mark: Mark | None) -> Place:
         return self.locate(mark) if mark else NOWHERE
@@ -229,7 +225,6 @@ class _Builder:
         raise _StopError
 
 
-@dataclass(frozen=True)
 class _Splice(ListNode):
     """A list item written ``- <<: *list``: its items take its place."""
 

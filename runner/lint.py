@@ -3,9 +3,8 @@
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 from pipelines.context import PipelineFile
 from pipelines.files import DIALECTS, choose_files, workflow_name
@@ -16,8 +15,7 @@ from runner.lintformats import FORMATS, render
 EXIT_CLEAN, EXIT_PROBLEMS, EXIT_USAGE = 0, 1, 2
 
 
-@dataclass(frozen=True)
-class LintOptions:
+class LintOptions(NamedTuple):
     """What the command line asked for. ``format`` is one of FORMATS."""
 
     paths: tuple[Path, ...] = ()
@@ -25,8 +23,7 @@ class LintOptions:
     strict: bool = False
 
 
-@dataclass(frozen=True)
-class Linted:
+class Linted(NamedTuple):
     """The problems of all files, and the bytes of each file by the name that it is shown under."""
 
     problems: tuple[Problem, ...]
@@ -37,8 +34,7 @@ class UsageError(Exception):
     """There is nothing here that could be looked at; the text says why and what to do."""
 
 
-@dataclass(frozen=True)
-class _Pipeline:
+class _Pipeline(NamedTuple):
     """Files that make one pipeline: their names as a repository has them, and the folder that these start in."""
 
     root: Path

@@ -2,18 +2,16 @@
 
 import json
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
-from pipelines.problem import Level, Problem
+from pipelines.excerpt import excerpt, lines_of
+from pipelines.problem import Level, Problem, printable
 
 FORMATS = ("text", "json", "github", "sarif")
-EXCERPT_CHARACTERS_MAX = 120
 
 _COLOURS = {Level.ERROR: "31", Level.WARNING: "33", Level.HINT: "36"}
 _SARIF_LEVELS = {Level.ERROR: "error", Level.WARNING: "warning", Level.HINT: "note"}
-_WORD = re.compile(r"\$\{[^}\s]*\}?|[^\s:,\[\]{}'\"]+|.")
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
@@ -27,12 +25,8 @@ def render(name: str, problems: Sequence[Problem], texts: Mapping[str, bytes], *
         case "sarif":
             return _sarif(problems)
         case _:
-            lines = {file: _lines(text) for file, text in texts.items()}
+            lines = {file: lines_of(text) for file, text in texts.items()}
             return "".join(_text(problem, lines.get(problem.file, []), colour=colour) for problem in problems)
-
-
-def _lines(text: bytes) -> list[str]:
-    return text.decode("utf-8", "replace").removeprefix("\ufeff").split("\n")
 
 
 def _text(problem: Problem, lines: Sequence[str], *, colour: bool) -> str:
@@ -43,42 +37,13 @@ def _text(problem: Problem, lines: Sequence[str], *, colour: bool) -> str:
     return "".join(f"{part}\n" for part in (line, *_excerpt(problem, lines, colour=colour)))
 
 
-def printable(text: str) -> str:
-    """The text, with nothing in it that could steer a terminal."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-
-
 def _excerpt(problem: Problem, lines: Sequence[str], *, colour: bool) -> tuple[str, ...]:
-    if not 0 < problem.line <= len(lines):
-        return ()
-    source = lines[problem.line - 1].rstrip("\r")
-    start = min(problem.column - 1, len(source))
-    word = _WORD.match(source, start)
-    end = word.end() if word else start + 1
-    first = max(0, min(start - EXCERPT_CHARACTERS_MAX // 3, len(source) - EXCERPT_CHARACTERS_MAX))
-    last = first + EXCERPT_CHARACTERS_MAX
-    ahead, behind = ("…" if first else ""), ("…" if last < len(source) else "")
-    before, marked, after = source[first:start], source[start : min(end, last)], source[min(end, last) : last]
-    number = str(problem.line)
-    gutter = " " * len(number)
-    carets = "^" * max(_width(_shown(marked)), 1)
-    if colour:
-        carets = f"\x1b[{_COLOURS[problem.level]};1m{carets}\x1b[0m"
-    shown = _shown(before)
-    return (
-        f"  {number} | {ahead}{shown}{_shown(marked)}{_shown(after)}{behind}",
-        f"  {gutter} | {' ' * (len(ahead) + _width(shown))}{carets}",
-    )
-
-
-def _shown(text: str) -> str:
-    return "".join(" " if char == "\t" else char if char.isprintable() else "�" for char in text)
-
-
-def _width(text: str) -> int:
-    """How many columns of a terminal the text takes."""
-    wide = sum(unicodedata.east_asian_width(char) in {"W", "F"} for char in text)
-    return len(text) + wide - sum(unicodedata.combining(char) > 0 for char in text)
+    shown = excerpt(problem, lines)
+    if not shown or not colour:
+        return shown
+    source, marks = shown
+    margin = marks.rstrip("^")
+    return source, f"{margin}\x1b[{_COLOURS[problem.level]};1m{marks.removeprefix(margin)}\x1b[0m"
 
 
 def _json(problems: Sequence[Problem], texts: Mapping[str, bytes]) -> str:

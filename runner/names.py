@@ -1,5 +1,7 @@
 """Names of images, by the rules of Docker's reference grammar."""
 
+LOCAL_FOLDERS = "headway-local-*"
+"""Folders of ``headway run``'s jobs, among the temporary files. None is part of anybody's source."""
 BUILD_REPO = "headway/build"
 """Under this name the images that jobs build are kept, each until its job has ended."""
 

@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from pipelines.problem import printable
+
 if TYPE_CHECKING:
     from runner.planview import JobView, PlanView, ServiceView, StepView
 
@@ -25,7 +27,7 @@ def render(name: str, view: "PlanView") -> str:
 
 
 def _text(view: "PlanView") -> Iterator[str]:
-    yield from view.warnings
+    yield from map(printable, view.warnings)
     yield f"for {view.trigger}:" if view.jobs else f"for {view.trigger} nothing runs"
     for job in sorted(view.jobs, key=lambda job: job.order):
         yield title(job)

@@ -12,7 +12,7 @@ from pipelines import plan
 from pipelines.compile import compile_pipeline, dockerfile_plan
 from pipelines.context import Context, RepoInfo, Trust
 from pipelines.plan import JobPlan, LeftOut, Plan
-from pipelines.problem import InvalidPipelineError
+from pipelines.problem import InvalidPipelineError, printable
 from pipelines.trigger import PULL_REQUEST_EVENTS, Event, PullRequest, Trigger
 from runner.errors import StepError
 from runner.local import WorkingTree, working_tree
@@ -102,7 +102,7 @@ def show_plan(options: PlanOptions, out: TextIO, err: TextIO) -> int:
         trigger = trigger_of(options, tree)
         out.write(render(options.format, view_of(_plan(tree, trigger), trigger)))
     except InvalidPipelineError as error:
-        err.write("".join(f"{problem}\n" for problem in error.problems))
+        err.write("".join(f"{printable(str(problem))}\n" for problem in error.problems))
         return EXIT_PROBLEMS
     except (UsageError, StepError) as error:
         err.write(f"headway: {error}\n")
@@ -251,7 +251,8 @@ def _image_of(step: plan.Step, names: Mapping[int, str]) -> str:
             where = "an inline Dockerfile" if step.dockerfile_inline else step.dockerfile
             return f"{where} in {step.context}" + (f", target {step.target}" if step.target else "")
         case plan.PushStep():
-            return f"{', '.join(step.repos)}: {', '.join(step.tags)}"
+            tags = [*step.tags, *([f"those in {step.tags_file}"] if step.tags_file else [])]
+            return f"{', '.join(step.repos)}: {', '.join(tags)}"
         case _:
             assert_never(step)
 

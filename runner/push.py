@@ -14,6 +14,7 @@ from runner.lent import Lent, give_back, note
 from runner.names import BUILD_REPO, registry_host, split_tag
 from runner.output import Lines, Output
 from runner.specs import Login
+from runner.tagsfile import read_tags
 
 ATTEMPTS_MAX = 10
 """The engine pushes by name, and another job on it may take the same name in between."""
@@ -24,7 +25,8 @@ def perform(job: Job, step: PushStep, output: Output) -> Outcome:
     if step.image not in job.built:
         raise StepError(Reason.BUILD_FAILED, "there is no image to push, for its build step did not run")
     image_id = job.built[step.image]
-    names = [(repo, tag) for repo in step.repos for tag in step.tags]
+    tags = dict.fromkeys((*step.tags, *(read_tags(job.source, step.tags_file) if step.tags_file else ())))
+    names = [(repo, tag) for repo in step.repos for tag in tags]
     if not job.options.push:
         for repo, tag in names:
             output.note(f"would push {image_id} as {repo}:{tag}")

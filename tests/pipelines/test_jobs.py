@@ -213,7 +213,7 @@ def test_the_problems_of_a_matrix_are_told_once():
             "clone: {git: {settings: {recursive: true, lfs: 'true', partial: false}}}",
             Checkout(submodules=True, lfs=True),
         ),
-        ("clone: {git: {settings: {depth: '3'}, when: {event: tag}}}", Checkout(depth=3)),
+        ("clone: {git: {settings: {depth: '3'}, when: {event: push}}}", Checkout(depth=3)),
     ],
 )
 def test_the_checkout(clone, checkout):
@@ -273,10 +273,6 @@ def test_labels_and_the_time_limit_of_a_workflow():
 
 
 def test_keys_without_effect_get_a_warning():
-    assert problems_of(f"{ONE}concurrency: 1\n$schema: x\nvariables: [a]") == [
-        "2:1: warning: 'concurrency' has no effect yet; remove it"
-    ]
-    assert problems_of(f"{ONE}concurrency: {{limit: 1, group: g}}") == problems_of(f"{ONE}concurrency: 2")
     assert problems_of("steps: [{image: i, commands: x, backend_options: {kubernetes: {a: {b: c}}}}]") == [
         "1:51: warning: options for Kubernetes have no effect here"
     ]

@@ -3,7 +3,17 @@
 import pytest
 
 from pipelines.plan import SecretRef
-from tests.pipelines.making import job_of, names_of, plan_of, problems_of, push, step_of, value_of
+from tests.pipelines.making import (
+    job_of,
+    names_of,
+    plan_of,
+    problems_of,
+    pull_request,
+    push,
+    step_of,
+    tag,
+    value_of,
+)
 
 ONE = "steps: [{name: s, image: i, commands: x}]\n"
 
@@ -61,6 +71,30 @@ def test_environment_as_a_list():
 def test_wrong_items_of_secrets_are_refused(item):
     problems = problems_of(f"steps: [{{image: i, commands: x, secrets: [{item}]}}]")
     assert problems[1].startswith("1:43: error: an item of 'secrets' is a name, or {source: name, target: NAME}")
+
+
+def test_a_plugin_with_an_old_list_of_secrets_is_still_a_plugin():
+    text = "steps: [{name: p, image: i, settings: {a: b}, secrets: [t]MORE}]"
+    container = step_of(text.replace("MORE", "")).container
+    assert value_of(container, "DRONE_REPO") == "me/app"
+    assert value_of(container, "T", {"t": "v"}) == "v"
+    assert "DRONE_REPO" not in step_of(text.replace("MORE", ", environment: {C: d}")).container.environment
+
+
+@pytest.mark.parametrize(
+    ("event", "runs"),
+    [
+        ("{exclude: pull_request}", (True, True, False)),
+        ("{exclude: [push, promote]}", (False, True, True)),
+        ("{include: [push, tag], exclude: tag}", (True, False, False)),
+    ],
+)
+@pytest.mark.parametrize("form", ["{event: EVENT}", "[{event: EVENT}]"])
+def test_events_with_include_and_exclude(event, runs, form):
+    when = f"when: {form.replace('EVENT', event)}"
+    for text in (f"{when}\n{ONE}", f"steps: [{{image: i, commands: x, {when}}}]"):
+        assert tuple(bool(plan_of(text, trigger).jobs) for trigger in (push(), tag(), pull_request())) == runs
+        assert "'event' with include and exclude is an old spelling; write event: [" in problems_of(text)[0]
 
 
 def test_secrets_that_are_no_list_are_unknown():

@@ -1,6 +1,7 @@
 """Whatever comes in, a plan or a list of problems goes out."""
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -56,6 +57,59 @@ def errors_of_a_push(data: bytes, path):
 @example(b"\x00", push(), ".headway.yml")
 def test_any_bytes(data, trigger, path):
     outcome(data, trigger, path)
+
+
+FILES = [path.read_text() for path in sorted((Path(__file__).parents[1] / "mistakes").glob("*.yml"))]
+CHANGES = st.lists(
+    st.tuples(st.sampled_from(["delete", "double", "swap", "indent", "value"]), st.integers(0, 99), st.integers(0, 99)),
+    min_size=1,
+    max_size=4,
+)
+
+
+def changed(text: str, changes) -> str:
+    """A file after small accidents: lines lost, doubled, swapped, indented, with values of other files."""
+    lines = text.split("\n")
+    for change, first, second in changes:
+        one, other = first % len(lines), second % len(lines)
+        match change:
+            case "delete":
+                lines[one] = ""
+            case "double":
+                lines.insert(other, lines[one])
+            case "swap":
+                lines[one], lines[other] = lines[other], lines[one]
+            case "indent":
+                lines[one] = "  " + lines[one]
+            case _:
+                key, colon, _ = lines[one].partition(":")
+                lines[one] = key + colon + FILES[second % len(FILES)].partition(":")[2].partition("\n")[0]
+    return "\n".join(lines)
+
+
+@pytest.mark.slow
+@QUIET
+@given(st.builds(changed, st.sampled_from(FILES), CHANGES), TRIGGERS, PATHS)
+def test_any_accident_to_a_file(text, trigger, path):
+    outcome(text.encode(), trigger, path)
+
+
+@pytest.mark.parametrize("path", [".headway.yml", ".woodpecker.yml"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "when: {0: x}\nsteps: [{image: i}]",
+        "steps: [{image: i, when: {0: x}}]",
+        "steps: {a: {image: i, depends_on: {0: x}}}",
+        "steps: [{image: i, commands: {0: x}}]",
+        "steps: [{image: i, settings: {0: [x]}, when: {path: {0: x}, matrix: {0: {0: y}}}}]",
+        "services: {0: {image: i, 0: x}}\nsteps: {0: {image: i, 0: x}}",
+        "steps: {app: {build: {0: x, args: {0: [x]}}}, p: {push: {repo: a/b, 0: y}}}",
+    ],
+)
+def test_a_number_as_a_key_is_not_taken_for_a_place_in_a_list(text, path):
+    outcome(text.encode(), push(), path)
+    assert problems_of(text, path=path)
 
 
 WORDS = st.sampled_from(

@@ -403,3 +403,16 @@ DENSE = (
 )
 def test_large_and_hostile_files_are_looked_at_without_end(text, count):
     assert len(lint(text)) == count
+
+
+def test_an_image_without_a_version_is_told_once_and_only_if_it_is_used():
+    text = """
+    clone: {git: {image: woodpeckerci/plugin-git}}
+    steps:
+      - {name: a, image: alpine, commands: x}
+      - {name: b, image: alpine, commands: x}
+      - {name: c, image: plugins/docker, settings: {repo: a/b}}
+      - {name: d, image: plugins/docker, settings: {unheard_of: x}}
+    """
+    hints = [str(found) for found in lint(text) if "has no version" in str(found)]
+    assert [hint.split(":")[0] for hint in hints] == ["3", "6"]

@@ -103,6 +103,24 @@ def test_no_clone_step():
     assert job_of(f"skip_clone: true\n{ONE}").checkout is None
 
 
+def test_conditions_of_clone_steps():
+    """Section 3.1: "each listed container runs as its own stage ...; when is honoured"."""
+    git = "image: woodpeckerci/plugin-git"
+    text = f"""
+    clone:
+      all: {{{git}, settings: {{depth: 0}}, when: {{event: tag}}}}
+      few: {{{git}, settings: {{depth: 9}}, when: {{event: push}}}}
+    steps: [{{image: i, commands: x}}]
+    """
+    depths = [getattr(job_of(text, trigger).checkout, "depth", None) for trigger in (push(), tag(), event("cron"))]
+    assert depths == [9, 0, None]
+    assert [(left.what, left.why) for left in plan_of(text).left_out] == [
+        ("checkout of workflow 'headway'", "the event is push, not tag")
+    ]
+    wrong = f"clone: {{git: {{{git}, when: {{evaluate: 'x =='}}}}}}\n{ONE}"
+    assert "1:53: error: 'evaluate': something is missing at the end" in problems_of(wrong)[0]
+
+
 def test_settings_of_the_clone_plugin():
     """Section 3.1: "plugin-git settings: depth, partial, recursive, lfs, tags"."""
     settings = "{depth: 3, partial: false, recursive: true, lfs: false, tags: true}"
@@ -332,6 +350,9 @@ def test_removed_names():
         "CI_REPO_LINK": "${CI_REPO_URL}",
         "CI_COMMIT_URL": "${CI_PIPELINE_FORGE_URL}",
         "CI_BRANCH": "${CI_COMMIT_BRANCH}",
+        "DRONE_COMMIT_SHA": "${CI_COMMIT_SHA}",
+        "DRONE_BUILD_NUMBER": "${CI_PIPELINE_NUMBER}",
+        "DRONE_WORKSPACE": "$CI_WORKSPACE",
     }
     for old, new in names.items():
         (problem,) = problems_of(f"steps: [{{image: i, commands: 'echo ${{{old}}}'}}]")

@@ -417,6 +417,15 @@ def test_wrong_tags_and_repositories_are_refused():
     ]
 
 
+def test_a_push_may_find_its_tags_in_a_file():
+    text = "steps: {app: {build: .}, push: {push: {repo: a/b, tags_file: out/tagsMORE}}}"
+    assert [(step.tags, step.tags_file) for step in job_of(text.replace("MORE", "")).steps[1:]] == [((), "out/tags")]
+    assert job_of(text.replace("MORE", ", tags: x"), push("dev")).steps[1].tags == ("x",)
+    assert problems_of("steps: {app: {build: .}, push: {push: {repo: a/b, tags_file: ../x}}}") == [
+        "1:62: error: 'tags_file' is a file of the checkout, not '../x'; write its path from there, for example .tags"
+    ]
+
+
 def test_a_push_without_a_repository_is_refused():
     assert problems_of("steps: [{name: a, build: .}, {name: p, push: {}}]") == [
         "1:46: error: 'repo' is missing or empty in step 'p'; say where to push: repo: registry.example.org/owner/name"

@@ -187,7 +187,7 @@ def test_services_have_conditions_too():
         ("{path: {onempty: x}}", "1:43: error: unknown key 'onempty' in step 'a'; did you mean 'on_empty'?"),
         ("{branch: 'a['}", "1:44: error: 'branch': '[' is not closed in the pattern 'a['"),
         ("{branch: [x, '{a']}", "1:48: error: 'branch': '{' is not closed in the pattern '{a'"),
-        ("{event: {include: push}}", "1:43: error: 'event': a text is wanted"),
+        ("{event: {include: push, exclude: push}}", "1:43: error: 'event': a text is wanted"),
         ("{evaluate: 'a =='}", "1:35: error: 'evaluate': something is missing at the end"),
         ("{event: [push, [tag]]}", "1:50: error: 'event': "),
         ("text", "1:35: error: 'when': a map is wanted here, not a single value"),

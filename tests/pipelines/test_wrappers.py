@@ -2,6 +2,8 @@
 
 import pytest
 
+from pipelines.context import PipelineFile
+from pipelines.lint import lint_files
 from pipelines.plan import BuildStep, BuiltImage, PluginStep, PushStep, SecretRef
 from tests.pipelines.making import job_of, names_of, plan_of, pull_request, push, tag
 
@@ -131,13 +133,81 @@ def test_several_logins_are_several_pushes_each_with_its_own():
         "{repo: a/b, build_args: {A: {from_secret: r}}}",
         "{repo: a/b, logins: {from_secret: r}}",
         "{repo: a/b, logins: [{registry: {from_secret: r}}]}",
-        "{repo: a/b, tags_file: .tags}",
+        "{repo: a/b, tags_file: /etc/tags}",
+        "{repo: a/b, tags_file: ../tags}",
         "{repo: a/b, build_args_from_env: [X]}",
+        "{repo: a/b, build_args_from_env: [PLUGIN_PASSWORD]}",
+        "{repo: a/b, build_args_from_env: [CI_STEP_NAME]}",
         "{repo: a/b, unheard_of: x}",
     ],
 )
 def test_what_has_no_native_counterpart_runs_as_the_plugin_that_it_is(settings):
     assert [type(step) for step in wrapped(settings)] == [PluginStep]
+
+
+def test_a_name_in_capitals_becomes_one_that_registries_take():
+    assert wrapped("{repo: 'codeberg.org/Me/App', tags: x}")[1].repos == ("codeberg.org/me/app",)
+
+
+def test_tags_from_a_file_replace_the_others_and_join_the_automatic_ones():
+    assert [(step.tags, step.tags_file) for step in wrapped("{repo: a/b, tags: x, tags_file: [.tags]}")[1:]] == [
+        ((), ".tags")
+    ]
+    (_, pushed) = wrapped("{repo: a/b, auto_tag: true, tags_file: out/tags}")
+    assert (pushed.tags, pushed.tags_file) == (("latest",), "out/tags")
+
+
+def test_old_lists_of_secrets_are_its_credentials():
+    old = wrapped(
+        "{repo: a/b, username: ''}", more=", secrets: [docker_username, {source: pw, target: plugin_password}]"
+    )
+    assert (old[1].username, old[1].password) == ((SecretRef(secret="docker_username"),), (SecretRef(secret="pw"),))
+    own = wrapped(
+        "{repo: a/b, username: me}", more=", environment: {DOCKER_USERNAME: x, DOCKER_REGISTRY: r.example.org}"
+    )
+    assert (own[1].username, own[1].repos) == (("me",), ("r.example.org/a/b",))
+
+
+def test_build_arguments_from_the_environment():
+    settings = "{repo: a/b, build_args: [A=b], build_args_from_env: [CI_COMMIT_BRANCH, CI_COMMIT_TAG, OWN, A]}"
+    build, *_ = wrapped(settings, more=", environment: {OWN: mine, A: c}")
+    assert build.args == {"CI_COMMIT_BRANCH": "main", "OWN": "mine", "A": "b"}
+    secret = wrapped("{repo: a/b, build_args_from_env: [T]}", more=", environment: {T: {from_secret: t}}")
+    assert [type(step) for step in secret] == [PluginStep]
+
+
+def test_a_wrapped_push_in_an_old_group_waits_for_its_build():
+    text = f"""
+    steps:
+      one: {{image: {BUILDX}, group: g, settings: {{repo: a/one}}}}
+      two: {{image: {BUILDX}, group: g, settings: {{repo: a/two}}}}
+      last: {{image: i, commands: x}}
+    """
+    assert [(step.name, step.needs) for step in job_of(text).steps] == [
+        ("one", ()),
+        ("one-push", (1,)),
+        ("two", ()),
+        ("two-push", (3,)),
+        ("last", (1, 2, 3, 4)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("image", "settings", "reason"),
+    [
+        (BUILDX, "{repo: a/b, config: x}", "'config' is no setting of a build or push here"),
+        (BUILDX, "{repo: {from_secret: r}}", "the secret in 'repo' would have to be known before it starts"),
+        (BUILDX, "{repo: a/b, tags_file: /x}", "'tags_file' is not in the checkout"),
+        (BUILDX, "{repo: a/b, build_args_from_env: X}", "the variable 'X' of 'build_args_from_env' is known only to"),
+        (BUILDX, "{repo: a/b}", ""),
+        ("plugins/kaniko", "{repo: a/b, config: x}", ""),
+    ],
+)
+def test_lint_says_why_a_plugin_would_start_a_docker_of_its_own(image, settings, reason):
+    text = f"steps: [{{name: p, image: '{image}:1', settings: {settings}}}]"
+    problems = [str(found) for found in lint_files([PipelineFile(".woodpecker.yml", text.encode())])]
+    warned = [problem for problem in problems if "runs the plugin itself, which starts a Docker" in problem]
+    assert [reason in problem for problem in warned] == ([True] if reason else [])
 
 
 def test_conditions_and_failures_are_those_of_the_step():

@@ -40,6 +40,17 @@ def test_what_was_tested_is_what_is_in_the_registry_under_every_name(ran: Worksh
         assert f"pushed {event.repo}:{event.tag}@{digest}" in job.log(3).decode()
 
 
+def test_tags_that_a_step_wrote_are_pushed_too(ran: Workshop, registry: Registry) -> None:
+    where = repo(registry)
+    job = ran(
+        build(),
+        shell("printf '1.2\\nlatest\\n' > .tags", box=container()),
+        push(1, where, tags=("latest",), tags_file=".tags"),
+        files=dockerfile(),
+    )
+    assert [event.tag for event in job.pushed] == ["latest", "1.2"]
+
+
 def test_names_of_the_push_are_taken_off_after_the_job(ran: Workshop, registry: Registry) -> None:
     where = repo(registry)
     ran(build(), push(1, where), files=dockerfile())

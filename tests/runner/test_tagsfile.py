@@ -1,0 +1,47 @@
+"""The tags of a push from a file that a step wrote."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pipelines.state import Reason
+from runner.errors import StepError
+from runner.tagsfile import TAGS_FILE_BYTES_MAX, read_tags
+
+
+def test_tags_stand_one_a_line_or_between_commas(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/tags").write_text("latest\n 1.2 , 1\r\n\n")
+    assert read_tags(tmp_path, "./out/tags") == ("latest", "1.2", "1")
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, "cannot be read: No such file or directory; let a step write it"),
+        (b"\n", "is empty; write one tag a line"),
+        (b"ok\nroot:x:0", "number 2 in the file of tags '.tags' is not a tag"),
+        (b"\xff", "number 1 in the file of tags '.tags' is not a tag"),
+        (b"a" * (TAGS_FILE_BYTES_MAX + 1), f"is longer than {TAGS_FILE_BYTES_MAX} bytes"),
+    ],
+)
+def test_a_file_without_tags_is_refused(tmp_path: Path, content: bytes | None, sentence: str) -> None:
+    if content is not None:
+        (tmp_path / ".tags").write_bytes(content)
+    with pytest.raises(StepError, match=sentence) as error:
+        read_tags(tmp_path, ".tags")
+    assert error.value.reason is Reason.PUSH_REFUSED
+
+
+@pytest.mark.parametrize("name", ["link", "folder/tags", "pipe", "plain"])
+def test_what_is_no_file_of_the_checkout_is_not_read(tmp_path: Path, name: str) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/tags").write_text("latest")
+    checkout = tmp_path / "checkout"
+    (checkout / "plain").mkdir(parents=True)
+    (checkout / "link").symlink_to(tmp_path / "outside/tags")
+    (checkout / "folder").symlink_to(tmp_path / "outside")
+    os.mkfifo(checkout / "pipe")
+    with pytest.raises(StepError, match=r"cannot be read|is empty"):
+        read_tags(checkout, name)
