@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 DIALECTS = (".headway", ".woodpecker")
 _SUFFIXES = (".yaml", ".yml")
+_OTHERS = {".drone.yml": "Drone", ".gitlab-ci.yml": "GitLab"}
 
 
 def choose_files(names: Iterable[str]) -> list[str]:
@@ -17,6 +18,14 @@ def choose_files(names: Iterable[str]) -> list[str]:
             if dialect + suffix in paths:
                 return [dialect + suffix]
     return []
+
+
+def strangers(names: Iterable[str]) -> str:
+    """What to add to "there is no pipeline file" where the files of another system are among the paths."""
+    found = [name for name in names if name in _OTHERS]
+    if not found:
+        return ""
+    return f"; {found[0]} is read by {_OTHERS[found[0]]} alone, and docs/coming-from.md says how to write it here"
 
 
 def _is_in_folder(path: str, folder: str) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from pipelines.context import PipelineFile
-from pipelines.files import DIALECTS, choose_files, workflow_name
+from pipelines.files import DIALECTS, choose_files, strangers, workflow_name
 from pipelines.lint import in_file, lint_files, worst
 from pipelines.problem import Level, Problem
 from runner.lintformats import FORMATS, render
@@ -95,7 +95,8 @@ def _folder(folder: Path) -> _Pipeline:
     chosen = choose_files(names)
     if not chosen and not (folder / "Dockerfile").is_file():
         hint = "write a .headway.yml (`headway init` makes a first one), or name the files to look at"
-        raise UsageError(f"{folder} has no pipeline file and no Dockerfile; {hint}")
+        more = strangers(sorted(path.name for path in folder.iterdir()))
+        raise UsageError(f"{folder} has no pipeline file and no Dockerfile; {hint}{more}")
     return _Pipeline(folder, tuple(chosen), unread=tuple(name for name in names if name not in chosen))
 
 

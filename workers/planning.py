@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pipelines.compile import compile_pipeline, dockerfile_plan
 from pipelines.context import Context, PipelineFile, RepoInfo
 from pipelines.excerpt import with_excerpts
-from pipelines.files import choose_files
+from pipelines.files import choose_files, strangers
 from pipelines.plan import LeftOut, Plan
 from pipelines.problem import InvalidPipelineError
 from pipelines.state import Reason
@@ -80,7 +80,7 @@ def make_plan(mirror: Mirror, trigger: Trigger, run: RunToPlan, settings: Settin
     if "Dockerfile" in names:
         return dockerfile_plan(context, trigger)
     hint = "add a .headway.yml (`headway init` writes a first one) or a Dockerfile to its root"
-    raise StepError(Reason.NO_PIPELINE, f"the commit has no pipeline file and no Dockerfile; {hint}")
+    raise StepError(Reason.NO_PIPELINE, f"the commit has no pipeline file and no Dockerfile; {hint}{strangers(names)}")
 
 
 def _with_excerpts(files: Sequence[PipelineFile], compiled: Callable[[], Plan]) -> Plan:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from pipelines.files import choose_files, is_lenient, workflow_name
+from pipelines.files import choose_files, is_lenient, strangers, workflow_name
+from tests.pipelines.making import problems_of
 
 
 @pytest.mark.parametrize(
@@ -42,3 +43,15 @@ def test_files_in_woodpeckers_places_are_read_leniently():
     assert is_lenient(".woodpecker.yml")
     assert not is_lenient(".headway.yml")
     assert not is_lenient("./.headway/x.yml")
+
+
+def test_the_file_of_another_system_is_pointed_out():
+    assert strangers(["README", ".drone.yml"]) == (
+        "; .drone.yml is read by Drone alone, and docs/coming-from.md says how to write it here"
+    )
+    assert strangers(["README", ".github", "drone.yml"]) == ""
+
+
+def test_a_pipeline_of_drones_is_known_by_its_kind():
+    (warning, *_) = problems_of("kind: pipeline\nsteps: [{name: a, image: b:1, commands: c}]\n", path=".woodpecker.yml")
+    assert "only Drone's pipelines have it" in str(warning)
