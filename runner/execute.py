@@ -47,7 +47,7 @@ def open_job(
     """
     if assignment.attempt > 1:
         sweep(engine, assignment.key, before_attempt=assignment.attempt)
-    remove_tree(assignment.folder)
+    remove_tree(engine, assignment.folder)
     try:
         (assignment.folder / "scratch").mkdir(parents=True, mode=0o700)
         # Steps may run as any user; and containers that are started ahead must find what they mount.
@@ -57,7 +57,7 @@ def open_job(
         job.sandboxes.patience = Patience(job.options.address_wait_s, make_room, job.note, job.check)
         job.closers.append(job.sandboxes.stop_waiting)
     except BaseException:
-        remove_tree(assignment.folder)
+        remove_tree(engine, assignment.folder)
         raise
     try:
         yield job

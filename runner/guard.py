@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 # What loads long is loaded when there is something to remove: while the run starts, it needs the processor.
 # ruff: noqa: PLC0415
 
-_AGAIN_AFTER_S = 0.5
+_AT_ITS_END_S = (0, 0.5, 0.5)
+"""Pauses before each try. What the run itself is still removing is not gone yet, and holds the network."""
+_AFTER_ITS_END_S = (*_AT_ITS_END_S, 1, 2, 4, 8, 16)
+"""What a run had asked the engine for when it was killed may come late, where the engine has much to do."""
 
 
 class Guard:
@@ -78,14 +81,7 @@ def main(pipe: BinaryIO) -> None:
         if ended:
             _remove(watched.pop(left.key))
     for left in watched.values():
-        # A run that was killed may have had requests on their way to the engine.
-        while _remove(left) | _remove_again(left):
-            pass
-
-
-def _remove_again(left: "Leavings") -> bool:
-    time.sleep(_AGAIN_AFTER_S)
-    return _remove(left)
+        _remove_all_to_come(left)
 
 
 def _heard(pipe: BinaryIO) -> "Iterator[tuple[Leavings, bool]]":
@@ -96,25 +92,40 @@ def _heard(pipe: BinaryIO) -> "Iterator[tuple[Leavings, bool]]":
         yield Leavings(said["key"], Path(said["folder"]), tuple(said["names"])), said["ended"]
 
 
-def _remove(left: "Leavings") -> bool:
-    """True when something was there to be removed."""
+def _remove(left: "Leavings") -> None:
+    for pause_s in _AT_ITS_END_S:
+        time.sleep(pause_s)
+        trouble = _trouble_with(left)
+        if not trouble:
+            return
+    _complain(trouble)
+
+
+def _remove_all_to_come(left: "Leavings") -> None:
+    troubles = []
+    for pause_s in _AFTER_ITS_END_S:
+        time.sleep(pause_s)
+        troubles.append(_trouble_with(left))
+    # An engine that is stopped meanwhile has removed all that there was.
+    if all(troubles):
+        _complain(troubles[-1])
+
+
+def _trouble_with(left: "Leavings") -> str:
+    """Removes all that is there now; what could not be removed, and why."""
     from runner.engine import Engine
     from runner.errors import StepError
     from runner.leavings import remove
 
-    for last in (False, False, True):
+    try:
+        engine = Engine()
         try:
-            engine = Engine()
-            try:
-                return remove(engine, left)
-            finally:
-                engine.close()
-        except (StepError, OSError) as error:
-            if last:
-                _complain(f"something of the job {left.key} could not be removed: {error}")
-        # What the run itself is still removing is not gone yet, and holds the network.
-        time.sleep(_AGAIN_AFTER_S)
-    return False
+            remove(engine, left)
+        finally:
+            engine.close()
+    except (StepError, OSError) as error:
+        return f"something of the job {left.key} could not be removed: {error}"
+    return ""
 
 
 def _complain(sentence: str) -> None:

@@ -219,7 +219,7 @@ class Job:
         return errors
 
     def _remove_folder(self) -> None:
-        remove_tree(self.assignment.folder)
+        remove_tree(self.engine, self.assignment.folder)
 
 
 def _partial(function: Callable[[str], None], argument: str) -> Callable[[], None]:

@@ -24,7 +24,7 @@ from runner.begin import Begun, RunOptions
 from runner.build import Builder, find_builder
 from runner.cancel import Cancel
 from runner.dockerconfig import logins
-from runner.errors import MachineError, StepError
+from runner.errors import MachineError, StepError, as_step_error
 from runner.execute import open_job, run_job
 from runner.guard import past_complaints
 from runner.job import Assignment, Options
@@ -63,8 +63,8 @@ def run_folder(options: RunOptions, begun: Begun) -> int:
         return EXIT[State.PASSED]
     try:
         return EXIT[_run_jobs(Run(console, tree, options.push, secrets, begun), plan)]
-    except MachineError as error:
-        _say(f"broken: {error}")
+    except (MachineError, OSError) as error:
+        _say(f"broken: {as_step_error(error)}")
         return EXIT[State.BROKEN]
 
 
@@ -109,7 +109,7 @@ def _run_jobs(run: Run, plan: Plan) -> State:
     """Runs all jobs, one after another, each after those that it needs."""
     run.begun.engine()
     cancel = Cancel()
-    previous = signal.signal(signal.SIGINT, lambda _signal, _frame: cancel.set("Ctrl-C"))
+    previous = signal.signal(signal.SIGINT, lambda _signal, _frame: _interrupted(run.console, cancel))
     states: dict[str, list[State]] = {}
     try:
         for job in in_order(plan.jobs):
@@ -123,6 +123,14 @@ def _run_jobs(run: Run, plan: Plan) -> State:
         signal.signal(signal.SIGINT, previous)
         cancel.close()
     return verdict([state for group in states.values() for state in group])
+
+
+def _interrupted(console: Console, cancel: Cancel) -> None:
+    """Ctrl-C asks the steps to end. The second one waits for nobody: the guard removes them."""
+    if cancel:
+        console.show_cursor()
+        os._exit(EXIT[State.CANCELED])
+    cancel.set("Ctrl-C")
 
 
 def in_order(jobs: Sequence[JobPlan]) -> list[JobPlan]:

@@ -11,9 +11,13 @@ from runner.errors import MachineError
 from runner.lent import give_back_all
 from runner.names import BUILD_REPO
 from runner.orphans import end_orphans
-from runner.specs import JOB_LABEL
+from runner.sandbox import SANDBOX_IMAGE, ensure_sandbox_image
+from runner.specs import JOB_LABEL, ContainerSpec
 
 _REMOVALS_AT_ONCE_MAX = 4
+_REMOVAL_S_MAX = 600
+_PROGRAMS = ("/bin", "/lib", "/lib64", "/usr")
+"""What a container needs to run this machine's own ``rm``."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +29,8 @@ class Leavings:
     names: tuple[str, ...] = ()
 
 
-def remove(engine: Engine, left: Leavings) -> bool:
-    """Takes all of it away. True when something was found in the engine. Raises StepError where something stays."""
+def remove(engine: Engine, left: Leavings) -> None:
+    """Takes all of it away. Raises StepError where something stays."""
     end_orphans(left.folder)
     give_back_all(engine, left.folder)
     label = f"{JOB_LABEL}={left.key}"
@@ -40,8 +44,7 @@ def remove(engine: Engine, left: Leavings) -> bool:
     networks = [each["Id"] for each in engine.networks_labelled(label)]
     for network in networks:
         engine.remove_network(network)
-    remove_tree(left.folder)
-    return bool(containers or networks)
+    remove_tree(engine, left.folder)
 
 
 def _unless_gone(_function: object, _path: str, error: tuple[type[BaseException], BaseException, object]) -> None:
@@ -50,9 +53,29 @@ def _unless_gone(_function: object, _path: str, error: tuple[type[BaseException]
         raise error[1]
 
 
-def remove_tree(folder: Path) -> None:
-    """Removes a folder that steps may have written to as any user. Raises MachineError where it cannot."""
+def remove_tree(engine: Engine, folder: Path) -> None:
+    """Removes a folder that steps may have written to as any user. Raises StepError where it cannot."""
     try:
-        shutil.rmtree(folder, onerror=_unless_gone)
+        try:
+            shutil.rmtree(folder, onerror=_unless_gone)
+        except PermissionError:
+            _remove_as_root(engine, folder)
+            shutil.rmtree(folder, onerror=_unless_gone)
     except OSError as error:
         raise MachineError(Reason.INTERNAL, f"the folder {folder} of a job could not be removed: {error}") from error
+
+
+def _remove_as_root(engine: Engine, folder: Path) -> None:
+    """Has the engine empty it: what a step wrote as root is not for an ordinary user to remove."""
+    ensure_sandbox_image(engine)
+    programs = [f"{path}:{path}:ro" for path in _PROGRAMS if Path(path).exists()]
+    spec = ContainerSpec(
+        image=SANDBOX_IMAGE, labels={JOB_LABEL: folder.name}, network="none", binds=(f"{folder}:/left", *programs),
+        entrypoint=("/bin/rm", "-rf", "/left"),
+    )  # fmt: skip
+    container = engine.create(spec)
+    try:
+        engine.start(container)
+        engine.wait(container, _REMOVAL_S_MAX)
+    finally:
+        engine.remove(container)

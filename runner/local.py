@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.context import Context, PipelineFile, RepoInfo
-from pipelines.files import choose_files
+from pipelines.files import choose_files, strangers
 from pipelines.state import Reason
 from pipelines.trigger import Event, Trigger
 from runner.errors import StepError
 from runner.gitfolder import object_format, write_objects
 from runner.gitrun import GitError, run_git
+from runner.names import LOCAL_FOLDERS
 
 NO_COMMIT = "0" * 40
 
@@ -74,7 +75,8 @@ class WorkingTree:
         chosen = choose_files(names)
         if not chosen and not (self.folder / "Dockerfile").is_file():
             hint = "write a .headway.yml (`headway init` makes a first one), or a Dockerfile"
-            raise StepError(Reason.NO_PIPELINE, f"{self.folder} has no pipeline file and no Dockerfile; {hint}")
+            more = strangers(sorted(path.name for path in self.folder.iterdir()))
+            raise StepError(Reason.NO_PIPELINE, f"{self.folder} has no pipeline file and no Dockerfile; {hint}{more}")
         return [PipelineFile(name, (self.folder / name).read_bytes()) for name in chosen]
 
     def _candidates(self) -> Iterable[Path]:
@@ -103,8 +105,9 @@ class WorkingTree:
 
     def _files(self) -> list[str]:
         if not self.versioned:
-            return [path.name for path in self.folder.iterdir()]
-        names = self.git("ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
+            return [path.name for path in self.folder.iterdir() if not path.match(LOCAL_FOLDERS)]
+        mine = ("--exclude", LOCAL_FOLDERS)
+        names = self.git("ls-files", "-z", "--cached", "--others", "--exclude-standard", *mine).split("\0")
         return [name for name in dict.fromkeys(names) if name and os.path.lexists(self.folder / name)]
 
     def git(self, *arguments: str, default: str | None = None) -> str:
@@ -119,7 +122,10 @@ class WorkingTree:
 
 def working_tree(folder: Path) -> WorkingTree:
     """The tree at ``folder``. Raises StepError where that is no folder."""
-    folder = folder.resolve()
+    try:
+        folder = folder.resolve()
+    except OSError as error:
+        raise StepError(Reason.NO_PIPELINE, f"the folder is not there any more: {error}; go to one that is") from error
     if not folder.is_dir():
         raise StepError(Reason.NO_PIPELINE, f"{folder} is no folder")
     probe = WorkingTree(folder)
@@ -130,7 +136,8 @@ def working_tree(folder: Path) -> WorkingTree:
 def _copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir() and not source.is_symlink():
-        shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
+        others = shutil.ignore_patterns(LOCAL_FOLDERS)
+        shutil.copytree(source, target, symlinks=True, ignore=others, dirs_exist_ok=True)
     else:
         shutil.copy2(source, target, follow_symlinks=False)
 

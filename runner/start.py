@@ -4,19 +4,37 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+
+EXIT_UNWRITTEN, EXIT_INTERRUPTED = 3, 130
 
 
 def main() -> None:
     """Runs the command line."""
-    code = quickly(sys.argv[1:])
+    _open_what_is_closed()
+    try:
+        code = quickly(sys.argv[1:])
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        code = EXIT_INTERRUPTED
+    except OSError as error:
+        code = EXIT_UNWRITTEN
+        if not isinstance(error, BrokenPipeError):  # then whoever reads it has read enough
+            sys.stderr.write(f"headway: the operating system refused: {error}\n")
     if code is not None:
         # Without waiting for threads that still remove what the guard of a run removes as well.
-        sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
     from runner.cli import main as run  # noqa: PLC0415 - a verb loads what it needs
 
     run()
+
+
+def _open_what_is_closed() -> None:
+    """Whoever closed the standard streams wants no words; what is opened next must not take their numbers."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - for as long as we live
 
 
 def quickly(words: Sequence[str]) -> int | None:

@@ -1,13 +1,16 @@
 """The database: engines, transactions and the one clock. Nothing else commits."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import BigInteger, Connection, Engine, create_engine, event, make_url, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -19,6 +22,9 @@ _WRITE = "headway_write"
 _WRITING = {_WRITE: True}
 _READING = {_WRITE: False, "postgresql_readonly": True}
 _BUSY_TIMEOUT_MS = 10_000
+OUTAGE_S_MAX = 30.0
+_ASK_AGAIN_S = 0.2
+_T = TypeVar("_T")
 _CHECKPOINT_PAGES = 4000  # 16 MiB of log; while it is copied back, which waits for the disk, nobody's commit returns
 _CONNECTIONS_MAX = 40  # as many as the web application's thread pool has threads
 
@@ -88,6 +94,22 @@ def transaction(engine: Engine) -> Iterator[Session]:
     with Session(engine, expire_on_commit=False) as session, session.begin():
         session.connection(execution_options=_WRITING)
         yield session
+
+
+def persist(engine: Engine, change: Callable[[Session], _T], patience_s: float = OUTAGE_S_MAX) -> _T:
+    """A transaction for what must not be lost: tried again while the database is away, for ``patience_s``.
+
+    It may be made twice, where the answer to a commit was lost: ``change`` must be one that this does no harm to.
+    """
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            with transaction(engine) as session:
+                return change(session)
+        except OperationalError:
+            if time.monotonic() >= deadline:
+                raise
+        time.sleep(_ASK_AGAIN_S)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from runner import events
 from workers import store
-from workers.db import transaction
+from workers.db import persist
 from workers.leases import Claim
 from workers.live import LiveTail
 from workers.logs import LogStore, LogWriter
@@ -115,8 +115,7 @@ class Recorder:
         return self._claim.job_id, self._claim.attempt
 
     def _write(self, change: Callable[[Session], None]) -> None:
-        with transaction(self._engine) as session:
-            change(session)
+        persist(self._engine, change)
         if self._pump is not None:
             self._pump.changed()
 

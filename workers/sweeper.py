@@ -95,7 +95,7 @@ def remove(engine: Engine, left: Left) -> None:
     removals += [partial(engine.remove, container) for container in left.containers]
     removals += [partial(engine.untag, name) for name in left.names]
     removals += [partial(engine.remove_network, network) for network in left.networks]
-    removals += [partial(remove_tree, folder) for folder in left.folders]
+    removals += [partial(remove_tree, engine, folder) for folder in left.folders]
     for removal in removals:
         try:
             removal()

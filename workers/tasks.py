@@ -9,6 +9,7 @@ from pathlib import Path
 
 import structlog
 from sqlalchemy import Engine as Database
+from sqlalchemy.exc import OperationalError
 
 from pipelines.context import RepoInfo
 from pipelines.plan import BuildStep, JobPlan, PushStep
@@ -27,7 +28,7 @@ from runner.source import Mirror
 from runner.specs import Limits
 from workers import leases, store
 from workers.access import clone_login, logins_for, secrets_for
-from workers.db import reading, transaction
+from workers.db import persist, reading, transaction
 from workers.fallout import CancelOnFailure
 from workers.hearing import Ear
 from workers.keeper import Keeper
@@ -110,6 +111,9 @@ def _carry_out(tools: Tools, claim: leases.Claim, cancel: Cancel) -> None:
             raise
         except (StepError, OSError) as error:
             _finish(tools, claim, as_step_error(error).outcome)
+        except OperationalError as error:
+            # No verdict on the job: its lease ends, and it starts over.
+            _log.warning("the database went away", job=claim.job_id, error=str(error))
         except Exception as error:  # noqa: BLE001 - a job must end whatever happens; the log and the page have it
             _log.exception("a job broke", job=claim.job_id)
             hint = "this is a fault of Headway's; its log has the details"
@@ -138,8 +142,7 @@ def _sandboxes(tools: Tools, claim: leases.Claim) -> Iterator[Sandboxes]:
 
 def _finish(tools: Tools, claim: leases.Claim, outcome: Outcome) -> None:
     """The verdict, if the job is still ours; wakes workers for the jobs that waited for it."""
-    with transaction(tools.database) as session:
-        finished = store.finish_job(session, claim.job_id, claim.attempt, outcome)
+    finished = persist(tools.database, lambda session: store.finish_job(session, claim.job_id, claim.attempt, outcome))
     tools.live.changed(claim.run_id)
     for ready in finished.ready_job_ids:
         tools.ring(ready)

@@ -186,7 +186,7 @@ def prove_data_dir(engine: Engine, installation: str, folder: Path) -> None:
         seen = engine.read_file(container, f"/probe/{probe.name}/token")
     finally:
         engine.remove(container)
-        remove_tree(probe)
+        remove_tree(engine, probe)
     if seen != token.encode():
         hint = "run the worker on the engine's machine, and mount the directory into its container under the same path"
         raise MachineError(Reason.INTERNAL, f"the Docker Engine does not see {folder} as this worker does; {hint}")

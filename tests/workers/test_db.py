@@ -7,11 +7,12 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, insert, inspect, select, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.orm import Session
 
 from tests.services import PostgresServer
 from workers import store
-from workers.db import db_now_ms, downgrade, make_engine, now_ms, reading, transaction, upgrade
+from workers.db import db_now_ms, downgrade, make_engine, now_ms, persist, reading, transaction, upgrade
 from workers.tables import Base, Counter, Repo
 
 
@@ -28,6 +29,31 @@ def test_a_transaction_that_raises_leaves_nothing(database: Engine) -> None:
         store.start_step(session, 404, 1, 1)
     with reading(database) as session:
         assert store.counters(session) == {}
+
+
+class Away:
+    """A change during which the database goes away, until it has been tried ``times`` times."""
+
+    def __init__(self, times: int) -> None:
+        self.times = times
+
+    def __call__(self, session: Session) -> str:
+        store.bump_counter(session, "hooks")
+        self.times -= 1
+        if self.times >= 0:
+            raise OperationalError("COMMIT", None, ConnectionError("the server closed the connection"))
+        return "done"
+
+
+def test_what_must_not_be_lost_is_written_once_the_database_is_back(database: Engine) -> None:
+    assert persist(database, Away(2)) == "done"
+    with reading(database) as session:
+        assert store.counters(session) == {"hooks": 1}
+
+
+def test_a_database_that_stays_away_is_not_waited_for_for_ever(database: Engine) -> None:
+    with pytest.raises(OperationalError, match="closed the connection"):
+        persist(database, Away(2), patience_s=0)
 
 
 def test_reading_refuses_to_write(database: Engine) -> None:
