@@ -13,7 +13,7 @@ from runner.ahead import Ahead
 from runner.build import Builder
 from runner.cancel import Cancel
 from runner.engine import Engine
-from runner.errors import StepError, as_step_error
+from runner.errors import MachineError, StepError, as_step_error
 from runner.events import Emit, StepFinished, StepStarted
 from runner.job import Assignment, Job
 from runner.leavings import remove_tree
@@ -45,6 +45,9 @@ def open_job(
     What cannot be removed is no verdict on the job: ``complain`` gets a sentence for it. ``make_room`` removes what
     dead jobs left, when the engine has no address for this one's network.
     """
+    if ":" in str(assignment.folder):
+        hint = "let TMPDIR, or on a server HEADWAY_DATA_DIR, name another"
+        raise MachineError(Reason.INTERNAL, f"containers cannot mount {assignment.folder}: it has a colon; {hint}")
     if assignment.attempt > 1:
         sweep(engine, assignment.key, before_attempt=assignment.attempt)
     remove_tree(engine, assignment.folder)

@@ -188,3 +188,11 @@ def test_what_a_step_wrote_as_root_an_ordinary_user_can_remove(engine: Engine) -
     as_nobody(lambda: remove_tree(engine, folder))
     assert not folder.exists()
     place.rmdir()
+
+
+def test_a_temporary_folder_that_cannot_be_mounted_is_refused(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "a:b").mkdir()
+    done = run(folder, TMPDIR=str(tmp_path / "a:b"))
+    assert done.returncode == 3
+    assert "it has a colon; let TMPDIR" in done.stderr
+    assert list((tmp_path / "a:b").iterdir()) == []

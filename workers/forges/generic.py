@@ -223,7 +223,7 @@ while read -r before after ref; do
   body="{\"ref\":\"$(text "$ref")\",\"before\":\"$before\",\"after\":\"$commit\",\"pusher\":\"$(text "$pusher")\"}"
   digest=$({ printf '%b' "$outer"; { printf '%b' "$inner"; printf '%s' "$body"; } |
     openssl dgst -sha256 -binary; } | openssl dgst -sha256 -r | cut -d ' ' -f 1)
-  answer=$(printf '%s' "$body" | curl -sS --connect-timeout 3 --max-time 10 --data-binary @- \
+  answer=$(printf '%s' "$body" | curl -sS --connect-timeout 3 --max-time 10 --retry 2 --data-binary @- \
     -H 'Content-Type: application/json' -H 'Accept: text/plain' -H "X-Headway-Delivery: $(openssl rand -hex 16)" \
     -H "X-Headway-Signature: sha256=$digest" "$url" 2>&1)
   printf 'Headway: %s\n' "${answer:-no answer from $url}"
