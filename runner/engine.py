@@ -14,10 +14,10 @@ from docker.types import LogConfig
 
 from pipelines.state import Reason
 from runner import hijack
-from runner.answer import Answer
 from runner.errors import MachineError, StepError
 from runner.faults import absent_is_fine, start_error, translated
-from runner.names import split_tag
+from runner.images.answer import Answer
+from runner.images.names import split_tag
 from runner.specs import ContainerSpec, Login
 
 REQUEST_TIMEOUT_S = 120

@@ -10,7 +10,7 @@ from functools import partial
 from pipelines.plan import CommandsStep, PluginStep, Step
 from pipelines.state import PASSED, Outcome, Reason, State
 from runner.ahead import Ahead
-from runner.build import Builder
+from runner.builds.build import Builder
 from runner.cancel import Cancel
 from runner.engine import Engine
 from runner.errors import MachineError, StepError, as_step_error

@@ -10,18 +10,18 @@ from threading import Lock
 
 from pipelines.plan import BuiltImage, CommandsStep, EnvValue, JobPlan, PluginStep, Step, resolve, secret_names
 from pipelines.state import Outcome, Reason, State
-from runner.build import Builder
+from runner.builds.build import Builder
 from runner.cancel import Cancel
 from runner.engine import Engine
 from runner.errors import CanceledError, StepError
 from runner.events import Emit, JobNote
-from runner.images import Images
+from runner.images.images import Images
+from runner.images.wanted import wanted_images
 from runner.leavings import Leavings, remove_tree
 from runner.output import Write
 from runner.redact import Redactor
 from runner.sandbox import Lanes, Sandboxes
 from runner.specs import STEP_LABEL, Limits, Login, job_labels
-from runner.wanted import wanted_images
 
 DOCKER_HUB_CONFIG_KEY = "https://index.docker.io/v1/"
 

@@ -21,14 +21,14 @@ from pipelines.problem import InvalidPipelineError, Problem
 from pipelines.state import Outcome, Reason, State, verdict
 from pipelines.trigger import Event
 from runner.begin import Begun, RunOptions
-from runner.build import Builder, find_builder
+from runner.builds.build import Builder, find_builder
 from runner.cancel import Cancel
-from runner.dockerconfig import logins
 from runner.errors import MachineError, StepError, as_step_error
 from runner.execute import open_job, run_job
 from runner.guard import past_complaints
+from runner.images.dockerconfig import logins
 from runner.job import Assignment, Options
-from runner.local import WorkingTree, working_tree
+from runner.source.local import WorkingTree, working_tree
 from runner.terminal import Terminal
 
 T = TypeVar("T")

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.state import Reason
+from runner.builds.orphans import end_orphans
 from runner.engine import Engine
 from runner.errors import MachineError
-from runner.lent import give_back_all
-from runner.names import BUILD_REPO
-from runner.orphans import end_orphans
+from runner.images.lent import give_back_all
+from runner.images.names import BUILD_REPO
 from runner.sandbox import SANDBOX_IMAGE, ensure_sandbox_image
 from runner.specs import JOB_LABEL, ContainerSpec
 

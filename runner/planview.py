@@ -15,8 +15,8 @@ from pipelines.plan import JobPlan, LeftOut, Plan
 from pipelines.problem import InvalidPipelineError, printable
 from pipelines.trigger import PULL_REQUEST_EVENTS, Event, PullRequest, Trigger
 from runner.errors import StepError
-from runner.local import WorkingTree, working_tree
 from runner.planformats import FORMATS, render
+from runner.source.local import WorkingTree, working_tree
 
 EXIT_DONE, EXIT_PROBLEMS, EXIT_USAGE = 0, 1, 2
 FILE_BYTES_MAX = 10_000_000

@@ -5,15 +5,17 @@ from typing import assert_never
 
 from pipelines.plan import BuildStep, CommandsStep, PluginStep, PushStep, SecretRef, Step
 from pipelines.state import PASSED, Outcome, Reason
-from runner import build, container, push
-from runner.build_command import BuildRequest
+from runner import container
+from runner.builds import build
+from runner.builds.command import BuildRequest
+from runner.builds.progress import Instruction
 from runner.container import Started
 from runner.errors import StepError
 from runner.events import ImageBuilt, InstructionChanged, Stream
+from runner.images import push
+from runner.images.names import BUILD_REPO
 from runner.job import Job
-from runner.names import BUILD_REPO
 from runner.output import Lines, Output
-from runner.progress import Instruction
 
 
 def perform(job: Job, step: Step, output: Output, early: Callable[[], Started | None]) -> Outcome:

@@ -19,7 +19,7 @@ from hypothesis import settings
 
 from pipelines.plan import JobPlan, Service, Step
 from pipelines.state import Outcome, State
-from runner.build import Builder, find_builder
+from runner.builds.build import Builder, find_builder
 from runner.cancel import Cancel
 from runner.engine import Engine
 from runner.errors import MachineError

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from sqlalchemy import Engine
 
 from pipelines.trigger import Trigger
-from runner.gitrun import GitLogin
+from runner.source.gitrun import GitLogin
 from runner.specs import Login
 from workers import store
 from workers.db import reading

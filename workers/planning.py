@@ -14,7 +14,7 @@ from pipelines.problem import InvalidPipelineError
 from pipelines.state import Reason
 from pipelines.trigger import PULL_REQUEST_EVENTS, Event, Trigger, skip_ci
 from runner.errors import StepError
-from runner.source import Mirror
+from runner.source.mirror import Mirror
 from workers.labels import this_platform
 from workers.settings import Settings
 

@@ -13,12 +13,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from pipelines.state import State
+from runner.builds.orphans import end_orphans
 from runner.engine import Engine
 from runner.errors import StepError
+from runner.images.lent import give_back_all
+from runner.images.names import BUILD_REPO
 from runner.leavings import remove_tree
-from runner.lent import give_back_all
-from runner.names import BUILD_REPO
-from runner.orphans import end_orphans
 from runner.specs import ATTEMPT_LABEL, JOB_LABEL
 from workers import store
 from workers.db import reading

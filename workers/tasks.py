@@ -16,15 +16,15 @@ from pipelines.plan import BuildStep, JobPlan, PushStep
 from pipelines.problem import InvalidPipelineError, Level, Problem
 from pipelines.state import Outcome, Reason, State
 from pipelines.trigger import Trigger
-from runner.build import Builder
+from runner.builds.build import Builder
 from runner.cancel import Cancel
 from runner.engine import Engine
 from runner.errors import StepError, as_step_error
 from runner.execute import open_job, run_job
-from runner.gitrun import GitLogin
 from runner.job import Assignment, Options
 from runner.sandbox import Sandboxes
-from runner.source import Mirror
+from runner.source.gitrun import GitLogin
+from runner.source.mirror import Mirror
 from runner.specs import Limits
 from workers import leases, store
 from workers.access import clone_login, logins_for, secrets_for

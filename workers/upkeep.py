@@ -5,7 +5,7 @@ from pathlib import Path
 import structlog
 from sqlalchemy import Engine as Database
 
-from runner.mirrorfolder import tidy_mirrors
+from runner.source.folder import tidy_mirrors
 from workers import leases
 from workers.db import reading
 

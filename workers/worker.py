@@ -16,7 +16,7 @@ from celery.signals import worker_process_init, worker_shutting_down
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipelines.state import Reason
-from runner.build import find_builder
+from runner.builds.build import find_builder
 from runner.engine import Engine
 from runner.errors import MachineError
 from runner.leavings import remove_tree

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.source import Mirror
+from runner.source.mirror import Mirror
 from tests.runner.repos import Repo
 
 

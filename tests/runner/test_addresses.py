@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.state import Reason, State
-from runner.addresses import check_url, split_login
 from runner.errors import MachineError, StepError, as_step_error
 from runner.faults import classify_text, is_refusal
-from runner.gitrun import GitLogin, git_environment, without_login
-from runner.names import registry_host, split_tag
-from runner.pull import pull_error
-from runner.push import push_error
+from runner.images.names import registry_host, split_tag
+from runner.images.pull import pull_error
+from runner.images.push import push_error
 from runner.services import exposed_ports, listening_ports
+from runner.source.addresses import check_url, split_login
+from runner.source.gitrun import GitLogin, git_environment, without_login
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from pipelines.plan import Checkout
 from pipelines.state import State
-from runner.source import Mirror
+from runner.source.mirror import Mirror
 from tests.engine import Ran, Workshop
 from tests.plans import build, container, secrets_hex, shell
 from tests.runner.repos import Repo

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.plan import BuildStep
-from runner.build_command import Builder, BuildRequest, environment_of
+from runner.builds.command import Builder, BuildRequest, environment_of
 
 
 def given(tmp_path: Path) -> dict[str, str]:

@@ -8,7 +8,7 @@ import pytest
 from pipelines.plan import Checkout
 from pipelines.state import Reason, State
 from runner.errors import MachineError
-from runner.source import Mirror
+from runner.source.mirror import Mirror
 from tests.engine import Workshop
 from tests.plans import build, container, shell
 from tests.runner.repos import Repo

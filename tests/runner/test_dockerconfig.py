@@ -2,7 +2,7 @@
 
 import json
 
-from runner.dockerconfig import logins
+from runner.images.dockerconfig import logins
 from runner.specs import Login
 
 

@@ -9,7 +9,7 @@ import pytest
 from pipelines.state import Outcome, Reason, State
 from runner.cancel import Cancel
 from runner.errors import CanceledError, MachineError
-from runner.heed import Message, heed
+from runner.images.heed import Message, heed
 from tests.engine import Workshop
 from tests.plans import build, container, push, shell
 

@@ -11,8 +11,8 @@ from werkzeug import Response
 from pipelines.plan import Checkout
 from pipelines.state import Reason, State
 from runner.errors import MachineError
-from runner.gitrun import GitLogin
-from runner.source import Mirror
+from runner.source.gitrun import GitLogin
+from runner.source.mirror import Mirror
 from tests.registry import free_port
 from tests.runner.repos import Repo
 
@@ -172,7 +172,8 @@ def test_gits_own_variables_do_not_lead_it_astray(repo: Repo, tmp_path: Path) ->
         "GIT_PREFIX": "x/",
     }
     code = (
-        "import sys; from pathlib import Path; from pipelines.plan import Checkout; from runner.source import Mirror\n"
+        "import sys; from pathlib import Path; from pipelines.plan import Checkout\n"
+        "from runner.source.mirror import Mirror\n"
         "mirror = Mirror(Path(sys.argv[1]), sys.argv[2]); mirror.fetch(sys.argv[3])\n"
         "mirror.checkout(sys.argv[3], Path(sys.argv[4]), Checkout())\n"
     )
@@ -184,7 +185,7 @@ def test_gits_own_variables_do_not_lead_it_astray(repo: Repo, tmp_path: Path) ->
 def test_without_git_the_sentence_says_so(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from runner.errors import MachineError\n"
-        "from runner.source import Mirror\n"
+        "from runner.source.mirror import Mirror\n"
         "try: Mirror(Path(sys.argv[1]), 'file:///x').fetch('1' * 40)\n"
         "except MachineError as error: print(error)\n"
     )

@@ -13,7 +13,7 @@ from runner.cancel import Cancel
 from runner.engine import Engine
 from runner.errors import MachineError
 from runner.events import Event, StepFinished, StepStarted
-from runner.heed import heed
+from runner.images.heed import heed
 from runner.job import Options
 from tests.engine import Ran, Workshop, eventually
 from tests.plans import build, container, laid_out, push, secrets_hex, service, shell

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from pipelines.state import Reason, State
-from runner import lent
+from runner.builds.orphans import end_orphans
 from runner.cancel import Cancel
 from runner.errors import StepError
+from runner.images import lent
 from runner.job import Options
-from runner.orphans import end_orphans
 from runner.specs import JOB_LABEL, STEP_LABEL
 from tests.engine import Ran, Workshop, eventually, secrets_hex, when_said
 from tests.plans import BUSYBOX, service, shell

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from pipelines.trigger import Event, Trigger
 from runner.cli import app
-from runner.local import working_tree
 from runner.planview import PlanOptions, show_plan, trigger_of
+from runner.source.local import working_tree
 
 PIPELINE = """\
 services:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.progress import Instruction, Progress
+from runner.builds.progress import Instruction, Progress
 
 RECORDED = Path(__file__).with_name("progress")
 

@@ -11,7 +11,7 @@ import pytest
 from pipelines.plan import Checkout
 from pipelines.state import Reason
 from runner.errors import MachineError, StepError
-from runner.source import Mirror
+from runner.source.mirror import Mirror
 from tests.engine import eventually
 from tests.runner.repos import Repo
 

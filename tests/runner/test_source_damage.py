@@ -12,8 +12,8 @@ import pytest
 from pipelines.plan import Checkout
 from pipelines.state import Reason
 from runner.errors import MachineError
-from runner.mirrorfolder import MirrorFolder, tidy_mirrors
-from runner.source import Mirror
+from runner.source.folder import MirrorFolder, tidy_mirrors
+from runner.source.mirror import Mirror
 from tests.engine import eventually
 from tests.runner.repos import Repo
 from tests.runner.smart import smart
@@ -112,7 +112,7 @@ def test_a_fetch_that_is_killed_in_the_middle_is_begun_again(repo: Repo, tmp_pat
     with smart(repo.path.parent) as server:
         server.hold = threading.Event()
         url = f"{server.url}/{repo.path.name}"
-        code = "import sys; from pathlib import Path; from runner.source import Mirror\n"
+        code = "import sys; from pathlib import Path; from runner.source.mirror import Mirror\n"
         code += "Mirror(Path(sys.argv[1]), sys.argv[2]).fetch(sys.argv[3])\n"
         command = [sys.executable, "-c", code, str(tmp_path / "mirrors"), url, sha]
         process = subprocess.Popen(command, start_new_session=True)

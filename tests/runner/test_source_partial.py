@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.plan import Checkout
-from runner.source import Mirror
+from runner.source.mirror import Mirror
 from tests.e2e import private
 from tests.runner.repos import Repo
 from tests.runner.smart import smart

@@ -14,8 +14,8 @@ from werkzeug import Request, Response
 from pipelines.plan import Checkout
 from pipelines.state import Reason
 from runner.errors import MachineError, StepError
-from runner.gitrun import GitLogin
-from runner.source import Mirror
+from runner.source.gitrun import GitLogin
+from runner.source.mirror import Mirror
 from tests.runner.repos import Repo
 from tests.runner.smart import PASSWORD, USER, SmartServer, smart
 from tests.runner.test_source import in_checkout

@@ -4,7 +4,7 @@ import pytest
 
 from pipelines.state import Reason
 from runner.errors import MachineError, StepError
-from runner.source import Mirror
+from runner.source.mirror import Mirror
 from tests.runner.repos import Repo
 
 

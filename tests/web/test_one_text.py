@@ -17,7 +17,7 @@ from pipelines.problem import InvalidPipelineError
 from pipelines.state import Outcome, Reason, State
 from runner.lint import LintOptions, lint
 from runner.planview import PlanOptions, show_plan
-from runner.source import Mirror
+from runner.source.mirror import Mirror
 from tests.builders import push
 from tests.forge import TOKEN, FakeForge, forge_server
 from tests.runner.repos import Repo

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.trigger import Event, PullRequest, Trigger
-from runner.source import Mirror
+from runner.source.mirror import Mirror
 from tests.runner.repos import Repo
 from workers.planning import fetch
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from runner.source import Mirror
+from runner.source.mirror import Mirror
 from tests.builders import push
 from tests.runner.repos import Repo
 from workers import store

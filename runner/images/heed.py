@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from queue import Empty, SimpleQueue
 from threading import Thread
 
-from runner.answer import Answer, Message
+from runner.images.answer import Answer, Message
 
 POLL_S = 0.2
 

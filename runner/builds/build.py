@@ -11,13 +11,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from pipelines.state import Reason
-from runner.build_command import Builder, BuildRequest, command_of, environment_of
+from runner.builds.command import Builder, BuildRequest, command_of, environment_of
+from runner.builds.confine import confined
+from runner.builds.progress import Instruction, Progress
 from runner.cancel import Cancel
-from runner.confine import confined
 from runner.errors import MachineError, StepError
 from runner.faults import classify_text, is_refusal
 from runner.output import Write
-from runner.progress import Instruction, Progress
 
 __all__ = ["Builder", "Watch", "build", "find_builder"]
 

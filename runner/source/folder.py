@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pipelines.state import Reason
-from runner.gitrun import GitError, run_git
+from runner.source.gitrun import GitError, run_git
 
 COMMITS_KEPT = 500
 TIDY_EVERY_S = 24 * 3600

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from runner.gitrun import run_git
+from runner.source.gitrun import run_git
 
 
 def object_format(sha: str) -> str:

@@ -4,12 +4,12 @@ import time
 from collections.abc import Callable
 
 from pipelines.state import Reason
-from runner.answer import Message
 from runner.engine import Engine
 from runner.errors import MachineError, StepError
 from runner.faults import classify_text, is_refusal
-from runner.heed import heed
-from runner.names import registry_host
+from runner.images.answer import Message
+from runner.images.heed import heed
+from runner.images.names import registry_host
 from runner.output import Write
 from runner.specs import Login
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipelines.plan import BuildStep, CommandsStep, Container, JobPlan, NamedImage, PluginStep, PushStep, Step
-from runner.names import split_tag
+from runner.images.names import split_tag
 from runner.sandbox import ancestors
 
 

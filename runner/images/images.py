@@ -9,11 +9,11 @@ from typing import Any
 from pipelines.state import Reason
 from runner.engine import Engine
 from runner.errors import CanceledError, MachineError
-from runner.names import registry_host, split_tag
+from runner.images.names import registry_host, split_tag
+from runner.images.pull import pull
+from runner.images.wanted import Wanted
 from runner.output import Write
-from runner.pull import pull
 from runner.specs import Login
-from runner.wanted import Wanted
 
 POLL_S = 0.2
 Description = dict[str, Any]

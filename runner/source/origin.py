@@ -3,10 +3,10 @@
 import re
 
 from pipelines.state import Reason
-from runner.addresses import check_url, split_login
 from runner.errors import StepError
-from runner.gitrun import GitError, GitLogin, run_git
-from runner.mirrorfolder import MirrorFolder
+from runner.source.addresses import check_url, split_login
+from runner.source.folder import MirrorFolder
+from runner.source.gitrun import GitError, GitLogin, run_git
 
 # For git's protocol, a history without end.
 WHOLE = 2_147_483_647

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from runner.engine import Engine
-from runner.names import split_tag
+from runner.images.names import split_tag
 
 
 @dataclass(frozen=True)

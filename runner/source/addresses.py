@@ -6,7 +6,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from pipelines.state import Reason
 from runner.errors import StepError
-from runner.gitrun import GitLogin, local_url, without_login
+from runner.source.gitrun import GitLogin, local_url, without_login
 
 
 def check_url(url: str) -> str:

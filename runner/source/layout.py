@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from pipelines.plan import Checkout
 from pipelines.state import Reason
 from runner.errors import MachineError, StepError
-from runner.gitfolder import object_format, write_objects
-from runner.gitrun import GitError, GitLogin, local_url, run_git
+from runner.source.gitfolder import object_format, write_objects
+from runner.source.gitrun import GitError, GitLogin, local_url, run_git
 
 # Steps may run as any user: what they are given must be writable for all.
 _FOR_ALL = ("sh", "-c", 'umask 000; exec "$@"', "sh")

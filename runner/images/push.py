@@ -8,13 +8,13 @@ from pipelines.state import PASSED, Outcome, Reason, State
 from runner.errors import CanceledError, MachineError, StepError
 from runner.events import ImagePushed
 from runner.faults import classify_text, is_refusal
-from runner.heed import heed
+from runner.images.heed import heed
+from runner.images.lent import Lent, give_back, note
+from runner.images.names import BUILD_REPO, registry_host, split_tag
+from runner.images.tagsfile import read_tags
 from runner.job import Job
-from runner.lent import Lent, give_back, note
-from runner.names import BUILD_REPO, registry_host, split_tag
 from runner.output import Lines, Output
 from runner.specs import Login
-from runner.tagsfile import read_tags
 
 ATTEMPTS_MAX = 10
 """The engine pushes by name, and another job on it may take the same name in between."""

@@ -12,9 +12,9 @@ from pipelines.files import choose_files, strangers
 from pipelines.state import Reason
 from pipelines.trigger import Event, Trigger
 from runner.errors import StepError
-from runner.gitfolder import object_format, write_objects
-from runner.gitrun import GitError, run_git
-from runner.names import LOCAL_FOLDERS
+from runner.images.names import LOCAL_FOLDERS
+from runner.source.gitfolder import object_format, write_objects
+from runner.source.gitrun import GitError, run_git
 
 NO_COMMIT = "0" * 40
 

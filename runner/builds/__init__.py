@@ -1,0 +1,1 @@
+"""`docker build` by BuildKit, through its command line client."""

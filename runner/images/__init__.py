@@ -1,0 +1,1 @@
+"""Images and registries: what a job needs is pulled, what it made is pushed."""
