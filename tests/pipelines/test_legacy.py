@@ -146,9 +146,9 @@ def test_unknown_keys_are_warnings_in_woodpeckers_places_and_errors_in_ours():
     unknown = "unknown key 'comand' in step 's'; did you mean 'commands'?"
     assert problems_of(text, path=".woodpecker/x.yml") == [
         f"1:42: warning: {unknown}",
-        "2:1: warning: unknown key 'kind'; remove it",
+        "2:1: warning: unknown key 'kind'; only Drone's pipelines have it; docs/coming-from.md says how to write them here",
     ]
-    assert problems_of(text) == [f"1:42: error: {unknown}", "2:1: error: unknown key 'kind'; remove it"]
+    assert problems_of(text) == [f"1:42: error: {unknown}", "2:1: error: unknown key 'kind'; only Drone's pipelines have it; docs/coming-from.md says how to write them here"]
     assert step_of(text, path=".woodpecker/x.yml").commands == ("x",)
 
 
