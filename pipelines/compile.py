@@ -3,7 +3,6 @@
 from collections.abc import Collection, Sequence
 from graphlib import CycleError, TopologicalSorter
 
-from pipelines import plan
 from pipelines.context import Context, PipelineFile
 from pipelines.environment import AT_RUN_TIME, run_variables
 from pipelines.files import workflow_name
@@ -15,8 +14,7 @@ from pipelines.problem import InvalidPipelineError, Level, Problem
 from pipelines.reading import read_file
 from pipelines.scope import Scope
 from pipelines.substitute import Variables
-from pipelines.tags import auto_tags, is_repo
-from pipelines.trigger import PULL_REQUEST_EVENTS, Trigger
+from pipelines.trigger import Trigger
 
 JOBS_COUNT_MAX = 256
 
@@ -126,32 +124,3 @@ def _cycle(jobs: list[JobPlan]) -> Problem | None:
         file = next(job.file for job in jobs if job.name == names[0])
         return Problem(file, 0, 0, f"these workflows wait for each other: {chain}", "remove one of these depends_on")
     return None
-
-
-def dockerfile_plan(context: Context, trigger: Trigger | None = None) -> Plan:
-    """The plan of a repository that has only a Dockerfile: build it, and push it where the context says so.
-
-    The tags are those of ``auto`` for the trigger; without one, those of the default branch. Raises
-    InvalidPipelineError when the repository to push to is not a name that a registry takes.
-    """
-    build = plan.BuildStep(number=1, name="build")
-    steps: list[plan.Step] = [build]
-    left_out: list[LeftOut] = []
-    tags = _dockerfile_tags(context, trigger)
-    if not context.push_repo:
-        left_out.append(LeftOut(what="step 'push'", why="the repository's settings name no place to push to"))
-    elif not is_repo(context.push_repo):
-        message = f"'{context.push_repo}', where this repository pushes to, is not a repository's name"
-        raise InvalidPipelineError([Problem("Dockerfile", 0, 0, message, "change it in the repository's settings")])
-    elif not tags:
-        left_out.append(LeftOut(what="step 'push'", why="only the default branch and git tags are pushed"))
-    else:
-        steps.append(plan.PushStep(number=2, name="push", needs=(1,), image=1, repos=(context.push_repo,), tags=tags))
-    job = JobPlan(name="Dockerfile", file="Dockerfile", number=1, steps=tuple(steps))
-    return Plan(jobs=(job,), left_out=tuple(left_out))
-
-
-def _dockerfile_tags(context: Context, trigger: Trigger | None) -> tuple[str, ...]:
-    if trigger is None:
-        return ("latest",)
-    return () if trigger.event in PULL_REQUEST_EVENTS else auto_tags(trigger, context.repo.default_branch)

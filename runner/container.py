@@ -67,13 +67,16 @@ def run(job: Job, step: CommandsStep | PluginStep, output: Output, early: Starte
         job.tell_of_image(step, Lines(output))
     started = early or start(job, step, job.image_of(step, Lines(output)))
     ended = Ended(started.token)
-    try:
+    with ExitStack() as on_error:
+        on_error.callback(discard, job, started)
         if started.token:
             _open_gate(started.stream, shell.gate_lines(started.token, _script(job, step)))
         stopped = _follow(job, step, started.container, started.stream, output, ended)
-        return stopped.outcome if stopped else _judge(job, step, started.container, ended)
-    finally:
-        discard(job, started)
+        outcome = stopped.outcome if stopped else _judge(job, step, started.container, ended)
+        on_error.pop_all()
+    started.stream.close()
+    job.remove_in_time(started.container)
+    return outcome
 
 
 def start(job: Job, step: CommandsStep | PluginStep, image: str) -> Started:
@@ -95,7 +98,7 @@ def start(job: Job, step: CommandsStep | PluginStep, image: str) -> Started:
 
 
 def discard(job: Job, started: Started) -> None:
-    """Lets go of the container, which is removed off the way of the run."""
+    """Lets go of the container, which may still run; it is removed off the way of the run."""
     started.stream.close()
     job.remove_later(started.container)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 
 from pipelines.plan import BuiltImage, CommandsStep, EnvValue, JobPlan, PluginStep, Step, resolve, secret_names
 from pipelines.state import Outcome, Reason, State
@@ -23,6 +23,7 @@ from runner.redact import Redactor
 from runner.sandbox import Lanes, Sandboxes
 from runner.specs import STEP_LABEL, Limits, Login, job_labels
 
+REMOVE_AFTER_S = 2.0
 DOCKER_HUB_CONFIG_KEY = "https://index.docker.io/v1/"
 
 
@@ -101,7 +102,9 @@ class Job:
         self.workspace_base = assignment.folder / "workspace"
         self.source = self.workspace_base / Path(self.plan.workspace).relative_to(self.plan.workspace_base)
         self._remover = ThreadPoolExecutor(max_workers=2, thread_name_prefix="remove")
+        self._tidier = ThreadPoolExecutor(max_workers=2, thread_name_prefix="tidy")
         self._lock = Lock()
+        self._closing = Event()
         self._removals: list[Future[None]] = []
         self._names: list[str] = []
         self.closers: list[Callable[[], None]] = [self.images.close]
@@ -188,8 +191,17 @@ class Job:
             self._names.append(name)
 
     def remove_later(self, container: str) -> None:
-        """Removes a container off the way of the run."""
+        """Ends and removes a container off the way of the run."""
         self._removals.append(self._remover.submit(self.engine.remove, container))
+
+    def remove_in_time(self, container: str) -> None:
+        """Removes a container that has ended: after a while, for now the engine has a next one to start."""
+        due_s = time.monotonic() + REMOVE_AFTER_S
+        self._removals.append(self._tidier.submit(self._remove, container, due_s))
+
+    def _remove(self, container: str, due_s: float) -> None:
+        self._closing.wait(max(0.0, due_s - time.monotonic()))
+        self.engine.remove(container)
 
     def signal_detached(self, signal: str) -> None:
         """Sends a signal to the containers of detached steps."""
@@ -201,10 +213,12 @@ class Job:
         for closer in self.closers:
             closer()
         if self.assignment.hand_over:
-            self._remover.shutdown(wait=False, cancel_futures=True)
+            for pool in (self._remover, self._tidier):
+                pool.shutdown(wait=False, cancel_futures=True)
             self.sandboxes.settle()
             self.assignment.hand_over(Leavings(self.assignment.key, self.assignment.folder, tuple(self._names)))
             return []
+        self._closing.set()
         errors: list[Exception] = []
         for container in self.services:
             self.remove_later(container)
@@ -216,6 +230,7 @@ class Job:
             except (StepError, OSError) as error:
                 errors.append(error)
         self._remover.shutdown()
+        self._tidier.shutdown()
         return errors
 
     def _remove_folder(self) -> None:

@@ -15,7 +15,7 @@ from typing import TypeVar
 from rich.console import Console
 from rich.text import Text
 
-from pipelines.compile import compile_pipeline, dockerfile_plan
+from pipelines.dockerfile import dockerfile_plan
 from pipelines.plan import JobPlan, Plan
 from pipelines.problem import InvalidPipelineError, Problem
 from pipelines.state import Outcome, Reason, State, verdict
@@ -73,6 +73,8 @@ def plan_of(tree: WorkingTree, event: Event, branch: str) -> Plan:
     files = tree.pipeline()
     if not files:
         return dockerfile_plan(tree.context(), tree.trigger(event, branch))
+    from pipelines.compile import compile_pipeline  # noqa: PLC0415 - a Dockerfile alone needs no language
+
     return compile_pipeline(files, tree.trigger(event, branch), tree.context())
 
 

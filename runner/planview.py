@@ -9,8 +9,9 @@ from typing import TextIO, TypeVar, assert_never
 from pydantic import ValidationError
 
 from pipelines import plan
-from pipelines.compile import compile_pipeline, dockerfile_plan
+from pipelines.compile import compile_pipeline
 from pipelines.context import Context, RepoInfo, Trust
+from pipelines.dockerfile import dockerfile_plan
 from pipelines.plan import JobPlan, LeftOut, Plan
 from pipelines.problem import InvalidPipelineError, printable
 from pipelines.trigger import PULL_REQUEST_EVENTS, Event, PullRequest, Trigger

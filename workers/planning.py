@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from pipelines.compile import compile_pipeline, dockerfile_plan
+from pipelines.compile import compile_pipeline
 from pipelines.context import Context, PipelineFile, RepoInfo
+from pipelines.dockerfile import dockerfile_plan
 from pipelines.excerpt import with_excerpts
 from pipelines.files import choose_files, strangers
 from pipelines.plan import LeftOut, Plan
