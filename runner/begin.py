@@ -1,7 +1,7 @@
 """What ``headway run`` begins before the rest of it is loaded: while the engine makes a network, Python loads us."""
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import gettempdir
@@ -53,44 +53,41 @@ class Begun:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Without a pipeline file in the folder no step will run in a container, and no sandbox is begun."""
+        """Without a pipeline file no step will run in a container: no sandbox is begun, and the engine has time."""
         self._run = f"local-{uuid4().hex[:12]}"
         self._guard = Guard()
         self._jobs = 0
-        pool = ThreadPoolExecutor(1, "begin")
-        self._connected = pool.submit(self._connect, sandbox=_has_pipeline_file(folder))
-        pool.shutdown(wait=False)
+        self._engine = Engine(connect=False)
+        self._first = Sandboxes(self._engine, self._leavings(1).key, 1)
+        self._begun = _in_background(self._begin) if _has_pipeline_file(folder) else None
 
-    def _connect(self, *, sandbox: bool) -> tuple[Engine, Sandboxes]:
-        engine = Engine()
+    def _begin(self) -> None:
+        self._engine.ping()
         self._guard.watch(self._leavings(1))
-        sandboxes = Sandboxes(engine, self._leavings(1).key, 1)
-        if sandbox:
-            sandboxes.prepare()
-        return engine, sandboxes
+        self._first.prepare()
 
     def _leavings(self, number: int) -> Leavings:
         key = f"{self._run}-{number}"
         return Leavings(key, Path(gettempdir(), f"headway-{key}"))
 
     def engine(self) -> Engine:
-        """The connection. Raises MachineError where no engine answers."""
-        return self._connected.result()[0]
+        """The engine. Raises MachineError where it was asked already, and does not answer."""
+        if self._begun:
+            self._begun.result()
+        return self._engine
 
     def next_job(self) -> tuple[Leavings, Sandboxes]:
         """A name, a folder and sandboxes for one more job."""
         self._jobs += 1
-        left = self._leavings(self._jobs)
-        engine, sandboxes = self._connected.result()
-        if self._jobs > 1:
+        left, first = self._leavings(self._jobs), self._jobs == 1
+        if not (first and self._begun):
             self._guard.watch(left)
-            sandboxes = Sandboxes(engine, left.key, 1)
-        return left, sandboxes
+        return left, self._first if first else Sandboxes(self._engine, left.key, 1)
 
     def hand_over(self, left: Leavings) -> None:
         """The job has ended: what it left goes while the run goes on, or has ended."""
         if not self._guard.hand_over(left):
-            remove(self.engine(), left)
+            remove(self._engine, left)
 
 
 def run(options: RunOptions) -> int:
@@ -103,3 +100,10 @@ def run(options: RunOptions) -> int:
 
 def _has_pipeline_file(folder: Path) -> bool:
     return any(next(folder.glob(f"{name}*"), None) for name in _PIPELINE_FILES)
+
+
+def _in_background(do: Callable[[], None]) -> Future[None]:
+    pool = ThreadPoolExecutor(1, "begin")
+    begun = pool.submit(do)
+    pool.shutdown(wait=False)
+    return begun

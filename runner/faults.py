@@ -4,13 +4,39 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from http.client import HTTPException
-
-import requests
-import urllib3
-from docker.errors import APIError, DockerException
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from pipelines.state import Reason
 from runner.errors import MachineError, NoAddressError, StepError
+
+if TYPE_CHECKING:
+    from docker.errors import APIError
+
+
+# Of the SDK nothing is loaded before something has gone wrong: see ``Engine``.
+# ruff: noqa: PLC0415
+
+
+def sdk_errors() -> ModuleType:
+    """The exceptions of Docker's SDK."""
+    from docker import errors
+
+    return errors
+
+
+def requests_errors() -> ModuleType:
+    """The exceptions of the HTTP library below it."""
+    from requests import exceptions
+
+    return exceptions
+
+
+def _faults() -> tuple[type[Exception], ...]:
+    from urllib3.exceptions import HTTPError
+
+    sdk, http = sdk_errors(), requests_errors()
+    return (sdk.DockerException, http.RequestException, HTTPError, HTTPException, OSError)
 
 
 @contextmanager
@@ -18,7 +44,7 @@ def translated() -> Iterator[None]:
     """Turns what the SDK raises into our errors, each with its reason."""
     try:
         yield
-    except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError) as error:
+    except _faults() as error:
         raise classify(error) from error
 
 
@@ -27,12 +53,12 @@ def absent_is_fine(*, conflict: bool = False) -> Iterator[None]:
     """Lets pass that a thing is gone already or, with ``conflict``, that it is not running or being removed."""
     try:
         yield
-    except APIError as error:
+    except sdk_errors().APIError as error:
         if error.status_code not in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT if conflict else None}:
             raise
 
 
-def start_error(error: APIError) -> StepError:
+def start_error(error: "APIError") -> StepError:
     """Why a container could not be started."""
     text = str(error.explanation or error)
     if "exec" in text and ("executable file not found" in text or "no such file or directory" in text):
@@ -75,7 +101,7 @@ def classify(error: Exception) -> StepError:
     """Our error for what the engine said."""
     explanation = getattr(error, "explanation", None)
     text = explanation.decode(errors="replace") if isinstance(explanation, bytes) else str(explanation or error)
-    if isinstance(error, APIError):
+    if isinstance(error, sdk_errors().APIError):
         known = classify_text(text)
         asked_wrong = error.status_code == HTTPStatus.BAD_REQUEST or any(sign in text for sign in _ASKED_WRONG)
         if asked_wrong and known.reason is Reason.INTERNAL:

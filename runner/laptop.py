@@ -72,7 +72,7 @@ def plan_of(tree: WorkingTree, event: Event, branch: str) -> Plan:
     """What would run. Raises InvalidPipelineError, or StepError where there is nothing to run."""
     files = tree.pipeline()
     if not files:
-        return dockerfile_plan(tree.context(), tree.trigger(event, branch))
+        return dockerfile_plan(tree.context())
     from pipelines.compile import compile_pipeline  # noqa: PLC0415 - a Dockerfile alone needs no language
 
     return compile_pipeline(files, tree.trigger(event, branch), tree.context())
