@@ -93,7 +93,7 @@ def cron_add(
 
     with _desk() as desk:
         cron = actions.put_cron(desk, repo, NewCron(name, expression, zone, branch, inputs_from(inputs or ())))
-        typer.echo(_due(cron.next_ms, cron.zone))
+        typer.echo(f"{cron.name}: next run {_due(cron.next_ms, cron.zone)}")
 
 
 @told
@@ -127,7 +127,7 @@ def _switch(repo: str, name: str, *, on: bool) -> None:
 
     with _desk() as desk:
         cron = actions.switch_cron(desk, repo, name, on=on)
-        typer.echo(_due(cron.next_ms, cron.zone))
+        typer.echo(f"{cron.name}: next run {_due(cron.next_ms, cron.zone)}" if on else f"{cron.name}: off")
 
 
 @told

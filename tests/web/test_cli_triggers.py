@@ -77,7 +77,7 @@ def test_a_cron_is_added_shown_switched_run_and_removed(headway: Headway) -> Non
     name, expression, zone, branch, due = headway.ok("cron", "list", REPO).rstrip("\n").split("\t")
     assert (name, expression, zone, branch) == ("nightly", "30 2 * * *", "Asia/Kolkata", "main")
     assert due.endswith(" 02:30 IST")
-    assert headway.ok("cron", "off", REPO, "nightly") == "off\n"
+    assert headway.ok("cron", "off", REPO, "nightly") == "nightly: off\n"
     assert headway.ok("cron", "list", REPO).endswith("\toff\n")
     assert headway.ok("cron", "on", REPO, "nightly").endswith(" 02:30 IST\n")
     assert headway.ok("cron", "run", REPO, "nightly") == f"http://localhost:8080/repos/{REPO}/runs/1\n"
