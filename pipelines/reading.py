@@ -96,9 +96,7 @@ def _some(cells: list[Cell], count: int) -> list[Cell]:
 def decode(data: bytes, findings: Findings) -> Source | None:
     """The text of a file, if it is text and not too long."""
     if len(data) > TEXT_BYTES_MAX:
-        findings.error(
-            NOWHERE, f"this file has {len(data)} bytes, and a pipeline file at most {TEXT_BYTES_MAX}", _SPLIT
-        )
+        findings.error(NOWHERE, f"this file has more than the {TEXT_BYTES_MAX:,} bytes of a pipeline file", _SPLIT)
         return None
     data = data.removeprefix(BYTE_ORDER_MARK)
     try:

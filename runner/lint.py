@@ -11,6 +11,7 @@ from pipelines.files import DIALECTS, choose_files, strangers, workflow_name
 from pipelines.lint import in_file, lint_files, worst
 from pipelines.problem import Level, Problem
 from runner.lintformats import FORMATS, render
+from runner.pipelinefile import read_pipeline_file
 
 EXIT_CLEAN, EXIT_PROBLEMS, EXIT_USAGE = 0, 1, 2
 
@@ -121,7 +122,7 @@ def _others(root: Path, names: Sequence[str]) -> tuple[str, ...]:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_pipeline_file(path)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
 

@@ -174,8 +174,8 @@ def _input(text: str) -> tuple[str, str]:
 
 def _read_trigger(path: Path) -> Trigger:
     try:
-        data = path.read_bytes()
-        return Trigger.model_validate_json(data[:FILE_BYTES_MAX])
+        with path.open("rb") as file:
+            return Trigger.model_validate_json(file.read(FILE_BYTES_MAX))
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
     except ValidationError as error:

@@ -13,6 +13,7 @@ from pipelines.state import Reason
 from pipelines.trigger import Event, Trigger
 from runner.errors import StepError
 from runner.images.names import LOCAL_FOLDERS
+from runner.pipelinefile import read_pipeline_file
 from runner.source.gitfolder import object_format, write_objects
 from runner.source.gitrun import GitError, run_git
 
@@ -77,7 +78,7 @@ class WorkingTree:
             hint = "write a .headway.yml (`headway init` makes a first one), or a Dockerfile"
             more = strangers(sorted(path.name for path in self.folder.iterdir()))
             raise StepError(Reason.NO_PIPELINE, f"{self.folder} has no pipeline file and no Dockerfile; {hint}{more}")
-        return [PipelineFile(name, (self.folder / name).read_bytes()) for name in chosen]
+        return [PipelineFile(name, read_pipeline_file(self.folder / name)) for name in chosen]
 
     def _candidates(self) -> Iterable[Path]:
         for folder in (self.folder, self.folder / ".headway", self.folder / ".woodpecker"):

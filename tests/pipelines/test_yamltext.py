@@ -226,7 +226,7 @@ def test_what_nodes_are_called():
             "1:4: error: this is not text in UTF-8: the byte 0xff cannot stand here; save the file as text in UTF-8",
         ),
         (b"a: b\nc: \x00", "2:4: error: the character U+0000 cannot stand in a pipeline file; remove it"),
-        (b"a" * 600_000, f"0:0: error: this file has 600000 bytes, and a pipeline file at most 524288; {SPLIT}"),
+        (b"a" * 600_000, f"0:0: error: this file has more than the 524,288 bytes of a pipeline file; {SPLIT}"),
         (b"", f"0:0: error: a pipeline file is a map with 'steps', but this is empty; {WRITE}"),
         (b"- a", f"1:1: error: a pipeline file is a map with 'steps', but this is a list; {WRITE}"),
         (b"text", f"1:1: error: a pipeline file is a map with 'steps', but this is a single value; {WRITE}"),

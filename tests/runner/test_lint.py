@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -249,3 +250,13 @@ def test_the_command_loads_nothing_that_it_does_not_need(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout == "[]\n"
+
+
+def test_a_file_of_gigabytes_is_told_of_and_not_read(tmp_path):
+    with (tmp_path / ".headway.yml").open("wb") as file:
+        file.truncate(2 * 1024**3)
+    lint_it = shlex.join([str(Path(sys.executable).with_name("headway")), "lint", str(tmp_path)])
+    limited = ["sh", "-c", f"ulimit -v 1000000; exec {lint_it}"]
+    done = subprocess.run(limited, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert "has more than the 524,288 bytes of a pipeline file" in done.stdout
