@@ -1,12 +1,12 @@
 """What ``headway run`` begins before the rest of it is loaded: while the engine makes a network, Python loads us."""
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import gettempdir
 from uuid import uuid4
 
+from runner.background import in_background
 from runner.engine import Engine
 from runner.guard import Guard
 from runner.leavings import Leavings, remove
@@ -59,7 +59,7 @@ class Begun:
         self._jobs = 0
         self._engine = Engine(connect=False)
         self._first = Sandboxes(self._engine, self._leavings(1).key, 1)
-        self._begun = _in_background(self._begin) if _has_pipeline_file(folder) else None
+        self._begun = in_background(self._begin) if _has_pipeline_file(folder) else None
 
     def _begin(self) -> None:
         self._engine.ping()
@@ -100,10 +100,3 @@ def run(options: RunOptions) -> int:
 
 def _has_pipeline_file(folder: Path) -> bool:
     return any(next(folder.glob(f"{name}*"), None) for name in _PIPELINE_FILES)
-
-
-def _in_background(do: Callable[[], None]) -> Future[None]:
-    pool = ThreadPoolExecutor(1, "begin")
-    begun = pool.submit(do)
-    pool.shutdown(wait=False)
-    return begun

@@ -75,7 +75,7 @@ def run(job: Job, step: CommandsStep | PluginStep, output: Output, early: Starte
         outcome = stopped.outcome if stopped else _judge(job, step, started.container, ended)
         on_error.pop_all()
     started.stream.close()
-    job.remove_in_time(started.container)
+    job.removals.in_time(started.container)
     return outcome
 
 
@@ -87,7 +87,7 @@ def start(job: Job, step: CommandsStep | PluginStep, image: str) -> Started:
         network = job.lanes.join(step.number)
     container = job.engine.create(_spec(job, step, image, network))
     with ExitStack() as on_error:
-        on_error.callback(job.remove_later, container)
+        on_error.callback(job.removals.now, container)
         if step.detach:
             job.detached.append(container)
         stream = job.engine.attach(container)
@@ -100,7 +100,7 @@ def start(job: Job, step: CommandsStep | PluginStep, image: str) -> Started:
 def discard(job: Job, started: Started) -> None:
     """Lets go of the container, which may still run; it is removed off the way of the run."""
     started.stream.close()
-    job.remove_later(started.container)
+    job.removals.now(started.container)
 
 
 def _open_gate(stream: Attached, lines: bytes) -> None:

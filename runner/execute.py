@@ -16,11 +16,10 @@ from runner.engine import Engine
 from runner.errors import MachineError, StepError, as_step_error
 from runner.events import Emit, StepFinished, StepStarted
 from runner.job import Assignment, Job
-from runner.leavings import remove_tree
+from runner.leavings import remove_tree, sweep
 from runner.output import Output
 from runner.sandbox import Patience
 from runner.services import Services
-from runner.specs import ATTEMPT_LABEL, JOB_LABEL
 from runner.steps import perform
 
 DETACHED_POLL_S = 0.2
@@ -254,14 +253,3 @@ class Schedule:
 
 def _is_detached(step: Step) -> bool:
     return isinstance(step, CommandsStep | PluginStep) and step.detach
-
-
-def sweep(engine: Engine, key: str, before_attempt: int) -> None:
-    """Removes what earlier attempts of this job left in this engine: their worker died."""
-    label = f"{JOB_LABEL}={key}"
-    for container in engine.containers_labelled(label):
-        if int(container["Labels"].get(ATTEMPT_LABEL, 0)) < before_attempt:
-            engine.remove(container["Id"])
-    for network in engine.networks_labelled(label):
-        if int(network["Labels"].get(ATTEMPT_LABEL, 0)) < before_attempt:
-            engine.remove_network(network["Id"])

@@ -3,10 +3,10 @@
 import json
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from threading import Event, Lock
+from threading import Lock
 
 from pipelines.plan import BuiltImage, CommandsStep, EnvValue, JobPlan, PluginStep, Step, resolve, secret_names
 from pipelines.state import Outcome, Reason, State
@@ -20,10 +20,10 @@ from runner.images.wanted import wanted_images
 from runner.leavings import Leavings, remove_tree
 from runner.output import Write
 from runner.redact import Redactor
+from runner.removals import Removals
 from runner.sandbox import Lanes, Sandboxes
 from runner.specs import STEP_LABEL, Limits, Login, job_labels
 
-REMOVE_AFTER_S = 2.0
 DOCKER_HUB_CONFIG_KEY = "https://index.docker.io/v1/"
 
 
@@ -101,11 +101,8 @@ class Job:
         self.scratch = assignment.folder / "scratch"
         self.workspace_base = assignment.folder / "workspace"
         self.source = self.workspace_base / Path(self.plan.workspace).relative_to(self.plan.workspace_base)
-        self._remover = ThreadPoolExecutor(max_workers=2, thread_name_prefix="remove")
-        self._tidier = ThreadPoolExecutor(max_workers=2, thread_name_prefix="tidy")
         self._lock = Lock()
-        self._closing = Event()
-        self._removals: list[Future[None]] = []
+        self.removals = Removals(engine.remove)
         self._names: list[str] = []
         self.closers: list[Callable[[], None]] = [self.images.close]
         self.services: list[str] = []
@@ -190,19 +187,6 @@ class Job:
         if not self.options.keep_images:
             self._names.append(name)
 
-    def remove_later(self, container: str) -> None:
-        """Ends and removes a container off the way of the run."""
-        self._removals.append(self._remover.submit(self.engine.remove, container))
-
-    def remove_in_time(self, container: str) -> None:
-        """Removes a container that has ended: after a while, for now the engine has a next one to start."""
-        due_s = time.monotonic() + REMOVE_AFTER_S
-        self._removals.append(self._tidier.submit(self._remove, container, due_s))
-
-    def _remove(self, container: str, due_s: float) -> None:
-        self._closing.wait(max(0.0, due_s - time.monotonic()))
-        self.engine.remove(container)
-
     def signal_detached(self, signal: str) -> None:
         """Sends a signal to the containers of detached steps."""
         for container in self.detached:
@@ -213,29 +197,19 @@ class Job:
         for closer in self.closers:
             closer()
         if self.assignment.hand_over:
-            for pool in (self._remover, self._tidier):
-                pool.shutdown(wait=False, cancel_futures=True)
+            self.removals.abandon()
             self.sandboxes.settle()
             self.assignment.hand_over(Leavings(self.assignment.key, self.assignment.folder, tuple(self._names)))
             return []
-        self._closing.set()
         errors: list[Exception] = []
         for container in self.services:
-            self.remove_later(container)
-        steps: list[Callable[[], None]] = [removal.result for removal in self._removals]
-        steps += [_partial(self.engine.untag, name) for name in dict.fromkeys(self._names)]
-        for step in [*steps, self.sandboxes.close, self._remove_folder]:
+            self.removals.now(container)
+        steps: list[Callable[[], None]] = [*self.removals.finish()]
+        steps += [partial(self.engine.untag, name) for name in dict.fromkeys(self._names)]
+        steps += [self.sandboxes.close, partial(remove_tree, self.engine, self.assignment.folder)]
+        for step in steps:
             try:
                 step()
             except (StepError, OSError) as error:
                 errors.append(error)
-        self._remover.shutdown()
-        self._tidier.shutdown()
         return errors
-
-    def _remove_folder(self) -> None:
-        remove_tree(self.engine, self.assignment.folder)
-
-
-def _partial(function: Callable[[str], None], argument: str) -> Callable[[], None]:
-    return lambda: function(argument)

@@ -6,11 +6,9 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 from rich.console import Console
 from rich.text import Text
@@ -20,6 +18,7 @@ from pipelines.plan import JobPlan, Plan
 from pipelines.problem import InvalidPipelineError, Problem
 from pipelines.state import Outcome, Reason, State, verdict
 from pipelines.trigger import Event
+from runner.background import in_background
 from runner.begin import Begun, RunOptions
 from runner.builds.build import Builder, find_builder
 from runner.cancel import Cancel
@@ -31,7 +30,6 @@ from runner.job import Assignment, Options
 from runner.source.local import WorkingTree, working_tree
 from runner.terminal import Terminal
 
-T = TypeVar("T")
 EXIT_INVALID = 2
 EXIT: Mapping[State, int] = {
     State.PASSED: 0, State.SKIPPED: 0, State.FAILED: 1, State.BROKEN: 3, State.CANCELED: 130,
@@ -165,7 +163,7 @@ def _run_job(run: Run, plan: JobPlan, cancel: Cancel) -> Outcome:
     )
     builder: Callable[[], Builder] = partial(find_builder, path, home)
     if any(step.kind == "build" for step in plan.steps):
-        builder = _begun(builder)
+        builder = in_background(builder).result
     engine = run.begun.engine()
     with Terminal(console, plan) as terminal, open_job(assignment, engine, builder, terminal, cancel, _say) as job:
         outcome = run_job(job)
@@ -177,14 +175,6 @@ def _run_job(run: Run, plan: JobPlan, cancel: Cancel) -> Outcome:
     why = f": {outcome.message}" if outcome.message else ""
     console.print(Text(f"{plan.name} {outcome.state} in {took}{why}", style="bold"))
     return outcome
-
-
-def _begun(ask: Callable[[], T]) -> Callable[[], T]:
-    """Asks at once, in the background; whoever calls gets the answer."""
-    pool = ThreadPoolExecutor(1)
-    answer = pool.submit(ask)
-    pool.shutdown(wait=False)
-    return answer.result
 
 
 def _show(problems: Sequence[Problem]) -> None:

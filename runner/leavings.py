@@ -12,7 +12,7 @@ from runner.errors import MachineError
 from runner.images.lent import give_back_all
 from runner.images.names import BUILD_REPO
 from runner.sandbox import SANDBOX_IMAGE, ensure_sandbox_image
-from runner.specs import JOB_LABEL, ContainerSpec
+from runner.specs import ATTEMPT_LABEL, JOB_LABEL, ContainerSpec
 
 _REMOVALS_AT_ONCE_MAX = 4
 _REMOVAL_S_MAX = 600
@@ -45,6 +45,17 @@ def remove(engine: Engine, left: Leavings) -> None:
     for network in networks:
         engine.remove_network(network)
     remove_tree(engine, left.folder)
+
+
+def sweep(engine: Engine, key: str, before_attempt: int) -> None:
+    """Removes what earlier attempts of this job left in this engine: their worker died."""
+    label = f"{JOB_LABEL}={key}"
+    for container in engine.containers_labelled(label):
+        if int(container["Labels"].get(ATTEMPT_LABEL, 0)) < before_attempt:
+            engine.remove(container["Id"])
+    for network in engine.networks_labelled(label):
+        if int(network["Labels"].get(ATTEMPT_LABEL, 0)) < before_attempt:
+            engine.remove_network(network["Id"])
 
 
 def _unless_gone(_function: object, _path: str, error: tuple[type[BaseException], BaseException, object]) -> None:

@@ -12,12 +12,13 @@ import struct
 import tarfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from threading import Event, Lock
 
+from runner.background import in_background
 from runner.engine import Engine
 from runner.errors import NoAddressError, StepError
 from runner.specs import ContainerSpec, Limits, job_labels
@@ -102,9 +103,7 @@ class Sandboxes:
         self._prepared = self._start(self._make)
 
     def _start(self, make: Callable[[], str]) -> Future[str]:
-        pool = ThreadPoolExecutor(1, "sandbox")
-        started = pool.submit(make)
-        pool.shutdown(wait=False)
+        started = in_background(make)
         self._begun.append(started)
         return started
 

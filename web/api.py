@@ -40,7 +40,6 @@ from web.shapes import (
     run_detail,
     secret,
 )
-from web.urls import run_url
 from workers import store
 from workers.db import reading
 
@@ -94,7 +93,7 @@ def get_run(services: Wired, name: str, number: Number) -> RunDetail:
         jobs = jobs_with_steps(session, run.id)
         waits = store.why_waiting(session, repo.name, [job for job, _ in jobs])
         trouble = store.status_trouble(session, run.id)
-    return run_detail(repo, run, run_url(services.settings, name, number), jobs, waits, trouble)
+    return run_detail(repo, run, services.settings.run_url(name, number), jobs, waits, trouble)
 
 
 @router.get("/repos/{name:path}/runs/{number}/problems")
@@ -115,7 +114,7 @@ def cancel_run(services: Wired, me: Me, name: str, number: Number) -> CanceledSh
 def rerun_run(services: Wired, name: str, number: Number) -> StartedShape:
     """Queues the same trigger once more, under a new number."""
     queued = actions.rerun(services, name, number)
-    return StartedShape(run=queued.number, url=run_url(services.settings, name, queued.number))
+    return StartedShape(run=queued.number, url=services.settings.run_url(name, queued.number))
 
 
 @router.get("/repos/{name:path}/secrets")

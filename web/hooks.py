@@ -15,7 +15,6 @@ from starlette.routing import Route
 from pipelines.trigger import skip_ci
 from web.services import Services
 from web.together import Together
-from web.urls import run_url
 from workers import store
 from workers.db import reading, transaction
 from workers.forges import FORGES, BadPayloadError, Forge, NothingToDo, Parsed
@@ -150,7 +149,7 @@ def _answer_to(services: Services, sent: Sent, genuine: _Genuine | None, receipt
         sentence = genuine.error.sentence
         return _answer(sent, 400, {"error": sentence, "field": genuine.error.field}, sentence)
     runs = [
-        {"run": receipt.run_number, "url": run_url(services.settings, sent.name, receipt.run_number)}
+        {"run": receipt.run_number, "url": services.settings.run_url(sent.name, receipt.run_number)}
         for receipt in receipts
         if receipt.run_number is not None
     ]

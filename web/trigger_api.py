@@ -8,7 +8,6 @@ from web.auth import Me, admin, visitor
 from web.find import repo_named
 from web.services import Wired
 from web.shapes import CronShape, CronValue, RunAsked, StartedShape, cron_shape
-from web.urls import run_url
 from workers import store
 from workers.crons import NewCron
 from workers.db import reading
@@ -21,7 +20,7 @@ router = APIRouter(prefix="/api", dependencies=[Depends(visitor)], responses=REF
 def start_run(services: Wired, me: Me, name: str, asked: RunAsked) -> StartedShape:
     """Starts a run by hand, as a manual one or as a deployment."""
     queued = actions.start(services, name, Asked(**dict(asked)), me.name)
-    return StartedShape(run=queued.number, url=run_url(services.settings, name, queued.number))
+    return StartedShape(run=queued.number, url=services.settings.run_url(name, queued.number))
 
 
 @router.get("/repos/{name:path}/crons")
@@ -49,4 +48,4 @@ def delete_cron(services: Wired, name: str, cron_name: str) -> None:
 def run_cron(services: Wired, me: Me, name: str, cron_name: str) -> StartedShape:
     """Starts a cron's run now; when it is due next does not change."""
     queued = actions.run_cron(services, name, cron_name, me.name)
-    return StartedShape(run=queued.number, url=run_url(services.settings, name, queued.number))
+    return StartedShape(run=queued.number, url=services.settings.run_url(name, queued.number))

@@ -19,11 +19,6 @@ def run_path(name: str, number: int) -> str:
     return f"{repo_path(name)}/runs/{number}"
 
 
-def run_url(settings: Settings, name: str, number: int) -> str:
-    """A run's page as others reach it."""
-    return settings.url + run_path(name, number)
-
-
 def hook_url(settings: Settings, name: str) -> str:
     """Where the repository's forge sends its deliveries."""
     return f"{settings.url}/hooks/{quote(name, safe='/')}"

@@ -149,9 +149,7 @@ def cron_remove(repo: RepoName, name: CronName) -> None:
 
 
 def _say_run(desk: _Desk, repo: str, queued: "Queued") -> None:
-    from web.urls import run_url  # noqa: PLC0415
-
-    typer.echo(run_url(desk.settings, repo, queued.number))
+    typer.echo(desk.settings.run_url(repo, queued.number))
 
 
 def _due(next_ms: int | None, zone: str) -> str:

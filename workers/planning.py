@@ -98,7 +98,7 @@ def _context(run: RunToPlan, settings: Settings) -> Context:
     return Context(
         repo=run.repo,
         run_number=run.number,
-        run_url=f"{settings.url}/repos/{run.repo.name}/runs/{run.number}",
+        run_url=settings.run_url(run.repo.name, run.number),
         parent_number=run.parent_number,
         created_s=run.created_s,
         system_name=settings.system_name,

@@ -150,7 +150,7 @@ def statuses_of(untold: Untold, settings: Settings) -> dict[str, CommitStatus]:
     if untold.newer or not run.sha:
         return {}
     context = f"{settings.status_context}/{run.event}"
-    url = f"{settings.url}/repos/{untold.repo.name}/runs/{run.number}"
+    url = settings.run_url(untold.repo.name, run.number)
     branch = _branch(store.trigger_of(run))
     found = {_RUN: CommitStatus(run.sha, run.state, context, _run_sentence(untold), url, branch)}
     workflows: dict[str, list[Job]] = {}

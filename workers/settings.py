@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -99,6 +100,10 @@ class Settings(BaseSettings):
     def url(self) -> str:
         """The server's own address without a slash at the end."""
         return self.base_url.rstrip("/") or f"http://localhost:{self.port}"
+
+    def run_url(self, repo: str, number: int) -> str:
+        """A run's page as others reach it. A repository's name may hold slashes; every other character is quoted."""
+        return f"{self.url}/repos/{quote(repo, safe='/')}/runs/{number}"
 
     @property
     def key_file(self) -> Path:
