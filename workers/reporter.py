@@ -33,6 +33,7 @@ REFUSALS_MAX = 4
 _FIRST_PAUSE_S, _PAUSE_S_MAX = 5, 900
 _HOLD_MS = 300_000
 _LOOK_EVERY_S = 1.0
+_END_WITHIN_S = 1.0
 _RUN = ""
 
 _WORDS = {State.QUEUED: "Waiting for a worker", State.RUNNING: "Running", State.PASSED: "Passed"}
@@ -190,17 +191,19 @@ def _sentence(state: State, jobs: list[Job]) -> str:
 
 
 @contextmanager
-def reporting(engine: Engine, vault: Vault, settings: Settings) -> Iterator[None]:
-    """Tells the forges in a thread while the block runs: one that hangs keeps nothing else waiting.
+def reporting(engine: Engine, vault: Vault, settings: Settings) -> Iterator[threading.Thread]:
+    """Tells the forges in a thread, the block's value: one that hangs keeps nothing else waiting.
 
-    At the end nobody waits for it: what was on its way is told again by whoever is next.
+    At the end nobody waits for a forge: what was on its way is told again by whoever is next.
     """
     stop = threading.Event()
-    threading.Thread(target=_go_on, args=(engine, vault, settings, stop), name="reporter", daemon=True).start()
+    thread = threading.Thread(target=_go_on, args=(engine, vault, settings, stop), name="reporter", daemon=True)
+    thread.start()
     try:
-        yield
+        yield thread
     finally:
         stop.set()
+        thread.join(_END_WITHIN_S)
 
 
 def _go_on(engine: Engine, vault: Vault, settings: Settings, stop: threading.Event) -> None:

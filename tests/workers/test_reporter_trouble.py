@@ -161,12 +161,14 @@ def test_a_run_that_was_deleted_meanwhile_is_no_trouble(world: World) -> None:
 def test_nobody_waits_for_a_forge_that_hangs_and_it_is_told_by_whoever_is_next(world: World) -> None:
     queued = world.queue()
     world.forge.hang.set()
-    with reporting(world.database, world.reporter.vault, world.reporter.settings):
+    with reporting(world.database, world.reporter.vault, world.reporter.settings) as hanging:
         eventually(lambda: world.forge.asked)
+    assert hanging.is_alive()
     status = world.status(queued.run_id)
     assert status is not None
     assert status.told is None
     world.forge.hang.clear()
+    hanging.join()
     world.pause_is_over()
     world.reporter.once()
     assert world.forge.words()[-1] == ("headway/push", "pending")
