@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from workers.settings import Settings
     from workers.store import Queued
+    from workers.tables import Cron
 
 CronName = Annotated[str, typer.Argument(help="The cron's name.")]
 Inputs = Annotated[
@@ -92,8 +93,8 @@ def cron_add(
     from workers.manual import inputs_from  # noqa: PLC0415
 
     with _desk() as desk:
-        cron = actions.put_cron(desk, repo, NewCron(name, expression, zone, branch, inputs_from(inputs or ())))
-        typer.echo(f"{cron.name}: next run {_due(cron.next_ms, cron.zone)}")
+        new = NewCron(name, expression, zone, branch, inputs_from(inputs or ()))
+        _say_due(actions.put_cron(desk, repo, new))
 
 
 @told
@@ -126,8 +127,7 @@ def _switch(repo: str, name: str, *, on: bool) -> None:
     from web import actions  # noqa: PLC0415
 
     with _desk() as desk:
-        cron = actions.switch_cron(desk, repo, name, on=on)
-        typer.echo(f"{cron.name}: next run {_due(cron.next_ms, cron.zone)}" if on else f"{cron.name}: off")
+        _say_due(actions.switch_cron(desk, repo, name, on=on))
 
 
 @told
@@ -150,6 +150,11 @@ def cron_remove(repo: RepoName, name: CronName) -> None:
 
 def _say_run(desk: _Desk, repo: str, queued: "Queued") -> None:
     typer.echo(desk.settings.run_url(repo, queued.number))
+
+
+def _say_due(cron: "Cron") -> None:
+    due = _due(cron.next_ms, cron.zone)
+    typer.echo(f"{cron.name}: {due}" if cron.next_ms is None else f"{cron.name}: next run {due}")
 
 
 def _due(next_ms: int | None, zone: str) -> str:

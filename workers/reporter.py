@@ -194,7 +194,8 @@ def _sentence(state: State, jobs: list[Job]) -> str:
 def reporting(engine: Engine, vault: Vault, settings: Settings) -> Iterator[threading.Thread]:
     """Tells the forges in a thread, the block's value: one that hangs keeps nothing else waiting.
 
-    At the end nobody waits for a forge: what was on its way is told again by whoever is next.
+    At its end the thread has a second to end too, before what it works with is closed. Nobody waits longer for a
+    forge: what was on its way is told again by whoever is next.
     """
     stop = threading.Event()
     thread = threading.Thread(target=_go_on, args=(engine, vault, settings, stop), name="reporter", daemon=True)
