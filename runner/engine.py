@@ -31,6 +31,7 @@ REQUEST_TIMEOUT_S = 120
 LOG_DRIVER = "json-file"
 NANO_CPUS = 1_000_000_000
 NOT_RUNNABLE = 126
+LIST_TRIES_MAX = 20
 
 
 class Engine:
@@ -119,9 +120,15 @@ class Engine:
 
     def image_names(self, pattern: str) -> list[str]:
         """All names of images that match, with ``*`` for any text."""
-        with translated():
-            found = self._api.images(filters={"reference": pattern})
-        return [name for image in found for name in image["RepoTags"] or ()]
+        return [name for image in self.images({"reference": pattern}) for name in image.get("RepoTags") or ()]
+
+    def images(self, filters: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+        """The images of this engine that the filters let pass, or all."""
+        for _ in range(LIST_TRIES_MAX):
+            # With the containerd store the engine fails when an image goes while it looks at one after the other.
+            with translated(), absent_is_fine():
+                return list(self._api.images(filters=dict(filters or {})))
+        raise MachineError(Reason.INTERNAL, "the Docker Engine cannot list its images; restart it and re-run")
 
     def import_image(self, archive: bytes, repo: str, tag: str) -> None:
         """Makes an image of one layer from a tar archive."""

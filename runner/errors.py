@@ -32,6 +32,10 @@ class MachineError(StepError):
     state = State.BROKEN
 
 
+class RegistryBusyError(MachineError):
+    """A registry answered that it cannot serve now (HTTP 5xx): asking again may help."""
+
+
 class NoAddressError(MachineError):
     """The engine has no address left for one more network: others must give theirs back."""
 

@@ -1,5 +1,6 @@
 """What the Docker Engine says when something goes wrong, as our errors: each with its reason, and whose fault it is."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -8,7 +9,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from pipelines.state import Reason
-from runner.errors import MachineError, NoAddressError, StepError
+from runner.errors import MachineError, NoAddressError, RegistryBusyError, StepError
 
 if TYPE_CHECKING:
     from docker.errors import APIError
@@ -92,8 +93,9 @@ _UNREACHABLE = (
     "network is unreachable",
     "connection reset by peer",
     "client.timeout exceeded",
-    "unexpected http status: 5",
 )
+# Of the engine's own image store, and of containerd's: `unexpected status from HEAD request to http://...: 503 ...`.
+_FAULT_OF_REGISTRY = re.compile(r"unexpected (?:http status|status from \S+ request to \S+): 5\d\d ")
 _REFUSED = ("denied", "unauthorized", "authentication required", "no basic auth credentials", "forbidden")
 
 
@@ -119,6 +121,8 @@ def classify_text(text: str) -> StepError:
         )
     if any(sign in low for sign in _NO_ADDRESS):
         return NoAddressError(_first_line(text))
+    if _FAULT_OF_REGISTRY.search(low):
+        return RegistryBusyError(Reason.REGISTRY_UNREACHABLE, f"the registry cannot be reached: {text.strip()}")
     if any(sign in low for sign in _UNREACHABLE):
         return MachineError(Reason.REGISTRY_UNREACHABLE, f"the registry cannot be reached: {text.strip()}")
     return MachineError(Reason.INTERNAL, f"the Docker Engine said: {text.strip()}")

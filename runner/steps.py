@@ -1,7 +1,7 @@
 """What each kind of step does. Adding a kind is a class in ``pipelines/plan.py`` and a case here."""
 
-from collections.abc import Callable
-from typing import assert_never
+from collections.abc import Callable, Sequence
+from typing import Any, assert_never
 
 from pipelines.plan import BuildStep, CommandsStep, PluginStep, PushStep, SecretRef, Step
 from pipelines.state import PASSED, Outcome, Reason
@@ -10,7 +10,7 @@ from runner.builds import build
 from runner.builds.command import BuildRequest
 from runner.builds.progress import Instruction
 from runner.container import Started
-from runner.errors import StepError
+from runner.errors import MachineError, StepError
 from runner.events import ImageBuilt, InstructionChanged, Stream
 from runner.images import push
 from runner.images.names import BUILD_REPO
@@ -52,15 +52,24 @@ def _build(job: Job, step: BuildStep, output: Output) -> Outcome:
     job.keep_name(tag)
     lines = Lines(output, Stream.STDOUT)
     try:
-        image_id = build.build(job.builder(), request, build.Watch(lines, tell, job.cancel, limit.deadline))
+        digests = build.build(job.builder(), request, build.Watch(lines, tell, job.cancel, limit.deadline))
     except StepError as error:
         if error.reason is Reason.BUILD_FAILED:
             job.engine.ping()  # an engine that went away has many ways to make its client fail
         raise
-    if not image_id:
+    if not digests:
         return job.canceled() if job.cancel else limit.outcome()
+    image = _image_in_engine(job, digests)
+    image_id, size_bytes = str(image["Id"]), int(image.get("Size", 0))
     job.built[step.number] = image_id
-    size_bytes = int((job.engine.image(image_id) or {}).get("Size", 0))
     output.note(f"built {image_id} ({size_bytes / 1e6:,.1f} MB)")
     job.emit(ImageBuilt(step.number, image_id, size_bytes))
     return PASSED
+
+
+def _image_in_engine(job: Job, digests: Sequence[str]) -> dict[str, Any]:
+    """The engine's description of the image that has one of these digests as its id."""
+    for digest in digests:
+        if image := job.engine.image(digest):
+            return image
+    raise MachineError(Reason.INTERNAL, f"the image that was just built is not in the engine ({', '.join(digests)})")

@@ -182,8 +182,7 @@ class Workshop:
 
 def image_names(engine: Engine) -> list[str]:
     """All names of images in the engine, those by digest included."""
-    entries = engine._api.images()
-    return [name for entry in entries for key in ("RepoTags", "RepoDigests") for name in entry.get(key) or ()]
+    return [name for entry in engine.images() for key in ("RepoTags", "RepoDigests") for name in entry.get(key) or ()]
 
 
 # Waiting

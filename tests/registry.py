@@ -24,7 +24,10 @@ START_WITHIN_S = 20.0
 LOGIN = Login("ci", "opensesame")
 # The password above as htpasswd writes it (bcrypt, the only form that the registry takes).
 _HTPASSWD = "ci:$2b$05$abcdefghijklmnopqrstuuQbLfdQZSxZ9gjhA5V9o8Tyc6aQRO0Qi\n"
-_MANIFESTS = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"
+_MANIFESTS = (
+    "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json, "
+    "application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.oci.image.index.v1+json"
+)
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,19 @@ class Registry:
             return False
         return True
 
-    def image_id(self, repo: str, tag: str) -> str:
-        """The id of the image that a tag stands for."""
-        return str(self.manifest(repo, tag)[1]["config"]["digest"])
+    def ids(self, repo: str, tag: str) -> set[str]:
+        """By which ids an engine may know the image of a tag: its manifest's digest, or its configuration's."""
+        digest, manifest = self.manifest(repo, tag)
+        return {digest, str(manifest["config"]["digest"])}
+
+    def config(self, repo: str, tag: str) -> dict[str, Any]:
+        """The configuration of the image that a tag stands for; its digest must be right."""
+        digest = self.manifest(repo, tag)[1]["config"]["digest"]
+        path = repo.removeprefix(f"{self.host}/")
+        with self._get(f"/v2/{path}/blobs/{digest}", {}) as answer:
+            body = answer.read()
+        assert digest == f"sha256:{hashlib.sha256(body).hexdigest()}"
+        return dict(json.loads(body))
 
     def _get(self, path: str, headers: dict[str, str]) -> Any:
         if self.locked:

@@ -1,5 +1,6 @@
 """``docker build`` by BuildKit, through the command line client: the engine's API alone lacks secrets and logins."""
 
+import json
 import os
 import re
 import selectors
@@ -11,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from pipelines.state import Reason
-from runner.builds.command import Builder, BuildRequest, command_of, environment_of
+from runner.builds.command import Builder, BuildRequest, ResultFiles, command_of, environment_of
 from runner.builds.confine import confined
 from runner.builds.progress import Instruction, Progress
 from runner.cancel import Cancel
@@ -47,7 +48,7 @@ def find_builder(search_path: str, home: str, plugin_folders: Sequence[str] = PL
         found = re.search(r"v?(\d+)\.(\d+)\.", _ask([*words, "version"], home))
         if found:
             rawjson = (int(found[1]), int(found[2])) >= _RAWJSON_SINCE
-            return Builder((*words, "build", "--provenance=false", "--load"), rawjson)
+            return Builder((*words, "build", "--provenance=false", "--load"), rawjson, metadata=True)
     for client in clients:
         found = re.search(r"version (\d+)\.", _ask([client, "--version"], home))
         if found and int(found[1]) in _BUILDKIT_BUILT_IN:
@@ -81,24 +82,34 @@ class Watch:
     deadline: float
 
 
-def build(builder: Builder, request: BuildRequest, watch: Watch) -> str:
-    """Builds and returns the image's id, or an empty text when it was canceled or the deadline came first.
+def build(builder: Builder, request: BuildRequest, watch: Watch) -> tuple[str, ...]:
+    """Builds and returns the image's digests, or none when it was canceled or the deadline came first.
+
+    One of them is the id by which the engine knows the image. Which one depends on its image store: in the containerd
+    store it is the digest of the manifest (of the index, where there are several platforms), else that of the
+    configuration.
 
     Raises StepError where the Dockerfile or a limit ended it, MachineError for faults of ours.
     """
-    id_file = request.scratch / "image-id"
-    id_file.unlink(missing_ok=True)
+    results = ResultFiles(request.scratch / "image-id", request.scratch / "metadata.json")
     progress = Progress(watch.write, watch.on_instruction)
     plain = _Plain(watch.write)
     feed = progress.feed if builder.rawjson else plain.feed
-    client = _Client(command_of(builder, request, id_file), environment_of(builder, request), request)
+    client = _Client(command_of(builder, request, results), environment_of(builder, request), request)
     status = _run(client, feed, watch)
     if status is None:
-        return ""
+        return ()
     progress.flush()
     if status != 0:
         raise _failure(progress, progress.plain or plain.last)
-    return id_file.read_text().strip()
+    return _digests(results)
+
+
+def _digests(results: ResultFiles) -> tuple[str, ...]:
+    """The manifest's digest, where the client tells it, and the configuration's."""
+    known = json.loads(results.metadata.read_text()) if results.metadata.exists() else {}
+    found = (str(known.get("containerimage.digest", "")), results.image_id.read_text().strip())
+    return tuple(dict.fromkeys(digest for digest in found if digest))
 
 
 class _Plain:

@@ -18,10 +18,14 @@ _KEPT_VARIABLES = (
 
 @dataclass(frozen=True)
 class Builder:
-    """A client that can build with BuildKit. ``rawjson``: its progress comes as data, else as plain text."""
+    """A client that can build with BuildKit. ``rawjson``: its progress comes as data, else as plain text.
+
+    ``metadata``: it can write what it knows of the finished image to a file.
+    """
 
     command: tuple[str, ...]
     rawjson: bool
+    metadata: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -42,7 +46,15 @@ class BuildRequest:
     tag: str
 
 
-def command_of(builder: Builder, request: BuildRequest, id_file: Path) -> list[str]:
+@dataclass(frozen=True)
+class ResultFiles:
+    """Where the client writes what it has built."""
+
+    image_id: Path
+    metadata: Path
+
+
+def command_of(builder: Builder, request: BuildRequest, results: ResultFiles) -> list[str]:
     """The client's command line. Raises StepError where the step asks for what it cannot have."""
     step = request.step
     context = _inside(request, request.checkout, step.context, "build context")
@@ -51,7 +63,9 @@ def command_of(builder: Builder, request: BuildRequest, id_file: Path) -> list[s
         dockerfile.write_text(step.dockerfile_inline)
     else:
         dockerfile = _dockerfile(request, context)
-    command = [*builder.command, "--progress", "rawjson" if builder.rawjson else "plain", f"--iidfile={id_file}"]
+    command = [*builder.command, "--progress", "rawjson" if builder.rawjson else "plain"]
+    command += [f"--iidfile={results.image_id}"]
+    command += [f"--metadata-file={results.metadata}"] if builder.metadata else []
     command += [f"--file={dockerfile}", f"--tag={request.tag}"]
     for name, value in (("--target", step.target), ("--network", step.network)):
         command += [f"{name}={value}"] if value else []

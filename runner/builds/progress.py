@@ -24,6 +24,9 @@ class Instruction:
     error: str = ""
 
 
+_CANCELED = "context canceled"
+
+
 @dataclass
 class _Vertex:
     number: int
@@ -123,7 +126,11 @@ class Progress:
     def _tell_end(self, vertex: _Vertex, error: str, seconds: float | None, *, cached: bool) -> None:
         if error or seconds is not None:
             self._flush(vertex)
-        if error:
+        if error.startswith(_CANCELED):
+            # Ended by BuildKit because another instruction has failed.
+            error = ""
+            self._once(vertex, "CANCELED", key="end")
+        elif error:
             self._once(vertex, f"ERROR {error}")
         elif cached or seconds is not None:
             self._once(vertex, "CACHED" if cached else f"DONE {seconds or 0.0:.1f}s", key="end")

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 from pipelines.state import Reason
 from runner.engine import Engine
@@ -10,6 +11,7 @@ from runner.faults import classify_text, is_refusal
 from runner.images.answer import Message
 from runner.images.heed import heed
 from runner.images.names import registry_host
+from runner.images.retry import with_retries
 from runner.output import Write
 from runner.specs import Login
 
@@ -17,7 +19,10 @@ SUM_EVERY_S = 5.0
 MEGA = 1_000_000
 _ABSENT = ("not found", "manifest unknown", "does not exist", "no such image", "name unknown", "name not known")
 _TOO_MANY = ("toomanyrequests", "too many requests", "http 429", "rate limit")
-_OTHER_PLATFORM = ("no matching manifest", "does not match the specified platform", "does not provide the specified")
+_OTHER_PLATFORM = (
+    "no matching manifest", "no match for platform in manifest",
+    "does not match the specified platform", "does not provide the specified",
+)  # fmt: skip
 
 
 def pull(engine: Engine, name: str, login: Login | None, write: Write, check: Callable[[], None]) -> None:
@@ -27,6 +32,10 @@ def pull(engine: Engine, name: str, login: Login | None, write: Write, check: Ca
     is still the newest; layers that another pull on the same engine is just fetching are not fetched again.
     """
     write(f"pulling {name}")
+    with_retries(partial(_pull, engine, name, login, write, check), write, check)
+
+
+def _pull(engine: Engine, name: str, login: Login | None, write: Write, check: Callable[[], None]) -> None:
     layers = Layers(name, write)
     for message in heed(engine.pull(name, login), check):
         if "error" in message:
@@ -48,6 +57,7 @@ class Layers:
         self._told = ""
         self._waiting: set[str] = set()
         self._here: dict[str, int] = {}
+        self._complete: set[str] = set()
         self._size: dict[str, int] = {}
 
     def feed(self, message: Message) -> None:
@@ -60,20 +70,28 @@ class Layers:
         elif status in {"Verifying Checksum", "Download complete"}:
             self._waiting.discard(layer)
             self._here[layer] = self._size.get(layer, 0)
+        elif status == "Pull complete":
+            self._tell_complete(layer)
+        elif status.startswith("Digest:"):
+            # Engine 26 tells of layers in the containerd image store only that they were downloaded.
+            for downloaded in self._here.keys() - self._complete:
+                self._tell_complete(downloaded)
+            self._tell(f"  {status}")
         elif line := self._line(status, layer):
             self._tell(line)
         self._sum_up()
 
+    def _tell_complete(self, layer: str) -> None:
+        self._complete.add(layer)
+        size_bytes = self._size.get(layer, 0)
+        self._tell(f"  {layer}: pull complete" + (f", {_megabytes(size_bytes)} MB" if size_bytes else ""))
+
     def _line(self, status: str, layer: str) -> str:
         if status == "Already exists":
             return f"  {layer}: already exists"
-        if status == "Pull complete":
-            return f"  {layer}: pull complete" + (
-                f", {_megabytes(self._size[layer])} MB" if layer in self._size else ""
-            )
         if status.startswith("Status: Image is up to date"):
             return f"  {self._name} is the newest already"
-        return f"  {status}" if status.startswith(("Digest:", "Status:")) else ""
+        return f"  {status}" if status.startswith("Status:") else ""
 
     def _downloading(self, layer: str, detail: dict[str, int]) -> None:
         self._waiting.discard(layer)

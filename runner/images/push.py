@@ -1,21 +1,26 @@
 """Pushes the image that was tested, and proves that it is that one which arrived."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from pipelines.plan import PushStep, resolve
 from pipelines.state import PASSED, Outcome, Reason, State
 from runner.errors import CanceledError, MachineError, StepError
 from runner.events import ImagePushed
 from runner.faults import classify_text, is_refusal
+from runner.images.answer import Message
 from runner.images.heed import heed
 from runner.images.lent import Lent, give_back, note
 from runner.images.names import BUILD_REPO, registry_host, split_tag
+from runner.images.retry import with_retries
 from runner.images.tagsfile import read_tags
 from runner.job import Job
 from runner.output import Lines, Output
 from runner.specs import Login
 
+_DIGEST = re.compile(r": digest: (sha256:[0-9a-f]{64}) size: ")
 ATTEMPTS_MAX = 10
 """The engine pushes by name, and another job on it may take the same name in between."""
 
@@ -62,13 +67,14 @@ def _push_surely(job: Job, image_id: str, repo: str, tag: str, login: Login | No
     for _ in range(ATTEMPTS_MAX):
         with _named(job, image_id, repo, tag):
             try:
-                digest = _push_name(job, repo, tag, login, write)
+                digest = with_retries(partial(_push_name, job, repo, tag, login, write), write, job.check)
             except StepError:
                 if _id_of(job, f"{repo}:{tag}") == image_id:
                     raise
                 continue
-            if f"{repo}@{digest}" not in known:
-                # The engine takes it off with the last tag, but another job may have taken that in between.
+            if digest != image_id and f"{repo}@{digest}" not in known:
+                # The engine takes it off with the last tag, but another job may have taken that in between. (In the
+                # containerd store the digest is the id: there is no such name apart from the tag's.)
                 job.keep_name(f"{repo}@{digest}")
             if digest in _digests(job, image_id):
                 return digest
@@ -118,12 +124,18 @@ def _push_name(job: Job, repo: str, tag: str, login: Login | None, write: Lines)
     for message in heed(job.engine.push(repo, tag, login), job.check):
         if "error" in message:
             raise push_error(name, str(message["error"]), with_login=login is not None)
-        digest = str((message.get("aux") or {}).get("Digest") or digest)
+        digest = _told_digest(message) or digest
         if message.get("status") in {"Pushed", "Layer already exists"}:
             write(f"  {message.get('id', '')}: {str(message['status']).lower()}")
     if not digest:
         raise push_error(name, "the registry named no digest", with_login=login is not None)
     return digest
+
+
+def _told_digest(message: Message) -> str:
+    """The digest that the registry took, as both image stores tell it: ``latest: digest: sha256:... size: 528``."""
+    told = _DIGEST.search(str(message.get("status", "")))
+    return told[1] if told else ""
 
 
 def _login(job: Job, step: PushStep, repo: str) -> Login | None:

@@ -55,7 +55,7 @@ def craft(
 
 def forget(engine: Engine, word: str) -> None:
     """Takes all names with ``word`` off the engine's images."""
-    for entry in engine._api.images():
+    for entry in engine.images():
         for name in [*(entry.get("RepoTags") or ()), *(entry.get("RepoDigests") or ())]:
             if word in name:
                 engine.untag(name)

@@ -5,7 +5,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
+
+from tests.runner.plain_http import PlainHandler
 
 HOLD_S_MAX = 100
 
@@ -44,11 +46,11 @@ class Front(ThreadingHTTPServer):
         self.hung_up.set()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(PlainHandler):
     server: Front
     protocol_version = "HTTP/1.1"
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - the name is the standard library's
         self.server.asked.append(f"{self.command} {self.path}")
         if self.server.answer and self.path.rstrip("/") != "/v2":
             status, body = self.server.answer
@@ -67,7 +69,8 @@ class _Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET  # noqa: N815 - the name is the standard library's
 
     def _send(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
-        if "/blobs/" in self.path and not self.server.go.is_set():
+        # An engine may want an image's configuration before it asks for layers.
+        if "/blobs/" in self.path and not body.startswith(b"{") and not self.server.go.is_set():
             self.server.waiting.set()
             self.server.go.wait(HOLD_S_MAX)
         self.send_response(status)

@@ -32,7 +32,7 @@ def test_buildx_itself_is_taken_wherever_docker_or_the_path_has_it(tmp_path: Pat
     buildx = program(
         tmp_path / place / "docker-buildx", '[ "$1" = version ] && echo github.com/docker/buildx v0.30.1 x'
     )
-    assert found(tmp_path) == Builder((buildx, *OPTIONS), rawjson=True)
+    assert found(tmp_path) == Builder((buildx, *OPTIONS), rawjson=True, metadata=True)
 
 
 def test_a_buildx_that_does_not_start_is_passed_over(tmp_path: Path) -> None:
@@ -40,18 +40,18 @@ def test_a_buildx_that_does_not_start_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "first").mkdir()
     (tmp_path / "first" / "docker-buildx").write_text("no program")
     buildx = program(tmp_path / "second" / "docker-buildx", "echo github.com/docker/buildx 0.13.1+ds1 0.13.1+ds1-3")
-    assert found(tmp_path) == Builder((buildx, *OPTIONS), rawjson=True)
+    assert found(tmp_path) == Builder((buildx, *OPTIONS), rawjson=True, metadata=True)
 
 
 def test_an_old_buildx_tells_its_progress_in_plain_words(tmp_path: Path) -> None:
     buildx = program(tmp_path / "plugins" / "docker-buildx", "echo github.com/docker/buildx v0.12.1 30feaa1")
-    assert found(tmp_path) == Builder((buildx, *OPTIONS), rawjson=False)
+    assert found(tmp_path) == Builder((buildx, *OPTIONS), rawjson=False, metadata=True)
 
 
 def test_a_docker_that_knows_where_its_buildx_is_is_asked(tmp_path: Path) -> None:
     program(tmp_path / "first" / "docker", NO_SUCH_COMMAND)
     docker = program(tmp_path / "second" / "docker", 'echo "github.com/docker/buildx v0.14.0 $1 $2"')
-    assert found(tmp_path) == Builder((docker, "buildx", *OPTIONS), rawjson=True)
+    assert found(tmp_path) == Builder((docker, "buildx", *OPTIONS), rawjson=True, metadata=True)
 
 
 def test_an_old_docker_has_buildkit_built_in(tmp_path: Path) -> None:

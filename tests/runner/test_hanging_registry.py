@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 
 import pytest
 
@@ -12,6 +12,7 @@ from runner.errors import CanceledError, MachineError
 from runner.images.heed import Message, heed
 from tests.engine import Workshop
 from tests.plans import build, container, push, shell
+from tests.runner.plain_http import PlainHandler
 
 CANCELED = Outcome(State.CANCELED, Reason.CANCELED, "canceled by ada")
 
@@ -28,7 +29,7 @@ class Hanging(ThreadingHTTPServer):
         self.host = f"127.0.0.1:{self.server_port}"
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(PlainHandler):
     server: Hanging
 
     def _answer(self) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -94,9 +95,12 @@ def test_a_step_that_was_started_ahead_tells_how_its_image_came(ran: Workshop, g
 
 
 def test_a_step_that_waits_shows_the_pull_from_its_beginning_though_another_pulls(
-    ran: Workshop, front: Front, given
+    ran: Workshop, front: Front, registry: Registry, given
 ) -> None:
     name = given(layer_bytes=(2_000_000,))
+    repo = name.removeprefix(front.host).removesuffix(":1")
+    _, manifest = registry.manifest(f"{registry.host}{repo}", "1")
+    large = max(manifest["layers"], key=lambda layer: layer["size"])["digest"].removeprefix("sha256:")[:12]
     front.hold()
     started: list[int] = []
 
@@ -109,7 +113,7 @@ def test_a_step_that_waits_shows_the_pull_from_its_beginning_though_another_pull
     for number in (1, 2):
         lines = job.log(number).decode().splitlines()
         assert lines[0] == f"pulling {name}"
-        assert sum("pull complete, 2.0 MB" in line for line in lines) == 1
+        assert sum(line.startswith(f"  {large}: pull complete") for line in lines) == 1
         assert len(lines) < 10
 
 
@@ -122,13 +126,13 @@ def test_jobs_that_want_the_same_image_at_the_same_time_fetch_each_layer_once(
     front.hold()
     jobs: list[Ran] = []
     threads = [in_thread(lambda: jobs.append(ran(shell("cat /word", box=box(name))))) for _ in range(2)]
-    eventually(lambda: front.fetched("blobs").count(manifest["config"]["digest"]) == 2)
+    eventually(lambda: sum(path.endswith("/manifests/1") for path in front.asked) == 2 and front.waiting.is_set())
     front.go.set()
     for thread in threads:
         thread.join()
     assert [job.said() for job in jobs] == [["made"]] * 2
     layers = [layer["digest"] for layer in manifest["layers"][1:]]
-    assert [front.fetched("blobs").count(layer) for layer in layers] == [1] * len(layers)
+    assert max(front.fetched("blobs").count(layer) for layer in layers) == 1
 
 
 def test_no_more_pulls_run_at_once_than_the_option_allows_and_services_come_first(
@@ -165,7 +169,12 @@ def test_the_image_of_a_step_for_failures_is_not_pulled_in_a_run_that_goes_well(
 def test_an_image_that_was_not_there_when_the_job_began_is_asked_for_again(ran: Workshop, front: Front, given) -> None:
     name = given()
     front.answer = NO_SUCH_REPOSITORY
-    lay_out = source_comes_after(lambda: len(front.asked) > 1, lambda: setattr(front, "answer", None))
+
+    def put_it_there() -> None:
+        time.sleep(0.5)  # for the engine to tell what it was answered
+        front.answer = None
+
+    lay_out = source_comes_after(lambda: any("/manifests/" in path for path in front.asked), put_it_there)
     job = ran(shell("true"), shell("cat /word", box=box(name)), files=lay_out)
     assert job.said(2) == ["made"], job.everything()
 
@@ -198,7 +207,7 @@ def test_an_image_that_is_removed_in_mid_job_comes_back_as_the_same(ran: Worksho
 
     def remove() -> None:
         given("given/removed", word="second")
-        forget(engine, name.removesuffix(":1"))
+        engine.untag(name)
 
     job = ran(shell("true"), shell("cat /word", box=box(name)), on_event=after_step(1, remove), options=NOT_AHEAD)
     assert "removed from the engine meanwhile" in job.log(2).decode()
@@ -252,7 +261,16 @@ def test_why_an_image_cannot_be_had_is_told(
     assert name in outcome.message
 
 
+def test_a_registry_that_cannot_serve_now_is_asked_again(ran: Workshop, front: Front, given) -> None:
+    name = given()
+    front.answer = (503, "busy")
+    in_thread(lambda: eventually(lambda: front.asked) and setattr(front, "answer", None))
+    job = ran(shell("cat /word", box=box(name)))
+    # (An engine with containerd's client tries again by itself first.)
+    assert job.said() == ["made"], job.everything()
+
+
 def test_an_image_for_other_machines_only_is_told(ran: Workshop, given) -> None:
     outcome = ran(shell("true", box=box(given(architecture="s390x", index=True)))).step()
     assert outcome.reason is Reason.IMAGE_NOT_FOUND
-    assert "is not there for this machine: no matching manifest for linux/" in outcome.message
+    assert "is not there for this machine: no match" in outcome.message

@@ -34,9 +34,10 @@ def test_what_was_tested_is_what_is_in_the_registry_under_every_name(ran: Worksh
     names = [(one, "1.2"), (one, "latest"), (two, "1.2"), (two, "latest")]
     assert [(event.repo, event.tag) for event in job.pushed] == names
     for event in job.pushed:
-        digest, manifest = registry.manifest(event.repo, event.tag)
+        digest, _ = registry.manifest(event.repo, event.tag)
         assert event.digest == digest
-        assert event.image_id == manifest["config"]["digest"] == image_id
+        assert event.image_id == image_id
+        assert image_id in registry.ids(event.repo, event.tag)
         assert f"pushed {event.repo}:{event.tag}@{digest}" in job.log(3).decode()
 
 
@@ -109,7 +110,7 @@ def test_the_repositorys_credentials_are_used(ran: Workshop, locked_registry: Re
     where = repo(locked_registry)
     job = ran(build(), push(1, where), files=dockerfile(), logins={locked_registry.host: LOGIN})
     assert job.outcome.state is State.PASSED
-    assert locked_registry.image_id(where, "latest") == job.built[0].image_id
+    assert job.built[0].image_id in locked_registry.ids(where, "latest")
 
 
 def test_credentials_of_the_step_come_first(ran: Workshop, locked_registry: Registry) -> None:
@@ -146,7 +147,7 @@ def test_a_registry_that_goes_away_and_comes_back_is_completed_by_a_second_run(r
     with running_registry(tmp_path, port=port) as again:
         job = ran(build(), push(1, where), files=files)
         assert job.outcome.state is State.PASSED
-        assert again.image_id(where, "latest") == job.built[0].image_id
+        assert job.built[0].image_id in again.ids(where, "latest")
 
 
 def test_two_jobs_that_push_the_same_name_at_once_each_push_their_own_image(ran: Workshop, registry: Registry) -> None:
@@ -163,7 +164,6 @@ def test_two_jobs_that_push_the_same_name_at_once_each_push_their_own_image(ran:
         thread.start()
     for thread in threads:
         thread.join()
-    assert [job.outcome.state for job in jobs] == [State.PASSED] * 2
+    assert [job.outcome.state for job in jobs] == [State.PASSED] * 2, "\n".join(job.everything() for job in jobs)
     for event in [event for job in jobs for event in job.pushed]:
-        _, manifest = registry.manifest(event.repo, event.digest)
-        assert manifest["config"]["digest"] == event.image_id
+        assert event.image_id in registry.ids(event.repo, event.digest)
