@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from pipelines import model
+from pipelines import model, platforms
 from pipelines.checkout import is_git
 from pipelines.condition import Condition
 from pipelines.jobs import RESERVED_LABELS
@@ -12,7 +12,7 @@ from pipelines.nodes import ListNode, MapNode, Node, ScalarNode
 from pipelines.scope import Part, Scope
 from pipelines.situations import named_events
 from pipelines.trigger import Event
-from pipelines.wrappers import is_wrapper, needs_docker, not_native
+from pipelines.wrappers import is_wrapper, needs_docker, not_native, wrapped_platforms
 
 # Images of well-known servers expose the port that they listen on: a service of one is ready when it accepts.
 _EXPOSING = re.compile(
@@ -45,6 +45,7 @@ def advise(scope: Scope) -> None:
             _service(scope, part, part.member)
         if isinstance(part.member, model.PluginStep) and is_wrapper(part.member):
             _wrapper(scope, part, part.member)
+        _platforms(scope, part)
     _images(scope)
     _ports(scope)
     _same_names(scope)
@@ -140,6 +141,18 @@ def _wrapper(scope: Scope, part: Part, step: model.PluginStep) -> None:
         message = f"{part.label} runs the plugin itself, which starts a Docker of its own: {reason}"
         hint = "remove that, or write privileged: true where the repository is trusted in 'security'"
         scope.findings.warning(scope.place(*part.where), message, hint)
+
+
+def _platforms(scope: Scope, part: Part) -> None:
+    """Hints at what an image of several platforms needs."""
+    match part.member:
+        case model.BuildStep() if platforms.are_several(part.member.build.platforms):
+            place = scope.place(*part.where, "build", "platforms")
+        case model.PluginStep() if platforms.are_several(wrapped_platforms(part.member)):
+            place = scope.place(*part.where, "settings")
+        case _:
+            return
+    scope.findings.hint(place, platforms.NEED, platforms.REMEDY)
 
 
 def _images(scope: Scope) -> None:

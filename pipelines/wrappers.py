@@ -85,6 +85,15 @@ def not_native(step: model.PluginStep) -> str:
     return "" if settings else "it has no settings"
 
 
+def wrapped_platforms(step: model.PluginStep) -> tuple[str, ...]:
+    """The platforms of the build that a step stands for; none where it is no such plugin, or runs as it is."""
+    return _platforms(_settings(step)) if is_wrapper(step) and not not_native(step) else ()
+
+
+def _platforms(settings: Mapping[str, object]) -> tuple[str, ...]:
+    return _list(settings.get("platforms")) or _list(settings.get("platform"))
+
+
 def needs_docker(step: model.PluginStep) -> bool:
     """Does the plugin start a Docker of its own? Kaniko builds without."""
     return step.image is not None and "kaniko" not in step.image.name
@@ -223,7 +232,7 @@ class _Wrapped(NamedTuple):
                 target=scalar_text(settings.get("target")),
                 args={**self.variables(), **_map(settings.get("build_args"))},
                 labels=labels,
-                platforms=self.texts("platforms") or self.texts("platform"),
+                platforms=_platforms(settings),
                 cache_from=(*self.texts("cache_from"), *images),
                 cache_to=self.texts("cache_to"),
                 no_cache=_is_on(settings.get("no_cache")),

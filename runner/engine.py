@@ -31,6 +31,8 @@ REQUEST_TIMEOUT_S = 120
 LOG_DRIVER = "json-file"
 NANO_CPUS = 1_000_000_000
 NOT_RUNNABLE = 126
+CONTAINERD_STORE = "containerd"
+_SNAPSHOTTER = "io.containerd.snapshotter.v1"
 LIST_TRIES_MAX = 20
 
 
@@ -79,6 +81,13 @@ class Engine:
             self._api.ping()
 
     # Images
+
+    def image_store(self) -> str:
+        """Where the engine keeps images: ``CONTAINERD_STORE``, or the name of its own store's driver (``overlay2``)."""
+        with translated():
+            info = self._api.info()
+        kinds = {str(name): str(value) for name, value in info.get("DriverStatus") or ()}
+        return CONTAINERD_STORE if kinds.get("driver-type") == _SNAPSHOTTER else str(info.get("Driver", ""))
 
     def image(self, name: str) -> dict[str, Any] | None:
         """The engine's description of an image, by name or id, or None where it is not here."""

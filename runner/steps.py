@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, assert_never
 
+from pipelines import platforms
 from pipelines.plan import BuildStep, CommandsStep, PluginStep, PushStep, SecretRef, Step
 from pipelines.state import PASSED, Outcome, Reason
 from runner import container
@@ -10,6 +11,7 @@ from runner.builds import build
 from runner.builds.command import BuildRequest
 from runner.builds.progress import Instruction
 from runner.container import Started
+from runner.engine import CONTAINERD_STORE
 from runner.errors import MachineError, StepError
 from runner.events import ImageBuilt, InstructionChanged, Stream
 from runner.images import push
@@ -35,6 +37,8 @@ def perform(job: Job, step: Step, output: Output, early: Callable[[], Started | 
 
 
 def _build(job: Job, step: BuildStep, output: Output) -> Outcome:
+    if platforms.are_several(step.platforms) and (store := job.engine.image_store()) != CONTAINERD_STORE:
+        raise StepError(Reason.INVALID_PIPELINE, f"{platforms.NEED}, and this one has {store}; {platforms.REMEDY}")
     job.require(*((SecretRef(secret=name),) for name in step.secrets.values()))
     tag = f"{BUILD_REPO}:{job.assignment.key}-{job.assignment.attempt}-{step.number}"
     scratch = job.scratch / f"build-{step.number}"

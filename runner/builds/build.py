@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pipelines.state import Reason
 from runner.builds.command import Builder, BuildRequest, ResultFiles, command_of, environment_of
 from runner.builds.confine import confined
-from runner.builds.progress import Instruction, Progress
+from runner.builds.progress import FOREIGN_PROGRAM, Instruction, Progress
 from runner.cancel import Cancel
 from runner.errors import MachineError, StepError
 from runner.faults import classify_text, is_refusal
@@ -26,6 +26,11 @@ CLIENT_TIMEOUT_S = 20
 CLIENT_EXIT_S = 2
 _ENGINE_GONE = ("Cannot connect to the Docker daemon", "failed to receive status", "error reading from server")
 _RAWJSON_SINCE = (0, 13)
+_EMULATION = (
+    "this machine cannot run programs of that platform: install emulation (docker run --privileged --rm "
+    "tonistiigi/binfmt --install all), or compile for it in a stage of this machine's platform "
+    "(FROM --platform=$BUILDPLATFORM)"
+)
 PLUGIN_FOLDERS = (
     "/usr/local/lib/docker/cli-plugins", "/usr/local/libexec/docker/cli-plugins",
     "/usr/lib/docker/cli-plugins", "/usr/libexec/docker/cli-plugins",
@@ -137,7 +142,9 @@ def _failure(progress: Progress, said: list[str]) -> StepError:
     if error.startswith('process "'):
         # The user's own command ended badly. What it is called must not be taken for what went wrong.
         named = progress.failed.text if progress.failed else "RUN"
-        return StepError(Reason.BUILD_FAILED, f"the instruction {named!r} failed{at}: {error}")
+        foreign = progress.foreign_program or any(line.endswith(FOREIGN_PROGRAM.decode()) for line in said)
+        hint = f"; {_EMULATION}" if foreign else ""
+        return StepError(Reason.BUILD_FAILED, f"the instruction {named!r} failed{at}: {error}{hint}")
     if any(sign in error for sign in _ENGINE_GONE):
         return MachineError(Reason.ENGINE_GONE, f"the Docker Engine went away while the image was built: {error}")
     known = classify_text(error)

@@ -25,6 +25,8 @@ class Instruction:
 
 
 _CANCELED = "context canceled"
+FOREIGN_PROGRAM = b": exec format error"
+"""What Linux says of a program for another processor, with no emulation installed (ENOEXEC in execve(2))."""
 
 
 @dataclass
@@ -40,7 +42,8 @@ class Progress:
     """Takes the client's words in pieces of any size.
 
     The words are indented JSON objects, one after another, and at the end plain text: the place of an error. ``write``
-    gets lines as ``docker build`` itself would print them; ``failed`` is the instruction that ended the build.
+    gets lines as ``docker build`` itself would print them; ``failed`` is the instruction that ended the build, and
+    ``foreign_program`` is true once a program was started that is for another kind of processor.
     """
 
     def __init__(self, write: Write, on_instruction: Callable[[Instruction], None]) -> None:
@@ -51,6 +54,7 @@ class Progress:
         self._vertexes: dict[str, _Vertex] = {}
         self._instructions = 0
         self.failed: Instruction | None = None
+        self.foreign_program = False
         self.plain: list[str] = []
 
     def feed(self, data: bytes) -> None:
@@ -153,6 +157,7 @@ class Progress:
         *lines, vertex.partial[stream] = data.split(b"\n")
         for line in lines:
             self._write(f"#{vertex.number} {line.decode(errors='replace')}")
+            self.foreign_program |= line.endswith(FOREIGN_PROGRAM)
 
 
 def _seconds(started: str | None, ended: str | None) -> float | None:

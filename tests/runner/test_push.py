@@ -7,6 +7,7 @@ import pytest
 
 from pipelines.plan import SecretRef
 from pipelines.state import Reason, State
+from runner.events import Event, ImageBuilt
 from runner.job import Options
 from runner.specs import Login
 from tests.engine import Ran, Workshop, image_names, secrets_hex
@@ -39,6 +40,24 @@ def test_what_was_tested_is_what_is_in_the_registry_under_every_name(ran: Worksh
         assert event.image_id == image_id
         assert image_id in registry.ids(event.repo, event.tag)
         assert f"pushed {event.repo}:{event.tag}@{digest}" in job.log(3).decode()
+
+
+def test_the_registrys_manifest_and_configuration_are_those_of_the_image_that_was_tested(
+    ran: Workshop, registry: Registry
+) -> None:
+    where = repo(registry)
+    files = {"Dockerfile": f"FROM busybox\nENV MARK={secrets_hex()}\nRUN echo {secrets_hex()} > /name\n"}
+    layers: list[list[str]] = []
+
+    def look(event: Event) -> None:
+        if isinstance(event, ImageBuilt):
+            layers.append((ran.engine.image(event.image_id) or {})["RootFS"]["Layers"])
+
+    job = ran(build(), shell('echo "$MARK"', box=container(1)), push(1, where), files=files, on_event=look)
+    config = registry.config(where, "latest")
+    assert f"MARK={job.said(2)[0]}" in config["config"]["Env"]
+    assert [config["rootfs"]["diff_ids"]] == layers
+    assert job.pushed[0].digest == registry.manifest(where, "latest")[0]
 
 
 def test_tags_that_a_step_wrote_are_pushed_too(ran: Workshop, registry: Registry) -> None:

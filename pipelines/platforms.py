@@ -1,0 +1,14 @@
+"""Images of several platforms, which not every Docker Engine can keep."""
+
+from collections.abc import Iterable
+
+NEED = "an image of several platforms can only be kept in the containerd image store of the Docker Engine"
+REMEDY = (
+    'switch it on with {"features": {"containerd-snapshotter": true}} in the engine\'s daemon.json and restart it '
+    "(the images that it has now must be pulled again), or build for one platform"
+)
+
+
+def are_several(platforms: Iterable[str]) -> bool:
+    """True for more than one platform, such as ``linux/amd64`` and ``linux/arm64``."""
+    return len({platform.strip() for platform in platforms}) > 1
