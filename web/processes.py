@@ -13,9 +13,11 @@ _BACK_OFF_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 _STEADY_S = 60.0
 
 # Asks the kernel for TERM when the parent dies, even by kill -9 (it may have died before), and becomes the program.
+# Only Linux can be asked: elsewhere (a demo on macOS) the program outlives a parent that was killed.
 _SHIM = """
 import ctypes, os, signal, sys
-ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 if os.getppid() == int(sys.argv[1]):
     os.execv(sys.argv[2], sys.argv[2:])
 """
