@@ -13,9 +13,10 @@ import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from scripts.demo_services import (
@@ -36,6 +37,8 @@ HEADWAY = ROOT / ".venv" / "bin" / "headway"
 REPO = "demo/shortlink"
 RUN_S = 600
 LAST_LINES = 3
+ENDING = (signal.SIGTERM, signal.SIGHUP)
+"""Beside Ctrl-C. SIGHUP: the terminal was closed."""
 FINAL = {"passed", "failed", "broken", "canceled"}
 
 
@@ -68,10 +71,11 @@ class Place:
 
 def main() -> int:
     """The whole show. 0 when all of it worked."""
-    for number in (signal.SIGTERM, signal.SIGHUP):  # SIGHUP: the terminal was closed
-        signal.signal(number, lambda number, _: sys.exit(128 + number))
+    for number in ENDING:
+        signal.signal(number, end)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
+        remove_containers()  # before a port is chosen: one that was killed may hold it
         place = Place(int(os.environ.get("HEADWAY_PORT") or "8080"), registry_port())
         with ExitStack() as stack:
             return show(place, stack)
@@ -83,9 +87,16 @@ def main() -> int:
         return 130
 
 
+def end(number: int, _frame: FrameType | None) -> None:
+    for each in ENDING:
+        signal.signal(
+            each, signal.SIG_IGN
+        )  # a closed terminal sends its signal twice: the second must not stop the clean-up
+    sys.exit(128 + number)
+
+
 def show(place: Place, stack: ExitStack) -> int:
     STATE.mkdir(exist_ok=True)
-    remove_containers()
     stack.callback(remove_containers)
     prove_shared_folder()
     say("start a registry, and Headway with all its parts (headway serve)")
@@ -106,8 +117,9 @@ def show(place: Place, stack: ExitStack) -> int:
     print(f"\nOpen this link to log in; it works once:\n  {login}")
     print(f"Push a change of your own:\n  cd {STATE / 'work'}   # edit shortlink.py, git commit -a, git push")
     print("Headway runs until you press Ctrl-C.", flush=True)
-    while True:
+    with suppress(KeyboardInterrupt):
         signal.pause()
+    return 0 if passed else 1
 
 
 def say(what: str) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from redis import Redis, RedisError
@@ -52,11 +52,17 @@ def start_program(name: str, command: Sequence[str], environment: Mapping[str, s
     return check
 
 
+def tell(text: str) -> None:
+    """Prints, where the terminal is still there: what is cleaned up does not depend on it."""
+    with suppress(OSError):
+        print(text, flush=True)
+
+
 def _stop(name: str, process: subprocess.Popen[bytes]) -> None:
     if process.poll() is not None:
         return
-    process.terminate()  # before the print, which fails when the terminal is gone
-    print(f"stopping {name}", flush=True)
+    tell(f"stopping {name} ...")
+    process.terminate()
     try:
         process.wait(timeout=STOP_S)
     except subprocess.TimeoutExpired:
@@ -100,8 +106,8 @@ def remove_containers() -> None:
     """Removes the containers of this checkout's demo, also those that an earlier one, killed, left behind."""
     found = docker("ps", "--all", "--quiet", "--filter", f"label={LABEL}={STATE}").split()
     if found:
+        tell("removing the demo's containers ...")
         docker("rm", "--force", "--volumes", *found)
-        print("removed the demo's containers", flush=True)
 
 
 def start_container(name: str, ports: str, *command: str, **variables: str) -> Check:

@@ -23,8 +23,8 @@ not_ours() { ! [ -e "$BY_SYSTEMD" ] && ! is_process "$(read_pid "$PID_FILE")" do
 # --- start
 
 start() {
-  ! engine_answers || return 0
   refuse_podman
+  ! engine_answers || return 0
   # A DOCKER_HOST or a context of the user's own says which engine is meant; another one would not be it.
   local named
   named=$(named_engine)

@@ -23,8 +23,8 @@ as_root() {
   if is_root; then "$@"; else sudo -n -- "$@"; fi
 }
 
-# Debian keeps servers in sbin, which is not on everybody's PATH.
-sbin_path() { PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; }
+# Debian keeps servers in sbin, which is not on everybody's PATH. (Tests name another folder.)
+sbin_path() { PATH=$PATH:${HEADWAY_SBIN:-/usr/local/sbin:/usr/sbin:/sbin}; }
 
 cache_dir() { printf '%s/headway' "${XDG_CACHE_HOME:-${HOME:-/root}/.cache}"; }
 
