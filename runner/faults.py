@@ -123,9 +123,29 @@ def classify_text(text: str) -> StepError:
         return NoAddressError(_first_line(text))
     if _FAULT_OF_REGISTRY.search(low):
         return RegistryBusyError(Reason.REGISTRY_UNREACHABLE, f"the registry cannot be reached: {text.strip()}")
+    if tls := _tls_error(text):
+        return tls
     if any(sign in low for sign in _UNREACHABLE):
         return MachineError(Reason.REGISTRY_UNREACHABLE, f"the registry cannot be reached: {text.strip()}")
     return MachineError(Reason.INTERNAL, f"the Docker Engine said: {text.strip()}")
+
+
+def _tls_error(text: str) -> MachineError | None:
+    """Our error where a registry and who asks it do not agree on TLS; the remedy is the engine's configuration."""
+    found = re.search(r"https?://([^/\s\"]+)", text)
+    host, said = found[1] if found else "HOST", text.strip()
+    if "server gave HTTP response to HTTPS client" in text:
+        hint = f"give it a certificate, or add {host} to insecure-registries in the engine's daemon.json"
+        return MachineError(Reason.REGISTRY_UNREACHABLE, f"the registry {host} speaks HTTP without TLS: {said}; {hint}")
+    if "signed by unknown authority" in text:
+        hint = f"put its authority's certificate on the engine's machine, as /etc/docker/certs.d/{host}/ca.crt"
+        if re.search("fetch .*token", text):  # for a build that is asked for by its client, which is ours
+            hint = "if it is from your company's own authority, name it in HEADWAY_CA_FILE"
+        return MachineError(Reason.REGISTRY_UNREACHABLE, f"the certificate of {host} is not trusted: {said}; {hint}")
+    if "x509: " in text:
+        hint = "renew it, or reach the registry under a name that is in it"
+        return MachineError(Reason.REGISTRY_UNREACHABLE, f"the certificate of {host} is not good: {said}; {hint}")
+    return None
 
 
 def is_refusal(text: str) -> bool:
