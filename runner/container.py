@@ -133,7 +133,7 @@ def _spec(job: Job, step: CommandsStep | PluginStep, image: str, network: str) -
         network=network,
         entrypoint=shell.GATE_ENTRYPOINT if has_gate(step) else container.entrypoint,
         environment=environment,
-        binds=(f"{job.workspace_base}:{job.plan.workspace_base}", *container.volumes),
+        binds=(f"{job.workspace_base}:{job.plan.workspace_base}", *job.company.binds, *container.volumes),
         directory="" if has_gate(step) else container.directory,
         aliases=(step.name,) if own and step.detach else (),
         stdin=has_gate(step),

@@ -197,6 +197,7 @@ class Engine:
                 stdin_open=spec.stdin,
                 host_config=host,
                 networking_config={"EndpointsConfig": {spec.network: endpoint}} if endpoint else None,
+                use_config_proxy=False,  # the SDK would name proxies for the job's own services, too
             )
         return str(made["Id"])
 

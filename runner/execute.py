@@ -56,6 +56,7 @@ def open_job(
         (assignment.folder / "workspace").mkdir()
         (assignment.folder / "workspace").chmod(0o777)
         job = Job(assignment, engine, builder, emit, cancel)
+        job.company.prepare()
         job.sandboxes.patience = Patience(job.options.address_wait_s, make_room, job.note, job.check)
         job.closers.append(job.sandboxes.stop_waiting)
     except BaseException:

@@ -18,6 +18,7 @@ from runner.events import Emit, JobNote
 from runner.images.images import Images
 from runner.images.wanted import wanted_images
 from runner.leavings import Leavings, remove_tree
+from runner.network.company import NO_COMPANY, CompanyNetwork, JobNetwork
 from runner.output import Write
 from runner.redact import Redactor
 from runner.removals import Removals
@@ -51,6 +52,7 @@ class Assignment:
     ``key`` names the job in labels, ``attempt`` is its fence. ``folder`` is this attempt's own, and the engine must see
     it under the same path. ``lay_out`` puts the source at a path that does not exist yet. ``sandboxes`` are there where
     they were begun before the plan was known. ``hand_over``, where there is one, removes what the job leaves.
+    ``company`` says how containers and the build client reach others.
     """
 
     plan: JobPlan
@@ -63,6 +65,7 @@ class Assignment:
     options: Options = Options()
     sandboxes: Sandboxes | None = None
     hand_over: Callable[[Leavings], None] | None = None
+    company: CompanyNetwork = NO_COMPANY
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,8 @@ class Job:
         self.builder = builder
         self.emit = emit
         self.cancel = cancel
-        self.redactor = Redactor(assignment.secrets.values())
+        self.redactor = Redactor([*assignment.secrets.values(), *assignment.company.secrets()])
+        self.company = JobNetwork(assignment.company, assignment.folder / "ca", _serving(self.plan))
         self.images = Images(engine, assignment.logins, self.check, self.options.pulls_at_once_max)
         self.wanted = wanted_images(self.plan)
         self.started_s = int(time.time())
@@ -158,9 +162,13 @@ class Job:
             self.images.tell(self.wanted.steps[step.number], write)
 
     def environment(self, values: Mapping[str, EnvValue]) -> dict[str, str]:
-        """The variables with their secrets in place. Raises StepError naming a secret that this run does not have."""
+        """A container's variables, the secrets and the company's proxies and authority in place.
+
+        Raises StepError naming a secret that this run does not have.
+        """
         self.require(*values.values())
-        return {name: resolve(value, self.assignment.secrets) for name, value in values.items()}
+        given = {name: resolve(value, self.assignment.secrets) for name, value in values.items()}
+        return self.company.container_environment(given)
 
     def require(self, *values: EnvValue) -> None:
         """Raises StepError where a value needs a secret that is not here."""
@@ -179,7 +187,7 @@ class Job:
             folder.mkdir(mode=0o700)
             keys = {host: DOCKER_HUB_CONFIG_KEY if host == "docker.io" else host for host in self.assignment.logins}
             auths = {keys[host]: {"auth": login.basic()} for host, login in self.assignment.logins.items()}
-            (folder / "config.json").write_text(json.dumps({"auths": auths}))
+            (folder / "config.json").write_text(json.dumps({"auths": auths, **self.company.docker_config()}))
             return folder
 
     def keep_name(self, name: str) -> None:
@@ -213,3 +221,9 @@ class Job:
             except (StepError, OSError) as error:
                 errors.append(error)
         return errors
+
+
+def _serving(plan: JobPlan) -> tuple[str, ...]:
+    """The names under which containers of the job reach others of it."""
+    detached = (step.name for step in plan.steps if isinstance(step, CommandsStep | PluginStep) and step.detach)
+    return (*(service.name for service in plan.services), *detached)

@@ -44,7 +44,15 @@ def _build(job: Job, step: BuildStep, output: Output) -> Outcome:
     scratch = job.scratch / f"build-{step.number}"
     scratch.mkdir()
     request = BuildRequest(
-        step, job.workspace_base, job.source, scratch, job.docker_config(), job.engine.host, job.assignment.secrets, tag
+        step,
+        job.workspace_base,
+        job.source,
+        scratch,
+        job.docker_config(),
+        job.engine.host,
+        job.assignment.secrets,
+        tag,
+        job.company,
     )
 
     def tell(instruction: Instruction) -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from pipelines.state import Reason
 from runner.builds.command import Builder, BuildRequest, ResultFiles, command_of, environment_of
@@ -175,8 +176,9 @@ class _Client:
 
     def start(self) -> subprocess.Popen[bytes]:
         """Starts it, able to read what the steps see and its own files, and no others of this machine."""
-        own = (os.path.realpath(self.command[0]), self.environment.get("DOCKER_CERT_PATH", ""))
+        own: list[Path | str] = [os.path.realpath(self.command[0]), self.environment.get("DOCKER_CERT_PATH", "")]
         request = self.request
+        own += request.company.build_secrets().values()
         return confined(self._start, (*own, request.workspace, request.scratch, request.docker_config))
 
     def _start(self) -> subprocess.Popen[bytes]:

@@ -10,10 +10,9 @@ from pathlib import Path
 from pipelines.plan import BuildStep
 from pipelines.state import Reason
 from runner.errors import StepError
+from runner.network.company import JobNetwork
 
-_KEPT_VARIABLES = (
-    "PATH", "SSH_AUTH_SOCK", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH",
-)  # fmt: skip
+_KEPT_VARIABLES = ("PATH", "SSH_AUTH_SOCK", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,7 @@ class BuildRequest:
     docker_host: str
     secrets: Mapping[str, str]
     tag: str
+    company: JobNetwork = field(default_factory=JobNetwork)
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,8 @@ def command_of(builder: Builder, request: BuildRequest, results: ResultFiles) ->
     command += [f"--label={name}={value}" for name, value in step.labels.items()]
     for number, name in enumerate(step.secrets):
         command += ["--secret=" + _csv((f"id={name}", f"env={_secret_variable(number)}"))]
+    for name, path in request.company.build_secrets().items():
+        command += [] if name in step.secrets else ["--secret=" + _csv((f"id={name}", f"src={path}"))]
     command += [f"--ssh={_checked_ssh(entry)}" for entry in step.ssh]
     command += [f"--cache-from={_checked_cache(entry)}" for entry in step.cache_from]
     command += [f"--cache-to={_checked_cache(entry)}" for entry in step.cache_to]
@@ -144,4 +146,4 @@ def environment_of(builder: Builder, request: BuildRequest) -> dict[str, str]:
         "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
         "BUILDKIT_PROGRESS": "plain",
     }
-    return {**kept, **own, **builder.environment, **given}
+    return {**kept, **request.company.client_environment(), **own, **builder.environment, **given}
