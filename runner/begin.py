@@ -70,6 +70,11 @@ class Begun:
         key = f"{self._run}-{number}"
         return Leavings(key, Path(gettempdir(), f"headway-{key}"))
 
+    @property
+    def docker_host(self) -> str:
+        """The engine's address, before it has been asked for anything."""
+        return self._engine.host
+
     def engine(self) -> Engine:
         """The engine. Raises MachineError where it was asked already, and does not answer."""
         if self._begun:
