@@ -8,6 +8,7 @@ from urllib.parse import quote
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from runner.network.authority import own_certificates
 from workers.labels import parse_labels
 
 
@@ -35,6 +36,15 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="The address that the web server listens on.")
     port: int = Field(8080, ge=0, le=65535, description="The port that the web server listens on.")
     docker_host: str = Field("", description="The Docker Engine's address. Empty: as the docker command finds it.")
+    ca_file: Path | None = Field(
+        None,
+        description="Your company's certificate authority, a PEM file: trusted by git, towards forges, by builds and "
+        "steps ([network](network.md)).",
+    )
+    step_proxy: bool = Field(
+        default=False,
+        description="`true` gives steps and services the proxies that builds have ([network](network.md)).",
+    )
     system_name: str = Field("headway", description="The name of this installation, as `CI_SYSTEM_NAME` shows it.")
 
     secret_keys: SecretStr = Field(
@@ -91,6 +101,15 @@ class Settings(BaseSettings):
         parse_labels(text)
         return text
 
+    @field_validator("ca_file", mode="before")
+    @classmethod
+    def _is_an_authority(cls, path: Path | str | None) -> Path | None:
+        # Compose passes on as empty what its environment does not have.
+        if not path:
+            return None
+        own_certificates(Path(path))
+        return Path(path)
+
     @property
     def database(self) -> str:
         """The database's URL, with the default filled in."""
@@ -119,6 +138,11 @@ class Settings(BaseSettings):
     def mirrors_dir(self) -> Path:
         """Where bare mirrors of repositories are kept."""
         return self.data_dir / "mirrors"
+
+    @property
+    def ca_dir(self) -> Path:
+        """Where git finds the certificates that it trusts."""
+        return self.data_dir / "ca"
 
     @property
     def workspaces_dir(self) -> Path:

@@ -20,6 +20,7 @@ from runner.builds.build import find_builder
 from runner.engine import Engine
 from runner.errors import MachineError
 from runner.leavings import remove_tree
+from runner.network.company import CompanyNetwork, server_network
 from runner.sandbox import SANDBOX_IMAGE, ensure_sandbox_image
 from runner.specs import ContainerSpec, job_labels
 from workers import queue, store
@@ -49,6 +50,7 @@ def make_tools(settings: Settings, name: str = "") -> Tools:
         installation = store.installation(session, secrets.randbelow(NUMBER_MAX))
     return Tools(
         settings=settings,
+        company=_company(settings),
         installation=installation,
         database=database,
         logs=open_logs(settings),
@@ -65,6 +67,17 @@ def make_tools(settings: Settings, name: str = "") -> Tools:
             pass_on=bell.pass_on,
         ),
     )
+
+
+def _company(settings: Settings) -> CompanyNetwork:
+    """As the environment has it; what git trusts is written down. Raises MachineError where a variable is not right."""
+    try:
+        company = server_network(os.environ, settings.ca_file, step_proxy=settings.step_proxy)
+    except ValueError as error:
+        raise MachineError(Reason.INTERNAL, str(error)) from None
+    if company.authority:
+        company.authority.write(settings.ca_dir)
+    return company
 
 
 def make_worker(settings: Settings, name: str) -> Celery:
