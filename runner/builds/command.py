@@ -11,6 +11,7 @@ from pipelines.plan import BuildStep
 from pipelines.state import Reason
 from runner.errors import StepError
 from runner.network.company import JobNetwork
+from runner.network.proxies import NAMES
 
 _KEPT_VARIABLES = ("PATH", "SSH_AUTH_SOCK", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
 
@@ -69,7 +70,9 @@ def command_of(builder: Builder, request: BuildRequest, results: ResultFiles) ->
     command += [f"--file={dockerfile}", f"--tag={request.tag}"]
     for name, value in (("--target", step.target), ("--network", step.network)):
         command += [f"{name}={value}"] if value else []
-    command += [f"--build-arg={name}={value}" for name, value in step.args.items()]
+    # In the client's own configuration are the company's proxies, in capitals: those that the step names replace them.
+    args = {name.upper(): value for name, value in step.args.items() if name.upper() in NAMES} | step.args
+    command += [f"--build-arg={name}={value}" for name, value in args.items()]
     command += [f"--label={name}={value}" for name, value in step.labels.items()]
     for number, name in enumerate(step.secrets):
         command += ["--secret=" + _csv((f"id={name}", f"env={_secret_variable(number)}"))]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runner.network.authority import BUNDLE_FILE, OWN_FILE, Authority, read_authority
-from runner.network.proxies import NO_PROXIES, NO_PROXY, VARIABLES, Proxies, docker_proxies, proxies_of
+from runner.network.proxies import NAMES, NO_PROXIES, Proxies, docker_proxies, proxies_of
 
 CONTAINER_FOLDER = "/etc/headway"
 """Where steps and services find the authority's files."""
@@ -93,7 +93,7 @@ class JobNetwork:
         """The environment of a step or service, of which ``given`` is what the pipeline says: that counts."""
         proxies = self.company.steps.beside(self.names).variables()
         # A program that prefers the other spelling must not find ours there.
-        taken = {name.upper() for name in given if name.upper() in {*VARIABLES, NO_PROXY}}
+        taken = {name.upper() for name in given if name.upper() in NAMES}
         found = {name: value for name, value in proxies.items() if name.upper() not in taken}
         if self.company.authority:
             found |= dict.fromkeys(_NAME_THE_BUNDLE, f"{CONTAINER_FOLDER}/{BUNDLE_FILE}")

@@ -1,6 +1,5 @@
 """Proxies: how they are read, and what of them is handed on."""
 
-import ipaddress
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -10,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY")
 NO_PROXY = "NO_PROXY"
+NAMES = frozenset({*VARIABLES, NO_PROXY})
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _SCHEMES = frozenset({"http", "https", "socks4", "socks4a", "socks5", "socks5h"})
 _LOGIN = re.compile(r"^(?P<scheme>[a-z0-9+.-]+://)?(?P<user>[^/@:]*)(?::(?P<password>[^/]*))?@", re.IGNORECASE)
@@ -107,6 +107,6 @@ def _checked(name: str, url: str) -> str:
 def _is_loopback(url: str) -> bool:
     try:
         host = urlsplit(url if "://" in url else f"http://{url}").hostname or ""
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+        return host in {"localhost", "::1"} or re.fullmatch(r"127(\.\d+){3}", host) is not None
     except ValueError:
         return False

@@ -209,8 +209,9 @@ def test_another_proxy_is_no_reason_to_build_again(ran: Workshop) -> None:
     assert "CACHED" in again.log().decode()
 
 
-def test_what_the_build_says_itself_counts(ran: Workshop) -> None:
-    step = build(args={"MARK": secrets_hex(), "HTTP_PROXY": "http://mine:1"})
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy"])
+def test_what_the_build_says_itself_counts(ran: Workshop, name: str) -> None:
+    step = build(args={"MARK": secrets_hex(), name: "http://mine:1"})
     done = ran(step, files={"Dockerfile": SHOWN}, company=proxied("http://a:1"))
     assert "proxy=http://mine:1,http://mine:1" in done.log().decode()
 
