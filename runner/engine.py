@@ -113,9 +113,10 @@ class Engine:
         return self._answer(f"/images/{quote(repo)}/push", {"tag": tag}, login)
 
     def _answer(self, path: str, query: Mapping[str, str], login: Login | None) -> Answer:
-        known = {"username": login.username, "password": login.password} if login else {}
         connection = hijack.connect(self.host, self._tls)
-        return Answer(connection, f"/v{self._api.api_version}{path}?{urlencode(query)}", known)
+        return Answer(
+            connection, f"/v{self._api.api_version}{path}?{urlencode(query)}", login.for_engine() if login else {}
+        )
 
     def tag(self, image: str, repo: str, tag: str) -> None:
         """Gives an image one more name."""

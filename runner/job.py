@@ -186,7 +186,7 @@ class Job:
                 return folder
             folder.mkdir(mode=0o700)
             keys = {host: DOCKER_HUB_CONFIG_KEY if host == "docker.io" else host for host in self.assignment.logins}
-            auths = {keys[host]: {"auth": login.basic()} for host, login in self.assignment.logins.items()}
+            auths = {keys[host]: login.for_client() for host, login in self.assignment.logins.items()}
             (folder / "config.json").write_text(json.dumps({"auths": auths, **self.company.docker_config()}))
             return folder
 

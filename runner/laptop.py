@@ -170,7 +170,7 @@ def _run_job(run: Run, plan: JobPlan, cancel: Cancel) -> Outcome:
         folder=left.folder,
         lay_out=run.tree.lay_out,
         secrets=run.secrets,
-        logins=logins(_docker_config()),
+        logins=logins(_docker_config(), _say),
         options=Options(push=run.push),
         sandboxes=sandboxes,
         hand_over=run.begun.hand_over,

@@ -48,9 +48,13 @@ class ContainerSpec:
     limits: Limits = Limits()
 
 
+TOKEN_USER = "<token>"  # noqa: S105 - a word of the protocol, not a password
+"""The user name with which Docker's credential helpers mark an identity token."""
+
+
 @dataclass(frozen=True)
 class Login:
-    """Credentials for one registry host."""
+    """Credentials for one registry host. The user ``TOKEN_USER`` says that the password is an identity token."""
 
     username: str
     password: str = field(repr=False)
@@ -58,3 +62,13 @@ class Login:
     def basic(self) -> str:
         """The pair as HTTP's Basic scheme, and Docker's config.json, write it."""
         return base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
+
+    def for_engine(self) -> dict[str, str]:
+        """As the engine's API takes it."""
+        if self.username == TOKEN_USER:
+            return {"identitytoken": self.password}
+        return {"username": self.username, "password": self.password}
+
+    def for_client(self) -> dict[str, str]:
+        """As an entry under ``auths`` in a Docker client's config.json."""
+        return self.for_engine() if self.username == TOKEN_USER else {"auth": self.basic()}

@@ -15,7 +15,8 @@ _STEADY_S = 60.0
 # Asks the kernel for TERM when the parent dies, even by kill -9 (it may have died before), and becomes the program.
 _SHIM = """
 import ctypes, os, signal, sys
-ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 if os.getppid() == int(sys.argv[1]):
     os.execv(sys.argv[2], sys.argv[2:])
 """
