@@ -27,6 +27,8 @@ CLIENT_TIMEOUT_S = 20
 CLIENT_EXIT_S = 2
 _ENGINE_GONE = ("Cannot connect to the Docker daemon", "failed to receive status", "error reading from server")
 _RAWJSON_SINCE = (0, 13)
+_WRAPPING = re.compile(r"^(?:failed to build: )?(?:failed to solve: )?")
+"""What buildx puts before the reason; the first since 0.28."""
 _EMULATION = (
     "this machine cannot run programs of that platform: install emulation (docker run --privileged --rm "
     "tonistiigi/binfmt --install all), or compile for it in a stage of this machine's platform "
@@ -137,7 +139,7 @@ class _Plain:
 def _failure(progress: Progress, said: list[str]) -> StepError:
     """Why the build failed: which instruction, on which lines, or what was wrong around it."""
     error = next((line.removeprefix("ERROR: ") for line in reversed(said) if line.startswith("ERROR: ")), "")
-    error = error.removeprefix("failed to solve: ") or "the build client ended without saying why"
+    error = _WRAPPING.sub("", error) or "the build client ended without saying why"
     place = next((line for line in said if re.fullmatch(r"\S+:\d+", line)), "")
     at = f" ({place})" if place else ""
     if error.startswith('process "'):

@@ -46,6 +46,7 @@ def containerd_store(engine: Engine) -> None:
 
 
 @pytest.mark.engine
+@pytest.mark.both_stores
 def test_an_engine_that_cannot_keep_it_says_what_to_switch_on(ran: Workshop, dockerfile: dict[str, str]) -> None:
     if (store := ran.engine.image_store()) == CONTAINERD_STORE:
         pytest.skip("the engine has the containerd image store")
@@ -56,6 +57,7 @@ def test_an_engine_that_cannot_keep_it_says_what_to_switch_on(ran: Workshop, doc
 
 
 @pytest.mark.engine
+@pytest.mark.both_stores
 @pytest.mark.usefixtures("containerd_store")
 def test_the_native_image_is_tested_and_the_index_is_pushed(
     ran: Workshop, registry: Registry, dockerfile: dict[str, str]
@@ -78,6 +80,7 @@ def test_the_native_image_is_tested_and_the_index_is_pushed(
 
 
 @pytest.mark.engine
+@pytest.mark.both_stores
 @pytest.mark.usefixtures("containerd_store")
 def test_the_same_index_is_what_a_later_step_gets_from_the_registry(
     ran: Workshop, registry: Registry, dockerfile: dict[str, str]
@@ -95,6 +98,7 @@ def test_the_same_index_is_what_a_later_step_gets_from_the_registry(
 
 
 @pytest.mark.engine
+@pytest.mark.both_stores
 def test_a_program_for_another_processor_says_what_to_install(ran: Workshop) -> None:
     other = struct.pack("<16sHHI", b"\x7fELF\x02\x01\x01", 2, S390, 1) + bytes(100)
     files = {"Dockerfile": "FROM scratch\nCOPY --chmod=755 sh /bin/sh\nRUN true\n", "sh": other}
@@ -104,6 +108,7 @@ def test_a_program_for_another_processor_says_what_to_install(ran: Workshop) -> 
 
 
 @pytest.mark.engine
+@pytest.mark.both_stores
 def test_an_image_of_one_other_platform_is_built_and_pushed(
     ran: Workshop, registry: Registry, dockerfile: dict[str, str]
 ) -> None:

@@ -11,7 +11,7 @@ from runner.events import Stream
 from tests.engine import Workshop, eventually
 from tests.plans import container, service, shell
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.both_stores]
 
 LATE_PORT = "sleep 0.5; echo up > /tmp/up; while true; do echo hello | nc -l -p 5432; done"
 HTTPD = "mkdir -p /www; sleep 0.5; echo fine > /www/health; httpd -f -p 8080 -h /www"
