@@ -171,7 +171,7 @@ class Job:
             raise StepError(Reason.SECRET_MISSING, f"the secret {names} is not there for this run; {hint}")
 
     def docker_config(self) -> Path:
-        """A folder with the registries' credentials for the build client, which no step can see."""
+        """A folder for the build client, which no step can see: registries' credentials, the engine's certificates."""
         folder = self.scratch / "docker"
         with self._lock:
             if folder.exists():
@@ -180,6 +180,7 @@ class Job:
             keys = {host: DOCKER_HUB_CONFIG_KEY if host == "docker.io" else host for host in self.assignment.logins}
             auths = {keys[host]: {"auth": login.basic()} for host, login in self.assignment.logins.items()}
             (folder / "config.json").write_text(json.dumps({"auths": auths}))
+            self.engine.connection.transport.write_settings(folder)
             return folder
 
     def keep_name(self, name: str) -> None:

@@ -39,8 +39,9 @@ def _build(job: Job, step: BuildStep, output: Output) -> Outcome:
     tag = f"{BUILD_REPO}:{job.assignment.key}-{job.assignment.attempt}-{step.number}"
     scratch = job.scratch / f"build-{step.number}"
     scratch.mkdir()
+    engine = job.engine.connection.transport.variables()
     request = BuildRequest(
-        step, job.workspace_base, job.source, scratch, job.docker_config(), job.engine.host, job.assignment.secrets, tag
+        step, job.workspace_base, job.source, scratch, job.docker_config(), engine, job.assignment.secrets, tag
     )
 
     def tell(instruction: Instruction) -> None:

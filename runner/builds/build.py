@@ -157,9 +157,9 @@ class _Client:
 
     def start(self) -> subprocess.Popen[bytes]:
         """Starts it, able to read what the steps see and its own files, and no others of this machine."""
-        own = (os.path.realpath(self.command[0]), self.environment.get("DOCKER_CERT_PATH", ""))
+        own = os.path.realpath(self.command[0])
         request = self.request
-        return confined(self._start, (*own, request.workspace, request.scratch, request.docker_config))
+        return confined(self._start, (own, request.workspace, request.scratch, request.docker_config))
 
     def _start(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(

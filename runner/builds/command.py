@@ -12,7 +12,7 @@ from pipelines.state import Reason
 from runner.errors import StepError
 
 _KEPT_VARIABLES = (
-    "PATH", "SSH_AUTH_SOCK", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH",
+    "PATH", "SSH_AUTH_SOCK", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
 )  # fmt: skip
 
 
@@ -29,6 +29,8 @@ class Builder:
 class BuildRequest:
     """A build step with all that it needs from its job. ``scratch`` is a folder that no step sees.
 
+    ``engine`` are the variables that tell the client where the engine is.
+
     Steps can put anything in the place of ``checkout``, which lies below ``workspace``, but not in the place of that.
     """
 
@@ -37,7 +39,7 @@ class BuildRequest:
     checkout: Path
     scratch: Path
     docker_config: Path
-    docker_host: str
+    engine: Mapping[str, str]
     secrets: Mapping[str, str]
     tag: str
 
@@ -124,10 +126,9 @@ def environment_of(builder: Builder, request: BuildRequest) -> dict[str, str]:
     own = {
         "HOME": str(request.scratch),
         "DOCKER_CONFIG": str(request.docker_config),
-        "DOCKER_HOST": request.docker_host,
         # buildx would run git in the checkout, whose .git/config a step may have written: code of theirs on the worker.
         "BUILDX_GIT_INFO": "false",
         "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
         "BUILDKIT_PROGRESS": "plain",
     }
-    return {**kept, **own, **builder.environment, **given}
+    return {**kept, **request.engine, **own, **builder.environment, **given}
