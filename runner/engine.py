@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 from pipelines.state import Reason
 from runner import hijack
 from runner.docker.connection import Connection
+from runner.docker.folders import SELINUX, divided
 from runner.errors import StepError
 from runner.faults import absent_is_fine, requests_errors, sdk_errors, start_error, translated
 from runner.images.answer import Answer
@@ -130,14 +131,18 @@ class Engine:
 
     def create(self, spec: ContainerSpec) -> str:
         """Makes a container, not yet started, and returns its id."""
-        from docker.types import LogConfig
+        from docker.types import LogConfig, Mount, Ulimit
 
         joined = spec.network.startswith("container:")
         hosts = [entry.partition(":") for entry in spec.extra_hosts]
         if wrong := next((name for name, colon, _ in hosts if not colon), None):
             raise StepError(Reason.INVALID_PIPELINE, f"extra_hosts: {wrong!r} is not of the form name:address")
+        binds, folders = divided(spec.folders, selinux=SELINUX.exists())
+        files = spec.limits.files
         host = self._api.create_host_config(
-            binds=list(spec.binds),
+            binds=[*binds, *spec.binds],
+            mounts=[Mount(each.target, str(each.source), "bind", read_only=each.read_only) for each in folders],
+            ulimits=[Ulimit(name="nofile", soft=files, hard=files)] if files else None,
             network_mode=spec.network,
             init=True,
             security_opt=None if spec.privileged else ["no-new-privileges"],

@@ -18,11 +18,15 @@ _ROOTLESS = "rootlesskit"
 
 @dataclass(frozen=True)
 class About:
-    """An engine that Headway can work with. ``api`` is spoken with it, ``api_newest`` the newest it knows itself."""
+    """An engine that Headway can work with. ``api`` is spoken with it, ``api_newest`` the newest it knows itself.
+
+    ``arch`` is of its machine, as Go names it.
+    """
 
     version: str
     api: str
     api_newest: str
+    arch: str
     rootless: bool = False
 
 
@@ -58,7 +62,7 @@ def _negotiated(said: Mapping[str, Any], version: str, where: str, *, rootless: 
         raise _unsuitable(f"{engine}; Headway needs API {OLDEST_API} (Docker Engine 20.10) or newer: upgrade it")
     if _number(oldest) > _number(NEWEST_API):
         raise _unsuitable(f"{engine}; this Headway speaks none newer than {NEWEST_API}: upgrade Headway")
-    return About(version, min(newest, NEWEST_API, key=_number), newest, rootless)
+    return About(version, min(newest, NEWEST_API, key=_number), newest, str(said.get("Arch")), rootless)
 
 
 def _number(version: str) -> tuple[int, ...]:

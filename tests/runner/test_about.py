@@ -28,7 +28,7 @@ def about(status: int = 200, **changed: object) -> About:
     ],
 )
 def test_the_newest_version_is_spoken_that_both_know(newest: str, oldest: str, spoken: str) -> None:
-    assert about(ApiVersion=newest, MinAPIVersion=oldest) == About("28.5.2", spoken, newest)
+    assert about(ApiVersion=newest, MinAPIVersion=oldest) == About("28.5.2", spoken, newest, "amd64")
 
 
 def test_an_engine_that_says_no_oldest_version_has_one() -> None:
