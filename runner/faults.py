@@ -83,8 +83,8 @@ def _first_line(text: str) -> str:
 _USERS_FAULT = ("unable to find user", "no matching entries", "gathering device information", "error mounting")
 # For these the engine answers with its own failing (500) where it means the caller's.
 _ASKED_WRONG = ("invalid mount", "invalid volume", "bad nameserver", "invalid reference format")
-# Of Docker Engine for a mount, and of Docker Desktop for a folder that it does not share with its virtual machine.
-_UNSEEN = ("bind source path does not exist", "mounts denied")
+# Of Docker Engine for a mount, which only folders of ours are, and of Docker Desktop for what it does not share.
+_UNSEEN = ('invalid mount config for type "bind"', "bind source path does not exist", "mounts denied")
 # Of Docker Engine 26 and newer, and of older ones.
 _NO_ADDRESS = ("all predefined address pools have been fully subscribed", "non-overlapping ipv4 address pool")
 _UNREACHABLE = (

@@ -12,6 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import pytest
+
+from runner.docker.endpoint import UnixSocket
+from runner.engine import Engine
 from tests.engine import absent
 
 CURVE = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
@@ -41,6 +45,14 @@ def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
+
+
+def socket_of(engine: Engine) -> str:
+    """The path of the machine's engine; the test is skipped where that is behind a port."""
+    address = engine.connection.transport.address
+    if not isinstance(address, UnixSocket):
+        pytest.skip("the engine is not behind a Unix socket")
+    return address.path
 
 
 class Sshd:

@@ -17,7 +17,7 @@ from runner.engine import Engine
 from runner.errors import MachineError
 from tests.engine import Workshop, eventually
 from tests.plans import build, container, shell
-from tests.runner.far import Sshd, running_sshd
+from tests.runner.far import Sshd, running_sshd, socket_of
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def refusal() -> str:
 
 @pytest.mark.engine
 def test_steps_and_builds_work_through_ssh(ran: Workshop, far: Sshd) -> None:
-    engine = Engine("ssh://far")
+    engine = Engine(f"ssh://far{socket_of(ran.engine)}")
     lines = 20_000
     files = {"Dockerfile": "FROM busybox\nRUN echo hi >/word\n"}
     job = ran(build(), shell("cat /word", f"seq {lines}", box=container(1)), engine=engine, files=files)

@@ -15,9 +15,7 @@ from runner.engine import Engine
 from runner.errors import MachineError
 from tests.engine import Workshop
 from tests.plans import build, container, shell
-from tests.runner.far import TlsDoor, make_certificates, serving
-
-SOCKET = "/var/run/docker.sock"
+from tests.runner.far import TlsDoor, make_certificates, serving, socket_of
 
 
 @pytest.fixture(scope="module")
@@ -28,11 +26,14 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def door(certificates: Path) -> Iterator[Callable[..., TlsDoor]]:
+def door(certificates: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., TlsDoor]]:
     made: list[TlsDoor] = []
+    in_front_of = "/nonesuch.sock"
+    if request.node.get_closest_marker("engine"):
+        in_front_of = socket_of(request.getfixturevalue("engine"))
 
     def open_door(host: str = "127.0.0.1") -> TlsDoor:
-        made.append(TlsDoor(SOCKET, certificates, host))
+        made.append(TlsDoor(in_front_of, certificates, host))
         return made[-1]
 
     yield open_door

@@ -34,6 +34,7 @@ def test_with_selinux_our_own_are_binds_that_are_labelled_and_the_systems_are_no
         'invalid mount config for type "bind": bind source path does not exist: /tmp/headway-local-1/workspace',
         "mounts denied: \nThe path /tmp/x is not shared from the host and is not known to Docker.\nYou can ...",
         "Mounts denied: The path /tmp/x\nis not shared from OS X and is not known to Docker.",
+        'invalid mount config for type "bind": stat /tmp/x/workspace: permission denied',
     ],
 )
 def test_all_ways_to_say_it_are_one_sentence_with_the_remedy(said: str) -> None:
@@ -41,7 +42,8 @@ def test_all_ways_to_say_it_are_one_sentence_with_the_remedy(said: str) -> None:
     assert isinstance(error, UnseenFolderError)
     assert error.reason is Reason.ENGINE_UNSUITABLE
     assert "/tmp/" in str(error)
-    assert "let TMPDIR (on a server HEADWAY_DATA_DIR) name one that is shared" in str(error)
+    assert "let TMPDIR (on a server HEADWAY_DATA_DIR) name one that it sees" in str(error)
+    assert ("let the engine's user enter" in str(error)) is ("permission denied" in said)
     assert "\n" not in str(error)
 
 
