@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from pipelines.state import Reason
-from runner.errors import MachineError, NoAddressError, RegistryBusyError, StepError
+from runner.errors import MachineError, NoAddressError, RegistryBusyError, StepError, UnseenFolderError
 
 if TYPE_CHECKING:
     from docker.errors import APIError
@@ -67,6 +67,9 @@ def start_error(error: "APIError") -> StepError:
         return StepError(Reason.BAD_COMMAND, f"the image cannot run the step's command: {_first_line(text)}; {hint}")
     if "permission denied" in text:
         return StepError(Reason.BAD_COMMAND, f"the step's command is not executable: {_first_line(text)}")
+    if "error setting rlimit" in text:
+        hint = "it may not have more itself: raise its LimitNOFILE, or lower HEADWAY_STEP_FILES_MAX"
+        return MachineError(Reason.ENGINE_UNSUITABLE, f"the engine cannot set a limit ({_first_line(text)}); {hint}")
     if any(sign in text for sign in _USERS_FAULT):
         return StepError(
             Reason.INVALID_PIPELINE, f"the container cannot be what the step asks for: {_first_line(text)}"
@@ -81,6 +84,8 @@ def _first_line(text: str) -> str:
 _USERS_FAULT = ("unable to find user", "no matching entries", "gathering device information", "error mounting")
 # For these the engine answers with its own failing (500) where it means the caller's.
 _ASKED_WRONG = ("invalid mount", "invalid volume", "bad nameserver", "invalid reference format")
+# Of Docker Engine for a mount, which only folders of ours are, and of Docker Desktop for what it does not share.
+_UNSEEN = ('invalid mount config for type "bind"', "bind source path does not exist", "mounts denied")
 # Of Docker Engine 26 and newer, and of older ones.
 _NO_ADDRESS = ("all predefined address pools have been fully subscribed", "non-overlapping ipv4 address pool")
 _UNREACHABLE = (
@@ -119,6 +124,8 @@ def classify_text(text: str) -> StepError:
         return MachineError(
             Reason.DISK_FULL, f"the disk of the Docker Engine is full: {text.strip()}; make room and re-run"
         )
+    if any(sign in low for sign in _UNSEEN):
+        return UnseenFolderError(_first_line(text) if "\n" not in text.strip() else " ".join(text.split()))
     if any(sign in low for sign in _NO_ADDRESS):
         return NoAddressError(_first_line(text))
     if _FAULT_OF_REGISTRY.search(low):

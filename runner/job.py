@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -12,6 +12,7 @@ from pipelines.plan import BuiltImage, CommandsStep, EnvValue, JobPlan, PluginSt
 from pipelines.state import Outcome, Reason, State
 from runner.builds.build import Builder
 from runner.cancel import Cancel
+from runner.docker.folders import Folder
 from runner.engine import Engine
 from runner.errors import CanceledError, StepError
 from runner.events import Emit, JobNote
@@ -22,7 +23,7 @@ from runner.network.company import NO_COMPANY, CompanyNetwork, JobNetwork
 from runner.output import Write
 from runner.redact import Redactor
 from runner.removals import Removals
-from runner.sandbox import Lanes, Sandboxes
+from runner.sandbox import Lanes, Sandboxes, check_folder
 from runner.specs import STEP_LABEL, Limits, Login, job_labels
 
 DOCKER_HUB_CONFIG_KEY = "https://index.docker.io/v1/"
@@ -104,6 +105,7 @@ class Job:
         self.failed = False
         self.scratch = assignment.folder / "scratch"
         self.workspace_base = assignment.folder / "workspace"
+        self.workspace_folder = Folder(self.workspace_base, self.plan.workspace_base)
         self.source = self.workspace_base / Path(self.plan.workspace).relative_to(self.plan.workspace_base)
         self._lock = Lock()
         self.removals = Removals(engine.remove)
@@ -113,6 +115,10 @@ class Job:
         self.detached: list[str] = []
         self.sandboxes = assignment.sandboxes or Sandboxes(engine, assignment.key, assignment.attempt)
         self.lanes = Lanes(self.sandboxes, {step.number: step.needs for step in self.plan.steps})
+
+    def check_workspace(self) -> None:
+        """Raises UnseenFolderError where the engine does not see the workspace, before a step has to say so."""
+        self.removals.in_time(check_folder(self.engine, replace(self.workspace_folder, ours=False), self.labels()))
 
     def canceled(self) -> Outcome:
         """How a step ends that was running when somebody asked to stop."""
@@ -179,7 +185,7 @@ class Job:
             raise StepError(Reason.SECRET_MISSING, f"the secret {names} is not there for this run; {hint}")
 
     def docker_config(self) -> Path:
-        """A folder with the registries' credentials for the build client, which no step can see."""
+        """A folder for the build client, which no step can see: registries' credentials, the engine's certificates."""
         folder = self.scratch / "docker"
         with self._lock:
             if folder.exists():
@@ -188,6 +194,7 @@ class Job:
             keys = {host: DOCKER_HUB_CONFIG_KEY if host == "docker.io" else host for host in self.assignment.logins}
             auths = {keys[host]: login.for_client() for host, login in self.assignment.logins.items()}
             (folder / "config.json").write_text(json.dumps({"auths": auths, **self.company.docker_config()}))
+            self.engine.connection.transport.write_settings(folder)
             return folder
 
     def keep_name(self, name: str) -> None:

@@ -4,6 +4,8 @@ import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from runner.docker.folders import Folder
+
 JOB_LABEL = "headway.job"
 ATTEMPT_LABEL = "headway.attempt"
 STEP_LABEL = "headway.step"
@@ -16,16 +18,20 @@ def job_labels(key: str, attempt: int) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Limits:
-    """What one container may use. 0 means no limit of ours."""
+    """What one container may use, and how many ``files`` one process may have open. 0 means no limit of ours."""
 
     memory_bytes: int = 0
     cpus: float = 0.0
     pids: int = 4096
+    files: int = 0
 
 
 @dataclass(frozen=True)
 class ContainerSpec:
-    """All that makes a container. ``network`` is a network's name, ``container:ID``, ``host`` or ``none``."""
+    """All that makes a container. ``network`` is a network's name, ``container:ID``, ``host`` or ``none``.
+
+    ``folders`` are Headway's own; ``binds`` are written by users, and mean what they mean for docker.
+    """
 
     image: str
     labels: Mapping[str, str]
@@ -33,6 +39,7 @@ class ContainerSpec:
     command: tuple[str, ...] | None = None
     entrypoint: tuple[str, ...] | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    folders: tuple[Folder, ...] = ()
     binds: tuple[str, ...] = ()
     directory: str = ""
     aliases: tuple[str, ...] = ()

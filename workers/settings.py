@@ -81,6 +81,9 @@ class Settings(BaseSettings):
         4 * 1024**3, ge=0, description="Memory of a step's container in bytes. 0: no limit."
     )
     step_pids_max: int = Field(4_096, ge=0, description="Processes in a step's container. 0: no limit.")
+    step_files_max: int = Field(
+        0, ge=0, description="Files that a process in a container of a job may have open. 0: as the engine has it."
+    )
     step_cpus_max: float = Field(0, ge=0, description="Processors that a step's container may use. 0: no limit.")
     log_bytes_max: int = Field(1024**3, gt=0, description="Bytes of a step's output that are kept; the step goes on.")
 

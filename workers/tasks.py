@@ -268,7 +268,12 @@ def _complain(sentence: str) -> None:
 
 def options(settings: Settings) -> Options:
     """The server's limits for one job."""
-    limits = Limits(settings.step_memory_bytes_max, settings.step_cpus_max, settings.step_pids_max)
+    limits = Limits(
+        settings.step_memory_bytes_max,
+        settings.step_cpus_max,
+        settings.step_pids_max,
+        settings.step_files_max,
+    )
     return Options(
         limits=limits,
         log_bytes_max=settings.log_bytes_max,

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pipelines.state import Reason
 from runner.builds.build import find_builder
+from runner.docker.folders import Folder
 from runner.engine import Engine
 from runner.errors import MachineError
 from runner.leavings import remove_tree
@@ -192,13 +193,15 @@ def prove_data_dir(engine: Engine, installation: str, folder: Path) -> None:
     ensure_sandbox_image(engine)
     spec = ContainerSpec(
         image=SANDBOX_IMAGE, labels=job_labels(key, made_s), network="none", entrypoint=("/wait",),
-        binds=(f"{folder}:/probe:ro",),
+        folders=(Folder(folder, "/probe", read_only=True),),
     )  # fmt: skip
-    container = engine.create(spec)
     try:
-        seen = engine.read_file(container, f"/probe/{probe.name}/token")
+        container = engine.create(spec)
+        try:
+            seen = engine.read_file(container, f"/probe/{probe.name}/token")
+        finally:
+            engine.remove(container)
     finally:
-        engine.remove(container)
         remove_tree(engine, probe)
     if seen != token.encode():
         hint = "run the worker on the engine's machine, and mount the directory into its container under the same path"

@@ -178,9 +178,8 @@ class _Client:
 
     def start(self) -> subprocess.Popen[bytes]:
         """Starts it, able to read what the steps see and its own files, and no others of this machine."""
-        own: list[Path | str] = [os.path.realpath(self.command[0]), self.environment.get("DOCKER_CERT_PATH", "")]
+        own: list[Path | str] = [os.path.realpath(self.command[0]), *self.request.company.build_secrets().values()]
         request = self.request
-        own += request.company.build_secrets().values()
         return confined(self._start, (*own, request.workspace, request.scratch, request.docker_config))
 
     def _start(self) -> subprocess.Popen[bytes]:

@@ -13,7 +13,7 @@ from runner.errors import StepError
 from runner.network.company import JobNetwork
 from runner.network.proxies import NAMES
 
-_KEPT_VARIABLES = ("PATH", "SSH_AUTH_SOCK", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
+_KEPT_VARIABLES = ("PATH", "SSH_AUTH_SOCK")
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class Builder:
 class BuildRequest:
     """A build step with all that it needs from its job. ``scratch`` is a folder that no step sees.
 
+    ``engine`` are the variables that tell the client where the engine is.
+
     Steps can put anything in the place of ``checkout``, which lies below ``workspace``, but not in the place of that.
     """
 
@@ -41,7 +43,7 @@ class BuildRequest:
     checkout: Path
     scratch: Path
     docker_config: Path
-    docker_host: str
+    engine: Mapping[str, str]
     secrets: Mapping[str, str]
     tag: str
     company: JobNetwork = field(default_factory=JobNetwork)
@@ -143,10 +145,9 @@ def environment_of(builder: Builder, request: BuildRequest) -> dict[str, str]:
     own = {
         "HOME": str(request.scratch),
         "DOCKER_CONFIG": str(request.docker_config),
-        "DOCKER_HOST": request.docker_host,
         # buildx would run git in the checkout, whose .git/config a step may have written: code of theirs on the worker.
         "BUILDX_GIT_INFO": "false",
         "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
         "BUILDKIT_PROGRESS": "plain",
     }
-    return {**kept, **request.company.client_environment(), **own, **builder.environment, **given}
+    return {**kept, **request.company.client_environment(), **request.engine, **own, **builder.environment, **given}

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from runner.docker.folders import Folder
 from runner.network.authority import BUNDLE_FILE, OWN_FILE, Authority, read_authority
 from runner.network.proxies import NAMES, NO_PROXIES, Proxies, docker_proxies, proxies_of
 
@@ -85,9 +86,9 @@ class JobNetwork:
             self.company.authority.write(self.folder)
 
     @property
-    def binds(self) -> tuple[str, ...]:
+    def folders(self) -> tuple[Folder, ...]:
         """What is mounted into steps and services."""
-        return (f"{self.folder}:{CONTAINER_FOLDER}:ro",) if self.company.authority else ()
+        return (Folder(self.folder, CONTAINER_FOLDER, read_only=True),) if self.company.authority else ()
 
     def container_environment(self, given: Mapping[str, str]) -> dict[str, str]:
         """The environment of a step or service, of which ``given`` is what the pipeline says: that counts."""

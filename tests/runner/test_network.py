@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from runner.docker.folders import Folder
 from runner.network.authority import Authority, own_certificates, read_authority
 from runner.network.company import CompanyNetwork, JobNetwork, laptop_network, server_network
 from runner.network.proxies import Proxies, docker_proxies, proxies_of
@@ -97,7 +98,7 @@ def test_steps_trust_the_authority_and_all_that_the_system_trusts(company: TestA
         BUNDLE
     }
     assert found["NODE_EXTRA_CA_CERTS"] == OWN
-    assert network.binds == (f"{tmp_path}/ca:/etc/headway:ro",)
+    assert network.folders == (Folder(tmp_path / "ca", "/etc/headway", read_only=True),)
     assert [len(own_certificates(tmp_path / "ca" / name)) for name in ("ca.pem", "ca-bundle.pem")] > [1, 1]
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "ca").iterdir()} == {0o644}
 
@@ -105,7 +106,7 @@ def test_steps_trust_the_authority_and_all_that_the_system_trusts(company: TestA
 def test_without_an_authority_nothing_is_mounted_and_nothing_is_written(tmp_path: Path) -> None:
     network = JobNetwork(server_network({}, None, step_proxy=True), tmp_path / "ca")
     network.prepare()
-    assert (network.binds, network.build_secrets(), network.client_environment()) == ((), {}, {})
+    assert (network.folders, network.build_secrets(), network.client_environment()) == ((), {}, {})
     assert not (tmp_path / "ca").exists()
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from pipelines import platforms
 from pipelines.state import Reason, State
-from runner.engine import CONTAINERD_STORE, Engine
+from runner.docker.about import CONTAINERD_STORE
+from runner.engine import Engine
 from tests.engine import Workshop, secrets_hex
 from tests.plans import build, container, push, shell
 from tests.registry import Registry
