@@ -22,7 +22,7 @@ from runner.images.names import split_tag
 from runner.specs import ContainerSpec, Login
 
 if TYPE_CHECKING:
-    from docker import APIClient, DockerClient
+    from runner.docker.sdk import APIClient, DockerClient
 
 # ruff: noqa: PLC0415
 
@@ -142,7 +142,7 @@ class Engine:
 
     def create(self, spec: ContainerSpec) -> str:
         """Makes a container, not yet started, and returns its id."""
-        from docker.types import LogConfig, Mount, Ulimit
+        from runner.docker.sdk import types
 
         joined = spec.network.startswith("container:")
         hosts = [entry.partition(":") for entry in spec.extra_hosts]
@@ -152,12 +152,12 @@ class Engine:
         files = spec.limits.files
         host = self._api.create_host_config(
             binds=[*binds, *spec.binds],
-            mounts=[Mount(each.target, str(each.source), "bind", read_only=each.read_only) for each in folders],
-            ulimits=[Ulimit(name="nofile", soft=files, hard=files)] if files else None,
+            mounts=[types.Mount(each.target, str(each.source), "bind", read_only=each.read_only) for each in folders],
+            ulimits=[types.Ulimit(name="nofile", soft=files, hard=files)] if files else None,
             network_mode=spec.network,
             init=True,
             security_opt=None if spec.privileged else ["no-new-privileges"],
-            log_config=LogConfig(type=LOG_DRIVER),
+            log_config=types.LogConfig(type=LOG_DRIVER),
             privileged=spec.privileged,
             devices=list(spec.devices) or None,
             tmpfs=_tmpfs(spec.tmpfs),

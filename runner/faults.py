@@ -12,7 +12,7 @@ from pipelines.state import Reason
 from runner.errors import MachineError, NoAddressError, RegistryBusyError, StepError, UnseenFolderError
 
 if TYPE_CHECKING:
-    from docker.errors import APIError
+    from runner.docker.sdk import errors as _errors
 
 
 # Of the SDK nothing is loaded before something has gone wrong: see ``Engine``.
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 
 def sdk_errors() -> ModuleType:
     """The exceptions of Docker's SDK."""
-    from docker import errors
+    from runner.docker.sdk import errors
 
     return errors
 
 
 def requests_errors() -> ModuleType:
     """The exceptions of the HTTP library below it."""
-    from requests import exceptions
+    from runner.docker.sdk import http_errors
 
-    return exceptions
+    return http_errors
 
 
 def _faults() -> tuple[type[Exception], ...]:
-    from urllib3.exceptions import HTTPError
+    from runner.docker.sdk import HTTPError
 
     sdk, http = sdk_errors(), requests_errors()
     return (sdk.DockerException, http.RequestException, HTTPError, HTTPException, OSError)
@@ -59,7 +59,7 @@ def absent_is_fine(*, conflict: bool = False) -> Iterator[None]:
             raise
 
 
-def start_error(error: "APIError") -> StepError:
+def start_error(error: "_errors.APIError") -> StepError:
     """Why a container could not be started."""
     text = str(error.explanation or error)
     if "exec" in text and ("executable file not found" in text or "no such file or directory" in text):
@@ -84,8 +84,8 @@ def _first_line(text: str) -> str:
 _USERS_FAULT = ("unable to find user", "no matching entries", "gathering device information", "error mounting")
 # For these the engine answers with its own failing (500) where it means the caller's.
 _ASKED_WRONG = ("invalid mount", "invalid volume", "bad nameserver", "invalid reference format")
-# Of Docker Engine for a mount, which only folders of ours are, and of Docker Desktop for what it does not share.
-_UNSEEN = ('invalid mount config for type "bind"', "bind source path does not exist", "mounts denied")
+# Of Docker Engine for a mount, and of Docker Desktop for a folder that it does not share.
+_UNSEEN = ('mount config for type "bind": stat /', "bind source path does not exist", "mounts denied")
 # Of Docker Engine 26 and newer, and of older ones.
 _NO_ADDRESS = ("all predefined address pools have been fully subscribed", "non-overlapping ipv4 address pool")
 _UNREACHABLE = (
