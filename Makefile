@@ -17,10 +17,10 @@ setup: ## Make .venv with the headway command in it (.venv/bin/headway); nothing
 
 demo: ## Set this machine up, start Headway and show a push become a tested, pushed image (HEADWAY_DEMO_EXIT=1: then stop)
 	@scripts/free-port.sh HEADWAY_PORT "$${HEADWAY_PORT:-8080}" "Headway's page"
-	@scripts/free-port.sh HEADWAY_REGISTRY_PORT "$${HEADWAY_REGISTRY_PORT:-5000}" "the registry"
+	@[ -z "$$HEADWAY_REGISTRY_PORT" ] || scripts/free-port.sh HEADWAY_REGISTRY_PORT "$$HEADWAY_REGISTRY_PORT" "the registry"
 	@scripts/machine.sh
 	@scripts/setup.sh
-	@scripts/with-engine.sh $(BIN)/python scripts/demo.py
+	@scripts/with-engine.sh $(BIN)/python -m scripts.demo
 
 check: setup ## Lint, format, types, import rules and the fast tests
 	$(BIN)/ruff check .
@@ -40,7 +40,7 @@ engines: ## Run the tests that need an engine with each Docker Engine that peopl
 	@scripts/engines.sh test $(ENGINES)
 
 bench: ## Measure against docker run, buildx and others: a table, and bench/results.json (ROWS="name ...": only these)
-	@scripts/machine.sh
+	@scripts/machine.sh --bench
 	@scripts/setup.sh
 	@scripts/with-engine.sh $(BIN)/python bench/run.py $(if $(ROWS),--only "$(ROWS)")
 

@@ -1,7 +1,8 @@
 """The main job on real input: a git push becomes a tested, pushed image. Called by `make demo`.
 
 Everything it keeps is in `.demo/` beside this checkout's other files; delete that folder to start from nothing.
-Variables: HEADWAY_DEMO_EXIT=1 (stop at the end), HEADWAY_PORT (8080), HEADWAY_REGISTRY_PORT (5000).
+Variables: HEADWAY_DEMO_EXIT=1 (stop at the end), HEADWAY_PORT (8080), HEADWAY_REGISTRY_PORT (the first free
+one from 5000 on).
 """
 
 import json
@@ -11,27 +12,31 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
-from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-STATE = ROOT / ".demo"
+from scripts.demo_services import (
+    ROOT,
+    STATE,
+    DemoError,
+    await_answer,
+    prove_shared_folder,
+    registry_port,
+    remove_containers,
+    start_program,
+    start_redis,
+    start_registry,
+)  # fmt: skip
+
 SAMPLE = ROOT / "examples" / "shortlink"
 HEADWAY = ROOT / ".venv" / "bin" / "headway"
 REPO = "demo/shortlink"
-START_S = 60
 RUN_S = 600
 LAST_LINES = 3
 FINAL = {"passed", "failed", "broken", "canceled"}
-
-
-class DemoError(Exception):
-    """Something is not as the demo needs it. The text says what, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,8 @@ class Place:
 
     port: int
     registry_port: int
+    redis_url: str = ""
+    """Empty: ``headway serve`` starts a Redis of its own."""
 
     @property
     def url(self) -> str:
@@ -55,15 +62,17 @@ class Place:
             "HEADWAY_DATA_DIR": str(STATE / "data"), "HEADWAY_PORT": str(self.port), "HEADWAY_BASE_URL": self.url,
             "HEADWAY_HOST": "127.0.0.1",
         }  # fmt: skip
+        own |= {"HEADWAY_REDIS_URL": self.redis_url} if self.redis_url else {}
         return {name: value for name, value in os.environ.items() if not name.startswith("HEADWAY_")} | own
 
 
 def main() -> int:
     """The whole show. 0 when all of it worked."""
-    place = Place(int(os.environ.get("HEADWAY_PORT", "8080")), int(os.environ.get("HEADWAY_REGISTRY_PORT", "5000")))
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    for number in (signal.SIGTERM, signal.SIGHUP):  # SIGHUP: the terminal was closed
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
+        place = Place(int(os.environ.get("HEADWAY_PORT") or "8080"), registry_port())
         with ExitStack() as stack:
             return show(place, stack)
     except DemoError as error:
@@ -76,10 +85,14 @@ def main() -> int:
 
 def show(place: Place, stack: ExitStack) -> int:
     STATE.mkdir(exist_ok=True)
-    say("a registry, and Headway all in one (pages, worker, scheduler, Redis, SQLite)")
-    start_registry(place, stack)
+    remove_containers()
+    stack.callback(remove_containers)
+    prove_shared_folder()
+    say("start a registry, and Headway with all its parts (headway serve)")
+    start_registry(place.registry_port, stack)
+    place = replace(place, redis_url=start_redis())
     start_headway(place, stack)
-    say("a repository with a small web service, and a post-receive hook that sends the signed webhook")
+    say("make a git repository with a small web service, and connect it (headway repo add)")
     make_repository(place)
     say("git push")
     number = push(place)
@@ -90,8 +103,9 @@ def show(place: Place, stack: ExitStack) -> int:
     if os.environ.get("HEADWAY_DEMO_EXIT") == "1":
         return 0 if passed else 1
     login = headway(place, "user", "link", "admin").strip().splitlines()[-1]
-    print("\nHeadway goes on serving. Log in here (the link works once):")
-    print(f"  {login}\nPush more: cd {STATE}/work, commit, git push. Ctrl-C stops everything.", flush=True)
+    print(f"\nOpen this link to log in; it works once:\n  {login}")
+    print(f"Push a change of your own:\n  cd {STATE / 'work'}   # edit shortlink.py, git commit -a, git push")
+    print("Headway runs until you press Ctrl-C.", flush=True)
     while True:
         signal.pause()
 
@@ -100,64 +114,8 @@ def say(what: str) -> None:
     print(f"\n==> {what}", flush=True)
 
 
-def start(name: str, command: list[str], environment: dict[str, str], stack: ExitStack) -> Callable[[], None]:
-    """Starts a program that ends with the demo. The returned function raises DemoError when it has ended early."""
-    log_path = STATE / f"{name}.log"
-    log = stack.enter_context(log_path.open("wb"))
-    process = subprocess.Popen(
-        command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-    )
-    stack.callback(stop, name, process)
-
-    def check() -> None:
-        if process.poll() is not None:
-            tail = "\n  ".join(log_path.read_text(errors="replace").splitlines()[-15:])
-            raise DemoError(f"{name} ended with {process.returncode}; its last words ({log_path}):\n  {tail}")
-
-    return check
-
-
-def stop(name: str, process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is not None:
-        return
-    print(f"stopping {name}", flush=True)
-    process.terminate()
-    try:
-        process.wait(timeout=45)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def await_answer(what: str, url: str, check: Callable[[], None]) -> None:
-    deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline:
-        check()
-        try:
-            urllib.request.urlopen(url, timeout=2).read()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    raise DemoError(f"{what} did not answer at {url} within {START_S} s; look at {STATE}/{what}.log")
-
-
-def start_registry(place: Place, stack: ExitStack) -> None:
-    config = STATE / "registry.yml"
-    storage = STATE / "registry"
-    config.write_text(
-        f"version: 0.1\nlog: {{level: warn}}\nstorage: {{filesystem: {{rootdirectory: {json.dumps(str(storage))}}}}}\n"
-        f"http: {{addr: '{place.registry}'}}\n"
-    )
-    program = shutil.which("docker-registry", path=os.environ.get("PATH", "") + ":/usr/bin:/usr/sbin")
-    if program is None:
-        raise DemoError("the program docker-registry is missing; install it (apt-get install docker-registry)")
-    check = start("registry", [program, "serve", str(config)], dict(os.environ), stack)
-    await_answer("registry", f"http://{place.registry}/v2/", check)
-
-
 def start_headway(place: Place, stack: ExitStack) -> None:
-    check = start("headway", [str(HEADWAY), "serve"], place.environment, stack)
+    check = start_program("headway", [str(HEADWAY), "serve"], place.environment, stack)
     await_answer("headway", f"{place.url}/readyz", check)
 
 
@@ -236,7 +194,8 @@ def follow(place: Place, token: str, number: int) -> Any:  # noqa: ANN401 - JSON
         if run["state"] in FINAL and len(shown) == len(steps):
             return run
         time.sleep(0.2)
-    raise DemoError(f"the run did not end within {RUN_S} s; look at {place.url}/repos/{REPO}/runs/{number}")
+    page = f"{place.url}/repos/{REPO}/runs/{number}"
+    raise DemoError(f"the run did not end within {RUN_S} s; look at {page} and {STATE}/headway.log")
 
 
 def print_step(place: Place, token: str, step: dict[str, Any]) -> None:
@@ -254,9 +213,9 @@ def report(place: Place, run: dict[str, Any]) -> None:
         print(f"  {run['sentence']}")
     for image in pushed:
         print(f"  pushed {image['repo']}:{image['tag']}@{image['digest']}")
-    if pushed:
+    if pushed and os.environ.get("HEADWAY_DEMO_EXIT") != "1":
         last = pushed[-1]
-        print(f"\n  docker pull {last['repo']}@{last['digest']}")
+        print("\nRun the image that was pushed:")
         print(f"  docker run --rm -p 8000:8000 {last['repo']}:{last['tag']}")
         print('  curl -d \'{"url": "https://example.com/"}\' http://localhost:8000/', flush=True)
 

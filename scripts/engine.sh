@@ -24,8 +24,13 @@ not_ours() { ! [ -e "$BY_SYSTEMD" ] && ! is_process "$(read_pid "$PID_FILE")" do
 
 start() {
   ! engine_answers || return 0
+  refuse_podman
   # A DOCKER_HOST or a context of the user's own says which engine is meant; another one would not be it.
-  [ -z "${DOCKER_HOST:-}" ] || die "no engine answers at DOCKER_HOST=$DOCKER_HOST. Start it, or unset DOCKER_HOST."
+  local named
+  named=$(named_engine)
+  [ -z "$named" ] || die "no Docker Engine answers at $named. Start it, or choose another" \
+    "(docker context use default; unset DOCKER_HOST)."
+  case "$(system)" in macos | wsl) die "no Docker Engine answers. $(engine_advice)" ;; esac
   can_root || die "no Docker Engine answers, and starting one needs root: run 'sudo systemctl start docker'," \
     "or this as root. If one runs, your user may not use it: sudo usermod -aG docker $(id -un), then log in again."
   if ! root_engine_answers; then as_root "$HEADWAY_ROOT/scripts/engine.sh" start-as-root; fi

@@ -5,5 +5,5 @@
 
 variable=$1 port=$2 who=$3
 if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
-  die "port $port, for $who, is taken; stop what uses it, or take another: $variable=$((port + 1)) make demo"
+  die "port $port is taken, and $who needs it. Take another: $variable=$((port + 1)) make demo"
 fi

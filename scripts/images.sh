@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes sure that the images which Headway's demo, tests and Compose file start from are in the engine.
 #   images.sh             busybox:latest, python:3.13-slim
+#   images.sh IMAGE...    these
 #   images.sh --compose   with those of docker-compose.yml: redis:7-alpine, registry:2, postgres:17-alpine
 # Each is left alone where it is there, pulled where a registry can be reached, and else made from Debian's packages
 # under the same name and with the same interface (as far as Headway uses it). What was made is kept in the cache folder.
@@ -19,20 +20,29 @@ reachable="" # yes or no, once asked
 registry_reachable() {
   [ -n "$reachable" ] || {
     reachable=no
-    ! timeout "$PROBE_S" docker buildx imagetools inspect busybox:latest >/dev/null 2>&1 || reachable=yes
+    ! ask_registry buildx imagetools || reachable=yes
+    [ "$reachable" = yes ] || ! ask_registry manifest || reachable=yes # a client without buildx
   }
   [ "$reachable" = yes ]
 }
 
+ask_registry() { with_timeout "$PROBE_S" docker "$@" inspect busybox:latest >/dev/null 2>&1; }
+
 pull() {
-  registry_reachable || return 1
   say "pulling $1 ..."
-  timeout "$PULL_S" docker pull --quiet "$1" >/dev/null
+  with_timeout "$PULL_S" docker pull --quiet "$1" >/dev/null
 }
+
+can_make_images() { have apt-get && { can_root || have mmdebstrap; }; }
 
 ensure() { # ensure IMAGE
   ! is_there "$1" || return 0
-  ! pull "$1" || return 0
+  if ! can_make_images; then
+    # Docker's own words about what is wrong stand above ours.
+    pull "$1" || die "the engine has no image $1 and cannot pull it: mend what 'docker pull $1' says, and run this again."
+    return
+  fi
+  ! registry_reachable || ! pull "$1" || return 0
   stand_in "$1"
 }
 
@@ -41,7 +51,8 @@ main() {
   case "${1:-}" in
     --compose) wanted="$BASIC $COMPOSE" ;;
     "") ;;
-    *) die "unknown option: $1 (known: --compose)" ;;
+    -*) die "unknown option: $1 (known: --compose)" ;;
+    *) wanted=$* ;;
   esac
   engine_answers || die "no Docker Engine answers: run scripts/engine.sh start"
   for image in $wanted; do ensure "$image"; done

@@ -28,8 +28,89 @@ sbin_path() { PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; }
 
 cache_dir() { printf '%s/headway' "${XDG_CACHE_HOME:-${HOME:-/root}/.cache}"; }
 
+# with_timeout SECONDS COMMAND...: the command's exit status, or another than 0 when it had to be ended. macOS has no `timeout`.
+with_timeout() {
+  if have timeout; then
+    timeout "$@"
+    return
+  fi
+  local seconds=$1 command
+  shift
+  "$@" &
+  command=$!
+  wait_for "$seconds" has_ended "$command" || kill "$command" 2>/dev/null || true
+  wait "$command" 2>/dev/null
+}
+has_ended() { ! kill -0 "$1" 2>/dev/null; }
+
+# The SHA-256 of standard input.
+sha256() { { if have sha256sum; then sha256sum; else shasum -a 256; fi; } | cut -d' ' -f1; }
+
 # Does an engine answer this user? docker must be on PATH.
-engine_answers() { have docker && timeout 5 docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
+engine_answers() { have docker && with_timeout 5 docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
+
+# What the user's settings name as the engine, where it is not the default of this machine. Another one would not be what was meant.
+named_engine() {
+  local context=${DOCKER_CONTEXT:-}
+  if [ -n "${DOCKER_HOST:-}" ]; then
+    printf 'DOCKER_HOST=%s' "$DOCKER_HOST"
+  elif have docker; then
+    [ -n "$context" ] || context=$(docker context inspect --format '{{.Name}}' 2>/dev/null) || true
+    [ "${context:-default}" = default ] || printf 'the docker context %s' "$context"
+  fi
+}
+
+# Podman answers to the name docker (podman-docker), and behind Docker's own client (its socket in DOCKER_HOST).
+is_podman() {
+  have docker || return 1
+  case "$(docker --version 2>/dev/null)" in podman*) return 0 ;; esac
+  case "$(with_timeout 5 docker version --format '{{range .Server.Components}}{{.Name}} {{end}}' 2>/dev/null)" in
+    *Podman*) return 0 ;;
+  esac
+  return 1
+}
+
+refuse_podman() {
+  ! is_podman || die "docker is Podman on this machine, and Headway does not run on Podman. Install Docker Engine with buildx" \
+    "in its place (Fedora: sudo dnf swap podman-docker docker-cli && sudo dnf install moby-engine docker-buildx), or unset DOCKER_HOST" \
+    "if it names Podman's socket. Then run this again."
+}
+
+# Docker Desktop puts links into its own disk into a distribution, and a script that complains on its PATH.
+is_wsl_of_docker_desktop() {
+  case "$(command -v docker) $(readlink /usr/bin/docker)" in /mnt/* | *" /mnt/"*) return 0 ;; esac
+  [ -d /mnt/wsl/docker-desktop ]
+}
+
+# One of: macos wsl debian fedora arch other
+system() {
+  local id=""
+  if [ "$(uname -s)" = Darwin ]; then echo macos && return; fi
+  if is_wsl_of_docker_desktop; then echo wsl && return; fi
+  # shellcheck disable=SC1091  # the machine's own
+  [ ! -r /etc/os-release ] || id=$(. /etc/os-release && echo " ${ID:-} ${ID_LIKE:-} ")
+  case "$id" in
+    *" debian "* | *" ubuntu "*) echo debian ;;
+    *" fedora "*) echo fedora ;;
+    *" arch "*) echo arch ;;
+    *) echo other ;;
+  esac
+}
+
+# What to do on this machine so that an engine answers, where Headway does not install or start one.
+engine_advice() {
+  local group
+  group="sudo usermod -aG docker $(id -un)"
+  case "$(system)" in
+    macos) echo "Start Docker Desktop, OrbStack or Colima (install one of them if there is none), and run this again." ;;
+    wsl) echo "Start Docker Desktop, switch on this distribution in its settings (Resources, WSL integration), and run this again." ;;
+    fedora) echo "sudo dnf install moby-engine docker-cli docker-buildx && sudo systemctl enable --now docker && $group," \
+      "then log in again and run this again." ;;
+    arch) echo "sudo pacman -S docker docker-buildx && sudo systemctl enable --now docker && $group," \
+      "then log in again and run this again." ;;
+    *) echo "Install Docker Engine with buildx, start it, allow your user to use it ($group, then log in again), and run this again." ;;
+  esac
+}
 
 # wait_for SECONDS COMMAND...: runs the command until it succeeds; 1 when the time is over.
 wait_for() {

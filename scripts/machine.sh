@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
-# Installs what Headway needs on Debian 12/13 or Ubuntu and what this machine lacks; does nothing when all is there.
-#   machine.sh            what `make demo` and a worker need: git, Redis, Docker Engine with buildx and Compose, a registry
+# Installs what Headway needs and this machine lacks, with apt (Debian 12/13, Ubuntu); does nothing when all is there.
+# Where an engine answers, nothing is installed over it: no other engine, no other vendor's client or plugins.
+#   machine.sh            what `make demo` needs: Python, git, and Docker Engine with buildx. Its registry and Redis are
+#                         installed with the engine; where an engine is there already, they run as containers in it
+#   machine.sh --bench    what `make bench` needs: with Redis, a registry and Compose on the machine itself
 #   machine.sh --python   only a Python that can make a virtual environment
 #   machine.sh --images   only what scripts/images.sh makes images from
 #   machine.sh --tests    everything, with what the test suite starts: PostgreSQL, Chromium, sshd
@@ -16,6 +19,8 @@ readonly POLICY=/usr/sbin/policy-rc.d
 # Services that a package starts and enables by itself, on ports that are not ours to take.
 readonly QUIET_SERVICES="redis-server docker-registry postgresql ssh"
 
+readonly ENGINE_PACKAGES='docker\.io|docker-cli|docker-ce[a-z-]*|containerd|containerd\.io|runc|moby-[a-z]*|podman-docker'
+
 missing=() # what is not there, in words
 packages=() # what apt would install for it
 
@@ -25,17 +30,24 @@ need() { # need WORDS PACKAGE...
   packages+=("$@")
 }
 
-has_plugin() {
+has_plugin() { # has_plugin NAME
   local dir
   for dir in $PLUGIN_DIRS; do
     [ ! -x "$dir/docker-$1" ] || return 0
   done
+  have docker && docker "$1" version >/dev/null 2>&1 # wherever docker's own settings say (Docker Desktop, Homebrew)
+}
+
+# Up to version 22 BuildKit is built into the client.
+can_build() {
+  ! has_plugin buildx || return 0
+  case "$(docker --version 2>/dev/null)" in "Docker version 19."* | "Docker version 2"[0-2].*) return 0 ;; esac
   return 1
 }
 
 has_python() {
   local candidate
-  for candidate in python3 python3.13 python3.12 python3.11; do
+  for candidate in python3 python3.14 python3.13 python3.12 python3.11; do
     ! "$candidate" -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || return 0
   done
   return 1
@@ -46,23 +58,67 @@ has_browser() { have chromium || have chromium-browser || have google-chrome; }
 
 look_python() { has_python || need "Python 3.11+ with venv" python3 python3-venv; }
 
-look_tools() {
+look_commands() {
   have git || need git git
   have curl || need curl curl
   have openssl || need openssl openssl
+}
+
+look_tools() {
+  look_commands
   [ -e /etc/ssl/certs/ca-certificates.crt ] || need "CA certificates" ca-certificates
   have redis-server || need "Redis (redis-server)" redis-server
   have docker-registry || need "a container registry (docker-registry)" docker-registry
 }
 
+engine_is_here() { have dockerd || engine_answers; }
+
+is_installed() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep ' installed$' >/dev/null; }
+
 # Docker's own packages (docker-ce) and Debian's exclude each other: what is there decides whose plugins are fitting.
+# `other`: an engine that came without packages that apt knows, such as Docker Desktop's.
+docker_vendor() {
+  if is_installed docker-ce-cli; then
+    echo docker
+  elif engine_is_here && ! is_installed docker.io && ! is_installed docker-cli; then
+    echo other
+  else
+    echo debian
+  fi
+}
+
 look_docker() {
-  local vendor=debian
-  ! dpkg-query -W docker-ce-cli >/dev/null 2>&1 || vendor=docker
-  have dockerd || engine_answers || need "Docker Engine" "@engine"
+  local vendor
+  refuse_podman
+  vendor=$(docker_vendor)
+  engine_is_here || need "Docker Engine" "@engine"
   have docker || need "the docker command" "@cli"
-  has_plugin docker-buildx || has_plugin buildx || need "docker buildx" "@buildx-$vendor"
-  has_plugin docker-compose || has_plugin compose || need "docker compose" "@compose-$vendor"
+  can_build || need "docker buildx" "@buildx-$vendor"
+  has_plugin compose || need "docker compose" "@compose-$vendor"
+}
+
+# The demo's registry and Redis can run as containers: where an engine is, or where this script must not install, they do.
+look_demo() {
+  refuse_podman
+  if ! engine_is_here && can_install; then
+    look_tools
+    look_docker
+    return
+  fi
+  look_commands
+  if ! engine_is_here; then
+    need "Docker Engine" "@engine"
+    return
+  fi
+  have docker || need "the docker command" "@cli"
+  can_build || need "docker buildx" "@buildx-$(docker_vendor)"
+}
+
+tell_of_containers() {
+  local absent=""
+  have redis-server || have valkey-server || absent=Redis
+  have docker-registry || absent="${absent:+$absent and }a registry"
+  [ -z "$absent" ] || say "not installed here: $absent. For the demo they run as containers, which are removed at its end."
 }
 
 look_images() {
@@ -82,22 +138,48 @@ look() {
   case "${1:-}" in
     --python) look_python ;;
     --images) look_images ;;
+    --bench) look_python && look_tools && look_docker ;;
     --tests) look_python && look_tools && look_docker && look_images && look_tests ;;
-    "") look_python && look_tools && look_docker ;;
-    *) die "unknown option: $1 (known: --python, --images, --tests)" ;;
+    "") look_python && look_demo ;;
+    *) die "unknown option: $1 (known: --python, --images, --bench, --tests)" ;;
   esac
 }
 
+can_install() { have apt-get && can_root; }
+
 # A machine that cannot be helped hears it before anything is changed.
-refuse_if_helpless() {
-  local list
-  list=$(printf ', %s' "${missing[@]}")
-  have apt-get || die "missing: ${list:2}. This machine has no apt-get; install them with its own means and try again."
-  can_root || die "missing: ${list:2}. Installing needs root: run this as root, or allow sudo without a" \
-    "password prompt (run 'sudo -v' first), or have them installed: $(package_hint)"
+refuse_if_helpless() { # refuse_if_helpless MODE
+  local lacks named
+  lacks=$(printf ', %s' "${missing[@]}")
+  lacks=${lacks:2}
+  case " ${packages[*]} " in
+    *" @engine "*)
+      named=$(named_engine)
+      [ -z "$named" ] || die "no Docker Engine answers at $named. Start it, or choose another" \
+        "(docker context use default; unset DOCKER_HOST), and run this again."
+      if ! can_install || [ "$(system)" = wsl ]; then die "no Docker Engine answers (missing: $lacks). $(engine_advice)"; fi
+      ;;
+    *-other" "*) die "missing: $lacks. Install it the way Docker came to this machine, so that the two fit, and run this again." ;;
+  esac
+  can_install || die "missing: $lacks. $(install_advice "$1")"
 }
 
-package_hint() { printf '%s ' "${packages[@]}" | sed 's/@engine/docker.io/; s/@cli/docker-cli/; s/@\([a-z]*\)-[a-z]*/docker-\1/g; s/@//g'; }
+install_advice() { # install_advice MODE
+  case "$1" in
+    --tests | --bench) echo "The tests and the benchmark start these programs themselves and install them with apt:" \
+      "run this on Debian 12 or 13 or on Ubuntu, as root or with sudo that asks for no password ('sudo -v' first)." \
+      "'make check' and 'make demo' run without." && return ;;
+  esac
+  case "$(system)" in
+    debian | wsl) echo "Run 'sudo apt-get install $(package_hint)', or 'sudo -v', and then this again." ;;
+    fedora) echo "Run 'sudo dnf install $(package_hint | sed 's/ python3-venv//')', and then this again." ;;
+    arch) echo "Run 'sudo pacman -S $(package_hint | sed 's/python3 python3-venv/python/')', and then this again." ;;
+    macos) echo "Run 'brew install $(package_hint | sed 's/python3 python3-venv/python/')', and then this again." ;;
+    *) echo "Install it with this machine's own means, and run this again." ;;
+  esac
+}
+
+package_hint() { echo "${packages[*]}" | sed 's/@engine/docker.io/; s/@cli/docker-cli/; s/@\([a-z]*\)-[a-z]*/docker-\1/g; s/@//g'; }
 
 apt_get() {
   as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l apt-get -q -o DPkg::Lock::Timeout=300 \
@@ -143,9 +225,11 @@ newer_sources() { # newer_sources FILE
 
 # Before anything is installed: leaves the machine as it was.
 give_up() { # give_up REASON
-  [ -z "$added_suite" ] || as_root rm -f "$added_suite" "$NEWER_PIN"
+  remove_added_suite
   die "$1. Is the package source of this machine reachable? See 'apt-get update' for its words; nothing was installed."
 }
+
+remove_added_suite() { [ -z "$added_suite" ] || as_root rm -f "$added_suite" "$NEWER_PIN"; }
 
 added_suite="" # the file that names it, when this run wrote it
 
@@ -221,6 +305,17 @@ join_docker_group() {
   }
 }
 
+# An engine that answers stays as it is, and what belongs to it.
+keep_engine() { # keep_engine PLAN WORDS: the plan is apt-get's, when it simulates
+  local touched
+  touched=$(printf '%s\n' "$1" | sed -nE "s/^(Inst|Remv) ($ENGINE_PACKAGES) .*/\2/p" | tr '\n' ' ')
+  [ -z "$touched" ] || {
+    remove_added_suite
+    die "a Docker Engine answers here, and apt would change what belongs to it: ${touched% }. Nothing was installed." \
+      "Install what is missing the way Docker came to this machine: $2."
+  }
+}
+
 install_packages() {
   local list
   list=$(printf ', %s' "${missing[@]}")
@@ -229,8 +324,10 @@ install_packages() {
   apt_get update >/dev/null || give_up "apt-get update failed"
   resolve_packages
   # All or nothing: a package that cannot be had is said before the first one is unpacked.
-  apt_get install --simulate --no-install-recommends "${packages[@]}" >/dev/null ||
+  local plan
+  plan=$(apt_get install --simulate --no-install-recommends "${packages[@]}") ||
     give_up "apt-get cannot install: ${packages[*]} (its reason stands above)"
+  ! engine_answers || keep_engine "$plan" "${list:2}"
   guard_services
   local log
   log=$(mktemp)
@@ -245,10 +342,15 @@ install_packages() {
   [[ " ${packages[*]} " != *" docker.io"* ]] || join_docker_group
 }
 
-look "$@"
-[ "${#missing[@]}" -gt 0 ] || exit 0
-refuse_if_helpless
-install_packages
-missing=() packages=()
-look "$@"
-[ "${#missing[@]}" -eq 0 ] || die "still missing after the installation: ${missing[*]}"
+main() {
+  look "$@"
+  [ "${#missing[@]}" -gt 0 ] || return 0
+  refuse_if_helpless "${1:-}"
+  install_packages
+  missing=() packages=()
+  look "$@"
+  [ "${#missing[@]}" -eq 0 ] || die "still missing after the installation: ${missing[*]}"
+}
+
+main "$@"
+[ $# -gt 0 ] || tell_of_containers

@@ -13,7 +13,7 @@ python="" # set by find_python
 
 find_python() {
   local candidate
-  for candidate in ${HEADWAY_PYTHON:-python3 python3.13 python3.12 python3.11}; do
+  for candidate in ${HEADWAY_PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do
     if have "$candidate" && good_python "$candidate"; then
       python=$candidate
       return
@@ -26,11 +26,11 @@ need_python() {
   ! find_python || return 0
   [ -z "${HEADWAY_PYTHON:-}" ] || die "HEADWAY_PYTHON=$HEADWAY_PYTHON is no Python 3.11 or newer with venv and ensurepip"
   scripts/machine.sh --python
-  find_python || die "no Python 3.11 or newer with venv found (Debian 12+ and Ubuntu 24.04+ have one)." \
+  find_python || die "no Python 3.11 or newer with venv found (Debian 12, Ubuntu 24.04 and newer have one)." \
     "Or name one: make setup HEADWAY_PYTHON=/path/to/python3"
 }
 
-wanted=$(sha256sum requirements-dev.lock pyproject.toml | sha256sum | cut -d' ' -f1)
+wanted=$(cat requirements-dev.lock pyproject.toml | sha256)
 if [ -x "$VENV/bin/headway" ] && [ "$(cat "$STAMP" 2>/dev/null)" = "$wanted" ] &&
   [ "$(cat "$VENV/.headway-path" 2>/dev/null)" = "$PWD" ]; then
   exit 0

@@ -27,7 +27,7 @@ stand_in() { # stand_in IMAGE
 # Kept under a name that changes with the recipe and with the certificates inside.
 cached_tar() {
   local key
-  key=$(cat "$HEADWAY_ROOT/scripts/stand_ins.sh" "$CA_BUNDLE" 2>/dev/null | sha256sum | cut -c1-16)
+  key=$(cat "$HEADWAY_ROOT/scripts/stand_ins.sh" "$CA_BUNDLE" 2>/dev/null | sha256 | cut -c1-16)
   printf '%s/images/%s-%s.tar' "$(cache_dir)" "$1" "$key"
 }
 

@@ -9,7 +9,7 @@ enter_docker_group() {
   local members
   ! is_root || return 0
   [[ " $(id -nG) " != *" docker "* ]] && have sg || return 0
-  members=$(getent group docker | cut -d: -f4)
+  members=$(getent group docker | cut -d: -f4) || return 0 # no such group
   [[ ",$members," == *",$(id -un),"* ]] || return 0
   exec sg docker -c "$(printf '%q ' "$HEADWAY_ROOT/scripts/with-engine.sh" "$@")"
 }
@@ -27,7 +27,7 @@ if ! engine_answers; then
   trap '"$HEADWAY_ROOT/scripts/engine.sh" stop' EXIT
   "$HEADWAY_ROOT/scripts/engine.sh" start
 fi
-"$HEADWAY_ROOT/scripts/images.sh" "${image_options[@]}"
+"$HEADWAY_ROOT/scripts/images.sh" ${image_options[@]+"${image_options[@]}"} # bash before 4.4 takes an empty array for unset
 
 # Ctrl-C is for the command, which then ends as it sees fit; this script goes on to stop the engine.
 trap : INT

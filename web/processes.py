@@ -13,6 +13,7 @@ _BACK_OFF_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 _STEADY_S = 60.0
 
 # Asks the kernel for TERM when the parent dies, even by kill -9 (it may have died before), and becomes the program.
+# Only Linux can be asked: elsewhere (a demo on macOS) the program outlives a parent that was killed.
 _SHIM = """
 import ctypes, os, signal, sys
 if sys.platform == "linux":

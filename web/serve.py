@@ -20,7 +20,7 @@ from web.app import create_app
 from web.errors import StartError
 from web.processes import Child, headway_command
 from web.services import Services
-from web.wiring import database, find_program, prepare_data_dir, services
+from web.wiring import database, find_redis, prepare_data_dir, services
 from workers.live import connect
 from workers.settings import Settings
 
@@ -143,7 +143,7 @@ def _with_redis(settings: Settings, stack: ExitStack) -> tuple[Settings, list[Ch
     """A private Redis, unless the settings name one."""
     if "redis_url" in settings.model_fields_set:
         return settings, []
-    program = find_program("redis-server")
+    program = find_redis()
     folder = settings.data_dir / "redis"
     folder.mkdir(mode=0o700, exist_ok=True)
     port, password = _free_port(), secrets.token_urlsafe(24)

@@ -19,6 +19,9 @@ from workers.queue import Bell, Ringer, make_celery
 from workers.settings import Settings, load_settings
 from workers.vault import Vault, VaultError, open_vault
 
+# Where a Redis may be that is not on everybody's PATH.
+_MORE_PLACES = "/usr/local/bin:/usr/bin:/usr/sbin:/opt/homebrew/bin"
+
 
 def read_settings(**overrides: object) -> Settings:
     """The settings from the environment. Raises StartError naming each that cannot be used."""
@@ -68,13 +71,25 @@ def prepare_data_dir(settings: Settings) -> None:
         ) from None
 
 
-def find_program(name: str) -> str:
-    """The program's path. Raises StartError."""
-    path = shutil.which(name, path=os.environ.get("PATH", os.defpath) + ":/usr/local/bin:/usr/bin:/usr/sbin")
+def redis_program(more_places: str = _MORE_PLACES) -> str | None:
+    """The path of a Redis server, or of Valkey, which is one under another name; None where neither is installed."""
+    for places in (os.environ.get("PATH", os.defpath), more_places):
+        for name in ("redis-server", "valkey-server"):
+            if path := shutil.which(name, path=places):
+                return path
+    return None
+
+
+def find_redis(more_places: str = _MORE_PLACES) -> str:
+    """The path of a Redis server. Raises StartError."""
+    path = redis_program(more_places)
     if path is None:
         raise StartError(
-            f"{name} is not installed. Install it (Debian and Ubuntu: apt-get install {name}), or name a Redis that "
-            "runs elsewhere with HEADWAY_REDIS_URL."
+            "Headway needs Redis, and neither redis-server nor valkey-server is installed. Install one (Debian and "
+            "Ubuntu: apt-get install redis-server; Fedora: dnf install valkey; macOS: brew install redis), or run one "
+            "in a container and name it:\n"
+            "  docker run -d --restart unless-stopped -p 127.0.0.1:6379:6379 redis:7-alpine\n"
+            "  HEADWAY_REDIS_URL=redis://127.0.0.1:6379/0 headway serve"
         )
     return path
 

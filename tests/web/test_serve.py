@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 from tests.services import eventually, free_port
 from web.errors import StartError
 from web.processes import Child
-from web.wiring import find_program
+from web.wiring import find_redis
 
 HEADWAY = [sys.executable, "-c", "from runner.cli import main; main()"]
 
@@ -155,9 +156,23 @@ def test_a_second_server_on_the_same_data_is_refused(serve: Serve) -> None:
     assert "Another headway serve uses" in done.stderr
 
 
-def test_a_missing_program_is_named_with_how_to_install_it() -> None:
-    with pytest.raises(StartError, match="apt-get install no-such-program"):
-        find_program("no-such-program")
+def test_without_redis_the_sentence_says_what_to_install_and_what_to_run_instead(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(StartError, match=r"(?s)apt-get install redis-server.*docker run .*HEADWAY_REDIS_URL=redis://"):
+        find_redis(more_places="")
+
+
+@pytest.mark.e2e
+def test_valkey_is_used_where_there_is_no_redis(serve: Serve, tmp_path: Path) -> None:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name, program in (("valkey-server", "redis-server"), ("git", "git"), ("docker", "docker")):
+        (folder / name).symlink_to(shutil.which(program) or pytest.skip(f"{program} is not installed"))
+    serve.env["PATH"] = str(folder)
+    serve.start()
+    assert serve.child("valkey-server")
 
 
 @pytest.mark.slow
