@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipelines import platforms
 from pipelines.state import Reason
 from runner.builds.command import Builder, BuildRequest, ResultFiles, command_of, environment_of
 from runner.builds.confine import confined
@@ -29,11 +30,6 @@ _ENGINE_GONE = ("Cannot connect to the Docker daemon", "failed to receive status
 _RAWJSON_SINCE = (0, 13)
 _WRAPPING = re.compile(r"^(?:failed to build: )?(?:failed to solve: )?")
 """What buildx puts before the reason; the first since 0.28."""
-_EMULATION = (
-    "this machine cannot run programs of that platform: install emulation (docker run --privileged --rm "
-    "tonistiigi/binfmt --install all), or compile for it in a stage of this machine's platform "
-    "(FROM --platform=$BUILDPLATFORM)"
-)
 PLUGIN_FOLDERS = (
     "/usr/local/lib/docker/cli-plugins", "/usr/local/libexec/docker/cli-plugins",
     "/usr/lib/docker/cli-plugins", "/usr/libexec/docker/cli-plugins",
@@ -146,7 +142,7 @@ def _failure(progress: Progress, said: list[str]) -> StepError:
         # The user's own command ended badly. What it is called must not be taken for what went wrong.
         named = progress.failed.text if progress.failed else "RUN"
         foreign = progress.foreign_program or any(line.endswith(FOREIGN_PROGRAM.decode()) for line in said)
-        hint = f"; {_EMULATION}" if foreign else ""
+        hint = f"; this machine cannot run programs of that platform: {platforms.EMULATION}" if foreign else ""
         return StepError(Reason.BUILD_FAILED, f"the instruction {named!r} failed{at}: {error}{hint}")
     if any(sign in error for sign in _ENGINE_GONE):
         return MachineError(Reason.ENGINE_GONE, f"the Docker Engine went away while the image was built: {error}")
