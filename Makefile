@@ -37,7 +37,7 @@ test: ## Everything, on real parts: set this machine up, start what is missing, 
 engines: ## Run the tests that need an engine with each Docker Engine that people have (ENGINES="sid-containerd ...": only these)
 	@scripts/machine.sh --tests
 	@scripts/setup.sh
-	@scripts/engines.sh test $(ENGINES)
+	@scripts/with-engine.sh scripts/engines.sh test $(ENGINES)
 
 bench: ## Measure against docker run, buildx and others: a table, and bench/results.json (ROWS="name ...": only these)
 	@scripts/machine.sh --bench

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# engine_inside.sh TREE WORK CONFIGURATION COMMAND...: called by engines.sh as the first process of new namespaces.
-# Starts the engine that is unpacked in TREE, with its data in WORK, runs the command, and stops the engine.
+# engine_inside.sh TREE WORK CONFIGURATION USER:GROUP COMMAND...: called by engines.sh as the first process of new namespaces.
+# Starts the engine that is unpacked in TREE, with its data in WORK, runs the command as that user, and stops the engine.
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 sbin_path
 
-readonly TREE=$1 WORK=$2 CONFIGURATION=$3
-shift 3
+readonly TREE=$1 WORK=$2 CONFIGURATION=$3 CALLER=$4
+shift 4
 readonly PLUGINS="/usr/libexec/docker/cli-plugins /usr/lib/docker/cli-plugins /usr/local/lib/docker/cli-plugins
   /usr/local/libexec/docker/cli-plugins"
 readonly START_S=60 STOP_S=40
@@ -26,6 +26,7 @@ own_plugins() {
   done
   export XDG_CACHE_HOME=${XDG_CACHE_HOME:-${HOME:-/root}/.cache} HOME=$WORK/home
   mkdir -p "$HOME"
+  chown "$CALLER" "$HOME"
 }
 
 # For `userns-remap`: the numbers of a user that the machine has, without writing to the machine's files.
@@ -40,9 +41,9 @@ own_subordinate_ids() {
 
 start() {
   printf '%s\n' "$CONFIGURATION" >"$WORK/daemon.json"
-  ip link set lo up
-  setsid dockerd --config-file "$WORK/daemon.json" --data-root "$WORK/data" --cgroup-parent "/${WORK##*/}" \
-    >"$WORK/log" 2>&1 </dev/null &
+  busybox ifconfig lo up
+  setsid dockerd --config-file "$WORK/daemon.json" --data-root "$WORK/data" --cgroup-parent "/${WORK##*/}/docker" \
+    --group "${CALLER#*:}" >"$WORK/log" 2>&1 </dev/null &
   engine=$!
   if ! wait_for "$START_S" answers_or_died || ! engine_answers; then
     tail -n 15 "$WORK/log" >&2
@@ -58,19 +59,25 @@ stop() {
   wait_for "$STOP_S" has_ended "$engine" || warn "the engine did not end within $STOP_S s and is killed"
 }
 
+load_images() {
+  [ ! -e "$WORK/images.tar" ] || docker load --quiet --input "$WORK/images.tar" >/dev/null
+  "$HEADWAY_ROOT/scripts/images.sh" >/dev/null
+}
+
+run_as_caller() {
+  local user=()
+  [ "$CALLER" = 0:0 ] || user=(setpriv --reuid "${CALLER%:*}" --regid "${CALLER#*:}" --init-groups --)
+  run_command "${user[@]}" "$@"
+}
+
+# The first process of a namespace hears only signals that it has a handler for.
+trap 'exit 143' TERM INT HUP
 own_run
 own_plugins
 own_subordinate_ids
-unset DOCKER_HOST DOCKER_CONTEXT
+unset DOCKER_HOST DOCKER_CONTEXT DOCKER_CONFIG DOCKER_TLS_VERIFY DOCKER_CERT_PATH
 export PATH=$TREE/usr/bin:$TREE/usr/sbin:$TREE/sbin:$PATH
 start
 trap stop EXIT
-"$HEADWAY_ROOT/scripts/images.sh" >/dev/null
-
-"$@" &
-command=$!
-trap 'kill -TERM "$command" 2>/dev/null || true' TERM INT HUP
-status=0
-wait "$command" || status=$?
-while kill -0 "$command" 2>/dev/null; do wait "$command" || status=$?; done
-exit "$status"
+load_images
+run_as_caller "$@"
