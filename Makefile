@@ -7,7 +7,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 # What answers within the minute that a person waits for: no engine, no second database, no long search for a counterexample
 FAST := not (engine or e2e or compose or browser or postgres or slow)
 
-.PHONY: help setup demo check test bench docs lock engine-up engine-down clean
+.PHONY: help setup demo check test engines bench docs lock engine-up engine-down clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,11 @@ test: ## Everything, on real parts: set this machine up, start what is missing, 
 	@scripts/machine.sh --tests
 	@scripts/setup.sh
 	@scripts/with-engine.sh --compose scripts/test.sh
+
+engines: ## Run the tests that need an engine with each Docker Engine that people have (ENGINES="sid-containerd ...": only these)
+	@scripts/machine.sh --tests
+	@scripts/setup.sh
+	@scripts/with-engine.sh scripts/engines.sh test $(ENGINES)
 
 bench: ## Measure against docker run, buildx and others: a table, and bench/results.json (ROWS="name ...": only these)
 	@scripts/machine.sh --bench

@@ -7,6 +7,10 @@ REMEDY = (
     'switch it on with {"features": {"containerd-snapshotter": true}} in the engine\'s daemon.json and restart it '
     "(the images that it has now must be pulled again), or build for one platform"
 )
+EMULATION = (
+    "install emulation (docker run --privileged --rm tonistiigi/binfmt --install all), or compile for it in a stage of "
+    "this machine's platform (FROM --platform=$BUILDPLATFORM)"
+)
 
 
 def are_several(platforms: Iterable[str]) -> bool:

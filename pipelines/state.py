@@ -61,6 +61,7 @@ class Reason(StrEnum):
     COMMIT_MISSING = "commit_missing"
     REGISTRY_UNREACHABLE = "registry_unreachable"
     ENGINE_GONE = "engine_gone"
+    ENGINE_UNSUITABLE = "engine_unsuitable"
     DISK_FULL = "disk_full"
     NO_BUILDER = "no_builder"
     WORKER_LOST = "worker_lost"

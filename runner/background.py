@@ -1,7 +1,7 @@
 """Beginning something that somebody will want soon."""
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -13,3 +13,8 @@ def in_background(do: Callable[[], T]) -> Future[T]:
     begun = pool.submit(do)
     pool.shutdown(wait=False)
     return begun
+
+
+def settle(begun: Future[T]) -> None:
+    """Returns when it has ended, however it did."""
+    wait([begun])

@@ -1,13 +1,17 @@
 """What ``headway run`` begins before the rest of it is loaded: while the engine makes a network, Python loads us."""
 
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import gettempdir
 from uuid import uuid4
 
 from runner.background import in_background
+from runner.docker.resolve import find_endpoint, pinned_context
 from runner.engine import Engine
+from runner.errors import StepError
 from runner.guard import Guard
 from runner.leavings import Leavings, remove
 from runner.sandbox import Sandboxes
@@ -55,7 +59,10 @@ class Begun:
     def __init__(self, folder: Path) -> None:
         """Without a pipeline file no step will run in a container: no sandbox is begun, and the engine has time."""
         self._run = f"local-{uuid4().hex[:12]}"
-        self._guard = Guard()
+        variables: dict[str, str] = {}
+        with suppress(StepError):  # the engine, when it is asked, raises the same
+            variables = pinned_context(os.environ)
+        self._guard = Guard(variables)
         self._jobs = 0
         self._engine = Engine(connect=False)
         self._first = Sandboxes(self._engine, self._leavings(1).key, 1)
@@ -69,6 +76,11 @@ class Begun:
     def _leavings(self, number: int) -> Leavings:
         key = f"{self._run}-{number}"
         return Leavings(key, Path(gettempdir(), f"headway-{key}"))
+
+    @property
+    def docker_host(self) -> str:
+        """The engine's address, before it has been asked for anything. Raises MachineError where none is meant."""
+        return str(find_endpoint(os.environ).address)
 
     def engine(self) -> Engine:
         """The engine. Raises MachineError where it was asked already, and does not answer."""

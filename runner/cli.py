@@ -30,6 +30,25 @@ app = typer.Typer(
 )  # fmt: skip
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        from runner.version import show_version
+
+        raise typer.Exit(show_version(sys.stdout))
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Shows the versions of Headway and the engine."
+        ),
+    ] = False,
+) -> None:
+    """For all verbs."""
+
+
 _OWN_VERBS = frozenset({"run", "lint", "plan", "schema", "init"})
 
 

@@ -5,6 +5,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from pipelines import platforms
 from pipelines.plan import CommandsStep, Container, PluginStep
 from pipelines.state import PASSED, Outcome, Reason, State
 from runner import shell
@@ -133,7 +134,8 @@ def _spec(job: Job, step: CommandsStep | PluginStep, image: str, network: str) -
         network=network,
         entrypoint=shell.GATE_ENTRYPOINT if has_gate(step) else container.entrypoint,
         environment=environment,
-        binds=(f"{job.workspace_base}:{job.plan.workspace_base}", *container.volumes),
+        folders=(job.workspace_folder, *job.company.folders),
+        binds=container.volumes,
         directory="" if has_gate(step) else container.directory,
         aliases=(step.name,) if own and step.detach else (),
         stdin=has_gate(step),
@@ -232,7 +234,17 @@ def _judge(job: Job, step: CommandsStep | PluginStep, container: str, ended: End
     if ended.watches and not ended and code in _HINTS:
         hint = "a step with commands needs an image that has a shell (sh); use another image, or `entrypoint`"
         return Outcome(State.FAILED, Reason.BAD_COMMAND, f"the image cannot run the step's commands; {hint}", code)
+    if ended.watches and not ended and (platform := _foreign_platform(job, container)):
+        message = f"exited with {code}: its image is for {platform}, which this machine runs only by emulation"
+        return Outcome(State.FAILED, Reason.BAD_COMMAND, f"{message}; {platforms.EMULATION}", code)
     return Outcome(State.FAILED, Reason.EXIT_CODE, f"exited with {code}{_hint(step.container, code)}", code)
+
+
+def _foreign_platform(job: Job, container: str) -> str:
+    """The platform of a container's image where it is not the engine's, such as ``linux/s390x``; or nothing."""
+    image = job.engine.image(str((job.engine.inspect(container) or {}).get("Image", ""))) or {}
+    arch = str(image.get("Architecture") or "")
+    return f"linux/{arch}" if arch not in {"", job.engine.connection.about.arch} else ""
 
 
 def _hint(container: Container, code: int) -> str:

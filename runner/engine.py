@@ -4,17 +4,17 @@ import json
 import os
 import tarfile
 from collections.abc import Mapping
-from contextlib import closing
 from functools import cached_property
 from http import HTTPStatus
-from http.client import HTTPConnection
 from io import BytesIO
-from ssl import SSLContext
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from pipelines.state import Reason
 from runner import hijack
+from runner.docker.about import image_store
+from runner.docker.connection import Connection
+from runner.docker.folders import SELINUX, divided
 from runner.errors import MachineError, StepError
 from runner.faults import absent_is_fine, requests_errors, sdk_errors, start_error, translated
 from runner.images.answer import Answer
@@ -22,7 +22,7 @@ from runner.images.names import split_tag
 from runner.specs import ContainerSpec, Login
 
 if TYPE_CHECKING:
-    from docker import APIClient, DockerClient
+    from runner.docker.sdk import APIClient, DockerClient
 
 # ruff: noqa: PLC0415
 
@@ -31,8 +31,6 @@ REQUEST_TIMEOUT_S = 120
 LOG_DRIVER = "json-file"
 NANO_CPUS = 1_000_000_000
 NOT_RUNNABLE = 126
-CONTAINERD_STORE = "containerd"
-_SNAPSHOTTER = "io.containerd.snapshotter.v1"
 LIST_TRIES_MAX = 20
 
 
@@ -44,27 +42,15 @@ class Engine:
 
     def __init__(self, docker_host: str | None = None, *, connect: bool = True) -> None:
         """Raises MachineError with the remedy when no engine answers; without ``connect`` what is first asked does."""
-        self._environment = dict(os.environ) | ({"DOCKER_HOST": docker_host} if docker_host else {})
-        self.host = self._environment.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+        self.connection = Connection(os.environ, docker_host or "")
         if connect:
             self.ping()
 
     @cached_property
-    def _tls(self) -> SSLContext | None:
-        return hijack.tls_context(self._environment)
-
-    @cached_property
     def _client(self) -> "DockerClient":
-        import docker
-        import requests
+        from runner.docker.sdk import sdk_client
 
-        try:
-            client = docker.from_env(timeout=REQUEST_TIMEOUT_S, environment=self._environment)
-            client.api.ping()
-        except (docker.errors.DockerException, requests.RequestException, ValueError) as error:
-            hint = "start it (systemctl start docker), or point DOCKER_HOST at one that runs"
-            raise MachineError(Reason.ENGINE_GONE, f"no Docker Engine answers at {self.host}; {hint}") from error
-        return client
+        return sdk_client(self.connection.transport, self.connection.about.api, REQUEST_TIMEOUT_S)
 
     @property
     def _api(self) -> "APIClient":
@@ -74,33 +60,31 @@ class Engine:
         """Closes the connections."""
         if "_client" in self.__dict__:
             self._client.close()
+        self.connection.close()
 
     def ping(self) -> None:
         """Raises MachineError when the engine does not answer any more."""
-        with translated():
-            self._api.ping()
+        self.connection.ping()
+
+    def info(self) -> dict[str, Any]:
+        """What the engine says of itself and its machine."""
+        return dict(json.loads(self.connection.get("/info")[1]))
 
     # Images
 
     def image_store(self) -> str:
         """Where the engine keeps images: ``CONTAINERD_STORE``, or the name of its own store's driver (``overlay2``)."""
-        with translated():
-            info = self._api.info()
-        kinds = {str(name): str(value) for name, value in info.get("DriverStatus") or ()}
-        return CONTAINERD_STORE if kinds.get("driver-type") == _SNAPSHOTTER else str(info.get("Driver", ""))
+        return image_store(self.info())
 
     def image(self, name: str) -> dict[str, Any] | None:
         """The engine's description of an image, by name or id, or None where it is not here."""
         # The one thing that a build asks for, and asked most often: without the SDK it takes a third of the time.
-        with translated(), closing(HTTPConnection("docker")) as http:
-            http.sock = hijack.connect(self.host, self._tls)
-            http.sock.settimeout(REQUEST_TIMEOUT_S)
-            http.request("GET", f"/images/{quote(name)}/json")
-            answer = http.getresponse()
-            if answer.status == HTTPStatus.OK:
-                return dict(json.loads(answer.read()))
-            if answer.status == HTTPStatus.NOT_FOUND:
-                return None
+        status, body = self.connection.get(f"/images/{quote(name)}/json")
+        if status == HTTPStatus.OK:
+            return dict(json.loads(body))
+        if status == HTTPStatus.NOT_FOUND:
+            return None
+        with translated():
             return dict(self._client.images.get(name).attrs)  # which says what is wrong
 
     def pull(self, name: str, login: Login | None) -> Answer:
@@ -113,9 +97,7 @@ class Engine:
         return self._answer(f"/images/{quote(repo)}/push", {"tag": tag}, login)
 
     def _answer(self, path: str, query: Mapping[str, str], login: Login | None) -> Answer:
-        known = {"username": login.username, "password": login.password} if login else {}
-        connection = hijack.connect(self.host, self._tls)
-        return Answer(connection, f"/v{self._api.api_version}{path}?{urlencode(query)}", known)
+        return Answer(*self.connection.open(f"{path}?{urlencode(query)}"), login.for_engine() if login else {})
 
     def tag(self, image: str, repo: str, tag: str) -> None:
         """Gives an image one more name."""
@@ -160,18 +142,22 @@ class Engine:
 
     def create(self, spec: ContainerSpec) -> str:
         """Makes a container, not yet started, and returns its id."""
-        from docker.types import LogConfig
+        from runner.docker.sdk import types
 
         joined = spec.network.startswith("container:")
         hosts = [entry.partition(":") for entry in spec.extra_hosts]
         if wrong := next((name for name, colon, _ in hosts if not colon), None):
             raise StepError(Reason.INVALID_PIPELINE, f"extra_hosts: {wrong!r} is not of the form name:address")
+        binds, folders = divided(spec.folders, selinux=SELINUX.exists())
+        files = spec.limits.files
         host = self._api.create_host_config(
-            binds=list(spec.binds),
+            binds=[*binds, *spec.binds],
+            mounts=[types.Mount(each.target, str(each.source), "bind", read_only=each.read_only) for each in folders],
+            ulimits=[types.Ulimit(name="nofile", soft=files, hard=files)] if files else None,
             network_mode=spec.network,
             init=True,
             security_opt=None if spec.privileged else ["no-new-privileges"],
-            log_config=LogConfig(type=LOG_DRIVER),
+            log_config=types.LogConfig(type=LOG_DRIVER),
             privileged=spec.privileged,
             devices=list(spec.devices) or None,
             tmpfs=_tmpfs(spec.tmpfs),
@@ -197,12 +183,13 @@ class Engine:
                 stdin_open=spec.stdin,
                 host_config=host,
                 networking_config={"EndpointsConfig": {spec.network: endpoint}} if endpoint else None,
+                use_config_proxy=False,  # the SDK would name proxies for the job's own services, too
             )
         return str(made["Id"])
 
     def attach(self, container: str) -> hijack.Attached:
         """The streams of a container that is not started yet."""
-        return hijack.attach(self.host, self._tls, self._api.api_version, container)
+        return hijack.attach(*self.connection.open(f"/containers/{container}/attach?{hijack.QUERY}"))
 
     def start(self, container: str) -> None:
         """Starts a container. Raises StepError where its command cannot be run."""

@@ -46,6 +46,22 @@ class NoAddressError(MachineError):
         super().__init__(Reason.INTERNAL, f"the engine has no address left for the job's network ({said}); {hint}")
 
 
+class UnseenFolderError(MachineError):
+    """The engine does not see a folder of ours: it runs on another machine, or in a virtual one, or we do."""
+
+    def __init__(self, said: str) -> None:
+        if "permission denied" in said:
+            share = "let the engine's user enter all folders above it (an engine without root is an ordinary user)"
+        else:
+            share = "share the folder with the engine's machine under the same path"
+        hint = (
+            f"{share}; or let TMPDIR (on a server HEADWAY_DATA_DIR) name one that it sees; "
+            "or run Headway on the engine's machine"
+        )
+        what = f"the Docker Engine does not see a folder of Headway ({said})"
+        super().__init__(Reason.ENGINE_UNSUITABLE, f"{what}; {hint}")
+
+
 def as_step_error(error: StepError | OSError) -> StepError:
     """Ours as it is; the operating system's as a fault of the machine."""
     if isinstance(error, StepError):

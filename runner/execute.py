@@ -10,6 +10,7 @@ from functools import partial
 from pipelines.plan import CommandsStep, PluginStep, Step
 from pipelines.state import PASSED, Outcome, Reason, State
 from runner.ahead import Ahead
+from runner.background import in_background, settle
 from runner.builds.build import Builder
 from runner.cancel import Cancel
 from runner.engine import Engine
@@ -56,6 +57,7 @@ def open_job(
         (assignment.folder / "workspace").mkdir()
         (assignment.folder / "workspace").chmod(0o777)
         job = Job(assignment, engine, builder, emit, cancel)
+        job.company.prepare()
         job.sandboxes.patience = Patience(job.options.address_wait_s, make_room, job.note, job.check)
         job.closers.append(job.sandboxes.stop_waiting)
     except BaseException:
@@ -73,18 +75,21 @@ def run_job(job: Job) -> Outcome:
     job.images.begin(job.wanted.early)
     services = Services(job)
     schedule = Schedule(job, services)
+    checked = in_background(job.check_workspace)
+    job.closers.append(partial(settle, checked))
     schedule.look_ahead()
-    fault = _prepared(job, services)
+    fault = _prepared(job, services, checked)
     if fault is None:
         return schedule.run()
     skip_all(job, fault)
     return fault
 
 
-def _prepared(job: Job, services: Services) -> Outcome | None:
+def _prepared(job: Job, services: Services, checked: Future[None]) -> Outcome | None:
     """Why the job cannot begin, or None."""
     try:
         prepare(job)
+        checked.result()
         services.start()
     except (StepError, OSError) as error:
         fault = as_step_error(error)

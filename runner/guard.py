@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -29,11 +29,13 @@ _AFTER_ITS_END_S = (*_AT_ITS_END_S, 1, 2, 4, 8, 16)
 class Guard:
     """The guard's other end, in the process of the run. Jobs may share one."""
 
-    def __init__(self) -> None:
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        """``variables`` are added to its environment: by them it finds the same engine as this process."""
         self._process = subprocess.Popen(
             # Not from the folder it is called in: that may have a package of the same name.
             [sys.executable, "-P", "-m", "runner.guard"],
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+            env={**os.environ, **variables},
         )  # fmt: skip
 
     def watch(self, left: "Leavings") -> None:

@@ -7,11 +7,9 @@ Framing of the stream: https://docs.docker.com/reference/api/engine/ (ContainerA
 import select
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
 from http import HTTPStatus
-from pathlib import Path
-from urllib.parse import urlsplit
 
 from pipelines.state import Reason
 from runner.errors import MachineError
@@ -19,7 +17,7 @@ from runner.events import Stream
 
 READ_BYTES = 256 * 1024
 HEADER_BYTES = 8
-CONNECT_TIMEOUT_S = 30.0
+QUERY = "stream=1&stdin=1&stdout=1&stderr=1"
 _STREAMS = {1: Stream.STDOUT, 2: Stream.STDERR}
 
 
@@ -71,22 +69,13 @@ class Attached:
         self._socket.close()
 
 
-def tls_context(environment: Mapping[str, str]) -> ssl.SSLContext | None:
-    """The client's certificates as Docker's own client finds them: DOCKER_TLS_VERIFY and DOCKER_CERT_PATH."""
-    folder = environment.get("DOCKER_CERT_PATH") or ""
-    if not environment.get("DOCKER_TLS_VERIFY") or not folder:
-        return None
-    context = ssl.create_default_context(cafile=f"{folder}/ca.pem")
-    context.load_cert_chain(f"{folder}/cert.pem", f"{folder}/key.pem")
-    return context
+def attach(connection: socket.socket, path: str) -> Attached:
+    """Makes a connection the streams of a container that is created and not yet started; ``path`` asks for them.
 
-
-def attach(docker_host: str, tls: ssl.SSLContext | None, api_version: str, container: str) -> Attached:
-    """Attaches to a container that is created and not yet started. Raises MachineError where the engine refuses."""
-    query = "stream=1&stdin=1&stdout=1&stderr=1"
-    request = f"POST /v{api_version}/containers/{container}/attach?{query} HTTP/1.1\r\n"
+    Raises MachineError where the engine refuses; the connection is closed then.
+    """
+    request = f"POST {path} HTTP/1.1\r\n"
     with ExitStack() as on_error:
-        connection = connect(docker_host, tls)
         on_error.callback(connection.close)
         try:
             connection.sendall(f"{request}Host: docker\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n".encode())
@@ -102,33 +91,6 @@ def attach(docker_host: str, tls: ssl.SSLContext | None, api_version: str, conta
         connection.settimeout(None)
         on_error.pop_all()
     return Attached(connection, early)
-
-
-def connect(docker_host: str, tls: ssl.SSLContext | None) -> socket.socket:
-    """A connection to the engine. Raises MachineError when it does not answer."""
-    where = urlsplit(docker_host)
-    try:
-        if where.scheme == "unix":
-            return _connect_unix(str(Path(where.netloc + where.path)))
-        if where.scheme in {"tcp", "http", "https"} and where.hostname:
-            connection = socket.create_connection((where.hostname, where.port or 2375), timeout=CONNECT_TIMEOUT_S)
-            return tls.wrap_socket(connection, server_hostname=where.hostname) if tls else connection
-    except OSError as error:
-        raise MachineError(
-            Reason.ENGINE_GONE, f"the Docker Engine at {docker_host} does not answer: {error}"
-        ) from error
-    raise MachineError(
-        Reason.ENGINE_GONE, f"DOCKER_HOST {docker_host!r} is neither unix:// nor tcp://; set it to one of these"
-    )
-
-
-def _connect_unix(path: str) -> socket.socket:
-    with ExitStack() as on_error:
-        connection = on_error.enter_context(socket.socket(socket.AF_UNIX))
-        connection.settimeout(CONNECT_TIMEOUT_S)
-        connection.connect(path)
-        on_error.pop_all()
-    return connection
 
 
 def _read_head(connection: socket.socket) -> tuple[bytes, bytes]:

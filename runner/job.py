@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -12,16 +12,18 @@ from pipelines.plan import BuiltImage, CommandsStep, EnvValue, JobPlan, PluginSt
 from pipelines.state import Outcome, Reason, State
 from runner.builds.build import Builder
 from runner.cancel import Cancel
+from runner.docker.folders import Folder
 from runner.engine import Engine
 from runner.errors import CanceledError, StepError
 from runner.events import Emit, JobNote
 from runner.images.images import Images
 from runner.images.wanted import wanted_images
 from runner.leavings import Leavings, remove_tree
+from runner.network.company import NO_COMPANY, CompanyNetwork, JobNetwork
 from runner.output import Write
 from runner.redact import Redactor
 from runner.removals import Removals
-from runner.sandbox import Lanes, Sandboxes
+from runner.sandbox import Lanes, Sandboxes, check_folder
 from runner.specs import STEP_LABEL, Limits, Login, job_labels
 
 DOCKER_HUB_CONFIG_KEY = "https://index.docker.io/v1/"
@@ -51,6 +53,7 @@ class Assignment:
     ``key`` names the job in labels, ``attempt`` is its fence. ``folder`` is this attempt's own, and the engine must see
     it under the same path. ``lay_out`` puts the source at a path that does not exist yet. ``sandboxes`` are there where
     they were begun before the plan was known. ``hand_over``, where there is one, removes what the job leaves.
+    ``company`` says how containers and the build client reach others.
     """
 
     plan: JobPlan
@@ -63,6 +66,7 @@ class Assignment:
     options: Options = Options()
     sandboxes: Sandboxes | None = None
     hand_over: Callable[[Leavings], None] | None = None
+    company: CompanyNetwork = NO_COMPANY
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,8 @@ class Job:
         self.builder = builder
         self.emit = emit
         self.cancel = cancel
-        self.redactor = Redactor(assignment.secrets.values())
+        self.redactor = Redactor([*assignment.secrets.values(), *assignment.company.secrets()])
+        self.company = JobNetwork(assignment.company, assignment.folder / "ca", _serving(self.plan))
         self.images = Images(engine, assignment.logins, self.check, self.options.pulls_at_once_max)
         self.wanted = wanted_images(self.plan)
         self.started_s = int(time.time())
@@ -100,6 +105,7 @@ class Job:
         self.failed = False
         self.scratch = assignment.folder / "scratch"
         self.workspace_base = assignment.folder / "workspace"
+        self.workspace_folder = Folder(self.workspace_base, self.plan.workspace_base)
         self.source = self.workspace_base / Path(self.plan.workspace).relative_to(self.plan.workspace_base)
         self._lock = Lock()
         self.removals = Removals(engine.remove)
@@ -109,6 +115,10 @@ class Job:
         self.detached: list[str] = []
         self.sandboxes = assignment.sandboxes or Sandboxes(engine, assignment.key, assignment.attempt)
         self.lanes = Lanes(self.sandboxes, {step.number: step.needs for step in self.plan.steps})
+
+    def check_workspace(self) -> None:
+        """Raises UnseenFolderError where the engine does not see the workspace, before a step has to say so."""
+        self.removals.in_time(check_folder(self.engine, replace(self.workspace_folder, ours=False), self.labels()))
 
     def canceled(self) -> Outcome:
         """How a step ends that was running when somebody asked to stop."""
@@ -158,9 +168,13 @@ class Job:
             self.images.tell(self.wanted.steps[step.number], write)
 
     def environment(self, values: Mapping[str, EnvValue]) -> dict[str, str]:
-        """The variables with their secrets in place. Raises StepError naming a secret that this run does not have."""
+        """A container's variables, the secrets and the company's proxies and authority in place.
+
+        Raises StepError naming a secret that this run does not have.
+        """
         self.require(*values.values())
-        return {name: resolve(value, self.assignment.secrets) for name, value in values.items()}
+        given = {name: resolve(value, self.assignment.secrets) for name, value in values.items()}
+        return self.company.container_environment(given)
 
     def require(self, *values: EnvValue) -> None:
         """Raises StepError where a value needs a secret that is not here."""
@@ -171,15 +185,16 @@ class Job:
             raise StepError(Reason.SECRET_MISSING, f"the secret {names} is not there for this run; {hint}")
 
     def docker_config(self) -> Path:
-        """A folder with the registries' credentials for the build client, which no step can see."""
+        """A folder for the build client, which no step can see: registries' credentials, the engine's certificates."""
         folder = self.scratch / "docker"
         with self._lock:
             if folder.exists():
                 return folder
             folder.mkdir(mode=0o700)
             keys = {host: DOCKER_HUB_CONFIG_KEY if host == "docker.io" else host for host in self.assignment.logins}
-            auths = {keys[host]: {"auth": login.basic()} for host, login in self.assignment.logins.items()}
-            (folder / "config.json").write_text(json.dumps({"auths": auths}))
+            auths = {keys[host]: login.for_client() for host, login in self.assignment.logins.items()}
+            (folder / "config.json").write_text(json.dumps({"auths": auths, **self.company.docker_config()}))
+            self.engine.connection.transport.write_settings(folder)
             return folder
 
     def keep_name(self, name: str) -> None:
@@ -213,3 +228,9 @@ class Job:
             except (StepError, OSError) as error:
                 errors.append(error)
         return errors
+
+
+def _serving(plan: JobPlan) -> tuple[str, ...]:
+    """The names under which containers of the job reach others of it."""
+    detached = (step.name for step in plan.steps if isinstance(step, CommandsStep | PluginStep) and step.detach)
+    return (*(service.name for service in plan.services), *detached)

@@ -27,6 +27,7 @@ from runner.execute import open_job, run_job
 from runner.guard import past_complaints
 from runner.images.dockerconfig import logins
 from runner.job import Assignment, Options
+from runner.network.company import CompanyNetwork, laptop_network
 from runner.source.local import WorkingTree, working_tree
 from runner.terminal import Terminal
 
@@ -60,7 +61,7 @@ def run_folder(options: RunOptions, begun: Begun) -> int:
         _say("nothing to run: every workflow and step was left out by its conditions")
         return EXIT[State.PASSED]
     try:
-        return EXIT[_run_jobs(Run(console, tree, options.push, secrets, begun), plan)]
+        return EXIT[_run_jobs(Run(console, tree, options.push, secrets, begun, _company(begun)), plan)]
     except (MachineError, OSError) as error:
         _say(f"broken: {as_step_error(error)}")
         return EXIT[State.BROKEN]
@@ -103,6 +104,19 @@ class Run:
     push: bool
     secrets: Mapping[str, str] = field(repr=False)
     begun: Begun
+    company: CompanyNetwork
+
+
+def _docker_config() -> Path:
+    return Path(os.environ.get("DOCKER_CONFIG") or Path(os.environ.get("HOME", "/"), ".docker"), "config.json")
+
+
+def _company(begun: Begun) -> CompanyNetwork:
+    """Raises MachineError where a variable is not right."""
+    try:
+        return laptop_network(os.environ, _docker_config(), begun.docker_host)
+    except ValueError as error:
+        raise MachineError(Reason.INTERNAL, str(error)) from None
 
 
 def _run_jobs(run: Run, plan: Plan) -> State:
@@ -156,10 +170,11 @@ def _run_job(run: Run, plan: JobPlan, cancel: Cancel) -> Outcome:
         folder=left.folder,
         lay_out=run.tree.lay_out,
         secrets=run.secrets,
-        logins=logins(Path(os.environ.get("DOCKER_CONFIG") or Path(home, ".docker"), "config.json")),
+        logins=logins(_docker_config(), _say),
         options=Options(push=run.push),
         sandboxes=sandboxes,
         hand_over=run.begun.hand_over,
+        company=run.company,
     )
     builder: Callable[[], Builder] = partial(find_builder, path, home)
     if any(step.kind == "build" for step in plan.steps):

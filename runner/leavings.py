@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipelines.state import Reason
 from runner.builds.orphans import end_orphans
+from runner.docker.folders import Folder
 from runner.engine import Engine
 from runner.errors import MachineError
 from runner.images.lent import give_back_all
@@ -79,10 +80,10 @@ def remove_tree(engine: Engine, folder: Path) -> None:
 def _remove_as_root(engine: Engine, folder: Path) -> None:
     """Has the engine empty it: what a step wrote as root is not for an ordinary user to remove."""
     ensure_sandbox_image(engine)
-    programs = [f"{path}:{path}:ro" for path in _PROGRAMS if Path(path).exists()]
+    programs = [Folder(Path(path), path, read_only=True, ours=False) for path in _PROGRAMS if Path(path).exists()]
     spec = ContainerSpec(
-        image=SANDBOX_IMAGE, labels={JOB_LABEL: folder.name}, network="none", binds=(f"{folder}:/left", *programs),
-        entrypoint=("/bin/rm", "-rf", "/left"),
+        image=SANDBOX_IMAGE, labels={JOB_LABEL: folder.name}, network="none", entrypoint=("/bin/rm", "-rf", "/left"),
+        folders=(Folder(folder, "/left"), *programs),
     )  # fmt: skip
     container = engine.create(spec)
     try:

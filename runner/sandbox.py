@@ -7,7 +7,6 @@ endpoint of its own: that is quicker than a sandbox and a step in it, and a job 
 """
 
 import io
-import platform
 import struct
 import tarfile
 import time
@@ -18,9 +17,11 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from threading import Event, Lock
 
+from pipelines.state import Reason
 from runner.background import in_background
+from runner.docker.folders import Folder
 from runner.engine import Engine
-from runner.errors import NoAddressError, StepError
+from runner.errors import MachineError, NoAddressError, StepError
 from runner.specs import ContainerSpec, Limits, job_labels
 
 SANDBOX_REPO = "headway/sandbox"
@@ -32,15 +33,21 @@ SANDBOX_LIMITS = Limits(memory_bytes=16 * 1024 * 1024, pids=16)
 # A program that waits for ever: `pause()` on x86-64, `ppoll(0, 0, 0, 0)` on AArch64, in an endless loop. It is written
 # out here so that a job needs no image from any registry but those that it names.
 _CODE = {
-    "x86_64": (62, bytes.fromhex("b822000000 0f05 ebf7")),
-    "aarch64": (183, bytes.fromhex("000080d2 010080d2 020080d2 030080d2 280980d2 010000d4 faffff17")),
+    "amd64": (62, bytes.fromhex("b822000000 0f05 ebf7")),
+    "arm64": (183, bytes.fromhex("000080d2 010080d2 020080d2 030080d2 280980d2 010000d4 faffff17")),
 }
 _LOAD_ADDRESS = 0x400000
 
 
-def sandbox_archive(machine: str) -> bytes:
-    """A tar with one file, ``wait``: a static ELF program for ``machine`` that sleeps until it is killed."""
-    elf_machine, code = _CODE[machine]
+def sandbox_archive(arch: str) -> bytes:
+    """A tar with one file, ``wait``: a static ELF program that sleeps until killed, for what Docker calls ``arch``.
+
+    Raises MachineError for one that there is no program for.
+    """
+    if arch not in _CODE:
+        known = " and ".join(_CODE)
+        raise MachineError(Reason.ENGINE_UNSUITABLE, f"the Docker Engine runs on {arch}; Headway can work with {known}")
+    elf_machine, code = _CODE[arch]
     header_size, program_size = 64, 56
     entry = _LOAD_ADDRESS + header_size + program_size
     ident = b"\x7fELF" + bytes([2, 1, 1]) + bytes(9)
@@ -61,7 +68,17 @@ def sandbox_archive(machine: str) -> bytes:
 def ensure_sandbox_image(engine: Engine) -> None:
     """Makes the image of the sandbox, if the engine does not have it."""
     if engine.image(SANDBOX_IMAGE) is None:
-        engine.import_image(sandbox_archive(platform.machine()), SANDBOX_REPO, SANDBOX_TAG)
+        engine.import_image(sandbox_archive(engine.connection.about.arch), SANDBOX_REPO, SANDBOX_TAG)
+
+
+def check_folder(engine: Engine, folder: Folder, labels: Mapping[str, str]) -> str:
+    """Has the engine make a container with the folder, and returns its id. Raises UnseenFolderError.
+
+    It is never started: an engine refuses at once what it does not see.
+    """
+    ensure_sandbox_image(engine)
+    spec = ContainerSpec(image=SANDBOX_IMAGE, labels=labels, network="none", command=("/wait",), folders=(folder,))
+    return engine.create(spec)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from runner.specs import ContainerSpec
 POLL_S = 0.1
 LOG_LINES = 20
 _LISTENING = "0A"
+_DIRECTLY = "http_proxy= https_proxy="
 
 
 class Services:
@@ -107,7 +108,8 @@ class RunningService:
             command=None,
             entrypoint=("sh", "-ec", script) if self.service.commands else container.entrypoint,
             environment=job.environment(container.environment),
-            binds=(f"{job.workspace_base}:{job.plan.workspace_base}", *container.volumes),
+            folders=(job.workspace_folder, *job.company.folders),
+            binds=container.volumes,
             directory=container.directory if self.service.commands else "",
             aliases=() if container.network_mode else (self.service.name,),
             user=container.user,
@@ -173,8 +175,10 @@ class RunningService:
                 return self._listens({port}, state)
             case HttpCheck(url=url):
                 url = shlex.quote(url.replace("://:", "://127.0.0.1:"))
-                # Asked from inside the service, with what its image has.
-                return self._succeeds(f"wget -q -O /dev/null {url} || curl -fsS -o /dev/null {url}", deadline)
+                # Asked from inside the service, with what its image has; a BusyBox asks a proxy whatever NO_PROXY says.
+                return self._succeeds(
+                    f"{_DIRECTLY} wget -q -O /dev/null {url} || curl -fsS -o /dev/null {url}", deadline
+                )
             case None:
                 health = state["State"].get("Health")
                 if health:

@@ -39,6 +39,10 @@ def _open_what_is_closed() -> None:
 
 def quickly(words: Sequence[str]) -> int | None:
     """The exit status of a verb that needs no library to read its plain arguments, for that loads slowly; else None."""
+    if list(words) == ["--version"]:
+        from runner.version import show_version  # noqa: PLC0415 - see below
+
+        return show_version(sys.stdout)
     if words[:1] not in (["lint"], ["run"]):
         return None
     # Pydantic's search through all installed packages for plugins is not needed, and what is loaded now is there to

@@ -11,7 +11,7 @@ from runner.builds import build
 from runner.builds.command import BuildRequest
 from runner.builds.progress import Instruction
 from runner.container import Started
-from runner.engine import CONTAINERD_STORE
+from runner.docker.about import CONTAINERD_STORE
 from runner.errors import MachineError, StepError
 from runner.events import ImageBuilt, InstructionChanged, Stream
 from runner.images import push
@@ -43,8 +43,17 @@ def _build(job: Job, step: BuildStep, output: Output) -> Outcome:
     tag = f"{BUILD_REPO}:{job.assignment.key}-{job.assignment.attempt}-{step.number}"
     scratch = job.scratch / f"build-{step.number}"
     scratch.mkdir()
+    engine = job.engine.connection.transport.variables()
     request = BuildRequest(
-        step, job.workspace_base, job.source, scratch, job.docker_config(), job.engine.host, job.assignment.secrets, tag
+        step,
+        job.workspace_base,
+        job.source,
+        scratch,
+        job.docker_config(),
+        engine,
+        job.assignment.secrets,
+        tag,
+        job.company,
     )
 
     def tell(instruction: Instruction) -> None:

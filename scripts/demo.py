@@ -89,9 +89,7 @@ def main() -> int:
 
 def end(number: int, _frame: FrameType | None) -> None:
     for each in ENDING:
-        signal.signal(
-            each, signal.SIG_IGN
-        )  # a closed terminal sends its signal twice: the second must not stop the clean-up
+        signal.signal(each, signal.SIG_IGN)  # a closed terminal may send it twice: the clean-up goes on
     sys.exit(128 + number)
 
 

@@ -154,7 +154,6 @@ kill_containers() {
 
 # Nothing for a process that has just ended.
 command_line() { { tr '\0' ' ' <"/proc/$1/cmdline"; } 2>/dev/null || true; }
-children() { cat "/proc/$1/task/"*/children 2>/dev/null || true; }
 
 # --- status
 

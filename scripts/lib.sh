@@ -121,3 +121,49 @@ wait_for() {
     sleep 0.2
   done
 }
+
+# Process numbers; nothing for a process that has just ended.
+children() { cat "/proc/$1/task/"*/children 2>/dev/null || true; }
+
+# Is this script in the foreground of a terminal, whose Ctrl-C reaches the command by itself?
+in_foreground() {
+  local stat
+  if [ ! -e /proc/$$/stat ]; then # macOS
+    [ "$(ps -o pgid= -p $$ | tr -d ' ')" = "$(ps -o tpgid= -p $$ | tr -d ' ')" ]
+    return
+  fi
+  stat=$(cat /proc/$$/stat)
+  # shellcheck disable=SC2086  # words; after the program's name: state, parent, group, session, terminal, foreground's group
+  set -- ${stat##*) }
+  [ "$3" = "$6" ]
+}
+
+# run_command [--in-namespace] COMMAND...: runs it and returns its exit status. TERM, HUP and INT are handed on to it, and its
+# end is waited for: what the caller does afterwards must not happen under a command that still runs.
+# --in-namespace: the command is unshare, which does not listen; its child does.
+run_command() {
+  local status pid signaled="" depth=""
+  if [ "$1" = --in-namespace ]; then depth=child && shift; fi
+  # The shell lets commands in the background ignore INT, and gives them no input. Only GNU's env can set that right; elsewhere
+  # a command that wants to hear of Ctrl-C listens to INT itself, as the demo does.
+  if env --default-signal=INT,QUIT true 2>/dev/null; then set -- env --default-signal=INT,QUIT "$@"; fi
+  "$@" <&0 &
+  pid=$!
+  trap 'signaled=yes; hand_on TERM "$pid" "$depth"' TERM
+  trap 'signaled=yes; hand_on HUP "$pid" "$depth"' HUP
+  trap 'signaled=yes; in_foreground || hand_on INT "$pid" "$depth"' INT
+  while :; do
+    signaled="" status=0
+    wait "$pid" || status=$?
+    [ -n "$signaled" ] || break
+  done
+  trap - TERM HUP INT
+  return "$status"
+}
+
+hand_on() { # hand_on SIGNAL PID [child]
+  local target=$2
+  [ -z "$3" ] || target=$(children "$2")
+  # shellcheck disable=SC2086  # numbers, one word each
+  kill -s "$1" $target 2>/dev/null || ! can_root || as_root kill -s "$1" $target 2>/dev/null || true
+}

@@ -6,7 +6,7 @@
 #   machine.sh --bench    what `make bench` needs: with Redis, a registry and Compose on the machine itself
 #   machine.sh --python   only a Python that can make a virtual environment
 #   machine.sh --images   only what scripts/images.sh makes images from
-#   machine.sh --tests    everything, with what the test suite starts: PostgreSQL, Chromium
+#   machine.sh --tests    everything, with what the test suite starts: PostgreSQL, Chromium, sshd
 # Nothing is asked, nothing is started, and no service is left enabled that was not before (but Docker's own).
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -17,7 +17,7 @@ readonly PLUGIN_DIRS="${HOME:-/root}/.docker/cli-plugins /usr/local/lib/docker/c
 readonly NEWER_PIN=/etc/apt/preferences.d/headway-trixie
 readonly POLICY=/usr/sbin/policy-rc.d
 # Services that a package starts and enables by itself, on ports that are not ours to take.
-readonly QUIET_SERVICES="redis-server docker-registry postgresql"
+readonly QUIET_SERVICES="redis-server docker-registry postgresql ssh"
 
 readonly ENGINE_PACKAGES='docker\.io|docker-cli|docker-ce[a-z-]*|containerd|containerd\.io|runc|moby-[a-z]*|podman-docker'
 
@@ -131,6 +131,7 @@ look_tests() {
   has_browser || need "Chromium" "@chromium"
   have zstd || need zstd zstd
   have git-lfs || need git-lfs git-lfs
+  have sshd || need "an ssh server (sshd)" openssh-server
 }
 
 look() {
@@ -289,8 +290,9 @@ release_services() {
 disable_new_services() { # the packages just installed
   local service
   have update-rc.d || return 0 # it knows systemd too
+  # The service of openssh-server is called ssh.
   for service in $QUIET_SERVICES; do
-    if [[ " $* " == *" $service "* ]]; then as_root update-rc.d "$service" disable >/dev/null 2>&1 || true; fi
+    if [[ " $* " == *" ${service/#ssh/openssh-server} "* ]]; then as_root update-rc.d "$service" disable >/dev/null 2>&1 || true; fi
   done
 }
 

@@ -29,9 +29,5 @@ if ! engine_answers; then
 fi
 "$HEADWAY_ROOT/scripts/images.sh" ${image_options[@]+"${image_options[@]}"} # bash before 4.4 takes an empty array for unset
 
-# Ctrl-C is for the command, which then ends as it sees fit; this script goes on to stop the engine.
-trap : INT
-status=0
-"$@" || status=$?
-trap - INT
-exit "$status"
+# TERM and Ctrl-C are for the command, which then ends as it sees fit; this script goes on to stop the engine.
+run_command "$@"

@@ -26,6 +26,7 @@ from runner.errors import MachineError
 from runner.events import Event, ImageBuilt, ImagePushed, InstructionChanged, JobNote, StepFinished, StepOutput, Stream
 from runner.execute import open_job, run_job
 from runner.job import Assignment, Options
+from runner.network.company import NO_COMPANY, CompanyNetwork
 from runner.specs import JOB_LABEL, Login
 from tests.plans import Content, LayOut, laid_out, numbered, secrets_hex
 from tests.registry import Registry, running_registry
@@ -134,6 +135,7 @@ class Workshop:
         engine: Engine | None = None,
         attempt: int = 1,
         key: str = "",
+        company: CompanyNetwork = NO_COMPANY,
         **plan: Any,
     ) -> Ran:
         """Runs the steps as one job, to its end."""
@@ -145,6 +147,7 @@ class Workshop:
         assignment = Assignment(
             job_plan,
             ran.key, attempt, ran.folder, lay_out, secrets or {}, logins or {}, options or Options(grace_s=1),
+            company=company,
         )  # fmt: skip
         own = Cancel()
         try:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ssl import SSLContext
 from typing import Any
 
 TOKEN = "tok-5f2c9b"
@@ -114,11 +115,14 @@ class FakeForge:
 
 
 @contextmanager
-def forge_server(forge: str) -> Iterator[FakeForge]:
-    """A forge on a free port."""
+def forge_server(forge: str, tls: SSLContext | None = None) -> Iterator[FakeForge]:
+    """A forge on a free port, over TLS with ``tls``."""
     handler = type("Handler", (_Handler,), {})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    fake = FakeForge(RULES[forge], f"http://127.0.0.1:{server.server_port}")
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]  # who does not trust us hangs up
+    fake = FakeForge(RULES[forge], f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}")
     handler.fake = fake  # type: ignore[attr-defined]  # the class is this server's own
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

@@ -6,19 +6,22 @@ import json
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from runner.specs import Login
+from tests.authority import TestAuthority
 
 START_WITHIN_S = 20.0
 LOGIN = Login("ci", "opensesame")
@@ -32,10 +35,11 @@ _MANIFESTS = (
 
 @dataclass(frozen=True)
 class Registry:
-    """A running registry. ``host`` is its part in an image's name."""
+    """A running registry. ``host`` is its part in an image's name. ``tls`` trusts it, where it speaks TLS."""
 
     host: str
     locked: bool
+    tls: ssl.SSLContext | None = None
 
     def manifest(self, repo: str, tag: str) -> tuple[str, dict[str, Any]]:
         """The digest that the registry names for a tag, and the manifest; the one must fit the other."""
@@ -72,13 +76,17 @@ class Registry:
     def _get(self, path: str, headers: dict[str, str]) -> Any:
         if self.locked:
             headers["Authorization"] = f"Basic {LOGIN.basic()}"
-        return urllib.request.urlopen(urllib.request.Request(f"http://{self.host}{path}", headers=headers), timeout=10)
+        request = urllib.request.Request(f"{'https' if self.tls else 'http'}://{self.host}{path}", headers=headers)
+        return urllib.request.urlopen(request, timeout=10, context=self.tls)
 
     def answers(self) -> bool:
         """True when it is up."""
         try:
             with self._get("/v2/", {}):
                 return True
+        except urllib.error.HTTPError as error:
+            error.close()
+            return error.code == HTTPStatus.UNAUTHORIZED
         except OSError:
             return False
 
@@ -91,20 +99,34 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_registry(folder: Path, *, locked: bool = False, port: int | None = None) -> Iterator[Registry]:
-    """A registry with its storage in ``folder``, stopped on leaving."""
+def running_registry(
+    folder: Path,
+    *,
+    locked: bool = False,
+    port: int | None = None,
+    address: str = "127.0.0.1",
+    authority: TestAuthority | None = None,
+    more: Mapping[str, Any] | None = None,
+) -> Iterator[Registry]:
+    """A registry with its storage in ``folder``, stopped on leaving; over TLS with a certificate of the ``authority``.
+
+    Of one on loopback, the engine asks for no good certificate, nor for TLS. ``more`` goes into its configuration.
+    """
     program = shutil.which("docker-registry")
     if program is None:
         sentence = "docker-registry is not installed; `make test` installs it"
         (pytest.fail if os.environ.get("CI") else pytest.skip)(sentence)
     port = port or free_port()
     config = folder / "config.yml"
-    config.write_text(json.dumps(_config(folder, port, locked=locked)))
+    config.write_text(
+        json.dumps(_config(folder, f"{address}:{port}", locked=locked, authority=authority) | dict(more or {}))
+    )
     with (folder / "registry.log").open("ab") as log, subprocess.Popen(
         [str(program), "serve", str(config)], stdout=log, stderr=log, env={"PATH": os.defpath}
     ) as process:  # fmt: skip
         try:
-            registry = Registry(f"127.0.0.1:{port}", locked)
+            trusting = ssl.create_default_context(cafile=authority.file) if authority else None
+            registry = Registry(f"{address}:{port}", locked, trusting)
             deadline_s = time.monotonic() + START_WITHIN_S
             while not registry.answers():
                 assert process.poll() is None, (folder / "registry.log").read_text()
@@ -115,13 +137,16 @@ def running_registry(folder: Path, *, locked: bool = False, port: int | None = N
             process.kill()
 
 
-def _config(folder: Path, port: int, *, locked: bool) -> dict[str, Any]:
+def _config(folder: Path, address: str, *, locked: bool, authority: TestAuthority | None) -> dict[str, Any]:
     config: dict[str, Any] = {
         "version": "0.1",
         "log": {"level": "error", "accesslog": {"disabled": True}},
         "storage": {"filesystem": {"rootdirectory": str(folder / "storage")}},
-        "http": {"addr": f"127.0.0.1:{port}", "secret": base64.b64encode(os.urandom(16)).decode()},
+        "http": {"addr": address, "secret": base64.b64encode(os.urandom(16)).decode()},
     }
+    if authority:
+        certificate, key = authority.issue(address.rpartition(":")[0])
+        config["http"]["tls"] = {"certificate": str(certificate), "key": str(key)}
     if locked:
         passwords = folder / "htpasswd"
         passwords.write_text(_HTPASSWD)

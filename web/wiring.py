@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from runner.network.proxies import proxies_of
 from web.errors import StartError
 from web.services import Services
 from workers.db import make_engine, upgrade
@@ -24,6 +25,10 @@ _MORE_PLACES = "/usr/local/bin:/usr/bin:/usr/sbin:/opt/homebrew/bin"
 
 def read_settings(**overrides: object) -> Settings:
     """The settings from the environment. Raises StartError naming each that cannot be used."""
+    try:
+        proxies_of(os.environ)
+    except ValueError as error:
+        raise StartError(f"{error}.") from None
     try:
         return load_settings(**overrides)
     except ValidationError as error:

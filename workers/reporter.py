@@ -1,5 +1,6 @@
 """Tells the forges how runs go. What to tell is read from the rows each time, so that the newest state is told."""
 
+import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from pipelines.problem import Level
 from pipelines.state import State, verdict
 from pipelines.trigger import Event, Trigger
+from runner.network.company import CompanyNetwork, server_network
 from workers import store
 from workers.db import reading, transaction
 from workers.forges import FORGES
@@ -104,7 +106,10 @@ class Reporter:
         try:
             answer = post(self.client, request)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            away[host] = _Trouble(f"the forge does not answer at {host}: {str(error) or type(error).__name__}")
+            said = str(error) or type(error).__name__
+            if "CERTIFICATE_VERIFY_FAILED" in said:
+                said += "; if its certificate is from your company's own authority, name that in HEADWAY_CA_FILE"
+            away[host] = _Trouble(f"the forge does not answer at {host}: {said}")
             raise _try_later(untold, away[host]) from None
         if heard(answer, request):
             return
@@ -198,7 +203,9 @@ def reporting(engine: Engine, vault: Vault, settings: Settings) -> Iterator[thre
     forge: what was on its way is told again by whoever is next.
     """
     stop = threading.Event()
-    thread = threading.Thread(target=_go_on, args=(engine, vault, settings, stop), name="reporter", daemon=True)
+    company = server_network(os.environ, settings.ca_file, step_proxy=settings.step_proxy)
+    work = (engine, vault, settings, company, stop)
+    thread = threading.Thread(target=_go_on, args=work, name="reporter", daemon=True)
     thread.start()
     try:
         yield thread
@@ -207,8 +214,10 @@ def reporting(engine: Engine, vault: Vault, settings: Settings) -> Iterator[thre
         thread.join(_END_WITHIN_S)
 
 
-def _go_on(engine: Engine, vault: Vault, settings: Settings, stop: threading.Event) -> None:
-    with make_client() as client:
+def _go_on(
+    engine: Engine, vault: Vault, settings: Settings, company: CompanyNetwork, stop: threading.Event
+) -> None:  # fmt: skip
+    with make_client(company) as client:
         reporter = Reporter(engine, vault, client, settings)
         while not stop.wait(_LOOK_EVERY_S):
             try:

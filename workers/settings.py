@@ -8,6 +8,7 @@ from urllib.parse import quote
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from runner.network.authority import own_certificates
 from workers.labels import parse_labels
 
 
@@ -35,6 +36,15 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="The address that the web server listens on.")
     port: int = Field(8080, ge=0, le=65535, description="The port that the web server listens on.")
     docker_host: str = Field("", description="The Docker Engine's address. Empty: as the docker command finds it.")
+    ca_file: Path | None = Field(
+        None,
+        description="Your company's certificate authority, a PEM file: trusted by git, towards forges, by builds and "
+        "steps ([network](network.md)).",
+    )
+    step_proxy: bool = Field(
+        default=False,
+        description="`true` gives steps and services the proxies that builds have ([network](network.md)).",
+    )
     system_name: str = Field("headway", description="The name of this installation, as `CI_SYSTEM_NAME` shows it.")
 
     secret_keys: SecretStr = Field(
@@ -71,6 +81,9 @@ class Settings(BaseSettings):
         4 * 1024**3, ge=0, description="Memory of a step's container in bytes. 0: no limit."
     )
     step_pids_max: int = Field(4_096, ge=0, description="Processes in a step's container. 0: no limit.")
+    step_files_max: int = Field(
+        0, ge=0, description="Files that a process in a container of a job may have open. 0: as the engine has it."
+    )
     step_cpus_max: float = Field(0, ge=0, description="Processors that a step's container may use. 0: no limit.")
     log_bytes_max: int = Field(1024**3, gt=0, description="Bytes of a step's output that are kept; the step goes on.")
 
@@ -90,6 +103,15 @@ class Settings(BaseSettings):
     def _can_be_read(cls, text: str) -> str:
         parse_labels(text)
         return text
+
+    @field_validator("ca_file", mode="before")
+    @classmethod
+    def _is_an_authority(cls, path: Path | str | None) -> Path | None:
+        # Compose passes on as empty what its environment does not have.
+        if not path:
+            return None
+        own_certificates(Path(path))
+        return Path(path)
 
     @property
     def database(self) -> str:
@@ -119,6 +141,11 @@ class Settings(BaseSettings):
     def mirrors_dir(self) -> Path:
         """Where bare mirrors of repositories are kept."""
         return self.data_dir / "mirrors"
+
+    @property
+    def ca_dir(self) -> Path:
+        """Where git finds the certificates that it trusts."""
+        return self.data_dir / "ca"
 
     @property
     def workspaces_dir(self) -> Path:

@@ -22,6 +22,7 @@ from runner.engine import Engine
 from runner.errors import StepError, as_step_error
 from runner.execute import open_job, run_job
 from runner.job import Assignment, Options
+from runner.network.company import CompanyNetwork
 from runner.sandbox import Sandboxes
 from runner.source.gitrun import GitLogin
 from runner.source.mirror import Mirror
@@ -39,7 +40,7 @@ from workers.planning import RunToPlan, fetch, make_plan
 from workers.recorder import Recorder
 from workers.settings import Settings
 from workers.sweeper import job_key, try_sweep
-from workers.upkeep import note_mirror
+from workers.upkeep import open_mirror
 from workers.vault import Vault
 
 _log = structlog.get_logger()
@@ -59,6 +60,7 @@ class Tools:
     builder: Callable[[], Builder]
     ear: Ear
     installation: str
+    company: CompanyNetwork
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def _carry_out(tools: Tools, claim: leases.Claim, cancel: Cancel) -> None:
         try:
             sandboxes = after_the_verdict.enter_context(_sandboxes(tools, claim))
             case = _case(tools, claim)
-            mirror = Mirror(tools.settings.mirrors_dir, case.repo.clone_url, case.login, note_mirror)
+            mirror = open_mirror(tools.settings, tools.company, case.repo.clone_url, case.login)
             if claim.plan is None:
                 case = _fetched(tools, case, mirror)
             plan = claim.plan or _plan(tools, case, mirror)
@@ -217,8 +219,7 @@ def _run(
     tools: Tools, case: Case, plan: JobPlan, mirror: Mirror, sandboxes: Sandboxes, cancel: Cancel
 ) -> None:  # fmt: skip
     """Runs the job and records its verdict, before what it leaves is cleaned up."""
-    claim = case.claim
-    sha = case.trigger.sha
+    claim, sha = case.claim, case.trigger.sha
     mirror.fetch(sha, case.trigger.ref)
     checkout, builds = plan.checkout, any(isinstance(step, BuildStep) for step in plan.steps)
     trusted = not (case.trigger.pull_request and case.trigger.pull_request.from_fork)
@@ -240,16 +241,16 @@ def _run(
         logins=logins_for(tools.database, tools.vault, case.repo_id, case.trigger),
         options=options(tools.settings),
         sandboxes=sandboxes,
+        company=tools.company if trusted else tools.company.without_logins(),
     )
     sweep = partial(try_sweep, tools.database, tools.engine(), tools.installation, tools.settings.workspaces_dir)
-    cancel_run = partial(_cancel_run, tools, claim)
     with (
         Recorder(tools.database, tools.logs, tools.live, claim, steps, _now_ms) as recorder,
         open_job(
             assignment,
             tools.engine(),
             tools.builder,
-            CancelOnFailure(recorder, plan, cancel_run),
+            CancelOnFailure(recorder, plan, partial(_cancel_run, tools, claim)),
             cancel,
             _complain,
             sweep,
@@ -267,7 +268,12 @@ def _complain(sentence: str) -> None:
 
 def options(settings: Settings) -> Options:
     """The server's limits for one job."""
-    limits = Limits(settings.step_memory_bytes_max, settings.step_cpus_max, settings.step_pids_max)
+    limits = Limits(
+        settings.step_memory_bytes_max,
+        settings.step_cpus_max,
+        settings.step_pids_max,
+        settings.step_files_max,
+    )
     return Options(
         limits=limits,
         log_bytes_max=settings.log_bytes_max,

@@ -1,13 +1,17 @@
-"""Keeps mirrors small and sound while there is nothing better to do."""
+"""The mirrors of this machine: opened for a job, kept small and sound while there is nothing better to do."""
 
 from pathlib import Path
 
 import structlog
 from sqlalchemy import Engine as Database
 
+from runner.network.company import CompanyNetwork
 from runner.source.folder import tidy_mirrors
+from runner.source.gitrun import GitLogin
+from runner.source.mirror import Mirror
 from workers import leases
 from workers.db import reading
+from workers.settings import Settings
 
 _log = structlog.get_logger()
 
@@ -15,6 +19,12 @@ _log = structlog.get_logger()
 def note_mirror(sentence: str) -> None:
     """What had to be done about a mirror, for the log."""
     _log.warning("a mirror", note=sentence)
+
+
+def open_mirror(settings: Settings, company: CompanyNetwork, url: str, login: GitLogin | None) -> Mirror:
+    """The repository's mirror on this machine, which git fetches into as the company's network wants it."""
+    reach = company.git_environment(settings.ca_dir)
+    return Mirror(settings.mirrors_dir, url, login, note_mirror, reach)
 
 
 def tidy(database: Database, mirrors: Path) -> None:

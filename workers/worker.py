@@ -17,9 +17,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pipelines.state import Reason
 from runner.builds.build import find_builder
+from runner.docker.folders import Folder
 from runner.engine import Engine
 from runner.errors import MachineError
 from runner.leavings import remove_tree
+from runner.network.company import CompanyNetwork, server_network
 from runner.sandbox import SANDBOX_IMAGE, ensure_sandbox_image
 from runner.specs import ContainerSpec, job_labels
 from workers import queue, store
@@ -49,6 +51,7 @@ def make_tools(settings: Settings, name: str = "") -> Tools:
         installation = store.installation(session, secrets.randbelow(NUMBER_MAX))
     return Tools(
         settings=settings,
+        company=_company(settings),
         installation=installation,
         database=database,
         logs=open_logs(settings),
@@ -65,6 +68,17 @@ def make_tools(settings: Settings, name: str = "") -> Tools:
             pass_on=bell.pass_on,
         ),
     )
+
+
+def _company(settings: Settings) -> CompanyNetwork:
+    """As the environment has it; what git trusts is written down. Raises MachineError where a variable is not right."""
+    try:
+        company = server_network(os.environ, settings.ca_file, step_proxy=settings.step_proxy)
+    except ValueError as error:
+        raise MachineError(Reason.INTERNAL, str(error)) from None
+    if company.authority:
+        company.authority.write(settings.ca_dir)
+    return company
 
 
 def make_worker(settings: Settings, name: str) -> Celery:
@@ -179,13 +193,15 @@ def prove_data_dir(engine: Engine, installation: str, folder: Path) -> None:
     ensure_sandbox_image(engine)
     spec = ContainerSpec(
         image=SANDBOX_IMAGE, labels=job_labels(key, made_s), network="none", entrypoint=("/wait",),
-        binds=(f"{folder}:/probe:ro",),
+        folders=(Folder(folder, "/probe", read_only=True),),
     )  # fmt: skip
-    container = engine.create(spec)
     try:
-        seen = engine.read_file(container, f"/probe/{probe.name}/token")
+        container = engine.create(spec)
+        try:
+            seen = engine.read_file(container, f"/probe/{probe.name}/token")
+        finally:
+            engine.remove(container)
     finally:
-        engine.remove(container)
         remove_tree(engine, probe)
     if seen != token.encode():
         hint = "run the worker on the engine's machine, and mount the directory into its container under the same path"

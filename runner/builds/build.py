@@ -10,7 +10,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
+from pipelines import platforms
 from pipelines.state import Reason
 from runner.builds.command import Builder, BuildRequest, ResultFiles, command_of, environment_of
 from runner.builds.confine import confined
@@ -26,11 +28,8 @@ CLIENT_TIMEOUT_S = 20
 CLIENT_EXIT_S = 2
 _ENGINE_GONE = ("Cannot connect to the Docker daemon", "failed to receive status", "error reading from server")
 _RAWJSON_SINCE = (0, 13)
-_EMULATION = (
-    "this machine cannot run programs of that platform: install emulation (docker run --privileged --rm "
-    "tonistiigi/binfmt --install all), or compile for it in a stage of this machine's platform "
-    "(FROM --platform=$BUILDPLATFORM)"
-)
+_WRAPPING = re.compile(r"^(?:failed to build: )?(?:failed to solve: )?")
+"""What buildx puts before the reason; the first since 0.28."""
 PLUGIN_FOLDERS = (
     "/usr/local/lib/docker/cli-plugins", "/usr/local/libexec/docker/cli-plugins",
     "/usr/lib/docker/cli-plugins", "/usr/libexec/docker/cli-plugins",
@@ -136,14 +135,14 @@ class _Plain:
 def _failure(progress: Progress, said: list[str]) -> StepError:
     """Why the build failed: which instruction, on which lines, or what was wrong around it."""
     error = next((line.removeprefix("ERROR: ") for line in reversed(said) if line.startswith("ERROR: ")), "")
-    error = error.removeprefix("failed to solve: ") or "the build client ended without saying why"
+    error = _WRAPPING.sub("", error) or "the build client ended without saying why"
     place = next((line for line in said if re.fullmatch(r"\S+:\d+", line)), "")
     at = f" ({place})" if place else ""
     if error.startswith('process "'):
         # The user's own command ended badly. What it is called must not be taken for what went wrong.
         named = progress.failed.text if progress.failed else "RUN"
         foreign = progress.foreign_program or any(line.endswith(FOREIGN_PROGRAM.decode()) for line in said)
-        hint = f"; {_EMULATION}" if foreign else ""
+        hint = f"; this machine cannot run programs of that platform: {platforms.EMULATION}" if foreign else ""
         return StepError(Reason.BUILD_FAILED, f"the instruction {named!r} failed{at}: {error}{hint}")
     if any(sign in error for sign in _ENGINE_GONE):
         return MachineError(Reason.ENGINE_GONE, f"the Docker Engine went away while the image was built: {error}")
@@ -175,7 +174,7 @@ class _Client:
 
     def start(self) -> subprocess.Popen[bytes]:
         """Starts it, able to read what the steps see and its own files, and no others of this machine."""
-        own = (os.path.realpath(self.command[0]), self.environment.get("DOCKER_CERT_PATH", ""))
+        own: list[Path | str] = [os.path.realpath(self.command[0]), *self.request.company.build_secrets().values()]
         request = self.request
         return confined(self._start, (*own, request.workspace, request.scratch, request.docker_config))
 

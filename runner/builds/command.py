@@ -10,10 +10,10 @@ from pathlib import Path
 from pipelines.plan import BuildStep
 from pipelines.state import Reason
 from runner.errors import StepError
+from runner.network.company import JobNetwork
+from runner.network.proxies import NAMES
 
-_KEPT_VARIABLES = (
-    "PATH", "SSH_AUTH_SOCK", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH",
-)  # fmt: skip
+_KEPT_VARIABLES = ("PATH", "SSH_AUTH_SOCK")
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class Builder:
 class BuildRequest:
     """A build step with all that it needs from its job. ``scratch`` is a folder that no step sees.
 
+    ``engine`` are the variables that tell the client where the engine is.
+
     Steps can put anything in the place of ``checkout``, which lies below ``workspace``, but not in the place of that.
     """
 
@@ -41,9 +43,10 @@ class BuildRequest:
     checkout: Path
     scratch: Path
     docker_config: Path
-    docker_host: str
+    engine: Mapping[str, str]
     secrets: Mapping[str, str]
     tag: str
+    company: JobNetwork = field(default_factory=JobNetwork)
 
 
 @dataclass(frozen=True)
@@ -69,10 +72,14 @@ def command_of(builder: Builder, request: BuildRequest, results: ResultFiles) ->
     command += [f"--file={dockerfile}", f"--tag={request.tag}"]
     for name, value in (("--target", step.target), ("--network", step.network)):
         command += [f"{name}={value}"] if value else []
-    command += [f"--build-arg={name}={value}" for name, value in step.args.items()]
+    # In the client's own configuration are the company's proxies, in capitals: those that the step names replace them.
+    args = {name.upper(): value for name, value in step.args.items() if name.upper() in NAMES} | step.args
+    command += [f"--build-arg={name}={value}" for name, value in args.items()]
     command += [f"--label={name}={value}" for name, value in step.labels.items()]
     for number, name in enumerate(step.secrets):
         command += ["--secret=" + _csv((f"id={name}", f"env={_secret_variable(number)}"))]
+    for name, path in request.company.build_secrets().items():
+        command += [] if name in step.secrets else ["--secret=" + _csv((f"id={name}", f"src={path}"))]
     command += [f"--ssh={_checked_ssh(entry)}" for entry in step.ssh]
     command += [f"--cache-from={_checked_cache(entry)}" for entry in step.cache_from]
     command += [f"--cache-to={_checked_cache(entry)}" for entry in step.cache_to]
@@ -138,10 +145,9 @@ def environment_of(builder: Builder, request: BuildRequest) -> dict[str, str]:
     own = {
         "HOME": str(request.scratch),
         "DOCKER_CONFIG": str(request.docker_config),
-        "DOCKER_HOST": request.docker_host,
         # buildx would run git in the checkout, whose .git/config a step may have written: code of theirs on the worker.
         "BUILDX_GIT_INFO": "false",
         "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
         "BUILDKIT_PROGRESS": "plain",
     }
-    return {**kept, **own, **builder.environment, **given}
+    return {**kept, **request.company.client_environment(), **request.engine, **own, **builder.environment, **given}

@@ -44,9 +44,16 @@ class Answer:
             # Not line by line: that would take a connection that was cut for the end.
             while data := answer.read1(READ_BYTES):
                 *lines, rest = (rest + data).split(b"\n")
-                yield from (json.loads(line) for line in lines)
+                yield from (_message(line) for line in lines)
 
     def close(self) -> None:
         """Hangs up, from any thread: the engine gives up on what nobody else waits for."""
         with suppress(OSError):
             self._connection.shutdown(socket.SHUT_RDWR)
+
+
+def _message(line: bytes) -> Message:
+    """Newer engines will say an error in ``errorDetail`` alone."""
+    message: Message = json.loads(line)
+    detail = message.get("errorDetail")
+    return message | {"error": str(detail.get("message"))} if detail and not message.get("error") else message

@@ -6,7 +6,7 @@ A repository's own files can hold configuration, hooks and addresses that would 
 import base64
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -69,9 +69,13 @@ def run_git(
     login: GitLogin | None = None,
     url: str = "",
     stdin: BinaryIO | None = None,
+    reach: Mapping[str, str] | None = None,
 ) -> bytes:
-    """Runs git with the switches above; ``local`` allows addresses on this machine. Raises GitError."""
-    environment = git_environment(local=local, login=login, url=url)
+    """Runs git with the switches above; ``local`` allows addresses on this machine. Raises GitError.
+
+    ``reach`` are the variables with which it reaches servers: proxies, and whom to trust.
+    """
+    environment = git_environment(local=local, login=login, url=url) | dict(reach or {})
     # Inside a hook git's variables speak of the hook's repository: they would turn our commands on that one.
     strange = [f"--unset={name}" for name in os.environ if name.startswith("GIT_") and name not in environment]
     try:

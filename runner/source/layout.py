@@ -4,6 +4,7 @@ Objects and files are written at the same time by two git processes. Git runs he
 """
 
 import shutil
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,12 +28,16 @@ _LFS = ("filter.lfs.clean=git-lfs clean -- %f", "filter.lfs.smudge=git-lfs smudg
 
 @dataclass(frozen=True)
 class Source:
-    """A commit in the mirror. ``origin`` is where the mirror came from, ``login`` what else may be read with."""
+    """A commit in the mirror. ``origin`` is where the mirror came from, ``login`` what else may be read with.
+
+    ``reach`` are the variables with which git reaches servers.
+    """
 
     mirror: Path
     sha: str
     origin: str
     login: GitLogin | None
+    reach: Mapping[str, str]
 
 
 def lay_out(source: Source, target: Path, how: Checkout) -> None:
@@ -58,7 +63,8 @@ def add_what_is_elsewhere(source: Source, target: Path, how: Checkout) -> None:
     """Submodules and large files, where they are wanted. Raises GitError, StepError or MachineError."""
     if how.submodules:
         update = ["submodule", "update", "--quiet", "--init", "--recursive", "--depth=1"]
-        run_git([*_FOR_ALL, *_GIT, "-C", str(target), *update], login=source.login, url=source.origin)
+        command = [*_FOR_ALL, *_GIT, "-C", str(target), *update]
+        run_git(command, login=source.login, url=source.origin, reach=source.reach)
     if how.lfs:
         _large_files(source, target)
 
@@ -87,7 +93,8 @@ def _large_files(source: Source, target: Path) -> None:
     settings = [word for each in (f"lfs.storage={storage}", f"lfs.url={url}", *_LFS) for word in ("-c", each)]
     at = [*_FOR_ALL, *_GIT, "-C", str(target), *settings, "lfs"]
     try:
-        run_git([*at, "fetch", "origin", source.sha], local=True, login=source.login, url=source.origin)
+        fetch = [*at, "fetch", "origin", source.sha]
+        run_git(fetch, local=True, login=source.login, url=source.origin, reach=source.reach)
         run_git([*at, "checkout"], local=True)
     except GitError as error:
         if "'lfs' is not a git command" not in error.said:

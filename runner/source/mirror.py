@@ -6,7 +6,7 @@ before them until a checkout wants it; one that is damaged is thrown away and fe
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -49,15 +49,21 @@ def _quiet(_sentence: str) -> None:
 class Mirror:
     """The bare mirror of one repository in ``folder``, shared by all jobs of this worker's machine.
 
-    ``note`` is told in a sentence when something in it had to be mended.
+    ``note`` is told in a sentence when something in it had to be mended. ``reach`` are the variables with which git
+    reaches servers.
     """
 
     def __init__(
-        self, folder: Path, url: str, login: GitLogin | None = None, note: Callable[[str], None] = _quiet
+        self,
+        folder: Path,
+        url: str,
+        login: GitLogin | None = None,
+        note: Callable[[str], None] = _quiet,
+        reach: Mapping[str, str] | None = None,
     ) -> None:
         """Raises StepError where ``url`` is none that we clone from."""
         self._folder = MirrorFolder(folder / f"{hashlib.sha256(url.encode()).hexdigest()[:24]}.git", note)
-        self._origin = Origin(url, login, self._folder)
+        self._origin = Origin(url, login, self._folder, reach or {})
         self._wanted = ("", "", "")
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -210,7 +216,8 @@ class Mirror:
         """
         if how.tags or not 0 < how.depth <= _DEPTH:
             self._complete(sha, tags=how.tags)
-        source = Source(self.path, sha, self._origin.url, self._origin.login if trusted else None)
+        login = self._origin.login if trusted else None
+        source = Source(self.path, sha, self._origin.url, login, self._origin.reach)
         try:
             self._sound(lambda: lay_out(source, target, how))
             with self._folder.reading():

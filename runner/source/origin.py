@@ -1,6 +1,7 @@
 """The repository that a mirror is of, as its server gives it out: all that is asked of it goes through here."""
 
 import re
+from collections.abc import Mapping
 
 from pipelines.state import Reason
 from runner.errors import StepError
@@ -15,16 +16,20 @@ REF = re.compile(r"refs/(?!.*(?:\.\.|//|@\{|/$))[^\x00-\x20\x7f~^:?*\[\\]+")
 _NOT_THERE = ("not our ref", "couldn't find remote ref", "unadvertised object", "no such remote ref")
 # A web server that hands out files and knows nothing of git can only be asked for all.
 _ALL_OR_NOTHING = "does not support shallow"
+# Of libcurl on GnuTLS, and on OpenSSL.
+_UNTRUSTED = ("verification failed", "unable to get local issuer", "self-signed", "self signed")
+_PROXY_WANTS_LOGIN = re.compile(r"(error:|code|response) 407\b")
 
 
 class Origin:
     """Fetches into the folder of one mirror."""
 
-    def __init__(self, url: str, login: GitLogin | None, folder: MirrorFolder) -> None:
+    def __init__(self, url: str, login: GitLogin | None, folder: MirrorFolder, reach: Mapping[str, str]) -> None:
         """Raises StepError where ``url`` is none that we clone from."""
         self.url, in_url = split_login(check_url(url))
         self.login = login or in_url
         self._folder = folder
+        self.reach = reach
         self._local = self.url.startswith("file://")
 
     def tip(self, ref: str) -> str:
@@ -83,7 +88,16 @@ class Origin:
             return
 
     def _unreachable(self, error: GitError) -> GitError:
-        return GitError(f"{error.said}; check the address and the credentials", before=f"cannot fetch from {self.url}")
+        return GitError(f"{error.said}; {_remedy(error.said)}", before=f"cannot fetch from {self.url}")
 
     def _run(self, *arguments: str) -> bytes:
-        return run_git(["git", *arguments], local=self._local, login=self.login, url=self.url)
+        return run_git(["git", *arguments], local=self._local, login=self.login, url=self.url, reach=self.reach)
+
+
+def _remedy(said: str) -> str:
+    low = said.lower()
+    if "certificate" in low and any(sign in low for sign in _UNTRUSTED):
+        return "if its certificate is from your company's own authority, name that in HEADWAY_CA_FILE"
+    if _PROXY_WANTS_LOGIN.search(low):
+        return "the proxy wants a login: write it into HTTPS_PROXY and HTTP_PROXY (http://user:password@host:port)"
+    return "check the address and the credentials"

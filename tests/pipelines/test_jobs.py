@@ -182,6 +182,11 @@ def test_a_matrix_has_a_limit():
     assert problems_of(f"matrix: {{{axes}}}\n{ONE}") == [
         f"1:9: error: this matrix has 10000 combinations, and at most 256 are run; {hint}"
     ]
+    sixteen = ", ".join(map(str, range(16)))
+    assert len(plan_of(f"matrix: {{A: [{sixteen}], B: [{sixteen}]}}\n{ONE}").jobs) == 256
+    assert "has 257 combinations" in problems_of(f"matrix: {{A: [{', '.join(map(str, range(257)))}]}}\n{ONE}")[0]
+    cells = ", ".join(f"{{A: {number}}}" for number in range(256))
+    assert len(plan_of(f"matrix: {{include: [{cells}]}}\n{ONE}").jobs) == 256
     cells = ", ".join("{A: 1}" for _ in range(257))
     assert "has 257 combinations" in problems_of(f"matrix: {{include: [{cells}]}}\n{ONE}")[0]
 

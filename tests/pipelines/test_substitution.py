@@ -188,6 +188,8 @@ HOSTILE = [
         'printf %s "${CI_COMMIT_MESSAGE:0:9}"',
         'printf %s "${CI_COMMIT_MESSAGE//a/b}"',
         "cat <<EOF\n${CI_COMMIT_MESSAGE}\nEOF",
+        'printf %s "${CI_COMMIT_TAG:-${CI_COMMIT_MESSAGE}}"',
+        'printf %s "${CI_COMMIT_BRANCH/main/${CI_COMMIT_MESSAGE}}"',
     ],
 )
 def test_a_message_from_outside_is_printed_by_a_real_shell_and_never_run(command, message, tmp_path):

@@ -2,10 +2,12 @@
 
 import base64
 import os
+import socket
+import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,14 +17,17 @@ USER, PASSWORD = "robot", "open sesame; really"
 
 
 class SmartServer(ThreadingHTTPServer):
-    """Serves the bare repositories in a folder. ``asked`` is the path of every request that was let in.
+    """Serves the bare repositories in a folder, over TLS with ``tls``. ``asked`` are the paths that were let in.
 
     ``speaks`` is the protocol's version where it is not the one that the client wants: empty for the first.
     ``hold`` keeps back the rest of a big answer.
     """
 
-    def __init__(self, folder: Path, login: bool) -> None:
+    def __init__(self, folder: Path, login: bool, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
+        self.scheme = "https" if tls else "http"
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_side=True)
         self.folder = folder
         self.login = login
         self.asked: list[str] = []
@@ -31,7 +36,17 @@ class SmartServer(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
+        return f"{self.scheme}://127.0.0.1:{self.server_address[1]}"
+
+    def shutdown_request(self, request: socket.socket) -> None:  # type: ignore[override]  # only TCP here
+        """Ends TLS as it must be ended: without that an answer counts as cut off."""
+        if isinstance(request, ssl.SSLSocket):
+            with suppress(OSError):
+                request.unwrap()
+        super().shutdown_request(request)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that does not trust us hangs up."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -84,9 +99,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def smart(folder: Path, *, login: bool = False) -> Iterator[SmartServer]:
+def smart(folder: Path, *, login: bool = False, tls: ssl.SSLContext | None = None) -> Iterator[SmartServer]:
     """The server while it answers."""
-    server = SmartServer(folder, login)
+    server = SmartServer(folder, login, tls)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:

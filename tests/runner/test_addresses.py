@@ -139,6 +139,7 @@ def test_a_name_is_read_as_docker_reads_it(name: str, parts: tuple[str, str], ho
         ("could not find an available, non-overlapping IPv4 address pool", State.BROKEN, Reason.INTERNAL),
         ("all predefined address pools have been fully subscribed", State.BROKEN, Reason.INTERNAL),
         ("something new", State.BROKEN, Reason.INTERNAL),
+        ('Get "https://r.corp/v2/": x509: certificate has expired', State.BROKEN, Reason.REGISTRY_UNREACHABLE),
     ],
 )
 def test_what_the_engine_says_has_a_reason(text: str, state: State, reason: Reason) -> None:
@@ -196,3 +197,11 @@ def test_exposed_ports_are_the_tcp_ones() -> None:
     assert exposed_ports({"Config": {"ExposedPorts": {"5432/tcp": {}, "53/udp": {}}}}) == {5432}
     assert exposed_ports({"Config": {}}) == set()
     assert exposed_ports({"Config": None}) == set()
+
+
+def test_a_certificate_that_is_not_good_is_told_of_with_the_remedy() -> None:
+    error = classify_text(
+        'Get "https://r.corp:5000/v2/": tls: failed to verify certificate: x509: certificate has expired'
+    )
+    assert str(error).startswith("the certificate of r.corp:5000 is not good: ")
+    assert str(error).endswith("; renew it, or reach the registry under a name that is in it")

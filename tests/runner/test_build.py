@@ -16,7 +16,7 @@ from tests.engine import Ran, Workshop, image_names, secrets_hex
 from tests.plans import build, container, shell
 from tests.registry import free_port
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.both_stores]
 
 PLAIN = {"Dockerfile": "FROM busybox\nCOPY here /\n", "here": "copied\n"}
 

@@ -7,20 +7,22 @@ import pytest
 from pipelines.plan import BuildStep
 from runner.builds.command import Builder, BuildRequest, environment_of
 
+ENGINE = {"DOCKER_CONTEXT": "headway"}
+
 
 def given(tmp_path: Path) -> dict[str, str]:
     step = BuildStep(number=1, name="build", secrets={"token": "npm"})
     secrets = {"npm": "the-secret", "other": "not-for-builds"}
-    request = BuildRequest(step, tmp_path, tmp_path, tmp_path, tmp_path, "tcp://engine:2376", secrets, "app:1")
+    request = BuildRequest(step, tmp_path, tmp_path, tmp_path, tmp_path, ENGINE, secrets, "app:1")
     return environment_of(Builder(("docker-buildx", "build"), rawjson=True), request)
 
 
-def test_it_finds_an_engine_behind_certificates(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
-    monkeypatch.setenv("DOCKER_CERT_PATH", "/certificates")
+def test_it_is_told_of_the_jobs_engine_and_not_of_the_environments(monkeypatch, tmp_path: Path) -> None:
+    for name in ("DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"):
+        monkeypatch.setenv(name, "/others")
     environment = given(tmp_path)
-    assert environment["DOCKER_HOST"] == "tcp://engine:2376"
-    assert (environment["DOCKER_TLS_VERIFY"], environment["DOCKER_CERT_PATH"]) == ("1", "/certificates")
+    assert environment["DOCKER_CONTEXT"] == "headway"
+    assert "/others" not in environment.values()
 
 
 def test_it_gets_the_steps_secrets_and_none_of_the_workers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

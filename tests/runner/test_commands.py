@@ -9,7 +9,7 @@ from pipelines.state import Outcome, Reason, State
 from runner.events import Stream
 from runner.job import Options
 from runner.specs import Limits
-from tests.engine import Workshop
+from tests.engine import Ran, Workshop
 from tests.plans import BUSYBOX, container, shell
 
 pytestmark = pytest.mark.engine
@@ -262,6 +262,19 @@ def test_more_processes_than_the_limit_cannot_be_started(ran: Workshop) -> None:
     job = ran(shell("for i in $(seq 40); do sleep 1000 & done"), options=Options(limits=Limits(pids=20)))
     assert job.step().state is State.FAILED
     assert b"fork" in job.log(1, Stream.STDERR)
+
+
+def test_the_number_of_open_files_is_the_engines_or_the_limits_and_one_too_high_for_the_engine_is_said(
+    ran: Workshop,
+) -> None:
+    def limited(files: int) -> Ran:
+        return ran(shell("ulimit -Sn", "ulimit -Hn"), options=Options(limits=Limits(files=files)))
+
+    assert limited(0).said() != ["512", "512"]
+    assert limited(512).said() == ["512", "512"]
+    refused = limited(2**31 - 2)  # more than any kernel gives
+    assert (refused.step().state, refused.step().reason) == (State.BROKEN, Reason.ENGINE_UNSUITABLE)
+    assert "or lower HEADWAY_STEP_FILES_MAX" in refused.step().message
 
 
 def test_a_step_cannot_gain_privileges(ran: Workshop) -> None:

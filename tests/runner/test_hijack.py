@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.state import Reason
+from runner.docker.endpoint import Endpoint, UnixSocket, parse_address
+from runner.docker.transport import Transport
 from runner.errors import MachineError
 from runner.events import Stream
-from runner.hijack import Attached, attach, readable, tls_context
+from runner.hijack import Attached, attach, readable
 
 FRAMES = st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(max_size=40)), max_size=10)
 
@@ -66,13 +68,13 @@ def test_a_large_frame_in_small_pieces_is_whole() -> None:
 
 @pytest.fixture
 def server(tmp_path: Path):
-    """A socket on which somebody answers once; gives its address, and takes what to answer."""
+    """A socket on which somebody answers once; gives a connection to it, and takes what to answer."""
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(tmp_path / "engine.sock"))
     listener.listen()
     threads: list[threading.Thread] = []
 
-    def answer(words: bytes) -> str:
+    def answer(words: bytes) -> socket.socket:
         def serve() -> None:
             connection, _ = listener.accept()
             with connection:
@@ -81,7 +83,7 @@ def server(tmp_path: Path):
 
         threads.append(threading.Thread(target=serve))
         threads[-1].start()
-        return f"unix://{tmp_path}/engine.sock"
+        return Transport(Endpoint(UnixSocket(f"{tmp_path}/engine.sock")), {}).connect()
 
     yield answer
     for thread in threads:
@@ -90,9 +92,7 @@ def server(tmp_path: Path):
 
 
 def test_output_that_comes_along_with_the_answers_head_is_kept(server) -> None:
-    attached = attach(
-        server(b"HTTP/1.1 101 UPGRADED\r\nUpgrade: tcp\r\n\r\n" + frame(1, b"early")), None, "1.41", "abc"
-    )
+    attached = attach(server(b"HTTP/1.1 101 UPGRADED\r\nUpgrade: tcp\r\n\r\n" + frame(1, b"early")), "/attach")
     assert read_all(attached) == [(Stream.STDOUT, b"early")]
     attached.close()
 
@@ -100,16 +100,14 @@ def test_output_that_comes_along_with_the_answers_head_is_kept(server) -> None:
 @pytest.mark.parametrize("words", [b"HTTP/1.1 404 Not Found\r\n\r\n", b"HTTP/1.1 101", b""])
 def test_an_engine_that_refuses_or_hangs_up_is_an_error(server, words: bytes) -> None:
     with pytest.raises(MachineError) as refused:
-        attach(server(words), None, "1.41", "abc")
+        attach(server(words), "/attach")
     assert refused.value.reason is Reason.ENGINE_GONE
 
 
-@pytest.mark.parametrize(
-    "host", ["unix:///nonexistent/engine.sock", "tcp://127.0.0.1:1", "npipe:////./pipe", "ssh://host", ""]
-)
+@pytest.mark.parametrize("host", ["unix:///nonexistent/engine.sock", "tcp://127.0.0.1:1"])
 def test_an_engine_that_is_not_there_is_named(host: str) -> None:
     with pytest.raises(MachineError) as refused:
-        attach(host, None, "1.41", "abc")
+        Transport(Endpoint(parse_address(host, "DOCKER_HOST", None)), {}).connect()
     assert refused.value.reason is Reason.ENGINE_GONE
     assert host in str(refused.value)
 
@@ -125,14 +123,6 @@ def test_waiting_ends_with_output_with_a_wake_up_or_with_the_time() -> None:
     assert readable(attached, None, None)
     for connection in (ours, theirs, wake, waker):
         connection.close()
-
-
-def test_certificates_are_used_where_docker_would_use_them(tmp_path: Path) -> None:
-    assert tls_context({}) is None
-    assert tls_context({"DOCKER_CERT_PATH": str(tmp_path)}) is None
-    assert tls_context({"DOCKER_TLS_VERIFY": "1"}) is None
-    with pytest.raises((OSError, ssl.SSLError)):
-        tls_context({"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(tmp_path)})
 
 
 def test_output_that_tls_has_already_decrypted_is_not_waited_for(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from tests.runner.crafted import craft, forget
 from tests.runner.front import Front, front_of
 from tests.runner.proxy import EngineProxy
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.both_stores]
 
 NOT_AHEAD = Options(grace_s=1, steps_ahead_max=0)
 NO_SUCH_REPOSITORY = (404, json.dumps({"errors": [{"code": "NAME_UNKNOWN", "message": "repository name not known"}]}))

@@ -35,6 +35,7 @@ def let_go(job: Ran, name: str) -> None:
 
 
 @pytest.mark.engine
+@pytest.mark.both_stores
 def test_what_waits_for_its_turn_is_taken_away_as_soon_as_its_turn_cannot_come(ran: Workshop) -> None:
     job = ran.new()
 
@@ -56,6 +57,7 @@ def test_what_waits_for_its_turn_is_taken_away_as_soon_as_its_turn_cannot_come(r
 
 
 @pytest.mark.engine
+@pytest.mark.both_stores
 def test_a_step_that_its_condition_leaves_out_is_never_started(ran: Workshop) -> None:
     found: set[str] = set()
     job = ran.new()
@@ -73,6 +75,7 @@ def test_a_step_that_its_condition_leaves_out_is_never_started(ran: Workshop) ->
 
 
 @pytest.mark.engine
+@pytest.mark.both_stores
 def test_a_canceled_job_leaves_no_container_that_waits(ran: Workshop) -> None:
     cancel = Cancel()
     job = ran.new()
@@ -91,6 +94,7 @@ def test_a_canceled_job_leaves_no_container_that_waits(ran: Workshop) -> None:
 
 
 @pytest.mark.engine
+@pytest.mark.both_stores
 def test_a_job_that_ends_before_its_first_step_leaves_no_container_that_waits(ran: Workshop) -> None:
     job = ran.new()
 
@@ -106,6 +110,7 @@ def test_a_job_that_ends_before_its_first_step_leaves_no_container_that_waits(ra
 
 
 @pytest.mark.engine
+@pytest.mark.both_stores
 def test_no_process_and_no_port_of_a_step_is_there_in_the_next(ran: Workshop) -> None:
     serve = ("ps | grep -c '[s]leep 4321' || true", "httpd -p 8080 -h /tmp", "setsid sleep 4321 &", "sleep 0.1")
     job = ran(*(shell(*serve) for _ in range(4)), options=AHEAD)
@@ -114,6 +119,7 @@ def test_no_process_and_no_port_of_a_step_is_there_in_the_next(ran: Workshop) ->
 
 
 @pytest.mark.engine
+@pytest.mark.both_stores
 def test_only_the_checkout_and_the_folder_around_it_go_from_a_step_to_the_next(ran: Workshop) -> None:
     places = ("/outside", "/tmp/outside", "/etc/outside", "/root/outside", "/dev/shm/outside", "../beside", "inside")
     touch = " ".join(places)
@@ -123,6 +129,7 @@ def test_only_the_checkout_and_the_folder_around_it_go_from_a_step_to_the_next(r
 
 
 @pytest.mark.engine
+@pytest.mark.both_stores
 def test_the_variables_and_the_shell_of_a_step_are_not_those_of_the_next(ran: Workshop) -> None:
     job = ran(
         shell("export LEAK=1", "cd /tmp", "alias ls=false", "umask 077", "ulimit -n 64"),
@@ -134,6 +141,7 @@ def test_the_variables_and_the_shell_of_a_step_are_not_those_of_the_next(ran: Wo
 
 
 @pytest.mark.engine
+@pytest.mark.both_stores
 def test_a_service_sees_no_containers_of_another_job(ran: Workshop) -> None:
     other = service("db", "sleep 1000")
     job = ran(shell("nslookup db 127.0.0.11 >/dev/null 2>&1 && echo found || echo none"))
@@ -142,6 +150,7 @@ def test_a_service_sees_no_containers_of_another_job(ran: Workshop) -> None:
 
 
 @pytest.mark.engine
+@pytest.mark.both_stores
 def test_a_name_that_was_lent_for_a_push_goes_back_to_its_image(ran: Workshop, given_image, tmp_path: Path) -> None:
     own, others = given_image(f"FROM {BUSYBOX}\nLABEL a={secrets_hex()}\n"), f"headway-test/{secrets_hex()}:1"
     ids = [ran.engine.image(name)["Id"] for name in (own, BUSYBOX)]
@@ -158,6 +167,7 @@ def test_a_name_that_was_lent_for_a_push_goes_back_to_its_image(ran: Workshop, g
 
 
 @pytest.mark.engine
+@pytest.mark.both_stores
 def test_a_name_that_somebody_else_has_taken_meanwhile_is_left_alone(ran: Workshop, given_image) -> None:
     name = given_image(f"FROM {BUSYBOX}\nLABEL a={secrets_hex()}\n")
     held = ran.engine.image(name)["Id"]

@@ -6,7 +6,8 @@ import pytest
 
 from pipelines import platforms
 from pipelines.state import Reason, State
-from runner.engine import CONTAINERD_STORE, Engine
+from runner.docker.about import CONTAINERD_STORE
+from runner.engine import Engine
 from tests.engine import Workshop, secrets_hex
 from tests.plans import build, container, push, shell
 from tests.registry import Registry
@@ -14,6 +15,7 @@ from tests.registry import Registry
 BOTH = ("linux/amd64", "linux/arm64")
 S390 = 22
 """The machine's number in an ELF header (elf(5))."""
+FOREIGN_PROGRAM = struct.pack("<16sHHI", b"\x7fELF\x02\x01\x01", 2, S390, 1) + bytes(100)
 INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
 
 
@@ -46,6 +48,7 @@ def containerd_store(engine: Engine) -> None:
 
 
 @pytest.mark.engine
+@pytest.mark.both_stores
 def test_an_engine_that_cannot_keep_it_says_what_to_switch_on(ran: Workshop, dockerfile: dict[str, str]) -> None:
     if (store := ran.engine.image_store()) == CONTAINERD_STORE:
         pytest.skip("the engine has the containerd image store")
@@ -56,6 +59,7 @@ def test_an_engine_that_cannot_keep_it_says_what_to_switch_on(ran: Workshop, doc
 
 
 @pytest.mark.engine
+@pytest.mark.both_stores
 @pytest.mark.usefixtures("containerd_store")
 def test_the_native_image_is_tested_and_the_index_is_pushed(
     ran: Workshop, registry: Registry, dockerfile: dict[str, str]
@@ -78,6 +82,7 @@ def test_the_native_image_is_tested_and_the_index_is_pushed(
 
 
 @pytest.mark.engine
+@pytest.mark.both_stores
 @pytest.mark.usefixtures("containerd_store")
 def test_the_same_index_is_what_a_later_step_gets_from_the_registry(
     ran: Workshop, registry: Registry, dockerfile: dict[str, str]
@@ -95,15 +100,26 @@ def test_the_same_index_is_what_a_later_step_gets_from_the_registry(
 
 
 @pytest.mark.engine
+@pytest.mark.both_stores
 def test_a_program_for_another_processor_says_what_to_install(ran: Workshop) -> None:
-    other = struct.pack("<16sHHI", b"\x7fELF\x02\x01\x01", 2, S390, 1) + bytes(100)
-    files = {"Dockerfile": "FROM scratch\nCOPY --chmod=755 sh /bin/sh\nRUN true\n", "sh": other}
+    files = {"Dockerfile": "FROM scratch\nCOPY --chmod=755 sh /bin/sh\nRUN true\n", "sh": FOREIGN_PROGRAM}
     outcome = ran(build(platforms=("linux/s390x",)), files=files).step()
     assert outcome.reason is Reason.BUILD_FAILED
     assert "cannot run programs of that platform: install emulation" in outcome.message
 
 
 @pytest.mark.engine
+@pytest.mark.both_stores
+def test_a_step_in_an_image_for_another_processor_says_so(ran: Workshop) -> None:
+    files = {"Dockerfile": "FROM scratch\nCOPY --chmod=755 sh /bin/sh\n", "sh": FOREIGN_PROGRAM}
+    outcome = ran(build(platforms=("linux/s390x",)), shell("true", box=container(1)), files=files).step(2)
+    assert outcome.reason is Reason.BAD_COMMAND
+    assert "its image is for linux/s390x" in outcome.message
+    assert "install emulation" in outcome.message
+
+
+@pytest.mark.engine
+@pytest.mark.both_stores
 def test_an_image_of_one_other_platform_is_built_and_pushed(
     ran: Workshop, registry: Registry, dockerfile: dict[str, str]
 ) -> None:

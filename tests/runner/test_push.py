@@ -14,7 +14,7 @@ from tests.engine import Ran, Workshop, image_names, secrets_hex
 from tests.plans import build, container, push, shell
 from tests.registry import LOGIN, Registry, free_port, running_registry
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.both_stores]
 
 
 def dockerfile(text: str = "") -> dict[str, str]:

@@ -49,6 +49,16 @@ def test_no_secret_is_in_the_result(case: tuple[list[str], bytes, list[bytes]]) 
     assert [secret for secret in secrets if secret.encode() in result] == []
 
 
+@pytest.mark.parametrize("lead", range(3))
+@pytest.mark.parametrize("length", range(20, 23))
+def test_of_base64_all_that_the_secret_alone_decides_is_masked(lead: int, length: int) -> None:
+    secret = "Zk9".join("abcdefghij")[:length]
+    text = base64.b64encode(b"x" * lead + secret.encode() + b"y" * 7)
+    # Six bits a character, eight a byte.
+    first, end = -(-8 * lead // 6), 8 * (lead + length) // 6
+    assert Redactor([secret]).mask(text) == text[:first] + MASK + text[end:]
+
+
 def bare(secrets: list[str], data: bytes) -> list[bytes]:
     """The pieces of ``data`` that no spelling of any secret touches, found the slow way."""
     touched = bytearray(len(data))

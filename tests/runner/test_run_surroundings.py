@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from runner.docker.endpoint import UnixSocket
 from runner.engine import Engine
 from runner.leavings import remove_tree
 from runner.specs import JOB_LABEL, ContainerSpec, job_labels
@@ -101,7 +102,7 @@ class SlowEngine:
     """The engine behind a door that keeps a request for a network back for a while, and tells for which job it was."""
 
     def __init__(self, engine: Engine, path: Path, delay_s: float) -> None:
-        self.real = urlsplit(engine.host).path
+        self.real = urlsplit(str(engine.connection.transport.address)).path
         self.delay_s = delay_s
         self.made_for = ""
         self.sockets = [socket.socket(socket.AF_UNIX)]
@@ -144,7 +145,7 @@ class SlowEngine:
 
 
 def test_a_network_that_is_made_after_the_run_has_ended_is_removed(engine: Engine, folder: Path) -> None:
-    if urlsplit(engine.host).scheme != "unix":
+    if not isinstance(engine.connection.transport.address, UnixSocket):
         pytest.skip("the engine is not behind a Unix socket")
     (folder / ".headway.yml").write_text("steps: [{name: a, imag: busybox}]\n")
     place = Path(mkdtemp())

@@ -11,7 +11,7 @@ from runner.events import Stream
 from tests.engine import Workshop, eventually
 from tests.plans import container, service, shell
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.both_stores]
 
 LATE_PORT = "sleep 0.5; echo up > /tmp/up; while true; do echo hello | nc -l -p 5432; done"
 HTTPD = "mkdir -p /www; sleep 0.5; echo fine > /www/health; httpd -f -p 8080 -h /www"
@@ -40,8 +40,10 @@ def test_services_see_each_other_and_the_checkout(ran: Workshop) -> None:
 
 
 def test_a_step_waits_for_a_command_to_succeed(ran: Workshop) -> None:
-    job = ran(shell("echo ran"), services=[service("db", LATE_PORT, ready=CommandCheck(command="test -e /tmp/up"))])
-    assert job.outcome.state is State.PASSED
+    late = "sleep 0.5; touch /headway/src/up; sleep 1000"
+    ready = CommandCheck(command="test -e /headway/src/up")
+    job = ran(shell("test -e up"), services=[service("db", late, ready=ready)])
+    assert job.outcome.state is State.PASSED, job.everything()
 
 
 def test_a_step_waits_for_an_address_to_answer(ran: Workshop) -> None:

@@ -11,7 +11,7 @@ from runner.job import Options
 from tests.engine import Workshop, when_said
 from tests.plans import container, plugin, shell
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.both_stores]
 
 STUBBORN = "trap '' TERM; echo up; while true; do sleep 0.1; done"
 

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from web.errors import StartError
+from web.wiring import read_settings
 from workers.settings import Settings, load_settings
 
 
@@ -51,3 +53,19 @@ def test_keys_are_not_shown_with_the_settings(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("HEADWAY_SECRET_KEYS", "k1:very-secret")
     settings = load_settings()
     assert "very-secret" not in repr(settings) + settings.model_dump_json()
+
+
+def test_an_authority_that_cannot_be_used_is_refused_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HEADWAY_CA_FILE", str(tmp_path / "none.pem"))
+    with pytest.raises(StartError, match=r"HEADWAY_CA_FILE: .*the file .*/none.pem cannot be read: No such file"):
+        read_settings()
+    monkeypatch.setenv("HEADWAY_CA_FILE", "")
+    assert read_settings().ca_file is None
+
+
+def test_a_proxy_that_cannot_be_used_is_refused_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://proxy.corp:port")
+    with pytest.raises(StartError, match=r"^HTTPS_PROXY is not the address of a proxy"):
+        read_settings()

@@ -87,7 +87,8 @@ def test_with_a_new_key_in_front_old_secrets_open_and_are_sealed_anew() -> None:
 
 
 def test_keys_are_not_shown() -> None:
-    assert "T" * 10 not in repr(vault(OLD))
+    shown = vault(OLD)
+    assert [key for key in shown.keys.values() if repr(key)[2:-1] in repr(shown)] == []
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,11 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from ipaddress import ip_network
 
 import httpx2
 
+from runner.network.company import NO_COMPANY, CompanyNetwork
 from workers.forges.report import Answer, Request
 
 _CONNECT_S, _ANSWER_S = 3.0, 5.0
@@ -70,7 +72,38 @@ def _until(date: str, now: datetime) -> int:
         return 0
 
 
-def make_client() -> httpx2.Client:
+def make_client(company: CompanyNetwork = NO_COMPANY) -> httpx2.Client:
     """The HTTP client for forges. It follows no redirects: the token goes nowhere else."""
+    trusted = company.authority.tls_context() if company.authority else True
+    proxies = {} if "*" in company.own.direct else company.own.urls
+    routes: dict[str, httpx2.BaseTransport | None] = {
+        f"{name.partition('_')[0].lower()}://": httpx2.HTTPTransport(verify=trusted, proxy=url)
+        for name, url in proxies.items()
+        if url.lower().startswith(("http://", "https://"))  # SOCKS needs a library more
+    }
+    routes |= dict.fromkeys(filter(_is_pattern, map(_pattern, company.own.direct)))
     timeout = httpx2.Timeout(_ANSWER_S, connect=_CONNECT_S)
-    return httpx2.Client(timeout=timeout, headers={"user-agent": "headway"})
+    return httpx2.Client(
+        timeout=timeout, headers={"user-agent": "headway"}, trust_env=False, verify=trusted, mounts=routes
+    )
+
+
+def _pattern(host: str) -> str:
+    """An entry of NO_PROXY as httpx2 writes it: an address, a network, or a domain with all below it."""
+    bare = host.replace("[", "").replace("]", "")
+    try:
+        network = ip_network(bare, strict=False)
+    except ValueError:
+        return f"all://*{host.removeprefix('*')}"
+    address, _, bits = bare.partition("/")
+    address = f"[{address}]" if network.version == 6 else address  # noqa: PLR2004 - IPv6
+    return f"all://{address}/{bits}" if bits else f"all://{address}"
+
+
+def _is_pattern(text: str) -> bool:
+    """An entry that means nothing is left out, as others do."""
+    try:
+        httpx2.URL(text)
+    except httpx2.InvalidURL:
+        return False
+    return True

@@ -336,6 +336,13 @@ def test_without_an_id_the_body_tells_deliveries_apart(forge: str) -> None:
     assert key({}, b"{1}") != key({}, b"{2}")
 
 
+def test_an_older_gitlabs_deliveries_are_told_apart_by_their_event_and_their_body() -> None:
+    key = FORGES["gitlab"].delivery_key
+    event, other = {"x-gitlab-event-uuid": "1"}, {"x-gitlab-event-uuid": "2"}
+    assert key(event, b"{}") == key(event, b"{}")
+    assert len({key(event, b"{}"), key(other, b"{}"), key(event, b"{1}"), key({}, b"{}")}) == 4
+
+
 @pytest.mark.parametrize("forge", FORGES)
 def test_hostile_names_stay_text(forge: str) -> None:
     trigger = only(forge, "hostile")

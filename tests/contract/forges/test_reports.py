@@ -94,6 +94,16 @@ def test_a_server_that_sends_the_token_back_does_not_get_it_told(forge: str, ser
     assert TOKEN not in repr(FORGES[forge].report(Home(f"{server.url}/acme/roof"), TOKEN, status()))
 
 
+@pytest.mark.parametrize("length", [40, 41])
+def test_bitbucket_takes_a_name_of_forty_characters_as_it_is_and_a_longer_one_shortened(length: int) -> None:
+    context = f"headway/{'s' * (length - 8)}"
+    request = FORGES["bitbucket"].report(Home("https://bitbucket.org/acme/roof"), TOKEN, status(context=context))
+    assert request is not None
+    key = str(request.body["key"])
+    assert len(key) == 40
+    assert (key == context) is (length == 40)
+
+
 def test_gitlab_that_knows_already_that_a_run_waits_has_heard_it() -> None:
     said = 'Cannot transition status via :enqueue from :pending (Reason(s): Status cannot transition via "enqueue")'
     with forge_server("gitlab") as server:

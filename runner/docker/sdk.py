@@ -1,0 +1,52 @@
+"""Docker's SDK on our way to the engine. It loads slowly: import this module where the SDK is needed.
+
+And import nothing of the SDK, nor of what it is made of, anywhere else. Two threads that load different parts of it at
+the same time wait for each other; Python then gives one of them a module that is not whole.
+"""
+
+import ssl
+from typing import Any
+
+import docker
+from docker import APIClient, DockerClient, errors, types
+from requests import exceptions as http_errors
+from requests.adapters import HTTPAdapter
+from urllib3 import disable_warnings
+from urllib3.exceptions import HTTPError, InsecureRequestWarning
+
+from runner.docker.endpoint import Tcp, Tls
+from runner.docker.transport import Transport
+
+__all__ = ["APIClient", "DockerClient", "HTTPError", "errors", "http_errors", "sdk_client", "types"]
+
+
+def sdk_client(transport: Transport, api_version: str, timeout_s: int) -> DockerClient:
+    """A client that speaks ``api_version``; it asks the engine nothing by itself."""
+    tls = transport.address.tls if isinstance(transport.address, Tcp) else None
+    client = DockerClient(
+        base_url=str(transport.address), version=api_version, timeout=timeout_s, tls=_config(tls) if tls else False
+    )
+    # An engine is not reached through a proxy, nor by the certificates and passwords that programs have for web pages.
+    client.api.trust_env = False
+    if transport.tls:
+        client.api.mount("https://", _Adapter(transport.tls))
+    return client
+
+
+def _config(tls: Tls) -> docker.tls.TLSConfig:
+    if not tls.verify:
+        disable_warnings(InsecureRequestWarning)  # the user has asked for it
+    files = (str(tls.folder / "cert.pem"), str(tls.folder / "key.pem"))
+    pair = files if (tls.folder / "cert.pem").exists() else None
+    return docker.tls.TLSConfig(client_cert=pair, ca_cert=str(tls.folder / "ca.pem"), verify=tls.verify)
+
+
+class _Adapter(HTTPAdapter):
+    """Makes connections with our own TLS context: the library's is stricter than Docker's own clients."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as the library declares it
+        super().init_poolmanager(*args, **kwargs, ssl_context=self._context)

@@ -1,0 +1,1 @@
+"""A company's own network: its proxies, and its own certificate authority."""

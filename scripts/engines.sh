@@ -1,0 +1,187 @@
+#!/usr/bin/env bash
+# The Docker Engines that people have, one after the other, each beside this machine's own and gone afterwards.
+#   engines.sh list                 their names
+#   engines.sh with NAME COMMAND... runs a command with that engine at its default address; the exit status is the command's
+#   engines.sh test [NAME...]       runs the tests that need an engine with each, or with these; ends with a table
+# An engine is taken from the Debian suite that has it, with that suite's own clients, and is unpacked into the cache folder:
+# nothing is installed. It runs in namespaces of its own (files, network, processes), so that it disturbs no other engine,
+# and with its last process all that it made is gone. It reaches no other machine. Needs root, or sudo without a password.
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+. "$HEADWAY_ROOT/scripts/stand_ins.sh"
+sbin_path
+
+# NAME SUITE CONFIGURATION. The suites have 20.10 without buildx, 26.1 with buildx 0.13, 28.5 or newer with buildx 0.29.
+readonly CONTAINERD='{"features": {"containerd-snapshotter": true}}'
+readonly ENGINES="bookworm bookworm {}
+trixie trixie {}
+trixie-containerd trixie $CONTAINERD
+sid sid {}
+sid-containerd sid $CONTAINERD
+sid-userns sid {\"userns-remap\": \"nobody:nogroup\"}"
+readonly PACKAGES="docker.io docker-cli containerd docker-buildx docker-compose tini"
+readonly IMAGES="busybox:latest python:3.13-slim"
+readonly WORK=/var/tmp
+readonly TESTS="engine and not (e2e or compose or browser)"
+
+names() { cut -d' ' -f1 <<<"$ENGINES"; }
+suite_of() { sed -n "s/^$1 \([^ ]*\) .*/\1/p" <<<"$ENGINES"; }
+configuration_of() { sed -n "s/^$1 [^ ]* //p" <<<"$ENGINES"; }
+is_name() { names | grep -Fx -- "$1" >/dev/null; }
+
+# Another list of packages has another folder: one that an engine runs from is never changed.
+tree_of() { # tree_of SUITE
+  printf '%s/engines/%s-%s' "$(cache_dir)" "$1" "$(cksum <<<"$PACKAGES" | cut -d' ' -f1)"
+}
+
+# --- getting one
+
+# apt with a state of its own: the machine's sources, lists and preferences are not touched.
+private_apt() { # private_apt FOLDER ARGUMENT...
+  local folder=$1
+  shift
+  apt-get -q -o Dir::Etc::SourceList="$folder/sources.list" -o Dir::Etc::SourceParts=/dev/null -o Dir::State="$folder" \
+    -o Dir::Etc::Preferences=/dev/null -o Dir::Etc::PreferencesParts=/dev/null -o Dir::State::Status="$folder/status" \
+    -o Dir::Cache="$folder" -o APT::Sandbox::User=root -o Acquire::Languages=none -o Acquire::Retries=2 "$@"
+}
+
+unpack() { # unpack SUITE: prints why it cannot be had
+  local suite=$1 tree part source name
+  tree=$(tree_of "$suite")
+  mkdir -p "${tree%/*}"
+  exec 7>"$tree.lock" # two at the same time would write into one folder
+  flock 7
+  [ ! -e "$tree/ready" ] || return 0
+  source=$(debian_sources "$suite")
+  [ -n "$source" ] || { echo "this machine's apt has no Debian source"; return 1; }
+  part=$tree.part
+  rm -rf "$part"
+  mkdir -p "$part"/{lists,archives}/partial "$part/debs" "$part/root"
+  printf '%s\n' "$source" >"$part/sources.list"
+  : >"$part/status"
+  private_apt "$part" update >"$part/log" 2>&1 || { echo "apt-get update failed: $(tail -n 1 "$part/log")"; return 1; }
+  for name in $PACKAGES; do # not every suite has each
+    (cd "$part/debs" && private_apt "$part" download "$name") >"$part/log" 2>&1 ||
+      grep 'Unable to locate package' "$part/log" >/dev/null ||
+      { echo "$name cannot be downloaded: $(tail -n 1 "$part/log")"; return 1; }
+  done
+  compgen -G "$part/debs/docker.io_*" >/dev/null || { echo "Debian's $suite has no docker.io"; return 1; }
+  for name in "$part"/debs/*.deb; do dpkg -x "$name" "$part/root" || return 1; done
+  # The first, Python one of old suites has no plugin; a newer runc may want a newer libc than this machine's.
+  rm -rf "$part/root"/usr/{bin,sbin}/runc "$part"/{debs,lists,archives}
+  touch "$part/root/ready"
+  mv "$part/root" "$tree"
+  rm -rf "$part"
+}
+
+# --- running one
+
+with_engine() { # with_engine NAME COMMAND...
+  local name=$1 why variable kept=() sudo=()
+  is_name "$name" || die "there is no engine $name; the names are: $(names | tr '\n' ' ')"
+  can_root || die "an engine beside another needs root: run this as root, or allow sudo without a password prompt"
+  why=$(unpack "$(suite_of "$name")") || die "the engine $name cannot be had: $why"
+  is_root || sudo=(sudo -n --)
+  for variable in PATH HOME CI LANG XDG_CACHE_HOME DOCKER_HOST HEADWAY_ENGINE_TESTS PYTEST_ADDOPTS; do
+    [ -z "${!variable:-}" ] || kept+=("$variable=${!variable}")
+  done
+  run_command "${sudo[@]}" env "${kept[@]}" "$HEADWAY_ROOT/scripts/engines.sh" with-as-root "$(id -u):$(id -g)" "$@"
+}
+
+with_as_root() { # with_as_root USER:GROUP NAME COMMAND...
+  local caller=$1 name=$2
+  shift 2
+  remove_dead_folders
+  work=$(mktemp -d "$WORK/headway-engine-$name-XXXXXX")
+  chmod 711 "$work" # an engine with user namespaces leads other users through it
+  exec 9>"$work/lock" # held for as long as the folder is used
+  flock 9
+  trap 'remove_folder "$work"' EXIT
+  ! engine_answers || save_images "$work/images.tar"
+  # When `unshare` ends, whatever the reason, all of its processes are killed, and with them network and mounts go.
+  run_command --in-namespace setpriv --pdeathsig KILL \
+    unshare --mount --net --pid --fork --mount-proc --kill-child --propagation private -- \
+    "$HEADWAY_ROOT/scripts/engine_inside.sh" "$(tree_of "$(suite_of "$name")")" "$work" "$(configuration_of "$name")" \
+    "$caller" "$@" 9>&-
+}
+
+# The base images of this machine's own engine, however it came by them. Where they are not, scripts/images.sh makes them inside.
+save_images() { # save_images TAR
+  local image there=()
+  for image in $IMAGES; do
+    ! docker image inspect "$image" >/dev/null 2>&1 || there+=("$image")
+  done
+  [ "${#there[@]}" -eq 0 ] || docker save --output "$1" "${there[@]}"
+}
+
+# A folder whose lock is free is left over from a run that was killed.
+remove_dead_folders() {
+  local folder
+  for folder in "$WORK"/headway-engine-*-??????; do
+    [ ! -e "$folder/lock" ] || ! flock --nonblock "$folder/lock" true || remove_folder "$folder"
+  done
+}
+
+remove_folder() { # remove_folder FOLDER
+  rm -rf "$1"
+  remove_cgroups "${1##*/}"
+}
+
+# The engine makes its containers' parent, once in each hierarchy of version 1, and leaves it there.
+remove_cgroups() { # remove_cgroups NAME
+  wait_for 5 no_cgroups_after_removal "$1" || warn "control groups named $1 are left below /sys/fs/cgroup"
+}
+no_cgroups_after_removal() {
+  local folder
+  for folder in /sys/fs/cgroup/"$1" /sys/fs/cgroup/*/"$1"; do
+    [ ! -d "$folder" ] || find "$folder" -depth -type d -exec rmdir {} + 2>/dev/null || return 1
+  done
+}
+
+# --- testing all
+
+test_all() { # test_all [NAME...]
+  local name failed=0 table
+  local -a wanted=("$@")
+  [ ${#wanted[@]} -gt 0 ] || mapfile -t wanted < <(names)
+  table=$(mktemp)
+  for name in "${wanted[@]}"; do test_one "$name" "$table" || failed=1; done
+  printf '\n%-18s %-14s %-5s %-11s %s\n' engine version API "image store" result
+  cat "$table"
+  rm -f "$table"
+  return "$failed"
+}
+
+test_one() { # test_one NAME TABLE
+  local why log status=0 began=$SECONDS
+  say "engine $1 ..."
+  if ! why=$(unpack "$(suite_of "$1")"); then
+    warn "the engine $1 cannot be had: $why"
+    printf '%-18s %s\n' "$1" "not tested: $why" >>"$2"
+    [ -z "${CI:-}" ]
+    return
+  fi
+  log=$(mktemp)
+  with_engine "$1" "$HEADWAY_ROOT/scripts/engines.sh" tests-inside | tee "$log" || status=${PIPESTATUS[0]}
+  printf '%-18s %-34s %s, %s s\n' "$1" "$(sed -n 's/^engine: //p' "$log")" \
+    "$(grep -E '^[0-9]+ (passed|failed|error)|^=+ .*(passed|failed)' "$log" | tail -n 1 | sed 's/^=* *//; s/ in .*//')" \
+    "$((SECONDS - began))" >>"$2"
+  rm -f "$log"
+  return "$status"
+}
+
+tests_inside() {
+  cd "$HEADWAY_ROOT"
+  docker version --format 'engine: {{printf "%-14s %-5s" .Server.Version .Server.APIVersion}}' | tr '\n' ' '
+  docker info --format '{{range .DriverStatus}}{{index . 1}} {{end}}{{.Driver}}' | sed 's/.*io.containerd.snapshotter.v1.*/containerd/; s/.* //'
+  .venv/bin/pytest -q -n 2 -m "${HEADWAY_ENGINE_TESTS:-$TESTS}" -p no:cacheprovider
+}
+
+case "${1:-}" in
+  list) names ;;
+  with-as-root) shift && with_as_root "$@" ;;
+  with) [ $# -ge 3 ] || die "usage: engines.sh with NAME COMMAND..." && shift && with_engine "$@" ;;
+  test) shift && test_all "$@" ;;
+  tests-inside) tests_inside ;;
+  *) die "usage: engines.sh list | with NAME COMMAND... | test [NAME...]" ;;
+esac
