@@ -9,12 +9,16 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 from redis import Redis, RedisError
 
+from pipelines.state import Reason
+from runner.engine import Engine
+from runner.errors import MachineError
 from web.wiring import redis_program
+from workers.worker import prove_data_dir
 
 ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".demo"
@@ -135,19 +139,17 @@ def engine_is_on_this_machine() -> bool:
 
 
 def prove_shared_folder() -> None:
-    """Raises DemoError where the engine does not see the demo's folder, from which steps get their checkout."""
-    token = STATE / "seen-by-the-engine"
-    token.touch()
-    seen = ["run", "--rm", "--network=none", f"--label={LABEL}={STATE}", f"--volume={STATE}:/demo:ro", "busybox:latest"]
+    """Raises DemoError where no engine that Headway can use answers, or where it does not see the demo's folder.
+
+    A worker asks the same, and would be started again and again.
+    """
     try:
-        docker(*seen, "test", "-e", f"/demo/{token.name}")
-    except DemoError as error:
-        raise DemoError(
-            f"containers do not see {STATE}. Clone Headway below your home, which Docker Desktop, OrbStack and Colima "
-            f"share with containers, or share this folder in their settings. ({error})"
-        ) from None
-    finally:
-        token.unlink()
+        with closing(Engine()) as engine:
+            prove_data_dir(engine, "demo", STATE)
+    except MachineError as error:
+        hint = ". Docker Desktop, OrbStack and Colima share your home with containers: clone Headway below it"
+        of_the_engine = error.reason in {Reason.ENGINE_GONE, Reason.ENGINE_UNSUITABLE}
+        raise DemoError(f"{error}{'' if of_the_engine else hint}") from None
 
 
 # The registry and Redis
