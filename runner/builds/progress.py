@@ -85,6 +85,8 @@ class Progress:
                 self._taken(taken)
         elif line == b"{":
             self._object = [line]
+        elif line.startswith(b"{"):  # newer clients, such as 0.29, write each message in one line
+            self._taken([line])
         else:
             self._said(line)
 
