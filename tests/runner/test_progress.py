@@ -1,5 +1,7 @@
 """What BuildKit says, from recorded words of buildx 0.13."""
 
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,20 @@ class Heard:
 
 def heard(name: str) -> Heard:
     return Heard().take((RECORDED / name).read_bytes())
+
+
+def on_single_lines(words: bytes) -> bytes:
+    """The same as newer buildx writes it: each object on one line."""
+    objects = re.compile(rb"^\{\n.*?^\}$", re.MULTILINE | re.DOTALL)
+    return objects.sub(lambda found: json.dumps(json.loads(found[0]), separators=(",", ":")).encode(), words)
+
+
+@pytest.mark.parametrize("name", ["passed.txt", "failed.txt", "syntax.txt"])
+def test_objects_on_single_lines_say_the_same(name: str) -> None:
+    compact = on_single_lines((RECORDED / name).read_bytes())
+    assert b"\n{\n" not in compact
+    expected, build = heard(name), Heard().take(compact)
+    assert (build.lines, build.news, build.progress.plain) == (expected.lines, expected.news, expected.progress.plain)
 
 
 def test_each_instruction_is_told_once_it_runs_and_once_it_has_ended() -> None:
