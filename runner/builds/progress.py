@@ -42,7 +42,8 @@ class Progress:
     """Takes the client's words in pieces of any size.
 
     The words are JSON objects, one after another, and at the end plain text: the place of an error. buildx 0.13
-    writes an object over several lines, indented, newer ones on one (moby/buildkit#4770). ``write`` gets lines as ``docker build`` itself would print them; ``failed`` is the instruction that ended the build, and
+    writes an object over several lines, indented, newer ones on one (moby/buildkit#4770). ``write`` gets lines as
+    ``docker build`` itself would print them; ``failed`` is the instruction that ended the build, and
     ``foreign_program`` is true once a program was started that is for another kind of processor.
     """
 
