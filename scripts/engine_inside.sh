@@ -9,7 +9,7 @@ sbin_path
 
 readonly PLUGINS="/usr/libexec/docker/cli-plugins /usr/lib/docker/cli-plugins /usr/local/lib/docker/cli-plugins
   /usr/local/libexec/docker/cli-plugins"
-readonly PROGRAMS=/run/programs OWN_USER=63001 OWN_RUN=/run/user/63001
+readonly PROGRAMS=/run/programs OWN_USER=63001 OWN_RUN=/run/user/63001 ASIDE=/run/aside
 readonly START_S=60 STOP_S=40
 
 # Sockets and pid files of the machine's engine are out of sight, and ours have the usual paths.
@@ -93,10 +93,37 @@ load_images() {
   "$HEADWAY_ROOT/scripts/images.sh" >/dev/null
 }
 
+# What an ordinary user needs may lie in a home that is closed to others: in its place comes a folder with nothing else.
+open_to_own_user() { # open_to_own_user PATH...
+  local path closed
+  mkdir -m 700 "$ASIDE"
+  for path; do
+    closed=$(closed_above "$path")
+    if [ -n "$closed" ]; then
+      mkdir -p "$ASIDE$closed"
+      mount --bind "$closed" "$ASIDE$closed"
+      mount -t tmpfs -o mode=755 none "$closed"
+    fi
+    [ ! -e "$ASIDE$path" ] || { mkdir -p "$path" && mount --bind "$ASIDE$path" "$path"; }
+  done
+}
+
+# The uppermost folder on the way that the user cannot enter; nothing where all are open.
+closed_above() {
+  local folder="" part parts
+  IFS=/ read -ra parts <<<"${1#/}"
+  for part in "${parts[@]}"; do
+    folder+=/$part
+    as_own_user test -x "$folder" || { [ ! -d "$folder" ] || printf '%s' "$folder" && return; }
+  done
+}
+
 # A rootless engine reaches what listens on 127.0.0.1 of its own network only: there the command's registries must be.
 run_it() {
   local words=()
   if [ "$WHO" = user ]; then
+    open_to_own_user "$HEADWAY_ROOT" "$(python_home)"
+    export XDG_CACHE_HOME=$HOME/.cache
     words=(nsenter --net="/proc/$(cat "$OWN_RUN/dockerd-rootless/child_pid")/ns/net"
       setpriv --reuid "$OWN_USER" --regid "$OWN_USER" --clear-groups --)
   elif [ "$CALLER" != 0:0 ]; then
@@ -104,6 +131,8 @@ run_it() {
   fi
   run_command "${words[@]}" "$@"
 }
+
+python_home() { dirname "$(dirname "$(realpath "$HEADWAY_ROOT/.venv/bin/python")")"; }
 
 # The first process of a namespace hears only signals that it has a handler for.
 trap 'exit 143' TERM INT HUP
