@@ -121,7 +121,11 @@ tell_of_containers() {
   [ -z "$absent" ] || say "not installed here: $absent. For the demo they run as containers, which are removed at its end."
 }
 
-look_images() {
+look_images() { # look_images [RECIPE]: of scripts/stand_ins.sh; two of them copy a program of this machine
+  case "${1:-}" in
+    redis) have redis-server || need "Redis (redis-server)" redis-server ;;
+    registry) have docker-registry || need "a container registry (docker-registry)" docker-registry ;;
+  esac
   have mmdebstrap || need mmdebstrap mmdebstrap
   { [ -x /bin/busybox ] && ! ldd /bin/busybox >/dev/null 2>&1; } || need "a static busybox" busybox-static
 }
@@ -137,7 +141,7 @@ look_tests() {
 look() {
   case "${1:-}" in
     --python) look_python ;;
-    --images) look_images ;;
+    --images) look_images "${2:-}" ;;
     --bench) look_python && look_tools && look_docker ;;
     --tests) look_python && look_tools && look_docker && look_images && look_tests ;;
     "") look_python && look_demo ;;

@@ -18,7 +18,7 @@ stand_in() { # stand_in IMAGE
   tar=$(cached_tar "$recipe")
   if [ ! -e "$tar" ]; then
     say "no registry can be reached: making $1 from Debian's packages ..."
-    "$HEADWAY_ROOT/scripts/machine.sh" --images
+    "$HEADWAY_ROOT/scripts/machine.sh" --images "$recipe"
     make_tar "$recipe" "$tar"
   fi
   docker import --message "stand-in made from Debian's packages" "${changes[@]/#/--change=}" "$tar" "$1" >/dev/null

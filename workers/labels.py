@@ -10,7 +10,7 @@ ANY = "*"
 ONLY = "!"
 """A worker's label with this before its name: it takes only jobs that ask for this label."""
 
-_PLATFORMS = {"x86_64": "linux/amd64", "aarch64": "linux/arm64"}
+_PLATFORMS = {"x86_64": "linux/amd64", "aarch64": "linux/arm64", "arm64": "linux/arm64"}
 
 
 def parse_labels(text: str) -> dict[str, str]:

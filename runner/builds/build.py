@@ -40,6 +40,7 @@ _COMMAND_FAILED = ('process "', "executor failed running [")
 PLUGIN_FOLDERS = (
     "/usr/local/lib/docker/cli-plugins", "/usr/local/libexec/docker/cli-plugins",
     "/usr/lib/docker/cli-plugins", "/usr/libexec/docker/cli-plugins",
+    "/opt/homebrew/lib/docker/cli-plugins", "/Applications/Docker.app/Contents/Resources/cli-plugins",
 )  # fmt: skip
 """Where docker looks for plugins, beside the home's own folder."""
 _BUILDKIT_BUILT_IN = range(19, 23)

@@ -67,8 +67,10 @@ def _why_not_at_port(address: Tcp, error: Exception) -> str:
         return f"its certificate is not trusted ({error.verify_message}); {hint}"
     if isinstance(error, ssl.SSLError) and error.reason == "WRONG_VERSION_NUMBER":
         return "it does not speak TLS; unset DOCKER_TLS_VERIFY, or use its port with TLS (2376, as a rule)"
-    if isinstance(error, ssl.SSLError):
-        return f"{error.reason or error}; are cert.pem and key.pem signed by the CA that the engine trusts?"
+    if isinstance(error, ssl.SSLError) or (address.tls and isinstance(error, ConnectionResetError)):
+        # TLS 1.3 refuses a client's certificate after the handshake: with an alert, or by a connection that is reset.
+        why = error.reason if isinstance(error, ssl.SSLError) else ""
+        return f"{why or error}; are cert.pem and key.pem signed by the CA that the engine trusts?"
     if isinstance(error, ConnectionRefusedError):
         return "nobody listens at this port; start the engine with -H tcp://..., or point DOCKER_HOST at one that runs"
     return f"{error}; is the address right, and does the engine run there?"
