@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ def sent(number: signal.Signals, *command: str) -> tuple[int, list[str]]:
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_is_handed_on_and_the_command_waited_for(number: signal.Signals) -> None:
     script = f'. {SCRIPTS}/lib.sh; trap "echo cleaned up" EXIT; run_command "$@"'
-    status, said = sent(number, "bash", "-c", script, "name", "python3", "-c", LISTENS)
+    status, said = sent(number, "bash", "-c", script, "name", sys.executable, "-c", LISTENS)
     assert (status, said) == (7, [number.name.removeprefix("SIG"), "cleaned up"])
 
 
@@ -42,5 +43,5 @@ def test_the_commands_exit_status_and_input_are_the_scripts() -> None:
 
 @pytest.mark.engine
 def test_a_command_with_an_engine_hears_of_the_end() -> None:
-    status, said = sent(signal.SIGTERM, str(SCRIPTS / "with-engine.sh"), "python3", "-c", LISTENS)
+    status, said = sent(signal.SIGTERM, str(SCRIPTS / "with-engine.sh"), sys.executable, "-c", LISTENS)
     assert (status, said) == (7, ["TERM"])

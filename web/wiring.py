@@ -85,7 +85,7 @@ def find_redis(more_places: str = _MORE_PLACES) -> str:
     path = redis_program(more_places)
     if path is None:
         raise StartError(
-            "Headway needs Redis, and neither redis-server nor valkey-server is installed. Install one (Debian and "
+            "no Redis found: neither redis-server nor valkey-server is installed. Install one (Debian and "
             "Ubuntu: apt-get install redis-server; Fedora: dnf install valkey; macOS: brew install redis), or run one "
             "in a container and name it:\n"
             "  docker run -d --restart unless-stopped -p 127.0.0.1:6379:6379 redis:7-alpine\n"
