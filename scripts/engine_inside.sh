@@ -1,20 +1,25 @@
 #!/usr/bin/env bash
-# engine_inside.sh TREE WORK CONFIGURATION USER:GROUP COMMAND...: called by engines.sh as the first process of new namespaces.
-# Starts the engine that is unpacked in TREE, with its data in WORK, runs the command as that user, and stops the engine.
+# engine_inside.sh COMMAND...: called by engines.sh as the first process of new namespaces.
+# Starts the engine that is unpacked in TREE, with its data in WORK, runs the command as CALLER, and stops the engine.
+# With WHO=user the engine is rootless, and the command runs as the ordinary user whose engine it is.
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 sbin_path
+: "${TREE:?}" "${USER_TREE:?}" "${WORK:?}" "${CALLER:?}" "${WHO:?}" "${CONFIGURATION:?}"
 
-readonly TREE=$1 WORK=$2 CONFIGURATION=$3 CALLER=$4
-shift 4
 readonly PLUGINS="/usr/libexec/docker/cli-plugins /usr/lib/docker/cli-plugins /usr/local/lib/docker/cli-plugins
   /usr/local/libexec/docker/cli-plugins"
+readonly PROGRAMS=/run/programs OWN_USER=63001 OWN_RUN=/run/user/63001 ASIDE=/run/aside
 readonly START_S=60 STOP_S=40
 
 # Sockets and pid files of the machine's engine are out of sight, and ours have the usual paths.
 own_run() {
-  mount -t tmpfs none /run
-  mkdir -p /run/lock
+  mount -t tmpfs -o mode=755 none /run
+  mkdir -p /run/lock "$PROGRAMS" "$PROGRAMS-user"
+  mount --bind "$TREE" "$PROGRAMS" # where an ordinary user gets at them
+  [ "$WHO" = root ] || mount --bind "$USER_TREE" "$PROGRAMS-user"
+  export PATH=$PROGRAMS/usr/bin:$PROGRAMS/usr/sbin:$PROGRAMS-user/usr/bin:$PATH
+  busybox ifconfig lo up
 }
 
 # Only the plugins of this engine's own suite.
@@ -26,29 +31,53 @@ own_plugins() {
   done
   export XDG_CACHE_HOME=${XDG_CACHE_HOME:-${HOME:-/root}/.cache} HOME=$WORK/home
   mkdir -p "$HOME"
-  chown "$CALLER" "$HOME"
 }
 
-# For `userns-remap`: the numbers of a user that the machine has, without writing to the machine's files.
-own_subordinate_ids() {
+# A user called headway with subordinate numbers, without writing to the machine's files.
+own_users() {
   local file
-  for file in /etc/subuid /etc/subgid; do
-    [ -e "$file" ] || : >"$file"
-    printf 'nobody:200000:65536\nnogroup:200000:65536\n' >"$WORK/${file##*/}"
-    mount --bind "$WORK/${file##*/}" "$file"
+  for file in passwd group subuid subgid; do
+    [ -e "/etc/$file" ] || : >"/etc/$file"
+    cp "/etc/$file" "$WORK/$file"
+    case "$file" in
+      passwd) printf 'headway:x:%s:%s::%s:/bin/sh\n' "$OWN_USER" "$OWN_USER" "$HOME" ;;
+      group) printf 'headway:x:%s:\n' "$OWN_USER" ;;
+      *) printf 'headway:2000000:65536\n' ;;
+    esac >>"$WORK/$file"
+    mount --bind "$WORK/$file" "/etc/$file"
   done
 }
 
+# What is not the user's own comes from this script alone: by `su`, a login would set more.
+as_own_user() { setpriv --reuid "$OWN_USER" --regid "$OWN_USER" --clear-groups -- "$@"; }
+
 start() {
   printf '%s\n' "$CONFIGURATION" >"$WORK/daemon.json"
-  busybox ifconfig lo up
-  setsid dockerd --config-file "$WORK/daemon.json" --data-root "$WORK/data" --cgroup-parent "/${WORK##*/}/docker" \
-    --group "${CALLER#*:}" >"$WORK/log" 2>&1 </dev/null &
-  engine=$!
+  if [ "$WHO" = root ]; then start_as_root; else start_as_user; fi
   if ! wait_for "$START_S" answers_or_died || ! engine_answers; then
     tail -n 15 "$WORK/log" >&2
     die "the engine does not start; its last log lines stand above"
   fi
+}
+
+start_as_root() {
+  chown "$CALLER" "$HOME"
+  setsid dockerd --config-file "$WORK/daemon.json" --data-root "$WORK/data" --cgroup-parent "/${WORK##*/}/docker" \
+    --group "${CALLER#*:}" >"$WORK/log" 2>&1 </dev/null &
+  engine=$!
+}
+
+# As `dockerd-rootless-setuptool.sh install` has it started; its network is its own, as always.
+start_as_user() {
+  export XDG_RUNTIME_DIR=$OWN_RUN DOCKER_HOST=unix://$OWN_RUN/docker.sock
+  mkdir -p "$OWN_RUN" "$WORK/data" /dev/net
+  # With everybody's rights, as udev makes it where that runs.
+  mount -t tmpfs none /dev/net
+  mknod --mode=666 /dev/net/tun c 10 200
+  chown "$OWN_USER:$OWN_USER" "$HOME" "$OWN_RUN" "$WORK/data"
+  as_own_user env LD_LIBRARY_PATH="$(echo "$PROGRAMS-user"/usr/lib/*-linux-gnu)" setsid sh "$PROGRAMS/usr/share/docker.io/contrib/dockerd-rootless.sh" --config-file "$WORK/daemon.json" \
+    --data-root "$WORK/data" >"$WORK/log" 2>&1 </dev/null &
+  engine=$!
 }
 
 answers_or_died() { engine_answers || ! kill -0 "$engine" 2>/dev/null; }
@@ -64,20 +93,54 @@ load_images() {
   "$HEADWAY_ROOT/scripts/images.sh" >/dev/null
 }
 
-run_as_caller() {
-  local user=()
-  [ "$CALLER" = 0:0 ] || user=(setpriv --reuid "${CALLER%:*}" --regid "${CALLER#*:}" --init-groups --)
-  run_command "${user[@]}" "$@"
+# What an ordinary user needs may lie in a home that is closed to others: in its place comes a folder with nothing else.
+open_to_own_user() { # open_to_own_user PATH...
+  local path closed
+  mkdir -m 700 "$ASIDE"
+  for path; do
+    closed=$(closed_above "$path")
+    if [ -n "$closed" ]; then
+      mkdir -p "$ASIDE$closed"
+      mount --bind "$closed" "$ASIDE$closed"
+      mount -t tmpfs -o mode=755 none "$closed"
+    fi
+    [ ! -e "$ASIDE$path" ] || { mkdir -p "$path" && mount --bind "$ASIDE$path" "$path"; }
+  done
 }
+
+# The uppermost folder on the way that the user cannot enter; nothing where all are open.
+closed_above() {
+  local folder="" part parts
+  IFS=/ read -ra parts <<<"${1#/}"
+  for part in "${parts[@]}"; do
+    folder+=/$part
+    as_own_user test -x "$folder" || { [ ! -d "$folder" ] || printf '%s' "$folder" && return; }
+  done
+}
+
+# A rootless engine reaches what listens on 127.0.0.1 of its own network only: there the command's registries must be.
+run_it() {
+  local words=()
+  if [ "$WHO" = user ]; then
+    open_to_own_user "$HEADWAY_ROOT" "$(python_home)"
+    export XDG_CACHE_HOME=$HOME/.cache
+    words=(nsenter --net="/proc/$(cat "$OWN_RUN/dockerd-rootless/child_pid")/ns/net"
+      setpriv --reuid "$OWN_USER" --regid "$OWN_USER" --clear-groups --)
+  elif [ "$CALLER" != 0:0 ]; then
+    words=(setpriv --reuid "${CALLER%:*}" --regid "${CALLER#*:}" --init-groups --)
+  fi
+  run_command "${words[@]}" "$@"
+}
+
+python_home() { dirname "$(dirname "$(realpath "$HEADWAY_ROOT/.venv/bin/python")")"; }
 
 # The first process of a namespace hears only signals that it has a handler for.
 trap 'exit 143' TERM INT HUP
+unset DOCKER_HOST DOCKER_CONTEXT DOCKER_CONFIG DOCKER_TLS_VERIFY DOCKER_CERT_PATH
 own_run
 own_plugins
-own_subordinate_ids
-unset DOCKER_HOST DOCKER_CONTEXT DOCKER_CONFIG DOCKER_TLS_VERIFY DOCKER_CERT_PATH
-export PATH=$TREE/usr/bin:$TREE/usr/sbin:$TREE/sbin:$PATH
+own_users
 start
 trap stop EXIT
 load_images
-run_as_caller "$@"
+run_it "$@"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The Docker Engines that people have, one after the other, each beside this machine's own and gone afterwards.
 #   engines.sh list                 their names
+#   engines.sh has NAME             gets it ready in the cache folder; fails with a sentence where it cannot be had
 #   engines.sh with NAME COMMAND... runs a command with that engine at its default address; the exit status is the command's
 #   engines.sh test [NAME...]       runs the tests that need an engine with each, or with these; ends with a table
 # An engine is taken from the Debian suite that has it, with that suite's own clients, and is unpacked into the cache folder:
@@ -11,28 +12,34 @@
 . "$HEADWAY_ROOT/scripts/stand_ins.sh"
 sbin_path
 
-# NAME SUITE CONFIGURATION. The suites have 20.10 without buildx, 26.1 with buildx 0.13, 28.5 or newer with buildx 0.29.
+# NAME SUITE WHO CONFIGURATION. The suites have 20.10 without buildx, 26.1 with buildx 0.13, 28.5 or newer with buildx 0.29.
+# WHO runs it: root, or an ordinary user (rootless).
 readonly CONTAINERD='{"features": {"containerd-snapshotter": true}}'
-readonly ENGINES="bookworm bookworm {}
-trixie trixie {}
-trixie-containerd trixie $CONTAINERD
-sid sid {}
-sid-containerd sid $CONTAINERD
-sid-userns sid {\"userns-remap\": \"nobody:nogroup\"}"
+readonly ENGINES="bookworm bookworm root {}
+trixie trixie root {}
+trixie-containerd trixie root $CONTAINERD
+sid sid root {}
+sid-containerd sid root $CONTAINERD
+sid-userns sid root {\"userns-remap\": \"headway\"}
+sid-rootless sid user {}"
 readonly PACKAGES="docker.io docker-cli containerd docker-buildx docker-compose tini"
+# C programs: from this machine's own suite, for its C library.
+readonly USER_PACKAGES="rootlesskit uidmap slirp4netns libslirp0"
 readonly IMAGES="busybox:latest python:3.13-slim"
-readonly WORK=/var/tmp
+readonly WORK_FOLDERS=/var/tmp
 readonly TESTS="engine and not (e2e or compose or browser)"
 
 names() { cut -d' ' -f1 <<<"$ENGINES"; }
-suite_of() { sed -n "s/^$1 \([^ ]*\) .*/\1/p" <<<"$ENGINES"; }
-configuration_of() { sed -n "s/^$1 [^ ]* //p" <<<"$ENGINES"; }
+field_of() { sed -n "s/^$1 //p" <<<"$ENGINES" | cut -d' ' -f"$2"; } # field_of NAME NUMBERS
 is_name() { names | grep -Fx -- "$1" >/dev/null; }
 
 # Another list of packages has another folder: one that an engine runs from is never changed.
-tree_of() { # tree_of SUITE
-  printf '%s/engines/%s-%s' "$(cache_dir)" "$1" "$(cksum <<<"$PACKAGES" | cut -d' ' -f1)"
+tree_of() { # tree_of SUITE PACKAGES
+  printf '%s/engines/%s-%s' "$(cache_dir)" "$1" "$(cksum <<<"$2" | cut -d' ' -f1)"
 }
+engine_tree() { tree_of "$(field_of "$1" 1)" "$PACKAGES"; } # engine_tree NAME
+user_tree() { tree_of "$(own_suite)" "$USER_PACKAGES"; }
+own_suite() { sed -n 's/^VERSION_CODENAME=//p' /etc/os-release; }
 
 # --- getting one
 
@@ -45,9 +52,19 @@ private_apt() { # private_apt FOLDER ARGUMENT...
     -o Dir::Cache="$folder" -o APT::Sandbox::User=root -o Acquire::Languages=none -o Acquire::Retries=2 "$@"
 }
 
-unpack() { # unpack SUITE: prints why it cannot be had
+has_engine() { # has_engine NAME
+  local why
+  why=$(get "$1") || { warn "the engine $1 cannot be had: $why" && return 1; }
+}
+
+get() { # get NAME: prints why it cannot be had
+  unpack "$(field_of "$1" 1)" "$PACKAGES" || return 1
+  [ "$(field_of "$1" 2)" = root ] || unpack "$(own_suite)" "$USER_PACKAGES"
+}
+
+unpack() { # unpack SUITE PACKAGES
   local suite=$1 tree part source name
-  tree=$(tree_of "$suite")
+  tree=$(tree_of "$@")
   mkdir -p "${tree%/*}"
   exec 7>"$tree.lock" # two at the same time would write into one folder
   flock 7
@@ -60,12 +77,12 @@ unpack() { # unpack SUITE: prints why it cannot be had
   printf '%s\n' "$source" >"$part/sources.list"
   : >"$part/status"
   private_apt "$part" update >"$part/log" 2>&1 || { echo "apt-get update failed: $(tail -n 1 "$part/log")"; return 1; }
-  for name in $PACKAGES; do # not every suite has each
+  for name in $2; do # not every suite has each
     (cd "$part/debs" && private_apt "$part" download "$name") >"$part/log" 2>&1 ||
       grep 'Unable to locate package' "$part/log" >/dev/null ||
       { echo "$name cannot be downloaded: $(tail -n 1 "$part/log")"; return 1; }
   done
-  compgen -G "$part/debs/docker.io_*" >/dev/null || { echo "Debian's $suite has no docker.io"; return 1; }
+  compgen -G "$part/debs/${2%% *}_*" >/dev/null || { echo "Debian's $suite has no ${2%% *}"; return 1; }
   for name in "$part"/debs/*.deb; do dpkg -x "$name" "$part/root" || return 1; done
   # The first, Python one of old suites has no plugin; a newer runc may want a newer libc than this machine's.
   rm -rf "$part/root"/usr/{bin,sbin}/runc "$part"/{debs,lists,archives}
@@ -80,7 +97,7 @@ with_engine() { # with_engine NAME COMMAND...
   local name=$1 why variable kept=() sudo=()
   is_name "$name" || die "there is no engine $name; the names are: $(names | tr '\n' ' ')"
   can_root || die "an engine beside another needs root: run this as root, or allow sudo without a password prompt"
-  why=$(unpack "$(suite_of "$name")") || die "the engine $name cannot be had: $why"
+  why=$(get "$name") || die "the engine $name cannot be had: $why"
   is_root || sudo=(sudo -n --)
   for variable in PATH HOME CI LANG XDG_CACHE_HOME DOCKER_HOST HEADWAY_ENGINE_TESTS PYTEST_ADDOPTS; do
     [ -z "${!variable:-}" ] || kept+=("$variable=${!variable}")
@@ -92,7 +109,7 @@ with_as_root() { # with_as_root USER:GROUP NAME COMMAND...
   local caller=$1 name=$2
   shift 2
   remove_dead_folders
-  work=$(mktemp -d "$WORK/headway-engine-$name-XXXXXX")
+  work=$(mktemp -d "$WORK_FOLDERS/headway-engine-$name-XXXXXX")
   chmod 711 "$work" # an engine with user namespaces leads other users through it
   exec 9>"$work/lock" # held for as long as the folder is used
   flock 9
@@ -101,8 +118,8 @@ with_as_root() { # with_as_root USER:GROUP NAME COMMAND...
   # When `unshare` ends, whatever the reason, all of its processes are killed, and with them network and mounts go.
   run_command --in-namespace setpriv --pdeathsig KILL \
     unshare --mount --net --pid --fork --mount-proc --kill-child --propagation private -- \
-    "$HEADWAY_ROOT/scripts/engine_inside.sh" "$(tree_of "$(suite_of "$name")")" "$work" "$(configuration_of "$name")" \
-    "$caller" "$@" 9>&-
+    env TREE="$(engine_tree "$name")" USER_TREE="$(user_tree)" WORK="$work" CALLER="$caller" \
+    WHO="$(field_of "$name" 2)" CONFIGURATION="$(field_of "$name" 3-)" "$HEADWAY_ROOT/scripts/engine_inside.sh" "$@" 9>&-
 }
 
 # The base images of this machine's own engine, however it came by them. Where they are not, scripts/images.sh makes them inside.
@@ -117,7 +134,7 @@ save_images() { # save_images TAR
 # A folder whose lock is free is left over from a run that was killed.
 remove_dead_folders() {
   local folder
-  for folder in "$WORK"/headway-engine-*-??????; do
+  for folder in "$WORK_FOLDERS"/headway-engine-*-??????; do
     [ ! -e "$folder/lock" ] || ! flock --nonblock "$folder/lock" true || remove_folder "$folder"
   done
 }
@@ -153,16 +170,22 @@ test_all() { # test_all [NAME...]
 }
 
 test_one() { # test_one NAME TABLE
-  local why log status=0 began=$SECONDS
+  local why log tee status=0 began=$SECONDS
   say "engine $1 ..."
-  if ! why=$(unpack "$(suite_of "$1")"); then
+  if ! why=$(get "$1"); then
     warn "the engine $1 cannot be had: $why"
     printf '%-18s %s\n' "$1" "not tested: $why" >>"$2"
     [ -z "${CI:-}" ]
     return
   fi
   log=$(mktemp)
-  with_engine "$1" "$HEADWAY_ROOT/scripts/engines.sh" tests-inside | tee "$log" || status=${PIPESTATUS[0]}
+  # Not in a pipeline, which would run it in a shell of its own: this one must hand signals on to it.
+  exec 3> >(tee "$log")
+  tee=$!
+  with_engine "$1" "$HEADWAY_ROOT/scripts/engines.sh" tests-inside >&3 3>&- || status=$?
+  exec 3>&-
+  wait "$tee" || true
+  [ "$status" -lt 128 ] || exit "$status" # a signal is not for one engine alone
   printf '%-18s %-34s %s, %s s\n' "$1" "$(sed -n 's/^engine: //p' "$log")" \
     "$(grep -E '^[0-9]+ (passed|failed|error)|^=+ .*(passed|failed)' "$log" | tail -n 1 | sed 's/^=* *//; s/ in .*//')" \
     "$((SECONDS - began))" >>"$2"
@@ -179,9 +202,10 @@ tests_inside() {
 
 case "${1:-}" in
   list) names ;;
+  has) [ $# -eq 2 ] && is_name "$2" && has_engine "$2" ;;
   with-as-root) shift && with_as_root "$@" ;;
   with) [ $# -ge 3 ] || die "usage: engines.sh with NAME COMMAND..." && shift && with_engine "$@" ;;
   test) shift && test_all "$@" ;;
   tests-inside) tests_inside ;;
-  *) die "usage: engines.sh list | with NAME COMMAND... | test [NAME...]" ;;
+  *) die "usage: engines.sh list | has NAME | with NAME COMMAND... | test [NAME...]" ;;
 esac

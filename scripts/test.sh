@@ -15,7 +15,9 @@ step() {
 step "check" make --no-print-directory check
 step "tests on the engine, on PostgreSQL, and long ones" \
   .venv/bin/pytest -q -n 2 -m "(engine or postgres or slow) and not (e2e or compose or browser)"
+other_store=sid-containerd
+scripts/engines.sh has "$other_store" || other_store=trixie-containerd
 step "the main job with the containerd image store" \
-  env HEADWAY_ENGINE_TESTS="engine and both_stores" scripts/engines.sh test sid-containerd
+  env HEADWAY_ENGINE_TESTS="engine and both_stores" scripts/engines.sh test "$other_store"
 # One after another: each of these has the whole stack running and the machine to itself.
 step "end to end" .venv/bin/pytest -q --durations=10 -m "e2e or compose or browser"

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_network
 from urllib.parse import urlsplit
 
 from runner.engine import Engine
@@ -108,7 +109,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 def gateway_of(engine: Engine) -> str:
     """This machine's address as containers see it."""
-    return str(engine._api.inspect_network("bridge")["IPAM"]["Config"][0]["Gateway"])
+    (config, *_) = engine._api.inspect_network("bridge")["IPAM"]["Config"]
+    # Docker 20.10 says no more than the subnet.
+    return str(config.get("Gateway") or next(ip_network(config["Subnet"]).hosts()))
 
 
 @contextmanager

@@ -28,8 +28,15 @@ CLIENT_TIMEOUT_S = 20
 CLIENT_EXIT_S = 2
 _ENGINE_GONE = ("Cannot connect to the Docker daemon", "failed to receive status", "error reading from server")
 _RAWJSON_SINCE = (0, 13)
-_WRAPPING = re.compile(r"^(?:failed to build: )?(?:failed to solve: )?")
-"""What buildx puts before the reason; the first since 0.28."""
+_WRAPPING = re.compile(
+    r"^(?:failed to build: )?(?:failed to solve(?: with frontend dockerfile\.v0)?: )?"
+    r"(?:failed to create LLB definition: )?"
+)
+"""What clients put before the reason: the first of them buildx 0.28 and newer, the last Docker 20.10."""
+_SHOWN = re.compile(r" > (\[.+\] .+):")
+"""The line with which a client without data for programs names the instruction that failed."""
+_COMMAND_FAILED = ('process "', "executor failed running [")
+"""How the reason begins where a command of RUN ended badly; the second in Docker 20.10."""
 PLUGIN_FOLDERS = (
     "/usr/local/lib/docker/cli-plugins", "/usr/local/libexec/docker/cli-plugins",
     "/usr/lib/docker/cli-plugins", "/usr/libexec/docker/cli-plugins",
@@ -135,13 +142,15 @@ class _Plain:
 
 def _failure(progress: Progress, said: list[str]) -> StepError:
     """Why the build failed: which instruction, on which lines, or what was wrong around it."""
-    error = next((line.removeprefix("ERROR: ") for line in reversed(said) if line.startswith("ERROR: ")), "")
+    last = next((line for line in reversed(said) if line), "")
+    error = next((line.removeprefix("ERROR: ") for line in reversed(said) if line.startswith("ERROR: ")), last)
     error = _WRAPPING.sub("", error) or "the build client ended without saying why"
     place = next((line for line in said if re.fullmatch(r"\S+:\d+", line)), "")
     at = f" ({place})" if place else ""
-    if error.startswith('process "'):
+    if error.startswith(_COMMAND_FAILED):
         # The user's own command ended badly. What it is called must not be taken for what went wrong.
-        named = progress.failed.text if progress.failed else "RUN"
+        shown = next((found[1] for line in said if (found := _SHOWN.fullmatch(line))), "RUN")
+        named = progress.failed.text if progress.failed else shown
         foreign = progress.foreign_program or any(line.endswith(FOREIGN_PROGRAM.decode()) for line in said)
         hint = f"; this machine cannot run programs of that platform: {platforms.EMULATION}" if foreign else ""
         return StepError(Reason.BUILD_FAILED, f"the instruction {named!r} failed{at}: {error}{hint}")
@@ -162,6 +171,8 @@ def _failure(progress: Progress, said: list[str]) -> StepError:
 
 def _is_about_a_base_image(error: str) -> bool:
     resolving = "failed to resolve source metadata" in error or "failed to authorize" in error
+    if re.fullmatch(r"[^\s\"]+: not found", error):  # in the words of Docker 20.10
+        return True
     return "pull access denied" in error or (resolving and ("not found" in error or is_refusal(error)))
 
 

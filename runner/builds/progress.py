@@ -41,8 +41,9 @@ class _Vertex:
 class Progress:
     """Takes the client's words in pieces of any size.
 
-    The words are indented JSON objects, one after another, and at the end plain text: the place of an error. ``write``
-    gets lines as ``docker build`` itself would print them; ``failed`` is the instruction that ended the build, and
+    The words are JSON objects, one after another, and at the end plain text: the place of an error. buildx 0.13
+    writes an object over several lines, indented, newer ones on one (moby/buildkit#4770). ``write`` gets lines as
+    ``docker build`` itself would print them; ``failed`` is the instruction that ended the build, and
     ``foreign_program`` is true once a program was started that is for another kind of processor.
     """
 
@@ -85,6 +86,8 @@ class Progress:
                 self._taken(taken)
         elif line == b"{":
             self._object = [line]
+        elif line.startswith(b'{"'):
+            self._taken([line])
         else:
             self._said(line)
 

@@ -9,6 +9,7 @@ import pytest
 from pipelines.state import Outcome, Reason, State
 from runner.cancel import Cancel
 from runner.errors import CanceledError, MachineError
+from runner.events import Event, StepStarted
 from runner.images.heed import Message, heed
 from tests.engine import Workshop
 from tests.plans import build, container, push, shell
@@ -71,8 +72,15 @@ def cancel(hanging: Hanging) -> Iterator[Cancel]:
 
 
 @pytest.mark.engine
-def test_cancel_in_mid_pull_ends_the_step(ran: Workshop, hanging: Hanging, cancel: Cancel) -> None:
-    job = ran(shell("true", box=container(f"{hanging.host}/a:1")), cancel=cancel)
+def test_cancel_in_mid_pull_ends_the_step(ran: Workshop, hanging: Hanging) -> None:
+    cancel = Cancel()
+
+    def listen(event: Event) -> None:
+        if isinstance(event, StepStarted):
+            threading.Thread(target=lambda: hanging.asked.wait(100) and cancel.set("ada"), daemon=True).start()
+
+    job = ran(shell("true", box=container(f"{hanging.host}/a:1")), cancel=cancel, on_event=listen)
+    cancel.close()
     assert job.step() == CANCELED
     assert job.outcome == CANCELED
 

@@ -1,6 +1,7 @@
 """``headway run`` in a company's network: docker's own configuration, and the settings of the environment."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -37,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def run(folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    kept = {"PATH": str(Path(HEADWAY).parent) + ":/usr/local/bin:/usr/bin:/bin", "HOME": str(folder.parent)}
+    kept = {"PATH": os.environ["PATH"], "HOME": str(folder.parent)}
     return subprocess.run(
         [HEADWAY, "run"], cwd=folder, env=kept | env, capture_output=True, text=True, check=False, timeout=100
     )
