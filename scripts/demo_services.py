@@ -148,8 +148,7 @@ def prove_shared_folder() -> None:
             prove_data_dir(engine, "demo", STATE)
     except MachineError as error:
         hint = ". Docker Desktop, OrbStack and Colima share your home with containers: clone Headway below it"
-        of_the_engine = error.reason in {Reason.ENGINE_GONE, Reason.ENGINE_UNSUITABLE}
-        raise DemoError(f"{error}{'' if of_the_engine else hint}") from None
+        raise DemoError(f"{error}{'' if error.reason is Reason.ENGINE_GONE else hint}") from None
 
 
 # The registry and Redis
