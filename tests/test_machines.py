@@ -78,6 +78,21 @@ def test_with_an_engine_that_answers_nothing_is_installed(machine: Machine) -> N
     assert not machine.has_called_apt.exists()
 
 
+def test_a_package_that_would_change_the_engine_that_answers_is_not_installed(machine: Machine) -> None:
+    machine.program("docker", ANSWERS)
+    machine.with_apt_as_root()
+    machine.without("curl")
+    installs = f"""case "$*" in
+      *--simulate*) printf 'Inst curl (8.0 Debian)\nRemv docker-ce-cli [29.1]\nInst docker.io (26.1 Debian)\n' ;;
+      *" -y "*) : >'{machine.has_called_apt}' ;;
+    esac"""
+    machine.program("apt-get", installs)
+    done = machine.run("machine.sh")
+    assert done.returncode == 1
+    assert "apt would change what belongs to it: docker-ce-cli docker.io. Nothing was installed" in done.stderr
+    assert not machine.has_called_apt.exists()
+
+
 def test_valkey_and_a_registry_on_the_machine_are_taken_as_they_are(machine: Machine) -> None:
     machine.program("docker", ANSWERS)
     machine.programs("valkey-server", "docker-registry")
