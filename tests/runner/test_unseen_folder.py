@@ -73,9 +73,11 @@ def test_a_folder_that_may_only_be_read_cannot_be_written(ran: Workshop, tmp_pat
         folders=(Folder(tmp_path / "folder", "/f", read_only=True),),
     )  # fmt: skip
     made = ran.engine.create(spec)
-    ran.engine.start(made)
-    assert ran.engine.wait(made, 30) == 1
-    ran.engine.remove(made)
+    try:
+        ran.engine.start(made)
+        assert ran.engine.wait(made, 30) == 1
+    finally:
+        ran.engine.remove(made)
 
 
 @pytest.mark.engine
