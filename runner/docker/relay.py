@@ -87,7 +87,7 @@ class SshRelay:
 
 
 def command_of(remote: Ssh, folder: Path) -> list[str]:
-    """The ssh that connects its standard input and output with the engine. It asks nobody for anything."""
+    """The ssh that connects its standard input and output with the engine. It never prompts."""
     options = {
         "BatchMode": "yes",
         "ConnectTimeout": str(CONNECT_S),

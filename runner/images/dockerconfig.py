@@ -25,7 +25,7 @@ class Logins(Mapping[str, Login]):
     """Logins by registry host. A helper is asked for a host's login when that is needed, and once."""
 
     def __init__(self, config: Mapping[str, Any], say: Callable[[str], None]) -> None:
-        """``say`` is told why a helper could not be asked; its registries are then used without a login."""
+        """``say`` receives the reason when a helper cannot be asked; its registries are then used without a login."""
         auths = _map(config.get("auths"))
         self._in_file = {_host(name): login for name, entry in auths.items() if (login := _login(entry))}
         self._helpers = {_host(name): str(helper) for name, helper in _map(config.get("credHelpers")).items()}
