@@ -121,10 +121,12 @@ class Engine:
                 return list(self._api.images(filters=dict(filters or {})))
         raise MachineError(Reason.INTERNAL, "the Docker Engine cannot list its images; restart it and re-run")
 
-    def import_image(self, archive: bytes, repo: str, tag: str) -> None:
-        """Makes an image of one layer from a tar archive."""
+    def load_image(self, archive: bytes) -> None:
+        """Loads an image and its names, as ``docker save`` writes them."""
         with translated():
-            self._api.import_image_from_data(archive, repository=repo, tag=tag)
+            for message in self._api.load_image(archive):  # type: ignore[no-untyped-call]
+                if "error" in message:
+                    raise MachineError(Reason.INTERNAL, f"the Docker Engine cannot load an image: {message['error']}")
 
     # Networks
 

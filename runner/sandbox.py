@@ -7,6 +7,7 @@ endpoint of its own: that is quicker than a sandbox and a step in it, and a job 
 """
 
 import io
+import json
 import struct
 import tarfile
 import time
@@ -15,6 +16,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
+from hashlib import sha256
 from threading import Event, Lock
 
 from pipelines.state import Reason
@@ -24,9 +26,7 @@ from runner.engine import Engine
 from runner.errors import MachineError, NoAddressError, StepError
 from runner.specs import ContainerSpec, Limits, job_labels
 
-SANDBOX_REPO = "headway/sandbox"
-SANDBOX_TAG = "1"
-SANDBOX_IMAGE = f"{SANDBOX_REPO}:{SANDBOX_TAG}"
+SANDBOX_IMAGE = "headway/sandbox:1"
 ASK_AGAIN_S = 1.0
 SANDBOX_LIMITS = Limits(memory_bytes=16 * 1024 * 1024, pids=16)
 
@@ -40,10 +40,26 @@ _LOAD_ADDRESS = 0x400000
 
 
 def sandbox_archive(arch: str) -> bytes:
-    """A tar with one file, ``wait``: a static ELF program that sleeps until killed, for what Docker calls ``arch``.
+    """The sandbox's image as ``docker load`` takes it, for what Docker calls ``arch``: one layer with one file.
 
-    Raises MachineError for one that there is no program for.
+    The same bytes each time, and so the same image: with the containerd store, giving a name to another image takes it
+    away for a moment, and a job that starts just then would not find it.
+    Raises MachineError for an architecture that there is no program for.
     """
+    layer = _tar({"wait": _program(arch)})
+    config = json.dumps({
+        "architecture": arch,
+        "os": "linux",
+        "created": "2026-01-01T00:00:00Z",
+        "config": {},
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{sha256(layer).hexdigest()}"]},
+    }).encode()  # fmt: skip
+    manifest = [{"Config": "config.json", "RepoTags": [SANDBOX_IMAGE], "Layers": ["layer.tar"]}]
+    return _tar({"layer.tar": layer, "config.json": config, "manifest.json": json.dumps(manifest).encode()})
+
+
+def _program(arch: str) -> bytes:
+    """A static ELF program that sleeps until killed."""
     if arch not in _CODE:
         known = " and ".join(_CODE)
         raise MachineError(Reason.ENGINE_UNSUITABLE, f"the Docker Engine runs on {arch}; Headway can work with {known}")
@@ -56,19 +72,23 @@ def sandbox_archive(arch: str) -> bytes:
     )
     size = header_size + program_size + len(code)
     program = struct.pack("<IIQQQQQQ", 1, 5, 0, _LOAD_ADDRESS, _LOAD_ADDRESS, size, size, 0x1000)
-    data = ident + head + program + code
+    return ident + head + program + code
+
+
+def _tar(files: Mapping[str, bytes]) -> bytes:
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w", format=tarfile.GNU_FORMAT) as tar:
-        entry_info = tarfile.TarInfo("wait")
-        entry_info.size, entry_info.mode = len(data), 0o755
-        tar.addfile(entry_info, io.BytesIO(data))
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = len(data), 0o755
+            tar.addfile(member, io.BytesIO(data))
     return archive.getvalue()
 
 
 def ensure_sandbox_image(engine: Engine) -> None:
     """Makes the image of the sandbox, if the engine does not have it."""
     if engine.image(SANDBOX_IMAGE) is None:
-        engine.import_image(sandbox_archive(engine.connection.about.arch), SANDBOX_REPO, SANDBOX_TAG)
+        engine.load_image(sandbox_archive(engine.connection.about.arch))
 
 
 def check_folder(engine: Engine, folder: Folder, labels: Mapping[str, str]) -> str:

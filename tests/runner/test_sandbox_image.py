@@ -1,0 +1,41 @@
+"""The image of the sandbox, which Headway makes itself."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from pipelines.state import Reason
+from runner.engine import Engine
+from runner.errors import MachineError
+from runner.sandbox import SANDBOX_IMAGE, ensure_sandbox_image, sandbox_archive
+
+LOADS = 12
+
+
+@pytest.mark.engine
+@pytest.mark.both_stores
+def test_workers_that_make_it_at_the_same_time_make_the_same_image_and_never_lose_its_name(engine: Engine) -> None:
+    ensure_sandbox_image(engine)
+    archive = sandbox_archive(engine.connection.about.arch)
+    engine.load_image(archive)
+    before = engine.image(SANDBOX_IMAGE)
+    assert before
+    with ThreadPoolExecutor(3) as pool:
+        loads = [pool.submit(engine.load_image, archive) for _ in range(LOADS)]
+        while not all(load.done() for load in loads):
+            now = engine.image(SANDBOX_IMAGE)
+            assert now
+            assert now["Id"] == before["Id"]
+    assert [load.exception() for load in loads] == [None] * LOADS
+
+
+@pytest.mark.engine
+def test_what_is_no_image_is_refused_with_the_engines_words(engine: Engine) -> None:
+    with pytest.raises(MachineError, match="the Docker Engine"):
+        engine.load_image(b"no archive")
+
+
+def test_a_processor_without_a_program_is_named() -> None:
+    with pytest.raises(MachineError, match="runs on riscv64; Headway can work with amd64 and arm64") as raised:
+        sandbox_archive("riscv64")
+    assert raised.value.reason is Reason.ENGINE_UNSUITABLE
