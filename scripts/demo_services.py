@@ -15,10 +15,10 @@ from pathlib import Path
 from redis import Redis, RedisError
 
 from pipelines.state import Reason
-from runner.engine import Engine
+from runner.docker.client import Engine
 from runner.errors import MachineError
-from web.wiring import redis_program
-from workers.worker import prove_data_dir
+from web.server.wiring import redis_program
+from workers.jobs.process import prove_data_dir
 
 ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".demo"

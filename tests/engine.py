@@ -19,15 +19,15 @@ from hypothesis import settings
 
 from pipelines.plan import JobPlan, Service, Step
 from pipelines.state import Outcome, State
-from runner.builds.build import Builder, find_builder
-from runner.cancel import Cancel
-from runner.engine import Engine
+from runner.builds.buildkit import Builder, find_builder
+from runner.cancellation import Cancel
+from runner.docker.client import Engine
+from runner.docker.specs import JOB_LABEL, Login
 from runner.errors import MachineError
 from runner.events import Event, ImageBuilt, ImagePushed, InstructionChanged, JobNote, StepFinished, StepOutput, Stream
-from runner.execute import open_job, run_job
-from runner.job import Assignment, Options
+from runner.execution.job import Assignment, Options
+from runner.execution.scheduler import open_job, run_job
 from runner.network.company import NO_COMPANY, CompanyNetwork
-from runner.specs import JOB_LABEL, Login
 from tests.plans import Content, LayOut, laid_out, numbered, secrets_hex
 from tests.registry import Registry, running_registry
 

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_network
 from urllib.parse import urlsplit
 
-from runner.engine import Engine
+from runner.docker.client import Engine
 
 USER, PASSWORD = "employee", "pass/word-7d1"
 QUOTED = "pass%2Fword-7d1"

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from runner.specs import Login
+from runner.docker.specs import Login
 from tests.authority import TestAuthority
 
 START_WITHIN_S = 20.0

@@ -21,9 +21,9 @@ import redis
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
-from workers.db import make_engine, upgrade
+from workers.db.models.runs import Base
+from workers.db.session import make_engine, upgrade
 from workers.settings import Settings
-from workers.tables import Base
 
 START_WITHIN_S = 30.0
 STOP_WITHIN_S = 10.0

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.compile import compile_pipeline
+from pipelines.compiler.pipeline import compile_pipeline
 from pipelines.context import Context, PipelineFile, RepoInfo
 from pipelines.trigger import Event, Trigger
-from runner.cli import STARTER
+from runner.cli.main import STARTER
 from scripts.settings_page import page
 
 ROOT = Path(__file__).parents[1]

@@ -1,6 +1,7 @@
 """What every request may use, made once by whoever starts the server and passed in."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from threading import Event
 from typing import Annotated, Protocol, cast
 
@@ -8,11 +9,10 @@ from fastapi import Depends, Request
 from redis import Redis
 from sqlalchemy import Engine
 
-from web.limits import LoginLimiter
-from workers.live import LiveTail
 from workers.logs import LogStore
+from workers.secrets.vault import Vault
 from workers.settings import Settings
-from workers.vault import Vault
+from workers.streaming.redis_stream import LiveTail
 
 
 class Ring(Protocol):
@@ -20,6 +20,19 @@ class Ring(Protocol):
 
     def __call__(self, *job_ids: int) -> object:
         """To be called after the commit: workers must find the rows."""
+
+
+class Limiter(Protocol):
+    """Counts failed logins by where they come from: see ``web/security/login_limiter.py``."""
+
+    def blocked(self, source: str) -> bool:
+        """True while ``source`` has failed too often."""
+
+    def failed(self, source: str) -> None:
+        """Notes a failed login."""
+
+    def succeeded(self, source: str) -> None:
+        """Forgets the failed logins of ``source``."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +48,10 @@ class Services:
     logs: LogStore
     vault: Vault
     redis: Redis
-    limiter: LoginLimiter = field(default_factory=LoginLimiter)
+    limiter: Limiter
     stopping: Event = field(default_factory=Event)
 
-    @property
+    @cached_property
     def live(self) -> LiveTail:
         """The live side of runs. Its methods raise RedisError while Redis is away."""
         return LiveTail(self.redis)

@@ -2,9 +2,9 @@
 
 from urllib.parse import quote
 
-from workers.forges.report import Home, NoForgeError, site
+from workers.db.models.runs import Repo
+from workers.forges.status_request import Home, NoForgeError, site
 from workers.settings import Settings
-from workers.tables import Repo
 
 _COMMITS = {"github": "commit", "gitea": "commit", "gitlab": "-/commit", "bitbucket": "commits"}
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from runner.network.authority import own_certificates
+from runner.network.ca_certificates import own_certificates
 from workers.labels import parse_labels
 
 

@@ -13,8 +13,8 @@ from bench.measure import NotMeasurableError, interleave
 from bench.result import Bench, Kind, Measured, Row, Target
 from bench.rows.client import flood, post
 from bench.servers import WebAlone, bare_route, redis_server
-from workers.db import make_engine, reading
-from workers.tables import Delivery, Run
+from workers.db.models.runs import Delivery, Run
+from workers.db.session import make_engine, reading
 
 DELIVERIES = 2000
 AT_ONCE = 16

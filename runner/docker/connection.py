@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from threading import Lock
 
 from runner.docker.about import About, read_about
-from runner.docker.resolve import find_endpoint
-from runner.docker.transport import Transport
+from runner.docker.endpoints.resolution import find_endpoint
+from runner.docker.endpoints.transport import Transport
 
 
 class Connection:

@@ -14,8 +14,8 @@ from requests.adapters import HTTPAdapter
 from urllib3 import disable_warnings
 from urllib3.exceptions import HTTPError, InsecureRequestWarning
 
-from runner.docker.endpoint import Tcp, Tls
-from runner.docker.transport import Transport
+from runner.docker.endpoints.endpoint import Tcp, Tls
+from runner.docker.endpoints.transport import Transport
 
 __all__ = ["APIClient", "DockerClient", "HTTPError", "errors", "http_errors", "sdk_client", "types"]
 

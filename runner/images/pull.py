@@ -5,15 +5,15 @@ from collections.abc import Callable
 from functools import partial
 
 from pipelines.state import Reason
-from runner.engine import Engine
+from runner.docker.client import Engine
+from runner.docker.error_mapping import classify_text, is_refusal
+from runner.docker.progress_stream import Message
+from runner.docker.references import registry_host
+from runner.docker.specs import Login
 from runner.errors import MachineError, StepError
-from runner.faults import classify_text, is_refusal
-from runner.images.answer import Message
-from runner.images.heed import heed
-from runner.images.names import registry_host
+from runner.images.interruptible import heed
 from runner.images.retry import with_retries
-from runner.output import Write
-from runner.specs import Login
+from runner.logs.output import Write
 
 SUM_EVERY_S = 5.0
 MEGA = 1_000_000

@@ -1,82 +1,62 @@
 """Pushes the image that was tested, and proves that it is that one which arrived."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
-from pipelines.plan import PushStep, resolve
-from pipelines.state import PASSED, Outcome, Reason, State
-from runner.errors import CanceledError, MachineError, StepError
-from runner.events import ImagePushed
-from runner.faults import classify_text, is_refusal
-from runner.images.answer import Message
-from runner.images.heed import heed
-from runner.images.lent import Lent, give_back, note
-from runner.images.names import BUILD_REPO, registry_host, split_tag
+from pipelines.state import Reason
+from runner.cleanup.borrowed_tags import Lent, give_back, note
+from runner.docker.client import Engine
+from runner.docker.error_mapping import classify_text, is_refusal
+from runner.docker.progress_stream import Message
+from runner.docker.references import BUILD_REPO, registry_host, split_tag
+from runner.docker.specs import Login
+from runner.errors import MachineError, StepError
+from runner.images.interruptible import heed
 from runner.images.retry import with_retries
-from runner.images.tagsfile import read_tags
-from runner.job import Job
-from runner.output import Lines, Output
-from runner.specs import Login
+from runner.logs.output import Lines
 
 _DIGEST = re.compile(r": digest: (sha256:[0-9a-f]{64}) size: ")
 ATTEMPTS_MAX = 10
 """The engine pushes by name, and another job on it may take the same name in between."""
 
 
-def perform(job: Job, step: PushStep, output: Output) -> Outcome:
-    """Pushes to every repository under every tag; one that fails does not keep the others from being tried."""
-    if step.image not in job.built:
-        raise StepError(Reason.BUILD_FAILED, "there is no image to push, for its build step did not run")
-    image_id = job.built[step.image]
-    tags = dict.fromkeys((*step.tags, *(read_tags(job.source, step.tags_file) if step.tags_file else ())))
-    names = [(repo, tag) for repo in step.repos for tag in tags]
-    if not job.options.push:
-        for repo, tag in names:
-            output.note(f"would push {image_id} as {repo}:{tag}")
-        return Outcome(State.SKIPPED, Reason.CONDITION, "nothing is pushed from here without --push")
-    job.require(step.username, step.password)
-    failures = [failure for repo, tag in names if (failure := _push_one(job, step, repo, tag, output))]
-    if not failures:
-        return PASSED
-    worst = next((failure for failure in failures if failure.state is State.BROKEN), failures[0])
-    done = f"; {len(names) - len(failures)} of {len(names)} names were pushed, a re-run completes them"
-    return Outcome(worst.state, worst.reason, f"{worst.message}{done if names[1:] else ''}")
+@dataclass(frozen=True)
+class Pusher:
+    """What pushes of one job share.
+
+    ``folder`` remembers borrowed tags across a crash. ``check`` raises to end a push. ``keep_name`` is given names that
+    the engine adds to the image, to be removed when the job ends.
+    """
+
+    engine: Engine
+    folder: Path
+    check: Callable[[], None]
+    keep_name: Callable[[str], None]
 
 
-def _push_one(job: Job, step: PushStep, repo: str, tag: str, output: Output) -> Outcome | None:
-    """Pushes one name; how it failed, or None."""
-    image_id, login = job.built[step.image], _login(job, step, repo)
-    output.note(f"pushing {image_id} as {repo}:{tag}")
-    try:
-        digest = _push_surely(job, image_id, repo, tag, login, Lines(output))
-    except CanceledError:
-        raise
-    except StepError as error:
-        output.note(f"{repo}:{tag} was not pushed: {error}")
-        return error.outcome
-    output.note(f"pushed {repo}:{tag}@{digest}")
-    job.emit(ImagePushed(step.number, repo, tag, digest, image_id))
-    return None
+def push_image(pusher: Pusher, image_id: str, repo: str, tag: str, login: Login | None, write: Lines) -> str:
+    """Pushes exactly this image as ``repo:tag`` and returns its digest in the registry.
 
-
-def _push_surely(job: Job, image_id: str, repo: str, tag: str, login: Login | None, write: Lines) -> str:
-    """The digest under which exactly this image is in the registry now."""
-    known = _digest_names(job, image_id)
+    Raises StepError when the registry refuses it, MachineError when it cannot be reached.
+    """
+    known = _digest_names(pusher, image_id)
     for _ in range(ATTEMPTS_MAX):
-        with _named(job, image_id, repo, tag):
+        with _named(pusher, image_id, repo, tag):
             try:
-                digest = with_retries(partial(_push_name, job, repo, tag, login, write), write, job.check)
+                digest = with_retries(partial(_push_name, pusher, repo, tag, login, write), write, pusher.check)
             except StepError:
-                if _id_of(job, f"{repo}:{tag}") == image_id:
+                if _id_of(pusher, f"{repo}:{tag}") == image_id:
                     raise
                 continue
             if digest != image_id and f"{repo}@{digest}" not in known:
                 # The engine takes it off with the last tag, but another job may have taken that in between. (In the
                 # containerd store the digest is the id: there is no such name apart from the tag's.)
-                job.keep_name(f"{repo}@{digest}")
-            if digest in _digests(job, image_id):
+                pusher.keep_name(f"{repo}@{digest}")
+            if digest in _digests(pusher, image_id):
                 return digest
         write(f"another job took the name {repo}:{tag} in between; pushing again")
     hint = "let only one pipeline push this name at a time, and re-run"
@@ -84,44 +64,44 @@ def _push_surely(job: Job, image_id: str, repo: str, tag: str, login: Login | No
 
 
 @contextmanager
-def _named(job: Job, image_id: str, repo: str, tag: str) -> Iterator[None]:
+def _named(pusher: Pusher, image_id: str, repo: str, tag: str) -> Iterator[None]:
     """Gives the image its name for as long as the push takes; then the name goes back to whose it was."""
     name = f"{repo}:{tag}"
-    lent = Lent(name, image_id, _owner(job, name))
-    passing = not job.options.keep_images and lent.before != image_id
+    lent = Lent(name, image_id, _owner(pusher, name))
+    passing = lent.before != image_id
     if passing:
-        note(job.assignment.folder, lent)
-    job.engine.tag(image_id, repo, tag)
+        note(pusher.folder, lent)
+    pusher.engine.tag(image_id, repo, tag)
     try:
         yield
     finally:
         if passing:
-            give_back(job.engine, lent)
+            give_back(pusher.engine, lent)
 
 
-def _owner(job: Job, name: str) -> str:
+def _owner(pusher: Pusher, name: str) -> str:
     """The id of the image to which a name belongs. Another job that is just pushing under it does not count."""
-    image = job.engine.image(name) or {}
+    image = pusher.engine.image(name) or {}
     lent = any(tag.startswith(f"{BUILD_REPO}:") for tag in image.get("RepoTags") or ())
     return "" if lent else str(image.get("Id", ""))
 
 
-def _digests(job: Job, image_id: str) -> set[str]:
+def _digests(pusher: Pusher, image_id: str) -> set[str]:
     """Under which digests the image is in registries: the engine notes them with the image that it pushed."""
-    return {name.rpartition("@")[2] for name in _digest_names(job, image_id)}
+    return {name.rpartition("@")[2] for name in _digest_names(pusher, image_id)}
 
 
-def _digest_names(job: Job, image_id: str) -> frozenset[str]:
-    return frozenset((job.engine.image(image_id) or {}).get("RepoDigests") or ())
+def _digest_names(pusher: Pusher, image_id: str) -> frozenset[str]:
+    return frozenset((pusher.engine.image(image_id) or {}).get("RepoDigests") or ())
 
 
-def _id_of(job: Job, name: str) -> str:
-    return str((job.engine.image(name) or {}).get("Id", ""))
+def _id_of(pusher: Pusher, name: str) -> str:
+    return str((pusher.engine.image(name) or {}).get("Id", ""))
 
 
-def _push_name(job: Job, repo: str, tag: str, login: Login | None, write: Lines) -> str:
+def _push_name(pusher: Pusher, repo: str, tag: str, login: Login | None, write: Lines) -> str:
     digest, name = "", f"{repo}:{tag}"
-    for message in heed(job.engine.push(repo, tag, login), job.check):
+    for message in heed(pusher.engine.push(repo, tag, login), pusher.check):
         if "error" in message:
             raise push_error(name, str(message["error"]), with_login=login is not None)
         digest = _told_digest(message) or digest
@@ -136,13 +116,6 @@ def _told_digest(message: Message) -> str:
     """The digest that the registry took, as both image stores tell it: ``latest: digest: sha256:... size: 528``."""
     told = _DIGEST.search(str(message.get("status", "")))
     return told[1] if told else ""
-
-
-def _login(job: Job, step: PushStep, repo: str) -> Login | None:
-    secrets = job.assignment.secrets
-    if step.username or step.password:
-        return Login(resolve(step.username, secrets), resolve(step.password, secrets))
-    return job.assignment.logins.get(registry_host(repo))
 
 
 def push_error(name: str, text: str, *, with_login: bool) -> StepError:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from runner.errors import RegistryBusyError
-from runner.output import Write
+from runner.logs.output import Write
 
 PAUSES_S = (0.5, 1.0, 2.0)
 """The pause before each further try."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runner.docker.folders import Folder
-from runner.network.authority import BUNDLE_FILE, OWN_FILE, Authority, read_authority
+from runner.network.ca_certificates import BUNDLE_FILE, OWN_FILE, Authority, read_authority
 from runner.network.proxies import NAMES, NO_PROXIES, Proxies, docker_proxies, proxies_of
 
 CONTAINER_FOLDER = "/etc/headway"

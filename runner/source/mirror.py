@@ -14,11 +14,11 @@ from typing import TypeVar
 from pipelines.plan import Checkout
 from pipelines.state import Reason
 from runner.errors import MachineError, StepError, as_step_error
-from runner.source.folder import MirrorFolder
-from runner.source.gitfolder import forget_times
-from runner.source.gitrun import GitError, GitLogin, run_git
-from runner.source.layout import Source, add_what_is_elsewhere, lay_out
-from runner.source.origin import REF, WHOLE, Origin
+from runner.source.checkout import Source, add_what_is_elsewhere, lay_out
+from runner.source.git import GitError, GitLogin, run_git
+from runner.source.git_dir import forget_times
+from runner.source.mirror_store import MirrorFolder
+from runner.source.remote import REF, WHOLE, Origin
 
 FILE_BYTES_MAX = 1024 * 1024
 # A commit and its parents, which it is compared with.

@@ -7,11 +7,12 @@ import pytest
 from sqlalchemy import Engine, update
 
 from pipelines.trigger import Event, Trigger
-from workers import crons, store
-from workers.crons import NewCron, start_due
-from workers.db import reading, transaction
-from workers.manual import AskedWronglyError
-from workers.tables import Cron, Repo
+from workers import store
+from workers.db.models.runs import Cron, Repo
+from workers.db.session import reading, transaction
+from workers.triggers import crons
+from workers.triggers.crons import NewCron, start_due
+from workers.triggers.manual import AskedWronglyError
 
 DAY_MS = 86_400_000
 NOON_MS = int(datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp() * 1000)

@@ -11,9 +11,10 @@ from sqlalchemy import Engine, update
 from pipelines.plan import JobPlan
 from pipelines.state import Outcome, Reason, State, verdict
 from tests.builders import job_plan, plan, push
-from workers import leases, store
-from workers.db import now_ms, reading, transaction
-from workers.tables import Job
+from workers import store
+from workers.db.models.runs import Job
+from workers.db.session import now_ms, reading, transaction
+from workers.store import leases
 
 ENDS = [State.PASSED, State.FAILED, State.BROKEN]
 

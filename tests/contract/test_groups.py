@@ -9,9 +9,10 @@ from pipelines.plan import Concurrency, JobPlan
 from pipelines.state import PASSED, Outcome, Reason, State
 from pipelines.trigger import Event, Trigger
 from tests.builders import SHA, job_plan, plan, pull_request, push
-from workers import leases, store
-from workers.db import now_ms, reading, transaction
-from workers.tables import Job
+from workers import store
+from workers.db.models.runs import Job
+from workers.db.session import now_ms, reading, transaction
+from workers.store import leases
 
 DEPLOYMENT = Trigger(event=Event.DEPLOYMENT, sha=SHA, ref="refs/heads/main", branch="main", deploy_target="prod")
 

@@ -13,10 +13,11 @@ from sqlalchemy.orm import Session
 
 from pipelines.state import PASSED, Outcome, Reason, State
 from tests.builders import job_plan, plan, push
-from workers import leases, store
-from workers.db import db_now_ms, make_engine, now_ms, reading, transaction
+from workers import store
+from workers.db.models.runs import Job, Repo, Run
+from workers.db.session import db_now_ms, make_engine, now_ms, reading, transaction
+from workers.store import leases
 from workers.store.common import hold_attempt
-from workers.tables import Job, Repo, Run
 
 
 @pytest.fixture

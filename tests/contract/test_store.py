@@ -22,9 +22,10 @@ from pipelines.problem import Problem
 from pipelines.state import PASSED, Outcome, Reason, State
 from pipelines.trigger import Event
 from tests.builders import job_plan, plan, pull_request, push
-from workers import leases, store
-from workers.db import reading, transaction
-from workers.tables import Delivery, Run
+from workers import store
+from workers.db.models.runs import Delivery, Run
+from workers.db.session import reading, transaction
+from workers.store import leases
 
 FAILED = Outcome(State.FAILED, Reason.EXIT_CODE, "It ended with exit status 1.", exit_code=1)
 

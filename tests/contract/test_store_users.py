@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import Engine, update
 
 from workers import store
-from workers.db import reading, transaction
-from workers.tables import ApiToken, LoginLink, LoginSession, User
+from workers.db.models.runs import ApiToken, LoginLink, LoginSession, User
+from workers.db.session import reading, transaction
 
 
 @pytest.fixture

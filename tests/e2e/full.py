@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 
-from runner.engine import Engine
+from runner.docker.client import Engine
 from runner.errors import NoAddressError
 from tests.plans import secrets_hex
 

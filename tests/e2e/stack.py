@@ -16,7 +16,7 @@ from typing import Any
 from tests.registry import Registry
 from tests.services import free_port
 from workers import store
-from workers.db import make_engine, reading
+from workers.db.session import make_engine, reading
 
 HEADWAY = Path(sys.executable).with_name("headway")
 FINAL = {"passed", "failed", "broken", "canceled"}

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from pipelines.state import Reason, State
-from runner.engine import Engine
+from runner.docker.client import Engine
+from runner.docker.specs import job_labels
 from runner.errors import StepError
 from runner.events import Event, JobNote
-from runner.job import Options
-from runner.specs import job_labels
+from runner.execution.job import Options
 from tests.e2e.full import filled
 from tests.e2e.stack import Repository, Stack, until
 from tests.engine import Workshop

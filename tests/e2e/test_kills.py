@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from runner.sandbox import SANDBOX_IMAGE
-from runner.specs import STEP_LABEL
+from runner.docker.job_network import SANDBOX_IMAGE
+from runner.docker.specs import STEP_LABEL
 from tests.e2e.stack import Repository, Stack, children, command_line, until
-from workers.db import make_engine, reading
-from workers.store.fleet import OWNER_MARK
-from workers.tables import Job
+from workers.db.models.runs import Job
+from workers.db.session import make_engine, reading
+from workers.store.workers import OWNER_MARK
 
 # In a build that no other has in its cache.
 NAP = f"sleep 2.{secrets.randbelow(10**9)}"

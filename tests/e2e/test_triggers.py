@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import update
 
 from tests.e2e.stack import Repository, Stack, until
-from workers.db import make_engine, transaction
-from workers.tables import Cron
+from workers.db.models.runs import Cron
+from workers.db.session import make_engine, transaction
 
 FIRST = """\
 when: {event: [manual, deployment, cron]}

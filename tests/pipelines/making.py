@@ -3,7 +3,7 @@
 from textwrap import dedent
 
 from pipelines import plan
-from pipelines.compile import compile_pipeline
+from pipelines.compiler.pipeline import compile_pipeline
 from pipelines.context import Context, PipelineFile, RepoInfo, Trust
 from pipelines.plan import JobPlan, Plan
 from pipelines.problem import InvalidPipelineError

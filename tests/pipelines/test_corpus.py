@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.compile import compile_pipeline
+from pipelines.compiler.pipeline import compile_pipeline
 from pipelines.context import PipelineFile
 from pipelines.problem import InvalidPipelineError
 from pipelines.trigger import Event

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from pipelines.context import Context, RepoInfo, Trust
-from pipelines.environment import StepIdentity, run_variables, step_environment
 from pipelines.trigger import Event, Trigger, skip_ci
+from pipelines.variables import StepIdentity, run_variables, step_environment
 from tests.pipelines.making import SHA, event, pull_request, push, tag
 
 CONTEXT = Context(

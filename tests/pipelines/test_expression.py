@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.expression import ExpressionError, evaluate
-from pipelines.regex import BadRegexError, search
+from pipelines.matching.expressions import ExpressionError, evaluate
+from pipelines.matching.regex import BadRegexError, search
 from tests.pipelines.making import plan_of, push
 
 VARIABLES = {"A": "a", "N": "12", "TAG": "v1.2.3", "LABELS": "bug,build_pr_images", "T": "true"}

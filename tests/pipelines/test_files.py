@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.files import choose_files, is_lenient, strangers, workflow_name
+from pipelines.parser.discovery import choose_files, is_lenient, strangers, workflow_name
 from tests.pipelines.making import problems_of
 
 

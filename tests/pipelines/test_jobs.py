@@ -2,8 +2,8 @@
 
 import pytest
 
+from pipelines.compiler.default_plan import dockerfile_plan
 from pipelines.context import Context, RepoInfo
-from pipelines.dockerfile import dockerfile_plan
 from pipelines.plan import BuildStep, Checkout, CommandCheck, HttpCheck, PortCheck, PushStep
 from pipelines.problem import InvalidPipelineError
 from tests.pipelines.making import (

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from pipelines.compile import compile_pipeline
+from pipelines.compiler.pipeline import compile_pipeline
 from pipelines.context import PipelineFile
-from pipelines.findings import PROBLEMS_COUNT_MAX
-from pipelines.lint import ANY_REPO, lint_files
+from pipelines.linter.linter import ANY_REPO, lint_files
+from pipelines.linter.sample_triggers import usual_trigger
 from pipelines.plan import Plan
 from pipelines.problem import InvalidPipelineError, Level
-from pipelines.situations import usual_trigger
+from pipelines.syntax.diagnostics import PROBLEMS_COUNT_MAX
 from tests.pipelines.making import CONTEXT, event, problems_of, pull_request, push, tag
 
 # A busy machine is no failure.

@@ -5,12 +5,12 @@ from textwrap import dedent
 import pytest
 
 from pipelines.context import Context, PipelineFile, RepoInfo
-from pipelines.findings import PROBLEMS_COUNT_MAX, Findings
-from pipelines.lint import lint_files, worst
+from pipelines.interpolation.renderer import Variables
+from pipelines.linter.linter import lint_files, worst
+from pipelines.linter.sample_triggers import example_of, named_events, triggers_for
+from pipelines.parser.reader import read_file
 from pipelines.problem import Level
-from pipelines.reading import read_file
-from pipelines.situations import example_of, named_events, triggers_for
-from pipelines.substitute import Variables
+from pipelines.syntax.diagnostics import PROBLEMS_COUNT_MAX, Findings
 from pipelines.trigger import Event
 from tests.pipelines.making import job_of
 

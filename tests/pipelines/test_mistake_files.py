@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.compile import compile_pipeline
+from pipelines.compiler.pipeline import compile_pipeline
 from pipelines.context import PipelineFile
-from pipelines.lint import ANY_REPO, lint_files
+from pipelines.linter.linter import ANY_REPO, lint_files
+from pipelines.linter.sample_triggers import usual_trigger
 from pipelines.problem import InvalidPipelineError, Level
-from pipelines.situations import usual_trigger
 
 FILES = sorted((Path(__file__).parents[1] / "mistakes").glob("*.yml"))
 

@@ -1,7 +1,7 @@
 """The models can be filled from Python as well as from nodes."""
 
-from pipelines.model import BuildStep, CommandsStep, Dependency, ReadyCheck, Workflow
-from pipelines.shelltext import ShellText
+from pipelines.model.workflow import BuildStep, CommandsStep, Dependency, ReadyCheck, Workflow
+from pipelines.syntax.shell_text import ShellText
 
 
 def test_models_take_pythons_own_values():

@@ -5,17 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.condition import Condition
 from pipelines.context import PipelineFile
-from pipelines.environment import AT_RUN_TIME, run_variables
-from pipelines.expression import _COMPARISONS, _FUNCTIONS
-from pipelines.lint import lint_files
-from pipelines.model import Build, BuildStep, CommandsStep, Push, ReadyCheck, Service, Workflow
+from pipelines.linter.linter import lint_files
+from pipelines.matching.expressions import _COMPARISONS, _FUNCTIONS
+from pipelines.model.conditions import Condition
+from pipelines.model.workflow import Build, BuildStep, CommandsStep, Push, ReadyCheck, Service, Workflow
 from pipelines.plan import BuildStep as BuildPlan
 from pipelines.plan import CommandsStep as CommandsPlan
 from pipelines.plan import PushStep as PushPlan
 from pipelines.problem import Level
 from pipelines.trigger import Event
+from pipelines.variables import AT_RUN_TIME, run_variables
 from tests.pipelines.making import (
     CONTEXT,
     TRUSTED,

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from pipelines.findings import Findings
+from pipelines.compiler.encoding import encode, plugin_environment, scalar_text
+from pipelines.model.fields import FromSecret, setting_of
 from pipelines.plan import resolve
-from pipelines.settings import encode, plugin_environment, scalar_text
-from pipelines.values import FromSecret, setting_of
-from pipelines.yamltext import parse_yaml
+from pipelines.syntax.diagnostics import Findings
+from pipelines.syntax.yaml import parse_yaml
 from tests.pipelines.making import problems_of, step_of, value_of
 
 SECRETS = {"n": 'se"cret\nüber', "m": "second"}

@@ -5,11 +5,11 @@ import subprocess
 
 import pytest
 
-from pipelines.findings import Findings, Place
-from pipelines.shelltext import OutsideValue, shell_text
-from pipelines.substitute import Variables, neutral, render
-from pipelines.template import Source, parse_template
-from pipelines.yamltext import parse_yaml
+from pipelines.interpolation.parser import Source, parse_template
+from pipelines.interpolation.renderer import Variables, neutral, render
+from pipelines.syntax.diagnostics import Findings, Place
+from pipelines.syntax.shell_text import OutsideValue, shell_text
+from pipelines.syntax.yaml import parse_yaml
 from tests.pipelines.making import job_of, plan_of, problems_of, push, step_of, tag, value_of
 
 VARIABLES = Variables(

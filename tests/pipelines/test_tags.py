@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.tags import auto_tags, is_repo, is_tag, repo_at
+from pipelines.compiler.image_tags import auto_tags, is_repo, is_tag, repo_at
 from tests.pipelines.making import event, push, tag
 
 

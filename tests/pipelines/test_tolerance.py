@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.lint import lint_files
+from pipelines.linter.linter import lint_files
 from tests.pipelines.making import PipelineFile, plan_of, problems_of, push, step_of, tag
 
 ONE = "steps: [{name: s, image: 'i:1', commands: x}]"

@@ -3,7 +3,7 @@
 import pytest
 
 from pipelines.context import Context, RepoInfo
-from pipelines.glob import ALTERNATIVES_COUNT_MAX, BadPatternError, expand_braces, matches
+from pipelines.matching.glob import ALTERNATIVES_COUNT_MAX, BadPatternError, expand_braces, matches
 from tests.pipelines.making import CONTEXT, event, job_of, names_of, plan_of, problems_of, pull_request, push, tag
 
 

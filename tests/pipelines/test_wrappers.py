@@ -3,7 +3,7 @@
 import pytest
 
 from pipelines.context import PipelineFile
-from pipelines.lint import lint_files
+from pipelines.linter.linter import lint_files
 from pipelines.plan import BuildStep, BuiltImage, PluginStep, PushStep, SecretRef
 from tests.pipelines.making import job_of, names_of, plan_of, pull_request, push, tag
 

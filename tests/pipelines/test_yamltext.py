@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from pipelines.findings import Findings, Place
-from pipelines.nodes import ListNode, MapNode, ScalarNode, core_value, kind_name
-from pipelines.yamltext import ALIASES_COUNT_MAX, DEPTH_LEVELS_MAX, parse_yaml
+from pipelines.syntax.diagnostics import Findings, Place
+from pipelines.syntax.nodes import ListNode, MapNode, ScalarNode, core_value, kind_name
+from pipelines.syntax.yaml import ALIASES_COUNT_MAX, DEPTH_LEVELS_MAX, parse_yaml
 from tests.pipelines.making import problems_of
 
 SPLIT = "split the pipeline into several files, in the folder .headway/"

@@ -10,7 +10,7 @@ import urllib.request
 from functools import partial
 from typing import Any
 
-from runner.engine import Engine
+from runner.docker.client import Engine
 from tests.plans import BUSYBOX
 
 _CONFIG = "application/vnd.docker.container.image.v1+json"

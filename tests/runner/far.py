@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from runner.docker.endpoint import UnixSocket
-from runner.engine import Engine
+from runner.docker.client import Engine
+from runner.docker.endpoints.endpoint import UnixSocket
 from tests.engine import absent
 
 CURVE = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]

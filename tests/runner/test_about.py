@@ -7,7 +7,7 @@ import pytest
 
 from pipelines.state import Reason
 from runner.docker.about import NEWEST_API, About, read_about
-from runner.engine import Engine
+from runner.docker.client import Engine
 from runner.errors import MachineError
 from tests.runner.answers import DOCKER, PODMAN, answering
 

@@ -4,7 +4,7 @@ import json
 import socket
 import threading
 
-from runner.images.answer import Answer, Message
+from runner.docker.progress_stream import Answer, Message
 
 
 def messages(*said: Message) -> list[Message]:

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from pipelines.state import Outcome, Reason, State
-from runner.cancel import Cancel
+from runner.cancellation import Cancel
 from runner.events import Event, InstructionChanged, StepOutput
-from runner.job import Options
+from runner.execution.job import Options
 from tests.engine import Ran, Workshop, image_names, need_instructions, secrets_hex
 from tests.plans import build, container, shell
 from tests.registry import free_port

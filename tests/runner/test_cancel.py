@@ -4,7 +4,7 @@ import os
 import select
 import threading
 
-from runner.cancel import Cancel
+from runner.cancellation import Cancel
 
 
 def test_who_asked_first_counts() -> None:

@@ -6,9 +6,9 @@ import os
 import pytest
 
 from pipelines.state import Outcome, Reason, State
+from runner.docker.specs import Limits
 from runner.events import Stream
-from runner.job import Options
-from runner.specs import Limits
+from runner.execution.job import Options
 from tests.engine import Ran, Workshop
 from tests.plans import BUSYBOX, container, shell
 

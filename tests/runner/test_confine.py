@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from pipelines.state import State
-from runner.builds.build import Builder
-from runner.builds.confine import confined
+from runner.builds.buildkit import Builder
+from runner.builds.landlock import confined
 from tests.engine import Ran, Workshop
 from tests.plans import build, laid_out, shell
 

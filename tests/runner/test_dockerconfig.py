@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from runner.images.dockerconfig import logins
-from runner.specs import Login
+from runner.docker.specs import Login
+from runner.images.docker_config import logins
 
 
 def kept(tmp_path, auths) -> dict[str, Login]:

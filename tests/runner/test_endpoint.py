@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pipelines.state import Reason
-from runner.docker.endpoint import Endpoint, Ssh, Tcp, Tls, UnixSocket, parse_address
-from runner.docker.resolve import find_endpoint, pinned_context
+from runner.docker.endpoints.endpoint import Endpoint, Ssh, Tcp, Tls, UnixSocket, parse_address
+from runner.docker.endpoints.resolution import find_endpoint, pinned_context
 from runner.errors import MachineError
 
 DEFAULT = UnixSocket("/var/run/docker.sock")

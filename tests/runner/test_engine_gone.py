@@ -10,7 +10,7 @@ import pytest
 
 from pipelines.plan import CommandCheck
 from pipelines.state import Reason, State
-from runner.engine import Engine
+from runner.docker.client import Engine
 from runner.errors import MachineError
 from runner.events import Event, StepOutput
 from tests.engine import Ran, Workshop, eventually, secrets_hex, when_said

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.state import Reason
-from runner.builds.build import Builder, find_builder
+from runner.builds.buildkit import Builder, find_builder
 from runner.errors import MachineError
 
 OPTIONS = ("build", "--provenance=false", "--load")

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from pipelines.plan import Checkout
-from runner.source.gitfolder import forget_times
-from runner.source.local import working_tree
+from runner.source.git_dir import forget_times
 from runner.source.mirror import Mirror
+from runner.source.working_tree import working_tree
 from tests.runner.repos import Repo
 
 FILES = {"a": "1", "folder/b": "2\n" * 1000, "run!": "#!/bin/sh\n", "link@": "a"}

@@ -7,10 +7,10 @@ from http.server import ThreadingHTTPServer
 import pytest
 
 from pipelines.state import Outcome, Reason, State
-from runner.cancel import Cancel
+from runner.cancellation import Cancel
 from runner.errors import CanceledError, MachineError
 from runner.events import Event, StepStarted
-from runner.images.heed import Message, heed
+from runner.images.interruptible import Message, heed
 from tests.engine import Workshop
 from tests.plans import build, container, push, shell
 from tests.runner.plain_http import PlainHandler

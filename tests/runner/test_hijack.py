@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.state import Reason
-from runner.docker.endpoint import Endpoint, UnixSocket, parse_address
-from runner.docker.transport import Transport
+from runner.docker.attach import Attached, attach, readable
+from runner.docker.endpoints.endpoint import Endpoint, UnixSocket, parse_address
+from runner.docker.endpoints.transport import Transport
 from runner.errors import MachineError
 from runner.events import Stream
-from runner.hijack import Attached, attach, readable
 
 FRAMES = st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(max_size=40)), max_size=10)
 

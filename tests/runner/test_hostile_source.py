@@ -11,7 +11,7 @@ from werkzeug import Response
 from pipelines.plan import Checkout
 from pipelines.state import Reason, State
 from runner.errors import MachineError
-from runner.source.gitrun import GitLogin
+from runner.source.git import GitLogin
 from runner.source.mirror import Mirror
 from tests.registry import free_port
 from tests.runner.repos import Repo

@@ -10,12 +10,12 @@ import pytest
 
 from pipelines.plan import Container, NamedImage
 from pipelines.state import Outcome, Reason, State
-from runner.cancel import Cancel
-from runner.engine import Engine
+from runner.cancellation import Cancel
+from runner.docker.client import Engine
 from runner.errors import MachineError
 from runner.events import Event, StepFinished, StepStarted
-from runner.images.heed import heed
-from runner.job import Options
+from runner.execution.job import Options
+from runner.images.interruptible import heed
 from tests.engine import Ran, Workshop, eventually
 from tests.plans import build, container, laid_out, push, secrets_hex, service, shell
 from tests.registry import Registry

@@ -4,7 +4,7 @@ import pytest
 
 from pipelines.plan import JobPlan, NamedImage, SecretRef, Step
 from runner.images.pull import SUM_EVERY_S, Layers, pull_error
-from runner.images.wanted import Wanted, may_make, wanted_images
+from runner.images.requirements import Wanted, may_make, wanted_images
 from tests.plans import build, container, numbered, plugin, push, service, shell
 
 APP = "host.example/team/app"

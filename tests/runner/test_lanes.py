@@ -5,9 +5,9 @@ import re
 import pytest
 
 from pipelines.state import State
-from runner.job import Options
-from runner.memory import available_bytes
-from runner.sandbox import Lanes, ancestors
+from runner.docker.job_network import Lanes, ancestors
+from runner.execution.job import Options
+from runner.execution.memory import available_bytes
 from tests.engine import Workshop
 from tests.plans import container, shell
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from pipelines.state import Reason, State
-from runner.builds.orphans import end_orphans
-from runner.cancel import Cancel
+from runner.cancellation import Cancel
+from runner.cleanup import borrowed_tags
+from runner.cleanup.processes import end_orphans
+from runner.docker.specs import JOB_LABEL, STEP_LABEL
 from runner.errors import StepError
-from runner.images import lent
-from runner.job import Options
-from runner.specs import JOB_LABEL, STEP_LABEL
+from runner.execution.job import Options
 from tests.engine import Ran, Workshop, eventually, secrets_hex, when_said
 from tests.plans import BUSYBOX, service, shell
 
@@ -156,12 +156,12 @@ def test_a_name_that_was_lent_for_a_push_goes_back_to_its_image(ran: Workshop, g
     ids = [ran.engine.image(name)["Id"] for name in (own, BUSYBOX)]
     (tmp_path / "scratch").mkdir()
     repo, _, tag = others.partition(":")
-    lent.note(tmp_path, lent.Lent(others, ids[0], ids[1]))
+    borrowed_tags.note(tmp_path, borrowed_tags.Lent(others, ids[0], ids[1]))
     ran.engine.tag(ids[0], repo, tag)
     with (tmp_path / "scratch" / "lent-names").open("a") as notes:
         notes.write('{"name": "half of a li')
     for _ in range(2):
-        lent.give_back_all(ran.engine, tmp_path)
+        borrowed_tags.give_back_all(ran.engine, tmp_path)
         assert ran.engine.image(others)["Id"] == ids[1]
     ran.engine.untag(others)
 
@@ -171,7 +171,7 @@ def test_a_name_that_was_lent_for_a_push_goes_back_to_its_image(ran: Workshop, g
 def test_a_name_that_somebody_else_has_taken_meanwhile_is_left_alone(ran: Workshop, given_image) -> None:
     name = given_image(f"FROM {BUSYBOX}\nLABEL a={secrets_hex()}\n")
     held = ran.engine.image(name)["Id"]
-    lent.give_back(ran.engine, lent.Lent(name, ran.engine.image(BUSYBOX)["Id"], ""))
+    borrowed_tags.give_back(ran.engine, borrowed_tags.Lent(name, ran.engine.image(BUSYBOX)["Id"], ""))
     assert ran.engine.image(name)["Id"] == held
 
 

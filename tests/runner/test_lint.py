@@ -13,9 +13,9 @@ import pytest
 from typer.testing import CliRunner
 
 from pipelines.problem import Level, Problem
-from runner.cli import app
-from runner.lint import LintOptions, lint, plain_options
-from runner.lintformats import render, rule_of
+from runner.cli.lint import LintOptions, lint, plain_options
+from runner.cli.lint_formats import render, rule_of
+from runner.cli.main import app
 
 GOOD = "steps: [{name: s, image: 'i:1', commands: x}]\n"
 UNREAD = "this file is not read, because there is .headway/a.yml"
@@ -243,7 +243,7 @@ def test_the_verb_takes_the_same_arguments(tmp_path):
 def test_the_command_loads_nothing_that_it_does_not_need(tmp_path):
     write(tmp_path, _headway_yml=GOOD)
     program = (
-        "import sys; from runner.start import quickly\n"
+        "import sys; from runner.cli.start import quickly\n"
         f"assert quickly(['lint', {str(tmp_path)!r}]) == 0\n"
         "print(sorted({'docker', 'git', 'rich', 'typer', 'web', 'sqlalchemy'} & set(sys.modules)))"
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runner.docker.folders import Folder
-from runner.network.authority import Authority, own_certificates, read_authority
+from runner.network.ca_certificates import Authority, own_certificates, read_authority
 from runner.network.company import CompanyNetwork, JobNetwork, laptop_network, server_network
 from runner.network.proxies import Proxies, docker_proxies, proxies_of
 from tests.authority import TestAuthority

@@ -10,9 +10,9 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from runner.docker.absence import no_engine
-from runner.docker.endpoint import Endpoint, Ssh, parse_address
-from runner.engine import Engine
+from runner.docker.client import Engine
+from runner.docker.endpoints.endpoint import Endpoint, Ssh, parse_address
+from runner.docker.endpoints.unreachable import no_engine
 from runner.errors import MachineError
 
 NOBODY = 65534

@@ -4,9 +4,9 @@ import pytest
 
 from pipelines.plan import Checkout
 from pipelines.state import Reason, State
+from runner.docker.specs import ATTEMPT_LABEL, JOB_LABEL, ContainerSpec
 from runner.events import StepFinished, StepStarted
-from runner.job import Options
-from runner.specs import ATTEMPT_LABEL, JOB_LABEL, ContainerSpec
+from runner.execution.job import Options
 from tests.engine import Ran, Workshop
 from tests.plans import BUSYBOX, build, container, plugin, shell
 

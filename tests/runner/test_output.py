@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.events import Event, StepOutput, Stream
-from runner.output import Lines, Output
-from runner.redact import Redactor
+from runner.logs.output import Lines, Output
+from runner.logs.redact import Redactor
 
 WRITES = st.lists(st.tuples(st.sampled_from([Stream.STDOUT, Stream.STDERR]), st.binary(max_size=20)), max_size=20)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.plaintext import harmless, last_state, without_escapes
+from runner.logs.ansi import harmless, last_state, without_escapes
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from pipelines.trigger import Event, Trigger
-from runner.cli import app
-from runner.planview import PlanOptions, show_plan, trigger_of
-from runner.source.local import working_tree
+from runner.cli.main import app
+from runner.cli.plan import PlanOptions, show_plan, trigger_of
+from runner.source.working_tree import working_tree
 
 PIPELINE = """\
 services:

@@ -7,7 +7,7 @@ import pytest
 from pipelines import platforms
 from pipelines.state import Reason, State
 from runner.docker.about import CONTAINERD_STORE
-from runner.engine import Engine
+from runner.docker.client import Engine
 from tests.engine import Workshop, secrets_hex
 from tests.plans import build, container, push, shell
 from tests.registry import Registry

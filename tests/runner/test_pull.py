@@ -6,8 +6,8 @@ import pytest
 
 from pipelines.plan import Container, NamedImage
 from pipelines.state import Reason, State
-from runner.engine import Engine
-from runner.specs import Login
+from runner.docker.client import Engine
+from runner.docker.specs import Login
 from tests.engine import Workshop
 from tests.plans import build, container, push, secrets_hex, service, shell
 from tests.registry import LOGIN, Registry, free_port

@@ -7,9 +7,9 @@ import pytest
 
 from pipelines.plan import SecretRef
 from pipelines.state import Reason, State
+from runner.docker.specs import Login
 from runner.events import Event, ImageBuilt
-from runner.job import Options
-from runner.specs import Login
+from runner.execution.job import Options
 from tests.engine import Ran, Workshop, image_names, secrets_hex
 from tests.plans import build, container, push, shell
 from tests.registry import LOGIN, Registry, free_port, running_registry

@@ -3,8 +3,8 @@
 import pytest
 
 from pipelines.state import Reason
+from runner.docker.error_mapping import classify_text
 from runner.errors import CanceledError, MachineError, RegistryBusyError
-from runner.faults import classify_text
 from runner.images.retry import PAUSES_S, with_retries
 
 BUSY = "unexpected status from HEAD request to http://127.0.0.1:1/v2/a/manifests/1: 503 Service Unavailable"

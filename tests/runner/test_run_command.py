@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.engine import Engine
+from runner.docker.client import Engine
 from tests.engine import eventually, secrets_hex
 from tests.registry import LOGIN, Registry
 from tests.runner.repos import WHO

@@ -19,10 +19,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from runner.docker.endpoint import UnixSocket
-from runner.engine import Engine
-from runner.leavings import remove_tree
-from runner.specs import JOB_LABEL, ContainerSpec, job_labels
+from runner.cleanup.leftovers import remove_tree
+from runner.docker.client import Engine
+from runner.docker.endpoints.endpoint import UnixSocket
+from runner.docker.specs import JOB_LABEL, ContainerSpec, job_labels
 from tests.engine import eventually, secrets_hex
 
 pytestmark = pytest.mark.engine

@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from pipelines.state import Reason
-from runner.engine import Engine
+from runner.docker.client import Engine
+from runner.docker.job_network import SANDBOX_IMAGE, ensure_sandbox_image, sandbox_archive
 from runner.errors import MachineError
-from runner.sandbox import SANDBOX_IMAGE, ensure_sandbox_image, sandbox_archive
 
 LOADS = 12
 

@@ -9,13 +9,13 @@ import pytest
 from typer.testing import CliRunner
 
 from pipelines.context import PipelineFile
-from pipelines.findings import Findings
-from pipelines.keys import DESCRIPTIONS
-from pipelines.lint import lint_files
-from pipelines.nodes import ListNode, MapNode, ScalarNode
-from pipelines.schema import schema
-from pipelines.yamltext import parse_yaml
-from runner.cli import app
+from pipelines.linter.linter import lint_files
+from pipelines.model.descriptions import DESCRIPTIONS
+from pipelines.model.json_schema import schema
+from pipelines.syntax.diagnostics import Findings
+from pipelines.syntax.nodes import ListNode, MapNode, ScalarNode
+from pipelines.syntax.yaml import parse_yaml
+from runner.cli.main import app
 
 ROOT = Path(__file__).parents[2]
 CORPUS = sorted((ROOT.parent / "shared" / "corpus" / "woodpecker").glob("*.y*ml"))

@@ -9,8 +9,8 @@ import pytest
 
 from pipelines.plan import PortCheck, SecretRef
 from pipelines.state import Reason, State
+from runner.docker.specs import JOB_LABEL
 from runner.events import Stream
-from runner.specs import JOB_LABEL
 from tests.engine import Workshop, when_said
 from tests.plans import build, container, push, service, shell
 from tests.registry import LOGIN, Registry

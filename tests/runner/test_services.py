@@ -6,7 +6,7 @@ import pytest
 
 from pipelines.plan import CommandCheck, HttpCheck, PortCheck, SecretRef
 from pipelines.state import Reason, State
-from runner.cancel import Cancel
+from runner.cancellation import Cancel
 from runner.events import Stream
 from tests.engine import Workshop, eventually
 from tests.plans import container, service, shell

@@ -12,8 +12,8 @@ import pytest
 from pipelines.plan import Checkout
 from pipelines.state import Reason
 from runner.errors import MachineError
-from runner.source.folder import MirrorFolder, tidy_mirrors
 from runner.source.mirror import Mirror
+from runner.source.mirror_store import MirrorFolder, tidy_mirrors
 from tests.engine import eventually
 from tests.runner.repos import Repo
 from tests.runner.smart import smart

@@ -14,7 +14,7 @@ from werkzeug import Request, Response
 from pipelines.plan import Checkout
 from pipelines.state import Reason
 from runner.errors import MachineError, StepError
-from runner.source.gitrun import GitLogin
+from runner.source.git import GitLogin
 from runner.source.mirror import Mirror
 from tests.runner.repos import Repo
 from tests.runner.smart import PASSWORD, USER, SmartServer, smart

@@ -11,9 +11,9 @@ from tempfile import gettempdir
 import pytest
 
 from pipelines.state import PASSED
-from runner.docker.endpoint import Ssh, UnixSocket
-from runner.docker.relay import command_of
-from runner.engine import Engine
+from runner.docker.client import Engine
+from runner.docker.endpoints.endpoint import Ssh, UnixSocket
+from runner.docker.endpoints.ssh_relay import command_of
 from runner.errors import MachineError
 from tests.engine import Workshop, eventually
 from tests.plans import build, container, shell
@@ -72,7 +72,9 @@ def test_the_socket_of_the_relay_is_for_its_owner_alone(engine: Engine, far: Ssh
 
 @pytest.mark.engine
 def test_a_relay_ends_with_a_process_that_is_killed(engine: Engine, far: Sshd) -> None:
-    program = "import time, runner.engine as r; e = r.Engine('ssh://far'); print('up', flush=True); time.sleep(99)"
+    program = (
+        "import time, runner.docker.client as r; e = r.Engine('ssh://far'); print('up', flush=True); time.sleep(99)"
+    )
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as process:
         assert process.stdout
         assert process.stdout.readline() == b"up\n"

@@ -15,9 +15,9 @@ OF_THE_SERVER = {"sqlalchemy", "alembic", "celery", "kombu", "redis", "fastapi",
 )
 def test_a_verb_without_a_server_loads_nothing_of_the_server(words, tmp_path):
     (tmp_path / "Dockerfile").write_text("FROM scratch\n")
-    program = "from runner.start import main; main()"
+    program = "from runner.cli.start import main; main()"
     command = [sys.executable, "-X", "importtime", "-c", program, *words]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
-    assert "runner.start" in loaded
+    assert "runner.cli.start" in loaded
     assert not loaded & OF_THE_SERVER

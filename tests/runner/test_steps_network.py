@@ -11,7 +11,7 @@ import pytest
 
 from pipelines.plan import HttpCheck
 from pipelines.state import Reason, State
-from runner.engine import Engine
+from runner.docker.client import Engine
 from runner.events import Event, ImageBuilt
 from runner.network.company import CompanyNetwork, server_network
 from tests.authority import TestAuthority

@@ -5,9 +5,9 @@ import threading
 import pytest
 
 from pipelines.state import Outcome, Reason, State
-from runner.cancel import Cancel
+from runner.cancellation import Cancel
 from runner.events import Stream
-from runner.job import Options
+from runner.execution.job import Options
 from tests.engine import Workshop, when_said
 from tests.plans import container, plugin, shell
 

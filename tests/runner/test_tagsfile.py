@@ -7,7 +7,7 @@ import pytest
 
 from pipelines.state import Reason
 from runner.errors import StepError
-from runner.images.tagsfile import TAGS_FILE_BYTES_MAX, read_tags
+from runner.images.tags_file import TAGS_FILE_BYTES_MAX, read_tags
 
 
 def test_tags_stand_one_a_line_or_between_commas(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from rich.console import Console
 
 from pipelines.plan import JobPlan
 from pipelines.state import PASSED
+from runner.cli.run.terminal import LINE_BYTES_MAX, Terminal
 from runner.events import StepFinished, StepOutput, StepStarted, Stream
-from runner.terminal import LINE_BYTES_MAX, Terminal
 from tests.plans import numbered, shell
 
 

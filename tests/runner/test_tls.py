@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.state import PASSED
-from runner.engine import Engine
+from runner.docker.client import Engine
 from runner.errors import MachineError
 from tests.engine import Workshop
 from tests.plans import build, container, shell

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from pipelines.state import Reason, State
+from runner.docker.error_mapping import classify_text
 from runner.docker.folders import Folder, divided
+from runner.docker.specs import ContainerSpec, job_labels
 from runner.errors import UnseenFolderError
-from runner.faults import classify_text
-from runner.specs import ContainerSpec, job_labels
 from tests.engine import Workshop, secrets_hex
 from tests.plans import container, shell
 

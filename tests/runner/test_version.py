@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from runner.cli.version import engine_line
 from runner.docker.about import About, image_store
-from runner.version import engine_line
 from tests.runner.answers import DOCKER, PODMAN, answering
 
 HEADWAY = str(Path(sys.executable).with_name("headway"))

@@ -13,20 +13,21 @@ from starlette.testclient import TestClient
 from pipelines.plan import BuildStep, BuiltImage, CommandsStep, Container, JobPlan, Plan, PushStep
 from pipelines.trigger import Event, Trigger
 from tests.services import eventually
-from web import auth
-from web.admin import Administrator, Hooked
-from web.app import create_app
+from web.operations.admin import Administrator, Hooked
+from web.security import auth
+from web.security.login_limiter import LoginLimiter
+from web.server.app import create_app
 from web.services import Services
-from workers import leases, store
-from workers.db import make_engine, reading, transaction
-from workers.leases import Claim
-from workers.live import LiveTail, connect
+from workers import store
+from workers.db.models.runs import Run, Step
+from workers.db.session import make_engine, reading, transaction
+from workers.jobs.recorder import Recorder
 from workers.logs import open_logs
-from workers.recorder import Recorder
+from workers.secrets.vault import open_vault
 from workers.settings import Settings
-from workers.store import NewRepo, Queued
-from workers.tables import Run, Step
-from workers.vault import open_vault
+from workers.store import NewRepo, Queued, leases
+from workers.store.leases import Claim
+from workers.streaming.redis_stream import LiveTail, connect
 
 SHA = "8f3e1c2ab4d5968770e1f2a3b4c5d6e7f8091a2b"
 REPO = "acme/harbour"
@@ -149,7 +150,7 @@ def site(settings: Settings) -> Iterator[Site]:
     redis = connect(settings.redis_url)
     rung: list[int] = []
     logs, vault = open_logs(settings), open_vault(settings)
-    parts = Services(settings, engine, lambda *job_ids: rung.extend(job_ids), logs, vault, redis)
+    parts = Services(settings, engine, lambda *job_ids: rung.extend(job_ids), logs, vault, redis, LoginLimiter())
     yield Site(parts, rung)
     redis.close()
     engine.dispose()

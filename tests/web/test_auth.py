@@ -7,14 +7,14 @@ from sqlalchemy import update
 from starlette.testclient import TestClient
 
 from tests.web.conftest import PASSWORD, REPO, Site
-from web.app import create_app
-from web.asgi import CONTENT_SECURITY_POLICY
-from web.auth import hash_password, hashed, password_fits
-from web.limits import LoginLimiter
+from web.security.auth import hash_password, hashed, password_fits
+from web.security.login_limiter import LoginLimiter
+from web.security.middleware import CONTENT_SECURITY_POLICY
+from web.server.app import create_app
 from web.services import Services
 from workers import store
-from workers.db import reading, transaction
-from workers.tables import ApiToken, LoginLink, LoginSession
+from workers.db.models.runs import ApiToken, LoginLink, LoginSession
+from workers.db.session import reading, transaction
 
 SAME_SITE = {"sec-fetch-site": "same-origin"}
 
@@ -111,7 +111,7 @@ def test_over_https_the_cookie_is_bound_to_this_host(site: Site) -> None:
     site.add_user(password=PASSWORD)
     parts = site.services
     settings = parts.settings.model_copy(update={"base_url": "https://ci.test"})
-    app = create_app(Services(settings, parts.engine, parts.ring, parts.logs, parts.vault, parts.redis))
+    app = create_app(Services(settings, parts.engine, parts.ring, parts.logs, parts.vault, parts.redis, LoginLimiter()))
     with TestClient(app, base_url="https://ci.test", follow_redirects=False) as client:
         answer = client.post("/login", data={"name": "ada", "password": PASSWORD}, headers=SAME_SITE)
         cookie = answer.headers["set-cookie"]

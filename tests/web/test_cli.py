@@ -9,13 +9,13 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from tests.services import TEST_KEY
-from web.admin import forge_from, name_from
-from web.cli import register
+from web.cli.main import register
+from web.operations.admin import forge_from, name_from
 from workers import store
-from workers.db import make_engine, reading
+from workers.db.models.runs import Registry, Repo, Secret
+from workers.db.session import make_engine, reading
+from workers.secrets.vault import hook_place, open_vault, registry_place, secret_place
 from workers.settings import load_settings
-from workers.tables import Registry, Repo, Secret
-from workers.vault import hook_place, open_vault, registry_place, secret_place
 
 URL = "https://github.com/acme/harbour.git"
 

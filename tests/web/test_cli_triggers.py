@@ -6,11 +6,12 @@ import pytest
 
 from pipelines.trigger import Event
 from tests.web.test_cli import URL, Headway
-from workers import leases, store
-from workers.db import make_engine, reading
-from workers.scheduler import RING_AGAIN_S
+from workers import store
+from workers.db.models.runs import Run
+from workers.db.session import make_engine, reading
+from workers.scheduler.scheduler import RING_AGAIN_S
 from workers.settings import Settings
-from workers.tables import Run
+from workers.store import leases
 
 REPO = "acme/harbour"
 

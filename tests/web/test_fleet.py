@@ -10,11 +10,12 @@ from tests.services import eventually
 from tests.web.conftest import REPO, Site
 from tests.web.test_cli import URL, Headway
 from tests.web.test_hooks import send
-from workers import leases, store
-from workers.db import make_engine, reading, transaction
+from workers import store
+from workers.db.session import make_engine, reading, transaction
 from workers.labels import offered_here
-from workers.live import CANCEL_CHANNEL
 from workers.settings import Settings
+from workers.store import leases
+from workers.streaming.redis_stream import CANCEL_CHANNEL
 
 
 def there(site: Site, labels: str = "", silent_s: int = 60) -> None:

@@ -10,10 +10,10 @@ from tests.web.conftest import REPO, Site
 from tests.web.test_cli import Headway
 from web.errors import StartError
 from workers import store
-from workers.db import make_engine, reading, transaction
+from workers.db.models.runs import Repo, Status
+from workers.db.session import make_engine, reading, transaction
+from workers.secrets.vault import forge_place, open_vault
 from workers.settings import Settings
-from workers.tables import Repo, Status
-from workers.vault import forge_place, open_vault
 
 TOKEN = "ghp_4Zq"
 

@@ -15,14 +15,15 @@ from starlette.testclient import TestClient
 from pipelines.state import State
 from tests.services import RedisServer
 from tests.web.conftest import REPO, Site
-from web.app import create_app
-from web.hooks import REFUSED_COUNTER
+from web.hooks.endpoint import REFUSED_COUNTER
+from web.security.login_limiter import LoginLimiter
+from web.server.app import create_app
 from web.services import Services
 from workers import store
-from workers.db import reading, transaction
-from workers.live import connect
-from workers.queue import Bell, Ringer, make_celery
-from workers.tables import Delivery, Job, Repo
+from workers.db.models.runs import Delivery, Job, Repo
+from workers.db.session import reading, transaction
+from workers.queue.celery_app import Bell, Ringer, make_celery
+from workers.streaming.redis_stream import connect
 
 NEW, OLD = "8f3e1c2ab4d5968770e1f2a3b4c5d6e7f8091a2b", "1d2c3b4a5f6e7d8c9bae0f1e2d3c4b5a69788796"
 PUSH = {"ref": "refs/heads/main", "before": OLD, "after": NEW, "pusher": "mara"}
@@ -70,7 +71,7 @@ def test_the_row_is_committed_before_the_bell_rings(site: Site) -> None:
             seen.extend(session.get(Job, job_id) is not None for job_id in job_ids)
 
     parts = site.services
-    app = create_app(Services(parts.settings, parts.engine, ring, parts.logs, parts.vault, parts.redis))
+    app = create_app(Services(parts.settings, parts.engine, ring, parts.logs, parts.vault, parts.redis, LoginLimiter()))
     with TestClient(app) as client:
         assert send(client, secret).status_code == 202
     assert seen == [True]
@@ -126,7 +127,7 @@ def test_a_body_that_is_too_large_is_answered_413(site: Site) -> None:
     secret = site.add_repo().secret
     parts = site.services
     small = parts.settings.model_copy(update={"webhook_body_bytes_max": 1000})
-    app = create_app(Services(small, parts.engine, parts.ring, parts.logs, parts.vault, parts.redis))
+    app = create_app(Services(small, parts.engine, parts.ring, parts.logs, parts.vault, parts.redis, LoginLimiter()))
     with TestClient(app) as client:
         answer = send(client, secret, {**PUSH, "message": "x" * 1000})
         assert answer.status_code == 413
@@ -243,7 +244,7 @@ def test_a_push_is_taken_while_redis_is_away(site: Site, redis_server: RedisServ
     redis_server.stop()
     redis = connect(redis_server.url)
     with Ringer(Bell(make_celery(settings))) as ringer:
-        app = create_app(Services(settings, parts.engine, ringer.ring, parts.logs, parts.vault, redis))
+        app = create_app(Services(settings, parts.engine, ringer.ring, parts.logs, parts.vault, redis, LoginLimiter()))
         with TestClient(app) as client:
             answer = send(client, secret)
     redis.close()

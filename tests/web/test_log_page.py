@@ -11,7 +11,7 @@ from pipelines.state import PASSED, Outcome, Reason, State
 from runner.events import StepFinished, StepOutput, StepStarted, Stream
 from tests.e2e.browser import chromium
 from tests.web.conftest import REPO, Begun, Site
-from workers.recorder import Recorder
+from workers.jobs.recorder import Recorder
 
 pytestmark = pytest.mark.browser
 PATIENCE_MS = 30_000

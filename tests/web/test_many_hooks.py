@@ -23,10 +23,10 @@ from sqlalchemy import Engine, select, update
 from tests.services import eventually, free_port
 from tests.web.conftest import REPO, Site, serving
 from tests.web.test_serve import HEADWAY
-from web.hooks import REFUSED_COUNTER
-from workers.db import make_engine, reading, transaction
+from web.hooks.endpoint import REFUSED_COUNTER
+from workers.db.models.runs import Delivery, Job, Repo, Run
+from workers.db.session import make_engine, reading, transaction
 from workers.settings import Settings
-from workers.tables import Delivery, Job, Repo, Run
 
 OTHER = "acme/lighthouse"
 

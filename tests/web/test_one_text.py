@@ -15,26 +15,27 @@ from starlette.testclient import TestClient
 from pipelines.context import Trust
 from pipelines.problem import InvalidPipelineError
 from pipelines.state import Outcome, Reason, State
-from runner.lint import LintOptions, lint
-from runner.planview import PlanOptions, show_plan
+from runner.cli.lint import LintOptions, lint
+from runner.cli.plan import PlanOptions, show_plan
 from runner.source.mirror import Mirror
 from tests.builders import push
 from tests.forge import TOKEN, FakeForge, forge_server
 from tests.runner.repos import Repo
 from tests.services import TEST_KEY, RedisServer
 from tests.web.conftest import Site
-from web.app import create_app
+from web.security.login_limiter import LoginLimiter
+from web.server.app import create_app
 from web.services import Services
 from workers import store
-from workers.db import make_engine, transaction
-from workers.forges.post import make_client
-from workers.forges.report import short
-from workers.live import connect
+from workers.db.session import make_engine, transaction
+from workers.forges.http import make_client
+from workers.forges.status_request import short
+from workers.jobs.planning import RunToPlan, fetch, make_plan
 from workers.logs import open_logs
-from workers.planning import RunToPlan, fetch, make_plan
-from workers.reporter import Reporter
+from workers.secrets.vault import open_vault
 from workers.settings import Settings
-from workers.vault import open_vault
+from workers.statuses.reporter import Reporter
+from workers.streaming.redis_stream import connect
 
 FILES = sorted((Path(__file__).parents[1] / "mistakes").glob("*.yml"))
 REPO = "acme/roof"
@@ -100,7 +101,9 @@ def everywhere(
     url = f"sqlite:///{copy(sqlite_template, folder / 'headway.db')}"
     settings = Settings(data_dir=folder, database_url=url, redis_url=shared_redis.url, secret_keys=SecretStr(TEST_KEY))
     engine, redis, repo = make_engine(url), connect(shared_redis.url), Repo(folder / "origin.git")
-    site = Site(Services(settings, engine, lambda *_: None, open_logs(settings), open_vault(settings), redis))
+    site = Site(
+        Services(settings, engine, lambda *_: None, open_logs(settings), open_vault(settings), redis, LoginLimiter())
+    )
     mirror = Mirror(folder / "mirrors", repo.url)
     site.add_repo(REPO, forge="github")
     # What a repository may ask of the host lint cannot know.

@@ -11,11 +11,11 @@ from pipelines.problem import Problem
 from pipelines.state import PASSED, Outcome, Reason, State
 from runner.events import ImagePushed, InstructionChanged, StepFinished, StepOutput, StepStarted, Stream
 from tests.web.conftest import REPO, Site, push
-from web.app import create_app
-from web.render import plain_lines
-from web.views import ago, duration, ref_name, size
+from web.pages.filters import ago, duration, ref_name, size
+from web.pages.templates import plain_lines
+from web.server.app import create_app
 from workers import store
-from workers.db import transaction
+from workers.db.session import transaction
 
 HOSTILE = "<script>alert(1)</script> \"quoted\" 'ticked' $(touch owned) `id` {{ 7 * 7 }} &amp; </textarea>"
 HOSTILE_BRANCH = "$(id)\";<script>alert('2')</script>"

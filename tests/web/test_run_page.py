@@ -9,7 +9,7 @@ from runner.events import StepFinished, StepStarted
 from tests.builders import job_plan, plan, push
 from tests.web.conftest import REPO, SHA, Site
 from workers import store
-from workers.db import transaction
+from workers.db.session import transaction
 
 RUN = f"/repos/{REPO}/runs/1"
 

@@ -4,7 +4,7 @@ import json
 
 from starlette.testclient import TestClient
 
-from pipelines.schema import schema
+from pipelines.model.json_schema import schema
 
 
 def test_an_editor_gets_the_schema_without_a_login(client: TestClient) -> None:

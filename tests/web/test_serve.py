@@ -15,10 +15,10 @@ import pytest
 
 from tests.services import eventually, free_port
 from web.errors import StartError
-from web.processes import Child
-from web.wiring import find_redis
+from web.server.supervisor import Child
+from web.server.wiring import find_redis
 
-HEADWAY = [sys.executable, "-c", "from runner.cli import main; main()"]
+HEADWAY = [sys.executable, "-c", "from runner.cli.main import main; main()"]
 
 
 class Serve:

@@ -15,10 +15,12 @@ from pipelines.state import PASSED, Outcome, Reason, State
 from runner.events import StepFinished, StepOutput, StepStarted, Stream
 from tests.services import RedisServer, eventually
 from tests.web.conftest import Begun, Site, push, serving
+from web.security.login_limiter import LoginLimiter
 from web.services import Services
-from workers import leases, store
-from workers.db import reading, transaction
-from workers.live import LiveTail, connect
+from workers import store
+from workers.db.session import reading, transaction
+from workers.store import leases
+from workers.streaming.redis_stream import LiveTail, connect
 
 CHUNK = 5_000
 
@@ -230,7 +232,7 @@ def test_the_log_goes_on_while_redis_is_away(site: Site, redis_server: RedisServ
     parts = site.services
     settings = parts.settings.model_copy(update={"redis_url": redis_server.url})
     redis = connect(redis_server.url)
-    shaky = Services(settings, parts.engine, parts.ring, parts.logs, parts.vault, redis)
+    shaky = Services(settings, parts.engine, parts.ring, parts.logs, parts.vault, redis, LoginLimiter())
     with serving(shaky) as url:
         listener = Listener(url, site.token(site.add_user()))
         heard = Heard()

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from tests.services import eventually
-from web.together import Together
+from web.hooks.batching import Together
 
 
 class Work:

@@ -9,8 +9,8 @@ from pipelines.trigger import Event, Trigger
 from tests.web.conftest import REPO, Site
 from tests.web.test_pages import HOSTILE, assert_no_foreign_markup
 from workers import store
-from workers.crons import start_due
-from workers.db import db_now_ms, reading
+from workers.db.session import db_now_ms, reading
+from workers.triggers.crons import start_due
 
 RUNS, CRONS = f"/api/repos/{REPO}/runs", f"/api/repos/{REPO}/crons"
 PAGE = f"/repos/{REPO}"

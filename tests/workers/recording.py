@@ -7,12 +7,14 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from tests.builders import job_plan, plan, push
-from workers import leases, live, store
-from workers.db import reading, transaction
-from workers.live import LiveTail
+from workers import store
+from workers.db.models.runs import Step
+from workers.db.session import reading, transaction
+from workers.jobs.recorder import Recorder
 from workers.logs import DiskLogs
-from workers.recorder import Recorder
-from workers.tables import Step
+from workers.store import leases
+from workers.streaming import redis_stream
+from workers.streaming.redis_stream import LiveTail
 
 
 class Bench:
@@ -46,6 +48,6 @@ class Bench:
         with self.logs.open(self.claim.run_id, self.claim.job_id, number, self.claim.attempt) as reader:
             return reader.complete
 
-    def live(self, number: int) -> list[live.Entry]:
+    def live(self, number: int) -> list[redis_stream.Entry]:
         assert self.tail is not None
         return [entry for _, entry in self.tail.read(self.steps[number], self.claim.attempt)]

@@ -10,14 +10,14 @@ from pipelines.trigger import Trigger
 from tests.builders import job_plan, plan, push
 from tests.forge import TOKEN, FakeForge, forge_server
 from tests.services import TEST_KEY
-from workers import leases, store
-from workers.db import now_ms, reading, transaction
-from workers.forges.post import make_client
-from workers.reporter import Reporter
+from workers import store
+from workers.db.models.runs import Job, Status
+from workers.db.session import now_ms, reading, transaction
+from workers.forges.http import make_client
+from workers.secrets.vault import forge_place, parse_keys
 from workers.settings import Settings
-from workers.store import Queued
-from workers.tables import Job, Status
-from workers.vault import forge_place, parse_keys
+from workers.statuses.reporter import Reporter
+from workers.store import Queued, leases
 
 
 class World:

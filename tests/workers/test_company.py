@@ -7,7 +7,7 @@ import pytest
 
 from pipelines.state import State
 from pipelines.trigger import Trigger
-from runner.engine import Engine
+from runner.docker.client import Engine
 from runner.errors import MachineError
 from tests.authority import TestAuthority
 from tests.builders import pull_request, push
@@ -15,10 +15,10 @@ from tests.forward import QUOTED, USER, ForwardProxy, forward_proxy, gateway_of
 from tests.runner.repos import Repo
 from tests.runner.smart import SmartServer, smart
 from workers import store
-from workers.db import reading, transaction
+from workers.db.session import reading, transaction
+from workers.jobs.job_task import Tools, work
+from workers.jobs.process import make_tools
 from workers.settings import Settings
-from workers.tasks import Tools, work
-from workers.worker import make_tools
 
 pytestmark = pytest.mark.engine
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.crons import next_ms
-from workers.manual import AskedWronglyError
+from workers.triggers.crons import next_ms
+from workers.triggers.manual import AskedWronglyError
 
 BERLIN = "Europe/Berlin"
 

@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 
 from tests.services import PostgresServer
 from workers import store
-from workers.db import db_now_ms, downgrade, make_engine, now_ms, persist, reading, transaction, upgrade
-from workers.tables import Base, Counter, Repo
+from workers.db.models.runs import Base, Counter, Repo
+from workers.db.session import db_now_ms, downgrade, make_engine, now_ms, persist, reading, transaction, upgrade
 
 
 def test_a_transaction_is_committed_at_the_end_of_its_block(database: Engine) -> None:

@@ -9,13 +9,15 @@ from sqlalchemy import Engine
 
 from tests.builders import job_plan, plan, push
 from tests.services import eventually
-from workers import leases, live, store
-from workers.db import reading, transaction
-from workers.hearing import Ear
+from workers import store
+from workers.db.session import reading, transaction
+from workers.jobs.claiming import Ear
+from workers.jobs.heartbeat import Presence
 from workers.labels import offered_here, queue_of
-from workers.presence import Presence
-from workers.queue import Bell, make_celery
+from workers.queue.celery_app import Bell, make_celery
 from workers.settings import Settings
+from workers.store import leases
+from workers.streaming import redis_stream
 
 GPU = offered_here("gpu=true")
 
@@ -127,7 +129,7 @@ def test_a_planner_goes_on_with_a_job_that_fits_it_or_leaves_all_to_others(site:
 
 
 def test_no_queue_gets_more_messages_than_it_has_slots(redis_url: str) -> None:
-    redis: Redis = live.connect(redis_url)
+    redis: Redis = redis_stream.connect(redis_url)
     bell = Bell(make_celery(Settings(redis_url=redis_url)))
     for job_id in range(5):
         bell.pass_on(job_id, {"one": 2, "two": 9})

@@ -8,13 +8,13 @@ import pytest
 from redis import Redis, RedisError
 
 from tests.services import RedisServer, eventually
-from workers import live
-from workers.live import LiveChunk, LiveEnd, LiveTail
+from workers.streaming import redis_stream
+from workers.streaming.redis_stream import LiveChunk, LiveEnd, LiveTail
 
 
 @pytest.fixture
 def redis(redis_url: str) -> Iterator[Redis]:
-    client = live.connect(redis_url)
+    client = redis_stream.connect(redis_url)
     yield client
     client.close()
 
@@ -52,7 +52,7 @@ def test_reading_goes_on_after_the_entry_that_was_read_last(tail: LiveTail) -> N
 
 
 def test_a_reader_that_waits_gets_what_comes(tail: LiveTail) -> None:
-    got: list[live.Entry] = []
+    got: list[redis_stream.Entry] = []
 
     def wait() -> None:
         while not got:
@@ -80,17 +80,17 @@ def test_large_output_is_cut_into_pieces_without_losing_a_byte(tail: LiveTail) -
     at = 10
     for entry in entries:
         assert isinstance(entry, LiveChunk)
-        assert len(entry.data) <= live.CHUNK_BYTES_MAX
+        assert len(entry.data) <= redis_stream.CHUNK_BYTES_MAX
         assert (entry.offset, entry.data) == (at, data[at - 10 : at - 10 + len(entry.data)])
         at += len(entry.data)
     assert at == 10 + len(data)
 
 
 def test_only_the_newest_output_of_a_step_is_kept_and_not_for_ever(tail: LiveTail, redis: Redis) -> None:
-    piece = b"x" * live.CHUNK_BYTES_MAX
+    piece = b"x" * redis_stream.CHUNK_BYTES_MAX
     for number in range(400):
         tail.publish(1, 1, number * len(piece), piece)
-    key = live.step_key(1, 1)
+    key = redis_stream.step_key(1, 1)
     assert 256 <= redis.xlen(key) <= 300
     assert redis.memory_usage(key) < 24 * 1024 * 1024
     assert 0 < redis.ttl(key) <= 3600
@@ -102,12 +102,12 @@ def test_only_the_newest_output_of_a_step_is_kept_and_not_for_ever(tail: LiveTai
 def test_changes_of_a_run_reach_its_page_and_the_front_page(tail: LiveTail, redis: Redis) -> None:
     tail.changed(7)
     tail.changed(8)
-    assert [fields for _, fields in redis.xrange(live.run_key(7))] == [{b"c": b"1"}]
-    assert [fields for _, fields in redis.xrange(live.CHANGES_KEY)] == [{b"r": b"7"}, {b"r": b"8"}]
+    assert [fields for _, fields in redis.xrange(redis_stream.run_key(7))] == [{b"c": b"1"}]
+    assert [fields for _, fields in redis.xrange(redis_stream.CHANGES_KEY)] == [{b"r": b"7"}, {b"r": b"8"}]
     for _ in range(500):
         tail.changed(7)
-    assert redis.xlen(live.run_key(7)) < 200
-    assert 0 < redis.ttl(live.run_key(7)) <= 3600
+    assert redis.xlen(redis_stream.run_key(7)) < 200
+    assert 0 < redis.ttl(redis_stream.run_key(7)) <= 3600
 
 
 def test_a_nudge_wakes_who_waits_for_this_run_and_nobody_else(tail: LiveTail, redis: Redis) -> None:
@@ -120,7 +120,7 @@ def test_a_nudge_wakes_who_waits_for_this_run_and_nobody_else(tail: LiveTail, re
     threads = [threading.Thread(target=wait, args=(run_id,)) for run_id in (7, 8)]
     for thread in threads:
         thread.start()
-    eventually(lambda: redis.pubsub_numsub(live.CANCEL_CHANNEL)[0][1] == 2)
+    eventually(lambda: redis.pubsub_numsub(redis_stream.CANCEL_CHANNEL)[0][1] == 2)
     tail.nudge_cancel(7)
     threads[0].join(10)
     assert answers == {7: True}
@@ -135,7 +135,7 @@ def test_waiting_for_a_nudge_ends_with_its_time(tail: LiveTail) -> None:
 
 def test_a_redis_that_is_away_costs_only_what_was_told_meanwhile(redis_server: RedisServer) -> None:
     clock = Clock()
-    with live.connect(redis_server.url) as client:
+    with redis_stream.connect(redis_server.url) as client:
         tail = LiveTail(client, clock)
         assert tail.publish(1, 1, 0, b"one")
         redis_server.stop()
@@ -150,7 +150,7 @@ def test_a_redis_that_is_away_costs_only_what_was_told_meanwhile(redis_server: R
 
 def test_a_frozen_redis_is_asked_once_and_then_left_alone_for_a_second(redis_server: RedisServer) -> None:
     clock = Clock()
-    with live.connect(redis_server.url, timeout_s=0.2) as client:
+    with redis_stream.connect(redis_server.url, timeout_s=0.2) as client:
         tail = LiveTail(client, clock)
         assert tail.changed(1)
         redis_server.send(signal.SIGSTOP)
@@ -166,13 +166,13 @@ def test_a_frozen_redis_is_asked_once_and_then_left_alone_for_a_second(redis_ser
 
 
 def test_reading_from_a_redis_that_is_away_is_an_error(redis_server: RedisServer) -> None:
-    with live.connect(redis_server.url) as client:
+    with redis_stream.connect(redis_server.url) as client:
         redis_server.stop()
         with pytest.raises(RedisError):
             LiveTail(client).read(1, 1)
 
 
 def test_waiting_for_a_cancel_does_not_mind_a_redis_that_is_away(redis_server: RedisServer) -> None:
-    with live.connect(redis_server.url) as client:
+    with redis_stream.connect(redis_server.url) as client:
         redis_server.stop()
         assert not LiveTail(client).wait_cancel(7, 0.05, threading.Event())

@@ -3,9 +3,9 @@
 import pytest
 
 from pipelines.context import Context, RepoInfo
-from pipelines.environment import StepIdentity, step_environment
 from pipelines.trigger import Event
-from workers.manual import INPUTS_BYTES_MAX, Asked, AskedWronglyError, inputs_from, trigger_for
+from pipelines.variables import StepIdentity, step_environment
+from workers.triggers.manual import INPUTS_BYTES_MAX, Asked, AskedWronglyError, inputs_from, trigger_for
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 

@@ -7,7 +7,7 @@ import pytest
 from pipelines.trigger import Event, PullRequest, Trigger
 from runner.source.mirror import Mirror
 from tests.runner.repos import Repo
-from workers.planning import fetch
+from workers.jobs.planning import fetch
 
 NO_COMMIT = ""
 

@@ -11,14 +11,14 @@ from redis import Redis
 from structlog.testing import capture_logs
 
 from tests.services import RedisServer, eventually
-from workers import live
-from workers.queue import MESSAGE_EXPIRES_S, QUEUE, TASK, Bell, Ringer, make_celery, queue_length
+from workers.queue.celery_app import MESSAGE_EXPIRES_S, QUEUE, TASK, Bell, Ringer, make_celery, queue_length
 from workers.settings import Settings
+from workers.streaming import redis_stream
 
 
 @pytest.fixture
 def redis(redis_url: str) -> Iterator[Redis]:
-    client = live.connect(redis_url)
+    client = redis_stream.connect(redis_url)
     yield client
     client.close()
 

@@ -21,16 +21,18 @@ from runner.events import (
 )
 from tests.services import RedisServer, eventually
 from tests.workers.recording import Bench
-from workers import leases, live, store
-from workers.db import now_ms, reading, transaction
-from workers.live import LiveChunk, LiveEnd, LiveTail
-from workers.pump import PENDING_BYTES_MAX, Pump
-from workers.tables import Job
+from workers import store
+from workers.db.models.runs import Job
+from workers.db.session import now_ms, reading, transaction
+from workers.store import leases
+from workers.streaming import redis_stream
+from workers.streaming.publisher import PENDING_BYTES_MAX, Pump
+from workers.streaming.redis_stream import LiveChunk, LiveEnd, LiveTail
 
 
 @pytest.fixture
 def bench(sqlite_database: Engine, redis_url: str, tmp_path: Path) -> Iterator[Bench]:
-    client = live.connect(redis_url)
+    client = redis_stream.connect(redis_url)
     yield Bench(sqlite_database, LiveTail(client), tmp_path)
     client.close()
 
@@ -38,7 +40,7 @@ def bench(sqlite_database: Engine, redis_url: str, tmp_path: Path) -> Iterator[B
 @pytest.fixture
 def shaky(sqlite_database: Engine, redis_server: RedisServer, tmp_path: Path) -> Iterator[Bench]:
     """A bench with a Redis of its own, to be stopped."""
-    client = live.connect(redis_server.url, timeout_s=0.3)
+    client = redis_stream.connect(redis_server.url, timeout_s=0.3)
     yield Bench(sqlite_database, LiveTail(client), tmp_path)
     client.close()
 
@@ -93,8 +95,8 @@ def test_the_rows_say_so_before_readers_hear_of_the_end(bench: Bench) -> None:
 
 
 def test_pages_are_told_of_every_change(bench: Bench, redis_url: str) -> None:
-    with bench.recorder() as record, live.connect(redis_url) as client:
-        key = live.run_key(bench.claim.run_id)
+    with bench.recorder() as record, redis_stream.connect(redis_url) as client:
+        key = redis_stream.run_key(bench.claim.run_id)
         record(StepStarted(1))
         eventually(lambda: client.xlen(key) == 1)
         record(StepFinished(1, PASSED))

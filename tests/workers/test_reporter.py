@@ -11,7 +11,7 @@ from pipelines.trigger import Event, Trigger
 from tests.builders import SHA, job_plan, plan, pull_request
 from tests.workers.telling import World, a_world
 from workers import store
-from workers.db import transaction
+from workers.db.session import transaction
 
 FAILED = Outcome(State.FAILED, Reason.EXIT_CODE, "step 'test' ended with exit code 1")
 LATER = "0" * 39 + "1"

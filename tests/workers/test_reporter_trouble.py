@@ -11,12 +11,12 @@ from tests.forge import TOKEN
 from tests.services import eventually, free_port
 from tests.workers.telling import World, a_world
 from workers import store
-from workers.db import make_engine, now_ms, reading, transaction
-from workers.forges.report import Answer
-from workers.reporter import REFUSALS_MAX, TRIES_MAX, reporting
-from workers.scheduler import run_scheduler
+from workers.db.models.runs import Repo, Status
+from workers.db.session import make_engine, now_ms, reading, transaction
+from workers.forges.status_request import Answer
+from workers.scheduler.scheduler import run_scheduler
 from workers.settings import Settings
-from workers.tables import Repo, Status
+from workers.statuses.reporter import REFUSALS_MAX, TRIES_MAX, reporting
 
 
 @pytest.fixture

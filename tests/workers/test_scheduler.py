@@ -14,15 +14,17 @@ from pipelines.state import PASSED, State
 from runner.events import Stream
 from tests.builders import push
 from tests.services import eventually
-from workers import leases, live, store
-from workers.crons import NewCron, put_cron
-from workers.db import downgrade, make_engine, now_ms, reading, transaction, upgrade
-from workers.live import LiveTail
+from workers import store
+from workers.db.models.runs import Job, LoginSession, Run
+from workers.db.session import downgrade, make_engine, now_ms, reading, transaction, upgrade
 from workers.logs import DiskLogs
-from workers.queue import queue_length
-from workers.scheduler import Duties, clean, run_scheduler, tick
+from workers.queue.celery_app import queue_length
+from workers.scheduler.scheduler import Duties, clean, run_scheduler, tick
 from workers.settings import Settings
-from workers.tables import Job, LoginSession, Run
+from workers.store import leases
+from workers.streaming import redis_stream
+from workers.streaming.redis_stream import LiveTail
+from workers.triggers.crons import NewCron, put_cron
 
 
 class World:
@@ -34,7 +36,7 @@ class World:
         self.answers = True
         self.waiting = 0
         self.redis_away = False
-        self.redis = live.connect(redis_url)
+        self.redis = redis_stream.connect(redis_url)
         self.logs = DiskLogs(folder / "logs")
         self.duties = Duties(
             engine=database,
@@ -137,7 +139,7 @@ def test_the_job_of_a_silent_worker_is_queued_again_and_rung_in_the_same_tick(wo
     world.let_the_lease_run_out()
     tick(world.duties)
     assert world.rung == [world.queued.job_id]
-    assert world.redis.xlen(live.run_key(world.queued.run_id)) == 1
+    assert world.redis.xlen(redis_stream.run_key(world.queued.run_id)) == 1
 
 
 def test_a_job_that_lost_too_many_workers_is_broken_and_rung_no_more(world: World) -> None:
@@ -155,7 +157,7 @@ def test_a_cron_that_is_due_starts_a_run_and_rings_once(world: World) -> None:
     tick(world.duties)
     tick(world.duties)
     assert world.rung == [world.queued.job_id + 1]
-    assert world.redis.xlen(live.run_key(world.queued.run_id + 1)) == 1
+    assert world.redis.xlen(redis_stream.run_key(world.queued.run_id + 1)) == 1
 
 
 def test_logs_are_deleted_when_their_time_is_over_and_not_before(world: World) -> None:
@@ -196,7 +198,7 @@ def test_a_scheduler_waits_for_a_database_that_cannot_be_used_yet(tmp_path: Path
     engine = make_engine(settings.database)
     stop = threading.Event()
     thread = threading.Thread(target=run_scheduler, args=(settings, stop))
-    with capture_logs() as logs, live.connect(redis_url) as client:
+    with capture_logs() as logs, redis_stream.connect(redis_url) as client:
         thread.start()
         eventually(lambda: any("database" in entry["event"] for entry in logs))
         upgrade(engine)
@@ -230,7 +232,7 @@ def test_of_two_schedulers_one_rings_and_the_other_takes_over_when_it_stops(sett
     threads = [threading.Thread(target=run_scheduler, args=(settings, stop)) for stop in stops]
     for thread in threads:
         thread.start()
-    with live.connect(settings.redis_url) as client:
+    with redis_stream.connect(settings.redis_url) as client:
         eventually(lambda: queue_length(client) == 1)
         for stop, thread in zip(stops, threads, strict=True):
             stop.set()

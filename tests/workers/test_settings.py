@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from web.errors import StartError
-from web.wiring import read_settings
+from web.server.wiring import read_settings
 from workers.settings import Settings, load_settings
 
 

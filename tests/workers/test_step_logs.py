@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.state import Reason, State
-from runner.engine import Engine
+from runner.docker.client import Engine
 from runner.events import Stream
 from tests.services import RedisServer
 from tests.workers.working import Done, Hand

@@ -6,14 +6,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine as Database
 
-from runner.engine import Engine
-from runner.specs import ContainerSpec, job_labels
+from runner.docker.client import Engine
+from runner.docker.specs import ContainerSpec, job_labels
 from tests.builders import push
 from tests.engine import eventually
 from tests.plans import BUSYBOX, secrets_hex
-from workers import leases, store
-from workers.db import transaction
-from workers.sweeper import PROBE, PROBE_S_MAX, Left, Rounds, find, job_key, try_sweep
+from workers import store
+from workers.db.session import transaction
+from workers.jobs.leftovers import PROBE, PROBE_S_MAX, Left, Rounds, find, job_key, try_sweep
+from workers.store import leases
 
 pytestmark = pytest.mark.engine
 

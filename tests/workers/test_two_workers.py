@@ -14,10 +14,10 @@ from tests.builders import push
 from tests.runner.repos import Repo
 from tests.services import eventually
 from workers import store
-from workers.db import reading, transaction
-from workers.queue import Bell, make_celery
+from workers.db.models.runs import Job, Run
+from workers.db.session import reading, transaction
+from workers.queue.celery_app import Bell, make_celery
 from workers.settings import Settings
-from workers.tables import Job, Run
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 

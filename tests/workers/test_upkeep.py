@@ -8,8 +8,8 @@ from runner.source.mirror import Mirror
 from tests.builders import push
 from tests.runner.repos import Repo
 from workers import store
-from workers.db import transaction
-from workers.upkeep import tidy
+from workers.db.session import transaction
+from workers.jobs.mirror_maintenance import tidy
 
 
 def test_mirrors_are_tidied_when_no_job_waits(sqlite_database: Engine, tmp_path: Path) -> None:

@@ -10,8 +10,17 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from tests.services import TEST_KEY
+from workers.secrets.vault import (
+    Vault,
+    VaultError,
+    hook_place,
+    new_key,
+    open_vault,
+    parse_keys,
+    registry_place,
+    secret_place,
+)
 from workers.settings import Settings
-from workers.vault import Vault, VaultError, hook_place, new_key, open_vault, parse_keys, registry_place, secret_place
 
 PLACE = secret_place(12, "TOKEN")
 OLD, NEW = f"old:{'T' * 42}A=", f"new:{'R' * 42}A="

@@ -8,13 +8,13 @@ from pathlib import Path
 from tests.builders import push
 from tests.runner.repos import Repo
 from workers import store
-from workers.db import reading, transaction
+from workers.db.models.runs import Run, Step
+from workers.db.session import reading, transaction
+from workers.jobs.job_task import Tools, work
+from workers.jobs.process import make_tools
 from workers.logs import DiskLogs, LogReader
+from workers.secrets.vault import secret_place
 from workers.settings import Settings
-from workers.tables import Run, Step
-from workers.tasks import Tools, work
-from workers.vault import secret_place
-from workers.worker import make_tools
 
 
 @dataclass(frozen=True)

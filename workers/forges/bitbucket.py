@@ -27,7 +27,7 @@ from workers.forges.common import (
     read,
     signed,
 )
-from workers.forges.report import CommitStatus, Home, Request, api_and_path, short
+from workers.forges.status_request import CommitStatus, Home, Request, api_and_path, short
 
 NAME = "Bitbucket"
 NO_COMMIT = "0" * 40

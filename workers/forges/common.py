@@ -11,7 +11,7 @@ from typing import Annotated, Protocol, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
 
 from pipelines.trigger import Event, Trigger
-from workers.forges.report import CommitStatus, Home, Request
+from workers.forges.status_request import CommitStatus, Home, Request
 
 # One environment string may hold 128 KiB; a message is at most 4 bytes a character and must fit with its name.
 TEXT_CHARS_MAX = 16_384

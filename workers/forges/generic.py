@@ -29,7 +29,7 @@ from workers.forges.common import (
     released,
     signed,
 )
-from workers.forges.report import CommitStatus, Home
+from workers.forges.status_request import CommitStatus, Home
 
 NAME = "The sender"
 _HMAC_BLOCK_BYTES = 64

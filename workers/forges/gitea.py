@@ -22,7 +22,7 @@ from workers.forges.common import (
     read,
     signed,
 )
-from workers.forges.report import CommitStatus, Home, Request, api_and_path, in_four_words
+from workers.forges.status_request import CommitStatus, Home, Request, api_and_path, in_four_words
 
 NAME = "Gitea"
 

@@ -25,7 +25,7 @@ from workers.forges.common import (
     released,
     same,
 )
-from workers.forges.report import CommitStatus, Home, Request, api_and_path, short
+from workers.forges.status_request import CommitStatus, Home, Request, api_and_path, short
 
 NAME = "GitLab"
 

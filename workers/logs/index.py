@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from runner.events import Stream
-from workers.logs.store import Chunk
+from workers.logs.interface import Chunk
 
 # Length and compressed length, newlines in it, flags, when its first byte came.
 _FRAME = struct.Struct("<IIIIQ")

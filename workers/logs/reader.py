@@ -8,7 +8,7 @@ from typing import Self
 from workers.logs import index
 from workers.logs.files import LogFiles, decompress, read_at
 from workers.logs.index import Frame
-from workers.logs.store import CHUNKS_MAX, READ_BYTES_MAX, Chunk, LogDamagedError
+from workers.logs.interface import CHUNKS_MAX, READ_BYTES_MAX, Chunk, LogDamagedError
 
 
 class DiskReader:

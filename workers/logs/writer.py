@@ -8,7 +8,7 @@ import zstandard
 from runner.events import Stream
 from workers.logs import index
 from workers.logs.files import LogFiles, mend, write_at
-from workers.logs.store import Chunk
+from workers.logs.interface import Chunk
 
 FRAME_BYTES_MAX = 256 * 1024
 FLUSH_AFTER_MS = 1000

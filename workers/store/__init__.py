@@ -1,6 +1,7 @@
 """Every query. Each function takes the caller's session; none commits, none talks to anything but the database."""
 
 from workers.store.common import AlreadyThereError, StaleAttemptError
+from workers.store.completion import Finished
 from workers.store.crons import (
     cron_named,
     crons_of,
@@ -19,8 +20,6 @@ from workers.store.deliveries import (
     record_deliveries,
     record_delivery,
 )
-from workers.store.ending import Finished
-from workers.store.fleet import KnownWorker, beat, leave, workers
 from workers.store.installation import installation
 from workers.store.jobs import (
     Planned,
@@ -113,7 +112,8 @@ from workers.store.users import (
     user_by_name,
     users,
 )
-from workers.store.waiting import heard, idle_runs, why_waiting
+from workers.store.wait_reasons import heard, idle_runs, why_waiting
+from workers.store.workers import KnownWorker, beat, leave, workers
 
 __all__ = [
     "AlreadyThereError",

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from workers.db.models.runs import Cron, Repo, Run
 from workers.store.common import insert_or
-from workers.tables import Cron, Repo, Run
 
 
 def put_cron(session: Session, repo_id: int, name: str, values: Mapping[str, object]) -> Cron:

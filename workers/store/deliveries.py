@@ -9,10 +9,10 @@ from sqlalchemy import BindParameter, Insert, Select, bindparam, insert, select
 from sqlalchemy.orm import Session
 
 from pipelines.trigger import Trigger
-from workers.db import now_ms
+from workers.db.models.runs import Counter, Delivery, Repo, Run
+from workers.db.session import now_ms
 from workers.store.common import insert_or, table
 from workers.store.runs import NewRun, queue_runs
-from workers.tables import Counter, Delivery, Repo, Run
 
 _Key = tuple[int, str]  # of a delivery: its repository and what the forge calls it
 

@@ -3,8 +3,8 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from workers.db.models.runs import Counter
 from workers.store.common import insert_or
-from workers.tables import Counter
 
 _NAME = "installation"
 NUMBER_MAX = 2**31 - 1

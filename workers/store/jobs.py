@@ -12,13 +12,13 @@ from pipelines.plan import JobPlan, Plan
 from pipelines.problem import Problem
 from pipelines.state import Outcome, Reason, State
 from pipelines.trigger import Trigger
-from workers.db import db_now_ms, now_ms
+from workers.db.models.runs import Job, Step
+from workers.db.session import db_now_ms, now_ms
 from workers.store.common import hold_attempt, plain
-from workers.store.ending import Finished, end_job, hold_job, settle, stop_of
-from workers.store.groups import groups_of
+from workers.store.completion import Finished, end_job, hold_job, settle, stop_of
+from workers.store.concurrency.groups import groups_of
+from workers.store.concurrency.turns import freed
 from workers.store.runs import trigger_columns
-from workers.store.turns import freed
-from workers.tables import Job, Step
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from sqlalchemy.orm import Session
 
 from pipelines.context import RepoInfo, Trust
 from pipelines.trigger import Event
-from workers.db import now_ms
+from workers.db.models.runs import Repo, Run
+from workers.db.session import now_ms
 from workers.store.common import AlreadyThereError, insert_or, table
 from workers.store.superseding import EVENTS
-from workers.tables import Repo, Run
 
 
 @dataclass(frozen=True)

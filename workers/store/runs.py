@@ -12,12 +12,12 @@ from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from pipelines.state import Reason, State
 from pipelines.trigger import Trigger
-from workers.db import db_now_ms, now_ms
+from workers.db.models.runs import Job, Repo, Run, Step
+from workers.db.session import db_now_ms, now_ms
 from workers.store.common import table
-from workers.store.ending import jobs_now, lock_run, settle
+from workers.store.completion import jobs_now, lock_run, settle
 from workers.store.statuses import open_statuses
 from workers.store.superseding import EVENTS, supersede_runs
-from workers.tables import Job, Repo, Run, Step
 
 _TITLE_CHARS_MAX = 200
 _ALIKE = dict.fromkeys(("problems", "warnings", "left_out"), "'[]'")

@@ -7,9 +7,9 @@ from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
 from pipelines.trigger import PULL_REQUEST_EVENTS, Event, Trigger
-from workers.db import now_ms
+from workers.db.models.runs import Registry, Secret
+from workers.db.session import now_ms
 from workers.store.common import insert_or
-from workers.tables import Registry, Secret
 
 # A pull request's pipeline is whatever its author wrote: it gets a secret only where someone said so.
 DEFAULT_EVENTS = tuple(event for event in Event if event not in PULL_REQUEST_EVENTS)

@@ -7,9 +7,9 @@ from sqlalchemy import ColumnElement, Insert, and_, bindparam, case, exists, fun
 from sqlalchemy.orm import Session, aliased
 
 from pipelines.state import State
-from workers.db import db_now_ms, now_ms
+from workers.db.models.runs import Job, Repo, Run, Status
+from workers.db.session import db_now_ms, now_ms
 from workers.store.common import table
-from workers.tables import Job, Repo, Run, Status
 
 _SO_FAR = {State.QUEUED: 1, State.RUNNING: 2}
 _ENDED = 3

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
-from workers.db import db_now_ms, now_ms
+from workers.db.models.runs import ApiToken, LoginLink, LoginSession, User
+from workers.db.session import db_now_ms, now_ms
 from workers.store.common import AlreadyThereError, insert_or
-from workers.tables import ApiToken, LoginLink, LoginSession, User
 
 
 def add_user(session: Session, name: str, password_hash: str | None = None, *, is_admin: bool = False) -> User:

@@ -7,8 +7,8 @@ import pytest
 from pipelines.state import State
 from tests.forge import RULES, TOKEN, FakeForge, forge_server
 from workers.forges import FORGES
-from workers.forges.post import make_client, post
-from workers.forges.report import (
+from workers.forges.http import make_client, post
+from workers.forges.status_request import (
     Answer,
     CommitStatus,
     Home,

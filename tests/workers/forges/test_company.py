@@ -12,8 +12,8 @@ from tests.authority import TestAuthority
 from tests.forge import FakeForge, forge_server
 from tests.forward import ForwardProxy, forward_proxy
 from tests.workers.telling import World, a_world
-from workers.forges.post import make_client
-from workers.reporter import Reporter
+from workers.forges.http import make_client
+from workers.statuses.reporter import Reporter
 
 
 @pytest.fixture

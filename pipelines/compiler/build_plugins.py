@@ -1,0 +1,313 @@
+"""Plugin images that only wrap ``docker build``, run as native build and push steps (WOODPECKER_WORKFLOWS section 10).
+
+So they need no privileged container and build with the cache of the engine. A plugin that is given a setting which
+has no native counterpart runs as it is.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple, TypedDict
+
+from pipelines.compiler import image_tags
+from pipelines.context import Context
+from pipelines.model.conditions import Condition
+from pipelines.model.fields import FromSecret
+from pipelines.model.workflow import (
+    Build,
+    BuildStep,
+    Dependency,
+    Failure,
+    ImageChoice,
+    PluginStep,
+    Push,
+    PushStep,
+    Step,
+)
+from pipelines.syntax.scalars import scalar_text
+from pipelines.trigger import PULL_REQUEST_EVENTS, Trigger
+from pipelines.variables import AT_RUN_TIME, run_variables
+
+_IMAGES = re.compile(
+    r"(?:.*/)?(?:plugin-docker-buildx|docker-buildx|drone-docker-buildx|wp-docker-buildx|plugin-kaniko|drone-kaniko"
+    r"|plugin-docker|drone-docker)|(?:docker\.io/)?plugins/(?:docker|kaniko)"
+)
+_NATIVE = frozenset(
+    {"repo", "registry", "username", "password", "tags", "tag", "auto_tag", "auto_tag_suffix", "default_suffix"}
+    | {
+        "default_tag",
+        "dockerfile",
+        "context",
+        "build_args",
+        "target",
+        "platforms",
+        "platform",
+        "cache_from",
+        "cache_to",
+    }
+    | {"labels", "label", "custom_labels", "dry_run", "logins", "no_cache", "pull_image", "load", "cache_images"}
+    | {"tags_file", "build_args_from_env", "containerfile"}
+)
+# Settings of the plugin's own Docker daemon and of its output, which a native build has no use for.
+_WITHOUT_EFFECT = frozenset(
+    {"provenance", "sbom", "quiet", "compress", "squash", "purge", "insecure", "mirror", "daemon_off", "debug", "cache"}
+    | {"storage_driver", "storage_path", "bip", "mtu", "ipv6", "experimental", "buildkit_config", "buildkit_debug"}
+    | {
+        "buildkit_driveropt",
+        "buildkit_oci_max_parallelism",
+        "default_labels",
+        "auto_labels",
+        "extra_opts",
+        "skip_verify",
+    }
+    | {"verbosity", "log", "link", "cache_ttl", "cache_repo", "enable_cache", "force_tag", "launch_debug", "email"}
+)
+
+
+_VARIABLES = {"DOCKER_USERNAME": "username", "DOCKER_PASSWORD": "password", "DOCKER_REGISTRY": "registry"}
+
+
+class Part(NamedTuple):
+    """A step that a step of the file stands for. Images called one of ``provides`` are the one that it builds."""
+
+    name: str
+    step: Step
+    provides: frozenset[str] = frozenset()
+
+
+def unwrap(name: str, step: Step, trigger: Trigger, context: Context) -> list[Part]:
+    """The steps that a step stands for: itself, or for a plugin that wraps ``docker build`` a build and its pushes."""
+    if not isinstance(step, PluginStep) or not is_wrapper(step):
+        return [Part(name, step)]
+    return [Part(name, step)] if not_native(step) else _Wrapped(name, step, _settings(step), trigger, context).parts()
+
+
+def not_native(step: PluginStep) -> str:
+    """Why a plugin that wraps ``docker build`` must run as it is, or nothing."""
+    settings = _settings(step)
+    foreign = [key for key in settings if key not in _NATIVE | _WITHOUT_EFFECT]
+    if foreign:
+        return f"'{foreign[0]}' is no setting of a build or push here"
+    if place := _unusable_secret(settings):
+        return f"the secret in '{place}' would have to be known before it starts"
+    if name := _unknown_variable(step, settings):
+        return f"the variable '{name}' of 'build_args_from_env' is known only to the plugin"
+    if not all(image_tags.is_in_checkout(path) for path in _list(settings.get("tags_file"))):
+        return "'tags_file' is not in the checkout"
+    return "" if settings else "it has no settings"
+
+
+def wrapped_platforms(step: PluginStep) -> tuple[str, ...]:
+    """The platforms of the build that a step stands for; none where it is no such plugin, or runs as it is."""
+    return _platforms(_settings(step)) if is_wrapper(step) and not not_native(step) else ()
+
+
+def _platforms(settings: Mapping[str, object]) -> tuple[str, ...]:
+    return _list(settings.get("platforms")) or _list(settings.get("platform"))
+
+
+def needs_docker(step: PluginStep) -> bool:
+    """Does the plugin start a Docker of its own? Kaniko builds without."""
+    return step.image is not None and "kaniko" not in step.image.name
+
+
+def _settings(step: PluginStep) -> dict[str, object]:
+    """What the plugin would read: from its settings, else from variables, as which old files give it its secrets."""
+    own = {
+        re.sub(r"[-.]", "_", key).lower(): value
+        for key, value in step.settings.items()
+        if value is not None and value != ""
+    }
+    names = {name: name.removeprefix("PLUGIN_").lower() for name in step.environment if name.startswith("PLUGIN_")}
+    given = {key: step.environment[name] for name, key in (_VARIABLES | names).items() if name in step.environment}
+    return given | own
+
+
+def is_wrapper(step: PluginStep) -> bool:
+    """Is this a plugin whose image only wraps ``docker build``?"""
+    image = step.image.name if step.image else ""
+    without_version = re.sub(r"(?::[\w.-]+)?(?:@.*)?$", "", image)
+    return step.entrypoint is None and _IMAGES.fullmatch(without_version) is not None
+
+
+def _unusable_secret(settings: Mapping[str, object]) -> str:
+    """The setting that holds a secret which is neither a user name nor a password, or nothing."""
+    entries = [{key: value for key, value in settings.items() if key != "logins"}, *_logins(settings)]
+    places = ((key or "logins", value) for entry in entries for key, value in entry.items())
+    return next((key for key, value in places if key not in _MAY_BE_SECRET and _holds_secret(value)), "")
+
+
+def _unknown_variable(step: PluginStep, settings: Mapping[str, object]) -> str:
+    """A variable that ``build_args_from_env`` names and that is a secret or made with the container, or nothing."""
+    own = {name for name, value in step.environment.items() if not _holds_secret(value)}
+    names = (name for name in _list(settings.get("build_args_from_env")) if name not in own)
+    return next((name for name in names if name in {*step.environment, *AT_RUN_TIME} or name[:3] != "CI_"), "")
+
+
+_MAY_BE_SECRET = frozenset({"username", "password"})
+
+
+def _logins(settings: Mapping[str, object]) -> list[dict[str, object]]:
+    """The maps under ``logins``; one that is wholly a secret is a map with that secret."""
+    logins = settings.get("logins")
+    entries = logins if isinstance(logins, list) else [logins] if logins else []
+    return [entry if isinstance(entry, dict) else {"": entry} for entry in entries]
+
+
+def _holds_secret(value: object) -> bool:
+    match value:
+        case FromSecret():
+            return True
+        case list():
+            return any(_holds_secret(item) for item in value)
+        case dict():
+            return any(_holds_secret(item) for item in value.values())
+        case _:
+            return False
+
+
+def _list(value: object) -> tuple[str, ...]:
+    if isinstance(value, list):
+        return tuple(text for item in value if (text := scalar_text(item).strip()))
+    # A backslash keeps a comma from splitting, as in "type=registry\,ref=...".
+    parts = re.split(r"(?<!\\),", scalar_text(value))
+    return tuple(text for part in parts if (text := part.replace("\\,", ",").strip()))
+
+
+def _map(value: object) -> dict[str, str]:
+    if isinstance(value, dict):
+        return {key: scalar_text(item) for key, item in value.items()}
+    pairs = (item.partition("=") for item in _list(value))
+    return {key: text for key, _, text in pairs}
+
+
+def _is_on(value: object) -> bool:
+    return scalar_text(value).lower() in {"true", "1", "yes", "on"}
+
+
+class _Login(NamedTuple):
+    registry: str
+    username: str | FromSecret | None
+    password: str | FromSecret | None
+
+
+def _credential(value: object) -> str | FromSecret | None:
+    return value if isinstance(value, FromSecret) else scalar_text(value) or None
+
+
+class _Common(TypedDict):
+    name: str
+    when: tuple[Condition, ...]
+    depends_on: tuple[Dependency, ...] | None
+    failure: Failure
+    timeout: int | None
+    group: str
+
+
+class _Wrapped(NamedTuple):
+    name: str
+    step: PluginStep
+    settings: Mapping[str, object]
+    trigger: Trigger
+    context: Context
+
+    def parts(self) -> list[Part]:
+        registry = scalar_text(self.settings.get("registry"))
+        # Names of repositories are in lower case everywhere, those of owners, as in ${CI_REPO}, are not.
+        repos = [image_tags.repo_at(registry, repo).lower() for repo in self.texts("repo")]
+        wanted = self.tags()
+        provides = frozenset(f"{repo}:{tag}" for repo in [*repos, *self.texts("repo")] for tag in wanted)
+        build = Part(self.name, self.build(), provides)
+        if not repos or _is_on(self.settings.get("dry_run")) or _is_on(self.settings.get("load")):
+            return [build]
+        by_login: dict[_Login | None, list[str]] = {}
+        for repo in repos:
+            by_login.setdefault(self.login_for(repo), []).append(repo)
+        pushes = [self.push(login, there, wanted) for login, there in by_login.items()]
+        names = [f"{self.name}-push"] + [f"{self.name}-push-{number}" for number in range(2, len(pushes) + 1)]
+        return [build, *(Part(name, push) for name, push in zip(names, pushes, strict=True))]
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        return _list(self.settings.get(key))
+
+    def build(self) -> BuildStep:
+        settings = self.settings
+        images = tuple(f"type=registry,ref={image}" for image in self.texts("cache_images"))
+        context = scalar_text(settings.get("context")) or "."
+        dockerfile = scalar_text(settings.get("dockerfile") or settings.get("containerfile"))
+        labels = {**_map(settings.get("label")), **_map(settings.get("custom_labels")), **_map(settings.get("labels"))}
+        return BuildStep(
+            **self.common(),
+            build=Build(
+                context=context,
+                dockerfile=dockerfile,
+                target=scalar_text(settings.get("target")),
+                args={**self.variables(), **_map(settings.get("build_args"))},
+                labels=labels,
+                platforms=_platforms(settings),
+                cache_from=(*self.texts("cache_from"), *images),
+                cache_to=self.texts("cache_to"),
+                no_cache=_is_on(settings.get("no_cache")),
+                pull=_is_on(settings.get("pull_image", self.step.pull)),
+            ),
+        )
+
+    def variables(self) -> dict[str, str]:
+        """The build arguments that are taken from the environment, where the plugin would find them."""
+        known = run_variables(self.trigger, self.context)
+        known |= {name: scalar_text(value) for name, value in self.step.environment.items()}
+        return {name: known[name] for name in self.texts("build_args_from_env") if known.get(name)}
+
+    def common(self) -> _Common:
+        step = self.step
+        return {
+            "name": self.name,
+            "when": step.when,
+            "depends_on": step.depends_on,
+            "failure": step.failure,
+            "timeout": step.timeout,
+            "group": step.group,
+        }
+
+    def tags(self) -> tuple[str, ...]:
+        """Those that are known before it starts."""
+        in_file = self.texts("tags_file")
+        given = () if in_file else (*self.texts("tags"), *self.texts("tag"))
+        if not _is_on(self.settings.get("auto_tag")):
+            return given if given or in_file else (scalar_text(self.settings.get("default_tag")) or "latest",)
+        if self.trigger.event in PULL_REQUEST_EVENTS:
+            return given
+        suffix = scalar_text(self.settings.get("auto_tag_suffix") or self.settings.get("default_suffix"))
+        automatic = image_tags.auto_tags(self.trigger, self.context.repo.default_branch)
+        return (*given, *(_with_suffix(tag, suffix) for tag in automatic))
+
+    def login_for(self, repo: str) -> _Login | None:
+        """The credentials for a repository: of the login whose registry it is in, else those of the step itself."""
+        is_on_hub = re.match(r"[^/]*[.:][^/]*/|localhost/", repo) is None
+        for entry in _logins(self.settings):
+            registry = scalar_text(entry.get("registry"))
+            host = re.sub(r"^https?://", "", registry).split("/")[0]
+            if (is_on_hub and host in {"", "docker.io", "index.docker.io"}) or repo.startswith(f"{host}/"):
+                return _Login(registry, _credential(entry.get("username")), _credential(entry.get("password")))
+        username, password = self.settings.get("username"), self.settings.get("password")
+        if username is None and password is None:
+            return None
+        return _Login("", _credential(username), _credential(password))
+
+    def push(self, login: _Login | None, repos: list[str], wanted: tuple[str, ...]) -> PushStep:
+        return PushStep(
+            **self.common(),
+            push=Push(
+                repo=tuple(repos),
+                tags=wanted,
+                tags_file=next(iter(self.texts("tags_file")), ""),
+                username=login.username if login else None,
+                password=login.password if login else None,
+                image=ImageChoice(build=self.name),
+            ),
+        )
+
+
+def _with_suffix(tag: str, suffix: str) -> str:
+    if not suffix:
+        return tag
+    return suffix if tag == "latest" else f"{tag}-{suffix}"

@@ -1,0 +1,80 @@
+"""How a job gets its source: by our own checkout, told what a clone plugin would be told, or by its own steps."""
+
+from collections.abc import Sequence
+
+from pipelines.compiler.conditions import Decision, decide
+from pipelines.compiler.scope import Scope
+from pipelines.matching.expressions import EXAMPLE, ExpressionError
+from pipelines.model.workflow import PluginStep, Service, Step
+from pipelines.plan import Checkout, LeftOut
+from pipelines.syntax.diagnostics import did_you_mean
+from pipelines.syntax.scalars import scalar_text
+
+_READ = frozenset({"depth", "recursive", "lfs", "tags"})
+# What a native checkout has no use for: it comes from a local mirror, and retries by itself.
+_WITHOUT_EFFECT = frozenset(
+    {"partial", "attempts", "backoff", "submodule_override", "submodule_update_remote", "submodule_partial", "branch"}
+    | {"ref", "remote", "sha", "path", "custom_cert", "custom_ssl_url", "custom_ssl_path", "skip_verify", "tree_depth"}
+    | {"fetch_filter", "ssh_key", "ssh_key_file", "object_format", "event", "safe_directory", "use_ssh", "home"}
+)
+
+
+def plan_checkout(scope: Scope) -> tuple[Checkout | None, Sequence[Step], Sequence[LeftOut]]:
+    """The checkout, None where the file asks for none, the steps of ``clone`` that are run as they are, and why not."""
+    workflow = scope.workflow
+    if workflow.skip_clone:
+        return None, (), ()
+    if not workflow.clone:
+        return Checkout(), (), ()
+    native: Checkout | None = None
+    left_out = []
+    for index, step in enumerate(workflow.clone):
+        if is_git(step):
+            made, decision = _checkout(scope, index, step), _decide(scope, index, step)
+            native = made if decision.runs else native
+            if not decision.runs:
+                left_out.append(LeftOut(what=f"checkout of workflow '{scope.name}'", why=decision.why))
+    others = [step for step in workflow.clone if not is_git(step)]
+    return native, others, left_out
+
+
+def _decide(scope: Scope, index: int, step: Step) -> Decision:
+    try:
+        return decide(step.when, scope.situation(of_step=True))
+    except ExpressionError as error:
+        scope.findings.error(scope.place("clone", index, "when"), f"'evaluate': {error}", EXAMPLE)
+        return Decision(runs=True)
+
+
+def is_git(step: Step | Service) -> bool:
+    """Is this a plugin that clones with git, or one without an image, which can only mean that?"""
+    if not isinstance(step, PluginStep):
+        return False
+    name = step.image.name if step.image else ""
+    base = name.rpartition("/")[2].partition(":")[0].partition("@")[0]
+    return not name or base in {"plugin-git", "drone-git"}
+
+
+def _checkout(scope: Scope, index: int, step: Step) -> Checkout:
+    settings = step.settings if isinstance(step, PluginStep) else {}
+    for key in settings:
+        if key not in _READ | _WITHOUT_EFFECT:
+            place = scope.located.key_place("clone", index, "settings", key)
+            scope.findings.warning(
+                place, f"the setting '{key}' of the checkout has no effect", did_you_mean(key, _READ)
+            )
+    depth = scalar_text(settings.get("depth", 1))
+    if not depth.isascii() or not depth.isdigit():
+        place = scope.place("clone", index, "settings", "depth")
+        scope.findings.error(place, f"the depth of the checkout is a number of commits, not '{depth}'", "0 means all")
+        depth = "1"
+    return Checkout(
+        depth=int(depth),
+        submodules=_is_on(settings.get("recursive")),
+        lfs=_is_on(settings.get("lfs")),
+        tags=_is_on(settings.get("tags")),
+    )
+
+
+def _is_on(value: object) -> bool:
+    return scalar_text(value).lower() in {"true", "1", "yes", "on"}

@@ -1,0 +1,126 @@
+"""The way from the pipeline's files and a trigger to the plan."""
+
+from collections.abc import Collection, Sequence
+from graphlib import CycleError, TopologicalSorter
+
+from pipelines.compiler.jobs import Planned, plan_job, with_number
+from pipelines.compiler.scope import Scope
+from pipelines.context import Context, PipelineFile
+from pipelines.interpolation.renderer import Variables
+from pipelines.parser.discovery import workflow_name
+from pipelines.parser.reader import read_file
+from pipelines.parser.validation import Located
+from pipelines.plan import JobPlan, LeftOut, Plan
+from pipelines.problem import InvalidPipelineError, Level, Problem
+from pipelines.syntax.diagnostics import Findings, did_you_mean
+from pipelines.trigger import Trigger
+from pipelines.variables import AT_RUN_TIME, run_variables
+
+JOBS_COUNT_MAX = 256
+
+
+def compile_pipeline(files: Sequence[PipelineFile], trigger: Trigger, context: Context) -> Plan:
+    """What will be done for ``trigger``. Raises InvalidPipelineError with every problem that was found.
+
+    A plan without jobs is valid: all conditions said no, and ``left_out`` tells which.
+    """
+    names = {workflow_name(file.path) for file in files}
+    planned: list[Planned] = []
+    problems: list[Problem] = []
+    for file in sorted(files, key=lambda file: file.path):
+        findings = Findings(file.path)
+        planned += _plan_file(file, trigger, context, findings, names)
+        problems += sorted(findings.problems)
+    left_out = [item for result in planned for item in result.left_out]
+    jobs, dropped, more = join_jobs(planned)
+    problems += more
+    if any(problem.level is Level.ERROR for problem in problems):
+        raise InvalidPipelineError(problems)
+    return Plan(jobs=tuple(_numbered(jobs)), left_out=(*left_out, *dropped), warnings=tuple(problems))
+
+
+def join_jobs(planned: Sequence[Planned]) -> tuple[list[JobPlan], list[LeftOut], list[Problem]]:
+    """The jobs of all files, those that need what does not run left out, and what is wrong with them together."""
+    jobs = [result.job for result in planned if result.job]
+    problems = []
+    if len(jobs) > JOBS_COUNT_MAX:
+        message = f"this pipeline has {len(jobs)} jobs, and at most {JOBS_COUNT_MAX} are run"
+        problems.append(Problem(jobs[0].file, 0, 0, message, "make the matrix smaller"))
+    jobs, dropped = _drop_unreachable(jobs, {need for result in planned for need in result.optional_needs})
+    cycle = _cycle(jobs)
+    return jobs, dropped, problems + ([cycle] if cycle else [])
+
+
+def _numbered(jobs: list[JobPlan]) -> list[JobPlan]:
+    """The jobs numbered from 1, which their containers know as CI_WORKFLOW_NUMBER."""
+    return [with_number(job, number) for number, job in enumerate(jobs, start=1)]
+
+
+def _plan_file(
+    file: PipelineFile, trigger: Trigger, context: Context, findings: Findings, names: set[str]
+) -> list[Planned]:
+    name = workflow_name(file.path)
+    read = read_file(file, variables_of(name, trigger, context), findings)
+    for workflow in read:
+        check_needs(name, workflow.located, names)
+    return [plan_job(Scope(name, workflow.cell, workflow.located, trigger, context)) for workflow in read]
+
+
+def check_needs(name: str, located: Located, names: Collection[str]) -> None:
+    """Says which of the workflows that this one depends on do not exist. ``names`` are all that do."""
+    for index, dependency in enumerate(located.workflow.depends_on):
+        place = located.place("depends_on", index)
+        if dependency.name == name:
+            located.findings.error(place, f"workflow '{name}' depends on itself", "remove it from depends_on")
+        elif dependency.name not in names and not dependency.optional:
+            message = f"workflow '{name}' depends on '{dependency.name}', which does not exist, so it never runs"
+            near = did_you_mean(dependency.name, (other for other in names if other != name))
+            remedy = f"if it may be missing, write {{name: {dependency.name}, optional: true}}"
+            located.findings.warning(place, message, near or remedy)
+
+
+def variables_of(workflow: str, trigger: Trigger, context: Context) -> Variables:
+    """What ``${NAME}`` may name in the file of a workflow."""
+    run = {**run_variables(trigger, context), "CI_WORKFLOW_NAME": workflow}
+    given = {name: value for name, value in run.items() if value}
+    return Variables(
+        given, known=frozenset(run), at_run_time=AT_RUN_TIME | {"CI_WORKFLOW_NUMBER"} | set(trigger.inputs)
+    )
+
+
+def _drop_unreachable(jobs: list[JobPlan], optional: set[tuple[str, str]]) -> tuple[list[JobPlan], list[LeftOut]]:
+    """Leaves out, until nothing changes, every job that needs a workflow which does not run; forgets optional needs."""
+    dropped: dict[LeftOut, None] = {}
+    while True:
+        running = {job.name for job in jobs}
+        stuck = {
+            job.name: need
+            for job in jobs
+            for need in job.needs
+            if need not in running and (job.name, need) not in optional
+        }
+        if not stuck:
+            break
+        for name, need in stuck.items():
+            dropped[LeftOut(what=f"workflow '{name}'", why=f"it depends on workflow '{need}', which does not run")] = (
+                None
+            )
+        jobs = [job for job in jobs if job.name not in stuck]
+    return [_without_missing(job, running) for job in jobs], list(dropped)
+
+
+def _without_missing(job: JobPlan, running: set[str]) -> JobPlan:
+    return job.model_copy(update={"needs": tuple(need for need in job.needs if need in running)})
+
+
+def _cycle(jobs: list[JobPlan]) -> Problem | None:
+    """What to say when workflows wait for each other."""
+    try:
+        # One that depends on itself was told of before.
+        TopologicalSorter({job.name: set(job.needs) - {job.name} for job in jobs}).prepare()
+    except CycleError as error:
+        names: list[str] = error.args[1][::-1]
+        chain = " -> ".join(f"'{name}'" for name in names)
+        file = next(job.file for job in jobs if job.name == names[0])
+        return Problem(file, 0, 0, f"these workflows wait for each other: {chain}", "remove one of these depends_on")
+    return None

@@ -1,0 +1,92 @@
+"""What planning one job looks at."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from posixpath import join, normpath
+
+from pipelines.compiler.conditions import Situation
+from pipelines.context import Context
+from pipelines.model.workflow import PluginStep, Service, Step, Workflow
+from pipelines.parser.matrix import Cell
+from pipelines.parser.validation import Located
+from pipelines.syntax.diagnostics import Findings, Place
+from pipelines.syntax.nodes import OldSecrets
+from pipelines.trigger import Trigger
+from pipelines.variables import run_variables
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A step or service: where it stands, and how a sentence calls it."""
+
+    group: str
+    index: int
+    label: str
+    member: Step | Service
+
+    @property
+    def where(self) -> tuple[str, int]:
+        """Its location in the file."""
+        return self.group, self.index
+
+
+@dataclass(frozen=True, eq=False)
+class Scope:
+    """One workflow with one cell of its matrix, for one trigger."""
+
+    name: str
+    cell: Cell
+    located: Located
+    trigger: Trigger
+    context: Context
+
+    @property
+    def workflow(self) -> Workflow:
+        """The workflow."""
+        return self.located.workflow
+
+    @property
+    def findings(self) -> Findings:
+        """Where problems of its file go."""
+        return self.located.findings
+
+    @cached_property
+    def workspace(self) -> str:
+        """The absolute folder of the checkout."""
+        return normpath(join(self.workspace_base, self.workflow.workspace.path))
+
+    @cached_property
+    def workspace_base(self) -> str:
+        """The absolute folder that is shared by all containers of the job."""
+        return normpath(join("/", self.workflow.workspace.base))
+
+    @cached_property
+    def run_variables(self) -> dict[str, str]:
+        """What all containers of the run know."""
+        return run_variables(self.trigger, self.context)
+
+    def situation(self, *, of_step: bool) -> Situation:
+        """What conditions are held against."""
+        return Situation(self.trigger, self.context, self.cell, of_step)
+
+    def parts(self) -> Iterator["Part"]:
+        """Every step and service of the file, the steps of ``clone`` first."""
+        groups = (
+            ("clone", "clone step", self.workflow.clone),
+            ("services", "service", self.workflow.services),
+            ("steps", "step", self.workflow.steps),
+        )
+        for group, noun, members in groups:
+            for index, member in enumerate(members):
+                yield Part(group, index, f"{noun} '{member.name or f'step-{index}'}'", member)
+
+    def is_plugin(self, step: Step, *where: str | int) -> bool:
+        """Is the step at ``where`` a plugin? With an entrypoint or an environment of its own it is none any more."""
+        if not isinstance(step, PluginStep) or step.entrypoint is not None:
+            return False
+        return not step.environment or isinstance(self.located.node(*where, "environment"), OldSecrets)
+
+    def place(self, *location: str | int) -> Place:
+        """Where this part of the workflow stands in its file."""
+        return self.located.place(*location)

@@ -1,0 +1,107 @@
+"""What ``${NAME<operator>...}`` does to a value (WOODPECKER_WORKFLOWS section 2.1)."""
+
+from collections.abc import Callable, Sequence
+
+from pipelines.matching.glob import prefix_lengths
+
+RESULT_CHARACTERS_MAX = 1024 * 1024
+
+Operator = Callable[[str, Sequence[str]], str]
+
+
+class TooLongError(Exception):
+    """The result would be longer than RESULT_CHARACTERS_MAX."""
+
+
+def default(value: str, args: Sequence[str]) -> str:
+    """The value, or the arguments joined where it is empty."""
+    return value or "".join(args)
+
+
+def substring(value: str, args: Sequence[str]) -> str:
+    """From a position, for a length; the whole value where either is no number."""
+    try:
+        position, *length = (int(arg) for arg in args)
+    except ValueError:
+        return value
+    start = max(len(value) + position, 0) if position < 0 else position
+    rest = value[start:]
+    return rest[: max(length[0], 0)] if length else rest
+
+
+def replace_first(value: str, args: Sequence[str]) -> str:
+    """The first occurrence of the first argument becomes the second."""
+    return value.replace(args[0], _second(args), 1)
+
+
+def replace_all(value: str, args: Sequence[str]) -> str:
+    """Every occurrence of the first argument becomes the second."""
+    new = _second(args)
+    if len(value) + value.count(args[0]) * len(new) > RESULT_CHARACTERS_MAX:
+        raise TooLongError
+    return value.replace(args[0], new)
+
+
+def replace_prefix(value: str, args: Sequence[str]) -> str:
+    """The first argument at the start becomes the second."""
+    return _second(args) + value[len(args[0]) :] if value.startswith(args[0]) else value
+
+
+def replace_suffix(value: str, args: Sequence[str]) -> str:
+    """The first argument at the end becomes the second."""
+    return value.removesuffix(args[0]) + _second(args) if value.endswith(args[0]) else value
+
+
+def _second(args: Sequence[str]) -> str:
+    return args[1] if len(args) > 1 else ""
+
+
+def trim_prefix(value: str, args: Sequence[str]) -> str:
+    """Without the shortest start that the pattern matches."""
+    return value[min(prefix_lengths(args[0], value), default=0) :]
+
+
+def trim_longest_prefix(value: str, args: Sequence[str]) -> str:
+    """Without the longest start that the pattern matches."""
+    return value[max(prefix_lengths(args[0], value), default=0) :]
+
+
+def trim_suffix(value: str, args: Sequence[str]) -> str:
+    """Without the shortest end that the pattern matches."""
+    return value[: len(value) - min(prefix_lengths(args[0], value, backwards=True), default=0)]
+
+
+def trim_longest_suffix(value: str, args: Sequence[str]) -> str:
+    """Without the longest end that the pattern matches."""
+    return value[: len(value) - max(prefix_lengths(args[0], value, backwards=True), default=0)]
+
+
+def _lower_first(value: str, _: Sequence[str]) -> str:
+    return value[:1].lower() + value[1:]
+
+
+def _upper_first(value: str, _: Sequence[str]) -> str:
+    return value[:1].upper() + value[1:]
+
+
+def _lower(value: str, _: Sequence[str]) -> str:
+    return value.lower()
+
+
+def _upper(value: str, _: Sequence[str]) -> str:
+    return value.upper()
+
+
+def length(value: str, _: Sequence[str]) -> str:
+    """The number of characters."""
+    return str(len(value))
+
+
+CASING: dict[str, Operator] = {",": _lower_first, ",,": _lower, "^": _upper_first, "^^": _upper}
+REPLACING: dict[str, Operator] = {"/": replace_first, "//": replace_all, "/#": replace_prefix, "/%": replace_suffix}
+TRIMMING: dict[str, Operator] = {
+    "#": trim_prefix,
+    "##": trim_longest_prefix,
+    "%": trim_suffix,
+    "%%": trim_longest_suffix,
+}

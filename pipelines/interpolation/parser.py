@@ -1,0 +1,180 @@
+"""The ``${NAME}`` of a file's text, taken apart (WOODPECKER_WORKFLOWS section 2.1)."""
+
+import re
+from bisect import bisect_right
+from typing import NamedTuple
+
+from pipelines.interpolation import operators
+from pipelines.interpolation.operators import Operator
+from pipelines.syntax.diagnostics import Findings, Place
+from pipelines.syntax.shell_text import CLOSE, OPEN
+
+NESTING_LEVELS_MAX = 20
+
+_SPECIAL = re.compile(rf"\$\$|\$\{{|\\[/\\]|[{OPEN}{CLOSE}]")
+_NAME = re.compile(r"[\w-]+")
+_BAD_HINT = "if the shell is to expand it, write '$${' in place of '${'"
+
+
+class Literal(NamedTuple):
+    """Text that stays. It stands at ``start`` and may be shorter than what was written."""
+
+    start: int
+    text: str
+
+
+class Reference(NamedTuple):
+    """``${name}``, with an operator and its arguments."""
+
+    start: int
+    name: str
+    operator: Operator | None = None
+    args: "tuple[Template, ...]" = ()
+
+    @property
+    def has_default(self) -> bool:
+        """True for ``${name:-...}`` and its kin: the author thought of its being empty."""
+        return self.operator is operators.default
+
+
+Part = Literal | Reference
+Template = tuple[Part, ...]
+
+
+class Source:
+    """A file's text as it was written."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._line_starts = [0, *(found.end() for found in re.finditer("\n", text))]
+
+    def place(self, index: int) -> Place:
+        """The line and column of the character at ``index``."""
+        line = bisect_right(self._line_starts, index)
+        return Place(line, index - self._line_starts[line - 1] + 1)
+
+    def in_comment(self, index: int) -> bool:
+        """True where the line of ``index`` is nothing but a comment."""
+        start = self._line_starts[bisect_right(self._line_starts, index) - 1]
+        return self.text[start:index].lstrip().startswith("#")
+
+
+def parse_template(source: Source, findings: Findings) -> Template:
+    """The parts of the text. What is not understood stays as it is, and is a finding unless in a comment."""
+    text = source.text
+    parts: list[Part] = []
+    end = 0
+    while not findings.full and (special := _SPECIAL.search(text, end)):
+        start = special.start()
+        if start > end:
+            parts.append(Literal(end, text[end:start]))
+        part, end = _special(source, start, special[0], findings)
+        parts.append(part)
+    if end < len(text):
+        parts.append(Literal(end, text[end:]))
+    return tuple(parts)
+
+
+def _special(source: Source, start: int, found: str, findings: Findings) -> tuple[Part, int]:
+    if found in {OPEN, CLOSE}:  # the file holds one of our own marks: it becomes a value that is put back at the end
+        return Reference(start, found), start + 1
+    if found != "${":
+        return Literal(start, found[1]), start + 2
+    reader = _Reader(source.text, start + 2)
+    try:
+        return reader.reference(start), reader.index
+    except _BadSubstitutionError as error:
+        if not source.in_comment(start):
+            findings.error(
+                source.place(start), f"'{_excerpt(source.text, start)}' is not a substitution: {error}", _BAD_HINT
+            )
+        return Literal(start, "${"), start + 2
+
+
+def _excerpt(text: str, start: int) -> str:
+    line = text[start : start + 30].split("\n", 1)[0]
+    return line[: line.index("}") + 1] if "}" in line else line
+
+
+class _BadSubstitutionError(Exception):
+    pass
+
+
+class _Reader:
+    """Reads one ``${...}``; ``index`` is behind what was read."""
+
+    def __init__(self, text: str, index: int, level: int = 0) -> None:
+        self.text, self.index, self.level = text, index, level
+        if level > NESTING_LEVELS_MAX:
+            raise _BadSubstitutionError(f"it is nested deeper than {NESTING_LEVELS_MAX} levels")
+
+    def reference(self, start: int) -> Reference:
+        if self.take("#"):
+            name = self.name()
+            self.close()
+            return Reference(start, name, operators.length)
+        name = self.name()
+        if self.take("}"):
+            return Reference(start, name)
+        return self.operation(start, name)
+
+    def operation(self, start: int, name: str) -> Reference:
+        if self.take_one(":=", ":-", ":?", ":+", "="):
+            return Reference(start, name, operators.default, (self.argument("}"),))
+        if self.take(":"):
+            return self.substring(start, name)
+        if sign := self.take_one("##", "#", "%%", "%"):
+            return Reference(start, name, operators.TRIMMING[sign], (self.argument("}", needed=True),))
+        if sign := self.take_one(",,", ",", "^^", "^"):
+            self.close()
+            return Reference(start, name, operators.CASING[sign])
+        if sign := self.take_one("//", "/#", "/%", "/"):
+            old = self.argument("/", needed=True, escapes=True)
+            return Reference(start, name, operators.REPLACING[sign], (old, self.argument("}", escapes=True)))
+        raise _BadSubstitutionError("there is no such operator")
+
+    def substring(self, start: int, name: str) -> Reference:
+        position = self.argument(":}", needed=True)
+        length = () if self.text[self.index - 1] == "}" else (self.argument("}", needed=True),)
+        return Reference(start, name, operators.substring, (position, *length))
+
+    def take_one(self, *signs: str) -> str:
+        return next((sign for sign in signs if self.take(sign)), "")
+
+    def take(self, sign: str) -> bool:
+        found = self.text.startswith(sign, self.index)
+        self.index += len(sign) * found
+        return found
+
+    def name(self) -> str:
+        found = _NAME.match(self.text, self.index)
+        if found is None:
+            raise _BadSubstitutionError("a name of letters, digits and '_' must follow the '{'")
+        self.index = found.end()
+        return found[0]
+
+    def close(self) -> None:
+        if not self.take("}"):
+            raise _BadSubstitutionError("a '}' is missing")
+
+    def argument(self, stops: str, *, needed: bool = False, escapes: bool = False) -> Template:
+        """The parts up to one of ``stops``, which is read too."""
+        parts: list[Part] = []
+        while self.index < len(self.text):
+            start, char = self.index, self.text[self.index]
+            if char in stops:
+                self.index += 1
+                if needed and not parts:
+                    break
+                return tuple(parts)
+            if self.take("${"):
+                nested = _Reader(self.text, self.index, self.level + 1)
+                parts.append(nested.reference(start))
+                self.index = nested.index
+            elif escapes and self.text[start : start + 2] in {"$$", "\\/", "\\\\"}:
+                parts.append(Literal(start, self.text[start + 1]))
+                self.index += 2
+            else:
+                parts.append(Literal(start, char))
+                self.index += 1
+        raise _BadSubstitutionError("an argument or the closing '}' is missing")

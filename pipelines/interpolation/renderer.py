@@ -1,0 +1,191 @@
+"""``${NAME}`` becomes its value in a file's text, before the text is read as YAML (WOODPECKER_WORKFLOWS section 2.1).
+
+Two things are better than in Woodpecker. A value from outside (a commit message, a branch name) cannot become YAML or
+shell syntax: a mark stands in its place until the YAML is read. And places are those of the file as it was written.
+"""
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Mapping
+from typing import NamedTuple
+
+from pipelines.interpolation.operators import RESULT_CHARACTERS_MAX, TooLongError
+from pipelines.interpolation.parser import Literal, Reference, Source, Template
+from pipelines.syntax.diagnostics import Findings, Place, did_you_mean
+from pipelines.syntax.nodes import core_value
+from pipelines.syntax.shell_text import CLOSE, OPEN, OutsideValue, ShellText, reveal, shell_text
+from pipelines.syntax.yaml import Mark
+from pipelines.variables import DRONE
+
+# Such a value is the same text whether YAML or a shell reads it.
+_PLAIN_VALUE = re.compile(r"[A-Za-z0-9_/][A-Za-z0-9_./@+-]*")
+
+
+class Variables(NamedTuple):
+    """What ``${NAME}`` may name: values of the run, chosen by others, and the matrix cell, written in the file itself.
+
+    ``known`` are names that exist although they may have no value now, ``at_run_time`` those that only a container has.
+    """
+
+    outside: Mapping[str, str]
+    cell: Mapping[str, str] = {}
+    known: Collection[str] = ()
+    at_run_time: Collection[str] = ()
+
+
+class Rendered:
+    """The text with its values.
+
+    What begins at ``starts[i]`` in it came from ``origins[i]`` in the file; all of it from there alone if ``fixed[i]``.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.text = ""
+        self.starts, self.origins, self.fixed = [0], [0], [False]
+        self.outside: list[OutsideValue] = []
+        self._revealed_characters = 0
+
+    def locate(self, mark: Mark) -> Place:
+        """Where the file says what stands at ``mark`` of the rendered text."""
+        number = bisect_right(self.starts, mark.index) - 1
+        return self.source.place(self.origins[number] + (0 if self.fixed[number] else mark.index - self.starts[number]))
+
+    def finish(self, text: str) -> tuple[str, ShellText | None]:
+        """A scalar with its marks replaced. Raises TooLongError when all of them together have grown too long."""
+        if OPEN not in text:
+            return text, None
+        revealed = reveal(text, self.outside)
+        self._revealed_characters += len(revealed)
+        if self._revealed_characters > RESULT_CHARACTERS_MAX:
+            raise TooLongError
+        return revealed, shell_text(text, self.outside)
+
+    def mark(self, value: OutsideValue) -> str:
+        """The mark that stands for ``value`` until ``finish``."""
+        self.outside.append(value)
+        return f"{OPEN}{len(self.outside) - 1}{CLOSE}"
+
+    def assemble(self, template: Template, fill: Callable[[Reference], str]) -> None:
+        """Sets the text: literals as they are, and what ``fill`` gives for each reference. Raises TooLongError."""
+        pieces: list[str] = []
+        length = 0
+        for part in template:
+            piece = part.text if isinstance(part, Literal) else fill(part)
+            self.starts.append(length)
+            self.origins.append(part.start)
+            self.fixed.append(isinstance(part, Reference))
+            pieces.append(piece)
+            length += len(piece)
+            if length > RESULT_CHARACTERS_MAX:
+                raise TooLongError
+        self.text = "".join(pieces)
+
+
+def render(source: Source, template: Template, variables: Variables, findings: Findings) -> Rendered:
+    """The text of ``template``, which ``parse_template`` made of ``source``.
+
+    Unknown names become empty, with a warning. Raises TooLongError.
+    """
+    rendered = Rendered(source)
+    rendered.assemble(template, _Renderer(rendered, variables, findings).fill)
+    return rendered
+
+
+def neutral(source: Source, template: Template) -> Rendered:
+    """The text with every ``${...}`` kept as a value of its own: what the matrix is read from."""
+    rendered = Rendered(source)
+    rendered.assemble(template, lambda part: rendered.mark(OutsideValue("", f"${{{part.name}}}")))
+    return rendered
+
+
+class _Renderer(NamedTuple):
+    rendered: Rendered
+    variables: Variables
+    findings: Findings
+
+    def fill(self, part: Reference) -> str:
+        """What stands in the text in place of ``part``: a value that is safe there, or a mark."""
+        if part.name in {OPEN, CLOSE}:
+            return self.rendered.mark(OutsideValue("", part.name))
+        value, outside = self.evaluate(part)
+        if not outside:
+            return _quoted(value) if "\n" in value else value
+        if _PLAIN_VALUE.fullmatch(value) and isinstance(core_value(value), str):
+            return value
+        variable = part.name if part.operator is None else f"HEADWAY_TEXT_{len(self.rendered.outside) + 1}"
+        return self.rendered.mark(OutsideValue(variable, value))
+
+    def evaluate(self, part: Reference) -> tuple[str, bool]:
+        """The value, and whether any of it came from outside."""
+        own = self.variables.cell.get(part.name)
+        value = own if own is not None else self.variables.outside.get(part.name)
+        outside = own is None and bool(value)
+        if value is None:
+            self.warn_if_unknown(part)
+        if part.operator is None:
+            return value or "", outside
+        args: list[str] = []
+        for template in part.args:
+            arg, arg_outside = self.argument(template)
+            args.append(arg)
+            outside = outside or arg_outside
+        result = part.operator(value or "", args)
+        if len(result) > RESULT_CHARACTERS_MAX:
+            raise TooLongError
+        return result, outside
+
+    def argument(self, template: Template) -> tuple[str, bool]:
+        evaluated = [(part.text, False) if isinstance(part, Literal) else self.evaluate(part) for part in template]
+        return "".join(text for text, _ in evaluated), any(outside for _, outside in evaluated)
+
+    def warn_if_unknown(self, part: Reference) -> None:
+        source, name = self.rendered.source, part.name
+        if name in self.variables.known or part.has_default or source.in_comment(part.start):
+            return
+        place = source.place(part.start)
+        if not self.findings.first_time(place):
+            return
+        if name in self.variables.at_run_time:
+            message = f"${{{name}}} is known only when the step runs and becomes empty"
+            self.findings.warning(place, message, f"write ${name}, or $${{{name}}}, for the shell to fill in")
+            return
+        new = _new_name(name)
+        if new in self.variables.known or new in self.variables.at_run_time:
+            written = f"${{{new}}}" if new in self.variables.known else f"${new}"
+            self.findings.warning(place, f"${{{name}}} is an old name and becomes empty", f"write {written}")
+            return
+        hint = did_you_mean(name, [*self.variables.known, *self.variables.outside, *self.variables.cell]).replace(
+            "'", ""
+        )
+        message = f"${{{name}}} is not a variable here and becomes empty"
+        self.findings.warning(place, message, hint or f"write $${{{name}}} if the shell is to fill it in")
+
+
+_OLD_NAMES = {
+    "CI_BRANCH": "CI_COMMIT_BRANCH",
+    "CI_TAG": "CI_COMMIT_TAG",
+    "CI_BUILD_LINK": "CI_PIPELINE_URL",
+    "CI_COMMIT_LINK": "CI_PIPELINE_FORGE_URL",
+    "CI_COMMIT_URL": "CI_PIPELINE_FORGE_URL",
+    "CI_REPO_LINK": "CI_REPO_URL",
+    "CI_REPO_REMOTE": "CI_REPO_CLONE_URL",
+    "DRONE_PULL_REQUEST": "CI_COMMIT_PULL_REQUEST",
+    "DRONE_WORKSPACE": "CI_WORKSPACE",
+    **{f"DRONE_{name}": source for name, source in DRONE.items()},
+}
+
+
+def _new_name(name: str) -> str:
+    """What a variable of older versions is called today, or nothing."""
+    if name.startswith("CI_BUILD_") and name not in _OLD_NAMES:
+        return name.replace("CI_BUILD_", "CI_PIPELINE_", 1)
+    return name.replace("CI_JOB_", "CI_STEP_", 1) if name.startswith("CI_JOB_") else _OLD_NAMES.get(name, "")
+
+
+def _quoted(value: str) -> str:
+    """A value of several lines as one quoted line, as Go writes it."""
+    escaped = (
+        value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r")
+    )
+    return f'"{escaped}"'

@@ -1,0 +1,118 @@
+"""The models of ``when`` (WOODPECKER_WORKFLOWS section 7)."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pipelines.matching.glob import BadPatternError, matches
+from pipelines.model.base import Language
+from pipelines.model.fields import Before, Flag, Items, Text, fail, fields_of, text_of
+from pipelines.model.json_types import ALSO_SHORT, OneOrMany, Written
+from pipelines.syntax.diagnostics import did_you_mean
+from pipelines.syntax.nodes import ListNode, ScalarNode
+from pipelines.trigger import Event
+
+# What other systems call them.
+_ELSEWHERE = {
+    "schedule": Event.CRON,
+    "scheduled": Event.CRON,
+    "nightly": Event.CRON,
+    "pr": Event.PULL_REQUEST,
+    "merge_request": Event.PULL_REQUEST,
+    "merge_request_event": Event.PULL_REQUEST,
+    "workflow_dispatch": Event.MANUAL,
+    "custom": Event.MANUAL,
+    "web": Event.MANUAL,
+    "promote": Event.DEPLOYMENT,
+    "published": Event.RELEASE,
+    "pull_request_opened": Event.PULL_REQUEST,
+    "pull_request_updated": Event.PULL_REQUEST,
+    "pull_request_merged": Event.PULL_REQUEST_CLOSED,
+    "merged": Event.PULL_REQUEST_CLOSED,
+}
+STATUSES = ("success", "failure", "canceled")
+
+
+def event_hint(name: str) -> str:
+    """What to write in place of an event that does not exist."""
+    near = f"did you mean '{_ELSEWHERE[name]}'?" if name in _ELSEWHERE else did_you_mean(name, Event)
+    return near or "the events are " + ", ".join(Event)
+
+
+def status_hint(name: str) -> str:
+    """What to write in place of a status that does not exist."""
+    return did_you_mean(name, STATUSES) or "they are " + ", ".join(STATUSES)
+
+
+def _event(value: object) -> object:
+    name = text_of(value)
+    if isinstance(name, str) and name not in set(Event):
+        fail(f"'{name}' is not an event", event_hint(name))
+    return name
+
+
+def _status(value: object) -> object:
+    name = text_of(value)
+    if isinstance(name, str) and name not in STATUSES:
+        fail(f"'{name}' is not a status that a step can wait for", status_hint(name))
+    return name
+
+
+def _pattern(value: object) -> object:
+    if isinstance(value, ScalarNode):
+        try:
+            matches(value.text, "")
+        except BadPatternError as error:
+            fail(str(error), "close it, or write a backslash before what is meant as it is")
+    return value
+
+
+Pattern = Annotated[Text, Before(_pattern)]
+_EventName = Annotated[Event, Before(_event), Written({"enum": list(Event)})]
+Events = Annotated[tuple[_EventName, ...], Items, OneOrMany()]
+Status = Annotated[Literal["success", "failure", "canceled"], Before(_status)]
+Statuses = Annotated[tuple[Status, ...], Items, OneOrMany()]
+PatternList = Annotated[tuple[Pattern, ...], Items, OneOrMany()]
+
+
+def _include(value: object) -> object:
+    return {"include": value} if isinstance(value, ScalarNode | ListNode) else value
+
+
+class Patterns(Language):
+    """Globs of which one must match, and globs of which none may."""
+
+    include: PatternList = ()
+    exclude: PatternList = ()
+
+
+class PathPatterns(Patterns):
+    """Globs over the changed files."""
+
+    ignore_message: Text = ""
+    on_empty: Flag = True
+
+
+Choice = Annotated[Patterns, Before(_include), ALSO_SHORT]
+PathChoice = Annotated[PathPatterns, Before(_include), ALSO_SHORT]
+
+
+class Condition(Language):
+    """All that is given must hold. Nothing given holds always."""
+
+    event: Events = ()
+    branch: Choice = Patterns()
+    ref: Choice = Patterns()
+    repo: Choice = Patterns()
+    instance: Choice = Patterns()
+    platform: Choice = Patterns()
+    cron: Choice = Patterns()
+    path: PathChoice = PathPatterns()
+    matrix: Annotated[dict[str, Choice], Before(fields_of)] = Field(default_factory=dict)
+    status: Statuses = ()
+    evaluate: Text = ""
+    local: Flag | None = None
+
+
+Conditions = Annotated[tuple[Condition, ...], Items, OneOrMany()]
+"""A list of conditions of which one must hold, or a single one. None given holds always."""

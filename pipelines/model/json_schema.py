@@ -1,0 +1,88 @@
+"""The JSON Schema of pipeline files, made from the models: for completion, help and checks in an editor."""
+
+import json
+from typing import Any
+
+from pipelines.model.descriptions import DESCRIPTIONS
+from pipelines.model.json_types import SCALAR
+from pipelines.model.workflow import Workflow
+
+Schema = dict[str, Any]
+
+_OLD: Schema = {"deprecated": True}
+_OLD_SECRET = {"type": "object", "properties": {"source": SCALAR, "target": SCALAR}, "additionalProperties": False}
+_OLD_SECRETS = {**_OLD, "type": "array", "items": {"anyOf": [SCALAR, _OLD_SECRET]}}
+_OLD_STEP_KEYS: Schema = {
+    "secrets": {**_OLD_SECRETS, "description": "An old key. Write environment: {NAME: {from_secret: name}}."}
+}
+_OLD_EVENT = {
+    **_OLD,
+    "type": "object",
+    "properties": {key: {"anyOf": [SCALAR, {"type": "array", "items": SCALAR}]} for key in ("include", "exclude")},
+    "additionalProperties": False,
+}
+_OLD_KEYS: Schema = {
+    "platform": {**_OLD, "description": "An old key. Write labels: {platform: linux/arm64}."},
+    "branches": {**_OLD, "description": "An old key. Write when: {branch: ...}."},
+    "secrets": {**_OLD, "description": "An old key, without effect. Name secrets with from_secret."},
+}
+
+
+def schema() -> Schema:
+    """The schema of one workflow file."""
+    made = Workflow.model_json_schema()
+    definitions: Schema = made.pop("$defs")
+    for name, definition in definitions.items():
+        _describe(name, definition)
+    for name in ("CommandsStep", "PluginStep", "Service"):
+        definitions[name]["properties"] |= _OLD_STEP_KEYS
+    definitions["Condition"]["properties"]["event"]["anyOf"].append(_OLD_EVENT)
+    _describe("Workflow", made)
+    steps = made["properties"]["steps"]
+    old_steps = {**_OLD, "anyOf": steps["anyOf"], "description": "An old name. Write 'steps'."}
+    made["properties"] |= {"pipeline": old_steps, **_OLD_KEYS}
+    made.pop("required")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **made,
+        "title": "A pipeline file of Headway",
+        "anyOf": [{"required": ["steps"]}, {"required": ["pipeline"]}],
+        "$defs": definitions,
+    }
+
+
+def schema_text() -> str:
+    """The schema as text."""
+    return json.dumps(schema(), ensure_ascii=False, indent=2) + "\n"
+
+
+def _describe(model: str, definition: Schema) -> None:
+    """Adds what each key means, and that it may have nothing behind it, and takes away what only pydantic needs."""
+    needed = definition.get("required", [])
+    definition.pop("title", None)
+    for key, value in definition.get("properties", {}).items():
+        plain = _plain(value)
+        if key not in needed or key == "build":
+            plain = _or_nothing(plain)
+        definition["properties"][key] = {"description": DESCRIPTIONS[model][key], **plain}
+
+
+def _plain(value: Schema) -> Schema:
+    """Without titles and defaults, and with unions flat."""
+    kept = {key: inner for key, inner in value.items() if key not in {"title", "default"}}
+    choices: list[Schema] = []
+    for choice in kept.get("anyOf", []):
+        inner = _plain(choice)
+        choices += inner["anyOf"] if set(inner) == {"anyOf"} else [inner]
+    return {**kept, "anyOf": _distinct(choices)} if choices else kept
+
+
+def _or_nothing(value: Schema) -> Schema:
+    nothing = {"type": "null"}
+    if set(value) == {"anyOf"}:
+        return {"anyOf": _distinct([*value["anyOf"], nothing])}
+    return {"anyOf": [value, nothing]} if value else value
+
+
+def _distinct(choices: list[Schema]) -> list[Schema]:
+    return [choice for index, choice in enumerate(choices) if choice not in choices[:index]]

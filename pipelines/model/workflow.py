@@ -1,0 +1,300 @@
+"""The pipeline language as models: one workflow file. What a job will do in the end is in ``plan``."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator, Discriminator, Field, Tag
+
+from pipelines.model.base import Language
+from pipelines.model.conditions import Conditions, Statuses
+from pipelines.model.fields import (
+    Before,
+    CommaTexts,
+    Environment,
+    Flag,
+    Items,
+    Script,
+    Scripts,
+    Seconds,
+    Settings,
+    Text,
+    TextMap,
+    TextOrSecret,
+    Texts,
+    Whole,
+    fail,
+    fields_of,
+    text_of,
+)
+from pipelines.model.json_types import ALSO_SHORT, SCALAR, Also, ListOrMap, OneOrMany, Written
+from pipelines.syntax.nodes import ListNode, MapNode, ScalarNode
+
+
+def _named(value: object) -> object:
+    return {"name": value} if isinstance(value, ScalarNode) else value
+
+
+class Dependency(Language):
+    """A step or workflow that must end first. An optional one may be missing."""
+
+    wanted: ClassVar[str] = "a name, or {name: NAME, optional: true},"
+    remedy: ClassVar[str] = "write the name"
+
+    name: Text
+    optional: Flag = False
+
+
+Dependencies = Annotated[tuple[Annotated[Dependency, Before(_named), Also(SCALAR)], ...], Items, OneOrMany()]
+
+
+class ImageChoice(Language):
+    """An image by its name, or the one that the build step ``build`` makes."""
+
+    wanted: ClassVar[str] = "an image's name, or {build: STEP},"
+    remedy: ClassVar[str] = "write for example image: alpine:3"
+
+    name: Text = ""
+    build: Text = ""
+
+
+ImageField = Annotated[ImageChoice, Before(_named), Also(SCALAR)]
+
+
+class DockerOptions(Language):
+    """Options for containers on Docker."""
+
+    user: Text = ""
+
+
+class BackendOptions(Language):
+    """Options of one kind of backend. Those for Kubernetes are accepted, and do nothing."""
+
+    docker: DockerOptions = DockerOptions()
+    kubernetes: Annotated[dict[str, object], Before(fields_of)] = Field(default_factory=dict)
+
+
+Failure = Literal["fail", "ignore", "cancel"]
+FAILURES = ("fail", "ignore", "cancel")
+
+
+def _failure(value: object) -> object:
+    word = text_of(value)
+    if isinstance(word, str) and word not in FAILURES:
+        fail(f"'{word}' is no way to take a failure", "the ways are fail, ignore and cancel")
+    return word
+
+
+class StepBase(Language):
+    """What every step may have. Without any ``depends_on`` in the file, steps run one after the other."""
+
+    name: Text = ""
+    when: Conditions = ()
+    depends_on: Dependencies | None = None
+    failure: Annotated[Failure, Before(_failure)] = "fail"
+    timeout: Seconds | None = None
+    group: Text = ""
+
+
+class ContainerOptions(Language):
+    """How a container is made."""
+
+    image: ImageField | None = None
+    pull: Flag = False
+    environment: Environment = Field(default_factory=dict)
+    entrypoint: Texts | None = None
+    directory: Text = ""
+    privileged: Flag = False
+    volumes: Texts = ()
+    devices: Texts = ()
+    tmpfs: Texts = ()
+    dns: Texts = ()
+    dns_search: Texts = ()
+    extra_hosts: Texts = ()
+    network_mode: Text = ""
+    ports: Texts = ()
+    backend_options: BackendOptions = BackendOptions()
+
+
+class CommandsStep(StepBase, ContainerOptions):
+    """Shell commands in an image."""
+
+    commands: Scripts = Field(min_length=1)
+    detach: Flag = False
+
+
+class PluginStep(StepBase, ContainerOptions):
+    """An image that does its work by itself, as its ``settings`` say."""
+
+    settings: Settings = Field(default_factory=dict)
+    detach: Flag = False
+
+
+def _context(value: object) -> object:
+    if isinstance(value, ScalarNode):
+        return {} if value.is_null else {"context": value}
+    return value
+
+
+def _secret_ids(value: object) -> object:
+    """Ids of BuildKit and names of secrets: a list holds both in one."""
+    if isinstance(value, ListNode) and all(isinstance(item, ScalarNode) for item in value.items):
+        return {item.text: item for item in value.items if isinstance(item, ScalarNode)}
+    return {value.text: value} if isinstance(value, ScalarNode) else fields_of(value)
+
+
+class Build(Language):
+    """``docker build`` as in Compose, by BuildKit. Secrets are mounted, never put into the image."""
+
+    wanted: ClassVar[str] = "a folder, or a map with 'context' and the like,"
+    remedy: ClassVar[str] = "write for example build: ."
+
+    context: Text = "."
+    dockerfile: Text = ""
+    dockerfile_inline: Text = ""
+    target: Text = ""
+    args: TextMap = Field(default_factory=dict)
+    secrets: Annotated[dict[str, Text], Before(_secret_ids), ALSO_SHORT] = Field(default_factory=dict)
+    ssh: Texts = ()
+    labels: TextMap = Field(default_factory=dict)
+    platforms: CommaTexts = ()
+    cache_from: Texts = ()
+    cache_to: Texts = ()
+    no_cache: Flag = False
+    pull: Flag = False
+    network: Text = ""
+
+
+class BuildStep(StepBase):
+    """Builds an image, which later steps run in and push."""
+
+    may_be_nothing: ClassVar[frozenset[str]] = frozenset({"build"})
+
+    build: Annotated[Build, Before(_context), Also(SCALAR)]
+
+
+class Push(Language):
+    """Pushes the image that was built, unchanged, to every repository under every tag.
+
+    ``tags_file`` is a file of the checkout that holds tags, read when the push starts.
+    """
+
+    repo: CommaTexts = Field(min_length=1)
+    tags: CommaTexts = ("auto",)
+    tags_file: Text = ""
+    registry: Text = ""
+    username: TextOrSecret | None = None
+    password: TextOrSecret | None = None
+    image: ImageField | None = None
+
+
+class PushStep(StepBase):
+    """Pushes an image to a registry."""
+
+    push: Push
+
+
+STEP_KINDS = ("commands", "build", "push", "plugin")
+
+
+def kind_of_step(value: object) -> str:
+    """Which kind of step this is; a plugin where nothing says otherwise, for its errors read best."""
+    keys = value.by_key if isinstance(value, MapNode) else {}
+    written = {
+        key
+        for key, node in keys.items()
+        if key in {"build", "commands"} or not (isinstance(node, ScalarNode) and node.is_null)
+    }
+    return next((kind for kind in ("commands", "build", "push") if kind in written), "plugin")
+
+
+Step = Annotated[
+    Annotated[CommandsStep, Tag("commands")]
+    | Annotated[PluginStep, Tag("plugin")]
+    | Annotated[BuildStep, Tag("build")]
+    | Annotated[PushStep, Tag("push")],
+    Discriminator(kind_of_step),
+]
+
+
+class ReadyCheck(Language):
+    """When a service is ready: a command ends well, a port accepts, or an address answers."""
+
+    wanted: ClassVar[str] = "a command, {port: 5432} or {http: ADDRESS}"
+    remedy: ClassVar[str] = "write one of these"
+
+    command: Script | None = None
+    port: Whole | None = None
+    http: Text = ""
+    timeout: Seconds | None = None
+
+
+def _ready(value: object) -> object:
+    return {"command": value} if isinstance(value, ScalarNode) else value
+
+
+class Service(ContainerOptions):
+    """A container beside the steps, reachable by its name. ``timeout`` is how long it may take to get ready."""
+
+    name: Text = ""
+    when: Conditions = ()
+    failure: Annotated[Failure, Before(_failure)] = "fail"
+    commands: Scripts = ()
+    settings: Settings = Field(default_factory=dict)
+    ready: Annotated[ReadyCheck, Before(_ready), Also(SCALAR)] | None = None
+    timeout: Seconds | None = None
+
+
+class Workspace(Language):
+    """Where the checkout stands in every container."""
+
+    base: Text = "/headway"
+    path: Text = "src"
+
+
+def _at_least_one(value: int) -> int:
+    if value < 1:
+        fail("at least one must be able to run", "write 1 or more")
+    return value
+
+
+class Concurrency(Language):
+    """How many of a group run at the same time."""
+
+    limit: Annotated[Whole, AfterValidator(_at_least_one)] = 1
+    group: Text = ""
+    cancel: Flag = False
+
+
+def _limit(value: object) -> object:
+    return {"limit": value} if isinstance(value, ScalarNode) else value
+
+
+def _containers(value: object) -> object:
+    if isinstance(value, ScalarNode):
+        fail("a list or a map of steps is wanted here, not a single value", "write for example - name: test")
+    return list(value.items) if isinstance(value, ListNode) else value
+
+
+_MATRIX = {
+    "type": "object",
+    "properties": {"include": {"type": ["array", "null"], "items": {"type": "object"}}},
+    "additionalProperties": {"type": "array"},
+}
+
+
+class Workflow(Language):
+    """One pipeline file. Steps and services may also be maps: name -> step."""
+
+    steps: Annotated[tuple[Step, ...], Before(_containers), ListOrMap()] = Field(min_length=1)
+    services: Annotated[tuple[Service, ...], Before(_containers), ListOrMap()] = ()
+    clone: Annotated[tuple[Step, ...], Before(_containers), ListOrMap()] = ()
+    skip_clone: Flag = False
+    when: Conditions = ()
+    matrix: Annotated[object, Written(_MATRIX)] = None
+    workspace: Workspace = Workspace()
+    labels: TextMap = Field(default_factory=dict)
+    depends_on: Dependencies = ()
+    runs_on: Statuses = ()
+    concurrency: Annotated[Concurrency, Before(_limit), Also({"type": "integer", "minimum": 1})] | None = None
+    timeout: Seconds | None = None
+    variables: object = None
+    schema_: object = Field(default=None, alias="$schema")

@@ -1,0 +1,129 @@
+"""A file's bytes -> its workflow, once for every cell of its matrix."""
+
+import re
+from typing import NamedTuple
+
+from pipelines.context import PipelineFile
+from pipelines.interpolation.operators import TooLongError
+from pipelines.interpolation.parser import Source, Template, parse_template
+from pipelines.interpolation.renderer import Variables, neutral, render
+from pipelines.parser.discovery import is_lenient
+from pipelines.parser.matrix import ALL_CELLS_CHARACTERS_MAX, Cell, cells_of, check_size
+from pipelines.parser.validation import Located, read_workflow
+from pipelines.syntax.diagnostics import NOWHERE, Findings, Place
+from pipelines.syntax.shell_text import OutsideValue
+from pipelines.syntax.yaml import TEXT_BYTES_MAX, parse_yaml
+
+_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_MATRIX = re.compile(r"^[\"']?matrix[\"']?\s*:", re.MULTILINE)
+STEPS_COUNT_MAX = 2000  # of a file, in all the jobs of its matrix
+_SPLIT = "split the pipeline into several files, in the folder .headway/"
+_SAVE = "save the file as text in UTF-8"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class ReadWorkflow(NamedTuple):
+    """A workflow as one cell of the matrix has it."""
+
+    cell: Cell
+    located: Located
+
+
+def read_file(file: PipelineFile, variables: Variables, findings: Findings) -> list[ReadWorkflow]:
+    """The file's workflow for every cell; fewer where ``findings`` says what is wrong."""
+    return FileReader(file, findings).read(variables)
+
+
+class FileReader:
+    """Reads one file, with other variables as often as needed; what they do not change is read once.
+
+    Of a matrix, at most as many cells are read as have ``characters_max`` together, but at least two.
+    ``characters_read`` says how much work there has been so far.
+    """
+
+    def __init__(self, file: PipelineFile, findings: Findings, characters_max: int = ALL_CELLS_CHARACTERS_MAX) -> None:
+        self._findings = findings
+        self._lenient = is_lenient(file.path)
+        self._source = decode(file.text, findings)
+        self._template: Template = parse_template(self._source, findings) if self._source else ()
+        self._cells = _cells(self._source, self._template, findings) if self._source else []
+        self._wanted = _some(self._cells, characters_max // max(len(file.text), 1))
+        self.characters_read = 0
+        self._read: dict[tuple[str, tuple[OutsideValue, ...]], Located | None] = {}
+
+    @property
+    def reads_all_cells(self) -> bool:
+        """False where the matrix is too large, and only some of its cells are read."""
+        return len(self._wanted) == len(self._cells)
+
+    def read(self, variables: Variables) -> list[ReadWorkflow]:
+        """The file's workflow for every cell; fewer where the findings say what is wrong."""
+        read = []
+        for cell in self._wanted:
+            located = self._read_cell(_with_cell(variables, cell))
+            if located is None:  # the other cells would say the same
+                break
+            count = len(located.workflow.steps) * len(self._cells)
+            if count > STEPS_COUNT_MAX:
+                message = f"this file has {count} steps in all its jobs, and at most {STEPS_COUNT_MAX} are run"
+                self._findings.error(NOWHERE, message, "split it, or its matrix")
+                return []
+            read.append(ReadWorkflow(cell, located))
+        return read
+
+    def _read_cell(self, variables: Variables) -> Located | None:
+        if self._source is None:
+            return None
+        try:
+            rendered = render(self._source, self._template, variables, self._findings)
+            key = rendered.text, tuple(rendered.outside)
+            if key not in self._read:
+                self.characters_read += len(rendered.text)
+                root = parse_yaml(rendered.text, self._findings, rendered.locate, rendered.finish)
+                self._read[key] = read_workflow(root, self._findings, lenient=self._lenient)
+            return self._read[key]
+        except TooLongError:
+            self._findings.error(NOWHERE, "with its variables filled in, this file becomes too long", _SPLIT)
+            return None
+
+
+def _some(cells: list[Cell], count: int) -> list[Cell]:
+    """``count`` of the cells, but at least two, from the first to the last."""
+    last = max(count, 2) - 1
+    return cells if last + 1 >= len(cells) else [cells[number * (len(cells) - 1) // last] for number in range(last + 1)]
+
+
+def decode(data: bytes, findings: Findings) -> Source | None:
+    """The text of a file, if it is text and not too long."""
+    if len(data) > TEXT_BYTES_MAX:
+        findings.error(NOWHERE, f"this file has more than the {TEXT_BYTES_MAX:,} bytes of a pipeline file", _SPLIT)
+        return None
+    data = data.removeprefix(BYTE_ORDER_MARK)
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode()
+        place = Place(before.count("\n") + 1, len(before) - before.rfind("\n"))
+        findings.error(place, f"this is not text in UTF-8: the byte 0x{data[error.start]:02x} cannot stand here", _SAVE)
+        return None
+    source = Source(text)
+    bad = _UNPRINTABLE.search(text)
+    if bad:
+        findings.error(
+            source.place(bad.start()), f"the character U+{ord(bad[0]):04X} cannot stand in a pipeline file", "remove it"
+        )
+        return None
+    return source
+
+
+def _cells(source: Source, template: Template, findings: Findings) -> list[Cell]:
+    if not _MATRIX.search(source.text):
+        return [{}]
+    rendered = neutral(source, template)
+    root = parse_yaml(rendered.text, findings, rendered.locate, rendered.finish)
+    cells = cells_of(root, findings) if root else []
+    return cells if check_size(cells, source.text, findings) else []
+
+
+def _with_cell(variables: Variables, cell: Cell) -> Variables:
+    return Variables(variables.outside, cell, variables.known, variables.at_run_time)

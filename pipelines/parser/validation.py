@@ -1,0 +1,301 @@
+"""Nodes -> a workflow, or every problem with its place and a hint."""
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from pipelines.model.base import Language
+from pipelines.model.conditions import Condition, PathPatterns, Patterns
+from pipelines.model.workflow import (
+    STEP_KINDS,
+    BackendOptions,
+    Build,
+    BuildStep,
+    CommandsStep,
+    Concurrency,
+    Dependency,
+    DockerOptions,
+    ImageChoice,
+    PluginStep,
+    Push,
+    PushStep,
+    ReadyCheck,
+    Service,
+    Workflow,
+    Workspace,
+)
+from pipelines.parser.legacy_syntax import modernise
+from pipelines.parser.lenient import tolerate
+from pipelines.parser.surprises import warn_of_surprises
+from pipelines.syntax.diagnostics import NOWHERE, Findings, Place, did_you_mean
+from pipelines.syntax.nodes import ListNode, MapNode, Node, ScalarNode, kind_name
+
+Location = tuple[str | int, ...]
+
+_STEP_MODELS: dict[str, type[Language]] = {
+    "commands": CommandsStep,
+    "plugin": PluginStep,
+    "build": BuildStep,
+    "push": PushStep,
+}
+_MODELS: dict[str, type[Language]] = {
+    "services": Service,
+    "when": Condition,
+    "path": PathPatterns,
+    **dict.fromkeys(("branch", "ref", "repo", "instance", "platform", "cron", "matrix"), Patterns),
+    "depends_on": Dependency,
+    "image": ImageChoice,
+    "build": Build,
+    "push": Push,
+    "ready": ReadyCheck,
+    "workspace": Workspace,
+    "concurrency": Concurrency,
+    "backend_options": BackendOptions,
+    "docker": DockerOptions,
+}
+_STEP_KEYS = frozenset(name for kind in _STEP_MODELS.values() for name in kind.model_fields)
+# What other systems call them.
+_ELSEWHERE = {
+    **dict.fromkeys(("script", "scripts", "run", "command", "cmd"), "commands"),
+    **dict.fromkeys(("env", "vars"), "environment"),
+    **dict.fromkeys(("needs", "requires", "wait_for"), "depends_on"),
+    **dict.fromkeys(("if", "on", "only", "rules", "trigger", "triggers"), "when"),
+    **dict.fromkeys(("uses", "container", "docker_image"), "image"),
+    **dict.fromkeys(("with", "params", "options"), "settings"),
+    **dict.fromkeys(("allow_failure", "continue-on-error"), "failure"),
+    **dict.fromkeys(("working-directory", "working_dir", "workdir"), "directory"),
+    **dict.fromkeys(("timeout-minutes", "timeout_in_minutes"), "timeout"),
+    **dict.fromkeys(("healthcheck", "readiness"), "ready"),
+    **dict.fromkeys(("jobs", "stages"), "steps"),
+    **dict.fromkeys(("tag",), "tags"),
+    **dict.fromkeys(("repository", "repositories"), "repo"),
+    **dict.fromkeys(("runs-on", "node", "runner"), "labels"),
+}
+_NOT_YET = frozenset({"retry", "cache", "artifacts", "reports", "resources", "deploy"})
+
+
+class Located(NamedTuple):
+    """A workflow and the nodes that it came from, so that what is found later has its place too.
+
+    ``removed`` are the wrong parts that are not in it. If there are any beside unknown keys, the file does not run.
+    """
+
+    workflow: Workflow
+    root: MapNode
+    findings: Findings
+    removed: frozenset[Location] = frozenset()
+
+    def was_changed(self, *location: str | int) -> bool:
+        """True where something wrong was removed: what is missing there is not the author's mistake."""
+        return any(path[: len(location)] == location for path in self.removed)
+
+    def lost_a_build(self) -> bool:
+        """True where a build was removed from a step."""
+        return any(path[2:] == ("build",) for path in self.removed)
+
+    def node(self, *location: str | int) -> Node:
+        """This part of the workflow as it is written; the nearest part around it where it is not."""
+        return _walk(self.root, location)[1]
+
+    def place(self, *location: str | int) -> Place:
+        """Where this part of the workflow stands; the nearest part around it where it is not written."""
+        return self.node(*location).place
+
+    def key_place(self, *location: str | int) -> Place:
+        """Where the key of this part stands."""
+        return _key_place(self.root, location)
+
+
+def read_workflow(root: Node | None, findings: Findings, *, lenient: bool) -> Located | None:
+    """The workflow, or None when something is wrong with it that hides the rest; ``findings`` says what."""
+    if root is None and findings.failed:
+        return None
+    if not isinstance(root, MapNode):
+        what = "empty" if root is None else kind_name(root)
+        message = f"a pipeline file is a map with 'steps', but this is {what}"
+        findings.error(root.place if root else NOWHERE, message, "write 'steps:' and the steps below it")
+        return None
+    root = modernise(root, findings)
+    root = tolerate(root, findings) if lenient else root
+    removed: frozenset[Location] = frozenset()
+    while True:  # once more without what is wrong, for what is wrong beside it
+        try:
+            workflow = Workflow.model_validate(root)
+            warn_of_surprises(root, findings)
+            return Located(workflow, root, findings, removed)
+        except ValidationError as error:
+            details = _relevant(error.errors(include_url=False, include_input=False))
+        reporter = _Reporter(root, findings, lenient)
+        for detail in details:
+            by_us = removed and detail["type"] in {"missing", "too_short"}
+            if not by_us and not findings.full:
+                reporter.report(detail)
+        wrong = frozenset(reporter.wrong_key(detail) for detail in details)
+        if wrong & {(), ("steps",)} or wrong <= removed:  # when nothing more can be taken out, there is no end
+            return None
+        root = _without(root, wrong)
+        removed |= wrong
+
+
+def _relevant(details: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Without 'too short' for lists with wrong items: only what is right was counted."""
+    locations = [detail["loc"] for detail in details]
+
+    def has_wrong_items(location: Location) -> bool:
+        return any(len(other) > len(location) and other[: len(location)] == location for other in locations)
+
+    return [detail for detail in details if detail["type"] != "too_short" or not has_wrong_items(detail["loc"])]
+
+
+def _untagged(location: Location) -> Location:
+    """Without the kind of step that pydantic puts behind a step's index."""
+    tagged = len(location) > 2 and location[0] in {"steps", "clone"} and location[2] in STEP_KINDS  # noqa: PLR2004
+    return location[:2] + location[3:] if tagged else location
+
+
+def _walk(root: Node, location: Location) -> tuple[Location, Node]:
+    """The part at ``location``, or the last one on the way there, with its real path."""
+    path: list[str | int] = []
+    node = root
+    for part in location:
+        child: Node | None = None
+        if isinstance(node, MapNode) and isinstance(part, str):  # a number counts the items of a list: it is no key
+            child = node.by_key.get(part)
+        elif isinstance(node, ListNode) and isinstance(part, int) and part < len(node.items):
+            child = node.items[part]
+        if child is not None:
+            path.append(part)
+            node = child
+    return tuple(path), node
+
+
+def _key_place(root: Node, location: Location) -> Place:
+    _, parent = _walk(root, location[:-1])
+    return parent.key_place(str(location[-1])) if isinstance(parent, MapNode) and location else parent.place
+
+
+def _without(node: MapNode, locations: Collection[Location], path: Location = ()) -> MapNode:
+    """A copy of a map without the keys at ``locations``."""
+    kept = [(key, value) for key, value in node.entries if (*path, key.text) not in locations]
+    return node.with_entries([(key, _prune(value, locations, (*path, key.text))) for key, value in kept])
+
+
+def _prune(node: Node, locations: Collection[Location], path: Location) -> Node:
+    if isinstance(node, MapNode):
+        return _without(node, locations, path)
+    if isinstance(node, ListNode):
+        items = tuple(_prune(item, locations, (*path, index)) for index, item in enumerate(node.items))
+        return ListNode(node.place, items, node.size, node.height)
+    return node
+
+
+class _Reporter(NamedTuple):
+    root: MapNode
+    findings: Findings
+    lenient: bool
+
+    def location(self, detail: ErrorDetails) -> Location:
+        return _untagged(detail["loc"])
+
+    def wrong_key(self, detail: ErrorDetails) -> Location:
+        """Where the key that an error is about, or is missing in, really stands in the tree of nodes."""
+        *parents, last = self.location(detail)
+        if detail["type"] == "extra_forbidden":
+            return (*_walk(self.root, tuple(parents))[0], last)
+        path = _walk(self.root, tuple(parents) if detail["type"] == "missing" else (*parents, last))[0]
+        while path and not isinstance(path[-1], str):
+            path = path[:-1]
+        return path
+
+    def report(self, detail: ErrorDetails) -> None:
+        location = self.location(detail)
+        path, node = _walk(self.root, location)
+        place = node.place
+        match detail["type"]:
+            case "headway":
+                context = detail.get("ctx", {})
+                message = f"{_name_of(path)}: {context['message']}"
+                self.findings.error(context["place"] or place, message, context["hint"])
+            case "extra_forbidden":
+                self.unknown_key(detail["loc"], location)
+            case "missing" | "too_short":
+                self.findings.error(place, *_missing(location, self.within(location)))
+            case _:  # pragma: no cover - our own validators speak first; were there a gap, this still tells the place
+                self.findings.error(place, f"{_name_of(location)}: {detail['msg']}")
+
+    def unknown_key(self, tagged: Location, location: Location) -> None:
+        key, place, within = str(location[-1]), _key_place(self.root, location), self.within(location)
+        report = self.findings.warning if self.lenient else self.findings.error
+        in_step = len(location) == 3 and location[0] == "steps"  # noqa: PLR2004 - steps, index, key
+        if key in _NOT_YET:
+            report(place, f"'{key}'{within} is not supported yet", "remove it")
+        elif in_step and key in _STEP_KEYS:
+            kind = str(tagged[2])
+            self.findings.error(
+                place, f"'{key}' does not go with {_KIND_NAMES[kind]}{within}", _conflict_hint(key, kind)
+            )
+        else:
+            report(place, f"unknown key '{key}'{within}", _unknown_hint(key, tagged))
+
+    def within(self, location: Location) -> str:
+        """In which step or service a location is, as words."""
+        match location:
+            case ("steps" | "services" | "clone" as group, int(index), *_):
+                noun = {"steps": "step", "services": "service", "clone": "clone step"}[group]
+                _, node = _walk(self.root, (group, index, "name"))
+                return f" in {noun} '{node.text}'" if isinstance(node, ScalarNode) else f" in {noun} {index + 1}"
+            case _:
+                return ""
+
+
+_KIND_NAMES = {"commands": "'commands'", "plugin": "a plugin", "build": "'build'", "push": "'push'"}
+
+
+def _conflict_hint(key: str, kind: str) -> str:
+    if key in {"settings", "commands", "build", "push"}:
+        return "a step is one of commands, settings (a plugin), build and push; make two steps"
+    return f"only steps with a container have it; remove it, or move it from the {kind} step to one"
+
+
+def _unknown_hint(key: str, tagged: Location) -> str:
+    known = _known_keys(tagged)
+    match tagged:
+        case ("kind",):
+            return "only Drone's pipelines have it; docs/coming-from.md says how to write them here"
+        case ("services", int(), "command" | "args"):
+            return "a service runs what its image says; write entrypoint: [PROGRAM, ARGUMENT] to start something else"
+        case ("steps" | "clone" as group, int(), "plugin", str()) if key not in _ELSEWHERE:
+            unlikely = {"build", "push"} if group == "steps" else {"detach"}  # 'depth' is meant for the checkout
+            near = did_you_mean(key, (name for name in known if name not in unlikely))
+            return near or "the inputs of a plugin stand below 'settings'; else remove it"
+        case _ if _ELSEWHERE.get(key) in known:
+            return f"did you mean '{_ELSEWHERE[key]}'?"
+        case _:
+            return did_you_mean(key, known) or "remove it"
+
+
+def _known_keys(tagged: Location) -> list[str]:
+    parents = [part for part in tagged[:-1] if isinstance(part, str)]
+    if not parents:
+        found: type[Language] = Workflow
+    elif parents[-1] in _STEP_MODELS and parents[0] in {"steps", "clone"} and len(parents) == 2:  # noqa: PLR2004
+        found = _STEP_MODELS[parents[-1]]
+    else:
+        found = next((_MODELS[part] for part in reversed(parents) if part in _MODELS), Workflow)
+    extra = ["build", "push", "commands", "settings"] if found in _STEP_MODELS.values() else []
+    return [field.alias or name for name, field in found.model_fields.items()] + extra
+
+
+def _name_of(location: Location) -> str:
+    names = [part for part in location if isinstance(part, str)]
+    return f"'{names[-1]}'" if names else "this"
+
+
+def _missing(location: Location, within: str) -> tuple[str, str]:
+    key = str(location[-1])
+    if location == ("steps",):
+        return "there are no steps", "add 'steps' with at least one step"
+    hints = {"repo": "say where to push: repo: registry.example.org/owner/name", "commands": "add a command"}
+    return f"'{key}' is missing or empty{within}", hints.get(key, f"add '{key}'")

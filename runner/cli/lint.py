@@ -1,0 +1,171 @@
+"""``headway lint``: every problem of pipeline files, for people and for programs. Needs no Docker and no git."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple, TextIO
+
+from pipelines.context import PipelineFile
+from pipelines.linter.linter import in_file, lint_files, worst
+from pipelines.parser.discovery import DIALECTS, choose_files, strangers, workflow_name
+from pipelines.problem import Level, Problem
+from runner.cli.lint_formats import FORMATS, render
+from runner.source.pipeline_file import read_pipeline_file
+
+EXIT_CLEAN, EXIT_PROBLEMS, EXIT_USAGE = 0, 1, 2
+
+
+class LintOptions(NamedTuple):
+    """What the command line asked for. ``format`` is one of FORMATS."""
+
+    paths: tuple[Path, ...] = ()
+    format: str = "text"
+    strict: bool = False
+
+
+class Linted(NamedTuple):
+    """The problems of all files, and the bytes of each file by the name that it is shown under."""
+
+    problems: tuple[Problem, ...]
+    texts: dict[str, bytes]
+
+
+class UsageError(Exception):
+    """There is nothing here that could be looked at; the text says why and what to do."""
+
+
+class _Pipeline(NamedTuple):
+    """Files that make one pipeline: their names as a repository has them, and the folder that these start in."""
+
+    root: Path
+    names: tuple[str, ...]
+    others: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+
+
+def lint(options: LintOptions, out: TextIO, err: TextIO) -> int:
+    """Writes what is wrong and returns the exit status: 0 clean, 1 errors (with ``strict`` warnings too), 2 usage."""
+    if options.format not in FORMATS:
+        err.write(f"headway: there is no format {options.format!r}; the formats are {', '.join(FORMATS)}\n")
+        return EXIT_USAGE
+    try:
+        linted = lint_paths(options.paths or (Path(),))
+    except UsageError as error:
+        err.write(f"headway: {error}\n")
+        return EXIT_USAGE
+    colour = out.isatty() and not os.environ.get("NO_COLOR")
+    out.write(render(options.format, linted.problems, linted.texts, colour=colour))
+    if options.format == "text":
+        err.write(_summary(linted) + "\n")
+    return EXIT_PROBLEMS if worst(linted.problems, strict=options.strict) else EXIT_CLEAN
+
+
+def lint_paths(paths: Sequence[Path]) -> Linted:
+    """Looks at the pipelines of folders, and at single files. Raises UsageError."""
+    problems: list[Problem] = []
+    texts: dict[str, bytes] = {}
+    for pipeline in _pipelines(paths):
+        shown = {name: (pipeline.root / name).as_posix() for name in pipeline.names}
+        files = [PipelineFile(name, _read(pipeline.root / name)) for name in pipeline.names]
+        texts |= {shown[file.path]: file.text for file in files}
+        found = lint_files(files, other_workflows=pipeline.others)
+        problems += [in_file(problem, shown.get(problem.file, problem.file)) for problem in found]
+        problems += [_unread(pipeline, name) for name in pipeline.unread]
+    return Linted(tuple(problems), texts)
+
+
+def _pipelines(paths: Sequence[Path]) -> list[_Pipeline]:
+    """Folders as they are, and single files together with those that are in the same place."""
+    found: list[_Pipeline] = []
+    files: dict[Path, list[str]] = {}
+    for path in dict.fromkeys(paths):
+        if path.is_dir():
+            found.append(_folder(path))
+        elif path.exists():
+            deep = path.parent.name in DIALECTS
+            root = path.parent.parent if deep else path.parent
+            files.setdefault(root, []).append(path.relative_to(root).as_posix())
+        else:
+            raise UsageError(f"{path} does not exist")
+    return found + [_Pipeline(root, tuple(names), _others(root, names)) for root, names in files.items()]
+
+
+def _folder(folder: Path) -> _Pipeline:
+    names = _candidates(folder)
+    chosen = choose_files(names)
+    if not chosen and not (folder / "Dockerfile").is_file():
+        hint = "write a .headway.yml (`headway init` makes a first one), or name the files to look at"
+        more = strangers(sorted(path.name for path in folder.iterdir()))
+        raise UsageError(f"{folder} has no pipeline file and no Dockerfile; {hint}{more}")
+    return _Pipeline(folder, tuple(chosen), unread=tuple(name for name in names if name not in chosen))
+
+
+def _candidates(folder: Path) -> list[str]:
+    """Every file that could be part of the pipeline of ``folder``."""
+    places = [folder, *(folder / dialect for dialect in DIALECTS)]
+    names = [path.relative_to(folder).as_posix() for place in places for path in _files(place)]
+    return sorted(name for name in names if choose_files([name]))
+
+
+def _files(place: Path) -> list[Path]:
+    try:
+        return [path for path in place.iterdir() if path.is_file()] if place.is_dir() else []
+    except OSError as error:
+        raise UsageError(f"{place} cannot be read: {error.strerror}") from None
+
+
+def _others(root: Path, names: Sequence[str]) -> tuple[str, ...]:
+    """Workflows beside those that were named: what they depend on may be one of these."""
+    return tuple(workflow_name(name) for name in _candidates(root) if name not in names and "/" in name)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return read_pipeline_file(path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _unread(pipeline: _Pipeline, name: str) -> Problem:
+    """What to say of a file that looks like a part of the pipeline and is none."""
+    first = pipeline.names[0]
+    same = first.startswith(".headway") == name.startswith(".headway")
+    shown = (pipeline.root / name).as_posix()
+    hint = "keep one of them" if same else "remove it when you have moved"
+    return Problem(shown, 0, 0, f"this file is not read, because there is {first}", hint, _level(same=same))
+
+
+def _level(*, same: bool) -> Level:
+    return Level.WARNING if same else Level.HINT
+
+
+def _summary(linted: Linted) -> str:
+    counts = [(sum(problem.level is level for problem in linted.problems), level.value) for level in Level]
+    told = ", ".join(f"{count} {noun}{'s' if count > 1 else ''}" for count, noun in counts if count)
+    files = len(linted.texts)
+    return f"{told or 'no problems'} in {files} file{'s' if files != 1 else ''}"
+
+
+def main(arguments: Sequence[str]) -> int | None:
+    """The exit status, or None where the arguments are not of the plain kind that is read here."""
+    options = plain_options(arguments)
+    return None if options is None else lint(options, sys.stdout, sys.stderr)
+
+
+def plain_options(arguments: Sequence[str]) -> LintOptions | None:
+    """Paths, ``--strict`` and ``--format NAME`` without the command line's library, which takes its time to load."""
+    paths: list[Path] = []
+    chosen, strict = "text", False
+    waiting = iter(arguments)
+    for argument in waiting:
+        name, equals, value = argument.partition("=")
+        if argument == "--strict":
+            strict = True
+        elif name == "--format":
+            chosen = value if equals else next(waiting, "")
+        elif argument.startswith("-"):
+            return None
+        else:
+            paths.append(Path(argument))
+    return LintOptions(tuple(paths), chosen, strict)

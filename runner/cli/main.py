@@ -1,0 +1,135 @@
+"""The ``headway`` command. These verbs need no server; its own join by the entry point ``headway.commands``."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EXIT_FAILED, EXIT_INVALID = 1, 2
+
+STARTER = """\
+# The pipeline of this repository. Reference: docs/pipeline.md
+steps:
+  - name: build            # docker build of the Dockerfile here
+    build: .
+
+  - name: test             # in the image just built
+    commands:
+      - echo "put your test command here"
+
+# - name: push             # exactly the image that was tested
+#   push:
+#     repo: registry.example.com/team/app
+#     tags: auto
+"""
+
+app = typer.Typer(
+    name="headway", help="A self-hosted CI server, and the same pipelines on your laptop.", no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)  # fmt: skip
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from runner.cli.version import show_version
+
+        raise typer.Exit(show_version(sys.stdout))
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Shows the versions of Headway and the engine."
+        ),
+    ] = False,
+) -> None:
+    """For all verbs."""
+
+
+_OWN_VERBS = frozenset({"run", "lint", "plan", "schema", "init"})
+
+
+def main() -> None:
+    """Runs the command line. What the server adds to it is loaded only where it may be asked for."""
+    from importlib.metadata import entry_points
+
+    if not _OWN_VERBS & set(sys.argv[1:2]):
+        for entry in sorted(entry_points(group="headway.commands"), key=lambda entry: entry.name):
+            entry.load()(app)
+    app()
+
+
+@app.command()
+def run(
+    folder: Annotated[Path, typer.Argument(help="The folder with the pipeline file or Dockerfile.")] = Path(),
+    push: Annotated[bool, typer.Option("--push", help="Really push images; else it is only shown.")] = False,
+    event: Annotated[str, typer.Option(help="The event to run for, as `when.event` names it.")] = "push",
+    branch: Annotated[str, typer.Option(help="The branch to run for; by default the one checked out.")] = "",
+    secret: Annotated[
+        list[str] | None,
+        typer.Option(help="A secret's name; its value is read from the environment variable so named."),
+    ] = None,
+) -> None:
+    """Runs a folder's pipeline here, in fresh containers, uncommitted files included. Needs Docker, nothing else."""
+    from runner.cli.run import bootstrap
+
+    raise typer.Exit(bootstrap.run(bootstrap.RunOptions(folder, push, event, branch, tuple(secret or ()))))
+
+
+@app.command()
+def lint(
+    paths: Annotated[list[Path] | None, typer.Argument(help="Folders and files; by default this folder.")] = None,
+    output: Annotated[str, typer.Option("--format", help="text, json, github or sarif.")] = "text",
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
+) -> None:
+    """Shows every problem of pipeline files, with its place and a remedy. Exit status: 0 clean, 1 errors, 2 usage."""
+    from runner.cli.lint import LintOptions, lint
+
+    raise typer.Exit(lint(LintOptions(tuple(paths or ()), output, strict), sys.stdout, sys.stderr))
+
+
+@app.command()
+def plan(  # noqa: PLR0917 - every flag is a parameter
+    folder: Annotated[Path, typer.Argument(help="The folder with the pipeline file or Dockerfile.")] = Path(),
+    event: Annotated[str, typer.Option(help="The event, as `when.event` names it; by default push.")] = "",
+    branch: Annotated[str, typer.Option(help="The branch; by default the one checked out.")] = "",
+    tag: Annotated[str, typer.Option(help="A git tag: the event is tag.")] = "",
+    cron: Annotated[str, typer.Option(help="The name of a cron job: the event is cron.")] = "",
+    pull_request: Annotated[bool, typer.Option("--pull-request", help="A pull request into --branch.")] = False,
+    files: Annotated[str | None, typer.Option(help="The changed files, with commas; by default git says.")] = None,
+    message: Annotated[str | None, typer.Option(help="The commit's message.")] = None,
+    inputs: Annotated[list[str] | None, typer.Option("--input", help="NAME=VALUE of a manual run.")] = None,
+    trigger: Annotated[Path | None, typer.Option(help="A file with the whole trigger, as JSON.")] = None,
+    output: Annotated[str, typer.Option("--format", help="text, json, dot or mermaid.")] = "text",
+) -> None:
+    """Shows what would run for a trigger, in which order, and which condition said no to the rest."""
+    from runner.cli.plan import PlanOptions, show_plan
+
+    options = PlanOptions(
+        folder, event, branch, tag, cron, pull_request, files, message, tuple(inputs or ()), trigger, output
+    )
+    raise typer.Exit(show_plan(options, sys.stdout, sys.stderr))
+
+
+@app.command()
+def schema() -> None:
+    """Prints the JSON Schema of pipeline files, for completion and help in an editor."""
+    from pipelines.model.json_schema import schema_text
+
+    typer.echo(schema_text(), nl=False)
+
+
+@app.command()
+def init(folder: Annotated[Path, typer.Argument(help="The folder of the repository.")] = Path()) -> None:
+    """Writes a first pipeline file."""
+    target = folder / ".headway.yml"
+    try:
+        with target.open("x") as file:
+            file.write(STARTER)
+    except FileExistsError:
+        typer.echo(f"headway: {target} is there already", err=True)
+        raise typer.Exit(EXIT_FAILED) from None
+    typer.echo(f"wrote {target}; try it: headway run")

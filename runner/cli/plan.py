@@ -1,0 +1,276 @@
+"""``headway plan``: what would run for a trigger, in which order and in which images, and why the rest would not."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import TextIO, TypeVar, assert_never
+
+from pydantic import ValidationError
+
+from pipelines import plan
+from pipelines.compiler.default_plan import dockerfile_plan
+from pipelines.compiler.pipeline import compile_pipeline
+from pipelines.context import Context, RepoInfo, Trust
+from pipelines.plan import JobPlan, LeftOut, Plan
+from pipelines.problem import InvalidPipelineError, printable
+from pipelines.trigger import PULL_REQUEST_EVENTS, Event, PullRequest, Trigger
+from runner.cli.plan_formats import FORMATS, render
+from runner.errors import StepError
+from runner.source.working_tree import WorkingTree, working_tree
+
+EXIT_DONE, EXIT_PROBLEMS, EXIT_USAGE = 0, 1, 2
+FILE_BYTES_MAX = 10_000_000
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """What the command line asked for; empty where it said nothing. ``files`` is a list with commas."""
+
+    folder: Path = Path()
+    event: str = ""
+    branch: str = ""
+    tag: str = ""
+    cron: str = ""
+    pull_request: bool = False
+    files: str | None = None
+    message: str | None = None
+    inputs: tuple[str, ...] = ()
+    trigger: Path | None = None
+    format: str = "text"
+
+
+class UsageError(Exception):
+    """The command line cannot be followed; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class StepView:
+    """A step as it is shown. Steps of the same ``order`` may run together; ``needs`` are numbers of steps."""
+
+    number: int
+    name: str
+    kind: str
+    image: str
+    order: int
+    needs: tuple[int, ...]
+    runs_after: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ServiceView:
+    """A service as it is shown."""
+
+    name: str
+    image: str
+    ready: str
+
+
+@dataclass(frozen=True)
+class JobView:
+    """A job as it is shown. Jobs of the same ``order`` may run together."""
+
+    name: str
+    file: str
+    cell: Mapping[str, str]
+    order: int
+    needs: tuple[str, ...]
+    services: tuple[ServiceView, ...]
+    steps: tuple[StepView, ...]
+
+
+@dataclass(frozen=True)
+class PlanView:
+    """All that ``headway plan`` shows. ``warnings`` are lines."""
+
+    trigger: str
+    jobs: tuple[JobView, ...]
+    left_out: tuple[LeftOut, ...]
+    warnings: tuple[str, ...]
+
+    def as_values(self) -> dict[str, object]:
+        """The same as plain values, for JSON."""
+        left_out = [{"what": item.what, "why": item.why} for item in self.left_out]
+        jobs = [asdict(job) for job in self.jobs]
+        return {"trigger": self.trigger, "jobs": jobs, "left_out": left_out, "warnings": list(self.warnings)}
+
+
+def show_plan(options: PlanOptions, out: TextIO, err: TextIO) -> int:
+    """Writes the plan and returns the exit status: 0, 1 when the pipeline has errors, 2 for a wrong command line."""
+    try:
+        _check_format(options.format)
+        tree = working_tree(options.folder)
+        trigger = trigger_of(options, tree)
+        out.write(render(options.format, view_of(_plan(tree, trigger), trigger)))
+    except InvalidPipelineError as error:
+        err.write("".join(f"{printable(str(problem))}\n" for problem in error.problems))
+        return EXIT_PROBLEMS
+    except (UsageError, StepError) as error:
+        err.write(f"headway: {error}\n")
+        return EXIT_USAGE
+    return EXIT_DONE
+
+
+def _check_format(name: str) -> None:
+    if name not in FORMATS:
+        raise UsageError(f"there is no format {name!r}; the formats are {', '.join(FORMATS)}")
+
+
+def _plan(tree: WorkingTree, trigger: Trigger) -> Plan:
+    files = tree.pipeline()
+    known = tree.context().repo
+    # Not a run on a laptop: what a server would do, with a repository that it trusts.
+    default = tree.git("symbolic-ref", "--short", "refs/remotes/origin/HEAD", default="") if tree.versioned else ""
+    trust = Trust(network=True, volumes=True, security=True)
+    repo = RepoInfo(known.name, known.clone_url, default_branch=default.rpartition("/")[2] or "main", trust=trust)
+    context = Context(repo, run_number=1)
+    return compile_pipeline(files, trigger, context) if files else dockerfile_plan(context, trigger)
+
+
+def trigger_of(options: PlanOptions, tree: WorkingTree) -> Trigger:
+    """What happened, as the options say, and for the rest as the working tree is. Raises UsageError."""
+    if options.trigger is not None:
+        return _read_trigger(options.trigger)
+    event = _event(options)
+    known = tree.trigger(event, options.branch)
+    changed: dict[str, object] = {"branch": known.branch, "cron": options.cron}
+    if event is Event.TAG:
+        tag = options.tag or "v1.0.0"
+        changed |= {"tag": tag, "ref": f"refs/tags/{tag}", "branch": ""}
+    elif event in PULL_REQUEST_EVENTS:
+        target = options.branch or "main"
+        source = known.branch if known.branch != target else "topic"
+        pull = PullRequest(number=1, source_branch=source, target_branch=target)
+        changed |= {"pull_request": pull, "ref": "refs/pull/1/head", "branch": target}
+    if options.files is not None:
+        changed["changed_files"] = tuple(name.strip() for name in options.files.split(",") if name.strip())
+    if options.message is not None:
+        changed["message"] = options.message
+    return known.model_copy(update={**changed, "inputs": dict(_input(text) for text in options.inputs)})
+
+
+def _event(options: PlanOptions) -> Event:
+    if options.event:
+        try:
+            return Event(options.event)
+        except ValueError:
+            known = ", ".join(Event)
+            raise UsageError(f"there is no event {options.event!r}; the events are {known}") from None
+    if options.pull_request:
+        return Event.PULL_REQUEST
+    if options.cron:
+        return Event.CRON
+    if options.inputs:
+        return Event.MANUAL
+    return Event.TAG if options.tag else Event.PUSH
+
+
+def _input(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise UsageError(f"the input {text!r} is not NAME=VALUE")
+    return name, value
+
+
+def _read_trigger(path: Path) -> Trigger:
+    try:
+        with path.open("rb") as file:
+            return Trigger.model_validate_json(file.read(FILE_BYTES_MAX))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in found["loc"])
+        raise UsageError(f"{path} is not a trigger: {where + ': ' if where else ''}{found['msg']}") from None
+
+
+def view_of(planned: Plan, trigger: Trigger) -> PlanView:
+    """What is shown of a plan."""
+    orders = _orders({job.name: job.needs for job in planned.jobs})
+    jobs = tuple(_job(job, orders[job.name]) for job in planned.jobs)
+    return PlanView(describe(trigger), jobs, planned.left_out, tuple(str(problem) for problem in planned.warnings))
+
+
+def describe(trigger: Trigger) -> str:
+    """The trigger in a few words."""
+    what = {
+        Event.TAG: f"tag '{trigger.tag}'",
+        Event.PUSH: f"push to branch '{trigger.branch}'",
+        Event.CRON: f"cron job '{trigger.cron}' on branch '{trigger.branch}'",
+    }.get(trigger.event, f"{trigger.event} on branch '{trigger.branch}'")
+    if trigger.pull_request is not None:
+        pull = trigger.pull_request
+        what = f"{trigger.event} {pull.number} from branch '{pull.source_branch}' into '{pull.target_branch}'"
+    return what
+
+
+def _job(job: JobPlan, order: int) -> JobView:
+    names = {step.number: step.name for step in job.steps}
+    orders = _orders({step.number: step.needs for step in job.steps})
+    steps = tuple(
+        StepView(
+            number=step.number,
+            name=step.name,
+            kind=step.kind,
+            image=_image_of(step, names),
+            order=orders[step.number],
+            needs=step.needs,
+            runs_after=_outcomes(step),
+        )
+        for step in job.steps
+    )
+    services = tuple(
+        ServiceView(service.name, _image(service.container.image, names), _ready(service.ready))
+        for service in job.services
+    )
+    return JobView(job.name, job.file, job.cell, order, job.needs, services, steps)
+
+
+Key = TypeVar("Key", int, str)
+
+
+def _orders(needs: Mapping[Key, Sequence[Key]]) -> dict[Key, int]:
+    """When each starts if all take the same time: 1 for those that need nothing."""
+    orders: dict[Key, int] = {}
+    for key in TopologicalSorter(
+        {key: [need for need in wanted if need in needs] for key, wanted in needs.items()}
+    ).static_order():
+        orders[key] = 1 + max((orders[need] for need in needs[key] if need in orders), default=0)
+    return orders
+
+
+def _outcomes(step: plan.Step) -> tuple[str, ...]:
+    flags = (("success", step.on_success), ("failure", step.on_failure), ("canceled", step.on_canceled))
+    return tuple(name for name, on in flags if on)
+
+
+def _image_of(step: plan.Step, names: Mapping[int, str]) -> str:
+    match step:
+        case plan.CommandsStep() | plan.PluginStep():
+            return _image(step.container.image, names)
+        case plan.BuildStep():
+            where = "an inline Dockerfile" if step.dockerfile_inline else step.dockerfile
+            return f"{where} in {step.context}" + (f", target {step.target}" if step.target else "")
+        case plan.PushStep():
+            tags = [*step.tags, *([f"those in {step.tags_file}"] if step.tags_file else [])]
+            return f"{', '.join(step.repos)}: {', '.join(tags)}"
+        case _:
+            assert_never(step)
+
+
+def _image(image: plan.Image, names: Mapping[int, str]) -> str:
+    return image.name if isinstance(image, plan.NamedImage) else f"the image of '{names.get(image.step, '')}'"
+
+
+def _ready(ready: plan.Ready | None) -> str:
+    match ready:
+        case None:
+            return ""
+        case plan.CommandCheck():
+            return ready.command
+        case plan.PortCheck():
+            return f"port {ready.port}"
+        case plan.HttpCheck():
+            return ready.url
+        case _:
+            assert_never(ready)

@@ -1,0 +1,148 @@
+"""``headway run`` on a terminal: a live list of steps below the output; plain lines where there is no terminal."""
+
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.segment import Segment, Segments
+from rich.spinner import Spinner
+from rich.style import Style
+from rich.table import Table
+from rich.text import Text
+
+from pipelines.plan import JobPlan
+from pipelines.state import Outcome, State
+from runner.events import (
+    Event,
+    ImageBuilt,
+    ImagePushed,
+    InstructionChanged,
+    JobNote,
+    StepFinished,
+    StepOutput,
+    StepStarted,
+    Stream,
+)
+from runner.logs.ansi import harmless, last_state
+
+_OUTPUT, _STDERR, _NOTE = Style(color="cyan"), Style(color="yellow"), Style(dim=True)
+LINE_BYTES_MAX = 64 * 1024
+"""A line that is longer is shown in pieces: it might never end."""
+
+_MARKS: Mapping[State, tuple[str, str]] = {
+    State.QUEUED: ("·", "dim"),
+    State.RUNNING: ("▸", "cyan"),
+    State.PASSED: ("✓", "green"),
+    State.FAILED: ("✗", "red"),
+    State.BROKEN: ("!", "magenta"),
+    State.CANCELED: ("■", "yellow"),
+    State.SKIPPED: ("-", "dim"),
+}
+
+
+@dataclass
+class _Row:
+    name: str
+    state: State = State.QUEUED
+    started_s: float = 0.0
+    seconds: float | None = None
+    line: bytes = b""
+    message: str = ""
+
+
+class Terminal:
+    """Listens to one job. Events may come from several threads."""
+
+    def __init__(self, console: Console, plan: JobPlan) -> None:
+        self._console = console
+        self._rows = {step.number: _Row(step.name) for step in plan.steps}
+        self._width = max((len(step.name) for step in plan.steps), default=0)
+        self._lock = threading.Lock()
+        self._live = Live(get_renderable=self._list, console=console, transient=True, refresh_per_second=8)
+        self.pushed: list[str] = []
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Shows what happened."""
+        with self._lock:
+            match event:
+                case StepStarted(step=number):
+                    self._rows[number].state, self._rows[number].started_s = State.RUNNING, time.monotonic()
+                case StepOutput():
+                    self._output(self._rows[event.step], event)
+                case StepFinished():
+                    self._finished(self._rows[event.step], event.outcome)
+                case ImagePushed():
+                    self.pushed.append(f"{event.repo}:{event.tag}@{event.digest}")
+                case JobNote(text=text):
+                    self._say(Text(text, style="dim"))
+                case ImageBuilt() | InstructionChanged():
+                    pass
+
+    def _output(self, row: _Row, event: StepOutput) -> None:
+        *lines, rest = (row.line + event.data).split(b"\n")
+        row.line = last_state(rest)
+        if len(row.line) > LINE_BYTES_MAX:
+            lines.append(row.line)
+            row.line = b""
+        if lines:
+            self._say(Segments(self._lines(row, lines, event.stream)), end="")
+
+    def _lines(self, row: _Row, lines: Iterable[bytes], stream: Stream) -> Iterator[Segment]:
+        name = Segment(f"{row.name:>{self._width}} | ", _STDERR if stream is Stream.STDERR else _OUTPUT)
+        style = _NOTE if stream is Stream.NOTE else Style.null()
+        for line in lines:
+            text = harmless(last_state(line).rstrip(b"\r").decode(errors="replace"))
+            yield name
+            if "\x1b" in text:
+                yield from Text.from_ansi(text, style=style, end="").render(self._console)
+            else:
+                yield Segment(text, style)
+            yield Segment.line()
+
+    def _finished(self, row: _Row, outcome: Outcome) -> None:
+        if row.line:
+            self._say(Segments(self._lines(row, [row.line], Stream.STDOUT)), end="")
+            row.line = b""
+        row.seconds = time.monotonic() - row.started_s if row.started_s else None
+        row.state, row.message = outcome.state, outcome.message
+        if not self._console.is_terminal:
+            self._say(self._summary(row))
+
+    def _say(self, text: RenderableType, end: str = "\n") -> None:
+        self._console.print(text, soft_wrap=True, highlight=False, end=end)
+
+    def _summary(self, row: _Row) -> Text:
+        mark, style = _MARKS[row.state]
+        took = f" in {row.seconds:.1f} s" if row.seconds is not None else ""
+        why = f": {row.message}" if row.message else ""
+        return Text.assemble(
+            (f"{mark} {row.name} {row.state}{took}", style), (why, "dim" if not row.seconds else style)
+        )
+
+    def _list(self) -> RenderableType:
+        table = Table.grid(padding=(0, 1))
+        for row in self._rows.values():
+            mark, style = _MARKS[row.state]
+            running = row.state is State.RUNNING
+            seconds = time.monotonic() - row.started_s if running else row.seconds
+            icon: RenderableType = Spinner("dots", style=style) if running else Text(mark, style=style)
+            took = f"{seconds:.1f} s" if seconds is not None else ""
+            table.add_row(icon, Text(row.name), Text(took, style="dim"), Text(row.message, style="dim"))
+        return Group(Text(), table)
+
+    def summary(self) -> None:
+        """The list of steps once more, to stay on the screen."""
+        for row in self._rows.values():
+            self._say(self._summary(row))

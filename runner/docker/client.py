@@ -1,0 +1,288 @@
+"""The one door to the Docker Engine, on the SDK. Nobody else speaks to the daemon, but for builds (build.py)."""
+
+import json
+import os
+import tarfile
+from collections.abc import Mapping
+from functools import cached_property
+from http import HTTPStatus
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+from pipelines.state import Reason
+from runner.docker import attach
+from runner.docker.about import image_store
+from runner.docker.connection import Connection
+from runner.docker.error_mapping import absent_is_fine, requests_errors, sdk_errors, start_error, translated
+from runner.docker.folders import SELINUX, divided
+from runner.docker.progress_stream import Answer
+from runner.docker.references import split_tag
+from runner.docker.specs import ContainerSpec, Login
+from runner.errors import MachineError, StepError
+
+if TYPE_CHECKING:
+    from runner.docker.sdk import APIClient, DockerClient
+
+# ruff: noqa: PLC0415
+
+REQUEST_TIMEOUT_S = 120
+# Without rotation: a log that was rotated away could not be read again after a crash.
+LOG_DRIVER = "json-file"
+NANO_CPUS = 1_000_000_000
+NOT_RUNNABLE = 126
+LIST_TRIES_MAX = 20
+
+
+class Engine:
+    """A connection to one Docker Engine. Safe to use from several threads.
+
+    The SDK is loaded when it is first needed: that takes as long as a small build, which needs nothing of it.
+    """
+
+    def __init__(self, docker_host: str | None = None, *, connect: bool = True) -> None:
+        """Raises MachineError with the remedy when no engine answers; without ``connect`` what is first asked does."""
+        self.connection = Connection(os.environ, docker_host or "")
+        if connect:
+            self.ping()
+
+    @cached_property
+    def _client(self) -> "DockerClient":
+        from runner.docker.sdk import sdk_client
+
+        return sdk_client(self.connection.transport, self.connection.about.api, REQUEST_TIMEOUT_S)
+
+    @property
+    def _api(self) -> "APIClient":
+        return self._client.api
+
+    def close(self) -> None:
+        """Closes the connections."""
+        if "_client" in self.__dict__:
+            self._client.close()
+        self.connection.close()
+
+    def ping(self) -> None:
+        """Raises MachineError when the engine does not answer any more."""
+        self.connection.ping()
+
+    def info(self) -> dict[str, Any]:
+        """What the engine says of itself and its machine."""
+        return dict(json.loads(self.connection.get("/info")[1]))
+
+    # Images
+
+    def image_store(self) -> str:
+        """Where the engine keeps images: ``CONTAINERD_STORE``, or the name of its own store's driver (``overlay2``)."""
+        return image_store(self.info())
+
+    def image(self, name: str) -> dict[str, Any] | None:
+        """The engine's description of an image, by name or id, or None where it is not here."""
+        # The one thing that a build asks for, and asked most often: without the SDK it takes a third of the time.
+        status, body = self.connection.get(f"/images/{quote(name)}/json")
+        if status == HTTPStatus.OK:
+            return dict(json.loads(body))
+        if status == HTTPStatus.NOT_FOUND:
+            return None
+        with translated():
+            return dict(self._client.images.get(name).attrs)  # which says what is wrong
+
+    def pull(self, name: str, login: Login | None) -> Answer:
+        """Pulls an image: the engine's progress messages, errors among them."""
+        repo, tag = split_tag(name)
+        return self._answer("/images/create", {"fromImage": repo, "tag": tag}, login)
+
+    def push(self, repo: str, tag: str, login: Login | None) -> Answer:
+        """Pushes ``repo:tag``, giving the engine's messages; errors are among them."""
+        return self._answer(f"/images/{quote(repo)}/push", {"tag": tag}, login)
+
+    def _answer(self, path: str, query: Mapping[str, str], login: Login | None) -> Answer:
+        return Answer(*self.connection.open(f"{path}?{urlencode(query)}"), login.for_engine() if login else {})
+
+    def tag(self, image: str, repo: str, tag: str) -> None:
+        """Gives an image one more name."""
+        with translated():
+            self._api.tag(image, repo, tag)
+
+    def untag(self, name: str) -> None:
+        """Takes a name off an image; the image goes when it was its last and no container uses it."""
+        with translated(), absent_is_fine():
+            self._api.remove_image(name, noprune=False)
+
+    def image_names(self, pattern: str) -> list[str]:
+        """All names of images that match, with ``*`` for any text."""
+        return [name for image in self.images({"reference": pattern}) for name in image.get("RepoTags") or ()]
+
+    def images(self, filters: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+        """The images of this engine that the filters let pass, or all."""
+        for _ in range(LIST_TRIES_MAX):
+            # With the containerd store the engine fails when an image goes while it looks at one after the other.
+            with translated(), absent_is_fine():
+                return list(self._api.images(filters=dict(filters or {})))
+        raise MachineError(Reason.INTERNAL, "the Docker Engine cannot list its images; restart it and re-run")
+
+    def load_image(self, archive: bytes) -> None:
+        """Loads an image and its names, as ``docker save`` writes them."""
+        with translated():
+            for message in self._api.load_image(archive):  # type: ignore[no-untyped-call]
+                if "error" in message:
+                    raise MachineError(Reason.INTERNAL, f"the Docker Engine cannot load an image: {message['error']}")
+
+    # Networks
+
+    def create_network(self, name: str, labels: Mapping[str, str]) -> str:
+        """Makes a bridge network and returns its id."""
+        with translated():
+            return str(self._api.create_network(name, driver="bridge", labels=dict(labels), check_duplicate=True)["Id"])
+
+    def remove_network(self, network: str) -> None:
+        """Removes a network; one that is gone already is fine."""
+        with translated(), absent_is_fine():
+            self._api.remove_network(network)
+
+    # Containers
+
+    def create(self, spec: ContainerSpec) -> str:
+        """Makes a container, not yet started, and returns its id."""
+        from runner.docker.sdk import types
+
+        joined = spec.network.startswith("container:")
+        hosts = [entry.partition(":") for entry in spec.extra_hosts]
+        if wrong := next((name for name, colon, _ in hosts if not colon), None):
+            raise StepError(Reason.INVALID_PIPELINE, f"extra_hosts: {wrong!r} is not of the form name:address")
+        binds, folders = divided(spec.folders, selinux=SELINUX.exists())
+        files = spec.limits.files
+        host = self._api.create_host_config(
+            binds=[*binds, *spec.binds],
+            mounts=[types.Mount(each.target, str(each.source), "bind", read_only=each.read_only) for each in folders],
+            ulimits=[types.Ulimit(name="nofile", soft=files, hard=files)] if files else None,
+            network_mode=spec.network,
+            init=True,
+            security_opt=None if spec.privileged else ["no-new-privileges"],
+            log_config=types.LogConfig(type=LOG_DRIVER),
+            privileged=spec.privileged,
+            devices=list(spec.devices) or None,
+            tmpfs=_tmpfs(spec.tmpfs),
+            dns=list(spec.dns) or None,
+            dns_search=list(spec.dns_search) or None,
+            extra_hosts={name: address for name, _, address in hosts} or None,
+            mem_limit=spec.limits.memory_bytes or None,
+            memswap_limit=spec.limits.memory_bytes or None,
+            nano_cpus=int(spec.limits.cpus * NANO_CPUS) or None,
+            pids_limit=spec.limits.pids or None,
+        )
+        endpoint = self._api.create_endpoint_config(aliases=list(spec.aliases)) if spec.aliases else None
+        with translated():
+            made = self._api.create_container(
+                image=spec.image,
+                command=None if spec.command is None else list(spec.command),
+                entrypoint=None if spec.entrypoint is None else list(spec.entrypoint),
+                environment=dict(spec.environment),
+                working_dir=spec.directory or None,
+                hostname=None if joined else spec.hostname or None,
+                user=spec.user or None,
+                labels=dict(spec.labels),
+                stdin_open=spec.stdin,
+                host_config=host,
+                networking_config={"EndpointsConfig": {spec.network: endpoint}} if endpoint else None,
+                use_config_proxy=False,  # the SDK would name proxies for the job's own services, too
+            )
+        return str(made["Id"])
+
+    def attach(self, container: str) -> attach.Attached:
+        """The streams of a container that is not started yet."""
+        return attach.attach(*self.connection.open(f"/containers/{container}/attach?{attach.QUERY}"))
+
+    def start(self, container: str) -> None:
+        """Starts a container. Raises StepError where its command cannot be run."""
+        with translated():
+            try:
+                self._api.start(container)
+            except sdk_errors().APIError as error:
+                raise start_error(error) from error
+
+    def kill(self, container: str, signal: str) -> None:
+        """Sends a signal; a container that has ended already is fine."""
+        with translated(), absent_is_fine(conflict=True):
+            self._api.kill(container, signal)
+
+    def wait(self, container: str, timeout_s: int) -> int | None:
+        """The exit code of a container once it has ended, or None when it still runs after ``timeout_s``."""
+        with translated():
+            try:
+                return int(self._api.wait(container, timeout=timeout_s)["StatusCode"])
+            except requests_errors().ReadTimeout:
+                return None
+            except requests_errors().ConnectionError as error:
+                if "timed out" in str(error).lower():
+                    return None
+                raise
+
+    def inspect(self, container: str) -> dict[str, Any] | None:
+        """The engine's description of a container, or None where it is gone."""
+        with translated():
+            try:
+                return dict(self._api.inspect_container(container))
+            except sdk_errors().NotFound:
+                return None
+
+    def logs(self, container: str, tail_lines: int, since_s: float | None = None) -> bytes:
+        """The last lines that a container wrote; only what it wrote after ``since_s``, in seconds since 1970."""
+        with translated():
+            return bytes(self._api.logs(container, tail=tail_lines, since=since_s))
+
+    def run_inside(self, container: str, command: list[str]) -> tuple[int, bytes]:
+        """Runs a command in a container: its exit code and output. 126 and 127 where it cannot be run."""
+        with translated(), absent_is_fine(conflict=True):
+            made = self._api.exec_create(container, command)
+            output = self._api.exec_start(made["Id"])
+            return int(self._api.exec_inspect(made["Id"])["ExitCode"] or 0), bytes(output)
+        return NOT_RUNNABLE, b""
+
+    def run_beside(self, container: str, command: list[str]) -> str:
+        """Starts a command in a running container and does not wait: the run's id, or nothing if it cannot be run."""
+        with translated():
+            try:
+                made = self._api.exec_create(container, command)
+                self._api.exec_start(made["Id"], detach=True)
+            except sdk_errors().APIError:
+                return ""
+            return str(made["Id"])
+
+    def exit_code_of_run(self, run: str) -> int | None:
+        """How a run beside has ended, or None while it goes on."""
+        with translated():
+            code = self._api.exec_inspect(run)["ExitCode"]
+            return None if code is None else int(code)
+
+    def read_file(self, container: str, path: str) -> bytes | None:
+        """A file as a container that is not started would see it, or None where there is none."""
+        with translated():
+            try:
+                chunks, _ = self._api.get_archive(container, path)
+            except sdk_errors().NotFound:
+                return None
+            with tarfile.open(fileobj=BytesIO(b"".join(chunks))) as archive:
+                member = archive.extractfile(archive.next() or tarfile.TarInfo())
+                return member.read() if member else None
+
+    def remove(self, container: str) -> None:
+        """Kills and removes a container with its anonymous volumes; one that is gone already is fine."""
+        with translated(), absent_is_fine(conflict=True):
+            self._api.remove_container(container, force=True, v=True)
+
+    # What a job left behind
+
+    def containers_labelled(self, label: str) -> list[dict[str, Any]]:
+        """All containers, running or not, with ``label`` (``name`` or ``name=value``)."""
+        with translated():
+            return list(self._api.containers(all=True, filters={"label": label}))
+
+    def networks_labelled(self, label: str) -> list[dict[str, Any]]:
+        """All networks with ``label``."""
+        with translated():
+            return list(self._api.networks(filters={"label": label}))
+
+
+def _tmpfs(entries: tuple[str, ...]) -> dict[str, str] | None:
+    return {path: options for path, _, options in (entry.partition(":") for entry in entries)} or None

@@ -1,0 +1,70 @@
+"""A build step: the Dockerfile is built by BuildKit, and the image's id noted for the steps that use it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pipelines import platforms
+from pipelines.plan import BuildStep, SecretRef
+from pipelines.state import PASSED, Outcome, Reason
+from runner.builds import buildkit
+from runner.builds.command import BuildRequest
+from runner.builds.progress import Instruction
+from runner.docker.about import CONTAINERD_STORE
+from runner.docker.references import BUILD_REPO
+from runner.errors import MachineError, StepError
+from runner.events import ImageBuilt, InstructionChanged, Stream
+from runner.execution.job import Job
+from runner.logs.output import Lines, Output
+
+
+def build(job: Job, step: BuildStep, output: Output) -> Outcome:
+    """Builds the image. Raises StepError when the build fails."""
+    if platforms.are_several(step.platforms) and (store := job.engine.image_store()) != CONTAINERD_STORE:
+        raise StepError(Reason.INVALID_PIPELINE, f"{platforms.NEED}, and this one has {store}; {platforms.REMEDY}")
+    job.require(*((SecretRef(secret=name),) for name in step.secrets.values()))
+    tag = f"{BUILD_REPO}:{job.assignment.key}-{job.assignment.attempt}-{step.number}"
+    scratch = job.scratch / f"build-{step.number}"
+    scratch.mkdir()
+    engine = job.engine.connection.transport.variables()
+    request = BuildRequest(
+        step,
+        job.workspace_base,
+        job.source,
+        scratch,
+        job.docker_config(),
+        engine,
+        job.assignment.secrets,
+        tag,
+        job.company,
+    )
+
+    def tell(instruction: Instruction) -> None:
+        text, error = job.redactor.mask_text(instruction.text), job.redactor.mask_text(instruction.error)
+        news = InstructionChanged(step.number, instruction.index, text, instruction.cached, instruction.seconds, error)
+        job.emit(news)
+
+    limit = job.time_for(step)
+    job.keep_name(tag)
+    lines = Lines(output, Stream.STDOUT)
+    try:
+        digests = buildkit.build(job.builder(), request, buildkit.Watch(lines, tell, job.cancel, limit.deadline))
+    except StepError as error:
+        if error.reason is Reason.BUILD_FAILED:
+            job.engine.ping()  # an engine that went away has many ways to make its client fail
+        raise
+    if not digests:
+        return job.canceled() if job.cancel else limit.outcome()
+    image = _image_in_engine(job, digests)
+    image_id, size_bytes = str(image["Id"]), int(image.get("Size", 0))
+    job.built[step.number] = image_id
+    output.note(f"built {image_id} ({size_bytes / 1e6:,.1f} MB)")
+    job.emit(ImageBuilt(step.number, image_id, size_bytes))
+    return PASSED
+
+
+def _image_in_engine(job: Job, digests: Sequence[str]) -> dict[str, Any]:
+    """The engine's description of the image that has one of these digests as its id."""
+    for digest in digests:
+        if image := job.engine.image(digest):
+            return image
+    raise MachineError(Reason.INTERNAL, f"the image that was just built is not in the engine ({', '.join(digests)})")

@@ -1,0 +1,59 @@
+"""A push step: every repository under every tag, with the logins that the job has."""
+
+from pipelines.plan import PushStep, resolve
+from pipelines.state import PASSED, Outcome, Reason, State
+from runner.docker.references import registry_host
+from runner.docker.specs import Login
+from runner.errors import CanceledError, StepError
+from runner.events import ImagePushed
+from runner.execution.job import Job
+from runner.images.push import Pusher, push_image
+from runner.images.tags_file import read_tags
+from runner.logs.output import Lines, Output
+
+
+def push(job: Job, step: PushStep, output: Output) -> Outcome:
+    """Pushes to every repository under every tag; one that fails does not keep the others from being tried."""
+    if step.image not in job.built:
+        raise StepError(Reason.BUILD_FAILED, "there is no image to push, for its build step did not run")
+    image_id = job.built[step.image]
+    tags = dict.fromkeys((*step.tags, *(read_tags(job.source, step.tags_file) if step.tags_file else ())))
+    names = [(repo, tag) for repo in step.repos for tag in tags]
+    if not job.options.push:
+        for repo, tag in names:
+            output.note(f"would push {image_id} as {repo}:{tag}")
+        return Outcome(State.SKIPPED, Reason.CONDITION, "nothing is pushed from here without --push")
+    job.require(step.username, step.password)
+    failures = [failure for repo, tag in names if (failure := _push_one(job, step, repo, tag, output))]
+    if not failures:
+        return PASSED
+    worst = next((failure for failure in failures if failure.state is State.BROKEN), failures[0])
+    done = f"; {len(names) - len(failures)} of {len(names)} names were pushed, a re-run completes them"
+    return Outcome(worst.state, worst.reason, f"{worst.message}{done if names[1:] else ''}")
+
+
+def _push_one(job: Job, step: PushStep, repo: str, tag: str, output: Output) -> Outcome | None:
+    """Pushes one name; how it failed, or None."""
+    image_id, login = job.built[step.image], _login(job, step, repo)
+    output.note(f"pushing {image_id} as {repo}:{tag}")
+    try:
+        digest = push_image(_pusher(job), image_id, repo, tag, login, Lines(output))
+    except CanceledError:
+        raise
+    except StepError as error:
+        output.note(f"{repo}:{tag} was not pushed: {error}")
+        return error.outcome
+    output.note(f"pushed {repo}:{tag}@{digest}")
+    job.emit(ImagePushed(step.number, repo, tag, digest, image_id))
+    return None
+
+
+def _pusher(job: Job) -> Pusher:
+    return Pusher(job.engine, job.assignment.folder, job.check, job.keep_name)
+
+
+def _login(job: Job, step: PushStep, repo: str) -> Login | None:
+    secrets = job.assignment.secrets
+    if step.username or step.password:
+        return Login(resolve(step.username, secrets), resolve(step.password, secrets))
+    return job.assignment.logins.get(registry_host(repo))

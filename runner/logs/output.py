@@ -1,0 +1,64 @@
+"""A step's output on its way out: masked, addressed by byte offset, and limited."""
+
+from collections.abc import Callable
+
+from runner.events import Emit, StepOutput, Stream
+from runner.logs.redact import RedactedStream, Redactor
+
+
+class Output:
+    """Takes a step's raw bytes and emits masked ones. Each of the two streams is masked on its own.
+
+    Past ``bytes_max`` the text ends with a sentence that says so, and ``full`` becomes true. ``start`` is the offset of
+    the first byte.
+    """
+
+    def __init__(self, step: int, emit: Emit, redactor: Redactor, bytes_max: int, start: int = 0) -> None:
+        self._step = step
+        self._emit = emit
+        self._bytes_max = bytes_max
+        self._streams = {stream: RedactedStream(redactor) for stream in Stream}
+        self.offset = start
+        self.full = False
+
+    def write(self, stream: Stream, data: bytes) -> None:
+        """Takes bytes as the container wrote them."""
+        if not self.full:
+            self._send(stream, self._streams[stream].feed(data))
+
+    def note(self, sentence: str) -> None:
+        """A line in the runner's own voice, after all that was held back."""
+        self.flush()
+        self.write(Stream.NOTE, f"{sentence}\n".encode())
+        self.flush()
+
+    def flush(self) -> None:
+        """Gives out what was held back as a possible beginning of a secret: the stream has ended."""
+        for stream, redacted in self._streams.items():
+            self._send(stream, redacted.flush())
+
+    def _send(self, stream: Stream, data: bytes) -> None:
+        if not data or self.full:
+            return
+        room = self._bytes_max - self.offset
+        if len(data) > room:
+            self.full = True
+            limit = f"{self._bytes_max:,} bytes for a step"
+            data = data[:room] + f"\nheadway: the output ends here: it is larger than the limit of {limit}.\n".encode()
+        self._emit(StepOutput(self._step, self.offset, data, stream))
+        self.offset += len(data)
+
+
+class Lines:
+    """Writes whole lines of text into an output: for what pulls, builds and pushes report."""
+
+    def __init__(self, output: Output, stream: Stream = Stream.NOTE) -> None:
+        self._output = output
+        self._stream = stream
+
+    def __call__(self, line: str) -> None:
+        """One line, without its end."""
+        self._output.write(self._stream, line.encode(errors="replace") + b"\n")
+
+
+Write = Callable[[str], None]

@@ -1,0 +1,41 @@
+"""Templates, made once for an application."""
+
+from pathlib import Path
+from typing import cast
+
+from fastapi import Request
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.responses import HTMLResponse
+
+from runner.logs.ansi import last_state, without_escapes
+from web.pages.filters import FILTERS, GLOBALS
+
+HERE = Path(__file__).parents[1]
+
+
+def make_templates() -> Environment:
+    """The environment: everything is escaped, and an unknown name is an error."""
+    env = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.filters.update(FILTERS)
+    env.globals.update(GLOBALS)
+    return env
+
+
+def page(request: Request, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
+    """The template with these values. ``me`` is None where nobody is logged in."""
+    env = cast("Environment", request.app.state.templates)
+    return HTMLResponse(env.get_template(template).render({"me": None, "path": request.url.path, **values}), status)
+
+
+def plain_lines(data: bytes) -> list[str]:
+    """A log's lines as text without colours; of a line that was overwritten with ``\\r`` the last state."""
+    lines = data.split(b"\n")
+    if lines[-1] == b"":
+        lines.pop()
+    return [without_escapes(last_state(line).decode(errors="replace").rstrip("\r")) for line in lines]

@@ -1,0 +1,94 @@
+"""Child processes that live as long as this one: started again when they die, ended when it ends."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+
+import structlog
+
+_BACK_OFF_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+_STEADY_S = 60.0
+
+# Asks the kernel for TERM when the parent dies, even by kill -9 (it may have died before), and becomes the program.
+# Only Linux can be asked: elsewhere (a demo on macOS) the program outlives a parent that was killed.
+_SHIM = """
+import ctypes, os, signal, sys
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+if os.getppid() == int(sys.argv[1]):
+    os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+_log = structlog.get_logger()
+
+
+def headway_command(*arguments: str) -> list[str]:
+    """This very program with other arguments, whether it is installed as a script or not."""
+    return [sys.executable, "-c", "from runner.cli.main import main; main()", *arguments]
+
+
+class Child:
+    """One program. To be used from the main thread alone: the kernel ends it when the thread that started it ends."""
+
+    def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str], stop_s: float) -> None:
+        self.name = name
+        self._command = list(command)
+        self._environment = dict(environment)
+        self._stop_s = stop_s
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started_s = 0.0
+        self._deaths = 0
+        self._retry_s = 0.0
+
+    def start(self) -> None:
+        """Starts the program. Its own session keeps Ctrl-C from it: we end it, in order."""
+        shim = [sys.executable, "-I", "-S", "-c", _SHIM, str(os.getpid())]
+        self._process = subprocess.Popen(
+            [*shim, *self._command], env=self._environment, stdin=subprocess.DEVNULL, start_new_session=True
+        )
+        self._started_s = time.monotonic()
+
+    @property
+    def pid(self) -> int | None:
+        """The process's id, while it runs or until its end is noticed."""
+        return None if self._process is None else self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """True while the program runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def tend(self) -> None:
+        """Starts it again if it died: at once after a long life, ever later when it keeps dying."""
+        if self.alive:
+            return
+        now_s = time.monotonic()
+        if self._process is not None:
+            status, self._process = self._process.returncode, None
+            self._deaths = 0 if now_s - self._started_s > _STEADY_S else self._deaths + 1
+            pause_s = _BACK_OFF_S[min(self._deaths, len(_BACK_OFF_S)) - 1] if self._deaths else 0.0
+            self._retry_s = now_s + pause_s
+            _log.warning("a part of Headway ended and is started again", part=self.name, status=status, in_s=pause_s)
+        if now_s >= self._retry_s:
+            self.start()
+
+    def ask_to_stop(self) -> None:
+        """Sends TERM."""
+        if self._process is not None and self.alive:
+            self._process.send_signal(signal.SIGTERM)
+
+    def stop(self) -> None:
+        """Sends TERM, waits, and kills what did not end in time."""
+        self.ask_to_stop()
+        if self._process is None:
+            return
+        try:
+            self._process.wait(self._stop_s)
+        except subprocess.TimeoutExpired:
+            _log.warning("a part of Headway did not end in time and was killed", part=self.name)
+            self._process.kill()
+            self._process.wait()
+        self._process = None

@@ -1,0 +1,109 @@
+"""One request to a forge, and what it answered."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from ipaddress import ip_network
+
+import httpx2
+
+from runner.network.company import NO_COMPANY, CompanyNetwork
+from workers.forges.status_request import Answer, Request
+
+_CONNECT_S, _ANSWER_S = 3.0, 5.0
+_ANSWER_BYTES_MAX = 65_536
+_ASKED_PAUSE_S, _ASKED_PAUSE_S_MAX = 900, 3_600
+_REFUSED, _ASKED_TOO_MUCH, _BUSY = 403, 429, 503
+
+
+def post(client: httpx2.Client, request: Request) -> Answer:
+    """Sends it. Raises httpx2.HTTPError or httpx2.InvalidURL where nobody answers in time."""
+    with client.stream("POST", request.url, headers=dict(request.headers), json=dict(request.body)) as response:
+        text = b""
+        for part in response.iter_bytes():
+            text += part
+            if len(text) > _ANSWER_BYTES_MAX:
+                break
+        headers = response.headers
+        said = _hidden(_said(text[:_ANSWER_BYTES_MAX]), request)
+        pause_s = _asked_pause_s(response.status_code, headers, datetime.now(UTC))
+        return Answer(response.status_code, said, pause_s, _hidden(headers.get("location", ""), request))
+
+
+def _hidden(text: str, request: Request) -> str:
+    """The text without the token, which a strange server may send back."""
+    for value in request.headers.values():
+        text = text.replace(value.rpartition(" ")[2], "***")
+    return text
+
+
+def _said(body: bytes) -> str:
+    """The reason in a forge's answer: a field of its JSON, mostly ``message`` or ``error``."""
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return ""
+    for name in ("error", "message"):
+        if isinstance(found, dict) and name in found:
+            found = found[name]
+    return found if isinstance(found, str) else json.dumps(found)
+
+
+def _asked_pause_s(status: int, headers: Mapping[str, str], now: datetime) -> int:
+    """How long the forge asks to be left alone; 0 where it does not. GitHub also says so with 403."""
+    if status not in {_REFUSED, _ASKED_TOO_MUCH, _BUSY}:
+        return 0
+    asked = headers.get("retry-after", "")
+    if not asked and headers.get("x-ratelimit-remaining") == "0":
+        asked = headers.get("x-ratelimit-reset", "")
+        seconds = int(asked) - int(now.timestamp()) if asked.isdigit() else _ASKED_PAUSE_S
+    elif asked.isdigit():
+        seconds = int(asked)
+    else:
+        seconds = _until(asked, now)
+    return max(0, min(seconds, _ASKED_PAUSE_S_MAX))
+
+
+def _until(date: str, now: datetime) -> int:
+    try:
+        return int((parsedate_to_datetime(date) - now).total_seconds())
+    except (ValueError, TypeError):
+        return 0
+
+
+def make_client(company: CompanyNetwork = NO_COMPANY) -> httpx2.Client:
+    """The HTTP client for forges. It follows no redirects: the token goes nowhere else."""
+    trusted = company.authority.tls_context() if company.authority else True
+    proxies = {} if "*" in company.own.direct else company.own.urls
+    routes: dict[str, httpx2.BaseTransport | None] = {
+        f"{name.partition('_')[0].lower()}://": httpx2.HTTPTransport(verify=trusted, proxy=url)
+        for name, url in proxies.items()
+        if url.lower().startswith(("http://", "https://"))  # SOCKS needs a library more
+    }
+    routes |= dict.fromkeys(filter(_is_pattern, map(_pattern, company.own.direct)))
+    timeout = httpx2.Timeout(_ANSWER_S, connect=_CONNECT_S)
+    return httpx2.Client(
+        timeout=timeout, headers={"user-agent": "headway"}, trust_env=False, verify=trusted, mounts=routes
+    )
+
+
+def _pattern(host: str) -> str:
+    """An entry of NO_PROXY as httpx2 writes it: an address, a network, or a domain with all below it."""
+    bare = host.replace("[", "").replace("]", "")
+    try:
+        network = ip_network(bare, strict=False)
+    except ValueError:
+        return f"all://*{host.removeprefix('*')}"
+    address, _, bits = bare.partition("/")
+    address = f"[{address}]" if network.version == 6 else address  # noqa: PLR2004 - IPv6
+    return f"all://{address}/{bits}" if bits else f"all://{address}"
+
+
+def _is_pattern(text: str) -> bool:
+    """An entry that means nothing is left out, as others do."""
+    try:
+        httpx2.URL(text)
+    except httpx2.InvalidURL:
+        return False
+    return True

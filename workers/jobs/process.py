@@ -1,0 +1,209 @@
+"""The worker process: Celery's pool, and what each of its children needs."""
+
+import os
+import secrets
+import signal
+import socket
+import threading
+import time
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import structlog
+from celery import Celery, bootsteps
+from celery.signals import worker_process_init, worker_shutting_down
+from sqlalchemy.exc import SQLAlchemyError
+
+from pipelines.state import Reason
+from runner.builds.buildkit import find_builder
+from runner.cleanup.leftovers import remove_tree
+from runner.docker.client import Engine
+from runner.docker.folders import Folder
+from runner.docker.job_network import SANDBOX_IMAGE, ensure_sandbox_image
+from runner.docker.specs import ContainerSpec, job_labels
+from runner.errors import MachineError
+from runner.network.company import CompanyNetwork, server_network
+from workers import store
+from workers.db.session import make_engine, transaction
+from workers.jobs.claiming import Ear
+from workers.jobs.heartbeat import Presence
+from workers.jobs.job_task import Tools, work
+from workers.jobs.leftovers import PROBE, Rounds, try_sweep
+from workers.jobs.mirror_maintenance import tidy
+from workers.labels import offered_here, queue_of
+from workers.logs import open_logs
+from workers.queue import celery_app
+from workers.secrets.vault import open_vault
+from workers.settings import Settings
+from workers.store.installation import NUMBER_MAX
+from workers.store.workers import OWNER_MARK
+from workers.streaming.redis_stream import LiveTail, connect
+
+_log = structlog.get_logger()
+
+
+def make_tools(settings: Settings, name: str = "") -> Tools:
+    """Connects to everything, for a process of the worker ``name``, if any. Call it after a fork, never before."""
+    bell = celery_app.Bell(celery_app.make_celery(settings))
+    environment = dict(os.environ)
+    database = make_engine(settings.database)
+    with transaction(database) as session:
+        installation = store.installation(session, secrets.randbelow(NUMBER_MAX))
+    return Tools(
+        settings=settings,
+        company=_company(settings),
+        installation=installation,
+        database=database,
+        logs=open_logs(settings),
+        live=LiveTail(connect(settings.redis_url)),
+        vault=open_vault(settings),
+        ring=bell.ring,
+        engine=cache(lambda: Engine(settings.docker_host or None)),
+        builder=cache(lambda: find_builder(environment.get("PATH", os.defpath), environment.get("HOME", "/"))),
+        ear=Ear(
+            database=database,
+            owner=f"{name}{OWNER_MARK}{os.getpid()}-{secrets.token_hex(4)}",
+            labels=offered_here(settings.worker_labels),
+            lease_s=settings.lease_s,
+            pass_on=bell.pass_on,
+        ),
+    )
+
+
+def _company(settings: Settings) -> CompanyNetwork:
+    """As the environment has it; what git trusts is written down. Raises MachineError where a variable is not right."""
+    try:
+        company = server_network(os.environ, settings.ca_file, step_proxy=settings.step_proxy)
+    except ValueError as error:
+        raise MachineError(Reason.INTERNAL, str(error)) from None
+    if company.authority:
+        company.authority.write(settings.ca_dir)
+    return company
+
+
+def make_worker(settings: Settings, name: str) -> Celery:
+    """The Celery application with its one task, for the worker ``name``."""
+    app = celery_app.make_celery(settings)
+    tools: list[Tools] = []
+
+    @worker_process_init.connect(weak=False)
+    def _after_fork(**_: object) -> None:
+        mine = make_tools(settings, name)
+        tools.append(mine)
+        Presence(mine.database, name, mine.ear.labels, settings.worker_slots, settings.lease_s).start()
+
+    @app.task(name=celery_app.TASK)
+    def _work(job_id: int) -> None:
+        mine = tools[-1]
+        work(mine, job_id)
+        try_sweep(mine.database, mine.engine(), mine.installation, settings.workspaces_dir)
+        tidy(mine.database, settings.mirrors_dir)
+
+    return app
+
+
+def run_worker(settings: Settings) -> None:
+    """Works until it is told to stop. Raises MachineError where the engine, or its view of our data, is not right."""
+    name = f"{socket.gethostname()}-{secrets.token_hex(2)}"
+    installation = _prepare(settings, name)
+    _bound_shutdown(settings.shutdown_s)
+    app = make_worker(settings, name)
+    app.steps["worker"].add(_rounds(settings, installation))
+    worker = app.Worker(
+        pool="prefork",
+        concurrency=settings.worker_slots,
+        queues=[celery_app.QUEUE, queue_of(offered_here(settings.worker_labels))],
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+        loglevel="WARNING",
+        quiet=True,
+    )
+    try:
+        worker.start()
+    finally:
+        _leave(settings, name)
+
+
+def _leave(settings: Settings, name: str) -> None:
+    database = make_engine(settings.database)
+    try:
+        with transaction(database) as session:
+            store.leave(session, name)
+    except SQLAlchemyError as error:
+        _log.warning("this worker counts as there for some seconds more", error=str(error))
+    finally:
+        database.dispose()
+
+
+def _rounds(settings: Settings, installation: str) -> type[bootsteps.StartStopStep]:
+    """Sweeps in the event loop of the worker's first process, for a job that nobody goes on with rings nobody."""
+
+    class SweepNowAndThen(bootsteps.StartStopStep):
+        requires = ("celery.worker.components:Timer",)
+
+        def start(self, worker: Any) -> None:  # noqa: ANN401 - Celery's own object, which has no type
+            engine = Engine(settings.docker_host or None)
+            sweep = Rounds(lambda: make_engine(settings.database), engine, installation, settings.workspaces_dir)
+            worker.timer.call_repeatedly(settings.lease_s, sweep)
+
+    return SweepNowAndThen
+
+
+def _bound_shutdown(shutdown_s: int) -> None:
+    """A worker that is told to stop waits for its jobs, but not for ever; then it gives them back.
+
+    Celery's own "soft shutdown" always sleeps its whole time, also when the last job ended long before.
+    """
+
+    def give_up() -> None:
+        os.kill(os.getpid(), signal.SIGQUIT)
+
+    @worker_shutting_down.connect(weak=False)
+    def _stopping(how: str, **_: object) -> None:
+        if how == "Warm":
+            timer = threading.Timer(shutdown_s, give_up)
+            timer.daemon = True
+            timer.start()
+
+
+def _prepare(settings: Settings, name: str) -> str:
+    """Before the fork: the engine and the disk are as they must be, and what an earlier worker left is gone.
+
+    Returns this installation's name.
+    """
+    engine = Engine(settings.docker_host or None)
+    tools = make_tools(settings, name)
+    try:
+        prove_data_dir(engine, tools.installation, settings.workspaces_dir)
+        try_sweep(tools.database, engine, tools.installation, settings.workspaces_dir)
+        return tools.installation
+    finally:
+        tools.database.dispose()
+        engine.close()
+
+
+def prove_data_dir(engine: Engine, installation: str, folder: Path) -> None:
+    """Shows that the engine sees the data directory under the same path, for steps get their checkout from there."""
+    token = secrets.token_hex(16)
+    key, made_s = f"{installation}-{PROBE}", int(time.time())
+    probe = folder / f"{key}-{made_s}-{token}"
+    probe.mkdir(parents=True)
+    (probe / "token").write_text(token)
+    ensure_sandbox_image(engine)
+    spec = ContainerSpec(
+        image=SANDBOX_IMAGE, labels=job_labels(key, made_s), network="none", entrypoint=("/wait",),
+        folders=(Folder(folder, "/probe", read_only=True),),
+    )  # fmt: skip
+    try:
+        container = engine.create(spec)
+        try:
+            seen = engine.read_file(container, f"/probe/{probe.name}/token")
+        finally:
+            engine.remove(container)
+    finally:
+        remove_tree(engine, probe)
+    if seen != token.encode():
+        hint = "run the worker on the engine's machine, and mount the directory into its container under the same path"
+        raise MachineError(Reason.INTERNAL, f"the Docker Engine does not see {folder} as this worker does; {hint}")

@@ -1,0 +1,205 @@
+"""What the runner says, written down: rows, the stored log, the live tail."""
+
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self, assert_never
+
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from runner import events
+from workers import store
+from workers.db.session import persist
+from workers.logs import LogStore, LogWriter
+from workers.logs.writer import FLUSH_AFTER_MS
+from workers.store.leases import Claim
+from workers.streaming.publisher import Pump
+from workers.streaming.redis_stream import LiveTail
+
+_FLUSH_EVERY_S = 0.1
+_FACTS_EVERY_MS = 300
+
+
+@dataclass
+class _Facts:
+    """What is known about a step; ``dirty`` until its row says so too."""
+
+    values: dict[str, Any]
+    dirty: bool = False
+
+
+class Recorder:
+    """Listens to one job. May be called from several threads; each step's events come in their order.
+
+    A call raises StaleAttemptError once the job is no longer this attempt's, and whatever else went wrong in writing,
+    also where a thread in the background noticed. ``now_ms`` dates output; rows are dated by the database.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        logs: LogStore,
+        live: LiveTail | None,
+        claim: Claim,
+        steps: Mapping[int, int],
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._engine = engine
+        self._logs = logs
+        self._claim = claim
+        self._steps = steps
+        self._now_ms = now_ms
+        self._pump = None if live is None else Pump(live, claim.run_id, claim.attempt)
+        self._writers: dict[int, LogWriter] = {}
+        self._facts: dict[int, _Facts] = {}
+        self._facts_written_ms = 0
+        self._error: Exception | None = None
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._flush, name=f"flush-{claim.job_id}", daemon=True)
+        self._thread.start()
+
+    def __call__(self, event: events.Event) -> None:
+        """Takes one event. What it says is written, or on its way within 100 ms, when this returns."""
+        if self._error is not None:
+            raise self._error
+        self._take(event)
+
+    def _take(self, event: events.Event) -> None:
+        match event:
+            case events.StepOutput():
+                self._output(event)
+            case events.StepStarted():
+                self._started(event.step)
+            case events.StepFinished():
+                self._finished(event)
+            case events.InstructionChanged():
+                self._instruction(event)
+            case events.ImageBuilt():
+                self._learn(event.step, {"image_id": event.image_id, "size_bytes": event.size_bytes})
+            case events.ImagePushed():
+                self._pushed(event)
+            case events.JobNote():
+                self._write(lambda session: store.note_job(session, *self._fence, event.text))
+            case _:
+                assert_never(event)
+
+    def close(self) -> None:
+        """Writes what waits. Logs of steps that have not finished stay open for whoever goes on with them."""
+        self._stop.set()
+        self._thread.join()
+        with self._lock:
+            writers = list(self._writers.values())
+            self._writers.clear()
+        with ExitStack() as all_of_them:
+            if self._pump is not None:
+                all_of_them.callback(self._pump.close)
+            for writer in writers:
+                all_of_them.callback(writer.suspend)
+
+    def __enter__(self) -> Self:
+        """The recorder itself, closed at the end of the block."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Closes."""
+        self.close()
+
+    @property
+    def _fence(self) -> tuple[int, int]:
+        return self._claim.job_id, self._claim.attempt
+
+    def _write(self, change: Callable[[Session], None]) -> None:
+        persist(self._engine, change)
+        if self._pump is not None:
+            self._pump.changed()
+
+    def _writer(self, step: int) -> LogWriter:
+        with self._lock:
+            if step not in self._writers:
+                claim = self._claim
+                self._writers[step] = self._logs.writer(claim.run_id, claim.job_id, step, claim.attempt)
+            return self._writers[step]
+
+    def _started(self, step: int) -> None:
+        self._writer(step)
+        self._write(lambda session: store.start_step(session, *self._fence, step))
+
+    def _output(self, event: events.StepOutput) -> None:
+        writer = self._writer(event.step)
+        known = writer.size_bytes - event.offset
+        if known < 0:
+            raise ValueError(f"Step {event.step}: bytes are missing before offset {event.offset}.")
+        # Whoever takes over a running container hears its output from the beginning.
+        new = event.data[known:] if known else event.data
+        writer.append(new, event.stream, self._now_ms())
+        if self._pump is not None and new:
+            self._pump.output(self._steps[event.step], event.offset + known, new)
+
+    def _finished(self, event: events.StepFinished) -> None:
+        step, size = event.step, (0, 0)
+        with self._lock:
+            writer = self._writers.pop(step, None)
+            facts = self._facts.pop(step, None)
+        if writer is not None:
+            size = (writer.size_bytes, writer.lines)
+            writer.close()
+        values = None if facts is None else facts.values
+        self._write(lambda session: store.finish_step(session, *self._fence, step, event.outcome, size, values))
+        if self._pump is not None:
+            self._pump.ended(self._steps[step])
+
+    def _instruction(self, event: events.InstructionChanged) -> None:
+        shown = {"index": event.index, "text": event.text, "cached": event.cached}
+        shown |= {"seconds": event.seconds, "error": event.error}
+        with self._lock:
+            facts = self._facts.setdefault(event.step, _Facts({}))
+            others = [each for each in facts.values.get("instructions", ()) if each["index"] != event.index]
+            instructions = sorted([*others, shown], key=lambda each: int(each["index"]))
+            facts.values = facts.values | {"instructions": instructions}
+            facts.dirty = True
+
+    def _pushed(self, event: events.ImagePushed) -> None:
+        pushed = {"repo": event.repo, "tag": event.tag, "digest": event.digest, "image_id": event.image_id}
+        with self._lock:
+            before = self._facts.get(event.step, _Facts({})).values.get("pushed", [])
+        self._learn(event.step, {"pushed": [*before, pushed]})
+
+    def _learn(self, step: int, values: dict[str, Any]) -> None:
+        with self._lock:
+            facts = self._facts.setdefault(step, _Facts({}))
+            facts.values = facts.values | values
+            facts.dirty = True
+
+    def _flush(self) -> None:
+        """The background thread: nothing waits longer than its time because no more output comes."""
+        while not self._stop.wait(_FLUSH_EVERY_S):
+            try:
+                self._flush_once()
+            except Exception as error:  # noqa: BLE001 - the next call raises it, where the job can be ended for it
+                self._error = error
+                return
+
+    def _flush_once(self) -> None:
+        now = self._now_ms()
+        with self._lock:
+            writers = list(self._writers.values())
+            dirty = {}
+            if now - self._facts_written_ms >= _FACTS_EVERY_MS:
+                dirty = {step: facts.values for step, facts in self._facts.items() if facts.dirty}
+                for step in dirty:
+                    self._facts[step].dirty = False
+        for writer in writers:
+            writer.flush_older(now - FLUSH_AFTER_MS)
+        if dirty:
+            self._facts_written_ms = now
+            self._write(lambda session: self._write_facts(session, dirty))
+
+    def _write_facts(self, session: Session, facts: Mapping[int, dict[str, Any]]) -> None:
+        for step, values in facts.items():
+            store.set_step_facts(session, *self._fence, step, values)

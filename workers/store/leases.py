@@ -1,0 +1,247 @@
+"""Who may work on a job, and until when. The rows decide; a message or a worker's own clock never does."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVarTuple
+
+from sqlalchemy import ColumnElement, Select, or_, select, update
+from sqlalchemy.orm import Session
+
+from pipelines.plan import JobPlan
+from pipelines.state import Outcome, Reason, State
+from workers.db.models.runs import Job, Leader, Repo, Run, Step
+from workers.db.session import now_ms
+from workers.labels import fits, wanted
+from workers.store.common import insert_or, table
+from workers.store.completion import end_job, hold_job, lock_run, settle, stop_of
+from workers.store.concurrency.turns import claimable
+
+Labels = Mapping[str, str]
+Ts = TypeVarTuple("Ts")
+_ROWS = 100  # that are read at a time, until one fits
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to work on a job. ``attempt`` is the fence; ``plan`` is None where the run is yet to be planned."""
+
+    job_id: int
+    run_id: int
+    attempt: int
+    plan: JobPlan | None
+
+
+@dataclass(frozen=True)
+class Renewal:
+    """What a worker learns when it renews. Not ``still_mine`` means: stop, and write nothing more."""
+
+    still_mine: bool
+    cancel_requested: bool
+    cancel_by: str = ""
+
+
+@dataclass(frozen=True)
+class Reaped:
+    """A job whose worker fell silent: queued again, or ended as broken or canceled."""
+
+    job_id: int
+    run_id: int
+    state: State
+
+
+def claim(
+    session: Session, job_id: int, owner: str, lease_s: int, host: str = "", labels: Labels | None = None
+) -> Claim | None:
+    """The job, if it waits, nobody else has it and its turn has come; its steps start over. None is an ordinary answer.
+
+    A worker with ``labels`` gets only what fits them; None fits everything.
+    """
+    # The run's row comes first, as everywhere: see workers.store.ending.
+    of_job = _asking(select(Run, Job.labels, Repo.name)).where(Job.id == job_id)
+    query = of_job.with_for_update(of=Run)
+    found = session.execute(query, execution_options={"populate_existing": True}).one_or_none()
+    if found is None:
+        return None
+    run, asked, repo = found
+    if run.cancel_requested_ms is not None or not _may_have(labels, asked, repo):
+        return None
+    jobs = table(Job)
+    take = (
+        update(jobs)
+        .where(jobs.c.id == job_id, claimable())
+        .values(
+            state=State.RUNNING,
+            attempt=jobs.c.attempt + 1,
+            lease_owner=owner,
+            lease_until_ms=now_ms() + lease_s * 1000,
+            host=host,
+            started_ms=now_ms(),
+        )
+        .returning(jobs.c.attempt, jobs.c.plan, jobs.c.started_ms)
+    )
+    row = session.execute(take).one_or_none()
+    if row is None:
+        return None
+    attempt, plan, started_ms = row
+    if run.state is State.QUEUED:
+        run.state, run.started_ms = State.RUNNING, started_ms
+    _start_over(session, job_id, attempt)
+    return Claim(job_id, run.id, attempt, None if plan is None else JobPlan.model_validate_json(plan))
+
+
+def _asking(query: Select[*Ts]) -> Select[*Ts]:
+    """The query with jobs, their runs and repositories."""
+    return query.select_from(Job).join(Run, Run.id == Job.run_id).join(Repo, Repo.id == Run.repo_id)
+
+
+def _may_have(labels: Labels | None, asked: Labels, repo: str) -> bool:
+    return labels is None or fits(wanted(asked, repo), labels)
+
+
+def _start_over(session: Session, job_id: int, attempt: int) -> None:
+    fresh: dict[str, object] = {
+        "state": State.QUEUED,
+        "reason": None,
+        "message": "",
+        "exit_code": None,
+        "log_bytes": 0,
+        "log_lines": 0,
+        "facts": {},
+        "started_ms": None,
+        "finished_ms": None,
+        "attempt": attempt,
+    }
+    session.execute(update(table(Step)).where(Step.job_id == job_id).values(fresh))
+
+
+def next_ready(session: Session, labels: Labels | None = None) -> int | None:
+    """The job that has waited longest and may be claimed, for a worker that has room for one more."""
+    query = _asking(select(Job.id, Job.labels, Repo.name)).where(claimable()).order_by(Job.id)
+    rows = session.execute(query.execution_options(yield_per=_ROWS))
+    return next((job_id for job_id, asked, repo in rows if _may_have(labels, asked, repo)), None)
+
+
+def asked_of(session: Session, job_id: int) -> dict[str, str] | None:
+    """The labels that a worker needs for this job; None where nobody can claim it now."""
+    query = _asking(select(Job.labels, Repo.name)).where(Job.id == job_id, claimable())
+    row = session.execute(query).one_or_none()
+    return None if row is None else wanted(*row)
+
+
+def renew(session: Session, job_id: int, attempt: int, owner: str, lease_s: int) -> Renewal:
+    """Holds on to the job for ``lease_s`` seconds from now, and asks whether the run is to be canceled."""
+    jobs = table(Job)
+    hold = (
+        update(jobs)
+        .where(_held(job_id, attempt), jobs.c.lease_owner == owner)
+        .values(lease_until_ms=now_ms() + lease_s * 1000)
+        .returning(jobs.c.run_id)
+    )
+    run_id = session.execute(hold).scalar()
+    if run_id is None:
+        return Renewal(still_mine=False, cancel_requested=False)
+    asked = select(Run.cancel_requested_ms, Run.cancel_by, Job.cancel_by).join(Job, Job.run_id == Run.id)
+    requested, by, alone = session.execute(asked.where(Job.id == job_id)).one()
+    stops = requested is not None or bool(alone)
+    return Renewal(still_mine=True, cancel_requested=stops, cancel_by=by or alone)
+
+
+def _held(job_id: int, attempt: int) -> ColumnElement[bool]:
+    return (Job.id == job_id) & (Job.attempt == attempt) & (Job.state == State.RUNNING)
+
+
+_QUEUED_AGAIN = {"state": State.QUEUED, "lease_owner": "", "lease_until_ms": None, "rung_ms": None}
+
+
+def release(session: Session, job_id: int, attempt: int) -> None:
+    """Gives the job back, for a worker that must stop: it is queued again at once. Raises StaleAttemptError."""
+    run, job = hold_job(session, job_id, attempt)
+    if stopped := stop_of(run, job):
+        end_job(session, job, stopped)
+        settle(session, run)
+        return
+    session.execute(update(table(Job)).where(_held(job_id, attempt)).values(_QUEUED_AGAIN))
+    _start_over(session, job_id, attempt)
+
+
+def overdue(session: Session) -> list[tuple[int, int]]:
+    """Jobs whose worker fell silent, with their runs."""
+    query = select(Job.id, Job.run_id).where(Job.state == State.RUNNING, Job.lease_until_ms < now_ms())
+    return [(job_id, run_id) for job_id, run_id in session.execute(query.order_by(Job.id))]
+
+
+def reap(session: Session, attempts_max: int = 3, only_run: int | None = None) -> list[Reaped]:
+    """Takes jobs from workers that fell silent. A job that loses ``attempts_max`` workers ends as broken.
+
+    Whoever wants to wait for nobody crosswise does so for one run after the other, each in its own transaction.
+    """
+    silent = [(job_id, run_id) for job_id, run_id in overdue(session) if only_run in {None, run_id}]
+    reaped = (_reap(session, job_id, run_id, attempts_max) for job_id, run_id in silent)
+    return [each for each in reaped if each is not None]
+
+
+def _reap(session: Session, job_id: int, run_id: int, attempts_max: int) -> Reaped | None:
+    run = lock_run(session, run_id)
+    jobs = table(Job)
+    # Once more with the conditions: the worker may have come back while we waited for the row.
+    lose = (
+        update(jobs)
+        .where(jobs.c.id == job_id, jobs.c.state == State.RUNNING, jobs.c.lease_until_ms < now_ms())
+        .values(_QUEUED_AGAIN | {"lost": jobs.c.lost + 1})
+        .returning(jobs.c.lost)
+    )
+    lost = session.execute(lose).scalar()
+    if lost is None:
+        return None
+    job = session.get_one(Job, job_id, populate_existing=True)
+    if stopped := stop_of(run, job):
+        end_job(session, job, stopped)
+    elif lost >= attempts_max:
+        end_job(session, job, _worker_lost(lost))
+    else:
+        _start_over(session, job_id, job.attempt)
+    settle(session, run)
+    return Reaped(job_id, run_id, job.state)
+
+
+def _worker_lost(lost: int) -> Outcome:
+    sentence = (
+        f"The worker vanished while it ran this job, {lost} times in a row. Look at the worker's own log and at the "
+        "memory of its machine, then run this again."
+    )
+    return Outcome(State.BROKEN, Reason.WORKER_LOST, sentence)
+
+
+def ready_unrung(session: Session, older_than_s: float, limit: int = 100) -> Sequence[int]:
+    """Jobs that may be claimed and that no worker was woken for in the last ``older_than_s`` seconds, oldest first."""
+    long_ago = or_(Job.rung_ms.is_(None), Job.rung_ms < now_ms() - int(older_than_s * 1000))
+    return session.scalars(select(Job.id).where(claimable(), long_ago).order_by(Job.id).limit(limit)).all()
+
+
+def mark_rung(session: Session, job_ids: Sequence[int]) -> None:
+    """Notes that a worker was woken for these jobs just now."""
+    session.execute(update(table(Job)).where(Job.id.in_(job_ids)).values(rung_ms=now_ms()))
+
+
+def leave_to_scheduler(session: Session, job_id: int) -> None:
+    """Lets the scheduler wake a worker for the job at its next turn: for those who cannot ring themselves."""
+    session.execute(update(table(Job)).where(Job.id == job_id).values(rung_ms=None))
+
+
+def take_lead(session: Session, name: str, owner: str, lease_s: int) -> bool:
+    """True if ``owner`` does what only one process may do, for ``lease_s`` seconds from now; call again to go on."""
+    leaders = table(Leader)
+    until = now_ms() + lease_s * 1000
+    insert = insert_or(session, Leader).values(name=name, owner=owner, until_ms=until)
+    take = insert.on_conflict_do_update(
+        index_elements=["name"],
+        set_={"owner": owner, "until_ms": until},
+        where=(leaders.c.owner == owner) | (leaders.c.until_ms < now_ms()),
+    )
+    return session.execute(take.returning(leaders.c.name)).first() is not None
+
+
+def give_up_lead(session: Session, name: str, owner: str) -> None:
+    """Lets another process take over at once."""
+    leaders = table(Leader)
+    session.execute(update(leaders).where(leaders.c.name == name, leaders.c.owner == owner).values(until_ms=0))

@@ -1,0 +1,92 @@
+"""Why a job waits, and what would end that: a sentence for each, made from the rows as they are now."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from sqlalchemy import exists, select
+from sqlalchemy.orm import Session
+
+from pipelines.state import State
+from workers.db.models.runs import Job, Repo, Run
+from workers.labels import fits, wanted
+from workers.store.concurrency.turns import in_front
+from workers.store.workers import KnownWorker, workers
+
+
+def why_waiting(session: Session, repo: str, jobs: Sequence[Job]) -> dict[int, str]:
+    """A sentence for each of the run's ``jobs`` that waits, by its id. ``repo`` is the name of their repository."""
+    waiting = [job for job in jobs if job.state is State.QUEUED]
+    fleet = workers(session) if waiting else []
+    return {
+        job.id: _for_jobs(job, jobs) or _for_its_turn(session, job) or _for_a_worker(job, repo, fleet)
+        for job in waiting
+    }
+
+
+def idle_runs(session: Session) -> set[int]:
+    """Runs that have begun but of which no job runs now: what is left of them waits."""
+    busy = exists().where(Job.run_id == Run.id, Job.state == State.RUNNING)
+    return set(session.scalars(select(Run.id).where(Run.state == State.RUNNING, ~busy)))
+
+
+def heard(session: Session, job_ids: Collection[int]) -> set[int]:
+    """Those of the jobs that a worker could take now. Where no worker is known, all: nobody is woken for nothing."""
+    fleet = workers(session)
+    query = select(Job.id, Job.labels, Repo.name).join(Run, Run.id == Job.run_id).join(Repo, Repo.id == Run.repo_id)
+    rows = session.execute(query.where(Job.id.in_(job_ids)))
+    free = [worker.labels for worker in fleet if worker.free]
+    return {row.id for row in rows if not fleet or any(fits(wanted(row.labels, row.name), labels) for labels in free)}
+
+
+def _for_jobs(job: Job, jobs: Sequence[Job]) -> str:
+    if job.ready:
+        return ""
+    names = dict.fromkeys(other.name for other in jobs if other.name in job.needs and not other.state.final)
+    return f"Waits for {_listed([repr(name) for name in names])}, which it depends on."
+
+
+def _for_its_turn(session: Session, job: Job) -> str:
+    if job.group_key is None:
+        return ""
+    ahead = in_front(session, job)
+    named = [f"run {each.run_number}, job {each.job_name}" for each in ahead if each.job_name is not None]
+    group = f"concurrency group {job.group_name!r}"
+    if len(named) >= job.group_limit:
+        return f"Waits for {_listed(named)} ({group})."
+    runs = [f"run {each.run_number}" for each in ahead if each.job_name is None]
+    return f"Waits until {_listed(runs)} is planned, which may have an earlier turn ({group})." if runs else ""
+
+
+def _for_a_worker(job: Job, repo: str, fleet: Sequence[KnownWorker]) -> str:
+    asked = wanted(job.labels, repo)
+    able = [worker for worker in fleet if fits(asked, worker.labels)]
+    if not fleet:
+        return "Waits for a worker, and none is running. Start one: headway worker."
+    if not able:
+        return _for_labels(asked)
+    if all(worker.free == 0 for worker in able):
+        slots = sum(worker.slots for worker in able)
+        return (
+            f"Waits for a free slot: {slots} of {slots} are taken on {_several(len(able), 'worker')} that may have it."
+        )
+    return "A worker takes it in a moment."
+
+
+def _for_labels(asked: Mapping[str, str]) -> str:
+    labels = ",".join(f"{name}={value}" for name, value in asked.items() if name != "repo")
+    if not labels:
+        return (
+            f"Waits for a worker that takes jobs without labels of {asked['repo']}, and there is none. "
+            "Look at HEADWAY_WORKER_LABELS of the workers."
+        )
+    return (
+        f"Waits for a worker with {labels.replace(',', ' and ')}, and there is none for {asked['repo']}. "
+        f"Start one with HEADWAY_WORKER_LABELS={labels}, or change the workflow's labels."
+    )
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def _several(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,57 @@
+"""The workers that are there: each says so again and again, with what it offers."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from pipelines.state import State
+from workers.db.models.runs import Job, Worker
+from workers.db.session import now_ms
+from workers.store.common import insert_or
+
+OWNER_MARK = "/"
+"""Between a worker's name and what tells its processes apart, in the owner of a lease."""
+
+
+@dataclass(frozen=True)
+class KnownWorker:
+    """A worker that is there. ``busy`` of its ``slots`` have a job. Moments are milliseconds since 1970."""
+
+    name: str
+    labels: Mapping[str, str]
+    slots: int
+    busy: int
+    started_ms: int
+    seen_ms: int
+
+    @property
+    def free(self) -> int:
+        """How many jobs it could begin now."""
+        return max(0, self.slots - self.busy)
+
+
+def beat(session: Session, name: str, labels: Mapping[str, str], slots: int, silent_s: int) -> None:
+    """The worker is there, and counts as there for ``silent_s`` seconds more."""
+    until = now_ms() + silent_s * 1000
+    insert = insert_or(session, Worker).values(
+        name=name, labels=dict(labels), slots=slots, started_ms=now_ms(), seen_ms=now_ms(), until_ms=until
+    )
+    session.execute(
+        insert.on_conflict_do_update(index_elements=["name"], set_={"seen_ms": now_ms(), "until_ms": until})
+    )
+
+
+def leave(session: Session, name: str) -> None:
+    """The worker has ended. Workers that fell silent are forgotten with it."""
+    session.execute(delete(Worker).where((Worker.name == name) | (Worker.until_ms < now_ms())))
+
+
+def workers(session: Session) -> list[KnownWorker]:
+    """All workers that are there, by name."""
+    owners = session.scalars(select(Job.lease_owner).where(Job.state == State.RUNNING))
+    busy = Counter(owner.partition(OWNER_MARK)[0] for owner in owners)
+    rows = session.scalars(select(Worker).where(Worker.until_ms >= now_ms()).order_by(Worker.name))
+    return [KnownWorker(row.name, row.labels, row.slots, busy[row.name], row.started_ms, row.seen_ms) for row in rows]

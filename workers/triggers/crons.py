@@ -1,0 +1,138 @@
+"""When crons are due, and starting what is due: once for each time, however many schedulers look."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import structlog
+from cronsim import CronSim, CronSimError
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from pipelines.trigger import Event, Trigger
+from workers import store
+from workers.db.models.runs import Cron, Repo
+from workers.db.session import reading, transaction
+from workers.store import Queued
+from workers.triggers.manual import AskedWronglyError, check_inputs, checked_ref
+
+EXPRESSION_CHARS_MAX = 200
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9 ._-]{0,99}")
+_FIELDS = 5
+_SHORT = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class NewCron:
+    """A cron as somebody asks for it. Without ``branch`` it is for the repository's default branch."""
+
+    name: str
+    expression: str
+    zone: str = "UTC"
+    branch: str = ""
+    inputs: dict[str, str] = field(default_factory=dict)
+    enabled: bool = True
+
+
+def next_ms(expression: str, zone: str, after_ms: int) -> int:
+    """The first time after ``after_ms`` at which the expression is due in its zone. Raises AskedWronglyError.
+
+    Where clocks are put forward, a time of day that is left out is due right after the gap; where they are put back,
+    one that comes twice is due the first time. What runs every so many minutes or hours goes by the time that passes.
+    """
+    clock = _clock(zone)
+    text = _SHORT.get(expression.strip().lower(), expression)
+    if len(text) > EXPRESSION_CHARS_MAX or len(text.split()) != _FIELDS:
+        raise _not_an_expression(expression, f"it needs {_FIELDS} fields: minute, hour, day, month, day of the week")
+    try:
+        for due in CronSim(text, datetime.fromtimestamp(after_ms / 1000, UTC).astimezone(clock)):
+            # In the hour that comes twice the calculation may begin with a time that is over.
+            if (due_ms := int(due.timestamp()) * 1000) > after_ms:
+                return due_ms
+    except CronSimError as error:
+        raise _not_an_expression(expression, str(error).lower()) from None
+    raise _not_an_expression(expression, "it names a day that never comes")
+
+
+def _clock(zone: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(zone)
+    except (KeyError, ValueError, OSError):  # not there; no name at all; a folder of zones
+        hint = "use one of the time zone database such as Europe/Berlin, America/New_York or UTC"
+        raise AskedWronglyError(f"There is no time zone {zone[:80]!r}; {hint}.") from None
+
+
+def _not_an_expression(expression: str, why: str) -> AskedWronglyError:
+    shown = expression if len(expression) <= EXPRESSION_CHARS_MAX else f"{expression[:EXPRESSION_CHARS_MAX]}..."
+    hint = 'write one such as "30 2 * * 1-5", or @hourly, @daily, @weekly, @monthly or @yearly'
+    return AskedWronglyError(f"{shown!r} is no cron expression: {why}; {hint}.")
+
+
+def put_cron(session: Session, repo_id: int, new: NewCron, now_ms: int) -> Cron:
+    """Adds a cron, or changes the one of that name; its next time is the first after now. Raises AskedWronglyError."""
+    if not _NAME.fullmatch(new.name):
+        raise AskedWronglyError(
+            f"{new.name[:80]!r} cannot be the name of a cron: use up to 100 letters, digits, spaces and . _ -, "
+            "and begin with a letter, a digit or _."
+        )
+    check_inputs(new.inputs)
+    if new.branch:
+        checked_ref("branch", new.branch)
+    due_ms = next_ms(new.expression, new.zone, now_ms)
+    row = {
+        "expression": new.expression.strip(),
+        "zone": new.zone,
+        "branch": new.branch,
+        "inputs": new.inputs,
+        "next_ms": due_ms if new.enabled else None,
+    }
+    return store.put_cron(session, repo_id, new.name, row)
+
+
+def run_cron(session: Session, cron: Cron, repo: Repo, sender: str = "") -> Queued:
+    """Starts a run of this cron now; when it is due next does not change."""
+    branch = cron.branch or repo.default_branch
+    trigger = Trigger(
+        event=Event.CRON,
+        sha="",
+        ref=f"refs/heads/{branch}",
+        branch=branch,
+        cron=cron.name,
+        sender=sender or f"cron {cron.name}",
+        inputs=cron.inputs,
+    )
+    queued = store.queue_run(session, repo.id, trigger)
+    store.note_cron_run(session, cron.id, queued.run_id)
+    return queued
+
+
+def start_due(engine: Engine, now_ms: int) -> list[Queued]:
+    """Starts a run for each cron that is due: one, also where several times were missed. To be rung for afterwards."""
+    with reading(engine) as session:
+        due = store.due_crons(session, now_ms)
+    started: list[Queued] = []
+    for cron, repo in due:
+        after_ms = _following_ms(cron, now_ms)
+        with transaction(engine) as session:
+            if store.move_cron_on(session, cron, after_ms):
+                started.append(run_cron(session, cron, repo))
+    return started
+
+
+def _following_ms(cron: Cron, now_ms: int) -> int | None:
+    try:
+        return next_ms(cron.expression, cron.zone, now_ms)
+    except AskedWronglyError as error:  # it was right when it was kept: the time zone was dropped since, or it was once
+        _log.warning("a cron is switched off: it has no next time", cron=cron.name, repo=cron.repo_id, error=str(error))
+        return None
