@@ -11,8 +11,8 @@ import redis
 
 from bench.measure import NotMeasurableError, clean_environment
 from tests.e2e.stack import HEADWAY, Stack, ask, until
-from tests.registry import Registry
-from tests.services import free_port
+from tests.support.registry import Registry
+from tests.support.services import free_port
 
 _STOP_S = 20
 

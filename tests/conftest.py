@@ -1,3 +1,3 @@
 """Fixtures for all tests."""
 
-pytest_plugins = ["tests.services", "tests.engine", "tests.disks"]
+pytest_plugins = ["tests.support.services", "tests.support.engine", "tests.support.disks"]

@@ -8,7 +8,7 @@ from sqlalchemy import Engine, update
 
 from pipelines.plan import Concurrency, JobPlan
 from pipelines.state import PASSED, State
-from tests.builders import job_plan, plan, push
+from tests.support.builders import job_plan, plan, push
 from workers import store
 from workers.db.models.runs import Job
 from workers.db.session import now_ms, reading, transaction

@@ -8,7 +8,7 @@ from sqlalchemy import Engine, update
 from pipelines.plan import Concurrency, JobPlan
 from pipelines.state import PASSED, Outcome, Reason, State
 from pipelines.trigger import Event, Trigger
-from tests.builders import SHA, job_plan, plan, pull_request, push
+from tests.support.builders import SHA, job_plan, plan, pull_request, push
 from workers import store
 from workers.db.models.runs import Job
 from workers.db.session import now_ms, reading, transaction

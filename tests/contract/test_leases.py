@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from pipelines.state import PASSED, Outcome, Reason, State
-from tests.builders import job_plan, plan, push
+from tests.support.builders import job_plan, plan, push
 from workers import store
 from workers.db.models.runs import Job, Repo, Run
 from workers.db.session import db_now_ms, make_engine, now_ms, reading, transaction

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runner.events import Stream
-from tests.services import eventually
+from tests.support.services import eventually
 from workers.logs import Chunk, DiskLogs, LogReader, LogStore
 
 LOG = (7, 70, 1, 1)

@@ -7,7 +7,7 @@ from sqlalchemy import Engine, update
 
 from pipelines.state import Outcome, Reason, State
 from pipelines.trigger import Event, Trigger
-from tests.builders import SHA, pull_request, push
+from tests.support.builders import SHA, pull_request, push
 from workers import store
 from workers.db.models.runs import Job, Run
 from workers.db.session import now_ms, reading, transaction

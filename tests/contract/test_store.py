@@ -21,7 +21,7 @@ from pipelines.plan import (
 from pipelines.problem import Problem
 from pipelines.state import PASSED, Outcome, Reason, State
 from pipelines.trigger import Event
-from tests.builders import job_plan, plan, pull_request, push
+from tests.support.builders import job_plan, plan, pull_request, push
 from workers import store
 from workers.db.models.runs import Delivery, Run
 from workers.db.session import reading, transaction

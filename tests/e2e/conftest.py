@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.stack import Stack
-from tests.registry import running_registry
+from tests.support.registry import running_registry
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 
 from runner.docker.client import Engine
 from runner.errors import NoAddressError
-from tests.plans import secrets_hex
+from tests.support.plans import secrets_hex
 
 AT_ONCE = 4
 LABEL = "headway-test.full"

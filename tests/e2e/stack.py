@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.registry import Registry
-from tests.services import free_port
+from tests.support.registry import Registry
+from tests.support.services import free_port
 from workers import store
 from workers.db.session import make_engine, reading
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from tests.e2e.stack import FINAL, Answer, ask, git, until
-from tests.services import free_port
+from tests.support.paths import ROOT
+from tests.support.services import free_port
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
-ROOT = Path(__file__).parents[2]
 PIPELINE = """\
 steps:
   - name: build

@@ -13,8 +13,8 @@ from runner.events import Event, JobNote
 from runner.execution.job import Options
 from tests.e2e.full import filled
 from tests.e2e.stack import Repository, Stack, until
-from tests.engine import Workshop
-from tests.plans import shell
+from tests.support.engine import Workshop
+from tests.support.plans import shell
 
 
 @pytest.mark.engine

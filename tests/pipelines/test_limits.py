@@ -1,7 +1,6 @@
 """Whatever comes in, a plan or a list of problems goes out."""
 
 import json
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -14,7 +13,8 @@ from pipelines.linter.sample_triggers import usual_trigger
 from pipelines.plan import Plan
 from pipelines.problem import InvalidPipelineError, Level
 from pipelines.syntax.diagnostics import PROBLEMS_COUNT_MAX
-from tests.pipelines.making import CONTEXT, event, problems_of, pull_request, push, tag
+from tests.support.paths import MISTAKES
+from tests.support.pipelines import CONTEXT, event, problems_of, pull_request, push, tag
 
 # A busy machine is no failure.
 QUIET = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -59,7 +59,7 @@ def test_any_bytes(data, trigger, path):
     outcome(data, trigger, path)
 
 
-FILES = [path.read_text() for path in sorted((Path(__file__).parents[1] / "mistakes").glob("*.yml"))]
+FILES = [path.read_text() for path in sorted(MISTAKES.glob("*.yml"))]
 CHANGES = st.lists(
     st.tuples(st.sampled_from(["delete", "double", "swap", "indent", "value"]), st.integers(0, 99), st.integers(0, 99)),
     min_size=1,

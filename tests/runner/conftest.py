@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from runner.source.mirror import Mirror
-from tests.runner.repos import Repo
+from tests.support.repos import Repo
 
 
 @pytest.fixture

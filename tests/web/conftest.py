@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from pipelines.plan import BuildStep, BuiltImage, CommandsStep, Container, JobPlan, Plan, PushStep
 from pipelines.trigger import Event, Trigger
-from tests.services import eventually
+from tests.support.services import eventually
 from web.operations.admin import Administrator, Hooked
 from web.security import auth
 from web.security.login_limiter import LoginLimiter

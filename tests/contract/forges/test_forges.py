@@ -4,18 +4,17 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipelines.trigger import Event, Trigger
+from tests.support.paths import FORGE_SAMPLES
 from workers.forges import FORGES, BadPayloadError, NothingToDo
 
 SECRET = "correct-horse-battery-staple"
 NEW = "8f3e1c2ab4d5968770e1f2a3b4c5d6e7f8091a2b"
 OLD = "1d2c3b4a5f6e7d8c9bae0f1e2d3c4b5a69788796"
-SAMPLES = Path(__file__).parent
 
 
 def _digest(secret: str, body: bytes) -> str:
@@ -34,14 +33,14 @@ SIGNS_THE_BODY = sorted(set(FORGES) - {"gitlab"})
 
 
 def sample(forge: str, name: str) -> tuple[dict[str, str], bytes]:
-    recorded = json.loads((SAMPLES / forge / f"{name}.json").read_text())
+    recorded = json.loads((FORGE_SAMPLES / forge / f"{name}.json").read_text())
     headers = {key.lower(): value for key, value in recorded["headers"].items()}
     return headers, json.dumps(recorded["body"]).encode()
 
 
 def having(name: str) -> list[str]:
     """The forges that have such a sample; those without it do not send such a thing."""
-    return [forge for forge in FORGES if (SAMPLES / forge / f"{name}.json").exists()]
+    return [forge for forge in FORGES if (FORGE_SAMPLES / forge / f"{name}.json").exists()]
 
 
 def only(forge: str, name: str) -> Trigger:
@@ -325,7 +324,7 @@ def test_a_bitbucket_delivery_with_a_branch_and_a_tag_is_two_triggers() -> None:
 def test_the_same_delivery_has_the_same_key_and_no_other_has_it(forge: str) -> None:
     key = FORGES[forge].delivery_key
     assert key(*sample(forge, "push")) == key(*sample(forge, "push"))
-    names = [path.stem for path in (SAMPLES / forge).glob("*.json")]
+    names = [path.stem for path in (FORGE_SAMPLES / forge).glob("*.json")]
     assert len({key(*sample(forge, name)) for name in names}) == len(names)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from pipelines.state import State
-from tests.forge import RULES, TOKEN, FakeForge, forge_server
+from tests.support.forge import RULES, TOKEN, FakeForge, forge_server
 from workers.forges import FORGES
 from workers.forges.http import make_client, post
 from workers.forges.status_request import (

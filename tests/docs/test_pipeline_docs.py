@@ -1,0 +1,114 @@
+"""Every example in docs/pipeline.md runs, and its tables are complete."""
+
+import re
+
+import pytest
+
+from pipelines.context import PipelineFile
+from pipelines.linter.linter import lint_files
+from pipelines.matching.expressions import _COMPARISONS, _FUNCTIONS
+from pipelines.model.conditions import Condition
+from pipelines.model.workflow import Build, BuildStep, CommandsStep, Push, ReadyCheck, Service, Workflow
+from pipelines.plan import BuildStep as BuildPlan
+from pipelines.plan import CommandsStep as CommandsPlan
+from pipelines.plan import PushStep as PushPlan
+from pipelines.problem import Level
+from pipelines.trigger import Event
+from pipelines.variables import AT_RUN_TIME, run_variables
+from tests.support.paths import DOCS
+from tests.support.pipelines import (
+    CONTEXT,
+    TRUSTED,
+    event,
+    job_of,
+    plan_of,
+    plan_of_files,
+    problems_of,
+    pull_request,
+    push,
+    tag,
+)
+
+TEXT = (DOCS / "pipeline.md").read_text(encoding="utf-8")
+COMING = (DOCS / "coming-from.md").read_text(encoding="utf-8")
+GOOD = re.findall(r"```yaml\n(.*?)```", TEXT + COMING, re.DOTALL)
+SEVERAL = re.findall(r"```yaml\n((?:(?!```).)*)```\n\n```yaml several\n(.*?)```", TEXT, re.DOTALL)
+WOODPECKER = re.findall(r"```yaml woodpecker\n(.*?)```", COMING, re.DOTALL)
+ELSEWHERE = re.findall(r"```yaml (?:drone|gitlab)\n(.*?)```", COMING, re.DOTALL)
+WRONG = re.findall(r"```yaml error\n(.*?)```\n\n```text\n(.*?)```", TEXT, re.DOTALL)
+
+
+def test_the_pages_have_examples():
+    assert len(GOOD) > 20
+    assert (len(WRONG), len(SEVERAL), len(WOODPECKER), len(ELSEWHERE)) == (1, 1, 1, 2)
+
+
+@pytest.mark.parametrize("example", GOOD)
+def test_lint_finds_nothing_to_warn_of_in_an_example(example):
+    problems = lint_files([PipelineFile(".headway.yml", example.encode())])
+    assert [str(problem) for problem in problems if problem.level is not Level.HINT] == []
+
+
+@pytest.mark.parametrize(("first", "second"), SEVERAL)
+def test_examples_of_several_files_belong_together(first, second):
+    name = re.compile(r"# (\S+)")
+    files = {name.match(text)[1]: text for text in (first, second)}
+    plan = plan_of_files(files)
+    assert [(job.name, job.needs) for job in plan.jobs] == [("deploy", ("test",)), ("test", ()), ("test", ())]
+    assert plan.warnings == ()
+
+
+@pytest.mark.parametrize("example", WOODPECKER)
+def test_a_file_of_woodpecker_runs_as_it_is(example):
+    assert problems_of(example, tag(), CONTEXT, ".woodpecker.yaml") == []
+    assert [type(step) for step in job_of(example, tag()).steps] == [CommandsPlan, BuildPlan, PushPlan]
+
+
+@pytest.mark.parametrize("example", ELSEWHERE)
+def test_files_of_other_systems_get_problems_that_help(example):
+    problems = problems_of(example)
+    assert problems
+    assert all("; " in problem for problem in problems)
+
+
+def test_every_variable_and_event_that_the_page_of_differences_names_is_one():
+    ours = {
+        name
+        for row in re.findall(r"^\| `\w+` \| (.*) \|$", COMING, re.MULTILINE)
+        for name in re.findall(r"CI_\w+", row)
+    }
+    assert len(ours) > 10
+    assert ours - set(run_variables(push(), CONTEXT)) - AT_RUN_TIME == set()
+    assert set(re.findall(r"event: (\w+)`", COMING)) <= set(Event)
+
+
+@pytest.mark.parametrize("example", GOOD)
+@pytest.mark.parametrize("trigger", [push(), tag(), pull_request(), event("manual")])
+def test_every_example_compiles_without_a_word(example, trigger):
+    assert problems_of(example, trigger, TRUSTED) == []
+
+
+@pytest.mark.parametrize("example", GOOD)
+def test_every_example_does_something_for_a_push(example):
+    assert plan_of(example, push()).jobs or "evaluate" in example
+
+
+@pytest.mark.parametrize(("example", "expected"), WRONG)
+def test_every_mistake_is_told_as_the_page_says(example, expected):
+    assert [f".headway.yml:{problem}" for problem in problems_of(example)] == expected.splitlines()
+
+
+@pytest.mark.parametrize("model", [Workflow, CommandsStep, BuildStep, Build, Push, Service, Condition, ReadyCheck])
+def test_every_key_is_named(model):
+    said_elsewhere = {"schema_", "runs_on", "group", "ports", "name"}
+    missing = {
+        name for name in set(model.model_fields) - said_elsewhere if f"`{name}`" not in TEXT and f"{name}:" not in TEXT
+    }
+    assert missing == set()
+
+
+def test_every_event_variable_comparison_and_function_is_named():
+    rarely = ("CI_PREV_", "CI_REPO_TRUSTED", "CI_REPO_REMOTE_ID", "CI_COMMIT_AUTHOR_AVATAR", "CI_COMMIT_PRERELEASE")
+    rarely += ("CI_PIPELINE_EVENT_REASON", "CI_PIPELINE_AVATAR", "CI_PIPELINE_RERUNS", "CI_REPO_CLONE_SSH_URL")
+    words = {*Event, *(name for name in run_variables(push(), TRUSTED) if not name.startswith(rarely))}
+    assert {word for word in words | set(_COMPARISONS) | set(_FUNCTIONS) if f"`{word}`" not in TEXT} == set()

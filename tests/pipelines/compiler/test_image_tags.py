@@ -1,0 +1,77 @@
+"""Tags of images: their grammar, and the rule ``auto`` (WOODPECKER_WORKFLOWS section 10)."""
+
+import pytest
+
+from pipelines.compiler.image_tags import auto_tags, is_repo, is_tag, repo_at
+from tests.support.pipelines import event, push, tag
+
+
+@pytest.mark.parametrize(
+    ("trigger", "tags"),
+    [
+        (push("main"), ("latest",)),
+        (push("dev"), ()),
+        (push("release/main"), ()),
+        (event("manual"), ("latest",)),
+        (tag("v1.2.3"), ("1", "1.2", "1.2.3")),
+        (tag("1.2.3"), ("1", "1.2", "1.2.3")),
+        (tag("v1.2"), ("1", "1.2", "1.2.0")),
+        (tag("v1"), ("1", "1.0", "1.0.0")),
+        (tag("v0.4.2"), ("0.4", "0.4.2")),
+        (tag("v1.2.3-rc.1"), ("1.2.3-rc.1",)),
+        (tag("v1.2.3+build.5"), ("1.2.3-build.5",)),
+        (tag("vv1.2.3"), ("latest",)),
+        (tag("nightly"), ("latest",)),
+        (tag("v1.02.3"), ("latest",)),
+    ],
+)
+def test_the_rule_auto(trigger, tags):
+    assert auto_tags(trigger, "main") == tags
+
+
+@pytest.mark.parametrize("name", ["latest", "1.2.3", "_a", "A-b.C", "x" * 128])
+def test_good_tags(name):
+    assert is_tag(name)
+
+
+@pytest.mark.parametrize("name", ["", "-a", ".a", "a/b", "a:b", "a b", "ä", "x" * 129, "a\n"])
+def test_bad_tags(name):
+    assert not is_tag(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "app",
+        "me/app",
+        "localhost:5000/app",
+        "r.example.org/a/b/c",
+        "R.Example.org/a",
+        "a__b/c-d.e",
+        "[::1]:5000/app",
+        "a--b",
+    ],
+)
+def test_good_repositories(name):
+    assert is_repo(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "App", "a/App", "a:tag", "a//b", "/a", "a/", "a b", "-a", "a" * 256, "https://x/a", "a\n"]
+)
+def test_bad_repositories(name):
+    assert not is_repo(name)
+
+
+@pytest.mark.parametrize(
+    ("registry", "repo", "result"),
+    [
+        ("", "a/b", "a/b"),
+        ("r.example.org", "a/b", "r.example.org/a/b"),
+        ("http://r.example.org:5000/v2/", "a/b", "r.example.org:5000/a/b"),
+        ("r.example.org", "r.example.org/a/b", "r.example.org/a/b"),
+        ("https://index.docker.io/v1/", "a/b", "a/b"),
+    ],
+)
+def test_a_repository_at_a_registry(registry, repo, result):
+    assert repo_at(registry, repo) == result

@@ -1,0 +1,55 @@
+"""The folder ``tests/mistakes``: wrong files, each with what is said about it, the same wherever it is said."""
+
+import pytest
+
+from pipelines.compiler.pipeline import compile_pipeline
+from pipelines.context import PipelineFile
+from pipelines.linter.linter import ANY_REPO, lint_files
+from pipelines.linter.sample_triggers import usual_trigger
+from pipelines.problem import InvalidPipelineError, Level
+from tests.support.paths import MISTAKES
+
+FILES = sorted(MISTAKES.glob("*.yml"))
+
+
+def pipeline_file(file):
+    """``key.headway.yml`` stands for a ``.headway.yml``."""
+    return PipelineFile("." + file.name.split(".", 1)[1], file.read_bytes())
+
+
+def expected(file):
+    return file.with_suffix(".txt").read_text(encoding="utf-8").splitlines()
+
+
+def told_by_a_run(file):
+    try:
+        return compile_pipeline([pipeline_file(file)], usual_trigger("main"), ANY_REPO).warnings
+    except InvalidPipelineError as error:
+        return error.problems
+
+
+def test_there_are_many_of_them_and_no_stray_text():
+    assert len(FILES) >= 60
+    texts = {file.stem for file in (FILES[0].parent).glob("*.txt")}
+    assert texts == {file.stem for file in FILES}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_lint_says_what_is_expected(file):
+    assert [str(problem) for problem in lint_files([pipeline_file(file)])] == expected(file)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_run_says_the_same_as_lint(file):
+    told = [str(problem) for problem in told_by_a_run(file)]
+    errors = [line for line in expected(file) if f": {Level.ERROR}: " in line]
+    assert [line for line in told if f": {Level.ERROR}: " in line] == errors
+    assert set(told) <= set(expected(file))
+    assert not any(f": {Level.HINT}: " in line for line in told)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_every_mistake_has_a_place_and_a_remedy(file):
+    problems = lint_files([pipeline_file(file)])
+    assert problems
+    assert [problem for problem in problems if not problem.hint] == []

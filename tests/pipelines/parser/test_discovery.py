@@ -1,0 +1,57 @@
+"""PIPELINE_FILE section 1: which files are the pipeline."""
+
+import pytest
+
+from pipelines.parser.discovery import choose_files, is_lenient, strangers, workflow_name
+from tests.support.pipelines import problems_of
+
+
+@pytest.mark.parametrize(
+    ("names", "chosen"),
+    [
+        (["README.md", ".headway.yml"], [".headway.yml"]),
+        ([".headway.yml", ".headway.yaml"], [".headway.yaml"]),
+        ([".headway/b.yml", ".headway/a.yaml", ".headway.yaml"], [".headway/a.yaml", ".headway/b.yml"]),
+        ([".headway/README.md", ".headway/sub/x.yml", ".headway.yml"], [".headway.yml"]),
+        ([".woodpecker/test.yml", ".headway.yml"], [".headway.yml"]),
+        ([".woodpecker/test.yml", ".woodpecker.yml"], [".woodpecker/test.yml"]),
+        ([".woodpecker.yml", ".woodpecker.yaml"], [".woodpecker.yaml"]),
+        (["app/.headway.yml", "Dockerfile"], []),
+        ([], []),
+    ],
+)
+def test_the_first_place_that_holds_something_is_the_pipeline(names, chosen):
+    assert choose_files(names) == chosen
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        (".headway.yml", "headway"),
+        (".woodpecker/.lint.yaml", "lint"),
+        (".headway/build.test.yml", "build.test"),
+        (".headway/a.yml.yaml", "a.yml"),
+        (".headway/.yml", ".headway/.yml"),
+    ],
+)
+def test_a_workflow_is_named_after_its_file_without_one_suffix_and_one_dot(path, name):
+    assert workflow_name(path) == name
+
+
+def test_files_in_woodpeckers_places_are_read_leniently():
+    assert is_lenient(".woodpecker/test.yml")
+    assert is_lenient(".woodpecker.yml")
+    assert not is_lenient(".headway.yml")
+    assert not is_lenient("./.headway/x.yml")
+
+
+def test_the_file_of_another_system_is_pointed_out():
+    assert strangers(["README", ".drone.yml"]) == (
+        "; .drone.yml is read by Drone alone, and docs/coming-from.md says how to write it here"
+    )
+    assert strangers(["README", ".github", "drone.yml"]) == ""
+
+
+def test_a_pipeline_of_drones_is_known_by_its_kind():
+    (warning, *_) = problems_of("kind: pipeline\nsteps: [{name: a, image: b:1, commands: c}]\n", path=".woodpecker.yml")
+    assert "only Drone's pipelines have it" in str(warning)

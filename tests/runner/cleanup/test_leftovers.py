@@ -1,0 +1,188 @@
+"""Nothing of a job is left, and nothing of a step reaches the next: containers that wait, processes, ports, files."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pipelines.state import Reason, State
+from runner.cancellation import Cancel
+from runner.cleanup import borrowed_tags
+from runner.cleanup.processes import end_orphans
+from runner.docker.specs import JOB_LABEL, STEP_LABEL
+from runner.errors import StepError
+from runner.execution.job import Options
+from tests.support.engine import Ran, Workshop, eventually, secrets_hex, when_said
+from tests.support.plans import BUSYBOX, service, shell
+
+AHEAD = Options(grace_s=0.2, steps_ahead_max=3)
+
+
+def hold(name: str) -> tuple[str, str]:
+    """Commands that say ``up`` and wait until ``let_go`` of the same name."""
+    return ("echo up", f"while [ ! -e {name} ]; do sleep 0.05; done")
+
+
+def in_engine(ran: Workshop, job: Ran) -> set[str]:
+    """The steps of a job that have a container now."""
+    found = ran.engine.containers_labelled(f"{JOB_LABEL}={job.key}")
+    return {entry["Labels"][STEP_LABEL] for entry in found if STEP_LABEL in entry["Labels"]}
+
+
+def let_go(job: Ran, name: str) -> None:
+    """Ends a step that waits by ``hold``."""
+    (job.folder / "workspace" / "src" / name).touch()
+
+
+@pytest.mark.engine
+@pytest.mark.both_stores
+def test_what_waits_for_its_turn_is_taken_away_as_soon_as_its_turn_cannot_come(ran: Workshop) -> None:
+    job = ran.new()
+
+    def look_before() -> None:
+        eventually(lambda: in_engine(ran, job) >= {"2", "3"})
+        let_go(job, "before")
+
+    def look_after() -> None:
+        eventually(lambda: in_engine(ran, job) == {"4"})
+        let_go(job, "after")
+
+    looks = [when_said(b"up", look_before), when_said(b"up", look_after, step=4)]
+    cleanup = shell(*hold("after"), on_success=False, on_failure=True)
+    done = ran(
+        shell(*hold("before"), "false"), shell("echo never"), shell("echo never"), cleanup,
+        key=job.key, options=AHEAD, on_event=lambda event: [look(event) for look in looks], timeout_s=60,
+    )  # fmt: skip
+    assert done.states == [State.FAILED, State.SKIPPED, State.SKIPPED, State.PASSED]
+
+
+@pytest.mark.engine
+@pytest.mark.both_stores
+def test_a_step_that_its_condition_leaves_out_is_never_started(ran: Workshop) -> None:
+    found: set[str] = set()
+    job = ran.new()
+
+    def look() -> None:
+        found.update(eventually(lambda: (now := in_engine(ran, job)) >= {"1", "3"} and now))
+        let_go(job, "go")
+
+    done = ran(
+        shell(*hold("go")), shell("echo never", on_success=False, on_failure=True), shell("echo after"),
+        key=job.key, options=AHEAD, on_event=when_said(b"up", look), timeout_s=60,
+    )  # fmt: skip
+    assert done.states == [State.PASSED, State.SKIPPED, State.PASSED]
+    assert found == {"1", "3"}
+
+
+@pytest.mark.engine
+@pytest.mark.both_stores
+def test_a_canceled_job_leaves_no_container_that_waits(ran: Workshop) -> None:
+    cancel = Cancel()
+    job = ran.new()
+
+    def look() -> None:
+        eventually(lambda: {"1", "2", "3"} <= in_engine(ran, job))
+        cancel.set("ada")
+
+    done = ran(
+        shell("echo up", "sleep 1000"), shell("echo never"), shell("echo never"),
+        key=job.key, options=AHEAD, cancel=cancel, on_event=when_said(b"up", look),
+    )  # fmt: skip
+    cancel.close()
+    assert done.outcome.state is State.CANCELED
+    assert ran.left() == []
+
+
+@pytest.mark.engine
+@pytest.mark.both_stores
+def test_a_job_that_ends_before_its_first_step_leaves_no_container_that_waits(ran: Workshop) -> None:
+    job = ran.new()
+
+    def lay_out(target: Path) -> None:
+        target.mkdir(parents=True)
+        eventually(lambda: {"1", "2"} <= in_engine(ran, job))
+        raise StepError(Reason.CLONE_FAILED, "nothing can be laid out")
+
+    done = ran(shell("echo never"), shell("echo never"), key=job.key, options=AHEAD, files=lay_out)
+    assert done.outcome.reason is Reason.CLONE_FAILED
+    assert done.states == [State.SKIPPED, State.SKIPPED]
+    assert ran.left() == []
+
+
+@pytest.mark.engine
+@pytest.mark.both_stores
+def test_no_process_and_no_port_of_a_step_is_there_in_the_next(ran: Workshop) -> None:
+    serve = ("ps | grep -c '[s]leep 4321' || true", "httpd -p 8080 -h /tmp", "setsid sleep 4321 &", "sleep 0.1")
+    job = ran(*(shell(*serve) for _ in range(4)), options=AHEAD)
+    assert job.states == [State.PASSED] * 4, job.everything()
+    assert [job.said(step) for step in range(1, 5)] == [["0"]] * 4
+
+
+@pytest.mark.engine
+@pytest.mark.both_stores
+def test_only_the_checkout_and_the_folder_around_it_go_from_a_step_to_the_next(ran: Workshop) -> None:
+    places = ("/outside", "/tmp/outside", "/etc/outside", "/root/outside", "/dev/shm/outside", "../beside", "inside")
+    touch = " ".join(places)
+    look = f"for file in {touch}; do test -e $file && echo $file; done; true"
+    job = ran(shell(f"touch {touch}"), shell(look), options=AHEAD)
+    assert job.said(2) == ["../beside", "inside"]
+
+
+@pytest.mark.engine
+@pytest.mark.both_stores
+def test_the_variables_and_the_shell_of_a_step_are_not_those_of_the_next(ran: Workshop) -> None:
+    job = ran(
+        shell("export LEAK=1", "cd /tmp", "alias ls=false", "umask 077", "ulimit -n 64"),
+        shell('echo "${LEAK:-none} $PWD $(umask) $(ls / >/dev/null && echo ls)"', "test $(ulimit -n) -gt 64"),
+        options=AHEAD,
+    )
+    assert job.said(2) == ["none /headway/src 0022 ls"]
+    assert job.outcome.state is State.PASSED
+
+
+@pytest.mark.engine
+@pytest.mark.both_stores
+def test_a_service_sees_no_containers_of_another_job(ran: Workshop) -> None:
+    other = service("db", "sleep 1000")
+    job = ran(shell("nslookup db 127.0.0.11 >/dev/null 2>&1 && echo found || echo none"))
+    with_service = ran(shell("nslookup db 127.0.0.11 >/dev/null 2>&1 && echo found || echo none"), services=[other])
+    assert (job.said(), with_service.said()) == (["none"], ["found"])
+
+
+@pytest.mark.engine
+@pytest.mark.both_stores
+def test_a_name_that_was_lent_for_a_push_goes_back_to_its_image(ran: Workshop, given_image, tmp_path: Path) -> None:
+    own, others = given_image(f"FROM {BUSYBOX}\nLABEL a={secrets_hex()}\n"), f"headway-test/{secrets_hex()}:1"
+    ids = [ran.engine.image(name)["Id"] for name in (own, BUSYBOX)]
+    (tmp_path / "scratch").mkdir()
+    repo, _, tag = others.partition(":")
+    borrowed_tags.note(tmp_path, borrowed_tags.Lent(others, ids[0], ids[1]))
+    ran.engine.tag(ids[0], repo, tag)
+    with (tmp_path / "scratch" / "lent-names").open("a") as notes:
+        notes.write('{"name": "half of a li')
+    for _ in range(2):
+        borrowed_tags.give_back_all(ran.engine, tmp_path)
+        assert ran.engine.image(others)["Id"] == ids[1]
+    ran.engine.untag(others)
+
+
+@pytest.mark.engine
+@pytest.mark.both_stores
+def test_a_name_that_somebody_else_has_taken_meanwhile_is_left_alone(ran: Workshop, given_image) -> None:
+    name = given_image(f"FROM {BUSYBOX}\nLABEL a={secrets_hex()}\n")
+    held = ran.engine.image(name)["Id"]
+    borrowed_tags.give_back(ran.engine, borrowed_tags.Lent(name, ran.engine.image(BUSYBOX)["Id"], ""))
+    assert ran.engine.image(name)["Id"] == held
+
+
+def test_what_works_in_a_dead_jobs_folder_is_ended_and_nothing_else(tmp_path: Path) -> None:
+    inside = tmp_path / "job-1" / "scratch" / "build-1"
+    outside = tmp_path / "job-10" / "scratch"
+    for folder in (inside, outside):
+        folder.mkdir(parents=True)
+    orphan, other = (subprocess.Popen(["sleep", "1000"], cwd=folder) for folder in (inside, outside))
+    end_orphans(tmp_path / "job-1")
+    assert orphan.wait(10) == -9
+    assert other.poll() is None
+    other.kill()
+    other.wait()

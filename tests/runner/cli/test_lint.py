@@ -1,0 +1,263 @@
+"""``headway lint``: arguments, formats and exit statuses."""
+
+import io
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from pipelines.problem import Level, Problem
+from runner.cli.lint import LintOptions, lint, plain_options
+from runner.cli.lint_formats import render, rule_of
+from runner.cli.main import app
+from tests.support.paths import ROOT
+
+GOOD = "steps: [{name: s, image: 'i:1', commands: x}]\n"
+UNREAD = "this file is not read, because there is .headway/a.yml"
+WRONG = "steps:\n  - name: test\n    image: i:1\n    comands: [x]\n"
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def run(*paths, out=None, **options):
+    out, err = out or io.StringIO(), io.StringIO()
+    code = lint(LintOptions(tuple(paths), **options), out, err)
+    return code, out.getvalue(), err.getvalue()
+
+
+def write(folder, **files):
+    for name, text in files.items():
+        path = folder / name.replace("__", "/").replace("_", ".")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_a_clean_folder_is_0(tmp_path):
+    assert run(write(tmp_path, _headway_yml=GOOD)) == (0, "", "no problems in 1 file\n")
+
+
+def test_a_wrong_file_is_1_and_is_shown_with_an_excerpt_and_a_caret(tmp_path):
+    code, out, err = run(write(tmp_path, _headway_yml=WRONG))
+    file = f"{tmp_path}/.headway.yml"
+    assert (code, err) == (1, "1 error in 1 file\n")
+    assert out.splitlines() == [
+        f"{file}:4:5: error: unknown key 'comands' in step 'test'; did you mean 'commands'?",
+        "  4 |     comands: [x]",
+        "    |     ^^^^^^^",
+    ]
+
+
+def test_in_the_folder_itself_files_have_their_own_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(write(tmp_path, _headway_yml=WRONG))
+    assert run()[1].startswith(".headway.yml:4:5: error: ")
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_warnings_count_only_when_strict(tmp_path, strict):
+    code, out, _ = run(write(tmp_path, _headway_yml=f"labels: {{a: ''}}\n{GOOD}"), strict=strict)
+    assert code == strict
+    assert ": warning: the label 'a'" in out
+
+
+def test_hints_never_count(tmp_path):
+    code, out, err = run(write(tmp_path, _headway_yml="steps: [{image: i, commands: x}]"), strict=True)
+    assert (code, ": hint: " in out, err) == (0, True, "1 hint in 1 file\n")
+
+
+def test_what_cannot_be_looked_at_is_2(tmp_path):
+    code, out, err = run(tmp_path / "nothing")
+    assert (code, out, err) == (2, "", f"headway: {tmp_path}/nothing does not exist\n")
+    code, _, err = run(tmp_path)
+    assert (code, "has no pipeline file and no Dockerfile" in err) == (2, True)
+    code, _, err = run(write(tmp_path, _headway_yml=GOOD), format="xml")
+    assert (code, err) == (2, "headway: there is no format 'xml'; the formats are text, json, github, sarif\n")
+
+
+def test_a_dockerfile_alone_has_no_problems(tmp_path):
+    assert run(write(tmp_path, Dockerfile="FROM scratch"))[0] == 0
+
+
+def test_single_files_are_looked_at_with_the_rules_of_their_place(tmp_path):
+    write(tmp_path, _headway_yml=WRONG, _woodpecker_yml=WRONG)
+    assert run(tmp_path / ".headway.yml")[0] == 1
+    code, out, _ = run(tmp_path / ".woodpecker.yml")
+    assert (code, ": warning: unknown key" in out) == (0, True)
+
+
+def test_a_single_file_may_depend_on_workflows_beside_it(tmp_path):
+    write(tmp_path, _headway__a_yml=GOOD, _headway__b_yml=f"depends_on: [a]\n{GOOD}")
+    assert run(tmp_path / ".headway" / "b.yml") == (0, "", "no problems in 1 file\n")
+
+
+def test_several_folders_and_files_at_once(tmp_path):
+    write(tmp_path, one___headway_yml=WRONG, two___headway_yml=WRONG)
+    code, out, err = run(tmp_path / "one", tmp_path / "two" / ".headway.yml")
+    assert (code, err) == (1, "2 errors in 2 files\n")
+    assert re.findall(r"(one|two)/\.headway\.yml:4:5: error", out) == ["one", "two"]
+
+
+def test_files_that_are_not_read_are_told(tmp_path):
+    write(tmp_path, _headway__a_yml=GOOD, _headway_yml=GOOD, _woodpecker_yml=GOOD)
+    code, out, _ = run(tmp_path)
+    assert code == 0
+    assert [line.removeprefix(f"{tmp_path}/") for line in out.splitlines()] == [
+        f".headway.yml:0:0: warning: {UNREAD}; keep one of them",
+        f".woodpecker.yml:0:0: hint: {UNREAD}; remove it when you have moved",
+    ]
+
+
+def test_json(tmp_path):
+    code, out, err = run(write(tmp_path, _headway_yml=WRONG), format="json")
+    found = json.loads(out)
+    assert (code, err) == (1, "")
+    assert (found["errors"], found["warnings"], found["hints"]) == (1, 0, 0)
+    file = f"{tmp_path}/.headway.yml"
+    assert found["files"] == [file]
+    assert found["problems"] == [
+        {
+            "file": file,
+            "line": 4,
+            "column": 5,
+            "level": "error",
+            "message": "unknown key 'comands' in step 'test'",
+            "hint": "did you mean 'commands'?",
+            "text": f"{file}:4:5: error: unknown key 'comands' in step 'test'; did you mean 'commands'?",
+        }
+    ]
+
+
+def test_json_and_sarif_of_nothing_are_still_documents(tmp_path):
+    write(tmp_path, _headway_yml=GOOD)
+    assert json.loads(run(tmp_path, format="json")[1])["problems"] == []
+    assert json.loads(run(tmp_path, format="sarif")[1])["runs"][0]["results"] == []
+    assert run(tmp_path, format="github")[1] == ""
+
+
+PROBLEM = Problem("a b:c.yml", 4, 5, "100% wrong, 'x' is\nhere", "do that", Level.WARNING)
+
+
+def test_github():
+    assert render("github", [PROBLEM], {}) == (
+        "::warning file=a b%3Ac.yml,line=4,col=5::100%25 wrong, 'x' is%0Ahere; do that\n"
+    )
+    whole = Problem("a.yml", 0, 0, "too long", level=Level.HINT)
+    assert render("github", [whole], {}) == "::notice file=a.yml::too long\n"
+
+
+def test_sarif():
+    document = json.loads(render("sarif", [PROBLEM, Problem("a.yml", 0, 0, "too long")], {}))
+    assert document["version"] == "2.1.0"
+    (run_,) = document["runs"]
+    first, second = run_["results"]
+    assert first["level"] == "warning"
+    assert first["message"]["text"] == "100% wrong, 'x' is\nhere; do that"
+    place = first["locations"][0]["physicalLocation"]
+    assert place["artifactLocation"]["uri"] == "a%20b%3Ac.yml"
+    assert place["region"] == {"startLine": 4, "startColumn": 5}
+    assert "region" not in second["locations"][0]["physicalLocation"]
+    assert run_["tool"]["driver"]["rules"][first["ruleIndex"]]["id"] == first["ruleId"]
+
+
+def test_a_rule_is_named_after_what_is_wrong_and_not_after_who():
+    one = Problem("a", 1, 1, "unknown key 'comands' in step 'test'")
+    other = Problem("a", 2, 1, "unknown key 'imge' in step 'build'")
+    assert rule_of(one) == rule_of(other) == "unknown-key-in-step"
+    assert rule_of(Problem("a", 1, 1, "'timeout': a time is wanted here, not '90'")) == "a-time-is-wanted-here-not"
+    assert rule_of(Problem("a", 1, 1, "'x'", level=Level.HINT)) == "hint"
+
+
+def excerpt(text, line, column):
+    problem = Problem("a.yml", line, column, "wrong")
+    return render("text", [problem], {"a.yml": text}).splitlines()[1:]
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "shown"),
+    [
+        (b"a: ${NAME}-x\n", (1, 4), ["  1 | a: ${NAME}-x", "    |    ^^^^^^^"]),
+        (b"\ta: b\r\n", (1, 2), ["  1 |  a: b", "    |  ^"]),
+        ("日本: x".encode(), (1, 5), ["  1 | 日本: x", "    |       ^"]),
+        (b"a: \x1b[31m\xff", (1, 4), ["  1 | a: �[31m�", "    |    ^"]),
+        (b"a\n", (1, 9), ["  1 | a", "    |  ^"]),
+        (b"a\n", (7, 1), []),
+        (b"a\n", (0, 0), []),
+    ],
+)
+def test_the_caret_stands_under_the_place(text, place, shown):
+    assert excerpt(text, *place) == shown
+
+
+def test_of_a_very_long_line_the_part_around_the_place_is_shown():
+    source, caret = excerpt(b"x" * 5000 + b" here " + b"y" * 5000, 1, 5002)
+    assert len(source) < 140
+    assert source.index("here") == caret.index("^")
+    assert source.startswith("  1 | …")
+    assert source.endswith("…")
+
+
+def test_nothing_in_a_file_can_steer_the_terminal():
+    out = render("text", [Problem("a.yml", 1, 1, "unknown key '\x1b[2J\u202e'")], {})
+    assert out == "a.yml:1:1: error: unknown key '\\x1b[2J\\u202e'\n"
+
+
+def test_a_terminal_gets_colours_unless_they_are_not_wanted(tmp_path, monkeypatch):
+    write(tmp_path, _headway_yml=WRONG)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert "\x1b[31;1merror:\x1b[0m" in run(tmp_path, out=Terminal())[1]
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in run(tmp_path, out=Terminal())[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options"),
+    [
+        ([], LintOptions()),
+        (["a", "b"], LintOptions((Path("a"), Path("b")))),
+        (["--strict", "--format", "json", "a"], LintOptions((Path("a"),), "json", strict=True)),
+        (["--format=sarif"], LintOptions((), "sarif")),
+        (["--format"], LintOptions((), "")),
+        (["--help"], None),
+        (["--unknown", "a"], None),
+    ],
+)
+def test_plain_arguments_are_read_without_the_command_lines_library(arguments, options):
+    assert plain_options(arguments) == options
+
+
+def test_the_verb_takes_the_same_arguments(tmp_path):
+    write(tmp_path, _headway_yml=WRONG)
+    result = CliRunner().invoke(app, ["lint", "--format", "github", "--strict", str(tmp_path)])
+    assert result.exit_code == 1
+    assert result.stdout.startswith("::error file=")
+
+
+def test_the_command_loads_nothing_that_it_does_not_need(tmp_path):
+    write(tmp_path, _headway_yml=GOOD)
+    program = (
+        "import sys; from runner.cli.start import quickly\n"
+        f"assert quickly(['lint', {str(tmp_path)!r}]) == 0\n"
+        "print(sorted({'docker', 'git', 'rich', 'typer', 'web', 'sqlalchemy'} & set(sys.modules)))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout == "[]\n"
+
+
+def test_a_file_of_gigabytes_is_told_of_and_not_read(tmp_path):
+    with (tmp_path / ".headway.yml").open("wb") as file:
+        file.truncate(2 * 1024**3)
+    lint_it = shlex.join([str(Path(sys.executable).with_name("headway")), "lint", str(tmp_path)])
+    limited = ["sh", "-c", f"ulimit -v 1000000; exec {lint_it}"]
+    done = subprocess.run(limited, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert "has more than the 524,288 bytes of a pipeline file" in done.stdout

@@ -1,0 +1,252 @@
+"""``headway plan``: triggers from the command line, and the plan in every format."""
+
+import io
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+from typer.testing import CliRunner
+
+from pipelines.trigger import Event, Trigger
+from runner.cli.main import app
+from runner.cli.plan import PlanOptions, show_plan, trigger_of
+from runner.source.working_tree import working_tree
+from tests.support.paths import DOCS
+
+PIPELINE = """\
+services:
+  db: {image: "postgres:17", ready: {port: 5432}}
+steps:
+  app: {build: .}
+  lint: {image: "python:3.13", commands: ruff check, depends_on: []}
+  test: {commands: pytest}
+  publish: {push: {repo: registry.example.org/team/app}, depends_on: [lint, test]}
+  report: {image: "alpine:3", commands: ./r.sh, depends_on: [test], when: {status: [failure, canceled]}}
+  release: {image: "alpine:3", commands: x, when: {event: tag}}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / ".headway.yml").write_text(PIPELINE)
+    return tmp_path
+
+
+def run(folder, **options):
+    out, err = io.StringIO(), io.StringIO()
+    code = show_plan(PlanOptions(folder, **options), out, err)
+    return code, out.getvalue(), err.getvalue()
+
+
+def test_the_tree_shows_order_images_and_what_is_left_out(folder):
+    code, out, err = run(folder)
+    assert (code, err) == (0, "")
+    assert [" ".join(line.split()) for line in out.splitlines()] == [
+        "for push to branch 'main':",
+        "workflow 'headway' (.headway.yml)",
+        "├─ service db postgres:17 ready: port 5432",
+        "├─ 1 app build Dockerfile in .",
+        "├─ 1 lint python:3.13",
+        "├─ 2 test the image of 'app' after 'app'",
+        "├─ 3 publish push registry.example.org/team/app: latest after 'app', 'lint', 'test'",
+        "└─ 3 report alpine:3 after 'test'; on failure and canceled",
+        "left out:",
+        "step 'release' of workflow 'headway': the event is push, not tag",
+    ]
+    assert len({line.index("after") for line in out.splitlines() if "after" in line}) == 1
+
+
+def test_steps_one_after_the_other_need_no_words_about_it(tmp_path):
+    (tmp_path / ".headway.yml").write_text("steps: {a: {image: i, commands: x}, b: {image: i, commands: y}}")
+    assert run(tmp_path)[1].splitlines()[2:] == ["├─ 1  a  i", "└─ 2  b  i"]
+
+
+def test_workflows_and_cells_of_a_matrix(tmp_path):
+    (tmp_path / ".headway").mkdir()
+    (tmp_path / ".headway" / "a.yml").write_text("depends_on: b\nsteps: [{name: s, image: i, commands: x}]")
+    (tmp_path / ".headway" / "b.yml").write_text("matrix: {GO: ['1', '2']}\nsteps: [{name: s, image: 'go:${GO}'}]")
+    assert run(tmp_path)[1].splitlines() == [
+        "for push to branch 'main':",
+        "workflow 'b' GO=1 (.headway/b.yml)",
+        "└─ 1  s  go:1",
+        "workflow 'b' GO=2 (.headway/b.yml)",
+        "└─ 1  s  go:2",
+        "workflow 'a' (.headway/a.yml), after 'b'",
+        "└─ 1  s  i",
+    ]
+
+
+def test_services_say_when_they_are_ready(tmp_path):
+    services = "{a: {image: i, ready: ls}, b: {image: i, ready: {http: 'http://:80/'}}, c: {image: i}}"
+    (tmp_path / ".headway.yml").write_text(f"services: {services}\nsteps: [{{name: s, image: i}}]")
+    assert [" ".join(line.split()) for line in run(tmp_path)[1].splitlines()[2:5]] == [
+        "├─ service a i ready: ls",
+        "├─ service b i ready: http://:80/",
+        "├─ service c i",
+    ]
+
+
+@pytest.mark.parametrize(("format_", "edge"), [("dot", "  j1s1 -> j0s1;"), ("mermaid", "  j1s1 --> j0s1")])
+def test_workflows_that_wait_are_joined_in_a_graph(tmp_path, format_, edge):
+    (tmp_path / ".headway").mkdir()
+    (tmp_path / ".headway" / "a.yml").write_text("depends_on: b\nsteps: [{name: s, image: i}]")
+    (tmp_path / ".headway" / "b.yml").write_text("steps: [{name: s, image: i}]")
+    assert edge in run(tmp_path, format=format_)[1].splitlines()
+
+
+def test_nothing_to_run_is_said_with_the_reason(tmp_path):
+    (tmp_path / ".headway.yml").write_text("when: {branch: dev}\nsteps: [{name: s, image: i, commands: x}]")
+    assert run(tmp_path)[1].splitlines() == [
+        "for push to branch 'main' nothing runs",
+        "left out:",
+        "   workflow 'headway': the branch is 'main', not 'dev'",
+    ]
+
+
+def test_json(folder):
+    code, out, _ = run(folder, format="json", tag="v1.2.3")
+    found = json.loads(out)
+    assert code == 0
+    assert found["trigger"] == "tag 'v1.2.3'"
+    (job,) = found["jobs"]
+    assert [(step["name"], step["kind"], step["order"], step["needs"]) for step in job["steps"]] == [
+        ("app", "build", 1, []),
+        ("lint", "commands", 1, []),
+        ("test", "commands", 2, [1]),
+        ("publish", "push", 3, [1, 2, 3]),
+        ("report", "commands", 3, [3]),
+        ("release", "commands", 1, []),
+    ]
+    assert job["steps"][3]["image"] == "registry.example.org/team/app: 1, 1.2, 1.2.3"
+    assert job["steps"][4]["runs_after"] == ["failure", "canceled"]
+    assert job["services"] == [{"name": "db", "image": "postgres:17", "ready": "port 5432"}]
+
+
+def test_dot_is_read_by_graphviz_where_it_is_installed(folder):
+    out = run(folder, format="dot")[1]
+    assert "j0s1 -> j0s3;" in out
+    assert "j0s3 -> j0s4;" in out
+    assert "style=dashed, label=\"step 'release' of workflow 'headway'\\nthe event is push, not tag\"" in out
+    assert out.count("{") == out.count("}")
+    if shutil.which("dot"):
+        subprocess.run(["dot", "-Tsvg"], input=out.encode(), capture_output=True, check=True)
+
+
+def test_mermaid(folder):
+    lines = run(folder, format="mermaid")[1].splitlines()
+    assert lines[0] == "flowchart LR"
+    assert "    j0s3[\"test<br>the image of 'app'\"]" in lines
+    assert "  j0s1 --> j0s3" in lines
+    assert any(line.startswith("  out0[") and line.endswith(":::out") for line in lines)
+
+
+@pytest.mark.parametrize("format_", ["dot", "mermaid"])
+def test_names_cannot_break_out_of_a_label(tmp_path, format_):
+    (tmp_path / ".headway.yml").write_text("steps: [{name: 'a\"]; b[\"\\\\', image: i, commands: x}]")
+    out = run(tmp_path, format=format_)[1]
+    label = next(line for line in out.splitlines() if "j0s1" in line)
+    assert len(re.findall(r'(?<!\\)"', label)) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, (Event.PUSH, "refs/heads/main", "main", "")),
+        ({"branch": "dev"}, (Event.PUSH, "refs/heads/dev", "dev", "")),
+        ({"tag": "v2"}, (Event.TAG, "refs/tags/v2", "", "v2")),
+        ({"event": "tag"}, (Event.TAG, "refs/tags/v1.0.0", "", "v1.0.0")),
+        ({"pull_request": True, "branch": "dev"}, (Event.PULL_REQUEST, "refs/pull/1/head", "dev", "")),
+        ({"event": "pull_request_closed"}, (Event.PULL_REQUEST_CLOSED, "refs/pull/1/head", "main", "")),
+        ({"cron": "nightly"}, (Event.CRON, "refs/heads/main", "main", "")),
+        ({"inputs": ("A=b",)}, (Event.MANUAL, "refs/heads/main", "main", "")),
+        ({"event": "release"}, (Event.RELEASE, "refs/heads/main", "main", "")),
+    ],
+)
+def test_the_trigger_is_what_the_options_say(tmp_path, options, expected):
+    trigger = trigger_of(PlanOptions(tmp_path, **options), working_tree(tmp_path))
+    assert (trigger.event, trigger.ref, trigger.branch, trigger.tag) == expected
+    assert (trigger.pull_request is not None) == expected[0].startswith("pull_request")
+
+
+def test_files_message_and_inputs_are_those_that_are_given(tmp_path):
+    options = PlanOptions(tmp_path, files="a.py, b/c.py,", message="Fix [ALL]", inputs=("A=b=c",))
+    trigger = trigger_of(options, working_tree(tmp_path))
+    assert trigger.changed_files == ("a.py", "b/c.py")
+    assert (trigger.message, trigger.inputs) == ("Fix [ALL]", {"A": "b=c"})
+
+
+def test_changed_files_decide(tmp_path):
+    (tmp_path / ".headway.yml").write_text("steps: [{name: s, image: i, commands: x, when: {path: 'src/**'}}]")
+    assert "no changed file matches 'src/**'" in run(tmp_path, files="README.md")[1]
+    assert "└─ 1  s  i" in run(tmp_path, files="README.md,src/x.py")[1]
+
+
+def test_a_whole_trigger_can_be_read_from_a_file(tmp_path, folder):
+    file = tmp_path / "trigger.json"
+    file.write_text(Trigger(event=Event.PUSH, sha="0" * 40, ref="refs/heads/x", branch="x").model_dump_json())
+    assert run(folder, trigger=file)[1].startswith("for push to branch 'x':")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"event": "psh"}, "there is no event 'psh'; the events are push, tag,"),
+        ({"format": "xml"}, "there is no format 'xml'; the formats are text, json, dot, mermaid"),
+        ({"inputs": ("A",)}, "the input 'A' is not NAME=VALUE"),
+    ],
+)
+def test_a_wrong_command_line_is_2(folder, options, sentence):
+    code, out, err = run(folder, **options)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"headway: {sentence}")
+
+
+def test_a_trigger_that_is_none_is_2(folder, tmp_path):
+    file = tmp_path / "trigger.json"
+    code, _, err = run(folder, trigger=file)
+    assert (code, err) == (2, f"headway: {file} cannot be read: No such file or directory\n")
+    file.write_text('{"event": "push"}')
+    assert run(folder, trigger=file)[2].startswith(f"headway: {file} is not a trigger: sha: ")
+    file.write_text("[")
+    assert "is not a trigger: " in run(folder, trigger=file)[2]
+
+
+def test_a_folder_without_a_pipeline_is_2(tmp_path):
+    assert run(tmp_path)[0] == 2
+
+
+def test_a_pipeline_with_errors_is_1_and_says_what_lint_says(tmp_path):
+    (tmp_path / ".headway.yml").write_text("steps: [{image: i, comands: x}]")
+    assert run(tmp_path) == (
+        1,
+        "",
+        ".headway.yml:1:20: error: unknown key 'comands' in step 1; did you mean 'commands'?\n",
+    )
+
+
+def test_a_dockerfile_alone_has_a_plan(tmp_path):
+    (tmp_path / "Dockerfile").write_text("FROM scratch")
+    assert "└─ 1  build  build Dockerfile in ." in run(tmp_path)[1]
+
+
+def test_what_a_server_would_do_is_shown_and_not_what_a_laptop_would(tmp_path):
+    steps = "steps: [{name: s, image: i, commands: x, privileged: true, when: {local: %s}}]"
+    (tmp_path / ".headway.yml").write_text(steps % "false")
+    assert "└─ 1  s  i" in run(tmp_path)[1]
+    (tmp_path / ".headway.yml").write_text(steps % "true")
+    assert "it is for local runs only" in run(tmp_path)[1]
+
+
+def test_the_verb_takes_the_options(folder):
+    result = CliRunner().invoke(app, ["plan", "--tag", "v1.0.0", "--format", "json", str(folder)])
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["trigger"] == "tag 'v1.0.0'"
+
+
+def test_the_manual_shows_what_the_verb_says(tmp_path):
+    page = (DOCS / "pipeline.md").read_text(encoding="utf-8")
+    (tmp_path / ".headway.yml").write_text(re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[0])
+    shown = re.findall(r"```text plan\n(.*?)```", page, re.DOTALL)
+    assert shown == [run(tmp_path, tag="v1.2.3")[1], run(tmp_path, pull_request=True)[1]]

@@ -1,0 +1,331 @@
+"""``headway run``: a folder's pipeline on this machine, as a person calls it."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from runner.docker.client import Engine
+from tests.support.engine import eventually, secrets_hex
+from tests.support.registry import LOGIN, Registry
+from tests.support.repos import WHO
+
+pytestmark = pytest.mark.engine
+
+HEADWAY = str(Path(sys.executable).with_name("headway"))
+SHOW = "steps:\n  - name: show\n    image: busybox\n    commands:\n      - {}\n"
+
+
+class Tree:
+    """A folder that somebody works in, and a place for what the command leaves behind."""
+
+    def __init__(self, folder: Path, left: Path) -> None:
+        self.folder = folder
+        self.left = left
+        folder.mkdir()
+        left.mkdir()
+
+    def write(self, files: Mapping[str, str]) -> "Tree":
+        for name, content in files.items():
+            path = self.folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+        return self
+
+    def git(self, *arguments: str) -> str:
+        command = ["git", "-C", str(self.folder), *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True, env=self.env()).stdout
+
+    def commit(self) -> "Tree":
+        self.git("init", "-q", "--initial-branch=main")
+        self.git("add", ".")
+        self.git("commit", "-qm", "the first")
+        return self
+
+    def env(self, **more: str) -> dict[str, str]:
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "DOCKER_HOST") if name in os.environ}
+        return {**kept, **WHO, "TMPDIR": str(self.left), **more}
+
+    def run(self, *arguments: str, command: str = "run", **env: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [HEADWAY, command, *arguments], cwd=self.folder, env=self.env(**env), capture_output=True, text=True,
+            check=False, timeout=100, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def said(self, *arguments: str, **env: str) -> list[str]:
+        """The lines that the step ``show`` wrote, of a run that passed."""
+        done = self.run(*arguments, **env)
+        assert done.returncode == 0, done.stdout + done.stderr
+        lines = [line.partition("show | ")[2] for line in done.stdout.splitlines() if line.startswith("show | ")]
+        return [line for line in lines if not line.startswith("+ ")]
+
+
+@pytest.fixture
+def tree(tmp_path: Path, engine: Engine) -> Iterator[Tree]:
+    made = Tree(tmp_path / "my app", tmp_path / "left")
+    yield made
+    eventually(lambda: not list(made.left.iterdir()))
+
+
+def contents(folder: Path) -> dict[str, bytes | str]:
+    """All that is in a folder, git's own files but for its index included."""
+    found: dict[str, bytes | str] = {}
+    for path in folder.rglob("*"):
+        name = path.relative_to(folder).as_posix()
+        found[name] = str(path.readlink()) if path.is_symlink() else path.read_bytes() if path.is_file() else "folder"
+    return found
+
+
+def test_a_pipeline_that_passes_is_0_in_plain_lines(tree: Tree) -> None:
+    done = tree.write({".headway.yml": SHOW.format("echo hello")}).commit().run()
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert done.stdout.splitlines()[:2] == ["show | + echo hello", "show | hello"]
+    assert "show passed in" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+def test_a_step_that_fails_is_1_with_its_exit_code(tree: Tree) -> None:
+    done = tree.write({".headway.yml": SHOW.format("exit 7")}).run()
+    assert done.returncode == 1
+    assert "exited with 7" in done.stdout
+
+
+def test_a_broken_pipeline_file_is_2_with_its_place(tree: Tree) -> None:
+    done = tree.write({".headway.yml": SHOW.format("true").replace("commands", "comands")}).run()
+    assert done.returncode == 2
+    assert ".headway.yml:4:5" in done.stderr
+    assert "did you mean 'commands'" in done.stderr
+
+
+def test_nothing_to_run_is_2_with_the_remedy(tree: Tree) -> None:
+    done = tree.write({"README": ""}).run()
+    assert done.returncode == 2
+    assert "headway init" in done.stderr
+
+
+def test_an_event_that_there_is_not_is_2(tree: Tree) -> None:
+    done = tree.write({".headway.yml": SHOW.format("true")}).run("--event", "pushed")
+    assert done.returncode == 2
+    assert "there is no event 'pushed'" in done.stderr
+
+
+def test_no_engine_is_3_with_a_sentence(tree: Tree, tmp_path: Path) -> None:
+    done = tree.write({".headway.yml": SHOW.format("true")}).run(DOCKER_HOST=f"unix://{tmp_path}/none.sock")
+    assert done.returncode == 3
+    assert f"no Docker Engine answers at unix://{tmp_path}/none.sock" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@contextmanager
+def in_a_step(tree: Tree, engine: Engine) -> Iterator[subprocess.Popen[str]]:
+    """A run whose step is at work. Afterwards nothing of it is left."""
+    tree.write({".headway.yml": SHOW.format("echo up && sleep 1000")})
+    with subprocess.Popen(
+        [HEADWAY, "run"], cwd=tree.folder, env=tree.env(), stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        while process.stdout.readline().strip() != "show | up":
+            assert process.poll() is None
+        (folder,) = tree.left.iterdir()
+        label = f"headway.job={folder.name.removeprefix('headway-')}"
+        assert engine.containers_labelled(label)
+        yield process
+    eventually(lambda: not engine.containers_labelled(label) and not engine.networks_labelled(label))
+
+
+def test_ctrl_c_is_130_and_leaves_nothing(tree: Tree, engine: Engine) -> None:
+    with in_a_step(tree, engine) as process:
+        process.send_signal(signal.SIGINT)
+        assert process.stdout
+        assert "canceled by Ctrl-C" in process.stdout.read()
+        assert process.wait(60) == 130
+
+
+def test_a_run_that_is_killed_leaves_nothing(tree: Tree, engine: Engine) -> None:
+    with in_a_step(tree, engine) as process:
+        process.kill()
+
+
+def test_what_an_earlier_run_could_not_clean_up_is_said_once(tree: Tree) -> None:
+    tree.write({".headway.yml": SHOW.format("true"), "state/headway/left-behind.txt": "the network x\n"})
+    state = str(tree.folder / "state")
+    assert "an earlier run could not clean up: the network x" in tree.run(XDG_STATE_HOME=state).stderr
+    assert tree.run(XDG_STATE_HOME=state).stderr == ""
+
+
+def test_the_working_tree_is_what_runs(tree: Tree) -> None:
+    look = "find . -path ./.git -prune -o -type f -print | sort; cat changed"
+    tree.write(
+        {".headway.yml": SHOW.format(look), ".gitignore": "*.log\n", "changed": "old\n", "deleted": "", "kept": ""}
+    )
+    tree.commit()
+    tree.write({"changed": "new\n", "new": "", "folder/new": "", "ignored.log": ""})
+    (tree.folder / "deleted").unlink()
+    files = ["./.gitignore", "./.headway.yml", "./changed", "./folder/new", "./kept", "./new"]
+    assert tree.said() == [*files, "new"]
+
+
+def test_names_links_and_modes_are_kept(tree: Tree) -> None:
+    look = "./run; readlink link; cat -- '-n' \"it's\" ü"
+    tree.write({".headway.yml": SHOW.format(look), "run": "#!/bin/sh\necho ran\n"})
+    tree.write({"-n": "1\n", "it's": "2\n", "ü": "3\n"})
+    (tree.folder / "run").chmod(0o755)
+    (tree.folder / "link").symlink_to("../nowhere")
+    assert tree.said() == ["ran", "../nowhere", "1", "2", "3"]
+    tree.commit()
+    assert tree.said() == ["ran", "../nowhere", "1", "2", "3"]
+
+
+def test_what_a_step_does_to_its_files_leaves_the_tree_alone(tree: Tree) -> None:
+    damage = "rm -rf * .git .headway.yml; echo new > made; mkdir folder; echo changed > kept"
+    tree.write({".headway.yml": SHOW.format(damage), "kept": "kept\n", "folder/inner": "kept\n"}).commit()
+    tree.write({"staged": "1"}).git("add", "staged")
+    before = contents(tree.folder)
+    assert tree.said() == []
+    assert contents(tree.folder) == before
+
+
+def test_git_inside_a_step_knows_the_commit(tree: Tree) -> None:
+    text = "steps:\n  - name: show\n    image: python:3.13-slim\n    commands:\n      - {}\n"
+    look = "git config --global safe.directory '*'; git log --oneline --format=%s; git status --porcelain"
+    tree.write({".headway.yml": text.format(look), "changed": "1"}).commit().write({"changed": "2", "new": ""})
+    assert tree.said() == ["the first", " M changed", "?? new"]
+
+
+def test_a_folder_below_the_root_of_a_repository_runs(tree: Tree) -> None:
+    tree.write({"part/.headway.yml": SHOW.format("ls -A"), "part/a": "", "beside": ""}).commit()
+    assert tree.said("part") == [".headway.yml", "a"]
+
+
+def test_a_folder_without_git_runs_whole(tree: Tree) -> None:
+    tree.write({".headway.yml": SHOW.format("ls; echo $CI_COMMIT_BRANCH"), "a/b": ""})
+    assert tree.said() == ["a", "main"]
+    assert tree.said("--branch", "other") == ["a", "other"]
+
+
+def test_a_machine_without_git_runs_too(tree: Tree, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    tree.write({".headway.yml": SHOW.format("ls"), "a": ""}).commit()
+    assert tree.said(PATH=str(tmp_path / "bin")) == ["a"]
+
+
+def test_inside_a_git_hook_the_repository_is_left_alone(tree: Tree) -> None:
+    tree.write({".headway.yml": SHOW.format("cat a"), "a": "1\n"}).commit()
+    tree.write({"b": ""}).git("add", "b")
+    before = contents(tree.folder)
+    strange = {
+        "GIT_DIR": str(tree.folder / ".git"),
+        "GIT_INDEX_FILE": str(tree.folder / ".git/index"),
+        "GIT_PREFIX": "",
+    }
+    assert tree.said(**strange) == ["1"]
+    assert contents(tree.folder) == before
+
+
+def test_a_dockerfile_alone_is_built(tree: Tree) -> None:
+    done = tree.write({"Dockerfile": "FROM busybox\nCOPY a /\n", "a": ""}).run()
+    assert done.returncode == 0
+    assert "built sha256:" in done.stdout
+
+
+def test_a_dockerfile_that_fails_is_1(tree: Tree) -> None:
+    done = tree.write({"Dockerfile": f"FROM busybox\nRUN exit 9 # {secrets_hex()}\n"}).run()
+    assert done.returncode == 1
+    assert "Dockerfile:2" in done.stdout
+
+
+def test_images_are_pushed_only_when_asked(tree: Tree, registry: Registry) -> None:
+    repo = f"{registry.host}/laptop/{secrets_hex()}"
+    text = f"steps:\n  - name: build\n    build: .\n  - name: push\n    push:\n      repo: {repo}\n      tags: [a, b]\n"
+    tree.write({".headway.yml": text, "Dockerfile": "FROM busybox\nLABEL a=b\n"})
+    done = tree.run()
+    assert done.returncode == 0
+    assert f"as {repo}:a" in done.stdout
+    assert "without --push" in done.stdout
+    assert not registry.has(repo, "a")
+    done = tree.run("--push")
+    assert done.returncode == 0
+    for tag in ("a", "b"):
+        assert f"pushed {repo}:{tag}@{registry.manifest(repo, tag)[0]}" in done.stdout
+
+
+def test_a_login_that_docker_keeps_is_used(tree: Tree, locked_registry: Registry) -> None:
+    repo = f"{locked_registry.host}/laptop/{secrets_hex()}"
+    text = f"steps: [{{name: build, build: .}}, {{name: push, push: {{repo: {repo}, tags: [a]}}}}]\n"
+    tree.write({".headway.yml": text, "Dockerfile": "FROM busybox\n", "home/config.json": "{}"})
+    refused = tree.run("--push", DOCKER_CONFIG=str(tree.folder / "home"))
+    assert refused.returncode == 1
+    assert "log in" in refused.stdout
+    tree.write({"home/config.json": json.dumps({"auths": {locked_registry.host: {"auth": LOGIN.basic()}}})})
+    assert tree.run("--push", DOCKER_CONFIG=str(tree.folder / "home")).returncode == 0
+    assert locked_registry.has(repo, "a")
+
+
+def test_a_secret_comes_from_the_environment_and_is_masked(tree: Tree) -> None:
+    text = SHOW.format("echo $TOKEN") + "    environment:\n      TOKEN:\n        from_secret: my_token\n"
+    tree.write({".headway.yml": text})
+    assert tree.said("--secret", "my_token", MY_TOKEN="abcd-efgh") == ["********"]
+    done = tree.run("--secret", "my_token")
+    assert done.returncode == 2
+    assert "MY_TOKEN" in done.stderr
+    done = tree.run()
+    assert done.returncode == 1
+    assert "'my_token'" in done.stdout
+
+
+def test_workflows_run_in_the_order_of_their_needs(tree: Tree) -> None:
+    tree.write({
+        ".headway/a.yml": "depends_on: [b]\n" + SHOW.format("echo a"), ".headway/b.yml": SHOW.format("echo b"),
+    })  # fmt: skip
+    assert tree.said() == ["b", "a"]
+    tree.write({".headway/b.yml": SHOW.format("exit 3")})
+    done = tree.run()
+    assert done.returncode == 1
+    assert "echo a" not in done.stdout
+
+
+def test_on_a_terminal_the_steps_are_shown_and_the_status_is_the_same(tree: Tree) -> None:
+    tree.write({".headway.yml": SHOW.format("echo hello; exit 3")})
+    ours, theirs = pty.openpty()
+    env = tree.env(TERM="xterm-256color", COLUMNS="100", LINES="30")
+    with subprocess.Popen(
+        [HEADWAY, "run"], cwd=tree.folder, env=env, stdin=theirs, stdout=theirs, stderr=theirs
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        while True:
+            try:
+                shown += os.read(ours, 65536)
+            except OSError:  # how a terminal says that nobody is left at its other end
+                break
+        os.close(ours)
+        assert process.wait(60) == 1
+    assert b"hello" in shown
+    assert b"exited with 3" in shown
+    assert b"\x1b[" in shown
+
+
+def test_lint_shows_all_problems(tree: Tree) -> None:
+    tree.write({".headway.yml": SHOW.format("true")})
+    assert tree.run(command="lint").returncode == 0
+    tree.write({".headway.yml": "steps:\n  - name: a\n    imag: busybox\n    comands: [x]\n"})
+    done = tree.run(command="lint")
+    assert done.returncode == 1
+    assert (done.stdout + done.stderr).count(".headway.yml:") >= 2
+
+
+def test_init_writes_a_first_pipeline_that_is_right(tree: Tree) -> None:
+    assert tree.write({"Dockerfile": "FROM busybox\n"}).run(command="init").returncode == 0
+    assert tree.run(command="lint").returncode == 0
+    assert tree.run().returncode == 0
+    again = tree.run(command="init")
+    assert again.returncode == 1
+    assert "is there already" in again.stderr

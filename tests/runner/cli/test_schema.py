@@ -1,0 +1,125 @@
+"""``headway schema``: what it allows is what lint finds no error in, and every key is explained."""
+
+import json
+import re
+
+import jsonschema
+import pytest
+from typer.testing import CliRunner
+
+from pipelines.context import PipelineFile
+from pipelines.linter.linter import lint_files
+from pipelines.model.descriptions import DESCRIPTIONS
+from pipelines.model.json_schema import schema
+from pipelines.syntax.diagnostics import Findings
+from pipelines.syntax.nodes import ListNode, MapNode, ScalarNode
+from pipelines.syntax.yaml import parse_yaml
+from runner.cli.main import app
+from tests.support.paths import ROOT
+
+CORPUS = sorted((ROOT.parent / "shared" / "corpus" / "woodpecker").glob("*.y*ml"))
+EXAMPLES = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "pipeline.md").read_text(encoding="utf-8"), re.DOTALL)
+# Files that are wrong only in what no schema can see: names, conditions, versions.
+MISTAKES = sorted((ROOT / "tests" / "mistakes").glob("*.yml"))
+
+
+@pytest.fixture(scope="module")
+def check():
+    return jsonschema.Draft202012Validator(schema())
+
+
+def plain(node):
+    match node:
+        case ScalarNode():
+            return node.value
+        case ListNode():
+            return [plain(item) for item in node.items]
+        case MapNode():
+            return {key.text: plain(value) for key, value in node.entries}
+
+
+def values_of(text):
+    findings = Findings("x.yml")
+    root = parse_yaml(text, findings)
+    return None if root is None or findings.failed else plain(root)
+
+
+def test_the_schema_is_one(check):
+    jsonschema.Draft202012Validator.check_schema(check.schema)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_every_example_of_the_manual_fits(check, example):
+    assert list(check.iter_errors(values_of(example))) == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not CORPUS, reason="the folder of real pipeline files is not beside the project")
+def test_every_real_file_fits_unless_lint_says_that_a_key_is_unknown(check):
+    refused = {}
+    for file in CORPUS:
+        values = values_of(file.read_text(encoding="utf-8"))
+        told = " ".join(str(problem) for problem in lint_files([PipelineFile(".woodpecker.yml", file.read_bytes())]))
+        if values is not None and "unknown key" not in told and (errors := list(check.iter_errors(values))):
+            refused[file.name] = errors[0].message[:300]
+    assert refused == {}
+
+
+@pytest.mark.parametrize("file", MISTAKES, ids=lambda file: file.stem)
+def test_a_file_in_which_lint_finds_no_error_fits(check, file):
+    expected = file.with_suffix(".txt").read_text(encoding="utf-8")
+    values = values_of(file.read_text(encoding="utf-8", errors="replace"))
+    if values is not None and ": error: " not in expected and "unknown key" not in expected:
+        assert [error.message for error in check.iter_errors(values)] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "steps: []",
+        "stepz: [{image: i}]",
+        "steps: [{image: i, comands: x}]",
+        "steps: [{image: i, commands: x, when: {event: pusch}}]",
+        "steps: [{image: i, commands: x, when: {status: failed}}]",
+        "steps: [{image: i, commands: x, timeout: 90}]",
+        "steps: [{image: i, commands: x, detach: perhaps}]",
+        "steps: [{image: i, commands: x, failure: retry}]",
+        "steps: [{build: ., commands: x}]",
+        "steps: [{push: {tags: x}}]",
+        "services: {a: {image: i, ready: {port: x}}}\nsteps: [{image: i}]",
+        "steps: [{image: i, commands: x, depends_on: {nme: a}}]",
+        "matrix: {A: x}\nsteps: [{image: i}]",
+    ],
+)
+def test_what_lint_refuses_an_editor_marks_too(check, text):
+    assert list(check.iter_errors(values_of(text))) != []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "steps: {a: {image: i, commands: 'x', timeout: '${TIME}', detach: '${YES}', pull: yes}}",
+        "steps: [{image: 3.10, commands: [1, true, x]}]",
+        "steps: [{image: i, commands: x, when: [{event: push}, {branch: {include: [a], exclude: b}}]}]",
+        "pipeline: {a: {image: i, commands: x, secrets: [a, {source: b, target: c}], environment: [A=b]}}",
+        "steps: [{build: }, {image: {build: a}}, {push: {repo: a/b, password: {from_secret: p}}}]",
+        "steps: [{image: i, when: , depends_on: [{name: a, optional: true}]}]",
+        "steps: [{image: i, commands: x, when: {status: [success, canceled]}}]",
+    ],
+)
+def test_every_spelling_that_lint_takes_an_editor_takes_too(check, text):
+    assert [error.message for error in check.iter_errors(values_of(text))] == []
+
+
+def test_every_key_is_explained(check):
+    found = check.schema
+    models = {"Workflow": found, **found["$defs"]}
+    assert set(models) == set(DESCRIPTIONS)
+    for name, model in models.items():
+        assert {key for key, value in model["properties"].items() if not value.get("description")} == set(), name
+
+
+def test_the_verb_prints_it():
+    result = CliRunner().invoke(app, ["schema"])
+    assert result.exit_code == 0
+    assert json.loads(result.stdout) == schema()

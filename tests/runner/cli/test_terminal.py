@@ -1,0 +1,74 @@
+"""What ``headway run`` prints of a step's output."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from pipelines.plan import JobPlan
+from pipelines.state import PASSED
+from runner.cli.run.terminal import LINE_BYTES_MAX, Terminal
+from runner.events import StepFinished, StepOutput, StepStarted, Stream
+from tests.support.plans import numbered, shell
+
+
+class Screen:
+    """A terminal, or a file that output goes to."""
+
+    def __init__(self, *, terminal: bool = False) -> None:
+        self._file = io.StringIO()
+        console = Console(file=self._file, force_terminal=terminal, color_system="standard" if terminal else None)
+        plan = JobPlan(name="job", file="f", number=1, steps=numbered([shell(name="unit"), shell(name="longer")]))
+        self.shows = Terminal(console, plan)
+        self._offset = 0
+
+    def says(self, data: bytes, stream: Stream = Stream.STDOUT) -> None:
+        self.shows(StepOutput(1, self._offset, data, stream))
+        self._offset += len(data)
+
+    def text(self) -> str:
+        return self._file.getvalue()
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 1000])
+def test_lines_are_printed_whole_behind_the_steps_name(size: int) -> None:
+    screen, data = Screen(), "one ü\n\nthree\r\nhalf".encode()
+    screen.shows(StepStarted(1))
+    for start in range(0, len(data), size):
+        screen.says(data[start : start + size])
+    screen.shows(StepFinished(1, PASSED))
+    assert screen.text().splitlines()[:4] == ["  unit | one ü", "  unit | ", "  unit | three", "  unit | half"]
+
+
+def test_a_progress_bar_is_printed_once_as_it_was_at_its_end() -> None:
+    screen = Screen()
+    for number in range(101):
+        screen.says(b"\r%d%%" % number)
+    assert screen.text() == ""
+    screen.says(b"\n")
+    assert screen.text() == "  unit | 100%\n"
+
+
+def test_a_line_that_never_ends_is_printed_in_pieces_and_not_kept() -> None:
+    screen = Screen()
+    for _ in range(10):
+        screen.says(b"x" * LINE_BYTES_MAX)
+    lines = screen.text().splitlines()
+    assert len(lines) == 5
+    assert {line[:9] for line in lines} == {"  unit | "}
+    assert sum(line.count("x") for line in lines) == 10 * LINE_BYTES_MAX
+
+
+def test_output_may_colour_a_terminal_and_do_nothing_else_to_it() -> None:
+    screen = Screen(terminal=True)
+    screen.says(bytes(range(256)).replace(b"\n", b"") + b"\x1bc\x1b[2J\x1b]0;title\x07\x1b(0 \x1b[31mred\x1b[0m\n")
+    assert screen.text().endswith("\x1b[31mred\x1b[0m\n")
+    rest = screen.text().replace("\x1b[36m  unit | \x1b[0m", "").replace("\x1b[31mred\x1b[0m", "")
+    assert not [sign for sign in rest if sign != "\n" and (ord(sign) < 32 or 127 <= ord(sign) < 160)]
+
+
+def test_standard_error_is_told_apart_by_the_colour_of_the_name() -> None:
+    screen = Screen(terminal=True)
+    screen.says(b"out\n")
+    screen.says(b"err\n", Stream.STDERR)
+    assert screen.text() == "\x1b[36m  unit | \x1b[0mout\n\x1b[33m  unit | \x1b[0merr\n"

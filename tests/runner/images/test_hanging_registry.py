@@ -1,0 +1,133 @@
+"""A registry that takes a request and then says nothing: a cancel and the job's time are heard all the same."""
+
+import threading
+from collections.abc import Iterator
+from http.server import ThreadingHTTPServer
+
+import pytest
+
+from pipelines.state import Outcome, Reason, State
+from runner.cancellation import Cancel
+from runner.errors import CanceledError, MachineError
+from runner.events import Event, StepStarted
+from runner.images.interruptible import Message, heed
+from tests.support.engine import Workshop
+from tests.support.plain_http import PlainHandler
+from tests.support.plans import build, container, push, shell
+
+CANCELED = Outcome(State.CANCELED, Reason.CANCELED, "canceled by ada")
+
+
+class Hanging(ThreadingHTTPServer):
+    """The registry. ``asked`` is set once it is asked for an image; it answers when ``over`` is set."""
+
+    daemon_threads = False
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.asked = threading.Event()
+        self.over = threading.Event()
+        self.host = f"127.0.0.1:{self.server_port}"
+
+
+class _Handler(PlainHandler):
+    server: Hanging
+
+    def _answer(self) -> None:
+        if self.path.rstrip("/") != "/v2":
+            self.server.asked.set()
+            self.server.over.wait(100)
+        self.send_response(200 if self.path.rstrip("/") == "/v2" else 404)
+        self.send_header("Content-Length", "0")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.close_connection = True
+
+    do_GET = do_HEAD = do_POST = do_PUT = _answer  # noqa: N815 - the names are the standard library's
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture
+def hanging() -> Iterator[Hanging]:
+    server = Hanging()
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.over.set()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def cancel(hanging: Hanging) -> Iterator[Cancel]:
+    """Set as soon as the registry hangs."""
+    made = Cancel()
+    threading.Thread(target=lambda: hanging.asked.wait(100) and made.set("ada"), daemon=True).start()
+    yield made
+    hanging.asked.set()
+    made.close()
+
+
+@pytest.mark.engine
+def test_cancel_in_mid_pull_ends_the_step(ran: Workshop, hanging: Hanging) -> None:
+    cancel = Cancel()
+
+    def listen(event: Event) -> None:
+        if isinstance(event, StepStarted):
+            threading.Thread(target=lambda: hanging.asked.wait(100) and cancel.set("ada"), daemon=True).start()
+
+    job = ran(shell("true", box=container(f"{hanging.host}/a:1")), cancel=cancel, on_event=listen)
+    cancel.close()
+    assert job.step() == CANCELED
+    assert job.outcome == CANCELED
+
+
+@pytest.mark.engine
+def test_cancel_in_mid_push_ends_the_step(ran: Workshop, hanging: Hanging, cancel: Cancel) -> None:
+    files = {"Dockerfile": "FROM busybox\n"}
+    job = ran(build(), push(1, f"{hanging.host}/a", f"{hanging.host}/b"), files=files, cancel=cancel)
+    assert job.step(2) == CANCELED
+    assert job.pushed == []
+
+
+@pytest.mark.engine
+def test_the_time_of_the_job_ends_a_pull(ran: Workshop, hanging: Hanging) -> None:
+    job = ran(shell("true", box=container(f"{hanging.host}/a:1")), timeout_s=2)
+    assert (job.step().state, job.step().reason) == (State.FAILED, Reason.TIMEOUT)
+    assert "the job's time of 2 s" in job.step().message
+
+
+def test_messages_come_through_in_their_order() -> None:
+    asked: list[int] = []
+    messages: list[Message] = [{"id": number} for number in range(5)]
+    assert list(heed(iter(messages), lambda: asked.append(1))) == messages
+    assert asked
+
+
+def test_an_error_among_the_messages_is_raised_where_they_are_read() -> None:
+    def messages() -> Iterator[Message]:
+        yield {"id": 1}
+        raise MachineError(Reason.ENGINE_GONE, "gone")
+
+    heard = heed(messages(), lambda: None)
+    assert next(heard) == {"id": 1}
+    with pytest.raises(MachineError):
+        next(heard)
+
+
+def test_a_check_that_raises_ends_the_wait() -> None:
+    never = threading.Event()
+
+    def messages() -> Iterator[Message]:
+        never.wait(60)
+        yield {}
+
+    def check() -> None:
+        raise CanceledError(Reason.CANCELED, "canceled by ada")
+
+    with pytest.raises(CanceledError):
+        next(heed(messages(), check))
+    never.set()

@@ -1,0 +1,93 @@
+"""Checkouts of one commit are the same to the last byte: only then does ``COPY . .`` come from a build's cache."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pipelines.plan import Checkout
+from runner.source.git_dir import forget_times
+from runner.source.mirror import Mirror
+from runner.source.working_tree import working_tree
+from tests.support.repos import Repo
+
+FILES = {"a": "1", "folder/b": "2\n" * 1000, "run!": "#!/bin/sh\n", "link@": "a"}
+LONG_AGO_S = 1_000_000_000
+
+
+def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """Mode and bytes of all below a folder, by path: what a build's cache goes by."""
+    return {path.relative_to(folder).as_posix(): _content(path) for path in folder.rglob("*")}
+
+
+def _content(path: Path) -> tuple[int, bytes]:
+    mode = path.lstat().st_mode
+    return mode, os.fsencode(path.readlink()) if path.is_symlink() else path.read_bytes() if path.is_file() else b""
+
+
+def git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-c", "safe.directory=*", "-c", "user.name=a", "-c", "user.email=a@b", "-C", str(folder)]
+    return subprocess.run([*command, *arguments], check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.mark.parametrize("depth", [1, 0])
+def test_checkouts_for_builds_are_the_same_wherever_they_are_made(repo: Repo, tmp_path: Path, depth: int) -> None:
+    sha = repo.commit({**FILES, "a": "2"}, repo.commit(FILES))
+    for place in ("one", "another"):
+        mirror = Mirror(tmp_path / place, repo.url)
+        mirror.fetch(sha)
+        mirror.checkout(sha, tmp_path / place / "checkout", Checkout(depth=depth), for_builds=True)
+    assert contents(tmp_path / "one" / "checkout") == contents(tmp_path / "another" / "checkout")
+
+
+def test_git_works_in_a_checkout_for_builds(repo: Repo, mirror: Mirror, tmp_path: Path) -> None:
+    sha = repo.commit(FILES)
+    repo.git("update-ref", "refs/tags/v1", sha)
+    mirror.fetch(sha)
+    target = tmp_path / "checkout"
+    mirror.checkout(sha, target, Checkout(tags=True), for_builds=True)
+    assert git(target, "describe", "--tags", "--dirty") == "v1"
+    assert git(target, "status", "--porcelain") == ""
+    (target / "a").write_text("9")
+    assert git(target, "describe", "--tags", "--dirty") == "v1-dirty"
+    git(target, "commit", "-qam", "another")
+    assert git(target, "log", "--format=%s").splitlines() == ["another", "a message"]
+
+
+def test_the_git_folders_of_submodules_forget_too(repo: Repo, mirror: Mirror, tmp_path: Path) -> None:
+    sha = repo.commit(FILES)
+    mirror.fetch(sha)
+    for name in ("one", "another"):
+        mirror.checkout(sha, tmp_path / name, Checkout())
+        shutil.copytree(tmp_path / name / ".git", tmp_path / name / ".git" / "modules" / "deep" / "sub")
+        os.utime(tmp_path / name / "a", (LONG_AGO_S, LONG_AGO_S))
+        git(tmp_path / name, "update-index", "--refresh")
+        forget_times(tmp_path / name)
+    assert contents(tmp_path / "one") == contents(tmp_path / "another")
+    assert "modules/deep/sub/index" in contents(tmp_path / "one" / ".git")
+
+
+def test_copies_of_a_working_folder_are_the_same_and_know_what_is_uncommitted(tmp_path: Path) -> None:
+    folder = tmp_path / "50%25 mine"
+    folder.mkdir()
+    git(folder, "init", "-q")
+    for name in ("committed", "changed"):
+        (folder / name).write_text(name)
+    git(folder, "add", ".")
+    git(folder, "commit", "-qm", "first")
+    (folder / "changed").write_text("now")
+    tree = working_tree(folder)
+    tree.lay_out(tmp_path / "one")
+    os.utime(folder / "committed", (LONG_AGO_S, LONG_AGO_S))
+    tree.lay_out(tmp_path / "another")
+    assert contents(tmp_path / "one") == contents(tmp_path / "another")
+    assert git(tmp_path / "one", "status", "--porcelain") == "M changed"
+    assert git(tmp_path / "one", "rev-parse", "HEAD") == git(folder, "rev-parse", "HEAD")
+    assert git(tmp_path / "one", "rev-parse", "--abbrev-ref", "HEAD") == "HEAD"
+
+
+def test_a_folder_without_git_has_nothing_to_forget(tmp_path: Path) -> None:
+    forget_times(tmp_path)
+    assert list(tmp_path.iterdir()) == []

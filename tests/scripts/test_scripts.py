@@ -1,0 +1,47 @@
+"""The scripts that run a command with something around it: the command hears of signals, and is waited for."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.paths import SCRIPTS
+
+LISTENS = """
+import signal, sys, time
+for name in ("TERM", "HUP", "INT"):
+    signal.signal(getattr(signal, f"SIG{name}"), lambda *_, name=name: (time.sleep(0.3), print(name), sys.exit(7)))
+print("ready", flush=True)
+time.sleep(60)
+"""
+SIGNALS = [signal.SIGTERM, signal.SIGHUP, signal.SIGINT]
+
+
+def sent(number: signal.Signals, *command: str) -> tuple[int, list[str]]:
+    """The exit status of the command and what it said, with the signal sent to it alone once it is ready."""
+    with subprocess.Popen([*command], stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        return process.wait(30), process.stdout.read().splitlines()
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_is_handed_on_and_the_command_waited_for(number: signal.Signals) -> None:
+    script = f'. {SCRIPTS}/lib.sh; trap "echo cleaned up" EXIT; run_command "$@"'
+    status, said = sent(number, "bash", "-c", script, "name", sys.executable, "-c", LISTENS)
+    assert (status, said) == (7, [number.name.removeprefix("SIG"), "cleaned up"])
+
+
+def test_the_commands_exit_status_and_input_are_the_scripts() -> None:
+    script = f'. {SCRIPTS}/lib.sh; run_command "$@"'
+    command = ["bash", "-c", script, "name", "sh", "-c", "cat; exit 3"]
+    done = subprocess.run(command, input=b"given", capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (3, b"given")
+
+
+@pytest.mark.engine
+def test_a_command_with_an_engine_hears_of_the_end() -> None:
+    status, said = sent(signal.SIGTERM, str(SCRIPTS / "with-engine.sh"), sys.executable, "-c", LISTENS)
+    assert (status, said) == (7, ["TERM"])

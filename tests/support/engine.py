@@ -1,0 +1,308 @@
+"""Tests on a real Docker Engine: what they share. A pytest plugin (see conftest.py).
+
+``ran`` runs steps as a job and returns what happened. After every test marked ``engine`` nothing of its jobs may be
+left: no container, network, folder or name of an image.
+"""
+
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+from pipelines.plan import JobPlan, Service, Step
+from pipelines.state import Outcome, State
+from runner.builds.buildkit import Builder, find_builder
+from runner.cancellation import Cancel
+from runner.docker.client import Engine
+from runner.docker.specs import JOB_LABEL, Login
+from runner.errors import MachineError
+from runner.events import Event, ImageBuilt, ImagePushed, InstructionChanged, JobNote, StepFinished, StepOutput, Stream
+from runner.execution.job import Assignment, Options
+from runner.execution.scheduler import open_job, run_job
+from runner.network.company import NO_COMPANY, CompanyNetwork
+from tests.support.plans import Content, LayOut, laid_out, numbered, secrets_hex
+from tests.support.registry import Registry, running_registry
+
+# What a job did
+
+
+@dataclass
+class Ran:
+    """The events of a job, and its outcome. ``on_event`` hears each event, in the thread that it came from."""
+
+    key: str
+    folder: Path
+    on_event: Callable[[Event], None] | None = None
+    events: list[Event] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+    outcome: Outcome = field(default_factory=lambda: Outcome(State.RUNNING))
+    tells_of_instructions: bool = True
+
+    def __call__(self, event: Event) -> None:
+        """Keeps an event."""
+        self.events.append(event)
+        if self.on_event:
+            self.on_event(event)
+
+    def names_image(self, name: str) -> bool:
+        """True for a name that only this job can have given to an image."""
+        repos = tuple(f"{event.repo}{mark}" for event in self.pushed for mark in ":@")
+        return self.key in name or name.startswith(repos)
+
+    def log(self, step: int = 1, *streams: Stream) -> bytes:
+        """The bytes of a step's output, of these streams or of all. Its offsets must have no gap."""
+        chunks = [event for event in list(self.events) if isinstance(event, StepOutput) and event.step == step]
+        end = 0
+        for chunk in chunks:
+            assert chunk.offset == end
+            end += len(chunk.data)
+        return b"".join(chunk.data for chunk in chunks if chunk.stream in (streams or tuple(Stream)))
+
+    def said(self, step: int = 1) -> list[str]:
+        """The lines that a step's commands wrote to their standard output, without those that show a command."""
+        lines = self.log(step, Stream.STDOUT).decode().splitlines()
+        return [line for line in lines if not line.startswith("+ ")]
+
+    def step(self, number: int = 1) -> Outcome:
+        """How a step ended."""
+        (outcome,) = [
+            event.outcome for event in self.events if isinstance(event, StepFinished) and event.step == number
+        ]
+        return outcome
+
+    @property
+    def states(self) -> list[State]:
+        """The states of all steps, by their numbers."""
+        ended = [event for event in self.events if isinstance(event, StepFinished)]
+        return [event.outcome.state for event in sorted(ended, key=lambda event: event.step)]
+
+    @property
+    def built(self) -> list[ImageBuilt]:
+        """The images that were built."""
+        return [event for event in self.events if isinstance(event, ImageBuilt)]
+
+    @property
+    def pushed(self) -> list[ImagePushed]:
+        """The tags that arrived."""
+        return [event for event in self.events if isinstance(event, ImagePushed)]
+
+    @property
+    def notes(self) -> str:
+        """What was said about the job as a whole."""
+        return "\n".join(event.text for event in self.events if isinstance(event, JobNote))
+
+    def instructions(self, step: int = 1) -> list[InstructionChanged]:
+        """The last news of each Dockerfile instruction of a build step; the test is skipped where no client tells."""
+        need_instructions(tell=self.tells_of_instructions)
+        last: dict[int, InstructionChanged] = {}
+        for event in self.events:
+            if isinstance(event, InstructionChanged) and event.step == step:
+                last[event.index] = event
+        return [last[index] for index in sorted(last)]
+
+    def everything(self) -> str:
+        """All that a person could get to see of the job, in one text."""
+        texts = [str(event) for event in self.events if not isinstance(event, StepOutput)]
+        logs = [self.log(step) for step in {event.step for event in self.events if isinstance(event, StepOutput)}]
+        return "\n".join([*texts, str(self.outcome), *(log.decode(errors="replace") for log in logs)])
+
+
+def need_instructions(*, tell: bool) -> None:
+    """Skips a test that is about a build's instructions where the client does not tell of them."""
+    if not tell:
+        pytest.skip("the build client of this engine does not tell of instructions (buildx 0.13 and newer do)")
+
+
+class Workshop:
+    """Runs jobs and remembers them, so that what they leave can be looked for."""
+
+    def __init__(self, engine: Engine, builder: Builder, folder: Path) -> None:
+        self.engine = engine
+        self.builder = builder
+        self.folder = folder
+        self.jobs: list[Ran] = []
+
+    def __call__(
+        self,
+        *steps: Step,
+        files: Mapping[str, Content] | LayOut | None = None,
+        services: Sequence[Service] = (),
+        secrets: Mapping[str, str] | None = None,
+        logins: Mapping[str, Login] | None = None,
+        options: Options | None = None,
+        cancel: Cancel | None = None,
+        on_event: Callable[[Event], None] | None = None,
+        engine: Engine | None = None,
+        attempt: int = 1,
+        key: str = "",
+        company: CompanyNetwork = NO_COMPANY,
+        **plan: Any,
+    ) -> Ran:
+        """Runs the steps as one job, to its end."""
+        ran = self.new(on_event, key)
+        lay_out = files if callable(files) else laid_out(files or {})
+        job_plan = JobPlan(
+            name="test", file=".headway.yml", number=1, steps=numbered(steps), services=tuple(services), **plan
+        )
+        assignment = Assignment(
+            job_plan,
+            ran.key, attempt, ran.folder, lay_out, secrets or {}, logins or {}, options or Options(grace_s=1),
+            company=company,
+        )  # fmt: skip
+        own = Cancel()
+        try:
+            with open_job(
+                assignment,
+                engine or self.engine,
+                lambda: self.builder,
+                ran,
+                own if cancel is None else cancel,
+                ran.complaints.append,
+            ) as job:
+                ran.outcome = run_job(job)
+        finally:
+            own.close()
+        return ran
+
+    def new(self, on_event: Callable[[Event], None] | None = None, key: str = "") -> Ran:
+        """A job that is yet to run."""
+        key = key or f"test-{secrets_hex()}"
+        ran = Ran(key, self.folder / key, on_event, tells_of_instructions=self.builder.rawjson)
+        self.jobs.append(ran)
+        return ran
+
+    def left(self) -> list[str]:
+        """What the jobs left behind."""
+        found = []
+        for ran in self.jobs:
+            label = f"{JOB_LABEL}={ran.key}"
+            found += [f"container {entry['Names']}" for entry in self.engine.containers_labelled(label)]
+            found += [f"network {entry['Name']}" for entry in self.engine.networks_labelled(label)]
+            found += [f"image {name}" for name in image_names(self.engine) if ran.names_image(name)]
+            found += [f"folder {ran.folder}"] if ran.folder.exists() else []
+        return found
+
+
+def image_names(engine: Engine) -> list[str]:
+    """All names of images in the engine, those by digest included."""
+    return [name for entry in engine.images() for key in ("RepoTags", "RepoDigests") for name in entry.get(key) or ()]
+
+
+# Waiting
+
+
+def eventually(ask: Callable[[], Any], within_s: float = 20.0) -> Any:
+    """The first answer that is true; fails with the last one when the time is over."""
+    deadline_s = time.monotonic() + within_s
+    while not (answer := ask()):
+        if time.monotonic() > deadline_s:
+            pytest.fail(f"still {answer!r} after {within_s:g} s")
+        time.sleep(0.01)
+    return answer
+
+
+def when_said(words: bytes, do: Callable[[], None], step: int = 1) -> Callable[[Event], None]:
+    """Calls ``do`` once a step has written ``words``, from a thread of its own. For ``on_event``."""
+    said, done = bytearray(), threading.Event()
+
+    def listen(event: Event) -> None:
+        if isinstance(event, StepOutput) and event.step == step and event.stream is not Stream.NOTE:
+            said.extend(event.data)
+            if b"\n" + words in said and not done.is_set():
+                done.set()
+                threading.Thread(target=do, daemon=True).start()
+
+    return listen
+
+
+# Fixtures
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """No property is judged by its time: the machine may be busy."""
+    settings.register_profile("headway", deadline=None)
+    settings.load_profile("headway")
+
+
+def absent(sentence: str) -> None:
+    """A part that tests need is not here: they are skipped, or fail where CI is set."""
+    if os.environ.get("CI"):
+        pytest.fail(sentence)
+    pytest.skip(sentence)
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    """The machine's Docker Engine."""
+    try:
+        found = Engine()
+    except MachineError as error:
+        absent(str(error))
+        raise
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="session")
+def builder() -> Builder:
+    """The machine's client that builds."""
+    return find_builder(os.environ["PATH"], os.environ.get("HOME", "/"))
+
+
+@pytest.fixture
+def ran(engine: Engine, builder: Builder, tmp_path: Path) -> Workshop:
+    """Runs jobs."""
+    return Workshop(engine, builder, tmp_path / "jobs")
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After a test on the engine, nothing of its jobs is left."""
+    workshop = request.getfixturevalue("ran") if request.node.get_closest_marker("engine") else None
+    yield
+    if workshop:
+        assert workshop.left() == []
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """A registry that asks for no credentials."""
+    with running_registry(tmp_path_factory.mktemp("registry")) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def locked_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """A registry that asks for ``tests.registry.LOGIN``."""
+    with running_registry(tmp_path_factory.mktemp("locked-registry"), locked=True) as found:
+        yield found
+
+
+@pytest.fixture
+def given_image(engine: Engine, builder: Builder, tmp_path: Path) -> Iterator[Callable[..., str]]:
+    """Makes images for a test from a Dockerfile's text, and takes them away after it."""
+    made: list[str] = []
+    yield partial(_make_image, engine, builder, tmp_path, made)
+    for name in made:
+        engine.untag(name)
+
+
+def _make_image(
+    engine: Engine, builder: Builder, folder: Path, made: list[str], dockerfile: str, name: str = "",
+    files: Mapping[str, Content] | None = None,
+) -> str:  # fmt: skip
+    name = name or f"headway-test/{secrets_hex()}:1"
+    place = folder / f"image-{len(made)}"
+    laid_out({"Dockerfile": dockerfile, **(files or {})})(place)
+    command = [*builder.command, "--quiet", "--tag", name, str(place)]
+    subprocess.run(command, check=True, capture_output=True, env={**os.environ, **builder.environment})
+    made.append(name)
+    return name

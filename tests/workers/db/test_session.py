@@ -1,0 +1,171 @@
+"""The database door: transactions, the clock, migrations."""
+
+import threading
+import time
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Engine, insert, inspect, select, update
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.orm import Session
+
+from tests.support.services import PostgresServer
+from workers import store
+from workers.db.models.runs import Base, Counter, Repo
+from workers.db.session import db_now_ms, downgrade, make_engine, now_ms, persist, reading, transaction, upgrade
+
+
+def test_a_transaction_is_committed_at_the_end_of_its_block(database: Engine) -> None:
+    with transaction(database) as session:
+        store.bump_counter(session, "hooks")
+    with reading(database) as session:
+        assert store.counters(session) == {"hooks": 1}
+
+
+def test_a_transaction_that_raises_leaves_nothing(database: Engine) -> None:
+    with pytest.raises(store.StaleAttemptError), transaction(database) as session:  # noqa: PT012 - the second one raises
+        store.bump_counter(session, "hooks")
+        store.start_step(session, 404, 1, 1)
+    with reading(database) as session:
+        assert store.counters(session) == {}
+
+
+class Away:
+    """A change during which the database goes away, until it has been tried ``times`` times."""
+
+    def __init__(self, times: int) -> None:
+        self.times = times
+
+    def __call__(self, session: Session) -> str:
+        store.bump_counter(session, "hooks")
+        self.times -= 1
+        if self.times >= 0:
+            raise OperationalError("COMMIT", None, ConnectionError("the server closed the connection"))
+        return "done"
+
+
+def test_what_must_not_be_lost_is_written_once_the_database_is_back(database: Engine) -> None:
+    assert persist(database, Away(2)) == "done"
+    with reading(database) as session:
+        assert store.counters(session) == {"hooks": 1}
+
+
+def test_a_database_that_stays_away_is_not_waited_for_for_ever(database: Engine) -> None:
+    with pytest.raises(OperationalError, match="closed the connection"):
+        persist(database, Away(2), patience_s=0)
+
+
+def test_reading_refuses_to_write(database: Engine) -> None:
+    with reading(database) as session, pytest.raises(DBAPIError):
+        store.bump_counter(session, "hooks")
+
+
+def test_a_connection_that_was_read_with_can_write_again(database: Engine) -> None:
+    for _ in range(3):
+        with reading(database) as session:
+            store.counters(session)
+        with transaction(database) as session:
+            store.bump_counter(session, "hooks")
+    with reading(database) as session:
+        assert store.counters(session) == {"hooks": 3}
+
+
+def test_rows_stay_readable_after_the_block(database: Engine) -> None:
+    with transaction(database) as session:
+        repo = store.add_repo(session, store.NewRepo("a/b", "file:///a"))
+    assert (repo.name, repo.last_number, repo.active) == ("a/b", 0, True)
+
+
+def test_the_clock_counts_milliseconds_of_this_century(database: Engine) -> None:
+    with reading(database) as session:
+        before = db_now_ms(session)
+    assert abs(before - time.time() * 1000) < 60_000
+    with transaction(database) as session:
+        session.execute(insert(Counter).values(name="clock", value=now_ms()))
+    with reading(database) as session:
+        assert before <= store.counters(session)["clock"] <= db_now_ms(session)
+
+
+def test_text_that_a_database_refuses_is_kept_with_replacement_characters(database: Engine) -> None:
+    with transaction(database) as session:
+        session.add(Counter(name="a\0b\ud800c", value=1))
+    with reading(database) as session:
+        assert store.counters(session) == {"a\N{REPLACEMENT CHARACTER}b?c": 1}
+
+
+def test_many_threads_that_read_and_then_write_all_succeed(database: Engine) -> None:
+    with transaction(database) as session:
+        session.add(Counter(name="shared", value=0))
+
+    def work() -> None:
+        for _ in range(25):
+            with transaction(database) as session:
+                row = session.scalars(select(Counter).with_for_update()).one()
+                session.execute(update(Counter).values(value=row.value + 1))
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with reading(database) as session:
+        assert store.counters(session) == {"shared": 150}
+
+
+def test_foreign_keys_are_kept(database: Engine) -> None:
+    with pytest.raises(DBAPIError), transaction(database) as session:
+        session.execute(
+            insert(Base.metadata.tables["jobs"]).values(run_id=999, number=1, created_ms=0),
+        )
+
+
+def test_the_newest_migration_gives_exactly_the_tables_of_the_models(database: Engine) -> None:
+    with database.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_upgrading_twice_changes_nothing(database: Engine) -> None:
+    with transaction(database) as session:
+        store.add_repo(session, store.NewRepo("a/b", "file:///a"))
+    upgrade(database)
+    with reading(database) as session:
+        assert store.repo_by_name(session, "a/b") is not None
+
+
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def test_migrations_go_up_from_nothing_back_and_up_again(kind: str, request: pytest.FixtureRequest, tmp_path) -> None:
+    url = f"sqlite:///{tmp_path}/own.db"
+    engine = make_engine(url if kind == "sqlite" else request.getfixturevalue("postgres_server").new_database())
+    upgrade(engine)
+    downgrade(engine, "base")
+    assert set(inspect(engine).get_table_names()) <= {"alembic_version"}
+    upgrade(engine)
+    assert set(Base.metadata.tables) <= set(inspect(engine).get_table_names())
+    engine.dispose()
+
+
+@pytest.mark.postgres
+def test_a_connection_that_the_server_has_cut_is_replaced(postgres_server: PostgresServer, postgres_url: str) -> None:
+    engine = make_engine(postgres_url)
+    with transaction(engine) as session:
+        store.bump_counter(session, "before")
+    other = make_engine(postgres_server.url("postgres"))
+    name = postgres_url.rpartition("/")[2]
+    with other.connect() as connection:
+        connection.exec_driver_sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+    with transaction(engine) as session:
+        store.bump_counter(session, "after")
+    with reading(engine) as session:
+        assert store.counters(session) == {"before": 1, "after": 1}
+    other.dispose()
+    engine.dispose()
+
+
+def test_sqlite_makes_the_folder_of_its_file(tmp_path) -> None:
+    engine = make_engine(f"sqlite:///{tmp_path}/new/folder/headway.db")
+    upgrade(engine)
+    with reading(engine) as session:
+        assert session.scalars(select(Repo)).all() == []
+    engine.dispose()
