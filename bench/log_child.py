@@ -15,13 +15,13 @@ from pathlib import Path
 
 from pipelines.state import State
 from pipelines.trigger import Event, Trigger
-from web.server.wiring import prepare_data_dir
 from workers import store
 from workers.db.session import make_engine, reading, transaction, upgrade
 from workers.jobs.job_task import Tools, work
 from workers.jobs.process import make_tools
 from workers.secrets.vault import secret_place
 from workers.settings import Settings, load_settings
+from workers.startup import prepare_data_dir
 
 SECRETS = 20
 _RESET_PEAK = "5"

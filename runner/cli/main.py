@@ -74,9 +74,10 @@ def run(
     ] = None,
 ) -> None:
     """Runs a folder's pipeline here, in fresh containers, uncommitted files included. Needs Docker, nothing else."""
-    from runner.cli.run import bootstrap
+    from runner.cli.run.launch import launch
+    from runner.cli.run.options import RunOptions
 
-    raise typer.Exit(bootstrap.run(bootstrap.RunOptions(folder, push, event, branch, tuple(secret or ()))))
+    raise typer.Exit(launch(RunOptions(folder, push, event, branch, tuple(secret or ()))))
 
 
 @app.command()

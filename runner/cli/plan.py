@@ -1,21 +1,19 @@
 """``headway plan``: what would run for a trigger, in which order and in which images, and why the rest would not."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from graphlib import TopologicalSorter
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO, TypeVar, assert_never
+from typing import TextIO
 
 from pydantic import ValidationError
 
-from pipelines import plan
 from pipelines.compiler.default_plan import dockerfile_plan
 from pipelines.compiler.pipeline import compile_pipeline
 from pipelines.context import Context, RepoInfo, Trust
-from pipelines.plan import JobPlan, LeftOut, Plan
+from pipelines.plan import Plan
 from pipelines.problem import InvalidPipelineError, printable
 from pipelines.trigger import PULL_REQUEST_EVENTS, Event, PullRequest, Trigger
 from runner.cli.plan_formats import FORMATS, render
+from runner.cli.plan_view import view_of
 from runner.errors import StepError
 from runner.source.working_tree import WorkingTree, working_tree
 
@@ -42,57 +40,6 @@ class PlanOptions:
 
 class UsageError(Exception):
     """The command line cannot be followed; the text says why and what to do."""
-
-
-@dataclass(frozen=True)
-class StepView:
-    """A step as it is shown. Steps of the same ``order`` may run together; ``needs`` are numbers of steps."""
-
-    number: int
-    name: str
-    kind: str
-    image: str
-    order: int
-    needs: tuple[int, ...]
-    runs_after: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class ServiceView:
-    """A service as it is shown."""
-
-    name: str
-    image: str
-    ready: str
-
-
-@dataclass(frozen=True)
-class JobView:
-    """A job as it is shown. Jobs of the same ``order`` may run together."""
-
-    name: str
-    file: str
-    cell: Mapping[str, str]
-    order: int
-    needs: tuple[str, ...]
-    services: tuple[ServiceView, ...]
-    steps: tuple[StepView, ...]
-
-
-@dataclass(frozen=True)
-class PlanView:
-    """All that ``headway plan`` shows. ``warnings`` are lines."""
-
-    trigger: str
-    jobs: tuple[JobView, ...]
-    left_out: tuple[LeftOut, ...]
-    warnings: tuple[str, ...]
-
-    def as_values(self) -> dict[str, object]:
-        """The same as plain values, for JSON."""
-        left_out = [{"what": item.what, "why": item.why} for item in self.left_out]
-        jobs = [asdict(job) for job in self.jobs]
-        return {"trigger": self.trigger, "jobs": jobs, "left_out": left_out, "warnings": list(self.warnings)}
 
 
 def show_plan(options: PlanOptions, out: TextIO, err: TextIO) -> int:
@@ -182,95 +129,3 @@ def _read_trigger(path: Path) -> Trigger:
         found = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in found["loc"])
         raise UsageError(f"{path} is not a trigger: {where + ': ' if where else ''}{found['msg']}") from None
-
-
-def view_of(planned: Plan, trigger: Trigger) -> PlanView:
-    """What is shown of a plan."""
-    orders = _orders({job.name: job.needs for job in planned.jobs})
-    jobs = tuple(_job(job, orders[job.name]) for job in planned.jobs)
-    return PlanView(describe(trigger), jobs, planned.left_out, tuple(str(problem) for problem in planned.warnings))
-
-
-def describe(trigger: Trigger) -> str:
-    """The trigger in a few words."""
-    what = {
-        Event.TAG: f"tag '{trigger.tag}'",
-        Event.PUSH: f"push to branch '{trigger.branch}'",
-        Event.CRON: f"cron job '{trigger.cron}' on branch '{trigger.branch}'",
-    }.get(trigger.event, f"{trigger.event} on branch '{trigger.branch}'")
-    if trigger.pull_request is not None:
-        pull = trigger.pull_request
-        what = f"{trigger.event} {pull.number} from branch '{pull.source_branch}' into '{pull.target_branch}'"
-    return what
-
-
-def _job(job: JobPlan, order: int) -> JobView:
-    names = {step.number: step.name for step in job.steps}
-    orders = _orders({step.number: step.needs for step in job.steps})
-    steps = tuple(
-        StepView(
-            number=step.number,
-            name=step.name,
-            kind=step.kind,
-            image=_image_of(step, names),
-            order=orders[step.number],
-            needs=step.needs,
-            runs_after=_outcomes(step),
-        )
-        for step in job.steps
-    )
-    services = tuple(
-        ServiceView(service.name, _image(service.container.image, names), _ready(service.ready))
-        for service in job.services
-    )
-    return JobView(job.name, job.file, job.cell, order, job.needs, services, steps)
-
-
-Key = TypeVar("Key", int, str)
-
-
-def _orders(needs: Mapping[Key, Sequence[Key]]) -> dict[Key, int]:
-    """When each starts if all take the same time: 1 for those that need nothing."""
-    orders: dict[Key, int] = {}
-    for key in TopologicalSorter(
-        {key: [need for need in wanted if need in needs] for key, wanted in needs.items()}
-    ).static_order():
-        orders[key] = 1 + max((orders[need] for need in needs[key] if need in orders), default=0)
-    return orders
-
-
-def _outcomes(step: plan.Step) -> tuple[str, ...]:
-    flags = (("success", step.on_success), ("failure", step.on_failure), ("canceled", step.on_canceled))
-    return tuple(name for name, on in flags if on)
-
-
-def _image_of(step: plan.Step, names: Mapping[int, str]) -> str:
-    match step:
-        case plan.CommandsStep() | plan.PluginStep():
-            return _image(step.container.image, names)
-        case plan.BuildStep():
-            where = "an inline Dockerfile" if step.dockerfile_inline else step.dockerfile
-            return f"{where} in {step.context}" + (f", target {step.target}" if step.target else "")
-        case plan.PushStep():
-            tags = [*step.tags, *([f"those in {step.tags_file}"] if step.tags_file else [])]
-            return f"{', '.join(step.repos)}: {', '.join(tags)}"
-        case _:
-            assert_never(step)
-
-
-def _image(image: plan.Image, names: Mapping[int, str]) -> str:
-    return image.name if isinstance(image, plan.NamedImage) else f"the image of '{names.get(image.step, '')}'"
-
-
-def _ready(ready: plan.Ready | None) -> str:
-    match ready:
-        case None:
-            return ""
-        case plan.CommandCheck():
-            return ready.command
-        case plan.PortCheck():
-            return f"port {ready.port}"
-        case plan.HttpCheck():
-            return ready.url
-        case _:
-            assert_never(ready)

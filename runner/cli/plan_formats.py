@@ -2,18 +2,15 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from pipelines.problem import printable
-
-if TYPE_CHECKING:
-    from runner.cli.plan import JobView, PlanView, ServiceView, StepView
+from runner.cli.plan_view import JobView, PlanView, ServiceView, StepView
 
 FORMATS = ("text", "json", "dot", "mermaid")
 COLUMN_CHARACTERS_MAX = 50
 
 
-def render(name: str, view: "PlanView") -> str:
+def render(name: str, view: PlanView) -> str:
     """The plan in one of FORMATS."""
     match name:
         case "json":
@@ -26,7 +23,7 @@ def render(name: str, view: "PlanView") -> str:
             return "\n".join(_text(view)) + "\n"
 
 
-def _text(view: "PlanView") -> Iterator[str]:
+def _text(view: PlanView) -> Iterator[str]:
     yield from map(printable, view.warnings)
     yield f"for {view.trigger}:" if view.jobs else f"for {view.trigger} nothing runs"
     for job in sorted(view.jobs, key=lambda job: job.order):
@@ -42,7 +39,7 @@ def _text(view: "PlanView") -> Iterator[str]:
         yield from (f"   {item.what}: {item.why}" for item in view.left_out)
 
 
-def title(job: "JobView") -> str:
+def title(job: JobView) -> str:
     """The job in one line."""
     cell = "".join(f" {axis}={value}" for axis, value in job.cell.items())
     after = f", after {_names(job.needs)}" if job.needs else ""
@@ -53,11 +50,11 @@ def _names(names: Sequence[str]) -> str:
     return ", ".join(f"'{name}'" for name in names)
 
 
-def _service_row(service: "ServiceView") -> tuple[str, ...]:
+def _service_row(service: ServiceView) -> tuple[str, ...]:
     return "service", service.name, service.image, f"ready: {service.ready}" if service.ready else ""
 
 
-def _step_rows(job: "JobView") -> Iterator[tuple[str, ...]]:
+def _step_rows(job: JobView) -> Iterator[tuple[str, ...]]:
     steps = sorted(job.steps, key=lambda step: (step.order, step.number))
     names = {step.number: step.name for step in steps}
     side_by_side = len({step.order for step in steps}) < len(steps)
@@ -68,11 +65,11 @@ def _step_rows(job: "JobView") -> Iterator[tuple[str, ...]]:
         yield str(step.order), step.name, f"{_verb(step)}{step.image}", "; ".join(notes)
 
 
-def _verb(step: "StepView") -> str:
+def _verb(step: StepView) -> str:
     return f"{step.kind} " if step.kind in {"build", "push"} else ""
 
 
-def _dot(view: "PlanView") -> Iterator[str]:
+def _dot(view: PlanView) -> Iterator[str]:
     yield "digraph plan {"
     yield '  rankdir=LR; compound=true; node [shape=box, fontname="sans-serif"];'
     for number, job in enumerate(view.jobs):
@@ -89,7 +86,7 @@ def _dot(view: "PlanView") -> Iterator[str]:
     yield "}"
 
 
-def _mermaid(view: "PlanView") -> Iterator[str]:
+def _mermaid(view: PlanView) -> Iterator[str]:
     yield "flowchart LR"
     for number, job in enumerate(view.jobs):
         yield f"  subgraph job{number}[{_entities(title(job))}]"
@@ -105,7 +102,7 @@ def _mermaid(view: "PlanView") -> Iterator[str]:
         yield "  classDef out stroke-dasharray: 4"
 
 
-def _edges(view: "PlanView", number: int, arrow: str) -> Iterator[str]:
+def _edges(view: PlanView, number: int, arrow: str) -> Iterator[str]:
     """Arrows from what comes first to what waits for it: within a job, and from the jobs that it needs."""
     job = view.jobs[number]
     for step in job.steps:

@@ -64,7 +64,11 @@ def _lint(arguments: Sequence[str]) -> int | None:
 
 
 def _run(arguments: Sequence[str]) -> int | None:
-    from runner.cli.run import bootstrap
+    from runner.cli.run.options import plain_options
 
-    options = bootstrap.plain_options(arguments)
-    return None if options is None else bootstrap.run(options)
+    options = plain_options(arguments)
+    if options is None:
+        return None
+    from runner.cli.run.launch import launch
+
+    return launch(options)

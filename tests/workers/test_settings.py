@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from web.errors import StartError
-from web.server.wiring import read_settings
+from workers.errors import StartError
 from workers.settings import Settings, load_settings
+from workers.startup import read_settings
 
 
 def test_every_setting_has_a_sentence_for_the_manual() -> None:

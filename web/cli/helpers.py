@@ -1,34 +1,14 @@
 """What the server's verbs share on the command line."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import wraps
-from typing import TYPE_CHECKING, ParamSpec
+from typing import TYPE_CHECKING
 
 import typer
 
-from web.errors import StartError
-
 if TYPE_CHECKING:
     from web.operations.admin import Administrator
-
-P = ParamSpec("P")
-BROKEN = 3
-
-
-def told(function: Callable[P, None]) -> Callable[P, None]:
-    """What cannot be done ends the program with a sentence and status 3."""
-
-    @wraps(function)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            function(*args, **kwargs)
-        except StartError as error:
-            typer.echo(f"headway: {error}", err=True)
-            raise typer.Exit(BROKEN) from None
-
-    return run
 
 
 @contextmanager
@@ -36,8 +16,8 @@ def administrator(*, migrate: bool = False) -> Iterator["Administrator"]:
     """Whoever carries out one command; with ``migrate`` the tables are brought up to date first."""
     # Loaded here, for `headway run` needs none of it and must start fast.
     from web.operations.admin import Administrator
-    from web.server.wiring import database, open_keys, read_settings
     from workers.logs import open_logs
+    from workers.startup import database, open_keys, read_settings
 
     settings = read_settings()
     with database(settings, migrate=migrate) as engine:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from web.cli.helpers import administrator, told
+from web.cli.helpers import administrator
 from web.cli.verbs import RepoName
-from web.errors import StartError
+from workers.cli.errors import told
+from workers.errors import StartError
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

@@ -7,7 +7,8 @@ import typer
 
 from pipelines.context import Trust
 from pipelines.trigger import Event
-from web.cli.helpers import administrator, from_stdin, told
+from web.cli.helpers import administrator, from_stdin
+from workers.cli.errors import told
 
 if TYPE_CHECKING:
     from web.operations.admin import Hooked

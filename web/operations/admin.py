@@ -11,12 +11,12 @@ from sqlalchemy.orm import Session
 
 from pipelines.context import Trust
 from pipelines.trigger import Event
-from web.errors import StartError
 from web.security import auth
 from web.urls import hook_url, login_url
 from workers import store
 from workers.db.models.runs import Repo, User
 from workers.db.session import reading, transaction
+from workers.errors import StartError
 from workers.forges import FORGES, generic
 from workers.logs import LogStore
 from workers.secrets.vault import Vault, clone_place, forge_place, hook_place, registry_place, secret_place

@@ -15,13 +15,14 @@ from types import FrameType
 import uvicorn
 from redis import RedisError
 
-from web.errors import StartError
 from web.operations.admin import Administrator
 from web.server.app import create_app
 from web.server.supervisor import Child, headway_command
-from web.server.wiring import database, find_redis, prepare_data_dir, services
+from web.server.wiring import find_redis, services
 from web.services import Services
+from workers.errors import StartError
 from workers.settings import Settings
+from workers.startup import database, prepare_data_dir
 from workers.streaming.redis_stream import connect
 
 Say = Callable[[str], None]

@@ -1,9 +1,7 @@
 """What ``headway run`` begins before the rest of it is loaded: while the engine makes a network, Python loads us."""
 
 import os
-from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import gettempdir
 from uuid import uuid4
@@ -17,37 +15,6 @@ from runner.errors import StepError
 from runner.threads import in_background
 
 _PIPELINE_FILES = (".headway", ".woodpecker")
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """What the command line asked for. ``secrets`` are names; each value is in the environment variable so named."""
-
-    folder: Path = Path()
-    push: bool = False
-    event: str = "push"
-    branch: str = ""
-    secrets: tuple[str, ...] = ()
-
-
-def plain_options(arguments: Sequence[str]) -> RunOptions | None:
-    """The options without the command line's library, which takes its time to load; None where that is wanted."""
-    texts: dict[str, list[str]] = {"--event": [], "--branch": [], "--secret": []}
-    folders: list[str] = []
-    push = False
-    waiting = iter(arguments)
-    for argument in waiting:
-        name, equals, value = argument.partition("=")
-        if argument == "--push":
-            push = True
-        elif name in texts:
-            texts[name].append(value if equals else next(waiting, ""))
-        elif argument.startswith("-") or folders:
-            return None
-        else:
-            folders.append(argument)
-    folder, event, branch = Path(*folders), [*texts["--event"], "push"], [*texts["--branch"], ""]
-    return RunOptions(folder, push, event[-2:][0], branch[-2:][0], tuple(texts["--secret"]))
 
 
 class Begun:
@@ -100,14 +67,6 @@ class Begun:
         """The job has ended: what it left goes while the run goes on, or has ended."""
         if not self._guard.hand_over(left):
             remove(self._engine, left)
-
-
-def run(options: RunOptions) -> int:
-    """``headway run``: begins, loads the rest meanwhile, and returns the exit status."""
-    begun = Begun(options.folder)
-    from runner.cli.run.run import run_folder
-
-    return run_folder(options, begun)
 
 
 def _has_pipeline_file(folder: Path) -> bool:

@@ -20,8 +20,9 @@ from pipelines.state import Outcome, Reason, State, verdict
 from pipelines.trigger import Event
 from runner.builds.buildkit import Builder, find_builder
 from runner.cancellation import Cancel
-from runner.cli.run.bootstrap import Begun, RunOptions
+from runner.cli.run.bootstrap import Begun
 from runner.cli.run.cleanup_process import past_complaints
+from runner.cli.run.options import RunOptions
 from runner.cli.run.terminal import Terminal
 from runner.errors import MachineError, StepError, as_step_error
 from runner.execution.job import Assignment, Options

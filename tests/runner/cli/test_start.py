@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-OF_THE_SERVER = {"sqlalchemy", "alembic", "celery", "kombu", "redis", "fastapi", "starlette", "uvicorn", "workers"}
+OF_THE_SERVER = {"sqlalchemy", "alembic", "celery", "kombu", "redis", "fastapi", "starlette", "uvicorn", "workers.settings"}
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,10 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from tests.support.services import TEST_KEY
-from web.cli.main import register
+from web.cli.main import register as register_web
 from web.operations.admin import forge_from, name_from
 from workers import store
+from workers.cli.main import register as register_workers
 from workers.db.models.runs import Registry, Repo, Secret
 from workers.db.session import make_engine, reading
 from workers.secrets.vault import hook_place, open_vault, registry_place, secret_place
@@ -27,7 +28,8 @@ class Headway:
         self.folder = folder
         self.env = {"HEADWAY_DATA_DIR": str(folder), "HEADWAY_SECRET_KEYS": TEST_KEY, "HEADWAY_DATABASE_URL": ""}
         self._app = typer.Typer()
-        register(self._app)
+        register_web(self._app)
+        register_workers(self._app)
 
     def __call__(self, *arguments: str, stdin: str = "") -> Result:
         return CliRunner().invoke(self._app, arguments, input=stdin, env=self.env)

@@ -14,9 +14,9 @@ import httpx2
 import pytest
 
 from tests.support.services import eventually, free_port
-from web.errors import StartError
 from web.server.supervisor import Child
 from web.server.wiring import find_redis
+from workers.errors import StartError
 
 HEADWAY = [sys.executable, "-c", "from runner.cli.main import main; main()"]
 

@@ -1,4 +1,4 @@
-"""What a person who starts a program is told."""
+"""Errors that a person at the command line sees."""
 
 
 class StartError(Exception):

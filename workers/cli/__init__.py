@@ -1,0 +1,1 @@
+"""The commands of the processes behind the web server: worker, scheduler, database."""

@@ -1,0 +1,26 @@
+"""What a command prints when it cannot do what it was asked."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec
+
+import typer
+
+from workers.errors import StartError
+
+P = ParamSpec("P")
+BROKEN = 3
+
+
+def told(function: Callable[P, None]) -> Callable[P, None]:
+    """What cannot be done ends the program with a sentence and status 3."""
+
+    @wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            function(*args, **kwargs)
+        except StartError as error:
+            typer.echo(f"headway: {error}", err=True)
+            raise typer.Exit(BROKEN) from None
+
+    return run

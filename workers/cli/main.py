@@ -1,0 +1,59 @@
+"""The commands of the processes behind the web server. Each loads what it needs when it runs."""
+
+import signal
+import threading
+
+import typer
+
+from workers.cli.errors import told
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands to the application."""
+    for command in (worker, scheduler):
+        app.command()(command)
+    group = typer.Typer(help="The database.", no_args_is_help=True)
+    group.command("upgrade")(db_upgrade)
+    app.add_typer(group, name="db")
+
+
+@told
+def worker() -> None:
+    """Runs a worker, which carries out jobs with the Docker Engine."""
+    from runner.errors import MachineError
+    from workers.errors import StartError
+    from workers.jobs.process import run_worker
+    from workers.startup import prepare_data_dir, read_settings, sentences
+
+    settings = read_settings()
+    prepare_data_dir(settings)
+    try:
+        with sentences(settings):
+            run_worker(settings)
+    except MachineError as error:
+        raise StartError(f"The worker cannot work: {error}.") from None
+
+
+@told
+def scheduler() -> None:
+    """Runs the scheduler: starts crons, gives jobs of lost workers to others, wakes workers, removes what is old."""
+    from workers.scheduler.scheduler import run_scheduler
+    from workers.startup import read_settings, sentences
+
+    settings = read_settings()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with sentences(settings):
+        run_scheduler(settings, stop)
+
+
+@told
+def db_upgrade() -> None:
+    """Brings the database's tables up to date, and makes the key that seals secrets if there is none."""
+    from workers.startup import database, open_keys, read_settings
+
+    settings = read_settings()
+    with database(settings, migrate=True):
+        open_keys(settings)
+        typer.echo("The database is up to date.")

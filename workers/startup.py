@@ -1,0 +1,86 @@
+"""Connects a process to what the settings name. What commonly goes wrong at the start becomes a sentence."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pydantic import ValidationError
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from runner.network.proxies import proxies_of
+from workers.db.session import make_engine, upgrade
+from workers.errors import StartError
+from workers.secrets.vault import Vault, VaultError, open_vault
+from workers.settings import Settings, load_settings
+
+
+def read_settings(**overrides: object) -> Settings:
+    """The settings from the environment. Raises StartError naming each that cannot be used."""
+    try:
+        proxies_of(os.environ)
+    except ValueError as error:
+        raise StartError(f"{error}.") from None
+    try:
+        return load_settings(**overrides)
+    except ValidationError as error:
+        wrong = [f"HEADWAY_{'_'.join(map(str, part['loc'])).upper()}: {part['msg']}" for part in error.errors()]
+        raise StartError("These settings cannot be used: " + "; ".join(wrong) + ".") from None
+
+
+@contextmanager
+def sentences(settings: Settings) -> Iterator[None]:
+    """Turns what commonly goes wrong at the start into StartError."""
+    try:
+        yield
+    except VaultError as error:
+        raise StartError(str(error)) from None
+    except SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+        raise StartError(
+            f"The database cannot be used: {reason}. Look at HEADWAY_DATABASE_URL, and if tables are missing run: "
+            "headway db upgrade"
+        ) from None
+    except PermissionError as error:
+        raise StartError(
+            f"{error.filename} cannot be used by user {os.geteuid()}. Give it to this user, or choose another "
+            f"directory than {settings.data_dir} with HEADWAY_DATA_DIR."
+        ) from None
+
+
+def prepare_data_dir(settings: Settings) -> None:
+    """Makes the data directory and shows that it can be written. Raises StartError."""
+    try:
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        probe = settings.data_dir / f".probe-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        reason = "it is a file" if isinstance(error, FileExistsError) else error.strerror
+        raise StartError(
+            f"{settings.data_dir} cannot be used as the data directory for user {os.geteuid()}: {reason}. Give it to "
+            "this user, or choose another with HEADWAY_DATA_DIR."
+        ) from None
+
+
+@contextmanager
+def database(settings: Settings, *, migrate: bool = False) -> Iterator[Engine]:
+    """The database; with ``migrate`` its tables are brought up to date first. Raises StartError.
+
+    SQLite belongs to one machine, so its tables are always brought up to date.
+    """
+    prepare_data_dir(settings)
+    engine = make_engine(settings.database)
+    try:
+        with sentences(settings):
+            if migrate or engine.dialect.name == "sqlite":
+                upgrade(engine)
+            yield engine
+    finally:
+        engine.dispose()
+
+
+def open_keys(settings: Settings) -> Vault:
+    """The vault. Raises StartError."""
+    with sentences(settings):
+        return open_vault(settings)
