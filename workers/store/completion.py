@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 from pipelines.state import Outcome, Reason, State, verdict
 from workers.db.models.runs import Job, Run, Step
 from workers.db.session import db_now_ms
+from workers.store import concurrency_turns
 from workers.store.common import StaleAttemptError, hold_attempt
-from workers.store.concurrency import turns
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def settle(session: Session, run: Run) -> Finished:
     if all(job.state.final for job in jobs):
         _end_run(session, run, jobs)
     session.flush()
-    return Finished(run.id, run.state, list(dict.fromkeys([*opened, *turns.freed(session, run.repo_id)])))
+    return Finished(run.id, run.state, list(dict.fromkeys([*opened, *concurrency_turns.freed(session, run.repo_id)])))
 
 
 def stop_of(run: Run, job: Job) -> Outcome | None:

@@ -16,8 +16,8 @@ from workers.db.models.runs import Job, Step
 from workers.db.session import db_now_ms, now_ms
 from workers.store.common import hold_attempt, plain
 from workers.store.completion import Finished, end_job, hold_job, settle, stop_of
-from workers.store.concurrency.groups import groups_of
-from workers.store.concurrency.turns import freed
+from workers.store.concurrency_groups import groups_of
+from workers.store.concurrency_turns import freed
 from workers.store.runs import trigger_columns
 
 

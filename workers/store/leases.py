@@ -14,7 +14,7 @@ from workers.db.session import now_ms
 from workers.labels import fits, wanted
 from workers.store.common import insert_or, table
 from workers.store.completion import end_job, hold_job, lock_run, settle, stop_of
-from workers.store.concurrency.turns import claimable
+from workers.store.concurrency_turns import claimable
 
 Labels = Mapping[str, str]
 Ts = TypeVarTuple("Ts")

@@ -5,7 +5,9 @@ import sys
 
 import pytest
 
-OF_THE_SERVER = {"sqlalchemy", "alembic", "celery", "kombu", "redis", "fastapi", "starlette", "uvicorn", "workers.settings"}
+OF_THE_SERVER = {
+    "sqlalchemy", "alembic", "celery", "kombu", "redis", "fastapi", "starlette", "uvicorn", "workers.settings",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
