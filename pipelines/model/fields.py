@@ -6,6 +6,7 @@ Each function here stands before pydantic's own validation and takes a node; any
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Annotated, Any, Never
 
 from pydantic import GetCoreSchemaHandler
@@ -145,6 +146,21 @@ Items = Before(_items)
 
 Texts = Annotated[tuple[Text, ...], Items, Written(SCALARS)]
 """A list of texts, or one."""
+
+
+def _ip_address(value: object) -> object:
+    text = text_of(value)
+    if isinstance(text, str):
+        try:
+            ip_address(text.partition("%")[0])
+        except ValueError:
+            return fail(f"an IP address is wanted here, not {text!r}", "write the server's address, such as 10.0.0.53")
+    return text
+
+
+IpAddresses = Annotated[tuple[Annotated[str, Before(_ip_address), Written(SCALAR)], ...], Items, Written(SCALARS)]
+"""A list of IPv4 or IPv6 addresses, or one. Docker 20.10 starts a container with anything else, and without name
+servers."""
 
 
 def _comma_items(value: object) -> object:

@@ -11,6 +11,7 @@ from pipelines.model.fields import (
     CommaTexts,
     Environment,
     Flag,
+    IpAddresses,
     Items,
     Script,
     Scripts,
@@ -106,7 +107,7 @@ class ContainerOptions(Language):
     volumes: Texts = ()
     devices: Texts = ()
     tmpfs: Texts = ()
-    dns: Texts = ()
+    dns: IpAddresses = ()
     dns_search: Texts = ()
     extra_hosts: Texts = ()
     network_mode: Text = ""

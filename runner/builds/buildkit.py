@@ -171,8 +171,8 @@ def _failure(progress: Progress, said: list[str]) -> StepError:
 
 def _is_about_a_base_image(error: str) -> bool:
     resolving = "failed to resolve source metadata" in error or "failed to authorize" in error
-    if re.fullmatch(r"[^\s\"]+: not found", error):  # in the words of Docker 20.10
-        return True
+    if re.fullmatch(r"[^\s\"]+: not found|pulling from host \S+ failed with status code .*: 40[13] .*", error):
+        return True  # in the words of Docker 20.10
     return "pull access denied" in error or (resolving and ("not found" in error or is_refusal(error)))
 
 

@@ -24,7 +24,7 @@ class Instruction:
     error: str = ""
 
 
-_CANCELED = "context canceled"
+_CANCELED = re.compile(r"^context canceled|: context canceled$|code = Canceled desc = context canceled")
 FOREIGN_PROGRAM = b": exec format error"
 """What Linux says of a program for another processor, with no emulation installed (ENOEXEC in execve(2))."""
 
@@ -133,7 +133,7 @@ class Progress:
     def _tell_end(self, vertex: _Vertex, error: str, seconds: float | None, *, cached: bool) -> None:
         if error or seconds is not None:
             self._flush(vertex)
-        if error.startswith(_CANCELED):
+        if _CANCELED.search(error):
             # Ended by BuildKit because another instruction has failed.
             error = ""
             self._once(vertex, "CANCELED", key="end")

@@ -193,7 +193,7 @@ def test_merges():
 @pytest.mark.parametrize(
     "key",
     [
-        *("commands: x", "entrypoint: x", "dns: x", "dns_search: x", "depends_on: t", "when: {event: push}"),
+        *("commands: x", "entrypoint: x", "dns: 10.0.0.53", "dns_search: x", "depends_on: t", "when: {event: push}"),
         *(
             "when: {status: success}",
             "when: {branch: {include: main}}",

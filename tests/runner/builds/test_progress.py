@@ -1,5 +1,6 @@
 """What BuildKit says, from recorded words of buildx 0.13 and 0.29, which writes each message in one line."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -103,3 +104,21 @@ def test_times_with_nine_digits_or_a_zone_are_read() -> None:
               ' "completed": "2026-01-01T01:00:02.123456+01:00"}]\n}\n')  # fmt: skip
     (news,) = Heard().take(vertex.encode()).news
     assert news.seconds == 2.0
+
+
+@pytest.mark.parametrize(
+    ("error", "failed"),
+    [
+        ("context canceled", False),
+        ("context canceled: nothing more", False),
+        ("rpc error: code = Canceled desc = context canceled: context canceled", False),
+        ("failed to copy: httpReadSeeker: failed open: context canceled", False),
+        ('process "/bin/sh -c exit 1" did not complete successfully: exit code: 1', True),
+        ('"/context canceled.txt": not found', True),
+    ],
+)
+def test_an_instruction_that_buildkit_canceled_is_not_the_one_that_failed(error: str, failed: bool) -> None:
+    vertex = {"digest": "d", "name": "[1/2] FROM busybox", "started": "2026-01-01T00:00:00Z", "error": error}
+    build = Heard().take(json.dumps({"vertexes": [vertex]}).encode() + b"\n")
+    assert (build.progress.failed is not None) is failed
+    assert build.lines[-1] == (f"#1 ERROR {error}" if failed else "#1 CANCELED")

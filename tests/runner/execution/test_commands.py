@@ -212,7 +212,6 @@ def test_an_entrypoint_that_is_not_in_the_image_fails_the_step(ran: Workshop) ->
         {"volumes": ("/x:relative",)},
         {"extra_hosts": ("nonsense",)},
         {"devices": ("/dev/nonesuch",)},
-        {"dns": ("not-an-address",)},
         {"tmpfs": ("relative",)},
     ],
 )
