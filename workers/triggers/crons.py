@@ -53,7 +53,9 @@ def next_ms(expression: str, zone: str, after_ms: int) -> int:
     """
     clock = _clock(zone)
     text = _SHORT.get(expression.strip().lower(), expression)
-    if len(text) > EXPRESSION_CHARS_MAX or len(text.split()) != _FIELDS:
+    if len(text) > EXPRESSION_CHARS_MAX:
+        raise _not_an_expression(expression, f"it has more than {EXPRESSION_CHARS_MAX} characters")
+    if len(text.split()) != _FIELDS:
         raise _not_an_expression(expression, f"it needs {_FIELDS} fields: minute, hour, day, month, day of the week")
     try:
         for due in CronSim(text, datetime.fromtimestamp(after_ms / 1000, UTC).astimezone(clock)):
