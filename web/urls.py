@@ -2,7 +2,7 @@
 
 from urllib.parse import quote
 
-from workers.db.models.runs import Repo
+from workers.db.models import Repo
 from workers.forges.status_request import Home, NoForgeError, site
 from workers.settings import Settings
 

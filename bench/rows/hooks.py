@@ -13,7 +13,7 @@ from bench.measure import NotMeasurableError, interleave
 from bench.result import Bench, Kind, Measured, Row, Target
 from bench.rows.client import flood, post
 from bench.servers import WebAlone, bare_route, redis_server
-from workers.db.models.runs import Delivery, Run
+from workers.db.models import Delivery, Run
 from workers.db.session import make_engine, reading
 
 DELIVERIES = 2000

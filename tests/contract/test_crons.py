@@ -8,7 +8,7 @@ from sqlalchemy import Engine, update
 
 from pipelines.trigger import Event, Trigger
 from workers import store
-from workers.db.models.runs import Cron, Repo
+from workers.db.models import Cron, Repo
 from workers.db.session import reading, transaction
 from workers.triggers import crons
 from workers.triggers.crons import NewCron, start_due

@@ -12,7 +12,7 @@ from pipelines.plan import JobPlan
 from pipelines.state import Outcome, Reason, State, verdict
 from tests.support.builders import job_plan, plan, push
 from workers import store
-from workers.db.models.runs import Job
+from workers.db.models import Job
 from workers.db.session import now_ms, reading, transaction
 from workers.store import leases
 

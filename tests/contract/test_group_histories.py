@@ -10,7 +10,7 @@ from pipelines.plan import Concurrency, JobPlan
 from pipelines.state import PASSED, State
 from tests.support.builders import job_plan, plan, push
 from workers import store
-from workers.db.models.runs import Job
+from workers.db.models import Job
 from workers.db.session import now_ms, reading, transaction
 from workers.store import leases
 

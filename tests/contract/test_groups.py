@@ -10,7 +10,7 @@ from pipelines.state import PASSED, Outcome, Reason, State
 from pipelines.trigger import Event, Trigger
 from tests.support.builders import SHA, job_plan, plan, pull_request, push
 from workers import store
-from workers.db.models.runs import Job
+from workers.db.models import Job
 from workers.db.session import now_ms, reading, transaction
 from workers.store import leases
 
@@ -50,13 +50,20 @@ class Begun:
         with transaction(self.database) as session:
             return store.finish_job(session, self.claim.job_id, self.claim.attempt, outcome)
 
+    def state(self) -> State:
+        with reading(self.database) as session:
+            run = store.run_by_id(session, self.queued.run_id)
+        assert run is not None
+        return run.state
+
     def jobs(self) -> dict[str, Job]:
         with reading(self.database) as session:
             return {job.name: job for job in store.jobs_of(session, self.queued.run_id)}
 
-    def waits(self) -> str:
+    def waits(self, name: str = "deploy") -> str:
+        jobs = self.jobs()
         with reading(self.database) as session:
-            return next(iter(store.why_waiting(session, "acme/roof", list(self.jobs().values())).values()))
+            return store.why_waiting(session, "acme/roof", list(jobs.values()))[jobs[name].id]
 
 
 def test_the_job_of_a_later_run_waits_says_for_whom_and_is_rung_when_its_turn_comes(
@@ -136,6 +143,18 @@ def test_the_cells_of_a_matrix_take_turns(database: Engine, repo_id: int) -> Non
     assert claimed(database, second) is not None
 
 
+def test_within_a_run_a_job_that_is_not_ready_has_no_turn(database: Engine, repo_id: int) -> None:
+    # Job 1 has the earlier number but needs job 2: if it counted, each would wait for the other.
+    run = begun(database, repo_id, deploy(1, ("build",)), deploy(2, name="build"), deploy(3, name="lint"))
+    assert run.planned.mine == deploy(2, name="build")
+    assert run.waits("lint") == "Waits for run 1, job build (concurrency group 'prod')."
+    with transaction(database) as session:
+        leases.release(session, run.claim.job_id, run.claim.attempt)
+    claim = claimed(database, run.claim.job_id)
+    assert claim is not None
+    assert claim.plan == deploy(2, name="build")
+
+
 def test_a_worker_goes_on_with_a_job_that_may_begin(database: Engine, repo_id: int) -> None:
     begun(database, repo_id, deploy())
     run = begun(database, repo_id, deploy(1), job_plan("lint", 2))
@@ -193,7 +212,8 @@ def test_with_cancel_the_newest_ends_what_older_runs_of_its_branch_have_in_the_g
         renewal = leases.renew(session, first.claim.job_id, first.claim.attempt, "w1", 60)
     assert (renewal.cancel_requested, renewal.cancel_by) == (True, "run 2")
     finished = first.finish(Outcome(State.CANCELED, Reason.CANCELED, "canceled by run 2"))
-    assert (finished.run_state, finished.ready_job_ids) == (State.RUNNING, [newest.queued.job_id])
+    assert finished.ready_job_ids == [newest.queued.job_id]
+    assert first.state() is State.RUNNING
     job = first.jobs()["deploy"]
     assert (job.reason, job.message) == (Reason.SUPERSEDED, "Superseded by run 2.")
     assert first.jobs()["lint"].state is State.QUEUED
@@ -247,12 +267,13 @@ def test_a_run_that_a_failed_step_has_ended_has_failed_by_that_step(database: En
     with transaction(database) as session:
         by = "step 'ruff' of 'lint', which failed"
         result = store.request_cancel(session, run.queued.run_id, by, Reason.DEPENDENCY_FAILED)
-    assert len(result.running_job_ids) == 2
+    assert result.state is State.RUNNING
     run.finish(Outcome(State.FAILED, Reason.EXIT_CODE, "step 'ruff': it exited with 3"))
     with transaction(database) as session:
         canceled = Outcome(State.CANCELED, Reason.CANCELED, f"canceled by {by}")
-        assert store.finish_job(session, build.job_id, build.attempt, canceled).run_state is State.FAILED
+        store.finish_job(session, build.job_id, build.attempt, canceled)
         row = store.run_by_id(session, run.queued.run_id)
         assert row is not None
-        assert (row.reason, row.sentence) == (Reason.EXIT_CODE, "lint: step 'ruff': it exited with 3")
+        assert (row.state, row.reason) == (State.FAILED, Reason.EXIT_CODE)
+        assert row.sentence == "lint: step 'ruff': it exited with 3"
     assert run.jobs()["test"].message == f"The run was canceled by {by}."

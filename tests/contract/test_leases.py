@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from pipelines.state import PASSED, Outcome, Reason, State
 from tests.support.builders import job_plan, plan, push
 from workers import store
-from workers.db.models.runs import Job, Repo, Run
+from workers.db.models import Job, Repo, Run
 from workers.db.session import db_now_ms, make_engine, now_ms, reading, transaction
 from workers.store import leases
 from workers.store.common import hold_attempt
@@ -88,14 +88,14 @@ def test_a_job_is_claimed_by_one_of_many_who_ask_at_once(database: Engine, job_i
     assert [job_now(database, job_id).lease_owner] == won
 
 
-def test_a_job_that_is_not_there_or_not_due_cannot_be_claimed(database: Engine, job_id: int) -> None:
+def test_a_job_that_is_not_there_or_not_ready_cannot_be_claimed(database: Engine, job_id: int) -> None:
     assert claim(database, job_id + 1) is None
     with transaction(database) as session:
-        session.execute(update(Job).values(not_before_ms=now_ms() + 60_000))
+        session.execute(update(Job).values(ready=False))
         assert leases.next_ready(session) is None
     assert claim(database, job_id) is None
     with transaction(database) as session:
-        session.execute(update(Job).values(not_before_ms=now_ms()))
+        session.execute(update(Job).values(ready=True))
         assert leases.next_ready(session) == job_id
     assert claim(database, job_id) is not None
 
@@ -243,7 +243,10 @@ def test_a_job_that_was_planned_after_the_run_was_canceled_cannot_be_claimed(dat
         done = store.plan_run(session, job_id, mine.attempt, plan(job_plan("a", 1), job_plan("b", 2)))
     assert claim(database, done.ring[0], "w2") is None
     with transaction(database) as session:
-        assert store.finish_job(session, job_id, mine.attempt, PASSED).run_state is State.CANCELED
+        store.finish_job(session, job_id, mine.attempt, PASSED)
+        run = store.run_by_id(session, mine.run_id)
+        assert run is not None
+        assert run.state is State.CANCELED
 
 
 def test_a_claim_and_a_cancel_at_the_same_moment_agree_on_who_was_first(database: Engine, job_id: int) -> None:

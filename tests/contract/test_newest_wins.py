@@ -9,7 +9,7 @@ from pipelines.state import Outcome, Reason, State
 from pipelines.trigger import Event, Trigger
 from tests.support.builders import SHA, pull_request, push
 from workers import store
-from workers.db.models.runs import Job, Run
+from workers.db.models import Job, Run
 from workers.db.session import now_ms, reading, transaction
 from workers.store import leases
 

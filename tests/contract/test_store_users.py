@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Engine, update
 
 from workers import store
-from workers.db.models.runs import ApiToken, LoginLink, LoginSession, User
+from workers.db.models import ApiToken, LoginLink, LoginSession, User
 from workers.db.session import reading, transaction
 
 

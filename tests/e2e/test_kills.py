@@ -17,7 +17,7 @@ import pytest
 from runner.docker.job_network import SANDBOX_IMAGE
 from runner.docker.specs import STEP_LABEL
 from tests.e2e.stack import Repository, Stack, children, command_line, until
-from workers.db.models.runs import Job
+from workers.db.models import Job
 from workers.db.session import make_engine, reading
 from workers.store.workers import OWNER_MARK
 

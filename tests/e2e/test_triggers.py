@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import update
 
 from tests.e2e.stack import Repository, Stack, until
-from workers.db.models.runs import Cron
+from workers.db.models import Cron
 from workers.db.session import make_engine, transaction
 
 FIRST = """\

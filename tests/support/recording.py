@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from tests.support.builders import job_plan, plan, push
 from workers import store
-from workers.db.models.runs import Step
+from workers.db.models import Step
 from workers.db.session import reading, transaction
 from workers.jobs.recorder import Recorder
 from workers.logs import DiskLogs

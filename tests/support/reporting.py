@@ -11,7 +11,7 @@ from tests.support.builders import job_plan, plan, push
 from tests.support.forge import TOKEN, FakeForge, forge_server
 from tests.support.services import TEST_KEY
 from workers import store
-from workers.db.models.runs import Job, Status
+from workers.db.models import Job, Status
 from workers.db.session import now_ms, reading, transaction
 from workers.forges.http import make_client
 from workers.secrets.vault import forge_place, parse_keys

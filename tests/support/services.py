@@ -21,7 +21,7 @@ import redis
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
-from workers.db.models.runs import Base
+from workers.db.models import Base
 from workers.db.session import make_engine, upgrade
 from workers.settings import Settings
 

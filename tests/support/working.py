@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.support.builders import push
 from tests.support.repos import Repo
 from workers import store
-from workers.db.models.runs import Run, Step
+from workers.db.models import Run, Step
 from workers.db.session import reading, transaction
 from workers.jobs.job_task import Tools, work
 from workers.jobs.process import make_tools

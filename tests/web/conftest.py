@@ -19,7 +19,7 @@ from web.security.login_limiter import LoginLimiter
 from web.server.app import create_app
 from web.services import Services
 from workers import store
-from workers.db.models.runs import Run, Step
+from workers.db.models import Run, Step
 from workers.db.session import make_engine, reading, transaction
 from workers.jobs.recorder import Recorder
 from workers.logs import open_logs

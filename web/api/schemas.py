@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pipelines.state import Reason, State
 from pipelines.trigger import Event
 from runner.events import Stream
-from workers.db.models.runs import Cron, Job, Repo, Run, Step
+from workers.db.models import Cron, Job, Repo, Run, Step
 from workers.store import SecretInfo
 from workers.triggers.manual import StartedByHand
 

@@ -15,7 +15,7 @@ from workers.errors import StartError
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from workers.db.models.runs import Cron
+    from workers.db.models import Cron
     from workers.settings import Settings
     from workers.store import Queued
 

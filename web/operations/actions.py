@@ -14,7 +14,7 @@ from pipelines.trigger import Event
 from web.operations.lookup import cron_named, repo_named, run_numbered
 from web.services import Services
 from workers import store
-from workers.db.models.runs import Cron
+from workers.db.models import Cron
 from workers.db.session import db_now_ms, transaction
 from workers.secrets.vault import secret_place
 from workers.store import Queued

@@ -14,7 +14,7 @@ from pipelines.trigger import Event
 from web.security import auth
 from web.urls import hook_url, login_url
 from workers import store
-from workers.db.models.runs import Repo, User
+from workers.db.models import Repo, User
 from workers.db.session import reading, transaction
 from workers.errors import StartError
 from workers.forges import FORGES, generic

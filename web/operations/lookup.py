@@ -8,7 +8,7 @@ from fastapi import HTTPException
 from sqlalchemy.orm import Session
 
 from workers import store
-from workers.db.models.runs import Cron, Job, Repo, Run, Step
+from workers.db.models import Cron, Job, Repo, Run, Step
 from workers.store import StepPlace
 
 

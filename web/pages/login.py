@@ -10,7 +10,7 @@ from web.security import auth
 from web.security.auth import Me
 from web.services import Services, Wired
 from workers import store
-from workers.db.models.runs import User
+from workers.db.models import User
 from workers.db.session import db_now_ms, reading, transaction
 
 router = APIRouter(include_in_schema=False)

@@ -17,7 +17,7 @@ from web.security.auth import Me, admin, visitor
 from web.services import Services, Wired
 from web.urls import hook_url, repo_path, run_path
 from workers import store
-from workers.db.models.runs import Job, Run, Step
+from workers.db.models import Job, Run, Step
 from workers.db.session import db_now_ms, reading
 from workers.logs import LogDamagedError
 

@@ -8,7 +8,7 @@ from pipelines.trigger import Trigger
 from runner.docker.specs import Login
 from runner.source.git import GitLogin
 from workers import store
-from workers.db.models.runs import Repo
+from workers.db.models import Repo
 from workers.db.session import reading
 from workers.secrets.vault import Vault, clone_place, registry_place, secret_place
 

@@ -53,12 +53,6 @@ class Vault:
                 "than it was. Set the secret again."
             ) from None
 
-    def reseal(self, place: str, sealed: str) -> str:
-        """The same secret under the newest key; unchanged if it is already. Raises VaultError."""
-        if sealed.split("|")[1:2] == [self.newest]:
-            return sealed
-        return self.seal(place, self.unseal(place, sealed))
-
 
 def hook_place(repo_id: int) -> str:
     """Where a repository's webhook secret is kept."""

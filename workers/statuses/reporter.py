@@ -17,7 +17,7 @@ from pipelines.state import State, verdict
 from pipelines.trigger import Event, Trigger
 from runner.network.company import CompanyNetwork, server_network
 from workers import store
-from workers.db.models.runs import Job
+from workers.db.models import Job
 from workers.db.session import reading, transaction
 from workers.forges import FORGES
 from workers.forges.http import make_client, post

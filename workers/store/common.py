@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from pipelines.problem import Problem
 from pipelines.state import State
-from workers.db.models.runs import Base, Job
+from workers.db.models import Base, Job
 
 
 class StaleAttemptError(Exception):

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pipelines.state import Outcome, Reason, State, verdict
-from workers.db.models.runs import Job, Run, Step
+from workers.db.models import Job, Run, Step
 from workers.db.session import db_now_ms
 from workers.store import concurrency_turns
 from workers.store.common import StaleAttemptError, hold_attempt
@@ -22,7 +22,6 @@ class Finished:
     """What the end of a job led to. ``ready_job_ids``, also of other runs, may begin; ring them after the commit."""
 
     run_id: int
-    run_state: State
     ready_job_ids: list[int] = field(default_factory=list)
 
 
@@ -72,7 +71,7 @@ def settle(session: Session, run: Run) -> Finished:
     if all(job.state.final for job in jobs):
         _end_run(session, run, jobs)
     session.flush()
-    return Finished(run.id, run.state, list(dict.fromkeys([*opened, *concurrency_turns.freed(session, run.repo_id)])))
+    return Finished(run.id, list(dict.fromkeys([*opened, *concurrency_turns.freed(session, run.repo_id)])))
 
 
 def stop_of(run: Run, job: Job) -> Outcome | None:

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from pipelines.plan import JobPlan, Plan
 from pipelines.trigger import Trigger
-from workers.db.models.runs import Job, Run
+from workers.db.models import Job, Run
 from workers.store.concurrency_turns import has_room
 from workers.store.runs import trigger_of
 from workers.store.superseding import overtaken, supersede_jobs

@@ -15,8 +15,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from pipelines.state import State
-from workers.db.models.runs import Job, Run
-from workers.db.session import now_ms
+from workers.db.models import Job, Run
 from workers.store.common import table
 
 _UNDONE = (State.QUEUED, State.RUNNING)
@@ -43,8 +42,7 @@ _other, _its_run, _mine = aliased(Job), aliased(Run), aliased(Run)
 
 
 def claimable() -> ColumnElement[bool]:
-    """For queries about Job: it waits, all that it needs has ended, its time has come, and its group has room."""
-    due = or_(Job.not_before_ms.is_(None), Job.not_before_ms <= now_ms())
+    """For queries about Job: it waits, all that it needs has ended, and its group has room."""
     jobs = table(Job).c
     place = _Place(jobs.run_id, jobs.number, jobs.id)
     ahead = select(func.count()).where(_other.group_key == jobs.group_key, _comes_first(place))
@@ -52,7 +50,7 @@ def claimable() -> ColumnElement[bool]:
         ahead.correlate(table(Job)).scalar_subquery() < jobs.group_limit,
         ~_unplanned(jobs.run_id).correlate(table(Job)).exists(),
     )
-    return (Job.state == State.QUEUED) & Job.ready & due & or_(Job.group_key.is_(None), room)
+    return (Job.state == State.QUEUED) & Job.ready & or_(Job.group_key.is_(None), room)
 
 
 def has_room(session: Session, group_key: str, limit: int, run: Run) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from workers.db.models.runs import Cron, Repo, Run
+from workers.db.models import Cron, Repo, Run
 from workers.store.common import insert_or
 
 

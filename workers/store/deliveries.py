@@ -9,7 +9,7 @@ from sqlalchemy import BindParameter, Insert, Select, bindparam, insert, select
 from sqlalchemy.orm import Session
 
 from pipelines.trigger import Trigger
-from workers.db.models.runs import Counter, Delivery, Repo, Run
+from workers.db.models import Counter, Delivery, Repo, Run
 from workers.db.session import now_ms
 from workers.store.common import insert_or, table
 from workers.store.runs import NewRun, queue_runs
@@ -44,7 +44,6 @@ class Receipt:
     Workers have yet to hear that the runs ``superseded`` are to stop.
     """
 
-    created: bool
     state: DeliveryState
     reason: str = ""
     run_id: int | None = None
@@ -81,7 +80,7 @@ def record_deliveries(session: Session, incoming: Sequence[tuple[int, NewDeliver
         key = (repo_id, new.key)
         answers.append(made.get(key) or known.get(key))
         if key in made:
-            known[key] = replace(made.pop(key), created=False, job_id=None)
+            known[key] = replace(made.pop(key), job_id=None)
     return answers
 
 
@@ -94,7 +93,6 @@ def _make(session: Session, fresh: Mapping[_Key, NewDelivery]) -> dict[_Key, Rec
         run = runs.get(key)
         state = DeliveryState.ACCEPTED if run else new.state
         receipts[key] = Receipt(
-            created=True,
             state=state,
             reason=new.reason,
             run_id=run.run_id if run else None,
@@ -123,9 +121,7 @@ def _known(session: Session, repo_ids: set[int], keys: set[str]) -> dict[_Key, R
     found: dict[_Key, Receipt] = {}
     rows = session.connection().execute(_queries().known, {"repos": repo_ids, "keys": keys})
     for repo_id, key, state, reason, run_id, number in rows:
-        found[repo_id, key] = Receipt(
-            created=False, state=DeliveryState(state), reason=reason, run_id=run_id, run_number=number
-        )
+        found[repo_id, key] = Receipt(state=DeliveryState(state), reason=reason, run_id=run_id, run_number=number)
     return found
 
 

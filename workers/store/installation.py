@@ -3,7 +3,7 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from workers.db.models.runs import Counter
+from workers.db.models import Counter
 from workers.store.common import insert_or
 
 _NAME = "installation"

@@ -12,7 +12,7 @@ from pipelines.plan import JobPlan, Plan
 from pipelines.problem import Problem
 from pipelines.state import Outcome, Reason, State
 from pipelines.trigger import Trigger
-from workers.db.models.runs import Job, Step
+from workers.db.models import Job, Step
 from workers.db.session import db_now_ms, now_ms
 from workers.store.common import hold_attempt, plain
 from workers.store.completion import Finished, end_job, hold_job, settle, stop_of

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from pipelines.plan import JobPlan
 from pipelines.state import Outcome, Reason, State
-from workers.db.models.runs import Job, Leader, Repo, Run, Step
+from workers.db.models import Job, Leader, Repo, Run, Step
 from workers.db.session import now_ms
 from workers.labels import fits, wanted
 from workers.store.common import insert_or, table

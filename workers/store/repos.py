@@ -1,7 +1,7 @@
 """Repositories."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 
 from sqlalchemy import BindParameter, Select, bindparam, select, update
@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from pipelines.context import RepoInfo, Trust
 from pipelines.trigger import Event
-from workers.db.models.runs import Repo, Run
+from workers.db.models import Repo, Run
 from workers.db.session import now_ms
 from workers.store.common import AlreadyThereError, insert_or, table
 from workers.store.superseding import EVENTS
@@ -26,7 +26,6 @@ class NewRepo:
     default_branch: str = "main"
     private: bool = False
     push_repo: str = ""
-    trust: Trust = field(default_factory=Trust)
 
 
 @dataclass(frozen=True)
@@ -53,9 +52,6 @@ def add_repo(session: Session, new: NewRepo) -> Repo:
         hook_secret_sealed="",
         clone_username="",
         clone_password_sealed="",
-        trust_network=new.trust.network,
-        trust_volumes=new.trust.volumes,
-        trust_security=new.trust.security,
         created_ms=now_ms(),
     )
     repo_id = session.execute(insert.on_conflict_do_nothing(index_elements=["name"]).returning(Repo.id)).scalar()

@@ -12,10 +12,10 @@ from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from pipelines.state import Reason, State
 from pipelines.trigger import Trigger
-from workers.db.models.runs import Job, Repo, Run, Step
+from workers.db.models import Job, Repo, Run, Step
 from workers.db.session import db_now_ms, now_ms
 from workers.store.common import table
-from workers.store.completion import jobs_now, lock_run, settle
+from workers.store.completion import lock_run, settle
 from workers.store.statuses import open_statuses
 from workers.store.superseding import EVENTS, supersede_runs
 
@@ -48,13 +48,12 @@ class Queued:
 
 @dataclass(frozen=True)
 class CancelResult:
-    """The run's state after it was asked to stop. Workers on ``running_job_ids`` have yet to hear of it.
+    """The run's state after it was asked to stop. ``ready_job_ids`` waited for what has ended by that.
 
-    ``ready_job_ids`` waited for what has ended by that; ring them after the commit.
+    Notify workers of them after the commit.
     """
 
     state: State
-    running_job_ids: list[int]
     ready_job_ids: list[int] = field(default_factory=list)
 
 
@@ -176,8 +175,7 @@ def request_cancel(session: Session, run_id: int, by: str, reason: Reason = Reas
     if not run.state.final and run.cancel_requested_ms is None:
         run.cancel_requested_ms, run.cancel_by, run.cancel_reason = db_now_ms(session), by, reason
         ready = settle(session, run).ready_job_ids
-    running = [job.id for job in jobs_now(session, run_id) if job.state is State.RUNNING]
-    return CancelResult(run.state, running, ready)
+    return CancelResult(run.state, ready)
 
 
 def run_by_id(session: Session, run_id: int) -> Run | None:

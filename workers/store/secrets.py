@@ -7,7 +7,7 @@ from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
 from pipelines.trigger import PULL_REQUEST_EVENTS, Event, Trigger
-from workers.db.models.runs import Registry, Secret
+from workers.db.models import Registry, Secret
 from workers.db.session import now_ms
 from workers.store.common import insert_or
 

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Insert, and_, bindparam, case, exists, fun
 from sqlalchemy.orm import Session, aliased
 
 from pipelines.state import State
-from workers.db.models.runs import Job, Repo, Run, Status
+from workers.db.models import Job, Repo, Run, Status
 from workers.db.session import db_now_ms, now_ms
 from workers.store.common import table
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from pipelines.state import Reason, State
 from pipelines.trigger import Event, Trigger
-from workers.db.models.runs import Job, Run
+from workers.db.models import Job, Run
 from workers.db.session import db_now_ms
 from workers.store.completion import end_job, lock_run, settle, superseded
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
-from workers.db.models.runs import ApiToken, LoginLink, LoginSession, User
+from workers.db.models import ApiToken, LoginLink, LoginSession, User
 from workers.db.session import db_now_ms, now_ms
 from workers.store.common import AlreadyThereError, insert_or
 

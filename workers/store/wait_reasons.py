@@ -6,7 +6,7 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from pipelines.state import State
-from workers.db.models.runs import Job, Repo, Run
+from workers.db.models import Job, Repo, Run
 from workers.labels import fits, wanted
 from workers.store.concurrency_turns import in_front
 from workers.store.workers import KnownWorker, workers

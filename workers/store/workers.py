@@ -8,7 +8,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from pipelines.state import State
-from workers.db.models.runs import Job, Worker
+from workers.db.models import Job, Worker
 from workers.db.session import now_ms
 from workers.store.common import insert_or
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from pipelines.trigger import Event, Trigger
 from workers import store
-from workers.db.models.runs import Cron, Repo
+from workers.db.models import Cron, Repo
 from workers.db.session import reading, transaction
 from workers.store import Queued
 from workers.triggers.manual import AskedWronglyError, check_inputs, checked_ref

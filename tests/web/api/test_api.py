@@ -13,7 +13,7 @@ from pipelines.state import PASSED, Outcome, Reason, State
 from runner.events import ImageBuilt, ImagePushed, InstructionChanged, StepFinished, StepOutput, StepStarted, Stream
 from tests.web.conftest import PLAN, REPO, SHA, Begun, Site, push
 from workers import store
-from workers.db.models.runs import Secret
+from workers.db.models import Secret
 from workers.db.session import reading, transaction
 
 TEXT = "".join(f"line {number} \u00e9\n" for number in range(1, 1001)).encode()

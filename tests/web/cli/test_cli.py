@@ -13,7 +13,7 @@ from web.cli.main import register as register_web
 from web.operations.admin import forge_from, name_from
 from workers import store
 from workers.cli.main import register as register_workers
-from workers.db.models.runs import Registry, Repo, Secret
+from workers.db.models import Registry, Repo, Secret
 from workers.db.session import make_engine, reading
 from workers.secrets.vault import hook_place, open_vault, registry_place, secret_place
 from workers.settings import load_settings

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 from tests.web.cli.test_cli import Headway
 from tests.web.conftest import REPO, Site
 from workers import store
-from workers.db.models.runs import Repo, Status
+from workers.db.models import Repo, Status
 from workers.db.session import make_engine, reading, transaction
 from workers.errors import StartError
 from workers.secrets.vault import forge_place, open_vault

@@ -7,7 +7,7 @@ import pytest
 from pipelines.trigger import Event
 from tests.web.cli.test_cli import URL, Headway
 from workers import store
-from workers.db.models.runs import Run
+from workers.db.models import Run
 from workers.db.session import make_engine, reading
 from workers.scheduler.scheduler import RING_AGAIN_S
 from workers.settings import Settings

@@ -20,7 +20,7 @@ from web.security.login_limiter import LoginLimiter
 from web.server.app import create_app
 from web.services import Services
 from workers import store
-from workers.db.models.runs import Delivery, Job, Repo
+from workers.db.models import Delivery, Job, Repo
 from workers.db.session import reading, transaction
 from workers.queue.celery_app import Bell, Ringer, make_celery
 from workers.streaming.redis_stream import connect

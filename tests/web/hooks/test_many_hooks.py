@@ -24,7 +24,7 @@ from tests.support.services import eventually, free_port
 from tests.web.conftest import REPO, Site, serving
 from tests.web.server.test_serve import HEADWAY
 from web.hooks.endpoint import REFUSED_COUNTER
-from workers.db.models.runs import Delivery, Job, Repo, Run
+from workers.db.models import Delivery, Job, Repo, Run
 from workers.db.session import make_engine, reading, transaction
 from workers.settings import Settings
 

@@ -13,7 +13,7 @@ from web.security.middleware import CONTENT_SECURITY_POLICY
 from web.server.app import create_app
 from web.services import Services
 from workers import store
-from workers.db.models.runs import ApiToken, LoginLink, LoginSession
+from workers.db.models import ApiToken, LoginLink, LoginSession
 from workers.db.session import reading, transaction
 
 SAME_SITE = {"sec-fetch-site": "same-origin"}

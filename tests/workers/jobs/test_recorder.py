@@ -22,7 +22,7 @@ from runner.events import (
 from tests.support.recording import Bench
 from tests.support.services import RedisServer, eventually
 from workers import store
-from workers.db.models.runs import Job
+from workers.db.models import Job
 from workers.db.session import now_ms, reading, transaction
 from workers.store import leases
 from workers.streaming import redis_stream

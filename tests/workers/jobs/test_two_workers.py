@@ -14,7 +14,7 @@ from tests.support.builders import push
 from tests.support.repos import Repo
 from tests.support.services import eventually
 from workers import store
-from workers.db.models.runs import Job, Run
+from workers.db.models import Job, Run
 from workers.db.session import reading, transaction
 from workers.queue.celery_app import Bell, make_celery
 from workers.settings import Settings

@@ -15,7 +15,7 @@ from runner.events import Stream
 from tests.support.builders import push
 from tests.support.services import eventually
 from workers import store
-from workers.db.models.runs import Job, LoginSession, Run
+from workers.db.models import Job, LoginSession, Run
 from workers.db.session import downgrade, make_engine, now_ms, reading, transaction, upgrade
 from workers.logs import DiskLogs
 from workers.queue.celery_app import queue_length

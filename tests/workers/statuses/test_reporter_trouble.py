@@ -11,7 +11,7 @@ from tests.support.forge import TOKEN
 from tests.support.reporting import World, a_world
 from tests.support.services import eventually, free_port
 from workers import store
-from workers.db.models.runs import Repo, Status
+from workers.db.models import Repo, Status
 from workers.db.session import make_engine, now_ms, reading, transaction
 from workers.forges.status_request import Answer
 from workers.scheduler.scheduler import run_scheduler

@@ -6,8 +6,8 @@ from alembic import context
 from alembic.autogenerate.api import AutogenContext
 from sqlalchemy import Enum
 
+from workers.db.models import Base
 from workers.db.models.base import PlainText
-from workers.db.models.runs import Base
 
 
 def render_item(kind: str, item: object, _autogen: AutogenContext) -> str | Literal[False]:
