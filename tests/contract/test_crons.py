@@ -12,7 +12,7 @@ from workers.db.models import Cron, Repo
 from workers.db.session import reading, transaction
 from workers.triggers import crons
 from workers.triggers.crons import NewCron, start_due
-from workers.triggers.manual import AskedWronglyError
+from workers.triggers.manual import InvalidRequestError
 
 DAY_MS = 86_400_000
 NOON_MS = int(datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp() * 1000)
@@ -170,6 +170,6 @@ def test_a_cron_that_is_removed_leaves_its_runs_and_a_repository_takes_its_crons
     ],
 )
 def test_what_could_not_run_is_refused_at_once(clock: Clock, wrong: dict[str, object], why: str) -> None:
-    with pytest.raises(AskedWronglyError, match=why):
+    with pytest.raises(InvalidRequestError, match=why):
         clock.put(**wrong)
     assert clock.crons() == {}

@@ -54,7 +54,7 @@ class History:
         """Something happens, if anything can."""
         mine = {job.id for job in self.jobs()}
         with reading(self.database) as session:
-            claimable = [job_id for job_id in leases.ready_unrung(session, -1) if job_id in mine]
+            claimable = [job_id for job_id in leases.ready_not_notified(session, -1) if job_id in mine]
         moves = [("claim", each) for each in claimable]
         moves += [(what, each) for each in range(len(self.at_work)) for what in ("end", "lose")]
         if not moves:

@@ -5,11 +5,13 @@ import threading
 import pytest
 from sqlalchemy import Engine, update
 
+from pipelines.context import Trust
 from pipelines.plan import Concurrency, JobPlan
 from pipelines.state import PASSED, Outcome, Reason, State
 from pipelines.trigger import Event, Trigger
 from tests.support.builders import SHA, job_plan, plan, pull_request, push
 from workers import store
+from workers.access.trust import permissions
 from workers.db.models import Job
 from workers.db.session import now_ms, reading, transaction
 from workers.store import leases
@@ -39,7 +41,9 @@ def begun(database: Engine, repo_id: int, *jobs: JobPlan, trigger: Trigger | Non
         queued = store.queue_run(session, repo_id, trigger or push())
         claim = leases.claim(session, queued.job_id, "w1", 60)
         assert claim is not None
-        return Begun(database, queued, claim, store.plan_run(session, queued.job_id, claim.attempt, plan(*jobs)))
+        scope = permissions(trigger or push(), Trust()).group_scope
+        planned = store.plan_run(session, queued.job_id, claim.attempt, plan(*jobs), group_scope=scope)
+        return Begun(database, queued, claim, planned)
 
 
 class Begun:
@@ -72,7 +76,7 @@ def test_the_job_of_a_later_run_waits_says_for_whom_and_is_rung_when_its_turn_co
     first, second = begun(database, repo_id, deploy()), begun(database, repo_id, deploy())
     assert first.planned.mine is not None
     assert second.planned.mine is None
-    assert second.planned.ring == []
+    assert second.planned.ready_job_ids == []
     assert claimed(database, second.queued.job_id) is None
     assert second.waits() == "Waits for run 1, job deploy (concurrency group 'prod')."
     assert first.finish().ready_job_ids == [second.queued.job_id]
@@ -132,13 +136,13 @@ def test_a_run_that_nobody_has_planned_comes_first(database: Engine, repo_id: in
     assert claim is not None
     with transaction(database) as session:
         done = store.plan_run(session, early.job_id, claim.attempt, plan(job_plan("test")))
-    assert done.ring == [late.queued.job_id]
+    assert done.ready_job_ids == [late.queued.job_id]
     assert claimed(database, late.queued.job_id) is not None
 
 
 def test_the_cells_of_a_matrix_take_turns(database: Engine, repo_id: int) -> None:
     run = begun(database, repo_id, deploy(1), deploy(2), deploy(3))
-    assert run.planned.ring == []
+    assert run.planned.ready_job_ids == []
     (second,) = run.finish().ready_job_ids
     assert claimed(database, second) is not None
 
@@ -159,7 +163,7 @@ def test_a_worker_goes_on_with_a_job_that_may_begin(database: Engine, repo_id: i
     begun(database, repo_id, deploy())
     run = begun(database, repo_id, deploy(1), job_plan("lint", 2))
     assert run.planned.mine == job_plan("lint", 2)
-    assert run.planned.ring == []
+    assert run.planned.ready_job_ids == []
 
 
 def test_the_group_is_free_again_when_its_holders_worker_vanishes_and_the_holder_comes_first(
@@ -243,7 +247,7 @@ def test_a_run_that_is_planned_after_a_newer_one_is_ended_by_it_all_the_same(dat
     assert claim is not None
     with transaction(database) as session:
         done = store.plan_run(session, early.job_id, claim.attempt, plan(deploy(cancel=True)))
-        assert (done.mine, done.ring) == (None, [late.queued.job_id])
+        assert (done.mine, done.ready_job_ids) == (None, [late.queued.job_id])
         run = store.run_by_id(session, early.run_id)
         assert run is not None
         assert (run.state, run.reason, run.sentence) == (State.CANCELED, Reason.SUPERSEDED, "Superseded by run 2.")
@@ -262,7 +266,7 @@ def test_what_lost_its_worker_while_it_was_to_end_ends(database: Engine, repo_id
 
 def test_a_run_that_a_failed_step_has_ended_has_failed_by_that_step(database: Engine, repo_id: int) -> None:
     run = begun(database, repo_id, job_plan("lint", 1), job_plan("build", 2), job_plan("test", 3, ("build",)))
-    build = claimed(database, run.planned.ring[0])
+    build = claimed(database, run.planned.ready_job_ids[0])
     assert build is not None
     with transaction(database) as session:
         by = "step 'ruff' of 'lint', which failed"

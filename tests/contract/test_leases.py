@@ -17,7 +17,7 @@ from workers import store
 from workers.db.models import Job, Repo, Run
 from workers.db.session import db_now_ms, make_engine, now_ms, reading, transaction
 from workers.store import leases
-from workers.store.common import hold_attempt
+from workers.store.common import lock_attempt
 
 
 @pytest.fixture
@@ -220,7 +220,7 @@ def test_a_job_given_back_politely_is_queued_at_once_and_not_counted_as_lost(dat
             leases.release(session, job_id, mine.attempt)
     assert (job_now(database, job_id).state, job_now(database, job_id).lost) == (State.QUEUED, 0)
     with reading(database) as session:
-        assert leases.ready_unrung(session, older_than_s=60) == [job_id]
+        assert leases.ready_not_notified(session, older_than_s=60) == [job_id]
 
 
 def test_a_canceled_job_whose_worker_vanished_ends_as_canceled(database: Engine, job_id: int) -> None:
@@ -241,7 +241,7 @@ def test_a_job_that_was_planned_after_the_run_was_canceled_cannot_be_claimed(dat
         store.request_cancel(session, mine.run_id, "ada")
     with transaction(database) as session:
         done = store.plan_run(session, job_id, mine.attempt, plan(job_plan("a", 1), job_plan("b", 2)))
-    assert claim(database, done.ring[0], "w2") is None
+    assert claim(database, done.ready_job_ids[0], "w2") is None
     with transaction(database) as session:
         store.finish_job(session, job_id, mine.attempt, PASSED)
         run = store.run_by_id(session, mine.run_id)
@@ -283,7 +283,7 @@ def test_a_job_is_not_taken_away_between_the_look_at_its_attempt_and_the_write(p
     with transaction(working) as session:
         session.execute(update(Job).values(lease_until_ms=now_ms() - 1))
     with transaction(working) as session:
-        hold_attempt(session, job, mine.attempt)
+        lock_attempt(session, job, mine.attempt)
         with pytest.raises(OperationalError, match="lock timeout"):
             reap(reaping)
     assert [each.job_id for each in reap(reaping)] == [job]
@@ -293,15 +293,15 @@ def test_a_job_is_not_taken_away_between_the_look_at_its_attempt_and_the_write(p
 
 def test_a_job_that_was_rung_is_rung_again_only_after_its_time(database: Engine, job_id: int) -> None:
     with transaction(database) as session:
-        assert leases.ready_unrung(session, older_than_s=5) == []
+        assert leases.ready_not_notified(session, older_than_s=5) == []
         session.execute(update(Job).values(rung_ms=now_ms() - 6_000))
-        assert leases.ready_unrung(session, older_than_s=5) == [job_id]
-        leases.mark_rung(session, [job_id])
-        assert leases.ready_unrung(session, older_than_s=5) == []
+        assert leases.ready_not_notified(session, older_than_s=5) == [job_id]
+        leases.mark_notified(session, [job_id])
+        assert leases.ready_not_notified(session, older_than_s=5) == []
     claimed(database, job_id)
     with transaction(database) as session:
         session.execute(update(Job).values(rung_ms=None))
-        assert leases.ready_unrung(session, older_than_s=5) == []
+        assert leases.ready_not_notified(session, older_than_s=5) == []
 
 
 def test_one_of_several_leads_until_it_falls_silent_or_gives_up(database: Engine) -> None:

@@ -271,8 +271,8 @@ def test_only_doors_with_a_secret_are_found(database: Engine, repo_id: int) -> N
         locked = store.add_repo(session, store.NewRepo("acme/wall", "file:///wall", forge="gitea")).id
         store.set_hook_secret(session, locked, "sealed")
     with reading(database) as session:
-        doors = store.hook_doors(session, {"acme/roof", "acme/wall", "acme/nothing", "a\0b"})
-    assert doors == [store.HookDoor("acme/wall", locked, "gitea", "sealed", active=True)]
+        doors = store.hook_targets(session, {"acme/roof", "acme/wall", "acme/nothing", "a\0b"})
+    assert doors == [store.HookTarget("acme/wall", locked, "gitea", "sealed", active=True)]
 
 
 # Runs
@@ -367,7 +367,7 @@ def test_planning_turns_the_unplanned_job_into_the_first_and_adds_the_others_wit
         assert len(store.steps_of_run(session, claim.run_id)) == 7
     assert jobs["test"].id == claim.job_id
     assert steps == [(n, f"step-{n}", "commands", "busybox") for n in (1, 2, 3)]
-    assert done.ring == [jobs["lint"].id]
+    assert done.ready_job_ids == [jobs["lint"].id]
     assert (jobs["deploy"].ready, jobs["lint"].ready) == (False, True)
     assert sorted(done.job_ids) == sorted(job.id for job in jobs.values())
 
@@ -375,7 +375,7 @@ def test_planning_turns_the_unplanned_job_into_the_first_and_adds_the_others_wit
 def test_a_planned_job_is_claimed_with_its_plan(database: Engine, repo_id: int) -> None:
     what = plan(job_plan("test", 1), job_plan("lint", 2))
     _, done = planned(database, repo_id, what)
-    assert claimed(database, done.ring[0]).plan == what.jobs[1]
+    assert claimed(database, done.ready_job_ids[0]).plan == what.jobs[1]
 
 
 def test_a_plan_without_jobs_ends_the_run_as_passed_and_says_why(database: Engine, repo_id: int) -> None:
@@ -484,7 +484,7 @@ def test_each_kind_of_step_shows_the_image_that_it_is_about(database: Engine, re
 def test_a_run_goes_on_until_its_last_job_has_ended_and_the_worst_decides(database: Engine, repo_id: int) -> None:
     claim, done = planned(database, repo_id, plan(job_plan("test", 1), job_plan("lint", 2)))
     assert verdict_after(database, claim, FAILED) is State.RUNNING
-    assert verdict_after(database, claimed(database, done.ring[0]), PASSED) is State.FAILED
+    assert verdict_after(database, claimed(database, done.ready_job_ids[0]), PASSED) is State.FAILED
     assert run_now(database, claim.run_id).sentence == f"test: {FAILED.message}"
 
 
@@ -493,7 +493,7 @@ def test_a_run_names_the_cell_that_failed_first_and_counts_the_others(database: 
     jobs = [job_plan("test", number).model_copy(update={"cell": cell}) for number, cell in enumerate(cells, 1)]
     claim, done = planned(database, repo_id, plan(*jobs))
     finish(database, claim, FAILED)
-    finish(database, claimed(database, done.ring[0]), FAILED)
+    finish(database, claimed(database, done.ready_job_ids[0]), FAILED)
     sentence = run_now(database, claim.run_id).sentence
     assert sentence == f"test sqlite, 3.12: {FAILED.message} (and 1 more job failed)"
 
@@ -501,11 +501,11 @@ def test_a_run_names_the_cell_that_failed_first_and_counts_the_others(database: 
 def test_a_job_opens_the_jobs_that_needed_it(database: Engine, repo_id: int) -> None:
     what = plan(job_plan("test", 1), job_plan("lint", 2), job_plan("deploy", 3, needs=("test", "lint")))
     claim, done = planned(database, repo_id, what)
-    deploy = next(each for each in done.job_ids if each not in {claim.job_id, *done.ring})
+    deploy = next(each for each in done.job_ids if each not in {claim.job_id, *done.ready_job_ids})
     with transaction(database) as session:
         assert leases.claim(session, deploy, "w2", 15) is None
     assert finish(database, claim, PASSED).ready_job_ids == []
-    assert finish(database, claimed(database, done.ring[0]), PASSED).ready_job_ids == [deploy]
+    assert finish(database, claimed(database, done.ready_job_ids[0]), PASSED).ready_job_ids == [deploy]
     assert verdict_after(database, claimed(database, deploy), PASSED) is State.PASSED
 
 
@@ -544,13 +544,13 @@ def test_all_jobs_of_a_matrix_must_end_before_what_needs_them(database: Engine, 
     what = plan(job_plan("test", 1), job_plan("test", 2), job_plan("deploy", 3, needs=("test",)))
     claim, done = planned(database, repo_id, what)
     assert finish(database, claim, PASSED).ready_job_ids == []
-    assert len(finish(database, claimed(database, done.ring[0]), PASSED).ready_job_ids) == 1
+    assert len(finish(database, claimed(database, done.ready_job_ids[0]), PASSED).ready_job_ids) == 1
 
 
 def test_two_jobs_that_end_at_the_same_moment_still_end_the_run(database: Engine, repo_id: int) -> None:
     for _ in range(5):
         claim, done = planned(database, repo_id, plan(job_plan("a", 1), job_plan("b", 2)))
-        claims = [claim, claimed(database, done.ring[0])]
+        claims = [claim, claimed(database, done.ready_job_ids[0])]
         start = threading.Barrier(2)
 
         def end(mine: leases.Claim, start: threading.Barrier = start) -> None:
@@ -654,7 +654,7 @@ def test_a_secret_that_is_set_again_keeps_its_events_unless_others_are_named(dat
         store.put_secret(session, repo_id, "token", "newest", [Event.PUSH])
     with reading(database) as session:
         assert store.secrets_of(session, repo_id)[0].events == ("push",)
-        assert store.sealed_secrets_for(session, repo_id, push()) == {"token": "newest"}
+        assert store.sealed_secrets(session, repo_id, Event.PUSH) == {"token": "newest"}
 
 
 def test_a_run_gets_the_secrets_that_are_meant_for_its_event(database: Engine, repo_id: int) -> None:
@@ -662,15 +662,8 @@ def test_a_run_gets_the_secrets_that_are_meant_for_its_event(database: Engine, r
         store.put_secret(session, repo_id, "usual", "1")
         store.put_secret(session, repo_id, "pulls", "2", [Event.PULL_REQUEST])
     with reading(database) as session:
-        assert store.sealed_secrets_for(session, repo_id, push()) == {"usual": "1"}
-        assert store.sealed_secrets_for(session, repo_id, pull_request(from_fork=False)) == {"pulls": "2"}
-
-
-def test_a_pull_request_from_a_fork_gets_no_secret_whatever_was_said(database: Engine, repo_id: int) -> None:
-    with transaction(database) as session:
-        store.put_secret(session, repo_id, "pulls", "2", list(Event))
-    with reading(database) as session:
-        assert store.sealed_secrets_for(session, repo_id, pull_request(from_fork=True)) == {}
+        assert store.sealed_secrets(session, repo_id, Event.PUSH) == {"usual": "1"}
+        assert store.sealed_secrets(session, repo_id, Event.PULL_REQUEST) == {"pulls": "2"}
 
 
 def test_a_secret_is_gone_when_it_was_dropped(database: Engine, repo_id: int) -> None:

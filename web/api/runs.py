@@ -92,7 +92,7 @@ def get_run(services: Wired, name: str, number: Number) -> RunDetail:
         repo, run = run_numbered(session, name, number)
         jobs = jobs_with_steps(session, run.id)
         waits = store.why_waiting(session, repo.name, [job for job, _ in jobs])
-        trouble = store.status_trouble(session, run.id)
+        trouble = store.status_problem(session, run.id)
     return run_detail(repo, run, services.settings.run_url(name, number), jobs, waits, trouble)
 
 

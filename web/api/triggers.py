@@ -11,7 +11,7 @@ from web.services import Wired
 from workers import store
 from workers.db.session import reading
 from workers.triggers.crons import NewCron
-from workers.triggers.manual import Asked
+from workers.triggers.manual import ManualRun
 
 router = APIRouter(prefix="/api", dependencies=[Depends(visitor)], responses=REFUSALS)
 
@@ -19,7 +19,7 @@ router = APIRouter(prefix="/api", dependencies=[Depends(visitor)], responses=REF
 @router.post("/repos/{name:path}/runs", status_code=202)
 def start_run(services: Wired, me: Me, name: str, asked: RunAsked) -> StartedShape:
     """Starts a run by hand, as a manual one or as a deployment."""
-    queued = actions.start(services, name, Asked(**dict(asked)), me.name)
+    queued = actions.start(services, name, ManualRun(**dict(asked)), me.name)
     return StartedShape(run=queued.number, url=services.settings.run_url(name, queued.number))
 
 

@@ -38,7 +38,7 @@ class _Desk:
         from workers.store import leases
 
         with transaction(self.engine) as session:
-            leases.leave_to_scheduler(session, job_id)
+            leases.let_scheduler_notify(session, job_id)
 
 
 @contextmanager
@@ -47,14 +47,14 @@ def _desk() -> Iterator[_Desk]:
     # Loaded here, for `headway run` needs none of it and must start fast.
     from fastapi import HTTPException
 
-    from workers.triggers.manual import AskedWronglyError
+    from workers.triggers.manual import InvalidRequestError
 
     with administrator() as admin:
         try:
             yield _Desk(admin.engine, admin.settings)
         except HTTPException as error:
             raise StartError(error.detail) from None
-        except AskedWronglyError as error:
+        except InvalidRequestError as error:
             raise StartError(str(error)) from None
 
 
@@ -70,10 +70,10 @@ def trigger(
 ) -> None:
     """Starts a run by hand and prints its address."""
     from web.operations import actions
-    from workers.triggers.manual import Asked, event_for, inputs_from
+    from workers.triggers.manual import ManualRun, event_for, inputs_from
 
     with _desk() as desk:
-        asked = Asked(branch, tag, commit, inputs_from(inputs or ()), event_for(deploy_to), deploy_to, task)
+        asked = ManualRun(branch, tag, commit, inputs_from(inputs or ()), event_for(deploy_to), deploy_to, task)
         _say_run(desk, repo, actions.start(desk, repo, asked, _me()))
 
 

@@ -95,13 +95,13 @@ def _tell_workers(services: Services, receipts: Sequence[Receipt]) -> None:
     if job_ids := [receipt.job_id for receipt in receipts if receipt.job_id is not None]:
         services.ring(*job_ids)
     for run_id in (run_id for receipt in receipts for run_id in receipt.superseded):
-        services.live.nudge_cancel(run_id)
+        services.live.publish_cancel(run_id)
 
 
 def _targets(services: Services, names: set[str], nobodys_secret: str) -> dict[str, _Target]:
     """The targets of those names that are known; under the empty name nobody's."""
     with reading(services.engine) as session:
-        doors = store.hook_doors(session, names)
+        doors = store.hook_targets(session, names)
     unseal = services.vault.unseal
     targets = {"": _Target(0, FORGES["generic"], unseal(hook_place(0), nobodys_secret))}
     for door in doors:

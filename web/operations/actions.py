@@ -20,7 +20,7 @@ from workers.secrets.vault import secret_place
 from workers.store import Queued
 from workers.triggers import crons
 from workers.triggers.crons import NewCron
-from workers.triggers.manual import Asked, trigger_for
+from workers.triggers.manual import ManualRun, trigger_for
 
 
 class Desk(Protocol):
@@ -45,7 +45,7 @@ def cancel(services: Services, name: str, number: int, by: str) -> State:
         result = store.request_cancel(session, run.id, by)
     # Without Redis the worker finds the request when it renews its lease.
     with suppress(RedisError):
-        services.live.nudge_cancel(run.id)
+        services.live.publish_cancel(run.id)
         services.live.changed(run.id)
     for job_id in result.ready_job_ids:
         services.ring(job_id)
@@ -63,8 +63,8 @@ def rerun(services: Services, name: str, number: int) -> Queued:
     return queued
 
 
-def start(desk: Desk, name: str, asked: Asked, by: str) -> Queued:
-    """Queues a run of what was asked for. Raises HTTPException 404 and AskedWronglyError."""
+def start(desk: Desk, name: str, asked: ManualRun, by: str) -> Queued:
+    """Queues a run of what was asked for. Raises HTTPException 404 and InvalidRequestError."""
     with transaction(desk.engine) as session:
         repo = repo_named(session, name)
         queued = store.queue_run(session, repo.id, trigger_for(asked, repo.default_branch, by))
@@ -73,7 +73,7 @@ def start(desk: Desk, name: str, asked: Asked, by: str) -> Queued:
 
 
 def put_cron(desk: Desk, name: str, new: NewCron) -> Cron:
-    """Adds or changes a repository's cron. Raises HTTPException 404 and AskedWronglyError."""
+    """Adds or changes a repository's cron. Raises HTTPException 404 and InvalidRequestError."""
     with transaction(desk.engine) as session:
         return crons.put_cron(session, repo_named(session, name).id, new, db_now_ms(session))
 

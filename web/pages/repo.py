@@ -15,7 +15,7 @@ from web.urls import hook_url, repo_path, run_path
 from workers import store
 from workers.db.session import db_now_ms, reading
 from workers.triggers.crons import NewCron
-from workers.triggers.manual import Asked, AskedWronglyError, event_for, inputs_from
+from workers.triggers.manual import InvalidRequestError, ManualRun, event_for, inputs_from
 
 RUNS_ON_A_PAGE = 30
 _TEXT_CHARS_MAX = 100_000
@@ -35,10 +35,10 @@ class RunForm(BaseModel):
     inputs: str = ""
     target: str = ""
 
-    def asked(self) -> Asked:
-        """The same, as what starts runs takes it. Raises AskedWronglyError."""
+    def asked(self) -> ManualRun:
+        """The same, as what starts runs takes it. Raises InvalidRequestError."""
         inputs = inputs_from(self.inputs.splitlines())
-        return Asked(self.branch, self.tag, self.commit, inputs, event_for(self.target), self.target)
+        return ManualRun(self.branch, self.tag, self.commit, inputs, event_for(self.target), self.target)
 
 
 class CronForm(BaseModel):
@@ -53,7 +53,7 @@ class CronForm(BaseModel):
     inputs: str = ""
 
     def new(self) -> NewCron:
-        """The same, as what keeps crons takes it. Raises AskedWronglyError."""
+        """The same, as what keeps crons takes it. Raises InvalidRequestError."""
         return NewCron(self.cron, self.expression, self.zone, self.branch, inputs_from(self.inputs.splitlines()))
 
 
@@ -62,7 +62,7 @@ def start_run(request: Request, services: Wired, me: Me, name: str, form: Annota
     """Starts a run by hand and leads there."""
     try:
         queued = actions.start(services, name, form.asked(), me.name)
-    except AskedWronglyError as error:
+    except InvalidRequestError as error:
         return _repo_page(request, services, me, name, form=form, error=str(error))
     return RedirectResponse(run_path(name, queued.number), 303)
 
@@ -72,7 +72,7 @@ def put_cron(request: Request, services: Wired, me: Me, name: str, form: Annotat
     """Adds or changes a cron."""
     try:
         actions.put_cron(services, name, form.new())
-    except AskedWronglyError as error:
+    except InvalidRequestError as error:
         return _repo_page(request, services, me, name, form=form, error=str(error))
     return _back(name)
 

@@ -58,7 +58,7 @@ def run_page(
         jobs = in_order(jobs_with_steps(session, run.id))
         waits = store.why_waiting(session, repo.name, [job for job, _ in jobs])
         parent = store.run_by_id(session, run.parent_run_id) if run.parent_run_id else None
-        forge_trouble = store.status_trouble(session, run.id)
+        forge_trouble = store.status_problem(session, run.id)
         now = db_now_ms(session)
     chosen = _chosen(jobs, step)
     # A script that only asks for the states has the log already.

@@ -26,7 +26,7 @@ from web.streaming import endpoints
 from workers.db.session import reading
 from workers.logs import LogDamagedError
 from workers.secrets.vault import hook_place
-from workers.triggers.manual import AskedWronglyError
+from workers.triggers.manual import InvalidRequestError
 
 _FOR_PROGRAMS = ("/api/", "/hooks/", "/healthz", "/readyz", "/schema.json")
 LOGIN_NEEDED = "Log in, or send a token: Authorization: Bearer hw_... (headway token create makes one)."
@@ -53,7 +53,7 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(SecurityHeaders, https=services.secure)
     app.exception_handler(HTTPException)(_refuse)
     app.exception_handler(RequestValidationError)(_refuse_input)
-    app.exception_handler(AskedWronglyError)(_refuse_asked)
+    app.exception_handler(InvalidRequestError)(_refuse_asked)
     app.exception_handler(LoginNeededError)(_ask_for_login)
     app.exception_handler(LogDamagedError)(_tell_of_damage)
     app.exception_handler(Exception)(_broken)

@@ -11,7 +11,8 @@ from web.security.login_limiter import LoginLimiter
 from web.services import Services
 from workers.errors import StartError
 from workers.logs import open_logs
-from workers.queue.celery_app import Bell, Ringer, make_celery
+from workers.queue.celery_app import make_celery
+from workers.queue.wakeups import BackgroundNotifier, Notifier
 from workers.settings import Settings
 from workers.startup import open_keys
 from workers.streaming.redis_stream import connect
@@ -49,7 +50,7 @@ def services(settings: Settings, engine: Engine) -> Iterator[Services]:
     vault = open_keys(settings)
     redis = connect(settings.redis_url)
     try:
-        with Ringer(Bell(make_celery(settings))) as ringer:
-            yield Services(settings, engine, ringer.ring, open_logs(settings), vault, redis, LoginLimiter())
+        with BackgroundNotifier(Notifier(make_celery(settings))) as notifier:
+            yield Services(settings, engine, notifier.notify, open_logs(settings), vault, redis, LoginLimiter())
     finally:
         redis.close()

@@ -101,7 +101,7 @@ def api_and_path(home: Home, version: str, public: Mapping[str, str] | None = No
     return home.api_url.rstrip("/"), path.removeprefix(f"{below}/") if below else path
 
 
-def in_four_words(status: CommitStatus, description_chars_max: int) -> dict[str, str]:
+def commit_status_body(status: CommitStatus, description_chars_max: int) -> dict[str, str]:
     """The body of GitHub's commit statuses, which Gitea took over."""
     return {
         "state": _FOUR_WORDS[status.state],
@@ -126,12 +126,12 @@ def heard(answer: Answer, request: Request) -> bool:
     return answer.status // 100 == 2 or known  # noqa: PLR2004 - HTTP's successes
 
 
-def worth_a_try(answer: Answer) -> bool:
+def is_retryable(answer: Answer) -> bool:
     """Whether the same may be taken later: the forge is troubled, or was asked too much."""
     return answer.status >= _SERVER_ERRORS or answer.status in _SENT_TOO_LATE or answer.pause_s > 0
 
 
-def may_come_true(answer: Answer) -> bool:
+def commit_may_appear(answer: Answer) -> bool:
     """Whether a refusal may be for now only: a forge may learn of a commit later than its webhook tells of it."""
     return answer.status in _NOT_YET
 
@@ -141,7 +141,7 @@ def refusal(answer: Answer, repo: str) -> str:
     said = f" {short(answer.said, _SAID_CHARS_MAX)}" if answer.said else ""
     sentence = f"the forge refused the commit status: {answer.status}{said}"
     renew = f"`headway repo token {repo}`"
-    if worth_a_try(answer):
+    if is_retryable(answer):
         return f"the forge did not take the commit status: {answer.status}{said}"
     match answer.status:
         case 401:

@@ -16,7 +16,7 @@ from workers.db.session import persist
 from workers.logs import LogStore, LogWriter
 from workers.logs.writer import FLUSH_AFTER_MS
 from workers.store.leases import Claim
-from workers.streaming.publisher import Pump
+from workers.streaming.publisher import LogPublisher
 from workers.streaming.redis_stream import LiveTail
 
 _FLUSH_EVERY_S = 0.1
@@ -52,7 +52,7 @@ class Recorder:
         self._claim = claim
         self._steps = steps
         self._now_ms = now_ms
-        self._pump = None if live is None else Pump(live, claim.run_id, claim.attempt)
+        self._pump = None if live is None else LogPublisher(live, claim.run_id, claim.attempt)
         self._writers: dict[int, LogWriter] = {}
         self._facts: dict[int, _Facts] = {}
         self._facts_written_ms = 0

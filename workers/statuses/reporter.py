@@ -26,15 +26,15 @@ from workers.forges.status_request import (
     Home,
     NoForgeError,
     Request,
+    commit_may_appear,
     heard,
-    may_come_true,
+    is_retryable,
     refusal,
-    worth_a_try,
 )
 from workers.secrets.vault import Vault, VaultError, forge_place
 from workers.settings import Settings
-from workers.store import Untold
-from workers.store.statuses import told_of
+from workers.store import PendingStatus
+from workers.store.statuses import reported_states
 
 TRIES_MAX = 20
 """How often a forge in trouble is asked; with the pauses between that is three hours."""
@@ -72,30 +72,30 @@ class Reporter:
     def once(self) -> None:
         """Tells all that is due. A forge that does not answer is asked once, not for each of its runs."""
         with reading(self.engine) as session:
-            run_ids = store.untold(session)
+            run_ids = store.pending_statuses(session)
         away: dict[str, _Trouble] = {}
         for run_id in run_ids:
             with transaction(self.engine) as session:
-                untold = store.hold_status(session, run_id, _HOLD_MS)
+                untold = store.claim_status(session, run_id, _HOLD_MS)
             if untold is not None:
                 self._tell(untold, away)
 
-    def _tell(self, untold: Untold, away: dict[str, _Trouble]) -> None:
-        told = told_of(untold.status)
+    def _tell(self, untold: PendingStatus, away: dict[str, _Trouble]) -> None:
+        told = reported_states(untold.status)
         try:
             for part, status, request in self._news(untold, told):
                 self._send(untold, request, away)
                 told[part] = status.state
-        except _NotToldError as trouble:
+        except _NotReportedError as trouble:
             self._not_told(untold, told, trouble)
         except (VaultError, NoForgeError) as error:
-            self._not_told(untold, told, _NotToldError(f"the forge was not told: {error}", None))
+            self._not_told(untold, told, _NotReportedError(f"the forge was not told: {error}", None))
         else:
             over = untold.run.state.final or untold.newer
             with transaction(self.engine) as session:
-                store.note_told(session, untold, told, over=over)
+                store.mark_reported(session, untold, told, over=over)
 
-    def _news(self, untold: Untold, told: Mapping[str, State]) -> list[tuple[str, CommitStatus, Request]]:
+    def _news(self, untold: PendingStatus, told: Mapping[str, State]) -> list[tuple[str, CommitStatus, Request]]:
         """What the forge does not have yet. Raises VaultError and NoForgeError."""
         repo = untold.repo
         if not repo.forge_token_sealed:
@@ -107,8 +107,8 @@ class Reporter:
         asked = [(part, status, FORGES[repo.forge].report(home, token, status)) for part, status in fresh]
         return [(part, status, request) for part, status, request in asked if request]
 
-    def _send(self, untold: Untold, request: Request, away: dict[str, _Trouble]) -> None:
-        """Raises _NotToldError. ``away`` are hosts that are not to be asked now."""
+    def _send(self, untold: PendingStatus, request: Request, away: dict[str, _Trouble]) -> None:
+        """Raises _NotReportedError. ``away`` are hosts that are not to be asked now."""
         host = urlsplit(request.url).netloc
         if host in away:
             raise _try_later(untold, away[host])
@@ -123,21 +123,21 @@ class Reporter:
         if heard(answer, request):
             return
         trouble = _Trouble(refusal(answer, untold.repo.name), answer.pause_s)
-        if worth_a_try(answer):
+        if is_retryable(answer):
             away[host] = trouble
             raise _try_later(untold, trouble)
-        again = may_come_true(answer) and untold.status.tries + 1 < REFUSALS_MAX
-        raise _NotToldError(trouble.sentence, _pause_s(untold) if again else None)
+        again = commit_may_appear(answer) and untold.status.tries + 1 < REFUSALS_MAX
+        raise _NotReportedError(trouble.sentence, _pause_s(untold) if again else None)
 
-    def _not_told(self, untold: Untold, told: Mapping[str, State], trouble: "_NotToldError") -> None:
+    def _not_told(self, untold: PendingStatus, told: Mapping[str, State], trouble: "_NotReportedError") -> None:
         pause_s = trouble.pause_s
         _log.warning("a commit status was not told", run=untold.run.id, problem=trouble.sentence, again_in_s=pause_s)
         pause_ms = None if pause_s is None else pause_s * 1000
         with transaction(self.engine) as session:
-            store.note_not_told(session, untold, told, trouble.sentence, pause_ms)
+            store.mark_not_reported(session, untold, told, trouble.sentence, pause_ms)
 
 
-class _NotToldError(Exception):
+class _NotReportedError(Exception):
     """A forge does not have a status, and will not before ``pause_s`` seconds, or (None) ever."""
 
     def __init__(self, sentence: str, pause_s: int | None) -> None:
@@ -145,18 +145,18 @@ class _NotToldError(Exception):
         super().__init__(sentence)
 
 
-def _try_later(untold: Untold, trouble: _Trouble) -> _NotToldError:
+def _try_later(untold: PendingStatus, trouble: _Trouble) -> _NotReportedError:
     if untold.status.tries + 1 < TRIES_MAX:
-        return _NotToldError(trouble.sentence, max(_pause_s(untold), trouble.pause_s))
+        return _NotReportedError(trouble.sentence, max(_pause_s(untold), trouble.pause_s))
     again = f"`headway repo token {untold.repo.name}` tries again"
-    return _NotToldError(f"{trouble.sentence}; it was given up after {TRIES_MAX} tries, {again}", None)
+    return _NotReportedError(f"{trouble.sentence}; it was given up after {TRIES_MAX} tries, {again}", None)
 
 
-def _pause_s(untold: Untold) -> int:
+def _pause_s(untold: PendingStatus) -> int:
     return int(min(_FIRST_PAUSE_S * 2**untold.status.tries, _PAUSE_S_MAX))
 
 
-def statuses_of(untold: Untold, settings: Settings) -> dict[str, CommitStatus]:
+def statuses_of(untold: PendingStatus, settings: Settings) -> dict[str, CommitStatus]:
     """What the forge shall know: of the run (under an empty name), and of each workflow where there are several.
 
     Nothing where a newer run of the same event speaks for the commit, or where no commit was ever found.
@@ -186,7 +186,7 @@ def _branch(trigger: Trigger) -> str:
     return "" if trigger.event in {Event.TAG, Event.RELEASE} else trigger.branch
 
 
-def _run_sentence(untold: Untold) -> str:
+def _run_sentence(untold: PendingStatus) -> str:
     run = untold.run
     errors = (problem.get("text", "") for problem in run.problems if problem["level"] == Level.ERROR)
     return next(errors, "") or run.sentence or _WORDS.get(run.state, run.state.value.capitalize())
@@ -205,7 +205,7 @@ def _sentence(state: State, jobs: list[Job]) -> str:
 
 
 @contextmanager
-def reporting(engine: Engine, vault: Vault, settings: Settings) -> Iterator[threading.Thread]:
+def background_reporter(engine: Engine, vault: Vault, settings: Settings) -> Iterator[threading.Thread]:
     """Tells the forges in a thread, the block's value: one that hangs keeps nothing else waiting.
 
     At its end the thread has a second to end too, before what it works with is closed. Nobody waits longer for a

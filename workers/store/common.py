@@ -41,7 +41,7 @@ def insert_for(dialect: str, entity: type[Base]) -> postgresql.Insert:
     return postgresql.insert(table(entity))
 
 
-def hold_attempt(session: Session, job_id: int, attempt: int) -> None:
+def lock_attempt(session: Session, job_id: int, attempt: int) -> None:
     """Raises StaleAttemptError unless ``attempt`` works on the job, and keeps it so until the transaction ends."""
     held = select(Job.id).where(Job.id == job_id, Job.attempt == attempt, Job.state == State.RUNNING)
     if session.execute(held.with_for_update(read=True)).first() is None:

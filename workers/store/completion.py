@@ -14,7 +14,7 @@ from pipelines.state import Outcome, Reason, State, verdict
 from workers.db.models import Job, Run, Step
 from workers.db.session import db_now_ms
 from workers.store import concurrency_turns
-from workers.store.common import StaleAttemptError, hold_attempt
+from workers.store.common import StaleAttemptError, lock_attempt
 
 
 @dataclass(frozen=True)
@@ -31,17 +31,17 @@ def lock_run(session: Session, run_id: int) -> Run:
     return session.scalars(query, execution_options={"populate_existing": True}).one()
 
 
-def hold_job(session: Session, job_id: int, attempt: int) -> tuple[Run, Job]:
+def lock_job(session: Session, job_id: int, attempt: int) -> tuple[Run, Job]:
     """The (locked) run and its job, for the attempt that works on it. Raises StaleAttemptError."""
     run_id = session.scalar(select(Job.run_id).where(Job.id == job_id))
     if run_id is None:
         raise StaleAttemptError(job_id, attempt)
     run = lock_run(session, run_id)
-    hold_attempt(session, job_id, attempt)
+    lock_attempt(session, job_id, attempt)
     return run, session.get_one(Job, job_id, populate_existing=True)
 
 
-def jobs_now(session: Session, run_id: int) -> Sequence[Job]:
+def reload_jobs(session: Session, run_id: int) -> Sequence[Job]:
     """The run's jobs as they are now, by number."""
     query = select(Job).where(Job.run_id == run_id).order_by(Job.number)
     return session.scalars(query, execution_options={"populate_existing": True}).all()
@@ -63,9 +63,9 @@ def end_job(session: Session, job: Job, outcome: Outcome) -> None:
 
 def settle(session: Session, run: Run) -> Finished:
     """After jobs of the (locked) run ended: opens those that waited, and gives the verdict when none is left."""
-    jobs = jobs_now(session, run.id)
+    jobs = reload_jobs(session, run.id)
     for job in jobs:
-        if job.state is State.QUEUED and (stopped := stop_of(run, job)):
+        if job.state is State.QUEUED and (stopped := cancellation_outcome(run, job)):
             end_job(session, job, stopped)
     opened = _open_waiting(session, jobs)
     if all(job.state.final for job in jobs):
@@ -74,7 +74,7 @@ def settle(session: Session, run: Run) -> Finished:
     return Finished(run.id, list(dict.fromkeys([*opened, *concurrency_turns.freed(session, run.repo_id)])))
 
 
-def stop_of(run: Run, job: Job) -> Outcome | None:
+def cancellation_outcome(run: Run, job: Job) -> Outcome | None:
     """How a job ends that is to stop, with its run or alone; None where nobody wants that."""
     if run.cancel_requested_ms is None:
         return superseded(job.cancel_by) if job.cancel_by else None

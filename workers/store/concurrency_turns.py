@@ -22,7 +22,7 @@ _UNDONE = (State.QUEUED, State.RUNNING)
 
 
 @dataclass(frozen=True)
-class InFront:
+class JobAhead:
     """A job that has the earlier turn; ``job_name`` is None where the run is yet to be planned."""
 
     run_number: int
@@ -66,13 +66,13 @@ def freed(session: Session, repo_id: int) -> Sequence[int]:
     return session.scalars(query.where(Run.repo_id == repo_id, Job.group_key.is_not(None), claimable())).all()
 
 
-def in_front(session: Session, job: Job) -> list[InFront]:
+def jobs_ahead(session: Session, job: Job) -> list[JobAhead]:
     """The jobs that have the turn before this one in its concurrency group, then runs that are yet to be planned."""
     place = _Place(job.run_id, job.number, job.id)
     jobs = select(_its_run.number, _other.name).join(_its_run, _its_run.id == _other.run_id)
     jobs = jobs.where(_other.group_key == job.group_key, _comes_first(place)).order_by(_other.run_id, _other.number)
     runs = _unplanned(job.run_id).order_by(_other.run_id)
-    return [InFront(*row) for row in session.execute(jobs)] + [InFront(row, None) for row in session.scalars(runs)]
+    return [JobAhead(*row) for row in session.execute(jobs)] + [JobAhead(row, None) for row in session.scalars(runs)]
 
 
 def _comes_first(place: _Place) -> ColumnElement[bool]:

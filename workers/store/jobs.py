@@ -14,8 +14,8 @@ from pipelines.state import Outcome, Reason, State
 from pipelines.trigger import Trigger
 from workers.db.models import Job, Step
 from workers.db.session import db_now_ms, now_ms
-from workers.store.common import hold_attempt, plain
-from workers.store.completion import Finished, end_job, hold_job, settle, stop_of
+from workers.store.common import lock_attempt, plain
+from workers.store.completion import Finished, cancellation_outcome, end_job, lock_job, settle
 from workers.store.concurrency_groups import groups_of
 from workers.store.concurrency_turns import freed
 from workers.store.runs import trigger_columns
@@ -31,7 +31,7 @@ class Planned:
 
     mine: JobPlan | None
     job_ids: list[int] = field(default_factory=list)
-    ring: list[int] = field(default_factory=list)
+    ready_job_ids: list[int] = field(default_factory=list)
     superseded: list[int] = field(default_factory=list)
 
 
@@ -40,18 +40,24 @@ def _any(_plan: JobPlan) -> bool:
 
 
 def plan_run(
-    session: Session, job_id: int, attempt: int, plan: Plan, may_have: Callable[[JobPlan], bool] = _any
+    session: Session,
+    job_id: int,
+    attempt: int,
+    plan: Plan,
+    may_have: Callable[[JobPlan], bool] = _any,
+    group_scope: str = "",
 ) -> Planned:
     """Writes the plan down: the claimed job becomes the first that may begin and that ``may_have`` allows.
 
-    Where there is none, the claimed job waits for another worker or for its turn, as the others do.
+    Where there is none, the claimed job waits for another worker or for its turn, as the others do. Jobs share a
+    concurrency group only with jobs of the same ``group_scope``, which ``workers.access.trust`` decides.
     """
-    run, job = hold_job(session, job_id, attempt)
+    run, job = lock_job(session, job_id, attempt)
     run.warnings, run.left_out = plain(plan.warnings), [left.model_dump() for left in plan.left_out]
     if not plan.jobs:
         end_job(session, job, Outcome(State.PASSED, Reason.CONDITION, _nothing_to_do(plan)))
-        return Planned(None, ring=settle(session, run).ready_job_ids)
-    groups = groups_of(session, run, plan)
+        return Planned(None, ready_job_ids=settle(session, run).ready_job_ids)
+    groups = groups_of(session, run, plan, group_scope)
     names = {each.name for each in plan.jobs}
     ready = [each for each in plan.jobs if not names & set(each.needs)]
     mine = next((each for each in ready if may_have(each) and groups.may_begin(session, each, ready)), None)
@@ -68,14 +74,16 @@ def plan_run(
     by_number = {each.number: each for each in plan.jobs}
     session.add_all(step for row in jobs for step in _steps(row.id, attempt, by_number[row.number]))
     session.flush()
-    turns = settle(session, run).ready_job_ids if groups.overtaken else freed(session, run.repo_id)
-    ring = [*(row.id for row in jobs if row.ready and not row.group_key), *turns]
-    return Planned(mine, [row.id for row in jobs], [each for each in ring if each != job.id or not mine], groups.ended)
+    turns = settle(session, run).ready_job_ids if groups.newer_runs else freed(session, run.repo_id)
+    may_start = [*(row.id for row in jobs if row.ready and not row.group_key), *turns]
+    return Planned(
+        mine, [row.id for row in jobs], [each for each in may_start if each != job.id or not mine], groups.ended
+    )
 
 
 def set_trigger(session: Session, job_id: int, attempt: int, trigger: Trigger) -> None:
     """What the worker found out about the commit: message, author, changed files."""
-    run, _job = hold_job(session, job_id, attempt)
+    run, _job = lock_job(session, job_id, attempt)
     for name, value in trigger_columns(trigger).items():
         setattr(run, name, value)
     session.flush()
@@ -123,7 +131,7 @@ def fail_planning(
     warnings: Sequence[Problem] = (),
 ) -> Finished:
     """Ends a run that could not be planned, and keeps what was found in its pipeline files."""
-    run, job = hold_job(session, job_id, attempt)
+    run, job = lock_job(session, job_id, attempt)
     run.problems, run.warnings = plain(problems), plain(warnings)
     end_job(session, job, outcome)
     return settle(session, run)
@@ -131,8 +139,8 @@ def fail_planning(
 
 def finish_job(session: Session, job_id: int, attempt: int, outcome: Outcome) -> Finished:
     """Ends the job; steps that had no turn are skipped. The last job to end gives the run its verdict."""
-    run, job = hold_job(session, job_id, attempt)
-    stopped = stop_of(run, job)
+    run, job = lock_job(session, job_id, attempt)
+    stopped = cancellation_outcome(run, job)
     if outcome.state is State.CANCELED and stopped and stopped.reason is Reason.SUPERSEDED:
         outcome = stopped  # the worker knows who, not why
     end_job(session, job, outcome)
@@ -141,7 +149,7 @@ def finish_job(session: Session, job_id: int, attempt: int, outcome: Outcome) ->
 
 def start_step(session: Session, job_id: int, attempt: int, number: int) -> None:
     """The step's turn has come. Starting it twice in one attempt changes nothing."""
-    hold_attempt(session, job_id, attempt)
+    lock_attempt(session, job_id, attempt)
     session.execute(
         update(Step)
         .where(Step.job_id == job_id, Step.number == number, Step.state == State.QUEUED)
@@ -159,7 +167,7 @@ def finish_step(
     facts: dict[str, Any] | None = None,
 ) -> None:
     """The step's turn is over, or never came. ``log`` is how many bytes and lines it wrote."""
-    hold_attempt(session, job_id, attempt)
+    lock_attempt(session, job_id, attempt)
     values: dict[str, Any] = {
         "state": outcome.state,
         "reason": outcome.reason,
@@ -177,13 +185,13 @@ def finish_step(
 
 def set_step_facts(session: Session, job_id: int, attempt: int, number: int, facts: dict[str, Any]) -> None:
     """Replaces what is known about the step: its image, what was pushed, its Dockerfile's instructions."""
-    hold_attempt(session, job_id, attempt)
+    lock_attempt(session, job_id, attempt)
     session.execute(update(Step).where(Step.job_id == job_id, Step.number == number).values(facts=facts))
 
 
 def note_job(session: Session, job_id: int, attempt: int, sentence: str) -> None:
     """What is being done for the job as a whole; its end replaces it."""
-    hold_attempt(session, job_id, attempt)
+    lock_attempt(session, job_id, attempt)
     session.execute(update(Job).where(Job.id == job_id).values(message=sentence))
 
 

@@ -13,7 +13,7 @@ from workers.db.models import Job, Leader, Repo, Run, Step
 from workers.db.session import now_ms
 from workers.labels import fits, wanted
 from workers.store.common import insert_or, table
-from workers.store.completion import end_job, hold_job, lock_run, settle, stop_of
+from workers.store.completion import cancellation_outcome, end_job, lock_job, lock_run, settle
 from workers.store.concurrency_turns import claimable
 
 Labels = Mapping[str, str]
@@ -121,7 +121,7 @@ def next_ready(session: Session, labels: Labels | None = None) -> int | None:
     return next((job_id for job_id, asked, repo in rows if _may_have(labels, asked, repo)), None)
 
 
-def asked_of(session: Session, job_id: int) -> dict[str, str] | None:
+def labels_needed(session: Session, job_id: int) -> dict[str, str] | None:
     """The labels that a worker needs for this job; None where nobody can claim it now."""
     query = _asking(select(Job.labels, Repo.name)).where(Job.id == job_id, claimable())
     row = session.execute(query).one_or_none()
@@ -155,8 +155,8 @@ _QUEUED_AGAIN = {"state": State.QUEUED, "lease_owner": "", "lease_until_ms": Non
 
 def release(session: Session, job_id: int, attempt: int) -> None:
     """Gives the job back, for a worker that must stop: it is queued again at once. Raises StaleAttemptError."""
-    run, job = hold_job(session, job_id, attempt)
-    if stopped := stop_of(run, job):
+    run, job = lock_job(session, job_id, attempt)
+    if stopped := cancellation_outcome(run, job):
         end_job(session, job, stopped)
         settle(session, run)
         return
@@ -194,7 +194,7 @@ def _reap(session: Session, job_id: int, run_id: int, attempts_max: int) -> Reap
     if lost is None:
         return None
     job = session.get_one(Job, job_id, populate_existing=True)
-    if stopped := stop_of(run, job):
+    if stopped := cancellation_outcome(run, job):
         end_job(session, job, stopped)
     elif lost >= attempts_max:
         end_job(session, job, _worker_lost(lost))
@@ -212,18 +212,18 @@ def _worker_lost(lost: int) -> Outcome:
     return Outcome(State.BROKEN, Reason.WORKER_LOST, sentence)
 
 
-def ready_unrung(session: Session, older_than_s: float, limit: int = 100) -> Sequence[int]:
+def ready_not_notified(session: Session, older_than_s: float, limit: int = 100) -> Sequence[int]:
     """Jobs that may be claimed and that no worker was woken for in the last ``older_than_s`` seconds, oldest first."""
     long_ago = or_(Job.rung_ms.is_(None), Job.rung_ms < now_ms() - int(older_than_s * 1000))
     return session.scalars(select(Job.id).where(claimable(), long_ago).order_by(Job.id).limit(limit)).all()
 
 
-def mark_rung(session: Session, job_ids: Sequence[int]) -> None:
+def mark_notified(session: Session, job_ids: Sequence[int]) -> None:
     """Notes that a worker was woken for these jobs just now."""
     session.execute(update(table(Job)).where(Job.id.in_(job_ids)).values(rung_ms=now_ms()))
 
 
-def leave_to_scheduler(session: Session, job_id: int) -> None:
+def let_scheduler_notify(session: Session, job_id: int) -> None:
     """Lets the scheduler wake a worker for the job at its next turn: for those who cannot ring themselves."""
     session.execute(update(table(Job)).where(Job.id == job_id).values(rung_ms=None))
 

@@ -29,7 +29,7 @@ class NewRepo:
 
 
 @dataclass(frozen=True)
-class HookDoor:
+class HookTarget:
     """What a webhook has to get past. ``sealed`` is the secret that it is signed with, at ``vault.hook_place``."""
 
     name: str
@@ -100,10 +100,10 @@ def repo_by_name(session: Session, name: str) -> Repo | None:
     return session.scalars(select(Repo).where(Repo.name == name)).one_or_none()
 
 
-def hook_doors(session: Session, names: Collection[str]) -> list[HookDoor]:
+def hook_targets(session: Session, names: Collection[str]) -> list[HookTarget]:
     """The doors of those of the named repositories that are known and have a hook secret."""
     rows = session.connection().execute(_doors(), {"names": names})
-    return [HookDoor(*row) for row in rows]
+    return [HookTarget(*row) for row in rows]
 
 
 @cache

@@ -19,7 +19,7 @@ _RETRIED_MS = 24 * 3_600_000
 
 
 @dataclass(frozen=True)
-class Untold:
+class PendingStatus:
     """A run of which its forge is told by whoever holds it until ``held_ms``. ``newer`` where another has its place."""
 
     run: Run
@@ -51,7 +51,7 @@ def progress() -> ColumnElement[int]:
     )
 
 
-def untold(session: Session, limit: int = 100) -> Sequence[int]:
+def pending_statuses(session: Session, limit: int = 100) -> Sequence[int]:
     """Runs whose forge does not know how they are, and may be told now."""
     news = or_(Status.told.is_(None), Status.told != Run.state, Status.progress != progress(), Status.tries > 0)
     # Of some triggers the commit is known only when git was asked.
@@ -62,7 +62,7 @@ def untold(session: Session, limit: int = 100) -> Sequence[int]:
     return session.scalars(query.order_by(Status.next_try_ms, Status.run_id).limit(limit)).all()
 
 
-def hold_status(session: Session, run_id: int, hold_ms: int) -> Untold | None:
+def claim_status(session: Session, run_id: int, hold_ms: int) -> PendingStatus | None:
     """The run to tell of, for so long nobody else's; None where somebody else was first."""
     held_ms = db_now_ms(session) + hold_ms
     due = and_(Status.run_id == run_id, Status.next_try_ms <= now_ms())
@@ -73,7 +73,7 @@ def hold_status(session: Session, run_id: int, hold_ms: int) -> Untold | None:
         select(Run, Repo, Status).join(Repo, Repo.id == Run.repo_id).join(Status).where(Run.id == run_id)
     ).one()
     jobs = session.scalars(select(Job).where(Job.run_id == run_id).order_by(Job.number)).all()
-    return Untold(run, repo, jobs, status, held_ms, _has_newer(session, run))
+    return PendingStatus(run, repo, jobs, status, held_ms, _has_newer(session, run))
 
 
 def _has_newer(session: Session, run: Run) -> bool:
@@ -82,7 +82,7 @@ def _has_newer(session: Session, run: Run) -> bool:
     return bool(session.scalar(select(exists().where(same, other.number > run.number))))
 
 
-def note_told(session: Session, untold: Untold, told: Mapping[str, State], *, over: bool) -> None:
+def mark_reported(session: Session, untold: PendingStatus, told: Mapping[str, State], *, over: bool) -> None:
     """The forge has all of ``told``: the run's state under an empty name, its workflows' by theirs.
 
     ``over``: there will be no more to tell.
@@ -92,22 +92,22 @@ def note_told(session: Session, untold: Untold, told: Mapping[str, State], *, ov
     _note(session, untold, told, values)
 
 
-def note_not_told(
-    session: Session, untold: Untold, told: Mapping[str, State], reason: str, pause_ms: int | None
+def mark_not_reported(
+    session: Session, untold: PendingStatus, told: Mapping[str, State], reason: str, pause_ms: int | None
 ) -> None:
     """The forge has only ``told``, for this reason; the next try comes after the pause, or (None) never."""
     again = None if pause_ms is None else now_ms() + pause_ms
     _note(session, untold, told, {"tries": untold.status.tries + 1, "reason": reason, "next_try_ms": again})
 
 
-def _note(session: Session, untold: Untold, told: Mapping[str, State], values: dict[str, object]) -> None:
+def _note(session: Session, untold: PendingStatus, told: Mapping[str, State], values: dict[str, object]) -> None:
     mine = and_(Status.run_id == untold.run.id, Status.next_try_ms == untold.held_ms)
     workflows = {name: state.value for name, state in told.items() if name}
     values |= {"told": told.get(""), "told_workflows": workflows}
     session.execute(update(Status).where(mine).values(values))
 
 
-def told_of(status: Status) -> dict[str, State]:
+def reported_states(status: Status) -> dict[str, State]:
     """What the forge has: the run's state under an empty name, its workflows' by theirs."""
     told = {name: State(word) for name, word in status.told_workflows.items()}
     return told if status.told is None else {"": status.told, **told}
@@ -125,6 +125,6 @@ def retry_statuses(session: Session, repo_id: int) -> None:
     session.execute(update(Status).where(given_up).values(next_try_ms=now_ms(), tries=0))
 
 
-def status_trouble(session: Session, run_id: int) -> str:
+def status_problem(session: Session, run_id: int) -> str:
     """Why the forge does not know how the run is; empty where it does, or is about to be told."""
     return session.scalar(select(Status.reason).where(Status.run_id == run_id)) or ""

@@ -54,7 +54,7 @@ def supersede_jobs(session: Session, run: Run, group_keys: Collection[str]) -> l
     return running
 
 
-def overtaken(session: Session, run: Run, group_keys: Collection[str]) -> dict[str, str]:
+def newer_runs(session: Session, run: Run, group_keys: Collection[str]) -> dict[str, str]:
     """Those of the groups in which a newer run of the same branch or pull request was planned first, and which."""
     if run.event not in EVENTS or not group_keys:
         return {}

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from pipelines.state import State
 from workers.db.models import Job, Repo, Run
 from workers.labels import fits, wanted
-from workers.store.concurrency_turns import in_front
+from workers.store.concurrency_turns import jobs_ahead
 from workers.store.workers import KnownWorker, workers
 
 
@@ -28,7 +28,7 @@ def idle_runs(session: Session) -> set[int]:
     return set(session.scalars(select(Run.id).where(Run.state == State.RUNNING, ~busy)))
 
 
-def heard(session: Session, job_ids: Collection[int]) -> set[int]:
+def jobs_for_free_workers(session: Session, job_ids: Collection[int]) -> set[int]:
     """Those of the jobs that a worker could take now. Where no worker is known, all: nobody is woken for nothing."""
     fleet = workers(session)
     query = select(Job.id, Job.labels, Repo.name).join(Run, Run.id == Job.run_id).join(Repo, Repo.id == Run.repo_id)
@@ -47,7 +47,7 @@ def _for_jobs(job: Job, jobs: Sequence[Job]) -> str:
 def _for_its_turn(session: Session, job: Job) -> str:
     if job.group_key is None:
         return ""
-    ahead = in_front(session, job)
+    ahead = jobs_ahead(session, job)
     named = [f"run {each.run_number}, job {each.job_name}" for each in ahead if each.job_name is not None]
     group = f"concurrency group {job.group_name!r}"
     if len(named) >= job.group_limit:

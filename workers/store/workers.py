@@ -33,7 +33,7 @@ class KnownWorker:
         return max(0, self.slots - self.busy)
 
 
-def beat(session: Session, name: str, labels: Mapping[str, str], slots: int, silent_s: int) -> None:
+def record_heartbeat(session: Session, name: str, labels: Mapping[str, str], slots: int, silent_s: int) -> None:
     """The worker is there, and counts as there for ``silent_s`` seconds more."""
     until = now_ms() + silent_s * 1000
     insert = insert_or(session, Worker).values(
@@ -44,7 +44,7 @@ def beat(session: Session, name: str, labels: Mapping[str, str], slots: int, sil
     )
 
 
-def leave(session: Session, name: str) -> None:
+def remove_worker(session: Session, name: str) -> None:
     """The worker has ended. Workers that fell silent are forgotten with it."""
     session.execute(delete(Worker).where((Worker.name == name) | (Worker.until_ms < now_ms())))
 

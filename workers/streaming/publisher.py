@@ -30,7 +30,7 @@ class _Pending:
         return bool(self.tails or self.ended or self.changed)
 
 
-class Pump:
+class LogPublisher:
     """Takes everything at once and hands it on within 50 ms. May be used from several threads."""
 
     def __init__(self, live: LiveTail, run_id: int, attempt: int) -> None:

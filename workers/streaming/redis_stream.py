@@ -121,7 +121,7 @@ class LiveTail:
         pipe.xadd(CHANGES_KEY, {"r": run_id}, maxlen=_CHANGES_MAX, approximate=True)
         return self._tell(pipe)
 
-    def nudge_cancel(self, run_id: int) -> bool:
+    def publish_cancel(self, run_id: int) -> bool:
         """Makes workers look at once whether the run is to be canceled. The row says so; this only saves time."""
         pipe = self._redis.pipeline(transaction=False)
         pipe.publish(CANCEL_CHANNEL, run_id)
@@ -139,7 +139,7 @@ class LiveTail:
             return False
         return True
 
-    def wait_cancel(self, run_id: int, timeout_s: float, stop: Event) -> bool:
+    def wait_for_cancel(self, run_id: int, timeout_s: float, stop: Event) -> bool:
         """Waits for a nudge about this run; False if none came in ``timeout_s``, or before ``stop`` was set."""
         deadline_s = self._monotonic_s() + timeout_s
         try:

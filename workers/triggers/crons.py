@@ -15,7 +15,7 @@ from workers import store
 from workers.db.models import Cron, Repo
 from workers.db.session import reading, transaction
 from workers.store import Queued
-from workers.triggers.manual import AskedWronglyError, check_inputs, checked_ref
+from workers.triggers.manual import InvalidRequestError, check_inputs, checked_ref
 
 EXPRESSION_CHARS_MAX = 200
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9 ._-]{0,99}")
@@ -46,7 +46,7 @@ class NewCron:
 
 
 def next_ms(expression: str, zone: str, after_ms: int) -> int:
-    """The first time after ``after_ms`` at which the expression is due in its zone. Raises AskedWronglyError.
+    """The first time after ``after_ms`` at which the expression is due in its zone. Raises InvalidRequestError.
 
     Where clocks are put forward, a time of day that is left out is due right after the gap; where they are put back,
     one that comes twice is due the first time. What runs every so many minutes or hours goes by the time that passes.
@@ -70,19 +70,19 @@ def _clock(zone: str) -> ZoneInfo:
         return ZoneInfo(zone)
     except (KeyError, ValueError, OSError):  # not there; no name at all; a folder of zones
         hint = "use one of the time zone database such as Europe/Berlin, America/New_York or UTC"
-        raise AskedWronglyError(f"There is no time zone {zone[:80]!r}; {hint}.") from None
+        raise InvalidRequestError(f"There is no time zone {zone[:80]!r}; {hint}.") from None
 
 
-def _not_an_expression(expression: str, why: str) -> AskedWronglyError:
+def _not_an_expression(expression: str, why: str) -> InvalidRequestError:
     shown = expression if len(expression) <= EXPRESSION_CHARS_MAX else f"{expression[:EXPRESSION_CHARS_MAX]}..."
     hint = 'write one such as "30 2 * * 1-5", or @hourly, @daily, @weekly, @monthly or @yearly'
-    return AskedWronglyError(f"{shown!r} is no cron expression: {why}; {hint}.")
+    return InvalidRequestError(f"{shown!r} is no cron expression: {why}; {hint}.")
 
 
 def put_cron(session: Session, repo_id: int, new: NewCron, now_ms: int) -> Cron:
-    """Adds a cron, or changes the one of that name; its next time is the first after now. Raises AskedWronglyError."""
+    """Adds the cron, or changes the one of that name; it is next due after ``now_ms``. Raises InvalidRequestError."""
     if not _NAME.fullmatch(new.name):
-        raise AskedWronglyError(
+        raise InvalidRequestError(
             f"{new.name[:80]!r} cannot be the name of a cron: use up to 100 letters, digits, spaces and . _ -, "
             "and begin with a letter, a digit or _."
         )
@@ -133,6 +133,7 @@ def start_due(engine: Engine, now_ms: int) -> list[Queued]:
 def _following_ms(cron: Cron, now_ms: int) -> int | None:
     try:
         return next_ms(cron.expression, cron.zone, now_ms)
-    except AskedWronglyError as error:  # it was right when it was kept: the time zone was dropped since, or it was once
+    except InvalidRequestError as error:
+        # It was valid when it was stored. Since then its time zone was removed, or its only date has passed.
         _log.warning("a cron is switched off: it has no next time", cron=cron.name, repo=cron.repo_id, error=str(error))
         return None

@@ -16,9 +16,9 @@ from workers.forges.status_request import (
     Request,
     api_and_path,
     heard,
+    is_retryable,
     refusal,
     short,
-    worth_a_try,
 )
 
 SHA = "8f3e1c2ab4d5968770e1f2a3b4c5d6e7f8091a2b"
@@ -81,7 +81,7 @@ def test_names_that_differ_only_at_their_ends_stay_apart(forge: str, server: Fak
 def test_a_wrong_token_is_refused_and_the_sentence_says_what_to_do(forge: str, server: FakeForge) -> None:
     request, answer = tell(forge, server, status(), token="stale")
     assert not heard(answer, request)
-    assert not worth_a_try(answer)
+    assert not is_retryable(answer)
     assert refusal(answer, "acme/roof") == (
         "the forge refused the commit status: 401 Bad credentials; renew the token with `headway repo token acme/roof`"
     )
@@ -204,5 +204,5 @@ def test_what_may_be_tried_again_and_when_the_forge_says_so(
     with forge_server("gitea") as server:
         server.fail(status, "no", **headers)
         _, answer = tell("gitea", server, CommitStatus(SHA, State.PASSED, "headway/push", "Passed", RUN))
-    assert (worth_a_try(answer), answer.pause_s) == (again, pause_s)
+    assert (is_retryable(answer), answer.pause_s) == (again, pause_s)
     assert f"{status} no" in refusal(answer, "acme/roof")

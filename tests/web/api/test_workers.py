@@ -20,7 +20,7 @@ from workers.streaming.redis_stream import CANCEL_CHANNEL
 
 def there(site: Site, labels: str = "", silent_s: int = 60) -> None:
     with transaction(site.engine) as session:
-        store.beat(session, "host-1", offered_here(labels), 2, silent_s)
+        store.record_heartbeat(session, "host-1", offered_here(labels), 2, silent_s)
 
 
 def newest_wins(site: Site) -> list[str]:

@@ -76,7 +76,7 @@ def test_why_the_forge_does_not_know_a_run_stands_on_its_page_and_in_the_api(sit
     assert browser.get(f"/api/repos/{REPO}/runs/1").json()["forge_trouble"] == trouble
     site.admin.set_forge_token(REPO, "ghp_new")
     with reading(site.engine) as session:
-        assert list(store.untold(session)) == [queued.run_id]
+        assert list(store.pending_statuses(session)) == [queued.run_id]
 
 
 def test_the_settings_say_whether_the_forge_is_told(site: Site, browser: TestClient) -> None:

@@ -9,7 +9,7 @@ from tests.web.cli.test_cli import URL, Headway
 from workers import store
 from workers.db.models import Run
 from workers.db.session import make_engine, reading
-from workers.scheduler.scheduler import RING_AGAIN_S
+from workers.scheduler.scheduler import NOTIFY_AGAIN_S
 from workers.settings import Settings
 from workers.store import leases
 
@@ -44,7 +44,7 @@ def test_the_scheduler_is_left_to_wake_a_worker_and_does_so_at_its_next_turn(hea
     headway.ok("trigger", REPO)
     engine = make_engine(Settings(data_dir=headway.folder).database)
     with reading(engine) as session:
-        assert len(leases.ready_unrung(session, RING_AGAIN_S)) == 1
+        assert len(leases.ready_not_notified(session, NOTIFY_AGAIN_S)) == 1
     engine.dispose()
 
 

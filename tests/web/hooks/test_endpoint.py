@@ -22,7 +22,8 @@ from web.services import Services
 from workers import store
 from workers.db.models import Delivery, Job, Repo
 from workers.db.session import reading, transaction
-from workers.queue.celery_app import Bell, Ringer, make_celery
+from workers.queue.celery_app import make_celery
+from workers.queue.wakeups import BackgroundNotifier, Notifier
 from workers.streaming.redis_stream import connect
 
 NEW, OLD = "8f3e1c2ab4d5968770e1f2a3b4c5d6e7f8091a2b", "1d2c3b4a5f6e7d8c9bae0f1e2d3c4b5a69788796"
@@ -242,8 +243,10 @@ def test_a_push_is_taken_while_redis_is_away(site: Site, redis_server: RedisServ
     settings = parts.settings.model_copy(update={"redis_url": redis_server.url})
     redis_server.stop()
     redis = connect(redis_server.url)
-    with Ringer(Bell(make_celery(settings))) as ringer:
-        app = create_app(Services(settings, parts.engine, ringer.ring, parts.logs, parts.vault, redis, LoginLimiter()))
+    with BackgroundNotifier(Notifier(make_celery(settings))) as notifier:
+        app = create_app(
+            Services(settings, parts.engine, notifier.notify, parts.logs, parts.vault, redis, LoginLimiter())
+        )
         with TestClient(app) as client:
             answer = send(client, secret)
     redis.close()

@@ -11,7 +11,7 @@ from runner.network.company import server_network
 from tests.support.authority import TestAuthority
 from tests.support.forge import FakeForge, forge_server
 from tests.support.forward_proxy import ForwardProxy, forward_proxy
-from tests.support.reporting import World, a_world
+from tests.support.reporting import ReportingFixture, reporting_fixture
 from workers.forges.http import make_client
 from workers.statuses.reporter import Reporter
 
@@ -34,41 +34,41 @@ def proxy() -> Iterator[ForwardProxy]:
 
 
 @pytest.fixture
-def world(database: Engine) -> Iterator[World]:
-    with a_world(database) as world:
-        yield world
+def site(database: Engine) -> Iterator[ReportingFixture]:
+    with reporting_fixture(database) as site:
+        yield site
 
 
-def told(world: World, client: httpx2.Client, url: str) -> str:
+def told(site: ReportingFixture, client: httpx2.Client, url: str) -> str:
     """Tells the forge at ``url`` of a run that passed; the trouble in doing so, if any."""
-    repo_id = world.add_repo("acme/cellar", url)
-    run_id = world.queue(repo_id=repo_id).run_id
-    reporter = world.reporter
+    repo_id = site.add_repo("acme/cellar", url)
+    run_id = site.queue(repo_id=repo_id).run_id
+    reporter = site.reporter
     with client:
         Reporter(reporter.engine, reporter.vault, client, reporter.settings).once()
-    return world.trouble(run_id)
+    return site.problem(run_id)
 
 
 def test_a_forge_that_only_the_proxy_reaches_is_told(
-    world: World, forge: FakeForge, company: TestAuthority, proxy: ForwardProxy
+    site: ReportingFixture, forge: FakeForge, company: TestAuthority, proxy: ForwardProxy
 ) -> None:
     client = make_client(server_network({"https_proxy": proxy.url}, company.file, step_proxy=False))
     place = f"forge.corp:{forge.url.rpartition(':')[2]}"
-    assert told(world, client, f"https://{place}") == ""
+    assert told(site, client, f"https://{place}") == ""
     assert proxy.asked == [f"CONNECT {place}"]
     assert forge.asked == 1
 
 
-def test_without_the_authority_the_page_says_what_to_set(world: World, forge: FakeForge) -> None:
-    trouble = told(world, make_client(server_network({}, None, step_proxy=False)), forge.url)
+def test_without_the_authority_the_page_says_what_to_set(site: ReportingFixture, forge: FakeForge) -> None:
+    trouble = told(site, make_client(server_network({}, None, step_proxy=False)), forge.url)
     assert "CERTIFICATE_VERIFY_FAILED" in trouble
     assert trouble.endswith("; if its certificate is from your company's own authority, name that in HEADWAY_CA_FILE")
 
 
-def test_a_proxy_that_refuses_is_told_of_without_its_password(world: World, proxy: ForwardProxy) -> None:
+def test_a_proxy_that_refuses_is_told_of_without_its_password(site: ReportingFixture, proxy: ForwardProxy) -> None:
     wrong = f"http://me:secret-5c1d@{proxy.host}"
     trouble = told(
-        world, make_client(server_network({"HTTPS_PROXY": wrong}, None, step_proxy=False)), "https://forge.corp"
+        site, make_client(server_network({"HTTPS_PROXY": wrong}, None, step_proxy=False)), "https://forge.corp"
     )
     assert proxy.refused == 1
     assert "407" in trouble

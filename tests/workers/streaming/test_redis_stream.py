@@ -115,13 +115,13 @@ def test_a_nudge_wakes_who_waits_for_this_run_and_nobody_else(tail: LiveTail, re
     stop = threading.Event()
 
     def wait(run_id: int) -> None:
-        answers[run_id] = tail.wait_cancel(run_id, 30, stop)
+        answers[run_id] = tail.wait_for_cancel(run_id, 30, stop)
 
     threads = [threading.Thread(target=wait, args=(run_id,)) for run_id in (7, 8)]
     for thread in threads:
         thread.start()
     eventually(lambda: redis.pubsub_numsub(redis_stream.CANCEL_CHANNEL)[0][1] == 2)
-    tail.nudge_cancel(7)
+    tail.publish_cancel(7)
     threads[0].join(10)
     assert answers == {7: True}
     stop.set()
@@ -130,7 +130,7 @@ def test_a_nudge_wakes_who_waits_for_this_run_and_nobody_else(tail: LiveTail, re
 
 
 def test_waiting_for_a_nudge_ends_with_its_time(tail: LiveTail) -> None:
-    assert not tail.wait_cancel(7, 0.05, threading.Event())
+    assert not tail.wait_for_cancel(7, 0.05, threading.Event())
 
 
 def test_a_redis_that_is_away_costs_only_what_was_told_meanwhile(redis_server: RedisServer) -> None:
@@ -175,4 +175,4 @@ def test_reading_from_a_redis_that_is_away_is_an_error(redis_server: RedisServer
 def test_waiting_for_a_cancel_does_not_mind_a_redis_that_is_away(redis_server: RedisServer) -> None:
     with redis_stream.connect(redis_server.url) as client:
         redis_server.stop()
-        assert not LiveTail(client).wait_cancel(7, 0.05, threading.Event())
+        assert not LiveTail(client).wait_for_cancel(7, 0.05, threading.Event())

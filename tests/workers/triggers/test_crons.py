@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workers.triggers.crons import next_ms
-from workers.triggers.manual import AskedWronglyError
+from workers.triggers.manual import InvalidRequestError
 
 BERLIN = "Europe/Berlin"
 
@@ -95,7 +95,7 @@ def test_what_runs_every_so_often_goes_by_the_time_that_passes() -> None:
     ],
 )
 def test_what_is_no_expression_is_refused_with_what_to_write(expression: str, why: str) -> None:
-    with pytest.raises(AskedWronglyError, match=rf'{why}.* "30 2 \* \* 1-5", or @hourly'):
+    with pytest.raises(InvalidRequestError, match=rf'{why}.* "30 2 \* \* 1-5", or @hourly'):
         next_ms(expression, "UTC", 0)
 
 
@@ -103,11 +103,11 @@ def test_what_is_no_expression_is_refused_with_what_to_write(expression: str, wh
     "zone", ["", "Mars/Base", "Europe", "../../etc/passwd", "/etc/passwd", "\0", "\udcff", "a" * 999]
 )
 def test_what_is_no_time_zone_is_refused_with_what_to_write(zone: str) -> None:
-    with pytest.raises(AskedWronglyError, match="use one of the time zone database such as Europe/Berlin"):
+    with pytest.raises(InvalidRequestError, match="use one of the time zone database such as Europe/Berlin"):
         next_ms("@daily", zone, 0)
 
 
 @given(st.text(alphabet="0123456789*/,-#LWMONFRIJA @²", max_size=40), st.integers(0, 2**41))
 def test_any_text_is_due_later_or_refused(text: str, after_ms: int) -> None:
-    with suppress(AskedWronglyError):
+    with suppress(InvalidRequestError):
         assert next_ms(text, BERLIN, after_ms) > after_ms
