@@ -71,11 +71,11 @@ def test_of_deliveries_that_come_together_the_last_wins(database: Engine, repo_i
 
 
 @pytest.mark.parametrize("event", set(Event) - {Event.PUSH, Event.PULL_REQUEST})
-def test_no_other_event_ends_or_is_ended(database: Engine, repo_id: int, event: Event) -> None:
+def test_no_other_event_cancels_or_is_canceled(database: Engine, repo_id: int, event: Event) -> None:
     trigger = Trigger(event=event, sha=SHA, ref="refs/heads/main", branch="main")
     runs = [queued(database, repo_id, each) for each in (trigger, trigger, push(), trigger)]
     assert {run_now(database, run.run_id).state for run in runs} == {State.QUEUED}
-    with transaction(database) as session, pytest.raises(ValueError, match="never ended"):
+    with transaction(database) as session, pytest.raises(ValueError, match="never canceled"):
         store.set_newest_wins(session, repo_id, {event})
 
 

@@ -69,7 +69,7 @@ class ReportingFixture:
     def report(self) -> list[tuple[str, str]]:
         """Reports now. The statuses that the forge got by that."""
         before = len(self.forge.told)
-        self.reporter.once()
+        self.reporter.report_due()
         return self.forge.words()[before:]
 
     def end_pauses(self) -> None:

@@ -1,4 +1,4 @@
-"""What a command prints when it cannot do what it was asked."""
+"""What a command prints when it fails."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -13,7 +13,7 @@ BROKEN = 3
 
 
 def told(function: Callable[P, None]) -> Callable[P, None]:
-    """What cannot be done ends the program with a sentence and status 3."""
+    """Decorates a command: StartError ends the program with its sentence and exit status 3."""
 
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:

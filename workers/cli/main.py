@@ -1,4 +1,4 @@
-"""The commands of the processes behind the web server. Each loads what it needs when it runs."""
+"""The commands worker, scheduler and db upgrade. Each imports what it needs only when it runs."""
 
 import signal
 import threading
@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
 
 @told
 def worker() -> None:
-    """Runs a worker, which carries out jobs with the Docker Engine."""
+    """Runs a worker: it runs jobs with the Docker Engine."""
     from runner.errors import MachineError
     from workers.errors import StartError
     from workers.jobs.process import run_worker
@@ -36,7 +36,7 @@ def worker() -> None:
 
 @told
 def scheduler() -> None:
-    """Runs the scheduler: starts crons, gives jobs of lost workers to others, wakes workers, removes what is old."""
+    """Runs the scheduler: it starts crons, gives jobs of dead workers to others, wakes workers, deletes old logs."""
     from workers.scheduler.scheduler import run_scheduler
     from workers.startup import read_settings, sentences
 
@@ -50,7 +50,7 @@ def scheduler() -> None:
 
 @told
 def db_upgrade() -> None:
-    """Brings the database's tables up to date, and makes the key that seals secrets if there is none."""
+    """Migrates the database to the newest version, and creates the key that seals secrets if there is none."""
     from workers.startup import database, open_keys, read_settings
 
     settings = read_settings()

@@ -1,4 +1,4 @@
-"""Every query. Each function takes the caller's session; none commits, none talks to anything but the database."""
+"""Every query and update. Each function takes the caller's session; none commits, none does any other I/O."""
 
 from workers.store.common import AlreadyThereError, StaleAttemptError
 from workers.store.completion import Finished

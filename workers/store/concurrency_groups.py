@@ -1,4 +1,4 @@
-"""The concurrency groups of a run that is being planned: which job is in which, and what that ends at once."""
+"""Concurrency groups while a run is planned: which job is in which group, and which older jobs that cancels."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from workers.store.superseding import newer_runs, supersede_jobs
 
 @dataclass(frozen=True)
 class Groups:
-    """The groups of the (locked) run's jobs: ``keys`` by the numbers of jobs.
+    """The groups of the (locked) run's jobs: ``keys`` by job number.
 
-    ``newer_runs`` are those of which a newer run has a job already, and which run; ``ended`` are the older runs whose
-    workers are to hear that a job is to stop.
+    ``newer_runs`` has the groups in which a newer run has a job already, and that run. ``ended`` are the older runs
+    with running jobs that were canceled.
     """
 
     run: Run
@@ -25,7 +25,7 @@ class Groups:
     ended: list[int]
 
     def may_begin(self, session: Session, plan: JobPlan, ready: Sequence[JobPlan]) -> bool:
-        """True where the job's group has room, and none of its own run that is ready has the earlier turn."""
+        """True where the job's group has room, and no other ready job of this run has an earlier turn in it."""
         key = self.keys.get(plan.number)
         if key is None or plan.concurrency is None:
             return True
@@ -34,7 +34,7 @@ class Groups:
         return free and has_room(session, key, plan.concurrency.limit, self.run)
 
     def enter(self, job: Job, plan: JobPlan) -> None:
-        """Notes the job's group in its row."""
+        """Writes the job's group into its row."""
         key = self.keys.get(plan.number)
         if key and plan.concurrency:
             job.group_key, job.group_limit = key, plan.concurrency.limit
@@ -42,7 +42,7 @@ class Groups:
 
 
 def groups_of(session: Session, run: Run, plan: Plan, scope: str) -> Groups:
-    """The groups of the plan. Older runs' jobs that are to end for this one are asked to, or ended."""
+    """The groups of the plan. Cancels the jobs of older runs in groups where the newest run cancels others."""
     keys = {each.number: _key(run.repo_id, scope, each) for each in plan.jobs if each.concurrency}
     newest = {keys[each.number] for each in plan.jobs if each.concurrency and each.concurrency.cancel}
     later = newer_runs(session, run, newest)

@@ -1,4 +1,4 @@
-"""Planning, and what a worker writes while it works. Every write names (job, attempt) and is refused when stale."""
+"""What a worker writes: the plan, jobs, steps. Each write names (job, attempt); one from a stale attempt is refused."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -23,10 +23,10 @@ from workers.store.runs import trigger_columns
 
 @dataclass(frozen=True)
 class Planned:
-    """A run's jobs. ``mine`` is the plan of the job that was claimed, None where this worker has nothing to do.
+    """The jobs of a planned run. ``mine`` is the plan of the job that stays claimed, None where there is none.
 
-    ``job_ids`` are all jobs; ``ring`` are those besides the claimed one, also of other runs, that may start. Workers
-    have yet to hear that jobs of the runs ``superseded`` are to stop.
+    ``job_ids`` are all jobs. ``ready_job_ids`` are other jobs, also of other runs, that may start. After the commit,
+    notify workers of these, and of the cancellation of the runs ``superseded``.
     """
 
     mine: JobPlan | None
@@ -82,7 +82,7 @@ def plan_run(
 
 
 def set_trigger(session: Session, job_id: int, attempt: int, trigger: Trigger) -> None:
-    """What the worker found out about the commit: message, author, changed files."""
+    """Stores what the worker found out about the commit: message, author, changed files."""
     run, _job = lock_job(session, job_id, attempt)
     for name, value in trigger_columns(trigger).items():
         setattr(run, name, value)
@@ -109,7 +109,7 @@ def _steps(job_id: int, attempt: int, plan: JobPlan) -> Iterable[Step]:
 
 
 def _image(step: plans.Step, names: dict[int, str]) -> str:
-    """What the page shows as the step's image; for a built one, the name of the build."""
+    """What the page shows as the step's image: for a built image the name of the build step."""
     match step:
         case plans.BuildStep():
             return ""
@@ -130,7 +130,7 @@ def fail_planning(
     problems: Sequence[Problem] = (),
     warnings: Sequence[Problem] = (),
 ) -> Finished:
-    """Ends a run that could not be planned, and keeps what was found in its pipeline files."""
+    """Ends a run that could not be planned, and stores the problems of its pipeline files."""
     run, job = lock_job(session, job_id, attempt)
     run.problems, run.warnings = plain(problems), plain(warnings)
     end_job(session, job, outcome)
@@ -138,17 +138,17 @@ def fail_planning(
 
 
 def finish_job(session: Session, job_id: int, attempt: int, outcome: Outcome) -> Finished:
-    """Ends the job; steps that had no turn are skipped. The last job to end gives the run its verdict."""
+    """Ends the job and skips its steps that did not start. With its last job the run ends too."""
     run, job = lock_job(session, job_id, attempt)
     stopped = cancellation_outcome(run, job)
     if outcome.state is State.CANCELED and stopped and stopped.reason is Reason.SUPERSEDED:
-        outcome = stopped  # the worker knows who, not why
+        outcome = stopped  # the worker knows who canceled it, but not that a newer run did
     end_job(session, job, outcome)
     return settle(session, run)
 
 
 def start_step(session: Session, job_id: int, attempt: int, number: int) -> None:
-    """The step's turn has come. Starting it twice in one attempt changes nothing."""
+    """Notes that the step runs. Idempotent within an attempt."""
     lock_attempt(session, job_id, attempt)
     session.execute(
         update(Step)
@@ -166,7 +166,7 @@ def finish_step(
     log: tuple[int, int] = (0, 0),
     facts: dict[str, Any] | None = None,
 ) -> None:
-    """The step's turn is over, or never came. ``log`` is how many bytes and lines it wrote."""
+    """Notes how the step ended, or that it was skipped. ``log`` is how many bytes and lines it wrote."""
     lock_attempt(session, job_id, attempt)
     values: dict[str, Any] = {
         "state": outcome.state,
@@ -184,13 +184,13 @@ def finish_step(
 
 
 def set_step_facts(session: Session, job_id: int, attempt: int, number: int, facts: dict[str, Any]) -> None:
-    """Replaces what is known about the step: its image, what was pushed, its Dockerfile's instructions."""
+    """Replaces the step's facts: its image, what it pushed, its Dockerfile's instructions."""
     lock_attempt(session, job_id, attempt)
     session.execute(update(Step).where(Step.job_id == job_id, Step.number == number).values(facts=facts))
 
 
 def note_job(session: Session, job_id: int, attempt: int, sentence: str) -> None:
-    """What is being done for the job as a whole; its end replaces it."""
+    """Sets the message that says what the job waits for. The outcome replaces it when the job ends."""
     lock_attempt(session, job_id, attempt)
     session.execute(update(Job).where(Job.id == job_id).values(message=sentence))
 

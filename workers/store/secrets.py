@@ -1,4 +1,4 @@
-"""Secrets and registry logins. What is stored is sealed; the store never sees a value."""
+"""Secrets and registry logins. Values are sealed before they get here; the store never sees a plain one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ DEFAULT_EVENTS = tuple(event for event in Event if event not in PULL_REQUEST_EVE
 
 @dataclass(frozen=True)
 class SecretInfo:
-    """All that is ever shown of a secret."""
+    """What users may see of a secret."""
 
     name: str
     events: tuple[str, ...]
@@ -26,9 +26,9 @@ class SecretInfo:
 
 
 def put_secret(session: Session, repo_id: int, name: str, sealed: str, events: Sequence[Event] | None = None) -> None:
-    """Adds or replaces a secret, sealed at ``vault.secret_place(repo_id, name)``. Names are kept in lower case.
+    """Adds or replaces a secret, sealed at ``vault.secret_place(repo_id, name)``. Names are stored in lower case.
 
-    Without ``events`` a new secret is for all but pull requests, and an old one keeps its own.
+    Without ``events`` a new secret is for all events except pull requests, and an existing one keeps its events.
     """
     insert = insert_or(session, Secret).values(
         repo_id=repo_id,

@@ -1,4 +1,4 @@
-"""When crons are due, and starting what is due: once for each time, however many schedulers look."""
+"""Crons: when they are due, and starting their runs. A run starts once, also with several schedulers."""
 
 import re
 from dataclasses import dataclass, field
@@ -35,7 +35,7 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class NewCron:
-    """A cron as somebody asks for it. Without ``branch`` it is for the repository's default branch."""
+    """A cron that a user adds or changes. Without ``branch`` it runs the repository's default branch."""
 
     name: str
     expression: str
@@ -48,8 +48,8 @@ class NewCron:
 def next_ms(expression: str, zone: str, after_ms: int) -> int:
     """The first time after ``after_ms`` at which the expression is due in its zone. Raises InvalidRequestError.
 
-    Where clocks are put forward, a time of day that is left out is due right after the gap; where they are put back,
-    one that comes twice is due the first time. What runs every so many minutes or hours goes by the time that passes.
+    When clocks are put forward, a time in the gap is due right after it. When they are put back, a time that occurs
+    twice is due the first time. Expressions such as "every 10 minutes" follow the elapsed time.
     """
     clock = _clock(zone)
     text = _SHORT.get(expression.strip().lower(), expression)
@@ -57,7 +57,7 @@ def next_ms(expression: str, zone: str, after_ms: int) -> int:
         raise _not_an_expression(expression, f"it needs {_FIELDS} fields: minute, hour, day, month, day of the week")
     try:
         for due in CronSim(text, datetime.fromtimestamp(after_ms / 1000, UTC).astimezone(clock)):
-            # In the hour that comes twice the calculation may begin with a time that is over.
+            # In the hour that occurs twice the first result may be in the past.
             if (due_ms := int(due.timestamp()) * 1000) > after_ms:
                 return due_ms
     except CronSimError as error:
@@ -68,7 +68,7 @@ def next_ms(expression: str, zone: str, after_ms: int) -> int:
 def _clock(zone: str) -> ZoneInfo:
     try:
         return ZoneInfo(zone)
-    except (KeyError, ValueError, OSError):  # not there; no name at all; a folder of zones
+    except (KeyError, ValueError, OSError):  # unknown; not a valid name; a folder of zones
         hint = "use one of the time zone database such as Europe/Berlin, America/New_York or UTC"
         raise InvalidRequestError(f"There is no time zone {zone[:80]!r}; {hint}.") from None
 
@@ -101,7 +101,7 @@ def put_cron(session: Session, repo_id: int, new: NewCron, now_ms: int) -> Cron:
 
 
 def run_cron(session: Session, cron: Cron, repo: Repo, sender: str = "") -> Queued:
-    """Starts a run of this cron now; when it is due next does not change."""
+    """Starts a run of this cron now, without changing when it is due next."""
     branch = cron.branch or repo.default_branch
     trigger = Trigger(
         event=Event.CRON,
@@ -118,7 +118,7 @@ def run_cron(session: Session, cron: Cron, repo: Repo, sender: str = "") -> Queu
 
 
 def start_due(engine: Engine, now_ms: int) -> list[Queued]:
-    """Starts a run for each cron that is due: one, also where several times were missed. To be rung for afterwards."""
+    """Starts a run for each cron that is due. Missed times are caught up with a single run."""
     with reading(engine) as session:
         due = store.due_crons(session, now_ms)
     started: list[Queued] = []

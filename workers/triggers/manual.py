@@ -1,4 +1,4 @@
-"""Runs that somebody asks for: from the page, the API or the command line."""
+"""Runs that a user starts: from the page, the API or the command line."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -8,16 +8,16 @@ from typing import Literal
 from pipelines.trigger import Event, Trigger
 from workers.forges.payload import allowed_ref
 
-INPUTS_BYTES_MAX = 65_536  # of all names and values together: half of what one environment variable may hold
+INPUTS_BYTES_MAX = 65_536  # all names and values: half of what one environment variable may hold
 NAME_CHARS_MAX = 100
 _INPUT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_UNFIT = re.compile("[\0\ud800-\udfff]")
-_OURS = ("CI_", "DRONE_", "PLUGIN_")
+_FORBIDDEN = re.compile("[\0\ud800-\udfff]")
+_RESERVED = ("CI_", "DRONE_", "PLUGIN_")
 _COMMIT = re.compile(r"[0-9a-f]{7,40}|[0-9a-f]{64}")
 
 
 class InvalidRequestError(ValueError):
-    """What was asked for cannot be done; the text says why, and what to do."""
+    """The request is not valid. The text says why, and what to do."""
 
 
 StartedByHand = Literal[Event.MANUAL, Event.DEPLOYMENT]
@@ -25,7 +25,7 @@ StartedByHand = Literal[Event.MANUAL, Event.DEPLOYMENT]
 
 @dataclass(frozen=True)
 class ManualRun:
-    """A run as somebody asks for it: of a branch (without one, the default branch), a tag, or a commit on either.
+    """A run that a user requests: of a branch (by default the default branch), a tag, or a commit on one of them.
 
     ``inputs`` become environment variables; ``target`` and ``task`` are for deployments.
     """
@@ -40,12 +40,12 @@ class ManualRun:
 
 
 def event_for(target: str) -> StartedByHand:
-    """A run with a target is a deployment."""
+    """The event of a run: with a target it is a deployment."""
     return Event.DEPLOYMENT if target else Event.MANUAL
 
 
 def trigger_for(asked: ManualRun, default_branch: str, sender: str) -> Trigger:
-    """What the run is started by; its commit is for git to tell. Raises InvalidRequestError."""
+    """The trigger of the run. A worker asks git for its commit. Raises InvalidRequestError."""
     if asked.branch and asked.tag:
         raise InvalidRequestError("A run is of a branch or of a tag, not of both: leave one of them out.")
     commit = asked.commit.strip().lower()
@@ -96,11 +96,11 @@ def check_inputs(inputs: Mapping[str, str]) -> None:
             raise InvalidRequestError(
                 f"{name[:80]!r} cannot be an input: a name consists of letters, digits and _, and begins with no digit."
             )
-        if name.startswith(_OURS):
+        if name.startswith(_RESERVED):
             raise InvalidRequestError(
-                f"{name[:80]} cannot be an input: names with {', '.join(_OURS)} are Headway's own."
+                f"{name[:80]} cannot be an input: names with {', '.join(_RESERVED)} are Headway's own."
             )
-        if _UNFIT.search(value):
+        if _FORBIDDEN.search(value):
             raise InvalidRequestError(f"The input {name} holds a NUL or bytes that are no UTF-8: take them out.")
     size = sum(len(name.encode()) + len(value.encode()) for name, value in inputs.items())
     if size > INPUTS_BYTES_MAX:

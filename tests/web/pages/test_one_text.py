@@ -31,7 +31,8 @@ from workers import store
 from workers.db.session import make_engine, transaction
 from workers.forges.http import make_client
 from workers.forges.status_request import short
-from workers.jobs.planning import RunToPlan, fetch, make_plan
+from workers.jobs.context import QueuedRun
+from workers.jobs.planning import fetch, make_plan
 from workers.logs import open_logs
 from workers.secrets.vault import open_vault
 from workers.settings import Settings
@@ -64,7 +65,7 @@ class Everywhere:
         with transaction(self.site.engine) as session:
             repo = store.repo_by_name(session, REPO)
             assert repo is not None
-            to_plan = RunToPlan(store.repo_info(repo), queued.number, 0, 0, "")
+            to_plan = QueuedRun(store.repo_info(repo), queued.number, 0, 0, "")
         trigger = fetch(self.mirror, push(sha=sha), "main")
         try:
             plan = make_plan(self.mirror, trigger, to_plan, self.site.services.settings)
@@ -90,7 +91,7 @@ class Everywhere:
         return ["\n".join([problem["text"], *problem["excerpt"]]) for problem in told["problems"] + told["warnings"]]
 
     def status(self, number: int) -> str:
-        self.reporter.once()
+        self.reporter.report_due()
         return next(told.description for told in reversed(self.forge.told) if told.url.endswith(f"/runs/{number}"))
 
 

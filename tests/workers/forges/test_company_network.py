@@ -39,40 +39,40 @@ def site(database: Engine) -> Iterator[ReportingFixture]:
         yield site
 
 
-def told(site: ReportingFixture, client: httpx2.Client, url: str) -> str:
-    """Tells the forge at ``url`` of a run that passed; the trouble in doing so, if any."""
+def problem_of_report(site: ReportingFixture, client: httpx2.Client, url: str) -> str:
+    """Reports a run to the forge at ``url``. The problem in doing so, or empty."""
     repo_id = site.add_repo("acme/cellar", url)
     run_id = site.queue(repo_id=repo_id).run_id
     reporter = site.reporter
     with client:
-        Reporter(reporter.engine, reporter.vault, client, reporter.settings).once()
+        Reporter(reporter.engine, reporter.vault, client, reporter.settings).report_due()
     return site.problem(run_id)
 
 
-def test_a_forge_that_only_the_proxy_reaches_is_told(
+def test_a_forge_behind_the_proxy_gets_the_status(
     site: ReportingFixture, forge: FakeForge, company: TestAuthority, proxy: ForwardProxy
 ) -> None:
     client = make_client(server_network({"https_proxy": proxy.url}, company.file, step_proxy=False))
     place = f"forge.corp:{forge.url.rpartition(':')[2]}"
-    assert told(site, client, f"https://{place}") == ""
+    assert problem_of_report(site, client, f"https://{place}") == ""
     assert proxy.asked == [f"CONNECT {place}"]
     assert forge.asked == 1
 
 
 def test_without_the_authority_the_page_says_what_to_set(site: ReportingFixture, forge: FakeForge) -> None:
-    trouble = told(site, make_client(server_network({}, None, step_proxy=False)), forge.url)
-    assert "CERTIFICATE_VERIFY_FAILED" in trouble
-    assert trouble.endswith("; if its certificate is from your company's own authority, name that in HEADWAY_CA_FILE")
+    problem = problem_of_report(site, make_client(server_network({}, None, step_proxy=False)), forge.url)
+    assert "CERTIFICATE_VERIFY_FAILED" in problem
+    assert problem.endswith("; if its certificate is from your company's own authority, name that in HEADWAY_CA_FILE")
 
 
-def test_a_proxy_that_refuses_is_told_of_without_its_password(site: ReportingFixture, proxy: ForwardProxy) -> None:
+def test_a_proxy_that_refuses_is_named_without_its_password(site: ReportingFixture, proxy: ForwardProxy) -> None:
     wrong = f"http://me:secret-5c1d@{proxy.host}"
-    trouble = told(
+    problem = problem_of_report(
         site, make_client(server_network({"HTTPS_PROXY": wrong}, None, step_proxy=False)), "https://forge.corp"
     )
     assert proxy.refused == 1
-    assert "407" in trouble
-    assert "secret-5c1d" not in trouble
+    assert "407" in problem
+    assert "secret-5c1d" not in problem
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_a_proxy_that_refuses_is_told_of_without_its_password(site: ReportingFix
         ("forge.corp:8443", "https://forge.corp/", False),
     ],
 )
-def test_no_proxy_is_read_as_others_read_it(direct: str, url: str, is_direct: bool) -> None:
+def test_no_proxy_is_read_as_other_programs_read_it(direct: str, url: str, is_direct: bool) -> None:
     environment = {"HTTPS_PROXY": "http://proxy.corp:1", "NO_PROXY": direct}
     with make_client(server_network(environment, None, step_proxy=False)) as client:
         assert (client._transport_for_url(httpx2.URL(url)) is client._transport) is is_direct

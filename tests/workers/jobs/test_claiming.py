@@ -192,7 +192,7 @@ def test_every_job_that_waits_says_why_and_what_would_end_that(site: Site) -> No
     )
     site.occupy("host-1")
     site.occupy("host-1")
-    assert why(site, plain) == "Waits for a free slot: 2 of 2 are taken on 1 worker that may have it."
+    assert why(site, plain) == "Waits for a free slot: 2 of 2 are taken on 1 worker that can run it."
 
 
 def test_a_job_says_so_where_all_workers_are_exclusive(site: Site) -> None:

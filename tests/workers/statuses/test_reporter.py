@@ -1,4 +1,4 @@
-"""What forges are told of runs: the newest state, once, of the newest run."""
+"""Which commit statuses are reported: the newest state, once, of the newest run."""
 
 from collections.abc import Iterator
 
@@ -23,7 +23,7 @@ def site(database: Engine) -> Iterator[ReportingFixture]:
         yield site
 
 
-def test_a_run_is_told_when_it_waits_when_it_runs_and_how_it_ended(site: ReportingFixture) -> None:
+def test_a_run_is_reported_when_it_waits_when_it_runs_and_when_it_ends(site: ReportingFixture) -> None:
     queued = site.queue()
     assert site.report() == [("headway/push", "pending")]
     site.claim(queued.job_id)
@@ -37,13 +37,13 @@ def test_a_run_is_told_when_it_waits_when_it_runs_and_how_it_ended(site: Reporti
     assert {(told.sha, told.url) for told in site.forge.told} == {(SHA, "https://ci.test/repos/acme/roof/runs/1")}
 
 
-def test_only_the_newest_state_is_told(site: ReportingFixture) -> None:
+def test_only_the_newest_state_is_reported(site: ReportingFixture) -> None:
     site.run_through()
     assert site.report() == [("headway/push", "success")]
     assert site.report() == []
 
 
-def test_without_a_token_nobody_is_told(site: ReportingFixture) -> None:
+def test_without_a_token_nothing_is_reported(site: ReportingFixture) -> None:
     with transaction(site.database) as session:
         store.set_forge_token(session, site.repo_id, "", "")
     queued = site.run_through()
@@ -51,7 +51,7 @@ def test_without_a_token_nobody_is_told(site: ReportingFixture) -> None:
     assert site.status(queued.run_id) is None
 
 
-def test_a_token_that_was_taken_away_meanwhile_ends_the_telling(site: ReportingFixture) -> None:
+def test_after_its_token_was_removed_a_run_is_reported_no_more(site: ReportingFixture) -> None:
     queued = site.run_through()
     with transaction(site.database) as session:
         store.set_forge_token(session, site.repo_id, "", "")
@@ -59,7 +59,7 @@ def test_a_token_that_was_taken_away_meanwhile_ends_the_telling(site: ReportingF
     assert site.problem(queued.run_id) == ""
 
 
-def test_several_workflows_are_told_each_and_all_together(site: ReportingFixture) -> None:
+def test_several_workflows_have_a_status_each_and_one_for_the_run(site: ReportingFixture) -> None:
     queued = site.queue()
     first, second = site.plan(queued, "lint", "test")
     assert dict(site.report()) == {
@@ -79,7 +79,7 @@ def test_several_workflows_are_told_each_and_all_together(site: ReportingFixture
     assert site.report() == []
 
 
-def test_a_workflow_that_did_not_run_for_another_has_not_passed(site: ReportingFixture) -> None:
+def test_a_workflow_that_was_skipped_because_another_failed_has_not_passed(site: ReportingFixture) -> None:
     queued = site.queue()
     attempt = site.claim(queued.job_id)
     with transaction(site.database) as session:
@@ -89,7 +89,7 @@ def test_a_workflow_that_did_not_run_for_another_has_not_passed(site: ReportingF
     assert (words["headway/push/test"], words["headway/push/deploy"]) == ("failure", "error")
 
 
-def test_the_cells_of_a_matrix_are_one_workflow(site: ReportingFixture) -> None:
+def test_the_cells_of_a_matrix_have_one_status(site: ReportingFixture) -> None:
     queued = site.queue()
     first, second = site.plan(queued, "test", "test")
     site.finish(first.id)
@@ -103,7 +103,7 @@ def test_a_push_and_a_pull_request_of_one_commit_have_a_status_each(site: Report
     assert site.report() == [("headway/push", "pending"), ("headway/pull_request", "pending")]
 
 
-def test_an_older_run_of_the_same_commit_does_not_speak_over_a_newer_one(site: ReportingFixture) -> None:
+def test_an_older_run_of_the_same_commit_does_not_replace_the_status_of_a_newer_one(site: ReportingFixture) -> None:
     old = site.queue()
     assert site.report() == [("headway/push", "pending")]
     site.run_through()
@@ -114,7 +114,7 @@ def test_an_older_run_of_the_same_commit_does_not_speak_over_a_newer_one(site: R
     assert site.forge.told[-1].url.endswith("/runs/2")
 
 
-def test_a_commit_that_git_has_yet_to_name_is_told_of_when_it_is_known(site: ReportingFixture) -> None:
+def test_a_run_is_reported_when_git_has_named_its_commit(site: ReportingFixture) -> None:
     trigger = Trigger(event=Event.MANUAL, sha="", ref="refs/heads/main", branch="main")
     queued = site.queue(trigger)
     attempt = site.claim(queued.job_id)
@@ -125,7 +125,7 @@ def test_a_commit_that_git_has_yet_to_name_is_told_of_when_it_is_known(site: Rep
     assert site.forge.told[0].sha == LATER
 
 
-def test_a_run_whose_commit_was_never_found_is_told_to_nobody(site: ReportingFixture) -> None:
+def test_a_run_whose_commit_was_never_found_is_not_reported(site: ReportingFixture) -> None:
     queued = site.queue(Trigger(event=Event.MANUAL, sha="", ref="refs/heads/main", branch="main"))
     site.claim(queued.job_id)
     site.finish(queued.job_id, Outcome(State.BROKEN, Reason.COMMIT_MISSING, "gone"))
@@ -135,7 +135,7 @@ def test_a_run_whose_commit_was_never_found_is_told_to_nobody(site: ReportingFix
     assert status.next_try_ms is None
 
 
-def test_a_wrong_pipeline_is_told_with_its_first_error_in_full(site: ReportingFixture) -> None:
+def test_an_invalid_pipeline_is_reported_with_its_first_error_in_full(site: ReportingFixture) -> None:
     queued = site.queue()
     attempt = site.claim(queued.job_id)
     wrong = Problem(".headway.yml", 3, 5, "unknown key 'imag'", "did you mean 'image'?")

@@ -1,4 +1,4 @@
-"""Forges that refuse, hang or are away: they are told later, or the run says why not, and no run waits for them."""
+"""Forges that refuse, hang or do not answer: the report is retried or given up with a reason, and delays no run."""
 
 import threading
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ def site(database: Engine) -> Iterator[ReportingFixture]:
         yield site
 
 
-def test_a_forge_in_trouble_is_asked_again_after_growing_pauses(site: ReportingFixture) -> None:
+def test_a_failed_report_is_retried_with_back_off(site: ReportingFixture) -> None:
     site.forge.fail(500, "out of order", times=2)
     queued = site.run_through()
     waits = []
@@ -44,7 +44,7 @@ def test_a_forge_in_trouble_is_asked_again_after_growing_pauses(site: ReportingF
     assert site.problem(queued.run_id) == ""
 
 
-def test_a_forge_that_names_a_pause_gets_it(site: ReportingFixture) -> None:
+def test_the_pause_of_a_rate_limit_is_kept(site: ReportingFixture) -> None:
     site.forge.fail(429, "slow down", retry_after="1800")
     queued = site.run_through()
     site.report()
@@ -55,7 +55,7 @@ def test_a_forge_that_names_a_pause_gets_it(site: ReportingFixture) -> None:
         assert status.next_try_ms - session.scalars(now_ms().select()).one() > 1_700_000
 
 
-def test_what_was_told_before_the_trouble_is_not_told_again(site: ReportingFixture) -> None:
+def test_a_status_that_was_reported_before_the_failure_is_not_sent_again(site: ReportingFixture) -> None:
     queued = site.queue()
     site.plan(queued, "lint", "test")
     site.forge.fail(500, after=2)
@@ -64,7 +64,7 @@ def test_what_was_told_before_the_trouble_is_not_told_again(site: ReportingFixtu
     assert site.report() == [("headway/push/test", "pending")]
 
 
-def test_a_refused_token_is_given_up_and_a_new_one_tells_it_after_all(site: ReportingFixture) -> None:
+def test_a_refused_token_ends_the_retries_and_a_new_token_starts_them_again(site: ReportingFixture) -> None:
     site.forge.fail(401, "Bad credentials")
     queued = site.run_through()
     assert site.report() == []
@@ -80,7 +80,7 @@ def test_a_refused_token_is_given_up_and_a_new_one_tells_it_after_all(site: Repo
     assert site.problem(queued.run_id) == ""
 
 
-def test_a_forge_that_does_not_know_the_commit_yet_is_asked_a_few_times(site: ReportingFixture) -> None:
+def test_a_forge_that_does_not_know_the_commit_yet_is_tried_a_few_times(site: ReportingFixture) -> None:
     site.forge.fail(404, "Not Found", times=3)
     queued = site.run_through()
     for _ in range(3):
@@ -97,18 +97,18 @@ def test_a_forge_that_does_not_know_the_commit_yet_is_asked_a_few_times(site: Re
     assert "422 No commit found" in site.problem(unknown.run_id)
 
 
-def test_after_too_many_tries_it_is_given_up(site: ReportingFixture) -> None:
+def test_after_too_many_tries_the_report_is_given_up(site: ReportingFixture) -> None:
     queued = site.run_through()
     with transaction(site.database) as session:
         session.execute(update(Status).values(tries=TRIES_MAX - 1))
     site.forge.fail(500)
     site.report()
-    assert "given up after 20 tries, `headway repo token acme/roof` tries again" in site.problem(queued.run_id)
+    assert "given up after 20 tries; `headway repo token acme/roof` tries again" in site.problem(queued.run_id)
     site.end_pauses()
     assert site.report() == []
 
 
-def test_a_forge_that_is_not_there_is_asked_once_and_others_are_told(site: ReportingFixture) -> None:
+def test_a_host_that_does_not_answer_is_tried_once_and_other_forges_get_their_reports(site: ReportingFixture) -> None:
     away = [site.add_repo(f"acme/away-{number}", f"http://127.0.0.1:{free_port()}") for number in (1, 2)]
     with transaction(site.database) as session:
         url = session.get_one(Repo, away[0]).clone_url
@@ -120,12 +120,14 @@ def test_a_forge_that_is_not_there_is_asked_once_and_others_are_told(site: Repor
     assert site.problem(first.run_id).startswith("the forge does not answer at 127.0.0.1:")
 
 
-def test_a_token_that_cannot_be_opened_or_a_forge_that_cannot_be_found_is_said(site: ReportingFixture) -> None:
+def test_a_token_that_cannot_be_unsealed_or_an_address_without_a_forge_is_the_problem(
+    site: ReportingFixture,
+) -> None:
     queued = site.run_through()
     with transaction(site.database) as session:
         session.execute(update(Repo).values(clone_url="file:///srv/roof.git"))
     site.report()
-    assert "does not tell where its forge is" in site.problem(queued.run_id)
+    assert "does not name its forge" in site.problem(queued.run_id)
     with transaction(site.database) as session:
         store.set_forge_token(session, site.repo_id, "v1|other|AAAA|AAAA", "")
         store.retry_statuses(session, site.repo_id)
@@ -133,7 +135,7 @@ def test_a_token_that_cannot_be_opened_or_a_forge_that_cannot_be_found_is_said(s
     assert "damaged" in site.problem(queued.run_id)
 
 
-def test_two_reporters_tell_it_once(site: ReportingFixture) -> None:
+def test_of_two_reporters_one_claims_the_status(site: ReportingFixture) -> None:
     queued = site.run_through()
     with transaction(site.database) as session:
         assert store.claim_status(session, queued.run_id, 60_000)
@@ -151,14 +153,14 @@ def test_the_token_is_in_no_log(site: ReportingFixture) -> None:
     assert TOKEN not in repr(Answer(200))
 
 
-def test_a_run_that_was_deleted_meanwhile_is_no_trouble(site: ReportingFixture) -> None:
+def test_a_run_that_was_deleted_is_not_reported(site: ReportingFixture) -> None:
     site.queue()
     with transaction(site.database) as session:
         session.execute(delete(Repo))
     assert site.report() == []
 
 
-def test_nobody_waits_for_a_forge_that_hangs_and_it_is_told_by_whoever_is_next(site: ReportingFixture) -> None:
+def test_a_forge_that_hangs_does_not_delay_the_shutdown_and_the_next_process_reports(site: ReportingFixture) -> None:
     queued = site.queue()
     site.forge.hang.set()
     with background_reporter(site.database, site.reporter.vault, site.reporter.settings) as hanging:
@@ -170,11 +172,11 @@ def test_nobody_waits_for_a_forge_that_hangs_and_it_is_told_by_whoever_is_next(s
     site.forge.hang.clear()
     hanging.join()
     site.end_pauses()
-    site.reporter.once()
+    site.reporter.report_due()
     assert site.forge.words()[-1] == ("headway/push", "pending")
 
 
-def test_the_schedulers_process_tells(settings: Settings) -> None:
+def test_the_schedulers_process_reports(settings: Settings) -> None:
     engine, stop = make_engine(settings.database), threading.Event()
     with reporting_fixture(engine, settings) as site:
         site.queue()

@@ -11,7 +11,7 @@ from workers.db.models.base import PlainText
 
 
 def render_item(kind: str, item: object, _autogen: AutogenContext) -> str | Literal[False]:
-    """Written migrations name what the database knows: they must not change when our types do."""
+    """Generated migrations name the database's types: they must not change when our types do."""
     if kind == "type" and isinstance(item, PlainText):
         return "sa.Text()"
     if kind == "type" and isinstance(item, Enum):

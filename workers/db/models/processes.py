@@ -6,7 +6,7 @@ from workers.db.models.base import Base
 
 
 class Worker(Base):
-    """A worker process: what it offers, and until when it counts as there. It says so again and again."""
+    """A worker: the labels that it offers, and until when its last heartbeat counts."""
 
     __tablename__ = "workers"
 
@@ -19,7 +19,7 @@ class Worker(Base):
 
 
 class Leader(Base):
-    """Who does a job that only one process may do, and until when."""
+    """Leader election: which process has a role that only one may have, and until when."""
 
     __tablename__ = "leaders"
 

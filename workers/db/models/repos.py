@@ -8,9 +8,9 @@ from workers.db.models.base import ID, Base
 
 
 class Repo(Base):
-    """A repository. ``name`` is what its webhook and pages are addressed by; ``last_number`` its newest run's.
+    """A repository. ``name`` is part of its webhook's and pages' addresses; ``last_number`` is its newest run's number.
 
-    A new run of one of ``newest_wins`` (events) cancels older ones of the same branch or pull request.
+    A new run of an event in ``newest_wins`` cancels older ones of the same branch or pull request.
     """
 
     __tablename__ = "repos"
@@ -38,7 +38,7 @@ class Repo(Base):
 
 
 class Delivery(Base):
-    """One webhook delivery that was signed rightly. ``state`` is accepted, nothing_to_do or refused."""
+    """One webhook delivery with a valid signature. ``state`` is accepted, nothing_to_do or refused."""
 
     __tablename__ = "deliveries"
     __table_args__ = (UniqueConstraint("repo_id", "key"),)
@@ -55,7 +55,7 @@ class Delivery(Base):
 
 
 class Cron(Base):
-    """What the clock starts: whoever moves ``next_ms`` on starts a run; None is off. No ``branch``: the default."""
+    """A cron. The scheduler that moves ``next_ms`` on starts its run; None means off. ``branch`` empty: the default."""
 
     __tablename__ = "crons"
     __table_args__ = (UniqueConstraint("repo_id", "name"),)
@@ -72,7 +72,7 @@ class Cron(Base):
 
 
 class Secret(Base):
-    """A repository's secret, sealed. ``events`` are the events whose runs may have it."""
+    """A repository's secret, sealed. ``events`` are the events whose runs may use it."""
 
     __tablename__ = "secrets"
     __table_args__ = (UniqueConstraint("repo_id", "name"),)

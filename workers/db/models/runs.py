@@ -11,10 +11,10 @@ from workers.db.models.base import ID, Base
 
 
 class Run(Base):
-    """One execution of a pipeline. ``trigger`` is ``Trigger`` as JSON; ``message`` the commit's, ``sentence`` ours.
+    """One execution of a pipeline. ``trigger`` is ``Trigger`` as JSON; ``message`` is the commit's, ``sentence`` ours.
 
-    ``cancel_reason`` is ``canceled`` where a person asked, ``superseded`` where a newer run did, and
-    ``dependency_failed`` where a step with ``failure: cancel`` failed; ``cancel_by`` says who in words.
+    ``cancel_reason`` is ``canceled`` where a user canceled the run, ``superseded`` where a newer run did, and
+    ``dependency_failed`` where a step with ``failure: cancel`` failed. ``cancel_by`` names the one who canceled it.
     """
 
     __tablename__ = "runs"
@@ -50,10 +50,10 @@ class Run(Base):
 class Job(Base):
     """What one worker claims. ``plan`` is ``JobPlan`` as JSON, or None until a worker has planned the run.
 
-    ``ready`` turns true when all that the job needs has ended. ``attempt`` counts claims and is the fence: whoever
-    holds an older one may not write. ``lost`` counts leases that ran out; ``rung_ms`` is when a worker was last woken.
-    Of a concurrency group (``group_key``, None where there is none) at most ``group_limit`` run; people see
-    ``group_name``. ``cancel_by`` is not empty where this job alone is to stop.
+    ``ready`` becomes true when all jobs that it needs have ended. ``attempt`` counts claims and is the fencing token:
+    writes from an older attempt are refused. ``lost`` counts expired leases; ``rung_ms`` is the time of the last
+    wake-up. At most ``group_limit`` jobs of a concurrency group (``group_key``, or None) run at once; users see
+    ``group_name``. ``cancel_by`` is not empty where this job alone is canceled.
     """
 
     __tablename__ = "jobs"
@@ -93,9 +93,9 @@ class Job(Base):
 
 
 class Step(Base):
-    """One step of a job. ``attempt`` is the job's that last touched it, and part of its log's address.
+    """One step of a job. ``attempt`` is the job's that wrote last, and part of the log's address.
 
-    ``facts`` holds what was learnt: ``image_id``, ``size_bytes``, ``pushed`` [{repo, tag, digest, image_id}],
+    ``facts`` holds what is known: ``image_id``, ``size_bytes``, ``pushed`` [{repo, tag, digest, image_id}],
     ``instructions`` [{index, text, cached, seconds, error}].
     """
 
@@ -121,11 +121,11 @@ class Step(Base):
 
 
 class Status(Base):
-    """What a run's forge was told of it; a row only where there is a token to tell it with.
+    """What was reported of a run to its forge. There is a row only where the repository has a token for that.
 
     ``told`` is the run's state as the forge has it, ``told_workflows`` those of its workflows by name, and
-    ``progress`` how far its jobs were then. ``next_try_ms`` is when to look again: None when there is no more to
-    tell, or when it was given up for ``reason``, a sentence.
+    ``progress`` how far its jobs were then. ``next_try_ms`` is when to report again: None when there is no more to
+    report, or when it was given up for ``reason``, a sentence.
     """
 
     __tablename__ = "statuses"
