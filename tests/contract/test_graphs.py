@@ -76,7 +76,7 @@ class Workers:
         self.at_work.append(leases.Claim(claim.job_id, claim.run_id, claim.attempt, mine))
 
     def go_on(self) -> bool:
-        """Something happens: False when nothing is left that could."""
+        """Makes one random step. False when none is possible."""
         with reading(self.database) as session:
             jobs = store.jobs_of(session, self.run_id)
         waiting = [job.id for job in jobs if job.state is State.QUEUED and job.ready]

@@ -1,4 +1,4 @@
-"""Concurrency groups, on each of the two databases: limits, order, who is in front, and what the newest ends."""
+"""Concurrency groups, on each of the two databases: limits, order of turns, and cancellation by newer runs."""
 
 import threading
 
@@ -70,7 +70,7 @@ class Begun:
             return store.why_waiting(session, "acme/roof", list(jobs.values()))[jobs[name].id]
 
 
-def test_the_job_of_a_later_run_waits_says_for_whom_and_is_rung_when_its_turn_comes(
+def test_the_job_of_a_later_run_waits_names_the_jobs_ahead_and_is_ready_when_its_turn_comes(
     database: Engine, repo_id: int
 ) -> None:
     first, second = begun(database, repo_id, deploy()), begun(database, repo_id, deploy())
@@ -112,12 +112,12 @@ def test_another_repository_has_groups_of_its_own(database: Engine, repo_id: int
     assert begun(database, other, deploy()).planned.mine is not None
 
 
-def test_a_pull_request_from_a_fork_holds_up_nobody(database: Engine, repo_id: int) -> None:
+def test_a_pull_request_from_a_fork_delays_no_other_run(database: Engine, repo_id: int) -> None:
     begun(database, repo_id, deploy(), trigger=pull_request(from_fork=True))
     assert begun(database, repo_id, deploy()).planned.mine is not None
 
 
-def test_runs_keep_their_order_also_where_the_earlier_one_is_not_that_far_yet(database: Engine, repo_id: int) -> None:
+def test_runs_keep_their_order_also_where_the_earlier_ones_job_is_not_ready_yet(database: Engine, repo_id: int) -> None:
     first = begun(database, repo_id, job_plan("build", 1), deploy(2, ("build",)))
     second = begun(database, repo_id, deploy())
     assert second.planned.mine is None
@@ -126,7 +126,7 @@ def test_runs_keep_their_order_also_where_the_earlier_one_is_not_that_far_yet(da
     assert claimed(database, next_job) is not None
 
 
-def test_a_run_that_nobody_has_planned_comes_first(database: Engine, repo_id: int) -> None:
+def test_an_earlier_run_that_is_not_planned_yet_comes_first(database: Engine, repo_id: int) -> None:
     with transaction(database) as session:
         early = store.queue_run(session, repo_id, push())
     late = begun(database, repo_id, deploy())
@@ -159,16 +159,14 @@ def test_within_a_run_a_job_that_is_not_ready_has_no_turn(database: Engine, repo
     assert claim.plan == deploy(2, name="build")
 
 
-def test_a_worker_goes_on_with_a_job_that_may_begin(database: Engine, repo_id: int) -> None:
+def test_a_worker_goes_on_with_a_job_that_may_start(database: Engine, repo_id: int) -> None:
     begun(database, repo_id, deploy())
     run = begun(database, repo_id, deploy(1), job_plan("lint", 2))
     assert run.planned.mine == job_plan("lint", 2)
     assert run.planned.ready_job_ids == []
 
 
-def test_the_group_is_free_again_when_its_holders_worker_vanishes_and_the_holder_comes_first(
-    database: Engine, repo_id: int
-) -> None:
+def test_a_job_that_loses_its_worker_frees_the_group_and_keeps_its_turn(database: Engine, repo_id: int) -> None:
     first, second = begun(database, repo_id, deploy()), begun(database, repo_id, deploy())
     with transaction(database) as session:
         session.execute(update(Job).where(Job.id == first.queued.job_id).values(lease_until_ms=now_ms() - 1))
@@ -180,7 +178,7 @@ def test_the_group_is_free_again_when_its_holders_worker_vanishes_and_the_holder
     assert claimed(database, second.queued.job_id) is not None
 
 
-def test_of_many_who_claim_at_once_no_more_begin_than_the_limit_says(database: Engine, repo_id: int) -> None:
+def test_of_many_claims_at_the_same_time_no_more_succeed_than_the_limit_allows(database: Engine, repo_id: int) -> None:
     holder = begun(database, repo_id, deploy(limit=1))
     waiting = [begun(database, repo_id, deploy(limit=3), trigger=push(branch=f"b{n}")) for n in range(6)]
     holder.finish()
@@ -200,10 +198,10 @@ def test_of_many_who_claim_at_once_no_more_begin_than_the_limit_says(database: E
     assert set(won) <= {each.queued.job_id for each in waiting[:3]}
 
 
-# The newest ends older ones
+# Newer runs cancel older ones
 
 
-def test_with_cancel_the_newest_ends_what_older_runs_of_its_branch_have_in_the_group(
+def test_with_cancel_the_newest_run_cancels_older_jobs_of_its_branch_in_the_group(
     database: Engine, repo_id: int
 ) -> None:
     first = begun(database, repo_id, deploy(1, cancel=True), job_plan("lint", 2))
@@ -224,7 +222,7 @@ def test_with_cancel_the_newest_ends_what_older_runs_of_its_branch_have_in_the_g
 
 
 @pytest.mark.parametrize("trigger", [push(branch="other"), DEPLOYMENT, pull_request(from_fork=False)])
-def test_other_branches_and_events_are_waited_for_and_never_ended(
+def test_other_branches_and_events_are_waited_for_and_never_canceled(
     database: Engine, repo_id: int, trigger: Trigger
 ) -> None:
     first = begun(database, repo_id, deploy(cancel=True), trigger=trigger)
@@ -233,13 +231,13 @@ def test_other_branches_and_events_are_waited_for_and_never_ended(
     assert first.jobs()["deploy"].cancel_by == ""
 
 
-def test_a_deployment_ends_no_other_deployment(database: Engine, repo_id: int) -> None:
+def test_a_deployment_cancels_no_other_deployment(database: Engine, repo_id: int) -> None:
     first = begun(database, repo_id, deploy(cancel=True), trigger=DEPLOYMENT)
     begun(database, repo_id, deploy(cancel=True), trigger=DEPLOYMENT)
     assert first.jobs()["deploy"].cancel_by == ""
 
 
-def test_a_run_that_is_planned_after_a_newer_one_is_ended_by_it_all_the_same(database: Engine, repo_id: int) -> None:
+def test_a_run_that_is_planned_after_a_newer_one_is_canceled_too(database: Engine, repo_id: int) -> None:
     with transaction(database) as session:
         early = store.queue_run(session, repo_id, push())
     late = begun(database, repo_id, deploy(cancel=True))
@@ -253,7 +251,7 @@ def test_a_run_that_is_planned_after_a_newer_one_is_ended_by_it_all_the_same(dat
         assert (run.state, run.reason, run.sentence) == (State.CANCELED, Reason.SUPERSEDED, "Superseded by run 2.")
 
 
-def test_what_lost_its_worker_while_it_was_to_end_ends(database: Engine, repo_id: int) -> None:
+def test_a_job_that_loses_its_worker_during_its_cancellation_ends(database: Engine, repo_id: int) -> None:
     first = begun(database, repo_id, deploy(cancel=True))
     begun(database, repo_id, deploy(cancel=True))
     with transaction(database) as session:
@@ -264,7 +262,7 @@ def test_what_lost_its_worker_while_it_was_to_end_ends(database: Engine, repo_id
 # A step with ``failure: cancel``
 
 
-def test_a_run_that_a_failed_step_has_ended_has_failed_by_that_step(database: Engine, repo_id: int) -> None:
+def test_a_run_that_a_failed_step_canceled_has_failed_because_of_that_step(database: Engine, repo_id: int) -> None:
     run = begun(database, repo_id, job_plan("lint", 1), job_plan("build", 2), job_plan("test", 3, ("build",)))
     build = claimed(database, run.planned.ready_job_ids[0])
     assert build is not None

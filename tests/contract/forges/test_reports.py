@@ -187,13 +187,13 @@ def test_a_word_that_is_too_long_is_cut_itself() -> None:
     ("status", "headers", "again", "pause_s"),
     [
         (500, {}, True, 0),
-        (429, {"retry_after": "30"}, True, 30),
+        (429, {"retry-after": "30"}, True, 30),
         (429, {}, True, 0),
-        (403, {"retry_after": "60"}, True, 60),
-        (403, {"x_ratelimit_remaining": "0", "x_ratelimit_reset": "9999999999"}, True, 3_600),
+        (403, {"retry-after": "60"}, True, 60),
+        (403, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "9999999999"}, True, 3_600),
         (403, {}, False, 0),
-        (503, {"retry_after": "Wed, 21 Oct 2099 07:28:00 GMT"}, True, 3_600),
-        (503, {"retry_after": "soon"}, True, 0),
+        (503, {"retry-after": "Wed, 21 Oct 2099 07:28:00 GMT"}, True, 3_600),
+        (503, {"retry-after": "soon"}, True, 0),
         (422, {}, False, 0),
         (302, {"location": "https://elsewhere.test/"}, False, 0),
     ],
@@ -202,7 +202,7 @@ def test_which_answers_are_retried_and_after_which_pause(
     status: int, headers: dict[str, str], again: bool, pause_s: int
 ) -> None:
     with forge_server("gitea") as server:
-        server.fail(status, "no", **headers)
+        server.fail(status, "no", headers=headers)
         _, answer = tell("gitea", server, CommitStatus(SHA, State.PASSED, "headway/push", "Passed", RUN))
     assert (is_retryable(answer), answer.pause_s) == (again, pause_s)
     assert f"{status} no" in refusal(answer, "acme/roof")

@@ -1,4 +1,4 @@
-"""The database door: transactions, the clock, migrations."""
+"""Transactions, the database's clock, migrations."""
 
 import threading
 import time
@@ -35,7 +35,7 @@ def test_a_transaction_that_raises_leaves_nothing(database: Engine) -> None:
 
 
 class Away:
-    """A change during which the database goes away, until it has been tried ``times`` times."""
+    """A change during which the connection is lost, the first ``times`` times."""
 
     def __init__(self, times: int) -> None:
         self.times = times
@@ -48,13 +48,13 @@ class Away:
         return "done"
 
 
-def test_what_must_not_be_lost_is_written_once_the_database_is_back(database: Engine) -> None:
+def test_persist_retries_until_the_database_answers(database: Engine) -> None:
     assert persist(database, Away(2)) == "done"
     with reading(database) as session:
         assert store.counters(session) == {"hooks": 1}
 
 
-def test_a_database_that_stays_away_is_not_waited_for_for_ever(database: Engine) -> None:
+def test_persist_gives_up_after_its_time(database: Engine) -> None:
     with pytest.raises(OperationalError, match="closed the connection"):
         persist(database, Away(2), patience_s=0)
 

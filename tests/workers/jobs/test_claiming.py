@@ -76,7 +76,7 @@ def test_a_job_goes_to_a_worker_that_offers_what_it_asks_for(site: Site) -> None
     assert claim.job_id == job_id
 
 
-def test_a_worker_that_may_not_have_a_job_forwards_it_to_all_kinds_that_may(site: Site) -> None:
+def test_a_worker_whose_labels_do_not_match_forwards_the_job_to_those_whose_labels_do(site: Site) -> None:
     site.add_worker("plain")
     site.add_worker("one", "gpu=true", slots=2)
     site.add_worker("two", "gpu=true", slots=3)
@@ -87,7 +87,7 @@ def test_a_worker_that_may_not_have_a_job_forwards_it_to_all_kinds_that_may(site
     assert site.forwarded == [(job_id, {queue_of(GPU): 5, queue_of(offered_here("gpu=*")): 1})]
 
 
-def test_what_no_worker_may_have_or_what_is_taken_is_not_forwarded(site: Site) -> None:
+def test_a_job_that_no_worker_can_run_or_that_is_taken_is_not_forwarded(site: Site) -> None:
     site.add_worker("one", "gpu=true")
     site.claimer().claim(site.planned(disk="ssd"))
     taken = site.planned(gpu="true")
@@ -96,7 +96,7 @@ def test_what_no_worker_may_have_or_what_is_taken_is_not_forwarded(site: Site) -
     assert site.forwarded == []
 
 
-def test_a_worker_that_comes_too_late_takes_what_has_waited_longest_of_what_fits(site: Site) -> None:
+def test_a_worker_that_comes_too_late_claims_the_fitting_job_that_has_waited_longest(site: Site) -> None:
     first = site.queue()
     assert site.claimer().claim(first) is not None
     site.planned(gpu="true")
@@ -113,7 +113,7 @@ def test_an_exclusive_worker_plans_no_runs(site: Site) -> None:
     assert site.forwarded == [(job_id, {queue_of(offered_here("")): 1})]
 
 
-def test_a_planner_goes_on_with_a_job_that_fits_it_or_leaves_all_to_others(site: Site) -> None:
+def test_a_planner_goes_on_with_a_job_that_fits_its_labels_or_leaves_all_to_others(site: Site) -> None:
     jobs = [
         job_plan("gpu", 1).model_copy(update={"labels": {"gpu": "true"}}),
         job_plan("plain", 2),
@@ -181,7 +181,7 @@ def why(site: Site, job_id: int) -> str:
         return store.why_waiting(session, "acme/roof", store.jobs_of(session, job.run_id))[job_id]
 
 
-def test_every_job_that_waits_says_why_and_what_would_end_that(site: Site) -> None:
+def test_every_job_that_waits_says_why_and_what_to_do(site: Site) -> None:
     plain, gpu = site.queue(), site.planned(gpu="true", disk="ssd")
     assert why(site, plain) == "Waits for a worker, and none is running. Start one: headway worker."
     site.add_worker("host-1", slots=2)

@@ -1,4 +1,4 @@
-"""A worker in a company's network: it clones through the proxy, and its jobs get what the settings say."""
+"""A worker in a company's network: it clones through the proxy, and its jobs get the proxies of the settings."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -13,7 +13,7 @@ from tests.support.engine import eventually
 from tests.support.plans import BUSYBOX, secrets_hex
 from workers import store
 from workers.db.session import transaction
-from workers.jobs.leftovers import PROBE, PROBE_S_MAX, Left, Rounds, find, job_key, try_sweep
+from workers.jobs.leftovers import PROBE, PROBE_S_MAX, Left, Rounds, find, try_sweep
 from workers.store import leases
 
 pytestmark = pytest.mark.engine
@@ -30,7 +30,7 @@ class Place:
 
     def leave(self, job_id: int | str, attempt: int, installation: str = "") -> Left:
         """A container on a network, the name of a built image and a folder, as a job makes them."""
-        key = job_key(installation or self.installation, job_id)
+        key = f"{installation or self.installation}-{job_id}"
         network = self.engine.create_network(f"headway-{key}-{attempt}", job_labels(key, attempt))
         spec = ContainerSpec(BUSYBOX, job_labels(key, attempt), f"headway-{key}-{attempt}", command=("sleep", "1000"))
         container = self.engine.create(spec)
@@ -39,7 +39,7 @@ class Place:
         folder = self.folder / f"{key}-{attempt}"
         (folder / "scratch").mkdir(parents=True)
         name = f"headway/build:{key}-{attempt}-1"
-        return Left(*(frozenset({each}) for each in (container, name, network, folder)))
+        return Left(frozenset({container}), frozenset({name}), frozenset({network}), frozenset({folder}))
 
     def is_there(self, left: Left) -> list[bool]:
         """For each of its things, in their order."""

@@ -1,4 +1,4 @@
-"""The recorder: what the runner says arrives in rows, in the stored log and in the live tail, whatever Redis does."""
+"""The recorder: the runner's events become rows, the stored log and the live tail, whatever Redis does."""
 
 import signal
 import threading
@@ -45,7 +45,7 @@ def shaky(sqlite_database: Engine, redis_server: RedisServer, tmp_path: Path) ->
     client.close()
 
 
-def test_a_step_is_written_down_from_start_to_end(parts: RecorderFixture) -> None:
+def test_a_step_is_recorded_from_start_to_end(parts: RecorderFixture) -> None:
     with parts.recorder() as record:
         record(StepStarted(1))
         assert parts.step(1).state is State.RUNNING
@@ -69,7 +69,7 @@ def test_a_step_that_wrote_nothing_has_a_complete_empty_log(parts: RecorderFixtu
     assert parts.live(1) == [LiveEnd()]
 
 
-def test_a_step_that_had_no_turn_is_skipped_without_a_log(parts: RecorderFixture) -> None:
+def test_a_step_that_did_not_start_is_skipped_without_a_log(parts: RecorderFixture) -> None:
     with parts.recorder() as record:
         record(StepFinished(2, Outcome(State.SKIPPED, Reason.DEPENDENCY_FAILED, "An earlier step failed.")))
     assert (parts.step(2).state, parts.step(2).reason) == (State.SKIPPED, Reason.DEPENDENCY_FAILED)
@@ -86,7 +86,7 @@ def test_output_is_live_at_once_and_stored_within_a_second_though_nothing_more_c
         assert not parts.complete(1)
 
 
-def test_the_rows_say_so_before_readers_hear_of_the_end(parts: RecorderFixture) -> None:
+def test_the_rows_have_the_end_of_a_step_before_the_live_tail_does(parts: RecorderFixture) -> None:
     with parts.recorder() as record:
         record(StepStarted(1))
         record(StepFinished(1, PASSED))
@@ -94,7 +94,7 @@ def test_the_rows_say_so_before_readers_hear_of_the_end(parts: RecorderFixture) 
         assert parts.step(1).state is State.PASSED
 
 
-def test_pages_are_told_of_every_change(parts: RecorderFixture, redis_url: str) -> None:
+def test_every_change_is_published(parts: RecorderFixture, redis_url: str) -> None:
     with parts.recorder() as record, redis_stream.connect(redis_url) as client:
         key = redis_stream.run_key(parts.claim.run_id)
         record(StepStarted(1))
@@ -103,7 +103,7 @@ def test_pages_are_told_of_every_change(parts: RecorderFixture, redis_url: str) 
         eventually(lambda: client.xlen(key) == 2)
 
 
-def test_output_of_steps_that_run_at_the_same_time_is_kept_apart(parts: RecorderFixture) -> None:
+def test_output_of_steps_that_run_at_the_same_time_is_not_mixed(parts: RecorderFixture) -> None:
     with parts.recorder() as record:
 
         def work(step: int) -> None:
@@ -157,7 +157,7 @@ def test_a_note_is_the_jobs_message(parts: RecorderFixture) -> None:
     assert job.message == "Waiting for the database."
 
 
-def test_who_lost_the_job_is_told_at_the_next_event_and_writes_nothing(parts: RecorderFixture) -> None:
+def test_after_the_job_was_lost_the_next_event_raises_and_writes_nothing(parts: RecorderFixture) -> None:
     with parts.recorder() as record:
         record(StepStarted(1))
         with transaction(parts.database) as session:
@@ -169,7 +169,7 @@ def test_who_lost_the_job_is_told_at_the_next_event_and_writes_nothing(parts: Re
     assert (parts.step(1).state, parts.step(1).attempt) == (State.QUEUED, 2)
 
 
-def test_who_lost_the_job_is_told_even_if_only_facts_were_being_written(parts: RecorderFixture) -> None:
+def test_after_the_job_was_lost_a_background_write_of_facts_raises_at_the_next_event(parts: RecorderFixture) -> None:
     with parts.recorder() as record:
         record(StepStarted(1))
         with transaction(parts.database) as session:
@@ -198,7 +198,7 @@ def test_output_that_was_stored_already_is_not_stored_twice(parts: RecorderFixtu
     assert (parts.log(1), parts.step(1).log_bytes) == (b"hello world", 11)
 
 
-def test_a_gap_in_the_output_is_an_error_not_a_silence(parts: RecorderFixture) -> None:
+def test_a_gap_in_the_output_is_an_error(parts: RecorderFixture) -> None:
     with parts.recorder() as record:
         record(StepStarted(1))
         with pytest.raises(ValueError, match="bytes are missing before offset 5"):
@@ -215,7 +215,7 @@ def test_without_a_redis_everything_is_stored(sqlite_database: Engine, tmp_path:
 
 
 @pytest.mark.parametrize("trouble", ["dead", "frozen"])
-def test_a_redis_in_trouble_costs_no_stored_byte_and_does_not_hold_up_the_step(
+def test_a_redis_that_fails_loses_no_stored_byte_and_does_not_delay_the_step(
     shaky: RecorderFixture, redis_server: RedisServer, trouble: str
 ) -> None:
     piece = b"0123456789abcdef" * 4096
@@ -234,7 +234,7 @@ def test_a_redis_in_trouble_costs_no_stored_byte_and_does_not_hold_up_the_step(
 
 
 @pytest.mark.slow
-def test_after_redis_came_back_the_tail_goes_on_at_the_right_offset(
+def test_after_redis_is_back_the_tail_continues_at_the_right_offset(
     shaky: RecorderFixture, redis_server: RedisServer
 ) -> None:
     with shaky.recorder() as record:
@@ -271,7 +271,7 @@ class SlowTail(LiveTail):
         return True
 
 
-def test_what_waits_for_a_slow_redis_is_bounded_and_its_offsets_stay_true() -> None:
+def test_the_buffer_for_a_slow_redis_is_bounded_and_its_offsets_stay_right() -> None:
     tail = SlowTail()
     pump = LogPublisher(tail, run_id=1, attempt=1)
     data = b"".join(b"%07d\n" % number for number in range(3 * PENDING_BYTES_MAX // 8))

@@ -1,4 +1,4 @@
-"""A step's bytes from its container to the log store, on the worker's own way."""
+"""A step's bytes from its container to the log store, through a whole worker."""
 
 import hashlib
 import random
@@ -65,7 +65,7 @@ def test_random_bytes_a_half_line_and_nul_bytes_are_stored_as_they_are(worker: P
     assert (done.steps[0].log_bytes, done.steps[0].log_lines) == (len(data) + 11, data.count(b"\n") + 2)
 
 
-def test_the_index_tells_both_outputs_apart_and_keeps_the_order_of_each(worker: PushWorker) -> None:
+def test_the_index_separates_both_streams_and_keeps_the_order_of_each(worker: PushWorker) -> None:
     done = worker.runs(steps("for n in $(seq 300); do echo out $n; echo err $n >&2; done; printf half; exit 3"))
     assert said(done, Stream.STDERR) == b"".join(b"err %d\n" % n for n in range(1, 301))
     assert said(done, Stream.STDOUT).endswith(b"done; printf half; exit 3\n" + OUT + b"half")
@@ -109,7 +109,7 @@ def test_a_gigabyte_is_stored_exactly_and_takes_no_memory(worker: PushWorker) ->
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib) * 1024 < 48 * MIB
 
 
-def test_past_the_limit_a_sentence_ends_the_log_and_the_verdict_is_the_steps(
+def test_at_the_limit_a_sentence_ends_the_log_and_the_step_decides_the_verdict(
     settings: Settings, tmp_path: Path
 ) -> None:
     worker = PushWorker(settings.model_copy(update={"log_bytes_max": 500_000}), tmp_path)
@@ -121,7 +121,7 @@ def test_past_the_limit_a_sentence_ends_the_log_and_the_verdict_is_the_steps(
         assert everything(reader)[500_000:] == sentence
 
 
-def test_a_redis_that_takes_everything_and_never_answers_costs_no_byte(
+def test_a_redis_that_never_answers_loses_no_stored_byte(
     settings: Settings, redis_server: RedisServer, tmp_path: Path
 ) -> None:
     worker = PushWorker(settings.model_copy(update={"redis_url": redis_server.url}), tmp_path)

@@ -50,7 +50,7 @@ def test_a_wake_up_is_one_message_with_the_jobs_id_and_nothing_else(redis: Redis
 
 def test_all_keys_of_the_queue_have_our_prefix(redis: Redis, redis_url: str) -> None:
     notifier(redis_url).notify(42)
-    assert all(key.startswith(b"headway:") for key in redis.keys("*"))
+    assert redis.dbsize() == len(list(redis.scan_iter("headway:*"))) > 0
 
 
 def test_many_wake_ups_use_one_connection(redis: Redis, redis_url: str) -> None:

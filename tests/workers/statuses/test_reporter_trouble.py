@@ -45,7 +45,7 @@ def test_a_failed_report_is_retried_with_back_off(site: ReportingFixture) -> Non
 
 
 def test_the_pause_of_a_rate_limit_is_kept(site: ReportingFixture) -> None:
-    site.forge.fail(429, "slow down", retry_after="1800")
+    site.forge.fail(429, "slow down", headers={"retry-after": "1800"})
     queued = site.run_through()
     site.report()
     status = site.status(queued.run_id)

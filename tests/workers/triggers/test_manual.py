@@ -1,4 +1,4 @@
-"""Runs that somebody asks for."""
+"""Runs that a user starts."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from workers.triggers.manual import INPUTS_BYTES_MAX, InvalidRequestError, Manua
 SHA = "0123456789abcdef0123456789abcdef01234567"
 
 
-def test_without_more_it_is_of_the_default_branch_and_git_tells_the_commit() -> None:
+def test_by_default_it_runs_the_default_branch_whose_commit_git_knows() -> None:
     trigger = trigger_for(ManualRun(), "main", "ada")
     assert (trigger.event, trigger.ref, trigger.branch, trigger.sha) == (Event.MANUAL, "refs/heads/main", "main", "")
     assert trigger.sender == "ada"
@@ -22,7 +22,7 @@ def test_a_tag_has_no_branch() -> None:
 
 
 @pytest.mark.parametrize("commit", [SHA, SHA[:7], f" {SHA.upper()} "])
-def test_a_commit_may_be_named_whole_or_by_its_beginning(commit: str) -> None:
+def test_a_commit_may_be_abbreviated(commit: str) -> None:
     trigger = trigger_for(ManualRun(branch="topic", commit=commit), "main", "ada")
     assert SHA.startswith(trigger.sha)
     assert trigger.ref == "refs/heads/topic"
@@ -69,7 +69,7 @@ def test_inputs_reach_steps_with_commands_and_no_plugins() -> None:
         (ManualRun(inputs={"A": "é" * (INPUTS_BYTES_MAX // 2)}), "the limit is 65,536"),
     ],
 )
-def test_what_could_not_run_is_refused_with_a_sentence(asked: ManualRun, why: str) -> None:
+def test_an_invalid_request_is_refused_with_a_sentence(asked: ManualRun, why: str) -> None:
     with pytest.raises(InvalidRequestError, match=why) as refused:
         trigger_for(asked, "main", "ada")
     assert str(refused.value).endswith(".")
