@@ -53,8 +53,8 @@ _log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class _Trouble:
-    """Why a host gets no requests now, and how long it asked to be left alone, in seconds."""
+class _Failure:
+    """Why a host gets no more requests in this round, and the pause that its rate limit asks for, in seconds."""
 
     sentence: str
     pause_s: int = 0
@@ -73,21 +73,21 @@ class Reporter:
         """Reports every status that is due. A host that does not answer is tried once, not for each of its runs."""
         with reading(self.engine) as session:
             run_ids = store.pending_statuses(session)
-        away: dict[str, _Trouble] = {}
+        away: dict[str, _Failure] = {}
         for run_id in run_ids:
             with transaction(self.engine) as session:
                 pending = store.claim_status(session, run_id, _CLAIM_MS)
             if pending is not None:
                 self._report(pending, away)
 
-    def _report(self, pending: PendingStatus, away: dict[str, _Trouble]) -> None:
+    def _report(self, pending: PendingStatus, away: dict[str, _Failure]) -> None:
         reported = reported_states(pending.status)
         try:
             for part, status, request in self._changes(pending, reported):
                 self._send(pending, request, away)
                 reported[part] = status.state
-        except _NotReportedError as trouble:
-            self._note_failure(pending, reported, trouble)
+        except _NotReportedError as failure:
+            self._note_failure(pending, reported, failure)
         except (VaultError, NoForgeError) as error:
             self._note_failure(pending, reported, _NotReportedError(f"no commit status was sent: {error}", None))
         else:
@@ -109,7 +109,7 @@ class Reporter:
         asked = [(part, status, FORGES[repo.forge].report(home, token, status)) for part, status in fresh]
         return [(part, status, request) for part, status, request in asked if request]
 
-    def _send(self, pending: PendingStatus, request: Request, away: dict[str, _Trouble]) -> None:
+    def _send(self, pending: PendingStatus, request: Request, away: dict[str, _Failure]) -> None:
         """Raises _NotReportedError. ``away`` are the hosts that get no requests in this round."""
         host = urlsplit(request.url).netloc
         if host in away:
@@ -120,27 +120,27 @@ class Reporter:
             said = str(error) or type(error).__name__
             if "CERTIFICATE_VERIFY_FAILED" in said:
                 said += "; if its certificate is from your company's own authority, name that in HEADWAY_CA_FILE"
-            away[host] = _Trouble(f"the forge does not answer at {host}: {said}")
+            away[host] = _Failure(f"the forge does not answer at {host}: {said}")
             raise _try_later(pending, away[host]) from None
         if accepted(answer, request):
             return
-        trouble = _Trouble(refusal(answer, pending.repo.name), answer.pause_s)
+        failure = _Failure(refusal(answer, pending.repo.name), answer.pause_s)
         if is_retryable(answer):
-            away[host] = trouble
-            raise _try_later(pending, trouble)
+            away[host] = failure
+            raise _try_later(pending, failure)
         again = commit_may_appear(answer) and pending.status.tries + 1 < REFUSALS_MAX
-        raise _NotReportedError(trouble.sentence, _pause_s(pending) if again else None)
+        raise _NotReportedError(failure.sentence, _pause_s(pending) if again else None)
 
     def _note_failure(
-        self, pending: PendingStatus, reported: Mapping[str, State], trouble: "_NotReportedError"
+        self, pending: PendingStatus, reported: Mapping[str, State], failure: "_NotReportedError"
     ) -> None:
-        pause_s = trouble.pause_s
+        pause_s = failure.pause_s
         _log.warning(
-            "a commit status was not reported", run=pending.run.id, problem=trouble.sentence, again_in_s=pause_s
+            "a commit status was not reported", run=pending.run.id, problem=failure.sentence, again_in_s=pause_s
         )
         pause_ms = None if pause_s is None else pause_s * 1000
         with transaction(self.engine) as session:
-            store.mark_not_reported(session, pending, reported, trouble.sentence, pause_ms)
+            store.mark_not_reported(session, pending, reported, failure.sentence, pause_ms)
 
 
 class _NotReportedError(Exception):
@@ -151,11 +151,11 @@ class _NotReportedError(Exception):
         super().__init__(sentence)
 
 
-def _try_later(pending: PendingStatus, trouble: _Trouble) -> _NotReportedError:
+def _try_later(pending: PendingStatus, failure: _Failure) -> _NotReportedError:
     if pending.status.tries + 1 < TRIES_MAX:
-        return _NotReportedError(trouble.sentence, max(_pause_s(pending), trouble.pause_s))
+        return _NotReportedError(failure.sentence, max(_pause_s(pending), failure.pause_s))
     again = f"`headway repo token {pending.repo.name}` tries again"
-    return _NotReportedError(f"{trouble.sentence}; given up after {TRIES_MAX} tries; {again}", None)
+    return _NotReportedError(f"{failure.sentence}; given up after {TRIES_MAX} tries; {again}", None)
 
 
 def _pause_s(pending: PendingStatus) -> int:
@@ -165,7 +165,7 @@ def _pause_s(pending: PendingStatus) -> int:
 def statuses_of(pending: PendingStatus, settings: Settings) -> dict[str, CommitStatus]:
     """The wanted statuses: of the run (under an empty name), and of each workflow if there are several.
 
-    None where a newer run of the same commit and event replaces this run, or where its commit was never found.
+    Empty where a newer run of the same commit and event replaces this run, or where its commit was never found.
     """
     run = pending.run
     if pending.newer or not run.sha:
