@@ -76,7 +76,8 @@ def test_the_clock_starts_a_run(repo: Repository) -> None:
 
     def last_run() -> int | None:
         (cron,) = repo.stack.api("/repos/team/clock/crons").json
-        return cron["last_run"]
+        last: int | None = cron["last_run"]
+        return last
 
     run = repo.ended(until("the scheduler looks", last_run))
     assert (run["state"], run["event"], run["sha"]) == ("passed", "cron", repo.sha)

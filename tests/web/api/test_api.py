@@ -11,7 +11,8 @@ from pipelines.plan import LeftOut
 from pipelines.problem import Level, Problem
 from pipelines.state import PASSED, Outcome, Reason, State
 from runner.events import ImageBuilt, ImagePushed, InstructionChanged, StepFinished, StepOutput, StepStarted, Stream
-from tests.web.conftest import PLAN, REPO, SHA, Begun, Site, push
+from tests.web.conftest import PLAN, REPO, SHA, ClaimedRun, Site, push
+from web.operations import repos, secrets
 from workers import store
 from workers.db.models.runs import Secret
 from workers.db.session import reading, transaction
@@ -19,12 +20,12 @@ from workers.db.session import reading, transaction
 TEXT = "".join(f"line {number} \u00e9\n" for number in range(1, 1001)).encode()
 
 
-def finish(begun: Begun, outcome: Outcome = PASSED) -> None:
+def finish(begun: ClaimedRun, outcome: Outcome = PASSED) -> None:
     with transaction(begun.site.engine) as session:
         store.finish_job(session, begun.queued.job_id, begun.claim.attempt, outcome)
 
 
-def write(begun: Begun, number: int, data: bytes, outcome: Outcome | None = PASSED) -> None:
+def write(begun: ClaimedRun, number: int, data: bytes, outcome: Outcome | None = PASSED) -> None:
     with begun.recorder() as record:
         record(StepStarted(number))
         record(StepOutput(number, 0, data, Stream.STDOUT))
@@ -50,7 +51,7 @@ def test_repositories_come_with_their_last_run(site: Site, program: TestClient) 
 
 def test_nothing_sealed_is_ever_answered(site: Site, program: TestClient) -> None:
     hooked = site.add_repo()
-    site.admin.put_secret(REPO, "key", "the value", None)
+    secrets.put(site.services, REPO, "key", "the value")
     site.begin()
     with reading(site.engine) as session:
         sealed = session.query(Secret).one().sealed
@@ -183,7 +184,7 @@ def test_a_waiting_run_is_canceled_at_once_and_can_be_run_again(site: Site, prog
     again = program.post(f"{path}/1/rerun")
     assert again.status_code == 202
     assert again.json() == {"run": 2, "url": f"http://localhost:8080/repos/{REPO}/runs/2"}
-    assert len(site.rung) == 1
+    assert len(site.woken) == 1
     with reading(site.engine) as session:
         assert store.trigger_of(site.run(1)) == store.trigger_of(site.run(2))
         assert site.run(2).parent_run_id == site.run(1).id
@@ -285,7 +286,7 @@ def test_a_run_of_a_removed_repository_is_gone(site: Site, program: TestClient) 
     site.add_repo()
     begun = site.begin()
     write(begun, 2, TEXT)
-    site.admin.remove_repo(REPO)
+    repos.remove(site.services, REPO)
     assert program.get(f"/api/repos/{REPO}").status_code == 404
     assert program.get(f"/api/steps/{begun.steps[2]}/log").status_code == 404
     address = (begun.queued.run_id, begun.queued.job_id, 2, begun.claim.attempt)

@@ -42,7 +42,7 @@ def test_a_run_is_started_by_hand_and_a_worker_is_rung(site: Site, program: Test
     answer = program.post(RUNS, json={"branch": "topic", "inputs": {"TARGET": "staging"}})
     assert answer.status_code == 202
     assert answer.json() == {"run": 1, "url": f"http://localhost:8080/repos/{REPO}/runs/1"}
-    assert len(site.rung) == 1
+    assert len(site.woken) == 1
     started = trigger(site)
     assert (started.event, started.ref, started.sha) == (Event.MANUAL, "refs/heads/topic", "")
     assert (started.sender, started.inputs) == ("ada", {"TARGET": "staging"})
@@ -169,7 +169,7 @@ def test_crons_are_kept_switched_run_and_removed_on_the_page(site: Site, browser
 def test_whoever_is_no_administrator_sees_crons_and_may_run_them(site: Site, browser: TestClient) -> None:
     browser.post(f"{PAGE}/crons", data={"cron": "nightly", "expression": "@daily"})
     browser.cookies.clear()
-    link = site.admin.add_user("bob", is_admin=False).rpartition("=")[2]
+    link = site.login_link("bob", is_admin=False)
     browser.post("/login", data={"link": link})
     text = browser.get(PAGE).text
     assert 'aria-label="Run nightly now"' in text

@@ -10,6 +10,7 @@ from tests.support.services import eventually
 from tests.web.cli.test_cli import URL, Headway
 from tests.web.conftest import REPO, Site
 from tests.web.hooks.test_endpoint import send
+from web.operations import repos
 from workers import store
 from workers.db.session import make_engine, reading, transaction
 from workers.labels import offered_here
@@ -106,7 +107,7 @@ def test_the_command_line_says_it_too(tmp_path: Path) -> None:
 
 def test_a_worker_on_a_run_that_a_newer_push_ends_is_told_at_once(site: Site, client: TestClient) -> None:
     secret = site.add_repo().secret
-    site.admin.set_newest_wins(REPO, [Event.PUSH])
+    repos.set_newest_wins(site.services, REPO, [Event.PUSH])
     first = site.begin()
     with site.services.redis.pubsub() as told:
         told.subscribe(CANCEL_CHANNEL)

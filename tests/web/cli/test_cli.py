@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 import typer
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from tests.support.services import TEST_KEY
 from web.cli.main import register as register_web
-from web.operations.admin import forge_from, name_from
+from web.operations.clone_urls import forge_from, name_from
 from workers import store
 from workers.cli.main import register as register_workers
 from workers.db.models.runs import Registry, Repo, Secret

@@ -3,15 +3,17 @@
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import update
 from starlette.testclient import TestClient
 
 from tests.web.cli.test_cli import Headway
 from tests.web.conftest import REPO, Site
+from web.operations import repos
+from web.operations.errors import NotFoundError
 from workers import store
 from workers.db.models.runs import Repo, Status
 from workers.db.session import make_engine, reading, transaction
-from workers.errors import StartError
 from workers.secrets.vault import forge_place, open_vault
 from workers.settings import Settings
 
@@ -27,7 +29,7 @@ def headway(tmp_path: Path) -> Headway:
 
 def kept(headway: Headway) -> tuple[str, str]:
     """The token and the API's address, as the database has them."""
-    settings = Settings(data_dir=headway.folder, secret_keys=headway.env["HEADWAY_SECRET_KEYS"])
+    settings = Settings(data_dir=headway.folder, secret_keys=SecretStr(headway.env["HEADWAY_SECRET_KEYS"]))
     engine = make_engine(settings.database)
     with reading(engine) as session:
         repo = session.query(Repo).one()
@@ -61,12 +63,12 @@ def test_what_cannot_be_an_api_is_refused(headway: Headway) -> None:
 
 def test_plain_git_has_nobody_to_tell(headway: Headway) -> None:
     headway.ok("repo", "add", "/srv/roof.git")
-    assert "there is no forge to tell" in headway.refused("repo", "token", "roof", stdin=TOKEN)
+    assert "there is no forge to report to" in headway.refused("repo", "token", "roof", stdin=TOKEN)
 
 
 def test_why_the_forge_does_not_know_a_run_stands_on_its_page_and_in_the_api(site: Site, browser: TestClient) -> None:
     site.add_repo(forge="github")
-    site.admin.set_forge_token(REPO, TOKEN)
+    repos.set_forge_token(site.services, REPO, TOKEN)
     queued = site.queue()
     assert "verdict broken" not in browser.get(f"/repos/{REPO}/runs/1").text
     trouble = "the forge refused the commit status: 401"
@@ -74,7 +76,7 @@ def test_why_the_forge_does_not_know_a_run_stands_on_its_page_and_in_the_api(sit
         session.execute(update(Status).values(reason=trouble, next_try_ms=None, tries=1))
     assert f'<p class="verdict broken">{trouble}</p>' in browser.get(f"/repos/{REPO}/runs/1").text
     assert browser.get(f"/api/repos/{REPO}/runs/1").json()["forge_trouble"] == trouble
-    site.admin.set_forge_token(REPO, "ghp_new")
+    repos.set_forge_token(site.services, REPO, "ghp_new")
     with reading(site.engine) as session:
         assert list(store.untold(session)) == [queued.run_id]
 
@@ -82,12 +84,12 @@ def test_why_the_forge_does_not_know_a_run_stands_on_its_page_and_in_the_api(sit
 def test_the_settings_say_whether_the_forge_is_told(site: Site, browser: TestClient) -> None:
     site.add_repo(forge="github")
     assert "The forge is not told" in browser.get(f"/repos/{REPO}/settings").text
-    site.admin.set_forge_token(REPO, TOKEN)
+    repos.set_forge_token(site.services, REPO, TOKEN)
     page = browser.get(f"/repos/{REPO}/settings").text
     assert "The forge is told how each run goes" in page
     assert TOKEN not in page
 
 
 def test_a_repository_that_is_not_there_gets_no_token(site: Site) -> None:
-    with pytest.raises(StartError, match="no repository named acme/harbour"):
-        site.admin.set_forge_token(REPO, TOKEN)
+    with pytest.raises(NotFoundError, match="no repository named acme/harbour"):
+        repos.set_forge_token(site.services, REPO, TOKEN)

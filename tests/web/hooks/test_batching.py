@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from tests.support.services import eventually
-from web.hooks.batching import Together
+from web.hooks.batching import Batcher
 
 
 class Work:
@@ -36,12 +36,12 @@ def fail_with(error: Exception, item: int) -> Callable[[int], object]:
     return harm
 
 
-async def behind(work: Work, items: Sequence[int], items_max: int = 64) -> list[Any]:
+async def behind(work: Work, items: Sequence[int], batch_max: int = 64) -> list[Any]:
     """What becomes of item 0, which comes alone, and of ``items``, which come while it is dealt with."""
-    together = Together(work, items_max=items_max)
-    tasks = [asyncio.create_task(together(0))]
+    batcher = Batcher(work, batch_max=batch_max)
+    tasks = [asyncio.create_task(batcher(0))]
     await asyncio.to_thread(eventually, lambda: work.calls)
-    tasks += [asyncio.create_task(together(item)) for item in items]
+    tasks += [asyncio.create_task(batcher(item)) for item in items]
     await asyncio.sleep(0)
     work.go.set()
     return await asyncio.gather(*tasks, return_exceptions=True)
@@ -59,7 +59,7 @@ def test_those_who_come_while_work_is_done_share_the_next_turn_in_their_order() 
 
 def test_no_turn_takes_more_than_it_may() -> None:
     work = Work()
-    assert run(behind(work, [1, 2, 3, 4, 5], items_max=2)) == [0, 10, 20, 30, 40, 50]
+    assert run(behind(work, [1, 2, 3, 4, 5], batch_max=2)) == [0, 10, 20, 30, 40, 50]
     assert work.calls == [[0], [1, 2], [3, 4], [5]]
 
 
@@ -78,8 +78,11 @@ def test_a_database_that_does_not_answer_is_told_to_all_at_once() -> None:
 
 
 def test_work_that_answers_too_few_is_an_error_for_everybody_and_no_hang() -> None:
+    def answers_nothing(_items: Sequence[int]) -> list[int]:
+        return []
+
     async def ask() -> int:
-        return await Together(lambda _items: [], items_max=8)(1)
+        return await Batcher(answers_nothing, batch_max=8)(1)
 
     with pytest.raises(ValueError, match="zip"):
         run(ask())
@@ -89,15 +92,15 @@ def test_whoever_goes_away_holds_nobody_up() -> None:
     work = Work()
 
     async def ask() -> list[Any]:
-        together = Together(work, items_max=64)
-        first = asyncio.create_task(together(0))
+        batcher = Batcher(work, batch_max=64)
+        first = asyncio.create_task(batcher(0))
         await asyncio.to_thread(eventually, lambda: work.calls)
-        leaver, stayer = asyncio.create_task(together(1)), asyncio.create_task(together(2))
+        leaver, stayer = asyncio.create_task(batcher(1)), asyncio.create_task(batcher(2))
         await asyncio.sleep(0)
         first.cancel()
         leaver.cancel()
         work.go.set()
-        return await asyncio.gather(first, leaver, stayer, together(3), return_exceptions=True)
+        return list(await asyncio.gather(first, leaver, stayer, batcher(3), return_exceptions=True))
 
     gone, left, stayed, late = run(ask())
     assert isinstance(gone, asyncio.CancelledError)
@@ -110,23 +113,23 @@ def test_after_a_rest_it_goes_on() -> None:
     work.go.set()
 
     async def ask() -> list[int]:
-        together = Together(work, items_max=64)
-        return [await together(item) for item in (1, 2, 3)]
+        batcher = Batcher(work, batch_max=64)
+        return [await batcher(item) for item in (1, 2, 3)]
 
     assert run(ask()) == [10, 20, 30]
     assert work.calls == [[1], [2], [3]]
 
 
 @pytest.mark.parametrize("coming_again", [3, 1])
-def test_whoever_was_answered_together_and_comes_again_shares_the_next_turn_too(coming_again: int) -> None:
+def test_whoever_was_answered_batcher_and_comes_again_shares_the_next_turn_too(coming_again: int) -> None:
     work = Work()
     work.go.set()
-    together = Together(work, items_max=64)
+    batcher = Batcher(work, batch_max=64)
 
     async def ask(item: int) -> None:
-        await together(item)
+        await batcher(item)
         if item <= coming_again:
-            await together(item + 10)
+            await batcher(item + 10)
 
     async def ask_all() -> None:
         await asyncio.gather(*map(ask, [1, 2, 3]))

@@ -5,6 +5,7 @@ import hmac
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,9 +17,8 @@ from tests.support.paths import FORGE_SAMPLES
 from tests.support.services import RedisServer
 from tests.web.conftest import REPO, Site
 from web.hooks.endpoint import REFUSED_COUNTER
-from web.security.login_limiter import LoginLimiter
+from web.operations import repos
 from web.server.app import create_app
-from web.services import Services
 from workers import store
 from workers.db.models.runs import Delivery, Job, Repo
 from workers.db.session import reading, transaction
@@ -58,19 +58,19 @@ def test_a_signed_push_is_answered_202_with_its_run_and_rung(site: Site, client:
     run = site.run()
     assert (run.state, run.branch, run.sha) == (State.QUEUED, "main", NEW)
     with reading(site.engine) as session:
-        assert site.rung == [job.id for job in store.jobs_of(session, run.id)]
+        assert site.woken == [job.id for job in store.jobs_of(session, run.id)]
 
 
 def test_the_row_is_committed_before_the_bell_rings(site: Site) -> None:
     secret = site.add_repo().secret
     seen: list[bool] = []
 
-    def ring(*job_ids: int) -> None:
+    def wake_workers(*job_ids: int) -> None:
         with reading(site.engine) as session:
             seen.extend(session.get(Job, job_id) is not None for job_id in job_ids)
 
     parts = site.services
-    app = create_app(Services(parts.settings, parts.engine, ring, parts.logs, parts.vault, parts.redis, LoginLimiter()))
+    app = create_app(replace(parts, wake_workers=wake_workers))
     with TestClient(app) as client:
         assert send(client, secret).status_code == 202
     assert seen == [True]
@@ -82,7 +82,7 @@ def test_the_same_delivery_again_is_answered_200_with_the_same_run(site: Site, c
     assert (first.status_code, second.status_code) == (202, 200)
     assert first.json() == second.json()
     assert site.runs() == 1
-    assert len(site.rung) == 1
+    assert len(site.woken) == 1
 
 
 def test_another_delivery_of_the_same_commit_is_another_run(site: Site, client: TestClient) -> None:
@@ -116,17 +116,19 @@ def test_an_unknown_repository_and_a_bad_signature_look_the_same(site: Site, cli
     assert deliveries(site) == []
 
 
-def test_nobodys_secret_opens_no_unknown_repository(site: Site, client: TestClient) -> None:
-    sealed = client.app.state.nobodys_hook_secret
+def test_the_dummy_secret_signs_for_no_unknown_repository(site: Site) -> None:
+    app = create_app(site.services)
+    sealed = app.state.dummy_hook_secret
     secret = site.services.vault.unseal("repo/0/hook", sealed)
-    assert send(client, secret, path="/hooks/no/such").status_code == 404
+    with TestClient(app) as client:
+        assert send(client, secret, path="/hooks/no/such").status_code == 404
 
 
 def test_a_body_that_is_too_large_is_answered_413(site: Site) -> None:
     secret = site.add_repo().secret
     parts = site.services
     small = parts.settings.model_copy(update={"webhook_body_bytes_max": 1000})
-    app = create_app(Services(small, parts.engine, parts.ring, parts.logs, parts.vault, parts.redis, LoginLimiter()))
+    app = create_app(replace(parts, settings=small))
     with TestClient(app) as client:
         answer = send(client, secret, {**PUSH, "message": "x" * 1000})
         assert answer.status_code == 413
@@ -170,7 +172,7 @@ def test_nothing_to_do_is_answered_200_with_the_reason_which_is_kept(site: Site,
     assert answer.json() == {"nothing_to_do": "The branch main was deleted; there is nothing to build."}
     assert [kept.reason for kept in deliveries(site)] == [answer.json()["nothing_to_do"]]
     assert send(client, secret, {**PUSH, "after": "0" * 40}).json() == answer.json()
-    assert site.rung == []
+    assert site.woken == []
 
 
 def test_skip_ci_in_the_message_is_nothing_to_do(site: Site, client: TestClient) -> None:
@@ -191,7 +193,7 @@ def test_a_repository_that_is_switched_off_takes_nothing(site: Site, client: Tes
 
 def test_a_renewed_secret_shuts_the_old_one_out(site: Site, client: TestClient) -> None:
     old = site.add_repo().secret
-    new = site.admin.renew_hook(REPO).secret
+    new = repos.renew_webhook_secret(site.services, REPO).secret
     assert send(client, old).status_code == 404
     assert send(client, new).status_code == 202
 
@@ -218,7 +220,7 @@ def test_one_bitbucket_delivery_with_a_branch_and_a_tag_is_two_runs_and_stays_tw
     assert [run["run"] for run in first.json()["runs"]] == [1, 2]
     assert first.json() == again.json()
     assert site.runs() == 2
-    assert len(site.rung) == 2
+    assert len(site.woken) == 2
 
 
 def test_hostile_text_reaches_the_row_unchanged(site: Site, client: TestClient) -> None:
@@ -243,7 +245,7 @@ def test_a_push_is_taken_while_redis_is_away(site: Site, redis_server: RedisServ
     redis_server.stop()
     redis = connect(redis_server.url)
     with Ringer(Bell(make_celery(settings))) as ringer:
-        app = create_app(Services(settings, parts.engine, ringer.ring, parts.logs, parts.vault, redis, LoginLimiter()))
+        app = create_app(replace(parts, settings=settings, wake_workers=ringer.ring, redis=redis))
         with TestClient(app) as client:
             answer = send(client, secret)
     redis.close()
@@ -273,7 +275,7 @@ def test_a_delivery_that_the_database_refuses_takes_no_other_with_it(site: Site)
         answers = list(pool.map(lambda n: send(client, secret, {**PUSH, "after": shas[n]}, delivery=f"d{n}"), range(4)))
     assert [answer.status_code for answer in answers] == [202, 500, 202, 500]
     assert sorted(answer.json()["run"] for answer in answers if answer.status_code == 202) == [1, 2]
-    assert len(site.rung) == 2
+    assert len(site.woken) == 2
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])

@@ -88,7 +88,7 @@ def runs_by_key(engine: Engine) -> dict[tuple[str, str], tuple[int, str]]:
         .join(Run, Run.id == Delivery.run_id)
     )
     with reading(engine) as session:
-        rows = [tuple(row) for row in session.execute(query)]
+        rows = session.execute(query).all()
     found = {(name, key): (number, sha) for name, key, number, sha in rows}
     assert len(found) == len(rows)
     return found
@@ -105,7 +105,7 @@ def assert_numbered_without_gaps(engine: Engine) -> None:
 @pytest.fixture
 def either_site(site: Site, database: Engine) -> Site:
     """The site on each of the two databases."""
-    return Site(replace(site.services, engine=database), site.rung)
+    return Site(replace(site.services, engine=database), site.woken)
 
 
 @pytest.mark.slow
@@ -136,7 +136,7 @@ def test_of_two_thousand_none_is_lost_or_doubled_whatever_comes_between(either_s
             assert kept[hook.repo, hook.key] == (answer["run"], hook.sha)
     assert_numbered_without_gaps(site.engine)
     with reading(site.engine) as session:
-        assert sorted(site.rung) == sorted(session.scalars(select(Job.id)).all())
+        assert sorted(site.woken) == sorted(session.scalars(select(Job.id)).all())
     assert site.counters() == {REFUSED_COUNTER: 100}
 
 

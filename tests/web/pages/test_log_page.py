@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 from pipelines.state import PASSED, Outcome, Reason, State
 from runner.events import StepFinished, StepOutput, StepStarted, Stream
 from tests.e2e.browser import chromium
-from tests.web.conftest import REPO, Begun, Site
+from tests.web.conftest import REPO, ClaimedRun, Site
 from workers.jobs.recorder import Recorder
 
 pytestmark = pytest.mark.browser
@@ -57,11 +57,11 @@ class Says:
         self.record(StepFinished(2, outcome))
 
 
-def run_page(begun: Begun, line: int | None = None) -> str:
+def run_page(begun: ClaimedRun, line: int | None = None) -> str:
     return f"/repos/{REPO}/runs/{begun.queued.number}?step={begun.steps[2]}" + (f"#L{line}" if line else "")
 
 
-def flood(begun: Begun, lines: int) -> None:
+def flood(begun: ClaimedRun, lines: int) -> None:
     with begun.recorder() as record:
         says = Says(record)
         for first in range(1, lines + 1, 10_000):

@@ -24,6 +24,7 @@ from tests.support.paths import MISTAKES
 from tests.support.repos import Repo
 from tests.support.services import TEST_KEY, RedisServer
 from tests.web.conftest import Site
+from web.operations import repos
 from web.security.login_limiter import LoginLimiter
 from web.server.app import create_app
 from web.services import Services
@@ -108,9 +109,9 @@ def everywhere(
     mirror = Mirror(folder / "mirrors", repo.url)
     site.add_repo(REPO, forge="github")
     # What a repository may ask of the host lint cannot know.
-    site.admin.set_trust(REPO, Trust(network=True, volumes=True, security=True))
+    repos.set_trust(site.services, REPO, Trust(network=True, volumes=True, security=True))
     with forge_server("github") as forge, make_client() as http, TestClient(create_app(site.services)) as client:
-        site.admin.set_forge_token(REPO, TOKEN, f"{forge.url}/api/v3")
+        repos.set_forge_token(site.services, REPO, TOKEN, f"{forge.url}/api/v3")
         client.headers["authorization"] = f"Bearer {site.token(site.add_user())}"
         yield Everywhere(site, client, forge, Reporter(engine, site.services.vault, http, settings), repo, mirror)
     redis.close()

@@ -14,8 +14,8 @@ import httpx2
 import pytest
 
 from tests.support.services import eventually, free_port
-from web.server.supervisor import Child
-from web.server.wiring import find_redis
+from web.server.private_redis import find_redis
+from web.server.supervisor import ChildProcess
 from workers.errors import StartError
 
 HEADWAY = [sys.executable, "-c", "from runner.cli.main import main; main()"]
@@ -32,10 +32,10 @@ class Serve:
         self.env = {**kept, "HEADWAY_DATA_DIR": str(self.data), "HEADWAY_PORT": str(self.port)}
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, verb: str = "serve") -> subprocess.Popen[bytes]:
+    def start(self, command: str = "serve") -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*HEADWAY, verb], env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [*HEADWAY, command], env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         eventually(self.ready, 60)
         return self.process
@@ -175,18 +175,23 @@ def test_valkey_is_used_where_there_is_no_redis(serve: Serve, tmp_path: Path) ->
     assert serve.child("valkey-server")
 
 
+def restarted(child: ChildProcess) -> bool:
+    child.restart_if_dead()
+    return child.alive
+
+
 @pytest.mark.slow
 def test_a_child_that_dies_is_started_again_and_one_that_stays_is_left_alone() -> None:
-    child = Child("sleeper", ["/bin/sleep", "600"], {}, 5)
+    child = ChildProcess("sleeper", ["/bin/sleep", "600"], {}, 5)
     try:
         child.start()
         first = child.pid
-        child.tend()
+        child.restart_if_dead()
         assert child.pid == first
         assert first is not None
         os.kill(first, signal.SIGKILL)
         eventually(lambda: not child.alive)
-        eventually(lambda: (child.tend(), child.alive)[1])
+        eventually(lambda: restarted(child))
         assert child.pid != first
     finally:
         child.stop()
@@ -195,7 +200,7 @@ def test_a_child_that_dies_is_started_again_and_one_that_stays_is_left_alone() -
 
 def test_a_child_that_ignores_term_is_killed() -> None:
     script = "trap '' TERM; echo ready; while :; do sleep 0.05; done"
-    child = Child("stubborn", ["/bin/sh", "-c", script], {"PATH": os.defpath}, 0.3)
+    child = ChildProcess("stubborn", ["/bin/sh", "-c", script], {"PATH": os.defpath}, 0.3)
     child.start()
     eventually(lambda: child.pid is not None and "trap" in command_of(child.pid))
     child.stop()

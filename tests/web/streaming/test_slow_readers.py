@@ -11,7 +11,7 @@ import pytest
 
 from pipelines.state import PASSED
 from runner.events import StepFinished, StepOutput, StepStarted, Stream
-from tests.web.conftest import Begun, Site
+from tests.web.conftest import ClaimedRun, Site
 
 MIB = 1024**2
 PIECES = 1_500
@@ -22,7 +22,7 @@ def piece(number: int) -> bytes:
     return b"%07d\n" % number + b"some text of a step that floods its log".ljust(PIECE - 9, b".") + b"\n"
 
 
-def flood(begun: Begun) -> None:
+def flood(begun: ClaimedRun) -> None:
     with begun.recorder() as record:
         record(StepStarted(2))
         for number in range(PIECES):

@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import httpx2
 import pytest
@@ -14,9 +14,7 @@ import pytest
 from pipelines.state import PASSED, Outcome, Reason, State
 from runner.events import StepFinished, StepOutput, StepStarted, Stream
 from tests.support.services import RedisServer, eventually
-from tests.web.conftest import Begun, Site, push, serving
-from web.security.login_limiter import LoginLimiter
-from web.services import Services
+from tests.web.conftest import ClaimedRun, Site, push, serving
 from workers import store
 from workers.db.session import reading, transaction
 from workers.store import leases
@@ -58,7 +56,7 @@ class Listener:
     def __init__(self, url: str, token: str) -> None:
         self.client = httpx2.Client(base_url=url, headers={"authorization": f"Bearer {token}"}, timeout=30)
 
-    def events(self, path: str, headers: dict[str, str] | None = None, **query: object) -> Iterator[Event]:
+    def events(self, path: str, headers: dict[str, str] | None = None, **query: str | int) -> Iterator[Event]:
         with self.client.stream("GET", path, params=query, headers=headers or {}) as answer:
             assert answer.status_code == 200
             assert answer.headers["content-type"].startswith("text/event-stream")
@@ -76,7 +74,7 @@ class Listener:
                         yield event
                         event = Event()
 
-    def hear(self, path: str, position: int = 0, headers: dict[str, str] | None = None, **query: object) -> Heard:
+    def hear(self, path: str, position: int = 0, headers: dict[str, str] | None = None, **query: str | int) -> Heard:
         """Listens to the end."""
         heard = Heard(position=position)
         for event in self.events(path, headers, **query):
@@ -98,7 +96,7 @@ def text(count: int) -> bytes:
     return b"".join(b"%06d the quick brown fox \x1b[32mjumps\x1b[0m \xff\xfe\n" % number for number in range(count))
 
 
-def write_slowly(begun: Begun, data: bytes, number: int = 2, pause_s: float = 0.002) -> threading.Thread:
+def write_slowly(begun: ClaimedRun, data: bytes, number: int = 2, pause_s: float = 0.002) -> threading.Thread:
     def write() -> None:
         with begun.recorder() as record:
             record(StepStarted(number))
@@ -112,7 +110,7 @@ def write_slowly(begun: Begun, data: bytes, number: int = 2, pause_s: float = 0.
     return thread
 
 
-def stream_of(begun: Begun, number: int = 2) -> str:
+def stream_of(begun: ClaimedRun, number: int = 2) -> str:
     return f"/api/steps/{begun.steps[number]}/stream"
 
 
@@ -199,7 +197,7 @@ def test_a_stream_opened_before_the_step_begins_hears_all_of_it(site: Site, list
     assert "changed" in heard[0].kinds
 
 
-def test_live_chunks_that_were_lost_are_read_from_the_store(site: Site, listener: Listener, tail: LiveTail) -> None:
+def test_live_chunks_that_were_lost_are_read_from_the_store(site: Site, listener: Listener, live: LiveTail) -> None:
     begun = site.begin()
     data = text(3_000)
     step_id = begun.steps[2]
@@ -214,10 +212,10 @@ def test_live_chunks_that_were_lost_are_read_from_the_store(site: Site, listener
         piece = data[offset : offset + CHUNK]
         writer.append(piece, Stream.STDOUT, 1)
         if index % 3 == 0:
-            tail.publish(step_id, 1, offset, piece)  # two of three never reach Redis, and what does comes first
+            live.publish(step_id, 1, offset, piece)  # two of three never reach Redis, and what does comes first
         writer.flush()
     writer.close()
-    tail.end(step_id, 1)
+    live.end(step_id, 1)
     with transaction(site.engine) as session:
         store.finish_step(session, begun.queued.job_id, 1, 2, PASSED, (len(data), 3_000))
     thread.join(30)
@@ -232,11 +230,11 @@ def test_the_log_goes_on_while_redis_is_away(site: Site, redis_server: RedisServ
     parts = site.services
     settings = parts.settings.model_copy(update={"redis_url": redis_server.url})
     redis = connect(redis_server.url)
-    shaky = Services(settings, parts.engine, parts.ring, parts.logs, parts.vault, redis, LoginLimiter())
+    shaky = replace(parts, settings=settings, redis=redis)
     with serving(shaky) as url:
         listener = Listener(url, site.token(site.add_user()))
         heard = Heard()
-        thread = write_slowly(Begun(Site(shaky), begun.queued, begun.claim, begun.steps), data, pause_s=0.02)
+        thread = write_slowly(ClaimedRun(Site(shaky), begun.queued, begun.claim, begun.steps), data, pause_s=0.02)
         for event in listener.events(stream_of(begun)):
             heard.take(event)
             if event.kind == "log":
@@ -277,7 +275,7 @@ def test_a_failed_steps_state_comes_with_the_end(site: Site, listener: Listener)
     assert (heard.end, heard.log) == ("failed", b"")
 
 
-def test_a_runs_stream_tells_of_changes_and_ends_with_it(site: Site, listener: Listener, tail: LiveTail) -> None:
+def test_a_runs_stream_tells_of_changes_and_ends_with_it(site: Site, listener: Listener, live: LiveTail) -> None:
     begun = site.begin()
     heard: list[Heard] = []
     thread = threading.Thread(target=lambda: heard.append(listener.hear(f"/api/runs/{begun.queued.run_id}/stream")))
@@ -287,7 +285,7 @@ def test_a_runs_stream_tells_of_changes_and_ends_with_it(site: Site, listener: L
         record(StepFinished(1, PASSED))
     with transaction(site.engine) as session:
         store.finish_job(session, begun.queued.job_id, 1, PASSED)
-    tail.changed(begun.queued.run_id)
+    live.changed(begun.queued.run_id)
     thread.join(30)
     assert heard[0].end == "passed"
     assert heard[0].kinds.count("changed") >= 1
@@ -305,12 +303,12 @@ def test_a_page_that_is_up_to_date_hears_nothing_until_something_changes(site: S
     assert seen[0] != version
 
 
-def test_the_front_page_hears_of_a_new_run(site: Site, listener: Listener, tail: LiveTail) -> None:
+def test_the_front_page_hears_of_a_new_run(site: Site, listener: Listener, live: LiveTail) -> None:
     version = next(listener.events("/api/stream")).data
     seen: list[str] = []
     thread = threading.Thread(target=lambda: seen.append(next(listener.events("/api/stream", seen=version)).kind))
     thread.start()
-    tail.changed(site.queue(push("new")).run_id)
+    live.changed(site.queue(push("new")).run_id)
     thread.join(30)
     assert seen == ["changed"]
 
