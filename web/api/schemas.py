@@ -244,7 +244,7 @@ class SecretValue(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    value: str = Field(min_length=1, max_length=VALUE_CHARS_MAX)
+    value: str = Field(description=f"1 to {VALUE_CHARS_MAX:,} characters.")
     events: list[Event] | None = None
 
 
