@@ -7,7 +7,7 @@ from pydantic import SecretStr
 from sqlalchemy import update
 from starlette.testclient import TestClient
 
-from tests.web.cli.test_cli import Headway
+from tests.web.cli.command import Headway
 from tests.web.conftest import REPO, Site
 from web.operations import repos
 from web.operations.errors import NotFoundError

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.trigger import Event
-from tests.web.cli.test_cli import URL, Headway
+from tests.web.cli.command import URL, Headway
 from workers import store
 from workers.db.models.runs import Run
 from workers.db.session import make_engine, reading

@@ -13,8 +13,9 @@ from sqlalchemy import func, select, text, update
 from starlette.testclient import TestClient
 
 from pipelines.state import State
+from pipelines.trigger import Event
 from tests.support.paths import FORGE_SAMPLES
-from tests.support.services import RedisServer
+from tests.support.services import RedisServer, eventually
 from tests.web.conftest import REPO, Site
 from web.hooks.endpoint import REFUSED_COUNTER
 from web.operations import repos
@@ -23,7 +24,7 @@ from workers import store
 from workers.db.models.runs import Delivery, Job, Repo
 from workers.db.session import reading, transaction
 from workers.queue.celery_app import Bell, Ringer, make_celery
-from workers.streaming.redis_stream import connect
+from workers.streaming.redis_stream import CANCEL_CHANNEL, connect
 
 NEW, OLD = "8f3e1c2ab4d5968770e1f2a3b4c5d6e7f8091a2b", "1d2c3b4a5f6e7d8c9bae0f1e2d3c4b5a69788796"
 PUSH = {"ref": "refs/heads/main", "before": OLD, "after": NEW, "pusher": "mara"}
@@ -283,3 +284,17 @@ def test_only_post_is_taken(client: TestClient, method: str) -> None:
     answer = client.request(method, f"/hooks/{REPO}")
     assert answer.status_code == 405
     assert answer.json() == {"error": f"{method} is not possible here."}
+
+
+def test_a_push_that_supersedes_a_run_sends_a_cancellation_to_its_worker(site: Site, client: TestClient) -> None:
+    secret = site.add_repo().secret
+    repos.set_newest_wins(site.services, REPO, [Event.PUSH])
+    first = site.begin()
+    with site.services.redis.pubsub() as pubsub:  # type: ignore[no-untyped-call]  # no types
+        pubsub.subscribe(CANCEL_CHANNEL)
+        assert send(client, secret).status_code == 202
+        received = eventually(
+            lambda: (message := pubsub.get_message()) and message["type"] == "message" and message["data"]
+        )
+    assert int(received) == first.queued.run_id
+    assert site.run(1).cancel_by == "run 2"

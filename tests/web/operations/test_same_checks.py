@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from tests.web.cli.test_cli import URL, Headway
+from tests.web.cli.command import URL, Headway
 from tests.web.conftest import REPO, Site
 from web.operations.secrets import VALUE_CHARS_MAX
 from web.operations.users import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN, TOKEN_NAME_CHARS_MAX

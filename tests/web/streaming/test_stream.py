@@ -1,87 +1,25 @@
 """Server-sent events over a real socket, a real Redis and a real log store, while somebody writes."""
 
 import base64
-import json
 import signal
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-import httpx2
 import pytest
 
 from pipelines.state import PASSED, Outcome, Reason, State
 from runner.events import StepFinished, StepOutput, StepStarted, Stream
 from tests.support.services import RedisServer, eventually
 from tests.web.conftest import ClaimedRun, Site, push, serving
+from tests.web.streaming.listener import Heard, Listener
 from workers import store
 from workers.db.session import reading, transaction
 from workers.store import leases
 from workers.streaming.redis_stream import LiveTail, connect
 
 CHUNK = 5_000
-
-
-@dataclass
-class Event:
-    kind: str = ""
-    data: str = ""
-    id: str = ""
-
-
-@dataclass
-class Heard:
-    """All that a stream said, put together as a browser would."""
-
-    log: bytes = b""
-    position: int = 0
-    kinds: list[str] = field(default_factory=list)
-    end: str = ""
-
-    def take(self, event: Event) -> None:
-        self.kinds.append(event.kind)
-        if event.kind == "log":
-            data = base64.b64decode(event.data)
-            assert int(event.id) == self.position + len(data), "bytes are missing or doubled"
-            self.log += data
-            self.position = int(event.id)
-        elif event.kind == "end":
-            self.end = json.loads(event.data)["state"]
-
-
-class Listener:
-    """A logged-in client of the streams."""
-
-    def __init__(self, url: str, token: str) -> None:
-        self.client = httpx2.Client(base_url=url, headers={"authorization": f"Bearer {token}"}, timeout=30)
-
-    def events(self, path: str, headers: dict[str, str] | None = None, **query: str | int) -> Iterator[Event]:
-        with self.client.stream("GET", path, params=query, headers=headers or {}) as answer:
-            assert answer.status_code == 200
-            assert answer.headers["content-type"].startswith("text/event-stream")
-            event = Event()
-            for line in answer.iter_lines():
-                name, _, value = line.partition(": ")
-                match name:
-                    case "event":
-                        event.kind = value
-                    case "data":
-                        event.data = value
-                    case "id":
-                        event.id = value
-                    case "" if event.kind:
-                        yield event
-                        event = Event()
-
-    def hear(self, path: str, position: int = 0, headers: dict[str, str] | None = None, **query: str | int) -> Heard:
-        """Listens to the end."""
-        heard = Heard(position=position)
-        for event in self.events(path, headers, **query):
-            heard.take(event)
-            if event.kind in {"end", "restart"}:
-                break
-        return heard
 
 
 @pytest.fixture
