@@ -83,10 +83,10 @@ def test_why_the_forge_does_not_know_a_run_stands_on_its_page_and_in_the_api(sit
 
 def test_the_settings_say_whether_the_forge_is_told(site: Site, browser: TestClient) -> None:
     site.add_repo(forge="github")
-    assert "The forge is not told" in browser.get(f"/repos/{REPO}/settings").text
+    assert "Headway reports no statuses" in browser.get(f"/repos/{REPO}/settings").text
     repos.set_forge_token(site.services, REPO, TOKEN)
     page = browser.get(f"/repos/{REPO}/settings").text
-    assert "The forge is told how each run goes" in page
+    assert "Headway reports the status of each run" in page
     assert TOKEN not in page
 
 
