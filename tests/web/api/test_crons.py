@@ -21,7 +21,7 @@ def repo(site: Site) -> None:
 
 @pytest.fixture
 def guest(site: Site, client: TestClient) -> TestClient:
-    """A program of somebody who is no administrator."""
+    """A program with the token of a user who is no administrator."""
     client.headers["authorization"] = f"Bearer {site.token(site.add_user('bob', is_admin=False))}"
     return client
 

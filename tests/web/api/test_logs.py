@@ -50,7 +50,7 @@ def test_a_log_is_read_by_lines(site: Site, program: TestClient) -> None:
     assert last.headers["x-log-lines"] == "1000"
 
 
-def test_the_log_of_a_step_that_wrote_nothing_is_empty(site: Site, program: TestClient) -> None:
+def test_the_log_of_a_step_without_output_is_empty(site: Site, program: TestClient) -> None:
     site.add_repo()
     begun = site.begin()
     for query in ({}, {"offset": 0}, {"line": 1}, {"last": 10}):

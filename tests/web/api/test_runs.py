@@ -125,7 +125,7 @@ def test_a_commit_message_with_any_characters_is_valid_json(site: Site, program:
     assert program.get(f"/api/repos/{REPO}/runs/1").json()["message"] == message
 
 
-def test_a_state_changed_elsewhere_is_seen_at_once(site: Site, program: TestClient) -> None:
+def test_a_state_that_a_worker_wrote_is_shown_at_once(site: Site, program: TestClient) -> None:
     site.add_repo()
     begun = site.begin()
     finish(begun, Outcome(State.BROKEN, Reason.ENGINE_GONE, "The engine is gone."))

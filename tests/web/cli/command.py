@@ -13,7 +13,7 @@ URL = "https://github.com/acme/harbour.git"
 
 
 class Headway:
-    """The command with settings that point into a folder."""
+    """The command with settings for a data directory of its own."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -31,7 +31,7 @@ class Headway:
         return result.stdout
 
     def refused(self, *arguments: str, stdin: str = "") -> str:
-        """The sentence with which it refuses."""
+        """Runs a command that must be refused; the error message."""
         result = self(*arguments, stdin=stdin)
         assert result.exit_code == 3, result.output
         assert result.stderr.startswith("headway: ")

@@ -1,4 +1,4 @@
-"""The token that a forge is told with: how it is set, where it is kept, and where one reads what went wrong."""
+"""The token for commit statuses: how it is set and stored, and where errors of reporting are shown."""
 
 from pathlib import Path
 
@@ -27,8 +27,8 @@ def headway(tmp_path: Path) -> Headway:
     return headway
 
 
-def kept(headway: Headway) -> tuple[str, str]:
-    """The token and the API's address, as the database has them."""
+def stored(headway: Headway) -> tuple[str, str]:
+    """The token and the API's address from the database."""
     settings = Settings(data_dir=headway.folder, secret_keys=SecretStr(headway.env["HEADWAY_SECRET_KEYS"]))
     engine = make_engine(settings.database)
     with reading(engine) as session:
@@ -41,32 +41,32 @@ def kept(headway: Headway) -> tuple[str, str]:
 
 def test_the_token_comes_from_standard_input_and_is_sealed(headway: Headway) -> None:
     assert headway.ok("repo", "token", REPO, stdin=f"{TOKEN}\n") == ""
-    assert kept(headway) == (TOKEN, "")
+    assert stored(headway) == (TOKEN, "")
 
 
-def test_the_address_of_an_api_goes_with_its_token(headway: Headway) -> None:
+def test_the_address_of_the_api_is_set_and_removed_with_the_token(headway: Headway) -> None:
     api = "https://acme.test/git/api/v1"
     headway.ok("repo", "token", REPO, "--api", api, stdin=TOKEN)
-    assert kept(headway) == (TOKEN, api)
+    assert stored(headway) == (TOKEN, api)
     headway.ok("repo", "token", REPO, "--forget")
-    assert kept(headway) == ("", "")
+    assert stored(headway) == ("", "")
 
 
 @pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "grün"])
-def test_what_cannot_be_a_token_is_refused(headway: Headway, token: str) -> None:
+def test_an_invalid_token_is_refused(headway: Headway, token: str) -> None:
     assert "That is no token" in headway.refused("repo", "token", REPO, stdin=token)
 
 
-def test_what_cannot_be_an_api_is_refused(headway: Headway) -> None:
+def test_an_invalid_address_of_an_api_is_refused(headway: Headway) -> None:
     assert "no address of an API" in headway.refused("repo", "token", REPO, "--api", "git.test", stdin=TOKEN)
 
 
-def test_plain_git_has_nobody_to_tell(headway: Headway) -> None:
+def test_a_plain_git_repository_needs_no_token(headway: Headway) -> None:
     headway.ok("repo", "add", "/srv/roof.git")
     assert "there is no forge to report to" in headway.refused("repo", "token", "roof", stdin=TOKEN)
 
 
-def test_why_the_forge_does_not_know_a_run_stands_on_its_page_and_in_the_api(site: Site, browser: TestClient) -> None:
+def test_an_error_of_reporting_is_shown_on_the_runs_page_and_in_the_api(site: Site, browser: TestClient) -> None:
     site.add_repo(forge="github")
     repos.set_forge_token(site.services, REPO, TOKEN)
     queued = site.queue()
@@ -81,7 +81,7 @@ def test_why_the_forge_does_not_know_a_run_stands_on_its_page_and_in_the_api(sit
         assert list(store.untold(session)) == [queued.run_id]
 
 
-def test_the_settings_say_whether_the_forge_is_told(site: Site, browser: TestClient) -> None:
+def test_the_settings_page_says_whether_statuses_are_reported(site: Site, browser: TestClient) -> None:
     site.add_repo(forge="github")
     assert "Headway reports no statuses" in browser.get(f"/repos/{REPO}/settings").text
     repos.set_forge_token(site.services, REPO, TOKEN)
@@ -90,6 +90,6 @@ def test_the_settings_say_whether_the_forge_is_told(site: Site, browser: TestCli
     assert TOKEN not in page
 
 
-def test_a_repository_that_is_not_there_gets_no_token(site: Site) -> None:
+def test_a_token_for_a_missing_repository_is_refused(site: Site) -> None:
     with pytest.raises(NotFoundError, match="no repository named acme/harbour"):
         repos.set_forge_token(site.services, REPO, TOKEN)

@@ -14,9 +14,9 @@ def test_a_registry_login_is_for_all_repositories_or_for_one(headway: Headway) -
     headway.ok("repo", "add", URL)
     headway.ok("registry", "login", "registry.test", "-u", "robot", stdin="pass word\n")
     headway.ok("registry", "login", "registry.test", "-u", "own", "--repo", "acme/harbour", stdin="other")
-    told = headway.ok("registry", "list")
-    assert "registry.test\trobot\tall repositories\n" in told
-    assert "registry.test\town\tacme/harbour\n" in told
+    printed = headway.ok("registry", "list")
+    assert "registry.test\trobot\tall repositories\n" in printed
+    assert "registry.test\town\tacme/harbour\n" in printed
     settings = load_settings()
     engine = make_engine(settings.database)
     with reading(engine) as session:

@@ -16,33 +16,33 @@ from workers.settings import Settings, load_settings
 
 
 def test_adding_a_repository_shows_what_to_enter_on_the_forge(headway: Headway) -> None:
-    told = headway.ok("repo", "add", URL)
-    assert "Repository acme/harbour" in told
-    assert "http://localhost:8080/hooks/acme/harbour" in told
-    assert "In the repository on GitHub: Settings, Webhooks" in told
+    printed = headway.ok("repo", "add", URL)
+    assert "Repository acme/harbour" in printed
+    assert "http://localhost:8080/hooks/acme/harbour" in printed
+    assert "In the repository on GitHub: Settings, Webhooks" in printed
     assert headway.ok("repo", "list") == f"acme/harbour\tgithub\t{URL}\n"
 
 
 @pytest.mark.usefixtures("settings_of")
 def test_the_shown_webhook_secret_is_the_stored_one(headway: Headway) -> None:
-    told = headway.ok("repo", "add", URL)
+    printed = headway.ok("repo", "add", URL)
     settings = load_settings()
     engine = make_engine(settings.database)
     with reading(engine) as session:
         repo = session.query(Repo).one()
     engine.dispose()
     secret = open_vault(settings).unseal(hook_place(repo.id), repo.hook_secret_sealed)
-    assert f"Secret     {secret} " in told
+    assert f"Secret     {secret} " in printed
     assert secret not in headway.ok("repo", "list")
 
 
 def test_a_hook_file_is_executable_and_readable_by_its_owner_only(headway: Headway, tmp_path: Path) -> None:
     hook = tmp_path / "post-receive"
-    told = headway.ok("repo", "add", str(tmp_path / "bare.git"), "--name", "plain", "--hook-file", str(hook))
+    printed = headway.ok("repo", "add", str(tmp_path / "bare.git"), "--name", "plain", "--hook-file", str(hook))
     assert stat.S_IMODE(hook.stat().st_mode) == 0o700
     assert hook.read_text().startswith("#!/bin/sh")
     assert "url=http://localhost:8080/hooks/plain" in hook.read_text()
-    assert "Secret" not in told
+    assert "Secret" not in printed
 
 
 def test_a_hook_file_is_for_plain_git_only_and_must_be_writable(headway: Headway, tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def deliveries(site: Site) -> list[Delivery]:
         return list(session.scalars(select(Delivery).order_by(Delivery.id)))
 
 
-def test_a_signed_push_is_answered_202_with_its_run_and_rung(site: Site, client: TestClient) -> None:
+def test_a_signed_push_is_answered_202_with_its_run_and_wakes_a_worker(site: Site, client: TestClient) -> None:
     secret = site.add_repo().secret
     answer = send(client, secret)
     assert answer.status_code == 202
@@ -62,7 +62,7 @@ def test_a_signed_push_is_answered_202_with_its_run_and_rung(site: Site, client:
         assert site.woken == [job.id for job in store.jobs_of(session, run.id)]
 
 
-def test_the_row_is_committed_before_the_bell_rings(site: Site) -> None:
+def test_the_row_is_committed_before_workers_are_woken(site: Site) -> None:
     secret = site.add_repo().secret
     seen: list[bool] = []
 
@@ -101,7 +101,7 @@ def test_one_delivery_sent_many_times_at_once_is_one_run(site: Site, client: Tes
     assert {answer.json()["run"] for answer in answers} == {1}
 
 
-def test_an_unknown_repository_and_a_bad_signature_look_the_same(site: Site, client: TestClient) -> None:
+def test_an_unknown_repository_and_a_bad_signature_get_the_same_answer(site: Site, client: TestClient) -> None:
     site.add_repo()
     site.add_repo("acme/lab", forge="gitlab")
     answers = [
@@ -144,7 +144,7 @@ def test_a_body_that_is_too_large_is_answered_413(site: Site) -> None:
     assert site.runs() == 1
 
 
-def test_what_is_not_json_is_answered_400_and_kept_as_refused(site: Site, client: TestClient) -> None:
+def test_a_body_that_is_not_json_is_answered_400_and_stored_as_refused(site: Site, client: TestClient) -> None:
     secret = site.add_repo().secret
     answer = send(client, secret, body=b"payload=%7B%7D")
     assert answer.status_code == 400
@@ -166,7 +166,7 @@ def test_a_missing_field_is_named(site: Site, client: TestClient) -> None:
     assert site.runs() == 0
 
 
-def test_nothing_to_do_is_answered_200_with_the_reason_which_is_kept(site: Site, client: TestClient) -> None:
+def test_a_delivery_with_nothing_to_do_is_answered_200_with_the_stored_reason(site: Site, client: TestClient) -> None:
     secret = site.add_repo().secret
     answer = send(client, secret, {**PUSH, "after": "0" * 40})
     assert answer.status_code == 200
@@ -176,7 +176,7 @@ def test_nothing_to_do_is_answered_200_with_the_reason_which_is_kept(site: Site,
     assert site.woken == []
 
 
-def test_skip_ci_in_the_message_is_nothing_to_do(site: Site, client: TestClient) -> None:
+def test_skip_ci_in_the_commit_message_starts_no_run(site: Site, client: TestClient) -> None:
     secret = site.add_repo().secret
     answer = send(client, secret, {**PUSH, "message": "Fix a typo [skip ci]"})
     assert answer.status_code == 200
@@ -184,7 +184,7 @@ def test_skip_ci_in_the_message_is_nothing_to_do(site: Site, client: TestClient)
     assert site.runs() == 0
 
 
-def test_a_repository_that_is_switched_off_takes_nothing(site: Site, client: TestClient) -> None:
+def test_a_repository_that_is_switched_off_starts_no_run(site: Site, client: TestClient) -> None:
     secret = site.add_repo().secret
     with transaction(site.engine) as session:
         session.execute(update(Repo).values(active=False))
@@ -192,7 +192,7 @@ def test_a_repository_that_is_switched_off_takes_nothing(site: Site, client: Tes
     assert site.runs() == 0
 
 
-def test_a_renewed_secret_shuts_the_old_one_out(site: Site, client: TestClient) -> None:
+def test_after_a_renewal_the_old_secret_is_refused(site: Site, client: TestClient) -> None:
     old = site.add_repo().secret
     new = repos.renew_webhook_secret(site.services, REPO).secret
     assert send(client, old).status_code == 404
@@ -207,9 +207,7 @@ def test_a_hook_in_a_shell_gets_one_line_of_text(site: Site, client: TestClient)
     assert refused.text.count("\n") == 1
 
 
-def test_one_bitbucket_delivery_with_a_branch_and_a_tag_is_two_runs_and_stays_two(
-    site: Site, client: TestClient
-) -> None:
+def test_a_repeated_bitbucket_delivery_with_a_branch_and_a_tag_is_two_runs(site: Site, client: TestClient) -> None:
     secret = site.add_repo(forge="bitbucket").secret
     recorded = json.loads((FORGE_SAMPLES / "bitbucket" / "branch_and_tag.json").read_text())
     body = json.dumps(recorded["body"]).encode()
@@ -224,7 +222,7 @@ def test_one_bitbucket_delivery_with_a_branch_and_a_tag_is_two_runs_and_stays_tw
     assert len(site.woken) == 2
 
 
-def test_hostile_text_reaches_the_row_unchanged(site: Site, client: TestClient) -> None:
+def test_hostile_text_is_stored_unchanged(site: Site, client: TestClient) -> None:
     secret = site.add_repo().secret
     message = 'Say "hi" <script>alert(1)</script>\n$(touch owned) \'; DROP TABLE runs; --'
     branch = '$(id)";<script>x</script>'
@@ -233,13 +231,13 @@ def test_hostile_text_reaches_the_row_unchanged(site: Site, client: TestClient) 
     assert (run.message, run.branch) == (message, branch)
 
 
-def test_a_repository_name_with_odd_characters_is_only_unknown(site: Site, client: TestClient) -> None:
+def test_a_repository_name_with_odd_characters_is_answered_404(site: Site, client: TestClient) -> None:
     site.add_repo()
     for path in ("/hooks/..%2f..%2fetc", "/hooks/%00", "/hooks/" + "x" * 4000, "/hooks/acme%2Fharbour%27--"):
         assert client.post(path, json=PUSH).status_code == 404
 
 
-def test_a_push_is_taken_while_redis_is_away(site: Site, redis_server: RedisServer) -> None:
+def test_a_push_is_accepted_while_redis_is_down(site: Site, redis_server: RedisServer) -> None:
     secret = site.add_repo().secret
     parts = site.services
     settings = parts.settings.model_copy(update={"redis_url": redis_server.url})
@@ -255,7 +253,7 @@ def test_a_push_is_taken_while_redis_is_away(site: Site, redis_server: RedisServ
         assert session.scalar(select(func.count()).select_from(Job).where(Job.state == State.QUEUED)) == 1
 
 
-def test_a_secret_that_cannot_be_opened_shuts_out_its_own_repository_alone(site: Site) -> None:
+def test_a_damaged_webhook_secret_fails_only_its_own_repository(site: Site) -> None:
     harbour, damaged = site.add_repo().secret, site.add_repo("acme/damaged").secret
     with transaction(site.engine) as session:
         session.execute(update(Repo).where(Repo.name == "acme/damaged").values(hook_secret_sealed="v1|gone|x|y"))
@@ -266,7 +264,7 @@ def test_a_secret_that_cannot_be_opened_shuts_out_its_own_repository_alone(site:
     assert site.runs() == 4
 
 
-def test_a_delivery_that_the_database_refuses_takes_no_other_with_it(site: Site) -> None:
+def test_a_delivery_that_the_database_refuses_does_not_fail_the_others(site: Site) -> None:
     secret, bad = site.add_repo().secret, "b" * 40
     with transaction(site.engine) as session:
         refuse = f"CREATE TRIGGER no BEFORE INSERT ON runs WHEN NEW.sha = '{bad}' BEGIN SELECT RAISE(ABORT, 'no'); END"
@@ -280,7 +278,7 @@ def test_a_delivery_that_the_database_refuses_takes_no_other_with_it(site: Site)
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-def test_only_post_is_taken(client: TestClient, method: str) -> None:
+def test_other_methods_than_post_are_answered_405(client: TestClient, method: str) -> None:
     answer = client.request(method, f"/hooks/{REPO}")
     assert answer.status_code == 405
     assert answer.json() == {"error": f"{method} is not possible here."}

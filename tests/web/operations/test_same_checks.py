@@ -79,8 +79,8 @@ def test_a_cron_that_cannot_be_used_is_refused_with_the_same_sentence(
     page = browser.post(f"/repos/{REPO}/crons", data=form)
     assert (answer.status_code, page.status_code) == (422, 422)
     assert alert(page.text) == answer.json()["error"]
-    told = headway.refused("cron", "add", *options, "--", REPO, name, expression)
-    assert told == f"headway: {answer.json()['error']}\n"
+    printed = headway.refused("cron", "add", *options, "--", REPO, name, expression)
+    assert printed == f"headway: {answer.json()['error']}\n"
 
 
 def test_what_is_not_there_is_missing_with_the_same_sentence(browser: TestClient, headway: Headway) -> None:

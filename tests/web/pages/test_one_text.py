@@ -1,4 +1,4 @@
-"""A mistake in a pipeline file reads the same in lint, in plan, on the page, in the API and in the commit status."""
+"""A problem in a pipeline file has the same text in lint, in plan, on the page, in the API and in the commit status."""
 
 import re
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ DESCRIPTION_CHARS_MAX = 140
 
 @dataclass
 class Everywhere:
-    """One server with one repository, whose forge hears of its runs."""
+    """A server with one repository, which reports commit statuses to a forge."""
 
     site: Site
     client: TestClient
@@ -58,7 +58,7 @@ class Everywhere:
     mirror: Mirror
 
     def run(self, text: bytes) -> int:
-        """The number of a run of a commit with this pipeline file, planned as a worker does."""
+        """Queues and plans a run of a commit with this pipeline file; its number."""
         sha = self.repo.commit({NAME: text})
         queued = self.site.queue(push(sha=sha), REPO)
         claim = self.site.claim(queued)
@@ -87,12 +87,14 @@ class Everywhere:
         return [unescape(re.sub(r"<[^>]*>", "", "\n".join(text for _, text in part))) for part in parts]
 
     def api(self, number: int) -> list[str]:
-        told = self.client.get(f"/api/repos/{REPO}/runs/{number}").json()
-        return ["\n".join([problem["text"], *problem["excerpt"]]) for problem in told["problems"] + told["warnings"]]
+        run = self.client.get(f"/api/repos/{REPO}/runs/{number}").json()
+        return ["\n".join([problem["text"], *problem["excerpt"]]) for problem in run["problems"] + run["warnings"]]
 
     def status(self, number: int) -> str:
         self.reporter.once()
-        return next(told.description for told in reversed(self.forge.told) if told.url.endswith(f"/runs/{number}"))
+        return next(
+            status.description for status in reversed(self.forge.told) if status.url.endswith(f"/runs/{number}")
+        )
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +110,7 @@ def everywhere(
     )
     mirror = Mirror(folder / "mirrors", repo.url)
     site.add_repo(REPO, forge="github")
-    # What a repository may ask of the host lint cannot know.
+    # Lint does not know the trust of a repository: with all of it no other problem is reported.
     repos.set_trust(site.services, REPO, Trust(network=True, volumes=True, security=True))
     with forge_server("github") as forge, make_client() as http, TestClient(create_app(site.services)) as client:
         repos.set_forge_token(site.services, REPO, TOKEN, f"{forge.url}/api/v3")
@@ -140,7 +142,7 @@ def first_lines(texts: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem.removesuffix(".headway"))
-def test_a_mistake_reads_the_same_wherever_it_is_shown(
+def test_a_problem_has_the_same_text_everywhere(
     everywhere: Everywhere, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = file.read_bytes()

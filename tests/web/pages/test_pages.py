@@ -20,7 +20,7 @@ RUN = f"/repos/{REPO}/runs/1"
 
 
 class Tags(HTMLParser):
-    """The tags of a page and their attributes, as a browser would find them."""
+    """The tags of a page with their attributes, parsed as a browser does."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

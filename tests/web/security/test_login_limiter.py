@@ -3,7 +3,7 @@
 from web.security.login_limiter import LoginLimiter
 
 
-def test_the_limiter_forgets_with_time_and_with_success() -> None:
+def test_failures_are_forgotten_after_the_window_and_after_a_success() -> None:
     now = [0.0]
     limiter = LoginLimiter(failures_max=2, window_s=60, sources_max=2, clock=lambda: now[0])
     for _ in range(2):
@@ -18,7 +18,7 @@ def test_the_limiter_forgets_with_time_and_with_success() -> None:
     assert not limiter.blocked("a")
 
 
-def test_the_limiter_remembers_only_so_many_sources() -> None:
+def test_the_number_of_counted_sources_is_limited() -> None:
     limiter = LoginLimiter(failures_max=1, sources_max=2, clock=lambda: 0.0)
     for source in ("a", "b", "c"):
         limiter.failed(source)

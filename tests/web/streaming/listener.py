@@ -16,15 +16,15 @@ class Event:
 
 
 @dataclass
-class Heard:
-    """All that a stream said, put together as a browser would."""
+class Received:
+    """The events of one stream, put together as a browser would."""
 
     log: bytes = b""
     position: int = 0
     kinds: list[str] = field(default_factory=list)
     end: str = ""
 
-    def take(self, event: Event) -> None:
+    def add(self, event: Event) -> None:
         self.kinds.append(event.kind)
         if event.kind == "log":
             data = base64.b64decode(event.data)
@@ -59,11 +59,13 @@ class Listener:
                         yield event
                         event = Event()
 
-    def hear(self, path: str, position: int = 0, headers: dict[str, str] | None = None, **query: str | int) -> Heard:
-        """Listens to the end."""
-        heard = Heard(position=position)
+    def receive(
+        self, path: str, position: int = 0, headers: dict[str, str] | None = None, **query: str | int
+    ) -> Received:
+        """Reads the stream to its end."""
+        received = Received(position=position)
         for event in self.events(path, headers, **query):
-            heard.take(event)
+            received.add(event)
             if event.kind in {"end", "restart"}:
                 break
-        return heard
+        return received
