@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from web.cli.helpers import Inputs, RepoName, operation_services, system_user
-from workers.cli.errors import told
+from workers.cli.errors import report_errors
 
 if TYPE_CHECKING:
     from workers.db.models.runs import Cron
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 CronName = Annotated[str, typer.Argument(help="The cron's name.")]
 
 
-@told
+@report_errors
 def cron_add(
     repo: RepoName,
     name: CronName,
@@ -33,7 +33,7 @@ def cron_add(
         _print_due(crons.put(services, repo, new))
 
 
-@told
+@report_errors
 def cron_list(repo: RepoName) -> None:
     """Lists a repository's crons: name, expression, time zone, branch, when it is due."""
     from web.operations import crons
@@ -45,13 +45,13 @@ def cron_list(repo: RepoName) -> None:
             typer.echo(f"{cron.name}\t{cron.expression}\t{cron.zone}\t{branch}\t{_due(cron.next_ms, cron.zone)}")
 
 
-@told
+@report_errors
 def cron_on(repo: RepoName, name: CronName) -> None:
     """Switches a cron on and prints when it is due."""
     _switch(repo, name, on=True)
 
 
-@told
+@report_errors
 def cron_off(repo: RepoName, name: CronName) -> None:
     """Switches a cron off; nothing else about it changes."""
     _switch(repo, name, on=False)
@@ -64,7 +64,7 @@ def _switch(repo: str, name: str, *, on: bool) -> None:
         _print_due(crons.switch(services, repo, name, on=on))
 
 
-@told
+@report_errors
 def cron_run(repo: RepoName, name: CronName) -> None:
     """Starts a cron's run now and prints its address. The time at which it is due next does not change."""
     from web.operations import crons
@@ -74,7 +74,7 @@ def cron_run(repo: RepoName, name: CronName) -> None:
         typer.echo(services.settings.run_url(repo, queued.number))
 
 
-@told
+@report_errors
 def cron_remove(repo: RepoName, name: CronName) -> None:
     """Removes a cron. Its runs stay."""
     from web.operations import crons

@@ -7,7 +7,7 @@ import typer
 
 from web.cli import crons, registries, repos, secrets, users
 from web.cli.trigger import trigger
-from workers.cli.errors import told
+from workers.cli.errors import report_errors
 
 _GROUPS: tuple[tuple[str, str, Mapping[str, Callable[..., None]]], ...] = (
     ("repo", "Repositories.", repos.COMMANDS),
@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
         app.add_typer(group, name=name)
 
 
-@told
+@report_errors
 def serve() -> None:
     """Runs everything on this machine: pages, a worker, the scheduler and a private Redis."""
     from web.server.serve import serve as run
@@ -39,7 +39,7 @@ def serve() -> None:
     run(read_settings(), typer.echo)
 
 
-@told
+@report_errors
 def web(
     host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="The port to listen on.")] = None,

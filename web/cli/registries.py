@@ -6,13 +6,13 @@ from typing import Annotated
 import typer
 
 from web.cli.helpers import operation_services, read_stdin
-from workers.cli.errors import told
+from workers.cli.errors import report_errors
 
 Host = Annotated[str, typer.Argument(help="The registry, such as registry.example.com or ghcr.io.")]
 OneRepo = Annotated[str, typer.Option("--repo", help="For this repository alone.")]
 
 
-@told
+@report_errors
 def registry_login(
     host: Host,
     username: Annotated[str, typer.Option("--username", "-u", help="The account.")],
@@ -26,7 +26,7 @@ def registry_login(
         registries.put(services, repo, host, username, password)
 
 
-@told
+@report_errors
 def registry_list() -> None:
     """Lists the registries with a login: host, account, repository."""
     from web.operations import registries
@@ -36,7 +36,7 @@ def registry_list() -> None:
             typer.echo(f"{host}\t{username}\t{repo or 'all repositories'}")
 
 
-@told
+@report_errors
 def registry_logout(host: Host, repo: OneRepo = "") -> None:
     """Removes the login to a registry."""
     from web.operations import registries

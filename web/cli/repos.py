@@ -9,7 +9,7 @@ import typer
 from pipelines.context import Trust
 from pipelines.trigger import Event
 from web.cli.helpers import RepoName, operation_services, read_stdin
-from workers.cli.errors import told
+from workers.cli.errors import report_errors
 from workers.errors import StartError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 HookFile = Annotated[Path | None, typer.Option(help="Write a plain repository's ready post-receive hook there.")]
 
 
-@told
+@report_errors
 def repo_add(
     url: Annotated[str, typer.Argument(help="The address to clone from: https, ssh, user@host:path or a local path.")],
     *,
@@ -51,7 +51,7 @@ def repo_add(
         _show_webhook(repos.add(services, new, replace=replace), hook_file)
 
 
-@told
+@report_errors
 def repo_hook(name: RepoName, hook_file: HookFile = None) -> None:
     """Makes a new webhook secret and shows where to enter it. The old secret stops working."""
     from web.operations import repos
@@ -83,7 +83,7 @@ def _write_hook_file(webhook: "NewWebhook", path: Path) -> None:
         raise StartError(f"The hook could not be written to {path}: {error.strerror}.") from None
 
 
-@told
+@report_errors
 def repo_login(
     name: RepoName, username: Annotated[str, typer.Option("--username", "-u", help="The account, or a token's name.")]
 ) -> None:
@@ -95,7 +95,7 @@ def repo_login(
         repos.set_clone_login(services, name, username, password)
 
 
-@told
+@report_errors
 def repo_token(
     name: RepoName,
     *,
@@ -113,7 +113,7 @@ def repo_token(
             repos.set_forge_token(services, name, token, api)
 
 
-@told
+@report_errors
 def repo_trust(
     name: RepoName,
     *,
@@ -130,7 +130,7 @@ def repo_trust(
         repos.set_trust(services, name, Trust(network=network, volumes=volumes, security=security))
 
 
-@told
+@report_errors
 def repo_newest_wins(
     name: RepoName,
     *,
@@ -147,7 +147,7 @@ def repo_newest_wins(
         repos.set_newest_wins(services, name, [event for event, wanted in chosen.items() if wanted])
 
 
-@told
+@report_errors
 def repo_list() -> None:
     """Lists all repositories: name, forge, address."""
     from web.operations import repos
@@ -157,7 +157,7 @@ def repo_list() -> None:
             typer.echo(f"{repo.name}\t{repo.forge}\t{repo.clone_url}")
 
 
-@told
+@report_errors
 def repo_remove(name: RepoName, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
     """Removes a repository with all its runs and logs."""
     from web.operations import repos

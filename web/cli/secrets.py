@@ -7,12 +7,12 @@ import typer
 
 from pipelines.trigger import Event
 from web.cli.helpers import RepoName, operation_services, read_stdin
-from workers.cli.errors import told
+from workers.cli.errors import report_errors
 
 SecretName = Annotated[str, typer.Argument(help="The secret's name, as from_secret uses it.")]
 
 
-@told
+@report_errors
 def secret_set(
     repo: RepoName,
     name: SecretName,
@@ -28,7 +28,7 @@ def secret_set(
         secrets.put(services, repo, name, value, event)
 
 
-@told
+@report_errors
 def secret_list(repo: RepoName) -> None:
     """Lists the names of a repository's secrets."""
     from web.operations import secrets
@@ -38,7 +38,7 @@ def secret_list(repo: RepoName) -> None:
             typer.echo(f"{secret.name}\t{', '.join(secret.events)}")
 
 
-@told
+@report_errors
 def secret_remove(repo: RepoName, name: SecretName) -> None:
     """Removes a secret."""
     from web.operations import secrets

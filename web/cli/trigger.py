@@ -5,10 +5,10 @@ from typing import Annotated
 import typer
 
 from web.cli.helpers import Inputs, RepoName, operation_services, system_user
-from workers.cli.errors import told
+from workers.cli.errors import report_errors
 
 
-@told
+@report_errors
 def trigger(
     repo: RepoName,
     branch: Annotated[str, typer.Option(help="The branch; by default the repository's default branch.")] = "",

@@ -6,12 +6,12 @@ from typing import Annotated
 import typer
 
 from web.cli.helpers import operation_services
-from workers.cli.errors import told
+from workers.cli.errors import report_errors
 
 UserName = Annotated[str, typer.Argument(help="The user's name.")]
 
 
-@told
+@report_errors
 def user_add(
     name: UserName,
     is_admin: Annotated[bool, typer.Option("--admin", help="May change secrets and settings.")] = False,
@@ -23,7 +23,7 @@ def user_add(
         typer.echo(users.add(services, name, is_admin=is_admin))
 
 
-@told
+@report_errors
 def user_link(name: UserName) -> None:
     """Shows a link that logs the user in once within a day."""
     from web.operations import users
@@ -32,7 +32,7 @@ def user_link(name: UserName) -> None:
         typer.echo(users.make_login_link(services, name))
 
 
-@told
+@report_errors
 def user_list() -> None:
     """Lists all users."""
     from web.operations import users
@@ -42,7 +42,7 @@ def user_list() -> None:
             typer.echo(f"{user.name}\t{'administrator' if user.is_admin else 'user'}")
 
 
-@told
+@report_errors
 def token_create(
     user: Annotated[str, typer.Argument(help="The token's user: with it a program may do what this user may.")],
     name: Annotated[str, typer.Argument(help="What the token is for.")],

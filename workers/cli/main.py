@@ -5,7 +5,7 @@ import threading
 
 import typer
 
-from workers.cli.errors import told
+from workers.cli.errors import report_errors
 
 
 def register(app: typer.Typer) -> None:
@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="db")
 
 
-@told
+@report_errors
 def worker() -> None:
     """Runs a worker, which carries out jobs with the Docker Engine."""
     from runner.errors import MachineError
@@ -34,7 +34,7 @@ def worker() -> None:
         raise StartError(f"The worker cannot work: {error}.") from None
 
 
-@told
+@report_errors
 def scheduler() -> None:
     """Runs the scheduler: starts crons, gives jobs of lost workers to others, wakes workers, removes what is old."""
     from workers.scheduler.scheduler import run_scheduler
@@ -48,7 +48,7 @@ def scheduler() -> None:
         run_scheduler(settings, stop)
 
 
-@told
+@report_errors
 def db_upgrade() -> None:
     """Brings the database's tables up to date, and makes the key that seals secrets if there is none."""
     from workers.startup import database, open_keys, read_settings
