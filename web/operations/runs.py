@@ -1,9 +1,6 @@
 """Starts, cancels and re-runs runs."""
 
 from collections.abc import Iterable
-from contextlib import suppress
-
-from redis import RedisError
 
 from pipelines.state import State
 from web.operations.errors import ConflictError, InvalidInputError
@@ -44,10 +41,9 @@ def cancel(services: Services, repo_name: str, number: int, by: str) -> State:
     with transaction(services.engine) as session:
         _, run = run_numbered(session, repo_name, number)
         result = store.request_cancel(session, run.id, by)
-    # Without Redis the worker finds the request when it renews its lease.
-    with suppress(RedisError):
-        services.live.nudge_cancel(run.id)
-        services.live.changed(run.id)
+    # If Redis does not answer, the worker finds the request when it renews its lease.
+    services.live.nudge_cancel(run.id)
+    services.live.changed(run.id)
     services.wake_workers(*result.ready_job_ids)
     return result.state
 

@@ -34,7 +34,7 @@ def page(request: Request, template: str, *, status: int = 200, **values: object
 
 
 def plain_lines(data: bytes) -> list[str]:
-    """A log's lines as text without colours; XX."""
+    """A log's lines as text without colours; of a line with carriage returns only what a terminal shows at the end."""
     lines = data.split(b"\n")
     if lines[-1] == b"":
         lines.pop()

@@ -19,7 +19,7 @@ from web.services import Services
 from web.streaming import endpoints
 from workers.secrets.vault import hook_place
 
-# A repository's name may hold slashes: routes that end with the name alone match much, and come last.
+# A repository's name may contain slashes: a route that ends with the name matches many paths, and must come last.
 ROUTERS = (
     health.router,
     login.router,

@@ -115,7 +115,7 @@ def _children(children: list[ChildProcess]) -> Iterator[None]:
                 child.start()
         yield
     finally:
-        # All but the first get TERM at once, so that they shut down at the same time.
+        # All but the first (the private Redis) get TERM at once, so that they shut down at the same time.
         for child in children[1:]:
             child.ask_to_stop()
         for child in reversed(children):

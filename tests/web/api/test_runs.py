@@ -1,5 +1,7 @@
 """Runs, as JSON: listed, shown, started, canceled and re-run."""
 
+from dataclasses import replace
+
 from sqlalchemy import update
 from starlette.testclient import TestClient
 
@@ -9,9 +11,11 @@ from pipelines.state import PASSED, Outcome, Reason, State
 from pipelines.trigger import Trigger
 from runner.events import ImageBuilt, ImagePushed, InstructionChanged, StepFinished, StepStarted
 from tests.web.conftest import PLAN, REPO, SHA, ClaimedRun, Site, push
+from web.server.app import create_app
 from workers import store
 from workers.db.models.runs import Secret
 from workers.db.session import reading, transaction
+from workers.streaming.redis_stream import connect
 
 RUNS = f"/api/repos/{REPO}/runs"
 
@@ -133,3 +137,16 @@ def test_a_state_that_a_worker_wrote_is_shown_at_once(site: Site, program: TestC
     assert (run["state"], run["reason"], run["sentence"]) == ("broken", "engine_gone", "The engine is gone.")
     with transaction(site.engine) as session:
         session.execute(update(Secret).values(name="x"))
+
+
+def test_a_run_can_be_canceled_while_redis_is_down(site: Site) -> None:
+    site.add_repo()
+    site.begin()
+    headers = {"authorization": f"Bearer {site.token(site.add_user())}"}
+    with (
+        connect("redis://127.0.0.1:1/0") as redis,
+        TestClient(create_app(replace(site.services, redis=redis))) as client,
+    ):
+        answer = client.post(f"{RUNS}/1/cancel", headers=headers)
+    assert (answer.status_code, answer.json()) == (202, {"state": "running"})
+    assert site.run().cancel_by == "ada"
