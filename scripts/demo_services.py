@@ -17,7 +17,7 @@ from redis import Redis, RedisError
 from pipelines.state import Reason
 from runner.docker.client import Engine
 from runner.errors import MachineError
-from web.server.wiring import redis_program
+from web.server.private_redis import redis_program
 from workers.jobs.process import prove_data_dir
 
 ROOT = Path(__file__).resolve().parent.parent

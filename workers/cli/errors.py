@@ -12,8 +12,8 @@ P = ParamSpec("P")
 BROKEN = 3
 
 
-def told(function: Callable[P, None]) -> Callable[P, None]:
-    """Decorates a command: StartError ends the program with its sentence and exit status 3."""
+def report_errors(function: Callable[P, None]) -> Callable[P, None]:
+    """Decorator of a command: a StartError is printed as a sentence, and the program exits with status 3."""
 
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:

@@ -5,7 +5,7 @@ import threading
 
 import typer
 
-from workers.cli.errors import told
+from workers.cli.errors import report_errors
 
 
 def register(app: typer.Typer) -> None:
@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="db")
 
 
-@told
+@report_errors
 def worker() -> None:
     """Runs a worker: it runs jobs with the Docker Engine."""
     from runner.errors import MachineError
@@ -34,7 +34,7 @@ def worker() -> None:
         raise StartError(f"The worker cannot work: {error}.") from None
 
 
-@told
+@report_errors
 def scheduler() -> None:
     """Runs the scheduler: it starts crons, gives jobs of dead workers to others, wakes workers, deletes old logs."""
     from workers.scheduler.scheduler import run_scheduler
@@ -48,7 +48,7 @@ def scheduler() -> None:
         run_scheduler(settings, stop)
 
 
-@told
+@report_errors
 def db_upgrade() -> None:
     """Migrates the database to the newest version, and creates the key that seals secrets if there is none."""
     from workers.startup import database, open_keys, read_settings
