@@ -19,12 +19,12 @@ from pipelines.trigger import Trigger
 from runner.builds.buildkit import Builder
 from runner.cancellation import Cancel
 from runner.docker.client import Engine
-from runner.docker.job_network import Sandboxes
+from runner.docker.job_network import JobNetwork
 from runner.docker.specs import Limits
 from runner.errors import StepError, as_step_error
 from runner.execution.job import Assignment, Options
-from runner.execution.scheduler import open_job, run_job
-from runner.network.company import CompanyNetwork
+from runner.execution.job_lifecycle import open_job, run_job
+from runner.network.egress import EgressSettings
 from runner.source.git import GitLogin
 from runner.source.mirror import Mirror
 from workers import store
@@ -33,7 +33,7 @@ from workers.db.session import persist, reading, transaction
 from workers.jobs.cancel_on_failure import CancelOnFailure
 from workers.jobs.claiming import Ear
 from workers.jobs.lease_renewal import Keeper
-from workers.jobs.leftovers import job_key, try_sweep
+from workers.jobs.leftovers import job_key, remove_dead_attempts
 from workers.jobs.mirror_maintenance import open_mirror
 from workers.jobs.planning import RunToPlan, fetch, make_plan
 from workers.jobs.recorder import Recorder
@@ -61,7 +61,7 @@ class Tools:
     builder: Callable[[], Builder]
     ear: Ear
     installation: str
-    company: CompanyNetwork
+    company: EgressSettings
 
 
 @dataclass(frozen=True)
@@ -125,15 +125,15 @@ def _carry_out(tools: Tools, claim: leases.Claim, cancel: Cancel) -> None:
 
 
 @contextmanager
-def _sandboxes(tools: Tools, claim: leases.Claim) -> Iterator[Sandboxes]:
+def _sandboxes(tools: Tools, claim: leases.Claim) -> Iterator[JobNetwork]:
     """The job's place in the engine, removed at the end.
 
     Its network is made while the run is planned: of all that comes before a first step it takes the longest.
     """
-    sandboxes = Sandboxes(tools.engine(), job_key(tools.installation, claim.job_id), claim.attempt)
+    sandboxes = JobNetwork(tools.engine(), job_key(tools.installation, claim.job_id), claim.attempt)
     plan = claim.plan
     if plan is None or plan.services or not all(isinstance(step, BuildStep | PushStep) for step in plan.steps):
-        sandboxes.begin()
+        sandboxes.prestart()
     try:
         yield sandboxes
     finally:
@@ -217,7 +217,7 @@ def _cancel_run(tools: Tools, claim: leases.Claim, by: str) -> None:
 
 
 def _run(
-    tools: Tools, case: Case, plan: JobPlan, mirror: Mirror, sandboxes: Sandboxes, cancel: Cancel
+    tools: Tools, case: Case, plan: JobPlan, mirror: Mirror, sandboxes: JobNetwork, cancel: Cancel
 ) -> None:  # fmt: skip
     """Runs the job and records its verdict, before what it leaves is cleaned up."""
     claim, sha = case.claim, case.trigger.sha
@@ -237,14 +237,15 @@ def _run(
         key=key,
         attempt=claim.attempt,
         folder=tools.settings.workspaces_dir / f"{key}-{claim.attempt}",
-        lay_out=lay_out,
+        check_out=lay_out,
         secrets=secrets_for(tools.database, tools.vault, case.repo_id, case.trigger),
         logins=logins_for(tools.database, tools.vault, case.repo_id, case.trigger),
         options=options(tools.settings),
-        sandboxes=sandboxes,
-        company=tools.company if trusted else tools.company.without_logins(),
+        network=sandboxes,
+        egress=tools.company if trusted else tools.company.without_logins(),
     )
-    sweep = partial(try_sweep, tools.database, tools.engine(), tools.installation, tools.settings.workspaces_dir)
+    workspaces = tools.settings.workspaces_dir
+    sweep = partial(remove_dead_attempts, tools.database, tools.engine(), tools.installation, workspaces)
     with (
         Recorder(tools.database, tools.logs, tools.live, claim, steps, _now_ms) as recorder,
         open_job(

@@ -20,16 +20,16 @@ from runner.builds.buildkit import find_builder
 from runner.cleanup.leftovers import remove_tree
 from runner.docker.client import Engine
 from runner.docker.folders import Folder
-from runner.docker.job_network import SANDBOX_IMAGE, ensure_sandbox_image
+from runner.docker.sandbox_image import SANDBOX_IMAGE, ensure_sandbox_image
 from runner.docker.specs import ContainerSpec, job_labels
 from runner.errors import MachineError
-from runner.network.company import CompanyNetwork, server_network
+from runner.network.egress import EgressSettings, server_egress
 from workers import store
 from workers.db.session import make_engine, transaction
 from workers.jobs.claiming import Ear
 from workers.jobs.heartbeat import Presence
 from workers.jobs.job_task import Tools, work
-from workers.jobs.leftovers import PROBE, Rounds, try_sweep
+from workers.jobs.leftovers import PROBE, PeriodicSweep, remove_dead_attempts
 from workers.jobs.mirror_maintenance import tidy
 from workers.labels import offered_here, queue_of
 from workers.logs import open_logs
@@ -71,14 +71,14 @@ def make_tools(settings: Settings, name: str = "") -> Tools:
     )
 
 
-def _company(settings: Settings) -> CompanyNetwork:
+def _company(settings: Settings) -> EgressSettings:
     """As the environment has it; what git trusts is written down. Raises MachineError where a variable is not right."""
     try:
-        company = server_network(os.environ, settings.ca_file, step_proxy=settings.step_proxy)
+        company = server_egress(os.environ, settings.ca_file, step_proxy=settings.step_proxy)
     except ValueError as error:
         raise MachineError(Reason.INTERNAL, str(error)) from None
-    if company.authority:
-        company.authority.write(settings.ca_dir)
+    if company.ca:
+        company.ca.write(settings.ca_dir)
     return company
 
 
@@ -97,7 +97,7 @@ def make_worker(settings: Settings, name: str) -> Celery:
     def _work(job_id: int) -> None:
         mine = tools[-1]
         work(mine, job_id)
-        try_sweep(mine.database, mine.engine(), mine.installation, settings.workspaces_dir)
+        remove_dead_attempts(mine.database, mine.engine(), mine.installation, settings.workspaces_dir)
         tidy(mine.database, settings.mirrors_dir)
 
     return app
@@ -145,7 +145,7 @@ def _rounds(settings: Settings, installation: str) -> type[bootsteps.StartStopSt
 
         def start(self, worker: Any) -> None:  # noqa: ANN401 - Celery's own object, which has no type
             engine = Engine(settings.docker_host or None)
-            sweep = Rounds(lambda: make_engine(settings.database), engine, installation, settings.workspaces_dir)
+            sweep = PeriodicSweep(lambda: make_engine(settings.database), engine, installation, settings.workspaces_dir)
             worker.timer.call_repeatedly(settings.lease_s, sweep)
 
     return SweepNowAndThen
@@ -177,7 +177,7 @@ def _prepare(settings: Settings, name: str) -> str:
     tools = make_tools(settings, name)
     try:
         prove_data_dir(engine, tools.installation, settings.workspaces_dir)
-        try_sweep(tools.database, engine, tools.installation, settings.workspaces_dir)
+        remove_dead_attempts(tools.database, engine, tools.installation, settings.workspaces_dir)
         return tools.installation
     finally:
         tools.database.dispose()
