@@ -8,7 +8,7 @@ from urllib.parse import quote
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from runner.network.ca_certificates import own_certificates
+from runner.network.ca_certificates import custom_certificates
 from workers.labels import parse_labels
 
 
@@ -122,7 +122,7 @@ class Settings(BaseSettings):
         # Docker Compose passes a variable that is not set as empty.
         if not path:
             return None
-        own_certificates(Path(path))
+        custom_certificates(Path(path))
         return Path(path)
 
     @property

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from runner.docker.job_network import SANDBOX_IMAGE
+from runner.docker.sandbox_image import SANDBOX_IMAGE
 from runner.docker.specs import STEP_LABEL
 from tests.e2e.stack import Repository, Stack, children, command_line, until
 from workers.db.models import Job

@@ -26,8 +26,8 @@ from runner.docker.specs import JOB_LABEL, Login
 from runner.errors import MachineError
 from runner.events import Event, ImageBuilt, ImagePushed, InstructionChanged, JobNote, StepFinished, StepOutput, Stream
 from runner.execution.job import Assignment, Options
-from runner.execution.scheduler import open_job, run_job
-from runner.network.company import NO_COMPANY, CompanyNetwork
+from runner.execution.job_lifecycle import open_job, run_job
+from runner.network.egress import NO_EGRESS_SETTINGS, EgressSettings
 from tests.support.plans import Content, LayOut, laid_out, numbered, secrets_hex
 from tests.support.registry import Registry, running_registry
 
@@ -149,19 +149,19 @@ class Workshop:
         engine: Engine | None = None,
         attempt: int = 1,
         key: str = "",
-        company: CompanyNetwork = NO_COMPANY,
+        egress: EgressSettings = NO_EGRESS_SETTINGS,
         **plan: Any,
     ) -> Ran:
         """Runs the steps as one job, to its end."""
         ran = self.new(on_event, key)
-        lay_out = files if callable(files) else laid_out(files or {})
+        check_out = files if callable(files) else laid_out(files or {})
         job_plan = JobPlan(
             name="test", file=".headway.yml", number=1, steps=numbered(steps), services=tuple(services), **plan
         )
         assignment = Assignment(
             job_plan,
-            ran.key, attempt, ran.folder, lay_out, secrets or {}, logins or {}, options or Options(grace_s=1),
-            company=company,
+            ran.key, attempt, ran.folder, check_out, secrets or {}, logins or {}, options or Options(grace_s=1),
+            egress=egress,
         )  # fmt: skip
         own = Cancel()
         try:

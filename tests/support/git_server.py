@@ -16,7 +16,7 @@ _BIG = 1_000_000
 USER, PASSWORD = "robot", "open sesame; really"
 
 
-class SmartServer(ThreadingHTTPServer):
+class GitServer(ThreadingHTTPServer):
     """Serves the bare repositories in a folder, over TLS with ``tls``. ``asked`` are the paths that were let in.
 
     ``speaks`` is the protocol's version where it is not the one that the client wants: empty for the first.
@@ -50,7 +50,7 @@ class SmartServer(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: SmartServer
+    server: GitServer
 
     def do_GET(self) -> None:
         pair = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
@@ -99,9 +99,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def smart(folder: Path, *, login: bool = False, tls: ssl.SSLContext | None = None) -> Iterator[SmartServer]:
+def smart(folder: Path, *, login: bool = False, tls: ssl.SSLContext | None = None) -> Iterator[GitServer]:
     """The server while it answers."""
-    server = SmartServer(folder, login, tls)
+    server = GitServer(folder, login, tls)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:

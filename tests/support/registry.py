@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from runner.docker.specs import Login
-from tests.support.authority import TestAuthority
+from tests.support.certificate_authority import CertificateAuthority
 
 START_WITHIN_S = 20.0
 LOGIN = Login("ci", "opensesame")
@@ -105,7 +105,7 @@ def running_registry(
     locked: bool = False,
     port: int | None = None,
     address: str = "127.0.0.1",
-    authority: TestAuthority | None = None,
+    authority: CertificateAuthority | None = None,
     more: Mapping[str, Any] | None = None,
 ) -> Iterator[Registry]:
     """A registry with its storage in ``folder``, stopped on leaving; over TLS with a certificate of the ``authority``.
@@ -137,7 +137,7 @@ def running_registry(
             process.kill()
 
 
-def _config(folder: Path, address: str, *, locked: bool, authority: TestAuthority | None) -> dict[str, Any]:
+def _config(folder: Path, address: str, *, locked: bool, authority: CertificateAuthority | None) -> dict[str, Any]:
     config: dict[str, Any] = {
         "version": "0.1",
         "log": {"level": "error", "accesslog": {"disabled": True}},

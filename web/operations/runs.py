@@ -9,7 +9,7 @@ from web.services import OperationServices, Services
 from workers import store
 from workers.db.session import transaction
 from workers.store import Queued
-from workers.triggers.manual import ManualRun, InvalidRequestError, event_for, inputs_from, trigger_for
+from workers.triggers.manual import InvalidRequestError, ManualRun, event_for, inputs_from, trigger_for
 
 
 def run_request(

@@ -8,7 +8,7 @@ from ipaddress import ip_network
 
 import httpx2
 
-from runner.network.company import NO_COMPANY, CompanyNetwork
+from runner.network.egress import NO_EGRESS_SETTINGS, EgressSettings
 from workers.forges.status_request import Answer, Request
 
 _CONNECT_S, _ANSWER_S = 3.0, 5.0
@@ -72,9 +72,9 @@ def _until(date: str, now: datetime) -> int:
         return 0
 
 
-def make_client(company: CompanyNetwork = NO_COMPANY) -> httpx2.Client:
+def make_client(company: EgressSettings = NO_EGRESS_SETTINGS) -> httpx2.Client:
     """The HTTP client. It follows no redirects: the token must not reach another host."""
-    trusted = company.authority.tls_context() if company.authority else True
+    trusted = company.ca.tls_context() if company.ca else True
     proxies = {} if "*" in company.own.direct else company.own.urls
     routes: dict[str, httpx2.BaseTransport | None] = {
         f"{name.partition('_')[0].lower()}://": httpx2.HTTPTransport(verify=trusted, proxy=url)

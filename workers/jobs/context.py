@@ -9,7 +9,7 @@ from pipelines.context import RepoInfo
 from pipelines.trigger import Trigger
 from runner.builds.buildkit import Builder
 from runner.docker.client import Engine
-from runner.network.company import CompanyNetwork
+from runner.network.egress import EgressSettings
 from runner.source.git import GitLogin
 from workers import store
 from workers.access.credentials import clone_login
@@ -37,7 +37,7 @@ class WorkerContext:
     builder: Callable[[], Builder]
     claimer: JobClaimer
     installation: str
-    company: CompanyNetwork
+    egress: EgressSettings
 
     def notify_all(self, job_ids: Iterable[int]) -> None:
         """Wakes a worker for each of these jobs."""

@@ -12,11 +12,11 @@ from sqlalchemy.exc import OperationalError
 from pipelines.plan import BuildStep, JobPlan, PushStep
 from pipelines.state import Outcome, Reason, State
 from runner.cancellation import Cancel
-from runner.docker.job_network import Sandboxes
+from runner.docker.job_network import JobNetwork
 from runner.docker.specs import Limits
 from runner.errors import StepError, as_step_error
 from runner.execution.job import Assignment, Options
-from runner.execution.scheduler import open_job, run_job
+from runner.execution.job_lifecycle import open_job, run_job
 from runner.source.mirror import Mirror
 from workers import store
 from workers.access.credentials import registry_logins_for, secrets_for
@@ -24,7 +24,7 @@ from workers.db.session import persist, reading, transaction
 from workers.jobs.cancel_on_failure import CancelOnFailure
 from workers.jobs.context import ClaimedJob, WorkerContext, load_job
 from workers.jobs.lease_renewal import LeaseRenewer
-from workers.jobs.leftovers import job_key, try_sweep
+from workers.jobs.leftovers import job_key, remove_dead_attempts
 from workers.jobs.mirror_maintenance import open_mirror
 from workers.jobs.planning import fetch_job, plan_claimed_run
 from workers.jobs.recorder import Recorder
@@ -60,14 +60,14 @@ def _carry_out(context: WorkerContext, claim: leases.Claim, cancel: Cancel) -> N
     """Plans the run if need be, and runs the job. An error of ours ends the job as broken, with the reason."""
     with ExitStack() as after_the_verdict:
         try:
-            sandboxes = after_the_verdict.enter_context(_sandboxes(context, claim))
+            network = after_the_verdict.enter_context(_job_network(context, claim))
             job = load_job(context, claim)
-            mirror = open_mirror(context.settings, context.company, job.repo.clone_url, job.login)
+            mirror = open_mirror(context.settings, context.egress, job.repo.clone_url, job.login)
             if claim.plan is None:
                 job = fetch_job(context, job, mirror)
             plan = claim.plan or plan_claimed_run(context, job, mirror)
             if plan is not None:
-                _run(context, job, plan, mirror, sandboxes, cancel)
+                _run(context, job, plan, mirror, network, cancel)
         except store.StaleAttemptError:
             raise
         except (StepError, OSError) as error:
@@ -83,20 +83,20 @@ def _carry_out(context: WorkerContext, claim: leases.Claim, cancel: Cancel) -> N
 
 
 @contextmanager
-def _sandboxes(context: WorkerContext, claim: leases.Claim) -> Iterator[Sandboxes]:
-    """The job's network in the Docker Engine, removed at the end.
+def _job_network(context: WorkerContext, claim: leases.Claim) -> Iterator[JobNetwork]:
+    """The job's network, removed at the end.
 
     Creating it starts here, while the run is planned: of all that precedes the first step it takes the longest.
     """
-    sandboxes = Sandboxes(context.engine(), job_key(context.installation, claim.job_id), claim.attempt)
+    network = JobNetwork(context.engine(), job_key(context.installation, claim.job_id), claim.attempt)
     plan = claim.plan
     if plan is None or plan.services or not all(isinstance(step, BuildStep | PushStep) for step in plan.steps):
-        sandboxes.begin()
+        network.prestart()
     try:
-        yield sandboxes
+        yield network
     finally:
         try:
-            sandboxes.close()
+            network.close()
         except (StepError, OSError) as error:
             _warn(f"the network of job {claim.job_id} could not be removed: {error}")
 
@@ -119,16 +119,16 @@ def _cancel_run(context: WorkerContext, claim: leases.Claim, by: str) -> None:
 
 
 def _run(
-    context: WorkerContext, job: ClaimedJob, plan: JobPlan, mirror: Mirror, sandboxes: Sandboxes, cancel: Cancel
+    context: WorkerContext, job: ClaimedJob, plan: JobPlan, mirror: Mirror, network: JobNetwork, cancel: Cancel
 ) -> None:  # fmt: skip
     """Runs the job, and records its verdict before its containers and files are cleaned up."""
     claim = job.claim
     mirror.fetch(job.trigger.sha, job.trigger.ref)
     with reading(context.database) as session:
         steps = {number: step.id for number, step in store.steps_by_number(session, claim.job_id).items()}
-    assignment = _assignment(context, job, plan, mirror, sandboxes)
+    assignment = _assignment(context, job, plan, mirror, network)
     settings, engine = context.settings, context.engine()
-    sweep = partial(try_sweep, context.database, engine, context.installation, settings.workspaces_dir)
+    sweep = partial(remove_dead_attempts, context.database, engine, context.installation, settings.workspaces_dir)
     with (
         Recorder(context.database, context.logs, context.live, claim, steps, _now_ms) as recorder,
         open_job(
@@ -148,12 +148,12 @@ def _run(
 
 
 def _assignment(
-    context: WorkerContext, job: ClaimedJob, plan: JobPlan, mirror: Mirror, sandboxes: Sandboxes
+    context: WorkerContext, job: ClaimedJob, plan: JobPlan, mirror: Mirror, network: JobNetwork
 ) -> Assignment:  # fmt: skip
     """What the runner needs for the job: its plan, its place on this machine, and what it may use."""
     checkout, builds = plan.checkout, any(isinstance(step, BuildStep) for step in plan.steps)
 
-    def lay_out(target: Path) -> None:
+    def check_out(target: Path) -> None:
         if checkout is not None:
             trusted = job.allowed.clone_login
             mirror.checkout(job.trigger.sha, target, checkout, for_builds=builds, trusted=trusted)
@@ -164,12 +164,12 @@ def _assignment(
         key=key,
         attempt=job.claim.attempt,
         folder=context.settings.workspaces_dir / f"{key}-{job.claim.attempt}",
-        lay_out=lay_out,
+        check_out=check_out,
         secrets=secrets_for(context.database, context.vault, job.repo_id, job.trigger.event, job.allowed),
         logins=registry_logins_for(context.database, context.vault, job.repo_id, job.allowed),
         options=options(context.settings),
-        sandboxes=sandboxes,
-        company=context.company if job.allowed.proxy_logins else context.company.without_logins(),
+        network=network,
+        egress=context.egress if job.allowed.proxy_logins else context.egress.without_logins(),
     )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import structlog
 from sqlalchemy import Engine as Database
 
-from runner.network.company import CompanyNetwork
+from runner.network.egress import EgressSettings
 from runner.source.git import GitLogin
 from runner.source.mirror import Mirror
 from runner.source.mirror_store import tidy_mirrors
@@ -21,7 +21,7 @@ def note_mirror(sentence: str) -> None:
     _log.warning("mirror maintenance", note=sentence)
 
 
-def open_mirror(settings: Settings, company: CompanyNetwork, url: str, login: GitLogin | None) -> Mirror:
+def open_mirror(settings: Settings, company: EgressSettings, url: str, login: GitLogin | None) -> Mirror:
     """The repository's mirror on this machine. Git fetches into it through the company's proxies, if there are any."""
     environment = company.git_environment(settings.ca_dir)
     return Mirror(settings.mirrors_dir, url, login, note_mirror, environment)

@@ -20,17 +20,17 @@ from runner.builds.buildkit import find_builder
 from runner.cleanup.leftovers import remove_tree
 from runner.docker.client import Engine
 from runner.docker.folders import Folder
-from runner.docker.job_network import SANDBOX_IMAGE, ensure_sandbox_image
+from runner.docker.sandbox_image import SANDBOX_IMAGE, ensure_sandbox_image
 from runner.docker.specs import ContainerSpec, job_labels
 from runner.errors import MachineError
-from runner.network.company import CompanyNetwork, server_network
+from runner.network.egress import EgressSettings, server_egress
 from workers import store
 from workers.db.session import make_engine, transaction
 from workers.jobs.claiming import JobClaimer
 from workers.jobs.context import WorkerContext
 from workers.jobs.heartbeat import Heartbeat
 from workers.jobs.job_task import work
-from workers.jobs.leftovers import PROBE, Rounds, try_sweep
+from workers.jobs.leftovers import PROBE, PeriodicSweep, remove_dead_attempts
 from workers.jobs.mirror_maintenance import tidy
 from workers.labels import offered_here, queue_of
 from workers.logs import open_logs
@@ -54,7 +54,7 @@ def make_context(settings: Settings, name: str = "") -> WorkerContext:
         installation = store.installation(session, secrets.randbelow(NUMBER_MAX))
     return WorkerContext(
         settings=settings,
-        company=_company(settings),
+        egress=_egress(settings),
         installation=installation,
         database=database,
         logs=open_logs(settings),
@@ -73,14 +73,14 @@ def make_context(settings: Settings, name: str = "") -> WorkerContext:
     )
 
 
-def _company(settings: Settings) -> CompanyNetwork:
+def _egress(settings: Settings) -> EgressSettings:
     """The company's network from the environment. Writes git's certificates. Raises MachineError if one is wrong."""
     try:
-        company = server_network(os.environ, settings.ca_file, step_proxy=settings.step_proxy)
+        company = server_egress(os.environ, settings.ca_file, step_proxy=settings.step_proxy)
     except ValueError as error:
         raise MachineError(Reason.INTERNAL, str(error)) from None
-    if company.authority:
-        company.authority.write(settings.ca_dir)
+    if company.ca:
+        company.ca.write(settings.ca_dir)
     return company
 
 
@@ -99,7 +99,7 @@ def make_worker(settings: Settings, name: str) -> Celery:
     def _work(job_id: int) -> None:
         mine = contexts[-1]
         work(mine, job_id)
-        try_sweep(mine.database, mine.engine(), mine.installation, settings.workspaces_dir)
+        remove_dead_attempts(mine.database, mine.engine(), mine.installation, settings.workspaces_dir)
         tidy(mine.database, settings.mirrors_dir)
 
     return app
@@ -147,7 +147,7 @@ def _rounds(settings: Settings, installation: str) -> type[bootsteps.StartStopSt
 
         def start(self, worker: Any) -> None:  # noqa: ANN401 - Celery's own object, which has no type
             engine = Engine(settings.docker_host or None)
-            sweep = Rounds(lambda: make_engine(settings.database), engine, installation, settings.workspaces_dir)
+            sweep = PeriodicSweep(lambda: make_engine(settings.database), engine, installation, settings.workspaces_dir)
             worker.timer.call_repeatedly(settings.lease_s, sweep)
 
     return SweepNowAndThen
@@ -179,7 +179,7 @@ def _prepare(settings: Settings, name: str) -> str:
     context = make_context(settings, name)
     try:
         prove_data_dir(engine, context.installation, settings.workspaces_dir)
-        try_sweep(context.database, engine, context.installation, settings.workspaces_dir)
+        remove_dead_attempts(context.database, engine, context.installation, settings.workspaces_dir)
         return context.installation
     finally:
         context.database.dispose()

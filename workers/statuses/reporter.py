@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from pipelines.problem import Level
 from pipelines.state import State, verdict
 from pipelines.trigger import Event, Trigger
-from runner.network.company import CompanyNetwork, server_network
+from runner.network.egress import EgressSettings, server_egress
 from workers import store
 from workers.db.models import Job
 from workers.db.session import reading, transaction
@@ -218,7 +218,7 @@ def background_reporter(engine: Engine, vault: Vault, settings: Settings) -> Ite
     the next process.
     """
     stop = threading.Event()
-    company = server_network(os.environ, settings.ca_file, step_proxy=settings.step_proxy)
+    company = server_egress(os.environ, settings.ca_file, step_proxy=settings.step_proxy)
     work = (engine, vault, settings, company, stop)
     thread = threading.Thread(target=_report_until_stopped, args=work, name="reporter", daemon=True)
     thread.start()
@@ -230,7 +230,7 @@ def background_reporter(engine: Engine, vault: Vault, settings: Settings) -> Ite
 
 
 def _report_until_stopped(
-    engine: Engine, vault: Vault, settings: Settings, company: CompanyNetwork, stop: threading.Event
+    engine: Engine, vault: Vault, settings: Settings, company: EgressSettings, stop: threading.Event
 ) -> None:  # fmt: skip
     with make_client(company) as client:
         reporter = Reporter(engine, vault, client, settings)

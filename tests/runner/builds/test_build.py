@@ -11,21 +11,14 @@ import pytest
 
 from pipelines.state import Outcome, Reason, State
 from runner.cancellation import Cancel
-from runner.events import Event, InstructionChanged, StepOutput
-from runner.execution.job import Options
-from tests.support.engine import Ran, Workshop, image_names, need_instructions, secrets_hex
-from tests.support.plans import build, container, shell
+from runner.events import Event, ImageBuilt, InstructionChanged, StepOutput
+from tests.support.engine import Workshop, need_instructions
+from tests.support.plans import build, container, secrets_hex, shell
 from tests.support.registry import free_port
 
 pytestmark = [pytest.mark.engine, pytest.mark.both_stores]
 
 PLAIN = {"Dockerfile": "FROM busybox\nCOPY here /\n", "here": "copied\n"}
-
-
-def untag_all(ran: Workshop, job: Ran) -> None:
-    """Takes off the names that a job was told to keep."""
-    for name in [name for name in image_names(ran.engine) if job.key in name]:
-        ran.engine.untag(name)
 
 
 def test_a_build_tells_of_each_instruction_its_time_and_whether_it_was_cached(ran: Workshop) -> None:
@@ -137,12 +130,16 @@ def test_arguments_labels_and_target_reach_the_build(ran: Workshop) -> None:
         'FROM busybox AS first\nARG GREETING\nRUN echo "$GREETING" > /said\nFROM first AS second\nRUN touch /second\n'
     )
     step = build(args={"GREETING": "a 'b' \"c\" $d"}, labels={"by": "me, myself"}, target="first")
+    labels: list[str] = []
+
+    def look(event: Event) -> None:
+        if isinstance(event, ImageBuilt):  # the image is untagged when the job ends
+            labels.append((ran.engine.image(event.image_id) or {})["Config"]["Labels"]["by"])
+
     job = ran(step, shell("cat /said", "ls /second 2>/dev/null || echo first only", box=container(1)),
-              files={"Dockerfile": stages}, options=Options(keep_images=True))  # fmt: skip
+              files={"Dockerfile": stages}, on_event=look)  # fmt: skip
     assert job.said(2) == ["a 'b' \"c\" $d", "first only"]
-    labels = (ran.engine.image(job.built[0].image_id) or {})["Config"]["Labels"]
-    untag_all(ran, job)
-    assert labels["by"] == "me, myself"
+    assert labels == ["me, myself"]
 
 
 @pytest.mark.parametrize("step", [
@@ -178,13 +175,18 @@ def test_secrets_come_by_mount_and_stay_out_of_the_image(ran: Workshop) -> None:
     read = "cat /run/secrets/npm-token /run/secrets/npm_token | md5sum > /sum"
     text = f"FROM busybox\nRUN {mounts} {read} # {secrets_hex()}\n"
     secrets = {"one": "first-secret", "two": "second-secret"}
+    images: list[str] = []
+
+    def look(event: Event) -> None:
+        if isinstance(event, ImageBuilt):  # the image is untagged when the job ends
+            history = ran.engine._api.history(event.image_id)
+            images.append(json.dumps([ran.engine.image(event.image_id), history]))
+
     job = ran(
         build(secrets={"npm-token": "one", "npm_token": "two"}), shell("cat /sum", box=container(1)),
-        files={"Dockerfile": text}, secrets=secrets, options=Options(keep_images=True),
+        files={"Dockerfile": text}, secrets=secrets, on_event=look,
     )  # fmt: skip
-    image = job.built[0].image_id
-    kept = json.dumps([ran.engine.image(image), ran.engine._api.history(image)])
-    untag_all(ran, job)
+    (kept,) = images
     assert job.said(2)[0].split()[0] == hashlib.md5(b"first-secretsecond-secret").hexdigest()
     assert "first-secret" not in kept
     assert "second-secret" not in kept

@@ -1,4 +1,4 @@
-"""Images of several platforms: built, tested and pushed as one index where the engine's image store can keep it."""
+"""JobImages of several platforms: built, tested and pushed as one index where the engine's image store can keep it."""
 
 import struct
 
@@ -6,10 +6,10 @@ import pytest
 
 from pipelines import platforms
 from pipelines.state import Reason, State
-from runner.docker.about import CONTAINERD_STORE
 from runner.docker.client import Engine
-from tests.support.engine import Workshop, secrets_hex
-from tests.support.plans import build, container, push, shell
+from runner.docker.compatibility import CONTAINERD_STORE
+from tests.support.engine import Workshop
+from tests.support.plans import build, container, push, secrets_hex, shell
 from tests.support.registry import Registry
 
 BOTH = ("linux/amd64", "linux/arm64")

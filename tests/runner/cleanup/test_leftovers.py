@@ -8,12 +8,12 @@ import pytest
 from pipelines.state import Reason, State
 from runner.cancellation import Cancel
 from runner.cleanup import borrowed_tags
-from runner.cleanup.processes import end_orphans
+from runner.cleanup.processes import kill_build_clients
 from runner.docker.specs import JOB_LABEL, STEP_LABEL
 from runner.errors import StepError
 from runner.execution.job import Options
-from tests.support.engine import Ran, Workshop, eventually, secrets_hex, when_said
-from tests.support.plans import BUSYBOX, service, shell
+from tests.support.engine import Ran, Workshop, eventually, when_said
+from tests.support.plans import BUSYBOX, secrets_hex, service, shell
 
 AHEAD = Options(grace_s=0.2, steps_ahead_max=3)
 
@@ -156,12 +156,12 @@ def test_a_name_that_was_lent_for_a_push_goes_back_to_its_image(ran: Workshop, g
     ids = [ran.engine.image(name)["Id"] for name in (own, BUSYBOX)]
     (tmp_path / "scratch").mkdir()
     repo, _, tag = others.partition(":")
-    borrowed_tags.note(tmp_path, borrowed_tags.Lent(others, ids[0], ids[1]))
+    borrowed_tags.record_borrowed_tag(tmp_path, borrowed_tags.BorrowedTag(others, ids[0], ids[1]))
     ran.engine.tag(ids[0], repo, tag)
-    with (tmp_path / "scratch" / "lent-names").open("a") as notes:
+    with (tmp_path / "scratch" / "borrowed-tags").open("a") as notes:
         notes.write('{"name": "half of a li')
     for _ in range(2):
-        borrowed_tags.give_back_all(ran.engine, tmp_path)
+        borrowed_tags.return_borrowed_tags(ran.engine, tmp_path)
         assert ran.engine.image(others)["Id"] == ids[1]
     ran.engine.untag(others)
 
@@ -171,7 +171,7 @@ def test_a_name_that_was_lent_for_a_push_goes_back_to_its_image(ran: Workshop, g
 def test_a_name_that_somebody_else_has_taken_meanwhile_is_left_alone(ran: Workshop, given_image) -> None:
     name = given_image(f"FROM {BUSYBOX}\nLABEL a={secrets_hex()}\n")
     held = ran.engine.image(name)["Id"]
-    borrowed_tags.give_back(ran.engine, borrowed_tags.Lent(name, ran.engine.image(BUSYBOX)["Id"], ""))
+    borrowed_tags.return_borrowed_tag(ran.engine, borrowed_tags.BorrowedTag(name, ran.engine.image(BUSYBOX)["Id"], ""))
     assert ran.engine.image(name)["Id"] == held
 
 
@@ -181,7 +181,7 @@ def test_what_works_in_a_dead_jobs_folder_is_ended_and_nothing_else(tmp_path: Pa
     for folder in (inside, outside):
         folder.mkdir(parents=True)
     orphan, other = (subprocess.Popen(["sleep", "1000"], cwd=folder) for folder in (inside, outside))
-    end_orphans(tmp_path / "job-1")
+    kill_build_clients(tmp_path / "job-1")
     assert orphan.wait(10) == -9
     assert other.poll() is None
     other.kill()

@@ -19,7 +19,7 @@ from runner.cli.main import app
 from tests.support.paths import ROOT
 
 GOOD = "steps: [{name: s, image: 'i:1', commands: x}]\n"
-UNREAD = "this file is not read, because there is .headway/a.yml"
+UNREAD = "this file is ignored, because .headway/a.yml exists"
 WRONG = "steps:\n  - name: test\n    image: i:1\n    comands: [x]\n"
 
 
@@ -112,7 +112,7 @@ def test_files_that_are_not_read_are_told(tmp_path):
     assert code == 0
     assert [line.removeprefix(f"{tmp_path}/") for line in out.splitlines()] == [
         f".headway.yml:0:0: warning: {UNREAD}; keep one of them",
-        f".woodpecker.yml:0:0: hint: {UNREAD}; remove it when you have moved",
+        f".woodpecker.yml:0:0: hint: {UNREAD}; remove it when the migration is done",
     ]
 
 
@@ -244,8 +244,8 @@ def test_the_verb_takes_the_same_arguments(tmp_path):
 def test_the_command_loads_nothing_that_it_does_not_need(tmp_path):
     write(tmp_path, _headway_yml=GOOD)
     program = (
-        "import sys; from runner.cli.start import quickly\n"
-        f"assert quickly(['lint', {str(tmp_path)!r}]) == 0\n"
+        "import sys; from runner.cli.start import run_fast_command\n"
+        f"assert run_fast_command(['lint', {str(tmp_path)!r}]) == 0\n"
         "print(sorted({'docker', 'git', 'rich', 'typer', 'web', 'sqlalchemy'} & set(sys.modules)))"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

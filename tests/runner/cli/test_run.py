@@ -14,7 +14,8 @@ import pytest
 
 from runner.builds.buildkit import Builder
 from runner.docker.client import Engine
-from tests.support.engine import eventually, secrets_hex
+from tests.support.engine import eventually
+from tests.support.plans import secrets_hex
 from tests.support.registry import LOGIN, Registry
 from tests.support.repos import WHO
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.authority import TestAuthority
-from tests.support.engine import secrets_hex
+from tests.support.certificate_authority import CertificateAuthority
+from tests.support.plans import secrets_hex
 
 pytestmark = pytest.mark.engine
 
@@ -72,7 +72,7 @@ def test_the_environments_proxies_reach_builds_and_by_a_setting_steps(folder: Pa
 
 
 def test_the_authority_of_the_environment_is_trusted_in_steps(folder: Path, tmp_path: Path) -> None:
-    found = said(run(folder, HEADWAY_CA_FILE=str(TestAuthority(tmp_path).file)))
+    found = said(run(folder, HEADWAY_CA_FILE=str(CertificateAuthority(tmp_path).file)))
     assert found["step"].endswith(",/etc/headway/ca-bundle.pem")
 
 

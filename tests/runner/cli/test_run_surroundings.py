@@ -23,7 +23,8 @@ from runner.cleanup.leftovers import remove_tree
 from runner.docker.client import Engine
 from runner.docker.endpoints.endpoint import UnixSocket
 from runner.docker.specs import JOB_LABEL, ContainerSpec, job_labels
-from tests.support.engine import eventually, secrets_hex
+from tests.support.engine import eventually
+from tests.support.plans import secrets_hex
 from tests.support.remote_engine import socket_of
 
 pytestmark = pytest.mark.engine

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from runner.cli.version import engine_line
-from runner.docker.about import About, image_store
-from tests.support.engine_answers import DOCKER, PODMAN, answering
+from runner.docker.compatibility import EngineVersion, image_store
+from tests.support.fake_engine import DOCKER, PODMAN, answering
 
 HEADWAY = str(Path(sys.executable).with_name("headway"))
-ABOUT = About("28.5.2", "1.51", "1.51", "amd64")
+ABOUT = EngineVersion("28.5.2", "1.51", "1.51", "amd64")
 
 
 def said(*words: str, **env: str) -> list[str]:
@@ -42,7 +42,7 @@ def test_the_image_store_is_told_from_what_the_engine_says(info: dict[str, Any],
 
 def test_the_line_says_what_is_spoken_where_the_engine_knows_more() -> None:
     assert engine_line(ABOUT, {}, "tcp://far:2375").startswith("Docker Engine 28.5.2 (API 1.51), image store")
-    newer = About("29.1.0", "1.51", "1.52", "amd64", rootless=True)
+    newer = EngineVersion("29.1.0", "1.51", "1.52", "amd64", rootless=True)
     assert "29.1.0 (API 1.52, of which 1.51 is spoken, rootless)" in engine_line(newer, {}, "x")
 
 

@@ -13,9 +13,9 @@ from pipelines.state import Reason, State
 from runner.docker.client import Engine
 from runner.errors import MachineError
 from runner.events import Event, StepOutput
-from tests.support.engine import Ran, Workshop, eventually, secrets_hex, when_said
+from tests.support.engine import Ran, Workshop, eventually, when_said
 from tests.support.engine_proxy import EngineProxy
-from tests.support.plans import build, container, plugin, service, shell
+from tests.support.plans import build, container, plugin, secrets_hex, service, shell
 from tests.support.remote_engine import socket_of
 
 # The SDK leaves sockets to the garbage collector when their engine goes away.

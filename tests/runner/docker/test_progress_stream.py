@@ -4,7 +4,7 @@ import json
 import socket
 import threading
 
-from runner.docker.progress_stream import Answer, Message
+from runner.docker.progress_stream import Message, ProgressStream
 
 
 def messages(*said: Message) -> list[Message]:
@@ -18,7 +18,7 @@ def messages(*said: Message) -> list[Message]:
 
     thread = threading.Thread(target=serve)
     thread.start()
-    got = list(Answer(ours, "/images/create", {}))
+    got = list(ProgressStream(ours, "/images/create", {}))
     thread.join()
     return got
 

@@ -101,7 +101,7 @@ def test_a_key_that_is_not_let_in_is_said(far: Sshd) -> None:
 
 def test_a_machine_without_docker_is_said(far: Sshd) -> None:
     far.allow('command="PATH=/nonesuch; $SSH_ORIGINAL_COMMAND"')
-    assert "there is no docker command for that user on far" in refusal()
+    assert "that user has no docker command on far" in refusal()
 
 
 def test_an_engine_that_does_not_run_there_is_said(far: Sshd) -> None:

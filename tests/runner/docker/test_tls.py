@@ -153,7 +153,7 @@ def test_an_engine_without_tls_is_told_apart(certificates: Path, use) -> None:
 
     use(certificates)
     with answering_once(answer) as host:
-        assert "it does not speak TLS; unset DOCKER_TLS_VERIFY" in refusal(host)
+        assert "it does not use TLS; unset DOCKER_TLS_VERIFY" in refusal(host)
 
 
 def test_an_engine_that_wants_tls_is_told_apart() -> None:
@@ -162,4 +162,4 @@ def test_an_engine_that_wants_tls_is_told_apart() -> None:
         connection.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n")
 
     with answering_once(answer) as host:
-        assert "it wants TLS: set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH" in refusal(host)
+        assert "requires TLS: set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH" in refusal(host)

@@ -122,7 +122,7 @@ def test_a_service_that_cannot_be_started_leaves_nothing(ran: Workshop, given_im
 
 
 MORTAL = "echo lent | nc -l -p 5432; echo lost $MINE >&2; exit 3"
-DEATH = "the service 'db' ended with exit code 3; its last words:\nlost my data"
+DEATH = "the service 'db' ended with exit code 3; the end of its log:\nlost my data"
 
 
 @pytest.mark.parametrize(("end", "state"), [("true", State.PASSED), ("exit 5", State.FAILED)])

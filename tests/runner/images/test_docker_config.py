@@ -89,7 +89,7 @@ def test_a_helper_that_is_missing_is_told_and_keeps_no_run_from_its_work(tmp_pat
     found = with_helper(tmp_path, said.append, credsStore="gone", auths={"a": {"auth": Login("ci", "pw").basic()}})
     assert found.get("a") == Login("ci", "pw")
     (sentence,) = said
-    assert sentence.startswith("docker-credential-gone, which Docker's configuration names, could not be asked")
+    assert sentence.startswith("docker-credential-gone, which Docker's configuration names, could not return a login")
     assert sentence.endswith(": No such file or directory")
 
 

@@ -8,9 +8,10 @@ import pytest
 
 from pipelines.state import Outcome, Reason, State
 from runner.cancellation import Cancel
+from runner.docker.progress_stream import Message
 from runner.errors import CanceledError, MachineError
 from runner.events import Event, StepStarted
-from runner.images.interruptible import Message, heed
+from runner.images.interruptible import interruptible
 from tests.support.engine import Workshop
 from tests.support.plain_http import PlainHandler
 from tests.support.plans import build, container, push, shell
@@ -103,7 +104,7 @@ def test_the_time_of_the_job_ends_a_pull(ran: Workshop, hanging: Hanging) -> Non
 def test_messages_come_through_in_their_order() -> None:
     asked: list[int] = []
     messages: list[Message] = [{"id": number} for number in range(5)]
-    assert list(heed(iter(messages), lambda: asked.append(1))) == messages
+    assert list(interruptible(iter(messages), lambda: asked.append(1))) == messages
     assert asked
 
 
@@ -112,7 +113,7 @@ def test_an_error_among_the_messages_is_raised_where_they_are_read() -> None:
         yield {"id": 1}
         raise MachineError(Reason.ENGINE_GONE, "gone")
 
-    heard = heed(messages(), lambda: None)
+    heard = interruptible(messages(), lambda: None)
     assert next(heard) == {"id": 1}
     with pytest.raises(MachineError):
         next(heard)
@@ -129,5 +130,5 @@ def test_a_check_that_raises_ends_the_wait() -> None:
         raise CanceledError(Reason.CANCELED, "canceled by ada")
 
     with pytest.raises(CanceledError):
-        next(heed(messages(), check))
+        next(interruptible(messages(), check))
     never.set()

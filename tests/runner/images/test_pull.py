@@ -8,10 +8,10 @@ from pipelines.plan import Container, NamedImage
 from pipelines.state import Reason, State
 from runner.docker.client import Engine
 from runner.docker.specs import Login
-from tests.support.crafted import craft, forget
 from tests.support.engine import Workshop
 from tests.support.plans import build, container, push, secrets_hex, service, shell
 from tests.support.registry import LOGIN, Registry, free_port
+from tests.support.registry_images import craft, forget
 
 pytestmark = pytest.mark.engine
 
@@ -51,7 +51,7 @@ def test_the_newest_is_pulled_where_the_step_asks_for_it(ran: Workshop, stored: 
     assert ran(shell("cat /word", box=box(stored))).said() == [stored.removesuffix(":1")]
     assert ran(shell("cat /word", box=box(stored, pull=True))).said() == ["newer"]
     log = ran(shell("true", box=box(stored, pull=True))).log().decode()
-    assert f"{stored} is the newest already" in log
+    assert f"{stored} is up to date" in log
 
 
 def test_an_image_that_does_not_exist_is_named(ran: Workshop, registry: Registry) -> None:

@@ -17,7 +17,7 @@ from runner.errors import MachineError, StepError
 from runner.source.git import GitLogin
 from runner.source.mirror import Mirror
 from tests.runner.source.test_source import in_checkout
-from tests.support.git_server import PASSWORD, USER, SmartServer, smart
+from tests.support.git_server import PASSWORD, USER, GitServer, smart
 from tests.support.repos import Repo
 
 LOGIN = GitLogin(USER, PASSWORD)
@@ -25,7 +25,7 @@ LARGE = b"large" * 1_000
 
 
 @pytest.fixture
-def private(repo: Repo) -> Iterator[SmartServer]:
+def private(repo: Repo) -> Iterator[GitServer]:
     with smart(repo.path.parent, login=True) as server:
         yield server
 
@@ -37,7 +37,7 @@ def with_submodule(repo: Repo, url: str, commit: str) -> str:
 
 @pytest.mark.parametrize("relative", [True, False])
 def test_a_submodule_on_the_same_host_is_fetched_with_the_login(
-    repo: Repo, private: SmartServer, tmp_path: Path, relative: bool
+    repo: Repo, private: GitServer, tmp_path: Path, relative: bool
 ) -> None:
     other = Repo(tmp_path / "other.git").commit({"inner": "1"})
     sha = with_submodule(repo, "../other.git" if relative else f"{private.url}/other.git", other)
@@ -49,7 +49,7 @@ def test_a_submodule_on_the_same_host_is_fetched_with_the_login(
     assert not any(b"Authorization" in word or PASSWORD.encode() in word for word in words)
 
 
-def test_a_stranger_reads_nothing_with_the_login(repo: Repo, private: SmartServer, tmp_path: Path) -> None:
+def test_a_stranger_reads_nothing_with_the_login(repo: Repo, private: GitServer, tmp_path: Path) -> None:
     other = Repo(tmp_path / "other.git").commit({"inner": "1"})
     sha = with_submodule(repo, f"{private.url}/other.git", other)
     mirror = Mirror(tmp_path / "mirrors", f"{private.url}/{repo.path.name}", LOGIN)
@@ -60,7 +60,7 @@ def test_a_stranger_reads_nothing_with_the_login(repo: Repo, private: SmartServe
     assert not any("other.git" in path for path in private.asked)
 
 
-def test_a_submodule_on_another_host_gets_no_login(repo: Repo, private: SmartServer, tmp_path: Path) -> None:
+def test_a_submodule_on_another_host_gets_no_login(repo: Repo, private: GitServer, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     other = Repo(elsewhere / "other.git").commit({"inner": "1"})

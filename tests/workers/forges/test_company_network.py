@@ -7,8 +7,8 @@ import httpx2
 import pytest
 from sqlalchemy import Engine
 
-from runner.network.company import server_network
-from tests.support.authority import TestAuthority
+from runner.network.egress import server_egress
+from tests.support.certificate_authority import CertificateAuthority
 from tests.support.forge import FakeForge, forge_server
 from tests.support.forward_proxy import ForwardProxy, forward_proxy
 from tests.support.reporting import ReportingFixture, reporting_fixture
@@ -17,12 +17,12 @@ from workers.statuses.reporter import Reporter
 
 
 @pytest.fixture
-def company(tmp_path: Path) -> TestAuthority:
-    return TestAuthority(tmp_path)
+def company(tmp_path: Path) -> CertificateAuthority:
+    return CertificateAuthority(tmp_path)
 
 
 @pytest.fixture
-def forge(company: TestAuthority) -> Iterator[FakeForge]:
+def forge(company: CertificateAuthority) -> Iterator[FakeForge]:
     with forge_server("gitea", company.context("127.0.0.1", "forge.corp")) as forge:
         yield forge
 
@@ -50,9 +50,9 @@ def problem_of_report(site: ReportingFixture, client: httpx2.Client, url: str) -
 
 
 def test_a_forge_behind_the_proxy_gets_the_status(
-    site: ReportingFixture, forge: FakeForge, company: TestAuthority, proxy: ForwardProxy
+    site: ReportingFixture, forge: FakeForge, company: CertificateAuthority, proxy: ForwardProxy
 ) -> None:
-    client = make_client(server_network({"https_proxy": proxy.url}, company.file, step_proxy=False))
+    client = make_client(server_egress({"https_proxy": proxy.url}, company.file, step_proxy=False))
     place = f"forge.corp:{forge.url.rpartition(':')[2]}"
     assert problem_of_report(site, client, f"https://{place}") == ""
     assert proxy.asked == [f"CONNECT {place}"]
@@ -60,7 +60,7 @@ def test_a_forge_behind_the_proxy_gets_the_status(
 
 
 def test_without_the_authority_the_page_says_what_to_set(site: ReportingFixture, forge: FakeForge) -> None:
-    problem = problem_of_report(site, make_client(server_network({}, None, step_proxy=False)), forge.url)
+    problem = problem_of_report(site, make_client(server_egress({}, None, step_proxy=False)), forge.url)
     assert "CERTIFICATE_VERIFY_FAILED" in problem
     assert problem.endswith("; if its certificate is from your company's own authority, name that in HEADWAY_CA_FILE")
 
@@ -68,7 +68,7 @@ def test_without_the_authority_the_page_says_what_to_set(site: ReportingFixture,
 def test_a_proxy_that_refuses_is_named_without_its_password(site: ReportingFixture, proxy: ForwardProxy) -> None:
     wrong = f"http://me:secret-5c1d@{proxy.host}"
     problem = problem_of_report(
-        site, make_client(server_network({"HTTPS_PROXY": wrong}, None, step_proxy=False)), "https://forge.corp"
+        site, make_client(server_egress({"HTTPS_PROXY": wrong}, None, step_proxy=False)), "https://forge.corp"
     )
     assert proxy.refused == 1
     assert "407" in problem
@@ -96,10 +96,10 @@ def test_a_proxy_that_refuses_is_named_without_its_password(site: ReportingFixtu
 )
 def test_no_proxy_is_read_as_other_programs_read_it(direct: str, url: str, is_direct: bool) -> None:
     environment = {"HTTPS_PROXY": "http://proxy.corp:1", "NO_PROXY": direct}
-    with make_client(server_network(environment, None, step_proxy=False)) as client:
+    with make_client(server_egress(environment, None, step_proxy=False)) as client:
         assert (client._transport_for_url(httpx2.URL(url)) is client._transport) is is_direct
 
 
 def test_a_proxy_that_this_client_cannot_use_is_left_out() -> None:
-    with make_client(server_network({"ALL_PROXY": "socks5://proxy.corp:1"}, None, step_proxy=False)) as client:
+    with make_client(server_egress({"ALL_PROXY": "socks5://proxy.corp:1"}, None, step_proxy=False)) as client:
         assert client._transport_for_url(httpx2.URL("https://forge.corp")) is client._transport

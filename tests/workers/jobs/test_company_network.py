@@ -9,10 +9,10 @@ from pipelines.state import State
 from pipelines.trigger import Trigger
 from runner.docker.client import Engine
 from runner.errors import MachineError
-from tests.support.authority import TestAuthority
+from tests.support.certificate_authority import CertificateAuthority
 from tests.support.builders import pull_request, push
 from tests.support.forward_proxy import QUOTED, USER, ForwardProxy, forward_proxy, gateway_of
-from tests.support.git_server import SmartServer, smart
+from tests.support.git_server import GitServer, smart
 from tests.support.repos import Repo
 from workers import store
 from workers.db.session import reading, transaction
@@ -37,12 +37,12 @@ def repo(tmp_path: Path) -> Repo:
 
 
 @pytest.fixture
-def company(tmp_path: Path) -> TestAuthority:
-    return TestAuthority(tmp_path)
+def company(tmp_path: Path) -> CertificateAuthority:
+    return CertificateAuthority(tmp_path)
 
 
 @pytest.fixture
-def server(tmp_path: Path, company: TestAuthority) -> Iterator[SmartServer]:
+def server(tmp_path: Path, company: CertificateAuthority) -> Iterator[GitServer]:
     with smart(tmp_path, tls=company.context("git.corp")) as server:
         yield server
 
@@ -55,7 +55,7 @@ def proxy(engine: Engine) -> Iterator[ForwardProxy]:
 
 @pytest.fixture
 def context(
-    settings: Settings, company: TestAuthority, proxy: ForwardProxy, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, company: CertificateAuthority, proxy: ForwardProxy, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[WorkerContext]:
     monkeypatch.setenv("https_proxy", proxy.url)
     context = make_context(settings.model_copy(update={"ca_file": company.file, "step_proxy": True}))
@@ -80,7 +80,7 @@ def log_of(context: WorkerContext, url: str, trigger: Trigger) -> str:
 
 @pytest.mark.parametrize("fork", [False, True])
 def test_a_push_is_cloned_through_the_proxy_and_a_fork_learns_no_password(
-    context: WorkerContext, repo: Repo, server: SmartServer, proxy: ForwardProxy, fork: bool
+    context: WorkerContext, repo: Repo, server: GitServer, proxy: ForwardProxy, fork: bool
 ) -> None:
     sha = repo.commit({".headway.yml": PIPELINE})
     place = f"git.corp:{server.server_address[1]}"

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from pipelines.state import Reason
-from runner.docker.about import NEWEST_API, About, read_about
 from runner.docker.client import Engine
+from runner.docker.compatibility import NEWEST_API, EngineVersion, parse_engine_version
 from runner.errors import MachineError
-from tests.support.engine_answers import DOCKER, PODMAN, answering
+from tests.support.fake_engine import DOCKER, PODMAN, answering
 
 
-def about(status: int = 200, **changed: object) -> About:
-    return read_about(status, json.dumps(DOCKER | changed).encode(), "unix:///x")
+def about(status: int = 200, **changed: object) -> EngineVersion:
+    return parse_engine_version(status, json.dumps(DOCKER | changed).encode(), "unix:///x")
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def about(status: int = 200, **changed: object) -> About:
     ],
 )
 def test_the_newest_version_is_spoken_that_both_know(newest: str, oldest: str, spoken: str) -> None:
-    assert about(ApiVersion=newest, MinAPIVersion=oldest) == About("28.5.2", spoken, newest, "amd64")
+    assert about(ApiVersion=newest, MinAPIVersion=oldest) == EngineVersion("28.5.2", spoken, newest, "amd64")
 
 
 def test_an_engine_that_says_no_oldest_version_has_one() -> None:
@@ -40,13 +40,13 @@ def test_an_engine_that_says_no_oldest_version_has_one() -> None:
     [
         (
             {"ApiVersion": "1.40", "Version": "19.03.15"},
-            "is 19.03.15 and speaks API 1.24 to 1.40; Headway needs API 1.41",
+            "is 19.03.15 and supports API 1.24 to 1.40; Headway needs API 1.41",
         ),
         ({"ApiVersion": "1.9"}, "Headway needs API 1.41 (Docker Engine 20.10) or newer: upgrade it"),
         ({"ApiVersion": "new"}, "upgrade it"),
-        ({"ApiVersion": "1.60", "MinAPIVersion": "1.52"}, f"this Headway speaks none newer than {NEWEST_API}"),
-        ({"Os": "windows"}, "runs Windows containers; Headway needs one that runs Linux containers"),
-        ({"ApiVersion": None}, "what answers at unix:///x is no Docker Engine"),
+        ({"ApiVersion": "1.60", "MinAPIVersion": "1.52"}, f"this Headway supports API {NEWEST_API} at most"),
+        ({"Os": "windows"}, "runs Windows containers; switch it to Linux containers"),
+        ({"ApiVersion": None}, "what answers at unix:///x is not a Docker Engine"),
     ],
 )
 def test_an_engine_that_cannot_be_used_is_named_with_what_is_needed(changed: dict[str, object], said: str) -> None:
@@ -66,7 +66,7 @@ def test_podman_is_recognised_and_the_remedy_said(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("body", ["<html>", "", "[]", '{"Version": "1"}'])
 def test_what_is_no_engine_is_said_so(tmp_path: Path, body: str) -> None:
-    with answering(tmp_path, body) as other, pytest.raises(MachineError, match="is no Docker Engine"):
+    with answering(tmp_path, body) as other, pytest.raises(MachineError, match="is not a Docker Engine"):
         Engine(other.host)
 
 

@@ -15,13 +15,13 @@ from runner.docker.client import Engine
 from runner.errors import MachineError
 from runner.events import Event, StepFinished, StepStarted
 from runner.execution.job import Options
-from runner.images.interruptible import heed
-from tests.support.crafted import craft, forget
+from runner.images.interruptible import interruptible
 from tests.support.engine import Ran, Workshop, eventually
 from tests.support.engine_proxy import EngineProxy
-from tests.support.front import Front, front_of
 from tests.support.plans import build, container, laid_out, push, secrets_hex, service, shell
 from tests.support.registry import Registry
+from tests.support.registry_images import craft, forget
+from tests.support.registry_proxy import Front, front_of
 from tests.support.remote_engine import socket_of
 
 pytestmark = [pytest.mark.engine, pytest.mark.both_stores]
@@ -236,7 +236,7 @@ def test_an_engine_that_goes_away_in_mid_pull_is_told(front: Front, given, engin
     front.hold()
     in_thread(lambda: front.waiting.wait(20) and proxy.cut())
     with pytest.raises(MachineError) as gone:
-        list(heed(far.pull(given(), None), lambda: None))
+        list(interruptible(far.pull(given(), None), lambda: None))
     assert gone.value.reason is Reason.ENGINE_GONE
     far.close()
     proxy.close()

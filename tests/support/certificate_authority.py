@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 Key = ec.EllipticCurvePrivateKey
 
 
-class TestAuthority:
+class CertificateAuthority:
     """Its certificate is in ``file``; ``issue`` makes those of servers."""
 
     __test__ = False
