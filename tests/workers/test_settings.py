@@ -67,5 +67,5 @@ def test_an_authority_that_cannot_be_used_is_refused_at_the_start(
 
 def test_a_proxy_that_cannot_be_used_is_refused_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "http://proxy.corp:port")
-    with pytest.raises(StartError, match=r"^HTTPS_PROXY is not the address of a proxy"):
+    with pytest.raises(StartError, match=r"^HTTPS_PROXY is not the URL of a proxy"):
         read_settings()

@@ -9,8 +9,8 @@ from pipelines.state import State
 from pipelines.trigger import Trigger
 from runner.docker.client import Engine
 from runner.errors import MachineError
-from tests.support.certificate_authority import CertificateAuthority
 from tests.support.builders import pull_request, push
+from tests.support.certificate_authority import CertificateAuthority
 from tests.support.forward_proxy import QUOTED, USER, ForwardProxy, forward_proxy, gateway_of
 from tests.support.git_server import GitServer, smart
 from tests.support.repos import Repo
