@@ -48,8 +48,8 @@ lock: setup ## Write requirements.lock and requirements-dev.lock anew from pypro
 	$(LOCK) $(if $(UPGRADE),--upgrade) --output-file requirements.lock
 	$(LOCK) $(if $(UPGRADE),--upgrade) --extra dev --constraint requirements.lock --output-file requirements-dev.lock
 
-docs: setup ## Write docs/settings.md anew from the settings
-	$(BIN)/python -m scripts.settings_page docs/settings.md
+docs: setup ## Write docs/running/settings.md anew from the settings
+	$(BIN)/python -m scripts.settings_page docs/running/settings.md
 
 engine-up: ## Start a Docker Engine where none answers, with the base images
 	@scripts/engine.sh start

@@ -24,7 +24,7 @@ def compiled(text: str) -> list[str]:
 
 
 def test_the_settings_page_is_made_from_the_settings() -> None:
-    assert (ROOT / "docs" / "settings.md").read_text() == page(), "run `make docs`"
+    assert (ROOT / "docs" / "running" / "settings.md").read_text() == page(), "run `make docs`"
 
 
 def test_the_readme_has_an_example() -> None:

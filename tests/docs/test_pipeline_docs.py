@@ -1,4 +1,4 @@
-"""Every example in docs/pipeline.md runs, and its tables are complete."""
+"""Every example in docs/using/pipelines.md runs, and its tables are complete."""
 
 import re
 
@@ -29,8 +29,8 @@ from tests.support.pipelines import (
     tag,
 )
 
-TEXT = (DOCS / "pipeline.md").read_text(encoding="utf-8")
-COMING = (DOCS / "coming-from.md").read_text(encoding="utf-8")
+TEXT = (DOCS / "using" / "pipelines.md").read_text(encoding="utf-8")
+COMING = (DOCS / "using" / "coming-from.md").read_text(encoding="utf-8")
 GOOD = re.findall(r"```yaml\n(.*?)```", TEXT + COMING, re.DOTALL)
 SEVERAL = re.findall(r"```yaml\n((?:(?!```).)*)```\n\n```yaml several\n(.*?)```", TEXT, re.DOTALL)
 WOODPECKER = re.findall(r"```yaml woodpecker\n(.*?)```", COMING, re.DOTALL)
