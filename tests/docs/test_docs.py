@@ -1,4 +1,4 @@
-"""The documentation says what the code does."""
+"""The README and the pipelines of this repository are right."""
 
 import re
 
@@ -8,12 +8,11 @@ from pipelines.compiler.pipeline import compile_pipeline
 from pipelines.context import Context, PipelineFile, RepoInfo
 from pipelines.trigger import Event, Trigger
 from runner.cli.main import STARTER
-from scripts.settings_page import page
+from tests.support.documents import blocks_of, text_of
 from tests.support.paths import ROOT
 
 CONTEXT = Context(RepoInfo(name="team/app", clone_url="https://git.example.com/team/app"))
 TRIGGER = Trigger(event=Event.PUSH, sha="a" * 40, ref="refs/heads/main", branch="main")
-README_EXAMPLES = re.findall(r"^```yaml\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
 
 
 def compiled(text: str) -> list[str]:
@@ -23,17 +22,9 @@ def compiled(text: str) -> list[str]:
     return [step.name for job in plan.jobs for step in job.steps]
 
 
-def test_the_settings_page_is_made_from_the_settings() -> None:
-    assert (ROOT / "docs" / "running" / "settings.md").read_text() == page(), "run `make docs`"
-
-
-def test_the_readme_has_an_example() -> None:
-    assert README_EXAMPLES
-
-
-@pytest.mark.parametrize("text", README_EXAMPLES)
-def test_the_examples_of_the_readme_are_pipelines(text: str) -> None:
-    assert compiled(text) == ["build", "unit tests", "integration", "push"]
+def test_the_example_of_the_readme_is_a_pipeline() -> None:
+    (example,) = [block for block in blocks_of(ROOT / "README.md") if block.label == "yaml"]
+    assert compiled(example.text) == ["build", "unit tests", "integration", "push"]
 
 
 @pytest.mark.parametrize("path", [".headway.yml", "examples/shortlink/.headway.yml"])
@@ -46,15 +37,7 @@ def test_the_pipeline_that_init_writes_is_right() -> None:
 
 
 def test_the_readme_names_the_two_commands_and_only_targets_that_there_are() -> None:
-    readme, makefile = (ROOT / "README.md").read_text(), (ROOT / "Makefile").read_text()
+    readme, makefile = text_of(ROOT / "README.md"), text_of(ROOT / "Makefile")
     named = set(re.findall(r"\bmake ([a-z-]+)", readme))
     assert {"demo", "test"} <= named
     assert named <= set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
-
-
-def test_every_link_between_documents_leads_somewhere() -> None:
-    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*/*.md")]
-    assert len(pages) > 8
-    for document in pages:
-        for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
-            assert (document.parent / target).exists(), f"{document.name}: {target}"

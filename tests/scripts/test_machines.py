@@ -53,8 +53,7 @@ class Machine:
         self.program("apt-get", f": >'{self.has_called_apt}'; exit 1")
 
     def run(self, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [SCRIPTS / script, *arguments]
-        return self._run(command)
+        return self._run([SCRIPTS / script, *arguments])
 
     def function(self, script: str) -> subprocess.CompletedProcess[str]:
         """Runs shell text with the functions of lib.sh."""

@@ -1,0 +1,62 @@
+"""The pages that list something list all of it: settings, reasons, packages."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pipelines.state import Reason
+from scripts.settings_page import page
+from tests.support.documents import PAGES, headings_of, name_of, text_of
+from tests.support.paths import DOCS, ROOT
+from workers.settings import Settings
+
+SETTINGS = {f"HEADWAY_{name.upper()}" for name in Settings.model_fields}
+SETTINGS_PAGE = DOCS / "running" / "settings.md"
+PACKAGES = ("pipelines", "runner", "workers", "web")
+
+
+def named_in(*paths: Path) -> set[str]:
+    return {name for path in paths for name in re.findall(r"HEADWAY_[A-Z0-9_]*[A-Z0-9]", text_of(path))}
+
+
+def test_the_settings_page_is_made_from_the_settings() -> None:
+    assert text_of(SETTINGS_PAGE) == page(), "run `make docs`"
+
+
+def test_the_settings_page_has_every_setting_and_no_other() -> None:
+    assert named_in(SETTINGS_PAGE) == SETTINGS
+
+
+@pytest.mark.parametrize("document", [each for each in PAGES if each.name != "CHANGELOG.md"], ids=name_of)
+def test_every_setting_that_a_document_names_exists(document: Path) -> None:
+    of_scripts = named_in(ROOT / "Makefile", ROOT / "docker-compose.yml", *(ROOT / "scripts").glob("*.*"))
+    assert named_in(document) - SETTINGS - of_scripts == set()
+
+
+def test_troubleshooting_has_a_section_for_every_reason_and_no_other() -> None:
+    assert sorted(headings_of(DOCS / "running" / "troubleshooting.md", level=3)) == sorted(Reason)
+
+
+def test_every_section_of_troubleshooting_says_what_to_do() -> None:
+    text = text_of(DOCS / "running" / "troubleshooting.md")
+    sections = re.findall(r"^### (.+)\n\n((?:(?!##).*\n)+)", text, re.MULTILINE)
+    assert {heading for heading, said in sections if len(said) > 120} == set(Reason)
+
+
+def test_the_architecture_names_every_sub_package() -> None:
+    text = text_of(ROOT / "ARCHITECTURE.md")
+    folders = {
+        f"{package}/{init.parent.name}/" for package in PACKAGES for init in ROOT.glob(f"{package}/*/__init__.py")
+    }
+    assert len(folders) > 20
+    assert {folder for folder in folders if f"`{folder}`" not in text} == set()
+
+
+@pytest.mark.parametrize(
+    "document", [ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md", DOCS / "developing" / "README.md"], ids=name_of
+)
+def test_every_path_that_the_developers_pages_name_exists(document: Path) -> None:
+    words = (*PACKAGES, "tests", "scripts", "docs", "bench")
+    paths = set(re.findall(rf"`((?:{'|'.join(words)})/[^`\s]*)`", text_of(document)))
+    assert {path for path in paths if "NAME" not in path and not (ROOT / path).exists()} == set()
