@@ -110,7 +110,7 @@ def headway_run(folder: Path) -> float:
 
 
 def let_engine_rest() -> float:
-    """Waits until the cleanup process of a run has removed everything, which would disturb the next figure; the seconds."""
+    """Waits until the cleanup process of a run is done, which would disturb the next figure; the seconds."""
     started_s = time.perf_counter()
     label = ("--filter", "label=headway.job", "--format", "{{.Labels}}")
     left = (("ps", "-a", *label), ("network", "ls", *label), ("images", "headway/build", "--format", "{{.Tag}}"))

@@ -1,6 +1,7 @@
 """The README and the pipelines of this repository are right."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +9,7 @@ from pipelines.compiler.pipeline import compile_pipeline
 from pipelines.context import Context, PipelineFile, RepoInfo
 from pipelines.trigger import Event, Trigger
 from runner.cli.main import STARTER
-from tests.support.documents import blocks_of, text_of
+from tests.support.documents import PAGES, blocks_of, name_of, prose_of, text_of
 from tests.support.paths import ROOT
 
 CONTEXT = Context(RepoInfo(name="team/app", clone_url="https://git.example.com/team/app"))
@@ -36,8 +37,18 @@ def test_the_pipeline_that_init_writes_is_right() -> None:
     assert compiled(STARTER) == ["build", "test"]
 
 
-def test_the_readme_names_the_two_commands_and_only_targets_that_there_are() -> None:
-    readme, makefile = text_of(ROOT / "README.md"), text_of(ROOT / "Makefile")
-    named = set(re.findall(r"\bmake ([a-z-]+)", readme))
-    assert {"demo", "test"} <= named
-    assert named <= set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+def make_targets_of(page: Path) -> set[str]:
+    """The targets that a page names, in blocks of commands and between backticks."""
+    commands = "\n".join(block.text for block in blocks_of(page) if not block.label)
+    inline = re.findall(r"`([A-Z_]+=\S+ )*make ([a-z-]+)[^`]*`", prose_of(page))
+    return set(re.findall(r"\bmake ([a-z-]+)", commands)) | {target for _, target in inline}
+
+
+def test_the_readme_names_the_two_commands() -> None:
+    assert {"demo", "test"} <= make_targets_of(ROOT / "README.md")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_target_of_make_that_a_page_names_exists(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", text_of(ROOT / "Makefile"), re.MULTILINE))
+    assert make_targets_of(page) - targets == set()

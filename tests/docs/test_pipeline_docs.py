@@ -57,13 +57,13 @@ def test_the_pages_have_examples() -> None:
 
 
 @pytest.mark.parametrize("example", GOOD)
-def test_lint_finds_nothing_to_warn_of_in_an_example(example: str) -> None:
+def test_an_example_has_no_errors_and_no_warnings(example: str) -> None:
     problems = lint_files([PipelineFile(".headway.yml", example.encode())])
     assert [str(problem) for problem in problems if problem.level is not Level.HINT] == []
 
 
 @pytest.mark.parametrize(("first", "second"), SEVERAL)
-def test_examples_of_several_files_belong_together(first: str, second: str) -> None:
+def test_examples_of_several_files_are_one_pipeline(first: str, second: str) -> None:
     files = {text.split()[1]: text for text in (first, second)}  # each begins with `# its name`
     plan = plan_of_files(files)
     assert [(job.name, job.needs) for job in plan.jobs] == [("deploy", ("test",)), ("test", ()), ("test", ())]
