@@ -1,5 +1,6 @@
 """Documents lead to each other: every relative link and every anchor exists, and no page is forgotten."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,15 @@ def test_the_start_page_lists_every_page_of_the_manual() -> None:
 
 def test_the_readme_leads_to_the_start_page() -> None:
     assert "docs/README.md" in links_of(ROOT / "README.md")
+
+
+def sources() -> list[Path]:
+    """What may name a document in a comment or a message."""
+    packages = (path for name in ("pipelines", "runner", "workers", "web") for path in ROOT.glob(f"{name}/**/*.py"))
+    return [*packages, *ROOT.glob("scripts/*.*"), ROOT / "Makefile", ROOT / "docker-compose.yml", ROOT / "Dockerfile"]
+
+
+def test_every_document_that_the_code_names_exists() -> None:
+    named = {name for path in sources() for name in re.findall(r"\bdocs/[\w./-]*\w", path.read_text(encoding="utf-8"))}
+    assert len(named) > 3
+    assert {name for name in named if not list(ROOT.glob(f"{name}*"))} == set()

@@ -4,10 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pipelines.state import Reason
 from scripts.settings_page import page
-from tests.support.documents import PAGES, headings_of, name_of, text_of
+from tests.support.documents import PAGES, blocks_of, headings_of, name_of, text_of
 from tests.support.paths import DOCS, ROOT
 from workers.settings import Settings
 
@@ -32,6 +33,16 @@ def test_the_settings_page_has_every_setting_and_no_other() -> None:
 def test_every_setting_that_a_document_names_exists(document: Path) -> None:
     of_scripts = named_in(ROOT / "Makefile", ROOT / "docker-compose.yml", *(ROOT / "scripts").glob("*.*"))
     assert named_in(document) - SETTINGS - of_scripts == set()
+
+
+def test_the_examples_for_compose_set_settings_of_its_services() -> None:
+    ours = yaml.safe_load(text_of(ROOT / "docker-compose.yml"))["services"]
+    examples = [block for page in PAGES for block in blocks_of(page) if block.label == "yaml compose"]
+    assert examples
+    for example in examples:
+        services = yaml.safe_load(example.text)["services"]
+        assert set(services) <= set(ours)
+        assert {name for service in services.values() for name in service["environment"]} <= SETTINGS
 
 
 def test_troubleshooting_has_a_section_for_every_reason_and_no_other() -> None:
