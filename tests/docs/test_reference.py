@@ -1,11 +1,17 @@
 """The pages that list something list all of it: settings, reasons, packages."""
 
+import importlib
+import pkgutil
 import re
 from pathlib import Path
 
 import pytest
 import yaml
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
 
+import web.api
+import web.streaming
 from pipelines.state import Reason
 from scripts.settings_page import page
 from tests.support.documents import PAGES, blocks_of, headings_of, name_of, text_of
@@ -43,6 +49,27 @@ def test_the_examples_for_compose_set_settings_of_its_services() -> None:
         services = yaml.safe_load(example.text)["services"]
         assert set(services) <= set(ours)
         assert {name for service in services.values() for name in service["environment"]} <= SETTINGS
+
+
+def calls_of_the_api() -> set[str]:
+    """Every route of the API as ``GET /api/repos/NAME``, but those that are not meant for users."""
+    modules = [
+        importlib.import_module(f"{package.__name__}.{found.name}")
+        for package in (web.api, web.streaming)
+        for found in pkgutil.iter_modules(package.__path__)
+    ]
+    routers = [found for module in modules if isinstance(found := getattr(module, "router", None), APIRouter)]
+    routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
+    calls = {f"{method} {route.path}" for route in routes if route.include_in_schema for method in route.methods or ()}
+    placed = {re.sub(r"\{(?:\w+_)?(\w+?)(?::path)?\}", lambda found: found[1].upper(), call) for call in calls}
+    return {call.replace("/crons/NAME", "/crons/CRON").replace("/secrets/NAME", "/secrets/SECRET") for call in placed}
+
+
+def test_the_page_of_the_api_has_every_call_and_no_other() -> None:
+    page = text_of(DOCS / "using" / "api.md")
+    listed = set(re.findall(r"^\| `([A-Z]+ /\S+)` \|", page, re.MULTILINE))
+    assert len(listed) > 20
+    assert listed | {"GET /schema.json"} == calls_of_the_api() | {"GET /schema.json"}
 
 
 def test_troubleshooting_has_a_section_for_every_reason_and_no_other() -> None:
