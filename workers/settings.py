@@ -39,11 +39,11 @@ class Settings(BaseSettings):
     ca_file: Path | None = Field(
         None,
         description="Your company's certificate authority, a PEM file: trusted by git, towards forges, by builds and "
-        "steps ([networks](networks.md)).",
+        "steps ([network](network.md)).",
     )
     step_proxy: bool = Field(
         default=False,
-        description="`true` gives steps and services the proxies that builds have ([networks](networks.md)).",
+        description="`true` gives steps and services the proxies that builds have ([network](network.md)).",
     )
     system_name: str = Field("headway", description="The name of this installation, as `CI_SYSTEM_NAME` shows it.")
 
