@@ -9,7 +9,7 @@ import typer
 from runner.cli import exit_status
 
 STARTER = """\
-# The pipeline of this repository. Reference: docs/pipeline.md
+# The pipeline of this repository. Reference: docs/using/pipelines.md
 steps:
   - name: build            # docker build of the Dockerfile here
     build: .

@@ -246,7 +246,7 @@ def test_the_verb_takes_the_options(folder):
 
 
 def test_the_manual_shows_what_the_verb_says(tmp_path):
-    page = (DOCS / "pipeline.md").read_text(encoding="utf-8")
+    page = (DOCS / "using" / "pipelines.md").read_text(encoding="utf-8")
     (tmp_path / ".headway.yml").write_text(re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[0])
     shown = re.findall(r"```text plan\n(.*?)```", page, re.DOTALL)
     assert shown == [run(tmp_path, tag="v1.2.3")[1], run(tmp_path, pull_request=True)[1]]

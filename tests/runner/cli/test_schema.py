@@ -18,7 +18,8 @@ from runner.cli.main import app
 from tests.support.paths import ROOT
 
 CORPUS = sorted((ROOT.parent / "shared" / "corpus" / "woodpecker").glob("*.y*ml"))
-EXAMPLES = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "pipeline.md").read_text(encoding="utf-8"), re.DOTALL)
+PAGE = ROOT / "docs" / "using" / "pipelines.md"
+EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
 # Files that are wrong only in what no schema can see: names, conditions, versions.
 MISTAKES = sorted((ROOT / "tests" / "mistakes").glob("*.yml"))
 

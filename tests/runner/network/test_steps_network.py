@@ -156,7 +156,7 @@ def test_a_build_reaches_the_company_too_and_nothing_of_it_stays(
 
 def documented(port: int) -> str:
     """The Dockerfile of the manual, fetching from the company with the mount and when it trusts for good."""
-    manual = (DOCS / "network.md").read_text()
+    manual = (DOCS / "running" / "network.md").read_text()
     (lines,) = re.findall(r"```dockerfile\n(.*?)```", manual, re.DOTALL)
     fetch = f"curl -sS https://site.corp:{port}/"
     lines = re.sub(r"pip install .*", f"{fetch} > /said || true", lines)
