@@ -1,4 +1,4 @@
-"""All settings, read from HEADWAY_* environment variables. `make docs` writes docs/settings.md from this file."""
+"""All settings, read from HEADWAY_* environment variables. `make docs` writes docs/running/settings.md from them."""
 
 import os
 from pathlib import Path

@@ -48,7 +48,7 @@ def parse_engine_version(status: int, body: bytes, where: str) -> EngineVersion:
     if _PODMAN in components:
         hint = (
             "Headway does not support it. Install Docker Engine, which can run without root as well "
-            "(dockerd-rootless-setuptool.sh install), and point DOCKER_HOST at its socket; see docs/engines.md"
+            "(dockerd-rootless-setuptool.sh install), and point DOCKER_HOST at its socket; see docs/running/engines.md"
         )
         raise _unsuitable(f"Podman {version} answers at {where}, not Docker Engine. {hint}")
     if answer.get("Os") == "windows":
