@@ -22,6 +22,7 @@ from tests.support.plans import build, container, laid_out, push, secrets_hex, s
 from tests.support.registry import Registry
 from tests.support.registry_images import put_image, untag_matching
 from tests.support.registry_proxy import RegistryProxy, registry_proxy
+from tests.support.remote_engine import socket_of
 
 pytestmark = [pytest.mark.engine, pytest.mark.both_stores]
 
@@ -249,9 +250,9 @@ def test_a_cancel_ends_the_pulls_of_later_steps_in_the_engine_too(
 
 
 def test_an_engine_that_goes_away_in_mid_pull_is_told(
-    front: RegistryProxy, given: Callable[..., str], tmp_path: Path
+    front: RegistryProxy, given: Callable[..., str], engine: Engine, tmp_path: Path
 ) -> None:
-    proxy = EngineProxy(tmp_path)
+    proxy = EngineProxy(tmp_path, socket_of(engine))
     far = Engine(proxy.host)
     front.hold()
 
