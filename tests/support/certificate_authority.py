@@ -1,4 +1,4 @@
-"""A certificate authority of a made-up company, for tests."""
+"""A private certificate authority for tests."""
 
 import ssl
 from datetime import UTC, datetime, timedelta
@@ -15,9 +15,7 @@ Key = ec.EllipticCurvePrivateKey
 
 
 class CertificateAuthority:
-    """Its certificate is in ``file``; ``issue`` makes those of servers."""
-
-    __test__ = False
+    """Its certificate is in ``file``; ``issue`` creates certificates for servers."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -38,7 +36,7 @@ class CertificateAuthority:
         return certificate, secret
 
     def context(self, *hosts: str) -> ssl.SSLContext:
-        """For a server that is called so."""
+        """A TLS context for a server with these host names."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*self.issue(*hosts))
         return context
@@ -58,7 +56,7 @@ class CertificateAuthority:
 
 
 def _usage(*, signs: bool) -> x509.KeyUsage:
-    """Python trusts no authority that does not say what its key is for."""
+    """Python does not trust a CA without the key usage extension."""
     no = dict.fromkeys(("content_commitment", "key_encipherment", "data_encipherment", "key_agreement"), False)
     return x509.KeyUsage(
         digital_signature=True, key_cert_sign=signs, crl_sign=signs, encipher_only=False, decipher_only=False, **no

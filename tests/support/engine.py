@@ -4,6 +4,7 @@
 left: no container, network, folder or name of an image.
 """
 
+import json
 import os
 import subprocess
 import threading
@@ -202,7 +203,26 @@ def image_names(engine: Engine) -> list[str]:
     return [name for entry in engine.images() for key in ("RepoTags", "RepoDigests") for name in entry.get(key) or ()]
 
 
+def image_id(engine: Engine, name: str) -> str:
+    """The id of an image that the engine has."""
+    image = engine.image(name)
+    assert image, f"there is no image {name}"
+    return str(image["Id"])
+
+
+def image_history(engine: Engine, image: str) -> str:
+    """The build history of an image, as text."""
+    return json.dumps(engine._api.history(image))  # type: ignore[no-untyped-call]  # the SDK has no types
+
+
 # Waiting
+
+
+def in_thread(work: Callable[[], object]) -> threading.Thread:
+    """Starts ``work`` in a background thread."""
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread
 
 
 def eventually(ask: Callable[[], Any], within_s: float = 20.0) -> Any:
@@ -225,6 +245,16 @@ def when_said(words: bytes, do: Callable[[], None], step: int = 1) -> Callable[[
             if b"\n" + words in said and not done.is_set():
                 done.set()
                 threading.Thread(target=do, daemon=True).start()
+
+    return listen
+
+
+def to_all(listeners: Sequence[Callable[[Event], None]]) -> Callable[[Event], None]:
+    """Calls several listeners for each event."""
+
+    def listen(event: Event) -> None:
+        for each in listeners:
+            each(event)
 
     return listen
 

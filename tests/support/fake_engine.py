@@ -1,19 +1,20 @@
-"""The far end of a Unix socket, where something answers as an engine would that this machine does not have."""
+"""A fake Docker Engine on a Unix socket, with the answers of engines that this machine does not have."""
 
 import json
 import socketserver
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+
+from tests.support.background_server import running
 
 DOCKER = {
     "Platform": {"Name": "Docker Engine - Community"},
     "Components": [{"Name": "Engine", "Version": "28.5.2", "Details": {"ApiVersion": "1.51"}}],
     "Version": "28.5.2", "ApiVersion": "1.51", "MinAPIVersion": "1.24", "Os": "linux", "Arch": "amd64",
 }  # fmt: skip
-# What Podman 4.3.1 of Debian 12 says (podman system service), as it came.
+# The recorded answer of Podman 4.3.1 in Debian 12 (podman system service).
 PODMAN = (
     r'{"Platform":{"Name":"linux/amd64/debian-12"},"Components":[{"Name":"Podman Engine","Version":"4.3.1","Details":{'
     r'"APIVersion":"4.3.1","Arch":"amd64","BuildTime":"1970-01-01T00:00:00Z","Experimental":"false","GitCommit":"",'
@@ -27,8 +28,8 @@ PODMAN = (
 Bodies = Mapping[str, tuple[int, str]]
 
 
-class Answers(socketserver.ThreadingUnixStreamServer):
-    """Answers requests by the end of their path, all others with 404. ``asked`` are the paths so far."""
+class FakeEngine(socketserver.ThreadingUnixStreamServer):
+    """Answers requests by the end of their path, all others with 404. ``asked`` are the paths requested so far."""
 
     daemon_threads = True
 
@@ -40,7 +41,7 @@ class Answers(socketserver.ThreadingUnixStreamServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: Answers
+    server: FakeEngine
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
@@ -56,19 +57,15 @@ class _Handler(BaseHTTPRequestHandler):
     do_POST = do_GET  # noqa: N815 - the name is the standard library's
 
     def log_message(self, *_: object) -> None:
-        """Says nothing."""
+        """Logs nothing."""
 
 
 @contextmanager
-def answering(folder: Path, version: str | Mapping[str, object] = "", **bodies: str) -> Iterator[Answers]:
-    """An engine whose ``/version`` is this, and which answers 200 with these bodies to paths that end so."""
+def fake_engine(folder: Path, version: str | Mapping[str, object] = "", **bodies: str) -> Iterator[FakeEngine]:
+    """A running engine that answers ``/version`` with ``version``, and paths that end with a key of ``bodies``
+    with its value.
+    """
     text = version if isinstance(version, str) else json.dumps(version)
     known = {"/version": (200, text)} | {f"/{end}": (200, body) for end, body in bodies.items()}
-    with Answers(folder / "answers.sock", known) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with running(FakeEngine(folder / "answers.sock", known)) as server:
+        yield server

@@ -1,4 +1,4 @@
-"""Images written by hand into a registry: no layer of theirs is in the engine, as it would be of one built there."""
+"""Uploads images straight to a registry, so that the engine has none of their layers."""
 
 import gzip
 import hashlib
@@ -20,14 +20,13 @@ _GZIP = b"\x1f\x8b"
 _INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
 
 
-def craft(
+def put_image(
     engine: Engine, name: str, *, tag: str = "1", word: str = "made", layer_bytes: tuple[int, ...] = (1000,),
     architecture: str = "", index: bool = False,
 ) -> list[str]:  # fmt: skip
-    """Puts busybox with a file ``/word`` and layers of random bytes as ``name:tag`` into a registry.
+    """Uploads busybox with a file ``/word`` and layers of random bytes as ``name:tag``.
 
-    The answer are the digests of the new layers.
-    With ``index`` the tag stands for a list of images by platform, of which there is one.
+    Returns the digests of the new layers. With ``index`` the tag points to an index with one platform.
     """
     host, _, repo = name.partition("/")
     base = _base_layer(engine)
@@ -54,8 +53,8 @@ def craft(
     return [_digest(layer) for layer in packed[1:]]
 
 
-def forget(engine: Engine, word: str) -> None:
-    """Takes all names with ``word`` off the engine's images."""
+def untag_matching(engine: Engine, word: str) -> None:
+    """Removes all image names that contain ``word`` from the engine."""
     for entry in engine.images():
         for name in [*(entry.get("RepoTags") or ()), *(entry.get("RepoDigests") or ())]:
             if word in name:
@@ -64,10 +63,16 @@ def forget(engine: Engine, word: str) -> None:
 
 def _base_layer(engine: Engine) -> bytes:
     with tarfile.open(fileobj=io.BytesIO(b"".join(engine._api.get_image(BUSYBOX)))) as archive:
-        (named,) = json.loads(archive.extractfile("manifest.json").read())
-        layer = archive.extractfile(named["Layers"][0]).read()
-    # The containerd store gives layers out as it keeps them: mostly packed.
+        (named,) = json.loads(_member(archive, "manifest.json"))
+        layer = _member(archive, named["Layers"][0])
+    # The containerd store exports layers as it stores them: mostly compressed.
     return gzip.decompress(layer) if layer.startswith(_GZIP) else layer
+
+
+def _member(archive: tarfile.TarFile, name: str) -> bytes:
+    file = archive.extractfile(name)
+    assert file
+    return file.read()
 
 
 def _layer(name: str, data: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""A door in front of a registry: it writes down what is fetched, and can hold layers back or answer in its place."""
+"""A reverse proxy of a registry: records the requests, and can hold back layers or answer with an error."""
 
 import threading
 import urllib.error
@@ -7,16 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import ThreadingHTTPServer
 
+from tests.support.background_server import running
 from tests.support.plain_http import PlainHandler
 
 HOLD_S_MAX = 100
 
 
-class Front(ThreadingHTTPServer):
-    """Passes on what is asked of the registry at ``behind``. ``asked`` are the requests so far, as ``GET /v2/...``.
+class RegistryProxy(ThreadingHTTPServer):
+    """Forwards requests to the registry at ``behind``. ``asked`` are the requests so far, as ``GET /v2/...``.
 
-    While ``go`` is not set, layers wait, and ``waiting`` is set once one does; ``hung_up`` is set once the engine no
-    longer wants what it asked for. With ``answer``, a status and a body, no image is given out.
+    While the event ``go`` is not set, layers are held back; ``waiting`` is set when one is. ``hung_up`` is set when the
+    engine closes a connection early. ``answer``, a status and a body, replaces all answers.
     """
 
     daemon_threads = True
@@ -33,21 +34,21 @@ class Front(ThreadingHTTPServer):
         self.answer: tuple[int, str] | None = None
 
     def fetched(self, kind: str) -> list[str]:
-        """The names of the ``blobs`` or ``manifests`` that were fetched, one for each time."""
+        """The names of the ``blobs`` or ``manifests`` that were fetched, with repetitions."""
         return [path.rpartition("/")[2] for path in list(self.asked) if path.startswith("GET ") and f"/{kind}/" in path]
 
     def hold(self) -> None:
-        """From here on layers wait for ``go``."""
+        """Holds back layers until ``go`` is set."""
         self.waiting.clear()
         self.go.clear()
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """The engine hung up."""
+        """The engine closed the connection."""
         self.hung_up.set()
 
 
 class _Handler(PlainHandler):
-    server: Front
+    server: RegistryProxy
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:  # noqa: N802 - the name is the standard library's
@@ -69,7 +70,7 @@ class _Handler(PlainHandler):
     do_HEAD = do_GET  # noqa: N815 - the name is the standard library's
 
     def _send(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
-        # An engine may want an image's configuration before it asks for layers.
+        # Not an image's configuration: an engine may read it before it fetches layers.
         if "/blobs/" in self.path and not body.startswith(b"{") and not self.server.go.is_set():
             self.server.waiting.set()
             self.server.go.wait(HOLD_S_MAX)
@@ -84,19 +85,14 @@ class _Handler(PlainHandler):
             self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Says nothing."""
+        """Logs nothing."""
 
 
 @contextmanager
-def front_of(behind: str) -> Iterator[Front]:
-    """A door in front of the registry at ``behind``, closed on leaving."""
-    front = Front(behind)
-    thread = threading.Thread(target=front.serve_forever)
-    thread.start()
-    try:
-        yield front
-    finally:
-        front.go.set()
-        front.shutdown()
-        thread.join()
-        front.server_close()
+def registry_proxy(behind: str) -> Iterator[RegistryProxy]:
+    """A running proxy of the registry at ``behind``."""
+    with running(RegistryProxy(behind)) as proxy:
+        try:
+            yield proxy
+        finally:
+            proxy.go.set()

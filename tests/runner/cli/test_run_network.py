@@ -86,5 +86,5 @@ def test_an_authority_that_is_not_there_is_3_with_a_sentence(folder: Path) -> No
 def test_a_proxy_that_is_none_is_3_with_a_sentence(folder: Path) -> None:
     done = run(folder, HTTP_PROXY="http://me:secret-5c1d@")
     assert done.returncode == 3
-    assert "HTTP_PROXY is not the address of a proxy" in done.stderr
+    assert "HTTP_PROXY is not the URL of a proxy" in done.stderr
     assert "secret-5c1d" not in done.stderr

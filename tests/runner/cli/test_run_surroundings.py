@@ -70,7 +70,7 @@ def test_a_folder_that_was_removed_is_named_in_a_sentence(folder: Path) -> None:
     command = ["sh", "-c", 'rm -r "$PWD"; exec "$0" run', HEADWAY]
     done = subprocess.run(command, cwd=folder, env=env_of(folder), capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr.startswith("headway: the folder is not there any more")
+    assert done.stderr.startswith("headway: the folder does not exist any more")
 
 
 def test_a_second_interrupt_waits_for_no_step(folder: Path) -> None:

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from runner.cli.version import engine_line
+from runner.docker.client import Engine
 from runner.docker.compatibility import EngineVersion, image_store
-from tests.support.fake_engine import DOCKER, PODMAN, answering
+from tests.support.fake_engine import DOCKER, PODMAN, fake_engine
 
 HEADWAY = str(Path(sys.executable).with_name("headway"))
 ABOUT = EngineVersion("28.5.2", "1.51", "1.51", "amd64")
@@ -47,7 +48,7 @@ def test_the_line_says_what_is_spoken_where_the_engine_knows_more() -> None:
 
 
 def test_it_says_headway_python_and_the_engine(tmp_path: Path) -> None:
-    with answering(tmp_path, DOCKER, info='{"Driver": "overlay2"}') as engine:
+    with fake_engine(tmp_path, DOCKER, info='{"Driver": "overlay2"}') as engine:
         headway, python, line = said(DOCKER_HOST=engine.host)
     assert headway.startswith("headway 0.")
     assert python.startswith(f"Python {platform.python_version()} (")
@@ -55,13 +56,13 @@ def test_it_says_headway_python_and_the_engine(tmp_path: Path) -> None:
 
 
 @pytest.mark.engine
-def test_the_machines_engine_says_a_store(engine) -> None:
+def test_the_machines_engine_says_a_store(engine: Engine) -> None:
     assert any(f"image store {store}" in said()[2] for store in ("overlay2", "containerd", "vfs", "fuse-overlayfs"))
 
 
 def test_without_an_engine_it_says_why_and_is_no_failure(tmp_path: Path) -> None:
     assert f"no Docker Engine answers at unix://{tmp_path}/none" in said(DOCKER_HOST=f"unix://{tmp_path}/none")[2]
-    with answering(tmp_path, PODMAN) as podman:
+    with fake_engine(tmp_path, PODMAN) as podman:
         assert said(DOCKER_HOST=podman.host)[2].startswith("Podman 4.3.1 answers")
 
 

@@ -9,11 +9,11 @@ from pipelines.state import Reason
 from runner.docker.client import Engine
 from runner.docker.compatibility import NEWEST_API, EngineVersion, parse_engine_version
 from runner.errors import MachineError
-from tests.support.fake_engine import DOCKER, PODMAN, answering
+from tests.support.fake_engine import DOCKER, PODMAN, fake_engine
 
 
-def about(status: int = 200, **changed: object) -> EngineVersion:
-    return parse_engine_version(status, json.dumps(DOCKER | changed).encode(), "unix:///x")
+def engine_version(**changed: object) -> EngineVersion:
+    return parse_engine_version(200, json.dumps(DOCKER | changed).encode(), "unix:///x")
 
 
 @pytest.mark.parametrize(
@@ -28,11 +28,11 @@ def about(status: int = 200, **changed: object) -> EngineVersion:
     ],
 )
 def test_the_newest_version_is_spoken_that_both_know(newest: str, oldest: str, spoken: str) -> None:
-    assert about(ApiVersion=newest, MinAPIVersion=oldest) == EngineVersion("28.5.2", spoken, newest, "amd64")
+    assert engine_version(ApiVersion=newest, MinAPIVersion=oldest) == EngineVersion("28.5.2", spoken, newest, "amd64")
 
 
 def test_an_engine_that_says_no_oldest_version_has_one() -> None:
-    assert about(ApiVersion="1.45", MinAPIVersion="").api == "1.45"
+    assert engine_version(ApiVersion="1.45", MinAPIVersion="").api == "1.45"
 
 
 @pytest.mark.parametrize(
@@ -51,13 +51,13 @@ def test_an_engine_that_says_no_oldest_version_has_one() -> None:
 )
 def test_an_engine_that_cannot_be_used_is_named_with_what_is_needed(changed: dict[str, object], said: str) -> None:
     with pytest.raises(MachineError) as fault:
-        about(**changed)
+        engine_version(**changed)
     assert fault.value.reason is Reason.ENGINE_UNSUITABLE
     assert said in str(fault.value)
 
 
 def test_podman_is_recognised_and_the_remedy_said(tmp_path: Path) -> None:
-    with answering(tmp_path, PODMAN) as podman, pytest.raises(MachineError) as fault:
+    with fake_engine(tmp_path, PODMAN) as podman, pytest.raises(MachineError) as fault:
         Engine(podman.host)
     assert fault.value.reason is Reason.ENGINE_UNSUITABLE
     assert str(fault.value).startswith("Podman 4.3.1 answers at unix://")
@@ -66,17 +66,17 @@ def test_podman_is_recognised_and_the_remedy_said(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("body", ["<html>", "", "[]", '{"Version": "1"}'])
 def test_what_is_no_engine_is_said_so(tmp_path: Path, body: str) -> None:
-    with answering(tmp_path, body) as other, pytest.raises(MachineError, match="is not a Docker Engine"):
+    with fake_engine(tmp_path, body) as other, pytest.raises(MachineError, match="is not a Docker Engine"):
         Engine(other.host)
 
 
 def test_an_engine_without_root_is_known() -> None:
-    assert about(Components=[{"Name": "Engine"}, {"Name": "rootlesskit", "Version": "2.0"}]).rootless
-    assert not about(Components=None).rootless
+    assert engine_version(Components=[{"Name": "Engine"}, {"Name": "rootlesskit", "Version": "2.0"}]).rootless
+    assert not engine_version(Components=None).rootless
 
 
 def test_all_requests_name_the_version_and_only_the_first_asks_for_it(tmp_path: Path) -> None:
-    with answering(tmp_path, DOCKER | {"ApiVersion": "1.99"}, json="[]", _ping="OK", info="{}") as newer:
+    with fake_engine(tmp_path, DOCKER | {"ApiVersion": "1.99"}, json="[]", _ping="OK", info="{}") as newer:
         engine = Engine(newer.host)
         assert newer.asked == ["/version"]
         assert engine.containers_labelled("a") == []

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import socket
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from grp import getgrgid
 from pathlib import Path
@@ -34,7 +35,7 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def listener(tmp_path: Path):
+def listener(tmp_path: Path) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_UNIX) as made:
         made.bind(str(tmp_path / "engine.sock"))
         made.listen()

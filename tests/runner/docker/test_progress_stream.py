@@ -24,5 +24,9 @@ def messages(*said: Message) -> list[Message]:
 
 
 def test_an_error_is_one_wherever_the_engine_says_it() -> None:
-    said = [{"status": "Pulling"}, {"error": "a", "errorDetail": {"message": "a"}}, {"errorDetail": {"message": "b"}}]
+    said: list[Message] = [
+        {"status": "Pulling"},
+        {"error": "a", "errorDetail": {"message": "a"}},
+        {"errorDetail": {"message": "b"}},
+    ]
     assert [each.get("error") for each in messages(*said)] == [None, "a", "b"]

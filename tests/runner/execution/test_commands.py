@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from typing import Any
 
 import pytest
 
@@ -215,7 +216,7 @@ def test_an_entrypoint_that_is_not_in_the_image_fails_the_step(ran: Workshop) ->
         {"tmpfs": ("relative",)},
     ],
 )
-def test_what_the_engine_does_not_take_fails_the_step_and_is_shown(ran: Workshop, bad: dict) -> None:
+def test_what_the_engine_does_not_take_fails_the_step_and_is_shown(ran: Workshop, bad: dict[str, Any]) -> None:
     job = ran(shell("true", box=container(**bad)))
     assert job.step().state is State.FAILED
     assert next(iter(bad.values()))[0].rpartition(":")[2] in job.step().message

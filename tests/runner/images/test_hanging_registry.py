@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from functools import partial
 from http.server import ThreadingHTTPServer
 
 import pytest
@@ -12,7 +13,8 @@ from runner.docker.progress_stream import Message
 from runner.errors import CanceledError, MachineError
 from runner.events import Event, StepStarted
 from runner.images.interruptible import interruptible
-from tests.support.engine import Workshop
+from tests.support.background_server import running
+from tests.support.engine import Workshop, in_thread
 from tests.support.plain_http import PlainHandler
 from tests.support.plans import build, container, push, shell
 
@@ -52,21 +54,21 @@ class _Handler(PlainHandler):
 
 @pytest.fixture
 def hanging() -> Iterator[Hanging]:
-    server = Hanging()
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.over.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with running(Hanging()) as server:
+        yield server
+        server.over.set()
+
+
+def cancel_when_asked(hanging: Hanging, cancel: Cancel) -> None:
+    if hanging.asked.wait(100):
+        cancel.set("ada")
 
 
 @pytest.fixture
 def cancel(hanging: Hanging) -> Iterator[Cancel]:
     """Set as soon as the registry hangs."""
     made = Cancel()
-    threading.Thread(target=lambda: hanging.asked.wait(100) and made.set("ada"), daemon=True).start()
+    in_thread(partial(cancel_when_asked, hanging, made))
     yield made
     hanging.asked.set()
     made.close()
@@ -78,7 +80,7 @@ def test_cancel_in_mid_pull_ends_the_step(ran: Workshop, hanging: Hanging) -> No
 
     def listen(event: Event) -> None:
         if isinstance(event, StepStarted):
-            threading.Thread(target=lambda: hanging.asked.wait(100) and cancel.set("ada"), daemon=True).start()
+            in_thread(partial(cancel_when_asked, hanging, cancel))
 
     job = ran(shell("true", box=container(f"{hanging.host}/a:1")), cancel=cancel, on_event=listen)
     cancel.close()

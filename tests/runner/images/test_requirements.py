@@ -1,8 +1,12 @@
 """Which images a plan wants early, and what is written of a pull: values and texts, no engine."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 
-from pipelines.plan import JobPlan, NamedImage, SecretRef, Step
+from pipelines.plan import Container, JobPlan, NamedImage, SecretRef, Service, Step
+from runner.docker.progress_stream import Message
 from runner.images.pull import SUM_EVERY_S, PullProgress, pull_error
 from runner.images.requirements import ImageRequirement, image_requirements, may_make
 from tests.support.plans import build, container, numbered, plugin, push, service, shell
@@ -10,11 +14,11 @@ from tests.support.plans import build, container, numbered, plugin, push, servic
 APP = "host.example/team/app"
 
 
-def plan(*steps: Step, services=()) -> JobPlan:
+def plan(*steps: Step, services: Sequence[Service] = ()) -> JobPlan:
     return JobPlan(name="test", file="test.yml", number=1, steps=numbered(steps), services=tuple(services))
 
 
-def box(name: str, *, pull: bool = False, **keys):
+def box(name: str, *, pull: bool = False, **keys: Any) -> Container:
     return container(**keys).model_copy(update={"image": NamedImage(name=name, pull=pull)})
 
 
@@ -75,7 +79,7 @@ def test_what_a_step_may_give_a_name_to(step: Step, name: str, may: bool) -> Non
     assert may_make(step, name) is may
 
 
-def feed(*messages: dict, seconds_each: float = 0.0) -> list[str]:
+def feed(*messages: Message, seconds_each: float = 0.0) -> list[str]:
     """What is written of a pull whose messages come at this pace."""
     lines: list[str] = []
     now = [0.0]
@@ -86,7 +90,7 @@ def feed(*messages: dict, seconds_each: float = 0.0) -> list[str]:
     return lines
 
 
-def downloading(layer: str, current: int, total: int | None = None) -> dict:
+def downloading(layer: str, current: int, total: int | None = None) -> Message:
     return {"status": "Downloading", "id": layer, "progressDetail": {"current": current, "total": total or 0}}
 
 

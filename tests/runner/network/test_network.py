@@ -170,9 +170,7 @@ def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
 def test_a_client_trusts_the_bundle(company: CertificateAuthority) -> None:
     context = CaCertificates(company.file.read_text(), company.file.read_text()).tls_context()
     assert context.verify_mode is ssl.CERT_REQUIRED
-    assert [dict(part[0] for part in each["subject"])["commonName"] for each in context.get_ca_certs()] == [
-        "The Company's CA"
-    ]
+    assert ["The Company's CA" in str(each["subject"]) for each in context.get_ca_certs()] == [True]
 
 
 HERE = "unix:///var/run/docker.sock"

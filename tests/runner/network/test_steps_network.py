@@ -15,7 +15,7 @@ from runner.docker.client import Engine
 from runner.events import Event, ImageBuilt
 from runner.network.egress import EgressSettings, server_egress
 from tests.support.certificate_authority import CertificateAuthority
-from tests.support.engine import Workshop
+from tests.support.engine import Workshop, image_history
 from tests.support.forward_proxy import PASSWORD, QUOTED, ForwardProxy, forward_proxy, gateway_of
 from tests.support.paths import DOCS
 from tests.support.plans import build, container, plugin, push, secrets_hex, service, shell
@@ -139,7 +139,7 @@ def test_a_build_reaches_the_company_too_and_nothing_of_it_stays(
 
     def look(event: Event) -> None:
         if isinstance(event, ImageBuilt):
-            known.extend((str(engine.image(event.image_id)), str(engine._api.history(event.image_id))))
+            known.extend((str(engine.image(event.image_id)), image_history(engine, event.image_id)))
 
     done = ran(
         build(),
@@ -246,7 +246,7 @@ def test_the_build_client_asks_for_access_through_the_proxy_and_trusts_the_autho
     # The server's greeting is no token, but it was heard.
     assert "unable to decode token response" in done.outcome.message
     assert distrustful.outcome.reason is Reason.REGISTRY_UNREACHABLE
-    assert "name it in HEADWAY_CA_FILE" in distrustful.outcome.message
+    assert "set HEADWAY_CA_FILE" in distrustful.outcome.message
 
 
 @pytest.fixture

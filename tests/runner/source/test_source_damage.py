@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from runner.source.mirror import Mirror
 from runner.source.mirror_store import MirrorStore, tidy_mirrors
 from tests.runner.source.test_source import in_checkout, repo_refs
 from tests.support.engine import eventually
-from tests.support.git_server import smart
+from tests.support.git_server import git_server
 from tests.support.repos import Repo
 
 
@@ -63,7 +64,9 @@ def test_a_mirror_with_spoiled_objects_is_fetched_again(
     lambda mirror, sha: mirror.read(sha, "a") == b"1",
     lambda mirror, sha: mirror.changed_files(sha, "") == ("a",),
 ])  # fmt: skip
-def test_whatever_is_read_of_a_damaged_mirror_is_right(repo: Repo, noted: Mirror, notes: list[str], read) -> None:
+def test_whatever_is_read_of_a_damaged_mirror_is_right(
+    repo: Repo, noted: Mirror, notes: list[str], read: Callable[[Mirror, str], bool]
+) -> None:
     sha = repo.commit({"a": "1"})
     noted.fetch(sha)
     for path in objects(noted):
@@ -109,7 +112,7 @@ def test_a_server_that_is_away_costs_no_mirror(repo: Repo, noted: Mirror, notes:
 
 def test_a_fetch_that_is_killed_in_the_middle_is_begun_again(repo: Repo, tmp_path: Path) -> None:
     sha = repo.commit({"big": os.urandom(3_000_000)})
-    with smart(repo.path.parent) as server:
+    with git_server(repo.path.parent) as server:
         server.hold = threading.Event()
         url = f"{server.url}/{repo.path.name}"
         code = "import sys; from pathlib import Path; from runner.source.mirror import Mirror\n"

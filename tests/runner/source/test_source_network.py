@@ -12,7 +12,7 @@ from runner.network.egress import server_egress
 from runner.source.mirror import Mirror
 from tests.support.certificate_authority import CertificateAuthority
 from tests.support.forward_proxy import PASSWORD, QUOTED, ForwardProxy, forward_proxy
-from tests.support.git_server import GitServer, smart
+from tests.support.git_server import GitServer, git_server
 from tests.support.repos import Repo
 
 
@@ -23,7 +23,7 @@ def company(tmp_path: Path) -> CertificateAuthority:
 
 @pytest.fixture
 def server(repo: Repo, company: CertificateAuthority) -> Iterator[GitServer]:
-    with smart(repo.path.parent, tls=company.context("git.corp", "127.0.0.1")) as server:
+    with git_server(repo.path.parent, tls=company.context("git.corp", "127.0.0.1")) as server:
         yield server
 
 
@@ -66,15 +66,15 @@ def test_a_server_that_only_the_proxy_reaches_is_reached_over_tls(
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
 def test_any_spelling_reaches_git_without_tls(repo: Repo, proxy: ForwardProxy, tmp_path: Path, variable: str) -> None:
     sha = repo.commit({"a": "1"})
-    with smart(repo.path.parent) as plain:
+    with git_server(repo.path.parent) as plain:
         url = f"http://git.corp:{plain.server_address[1]}/remote.git"
-        mirror_of(tmp_path, url, **{variable: proxy.url}).fetch(sha)
+        mirror_of(tmp_path, url, None, **{variable: proxy.url}).fetch(sha)
     assert any(asked.startswith(f"GET {url}/info/refs") for asked in proxy.asked)
 
 
 def test_no_proxy_is_heeded(repo: Repo, proxy: ForwardProxy, tmp_path: Path) -> None:
     sha = repo.commit({"a": "1"})
-    with smart(repo.path.parent) as plain:
+    with git_server(repo.path.parent) as plain:
         mirror_of(tmp_path, f"{plain.url}/remote.git", HTTP_PROXY=proxy.url, NO_PROXY="127.0.0.1").fetch(sha)
     assert proxy.asked == []
 
@@ -83,7 +83,7 @@ def test_a_submodule_comes_through_the_proxy_too(repo: Repo, proxy: ForwardProxy
     other = Repo(tmp_path / "other.git").commit({"inner": "1"})
     modules = '[submodule "sub"]\n\tpath = sub\n\turl = ../other.git\n'
     sha = repo.commit({".gitmodules": modules, "sub+": other})
-    with smart(tmp_path) as plain:
+    with git_server(tmp_path) as plain:
         url = f"http://git.corp:{plain.server_address[1]}"
         mirror = mirror_of(tmp_path, f"{url}/remote.git", HTTP_PROXY=proxy.url)
         mirror.fetch(sha)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from pipelines.plan import Checkout
@@ -17,7 +18,7 @@ from runner.errors import MachineError, StepError
 from runner.source.git import GitLogin
 from runner.source.mirror import Mirror
 from tests.runner.source.test_source import in_checkout
-from tests.support.git_server import PASSWORD, USER, GitServer, smart
+from tests.support.git_server import PASSWORD, USER, GitServer, git_server
 from tests.support.repos import Repo
 
 LOGIN = GitLogin(USER, PASSWORD)
@@ -26,7 +27,7 @@ LARGE = b"large" * 1_000
 
 @pytest.fixture
 def private(repo: Repo) -> Iterator[GitServer]:
-    with smart(repo.path.parent, login=True) as server:
+    with git_server(repo.path.parent, login=True) as server:
         yield server
 
 
@@ -64,7 +65,7 @@ def test_a_submodule_on_another_host_gets_no_login(repo: Repo, private: GitServe
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     other = Repo(elsewhere / "other.git").commit({"inner": "1"})
-    with smart(elsewhere, login=True) as server:
+    with git_server(elsewhere, login=True) as server:
         sha = with_submodule(repo, f"{server.url}/other.git", other)
         mirror = Mirror(tmp_path / "mirrors", f"{private.url}/{repo.path.name}", LOGIN)
         mirror.fetch(sha)
@@ -86,7 +87,9 @@ def with_large_file(repo: Repo, **more: str) -> str:
 
 
 @pytest.mark.usefixtures("git_lfs")
-def test_large_files_come_with_the_login_and_are_kept_for_the_next_time(repo: Repo, httpserver, tmp_path: Path) -> None:
+def test_large_files_come_with_the_login_and_are_kept_for_the_next_time(
+    repo: Repo, httpserver: HTTPServer, tmp_path: Path
+) -> None:
     logins: list[str] = []
 
     def batch(request: Request) -> Response:

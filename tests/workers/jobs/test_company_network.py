@@ -12,7 +12,7 @@ from runner.errors import MachineError
 from tests.support.builders import pull_request, push
 from tests.support.certificate_authority import CertificateAuthority
 from tests.support.forward_proxy import QUOTED, USER, ForwardProxy, forward_proxy, gateway_of
-from tests.support.git_server import GitServer, smart
+from tests.support.git_server import GitServer, git_server
 from tests.support.repos import Repo
 from workers import store
 from workers.db.session import reading, transaction
@@ -43,7 +43,7 @@ def company(tmp_path: Path) -> CertificateAuthority:
 
 @pytest.fixture
 def server(tmp_path: Path, company: CertificateAuthority) -> Iterator[GitServer]:
-    with smart(tmp_path, tls=company.context("git.corp")) as server:
+    with git_server(tmp_path, tls=company.context("git.corp")) as server:
         yield server
 
 
