@@ -1,4 +1,4 @@
-# Headway itself: one image for web, worker, scheduler and migrate; what it does is its first argument.
+# One image for web, worker, scheduler and migrate; the arguments are a command of `headway`.
 #   docker build -t headway .
 
 FROM python:3.13-slim AS build
@@ -8,7 +8,7 @@ WORKDIR /src
 COPY requirements.lock requirements-dev.lock ./
 RUN --mount=type=cache,target=/root/.cache/pip \
     /opt/headway/bin/pip install --no-deps --require-hashes -r requirements.lock
-# What builds the wheel, at the lock's versions; it stays out of /opt/headway.
+# Build tools of the wheel, at the versions of the lock file; they are not installed into /opt/headway.
 RUN --mount=type=cache,target=/root/.cache/pip \
     awk '/^[a-z]/ { keep = /^(hatchling|packaging|pathspec|pluggy|trove-classifiers)==/ } keep' requirements-dev.lock > build.lock \
     && python3 -m venv /opt/build \

@@ -4,18 +4,18 @@ SHELL := /bin/bash
 BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-annotate --custom-compile-command 'make lock' pyproject.toml
-# What answers within the minute that a person waits for: no engine, no second database, no long search for a counterexample
+# Tests that end within a minute: without an engine, without PostgreSQL, without long property tests
 FAST := not (engine or e2e or compose or browser or postgres or slow)
 
 .PHONY: help setup demo check test engines bench docs lock engine-up engine-down clean
 
-help: ## Say what can be made
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## Make .venv with the headway command in it (.venv/bin/headway); nothing to do when it is up to date
+setup: ## Make .venv with the headway command in it (.venv/bin/headway); does nothing if it is up to date
 	@scripts/setup.sh
 
-demo: ## Set this machine up, start Headway and show a push become a tested, pushed image (HEADWAY_DEMO_EXIT=1: then stop)
+demo: ## Set this machine up, start Headway, and show how a push becomes a tested, pushed image (HEADWAY_DEMO_EXIT=1: then stop)
 	@scripts/free-port.sh HEADWAY_PORT "$${HEADWAY_PORT:-8080}" "Headway's page"
 	@[ -z "$$HEADWAY_REGISTRY_PORT" ] || scripts/free-port.sh HEADWAY_REGISTRY_PORT "$$HEADWAY_REGISTRY_PORT" "the registry"
 	@scripts/machine.sh
@@ -44,18 +44,18 @@ bench: ## Measure against docker run, buildx and others: a table, and bench/resu
 	@scripts/setup.sh
 	@scripts/with-engine.sh $(BIN)/python bench/run.py $(if $(ROWS),--only "$(ROWS)")
 
-lock: setup ## Write requirements.lock and requirements-dev.lock anew from pyproject.toml (UPGRADE=1: newest versions)
+lock: setup ## Write requirements.lock and requirements-dev.lock from pyproject.toml (UPGRADE=1: newest versions)
 	$(LOCK) $(if $(UPGRADE),--upgrade) --output-file requirements.lock
 	$(LOCK) $(if $(UPGRADE),--upgrade) --extra dev --constraint requirements.lock --output-file requirements-dev.lock
 
-docs: setup ## Write docs/settings.md anew from the settings
-	$(BIN)/python -m scripts.settings_page docs/settings.md
+docs: setup ## Write docs/running/settings.md from workers/settings.py
+	$(BIN)/python -m scripts.settings_page docs/running/settings.md
 
-engine-up: ## Start a Docker Engine where none answers, with the base images
+engine-up: ## Start a Docker Engine if none answers, and get the base images
 	@scripts/engine.sh start
 	@scripts/images.sh
 
-engine-down: ## Stop the Docker Engine if engine-up started it
+engine-down: ## Stop the Docker Engine that engine-up started
 	@scripts/engine.sh stop
 
 clean: ## Remove what was made here: .venv, the demo's state, caches, wheels

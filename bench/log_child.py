@@ -17,8 +17,9 @@ from pipelines.state import State
 from pipelines.trigger import Event, Trigger
 from workers import store
 from workers.db.session import make_engine, reading, transaction, upgrade
-from workers.jobs.job_task import Tools, work
-from workers.jobs.process import make_tools
+from workers.jobs.context import WorkerContext
+from workers.jobs.job_task import work
+from workers.jobs.process import make_context
 from workers.secrets.vault import secret_place
 from workers.settings import Settings, load_settings
 from workers.startup import prepare_data_dir
@@ -42,13 +43,13 @@ def main(loud: Path, quiet: Path, bytes_wanted: int) -> None:
     settings = load_settings()
     prepare_data_dir(settings)
     _migrate(settings)
-    tools = make_tools(settings)
-    run(tools, add_repo(tools, quiet))
-    repo_id = add_repo(tools, loud)
+    context = make_context(settings)
+    run(context, add_repo(context, quiet))
+    repo_id = add_repo(context, loud)
     gc.collect()
     idle_kib = _status("VmRSS")
     Path("/proc/self/clear_refs").write_text(_RESET_PEAK)
-    ran = run(tools, repo_id)
+    ran = run(context, repo_id)
     peak_kib = _status("VmHWM")
     if ran.log_bytes < bytes_wanted:
         raise SystemExit(f"only {ran.log_bytes} bytes of {bytes_wanted} are stored")
@@ -61,33 +62,33 @@ def _migrate(settings: Settings) -> None:
     engine.dispose()
 
 
-def add_repo(tools: Tools, folder: Path) -> int:
+def add_repo(context: WorkerContext, folder: Path) -> int:
     """A repository with as many secrets as the row says."""
     new = store.NewRepo(name=folder.name, clone_url=f"file://{folder}")
-    with transaction(tools.database) as session:
+    with transaction(context.database) as session:
         repo_id = store.add_repo(session, new).id
         for number in range(SECRETS):
             name = f"secret_{number}"
-            sealed = tools.vault.seal(secret_place(repo_id, name), secrets.token_urlsafe(24))
+            sealed = context.vault.seal(secret_place(repo_id, name), secrets.token_urlsafe(24))
             store.put_secret(session, repo_id, name, sealed)
     return repo_id
 
 
-def run(tools: Tools, repo_id: int) -> Ran:
+def run(context: WorkerContext, repo_id: int) -> Ran:
     """One push of the repository, worked on to its end as a message from the queue would have it."""
-    with reading(tools.database) as session:
+    with reading(context.database) as session:
         repo = store.repo_by_id(session, repo_id)
     if repo is None:
         raise SystemExit("the repository is gone")
     head = ["git", "-C", repo.clone_url.removeprefix("file://"), "rev-parse", "HEAD"]
     sha = subprocess.run(head, check=True, capture_output=True, text=True).stdout.strip()
     trigger = Trigger(event=Event.PUSH, sha=sha, ref="refs/heads/main", branch="main")
-    with transaction(tools.database) as session:
+    with transaction(context.database) as session:
         queued = store.queue_run(session, repo_id, trigger)
     started_s = time.perf_counter()
-    work(tools, queued.job_id)
+    work(context, queued.job_id)
     job_s = time.perf_counter() - started_s
-    with reading(tools.database) as session:
+    with reading(context.database) as session:
         found = store.run_by_id(session, queued.run_id)
         steps = store.steps_of_run(session, queued.run_id)
     if found is None or found.state is not State.PASSED or len(steps) != 1:

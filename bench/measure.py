@@ -1,4 +1,4 @@
-"""How things are timed: rounds in which every contender has its turn, and medians of them."""
+"""Timing: rounds in which every variant is measured once, and medians of them."""
 
 import math
 import os
@@ -18,28 +18,28 @@ _REST_MAX_S, _LOOK_EVERY_S = 20, 0.05
 
 
 class NotMeasurableError(Exception):
-    """A row cannot be measured here. Its text says why, for the table."""
+    """A row cannot be measured here. The text says why, for the table."""
 
 
 @dataclass(frozen=True)
 class Timed:
-    """What each contender took, a figure a round. The contenders took turns: A B A B ..."""
+    """What each variant took, one figure per round. The variants alternate: A B A B ..."""
 
     figures: Mapping[str, tuple[float, ...]]
 
     def median(self, name: str) -> float:
-        """The middle figure of a contender."""
+        """The median of a variant's figures."""
         return statistics.median(self.figures[name])
 
 
-def interleave(rounds: int, contenders: Mapping[str, Callable[[], float]], *, warm_up: bool = True) -> Timed:
-    """Gives every contender its turn in each round: a noisy machine is noisy for all of them.
+def interleave(rounds: int, variants: Mapping[str, Callable[[], float]], *, warm_up: bool = True) -> Timed:
+    """Measures every variant once in each round, so that noise of the machine affects all of them.
 
-    Each returns its own figure. With ``warm_up`` one more round goes before, which does not count.
+    Each returns its own figure. With ``warm_up``, one more round comes first and does not count.
     """
-    figures: dict[str, list[float]] = {name: [] for name in contenders}
+    figures: dict[str, list[float]] = {name: [] for name in variants}
     for number in range(rounds + warm_up):
-        for name, run in contenders.items():
+        for name, run in variants.items():
             figure = run()
             if number >= warm_up:
                 figures[name].append(figure)
@@ -47,7 +47,7 @@ def interleave(rounds: int, contenders: Mapping[str, Callable[[], float]], *, wa
 
 
 def percentile(values: Sequence[float], per_cent: float) -> float:
-    """The smallest value that so many per cent of all are not above."""
+    """The smallest value that ``per_cent`` of all values do not exceed."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(len(ordered) * per_cent / 100) - 1)]
 
@@ -110,7 +110,7 @@ def headway_run(folder: Path) -> float:
 
 
 def let_engine_rest() -> float:
-    """Waits until what a run left to its guard is gone, for it must not disturb what is measured next; the seconds."""
+    """Waits until the cleanup process of a run is done, which would disturb the next figure; the seconds."""
     started_s = time.perf_counter()
     label = ("--filter", "label=headway.job", "--format", "{{.Labels}}")
     left = (("ps", "-a", *label), ("network", "ls", *label), ("images", "headway/build", "--format", "{{.Tag}}"))

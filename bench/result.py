@@ -1,4 +1,4 @@
-"""A row of the table: what was promised, what was measured, and whether the one holds the other."""
+"""A row of the table: its target, what was measured, and whether it meets the target."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Kind(StrEnum):
-    """What a target is about."""
+    """What a target limits."""
 
     RATIO_AT_MOST = "ratio at most"
     RATIO_AT_LEAST = "ratio at least"
@@ -16,14 +16,14 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Target:
-    """What the row promises. ``goal`` is what it hopes for beyond that."""
+    """The limit that a row must keep. ``goal`` is a stricter one that it should reach one day."""
 
     kind: Kind
     limit: float
     goal: float | None = None
 
     def holds(self, figure: float, ratio: float | None) -> bool:
-        """Whether what was measured keeps the promise."""
+        """Whether the figures meet the target."""
         match self.kind:
             case Kind.RATIO_AT_MOST:
                 return ratio is not None and ratio <= self.limit
@@ -48,7 +48,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Measured:
-    """What was found for a row: medians, and every round behind them."""
+    """The result of a row: medians, and every round behind them."""
 
     figure: float
     baseline: float | None = None
@@ -57,20 +57,20 @@ class Measured:
 
     @property
     def ratio(self) -> float | None:
-        """The figure in baselines."""
+        """The figure divided by the baseline."""
         return None if not self.baseline else self.figure / self.baseline
 
 
 @dataclass(frozen=True)
 class Bench:
-    """Where and how thoroughly to measure. ``folder`` is empty and goes away; ``cache`` stays between benchmarks."""
+    """Where and how often to measure. ``folder`` is empty and temporary; ``cache`` stays between benchmarks."""
 
     folder: Path
     cache: Path
     rounds: int | None = None
 
     def rounds_of(self, usual: int) -> int:
-        """How many rounds a row has: its own number, or what was asked for."""
+        """How many rounds a row has: its own number, or that of ``--rounds``."""
         return usual if self.rounds is None else self.rounds
 
     def place(self, name: str) -> Path:

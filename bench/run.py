@@ -27,7 +27,7 @@ _WIDTH = 140
 
 Measure = Callable[[Bench], Mapping[Row, Measured]]
 
-# In the order of the table; what is measured together stands together.
+# In the order of the table; rows that are measured together are in one group.
 TOPICS: Sequence[tuple[tuple[Row, ...], Measure]] = (
     ((steps.SLEEP,), steps.further_sleep),
     ((steps.TRUE,), steps.further_true),
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str]) -> int:
     started_at, started_s = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
     machine = describe()
     for package in ("pipelines", "runner", "workers", "web"):
-        # As after an installation, also where Python is told to write no bytecode.
+        # As after an installation, also with PYTHONDONTWRITEBYTECODE.
         compileall.compile_dir(HERE.parent / package, quiet=1)
     with tempfile.TemporaryDirectory(prefix="headway-bench-") as folder:
         bench = Bench(Path(folder), _cache(), options.rounds)
@@ -90,7 +90,7 @@ def _cache() -> Path:
 
 
 def _topic(bench: Bench, wanted: set[Row], rows: Sequence[Row], measure: Measure) -> list[Line]:
-    """The lines of one topic. Whatever goes wrong in it stands in its lines; the other topics go on."""
+    """The lines of one topic. An error is shown in its lines; the other topics continue."""
     rows = [row for row in rows if row in wanted]
     if not rows:
         return []

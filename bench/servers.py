@@ -22,11 +22,11 @@ def child(
     command: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A program that runs as long as the block; it dies with this process, even when that is killed."""
-    guarded = ["setpriv", "--pdeathsig=KILL", *(str(word) for word in command)]
+    bound = ["setpriv", "--pdeathsig=KILL", *(str(word) for word in command)]
     root = Path(__file__).parent.parent
     with log.open("ab") as target:
         process = subprocess.Popen(
-            guarded, env=dict(environment or clean_environment()), cwd=root,
+            bound, env=dict(environment or clean_environment()), cwd=root,
             stdin=subprocess.DEVNULL, stdout=target, stderr=target,
         )  # fmt: skip
     try:
@@ -81,7 +81,7 @@ class Server(Stack):
 
 
 class WebAlone(Server):
-    """`headway web` with a Redis: deliveries are taken, nobody works on them."""
+    """`headway web` with a Redis: deliveries are accepted, no worker runs."""
 
     def __init__(self, folder: Path, redis_url: str) -> None:
         super().__init__(folder)

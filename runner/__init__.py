@@ -1,1 +1,1 @@
-"""Carries out one job's plan against Docker. Knows no database, no queue and no web."""
+"""The runner: executes the plan of one job with Docker, without a database, a queue or a web server."""

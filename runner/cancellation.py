@@ -1,11 +1,13 @@
-"""One request to stop, heard by whoever waits for a container, a build or the next step."""
+"""Cancellation: one request to stop, which every wait for a container, a build or the next step can see."""
 
 import os
 import threading
 
 
 class Cancel:
-    """Set once, from any thread. ``fileno`` becomes readable then, so that a select wakes up. ``by`` says who asked."""
+    """Set at most once, from any thread. ``fileno`` becomes readable then, so that a select wakes up. ``by`` says who
+    canceled.
+    """
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -16,7 +18,7 @@ class Cancel:
         self.lost = False
 
     def set(self, by: str, *, lost: bool = False) -> None:
-        """Asks to stop. ``lost`` says that this worker no longer owns the job: others go on with it."""
+        """Requests the stop. ``lost`` means that this worker lost the job's lease: another worker has the job now."""
         with self._lock:
             if self._closed or self._event.is_set():
                 return
@@ -25,19 +27,19 @@ class Cancel:
             os.write(self._write, b"!")
 
     def __bool__(self) -> bool:
-        """True when somebody asked."""
+        """True when the stop was requested."""
         return self._event.is_set()
 
     def wait(self, timeout_s: float) -> bool:
-        """Sleeps until somebody asks, for ``timeout_s`` at the most."""
+        """Sleeps until the stop is requested, for at most ``timeout_s``."""
         return self._event.wait(timeout_s)
 
     def fileno(self) -> int:
-        """For select: readable once somebody asked."""
+        """For select: readable once the stop was requested."""
         return self._read
 
     def close(self) -> None:
-        """Gives the descriptors back. Who asks to stop after that is not heard: there is nothing left to stop."""
+        """Closes the pipe. A later ``set`` does nothing: there is nothing left to stop."""
         with self._lock:
             if self._closed:
                 return

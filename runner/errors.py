@@ -1,4 +1,4 @@
-"""What can go wrong with the machine, and with what a step asks of it."""
+"""The errors of the runner: StepError if the step is at fault, MachineError if the machine is."""
 
 import errno
 
@@ -6,7 +6,7 @@ from pipelines.state import Outcome, Reason, State
 
 
 class StepError(Exception):
-    """The step cannot do what it was asked; the reason is the user's to mend, and the step has failed."""
+    """The step failed for a reason that the user can fix."""
 
     state = State.FAILED
 
@@ -21,49 +21,49 @@ class StepError(Exception):
 
 
 class CanceledError(StepError):
-    """Somebody asked to stop in mid-work."""
+    """The job was canceled."""
 
     state = State.CANCELED
 
 
 class MachineError(StepError):
-    """The machine, or something it depends on, is broken: the verdict is not the user's fault."""
+    """The machine, or a service that it depends on, is broken. The user's pipeline is not at fault."""
 
     state = State.BROKEN
 
 
 class RegistryBusyError(MachineError):
-    """A registry answered that it cannot serve now (HTTP 5xx): asking again may help."""
+    """A registry answered with HTTP 5xx: a retry may help."""
 
 
 class NoAddressError(MachineError):
-    """The engine has no address left for one more network: others must give theirs back."""
+    """The engine has no free address range for one more network: other networks must be removed first."""
 
-    def __init__(self, said: str) -> None:
+    def __init__(self, detail: str) -> None:
         hint = (
             "remove unused ones (docker network prune), or set more default-address-pools in the engine's daemon.json"
         )
-        super().__init__(Reason.INTERNAL, f"the engine has no address left for the job's network ({said}); {hint}")
+        super().__init__(Reason.INTERNAL, f"the engine has no address left for the job's network ({detail}); {hint}")
 
 
 class UnseenFolderError(MachineError):
-    """The engine does not see a folder of ours: it runs on another machine, or in a virtual one, or we do."""
+    """The engine does not see a folder of Headway: the engine or Headway runs in a container, a VM, or elsewhere."""
 
-    def __init__(self, said: str) -> None:
-        if "permission denied" in said:
+    def __init__(self, detail: str) -> None:
+        if "permission denied" in detail:
             share = "let the engine's user enter all folders above it (an engine without root is an ordinary user)"
         else:
             share = "share the folder with the engine's machine under the same path"
         hint = (
-            f"{share}; or let TMPDIR (on a server HEADWAY_DATA_DIR) name one that it sees; "
+            f"{share}; or set TMPDIR (on a server HEADWAY_DATA_DIR) to a folder that it sees; "
             "or run Headway on the engine's machine"
         )
-        what = f"the Docker Engine does not see a folder of Headway ({said})"
+        what = f"the Docker Engine does not see a folder of Headway ({detail})"
         super().__init__(Reason.ENGINE_UNSUITABLE, f"{what}; {hint}")
 
 
 def as_step_error(error: StepError | OSError) -> StepError:
-    """Ours as it is; the operating system's as a fault of the machine."""
+    """A StepError as it is; an OSError as a MachineError."""
     if isinstance(error, StepError):
         return error
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:

@@ -1,4 +1,4 @@
-"""What the runner says while it works. The server's recorder and the terminal of ``headway run`` listen."""
+"""The events of a job. The server's recorder and the terminal of ``headway run`` receive them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from pipelines.state import Outcome
 
 
 class Stream(StrEnum):
-    """Which of a step's outputs a chunk came from; ``note`` is the runner's own voice."""
+    """Where a chunk of a step's log came from; ``note`` is text by the runner itself."""
 
     STDOUT = "stdout"
     STDERR = "stderr"
@@ -17,14 +17,14 @@ class Stream(StrEnum):
 
 @dataclass(frozen=True)
 class StepStarted:
-    """The step's turn has come."""
+    """The step has started."""
 
     step: int
 
 
 @dataclass(frozen=True)
 class StepOutput:
-    """Masked bytes of a step's output. ``offset`` counts bytes from 0 and has no gaps."""
+    """A chunk of a step's output, with secrets masked. ``offset`` is its position in bytes; there are no gaps."""
 
     step: int
     offset: int
@@ -34,7 +34,7 @@ class StepOutput:
 
 @dataclass(frozen=True)
 class StepFinished:
-    """The step's turn is over, or never came (skipped). Follows the step's last output."""
+    """The step has ended, or was skipped. Comes after its last output."""
 
     step: int
     outcome: Outcome
@@ -42,7 +42,7 @@ class StepFinished:
 
 @dataclass(frozen=True)
 class InstructionChanged:
-    """One Dockerfile instruction of a build step. ``seconds`` is None until it has ended."""
+    """The progress of one Dockerfile instruction of a build step. ``seconds`` is None until it has ended."""
 
     step: int
     index: int
@@ -54,7 +54,7 @@ class InstructionChanged:
 
 @dataclass(frozen=True)
 class ImageBuilt:
-    """A build step made this image. ``image_id`` is ``sha256:...`` and addresses it until the push."""
+    """A build step built this image. ``image_id`` (``sha256:...``) addresses it until the push."""
 
     step: int
     image_id: str
@@ -63,7 +63,7 @@ class ImageBuilt:
 
 @dataclass(frozen=True)
 class ImagePushed:
-    """One tag has arrived in its registry. ``digest`` is the manifest's."""
+    """One tag was pushed to its registry. ``digest`` is the manifest's."""
 
     step: int
     repo: str
@@ -74,7 +74,7 @@ class ImagePushed:
 
 @dataclass(frozen=True)
 class JobNote:
-    """A sentence about the job as a whole, for people: what is being prepared, a warning."""
+    """A sentence about the job as a whole, for people: progress of the preparation, or a warning."""
 
     text: str
 

@@ -1,4 +1,4 @@
-"""Beginning something that somebody will want soon."""
+"""Runs a function in a background thread, for a result that is needed soon."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -8,13 +8,13 @@ T = TypeVar("T")
 
 
 def in_background(do: Callable[[], T]) -> Future[T]:
-    """Calls ``do`` in a thread of its own. The future gives its answer, or raises what it raised."""
+    """Calls ``do`` in a thread of its own. The future has its result or its exception."""
     pool = ThreadPoolExecutor(1, "background")
-    begun = pool.submit(do)
+    future = pool.submit(do)
     pool.shutdown(wait=False)
-    return begun
+    return future
 
 
-def settle(begun: Future[T]) -> None:
-    """Returns when it has ended, however it did."""
-    wait([begun])
+def wait_for(future: Future[T]) -> None:
+    """Returns when the call has ended, whether it succeeded or not."""
+    wait([future])

@@ -1,6 +1,6 @@
-"""The main job on real input: a git push becomes a tested, pushed image. Called by `make demo`.
+"""The demo: a git push becomes a tested, pushed image. Called by `make demo`.
 
-Everything it keeps is in `.demo/` beside this checkout's other files; delete that folder to start from nothing.
+Everything that it keeps is in `.demo/` in this checkout; delete that folder to start from nothing.
 Variables: HEADWAY_DEMO_EXIT=1 (stop at the end), HEADWAY_PORT (8080), HEADWAY_REGISTRY_PORT (the first free
 one from 5000 on).
 """
@@ -38,7 +38,7 @@ REPO = "demo/shortlink"
 RUN_S = 600
 LAST_LINES = 3
 ENDING = (signal.SIGTERM, signal.SIGHUP)
-"""Beside Ctrl-C. SIGHUP: the terminal was closed."""
+"""In addition to Ctrl-C. SIGHUP: the terminal was closed."""
 FINAL = {"passed", "failed", "broken", "canceled"}
 
 
@@ -49,7 +49,7 @@ class Place:
     port: int
     registry_port: int
     redis_url: str = ""
-    """Empty: ``headway serve`` starts a Redis of its own."""
+    """Empty: ``headway serve`` starts its own Redis."""
 
     @property
     def url(self) -> str:
@@ -75,7 +75,7 @@ def main() -> int:
         signal.signal(number, end)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        remove_containers()  # before a port is chosen: one that was killed may hold it
+        remove_containers()  # before a port is chosen: a container of a killed demo may hold it
         place = Place(int(os.environ.get("HEADWAY_PORT") or "8080"), registry_port())
         with ExitStack() as stack:
             return show(place, stack)
@@ -89,7 +89,7 @@ def main() -> int:
 
 def end(number: int, _frame: FrameType | None) -> None:
     for each in ENDING:
-        signal.signal(each, signal.SIG_IGN)  # a closed terminal may send it twice: the clean-up goes on
+        signal.signal(each, signal.SIG_IGN)  # a closed terminal may send it twice: the cleanup continues
     sys.exit(128 + number)
 
 
@@ -175,7 +175,7 @@ def make_repository(place: Place) -> None:
 
 
 def push(place: Place) -> int:
-    """Pushes; the number of the run that the hook's answer names."""
+    """Pushes, and returns the number of the run that the hook prints."""
     told = git(STATE / "work", "push", "--quiet", "origin", "HEAD:main")
     print(told.rstrip(), flush=True)
     found = [word.rsplit("/", 1)[1] for word in told.split() if f"{place.url}/repos/{REPO}/runs/" in word]
@@ -191,7 +191,7 @@ def ask(place: Place, token: str, path: str) -> Any:  # noqa: ANN401 - JSON
 
 
 def follow(place: Place, token: str, number: int) -> Any:  # noqa: ANN401 - JSON
-    """Prints steps as they end, with their last lines, until the run does."""
+    """Prints each step when it ends, with its last lines, until the run ends."""
     shown: set[int] = set()
     deadline = time.monotonic() + RUN_S
     while time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""What the demo starts around Headway: programs of this machine, and containers where a program is not installed."""
+"""What the demo starts around Headway: programs of this machine, and containers for programs that are not installed."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from redis import Redis, RedisError
 from pipelines.state import Reason
 from runner.docker.client import Engine
 from runner.errors import MachineError
-from web.server.wiring import redis_program
+from web.server.private_redis import redis_program
 from workers.jobs.process import prove_data_dir
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,15 +32,15 @@ IMAGES = {"registry": "registry:2", "redis": "redis:7-alpine"}
 _LAST_LINES = 15
 
 Check = Callable[[], None]
-"""Raises DemoError when what it looks at has ended."""
+"""Raises DemoError if the program or container has ended."""
 
 
 class DemoError(Exception):
-    """Something is not as the demo needs it. The text says what, and what to do."""
+    """The demo cannot run. The text says why, and what to do."""
 
 
 def start_program(name: str, command: Sequence[str], environment: Mapping[str, str], stack: ExitStack) -> Check:
-    """Starts a program of this machine that ends with the demo."""
+    """Starts a program of this machine, and stops it when the demo ends."""
     log_path = STATE / f"{name}.log"
     log = stack.enter_context(log_path.open("wb"))
     process = subprocess.Popen(
@@ -57,7 +57,7 @@ def start_program(name: str, command: Sequence[str], environment: Mapping[str, s
 
 
 def tell(text: str) -> None:
-    """Prints, where the terminal is still there: what is cleaned up does not depend on it."""
+    """Prints if the terminal is still open: cleanup must not fail because it was closed."""
     with suppress(OSError):
         print(text, flush=True)
 
@@ -96,7 +96,7 @@ def await_answer(what: str, url: str, check: Check) -> None:
 
 
 def docker(*arguments: str, **variables: str) -> str:
-    """What docker prints. Raises DemoError. In a session of its own, for a Ctrl-C must not interrupt a removal."""
+    """What docker prints. Raises DemoError. It has its own session, so that Ctrl-C does not interrupt a removal."""
     done = subprocess.run(
         ["docker", *arguments], env={**os.environ, **variables}, stdin=subprocess.DEVNULL, capture_output=True,
         text=True, check=False, start_new_session=True,
@@ -107,7 +107,7 @@ def docker(*arguments: str, **variables: str) -> str:
 
 
 def remove_containers() -> None:
-    """Removes the containers of this checkout's demo, also those that an earlier one, killed, left behind."""
+    """Removes the containers of this checkout's demo, also leftovers of an earlier one that was killed."""
     found = docker("ps", "--all", "--quiet", "--filter", f"label={LABEL}={STATE}").split()
     if found:
         tell("removing the demo's containers ...")
@@ -120,9 +120,9 @@ def start_container(name: str, ports: str, *command: str, **variables: str) -> C
     """
     image = IMAGES[name]
     if subprocess.run([ROOT / "scripts" / "images.sh", image], stdin=subprocess.DEVNULL, check=False).returncode != 0:
-        raise DemoError(f"there is no image {image} for the {name}; the reason stands above")
+        raise DemoError(f"there is no image {image} for the {name}; the reason is above")
     options = [f"--label={LABEL}={STATE}", f"--publish={LOOPBACK}:{ports}"]
-    # By their names only: a command line is for everybody on the machine to read.
+    # Only their names: every user of the machine can read a command line.
     options += [f"--env={variable}" for variable in variables]
     container = docker("run", "--detach", *options, image, *command, **variables).strip()
 
@@ -139,9 +139,9 @@ def engine_is_on_this_machine() -> bool:
 
 
 def prove_shared_folder() -> None:
-    """Raises DemoError where no engine that Headway can use answers, or where it does not see the demo's folder.
+    """Raises DemoError if no usable engine answers, or if it does not see the demo's folder.
 
-    A worker asks the same, and would be started again and again.
+    A worker checks the same, ends, and would be restarted in a loop.
     """
     try:
         with closing(Engine()) as engine:
@@ -155,7 +155,7 @@ def prove_shared_folder() -> None:
 
 
 def registry_port() -> int:
-    """HEADWAY_REGISTRY_PORT, or the first free port from 5000 on: macOS's AirPlay receiver listens on that."""
+    """HEADWAY_REGISTRY_PORT, or the first free port from 5000 on: on macOS the AirPlay receiver listens on 5000."""
     if named := os.environ.get("HEADWAY_REGISTRY_PORT"):
         return int(named)
     for port in range(FIRST_REGISTRY_PORT, FIRST_REGISTRY_PORT + REGISTRY_PORTS_TRIED):
@@ -167,7 +167,7 @@ def registry_port() -> int:
 
 
 def start_registry(port: int, stack: ExitStack) -> None:
-    """The registry that the demo pushes to: docker-registry where it is installed, else a container."""
+    """The registry that the demo pushes to: docker-registry if it is installed, else a container."""
     program = shutil.which("docker-registry", path=os.environ.get("PATH", "") + ":/usr/bin:/usr/sbin")
     if program and engine_is_on_this_machine():
         config = STATE / "registry.yml"
@@ -184,7 +184,7 @@ def start_registry(port: int, stack: ExitStack) -> None:
 
 
 def start_redis() -> str:
-    """The address of a Redis in a container; nothing where a program is installed, which ``headway serve`` starts."""
+    """The address of a Redis in a container; empty if Redis is installed, which ``headway serve`` starts."""
     if redis_program():
         return ""
     with socket.create_server((LOOPBACK, 0)) as probe:

@@ -2,7 +2,7 @@
 # A Docker Engine for this machine.
 #   engine.sh start    uses the engine that answers already; else starts one: by systemd where that runs, else dockerd by hand
 #   engine.sh stop     stops only what `start` started, with its containers
-#   engine.sh status   says which it is; exit status 0 when an engine answers
+#   engine.sh status   says who started it; exit status 0 when an engine answers
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 sbin_path
@@ -13,7 +13,7 @@ readonly BY_SYSTEMD=$STATE/systemd PID_FILE=$STATE/dockerd.pid LOG=$STATE/docker
 readonly CONTAINERD_RUN=/var/run/docker/containerd
 readonly START_S=60 STOP_S=40
 
-# is_process PID NAME: a process number may long belong to somebody else
+# is_process PID NAME: the name is checked because process ids are reused
 is_process() { [ -n "$1" ] && [ "$(cat "/proc/$1/comm" 2>/dev/null)" = "$2" ]; }
 is_gone() { ! is_process "$1" "$2"; }
 read_pid() { cat "$1" 2>/dev/null || true; }
@@ -25,7 +25,7 @@ not_ours() { ! [ -e "$BY_SYSTEMD" ] && ! is_process "$(read_pid "$PID_FILE")" do
 start() {
   refuse_podman
   ! engine_answers || return 0
-  # A DOCKER_HOST or a context of the user's own says which engine is meant; another one would not be it.
+  # DOCKER_HOST or a docker context names an engine: no other one may be started instead.
   local named
   named=$(named_engine)
   [ -z "$named" ] || die "no Docker Engine answers at $named. Start it, or choose another" \
@@ -43,7 +43,7 @@ start_as_root() {
   mkdir -p "$STATE"
   exec 9>"$STATE/lock"
   flock 9
-  ! engine_answers || return 0 # somebody else was faster
+  ! engine_answers || return 0 # another process was faster
   rm -f "$BY_SYSTEMD"
   if [ -d /run/systemd/system ]; then start_by_systemd; else start_by_hand; fi
 }
@@ -53,10 +53,10 @@ start_by_systemd() {
   touch "$BY_SYSTEMD"
   if systemctl start docker && wait_for "$START_S" engine_answers; then return; fi
   journalctl -u docker -n 20 --no-pager >&2 || true
-  die "Docker Engine does not start; its last log lines stand above."
+  die "Docker Engine does not start; its last log lines are above."
 }
 
-# What a killed daemon leaves behind makes the next one wait for ever or refuse to start.
+# Leftovers of a killed daemon make the next one hang or refuse to start.
 clear_leftovers() {
   local file
   for file in /var/run/docker.pid "$PID_FILE"; do
@@ -65,7 +65,7 @@ clear_leftovers() {
   if ! is_process "$(read_pid "$CONTAINERD_RUN/containerd.pid")" containerd; then
     rm -f "$CONTAINERD_RUN"/containerd.pid "$CONTAINERD_RUN"/containerd*.sock*
   fi
-  # dockerd uses the machine's containerd where its socket exists, even if nobody listens there any more.
+  # dockerd uses the machine's containerd if its socket exists, even if no process listens there any more.
   if [ -S /run/containerd/containerd.sock ] && ! listens /run/containerd/containerd.sock; then
     rm -f /run/containerd/containerd.sock*
   fi
@@ -90,13 +90,13 @@ start_by_hand() {
     return
   fi
   say "starting Docker Engine (dockerd by hand, log: $LOG) ..."
-  # The lock is not for the daemon to keep: it would hold it for all its life.
+  # 9>&- closes the lock for the daemon, which would hold it as long as it lives.
   setsid dockerd --pidfile "$PID_FILE" >"$LOG" 2>&1 </dev/null 9>&- &
   local pid=$!
   if ! wait_for "$START_S" answers_or_died "$pid" || ! engine_answers; then
     tail -n 15 "$LOG" >&2
     ! is_process "$pid" dockerd || kill "$pid"
-    die "Docker Engine does not start; its last log lines stand above (all of them: $LOG)."
+    die "Docker Engine does not start; its last log lines are above (all of them: $LOG)."
   fi
 }
 
@@ -140,7 +140,7 @@ stop_by_hand() { # stop_by_hand PID
   rm -f "$PID_FILE"
 }
 
-# Each container hangs on a shim, which outlives the daemon. Ours are those that name our containerd's socket.
+# Each container is a child of a shim, which outlives the daemon. Ours are those that name our containerd's socket.
 kill_containers() {
   local process pid
   for process in /proc/[0-9]*; do

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# engine_inside.sh COMMAND...: called by engines.sh as the first process of new namespaces.
+# engine_inside.sh COMMAND...: engines.sh starts it as the first process of new namespaces.
 # Starts the engine that is unpacked in TREE, with its data in WORK, runs the command as CALLER, and stops the engine.
 # With WHO=user the engine is rootless, and the command runs as the ordinary user whose engine it is.
 # shellcheck source=scripts/lib.sh
@@ -12,17 +12,17 @@ readonly PLUGINS="/usr/libexec/docker/cli-plugins /usr/lib/docker/cli-plugins /u
 readonly PROGRAMS=/run/programs OWN_USER=63001 OWN_RUN=/run/user/63001 ASIDE=/run/aside
 readonly START_S=60 STOP_S=40
 
-# Sockets and pid files of the machine's engine are out of sight, and ours have the usual paths.
+# Hides the sockets and pid files of the machine's engine, so that ours can have the usual paths.
 own_run() {
   mount -t tmpfs -o mode=755 none /run
   mkdir -p /run/lock "$PROGRAMS" "$PROGRAMS-user"
-  mount --bind "$TREE" "$PROGRAMS" # where an ordinary user gets at them
+  mount --bind "$TREE" "$PROGRAMS" # where an ordinary user can read them
   [ "$WHO" = root ] || mount --bind "$USER_TREE" "$PROGRAMS-user"
   export PATH=$PROGRAMS/usr/bin:$PROGRAMS/usr/sbin:$PROGRAMS-user/usr/bin:$PATH
   busybox ifconfig lo up
 }
 
-# Only the plugins of this engine's own suite.
+# Shows docker only the plugins of this engine's own suite.
 own_plugins() {
   local folder
   for folder in $PLUGINS; do
@@ -33,7 +33,7 @@ own_plugins() {
   mkdir -p "$HOME"
 }
 
-# A user called headway with subordinate numbers, without writing to the machine's files.
+# Adds a user named headway with subordinate ids, without writing to the machine's files.
 own_users() {
   local file
   for file in passwd group subuid subgid; do
@@ -48,7 +48,7 @@ own_users() {
   done
 }
 
-# What is not the user's own comes from this script alone: by `su`, a login would set more.
+# Changes only the ids; `su` would also set the environment of a login.
 as_own_user() { setpriv --reuid "$OWN_USER" --regid "$OWN_USER" --clear-groups -- "$@"; }
 
 start() {
@@ -56,7 +56,7 @@ start() {
   if [ "$WHO" = root ]; then start_as_root; else start_as_user; fi
   if ! wait_for "$START_S" answers_or_died || ! engine_answers; then
     tail -n 15 "$WORK/log" >&2
-    die "the engine does not start; its last log lines stand above"
+    die "the engine does not start; its last log lines are above"
   fi
 }
 
@@ -67,11 +67,11 @@ start_as_root() {
   engine=$!
 }
 
-# As `dockerd-rootless-setuptool.sh install` has it started; its network is its own, as always.
+# Started as by `dockerd-rootless-setuptool.sh install`, with a network of its own, as always.
 start_as_user() {
   export XDG_RUNTIME_DIR=$OWN_RUN DOCKER_HOST=unix://$OWN_RUN/docker.sock
   mkdir -p "$OWN_RUN" "$WORK/data" /dev/net
-  # With everybody's rights, as udev makes it where that runs.
+  # Writable for all users, as udev makes it.
   mount -t tmpfs none /dev/net
   mknod --mode=666 /dev/net/tun c 10 200
   chown "$OWN_USER:$OWN_USER" "$HOME" "$OWN_RUN" "$WORK/data"
@@ -93,7 +93,7 @@ load_images() {
   "$HEADWAY_ROOT/scripts/images.sh" >/dev/null
 }
 
-# What an ordinary user needs may lie in a home that is closed to others: in its place comes a folder with nothing else.
+# What an ordinary user needs may be in a home that is closed to other users: a folder with nothing else replaces that home.
 open_to_own_user() { # open_to_own_user PATH...
   local path closed
   mkdir -m 700 "$ASIDE"
@@ -108,7 +108,7 @@ open_to_own_user() { # open_to_own_user PATH...
   done
 }
 
-# The uppermost folder on the way that the user cannot enter; nothing where all are open.
+# Prints the topmost parent folder that the user cannot enter; nothing if all are open.
 closed_above() {
   local folder="" part parts
   IFS=/ read -ra parts <<<"${1#/}"
@@ -118,7 +118,7 @@ closed_above() {
   done
 }
 
-# A rootless engine reaches what listens on 127.0.0.1 of its own network only: there the command's registries must be.
+# A rootless engine reaches 127.0.0.1 of its own network only, so the command and its registries run in that network.
 run_it() {
   local words=()
   if [ "$WHO" = user ]; then
@@ -134,7 +134,7 @@ run_it() {
 
 python_home() { dirname "$(dirname "$(realpath "$HEADWAY_ROOT/.venv/bin/python")")"; }
 
-# The first process of a namespace hears only signals that it has a handler for.
+# The first process of a PID namespace receives only signals that it handles.
 trap 'exit 143' TERM INT HUP
 unset DOCKER_HOST DOCKER_CONTEXT DOCKER_CONFIG DOCKER_TLS_VERIFY DOCKER_CERT_PATH
 own_run

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# The Docker Engines that people have, one after the other, each beside this machine's own and gone afterwards.
+# Runs the Docker Engines that people have, one after the other, beside this machine's own, and removes each afterwards.
 #   engines.sh list                 their names
-#   engines.sh has NAME             gets it ready in the cache folder; fails with a sentence where it cannot be had
+#   engines.sh has NAME             downloads it into the cache folder; fails with a message if it is not available
 #   engines.sh with NAME COMMAND... runs a command with that engine at its default address; the exit status is the command's
 #   engines.sh test [NAME...]       runs the tests that need an engine with each, or with these; ends with a table
-# An engine is taken from the Debian suite that has it, with that suite's own clients, and is unpacked into the cache folder:
-# nothing is installed. It runs in namespaces of its own (files, network, processes), so that it disturbs no other engine,
-# and with its last process all that it made is gone. It reaches no other machine. Needs root, or sudo without a password.
+# An engine comes from the Debian suite that has it, with that suite's own clients, and is unpacked into the cache folder:
+# nothing is installed. It runs in its own namespaces (mounts, network, processes), so that it does not disturb another engine,
+# and the kernel removes all of it with its last process. It reaches no other machine. Needs root, or sudo without a password.
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 . "$HEADWAY_ROOT/scripts/stand_ins.sh"
@@ -23,7 +23,7 @@ sid-containerd sid root $CONTAINERD
 sid-userns sid root {\"userns-remap\": \"headway\"}
 sid-rootless sid user {}"
 readonly PACKAGES="docker.io docker-cli containerd docker-buildx docker-compose tini"
-# C programs: from this machine's own suite, for its C library.
+# C programs: from this machine's own suite, because they need its C library.
 readonly USER_PACKAGES="rootlesskit uidmap slirp4netns libslirp0"
 readonly IMAGES="busybox:latest python:3.13-slim"
 readonly WORK_FOLDERS=/var/tmp
@@ -33,7 +33,7 @@ names() { cut -d' ' -f1 <<<"$ENGINES"; }
 field_of() { sed -n "s/^$1 //p" <<<"$ENGINES" | cut -d' ' -f"$2"; } # field_of NAME NUMBERS
 is_name() { names | grep -Fx -- "$1" >/dev/null; }
 
-# Another list of packages has another folder: one that an engine runs from is never changed.
+# Each list of packages has its own folder: a folder that an engine runs from is never changed.
 tree_of() { # tree_of SUITE PACKAGES
   printf '%s/engines/%s-%s' "$(cache_dir)" "$1" "$(cksum <<<"$2" | cut -d' ' -f1)"
 }
@@ -41,7 +41,7 @@ engine_tree() { tree_of "$(field_of "$1" 1)" "$PACKAGES"; } # engine_tree NAME
 user_tree() { tree_of "$(own_suite)" "$USER_PACKAGES"; }
 own_suite() { sed -n 's/^VERSION_CODENAME=//p' /etc/os-release; }
 
-# --- getting one
+# --- downloading an engine
 
 # apt with a state of its own: the machine's sources, lists and preferences are not touched.
 private_apt() { # private_apt FOLDER ARGUMENT...
@@ -54,10 +54,10 @@ private_apt() { # private_apt FOLDER ARGUMENT...
 
 has_engine() { # has_engine NAME
   local why
-  why=$(get "$1") || { warn "the engine $1 cannot be had: $why" && return 1; }
+  why=$(get "$1") || { warn "the engine $1 is not available: $why" && return 1; }
 }
 
-get() { # get NAME: prints why it cannot be had
+get() { # get NAME: prints why it is not available
   unpack "$(field_of "$1" 1)" "$PACKAGES" || return 1
   [ "$(field_of "$1" 2)" = root ] || unpack "$(own_suite)" "$USER_PACKAGES"
 }
@@ -66,7 +66,7 @@ unpack() { # unpack SUITE PACKAGES
   local suite=$1 tree part source name
   tree=$(tree_of "$@")
   mkdir -p "${tree%/*}"
-  exec 7>"$tree.lock" # two at the same time would write into one folder
+  exec 7>"$tree.lock" # two processes would write into the same folder
   flock 7
   [ ! -e "$tree/ready" ] || return 0
   source=$(debian_sources "$suite")
@@ -84,20 +84,20 @@ unpack() { # unpack SUITE PACKAGES
   done
   compgen -G "$part/debs/${2%% *}_*" >/dev/null || { echo "Debian's $suite has no ${2%% *}"; return 1; }
   for name in "$part"/debs/*.deb; do dpkg -x "$name" "$part/root" || return 1; done
-  # The first, Python one of old suites has no plugin; a newer runc may want a newer libc than this machine's.
+  # The machine's own runc is used: a newer one may need a newer libc than this machine has.
   rm -rf "$part/root"/usr/{bin,sbin}/runc "$part"/{debs,lists,archives}
   touch "$part/root/ready"
   mv "$part/root" "$tree"
   rm -rf "$part"
 }
 
-# --- running one
+# --- running an engine
 
 with_engine() { # with_engine NAME COMMAND...
   local name=$1 why variable kept=() sudo=()
   is_name "$name" || die "there is no engine $name; the names are: $(names | tr '\n' ' ')"
   can_root || die "an engine beside another needs root: run this as root, or allow sudo without a password prompt"
-  why=$(get "$name") || die "the engine $name cannot be had: $why"
+  why=$(get "$name") || die "the engine $name is not available: $why"
   is_root || sudo=(sudo -n --)
   for variable in PATH HOME CI LANG XDG_CACHE_HOME DOCKER_HOST HEADWAY_ENGINE_TESTS PYTEST_ADDOPTS; do
     [ -z "${!variable:-}" ] || kept+=("$variable=${!variable}")
@@ -110,19 +110,19 @@ with_as_root() { # with_as_root USER:GROUP NAME COMMAND...
   shift 2
   remove_dead_folders
   work=$(mktemp -d "$WORK_FOLDERS/headway-engine-$name-XXXXXX")
-  chmod 711 "$work" # an engine with user namespaces leads other users through it
+  chmod 711 "$work" # with user namespaces, other users must be able to pass through it
   exec 9>"$work/lock" # held for as long as the folder is used
   flock 9
   trap 'remove_folder "$work"' EXIT
   ! engine_answers || save_images "$work/images.tar"
-  # When `unshare` ends, whatever the reason, all of its processes are killed, and with them network and mounts go.
+  # When `unshare` ends, for any reason, the kernel kills all of its processes and removes their network and mounts.
   run_command --in-namespace setpriv --pdeathsig KILL \
     unshare --mount --net --pid --fork --mount-proc --kill-child --propagation private -- \
     env TREE="$(engine_tree "$name")" USER_TREE="$(user_tree)" WORK="$work" CALLER="$caller" \
     WHO="$(field_of "$name" 2)" CONFIGURATION="$(field_of "$name" 3-)" "$HEADWAY_ROOT/scripts/engine_inside.sh" "$@" 9>&-
 }
 
-# The base images of this machine's own engine, however it came by them. Where they are not, scripts/images.sh makes them inside.
+# Saves the base images of this machine's own engine. Those that it does not have, scripts/images.sh makes inside.
 save_images() { # save_images TAR
   local image there=()
   for image in $IMAGES; do
@@ -131,7 +131,7 @@ save_images() { # save_images TAR
   [ "${#there[@]}" -eq 0 ] || docker save --output "$1" "${there[@]}"
 }
 
-# A folder whose lock is free is left over from a run that was killed.
+# A folder whose lock is free is a leftover of a run that was killed.
 remove_dead_folders() {
   local folder
   for folder in "$WORK_FOLDERS"/headway-engine-*-??????; do
@@ -144,7 +144,7 @@ remove_folder() { # remove_folder FOLDER
   remove_cgroups "${1##*/}"
 }
 
-# The engine makes its containers' parent, once in each hierarchy of version 1, and leaves it there.
+# The engine makes a control group for its containers (in cgroup v1 one in each hierarchy) and does not remove it.
 remove_cgroups() { # remove_cgroups NAME
   wait_for 5 no_cgroups_after_removal "$1" || warn "control groups named $1 are left below /sys/fs/cgroup"
 }
@@ -173,19 +173,19 @@ test_one() { # test_one NAME TABLE
   local why log tee status=0 began=$SECONDS
   say "engine $1 ..."
   if ! why=$(get "$1"); then
-    warn "the engine $1 cannot be had: $why"
+    warn "the engine $1 is not available: $why"
     printf '%-18s %s\n' "$1" "not tested: $why" >>"$2"
     [ -z "${CI:-}" ]
     return
   fi
   log=$(mktemp)
-  # Not in a pipeline, which would run it in a shell of its own: this one must hand signals on to it.
+  # Not in a pipe: that would run it in a subshell, and this shell must forward signals to it.
   exec 3> >(tee "$log")
   tee=$!
   with_engine "$1" "$HEADWAY_ROOT/scripts/engines.sh" tests-inside >&3 3>&- || status=$?
   exec 3>&-
   wait "$tee" || true
-  [ "$status" -lt 128 ] || exit "$status" # a signal is not for one engine alone
+  [ "$status" -lt 128 ] || exit "$status" # a signal ends the whole test, not one engine's
   printf '%-18s %-34s %s, %s s\n' "$1" "$(sed -n 's/^engine: //p' "$log")" \
     "$(grep -E '^[0-9]+ (passed|failed|error)|^=+ .*(passed|failed)' "$log" | tail -n 1 | sed 's/^=* *//; s/ in .*//')" \
     "$((SECONDS - began))" >>"$2"

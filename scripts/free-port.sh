@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# free-port.sh VARIABLE PORT WHO: fails with a sentence when something listens on the port already. Called before anything is set up.
+# free-port.sh VARIABLE PORT WHO: fails with a message if a program listens on the port already. Called before anything is set up.
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 

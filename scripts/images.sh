@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Makes sure that the images which Headway's demo, tests and Compose file start from are in the engine.
+# Makes sure that the base images of Headway's demo, tests and Compose file are in the engine.
 #   images.sh             busybox:latest, python:3.13-slim
 #   images.sh IMAGE...    these
 #   images.sh --compose   with those of docker-compose.yml: redis:7-alpine, registry:2, postgres:17-alpine
-# Each is left alone where it is there, pulled where a registry can be reached, and else made from Debian's packages
-# under the same name and with the same interface (as far as Headway uses it). What was made is kept in the cache folder.
+# An image that is there is left alone. Else it is pulled if a registry can be reached, or made from Debian's packages under the same
+# name and with the same interface (as far as Headway uses it). Images that were made are kept in the cache folder.
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 . "$HEADWAY_ROOT/scripts/stand_ins.sh"
@@ -38,8 +38,8 @@ can_make_images() { have apt-get && { can_root || have mmdebstrap; }; }
 ensure() { # ensure IMAGE
   ! is_there "$1" || return 0
   if ! can_make_images; then
-    # Docker's own words about what is wrong stand above ours.
-    pull "$1" || die "the engine has no image $1 and cannot pull it: mend what 'docker pull $1' says, and run this again."
+    # Docker's own message is printed above ours.
+    pull "$1" || die "the engine has no image $1 and cannot pull it: fix what 'docker pull $1' reports, and run this again."
     return
   fi
   ! registry_reachable || ! pull "$1" || return 0

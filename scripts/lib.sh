@@ -15,7 +15,7 @@ die() {
 have() { command -v "$1" >/dev/null 2>&1; }
 is_root() { [ "$(id -u)" -eq 0 ]; }
 
-# Can this user become root without being asked for a password?
+# Can this user become root without a password prompt?
 can_root() { is_root || { have sudo && sudo -n true 2>/dev/null; }; }
 
 # Runs a command as root; the caller has asked can_root before.
@@ -23,12 +23,12 @@ as_root() {
   if is_root; then "$@"; else sudo -n -- "$@"; fi
 }
 
-# Debian keeps servers in sbin, which is not on everybody's PATH. (Tests name another folder.)
+# Debian keeps servers in sbin, which is not on every user's PATH. (Tests name another folder.)
 sbin_path() { PATH=$PATH:${HEADWAY_SBIN:-/usr/local/sbin:/usr/sbin:/sbin}; }
 
 cache_dir() { printf '%s/headway' "${XDG_CACHE_HOME:-${HOME:-/root}/.cache}"; }
 
-# with_timeout SECONDS COMMAND...: the command's exit status, or another than 0 when it had to be ended. macOS has no `timeout`.
+# with_timeout SECONDS COMMAND...: returns the command's exit status, or not 0 if the time was over. macOS has no `timeout`.
 with_timeout() {
   if have timeout; then
     timeout "$@"
@@ -46,10 +46,10 @@ has_ended() { ! kill -0 "$1" 2>/dev/null; }
 # The SHA-256 of standard input.
 sha256() { { if have sha256sum; then sha256sum; else shasum -a 256; fi; } | cut -d' ' -f1; }
 
-# Does an engine answer this user? docker must be on PATH.
+# Does an engine answer this user? False without docker on PATH.
 engine_answers() { have docker && with_timeout 5 docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
 
-# What the user's settings name as the engine, where it is not the default of this machine. Another one would not be what was meant.
+# The engine that the user's settings name, if it is not this machine's default. No other engine may be used instead.
 named_engine() {
   local context=${DOCKER_CONTEXT:-}
   if [ -n "${DOCKER_HOST:-}" ]; then
@@ -60,7 +60,7 @@ named_engine() {
   fi
 }
 
-# Podman answers to the name docker (podman-docker), and behind Docker's own client (its socket in DOCKER_HOST).
+# Podman can be installed as `docker` (podman-docker), or answer Docker's own client (its socket in DOCKER_HOST).
 is_podman() {
   have docker || return 1
   case "$(docker --version 2>/dev/null)" in podman*) return 0 ;; esac
@@ -76,7 +76,7 @@ refuse_podman() {
     "if it names Podman's socket. Then run this again."
 }
 
-# Docker Desktop puts links into its own disk into a distribution, and a script that complains on its PATH.
+# Without WSL integration, Docker Desktop's `docker` in a distribution is a link to its own disk, or a script that only prints an error.
 is_wsl_of_docker_desktop() {
   case "$(command -v docker) $(readlink /usr/bin/docker)" in /mnt/* | *" /mnt/"*) return 0 ;; esac
   [ -d /mnt/wsl/docker-desktop ]
@@ -97,7 +97,7 @@ system() {
   esac
 }
 
-# What to do on this machine so that an engine answers, where Headway does not install or start one.
+# What to do on this machine so that an engine answers, if Headway does not install or start one.
 engine_advice() {
   local group
   group="sudo usermod -aG docker $(id -un)"
@@ -112,7 +112,7 @@ engine_advice() {
   esac
 }
 
-# wait_for SECONDS COMMAND...: runs the command until it succeeds; 1 when the time is over.
+# wait_for SECONDS COMMAND...: runs the command until it succeeds; returns 1 when the time is over.
 wait_for() {
   local deadline=$((SECONDS + $1))
   shift
@@ -122,10 +122,10 @@ wait_for() {
   done
 }
 
-# Process numbers; nothing for a process that has just ended.
+# Process ids; nothing for a process that has just ended.
 children() { cat "/proc/$1/task/"*/children 2>/dev/null || true; }
 
-# Is this script in the foreground of a terminal, whose Ctrl-C reaches the command by itself?
+# Is this script in the foreground of a terminal? Then Ctrl-C reaches the command without our help.
 in_foreground() {
   local stat
   if [ ! -e /proc/$$/stat ]; then # macOS
@@ -138,20 +138,20 @@ in_foreground() {
   [ "$3" = "$6" ]
 }
 
-# run_command [--in-namespace] COMMAND...: runs it and returns its exit status. TERM, HUP and INT are handed on to it, and its
-# end is waited for: what the caller does afterwards must not happen under a command that still runs.
-# --in-namespace: the command is unshare, which does not listen; its child does.
+# run_command [--in-namespace] COMMAND...: runs it and returns its exit status. Forwards TERM, HUP and INT to it, and waits until it
+# has ended: the caller's cleanup must not start while the command still runs.
+# --in-namespace: the command is unshare, which ignores signals; they go to its child.
 run_command() {
   local status pid signaled="" depth=""
   if [ "$1" = --in-namespace ]; then depth=child && shift; fi
-  # The shell lets commands in the background ignore INT, and gives them no input. Only GNU's env can set that right; elsewhere
-  # a command that wants to hear of Ctrl-C listens to INT itself, as the demo does.
+  # The shell makes background commands ignore INT, and gives them no input. Only GNU env can reset that; elsewhere a command
+  # that wants Ctrl-C must handle INT itself, as the demo does.
   if env --default-signal=INT,QUIT true 2>/dev/null; then set -- env --default-signal=INT,QUIT "$@"; fi
   "$@" <&0 &
   pid=$!
-  trap 'signaled=yes; hand_on TERM "$pid" "$depth"' TERM
-  trap 'signaled=yes; hand_on HUP "$pid" "$depth"' HUP
-  trap 'signaled=yes; in_foreground || hand_on INT "$pid" "$depth"' INT
+  trap 'signaled=yes; forward_signal TERM "$pid" "$depth"' TERM
+  trap 'signaled=yes; forward_signal HUP "$pid" "$depth"' HUP
+  trap 'signaled=yes; in_foreground || forward_signal INT "$pid" "$depth"' INT
   while :; do
     signaled="" status=0
     wait "$pid" || status=$?
@@ -161,7 +161,7 @@ run_command() {
   return "$status"
 }
 
-hand_on() { # hand_on SIGNAL PID [child]
+forward_signal() { # forward_signal SIGNAL PID [child]
   local target=$2
   [ -z "$3" ] || target=$(children "$2")
   # shellcheck disable=SC2086  # numbers, one word each

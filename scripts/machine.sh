@@ -7,7 +7,7 @@
 #   machine.sh --python   only a Python that can make a virtual environment
 #   machine.sh --images   only what scripts/images.sh makes images from
 #   machine.sh --tests    everything, with what the test suite starts: PostgreSQL, Chromium, sshd
-# Nothing is asked, nothing is started, and no service is left enabled that was not before (but Docker's own).
+# It asks nothing and starts nothing, and enables no service but Docker's own.
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 sbin_path
@@ -16,12 +16,12 @@ readonly PLUGIN_DIRS="${HOME:-/root}/.docker/cli-plugins /usr/local/lib/docker/c
   /usr/local/libexec/docker/cli-plugins /usr/lib/docker/cli-plugins /usr/libexec/docker/cli-plugins"
 readonly NEWER_PIN=/etc/apt/preferences.d/headway-trixie
 readonly POLICY=/usr/sbin/policy-rc.d
-# Services that a package starts and enables by itself, on ports that are not ours to take.
+# Services that their package starts and enables on installation, on ports that may be wanted by others.
 readonly QUIET_SERVICES="redis-server docker-registry postgresql ssh"
 
 readonly ENGINE_PACKAGES='docker\.io|docker-cli|docker-ce[a-z-]*|containerd|containerd\.io|runc|moby-[a-z]*|podman-docker'
 
-missing=() # what is not there, in words
+missing=() # what is missing, in words
 packages=() # what apt would install for it
 
 need() { # need WORDS PACKAGE...
@@ -56,16 +56,16 @@ has_python() {
 has_postgres() { have postgres || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null; }
 has_browser() { have chromium || have chromium-browser || have google-chrome; }
 
-look_python() { has_python || need "Python 3.11+ with venv" python3 python3-venv; }
+check_python() { has_python || need "Python 3.11+ with venv" python3 python3-venv; }
 
-look_commands() {
+check_commands() {
   have git || need git git
   have curl || need curl curl
   have openssl || need openssl openssl
 }
 
-look_tools() {
-  look_commands
+check_tools() {
+  check_commands
   [ -e /etc/ssl/certs/ca-certificates.crt ] || need "CA certificates" ca-certificates
   have redis-server || need "Redis (redis-server)" redis-server
   have docker-registry || need "a container registry (docker-registry)" docker-registry
@@ -75,8 +75,8 @@ engine_is_here() { have dockerd || engine_answers; }
 
 is_installed() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep ' installed$' >/dev/null; }
 
-# Docker's own packages (docker-ce) and Debian's exclude each other: what is there decides whose plugins are fitting.
-# `other`: an engine that came without packages that apt knows, such as Docker Desktop's.
+# Docker's own packages (docker-ce) and Debian's exclude each other: the installed ones decide whose plugins to install.
+# `other`: an engine that apt did not install, such as Docker Desktop's.
 docker_vendor() {
   if is_installed docker-ce-cli; then
     echo docker
@@ -87,7 +87,7 @@ docker_vendor() {
   fi
 }
 
-look_docker() {
+check_docker() {
   local vendor
   refuse_podman
   vendor=$(docker_vendor)
@@ -97,15 +97,15 @@ look_docker() {
   has_plugin compose || need "docker compose" "@compose-$vendor"
 }
 
-# The demo's registry and Redis can run as containers: where an engine is, or where this script must not install, they do.
-look_demo() {
+# If there is an engine, or if this script cannot install, the demo's registry and Redis run as containers.
+check_demo() {
   refuse_podman
   if ! engine_is_here && can_install; then
-    look_tools
-    look_docker
+    check_tools
+    check_docker
     return
   fi
-  look_commands
+  check_commands
   if ! engine_is_here; then
     need "Docker Engine" "@engine"
     return
@@ -114,14 +114,14 @@ look_demo() {
   can_build || need "docker buildx" "@buildx-$(docker_vendor)"
 }
 
-tell_of_containers() {
+announce_containers() {
   local absent=""
   have redis-server || have valkey-server || absent=Redis
   have docker-registry || absent="${absent:+$absent and }a registry"
   [ -z "$absent" ] || say "not installed here: $absent. For the demo they run as containers, which are removed at its end."
 }
 
-look_images() { # look_images [RECIPE]: of scripts/stand_ins.sh; two of them copy a program of this machine
+check_images() { # check_images [RECIPE]: of scripts/stand_ins.sh; two of them copy a program of this machine
   case "${1:-}" in
     redis) have redis-server || need "Redis (redis-server)" redis-server ;;
     registry) have docker-registry || need "a container registry (docker-registry)" docker-registry ;;
@@ -130,7 +130,7 @@ look_images() { # look_images [RECIPE]: of scripts/stand_ins.sh; two of them cop
   { [ -x /bin/busybox ] && ! ldd /bin/busybox >/dev/null 2>&1; } || need "a static busybox" busybox-static
 }
 
-look_tests() {
+check_tests() {
   has_postgres || need "PostgreSQL" postgresql
   has_browser || need "Chromium" "@chromium"
   have zstd || need zstd zstd
@@ -138,21 +138,21 @@ look_tests() {
   have sshd || need "an ssh server (sshd)" openssh-server
 }
 
-look() {
+check() {
   case "${1:-}" in
-    --python) look_python ;;
-    --images) look_images "${2:-}" ;;
-    --bench) look_python && look_tools && look_docker ;;
-    --tests) look_python && look_tools && look_docker && look_images && look_tests ;;
-    "") look_python && look_demo ;;
+    --python) check_python ;;
+    --images) check_images "${2:-}" ;;
+    --bench) check_python && check_tools && check_docker ;;
+    --tests) check_python && check_tools && check_docker && check_images && check_tests ;;
+    "") check_python && check_demo ;;
     *) die "unknown option: $1 (known: --python, --images, --bench, --tests)" ;;
   esac
 }
 
 can_install() { have apt-get && can_root; }
 
-# A machine that cannot be helped hears it before anything is changed.
-refuse_if_helpless() { # refuse_if_helpless MODE
+# Ends with a message before anything is changed, if this script cannot install what is missing.
+refuse_if_not_installable() { # refuse_if_not_installable MODE
   local lacks named
   lacks=$(printf ', %s' "${missing[@]}")
   lacks=${lacks:2}
@@ -163,7 +163,7 @@ refuse_if_helpless() { # refuse_if_helpless MODE
         "(docker context use default; unset DOCKER_HOST), and run this again."
       if ! can_install || [ "$(system)" = wsl ]; then die "no Docker Engine answers (missing: $lacks). $(engine_advice)"; fi
       ;;
-    *-other" "*) die "missing: $lacks. Install it the way Docker came to this machine, so that the two fit, and run this again." ;;
+    *-other" "*) die "missing: $lacks. Install it in the same way as Docker on this machine, so that the versions match, and run this again." ;;
   esac
   can_install || die "missing: $lacks. $(install_advice "$1")"
 }
@@ -171,15 +171,15 @@ refuse_if_helpless() { # refuse_if_helpless MODE
 install_advice() { # install_advice MODE
   case "$1" in
     --tests | --bench) echo "The tests and the benchmark start these programs themselves and install them with apt:" \
-      "run this on Debian 12 or 13 or on Ubuntu, as root or with sudo that asks for no password ('sudo -v' first)." \
-      "'make check' and 'make demo' run without." && return ;;
+      "run this on Debian 12 or 13 or on Ubuntu, as root or with sudo without a password prompt ('sudo -v' first)." \
+      "'make check' and 'make demo' do not need them." && return ;;
   esac
   case "$(system)" in
     debian | wsl) echo "Run 'sudo apt-get install $(package_hint)', or 'sudo -v', and then this again." ;;
     fedora) echo "Run 'sudo dnf install $(package_hint | sed 's/ python3-venv//')', and then this again." ;;
     arch) echo "Run 'sudo pacman -S $(package_hint | sed 's/python3 python3-venv/python/')', and then this again." ;;
     macos) echo "Run 'brew install $(package_hint | sed 's/python3 python3-venv/python/')', and then this again." ;;
-    *) echo "Install it with this machine's own means, and run this again." ;;
+    *) echo "Install it with this machine's package manager, and run this again." ;;
   esac
 }
 
@@ -190,7 +190,7 @@ apt_get() {
     -o Acquire::Retries=2 -o Dpkg::Use-Pty=0 "$@" </dev/null
 }
 
-# (grep -q would end the pipe early, which pipefail takes for a failure)
+# (not grep -q: it ends the pipe early, which pipefail reports as a failure)
 has_candidate() { apt-cache policy "$1" 2>/dev/null | grep '^  Candidate: [^(]' >/dev/null; }
 
 resolved=()
@@ -208,7 +208,7 @@ resolve_first() { # resolve_first SUITE PACKAGE...
   give_up "apt knows none of these packages here: $*"
 }
 
-# --- Debian 12: its engine is too old and it has no buildx; Debian 13's packages run on it.
+# --- Debian 12 has an old engine and no buildx; Debian 13's packages run on it.
 
 needs_newer_suite() {
   [[ " ${packages[*]} " =~ " @"(engine|cli|buildx-debian|compose-debian)" " ]] &&
@@ -227,15 +227,15 @@ newer_sources() { # newer_sources FILE
   esac
 }
 
-# Before anything is installed: leaves the machine as it was.
+# Ends before anything is installed, and leaves the machine as it was.
 give_up() { # give_up REASON
   remove_added_suite
-  die "$1. Is the package source of this machine reachable? See 'apt-get update' for its words; nothing was installed."
+  die "$1. Nothing was installed. Does this machine reach its package source? 'apt-get update' says why not."
 }
 
 remove_added_suite() { [ -z "$added_suite" ] || as_root rm -f "$added_suite" "$NEWER_PIN"; }
 
-added_suite="" # the file that names it, when this run wrote it
+added_suite="" # the file that names it, if this run wrote it
 
 add_newer_suite() {
   local file text target
@@ -248,7 +248,7 @@ add_newer_suite() {
     case "$file" in *.sources) target=${target%.list}.sources ;; esac
     [ -e "$target" ] || added_suite=$target
     printf '%s\n' "$text" | as_root tee "$target" >/dev/null
-    # Low: nothing comes from there but what is asked for by that suite's name.
+    # Low priority: apt takes only packages from there that are requested with the suite's name.
     printf 'Package: *\nPin: release n=trixie\nPin-Priority: 50\n' | as_root tee "$NEWER_PIN" >/dev/null
     return
   done
@@ -276,22 +276,22 @@ resolve_packages() {
   packages=("${resolved[@]}")
 }
 
-# --- Services stay as they were.
+# --- New services are neither started nor enabled.
 
-guard_services() {
-  [ ! -e "$POLICY.headway-saved" ] || release_services # a run before this one was killed half-way
+block_service_starts() {
+  [ ! -e "$POLICY.headway-saved" ] || allow_service_starts # an earlier run was killed
   [ ! -e "$POLICY" ] || as_root mv "$POLICY" "$POLICY.headway-saved"
-  trap release_services EXIT
-  printf '#!/bin/sh\n# headway: for the time of one apt-get install\nexit 101\n' | as_root tee "$POLICY" >/dev/null
+  trap allow_service_starts EXIT
+  printf '#!/bin/sh\n# headway: no service starts during apt-get install\nexit 101\n' | as_root tee "$POLICY" >/dev/null
   as_root chmod 755 "$POLICY"
 }
 
-release_services() {
+allow_service_starts() {
   if grep -qs '^# headway:' "$POLICY"; then as_root rm -f "$POLICY"; fi
   if [ -e "$POLICY.headway-saved" ]; then as_root mv "$POLICY.headway-saved" "$POLICY"; fi
 }
 
-disable_new_services() { # the packages just installed
+disable_new_services() { # disable_new_services PACKAGE...: those just installed
   local service
   have update-rc.d || return 0 # it knows systemd too
   # The service of openssh-server is called ssh.
@@ -300,8 +300,8 @@ disable_new_services() { # the packages just installed
   done
 }
 
-# Docker's socket belongs to a group; its members need no sudo. The membership counts from the next login on,
-# and for scripts/with-engine.sh at once.
+# Members of the group that owns Docker's socket need no sudo. The membership counts from the next login on,
+# and in scripts/with-engine.sh at once.
 join_docker_group() {
   is_root || ! getent group docker >/dev/null || [[ " $(id -nG "$(id -un)") " == *" docker "* ]] || {
     say "adding $(id -un) to the group docker, which may use the engine"
@@ -309,14 +309,14 @@ join_docker_group() {
   }
 }
 
-# An engine that answers stays as it is, and what belongs to it.
-keep_engine() { # keep_engine PLAN WORDS: the plan is apt-get's, when it simulates
+# An engine that answers is not changed, nor are its packages.
+keep_engine() { # keep_engine PLAN WORDS: the plan is the output of apt-get --simulate
   local touched
   touched=$(printf '%s\n' "$1" | sed -nE "s/^(Inst|Remv) ($ENGINE_PACKAGES) .*/\2/p" | tr '\n' ' ')
   [ -z "$touched" ] || {
     remove_added_suite
     die "a Docker Engine answers here, and apt would change what belongs to it: ${touched% }. Nothing was installed." \
-      "Install what is missing the way Docker came to this machine: $2."
+      "Install what is missing in the same way as Docker on this machine: $2."
   }
 }
 
@@ -327,34 +327,34 @@ install_packages() {
   ! needs_newer_suite || add_newer_suite
   apt_get update >/dev/null || give_up "apt-get update failed"
   resolve_packages
-  # All or nothing: a package that cannot be had is said before the first one is unpacked.
+  # All or nothing: if one package is not available, none is unpacked.
   local plan
   plan=$(apt_get install --simulate --no-install-recommends "${packages[@]}") ||
-    give_up "apt-get cannot install: ${packages[*]} (its reason stands above)"
+    give_up "apt-get cannot install: ${packages[*]} (the reason is above)"
   ! engine_answers || keep_engine "$plan" "${list:2}"
-  guard_services
+  block_service_starts
   local log
   log=$(mktemp)
   if ! apt_get install -y --no-install-recommends "${packages[@]}" >"$log" 2>&1; then
     tail -n 25 "$log" >&2
     rm -f "$log"
-    die "apt-get install failed; its last lines stand above. Mend that and run this again: it goes on from there."
+    die "apt-get install failed; its last lines are above. Fix that and run this again: it continues from there."
   fi
   rm -f "$log"
-  release_services
+  allow_service_starts
   disable_new_services "${packages[@]}"
   [[ " ${packages[*]} " != *" docker.io"* ]] || join_docker_group
 }
 
 main() {
-  look "$@"
+  check "$@"
   [ "${#missing[@]}" -gt 0 ] || return 0
-  refuse_if_helpless "${1:-}"
+  refuse_if_not_installable "${1:-}"
   install_packages
   missing=() packages=()
-  look "$@"
+  check "$@"
   [ "${#missing[@]}" -eq 0 ] || die "still missing after the installation: ${missing[*]}"
 }
 
 main "$@"
-[ $# -gt 0 ] || tell_of_containers
+[ $# -gt 0 ] || announce_containers

@@ -1,4 +1,4 @@
-"""Writes docs/settings.md from the settings themselves. Called by `make docs`; a test holds the page to it."""
+"""Writes docs/running/settings.md from the settings themselves. Called by `make docs`; a test holds the page to it."""
 
 import sys
 from pathlib import Path

@@ -24,7 +24,7 @@ find_python() {
 
 need_python() {
   ! find_python || return 0
-  [ -z "${HEADWAY_PYTHON:-}" ] || die "HEADWAY_PYTHON=$HEADWAY_PYTHON is no Python 3.11 or newer with venv and ensurepip"
+  [ -z "${HEADWAY_PYTHON:-}" ] || die "HEADWAY_PYTHON=$HEADWAY_PYTHON is not a Python 3.11 or newer with venv and ensurepip"
   scripts/machine.sh --python
   find_python || die "no Python 3.11 or newer with venv found (Debian 12, Ubuntu 24.04 and newer have one)." \
     "Or name one: make setup HEADWAY_PYTHON=/path/to/python3"
@@ -39,13 +39,13 @@ fi
 need_python
 say "making $VENV with $("$python" --version) ..."
 rm -f "$STAMP"
-# An interpreter that is gone, or a checkout that was moved, leaves a venv that cannot be mended.
+# A venv whose interpreter was removed, or whose checkout was moved, cannot be repaired: it is made again.
 if ! "$VENV/bin/python" -c '' 2>/dev/null || [ "$(cat "$VENV/.headway-path" 2>/dev/null)" != "$PWD" ]; then
   "$python" -m venv --clear "$VENV"
   printf '%s' "$PWD" >"$VENV/.headway-path"
 fi
 pip() { "$VENV/bin/python" -m pip --disable-pip-version-check --no-input "$@"; }
-# The lock is complete: no resolving, and nothing without its hash.
+# The lock file is complete: pip resolves nothing, and installs nothing without a hash.
 pip install -qq --require-hashes --no-deps -r requirements-dev.lock
 pip install -qq --no-deps --no-build-isolation --no-index --editable .
 printf '%s' "$wanted" >"$STAMP"

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# with-engine.sh [--compose] COMMAND...: runs the command with a Docker Engine and the base images there.
-# An engine that had to be started for it is stopped afterwards. The exit status is the command's.
+# with-engine.sh [--compose] COMMAND...: starts a Docker Engine if none answers, gets the base images, and runs the command.
+# Stops the engine afterwards if it started it. The exit status is the command's.
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# Whoever has just been added to the group docker is in it at the next login; `sg` is in it now.
+# A user who was just added to the group docker is a member from the next login on; with `sg` at once.
 enter_docker_group() {
   local members
   ! is_root || return 0
@@ -29,5 +29,5 @@ if ! engine_answers; then
 fi
 "$HEADWAY_ROOT/scripts/images.sh" ${image_options[@]+"${image_options[@]}"} # bash before 4.4 takes an empty array for unset
 
-# TERM and Ctrl-C are for the command, which then ends as it sees fit; this script goes on to stop the engine.
+# run_command forwards TERM and Ctrl-C and waits for the command's end; then the trap stops the engine.
 run_command "$@"

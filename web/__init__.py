@@ -1,1 +1,1 @@
-"""HTTP in, HTTP out: a window on what the workers do."""
+"""The web server: webhooks, JSON API, pages and live streams, and the commands that run and administrate it."""

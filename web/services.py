@@ -1,4 +1,4 @@
-"""What every request may use, made once by whoever starts the server and passed in."""
+"""What requests and commands work with: made once when the process starts, and passed in."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,45 +15,50 @@ from workers.settings import Settings
 from workers.streaming.redis_stream import LiveTail
 
 
-class Ring(Protocol):
-    """Wakes a worker for each of some jobs. Returns at once, whether the queue is there or not."""
+class WakeWorkers(Protocol):
+    """Wakes a worker for each of some jobs. Returns at once, whether the queue answers or not."""
 
     def __call__(self, *job_ids: int) -> object:
-        """To be called after the commit: workers must find the rows."""
+        """To be called after the commit: the workers must find the rows."""
 
 
-class Limiter(Protocol):
-    """Counts failed logins by where they come from: see ``web/security/login_limiter.py``."""
+class LoginRateLimit(Protocol):
+    """Counts failed logins for each source address: see ``web/security/login_limiter.py``."""
 
     def blocked(self, source: str) -> bool:
         """True while ``source`` has failed too often."""
 
     def failed(self, source: str) -> None:
-        """Notes a failed login."""
+        """Counts a failed login."""
 
     def succeeded(self, source: str) -> None:
         """Forgets the failed logins of ``source``."""
 
 
 @dataclass(frozen=True)
-class Services:
-    """The server's parts.
-
-    ``stopping`` is set when the server is asked to end, so that streams end by themselves.
-    """
+class OperationServices:
+    """What ``web/operations`` needs, in the web server and in a command alike."""
 
     settings: Settings
     engine: Engine
-    ring: Ring
+    wake_workers: WakeWorkers
     logs: LogStore
     vault: Vault
+
+
+@dataclass(frozen=True)
+class Services(OperationServices):
+    """What requests to the web server need. ``stopping`` is set at shutdown, so that open streams end."""
+
     redis: Redis
-    limiter: Limiter
+    limiter: LoginRateLimit
     stopping: Event = field(default_factory=Event)
 
+    # Made once: LiveTail backs off for a second after a failure, and a new object would not know of the failure.
+    # All threads share it: each call uses a pipeline of its own; shared is only the time until which it backs off.
     @cached_property
     def live(self) -> LiveTail:
-        """The live side of runs. Its methods raise RedisError while Redis is away."""
+        """Publishes live updates of runs. Returns False while Redis does not answer."""
         return LiveTail(self.redis)
 
     @property
@@ -72,4 +77,4 @@ async def _services(request: Request) -> Services:
     return services_of(request)
 
 
-Wired = Annotated[Services, Depends(_services)]
+ServicesDep = Annotated[Services, Depends(_services)]

@@ -1,8 +1,8 @@
-"""Addresses of pages and webhooks. A repository's name may hold slashes; every other character is quoted."""
+"""Addresses of pages and webhooks. Slashes in a repository's name stay; all other special characters are quoted."""
 
 from urllib.parse import quote
 
-from workers.db.models.runs import Repo
+from workers.db.models import Repo
 from workers.forges.status_request import Home, NoForgeError, site
 from workers.settings import Settings
 
@@ -20,7 +20,7 @@ def run_path(name: str, number: int) -> str:
 
 
 def hook_url(settings: Settings, name: str) -> str:
-    """Where the repository's forge sends its deliveries."""
+    """The address to which the repository's forge sends its deliveries."""
     return f"{settings.url}/hooks/{quote(name, safe='/')}"
 
 

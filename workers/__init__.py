@@ -1,1 +1,1 @@
-"""All that remembers: database, queue, secrets, logs, forges, and the tasks that workers run."""
+"""Everything that keeps state: database, queue, logs, secrets, forges; and the processes worker and scheduler."""

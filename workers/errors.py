@@ -1,5 +1,5 @@
-"""Errors that a person at the command line sees."""
+"""Errors that users of the command line see."""
 
 
 class StartError(Exception):
-    """The program cannot do what it was asked. The message is a sentence: what is wrong, and what to do."""
+    """A command cannot do its work. The message is a sentence: what is wrong, and what to do."""

@@ -1,4 +1,4 @@
-"""Which worker may have which job: a job asks for labels, a worker offers some."""
+"""Labels: which worker may run which job. A job asks for labels, a worker offers labels."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 ANY = "*"
 ONLY = "!"
-"""A worker's label with this before its name: it takes only jobs that ask for this label."""
+"""With this before the name of a label, a worker runs only jobs that ask for this label."""
 
 _PLATFORMS = {"x86_64": "linux/amd64", "aarch64": "linux/arm64", "arm64": "linux/arm64"}
 
@@ -27,26 +27,26 @@ def parse_labels(text: str) -> dict[str, str]:
 
 
 def this_platform() -> str:
-    """What kind of machine this is, as images name it: ``linux/amd64``."""
+    """The platform of this machine, as images name it: ``linux/amd64``."""
     return _PLATFORMS.get(platform.machine(), f"linux/{platform.machine()}")
 
 
 def offered_here(text: str) -> dict[str, str]:
-    """The labels of a worker on this machine: those that all have, and its own. Raises ValueError with a sentence."""
+    """The labels of a worker on this machine: the built-in ones, and its own. Raises ValueError with a sentence."""
     own = {"platform": this_platform(), "hostname": socket.gethostname(), "backend": "docker", "repo": ANY}
     return own | parse_labels(text)
 
 
 def wanted(labels: Mapping[str, str], repo: str) -> dict[str, str]:
-    """What a job of the repository ``repo`` asks for: its workflow's labels, and its repository."""
+    """The labels that a job of the repository ``repo`` asks for: its workflow's, and its repository."""
     return {**{name: value for name, value in labels.items() if value}, "repo": repo}
 
 
 def fits(asked: Mapping[str, str], offered: Mapping[str, str]) -> bool:
-    """True where a worker that offers these labels may have a job that asks for those.
+    """True where a worker that offers the labels ``offered`` may run a job that asks for the labels ``asked``.
 
-    Every label that is asked for must be offered with the same value, or with ``*``; and what a worker offers with
-    ``!`` before its name must be asked for.
+    The worker must offer every label that the job asks for, with the same value or ``*``. The job must ask for every
+    label that the worker offers with ``!`` before its name.
     """
     only = {name.removeprefix(ONLY): value for name, value in offered.items() if name.startswith(ONLY)}
     offers = {**only, **offered}
@@ -55,6 +55,6 @@ def fits(asked: Mapping[str, str], offered: Mapping[str, str]) -> bool:
 
 
 def queue_of(offered: Mapping[str, str]) -> str:
-    """The queue that all workers with just these labels hear, besides the one that all hear."""
+    """The queue of all workers with exactly these labels. They also listen to the queue of all workers."""
     text = json.dumps(sorted(offered.items()))
     return f"headway-{hashlib.sha256(text.encode()).hexdigest()[:16]}"

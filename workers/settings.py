@@ -1,4 +1,4 @@
-"""Every knob, from HEADWAY_* environment variables, as one frozen object. The manual's table is made from this file."""
+"""All settings, read from HEADWAY_* environment variables. `make docs` writes docs/running/settings.md from them."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ from urllib.parse import quote
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from runner.network.ca_certificates import own_certificates
+from runner.network.ca_certificates import custom_certificates
 from workers.labels import parse_labels
 
 
@@ -23,7 +23,7 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(
         default_factory=_default_data_dir,
-        description="Where everything that must last is kept: database, logs, mirrors, workspaces and the key file.",
+        description="The directory for all data: database, logs, mirrors, workspaces and the key file.",
     )
     database_url: str = Field(
         "",
@@ -31,72 +31,84 @@ class Settings(BaseSettings):
     )
     redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis for wake-ups and live logs.")
     base_url: str = Field(
-        "", description="How browsers and forges reach this server. Empty: `http://localhost:` and the port."
+        "",
+        description="This server's address for browsers and forges. Empty: `http://localhost:` and the port.",
     )
     host: str = Field("127.0.0.1", description="The address that the web server listens on.")
     port: int = Field(8080, ge=0, le=65535, description="The port that the web server listens on.")
-    docker_host: str = Field("", description="The Docker Engine's address. Empty: as the docker command finds it.")
+    docker_host: str = Field(
+        "", description="The Docker Engine's address. Empty: the one that the docker command uses."
+    )
     ca_file: Path | None = Field(
         None,
-        description="Your company's certificate authority, a PEM file: trusted by git, towards forges, by builds and "
-        "steps ([network](network.md)).",
+        description="Your company's certificate authority, a PEM file. Git, builds, steps and requests to forges "
+        "trust it ([network](network.md)).",
     )
     step_proxy: bool = Field(
         default=False,
-        description="`true` gives steps and services the proxies that builds have ([network](network.md)).",
+        description="`true` gives steps and services the proxies that builds use ([network](network.md)).",
     )
-    system_name: str = Field("headway", description="The name of this installation, as `CI_SYSTEM_NAME` shows it.")
+    system_name: str = Field("headway", description="The name of this installation, in `CI_SYSTEM_NAME`.")
 
     secret_keys: SecretStr = Field(
         SecretStr(""),
-        description="Keys that seal secrets, newest first: `id:base64-of-32-bytes`, comma between. Empty: the file.",
+        description="Keys that seal secrets, newest first, comma-separated: `id:base64-of-32-bytes`. Empty: the file.",
     )
     secret_key_file: Path | None = Field(
         None,
-        description="The file with such keys, one on each line. Made at first start. Empty: `data_dir/secret.key`.",
+        description="The file with these keys, one on each line. Created at first start. Empty: `data_dir/secret.key`.",
     )
 
     worker_slots: int = Field(2, ge=1, description="How many jobs one worker runs at the same time.")
     worker_labels: str = Field(
         "",
-        description="What a worker offers to workflows with `labels`, such as `gpu=true,disk=ssd`, besides platform, "
-        "hostname, backend and repo. `*` as a value fits all; with `!` before its name only such workflows run there.",
+        description="Labels that a worker offers, besides `platform`, `hostname`, `backend` and `repo`: for example "
+        "`gpu=true,disk=ssd`. The value `*` matches every value. With `!` before a name the worker runs only workflows "
+        "that ask for this label.",
     )
-    lease_s: int = Field(15, ge=3, description="Seconds after which a silent worker's job is given to another.")
-    attempts_max: int = Field(3, ge=1, description="How often a job is given to a worker before it counts as broken.")
-    job_timeout_s: int = Field(21_600, ge=1, description="Seconds that a job may take where its pipeline says nothing.")
+    lease_s: int = Field(
+        15, ge=3, description="Seconds without a lease renewal after which a job is given to another worker."
+    )
+    attempts_max: int = Field(
+        3, ge=1, description="How many times a job may lose its worker before it is marked broken."
+    )
+    job_timeout_s: int = Field(21_600, ge=1, description="The timeout of a job, in seconds, if its pipeline sets none.")
     step_timeout_s: int = Field(
-        3_600, ge=1, description="Seconds that a step may take where its pipeline says nothing."
+        3_600, ge=1, description="The timeout of a step, in seconds, if its pipeline sets none."
     )
     shutdown_s: int = Field(
-        30, ge=1, description="Seconds that a worker that must stop waits for its jobs; then others get them."
+        30,
+        ge=1,
+        description="Seconds that a worker waits for its jobs at shutdown. Then it gives them to other workers.",
     )
-    grace_s: int = Field(
-        10, ge=0, description="Seconds between the polite and the final signal to a step that must end."
-    )
+    grace_s: int = Field(10, ge=0, description="Seconds between SIGTERM and SIGKILL for a step that must end.")
     steps_ahead_max: int = Field(
-        2, ge=0, description="How many containers of the next steps are started while the present ones run."
+        2, ge=0, description="How many containers of the next steps are prestarted while the current ones run."
     )
     step_memory_bytes_max: int = Field(
         4 * 1024**3, ge=0, description="Memory of a step's container in bytes. 0: no limit."
     )
     step_pids_max: int = Field(4_096, ge=0, description="Processes in a step's container. 0: no limit.")
     step_files_max: int = Field(
-        0, ge=0, description="Files that a process in a container of a job may have open. 0: as the engine has it."
+        0, ge=0, description="Open files of a process in a job's container. 0: the engine's own limit."
     )
-    step_cpus_max: float = Field(0, ge=0, description="Processors that a step's container may use. 0: no limit.")
-    log_bytes_max: int = Field(1024**3, gt=0, description="Bytes of a step's output that are kept; the step goes on.")
+    step_cpus_max: float = Field(0, ge=0, description="CPUs that a step's container may use. 0: no limit.")
+    log_bytes_max: int = Field(
+        1024**3, gt=0, description="Bytes of a step's output that are stored. The step goes on after that."
+    )
 
     webhook_body_bytes_max: int = Field(
-        5 * 1024**2, gt=0, description="Bytes of a webhook's body; a larger one gets 413."
+        5 * 1024**2, gt=0, description="The largest body of a webhook in bytes. A larger one gets status 413."
     )
     status_context: str = Field(
         "headway",
         min_length=1,
-        description="What the forge's commit statuses are named by, as in `headway/push` and `headway/push/test`.",
+        description="The first part of the names of commit statuses, as in `headway/push` and `headway/push/test`.",
     )
     session_days: int = Field(30, ge=1, description="Days without a visit after which a browser must log in again.")
-    retention_days: int = Field(90, ge=0, description="Days that a finished run's logs are kept. 0: for ever.")
+    retention_days: int = Field(
+        90, ge=0, description="Days after which the logs of a finished run are deleted. 0: never."
+    )
 
     @field_validator("worker_labels")
     @classmethod
@@ -106,11 +118,11 @@ class Settings(BaseSettings):
 
     @field_validator("ca_file", mode="before")
     @classmethod
-    def _is_an_authority(cls, path: Path | str | None) -> Path | None:
-        # Compose passes on as empty what its environment does not have.
+    def _is_a_certificate(cls, path: Path | str | None) -> Path | None:
+        # Docker Compose passes a variable that is not set as empty.
         if not path:
             return None
-        own_certificates(Path(path))
+        custom_certificates(Path(path))
         return Path(path)
 
     @property
@@ -124,7 +136,7 @@ class Settings(BaseSettings):
         return self.base_url.rstrip("/") or f"http://localhost:{self.port}"
 
     def run_url(self, repo: str, number: int) -> str:
-        """A run's page as others reach it. A repository's name may hold slashes; every other character is quoted."""
+        """The address of a run's page. A repository's name may contain slashes; other special characters are quoted."""
         return f"{self.url}/repos/{quote(repo, safe='/')}/runs/{number}"
 
     @property
@@ -144,7 +156,7 @@ class Settings(BaseSettings):
 
     @property
     def ca_dir(self) -> Path:
-        """Where git finds the certificates that it trusts."""
+        """Where the certificates are that git trusts."""
         return self.data_dir / "ca"
 
     @property

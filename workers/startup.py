@@ -1,4 +1,4 @@
-"""Connects a process to what the settings name. What commonly goes wrong at the start becomes a sentence."""
+"""Opens what the settings name: data directory, database, keys. Common errors at the start become sentences."""
 
 import os
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ def read_settings(**overrides: object) -> Settings:
 
 @contextmanager
 def sentences(settings: Settings) -> Iterator[None]:
-    """Turns what commonly goes wrong at the start into StartError."""
+    """Turns common errors at the start into StartError."""
     try:
         yield
     except VaultError as error:
@@ -49,7 +49,7 @@ def sentences(settings: Settings) -> Iterator[None]:
 
 
 def prepare_data_dir(settings: Settings) -> None:
-    """Makes the data directory and shows that it can be written. Raises StartError."""
+    """Creates the data directory and checks that it can be written. Raises StartError."""
     try:
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         probe = settings.data_dir / f".probe-{os.getpid()}"
@@ -65,9 +65,9 @@ def prepare_data_dir(settings: Settings) -> None:
 
 @contextmanager
 def database(settings: Settings, *, migrate: bool = False) -> Iterator[Engine]:
-    """The database; with ``migrate`` its tables are brought up to date first. Raises StartError.
+    """Opens the database. With ``migrate`` it runs the migrations first. Raises StartError.
 
-    SQLite belongs to one machine, so its tables are always brought up to date.
+    On SQLite it always runs them: the file is used by one machine only.
     """
     prepare_data_dir(settings)
     engine = make_engine(settings.database)
@@ -81,6 +81,6 @@ def database(settings: Settings, *, migrate: bool = False) -> Iterator[Engine]:
 
 
 def open_keys(settings: Settings) -> Vault:
-    """The vault. Raises StartError."""
+    """Opens the vault. Raises StartError."""
     with sentences(settings):
         return open_vault(settings)

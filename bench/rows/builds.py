@@ -33,12 +33,12 @@ def cached(bench: Bench) -> dict[Row, Measured]:
     """The same folder built by both, again and again, with nothing changed."""
     folder = repository(bench.place(CACHED.name) / "repository", {"Dockerfile": _DOCKERFILE, "README": "cached\n"})
     command = ["docker", "buildx", "build", "--load", "--tag", _IMAGE, str(folder)]
-    contenders: dict[str, Callable[[], float]] = {
+    variants: dict[str, Callable[[], float]] = {
         "ours": partial(headway_run, folder),
         "baseline": partial(measure.run, command),
     }
     try:
-        timed = interleave(bench.rounds_of(9), contenders)
+        timed = interleave(bench.rounds_of(9), variants)
     finally:
         subprocess.run(["docker", "image", "rm", _IMAGE], capture_output=True, check=False)
     note = f"of {INSTRUCTIONS} instructions after FROM, ours had {_from_cache(folder)} from the cache"

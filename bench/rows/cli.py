@@ -36,9 +36,9 @@ def fifty_lines() -> str:
 def lint(bench: Bench) -> dict[Row, Measured]:
     """Start, imports, parse, compile, exit."""
     folder = repository(bench.place(LINT.name) / "repository", {".headway.yml": fifty_lines()})
-    contenders = {
+    variants = {
         "ours": partial(measure.run, [HEADWAY, "lint", folder]),
         "baseline": partial(measure.run, [sys.executable, "-c", "import pydantic, yaml, typer"]),
     }
-    timed = interleave(bench.rounds_of(15), contenders)
+    timed = interleave(bench.rounds_of(15), variants)
     return {LINT: Measured(timed.median("ours"), timed.median("baseline"), dict(timed.figures))}

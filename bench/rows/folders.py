@@ -9,7 +9,7 @@ _IDENTITY = ("-c", "user.name=Bench", "-c", "user.email=bench@example.com", "-c"
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """Runs git with nobody's configuration; what it printed."""
+    """Runs git without any configuration; what it printed."""
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "LC_ALL": "C.UTF-8", "GIT_CONFIG_NOSYSTEM": "1"}
     command = ["git", *_IDENTITY, "-C", str(folder), *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout

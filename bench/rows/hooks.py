@@ -13,7 +13,7 @@ from bench.measure import NotMeasurableError, interleave
 from bench.result import Bench, Kind, Measured, Row, Target
 from bench.rows.client import flood, post
 from bench.servers import WebAlone, bare_route, redis_server
-from workers.db.models.runs import Delivery, Run
+from workers.db.models import Delivery, Run
 from workers.db.session import make_engine, reading
 
 DELIVERIES = 2000
@@ -37,26 +37,26 @@ def delivery(path: str, secret: str, sha: str) -> bytes:
     return post(path, body, headers)
 
 
-def secret_in(told: str) -> str:
+def secret_in(printed: str) -> str:
     """The webhook's secret, from what `headway repo add` prints."""
-    lines = [line.strip() for line in told.splitlines() if "secret is:" in line]
+    lines = [line.strip() for line in printed.splitlines() if "secret is:" in line]
     if not lines:
-        raise NotMeasurableError(f"`headway repo add` named no secret: {told[-300:]}")
+        raise NotMeasurableError(f"`headway repo add` named no secret: {printed[-300:]}")
     return lines[-1].rpartition("secret is:")[2].strip()
 
 
 def rate(bench: Bench) -> dict[Row, Measured]:
-    """The same client floods both in turn; afterwards the database is asked for the runs."""
+    """The same client floods both alternately; afterwards the runs in the database are counted."""
     place = bench.place(RATE.name)
     with redis_server(place / "redis") as redis_url, bare_route(place) as bare_port:
         web = WebAlone(place, redis_url)
         with web.running():
             secret = secret_in(web.headway("repo", "add", "https://git.example.com/bench.git", "--name", "bench"))
-            contenders = {
+            variants = {
                 "ours": partial(_round, web.port, "/hooks/bench", secret),
                 "baseline": partial(_round, bare_port, "/", secret),
             }
-            timed = interleave(bench.rounds_of(3), contenders)
+            timed = interleave(bench.rounds_of(3), variants)
         sent = DELIVERIES * (bench.rounds_of(3) + 1)
         runs, deliveries = _count(web.data / "headway.db")
     if (runs, deliveries) != (sent, sent):

@@ -126,8 +126,8 @@ def first_byte(bench: Bench) -> dict[Row, Measured]:
     """Every round finds an idle server, which has seen the commit and the image before."""
     with server(bench.place(FIRST_BYTE.name)) as stack:
         watched = Watched(stack, "hello", {".headway.yml": _FIRST})
-        contenders = {"ours": partial(_hello, watched), "baseline": partial(measure.run, docker_run("true"))}
-        timed = interleave(bench.rounds_of(15), contenders)
+        variants = {"ours": partial(_hello, watched), "baseline": partial(measure.run, docker_run("true"))}
+        timed = interleave(bench.rounds_of(15), variants)
     return {FIRST_BYTE: Measured(timed.median("ours"), timed.median("baseline"), dict(timed.figures))}
 
 

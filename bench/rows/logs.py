@@ -48,11 +48,11 @@ def flood(bench: Bench) -> dict[Row, Measured]:
             found.append(_worker(place / f"data-{len(found)}", url, loud, quiet))
             return float(found[-1]["step_s"])
 
-        contenders: dict[str, Callable[[], float]] = {
+        variants: dict[str, Callable[[], float]] = {
             "ours": ours,
             "baseline": partial(measure.run, docker_run("sh", "-c", PRODUCER), stdout=target),
         }
-        timed = interleave(bench.rounds_of(3), contenders, warm_up=False)
+        timed = interleave(bench.rounds_of(3), variants, warm_up=False)
     if target.stat().st_size != BYTES:
         raise NotMeasurableError(f"docker run wrote {target.stat().st_size} bytes instead of {BYTES}")
     memory = [(each["peak_kib"] - each["idle_kib"]) * 1024 / MIB for each in found]

@@ -44,13 +44,13 @@ def big(bench: Bench) -> dict[Row, Measured]:
     kept = Mirror(place / "kept", url)
     kept.fetch(commits[0])
     later = iter(commits[1:])
-    contenders: dict[str, Callable[[], float]] = {
+    variants: dict[str, Callable[[], float]] = {
         "first": lambda: _lay_out(Mirror(place / f"new-{next(number)}", url), commits[-1], place),
         "clone": partial(_clone, place, url),
         "again": lambda: _lay_out(kept, next(later), place),
         "clone of depth 1": partial(_clone, place, url, "--depth=1"),
     }
-    timed = interleave(bench.rounds_of(3), contenders)
+    timed = interleave(bench.rounds_of(3), variants)
     return {
         FIRST: Measured(timed.median("first"), timed.median("clone"), dict(timed.figures)),
         AGAIN: Measured(timed.median("again"), timed.median("clone of depth 1"), dict(timed.figures)),

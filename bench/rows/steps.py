@@ -86,26 +86,26 @@ def whole_run(bench: Bench) -> dict[Row, Measured]:
         all_gone.append(took_s + measure.let_engine_rest())
         return took_s
 
-    contenders: dict[str, Callable[[], float]] = {
+    variants: dict[str, Callable[[], float]] = {
         "ours": ours,
         "baseline": partial(measure.run, docker_run("true")),
     }
-    timed = interleave(bench.rounds_of(9), contenders)
-    note = f"until its guard has removed all that it made: {statistics.median(all_gone):.2f} s"
+    timed = interleave(bench.rounds_of(9), variants)
+    note = f"until its cleanup process has removed all that it made: {statistics.median(all_gone):.2f} s"
     return {ONE: Measured(timed.median("ours"), timed.median("baseline"), dict(timed.figures), note)}
 
 
 def against_peer(bench: Bench) -> dict[Row, Measured]:
     """Twenty steps in order, here as steps, there as jobs.
 
-    The peer can also run its jobs side by side, which it does unless told otherwise: that is no pipeline of 20 steps,
-    but it is the peer's faster way, so it is measured too and stands in the note.
+    By default the peer runs its jobs in parallel: that is not a pipeline of 20 steps, but it is the peer's faster way,
+    so it is measured too and shown in the note.
     """
     place = bench.place(PEER.name)
     folder = pipeline(place / "ours", 20, "true")
     with Peer(bench.cache) as peer:
         project = peer.project(place / "theirs", 20, "true")
-        contenders: dict[str, Callable[[], float]] = {
+        variants: dict[str, Callable[[], float]] = {
             "ours": partial(headway_run, folder),
             "baseline": partial(peer.run, project, *ONE_AFTER_ANOTHER),
             "baseline_side_by_side": partial(peer.run, project),
@@ -113,7 +113,7 @@ def against_peer(bench: Bench) -> dict[Row, Measured]:
         # A job of theirs takes most of a second: no round is spent on warming up beyond one short run.
         peer.run(peer.project(place / "warm", 1, "true"))
         headway_run(folder)
-        timed = interleave(bench.rounds_of(3), contenders, warm_up=False)
+        timed = interleave(bench.rounds_of(3), variants, warm_up=False)
     ours, beside = timed.median("ours"), timed.median("baseline_side_by_side")
-    note = f"its jobs side by side, as it runs them by default: {beside:.2f} s, to which ours is {ours / beside:.2f}"
+    note = f"its jobs in parallel, as by default: {beside:.2f} s, to which ours is {ours / beside:.2f}"
     return {PEER: Measured(ours, timed.median("baseline"), dict(timed.figures), note)}

@@ -25,7 +25,7 @@ def strangers(names: Iterable[str]) -> str:
     found = [name for name in names if name in _OTHERS]
     if not found:
         return ""
-    return f"; {found[0]} is read by {_OTHERS[found[0]]} alone, and docs/coming-from.md says how to write it here"
+    return f"; {found[0]} is read by {_OTHERS[found[0]]} alone, and docs/using/coming-from.md says how to write it here"
 
 
 def _is_in_folder(path: str, folder: str) -> bool:

@@ -263,7 +263,7 @@ def _unknown_hint(key: str, tagged: Location) -> str:
     known = _known_keys(tagged)
     match tagged:
         case ("kind",):
-            return "only Drone's pipelines have it; docs/coming-from.md says how to write them here"
+            return "only Drone's pipelines have it; docs/using/coming-from.md says how to write them here"
         case ("services", int(), "command" | "args"):
             return "a service runs what its image says; write entrypoint: [PROGRAM, ARGUMENT] to start something else"
         case ("steps" | "clone" as group, int(), "plugin", str()) if key not in _ELSEWHERE:

@@ -1,1 +1,1 @@
-"""`docker build` by BuildKit, through its command line client."""
+"""Image builds: runs ``docker build`` with BuildKit through its command line client."""

@@ -1,4 +1,4 @@
-"""``docker build`` by BuildKit, through the command line client: the engine's API alone lacks secrets and logins."""
+"""Runs ``docker build`` with BuildKit through its command line client: the engine's API has no secrets and logins."""
 
 import json
 import os
@@ -32,48 +32,48 @@ _WRAPPING = re.compile(
     r"^(?:failed to build: )?(?:failed to solve(?: with frontend dockerfile\.v0)?: )?"
     r"(?:failed to create LLB definition: )?"
 )
-"""What clients put before the reason: the first of them buildx 0.28 and newer, the last Docker 20.10."""
+"""Prefixes of the error message: the first is from buildx 0.28 and newer, the last from Docker 20.10."""
 _SHOWN = re.compile(r" > (\[.+\] .+):")
-"""The line with which a client without data for programs names the instruction that failed."""
+"""The line with the failed instruction in the output of clients without rawjson progress."""
 _COMMAND_FAILED = ('process "', "executor failed running [")
-"""How the reason begins where a command of RUN ended badly; the second in Docker 20.10."""
+"""The start of the error message if a command of RUN failed; the second is from Docker 20.10."""
 PLUGIN_FOLDERS = (
     "/usr/local/lib/docker/cli-plugins", "/usr/local/libexec/docker/cli-plugins",
     "/usr/lib/docker/cli-plugins", "/usr/libexec/docker/cli-plugins",
     "/opt/homebrew/lib/docker/cli-plugins", "/Applications/Docker.app/Contents/Resources/cli-plugins",
 )  # fmt: skip
-"""Where docker looks for plugins, beside the home's own folder."""
+"""Where docker looks for plugins, besides the user's home folder."""
 _BUILDKIT_BUILT_IN = range(19, 23)
-"""Major versions of the client that need no plugin: with 23 buildx became a package of its own."""
+"""Major versions of the client that need no plugin: since 23 buildx is a package of its own."""
 
 
 def find_builder(search_path: str, home: str, plugin_folders: Sequence[str] = PLUGIN_FOLDERS) -> Builder:
-    """The best client here: buildx itself, a docker that knows of a buildx, or an older one with BuildKit built in.
+    """The best build client: buildx itself, docker with a buildx plugin, or an older docker with BuildKit built in.
 
-    buildx is looked for where docker looks for its plugins, and on ``search_path``: called by docker it starts twice,
-    and docker would look in the home of the job. Raises MachineError where there is none.
+    Looks for buildx in docker's plugin folders and on ``search_path``. It is called directly: docker would start it
+    twice, and would look in the home folder of the job. Raises MachineError if there is none.
     """
     folders = [folder for folder in search_path.split(os.pathsep) if folder]
     plugins = _programs("docker-buildx", [f"{home}/.docker/cli-plugins", *plugin_folders, *folders])
     clients = _programs("docker", folders)
     for words in [*((plugin,) for plugin in plugins), *((client, "buildx") for client in clients)]:
-        found = re.search(r"v?(\d+)\.(\d+)\.", _ask([*words, "version"], home))
+        found = re.search(r"v?(\d+)\.(\d+)\.", _output([*words, "version"], home))
         if found:
             rawjson = (int(found[1]), int(found[2])) >= _RAWJSON_SINCE
             return Builder((*words, "build", "--provenance=false", "--load"), rawjson, metadata=True)
     for client in clients:
-        found = re.search(r"version (\d+)\.", _ask([client, "--version"], home))
+        found = re.search(r"version (\d+)\.", _output([client, "--version"], home))
         if found and int(found[1]) in _BUILDKIT_BUILT_IN:
             return Builder((client, "build"), rawjson=False, environment={"DOCKER_BUILDKIT": "1"})
     hint = "install Docker's buildx plugin (docker-buildx-plugin, in Debian docker-buildx)"
-    raise MachineError(Reason.NO_BUILDER, f"no docker client here can build with BuildKit; {hint}")
+    raise MachineError(Reason.NO_BUILDER, f"this machine has no docker client that can build with BuildKit; {hint}")
 
 
 def _programs(name: str, folders: Sequence[str]) -> list[str]:
     return [path for folder in folders if os.access(path := f"{folder}/{name}", os.X_OK)]
 
 
-def _ask(command: list[str], home: str) -> str:
+def _output(command: list[str], home: str) -> str:
     environment = {"PATH": os.defpath, "HOME": home}
     try:
         done = subprocess.run(
@@ -86,7 +86,7 @@ def _ask(command: list[str], home: str) -> str:
 
 @dataclass(frozen=True)
 class Watch:
-    """Who listens to a build, and what may end it early: a cancel, or ``deadline`` by the monotonic clock."""
+    """Who gets the output of a build, and what ends it early: cancellation, or ``deadline`` by the monotonic clock."""
 
     write: Write
     on_instruction: Callable[[Instruction], None]
@@ -95,17 +95,16 @@ class Watch:
 
 
 def build(builder: Builder, request: BuildRequest, watch: Watch) -> tuple[str, ...]:
-    """Builds and returns the image's digests, or none when it was canceled or the deadline came first.
+    """Builds the image and returns its digests, or none if it was canceled or the deadline came first.
 
-    One of them is the id by which the engine knows the image. Which one depends on its image store: in the containerd
-    store it is the digest of the manifest (of the index, where there are several platforms), else that of the
-    configuration.
+    One of the digests is the image's id in the engine. Which one depends on the image store: in the containerd store it
+    is the digest of the manifest (of the index for several platforms), else that of the configuration.
 
-    Raises StepError where the Dockerfile or a limit ended it, MachineError for faults of ours.
+    Raises StepError if the Dockerfile or a limit is the cause, MachineError if the machine is.
     """
     results = ResultFiles(request.scratch / "image-id", request.scratch / "metadata.json")
     progress = Progress(watch.write, watch.on_instruction)
-    plain = _Plain(watch.write)
+    plain = _PlainOutput(watch.write)
     feed = progress.feed if builder.rawjson else plain.feed
     client = _Client(command_of(builder, request, results), environment_of(builder, request), request)
     status = _run(client, feed, watch)
@@ -118,14 +117,14 @@ def build(builder: Builder, request: BuildRequest, watch: Watch) -> tuple[str, .
 
 
 def _digests(results: ResultFiles) -> tuple[str, ...]:
-    """The manifest's digest, where the client tells it, and the configuration's."""
+    """The manifest's digest, if the client returns it, and the configuration's."""
     known = json.loads(results.metadata.read_text()) if results.metadata.exists() else {}
     found = (str(known.get("containerimage.digest", "")), results.image_id.read_text().strip())
     return tuple(dict.fromkeys(digest for digest in found if digest))
 
 
-class _Plain:
-    """The plain words of an older client: written as they come, the last ones kept to tell why it failed."""
+class _PlainOutput:
+    """The plain output of an older client. Keeps the last lines, to explain why a build failed."""
 
     def __init__(self, write: Write) -> None:
         self._write = write
@@ -140,18 +139,18 @@ class _Plain:
             self._write(text)
 
 
-def _failure(progress: Progress, said: list[str]) -> StepError:
-    """Why the build failed: which instruction, on which lines, or what was wrong around it."""
-    last = next((line for line in reversed(said) if line), "")
-    error = next((line.removeprefix("ERROR: ") for line in reversed(said) if line.startswith("ERROR: ")), last)
-    error = _WRAPPING.sub("", error) or "the build client ended without saying why"
-    place = next((line for line in said if re.fullmatch(r"\S+:\d+", line)), "")
+def _failure(progress: Progress, output: list[str]) -> StepError:
+    """The error for a failed build: with the instruction and its lines, or with the cause outside the Dockerfile."""
+    last = next((line for line in reversed(output) if line), "")
+    error = next((line.removeprefix("ERROR: ") for line in reversed(output) if line.startswith("ERROR: ")), last)
+    error = _WRAPPING.sub("", error) or "the build client ended without an error message"
+    place = next((line for line in output if re.fullmatch(r"\S+:\d+", line)), "")
     at = f" ({place})" if place else ""
     if error.startswith(_COMMAND_FAILED):
-        # The user's own command ended badly. What it is called must not be taken for what went wrong.
-        shown = next((found[1] for line in said if (found := _SHOWN.fullmatch(line))), "RUN")
+        # The user's own command failed. Its text is in the message, so the tests for other errors must not see it.
+        shown = next((found[1] for line in output if (found := _SHOWN.fullmatch(line))), "RUN")
         named = progress.failed.text if progress.failed else shown
-        foreign = progress.foreign_program or any(line.endswith(FOREIGN_PROGRAM.decode()) for line in said)
+        foreign = progress.foreign_program or any(line.endswith(FOREIGN_PROGRAM.decode()) for line in output)
         hint = f"; this machine cannot run programs of that platform: {platforms.EMULATION}" if foreign else ""
         return StepError(Reason.BUILD_FAILED, f"the instruction {named!r} failed{at}: {error}{hint}")
     if any(sign in error for sign in _ENGINE_GONE):
@@ -159,9 +158,9 @@ def _failure(progress: Progress, said: list[str]) -> StepError:
     known = classify_text(error)
     if known.reason is not Reason.INTERNAL:
         return known
-    if _is_about_a_base_image(error):
+    if _is_about_base_image(error):
         hint = "check the name in FROM; for a private image log in: headway registry login HOST"
-        return StepError(Reason.IMAGE_NOT_FOUND, f"the base image cannot be had: {error}; {hint}")
+        return StepError(Reason.IMAGE_NOT_FOUND, f"the base image cannot be pulled: {error}; {hint}")
     if progress.failed:
         return StepError(
             Reason.BUILD_FAILED, f"the instruction {progress.failed.text!r} failed{at}: {progress.failed.error}"
@@ -169,24 +168,24 @@ def _failure(progress: Progress, said: list[str]) -> StepError:
     return StepError(Reason.BUILD_FAILED, f"the image could not be built{at}: {error}")
 
 
-def _is_about_a_base_image(error: str) -> bool:
+def _is_about_base_image(error: str) -> bool:
     resolving = "failed to resolve source metadata" in error or "failed to authorize" in error
     if re.fullmatch(r"[^\s\"]+: not found|pulling from host \S+ failed with status code .*: 40[13] .*", error):
-        return True  # in the words of Docker 20.10
+        return True  # the messages of Docker 20.10
     return "pull access denied" in error or (resolving and ("not found" in error or is_refusal(error)))
 
 
 @dataclass(frozen=True)
 class _Client:
-    """A build client that is yet to be started."""
+    """How to start a build client."""
 
     command: Sequence[str]
     environment: Mapping[str, str]
     request: BuildRequest
 
     def start(self) -> subprocess.Popen[bytes]:
-        """Starts it, able to read what the steps see and its own files, and no others of this machine."""
-        own: list[Path | str] = [os.path.realpath(self.command[0]), *self.request.company.build_secrets().values()]
+        """Starts it confined: it can read what steps can read and its own files, and no other files of this machine."""
+        own: list[Path | str] = [os.path.realpath(self.command[0]), *self.request.egress.build_secrets().values()]
         request = self.request
         return confined(self._start, (*own, request.workspace, request.scratch, request.docker_config))
 
@@ -198,19 +197,21 @@ class _Client:
 
 
 def _run(client: _Client, feed: Callable[[bytes], None], watch: Watch) -> int | None:
-    """Runs the client, feeding what it says, and returns its exit status; None when it was stopped before its end."""
+    """Runs the client, passes its output to ``feed``, and returns its exit status; None if it was stopped early."""
     with client.start() as process:
         ended = False
         try:
-            ended = _feed(process, feed, watch.cancel, watch.deadline)
+            ended = _forward_output(process, feed, watch.cancel, watch.deadline)
         finally:
-            _stop(process, patience_s=CLIENT_EXIT_S if ended else 0)
+            _stop(process, timeout_s=CLIENT_EXIT_S if ended else 0)
     return process.returncode if ended else None
 
 
-def _feed(process: subprocess.Popen[bytes], feed: Callable[[bytes], None], cancel: Cancel, deadline: float) -> bool:
-    """Hands on the client's words until their end; False when a cancel or the deadline came first."""
-    assert process.stdout is not None  # noqa: S101 - asked for as a pipe above
+def _forward_output(
+    process: subprocess.Popen[bytes], feed: Callable[[bytes], None], cancel: Cancel, deadline: float
+) -> bool:
+    """Passes on the client's output until its end; False if cancellation or the deadline came first."""
+    assert process.stdout is not None  # noqa: S101 - it was started with a pipe
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
         selector.register(cancel, selectors.EVENT_READ)
@@ -226,9 +227,9 @@ def _feed(process: subprocess.Popen[bytes], feed: Callable[[bytes], None], cance
     return False
 
 
-def _stop(process: subprocess.Popen[bytes], patience_s: float) -> None:
-    """Ends the client and whatever it started, if it does not end by itself within ``patience_s``."""
-    for name, within_s in ((None, patience_s), (signal.SIGTERM, 5), (signal.SIGKILL, 30)):
+def _stop(process: subprocess.Popen[bytes], timeout_s: float) -> None:
+    """Ends the client and its child processes, if it does not exit by itself within ``timeout_s``."""
+    for name, within_s in ((None, timeout_s), (signal.SIGTERM, 5), (signal.SIGKILL, 30)):
         if name is not None:
             os.killpg(process.pid, name)
         with suppress(subprocess.TimeoutExpired):

@@ -1,4 +1,4 @@
-"""The command line of ``docker build``: what a build step asks for, and nothing of the worker's own."""
+"""The command line of ``docker build`` for a build step, which must not give the build access to the worker's files."""
 
 import csv
 import io
@@ -10,7 +10,7 @@ from pathlib import Path
 from pipelines.plan import BuildStep
 from pipelines.state import Reason
 from runner.errors import StepError
-from runner.network.company import JobNetwork
+from runner.network.egress import JobEgress
 from runner.network.proxies import NAMES
 
 _KEPT_VARIABLES = ("PATH", "SSH_AUTH_SOCK")
@@ -18,9 +18,9 @@ _KEPT_VARIABLES = ("PATH", "SSH_AUTH_SOCK")
 
 @dataclass(frozen=True)
 class Builder:
-    """A client that can build with BuildKit. ``rawjson``: its progress comes as data, else as plain text.
+    """A build client. With ``rawjson`` it can report its progress as JSON, else only as plain text.
 
-    ``metadata``: it can write what it knows of the finished image to a file.
+    With ``metadata`` it can write a file about the finished image.
     """
 
     command: tuple[str, ...]
@@ -33,9 +33,9 @@ class Builder:
 class BuildRequest:
     """A build step with all that it needs from its job. ``scratch`` is a folder that no step sees.
 
-    ``engine`` are the variables that tell the client where the engine is.
+    ``engine`` are the variables that point the client to the engine.
 
-    Steps can put anything in the place of ``checkout``, which lies below ``workspace``, but not in the place of that.
+    Steps can replace ``checkout``, which is below ``workspace``, by a symbolic link, but cannot replace ``workspace``.
     """
 
     step: BuildStep
@@ -46,19 +46,19 @@ class BuildRequest:
     engine: Mapping[str, str]
     secrets: Mapping[str, str]
     tag: str
-    company: JobNetwork = field(default_factory=JobNetwork)
+    egress: JobEgress = field(default_factory=JobEgress)
 
 
 @dataclass(frozen=True)
 class ResultFiles:
-    """Where the client writes what it has built."""
+    """The files to which the client writes the ids of the image."""
 
     image_id: Path
     metadata: Path
 
 
 def command_of(builder: Builder, request: BuildRequest, results: ResultFiles) -> list[str]:
-    """The client's command line. Raises StepError where the step asks for what it cannot have."""
+    """The client's command line. Raises StepError if the step asks for something that is not allowed."""
     step = request.step
     context = _inside(request, request.checkout, step.context, "build context")
     if step.dockerfile_inline:
@@ -72,13 +72,13 @@ def command_of(builder: Builder, request: BuildRequest, results: ResultFiles) ->
     command += [f"--file={dockerfile}", f"--tag={request.tag}"]
     for name, value in (("--target", step.target), ("--network", step.network)):
         command += [f"{name}={value}"] if value else []
-    # In the client's own configuration are the company's proxies, in capitals: those that the step names replace them.
+    # The client's configuration contains the egress proxies, in capitals. Build arguments of the step override them.
     args = {name.upper(): value for name, value in step.args.items() if name.upper() in NAMES} | step.args
     command += [f"--build-arg={name}={value}" for name, value in args.items()]
     command += [f"--label={name}={value}" for name, value in step.labels.items()]
     for number, name in enumerate(step.secrets):
         command += ["--secret=" + _csv((f"id={name}", f"env={_secret_variable(number)}"))]
-    for name, path in request.company.build_secrets().items():
+    for name, path in request.egress.build_secrets().items():
         command += [] if name in step.secrets else ["--secret=" + _csv((f"id={name}", f"src={path}"))]
     command += [f"--ssh={_checked_ssh(entry)}" for entry in step.ssh]
     command += [f"--cache-from={_checked_cache(entry)}" for entry in step.cache_from]
@@ -90,7 +90,7 @@ def command_of(builder: Builder, request: BuildRequest, results: ResultFiles) ->
 
 
 def _csv(fields: Sequence[str]) -> str:
-    """The client reads these options as a line of CSV: a comma in a name would begin another field."""
+    """The client parses these options as a line of CSV: without quoting, a comma in a name would start a new field."""
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow(fields)
     return line.getvalue()
@@ -98,23 +98,23 @@ def _csv(fields: Sequence[str]) -> str:
 
 def _checked_ssh(entry: str) -> str:
     if "=" in entry:
-        raise _of_the_worker("ssh", entry, "name an agent only, such as `default`")
+        raise _worker_path_error("ssh", entry, "name an agent only, such as `default`")
     return entry
 
 
 def _checked_cache(entry: str) -> str:
     fields = next(csv.reader([entry]), [])
     if any(field.strip().lower() == "type=local" for field in fields):
-        raise _of_the_worker("cache", entry, "use type=registry or type=inline")
+        raise _worker_path_error("cache", entry, "use type=registry or type=inline")
     return entry
 
 
-def _of_the_worker(what: str, entry: str, hint: str) -> StepError:
-    return StepError(Reason.INVALID_PIPELINE, f"{what} {entry!r} asks for a path on the worker's own disk; {hint}")
+def _worker_path_error(what: str, entry: str, hint: str) -> StepError:
+    return StepError(Reason.INVALID_PIPELINE, f"{what} {entry!r} uses a path on the worker's own disk; {hint}")
 
 
 def _dockerfile(request: BuildRequest, context: Path) -> Path:
-    """The Dockerfile, looked for in the checkout and, as Compose does, in the context."""
+    """The Dockerfile: in the checkout or, as in Compose, in the build context."""
     for folder in dict.fromkeys((request.checkout, context)):
         path = _inside(request, folder, request.step.dockerfile, "Dockerfile")
         if path.is_file():
@@ -124,12 +124,12 @@ def _dockerfile(request: BuildRequest, context: Path) -> Path:
 
 
 def _inside(request: BuildRequest, folder: Path, name: str, what: str) -> Path:
-    """The path below ``folder``. A step may have put a link there that leads out to the worker's own files."""
+    """The path below ``folder``. Raises StepError if it leads outside: a step may have made a symbolic link there."""
     path = (folder / name).resolve()
     if not all(path.is_relative_to(home.resolve()) for home in (folder, request.workspace)):
         raise StepError(Reason.BUILD_FAILED, f"the {what} {name!r} leads out of the repository; it must stay inside")
     if what == "build context" and not path.is_dir():
-        raise StepError(Reason.BUILD_FAILED, f"the build context {name!r} is no folder of the repository")
+        raise StepError(Reason.BUILD_FAILED, f"the build context {name!r} is not a folder of the repository")
     return path
 
 
@@ -138,16 +138,16 @@ def _secret_variable(number: int) -> str:
 
 
 def environment_of(builder: Builder, request: BuildRequest) -> dict[str, str]:
-    """The client's whole environment; secrets are in it, for a command line can be read by everybody."""
+    """The client's whole environment. Secrets are passed in it, because all users can read a command line."""
     kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     names = enumerate(request.step.secrets.values())
     given = {_secret_variable(number): request.secrets[secret] for number, secret in names}
     own = {
         "HOME": str(request.scratch),
         "DOCKER_CONFIG": str(request.docker_config),
-        # buildx would run git in the checkout, whose .git/config a step may have written: code of theirs on the worker.
+        # Else buildx would run git in the checkout: a step may have written a .git/config that runs code on the worker.
         "BUILDX_GIT_INFO": "false",
         "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
         "BUILDKIT_PROGRESS": "plain",
     }
-    return {**kept, **request.company.client_environment(), **request.engine, **own, **builder.environment, **given}
+    return {**kept, **request.egress.client_environment(), **request.engine, **own, **builder.environment, **given}

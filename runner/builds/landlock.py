@@ -1,7 +1,7 @@
-"""Starts a program that may read only what it needs, by Linux's Landlock, for which nobody needs any rights.
+"""Restricts which files a program can read with Landlock, a Linux security module that needs no privileges.
 
-A step that runs while an image is built can put a link in place of a folder of the build context at any moment: after
-whatever check, and before the build client opens it. A client that is confined gets nothing from where it leads.
+A step that runs during a build can replace a folder of the build context by a symbolic link at any moment: after any
+check, and before the build client opens it. A confined client cannot read where the link leads.
 """
 
 import ctypes
@@ -24,28 +24,28 @@ SYSTEM = (
     "/etc/pki/ca-trust", "/etc/ca-certificates", "/var/lib/ca-certificates", "/etc/resolv.conf", "/etc/hosts",
     "/etc/nsswitch.conf", "/etc/localtime", "/dev/null", "/dev/urandom",
 )  # fmt: skip
-"""What a program needs to start and to speak to a registry; no secrets lie there."""
+"""What a program needs to start and to connect to a registry. There are no secrets in it."""
 
 
 def confined(start: Callable[[], _T], readable: Iterable[Path | str]) -> _T:
-    """Calls ``start`` so that the program it starts can read only below ``readable`` and ``SYSTEM``.
+    """Calls ``start``; the program that it starts can read only files below ``readable`` and ``SYSTEM``.
 
-    A machine without Landlock (Linux before 5.13, other systems) sets no limits. Raises OSError.
+    Without Landlock (Linux before 5.13, other systems) there is no restriction. Raises OSError.
     """
-    # A thread of its own: what it gives up it never gets back, and what it starts inherits that.
+    # In a thread of its own: the restriction cannot be lifted again, and child processes inherit it.
     with ThreadPoolExecutor(1, "confine") as thread:
-        return thread.submit(_give_up_and_start, start, [*readable, *SYSTEM]).result()
+        return thread.submit(_restrict_and_start, start, [*readable, *SYSTEM]).result()
 
 
-def _give_up_and_start(start: Callable[[], _T], readable: Iterable[Path | str]) -> _T:
+def _restrict_and_start(start: Callable[[], _T], readable: Iterable[Path | str]) -> _T:
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.syscall(_CREATE_RULESET, None, 0, _VERSION_FLAG) > 0:
-            _give_up(libc, readable)
+            _restrict(libc, readable)
     return start()
 
 
-def _give_up(libc: ctypes.CDLL, readable: Iterable[Path | str]) -> None:
+def _restrict(libc: ctypes.CDLL, readable: Iterable[Path | str]) -> None:
     handled = struct.pack("=Q", _READ_FILE | _READ_FOLDER)
     rules = _checked(libc.syscall(_CREATE_RULESET, handled, len(handled), 0))
     try:

@@ -1,4 +1,4 @@
-"""What BuildKit says while it builds (``--progress=rawjson``), as log lines and as news of Dockerfile instructions."""
+"""Parses BuildKit's progress (``--progress=rawjson``) into log lines and the states of Dockerfile instructions."""
 
 import base64
 import json
@@ -15,7 +15,7 @@ _INSTRUCTION = re.compile(r"\[(?:[^\]]* )?\d+/\d+\] ")
 
 @dataclass(frozen=True)
 class Instruction:
-    """What became known of one Dockerfile instruction. ``seconds`` is None until it has ended."""
+    """The state of one Dockerfile instruction. ``seconds`` is None until it has ended."""
 
     index: int
     text: str
@@ -26,7 +26,7 @@ class Instruction:
 
 _CANCELED = re.compile(r"^context canceled|: context canceled$|code = Canceled desc = context canceled")
 FOREIGN_PROGRAM = b": exec format error"
-"""What Linux says of a program for another processor, with no emulation installed (ENOEXEC in execve(2))."""
+"""Linux's error for a program of another processor if no emulation is installed (ENOEXEC in execve(2))."""
 
 
 @dataclass
@@ -35,16 +35,16 @@ class _Vertex:
     name: str
     index: int | None = None
     partial: dict[int, bytes] = field(default_factory=dict)
-    said: set[str] = field(default_factory=set)
+    written: set[str] = field(default_factory=set)
 
 
 class Progress:
-    """Takes the client's words in pieces of any size.
+    """Takes the client's output in chunks of any size.
 
-    The words are JSON objects, one after another, and at the end plain text: the place of an error. buildx 0.13
-    writes an object over several lines, indented, newer ones on one (moby/buildkit#4770). ``write`` gets lines as
-    ``docker build`` itself would print them; ``failed`` is the instruction that ended the build, and
-    ``foreign_program`` is true once a program was started that is for another kind of processor.
+    The output is a sequence of JSON objects and, at its end, plain text: the place of an error. buildx 0.13 writes an
+    object over several indented lines, newer versions on one line (moby/buildkit#4770). ``write`` gets lines as
+    ``docker build`` prints them; ``failed`` is the instruction that failed; ``foreign_program`` becomes true if a
+    program for another processor was started.
     """
 
     def __init__(self, write: Write, on_instruction: Callable[[Instruction], None]) -> None:
@@ -59,18 +59,18 @@ class Progress:
         self.plain: list[str] = []
 
     def feed(self, data: bytes) -> None:
-        """The next piece."""
+        """Takes the next chunk."""
         *lines, self._line = (self._line + data).split(b"\n")
         for line in lines:
             self._take(line)
 
     def flush(self) -> None:
-        """The client has ended: gives out the last words of instructions that did not end a line."""
+        """The client has ended: writes the incomplete last lines of instructions."""
         for vertex in self._vertexes.values():
             self._flush(vertex)
         lines, self._object = self._object or [], None
         for line in (*lines, self._line):
-            self._said(line)
+            self._plain_line(line)
         self._line = b""
 
     def _flush(self, vertex: _Vertex) -> None:
@@ -89,24 +89,24 @@ class Progress:
         elif line.startswith(b'{"'):
             self._taken([line])
         else:
-            self._said(line)
+            self._plain_line(line)
 
     def _taken(self, lines: list[bytes]) -> None:
         try:
             message = json.loads(b"\n".join(lines))
         except ValueError:
             for line in lines:
-                self._said(line)
+                self._plain_line(line)
         else:
             self._message(message)
 
-    def _said(self, line: bytes) -> None:
+    def _plain_line(self, line: bytes) -> None:
         if text := line.decode(errors="replace").rstrip():
             self.plain.append(text)
             self._write(text)
 
     def _message(self, message: dict[str, Any]) -> None:
-        # Logs first: a message may hold the last words of an instruction together with its end.
+        # Logs first: a message may contain the last output of an instruction together with its end.
         vertexes = message.get("vertexes") or ()
         for vertex in vertexes:
             self._vertexes.setdefault(vertex["digest"], _Vertex(len(self._vertexes) + 1, str(vertex.get("name", ""))))
@@ -117,24 +117,24 @@ class Progress:
         for warning in message.get("warnings") or ():
             self._write("warning: " + base64.b64decode(warning.get("short") or "").decode(errors="replace"))
 
-    def _vertex(self, news: dict[str, Any]) -> None:
-        """News of one step of the build; BuildKit repeats itself, and names steps long before it starts them."""
-        name, error = str(news.get("name", "")), str(news.get("error") or "")
-        vertex = self._vertexes[news["digest"]]
-        if (not news.get("started") and not news.get("cached")) or (name.startswith("[internal]") and not error):
+    def _vertex(self, update: dict[str, Any]) -> None:
+        """Takes an update of one build step. BuildKit repeats updates, and lists steps long before it starts them."""
+        name, error = str(update.get("name", "")), str(update.get("error") or "")
+        vertex = self._vertexes[update["digest"]]
+        if (not update.get("started") and not update.get("cached")) or (name.startswith("[internal]") and not error):
             return
         if _INSTRUCTION.match(name) and vertex.index is None:
             vertex.index = self._instructions
             self._instructions += 1
         self._once(vertex, name)
-        seconds = _seconds(news.get("started"), news.get("completed"))
-        self._tell_end(vertex, error, seconds, cached=bool(news.get("cached")))
+        seconds = _seconds(update.get("started"), update.get("completed"))
+        self._write_end(vertex, error, seconds, cached=bool(update.get("cached")))
 
-    def _tell_end(self, vertex: _Vertex, error: str, seconds: float | None, *, cached: bool) -> None:
+    def _write_end(self, vertex: _Vertex, error: str, seconds: float | None, *, cached: bool) -> None:
         if error or seconds is not None:
             self._flush(vertex)
         if _CANCELED.search(error):
-            # Ended by BuildKit because another instruction has failed.
+            # BuildKit canceled it because another instruction failed.
             error = ""
             self._once(vertex, "CANCELED", key="end")
         elif error:
@@ -147,8 +147,8 @@ class Progress:
             self.failed = instruction if error else self.failed
 
     def _once(self, vertex: _Vertex, line: str, key: str = "") -> None:
-        if (key or line) not in vertex.said:
-            vertex.said.add(key or line)
+        if (key or line) not in vertex.written:
+            vertex.written.add(key or line)
             self._write(f"#{vertex.number} {line}")
 
     def _log(self, log: dict[str, Any]) -> None:
@@ -170,5 +170,5 @@ def _seconds(started: str | None, ended: str | None) -> float | None:
 
 
 def _time(text: str) -> datetime:
-    """RFC 3339 as Go writes it: up to nine digits of a second, of which Python 3.11 takes six."""
+    """Parses RFC 3339 as Go writes it: with up to nine digits after the second, of which Python 3.11 accepts six."""
     return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text))

@@ -1,7 +1,7 @@
-"""Names that belong to other images, and that a job lends to its own for as long as it pushes under them.
+"""Tags that a job takes from another image for the time of a push, and gives back afterwards.
 
-The engine can only push by name. What was lent is noted on the disk first: a job that is killed in mid-push must not
-leave its image under the name of another.
+The engine can only push by name. Each borrowed tag is written to the disk before it is moved: a job that is killed
+during a push must not leave its own image under the name of another.
 """
 
 import json
@@ -13,39 +13,39 @@ from runner.docker.references import split_tag
 
 
 @dataclass(frozen=True)
-class Lent:
-    """``name`` is lent to ``image``; it belongs to the image ``before``, or to none. Both are ids."""
+class BorrowedTag:
+    """``name`` points to the job's ``image`` for now; it belongs to the image ``before``, or to none. Both are ids."""
 
     name: str
     image: str
     before: str
 
 
-def note(folder: Path, lent: Lent) -> None:
-    """Writes it down among what the job with this ``folder`` has lent."""
-    with _notes(folder).open("a") as notes:
-        notes.write(f"{json.dumps(asdict(lent))}\n")
+def record_borrowed_tag(folder: Path, tag: BorrowedTag) -> None:
+    """Adds it to the list on the disk of the job with this ``folder``."""
+    with _list(folder).open("a") as file:
+        file.write(f"{json.dumps(asdict(tag))}\n")
 
 
-def give_back(engine: Engine, lent: Lent) -> None:
-    """Gives the name back to whose it was, unless somebody else has taken it. Doing it twice does no harm."""
-    holder = str((engine.image(lent.name) or {}).get("Id", ""))
-    if holder not in {"", lent.image}:
+def return_borrowed_tag(engine: Engine, tag: BorrowedTag) -> None:
+    """Points the name to its own image again, unless another image has taken it meanwhile. Idempotent."""
+    holder = str((engine.image(tag.name) or {}).get("Id", ""))
+    if holder not in {"", tag.image}:
         return
     if holder:
-        engine.untag(lent.name)
-    if lent.before and engine.image(lent.before):
-        repo, tag = split_tag(lent.name)
-        engine.tag(lent.before, repo, tag or "latest")
+        engine.untag(tag.name)
+    if tag.before and engine.image(tag.before):
+        repo, version = split_tag(tag.name)
+        engine.tag(tag.before, repo, version or "latest")
 
 
-def give_back_all(engine: Engine, folder: Path) -> None:
-    """The same for all that a dead job with this ``folder`` had lent."""
-    if _notes(folder).exists():
-        # A kill may have come before the end of a line was written; what it names was not lent then.
-        for line in _notes(folder).read_text().split("\n")[:-1]:
-            give_back(engine, Lent(**json.loads(line)))
+def return_borrowed_tags(engine: Engine, folder: Path) -> None:
+    """Returns every tag that a dead job with this ``folder`` had borrowed."""
+    if _list(folder).exists():
+        # If the job was killed while it wrote the last line, it had not moved that tag yet.
+        for line in _list(folder).read_text().split("\n")[:-1]:
+            return_borrowed_tag(engine, BorrowedTag(**json.loads(line)))
 
 
-def _notes(folder: Path) -> Path:
-    return folder / "scratch" / "lent-names"
+def _list(folder: Path) -> Path:
+    return folder / "scratch" / "borrowed-tags"

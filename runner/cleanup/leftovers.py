@@ -1,19 +1,21 @@
-"""What a job leaves in the engine and on the disk, and how it is found when whoever made it is dead: by its labels."""
+"""Leftovers of jobs: how they are found in the engine by the job's labels, and the one function that removes them."""
 
 import shutil
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pipelines.state import Reason
-from runner.cleanup.borrowed_tags import give_back_all
-from runner.cleanup.processes import end_orphans
+from runner.cleanup.borrowed_tags import return_borrowed_tags
+from runner.cleanup.processes import kill_build_clients
 from runner.docker.client import Engine
 from runner.docker.folders import Folder
-from runner.docker.job_network import SANDBOX_IMAGE, ensure_sandbox_image
 from runner.docker.references import BUILD_REPO
+from runner.docker.sandbox_image import SANDBOX_IMAGE, ensure_sandbox_image
 from runner.docker.specs import ATTEMPT_LABEL, JOB_LABEL, ContainerSpec
-from runner.errors import MachineError
+from runner.errors import MachineError, StepError
 
 _REMOVALS_AT_ONCE_MAX = 4
 _REMOVAL_S_MAX = 600
@@ -22,63 +24,110 @@ _PROGRAMS = ("/bin", "/lib", "/lib64", "/usr")
 
 
 @dataclass(frozen=True)
-class Leavings:
-    """All of the job ``key``: what carries its label, its ``folder``, and ``names`` that it gave to images."""
+class Leftovers:
+    """What is to be removed: ids of containers and networks, image names, and folders of jobs."""
+
+    containers: frozenset[str] = frozenset()
+    image_names: frozenset[str] = frozenset()
+    networks: frozenset[str] = frozenset()
+    folders: frozenset[Path] = frozenset()
+
+    def __bool__(self) -> bool:
+        return any((self.containers, self.image_names, self.networks, self.folders))
+
+    def __and__(self, other: "Leftovers") -> "Leftovers":
+        """What is in both."""
+        return Leftovers(
+            self.containers & other.containers, self.image_names & other.image_names,
+            self.networks & other.networks, self.folders & other.folders,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class JobLeftovers:
+    """Where to look for the leftovers of one job: its ``key`` in labels, its ``folder``, and names of its images."""
 
     key: str
     folder: Path
-    names: tuple[str, ...] = ()
+    image_names: tuple[str, ...] = ()
 
 
-def remove(engine: Engine, left: Leavings) -> None:
-    """Takes all of it away. Raises StepError where something stays."""
-    end_orphans(left.folder)
-    give_back_all(engine, left.folder)
-    label = f"{JOB_LABEL}={left.key}"
-    containers = [each["Id"] for each in engine.containers_labelled(label)]
-    names = dict.fromkeys([*left.names, *engine.image_names(f"{BUILD_REPO}:{left.key}-*")])
-    with ThreadPoolExecutor(_REMOVALS_AT_ONCE_MAX) as pool:
-        gone = [pool.submit(engine.remove, container) for container in containers]
-        gone += [pool.submit(engine.untag, name) for name in names]
-    for each in gone:
-        each.result()
-    networks = [each["Id"] for each in engine.networks_labelled(label)]
-    for network in networks:
-        engine.remove_network(network)
-    remove_tree(engine, left.folder)
+def find_leftovers(engine: Engine, job: JobLeftovers) -> Leftovers:
+    """Everything of the job that exists now."""
+    label = f"{JOB_LABEL}={job.key}"
+    return Leftovers(
+        frozenset(each["Id"] for each in engine.containers_labelled(label)),
+        frozenset([*job.image_names, *engine.image_names(f"{BUILD_REPO}:{job.key}-*")]),
+        frozenset(each["Id"] for each in engine.networks_labelled(label)),
+        frozenset([job.folder]),
+    )
 
 
-def sweep(engine: Engine, key: str, before_attempt: int) -> None:
-    """Removes what earlier attempts of this job left in this engine: their worker died."""
+def find_earlier_attempts(engine: Engine, key: str, before_attempt: int) -> Leftovers:
+    """Containers and networks of earlier attempts at the job ``key`` in this engine: their worker died."""
     label = f"{JOB_LABEL}={key}"
-    for container in engine.containers_labelled(label):
-        if int(container["Labels"].get(ATTEMPT_LABEL, 0)) < before_attempt:
-            engine.remove(container["Id"])
-    for network in engine.networks_labelled(label):
-        if int(network["Labels"].get(ATTEMPT_LABEL, 0)) < before_attempt:
-            engine.remove_network(network["Id"])
+
+    def earlier(found: Iterable[dict[str, dict[str, str]]]) -> frozenset[str]:
+        return frozenset(
+            str(each["Id"]) for each in found if int(each["Labels"].get(ATTEMPT_LABEL, 0)) < before_attempt
+        )
+
+    return Leftovers(
+        containers=earlier(engine.containers_labelled(label)), networks=earlier(engine.networks_labelled(label))
+    )
 
 
-def _unless_gone(_function: object, _path: str, error: tuple[type[BaseException], BaseException, object]) -> None:
-    # Another process that removes the same folder may be faster.
+def remove_leftovers(engine: Engine, leftovers: Leftovers) -> list[Exception]:
+    """Removes all of them and returns the errors: one that cannot be removed does not keep the others.
+
+    Containers go before the networks and folders that they use. Idempotent: what is gone already is no error.
+    """
+    errors: list[Exception] = []
+    first: list[Callable[[], None]] = []
+    for folder in leftovers.folders:
+        first += [partial(kill_build_clients, folder), partial(return_borrowed_tags, engine, folder)]
+    parallel = [partial(engine.remove, container) for container in leftovers.containers]
+    parallel += [partial(engine.untag, name) for name in leftovers.image_names]
+    last = [partial(engine.remove_network, network) for network in leftovers.networks]
+    last += [partial(remove_tree, engine, folder) for folder in leftovers.folders]
+    for removal in first:
+        errors += _attempt(removal)
+    if parallel:
+        with ThreadPoolExecutor(_REMOVALS_AT_ONCE_MAX, "remove leftovers") as pool:
+            errors += [error for found in pool.map(_attempt, parallel) for error in found]
+    for removal in last:
+        errors += _attempt(removal)
+    return errors
+
+
+def _attempt(removal: Callable[[], None]) -> list[Exception]:
+    try:
+        removal()
+    except (StepError, OSError) as error:
+        return [error]
+    return []
+
+
+def _ignore_missing(_function: object, _path: str, error: tuple[type[BaseException], BaseException, object]) -> None:
+    # Another process may remove the same folder at the same time.
     if not isinstance(error[1], FileNotFoundError):
         raise error[1]
 
 
 def remove_tree(engine: Engine, folder: Path) -> None:
-    """Removes a folder that steps may have written to as any user. Raises StepError where it cannot."""
+    """Removes a folder that steps may have written to as any user. Raises MachineError."""
     try:
         try:
-            shutil.rmtree(folder, onerror=_unless_gone)
+            shutil.rmtree(folder, onerror=_ignore_missing)
         except PermissionError:
             _remove_as_root(engine, folder)
-            shutil.rmtree(folder, onerror=_unless_gone)
+            shutil.rmtree(folder, onerror=_ignore_missing)
     except OSError as error:
         raise MachineError(Reason.INTERNAL, f"the folder {folder} of a job could not be removed: {error}") from error
 
 
 def _remove_as_root(engine: Engine, folder: Path) -> None:
-    """Has the engine empty it: what a step wrote as root is not for an ordinary user to remove."""
+    """Removes files that a step wrote as root, from a container: an ordinary user may not remove them."""
     ensure_sandbox_image(engine)
     programs = [Folder(Path(path), path, read_only=True, ours=False) for path in _PROGRAMS if Path(path).exists()]
     spec = ContainerSpec(

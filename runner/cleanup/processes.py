@@ -1,4 +1,4 @@
-"""Processes that a killed worker has left: a client that builds goes on until it next has something to say."""
+"""Orphaned processes: a build client whose worker was killed keeps running until it next writes output."""
 
 import os
 import signal
@@ -6,9 +6,9 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def end_orphans(folder: Path) -> None:
-    """Kills what works in a job's ``folder`` outside of containers. Does nothing where the system has no /proc."""
+def kill_build_clients(folder: Path) -> None:
+    """Kills the processes that run in a job's ``folder`` outside of containers. Needs /proc, else does nothing."""
     for link in Path("/proc").glob("[0-9]*/cwd"):
-        with suppress(OSError):  # it ended meanwhile, or is somebody else's and not ours to look at
+        with suppress(OSError):  # the process ended meanwhile, or belongs to another user
             if link.readlink().is_relative_to(folder / "scratch"):
                 os.kill(int(link.parent.name), signal.SIGKILL)

@@ -1,46 +1,47 @@
-"""Removing containers off the way of the run."""
+"""A queue that removes a job's containers in the background, so that the next step does not wait for it."""
 
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
 
-IN_TIME_S = 2.0
-"""How long a container that has ended may stay: while steps follow each other fast, the engine has these to start."""
+DELAY_S = 2.0
+"""How long a container that has ended may stay: while short steps follow each other, the engine starts their containers
+instead of removing old ones."""
 _AT_ONCE_MAX = 2
 
 
-class Removals:
-    """The containers of one job on their way out; ``remove`` is how one goes."""
+class RemovalQueue:
+    """Removes the containers of one job; ``remove`` removes one of them."""
 
     def __init__(self, remove: Callable[[str], None]) -> None:
         self._remove = remove
-        # Apart, so that one which still runs does not wait behind those that have time.
+        # Two pools, so that a container that still runs does not wait behind those that have ended.
         self._now = ThreadPoolExecutor(_AT_ONCE_MAX, "remove")
-        self._later = ThreadPoolExecutor(_AT_ONCE_MAX, "tidy")
-        self._begun: list[Future[None]] = []
+        self._later = ThreadPoolExecutor(_AT_ONCE_MAX, "remove-later")
+        self._pending: list[Future[None]] = []
         self._closing = Event()
 
-    def now(self, container: str) -> None:
+    def remove_now(self, container: str) -> None:
         """Removes a container, which may still run."""
-        self._begun.append(self._now.submit(self._remove, container))
+        self._pending.append(self._now.submit(self._remove, container))
 
-    def in_time(self, container: str) -> None:
-        """Removes a container that has ended, in a while or at the end of the job."""
-        self._begun.append(self._later.submit(self._when_due, container, time.monotonic() + IN_TIME_S))
+    def remove_later(self, container: str) -> None:
+        """Removes a container that has ended, after ``DELAY_S`` or at the end of the job."""
+        self._pending.append(self._later.submit(self._remove_at, container, time.monotonic() + DELAY_S))
 
-    def _when_due(self, container: str, due_s: float) -> None:
+    def _remove_at(self, container: str, due_s: float) -> None:
         self._closing.wait(max(0.0, due_s - time.monotonic()))
         self._remove(container)
 
     def abandon(self) -> None:
-        """Leaves what is not gone yet to somebody else."""
+        """Stops removing: another process removes what is left."""
         for pool in (self._now, self._later):
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def finish(self) -> Sequence[Callable[[], None]]:
-        """Removes all that is left, and returns when it is gone. Each answer raises what kept one from going."""
+    def drain(self) -> Sequence[Callable[[], None]]:
+        """Removes everything in the queue and returns when it is done. Each result raises the error of one removal."""
         self._closing.set()
         for pool in (self._now, self._later):
             pool.shutdown()
-        return [begun.result for begun in self._begun]
+        return [pending.result for pending in self._pending]

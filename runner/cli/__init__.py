@@ -1,0 +1,1 @@
+"""The ``headway`` commands that need no server: run, lint, plan, schema and init."""

@@ -1,4 +1,4 @@
-"""``headway lint``: every problem of pipeline files, for people and for programs. Needs no Docker and no git."""
+"""``headway lint``: shows every problem of pipeline files, for people and for programs. Needs no Docker and no git."""
 
 import os
 import sys
@@ -10,14 +10,13 @@ from pipelines.context import PipelineFile
 from pipelines.linter.linter import in_file, lint_files, worst
 from pipelines.parser.discovery import DIALECTS, choose_files, strangers, workflow_name
 from pipelines.problem import Level, Problem
+from runner.cli import exit_status
 from runner.cli.lint_formats import FORMATS, render
 from runner.source.pipeline_file import read_pipeline_file
 
-EXIT_CLEAN, EXIT_PROBLEMS, EXIT_USAGE = 0, 1, 2
-
 
 class LintOptions(NamedTuple):
-    """What the command line asked for. ``format`` is one of FORMATS."""
+    """The options of the command. ``format`` is one of FORMATS."""
 
     paths: tuple[Path, ...] = ()
     format: str = "text"
@@ -25,18 +24,21 @@ class LintOptions(NamedTuple):
 
 
 class Linted(NamedTuple):
-    """The problems of all files, and the bytes of each file by the name that it is shown under."""
+    """The problems of all files, and the content of each file by its name in the output."""
 
     problems: tuple[Problem, ...]
     texts: dict[str, bytes]
 
 
 class UsageError(Exception):
-    """There is nothing here that could be looked at; the text says why and what to do."""
+    """There are no files to lint. The text says why and what to do."""
 
 
 class _Pipeline(NamedTuple):
-    """Files that make one pipeline: their names as a repository has them, and the folder that these start in."""
+    """The files of one pipeline: their names relative to ``root``, the folder of the repository.
+
+    ``others`` are names of further workflows, ``unread`` are files that Headway ignores.
+    """
 
     root: Path
     names: tuple[str, ...]
@@ -45,24 +47,24 @@ class _Pipeline(NamedTuple):
 
 
 def lint(options: LintOptions, out: TextIO, err: TextIO) -> int:
-    """Writes what is wrong and returns the exit status: 0 clean, 1 errors (with ``strict`` warnings too), 2 usage."""
+    """Writes the problems and returns the exit status: 1 for errors, with ``strict`` for warnings too."""
     if options.format not in FORMATS:
         err.write(f"headway: there is no format {options.format!r}; the formats are {', '.join(FORMATS)}\n")
-        return EXIT_USAGE
+        return exit_status.USAGE
     try:
         linted = lint_paths(options.paths or (Path(),))
     except UsageError as error:
         err.write(f"headway: {error}\n")
-        return EXIT_USAGE
+        return exit_status.USAGE
     colour = out.isatty() and not os.environ.get("NO_COLOR")
     out.write(render(options.format, linted.problems, linted.texts, colour=colour))
     if options.format == "text":
         err.write(_summary(linted) + "\n")
-    return EXIT_PROBLEMS if worst(linted.problems, strict=options.strict) else EXIT_CLEAN
+    return exit_status.FAILED if worst(linted.problems, strict=options.strict) else exit_status.DONE
 
 
 def lint_paths(paths: Sequence[Path]) -> Linted:
-    """Looks at the pipelines of folders, and at single files. Raises UsageError."""
+    """Lints the pipelines of folders, and single files. Raises UsageError."""
     problems: list[Problem] = []
     texts: dict[str, bytes] = {}
     for pipeline in _pipelines(paths):
@@ -76,7 +78,7 @@ def lint_paths(paths: Sequence[Path]) -> Linted:
 
 
 def _pipelines(paths: Sequence[Path]) -> list[_Pipeline]:
-    """Folders as they are, and single files together with those that are in the same place."""
+    """One pipeline for each folder, and one for all single files of the same repository."""
     found: list[_Pipeline] = []
     files: dict[Path, list[str]] = {}
     for path in dict.fromkeys(paths):
@@ -95,14 +97,14 @@ def _folder(folder: Path) -> _Pipeline:
     names = _candidates(folder)
     chosen = choose_files(names)
     if not chosen and not (folder / "Dockerfile").is_file():
-        hint = "write a .headway.yml (`headway init` makes a first one), or name the files to look at"
+        hint = "write a .headway.yml (`headway init` makes a first one), or name the files to lint"
         more = strangers(sorted(path.name for path in folder.iterdir()))
         raise UsageError(f"{folder} has no pipeline file and no Dockerfile; {hint}{more}")
     return _Pipeline(folder, tuple(chosen), unread=tuple(name for name in names if name not in chosen))
 
 
 def _candidates(folder: Path) -> list[str]:
-    """Every file that could be part of the pipeline of ``folder``."""
+    """Every file that could belong to the pipeline of ``folder``."""
     places = [folder, *(folder / dialect for dialect in DIALECTS)]
     names = [path.relative_to(folder).as_posix() for place in places for path in _files(place)]
     return sorted(name for name in names if choose_files([name]))
@@ -116,7 +118,7 @@ def _files(place: Path) -> list[Path]:
 
 
 def _others(root: Path, names: Sequence[str]) -> tuple[str, ...]:
-    """Workflows beside those that were named: what they depend on may be one of these."""
+    """Workflows besides the named files, which may depend on them."""
     return tuple(workflow_name(name) for name in _candidates(root) if name not in names and "/" in name)
 
 
@@ -128,12 +130,12 @@ def _read(path: Path) -> bytes:
 
 
 def _unread(pipeline: _Pipeline, name: str) -> Problem:
-    """What to say of a file that looks like a part of the pipeline and is none."""
+    """The problem for a file that looks like a pipeline file and is ignored."""
     first = pipeline.names[0]
     same = first.startswith(".headway") == name.startswith(".headway")
     shown = (pipeline.root / name).as_posix()
-    hint = "keep one of them" if same else "remove it when you have moved"
-    return Problem(shown, 0, 0, f"this file is not read, because there is {first}", hint, _level(same=same))
+    hint = "keep one of them" if same else "remove it when the migration is done"
+    return Problem(shown, 0, 0, f"this file is ignored, because {first} exists", hint, _level(same=same))
 
 
 def _level(*, same: bool) -> Level:
@@ -142,28 +144,28 @@ def _level(*, same: bool) -> Level:
 
 def _summary(linted: Linted) -> str:
     counts = [(sum(problem.level is level for problem in linted.problems), level.value) for level in Level]
-    told = ", ".join(f"{count} {noun}{'s' if count > 1 else ''}" for count, noun in counts if count)
+    found = ", ".join(f"{count} {noun}{'s' if count > 1 else ''}" for count, noun in counts if count)
     files = len(linted.texts)
-    return f"{told or 'no problems'} in {files} file{'s' if files != 1 else ''}"
+    return f"{found or 'no problems'} in {files} file{'s' if files != 1 else ''}"
 
 
 def main(arguments: Sequence[str]) -> int | None:
-    """The exit status, or None where the arguments are not of the plain kind that is read here."""
+    """Runs the command and returns the exit status; None if the arguments need Typer (``--help``, a mistake)."""
     options = plain_options(arguments)
     return None if options is None else lint(options, sys.stdout, sys.stderr)
 
 
 def plain_options(arguments: Sequence[str]) -> LintOptions | None:
-    """Paths, ``--strict`` and ``--format NAME`` without the command line's library, which takes its time to load."""
+    """Parses paths, ``--strict`` and ``--format NAME`` without Typer, which loads slowly; None for other arguments."""
     paths: list[Path] = []
     chosen, strict = "text", False
-    waiting = iter(arguments)
-    for argument in waiting:
+    rest = iter(arguments)
+    for argument in rest:
         name, equals, value = argument.partition("=")
         if argument == "--strict":
             strict = True
         elif name == "--format":
-            chosen = value if equals else next(waiting, "")
+            chosen = value if equals else next(rest, "")
         elif argument.startswith("-"):
             return None
         else:

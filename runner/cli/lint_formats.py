@@ -1,4 +1,4 @@
-"""Problems as text with an excerpt of the source, as JSON, as GitHub's workflow commands, and as SARIF."""
+"""Formats problems as text with an excerpt of the source, as JSON, as GitHub workflow commands, or as SARIF."""
 
 import json
 import re
@@ -16,7 +16,7 @@ _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 def render(name: str, problems: Sequence[Problem], texts: Mapping[str, bytes], *, colour: bool = False) -> str:
-    """The problems in one of FORMATS. ``texts`` are the files, by the names that the problems have for them."""
+    """The problems in one of FORMATS. ``texts`` are the contents of the files, by their names in the problems."""
     match name:
         case "json":
             return _json(problems, texts)
@@ -64,7 +64,7 @@ def _json(problems: Sequence[Problem], texts: Mapping[str, bytes]) -> str:
 
 
 def _github(problem: Problem) -> str:
-    """A workflow command, which becomes an annotation at the line."""
+    """A workflow command, which GitHub shows as an annotation at the line."""
     name = {Level.ERROR: "error", Level.WARNING: "warning", Level.HINT: "notice"}[problem.level]
     place = {"file": problem.file}
     if problem.line:
@@ -112,7 +112,7 @@ RULE_WORDS_COUNT_MAX = 6
 
 
 def rule_of(problem: Problem) -> str:
-    """A name for the kind of problem: the words of its message without the names in it."""
+    """A rule name for this kind of problem: the words of its message without the values in it."""
     text = re.sub(r"'[^']*'|\$\{[^}]*\}|[0-9]+", " ", problem.message)
     words = re.findall(r"[A-Za-z_]+", text.split(":")[0]) or re.findall(r"[A-Za-z_]+", text)
     return "-".join(words[:RULE_WORDS_COUNT_MAX]).lower() or problem.level.value

@@ -1,4 +1,4 @@
-"""The ``headway`` command. These verbs need no server; its own join by the entry point ``headway.commands``."""
+"""The ``headway`` command line. These commands need no server; entry points (``headway.commands``) add others."""
 
 import sys
 from pathlib import Path
@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-EXIT_FAILED, EXIT_INVALID = 1, 2
+from runner.cli import exit_status
 
 STARTER = """\
-# The pipeline of this repository. Reference: docs/pipeline.md
+# The pipeline of this repository. Reference: docs/using/pipelines.md
 steps:
   - name: build            # docker build of the Dockerfile here
     build: .
@@ -46,17 +46,17 @@ def _options(
         ),
     ] = False,
 ) -> None:
-    """For all verbs."""
+    """Options of all commands."""
 
 
-_OWN_VERBS = frozenset({"run", "lint", "plan", "schema", "init"})
+_OWN_COMMANDS = frozenset({"run", "lint", "plan", "schema", "init"})
 
 
 def main() -> None:
-    """Runs the command line. What the server adds to it is loaded only where it may be asked for."""
+    """Runs the command line. The server's commands are loaded only if the command is none of ours."""
     from importlib.metadata import entry_points
 
-    if not _OWN_VERBS & set(sys.argv[1:2]):
+    if not _OWN_COMMANDS & set(sys.argv[1:2]):
         for entry in sorted(entry_points(group="headway.commands"), key=lambda entry: entry.name):
             entry.load()(app)
     app()
@@ -65,15 +65,17 @@ def main() -> None:
 @app.command()
 def run(
     folder: Annotated[Path, typer.Argument(help="The folder with the pipeline file or Dockerfile.")] = Path(),
-    push: Annotated[bool, typer.Option("--push", help="Really push images; else it is only shown.")] = False,
+    push: Annotated[
+        bool, typer.Option("--push", help="Push images. Without it, the log only shows what would be pushed.")
+    ] = False,
     event: Annotated[str, typer.Option(help="The event to run for, as `when.event` names it.")] = "push",
-    branch: Annotated[str, typer.Option(help="The branch to run for; by default the one checked out.")] = "",
+    branch: Annotated[str, typer.Option(help="The branch to run for; by default the current one.")] = "",
     secret: Annotated[
         list[str] | None,
-        typer.Option(help="A secret's name; its value is read from the environment variable so named."),
+        typer.Option(help="The name of a secret; its value comes from the environment variable of that name."),
     ] = None,
 ) -> None:
-    """Runs a folder's pipeline here, in fresh containers, uncommitted files included. Needs Docker, nothing else."""
+    """Runs the pipeline of a folder on this machine, uncommitted files included. Needs only Docker."""
     from runner.cli.run.launch import launch
     from runner.cli.run.options import RunOptions
 
@@ -86,7 +88,7 @@ def lint(
     output: Annotated[str, typer.Option("--format", help="text, json, github or sarif.")] = "text",
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
 ) -> None:
-    """Shows every problem of pipeline files, with its place and a remedy. Exit status: 0 clean, 1 errors, 2 usage."""
+    """Shows every problem of pipeline files with file, line and a hint. Exit status: 0 clean, 1 errors, 2 usage."""
     from runner.cli.lint import LintOptions, lint
 
     raise typer.Exit(lint(LintOptions(tuple(paths or ()), output, strict), sys.stdout, sys.stderr))
@@ -96,17 +98,19 @@ def lint(
 def plan(  # noqa: PLR0917 - every flag is a parameter
     folder: Annotated[Path, typer.Argument(help="The folder with the pipeline file or Dockerfile.")] = Path(),
     event: Annotated[str, typer.Option(help="The event, as `when.event` names it; by default push.")] = "",
-    branch: Annotated[str, typer.Option(help="The branch; by default the one checked out.")] = "",
+    branch: Annotated[str, typer.Option(help="The branch; by default the current one.")] = "",
     tag: Annotated[str, typer.Option(help="A git tag: the event is tag.")] = "",
     cron: Annotated[str, typer.Option(help="The name of a cron job: the event is cron.")] = "",
     pull_request: Annotated[bool, typer.Option("--pull-request", help="A pull request into --branch.")] = False,
-    files: Annotated[str | None, typer.Option(help="The changed files, with commas; by default git says.")] = None,
+    files: Annotated[
+        str | None, typer.Option(help="The changed files, separated by commas; by default from git.")
+    ] = None,
     message: Annotated[str | None, typer.Option(help="The commit's message.")] = None,
     inputs: Annotated[list[str] | None, typer.Option("--input", help="NAME=VALUE of a manual run.")] = None,
     trigger: Annotated[Path | None, typer.Option(help="A file with the whole trigger, as JSON.")] = None,
     output: Annotated[str, typer.Option("--format", help="text, json, dot or mermaid.")] = "text",
 ) -> None:
-    """Shows what would run for a trigger, in which order, and which condition said no to the rest."""
+    """Shows what would run for a trigger, in which order, and which condition leaves out the rest."""
     from runner.cli.plan import PlanOptions, show_plan
 
     options = PlanOptions(
@@ -131,6 +135,6 @@ def init(folder: Annotated[Path, typer.Argument(help="The folder of the reposito
         with target.open("x") as file:
             file.write(STARTER)
     except FileExistsError:
-        typer.echo(f"headway: {target} is there already", err=True)
-        raise typer.Exit(EXIT_FAILED) from None
+        typer.echo(f"headway: {target} already exists", err=True)
+        raise typer.Exit(exit_status.FAILED) from None
     typer.echo(f"wrote {target}; try it: headway run")

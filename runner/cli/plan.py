@@ -1,4 +1,4 @@
-"""``headway plan``: what would run for a trigger, in which order and in which images, and why the rest would not."""
+"""``headway plan``: shows what would run for a trigger, in which order and images, and why the rest would not run."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,18 +12,18 @@ from pipelines.context import Context, RepoInfo, Trust
 from pipelines.plan import Plan
 from pipelines.problem import InvalidPipelineError, printable
 from pipelines.trigger import PULL_REQUEST_EVENTS, Event, PullRequest, Trigger
+from runner.cli import exit_status
 from runner.cli.plan_formats import FORMATS, render
 from runner.cli.plan_view import view_of
 from runner.errors import StepError
 from runner.source.working_tree import WorkingTree, working_tree
 
-EXIT_DONE, EXIT_PROBLEMS, EXIT_USAGE = 0, 1, 2
 FILE_BYTES_MAX = 10_000_000
 
 
 @dataclass(frozen=True)
 class PlanOptions:
-    """What the command line asked for; empty where it said nothing. ``files`` is a list with commas."""
+    """The options of the command; empty if not given. ``files`` is a list separated by commas."""
 
     folder: Path = Path()
     event: str = ""
@@ -39,11 +39,11 @@ class PlanOptions:
 
 
 class UsageError(Exception):
-    """The command line cannot be followed; the text says why and what to do."""
+    """The command line is wrong. The text says why and what to do."""
 
 
 def show_plan(options: PlanOptions, out: TextIO, err: TextIO) -> int:
-    """Writes the plan and returns the exit status: 0, 1 when the pipeline has errors, 2 for a wrong command line."""
+    """Writes the plan and returns the exit status: 1 if the pipeline has errors, 2 for a wrong command line."""
     try:
         _check_format(options.format)
         tree = working_tree(options.folder)
@@ -51,11 +51,11 @@ def show_plan(options: PlanOptions, out: TextIO, err: TextIO) -> int:
         out.write(render(options.format, view_of(_plan(tree, trigger), trigger)))
     except InvalidPipelineError as error:
         err.write("".join(f"{printable(str(problem))}\n" for problem in error.problems))
-        return EXIT_PROBLEMS
+        return exit_status.FAILED
     except (UsageError, StepError) as error:
         err.write(f"headway: {error}\n")
-        return EXIT_USAGE
-    return EXIT_DONE
+        return exit_status.USAGE
+    return exit_status.DONE
 
 
 def _check_format(name: str) -> None:
@@ -66,7 +66,7 @@ def _check_format(name: str) -> None:
 def _plan(tree: WorkingTree, trigger: Trigger) -> Plan:
     files = tree.pipeline()
     known = tree.context().repo
-    # Not a run on a laptop: what a server would do, with a repository that it trusts.
+    # Shows what a server would do for a trusted repository, not what `headway run` would do here.
     default = tree.git("symbolic-ref", "--short", "refs/remotes/origin/HEAD", default="") if tree.versioned else ""
     trust = Trust(network=True, volumes=True, security=True)
     repo = RepoInfo(known.name, known.clone_url, default_branch=default.rpartition("/")[2] or "main", trust=trust)
@@ -75,7 +75,7 @@ def _plan(tree: WorkingTree, trigger: Trigger) -> Plan:
 
 
 def trigger_of(options: PlanOptions, tree: WorkingTree) -> Trigger:
-    """What happened, as the options say, and for the rest as the working tree is. Raises UsageError."""
+    """The trigger: from the options, and for everything else from the working tree. Raises UsageError."""
     if options.trigger is not None:
         return _read_trigger(options.trigger)
     event = _event(options)

@@ -1,4 +1,4 @@
-"""A plan as a tree of text, as JSON, and as a graph for Graphviz and for Mermaid."""
+"""Formats a plan as a text tree, as JSON, and as a graph for Graphviz or Mermaid."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -62,10 +62,10 @@ def _step_rows(job: JobView) -> Iterator[tuple[str, ...]]:
         notes = [f"after {_names([names[need] for need in step.needs])}"] if side_by_side and step.needs else []
         if step.runs_after != ("success",):
             notes.append(f"on {' and '.join(step.runs_after) or 'nothing'}")
-        yield str(step.order), step.name, f"{_verb(step)}{step.image}", "; ".join(notes)
+        yield str(step.order), step.name, f"{_kind(step)}{step.image}", "; ".join(notes)
 
 
-def _verb(step: StepView) -> str:
+def _kind(step: StepView) -> str:
     return f"{step.kind} " if step.kind in {"build", "push"} else ""
 
 
@@ -78,7 +78,7 @@ def _dot(view: PlanView) -> Iterator[str]:
         for service_number, service in enumerate(job.services):
             yield f"    j{number}v{service_number} [style=rounded, label={_quoted(service.name, service.image)}];"
         for step in job.steps:
-            yield f"    j{number}s{step.number} [label={_quoted(step.name, _verb(step) + step.image)}];"
+            yield f"    j{number}s{step.number} [label={_quoted(step.name, _kind(step) + step.image)}];"
         yield "  }"
         yield from (f"  {edge};" for edge in _edges(view, number, "->"))
     for number, item in enumerate(view.left_out):
@@ -93,7 +93,7 @@ def _mermaid(view: PlanView) -> Iterator[str]:
         for service_number, service in enumerate(job.services):
             yield f"    j{number}v{service_number}([{_entities(service.name, service.image)}])"
         for step in job.steps:
-            yield f"    j{number}s{step.number}[{_entities(step.name, _verb(step) + step.image)}]"
+            yield f"    j{number}s{step.number}[{_entities(step.name, _kind(step) + step.image)}]"
         yield "  end"
         yield from (f"  {edge}" for edge in _edges(view, number, "-->"))
     for number, item in enumerate(view.left_out):
@@ -103,7 +103,7 @@ def _mermaid(view: PlanView) -> Iterator[str]:
 
 
 def _edges(view: PlanView, number: int, arrow: str) -> Iterator[str]:
-    """Arrows from what comes first to what waits for it: within a job, and from the jobs that it needs."""
+    """Arrows from each step to the steps that need it, and from each job to the jobs that need it."""
     job = view.jobs[number]
     for step in job.steps:
         yield from (f"j{number}s{need} {arrow} j{number}s{step.number}" for need in step.needs)
@@ -114,13 +114,13 @@ def _edges(view: PlanView, number: int, arrow: str) -> Iterator[str]:
 
 
 def _quoted(*lines: str) -> str:
-    """A label as Graphviz reads it."""
+    """A quoted label for Graphviz."""
     escaped = [line.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ") for line in lines]
     return '"' + "\\n".join(escaped) + '"'
 
 
 def _entities(*lines: str) -> str:
-    """A label that Mermaid reads as nothing but text."""
+    """A label with everything escaped that is syntax in Mermaid."""
     plain = "<br>".join(
         "".join(char if char.isalnum() or char in " .,:/'-_=()" else f"#{ord(char)};" for char in line)
         for line in lines

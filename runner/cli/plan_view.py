@@ -1,4 +1,4 @@
-"""A plan as ``headway plan`` shows it: values for every format."""
+"""What ``headway plan`` shows, as values that every format prints."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,7 +12,7 @@ from pipelines.trigger import Event, Trigger
 
 @dataclass(frozen=True)
 class StepView:
-    """A step as it is shown. Steps of the same ``order`` may run together; ``needs`` are numbers of steps."""
+    """One step. Steps with the same ``order`` may run together; ``needs`` are numbers of steps."""
 
     number: int
     name: str
@@ -25,7 +25,7 @@ class StepView:
 
 @dataclass(frozen=True)
 class ServiceView:
-    """A service as it is shown."""
+    """One service."""
 
     name: str
     image: str
@@ -34,7 +34,7 @@ class ServiceView:
 
 @dataclass(frozen=True)
 class JobView:
-    """A job as it is shown. Jobs of the same ``order`` may run together."""
+    """One job. Jobs with the same ``order`` may run together."""
 
     name: str
     file: str
@@ -47,7 +47,7 @@ class JobView:
 
 @dataclass(frozen=True)
 class PlanView:
-    """All that ``headway plan`` shows. ``warnings`` are lines."""
+    """The whole output. ``warnings`` are lines."""
 
     trigger: str
     jobs: tuple[JobView, ...]
@@ -62,7 +62,7 @@ class PlanView:
 
 
 def view_of(planned: Plan, trigger: Trigger) -> PlanView:
-    """What is shown of a plan."""
+    """The view of a plan."""
     orders = _orders({job.name: job.needs for job in planned.jobs})
     jobs = tuple(_job(job, orders[job.name]) for job in planned.jobs)
     return PlanView(describe(trigger), jobs, planned.left_out, tuple(str(problem) for problem in planned.warnings))
@@ -107,7 +107,7 @@ Key = TypeVar("Key", int, str)
 
 
 def _orders(needs: Mapping[Key, Sequence[Key]]) -> dict[Key, int]:
-    """When each starts if all take the same time: 1 for those that need nothing."""
+    """The round in which each starts if all take the same time: 1 for those that need nothing."""
     orders: dict[Key, int] = {}
     for key in TopologicalSorter(
         {key: [need for need in wanted if need in needs] for key, wanted in needs.items()}

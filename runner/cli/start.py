@@ -1,4 +1,4 @@
-"""Where the ``headway`` command starts. Who runs a pipeline, or lints at every save, gets to work at once."""
+"""The entry point of the ``headway`` command. It starts ``run`` and ``lint`` without Typer, which loads slowly."""
 
 import gc
 import os
@@ -6,23 +6,23 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-EXIT_UNWRITTEN, EXIT_INTERRUPTED = 3, 130
+from runner.cli import exit_status
 
 
 def main() -> None:
     """Runs the command line."""
-    _open_what_is_closed()
+    _open_closed_streams()
     try:
-        code = quickly(sys.argv[1:])
+        code = run_fast_command(sys.argv[1:])
         sys.stdout.flush()
     except KeyboardInterrupt:
-        code = EXIT_INTERRUPTED
+        code = exit_status.INTERRUPTED
     except OSError as error:
-        code = EXIT_UNWRITTEN
-        if not isinstance(error, BrokenPipeError):  # then whoever reads it has read enough
+        code = exit_status.BROKEN
+        if not isinstance(error, BrokenPipeError):  # the reader of a pipe, such as `head`, has read enough
             sys.stderr.write(f"headway: the operating system refused: {error}\n")
     if code is not None:
-        # Without waiting for threads that still remove what the guard of a run removes as well.
+        # Does not wait for threads that still remove containers: the cleanup process of the run does that too.
         sys.stderr.flush()
         os._exit(code)
     from runner.cli.main import main as run
@@ -30,23 +30,22 @@ def main() -> None:
     run()
 
 
-def _open_what_is_closed() -> None:
-    """Whoever closed the standard streams wants no words; what is opened next must not take their numbers."""
+def _open_closed_streams() -> None:
+    """Opens standard streams that the caller closed: else the next file opened would get their number."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - for as long as we live
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - open until the process ends
 
 
-def quickly(words: Sequence[str]) -> int | None:
-    """The exit status of a verb that needs no library to read its plain arguments, for that loads slowly; else None."""
+def run_fast_command(words: Sequence[str]) -> int | None:
+    """Runs a command whose plain arguments need no Typer and returns its exit status; None for all others."""
     if list(words) == ["--version"]:
         from runner.cli.version import show_version
 
         return show_version(sys.stdout)
     if words[:1] not in (["lint"], ["run"]):
         return None
-    # Pydantic's search through all installed packages for plugins is not needed, and what is loaded now is there to
-    # stay: it need not be searched for garbage.
+    # Faster: no search for Pydantic plugins in all installed packages, and no garbage collection while modules load.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     gc.disable()
     try:

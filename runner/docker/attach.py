@@ -1,4 +1,4 @@
-"""A container's streams over a raw connection: attached before it starts, so that no byte is missed.
+"""A container's streams over a raw connection, attached before the container starts, so that no byte is missed.
 
 The SDK's own stream reader bypasses a buffer that may already hold output (docker-py#425), and reads logs line by line.
 Framing of the stream: https://docs.docker.com/reference/api/engine/ (ContainerAttach, "Stream format").
@@ -22,7 +22,7 @@ _STREAMS = {1: Stream.STDOUT, 2: Stream.STDERR}
 
 
 class Attached:
-    """The live streams of one container. Not safe to share between threads."""
+    """The live streams of one container. Not thread-safe."""
 
     def __init__(self, connection: socket.socket, early: bytes) -> None:
         self._socket = connection
@@ -34,15 +34,15 @@ class Attached:
         return self._socket.fileno()
 
     def send(self, data: bytes) -> None:
-        """Writes to the container's standard input. Raises OSError when nobody reads there any more."""
+        """Writes to the container's standard input. Raises OSError if the container has ended."""
         self._socket.sendall(data)
 
     def pending(self) -> bool:
-        """True when output is here that a select cannot see: TLS decrypts by whole records."""
+        """True if there is output that a select does not see: TLS decrypts whole records."""
         return isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
 
     def read(self) -> list[tuple[Stream, bytes]]:
-        """Waits for output and returns all that is here. ``ended`` becomes true at its end."""
+        """Waits for output and returns all that has arrived. At the end of the stream ``ended`` becomes true."""
         data = self._socket.recv(READ_BYTES)
         if data:
             self._buffer += data
@@ -51,7 +51,7 @@ class Attached:
         return list(self._frames())
 
     def _frames(self) -> Iterator[tuple[Stream, bytes]]:
-        """Takes the complete frames off the buffer."""
+        """Removes the complete frames from the buffer."""
         position, view = 0, bytes(self._buffer)
         while len(view) - position >= HEADER_BYTES:
             size = int.from_bytes(view[position + 4 : position + HEADER_BYTES])
@@ -65,14 +65,14 @@ class Attached:
         del self._buffer[:position]
 
     def close(self) -> None:
-        """Lets go of the container's streams."""
+        """Closes the connection."""
         self._socket.close()
 
 
 def attach(connection: socket.socket, path: str) -> Attached:
-    """Makes a connection the streams of a container that is created and not yet started; ``path`` asks for them.
+    """Attaches ``connection`` to a container that is created but not started; ``path`` is the request.
 
-    Raises MachineError where the engine refuses; the connection is closed then.
+    If the engine refuses, closes the connection and raises MachineError.
     """
     request = f"POST {path} HTTP/1.1\r\n"
     with ExitStack() as on_error:
@@ -94,7 +94,7 @@ def attach(connection: socket.socket, path: str) -> Attached:
 
 
 def _read_head(connection: socket.socket) -> tuple[bytes, bytes]:
-    """The head of the answer, and the bytes of the stream that came along with it."""
+    """The head of the response, and the first bytes of the stream if they came with it."""
     data = b""
     while b"\r\n\r\n" not in data:
         more = connection.recv(4096)
@@ -108,7 +108,7 @@ def _read_head(connection: socket.socket) -> tuple[bytes, bytes]:
 
 
 def readable(stream: Attached, wake: int | None, timeout_s: float | None) -> bool:
-    """Waits for output, for ``wake`` (a file descriptor) or for the time to pass; true when there is output."""
+    """Waits for output, for ``wake`` (a file descriptor) or for the timeout; true if there is output."""
     if stream.pending():
         return True
     watched = [stream.fileno()] if wake is None else [stream.fileno(), wake]

@@ -1,4 +1,4 @@
-"""The one door to the Docker Engine, on the SDK. Nobody else speaks to the daemon, but for builds (build.py)."""
+"""The Docker client, on Docker's SDK. All requests to the engine go through it, except builds (builds/buildkit.py)."""
 
 import json
 import os
@@ -12,11 +12,11 @@ from urllib.parse import quote, urlencode
 
 from pipelines.state import Reason
 from runner.docker import attach
-from runner.docker.about import image_store
+from runner.docker.compatibility import image_store
 from runner.docker.connection import Connection
 from runner.docker.error_mapping import absent_is_fine, requests_errors, sdk_errors, start_error, translated
-from runner.docker.folders import SELINUX, divided
-from runner.docker.progress_stream import Answer
+from runner.docker.folders import SELINUX, binds_and_mounts
+from runner.docker.progress_stream import ProgressStream
 from runner.docker.references import split_tag
 from runner.docker.specs import ContainerSpec, Login
 from runner.errors import MachineError, StepError
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # ruff: noqa: PLC0415
 
 REQUEST_TIMEOUT_S = 120
-# Without rotation: a log that was rotated away could not be read again after a crash.
+# Without rotation, so that the whole log can be read again after a crash.
 LOG_DRIVER = "json-file"
 NANO_CPUS = 1_000_000_000
 NOT_RUNNABLE = 126
@@ -35,13 +35,13 @@ LIST_TRIES_MAX = 20
 
 
 class Engine:
-    """A connection to one Docker Engine. Safe to use from several threads.
+    """A client of one Docker Engine. Thread-safe.
 
-    The SDK is loaded when it is first needed: that takes as long as a small build, which needs nothing of it.
+    The SDK is imported when it is first needed: that takes as long as a small build, which does not need it.
     """
 
     def __init__(self, docker_host: str | None = None, *, connect: bool = True) -> None:
-        """Raises MachineError with the remedy when no engine answers; without ``connect`` what is first asked does."""
+        """Raises MachineError if no engine answers; without ``connect`` the first request raises it."""
         self.connection = Connection(os.environ, docker_host or "")
         if connect:
             self.ping()
@@ -50,7 +50,7 @@ class Engine:
     def _client(self) -> "DockerClient":
         from runner.docker.sdk import sdk_client
 
-        return sdk_client(self.connection.transport, self.connection.about.api, REQUEST_TIMEOUT_S)
+        return sdk_client(self.connection.transport, self.connection.version.api, REQUEST_TIMEOUT_S)
 
     @property
     def _api(self) -> "APIClient":
@@ -63,66 +63,66 @@ class Engine:
         self.connection.close()
 
     def ping(self) -> None:
-        """Raises MachineError when the engine does not answer any more."""
+        """Raises MachineError if the engine does not answer."""
         self.connection.ping()
 
     def info(self) -> dict[str, Any]:
-        """What the engine says of itself and its machine."""
+        """The engine's information about itself and its machine (GET /info)."""
         return dict(json.loads(self.connection.get("/info")[1]))
 
-    # Images
+    # JobImages
 
     def image_store(self) -> str:
-        """Where the engine keeps images: ``CONTAINERD_STORE``, or the name of its own store's driver (``overlay2``)."""
+        """The engine's image store: ``CONTAINERD_STORE``, or the driver of Docker's own store (``overlay2``)."""
         return image_store(self.info())
 
     def image(self, name: str) -> dict[str, Any] | None:
-        """The engine's description of an image, by name or id, or None where it is not here."""
-        # The one thing that a build asks for, and asked most often: without the SDK it takes a third of the time.
+        """The engine's description of an image, by name or id, or None if it does not have the image."""
+        # The most frequent request, and the only one that a build needs. Without the SDK it takes a third of the time.
         status, body = self.connection.get(f"/images/{quote(name)}/json")
         if status == HTTPStatus.OK:
             return dict(json.loads(body))
         if status == HTTPStatus.NOT_FOUND:
             return None
         with translated():
-            return dict(self._client.images.get(name).attrs)  # which says what is wrong
+            return dict(self._client.images.get(name).attrs)  # raises the error
 
-    def pull(self, name: str, login: Login | None) -> Answer:
-        """Pulls an image: the engine's progress messages, errors among them."""
+    def pull(self, name: str, login: Login | None) -> ProgressStream:
+        """Pulls an image. Returns the engine's progress messages, errors among them."""
         repo, tag = split_tag(name)
-        return self._answer("/images/create", {"fromImage": repo, "tag": tag}, login)
+        return self._post("/images/create", {"fromImage": repo, "tag": tag}, login)
 
-    def push(self, repo: str, tag: str, login: Login | None) -> Answer:
-        """Pushes ``repo:tag``, giving the engine's messages; errors are among them."""
-        return self._answer(f"/images/{quote(repo)}/push", {"tag": tag}, login)
+    def push(self, repo: str, tag: str, login: Login | None) -> ProgressStream:
+        """Pushes ``repo:tag``. Returns the engine's progress messages, errors among them."""
+        return self._post(f"/images/{quote(repo)}/push", {"tag": tag}, login)
 
-    def _answer(self, path: str, query: Mapping[str, str], login: Login | None) -> Answer:
-        return Answer(*self.connection.open(f"{path}?{urlencode(query)}"), login.for_engine() if login else {})
+    def _post(self, path: str, query: Mapping[str, str], login: Login | None) -> ProgressStream:
+        return ProgressStream(*self.connection.open(f"{path}?{urlencode(query)}"), login.for_engine() if login else {})
 
     def tag(self, image: str, repo: str, tag: str) -> None:
-        """Gives an image one more name."""
+        """Adds a name to an image."""
         with translated():
             self._api.tag(image, repo, tag)
 
     def untag(self, name: str) -> None:
-        """Takes a name off an image; the image goes when it was its last and no container uses it."""
+        """Removes a name from an image. The image is deleted if that was its last name and no container uses it."""
         with translated(), absent_is_fine():
             self._api.remove_image(name, noprune=False)
 
     def image_names(self, pattern: str) -> list[str]:
-        """All names of images that match, with ``*`` for any text."""
+        """All image names that match ``pattern``, in which ``*`` stands for any text."""
         return [name for image in self.images({"reference": pattern}) for name in image.get("RepoTags") or ()]
 
     def images(self, filters: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
-        """The images of this engine that the filters let pass, or all."""
+        """The images of this engine that match the filters, or all."""
         for _ in range(LIST_TRIES_MAX):
-            # With the containerd store the engine fails when an image goes while it looks at one after the other.
+            # With the containerd store this request fails if an image is removed at the same time.
             with translated(), absent_is_fine():
                 return list(self._api.images(filters=dict(filters or {})))
         raise MachineError(Reason.INTERNAL, "the Docker Engine cannot list its images; restart it and re-run")
 
     def load_image(self, archive: bytes) -> None:
-        """Loads an image and its names, as ``docker save`` writes them."""
+        """Loads an image with its names from an archive as ``docker save`` writes it."""
         with translated():
             for message in self._api.load_image(archive):  # type: ignore[no-untyped-call]
                 if "error" in message:
@@ -131,26 +131,25 @@ class Engine:
     # Networks
 
     def create_network(self, name: str, labels: Mapping[str, str]) -> str:
-        """Makes a bridge network and returns its id."""
+        """Creates a bridge network and returns its id."""
         with translated():
             return str(self._api.create_network(name, driver="bridge", labels=dict(labels), check_duplicate=True)["Id"])
 
     def remove_network(self, network: str) -> None:
-        """Removes a network; one that is gone already is fine."""
+        """Removes a network. Idempotent."""
         with translated(), absent_is_fine():
             self._api.remove_network(network)
 
     # Containers
 
     def create(self, spec: ContainerSpec) -> str:
-        """Makes a container, not yet started, and returns its id."""
+        """Creates a container, without starting it, and returns its id."""
         from runner.docker.sdk import types
 
-        joined = spec.network.startswith("container:")
         hosts = [entry.partition(":") for entry in spec.extra_hosts]
         if wrong := next((name for name, colon, _ in hosts if not colon), None):
             raise StepError(Reason.INVALID_PIPELINE, f"extra_hosts: {wrong!r} is not of the form name:address")
-        binds, folders = divided(spec.folders, selinux=SELINUX.exists())
+        binds, folders = binds_and_mounts(spec.folders, selinux=SELINUX.exists())
         files = spec.limits.files
         host = self._api.create_host_config(
             binds=[*binds, *spec.binds],
@@ -179,13 +178,12 @@ class Engine:
                 entrypoint=None if spec.entrypoint is None else list(spec.entrypoint),
                 environment=dict(spec.environment),
                 working_dir=spec.directory or None,
-                hostname=None if joined else spec.hostname or None,
                 user=spec.user or None,
                 labels=dict(spec.labels),
                 stdin_open=spec.stdin,
                 host_config=host,
                 networking_config={"EndpointsConfig": {spec.network: endpoint}} if endpoint else None,
-                use_config_proxy=False,  # the SDK would name proxies for the job's own services, too
+                use_config_proxy=False,  # the SDK's proxies would also apply to the job's own services
             )
         return str(made["Id"])
 
@@ -194,7 +192,7 @@ class Engine:
         return attach.attach(*self.connection.open(f"/containers/{container}/attach?{attach.QUERY}"))
 
     def start(self, container: str) -> None:
-        """Starts a container. Raises StepError where its command cannot be run."""
+        """Starts a container. Raises StepError if its command cannot be run."""
         with translated():
             try:
                 self._api.start(container)
@@ -202,12 +200,12 @@ class Engine:
                 raise start_error(error) from error
 
     def kill(self, container: str, signal: str) -> None:
-        """Sends a signal; a container that has ended already is fine."""
+        """Sends a signal. Does nothing if the container has ended."""
         with translated(), absent_is_fine(conflict=True):
             self._api.kill(container, signal)
 
     def wait(self, container: str, timeout_s: int) -> int | None:
-        """The exit code of a container once it has ended, or None when it still runs after ``timeout_s``."""
+        """Waits for the container and returns its exit code, or None if it still runs after ``timeout_s``."""
         with translated():
             try:
                 return int(self._api.wait(container, timeout=timeout_s)["StatusCode"])
@@ -219,7 +217,7 @@ class Engine:
                 raise
 
     def inspect(self, container: str) -> dict[str, Any] | None:
-        """The engine's description of a container, or None where it is gone."""
+        """The engine's description of a container, or None if it is gone."""
         with translated():
             try:
                 return dict(self._api.inspect_container(container))
@@ -227,20 +225,20 @@ class Engine:
                 return None
 
     def logs(self, container: str, tail_lines: int, since_s: float | None = None) -> bytes:
-        """The last lines that a container wrote; only what it wrote after ``since_s``, in seconds since 1970."""
+        """The last lines of a container's log, written after ``since_s`` (seconds since 1970) if given."""
         with translated():
             return bytes(self._api.logs(container, tail=tail_lines, since=since_s))
 
-    def run_inside(self, container: str, command: list[str]) -> tuple[int, bytes]:
-        """Runs a command in a container: its exit code and output. 126 and 127 where it cannot be run."""
+    def exec(self, container: str, command: list[str]) -> tuple[int, bytes]:
+        """Runs a command in a container and returns its exit code and output. 126 or 127 if it cannot be run."""
         with translated(), absent_is_fine(conflict=True):
             made = self._api.exec_create(container, command)
             output = self._api.exec_start(made["Id"])
             return int(self._api.exec_inspect(made["Id"])["ExitCode"] or 0), bytes(output)
         return NOT_RUNNABLE, b""
 
-    def run_beside(self, container: str, command: list[str]) -> str:
-        """Starts a command in a running container and does not wait: the run's id, or nothing if it cannot be run."""
+    def start_exec(self, container: str, command: list[str]) -> str:
+        """Starts a command in a container and returns the id of this exec at once; empty if it cannot be run."""
         with translated():
             try:
                 made = self._api.exec_create(container, command)
@@ -249,14 +247,14 @@ class Engine:
                 return ""
             return str(made["Id"])
 
-    def exit_code_of_run(self, run: str) -> int | None:
-        """How a run beside has ended, or None while it goes on."""
+    def exec_exit_code(self, exec_id: str) -> int | None:
+        """The exit code of an exec, or None while it runs."""
         with translated():
-            code = self._api.exec_inspect(run)["ExitCode"]
+            code = self._api.exec_inspect(exec_id)["ExitCode"]
             return None if code is None else int(code)
 
     def read_file(self, container: str, path: str) -> bytes | None:
-        """A file as a container that is not started would see it, or None where there is none."""
+        """A file of a container, which need not be started, or None if there is no such file."""
         with translated():
             try:
                 chunks, _ = self._api.get_archive(container, path)
@@ -267,11 +265,11 @@ class Engine:
                 return member.read() if member else None
 
     def remove(self, container: str) -> None:
-        """Kills and removes a container with its anonymous volumes; one that is gone already is fine."""
+        """Kills and removes a container with its anonymous volumes. Idempotent."""
         with translated(), absent_is_fine(conflict=True):
             self._api.remove_container(container, force=True, v=True)
 
-    # What a job left behind
+    # Leftovers of jobs
 
     def containers_labelled(self, label: str) -> list[dict[str, Any]]:
         """All containers, running or not, with ``label`` (``name`` or ``name=value``)."""

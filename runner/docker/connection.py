@@ -1,10 +1,10 @@
-"""An engine that was found and asked what it is: once, when something is first wanted of it."""
+"""The connection to the engine: finds it and asks for its version once, at the first request."""
 
 import socket
 from collections.abc import Mapping
 from threading import Lock
 
-from runner.docker.about import About, read_about
+from runner.docker.compatibility import EngineVersion, parse_engine_version
 from runner.docker.endpoints.resolution import find_endpoint
 from runner.docker.endpoints.transport import Transport
 
@@ -12,40 +12,43 @@ from runner.docker.endpoints.transport import Transport
 class Connection:
     """The engine that the environment or ``docker_host`` names. Safe to use from several threads.
 
-    All of it raises MachineError with the remedy where no engine answers, or one that Headway cannot use.
+    Every method raises MachineError, with what to do, if no engine answers or Headway cannot use it.
     """
 
     def __init__(self, environment: Mapping[str, str], docker_host: str = "") -> None:
         self._environment = dict(environment)
         self._docker_host = docker_host
         self._lock = Lock()
-        self._reached: tuple[Transport, About] | None = None
+        self._connected: tuple[Transport, EngineVersion] | None = None
 
-    def _reach(self) -> tuple[Transport, About]:
+    def _connect(self) -> tuple[Transport, EngineVersion]:
         with self._lock:
-            if self._reached is None:
+            if self._connected is None:
                 transport = Transport(find_endpoint(self._environment, self._docker_host), self._environment)
                 try:
-                    self._reached = transport, read_about(*transport.get("/version"), str(transport.endpoint))
+                    self._connected = (
+                        transport,
+                        parse_engine_version(*transport.get("/version"), str(transport.endpoint)),
+                    )
                 except BaseException:
                     transport.close()
                     raise
-            return self._reached
+            return self._connected
 
     @property
     def transport(self) -> Transport:
-        """The way to the engine."""
-        return self._reach()[0]
+        """How the engine is reached."""
+        return self._connect()[0]
 
     @property
-    def about(self) -> About:
-        """Which engine it is, and the version of the API that is spoken with it."""
-        return self._reach()[1]
+    def version(self) -> EngineVersion:
+        """The engine's version and the API version that Headway uses with it."""
+        return self._connect()[1]
 
     def ping(self) -> None:
-        """Asks whether the engine is there."""
-        if self._reached is None:
-            self._reach()
+        """Checks that the engine answers."""
+        if self._connected is None:
+            self._connect()
         else:
             self.transport.get("/_ping")
 
@@ -54,13 +57,13 @@ class Connection:
         return self.transport.get(self._versioned(path))
 
     def open(self, path: str) -> tuple[socket.socket, str]:
-        """A new connection, for a request of one's own, and the path with the version that it asks for."""
+        """A new connection for a raw request, and the path with the API version."""
         return self.transport.connect(), self._versioned(path)
 
     def _versioned(self, path: str) -> str:
-        return f"/v{self.about.api}{path}"
+        return f"/v{self.version.api}{path}"
 
     def close(self) -> None:
-        """Ends what was started to reach the engine."""
-        if self._reached:
-            self._reached[0].close()
+        """Ends the ssh relay, if there is one."""
+        if self._connected:
+            self._connected[0].close()

@@ -1,4 +1,4 @@
-"""What the Docker Engine says when something goes wrong, as our errors: each with its reason, and whose fault it is."""
+"""Maps errors of the Docker Engine to Headway's errors: each with its reason, as the step's fault or the machine's."""
 
 import re
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from runner.docker.sdk import errors as _errors
 
 
-# Of the SDK nothing is loaded before something has gone wrong: see ``Engine``.
+# The SDK is imported only if an error has occurred: see ``Engine``.
 # ruff: noqa: PLC0415
 
 
@@ -27,7 +27,7 @@ def sdk_errors() -> ModuleType:
 
 
 def requests_errors() -> ModuleType:
-    """The exceptions of the HTTP library below it."""
+    """The exceptions of requests, the HTTP library of the SDK."""
     from runner.docker.sdk import http_errors
 
     return http_errors
@@ -42,7 +42,7 @@ def _faults() -> tuple[type[Exception], ...]:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turns what the SDK raises into our errors, each with its reason."""
+    """Turns exceptions of the SDK into Headway's errors, each with its reason."""
     try:
         yield
     except _faults() as error:
@@ -51,7 +51,7 @@ def translated() -> Iterator[None]:
 
 @contextmanager
 def absent_is_fine(*, conflict: bool = False) -> Iterator[None]:
-    """Lets pass that a thing is gone already or, with ``conflict``, that it is not running or being removed."""
+    """Ignores that the object does not exist or, with ``conflict``, that it is stopped or being removed."""
     try:
         yield
     except sdk_errors().APIError as error:
@@ -60,33 +60,33 @@ def absent_is_fine(*, conflict: bool = False) -> Iterator[None]:
 
 
 def start_error(error: "_errors.APIError") -> StepError:
-    """Why a container could not be started."""
+    """The error for a container that could not be started."""
     text = str(error.explanation or error)
     if "exec" in text and ("executable file not found" in text or "no such file or directory" in text):
         hint = "a step with commands needs an image that has a shell (sh); use another image, or `entrypoint`"
-        return StepError(Reason.BAD_COMMAND, f"the image cannot run the step's command: {_first_line(text)}; {hint}")
+        return StepError(Reason.BAD_COMMAND, f"the image cannot run the step's command: {_last_line(text)}; {hint}")
     if "permission denied" in text:
-        return StepError(Reason.BAD_COMMAND, f"the step's command is not executable: {_first_line(text)}")
+        return StepError(Reason.BAD_COMMAND, f"the step's command is not executable: {_last_line(text)}")
     if "error setting rlimit" in text:
-        hint = "it may not have more itself: raise its LimitNOFILE, or lower HEADWAY_STEP_FILES_MAX"
-        return MachineError(Reason.ENGINE_UNSUITABLE, f"the engine cannot set a limit ({_first_line(text)}); {hint}")
-    if any(sign in text for sign in _USERS_FAULT):
+        hint = "raise LimitNOFILE of the engine, or lower HEADWAY_STEP_FILES_MAX"
+        return MachineError(Reason.ENGINE_UNSUITABLE, f"the engine cannot set a limit ({_last_line(text)}); {hint}")
+    if any(sign in text for sign in _BAD_SETTINGS):
         return StepError(
-            Reason.INVALID_PIPELINE, f"the container cannot be what the step asks for: {_first_line(text)}"
+            Reason.INVALID_PIPELINE, f"the container cannot be started as the step asks: {_last_line(text)}"
         )
     return classify(error)
 
 
-def _first_line(text: str) -> str:
+def _last_line(text: str) -> str:
     return text.strip().splitlines()[-1].strip() if text.strip() else text
 
 
-_USERS_FAULT = ("unable to find user", "no matching entries", "gathering device information", "error mounting")
-# For these the engine answers with its own failing (500) where it means the caller's.
-_ASKED_WRONG = ("invalid mount", "invalid volume", "bad nameserver", "invalid reference format")
-# Of Docker Engine for a mount, and of Docker Desktop for a folder that it does not share.
+_BAD_SETTINGS = ("unable to find user", "no matching entries", "gathering device information", "error mounting")
+# The engine answers these with status 500, although the request is wrong.
+_BAD_REQUEST = ("invalid mount", "invalid volume", "bad nameserver", "invalid reference format")
+# Docker Engine writes these for a mount, Docker Desktop ("mounts denied") for a folder that it does not share.
 _UNSEEN = ('mount config for type "bind": stat /', "bind source path does not exist", "mounts denied")
-# Of Docker Engine 26 and newer, and of older ones.
+# The first is from Docker Engine 26 and newer, the second from older ones.
 _NO_ADDRESS = ("all predefined address pools have been fully subscribed", "non-overlapping ipv4 address pool")
 _UNREACHABLE = (
     "connection refused",
@@ -99,36 +99,36 @@ _UNREACHABLE = (
     "connection reset by peer",
     "client.timeout exceeded",
 )
-# Of the engine's own image store, and of containerd's: `unexpected status from HEAD request to http://...: 503 ...`.
-_FAULT_OF_REGISTRY = re.compile(r"unexpected (?:http status|status from \S+ request to \S+): 5\d\d ")
+# From the engine's own image store, or from containerd's: `unexpected status from HEAD request to http://...: 503 ...`.
+_REGISTRY_ERROR = re.compile(r"unexpected (?:http status|status from \S+ request to \S+): 5\d\d ")
 _REFUSED = ("denied", "unauthorized", "authentication required", "no basic auth credentials", "forbidden")
 
 
 def classify(error: Exception) -> StepError:
-    """Our error for what the engine said."""
+    """Headway's error for an exception of the SDK."""
     explanation = getattr(error, "explanation", None)
     text = explanation.decode(errors="replace") if isinstance(explanation, bytes) else str(explanation or error)
     if isinstance(error, sdk_errors().APIError):
         known = classify_text(text)
-        asked_wrong = error.status_code == HTTPStatus.BAD_REQUEST or any(sign in text for sign in _ASKED_WRONG)
-        if asked_wrong and known.reason is Reason.INTERNAL:
-            return StepError(Reason.INVALID_PIPELINE, f"the Docker Engine does not take what the step asks for: {text}")
+        bad_request = error.status_code == HTTPStatus.BAD_REQUEST or any(sign in text for sign in _BAD_REQUEST)
+        if bad_request and known.reason is Reason.INTERNAL:
+            return StepError(Reason.INVALID_PIPELINE, f"the Docker Engine refuses what the step asks for: {text}")
         return known
-    return MachineError(Reason.ENGINE_GONE, f"the Docker Engine went away in mid-work: {_first_line(text)}")
+    return MachineError(Reason.ENGINE_GONE, f"the Docker Engine went away during a request: {_last_line(text)}")
 
 
 def classify_text(text: str) -> StepError:
-    """Our error for a sentence of the engine's, as it stands in an answer or in the stream of a pull or push."""
+    """Headway's error for an error message of the engine, from a response or from the stream of a pull or push."""
     low = text.lower()
     if "no space left on device" in low:
         return MachineError(
             Reason.DISK_FULL, f"the disk of the Docker Engine is full: {text.strip()}; make room and re-run"
         )
     if any(sign in low for sign in _UNSEEN):
-        return UnseenFolderError(_first_line(text) if "\n" not in text.strip() else " ".join(text.split()))
+        return UnseenFolderError(_last_line(text) if "\n" not in text.strip() else " ".join(text.split()))
     if any(sign in low for sign in _NO_ADDRESS):
-        return NoAddressError(_first_line(text))
-    if _FAULT_OF_REGISTRY.search(low):
+        return NoAddressError(_last_line(text))
+    if _REGISTRY_ERROR.search(low):
         return RegistryBusyError(Reason.REGISTRY_UNREACHABLE, f"the registry cannot be reached: {text.strip()}")
     if tls := _tls_error(text):
         return tls
@@ -138,23 +138,25 @@ def classify_text(text: str) -> StepError:
 
 
 def _tls_error(text: str) -> MachineError | None:
-    """Our error where a registry and who asks it do not agree on TLS; the remedy is the engine's configuration."""
+    """The error if TLS to a registry fails; the engine's configuration has to change."""
     found = re.search(r"https?://([^/\s\"]+)", text)
-    host, said = found[1] if found else "HOST", text.strip()
+    host, detail = found[1] if found else "HOST", text.strip()
     if "server gave HTTP response to HTTPS client" in text:
         hint = f"give it a certificate, or add {host} to insecure-registries in the engine's daemon.json"
-        return MachineError(Reason.REGISTRY_UNREACHABLE, f"the registry {host} speaks HTTP without TLS: {said}; {hint}")
+        return MachineError(
+            Reason.REGISTRY_UNREACHABLE, f"the registry {host} speaks HTTP without TLS: {detail}; {hint}"
+        )
     if "signed by unknown authority" in text:
-        hint = f"put its authority's certificate on the engine's machine, as /etc/docker/certs.d/{host}/ca.crt"
-        if re.search("fetch .*token", text):  # for a build that is asked for by its client, which is ours
-            hint = "if it is from your company's own authority, name it in HEADWAY_CA_FILE"
-        return MachineError(Reason.REGISTRY_UNREACHABLE, f"the certificate of {host} is not trusted: {said}; {hint}")
+        hint = f"copy its CA certificate to the engine's machine, as /etc/docker/certs.d/{host}/ca.crt"
+        if re.search("fetch .*token", text):  # the build client asks for the token, not the engine
+            hint = "if a private CA signed it, set HEADWAY_CA_FILE to the CA's certificate"
+        return MachineError(Reason.REGISTRY_UNREACHABLE, f"the certificate of {host} is not trusted: {detail}; {hint}")
     if "x509: " in text:
-        hint = "renew it, or reach the registry under a name that is in it"
-        return MachineError(Reason.REGISTRY_UNREACHABLE, f"the certificate of {host} is not good: {said}; {hint}")
+        hint = "renew it, or use a host name that is in it"
+        return MachineError(Reason.REGISTRY_UNREACHABLE, f"the certificate of {host} is not valid: {detail}; {hint}")
     return None
 
 
 def is_refusal(text: str) -> bool:
-    """True when a registry's sentence says that the credentials are missing or not good enough."""
+    """True if a registry's error message says that credentials are missing or insufficient."""
     return any(sign in text.lower() for sign in _REFUSED)

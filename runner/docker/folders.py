@@ -1,18 +1,18 @@
-"""How folders of ours come into containers: so that an engine which does not see them says so."""
+"""Mounts Headway's own folders into containers, so that an engine which does not see a folder reports an error."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 SELINUX = Path("/sys/fs/selinux/enforce")
-"""There where the kernel has SELinux."""
+"""Exists if the kernel has SELinux."""
 
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder that Headway gives a container; the engine must see it under the same path.
+    """A folder that Headway mounts into a container; the engine must see it under the same path.
 
-    ``ours`` may be labelled for containers where the machine has SELinux; folders of the system must not be.
+    With SELinux, a folder of ``ours`` gets a label for containers; folders of the system must not get one.
     """
 
     source: Path
@@ -21,11 +21,11 @@ class Folder:
     ours: bool = True
 
 
-def divided(folders: Sequence[Folder], *, selinux: bool) -> tuple[list[str], list[Folder]]:
-    """What is asked for as binds, and what as mounts.
+def binds_and_mounts(folders: Sequence[Folder], *, selinux: bool) -> tuple[list[str], list[Folder]]:
+    """Divides the folders into those requested as binds and those requested as mounts.
 
-    Mounts: for a source that it does not see an engine makes an empty folder of a bind, and refuses a mount. Only a
-    bind can ask for the label without which SELinux keeps a container out of a folder.
+    Mounts, because the engine refuses a mount whose source it does not see, but creates an empty folder for a bind.
+    With SELinux a bind is needed: only a bind can request the label without which a container may not read the folder.
     """
     binds = [each for each in folders if selinux and each.ours]
     texts = [f"{each.source}:{each.target}:{'ro,z' if each.read_only else 'z'}" for each in binds]

@@ -1,6 +1,6 @@
-"""What the engine says while it pulls or pushes, on a connection of its own, so that it can be ended from outside.
+"""The engine's progress messages of a pull or push, on a connection of their own, so that they can be interrupted.
 
-The engine gives up on a pull when nobody listens to it any more; the SDK's answers can only be read to their end.
+The engine stops a pull when its client closes the connection. The SDK cannot do that: it reads a response to its end.
 """
 
 import base64
@@ -18,10 +18,10 @@ READ_BYTES = 64 * 1024
 Message = dict[str, Any]
 
 
-class Answer:
-    """The answer to one POST, message by message, to be read once. A refusal is a message too: ``{"error": ...}``.
+class ProgressStream:
+    """The messages of the response to one POST, to be read once. An error status becomes ``{"error": ...}``.
 
-    ``login`` is what the engine tells the registry; it asks for one even where that is empty.
+    ``login`` is for the registry. The engine requires the header even if it is empty.
     """
 
     def __init__(self, connection: socket.socket, path: str, login: Mapping[str, str]) -> None:
@@ -30,30 +30,30 @@ class Answer:
         self._headers = {"X-Registry-Auth": base64.urlsafe_b64encode(json.dumps(login).encode()).decode()}
 
     def __iter__(self) -> Iterator[Message]:
-        """The messages as they come. Raises MachineError when the engine goes away."""
+        """The messages as they arrive. Raises MachineError if the engine goes away."""
         http = HTTPConnection("docker")
         http.sock = self._connection
         with translated(), closing(http):
             self._connection.settimeout(None)
             http.request("POST", self._path, headers=self._headers)
-            answer = http.getresponse()
-            if answer.status >= HTTPStatus.BAD_REQUEST:
-                yield {"error": json.loads(answer.read())["message"]}
+            response = http.getresponse()
+            if response.status >= HTTPStatus.BAD_REQUEST:
+                yield {"error": json.loads(response.read())["message"]}
                 return
             rest = b""
-            # Not line by line: that would take a connection that was cut for the end.
-            while data := answer.read1(READ_BYTES):
+            # Not line by line: readline does not tell a broken connection from the end.
+            while data := response.read1(READ_BYTES):
                 *lines, rest = (rest + data).split(b"\n")
                 yield from (_message(line) for line in lines)
 
     def close(self) -> None:
-        """Hangs up, from any thread: the engine gives up on what nobody else waits for."""
+        """Closes the connection, from any thread. The engine stops the pull unless another client waits for it."""
         with suppress(OSError):
             self._connection.shutdown(socket.SHUT_RDWR)
 
 
 def _message(line: bytes) -> Message:
-    """Newer engines will say an error in ``errorDetail`` alone."""
+    """Newer engines report an error only in ``errorDetail``; this copies it to ``error``."""
     message: Message = json.loads(line)
     detail = message.get("errorDetail")
     return message | {"error": str(detail.get("message"))} if detail and not message.get("error") else message

@@ -1,13 +1,13 @@
-"""Names of images, by the rules of Docker's reference grammar."""
+"""Image references: splits names by the rules of Docker's reference grammar."""
 
 LOCAL_FOLDERS = "headway-local-*"
-"""Folders of ``headway run``'s jobs, among the temporary files. None is part of anybody's source."""
+"""Temporary folders of the jobs of ``headway run``, which are never part of the source."""
 BUILD_REPO = "headway/build"
-"""Under this name the images that jobs build are kept, each until its job has ended."""
+"""The repository name of the images that jobs build. Each is tagged until its job has ended."""
 
 
 def split_tag(name: str) -> tuple[str, str]:
-    """``repo:tag`` or ``repo@digest`` in its two parts; ``latest`` where neither is given (as Docker does)."""
+    """Splits ``repo:tag`` or ``repo@digest`` in two; the tag is ``latest`` if the name has none (as in Docker)."""
     if "@" in name:
         repo, _, digest = name.partition("@")
         return repo, digest
@@ -17,7 +17,7 @@ def split_tag(name: str) -> tuple[str, str]:
 
 
 def registry_host(name: str) -> str:
-    """The registry of an image name; ``docker.io`` where none is written (the rule of Docker's reference grammar)."""
+    """The registry of an image name; ``docker.io`` if the name has none."""
     first, slash, _ = name.partition("/")
     if slash and ("." in first or ":" in first or first == "localhost"):
         return first

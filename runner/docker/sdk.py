@@ -1,7 +1,7 @@
-"""Docker's SDK on our way to the engine. It loads slowly: import this module where the SDK is needed.
+"""Docker's SDK, the only import of it. It loads slowly: import this module inside the functions that need it.
 
-And import nothing of the SDK, nor of what it is made of, anywhere else. Two threads that load different parts of it at
-the same time wait for each other; Python then gives one of them a module that is not whole.
+No other module imports the SDK, requests or urllib3. If two threads import different parts of them at the same time,
+the import locks deadlock; Python resolves that by giving one thread a module that is only partly initialized.
 """
 
 import ssl
@@ -21,12 +21,12 @@ __all__ = ["APIClient", "DockerClient", "HTTPError", "errors", "http_errors", "s
 
 
 def sdk_client(transport: Transport, api_version: str, timeout_s: int) -> DockerClient:
-    """A client that speaks ``api_version``; it asks the engine nothing by itself."""
+    """A client for ``api_version``. Creating it sends no request."""
     tls = transport.address.tls if isinstance(transport.address, Tcp) else None
     client = DockerClient(
         base_url=str(transport.address), version=api_version, timeout=timeout_s, tls=_config(tls) if tls else False
     )
-    # An engine is not reached through a proxy, nor by the certificates and passwords that programs have for web pages.
+    # The engine is not reached through HTTP proxies, nor with the user's .netrc or CA variables.
     client.api.trust_env = False
     if transport.tls:
         client.api.mount("https://", _Adapter(transport.tls))
@@ -35,14 +35,14 @@ def sdk_client(transport: Transport, api_version: str, timeout_s: int) -> Docker
 
 def _config(tls: Tls) -> docker.tls.TLSConfig:
     if not tls.verify:
-        disable_warnings(InsecureRequestWarning)  # the user has asked for it
+        disable_warnings(InsecureRequestWarning)  # the user chose not to verify
     files = (str(tls.folder / "cert.pem"), str(tls.folder / "key.pem"))
     pair = files if (tls.folder / "cert.pem").exists() else None
     return docker.tls.TLSConfig(client_cert=pair, ca_cert=str(tls.folder / "ca.pem"), verify=tls.verify)
 
 
 class _Adapter(HTTPAdapter):
-    """Makes connections with our own TLS context: the library's is stricter than Docker's own clients."""
+    """Uses Headway's TLS context: the default of requests is stricter than Docker's own clients."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._context = context

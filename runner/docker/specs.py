@@ -1,4 +1,4 @@
-"""What the engine is asked for: containers with their limits, logins, and the labels by which a job is found again."""
+"""Values for requests to the engine: containers with their limits, registry logins, and the labels of a job."""
 
 import base64
 from collections.abc import Mapping
@@ -12,13 +12,13 @@ STEP_LABEL = "headway.step"
 
 
 def job_labels(key: str, attempt: int) -> dict[str, str]:
-    """What everything of one attempt at a job carries in the engine."""
+    """The labels of all containers and networks of one attempt at a job."""
     return {JOB_LABEL: key, ATTEMPT_LABEL: str(attempt)}
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one container may use, and how many ``files`` one process may have open. 0 means no limit of ours."""
+    """Limits of one container; ``files`` is how many files a process may have open. 0 means no limit by Headway."""
 
     memory_bytes: int = 0
     cpus: float = 0.0
@@ -28,9 +28,9 @@ class Limits:
 
 @dataclass(frozen=True)
 class ContainerSpec:
-    """All that makes a container. ``network`` is a network's name, ``container:ID``, ``host`` or ``none``.
+    """A container to create. ``network`` is a network's name, ``container:ID``, ``host`` or ``none``.
 
-    ``folders`` are Headway's own; ``binds`` are written by users, and mean what they mean for docker.
+    ``folders`` are Headway's own; ``binds`` come from the pipeline file, in the syntax of ``docker run --volume``.
     """
 
     image: str
@@ -43,7 +43,6 @@ class ContainerSpec:
     binds: tuple[str, ...] = ()
     directory: str = ""
     aliases: tuple[str, ...] = ()
-    hostname: str = ""
     stdin: bool = False
     user: str = ""
     privileged: bool = False
@@ -55,27 +54,27 @@ class ContainerSpec:
     limits: Limits = Limits()
 
 
-TOKEN_USER = "<token>"  # noqa: S105 - a word of the protocol, not a password
-"""The user name with which Docker's credential helpers mark an identity token."""
+TOKEN_USER = "<token>"  # noqa: S105 - a constant of the protocol, not a password
+"""The user name by which Docker's credential helpers mark an identity token."""
 
 
 @dataclass(frozen=True)
 class Login:
-    """Credentials for one registry host. The user ``TOKEN_USER`` says that the password is an identity token."""
+    """Credentials for one registry. If the user is ``TOKEN_USER``, the password is an identity token."""
 
     username: str
     password: str = field(repr=False)
 
     def basic(self) -> str:
-        """The pair as HTTP's Basic scheme, and Docker's config.json, write it."""
+        """The pair in base64, as in HTTP Basic authentication and in Docker's config.json."""
         return base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
 
     def for_engine(self) -> dict[str, str]:
-        """As the engine's API takes it."""
+        """The form of the engine's API."""
         if self.username == TOKEN_USER:
             return {"identitytoken": self.password}
         return {"username": self.username, "password": self.password}
 
     def for_client(self) -> dict[str, str]:
-        """As an entry under ``auths`` in a Docker client's config.json."""
+        """The form of an entry under ``auths`` in a Docker client's config.json."""
         return self.for_engine() if self.username == TOKEN_USER else {"auth": self.basic()}

@@ -1,4 +1,4 @@
-"""A build step: the Dockerfile is built by BuildKit, and the image's id noted for the steps that use it."""
+"""A build step: BuildKit builds the Dockerfile, and the job keeps the image's id for the steps that use it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from pipelines.state import PASSED, Outcome, Reason
 from runner.builds import buildkit
 from runner.builds.command import BuildRequest
 from runner.builds.progress import Instruction
-from runner.docker.about import CONTAINERD_STORE
+from runner.docker.compatibility import CONTAINERD_STORE
 from runner.docker.references import BUILD_REPO
 from runner.errors import MachineError, StepError
 from runner.events import ImageBuilt, InstructionChanged, Stream
@@ -35,22 +35,25 @@ def build(job: Job, step: BuildStep, output: Output) -> Outcome:
         engine,
         job.assignment.secrets,
         tag,
-        job.company,
+        job.egress,
     )
 
-    def tell(instruction: Instruction) -> None:
+    def emit_instruction(instruction: Instruction) -> None:
         text, error = job.redactor.mask_text(instruction.text), job.redactor.mask_text(instruction.error)
-        news = InstructionChanged(step.number, instruction.index, text, instruction.cached, instruction.seconds, error)
-        job.emit(news)
+        job.emit(
+            InstructionChanged(step.number, instruction.index, text, instruction.cached, instruction.seconds, error)
+        )
 
     limit = job.time_for(step)
-    job.keep_name(tag)
+    job.untag_at_end(tag)
     lines = Lines(output, Stream.STDOUT)
     try:
-        digests = buildkit.build(job.builder(), request, buildkit.Watch(lines, tell, job.cancel, limit.deadline))
+        digests = buildkit.build(
+            job.builder(), request, buildkit.Watch(lines, emit_instruction, job.cancel, limit.deadline)
+        )
     except StepError as error:
         if error.reason is Reason.BUILD_FAILED:
-            job.engine.ping()  # an engine that went away has many ways to make its client fail
+            job.engine.ping()  # raises MachineError if the client failed because the engine went away
         raise
     if not digests:
         return job.canceled() if job.cancel else limit.outcome()
@@ -63,7 +66,7 @@ def build(job: Job, step: BuildStep, output: Output) -> Outcome:
 
 
 def _image_in_engine(job: Job, digests: Sequence[str]) -> dict[str, Any]:
-    """The engine's description of the image that has one of these digests as its id."""
+    """The engine's description of the image whose id is one of these digests."""
     for digest in digests:
         if image := job.engine.image(digest):
             return image

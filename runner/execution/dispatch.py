@@ -1,4 +1,4 @@
-"""Carries out one step by its kind. Adding a kind is a class in ``pipelines/plan.py`` and a case here."""
+"""Runs one step by its kind. A new kind of step needs a class in ``pipelines/plan.py`` and a case here."""
 
 from collections.abc import Callable
 from typing import assert_never
@@ -9,18 +9,18 @@ from runner.execution import step_container
 from runner.execution.build_step import build
 from runner.execution.job import Job
 from runner.execution.push_step import push
-from runner.execution.step_container import Started
+from runner.execution.step_container import StartedContainer
 from runner.logs.output import Output
 
 
-def perform(job: Job, step: Step, output: Output, early: Callable[[], Started | None]) -> Outcome:
-    """Does a step; ``early`` gives its container if that was started before its turn.
+def perform(job: Job, step: Step, output: Output, prestarted: Callable[[], StartedContainer | None]) -> Outcome:
+    """Runs a step; ``prestarted`` returns its container if that was started before its turn.
 
-    Its failing is the outcome or a StepError; a MachineError means that it could not be done.
+    A step that fails returns an outcome or raises StepError; MachineError means that the machine could not run it.
     """
     match step:
         case CommandsStep() | PluginStep():
-            return step_container.run(job, step, output, early())
+            return step_container.run(job, step, output, prestarted())
         case BuildStep():
             return build(job, step, output)
         case PushStep():

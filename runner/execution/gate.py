@@ -1,11 +1,11 @@
-"""How a step's commands reach its shell, and how its exit status comes back.
+"""The gate: how a step's commands reach its shell, and how its exit status comes back.
 
 The container starts a small shell program, the *gate*, which waits for two lines on standard input: a token and the
-script. So a container can be started before it is its step's turn, and a script has no length limit. When the runner
-goes away the gate reads end-of-file and leaves. The script runs in a subshell: it may set traps, exit, or replace
-itself. The gate then kills stragglers and prints the token with the exit status, which arrives some 30 ms before the
-engine knows of the end. It prints them on both outputs: the engine hands these on independently, and each must have
-come to its end.
+script. So a container can be started before its step's turn (prestart), and a script has no length limit. If the runner
+dies, the gate reads end-of-file and exits. The script runs in a subshell: it may set traps, exit, or replace itself
+(exec). The gate then kills the processes that the script left in the background and prints the token with the exit
+status. That arrives some 30 ms before the engine knows of the end. The gate prints it on both outputs, because the
+engine forwards these independently, and both must be complete.
 """
 
 import re
@@ -28,25 +28,25 @@ GATE_ENTRYPOINT = ("sh", "-c", GATE)
 # The gate ignores TERM, for it waits for its script; with this, docker-init sends signals to the script as well.
 GATE_ENVIRONMENT = {"TINI_KILL_PROCESS_GROUP": "1"}
 STATUS_BYTES_MAX = 4
-"""An exit status has three digits at most, and then comes the line's end."""
+"""An exit status has at most three digits, and a newline follows it."""
 
 
 def new_token() -> str:
-    """A word that no output holds by chance."""
+    """A random word that no output contains by chance."""
     return secrets.token_hex(16)
 
 
 def gate_lines(token: str, script: str) -> bytes:
-    """What opens the gate."""
+    """The two lines that open the gate."""
     text = script.replace("\\", "\\\\").replace("\n", "\\n")
     return f"{token}\n{text}\n".encode(errors="surrogateescape")
 
 
 def script_of(commands: Sequence[str], directory: str, environment: Mapping[str, str]) -> str:
-    """The script for a step: its late variables, its folder, and each command after a line that shows it.
+    """The script of a step: sets its late variables, changes to its folder, and prints each command before it runs.
 
-    One shell runs all commands, with ``set -e``, as in Woodpecker. An empty ``directory`` means that the step stays
-    where its image starts it.
+    One shell runs all commands, with ``set -e``, as in Woodpecker. If ``directory`` is empty, the step stays in the
+    working directory of its image.
     """
     lines = [f"export {name}={shlex.quote(value)}" for name, value in environment.items()]
     if directory:
@@ -57,33 +57,33 @@ def script_of(commands: Sequence[str], directory: str, environment: Mapping[str,
 
 
 class StatusWatch:
-    """Finds the gate's last words in a stream, also across the edges of chunks, and keeps them from the log."""
+    """Finds the gate's status line in a stream, also if chunks split it, and keeps it out of the log."""
 
     def __init__(self, token: str) -> None:
         self.token = token
         self._mark = b"\x1e" + token.encode() + b" "
-        self._words = re.compile(re.escape(self._mark) + rb"(\d+)\n")
+        self._line = re.compile(re.escape(self._mark) + rb"(\d+)\n")
         self._held = b""
         self.status: int | None = None
 
     def feed(self, data: bytes) -> bytes:
-        """The output without the mark. Holds back what may be the beginning of one."""
+        """The output without the status line. Holds back bytes that may be the start of one."""
         data, self._held = self._held + data, b""
-        if found := self._words.search(data):
+        if found := self._line.search(data):
             self.status = int(found[1])
             return data[: found.start()]
-        # A mark has no second \x1e in it, so only the last one may begin what has not come whole.
+        # A status line has only one \x1e, so an incomplete one can only start at the last.
         start = data.rfind(b"\x1e")
-        if start >= 0 and self._may_begin(data[start:]):
+        if start >= 0 and self._may_start(data[start:]):
             self._held = data[start:]
             return data[:start]
         return data
 
-    def _may_begin(self, rest: bytes) -> bool:
+    def _may_start(self, rest: bytes) -> bool:
         mark = self._mark
         return mark.startswith(rest) or (rest.startswith(mark) and len(rest) < len(mark) + STATUS_BYTES_MAX)
 
     def flush(self) -> bytes:
-        """What was held back: the stream has ended without the mark."""
+        """The bytes held back: the stream has ended without a status line."""
         held, self._held = self._held, b""
         return held

@@ -1,10 +1,9 @@
-"""All that the parts of a running job share."""
+"""One job: what it was assigned, and what the parts that run it share."""
 
 import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from threading import Lock
 
@@ -12,26 +11,27 @@ from pipelines.plan import BuiltImage, CommandsStep, EnvValue, JobPlan, PluginSt
 from pipelines.state import Outcome, Reason, State
 from runner.builds.buildkit import Builder
 from runner.cancellation import Cancel
-from runner.cleanup.leftovers import Leavings, remove_tree
-from runner.cleanup.removal_queue import Removals
+from runner.cleanup.leftovers import JobLeftovers, Leftovers, remove_leftovers
+from runner.cleanup.removal_queue import RemovalQueue
 from runner.docker.client import Engine
 from runner.docker.folders import Folder
-from runner.docker.job_network import Lanes, Sandboxes, check_folder
+from runner.docker.job_network import JobNetwork, SandboxAllocator
+from runner.docker.sandbox_image import check_folder
 from runner.docker.specs import STEP_LABEL, Limits, Login, job_labels
 from runner.errors import CanceledError, StepError
 from runner.events import Emit, JobNote
-from runner.images.cache import Images
-from runner.images.requirements import wanted_images
+from runner.images.job_images import JobImages
+from runner.images.requirements import image_requirements
 from runner.logs.output import Write
 from runner.logs.redact import Redactor
-from runner.network.company import NO_COMPANY, CompanyNetwork, JobNetwork
+from runner.network.egress import NO_EGRESS_SETTINGS, EgressSettings, JobEgress
 
 DOCKER_HUB_CONFIG_KEY = "https://index.docker.io/v1/"
 
 
 @dataclass(frozen=True)
 class Options:
-    """Limits and choices that are the same for all steps of a job. ``push`` false shows what would be pushed."""
+    """Limits and settings for all steps of a job. Without ``push`` the log only shows what would be pushed."""
 
     limits: Limits = field(default_factory=Limits)
     log_bytes_max: int = 1024**3
@@ -43,46 +43,45 @@ class Options:
     pulls_at_once_max: int = 3
     address_wait_s: float = 60
     push: bool = True
-    keep_images: bool = False
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """What a worker was given: the plan, and what it may know.
+    """One job as it is given to the runner: the plan, and the secrets and settings for it.
 
-    ``key`` names the job in labels, ``attempt`` is its fence. ``folder`` is this attempt's own, and the engine must see
-    it under the same path. ``lay_out`` puts the source at a path that does not exist yet. ``sandboxes`` are there where
-    they were begun before the plan was known. ``hand_over``, where there is one, removes what the job leaves.
-    ``company`` says how containers and the build client reach others.
+    ``key`` names the job in labels, ``attempt`` is its fencing token. ``folder`` belongs to this attempt alone; the
+    engine must see it under the same path. ``check_out`` writes the source to a path that does not exist yet.
+    ``network`` is given if its creation started before the plan was known. ``clean_up``, if given, removes all of the
+    job at its end. ``egress`` says how containers and the build client reach other hosts.
     """
 
     plan: JobPlan
     key: str
     attempt: int
     folder: Path
-    lay_out: Callable[[Path], None]
+    check_out: Callable[[Path], None]
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     logins: Mapping[str, Login] = field(default_factory=dict, repr=False)
     options: Options = Options()
-    sandboxes: Sandboxes | None = None
-    hand_over: Callable[[Leavings], None] | None = None
-    company: CompanyNetwork = NO_COMPANY
+    network: JobNetwork | None = None
+    clean_up: Callable[[JobLeftovers], None] | None = None
+    egress: EgressSettings = NO_EGRESS_SETTINGS
 
 
 @dataclass(frozen=True)
 class Deadline:
-    """When a step must have ended, by the monotonic clock, and what is said of it then."""
+    """When a step must have ended, by the monotonic clock, and the message if it has not."""
 
     deadline: float
-    what: str
+    message: str
 
     def outcome(self) -> Outcome:
         """How the step ends at the deadline."""
-        return Outcome(State.FAILED, Reason.TIMEOUT, f"{self.what}; raise `timeout:` if it needs longer")
+        return Outcome(State.FAILED, Reason.TIMEOUT, f"{self.message}; raise `timeout:` if it needs longer")
 
 
 class Job:
-    """A job at work. Made by ``execute.open_job``; ``close`` leaves nothing behind in the engine or on the disk."""
+    """A running job. Made by ``open_job``; ``close`` removes everything of it from the engine and the disk."""
 
     def __init__(
         self, assignment: Assignment, engine: Engine, builder: Callable[[], Builder], emit: Emit, cancel: Cancel
@@ -94,10 +93,10 @@ class Job:
         self.builder = builder
         self.emit = emit
         self.cancel = cancel
-        self.redactor = Redactor([*assignment.secrets.values(), *assignment.company.secrets()])
-        self.company = JobNetwork(assignment.company, assignment.folder / "ca", _serving(self.plan))
-        self.images = Images(engine, assignment.logins, self.check, self.options.pulls_at_once_max)
-        self.wanted = wanted_images(self.plan)
+        self.redactor = Redactor([*assignment.secrets.values(), *assignment.egress.secrets()])
+        self.egress = JobEgress(assignment.egress, assignment.folder / "ca", _host_names(self.plan))
+        self.images = JobImages(engine, assignment.logins, self.check, self.options.pulls_at_once_max)
+        self.requirements = image_requirements(self.plan)
         self.started_s = int(time.time())
         self.job_timeout_s = min(self.plan.timeout_s or self.options.job_timeout_s, self.options.job_timeout_s)
         self.deadline = time.monotonic() + self.job_timeout_s
@@ -108,84 +107,86 @@ class Job:
         self.workspace_folder = Folder(self.workspace_base, self.plan.workspace_base)
         self.source = self.workspace_base / Path(self.plan.workspace).relative_to(self.plan.workspace_base)
         self._lock = Lock()
-        self.removals = Removals(engine.remove)
-        self._names: list[str] = []
+        self.removals = RemovalQueue(engine.remove)
+        self._image_names: list[str] = []
         self.closers: list[Callable[[], None]] = [self.images.close]
         self.services: list[str] = []
         self.detached: list[str] = []
-        self.sandboxes = assignment.sandboxes or Sandboxes(engine, assignment.key, assignment.attempt)
-        self.lanes = Lanes(self.sandboxes, {step.number: step.needs for step in self.plan.steps})
+        self.network = assignment.network or JobNetwork(engine, assignment.key, assignment.attempt)
+        self.sandboxes = SandboxAllocator(self.network, {step.number: step.needs for step in self.plan.steps})
 
     def check_workspace(self) -> None:
-        """Raises UnseenFolderError where the engine does not see the workspace, before a step has to say so."""
-        self.removals.in_time(check_folder(self.engine, replace(self.workspace_folder, ours=False), self.labels()))
+        """Raises UnseenFolderError if the engine does not see the workspace, before a step fails for that reason."""
+        self.removals.remove_later(check_folder(self.engine, replace(self.workspace_folder, ours=False), self.labels()))
 
     def canceled(self) -> Outcome:
-        """How a step ends that was running when somebody asked to stop."""
+        """The outcome of a step that ran when the job was canceled."""
         return Outcome(State.CANCELED, Reason.CANCELED, f"canceled by {self.cancel.by}")
 
     def note(self, sentence: str) -> None:
-        """Says something about the job as a whole."""
+        """Emits a note about the job as a whole."""
         self.emit(JobNote(self.redactor.mask_text(sentence)))
 
     def check(self) -> None:
-        """Raises CanceledError when somebody asked to stop, StepError when the job's time is over."""
+        """Raises CanceledError if the job is canceled, StepError if its time is over."""
         if self.cancel:
             raise CanceledError(Reason.CANCELED, f"canceled by {self.cancel.by}")
         if time.monotonic() >= self.deadline:
-            raise StepError(Reason.TIMEOUT, f"{self._time_is_over()}; raise `timeout:` if it needs longer")
+            raise StepError(Reason.TIMEOUT, f"{self._timeout_message()}; raise `timeout:` if it needs longer")
 
-    def _time_is_over(self) -> str:
+    def _timeout_message(self) -> str:
         return f"the job's time of {self.job_timeout_s:g} s was over"
 
     def time_for(self, step: Step) -> Deadline:
-        """How long a step that starts now may run: its own limit, the server's or the rest of the job's time."""
+        """The deadline of a step that starts now: its own timeout, the server's limit or the rest of the job's time."""
         timeout_s = min(step.timeout_s or self.options.step_timeout_s, self.options.step_timeout_s)
         deadline = time.monotonic() + timeout_s
         if self.deadline < deadline:
-            return Deadline(self.deadline, self._time_is_over())
+            return Deadline(self.deadline, self._timeout_message())
         return Deadline(deadline, f"timed out after {timeout_s:g} s")
 
     def labels(self, step: int | None = None) -> dict[str, str]:
-        """What everything of this job in the engine carries."""
+        """The labels of the job's containers and networks, by which leftovers are found."""
         labels = job_labels(self.assignment.key, self.assignment.attempt)
         return labels | ({STEP_LABEL: str(step)} if step is not None else {})
 
     def image_of(self, step: CommandsStep | PluginStep, write: Write) -> str:
-        """The id of the image that a step's container is made from: pulled if it must be, or built by this job."""
+        """The id of the image for a step's container: pulled if necessary, or built by an earlier step of this job."""
         image = step.container.image
         if not isinstance(image, BuiltImage):
-            return str(self.images.get(self.wanted.steps[step.number], write)["Id"])
+            return str(self.images.get(self.requirements.steps[step.number], write)["Id"])
         if image.step not in self.built:
             raise StepError(
-                Reason.BUILD_FAILED, "the image that this step runs in was not built, for its build step did not run"
+                Reason.BUILD_FAILED, "the image that this step runs in was not built: its build step did not run"
             )
         return self.built[image.step]
 
-    def tell_of_image(self, step: CommandsStep | PluginStep, write: Write) -> None:
-        """Writes how the image of a step that was started ahead came here."""
-        if step.number in self.wanted.steps:
-            self.images.tell(self.wanted.steps[step.number], write)
+    def write_pull_log(self, step: CommandsStep | PluginStep, write: Write) -> None:
+        """Writes the output of the pull for a step whose container was prestarted."""
+        if step.number in self.requirements.steps:
+            self.images.write_log(self.requirements.steps[step.number], write)
 
     def environment(self, values: Mapping[str, EnvValue]) -> dict[str, str]:
-        """A container's variables, the secrets and the company's proxies and authority in place.
+        """A container's environment variables, with secrets filled in, proxies and CA certificates added.
 
-        Raises StepError naming a secret that this run does not have.
+        Raises StepError with the names of missing secrets.
         """
         self.require(*values.values())
         given = {name: resolve(value, self.assignment.secrets) for name, value in values.items()}
-        return self.company.container_environment(given)
+        return self.egress.container_environment(given)
 
     def require(self, *values: EnvValue) -> None:
-        """Raises StepError where a value needs a secret that is not here."""
+        """Raises StepError if a value needs a secret that the run does not have."""
         missing = sorted(set().union(*map(secret_names, values)) - set(self.assignment.secrets))
         if missing:
             names = ", ".join(repr(name) for name in missing)
             hint = "add it with `headway secret set`, or allow it for this event"
-            raise StepError(Reason.SECRET_MISSING, f"the secret {names} is not there for this run; {hint}")
+            raise StepError(Reason.SECRET_MISSING, f"the secret {names} is missing in this run; {hint}")
 
     def docker_config(self) -> Path:
-        """A folder for the build client, which no step can see: registries' credentials, the engine's certificates."""
+        """A configuration folder for the build client: registry credentials and the engine's certificates. No step sees
+        it.
+        """
         folder = self.scratch / "docker"
         with self._lock:
             if folder.exists():
@@ -193,14 +194,13 @@ class Job:
             folder.mkdir(mode=0o700)
             keys = {host: DOCKER_HUB_CONFIG_KEY if host == "docker.io" else host for host in self.assignment.logins}
             auths = {keys[host]: login.for_client() for host, login in self.assignment.logins.items()}
-            (folder / "config.json").write_text(json.dumps({"auths": auths, **self.company.docker_config()}))
+            (folder / "config.json").write_text(json.dumps({"auths": auths, **self.egress.docker_config()}))
             self.engine.connection.transport.write_settings(folder)
             return folder
 
-    def keep_name(self, name: str) -> None:
-        """Remembers a name that this job gave to an image, to take it off at the end."""
-        if not self.options.keep_images:
-            self._names.append(name)
+    def untag_at_end(self, name: str) -> None:
+        """Remembers an image name that this job created, and removes it when the job ends."""
+        self._image_names.append(name)
 
     def signal_detached(self, signal: str) -> None:
         """Sends a signal to the containers of detached steps."""
@@ -208,29 +208,30 @@ class Job:
             self.engine.kill(container, signal)
 
     def close(self) -> list[Exception]:
-        """Takes away all that the job made in the engine and on the disk; the answer is what could not be."""
+        """Removes everything of the job from the engine and the disk. Returns the errors."""
         for closer in self.closers:
             closer()
-        if self.assignment.hand_over:
+        if self.assignment.clean_up:
             self.removals.abandon()
-            self.sandboxes.settle()
-            self.assignment.hand_over(Leavings(self.assignment.key, self.assignment.folder, tuple(self._names)))
+            self.network.wait_for_pending()
+            job = JobLeftovers(self.assignment.key, self.assignment.folder, tuple(self._image_names))
+            self.assignment.clean_up(job)
             return []
         errors: list[Exception] = []
         for container in self.services:
-            self.removals.now(container)
-        steps: list[Callable[[], None]] = [*self.removals.finish()]
-        steps += [partial(self.engine.untag, name) for name in dict.fromkeys(self._names)]
-        steps += [self.sandboxes.close, partial(remove_tree, self.engine, self.assignment.folder)]
-        for step in steps:
+            self.removals.remove_now(container)
+        for removed in self.removals.drain():
             try:
-                step()
+                removed()
             except (StepError, OSError) as error:
                 errors.append(error)
-        return errors
+        sandboxes, networks = self.network.release()
+        folders = frozenset([self.assignment.folder])
+        left = Leftovers(sandboxes, frozenset(self._image_names), networks, folders)
+        return errors + remove_leftovers(self.engine, left)
 
 
-def _serving(plan: JobPlan) -> tuple[str, ...]:
-    """The names under which containers of the job reach others of it."""
+def _host_names(plan: JobPlan) -> tuple[str, ...]:
+    """The names under which the job's containers reach each other: its services and detached steps."""
     detached = (step.name for step in plan.steps if isinstance(step, CommandsStep | PluginStep) and step.detach)
     return (*(service.name for service in plan.services), *detached)

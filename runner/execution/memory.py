@@ -1,4 +1,4 @@
-"""How much memory this machine has left."""
+"""How much free memory this machine has."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ _MEMINFO = Path("/proc/meminfo")
 
 
 def available_bytes(meminfo: Path = _MEMINFO) -> float:
-    """What can be used without pushing anything out (``MemAvailable``); infinite where the system does not say."""
+    """Memory that can be used without swapping (``MemAvailable`` in Linux); infinite if the system does not tell."""
     try:
         found = re.search(r"^MemAvailable:\s+(\d+) kB$", meminfo.read_text(), re.MULTILINE)
     except OSError:

@@ -1,4 +1,4 @@
-"""A push step: every repository under every tag, with the logins that the job has."""
+"""A push step: pushes the image to every repository under every tag, with the registry logins of the job."""
 
 from pipelines.plan import PushStep, resolve
 from pipelines.state import PASSED, Outcome, Reason, State
@@ -13,16 +13,16 @@ from runner.logs.output import Lines, Output
 
 
 def push(job: Job, step: PushStep, output: Output) -> Outcome:
-    """Pushes to every repository under every tag; one that fails does not keep the others from being tried."""
+    """Pushes to every repository under every tag. If one push fails, the others are tried all the same."""
     if step.image not in job.built:
-        raise StepError(Reason.BUILD_FAILED, "there is no image to push, for its build step did not run")
+        raise StepError(Reason.BUILD_FAILED, "there is no image to push: its build step did not run")
     image_id = job.built[step.image]
     tags = dict.fromkeys((*step.tags, *(read_tags(job.source, step.tags_file) if step.tags_file else ())))
     names = [(repo, tag) for repo in step.repos for tag in tags]
     if not job.options.push:
         for repo, tag in names:
             output.note(f"would push {image_id} as {repo}:{tag}")
-        return Outcome(State.SKIPPED, Reason.CONDITION, "nothing is pushed from here without --push")
+        return Outcome(State.SKIPPED, Reason.CONDITION, "`headway run` pushes only with --push")
     job.require(step.username, step.password)
     failures = [failure for repo, tag in names if (failure := _push_one(job, step, repo, tag, output))]
     if not failures:
@@ -33,7 +33,7 @@ def push(job: Job, step: PushStep, output: Output) -> Outcome:
 
 
 def _push_one(job: Job, step: PushStep, repo: str, tag: str, output: Output) -> Outcome | None:
-    """Pushes one name; how it failed, or None."""
+    """Pushes one name. Returns the outcome if it failed, else None."""
     image_id, login = job.built[step.image], _login(job, step, repo)
     output.note(f"pushing {image_id} as {repo}:{tag}")
     try:
@@ -49,7 +49,7 @@ def _push_one(job: Job, step: PushStep, repo: str, tag: str, output: Output) -> 
 
 
 def _pusher(job: Job) -> Pusher:
-    return Pusher(job.engine, job.assignment.folder, job.check, job.keep_name)
+    return Pusher(job.engine, job.assignment.folder, job.check, job.untag_at_end)
 
 
 def _login(job: Job, step: PushStep, repo: str) -> Login | None:

@@ -1,4 +1,4 @@
-"""A job's services: containers beside the steps, reachable by name, which steps wait for until they are ready."""
+"""A job's services: containers that run beside the steps, which reach them by name. Steps start when all are ready."""
 
 import re
 import shlex
@@ -12,6 +12,7 @@ from pipelines.plan import CommandCheck, CommandsStep, HttpCheck, NamedImage, Pl
 from pipelines.state import Outcome, Reason, State
 from runner.docker.specs import ContainerSpec
 from runner.errors import StepError
+from runner.execution.container_spec import container_spec
 from runner.execution.job import Job
 from runner.logs.output import Write
 
@@ -22,7 +23,7 @@ _DIRECTLY = "http_proxy= https_proxy="
 
 
 class Services:
-    """All services of a job: started together, ready before the first step, and listened to until the job's end."""
+    """All services of a job: starts them together, waits until they are ready, and watches them until the job ends."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -32,7 +33,7 @@ class Services:
         job.closers.append(self._over.set)
 
     def start(self) -> None:
-        """Starts all, then waits until each is ready; one with ``failure: ignore`` may fail with a note."""
+        """Starts all, then waits until each is ready. If one with ``failure: ignore`` fails, the job goes on."""
         for service in self._job.plan.services:
             self._running.append(RunningService(self._job, service, _Notes(self._job, service.name)))
         for running in self._running:
@@ -43,35 +44,33 @@ class Services:
                     raise
                 self._job.note(f"{error}; the job goes on: the service has `failure: ignore`")
             else:
-                Thread(
-                    target=self._listen, args=(running,), name=f"service {running.service.name}", daemon=True
-                ).start()
+                Thread(target=self._watch, args=(running,), name=f"service {running.service.name}", daemon=True).start()
 
-    def _listen(self, running: "RunningService") -> None:
-        """Tells at once when the service ends while steps may need it."""
+    def _watch(self, running: "RunningService") -> None:
+        """Writes a note at once if the service ends while steps may need it."""
         try:
             code = self._job.engine.wait(running.container, int(self._job.job_timeout_s))
             if code is not None and not self._over.is_set():
                 self._died[running.service.name] = time.time()
-                self._job.note(running.last_words(f"ended with exit code {code}"))
-        except Exception:  # noqa: BLE001 - an engine or a recorder that went away: the steps hear of it, and end the job
+                self._job.note(running.with_log(f"ended with exit code {code}"))
+        except Exception:  # noqa: BLE001 - the engine or the recorder went away: the steps fail for the same reason
             return
 
-    def said_beside(self, step: Step, outcome: Outcome, since_s: float) -> list[str]:
-        """What the log of a step that began at ``since_s``, in seconds since 1970, should show of the services.
+    def notes_for(self, step: Step, outcome: Outcome, since_s: float) -> list[str]:
+        """What the log of a step that started at ``since_s`` (seconds since 1970) shows about the services.
 
-        After a failure that is what each wrote meanwhile; else only that one died.
+        If the step failed: the output of each service since then. Else: only which services died.
         """
         if not isinstance(step, CommandsStep | PluginStep) or step.detach:
             return []
         if outcome.state is State.FAILED:
-            return [said for running in self._running if (said := running.said_since(since_s))]
+            return [note for running in self._running if (note := running.note_since(since_s))]
         died = [running for running in self._running if self._died.get(running.service.name, 0) >= since_s]
-        return [said for running in died if (said := running.death())]
+        return [note for running in died if (note := running.death_note())]
 
 
 class _Notes:
-    """Writes what a service's preparation says among the job's notes."""
+    """Writes lines about a service, such as the progress of its pull, to the job's notes."""
 
     def __init__(self, job: Job, name: str) -> None:
         self._job = job
@@ -83,47 +82,36 @@ class _Notes:
 
 
 class RunningService:
-    """One service of a job, started."""
+    """The running container of one service."""
 
     def __init__(self, job: Job, service: Service, write: Write) -> None:
-        """Pulls the image if it must and starts the container on the job's network, under the service's name."""
+        """Pulls the image if necessary and starts the container on the job's network, under the service's name."""
         self._job = job
         self.service = service
         image = service.container.image
         if not isinstance(image, NamedImage):
             raise StepError(Reason.SERVICE_FAILED, f"the service {service.name!r} needs the name of an image")
-        self._image = job.images.get(job.wanted.services[service.name], write)
-        job.sandboxes.open()
+        self._image = job.images.get(job.requirements.services[service.name], write)
+        job.network.ensure()
         self.container = job.engine.create(self._spec(str(self._image["Id"])))
         job.services.append(self.container)
         job.engine.start(self.container)
 
     def _spec(self, image: str) -> ContainerSpec:
-        job, container = self._job, self.service.container
+        container = self.service.container
         script = "\n".join(self.service.commands)
-        return ContainerSpec(
+        base = ContainerSpec(
             image=image,
-            labels=job.labels(),
-            network=container.network_mode or job.sandboxes.network,
-            command=None,
+            labels=self._job.labels(),
+            network=container.network_mode or self._job.network.name,
             entrypoint=("sh", "-ec", script) if self.service.commands else container.entrypoint,
-            environment=job.environment(container.environment),
-            folders=(job.workspace_folder, *job.company.folders),
-            binds=container.volumes,
             directory=container.directory if self.service.commands else "",
             aliases=() if container.network_mode else (self.service.name,),
-            user=container.user,
-            privileged=container.privileged,
-            devices=container.devices,
-            tmpfs=container.tmpfs,
-            dns=container.dns,
-            dns_search=container.dns_search,
-            extra_hosts=container.extra_hosts,
-            limits=job.options.limits,
         )
+        return container_spec(self._job, container, base)
 
     def wait_ready(self) -> None:
-        """Returns when the service is ready. Raises StepError with its last words when it ends, or when time is up."""
+        """Returns when the service is ready. Raises StepError with the end of its log if it ends or time is up."""
         deadline = time.monotonic() + self.service.ready_timeout_s
         while not self._job.cancel:
             state = self._inspect()
@@ -138,36 +126,36 @@ class RunningService:
     def _inspect(self) -> dict[str, Any]:
         state = self._job.engine.inspect(self.container)
         if state is None:
-            raise self._failed("was removed by somebody")
+            raise self._failed("was removed from the engine by another program")
         return state
 
     def _failed(self, what: str) -> StepError:
-        return StepError(Reason.SERVICE_FAILED, self.last_words(what))
+        return StepError(Reason.SERVICE_FAILED, self.with_log(what))
 
-    def last_words(self, what: str) -> str:
-        """A sentence on what happened to the service, with the end of its log."""
+    def with_log(self, what: str) -> str:
+        """A sentence about what happened to the service, with the end of its log."""
         tail = self._tail()
-        said = f"its last words:\n{tail}" if tail else "it wrote nothing"
-        return f"the service {self.service.name!r} {what}; {said}"
+        log = f"the end of its log:\n{tail}" if tail else "it wrote nothing"
+        return f"the service {self.service.name!r} {what}; {log}"
 
     def _tail(self, since_s: float | None = None) -> str:
         tail = self._job.engine.logs(self.container, LOG_LINES, since_s).decode(errors="replace").strip()
         return self._job.redactor.mask_text(tail)
 
-    def death(self) -> str:
-        """How the service ended, or nothing while it runs."""
+    def death_note(self) -> str:
+        """How the service ended; empty while it runs."""
         state = (self._job.engine.inspect(self.container) or {}).get("State") or {}
-        return "" if state.get("Running", True) else self.last_words(f"ended with exit code {state['ExitCode']}")
+        return "" if state.get("Running", True) else self.with_log(f"ended with exit code {state['ExitCode']}")
 
-    def said_since(self, since_s: float) -> str:
-        """How the service ended; else what it wrote after ``since_s``, in seconds since 1970, if anything."""
-        if death := self.death():
+    def note_since(self, since_s: float) -> str:
+        """How the service ended; else what it wrote after ``since_s`` (seconds since 1970), if anything."""
+        if death := self.death_note():
             return death
         tail = self._tail(since_s)
         return f"the service {self.service.name!r} wrote meanwhile:\n{tail}" if tail else ""
 
     def _ready(self, state: dict[str, Any], deadline: float) -> bool:
-        """What the file asks for; else the image's HEALTHCHECK; else all of its EXPOSEd TCP ports."""
+        """Checks ``ready:`` of the pipeline file; else the image's HEALTHCHECK; else its EXPOSEd TCP ports."""
         match self.service.ready:
             case CommandCheck(command=command):
                 return self._succeeds(command, deadline)
@@ -175,7 +163,7 @@ class RunningService:
                 return self._listens({port}, state)
             case HttpCheck(url=url):
                 url = shlex.quote(url.replace("://:", "://127.0.0.1:"))
-                # Asked from inside the service, with what its image has; a BusyBox asks a proxy whatever NO_PROXY says.
+                # Runs inside the service, with the programs of its image. BusyBox ignores NO_PROXY, so no proxy is set.
                 return self._succeeds(
                     f"{_DIRECTLY} wget -q -O /dev/null {url} || curl -fsS -o /dev/null {url}", deadline
                 )
@@ -188,20 +176,22 @@ class RunningService:
                 assert_never(self.service.ready)
 
     def _succeeds(self, command: str, deadline: float) -> bool:
-        """True when the shell command ends well. One that hangs must not outlive the service's time, nor a cancel."""
-        run = self._job.engine.run_beside(self.container, ["sh", "-c", command])
+        """True when the shell command succeeds. Waits for a command that hangs no longer than the deadline allows, and
+        stops waiting on cancellation.
+        """
+        run = self._job.engine.start_exec(self.container, ["sh", "-c", command])
         while run and time.monotonic() < deadline and not self._job.cancel:
-            status = self._job.engine.exit_code_of_run(run)
+            status = self._job.engine.exec_exit_code(run)
             if status is not None:
                 return status == 0
             self._job.cancel.wait(POLL_S / 2)
         return False
 
     def _listens(self, ports: set[int], state: dict[str, Any]) -> bool:
-        """True when all ``ports`` are open, by the kernel's table; by a connection where the image has no ``cat``."""
+        """True when all ``ports`` are open: by the kernel's table, or by connecting if the image has no ``cat``."""
         if not ports:
             return True
-        status, table = self._job.engine.run_inside(self.container, ["cat", "/proc/net/tcp", "/proc/net/tcp6"])
+        status, table = self._job.engine.exec(self.container, ["cat", "/proc/net/tcp", "/proc/net/tcp6"])
         if status in {0, 1}:
             return ports <= listening_ports(table.decode(errors="replace"))
         addresses = _addresses(state) or ["127.0.0.1"]
@@ -209,13 +199,13 @@ class RunningService:
 
 
 def exposed_ports(image: Mapping[str, Any]) -> set[int]:
-    """The TCP ports that an image says it serves."""
+    """The TCP ports that an image EXPOSEs."""
     ports = (image.get("Config") or {}).get("ExposedPorts") or {}
     return {int(port.partition("/")[0]) for port in ports if port.endswith("/tcp")}
 
 
 def listening_ports(table: str) -> set[int]:
-    """The ports in ``/proc/net/tcp`` on which something listens for connections from other machines."""
+    """The ports in ``/proc/net/tcp`` that listen for connections from other machines, not only on loopback."""
     found = re.findall(r"^\s*\d+: ([0-9A-F]+):([0-9A-F]{4}) \S+ ([0-9A-F]{2}) ", table, re.MULTILINE)
     return {int(port, 16) for address, port, state in found if state == _LISTENING and not _is_loopback(address)}
 

@@ -1,4 +1,4 @@
-"""One container of a step: started, followed to its end, and judged."""
+"""The container of one step: starts it, follows its output, stops it on cancellation or timeout, gives the outcome."""
 
 import base64
 import time
@@ -13,141 +13,121 @@ from runner.docker.specs import ContainerSpec
 from runner.errors import MachineError, StepError
 from runner.events import Stream
 from runner.execution import gate
+from runner.execution.container_spec import container_spec
 from runner.execution.job import Job
 from runner.logs.output import Lines, Output
 
 KILLED_STATUS = 137
-KILL_PATIENCE_S = 30
+KILL_TIMEOUT_S = 30
 VARIABLE_BYTES_MAX = 128 * 1024 - 64
-"""What Linux passes to a program as one variable, less the variable's name."""
-STREAM_END_S = 15
-"""A container whose streams have ended has ended itself, or does so at once."""
+"""Linux's limit for one environment variable (128 KiB), less room for the variable's name."""
+EXIT_TIMEOUT_S = 15
+"""A container exits at the same time as its streams end, or shortly after."""
 NOT_FOUND_STATUS = 127
 _HINTS = {126: " (found, but it cannot be executed)", NOT_FOUND_STATUS: " (a command was not found in the image)"}
 
 
 @dataclass(frozen=True)
-class Started:
-    """A step's container on its way: attached, started and, with a ``token``, waiting at its gate."""
+class StartedContainer:
+    """A step's container that is attached and started. With a ``token`` it waits at its gate for the script."""
 
     container: str
     stream: Attached
     token: str
 
 
-class Ended:
-    """The end of a step's two outputs, as its gate tells it on each of them; without a ``token`` there is no gate."""
+class GateStatus:
+    """The exit status that the gate prints at the end of each of the step's two outputs. No ``token``: no gate."""
 
     def __init__(self, token: str) -> None:
         names = (Stream.STDOUT, Stream.STDERR) if token else ()
         self.watches = {name: gate.StatusWatch(token) for name in names}
 
     def __bool__(self) -> bool:
-        """True when the gate's last words came on both outputs."""
+        """True when the status has arrived on both outputs: they are complete."""
         return bool(self.watches) and all(watch.status is not None for watch in self.watches.values())
 
     @property
     def status(self) -> int | None:
-        """The exit status that the gate told."""
+        """The exit status, once it has arrived on one output."""
         return next((watch.status for watch in self.watches.values() if watch.status is not None), None)
 
 
-@dataclass(frozen=True)
-class Stopped:
-    """Why the runner ended a container itself."""
-
-    outcome: Outcome
-
-
-def run(job: Job, step: CommandsStep | PluginStep, output: Output, early: Started | None) -> Outcome:
-    """Runs a step's container, a fresh one, to its end; ``early`` is the one that was started before its turn.
+def run(job: Job, step: CommandsStep | PluginStep, output: Output, prestarted: StartedContainer | None) -> Outcome:
+    """Runs a step in a fresh container to its end: in ``prestarted`` if there is one, else in a new one.
 
     Raises StepError, or MachineError for a broken machine.
     """
-    if early:
-        job.tell_of_image(step, Lines(output))
-    started = early or start(job, step, job.image_of(step, Lines(output)))
-    ended = Ended(started.token)
+    if prestarted:
+        job.write_pull_log(step, Lines(output))
+    started = prestarted or start(job, step, job.image_of(step, Lines(output)))
+    status = GateStatus(started.token)
     with ExitStack() as on_error:
         on_error.callback(discard, job, started)
         if started.token:
             _open_gate(started.stream, gate.gate_lines(started.token, _script(job, step)))
-        stopped = _follow(job, step, started.container, started.stream, output, ended)
-        outcome = stopped.outcome if stopped else _judge(job, step, started.container, ended)
+        stopped = _follow(job, step, started, output, status)
+        outcome = stopped or _outcome(job, step, started.container, status)
         on_error.pop_all()
     started.stream.close()
-    job.removals.in_time(started.container)
+    job.removals.remove_later(started.container)
     return outcome
 
 
-def start(job: Job, step: CommandsStep | PluginStep, image: str) -> Started:
-    """Makes, attaches and starts a step's container. Commands then wait at their gate. Raises StepError."""
+def start(job: Job, step: CommandsStep | PluginStep, image: str) -> StartedContainer:
+    """Creates, attaches and starts a step's container. Commands then wait at their gate. Raises StepError."""
     if own_network(step.container) or step.detach:
-        network = step.container.network_mode or job.sandboxes.open()
+        network = step.container.network_mode or job.network.ensure()
     else:
-        network = job.lanes.join(step.number)
+        network = job.sandboxes.allocate(step.number)
     container = job.engine.create(_spec(job, step, image, network))
     with ExitStack() as on_error:
-        on_error.callback(job.removals.now, container)
+        on_error.callback(job.removals.remove_now, container)
         if step.detach:
             job.detached.append(container)
         stream = job.engine.attach(container)
         on_error.callback(stream.close)
         job.engine.start(container)
         on_error.pop_all()
-    return Started(container, stream, gate.new_token() if has_gate(step) else "")
+    return StartedContainer(container, stream, gate.new_token() if has_gate(step) else "")
 
 
-def discard(job: Job, started: Started) -> None:
-    """Lets go of the container, which may still run; it is removed off the way of the run."""
+def discard(job: Job, started: StartedContainer) -> None:
+    """Closes the stream and removes the container, which may still run, in the background."""
     started.stream.close()
-    job.removals.now(started.container)
+    job.removals.remove_now(started.container)
 
 
 def _open_gate(stream: Attached, lines: bytes) -> None:
     try:
         stream.send(lines)
     except (BrokenPipeError, ConnectionResetError):
-        return  # nobody reads there any more: how the container, or the engine, ended tells why
+        return  # the container or the engine has ended: what follows finds out which
     except OSError as error:
-        raise _gone(error) from error
+        raise _engine_gone(error) from error
 
 
 def own_network(container: Container) -> bool:
-    """True where the container asks for what a joined namespace cannot give."""
+    """True if the container has network settings, which Docker forbids for a container that joins a namespace."""
     return bool(container.network_mode or container.dns or container.dns_search or container.extra_hosts)
 
 
 def _spec(job: Job, step: CommandsStep | PluginStep, image: str, network: str) -> ContainerSpec:
-    container = step.container
-    environment = job.environment(container.environment)
-    own = network == job.sandboxes.network
-    if has_gate(step):
-        environment |= gate.GATE_ENVIRONMENT
-    else:
-        environment |= late_environment(job)
-    if isinstance(step, CommandsStep) and not has_gate(step):
-        environment["CI_SCRIPT"] = _script_variable(_script(job, step))
-    return ContainerSpec(
+    gated = has_gate(step)
+    environment = gate.GATE_ENVIRONMENT if gated else late_environment(job)
+    if isinstance(step, CommandsStep) and not gated:
+        environment = {**environment, "CI_SCRIPT": _script_variable(_script(job, step))}
+    base = ContainerSpec(
         image=image,
         labels=job.labels(step.number),
         network=network,
-        entrypoint=gate.GATE_ENTRYPOINT if has_gate(step) else container.entrypoint,
+        entrypoint=gate.GATE_ENTRYPOINT if gated else step.container.entrypoint,
         environment=environment,
-        folders=(job.workspace_folder, *job.company.folders),
-        binds=container.volumes,
-        directory="" if has_gate(step) else container.directory,
-        aliases=(step.name,) if own and step.detach else (),
-        stdin=has_gate(step),
-        user=container.user,
-        privileged=container.privileged,
-        devices=container.devices,
-        tmpfs=container.tmpfs,
-        dns=container.dns,
-        dns_search=container.dns_search,
-        extra_hosts=container.extra_hosts,
-        limits=job.options.limits,
+        directory="" if gated else step.container.directory,
+        aliases=(step.name,) if network == job.network.name and step.detach else (),
+        stdin=gated,
     )
+    return container_spec(job, step.container, base)
 
 
 def _script_variable(script: str) -> str:
@@ -160,7 +140,7 @@ def _script_variable(script: str) -> str:
 
 
 def late_environment(job: Job) -> dict[str, str]:
-    """What is known only when it is a step's turn."""
+    """Variables whose values are known only when the step runs."""
     return {
         "CI_PIPELINE_STATUS": "failure" if job.failed else "success",
         "CI_PIPELINE_STARTED": str(job.started_s),
@@ -169,7 +149,7 @@ def late_environment(job: Job) -> dict[str, str]:
 
 
 def has_gate(step: CommandsStep | PluginStep) -> bool:
-    """Commands run behind the gate, but where the file names an entrypoint of its own for them."""
+    """True for commands, unless the pipeline file gives them an entrypoint of its own."""
     return isinstance(step, CommandsStep) and step.container.entrypoint is None
 
 
@@ -179,48 +159,53 @@ def _script(job: Job, step: CommandsStep | PluginStep) -> str:
 
 
 def _follow(
-    job: Job, step: CommandsStep | PluginStep, container: str, stream: Attached, output: Output, ended: Ended
-) -> Stopped | None:  # fmt: skip
-    """Hands on the output until the container ends. Ends it on cancel and timeout: TERM, grace, KILL."""
+    job: Job, step: CommandsStep | PluginStep, started: StartedContainer, output: Output, status: GateStatus
+) -> Outcome | None:  # fmt: skip
+    """Forwards the output until the container ends. On cancellation and timeout it stops it: TERM, grace, KILL.
+
+    Returns the outcome if it stopped the container.
+    """
+    container, stream = started.container, started.stream
     limit = job.time_for(step)
     deadline = limit.deadline
-    stopped: Stopped | None = None
-    while not stream.ended and not ended:
+    stopped: Outcome | None = None
+    while not stream.ended and not status:
         now = time.monotonic()
         if stopped is None and (job.cancel or now >= deadline):
-            stopped = Stopped(job.canceled() if job.cancel else limit.outcome())
+            stopped = job.canceled() if job.cancel else limit.outcome()
             job.engine.kill(container, "SIGKILL" if job.cancel.lost else "SIGTERM")
             deadline = now + job.options.grace_s
         elif stopped and now >= deadline:
             job.engine.kill(container, "SIGKILL")
-            deadline = now + KILL_PATIENCE_S
+            deadline = now + KILL_TIMEOUT_S
         if readable(stream, None if stopped else job.cancel.fileno(), max(0.0, deadline - now)):
-            _hand_on(stream, output, ended)
-    for name, watch in ended.watches.items():
+            _forward(stream, output, status)
+    for name, watch in status.watches.items():
         output.write(name, watch.flush())
     output.flush()
     return stopped
 
 
-def _hand_on(stream: Attached, output: Output, ended: Ended) -> None:
+def _forward(stream: Attached, output: Output, status: GateStatus) -> None:
     try:
         frames = stream.read()
     except OSError as error:
-        raise _gone(error) from error
+        raise _engine_gone(error) from error
     for name, data in frames:
-        watch = ended.watches.get(name)
+        watch = status.watches.get(name)
         output.write(name, watch.feed(data) if watch else data)
 
 
-def _gone(why: object) -> MachineError:
+def _engine_gone(why: object) -> MachineError:
     return MachineError(Reason.ENGINE_GONE, f"the Docker Engine went away while the step ran: {why}")
 
 
-def _judge(job: Job, step: CommandsStep | PluginStep, container: str, ended: Ended) -> Outcome:
-    """The verdict on a container that ended by itself; the gate's word where there is one, else the engine's."""
-    code = _exit_code(job, container) if ended.status is None else ended.status
-    if code == 0 and ended.watches and not ended:
-        raise _gone("its output broke off")
+def _outcome(job: Job, step: CommandsStep | PluginStep, container: str, status: GateStatus) -> Outcome:
+    """The outcome of a container that ended by itself: by the gate's exit status if it came, else by the engine's."""
+    code = _exit_code(job, container) if status.status is None else status.status
+    gate_failed = bool(status.watches) and not status
+    if code == 0 and gate_failed:
+        raise _engine_gone("its output broke off")
     if code == 0:
         return PASSED
     if code == KILLED_STATUS:
@@ -231,32 +216,32 @@ def _judge(job: Job, step: CommandsStep | PluginStep, container: str, ended: End
             over = f"its limit of {limit // 1024**2} MiB" if limit else "what the machine has"
             return Outcome(State.FAILED, Reason.OUT_OF_MEMORY, f"killed: it needed more memory than {over}", code)
         return Outcome(State.FAILED, Reason.KILLED, "killed by a signal from outside (SIGKILL)", code)
-    if ended.watches and not ended and code in _HINTS:
+    if gate_failed and code in _HINTS:
         hint = "a step with commands needs an image that has a shell (sh); use another image, or `entrypoint`"
         return Outcome(State.FAILED, Reason.BAD_COMMAND, f"the image cannot run the step's commands; {hint}", code)
-    if ended.watches and not ended and (platform := _foreign_platform(job, container)):
+    if gate_failed and (platform := _foreign_platform(job, container)):
         message = f"exited with {code}: its image is for {platform}, which this machine runs only by emulation"
         return Outcome(State.FAILED, Reason.BAD_COMMAND, f"{message}; {platforms.EMULATION}", code)
     return Outcome(State.FAILED, Reason.EXIT_CODE, f"exited with {code}{_hint(step.container, code)}", code)
 
 
 def _foreign_platform(job: Job, container: str) -> str:
-    """The platform of a container's image where it is not the engine's, such as ``linux/s390x``; or nothing."""
+    """The platform of a container's image, such as ``linux/s390x``; empty if it is the engine's own."""
     image = job.engine.image(str((job.engine.inspect(container) or {}).get("Image", ""))) or {}
     arch = str(image.get("Architecture") or "")
-    return f"linux/{arch}" if arch not in {"", job.engine.connection.about.arch} else ""
+    return f"linux/{arch}" if arch not in {"", job.engine.connection.version.arch} else ""
 
 
 def _hint(container: Container, code: int) -> str:
-    """What the shells' own exit codes mean. docker-init uses them as well, when it cannot start an entrypoint."""
+    """What the shell's reserved exit codes mean. docker-init uses them too, if it cannot start an entrypoint."""
     if code == NOT_FOUND_STATUS and container.entrypoint:
         return f" (`entrypoint` {container.entrypoint[0]!r}, or a command that it ran, was not found in the image)"
     return _HINTS.get(code, "")
 
 
 def _exit_code(job: Job, container: str) -> int:
-    """What the engine says. Its streams ended before: a container that still runs means that the connection was cut."""
-    code = job.engine.wait(container, STREAM_END_S)
+    """The engine's exit code. The streams have ended: if the container still runs, the connection was cut."""
+    code = job.engine.wait(container, EXIT_TIMEOUT_S)
     if code is None:
-        raise _gone("its output broke off")
+        raise _engine_gone("its output broke off")
     return code

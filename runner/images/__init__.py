@@ -1,1 +1,1 @@
-"""Images and registries: what a job needs is pulled, what it made is pushed."""
+"""Images and registries: pulls the images that a job needs and pushes those that it built."""

@@ -1,4 +1,4 @@
-"""The logins that `docker login` keeps, for runs on a laptop: in its ``config.json`` or with a credential helper.
+"""Registry logins of `docker login`, for ``headway run``: from Docker's ``config.json`` or a credential helper.
 
 The helpers' protocol: https://github.com/docker/docker-credential-helpers (docs of ``get`` and ``list``).
 """
@@ -18,26 +18,26 @@ HELPER_TIMEOUT_S = 20
 _DOCKER_HUB = frozenset({"index.docker.io", "registry-1.docker.io", "docker.io"})
 _DOCKER_HUB_KEY = "https://index.docker.io/v1/"
 _NOT_FOUND = "credentials not found"
-"""The beginning of what a helper says where it has no login for a registry."""
+"""The start of a helper's error message if it has no login for a registry."""
 
 
-class Logins(Mapping[str, Login]):
-    """Logins by registry host. A helper is asked for a host's login when that is needed, and once."""
+class DockerLogins(Mapping[str, Login]):
+    """Logins by registry host. A credential helper is called for a host when its login is needed, and only once."""
 
-    def __init__(self, config: Mapping[str, Any], say: Callable[[str], None]) -> None:
-        """``say`` receives the reason when a helper cannot be asked; its registries are then used without a login."""
+    def __init__(self, config: Mapping[str, Any], warn: Callable[[str], None]) -> None:
+        """``warn`` gets a sentence if a helper fails; its registries are then used without a login."""
         auths = _map(config.get("auths"))
         self._in_file = {_host(name): login for name, entry in auths.items() if (login := _login(entry))}
         self._helpers = {_host(name): str(helper) for name, helper in _map(config.get("credHelpers")).items()}
         self._store = str(config.get("credsStore") or "")
         self._known: dict[str, Login | None] = {}
-        self._say = say
+        self._warn = warn
 
     def __getitem__(self, host: str) -> Login:
         """The login for a registry host."""
         if host not in self._known:
             helper = self._helpers.get(host) or self._store
-            self._known[host] = (self._ask(helper, host) if helper else None) or self._in_file.get(host)
+            self._known[host] = (self._get(helper, host) if helper else None) or self._in_file.get(host)
         login = self._known[host]
         if login is None:
             raise KeyError(host)
@@ -45,40 +45,40 @@ class Logins(Mapping[str, Login]):
 
     def __iter__(self) -> Iterator[str]:
         """The hosts that have a login."""
-        kept = _map(self._answer(self._store, "list", "")) if self._store else {}
+        kept = _map(self._call(self._store, "list", "")) if self._store else {}
         hosts = dict.fromkeys([*self._in_file, *self._helpers, *map(_host, kept)])
         return (host for host in hosts if self.get(host))
 
     def __len__(self) -> int:
-        """How many hosts have one."""
+        """The number of hosts that have a login."""
         return sum(1 for _ in self)
 
-    def _ask(self, helper: str, host: str) -> Login | None:
-        answer = _map(self._answer(helper, "get", _DOCKER_HUB_KEY if host == "docker.io" else host))
+    def _get(self, helper: str, host: str) -> Login | None:
+        answer = _map(self._call(helper, "get", _DOCKER_HUB_KEY if host == "docker.io" else host))
         username, secret = answer.get("Username"), answer.get("Secret")
         return Login(str(username), str(secret)) if username and secret else None
 
-    def _answer(self, helper: str, verb: str, question: str) -> object:
+    def _call(self, helper: str, action: str, question: str) -> object:
         program = f"docker-credential-{helper}"
         try:
             done = subprocess.run(
-                [program, verb], input=question, capture_output=True, text=True, timeout=HELPER_TIMEOUT_S, check=False
+                [program, action], input=question, capture_output=True, text=True, timeout=HELPER_TIMEOUT_S, check=False
             )
             if done.returncode == 0:
                 return json.loads(done.stdout)
-            said = (done.stdout or done.stderr).strip()
+            message = (done.stdout or done.stderr).strip()
         except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-            # Neither its output nor the error's own arguments: they may hold a password.
-            said = error.strerror or "" if isinstance(error, OSError) else type(error).__name__
-        if not said.startswith(_NOT_FOUND):
-            self._say(f"{program}, which Docker's configuration names, could not be asked for logins: {said}")
+            # Not its output, nor the text of the exception: they may contain a password.
+            message = error.strerror or "" if isinstance(error, OSError) else type(error).__name__
+        if not message.startswith(_NOT_FOUND):
+            self._warn(f"{program}, which Docker's configuration names, could not return a login: {message}")
         return None
 
 
-def logins(config: Path, say: Callable[[str], None]) -> Mapping[str, Login]:
-    """The logins that a Docker client's ``config.json`` has or leads to; a file that is not there has none."""
+def logins(config: Path, warn: Callable[[str], None]) -> Mapping[str, Login]:
+    """The logins in a Docker client's ``config.json`` and its credential helpers; none if there is no such file."""
     try:
-        return Logins(_map(json.loads(config.read_text())), say)
+        return DockerLogins(_map(json.loads(config.read_text())), warn)
     except (OSError, ValueError):
         return {}
 

@@ -1,47 +1,47 @@
-"""Waits for what the engine says of a pull or a push, without being deaf to a cancel meanwhile."""
+"""Reads the engine's messages of a pull or push while staying responsive to cancellation."""
 
 from collections.abc import Callable, Iterable, Iterator
 from queue import Empty, SimpleQueue
 from threading import Thread
 
-from runner.docker.progress_stream import Answer, Message
+from runner.docker.progress_stream import Message, ProgressStream
 
 POLL_S = 0.2
 
 
-def heed(messages: Answer | Iterable[Message], check: Callable[[], None]) -> Iterator[Message]:
-    """The messages as they come. ``check`` is asked again and again until they end, and may raise to give up on them.
+def interruptible(messages: ProgressStream | Iterable[Message], check: Callable[[], None]) -> Iterator[Message]:
+    """The messages as they arrive. ``check`` is called every ``POLL_S`` until they end, and may raise to stop.
 
-    A registry that hangs keeps the engine, and the thread that reads from it, waiting; nobody waits for that thread.
-    Whoever stops listening hangs up.
+    A background thread reads them. If a registry hangs, that thread hangs too; nothing waits for it. When the caller
+    stops, the connection is closed.
     """
-    box: SimpleQueue[Message | Exception | None] = SimpleQueue()
+    queue: SimpleQueue[Message | Exception | None] = SimpleQueue()
 
     def read() -> None:
         try:
             for message in messages:
-                box.put(message)
-            box.put(None)
-        except Exception as error:  # noqa: BLE001 - raised again where somebody waits
-            box.put(error)
+                queue.put(message)
+            queue.put(None)
+        except Exception as error:  # noqa: BLE001 - raised again in the thread that reads the queue
+            queue.put(error)
 
-    Thread(target=read, daemon=True, name="heed").start()
+    Thread(target=read, daemon=True, name="read messages").start()
     try:
-        yield from _heard(box, check)
+        yield from _from_queue(queue, check)
     finally:
-        if isinstance(messages, Answer):
+        if isinstance(messages, ProgressStream):
             messages.close()
 
 
-def _heard(box: SimpleQueue[Message | Exception | None], check: Callable[[], None]) -> Iterator[Message]:
+def _from_queue(queue: SimpleQueue[Message | Exception | None], check: Callable[[], None]) -> Iterator[Message]:
     while True:
         check()
         try:
-            heard = box.get(timeout=POLL_S)
+            message = queue.get(timeout=POLL_S)
         except Empty:
             continue
-        if heard is None:
+        if message is None:
             return
-        if isinstance(heard, Exception):
-            raise heard
-        yield heard
+        if isinstance(message, Exception):
+            raise message
+        yield message

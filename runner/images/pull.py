@@ -1,4 +1,4 @@
-"""One pull of one image: what is said of it, and why it failed."""
+"""Pulls one image: shows its progress, retries, and explains why a pull failed."""
 
 import time
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from runner.docker.progress_stream import Message
 from runner.docker.references import registry_host
 from runner.docker.specs import Login
 from runner.errors import MachineError, StepError
-from runner.images.interruptible import heed
+from runner.images.interruptible import interruptible
 from runner.images.retry import with_retries
 from runner.logs.output import Write
 
@@ -26,42 +26,42 @@ _OTHER_PLATFORM = (
 
 
 def pull(engine: Engine, name: str, login: Login | None, write: Write, check: Callable[[], None]) -> None:
-    """Pulls an image and writes what a person wants to know of it. Raises StepError or MachineError.
+    """Pulls an image and writes its progress. Raises StepError or MachineError.
 
-    An image that is here already costs two small questions to the registry, fewer than any other way to ask whether it
-    is still the newest; layers that another pull on the same engine is just fetching are not fetched again.
+    If the engine has the newest image already, this costs two small requests to the registry; no other check for a
+    newer image needs fewer. Layers that another pull on the same engine is fetching are not fetched again.
     """
     write(f"pulling {name}")
     with_retries(partial(_pull, engine, name, login, write, check), write, check)
 
 
 def _pull(engine: Engine, name: str, login: Login | None, write: Write, check: Callable[[], None]) -> None:
-    layers = Layers(name, write)
-    for message in heed(engine.pull(name, login), check):
+    progress = PullProgress(name, write)
+    for message in interruptible(engine.pull(name, login), check):
         if "error" in message:
             raise pull_error(name, str(message["error"]), with_login=login is not None)
-        layers.feed(message)
+        progress.feed(message)
 
 
-class Layers:
-    """Takes the engine's hundreds of messages and writes a line for every layer that has arrived.
+class PullProgress:
+    """Condenses the engine's hundreds of messages to one line for each layer that has arrived.
 
-    While nothing arrives, now and then a line tells how much of all is here. ``clock`` counts seconds.
+    While no layer arrives, it writes the bytes downloaded so far every ``SUM_EVERY_S``. ``clock`` returns seconds.
     """
 
     def __init__(self, name: str, write: Write, clock: Callable[[], float] = time.monotonic) -> None:
         self._name = name
         self._write = write
         self._clock = clock
-        self._told_s = clock()
-        self._told = ""
+        self._written_s = clock()
+        self._last_sum = ""
         self._waiting: set[str] = set()
         self._here: dict[str, int] = {}
         self._complete: set[str] = set()
         self._size: dict[str, int] = {}
 
     def feed(self, message: Message) -> None:
-        """The next message."""
+        """Takes the next message."""
         status, layer = str(message.get("status", "")), str(message.get("id", ""))
         if status == "Pulling fs layer":
             self._waiting.add(layer)
@@ -71,46 +71,46 @@ class Layers:
             self._waiting.discard(layer)
             self._here[layer] = self._size.get(layer, 0)
         elif status == "Pull complete":
-            self._tell_complete(layer)
+            self._write_complete(layer)
         elif status.startswith("Digest:"):
-            # Engine 26 tells of layers in the containerd image store only that they were downloaded.
+            # Engine 26 with the containerd image store reports only downloads, not "Pull complete".
             for downloaded in self._here.keys() - self._complete:
-                self._tell_complete(downloaded)
-            self._tell(f"  {status}")
+                self._write_complete(downloaded)
+            self._write_line(f"  {status}")
         elif line := self._line(status, layer):
-            self._tell(line)
+            self._write_line(line)
         self._sum_up()
 
-    def _tell_complete(self, layer: str) -> None:
+    def _write_complete(self, layer: str) -> None:
         self._complete.add(layer)
         size_bytes = self._size.get(layer, 0)
-        self._tell(f"  {layer}: pull complete" + (f", {_megabytes(size_bytes)} MB" if size_bytes else ""))
+        self._write_line(f"  {layer}: pull complete" + (f", {_megabytes(size_bytes)} MB" if size_bytes else ""))
 
     def _line(self, status: str, layer: str) -> str:
         if status == "Already exists":
             return f"  {layer}: already exists"
         if status.startswith("Status: Image is up to date"):
-            return f"  {self._name} is the newest already"
+            return f"  {self._name} is up to date"
         return f"  {status}" if status.startswith("Status:") else ""
 
     def _downloading(self, layer: str, detail: dict[str, int]) -> None:
         self._waiting.discard(layer)
         self._here[layer] = detail.get("current", 0)
-        # A registry may keep the size to itself.
+        # Some registries do not tell the size.
         self._size[layer] = max(detail.get("total", 0), self._here[layer])
 
     def _sum_up(self) -> None:
-        if not self._size or self._clock() < self._told_s + SUM_EVERY_S:
+        if not self._size or self._clock() < self._written_s + SUM_EVERY_S:
             return
-        more = f", layers yet to come: {len(self._waiting)}" if self._waiting else ""
+        more = f", {len(self._waiting)} more layers to come" if self._waiting else ""
         here, size = sum(self._here.values()), sum(self._size.values())
         line = f"  {_megabytes(here)} of {_megabytes(size)} MB{more}"
-        if line != self._told:
-            self._told = line
-            self._tell(line)
+        if line != self._last_sum:
+            self._last_sum = line
+            self._write_line(line)
 
-    def _tell(self, line: str) -> None:
-        self._told_s = self._clock()
+    def _write_line(self, line: str) -> None:
+        self._written_s = self._clock()
         self._write(line)
 
 
@@ -119,30 +119,30 @@ def _megabytes(size_bytes: int) -> str:
 
 
 def pull_error(name: str, text: str, *, with_login: bool) -> StepError:
-    """Why a pull failed, as our error: each with what is to be done."""
+    """The error for a failed pull, with what to do."""
     low, host = text.lower(), registry_host(name)
     log_in = f"log in: headway registry login {host}"
     if any(sign in low for sign in _TOO_MANY):
         hint = "raise the limit of the account, or" if with_login else f"{log_in}, or"
-        hint += " let the engine ask a mirror (registry-mirrors in its configuration), and re-run later"
+        hint += " use a registry mirror (registry-mirrors in the engine's daemon.json), and re-run later"
         return MachineError(
             Reason.REGISTRY_UNREACHABLE,
-            f"the registry {host} gives out no more images for now (its rate limit), {name} among them: "
-            f"{text.strip()}; {hint}",
+            f"the rate limit of the registry {host} is reached, so {name} cannot be pulled now: {text.strip()}; {hint}",
         )
     if any(sign in low for sign in _OTHER_PLATFORM):
-        hint = "use an image for this platform, or a worker that has the image's"
+        hint = "use an image for this platform, or a worker with the image's platform"
         return StepError(
-            Reason.IMAGE_NOT_FOUND, f"the image {name} is not there for this machine: {text.strip()}; {hint}"
+            Reason.IMAGE_NOT_FOUND,
+            f"the image {name} does not exist for this machine's platform: {text.strip()}; {hint}",
         )
     known = classify_text(text)
     if known.reason is not Reason.INTERNAL:
         return type(known)(known.reason, f"the image {name} cannot be pulled: {known}")
     if is_refusal(text):
         hint = f"check the name{', and the credentials' if with_login else f', or {log_in}'}"
-        return StepError(Reason.IMAGE_NOT_FOUND, f"the registry gives no access to the image {name}; {hint}")
+        return StepError(Reason.IMAGE_NOT_FOUND, f"the registry denies access to the image {name}; {hint}")
     if "invalid reference format" in low or "must be lowercase" in low:
-        return StepError(Reason.IMAGE_NOT_FOUND, f"{name!r} cannot be the name of an image: {text.strip()}")
+        return StepError(Reason.IMAGE_NOT_FOUND, f"{name!r} is not a valid image name: {text.strip()}")
     if any(sign in low for sign in _ABSENT):
-        return StepError(Reason.IMAGE_NOT_FOUND, f"there is no image {name}; check its name and tag")
+        return StepError(Reason.IMAGE_NOT_FOUND, f"the image {name} does not exist; check its name and tag")
     return known

@@ -1,4 +1,4 @@
-"""Pushes the image that was tested, and proves that it is that one which arrived."""
+"""Pushes an image by its id, and checks that the registry received exactly this image."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -8,44 +8,44 @@ from functools import partial
 from pathlib import Path
 
 from pipelines.state import Reason
-from runner.cleanup.borrowed_tags import Lent, give_back, note
+from runner.cleanup.borrowed_tags import BorrowedTag, record_borrowed_tag, return_borrowed_tag
 from runner.docker.client import Engine
 from runner.docker.error_mapping import classify_text, is_refusal
 from runner.docker.progress_stream import Message
 from runner.docker.references import BUILD_REPO, registry_host, split_tag
 from runner.docker.specs import Login
 from runner.errors import MachineError, StepError
-from runner.images.interruptible import heed
+from runner.images.interruptible import interruptible
 from runner.images.retry import with_retries
 from runner.logs.output import Lines
 
 _DIGEST = re.compile(r": digest: (sha256:[0-9a-f]{64}) size: ")
 ATTEMPTS_MAX = 10
-"""The engine pushes by name, and another job on it may take the same name in between."""
+"""Retries, because the engine pushes by name, and another job may take the same name meanwhile."""
 
 
 @dataclass(frozen=True)
 class Pusher:
-    """What pushes of one job share.
+    """What the pushes of one job share.
 
-    ``folder`` remembers borrowed tags across a crash. ``check`` raises to end a push. ``keep_name`` is given names that
-    the engine adds to the image, to be removed when the job ends.
+    ``folder`` keeps the list of borrowed tags across a crash. ``check`` raises to stop a push. ``untag_at_end`` gets
+    names that the engine adds to the image; the job removes them when it ends.
     """
 
     engine: Engine
     folder: Path
     check: Callable[[], None]
-    keep_name: Callable[[str], None]
+    untag_at_end: Callable[[str], None]
 
 
 def push_image(pusher: Pusher, image_id: str, repo: str, tag: str, login: Login | None, write: Lines) -> str:
     """Pushes exactly this image as ``repo:tag`` and returns its digest in the registry.
 
-    Raises StepError when the registry refuses it, MachineError when it cannot be reached.
+    Raises StepError if the registry refuses it, MachineError if the registry cannot be reached.
     """
     known = _digest_names(pusher, image_id)
     for _ in range(ATTEMPTS_MAX):
-        with _named(pusher, image_id, repo, tag):
+        with _tagged(pusher, image_id, repo, tag):
             try:
                 digest = with_retries(partial(_push_name, pusher, repo, tag, login, write), write, pusher.check)
             except StepError:
@@ -53,41 +53,41 @@ def push_image(pusher: Pusher, image_id: str, repo: str, tag: str, login: Login 
                     raise
                 continue
             if digest != image_id and f"{repo}@{digest}" not in known:
-                # The engine takes it off with the last tag, but another job may have taken that in between. (In the
-                # containerd store the digest is the id: there is no such name apart from the tag's.)
-                pusher.keep_name(f"{repo}@{digest}")
+                # The engine removes this name with the last tag, unless another job has taken the tag meanwhile. (With
+                # the containerd store the digest is the id, so this name does not exist.)
+                pusher.untag_at_end(f"{repo}@{digest}")
             if digest in _digests(pusher, image_id):
                 return digest
-        write(f"another job took the name {repo}:{tag} in between; pushing again")
+        write(f"another job took the name {repo}:{tag} meanwhile; pushing again")
     hint = "let only one pipeline push this name at a time, and re-run"
-    raise MachineError(Reason.INTERNAL, f"other jobs kept taking the name {repo}:{tag}; {hint}")
+    raise MachineError(Reason.INTERNAL, f"other jobs took the name {repo}:{tag} {ATTEMPTS_MAX} times; {hint}")
 
 
 @contextmanager
-def _named(pusher: Pusher, image_id: str, repo: str, tag: str) -> Iterator[None]:
-    """Gives the image its name for as long as the push takes; then the name goes back to whose it was."""
+def _tagged(pusher: Pusher, image_id: str, repo: str, tag: str) -> Iterator[None]:
+    """Gives the image its name for the time of the push, then returns the name to the image that had it."""
     name = f"{repo}:{tag}"
-    lent = Lent(name, image_id, _owner(pusher, name))
-    passing = lent.before != image_id
-    if passing:
-        note(pusher.folder, lent)
+    borrowed = BorrowedTag(name, image_id, _owner(pusher, name))
+    is_borrowed = borrowed.before != image_id
+    if is_borrowed:
+        record_borrowed_tag(pusher.folder, borrowed)
     pusher.engine.tag(image_id, repo, tag)
     try:
         yield
     finally:
-        if passing:
-            give_back(pusher.engine, lent)
+        if is_borrowed:
+            return_borrowed_tag(pusher.engine, borrowed)
 
 
 def _owner(pusher: Pusher, name: str) -> str:
-    """The id of the image to which a name belongs. Another job that is just pushing under it does not count."""
+    """The id of the image that a name belongs to; empty if another job has borrowed the name for its own push."""
     image = pusher.engine.image(name) or {}
-    lent = any(tag.startswith(f"{BUILD_REPO}:") for tag in image.get("RepoTags") or ())
-    return "" if lent else str(image.get("Id", ""))
+    borrowed = any(tag.startswith(f"{BUILD_REPO}:") for tag in image.get("RepoTags") or ())
+    return "" if borrowed else str(image.get("Id", ""))
 
 
 def _digests(pusher: Pusher, image_id: str) -> set[str]:
-    """Under which digests the image is in registries: the engine notes them with the image that it pushed."""
+    """The digests of the image in registries. The engine adds one to the image after each push."""
     return {name.rpartition("@")[2] for name in _digest_names(pusher, image_id)}
 
 
@@ -101,30 +101,30 @@ def _id_of(pusher: Pusher, name: str) -> str:
 
 def _push_name(pusher: Pusher, repo: str, tag: str, login: Login | None, write: Lines) -> str:
     digest, name = "", f"{repo}:{tag}"
-    for message in heed(pusher.engine.push(repo, tag, login), pusher.check):
+    for message in interruptible(pusher.engine.push(repo, tag, login), pusher.check):
         if "error" in message:
             raise push_error(name, str(message["error"]), with_login=login is not None)
-        digest = _told_digest(message) or digest
+        digest = _pushed_digest(message) or digest
         if message.get("status") in {"Pushed", "Layer already exists"}:
             write(f"  {message.get('id', '')}: {str(message['status']).lower()}")
     if not digest:
-        raise push_error(name, "the registry named no digest", with_login=login is not None)
+        raise push_error(name, "the registry returned no digest", with_login=login is not None)
     return digest
 
 
-def _told_digest(message: Message) -> str:
-    """The digest that the registry took, as both image stores tell it: ``latest: digest: sha256:... size: 528``."""
-    told = _DIGEST.search(str(message.get("status", "")))
-    return told[1] if told else ""
+def _pushed_digest(message: Message) -> str:
+    """The digest in the message of a finished push, in both image stores: ``latest: digest: sha256:... size: 528``."""
+    found = _DIGEST.search(str(message.get("status", "")))
+    return found[1] if found else ""
 
 
 def push_error(name: str, text: str, *, with_login: bool) -> StepError:
-    """Why a push failed: the registry refused it, or does not answer."""
+    """The error for a failed push: the registry refused it, or does not answer."""
     host = registry_host(split_tag(name)[0])
     if is_refusal(text):
         hint = "check the credentials" if with_login else f"log in: headway registry login {host}"
         return StepError(Reason.PUSH_REFUSED, f"the registry {host} refused {name}: {text.strip()}; {hint}")
     known = classify_text(text)
     if known.reason is Reason.INTERNAL:
-        return StepError(Reason.PUSH_REFUSED, f"the registry {host} did not take {name}: {text.strip()}")
+        return StepError(Reason.PUSH_REFUSED, f"the registry {host} did not accept {name}: {text.strip()}")
     return known

@@ -1,4 +1,4 @@
-"""Which images a job wants, decided from its plan: which can be had before any step has run, and which must be new."""
+"""Which images a job needs, by its plan: which can be pulled before the first step, and which must be the newest."""
 
 import re
 from collections.abc import Iterator
@@ -10,11 +10,11 @@ from runner.docker.references import split_tag
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """An image by its name; ``newest`` where the one that is here already is not good enough.
+class ImageRequirement:
+    """An image by its name. With ``newest`` the image in the engine is not enough: the registry is asked.
 
-    ``after`` are the steps of the job, by number, that come before and may make or push an image of this name: only
-    when they have ended is it known what the name stands for.
+    ``after`` are the numbers of earlier steps that may build or push an image of this name: the name cannot be resolved
+    before they have ended.
     """
 
     name: str
@@ -23,45 +23,46 @@ class Wanted:
 
     @property
     def key(self) -> tuple[str, str, frozenset[int]]:
-        """What is equal for all that must get the same image."""
+        """Equal for all requirements that must get the same image."""
         return (*split_tag(self.name), self.after)
 
 
 @dataclass(frozen=True)
-class WantedImages:
-    """The images of a plan: of its steps, by their numbers, and of its services, by their names.
+class ImageRequirements:
+    """The images of a plan: of its steps, by number, and of its services, by name.
 
-    ``early`` are those that a job which goes well needs and that can be pulled when it begins, in the order of need.
+    ``early`` are the images that a job without failures needs and that can be pulled when it starts, in the order in
+    which they are needed.
     """
 
-    steps: dict[int, Wanted]
-    services: dict[str, Wanted]
-    early: tuple[Wanted, ...]
+    steps: dict[int, ImageRequirement]
+    services: dict[str, ImageRequirement]
+    early: tuple[ImageRequirement, ...]
 
 
-def wanted_images(plan: JobPlan) -> WantedImages:
-    """The images of a plan. Where one of several steps that share an image asks for the newest, all get the newest."""
+def image_requirements(plan: JobPlan) -> ImageRequirements:
+    """The images of a plan. If one of several steps with the same image wants the newest, all get the newest."""
     before = ancestors({step.number: step.needs for step in plan.steps})
     by_number = {step.number: step for step in plan.steps}
-    newest = {image.name for image in _usual(plan) if image.pull}
+    newest = {image.name for image in _expected(plan) if image.pull}
     services, steps = {}, {}
     for service in plan.services:
         if image := _named(service.container):
-            services[service.name] = _wanted(image, newest)
+            services[service.name] = _requirement(image, newest)
     for number, step in by_number.items():
         if image := _named(_container(step)):
             makers = (earlier for earlier in before[number] if may_make(by_number[earlier], image.name))
-            steps[number] = _wanted(image, newest, frozenset(makers))
-    usual = (wanted for number, wanted in steps.items() if by_number[number].on_success and not wanted.after)
-    return WantedImages(steps, services, tuple(dict.fromkeys((*services.values(), *usual))))
+            steps[number] = _requirement(image, newest, frozenset(makers))
+    expected = (needed for number, needed in steps.items() if by_number[number].on_success and not needed.after)
+    return ImageRequirements(steps, services, tuple(dict.fromkeys((*services.values(), *expected))))
 
 
-def _wanted(image: NamedImage, newest: set[str], after: frozenset[int] = frozenset()) -> Wanted:
-    # What a digest names is always the same.
-    return Wanted(image.name, (image.pull or image.name in newest) and "@" not in image.name, after)
+def _requirement(image: NamedImage, newest: set[str], after: frozenset[int] = frozenset()) -> ImageRequirement:
+    # A digest always names the same image.
+    return ImageRequirement(image.name, (image.pull or image.name in newest) and "@" not in image.name, after)
 
 
-def _usual(plan: JobPlan) -> Iterator[NamedImage]:
+def _expected(plan: JobPlan) -> Iterator[NamedImage]:
     containers = [service.container for service in plan.services]
     for container in (*containers, *(_container(step) for step in plan.steps if step.on_success)):
         if image := _named(container):
@@ -77,19 +78,19 @@ def _named(container: Container | None) -> NamedImage | None:
 
 
 def may_make(step: Step, name: str) -> bool:
-    """True where a step may give an image this name, in the engine or in a registry.
+    """True if a step may give this name to an image, in the engine or in a registry.
 
-    Better said once too often: such an image is only pulled later, when it is the turn of the step that wants it.
+    A false positive only costs time: the image is then pulled when the turn of the step that needs it has come.
     """
     repo = split_tag(name)[0]
     word = repo.rpartition("/")[2]
     match step:
         case BuildStep():
-            return False  # what it builds has a name of the runner's own
+            return False  # its image gets a name in BUILD_REPO
         case PushStep():
             return any(pushed.rpartition("/")[2] == word for pushed in step.repos)
         case CommandsStep() | PluginStep():
-            # Nobody pushes to Docker Hub's own images, the ones of one word.
+            # Official images of Docker Hub have one word as a name; pipelines cannot push to them.
             return _reaches_an_engine(step.container) or ("/" in repo and _mentions(step, word))
 
 

@@ -1,0 +1,1 @@
+"""Step output: masks secrets, limits its size and removes escape sequences."""

@@ -1,8 +1,8 @@
-"""A step's output as people read it: escape sequences, control characters and lines that were drawn over."""
+"""Makes terminal output readable: ANSI escape sequences, control characters, lines overwritten by carriage returns."""
 
 import re
 
-# Colours and cursor movements, titles and links, strings for devices, character sets and resets; or a lone escape.
+# CSI (colours, cursor), OSC (titles, links), device strings, character sets and resets; or a lone escape.
 _ESCAPES = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_][^\x1b]*(?:\x1b\\)?|[ -/]*[0-Z\\^-~])?"
 )
@@ -12,7 +12,7 @@ _CONTROLS = re.compile("[\x00-\x06\x0b-\x1a\x1c-\x1f\x7f-\x9f]")
 
 
 def last_state(line: bytes) -> bytes:
-    """What is left of a line that was drawn over with ``\\r``; one at its end stays, for more may come."""
+    """The last state of a line overwritten with ``\\r``. A ``\\r`` at its end stays: more output may follow."""
     text = line.rstrip(b"\r")
     return text[text.rfind(b"\r") + 1 :] + line[len(text) :][-1:]
 
@@ -23,6 +23,6 @@ def without_escapes(text: str) -> str:
 
 
 def harmless(text: str) -> str:
-    """A line that may be printed on any terminal: it keeps its colours, and can do nothing else to it."""
+    """A line that is safe to print on a terminal: it keeps its colours and no other escape sequences."""
     coloured = _ESCAPES.sub(lambda found: found[0] if _COLOURS.fullmatch(found[0]) else "", text)
     return _CONTROLS.sub("\ufffd", _SILENT.sub("", coloured))

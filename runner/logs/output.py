@@ -1,4 +1,4 @@
-"""A step's output on its way out: masked, addressed by byte offset, and limited."""
+"""A step's output: masks secrets, counts byte offsets, and enforces the size limit."""
 
 from collections.abc import Callable
 
@@ -7,10 +7,10 @@ from runner.logs.redact import RedactedStream, Redactor
 
 
 class Output:
-    """Takes a step's raw bytes and emits masked ones. Each of the two streams is masked on its own.
+    """Takes a step's raw output and emits it with secrets masked. Each stream is masked on its own.
 
-    Past ``bytes_max`` the text ends with a sentence that says so, and ``full`` becomes true. ``start`` is the offset of
-    the first byte.
+    After ``bytes_max`` the output ends with a sentence about the limit, and ``full`` becomes true. ``start`` is the
+    offset of the first byte.
     """
 
     def __init__(self, step: int, emit: Emit, redactor: Redactor, bytes_max: int, start: int = 0) -> None:
@@ -22,18 +22,18 @@ class Output:
         self.full = False
 
     def write(self, stream: Stream, data: bytes) -> None:
-        """Takes bytes as the container wrote them."""
+        """Takes bytes from the container."""
         if not self.full:
             self._send(stream, self._streams[stream].feed(data))
 
     def note(self, sentence: str) -> None:
-        """A line in the runner's own voice, after all that was held back."""
+        """Writes a line by the runner itself, after the bytes that were held back."""
         self.flush()
         self.write(Stream.NOTE, f"{sentence}\n".encode())
         self.flush()
 
     def flush(self) -> None:
-        """Gives out what was held back as a possible beginning of a secret: the stream has ended."""
+        """Emits the bytes held back as a possible start of a secret: the stream has ended."""
         for stream, redacted in self._streams.items():
             self._send(stream, redacted.flush())
 
@@ -50,7 +50,7 @@ class Output:
 
 
 class Lines:
-    """Writes whole lines of text into an output: for what pulls, builds and pushes report."""
+    """Writes lines of text into an output, for pulls, builds and pushes."""
 
     def __init__(self, output: Output, stream: Stream = Stream.NOTE) -> None:
         self._output = output

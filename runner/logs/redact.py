@@ -1,4 +1,4 @@
-"""Hides secrets in a stream of bytes, also across the edges of chunks, and in the forms in which tools print them."""
+"""Masks secrets in a stream of bytes, also if chunks split them, and in the encodings in which tools print them."""
 
 import base64
 import json
@@ -13,15 +13,15 @@ from ahocorasick_rs import BytesAhoCorasick
 
 MASK = b"********"
 SECRET_BYTES_MIN = 4
-"""A shorter value would blank half of every log ("e", "no", "1"); it is not masked."""
+"""Shorter values ("e", "no", "1") are not masked: that would blank half of every log."""
 LINE_BYTES_MIN = 8
-"""A line of a secret of several lines is masked on its own from this length on."""
+"""Each line of a multi-line secret is also masked on its own, from this length on."""
 BASE64_LINE = 76
-"""The ``base64`` program begins a new line after so many characters."""
+"""The ``base64`` program breaks lines after this many characters."""
 
 
 def spellings(secret: str) -> set[bytes]:
-    """The forms in which a secret turns up in output: as it is, by lines, and as base64, URL, JSON or shell text."""
+    """The forms in which a secret may be printed: plain, line by line, as base64, escaped for URLs, JSON or shells."""
     raw = secret.encode(errors="surrogateescape")
     if len(raw) < SECRET_BYTES_MIN:
         return set()
@@ -38,10 +38,10 @@ def spellings(secret: str) -> set[bytes]:
 
 
 def _base64_spellings(raw: bytes) -> set[bytes]:
-    """Base64 at its three alignments, without the characters that neighbours would change.
+    """Base64 at its three alignments, without the characters that depend on neighbouring bytes.
 
-    A tool often encodes ``user:secret``; then the secret starts at byte 0, 1 or 2 of a group of three. The first and
-    last characters of the encoding carry bits of what stands around and are left off.
+    Tools often encode ``user:secret``, so the secret starts at byte 0, 1 or 2 of a group of three. The first and last
+    characters of the encoding contain bits of the neighbouring bytes and are left out.
     """
     found = set()
     for lead in range(3):
@@ -55,7 +55,7 @@ def _base64_spellings(raw: bytes) -> set[bytes]:
 
 
 def _base64_lines(raw: bytes) -> set[bytes]:
-    """The lines into which ``base64`` breaks a long secret; the last one without what a newline would change."""
+    """The lines into which ``base64`` breaks a long secret; the last without the characters that a newline changes."""
     text = base64.b64encode(raw)
     if len(text) <= BASE64_LINE:
         return set()
@@ -65,9 +65,9 @@ def _base64_lines(raw: bytes) -> set[bytes]:
 
 
 class Redactor:
-    """Masks the spellings of ``secrets`` in bytes. Immutable, and so shared by all streams of a job.
+    """Masks the spellings of ``secrets`` in bytes. Immutable, so all streams of a job share it.
 
-    Where secrets overlap, one mask stands for all of them: no piece of either is left.
+    Overlapping secrets are replaced by one mask: no part of either remains.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
@@ -77,17 +77,18 @@ class Redactor:
         self._heads = _search({pattern[:SECRET_BYTES_MIN] for pattern in self._patterns})
 
     def mask(self, data: bytes) -> bytes:
-        """``data``, a whole text, with every secret replaced."""
+        """The whole text ``data`` with every secret masked."""
         return self.take(data, 0, final=True)[0]
 
     def mask_text(self, text: str) -> str:
-        """The same for a sentence: an error message, a name."""
+        """The same for text, such as an error message."""
         return self.mask(text.encode(errors="surrogateescape")).decode(errors="replace")
 
     def take(self, data: bytes, covered: int, *, final: bool) -> tuple[bytes, bytes, int]:
-        """``data`` masked as far as it is decided, and the rest: what could be the beginning of a secret.
+        """Masks ``data`` up to the bytes that could be the start of a secret, and returns these as the rest.
 
-        A mask that was given out before stands for the first ``covered`` bytes; the last number is that of the rest.
+        The first ``covered`` bytes are already replaced by a mask that was returned before. The third value returned is
+        the number of such bytes in the rest.
         """
         if not self._patterns:
             return data, b"", 0
@@ -101,12 +102,12 @@ class Redactor:
         return b"".join(pieces), data[decided:], max(0, position - decided)
 
     def _decided(self, data: bytes) -> int:
-        """How much of ``data`` can be masked: what follows could be the beginning of a secret."""
+        """How many bytes of ``data`` can be decided: the bytes after them could be the start of a secret."""
         first = max(0, len(data) - self._longest + 1)
         begun = (first + start for _, start, _ in self._heads(data[first:]))
         for start in chain(begun, range(max(first, len(data) - SECRET_BYTES_MIN + 1), len(data))):
             rest = data[start:]
-            # In their order, patterns that begin with the rest, and are longer, come right after it.
+            # In sorted order, longer patterns that start with the rest come right after it.
             at = bisect_right(self._patterns, rest)
             if at < len(self._patterns) and self._patterns[at].startswith(rest):
                 return start
@@ -114,12 +115,12 @@ class Redactor:
 
 
 def _search(patterns: Iterable[bytes]) -> Callable[[bytes], list[tuple[int, int, int]]]:
-    """Finds all places of all patterns, also where they overlap: (pattern, start, end), by their ends."""
+    """Finds all matches of all patterns, also overlapping ones: (pattern, start, end), sorted by end."""
     return partial(BytesAhoCorasick(patterns).find_matches_as_indexes, overlapping=True)
 
 
 class RedactedStream:
-    """One stream through a redactor. Holds back only bytes that may turn out to be the beginning of a secret."""
+    """Masks one stream. Holds back only bytes that may be the start of a secret."""
 
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
@@ -127,11 +128,11 @@ class RedactedStream:
         self._covered = 0
 
     def feed(self, data: bytes) -> bytes:
-        """The bytes that are decided by now, masked."""
+        """The masked bytes that are decided by now."""
         return self._take(data, final=False)
 
     def flush(self) -> bytes:
-        """What was held back, masked: the stream has ended."""
+        """The bytes held back, masked: the stream has ended."""
         return self._take(b"", final=True)
 
     def _take(self, data: bytes, *, final: bool) -> bytes:

@@ -1,1 +1,1 @@
-"""A company's own network: its proxies, and its own certificate authority."""
+"""Outbound network access: HTTP proxies and private CA certificates."""

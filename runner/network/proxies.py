@@ -1,4 +1,4 @@
-"""Proxies: how they are read, and what of them is handed on."""
+"""HTTP proxies: read from the environment or from Docker's configuration, and passed on to programs and containers."""
 
 import json
 import re
@@ -19,39 +19,39 @@ _DOCKER_NO_PROXY = "noProxy"
 
 @dataclass(frozen=True)
 class Proxies:
-    """Proxies by the variables that name them, in capitals; ``direct`` are the hosts that no proxy is asked for."""
+    """Proxy URLs by their variables in capitals (HTTPS_PROXY); ``direct`` are the hosts of NO_PROXY."""
 
     urls: Mapping[str, str] = field(default_factory=dict, repr=False)
     direct: tuple[str, ...] = ()
 
     def variables(self) -> dict[str, str]:
-        """The environment of a program that shall use them, in both spellings: many programs read only one."""
+        """Variables for a program, in capitals and in lower case, because many programs read only one spelling."""
         named = dict(self.urls)
         if named and self.direct:
             named[NO_PROXY] = ",".join(self.direct)
         return named | {name.lower(): value for name, value in named.items()}
 
     def docker_entry(self) -> dict[str, str]:
-        """The same as an entry under ``proxies`` in a Docker client's ``config.json``."""
+        """An entry for ``proxies`` in a Docker client's ``config.json``."""
         found = {_DOCKER_NAMES[name]: url for name, url in self.urls.items()}
         return found | ({_DOCKER_NO_PROXY: ",".join(self.direct)} if found and self.direct else {})
 
     def secrets(self) -> set[str]:
-        """The passwords, as they are and as they are written in an address; a user without one may be a token."""
+        """The passwords, plain and as escaped in the URL; also user names without a password: they may be tokens."""
         logins = [login for url in self.urls.values() if (login := _LOGIN.match(url))]
         found = [login["password"] or login["user"] for login in logins]
         return {form for secret in found if secret for form in (secret, unquote(secret))}
 
     def without_logins(self) -> "Proxies":
-        """The same for programs that may not know the passwords."""
+        """The proxies without user names and passwords."""
         return replace(self, urls={name: _LOGIN.sub(r"\g<scheme>", url) for name, url in self.urls.items()})
 
     def for_containers(self) -> "Proxies":
-        """Without proxies on this machine's loopback: in a container that address leads to the container itself."""
+        """Without proxies on loopback addresses, which in a container mean the container itself."""
         return replace(self, urls={name: url for name, url in self.urls.items() if not _is_loopback(url)})
 
-    def beside(self, names: Iterable[str]) -> "Proxies":
-        """The same, and no proxy is asked for the containers with these names, nor for a container's own loopback."""
+    def with_direct(self, names: Iterable[str]) -> "Proxies":
+        """The proxies, with NO_PROXY extended by these container names and loopback."""
         if "*" in self.direct:
             return self
         usable = (name for name in names if not re.search(r"[\s,]", name))
@@ -62,9 +62,9 @@ NO_PROXIES = Proxies()
 
 
 def proxies_of(environment: Mapping[str, str]) -> Proxies:
-    """The proxies that environment variables name. Where both spellings are there the small one counts, as for curl.
+    """The proxies in environment variables. If both spellings are set, lower case counts, as in curl.
 
-    Raises ValueError, which names the variable and not its value: that may hold a password.
+    Raises ValueError with the name of a wrong variable, but not its value, which may contain a password.
     """
     found = {name: environment.get(name.lower()) or environment.get(name) or "" for name in VARIABLES}
     direct = environment.get(NO_PROXY.lower()) or environment.get(NO_PROXY) or ""
@@ -72,9 +72,9 @@ def proxies_of(environment: Mapping[str, str]) -> Proxies:
 
 
 def docker_proxies(config: Path, docker_host: str) -> Proxies:
-    """The proxies that a Docker client's ``config.json`` has for containers of this engine; none without such a file.
+    """The proxies for containers of this engine in a Docker client's ``config.json``; none if there is no such file.
 
-    As for Docker itself: the engine's own entry counts, or else ``default``.
+    As in Docker, the entry of this engine counts, else ``default``.
     """
     try:
         proxies = json.loads(config.read_text())["proxies"]
@@ -87,12 +87,12 @@ def docker_proxies(config: Path, docker_host: str) -> Proxies:
 
 def _split(hosts: str) -> tuple[str, ...]:
     found = tuple(host for entry in hosts.split(",") if (host := entry.strip()))
-    # Some programs know this word only where it stands alone.
+    # Some programs understand `*` only if it is the only entry.
     return ("*",) if "*" in found else found
 
 
 def _checked(name: str, url: str) -> str:
-    """The address with its scheme. A bare ``host:port`` is an HTTP proxy to all programs."""
+    """The URL with its scheme: programs take a bare ``host:port`` for an HTTP proxy."""
     url = url if "://" in url else f"http://{url}"
     try:
         parts = urlsplit(url)
@@ -100,7 +100,7 @@ def _checked(name: str, url: str) -> str:
     except ValueError:
         good = False
     if not good or " " in url:
-        raise ValueError(f"{name} is not the address of a proxy; write it as http://proxy.example.com:3128")
+        raise ValueError(f"{name} is not the URL of a proxy; write it as http://proxy.example.com:3128")
     return url
 
 

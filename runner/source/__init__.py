@@ -1,1 +1,1 @@
-"""Where the code comes from: mirrors, checkouts, and the working tree of `headway run`."""
+"""Source code: git mirrors, checkouts, and the working tree of ``headway run``."""

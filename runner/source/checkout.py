@@ -1,6 +1,6 @@
-"""Lays a commit out from its mirror: the files, and a ``.git`` that neither shares nor names anything of the mirror.
+"""Checks out a commit from its mirror: the files, and a ``.git`` that is independent of the mirror.
 
-Objects and files are written at the same time by two git processes. Git runs here only before any step has.
+Two git processes write objects and files at the same time. Git runs in a checkout only before the first step.
 """
 
 import shutil
@@ -16,32 +16,32 @@ from runner.errors import MachineError, StepError
 from runner.source.git import GitError, GitLogin, local_url, run_git
 from runner.source.git_dir import object_format, write_objects
 
-# Steps may run as any user: what they are given must be writable for all.
+# Steps may run as any user, so the checkout is writable for all.
 _FOR_ALL = ("sh", "-c", 'umask 000; exec "$@"', "sh")
-# A checkout is made anew after a crash, so it need not survive one; workers=0 means as many as there are processors.
+# No fsync: after a crash the checkout is made again. workers=0 means one per processor.
 _GIT = ("git", "-c", "core.fsync=none", "-c", "checkout.workers=0")
-# A search for deltas would take longer, and find others each time, for its threads race.
+# Without a search for deltas: that is slow, and not reproducible because its threads race.
 _SAME_PACK = "--upload-pack=git -c pack.window=0 upload-pack"
-# Without these git-lfs does nothing. They are not kept: where it is missing, git would refuse to work in the checkout.
+# git-lfs needs these. They are not written to .git/config, because git would fail in a container without git-lfs.
 _LFS = ("filter.lfs.clean=git-lfs clean -- %f", "filter.lfs.smudge=git-lfs smudge -- %f", "filter.lfs.required=true")
 
 
 @dataclass(frozen=True)
-class Source:
-    """A commit in the mirror. ``origin`` is where the mirror came from, ``login`` what else may be read with.
+class CommitSource:
+    """A commit in a mirror. ``origin`` is the repository's URL; submodules and LFS files are fetched with ``login``.
 
-    ``reach`` are the variables with which git reaches servers.
+    ``egress`` are variables for proxies and CA certificates.
     """
 
     mirror: Path
     sha: str
     origin: str
     login: GitLogin | None
-    reach: Mapping[str, str]
+    egress: Mapping[str, str]
 
 
-def lay_out(source: Source, target: Path, how: Checkout) -> None:
-    """Writes the commit to ``target``, which must not exist, and does not where this fails. Raises GitError."""
+def check_out(source: CommitSource, target: Path, how: Checkout) -> None:
+    """Writes the commit to ``target``, which must not exist, and removes it after an error. Raises GitError."""
     at = [*_FOR_ALL, *_GIT, "-C", str(target)]
     target.mkdir(parents=True)
     try:
@@ -52,28 +52,28 @@ def lay_out(source: Source, target: Path, how: Checkout) -> None:
         objects.result()
         tree.result()
         run_git([*at, "remote", "add", "origin", source.origin])
-        # By hand: git would write a log with the time in it, and the same commit shall give the same files.
+        # Not with git: it would write the time to a reflog, and the checkout must be reproducible.
         (target / ".git" / "HEAD").write_text(f"{source.sha}\n")
     except BaseException:
         shutil.rmtree(target)
         raise
 
 
-def add_what_is_elsewhere(source: Source, target: Path, how: Checkout) -> None:
-    """Submodules and large files, where they are wanted. Raises GitError, StepError or MachineError."""
+def add_submodules_and_lfs(source: CommitSource, target: Path, how: Checkout) -> None:
+    """Fetches submodules and LFS files, if the pipeline wants them. Raises GitError, StepError or MachineError."""
     if how.submodules:
         update = ["submodule", "update", "--quiet", "--init", "--recursive", "--depth=1"]
         command = [*_FOR_ALL, *_GIT, "-C", str(target), *update]
-        run_git(command, login=source.login, url=source.origin, reach=source.reach)
+        run_git(command, login=source.login, url=source.origin, egress=source.egress)
     if how.lfs:
-        _large_files(source, target)
+        _add_lfs_files(source, target)
 
 
-def _write_objects(source: Source, target: Path, how: Checkout) -> None:
+def _write_objects(source: CommitSource, target: Path, how: Checkout) -> None:
     if how.depth > 1 or how.tags or (how.depth == 0 and (source.mirror / "shallow").exists()):
         depth = [f"--depth={how.depth}"] if how.depth else []
         tags = "--tags" if how.tags else "--no-tags"
-        # The mirror's fetch has looked at every object already.
+        # The fetch into the mirror has checked every object.
         fetch = [*_FOR_ALL, *_GIT, "-C", str(target), "-c", "fetch.fsckObjects=false", "fetch", "--quiet", _SAME_PACK]
         run_git([*fetch, *depth, tags, "--", local_url(source.mirror), source.sha], local=True)
         (target / ".git" / "FETCH_HEAD").unlink()
@@ -81,42 +81,42 @@ def _write_objects(source: Source, target: Path, how: Checkout) -> None:
     write_objects([*_reading(source), "-C", str(target)], source.sha, target, history=not how.depth)
 
 
-def _reading(source: Source) -> list[str]:
-    """Git that finds the mirror's objects while it runs, and leaves no word of it."""
+def _reading(source: CommitSource) -> list[str]:
+    """A git command that finds the mirror's objects while it runs, without writing that to ``.git``."""
     path = str(source.mirror / "objects").replace("\\", "\\\\").replace('"', '\\"')
     return [*_FOR_ALL, "env", f'GIT_ALTERNATE_OBJECT_DIRECTORIES="{path}"', *_GIT]
 
 
-def _large_files(source: Source, target: Path) -> None:
-    """Puts files that LFS keeps in place of their pointers. The mirror keeps what came, for the next time."""
+def _add_lfs_files(source: CommitSource, target: Path) -> None:
+    """Replaces LFS pointers by their files, which are cached beside the mirror."""
     storage, url = source.mirror.with_suffix(".lfs"), _lfs_url(source)
     settings = [word for each in (f"lfs.storage={storage}", f"lfs.url={url}", *_LFS) for word in ("-c", each)]
     at = [*_FOR_ALL, *_GIT, "-C", str(target), *settings, "lfs"]
     try:
         fetch = [*at, "fetch", "origin", source.sha]
-        run_git(fetch, local=True, login=source.login, url=source.origin, reach=source.reach)
+        run_git(fetch, local=True, login=source.login, url=source.origin, egress=source.egress)
         run_git([*at, "checkout"], local=True)
     except GitError as error:
-        if "'lfs' is not a git command" not in error.said:
+        if "'lfs' is not a git command" not in error.stderr:
             raise
-        hint = "install it, or take `lfs` out of the clone settings"
+        hint = "install it, or remove `lfs` from the clone settings"
         raise MachineError(Reason.CLONE_FAILED, f"git-lfs is not installed on this worker; {hint}") from error
 
 
-def _lfs_url(source: Source) -> str:
-    """Where the large files are: the commit's own word counts where it leads to a web server, never to this machine."""
-    said = _said_by(source, "config", "--blob", f"{source.sha}:.lfsconfig", "--get", "lfs.url")
-    if said:
-        if urlsplit(said).scheme not in {"http", "https"}:
-            raise StepError(Reason.CLONE_FAILED, f".lfsconfig names {said!r} as lfs.url; use an https:// address")
-        return said
+def _lfs_url(source: CommitSource) -> str:
+    """The LFS server: ``lfs.url`` in the commit's .lfsconfig if it is an HTTP URL, else the repository's own server."""
+    configured = _git_output(source, "config", "--blob", f"{source.sha}:.lfsconfig", "--get", "lfs.url")
+    if configured:
+        if urlsplit(configured).scheme not in {"http", "https"}:
+            raise StepError(Reason.CLONE_FAILED, f"lfs.url in .lfsconfig is {configured!r}; use an https:// URL")
+        return configured
     if not source.origin.startswith(("http://", "https://")):
         return source.origin
     return f"{source.origin.removesuffix('/').removesuffix('.git')}.git/info/lfs"
 
 
-def _said_by(source: Source, *arguments: str) -> str:
-    """What git answers of the mirror; empty where it has nothing to say."""
+def _git_output(source: CommitSource, *arguments: str) -> str:
+    """The output of a git command in the mirror; empty if it fails."""
     try:
         return run_git(["git", "--git-dir", str(source.mirror), *arguments]).decode(errors="replace").strip()
     except GitError:

@@ -1,6 +1,6 @@
-"""Runs git on behalf of a job: with switches against hostile repositories, and with nothing of the machine's settings.
+"""Runs git for a job: with settings that protect from hostile repositories, and without the machine's own settings.
 
-A repository's own files can hold configuration, hooks and addresses that would run code on the worker.
+A repository's files can contain configuration, hooks and URLs that would run code on the worker.
 """
 
 import base64
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote, urlsplit
 
-# GitPython refuses to be imported where git is missing, but asked to keep quiet: `headway run` also works without git.
+# Without this, importing GitPython fails on a machine without git, where `headway run` works too.
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 from git import Git
 from git.exc import GitCommandError, GitCommandNotFound
@@ -21,8 +21,8 @@ from pipelines.state import Reason
 from runner.errors import MachineError
 
 GIT_TIMEOUT_S = 1800
-# Each switch answers one way in which a repository, or the address of one, could run code or hang the worker.
-_SWITCHES = (
+# Each setting blocks one way in which a repository or its URL could run code or hang the worker.
+_SAFE_SETTINGS = (
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
     "core.askPass=",
@@ -36,10 +36,10 @@ _SWITCHES = (
     "gc.auto=0",
     "maintenance.auto=false",
 )
-# Old and harmless flaws that many honest repositories carry in their history.
-_FORGIVEN = ("zeroPaddedFilemode", "missingSpaceBeforeDate", "badTimezone", "hasDotgit")
+# Old, harmless format errors in the history of many repositories.
+_IGNORED_ERRORS = ("zeroPaddedFilemode", "missingSpaceBeforeDate", "badTimezone", "hasDotgit")
 
-# The last is all that a checkout says of it.
+# The last is the message of a checkout.
 _DISK_FULL = ("No space left on device", "Out of diskspace", "unable to write file")
 
 
@@ -52,14 +52,14 @@ class GitLogin:
 
 
 class GitError(MachineError):
-    """Git refused. ``said`` is what it wrote, without any password."""
+    """Git failed. ``stderr`` is its error output, without passwords."""
 
-    def __init__(self, said: str, reason: Reason = Reason.CLONE_FAILED, before: str = "git failed") -> None:
-        self.said = said
-        if any(sign in said for sign in _DISK_FULL):
-            super().__init__(Reason.DISK_FULL, f"the disk is full: {said}; make room and re-run")
+    def __init__(self, stderr: str, reason: Reason = Reason.CLONE_FAILED, before: str = "git failed") -> None:
+        self.stderr = stderr
+        if any(sign in stderr for sign in _DISK_FULL):
+            super().__init__(Reason.DISK_FULL, f"the disk is full: {stderr}; make room and re-run")
         else:
-            super().__init__(reason, f"{before}: {said}")
+            super().__init__(reason, f"{before}: {stderr}")
 
 
 def run_git(
@@ -69,18 +69,18 @@ def run_git(
     login: GitLogin | None = None,
     url: str = "",
     stdin: BinaryIO | None = None,
-    reach: Mapping[str, str] | None = None,
+    egress: Mapping[str, str] | None = None,
 ) -> bytes:
-    """Runs git with the switches above; ``local`` allows addresses on this machine. Raises GitError.
+    """Runs git with the settings above; ``local`` allows file:// URLs instead of network URLs. Raises GitError.
 
-    ``reach`` are the variables with which it reaches servers: proxies, and whom to trust.
+    ``egress`` are variables for proxies and CA certificates.
     """
-    environment = git_environment(local=local, login=login, url=url) | dict(reach or {})
-    # Inside a hook git's variables speak of the hook's repository: they would turn our commands on that one.
-    strange = [f"--unset={name}" for name in os.environ if name.startswith("GIT_") and name not in environment]
+    environment = git_environment(local=local, login=login, url=url) | dict(egress or {})
+    # If headway runs in a git hook, git's variables point to the hook's repository: they must not affect our commands.
+    foreign = [f"--unset={name}" for name in os.environ if name.startswith("GIT_") and name not in environment]
     try:
         return Git(os.sep).execute(
-            ["env", *strange, *command] if strange else list(command),
+            ["env", *foreign, *command] if foreign else list(command),
             env=environment,
             istream=stdin,
             kill_after_timeout=GIT_TIMEOUT_S,
@@ -95,10 +95,10 @@ def run_git(
 
 
 def git_environment(*, local: bool, login: GitLogin | None, url: str) -> dict[str, str]:
-    """Git's whole configuration, as environment: nothing of the machine's, and no password in a command line."""
-    settings = [switch.partition("=")[::2] for switch in _SWITCHES]
-    settings += [(f"{part}.fsck.{name}", "ignore") for part in ("fetch", "receive") for name in _FORGIVEN]
-    settings += [(f"fsck.{name}", "ignore") for name in _FORGIVEN]
+    """Git's whole configuration as environment variables: no settings of the machine, no password in a command line."""
+    settings = [setting.partition("=")[::2] for setting in _SAFE_SETTINGS]
+    settings += [(f"{part}.fsck.{name}", "ignore") for part in ("fetch", "receive") for name in _IGNORED_ERRORS]
+    settings += [(f"fsck.{name}", "ignore") for name in _IGNORED_ERRORS]
     if login:
         settings.append((f"http.{_origin(url)}.extraHeader", _basic(login)))
     environment = {
@@ -128,10 +128,10 @@ def _basic(login: GitLogin) -> str:
 
 
 def local_url(folder: Path) -> str:
-    """The address of a repository on this machine: git reads it as a URL, with escapes."""
+    """The file:// URL of a repository on this machine, escaped as git expects it."""
     return f"file://{quote(str(folder.absolute()))}"
 
 
 def without_login(text: str) -> str:
-    """The text with user and password taken out of all its addresses."""
+    """The text with user and password removed from all URLs in it."""
     return re.sub(r"(?<=://)[^/\s]*@", "", text)

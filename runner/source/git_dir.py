@@ -1,4 +1,4 @@
-"""The ``.git`` of a checkout: the same bytes for the same commit, wherever and whenever it is laid out."""
+"""Writes the ``.git`` of a checkout reproducibly: the same bytes for the same commit, so that build caches work."""
 
 import shutil
 from collections.abc import Sequence
@@ -9,16 +9,15 @@ from runner.source.git import run_git
 
 
 def object_format(sha: str) -> str:
-    """How a repository with this commit digests its objects, by the number of hexadecimal digits."""
+    """The hash function of a repository with this commit id, by the number of its hexadecimal digits."""
     return "sha1" if len(sha) == 40 else "sha256"  # noqa: PLR2004 - see above
 
 
 def write_objects(git: Sequence[str], sha: str, target: Path, *, history: bool) -> None:
-    """Writes the commit's objects, with ``history`` those of all before it too, to the ``.git`` in ``target``.
+    """Writes the commit's objects, with ``history`` those of its ancestors too, to the ``.git`` in ``target``.
 
-    ``git`` is a command that can read them. A fetch would unpack and digest each; this copies most as they lie there.
-    What is a delta there depends on what was fetched before, and a search for deltas on how its threads race: none
-    are written.
+    ``git`` is a command that can read the objects. A fetch would unpack and hash each object; this copies most of them
+    as they are. It writes no deltas: existing deltas depend on earlier fetches, and new ones on how git's threads race.
     """
     pack = ["pack-objects", "--revs", "--quiet", "--window=0", "--no-reuse-delta"]
     cut = "" if history else f"--shallow {sha}\n"
@@ -30,11 +29,11 @@ def write_objects(git: Sequence[str], sha: str, target: Path, *, history: bool) 
         (target / ".git" / "shallow").write_text(f"{sha}\n")
 
 
-def forget_times(folder: Path) -> None:
-    """Takes out of ``.git``, and of those of submodules, what tells when and where it was laid out.
+def strip_timestamps(folder: Path) -> None:
+    """Removes timestamps and inode numbers from ``.git`` and from submodules: the reflog, and the index's file status.
 
-    That is the log of what HEAD was, and what the index knows of files on the disk: whoever asks next has to look at
-    them, as ``git status`` does and plumbing like ``git diff-index`` does not. No step may have touched the folder.
+    The next ``git status`` reads the files again and refreshes the index; plumbing such as ``git diff-index`` does not.
+    No step may have written to the folder before.
     """
     top = folder / ".git"
     for index in (top / "index", *top.glob("modules/**/index")):

@@ -1,4 +1,4 @@
-"""The folder of one mirror: who may use it at the same time, and what is done about damage and age."""
+"""The folder of one mirror on the disk: its locks, the repair of damage, and the daily maintenance."""
 
 import fcntl
 import shutil
@@ -16,12 +16,12 @@ LARGE_FILE_KEPT_S = 30 * 24 * 3600
 _TIDY = ("-c", "gc.auto=2000", "-c", "gc.autoPackLimit=20", "-c", "gc.autoDetach=false")
 
 
-class MirrorFolder:
-    """Fetches take turns, and readers wait for none of them. Only what takes objects away waits for all."""
+class MirrorStore:
+    """One fetch runs at a time. Readers do not wait for it. Only what deletes objects waits for fetches and readers."""
 
-    def __init__(self, path: Path, note: Callable[[str], None]) -> None:
+    def __init__(self, path: Path, warn: Callable[[str], None]) -> None:
         self.path = path
-        self._note = note
+        self._warn = warn
         self._fetch_lock = path.with_suffix(".lock")
         self._read_lock = path.with_suffix(".read")
         self._whole = path / "headway-whole"
@@ -29,76 +29,76 @@ class MirrorFolder:
 
     @contextmanager
     def fetching(self) -> Iterator[None]:
-        """Alone among those that fetch."""
+        """Holds the lock for fetches: only one process has it."""
         with _locked(self._fetch_lock, fcntl.LOCK_EX):
             yield
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """While this is held nothing is taken away."""
+        """Holds the shared lock for readers: nothing is deleted meanwhile."""
         with _locked(self._read_lock, fcntl.LOCK_SH):
             yield
 
-    def make(self, sha: str) -> None:
-        """An empty mirror where there is none, for the kind of ids that ``sha`` is of."""
+    def create(self, sha: str) -> None:
+        """Creates an empty mirror if there is none, with the hash function of ``sha``."""
         if not (self.path / "HEAD").exists():
             kind = "sha256" if len(sha) == 64 else "sha1"  # noqa: PLR2004 - hexadecimal digits
             run_git(["git", "init", "--bare", "--quiet", "--template=", f"--object-format={kind}", str(self.path)])
 
     @property
     def is_whole(self) -> bool:
-        """True when history is fetched with every commit, for somebody wanted it."""
+        """True if commits are fetched with their whole history, because a job has needed it."""
         return self._whole.exists()
 
     def make_whole(self) -> None:
-        """From now on history is fetched, too."""
+        """From now on commits are fetched with their whole history."""
         self._whole.touch()
 
     def without_parents(self) -> frozenset[str]:
-        """Commits whose parents were not fetched."""
+        """The commits whose parents were not fetched."""
         try:
             return frozenset((self.path / "shallow").read_text().split())
         except FileNotFoundError:
             return frozenset()
 
     def is_damaged(self) -> bool:
-        """True when what the mirror's refs promise is not all here and whole. Reads everything: it takes its time."""
+        """True if objects that the refs need are missing or corrupt. Slow: reads every object."""
         try:
             self._git("fsck", "--no-dangling", "--no-progress")
         except GitError as error:
             return error.reason is not Reason.DISK_FULL
         return False
 
-    def mend(self, sha: str, error: GitError) -> bool:
-        """After a fetch that failed: True when something here was wrong that is now put right. Hold ``fetching``."""
+    def repair(self, sha: str, error: GitError) -> bool:
+        """Repairs the mirror after a failed fetch. True if it found damage, so a retry may help. Hold ``fetching``."""
         if error.reason is Reason.DISK_FULL:
             return False
-        # Whoever made them is dead: it held the lock that is ours now.
+        # Their owner is dead: it held the fetch lock, which is ours now.
         stale = [*self.path.glob("*.lock"), *self.path.glob("refs/**/*.lock")]
         for lock in stale:
             lock.unlink(missing_ok=True)
         if stale:
-            self._note(f"{len(stale)} locks that a killed git left in the mirror {self.path} were removed")
+            self._warn(f"removed {len(stale)} locks that a killed git left in the mirror {self.path}")
             return True
-        other_kind = "mismatched algorithms" in error.said and self._ids_are_not(sha)
-        if other_kind or self.is_damaged():
+        other_format = "mismatched algorithms" in error.stderr and self._has_other_format(sha)
+        if other_format or self.is_damaged():
             self.discard()
             return True
         return False
 
-    def _ids_are_not(self, sha: str) -> bool:
+    def _has_other_format(self, sha: str) -> bool:
         kind = self._git("rev-parse", "--show-object-format").strip()
         return kind != ("sha256" if len(sha) == 64 else "sha1")  # noqa: PLR2004 - hexadecimal digits
 
     def discard(self) -> None:
-        """Throws the mirror away. Hold ``fetching``."""
+        """Deletes the mirror. Hold ``fetching``."""
         with _locked(self._read_lock, fcntl.LOCK_EX):
             if self.path.exists():
                 shutil.rmtree(self.path)
-        self._note(f"the mirror {self.path} was damaged or is outdated; it was thrown away and is fetched again")
+        self._warn(f"the mirror {self.path} was damaged or outdated; it was deleted and is fetched again")
 
     def tidy(self, commits_kept: int = COMMITS_KEPT) -> None:
-        """Forgets the oldest commits, packs what many fetches left, once a day. Does nothing while it is in use."""
+        """Once a day, deletes the oldest commits and LFS files and runs ``git gc``. Does nothing while it is in use."""
         done = self.path.with_suffix(".tidied")
         if done.exists() and time.time() - done.stat().st_mtime < TIDY_EVERY_S:
             return
@@ -121,18 +121,18 @@ class MirrorFolder:
 
 @contextmanager
 def _locked(path: Path, how: int) -> Iterator[None]:
-    """Raises BlockingIOError where it must not wait and would have to."""
+    """Holds a file lock. With LOCK_NB, raises BlockingIOError instead of waiting."""
     with path.open("a") as lock:
         fcntl.flock(lock, how)
         yield
 
 
-def tidy_mirrors(folder: Path, note: Callable[[str], None], is_busy: Callable[[], bool]) -> None:
-    """Tidies mirrors that have not been for a day, until there is something better to do."""
+def tidy_mirrors(folder: Path, warn: Callable[[str], None], is_busy: Callable[[], bool]) -> None:
+    """Runs the daily maintenance of all mirrors, and stops as soon as ``is_busy``."""
     for path in sorted(folder.glob("*.git")):
         if is_busy():
             return
         try:
-            MirrorFolder(path, note).tidy()
+            MirrorStore(path, warn).tidy()
         except (GitError, OSError) as error:
-            note(f"the mirror {path} could not be tidied: {error}")
+            warn(f"the mirror {path} could not be tidied: {error}")

@@ -1,4 +1,4 @@
-"""Reading pipeline files from the disk."""
+"""Reads pipeline files from the disk."""
 
 from pathlib import Path
 
@@ -6,6 +6,6 @@ from pipelines.syntax.yaml import TEXT_BYTES_MAX
 
 
 def read_pipeline_file(path: Path) -> bytes:
-    """A pipeline file's bytes; of one that is too long only so many that this can be told. Raises OSError."""
+    """The bytes of a pipeline file; of one above the size limit only one byte more than the limit. Raises OSError."""
     with path.open("rb") as file:
         return file.read(TEXT_BYTES_MAX + 1)

@@ -1,4 +1,4 @@
-"""The repository that a mirror is of, as its server gives it out: all that is asked of it goes through here."""
+"""The remote repository of a mirror: all requests to its server."""
 
 import re
 from collections.abc import Mapping
@@ -6,34 +6,34 @@ from collections.abc import Mapping
 from pipelines.state import Reason
 from runner.errors import StepError
 from runner.source.git import GitError, GitLogin, run_git
-from runner.source.mirror_store import MirrorFolder
+from runner.source.mirror_store import MirrorStore
 from runner.source.urls import check_url, split_login
 
-# For git's protocol, a history without end.
+# In git's protocol this depth means the whole history.
 WHOLE = 2_147_483_647
-# What `git check-ref-format` allows, a little less: a refspec must not be able to name two refs.
+# A little stricter than `git check-ref-format`: a name must not contain two refs or a refspec.
 REF = re.compile(r"refs/(?!.*(?:\.\.|//|@\{|/$))[^\x00-\x20\x7f~^:?*\[\\]+")
 _NOT_THERE = ("not our ref", "couldn't find remote ref", "unadvertised object", "no such remote ref")
-# A web server that hands out files and knows nothing of git can only be asked for all.
+# A plain web server without git support (dumb HTTP) can only serve the whole history.
 _ALL_OR_NOTHING = "does not support shallow"
-# Of libcurl on GnuTLS, and on OpenSSL.
+# Error messages of libcurl with GnuTLS and with OpenSSL.
 _UNTRUSTED = ("verification failed", "unable to get local issuer", "self-signed", "self signed")
 _PROXY_WANTS_LOGIN = re.compile(r"(error:|code|response) 407\b")
 
 
-class Origin:
-    """Fetches into the folder of one mirror."""
+class Remote:
+    """Fetches from a remote repository into the folder of its mirror."""
 
-    def __init__(self, url: str, login: GitLogin | None, folder: MirrorFolder, reach: Mapping[str, str]) -> None:
-        """Raises StepError where ``url`` is none that we clone from."""
+    def __init__(self, url: str, login: GitLogin | None, folder: MirrorStore, egress: Mapping[str, str]) -> None:
+        """Raises StepError if Headway does not clone from ``url``."""
         self.url, in_url = split_login(check_url(url))
         self.login = login or in_url
         self._folder = folder
-        self.reach = reach
+        self.egress = egress
         self._local = self.url.startswith("file://")
 
     def tip(self, ref: str) -> str:
-        """The commit that ``ref`` is at now. Of an annotated tag it is the commit under it."""
+        """The commit that ``ref`` points to now; for an annotated tag, the commit that the tag points to."""
         if not REF.fullmatch(ref):
             raise StepError(Reason.COMMIT_MISSING, f"{ref!r} is not the name of a branch or tag")
         try:
@@ -48,32 +48,32 @@ class Origin:
         return sha
 
     def fetch_refs(self, sha: str) -> None:
-        """All branches and tags with their history."""
+        """Fetches all branches and tags with their history."""
         self.fetch(sha, "--prune", "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*", depth=WHOLE)
 
     def fetch_if_there(self, sha: str, *refspecs: str, depth: int) -> None:
-        """Not every server gives out a commit that no branch names; then the caller finds it missing."""
+        """Fetches, and ignores it if the server does not have the commit or only serves the tips of branches."""
         try:
             self.fetch(sha, *refspecs, depth=depth)
         except GitError as error:
-            if not any(sign in error.said for sign in _NOT_THERE):
+            if not any(sign in error.stderr for sign in _NOT_THERE):
                 raise
 
     def fetch(self, sha: str, *words: str, depth: int) -> None:
-        """Fetches, and once more if something here was in the way; ``sha`` tells which kind of ids git uses.
+        """Fetches, and retries once if the mirror was damaged; ``sha`` determines the hash function of a new mirror.
 
         Hold the folder's ``fetching``. Raises GitError.
         """
         try:
-            self._folder.make(sha)
-            self._ask(*words, depth=depth)
+            self._folder.create(sha)
+            self._fetch_once(*words, depth=depth)
         except GitError as error:
-            if any(sign in error.said for sign in _NOT_THERE) or not self._folder.mend(sha, error):
+            if any(sign in error.stderr for sign in _NOT_THERE) or not self._folder.repair(sha, error):
                 raise
-            self._folder.make(sha)
-            self._ask(*words, depth=depth)
+            self._folder.create(sha)
+            self._fetch_once(*words, depth=depth)
 
-    def _ask(self, *words: str, depth: int) -> None:
+    def _fetch_once(self, *words: str, depth: int) -> None:
         options = [word for word in words if word.startswith("--")]
         refspecs = [word for word in words if word not in options]
         fetch = ["--git-dir", str(self._folder.path), "fetch", "--quiet", "--no-tags", "--force", *options]
@@ -81,23 +81,23 @@ class Origin:
             try:
                 self._run(*fetch, *deep, "--", self.url, *refspecs)
             except GitError as error:
-                # Of a repository without any ref git says nothing at all.
-                if deep and (_ALL_OR_NOTHING in error.said or not error.said):
+                # For a repository without refs git fails without a message.
+                if deep and (_ALL_OR_NOTHING in error.stderr or not error.stderr):
                     continue
                 raise self._unreachable(error) from error
             return
 
     def _unreachable(self, error: GitError) -> GitError:
-        return GitError(f"{error.said}; {_remedy(error.said)}", before=f"cannot fetch from {self.url}")
+        return GitError(f"{error.stderr}; {_hint(error.stderr)}", before=f"cannot fetch from {self.url}")
 
     def _run(self, *arguments: str) -> bytes:
-        return run_git(["git", *arguments], local=self._local, login=self.login, url=self.url, reach=self.reach)
+        return run_git(["git", *arguments], local=self._local, login=self.login, url=self.url, egress=self.egress)
 
 
-def _remedy(said: str) -> str:
-    low = said.lower()
+def _hint(stderr: str) -> str:
+    low = stderr.lower()
     if "certificate" in low and any(sign in low for sign in _UNTRUSTED):
-        return "if its certificate is from your company's own authority, name that in HEADWAY_CA_FILE"
+        return "if a private CA signed its certificate, set HEADWAY_CA_FILE to the CA's certificate"
     if _PROXY_WANTS_LOGIN.search(low):
-        return "the proxy wants a login: write it into HTTPS_PROXY and HTTP_PROXY (http://user:password@host:port)"
-    return "check the address and the credentials"
+        return "the proxy requires a login: add it to HTTPS_PROXY and HTTP_PROXY (http://user:password@host:port)"
+    return "check the URL and the credentials"

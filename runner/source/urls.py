@@ -1,4 +1,4 @@
-"""Addresses of repositories: which of them Headway clones from, and what of them may be seen."""
+"""Repository URLs: which ones Headway clones from, and how credentials are removed from them."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ from runner.source.git import GitLogin, local_url, without_login
 
 
 def check_url(url: str) -> str:
-    """The address as we hand it to git. Raises StepError for one that could be an option or run a program."""
+    """The URL for git. Raises StepError for one that git could take for an option, or that could run a program."""
     if url.startswith("/"):
         url = local_url(Path(url))
     if re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*@[A-Za-z0-9][A-Za-z0-9.-]*:[^-].*", url):
@@ -19,7 +19,7 @@ def check_url(url: str) -> str:
     if parts is None or (parts.scheme != "file" and not re.match(r"[A-Za-z0-9:]", parts.hostname or "")):
         allowed = "https://, http://, ssh://, file:// or user@host:path"
         shown = without_login(url)
-        raise StepError(Reason.CLONE_FAILED, f"{shown!r} is no address that Headway clones from; use {allowed}")
+        raise StepError(Reason.CLONE_FAILED, f"{shown!r} is not a URL that Headway clones from; use {allowed}")
     return url
 
 
@@ -36,7 +36,7 @@ def _parts(url: str) -> SplitResult | None:
 
 
 def split_login(url: str) -> tuple[str, GitLogin | None]:
-    """The address without the credentials in it: on a command line everybody on the machine could read them."""
+    """The URL without its credentials, and these: all users of the machine could read them in a command line."""
     if not url.startswith(("http://", "https://")):
         return url, None
     parts = urlsplit(url)

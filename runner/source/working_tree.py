@@ -22,8 +22,8 @@ NO_COMMIT = "0" * 40
 
 @dataclass(frozen=True)
 class WorkingTree:
-    """A folder that somebody works in. ``head`` is its commit, if it is in a git repository that has one; ``top`` is
-    true where it is that repository's root.
+    """A folder with source code. ``head`` is its commit, if it is in a git repository that has one; ``top`` is true if
+    it is the root of that repository.
     """
 
     folder: Path
@@ -32,11 +32,11 @@ class WorkingTree:
 
     @property
     def versioned(self) -> bool:
-        """True where git knows the folder."""
+        """True if the folder is in a git repository with a commit."""
         return bool(self.head)
 
     def trigger(self, event: Event, branch: str) -> Trigger:
-        """What a push of this tree would say."""
+        """The trigger as if this tree had been pushed."""
         if not self.versioned:
             return Trigger(event=event, sha=NO_COMMIT, ref=f"refs/heads/{branch or 'main'}", branch=branch or "main")
         branch = branch or self.git("symbolic-ref", "--quiet", "--short", "HEAD", default="main")
@@ -56,7 +56,7 @@ class WorkingTree:
         )
 
     def _changed(self, base: str) -> tuple[str, ...]:
-        """Files that the last commit and the work since it touched; ``base`` is the one before."""
+        """Files changed by the last commit and since then; ``base`` is the commit before it, if any."""
         since = (
             self.git("diff", "--name-only", "--no-renames", "--relative", "-z", base)
             if base
@@ -66,12 +66,12 @@ class WorkingTree:
         return tuple(dict.fromkeys(name for name in (since + "\0" + new).split("\0") if name))
 
     def context(self) -> Context:
-        """The run's surroundings, as far as a laptop knows them."""
+        """The run's context, as far as it is known without a server."""
         url = self.git("remote", "get-url", "origin", default="") if self.versioned else ""
         return Context(RepoInfo(name=self.folder.name, clone_url=url or str(self.folder)), local=True, run_number=1)
 
     def pipeline(self) -> list[PipelineFile]:
-        """The pipeline files, none where there is only a Dockerfile. Raises StepError where there is neither."""
+        """The pipeline files; none if there is only a Dockerfile. Raises StepError if there is neither."""
         names = [path.relative_to(self.folder).as_posix() for path in self._candidates()]
         chosen = choose_files(names)
         if not chosen and not (self.folder / "Dockerfile").is_file():
@@ -84,23 +84,23 @@ class WorkingTree:
         for folder in (self.folder, self.folder / ".headway", self.folder / ".woodpecker"):
             yield from sorted(path for path in folder.glob("*") if path.is_file())
 
-    def lay_out(self, target: Path) -> None:
-        """Copies the tree to ``target``: of a git repository what is not ignored, with a ``.git`` of one commit."""
+    def check_out(self, target: Path) -> None:
+        """Copies the tree to ``target``: of a git repository no ignored files, and a ``.git`` of one commit."""
         target.mkdir(parents=True)
-        with ThreadPoolExecutor(1, "git") as beside:
-            made = beside.submit(self._make_git_folder, target)
+        with ThreadPoolExecutor(1, "git") as pool:
+            written = pool.submit(self._write_git_folder, target)
             for name in self._files():
                 _copy(self.folder / name, target / name)
-        made.result()
-        _open_for_all(target)
+        written.result()
+        _make_writable_for_all(target)
 
-    def _make_git_folder(self, target: Path) -> None:
+    def _write_git_folder(self, target: Path) -> None:
         if not self.top:
             return
         at = ["git", "-C", str(target)]
         run_git([*at, "init", "--quiet", "--template=", f"--object-format={object_format(self.head)}"])
         write_objects(["git", "-C", str(self.folder)], self.head, target, history=False)
-        # By hand, and no file looked at: git would note times, and a build of the same commit would not be cached.
+        # Not with git checkout: it writes timestamps to the index, and builds of the same commit would not be cached.
         (target / ".git" / "HEAD").write_text(f"{self.head}\n")
         run_git([*at, "read-tree", "HEAD"])
 
@@ -112,7 +112,7 @@ class WorkingTree:
         return [name for name in dict.fromkeys(names) if name and os.path.lexists(self.folder / name)]
 
     def git(self, *arguments: str, default: str | None = None) -> str:
-        """What git says of the tree; ``default``, where there is one, when it refuses."""
+        """The output of a git command in the tree; ``default``, if given, when it fails."""
         try:
             return run_git(["git", "-C", str(self.folder), *arguments]).decode(errors="replace").strip("\n")
         except GitError:
@@ -122,13 +122,15 @@ class WorkingTree:
 
 
 def working_tree(folder: Path) -> WorkingTree:
-    """The tree at ``folder``. Raises StepError where that is no folder."""
+    """The tree at ``folder``. Raises StepError if that is not a folder."""
     try:
         folder = folder.resolve()
     except OSError as error:
-        raise StepError(Reason.NO_PIPELINE, f"the folder is not there any more: {error}; go to one that is") from error
+        raise StepError(
+            Reason.NO_PIPELINE, f"the folder does not exist any more: {error}; change to another folder"
+        ) from error
     if not folder.is_dir():
-        raise StepError(Reason.NO_PIPELINE, f"{folder} is no folder")
+        raise StepError(Reason.NO_PIPELINE, f"{folder} is not a folder")
     probe = WorkingTree(folder)
     head = probe.git("rev-parse", "--verify", "--quiet", "HEAD", default="") if shutil.which("git") else ""
     return WorkingTree(folder, top=bool(head) and (folder / ".git").exists(), head=head)
@@ -143,8 +145,8 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copy2(source, target, follow_symlinks=False)
 
 
-def _open_for_all(folder: Path) -> None:
-    """Steps may run as any user: what they are given must be writable for all."""
+def _make_writable_for_all(folder: Path) -> None:
+    """Steps may run as any user, so all files must be writable for all."""
     for place, folders, files in os.walk(folder):
         for name in (*folders, *files):
             path = Path(place, name)

@@ -1,6 +1,7 @@
 """Crons start one run for each time, on each of the two databases."""
 
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -8,15 +9,18 @@ from sqlalchemy import Engine, update
 
 from pipelines.trigger import Event, Trigger
 from workers import store
-from workers.db.models.runs import Cron, Repo
+from workers.db.models import Cron, Repo
 from workers.db.session import reading, transaction
 from workers.triggers import crons
 from workers.triggers.crons import NewCron, start_due
-from workers.triggers.manual import AskedWronglyError
+from workers.triggers.manual import InvalidRequestError
 
 DAY_MS = 86_400_000
 NOON_MS = int(datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp() * 1000)
 MIDNIGHT_MS = NOON_MS + DAY_MS // 2
+
+
+NIGHTLY = NewCron("nightly", "@daily")
 
 
 class Clock:
@@ -27,9 +31,9 @@ class Clock:
         with transaction(database) as session:
             self.repo_id = store.add_repo(session, store.NewRepo("acme/roof", "file:///srv/roof.git")).id
 
-    def put(self, name: str = "nightly", expression: str = "@daily", **more: object) -> Cron:
+    def put(self, new: NewCron = NIGHTLY) -> Cron:
         with transaction(self.database) as session:
-            return crons.put_cron(session, self.repo_id, NewCron(name, expression, **more), NOON_MS)
+            return crons.put_cron(session, self.repo_id, new, NOON_MS)
 
     def at(self, now_ms: int) -> list[int]:
         """The numbers of the runs that a scheduler starts at this time."""
@@ -55,7 +59,7 @@ def clock(database: Engine) -> Clock:
     return Clock(database)
 
 
-def test_a_cron_starts_one_run_when_its_time_has_come_and_not_before(clock: Clock) -> None:
+def test_a_cron_starts_one_run_when_it_is_due_and_not_before(clock: Clock) -> None:
     clock.put()
     assert clock.at(MIDNIGHT_MS - 1) == []
     assert clock.at(MIDNIGHT_MS) == [1]
@@ -64,8 +68,8 @@ def test_a_cron_starts_one_run_when_its_time_has_come_and_not_before(clock: Cloc
     assert clock.crons() == {"nightly": (MIDNIGHT_MS + 2 * DAY_MS, 2)}
 
 
-def test_its_run_is_one_of_the_default_branch_whose_commit_the_worker_looks_up(clock: Clock) -> None:
-    clock.put(inputs={"DEPTH": "full"})
+def test_its_run_is_of_the_default_branch_whose_commit_a_worker_reads_from_git(clock: Clock) -> None:
+    clock.put(replace(NIGHTLY, inputs={"DEPTH": "full"}))
     clock.at(MIDNIGHT_MS)
     trigger = clock.trigger(1)
     assert (trigger.event, trigger.cron, trigger.sha) == (Event.CRON, "nightly", "")
@@ -74,22 +78,22 @@ def test_its_run_is_one_of_the_default_branch_whose_commit_the_worker_looks_up(c
 
 
 def test_a_cron_may_be_for_another_branch(clock: Clock) -> None:
-    clock.put(branch="release/2.x")
+    clock.put(replace(NIGHTLY, branch="release/2.x"))
     clock.at(MIDNIGHT_MS)
     assert clock.trigger(1).ref == "refs/heads/release/2.x"
 
 
-def test_times_that_were_missed_are_made_up_for_by_one_run(clock: Clock) -> None:
-    clock.put(expression="0 * * * *")
+def test_missed_times_are_caught_up_with_a_single_run(clock: Clock) -> None:
+    clock.put(replace(NIGHTLY, expression="0 * * * *"))
     late = NOON_MS + 7 * DAY_MS + 60_000
     assert clock.at(late) == [1]
     assert clock.at(late) == []
     assert clock.crons()["nightly"][0] == NOON_MS + 7 * DAY_MS + 3_600_000
 
 
-def test_of_schedulers_that_look_at_the_same_time_one_starts_the_run(clock: Clock) -> None:
+def test_of_two_schedulers_at_the_same_time_one_starts_the_run(clock: Clock) -> None:
     for number in range(8):
-        clock.put(f"cron {number}")
+        clock.put(replace(NIGHTLY, name=f"cron {number}"))
     together, started = threading.Barrier(4), list[int]()
 
     def look() -> None:
@@ -106,7 +110,7 @@ def test_of_schedulers_that_look_at_the_same_time_one_starts_the_run(clock: Cloc
 
 
 def test_a_cron_that_is_switched_off_starts_nothing(clock: Clock) -> None:
-    clock.put(enabled=False)
+    clock.put(replace(NIGHTLY, enabled=False))
     assert clock.at(MIDNIGHT_MS) == []
     assert clock.crons() == {"nightly": (None, None)}
 
@@ -121,11 +125,11 @@ def test_the_crons_of_a_repository_that_is_not_active_wait(clock: Clock) -> None
 def test_putting_a_cron_again_changes_it_and_keeps_its_last_run(clock: Clock) -> None:
     clock.put()
     clock.at(MIDNIGHT_MS)
-    clock.put(expression="0 13 * * *", zone="Europe/Berlin")
+    clock.put(replace(NIGHTLY, expression="0 13 * * *", zone="Europe/Berlin"))
     assert clock.crons() == {"nightly": (NOON_MS + DAY_MS, 1)}
 
 
-def test_starting_a_cron_by_hand_leaves_its_next_time_alone(clock: Clock) -> None:
+def test_starting_a_cron_by_hand_does_not_change_its_next_time(clock: Clock) -> None:
     cron = clock.put()
     with transaction(clock.database) as session:
         repo = session.get_one(Repo, clock.repo_id)
@@ -135,17 +139,17 @@ def test_starting_a_cron_by_hand_leaves_its_next_time_alone(clock: Clock) -> Non
 
 
 def test_a_cron_whose_time_zone_is_gone_runs_once_and_is_switched_off_and_others_go_on(clock: Clock) -> None:
-    clock.put("a")
-    clock.put("b")
+    clock.put(replace(NIGHTLY, name="a"))
+    clock.put(replace(NIGHTLY, name="b"))
     with transaction(clock.database) as session:
         session.execute(update(Cron).where(Cron.name == "a").values(zone="Mars/Base"))
     assert clock.at(MIDNIGHT_MS) == [1, 2]
     assert clock.crons() == {"a": (None, 1), "b": (MIDNIGHT_MS + DAY_MS, 2)}
 
 
-def test_a_cron_that_is_removed_leaves_its_runs_and_a_repository_takes_its_crons_along(clock: Clock) -> None:
-    clock.put("a")
-    clock.put("b")
+def test_a_removed_cron_keeps_its_runs_and_a_removed_repository_loses_its_crons(clock: Clock) -> None:
+    clock.put(replace(NIGHTLY, name="a"))
+    clock.put(replace(NIGHTLY, name="b"))
     clock.at(MIDNIGHT_MS)
     with transaction(clock.database) as session:
         assert store.drop_cron(session, clock.repo_id, "a")
@@ -159,17 +163,17 @@ def test_a_cron_that_is_removed_leaves_its_runs_and_a_repository_takes_its_crons
 @pytest.mark.parametrize(
     ("wrong", "why"),
     [
-        ({"name": "a/b"}, "cannot be the name of a cron"),
-        ({"name": ""}, "cannot be the name of a cron"),
-        ({"name": "x" * 101}, "cannot be the name of a cron"),
-        ({"branch": "a b"}, "cannot be a branch"),
-        ({"branch": "a\n"}, "cannot be shown"),
-        ({"inputs": {"CI_X": "1"}}, "Headway's own"),
-        ({"expression": "often"}, "is no cron expression"),
-        ({"zone": "Moon"}, "no time zone"),
+        (replace(NIGHTLY, name="a/b"), "cannot be the name of a cron"),
+        (replace(NIGHTLY, name=""), "cannot be the name of a cron"),
+        (replace(NIGHTLY, name="x" * 101), "cannot be the name of a cron"),
+        (replace(NIGHTLY, branch="a b"), "cannot be a branch"),
+        (replace(NIGHTLY, branch="a\n"), "cannot be shown"),
+        (replace(NIGHTLY, inputs={"CI_X": "1"}), "Headway's own"),
+        (replace(NIGHTLY, expression="often"), "is no cron expression"),
+        (replace(NIGHTLY, zone="Moon"), "no time zone"),
     ],
 )
-def test_what_could_not_run_is_refused_at_once(clock: Clock, wrong: dict[str, object], why: str) -> None:
-    with pytest.raises(AskedWronglyError, match=why):
-        clock.put(**wrong)
+def test_an_invalid_cron_is_refused_at_once(clock: Clock, wrong: NewCron, why: str) -> None:
+    with pytest.raises(InvalidRequestError, match=why):
+        clock.put(wrong)
     assert clock.crons() == {}

@@ -12,7 +12,7 @@ from pipelines.plan import JobPlan
 from pipelines.state import Outcome, Reason, State, verdict
 from tests.support.builders import job_plan, plan, push
 from workers import store
-from workers.db.models.runs import Job
+from workers.db.models import Job
 from workers.db.session import now_ms, reading, transaction
 from workers.store import leases
 
@@ -76,7 +76,7 @@ class Workers:
         self.at_work.append(leases.Claim(claim.job_id, claim.run_id, claim.attempt, mine))
 
     def go_on(self) -> bool:
-        """Something happens: False when nothing is left that could."""
+        """Makes one random step. False when none is possible."""
         with reading(self.database) as session:
             jobs = store.jobs_of(session, self.run_id)
         waiting = [job.id for job in jobs if job.state is State.QUEUED and job.ready]

@@ -1,5 +1,5 @@
 """Several runs whose jobs need one another and share concurrency groups, in any order of events: the limit holds, no
-job overtakes one of an earlier run, and all ends, for nobody waits in a circle."""
+job overtakes one of an earlier run, and all jobs end, for there are no deadlocks."""
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,7 +10,7 @@ from pipelines.plan import Concurrency, JobPlan
 from pipelines.state import PASSED, State
 from tests.support.builders import job_plan, plan, push
 from workers import store
-from workers.db.models.runs import Job
+from workers.db.models import Job
 from workers.db.session import now_ms, reading, transaction
 from workers.store import leases
 
@@ -50,11 +50,11 @@ class History:
         with reading(self.database) as session:
             return [job for run_id in self.shapes for job in store.jobs_of(session, run_id)]
 
-    def go_on(self, pick: st.DataObject) -> bool:
-        """Something happens, if anything can."""
+    def step(self, pick: st.DataObject) -> bool:
+        """Makes one random step. False when none is possible."""
         mine = {job.id for job in self.jobs()}
         with reading(self.database) as session:
-            claimable = [job_id for job_id in leases.ready_unrung(session, -1) if job_id in mine]
+            claimable = [job_id for job_id in leases.ready_not_notified(session, -1) if job_id in mine]
         moves = [("claim", each) for each in claimable]
         moves += [(what, each) for each in range(len(self.at_work)) for what in ("end", "lose")]
         if not moves:
@@ -97,13 +97,13 @@ class History:
 
 def check(database: Engine, shapes: list[Shape], pick: st.DataObject) -> None:
     history = History(database, shapes)
-    while history.go_on(pick):
+    while history.step(pick):
         history.check()
     assert {job.state for job in history.jobs()} == {State.PASSED}
 
 
 @pytest.mark.slow
-def test_in_any_history_the_limit_and_the_order_hold_and_all_ends(database: Engine) -> None:
+def test_in_any_history_limit_and_order_hold_and_all_jobs_end(database: Engine) -> None:
     slow_is_fine = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
     runs = st.lists(pipelines(), min_size=2, max_size=4)
     slow_is_fine(given(runs, st.data())(lambda shapes, pick: check(database, shapes, pick)))()

@@ -1,4 +1,4 @@
-"""Who may work on a job, on each of the two databases: claims, leases, fences, and random histories of all of them."""
+"""Leases, on each of the two databases: claims, renewals, fencing, and random histories of all of them."""
 
 import threading
 from collections.abc import Callable
@@ -14,10 +14,10 @@ from sqlalchemy.orm import Session
 from pipelines.state import PASSED, Outcome, Reason, State
 from tests.support.builders import job_plan, plan, push
 from workers import store
-from workers.db.models.runs import Job, Repo, Run
+from workers.db.models import Job, Repo, Run, Step
 from workers.db.session import db_now_ms, make_engine, now_ms, reading, transaction
 from workers.store import leases
-from workers.store.common import hold_attempt
+from workers.store.common import lock_attempt, table
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_a_claim_starts_the_job_and_its_run(database: Engine, job_id: int) -> No
         assert 10_000 < job.lease_until_ms - db_now_ms(session) <= 15_000
 
 
-def test_a_job_is_claimed_by_one_of_many_who_ask_at_once(database: Engine, job_id: int) -> None:
+def test_of_many_claims_at_the_same_time_one_succeeds(database: Engine, job_id: int) -> None:
     won: list[str] = []
     start = threading.Barrier(6)
 
@@ -88,14 +88,14 @@ def test_a_job_is_claimed_by_one_of_many_who_ask_at_once(database: Engine, job_i
     assert [job_now(database, job_id).lease_owner] == won
 
 
-def test_a_job_that_is_not_there_or_not_due_cannot_be_claimed(database: Engine, job_id: int) -> None:
+def test_a_job_that_is_not_there_or_not_ready_cannot_be_claimed(database: Engine, job_id: int) -> None:
     assert claim(database, job_id + 1) is None
     with transaction(database) as session:
-        session.execute(update(Job).values(not_before_ms=now_ms() + 60_000))
+        session.execute(update(Job).values(ready=False))
         assert leases.next_ready(session) is None
     assert claim(database, job_id) is None
     with transaction(database) as session:
-        session.execute(update(Job).values(not_before_ms=now_ms()))
+        session.execute(update(Job).values(ready=True))
         assert leases.next_ready(session) == job_id
     assert claim(database, job_id) is not None
 
@@ -112,7 +112,7 @@ def test_a_renewed_lease_is_longer_and_stays_with_its_owner(database: Engine, jo
         assert until - db_now_ms(session) > 50_000
 
 
-def test_a_lease_that_ran_out_gives_the_job_to_the_next_worker(database: Engine, job_id: int) -> None:
+def test_after_its_lease_expired_a_job_goes_to_the_next_worker(database: Engine, job_id: int) -> None:
     first = claimed(database, job_id, lease_s=-1)
     assert reap(database) == [leases.Reaped(job_id, first.run_id, State.QUEUED)]
     assert reap(database) == []
@@ -123,7 +123,7 @@ def test_a_lease_that_ran_out_gives_the_job_to_the_next_worker(database: Engine,
         assert leases.renew(session, job_id, second.attempt, "w2", 15).still_mine
 
 
-def test_a_lease_that_still_runs_is_left_alone(database: Engine, job_id: int) -> None:
+def test_a_valid_lease_is_not_reaped(database: Engine, job_id: int) -> None:
     claimed(database, job_id)
     assert reap(database) == []
     with reading(database) as session:
@@ -145,7 +145,7 @@ WRITES: dict[str, Callable[[Session, int, int], object]] = {
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())
 @pytest.mark.parametrize("since", ["reaped", "claimed again", "ended", "removed"])
-def test_every_write_of_an_attempt_that_is_over_is_refused_and_changes_nothing(
+def test_every_write_of_a_stale_attempt_is_refused_and_changes_nothing(
     database: Engine, job_id: int, write: Callable[[Session, int, int], object], since: str
 ) -> None:
     mine = planned(database, job_id)
@@ -170,8 +170,9 @@ def test_every_write_of_an_attempt_that_is_over_is_refused_and_changes_nothing(
 def everything(database: Engine) -> list[tuple[object, ...]]:
     with reading(database) as session:
         rows: list[tuple[object, ...]] = []
-        for table in (Run.__table__, Job.__table__, *[store.common.table(store.runs.Step)]):
-            rows += [tuple(row) for row in session.execute(select(table).order_by(table.c.id))]
+        for entity in (Run, Job, Step):
+            every = table(entity)
+            rows += [tuple(row) for row in session.execute(select(every).order_by(every.c.id))]
         return rows
 
 
@@ -212,7 +213,7 @@ def test_a_job_that_loses_too_many_workers_is_broken(database: Engine, job_id: i
         assert "3 times" in run.sentence
 
 
-def test_a_job_given_back_politely_is_queued_at_once_and_not_counted_as_lost(database: Engine, job_id: int) -> None:
+def test_a_released_job_is_queued_at_once_and_not_counted_as_lost(database: Engine, job_id: int) -> None:
     for attempt in range(1, 6):
         mine = claimed(database, job_id)
         assert mine.attempt == attempt
@@ -220,10 +221,10 @@ def test_a_job_given_back_politely_is_queued_at_once_and_not_counted_as_lost(dat
             leases.release(session, job_id, mine.attempt)
     assert (job_now(database, job_id).state, job_now(database, job_id).lost) == (State.QUEUED, 0)
     with reading(database) as session:
-        assert leases.ready_unrung(session, older_than_s=60) == [job_id]
+        assert leases.ready_not_notified(session, older_than_s=60) == [job_id]
 
 
-def test_a_canceled_job_whose_worker_vanished_ends_as_canceled(database: Engine, job_id: int) -> None:
+def test_a_canceled_job_whose_worker_died_ends_as_canceled(database: Engine, job_id: int) -> None:
     mine = planned(database, job_id)
     with transaction(database) as session:
         store.request_cancel(session, mine.run_id, "ada")
@@ -241,12 +242,15 @@ def test_a_job_that_was_planned_after_the_run_was_canceled_cannot_be_claimed(dat
         store.request_cancel(session, mine.run_id, "ada")
     with transaction(database) as session:
         done = store.plan_run(session, job_id, mine.attempt, plan(job_plan("a", 1), job_plan("b", 2)))
-    assert claim(database, done.ring[0], "w2") is None
+    assert claim(database, done.ready_job_ids[0], "w2") is None
     with transaction(database) as session:
-        assert store.finish_job(session, job_id, mine.attempt, PASSED).run_state is State.CANCELED
+        store.finish_job(session, job_id, mine.attempt, PASSED)
+        run = store.run_by_id(session, mine.run_id)
+        assert run is not None
+        assert run.state is State.CANCELED
 
 
-def test_a_claim_and_a_cancel_at_the_same_moment_agree_on_who_was_first(database: Engine, job_id: int) -> None:
+def test_a_claim_and_a_cancellation_at_the_same_time_agree_on_which_was_first(database: Engine, job_id: int) -> None:
     with reading(database) as session:
         repo_id = store.repos(session)[0].id
     for _ in range(20):
@@ -270,7 +274,7 @@ def test_a_claim_and_a_cancel_at_the_same_moment_agree_on_who_was_first(database
 
 
 @pytest.mark.postgres
-def test_a_job_is_not_taken_away_between_the_look_at_its_attempt_and_the_write(postgres_url: str) -> None:
+def test_a_job_is_not_reaped_between_the_check_of_its_attempt_and_the_write(postgres_url: str) -> None:
     working = make_engine(postgres_url)
     reaping = make_engine(f"{postgres_url}?options=-c%20lock_timeout%3D100ms")
     with transaction(working) as session:
@@ -280,7 +284,7 @@ def test_a_job_is_not_taken_away_between_the_look_at_its_attempt_and_the_write(p
     with transaction(working) as session:
         session.execute(update(Job).values(lease_until_ms=now_ms() - 1))
     with transaction(working) as session:
-        hold_attempt(session, job, mine.attempt)
+        lock_attempt(session, job, mine.attempt)
         with pytest.raises(OperationalError, match="lock timeout"):
             reap(reaping)
     assert [each.job_id for each in reap(reaping)] == [job]
@@ -290,15 +294,15 @@ def test_a_job_is_not_taken_away_between_the_look_at_its_attempt_and_the_write(p
 
 def test_a_job_that_was_rung_is_rung_again_only_after_its_time(database: Engine, job_id: int) -> None:
     with transaction(database) as session:
-        assert leases.ready_unrung(session, older_than_s=5) == []
+        assert leases.ready_not_notified(session, older_than_s=5) == []
         session.execute(update(Job).values(rung_ms=now_ms() - 6_000))
-        assert leases.ready_unrung(session, older_than_s=5) == [job_id]
-        leases.mark_rung(session, [job_id])
-        assert leases.ready_unrung(session, older_than_s=5) == []
+        assert leases.ready_not_notified(session, older_than_s=5) == [job_id]
+        leases.mark_notified(session, [job_id])
+        assert leases.ready_not_notified(session, older_than_s=5) == []
     claimed(database, job_id)
     with transaction(database) as session:
         session.execute(update(Job).values(rung_ms=None))
-        assert leases.ready_unrung(session, older_than_s=5) == []
+        assert leases.ready_not_notified(session, older_than_s=5) == []
 
 
 def test_one_of_several_leads_until_it_falls_silent_or_gives_up(database: Engine) -> None:
@@ -409,5 +413,7 @@ class Histories(RuleBasedStateMachine):
 @pytest.mark.slow
 def test_in_any_history_a_job_is_one_workers_and_ends_once(database: Engine) -> None:
     machine = type("HistoriesHere", (Histories,), {"database": database})
-    slow_is_fine = settings(max_examples=15, stateful_step_count=12, deadline=None, suppress_health_check=HealthCheck)
+    slow_is_fine = settings(
+        max_examples=15, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
+    )
     run_state_machine_as_test(machine, settings=slow_is_fine)

@@ -1,4 +1,4 @@
-"""What every log store promises. One suite over all of them; so far there is the disk."""
+"""The contract of log stores: one suite over all of them. There is one store so far, the disk."""
 
 import random
 import threading
@@ -30,7 +30,7 @@ def write(logs: LogStore, *pieces: bytes, log: tuple[int, int, int, int] = LOG) 
 
 
 def everything(reader: LogReader) -> bytes:
-    parts = []
+    parts: list[bytes] = []
     while part := reader.read(sum(map(len, parts)), 10_000_000):
         parts.append(part)
     return b"".join(parts)
@@ -132,7 +132,7 @@ def test_a_reader_sees_what_was_flushed_when_it_refreshes(logs: LogStore) -> Non
     reader.close()
 
 
-def test_output_waits_for_a_second_at_most(logs: LogStore) -> None:
+def test_output_is_buffered_for_a_second_at_most(logs: LogStore) -> None:
     writer = logs.writer(*LOG)
     writer.append(b"one", Stream.STDOUT, 10_000)
     writer.append(b"two", Stream.STDOUT, 10_999)
@@ -149,7 +149,7 @@ def test_output_waits_for_a_second_at_most(logs: LogStore) -> None:
     writer.close()
 
 
-def test_it_is_known_which_bytes_came_from_which_stream_and_when(logs: LogStore) -> None:
+def test_the_index_knows_stream_and_time_of_all_bytes(logs: LogStore) -> None:
     writer = logs.writer(*LOG)
     writer.append(b"out", Stream.STDOUT, 1_000)
     writer.append(b"out", Stream.STDOUT, 1_050)
@@ -171,7 +171,7 @@ def test_it_is_known_which_bytes_came_from_which_stream_and_when(logs: LogStore)
         assert reader.chunks(99, 5) == []
 
 
-def test_another_writer_goes_on_where_the_first_let_go(logs: LogStore) -> None:
+def test_another_writer_continues_a_suspended_log(logs: LogStore) -> None:
     first = logs.writer(*LOG)
     first.append(b"one\ntw", Stream.STDOUT, 1)
     first.suspend()
@@ -186,7 +186,7 @@ def test_another_writer_goes_on_where_the_first_let_go(logs: LogStore) -> None:
         assert [chunk.offset for chunk in reader.chunks(0, 99)] == [0, 6]
 
 
-def test_a_log_that_was_complete_can_be_gone_on_with(logs: LogStore) -> None:
+def test_a_complete_log_can_be_continued(logs: LogStore) -> None:
     write(logs, b"one")
     writer = logs.writer(*LOG)
     with logs.open(*LOG) as reader:

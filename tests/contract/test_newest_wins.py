@@ -1,4 +1,4 @@
-"""Newer pushes and pull requests end older runs where the repository says so, on each of the two databases."""
+"""Newer pushes and pull requests cancel older runs if the repository wants that, on each of the two databases."""
 
 from itertools import pairwise
 
@@ -9,7 +9,7 @@ from pipelines.state import Outcome, Reason, State
 from pipelines.trigger import Event, Trigger
 from tests.support.builders import SHA, pull_request, push
 from workers import store
-from workers.db.models.runs import Job, Run
+from workers.db.models import Job, Run
 from workers.db.session import now_ms, reading, transaction
 from workers.store import leases
 
@@ -32,7 +32,9 @@ def run_now(database: Engine, run_id: int) -> Run:
         return session.get_one(Run, run_id)
 
 
-def test_a_newer_push_ends_what_waits_and_asks_what_runs_to_stop(database: Engine, repo_id: int) -> None:
+def test_a_newer_push_cancels_waiting_jobs_at_once_and_running_ones_through_their_workers(
+    database: Engine, repo_id: int
+) -> None:
     running, waiting = queued(database, repo_id, push()), queued(database, repo_id, push(branch="other"))
     with transaction(database) as session:
         claim = leases.claim(session, running.job_id, "w1", 60)
@@ -54,7 +56,7 @@ def test_a_newer_push_ends_what_waits_and_asks_what_runs_to_stop(database: Engin
     )
 
 
-def test_a_run_that_ends_others_takes_over_what_they_were_to_test(database: Engine, repo_id: int) -> None:
+def test_a_run_that_cancels_others_takes_over_their_changed_files(database: Engine, repo_id: int) -> None:
     shas = [f"{number:040x}" for number in range(4)]
     for before, sha in pairwise(shas):
         last = queued(database, repo_id, push(sha=sha).model_copy(update={"previous_sha": before}))
@@ -62,7 +64,7 @@ def test_a_run_that_ends_others_takes_over_what_they_were_to_test(database: Engi
     assert (trigger.previous_sha, trigger.sha) == (shas[0], shas[3])
 
 
-def test_of_deliveries_that_come_together_the_last_wins(database: Engine, repo_id: int) -> None:
+def test_of_the_deliveries_in_a_batch_the_last_wins(database: Engine, repo_id: int) -> None:
     deliveries = [(repo_id, store.NewDelivery(f"d{number}", trigger=push())) for number in range(3)]
     with transaction(database) as session:
         receipts = store.record_deliveries(session, deliveries)
@@ -71,15 +73,15 @@ def test_of_deliveries_that_come_together_the_last_wins(database: Engine, repo_i
 
 
 @pytest.mark.parametrize("event", set(Event) - {Event.PUSH, Event.PULL_REQUEST})
-def test_no_other_event_ends_or_is_ended(database: Engine, repo_id: int, event: Event) -> None:
+def test_no_other_event_cancels_or_is_canceled(database: Engine, repo_id: int, event: Event) -> None:
     trigger = Trigger(event=event, sha=SHA, ref="refs/heads/main", branch="main")
     runs = [queued(database, repo_id, each) for each in (trigger, trigger, push(), trigger)]
     assert {run_now(database, run.run_id).state for run in runs} == {State.QUEUED}
-    with transaction(database) as session, pytest.raises(ValueError, match="never ended"):
+    with transaction(database) as session, pytest.raises(ValueError, match="never canceled"):
         store.set_newest_wins(session, repo_id, {event})
 
 
-def test_a_repeated_run_ends_none_and_a_newer_push_ends_it(database: Engine, repo_id: int) -> None:
+def test_a_rerun_cancels_none_and_a_newer_push_cancels_it(database: Engine, repo_id: int) -> None:
     first = queued(database, repo_id, push(branch="old"))
     newer = queued(database, repo_id, push(branch="old"))
     with transaction(database) as session:
@@ -89,7 +91,7 @@ def test_a_repeated_run_ends_none_and_a_newer_push_ends_it(database: Engine, rep
     assert run_now(database, again.run_id).state is State.CANCELED
 
 
-def test_by_itself_a_repository_has_it_for_pull_requests_alone(database: Engine) -> None:
+def test_by_default_only_pull_requests_cancel_older_runs(database: Engine) -> None:
     with transaction(database) as session:
         repo = store.add_repo(session, store.NewRepo("acme/wall", "file:///wall")).id
     pushes = [queued(database, repo, push()) for _ in range(2)]
@@ -98,13 +100,13 @@ def test_by_itself_a_repository_has_it_for_pull_requests_alone(database: Engine)
     assert [run_now(database, run.run_id).state for run in requests] == [State.CANCELED, State.QUEUED]
 
 
-def test_another_pull_request_goes_on(database: Engine, repo_id: int) -> None:
+def test_another_pull_request_is_not_canceled(database: Engine, repo_id: int) -> None:
     one = queued(database, repo_id, pull_request(from_fork=False))
     queued(database, repo_id, pull_request(from_fork=False).model_copy(update={"ref": "refs/pull/8/head"}))
     assert run_now(database, one.run_id).state is State.QUEUED
 
 
-def test_what_lost_its_worker_while_it_was_to_end_ends_as_superseded(database: Engine, repo_id: int) -> None:
+def test_a_job_that_loses_its_worker_during_its_cancellation_ends_as_superseded(database: Engine, repo_id: int) -> None:
     first = queued(database, repo_id, push())
     with transaction(database) as session:
         leases.claim(session, first.job_id, "w1", 60)

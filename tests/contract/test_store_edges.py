@@ -7,7 +7,7 @@ from pipelines.state import PASSED, Outcome, Reason, State
 from pipelines.trigger import Trigger
 from tests.support.builders import job_plan, plan, push
 from workers import store
-from workers.db.models.runs import Job, Run
+from workers.db.models import Job, Run
 from workers.db.session import db_now_ms, reading, transaction
 from workers.store import leases
 from workers.store.installation import installation
@@ -82,13 +82,13 @@ def test_the_jobs_of_one_run_are_reaped_and_those_of_others_are_not(database: En
 def test_a_job_is_rung_again_after_the_seconds_that_were_asked_for(database: Engine) -> None:
     job_id = queued(database).job_id
     with transaction(database) as session:
-        leases.mark_rung(session, [job_id])
-        assert leases.ready_unrung(session, older_than_s=60) == []
+        leases.mark_notified(session, [job_id])
+        assert leases.ready_not_notified(session, older_than_s=60) == []
         session.execute(update(Job).values(rung_ms=Job.rung_ms - 59_000))
-        assert leases.ready_unrung(session, older_than_s=60) == []
+        assert leases.ready_not_notified(session, older_than_s=60) == []
         session.execute(update(Job).values(rung_ms=Job.rung_ms - 1_000_000))
-        assert leases.ready_unrung(session, older_than_s=60) == [job_id]
-        assert leases.ready_unrung(session, older_than_s=1_060) == []
+        assert leases.ready_not_notified(session, older_than_s=60) == [job_id]
+        assert leases.ready_not_notified(session, older_than_s=1_060) == []
 
 
 @pytest.mark.parametrize(("limit", "found"), [(1, 1), (2, 2), (3, 2)])
@@ -96,8 +96,8 @@ def test_at_most_as_many_jobs_are_rung_again_as_were_asked_for(database: Engine,
     ids = [queued(database).job_id for _ in range(2)]
     with transaction(database) as session:
         for job_id in ids:
-            leases.leave_to_scheduler(session, job_id)
-        assert list(leases.ready_unrung(session, older_than_s=60, limit=limit)) == ids[:found]
+            leases.let_scheduler_notify(session, job_id)
+        assert list(leases.ready_not_notified(session, older_than_s=60, limit=limit)) == ids[:found]
 
 
 def test_a_delivery_to_a_repository_that_there_is_not_is_an_error(database: Engine) -> None:

@@ -1,4 +1,4 @@
-"""What the store promises about people and counters, on each of the two databases."""
+"""The store's contract about users and counters, on each of the two databases."""
 
 import threading
 
@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Engine, update
 
 from workers import store
-from workers.db.models.runs import ApiToken, LoginLink, LoginSession, User
+from workers.db.models import ApiToken, LoginLink, LoginSession, User
 from workers.db.session import reading, transaction
 
 
@@ -16,14 +16,14 @@ def ada(database: Engine) -> User:
         return store.add_user(session, "ada", is_admin=True)
 
 
-def test_a_users_name_is_given_once(database: Engine, ada: User) -> None:
+def test_a_users_name_is_unique(database: Engine, ada: User) -> None:
     with transaction(database) as session, pytest.raises(store.AlreadyThereError, match="ada"):
         store.add_user(session, "ada")
     with reading(database) as session:
         assert [(user.name, user.is_admin) for user in store.users(session)] == [("ada", True)]
 
 
-def test_a_password_can_be_set_and_taken_away(database: Engine, ada: User) -> None:
+def test_a_password_can_be_set_and_removed(database: Engine, ada: User) -> None:
     for password_hash in ("$argon2id$x", None):
         with transaction(database) as session:
             store.set_password(session, ada.id, password_hash)
@@ -33,7 +33,7 @@ def test_a_password_can_be_set_and_taken_away(database: Engine, ada: User) -> No
         assert found.password_hash == password_hash
 
 
-def test_a_browser_is_known_by_the_hash_of_its_cookie_until_its_time_is_over(database: Engine, ada: User) -> None:
+def test_a_browser_session_is_found_by_the_hash_of_its_cookie_until_it_expires(database: Engine, ada: User) -> None:
     with transaction(database) as session:
         store.add_session(session, ada.id, "hash-1", lifetime_s=60)
         store.add_session(session, ada.id, "hash-2", lifetime_s=-1)
@@ -63,7 +63,7 @@ def test_a_session_can_be_extended_and_ended(database: Engine, ada: User) -> Non
         assert store.session_user(session, "hash") is None
 
 
-def test_a_token_is_its_users_until_it_is_dropped_or_over(database: Engine, ada: User) -> None:
+def test_a_token_is_valid_until_it_is_deleted_or_expires(database: Engine, ada: User) -> None:
     with transaction(database) as session:
         for_ever = store.add_token(session, ada.id, "ci", "hash-1")
         store.add_token(session, ada.id, "old", "hash-2", lifetime_s=-1)
@@ -86,7 +86,7 @@ def test_a_token_is_its_users_until_it_is_dropped_or_over(database: Engine, ada:
         assert store.token_user(session, "hash-1") is None
 
 
-def test_a_login_link_works_once_even_for_two_at_the_same_moment(database: Engine, ada: User) -> None:
+def test_a_login_link_works_once_even_for_two_requests_at_the_same_time(database: Engine, ada: User) -> None:
     with transaction(database) as session:
         store.add_login_link(session, ada.id, "hash", lifetime_s=60)
     who: list[str | None] = []
@@ -106,14 +106,14 @@ def test_a_login_link_works_once_even_for_two_at_the_same_moment(database: Engin
     assert sorted(str(each) for each in who) == ["None", "None", "None", "ada"]
 
 
-def test_a_login_link_that_is_over_works_for_nobody(database: Engine, ada: User) -> None:
+def test_an_expired_login_link_does_not_work(database: Engine, ada: User) -> None:
     with transaction(database) as session:
         store.add_login_link(session, ada.id, "hash", lifetime_s=-1)
     with transaction(database) as session:
         assert store.use_login_link(session, "hash") is None
 
 
-def test_only_what_is_over_is_dropped(database: Engine, ada: User) -> None:
+def test_only_what_has_expired_is_deleted(database: Engine, ada: User) -> None:
     with transaction(database) as session:
         store.add_session(session, ada.id, "session", 60)
         store.add_token(session, ada.id, "for ever", "token-1")

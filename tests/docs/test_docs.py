@@ -1,6 +1,7 @@
-"""The documentation says what the code does."""
+"""The README and the pipelines of this repository are right."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -8,12 +9,11 @@ from pipelines.compiler.pipeline import compile_pipeline
 from pipelines.context import Context, PipelineFile, RepoInfo
 from pipelines.trigger import Event, Trigger
 from runner.cli.main import STARTER
-from scripts.settings_page import page
+from tests.support.documents import PAGES, blocks_of, name_of, prose_of, text_of
 from tests.support.paths import ROOT
 
 CONTEXT = Context(RepoInfo(name="team/app", clone_url="https://git.example.com/team/app"))
 TRIGGER = Trigger(event=Event.PUSH, sha="a" * 40, ref="refs/heads/main", branch="main")
-README_EXAMPLES = re.findall(r"^```yaml\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
 
 
 def compiled(text: str) -> list[str]:
@@ -23,17 +23,9 @@ def compiled(text: str) -> list[str]:
     return [step.name for job in plan.jobs for step in job.steps]
 
 
-def test_the_settings_page_is_made_from_the_settings() -> None:
-    assert (ROOT / "docs" / "settings.md").read_text() == page(), "run `make docs`"
-
-
-def test_the_readme_has_an_example() -> None:
-    assert README_EXAMPLES
-
-
-@pytest.mark.parametrize("text", README_EXAMPLES)
-def test_the_examples_of_the_readme_are_pipelines(text: str) -> None:
-    assert compiled(text) == ["build", "unit tests", "integration", "push"]
+def test_the_example_of_the_readme_is_a_pipeline() -> None:
+    (example,) = [block for block in blocks_of(ROOT / "README.md") if block.label == "yaml"]
+    assert compiled(example.text) == ["build", "unit tests", "integration", "push"]
 
 
 @pytest.mark.parametrize("path", [".headway.yml", "examples/shortlink/.headway.yml"])
@@ -45,16 +37,18 @@ def test_the_pipeline_that_init_writes_is_right() -> None:
     assert compiled(STARTER) == ["build", "test"]
 
 
-def test_the_readme_names_the_two_commands_and_only_targets_that_there_are() -> None:
-    readme, makefile = (ROOT / "README.md").read_text(), (ROOT / "Makefile").read_text()
-    named = set(re.findall(r"\bmake ([a-z-]+)", readme))
-    assert {"demo", "test"} <= named
-    assert named <= set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+def make_targets_of(page: Path) -> set[str]:
+    """The targets that a page names, in blocks of commands and between backticks."""
+    commands = "\n".join(block.text for block in blocks_of(page) if not block.label)
+    inline = re.findall(r"`([A-Z_]+=\S+ )*make ([a-z-]+)[^`]*`", prose_of(page))
+    return set(re.findall(r"\bmake ([a-z-]+)", commands)) | {target for _, target in inline}
 
 
-def test_every_link_between_documents_leads_somewhere() -> None:
-    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*/*.md")]
-    assert len(pages) > 8
-    for document in pages:
-        for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
-            assert (document.parent / target).exists(), f"{document.name}: {target}"
+def test_the_readme_names_the_two_commands() -> None:
+    assert {"demo", "test"} <= make_targets_of(ROOT / "README.md")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_target_of_make_that_a_page_names_exists(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", text_of(ROOT / "Makefile"), re.MULTILINE))
+    assert make_targets_of(page) - targets == set()

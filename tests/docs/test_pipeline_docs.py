@@ -1,8 +1,9 @@
-"""Every example in docs/pipeline.md runs, and its tables are complete."""
+"""Every example pipeline in the documents compiles, and the tables of docs/using/pipelines.md are complete."""
 
 import re
 
 import pytest
+from pydantic import BaseModel
 
 from pipelines.context import PipelineFile
 from pipelines.linter.linter import lint_files
@@ -13,8 +14,9 @@ from pipelines.plan import BuildStep as BuildPlan
 from pipelines.plan import CommandsStep as CommandsPlan
 from pipelines.plan import PushStep as PushPlan
 from pipelines.problem import Level
-from pipelines.trigger import Event
+from pipelines.trigger import Event, Trigger
 from pipelines.variables import AT_RUN_TIME, run_variables
+from tests.support.documents import PAGES, Block, blocks_of, name_of, text_of
 from tests.support.paths import DOCS
 from tests.support.pipelines import (
     CONTEXT,
@@ -29,77 +31,87 @@ from tests.support.pipelines import (
     tag,
 )
 
-TEXT = (DOCS / "pipeline.md").read_text(encoding="utf-8")
-COMING = (DOCS / "coming-from.md").read_text(encoding="utf-8")
-GOOD = re.findall(r"```yaml\n(.*?)```", TEXT + COMING, re.DOTALL)
+LANGUAGE, COMING = DOCS / "using" / "pipelines.md", DOCS / "using" / "coming-from.md"
+TEXT = text_of(LANGUAGE)
+BLOCKS = [block for page in PAGES for block in blocks_of(page)]
+GOOD = [block.text for block in BLOCKS if block.label == "yaml"]
+WOODPECKER = [block.text for block in BLOCKS if block.label == "yaml woodpecker"]
+ELSEWHERE = [block.text for block in BLOCKS if block.label in {"yaml drone", "yaml gitlab"}]
 SEVERAL = re.findall(r"```yaml\n((?:(?!```).)*)```\n\n```yaml several\n(.*?)```", TEXT, re.DOTALL)
-WOODPECKER = re.findall(r"```yaml woodpecker\n(.*?)```", COMING, re.DOTALL)
-ELSEWHERE = re.findall(r"```yaml (?:drone|gitlab)\n(.*?)```", COMING, re.DOTALL)
 WRONG = re.findall(r"```yaml error\n(.*?)```\n\n```text\n(.*?)```", TEXT, re.DOTALL)
+LABELS = {"", "yaml", "json", "dockerfile", "ini", "text", "text plan", "yaml compose"}
+LABELS |= {f"yaml {kind}" for kind in ("error", "several", "woodpecker", "drone", "gitlab")}
 
 
-def test_the_pages_have_examples():
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: f"{name_of(block.page)} {block.label}")
+def test_a_block_says_what_it_is_so_that_it_is_tested(block: Block) -> None:
+    assert block.label in LABELS
+    assert block.label or not re.match(r"(steps|when|services|matrix):", block.text), (
+        "the fence of a pipeline says yaml"
+    )
+
+
+def test_the_pages_have_examples() -> None:
     assert len(GOOD) > 20
     assert (len(WRONG), len(SEVERAL), len(WOODPECKER), len(ELSEWHERE)) == (1, 1, 1, 2)
 
 
 @pytest.mark.parametrize("example", GOOD)
-def test_lint_finds_nothing_to_warn_of_in_an_example(example):
+def test_an_example_has_no_errors_and_no_warnings(example: str) -> None:
     problems = lint_files([PipelineFile(".headway.yml", example.encode())])
     assert [str(problem) for problem in problems if problem.level is not Level.HINT] == []
 
 
 @pytest.mark.parametrize(("first", "second"), SEVERAL)
-def test_examples_of_several_files_belong_together(first, second):
-    name = re.compile(r"# (\S+)")
-    files = {name.match(text)[1]: text for text in (first, second)}
+def test_examples_of_several_files_are_one_pipeline(first: str, second: str) -> None:
+    files = {text.split()[1]: text for text in (first, second)}  # each begins with `# its name`
     plan = plan_of_files(files)
     assert [(job.name, job.needs) for job in plan.jobs] == [("deploy", ("test",)), ("test", ()), ("test", ())]
     assert plan.warnings == ()
 
 
 @pytest.mark.parametrize("example", WOODPECKER)
-def test_a_file_of_woodpecker_runs_as_it_is(example):
+def test_a_file_of_woodpecker_runs_as_it_is(example: str) -> None:
     assert problems_of(example, tag(), CONTEXT, ".woodpecker.yaml") == []
     assert [type(step) for step in job_of(example, tag()).steps] == [CommandsPlan, BuildPlan, PushPlan]
 
 
 @pytest.mark.parametrize("example", ELSEWHERE)
-def test_files_of_other_systems_get_problems_that_help(example):
+def test_files_of_other_systems_get_problems_that_help(example: str) -> None:
     problems = problems_of(example)
     assert problems
     assert all("; " in problem for problem in problems)
 
 
-def test_every_variable_and_event_that_the_page_of_differences_names_is_one():
+def test_every_variable_and_event_that_the_page_of_differences_names_is_one() -> None:
     ours = {
         name
-        for row in re.findall(r"^\| `\w+` \| (.*) \|$", COMING, re.MULTILINE)
+        for row in re.findall(r"^\| `\w+` \| (.*) \|$", text_of(COMING), re.MULTILINE)
         for name in re.findall(r"CI_\w+", row)
     }
     assert len(ours) > 10
     assert ours - set(run_variables(push(), CONTEXT)) - AT_RUN_TIME == set()
-    assert set(re.findall(r"event: (\w+)`", COMING)) <= set(Event)
+    assert set(re.findall(r"event: (\w+)`", text_of(COMING))) <= set(Event)
 
 
 @pytest.mark.parametrize("example", GOOD)
 @pytest.mark.parametrize("trigger", [push(), tag(), pull_request(), event("manual")])
-def test_every_example_compiles_without_a_word(example, trigger):
+def test_every_example_compiles_without_a_warning(example: str, trigger: Trigger) -> None:
     assert problems_of(example, trigger, TRUSTED) == []
 
 
 @pytest.mark.parametrize("example", GOOD)
-def test_every_example_does_something_for_a_push(example):
+def test_every_example_does_something_for_a_push(example: str) -> None:
     assert plan_of(example, push()).jobs or "evaluate" in example
 
 
 @pytest.mark.parametrize(("example", "expected"), WRONG)
-def test_every_mistake_is_told_as_the_page_says(example, expected):
+def test_every_mistake_is_reported_as_the_page_says(example: str, expected: str) -> None:
     assert [f".headway.yml:{problem}" for problem in problems_of(example)] == expected.splitlines()
 
 
 @pytest.mark.parametrize("model", [Workflow, CommandsStep, BuildStep, Build, Push, Service, Condition, ReadyCheck])
-def test_every_key_is_named(model):
+def test_every_key_is_named(model: type[BaseModel]) -> None:
     said_elsewhere = {"schema_", "runs_on", "group", "ports", "name"}
     missing = {
         name for name in set(model.model_fields) - said_elsewhere if f"`{name}`" not in TEXT and f"{name}:" not in TEXT
@@ -107,8 +119,9 @@ def test_every_key_is_named(model):
     assert missing == set()
 
 
-def test_every_event_variable_comparison_and_function_is_named():
-    rarely = ("CI_PREV_", "CI_REPO_TRUSTED", "CI_REPO_REMOTE_ID", "CI_COMMIT_AUTHOR_AVATAR", "CI_COMMIT_PRERELEASE")
-    rarely += ("CI_PIPELINE_EVENT_REASON", "CI_PIPELINE_AVATAR", "CI_PIPELINE_RERUNS", "CI_REPO_CLONE_SSH_URL")
+def test_every_event_variable_comparison_and_function_is_named() -> None:
+    rarely: tuple[str, ...] = ("CI_PREV_", "CI_REPO_TRUSTED", "CI_REPO_REMOTE_ID", "CI_COMMIT_AUTHOR_AVATAR")
+    rarely += ("CI_COMMIT_PRERELEASE", "CI_PIPELINE_EVENT_REASON", "CI_PIPELINE_AVATAR", "CI_PIPELINE_RERUNS")
+    rarely += ("CI_REPO_CLONE_SSH_URL",)
     words = {*Event, *(name for name in run_variables(push(), TRUSTED) if not name.startswith(rarely))}
     assert {word for word in words | set(_COMPARISONS) | set(_FUNCTIONS) if f"`{word}`" not in TEXT} == set()

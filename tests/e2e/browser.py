@@ -22,7 +22,7 @@ ARGUMENTS = [
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """A browser; where there is none the test is skipped, or fails where CI is set."""
+    """A browser. Without Chromium the test is skipped, or fails where CI is set."""
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)("chromium is not installed; `make test` installs it")

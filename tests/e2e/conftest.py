@@ -12,7 +12,7 @@ from tests.support.registry import running_registry
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All that is in this folder has the whole stack running: more patience, and a mark to choose it by."""
+    """Gives all tests of this folder a longer timeout and, without another mark, the mark e2e."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.timeout(300))
@@ -22,7 +22,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Headway all in one, and a registry. At its end nothing of it runs any more."""
+    """`headway serve` and a registry. At the end of the module no process of them is left."""
     for program in ("redis-server", "docker-registry", "git", "curl", "openssl"):
         if shutil.which(program) is None:
             refuse = pytest.fail if os.environ.get("CI") else pytest.skip

@@ -1,4 +1,4 @@
-"""An engine that has no address left for another network: filled for as long as a test needs, and no longer."""
+"""Fills the address pools of an engine, so that it cannot create another network, and frees them again."""
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +12,7 @@ AT_ONCE = 4
 LABEL = "headway-test.full"
 
 
-class Full:
+class FilledEngine:
     """The networks that fill an engine's address pools."""
 
     def __init__(self, engine: Engine, labels: Mapping[str, str]) -> None:
@@ -30,19 +30,19 @@ class Full:
 
     @property
     def networks(self) -> list[str]:
-        """Those that are still there."""
+        """The ids of those that still exist."""
         return [each["Id"] for each in self._engine.networks_labelled(f"{LABEL}={self._mark}")]
 
     def free(self) -> None:
-        """Gives all addresses back."""
+        """Removes the networks."""
         with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(self._engine.remove_network, self.networks))
 
 
 @contextmanager
-def filled(engine: Engine, labels: Mapping[str, str] | None = None) -> Iterator[Full]:
-    """No network can be made meanwhile, by nobody on this machine."""
-    full = Full(engine, labels or {})
+def filled(engine: Engine, labels: Mapping[str, str] | None = None) -> Iterator[FilledEngine]:
+    """Inside the block no network can be created on this machine."""
+    full = FilledEngine(engine, labels or {})
     try:
         yield full
     finally:

@@ -1,4 +1,4 @@
-"""The whole of Headway, as a person would start it: `headway serve`, a registry, git repositories with real hooks."""
+"""Headway as a user starts it: `headway serve`, a registry, and git repositories with real hooks."""
 
 import json
 import os
@@ -24,7 +24,7 @@ PATIENCE_S = 90
 
 
 def until(what: str, check: Callable[[], Any], patience_s: float = PATIENCE_S, every_s: float = 0.05) -> Any:
-    """What `check` returns as soon as it is true. Fails with `what` when it never is."""
+    """Polls until `check` returns something true, and returns it. Fails with `what` after `patience_s`."""
     deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:
         found = check()
@@ -119,7 +119,7 @@ class Stack:
             return False
 
     def stop(self) -> int:
-        """Ends the server as Ctrl-C would; its exit status. Nothing that it started is left."""
+        """Stops the server with TERM, waits for all its child processes; the exit status."""
         assert self.process is not None
         family = children(self.process.pid)
         self.process.send_signal(signal.SIGTERM)
@@ -129,13 +129,13 @@ class Stack:
         return status
 
     def family(self, word: str) -> list[int]:
-        """The server's processes whose command line holds `word`."""
+        """The server's processes whose command line contains `word`."""
         assert self.process is not None
         return [pid for pid in children(self.process.pid) if word in command_line(pid)]
 
     @property
     def installation(self) -> str:
-        """With this the keys of the server's jobs begin."""
+        """The prefix of the keys of the server's jobs."""
         database = make_engine(f"sqlite:///{self.data}/headway.db")
         with reading(database) as session:
             number = store.counters(session)["installation"]
@@ -143,7 +143,7 @@ class Stack:
         return f"{number:08x}"
 
     def left_behind(self) -> list[str]:
-        """Containers, networks, names of images, folders and build clients of this server's jobs."""
+        """The leftovers of this server's jobs: containers, networks, image tags, workspaces and build clients."""
         own = f"{self.installation}-"
         found = [path.name for path in (self.data / "workspaces").iterdir()]
         for kind in (["ps", "--all"], ["network", "ls"]):
@@ -179,7 +179,7 @@ class Stack:
 
 
 class Repository:
-    """A bare git repository with the hook that `headway repo add` gave, and a working copy of it."""
+    """A bare git repository with the hook of `headway repo add`, and a working copy."""
 
     def __init__(self, stack: Stack, name: str, *options: str) -> None:
         self.stack = stack
@@ -190,14 +190,13 @@ class Repository:
         git(stack.folder, "init", "--quiet", str(self.work))
         git(self.work, "remote", "add", "origin", str(self.bare))
         hook = self.bare / "hooks" / "post-receive"
-        told = stack.headway("repo", "add", f"file://{self.bare}", "--name", name, "--hook-file", str(hook), *options)
-        self.told = told
+        stack.headway("repo", "add", f"file://{self.bare}", "--name", name, "--hook-file", str(hook), *options)
 
     def push(self, files: Mapping[str, str], message: str = "a commit", branch: str = "main") -> int:
-        """Writes, commits and pushes; the number of the run that the hook's answer names."""
-        told = self.push_raw(files, message, branch)
-        numbers = [word.rsplit("/", 1)[1] for word in told.split() if "/runs/" in word]
-        assert numbers, f"the hook named no run: {told}"
+        """Writes files, commits and pushes; the number of the run in the hook's output."""
+        output = self.push_raw(files, message, branch)
+        numbers = [word.rsplit("/", 1)[1] for word in output.split() if "/runs/" in word]
+        assert numbers, f"the hook named no run: {output}"
         return int(numbers[-1])
 
     def push_raw(self, files: Mapping[str, str], message: str = "a commit", branch: str = "main") -> str:
@@ -217,7 +216,7 @@ class Repository:
         return self.stack.api(f"/repos/{self.name}/runs/{number}").json
 
     def ended(self, number: int, patience_s: float = PATIENCE_S) -> Any:
-        """The run when it has ended."""
+        """Waits for the end of the run; the run."""
 
         def look() -> Any:
             run = self.run(number)
@@ -230,7 +229,7 @@ class Repository:
         return steps[0] if steps else None
 
     def running(self, number: int, name: str, said: str) -> Any:
-        """The step when it has written `said`."""
+        """Waits until the log of the step contains `said`; the step."""
 
         def look() -> Any:
             step = self.step(number, name)

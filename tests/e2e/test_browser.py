@@ -1,4 +1,4 @@
-"""What a person does: log in, see a run, watch its log grow, cancel it."""
+"""In a real browser: log in, open a run, follow its log live, cancel it."""
 
 import re
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(stack: Stack, browser: Browser) -> Iterator[Page]:
-    """A page of somebody who has logged in by a link. It may report no error of any script."""
+    """A page after a login by link. The test fails if a script reports an error."""
     link = stack.headway("user", "link", "admin").strip().splitlines()[-1]
     context = browser.new_context()
     page = context.new_page()
@@ -48,7 +48,7 @@ def page(stack: Stack, browser: Browser) -> Iterator[Page]:
     assert errors == []
 
 
-def test_a_log_grows_while_its_step_writes_and_the_page_follows_to_the_end(stack: Stack, page: Page) -> None:
+def test_the_page_follows_the_log_live_to_the_end_of_the_run(stack: Stack, page: Page) -> None:
     repo = Repository(stack, "pages/grows")
     number = repo.push({".headway.yml": TICKING.replace("LAST", "25")}, "Tick for a while")
     page.goto(stack.url)
@@ -58,7 +58,7 @@ def test_a_log_grows_while_its_step_writes_and_the_page_follows_to_the_end(stack
     expect(log).to_contain_text("tick 3")
     assert repo.step(number, "ticks")["state"] == "running", "the page must show a line before its step has ended"
     expect(page.locator("#run-head")).to_contain_text(re.compile("passed", re.IGNORECASE))
-    expect(log).to_contain_text("all done")  # the page goes on to the step that runs
+    expect(log).to_contain_text("all done")  # the page moves on to the running step
     page.get_by_role("link", name=re.compile("ticks")).click()
     expect(log).to_contain_text("tick 25")
     lines = page.locator("#log-lines .line > span").all_text_contents()
@@ -84,7 +84,7 @@ def test_the_log_in_the_browser_is_what_the_step_wrote(stack: Stack, page: Page)
     assert page.locator("#log-lines b").count() == 0
 
 
-def test_a_run_is_canceled_and_done_again_by_its_buttons(stack: Stack, page: Page) -> None:
+def test_the_buttons_cancel_and_re_run_a_run(stack: Stack, page: Page) -> None:
     repo = Repository(stack, "pages/buttons")
     number = repo.push({".headway.yml": TICKING.replace("LAST", "500")})
     repo.running(number, "ticks", "tick 1")
@@ -98,7 +98,7 @@ def test_a_run_is_canceled_and_done_again_by_its_buttons(stack: Stack, page: Pag
     assert repo.ended(number + 1)["state"] == "canceled"
 
 
-def test_nobody_sees_a_page_without_a_login(stack: Stack, browser: Browser) -> None:
+def test_without_a_login_the_browser_is_redirected_to_the_login(stack: Stack, browser: Browser) -> None:
     context = browser.new_context()
     page = context.new_page()
     page.goto(stack.url)

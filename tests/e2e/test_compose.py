@@ -1,4 +1,4 @@
-"""`docker compose up -d` with the project's own file: a run through it, and what is left after `down` and `up`."""
+"""`docker compose up -d` with the project's own file: a run, and its data after `down` and `up`."""
 
 import os
 import shutil
@@ -26,7 +26,7 @@ steps:
 
 
 class Compose:
-    """The project's services under a name of their own, with their data in ``folder``."""
+    """The services of the compose file under a project name of their own, with their data in ``folder``."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -70,14 +70,14 @@ def compose(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
 
 
 def push(compose: Compose, name: str, message: str) -> int:
-    """Pushes to a bare repository that the containers see; the number of the run."""
+    """Pushes to a bare repository that is mounted into the containers; the number of the run."""
     bare, work = compose.folder / "data" / "git" / f"{name}.git", compose.folder / name
     if not bare.exists():
         bare.parent.mkdir(exist_ok=True, parents=True)
         git(compose.folder, "init", "--quiet", "--bare", str(bare))
         git(compose.folder, "init", "--quiet", str(work))
         git(work, "remote", "add", "origin", str(bare))
-        # Written inside, to a folder that is at the same path outside.
+        # The container writes the hook file into a folder that is mounted at the same path.
         compose.headway(
             "repo", "add", f"file://{bare}", "--name", name, "--hook-file", str(bare / "hooks" / "post-receive")
         )
@@ -85,8 +85,8 @@ def push(compose: Compose, name: str, message: str) -> int:
     (work / ".headway.yml").write_text(PIPELINE.format(port=compose.registry_port))
     git(work, "add", "--all")
     git(work, "commit", "--quiet", "--allow-empty", "-m", message)
-    told = git(work, "push", "--quiet", "origin", "HEAD:refs/heads/main")
-    return int([word.rsplit("/", 1)[1] for word in told.split() if "/runs/" in word][-1])
+    output = git(work, "push", "--quiet", "origin", "HEAD:refs/heads/main")
+    return int([word.rsplit("/", 1)[1] for word in output.split() if "/runs/" in word][-1])
 
 
 def ended(compose: Compose, name: str, number: int) -> Any:

@@ -1,4 +1,4 @@
-"""From a webhook to the end of its run without any help of the scheduler, and with one message for one job."""
+"""From a webhook to the end of its run without the scheduler, and with one message for each job."""
 
 import os
 import re
@@ -24,11 +24,11 @@ THREE = {
 
 @pytest.fixture
 def alone(stack: Stack) -> Iterator[Stack]:
-    """The server while its scheduler is stopped in mid-step: nobody looks for jobs that wait."""
+    """The server while its scheduler is stopped (SIGSTOP): no process looks for queued jobs."""
     schedulers = stack.family("scheduler")
     assert schedulers
     try:
-        until("the scheduler stands still without holding the database", lambda: stopped(stack, schedulers))
+        until("the scheduler is stopped and does not lock the database", lambda: stopped(stack, schedulers))
         yield stack
     finally:
         for pid in schedulers:
@@ -36,7 +36,7 @@ def alone(stack: Stack) -> Iterator[Stack]:
 
 
 def stopped(stack: Stack, pids: list[int]) -> bool:
-    """Stops processes, but lets them go on where that was in the middle of a write: nobody else could write then."""
+    """Stops processes; continues them if one of them holds the write lock of the database."""
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     with closing(sqlite3.connect(stack.data / "headway.db", timeout=0.5, isolation_level=None)) as database:
@@ -52,9 +52,9 @@ def stopped(stack: Stack, pids: list[int]) -> bool:
 
 @contextmanager
 def watched(stack: Stack) -> Iterator[list[str]]:
-    """The wake-ups that anybody puts into a queue, as Redis itself tells; complete when the block has ended."""
-    told = (stack.data / "redis" / "redis.conf").read_text()
-    config = dict(re.findall(r"^(port|requirepass) (\S+)$", told, re.MULTILINE))
+    """The wake-ups pushed to queues, from Redis MONITOR; complete when the block has ended."""
+    redis_conf = (stack.data / "redis" / "redis.conf").read_text()
+    config = dict(re.findall(r"^(port|requirepass) (\S+)$", redis_conf, re.MULTILINE))
     pushes: list[str] = []
     with Redis(port=int(config["port"]), password=config["requirepass"]) as redis, redis.monitor() as monitor:
         yield pushes
@@ -68,7 +68,7 @@ def watched(stack: Stack) -> Iterator[list[str]]:
 
 
 def settled(stack: Stack, repo: Repository, number: int) -> Any:
-    """The run when it has ended and its worker has gone on: after that nobody rings because of it."""
+    """The run when it has ended and its worker has cleaned up: after that it sends no more wake-ups."""
     run = repo.ended(number)
     until("the worker has cleaned up", lambda: not stack.left_behind())
     return run
@@ -87,5 +87,5 @@ def test_jobs_that_wait_for_others_start_without_the_scheduler(alone: Stack) -> 
     with watched(alone) as pushes:
         run = settled(alone, repo, repo.push(THREE))
     assert (run["state"], len(run["jobs"])) == ("passed", 3)
-    # The first to be planned goes on in the same claim; a worker that has room for one more may be woken besides.
+    # The worker that plans runs the first job in the same claim; a worker with a free slot may get one more message.
     assert len(pushes) >= len(run["jobs"])

@@ -1,4 +1,4 @@
-"""What breaks in mid-work, and how the run ends all the same."""
+"""Faults while a job runs: cancellation, killed processes, restarts, and each way to fail."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ def states(run: Any) -> list[str]:
     return [step["state"] for job in run["jobs"] for step in job["steps"]]
 
 
-def test_a_cancel_in_mid_step_reaches_the_container_and_keeps_its_last_words(stack: Stack) -> None:
+def test_a_cancellation_stops_the_running_container_and_keeps_its_last_output(stack: Stack) -> None:
     repo = Repository(stack, "faults/cancel")
     pipeline = SLOW.format(wait="trap 'echo cleaning up; exit 1' TERM; sleep 100 & wait")
     number = repo.push({".headway.yml": pipeline})
@@ -40,7 +40,7 @@ def test_a_cancel_in_mid_step_reaches_the_container_and_keeps_its_last_words(sta
     until("nothing is left in the engine", lambda: not stack.left_behind())
 
 
-def test_a_worker_killed_in_mid_step_costs_the_run_nothing_but_time(stack: Stack) -> None:
+def test_a_job_whose_worker_is_killed_is_retried_and_passes(stack: Stack) -> None:
     repo = Repository(stack, "faults/kill")
     number = repo.push(slow("sleep 3"))
     repo.running(number, "slow", "begun")
@@ -84,14 +84,14 @@ def test_a_restart_of_the_server_keeps_runs_and_logs(stack: Stack) -> None:
     until("nothing is left in the engine", lambda: not stack.left_behind())
 
 
-def test_a_job_that_outlasts_the_stop_of_its_worker_is_done_by_the_next(stack: Stack) -> None:
+def test_a_job_that_a_stopping_worker_hands_back_is_claimed_by_the_next(stack: Stack) -> None:
     repo = Repository(stack, "faults/outlast")
     number = repo.push(slow("sleep 600"))
     repo.running(number, "slow", "begun")
     assert stack.stop() == 0
     until("nothing is left in the engine", lambda: not stack.left_behind())
     stack.start()
-    until("the job begins anew", lambda: repo.run(number)["jobs"][0]["attempt"] == 2)
+    until("the job starts again", lambda: repo.run(number)["jobs"][0]["attempt"] == 2)
     stack.api(f"/repos/faults/outlast/runs/{number}/cancel", method="POST")
     assert repo.ended(number)["state"] == "canceled"
 
@@ -117,7 +117,7 @@ def test_a_step_that_needs_too_much_memory_says_so(stack: Stack) -> None:
         ("steps: [{build: .}, {push: {repo: 127.0.0.1:1/x, tags: a}}]", "broken", "registry_unreachable"),
     ],
 )
-def test_each_way_to_fail_has_a_reason_of_its_own(stack: Stack, pipeline: str, state: str, reason: str) -> None:
+def test_each_failure_has_its_own_reason_code(stack: Stack, pipeline: str, state: str, reason: str) -> None:
     repo = Repository(stack, f"faults/{reason}-{len(pipeline)}")
     pipeline = pipeline.replace("REGISTRY", stack.registry.host)
     run = repo.ended(repo.push({"Dockerfile": "FROM busybox:latest", ".headway.yml": pipeline}))
@@ -125,7 +125,7 @@ def test_each_way_to_fail_has_a_reason_of_its_own(stack: Stack, pipeline: str, s
     assert run["sentence"]
 
 
-def test_a_repository_that_is_gone_is_a_clone_that_failed(stack: Stack) -> None:
+def test_a_rerun_needs_no_origin_when_the_mirror_has_the_commit(stack: Stack) -> None:
     repo = Repository(stack, "faults/gone")
     number = repo.push(slow("true"))
     repo.ended(number)

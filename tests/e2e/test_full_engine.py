@@ -1,4 +1,4 @@
-"""Every address of the engine is taken. Its tests are here, where none runs beside them."""
+"""Jobs on an engine without a free address for a network. They are here because no other test may run meanwhile."""
 
 import threading
 from pathlib import Path
@@ -18,7 +18,7 @@ from tests.support.plans import shell
 
 
 @pytest.mark.engine
-def test_a_job_waits_until_others_give_their_addresses_back(ran: Workshop, engine: Engine) -> None:
+def test_a_job_waits_until_addresses_are_free(ran: Workshop, engine: Engine) -> None:
     with filled(engine) as full:
 
         def listen(event: Event) -> None:
@@ -31,7 +31,7 @@ def test_a_job_waits_until_others_give_their_addresses_back(ran: Workshop, engin
 
 
 @pytest.mark.engine
-def test_a_job_that_gets_no_address_is_broken_and_says_what_to_do(ran: Workshop, engine: Engine) -> None:
+def test_a_job_without_an_address_is_broken_and_says_what_to_do(ran: Workshop, engine: Engine) -> None:
     def gone(_: Path) -> None:
         raise StepError(Reason.CLONE_FAILED, "nothing can be laid out")
 
@@ -47,7 +47,7 @@ def test_a_job_that_gets_no_address_is_broken_and_says_what_to_do(ran: Workshop,
     assert early.outcome.reason is Reason.CLONE_FAILED, "a job that has ended waits for nothing"
 
 
-def test_networks_of_dead_jobs_make_room_for_one_that_lives(stack: Stack, engine: Engine) -> None:
+def test_networks_of_dead_jobs_are_removed_to_free_addresses(stack: Stack, engine: Engine) -> None:
     repo = Repository(stack, "full/dead")
     with filled(engine, job_labels(f"{stack.installation}-999999", attempt=1)) as full:
         pipeline = "steps: [{name: a, image: busybox, commands: [echo ran]}]"

@@ -1,4 +1,4 @@
-"""A worker process is killed (-9) at each stage of a job: the job ends right, once, and nothing of it is left."""
+"""Kills (-9) a worker process at each stage of a job: the job is retried, ends once, and leaves nothing behind."""
 
 import json
 import os
@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
-from runner.docker.job_network import SANDBOX_IMAGE
+from runner.docker.sandbox_image import SANDBOX_IMAGE
 from runner.docker.specs import STEP_LABEL
 from tests.e2e.stack import Repository, Stack, children, command_line, until
-from workers.db.models.runs import Job
+from workers.db.models import Job
 from workers.db.session import make_engine, reading
 from workers.store.workers import OWNER_MARK
 
-# In a build that no other has in its cache.
+# A random duration, so that no build finds it in the cache.
 NAP = f"sleep 2.{secrets.randbelow(10**9)}"
 ABSENT = {STEP_LABEL: ""}
 SHELL = "{image: busybox, commands: [sleep 1, echo done]}"
@@ -33,8 +33,8 @@ BUILD = "steps: [{name: image, build: .}, {name: only, image: busybox, commands:
 PUSH = "steps: [{name: image, build: .}, {name: push, push: {repo: REGISTRY/killed, tags: [a]}}]"
 
 
-class Happenings:
-    """What the engine tells of all that happens in it, from the beginning."""
+class EngineEvents:
+    """The events of the engine, from the start of the test on."""
 
     def __init__(self) -> None:
         command = ["docker", "events", "--format", "{{json .}}"]
@@ -51,7 +51,7 @@ class Happenings:
                 self._news.notify_all()
 
     def wait(self, what: str, **attributes: str) -> None:
-        """Returns when such a thing happens, or at once if it has. An empty text is an attribute that is not there."""
+        """Waits for such an event; one before counts too. An empty value means that the attribute is missing."""
 
         def happened(event: Any) -> bool:
             found = event["Actor"]["Attributes"]
@@ -70,12 +70,12 @@ class Happenings:
 
 @dataclass
 class Victim:
-    """A job, and the process that works on it."""
+    """A job, and the worker process that runs it."""
 
     stack: Stack
     repo: Repository
     number: int
-    engine: Happenings
+    engine: EngineEvents
     key: str = ""
     pid: int = 0
 
@@ -93,7 +93,7 @@ class Victim:
         self.key = f"{self.stack.installation}-{job_id}"
 
     def runs(self, *words: str) -> bool:
-        """True while the worker has a child with all these words in its command line."""
+        """True while a child process of the worker has all these words in its command line."""
         return any(all(word in command_line(child) for word in words) for child in children(self.pid))
 
 
@@ -110,7 +110,7 @@ def soon(what: str, check: Callable[[Victim], object]) -> Callable[[Victim], Non
 
 
 def processes(words: str) -> list[str]:
-    """The command lines on this machine that are ``words``, in containers as well."""
+    """The command lines on this machine that equal ``words``, also in containers."""
     lines = (command_line(int(folder.name)).strip() for folder in Path("/proc").glob("[0-9]*"))
     return [line for line in lines if line == words]
 
@@ -136,9 +136,9 @@ BIG = {"fetching", "checking out"}
 
 @pytest.fixture(scope="module")
 def killed(stack: Stack) -> dict[str, Future[Any]]:
-    """All stages at the same time, on branches of their own; how each run has ended."""
+    """Kills the worker at all stages at the same time, each on a branch of its own; the ended runs."""
     repo = Repository(stack, "faults/stages")
-    engine = Happenings()
+    engine = EngineEvents()
 
     def kill(number: int, moment: Callable[[Victim], None]) -> Any:
         victim = Victim(stack, repo, number, engine)
@@ -162,7 +162,7 @@ def killed(stack: Stack) -> dict[str, Future[Any]]:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_job_whose_worker_is_killed_is_done_once_more_and_ends_right(
+def test_a_job_whose_worker_is_killed_is_retried_and_passes(
     stack: Stack, killed: dict[str, Future[Any]], stage: str
 ) -> None:
     run = killed[stage].result()
@@ -174,13 +174,13 @@ def test_a_job_whose_worker_is_killed_is_done_once_more_and_ends_right(
     assert all(log.count(b"\ndone\n") == (b"echo done" in log) for log in logs)
 
 
-def test_nothing_is_left_of_all_of_them(stack: Stack, killed: dict[str, Future[Any]]) -> None:
+def test_the_killed_jobs_leave_nothing_behind(stack: Stack, killed: dict[str, Future[Any]]) -> None:
     assert len(killed) == len(STAGES)
     until("nothing is left in the engine and on the disk", lambda: not stack.left_behind())
 
 
-def test_a_job_that_nobody_goes_on_with_leaves_nothing_either(stack: Stack) -> None:
-    """Also of a build that would go on in silence, by the client that has lost its worker."""
+def test_a_job_canceled_after_its_worker_was_killed_leaves_nothing_behind(stack: Stack) -> None:
+    """Also of a build whose client process has lost its worker and would otherwise go on."""
     repo = Repository(stack, "faults/nobody")
     nap = f"sleep 1000.{secrets.randbelow(10**9)}"
     pipeline = f"steps: [{{name: image, build: .}}, {{name: a, image: busybox, commands: ['{nap}'], depends_on: []}}]"

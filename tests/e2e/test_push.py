@@ -45,7 +45,7 @@ def repo(stack: Stack) -> Repository:
 
 @pytest.fixture(scope="module")
 def pushed(stack: Stack, repo: Repository) -> Any:
-    """A run that went all the way."""
+    """A run that has passed all steps."""
     pipeline = PIPELINE.format(registry=stack.registry.host)
     number = repo.push({"Dockerfile": DOCKERFILE, "hello.txt": "hello\n", ".headway.yml": pipeline}, "Say hello")
     return repo.ended(number) | {"pushed_sha": repo.sha}
@@ -80,12 +80,12 @@ def test_the_log_is_what_the_step_wrote(repo: Repository, pushed: Any) -> None:
 
 
 def test_every_step_has_a_container_of_its_own(repo: Repository, pushed: Any) -> None:
-    """`second` itself fails when it finds the file that `first` left outside the checkout."""
+    """The step `second` fails if it finds the file that `first` left outside the workspace."""
     assert b"test ! -e /left-behind" in repo.log(steps(pushed)["second"])
     assert steps(pushed)["second"]["exit_code"] in {0, None}
 
 
-def test_a_secret_is_nowhere_but_in_its_step(stack: Stack, pushed: Any) -> None:
+def test_a_secret_is_only_in_its_step(stack: Stack, pushed: Any) -> None:
     assert pushed["state"] == "passed"
     pages = [stack.api(f"/repos/team/app/runs/{pushed['number']}").body, stack.api("/repos/team/app/secrets").body]
     pages += [stack.api(f"/steps/{step['id']}/log").body for step in steps(pushed).values()]
@@ -140,7 +140,7 @@ def test_a_dockerfile_instruction_that_fails_is_named_with_its_line(stack: Stack
     assert "Dockerfile:3" in run["sentence"]
 
 
-def test_hostile_names_stay_text(stack: Stack) -> None:
+def test_hostile_names_are_escaped(stack: Stack) -> None:
     repo = Repository(stack, "team/hostile")
     message = """"quotes" 'and'\n\n<script>alert(1)</script> $(touch /tmp/pwned) `id` --upload-pack=x \\n %s"""
     branch = "a$(touch${IFS}pwned);<b>&'x"
@@ -156,7 +156,7 @@ def test_hostile_names_stay_text(stack: Stack) -> None:
     assert b"<script>alert(1)" not in page.body
 
 
-def test_a_wrong_signature_and_an_unknown_repository_look_the_same(stack: Stack, pushed: Any) -> None:
+def test_a_wrong_signature_and_an_unknown_repository_get_the_same_answer(stack: Stack, pushed: Any) -> None:
     body = json.dumps({"ref": "refs/heads/main", "before": "0" * 40, "after": pushed["sha"]}).encode()
     headers = {"Content-Type": "application/json", "X-Headway-Signature": "sha256=" + "0" * 64}
     before = len(stack.api("/repos/team/app/runs").json)
@@ -182,7 +182,7 @@ def test_a_repeated_delivery_finds_the_same_run(stack: Stack) -> None:
     assert len(stack.api("/repos/team/twice/runs").json) == 2
 
 
-def test_a_run_can_be_done_again(stack: Stack) -> None:
+def test_a_run_can_be_re_run(stack: Stack) -> None:
     repo = Repository(stack, "team/again")
     number = repo.push({".headway.yml": "steps: [{name: a, image: busybox, commands: [echo hi]}]"})
     first = repo.ended(number)
@@ -232,7 +232,7 @@ def test_a_private_repository_is_cloned_with_its_login(stack: Stack) -> None:
     assert leaks == []
 
 
-def test_a_commit_that_asks_for_no_run_has_none(stack: Stack) -> None:
+def test_skip_ci_in_the_commit_message_skips_all_jobs(stack: Stack) -> None:
     repo = Repository(stack, "team/skip")
     files = {".headway.yml": "steps: [{name: a, image: busybox, commands: [ls]}]"}
     number = repo.push(files, "Fix a typo [skip ci]")

@@ -1,4 +1,4 @@
-"""Runs that no push started, from the command line and by the clock to the container."""
+"""Runs started by the command line and by crons, up to the container."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import update
 
 from tests.e2e.stack import Repository, Stack, until
-from workers.db.models.runs import Cron
+from workers.db.models import Cron
 from workers.db.session import make_engine, transaction
 
 FIRST = """\
@@ -41,13 +41,13 @@ def said(repo: Repository, run: Any, step: str) -> str:
     return repo.log(repo.step(run["number"], step)).decode()
 
 
-def test_a_run_by_hand_is_of_what_the_branch_is_at_and_has_its_inputs(repo: Repository) -> None:
+def test_a_run_by_hand_uses_the_head_of_the_branch_and_has_its_inputs(repo: Repository) -> None:
     run = repo.ended(started(repo, "trigger", "team/clock", "--branch", "main", "--input", "LEVEL=full"))
     assert (run["state"], run["event"], run["sha"]) == ("passed", "manual", repo.sha)
     assert f"manual of {repo.sha}, level full, to nowhere\n" in said(repo, run, "say")
 
 
-def test_all_jobs_of_a_run_are_of_one_commit_also_when_the_branch_moves(repo: Repository) -> None:
+def test_all_jobs_of_a_run_use_the_same_commit_even_if_the_branch_moves(repo: Repository) -> None:
     number, sha = started(repo, "trigger", "team/clock", "--input", "LEVEL=slow"), repo.sha
     repo.running(number, "say", "level slow")
     repo.push({"hello.txt": "changed\n"}, "Change it [skip ci]")
@@ -56,18 +56,18 @@ def test_all_jobs_of_a_run_are_of_one_commit_also_when_the_branch_moves(repo: Re
     assert "hello\n" in said(repo, run, "read")
 
 
-def test_a_deployment_of_a_commit_says_where_it_goes(repo: Repository) -> None:
+def test_a_deployment_of_a_commit_has_its_target(repo: Repository) -> None:
     number = started(repo, "trigger", "team/clock", "--commit", repo.sha[:10], "--deploy-to", "production")
     assert f"deployment of {repo.sha}, level , to production\n" in said(repo, repo.ended(number), "say")
 
 
-def test_a_branch_that_is_not_there_fails_the_run_with_a_sentence(repo: Repository) -> None:
+def test_a_missing_branch_fails_the_run_with_a_sentence(repo: Repository) -> None:
     run = repo.ended(started(repo, "trigger", "team/clock", "--branch", "nonesuch"))
     assert (run["state"], run["reason"]) == ("failed", "commit_missing")
     assert "the repository has no refs/heads/nonesuch" in run["sentence"]
 
 
-def test_the_clock_starts_a_run(repo: Repository) -> None:
+def test_a_cron_starts_a_run(repo: Repository) -> None:
     repo.stack.headway("cron", "add", "team/clock", "yearly audit", "@yearly", "--input", "LEVEL=night")
     database = make_engine(f"sqlite:///{repo.stack.data}/headway.db")
     with transaction(database) as session:
@@ -76,7 +76,8 @@ def test_the_clock_starts_a_run(repo: Repository) -> None:
 
     def last_run() -> int | None:
         (cron,) = repo.stack.api("/repos/team/clock/crons").json
-        return cron["last_run"]
+        last: int | None = cron["last_run"]
+        return last
 
     run = repo.ended(until("the scheduler looks", last_run))
     assert (run["state"], run["event"], run["sha"]) == ("passed", "cron", repo.sha)

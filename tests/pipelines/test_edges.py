@@ -8,14 +8,23 @@ from pipelines.compiler.default_plan import dockerfile_plan
 from pipelines.context import Context, RepoInfo
 from pipelines.matching.glob import matches
 from pipelines.matching.regex import search
+from pipelines.plan import CommandsStep, Container, PluginStep
 from pipelines.syntax.diagnostics import did_you_mean
+from pipelines.trigger import Trigger
 from tests.support.pipelines import job_of, plan_of, problems_of, push, value_of
+
+
+def only_container(text: str, trigger: Trigger | None = None) -> Container:
+    """The container of the only step."""
+    (step,) = job_of(text, trigger).steps
+    assert isinstance(step, CommandsStep | PluginStep)
+    return step.container
 
 
 def echoed(text: str, branch: str = "main") -> str:
     """What ``text`` becomes in an environment variable of a push to ``branch``."""
-    (step,) = job_of(f"steps: [{{image: i, commands: x, environment: {{A: '{text}'}}}}]", push(branch)).steps
-    return value_of(step.container, "A")
+    file = f"steps: [{{image: i, commands: x, environment: {{A: '{text}'}}}}]"
+    return value_of(only_container(file, push(branch)), "A")
 
 
 def test_a_problem_inside_a_value_of_the_matrix_is_shown_where_the_value_is_used() -> None:
@@ -133,13 +142,12 @@ def test_regular_expressions_at_the_ends_of_a_text(pattern: str, text: str, foun
 
 @pytest.mark.parametrize("value", ["12345678901234567890123", "-9007199254740993", "0", "007"])
 def test_a_plugin_gets_a_whole_number_with_all_its_digits(value: str) -> None:
-    (step,) = job_of(f"steps: [{{image: i, settings: {{x: {value}}}}}]").steps
-    assert value_of(step.container, "PLUGIN_X") == value
+    container = only_container(f"steps: [{{image: i, settings: {{x: {value}}}}}]")
+    assert value_of(container, "PLUGIN_X") == value
 
 
 def test_a_plugin_gets_text_in_json_as_it_is() -> None:
-    (step,) = job_of("steps: [{image: i, settings: {x: {ä: [ü, ☃]}}}]").steps
-    text = value_of(step.container, "PLUGIN_X")
+    text = value_of(only_container("steps: [{image: i, settings: {x: {ä: [ü, ☃]}}}]"), "PLUGIN_X")
     assert json.loads(text) == {"ä": ["ü", "☃"]}
     assert text == '{"ä":["ü","☃"]}'
 

@@ -7,11 +7,19 @@ import pytest
 from pipelines.matching.expressions import ExpressionError, evaluate
 from pipelines.matching.glob import BadPatternError, matches
 from pipelines.matching.regex import BadRegexError, search
-from pipelines.plan import Container
+from pipelines.plan import CommandsStep, Container, PluginStep
 from pipelines.problem import InvalidPipelineError
+from pipelines.trigger import Trigger
 from tests.support.pipelines import job_of, plan_of, plan_of_files, problems_of, pull_request, push, value_of
 
 ONE = "steps: [{image: i, commands: x}]"
+
+
+def only_container(text: str, trigger: Trigger | None = None) -> Container:
+    """The container of the only step."""
+    (step,) = job_of(text, trigger).steps
+    assert isinstance(step, CommandsStep | PluginStep)
+    return step.container
 
 
 def matrix(cells: int, steps: str = ONE) -> str:
@@ -129,8 +137,8 @@ def test_a_file_has_at_most_50000_values() -> None:
 @pytest.mark.parametrize(("length", "value"), [(400, "1"), (401, "1." + "0" * 399)])
 def test_a_number_of_more_than_400_characters_is_a_text(length: int, value: str) -> None:
     number = "1.".ljust(length, "0")
-    (step,) = job_of(f"steps: [{{image: i, settings: {{x: {number}}}}}]").steps
-    assert value_of(step.container, "PLUGIN_X") == value
+    container = only_container(f"steps: [{{image: i, settings: {{x: {number}}}}}]")
+    assert value_of(container, "PLUGIN_X") == value
 
 
 def test_substitutions_are_nested_at_most_20_levels() -> None:
@@ -153,8 +161,8 @@ def test_what_a_replacement_makes_of_a_value_has_at_most_a_mebibyte_of_character
 @pytest.mark.parametrize("value", ["${CI_COMMIT_MESSAGE}", "${CI_COMMIT_MESSAGE^^}"])
 def test_values_from_outside_have_at_most_a_mebibyte_of_characters_in_one_file(value: str) -> None:
     text = f"steps: [{{image: i, commands: x, environment: {{A: '{value}'}}}}]"
-    (step,) = job_of(text, push(message="a b".ljust(1024 * 1024, "c"))).steps
-    assert len(value_of(step.container, "A")) == 1024 * 1024
+    container = only_container(text, push(message="a b".ljust(1024 * 1024, "c")))
+    assert len(value_of(container, "A")) == 1024 * 1024
     assert TOO_LONG in problems_of(text, push(message="a b".ljust(1024 * 1024 + 1, "c")))[0]
 
 
@@ -170,8 +178,7 @@ def test_the_text_of_a_file_with_its_values_has_at_most_a_mebibyte() -> None:
 
 def test_of_more_than_500_changed_files_none_is_named() -> None:
     def named(count: int) -> Container:
-        (step,) = job_of(ONE, pull_request(changed_files=tuple(f"f{n}" for n in range(count)))).steps
-        return step.container
+        return only_container(ONE, pull_request(changed_files=tuple(f"f{n}" for n in range(count))))
 
     assert len(json.loads(value_of(named(500), "CI_PIPELINE_FILES"))) == 500
     assert "CI_PIPELINE_FILES" not in named(501).environment

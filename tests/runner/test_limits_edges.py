@@ -13,9 +13,9 @@ from runner.errors import StepError
 from runner.events import StepOutput, Stream
 from runner.execution.gate import StatusWatch
 from runner.images.tags_file import TAGS_FILE_BYTES_MAX, read_tags
-from runner.network.ca_certificates import BUNDLE_BYTES_MAX, read_authority
+from runner.network.ca_certificates import BUNDLE_BYTES_MAX, read_ca_certificates
 from runner.source.mirror import FILE_BYTES_MAX, Mirror
-from tests.support.authority import TestAuthority
+from tests.support.certificate_authority import CertificateAuthority
 from tests.support.plans import numbered, shell
 from tests.support.repos import Repo
 
@@ -25,7 +25,7 @@ def test_a_file_of_tags_has_at_most_64_kibibytes(tmp_path: Path) -> None:
     (tmp_path / "tags").write_bytes(b"1.2".ljust(TAGS_FILE_BYTES_MAX))
     assert read_tags(tmp_path, "tags") == ("1.2",)
     (tmp_path / "tags").write_bytes(b"1.2".ljust(TAGS_FILE_BYTES_MAX + 1))
-    with pytest.raises(StepError, match="is longer than 65536 bytes"):
+    with pytest.raises(StepError, match="is larger than 65536 bytes"):
         read_tags(tmp_path, "tags")
 
 
@@ -48,14 +48,14 @@ def certificate_of(size: int) -> str:
 
 
 def test_the_authorities_that_a_build_is_given_have_at_most_512000_bytes(tmp_path: Path) -> None:
-    own = TestAuthority(tmp_path).file
+    own = CertificateAuthority(tmp_path).file
     system = tmp_path / "system.pem"
-    room = BUNDLE_BYTES_MAX - len(read_authority(own, {"SSL_CERT_FILE": str(own)}).bundle)
+    room = BUNDLE_BYTES_MAX - len(read_ca_certificates(own, {"SSL_CERT_FILE": str(own)}).bundle)
     system.write_text(certificate_of(room))
-    assert len(read_authority(own, {"SSL_CERT_FILE": str(system)}).bundle) == BUNDLE_BYTES_MAX == 512_000
+    assert len(read_ca_certificates(own, {"SSL_CERT_FILE": str(system)}).bundle) == BUNDLE_BYTES_MAX == 512_000
     system.write_text(certificate_of(room + 1))
-    with pytest.raises(ValueError, match="have 512,001 bytes, more than the 512,000 that a build can be given"):
-        read_authority(own, {"SSL_CERT_FILE": str(system)})
+    with pytest.raises(ValueError, match="have 512,001 bytes, more than the limit of 512,000"):
+        read_ca_certificates(own, {"SSL_CERT_FILE": str(system)})
 
 
 def test_a_line_without_an_end_is_kept_up_to_64_kibibytes() -> None:

@@ -1,4 +1,4 @@
-"""The scripts on the machines of others: made-up programs stand at the edge, in a folder that is the whole PATH."""
+"""The scripts on other machines: fake programs in a folder that is the whole PATH."""
 
 import shutil
 import socket
@@ -21,7 +21,7 @@ esac"""
 
 
 class Machine:
-    """A machine of somebody who is no root, with what every system has. More is added by name."""
+    """A machine with the programs of every system, for a user who is not root. Tests add more programs by name."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -53,8 +53,7 @@ class Machine:
         self.program("apt-get", f": >'{self.has_called_apt}'; exit 1")
 
     def run(self, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [SCRIPTS / script, *arguments]
-        return self._run(command)
+        return self._run([SCRIPTS / script, *arguments])
 
     def function(self, script: str) -> subprocess.CompletedProcess[str]:
         """Runs shell text with the functions of lib.sh."""
@@ -94,7 +93,7 @@ def test_a_package_that_would_change_the_engine_that_answers_is_not_installed(ma
     assert not machine.has_called_apt.exists()
 
 
-def test_valkey_and_a_registry_on_the_machine_are_taken_as_they_are(machine: Machine) -> None:
+def test_an_installed_valkey_and_registry_are_used(machine: Machine) -> None:
     machine.program("docker", ANSWERS)
     machine.programs("valkey-server", "docker-registry")
     done = machine.run("machine.sh")
@@ -107,9 +106,9 @@ PODMAN = {
 }
 
 
-@pytest.mark.parametrize("told", PODMAN.values(), ids=PODMAN)
-def test_podman_under_the_name_of_docker_is_refused_with_what_to_do(machine: Machine, told: str) -> None:
-    machine.program("docker", told)
+@pytest.mark.parametrize("script", PODMAN.values(), ids=PODMAN)
+def test_podman_under_the_name_of_docker_is_refused_with_what_to_do(machine: Machine, script: str) -> None:
+    machine.program("docker", script)
     for command in (["machine.sh"], ["engine.sh", "start"]):
         done = machine.run(*command)
         assert done.returncode == 1
@@ -117,17 +116,17 @@ def test_podman_under_the_name_of_docker_is_refused_with_what_to_do(machine: Mac
         assert "dnf swap podman-docker docker-cli" in done.stderr
 
 
-def test_an_engine_that_a_context_names_is_not_replaced_while_it_is_stopped(machine: Machine) -> None:
+def test_a_stopped_engine_that_a_context_names_is_not_replaced(machine: Machine) -> None:
     machine.program("docker", 'case "$1" in context) echo desktop-linux ;; *) exit 1 ;; esac')
     machine.with_apt_as_root()
-    for script, verbs in (("machine.sh", []), ("engine.sh", ["start"])):
-        done = machine.run(script, *verbs)
+    for command in (["machine.sh"], ["engine.sh", "start"]):
+        done = machine.run(*command)
         assert done.returncode == 1
         assert "no Docker Engine answers at the docker context desktop-linux. Start it" in done.stderr
     assert not machine.has_called_apt.exists()
 
 
-def test_on_macos_without_an_engine_the_sentence_names_what_runs_there(machine: Machine) -> None:
+def test_on_macos_without_an_engine_the_message_names_the_engines_for_it(machine: Machine) -> None:
     machine.program("uname", "echo Darwin")
     machine.without("timeout")
     done = machine.run("machine.sh")
@@ -135,14 +134,14 @@ def test_on_macos_without_an_engine_the_sentence_names_what_runs_there(machine: 
     assert "Start Docker Desktop, OrbStack or Colima" in done.stderr
 
 
-def test_without_apt_the_tests_say_at_once_what_they_need(machine: Machine) -> None:
+def test_without_apt_the_setup_of_the_tests_ends_with_what_it_needs(machine: Machine) -> None:
     machine.program("docker", ANSWERS)
     done = machine.run("machine.sh", "--tests")
     assert done.returncode == 1
     assert "run this on Debian 12 or 13 or on Ubuntu, as root or with sudo" in done.stderr
 
 
-def test_an_image_that_cannot_be_pulled_is_named_under_dockers_own_words(machine: Machine) -> None:
+def test_an_image_that_cannot_be_pulled_is_named_below_dockers_own_message(machine: Machine) -> None:
     machine.program("docker", 'case "$1" in version) ;; pull) echo toomanyrequests >&2; exit 1 ;; *) exit 1 ;; esac')
     done = machine.run("images.sh", "redis:7-alpine")
     assert done.returncode == 1
@@ -171,7 +170,7 @@ def test_without_the_program_timeout_a_command_that_takes_too_long_is_ended(mach
 
 
 @pytest.mark.parametrize("program", ["sha256sum", "shasum"])
-def test_a_checksum_is_made_with_the_program_that_is_there(machine: Machine, program: str) -> None:
+def test_a_checksum_is_made_with_the_installed_program(machine: Machine, program: str) -> None:
     machine.link(program)
     done = machine.function("printf abc | sha256")
     assert done.stdout.strip() == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -1,4 +1,4 @@
-"""The scripts that run a command with something around it: the command hears of signals, and is waited for."""
+"""Scripts that run a command: they forward signals to it, and wait until it has ended."""
 
 import signal
 import subprocess
@@ -19,7 +19,7 @@ SIGNALS = [signal.SIGTERM, signal.SIGHUP, signal.SIGINT]
 
 
 def sent(number: signal.Signals, *command: str) -> tuple[int, list[str]]:
-    """The exit status of the command and what it said, with the signal sent to it alone once it is ready."""
+    """The exit status and output of the command; the signal is sent to the script alone, once the command is ready."""
     with subprocess.Popen([*command], stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         assert process.stdout
         assert process.stdout.readline() == "ready\n"
@@ -28,13 +28,13 @@ def sent(number: signal.Signals, *command: str) -> tuple[int, list[str]]:
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_a_signal_is_handed_on_and_the_command_waited_for(number: signal.Signals) -> None:
+def test_a_signal_is_forwarded_and_the_command_waited_for(number: signal.Signals) -> None:
     script = f'. {SCRIPTS}/lib.sh; trap "echo cleaned up" EXIT; run_command "$@"'
     status, said = sent(number, "bash", "-c", script, "name", sys.executable, "-c", LISTENS)
     assert (status, said) == (7, [number.name.removeprefix("SIG"), "cleaned up"])
 
 
-def test_the_commands_exit_status_and_input_are_the_scripts() -> None:
+def test_the_command_has_the_scripts_input_and_sets_its_exit_status() -> None:
     script = f'. {SCRIPTS}/lib.sh; run_command "$@"'
     command = ["bash", "-c", script, "name", "sh", "-c", "cat; exit 3"]
     done = subprocess.run(command, input=b"given", capture_output=True, check=False)
@@ -42,6 +42,6 @@ def test_the_commands_exit_status_and_input_are_the_scripts() -> None:
 
 
 @pytest.mark.engine
-def test_a_command_with_an_engine_hears_of_the_end() -> None:
+def test_a_command_with_an_engine_gets_the_signal() -> None:
     status, said = sent(signal.SIGTERM, str(SCRIPTS / "with-engine.sh"), sys.executable, "-c", LISTENS)
     assert (status, said) == (7, ["TERM"])

@@ -4,6 +4,7 @@
 left: no container, network, folder or name of an image.
 """
 
+import json
 import os
 import subprocess
 import threading
@@ -26,8 +27,8 @@ from runner.docker.specs import JOB_LABEL, Login
 from runner.errors import MachineError
 from runner.events import Event, ImageBuilt, ImagePushed, InstructionChanged, JobNote, StepFinished, StepOutput, Stream
 from runner.execution.job import Assignment, Options
-from runner.execution.scheduler import open_job, run_job
-from runner.network.company import NO_COMPANY, CompanyNetwork
+from runner.execution.job_lifecycle import open_job, run_job
+from runner.network.egress import NO_EGRESS_SETTINGS, EgressSettings
 from tests.support.plans import Content, LayOut, laid_out, numbered, secrets_hex
 from tests.support.registry import Registry, running_registry
 
@@ -121,6 +122,12 @@ def need_instructions(*, tell: bool) -> None:
         pytest.skip("the build client of this engine does not tell of instructions (buildx 0.13 and newer do)")
 
 
+def need_limit(engine: Engine, name: str) -> None:
+    """Skips a test of a limit that this engine cannot set, as a rootless one with cgroups v1 cannot."""
+    if not engine.info()[name]:
+        pytest.skip(f"the engine has no {name}")
+
+
 class Workshop:
     """Runs jobs and remembers them, so that what they leave can be looked for."""
 
@@ -143,19 +150,19 @@ class Workshop:
         engine: Engine | None = None,
         attempt: int = 1,
         key: str = "",
-        company: CompanyNetwork = NO_COMPANY,
+        egress: EgressSettings = NO_EGRESS_SETTINGS,
         **plan: Any,
     ) -> Ran:
         """Runs the steps as one job, to its end."""
         ran = self.new(on_event, key)
-        lay_out = files if callable(files) else laid_out(files or {})
+        check_out = files if callable(files) else laid_out(files or {})
         job_plan = JobPlan(
             name="test", file=".headway.yml", number=1, steps=numbered(steps), services=tuple(services), **plan
         )
         assignment = Assignment(
             job_plan,
-            ran.key, attempt, ran.folder, lay_out, secrets or {}, logins or {}, options or Options(grace_s=1),
-            company=company,
+            ran.key, attempt, ran.folder, check_out, secrets or {}, logins or {}, options or Options(grace_s=1),
+            egress=egress,
         )  # fmt: skip
         own = Cancel()
         try:
@@ -196,7 +203,26 @@ def image_names(engine: Engine) -> list[str]:
     return [name for entry in engine.images() for key in ("RepoTags", "RepoDigests") for name in entry.get(key) or ()]
 
 
+def image_id(engine: Engine, name: str) -> str:
+    """The id of an image that the engine has."""
+    image = engine.image(name)
+    assert image, f"there is no image {name}"
+    return str(image["Id"])
+
+
+def image_history(engine: Engine, image: str) -> str:
+    """The build history of an image, as text."""
+    return json.dumps(engine._api.history(image))  # type: ignore[no-untyped-call]  # the SDK has no types
+
+
 # Waiting
+
+
+def in_thread(work: Callable[[], object]) -> threading.Thread:
+    """Starts ``work`` in a background thread."""
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread
 
 
 def eventually(ask: Callable[[], Any], within_s: float = 20.0) -> Any:
@@ -219,6 +245,16 @@ def when_said(words: bytes, do: Callable[[], None], step: int = 1) -> Callable[[
             if b"\n" + words in said and not done.is_set():
                 done.set()
                 threading.Thread(target=do, daemon=True).start()
+
+    return listen
+
+
+def to_all(listeners: Sequence[Callable[[Event], None]]) -> Callable[[Event], None]:
+    """Calls several listeners for each event."""
+
+    def listen(event: Event) -> None:
+        for each in listeners:
+            each(event)
 
     return listen
 

@@ -1,16 +1,16 @@
-"""A socket in front of the Docker Engine that can be cut, as if the engine went away in mid-work."""
+"""A proxy of the Docker Engine's socket that can cut its connections, as if the engine went away during a job."""
 
 import socket
 import threading
+from collections.abc import Callable
 from pathlib import Path
-
-ENGINE_SOCKET = "/var/run/docker.sock"
 
 
 class EngineProxy:
-    """Passes everything on until ``cut``: then all connections end, and new ones are refused."""
+    """Forwards everything until ``cut``: then all connections end, and new ones are refused."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, engine_socket: str) -> None:
+        self._engine_socket = engine_socket
         self._path = folder / "engine.sock"
         self.host = f"unix://{self._path}"
         self._open: list[socket.socket] = []
@@ -25,8 +25,8 @@ class EngineProxy:
         self._listener.listen(64)
         self._start(self._accept, self._listener)
 
-    def _start(self, *work: object) -> None:
-        thread = threading.Thread(target=work[0], args=work[1:], daemon=True)  # type: ignore[arg-type]
+    def _start(self, work: Callable[..., None], *arguments: socket.socket) -> None:
+        thread = threading.Thread(target=work, args=arguments, daemon=True)
         self._threads.append(thread)
         thread.start()
 
@@ -37,15 +37,15 @@ class EngineProxy:
             except OSError:
                 return
             theirs = socket.socket(socket.AF_UNIX)
-            theirs.connect(ENGINE_SOCKET)
+            theirs.connect(self._engine_socket)
             with self._lock:
                 self._open += [ours, theirs]
                 if not self.alive:
                     _end(ours, theirs)
-            self._start(self._pass_on, ours, theirs)
-            self._start(self._pass_on, theirs, ours)
+            self._start(self._forward, ours, theirs)
+            self._start(self._forward, theirs, ours)
 
-    def _pass_on(self, source: socket.socket, target: socket.socket) -> None:
+    def _forward(self, source: socket.socket, target: socket.socket) -> None:
         try:
             while data := source.recv(64 * 1024):
                 target.sendall(data)
@@ -54,19 +54,19 @@ class EngineProxy:
             return
 
     def cut(self) -> None:
-        """The engine is gone."""
+        """The engine goes away."""
         with self._lock:
             self.alive = False
             self._path.unlink(missing_ok=True)
             _end(self._listener, *self._open)
 
     def cut_streams(self) -> None:
-        """All connections end, and the engine goes on: it was restarted, say."""
+        """Ends all connections, but accepts new ones: as after a restart of the engine."""
         with self._lock:
             _end(*self._open)
 
     def close(self) -> None:
-        """Stops, and gives everything back."""
+        """Stops the proxy and closes everything."""
         self.cut()
         for thread in self._threads:
             thread.join()

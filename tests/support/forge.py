@@ -1,4 +1,4 @@
-"""The far end of the socket: a server with the APIs that forges take commit statuses at, each with its own rules."""
+"""A fake forge: a real HTTP server with the commit status API of each forge, and its rules."""
 
 import json
 import re
@@ -18,7 +18,7 @@ FOUR_WORDS = {"pending", "success", "failure", "error"}
 
 @dataclass(frozen=True)
 class Rules:
-    """What a forge demands, written down a second time from its manual."""
+    """What a forge requires, written a second time from its manual."""
 
     path: str
     token: Mapping[str, str]
@@ -65,7 +65,7 @@ RULES = {
 
 @dataclass(frozen=True)
 class Told:
-    """A status that the forge took."""
+    """A status that the forge accepted."""
 
     sha: str
     name: str
@@ -77,7 +77,7 @@ class Told:
 
 @dataclass
 class FakeForge:
-    """What the server took, and what it shall answer instead: statuses with headers and bodies, in their order."""
+    """What the server accepted. ``instead`` are other answers that it gives first: status, headers, body."""
 
     rules: Rules
     url: str
@@ -86,14 +86,16 @@ class FakeForge:
     instead: list[tuple[int, dict[str, str], str] | None] = field(default_factory=list)
     hang: threading.Event = field(default_factory=threading.Event)
 
-    def fail(self, status: int, said: str = "", times: int = 1, after: int = 0, **headers: str) -> None:
-        """Refuses the next requests, or those after some more."""
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
+    def fail(
+        self, status: int, said: str = "", times: int = 1, after: int = 0, headers: Mapping[str, str] | None = None
+    ) -> None:
+        """Refuses the next requests, after ``after`` others."""
+        named = dict(headers or {})
         self.instead += [None] * after
         self.instead += [(status, named, json.dumps({"message": said}))] * times
 
     def words(self) -> list[tuple[str, str]]:
-        """What was told: names and states."""
+        """The names and states that it accepted."""
         return [(told.name, told.state) for told in self.told]
 
     def answer(self, path: str, headers: Mapping[str, str], raw: bytes) -> tuple[int, dict[str, str], str]:
@@ -121,7 +123,7 @@ def forge_server(forge: str, tls: SSLContext | None = None) -> Iterator[FakeForg
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     if tls:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
-        server.handle_error = lambda *_: None  # type: ignore[method-assign]  # who does not trust us hangs up
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that does not trust the certificate closes the connection
     fake = FakeForge(RULES[forge], f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}")
     handler.fake = fake  # type: ignore[attr-defined]  # the class is this server's own
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})

@@ -1,9 +1,8 @@
-"""A company's proxy, for tests: it passes requests on, tunnels, and can ask for a password."""
+"""An HTTP forward proxy with CONNECT, with or without a password."""
 
 import base64
 import select
 import socket
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPConnection
@@ -12,6 +11,7 @@ from ipaddress import ip_network
 from urllib.parse import urlsplit
 
 from runner.docker.client import Engine
+from tests.support.background_server import running
 
 USER, PASSWORD = "employee", "pass/word-7d1"
 QUOTED = "pass%2Fword-7d1"
@@ -19,9 +19,9 @@ _WAIT_S = 30
 
 
 class ForwardProxy(ThreadingHTTPServer):
-    """``asked`` is what was asked of it, as ``CONNECT host:port`` or ``GET http://host/path``, refused or not.
+    """``asked`` are the requests so far, as ``CONNECT host:port`` or ``GET http://host/path``, also refused ones.
 
-    ``names`` are hosts that only the proxy knows: each is on this machine. With ``login`` it lets nobody pass without.
+    ``names`` are host names that only the proxy can resolve, to this machine. With ``login`` it requires a password.
     """
 
     daemon_threads = True
@@ -37,13 +37,13 @@ class ForwardProxy(ThreadingHTTPServer):
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """As somebody would set it who knows one spelling."""
+        """The variables in one spelling, as a user may set them."""
         return {"HTTP_PROXY": self.url, "HTTPS_PROXY": self.url}
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """One end hung up."""
+        """Ignores closed connections."""
 
-    def place(self, host: str, port: int) -> tuple[str, int]:
+    def resolve(self, host: str, port: int) -> tuple[str, int]:
         return ("127.0.0.1" if host in self.names else host), port
 
 
@@ -69,7 +69,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.close_connection = True
         host, _, port = self.path.rpartition(":")
-        with socket.create_connection(self.server.place(host.strip("[]"), int(port)), _WAIT_S) as far:
+        with socket.create_connection(self.server.resolve(host.strip("[]"), int(port)), _WAIT_S) as far:
             self.send_response(200)
             self.end_headers()
             near = self.connection
@@ -88,7 +88,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.close_connection = True
         parts = urlsplit(self.path)
-        http = HTTPConnection(*self.server.place(parts.hostname or "", parts.port or 80), timeout=_WAIT_S)
+        http = HTTPConnection(*self.server.resolve(parts.hostname or "", parts.port or 80), timeout=_WAIT_S)
         own = {"proxy-authorization", "proxy-connection", "connection"}
         kept = {name: value for name, value in self.headers.items() if name.lower() not in own}
         http.request(self.command, f"{parts.path}?{parts.query}" if parts.query else parts.path, self.body, kept)
@@ -104,13 +104,13 @@ class _Handler(BaseHTTPRequestHandler):
     do_POST = do_HEAD = do_GET  # noqa: N815 - see above
 
     def log_message(self, *_: object) -> None:
-        """Says nothing."""
+        """Logs nothing."""
 
 
 def gateway_of(engine: Engine) -> str:
-    """This machine's address as containers see it."""
+    """The address of this machine from containers."""
     (config, *_) = engine._api.inspect_network("bridge")["IPAM"]["Config"]
-    # Docker 20.10 says no more than the subnet.
+    # Docker 20.10 returns only the subnet.
     return str(config.get("Gateway") or next(ip_network(config["Subnet"]).hosts()))
 
 
@@ -118,13 +118,6 @@ def gateway_of(engine: Engine) -> str:
 def forward_proxy(
     address: str = "127.0.0.1", *, names: tuple[str, ...] = (), login: bool = False
 ) -> Iterator[ForwardProxy]:
-    """The proxy while it answers."""
-    proxy = ForwardProxy(address, names, login)
-    thread = threading.Thread(target=proxy.serve_forever)
-    thread.start()
-    try:
+    """A running proxy."""
+    with running(ForwardProxy(address, names, login)) as proxy:
         yield proxy
-    finally:
-        proxy.shutdown()
-        thread.join()
-        proxy.server_close()

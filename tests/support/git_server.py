@@ -1,4 +1,4 @@
-"""A git server that speaks git's own protocol over HTTP, with Basic authentication where a login is given."""
+"""A git server with the smart HTTP protocol, with or without TLS and Basic authentication."""
 
 import base64
 import os
@@ -12,15 +12,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tests.support.background_server import running
+
 _BIG = 1_000_000
 USER, PASSWORD = "robot", "open sesame; really"
 
 
-class SmartServer(ThreadingHTTPServer):
-    """Serves the bare repositories in a folder, over TLS with ``tls``. ``asked`` are the paths that were let in.
+class GitServer(ThreadingHTTPServer):
+    """Serves the bare repositories in a folder. ``asked`` are the paths of requests that were authorized.
 
-    ``speaks`` is the protocol's version where it is not the one that the client wants: empty for the first.
-    ``hold`` keeps back the rest of a big answer.
+    ``protocol`` replaces the protocol version that the client asks for; empty means version 0. While the event ``hold``
+    is not set, the rest of a large answer is held back.
     """
 
     def __init__(self, folder: Path, login: bool, tls: ssl.SSLContext | None = None) -> None:
@@ -31,7 +33,7 @@ class SmartServer(ThreadingHTTPServer):
         self.folder = folder
         self.login = login
         self.asked: list[str] = []
-        self.speaks: str | None = None
+        self.protocol: str | None = None
         self.hold: threading.Event | None = None
 
     @property
@@ -39,18 +41,18 @@ class SmartServer(ThreadingHTTPServer):
         return f"{self.scheme}://127.0.0.1:{self.server_address[1]}"
 
     def shutdown_request(self, request: socket.socket) -> None:  # type: ignore[override]  # only TCP here
-        """Ends TLS as it must be ended: without that an answer counts as cut off."""
+        """Ends TLS with a close message: without it, clients treat the answer as truncated."""
         if isinstance(request, ssl.SSLSocket):
             with suppress(OSError):
                 request.unwrap()
         super().shutdown_request(request)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that does not trust us hangs up."""
+        """Ignores clients that do not trust the certificate and close the connection."""
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: SmartServer
+    server: GitServer
 
     def do_GET(self) -> None:
         pair = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
@@ -90,23 +92,20 @@ class _Handler(BaseHTTPRequestHandler):
             "REQUEST_METHOD": self.command,
             "CONTENT_TYPE": self.headers.get("Content-Type", ""),
             "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
-            "GIT_PROTOCOL": self.headers.get("Git-Protocol", "") if self.server.speaks is None else self.server.speaks,
+            "GIT_PROTOCOL": self._git_protocol(),
             "REMOTE_USER": USER,
         }
 
+    def _git_protocol(self) -> str:
+        wanted = self.headers.get("Git-Protocol", "")
+        return wanted if self.server.protocol is None else self.server.protocol
+
     def log_message(self, *arguments: object) -> None:
-        """Silent."""
+        """Logs nothing."""
 
 
 @contextmanager
-def smart(folder: Path, *, login: bool = False, tls: ssl.SSLContext | None = None) -> Iterator[SmartServer]:
-    """The server while it answers."""
-    server = SmartServer(folder, login, tls)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
+def git_server(folder: Path, *, login: bool = False, tls: ssl.SSLContext | None = None) -> Iterator[GitServer]:
+    """A running server."""
+    with running(GitServer(folder, login, tls)) as server:
         yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

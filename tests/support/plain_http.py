@@ -1,4 +1,4 @@
-"""A base for servers of tests that speak plain HTTP and are asked by an engine, which may try TLS first."""
+"""A base for HTTP test servers that an engine uses, which may try TLS first."""
 
 import socket
 from http.server import BaseHTTPRequestHandler
@@ -8,12 +8,12 @@ _TLS_HANDSHAKE = b"\x16"
 
 
 class PlainHandler(BaseHTTPRequestHandler):
-    """Answers a TLS handshake in plain HTTP, as servers written in Go do: containerd then asks again without TLS."""
+    """Answers a TLS handshake with plain HTTP, as Go servers do: containerd then retries without TLS."""
 
     connection: socket.socket
 
     def handle(self) -> None:
-        """One connection."""
+        """Handles one connection."""
         if self.connection.recv(1, socket.MSG_PEEK) == _TLS_HANDSHAKE:
             self.connection.recv(64 * 1024)
             self.connection.sendall(b"HTTP/1.0 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")

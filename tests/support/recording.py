@@ -1,4 +1,4 @@
-"""A recorder at work, for tests."""
+"""A recorder with a database, a log store and a live tail, for tests."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from tests.support.builders import job_plan, plan, push
 from workers import store
-from workers.db.models.runs import Step
+from workers.db.models import Step
 from workers.db.session import reading, transaction
 from workers.jobs.recorder import Recorder
 from workers.logs import DiskLogs
@@ -17,8 +17,8 @@ from workers.streaming import redis_stream
 from workers.streaming.redis_stream import LiveTail
 
 
-class Bench:
-    """A planned job, and all that a recorder needs."""
+class RecorderFixture:
+    """A planned job, and what a recorder needs."""
 
     def __init__(self, database: Engine, tail: LiveTail | None, folder: Path) -> None:
         self.database = database

@@ -1,4 +1,4 @@
-"""A real registry for tests: Debian's ``docker-registry``, on a free port of this machine."""
+"""A registry for tests: Debian's ``docker-registry`` on a free local port."""
 
 import base64
 import hashlib
@@ -21,11 +21,11 @@ from typing import Any
 import pytest
 
 from runner.docker.specs import Login
-from tests.support.authority import TestAuthority
+from tests.support.certificate_authority import CertificateAuthority
 
 START_WITHIN_S = 20.0
 LOGIN = Login("ci", "opensesame")
-# The password above as htpasswd writes it (bcrypt, the only form that the registry takes).
+# The password above in htpasswd format (bcrypt, the only hash that the registry supports).
 _HTPASSWD = "ci:$2b$05$abcdefghijklmnopqrstuuQbLfdQZSxZ9gjhA5V9o8Tyc6aQRO0Qi\n"
 _MANIFESTS = (
     "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json, "
@@ -35,14 +35,14 @@ _MANIFESTS = (
 
 @dataclass(frozen=True)
 class Registry:
-    """A running registry. ``host`` is its part in an image's name. ``tls`` trusts it, where it speaks TLS."""
+    """A running registry. ``host`` is its part of an image name. ``tls`` trusts its certificate, if it uses TLS."""
 
     host: str
     locked: bool
     tls: ssl.SSLContext | None = None
 
     def manifest(self, repo: str, tag: str) -> tuple[str, dict[str, Any]]:
-        """The digest that the registry names for a tag, and the manifest; the one must fit the other."""
+        """The digest and the manifest of a tag. Checks that they match."""
         path = repo.removeprefix(f"{self.host}/")
         with self._get(f"/v2/{path}/manifests/{tag}", {"Accept": _MANIFESTS}) as answer:
             body = answer.read()
@@ -51,7 +51,7 @@ class Registry:
         return digest, json.loads(body)
 
     def has(self, repo: str, tag: str) -> bool:
-        """True when the registry knows the tag."""
+        """True if the registry has the tag."""
         try:
             self.manifest(repo, tag)
         except urllib.error.HTTPError as error:
@@ -60,12 +60,12 @@ class Registry:
         return True
 
     def ids(self, repo: str, tag: str) -> set[str]:
-        """By which ids an engine may know the image of a tag: its manifest's digest, or its configuration's."""
+        """The possible ids of a tag's image in an engine: the digest of its manifest or of its configuration."""
         digest, manifest = self.manifest(repo, tag)
         return {digest, str(manifest["config"]["digest"])}
 
     def config(self, repo: str, tag: str) -> dict[str, Any]:
-        """The configuration of the image that a tag stands for; its digest must be right."""
+        """The configuration of a tag's image. Checks its digest."""
         digest = self.manifest(repo, tag)[1]["config"]["digest"]
         path = repo.removeprefix(f"{self.host}/")
         with self._get(f"/v2/{path}/blobs/{digest}", {}) as answer:
@@ -80,7 +80,7 @@ class Registry:
         return urllib.request.urlopen(request, timeout=10, context=self.tls)
 
     def answers(self) -> bool:
-        """True when it is up."""
+        """True if the registry is up."""
         try:
             with self._get("/v2/", {}):
                 return True
@@ -92,7 +92,7 @@ class Registry:
 
 
 def free_port() -> int:
-    """A TCP port that nobody listened on a moment ago."""
+    """A free TCP port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -105,12 +105,12 @@ def running_registry(
     locked: bool = False,
     port: int | None = None,
     address: str = "127.0.0.1",
-    authority: TestAuthority | None = None,
+    authority: CertificateAuthority | None = None,
     more: Mapping[str, Any] | None = None,
 ) -> Iterator[Registry]:
-    """A registry with its storage in ``folder``, stopped on leaving; over TLS with a certificate of the ``authority``.
+    """A running registry with its storage in ``folder``; with ``authority`` it uses TLS.
 
-    Of one on loopback, the engine asks for no good certificate, nor for TLS. ``more`` goes into its configuration.
+    On loopback addresses the engine needs neither TLS nor a trusted certificate. ``more`` extends the configuration.
     """
     program = shutil.which("docker-registry")
     if program is None:
@@ -137,7 +137,7 @@ def running_registry(
             process.kill()
 
 
-def _config(folder: Path, address: str, *, locked: bool, authority: TestAuthority | None) -> dict[str, Any]:
+def _config(folder: Path, address: str, *, locked: bool, authority: CertificateAuthority | None) -> dict[str, Any]:
     config: dict[str, Any] = {
         "version": "0.1",
         "log": {"level": "error", "accesslog": {"disabled": True}},

@@ -1,4 +1,4 @@
-"""The machine's engine as it is reached from far: over ssh, with a server of our own, and over TLS, behind a door."""
+"""Makes the machine's engine reachable over ssh, with an sshd of its own, and over TLS, with a proxy."""
 
 import asyncio
 import os
@@ -8,16 +8,19 @@ import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 
 from runner.docker.client import Engine
 from runner.docker.endpoints.endpoint import UnixSocket
 from tests.support.engine import absent
+from tests.support.registry import free_port
 
+T = TypeVar("T")
 CURVE = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
 SSH_CONFIG = """\
 Host far
@@ -40,15 +43,8 @@ KbdInteractiveAuthentication no
 """
 
 
-def free_port() -> int:
-    """A port that nobody uses now."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 def socket_of(engine: Engine) -> str:
-    """The path of the machine's engine; the test is skipped where that is behind a port."""
+    """The path of the engine's socket; skips the test if the engine is reached over TCP."""
     address = engine.connection.transport.address
     if not isinstance(address, UnixSocket):
         pytest.skip("the engine is not behind a Unix socket")
@@ -56,7 +52,7 @@ def socket_of(engine: Engine) -> str:
 
 
 class Sshd:
-    """An ssh server for this user, and in ``bin`` an ssh that knows it as ``far``, and nothing of the user's own."""
+    """An ssh server for this user. The ``ssh`` in the folder ``bin`` knows it as ``far`` and ignores ~/.ssh."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -77,13 +73,13 @@ class Sshd:
         self.port = port
 
     def allow(self, restriction: str = "") -> None:
-        """Lets the key in; with a restriction as sshd(8) has them."""
+        """Authorizes the key, with a restriction in the syntax of sshd(8)."""
         (self.folder / "authorized_keys").write_text(f"{restriction} {(self.folder / 'key.pub').read_text()}".lstrip())
 
 
 @contextmanager
 def running_sshd(folder: Path) -> Iterator[Sshd]:
-    """A server that ends with the test, and so do all its sessions."""
+    """A running server."""
     program = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
     if program is None:
         absent("no sshd here: install openssh-server")
@@ -109,7 +105,7 @@ def _wait_for_port(port: int) -> None:
 
 
 def make_certificates(folder: Path, name: str = "DNS:localhost,IP:127.0.0.1") -> None:
-    """As Docker's instructions make them: ca.pem, cert.pem and key.pem for a client, server.pem and server-key.pem."""
+    """Creates certificates as Docker's documentation says: ca.pem, cert.pem, key.pem, server.pem, server-key.pem."""
     folder.mkdir(exist_ok=True)
 
     def openssl(*words: str) -> None:
@@ -126,47 +122,47 @@ def make_certificates(folder: Path, name: str = "DNS:localhost,IP:127.0.0.1") ->
         openssl("x509", "-req", "-in", "request", "-out", own, *signed)
 
 
-def serving(certificates: Path) -> ssl.SSLContext:
-    """What a server needs that asks for clients' certificates."""
+def server_context(certificates: Path) -> ssl.SSLContext:
+    """A TLS context for a server that requires client certificates."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=certificates / "ca.pem")
     context.load_cert_chain(certificates / "server.pem", certificates / "server-key.pem")
     context.verify_mode = ssl.CERT_REQUIRED
-    # Docker does not ask for more than its own instructions make; Python 3.13 and newer do.
+    # On by default since Python 3.13, which then refuses certificates made as Docker's documentation says.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context
 
 
-class TlsDoor:
-    """A port in front of a Unix socket that speaks TLS to clients with a certificate of ``certificates``."""
+class TlsProxy:
+    """A TLS port in front of a Unix socket, for clients with a certificate of ``certificates``."""
 
     def __init__(self, path: str, certificates: Path, host: str = "127.0.0.1") -> None:
         self._path = path
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
-        self._server = self._do(asyncio.start_server(self._serve, host, 0, ssl=serving(certificates)))
+        self._server = self._do(asyncio.start_server(self._serve, host, 0, ssl=server_context(certificates)))
         self.port = int(self._server.sockets[0].getsockname()[1])
 
-    def _do(self, work):
+    def _do(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         inner, outer = await asyncio.open_unix_connection(self._path)
-        ways = [asyncio.ensure_future(self._pass_on(*pair)) for pair in ((reader, outer), (inner, writer))]
+        tasks = [asyncio.ensure_future(self._forward(*pair)) for pair in ((reader, outer), (inner, writer))]
         try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            # All of it before anything is awaited: at the test's end this task is cancelled wherever it is.
-            for way in ways:
-                way.cancel()
+            # Everything before the next await: at the end of the test this task is cancelled at any await.
+            for task in tasks:
+                task.cancel()
             for each in (outer, writer):
                 each.close()
-        await asyncio.gather(*ways, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         for each in (outer, writer):
             with suppress(OSError):  # the other side has gone
                 await each.wait_closed()
 
-    async def _pass_on(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    async def _forward(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
         while data := await source.read(64 * 1024):
             target.write(data)
             await target.drain()

@@ -1,4 +1,4 @@
-"""A repository whose forge is told of its runs, for tests."""
+"""A repository whose runs are reported to a forge, for tests."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from tests.support.builders import job_plan, plan, push
 from tests.support.forge import TOKEN, FakeForge, forge_server
 from tests.support.services import TEST_KEY
 from workers import store
-from workers.db.models.runs import Job, Status
+from workers.db.models import Job, Status
 from workers.db.session import now_ms, reading, transaction
 from workers.forges.http import make_client
 from workers.secrets.vault import forge_place, parse_keys
@@ -20,7 +20,7 @@ from workers.statuses.reporter import Reporter
 from workers.store import Queued, leases
 
 
-class World:
+class ReportingFixture:
     """A repository with a token, its forge, and a reporter."""
 
     def __init__(self, database: Engine, forge: FakeForge, reporter: Reporter) -> None:
@@ -66,25 +66,25 @@ class World:
         with reading(self.database) as session:
             return session.get(Status, run_id)
 
-    def told(self) -> list[tuple[str, str]]:
-        """What is told now."""
+    def report(self) -> list[tuple[str, str]]:
+        """Reports now. The statuses that the forge got by that."""
         before = len(self.forge.told)
-        self.reporter.once()
+        self.reporter.report_due()
         return self.forge.words()[before:]
 
-    def pause_is_over(self) -> None:
+    def end_pauses(self) -> None:
         with transaction(self.database) as session:
             session.execute(update(Status).where(Status.next_try_ms.is_not(None)).values(next_try_ms=now_ms()))
 
-    def trouble(self, run_id: int) -> str:
+    def problem(self, run_id: int) -> str:
         with reading(self.database) as session:
-            return store.status_trouble(session, run_id)
+            return store.status_problem(session, run_id)
 
 
 @contextmanager
-def a_world(database: Engine, settings: Settings | None = None) -> Iterator[World]:
-    """The world, with a Gitea that takes what it is told."""
+def reporting_fixture(database: Engine, settings: Settings | None = None) -> Iterator[ReportingFixture]:
+    """The fixture, with a Gitea that accepts every status."""
     vault = parse_keys([TEST_KEY], "the test")
     settings = settings or Settings(base_url="https://ci.test")
     with forge_server("gitea") as forge, make_client() as client:
-        yield World(database, forge, Reporter(database, vault, client, settings))
+        yield ReportingFixture(database, forge, Reporter(database, vault, client, settings))

@@ -1,4 +1,4 @@
-"""Real git repositories for tests."""
+"""Git repositories for tests."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ WHO = {
 
 
 class Repo:
-    """A bare repository, filled by plumbing: any name and any content can be in it."""
+    """A bare repository, filled with git's plumbing commands, so that it can contain any names and content."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder
@@ -34,7 +34,7 @@ class Repo:
         return done.stdout.decode(errors="replace").strip()
 
     def tree(self, files: Mapping[str, str | bytes]) -> str:
-        """A tree object. A name ending in ``@`` is a link, in ``!`` a program, in ``+`` a submodule's commit."""
+        """Creates a tree object. Names ending in ``@`` are symbolic links, in ``!`` executables, in ``+`` submodules"""
         entries, folders = b"", dict[str, dict[str, str | bytes]]()
         for name, content in files.items():
             folder, slash, rest = name.partition("/")
@@ -57,7 +57,7 @@ class Repo:
         message: bytes = b"a message\n",
         ref: str = "refs/heads/main",
     ) -> str:
-        """A commit with exactly these files, on ``ref`` where one is given."""
+        """Creates a commit with exactly these files and, unless ``ref`` is empty, points ``ref`` to it."""
         over = [word for parent in parents for word in ("-p", parent)]
         sha = self.git("commit-tree", self.tree(files), *over, data=message)
         if ref:

@@ -21,7 +21,7 @@ import redis
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
-from workers.db.models.runs import Base
+from workers.db.models import Base
 from workers.db.session import make_engine, upgrade
 from workers.settings import Settings
 
@@ -50,7 +50,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def eventually(ask: Callable[[], T], within_s: float = 10.0) -> T:
+def eventually(ask: Callable[[], T | None], within_s: float = 10.0) -> T:
     """The first answer that is true. Fails with the last one when the time is over."""
     deadline_s = time.monotonic() + within_s
     while not (answer := ask()):

@@ -1,4 +1,4 @@
-"""A worker's whole way for one push, for tests: claim, mirror, plan, container, masking, log store, rows."""
+"""A worker that runs pushes from end to end, for tests: claim, mirror, plan, container, masking, log store, rows."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -8,59 +8,60 @@ from pathlib import Path
 from tests.support.builders import push
 from tests.support.repos import Repo
 from workers import store
-from workers.db.models.runs import Run, Step
+from workers.db.models import Run, Step
 from workers.db.session import reading, transaction
-from workers.jobs.job_task import Tools, work
-from workers.jobs.process import make_tools
+from workers.jobs.context import WorkerContext
+from workers.jobs.job_task import work
+from workers.jobs.process import make_context
 from workers.logs import DiskLogs, LogReader
 from workers.secrets.vault import secret_place
 from workers.settings import Settings
 
 
 @dataclass(frozen=True)
-class Done:
-    """A run that has ended. Its step numbers count from 1."""
+class FinishedRun:
+    """A finished run. Step numbers count from 1."""
 
     run: Run
     steps: list[Step]
-    tools: Tools
+    context: WorkerContext
 
     @contextmanager
     def log(self, number: int = 1) -> Iterator[LogReader]:
         """A step's stored log."""
         step = self.steps[number - 1]
-        with self.tools.logs.open(self.run.id, step.job_id, step.number, step.attempt) as reader:
+        with self.context.logs.open(self.run.id, step.job_id, step.number, step.attempt) as reader:
             yield reader
 
 
-class Hand:
-    """A worker that takes one push after the other. Its logs may live in a folder of their own."""
+class PushWorker:
+    """A worker that runs one push after the other. Its logs may be in a folder of their own."""
 
     def __init__(self, settings: Settings, folder: Path, logs: Path | None = None) -> None:
-        tools = make_tools(settings)
-        self.tools = replace(tools, logs=DiskLogs(logs)) if logs else tools
+        context = make_context(settings)
+        self.context = replace(context, logs=DiskLogs(logs)) if logs else context
         self._repo = Repo(folder / "origin.git")
-        with transaction(tools.database) as session:
+        with transaction(context.database) as session:
             self._repo_id = store.add_repo(session, store.NewRepo("acme/roof", self._repo.url)).id
 
     def secret(self, name: str, value: str) -> None:
         """Gives the repository a secret."""
-        with transaction(self.tools.database) as session:
-            sealed = self.tools.vault.seal(secret_place(self._repo_id, name), value)
+        with transaction(self.context.database) as session:
+            sealed = self.context.vault.seal(secret_place(self._repo_id, name), value)
             store.put_secret(session, self._repo_id, name, sealed)
 
-    def runs(self, pipeline: str, files: Mapping[str, str | bytes] | None = None) -> Done:
-        """Works on a push of this pipeline file until it has ended."""
+    def runs(self, pipeline: str, files: Mapping[str, str | bytes] | None = None) -> FinishedRun:
+        """Pushes this pipeline file, and runs the push to its end."""
         sha = self._repo.commit({".headway.yml": pipeline, **(files or {})})
-        with transaction(self.tools.database) as session:
+        with transaction(self.context.database) as session:
             queued = store.queue_run(session, self._repo_id, push(sha=sha))
-        work(self.tools, queued.job_id)
-        with reading(self.tools.database) as session:
+        work(self.context, queued.job_id)
+        with reading(self.context.database) as session:
             run = store.run_by_id(session, queued.run_id)
             assert run is not None
-            return Done(run, list(store.steps_of_run(session, queued.run_id)), self.tools)
+            return FinishedRun(run, list(store.steps_of_run(session, queued.run_id)), self.context)
 
     def close(self) -> None:
-        """Lets go of everything."""
-        self.tools.database.dispose()
-        self.tools.engine().close()
+        """Closes the connections."""
+        self.context.database.dispose()
+        self.context.engine().close()

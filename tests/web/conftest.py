@@ -1,4 +1,4 @@
-"""A site with real Redis, real SQLite and real stored logs, and people who look at it."""
+"""Fixtures: a web application with a real Redis, SQLite database and log store, and logged-in clients."""
 
 import threading
 from collections.abc import Iterator
@@ -13,13 +13,14 @@ from starlette.testclient import TestClient
 from pipelines.plan import BuildStep, BuiltImage, CommandsStep, Container, JobPlan, Plan, PushStep
 from pipelines.trigger import Event, Trigger
 from tests.support.services import eventually
-from web.operations.admin import Administrator, Hooked
+from web.operations import repos, users
+from web.operations.repos import NewWebhook
 from web.security import auth
 from web.security.login_limiter import LoginLimiter
 from web.server.app import create_app
 from web.services import Services
 from workers import store
-from workers.db.models.runs import Run, Step
+from workers.db.models import Run, Step
 from workers.db.session import make_engine, reading, transaction
 from workers.jobs.recorder import Recorder
 from workers.logs import open_logs
@@ -55,22 +56,21 @@ def push(message: str = "Warm the lights", branch: str = "main", author: str = "
 
 @dataclass
 class Site:
-    """The server's parts, and short ways to put something into them."""
+    """The services of an application, and helpers that put rows into its database."""
 
     services: Services
-    rung: list[int] = field(default_factory=list)
+    woken: list[int] = field(default_factory=list)
 
     @property
     def engine(self) -> Engine:
         return self.services.engine
 
-    @property
-    def admin(self) -> Administrator:
-        parts = self.services
-        return Administrator(parts.settings, parts.engine, parts.vault, parts.logs)
+    def add_repo(self, name: str = REPO, forge: str = "generic") -> NewWebhook:
+        return repos.add(self.services, NewRepo(name, f"https://git.test/{name}.git", forge=forge))
 
-    def add_repo(self, name: str = REPO, forge: str = "generic") -> Hooked:
-        return self.admin.add_repo(NewRepo(name, f"https://git.test/{name}.git", forge=forge))
+    def login_link(self, name: str = "ada", *, is_admin: bool = True) -> str:
+        """Adds a user; the secret of a link that logs them in."""
+        return users.add(self.services, name, is_admin=is_admin).rpartition("=")[2]
 
     def add_user(self, name: str = "ada", *, is_admin: bool = True, password: str | None = None) -> int:
         password_hash = auth.hash_password(password) if password else None
@@ -95,15 +95,15 @@ class Site:
         assert claim is not None
         return claim
 
-    def begin(self, trigger: Trigger | None = None, plan: Plan = PLAN) -> "Begun":
-        """A run whose first job a worker has taken and planned."""
+    def begin(self, trigger: Trigger | None = None, plan: Plan = PLAN) -> "ClaimedRun":
+        """A run whose first job a worker has claimed and planned."""
         queued = self.queue(trigger)
         claim = self.claim(queued)
         with transaction(self.engine) as session:
             store.plan_run(session, queued.job_id, claim.attempt, plan)
         with reading(self.engine) as session:
             steps = {number: step.id for number, step in store.steps_by_number(session, queued.job_id).items()}
-        return Begun(self, queued, claim, steps)
+        return ClaimedRun(self, queued, claim, steps)
 
     def run(self, number: int = 1, repo: str = REPO) -> Run:
         with reading(self.engine) as session:
@@ -125,8 +125,8 @@ class Site:
 
 
 @dataclass
-class Begun:
-    """A run that goes on, as its worker sees it."""
+class ClaimedRun:
+    """A run that a worker has claimed and planned, with what the worker knows."""
 
     site: Site
     queued: Queued
@@ -134,8 +134,10 @@ class Begun:
     steps: dict[int, int]
 
     def recorder(self) -> Recorder:
-        parts = self.site.services
-        return Recorder(parts.engine, parts.logs, parts.live, self.claim, self.steps, lambda: 1_793_358_142_000)
+        services = self.site.services
+        return Recorder(
+            services.engine, services.logs, services.live, self.claim, self.steps, lambda: 1_793_358_142_000
+        )
 
     def step(self, number: int) -> Step:
         with reading(self.site.engine) as session:
@@ -148,17 +150,18 @@ class Begun:
 def site(settings: Settings) -> Iterator[Site]:
     engine = make_engine(settings.database)
     redis = connect(settings.redis_url)
-    rung: list[int] = []
+    woken: list[int] = []
     logs, vault = open_logs(settings), open_vault(settings)
-    parts = Services(settings, engine, lambda *job_ids: rung.extend(job_ids), logs, vault, redis, LoginLimiter())
-    yield Site(parts, rung)
+    limiter = LoginLimiter()
+    services = Services(settings, engine, lambda *job_ids: woken.extend(job_ids), logs, vault, redis, limiter)
+    yield Site(services, woken)
     redis.close()
     engine.dispose()
 
 
 @pytest.fixture
 def client(site: Site) -> Iterator[TestClient]:
-    """Nobody in particular."""
+    """A client without a login."""
     with TestClient(create_app(site.services), base_url="http://localhost", follow_redirects=False) as client:
         yield client
 
@@ -173,23 +176,23 @@ def program(site: Site, client: TestClient) -> TestClient:
 @pytest.fixture
 def browser(site: Site, client: TestClient) -> TestClient:
     """A browser in which an administrator is logged in."""
-    link = site.admin.add_user("ada", is_admin=True).rpartition("=")[2]
+    link = site.login_link()
     client.headers["sec-fetch-site"] = "same-origin"
     assert client.post("/login", data={"link": link}).status_code == 303
     return client
 
 
 @contextmanager
-def serving(parts: Services) -> Iterator[str]:
-    """The site on a real socket, for what does not end: its address."""
-    config = uvicorn.Config(create_app(parts), port=0, log_level="warning", timeout_graceful_shutdown=5)
+def serving(services: Services) -> Iterator[str]:
+    """Serves the application on a real socket, for streams; yields its address."""
+    config = uvicorn.Config(create_app(services), port=0, log_level="warning", timeout_graceful_shutdown=5)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
     eventually(lambda: server.started)
     port = server.servers[0].sockets[0].getsockname()[1]
     yield f"http://127.0.0.1:{port}"
-    parts.stopping.set()
+    services.stopping.set()
     server.should_exit = True
     thread.join(20)
     assert not thread.is_alive()
@@ -197,11 +200,11 @@ def serving(parts: Services) -> Iterator[str]:
 
 @pytest.fixture
 def live_url(site: Site) -> Iterator[str]:
-    """The address of the site on a real socket."""
+    """The address of the application on a real socket."""
     with serving(site.services) as url:
         yield url
 
 
 @pytest.fixture
-def tail(site: Site) -> LiveTail:
+def live(site: Site) -> LiveTail:
     return site.services.live

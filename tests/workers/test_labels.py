@@ -1,5 +1,5 @@
-"""Labels: "every label with a non-empty value must equal the agent's label or the agent has `*`; agents always have
-`platform`, `hostname`, `backend`, `repo`" (WOODPECKER_WORKFLOWS, section 3)."""
+"""Labels: a worker must offer every label that a job asks for with a value that is not empty, with the same value or
+`*`. Every worker offers `platform`, `hostname`, `backend` and `repo`."""
 
 import socket
 
@@ -11,13 +11,13 @@ from workers.settings import Settings
 HERE = offered_here("")
 
 
-def test_labels_are_written_with_commas_between() -> None:
+def test_labels_are_separated_by_commas() -> None:
     assert parse_labels(" gpu=true, disk = ssd,,!only=x ") == {"gpu": "true", "disk": "ssd", "!only": "x"}
     assert parse_labels("") == {}
 
 
 @pytest.mark.parametrize("text", ["gpu", "gpu=", "=true", "!=x", "a=b,c"])
-def test_what_is_no_label_is_named(text: str) -> None:
+def test_text_that_is_no_label_is_named(text: str) -> None:
     with pytest.raises(ValueError, match="is no label; write NAME=VALUE"):
         Settings(worker_labels=text)
 
@@ -58,6 +58,6 @@ def test_a_worker_gets_a_job_when_it_offers_all_that_is_asked_for(
     assert fits(wanted(asked, "acme/roof"), offered_here(offered)) is expected
 
 
-def test_workers_that_offer_the_same_hear_the_same_queue() -> None:
+def test_workers_with_the_same_labels_listen_to_the_same_queue() -> None:
     assert queue_of({"a": "1", "b": "2"}) == queue_of({"b": "2", "a": "1"})
     assert queue_of({"a": "1"}) != queue_of({"a": "2"})

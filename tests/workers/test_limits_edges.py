@@ -11,7 +11,7 @@ from workers import store
 from workers.db.session import transaction
 from workers.settings import Settings
 from workers.triggers.crons import NewCron, next_ms, put_cron
-from workers.triggers.manual import Asked, AskedWronglyError, trigger_for
+from workers.triggers.manual import InvalidRequestError, ManualRun, trigger_for
 
 # The smallest and the largest value of each setting that has such a limit.
 LEAST: Mapping[str, int] = {
@@ -59,53 +59,53 @@ def test_statuses_need_a_name() -> None:
         Settings(status_context="")
 
 
-def wrong(asked: Asked) -> str:
-    with pytest.raises(AskedWronglyError) as error:
+def wrong(asked: ManualRun) -> str:
+    with pytest.raises(InvalidRequestError) as error:
         trigger_for(asked, "main", "ada")
     return str(error.value)
 
 
 def test_the_target_and_the_task_of_a_deployment_have_at_most_100_characters() -> None:
     fits, long = "x" * 100, "x" * 101
-    trigger = trigger_for(Asked(event=Event.DEPLOYMENT, target=fits, task=fits), "main", "ada")
+    trigger = trigger_for(ManualRun(event=Event.DEPLOYMENT, target=fits, task=fits), "main", "ada")
     assert (trigger.deploy_target, trigger.deploy_task) == (fits, fits)
-    assert "at most 100 characters" in wrong(Asked(event=Event.DEPLOYMENT, target=long))
-    assert "at most 100 characters" in wrong(Asked(event=Event.DEPLOYMENT, target="x", task=long))
+    assert "at most 100 characters" in wrong(ManualRun(event=Event.DEPLOYMENT, target=long))
+    assert "at most 100 characters" in wrong(ManualRun(event=Event.DEPLOYMENT, target="x", task=long))
 
 
 def test_inputs_have_at_most_65536_bytes_with_their_names() -> None:
     inputs = {"AB": "é" * 16_383, "CD": "x" * (65_536 - 4 - 2 * 16_383)}
-    assert trigger_for(Asked(inputs=inputs), "main", "ada").inputs == inputs
+    assert trigger_for(ManualRun(inputs=inputs), "main", "ada").inputs == inputs
     assert "The inputs have 65,537 bytes; the limit is 65,536" in wrong(
-        Asked(inputs={**inputs, "CD": inputs["CD"] + "x"})
+        ManualRun(inputs={**inputs, "CD": inputs["CD"] + "x"})
     )
 
 
 def test_a_commit_is_named_by_7_to_40_hex_digits() -> None:
     digits = "0123456789abcdef0123456789abcdef012345678"
     for length in (7, 40):
-        assert trigger_for(Asked(commit=digits[:length]), "main", "ada").sha == digits[:length]
+        assert trigger_for(ManualRun(commit=digits[:length]), "main", "ada").sha == digits[:length]
     for length in (6, 41):
-        assert "give 7 to 40 hex digits" in wrong(Asked(commit=digits[:length]))
+        assert "give 7 to 40 hex digits" in wrong(ManualRun(commit=digits[:length]))
 
 
 def test_a_branch_has_1_to_1024_characters() -> None:
     for name in ("b", "b" * 1024):
-        assert trigger_for(Asked(branch=name), "main", "ada").branch == name
-    assert "must have 1 to 1024 characters" in wrong(Asked(branch="b" * 1025))
+        assert trigger_for(ManualRun(branch=name), "main", "ada").branch == name
+    assert "must have 1 to 1024 characters" in wrong(ManualRun(branch="b" * 1025))
 
 
 def test_a_cron_expression_has_at_most_200_characters() -> None:
     fits = "0 * * * *".rjust(200, "0")
     assert next_ms(fits, "UTC", 0) == 3_600_000
-    with pytest.raises(AskedWronglyError, match="is no cron expression: it has more than 200 characters"):
+    with pytest.raises(InvalidRequestError, match="is no cron expression: it has more than 200 characters"):
         next_ms("0" + fits, "UTC", 0)
 
 
 def test_of_a_wrong_cron_expression_at_most_200_characters_are_shown() -> None:
-    with pytest.raises(AskedWronglyError, match=f"^'{'x' * 200}' is no cron expression"):
+    with pytest.raises(InvalidRequestError, match=f"^'{'x' * 200}' is no cron expression"):
         next_ms("x" * 200, "UTC", 0)
-    with pytest.raises(AskedWronglyError, match=rf"^'{'x' * 200}\.\.\.' is no cron expression"):
+    with pytest.raises(InvalidRequestError, match=rf"^'{'x' * 200}\.\.\.' is no cron expression"):
         next_ms("x" * 201, "UTC", 0)
 
 
@@ -113,7 +113,7 @@ def test_the_name_of_a_cron_has_at_most_100_characters(sqlite_database: Engine) 
     with transaction(sqlite_database) as session:
         repo = store.add_repo(session, store.NewRepo("acme/roof", "file:///srv/roof.git"))
         put_cron(session, repo.id, NewCron("n" * 100, "@daily"), 0)
-        with pytest.raises(AskedWronglyError, match="use up to 100 letters"):
+        with pytest.raises(InvalidRequestError, match="use up to 100 letters"):
             put_cron(session, repo.id, NewCron("n" * 101, "@daily"), 0)
 
 
@@ -122,7 +122,7 @@ def test_the_title_of_a_run_is_the_first_200_characters_of_its_message(sqlite_da
     message = "x" * length
     with transaction(sqlite_database) as session:
         repo = store.add_repo(session, store.NewRepo("acme/roof", "file:///srv/roof.git"))
-        trigger = trigger_for(Asked(), "main", "ada").model_copy(update={"message": f"\n{message}\nmore"})
+        trigger = trigger_for(ManualRun(), "main", "ada").model_copy(update={"message": f"\n{message}\nmore"})
         queued = store.queue_run(session, repo.id, trigger)
         run = store.run_by_id(session, queued.run_id)
         assert run is not None

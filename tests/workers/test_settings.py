@@ -1,4 +1,4 @@
-"""Settings: from the environment, frozen, each with words for the manual."""
+"""Settings: read from the environment, frozen, each with a description for docs/settings.md."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from workers.settings import Settings, load_settings
 from workers.startup import read_settings
 
 
-def test_every_setting_has_a_sentence_for_the_manual() -> None:
+def test_every_setting_has_a_description() -> None:
     for name, field in Settings.model_fields.items():
         assert field.description, name
         assert field.description.endswith((".", "`.")), name
@@ -25,7 +25,7 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     assert load_settings(port=1).port == 1
 
 
-def test_what_is_not_said_follows_from_the_rest(tmp_path: Path) -> None:
+def test_defaults_are_derived_from_other_settings(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path, port=9090)
     assert settings.database == f"sqlite:///{tmp_path}/headway.db"
     assert settings.url == "http://localhost:9090"
@@ -43,7 +43,7 @@ def test_settings_cannot_be_changed() -> None:
         Settings().port = 1  # type: ignore[misc]
 
 
-def test_a_setting_that_makes_no_sense_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADWAY_PORT", "eighty")
     with pytest.raises(ValidationError, match="port"):
         load_settings()
@@ -67,5 +67,5 @@ def test_an_authority_that_cannot_be_used_is_refused_at_the_start(
 
 def test_a_proxy_that_cannot_be_used_is_refused_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "http://proxy.corp:port")
-    with pytest.raises(StartError, match=r"^HTTPS_PROXY is not the address of a proxy"):
+    with pytest.raises(StartError, match=r"^HTTPS_PROXY is not the URL of a proxy"):
         read_settings()

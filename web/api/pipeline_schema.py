@@ -1,4 +1,4 @@
-"""``/schema.json``: the JSON Schema of pipeline files, for editors, which do not log in."""
+"""``/schema.json``: the JSON Schema of pipeline files, for editors. It needs no login."""
 
 from functools import cache
 from hashlib import sha256
@@ -18,7 +18,7 @@ def _schema() -> tuple[bytes, dict[str, str]]:
     headers = {
         "etag": f'"{sha256(text).hexdigest()[:32]}"',
         "cache-control": "public, max-age=3600",
-        # Editors that are web pages may read it too.
+        # CORS: editors that are web pages may read it too.
         "access-control-allow-origin": "*",
         "cross-origin-resource-policy": "cross-origin",
     }
@@ -27,7 +27,7 @@ def _schema() -> tuple[bytes, dict[str, str]]:
 
 @router.get("/schema.json")
 def pipeline_schema(if_none_match: Annotated[str, Header()] = "") -> Response:
-    """The schema, or 304 for whoever has it already."""
+    """The schema, or 304 for a client that has it already."""
     text, headers = _schema()
     if headers["etag"] in if_none_match:
         return Response(status_code=304, headers=headers)

@@ -1,4 +1,4 @@
-"""What the API answers, as its documentation shows it. Nothing here holds a secret's value."""
+"""The schemas of the API's requests and responses. No response contains the value of a secret."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,23 +8,23 @@ from pydantic import BaseModel, ConfigDict, Field
 from pipelines.state import Reason, State
 from pipelines.trigger import Event
 from runner.events import Stream
-from workers.db.models.runs import Cron, Job, Repo, Run, Step
-from workers.store import SecretInfo
+from web.operations.secrets import VALUE_CHARS_MAX
+from workers.db.models import Cron, Job, Repo, Run, Step
 from workers.triggers.manual import StartedByHand
 
 
-class _Shape(BaseModel):
+class _Schema(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
 
-class ErrorShape(_Shape):
-    """Every refusal."""
+class ErrorSchema(_Schema):
+    """The body of every response with status 400 or more."""
 
     error: str = Field(description="A sentence: what is wrong, and what to do.")
 
 
-class RunShape(_Shape):
-    """A run. Moments are milliseconds since 1970 in UTC."""
+class RunSchema(_Schema):
+    """A run. Fields named ..._ms are milliseconds since 1970 in UTC."""
 
     id: int
     number: int
@@ -45,7 +45,7 @@ class RunShape(_Shape):
     finished_ms: int | None
 
 
-class RepoShape(_Shape):
+class RepoSchema(_Schema):
     """A repository."""
 
     id: int
@@ -60,20 +60,20 @@ class RepoShape(_Shape):
     created_ms: int
 
 
-class RepoWithRun(RepoShape):
+class RepoWithRun(RepoSchema):
     """A repository and its newest run."""
 
-    last_run: RunShape | None
+    last_run: RunSchema | None
 
 
-class RecentRun(RunShape):
+class RecentRun(RunSchema):
     """A run and the repository that it belongs to."""
 
     repo: str
 
 
-class StepShape(_Shape):
-    """A step. ``facts``: ``image_id``, ``size_bytes``, ``pushed``, ``instructions``, as far as they are known."""
+class StepSchema(_Schema):
+    """A step. ``facts`` may have ``image_id``, ``size_bytes``, ``pushed`` and ``instructions``."""
 
     id: int
     number: int
@@ -92,7 +92,7 @@ class StepShape(_Shape):
     finished_ms: int | None
 
 
-class SourceShape(_Shape):
+class LogSource(_Schema):
     """From byte ``offset`` on, up to the next source, output came from ``stream`` at ``at_ms``."""
 
     offset: int
@@ -100,22 +100,22 @@ class SourceShape(_Shape):
     stream: Stream
 
 
-class SourcesShape(_Shape):
-    """Where a part of a log came from, and when. The answer goes up to byte ``end``."""
+class LogSources(_Schema):
+    """Where a part of a log came from, and when, up to byte ``end``."""
 
     end: int
-    sources: list[SourceShape]
+    sources: list[LogSource]
 
 
-class FoundShape(_Shape):
-    """The numbers of lines that hold what was looked for; ``more`` where there may be further ones."""
+class SearchResult(_Schema):
+    """The numbers of the lines that contain the text; ``more`` is true where there may be others."""
 
     lines: list[int]
     more: bool
 
 
-class JobShape(_Shape):
-    """A job and its steps. It has none until a worker has planned the run."""
+class JobSchema(_Schema):
+    """A job and its steps. A job has no steps until a worker has planned the run."""
 
     id: int
     number: int
@@ -126,17 +126,17 @@ class JobShape(_Shape):
     state: State
     reason: Reason | None
     message: str
-    waits_for: str = Field("", description="While it waits: why, and what would end that.")
+    waits_for: str = Field("", description="Why the job waits, and what would let it start.")
     attempt: int
     host: str
     created_ms: int
     started_ms: int | None
     finished_ms: int | None
-    steps: list[StepShape] = []
+    steps: list[StepSchema] = []
 
 
-class ProblemShape(_Shape):
-    """A finding in a pipeline file; ``line`` and ``column`` count from 1, 0 means the whole file."""
+class ProblemSchema(_Schema):
+    """An error or a warning in a pipeline file. ``line`` and ``column`` count from 1; 0 means the whole file."""
 
     file: str
     line: int
@@ -144,42 +144,44 @@ class ProblemShape(_Shape):
     message: str
     hint: str
     level: str
-    text: str = Field("", description="All of that in one line, as lint says it.")
-    excerpt: list[str] = Field([], description="The line of the file, and carets under what is meant.")
+    text: str = Field("", description="The problem in one line, as headway lint prints it.")
+    excerpt: list[str] = Field([], description="The line of the file, and a line with carets under the place.")
 
 
-class ProblemsShape(_Shape):
-    """What was found in the run's pipeline files, and what was left out and why."""
+class ProblemsSchema(_Schema):
+    """Errors and warnings in the run's pipeline files, and what the conditions left out of the run, and why."""
 
-    problems: list[ProblemShape]
-    warnings: list[ProblemShape]
+    problems: list[ProblemSchema]
+    warnings: list[ProblemSchema]
     left_out: list[dict[str, str]]
 
 
-class RunDetail(RunShape, ProblemsShape):
-    """A run with all that belongs to it."""
+class RunDetail(RunSchema, ProblemsSchema):
+    """A run with its jobs, steps and problems."""
 
     repo: str
     url: str
-    jobs: list[JobShape]
-    forge_trouble: str = Field(description="Why the forge does not know how the run is; empty where it does.")
+    jobs: list[JobSchema]
+    forge_trouble: str = Field(
+        description="Why reporting the commit status to the forge failed; empty where it did not."
+    )
 
 
-class StartedShape(_Shape):
+class StartedRun(_Schema):
     """A run that was just queued."""
 
     run: int
     url: str
 
 
-class CanceledShape(_Shape):
-    """The run's state after it was asked to stop; a running one ends a moment later."""
+class CanceledRun(_Schema):
+    """The run's state right after the cancellation; a running run ends a moment later."""
 
     state: State
 
 
-class RunAsked(BaseModel):
-    """A run to be started: of a branch (without one the default branch), a tag, or a commit on either."""
+class RunRequest(BaseModel):
+    """The run to start: of a branch (the default branch if empty), a tag, or a commit on either."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -192,8 +194,8 @@ class RunAsked(BaseModel):
     inputs: dict[str, str] = Field({}, description="Environment variables of the steps with commands.")
 
 
-class CronShape(_Shape):
-    """A cron. Without ``branch`` it is for the default branch; ``next_ms`` is null while it is switched off."""
+class CronSchema(_Schema):
+    """A cron. If ``branch`` is empty it runs the default branch; ``next_ms`` is null while it is switched off."""
 
     name: str
     expression: str
@@ -202,23 +204,23 @@ class CronShape(_Shape):
     inputs: dict[str, str]
     enabled: bool
     next_ms: int | None
-    last_run: int | None = Field(description="The number of the run that it started last.")
+    last_run: int | None = Field(description="The number of the last run that it started.")
 
 
 class CronValue(BaseModel):
-    """A cron to be added or changed."""
+    """The cron to add, or to replace the one of that name with."""
 
     model_config = ConfigDict(extra="forbid")
 
-    expression: str = Field(description='Five fields such as "30 2 * * 1-5", or @daily and its like.')
+    expression: str = Field(description='Five fields such as "30 2 * * 1-5", or a short form such as @daily.')
     zone: str = Field("UTC", description="A name of the time zone database.")
     branch: str = ""
     inputs: dict[str, str] = {}
     enabled: bool = True
 
 
-class WorkerShape(_Shape):
-    """A worker: of its ``slots`` so many are ``busy``. Jobs that ask for labels run only where these have them."""
+class WorkerSchema(_Schema):
+    """A worker. ``busy`` of its ``slots`` run jobs now. It runs only jobs whose labels it has."""
 
     name: str
     labels: dict[str, str]
@@ -228,8 +230,8 @@ class WorkerShape(_Shape):
     seen_ms: int
 
 
-class SecretShape(_Shape):
-    """All that is ever shown of a secret."""
+class SecretSchema(_Schema):
+    """A secret without its value."""
 
     name: str
     events: list[Event]
@@ -238,23 +240,23 @@ class SecretShape(_Shape):
 
 
 class SecretValue(BaseModel):
-    """A new value. Without ``events`` a new secret is for all events but pull requests."""
+    """A new value. Without ``events``, runs of all events but pull requests get a new secret."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    value: str = Field(min_length=1, max_length=65_536)
+    value: str = Field(description=f"1 to {VALUE_CHARS_MAX:,} characters.")
     events: list[Event] | None = None
 
 
 def repo_with_run(repo: Repo, run: Run | None) -> RepoWithRun:
-    """A repository's row for the list."""
-    own = RepoShape.model_validate(repo).model_dump()
-    return RepoWithRun(**own, last_run=RunShape.model_validate(run) if run else None)
+    """A repository's row in the list."""
+    own = RepoSchema.model_validate(repo).model_dump()
+    return RepoWithRun(**own, last_run=RunSchema.model_validate(run) if run else None)
 
 
 def recent_run(run: Run, repo: Repo) -> RecentRun:
-    """A run's row for the list of all."""
-    return RecentRun(**RunShape.model_validate(run).model_dump(), repo=repo.name)
+    """A run's row in the list of all runs."""
+    return RecentRun(**RunSchema.model_validate(run).model_dump(), repo=repo.name)
 
 
 def run_detail(
@@ -262,8 +264,8 @@ def run_detail(
 ) -> RunDetail:
     """A run as one document. ``waits`` says why jobs wait, by their ids."""
     return RunDetail(
-        **RunShape.model_validate(run).model_dump(),
-        **ProblemsShape.model_validate(run).model_dump(),
+        **RunSchema.model_validate(run).model_dump(),
+        **ProblemsSchema.model_validate(run).model_dump(),
         repo=repo.name,
         url=url,
         jobs=[_job(job, steps, waits.get(job.id, "")) for job, steps in jobs],
@@ -271,16 +273,16 @@ def run_detail(
     )
 
 
-def _job(job: Job, steps: list[Step], waits_for: str) -> JobShape:
-    # The row has no ``steps``: the shape's default stands until they are filled in.
-    shape = JobShape.model_validate(job)
-    known = {"steps": [StepShape.model_validate(step) for step in steps], "waits_for": waits_for}
-    return shape.model_copy(update=known)
+def _job(job: Job, steps: list[Step], waits_for: str) -> JobSchema:
+    # The row has no ``steps``: they have the default until model_copy fills them in.
+    schema = JobSchema.model_validate(job)
+    known = {"steps": [StepSchema.model_validate(step) for step in steps], "waits_for": waits_for}
+    return schema.model_copy(update=known)
 
 
-def cron_shape(cron: Cron, last: Run | None) -> CronShape:
+def cron_schema(cron: Cron, last: Run | None) -> CronSchema:
     """A cron and the number of its last run."""
-    return CronShape(
+    return CronSchema(
         name=cron.name,
         expression=cron.expression,
         zone=cron.zone,
@@ -290,8 +292,3 @@ def cron_shape(cron: Cron, last: Run | None) -> CronShape:
         next_ms=cron.next_ms,
         last_run=last.number if last else None,
     )
-
-
-def secret(info: SecretInfo) -> SecretShape:
-    """A secret without its value."""
-    return SecretShape.model_validate(info)

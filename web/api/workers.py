@@ -1,19 +1,16 @@
-"""The workers that are there, as JSON."""
+"""The running workers, as JSON."""
 
-from fastapi import APIRouter, Depends
-
-from web.api.runs import REFUSALS
-from web.api.schemas import WorkerShape
-from web.security.auth import visitor
-from web.services import Wired
+from web.api.router import make_router
+from web.api.schemas import WorkerSchema
+from web.services import ServicesDep
 from workers import store
 from workers.db.session import reading
 
-router = APIRouter(dependencies=[Depends(visitor)])
+router = make_router()
 
 
-@router.get("/api/workers", responses=REFUSALS)
-def list_workers(services: Wired) -> list[WorkerShape]:
-    """The workers that are there, by name. One that says nothing for as long as a lease is not listed any more."""
+@router.get("/workers")
+def list_workers(services: ServicesDep) -> list[WorkerSchema]:
+    """The running workers by name. A worker without a heartbeat for the length of a lease is left out."""
     with reading(services.engine) as session:
-        return [WorkerShape.model_validate(worker) for worker in store.workers(session)]
+        return [WorkerSchema.model_validate(worker) for worker in store.workers(session)]

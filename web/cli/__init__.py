@@ -1,0 +1,1 @@
+"""The commands that run and administrate the server, one module a noun."""

@@ -1,31 +1,66 @@
-"""What the server's verbs share on the command line."""
+"""What the administration commands share."""
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from web.operations.admin import Administrator
+    from sqlalchemy import Engine
+
+    from web.services import OperationServices
+
+RepoName = Annotated[str, typer.Argument(help="The repository's name.", show_default=False)]
+Inputs = Annotated[
+    list[str] | None, typer.Option("--input", "-i", help="NAME=VALUE for the steps' environment; any number of them.")
+]
 
 
 @contextmanager
-def administrator(*, migrate: bool = False) -> Iterator["Administrator"]:
-    """Whoever carries out one command; with ``migrate`` the tables are brought up to date first."""
-    # Loaded here, for `headway run` needs none of it and must start fast.
-    from web.operations.admin import Administrator
+def operation_services() -> Iterator["OperationServices"]:
+    """What the operations of one command need. A refused operation becomes StartError: a sentence and exit status 3."""
+    # Loaded here, because `headway run` needs none of it and must start fast.
+    from web.operations.errors import OperationError
+    from web.services import OperationServices
+    from workers.errors import StartError
     from workers.logs import open_logs
     from workers.startup import database, open_keys, read_settings
 
     settings = read_settings()
-    with database(settings, migrate=migrate) as engine:
-        yield Administrator(settings, engine, open_keys(settings), open_logs(settings))
+    with database(settings) as engine:
+        try:
+            yield OperationServices(
+                settings, engine, partial(_leave_to_scheduler, engine), open_logs(settings), open_keys(settings)
+            )
+        except OperationError as error:
+            raise StartError(str(error)) from None
 
 
-def from_stdin(what: str) -> str:
-    """The value from standard input, without the newline at its end; asked for, unseen, in a terminal."""
+def _leave_to_scheduler(engine: "Engine", *job_ids: int) -> None:
+    """A command may not know the private Redis of `headway serve`: the scheduler wakes a worker within a second."""
+    from workers.db.session import transaction
+    from workers.store import leases
+
+    with transaction(engine) as session:
+        for job_id in job_ids:
+            leases.let_scheduler_notify(session, job_id)
+
+
+def read_stdin(prompt: str) -> str:
+    """The value from standard input, without the newline at its end; a terminal gets a prompt and shows no input."""
     if sys.stdin.isatty():
-        return str(typer.prompt(what, hide_input=True))
+        return str(typer.prompt(prompt, hide_input=True))
     return sys.stdin.read().removesuffix("\n")
+
+
+def system_user() -> str:
+    """The name of the operating system's user who runs the command."""
+    from getpass import getuser
+
+    try:
+        return getuser()
+    except (KeyError, OSError):  # a user number without a name, as in a container
+        return "command line"

@@ -1,58 +1,36 @@
-"""The commands of the web server, and those that administrate it."""
+"""Registers the commands of the web server: `headway serve`, `headway web`, and the administration."""
 
 from collections.abc import Callable, Mapping
 from typing import Annotated
 
 import typer
 
-from web.cli import triggers, verbs
-from workers.cli.errors import told
+from web.cli import crons, registries, repos, secrets, users
+from web.cli.trigger import trigger
+from workers.cli.errors import report_errors
+
+_GROUPS: tuple[tuple[str, str, Mapping[str, Callable[..., None]]], ...] = (
+    ("repo", "Repositories.", repos.COMMANDS),
+    ("secret", "Secrets of a repository.", secrets.COMMANDS),
+    ("cron", "Runs that start by the clock.", crons.COMMANDS),
+    ("registry", "Logins to image registries.", registries.COMMANDS),
+    ("user", "People.", users.USER_COMMANDS),
+    ("token", "API tokens for programs.", users.TOKEN_COMMANDS),
+)
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the verbs to the application."""
-    for verb in (serve, web, triggers.trigger):
-        app.command()(verb)
-    for name, text, group_verbs in _groups():
+    """Adds the commands to the application."""
+    for command in (serve, web, trigger):
+        app.command()(command)
+    for name, text, commands in _GROUPS:
         group = typer.Typer(help=text, no_args_is_help=True)
-        for word, verb in group_verbs.items():
-            group.command(word)(verb)
+        for word, command in commands.items():
+            group.command(word)(command)
         app.add_typer(group, name=name)
 
 
-def _groups() -> list[tuple[str, str, Mapping[str, Callable[..., None]]]]:
-    return [
-        (
-            "repo",
-            "Repositories.",
-            {
-                "add": verbs.repo_add,
-                "list": verbs.repo_list,
-                "hook": verbs.repo_hook,
-                "login": verbs.repo_login,
-                "token": verbs.repo_token,
-                "trust": verbs.repo_trust,
-                "newest-wins": verbs.repo_newest_wins,
-                "remove": verbs.repo_remove,
-            },
-        ),
-        (
-            "secret",
-            "Secrets of a repository.",
-            {"set": verbs.secret_set, "list": verbs.secret_list, "remove": verbs.secret_remove},
-        ),
-        ("cron", "Runs that start by the clock.", triggers.CRON_VERBS),
-        (
-            "registry",
-            "Logins to image registries.",
-            {"login": verbs.registry_login, "list": verbs.registry_list, "logout": verbs.registry_logout},
-        ),
-        ("user", "People.", {"add": verbs.user_add, "link": verbs.user_link, "list": verbs.user_list}),
-        ("token", "Tokens for programs.", {"create": verbs.token_create}),
-    ]
-
-
-@told
+@report_errors
 def serve() -> None:
     """Runs everything on this machine: pages, a worker, the scheduler and a private Redis."""
     from web.server.serve import serve as run
@@ -61,7 +39,7 @@ def serve() -> None:
     run(read_settings(), typer.echo)
 
 
-@told
+@report_errors
 def web(
     host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="The port to listen on.")] = None,

@@ -1,0 +1,1 @@
+"""Webhooks of forges: verified, stored in batches, and answered before any work begins."""

@@ -1,6 +1,6 @@
-"""Webhooks in: checked, kept, queued in one transaction, and answered before any work begins.
+"""Receives webhooks: verifies the signature, stores delivery and run in one transaction, wakes workers, and answers.
 
-Deliveries that come while a transaction runs share the next one: ``take`` deals with many at a time.
+Deliveries that arrive while a transaction runs go into the next one: ``handle_batch`` handles many at a time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from pipelines.trigger import skip_ci
-from web.hooks.batching import Together
+from web.hooks.batching import Batcher
 from web.services import Services
 from workers import store
 from workers.db.session import reading, transaction
@@ -24,12 +24,12 @@ from workers.store import DeliveryState, NewDelivery, Receipt
 REFUSED_COUNTER = "hooks_refused"
 NOT_HERE = "There is no such repository here, or the delivery is not signed with its secret."
 
-_TOGETHER_MAX = 64  # deliveries in one transaction, for while it runs nobody else writes to SQLite
+_BATCH_MAX = 64  # deliveries in one transaction: while it runs, SQLite lets no other connection write
 
 
 @dataclass(frozen=True)
-class Sent:
-    """A delivery as it came, to the repository ``name``."""
+class IncomingDelivery:
+    """A delivery as it arrived, for the repository ``name``."""
 
     name: str
     headers: Mapping[str, str]
@@ -38,7 +38,7 @@ class Sent:
 
 @dataclass(frozen=True)
 class _Target:
-    """Where a delivery goes. Repository 0 is nobody's: a delivery to an unknown name is checked like any other."""
+    """A repository's forge and webhook secret. An unknown name gets repository 0, so that its check takes as long."""
 
     repo_id: int
     forge: Forge
@@ -47,85 +47,85 @@ class _Target:
 
 
 @dataclass(frozen=True)
-class _Genuine:
-    """A delivery with a right signature: the rows to keep, and what is wrong with its payload, if anything."""
+class _Verified:
+    """A delivery with a valid signature: the rows to store, and what is wrong with its payload, if anything."""
 
     repo_id: int
     rows: Sequence[NewDelivery]
     error: BadPayloadError | None = None
 
 
-Hooks = Together[Sent, Response]
+DeliveryBatcher = Batcher[IncomingDelivery, Response]
 
 
-def hooks_of(services: Services, nobodys_secret: str) -> Hooks:
-    """The way in for all deliveries of one application. ``nobodys_secret`` is sealed, like those of repositories."""
-    return Together(partial(take, services, nobodys_secret), items_max=_TOGETHER_MAX)
+def make_batcher(services: Services, dummy_secret: str) -> DeliveryBatcher:
+    """Handles all deliveries of one application. The sealed ``dummy_secret`` stands in for unknown repositories."""
+    return Batcher(partial(handle_batch, services, dummy_secret), batch_max=_BATCH_MAX)
 
 
 async def receive(request: Request) -> Response:
-    """Takes one delivery of the forge of the repository that the path names."""
-    sent = Sent(request.path_params["name"], request.headers, await request.body())
-    return await cast("Hooks", request.app.state.hooks)(sent)
+    """Receives one delivery for the repository that the path names."""
+    delivery = IncomingDelivery(request.path_params["name"], request.headers, await request.body())
+    return await cast("DeliveryBatcher", request.app.state.deliveries)(delivery)
 
 
-# A plain route: FastAPI's would look for parameters and fields first, which takes as long as storing a delivery.
+# A route of Starlette: FastAPI's would look for parameters and fields first, which takes as long as storing a delivery.
 route = Route("/hooks/{name:path}", receive, methods=["POST"], include_in_schema=False)
 
 
-def take(services: Services, nobodys_secret: str, deliveries: Sequence[Sent]) -> list[Response]:
-    """Checks all, keeps and queues the genuine ones in one transaction, wakes workers, and answers each."""
-    targets = _targets(services, {sent.name for sent in deliveries}, nobodys_secret)
-    checked = [_check(sent, targets.get(sent.name, targets[""])) for sent in deliveries]
-    rows = [(genuine.repo_id, row) for genuine in checked if genuine for row in genuine.rows]
+def handle_batch(services: Services, dummy_secret: str, deliveries: Sequence[IncomingDelivery]) -> list[Response]:
+    """Verifies all, stores and queues the verified ones in one transaction, wakes workers, and answers each."""
+    targets = _targets(services, {delivery.name for delivery in deliveries}, dummy_secret)
+    checked = [_check(delivery, targets.get(delivery.name, targets[""])) for delivery in deliveries]
+    rows = [(verified.repo_id, row) for verified in checked if verified for row in verified.rows]
     with transaction(services.engine) as session:
         receipts = store.record_deliveries(session, rows)
         if None in checked:
             store.bump_counter(session, REFUSED_COUNTER, checked.count(None))
-    _tell_workers(services, [receipt for receipt in receipts if receipt])
-    kept = iter(receipts)
+    _wake_workers(services, [receipt for receipt in receipts if receipt])
+    stored = iter(receipts)
     answers: list[Response] = []
-    for sent, genuine in zip(deliveries, checked, strict=True):
-        mine = [next(kept) for _ in genuine.rows] if genuine else []
-        answers.append(_answer_to(services, sent, genuine, [receipt for receipt in mine if receipt]))
+    for delivery, verified in zip(deliveries, checked, strict=True):
+        own = [next(stored) for _ in verified.rows] if verified else []
+        answers.append(_answer_to(services, delivery, verified, [receipt for receipt in own if receipt]))
     return answers
 
 
-def _tell_workers(services: Services, receipts: Sequence[Receipt]) -> None:
+def _wake_workers(services: Services, receipts: Sequence[Receipt]) -> None:
     if job_ids := [receipt.job_id for receipt in receipts if receipt.job_id is not None]:
-        services.ring(*job_ids)
+        services.wake_workers(*job_ids)
     for run_id in (run_id for receipt in receipts for run_id in receipt.superseded):
-        services.live.nudge_cancel(run_id)
+        services.live.publish_cancel(run_id)
 
 
-def _targets(services: Services, names: set[str], nobodys_secret: str) -> dict[str, _Target]:
-    """The targets of those names that are known; under the empty name nobody's."""
+def _targets(services: Services, names: set[str], dummy_secret: str) -> dict[str, _Target]:
+    """The targets of the known names; under the empty name the target for unknown ones."""
     with reading(services.engine) as session:
-        doors = store.hook_doors(session, names)
+        doors = store.hook_targets(session, names)
     unseal = services.vault.unseal
-    targets = {"": _Target(0, FORGES["generic"], unseal(hook_place(0), nobodys_secret))}
+    targets = {"": _Target(0, FORGES["generic"], unseal(hook_place(0), dummy_secret))}
     for door in doors:
         secret = unseal(hook_place(door.repo_id), door.sealed)
         targets[door.name] = _Target(door.repo_id, FORGES[door.forge], secret, door.active)
     return targets
 
 
-def _check(sent: Sent, target: _Target) -> _Genuine | None:
-    """What is to be kept of a delivery; None where the sender does not know the secret."""
-    genuine = target.forge.verify(sent.headers, sent.body, target.secret)
-    if not (genuine and target.repo_id):
+def _check(delivery: IncomingDelivery, target: _Target) -> _Verified | None:
+    """What to store of a delivery; None if its signature is wrong or the repository is unknown."""
+    signed = target.forge.verify(delivery.headers, delivery.body, target.secret)
+    if not (signed and target.repo_id):
         return None
-    key, size = target.forge.delivery_key(sent.headers, sent.body), len(sent.body)
+    key, size = target.forge.delivery_key(delivery.headers, delivery.body), len(delivery.body)
     try:
-        parsed = target.forge.parse(sent.headers, sent.body)
+        parsed = target.forge.parse(delivery.headers, delivery.body)
     except BadPayloadError as error:
         refused = NewDelivery(key=key, body_bytes=size, state=DeliveryState.REFUSED, reason=error.sentence)
-        return _Genuine(target.repo_id, [refused], error)
-    return _Genuine(target.repo_id, _rows(target, key, parsed, size))
+        return _Verified(target.repo_id, [refused], error)
+    return _Verified(target.repo_id, _rows(target, key, parsed, size))
 
 
 def _rows(target: _Target, key: str, parsed: Parsed, size: int) -> list[NewDelivery]:
-    """What is kept of a delivery: one row for each trigger, for a row leads to one run at most."""
+    """The rows to store of a delivery: one for each trigger, because a row leads to one run at most."""
     if not target.active:
         parsed = NothingToDo("The repository is switched off in Headway.")
     if isinstance(parsed, NothingToDo):
@@ -141,29 +141,31 @@ def _rows(target: _Target, key: str, parsed: Parsed, size: int) -> list[NewDeliv
     return rows
 
 
-def _answer_to(services: Services, sent: Sent, genuine: _Genuine | None, receipts: Sequence[Receipt]) -> Response:
-    """202 for a new run, 200 where nothing new starts. Without a receipt the repository went away meanwhile."""
-    if genuine is None or not receipts:
-        return _answer(sent, 404, {"error": NOT_HERE}, NOT_HERE)
-    if genuine.error:
-        sentence = genuine.error.sentence
-        return _answer(sent, 400, {"error": sentence, "field": genuine.error.field}, sentence)
+def _answer_to(
+    services: Services, delivery: IncomingDelivery, verified: _Verified | None, receipts: Sequence[Receipt]
+) -> Response:
+    """202 for a new run, 200 if no new run starts. No receipt: the repository was removed meanwhile."""
+    if verified is None or not receipts:
+        return _answer(delivery, 404, {"error": NOT_HERE}, NOT_HERE)
+    if verified.error:
+        sentence = verified.error.sentence
+        return _answer(delivery, 400, {"error": sentence, "field": verified.error.field}, sentence)
     runs = [
-        {"run": receipt.run_number, "url": services.settings.run_url(sent.name, receipt.run_number)}
+        {"run": receipt.run_number, "url": services.settings.run_url(delivery.name, receipt.run_number)}
         for receipt in receipts
         if receipt.run_number is not None
     ]
     if not runs:
         if receipts[0].state is DeliveryState.REFUSED:
-            return _answer(sent, 400, {"error": receipts[0].reason}, receipts[0].reason)
-        return _answer(sent, 200, {"nothing_to_do": receipts[0].reason}, receipts[0].reason)
+            return _answer(delivery, 400, {"error": receipts[0].reason}, receipts[0].reason)
+        return _answer(delivery, 200, {"nothing_to_do": receipts[0].reason}, receipts[0].reason)
     status = 202 if any(receipt.job_id is not None for receipt in receipts) else 200
     text = "\n".join(f"run {run['run']}: {run['url']}" for run in runs)
-    return _answer(sent, status, {**runs[0], **({"runs": runs} if len(runs) > 1 else {})}, text)
+    return _answer(delivery, status, {**runs[0], **({"runs": runs} if len(runs) > 1 else {})}, text)
 
 
-def _answer(sent: Sent, status: int, content: dict[str, Any], text: str) -> Response:
-    """JSON, or one line for a hook in a shell that asks for it."""
-    if sent.headers.get("accept", "").startswith("text/plain"):
+def _answer(delivery: IncomingDelivery, status: int, content: dict[str, Any], text: str) -> Response:
+    """JSON, or one line of text for a shell hook that accepts only text."""
+    if delivery.headers.get("accept", "").startswith("text/plain"):
         return PlainTextResponse(text + "\n", status)
     return JSONResponse(content, status)

@@ -1,4 +1,4 @@
-"""How values read on a page: times, sizes, states. Pure functions, given to the templates as filters."""
+"""Template filters: how times, sizes and states read on a page. Pure functions."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,27 +14,27 @@ _KIBI = 1024
 
 
 @dataclass(frozen=True)
-class Look:
-    """A state as people see it: its word, and the name of its icon."""
+class StateDisplay:
+    """How pages show a state: its word, and the name of its icon."""
 
     word: str
     icon: str
 
 
-_LOOKS: Mapping[State, Look] = {
-    State.QUEUED: Look("Waiting", "queued"),
-    State.RUNNING: Look("Running", "running"),
-    State.PASSED: Look("Passed", "passed"),
-    State.FAILED: Look("Failed", "failed"),
-    State.BROKEN: Look("Broken", "broken"),
-    State.CANCELED: Look("Canceled", "canceled"),
-    State.SKIPPED: Look("Skipped", "skipped"),
+_STATE_DISPLAYS: Mapping[State, StateDisplay] = {
+    State.QUEUED: StateDisplay("Waiting", "queued"),
+    State.RUNNING: StateDisplay("Running", "running"),
+    State.PASSED: StateDisplay("Passed", "passed"),
+    State.FAILED: StateDisplay("Failed", "failed"),
+    State.BROKEN: StateDisplay("Broken", "broken"),
+    State.CANCELED: StateDisplay("Canceled", "canceled"),
+    State.SKIPPED: StateDisplay("Skipped", "skipped"),
 }
 
 
-def look(state: State) -> Look:
-    """The word and icon of a state."""
-    return _LOOKS[state]
+def state_display(state: State) -> StateDisplay:
+    """The word and the icon of a state."""
+    return _STATE_DISPLAYS[state]
 
 
 def duration(milliseconds: int | None) -> str:
@@ -53,30 +53,30 @@ def duration(milliseconds: int | None) -> str:
 
 
 def elapsed(started_ms: int | None, finished_ms: int | None, now_ms: int) -> str:
-    """How long something took, or has been going on."""
+    """How long something took, or has taken until now."""
     return "" if started_ms is None else duration((now_ms if finished_ms is None else finished_ms) - started_ms)
 
 
 def ago(moment_ms: int, now_ms: int) -> str:
-    """``just now``, ``5 minutes ago``, ``yesterday``, or the day."""
+    """``just now``, ``5 minutes ago``, ``2 days ago``; after 30 days the date."""
     seconds = max(0, now_ms - moment_ms) // _SECOND_MS
     if seconds < _MINUTE_S:
         return "just now"
     if seconds < _HOUR_S:
-        return _several(seconds // _MINUTE_S, "minute")
+        return _units_ago(seconds // _MINUTE_S, "minute")
     if seconds < _DAY_S:
-        return _several(seconds // _HOUR_S, "hour")
+        return _units_ago(seconds // _HOUR_S, "hour")
     if seconds < 30 * _DAY_S:
-        return _several(seconds // _DAY_S, "day")
+        return _units_ago(seconds // _DAY_S, "day")
     return iso(moment_ms)[:10]
 
 
-def _several(count: int, unit: str) -> str:
+def _units_ago(count: int, unit: str) -> str:
     return f"{count} {unit}{'' if count == 1 else 's'} ago"
 
 
 def iso(moment_ms: int) -> str:
-    """The moment in UTC, as ``<time datetime>`` wants it."""
+    """The moment in UTC, in the format of ``<time datetime>``."""
     return datetime.fromtimestamp(moment_ms / _SECOND_MS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -95,8 +95,8 @@ def size(count_bytes: int) -> str:
     return f"{value:.1f} TB"
 
 
-def short(sha: str) -> str:
-    """A commit as people name it."""
+def short_sha(sha: str) -> str:
+    """The first digits of a commit's id."""
     return sha[:8]
 
 
@@ -109,13 +109,13 @@ def ref_name(ref: str) -> str:
 
 
 FILTERS: Mapping[str, Callable[..., object]] = {
-    "look": look,
+    "state_display": state_display,
     "duration": duration,
     "ago": ago,
     "iso": iso,
     "clock": clock,
     "size": size,
-    "short": short,
+    "short_sha": short_sha,
     "ref_name": ref_name,
     "repo_path": repo_path,
     "forge_url": forge_url,

@@ -1,4 +1,4 @@
-"""A repository's page: its runs, a form that starts one, and its crons."""
+"""A repository's page: its runs, the form that starts a run, and its crons."""
 
 from typing import Annotated
 
@@ -6,26 +6,27 @@ from fastapi import APIRouter, Depends, Form, Query, Request
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import RedirectResponse, Response
 
-from web.operations import actions
+from web.operations import crons, runs
+from web.operations.errors import InvalidInputError
 from web.operations.lookup import repo_named
 from web.pages.templates import page
-from web.security.auth import Me, admin, visitor
-from web.services import Services, Wired
+from web.security.auth import CurrentUser, current_user, require_admin
+from web.services import Services, ServicesDep
 from web.urls import hook_url, repo_path, run_path
 from workers import store
 from workers.db.session import db_now_ms, reading
 from workers.triggers.crons import NewCron
-from workers.triggers.manual import Asked, AskedWronglyError, event_for, inputs_from
+from workers.triggers.manual import ManualRun
 
 RUNS_ON_A_PAGE = 30
 _TEXT_CHARS_MAX = 100_000
 
-router = APIRouter(include_in_schema=False, dependencies=[Depends(visitor)])
+router = APIRouter(include_in_schema=False, dependencies=[Depends(current_user)])
 Text = Annotated[str, Form(max_length=_TEXT_CHARS_MAX)]
 
 
 class RunForm(BaseModel):
-    """A run by hand. ``inputs`` are lines; a ``target`` makes it a deployment."""
+    """The form that starts a run. ``inputs`` are lines NAME=VALUE; a ``target`` makes it a deployment."""
 
     model_config = ConfigDict(str_strip_whitespace=True, str_max_length=_TEXT_CHARS_MAX)
 
@@ -35,14 +36,19 @@ class RunForm(BaseModel):
     inputs: str = ""
     target: str = ""
 
-    def asked(self) -> Asked:
-        """The same, as what starts runs takes it. Raises AskedWronglyError."""
-        inputs = inputs_from(self.inputs.splitlines())
-        return Asked(self.branch, self.tag, self.commit, inputs, event_for(self.target), self.target)
+    def request(self) -> ManualRun:
+        """The run that the form asks for. Raises InvalidInputError."""
+        return runs.run_request(
+            branch=self.branch,
+            tag=self.tag,
+            commit=self.commit,
+            input_lines=self.inputs.splitlines(),
+            target=self.target,
+        )
 
 
 class CronForm(BaseModel):
-    """A cron to be added or changed."""
+    """The form that adds or changes a cron. ``inputs`` are lines NAME=VALUE."""
 
     model_config = ConfigDict(str_strip_whitespace=True, str_max_length=_TEXT_CHARS_MAX)
 
@@ -52,71 +58,75 @@ class CronForm(BaseModel):
     branch: str = ""
     inputs: str = ""
 
-    def new(self) -> NewCron:
-        """The same, as what keeps crons takes it. Raises AskedWronglyError."""
-        return NewCron(self.cron, self.expression, self.zone, self.branch, inputs_from(self.inputs.splitlines()))
+    def request(self) -> NewCron:
+        """The cron that the form asks for. Raises InvalidInputError."""
+        return crons.cron_request(self.cron, self.expression, self.zone, self.branch, self.inputs.splitlines())
 
 
 @router.post("/repos/{name:path}/runs")
-def start_run(request: Request, services: Wired, me: Me, name: str, form: Annotated[RunForm, Form()]) -> Response:
-    """Starts a run by hand and leads there."""
+def start_run(
+    request: Request, services: ServicesDep, user: CurrentUser, name: str, form: Annotated[RunForm, Form()]
+) -> Response:
+    """Starts a run by hand and redirects to it. Input that cannot be used is explained on the page."""
     try:
-        queued = actions.start(services, name, form.asked(), me.name)
-    except AskedWronglyError as error:
-        return _repo_page(request, services, me, name, form=form, error=str(error))
+        queued = runs.start(services, name, form.request(), user.name)
+    except InvalidInputError as error:
+        return _repo_page(request, services, user, name, form=form, error=str(error))
     return RedirectResponse(run_path(name, queued.number), 303)
 
 
-@router.post("/repos/{name:path}/crons", dependencies=[Depends(admin)])
-def put_cron(request: Request, services: Wired, me: Me, name: str, form: Annotated[CronForm, Form()]) -> Response:
-    """Adds or changes a cron."""
+@router.post("/repos/{name:path}/crons", dependencies=[Depends(require_admin)])
+def put_cron(
+    request: Request, services: ServicesDep, user: CurrentUser, name: str, form: Annotated[CronForm, Form()]
+) -> Response:
+    """Adds or changes a cron. Input that cannot be used is explained on the page."""
     try:
-        actions.put_cron(services, name, form.new())
-    except AskedWronglyError as error:
-        return _repo_page(request, services, me, name, form=form, error=str(error))
-    return _back(name)
+        crons.put(services, name, form.request())
+    except InvalidInputError as error:
+        return _repo_page(request, services, user, name, form=form, error=str(error))
+    return _redirect(name)
 
 
-@router.post("/repos/{name:path}/crons/switch", dependencies=[Depends(admin)])
-def switch_cron(services: Wired, name: str, cron: Text, on: Annotated[bool, Form()] = False) -> Response:  # noqa: FBT002 - a form's field
+@router.post("/repos/{name:path}/crons/switch", dependencies=[Depends(require_admin)])
+def switch_cron(services: ServicesDep, name: str, cron: Text, on: Annotated[bool, Form()] = False) -> Response:  # noqa: FBT002 - a form's field
     """Switches a cron on or off."""
-    actions.switch_cron(services, name, cron, on=on)
-    return _back(name)
+    crons.switch(services, name, cron, on=on)
+    return _redirect(name)
 
 
-@router.post("/repos/{name:path}/crons/delete", dependencies=[Depends(admin)])
-def delete_cron(services: Wired, name: str, cron: Text) -> Response:
+@router.post("/repos/{name:path}/crons/delete", dependencies=[Depends(require_admin)])
+def delete_cron(services: ServicesDep, name: str, cron: Text) -> Response:
     """Removes a cron."""
-    actions.drop_cron(services, name, cron)
-    return _back(name)
+    crons.remove(services, name, cron)
+    return _redirect(name)
 
 
 @router.post("/repos/{name:path}/crons/run")
-def run_cron(services: Wired, me: Me, name: str, cron: Text) -> Response:
-    """Starts a cron's run now and leads there."""
-    return RedirectResponse(run_path(name, actions.run_cron(services, name, cron, me.name).number), 303)
+def run_cron(services: ServicesDep, user: CurrentUser, name: str, cron: Text) -> Response:
+    """Starts a cron's run now and redirects to it."""
+    return RedirectResponse(run_path(name, crons.run_now(services, name, cron, user.name).number), 303)
 
 
 @router.get("/repos/{name:path}")
 def repo_page(
     request: Request,
-    services: Wired,
-    me: Me,
+    services: ServicesDep,
+    user: CurrentUser,
     name: str,
     before: Annotated[int | None, Query(ge=1, le=2**53)] = None,
 ) -> Response:
     """A repository's runs."""
-    return _repo_page(request, services, me, name, before=before)
+    return _repo_page(request, services, user, name, before=before)
 
 
-def _back(name: str) -> Response:
+def _redirect(name: str) -> Response:
     return RedirectResponse(f"{repo_path(name)}#crons", 303)
 
 
 def _repo_page(
     request: Request,
     services: Services,
-    me: Me,
+    user: CurrentUser,
     name: str,
     *,
     before: int | None = None,
@@ -125,21 +135,21 @@ def _repo_page(
 ) -> Response:
     with reading(services.engine) as session:
         repo = repo_named(session, name)
-        runs = store.runs_of(session, repo.id, before, RUNS_ON_A_PAGE)
+        shown = store.runs_of(session, repo.id, before, RUNS_ON_A_PAGE)
         idle = store.idle_runs(session)
-        crons = store.crons_of(session, repo.id)
+        found = store.crons_of(session, repo.id)
         now = db_now_ms(session)
-    # Numbers have no gaps, so the oldest shown tells whether there are more.
-    older = runs[-1].number if runs and runs[-1].number > 1 else None
+    # Numbers have no gaps: there are older runs unless the last one on the page has number 1.
+    older = shown[-1].number if shown and shown[-1].number > 1 else None
     return page(
         request,
         "repo.html",
         status=422 if error else 200,
-        me=me,
+        user=user,
         repo=repo,
-        runs=runs,
+        runs=shown,
         idle=idle,
-        crons=crons,
+        crons=found,
         before=before,
         older=older,
         hook_url=hook_url(services.settings, name),

@@ -1,4 +1,4 @@
-"""Templates, made once for an application."""
+"""The Jinja environment of an application, and how pages are rendered from templates."""
 
 from pathlib import Path
 from typing import cast
@@ -14,7 +14,7 @@ HERE = Path(__file__).parents[1]
 
 
 def make_templates() -> Environment:
-    """The environment: everything is escaped, and an unknown name is an error."""
+    """The environment: it escapes every value, and an unknown name in a template is an error."""
     env = Environment(
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,
@@ -28,13 +28,13 @@ def make_templates() -> Environment:
 
 
 def page(request: Request, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
-    """The template with these values. ``me`` is None where nobody is logged in."""
+    """The template rendered with these values. ``user`` is None without a login."""
     env = cast("Environment", request.app.state.templates)
-    return HTMLResponse(env.get_template(template).render({"me": None, "path": request.url.path, **values}), status)
+    return HTMLResponse(env.get_template(template).render({"user": None, "path": request.url.path, **values}), status)
 
 
 def plain_lines(data: bytes) -> list[str]:
-    """A log's lines as text without colours; of a line that was overwritten with ``\\r`` the last state."""
+    """A log's lines as text without colours; of a line with carriage returns only what a terminal shows at the end."""
     lines = data.split(b"\n")
     if lines[-1] == b"":
         lines.pop()

@@ -1,20 +1,20 @@
-"""The page of the workers."""
+"""The page that lists the running workers."""
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from web.pages.templates import page
-from web.security.auth import Me, visitor
-from web.services import Wired
+from web.security.auth import CurrentUser, current_user
+from web.services import ServicesDep
 from workers import store
 from workers.db.session import db_now_ms, reading
 
-router = APIRouter(dependencies=[Depends(visitor)], include_in_schema=False)
+router = APIRouter(dependencies=[Depends(current_user)], include_in_schema=False)
 
 
 @router.get("/workers")
-def workers_page(request: Request, services: Wired, me: Me) -> Response:
-    """The workers with what they offer."""
+def workers_page(request: Request, services: ServicesDep, user: CurrentUser) -> Response:
+    """The running workers with their slots and labels."""
     with reading(services.engine) as session:
         workers, now = store.workers(session), db_now_ms(session)
-    return page(request, "workers.html", me=me, workers=workers, now=now)
+    return page(request, "workers.html", user=user, workers=workers, now=now)

@@ -1,4 +1,4 @@
-"""Who is asking: browsers by a session cookie, programs by a token. Only hashes of either are stored."""
+"""Authentication: browsers by a session cookie, programs by an API token. Only hashes of either are stored."""
 
 import hashlib
 import secrets
@@ -12,14 +12,13 @@ from pwdlib import PasswordHash
 from sqlalchemy import Engine
 from starlette.responses import Response
 
-from web.services import Services, Wired
+from web.services import Services, ServicesDep
 from workers import store
+from workers.db.models import User
 from workers.db.session import db_now_ms, reading, transaction
 
 TOKEN_PREFIX = "hw_"  # noqa: S105 - lets scanners find tokens that were published by mistake
 LOGIN_LINK_S = 24 * 3600
-PASSWORD_CHARS_MIN = 10
-PASSWORD_CHARS_MAX = 1_000
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _DAY_S = 24 * 3600
 _MINUTE_MS = 60_000
@@ -30,17 +29,16 @@ _HASHING = BoundedSemaphore(4)
 
 
 class LoginNeededError(Exception):
-    """Nobody is logged in. Pages lead to the login, the API answers 401."""
+    """The request has no valid session and no valid token. Pages redirect to the login, the API answers 401."""
 
 
 @dataclass(frozen=True)
-class Visitor:
-    """Whoever is asking. ``by_token`` is a program."""
+class AuthenticatedUser:
+    """The user who sends the request, by a browser or by a program."""
 
     user_id: int
     name: str
     is_admin: bool
-    by_token: bool = False
 
 
 def new_secret() -> str:
@@ -74,13 +72,35 @@ def password_fits(password: str, password_hash: str | None) -> bool:
         return hasher.verify(password, password_hash)
 
 
+def user_by_password(services: Services, name: str, password: str) -> User | None:
+    """The user with this name and password. An unknown name takes as long as a wrong password."""
+    with reading(services.engine) as session:
+        user = store.user_by_name(session, name)
+    fits = password_fits(password, user.password_hash if user else None)
+    return user if fits else None
+
+
+def user_by_login_link(services: Services, link: str) -> User | None:
+    """The user whose login link has this secret; uses the link up."""
+    with transaction(services.engine) as session:
+        return store.use_login_link(session, hashed(link))
+
+
+def make_login_link(engine: Engine, user_id: int) -> str:
+    """The secret of a link that logs the user in once within a day."""
+    link = new_secret()
+    with transaction(engine) as session:
+        store.add_login_link(session, user_id, hashed(link), LOGIN_LINK_S)
+    return link
+
+
 def cookie_name(services: Services) -> str:
     """``__Host-`` binds the cookie to this host and to https; without https browsers would refuse it."""
     return "__Host-headway" if services.secure else "headway"
 
 
 def log_in(services: Services, response: Response, user_id: int) -> None:
-    """Starts a session for the browser that gets ``response``."""
+    """Starts a session: stores the hash of a secret, and sends the secret as a cookie with ``response``."""
     secret = new_secret()
     with transaction(services.engine) as session:
         store.add_session(session, user_id, hashed(secret), services.settings.session_days * _DAY_S)
@@ -96,7 +116,7 @@ def log_in(services: Services, response: Response, user_id: int) -> None:
 
 
 def log_out(services: Services, request: Request, response: Response) -> None:
-    """Ends the session of the browser that asks."""
+    """Ends the session of the browser that sends ``request``."""
     if secret := request.cookies.get(cookie_name(services)):
         with transaction(services.engine) as session:
             store.drop_session(session, hashed(secret))
@@ -104,9 +124,9 @@ def log_out(services: Services, request: Request, response: Response) -> None:
 
 
 def check_same_origin(request: Request) -> None:
-    """Refuses what another site made a browser send. Raises HTTPException 403.
+    """Refuses a cross-site request (CSRF) with HTTPException 403.
 
-    Browsers say themselves where a request comes from; over plain http they say only the origin.
+    Browsers say in a header where a request comes from; over plain http they send only the origin.
     """
     site = request.headers.get("sec-fetch-site")
     if site is not None:
@@ -118,20 +138,20 @@ def check_same_origin(request: Request) -> None:
         raise HTTPException(403, "This request came from another site. Open Headway's own page and try again there.")
 
 
-def visitor(request: Request, services: Wired) -> Visitor:
-    """Whoever is logged in. Raises LoginNeededError, and HTTPException 403 for what another site sent."""
+def current_user(request: Request, services: ServicesDep) -> AuthenticatedUser:
+    """The user who sends the request. Raises LoginNeededError, and HTTPException 403 for a cross-site request."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        return _by_token(services, token.strip())
+        return _user_by_token(services, token.strip())
     if secret := request.cookies.get(cookie_name(services)):
-        found = _by_session(services, secret)
+        found = _user_by_session(services, secret)
         if request.method not in _SAFE_METHODS:
             check_same_origin(request)
         return found
     raise LoginNeededError
 
 
-def _by_token(services: Services, token: str) -> Visitor:
+def _user_by_token(services: Services, token: str) -> AuthenticatedUser:
     with reading(services.engine) as session:
         found = store.token_user(session, hashed(token))
         now = db_now_ms(session)
@@ -141,10 +161,10 @@ def _by_token(services: Services, token: str) -> Visitor:
     if now - (row.last_used_ms or 0) > _MINUTE_MS:
         with transaction(services.engine) as session:
             store.touch_token(session, row.id)
-    return Visitor(user.id, user.name, user.is_admin, by_token=True)
+    return AuthenticatedUser(user.id, user.name, user.is_admin)
 
 
-def _by_session(services: Services, secret: str) -> Visitor:
+def _user_by_session(services: Services, secret: str) -> AuthenticatedUser:
     lifetime_s = services.settings.session_days * _DAY_S
     with reading(services.engine) as session:
         found = store.session_user(session, hashed(secret))
@@ -152,27 +172,19 @@ def _by_session(services: Services, secret: str) -> Visitor:
     if found is None:
         raise LoginNeededError
     user, row = found
-    # Each visit prolongs the session; writing that down once in an hour is enough.
+    # Each visit prolongs the session; one write an hour is enough for that.
     if row.expires_ms - now < (lifetime_s - 3600) * 1000:
         with transaction(services.engine) as session:
             store.extend_session(session, row.id, lifetime_s)
-    return Visitor(user.id, user.name, user.is_admin)
+    return AuthenticatedUser(user.id, user.name, user.is_admin)
 
 
-Me = Annotated[Visitor, Depends(visitor)]
-"""Whoever is logged in; LoginNeededError where nobody is."""
+CurrentUser = Annotated[AuthenticatedUser, Depends(current_user)]
+"""The user who sends the request; LoginNeededError without a login."""
 
 
-def admin(me: Me) -> Visitor:
-    """Whoever is logged in, if they are an administrator. Raises HTTPException 403."""
-    if not me.is_admin:
+def require_admin(user: CurrentUser) -> AuthenticatedUser:
+    """The user, if they are an administrator. Raises HTTPException 403."""
+    if not user.is_admin:
         raise HTTPException(403, "Only an administrator may do this.")
-    return me
-
-
-def make_login_link(engine: Engine, user_id: int) -> str:
-    """The secret of a link that logs the user in once within a day."""
-    link = new_secret()
-    with transaction(engine) as session:
-        store.add_login_link(session, user_id, hashed(link), LOGIN_LINK_S)
-    return link
+    return user

@@ -1,4 +1,4 @@
-"""How often a login may fail."""
+"""Rate limit of failed logins."""
 
 import time
 from collections import deque
@@ -7,7 +7,7 @@ from threading import Lock
 
 
 class LoginLimiter:
-    """Counts failed logins by where they came from. Held in memory: a restart forgives."""
+    """Counts failed logins for each source address, in memory: a restart resets the counts."""
 
     def __init__(
         self,
@@ -25,21 +25,21 @@ class LoginLimiter:
         self._lock = Lock()
 
     def blocked(self, source: str) -> bool:
-        """True while ``source`` has failed too often."""
+        """True after ``failures_max`` failed logins from ``source`` within ``window_s``."""
         with self._lock:
             return len(self._recent(source)) >= self._failures_max
 
     def failed(self, source: str) -> None:
-        """Notes a failed login."""
+        """Counts a failed login."""
         with self._lock:
             if len(self._failed) >= self._sources_max and source not in self._failed:
-                self._failed.pop(next(iter(self._failed)))  # the one seen first
+                self._failed.pop(next(iter(self._failed)))  # the source that was seen first
             recent = self._recent(source)
             recent.append(self._clock())
             self._failed[source] = recent
 
     def succeeded(self, source: str) -> None:
-        """Forgives ``source``."""
+        """Forgets the failed logins of ``source``."""
         with self._lock:
             self._failed.pop(source, None)
 

@@ -1,4 +1,4 @@
-"""Plumbing that ASGI wants to be async: headers on every response, and a limit on every body."""
+"""ASGI middleware: security headers on every response, and a size limit on every request body."""
 
 from collections.abc import Mapping
 
@@ -17,13 +17,13 @@ _HEADERS: Mapping[str, str] = {
     "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
-    # Browsers ask again each time, which an ETag makes cheap; a page of one person never shows in another's cache.
+    # Browsers revalidate each time, which an ETag makes cheap; shared caches keep no page of a logged-in user.
     "cache-control": "private, no-cache",
 }
 
 
 class SecurityHeaders:
-    """Adds the headers that keep pages from being framed, sniffed or made to load what is not ours."""
+    """Middleware: adds headers so that pages cannot be framed or sniffed and load nothing from other sites."""
 
     def __init__(self, app: ASGIApp, *, https: bool) -> None:
         self._app = app
@@ -31,7 +31,7 @@ class SecurityHeaders:
         self._headers = [(name.encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """An ASGI application around another."""
+        """Handles one connection of the server, as ASGI asks for it."""
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -44,9 +44,9 @@ class SecurityHeaders:
 
 
 class BodyLimit:
-    """Refuses a body of more than ``bytes_max`` bytes with 413 while it is read, whatever length it claims to have.
+    """Middleware: answers 413 while it reads a body of more than ``bytes_max`` bytes, whatever Content-Length says.
 
-    Starlette's own middleware answers with plain text; this one leaves the answer to the application.
+    Starlette's own middleware answers with plain text; this one lets the application's error handler answer.
     """
 
     def __init__(self, app: ASGIApp, *, bytes_max: int) -> None:
@@ -54,7 +54,7 @@ class BodyLimit:
         self._bytes_max = bytes_max
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """An ASGI application around another."""
+        """Handles one connection of the server, as ASGI asks for it."""
         left = self._bytes_max
 
         async def receive_within_limit() -> Message:

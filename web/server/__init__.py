@@ -1,0 +1,1 @@
+"""The web application and the processes of `headway serve` and `headway web`."""

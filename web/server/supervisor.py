@@ -1,4 +1,4 @@
-"""Child processes that live as long as this one: started again when they die, ended when it ends."""
+"""Supervises child processes: restarts them with back-off when they die, and stops them when this process ends."""
 
 import os
 import signal
@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 _BACK_OFF_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
-_STEADY_S = 60.0
+_LONG_LIFE_S = 60.0
 
-# Asks the kernel for TERM when the parent dies, even by kill -9 (it may have died before), and becomes the program.
-# Only Linux can be asked: elsewhere (a demo on macOS) the program outlives a parent that was killed.
+# Asks the kernel to send TERM when the parent dies, even by kill -9, and then executes the program. The parent may have
+# died before that. Only Linux can do this: elsewhere (a demo on macOS) the program outlives a parent that was killed.
 _SHIM = """
 import ctypes, os, signal, sys
 if sys.platform == "linux":
@@ -26,12 +26,12 @@ _log = structlog.get_logger()
 
 
 def headway_command(*arguments: str) -> list[str]:
-    """This very program with other arguments, whether it is installed as a script or not."""
+    """The command line that runs headway with these arguments, whether it is installed as a script or not."""
     return [sys.executable, "-c", "from runner.cli.main import main; main()", *arguments]
 
 
-class Child:
-    """One program. To be used from the main thread alone: the kernel ends it when the thread that started it ends."""
+class ChildProcess:
+    """One program. Only the main thread may start it: the kernel ends the program with the thread that started it."""
 
     def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str], stop_s: float) -> None:
         self.name = name
@@ -44,7 +44,7 @@ class Child:
         self._retry_s = 0.0
 
     def start(self) -> None:
-        """Starts the program. Its own session keeps Ctrl-C from it: we end it, in order."""
+        """Starts the program in a session of its own, so that Ctrl-C does not reach it: ``stop`` ends it."""
         shim = [sys.executable, "-I", "-S", "-c", _SHIM, str(os.getpid())]
         self._process = subprocess.Popen(
             [*shim, *self._command], env=self._environment, stdin=subprocess.DEVNULL, start_new_session=True
@@ -53,7 +53,7 @@ class Child:
 
     @property
     def pid(self) -> int | None:
-        """The process's id, while it runs or until its end is noticed."""
+        """The process id, until ``restart_if_dead`` or ``stop`` notices the end."""
         return None if self._process is None else self._process.pid
 
     @property
@@ -61,17 +61,17 @@ class Child:
         """True while the program runs."""
         return self._process is not None and self._process.poll() is None
 
-    def tend(self) -> None:
-        """Starts it again if it died: at once after a long life, ever later when it keeps dying."""
+    def restart_if_dead(self) -> None:
+        """Starts the program again if it died: at once after a minute or more, with back-off if it keeps dying."""
         if self.alive:
             return
         now_s = time.monotonic()
         if self._process is not None:
             status, self._process = self._process.returncode, None
-            self._deaths = 0 if now_s - self._started_s > _STEADY_S else self._deaths + 1
+            self._deaths = 0 if now_s - self._started_s > _LONG_LIFE_S else self._deaths + 1
             pause_s = _BACK_OFF_S[min(self._deaths, len(_BACK_OFF_S)) - 1] if self._deaths else 0.0
             self._retry_s = now_s + pause_s
-            _log.warning("a part of Headway ended and is started again", part=self.name, status=status, in_s=pause_s)
+            _log.warning("a process of Headway ended and is restarted", process=self.name, status=status, in_s=pause_s)
         if now_s >= self._retry_s:
             self.start()
 
@@ -81,14 +81,14 @@ class Child:
             self._process.send_signal(signal.SIGTERM)
 
     def stop(self) -> None:
-        """Sends TERM, waits, and kills what did not end in time."""
+        """Sends TERM, waits, and kills the process if it does not end in time."""
         self.ask_to_stop()
         if self._process is None:
             return
         try:
             self._process.wait(self._stop_s)
         except subprocess.TimeoutExpired:
-            _log.warning("a part of Headway did not end in time and was killed", part=self.name)
+            _log.warning("a process of Headway did not stop in time and was killed", process=self.name)
             self._process.kill()
             self._process.wait()
         self._process = None

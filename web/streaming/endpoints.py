@@ -1,71 +1,73 @@
-"""Server-sent events: what moves on a page. Who may see it is settled in a short session before the stream begins."""
+"""The endpoints of the streams. A login is checked in a short transaction before the stream begins."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Annotated, cast
 
-from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Path, Query, Request
+from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Request
 from redis.asyncio import Redis
 from starlette.responses import StreamingResponse
 
-from web.security.auth import visitor
-from web.services import Services, Wired
-from web.streaming.tail import Follow, changes, front_now, run_now, step_now
+from web.security.auth import current_user
+from web.services import Services, ServicesDep
+from web.streaming.changes import change_events
+from web.streaming.snapshots import front_snapshot, run_snapshot, step_snapshot
+from web.streaming.step_log import StepLogStream
 from workers.streaming.redis_stream import CHANGES_KEY, run_key
 
-router = APIRouter(prefix="/api", dependencies=[Depends(visitor)], tags=["streams"])
-Id = Annotated[int, Path(ge=1, le=2**53)]
+router = APIRouter(prefix="/api", dependencies=[Depends(current_user)], tags=["streams"])
+RowId = Annotated[int, Path(ge=1, le=2**53)]
 
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """One async Redis client for all streams, as long as the application lives."""
+    """Opens one asynchronous Redis client for all streams when the application starts, and closes it at shutdown."""
     services = cast("Services", app.state.services)
-    app.state.live = Redis.from_url(services.settings.redis_url, socket_connect_timeout=2, socket_timeout=5)
+    app.state.streams_redis = Redis.from_url(services.settings.redis_url, socket_connect_timeout=2, socket_timeout=5)
     try:
         yield
     finally:
         services.stopping.set()
-        await app.state.live.aclose()
+        await app.state.streams_redis.aclose()
 
 
 @router.get("/steps/{step_id}/stream")
 def step_stream(
     request: Request,
-    services: Wired,
-    step_id: Id,
+    services: ServicesDep,
+    step_id: RowId,
     offset: Annotated[int, Query(ge=0, le=2**53)] = 0,
     seen: str = "",
     last_event_id: Annotated[str, Header()] = "",
 ) -> StreamingResponse:
-    """A step's log from byte ``offset`` (or ``Last-Event-ID``) on, and word of changes of its run.
+    """A step's log from byte ``offset`` (or ``Last-Event-ID``) on, and changes of its run.
 
-    ``log``: base64 of the next bytes, the event's id is the offset after them. ``changed``: the run's page reads
-    differently now. ``restart``: the step begins anew, with a new log. ``end``: the log is complete; data is the
+    ``log``: base64 of the next bytes; the event's id is the offset after them. ``changed``: the run's page reads
+    differently now. ``restart``: the step starts again, with a new log. ``end``: the log is complete; data has the
     step's state.
     """
-    now = step_now(services, step_id)
-    if now is None:
-        raise HTTPException(404, f"There is no step {step_id} here.")
+    now = step_snapshot(services, step_id)
     start = int(last_event_id) if last_event_id.isdecimal() else offset
-    follow = Follow(services, request.app.state.live, step_id, now, start, seen)
-    return _events(follow.events())
+    return _response(StepLogStream(services, request.app.state.streams_redis, step_id, now, start, seen).events())
 
 
 @router.get("/runs/{run_id}/stream")
-def run_stream(request: Request, services: Wired, run_id: Id, seen: str = "") -> StreamingResponse:
+def run_stream(request: Request, services: ServicesDep, run_id: RowId, seen: str = "") -> StreamingResponse:
     """``changed`` whenever the run's page reads differently than version ``seen``; ``end`` when the run has ended."""
-    if run_now(services, run_id) is None:
-        raise HTTPException(404, f"There is no run {run_id} here.")
-    return _events(changes(services, request.app.state.live, run_key(run_id), lambda: run_now(services, run_id), seen))
+    take_snapshot = partial(run_snapshot, services, run_id)
+    take_snapshot()  # raises NotFoundError before the response begins
+    redis = request.app.state.streams_redis
+    return _response(change_events(services, redis, run_key(run_id), take_snapshot, seen))
 
 
 @router.get("/stream")
-def front_stream(request: Request, services: Wired, seen: str = "") -> StreamingResponse:
+def front_stream(request: Request, services: ServicesDep, seen: str = "") -> StreamingResponse:
     """``changed`` whenever the front page reads differently than the version ``seen``."""
-    return _events(changes(services, request.app.state.live, CHANGES_KEY, lambda: front_now(services), seen))
+    redis = request.app.state.streams_redis
+    return _response(change_events(services, redis, CHANGES_KEY, partial(front_snapshot, services), seen))
 
 
-def _events(events: AsyncIterator[bytes]) -> StreamingResponse:
+def _response(events: AsyncIterator[bytes]) -> StreamingResponse:
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     return StreamingResponse(events, media_type="text/event-stream", headers=headers)

@@ -1,0 +1,1 @@
+"""Authorization: what a trigger may use, and the credentials that a job gets accordingly."""

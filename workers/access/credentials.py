@@ -1,35 +1,40 @@
-"""What a job may know: the login for its source, secrets, logins to registries."""
+"""The credentials of a job: the login for its source, its secrets, its logins to registries."""
 
 from collections.abc import Mapping
 
 from sqlalchemy import Engine
 
-from pipelines.trigger import Trigger
+from pipelines.trigger import Event
 from runner.docker.specs import Login
 from runner.source.git import GitLogin
 from workers import store
-from workers.db.models.runs import Repo
+from workers.access.trust import Permissions
+from workers.db.models import Repo
 from workers.db.session import reading
 from workers.secrets.vault import Vault, clone_place, registry_place, secret_place
 
 
 def clone_login(vault: Vault, repo: Repo) -> GitLogin | None:
-    """The login with which the repository is cloned, if it needs one."""
+    """The login with which the worker clones the repository, if it needs one."""
     if not repo.clone_password_sealed:
         return None
     return GitLogin(repo.clone_username, vault.unseal(clone_place(repo.id), repo.clone_password_sealed))
 
 
-def secrets_for(database: Engine, vault: Vault, repo_id: int, trigger: Trigger) -> Mapping[str, str]:
-    """The secrets that a run of this trigger may have, by name."""
+def secrets_for(
+    database: Engine, vault: Vault, repo_id: int, event: Event, allowed: Permissions
+) -> Mapping[str, str]:  # fmt: skip
+    """The secrets that a job may use, by name: those meant for the run's event."""
+    if not allowed.secrets:
+        return {}
     with reading(database) as session:
-        sealed = store.sealed_secrets_for(session, repo_id, trigger)
+        sealed = store.sealed_secrets(session, repo_id, event)
     return {name: vault.unseal(secret_place(repo_id, name), value) for name, value in sealed.items()}
 
 
-def logins_for(database: Engine, vault: Vault, repo_id: int, trigger: Trigger) -> Mapping[str, Login]:
-    """Logins to registries; none for a pull request from a fork, whose author could push with them."""
-    if trigger.pull_request and trigger.pull_request.from_fork:
+def registry_logins_for(database: Engine, vault: Vault, repo_id: int, allowed: Permissions) -> Mapping[str, Login]:
+    """The logins to registries that a job may use, by the registry's host."""
+    if not allowed.registry_logins:
         return {}
     with reading(database) as session:
         found = store.registries_for(session, repo_id)

@@ -1,4 +1,4 @@
-"""What a command prints when it cannot do what it was asked."""
+"""What a command prints when it fails."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -12,8 +12,8 @@ P = ParamSpec("P")
 BROKEN = 3
 
 
-def told(function: Callable[P, None]) -> Callable[P, None]:
-    """What cannot be done ends the program with a sentence and status 3."""
+def report_errors(function: Callable[P, None]) -> Callable[P, None]:
+    """Decorator of a command: a StartError is printed as a sentence, and the program exits with status 3."""
 
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:

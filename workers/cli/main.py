@@ -1,11 +1,11 @@
-"""The commands of the processes behind the web server. Each loads what it needs when it runs."""
+"""The commands worker, scheduler and db upgrade. Each imports what it needs only when it runs."""
 
 import signal
 import threading
 
 import typer
 
-from workers.cli.errors import told
+from workers.cli.errors import report_errors
 
 
 def register(app: typer.Typer) -> None:
@@ -17,9 +17,9 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="db")
 
 
-@told
+@report_errors
 def worker() -> None:
-    """Runs a worker, which carries out jobs with the Docker Engine."""
+    """Runs a worker: it runs jobs with the Docker Engine."""
     from runner.errors import MachineError
     from workers.errors import StartError
     from workers.jobs.process import run_worker
@@ -34,9 +34,9 @@ def worker() -> None:
         raise StartError(f"The worker cannot work: {error}.") from None
 
 
-@told
+@report_errors
 def scheduler() -> None:
-    """Runs the scheduler: starts crons, gives jobs of lost workers to others, wakes workers, removes what is old."""
+    """Runs the scheduler: it starts crons, gives jobs of dead workers to others, wakes workers, deletes old logs."""
     from workers.scheduler.scheduler import run_scheduler
     from workers.startup import read_settings, sentences
 
@@ -48,9 +48,9 @@ def scheduler() -> None:
         run_scheduler(settings, stop)
 
 
-@told
+@report_errors
 def db_upgrade() -> None:
-    """Brings the database's tables up to date, and makes the key that seals secrets if there is none."""
+    """Migrates the database to the newest version, and creates the key that seals secrets if there is none."""
     from workers.startup import database, open_keys, read_settings
 
     settings = read_settings()

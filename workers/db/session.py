@@ -1,4 +1,4 @@
-"""The database: engines, transactions and the one clock. Nothing else commits."""
+"""Database engines, transactions, and the clock that all processes share. No other module commits."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -18,14 +18,14 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 _WRITE = "headway_write"
-# For a connection, as it is taken: an engine with options of its own costs more than a short transaction.
+# Options of one connection: an engine with its own options would cost more than a short transaction.
 _WRITING = {_WRITE: True}
 _READING = {_WRITE: False, "postgresql_readonly": True}
 _BUSY_TIMEOUT_MS = 10_000
 OUTAGE_S_MAX = 30.0
-_ASK_AGAIN_S = 0.2
+_RETRY_AFTER_S = 0.2
 _T = TypeVar("_T")
-_CHECKPOINT_PAGES = 4000  # 16 MiB of log; while it is copied back, which waits for the disk, nobody's commit returns
+_CHECKPOINT_PAGES = 4000  # 16 MiB of log; a checkpoint waits for the disk, and no commit returns during it
 _CONNECTIONS_MAX = 40  # as many as the web application's thread pool has threads
 
 
@@ -68,7 +68,7 @@ def make_engine(url: str) -> Engine:
 def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
     connection.isolation_level = None  # sqlite3 would begin by itself, and too late
     cursor = connection.cursor()
-    # Waiting for a lock comes first: switching to WAL needs one when several processes start together.
+    # The timeout comes first: switching to WAL waits for a lock when several processes start at the same time.
     cursor.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")
@@ -78,8 +78,8 @@ def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) ->
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    # A transaction that reads first and writes later fails at once when another wrote in between, whatever the
-    # timeout: whoever means to write says so at the start, and whoever does not may not.
+    # A transaction that reads first and writes later fails at once if another one wrote in between, whatever the
+    # timeout. So a transaction that writes takes the write lock at its start, and any other one cannot write at all.
     write = bool(connection.get_execution_options().get(_WRITE))
     connection.exec_driver_sql(f"PRAGMA query_only={'OFF' if write else 'ON'}")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
@@ -97,9 +97,9 @@ def transaction(engine: Engine) -> Iterator[Session]:
 
 
 def persist(engine: Engine, change: Callable[[Session], _T], patience_s: float = OUTAGE_S_MAX) -> _T:
-    """A transaction for what must not be lost: tried again while the database is away, for ``patience_s``.
+    """A transaction for what must not be lost. Retries for ``patience_s`` while the database does not answer.
 
-    It may be made twice, where the answer to a commit was lost: ``change`` must be one that this does no harm to.
+    ``change`` must be idempotent: it runs again if the acknowledgement of the commit is lost.
     """
     deadline = time.monotonic() + patience_s
     while True:
@@ -109,7 +109,7 @@ def persist(engine: Engine, change: Callable[[Session], _T], patience_s: float =
         except OperationalError:
             if time.monotonic() >= deadline:
                 raise
-        time.sleep(_ASK_AGAIN_S)
+        time.sleep(_RETRY_AFTER_S)
 
 
 @contextmanager
@@ -121,13 +121,13 @@ def reading(engine: Engine) -> Iterator[Session]:
 
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
-    """Brings the tables to ``revision``, from nothing or from any earlier one. Meant to be run by one process."""
+    """Migrates the tables up to ``revision``, also from an empty database. Only one process at a time may call it."""
     with engine.execution_options(**{_WRITE: True}).begin() as connection:
         command.upgrade(_alembic(connection), revision)
 
 
 def downgrade(engine: Engine, revision: str) -> None:
-    """Takes the tables back to ``revision``; ``base`` removes them all."""
+    """Migrates the tables down to ``revision``; ``base`` removes them all."""
     with engine.execution_options(**{_WRITE: True}).begin() as connection:
         command.downgrade(_alembic(connection), revision)
 

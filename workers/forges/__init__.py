@@ -1,9 +1,9 @@
-"""The senders of webhooks. A new one is a module with the functions of ``Forge`` and one line in ``FORGES``."""
+"""The forges: webhook to trigger, run to commit status. A new one is a module with the functions of ``Forge``."""
 
 from collections.abc import Mapping
 
 from workers.forges import bitbucket, generic, gitea, github, gitlab
-from workers.forges.common import BadPayloadError, Forge, NothingToDo, Parsed
+from workers.forges.interface import BadPayloadError, Forge, NothingToDo, Parsed
 
 FORGES: Mapping[str, Forge] = {
     "generic": generic,

@@ -9,25 +9,11 @@ from pydantic import StringConstraints
 
 from pipelines.state import State
 from pipelines.trigger import Event, PullRequest, Trigger
-from workers.forges.common import (
-    Commit,
-    Maybe,
-    Moment,
-    NothingToDo,
-    Parsed,
-    Part,
-    RefName,
-    Sha,
-    Text,
-    deleted,
-    ignored,
-    key_of,
-    ping,
-    pushed,
-    read,
-    signed,
-)
+from workers.forges.interface import NothingToDo, Parsed
+from workers.forges.payload import Maybe, Moment, Part, RefName, Sha, Text, read
+from workers.forges.signatures import key_of, signed
 from workers.forges.status_request import CommitStatus, Home, Request, api_and_path, short
+from workers.forges.triggers import Commit, deleted, ignored, ping, pull_request_trigger, push_trigger
 
 NAME = "Bitbucket"
 NO_COMMIT = "0" * 40
@@ -106,7 +92,7 @@ class _ShortCommit(Part):
 class _End(Part):
     branch: _Branch
     commit: _ShortCommit | None
-    # A fork that was deleted since is null.
+    # Null where the fork was deleted since.
     repository: _Repository | None
 
 
@@ -133,7 +119,7 @@ def verify(headers: Mapping[str, str], body: bytes, secret: str) -> bool:
 
 
 def delivery_key(headers: Mapping[str, str], body: bytes) -> str:
-    """``X-Request-UUID``, which stays the same over all attempts."""
+    """``X-Request-UUID``, which stays the same over all retries."""
     return key_of(headers.get("x-request-uuid", ""), body)
 
 
@@ -169,7 +155,7 @@ def _change(change: _Change, sender: str) -> Trigger | NothingToDo:
     name, _, rest = target.author.raw.partition(" <")
     commit = Commit(target.message, user.account if user else name, rest.rstrip(">"), target.date)
     before = change.old.target.hash if change.old else NO_COMMIT
-    return pushed(full_name, target.hash, before, commit, sender=sender, url=change.links.html.href)
+    return push_trigger(full_name, target.hash, before, commit, sender=sender, url=change.links.html.href)
 
 
 def _pull_request(kind: Event, event: _PullRequestEvent) -> Parsed:
@@ -178,30 +164,27 @@ def _pull_request(kind: Event, event: _PullRequestEvent) -> Parsed:
     if source.repository is None or target.repository is None or source.repository.uuid != target.repository.uuid:
         return NothingToDo(
             f"Pull request {pull.id} comes from a fork, and Bitbucket does not offer a fork's commits in the "
-            "repository that it is proposed to; there is nothing that could be fetched.",
+            "target repository: there is nothing to fetch.",
         )
     if source.commit is None:
         return NothingToDo(f"The source branch of pull request {pull.id} is gone.")
+    pull_request = PullRequest(
+        number=pull.id,
+        title=pull.title,
+        source_branch=source.branch.name,
+        target_branch=target.branch.name,
+        from_fork=False,
+        draft=pull.draft,
+    )
     return (
-        Trigger(
-            event=kind,
-            sha=source.commit.hash,
+        pull_request_trigger(
+            kind,
+            pull_request,
+            Commit(author=pull.author.account, timestamp_s=pull.updated_on, sha=source.commit.hash),
             # Bitbucket has no refs for pull requests.
             ref=f"refs/heads/{source.branch.name}",
-            branch=target.branch.name,
-            message=pull.title,
-            author=pull.author.account,
             sender=event.actor.account,
             url=pull.links.html.href,
-            timestamp_s=pull.updated_on,
-            pull_request=PullRequest(
-                number=pull.id,
-                title=pull.title,
-                source_branch=source.branch.name,
-                target_branch=target.branch.name,
-                from_fork=False,
-                draft=pull.draft,
-            ),
         ),
     )
 
@@ -240,7 +223,7 @@ def report(home: Home, token: str, status: CommitStatus) -> Request:
 
 
 def _key(context: str) -> str:
-    """What tells statuses apart; Bitbucket takes no more than 40 characters."""
+    """The key of a status. Bitbucket allows 40 characters: a longer context is cut, and a hash keeps it unique."""
     if len(context) <= _KEY_CHARS_MAX:
         return context
     digest = sha256(context.encode()).hexdigest()[:_DIGEST_CHARS]

@@ -1,4 +1,4 @@
-"""Any git server, by a hook of a few lines of shell; and anything else that can sign a JSON body."""
+"""Any git server, through a short ``post-receive`` hook; and any other sender that can sign a JSON body."""
 
 import shlex
 from collections.abc import Mapping
@@ -6,30 +6,12 @@ from hashlib import sha256
 
 from pydantic import Field
 
-from pipelines.trigger import Event, PullRequest, Trigger
-from workers.forges.common import (
-    BadPayloadError,
-    Commit,
-    FullRef,
-    Maybe,
-    MaybeSha,
-    Moment,
-    NothingToDo,
-    Parsed,
-    Part,
-    RefName,
-    Sha,
-    Text,
-    alone,
-    ignored,
-    key_of,
-    ping,
-    pushed,
-    read,
-    released,
-    signed,
-)
+from pipelines.trigger import Event, PullRequest
+from workers.forges.interface import BadPayloadError, NothingToDo, Parsed
+from workers.forges.payload import FullRef, Maybe, MaybeSha, Moment, Part, RefName, Sha, Text, read
+from workers.forges.signatures import key_of, signed
 from workers.forges.status_request import CommitStatus, Home
+from workers.forges.triggers import Commit, ignored, ping, pull_request_trigger, push_trigger, release_trigger, single
 
 NAME = "The sender"
 _HMAC_BLOCK_BYTES = 64
@@ -58,7 +40,7 @@ class _Push(Part):
 
     @property
     def commit(self) -> Commit:
-        return Commit(self.message, self.author, self.author_email, self.timestamp)
+        return Commit(self.message, self.author, self.author_email, self.timestamp, self.after)
 
 
 class _Proposal(Part):
@@ -67,7 +49,7 @@ class _Proposal(Part):
     source_branch: RefName
     target_branch: RefName
     target_sha: MaybeSha = ""
-    # Who does not say is not trusted with secrets.
+    # A sender that does not say so is not trusted with secrets.
     from_fork: bool = True
     labels: tuple[Text, ...] = ()
     milestone: Maybe = ""
@@ -99,12 +81,12 @@ def verify(headers: Mapping[str, str], body: bytes, secret: str) -> bool:
 
 
 def delivery_key(headers: Mapping[str, str], body: bytes) -> str:
-    """``X-Headway-Delivery``: any text that the sender does not use twice."""
+    """``X-Headway-Delivery``: any text that the sender uses only once."""
     return key_of(headers.get("x-headway-delivery", ""), body)
 
 
-def parse(headers: Mapping[str, str], body: bytes) -> Parsed:  # noqa: ARG001 - all that happened stands in the body
-    """See ``Forge``. Without ``event`` the body is a push; message and author may be left to git."""
+def parse(headers: Mapping[str, str], body: bytes) -> Parsed:  # noqa: ARG001 - the body says it all
+    """See ``Forge``. Without ``event`` the body is a push. Workers read message and author from git."""
     match read(_Kind, body).event:
         case "push" | "tag":
             return _push(read(_Push, body))
@@ -121,7 +103,7 @@ def parse(headers: Mapping[str, str], body: bytes) -> Parsed:  # noqa: ARG001 - 
 
 
 def _push(push: _Push) -> Parsed:
-    return alone(pushed(push.ref, push.after, push.before, push.commit, sender=push.pusher, url=push.url))
+    return single(push_trigger(push.ref, push.after, push.before, push.commit, sender=push.pusher, url=push.url))
 
 
 def _release(sent: _Release) -> Parsed:
@@ -130,7 +112,7 @@ def _release(sent: _Release) -> Parsed:
         raise BadPayloadError("ref", "The field ref of a release must be a tag such as refs/tags/v1.0.")
     about = sent.release
     return (
-        released(
+        release_trigger(
             tag,
             sent.commit,
             sha=sent.after,
@@ -143,7 +125,7 @@ def _release(sent: _Release) -> Parsed:
 
 
 def _deployment(sent: _Deployment) -> Parsed:
-    outcome = pushed(sent.ref, sent.after, sent.before, sent.commit, sender=sent.pusher, url=sent.url)
+    outcome = push_trigger(sent.ref, sent.after, sent.before, sent.commit, sender=sent.pusher, url=sent.url)
     if isinstance(outcome, NothingToDo):
         return outcome
     target = {"event": Event.DEPLOYMENT, "deploy_target": sent.target, "deploy_task": sent.task}
@@ -152,26 +134,21 @@ def _deployment(sent: _Deployment) -> Parsed:
 
 def _pull_request(kind: Event, sent: _PullRequest) -> Parsed:
     return (
-        Trigger(
-            event=kind,
-            event_reason=sent.reason,
-            sha=sent.after,
+        pull_request_trigger(
+            kind,
+            PullRequest(**sent.pull_request.model_dump()),
+            sent.commit,
             ref=sent.ref,
-            branch=sent.pull_request.target_branch,
             previous_sha=sent.before,
-            message=sent.message or sent.pull_request.title,
-            author=sent.author,
-            author_email=sent.author_email,
+            reason=sent.reason,
             sender=sent.pusher,
             url=sent.url,
-            timestamp_s=sent.timestamp,
-            pull_request=PullRequest(**sent.pull_request.model_dump()),
         ),
     )
 
 
 def report(_home: Home, _token: str, _status: CommitStatus) -> None:
-    """See ``Forge``. Plain git has nobody to tell."""
+    """See ``Forge``. A plain git server has no commit statuses."""
 
 
 def setup_text(hook_url: str, secret: str) -> str:
@@ -191,7 +168,7 @@ The secret is: {secret}
 def hook_script(hook_url: str, secret: str) -> str:
     """A ``post-receive`` hook in POSIX sh that tells Headway about every branch and tag of a push.
 
-    It never makes a push fail, gives up after a few seconds, and prints the run's address to whoever pushed.
+    It never makes a push fail, gives up after a few seconds, and prints the run's address to the person who pushes.
     """
     return (
         _HOOK.replace("@URL@", shlex.quote(hook_url))
@@ -201,14 +178,14 @@ def hook_script(hook_url: str, secret: str) -> str:
 
 
 def _pad(secret: str, mask: int) -> str:
-    """The HMAC key's inner or outer half, as octal escapes for ``printf %b``."""
+    """The inner or outer half of the HMAC key, as octal escapes for ``printf %b``."""
     key = secret.encode()
     if len(key) > _HMAC_BLOCK_BYTES:
         key = sha256(key).digest()
     return "".join(f"\\0{byte ^ mask:03o}" for byte in key.ljust(_HMAC_BLOCK_BYTES, b"\0"))
 
 
-# Only ids and names are sent: message and author are read from git, so that no text has to survive the shell.
+# Only ids and names are sent. Workers read message and author from git, so the shell need not quote them.
 _HOOK = r"""#!/bin/sh
 # post-receive: tells Headway about every branch and tag that was pushed. Never makes the push fail.
 url=@URL@

@@ -1,28 +1,13 @@
-"""Gitea and Forgejo: the same payloads, signed alike; Forgejo adds headers under its own name."""
+"""Gitea and Forgejo. They send the same payloads and signatures; Forgejo adds headers under its own name."""
 
 from collections.abc import Mapping
 
-from pipelines.trigger import Event, PullRequest, Trigger
-from workers.forges.common import (
-    Commit,
-    FullRef,
-    Maybe,
-    Moment,
-    Parsed,
-    Part,
-    RefName,
-    Release,
-    Sha,
-    Text,
-    alone,
-    ignored,
-    key_of,
-    ping,
-    pushed,
-    read,
-    signed,
-)
-from workers.forges.status_request import CommitStatus, Home, Request, api_and_path, in_four_words
+from pipelines.trigger import Event, PullRequest
+from workers.forges.interface import Parsed
+from workers.forges.payload import FullRef, Maybe, Moment, Part, RefName, Sha, Text, read
+from workers.forges.signatures import key_of, signed
+from workers.forges.status_request import CommitStatus, Home, Request, api_and_path, commit_status_body
+from workers.forges.triggers import Commit, Release, ignored, ping, pull_request_trigger, push_trigger, single
 
 NAME = "Gitea"
 
@@ -71,7 +56,7 @@ class _Push(Part):
 
     @property
     def head(self) -> _HeadCommit | None:
-        """The commit at the tip; releases before 1.17 have it in the list alone."""
+        """The newest commit. Gitea before 1.17 sends it only in the list."""
         return self.head_commit or next((commit for commit in self.commits or () if commit.id == self.after), None)
 
 
@@ -126,7 +111,7 @@ def delivery_key(headers: Mapping[str, str], body: bytes) -> str:
 
 
 def parse(headers: Mapping[str, str], body: bytes) -> Parsed:
-    """See ``Forge``. A new tag comes as ``create`` and as ``push``: the push alone counts, or a tag would run twice."""
+    """See ``Forge``. A new tag is sent as ``create`` and as ``push``: only the push starts a run."""
     match _header(headers, "event"):
         case "push":
             return _push(read(_Push, body))
@@ -160,7 +145,7 @@ def _push(push: _Push) -> Parsed:
         commit = Commit(head.message, head.author.account, head.author.email, head.timestamp)
     sha = head.id if head and push.ref.startswith("refs/tags/") else push.after
     sender = push.sender.account or push.pusher.account
-    return alone(pushed(push.ref, sha, push.before, commit, sender=sender, url=push.compare_url))
+    return single(push_trigger(push.ref, sha, push.before, commit, sender=sender, url=push.compare_url))
 
 
 def _release(event: _ReleaseEvent) -> Parsed:
@@ -174,30 +159,28 @@ def _pull_request(event: _PullRequestEvent) -> Parsed:
     kind = PULL_REQUEST_ACTIONS.get(event.action)
     if kind is None:
         return ignored(NAME, f"pull_request {event.action}")
+    pull_request = PullRequest(
+        number=pull.number,
+        title=pull.title,
+        source_branch=pull.head.ref,
+        target_branch=pull.base.ref,
+        target_sha=pull.base.sha,
+        from_fork=pull.head.repo_id != pull.base.repo_id,
+        labels=tuple(label.name for label in pull.labels or ()),
+        milestone=pull.milestone.title if pull.milestone else "",
+        draft=pull.draft,
+    )
     return (
-        Trigger(
-            event=kind,
-            event_reason=event.action if kind is Event.PULL_REQUEST_METADATA else "",
-            sha=pull.head.sha,
+        pull_request_trigger(
+            kind,
+            pull_request,
+            Commit(
+                author=pull.user.account, author_email=pull.user.email, timestamp_s=pull.updated_at, sha=pull.head.sha
+            ),
             ref=f"refs/pull/{pull.number}/head",
-            branch=pull.base.ref,
-            message=pull.title,
-            author=pull.user.account,
-            author_email=pull.user.email,
+            reason=event.action if kind is Event.PULL_REQUEST_METADATA else "",
             sender=event.sender.account,
             url=pull.html_url,
-            timestamp_s=pull.updated_at,
-            pull_request=PullRequest(
-                number=pull.number,
-                title=pull.title,
-                source_branch=pull.head.ref,
-                target_branch=pull.base.ref,
-                target_sha=pull.base.sha,
-                from_fork=pull.head.repo_id != pull.base.repo_id,
-                labels=tuple(label.name for label in pull.labels or ()),
-                milestone=pull.milestone.title if pull.milestone else "",
-                draft=pull.draft,
-            ),
         ),
     )
 
@@ -211,7 +194,7 @@ def report(home: Home, token: str, status: CommitStatus) -> Request:
     return Request(
         f"{api}/repos/{path}/statuses/{status.sha}",
         {"authorization": f"token {token}"},
-        in_four_words(status, _DESCRIPTION_CHARS_MAX),
+        commit_status_body(status, _DESCRIPTION_CHARS_MAX),
     )
 
 

@@ -3,27 +3,11 @@
 from collections.abc import Mapping
 
 from pipelines.trigger import Event, PullRequest, Trigger
-from workers.forges.common import (
-    Commit,
-    FullRef,
-    Maybe,
-    MaybeSha,
-    Moment,
-    Parsed,
-    Part,
-    RefName,
-    Release,
-    Sha,
-    Text,
-    alone,
-    ignored,
-    key_of,
-    ping,
-    pushed,
-    read,
-    signed,
-)
-from workers.forges.status_request import CommitStatus, Home, Request, api_and_path, in_four_words
+from workers.forges.interface import Parsed
+from workers.forges.payload import FullRef, Maybe, MaybeSha, Moment, Part, RefName, Sha, Text, read
+from workers.forges.signatures import key_of, signed
+from workers.forges.status_request import CommitStatus, Home, Request, api_and_path, commit_status_body
+from workers.forges.triggers import Commit, Release, ignored, ping, pull_request_trigger, push_trigger, single
 
 NAME = "GitHub"
 _SHORT_SHA_CHARS = 7
@@ -81,7 +65,7 @@ class _ReleaseEvent(Part):
 
 class _Deployment(Part):
     sha: Sha
-    # A branch, a tag or a commit, as whoever asked for the deployment named it.
+    # A branch, a tag or a commit, as the deployment was requested.
     ref: RefName
     task: Maybe = ""
     environment: Maybe = ""
@@ -101,7 +85,7 @@ class _DeploymentEvent(Part):
 class _End(Part):
     ref: RefName
     sha: Sha
-    # A fork that was deleted since is null.
+    # Null where the fork was deleted since.
     repo: _Repository | None
 
 
@@ -141,7 +125,7 @@ def delivery_key(headers: Mapping[str, str], body: bytes) -> str:
 
 
 def parse(headers: Mapping[str, str], body: bytes) -> Parsed:
-    """See ``Forge``. Creation and deletion come as pushes too, so ``create`` and ``delete`` start nothing."""
+    """See ``Forge``. ``create`` and ``delete`` start no run: GitHub sends a push for them too."""
     match headers.get("x-github-event", ""):
         case "push":
             return _push(read(_Push, body))
@@ -165,11 +149,11 @@ def _push(push: _Push) -> Parsed:
     # ``after`` of an annotated tag is the tag object; the commit under it is the head commit.
     sha = head.id if head and push.ref.startswith("refs/tags/") else push.after
     sender = push.sender.login or push.pusher.name
-    return alone(pushed(push.ref, sha, push.before, commit, sender=sender, url=push.compare))
+    return single(push_trigger(push.ref, sha, push.before, commit, sender=sender, url=push.compare))
 
 
 def _release(event: _ReleaseEvent) -> Parsed:
-    # Of the actions that come with one publication only this comes for pre-releases too.
+    # One publication sends several actions; only this one is sent for pre-releases too.
     if event.action != "published":
         return ignored(NAME, f"release {event.action}")
     return (event.release.trigger(event.sender.login),)
@@ -199,38 +183,35 @@ def _pull_request(event: _PullRequestEvent) -> Parsed:
     kind = PULL_REQUEST_ACTIONS.get(event.action)
     if kind is None:
         return ignored(NAME, f"pull_request {event.action}")
-    # By number: a name can be taken over by somebody else.
+    # By id: after a repository is renamed, another one can take its name.
     from_fork = pull.head.repo is None or pull.base.repo is None or pull.head.repo.id != pull.base.repo.id
+    pull_request = PullRequest(
+        number=pull.number,
+        title=pull.title,
+        source_branch=pull.head.ref,
+        target_branch=pull.base.ref,
+        target_sha=pull.base.sha,
+        from_fork=from_fork,
+        labels=tuple(label.name for label in pull.labels),
+        milestone=pull.milestone.title if pull.milestone else "",
+        draft=pull.draft,
+    )
     return (
-        Trigger(
-            event=kind,
-            event_reason=_reason(event.action) if kind is Event.PULL_REQUEST_METADATA else "",
-            sha=pull.head.sha,
+        pull_request_trigger(
+            kind,
+            pull_request,
+            Commit(author=pull.user.login, timestamp_s=pull.updated_at, sha=pull.head.sha),
             ref=f"refs/pull/{pull.number}/head",
-            branch=pull.base.ref,
             previous_sha=event.before,
-            message=pull.title,
-            author=pull.user.login,
+            reason=_reason(event.action) if kind is Event.PULL_REQUEST_METADATA else "",
             sender=event.sender.login,
             url=pull.html_url,
-            timestamp_s=pull.updated_at,
-            pull_request=PullRequest(
-                number=pull.number,
-                title=pull.title,
-                source_branch=pull.head.ref,
-                target_branch=pull.base.ref,
-                target_sha=pull.base.sha,
-                from_fork=from_fork,
-                labels=tuple(label.name for label in pull.labels),
-                milestone=pull.milestone.title if pull.milestone else "",
-                draft=pull.draft,
-            ),
         ),
     )
 
 
 def _reason(action: str) -> str:
-    """What changed, in the word that all forges share where there is one."""
+    """What changed, in the word that all forges share, if there is one."""
     return "label_updated" if action in {"labeled", "unlabeled"} else action
 
 
@@ -239,12 +220,12 @@ _API = {"https://github.com": "https://api.github.com"}
 
 
 def report(home: Home, token: str, status: CommitStatus) -> Request:
-    """A commit status: a check would need an app of its own."""
+    """A commit status. A check run would need a GitHub App."""
     api, path = api_and_path(home, "/api/v3", _API)
     return Request(
         f"{api}/repos/{path}/statuses/{status.sha}",
         {"authorization": f"Bearer {token}", "accept": "application/vnd.github+json"},
-        in_four_words(status, _DESCRIPTION_CHARS_MAX),
+        commit_status_body(status, _DESCRIPTION_CHARS_MAX),
     )
 
 

@@ -4,28 +4,12 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 from pipelines.state import State
-from pipelines.trigger import Event, PullRequest, Trigger
-from workers.forges.common import (
-    Commit,
-    FullRef,
-    Maybe,
-    MaybeSha,
-    Moment,
-    Parsed,
-    Part,
-    RefName,
-    Sha,
-    Text,
-    alone,
-    hmac_hex,
-    ignored,
-    key_of,
-    pushed,
-    read,
-    released,
-    same,
-)
+from pipelines.trigger import Event, PullRequest
+from workers.forges.interface import Parsed
+from workers.forges.payload import FullRef, Maybe, MaybeSha, Moment, Part, RefName, Sha, Text, read
+from workers.forges.signatures import hmac_hex, key_of, same
 from workers.forges.status_request import CommitStatus, Home, Request, api_and_path, short
+from workers.forges.triggers import Commit, ignored, pull_request_trigger, push_trigger, release_trigger, single
 
 NAME = "GitLab"
 
@@ -99,16 +83,16 @@ class _MergeRequestEvent(Part):
 
 
 def verify(headers: Mapping[str, str], body: bytes, secret: str) -> bool:
-    """``X-Gitlab-Token`` equals the secret; it does not cover the body."""
-    hmac_hex(secret, body)  # takes the time that others take, or a refusal's time would tell a GitLab repository's name
+    """``X-Gitlab-Token`` is the secret itself; it does not sign the body."""
+    hmac_hex(secret, body)  # takes as long as other forges: time must not tell which names exist
     return same(headers.get("x-gitlab-token", ""), secret)
 
 
 def delivery_key(headers: Mapping[str, str], body: bytes) -> str:
-    """``Idempotency-Key`` (17.4 and later) stays the same over retries; older servers are told apart by the body."""
+    """``Idempotency-Key`` (17.4 and later) stays the same over retries. Else a hash of the body."""
     if key := headers.get("idempotency-key", ""):
         return key_of(key, body)
-    # An event that a webhook caused shares its cause's UUID, so the UUID alone is not enough.
+    # An event that a webhook caused has the UUID of its cause, so the UUID alone is not unique.
     return key_of("", headers.get("x-gitlab-event-uuid", "").encode(errors="replace") + body)
 
 
@@ -130,7 +114,7 @@ def _push(push: _Push) -> Parsed:
     tip = next((commit for commit in push.commits if commit.id == sha), None)
     commit = Commit(tip.message, tip.author.name, tip.author.email, tip.timestamp) if tip else Commit()
     url = tip.url if tip else ""
-    return alone(pushed(push.ref, sha, push.before, commit, sender=push.user_username, url=url))
+    return single(push_trigger(push.ref, sha, push.before, commit, sender=push.user_username, url=url))
 
 
 def _release(event: _ReleaseEvent) -> Parsed:
@@ -139,11 +123,11 @@ def _release(event: _ReleaseEvent) -> Parsed:
     made = event.commit
     commit = Commit(made.message, made.author.name, made.author.email, made.timestamp)
     # GitLab does not say who made the release, nor whether it is a pre-release.
-    return (released(event.tag, commit, sha=made.id, title=event.name, url=event.url),)
+    return (release_trigger(event.tag, commit, sha=made.id, title=event.name, url=event.url),)
 
 
 def _reason(changes: _Changes) -> str:
-    """What an update without commits changed, in the words that all forges share."""
+    """What an update without new commits changed, in the words that all forges share."""
     if changes.labels:
         return "label_updated"
     if changes.milestone_id:
@@ -160,7 +144,7 @@ def _kind(merge: _MergeRequest) -> Event | None:
         case "close" | "merge":
             return Event.PULL_REQUEST_CLOSED
         case "update":
-            # Only an update that brought commits says which commit it replaced.
+            # Only an update with new commits names the commit that they replace.
             return Event.PULL_REQUEST if merge.oldrev else Event.PULL_REQUEST_METADATA
         case _:
             return None
@@ -171,29 +155,26 @@ def _merge_request(event: _MergeRequestEvent) -> Parsed:
     kind = _kind(merge)
     if kind is None:
         return ignored(NAME, f"merge request {merge.action}".strip())
+    pull_request = PullRequest(
+        number=merge.iid,
+        title=merge.title,
+        source_branch=merge.source_branch,
+        target_branch=merge.target_branch,
+        from_fork=merge.source_project_id != merge.target_project_id,
+        labels=tuple(label.title for label in event.labels),
+        draft=merge.draft,
+    )
+    tip = merge.last_commit
     return (
-        Trigger(
-            event=kind,
-            event_reason=_reason(event.changes) if kind is Event.PULL_REQUEST_METADATA else "",
-            sha=merge.last_commit.id,
+        pull_request_trigger(
+            kind,
+            pull_request,
+            Commit(author=tip.author.name, author_email=tip.author.email, timestamp_s=tip.timestamp, sha=tip.id),
             ref=f"refs/merge-requests/{merge.iid}/head",
-            branch=merge.target_branch,
             previous_sha=merge.oldrev,
-            message=merge.title,
-            author=merge.last_commit.author.name,
-            author_email=merge.last_commit.author.email,
+            reason=_reason(event.changes) if kind is Event.PULL_REQUEST_METADATA else "",
             sender=event.user.username,
             url=merge.url,
-            timestamp_s=merge.last_commit.timestamp,
-            pull_request=PullRequest(
-                number=merge.iid,
-                title=merge.title,
-                source_branch=merge.source_branch,
-                target_branch=merge.target_branch,
-                from_fork=merge.source_project_id != merge.target_project_id,
-                labels=tuple(label.title for label in event.labels),
-                draft=merge.draft,
-            ),
         ),
     )
 
@@ -211,7 +192,7 @@ _STATES: Mapping[State, str] = {
 
 
 def report(home: Home, token: str, status: CommitStatus) -> Request:
-    """A status of an external pipeline. GitLab refuses to say twice that one waits or runs."""
+    """The status of an external pipeline. GitLab refuses the same pending or running status a second time."""
     api, path = api_and_path(home, "/api/v4")
     body = {
         "state": _STATES[status.state],

@@ -1,4 +1,4 @@
-"""One request to a forge, and what it answered."""
+"""The HTTP client for forges: one request, and the answer."""
 
 import json
 from collections.abc import Mapping
@@ -8,18 +8,18 @@ from ipaddress import ip_network
 
 import httpx2
 
-from runner.network.company import NO_COMPANY, CompanyNetwork
+from runner.network.egress import NO_EGRESS_SETTINGS, EgressSettings
 from workers.forges.status_request import Answer, Request
 
 _CONNECT_S, _ANSWER_S = 3.0, 5.0
 _ANSWER_BYTES_MAX = 65_536
 _ASKED_PAUSE_S, _ASKED_PAUSE_S_MAX = 900, 3_600
 _DIGITS_MAX = 15
-_REFUSED, _ASKED_TOO_MUCH, _BUSY = 403, 429, 503
+_FORBIDDEN, _TOO_MANY_REQUESTS, _BUSY = 403, 429, 503
 
 
 def post(client: httpx2.Client, request: Request) -> Answer:
-    """Sends it. Raises httpx2.HTTPError or httpx2.InvalidURL where nobody answers in time."""
+    """Sends the request. Raises httpx2.HTTPError or httpx2.InvalidURL where no server answers in time."""
     with client.stream("POST", request.url, headers=dict(request.headers), json=dict(request.body)) as response:
         text = b""
         for part in response.iter_bytes():
@@ -33,14 +33,14 @@ def post(client: httpx2.Client, request: Request) -> Answer:
 
 
 def _hidden(text: str, request: Request) -> str:
-    """The text without the token, which a strange server may send back."""
+    """The text without the token, which an unknown server may send back."""
     for value in request.headers.values():
         text = text.replace(value.rpartition(" ")[2], "***")
     return text
 
 
 def _said(body: bytes) -> str:
-    """The reason in a forge's answer: a field of its JSON, mostly ``message`` or ``error``."""
+    """The error message in a forge's answer: usually the field ``message`` or ``error`` of its JSON."""
     try:
         found = json.loads(body)
     except ValueError:
@@ -52,8 +52,8 @@ def _said(body: bytes) -> str:
 
 
 def _asked_pause_s(status: int, headers: Mapping[str, str], now: datetime) -> int:
-    """How long the forge asks to be left alone; 0 where it does not. GitHub also says so with 403."""
-    if status not in {_REFUSED, _ASKED_TOO_MUCH, _BUSY}:
+    """The pause that a rate limit asks for, 0 where there is none. GitHub uses status 403 for it too."""
+    if status not in {_FORBIDDEN, _TOO_MANY_REQUESTS, _BUSY}:
         return 0
     asked = headers.get("retry-after", "")
     if not asked and headers.get("x-ratelimit-remaining") == "0":
@@ -77,14 +77,14 @@ def _until(date: str, now: datetime) -> int:
         return 0
 
 
-def make_client(company: CompanyNetwork = NO_COMPANY) -> httpx2.Client:
-    """The HTTP client for forges. It follows no redirects: the token goes nowhere else."""
-    trusted = company.authority.tls_context() if company.authority else True
+def make_client(company: EgressSettings = NO_EGRESS_SETTINGS) -> httpx2.Client:
+    """The HTTP client. It follows no redirects: the token must not reach another host."""
+    trusted = company.ca.tls_context() if company.ca else True
     proxies = {} if "*" in company.own.direct else company.own.urls
     routes: dict[str, httpx2.BaseTransport | None] = {
         f"{name.partition('_')[0].lower()}://": httpx2.HTTPTransport(verify=trusted, proxy=url)
         for name, url in proxies.items()
-        if url.lower().startswith(("http://", "https://"))  # SOCKS needs a library more
+        if url.lower().startswith(("http://", "https://"))  # SOCKS would need another library
     }
     routes |= dict.fromkeys(filter(_is_pattern, map(_pattern, company.own.direct)))
     timeout = httpx2.Timeout(_ANSWER_S, connect=_CONNECT_S)
@@ -94,7 +94,7 @@ def make_client(company: CompanyNetwork = NO_COMPANY) -> httpx2.Client:
 
 
 def _pattern(host: str) -> str:
-    """An entry of NO_PROXY as httpx2 writes it: an address, a network, or a domain with all below it."""
+    """An entry of NO_PROXY in httpx2's form: an address, a network, or a domain with its subdomains."""
     bare = host.replace("[", "").replace("]", "")
     try:
         network = ip_network(bare, strict=False)
@@ -106,7 +106,7 @@ def _pattern(host: str) -> str:
 
 
 def _is_pattern(text: str) -> bool:
-    """An entry that means nothing is left out, as others do."""
+    """False for an entry that is no valid pattern: it is ignored, as other programs do."""
     try:
         httpx2.URL(text)
     except httpx2.InvalidURL:

@@ -1,4 +1,4 @@
-"""What the forges share in hearing how a run went: the status, the request that tells it, and what an answer means."""
+"""What the forges share about commit statuses: the status, the request that sets it, and what the answer means."""
 
 import re
 from collections.abc import Mapping
@@ -9,8 +9,8 @@ from pipelines.state import State
 
 _SCP = re.compile(r"[^/@:]+@(?P<host>[^/:]+):(?P<path>.+)")
 _SAID_CHARS_MAX = 160
-# Of the words of GitHub and Gitea none is "skipped": what did not run must not pass where it is required.
-_FOUR_WORDS: Mapping[State, str] = {
+# GitHub and Gitea have no state "skipped": a job that did not run must not pass as a required check.
+_GITHUB_STATES: Mapping[State, str] = {
     State.QUEUED: "pending",
     State.RUNNING: "pending",
     State.PASSED: "success",
@@ -20,14 +20,14 @@ _FOUR_WORDS: Mapping[State, str] = {
     State.SKIPPED: "error",
 }
 _REDIRECTS = range(300, 400)
-_TOO_MANY, _SERVER_ERRORS = 429, 500
-_SENT_TOO_LATE = frozenset({408, 425, _TOO_MANY})
-_NOT_YET = frozenset({404, 409, 422})
+_RATE_LIMITED, _SERVER_ERRORS = 429, 500
+_RETRYABLE = frozenset({408, 425, _RATE_LIMITED})
+_COMMIT_UNKNOWN = frozenset({404, 409, 422})
 
 
 @dataclass(frozen=True)
 class CommitStatus:
-    """What is told of a run, or of one of its workflows. ``branch`` is where the commit stands, if that is known."""
+    """The status of a run, or of one of its workflows. ``branch`` is the branch of the commit, if it is known."""
 
     sha: str
     state: State
@@ -39,7 +39,7 @@ class CommitStatus:
 
 @dataclass(frozen=True)
 class Home:
-    """Where a repository lives: its page or where it is cloned from, and its forge's API if a person named it."""
+    """A repository's address at its forge: its page or its clone URL; and the forge's API, if a user named it."""
 
     address: str
     api_url: str = ""
@@ -47,7 +47,7 @@ class Home:
 
 @dataclass(frozen=True)
 class Request:
-    """A POST of JSON. An answer 400 that holds ``known_by`` says that the forge has this status already."""
+    """A POST of JSON. An answer 400 that contains ``known_by`` means that the forge has this status already."""
 
     url: str
     headers: Mapping[str, str] = field(repr=False)
@@ -57,7 +57,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a forge answered: ``said`` is its reason; for ``pause_s`` seconds it asks to be left alone."""
+    """A forge's answer. ``said`` is its error message; its rate limit asks for a pause of ``pause_s`` seconds."""
 
     status: int
     said: str = ""
@@ -66,7 +66,7 @@ class Answer:
 
 
 class NoForgeError(ValueError):
-    """Nothing can be told from here; the sentence says why and what to do."""
+    """No commit status can be sent. The sentence says why, and what to do."""
 
 
 def site(home: Home) -> tuple[str, str]:
@@ -77,7 +77,7 @@ def site(home: Home) -> tuple[str, str]:
         parts = urlsplit(home.address)
         if parts.scheme not in {"http", "https", "ssh"} or not parts.hostname:
             hint = "add it again with --replace and --web-url"
-            raise NoForgeError(f"the repository's address {home.address} does not tell where its forge is; {hint}")
+            raise NoForgeError(f"the repository's address {home.address} does not name its forge; {hint}")
         # Over SSH the port is SSH's.
         root = f"https://{parts.hostname}" if parts.scheme == "ssh" else f"{parts.scheme}://{_host(parts.netloc)}"
         path = parts.path
@@ -91,20 +91,20 @@ def _host(netloc: str) -> str:
 def api_and_path(home: Home, version: str, public: Mapping[str, str] | None = None) -> tuple[str, str]:
     """The API's address and the repository's path below its forge. Raises NoForgeError.
 
-    ``version`` is where the API is on a forge of one's own; ``public`` has the APIs of forges that keep it elsewhere.
+    ``version`` is the API's path on a self-hosted forge; ``public`` has the APIs of public forges on other hosts.
     """
     root, path = site(home)
     if not home.api_url:
         return (public or {}).get(root) or f"{root}{version}", path
-    # A forge below a path of its host has that path in both addresses.
+    # A forge under a path of its host has this path in both addresses.
     below = urlsplit(home.api_url).path.removesuffix(version).strip("/")
     return home.api_url.rstrip("/"), path.removeprefix(f"{below}/") if below else path
 
 
-def in_four_words(status: CommitStatus, description_chars_max: int) -> dict[str, str]:
-    """The body of GitHub's commit statuses, which Gitea took over."""
+def commit_status_body(status: CommitStatus, description_chars_max: int) -> dict[str, str]:
+    """The body of a commit status for GitHub; Gitea's is the same."""
     return {
-        "state": _FOUR_WORDS[status.state],
+        "state": _GITHUB_STATES[status.state],
         "context": status.context,
         "description": short(status.sentence, description_chars_max),
         "target_url": status.url,
@@ -116,40 +116,40 @@ def short(text: str, chars_max: int) -> str:
     line = " ".join(text.split())
     if len(line) <= chars_max:
         return line
-    kept = line[:chars_max]  # one more than fits beside the ellipsis: a word may end just there
+    kept = line[:chars_max]  # one character more than fits beside the ellipsis: a word may end there
     return (kept.rpartition(" ")[0] or kept[:-1]).rstrip(" ,;:") + "…"
 
 
-def heard(answer: Answer, request: Request) -> bool:
-    """Whether the forge has the status now."""
+def accepted(answer: Answer, request: Request) -> bool:
+    """True where the forge has the status now."""
     known = answer.status == 400 and bool(request.known_by) and request.known_by in answer.said  # noqa: PLR2004 - HTTP
     return answer.status // 100 == 2 or known  # noqa: PLR2004 - HTTP's successes
 
 
-def worth_a_try(answer: Answer) -> bool:
-    """Whether the same may be taken later: the forge is troubled, or was asked too much."""
-    return answer.status >= _SERVER_ERRORS or answer.status in _SENT_TOO_LATE or answer.pause_s > 0
+def is_retryable(answer: Answer) -> bool:
+    """True where a retry may succeed: the forge has an error of its own, or its rate limit is reached."""
+    return answer.status >= _SERVER_ERRORS or answer.status in _RETRYABLE or answer.pause_s > 0
 
 
-def may_come_true(answer: Answer) -> bool:
-    """Whether a refusal may be for now only: a forge may learn of a commit later than its webhook tells of it."""
-    return answer.status in _NOT_YET
+def commit_may_appear(answer: Answer) -> bool:
+    """True where the forge may not know the commit yet: some send the webhook first."""
+    return answer.status in _COMMIT_UNKNOWN
 
 
 def refusal(answer: Answer, repo: str) -> str:
-    """Why the forge did not take a status, and what to do."""
+    """Why the forge refused a status, and what to do."""
     said = f" {short(answer.said, _SAID_CHARS_MAX)}" if answer.said else ""
     sentence = f"the forge refused the commit status: {answer.status}{said}"
     renew = f"`headway repo token {repo}`"
-    if worth_a_try(answer):
+    if is_retryable(answer):
         return f"the forge did not take the commit status: {answer.status}{said}"
     match answer.status:
         case 401:
             return f"{sentence}; renew the token with {renew}"
         case 403 | 404:
-            return f"{sentence}; the token may not write this repository's statuses: give another with {renew}"
+            return f"{sentence}; the token may not write this repository's statuses: set another with {renew}"
         case status if status in _REDIRECTS:
             to = f" to {answer.location}" if answer.location else ""
-            return f"{sentence}{to}; name the API's own address with {renew} and --api"
+            return f"{sentence}{to}; set the API's address with {renew} and --api"
         case _:
-            return f"{sentence}; if this is not the forge's API, name it with {renew} and --api"
+            return f"{sentence}; if this is not the forge's API, set its address with {renew} and --api"

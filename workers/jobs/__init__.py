@@ -1,0 +1,1 @@
+"""The worker: its process, and the way of one job from the claim over planning and execution to the recorded result."""

@@ -8,12 +8,12 @@ from runner.events import Emit, Event, StepFinished
 
 
 class CancelOnFailure:
-    """Passes a job's events on, and calls ``cancel`` with who did it when such a step has failed."""
+    """Passes a job's events on. When such a step has failed, calls ``cancel`` with a text that names the step."""
 
     def __init__(self, emit: Emit, plan: JobPlan, cancel: Callable[[str], None]) -> None:
         self._emit = emit
         self._cancel = cancel
-        self._who = {
+        self._causes = {
             step.number: f"step {step.name!r} of {plan.name!r}, which failed"
             for step in plan.steps
             if step.failure == "cancel"
@@ -23,6 +23,6 @@ class CancelOnFailure:
         """Takes one event."""
         self._emit(event)
         if isinstance(event, StepFinished) and event.outcome.state in {State.FAILED, State.BROKEN}:
-            who = self._who.get(event.step)
-            if who is not None:
-                self._cancel(who)
+            cause = self._causes.get(event.step)
+            if cause is not None:
+                self._cancel(cause)

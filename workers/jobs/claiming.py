@@ -1,7 +1,7 @@
-"""From a message to a claim: a worker takes the job that it was rung for, or another that waits.
+"""From a wake-up to a claim: a worker claims the job that the message names, or another one that waits.
 
-A message goes to whoever is free, for whoever rings need not know the workers. One who may not have the job passes it
-on, to queues that only those hear who may: a message is passed on once at the most.
+The sender of a wake-up need not know the workers: any free worker receives it. A worker whose labels do not match the
+job forwards the message once, to the queues of the workers whose labels do.
 """
 
 import socket
@@ -18,26 +18,29 @@ from workers.store import leases
 
 
 @dataclass(frozen=True)
-class Ear:
-    """A worker process that listens. ``pass_on`` gets a job and, by queue, how many can take a job from there."""
+class JobClaimer:
+    """Claims jobs for one worker process. ``owner`` names it in leases.
+
+    ``forward`` sends a job's id to queues; it gets how many slots the workers of each queue have.
+    """
 
     database: Engine
     owner: str
     labels: Mapping[str, str]
     lease_s: int
-    pass_on: Callable[[int, Mapping[str, int]], object]
+    forward: Callable[[int, Mapping[str, int]], object]
 
-    def take(self, job_id: int) -> leases.Claim | None:
-        """The right to work on this job, or on the one that has waited longest of those that fit; None is no error."""
+    def claim(self, job_id: int) -> leases.Claim | None:
+        """Claims this job, or the one that has waited longest of those that fit this worker. None is no error."""
         claim = self._claim(job_id)
         if claim is not None:
             return claim
-        self._hand_on(job_id)
-        other = self.next()
+        self._forward(job_id)
+        other = self.next_ready()
         return None if other is None else self._claim(other)
 
-    def next(self) -> int | None:
-        """The job that has waited longest of those that this worker may have."""
+    def next_ready(self) -> int | None:
+        """The job that has waited longest of those that fit this worker."""
         with reading(self.database) as session:
             return leases.next_ready(session, self.labels)
 
@@ -45,9 +48,9 @@ class Ear:
         with transaction(self.database) as session:
             return leases.claim(session, job_id, self.owner, self.lease_s, socket.gethostname(), self.labels)
 
-    def _hand_on(self, job_id: int) -> None:
+    def _forward(self, job_id: int) -> None:
         with reading(self.database) as session:
-            asked = leases.asked_of(session, job_id)
+            asked = leases.labels_needed(session, job_id)
             if asked is None or fits(asked, self.labels):
                 return
             slots: Counter[str] = Counter()
@@ -55,4 +58,4 @@ class Ear:
                 if fits(asked, worker.labels):
                     slots[queue_of(worker.labels)] += worker.slots
         if slots:
-            self.pass_on(job_id, slots)
+            self.forward(job_id, slots)

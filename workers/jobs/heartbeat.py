@@ -1,4 +1,4 @@
-"""Says again and again that a worker is there, so that pages can say what a job waits for."""
+"""The heartbeat of a worker process: with it the server knows which workers are alive, and why a job waits."""
 
 import threading
 from collections.abc import Mapping
@@ -14,8 +14,8 @@ _log = structlog.get_logger()
 BEATS_PER_LEASE = 3
 
 
-class Presence:
-    """A thread of a worker's process. The worker counts as gone when it says nothing for as long as a lease."""
+class Heartbeat:
+    """Sends the heartbeat from a thread. A worker counts as gone when it sends none for the time of a lease."""
 
     def __init__(self, engine: Engine, name: str, labels: Mapping[str, str], slots: int, lease_s: int) -> None:
         self._engine = engine
@@ -24,22 +24,22 @@ class Presence:
         self._slots = slots
         self._lease_s = lease_s
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._go_on, name="presence", daemon=True)
+        self._thread = threading.Thread(target=self._beat_until_stopped, name="heartbeat", daemon=True)
 
     def start(self) -> None:
-        """Begins, for as long as the process lives or until ``stop``."""
+        """Starts the thread. It runs until ``stop`` is called or the process ends."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends it; the worker counts as there for the rest of its time."""
+        """Stops the thread. The worker counts as alive until its last heartbeat expires."""
         self._stop.set()
         self._thread.join()
 
-    def _go_on(self) -> None:
+    def _beat_until_stopped(self) -> None:
         while not self._stop.is_set():
             try:
                 with transaction(self._engine) as session:
-                    store.beat(session, self._name, self._labels, self._slots, self._lease_s)
+                    store.record_heartbeat(session, self._name, self._labels, self._slots, self._lease_s)
             except SQLAlchemyError as error:
-                _log.warning("the database does not know that this worker is there", error=str(error))
+                _log.warning("the heartbeat of this worker could not be stored", error=str(error))
             self._stop.wait(self._lease_s / BEATS_PER_LEASE)

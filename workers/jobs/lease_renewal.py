@@ -1,4 +1,4 @@
-"""Keeps a job's lease while it runs, and hears when somebody wants it canceled."""
+"""Renews the lease of a running job, and learns of its cancellation that way."""
 
 import threading
 import time
@@ -18,11 +18,11 @@ _log = structlog.get_logger()
 RENEWALS_PER_LEASE = 5
 
 
-class Keeper:
-    """A thread with a database connection of its own, so that nothing the job does can starve it.
+class LeaseRenewer:
+    """Renews one job's lease from a thread with its own database connection, so that the job cannot delay it.
 
-    When the lease is no longer ours, or could not be renewed until it ended, the job is canceled as lost: another
-    worker may have it by then.
+    Cancels the job where its row says so. Cancels it as lost where the lease belongs to another worker, or ended
+    before it could be renewed: another worker may run the job by then.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Keeper:
         self._lease_s = lease_s
         self._cancel = cancel
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name=f"lease-{claim.job_id}", daemon=True)
+        self._thread = threading.Thread(target=self._renew_until_stopped, name=f"lease-{claim.job_id}", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -47,7 +47,7 @@ class Keeper:
         self._stop.set()
         self._thread.join()
 
-    def _keep(self) -> None:
+    def _renew_until_stopped(self) -> None:
         every_s = self._lease_s / RENEWALS_PER_LEASE
         renewed_s = time.monotonic()
         while not self._stop.is_set():
@@ -60,7 +60,7 @@ class Keeper:
             self._sleep(every_s)
 
     def _renew(self) -> bool:
-        """True when the database said something. Sets the cancel that it speaks of."""
+        """Renews once, and cancels the job where its row asks for that. False where the database did not answer."""
         try:
             with transaction(self._engine) as session:
                 renewal = leases.renew(session, self._claim.job_id, self._claim.attempt, self._owner, self._lease_s)
@@ -70,12 +70,12 @@ class Keeper:
         if not renewal.still_mine:
             self._cancel.set("the loss of its lease", lost=True)
         elif renewal.cancel_requested:
-            self._cancel.set(renewal.cancel_by or "somebody")
+            self._cancel.set(renewal.cancel_by or "an unknown user")
         return True
 
     def _sleep(self, seconds: float) -> None:
-        """Waits for the next renewal, or until the job has ended, or until somebody cancels it."""
+        """Waits until the next renewal is due, the job has ended, or Redis announces a cancellation."""
         if self._cancel:
             self._stop.wait(seconds)
         else:
-            self._live.wait_cancel(self._claim.run_id, seconds, self._stop)
+            self._live.wait_for_cancel(self._claim.run_id, seconds, self._stop)

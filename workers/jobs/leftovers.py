@@ -1,8 +1,7 @@
-"""Removes what jobs left on this machine when their worker died and nobody went on with them here."""
+"""Finds and removes the leftovers of dead attempts on this machine: their worker died, and no worker took over here."""
 
 import time
 from collections.abc import Callable
-from dataclasses import astuple, dataclass
 from functools import partial
 from pathlib import Path
 from threading import Thread
@@ -13,9 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from pipelines.state import State
-from runner.cleanup.borrowed_tags import give_back_all
-from runner.cleanup.leftovers import remove_tree
-from runner.cleanup.processes import end_orphans
+from runner.cleanup.leftovers import Leftovers, remove_leftovers
 from runner.docker.client import Engine
 from runner.docker.references import BUILD_REPO
 from runner.docker.specs import ATTEMPT_LABEL, JOB_LABEL
@@ -29,44 +26,24 @@ PROBE_S_MAX = 60
 _log = structlog.get_logger()
 
 
-def job_key(installation: str, job_id: int) -> str:
-    """The job's name in labels, folders and networks: unique among all Headways that share an engine."""
+def job_key(installation: str, job_id: int | str) -> str:
+    """The job's name in labels, folders and networks: unique among all Headway installations that share an engine."""
     return f"{installation}-{job_id}"
 
 
-@dataclass(frozen=True)
-class Left:
-    """What belongs to attempts that no longer run: ids of containers and networks, names of images, folders."""
-
-    containers: frozenset[str] = frozenset()
-    names: frozenset[str] = frozenset()
-    networks: frozenset[str] = frozenset()
-    folders: frozenset[Path] = frozenset()
-
-    def __bool__(self) -> bool:
-        return any(astuple(self))
-
-    def __and__(self, other: "Left") -> "Left":
-        """What is in both."""
-        return Left(
-            self.containers & other.containers, self.names & other.names,
-            self.networks & other.networks, self.folders & other.folders,
-        )  # fmt: skip
-
-
-def find(database: Database, engine: Engine, installation: str, workspaces: Path) -> Left:
-    """What is left now. A job that has just ended is among it until its own worker has cleaned up."""
+def find_dead_attempts(database: Database, engine: Engine, installation: str, workspaces: Path) -> Leftovers:
+    """Leftovers of attempts that do not run any more. May include a job that its own worker is still cleaning up."""
     containers = {each["Id"]: _labelled(each) for each in engine.containers_labelled(JOB_LABEL)}
     networks = {each["Id"]: _labelled(each) for each in engine.networks_labelled(JOB_LABEL)}
-    tags = {name: name.rpartition(":")[2] for name in engine.image_names(f"{BUILD_REPO}:{installation}-*")}
+    image_names = {name: name.rpartition(":")[2] for name in engine.image_names(f"{BUILD_REPO}:{installation}-*")}
     folders = {path: path.name for path in workspaces.glob(f"{installation}-*-*")}
     with reading(database) as session:
-        dead = partial(_dead, session, installation)
-        return Left(
-            frozenset(each for each, owner in containers.items() if dead(owner)),
-            frozenset(each for each, owner in tags.items() if dead(owner)),
-            frozenset(each for each, owner in networks.items() if dead(owner)),
-            frozenset(each for each, owner in folders.items() if dead(owner)),
+        is_dead = partial(_is_dead, session, installation)
+        return Leftovers(
+            frozenset(each for each, attempt in containers.items() if is_dead(attempt)),
+            frozenset(each for each, attempt in image_names.items() if is_dead(attempt)),
+            frozenset(each for each, attempt in networks.items() if is_dead(attempt)),
+            frozenset(each for each, attempt in folders.items() if is_dead(attempt)),
         )
 
 
@@ -74,13 +51,13 @@ def _labelled(found: dict[str, dict[str, str]]) -> str:
     return f"{found['Labels'][JOB_LABEL]}-{found['Labels'].get(ATTEMPT_LABEL, 0)}"
 
 
-def _dead(session: Session, installation: str, owner: str) -> bool:
-    """True for ``INSTALLATION-JOB-ATTEMPT``, and whatever follows, where it is ours and that attempt does not run.
+def _is_dead(session: Session, installation: str, name: str) -> bool:
+    """True if ``name`` starts with ``INSTALLATION-JOB-ATTEMPT`` of this installation and that attempt does not run.
 
-    With ``probe`` for the job, and seconds since 1970 for the attempt, it is what a worker makes as it starts.
+    A worker's check at its start has ``probe`` in place of the job, and seconds since 1970 in place of the attempt.
     """
-    ours, job_id, attempt, *_ = [*owner.split("-"), "", ""]
-    if ours != installation or not attempt.isdigit():
+    owner, job_id, attempt, *_ = [*name.split("-"), "", ""]
+    if owner != installation or not attempt.isdigit():
         return False
     if job_id == PROBE:
         return time.time() - int(attempt) > PROBE_S_MAX
@@ -88,36 +65,27 @@ def _dead(session: Session, installation: str, owner: str) -> bool:
     return job is None or job.attempt != int(attempt) or job.state is not State.RUNNING
 
 
-def remove(engine: Engine, left: Left) -> None:
-    """Removes it, networks after what is on them. What cannot be removed is logged, and the rest goes all the same."""
-    removals: list[Callable[[], None]] = [partial(end_orphans, folder) for folder in left.folders]
-    removals += [partial(give_back_all, engine, folder) for folder in left.folders]
-    removals += [partial(engine.remove, container) for container in left.containers]
-    removals += [partial(engine.untag, name) for name in left.names]
-    removals += [partial(engine.remove_network, network) for network in left.networks]
-    removals += [partial(remove_tree, engine, folder) for folder in left.folders]
-    for removal in removals:
-        try:
-            removal()
-        except (StepError, OSError) as error:
-            _log.warning("a leftover could not be removed", error=str(error))
-    if left:
-        _log.info("swept", **{name: len(found) for name, found in vars(left).items()})
+def remove(engine: Engine, leftovers: Leftovers) -> None:
+    """Removes the leftovers. Logs what cannot be removed."""
+    for error in remove_leftovers(engine, leftovers):
+        _log.warning("a leftover could not be removed", error=str(error))
+    if leftovers:
+        _log.info("removed leftovers", **{name: len(found) for name, found in vars(leftovers).items()})
 
 
-def try_sweep(database: Database, engine: Engine, installation: str, workspaces: Path) -> None:
-    """Finds and removes. Failing must not stop a worker from working: the next sweep tries again."""
+def remove_dead_attempts(database: Database, engine: Engine, installation: str, workspaces: Path) -> None:
+    """Finds and removes leftovers. An error is only logged, because the worker must go on; the next sweep retries."""
     try:
-        remove(engine, find(database, engine, installation, workspaces))
+        remove(engine, find_dead_attempts(database, engine, installation, workspaces))
     except (StepError, SQLAlchemyError) as error:
-        _log.warning("no leftovers could be looked for", error=str(error))
+        _log.warning("leftovers could not be searched for", error=str(error))
 
 
-class Rounds:
-    """Sweeps now and then, for when no job comes whose end would. Call it from the thread that forks, and only there.
+class PeriodicSweep:
+    """Removes leftovers at intervals, for a worker without jobs. Call it only from the thread that forks.
 
-    What is left at two rounds in a row is removed: nobody else, then, is cleaning it up. That may take long, and so a
-    thread does it, which touches neither the database nor anything that a forked process would use.
+    It removes only what two sweeps in a row have found: then no worker is cleaning it up. The removal may take long, so
+    a thread does it, which uses neither the database nor anything else that a forked process would inherit.
     """
 
     def __init__(self, connect: Callable[[], Database], engine: Engine, installation: str, workspaces: Path) -> None:
@@ -125,21 +93,21 @@ class Rounds:
         self._engine = engine
         self._installation = installation
         self._workspaces = workspaces
-        self._seen = Left()
+        self._seen = Leftovers()
         self._removal: Thread | None = None
 
     def __call__(self) -> None:
-        """One round."""
+        """One sweep."""
         if self._removal and self._removal.is_alive():
             return
         database = self._connect()
         try:
-            found = find(database, self._engine, self._installation, self._workspaces)
+            found = find_dead_attempts(database, self._engine, self._installation, self._workspaces)
         except (StepError, SQLAlchemyError) as error:
-            _log.warning("no leftovers could be looked for", error=str(error))
+            _log.warning("leftovers could not be searched for", error=str(error))
             return
         finally:
-            # A process that is forked later must not hold on to the files of a connection of ours.
+            # A process that is forked later must not inherit the connection's file descriptors.
             database.dispose()
         again, self._seen = found & self._seen, found
         if again:

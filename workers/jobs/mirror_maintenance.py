@@ -1,11 +1,11 @@
-"""The mirrors of this machine: opened for a job, kept small and sound while there is nothing better to do."""
+"""The bare mirrors on this machine: opened for a job, maintained while no job waits."""
 
 from pathlib import Path
 
 import structlog
 from sqlalchemy import Engine as Database
 
-from runner.network.company import CompanyNetwork
+from runner.network.egress import EgressSettings
 from runner.source.git import GitLogin
 from runner.source.mirror import Mirror
 from runner.source.mirror_store import tidy_mirrors
@@ -17,18 +17,18 @@ _log = structlog.get_logger()
 
 
 def note_mirror(sentence: str) -> None:
-    """What had to be done about a mirror, for the log."""
-    _log.warning("a mirror", note=sentence)
+    """Logs what had to be done about a mirror."""
+    _log.warning("mirror maintenance", note=sentence)
 
 
-def open_mirror(settings: Settings, company: CompanyNetwork, url: str, login: GitLogin | None) -> Mirror:
-    """The repository's mirror on this machine, which git fetches into as the company's network wants it."""
-    reach = company.git_environment(settings.ca_dir)
-    return Mirror(settings.mirrors_dir, url, login, note_mirror, reach)
+def open_mirror(settings: Settings, company: EgressSettings, url: str, login: GitLogin | None) -> Mirror:
+    """The repository's mirror on this machine. Git fetches into it through the company's proxies, if there are any."""
+    environment = company.git_environment(settings.ca_dir)
+    return Mirror(settings.mirrors_dir, url, login, note_mirror, environment)
 
 
 def tidy(database: Database, mirrors: Path) -> None:
-    """Tidies mirrors, each once a day, until a job waits."""
+    """Maintains the mirrors, each once a day. Stops as soon as a job waits."""
 
     def job_waits() -> bool:
         with reading(database) as session:

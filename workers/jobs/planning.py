@@ -1,38 +1,87 @@
-"""From a queued run to its plan: the commit is fetched, its pipeline files are read from the mirror and compiled."""
+"""From a queued run to its plan: fetches the commit, reads its pipeline files from the mirror, compiles them.
+
+The first job of a run is claimed without a plan. Its worker plans the whole run, writes the jobs of the plan as rows,
+and goes on with one of them.
+"""
 
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
 
 from pipelines.compiler.default_plan import dockerfile_plan
 from pipelines.compiler.pipeline import compile_pipeline
-from pipelines.context import Context, PipelineFile, RepoInfo
+from pipelines.context import Context, PipelineFile
 from pipelines.parser.discovery import choose_files, strangers
 from pipelines.parser.excerpts import with_excerpts
-from pipelines.plan import LeftOut, Plan
-from pipelines.problem import InvalidPipelineError
-from pipelines.state import Reason
+from pipelines.plan import JobPlan, LeftOut, Plan
+from pipelines.problem import InvalidPipelineError, Level, Problem
+from pipelines.state import Outcome, Reason, State
 from pipelines.trigger import PULL_REQUEST_EVENTS, Event, Trigger, skip_ci
 from runner.errors import StepError
 from runner.source.mirror import Mirror
-from workers.labels import this_platform
+from workers import store
+from workers.db.session import transaction
+from workers.jobs.context import ClaimedJob, QueuedRun, WorkerContext, with_trigger
+from workers.labels import fits, this_platform, wanted
 from workers.settings import Settings
+from workers.store import leases
 
 
-@dataclass(frozen=True)
-class RunToPlan:
-    """A run as its row has it. ``push_repo`` is where a run without a pipeline file pushes its image, or empty."""
+def plan_claimed_run(context: WorkerContext, job: ClaimedJob, mirror: Mirror) -> JobPlan | None:
+    """Plans the run of a claimed job. Returns the plan of the job that this worker goes on with.
 
-    repo: RepoInfo
-    number: int
-    created_s: int
-    parent_number: int
-    push_repo: str
+    None where it has nothing to do: the run could not be planned, or all its jobs wait, are for other workers, or are
+    left out. Raises StaleAttemptError.
+    """
+    claim = job.claim
+    try:
+        plan = make_plan(mirror, job.trigger, job.run, context.settings)
+    except InvalidPipelineError as error:
+        errors = [problem for problem in error.problems if problem.level is Level.ERROR]
+        more = f"{len(errors)} errors, the first" if len(errors) > 1 else "an error"
+        sentence = f"the pipeline has {more}: {errors[0]}"
+        outcome = Outcome(State.FAILED, Reason.INVALID_PIPELINE, sentence)
+        _fail(context, claim, outcome, error.problems)
+        return None
+    except StepError as error:
+        _fail(context, claim, error.outcome)
+        return None
+
+    def fits_here(planned: JobPlan) -> bool:
+        return fits(wanted(planned.labels, job.repo.name), context.claimer.labels)
+
+    with transaction(context.database) as session:
+        scope = job.allowed.group_scope
+        planned = store.plan_run(session, claim.job_id, claim.attempt, plan, fits_here, scope)
+    context.live.changed(claim.run_id)
+    for run_id in planned.superseded:
+        context.live.publish_cancel(run_id)
+        context.live.changed(run_id)
+    context.notify_all(planned.ready_job_ids)
+    return planned.mine
+
+
+def _fail(
+    context: WorkerContext, claim: leases.Claim, outcome: Outcome, problems: Sequence[Problem] = ()
+) -> None:  # fmt: skip
+    with transaction(context.database) as session:
+        finished = store.fail_planning(session, claim.job_id, claim.attempt, outcome, problems)
+    context.notify_all(finished.ready_job_ids)
+
+
+def fetch_job(context: WorkerContext, job: ClaimedJob, mirror: Mirror) -> ClaimedJob:
+    """Fetches the commit of a claimed job, and stores its full id: a branch may move while its jobs wait."""
+    trigger = fetch(mirror, job.trigger, job.repo.default_branch)
+    with transaction(context.database) as session:
+        store.set_trigger(session, job.claim.job_id, job.claim.attempt, trigger)
+    return with_trigger(job, trigger)
 
 
 def fetch(mirror: Mirror, trigger: Trigger, default_branch: str) -> Trigger:
-    """The trigger, its commit fetched and what the forge left out taken from git. Raises StepError or MachineError."""
+    """Fetches the trigger's commit. Returns the trigger, completed with what git knows and the forge did not send.
+
+    Raises StepError or MachineError.
+    """
     sha = mirror.resolve(trigger.sha, trigger.ref)
     mirror.fetch(sha, trigger.ref, trigger.previous_sha if trigger.event is Event.PUSH else "")
     known = mirror.commit(sha)
@@ -48,13 +97,13 @@ def fetch(mirror: Mirror, trigger: Trigger, default_branch: str) -> Trigger:
 
 
 def _changed_files(mirror: Mirror, trigger: Trigger, default_branch: str) -> tuple[str, ...]:
-    """What a push brought since the last one, and a pull request since it left its target; nothing for other events.
+    """For a push the files changed since the previous one, for a pull request since it left its target branch.
 
-    What git says counts, not what the forge may have sent: forges cut long lists short.
+    Empty for other events. Git's answer counts, not what the forge sent: forges cut long lists short.
     """
     sha, pull = trigger.sha, trigger.pull_request
     if trigger.event in PULL_REQUEST_EVENTS and pull is not None:
-        # After a merge the target has it all; what it was before only some forges say.
+        # After a merge the target branch has all its commits. Only some forges send what the branch was before.
         targets = filter(None, (pull.target_sha, f"refs/heads/{pull.target_branch}"))
         bases = (mirror.merge_base(sha, target) for target in targets)
         return mirror.changed_files(sha, next((base for base in bases if base not in {"", sha}), ""))
@@ -62,12 +111,12 @@ def _changed_files(mirror: Mirror, trigger: Trigger, default_branch: str) -> tup
         return ()
     if trigger.previous_sha or trigger.branch == default_branch:
         return mirror.changed_files(sha, trigger.previous_sha)
-    # A new branch brings all that the default branch does not have.
+    # A new branch has changed whatever the default branch does not have.
     base = mirror.merge_base(sha, f"refs/heads/{default_branch}")
     return mirror.changed_files(sha, "" if base == sha else base)
 
 
-def make_plan(mirror: Mirror, trigger: Trigger, run: RunToPlan, settings: Settings) -> Plan:
+def make_plan(mirror: Mirror, trigger: Trigger, run: QueuedRun, settings: Settings) -> Plan:
     """The run's plan. Raises InvalidPipelineError, or StepError where the commit has nothing to run."""
     if skip_ci(trigger) and not run.parent_number:
         why = "the commit's message asks for it; a re-run by hand runs all the same"
@@ -85,7 +134,7 @@ def make_plan(mirror: Mirror, trigger: Trigger, run: RunToPlan, settings: Settin
 
 
 def _with_excerpts(files: Sequence[PipelineFile], compiled: Callable[[], Plan]) -> Plan:
-    """What is wrong, or might be, with the lines that it is about: pages know no files."""
+    """Adds to each problem the lines of the file that it is about: the pages that show it have no files."""
     texts = {file.path: file.text for file in files}
     try:
         plan = compiled()
@@ -94,7 +143,7 @@ def _with_excerpts(files: Sequence[PipelineFile], compiled: Callable[[], Plan]) 
     return plan.model_copy(update={"warnings": with_excerpts(plan.warnings, texts)})
 
 
-def _context(run: RunToPlan, settings: Settings) -> Context:
+def _context(run: QueuedRun, settings: Settings) -> Context:
     return Context(
         repo=run.repo,
         run_number=run.number,

@@ -1,4 +1,4 @@
-"""The worker process: Celery's pool, and what each of its children needs."""
+"""The worker process: Celery's pool of child processes, and what each child needs."""
 
 import os
 import secrets
@@ -20,20 +20,22 @@ from runner.builds.buildkit import find_builder
 from runner.cleanup.leftovers import remove_tree
 from runner.docker.client import Engine
 from runner.docker.folders import Folder
-from runner.docker.job_network import SANDBOX_IMAGE, ensure_sandbox_image
+from runner.docker.sandbox_image import SANDBOX_IMAGE, ensure_sandbox_image
 from runner.docker.specs import ContainerSpec, job_labels
 from runner.errors import MachineError
-from runner.network.company import CompanyNetwork, server_network
+from runner.network.egress import EgressSettings, server_egress
 from workers import store
 from workers.db.session import make_engine, transaction
-from workers.jobs.claiming import Ear
-from workers.jobs.heartbeat import Presence
-from workers.jobs.job_task import Tools, work
-from workers.jobs.leftovers import PROBE, Rounds, try_sweep
+from workers.jobs.claiming import JobClaimer
+from workers.jobs.context import WorkerContext
+from workers.jobs.heartbeat import Heartbeat
+from workers.jobs.job_task import work
+from workers.jobs.leftovers import PROBE, PeriodicSweep, remove_dead_attempts
 from workers.jobs.mirror_maintenance import tidy
 from workers.labels import offered_here, queue_of
 from workers.logs import open_logs
-from workers.queue import celery_app
+from workers.queue.celery_app import QUEUE, TASK, make_celery
+from workers.queue.wakeups import Notifier
 from workers.secrets.vault import open_vault
 from workers.settings import Settings
 from workers.store.installation import NUMBER_MAX
@@ -43,68 +45,68 @@ from workers.streaming.redis_stream import LiveTail, connect
 _log = structlog.get_logger()
 
 
-def make_tools(settings: Settings, name: str = "") -> Tools:
+def make_context(settings: Settings, name: str = "") -> WorkerContext:
     """Connects to everything, for a process of the worker ``name``, if any. Call it after a fork, never before."""
-    bell = celery_app.Bell(celery_app.make_celery(settings))
+    notifier = Notifier(make_celery(settings))
     environment = dict(os.environ)
     database = make_engine(settings.database)
     with transaction(database) as session:
         installation = store.installation(session, secrets.randbelow(NUMBER_MAX))
-    return Tools(
+    return WorkerContext(
         settings=settings,
-        company=_company(settings),
+        egress=_egress(settings),
         installation=installation,
         database=database,
         logs=open_logs(settings),
         live=LiveTail(connect(settings.redis_url)),
         vault=open_vault(settings),
-        ring=bell.ring,
+        notify=notifier.notify,
         engine=cache(lambda: Engine(settings.docker_host or None)),
         builder=cache(lambda: find_builder(environment.get("PATH", os.defpath), environment.get("HOME", "/"))),
-        ear=Ear(
+        claimer=JobClaimer(
             database=database,
             owner=f"{name}{OWNER_MARK}{os.getpid()}-{secrets.token_hex(4)}",
             labels=offered_here(settings.worker_labels),
             lease_s=settings.lease_s,
-            pass_on=bell.pass_on,
+            forward=notifier.forward,
         ),
     )
 
 
-def _company(settings: Settings) -> CompanyNetwork:
-    """As the environment has it; what git trusts is written down. Raises MachineError where a variable is not right."""
+def _egress(settings: Settings) -> EgressSettings:
+    """The company's network from the environment. Writes git's certificates. Raises MachineError if one is wrong."""
     try:
-        company = server_network(os.environ, settings.ca_file, step_proxy=settings.step_proxy)
+        company = server_egress(os.environ, settings.ca_file, step_proxy=settings.step_proxy)
     except ValueError as error:
         raise MachineError(Reason.INTERNAL, str(error)) from None
-    if company.authority:
-        company.authority.write(settings.ca_dir)
+    if company.ca:
+        company.ca.write(settings.ca_dir)
     return company
 
 
 def make_worker(settings: Settings, name: str) -> Celery:
     """The Celery application with its one task, for the worker ``name``."""
-    app = celery_app.make_celery(settings)
-    tools: list[Tools] = []
+    app = make_celery(settings)
+    contexts: list[WorkerContext] = []
 
     @worker_process_init.connect(weak=False)
     def _after_fork(**_: object) -> None:
-        mine = make_tools(settings, name)
-        tools.append(mine)
-        Presence(mine.database, name, mine.ear.labels, settings.worker_slots, settings.lease_s).start()
+        mine = make_context(settings, name)
+        contexts.append(mine)
+        Heartbeat(mine.database, name, mine.claimer.labels, settings.worker_slots, settings.lease_s).start()
 
-    @app.task(name=celery_app.TASK)
+    @app.task(name=TASK)
     def _work(job_id: int) -> None:
-        mine = tools[-1]
+        mine = contexts[-1]
         work(mine, job_id)
-        try_sweep(mine.database, mine.engine(), mine.installation, settings.workspaces_dir)
+        remove_dead_attempts(mine.database, mine.engine(), mine.installation, settings.workspaces_dir)
         tidy(mine.database, settings.mirrors_dir)
 
     return app
 
 
 def run_worker(settings: Settings) -> None:
-    """Works until it is told to stop. Raises MachineError where the engine, or its view of our data, is not right."""
+    """Works until it gets a signal to stop. Raises MachineError where the engine, or its view of our data, is wrong."""
     name = f"{socket.gethostname()}-{secrets.token_hex(2)}"
     installation = _prepare(settings, name)
     _bound_shutdown(settings.shutdown_s)
@@ -113,7 +115,7 @@ def run_worker(settings: Settings) -> None:
     worker = app.Worker(
         pool="prefork",
         concurrency=settings.worker_slots,
-        queues=[celery_app.QUEUE, queue_of(offered_here(settings.worker_labels))],
+        queues=[QUEUE, queue_of(offered_here(settings.worker_labels))],
         without_gossip=True,
         without_mingle=True,
         without_heartbeat=True,
@@ -123,38 +125,38 @@ def run_worker(settings: Settings) -> None:
     try:
         worker.start()
     finally:
-        _leave(settings, name)
+        _sign_off(settings, name)
 
 
-def _leave(settings: Settings, name: str) -> None:
+def _sign_off(settings: Settings, name: str) -> None:
     database = make_engine(settings.database)
     try:
         with transaction(database) as session:
-            store.leave(session, name)
+            store.remove_worker(session, name)
     except SQLAlchemyError as error:
-        _log.warning("this worker counts as there for some seconds more", error=str(error))
+        _log.warning("this worker counts as alive until its last heartbeat expires", error=str(error))
     finally:
         database.dispose()
 
 
 def _rounds(settings: Settings, installation: str) -> type[bootsteps.StartStopStep]:
-    """Sweeps in the event loop of the worker's first process, for a job that nobody goes on with rings nobody."""
+    """Cleans up periodically, in the event loop of the worker's parent process: no wake-up comes for a dead attempt."""
 
     class SweepNowAndThen(bootsteps.StartStopStep):
         requires = ("celery.worker.components:Timer",)
 
         def start(self, worker: Any) -> None:  # noqa: ANN401 - Celery's own object, which has no type
             engine = Engine(settings.docker_host or None)
-            sweep = Rounds(lambda: make_engine(settings.database), engine, installation, settings.workspaces_dir)
+            sweep = PeriodicSweep(lambda: make_engine(settings.database), engine, installation, settings.workspaces_dir)
             worker.timer.call_repeatedly(settings.lease_s, sweep)
 
     return SweepNowAndThen
 
 
 def _bound_shutdown(shutdown_s: int) -> None:
-    """A worker that is told to stop waits for its jobs, but not for ever; then it gives them back.
+    """A worker that gets a signal to stop waits for its jobs for ``shutdown_s``; then it gives them back.
 
-    Celery's own "soft shutdown" always sleeps its whole time, also when the last job ended long before.
+    Celery's own "soft shutdown" always sleeps its whole time, even when the last job ended long before.
     """
 
     def give_up() -> None:
@@ -169,23 +171,23 @@ def _bound_shutdown(shutdown_s: int) -> None:
 
 
 def _prepare(settings: Settings, name: str) -> str:
-    """Before the fork: the engine and the disk are as they must be, and what an earlier worker left is gone.
+    """Checks the engine and the disk, and removes an earlier worker's leftovers. Called before the fork.
 
     Returns this installation's name.
     """
     engine = Engine(settings.docker_host or None)
-    tools = make_tools(settings, name)
+    context = make_context(settings, name)
     try:
-        prove_data_dir(engine, tools.installation, settings.workspaces_dir)
-        try_sweep(tools.database, engine, tools.installation, settings.workspaces_dir)
-        return tools.installation
+        prove_data_dir(engine, context.installation, settings.workspaces_dir)
+        remove_dead_attempts(context.database, engine, context.installation, settings.workspaces_dir)
+        return context.installation
     finally:
-        tools.database.dispose()
+        context.database.dispose()
         engine.close()
 
 
 def prove_data_dir(engine: Engine, installation: str, folder: Path) -> None:
-    """Shows that the engine sees the data directory under the same path, for steps get their checkout from there."""
+    """Checks that the engine sees the data directory under the same path: steps mount their checkout from there."""
     token = secrets.token_hex(16)
     key, made_s = f"{installation}-{PROBE}", int(time.time())
     probe = folder / f"{key}-{made_s}-{token}"

@@ -1,4 +1,4 @@
-"""What the runner says, written down: rows, the stored log, the live tail."""
+"""Records a job: turns the runner's events into rows, the stored log and the live tail."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ from workers.db.session import persist
 from workers.logs import LogStore, LogWriter
 from workers.logs.writer import FLUSH_AFTER_MS
 from workers.store.leases import Claim
-from workers.streaming.publisher import Pump
+from workers.streaming.publisher import LogPublisher
 from workers.streaming.redis_stream import LiveTail
 
 _FLUSH_EVERY_S = 0.1
@@ -25,17 +25,17 @@ _FACTS_EVERY_MS = 300
 
 @dataclass
 class _Facts:
-    """What is known about a step; ``dirty`` until its row says so too."""
+    """What is known about a step. ``dirty`` until it is written to its row."""
 
     values: dict[str, Any]
     dirty: bool = False
 
 
 class Recorder:
-    """Listens to one job. May be called from several threads; each step's events come in their order.
+    """Records the events of one job. May be called from several threads; the events of each step come in order.
 
-    A call raises StaleAttemptError once the job is no longer this attempt's, and whatever else went wrong in writing,
-    also where a thread in the background noticed. ``now_ms`` dates output; rows are dated by the database.
+    A call raises StaleAttemptError once the job belongs to another attempt, and any other error of an earlier write,
+    also one of the background thread. ``now_ms`` is the time of output; rows get the database's time.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Recorder:
         self._claim = claim
         self._steps = steps
         self._now_ms = now_ms
-        self._pump = None if live is None else Pump(live, claim.run_id, claim.attempt)
+        self._publisher = None if live is None else LogPublisher(live, claim.run_id, claim.attempt)
         self._writers: dict[int, LogWriter] = {}
         self._facts: dict[int, _Facts] = {}
         self._facts_written_ms = 0
@@ -63,7 +63,7 @@ class Recorder:
         self._thread.start()
 
     def __call__(self, event: events.Event) -> None:
-        """Takes one event. What it says is written, or on its way within 100 ms, when this returns."""
+        """Records one event. It is written when this returns, or by the background thread within 100 ms."""
         if self._error is not None:
             raise self._error
         self._take(event)
@@ -79,7 +79,7 @@ class Recorder:
             case events.InstructionChanged():
                 self._instruction(event)
             case events.ImageBuilt():
-                self._learn(event.step, {"image_id": event.image_id, "size_bytes": event.size_bytes})
+                self._set_facts(event.step, {"image_id": event.image_id, "size_bytes": event.size_bytes})
             case events.ImagePushed():
                 self._pushed(event)
             case events.JobNote():
@@ -88,15 +88,15 @@ class Recorder:
                 assert_never(event)
 
     def close(self) -> None:
-        """Writes what waits. Logs of steps that have not finished stay open for whoever goes on with them."""
+        """Writes what is buffered. Logs of unfinished steps stay open for the next attempt."""
         self._stop.set()
         self._thread.join()
         with self._lock:
             writers = list(self._writers.values())
             self._writers.clear()
         with ExitStack() as all_of_them:
-            if self._pump is not None:
-                all_of_them.callback(self._pump.close)
+            if self._publisher is not None:
+                all_of_them.callback(self._publisher.close)
             for writer in writers:
                 all_of_them.callback(writer.suspend)
 
@@ -116,8 +116,8 @@ class Recorder:
 
     def _write(self, change: Callable[[Session], None]) -> None:
         persist(self._engine, change)
-        if self._pump is not None:
-            self._pump.changed()
+        if self._publisher is not None:
+            self._publisher.changed()
 
     def _writer(self, step: int) -> LogWriter:
         with self._lock:
@@ -135,11 +135,11 @@ class Recorder:
         known = writer.size_bytes - event.offset
         if known < 0:
             raise ValueError(f"Step {event.step}: bytes are missing before offset {event.offset}.")
-        # Whoever takes over a running container hears its output from the beginning.
+        # A worker that takes over a running container gets its output from the beginning.
         new = event.data[known:] if known else event.data
         writer.append(new, event.stream, self._now_ms())
-        if self._pump is not None and new:
-            self._pump.output(self._steps[event.step], event.offset + known, new)
+        if self._publisher is not None and new:
+            self._publisher.output(self._steps[event.step], event.offset + known, new)
 
     def _finished(self, event: events.StepFinished) -> None:
         step, size = event.step, (0, 0)
@@ -151,8 +151,8 @@ class Recorder:
             writer.close()
         values = None if facts is None else facts.values
         self._write(lambda session: store.finish_step(session, *self._fence, step, event.outcome, size, values))
-        if self._pump is not None:
-            self._pump.ended(self._steps[step])
+        if self._publisher is not None:
+            self._publisher.ended(self._steps[step])
 
     def _instruction(self, event: events.InstructionChanged) -> None:
         shown = {"index": event.index, "text": event.text, "cached": event.cached}
@@ -168,20 +168,20 @@ class Recorder:
         pushed = {"repo": event.repo, "tag": event.tag, "digest": event.digest, "image_id": event.image_id}
         with self._lock:
             before = self._facts.get(event.step, _Facts({})).values.get("pushed", [])
-        self._learn(event.step, {"pushed": [*before, pushed]})
+        self._set_facts(event.step, {"pushed": [*before, pushed]})
 
-    def _learn(self, step: int, values: dict[str, Any]) -> None:
+    def _set_facts(self, step: int, values: dict[str, Any]) -> None:
         with self._lock:
             facts = self._facts.setdefault(step, _Facts({}))
             facts.values = facts.values | values
             facts.dirty = True
 
     def _flush(self) -> None:
-        """The background thread: nothing waits longer than its time because no more output comes."""
+        """The background thread: it writes what is buffered when no more output comes."""
         while not self._stop.wait(_FLUSH_EVERY_S):
             try:
                 self._flush_once()
-            except Exception as error:  # noqa: BLE001 - the next call raises it, where the job can be ended for it
+            except Exception as error:  # noqa: BLE001 - the next call raises it, and the job ends with it
                 self._error = error
                 return
 

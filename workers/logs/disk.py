@@ -1,4 +1,4 @@
-"""Logs as files under one folder: fast, and all that one machine needs."""
+"""The log store on disk: files under one folder. It is fast, and enough for one machine."""
 
 import shutil
 from pathlib import Path

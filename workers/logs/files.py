@@ -1,4 +1,4 @@
-"""The three files of a log on disk, and mending them after a crash."""
+"""The three files of a log on disk, and their repair after a crash."""
 
 import os
 from pathlib import Path
@@ -19,7 +19,7 @@ class LogFiles(NamedTuple):
 
 
 def log_files(root: Path, run_id: int, job_id: int, step_number: int, attempt: int) -> LogFiles:
-    """Where a log lives under ``root``."""
+    """The files of a log under ``root``."""
     stem = run_folder(root, run_id) / f"{job_id}-{step_number}-{attempt}"
     return LogFiles(stem.with_suffix(".zst"), stem.with_suffix(".idx"), stem.with_suffix(".src"))
 
@@ -55,29 +55,29 @@ def decompress(data: bytes, raw_length: int) -> bytes | None:
     return raw if len(raw) == raw_length else None
 
 
-def mend(data: int, index_file: int, source: int) -> tuple[Frame, int, int]:
-    """Cuts off what a crash left half written.
+def repair(data: int, index_file: int, source: int) -> tuple[Frame, int, int]:
+    """Truncates what a crash left half written.
 
-    Takes the three open files; gives the last whole frame and how many bytes of the index and of the sources stay.
+    Takes the three open files. Returns the last complete frame, and how many bytes of the index and the sources remain.
     """
     records = read_at(index_file, 0, os.fstat(index_file).st_size)
     frames = [frame for frame in index.unpack_frames(records, Frame(), os.fstat(data).st_size) if frame]
-    while frames and not _whole(data, frames[-1]):
+    while frames and not _is_complete(data, frames[-1]):
         frames.pop()
     last = frames[-1] if frames else Frame()
     index_bytes = len(frames) * index.FRAME_RECORD_BYTES
-    source_bytes = _whole_sources(source, last.raw_end)
+    source_bytes = _complete_sources(source, last.raw_end)
     os.ftruncate(data, last.file_end)
     os.ftruncate(index_file, index_bytes)
     os.ftruncate(source, source_bytes)
     return last, index_bytes, source_bytes
 
 
-def _whole(data: int, frame: Frame) -> bool:
+def _is_complete(data: int, frame: Frame) -> bool:
     return decompress(read_at(data, frame.file_offset, frame.file_length), frame.raw_length) is not None
 
 
-def _whole_sources(source: int, raw_end: int) -> int:
+def _complete_sources(source: int, raw_end: int) -> int:
     count, before = 0, -1
     for offset in index.source_offsets(read_at(source, 0, os.fstat(source).st_size)):
         if not before < offset < raw_end:

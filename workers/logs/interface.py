@@ -1,4 +1,4 @@
-"""What every log store promises. A log is one step's output in one attempt, addressed by byte offset from 0."""
+"""The interface of log stores. A log is one step's output in one attempt, addressed by byte offset from 0."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ class LogWriter(Protocol):
         ...
 
     def suspend(self) -> None:
-        """Flushes and lets go, but leaves the log open for another writer to go on with."""
+        """Flushes and closes the files, but does not mark the log as complete: another writer continues it."""
         ...
 
 
@@ -72,11 +72,11 @@ class LogReader(Protocol):
 
     @property
     def complete(self) -> bool:
-        """True when nothing will follow."""
+        """True when no more output will follow."""
         ...
 
     def refresh(self) -> None:
-        """Looks for what was written since."""
+        """Reads what was written since."""
         ...
 
     def read(self, offset: int, max_bytes: int = READ_BYTES_MAX) -> bytes:
@@ -103,7 +103,7 @@ class LogReader(Protocol):
         ...
 
     def close(self) -> None:
-        """Lets go of what was opened."""
+        """Closes the files."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -115,11 +115,11 @@ class LogStore(Protocol):
     """Where logs are kept."""
 
     def writer(self, run_id: int, job_id: int, step_number: int, attempt: int) -> LogWriter:
-        """Writes a new log, or goes on with one whose writer vanished: a torn end is cut off."""
+        """Writes a new log, or continues one whose writer died: a half-written end is truncated."""
         ...
 
     def open(self, run_id: int, job_id: int, step_number: int, attempt: int) -> LogReader:
-        """Reads a log. One that was never written is empty and not complete."""
+        """Reads a log. A log that was never written is empty and not complete."""
         ...
 
     def delete_run(self, run_id: int) -> None:

@@ -49,7 +49,7 @@ class DiskReader:
         data, index_file, _source = opened
         start = len(self._frames) * index.FRAME_RECORD_BYTES
         records = read_at(index_file, start, max(0, os.fstat(index_file).st_size - start))
-        # The file's size is asked after the index was read: a frame is there before its record.
+        # Read the file's size after the index: a frame is written before its record.
         for frame in index.unpack_frames(records, self._last, os.fstat(data).st_size):
             if frame is None:
                 self._complete = True
@@ -144,7 +144,7 @@ class DiskReader:
 
 
 class _Sources(Sequence[Chunk]):
-    """The records of the sources file, read when asked for: there may be millions."""
+    """The records of the sources file, read on access: there may be millions."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -163,7 +163,7 @@ class _Sources(Sequence[Chunk]):
 
 
 def _after_newline(data: bytes, number: int) -> int:
-    """The position after the ``number``-th newline, which must be there. Halving counts faster than it could search."""
+    """The position after the ``number``-th newline, which must be there. Bisection is faster than a search."""
     low, high = 0, len(data)
     while high - low > 1:
         middle = (low + high) // 2

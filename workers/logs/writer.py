@@ -1,4 +1,4 @@
-"""Writes one log on disk. What is appended waits until a frame is full, for a second at most."""
+"""Writes one log on disk. Output is buffered until a frame is full, for a second at most."""
 
 import os
 import threading
@@ -7,7 +7,7 @@ import zstandard
 
 from runner.events import Stream
 from workers.logs import index
-from workers.logs.files import LogFiles, mend, write_at
+from workers.logs.files import LogFiles, repair, write_at
 from workers.logs.interface import Chunk
 
 FRAME_BYTES_MAX = 256 * 1024
@@ -23,7 +23,7 @@ class DiskWriter:
         self._path = files.frames
         files.frames.parent.mkdir(parents=True, exist_ok=True)
         self._data, self._index, self._source = (os.open(path, os.O_RDWR | os.O_CREAT, 0o640) for path in files)
-        self._last, self._index_bytes, self._source_bytes = mend(self._data, self._index, self._source)
+        self._last, self._index_bytes, self._source_bytes = repair(self._data, self._index, self._source)
         self._compressor = zstandard.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=True)
         self._buffer = bytearray()
         self._buffer_newlines = 0
@@ -89,7 +89,7 @@ class DiskWriter:
                 self._write_all()
                 write_at(self._index, self._index_bytes, record)
             finally:
-                # What could not be written must not go to a descriptor that is somebody else's by then.
+                # Output that could not be written must not go to a descriptor that is reused after the close.
                 self._buffer.clear()
                 for descriptor in (self._data, self._index, self._source):
                     os.close(descriptor)

@@ -1,0 +1,1 @@
+"""The Celery application, and the wake-ups that are sent through it."""

@@ -1,0 +1,1 @@
+"""The scheduler: what runs by the clock, one process at a time."""

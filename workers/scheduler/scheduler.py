@@ -1,4 +1,4 @@
-"""What must be done all the time: find silent workers, ring again for jobs that wait, throw away what is too old."""
+"""What runs by the clock: gives jobs of dead workers to others, starts crons, sends lost wake-ups again, cleans up."""
 
 import os
 import secrets
@@ -17,31 +17,33 @@ from pipelines.state import State
 from workers import store
 from workers.db.session import db_now_ms, make_engine, reading, transaction
 from workers.logs import LogStore, open_logs
-from workers.queue.celery_app import MESSAGE_EXPIRES_S, Bell, make_celery, queue_length
+from workers.queue.celery_app import MESSAGE_EXPIRES_S, make_celery
+from workers.queue.wakeups import Notifier, queue_length
+from workers.scheduler.retention import delete_expired
 from workers.secrets.vault import open_vault
 from workers.settings import Settings
-from workers.statuses.reporter import reporting
+from workers.statuses.reporter import background_reporter
 from workers.store import leases
 from workers.streaming.redis_stream import LiveTail, connect
 from workers.triggers.crons import start_due
 
-RING_AGAIN_S = 5
-"""A job that was rung for so long ago, while no message waits, was not heard: its message is lost."""
+NOTIFY_AGAIN_S = 5
+"""If a job's last wake-up is older than this, and no message waits in the queue, then the message was lost."""
 
-_LEADER = "scheduler"
-_LEAD_S = 5
+_ROLE = "scheduler"
+_LEAD_LEASE_S = 5
 _TICK_S = 1.0
-_HOUSEKEEPING_S = 60.0
+_CLEANUP_EVERY_S = 60.0
 
 _log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class Duties:
-    """All that the scheduler works with. ``waiting`` is how many wake-ups no worker has taken yet."""
+class SchedulerContext:
+    """The connections and limits of the scheduler. ``waiting`` is how many wake-ups no worker has taken yet."""
 
     engine: Engine
-    ring: Callable[[int], bool]
+    notify: Callable[[int], bool]
     waiting: Callable[[], int]
     live: LiveTail
     logs: LogStore
@@ -49,80 +51,65 @@ class Duties:
     retention_days: int
 
 
-def tick(duties: Duties) -> None:
-    """Once around: jobs of silent workers are given back, due crons start, and whoever waits unheard is rung for."""
-    _reap(duties)
-    _start_due(duties)
-    _ring_again(duties)
+def tick(context: SchedulerContext) -> None:
+    """One round: takes jobs from dead workers, starts due crons, sends a wake-up for jobs whose message was lost."""
+    _reap(context)
+    _start_due(context)
+    _notify_again(context)
 
 
-def clean(duties: Duties) -> None:
-    """Drops logins whose time is over, and logs of runs that ended too long ago."""
-    with transaction(duties.engine) as session:
-        store.drop_expired(session)
-    if not duties.retention_days:
-        return
-    with reading(duties.engine) as session:
-        run_ids = store.runs_past_retention(session, duties.retention_days)
-    for run_id in run_ids:
-        duties.logs.delete_run(run_id)
-    if run_ids:
-        with transaction(duties.engine) as session:
-            store.forget_logs(session, run_ids)
-
-
-def _start_due(duties: Duties) -> None:
-    with reading(duties.engine) as session:
+def _start_due(context: SchedulerContext) -> None:
+    with reading(context.engine) as session:
         now_ms = db_now_ms(session)
-    for queued in start_due(duties.engine, now_ms):
-        duties.ring(queued.job_id)
-        duties.live.changed(queued.run_id)
+    for queued in start_due(context.engine, now_ms):
+        context.notify(queued.job_id)
+        context.live.changed(queued.run_id)
 
 
-def _reap(duties: Duties) -> None:
-    with reading(duties.engine) as session:
+def _reap(context: SchedulerContext) -> None:
+    with reading(context.engine) as session:
         run_ids = dict.fromkeys(run_id for _, run_id in leases.overdue(session))
     reaped: list[leases.Reaped] = []
     for run_id in run_ids:
-        with transaction(duties.engine) as session:
-            reaped += leases.reap(session, duties.attempts_max, run_id)
+        with transaction(context.engine) as session:
+            reaped += leases.reap(session, context.attempts_max, run_id)
     for job in reaped:
-        _log.warning("a worker fell silent", job=job.job_id, run=job.run_id, state=job.state.value)
-        duties.live.changed(job.run_id)
+        _log.warning("a worker lost its lease", job=job.job_id, run=job.run_id, state=job.state.value)
+        context.live.changed(job.run_id)
         if job.state is not State.QUEUED:
-            # Word for whoever still works on it without a lease.
-            duties.live.nudge_cancel(job.run_id)
+            # A worker may still run it without a lease.
+            context.live.publish_cancel(job.run_id)
 
 
-def _ring_again(duties: Duties) -> None:
-    with reading(duties.engine) as session:
-        if not leases.ready_unrung(session, RING_AGAIN_S, limit=1):
+def _notify_again(context: SchedulerContext) -> None:
+    with reading(context.engine) as session:
+        if not leases.ready_not_notified(session, NOTIFY_AGAIN_S, limit=1):
             return
     try:
-        waiting = duties.waiting()
+        waiting = context.waiting()
     except RedisError as error:
-        _log.warning("nobody can be woken while Redis does not answer", error=str(error))
+        _log.warning("no worker can be woken while Redis does not answer", error=str(error))
         return
     # While wake-ups wait, all workers are busy: another message would only wait behind them, until they expire.
-    with reading(duties.engine) as session:
-        job_ids = leases.ready_unrung(session, MESSAGE_EXPIRES_S if waiting else RING_AGAIN_S)
-        heard = store.heard(session, job_ids)
-    rung = []
+    with reading(context.engine) as session:
+        job_ids = leases.ready_not_notified(session, MESSAGE_EXPIRES_S if waiting else NOTIFY_AGAIN_S)
+        takeable = store.jobs_for_free_workers(session, job_ids)
+    notified = []
     for job_id in job_ids:
-        if job_id in heard and not duties.ring(job_id):
+        if job_id in takeable and not context.notify(job_id):
             break
-        rung.append(job_id)
-    if rung:
-        with transaction(duties.engine) as session:
-            leases.mark_rung(session, rung)
+        notified.append(job_id)
+    if notified:
+        with transaction(context.engine) as session:
+            leases.mark_notified(session, notified)
 
 
 def run_scheduler(settings: Settings, stop: threading.Event) -> None:
-    """Goes on until ``stop`` is set. Of several schedulers one works, and another takes over when it falls silent."""
+    """Runs until ``stop`` is set. Of several schedulers one leads; another takes over when its lease expires."""
     engine, redis = make_engine(settings.database), connect(settings.redis_url)
-    duties = Duties(
+    context = SchedulerContext(
         engine=engine,
-        ring=Bell(make_celery(settings)).ring,
+        notify=Notifier(make_celery(settings)).notify,
         waiting=lambda: queue_length(redis),
         live=LiveTail(redis),
         logs=open_logs(settings),
@@ -131,29 +118,29 @@ def run_scheduler(settings: Settings, stop: threading.Event) -> None:
     )
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     try:
-        with reporting(engine, open_vault(settings), settings):
-            _go_on(duties, owner, stop)
+        with background_reporter(engine, open_vault(settings), settings):
+            _run_until_stopped(context, owner, stop)
     finally:
         redis.close()
         engine.dispose()
 
 
-def _go_on(duties: Duties, owner: str, stop: threading.Event) -> None:
-    cleaned_s = -_HOUSEKEEPING_S
+def _run_until_stopped(context: SchedulerContext, owner: str, stop: threading.Event) -> None:
+    cleaned_up_s = -_CLEANUP_EVERY_S
     while not stop.is_set():
         try:
-            with transaction(duties.engine) as session:
-                leads = leases.take_lead(session, _LEADER, owner, _LEAD_S)
+            with transaction(context.engine) as session:
+                leads = leases.take_lead(session, _ROLE, owner, _LEAD_LEASE_S)
             if leads:
-                tick(duties)
-            if leads and time.monotonic() - cleaned_s >= _HOUSEKEEPING_S:
-                cleaned_s = time.monotonic()
-                clean(duties)
+                tick(context)
+            if leads and time.monotonic() - cleaned_up_s >= _CLEANUP_EVERY_S:
+                cleaned_up_s = time.monotonic()
+                delete_expired(context.engine, context.logs, context.retention_days)
         except SQLAlchemyError as error:
             _log.warning("the database does not answer; trying again", error=str(error))
         stop.wait(_TICK_S)
     try:
-        with transaction(duties.engine) as session:
-            leases.give_up_lead(session, _LEADER, owner)
+        with transaction(context.engine) as session:
+            leases.give_up_lead(session, _ROLE, owner)
     except SQLAlchemyError as error:
         _log.warning("another scheduler takes over a few seconds late", error=str(error))

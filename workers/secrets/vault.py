@@ -1,4 +1,4 @@
-"""Secrets at rest: AES-256-GCM, under a key with an id, bound to the place where the secret is kept."""
+"""Encryption of secrets at rest: AES-256-GCM with a named key; the place of a secret is the associated data."""
 
 import base64
 import binascii
@@ -20,18 +20,18 @@ _KEY_ID_BYTES = 4
 
 
 class VaultError(Exception):
-    """A secret cannot be opened, or the keys are unusable. The message says which and what to do."""
+    """A secret cannot be unsealed, or the keys cannot be used. The message says which, and what to do."""
 
 
 @dataclass(frozen=True)
 class Vault:
-    """Seals with the newest key, opens with any. A sealed value is text, and opens only at its own place."""
+    """Seals with the newest key, unseals with any. A sealed value is text; it can be unsealed only at its own place."""
 
     keys: Mapping[str, bytes] = field(repr=False)
     newest: str
 
     def seal(self, place: str, value: str) -> str:
-        """``value``, readable again only with this key and at this place."""
+        """Encrypts ``value``. It can be unsealed only with the same key and at the same place."""
         nonce = os.urandom(_NONCE_BYTES)
         sealed = AESGCM(self.keys[self.newest]).encrypt(nonce, value.encode(), place.encode())
         return "|".join((_VERSION, self.newest, _text(nonce), _text(sealed)))
@@ -53,12 +53,6 @@ class Vault:
                 "than it was. Set the secret again."
             ) from None
 
-    def reseal(self, place: str, sealed: str) -> str:
-        """The same secret under the newest key; unchanged if it is already. Raises VaultError."""
-        if sealed.split("|")[1:2] == [self.newest]:
-            return sealed
-        return self.seal(place, self.unseal(place, sealed))
-
 
 def hook_place(repo_id: int) -> str:
     """Where a repository's webhook secret is kept."""
@@ -71,7 +65,7 @@ def clone_place(repo_id: int) -> str:
 
 
 def forge_place(repo_id: int) -> str:
-    """Where the token is kept that a repository's forge is told with."""
+    """Where a repository's token for commit statuses is kept."""
     return f"repo/{repo_id}/forge"
 
 
@@ -86,7 +80,7 @@ def registry_place(repo_id: int | None, host: str) -> str:
 
 
 def open_vault(settings: Settings) -> Vault:
-    """The vault of this installation. Makes the key file at first start. Raises VaultError for unusable keys."""
+    """The vault of this installation. Creates the key file if there is none. Raises VaultError if a key is wrong."""
     given = settings.secret_keys.get_secret_value()
     if given:
         return parse_keys(given.split(","), "HEADWAY_SECRET_KEYS")
@@ -124,20 +118,21 @@ def parse_keys(lines: list[str], where: str) -> Vault:
 
 def _make_key_file(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Written aside and linked: whoever starts at the same moment finds a whole file, and only one of them wins.
-    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    # Written to a temporary file and linked: of two processes that start at the same time one wins, and both read a
+    # complete file.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "w") as file:
             file.write(f"# Keys that seal secrets, newest first. Without them no secret can be read.\n{new_key()}\n")
             file.flush()
             os.fsync(file.fileno())
         try:
-            os.link(draft, path)
+            os.link(temporary, path)
         except FileExistsError:
             return
     finally:
-        draft.unlink()
+        temporary.unlink()
 
 
 def _parts(place: str, sealed: str) -> tuple[str, bytes, bytes]:

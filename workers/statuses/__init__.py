@@ -1,0 +1,1 @@
+"""Reports commit statuses to the forges."""

@@ -1,4 +1,4 @@
-"""What the queries share: the fence, and inserting what may be there already."""
+"""What the queries share: the fence against stale attempts, and INSERT for rows that may already exist."""
 
 from collections.abc import Iterable
 from typing import Any, cast
@@ -9,11 +9,11 @@ from sqlalchemy.orm import Session
 
 from pipelines.problem import Problem
 from pipelines.state import State
-from workers.db.models.runs import Base, Job
+from workers.db.models import Base, Job
 
 
 class StaleAttemptError(Exception):
-    """The job is no longer this attempt's: its lease ran out, or it has ended. Whoever sees this must stop writing."""
+    """The job no longer belongs to this attempt: its lease expired, or it has ended. The caller must stop writing."""
 
     def __init__(self, job_id: int = 0, attempt: int = 0) -> None:
         which = f"Job {job_id} is" if job_id else "The job is"
@@ -21,7 +21,7 @@ class StaleAttemptError(Exception):
 
 
 class AlreadyThereError(Exception):
-    """Something of that name exists. The message says what."""
+    """The name is taken. The message says by what."""
 
 
 def table(entity: type[Base]) -> Table:
@@ -30,24 +30,24 @@ def table(entity: type[Base]) -> Table:
 
 
 def insert_or(session: Session, entity: type[Base]) -> postgresql.Insert:
-    """An INSERT that can say what happens on a conflict."""
+    """An INSERT that supports ON CONFLICT."""
     return insert_for(session.get_bind().dialect.name, entity)
 
 
 def insert_for(dialect: str, entity: type[Base]) -> postgresql.Insert:
-    """The same for a database by its dialect's name; both spell it alike."""
+    """``insert_or`` for a dialect by its name. SQLite and PostgreSQL have the same syntax."""
     if dialect == "sqlite":
         return cast("postgresql.Insert", sqlite.insert(table(entity)))
     return postgresql.insert(table(entity))
 
 
-def hold_attempt(session: Session, job_id: int, attempt: int) -> None:
-    """Raises StaleAttemptError unless ``attempt`` works on the job, and keeps it so until the transaction ends."""
+def lock_attempt(session: Session, job_id: int, attempt: int) -> None:
+    """Locks the job's row until the transaction ends. Raises StaleAttemptError unless ``attempt`` works on the job."""
     held = select(Job.id).where(Job.id == job_id, Job.attempt == attempt, Job.state == State.RUNNING)
     if session.execute(held.with_for_update(read=True)).first() is None:
         raise StaleAttemptError(job_id, attempt)
 
 
 def plain(problems: Iterable[Problem]) -> list[dict[str, Any]]:
-    """Problems as what a JSON column holds; ``text`` is what lint says, word for word."""
+    """Problems as values for a JSON column. ``text`` is the line that ``headway lint`` prints."""
     return [problem._asdict() | {"text": str(problem)} for problem in problems]

@@ -1,7 +1,7 @@
-"""How jobs end, and what that means for the jobs that waited for them and for their run.
+"""Job completion: how a job ends, which jobs may start then, and the verdict of the run.
 
-Whoever decides about a run as a whole holds its row first (``lock_run``) and then touches its jobs and their steps,
-always in this order: two jobs that end at the same moment must see each other, and nobody may wait in a circle.
+Lock order: a transaction that decides about a run locks the run's row first (``lock_run``), then changes its jobs and
+their steps. So two jobs that end at the same time see each other's end, and there are no deadlocks.
 """
 
 from collections.abc import Sequence
@@ -11,45 +11,44 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pipelines.state import Outcome, Reason, State, verdict
-from workers.db.models.runs import Job, Run, Step
+from workers.db.models import Job, Run, Step
 from workers.db.session import db_now_ms
 from workers.store import concurrency_turns
-from workers.store.common import StaleAttemptError, hold_attempt
+from workers.store.common import StaleAttemptError, lock_attempt
 
 
 @dataclass(frozen=True)
 class Finished:
-    """What the end of a job led to. ``ready_job_ids``, also of other runs, may begin; ring them after the commit."""
+    """What the end of a job led to. After the commit, notify workers of ``ready_job_ids``."""
 
     run_id: int
-    run_state: State
     ready_job_ids: list[int] = field(default_factory=list)
 
 
 def lock_run(session: Session, run_id: int) -> Run:
-    """The run as it is now; nobody else changes it or ends its jobs before this transaction is over."""
+    """The run, read again and locked: until this transaction ends, no other one changes it or ends its jobs."""
     query = select(Run).where(Run.id == run_id).with_for_update()
     return session.scalars(query, execution_options={"populate_existing": True}).one()
 
 
-def hold_job(session: Session, job_id: int, attempt: int) -> tuple[Run, Job]:
-    """The (locked) run and its job, for the attempt that works on it. Raises StaleAttemptError."""
+def lock_job(session: Session, job_id: int, attempt: int) -> tuple[Run, Job]:
+    """Locks the run, then the job, for the attempt that works on it. Raises StaleAttemptError."""
     run_id = session.scalar(select(Job.run_id).where(Job.id == job_id))
     if run_id is None:
         raise StaleAttemptError(job_id, attempt)
     run = lock_run(session, run_id)
-    hold_attempt(session, job_id, attempt)
+    lock_attempt(session, job_id, attempt)
     return run, session.get_one(Job, job_id, populate_existing=True)
 
 
-def jobs_now(session: Session, run_id: int) -> Sequence[Job]:
-    """The run's jobs as they are now, by number."""
+def reload_jobs(session: Session, run_id: int) -> Sequence[Job]:
+    """The run's jobs by number, read again from the database."""
     query = select(Job).where(Job.run_id == run_id).order_by(Job.number)
     return session.scalars(query, execution_options={"populate_existing": True}).all()
 
 
 def end_job(session: Session, job: Job, outcome: Outcome) -> None:
-    """Ends a job and what is left of its steps. ``settle`` must follow in the same transaction."""
+    """Ends a job and its unfinished steps. The caller must call ``settle`` in the same transaction."""
     now = db_now_ms(session)
     job.state, job.reason, job.message = outcome.state, outcome.reason, outcome.message
     job.lease_owner, job.lease_until_ms, job.finished_ms = "", None, now
@@ -59,38 +58,38 @@ def end_job(session: Session, job: Job, outcome: Outcome) -> None:
         if step.state is State.RUNNING:
             step.state, step.message = outcome.state, outcome.message
         else:
-            step.state, step.message = State.SKIPPED, "The job ended before it was this step's turn."
+            step.state, step.message = State.SKIPPED, "The job ended before this step started."
 
 
 def settle(session: Session, run: Run) -> Finished:
-    """After jobs of the (locked) run ended: opens those that waited, and gives the verdict when none is left."""
-    jobs = jobs_now(session, run.id)
+    """To be called after jobs of the (locked) run ended: makes waiting jobs ready; ends the run with its last job."""
+    jobs = reload_jobs(session, run.id)
     for job in jobs:
-        if job.state is State.QUEUED and (stopped := stop_of(run, job)):
+        if job.state is State.QUEUED and (stopped := cancellation_outcome(run, job)):
             end_job(session, job, stopped)
-    opened = _open_waiting(session, jobs)
+    opened = _make_ready(session, jobs)
     if all(job.state.final for job in jobs):
         _end_run(session, run, jobs)
     session.flush()
-    return Finished(run.id, run.state, list(dict.fromkeys([*opened, *concurrency_turns.freed(session, run.repo_id)])))
+    return Finished(run.id, list(dict.fromkeys([*opened, *concurrency_turns.freed(session, run.repo_id)])))
 
 
-def stop_of(run: Run, job: Job) -> Outcome | None:
-    """How a job ends that is to stop, with its run or alone; None where nobody wants that."""
+def cancellation_outcome(run: Run, job: Job) -> Outcome | None:
+    """How a canceled job ends, canceled with its run or alone; None where no cancellation was requested."""
     if run.cancel_requested_ms is None:
-        return superseded(job.cancel_by) if job.cancel_by else None
+        return superseded_outcome(job.cancel_by) if job.cancel_by else None
     if run.cancel_reason is Reason.SUPERSEDED:
-        return superseded(run.cancel_by)
+        return superseded_outcome(run.cancel_by)
     by = f" by {run.cancel_by}" if run.cancel_by else ""
     return Outcome(State.CANCELED, Reason.CANCELED, f"The run was canceled{by}.")
 
 
-def superseded(by: str) -> Outcome:
-    """How a job ends that a newer run stands in for."""
+def superseded_outcome(by: str) -> Outcome:
+    """How a job ends that a newer run replaces."""
     return Outcome(State.CANCELED, Reason.SUPERSEDED, f"Superseded by {by}.")
 
 
-def _open_waiting(session: Session, jobs: Sequence[Job]) -> list[int]:
+def _make_ready(session: Session, jobs: Sequence[Job]) -> list[int]:
     opened: list[int] = []
     waiting = [job for job in jobs if job.state is State.QUEUED and not job.ready]
     while due := [job for job in waiting if all(need.state.final for need in _needed(job, jobs))]:
@@ -110,7 +109,7 @@ def _needed(job: Job, jobs: Sequence[Job]) -> list[Job]:
 
 
 def _after(job: Job, needed: Sequence[Job]) -> Outcome | None:
-    """None where the job may run after ``needed`` have ended, else how it ends without having run."""
+    """None where the job may run now that ``needed`` have ended; else the outcome with which it is skipped."""
     bad = [need.name for need in needed if not _went_well(need)]
     if bad and not job.on_failure:
         sentence = f"It needs {', '.join(dict.fromkeys(bad))}, which did not pass."
@@ -125,7 +124,7 @@ def _went_well(job: Job) -> bool:
 
 
 def _end_run(session: Session, run: Run, jobs: Sequence[Job]) -> None:
-    # What was canceled because a step failed says less than that step.
+    # If a failed step canceled the run, the failure is the verdict, not the cancellation.
     stopped = run.cancel_reason is Reason.DEPENDENCY_FAILED
     decide = [job.state for job in jobs if not (stopped and job.state is State.CANCELED)]
     run.state = verdict(decide or [State.CANCELED])

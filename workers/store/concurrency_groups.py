@@ -1,4 +1,4 @@
-"""The concurrency groups of a run that is being planned: which job is in which, and what that ends at once."""
+"""Concurrency groups while a run is planned: which job is in which group, and which older jobs that cancels."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,58 +6,51 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from pipelines.plan import JobPlan, Plan
-from pipelines.trigger import Trigger
-from workers.db.models.runs import Job, Run
+from workers.db.models import Job, Run
 from workers.store.concurrency_turns import has_room
-from workers.store.runs import trigger_of
-from workers.store.superseding import overtaken, supersede_jobs
+from workers.store.superseding import newer_runs, supersede_jobs
 
 
 @dataclass(frozen=True)
 class Groups:
-    """The groups of the (locked) run's jobs: ``keys`` by the numbers of jobs.
+    """The groups of the (locked) run's jobs: ``keys`` by job number.
 
-    ``overtaken`` are those of which a newer run has a job already, and which run; ``ended`` are the older runs whose
-    workers are to hear that a job is to stop.
+    ``newer_runs`` has the groups in which a newer run has a job already, and that run. ``ended`` are the older runs
+    with running jobs that were canceled.
     """
 
     run: Run
     keys: Mapping[int, str]
-    overtaken: Mapping[str, str]
+    newer_runs: Mapping[str, str]
     ended: list[int]
 
     def may_begin(self, session: Session, plan: JobPlan, ready: Sequence[JobPlan]) -> bool:
-        """True where the job's group has room, and none of its own run that is ready has the earlier turn."""
+        """True where the job's group has room, and no other ready job of this run has an earlier turn in it."""
         key = self.keys.get(plan.number)
         if key is None or plan.concurrency is None:
             return True
         first = next(each for each in ready if self.keys.get(each.number) == key)
-        free = first is plan and key not in self.overtaken
+        free = first is plan and key not in self.newer_runs
         return free and has_room(session, key, plan.concurrency.limit, self.run)
 
     def enter(self, job: Job, plan: JobPlan) -> None:
-        """Notes the job's group in its row."""
+        """Writes the job's group into its row."""
         key = self.keys.get(plan.number)
         if key and plan.concurrency:
             job.group_key, job.group_limit = key, plan.concurrency.limit
-            job.group_name, job.cancel_by = plan.concurrency.group or plan.name, self.overtaken.get(key, "")
+            job.group_name, job.cancel_by = plan.concurrency.group or plan.name, self.newer_runs.get(key, "")
 
 
-def groups_of(session: Session, run: Run, plan: Plan) -> Groups:
-    """The groups of the plan. Older runs' jobs that are to end for this one are asked to, or ended."""
-    trigger = trigger_of(run)
-    keys = {each.number: _key(run.repo_id, each, trigger) for each in plan.jobs if each.concurrency}
+def groups_of(session: Session, run: Run, plan: Plan, scope: str) -> Groups:
+    """The groups of the plan. Cancels the jobs of older runs in groups where the newest run cancels others."""
+    keys = {each.number: _key(run.repo_id, scope, each) for each in plan.jobs if each.concurrency}
     newest = {keys[each.number] for each in plan.jobs if each.concurrency and each.concurrency.cancel}
-    later = overtaken(session, run, newest)
+    later = newer_runs(session, run, newest)
     return Groups(run, keys, later, [older.id for older in supersede_jobs(session, run, newest)])
 
 
-def _key(repo_id: int, plan: JobPlan, trigger: Trigger) -> str:
-    """A group belongs to its repository; without a name it is the workflow's.
-
-    Those of pull requests from forks are apart: a stranger's pipeline must not hold up or end a deployment.
-    """
+def _key(repo_id: int, scope: str, plan: JobPlan) -> str:
+    """A group belongs to its repository and to the scope of its run; without a name it is the workflow's."""
     named = plan.concurrency.group if plan.concurrency else ""
     kind, name = ("group", named) if named else ("workflow", plan.name)
-    fork = trigger.ref if trigger.pull_request and trigger.pull_request.from_fork else ""
-    return f"{repo_id}:{fork}:{kind}:{name}"
+    return f"{repo_id}:{scope}:{kind}:{name}"

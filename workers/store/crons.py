@@ -1,11 +1,11 @@
-"""Crons: what is kept of them, and who starts them."""
+"""Crons: how they are stored, and which scheduler starts one that is due."""
 
 from collections.abc import Mapping, Sequence
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from workers.db.models.runs import Cron, Repo, Run
+from workers.db.models import Cron, Repo, Run
 from workers.store.common import insert_or
 
 
@@ -41,8 +41,8 @@ def due_crons(session: Session, at_ms: int) -> Sequence[tuple[Cron, Repo]]:
 
 
 def move_cron_on(session: Session, cron: Cron, next_ms: int | None) -> bool:
-    """Sets when the cron is due next, unless somebody did since it was read. Whoever moves it on starts its run."""
-    # The repository first, as whoever removes one does: two that lock crosswise would wait for each other.
+    """Sets when the cron is due next. False where another scheduler did so first: it starts the run."""
+    # Lock order, to avoid deadlocks: the repository's row first, as when a repository is removed.
     session.execute(select(Repo.id).where(Repo.id == cron.repo_id).with_for_update())
     seen = (Cron.id == cron.id, Cron.next_ms == cron.next_ms)
     moved = update(Cron).where(*seen).values(next_ms=next_ms).returning(Cron.id)
@@ -50,5 +50,5 @@ def move_cron_on(session: Session, cron: Cron, next_ms: int | None) -> bool:
 
 
 def note_cron_run(session: Session, cron_id: int, run_id: int) -> None:
-    """Keeps which run the cron started last."""
+    """Stores which run the cron started last."""
     session.execute(update(Cron).where(Cron.id == cron_id).values(last_run_id=run_id))

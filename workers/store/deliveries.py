@@ -1,4 +1,4 @@
-"""Webhook deliveries: each is kept once, and makes at most one run."""
+"""Webhook deliveries. Recording one is idempotent: it is stored once and starts each of its runs once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,12 +9,12 @@ from sqlalchemy import BindParameter, Insert, Select, bindparam, insert, select
 from sqlalchemy.orm import Session
 
 from pipelines.trigger import Trigger
-from workers.db.models.runs import Counter, Delivery, Repo, Run
+from workers.db.models import Counter, Delivery, Repo, Run
 from workers.db.session import now_ms
 from workers.store.common import insert_or, table
 from workers.store.runs import NewRun, queue_runs
 
-_Key = tuple[int, str]  # of a delivery: its repository and what the forge calls it
+_Key = tuple[int, str]  # of a delivery: its repository and the forge's key for it
 
 
 class DeliveryState(StrEnum):
@@ -27,7 +27,7 @@ class DeliveryState(StrEnum):
 
 @dataclass(frozen=True)
 class NewDelivery:
-    """A delivery with a right signature. ``state`` counts only where there is no trigger; ``reason`` is a sentence."""
+    """A delivery with a valid signature. ``state`` counts only where there is no trigger; ``reason`` is a sentence."""
 
     key: str
     event: str = ""
@@ -39,12 +39,11 @@ class NewDelivery:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What a delivery led to, now or when it first came. ``job_id`` is to be rung after the commit, if there is one.
+    """What a delivery led to, now or when it was first received. ``job_id`` is set only for a new run.
 
-    Workers have yet to hear that the runs ``superseded`` are to stop.
+    After the commit, notify workers of ``job_id``, and of the cancellation of the runs ``superseded``.
     """
 
-    created: bool
     state: DeliveryState
     reason: str = ""
     run_id: int | None = None
@@ -54,7 +53,7 @@ class Receipt:
 
 
 def record_delivery(session: Session, repo_id: int, new: NewDelivery) -> Receipt:
-    """``record_deliveries`` for one alone, to a repository that is there."""
+    """``record_deliveries`` for one delivery to a repository that exists."""
     (receipt,) = record_deliveries(session, [(repo_id, new)])
     if receipt is None:
         raise ValueError(f"There is no repository {repo_id}.")
@@ -62,18 +61,19 @@ def record_delivery(session: Session, repo_id: int, new: NewDelivery) -> Receipt
 
 
 def record_deliveries(session: Session, incoming: Sequence[tuple[int, NewDelivery]]) -> list[Receipt | None]:
-    """Keeps deliveries to repositories by id and queues their runs, numbered in this order.
+    """Stores a batch of deliveries and queues their runs, numbered in this order. Repositories are named by id.
 
-    A delivery that is known, from before or from further up, gets what it led to then: forges send twice. None stands
-    where the repository was removed meanwhile. Four statements, and two for each repository.
+    Idempotent, because forges send a delivery again: one that is known, from the database or from earlier in the batch,
+    gets what it led to the first time. None where the repository was removed. Runs four statements, and two for each
+    repository.
     """
     repo_ids = {repo_id for repo_id, _ in incoming}
-    # All repositories first and by id: two that do this at once take turns, and never wait for each other crosswise.
-    here = set(session.connection().execute(_queries().hold, {"repos": repo_ids}).scalars())
+    # Lock order, to avoid deadlocks: all repositories first, by id.
+    existing = set(session.connection().execute(_queries().lock, {"repos": repo_ids}).scalars())
     known = _known(session, repo_ids, {new.key for _, new in incoming})
     fresh: dict[_Key, NewDelivery] = {}
     for repo_id, new in incoming:
-        if repo_id in here and (repo_id, new.key) not in known:
+        if repo_id in existing and (repo_id, new.key) not in known:
             fresh.setdefault((repo_id, new.key), new)
     made = _make(session, fresh)
     answers: list[Receipt | None] = []
@@ -81,7 +81,7 @@ def record_deliveries(session: Session, incoming: Sequence[tuple[int, NewDeliver
         key = (repo_id, new.key)
         answers.append(made.get(key) or known.get(key))
         if key in made:
-            known[key] = replace(made.pop(key), created=False, job_id=None)
+            known[key] = replace(made.pop(key), job_id=None)
     return answers
 
 
@@ -94,7 +94,6 @@ def _make(session: Session, fresh: Mapping[_Key, NewDelivery]) -> dict[_Key, Rec
         run = runs.get(key)
         state = DeliveryState.ACCEPTED if run else new.state
         receipts[key] = Receipt(
-            created=True,
             state=state,
             reason=new.reason,
             run_id=run.run_id if run else None,
@@ -114,42 +113,40 @@ def _make(session: Session, fresh: Mapping[_Key, NewDelivery]) -> dict[_Key, Rec
             }
         )
     if rows:
-        session.connection().execute(_queries().keep, rows)
+        session.connection().execute(_queries().insert, rows)
     return receipts
 
 
 def _known(session: Session, repo_ids: set[int], keys: set[str]) -> dict[_Key, Receipt]:
-    """What these deliveries led to when they first came. Some that nobody asked for may be among them."""
+    """What these deliveries led to the first time. The result may hold other deliveries with the same keys."""
     found: dict[_Key, Receipt] = {}
     rows = session.connection().execute(_queries().known, {"repos": repo_ids, "keys": keys})
     for repo_id, key, state, reason, run_id, number in rows:
-        found[repo_id, key] = Receipt(
-            created=False, state=DeliveryState(state), reason=reason, run_id=run_id, run_number=number
-        )
+        found[repo_id, key] = Receipt(state=DeliveryState(state), reason=reason, run_id=run_id, run_number=number)
     return found
 
 
 @dataclass(frozen=True)
 class _Queries:
-    hold: Select[int]
+    lock: Select[int]
     known: Select[int, str, str, str, int | None, int | None]
-    keep: Insert
+    insert: Insert
 
 
 @cache
 def _queries() -> _Queries:
-    """The statements of every webhook, made once: making them costs more than running them."""
+    """The statements of every webhook, built once: building them costs more than running them."""
     repos, deliveries, runs = table(Repo), table(Delivery), table(Run)
-    theirs: BindParameter[int] = bindparam("repos", expanding=True)
+    in_repos: BindParameter[int] = bindparam("repos", expanding=True)
     known = (
         select(
             deliveries.c.repo_id, deliveries.c.key, deliveries.c.state, deliveries.c.reason, runs.c.id, runs.c.number
         )
         .outerjoin(runs, runs.c.id == deliveries.c.run_id)
-        .where(deliveries.c.repo_id.in_(theirs), deliveries.c.key.in_(bindparam("keys", expanding=True)))
+        .where(deliveries.c.repo_id.in_(in_repos), deliveries.c.key.in_(bindparam("keys", expanding=True)))
     )
-    hold = select(repos.c.id).where(repos.c.id.in_(theirs)).order_by(repos.c.id).with_for_update(key_share=True)
-    return _Queries(hold, known, insert(deliveries).values(received_ms=now_ms()))
+    lock = select(repos.c.id).where(repos.c.id.in_(in_repos)).order_by(repos.c.id).with_for_update(key_share=True)
+    return _Queries(lock, known, insert(deliveries).values(received_ms=now_ms()))
 
 
 def bump_counter(session: Session, name: str, by: int = 1) -> None:
@@ -159,5 +156,5 @@ def bump_counter(session: Session, name: str, by: int = 1) -> None:
 
 
 def counters(session: Session) -> dict[str, int]:
-    """All counters that were ever bumped."""
+    """All counters."""
     return {row.name: row.value for row in session.scalars(select(Counter))}

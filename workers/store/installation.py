@@ -1,9 +1,9 @@
-"""Which Headway this is: several may share one Docker Engine, and each may only touch what is its own."""
+"""The name of this installation. Several may share one Docker Engine, and each must touch only its own containers."""
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from workers.db.models.runs import Counter
+from workers.db.models import Counter
 from workers.store.common import insert_or
 
 _NAME = "installation"
@@ -11,7 +11,7 @@ NUMBER_MAX = 2**31 - 1
 
 
 def installation(session: Session, fresh: int) -> str:
-    """The name of this installation, eight hex digits. The first caller's ``fresh``, a random number, becomes it."""
+    """The name of this installation, eight hex digits. It is ``fresh``, a random number, of the first call."""
     insert = insert_or(session, Counter).values(name=_NAME, value=fresh % NUMBER_MAX)
     session.execute(insert.on_conflict_do_nothing(index_elements=["name"]))
     return f"{session.scalars(select(Counter.value).where(Counter.name == _NAME)).one():08x}"

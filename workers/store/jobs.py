@@ -1,4 +1,4 @@
-"""Planning, and what a worker writes while it works. Every write names (job, attempt) and is refused when stale."""
+"""What a worker writes: the plan, jobs, steps. Each write names (job, attempt); one from a stale attempt is refused."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -12,10 +12,10 @@ from pipelines.plan import JobPlan, Plan
 from pipelines.problem import Problem
 from pipelines.state import Outcome, Reason, State
 from pipelines.trigger import Trigger
-from workers.db.models.runs import Job, Step
+from workers.db.models import Job, Step
 from workers.db.session import db_now_ms, now_ms
-from workers.store.common import hold_attempt, plain
-from workers.store.completion import Finished, end_job, hold_job, settle, stop_of
+from workers.store.common import lock_attempt, plain
+from workers.store.completion import Finished, cancellation_outcome, end_job, lock_job, settle
 from workers.store.concurrency_groups import groups_of
 from workers.store.concurrency_turns import freed
 from workers.store.runs import trigger_columns
@@ -23,15 +23,15 @@ from workers.store.runs import trigger_columns
 
 @dataclass(frozen=True)
 class Planned:
-    """A run's jobs. ``mine`` is the plan of the job that was claimed, None where this worker has nothing to do.
+    """The jobs of a planned run. ``mine`` is the plan of the job that stays claimed, None where there is none.
 
-    ``job_ids`` are all jobs; ``ring`` are those besides the claimed one, also of other runs, that may start. Workers
-    have yet to hear that jobs of the runs ``superseded`` are to stop.
+    ``job_ids`` are all jobs. ``ready_job_ids`` are other jobs, also of other runs, that may start. After the commit,
+    notify workers of these, and of the cancellation of the runs ``superseded``.
     """
 
     mine: JobPlan | None
     job_ids: list[int] = field(default_factory=list)
-    ring: list[int] = field(default_factory=list)
+    ready_job_ids: list[int] = field(default_factory=list)
     superseded: list[int] = field(default_factory=list)
 
 
@@ -40,18 +40,24 @@ def _any(_plan: JobPlan) -> bool:
 
 
 def plan_run(
-    session: Session, job_id: int, attempt: int, plan: Plan, may_have: Callable[[JobPlan], bool] = _any
+    session: Session,
+    job_id: int,
+    attempt: int,
+    plan: Plan,
+    may_have: Callable[[JobPlan], bool] = _any,
+    group_scope: str = "",
 ) -> Planned:
     """Writes the plan down: the claimed job becomes the first that may begin and that ``may_have`` allows.
 
-    Where there is none, the claimed job waits for another worker or for its turn, as the others do.
+    Where there is none, the claimed job waits for another worker or for its turn, as the others do. Jobs share a
+    concurrency group only with jobs of the same ``group_scope``, which ``workers.access.trust`` decides.
     """
-    run, job = hold_job(session, job_id, attempt)
+    run, job = lock_job(session, job_id, attempt)
     run.warnings, run.left_out = plain(plan.warnings), [left.model_dump() for left in plan.left_out]
     if not plan.jobs:
         end_job(session, job, Outcome(State.PASSED, Reason.CONDITION, _nothing_to_do(plan)))
-        return Planned(None, ring=settle(session, run).ready_job_ids)
-    groups = groups_of(session, run, plan)
+        return Planned(None, ready_job_ids=settle(session, run).ready_job_ids)
+    groups = groups_of(session, run, plan, group_scope)
     names = {each.name for each in plan.jobs}
     ready = [each for each in plan.jobs if not names & set(each.needs)]
     mine = next((each for each in ready if may_have(each) and groups.may_begin(session, each, ready)), None)
@@ -68,14 +74,16 @@ def plan_run(
     by_number = {each.number: each for each in plan.jobs}
     session.add_all(step for row in jobs for step in _steps(row.id, attempt, by_number[row.number]))
     session.flush()
-    turns = settle(session, run).ready_job_ids if groups.overtaken else freed(session, run.repo_id)
-    ring = [*(row.id for row in jobs if row.ready and not row.group_key), *turns]
-    return Planned(mine, [row.id for row in jobs], [each for each in ring if each != job.id or not mine], groups.ended)
+    turns = settle(session, run).ready_job_ids if groups.newer_runs else freed(session, run.repo_id)
+    may_start = [*(row.id for row in jobs if row.ready and not row.group_key), *turns]
+    return Planned(
+        mine, [row.id for row in jobs], [each for each in may_start if each != job.id or not mine], groups.ended
+    )
 
 
 def set_trigger(session: Session, job_id: int, attempt: int, trigger: Trigger) -> None:
-    """What the worker found out about the commit: message, author, changed files."""
-    run, _job = hold_job(session, job_id, attempt)
+    """Stores what the worker found out about the commit: message, author, changed files."""
+    run, _job = lock_job(session, job_id, attempt)
     for name, value in trigger_columns(trigger).items():
         setattr(run, name, value)
     session.flush()
@@ -101,7 +109,7 @@ def _steps(job_id: int, attempt: int, plan: JobPlan) -> Iterable[Step]:
 
 
 def _image(step: plans.Step, names: dict[int, str]) -> str:
-    """What the page shows as the step's image; for a built one, the name of the build."""
+    """What the page shows as the step's image: for a built image the name of the build step."""
     match step:
         case plans.BuildStep():
             return ""
@@ -122,26 +130,26 @@ def fail_planning(
     problems: Sequence[Problem] = (),
     warnings: Sequence[Problem] = (),
 ) -> Finished:
-    """Ends a run that could not be planned, and keeps what was found in its pipeline files."""
-    run, job = hold_job(session, job_id, attempt)
+    """Ends a run that could not be planned, and stores the problems of its pipeline files."""
+    run, job = lock_job(session, job_id, attempt)
     run.problems, run.warnings = plain(problems), plain(warnings)
     end_job(session, job, outcome)
     return settle(session, run)
 
 
 def finish_job(session: Session, job_id: int, attempt: int, outcome: Outcome) -> Finished:
-    """Ends the job; steps that had no turn are skipped. The last job to end gives the run its verdict."""
-    run, job = hold_job(session, job_id, attempt)
-    stopped = stop_of(run, job)
+    """Ends the job and skips its steps that did not start. With its last job the run ends too."""
+    run, job = lock_job(session, job_id, attempt)
+    stopped = cancellation_outcome(run, job)
     if outcome.state is State.CANCELED and stopped and stopped.reason is Reason.SUPERSEDED:
-        outcome = stopped  # the worker knows who, not why
+        outcome = stopped  # the worker knows who canceled it, but not that a newer run did
     end_job(session, job, outcome)
     return settle(session, run)
 
 
 def start_step(session: Session, job_id: int, attempt: int, number: int) -> None:
-    """The step's turn has come. Starting it twice in one attempt changes nothing."""
-    hold_attempt(session, job_id, attempt)
+    """Notes that the step runs. Idempotent within an attempt."""
+    lock_attempt(session, job_id, attempt)
     session.execute(
         update(Step)
         .where(Step.job_id == job_id, Step.number == number, Step.state == State.QUEUED)
@@ -158,8 +166,8 @@ def finish_step(
     log: tuple[int, int] = (0, 0),
     facts: dict[str, Any] | None = None,
 ) -> None:
-    """The step's turn is over, or never came. ``log`` is how many bytes and lines it wrote."""
-    hold_attempt(session, job_id, attempt)
+    """Notes how the step ended, or that it was skipped. ``log`` is how many bytes and lines it wrote."""
+    lock_attempt(session, job_id, attempt)
     values: dict[str, Any] = {
         "state": outcome.state,
         "reason": outcome.reason,
@@ -176,14 +184,14 @@ def finish_step(
 
 
 def set_step_facts(session: Session, job_id: int, attempt: int, number: int, facts: dict[str, Any]) -> None:
-    """Replaces what is known about the step: its image, what was pushed, its Dockerfile's instructions."""
-    hold_attempt(session, job_id, attempt)
+    """Replaces the step's facts: its image, what it pushed, its Dockerfile's instructions."""
+    lock_attempt(session, job_id, attempt)
     session.execute(update(Step).where(Step.job_id == job_id, Step.number == number).values(facts=facts))
 
 
 def note_job(session: Session, job_id: int, attempt: int, sentence: str) -> None:
-    """What is being done for the job as a whole; its end replaces it."""
-    hold_attempt(session, job_id, attempt)
+    """Sets the message that says what the job waits for. The outcome replaces it when the job ends."""
+    lock_attempt(session, job_id, attempt)
     session.execute(update(Job).where(Job.id == job_id).values(message=sentence))
 
 

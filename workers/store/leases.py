@@ -1,4 +1,4 @@
-"""Who may work on a job, and until when. The rows decide; a message or a worker's own clock never does."""
+"""Leases: which worker may run a job, and until when. The database decides, no message and no worker's clock."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,21 +9,21 @@ from sqlalchemy.orm import Session
 
 from pipelines.plan import JobPlan
 from pipelines.state import Outcome, Reason, State
-from workers.db.models.runs import Job, Leader, Repo, Run, Step
+from workers.db.models import Job, Leader, Repo, Run, Step
 from workers.db.session import now_ms
 from workers.labels import fits, wanted
 from workers.store.common import insert_or, table
-from workers.store.completion import end_job, hold_job, lock_run, settle, stop_of
+from workers.store.completion import cancellation_outcome, end_job, lock_job, lock_run, settle
 from workers.store.concurrency_turns import claimable
 
 Labels = Mapping[str, str]
 Ts = TypeVarTuple("Ts")
-_ROWS = 100  # that are read at a time, until one fits
+_ROWS = 100  # read at a time, until one fits
 
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to work on a job. ``attempt`` is the fence; ``plan`` is None where the run is yet to be planned."""
+    """The right to run a job. ``attempt`` is the fencing token; ``plan`` is None where the run is not planned yet."""
 
     job_id: int
     run_id: int
@@ -33,7 +33,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Renewal:
-    """What a worker learns when it renews. Not ``still_mine`` means: stop, and write nothing more."""
+    """The answer to a lease renewal. Not ``still_mine`` means: stop, and write nothing more."""
 
     still_mine: bool
     cancel_requested: bool
@@ -42,7 +42,7 @@ class Renewal:
 
 @dataclass(frozen=True)
 class Reaped:
-    """A job whose worker fell silent: queued again, or ended as broken or canceled."""
+    """A job whose lease expired: it is queued again, or has ended as broken or canceled."""
 
     job_id: int
     run_id: int
@@ -52,12 +52,12 @@ class Reaped:
 def claim(
     session: Session, job_id: int, owner: str, lease_s: int, host: str = "", labels: Labels | None = None
 ) -> Claim | None:
-    """The job, if it waits, nobody else has it and its turn has come; its steps start over. None is an ordinary answer.
+    """Claims the job, if it is queued and may start; its steps start over. None is an ordinary answer.
 
-    A worker with ``labels`` gets only what fits them; None fits everything.
+    A worker with ``labels`` gets only jobs that fit them; None fits every job.
     """
-    # The run's row comes first, as everywhere: see workers.store.ending.
-    of_job = _asking(select(Run, Job.labels, Repo.name)).where(Job.id == job_id)
+    # Lock order: the run's row first. See workers.store.completion.
+    of_job = _from_jobs(select(Run, Job.labels, Repo.name)).where(Job.id == job_id)
     query = of_job.with_for_update(of=Run)
     found = session.execute(query, execution_options={"populate_existing": True}).one_or_none()
     if found is None:
@@ -89,8 +89,8 @@ def claim(
     return Claim(job_id, run.id, attempt, None if plan is None else JobPlan.model_validate_json(plan))
 
 
-def _asking(query: Select[*Ts]) -> Select[*Ts]:
-    """The query with jobs, their runs and repositories."""
+def _from_jobs(query: Select[*Ts]) -> Select[*Ts]:
+    """The query, from jobs joined with their runs and repositories."""
     return query.select_from(Job).join(Run, Run.id == Job.run_id).join(Repo, Repo.id == Run.repo_id)
 
 
@@ -115,29 +115,29 @@ def _start_over(session: Session, job_id: int, attempt: int) -> None:
 
 
 def next_ready(session: Session, labels: Labels | None = None) -> int | None:
-    """The job that has waited longest and may be claimed, for a worker that has room for one more."""
-    query = _asking(select(Job.id, Job.labels, Repo.name)).where(claimable()).order_by(Job.id)
+    """The job that has waited longest among those that may be claimed and fit these labels."""
+    query = _from_jobs(select(Job.id, Job.labels, Repo.name)).where(claimable()).order_by(Job.id)
     rows = session.execute(query.execution_options(yield_per=_ROWS))
     return next((job_id for job_id, asked, repo in rows if _may_have(labels, asked, repo)), None)
 
 
-def asked_of(session: Session, job_id: int) -> dict[str, str] | None:
-    """The labels that a worker needs for this job; None where nobody can claim it now."""
-    query = _asking(select(Job.labels, Repo.name)).where(Job.id == job_id, claimable())
+def labels_needed(session: Session, job_id: int) -> dict[str, str] | None:
+    """The labels that a worker needs for this job; None where it cannot be claimed now."""
+    query = _from_jobs(select(Job.labels, Repo.name)).where(Job.id == job_id, claimable())
     row = session.execute(query).one_or_none()
     return None if row is None else wanted(*row)
 
 
 def renew(session: Session, job_id: int, attempt: int, owner: str, lease_s: int) -> Renewal:
-    """Holds on to the job for ``lease_s`` seconds from now, and asks whether the run is to be canceled."""
+    """Renews the lease for ``lease_s`` seconds from now, and reads whether a cancellation was requested."""
     jobs = table(Job)
-    hold = (
+    extend = (
         update(jobs)
         .where(_held(job_id, attempt), jobs.c.lease_owner == owner)
         .values(lease_until_ms=now_ms() + lease_s * 1000)
         .returning(jobs.c.run_id)
     )
-    run_id = session.execute(hold).scalar()
+    run_id = session.execute(extend).scalar()
     if run_id is None:
         return Renewal(still_mine=False, cancel_requested=False)
     asked = select(Run.cancel_requested_ms, Run.cancel_by, Job.cancel_by).join(Job, Job.run_id == Run.id)
@@ -154,9 +154,9 @@ _QUEUED_AGAIN = {"state": State.QUEUED, "lease_owner": "", "lease_until_ms": Non
 
 
 def release(session: Session, job_id: int, attempt: int) -> None:
-    """Gives the job back, for a worker that must stop: it is queued again at once. Raises StaleAttemptError."""
-    run, job = hold_job(session, job_id, attempt)
-    if stopped := stop_of(run, job):
+    """Gives the job back because the worker must stop: it is queued again at once. Raises StaleAttemptError."""
+    run, job = lock_job(session, job_id, attempt)
+    if stopped := cancellation_outcome(run, job):
         end_job(session, job, stopped)
         settle(session, run)
         return
@@ -165,25 +165,25 @@ def release(session: Session, job_id: int, attempt: int) -> None:
 
 
 def overdue(session: Session) -> list[tuple[int, int]]:
-    """Jobs whose worker fell silent, with their runs."""
+    """Jobs whose lease has expired, with their runs."""
     query = select(Job.id, Job.run_id).where(Job.state == State.RUNNING, Job.lease_until_ms < now_ms())
     return [(job_id, run_id) for job_id, run_id in session.execute(query.order_by(Job.id))]
 
 
 def reap(session: Session, attempts_max: int = 3, only_run: int | None = None) -> list[Reaped]:
-    """Takes jobs from workers that fell silent. A job that loses ``attempts_max`` workers ends as broken.
+    """Queues jobs again whose lease has expired. A job that loses ``attempts_max`` workers ends as broken.
 
-    Whoever wants to wait for nobody crosswise does so for one run after the other, each in its own transaction.
+    To avoid deadlocks, reap one run per transaction.
     """
-    silent = [(job_id, run_id) for job_id, run_id in overdue(session) if only_run in {None, run_id}]
-    reaped = (_reap(session, job_id, run_id, attempts_max) for job_id, run_id in silent)
+    expired = [(job_id, run_id) for job_id, run_id in overdue(session) if only_run in {None, run_id}]
+    reaped = (_reap(session, job_id, run_id, attempts_max) for job_id, run_id in expired)
     return [each for each in reaped if each is not None]
 
 
 def _reap(session: Session, job_id: int, run_id: int, attempts_max: int) -> Reaped | None:
     run = lock_run(session, run_id)
     jobs = table(Job)
-    # Once more with the conditions: the worker may have come back while we waited for the row.
+    # Check the conditions again: the worker may have renewed its lease while we waited for the lock.
     lose = (
         update(jobs)
         .where(jobs.c.id == job_id, jobs.c.state == State.RUNNING, jobs.c.lease_until_ms < now_ms())
@@ -194,7 +194,7 @@ def _reap(session: Session, job_id: int, run_id: int, attempts_max: int) -> Reap
     if lost is None:
         return None
     job = session.get_one(Job, job_id, populate_existing=True)
-    if stopped := stop_of(run, job):
+    if stopped := cancellation_outcome(run, job):
         end_job(session, job, stopped)
     elif lost >= attempts_max:
         end_job(session, job, _worker_lost(lost))
@@ -212,24 +212,24 @@ def _worker_lost(lost: int) -> Outcome:
     return Outcome(State.BROKEN, Reason.WORKER_LOST, sentence)
 
 
-def ready_unrung(session: Session, older_than_s: float, limit: int = 100) -> Sequence[int]:
-    """Jobs that may be claimed and that no worker was woken for in the last ``older_than_s`` seconds, oldest first."""
+def ready_not_notified(session: Session, older_than_s: float, limit: int = 100) -> Sequence[int]:
+    """Jobs that may be claimed and had no wake-up in the last ``older_than_s`` seconds, oldest first."""
     long_ago = or_(Job.rung_ms.is_(None), Job.rung_ms < now_ms() - int(older_than_s * 1000))
     return session.scalars(select(Job.id).where(claimable(), long_ago).order_by(Job.id).limit(limit)).all()
 
 
-def mark_rung(session: Session, job_ids: Sequence[int]) -> None:
-    """Notes that a worker was woken for these jobs just now."""
+def mark_notified(session: Session, job_ids: Sequence[int]) -> None:
+    """Notes that a wake-up for each of these jobs was sent just now."""
     session.execute(update(table(Job)).where(Job.id.in_(job_ids)).values(rung_ms=now_ms()))
 
 
-def leave_to_scheduler(session: Session, job_id: int) -> None:
-    """Lets the scheduler wake a worker for the job at its next turn: for those who cannot ring themselves."""
+def let_scheduler_notify(session: Session, job_id: int) -> None:
+    """Makes the scheduler send a wake-up for the job in its next round, for callers without a connection to Redis."""
     session.execute(update(table(Job)).where(Job.id == job_id).values(rung_ms=None))
 
 
 def take_lead(session: Session, name: str, owner: str, lease_s: int) -> bool:
-    """True if ``owner`` does what only one process may do, for ``lease_s`` seconds from now; call again to go on."""
+    """Leader election: True if ``owner`` leads for ``lease_s`` seconds from now. Call it again to go on leading."""
     leaders = table(Leader)
     until = now_ms() + lease_s * 1000
     insert = insert_or(session, Leader).values(name=name, owner=owner, until_ms=until)

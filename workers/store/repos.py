@@ -1,7 +1,7 @@
 """Repositories."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 
 from sqlalchemy import BindParameter, Select, bindparam, select, update
@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from pipelines.context import RepoInfo, Trust
 from pipelines.trigger import Event
-from workers.db.models.runs import Repo, Run
+from workers.db.models import Repo, Run
 from workers.db.session import now_ms
 from workers.store.common import AlreadyThereError, insert_or, table
 from workers.store.superseding import EVENTS
@@ -17,7 +17,7 @@ from workers.store.superseding import EVENTS
 
 @dataclass(frozen=True)
 class NewRepo:
-    """A repository to be added. ``push_repo`` is where it pushes its image when it has only a Dockerfile, or empty."""
+    """A repository to be added. ``push_repo`` is where it pushes its image if it has only a Dockerfile, or empty."""
 
     name: str
     clone_url: str
@@ -26,12 +26,11 @@ class NewRepo:
     default_branch: str = "main"
     private: bool = False
     push_repo: str = ""
-    trust: Trust = field(default_factory=Trust)
 
 
 @dataclass(frozen=True)
-class HookDoor:
-    """What a webhook has to get past. ``sealed`` is the secret that it is signed with, at ``vault.hook_place``."""
+class HookTarget:
+    """What is needed to verify a webhook. ``sealed`` is the secret that signs it, sealed at ``vault.hook_place``."""
 
     name: str
     repo_id: int
@@ -53,9 +52,6 @@ def add_repo(session: Session, new: NewRepo) -> Repo:
         hook_secret_sealed="",
         clone_username="",
         clone_password_sealed="",
-        trust_network=new.trust.network,
-        trust_volumes=new.trust.volumes,
-        trust_security=new.trust.security,
         created_ms=now_ms(),
     )
     repo_id = session.execute(insert.on_conflict_do_nothing(index_elements=["name"]).returning(Repo.id)).scalar()
@@ -65,32 +61,32 @@ def add_repo(session: Session, new: NewRepo) -> Repo:
 
 
 def set_hook_secret(session: Session, repo_id: int, sealed: str) -> None:
-    """Keeps the secret that webhooks are signed with, sealed at ``vault.hook_place(repo_id)``."""
+    """Stores the secret that signs webhooks, sealed at ``vault.hook_place(repo_id)``."""
     session.execute(update(Repo).where(Repo.id == repo_id).values(hook_secret_sealed=sealed))
 
 
 def set_clone_login(session: Session, repo_id: int, username: str, sealed: str) -> None:
-    """Keeps the login for cloning over HTTP; its password is sealed at ``vault.clone_place(repo_id)``."""
+    """Stores the login for cloning over HTTP; its password is sealed at ``vault.clone_place(repo_id)``."""
     login = {"clone_username": username, "clone_password_sealed": sealed}
     session.execute(update(Repo).where(Repo.id == repo_id).values(login))
 
 
 def set_forge_token(session: Session, repo_id: int, sealed: str, api_url: str) -> None:
-    """Keeps the token that the forge is told with, sealed at ``vault.forge_place(repo_id)``; empty: it is not told."""
+    """Stores the token for commit statuses, sealed at ``vault.forge_place(repo_id)``. Empty: none are reported."""
     values = {"forge_token_sealed": sealed, "forge_api_url": api_url}
     session.execute(update(Repo).where(Repo.id == repo_id).values(values))
 
 
 def set_trust(session: Session, repo_id: int, trust: Trust) -> None:
-    """What an administrator allows the repository's pipelines to ask of the host."""
+    """Stores which options of containers that reach the host an administrator allows the repository."""
     flags = {"trust_network": trust.network, "trust_volumes": trust.volumes, "trust_security": trust.security}
     session.execute(update(Repo).where(Repo.id == repo_id).values(flags))
 
 
 def set_newest_wins(session: Session, repo_id: int, events: Collection[Event]) -> None:
-    """Runs of these events end older ones of the same branch or pull request. Raises ValueError for others."""
+    """New runs of these events cancel older ones of the same branch or pull request. Raises ValueError for others."""
     if wrong := set(events) - EVENTS:
-        raise ValueError(f"Runs of {', '.join(sorted(wrong))} are never ended for newer ones.")
+        raise ValueError(f"Runs of {', '.join(sorted(wrong))} are never canceled for newer ones.")
     session.execute(update(Repo).where(Repo.id == repo_id).values(newest_wins=sorted(events)))
 
 
@@ -104,14 +100,14 @@ def repo_by_name(session: Session, name: str) -> Repo | None:
     return session.scalars(select(Repo).where(Repo.name == name)).one_or_none()
 
 
-def hook_doors(session: Session, names: Collection[str]) -> list[HookDoor]:
-    """The doors of those of the named repositories that are known and have a hook secret."""
-    rows = session.connection().execute(_doors(), {"names": names})
-    return [HookDoor(*row) for row in rows]
+def hook_targets(session: Session, names: Collection[str]) -> list[HookTarget]:
+    """What is needed to verify webhooks of these repositories; those without a hook secret are left out."""
+    rows = session.connection().execute(_hook_targets(), {"names": names})
+    return [HookTarget(*row) for row in rows]
 
 
 @cache
-def _doors() -> Select[str, int, str, str, bool]:
+def _hook_targets() -> Select[str, int, str, str, bool]:
     repo = table(Repo).c
     columns = select(repo.name, repo.id, repo.forge, repo.hook_secret_sealed, repo.active)
     names: BindParameter[str] = bindparam("names", expanding=True)
@@ -124,7 +120,7 @@ def repos(session: Session) -> Sequence[Repo]:
 
 
 def remove_repo(session: Session, repo_id: int) -> Sequence[int]:
-    """Removes the repository and all its rows. The answer is the runs whose logs are to be deleted after the commit."""
+    """Removes the repository and all its rows. Returns its runs: the caller deletes their logs after the commit."""
     run_ids = session.scalars(select(Run.id).where(Run.repo_id == repo_id)).all()
     session.delete(session.get_one(Repo, repo_id))
     session.flush()

@@ -1,4 +1,4 @@
-"""Runs, and reading their jobs and steps."""
+"""Runs: queueing, canceling, and reading them with their jobs and steps."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -12,16 +12,16 @@ from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from pipelines.state import Reason, State
 from pipelines.trigger import Trigger
-from workers.db.models.runs import Job, Repo, Run, Step
+from workers.db.models import Job, Repo, Run, Step
 from workers.db.session import db_now_ms, now_ms
 from workers.store.common import table
-from workers.store.completion import jobs_now, lock_run, settle
+from workers.store.completion import lock_run, settle
 from workers.store.statuses import open_statuses
 from workers.store.superseding import EVENTS, supersede_runs
 
 _TITLE_CHARS_MAX = 200
-_ALIKE = dict.fromkeys(("problems", "warnings", "left_out"), "'[]'")
-_ALIKE |= {"state": f"'{State.QUEUED.value}'", "sentence": "''", "cancel_by": "''"}
+_DEFAULTS = dict.fromkeys(("problems", "warnings", "left_out"), "'[]'")
+_DEFAULTS |= {"state": f"'{State.QUEUED.value}'", "sentence": "''", "cancel_by": "''"}
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class NewRun:
 
 @dataclass(frozen=True)
 class Queued:
-    """A run that waits. ``job_id`` is its one job so far, to be rung after the commit.
+    """A queued run. ``job_id`` is its only job so far.
 
-    Workers have yet to hear that the runs ``superseded`` are to stop.
+    After the commit, notify workers of ``job_id``, and of the cancellation of the runs ``superseded``.
     """
 
     run_id: int
@@ -48,19 +48,15 @@ class Queued:
 
 @dataclass(frozen=True)
 class CancelResult:
-    """The run's state after it was asked to stop. Workers on ``running_job_ids`` have yet to hear of it.
-
-    ``ready_job_ids`` waited for what has ended by that; ring them after the commit.
-    """
+    """The run's state after a cancellation. ``ready_job_ids`` may start now: notify workers after the commit."""
 
     state: State
-    running_job_ids: list[int]
     ready_job_ids: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class StepPlace:
-    """A step and all that it belongs to."""
+    """A step with its job, run and repository."""
 
     step: Step
     job: Job
@@ -69,23 +65,23 @@ class StepPlace:
 
 
 def queue_run(session: Session, repo_id: int, trigger: Trigger, parent_run_id: int | None = None) -> Queued:
-    """A new run with the repository's next number and one job without a plan: whoever claims that will plan."""
+    """A new run with the repository's next number and one job without a plan: its worker plans the run."""
     (queued,) = queue_runs(session, [NewRun(repo_id, trigger, parent_run_id)])
     return queued
 
 
 def queue_runs(session: Session, new: Sequence[NewRun]) -> list[Queued]:
-    """The same for many, in as few statements: each repository's runs are numbered in this order."""
+    """Queues a batch of runs with few statements. Each repository's runs are numbered in this order."""
     if not new:
         return []
     connection, (count_on, new_run, new_jobs, new_statuses) = session.connection(), _queueing()
     before: dict[int, int] = {}
     newest_wins: dict[int, list[str]] = {}
-    tells: dict[int, bool] = {}
-    # By id, so that two which do this at once never wait for each other crosswise.
+    has_token: dict[int, bool] = {}
+    # Lock order, to avoid deadlocks: repositories by id.
     for repo_id, more in sorted(Counter(each.repo_id for each in new).items()):
         found = connection.execute(count_on, {"repo": repo_id, "count": more}).one()
-        counted, newest_wins[repo_id], tells[repo_id] = found
+        counted, newest_wins[repo_id], has_token[repo_id] = found
         before[repo_id] = counted - more
     numbers = {repo_id: count(last + 1) for repo_id, last in before.items()}
     places = [(each.repo_id, next(numbers[each.repo_id])) for each in new]
@@ -96,9 +92,9 @@ def queue_runs(session: Session, new: Sequence[NewRun]) -> list[Queued]:
     connection.execute(new_run, rows)
     made: dict[tuple[int, int], Queued] = {}
     for repo_id, last in before.items():
-        # Rows that one statement inserts get their ids in their order.
+        # The rows of one INSERT get ids in their order.
         ids = sorted(connection.execute(new_jobs, {"repo": repo_id, "last": last}))
-        if tells[repo_id]:
+        if has_token[repo_id]:
             connection.execute(new_statuses, {"repo": repo_id, "last": last})
         made |= {
             (repo_id, number): Queued(run_id, number, job_id) for number, (run_id, job_id) in enumerate(ids, last + 1)
@@ -111,7 +107,7 @@ def queue_runs(session: Session, new: Sequence[NewRun]) -> list[Queued]:
 
 
 def _newest(new: Sequence[NewRun], newest_wins: Mapping[int, Collection[str]]) -> Collection[int]:
-    """Which of the new runs end older ones: the last of a branch or pull request, unless it repeats another."""
+    """Which of the new runs cancel older ones: the last of each branch or pull request, unless it is a rerun."""
     last: dict[tuple[int, str, str], int] = {}
     for at, each in enumerate(new):
         event = each.trigger.event
@@ -122,20 +118,20 @@ def _newest(new: Sequence[NewRun], newest_wins: Mapping[int, Collection[str]]) -
 
 @cache
 def _queueing() -> tuple[ReturningUpdate[int, list[str], bool], Insert, ReturningInsert[int, int], Insert]:
-    """The statements of every webhook, made once: making them costs more than running them."""
+    """The statements of every webhook, built once: building them costs more than running them."""
     repos, runs, jobs = table(Repo), table(Run), table(Job)
     mine, counted = repos.c.id == bindparam("repo"), repos.c.last_number + bindparam("count")
-    # What every new run has stands in the text of the statement: as parameters it would be made anew for each row.
-    alike: dict[str, ColumnElement[str]] = {name: literal_column(text) for name, text in _ALIKE.items()}
+    # Values that are the same for every new run are literals in the statement: as parameters they cost time per row.
+    literals: dict[str, ColumnElement[str]] = {name: literal_column(text) for name, text in _DEFAULTS.items()}
     theirs = (runs.c.repo_id == bindparam("repo")) & (runs.c.number > bindparam("last"))
-    # It counts as rung, for the caller rings at once; the scheduler rings again where that did not help.
+    # rung_ms is set because the caller sends a wake-up at once; if that is lost, the scheduler sends another.
     first_jobs = select(runs.c.id, literal(1), now_ms(), now_ms()).where(theirs).order_by(runs.c.number)
     return (
         update(repos)
         .where(mine)
         .values(last_number=counted)
         .returning(repos.c.last_number, repos.c.newest_wins, repos.c.forge_token_sealed != ""),
-        insert(runs).values(created_ms=now_ms(), **alike),
+        insert(runs).values(created_ms=now_ms(), **literals),
         insert(jobs)
         .from_select(["run_id", "number", "rung_ms", "created_ms"], first_jobs)
         .returning(jobs.c.run_id, jobs.c.id),
@@ -144,7 +140,7 @@ def _queueing() -> tuple[ReturningUpdate[int, list[str], bool], Insert, Returnin
 
 
 def trigger_columns(trigger: Trigger) -> dict[str, object]:
-    """A run's columns that say what it was started by."""
+    """The columns of a run that its trigger fills."""
     title = trigger.pull_request.title if trigger.pull_request else ""
     return {
         "trigger": trigger.model_dump_json(),
@@ -159,25 +155,24 @@ def trigger_columns(trigger: Trigger) -> dict[str, object]:
 
 
 def rerun(session: Session, run_id: int) -> Queued:
-    """The same trigger once more, under a new number."""
+    """Queues a run of the same trigger, with a new number."""
     run = session.get_one(Run, run_id)
     return queue_run(session, run.repo_id, trigger_of(run), parent_run_id=run.id)
 
 
 def trigger_of(run: Run) -> Trigger:
-    """What the run was started by."""
+    """The trigger that started the run."""
     return Trigger.model_validate_json(run.trigger)
 
 
 def request_cancel(session: Session, run_id: int, by: str, reason: Reason = Reason.CANCELED) -> CancelResult:
-    """Asks a run to stop: what waits ends now, what runs is ended by its worker. A run that has ended stays."""
+    """Requests a cancellation: waiting jobs end now, running ones when their workers stop them. Idempotent."""
     run = lock_run(session, run_id)
     ready: list[int] = []
     if not run.state.final and run.cancel_requested_ms is None:
         run.cancel_requested_ms, run.cancel_by, run.cancel_reason = db_now_ms(session), by, reason
         ready = settle(session, run).ready_job_ids
-    running = [job.id for job in jobs_now(session, run_id) if job.state is State.RUNNING]
-    return CancelResult(run.state, running, ready)
+    return CancelResult(run.state, ready)
 
 
 def run_by_id(session: Session, run_id: int) -> Run | None:
@@ -203,7 +198,7 @@ def recent_runs(session: Session, limit: int = 30) -> list[tuple[Run, Repo]]:
 
 
 def last_runs(session: Session) -> dict[int, Run]:
-    """Each repository's newest run by the repository's id; a repository without runs is not in it."""
+    """Each repository's newest run, by the repository's id. A repository without runs is left out."""
     query = select(Run).join(Repo, (Repo.id == Run.repo_id) & (Repo.last_number == Run.number))
     return {run.repo_id: run for run in session.scalars(query)}
 
@@ -241,7 +236,7 @@ def step_by_id(session: Session, step_id: int) -> Step | None:
 
 
 def step_place(session: Session, step_id: int) -> StepPlace | None:
-    """The step with its job, run and repository: what tells where its log is and who may read it."""
+    """The step with its job, run and repository. These tell where its log is, and who may read it."""
     query = (
         select(Step, Job, Run, Repo)
         .join(Job, Job.id == Step.job_id)

@@ -1,4 +1,4 @@
-"""Secrets and registry logins. What is stored is sealed; the store never sees a value."""
+"""Secrets and registry logins. Values are sealed before they get here; the store never sees a plain one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
-from pipelines.trigger import PULL_REQUEST_EVENTS, Event, Trigger
-from workers.db.models.runs import Registry, Secret
+from pipelines.trigger import PULL_REQUEST_EVENTS, Event
+from workers.db.models import Registry, Secret
 from workers.db.session import now_ms
 from workers.store.common import insert_or
 
-# A pull request's pipeline is whatever its author wrote: it gets a secret only where someone said so.
+# The author of a pull request writes its pipeline: it gets a secret only where a person allowed its event.
 DEFAULT_EVENTS = tuple(event for event in Event if event not in PULL_REQUEST_EVENTS)
 
 
 @dataclass(frozen=True)
 class SecretInfo:
-    """All that is ever shown of a secret."""
+    """What users may see of a secret."""
 
     name: str
     events: tuple[str, ...]
@@ -26,9 +26,9 @@ class SecretInfo:
 
 
 def put_secret(session: Session, repo_id: int, name: str, sealed: str, events: Sequence[Event] | None = None) -> None:
-    """Adds or replaces a secret, sealed at ``vault.secret_place(repo_id, name)``. Names are kept in lower case.
+    """Adds or replaces a secret, sealed at ``vault.secret_place(repo_id, name)``. Names are stored in lower case.
 
-    Without ``events`` a new secret is for all but pull requests, and an old one keeps its own.
+    Without ``events`` a new secret is for all events except pull requests, and an existing one keeps its events.
     """
     insert = insert_or(session, Secret).values(
         repo_id=repo_id,
@@ -56,12 +56,13 @@ def secrets_of(session: Session, repo_id: int) -> list[SecretInfo]:
     return [SecretInfo(row.name, tuple(row.events), row.created_ms, row.updated_ms) for row in session.scalars(query)]
 
 
-def sealed_secrets_for(session: Session, repo_id: int, trigger: Trigger) -> dict[str, str]:
-    """The secrets that a run of this trigger may have, sealed, by name. A pull request from a fork gets none."""
-    if trigger.pull_request is not None and trigger.pull_request.from_fork:
-        return {}
+def sealed_secrets(session: Session, repo_id: int, event: Event) -> dict[str, str]:
+    """The repository's secrets that are meant for runs of this event, sealed, by name.
+
+    Whether a run may use secrets at all is decided in ``workers.access.trust``.
+    """
     rows = session.scalars(select(Secret).where(Secret.repo_id == repo_id))
-    return {row.name: row.sealed for row in rows if trigger.event.value in row.events}
+    return {row.name: row.sealed for row in rows if event.value in row.events}
 
 
 def put_registry(session: Session, repo_id: int | None, host: str, username: str, sealed: str) -> None:

@@ -1,4 +1,4 @@
-"""Commit statuses: what the forges have yet to be told. The runs themselves say what; nothing is queued twice."""
+"""Commit statuses that are not reported to the forge yet. They are derived from the runs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Insert, and_, bindparam, case, exists, fun
 from sqlalchemy.orm import Session, aliased
 
 from pipelines.state import State
-from workers.db.models.runs import Job, Repo, Run, Status
+from workers.db.models import Job, Repo, Run, Status
 from workers.db.session import db_now_ms, now_ms
 from workers.store.common import table
 
@@ -15,23 +15,23 @@ _SO_FAR = {State.QUEUED: 1, State.RUNNING: 2}
 _ENDED = 3
 _WHOLE_IDS = (40, 64)
 _RETRIED_MS = 24 * 3_600_000
-"""So long after a run began its status is told after all when the repository gets a new token."""
+"""A new token retries the failed reports of runs that are younger than this."""
 
 
 @dataclass(frozen=True)
-class Untold:
-    """A run of which its forge is told by whoever holds it until ``held_ms``. ``newer`` where another has its place."""
+class PendingStatus:
+    """A run whose status a reporter has claimed until ``claimed_until_ms``. ``newer``: a newer run replaces it."""
 
     run: Run
     repo: Repo
     jobs: Sequence[Job]
     status: Status
-    held_ms: int
+    claimed_until_ms: int
     newer: bool
 
 
 def open_statuses() -> Insert:
-    """The statement that notes to tell of a repository's runs with numbers above ``last``."""
+    """The INSERT of a status row for each run of a repository with a number above ``last``."""
     runs, statuses = table(Run), table(Status)
     theirs = (runs.c.repo_id == bindparam("repo")) & (runs.c.number > bindparam("last"))
     empty = literal({}, statuses.c.told_workflows.type)
@@ -42,7 +42,7 @@ def open_statuses() -> Insert:
 
 
 def progress() -> ColumnElement[int]:
-    """A number that changes with every job that ``Run`` gets, and with every start and end of one."""
+    """A number that changes whenever a job of ``Run`` is added, starts or ends."""
     return (
         select(func.coalesce(func.sum(case(_SO_FAR, value=Job.state, else_=_ENDED)), 0))
         .where(Job.run_id == Run.id)
@@ -51,10 +51,10 @@ def progress() -> ColumnElement[int]:
     )
 
 
-def untold(session: Session, limit: int = 100) -> Sequence[int]:
-    """Runs whose forge does not know how they are, and may be told now."""
+def pending_statuses(session: Session, limit: int = 100) -> Sequence[int]:
+    """Runs with a state that is not reported to the forge yet, and whose report is due."""
     news = or_(Status.told.is_(None), Status.told != Run.state, Status.progress != progress(), Status.tries > 0)
-    # Of some triggers the commit is known only when git was asked.
+    # Some triggers name no commit: it is known only after a worker asked git.
     certain = or_(func.length(Run.sha).in_(_WHOLE_IDS), Run.finished_ms.is_not(None))
     query = (
         select(Status.run_id).join(Run, Run.id == Status.run_id).where(Status.next_try_ms <= now_ms(), news, certain)
@@ -62,18 +62,18 @@ def untold(session: Session, limit: int = 100) -> Sequence[int]:
     return session.scalars(query.order_by(Status.next_try_ms, Status.run_id).limit(limit)).all()
 
 
-def hold_status(session: Session, run_id: int, hold_ms: int) -> Untold | None:
-    """The run to tell of, for so long nobody else's; None where somebody else was first."""
-    held_ms = db_now_ms(session) + hold_ms
+def claim_status(session: Session, run_id: int, hold_ms: int) -> PendingStatus | None:
+    """Claims the run's status for ``hold_ms``. None where another reporter has claimed it."""
+    claimed_until_ms = db_now_ms(session) + hold_ms
     due = and_(Status.run_id == run_id, Status.next_try_ms <= now_ms())
-    held = session.execute(update(Status).where(due).values(next_try_ms=held_ms).returning(Status.run_id))
-    if held.one_or_none() is None:
+    claimed = session.execute(update(Status).where(due).values(next_try_ms=claimed_until_ms).returning(Status.run_id))
+    if claimed.one_or_none() is None:
         return None
     run, repo, status = session.execute(
         select(Run, Repo, Status).join(Repo, Repo.id == Run.repo_id).join(Status).where(Run.id == run_id)
     ).one()
     jobs = session.scalars(select(Job).where(Job.run_id == run_id).order_by(Job.number)).all()
-    return Untold(run, repo, jobs, status, held_ms, _has_newer(session, run))
+    return PendingStatus(run, repo, jobs, status, claimed_until_ms, _has_newer(session, run))
 
 
 def _has_newer(session: Session, run: Run) -> bool:
@@ -82,49 +82,49 @@ def _has_newer(session: Session, run: Run) -> bool:
     return bool(session.scalar(select(exists().where(same, other.number > run.number))))
 
 
-def note_told(session: Session, untold: Untold, told: Mapping[str, State], *, over: bool) -> None:
-    """The forge has all of ``told``: the run's state under an empty name, its workflows' by theirs.
+def mark_reported(session: Session, pending: PendingStatus, told: Mapping[str, State], *, over: bool) -> None:
+    """Stores that the forge has the states ``told``: the run's under an empty name, its workflows' by their names.
 
-    ``over``: there will be no more to tell.
+    ``over``: there will be nothing more to report.
     """
     again = None if over else now_ms()
-    values = {"progress": progress_of(untold.jobs), "tries": 0, "reason": "", "next_try_ms": again}
-    _note(session, untold, told, values)
+    values = {"progress": progress_of(pending.jobs), "tries": 0, "reason": "", "next_try_ms": again}
+    _note(session, pending, told, values)
 
 
-def note_not_told(
-    session: Session, untold: Untold, told: Mapping[str, State], reason: str, pause_ms: int | None
+def mark_not_reported(
+    session: Session, pending: PendingStatus, told: Mapping[str, State], reason: str, pause_ms: int | None
 ) -> None:
-    """The forge has only ``told``, for this reason; the next try comes after the pause, or (None) never."""
+    """Stores that the forge has only the states ``told``, and why. The next try is after the pause, or (None) never."""
     again = None if pause_ms is None else now_ms() + pause_ms
-    _note(session, untold, told, {"tries": untold.status.tries + 1, "reason": reason, "next_try_ms": again})
+    _note(session, pending, told, {"tries": pending.status.tries + 1, "reason": reason, "next_try_ms": again})
 
 
-def _note(session: Session, untold: Untold, told: Mapping[str, State], values: dict[str, object]) -> None:
-    mine = and_(Status.run_id == untold.run.id, Status.next_try_ms == untold.held_ms)
+def _note(session: Session, pending: PendingStatus, told: Mapping[str, State], values: dict[str, object]) -> None:
+    mine = and_(Status.run_id == pending.run.id, Status.next_try_ms == pending.claimed_until_ms)
     workflows = {name: state.value for name, state in told.items() if name}
     values |= {"told": told.get(""), "told_workflows": workflows}
     session.execute(update(Status).where(mine).values(values))
 
 
-def told_of(status: Status) -> dict[str, State]:
-    """What the forge has: the run's state under an empty name, its workflows' by theirs."""
+def reported_states(status: Status) -> dict[str, State]:
+    """The states that the forge has: the run's under an empty name, its workflows' by their names."""
     told = {name: State(word) for name, word in status.told_workflows.items()}
     return told if status.told is None else {"": status.told, **told}
 
 
 def progress_of(jobs: Sequence[Job]) -> int:
-    """``progress`` of these jobs."""
+    """``progress`` for these jobs."""
     return sum(_SO_FAR.get(job.state, _ENDED) for job in jobs)
 
 
 def retry_statuses(session: Session, repo_id: int) -> None:
-    """What was given up for the repository's runs of the last day is tried again."""
+    """Retries the reports that were given up for the repository's runs of the last day."""
     recent = select(Run.id).where(Run.repo_id == repo_id, Run.created_ms > now_ms() - _RETRIED_MS)
     given_up = and_(Status.run_id.in_(recent), Status.next_try_ms.is_(None), Status.reason != "")
     session.execute(update(Status).where(given_up).values(next_try_ms=now_ms(), tries=0))
 
 
-def status_trouble(session: Session, run_id: int) -> str:
-    """Why the forge does not know how the run is; empty where it does, or is about to be told."""
+def status_problem(session: Session, run_id: int) -> str:
+    """Why the run's state could not be reported to the forge; empty where it was, or will be soon."""
     return session.scalar(select(Status.reason).where(Status.run_id == run_id)) or ""

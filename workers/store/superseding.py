@@ -1,7 +1,7 @@
-"""Newest wins: a newer run of the same branch or pull request ends what older ones still had to do.
+"""Newest wins: a newer run of the same branch or pull request cancels older ones.
 
-Only pushes and pull requests do so and have it done to them: a tag, a deployment, a cron or what a person started by
-hand is never ended for something newer. Older runs are locked newest first, as everywhere.
+This holds for pushes and pull requests only: runs of tags, deployments, crons or by hand are never canceled for a newer
+one. Lock order, to avoid deadlocks: older runs are locked newest first.
 """
 
 from collections.abc import Collection
@@ -11,17 +11,17 @@ from sqlalchemy.orm import Session
 
 from pipelines.state import Reason, State
 from pipelines.trigger import Event, Trigger
-from workers.db.models.runs import Job, Run
+from workers.db.models import Job, Run
 from workers.db.session import db_now_ms
-from workers.store.completion import end_job, lock_run, settle, superseded
+from workers.store.completion import end_job, lock_run, settle, superseded_outcome
 
 EVENTS = frozenset({Event.PUSH, Event.PULL_REQUEST})
 
 
 def supersede_runs(session: Session, run: Run) -> list[Run]:
-    """Ends the older runs for this one; those of them on which workers have yet to hear of it.
+    """Cancels the older runs. Returns those with running jobs: their workers must be told of the cancellation.
 
-    The run takes over their changes: what they leave untested is tested by it, also where a path decides.
+    The new run takes over their changed files: conditions on paths see the changes of all canceled runs.
     """
     older = _older(session, run)
     for each in older:
@@ -36,7 +36,7 @@ def supersede_runs(session: Session, run: Run) -> list[Run]:
 
 
 def supersede_jobs(session: Session, run: Run, group_keys: Collection[str]) -> list[Run]:
-    """Ends older runs' jobs of these concurrency groups for this (locked) run; the runs whose workers are to hear."""
+    """Cancels older runs' jobs in these groups, for this (locked) run. Returns the runs with running jobs to cancel."""
     if run.event not in EVENTS or not group_keys:
         return []
     running = []
@@ -46,7 +46,7 @@ def supersede_jobs(session: Session, run: Run, group_keys: Collection[str]) -> l
         for job in jobs:
             job.cancel_by = f"run {run.number}"
             if job.state is State.QUEUED:
-                end_job(session, job, superseded(job.cancel_by))
+                end_job(session, job, superseded_outcome(job.cancel_by))
         if jobs:
             settle(session, each)
         if any(job.state is State.RUNNING for job in jobs):
@@ -54,8 +54,8 @@ def supersede_jobs(session: Session, run: Run, group_keys: Collection[str]) -> l
     return running
 
 
-def overtaken(session: Session, run: Run, group_keys: Collection[str]) -> dict[str, str]:
-    """Those of the groups in which a newer run of the same branch or pull request was planned first, and which."""
+def newer_runs(session: Session, run: Run, group_keys: Collection[str]) -> dict[str, str]:
+    """For each group in which a newer run of this branch or pull request was planned first: that run, in words."""
     if run.event not in EVENTS or not group_keys:
         return {}
     query = select(Job.group_key, Run.number).join(Run, Run.id == Job.run_id).order_by(Run.id)
@@ -65,10 +65,10 @@ def overtaken(session: Session, run: Run, group_keys: Collection[str]) -> dict[s
 
 
 def _older(session: Session, run: Run) -> list[Run]:
-    """Runs of the same branch or pull request that still go on and that nobody has asked to stop, newest first."""
+    """Unfinished, uncanceled older runs of the same branch or pull request, newest first, locked."""
     same = (Run.repo_id == run.repo_id, Run.event == run.event, Run.ref == run.ref, Run.id < run.id)
     undone = Run.state.in_([State.QUEUED, State.RUNNING]) & Run.cancel_requested_ms.is_(None)
     ids = session.scalars(select(Run.id).where(*same, undone).order_by(Run.id.desc())).all()
-    # Once more when it is locked: it may have ended meanwhile.
+    # Check again under the lock: the run may have ended since the query.
     locked = (lock_run(session, run_id) for run_id in ids)
     return [each for each in locked if not each.state.final and each.cancel_requested_ms is None]

@@ -1,11 +1,11 @@
-"""People, and how they are known: browser sessions, tokens, one-time links. Only hashes of what they hold are kept."""
+"""Users, and how they log in: browser sessions, API tokens, one-time links. Only hashes of the tokens are stored."""
 
 from collections.abc import Sequence
 
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
-from workers.db.models.runs import ApiToken, LoginLink, LoginSession, User
+from workers.db.models import ApiToken, LoginLink, LoginSession, User
 from workers.db.session import db_now_ms, now_ms
 from workers.store.common import AlreadyThereError, insert_or
 
@@ -32,7 +32,7 @@ def users(session: Session) -> Sequence[User]:
 
 
 def set_password(session: Session, user_id: int, password_hash: str | None) -> None:
-    """Gives the user another password, or none."""
+    """Sets the user's password hash, or removes it (None)."""
     session.execute(update(User).where(User.id == user_id).values(password_hash=password_hash))
 
 
@@ -44,7 +44,7 @@ def add_session(session: Session, user_id: int, token_hash: str, lifetime_s: int
 
 
 def session_user(session: Session, token_hash: str) -> tuple[User, LoginSession] | None:
-    """Whose browser this is, unless its time is over."""
+    """The user of this browser session, unless it has expired."""
     query = (
         select(User, LoginSession)
         .join(LoginSession, LoginSession.user_id == User.id)
@@ -55,7 +55,7 @@ def session_user(session: Session, token_hash: str) -> tuple[User, LoginSession]
 
 
 def extend_session(session: Session, session_id: int, lifetime_s: int) -> None:
-    """Lets a browser stay logged in for ``lifetime_s`` seconds from now."""
+    """Extends a browser session to ``lifetime_s`` seconds from now."""
     expires = now_ms() + lifetime_s * 1000
     session.execute(update(LoginSession).where(LoginSession.id == session_id).values(expires_ms=expires))
 
@@ -66,7 +66,7 @@ def drop_session(session: Session, token_hash: str) -> None:
 
 
 def add_token(session: Session, user_id: int, name: str, token_hash: str, lifetime_s: int | None = None) -> ApiToken:
-    """A token for programs; ``lifetime_s`` None means for ever."""
+    """Adds an API token. It never expires with ``lifetime_s`` None."""
     now = db_now_ms(session)
     expires = None if lifetime_s is None else now + lifetime_s * 1000
     token = ApiToken(user_id=user_id, name=name, token_hash=token_hash, created_ms=now, expires_ms=expires)
@@ -76,7 +76,7 @@ def add_token(session: Session, user_id: int, name: str, token_hash: str, lifeti
 
 
 def token_user(session: Session, token_hash: str) -> tuple[User, ApiToken] | None:
-    """Whose token this is, unless its time is over."""
+    """The user of this API token, unless it has expired."""
     query = (
         select(User, ApiToken)
         .join(ApiToken, ApiToken.user_id == User.id)
@@ -97,18 +97,18 @@ def tokens_of(session: Session, user_id: int) -> Sequence[ApiToken]:
 
 
 def drop_token(session: Session, user_id: int, token_id: int) -> bool:
-    """Ends a token of this user; False if it is not theirs."""
+    """Deletes a token of this user; False if the user has none with this id."""
     gone = delete(ApiToken).where(ApiToken.id == token_id, ApiToken.user_id == user_id).returning(ApiToken.id)
     return session.execute(gone).first() is not None
 
 
 def add_login_link(session: Session, user_id: int, token_hash: str, lifetime_s: int) -> None:
-    """A link that logs the user in once, within ``lifetime_s`` seconds."""
+    """Adds a link that logs the user in once, within ``lifetime_s`` seconds."""
     session.add(LoginLink(user_id=user_id, token_hash=token_hash, expires_ms=db_now_ms(session) + lifetime_s * 1000))
 
 
 def use_login_link(session: Session, token_hash: str) -> User | None:
-    """Whose link this is. It works once: of two who follow it at the same time, one gets None."""
+    """The user of this link, which works once: if two requests use it at the same time, one gets None."""
     use = (
         update(LoginLink)
         .where(LoginLink.token_hash == token_hash, LoginLink.used_ms.is_(None), LoginLink.expires_ms > now_ms())
@@ -120,7 +120,7 @@ def use_login_link(session: Session, token_hash: str) -> User | None:
 
 
 def drop_expired(session: Session) -> int:
-    """Removes sessions, tokens and links whose time is over; how many."""
+    """Deletes expired sessions, tokens and links. Returns how many."""
     dropped = 0
     for entity in (LoginSession, ApiToken, LoginLink):
         gone = delete(entity).where(entity.expires_ms < now_ms())

@@ -1,4 +1,4 @@
-"""Why a job waits, and what would end that: a sentence for each, made from the rows as they are now."""
+"""Why a job waits, and what the user can do about it: a sentence for each job, from the current rows."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -6,35 +6,35 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from pipelines.state import State
-from workers.db.models.runs import Job, Repo, Run
+from workers.db.models import Job, Repo, Run
 from workers.labels import fits, wanted
-from workers.store.concurrency_turns import in_front
+from workers.store.concurrency_turns import jobs_ahead
 from workers.store.workers import KnownWorker, workers
 
 
 def why_waiting(session: Session, repo: str, jobs: Sequence[Job]) -> dict[int, str]:
-    """A sentence for each of the run's ``jobs`` that waits, by its id. ``repo`` is the name of their repository."""
+    """A sentence for each of the run's ``jobs`` that waits, by job id. ``repo`` is the name of their repository."""
     waiting = [job for job in jobs if job.state is State.QUEUED]
-    fleet = workers(session) if waiting else []
+    alive = workers(session) if waiting else []
     return {
-        job.id: _for_jobs(job, jobs) or _for_its_turn(session, job) or _for_a_worker(job, repo, fleet)
+        job.id: _for_jobs(job, jobs) or _for_its_turn(session, job) or _for_a_worker(job, repo, alive)
         for job in waiting
     }
 
 
 def idle_runs(session: Session) -> set[int]:
-    """Runs that have begun but of which no job runs now: what is left of them waits."""
+    """Runs that have started but have no running job now: all their remaining jobs wait."""
     busy = exists().where(Job.run_id == Run.id, Job.state == State.RUNNING)
     return set(session.scalars(select(Run.id).where(Run.state == State.RUNNING, ~busy)))
 
 
-def heard(session: Session, job_ids: Collection[int]) -> set[int]:
-    """Those of the jobs that a worker could take now. Where no worker is known, all: nobody is woken for nothing."""
-    fleet = workers(session)
+def jobs_for_free_workers(session: Session, job_ids: Collection[int]) -> set[int]:
+    """Those of the jobs that a free worker could take now. All of them where no worker is known."""
+    alive = workers(session)
     query = select(Job.id, Job.labels, Repo.name).join(Run, Run.id == Job.run_id).join(Repo, Repo.id == Run.repo_id)
     rows = session.execute(query.where(Job.id.in_(job_ids)))
-    free = [worker.labels for worker in fleet if worker.free]
-    return {row.id for row in rows if not fleet or any(fits(wanted(row.labels, row.name), labels) for labels in free)}
+    free = [worker.labels for worker in alive if worker.free]
+    return {row.id for row in rows if not alive or any(fits(wanted(row.labels, row.name), labels) for labels in free)}
 
 
 def _for_jobs(job: Job, jobs: Sequence[Job]) -> str:
@@ -47,7 +47,7 @@ def _for_jobs(job: Job, jobs: Sequence[Job]) -> str:
 def _for_its_turn(session: Session, job: Job) -> str:
     if job.group_key is None:
         return ""
-    ahead = in_front(session, job)
+    ahead = jobs_ahead(session, job)
     named = [f"run {each.run_number}, job {each.job_name}" for each in ahead if each.job_name is not None]
     group = f"concurrency group {job.group_name!r}"
     if len(named) >= job.group_limit:
@@ -56,17 +56,17 @@ def _for_its_turn(session: Session, job: Job) -> str:
     return f"Waits until {_listed(runs)} is planned, which may have an earlier turn ({group})." if runs else ""
 
 
-def _for_a_worker(job: Job, repo: str, fleet: Sequence[KnownWorker]) -> str:
+def _for_a_worker(job: Job, repo: str, alive: Sequence[KnownWorker]) -> str:
     asked = wanted(job.labels, repo)
-    able = [worker for worker in fleet if fits(asked, worker.labels)]
-    if not fleet:
+    able = [worker for worker in alive if fits(asked, worker.labels)]
+    if not alive:
         return "Waits for a worker, and none is running. Start one: headway worker."
     if not able:
         return _for_labels(asked)
     if all(worker.free == 0 for worker in able):
         slots = sum(worker.slots for worker in able)
         return (
-            f"Waits for a free slot: {slots} of {slots} are taken on {_several(len(able), 'worker')} that may have it."
+            f"Waits for a free slot: {slots} of {slots} are taken on {_several(len(able), 'worker')} that can run it."
         )
     return "A worker takes it in a moment."
 

@@ -1,4 +1,4 @@
-"""The workers that are there: each says so again and again, with what it offers."""
+"""Workers and their heartbeats: a worker counts as alive while it sends them."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -8,17 +8,17 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from pipelines.state import State
-from workers.db.models.runs import Job, Worker
+from workers.db.models import Job, Worker
 from workers.db.session import now_ms
 from workers.store.common import insert_or
 
 OWNER_MARK = "/"
-"""Between a worker's name and what tells its processes apart, in the owner of a lease."""
+"""In the owner of a lease: between the worker's name and the id of one of its processes."""
 
 
 @dataclass(frozen=True)
 class KnownWorker:
-    """A worker that is there. ``busy`` of its ``slots`` have a job. Moments are milliseconds since 1970."""
+    """A worker that is alive. ``busy`` of its ``slots`` have a job. ``*_ms`` are milliseconds since 1970."""
 
     name: str
     labels: Mapping[str, str]
@@ -29,12 +29,12 @@ class KnownWorker:
 
     @property
     def free(self) -> int:
-        """How many jobs it could begin now."""
+        """How many jobs it could start now."""
         return max(0, self.slots - self.busy)
 
 
-def beat(session: Session, name: str, labels: Mapping[str, str], slots: int, silent_s: int) -> None:
-    """The worker is there, and counts as there for ``silent_s`` seconds more."""
+def record_heartbeat(session: Session, name: str, labels: Mapping[str, str], slots: int, silent_s: int) -> None:
+    """Stores a worker's heartbeat. The worker counts as alive for ``silent_s`` seconds from now."""
     until = now_ms() + silent_s * 1000
     insert = insert_or(session, Worker).values(
         name=name, labels=dict(labels), slots=slots, started_ms=now_ms(), seen_ms=now_ms(), until_ms=until
@@ -44,13 +44,13 @@ def beat(session: Session, name: str, labels: Mapping[str, str], slots: int, sil
     )
 
 
-def leave(session: Session, name: str) -> None:
-    """The worker has ended. Workers that fell silent are forgotten with it."""
+def remove_worker(session: Session, name: str) -> None:
+    """Removes a worker that has stopped, and all workers whose last heartbeat has expired."""
     session.execute(delete(Worker).where((Worker.name == name) | (Worker.until_ms < now_ms())))
 
 
 def workers(session: Session) -> list[KnownWorker]:
-    """All workers that are there, by name."""
+    """All workers that are alive, by name."""
     owners = session.scalars(select(Job.lease_owner).where(Job.state == State.RUNNING))
     busy = Counter(owner.partition(OWNER_MARK)[0] for owner in owners)
     rows = session.scalars(select(Worker).where(Worker.until_ms >= now_ms()).order_by(Worker.name))

@@ -1,4 +1,4 @@
-"""Carries what a job says to Redis, from a thread of its own: a slow or dead Redis never holds up a step."""
+"""Publishes a job's output and changes to Redis from a background thread: a slow or dead Redis delays no step."""
 
 import threading
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from workers.streaming.redis_stream import LiveTail
 
 PENDING_BYTES_MAX = 4 * 1024 * 1024
-"""What may wait for a slow Redis. Beyond it the live copy is dropped; the stored one never is."""
+"""The buffer for a slow Redis. When it is full, live output is dropped; the stored log stays complete."""
 
 _EVERY_S = 0.05
 _CLOSE_WITHIN_S = 3.0
@@ -14,7 +14,7 @@ _CLOSE_WITHIN_S = 3.0
 
 @dataclass
 class _Tail:
-    """Output of one step that Redis has not had yet, without a gap from ``offset`` on."""
+    """Output of one step that is not in Redis yet, without gaps from ``offset`` on."""
 
     offset: int
     data: bytearray
@@ -30,8 +30,8 @@ class _Pending:
         return bool(self.tails or self.ended or self.changed)
 
 
-class Pump:
-    """Takes everything at once and hands it on within 50 ms. May be used from several threads."""
+class LogPublisher:
+    """Accepts updates without waiting and publishes them within 50 ms, in batches. May be used from several threads."""
 
     def __init__(self, live: LiveTail, run_id: int, attempt: int) -> None:
         self._live = live
@@ -49,7 +49,7 @@ class Pump:
         with self._wake:
             tail = self._pending.tails.get(step_id)
             if self._bytes + len(data) > PENDING_BYTES_MAX:
-                # Readers see the gap by the offsets and take what is missing from the stored log.
+                # Readers recognize the gap by the offsets, and read the missing part from the stored log.
                 self._pending.tails.clear()
                 self._bytes, tail = 0, None
             if tail is None:
@@ -59,7 +59,7 @@ class Pump:
             self._wake.notify()
 
     def ended(self, step_id: int) -> None:
-        """The step's last output was given, and is stored."""
+        """The step has no more output, and all of it is in the log store."""
         with self._wake:
             self._pending.ended.append(step_id)
             self._wake.notify()
@@ -71,7 +71,7 @@ class Pump:
             self._wake.notify()
 
     def close(self) -> None:
-        """Hands on what waits, and stops; a Redis that does not answer is not waited for."""
+        """Publishes what is buffered, and stops the thread. Does not wait for a Redis that does not answer."""
         with self._wake:
             self._closed = True
             self._wake.notify()
@@ -83,13 +83,13 @@ class Pump:
             with self._wake:
                 self._wake.wait_for(lambda: self._closed or bool(self._pending))
                 pending, self._pending, self._bytes = self._pending, _Pending(), 0
-            self._hand_on(pending)
+            self._publish(pending)
             with self._wake:
-                # A moment for more to come: many small writes become one.
+                # Wait a moment for more output: many small writes become one batch.
                 self._wake.wait_for(lambda: self._closed, timeout=_EVERY_S)
                 closed = self._closed and not self._pending
 
-    def _hand_on(self, pending: _Pending) -> None:
+    def _publish(self, pending: _Pending) -> None:
         for step_id, tail in pending.tails.items():
             self._live.publish(step_id, self._attempt, tail.offset, bytes(tail.data))
         for step_id in pending.ended:

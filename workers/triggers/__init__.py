@@ -1,0 +1,1 @@
+"""Runs that no webhook starts: by hand, and by cron."""

@@ -1,4 +1,4 @@
-"""When crons are due, and starting what is due: once for each time, however many schedulers look."""
+"""Crons: when they are due, and starting their runs. A run starts once, also with several schedulers."""
 
 import re
 from dataclasses import dataclass, field
@@ -12,10 +12,10 @@ from sqlalchemy.orm import Session
 
 from pipelines.trigger import Event, Trigger
 from workers import store
-from workers.db.models.runs import Cron, Repo
+from workers.db.models import Cron, Repo
 from workers.db.session import reading, transaction
 from workers.store import Queued
-from workers.triggers.manual import AskedWronglyError, check_inputs, checked_ref
+from workers.triggers.manual import InvalidRequestError, check_inputs, checked_ref
 
 EXPRESSION_CHARS_MAX = 200
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9 ._-]{0,99}")
@@ -35,7 +35,7 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class NewCron:
-    """A cron as somebody asks for it. Without ``branch`` it is for the repository's default branch."""
+    """A cron that a user adds or changes. Without ``branch`` it runs the repository's default branch."""
 
     name: str
     expression: str
@@ -46,10 +46,10 @@ class NewCron:
 
 
 def next_ms(expression: str, zone: str, after_ms: int) -> int:
-    """The first time after ``after_ms`` at which the expression is due in its zone. Raises AskedWronglyError.
+    """The first time after ``after_ms`` at which the expression is due in its zone. Raises InvalidRequestError.
 
-    Where clocks are put forward, a time of day that is left out is due right after the gap; where they are put back,
-    one that comes twice is due the first time. What runs every so many minutes or hours goes by the time that passes.
+    When clocks are put forward, a time in the gap is due right after it. When they are put back, a time that occurs
+    twice is due the first time. Expressions such as "every 10 minutes" follow the elapsed time.
     """
     clock = _clock(zone)
     text = _SHORT.get(expression.strip().lower(), expression)
@@ -59,7 +59,7 @@ def next_ms(expression: str, zone: str, after_ms: int) -> int:
         raise _not_an_expression(expression, f"it needs {_FIELDS} fields: minute, hour, day, month, day of the week")
     try:
         for due in CronSim(text, datetime.fromtimestamp(after_ms / 1000, UTC).astimezone(clock)):
-            # In the hour that comes twice the calculation may begin with a time that is over.
+            # In the hour that occurs twice the first result may be in the past.
             if (due_ms := int(due.timestamp()) * 1000) > after_ms:
                 return due_ms
     except CronSimError as error:
@@ -70,21 +70,21 @@ def next_ms(expression: str, zone: str, after_ms: int) -> int:
 def _clock(zone: str) -> ZoneInfo:
     try:
         return ZoneInfo(zone)
-    except (KeyError, ValueError, OSError):  # not there; no name at all; a folder of zones
+    except (KeyError, ValueError, OSError):  # unknown; not a valid name; a folder of zones
         hint = "use one of the time zone database such as Europe/Berlin, America/New_York or UTC"
-        raise AskedWronglyError(f"There is no time zone {zone[:80]!r}; {hint}.") from None
+        raise InvalidRequestError(f"There is no time zone {zone[:80]!r}; {hint}.") from None
 
 
-def _not_an_expression(expression: str, why: str) -> AskedWronglyError:
+def _not_an_expression(expression: str, why: str) -> InvalidRequestError:
     shown = expression if len(expression) <= EXPRESSION_CHARS_MAX else f"{expression[:EXPRESSION_CHARS_MAX]}..."
     hint = 'write one such as "30 2 * * 1-5", or @hourly, @daily, @weekly, @monthly or @yearly'
-    return AskedWronglyError(f"{shown!r} is no cron expression: {why}; {hint}.")
+    return InvalidRequestError(f"{shown!r} is no cron expression: {why}; {hint}.")
 
 
 def put_cron(session: Session, repo_id: int, new: NewCron, now_ms: int) -> Cron:
-    """Adds a cron, or changes the one of that name; its next time is the first after now. Raises AskedWronglyError."""
+    """Adds the cron, or changes the one of that name; it is next due after ``now_ms``. Raises InvalidRequestError."""
     if not _NAME.fullmatch(new.name):
-        raise AskedWronglyError(
+        raise InvalidRequestError(
             f"{new.name[:80]!r} cannot be the name of a cron: use up to 100 letters, digits, spaces and . _ -, "
             "and begin with a letter, a digit or _."
         )
@@ -103,7 +103,7 @@ def put_cron(session: Session, repo_id: int, new: NewCron, now_ms: int) -> Cron:
 
 
 def run_cron(session: Session, cron: Cron, repo: Repo, sender: str = "") -> Queued:
-    """Starts a run of this cron now; when it is due next does not change."""
+    """Starts a run of this cron now, without changing when it is due next."""
     branch = cron.branch or repo.default_branch
     trigger = Trigger(
         event=Event.CRON,
@@ -120,7 +120,7 @@ def run_cron(session: Session, cron: Cron, repo: Repo, sender: str = "") -> Queu
 
 
 def start_due(engine: Engine, now_ms: int) -> list[Queued]:
-    """Starts a run for each cron that is due: one, also where several times were missed. To be rung for afterwards."""
+    """Starts a run for each cron that is due. Missed times are caught up with a single run."""
     with reading(engine) as session:
         due = store.due_crons(session, now_ms)
     started: list[Queued] = []
@@ -135,6 +135,7 @@ def start_due(engine: Engine, now_ms: int) -> list[Queued]:
 def _following_ms(cron: Cron, now_ms: int) -> int | None:
     try:
         return next_ms(cron.expression, cron.zone, now_ms)
-    except AskedWronglyError as error:  # it was right when it was kept: the time zone was dropped since, or it was once
+    except InvalidRequestError as error:
+        # It was valid when it was stored. Since then its time zone was removed, or its only date has passed.
         _log.warning("a cron is switched off: it has no next time", cron=cron.name, repo=cron.repo_id, error=str(error))
         return None

@@ -1,0 +1,1 @@
+"""``headway run``: runs the pipeline of a folder on this machine."""

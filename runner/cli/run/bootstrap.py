@@ -1,4 +1,4 @@
-"""What ``headway run`` begins before the rest of it is loaded: while the engine makes a network, Python loads us."""
+"""The start of ``headway run``: connects to the engine and creates a network while Python loads the other modules."""
 
 import os
 from contextlib import suppress
@@ -6,67 +6,69 @@ from pathlib import Path
 from tempfile import gettempdir
 from uuid import uuid4
 
-from runner.cleanup.leftovers import Leavings, remove
-from runner.cli.run.cleanup_process import Guard
+from runner.cleanup.leftovers import JobLeftovers, find_leftovers, remove_leftovers
+from runner.cli.run.cleanup_process import CleanupProcess
 from runner.docker.client import Engine
 from runner.docker.endpoints.resolution import find_endpoint, pinned_context
-from runner.docker.job_network import Sandboxes
+from runner.docker.job_network import JobNetwork
 from runner.errors import StepError
 from runner.threads import in_background
 
 _PIPELINE_FILES = (".headway", ".woodpecker")
 
 
-class Begun:
-    """A connection to the engine, and the first job's sandboxes, on their way in a thread of their own.
+class RunBootstrap:
+    """The connection to the engine and the first job's network, which a background thread creates.
 
-    All that is made for jobs is removed by a guard, however this process ends.
+    A cleanup process removes everything that is created for jobs, however this process ends.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Without a pipeline file no step will run in a container: no sandbox is begun, and the engine has time."""
+        """Without a pipeline file in ``folder`` no step runs in a container, so no network is created in advance."""
         self._run = f"local-{uuid4().hex[:12]}"
         variables: dict[str, str] = {}
-        with suppress(StepError):  # the engine, when it is asked, raises the same
+        with suppress(StepError):  # the first request to the engine raises the same error
             variables = pinned_context(os.environ)
-        self._guard = Guard(variables)
+        self._cleanup = CleanupProcess(variables)
         self._jobs = 0
         self._engine = Engine(connect=False)
-        self._first = Sandboxes(self._engine, self._leavings(1).key, 1)
-        self._begun = in_background(self._begin) if _has_pipeline_file(folder) else None
+        self._first_network = JobNetwork(self._engine, self._job(1).key, 1)
+        self._started = in_background(self._start) if _has_pipeline_file(folder) else None
 
-    def _begin(self) -> None:
+    def _start(self) -> None:
         self._engine.ping()
-        self._guard.watch(self._leavings(1))
-        self._first.prepare()
+        self._cleanup.watch(self._job(1))
+        self._first_network.prestart_sandbox()
 
-    def _leavings(self, number: int) -> Leavings:
+    def _job(self, number: int) -> JobLeftovers:
         key = f"{self._run}-{number}"
-        return Leavings(key, Path(gettempdir(), f"headway-{key}"))
+        return JobLeftovers(key, Path(gettempdir(), f"headway-{key}"))
 
     @property
     def docker_host(self) -> str:
-        """The engine's address, before it has been asked for anything. Raises MachineError where none is meant."""
+        """The engine's address, found without a request to it. Raises MachineError if the address is wrong."""
         return str(find_endpoint(os.environ).address)
 
     def engine(self) -> Engine:
-        """The engine. Raises MachineError where it was asked already, and does not answer."""
-        if self._begun:
-            self._begun.result()
+        """The engine. Raises MachineError if the background thread could not reach it."""
+        if self._started:
+            self._started.result()
         return self._engine
 
-    def next_job(self) -> tuple[Leavings, Sandboxes]:
-        """A name, a folder and sandboxes for one more job."""
+    def next_job(self) -> tuple[JobLeftovers, JobNetwork]:
+        """The key, folder and network for one more job."""
         self._jobs += 1
-        left, first = self._leavings(self._jobs), self._jobs == 1
-        if not (first and self._begun):
-            self._guard.watch(left)
-        return left, self._first if first else Sandboxes(self._engine, left.key, 1)
+        job, first = self._job(self._jobs), self._jobs == 1
+        if not (first and self._started):
+            self._cleanup.watch(job)
+        return job, self._first_network if first else JobNetwork(self._engine, job.key, 1)
 
-    def hand_over(self, left: Leavings) -> None:
-        """The job has ended: what it left goes while the run goes on, or has ended."""
-        if not self._guard.hand_over(left):
-            remove(self._engine, left)
+    def clean_up(self, job: JobLeftovers) -> None:
+        """Lets the cleanup process remove everything of a job that has ended. Raises StepError."""
+        if not self._cleanup.clean_up(job):
+            errors = remove_leftovers(self._engine, find_leftovers(self._engine, job))
+            if errors:
+                raise errors[0]
 
 
 def _has_pipeline_file(folder: Path) -> bool:

@@ -1,7 +1,7 @@
-"""A process that takes away what ``headway run`` leaves: nobody waits for it, and it outlives a kill.
+"""The cleanup process of ``headway run``: removes the leftovers of its jobs, also if the run itself is killed.
 
-It hears what there will be to remove before that is made. When a job has ended, or when the run's end of the pipe
-closes, however that came about, it removes what the job left, by its label in the engine.
+The run sends it each job's key over a pipe before it creates anything for the job. When a job has ended, or when the
+pipe closes because the run has ended in any way, this process removes everything with the job's label in the engine.
 """
 
 import json
@@ -15,57 +15,57 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
-    from runner.cleanup.leftovers import Leavings
+    from runner.cleanup.leftovers import JobLeftovers
 
-# What loads long is loaded when there is something to remove: while the run starts, it needs the processor.
+# Slow imports wait until there is something to remove: while the run starts, it needs the processor.
 
-_AT_ITS_END_S = (0, 0.5, 0.5)
-"""Pauses before each try. What the run itself is still removing is not gone yet, and holds the network."""
-_AFTER_ITS_END_S = (*_AT_ITS_END_S, 1, 2, 4, 8, 16)
-"""What a run had asked the engine for when it was killed may come late, where the engine has much to do."""
+_PAUSES_AFTER_JOB_S = (0, 0.5, 0.5)
+"""The pause before each try after a job has ended. The run's own removals still take place, and hold the network."""
+_PAUSES_AFTER_RUN_S = (*_PAUSES_AFTER_JOB_S, 1, 2, 4, 8, 16)
+"""The same after the run was killed: a busy engine may create late what the run had asked for."""
 
 
-class Guard:
-    """The guard's other end, in the process of the run. Jobs may share one."""
+class CleanupProcess:
+    """The run's side of the pipe. All jobs of a run share one process."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
-        """``variables`` are added to its environment: by them it finds the same engine as this process."""
+        """``variables`` are added to its environment, so that it finds the same engine as this process."""
         self._process = subprocess.Popen(
-            # Not from the folder it is called in: that may have a package of the same name.
+            # -P: do not import from the current folder, which may contain a package called `runner`.
             [sys.executable, "-P", "-m", "runner.cli.run.cleanup_process"],
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
             env={**os.environ, **variables},
         )  # fmt: skip
 
-    def watch(self, left: "Leavings") -> None:
-        """To be called before anything of the job is made."""
-        self._tell(left, ended=False)
+    def watch(self, job: "JobLeftovers") -> None:
+        """Registers a job. Call it before anything of the job is created."""
+        self._send(job, ended=False)
 
-    def hand_over(self, left: "Leavings") -> bool:
-        """The job has ended: all of it may go. False where the guard is no more."""
-        return self._tell(left, ended=True)
+    def clean_up(self, job: "JobLeftovers") -> bool:
+        """Lets the process remove everything of a job that has ended. False if the process is dead."""
+        return self._send(job, ended=True)
 
-    def _tell(self, left: "Leavings", *, ended: bool) -> bool:
-        said = {"key": left.key, "folder": str(left.folder), "names": left.names, "ended": ended}
+    def _send(self, job: "JobLeftovers", *, ended: bool) -> bool:
+        message = {"key": job.key, "folder": str(job.folder), "image_names": job.image_names, "ended": ended}
         pipe = self._process.stdin
         try:
             if pipe:
-                pipe.write(json.dumps(said).encode() + b"\n")
+                pipe.write(json.dumps(message).encode() + b"\n")
                 pipe.flush()
         except OSError:
             return False
         return True
 
 
-def complaint_file() -> Path:
-    """Where the guard, to whom nobody listens, writes what it could not remove; the next run says it."""
+def cleanup_failures_file() -> Path:
+    """Where this process, which has no terminal, writes what it could not remove. The next run shows it."""
     state = os.environ.get("XDG_STATE_HOME") or Path(os.environ.get("HOME", "/"), ".local", "state")
     return Path(state, "headway", "left-behind.txt")
 
 
-def past_complaints() -> str:
-    """What guards of earlier runs could not remove, told once."""
-    path = complaint_file()
+def past_cleanup_failures() -> str:
+    """What the cleanup processes of earlier runs could not remove. Deletes the file: each failure is shown once."""
+    path = cleanup_failures_file()
     try:
         text = path.read_text()
         path.unlink()
@@ -75,63 +75,65 @@ def past_complaints() -> str:
 
 
 def main(pipe: BinaryIO) -> None:
-    """Listens until the other end closes, and leaves when all is gone."""
-    watched: dict[str, Leavings] = {}
-    for left, ended in _heard(pipe):
-        watched[left.key] = left
+    """Reads messages until the run closes the pipe, and returns when everything is removed."""
+    watched: dict[str, JobLeftovers] = {}
+    for job, ended in _messages(pipe):
+        watched[job.key] = job
         if ended:
-            _remove(watched.pop(left.key))
-    for left in watched.values():
-        _remove_all_to_come(left)
+            _remove_after_job(watched.pop(job.key))
+    for job in watched.values():
+        _remove_after_run(job)
 
 
-def _heard(pipe: BinaryIO) -> "Iterator[tuple[Leavings, bool]]":
+def _messages(pipe: BinaryIO) -> "Iterator[tuple[JobLeftovers, bool]]":
     for line in pipe:
-        from runner.cleanup.leftovers import Leavings
+        from runner.cleanup.leftovers import JobLeftovers
 
-        said = json.loads(line)
-        yield Leavings(said["key"], Path(said["folder"]), tuple(said["names"])), said["ended"]
+        message = json.loads(line)
+        job = JobLeftovers(message["key"], Path(message["folder"]), tuple(message["image_names"]))
+        yield job, message["ended"]
 
 
-def _remove(left: "Leavings") -> None:
-    for pause_s in _AT_ITS_END_S:
+def _remove_after_job(job: "JobLeftovers") -> None:
+    for pause_s in _PAUSES_AFTER_JOB_S:
         time.sleep(pause_s)
-        trouble = _trouble_with(left)
-        if not trouble:
+        failure = _remove(job)
+        if not failure:
             return
-    _complain(trouble)
+    _write_failure(failure)
 
 
-def _remove_all_to_come(left: "Leavings") -> None:
-    troubles = []
-    for pause_s in _AFTER_ITS_END_S:
+def _remove_after_run(job: "JobLeftovers") -> None:
+    failures = []
+    for pause_s in _PAUSES_AFTER_RUN_S:
         time.sleep(pause_s)
-        troubles.append(_trouble_with(left))
-    # An engine that is stopped meanwhile has removed all that there was.
-    if all(troubles):
-        _complain(troubles[-1])
+        failures.append(_remove(job))
+    # One success is enough: if the engine stops after it, everything was removed before.
+    if all(failures):
+        _write_failure(failures[-1])
 
 
-def _trouble_with(left: "Leavings") -> str:
-    """Removes all that is there now; what could not be removed, and why."""
-    from runner.cleanup.leftovers import remove
+def _remove(job: "JobLeftovers") -> str:
+    """Removes everything of the job that exists now. Returns what could not be removed and why, or an empty text."""
+    from runner.cleanup.leftovers import find_leftovers, remove_leftovers
     from runner.docker.client import Engine
     from runner.errors import StepError
 
+    errors: list[Exception] = []
     try:
         engine = Engine()
         try:
-            remove(engine, left)
+            errors = remove_leftovers(engine, find_leftovers(engine, job))
         finally:
             engine.close()
     except (StepError, OSError) as error:
-        return f"something of the job {left.key} could not be removed: {error}"
-    return ""
+        errors = [error]
+    return f"something of the job {job.key} could not be removed: {errors[0]}" if errors else ""
 
 
-def _complain(sentence: str) -> None:
-    path = complaint_file()
-    with suppress(OSError):  # then there is no way left to tell
+def _write_failure(sentence: str) -> None:
+    path = cleanup_failures_file()
+    with suppress(OSError):  # there is no other way to report it
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a") as file:
             file.write(f"{sentence}\n")

@@ -1,12 +1,12 @@
-"""Starts ``headway run``: while the engine makes a network, Python loads the rest."""
+"""Starts ``headway run``: the engine creates a network while Python loads the other modules."""
 
-from runner.cli.run.bootstrap import Begun
+from runner.cli.run.bootstrap import RunBootstrap
 from runner.cli.run.options import RunOptions
 
 
 def launch(options: RunOptions) -> int:
-    """``headway run``: begins, loads the rest meanwhile, and returns the exit status."""
-    begun = Begun(options.folder)
+    """Runs ``headway run`` and returns its exit status."""
+    bootstrap = RunBootstrap(options.folder)
     from runner.cli.run.run import run_folder
 
-    return run_folder(options, begun)
+    return run_folder(options, bootstrap)

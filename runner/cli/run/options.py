@@ -1,4 +1,4 @@
-"""What ``headway run`` was asked for, read without the library of the command line, which loads slowly."""
+"""The options of ``headway run``, parsed without Typer, which loads slowly."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What the command line asked for. ``secrets`` are names; each value is in the environment variable so named."""
+    """The options. ``secrets`` are names; each value is in the environment variable of that name."""
 
     folder: Path = Path()
     push: bool = False
@@ -17,17 +17,17 @@ class RunOptions:
 
 
 def plain_options(arguments: Sequence[str]) -> RunOptions | None:
-    """The options without the command line's library, which takes its time to load; None where that is wanted."""
+    """The options, or None if the arguments need Typer (``--help``, a mistake)."""
     texts: dict[str, list[str]] = {"--event": [], "--branch": [], "--secret": []}
     folders: list[str] = []
     push = False
-    waiting = iter(arguments)
-    for argument in waiting:
+    rest = iter(arguments)
+    for argument in rest:
         name, equals, value = argument.partition("=")
         if argument == "--push":
             push = True
         elif name in texts:
-            texts[name].append(value if equals else next(waiting, ""))
+            texts[name].append(value if equals else next(rest, ""))
         elif argument.startswith("-") or folders:
             return None
         else:

@@ -1,4 +1,4 @@
-"""``headway run``: a folder's pipeline on this machine, from plan to exit status."""
+"""``headway run``: runs the pipeline of a folder on this machine, from the plan to the exit status."""
 
 import gc
 import os
@@ -20,56 +20,53 @@ from pipelines.state import Outcome, Reason, State, verdict
 from pipelines.trigger import Event
 from runner.builds.buildkit import Builder, find_builder
 from runner.cancellation import Cancel
-from runner.cli.run.bootstrap import Begun
-from runner.cli.run.cleanup_process import past_complaints
+from runner.cli import exit_status
+from runner.cli.run.bootstrap import RunBootstrap
+from runner.cli.run.cleanup_process import past_cleanup_failures
 from runner.cli.run.options import RunOptions
 from runner.cli.run.terminal import Terminal
 from runner.errors import MachineError, StepError, as_step_error
 from runner.execution.job import Assignment, Options
-from runner.execution.scheduler import open_job, run_job
+from runner.execution.job_lifecycle import open_job, run_job
 from runner.images.docker_config import logins
-from runner.network.company import CompanyNetwork, laptop_network
+from runner.network.egress import EgressSettings, local_egress
 from runner.source.working_tree import WorkingTree, working_tree
 from runner.threads import in_background
 
-EXIT_INVALID = 2
-EXIT: Mapping[State, int] = {
-    State.PASSED: 0, State.SKIPPED: 0, State.FAILED: 1, State.BROKEN: 3, State.CANCELED: 130,
-}  # fmt: skip
 
-
-def run_folder(options: RunOptions, begun: Begun) -> int:
-    """Runs the pipeline and returns the exit status: 0 passed, 1 failed, 2 invalid, 3 broken, 130 canceled."""
+def run_folder(options: RunOptions, bootstrap: RunBootstrap) -> int:
+    """Runs the pipeline and returns the exit status, see ``exit_status``."""
     gc.freeze()
     gc.enable()
     console = Console(highlight=False)
-    if complaint := past_complaints():
-        _say(f"an earlier run could not clean up: {complaint}")
+    if failures := past_cleanup_failures():
+        _print_error(f"an earlier run could not clean up: {failures}")
     try:
         secrets = secrets_of(options.secrets, os.environ)
         tree = working_tree(options.folder)
         plan = plan_of(tree, _event(options.event), options.branch)
     except InvalidPipelineError as error:
-        _show(error.problems)
-        return EXIT_INVALID
+        _print_problems(error.problems)
+        return exit_status.USAGE
     except StepError as error:
-        _say(str(error))
-        return EXIT_INVALID
-    _show(plan.warnings)
+        _print_error(str(error))
+        return exit_status.USAGE
+    _print_problems(plan.warnings)
     for left_out in plan.left_out:
         console.print(Text(f"left out: {left_out.what}: {left_out.why}", style="dim"))
     if not plan.jobs:
-        _say("nothing to run: every workflow and step was left out by its conditions")
-        return EXIT[State.PASSED]
+        _print_error("nothing to run: the conditions (`when`) left out every workflow and step")
+        return exit_status.DONE
     try:
-        return EXIT[_run_jobs(Run(console, tree, options.push, secrets, begun, _company(begun)), plan)]
+        run = Run(console, tree, options.push, secrets, bootstrap, _egress_settings(bootstrap))
+        return exit_status.OF_STATE[_run_jobs(run, plan)]
     except (MachineError, OSError) as error:
-        _say(f"broken: {as_step_error(error)}")
-        return EXIT[State.BROKEN]
+        _print_error(f"broken: {as_step_error(error)}")
+        return exit_status.BROKEN
 
 
 def plan_of(tree: WorkingTree, event: Event, branch: str) -> Plan:
-    """What would run. Raises InvalidPipelineError, or StepError where there is nothing to run."""
+    """The plan for this event. Raises InvalidPipelineError, or StepError if there is no pipeline."""
     files = tree.pipeline()
     if not files:
         return dockerfile_plan(tree.context())
@@ -87,7 +84,7 @@ def _event(name: str) -> Event:
 
 
 def secrets_of(names: Sequence[str], environment: Mapping[str, str]) -> dict[str, str]:
-    """The secrets by their names in lower case. Raises StepError for one without a value."""
+    """The secrets by their names in lower case. Raises StepError if one has no value."""
     found = {name.lower(): environment.get(name, environment.get(name.upper())) for name in names}
     for name, value in found.items():
         if value is None:
@@ -98,31 +95,31 @@ def secrets_of(names: Sequence[str], environment: Mapping[str, str]) -> dict[str
 
 @dataclass(frozen=True)
 class Run:
-    """What all jobs of this run share."""
+    """What all jobs of one ``headway run`` share."""
 
     console: Console
     tree: WorkingTree
     push: bool
     secrets: Mapping[str, str] = field(repr=False)
-    begun: Begun
-    company: CompanyNetwork
+    bootstrap: RunBootstrap
+    egress: EgressSettings
 
 
 def _docker_config() -> Path:
     return Path(os.environ.get("DOCKER_CONFIG") or Path(os.environ.get("HOME", "/"), ".docker"), "config.json")
 
 
-def _company(begun: Begun) -> CompanyNetwork:
-    """Raises MachineError where a variable is not right."""
+def _egress_settings(bootstrap: RunBootstrap) -> EgressSettings:
+    """Raises MachineError if an environment variable is wrong."""
     try:
-        return laptop_network(os.environ, _docker_config(), begun.docker_host)
+        return local_egress(os.environ, _docker_config(), bootstrap.docker_host)
     except ValueError as error:
         raise MachineError(Reason.INTERNAL, str(error)) from None
 
 
 def _run_jobs(run: Run, plan: Plan) -> State:
-    """Runs all jobs, one after another, each after those that it needs."""
-    run.begun.engine()
+    """Runs all jobs, one after another, each after the jobs that it needs."""
+    run.bootstrap.engine()
     cancel = Cancel()
     previous = signal.signal(signal.SIGINT, lambda _signal, _frame: _interrupted(run.console, cancel))
     states: dict[str, list[State]] = {}
@@ -141,15 +138,15 @@ def _run_jobs(run: Run, plan: Plan) -> State:
 
 
 def _interrupted(console: Console, cancel: Cancel) -> None:
-    """Ctrl-C asks the steps to end. The second one waits for nobody: the guard removes them."""
+    """The first Ctrl-C cancels the steps. The second exits at once: the cleanup process removes the containers."""
     if cancel:
         console.show_cursor()
-        os._exit(EXIT[State.CANCELED])
+        os._exit(exit_status.INTERRUPTED)
     cancel.set("Ctrl-C")
 
 
 def in_order(jobs: Sequence[JobPlan]) -> list[JobPlan]:
-    """The jobs, each after those that it needs."""
+    """The jobs in an order in which each comes after the jobs that it needs."""
     waiting, done, ordered = list(jobs), set[str](), list[JobPlan]()
     while waiting:
         left = {job.name for job in waiting}
@@ -162,26 +159,29 @@ def in_order(jobs: Sequence[JobPlan]) -> list[JobPlan]:
 
 def _run_job(run: Run, plan: JobPlan, cancel: Cancel) -> Outcome:
     console, started_s = run.console, time.monotonic()
-    left, sandboxes = run.begun.next_job()
+    job_leftovers, network = run.bootstrap.next_job()
     path, home = os.environ.get("PATH", os.defpath), os.environ.get("HOME", "/")
     assignment = Assignment(
         plan=plan,
-        key=left.key,
+        key=job_leftovers.key,
         attempt=1,
-        folder=left.folder,
-        lay_out=run.tree.lay_out,
+        folder=job_leftovers.folder,
+        check_out=run.tree.check_out,
         secrets=run.secrets,
-        logins=logins(_docker_config(), _say),
+        logins=logins(_docker_config(), _print_error),
         options=Options(push=run.push),
-        sandboxes=sandboxes,
-        hand_over=run.begun.hand_over,
-        company=run.company,
+        network=network,
+        clean_up=run.bootstrap.clean_up,
+        egress=run.egress,
     )
     builder: Callable[[], Builder] = partial(find_builder, path, home)
     if any(step.kind == "build" for step in plan.steps):
         builder = in_background(builder).result
-    engine = run.begun.engine()
-    with Terminal(console, plan) as terminal, open_job(assignment, engine, builder, terminal, cancel, _say) as job:
+    engine = run.bootstrap.engine()
+    with (
+        Terminal(console, plan) as terminal,
+        open_job(assignment, engine, builder, terminal, cancel, _print_error) as job,
+    ):
         outcome = run_job(job)
     if console.is_terminal:
         terminal.summary()
@@ -193,10 +193,10 @@ def _run_job(run: Run, plan: JobPlan, cancel: Cancel) -> Outcome:
     return outcome
 
 
-def _show(problems: Sequence[Problem]) -> None:
+def _print_problems(problems: Sequence[Problem]) -> None:
     for problem in problems:
         sys.stderr.write(f"{problem}\n")
 
 
-def _say(sentence: str) -> None:
+def _print_error(sentence: str) -> None:
     sys.stderr.write(f"headway: {sentence}\n")

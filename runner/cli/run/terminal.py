@@ -1,4 +1,4 @@
-"""``headway run`` on a terminal: a live list of steps below the output; plain lines where there is no terminal."""
+"""The output of ``headway run``: on a terminal a live list of steps below the log; elsewhere plain lines."""
 
 import threading
 import time
@@ -31,7 +31,7 @@ from runner.logs.ansi import harmless, last_state
 
 _OUTPUT, _STDERR, _NOTE = Style(color="cyan"), Style(color="yellow"), Style(dim=True)
 LINE_BYTES_MAX = 64 * 1024
-"""A line that is longer is shown in pieces: it might never end."""
+"""A longer line is shown in pieces, because its end may never come."""
 
 _MARKS: Mapping[State, tuple[str, str]] = {
     State.QUEUED: ("·", "dim"),
@@ -55,7 +55,7 @@ class _Row:
 
 
 class Terminal:
-    """Listens to one job. Events may come from several threads."""
+    """Shows the events of one job. Events may come from several threads."""
 
     def __init__(self, console: Console, plan: JobPlan) -> None:
         self._console = console
@@ -74,7 +74,7 @@ class Terminal:
         self._live.stop()
 
     def __call__(self, event: Event) -> None:
-        """Shows what happened."""
+        """Shows one event."""
         with self._lock:
             match event:
                 case StepStarted(step=number):
@@ -86,7 +86,7 @@ class Terminal:
                 case ImagePushed():
                     self.pushed.append(f"{event.repo}:{event.tag}@{event.digest}")
                 case JobNote(text=text):
-                    self._say(Text(text, style="dim"))
+                    self._print(Text(text, style="dim"))
                 case ImageBuilt() | InstructionChanged():
                     pass
 
@@ -97,7 +97,7 @@ class Terminal:
             lines.append(row.line)
             row.line = b""
         if lines:
-            self._say(Segments(self._lines(row, lines, event.stream)), end="")
+            self._print(Segments(self._lines(row, lines, event.stream)), end="")
 
     def _lines(self, row: _Row, lines: Iterable[bytes], stream: Stream) -> Iterator[Segment]:
         name = Segment(f"{row.name:>{self._width}} | ", _STDERR if stream is Stream.STDERR else _OUTPUT)
@@ -113,14 +113,14 @@ class Terminal:
 
     def _finished(self, row: _Row, outcome: Outcome) -> None:
         if row.line:
-            self._say(Segments(self._lines(row, [row.line], Stream.STDOUT)), end="")
+            self._print(Segments(self._lines(row, [row.line], Stream.STDOUT)), end="")
             row.line = b""
         row.seconds = time.monotonic() - row.started_s if row.started_s else None
         row.state, row.message = outcome.state, outcome.message
         if not self._console.is_terminal:
-            self._say(self._summary(row))
+            self._print(self._summary(row))
 
-    def _say(self, text: RenderableType, end: str = "\n") -> None:
+    def _print(self, text: RenderableType, end: str = "\n") -> None:
         self._console.print(text, soft_wrap=True, highlight=False, end=end)
 
     def _summary(self, row: _Row) -> Text:
@@ -143,6 +143,6 @@ class Terminal:
         return Group(Text(), table)
 
     def summary(self) -> None:
-        """The list of steps once more, to stay on the screen."""
+        """Prints the list of steps again, so that it stays on the screen."""
         for row in self._rows.values():
-            self._say(self._summary(row))
+            self._print(self._summary(row))

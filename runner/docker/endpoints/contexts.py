@@ -1,4 +1,4 @@
-"""The docker command's contexts: named engines in its own folder, of which `docker context use` makes one current."""
+"""Docker contexts: named engines in the docker command's folder, of which `docker context use` selects one."""
 
 import json
 from collections.abc import Mapping
@@ -12,9 +12,9 @@ from runner.docker.endpoints.endpoint import (
     Address,
     Tls,
     UnixSocket,
+    bad_endpoint,
     config_folder,
     parse_address,
-    unusable,
 )
 
 DEFAULT = "default"
@@ -24,40 +24,40 @@ TLS_FILES = ("ca.pem", "cert.pem", "key.pem")
 
 @dataclass(frozen=True)
 class ContextName:
-    """A context, and what says that it is the one."""
+    """The current context, and the variable or file that selects it."""
 
     name: str
-    said_by: str
+    selected_by: str
 
 
 def current_context(environment: Mapping[str, str]) -> ContextName | None:
-    """The context that the docker command would take, or None for none. Raises MachineError for a broken file."""
-    name, said_by = environment.get("DOCKER_CONTEXT", ""), "DOCKER_CONTEXT"
+    """The context that the docker command would use, or None. Raises MachineError if its file is broken."""
+    name, selected_by = environment.get("DOCKER_CONTEXT", ""), "DOCKER_CONTEXT"
     if not name:
         file = config_folder(environment) / "config.json"
-        name, said_by = str(_read_json(file).get("currentContext") or ""), f"`currentContext` in {file}"
-    return ContextName(name, said_by) if name not in {"", DEFAULT} else None
+        name, selected_by = str(_read_json(file).get("currentContext") or ""), f"`currentContext` in {file}"
+    return ContextName(name, selected_by) if name not in {"", DEFAULT} else None
 
 
 def read_context(config: Path, context: ContextName) -> Address:
-    """The address of a context. Raises MachineError where there is no such context, or no engine in it."""
+    """The address of a context. Raises MachineError if the context does not exist or has no engine."""
     key = sha256(context.name.encode()).hexdigest()
     file = config / "contexts" / "meta" / key / "meta.json"
     if not file.exists():
         known = ", ".join(context_names(config)) or "none but the default"
         hint = f"the contexts here are: {known}. Choose one with `docker context use NAME`, or unset DOCKER_CONTEXT"
-        raise unusable(f"there is no docker context {context.name!r}, which {context.said_by} names; {hint}")
+        raise bad_endpoint(f"there is no docker context {context.name!r}, which {context.selected_by} selects; {hint}")
     endpoint = _table(_table(_read_json(file).get("Endpoints")).get("docker"))
     if not endpoint:
         hint = "choose another with `docker context use NAME`"
-        raise unusable(f"the docker context {context.name!r} names no Docker Engine ({file}); {hint}")
+        raise bad_endpoint(f"the docker context {context.name!r} names no Docker Engine ({file}); {hint}")
     tls = _tls(config / "contexts" / "tls" / key / "docker", skip=bool(endpoint.get("SkipTLSVerify")))
     text = str(endpoint.get("Host") or "")
     return parse_address(text, f"the docker context {context.name!r}", tls) if text else UnixSocket(DEFAULT_SOCKET)
 
 
 def context_names(config: Path) -> list[str]:
-    """The names of all contexts, but the default; broken ones are left out."""
+    """The names of all contexts except the default and broken ones."""
     names = []
     for file in config.glob("contexts/meta/*/meta.json"):
         try:
@@ -68,7 +68,7 @@ def context_names(config: Path) -> list[str]:
 
 
 def write_context(config: Path, name: str, host: str, tls: Tls) -> None:
-    """Makes a context of the docker command's in ``config``, with copies of its certificates."""
+    """Creates a docker context in ``config``, with copies of its certificates."""
     key = sha256(name.encode()).hexdigest()
     meta, certificates = config / "contexts" / "meta" / key, config / "contexts" / "tls" / key / "docker"
     for folder in (meta, certificates):
@@ -87,14 +87,14 @@ def _tls(folder: Path, *, skip: bool) -> Tls | None:
 
 
 def _read_json(file: Path) -> Mapping[str, Any]:
-    """A file of the docker command's; nothing where it is not there or not ours to read, which docker minds neither."""
+    """A JSON file of the docker command; empty if it is missing or not readable, as for the docker command itself."""
     try:
         found = json.loads(file.read_bytes())
     except OSError:
         return {}
     except ValueError as error:
-        hint = "mend it, or move it away, or set DOCKER_HOST"
-        raise unusable(f"{file} says which Docker Engine to use, and is no JSON ({error}); {hint}") from None
+        hint = "fix it, delete it, or set DOCKER_HOST"
+        raise bad_endpoint(f"{file}, which selects the Docker Engine, is not valid JSON ({error}); {hint}") from None
     return _table(found)
 
 

@@ -1,4 +1,4 @@
-"""Where a Docker Engine is: values, and how they are written."""
+"""The address of a Docker Engine: its kinds, and how it is parsed."""
 
 import pwd
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ class UnixSocket:
 
 @dataclass(frozen=True)
 class Tls:
-    """A folder with ca.pem and, where the engine asks for a client's certificate, cert.pem and key.pem."""
+    """A folder with ca.pem and, if the engine requires a client certificate, cert.pem and key.pem."""
 
     folder: Path
     verify: bool = True
@@ -34,7 +34,7 @@ class Tls:
 
 @dataclass(frozen=True)
 class Tcp:
-    """A port, of this machine or of another, with or without TLS. An IPv6 address has no brackets here."""
+    """A TCP port, with or without TLS. An IPv6 address has no brackets here."""
 
     host: str
     port: int
@@ -46,7 +46,7 @@ class Tcp:
 
 @dataclass(frozen=True)
 class Ssh:
-    """A machine on which ``docker system dial-stdio`` is run. ``socket`` is the engine's there, if not the default."""
+    """A machine reached with ssh, which runs ``docker system dial-stdio``. ``socket`` is empty for the default one."""
 
     host: str
     user: str = ""
@@ -64,7 +64,7 @@ Address = UnixSocket | Tcp | Ssh
 
 @dataclass(frozen=True)
 class Endpoint:
-    """An engine's address, and what named it; nothing did where ``source`` is empty: it is the default."""
+    """An engine's address and the setting that it comes from; ``source`` is empty for the default."""
 
     address: Address
     source: str = ""
@@ -73,23 +73,23 @@ class Endpoint:
         return f"{self.address} ({self.source})" if self.source else str(self.address)
 
 
-def unusable(message: str) -> MachineError:
-    """What names the engine is wrong, so there is none."""
+def bad_endpoint(message: str) -> MachineError:
+    """The error for a wrong setting of the engine's address or certificates."""
     return MachineError(Reason.ENGINE_GONE, message)
 
 
 def home_folder(environment: Mapping[str, str]) -> Path:
-    """The user's home."""
+    """The user's home folder."""
     return Path(environment.get("HOME") or pwd.getpwuid(getuid()).pw_dir)
 
 
 def config_folder(environment: Mapping[str, str]) -> Path:
-    """The folder of the docker command's own files."""
+    """The folder of the docker command's configuration."""
     return Path(environment.get("DOCKER_CONFIG") or home_folder(environment) / ".docker")
 
 
 def parse_address(text: str, source: str, tls: Tls | None) -> Address:
-    """The address that ``source`` gives as ``text``. Raises MachineError for one that cannot be used."""
+    """Parses the address ``text``, which comes from the setting ``source``. Raises MachineError if it is wrong."""
     text = text.strip()
     scheme, found, rest = text.partition("://")
     if not found:
@@ -102,21 +102,21 @@ def parse_address(text: str, source: str, tls: Tls | None) -> Address:
         case "ssh":
             return _ssh(text, source)
         case "npipe":
-            hint = "that is a Windows pipe; Headway runs on Linux and macOS, in Windows inside WSL 2"
-            raise unusable(f"{source} is {text!r}: {hint}")
+            hint = "that is a Windows pipe; Headway runs on Linux, on macOS and in WSL 2"
+            raise bad_endpoint(f"{source} is {text!r}: {hint}")
         case _:
             pass
     hint = "write unix:///path/to/docker.sock, tcp://host:2376 or ssh://user@host"
-    raise unusable(f"{source} is {text!r}: Docker knows no addresses of the kind {scheme}://; {hint}")
+    raise bad_endpoint(f"{source} is {text!r}: Docker does not know the scheme {scheme}://; {hint}")
 
 
 def _tcp(text: str, rest: str, source: str, tls: Tls | None) -> Tcp:
     if rest.startswith("/"):
-        raise unusable(f"{source} is {text!r}; a socket's path is written with unix:// before it: unix://{rest}")
+        raise bad_endpoint(f"{source} is {text!r}; for a socket write unix://{rest}")
     where = urlsplit(f"//{rest}")
     host, port = _host_and_port(where, text, source)
     if where.path.strip("/"):
-        raise unusable(f"{source} is {text!r}; behind tcp:// stand a host and a port, and no path")
+        raise bad_endpoint(f"{source} is {text!r}; after tcp:// write only a host and a port")
     return Tcp(host or "localhost", port or (TLS_PORT if tls else PORT), tls)
 
 
@@ -124,9 +124,9 @@ def _ssh(text: str, source: str) -> Ssh:
     where = urlsplit(text)
     host, port = _host_and_port(where, text, source)
     if where.password is not None:
-        raise unusable(f"{source} has a password in it; ssh takes none from an address: give the user a key")
+        raise bad_endpoint(f"{source} contains a password, which ssh does not accept in an address: use a key")
     if not host:
-        raise unusable(f"{source} is {text!r}, which names no host: write ssh://user@host")
+        raise bad_endpoint(f"{source} is {text!r}, which has no host: write ssh://user@host")
     return Ssh(host, where.username or "", port, where.path.rstrip("/"))
 
 
@@ -135,7 +135,7 @@ def _host_and_port(where: SplitResult, text: str, source: str) -> tuple[str, int
         host, port = where.hostname or "", where.port
     except ValueError:
         hint = "write host:port, and an IPv6 address in brackets, as in tcp://[::1]:2376"
-        raise unusable(f"{source} is {text!r}, which is no host with a port; {hint}") from None
+        raise bad_endpoint(f"{source} is {text!r}, which is not a host with a port; {hint}") from None
     if where.query or where.fragment:
-        raise unusable(f"{source} is {text!r}; nothing follows the port in an address")
+        raise bad_endpoint(f"{source} is {text!r}; nothing may follow the port")
     return host, port

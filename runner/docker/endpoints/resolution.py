@@ -1,4 +1,4 @@
-"""Which Docker Engine is meant: found in the order of the docker command."""
+"""Finds which Docker Engine to use, in the same order as the docker command."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,9 +8,9 @@ from runner.docker.endpoints.endpoint import DEFAULT_SOCKET, Endpoint, Tls, Unix
 
 
 def find_endpoint(environment: Mapping[str, str], docker_host: str = "") -> Endpoint:
-    """HEADWAY_DOCKER_HOST or ``docker_host``, DOCKER_HOST, DOCKER_CONTEXT, what `docker context use` set, the default.
+    """The first of ``docker_host``, HEADWAY_DOCKER_HOST, DOCKER_HOST, DOCKER_CONTEXT, current context and default.
 
-    Raises MachineError with a sentence that names what is wrong and where it is written.
+    Raises MachineError with the setting that is wrong and why.
     """
     named = {
         "HEADWAY_DOCKER_HOST": docker_host or environment.get("HEADWAY_DOCKER_HOST", ""),
@@ -25,7 +25,7 @@ def find_endpoint(environment: Mapping[str, str], docker_host: str = "") -> Endp
 
 
 def tls_of(environment: Mapping[str, str]) -> Tls | None:
-    """TLS as variables tell the docker command of it; any text, even 0, switches it on."""
+    """The TLS settings of the docker command's variables. As for docker, any text, even 0, switches TLS on."""
     verify = bool(environment.get("DOCKER_TLS_VERIFY"))
     if not verify and not environment.get("DOCKER_TLS"):
         return None
@@ -33,6 +33,6 @@ def tls_of(environment: Mapping[str, str]) -> Tls | None:
 
 
 def pinned_context(environment: Mapping[str, str]) -> dict[str, str]:
-    """Variables by which a process finds the same engine later, whatever context is current then."""
+    """Variables with which a process finds the same engine later, even if another context is selected by then."""
     context = current_context(environment)
     return {"DOCKER_CONTEXT": context.name} if context else {}

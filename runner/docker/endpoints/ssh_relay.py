@@ -1,7 +1,7 @@
-"""A Docker Engine behind ssh, as a Unix socket on this machine: for the SDK, for raw streams and for the build client.
+"""Makes a Docker Engine behind ssh available as a local Unix socket, for the SDK, raw streams and the build client.
 
-Each connection to the socket becomes an ssh of its own that has the connection as its standard input and output, so
-that not one byte passes through Python. They share one login, which ssh ends when the last of them has ended.
+For each connection to the socket it starts an ssh process with the connection as its standard input and output, so that
+no byte passes through Python. The processes share one ssh login (ControlMaster), which ends after the last of them.
 """
 
 import os
@@ -17,17 +17,17 @@ from threading import Event, Thread
 from runner.docker.endpoints.endpoint import Ssh
 
 CONNECT_S = 30
-COMPLAINT_S = 2.0
+ERROR_TIMEOUT_S = 2.0
 SHARED_LOGIN_S = 15
 PATH_BYTES_MAX = 60
-"""Of a folder: the path of a socket has 108 bytes at most, and ssh adds to that of its own."""
+"""For the folder: the path of a socket has at most 108 bytes, and ssh appends to its socket's path."""
 _BACKLOG = 64
-# Ends when the other end of its pipe closes, however that came about, and then leaves nothing.
+# Waits until this process closes the pipe or dies, then removes the login and the folder.
 _CLEAN_UP = """cat; ssh -o ControlPath="$1/login" -O exit -- any 2>/dev/null; rm -rf -- "$1" """
 
 
 class SshRelay:
-    """The socket ``path``, which no other user can reach. It ends with ``close``, or with this process."""
+    """The relay, at the socket ``path``, which only this user can access. Ends with ``close`` or with this process."""
 
     def __init__(self, remote: Ssh, environment: Mapping[str, str]) -> None:
         self._command = command_of(remote, folder := _private_folder())
@@ -37,8 +37,8 @@ class SshRelay:
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, env=self._environment,
         )  # fmt: skip
         self.path = str(folder / "engine.sock")
-        self._complained = Event()
-        self._complaint = ""
+        self._failed = Event()
+        self._error = ""
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(self.path)
         self._listener.listen(_BACKLOG)
@@ -56,28 +56,28 @@ class SshRelay:
                 process = subprocess.Popen(
                     self._command, stdin=connection.fileno(), stdout=connection.fileno(), stderr=subprocess.PIPE,
                     env=self._environment,
-                    # Ctrl-C is for headway, which then still needs the engine.
+                    # Ctrl-C must not reach ssh: headway still needs the engine to clean up.
                     start_new_session=True,
                 )  # fmt: skip
         except OSError as error:
-            self._complain(f"ssh cannot be started here ({error}); install openssh-client")
+            self._set_error(f"ssh cannot be started here ({error}); install openssh-client")
             return
         with process:
-            _, said = process.communicate()
+            _, stderr = process.communicate()
         if process.returncode != 0:
-            self._complain(said.decode(errors="replace").strip() or f"it ended with exit code {process.returncode}")
+            self._set_error(stderr.decode(errors="replace").strip() or f"it ended with exit code {process.returncode}")
 
-    def _complain(self, said: str) -> None:
-        self._complaint = " ".join(said.split())
-        self._complained.set()
+    def _set_error(self, text: str) -> None:
+        self._error = " ".join(text.split())
+        self._failed.set()
 
-    def complaint(self, error: Exception) -> str:
-        """What ssh said of a connection that has just broken; ``error`` where it said nothing."""
-        self._complained.wait(COMPLAINT_S)
-        return self._complaint or str(error)
+    def last_error(self, error: Exception) -> str:
+        """ssh's error message for a connection that has just broken; else the text of ``error``."""
+        self._failed.wait(ERROR_TIMEOUT_S)
+        return self._error or str(error)
 
     def close(self) -> None:
-        """Takes no more connections and removes what was made; connections that are open go on until they end."""
+        """Accepts no more connections and removes the socket. Open connections go on until they end."""
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -87,11 +87,11 @@ class SshRelay:
 
 
 def command_of(remote: Ssh, folder: Path) -> list[str]:
-    """The ssh that connects its standard input and output with the engine. It never prompts."""
+    """The ssh command that connects its standard input and output with the engine. It never prompts."""
     options = {
         "BatchMode": "yes",
         "ConnectTimeout": str(CONNECT_S),
-        # A network that has gone is noticed within a minute.
+        # Detects a broken network within a minute.
         "ServerAliveInterval": "15",
         "ServerAliveCountMax": "4",
         "ControlMaster": "auto",

@@ -1,4 +1,4 @@
-"""Connections to one engine: over a Unix socket, a port with or without TLS, or ssh."""
+"""Connections to one engine: over a Unix socket, over TCP with or without TLS, or over ssh."""
 
 import socket
 import ssl
@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
 from runner.docker.endpoints.contexts import TLS_FILES, write_context
-from runner.docker.endpoints.endpoint import Endpoint, Ssh, Tcp, Tls, UnixSocket, unusable
-from runner.docker.endpoints.unreachable import no_engine
+from runner.docker.endpoints.endpoint import Endpoint, Ssh, Tcp, Tls, UnixSocket, bad_endpoint
+from runner.docker.endpoints.unreachable import engine_unreachable
 
 if TYPE_CHECKING:
     from runner.docker.endpoints.ssh_relay import SshRelay as _Relay
@@ -21,10 +21,10 @@ REQUEST_TIMEOUT_S = 120.0
 
 
 class Transport:
-    """The way to one engine. ``address`` is what programs on this machine connect to: over ssh, the relay's socket."""
+    """Opens connections to one engine. ``address`` is what local programs connect to: for ssh, the relay's socket."""
 
     def __init__(self, endpoint: Endpoint, environment: Mapping[str, str]) -> None:
-        """Connects to nothing yet. Raises MachineError for certificates that cannot be read."""
+        """Opens no connection yet. Raises MachineError if the certificates cannot be read."""
         self.endpoint = endpoint
         self._environment = environment
         self._relay: _Relay | None = None
@@ -44,18 +44,18 @@ class Transport:
                 assert_never(endpoint.address)
 
     def connect(self) -> socket.socket:
-        """A new connection. Raises MachineError with the remedy when no engine answers."""
+        """A new connection. Raises MachineError, with what to do, if no engine answers."""
         try:
             if isinstance(self.address, UnixSocket):
                 return _connect_unix(self.address.path)
             return _connect_tcp(self.address, self.tls)
         except OSError as error:
-            raise no_engine(self.endpoint, error, self._environment) from error
+            raise engine_unreachable(self.endpoint, error, self._environment) from error
 
     def get(self, path: str, timeout_s: float = REQUEST_TIMEOUT_S) -> tuple[int, bytes]:
-        """The status and body of a GET. Raises MachineError when no engine answers.
+        """The status and body of a GET. Raises MachineError if no engine answers.
 
-        Without the SDK, which takes long to load, and then three times as long for each request.
+        Does not use the SDK, which loads slowly and takes three times as long for each request.
         """
         connection = self.connect()
         with closing(HTTPConnection("docker")) as http:
@@ -63,46 +63,46 @@ class Transport:
             connection.settimeout(timeout_s)
             try:
                 http.request("GET", path)
-                answer = http.getresponse()
-                return answer.status, answer.read()
+                response = http.getresponse()
+                return response.status, response.read()
             except (OSError, HTTPException) as error:
-                said = self._relay.complaint(error) if self._relay else ""
-                raise no_engine(self.endpoint, error, self._environment, said) from error
+                ssh_error = self._relay.last_error(error) if self._relay else ""
+                raise engine_unreachable(self.endpoint, error, self._environment, ssh_error) from error
 
     def variables(self) -> dict[str, str]:
-        """What tells a docker client of this engine, besides what ``write_settings`` writes."""
+        """Variables that point a docker client to this engine, besides the files of ``write_settings``."""
         return {"DOCKER_CONTEXT": CONTEXT} if self.tls else {"DOCKER_HOST": str(self.address)}
 
     def write_settings(self, config: Path) -> None:
-        """Writes what a docker client must know of the engine into its folder: certificates, as a context.
+        """Writes the TLS certificates into a docker client's configuration folder, as a docker context.
 
-        buildx, where the docker command is not there to start it, took no notice of variables for TLS before 0.23.
+        A context, because buildx before 0.23 ignores the TLS variables if it is not started by the docker command.
         """
         if isinstance(self.address, Tcp) and self.address.tls:
             write_context(config, CONTEXT, str(self.address), self.address.tls)
 
     def close(self) -> None:
-        """Ends what was started for it."""
+        """Ends the ssh relay, if there is one."""
         if self._relay:
             self._relay.close()
 
 
 def tls_context(tls: Tls) -> ssl.SSLContext:
-    """For connections with these certificates. Raises MachineError naming the file that is not there, or not right."""
+    """The context for connections with these certificates. Raises MachineError for a missing or wrong file."""
     ca, certificate, key = (tls.folder / name for name in TLS_FILES)
     try:
-        # As docker does: a context without a CA of its own trusts those of the system.
+        # As in docker: without ca.pem, the CAs of the system are trusted.
         known = ca.exists() or not tls.verify or certificate.exists()
         context = ssl.create_default_context(cafile=None if known and not ca.exists() else str(ca))
-        # Python 3.13 turns it on, and then refuses what Docker's own instructions make.
+        # On by default since Python 3.13, which then refuses certificates made as Docker's documentation says.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-        # As docker does: an engine may ask for no client's certificate.
+        # As in docker: the client certificate is optional.
         if certificate.exists() or key.exists():
             context.load_cert_chain(certificate, key)
     except (OSError, ssl.SSLError) as error:
         hint = "put ca.pem, cert.pem and key.pem there, or set DOCKER_CERT_PATH to their folder"
         what = f"the certificates for the Docker Engine in {tls.folder} cannot be used"
-        raise unusable(f"{what}: {error}; {hint}") from error
+        raise bad_endpoint(f"{what}: {error}; {hint}") from error
     if not tls.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -122,7 +122,7 @@ def _connect_tcp(address: Tcp, tls: ssl.SSLContext | None) -> socket.socket:
     with ExitStack() as on_error:
         connection = socket.create_connection((address.host, address.port), timeout=CONNECT_TIMEOUT_S)
         on_error.callback(connection.close)
-        # What is written is sent: requests and their answers are small, and come in turns.
+        # Requests and responses are small and alternate: Nagle's algorithm would delay them.
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = tls.wrap_socket(connection, server_hostname=address.host) if tls else connection
         on_error.pop_all()

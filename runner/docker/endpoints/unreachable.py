@@ -1,4 +1,4 @@
-"""Why no Docker Engine answers, and what to do: one sentence for each way in which it can be absent."""
+"""Explains why no Docker Engine answers and what to do, with a sentence for each cause."""
 
 import errno
 import grp
@@ -20,18 +20,20 @@ _SOCKETS_AT_HOME = (
     ".config/colima/default/docker.sock", ".orbstack/run/docker.sock", ".rd/docker.sock",
     ".lima/docker/sock/docker.sock",
 )  # fmt: skip
-"""Where Docker Desktop, Colima, OrbStack, Rancher Desktop and Lima have theirs."""
+"""The sockets of Docker Desktop, Colima, OrbStack, Rancher Desktop and Lima, below the home folder."""
 
 
-def no_engine(endpoint: Endpoint, error: Exception, environment: Mapping[str, str], said: str = "") -> MachineError:
-    """The error for an engine that does not answer; ``said`` is what ssh wrote, where it was asked."""
+def engine_unreachable(
+    endpoint: Endpoint, error: Exception, environment: Mapping[str, str], ssh_error: str = ""
+) -> MachineError:
+    """The error for an engine that does not answer; ``ssh_error`` is the output of ssh, if ssh was used."""
     match endpoint.address:
         case UnixSocket(path=path):
             why = _why_not_at_socket(Path(path), error)
         case Tcp() as address:
             why = _why_not_at_port(address, error)
         case Ssh() as address:
-            why = _why_not_over_ssh(address, said or str(error))
+            why = _why_not_over_ssh(address, ssh_error or str(error))
     elsewhere = "" if isinstance(error, PermissionError) else _elsewhere(endpoint, environment)
     return MachineError(Reason.ENGINE_GONE, f"no Docker Engine answers at {endpoint}: {why}{elsewhere}")
 
@@ -42,12 +44,12 @@ def _why_not_at_socket(path: Path, error: Exception) -> str:
     if isinstance(error, PermissionError):
         return _not_allowed(path)
     if isinstance(error, ConnectionRefusedError):
-        return f"its socket is there, and nobody listens: the engine has stopped; {_START}"
+        return f"its socket exists, but no engine listens there: it has stopped; {_START}"
     return f"{error}; {_START}"
 
 
 def _not_allowed(path: Path) -> str:
-    """Docker's socket belongs to a group; who has just become its member is in it from the next login on."""
+    """Docker's socket belongs to a group. A new member has the rights only after the next login."""
     user, group = f"user {os.geteuid()}", "docker"
     members: list[str] = []
     with suppress(KeyError):
@@ -56,61 +58,63 @@ def _not_allowed(path: Path) -> str:
         owners = grp.getgrgid(path.stat().st_gid)
         group, members = (owners.gr_name, owners.gr_mem) if owners.gr_gid else (group, members)
     if user in members:
-        return f"{user} is in the group {group}, but this session began before that: log in again (or: newgrp {group})"
+        return f"{user} is in the group {group}, but this session is older than that: log in again (or: newgrp {group})"
     return f"{user} may not use it; run `sudo usermod -aG {group} {user}`, then log in again"
 
 
 def _why_not_at_port(address: Tcp, error: Exception) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         folder = address.tls.folder if address.tls else ""
-        hint = f"ca.pem in {folder} must be of the CA that signed the engine's, and that for this name"
+        hint = f"ca.pem in {folder} must be the CA that signed it, and the certificate must be for this host name"
         return f"its certificate is not trusted ({error.verify_message}); {hint}"
     if isinstance(error, ssl.SSLError) and error.reason == "WRONG_VERSION_NUMBER":
-        return "it does not speak TLS; unset DOCKER_TLS_VERIFY, or use its port with TLS (2376, as a rule)"
+        return "it does not use TLS; unset DOCKER_TLS_VERIFY, or use its TLS port (usually 2376)"
     if isinstance(error, ssl.SSLError) or (address.tls and isinstance(error, ConnectionResetError)):
-        # TLS 1.3 refuses a client's certificate after the handshake: with an alert, or by a connection that is reset.
+        # With TLS 1.3 the server refuses a client certificate after the handshake: by an alert or a connection reset.
         why = error.reason if isinstance(error, ssl.SSLError) else ""
         return f"{why or error}; are cert.pem and key.pem signed by the CA that the engine trusts?"
     if isinstance(error, ConnectionRefusedError):
-        return "nobody listens at this port; start the engine with -H tcp://..., or point DOCKER_HOST at one that runs"
+        return "nothing listens on this port; start the engine with -H tcp://..., or point DOCKER_HOST at one that runs"
     return f"{error}; is the address right, and does the engine run there?"
 
 
 _SSH_HINTS = {
-    ("host key verification failed", "host key is known"): ("run `{ssh}` once by hand, as this user, for its host key"),
+    ("host key verification failed", "host key is known"): (
+        "run `{ssh}` once by hand, as this user, and accept its host key"
+    ),
     ("permission denied (", "too many authentication failures"): (
-        "headway gives ssh no password: have a key in the agent (ssh-add), or an IdentityFile in ~/.ssh/config"
+        "headway cannot enter a password: add a key to the agent (ssh-add), or an IdentityFile to ~/.ssh/config"
     ),
     ("docker: not found", "docker: command not found", "docker: no such file"): (
-        "ssh works, and there is no docker command for that user on {host}: install it there, "
-        "where also a shell without login finds it"
+        "ssh works, but that user has no docker command on {host}: install it there, "
+        "in a folder on the PATH of non-login shells"
     ),
     ("docker daemon", "docker api", "raw stream connection"): (
         "ssh works; does an engine run there, and may the user use it? Try `{ssh} docker version`"
     ),
 }
-"""What to do, by what ssh says, in lower case."""
+"""What to do, by words in the output of ssh, in lower case."""
 
 
-def _why_not_over_ssh(address: Ssh, said: str) -> str:
+def _why_not_over_ssh(address: Ssh, ssh_error: str) -> str:
     port, user = f"-p {address.port} " if address.port else "", f"{address.user}@" if address.user else ""
-    ssh, low = f"ssh {port}{user}{address.host}", said.lower()
+    ssh, low = f"ssh {port}{user}{address.host}", ssh_error.lower()
     known = (hint for signs, hint in _SSH_HINTS.items() if any(sign in low for sign in signs))
-    return f"ssh said: {said}; {next(known, 'try `{ssh} docker version`').format(ssh=ssh, host=address.host)}"
+    return f"ssh said: {ssh_error}; {next(known, 'try `{ssh} docker version`').format(ssh=ssh, host=address.host)}"
 
 
 def _elsewhere(endpoint: Endpoint, environment: Mapping[str, str]) -> str:
-    """Engines that this machine may have somewhere else: the docker command itself does not go to them unasked."""
+    """Other engines that this machine may have. Like the docker command, Headway does not use them unasked."""
     home, runtime = home_folder(environment), environment.get("XDG_RUNTIME_DIR")
     places = [Path(runtime, "docker.sock")] if runtime else []
     places += [Path(DEFAULT_SOCKET), *(home / place for place in _SOCKETS_AT_HOME)]
     there = [
         str(place) for place in places if _is_socket(place) and str(UnixSocket(str(place))) != str(endpoint.address)
     ]
-    said = f". There is a socket at {', '.join(there)}: export DOCKER_HOST=unix://{there[0]}" if there else ""
+    hint = f". There is a socket at {', '.join(there)}: export DOCKER_HOST=unix://{there[0]}" if there else ""
     if contexts := context_names(config_folder(environment)):
-        said += f". The docker command knows contexts: {', '.join(contexts)} (docker context use NAME)"
-    return said
+        hint += f". There are docker contexts: {', '.join(contexts)} (docker context use NAME)"
+    return hint
 
 
 def _is_socket(path: Path) -> bool:

@@ -39,7 +39,7 @@ def sample(forge: str, name: str) -> tuple[dict[str, str], bytes]:
 
 
 def having(name: str) -> list[str]:
-    """The forges that have such a sample; those without it do not send such a thing."""
+    """The forges that have such a sample. The others do not send such an event."""
     return [forge for forge in FORGES if (FORGE_SAMPLES / forge / f"{name}.json").exists()]
 
 
@@ -70,38 +70,38 @@ def test_every_forge_has_samples_and_a_way_to_sign() -> None:
 
 
 @pytest.mark.parametrize("forge", FORGES)
-def test_a_signed_delivery_is_genuine(forge: str) -> None:
+def test_a_signed_delivery_is_valid(forge: str) -> None:
     _, body = sample(forge, "push")
     assert FORGES[forge].verify(SIGN[forge](SECRET, body), body, SECRET)
 
 
 @pytest.mark.parametrize("forge", SIGNS_THE_BODY)
-def test_a_changed_byte_makes_a_delivery_false(forge: str) -> None:
+def test_a_changed_byte_makes_a_delivery_invalid(forge: str) -> None:
     _, body = sample(forge, "push")
     assert not FORGES[forge].verify(SIGN[forge](SECRET, body), body + b" ", SECRET)
 
 
 @pytest.mark.parametrize("forge", FORGES)
-def test_another_secret_makes_a_delivery_false(forge: str) -> None:
+def test_another_secret_makes_a_delivery_invalid(forge: str) -> None:
     _, body = sample(forge, "push")
     assert not FORGES[forge].verify(SIGN[forge]("guessed", body), body, SECRET)
 
 
 @pytest.mark.parametrize("forge", FORGES)
-def test_a_delivery_without_a_signature_is_false(forge: str) -> None:
+def test_a_delivery_without_a_signature_is_invalid(forge: str) -> None:
     headers, body = sample(forge, "push")
     assert not FORGES[forge].verify(headers, body, SECRET)
 
 
 @pytest.mark.parametrize("forge", FORGES)
-def test_an_empty_secret_lets_nobody_in(forge: str) -> None:
+def test_with_an_empty_secret_every_delivery_is_invalid(forge: str) -> None:
     _, body = sample(forge, "push")
     assert not FORGES[forge].verify(SIGN[forge]("", body), body, "")
 
 
 @pytest.mark.parametrize("forge", FORGES)
 @pytest.mark.parametrize("given", ["sha256=", "sha1=" + "0" * 40, "\u2603", "sha256=\udcff", "é" * 64])
-def test_a_strange_signature_is_false_and_no_crash(forge: str, given: str) -> None:
+def test_a_malformed_signature_is_invalid_and_no_error(forge: str, given: str) -> None:
     _, body = sample(forge, "push")
     headers = dict.fromkeys(SIGN[forge](SECRET, body), given)
     assert not FORGES[forge].verify(headers, body, SECRET)
@@ -145,7 +145,7 @@ def test_a_deletion_is_nothing_to_do(forge: str, name: str, words: str) -> None:
 
 
 @pytest.mark.parametrize("forge", FORGES)
-def test_an_event_that_nobody_builds_is_nothing_to_do(forge: str) -> None:
+def test_an_event_without_pipelines_is_nothing_to_do(forge: str) -> None:
     assert "Headway acts on pushes, tags, releases, deployments and pull requests." in reason(forge, "other")
 
 
@@ -222,7 +222,7 @@ def test_gitlab_names_what_changed_and_the_reason_is_the_word_of_the_others(chan
 
 
 @pytest.mark.parametrize("forge", ["github", "gitea"])
-def test_a_pull_request_says_which_commit_it_is_proposed_to(forge: str) -> None:
+def test_a_pull_request_names_its_target_commit(forge: str) -> None:
     pull = only(forge, "pr_opened").pull_request
     assert pull is not None
     assert pull.target_sha == OLD
@@ -247,7 +247,7 @@ def test_a_pre_release_is_known_as_one_and_without_a_title_is_called_as_its_tag(
 
 
 @pytest.mark.parametrize("forge", having("release_other"))
-def test_a_release_starts_one_run_however_often_the_forge_speaks_of_it(forge: str) -> None:
+def test_a_release_starts_one_run_though_the_forge_sends_several_actions(forge: str) -> None:
     assert "Headway acts on" in reason(forge, "release_other")
 
 
@@ -329,13 +329,13 @@ def test_the_same_delivery_has_the_same_key_and_no_other_has_it(forge: str) -> N
 
 
 @pytest.mark.parametrize("forge", FORGES)
-def test_without_an_id_the_body_tells_deliveries_apart(forge: str) -> None:
+def test_without_an_id_the_key_is_made_from_the_body(forge: str) -> None:
     key = FORGES[forge].delivery_key
     assert key({}, b"{1}") == key({}, b"{1}")
     assert key({}, b"{1}") != key({}, b"{2}")
 
 
-def test_an_older_gitlabs_deliveries_are_told_apart_by_their_event_and_their_body() -> None:
+def test_the_key_of_an_older_gitlab_is_made_from_event_and_body() -> None:
     key = FORGES["gitlab"].delivery_key
     event, other = {"x-gitlab-event-uuid": "1"}, {"x-gitlab-event-uuid": "2"}
     assert key(event, b"{}") == key(event, b"{}")
@@ -353,7 +353,7 @@ def test_hostile_names_stay_text(forge: str) -> None:
 
 @pytest.mark.parametrize("forge", FORGES)
 @pytest.mark.parametrize("body", [b"", b"not json", b"\xff\xfe", b"payload=%7B%7D", b'{"a":' * 10_000])
-def test_what_is_not_json_is_refused_with_what_to_do(forge: str, body: bytes) -> None:
+def test_a_body_that_is_not_json_is_refused_with_what_to_do(forge: str, body: bytes) -> None:
     headers, _ = sample(forge, "push")
     with pytest.raises(BadPayloadError) as refused:
         FORGES[forge].parse(headers, body)
@@ -403,7 +403,7 @@ def test_a_ref_that_git_would_refuse_is_refused(ref: str) -> None:
 
 
 @pytest.mark.parametrize("sha", ["HEAD", "8f3e1c2", "--output=x", NEW + "\n", NEW.upper()])
-def test_a_commit_id_must_be_whole(sha: str) -> None:
+def test_a_commit_id_must_be_complete(sha: str) -> None:
     def put(payload: Any) -> None:
         payload["after"] = sha
 
@@ -421,7 +421,7 @@ def test_a_note_ref_is_nothing_to_do() -> None:
     assert "refs/notes/commits is neither" in parsed.reason
 
 
-def test_a_message_without_end_or_with_nul_is_made_to_fit() -> None:
+def test_a_long_message_is_cut_and_nul_is_replaced() -> None:
     def put(payload: Any) -> None:
         payload["message"] = "\0" + "é" * 100_000
 

@@ -131,9 +131,9 @@ def test_a_refusal_shows_at_most_160_characters_of_what_the_forge_said() -> None
     assert f"422 {'x' * 159}…;" in refusal(Answer(422, "x" * 161), "acme/roof")
 
 
-def answered(status: int, said: str = "", **headers: str) -> Answer:
+def answered(status: int, said: str = "", retry_after: str = "") -> Answer:
     with forge_server("github") as server, make_client() as client:
-        server.fail(status, said, **headers)
+        server.fail(status, said, headers={"retry-after": retry_after} if retry_after else {})
         request = FORGES["github"].report(
             Home(f"{server.url}/acme/roof.git"), TOKEN, CommitStatus(SHA, State.PASSED, "c", "s", "u", "")
         )

@@ -14,11 +14,11 @@ from workers.forges.status_request import (
     Home,
     NoForgeError,
     Request,
+    accepted,
     api_and_path,
-    heard,
+    is_retryable,
     refusal,
     short,
-    worth_a_try,
 )
 
 SHA = "8f3e1c2ab4d5968770e1f2a3b4c5d6e7f8091a2b"
@@ -57,22 +57,22 @@ def test_every_forge_but_plain_git_is_told() -> None:
 @pytest.mark.parametrize("state", list(State))
 def test_each_state_has_a_word_that_the_forge_takes(forge: str, server: FakeForge, state: State) -> None:
     request, answer = tell(forge, server, status(state))
-    assert heard(answer, request), answer
+    assert accepted(answer, request), answer
     (told,) = server.told
     assert (told.sha, told.name, told.url) == (SHA, "headway/push", RUN)
     assert (told.state == WENT_WELL[forge]) == (state is State.PASSED)
     assert (told.state in {WAITS[forge], "running"}) == (not state.final)
 
 
-def test_a_long_sentence_and_a_long_name_are_made_to_fit(forge: str, server: FakeForge) -> None:
+def test_a_long_description_and_a_long_name_are_shortened(forge: str, server: FakeForge) -> None:
     long = status(State.FAILED, "the roof\nleaks " * 40, f"headway/pull_request/{'storm-' * 10}")
     request, answer = tell(forge, server, long)
-    assert heard(answer, request), answer
+    assert accepted(answer, request), answer
     assert server.told[0].description.startswith("the roof leaks the roof")
     assert server.told[0].description.endswith("…")
 
 
-def test_names_that_differ_only_at_their_ends_stay_apart(forge: str, server: FakeForge) -> None:
+def test_names_that_differ_only_at_their_ends_have_different_keys(forge: str, server: FakeForge) -> None:
     for end in ("one", "two"):
         tell(forge, server, status(context=f"headway/pull_request/{'storm-' * 10}{end}"))
     assert len({told.name for told in server.told}) == 2
@@ -80,14 +80,14 @@ def test_names_that_differ_only_at_their_ends_stay_apart(forge: str, server: Fak
 
 def test_a_wrong_token_is_refused_and_the_sentence_says_what_to_do(forge: str, server: FakeForge) -> None:
     request, answer = tell(forge, server, status(), token="stale")
-    assert not heard(answer, request)
-    assert not worth_a_try(answer)
+    assert not accepted(answer, request)
+    assert not is_retryable(answer)
     assert refusal(answer, "acme/roof") == (
         "the forge refused the commit status: 401 Bad credentials; renew the token with `headway repo token acme/roof`"
     )
 
 
-def test_a_server_that_sends_the_token_back_does_not_get_it_told(forge: str, server: FakeForge) -> None:
+def test_a_token_that_a_server_sends_back_is_masked(forge: str, server: FakeForge) -> None:
     server.fail(422, f"what is {TOKEN}?")
     _, answer = tell(forge, server, status())
     assert answer.said == "what is ***?"
@@ -95,7 +95,7 @@ def test_a_server_that_sends_the_token_back_does_not_get_it_told(forge: str, ser
 
 
 @pytest.mark.parametrize("length", [40, 41])
-def test_bitbucket_takes_a_name_of_forty_characters_as_it_is_and_a_longer_one_shortened(length: int) -> None:
+def test_bitbuckets_key_has_at_most_forty_characters_and_a_longer_name_is_shortened(length: int) -> None:
     context = f"headway/{'s' * (length - 8)}"
     request = FORGES["bitbucket"].report(Home("https://bitbucket.org/acme/roof"), TOKEN, status(context=context))
     assert request is not None
@@ -104,22 +104,22 @@ def test_bitbucket_takes_a_name_of_forty_characters_as_it_is_and_a_longer_one_sh
     assert (key == context) is (length == 40)
 
 
-def test_gitlab_that_knows_already_that_a_run_waits_has_heard_it() -> None:
+def test_a_status_that_gitlab_has_already_counts_as_accepted() -> None:
     said = 'Cannot transition status via :enqueue from :pending (Reason(s): Status cannot transition via "enqueue")'
     with forge_server("gitlab") as server:
         for state in (State.RUNNING, State.PASSED):
             server.fail(400, said)
             request, answer = tell("gitlab", server, status(state))
-            assert heard(answer, request) is not state.final
+            assert accepted(answer, request) is not state.final
 
 
-def test_a_person_at_bitbucket_is_known_by_name_and_token() -> None:
+def test_a_token_of_a_bitbucket_user_is_sent_with_the_users_name() -> None:
     request = FORGES["bitbucket"].report(Home("https://bitbucket.org/acme/roof"), "ada@acme.test:abc", status())
     assert request is not None
     assert request.headers["authorization"] == "Basic YWRhQGFjbWUudGVzdDphYmM="
 
 
-def test_gitlab_and_bitbucket_hear_of_the_branch_which_brings_the_status_to_merge_requests() -> None:
+def test_gitlab_and_bitbucket_get_the_branch_which_merge_requests_need() -> None:
     for forge, name in (("gitlab", "ref"), ("bitbucket", "refname")):
         request = FORGES[forge].report(Home("https://git.test/acme/roof"), TOKEN, status())
         assert request is not None
@@ -159,14 +159,14 @@ def test_gitlab_and_bitbucket_hear_of_the_branch_which_brings_the_status_to_merg
         ),
     ],
 )
-def test_the_api_is_found_from_where_the_repository_is(forge: str, address: str, api: str, url: str) -> None:
+def test_the_api_is_derived_from_the_repositorys_address(forge: str, address: str, api: str, url: str) -> None:
     request = FORGES[forge].report(Home(address, api), TOKEN, status())
     assert request is not None
     assert request.url.startswith(url + SHA)
 
 
 @pytest.mark.parametrize("address", ["file:///srv/roof.git", "/srv/roof.git", ""])
-def test_an_address_without_a_host_tells_no_forge(address: str) -> None:
+def test_an_address_without_a_host_names_no_forge(address: str) -> None:
     with pytest.raises(NoForgeError, match="--web-url"):
         api_and_path(Home(address), "/api/v1")
 
@@ -187,22 +187,22 @@ def test_a_word_that_is_too_long_is_cut_itself() -> None:
     ("status", "headers", "again", "pause_s"),
     [
         (500, {}, True, 0),
-        (429, {"retry_after": "30"}, True, 30),
+        (429, {"retry-after": "30"}, True, 30),
         (429, {}, True, 0),
-        (403, {"retry_after": "60"}, True, 60),
-        (403, {"x_ratelimit_remaining": "0", "x_ratelimit_reset": "9999999999"}, True, 3_600),
+        (403, {"retry-after": "60"}, True, 60),
+        (403, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "9999999999"}, True, 3_600),
         (403, {}, False, 0),
-        (503, {"retry_after": "Wed, 21 Oct 2099 07:28:00 GMT"}, True, 3_600),
-        (503, {"retry_after": "soon"}, True, 0),
+        (503, {"retry-after": "Wed, 21 Oct 2099 07:28:00 GMT"}, True, 3_600),
+        (503, {"retry-after": "soon"}, True, 0),
         (422, {}, False, 0),
         (302, {"location": "https://elsewhere.test/"}, False, 0),
     ],
 )
-def test_what_may_be_tried_again_and_when_the_forge_says_so(
+def test_which_answers_are_retried_and_after_which_pause(
     status: int, headers: dict[str, str], again: bool, pause_s: int
 ) -> None:
     with forge_server("gitea") as server:
-        server.fail(status, "no", **headers)
+        server.fail(status, "no", headers=headers)
         _, answer = tell("gitea", server, CommitStatus(SHA, State.PASSED, "headway/push", "Passed", RUN))
-    assert (worth_a_try(answer), answer.pause_s) == (again, pause_s)
+    assert (is_retryable(answer), answer.pause_s) == (again, pause_s)
     assert f"{status} no" in refusal(answer, "acme/roof")

@@ -47,7 +47,7 @@ def test_files_in_woodpeckers_places_are_read_leniently():
 
 def test_the_file_of_another_system_is_pointed_out():
     assert strangers(["README", ".drone.yml"]) == (
-        "; .drone.yml is read by Drone alone, and docs/coming-from.md says how to write it here"
+        "; .drone.yml is read by Drone alone, and docs/using/coming-from.md says how to write it here"
     )
     assert strangers(["README", ".github", "drone.yml"]) == ""
 

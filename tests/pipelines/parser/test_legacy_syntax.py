@@ -143,7 +143,7 @@ def test_an_old_condition_that_is_no_map_is_told():
 
 def test_unknown_keys_are_warnings_in_woodpeckers_places_and_errors_in_ours():
     text = "steps: [{name: s, image: i, commands: x, comand: y}]\nkind: z"
-    kind = "unknown key 'kind'; only Drone's pipelines have it; docs/coming-from.md says how to write them here"
+    kind = "unknown key 'kind'; only Drone's pipelines have it; docs/using/coming-from.md says how to write them here"
     unknown = "unknown key 'comand' in step 's'; did you mean 'commands'?"
     assert problems_of(text, path=".woodpecker/x.yml") == [
         f"1:42: warning: {unknown}",

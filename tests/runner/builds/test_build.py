@@ -9,23 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.plan import BuildStep
 from pipelines.state import Outcome, Reason, State
 from runner.cancellation import Cancel
-from runner.events import Event, InstructionChanged, StepOutput
-from runner.execution.job import Options
-from tests.support.engine import Ran, Workshop, image_names, need_instructions, secrets_hex
-from tests.support.plans import build, container, shell
-from tests.support.registry import free_port
+from runner.events import Event, ImageBuilt, InstructionChanged, StepOutput
+from tests.support.engine import Workshop, image_history, need_instructions
+from tests.support.plans import build, container, secrets_hex, shell
+from tests.support.registry import Registry, free_port
 
 pytestmark = [pytest.mark.engine, pytest.mark.both_stores]
 
 PLAIN = {"Dockerfile": "FROM busybox\nCOPY here /\n", "here": "copied\n"}
-
-
-def untag_all(ran: Workshop, job: Ran) -> None:
-    """Takes off the names that a job was told to keep."""
-    for name in [name for name in image_names(ran.engine) if job.key in name]:
-        ran.engine.untag(name)
 
 
 def test_a_build_tells_of_each_instruction_its_time_and_whether_it_was_cached(ran: Workshop) -> None:
@@ -110,7 +104,7 @@ def test_a_missing_dockerfile_is_named_with_the_remedy(ran: Workshop) -> None:
 
 def test_a_context_that_is_not_there_is_named(ran: Workshop) -> None:
     job = ran(build(context="web"), files=PLAIN)
-    assert "the build context 'web' is no folder" in job.step().message
+    assert "the build context 'web' is not a folder" in job.step().message
 
 
 def test_a_dockerfile_may_lie_anywhere_in_the_checkout(ran: Workshop) -> None:
@@ -137,12 +131,16 @@ def test_arguments_labels_and_target_reach_the_build(ran: Workshop) -> None:
         'FROM busybox AS first\nARG GREETING\nRUN echo "$GREETING" > /said\nFROM first AS second\nRUN touch /second\n'
     )
     step = build(args={"GREETING": "a 'b' \"c\" $d"}, labels={"by": "me, myself"}, target="first")
+    labels: list[str] = []
+
+    def look(event: Event) -> None:
+        if isinstance(event, ImageBuilt):  # the image is untagged when the job ends
+            labels.append((ran.engine.image(event.image_id) or {})["Config"]["Labels"]["by"])
+
     job = ran(step, shell("cat /said", "ls /second 2>/dev/null || echo first only", box=container(1)),
-              files={"Dockerfile": stages}, options=Options(keep_images=True))  # fmt: skip
+              files={"Dockerfile": stages}, on_event=look)  # fmt: skip
     assert job.said(2) == ["a 'b' \"c\" $d", "first only"]
-    labels = (ran.engine.image(job.built[0].image_id) or {})["Config"]["Labels"]
-    untag_all(ran, job)
-    assert labels["by"] == "me, myself"
+    assert labels == ["me, myself"]
 
 
 @pytest.mark.parametrize("step", [
@@ -150,7 +148,7 @@ def test_arguments_labels_and_target_reach_the_build(ran: Workshop) -> None:
     build(dockerfile="../../../../../../../../etc/passwd"), build(dockerfile="/etc/passwd"), build(dockerfile="passwd"),
     build(dockerfile="out/passwd"), build(context="sub", dockerfile="passwd"),
 ])  # fmt: skip
-def test_what_leads_out_of_the_checkout_is_refused_and_not_shown(ran: Workshop, step) -> None:
+def test_what_leads_out_of_the_checkout_is_refused_and_not_shown(ran: Workshop, step: BuildStep) -> None:
     def lay_out(target: Path) -> None:
         (target / "sub").mkdir(parents=True)
         (target / "Dockerfile").write_text("FROM busybox\n")
@@ -178,13 +176,18 @@ def test_secrets_come_by_mount_and_stay_out_of_the_image(ran: Workshop) -> None:
     read = "cat /run/secrets/npm-token /run/secrets/npm_token | md5sum > /sum"
     text = f"FROM busybox\nRUN {mounts} {read} # {secrets_hex()}\n"
     secrets = {"one": "first-secret", "two": "second-secret"}
+    images: list[str] = []
+
+    def look(event: Event) -> None:
+        if isinstance(event, ImageBuilt):  # the image is untagged when the job ends
+            history = image_history(ran.engine, event.image_id)
+            images.append(json.dumps(ran.engine.image(event.image_id)) + history)
+
     job = ran(
         build(secrets={"npm-token": "one", "npm_token": "two"}), shell("cat /sum", box=container(1)),
-        files={"Dockerfile": text}, secrets=secrets, options=Options(keep_images=True),
+        files={"Dockerfile": text}, secrets=secrets, on_event=look,
     )  # fmt: skip
-    image = job.built[0].image_id
-    kept = json.dumps([ran.engine.image(image), ran.engine._api.history(image)])
-    untag_all(ran, job)
+    (kept,) = images
     assert job.said(2)[0].split()[0] == hashlib.md5(b"first-secretsecond-secret").hexdigest()
     assert "first-secret" not in kept
     assert "second-secret" not in kept
@@ -203,7 +206,7 @@ def test_a_secrets_name_cannot_ask_for_a_file_of_the_worker(ran: Workshop, ident
     build(cache_to=("type=local,dest=/tmp/out",)), build(cache_to=("dest=/tmp/out,type=local",)),
     build(cache_from=('type=registry,"type=local",src=/etc',)),
 ])  # fmt: skip
-def test_a_build_cannot_ask_for_paths_of_the_worker(ran: Workshop, step) -> None:
+def test_a_build_cannot_ask_for_paths_of_the_worker(ran: Workshop, step: BuildStep) -> None:
     job = ran(step, files=PLAIN)
     assert (job.step().state, job.step().reason) == (State.FAILED, Reason.INVALID_PIPELINE)
     assert "on the worker" in job.step().message
@@ -217,13 +220,13 @@ def test_values_that_look_like_options_stay_values(ran: Workshop, tmp_path: Path
     assert not (tmp_path / "out").exists()
 
 
-def test_a_base_image_that_does_not_exist_is_named(ran: Workshop, registry) -> None:
+def test_a_base_image_that_does_not_exist_is_named(ran: Workshop, registry: Registry) -> None:
     job = ran(build(), files={"Dockerfile": f"FROM {registry.host}/none/such:1\n"})
     assert (job.step().state, job.step().reason) == (State.FAILED, Reason.IMAGE_NOT_FOUND)
     assert f"{registry.host}/none/such:1" in job.step().message
 
 
-def test_a_base_image_behind_a_login_says_so(ran: Workshop, locked_registry) -> None:
+def test_a_base_image_behind_a_login_says_so(ran: Workshop, locked_registry: Registry) -> None:
     job = ran(build(), files={"Dockerfile": f"FROM {locked_registry.host}/base:1\n"})
     assert (job.step().state, job.step().reason) == (State.FAILED, Reason.IMAGE_NOT_FOUND)
     assert "headway registry login" in job.step().message

@@ -17,7 +17,9 @@ def given(tmp_path: Path) -> dict[str, str]:
     return environment_of(Builder(("docker-buildx", "build"), rawjson=True), request)
 
 
-def test_it_is_told_of_the_jobs_engine_and_not_of_the_environments(monkeypatch, tmp_path: Path) -> None:
+def test_it_is_told_of_the_jobs_engine_and_not_of_the_environments(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     for name in ("DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"):
         monkeypatch.setenv(name, "/others")
     environment = given(tmp_path)

@@ -1,4 +1,4 @@
-"""Images of several platforms: built, tested and pushed as one index where the engine's image store can keep it."""
+"""JobImages of several platforms: built, tested and pushed as one index where the engine's image store can keep it."""
 
 import struct
 
@@ -6,10 +6,10 @@ import pytest
 
 from pipelines import platforms
 from pipelines.state import Reason, State
-from runner.docker.about import CONTAINERD_STORE
 from runner.docker.client import Engine
-from tests.support.engine import Workshop, secrets_hex
-from tests.support.plans import build, container, push, shell
+from runner.docker.compatibility import CONTAINERD_STORE
+from tests.support.engine import Workshop
+from tests.support.plans import Content, build, container, push, secrets_hex, shell
 from tests.support.registry import Registry
 
 BOTH = ("linux/amd64", "linux/arm64")
@@ -102,7 +102,10 @@ def test_the_same_index_is_what_a_later_step_gets_from_the_registry(
 @pytest.mark.engine
 @pytest.mark.both_stores
 def test_a_program_for_another_processor_says_what_to_install(ran: Workshop) -> None:
-    files = {"Dockerfile": "FROM scratch\nCOPY --chmod=755 sh /bin/sh\nRUN true\n", "sh": FOREIGN_PROGRAM}
+    files: dict[str, Content] = {
+        "Dockerfile": "FROM scratch\nCOPY --chmod=755 sh /bin/sh\nRUN true\n",
+        "sh": FOREIGN_PROGRAM,
+    }
     outcome = ran(build(platforms=("linux/s390x",)), files=files).step()
     assert outcome.reason is Reason.BUILD_FAILED
     assert "cannot run programs of that platform: install emulation" in outcome.message
@@ -111,7 +114,7 @@ def test_a_program_for_another_processor_says_what_to_install(ran: Workshop) -> 
 @pytest.mark.engine
 @pytest.mark.both_stores
 def test_a_step_in_an_image_for_another_processor_says_so(ran: Workshop) -> None:
-    files = {"Dockerfile": "FROM scratch\nCOPY --chmod=755 sh /bin/sh\n", "sh": FOREIGN_PROGRAM}
+    files: dict[str, Content] = {"Dockerfile": "FROM scratch\nCOPY --chmod=755 sh /bin/sh\n", "sh": FOREIGN_PROGRAM}
     outcome = ran(build(platforms=("linux/s390x",)), shell("true", box=container(1)), files=files).step(2)
     assert outcome.reason is Reason.BAD_COMMAND
     assert "its image is for linux/s390x" in outcome.message

@@ -1,6 +1,7 @@
 """Nothing of a job is left, and nothing of a step reaches the next: containers that wait, processes, ports, files."""
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,12 +9,12 @@ import pytest
 from pipelines.state import Reason, State
 from runner.cancellation import Cancel
 from runner.cleanup import borrowed_tags
-from runner.cleanup.processes import end_orphans
+from runner.cleanup.processes import kill_build_clients
 from runner.docker.specs import JOB_LABEL, STEP_LABEL
 from runner.errors import StepError
 from runner.execution.job import Options
-from tests.support.engine import Ran, Workshop, eventually, secrets_hex, when_said
-from tests.support.plans import BUSYBOX, service, shell
+from tests.support.engine import Ran, Workshop, eventually, image_id, to_all, when_said
+from tests.support.plans import BUSYBOX, secrets_hex, service, shell
 
 AHEAD = Options(grace_s=0.2, steps_ahead_max=3)
 
@@ -51,7 +52,7 @@ def test_what_waits_for_its_turn_is_taken_away_as_soon_as_its_turn_cannot_come(r
     cleanup = shell(*hold("after"), on_success=False, on_failure=True)
     done = ran(
         shell(*hold("before"), "false"), shell("echo never"), shell("echo never"), cleanup,
-        key=job.key, options=AHEAD, on_event=lambda event: [look(event) for look in looks], timeout_s=60,
+        key=job.key, options=AHEAD, on_event=to_all(looks), timeout_s=60,
     )  # fmt: skip
     assert done.states == [State.FAILED, State.SKIPPED, State.SKIPPED, State.PASSED]
 
@@ -151,28 +152,32 @@ def test_a_service_sees_no_containers_of_another_job(ran: Workshop) -> None:
 
 @pytest.mark.engine
 @pytest.mark.both_stores
-def test_a_name_that_was_lent_for_a_push_goes_back_to_its_image(ran: Workshop, given_image, tmp_path: Path) -> None:
+def test_a_name_that_was_lent_for_a_push_goes_back_to_its_image(
+    ran: Workshop, given_image: Callable[..., str], tmp_path: Path
+) -> None:
     own, others = given_image(f"FROM {BUSYBOX}\nLABEL a={secrets_hex()}\n"), f"headway-test/{secrets_hex()}:1"
-    ids = [ran.engine.image(name)["Id"] for name in (own, BUSYBOX)]
+    ids = [image_id(ran.engine, name) for name in (own, BUSYBOX)]
     (tmp_path / "scratch").mkdir()
     repo, _, tag = others.partition(":")
-    borrowed_tags.note(tmp_path, borrowed_tags.Lent(others, ids[0], ids[1]))
+    borrowed_tags.record_borrowed_tag(tmp_path, borrowed_tags.BorrowedTag(others, ids[0], ids[1]))
     ran.engine.tag(ids[0], repo, tag)
-    with (tmp_path / "scratch" / "lent-names").open("a") as notes:
+    with (tmp_path / "scratch" / "borrowed-tags").open("a") as notes:
         notes.write('{"name": "half of a li')
     for _ in range(2):
-        borrowed_tags.give_back_all(ran.engine, tmp_path)
-        assert ran.engine.image(others)["Id"] == ids[1]
+        borrowed_tags.return_borrowed_tags(ran.engine, tmp_path)
+        assert image_id(ran.engine, others) == ids[1]
     ran.engine.untag(others)
 
 
 @pytest.mark.engine
 @pytest.mark.both_stores
-def test_a_name_that_somebody_else_has_taken_meanwhile_is_left_alone(ran: Workshop, given_image) -> None:
+def test_a_name_that_somebody_else_has_taken_meanwhile_is_left_alone(
+    ran: Workshop, given_image: Callable[..., str]
+) -> None:
     name = given_image(f"FROM {BUSYBOX}\nLABEL a={secrets_hex()}\n")
-    held = ran.engine.image(name)["Id"]
-    borrowed_tags.give_back(ran.engine, borrowed_tags.Lent(name, ran.engine.image(BUSYBOX)["Id"], ""))
-    assert ran.engine.image(name)["Id"] == held
+    held = image_id(ran.engine, name)
+    borrowed_tags.return_borrowed_tag(ran.engine, borrowed_tags.BorrowedTag(name, image_id(ran.engine, BUSYBOX), ""))
+    assert image_id(ran.engine, name) == held
 
 
 def test_what_works_in_a_dead_jobs_folder_is_ended_and_nothing_else(tmp_path: Path) -> None:
@@ -181,7 +186,7 @@ def test_what_works_in_a_dead_jobs_folder_is_ended_and_nothing_else(tmp_path: Pa
     for folder in (inside, outside):
         folder.mkdir(parents=True)
     orphan, other = (subprocess.Popen(["sleep", "1000"], cwd=folder) for folder in (inside, outside))
-    end_orphans(tmp_path / "job-1")
+    kill_build_clients(tmp_path / "job-1")
     assert orphan.wait(10) == -9
     assert other.poll() is None
     other.kill()

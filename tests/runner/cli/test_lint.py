@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -19,22 +20,22 @@ from runner.cli.main import app
 from tests.support.paths import ROOT
 
 GOOD = "steps: [{name: s, image: 'i:1', commands: x}]\n"
-UNREAD = "this file is not read, because there is .headway/a.yml"
+UNREAD = "this file is ignored, because .headway/a.yml exists"
 WRONG = "steps:\n  - name: test\n    image: i:1\n    comands: [x]\n"
 
 
 class Terminal(io.StringIO):
-    def isatty(self):
+    def isatty(self) -> bool:
         return True
 
 
-def run(*paths, out=None, **options):
+def run(*paths: Path, out: io.StringIO | None = None, **options: Any) -> tuple[int, str, str]:
     out, err = out or io.StringIO(), io.StringIO()
     code = lint(LintOptions(tuple(paths), **options), out, err)
     return code, out.getvalue(), err.getvalue()
 
 
-def write(folder, **files):
+def write(folder: Path, **files: str) -> Path:
     for name, text in files.items():
         path = folder / name.replace("__", "/").replace("_", ".")
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,11 +43,11 @@ def write(folder, **files):
     return folder
 
 
-def test_a_clean_folder_is_0(tmp_path):
+def test_a_clean_folder_is_0(tmp_path: Path) -> None:
     assert run(write(tmp_path, _headway_yml=GOOD)) == (0, "", "no problems in 1 file\n")
 
 
-def test_a_wrong_file_is_1_and_is_shown_with_an_excerpt_and_a_caret(tmp_path):
+def test_a_wrong_file_is_1_and_is_shown_with_an_excerpt_and_a_caret(tmp_path: Path) -> None:
     code, out, err = run(write(tmp_path, _headway_yml=WRONG))
     file = f"{tmp_path}/.headway.yml"
     assert (code, err) == (1, "1 error in 1 file\n")
@@ -57,24 +58,24 @@ def test_a_wrong_file_is_1_and_is_shown_with_an_excerpt_and_a_caret(tmp_path):
     ]
 
 
-def test_in_the_folder_itself_files_have_their_own_names(tmp_path, monkeypatch):
+def test_in_the_folder_itself_files_have_their_own_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(write(tmp_path, _headway_yml=WRONG))
     assert run()[1].startswith(".headway.yml:4:5: error: ")
 
 
 @pytest.mark.parametrize("strict", [False, True])
-def test_warnings_count_only_when_strict(tmp_path, strict):
+def test_warnings_count_only_when_strict(tmp_path: Path, strict: bool) -> None:
     code, out, _ = run(write(tmp_path, _headway_yml=f"labels: {{a: ''}}\n{GOOD}"), strict=strict)
     assert code == strict
     assert ": warning: the label 'a'" in out
 
 
-def test_hints_never_count(tmp_path):
+def test_hints_never_count(tmp_path: Path) -> None:
     code, out, err = run(write(tmp_path, _headway_yml="steps: [{image: i, commands: x}]"), strict=True)
     assert (code, ": hint: " in out, err) == (0, True, "1 hint in 1 file\n")
 
 
-def test_what_cannot_be_looked_at_is_2(tmp_path):
+def test_what_cannot_be_looked_at_is_2(tmp_path: Path) -> None:
     code, out, err = run(tmp_path / "nothing")
     assert (code, out, err) == (2, "", f"headway: {tmp_path}/nothing does not exist\n")
     code, _, err = run(tmp_path)
@@ -83,40 +84,40 @@ def test_what_cannot_be_looked_at_is_2(tmp_path):
     assert (code, err) == (2, "headway: there is no format 'xml'; the formats are text, json, github, sarif\n")
 
 
-def test_a_dockerfile_alone_has_no_problems(tmp_path):
+def test_a_dockerfile_alone_has_no_problems(tmp_path: Path) -> None:
     assert run(write(tmp_path, Dockerfile="FROM scratch"))[0] == 0
 
 
-def test_single_files_are_looked_at_with_the_rules_of_their_place(tmp_path):
+def test_single_files_are_looked_at_with_the_rules_of_their_place(tmp_path: Path) -> None:
     write(tmp_path, _headway_yml=WRONG, _woodpecker_yml=WRONG)
     assert run(tmp_path / ".headway.yml")[0] == 1
     code, out, _ = run(tmp_path / ".woodpecker.yml")
     assert (code, ": warning: unknown key" in out) == (0, True)
 
 
-def test_a_single_file_may_depend_on_workflows_beside_it(tmp_path):
+def test_a_single_file_may_depend_on_workflows_beside_it(tmp_path: Path) -> None:
     write(tmp_path, _headway__a_yml=GOOD, _headway__b_yml=f"depends_on: [a]\n{GOOD}")
     assert run(tmp_path / ".headway" / "b.yml") == (0, "", "no problems in 1 file\n")
 
 
-def test_several_folders_and_files_at_once(tmp_path):
+def test_several_folders_and_files_at_once(tmp_path: Path) -> None:
     write(tmp_path, one___headway_yml=WRONG, two___headway_yml=WRONG)
     code, out, err = run(tmp_path / "one", tmp_path / "two" / ".headway.yml")
     assert (code, err) == (1, "2 errors in 2 files\n")
     assert re.findall(r"(one|two)/\.headway\.yml:4:5: error", out) == ["one", "two"]
 
 
-def test_files_that_are_not_read_are_told(tmp_path):
+def test_files_that_are_not_read_are_told(tmp_path: Path) -> None:
     write(tmp_path, _headway__a_yml=GOOD, _headway_yml=GOOD, _woodpecker_yml=GOOD)
     code, out, _ = run(tmp_path)
     assert code == 0
     assert [line.removeprefix(f"{tmp_path}/") for line in out.splitlines()] == [
         f".headway.yml:0:0: warning: {UNREAD}; keep one of them",
-        f".woodpecker.yml:0:0: hint: {UNREAD}; remove it when you have moved",
+        f".woodpecker.yml:0:0: hint: {UNREAD}; remove it when the migration is done",
     ]
 
 
-def test_json(tmp_path):
+def test_json(tmp_path: Path) -> None:
     code, out, err = run(write(tmp_path, _headway_yml=WRONG), format="json")
     found = json.loads(out)
     assert (code, err) == (1, "")
@@ -136,7 +137,7 @@ def test_json(tmp_path):
     ]
 
 
-def test_json_and_sarif_of_nothing_are_still_documents(tmp_path):
+def test_json_and_sarif_of_nothing_are_still_documents(tmp_path: Path) -> None:
     write(tmp_path, _headway_yml=GOOD)
     assert json.loads(run(tmp_path, format="json")[1])["problems"] == []
     assert json.loads(run(tmp_path, format="sarif")[1])["runs"][0]["results"] == []
@@ -146,7 +147,7 @@ def test_json_and_sarif_of_nothing_are_still_documents(tmp_path):
 PROBLEM = Problem("a b:c.yml", 4, 5, "100% wrong, 'x' is\nhere", "do that", Level.WARNING)
 
 
-def test_github():
+def test_github() -> None:
     assert render("github", [PROBLEM], {}) == (
         "::warning file=a b%3Ac.yml,line=4,col=5::100%25 wrong, 'x' is%0Ahere; do that\n"
     )
@@ -154,7 +155,7 @@ def test_github():
     assert render("github", [whole], {}) == "::notice file=a.yml::too long\n"
 
 
-def test_sarif():
+def test_sarif() -> None:
     document = json.loads(render("sarif", [PROBLEM, Problem("a.yml", 0, 0, "too long")], {}))
     assert document["version"] == "2.1.0"
     (run_,) = document["runs"]
@@ -168,7 +169,7 @@ def test_sarif():
     assert run_["tool"]["driver"]["rules"][first["ruleIndex"]]["id"] == first["ruleId"]
 
 
-def test_a_rule_is_named_after_what_is_wrong_and_not_after_who():
+def test_a_rule_is_named_after_what_is_wrong_and_not_after_who() -> None:
     one = Problem("a", 1, 1, "unknown key 'comands' in step 'test'")
     other = Problem("a", 2, 1, "unknown key 'imge' in step 'build'")
     assert rule_of(one) == rule_of(other) == "unknown-key-in-step"
@@ -176,7 +177,7 @@ def test_a_rule_is_named_after_what_is_wrong_and_not_after_who():
     assert rule_of(Problem("a", 1, 1, "'x'", level=Level.HINT)) == "hint"
 
 
-def excerpt(text, line, column):
+def excerpt(text: bytes, line: int, column: int) -> list[str]:
     problem = Problem("a.yml", line, column, "wrong")
     return render("text", [problem], {"a.yml": text}).splitlines()[1:]
 
@@ -193,11 +194,11 @@ def excerpt(text, line, column):
         (b"a\n", (0, 0), []),
     ],
 )
-def test_the_caret_stands_under_the_place(text, place, shown):
+def test_the_caret_stands_under_the_place(text: bytes, place: tuple[int, int], shown: list[str]) -> None:
     assert excerpt(text, *place) == shown
 
 
-def test_of_a_very_long_line_the_part_around_the_place_is_shown():
+def test_of_a_very_long_line_the_part_around_the_place_is_shown() -> None:
     source, caret = excerpt(b"x" * 5000 + b" here " + b"y" * 5000, 1, 5002)
     assert len(source) < 140
     assert source.index("here") == caret.index("^")
@@ -205,12 +206,12 @@ def test_of_a_very_long_line_the_part_around_the_place_is_shown():
     assert source.endswith("…")
 
 
-def test_nothing_in_a_file_can_steer_the_terminal():
+def test_nothing_in_a_file_can_steer_the_terminal() -> None:
     out = render("text", [Problem("a.yml", 1, 1, "unknown key '\x1b[2J\u202e'")], {})
     assert out == "a.yml:1:1: error: unknown key '\\x1b[2J\\u202e'\n"
 
 
-def test_a_terminal_gets_colours_unless_they_are_not_wanted(tmp_path, monkeypatch):
+def test_a_terminal_gets_colours_unless_they_are_not_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, _headway_yml=WRONG)
     monkeypatch.delenv("NO_COLOR", raising=False)
     assert "\x1b[31;1merror:\x1b[0m" in run(tmp_path, out=Terminal())[1]
@@ -230,22 +231,24 @@ def test_a_terminal_gets_colours_unless_they_are_not_wanted(tmp_path, monkeypatc
         (["--unknown", "a"], None),
     ],
 )
-def test_plain_arguments_are_read_without_the_command_lines_library(arguments, options):
+def test_plain_arguments_are_read_without_the_command_lines_library(
+    arguments: list[str], options: LintOptions | None
+) -> None:
     assert plain_options(arguments) == options
 
 
-def test_the_verb_takes_the_same_arguments(tmp_path):
+def test_the_verb_takes_the_same_arguments(tmp_path: Path) -> None:
     write(tmp_path, _headway_yml=WRONG)
     result = CliRunner().invoke(app, ["lint", "--format", "github", "--strict", str(tmp_path)])
     assert result.exit_code == 1
     assert result.stdout.startswith("::error file=")
 
 
-def test_the_command_loads_nothing_that_it_does_not_need(tmp_path):
+def test_the_command_loads_nothing_that_it_does_not_need(tmp_path: Path) -> None:
     write(tmp_path, _headway_yml=GOOD)
     program = (
-        "import sys; from runner.cli.start import quickly\n"
-        f"assert quickly(['lint', {str(tmp_path)!r}]) == 0\n"
+        "import sys; from runner.cli.start import run_fast_command\n"
+        f"assert run_fast_command(['lint', {str(tmp_path)!r}]) == 0\n"
         "print(sorted({'docker', 'git', 'rich', 'typer', 'web', 'sqlalchemy'} & set(sys.modules)))"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -253,7 +256,7 @@ def test_the_command_loads_nothing_that_it_does_not_need(tmp_path):
     assert done.stdout == "[]\n"
 
 
-def test_a_file_of_gigabytes_is_told_of_and_not_read(tmp_path):
+def test_a_file_of_gigabytes_is_told_of_and_not_read(tmp_path: Path) -> None:
     with (tmp_path / ".headway.yml").open("wb") as file:
         file.truncate(2 * 1024**3)
     lint_it = shlex.join([str(Path(sys.executable).with_name("headway")), "lint", str(tmp_path)])

@@ -5,6 +5,8 @@ import json
 import re
 import shutil
 import subprocess
+from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -29,18 +31,18 @@ steps:
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> Path:
     (tmp_path / ".headway.yml").write_text(PIPELINE)
     return tmp_path
 
 
-def run(folder, **options):
+def run(folder: Path, **options: Any) -> tuple[int, str, str]:
     out, err = io.StringIO(), io.StringIO()
     code = show_plan(PlanOptions(folder, **options), out, err)
     return code, out.getvalue(), err.getvalue()
 
 
-def test_the_tree_shows_order_images_and_what_is_left_out(folder):
+def test_the_tree_shows_order_images_and_what_is_left_out(folder: Path) -> None:
     code, out, err = run(folder)
     assert (code, err) == (0, "")
     assert [" ".join(line.split()) for line in out.splitlines()] == [
@@ -58,12 +60,12 @@ def test_the_tree_shows_order_images_and_what_is_left_out(folder):
     assert len({line.index("after") for line in out.splitlines() if "after" in line}) == 1
 
 
-def test_steps_one_after_the_other_need_no_words_about_it(tmp_path):
+def test_steps_one_after_the_other_need_no_words_about_it(tmp_path: Path) -> None:
     (tmp_path / ".headway.yml").write_text("steps: {a: {image: i, commands: x}, b: {image: i, commands: y}}")
     assert run(tmp_path)[1].splitlines()[2:] == ["├─ 1  a  i", "└─ 2  b  i"]
 
 
-def test_workflows_and_cells_of_a_matrix(tmp_path):
+def test_workflows_and_cells_of_a_matrix(tmp_path: Path) -> None:
     (tmp_path / ".headway").mkdir()
     (tmp_path / ".headway" / "a.yml").write_text("depends_on: b\nsteps: [{name: s, image: i, commands: x}]")
     (tmp_path / ".headway" / "b.yml").write_text("matrix: {GO: ['1', '2']}\nsteps: [{name: s, image: 'go:${GO}'}]")
@@ -78,7 +80,7 @@ def test_workflows_and_cells_of_a_matrix(tmp_path):
     ]
 
 
-def test_services_say_when_they_are_ready(tmp_path):
+def test_services_say_when_they_are_ready(tmp_path: Path) -> None:
     services = "{a: {image: i, ready: ls}, b: {image: i, ready: {http: 'http://:80/'}}, c: {image: i}}"
     (tmp_path / ".headway.yml").write_text(f"services: {services}\nsteps: [{{name: s, image: i}}]")
     assert [" ".join(line.split()) for line in run(tmp_path)[1].splitlines()[2:5]] == [
@@ -89,14 +91,14 @@ def test_services_say_when_they_are_ready(tmp_path):
 
 
 @pytest.mark.parametrize(("format_", "edge"), [("dot", "  j1s1 -> j0s1;"), ("mermaid", "  j1s1 --> j0s1")])
-def test_workflows_that_wait_are_joined_in_a_graph(tmp_path, format_, edge):
+def test_workflows_that_wait_are_joined_in_a_graph(tmp_path: Path, format_: str, edge: str) -> None:
     (tmp_path / ".headway").mkdir()
     (tmp_path / ".headway" / "a.yml").write_text("depends_on: b\nsteps: [{name: s, image: i}]")
     (tmp_path / ".headway" / "b.yml").write_text("steps: [{name: s, image: i}]")
     assert edge in run(tmp_path, format=format_)[1].splitlines()
 
 
-def test_nothing_to_run_is_said_with_the_reason(tmp_path):
+def test_nothing_to_run_is_said_with_the_reason(tmp_path: Path) -> None:
     (tmp_path / ".headway.yml").write_text("when: {branch: dev}\nsteps: [{name: s, image: i, commands: x}]")
     assert run(tmp_path)[1].splitlines() == [
         "for push to branch 'main' nothing runs",
@@ -105,7 +107,7 @@ def test_nothing_to_run_is_said_with_the_reason(tmp_path):
     ]
 
 
-def test_json(folder):
+def test_json(folder: Path) -> None:
     code, out, _ = run(folder, format="json", tag="v1.2.3")
     found = json.loads(out)
     assert code == 0
@@ -124,7 +126,7 @@ def test_json(folder):
     assert job["services"] == [{"name": "db", "image": "postgres:17", "ready": "port 5432"}]
 
 
-def test_dot_is_read_by_graphviz_where_it_is_installed(folder):
+def test_dot_is_read_by_graphviz_where_it_is_installed(folder: Path) -> None:
     out = run(folder, format="dot")[1]
     assert "j0s1 -> j0s3;" in out
     assert "j0s3 -> j0s4;" in out
@@ -134,7 +136,7 @@ def test_dot_is_read_by_graphviz_where_it_is_installed(folder):
         subprocess.run(["dot", "-Tsvg"], input=out.encode(), capture_output=True, check=True)
 
 
-def test_mermaid(folder):
+def test_mermaid(folder: Path) -> None:
     lines = run(folder, format="mermaid")[1].splitlines()
     assert lines[0] == "flowchart LR"
     assert "    j0s3[\"test<br>the image of 'app'\"]" in lines
@@ -143,7 +145,7 @@ def test_mermaid(folder):
 
 
 @pytest.mark.parametrize("format_", ["dot", "mermaid"])
-def test_names_cannot_break_out_of_a_label(tmp_path, format_):
+def test_names_cannot_break_out_of_a_label(tmp_path: Path, format_: str) -> None:
     (tmp_path / ".headway.yml").write_text("steps: [{name: 'a\"]; b[\"\\\\', image: i, commands: x}]")
     out = run(tmp_path, format=format_)[1]
     label = next(line for line in out.splitlines() if "j0s1" in line)
@@ -164,26 +166,28 @@ def test_names_cannot_break_out_of_a_label(tmp_path, format_):
         ({"event": "release"}, (Event.RELEASE, "refs/heads/main", "main", "")),
     ],
 )
-def test_the_trigger_is_what_the_options_say(tmp_path, options, expected):
+def test_the_trigger_is_what_the_options_say(
+    tmp_path: Path, options: dict[str, Any], expected: tuple[Event, str, str, str]
+) -> None:
     trigger = trigger_of(PlanOptions(tmp_path, **options), working_tree(tmp_path))
     assert (trigger.event, trigger.ref, trigger.branch, trigger.tag) == expected
     assert (trigger.pull_request is not None) == expected[0].startswith("pull_request")
 
 
-def test_files_message_and_inputs_are_those_that_are_given(tmp_path):
+def test_files_message_and_inputs_are_those_that_are_given(tmp_path: Path) -> None:
     options = PlanOptions(tmp_path, files="a.py, b/c.py,", message="Fix [ALL]", inputs=("A=b=c",))
     trigger = trigger_of(options, working_tree(tmp_path))
     assert trigger.changed_files == ("a.py", "b/c.py")
     assert (trigger.message, trigger.inputs) == ("Fix [ALL]", {"A": "b=c"})
 
 
-def test_changed_files_decide(tmp_path):
+def test_changed_files_decide(tmp_path: Path) -> None:
     (tmp_path / ".headway.yml").write_text("steps: [{name: s, image: i, commands: x, when: {path: 'src/**'}}]")
     assert "no changed file matches 'src/**'" in run(tmp_path, files="README.md")[1]
     assert "└─ 1  s  i" in run(tmp_path, files="README.md,src/x.py")[1]
 
 
-def test_a_whole_trigger_can_be_read_from_a_file(tmp_path, folder):
+def test_a_whole_trigger_can_be_read_from_a_file(tmp_path: Path, folder: Path) -> None:
     file = tmp_path / "trigger.json"
     file.write_text(Trigger(event=Event.PUSH, sha="0" * 40, ref="refs/heads/x", branch="x").model_dump_json())
     assert run(folder, trigger=file)[1].startswith("for push to branch 'x':")
@@ -197,13 +201,13 @@ def test_a_whole_trigger_can_be_read_from_a_file(tmp_path, folder):
         ({"inputs": ("A",)}, "the input 'A' is not NAME=VALUE"),
     ],
 )
-def test_a_wrong_command_line_is_2(folder, options, sentence):
+def test_a_wrong_command_line_is_2(folder: Path, options: dict[str, Any], sentence: str) -> None:
     code, out, err = run(folder, **options)
     assert (code, out) == (2, "")
     assert err.startswith(f"headway: {sentence}")
 
 
-def test_a_trigger_that_is_none_is_2(folder, tmp_path):
+def test_a_trigger_that_is_none_is_2(folder: Path, tmp_path: Path) -> None:
     file = tmp_path / "trigger.json"
     code, _, err = run(folder, trigger=file)
     assert (code, err) == (2, f"headway: {file} cannot be read: No such file or directory\n")
@@ -213,11 +217,11 @@ def test_a_trigger_that_is_none_is_2(folder, tmp_path):
     assert "is not a trigger: " in run(folder, trigger=file)[2]
 
 
-def test_a_folder_without_a_pipeline_is_2(tmp_path):
+def test_a_folder_without_a_pipeline_is_2(tmp_path: Path) -> None:
     assert run(tmp_path)[0] == 2
 
 
-def test_a_pipeline_with_errors_is_1_and_says_what_lint_says(tmp_path):
+def test_a_pipeline_with_errors_is_1_and_says_what_lint_says(tmp_path: Path) -> None:
     (tmp_path / ".headway.yml").write_text("steps: [{image: i, comands: x}]")
     assert run(tmp_path) == (
         1,
@@ -226,12 +230,12 @@ def test_a_pipeline_with_errors_is_1_and_says_what_lint_says(tmp_path):
     )
 
 
-def test_a_dockerfile_alone_has_a_plan(tmp_path):
+def test_a_dockerfile_alone_has_a_plan(tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text("FROM scratch")
     assert "└─ 1  build  build Dockerfile in ." in run(tmp_path)[1]
 
 
-def test_what_a_server_would_do_is_shown_and_not_what_a_laptop_would(tmp_path):
+def test_what_a_server_would_do_is_shown_and_not_what_a_laptop_would(tmp_path: Path) -> None:
     steps = "steps: [{name: s, image: i, commands: x, privileged: true, when: {local: %s}}]"
     (tmp_path / ".headway.yml").write_text(steps % "false")
     assert "└─ 1  s  i" in run(tmp_path)[1]
@@ -239,14 +243,14 @@ def test_what_a_server_would_do_is_shown_and_not_what_a_laptop_would(tmp_path):
     assert "it is for local runs only" in run(tmp_path)[1]
 
 
-def test_the_verb_takes_the_options(folder):
+def test_the_verb_takes_the_options(folder: Path) -> None:
     result = CliRunner().invoke(app, ["plan", "--tag", "v1.0.0", "--format", "json", str(folder)])
     assert result.exit_code == 0
     assert json.loads(result.stdout)["trigger"] == "tag 'v1.0.0'"
 
 
-def test_the_manual_shows_what_the_verb_says(tmp_path):
-    page = (DOCS / "pipeline.md").read_text(encoding="utf-8")
+def test_the_manual_shows_what_the_verb_says(tmp_path: Path) -> None:
+    page = (DOCS / "using" / "pipelines.md").read_text(encoding="utf-8")
     (tmp_path / ".headway.yml").write_text(re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[0])
     shown = re.findall(r"```text plan\n(.*?)```", page, re.DOTALL)
     assert shown == [run(tmp_path, tag="v1.2.3")[1], run(tmp_path, pull_request=True)[1]]

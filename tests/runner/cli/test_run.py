@@ -14,7 +14,8 @@ import pytest
 
 from runner.builds.buildkit import Builder
 from runner.docker.client import Engine
-from tests.support.engine import eventually, secrets_hex
+from tests.support.engine import eventually
+from tests.support.plans import secrets_hex
 from tests.support.registry import LOGIN, Registry
 from tests.support.repos import WHO
 
@@ -251,7 +252,7 @@ def test_images_are_pushed_only_when_asked(tree: Tree, registry: Registry) -> No
     done = tree.run()
     assert done.returncode == 0
     assert f"as {repo}:a" in done.stdout
-    assert "without --push" in done.stdout
+    assert "pushes only with --push" in done.stdout
     assert not registry.has(repo, "a")
     done = tree.run("--push")
     assert done.returncode == 0
@@ -330,4 +331,4 @@ def test_init_writes_a_first_pipeline_that_is_right(tree: Tree) -> None:
     assert tree.run().returncode == 0
     again = tree.run(command="init")
     assert again.returncode == 1
-    assert "is there already" in again.stderr
+    assert "already exists" in again.stderr

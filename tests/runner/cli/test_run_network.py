@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.authority import TestAuthority
-from tests.support.engine import secrets_hex
+from tests.support.certificate_authority import CertificateAuthority
+from tests.support.plans import secrets_hex
 
 pytestmark = pytest.mark.engine
 
@@ -38,7 +38,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def run(folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    kept = {"PATH": os.environ["PATH"], "HOME": str(folder.parent)}
+    engine = {name: value for name, value in os.environ.items() if name == "DOCKER_HOST"}
+    kept = {"PATH": os.environ["PATH"], "HOME": str(folder.parent)} | engine
     return subprocess.run(
         [HEADWAY, "run"], cwd=folder, env=kept | env, capture_output=True, text=True, check=False, timeout=100
     )
@@ -71,7 +72,7 @@ def test_the_environments_proxies_reach_builds_and_by_a_setting_steps(folder: Pa
 
 
 def test_the_authority_of_the_environment_is_trusted_in_steps(folder: Path, tmp_path: Path) -> None:
-    found = said(run(folder, HEADWAY_CA_FILE=str(TestAuthority(tmp_path).file)))
+    found = said(run(folder, HEADWAY_CA_FILE=str(CertificateAuthority(tmp_path).file)))
     assert found["step"].endswith(",/etc/headway/ca-bundle.pem")
 
 
@@ -85,5 +86,5 @@ def test_an_authority_that_is_not_there_is_3_with_a_sentence(folder: Path) -> No
 def test_a_proxy_that_is_none_is_3_with_a_sentence(folder: Path) -> None:
     done = run(folder, HTTP_PROXY="http://me:secret-5c1d@")
     assert done.returncode == 3
-    assert "HTTP_PROXY is not the address of a proxy" in done.stderr
+    assert "HTTP_PROXY is not the URL of a proxy" in done.stderr
     assert "secret-5c1d" not in done.stderr

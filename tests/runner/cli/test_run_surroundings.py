@@ -23,7 +23,9 @@ from runner.cleanup.leftovers import remove_tree
 from runner.docker.client import Engine
 from runner.docker.endpoints.endpoint import UnixSocket
 from runner.docker.specs import JOB_LABEL, ContainerSpec, job_labels
-from tests.support.engine import eventually, secrets_hex
+from tests.support.engine import eventually
+from tests.support.plans import secrets_hex
+from tests.support.remote_engine import socket_of
 
 pytestmark = pytest.mark.engine
 
@@ -68,7 +70,7 @@ def test_a_folder_that_was_removed_is_named_in_a_sentence(folder: Path) -> None:
     command = ["sh", "-c", 'rm -r "$PWD"; exec "$0" run', HEADWAY]
     done = subprocess.run(command, cwd=folder, env=env_of(folder), capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr.startswith("headway: the folder is not there any more")
+    assert done.stderr.startswith("headway: the folder does not exist any more")
 
 
 def test_a_second_interrupt_waits_for_no_step(folder: Path) -> None:
@@ -158,12 +160,12 @@ def test_a_network_that_is_made_after_the_run_has_ended_is_removed(engine: Engin
     shutil.rmtree(place)
 
 
-def as_nobody(do: Callable[[], None]) -> None:
+def as_nobody(do: Callable[[], None], engine_socket: str) -> None:
     """In a thread with an ordinary user's rights to files, and the engine's group. Changes nothing without root."""
 
     def work() -> None:
         libc = ctypes.CDLL(None)
-        libc.setfsgid(Path("/var/run/docker.sock").stat().st_gid)
+        libc.setfsgid(Path(engine_socket).stat().st_gid)
         libc.setfsuid(NOBODY)
         do()
 
@@ -175,6 +177,7 @@ def test_what_a_step_wrote_as_root_an_ordinary_user_can_remove(engine: Engine) -
     place = Path(mkdtemp())
     folder = place / "job"
     folder.mkdir()
+    folder.chmod(0o777)  # a step's root is somebody else where the engine maps user ids
     spec = ContainerSpec(
         image="busybox", labels=job_labels(f"test-{secrets_hex()}", 1), network="none", binds=(f"{folder}:/job",),
         command=("sh", "-c", "mkdir -p /job/build/deep && touch /job/build/deep/x && chmod 700 /job/build"),
@@ -186,7 +189,7 @@ def test_what_a_step_wrote_as_root_an_ordinary_user_can_remove(engine: Engine) -
     if os.getuid() == 0:
         for path in (place, folder):
             os.chown(path, NOBODY, NOBODY)
-    as_nobody(lambda: remove_tree(engine, folder))
+    as_nobody(lambda: remove_tree(engine, folder), socket_of(engine))
     assert not folder.exists()
     place.rmdir()
 

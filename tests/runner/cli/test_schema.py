@@ -2,8 +2,11 @@
 
 import json
 import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]  # it has no types
 import pytest
 from typer.testing import CliRunner
 
@@ -12,23 +15,39 @@ from pipelines.linter.linter import lint_files
 from pipelines.model.descriptions import DESCRIPTIONS
 from pipelines.model.json_schema import schema
 from pipelines.syntax.diagnostics import Findings
-from pipelines.syntax.nodes import ListNode, MapNode, ScalarNode
+from pipelines.syntax.nodes import ListNode, MapNode, Node, ScalarNode
 from pipelines.syntax.yaml import parse_yaml
 from runner.cli.main import app
 from tests.support.paths import ROOT
 
 CORPUS = sorted((ROOT.parent / "shared" / "corpus" / "woodpecker").glob("*.y*ml"))
-EXAMPLES = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "pipeline.md").read_text(encoding="utf-8"), re.DOTALL)
+PAGE = ROOT / "docs" / "using" / "pipelines.md"
+EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
 # Files that are wrong only in what no schema can see: names, conditions, versions.
 MISTAKES = sorted((ROOT / "tests" / "mistakes").glob("*.yml"))
 
 
+class SchemaError(Protocol):
+    """What the tests use of an error of jsonschema."""
+
+    message: str
+
+
+class Validator(Protocol):
+    """What the tests use of a validator of jsonschema, which has no types."""
+
+    schema: dict[str, Any]
+
+    def iter_errors(self, instance: object) -> Iterator[SchemaError]: ...
+
+
 @pytest.fixture(scope="module")
-def check():
-    return jsonschema.Draft202012Validator(schema())
+def check() -> Validator:
+    validator: Validator = jsonschema.Draft202012Validator(schema())
+    return validator
 
 
-def plain(node):
+def plain(node: Node) -> object:
     match node:
         case ScalarNode():
             return node.value
@@ -38,24 +57,24 @@ def plain(node):
             return {key.text: plain(value) for key, value in node.entries}
 
 
-def values_of(text):
+def values_of(text: str) -> object:
     findings = Findings("x.yml")
     root = parse_yaml(text, findings)
     return None if root is None or findings.failed else plain(root)
 
 
-def test_the_schema_is_one(check):
+def test_the_schema_is_one(check: Validator) -> None:
     jsonschema.Draft202012Validator.check_schema(check.schema)
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_every_example_of_the_manual_fits(check, example):
+def test_every_example_of_the_manual_fits(check: Validator, example: str) -> None:
     assert list(check.iter_errors(values_of(example))) == []
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not CORPUS, reason="the folder of real pipeline files is not beside the project")
-def test_every_real_file_fits_unless_lint_says_that_a_key_is_unknown(check):
+def test_every_real_file_fits_unless_lint_says_that_a_key_is_unknown(check: Validator) -> None:
     refused = {}
     for file in CORPUS:
         values = values_of(file.read_text(encoding="utf-8"))
@@ -66,7 +85,7 @@ def test_every_real_file_fits_unless_lint_says_that_a_key_is_unknown(check):
 
 
 @pytest.mark.parametrize("file", MISTAKES, ids=lambda file: file.stem)
-def test_a_file_in_which_lint_finds_no_error_fits(check, file):
+def test_a_file_in_which_lint_finds_no_error_fits(check: Validator, file: Path) -> None:
     expected = file.with_suffix(".txt").read_text(encoding="utf-8")
     values = values_of(file.read_text(encoding="utf-8", errors="replace"))
     if values is not None and ": error: " not in expected and "unknown key" not in expected:
@@ -91,7 +110,7 @@ def test_a_file_in_which_lint_finds_no_error_fits(check, file):
         "matrix: {A: x}\nsteps: [{image: i}]",
     ],
 )
-def test_what_lint_refuses_an_editor_marks_too(check, text):
+def test_what_lint_refuses_an_editor_marks_too(check: Validator, text: str) -> None:
     assert list(check.iter_errors(values_of(text))) != []
 
 
@@ -107,11 +126,11 @@ def test_what_lint_refuses_an_editor_marks_too(check, text):
         "steps: [{image: i, commands: x, when: {status: [success, canceled]}}]",
     ],
 )
-def test_every_spelling_that_lint_takes_an_editor_takes_too(check, text):
+def test_every_spelling_that_lint_takes_an_editor_takes_too(check: Validator, text: str) -> None:
     assert [error.message for error in check.iter_errors(values_of(text))] == []
 
 
-def test_every_key_is_explained(check):
+def test_every_key_is_explained(check: Validator) -> None:
     found = check.schema
     models = {"Workflow": found, **found["$defs"]}
     assert set(models) == set(DESCRIPTIONS)
@@ -119,7 +138,7 @@ def test_every_key_is_explained(check):
         assert {key for key, value in model["properties"].items() if not value.get("description")} == set(), name
 
 
-def test_the_verb_prints_it():
+def test_the_verb_prints_it() -> None:
     result = CliRunner().invoke(app, ["schema"])
     assert result.exit_code == 0
     assert json.loads(result.stdout) == schema()

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,7 @@ OF_THE_SERVER = {
     [["--help"], ["schema"], ["init"], ["lint"], ["plan"], ["run", "--help"], ["run", "no-such-folder"]],
     ids=" ".join,
 )
-def test_a_verb_without_a_server_loads_nothing_of_the_server(words, tmp_path):
+def test_a_verb_without_a_server_loads_nothing_of_the_server(words: list[str], tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text("FROM scratch\n")
     program = "from runner.cli.start import main; main()"
     command = [sys.executable, "-X", "importtime", "-c", program, *words]

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from runner.cli.version import engine_line
-from runner.docker.about import About, image_store
-from tests.support.engine_answers import DOCKER, PODMAN, answering
+from runner.docker.client import Engine
+from runner.docker.compatibility import EngineVersion, image_store
+from tests.support.fake_engine import DOCKER, PODMAN, fake_engine
 
 HEADWAY = str(Path(sys.executable).with_name("headway"))
-ABOUT = About("28.5.2", "1.51", "1.51", "amd64")
+ABOUT = EngineVersion("28.5.2", "1.51", "1.51", "amd64")
 
 
 def said(*words: str, **env: str) -> list[str]:
@@ -42,12 +43,12 @@ def test_the_image_store_is_told_from_what_the_engine_says(info: dict[str, Any],
 
 def test_the_line_says_what_is_spoken_where_the_engine_knows_more() -> None:
     assert engine_line(ABOUT, {}, "tcp://far:2375").startswith("Docker Engine 28.5.2 (API 1.51), image store")
-    newer = About("29.1.0", "1.51", "1.52", "amd64", rootless=True)
+    newer = EngineVersion("29.1.0", "1.51", "1.52", "amd64", rootless=True)
     assert "29.1.0 (API 1.52, of which 1.51 is spoken, rootless)" in engine_line(newer, {}, "x")
 
 
 def test_it_says_headway_python_and_the_engine(tmp_path: Path) -> None:
-    with answering(tmp_path, DOCKER, info='{"Driver": "overlay2"}') as engine:
+    with fake_engine(tmp_path, DOCKER, info='{"Driver": "overlay2"}') as engine:
         headway, python, line = said(DOCKER_HOST=engine.host)
     assert headway.startswith("headway 0.")
     assert python.startswith(f"Python {platform.python_version()} (")
@@ -55,13 +56,13 @@ def test_it_says_headway_python_and_the_engine(tmp_path: Path) -> None:
 
 
 @pytest.mark.engine
-def test_the_machines_engine_says_a_store(engine) -> None:
+def test_the_machines_engine_says_a_store(engine: Engine) -> None:
     assert any(f"image store {store}" in said()[2] for store in ("overlay2", "containerd", "vfs", "fuse-overlayfs"))
 
 
 def test_without_an_engine_it_says_why_and_is_no_failure(tmp_path: Path) -> None:
     assert f"no Docker Engine answers at unix://{tmp_path}/none" in said(DOCKER_HOST=f"unix://{tmp_path}/none")[2]
-    with answering(tmp_path, PODMAN) as podman:
+    with fake_engine(tmp_path, PODMAN) as podman:
         assert said(DOCKER_HOST=podman.host)[2].startswith("Podman 4.3.1 answers")
 
 

@@ -4,6 +4,7 @@ import socket
 import ssl
 import subprocess
 import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ from runner.errors import MachineError
 from runner.events import Stream
 
 FRAMES = st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(max_size=40)), max_size=10)
+
+Server = Callable[[bytes], socket.socket]
 
 
 def frame(kind: int, data: bytes) -> bytes:
@@ -67,8 +70,8 @@ def test_a_large_frame_in_small_pieces_is_whole() -> None:
 
 
 @pytest.fixture
-def server(tmp_path: Path):
-    """A socket on which somebody answers once; gives a connection to it, and takes what to answer."""
+def server(tmp_path: Path) -> Iterator[Server]:
+    """A fake engine. Called with an answer, it gives a connection and answers one request on it."""
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(tmp_path / "engine.sock"))
     listener.listen()
@@ -91,14 +94,14 @@ def server(tmp_path: Path):
     listener.close()
 
 
-def test_output_that_comes_along_with_the_answers_head_is_kept(server) -> None:
+def test_output_that_comes_along_with_the_answers_head_is_kept(server: Server) -> None:
     attached = attach(server(b"HTTP/1.1 101 UPGRADED\r\nUpgrade: tcp\r\n\r\n" + frame(1, b"early")), "/attach")
     assert read_all(attached) == [(Stream.STDOUT, b"early")]
     attached.close()
 
 
 @pytest.mark.parametrize("words", [b"HTTP/1.1 404 Not Found\r\n\r\n", b"HTTP/1.1 101", b""])
-def test_an_engine_that_refuses_or_hangs_up_is_an_error(server, words: bytes) -> None:
+def test_an_engine_that_refuses_or_hangs_up_is_an_error(server: Server, words: bytes) -> None:
     with pytest.raises(MachineError) as refused:
         attach(server(words), "/attach")
     assert refused.value.reason is Reason.ENGINE_GONE

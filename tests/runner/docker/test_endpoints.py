@@ -143,14 +143,14 @@ def test_addresses_are_read_and_written(text: str, address: object, written: str
     [
         ("/var/run/docker.sock", "unix:///var/run/docker.sock"),
         ("npipe:////./pipe/docker_engine", "WSL 2"),
-        ("http://far:2375", "of the kind http://; write unix:///"),
-        ("fd://", "of the kind fd://"),
+        ("http://far:2375", "does not know the scheme http://; write unix:///"),
+        ("fd://", "does not know the scheme fd://"),
         ("tcp://far:port", "in brackets"),
         ("tcp://fe80::1:99", "in brackets"),
-        ("tcp://far:99/v1", "no path"),
-        ("tcp://far:99?x=1", "nothing follows the port"),
-        ("ssh://", "names no host"),
-        ("ssh://me:secret@far", "has a password in it"),
+        ("tcp://far:99/v1", "write only a host and a port"),
+        ("tcp://far:99?x=1", "nothing may follow the port"),
+        ("ssh://", "has no host"),
+        ("ssh://me:secret@far", "contains a password"),
     ],
 )
 def test_an_address_that_cannot_be_used_is_said_with_where_it_stands_and_the_remedy(
@@ -164,9 +164,9 @@ def test_an_address_that_cannot_be_used_is_said_with_where_it_stands_and_the_rem
 
 def test_a_context_that_is_not_there_is_said_with_those_that_are(home: Home) -> None:
     home.context("colima", Host="unix:///x").context("broken", text="{").use("desktop-linux")
-    assert f"'desktop-linux', which `currentContext` in {home.config}/config.json names" in home.fault()
+    assert f"'desktop-linux', which `currentContext` in {home.config}/config.json selects" in home.fault()
     fault = home.fault(DOCKER_CONTEXT="typo")
-    assert "no docker context 'typo', which DOCKER_CONTEXT names; the contexts here are: colima." in fault
+    assert "no docker context 'typo', which DOCKER_CONTEXT selects; the contexts here are: colima." in fault
 
 
 @pytest.mark.parametrize("text", ['{"Name": "k8s", "Endpoints": {"kubernetes": {}}}', '{"Name": "k8s"}', "[]"])
@@ -175,9 +175,9 @@ def test_a_context_without_a_docker_engine_is_said(home: Home, text: str) -> Non
 
 
 def test_broken_files_are_named(home: Home) -> None:
-    assert "meta.json says which" in home.context("bad", text='{"Name"').fault(DOCKER_CONTEXT="bad")
+    assert "meta.json, which selects" in home.context("bad", text='{"Name"').fault(DOCKER_CONTEXT="bad")
     (home.config / "config.json").write_text("{")
-    assert f"{home.config}/config.json says which Docker Engine to use, and is no JSON" in home.fault()
+    assert f"{home.config}/config.json, which selects the Docker Engine, is not valid JSON" in home.fault()
     assert home.find(DOCKER_HOST="unix:///x").address == UnixSocket("/x")
 
 

@@ -1,21 +1,22 @@
 """The engine goes away in mid-work: the job ends as broken, nothing hangs, and a later attempt sweeps up."""
 
 import gc
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pipelines.plan import CommandCheck
+from pipelines.plan import CommandCheck, Step
 from pipelines.state import Reason, State
 from runner.docker.client import Engine
 from runner.errors import MachineError
 from runner.events import Event, StepOutput
-from tests.support.engine import Ran, Workshop, eventually, secrets_hex, when_said
+from tests.support.engine import Ran, Workshop, eventually, in_thread, when_said
 from tests.support.engine_proxy import EngineProxy
-from tests.support.plans import build, container, plugin, service, shell
+from tests.support.plans import build, container, plugin, secrets_hex, service, shell
+from tests.support.remote_engine import socket_of
 
 # The SDK leaves sockets to the garbage collector when their engine goes away.
 pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")]
@@ -29,7 +30,7 @@ def collect_garbage() -> Iterator[None]:
 
 @pytest.fixture
 def proxy(ran: Workshop, tmp_path: Path) -> Iterator[EngineProxy]:
-    made = EngineProxy(tmp_path)
+    made = EngineProxy(tmp_path, socket_of(ran.engine))
     yield made
     made.close()
 
@@ -42,7 +43,9 @@ def far(proxy: EngineProxy) -> Iterator[Engine]:
     engine.close()
 
 
-def run_and_lose(ran: Workshop, far: Engine, *steps, on_event: Callable[[Event], None] | None = None, **more) -> Ran:
+def run_and_lose(
+    ran: Workshop, far: Engine, *steps: Step, on_event: Callable[[Event], None] | None = None, **more: Any
+) -> Ran:
     """Runs a job whose engine goes away; then a second attempt, which finds the engine back, sweeps up."""
     lost = ran.new(on_event)
     with suppress(MachineError):
@@ -121,9 +124,12 @@ def test_the_engine_goes_away_while_a_service_gets_ready(ran: Workshop, far: Eng
     def lay_out(target: Path) -> None:
         target.mkdir(parents=True)
         target.chmod(0o777)
-        threading.Thread(
-            target=lambda: (asked.append(eventually((target / "asked").exists)), proxy.cut()), daemon=True
-        ).start()
+
+        def cut_when_checked() -> None:
+            asked.append(eventually((target / "asked").exists))
+            proxy.cut()
+
+        in_thread(cut_when_checked)
 
     slow = service("db", "sleep 1000", ready=CommandCheck(command="touch /headway/src/asked; false"))
     job = run_and_lose(ran, far, shell("true"), services=[slow], files=lay_out)

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import socket
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from grp import getgrgid
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from runner.docker.client import Engine
 from runner.docker.endpoints.endpoint import Endpoint, Ssh, parse_address
-from runner.docker.endpoints.unreachable import no_engine
+from runner.docker.endpoints.unreachable import engine_unreachable
 from runner.errors import MachineError
 
 NOBODY = 65534
@@ -34,7 +35,7 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def listener(tmp_path: Path):
+def listener(tmp_path: Path) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_UNIX) as made:
         made.bind(str(tmp_path / "engine.sock"))
         made.listen()
@@ -49,7 +50,7 @@ def test_no_socket_is_a_matter_of_starting_it(tmp_path: Path) -> None:
 
 def test_a_socket_without_a_listener_is_an_engine_that_has_stopped(listener: socket.socket, tmp_path: Path) -> None:
     listener.close()
-    assert "nobody listens: the engine has stopped; start it" in sentence_for(f"unix://{tmp_path}/engine.sock")
+    assert "no engine listens there: it has stopped; start it" in sentence_for(f"unix://{tmp_path}/engine.sock")
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
@@ -84,17 +85,19 @@ def test_other_engines_of_this_machine_are_named(home: Path, monkeypatch: pytest
     assert f"{runtime}/docker.sock" in said
     assert f"{home}/.colima/default/docker.sock" in said
     assert f"export DOCKER_HOST=unix://{runtime}/docker.sock" in said
-    assert "The docker command knows contexts: orbstack (docker context use NAME)" in said
+    assert "There are docker contexts: orbstack (docker context use NAME)" in said
 
 
 def test_a_port_without_a_listener_is_said_so() -> None:
-    assert "nobody listens at this port" in sentence_for("tcp://127.0.0.1:1")
+    assert "nothing listens on this port" in sentence_for("tcp://127.0.0.1:1")
     assert "is the address right" in sentence_for("tcp://no-such-host.invalid:2375")
 
 
 def test_the_context_is_named_that_named_the_engine() -> None:
     address = parse_address("unix:///none.sock", "", None)
-    error = no_engine(Endpoint(address, "the docker context 'colima'"), FileNotFoundError(), {"HOME": "/nonesuch"})
+    error = engine_unreachable(
+        Endpoint(address, "the docker context 'colima'"), FileNotFoundError(), {"HOME": "/nonesuch"}
+    )
     assert "at unix:///none.sock (the docker context 'colima'): there is no such socket" in str(error)
 
 
@@ -103,13 +106,13 @@ def test_the_context_is_named_that_named_the_engine() -> None:
     [
         ("Host key verification failed.", "run `ssh -p 22 me@far` once by hand"),
         ("me@far: Permission denied (publickey).", "ssh-add"),
-        ("bash: line 1: docker: command not found", "no docker command for that user on far"),
-        ("sh: 1: docker: not found", "no docker command for that user on far"),
+        ("bash: line 1: docker: command not found", "that user has no docker command on far"),
+        ("sh: 1: docker: not found", "that user has no docker command on far"),
         ("permission denied while trying to connect to the Docker daemon socket", "may the user use it?"),
         ("kex_exchange_identification: Connection closed", "try `ssh -p 22 me@far docker version`"),
     ],
 )
 def test_what_ssh_says_is_passed_on_with_a_remedy(said: str, hint: str) -> None:
-    error = no_engine(Endpoint(Ssh("far", "me", 22)), EOFError(), {"HOME": "/nonesuch"}, said)
+    error = engine_unreachable(Endpoint(Ssh("far", "me", 22)), EOFError(), {"HOME": "/nonesuch"}, said)
     assert f"no Docker Engine answers at ssh://me@far:22: ssh said: {said}; " in str(error)
     assert hint in str(error)

@@ -4,7 +4,7 @@ import json
 import socket
 import threading
 
-from runner.docker.progress_stream import Answer, Message
+from runner.docker.progress_stream import Message, ProgressStream
 
 
 def messages(*said: Message) -> list[Message]:
@@ -18,11 +18,15 @@ def messages(*said: Message) -> list[Message]:
 
     thread = threading.Thread(target=serve)
     thread.start()
-    got = list(Answer(ours, "/images/create", {}))
+    got = list(ProgressStream(ours, "/images/create", {}))
     thread.join()
     return got
 
 
 def test_an_error_is_one_wherever_the_engine_says_it() -> None:
-    said = [{"status": "Pulling"}, {"error": "a", "errorDetail": {"message": "a"}}, {"errorDetail": {"message": "b"}}]
+    said: list[Message] = [
+        {"status": "Pulling"},
+        {"error": "a", "errorDetail": {"message": "a"}},
+        {"errorDetail": {"message": "b"}},
+    ]
     assert [each.get("error") for each in messages(*said)] == [None, "a", "b"]

@@ -86,7 +86,7 @@ def test_any_text_is_an_address_or_a_sentence(url: str) -> None:
 def test_the_sentence_does_not_show_the_password(url: str) -> None:
     with pytest.raises(StepError) as refused:
         check_url(url)
-    assert "ss" not in str(refused.value).split(" is no ")[0]
+    assert "ss" not in str(refused.value).split(" is not ")[0]
 
 
 def test_credentials_in_an_address_go_out_of_it() -> None:
@@ -203,5 +203,5 @@ def test_a_certificate_that_is_not_good_is_told_of_with_the_remedy() -> None:
     error = classify_text(
         'Get "https://r.corp:5000/v2/": tls: failed to verify certificate: x509: certificate has expired'
     )
-    assert str(error).startswith("the certificate of r.corp:5000 is not good: ")
-    assert str(error).endswith("; renew it, or reach the registry under a name that is in it")
+    assert str(error).startswith("the certificate of r.corp:5000 is not valid: ")
+    assert str(error).endswith("; renew it, or use a host name that is in it")

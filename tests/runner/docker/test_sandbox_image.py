@@ -6,7 +6,7 @@ import pytest
 
 from pipelines.state import Reason
 from runner.docker.client import Engine
-from runner.docker.job_network import SANDBOX_IMAGE, ensure_sandbox_image, sandbox_archive
+from runner.docker.sandbox_image import SANDBOX_IMAGE, ensure_sandbox_image, sandbox_archive
 from runner.errors import MachineError
 
 LOADS = 12
@@ -16,7 +16,7 @@ LOADS = 12
 @pytest.mark.both_stores
 def test_workers_that_make_it_at_the_same_time_make_the_same_image_and_never_lose_its_name(engine: Engine) -> None:
     ensure_sandbox_image(engine)
-    archive = sandbox_archive(engine.connection.about.arch)
+    archive = sandbox_archive(engine.connection.version.arch)
     engine.load_image(archive)
     before = engine.image(SANDBOX_IMAGE)
     assert before

@@ -15,7 +15,10 @@ from runner.docker.client import Engine
 from runner.errors import MachineError
 from tests.support.engine import Workshop
 from tests.support.plans import build, container, shell
-from tests.support.remote_engine import TlsDoor, make_certificates, serving, socket_of
+from tests.support.remote_engine import TlsProxy, make_certificates, server_context, socket_of
+
+Door = Callable[..., TlsProxy]
+Use = Callable[..., None]
 
 
 @pytest.fixture(scope="module")
@@ -26,14 +29,14 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def door(certificates: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., TlsDoor]]:
-    made: list[TlsDoor] = []
+def door(certificates: Path, request: pytest.FixtureRequest) -> Iterator[Door]:
+    made: list[TlsProxy] = []
     in_front_of = "/nonesuch.sock"
     if request.node.get_closest_marker("engine"):
         in_front_of = socket_of(request.getfixturevalue("engine"))
 
-    def open_door(host: str = "127.0.0.1") -> TlsDoor:
-        made.append(TlsDoor(in_front_of, certificates, host))
+    def open_door(host: str = "127.0.0.1") -> TlsProxy:
+        made.append(TlsProxy(in_front_of, certificates, host))
         return made[-1]
 
     yield open_door
@@ -42,7 +45,7 @@ def door(certificates: Path, request: pytest.FixtureRequest) -> Iterator[Callabl
 
 
 @pytest.fixture
-def use(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def use(monkeypatch: pytest.MonkeyPatch) -> Use:
     def use(folder: Path, name: str = "DOCKER_TLS_VERIFY") -> None:
         monkeypatch.setenv(name, "1")
         monkeypatch.setenv("DOCKER_CERT_PATH", str(folder))
@@ -52,7 +55,9 @@ def use(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 @pytest.mark.engine
 @pytest.mark.parametrize("name", ["DOCKER_TLS_VERIFY", "DOCKER_TLS"])
-def test_steps_and_builds_use_the_certificates(ran: Workshop, door, certificates: Path, use, name: str) -> None:
+def test_steps_and_builds_use_the_certificates(
+    ran: Workshop, door: Door, certificates: Path, use: Use, name: str
+) -> None:
     use(certificates, name)
     far = Engine(f"tcp://127.0.0.1:{door().port}")
     job = ran(
@@ -68,7 +73,7 @@ def test_steps_and_builds_use_the_certificates(ran: Workshop, door, certificates
 
 @pytest.mark.engine
 def test_a_contexts_own_certificates_serve_steps_and_builds(
-    ran: Workshop, door, certificates: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ran: Workshop, door: Door, certificates: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = sha256(b"far").hexdigest()
     meta = tmp_path / "docker/contexts/meta" / key / "meta.json"
@@ -87,7 +92,7 @@ def test_a_contexts_own_certificates_serve_steps_and_builds(
 
 
 @pytest.mark.engine
-def test_an_address_of_ipv6_is_one_as_well(engine: Engine, door, certificates: Path, use) -> None:
+def test_an_address_of_ipv6_is_one_as_well(engine: Engine, door: Door, certificates: Path, use: Use) -> None:
     try:
         port = door("::1").port
     except OSError:
@@ -104,12 +109,14 @@ def refusal(host: str) -> str:
     return str(refused.value)
 
 
-def test_certificates_that_are_not_there_are_said_with_their_folder(tmp_path: Path, use) -> None:
+def test_certificates_that_are_not_there_are_said_with_their_folder(tmp_path: Path, use: Use) -> None:
     use(tmp_path)
     assert f"the certificates for the Docker Engine in {tmp_path} cannot be used" in refusal("tcp://127.0.0.1:1")
 
 
-def test_an_engine_with_another_ca_or_name_is_not_trusted(door, certificates: Path, tmp_path: Path, use) -> None:
+def test_an_engine_with_another_ca_or_name_is_not_trusted(
+    door: Door, certificates: Path, tmp_path: Path, use: Use
+) -> None:
     make_certificates(tmp_path / "other")
     port = door().port
     use(tmp_path / "other")
@@ -135,25 +142,29 @@ def answering_once(answer: Callable[[socket.socket], None]) -> Iterator[str]:
 
 @pytest.mark.parametrize("strange", [True, False])
 def test_a_client_without_a_certificate_or_with_a_strange_one_is_told(
-    certificates: Path, tmp_path: Path, use, strange: bool
+    certificates: Path, tmp_path: Path, use: Use, strange: bool
 ) -> None:
     make_certificates(tmp_path / "client")
     (tmp_path / "client/ca.pem").write_bytes((certificates / "ca.pem").read_bytes())
     for name in () if strange else ("cert.pem", "key.pem"):
         (tmp_path / "client" / name).unlink()
     use(tmp_path / "client")
-    with answering_once(lambda connection: serving(certificates).wrap_socket(connection, server_side=True)) as host:
+
+    def handshake(connection: socket.socket) -> None:
+        server_context(certificates).wrap_socket(connection, server_side=True)
+
+    with answering_once(handshake) as host:
         assert "signed by the CA that the engine trusts?" in refusal(host)
 
 
-def test_an_engine_without_tls_is_told_apart(certificates: Path, use) -> None:
+def test_an_engine_without_tls_is_told_apart(certificates: Path, use: Use) -> None:
     def answer(connection: socket.socket) -> None:
         connection.recv(1024)
         connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
     use(certificates)
     with answering_once(answer) as host:
-        assert "it does not speak TLS; unset DOCKER_TLS_VERIFY" in refusal(host)
+        assert "it does not use TLS; unset DOCKER_TLS_VERIFY" in refusal(host)
 
 
 def test_an_engine_that_wants_tls_is_told_apart() -> None:
@@ -162,4 +173,4 @@ def test_an_engine_that_wants_tls_is_told_apart() -> None:
         connection.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n")
 
     with answering_once(answer) as host:
-        assert "it wants TLS: set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH" in refusal(host)
+        assert "requires TLS: set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH" in refusal(host)

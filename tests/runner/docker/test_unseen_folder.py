@@ -9,11 +9,11 @@ import pytest
 
 from pipelines.state import Reason, State
 from runner.docker.error_mapping import classify_text
-from runner.docker.folders import Folder, divided
+from runner.docker.folders import Folder, binds_and_mounts
 from runner.docker.specs import ContainerSpec, job_labels
 from runner.errors import UnseenFolderError
-from tests.support.engine import Workshop, secrets_hex
-from tests.support.plans import container, shell
+from tests.support.engine import Workshop
+from tests.support.plans import container, secrets_hex, shell
 
 HEADWAY = str(Path(sys.executable).with_name("headway"))
 OURS, SYSTEMS = Folder(Path("/work"), "/headway"), Folder(Path("/usr"), "/usr", read_only=True, ours=False)
@@ -21,11 +21,14 @@ PROBE = Folder(Path("/data"), "/probe", read_only=True)
 
 
 def test_folders_are_mounts_which_an_engine_refuses_where_it_does_not_see_them() -> None:
-    assert divided((OURS, SYSTEMS), selinux=False) == ([], [OURS, SYSTEMS])
+    assert binds_and_mounts((OURS, SYSTEMS), selinux=False) == ([], [OURS, SYSTEMS])
 
 
 def test_with_selinux_our_own_are_binds_that_are_labelled_and_the_systems_are_not() -> None:
-    assert divided((OURS, SYSTEMS, PROBE), selinux=True) == (["/work:/headway:z", "/data:/probe:ro,z"], [SYSTEMS])
+    assert binds_and_mounts((OURS, SYSTEMS, PROBE), selinux=True) == (
+        ["/work:/headway:z", "/data:/probe:ro,z"],
+        [SYSTEMS],
+    )
 
 
 @pytest.mark.parametrize(
@@ -42,7 +45,7 @@ def test_all_ways_to_say_it_are_one_sentence_with_the_remedy(said: str) -> None:
     assert isinstance(error, UnseenFolderError)
     assert error.reason is Reason.ENGINE_UNSUITABLE
     assert "/tmp/" in str(error)
-    assert "let TMPDIR (on a server HEADWAY_DATA_DIR) name one that it sees" in str(error)
+    assert "set TMPDIR (on a server HEADWAY_DATA_DIR) to a folder that it sees" in str(error)
     assert ("let the engine's user enter" in str(error)) is ("permission denied" in said)
     assert "\n" not in str(error)
 

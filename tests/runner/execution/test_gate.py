@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -84,7 +85,7 @@ def test_any_text_that_is_shown_and_printed_is_kept(words: list[str]) -> None:
     assert done.stdout == shown.encode() + f"\x1e{TOKEN} 0\n".encode()
 
 
-def test_late_variables_and_the_folder_come_first(tmp_path) -> None:
+def test_late_variables_and_the_folder_come_first(tmp_path: Path) -> None:
     place = tmp_path / "it's new"
     script = script_of(["pwd", 'echo "$LATE"'], str(place), {"LATE": "a 'b' $c\nd"})
     done = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=True)
@@ -126,7 +127,13 @@ def test_without_the_mark_no_byte_is_lost(noise: list[bytes], data: st.DataObjec
 
 @pytest.mark.parametrize("size", [1, 2, 33, 34, 35, 36, 37, 1000])
 def test_a_look_alike_of_the_mark_stays_in_the_log(size: int) -> None:
-    alike = [b"\x1e" * 3, f"\x1e{TOKEN} word\n", f"\x1e{TOKEN} 12345\n"[:-1], f"\x1e{TOKEN[:-1]} 0\n", f"{TOKEN} 0\n"]
+    alike: list[bytes | str] = [
+        b"\x1e" * 3,
+        f"\x1e{TOKEN} word\n",
+        f"\x1e{TOKEN} 12345\n"[:-1],
+        f"\x1e{TOKEN[:-1]} 0\n",
+        f"{TOKEN} 0\n",
+    ]
     before = b"".join(text if isinstance(text, bytes) else text.encode() for text in alike)
     whole = before + f"\x1e{TOKEN} 7\n".encode()
     watch = StatusWatch(TOKEN)

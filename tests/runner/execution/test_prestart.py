@@ -1,60 +1,65 @@
-"""Which steps share a namespace, and what is started ahead."""
+"""Which steps share a sandbox, and prestarted containers."""
 
 import re
+from pathlib import Path
 
 import pytest
 
 from pipelines.state import State
-from runner.docker.job_network import Lanes, ancestors
+from runner.docker.job_network import JobNetwork, SandboxAllocator, ancestors
 from runner.execution.job import Options
 from runner.execution.memory import available_bytes
 from tests.support.engine import Workshop
 from tests.support.plans import container, shell
 
 
-class Counted:
-    """Stands for the job's sandboxes: gives out names."""
+class FakeNetwork(JobNetwork):
+    """A job network without an engine: it returns names and counts the sandboxes."""
 
-    def __init__(self, *, prepared: bool = True) -> None:
-        self.made = 0
-        self.prepared = prepared
+    def __init__(self, *, prestarted: bool = True) -> None:
+        self._created = 0
+        self._has_prestarted = prestarted
 
-    def open(self) -> str:
+    @property
+    def has_prestarted_sandbox(self) -> bool:
+        return self._has_prestarted
+
+    def ensure(self) -> str:
         return "network"
 
-    def make(self) -> str:
-        self.made += 1
-        return f"sandbox-{self.made}"
+    def take_sandbox(self) -> str:
+        self._created += 1
+        return f"sandbox-{self._created}"
 
 
-def test_all_that_must_have_ended_before_a_step_is_known() -> None:
+def test_the_ancestors_of_a_step_are_all_steps_that_must_have_ended_before_it() -> None:
     assert ancestors({1: (), 2: (1,), 3: (2,), 4: ()}) == {1: set(), 2: {1}, 3: {1, 2}, 4: set()}
 
 
-def test_steps_one_after_another_share_one_namespace_though_none_has_ended() -> None:
-    lanes = Lanes(Counted(), {1: (), 2: (1,), 3: (2,)})
-    assert [lanes.join(step) for step in (1, 2, 3)] == ["container:sandbox-1"] * 3
+def test_steps_one_after_another_share_one_sandbox_though_none_has_ended() -> None:
+    allocator = SandboxAllocator(FakeNetwork(), {1: (), 2: (1,), 3: (2,)})
+    assert [allocator.allocate(step) for step in (1, 2, 3)] == ["container:sandbox-1"] * 3
 
 
-def test_the_first_step_needs_no_namespace_unless_one_is_prepared() -> None:
-    lanes = Lanes(Counted(prepared=False), {1: (), 2: (1,), 3: (2,)})
-    assert [lanes.join(step) for step in (1, 2, 3)] == ["network", "container:sandbox-1", "container:sandbox-1"]
+def test_the_first_step_needs_no_sandbox_unless_one_was_prestarted() -> None:
+    allocator = SandboxAllocator(FakeNetwork(prestarted=False), {1: (), 2: (1,), 3: (2,)})
+    assert [allocator.allocate(step) for step in (1, 2, 3)] == ["network", "container:sandbox-1", "container:sandbox-1"]
 
 
-def test_steps_that_may_run_together_have_a_namespace_each() -> None:
-    lanes = Lanes(Counted(), {1: (), 2: (1,), 3: (1,), 4: (2, 3)})
-    assert [lanes.join(step) for step in (1, 2, 3)] == [f"container:sandbox-{lane}" for lane in (1, 1, 2)]
-    assert lanes.join(4) in {"container:sandbox-1", "container:sandbox-2"}
+def test_steps_that_may_run_at_the_same_time_get_different_sandboxes() -> None:
+    allocator = SandboxAllocator(FakeNetwork(), {1: (), 2: (1,), 3: (1,), 4: (2, 3)})
+    assert [allocator.allocate(step) for step in (1, 2, 3)] == [f"container:sandbox-{number}" for number in (1, 1, 2)]
+    assert allocator.allocate(4) in {"container:sandbox-1", "container:sandbox-2"}
 
 
-def test_a_namespace_that_nobody_uses_any_more_is_taken_again() -> None:
-    lanes = Lanes(Counted(), {1: (), 2: ()})
-    first = lanes.join(1)
-    lanes.leave(1)
-    assert lanes.join(2) == first
+def test_the_sandbox_of_a_step_that_has_ended_is_used_again() -> None:
+    allocator = SandboxAllocator(FakeNetwork(), {1: (), 2: ()})
+    first = allocator.allocate(1)
+    allocator.release(1)
+    assert allocator.allocate(2) == first
 
 
-def test_memory_is_infinite_where_the_system_does_not_say(tmp_path) -> None:
+def test_available_memory_is_infinite_if_the_system_does_not_tell(tmp_path: Path) -> None:
     assert available_bytes(tmp_path / "none") == float("inf")
     (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemAvailable:    2048 kB\n")
     assert available_bytes(tmp_path / "meminfo") == 2 * 1024**2
@@ -62,7 +67,7 @@ def test_memory_is_infinite_where_the_system_does_not_say(tmp_path) -> None:
 
 @pytest.mark.engine
 @pytest.mark.parametrize("ahead", [0, 1, 5])
-def test_a_step_cannot_tell_that_it_was_started_early(ran: Workshop, ahead: int) -> None:
+def test_a_step_cannot_tell_that_it_was_prestarted(ran: Workshop, ahead: int) -> None:
     """Its clock, variables, folder and files are those of its turn, and its container is fresh."""
     first = shell("sleep 1", "date +%s > now", "mkdir late", "echo made > late/file", "touch /outside", name="first")
     late = shell(
@@ -75,7 +80,7 @@ def test_a_step_cannot_tell_that_it_was_started_early(ran: Workshop, ahead: int)
 
 
 @pytest.mark.engine
-def test_after_a_failure_what_was_started_ahead_is_gone_and_what_cleans_up_still_runs(ran: Workshop) -> None:
+def test_after_a_failure_prestarted_containers_are_removed_and_failure_steps_still_run(ran: Workshop) -> None:
     cleanup = shell("echo $CI_PIPELINE_STATUS", on_success=False, on_failure=True)
     job = ran(shell("sleep 0.5", "false"), shell("echo never"), shell("echo never"), cleanup)
     assert job.states == [State.FAILED, State.SKIPPED, State.SKIPPED, State.PASSED]

@@ -1,5 +1,7 @@
 """In which order steps run, and which of them."""
 
+from collections.abc import Callable
+
 import pytest
 
 from pipelines.plan import Checkout
@@ -35,7 +37,7 @@ def test_every_step_gets_a_fresh_container(ran: Workshop) -> None:
     look = (
         "ls /tmp/mine 2>/dev/null || echo clean",
         "touch /tmp/mine",
-        "sed -n 's/^1:.*docker.//p' /proc/self/cgroup",
+        r"sed -n 's:.*/containers/\([0-9a-f]\{64\}\)/hostname .*:\1:p' /proc/self/mountinfo",
         "echo $$",
     )
     job = ran(shell(*look), shell(*look))
@@ -162,7 +164,7 @@ def test_a_job_that_ends_before_its_detached_step_came_up_does_not_wait_for_it(r
     assert job.outcome.state is State.PASSED
 
 
-def test_a_plugin_gets_its_settings_and_its_own_entrypoint(ran: Workshop, given_image) -> None:
+def test_a_plugin_gets_its_settings_and_its_own_entrypoint(ran: Workshop, given_image: Callable[..., str]) -> None:
     name = given_image(
         'FROM busybox\nWORKDIR /own\nCOPY run /run-plugin\nENTRYPOINT ["sh", "/run-plugin"]\nCMD ["by-default"]\n',
         files={"run": "echo $PLUGIN_TARGET $1; pwd; ls; echo $CI_PIPELINE_STATUS; cat; exit $PLUGIN_CODE\n"},
@@ -173,7 +175,7 @@ def test_a_plugin_gets_its_settings_and_its_own_entrypoint(ran: Workshop, given_
     assert job.step().exit_code == 5
 
 
-def test_a_plugin_that_ends_at_once_passes(ran: Workshop, given_image) -> None:
+def test_a_plugin_that_ends_at_once_passes(ran: Workshop, given_image: Callable[..., str]) -> None:
     name = given_image('FROM busybox\nENTRYPOINT ["true"]\n')
     job = ran(*(plugin(container(name)) for _ in range(4)))
     assert job.states == [State.PASSED] * 4
@@ -210,10 +212,10 @@ def test_any_user_can_write_to_the_checkout(ran: Workshop, checkout: Checkout | 
 
 
 def test_a_workspace_may_lie_deeper(ran: Workshop) -> None:
-    place = {"workspace_base": "/go", "workspace": "/go/src/example.com/app"}
-    box = container(directory=place["workspace"], user="1000")
+    workspace = "/go/src/example.com/app"
+    box = container(directory=workspace, user="1000")
     job = ran(shell("cat source", "touch /go/src/other", box=box),
-              files={"source": "deep\n"}, **place)  # fmt: skip
+              files={"source": "deep\n"}, workspace_base="/go", workspace=workspace)  # fmt: skip
     assert job.said() == ["deep"]
     assert job.outcome.state is State.PASSED
 

@@ -1,6 +1,7 @@
 """Services beside the steps: reachable by name, and ready when the steps begin."""
 
-import threading
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -8,18 +9,19 @@ from pipelines.plan import CommandCheck, HttpCheck, PortCheck, SecretRef
 from pipelines.state import Reason, State
 from runner.cancellation import Cancel
 from runner.events import Stream
-from tests.support.engine import Workshop, eventually
+from tests.support.engine import Workshop, eventually, in_thread
 from tests.support.plans import container, service, shell
 
 pytestmark = [pytest.mark.engine, pytest.mark.both_stores]
 
-LATE_PORT = "sleep 0.5; echo up > /tmp/up; while true; do echo hello | nc -l -p 5432; done"
+LATE_PORT = "sleep 0.5; echo up > /tmp/up; nc -ll -p 5432 -e echo hello"
 HTTPD = "mkdir -p /www; sleep 0.5; echo fine > /www/health; httpd -f -p 8080 -h /www"
 
 
 def test_a_service_is_reached_by_its_name(ran: Workshop) -> None:
     job = ran(
-        shell("nc db 5432 < /dev/null"), shell("nc db 5432 < /dev/null"),
+        # The server listens again only a moment after each connection, so the second step retries.
+        shell("nc db 5432 < /dev/null"), shell("until nc db 5432 < /dev/null; do sleep 0.1; done"),
         services=[service("db", LATE_PORT, ready=PortCheck(port=5432))],
     )  # fmt: skip
     assert job.states == [State.PASSED, State.PASSED]
@@ -59,7 +61,7 @@ def test_an_address_that_answers_with_an_error_is_not_ready(ran: Workshop) -> No
     assert "was not ready after 2 s" in job.outcome.message
 
 
-def test_a_step_waits_for_the_ports_that_the_image_exposes(ran: Workshop, given_image) -> None:
+def test_a_step_waits_for_the_ports_that_the_image_exposes(ran: Workshop, given_image: Callable[..., str]) -> None:
     name = given_image("FROM busybox\nEXPOSE 5432 53/udp\n")
     job = ran(shell("nc db 5432 < /dev/null"), services=[service("db", LATE_PORT, box=container(name, directory=""))])
     assert job.said() == ["hello"]
@@ -70,7 +72,7 @@ def test_a_port_that_listens_only_inside_is_not_ready(ran: Workshop) -> None:
     assert ran(shell("true"), services=[inside]).outcome.reason is Reason.SERVICE_FAILED
 
 
-def test_an_image_without_tools_is_ready_when_its_port_answers(ran: Workshop, given_image) -> None:
+def test_an_image_without_tools_is_ready_when_its_port_answers(ran: Workshop, given_image: Callable[..., str]) -> None:
     name = given_image(
         "FROM busybox AS tools\nFROM scratch\nCOPY --from=tools /bin/busybox /httpd\n"
         'EXPOSE 80\nENTRYPOINT ["/httpd", "-f"]\n'
@@ -81,7 +83,7 @@ def test_an_image_without_tools_is_ready_when_its_port_answers(ran: Workshop, gi
     assert job.said() == ["404"]
 
 
-def test_a_step_waits_for_the_images_health_check(ran: Workshop, given_image) -> None:
+def test_a_step_waits_for_the_images_health_check(ran: Workshop, given_image: Callable[..., str]) -> None:
     name = given_image("FROM busybox\nHEALTHCHECK --interval=100ms --start-period=30s CMD test -e /tmp/up\n")
     job = ran(shell("nc db 5432 < /dev/null"), services=[service("db", LATE_PORT, box=container(name, directory=""))])
     assert job.said() == ["hello"]
@@ -114,7 +116,7 @@ def test_a_service_whose_failing_is_ignored_leaves_a_note(ran: Workshop) -> None
     assert "'db' ended with exit code 4" in job.notes
 
 
-def test_a_service_that_cannot_be_started_leaves_nothing(ran: Workshop, given_image) -> None:
+def test_a_service_that_cannot_be_started_leaves_nothing(ran: Workshop, given_image: Callable[..., str]) -> None:
     box = container(directory="", entrypoint=("true",), devices=("/dev/nonesuch",))
     job = ran(shell("true"), services=[service("first", "sleep 1000"), service("db", box=box)])
     assert job.outcome.state is State.FAILED
@@ -122,7 +124,7 @@ def test_a_service_that_cannot_be_started_leaves_nothing(ran: Workshop, given_im
 
 
 MORTAL = "echo lent | nc -l -p 5432; echo lost $MINE >&2; exit 3"
-DEATH = "the service 'db' ended with exit code 3; its last words:\nlost my data"
+DEATH = "the service 'db' ended with exit code 3; the end of its log:\nlost my data"
 
 
 @pytest.mark.parametrize(("end", "state"), [("true", State.PASSED), ("exit 5", State.FAILED)])
@@ -165,9 +167,14 @@ def test_cancel_ends_the_wait_for_a_service(ran: Workshop) -> None:
     cancel = Cancel()
     waiting = service("db", "sleep 1000", ready=CommandCheck(command=f"touch {'/headway/src/asked'}; false"))
 
-    def lay_out(target) -> None:
+    def lay_out(target: Path) -> None:
         target.mkdir(parents=True)
-        threading.Thread(target=lambda: (eventually((target / "asked").exists), cancel.set("ada")), daemon=True).start()
+
+        def cancel_when_checked() -> None:
+            eventually((target / "asked").exists)
+            cancel.set("ada")
+
+        in_thread(cancel_when_checked)
 
     job = ran(shell("true"), services=[waiting], cancel=cancel, files=lay_out)
     cancel.close()

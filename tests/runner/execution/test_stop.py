@@ -1,14 +1,15 @@
 """How a step ends before its time: timeout and cancel."""
 
 import threading
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from pipelines.state import Outcome, Reason, State
 from runner.cancellation import Cancel
-from runner.events import Stream
+from runner.events import Event, Stream
 from runner.execution.job import Options
-from tests.support.engine import Workshop, when_said
+from tests.support.engine import Workshop, to_all, when_said
 from tests.support.plans import container, plugin, shell
 
 pytestmark = [pytest.mark.engine, pytest.mark.both_stores]
@@ -17,7 +18,7 @@ STUBBORN = "trap '' TERM; echo up; while true; do sleep 0.1; done"
 
 
 @pytest.fixture
-def cancel():
+def cancel() -> Iterator[Cancel]:
     made = Cancel()
     yield made
     made.close()
@@ -82,13 +83,16 @@ def test_cancel_in_mid_step_ends_it_and_skips_the_rest(ran: Workshop, cancel: Ca
 def test_cancel_ends_all_parallel_steps(ran: Workshop, cancel: Cancel) -> None:
     ready = threading.Barrier(2, action=lambda: cancel.set("ada"))
 
-    def both(step: int):
-        return when_said(b"up", lambda: ready.wait(30), step)
+    def wait_for_both() -> None:
+        ready.wait(30)
+
+    def both(step: int) -> Callable[[Event], None]:
+        return when_said(b"up", wait_for_both, step)
 
     listeners = [both(1), both(2)]
     job = ran(
         shell("echo up", "sleep 1000", needs=()), shell("echo up", "sleep 1000", needs=()), cancel=cancel,
-        on_event=lambda event: [listen(event) for listen in listeners],
+        on_event=to_all(listeners),
     )  # fmt: skip
     assert job.states == [State.CANCELED, State.CANCELED]
 

@@ -2,16 +2,19 @@
 
 import threading
 from collections.abc import Iterator
+from functools import partial
 from http.server import ThreadingHTTPServer
 
 import pytest
 
 from pipelines.state import Outcome, Reason, State
 from runner.cancellation import Cancel
+from runner.docker.progress_stream import Message
 from runner.errors import CanceledError, MachineError
 from runner.events import Event, StepStarted
-from runner.images.interruptible import Message, heed
-from tests.support.engine import Workshop
+from runner.images.interruptible import interruptible
+from tests.support.background_server import running
+from tests.support.engine import Workshop, in_thread
 from tests.support.plain_http import PlainHandler
 from tests.support.plans import build, container, push, shell
 
@@ -51,21 +54,21 @@ class _Handler(PlainHandler):
 
 @pytest.fixture
 def hanging() -> Iterator[Hanging]:
-    server = Hanging()
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.over.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with running(Hanging()) as server:
+        yield server
+        server.over.set()
+
+
+def cancel_when_asked(hanging: Hanging, cancel: Cancel) -> None:
+    if hanging.asked.wait(100):
+        cancel.set("ada")
 
 
 @pytest.fixture
 def cancel(hanging: Hanging) -> Iterator[Cancel]:
     """Set as soon as the registry hangs."""
     made = Cancel()
-    threading.Thread(target=lambda: hanging.asked.wait(100) and made.set("ada"), daemon=True).start()
+    in_thread(partial(cancel_when_asked, hanging, made))
     yield made
     hanging.asked.set()
     made.close()
@@ -77,7 +80,7 @@ def test_cancel_in_mid_pull_ends_the_step(ran: Workshop, hanging: Hanging) -> No
 
     def listen(event: Event) -> None:
         if isinstance(event, StepStarted):
-            threading.Thread(target=lambda: hanging.asked.wait(100) and cancel.set("ada"), daemon=True).start()
+            in_thread(partial(cancel_when_asked, hanging, cancel))
 
     job = ran(shell("true", box=container(f"{hanging.host}/a:1")), cancel=cancel, on_event=listen)
     cancel.close()
@@ -103,7 +106,7 @@ def test_the_time_of_the_job_ends_a_pull(ran: Workshop, hanging: Hanging) -> Non
 def test_messages_come_through_in_their_order() -> None:
     asked: list[int] = []
     messages: list[Message] = [{"id": number} for number in range(5)]
-    assert list(heed(iter(messages), lambda: asked.append(1))) == messages
+    assert list(interruptible(iter(messages), lambda: asked.append(1))) == messages
     assert asked
 
 
@@ -112,7 +115,7 @@ def test_an_error_among_the_messages_is_raised_where_they_are_read() -> None:
         yield {"id": 1}
         raise MachineError(Reason.ENGINE_GONE, "gone")
 
-    heard = heed(messages(), lambda: None)
+    heard = interruptible(messages(), lambda: None)
     assert next(heard) == {"id": 1}
     with pytest.raises(MachineError):
         next(heard)
@@ -129,5 +132,5 @@ def test_a_check_that_raises_ends_the_wait() -> None:
         raise CanceledError(Reason.CANCELED, "canceled by ada")
 
     with pytest.raises(CanceledError):
-        next(heed(messages(), check))
+        next(interruptible(messages(), check))
     never.set()

@@ -8,10 +8,10 @@ from pipelines.plan import Container, NamedImage
 from pipelines.state import Reason, State
 from runner.docker.client import Engine
 from runner.docker.specs import Login
-from tests.support.crafted import craft, forget
 from tests.support.engine import Workshop
 from tests.support.plans import build, container, push, secrets_hex, service, shell
 from tests.support.registry import LOGIN, Registry, free_port
+from tests.support.registry_images import put_image, untag_matching
 
 pytestmark = pytest.mark.engine
 
@@ -24,9 +24,9 @@ def box(name: str, *, pull: bool = False) -> Container:
 def stored(engine: Engine, registry: Registry) -> Iterator[str]:
     """The name of an image that is in the registry and not in the engine. Its file ``/word`` has the name."""
     name = f"{registry.host}/stored/{secrets_hex()}"
-    craft(engine, name, word=name)
+    put_image(engine, name, word=name)
     yield f"{name}:1"
-    forget(engine, name)
+    untag_matching(engine, name)
 
 
 def test_an_image_that_is_not_here_is_pulled_and_told(ran: Workshop, stored: str) -> None:
@@ -47,11 +47,11 @@ def test_an_image_may_be_named_by_its_digest(ran: Workshop, stored: str, registr
 
 def test_the_newest_is_pulled_where_the_step_asks_for_it(ran: Workshop, stored: str) -> None:
     ran(shell("true", box=box(stored)))
-    craft(ran.engine, stored.removesuffix(":1"), word="newer")
+    put_image(ran.engine, stored.removesuffix(":1"), word="newer")
     assert ran(shell("cat /word", box=box(stored))).said() == [stored.removesuffix(":1")]
     assert ran(shell("cat /word", box=box(stored, pull=True))).said() == ["newer"]
     log = ran(shell("true", box=box(stored, pull=True))).log().decode()
-    assert f"{stored} is the newest already" in log
+    assert f"{stored} is up to date" in log
 
 
 def test_an_image_that_does_not_exist_is_named(ran: Workshop, registry: Registry) -> None:

@@ -10,8 +10,8 @@ from pipelines.state import Reason, State
 from runner.docker.specs import Login
 from runner.events import Event, ImageBuilt
 from runner.execution.job import Options
-from tests.support.engine import Ran, Workshop, image_names, secrets_hex
-from tests.support.plans import build, container, push, shell
+from tests.support.engine import Ran, Workshop, image_names
+from tests.support.plans import build, container, push, secrets_hex, shell
 from tests.support.registry import LOGIN, Registry, free_port, running_registry
 
 pytestmark = [pytest.mark.engine, pytest.mark.both_stores]

@@ -5,7 +5,7 @@ import pytest
 from pipelines.state import Reason
 from runner.docker.error_mapping import classify_text
 from runner.errors import CanceledError, MachineError, RegistryBusyError
-from runner.images.retry import PAUSES_S, with_retries
+from runner.images.retry import BACK_OFF_S, with_retries
 
 BUSY = "unexpected status from HEAD request to http://127.0.0.1:1/v2/a/manifests/1: 503 Service Unavailable"
 
@@ -22,14 +22,14 @@ def test_a_registry_that_cannot_serve_now_is_asked_again_and_the_log_says_so() -
     said: list[str] = []
     assert with_retries(lambda: fails(1, tries), said.append, lambda: None) == "answer"
     assert len(tries) == 2
-    assert said == [f"the registry cannot be reached: {BUSY}; trying again in 0.5 s"]
+    assert said == [f"the registry cannot be reached: {BUSY}; retrying in 0.5 s"]
 
 
 def test_after_the_last_pause_its_answer_counts() -> None:
     tries: list[int] = []
     with pytest.raises(RegistryBusyError):
         with_retries(lambda: fails(99, tries), lambda _: None, lambda: None)
-    assert len(tries) == len(PAUSES_S) + 1
+    assert len(tries) == len(BACK_OFF_S) + 1
 
 
 def test_other_faults_are_not_tried_again() -> None:

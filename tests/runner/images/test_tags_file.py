@@ -19,11 +19,11 @@ def test_tags_stand_one_a_line_or_between_commas(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (None, "cannot be read: No such file or directory; let a step write it"),
-        (b"\n", "is empty; write one tag a line"),
-        (b"ok\nroot:x:0", "number 2 in the file of tags '.tags' is not a tag"),
-        (b"\xff", "number 1 in the file of tags '.tags' is not a tag"),
-        (b"a" * (TAGS_FILE_BYTES_MAX + 1), f"is longer than {TAGS_FILE_BYTES_MAX} bytes"),
+        (None, "cannot be read: No such file or directory; an earlier step must write it"),
+        (b"\n", "is empty; write one tag per line"),
+        (b"ok\nroot:x:0", "entry 2 of the tags file '.tags' is not a tag"),
+        (b"\xff", "entry 1 of the tags file '.tags' is not a tag"),
+        (b"a" * (TAGS_FILE_BYTES_MAX + 1), f"is larger than {TAGS_FILE_BYTES_MAX} bytes"),
     ],
 )
 def test_a_file_without_tags_is_refused(tmp_path: Path, content: bytes | None, sentence: str) -> None:

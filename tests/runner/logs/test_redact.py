@@ -18,7 +18,7 @@ SECRETS = st.lists(st.text(LETTERS, min_size=4, max_size=9), min_size=1, max_siz
 
 
 @st.composite
-def streams(draw) -> tuple[list[str], bytes, list[bytes]]:
+def streams(draw: st.DrawFn) -> tuple[list[str], bytes, list[bytes]]:
     """Secrets, a text that holds some of them and parts of them, and the same text in pieces."""
     secrets = draw(SECRETS)
     parts = st.one_of(st.sampled_from(secrets), st.text(LETTERS + "\n", max_size=6))

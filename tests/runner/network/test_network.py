@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from runner.docker.folders import Folder
-from runner.network.ca_certificates import Authority, own_certificates, read_authority
-from runner.network.company import CompanyNetwork, JobNetwork, laptop_network, server_network
+from runner.network.ca_certificates import CaCertificates, custom_certificates, read_ca_certificates
+from runner.network.egress import EgressSettings, JobEgress, local_egress, server_egress
 from runner.network.proxies import Proxies, docker_proxies, proxies_of
-from tests.support.authority import TestAuthority
+from tests.support.certificate_authority import CertificateAuthority
 
 PROXY = "http://proxy.corp:3128"
 WITH_LOGIN = "http://me:p%40ss@proxy.corp:3128"
@@ -18,8 +18,8 @@ BUNDLE, OWN = "/etc/headway/ca-bundle.pem", "/etc/headway/ca.pem"
 
 
 @pytest.fixture
-def company(tmp_path: Path) -> TestAuthority:
-    return TestAuthority(tmp_path)
+def company(tmp_path: Path) -> CertificateAuthority:
+    return CertificateAuthority(tmp_path)
 
 
 def test_both_spellings_are_read_and_both_are_handed_on() -> None:
@@ -39,7 +39,7 @@ def test_the_small_spelling_counts_and_an_empty_one_is_none() -> None:
     "url", ["http://", "ftp://a:1", "http://secret@:3", "http://a:secret", "http://a b", "http://a:0"]
 )
 def test_what_is_no_proxy_is_named_and_not_shown(url: str) -> None:
-    with pytest.raises(ValueError, match="HTTPS_PROXY is not the address of a proxy; write it as") as refused:
+    with pytest.raises(ValueError, match="HTTPS_PROXY is not the URL of a proxy; write it as") as refused:
         proxies_of({"HTTPS_PROXY": url})
     assert "secret" not in str(refused.value)
 
@@ -47,12 +47,13 @@ def test_what_is_no_proxy_is_named_and_not_shown(url: str) -> None:
 def test_passwords_are_known_as_they_are_written_and_as_they_are() -> None:
     assert Proxies({"A": WITH_LOGIN}).secrets() == {"p%40ss", "p@ss"}
     assert Proxies({"A": "http://token@p:1", "B": "me:x@p:1", "C": "http://p:1"}).secrets() == {"token", "x"}
-    assert "ss" not in repr(CompanyNetwork(Proxies({"A": WITH_LOGIN})))
+    shown = repr(EgressSettings(Proxies({"A": WITH_LOGIN})))
+    assert all(secret not in shown for secret in ("p%40ss", "p@ss"))
 
 
 def test_a_stranger_gets_the_proxies_without_their_passwords() -> None:
     named = Proxies({"HTTP_PROXY": WITH_LOGIN, "HTTPS_PROXY": "me:x@proxy.corp:1", "ALL_PROXY": PROXY})
-    bare = CompanyNetwork(named, named, named).without_logins()
+    bare = EgressSettings(named, named, named).without_logins()
     assert bare.own == named
     assert bare.builds == bare.steps
     assert dict(bare.steps.urls) == {"HTTP_PROXY": PROXY, "HTTPS_PROXY": "proxy.corp:1", "ALL_PROXY": PROXY}
@@ -60,37 +61,39 @@ def test_a_stranger_gets_the_proxies_without_their_passwords() -> None:
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.1.2.3", "[::1]"])
 def test_a_proxy_on_this_machines_loopback_is_none_for_containers(host: str) -> None:
-    network = server_network({"HTTP_PROXY": f"http://{host}:1", "HTTPS_PROXY": PROXY}, None, step_proxy=True)
+    network = server_egress({"HTTP_PROXY": f"http://{host}:1", "HTTPS_PROXY": PROXY}, None, step_proxy=True)
     assert set(network.own.urls) == {"HTTP_PROXY", "HTTPS_PROXY"}
     assert network.builds.urls == network.steps.urls == {"HTTPS_PROXY": PROXY}
 
 
 def test_steps_get_proxies_only_where_the_setting_says_so() -> None:
-    network = server_network({"HTTP_PROXY": PROXY}, None, step_proxy=False)
-    assert JobNetwork(network).container_environment({"A": "1"}) == {"A": "1"}
-    assert JobNetwork(network).docker_config() == {"proxies": {"default": {"httpProxy": PROXY}}}
+    network = server_egress({"HTTP_PROXY": PROXY}, None, step_proxy=False)
+    assert JobEgress(network).container_environment({"A": "1"}) == {"A": "1"}
+    assert JobEgress(network).docker_config() == {"proxies": {"default": {"httpProxy": PROXY}}}
 
 
 def test_the_jobs_own_services_are_asked_directly() -> None:
-    network = server_network({"HTTP_PROXY": PROXY, "NO_PROXY": ".corp"}, None, step_proxy=True)
-    found = JobNetwork(network, names=("db", "two words", "a,b")).container_environment({})
+    network = server_egress({"HTTP_PROXY": PROXY, "NO_PROXY": ".corp"}, None, step_proxy=True)
+    found = JobEgress(network, names=("db", "two words", "a,b")).container_environment({})
     assert found["HTTP_PROXY"] == found["http_proxy"] == PROXY
     assert found["NO_PROXY"] == found["no_proxy"] == ".corp,localhost,127.0.0.1,::1,db"
 
 
 def test_where_nobody_is_asked_through_a_proxy_that_stays_so() -> None:
-    network = server_network({"HTTP_PROXY": PROXY, "NO_PROXY": "a,*"}, None, step_proxy=True)
-    assert JobNetwork(network, names=("db",)).container_environment({})["NO_PROXY"] == "*"
+    network = server_egress({"HTTP_PROXY": PROXY, "NO_PROXY": "a,*"}, None, step_proxy=True)
+    assert JobEgress(network, names=("db",)).container_environment({})["NO_PROXY"] == "*"
 
 
 def test_what_the_pipeline_says_counts_in_either_spelling() -> None:
-    network = server_network({"HTTP_PROXY": PROXY, "HTTPS_PROXY": PROXY}, None, step_proxy=True)
-    found = JobNetwork(network).container_environment({"http_proxy": "", "NO_PROXY": "x", "A": "1"})
+    network = server_egress({"HTTP_PROXY": PROXY, "HTTPS_PROXY": PROXY}, None, step_proxy=True)
+    found = JobEgress(network).container_environment({"http_proxy": "", "NO_PROXY": "x", "A": "1"})
     assert found == {"http_proxy": "", "NO_PROXY": "x", "A": "1", "HTTPS_PROXY": PROXY, "https_proxy": PROXY}
 
 
-def test_steps_trust_the_authority_and_all_that_the_system_trusts(company: TestAuthority, tmp_path: Path) -> None:
-    network = JobNetwork(server_network({}, company.file, step_proxy=False), tmp_path / "ca")
+def test_steps_trust_the_authority_and_all_that_the_system_trusts(
+    company: CertificateAuthority, tmp_path: Path
+) -> None:
+    network = JobEgress(server_egress({}, company.file, step_proxy=False), tmp_path / "ca")
     network.prepare()
     found = network.container_environment({"PIP_CERT": "/mine"})
     assert found["PIP_CERT"] == "/mine"
@@ -99,50 +102,52 @@ def test_steps_trust_the_authority_and_all_that_the_system_trusts(company: TestA
     }
     assert found["NODE_EXTRA_CA_CERTS"] == OWN
     assert network.folders == (Folder(tmp_path / "ca", "/etc/headway", read_only=True),)
-    assert [len(own_certificates(tmp_path / "ca" / name)) for name in ("ca.pem", "ca-bundle.pem")] > [1, 1]
+    assert [len(custom_certificates(tmp_path / "ca" / name)) for name in ("ca.pem", "ca-bundle.pem")] > [1, 1]
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "ca").iterdir()} == {0o644}
 
 
 def test_without_an_authority_nothing_is_mounted_and_nothing_is_written(tmp_path: Path) -> None:
-    network = JobNetwork(server_network({}, None, step_proxy=True), tmp_path / "ca")
+    network = JobEgress(server_egress({}, None, step_proxy=True), tmp_path / "ca")
     network.prepare()
     assert (network.folders, network.build_secrets(), network.client_environment()) == ((), {}, {})
     assert not (tmp_path / "ca").exists()
 
 
-def test_a_certificate_that_the_system_trusts_already_is_there_once(company: TestAuthority, tmp_path: Path) -> None:
+def test_a_certificate_that_the_system_trusts_already_is_there_once(
+    company: CertificateAuthority, tmp_path: Path
+) -> None:
     system = tmp_path / "system.pem"
     system.write_text("# a comment\n" + company.file.read_text())
     twice = company.file.read_text() * 2
     company.file.write_text(twice)
-    authority = read_authority(company.file, {"SSL_CERT_FILE": str(system)})
+    authority = read_ca_certificates(company.file, {"SSL_CERT_FILE": str(system)})
     assert authority.own == authority.bundle
     assert twice == authority.own * 2
 
 
-def test_a_key_that_was_left_in_the_file_goes_nowhere(company: TestAuthority) -> None:
+def test_a_key_that_was_left_in_the_file_goes_nowhere(company: CertificateAuthority) -> None:
     _, key = company.issue("git.corp")
     company.file.write_text(key.read_text() + company.file.read_text())
-    authority = read_authority(company.file, {})
+    authority = read_ca_certificates(company.file, {})
     assert "PRIVATE" not in authority.own + authority.bundle
 
 
-def test_an_authority_that_builds_cannot_be_given_is_refused(company: TestAuthority, tmp_path: Path) -> None:
+def test_an_authority_that_builds_cannot_be_given_is_refused(company: CertificateAuthority, tmp_path: Path) -> None:
     company.file.write_text("".join(_another(tmp_path) for _ in range(900)))
-    with pytest.raises(ValueError, match="more than the 512,000 that a build can be given; keep your company's only"):
-        read_authority(company.file, {})
+    with pytest.raises(ValueError, match="more than the limit of 512,000 for builds; keep only your private CA"):
+        read_ca_certificates(company.file, {})
 
 
 def _another(folder: Path) -> str:
-    return TestAuthority(folder).file.read_text()
+    return CertificateAuthority(folder).file.read_text()
 
 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
         (b"", "is empty"),
-        (b"hello", "holds no certificate in PEM form"),
-        (b"-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n", "holds no certificate in PEM form"),
+        (b"hello", "contains no PEM certificate"),
+        (b"-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n", "contains no PEM certificate"),
         (bytes(range(256)), "openssl x509 -inform der"),
     ],
 )
@@ -150,24 +155,22 @@ def test_what_is_no_authority_is_said(tmp_path: Path, content: bytes, said: str)
     file = tmp_path / "ca.pem"
     file.write_bytes(content)
     with pytest.raises(ValueError, match=said):
-        own_certificates(file)
+        custom_certificates(file)
     with pytest.raises(ValueError, match=f"^HEADWAY_CA_FILE: the file {file} "):
-        laptop_network({"HEADWAY_CA_FILE": str(file)}, tmp_path / "none", "")
+        local_egress({"HEADWAY_CA_FILE": str(file)}, tmp_path / "none", "")
 
 
 def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"none cannot be read: No such file or directory"):
-        own_certificates(tmp_path / "none")
+        custom_certificates(tmp_path / "none")
     with pytest.raises(ValueError, match=r"cannot be read: Is a directory"):
-        own_certificates(tmp_path)
+        custom_certificates(tmp_path)
 
 
-def test_a_client_trusts_the_bundle(company: TestAuthority) -> None:
-    context = Authority(company.file.read_text(), company.file.read_text()).tls_context()
+def test_a_client_trusts_the_bundle(company: CertificateAuthority) -> None:
+    context = CaCertificates(company.file.read_text(), company.file.read_text()).tls_context()
     assert context.verify_mode is ssl.CERT_REQUIRED
-    assert [dict(part[0] for part in each["subject"])["commonName"] for each in context.get_ca_certs()] == [
-        "The Company's CA"
-    ]
+    assert ["The Company's CA" in str(each["subject"]) for each in context.get_ca_certs()] == [True]
 
 
 HERE = "unix:///var/run/docker.sock"
@@ -181,7 +184,7 @@ def docker_config(folder: Path, proxies: object) -> Path:
 
 def test_on_a_laptop_dockers_own_configuration_says_what_containers_get(tmp_path: Path) -> None:
     config = docker_config(tmp_path, {"default": {"httpProxy": PROXY, "noProxy": ".corp", "allProxy": "socks5://s:1"}})
-    network = laptop_network({"HTTPS_PROXY": "http://other:1"}, config, HERE)
+    network = local_egress({"HTTPS_PROXY": "http://other:1"}, config, HERE)
     assert network.own.urls == {"HTTPS_PROXY": "http://other:1"}
     assert network.builds == network.steps
     assert network.steps == Proxies({"HTTP_PROXY": PROXY, "ALL_PROXY": "socks5://s:1"}, (".corp",))
@@ -198,6 +201,6 @@ def test_an_engines_own_entry_counts_before_the_default(tmp_path: Path) -> None:
 @pytest.mark.parametrize("proxies", [None, [], {}, {"default": None}, {"default": []}, {"default": {"httpProxy": ""}}])
 def test_a_docker_configuration_without_proxies_leaves_the_environment(tmp_path: Path, proxies: object) -> None:
     config = docker_config(tmp_path, proxies)
-    network = laptop_network({"HTTP_PROXY": PROXY, "HEADWAY_STEP_PROXY": "true"}, config, HERE)
+    network = local_egress({"HTTP_PROXY": PROXY, "HEADWAY_STEP_PROXY": "true"}, config, HERE)
     assert network.builds.urls == network.steps.urls == {"HTTP_PROXY": PROXY}
-    assert laptop_network({"HTTP_PROXY": PROXY}, tmp_path / "none", HERE).steps.urls == {}
+    assert local_egress({"HTTP_PROXY": PROXY}, tmp_path / "none", HERE).steps.urls == {}

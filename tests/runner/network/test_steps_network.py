@@ -13,9 +13,9 @@ from pipelines.plan import HttpCheck
 from pipelines.state import Reason, State
 from runner.docker.client import Engine
 from runner.events import Event, ImageBuilt
-from runner.network.company import CompanyNetwork, server_network
-from tests.support.authority import TestAuthority
-from tests.support.engine import Workshop
+from runner.network.egress import EgressSettings, server_egress
+from tests.support.certificate_authority import CertificateAuthority
+from tests.support.engine import Workshop, image_history
 from tests.support.forward_proxy import PASSWORD, QUOTED, ForwardProxy, forward_proxy, gateway_of
 from tests.support.paths import DOCS
 from tests.support.plans import build, container, plugin, push, secrets_hex, service, shell
@@ -42,12 +42,12 @@ class _Greeter(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def company(tmp_path: Path) -> TestAuthority:
-    return TestAuthority(tmp_path)
+def company(tmp_path: Path) -> CertificateAuthority:
+    return CertificateAuthority(tmp_path)
 
 
 @pytest.fixture
-def site(company: TestAuthority) -> Iterator[int]:
+def site(company: CertificateAuthority) -> Iterator[int]:
     """The port of a server called site.corp, whose certificate is the company's."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Greeter)
     server.socket = company.context("site.corp").wrap_socket(server.socket, server_side=True)
@@ -67,28 +67,28 @@ def proxy(gateway: str) -> Iterator[ForwardProxy]:
 
 
 @pytest.fixture
-def network(proxy: ForwardProxy, company: TestAuthority) -> CompanyNetwork:
-    return server_network(proxy.environment, company.file, step_proxy=True)
+def network(proxy: ForwardProxy, company: CertificateAuthority) -> EgressSettings:
+    return server_egress(proxy.environment, company.file, step_proxy=True)
 
 
 def test_a_step_reaches_a_server_of_the_company_through_its_proxy(
-    ran: Workshop, network: CompanyNetwork, proxy: ForwardProxy, site: int
+    ran: Workshop, network: EgressSettings, proxy: ForwardProxy, site: int
 ) -> None:
     fetch = f"python3 -c \"import urllib.request as u; print(u.urlopen('https://site.corp:{site}/').read())\""
     done = ran(
         shell(f"curl -sS https://site.corp:{site}/", fetch, box=container(PYTHON)),
         plugin(container(PYTHON, entrypoint=("curl", "-sS", f"https://site.corp:{site}/"))),
-        company=network,
+        egress=network,
     )
     assert done.said(1) == ["hello", "b'hello\\n'"]
     assert done.said(2) == ["hello"]
     assert proxy.asked.count(f"CONNECT site.corp:{site}") == 3
 
 
-def test_the_password_is_in_no_log(ran: Workshop, network: CompanyNetwork) -> None:
+def test_the_password_is_in_no_log(ran: Workshop, network: EgressSettings) -> None:
     done = ran(
         shell("env | grep -i proxy", "echo $HTTPS_PROXY | cut -d: -f3 | sed s/%2F/@/ | tr @ /"),
-        company=network,
+        egress=network,
     )
     assert done.outcome.state is State.PASSED
     assert QUOTED not in done.everything()
@@ -97,7 +97,7 @@ def test_the_password_is_in_no_log(ran: Workshop, network: CompanyNetwork) -> No
 
 
 def test_the_jobs_own_containers_are_reached_directly(
-    ran: Workshop, network: CompanyNetwork, proxy: ForwardProxy
+    ran: Workshop, network: EgressSettings, proxy: ForwardProxy
 ) -> None:
     serve = "python3 -m http.server"
     check = HttpCheck(url="http://:8000/")
@@ -108,44 +108,44 @@ def test_the_jobs_own_containers_are_reached_directly(
             "curl -sSo /dev/null http://beside:8001/ && echo beside", box=container(PYTHON), needs=(),
         ),
         services=[service("web", f"{serve} 8000", box=container(PYTHON, directory="/tmp"), ready=check)],
-        company=network,
+        egress=network,
     )  # fmt: skip
     assert done.said(2) == ["web", "beside"]
     assert proxy.asked == []
 
 
-def test_what_the_step_says_itself_counts(ran: Workshop, network: CompanyNetwork) -> None:
+def test_what_the_step_says_itself_counts(ran: Workshop, network: EgressSettings) -> None:
     box = container(environment={"https_proxy": "http://mine:1", "SSL_CERT_FILE": "/mine.pem"})
-    done = ran(shell('echo "$https_proxy $HTTPS_PROXY- $SSL_CERT_FILE $PIP_CERT"', box=box), company=network)
+    done = ran(shell('echo "$https_proxy $HTTPS_PROXY- $SSL_CERT_FILE $PIP_CERT"', box=box), egress=network)
     assert done.said() == ["http://mine:1 - /mine.pem /etc/headway/ca-bundle.pem"]
 
 
 def test_the_authority_can_be_read_by_all_and_written_by_none(
-    ran: Workshop, network: CompanyNetwork, company: TestAuthority
+    ran: Workshop, network: EgressSettings, company: CertificateAuthority
 ) -> None:
     count = "grep -c BEGIN /etc/headway/ca.pem"
     done = ran(
         shell(count, "rm -f /etc/headway/ca.pem || true", "echo x >/etc/headway/ca.pem || true"),
         shell(count, box=container(user="65534")),
-        company=network,
+        egress=network,
     )
     assert done.said(1) == done.said(2) == ["1"]
 
 
 def test_a_build_reaches_the_company_too_and_nothing_of_it_stays(
-    ran: Workshop, network: CompanyNetwork, proxy: ForwardProxy, site: int, engine: Engine
+    ran: Workshop, network: EgressSettings, proxy: ForwardProxy, site: int, engine: Engine
 ) -> None:
     known: list[str] = []
 
     def look(event: Event) -> None:
         if isinstance(event, ImageBuilt):
-            known.extend((str(engine.image(event.image_id)), str(engine._api.history(event.image_id))))
+            known.extend((str(engine.image(event.image_id)), image_history(engine, event.image_id)))
 
     done = ran(
         build(),
         shell("cat /said", box=container(1)),
         files={"Dockerfile": MOUNTED.format(image=PYTHON, port=site)},
-        company=network,
+        egress=network,
         on_event=look,
     )
     assert done.said(2) == ["hello", "1"]
@@ -156,7 +156,7 @@ def test_a_build_reaches_the_company_too_and_nothing_of_it_stays(
 
 def documented(port: int) -> str:
     """The Dockerfile of the manual, fetching from the company with the mount and when it trusts for good."""
-    manual = (DOCS / "network.md").read_text()
+    manual = (DOCS / "running" / "network.md").read_text()
     (lines,) = re.findall(r"```dockerfile\n(.*?)```", manual, re.DOTALL)
     fetch = f"curl -sS https://site.corp:{port}/"
     lines = re.sub(r"pip install .*", f"{fetch} > /said || true", lines)
@@ -165,25 +165,25 @@ def documented(port: int) -> str:
 
 @pytest.mark.parametrize("trusted", [True, False])
 def test_the_dockerfile_of_the_manual_trusts_the_authority_where_there_is_one(
-    ran: Workshop, network: CompanyNetwork, site: int, trusted: bool
+    ran: Workshop, network: EgressSettings, site: int, trusted: bool
 ) -> None:
     done = ran(
         build(args={"MARK": secrets_hex()}),
         shell("cat /said", box=container(1)),
         files={"Dockerfile": documented(site)},
-        company=network if trusted else replace(network, authority=None),
+        egress=network if trusted else replace(network, ca=None),
     )
     assert done.outcome.state is State.PASSED
     assert done.said(2) == (["hello", "hello"] if trusted else [])
 
 
 def test_a_service_of_busybox_is_asked_directly_whether_it_is_ready(
-    ran: Workshop, network: CompanyNetwork, proxy: ForwardProxy
+    ran: Workshop, network: EgressSettings, proxy: ForwardProxy
 ) -> None:
     serve = ("mkdir /tmp/site", "echo hi >/tmp/site/index.html", "httpd -f -p 8000 -h /tmp/site")
     check = HttpCheck(url="http://:8000/")
     done = ran(
-        shell("wget -Y off -q -O - http://web:8000/"), services=[service("web", *serve, ready=check)], company=network
+        shell("wget -Y off -q -O - http://web:8000/"), services=[service("web", *serve, ready=check)], egress=network
     )
     assert done.said() == ["hi"]
     assert proxy.asked == []
@@ -198,14 +198,14 @@ RUN --mount=type=secret,id=headway-ca grep -c BEGIN /run/secrets/headway-ca >> /
 SHOWN = 'FROM busybox\nARG MARK\nRUN echo "$MARK" >/dev/null; echo "proxy=$HTTP_PROXY,$http_proxy"\n'
 
 
-def proxied(url: str) -> CompanyNetwork:
-    return server_network({"HTTP_PROXY": url}, None, step_proxy=False)
+def proxied(url: str) -> EgressSettings:
+    return server_egress({"HTTP_PROXY": url}, None, step_proxy=False)
 
 
 def test_another_proxy_is_no_reason_to_build_again(ran: Workshop) -> None:
     step = build(args={"MARK": secrets_hex()})
-    first = ran(step, files={"Dockerfile": SHOWN}, company=proxied("http://a:1"))
-    again = ran(step, files={"Dockerfile": SHOWN}, company=proxied("http://b:1"))
+    first = ran(step, files={"Dockerfile": SHOWN}, egress=proxied("http://a:1"))
+    again = ran(step, files={"Dockerfile": SHOWN}, egress=proxied("http://b:1"))
     assert "proxy=http://a:1,http://a:1" in first.log().decode()
     assert "CACHED" in again.log().decode()
 
@@ -213,39 +213,44 @@ def test_another_proxy_is_no_reason_to_build_again(ran: Workshop) -> None:
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy"])
 def test_what_the_build_says_itself_counts(ran: Workshop, name: str) -> None:
     step = build(args={"MARK": secrets_hex(), name: "http://mine:1"})
-    done = ran(step, files={"Dockerfile": SHOWN}, company=proxied("http://a:1"))
+    done = ran(step, files={"Dockerfile": SHOWN}, egress=proxied("http://a:1"))
     assert "proxy=http://mine:1,http://mine:1" in done.log().decode()
 
 
-def test_a_stranger_gets_the_proxy_without_its_password(ran: Workshop, network: CompanyNetwork) -> None:
+def test_a_stranger_gets_the_proxy_without_its_password(ran: Workshop, network: EgressSettings) -> None:
     done = ran(
         build(args={"MARK": secrets_hex()}),
         shell("echo proxy=$HTTP_PROXY"),
         files={"Dockerfile": SHOWN},
-        company=network.without_logins(),
+        egress=network.without_logins(),
     )
     assert done.said(2) == [f"proxy=http://{network.own.urls['HTTP_PROXY'].rpartition('@')[2]}"]
     assert "employee" not in done.log(1).decode()
 
 
 def test_the_build_client_asks_for_access_through_the_proxy_and_trusts_the_authority(
-    ran: Workshop, network: CompanyNetwork, proxy: ForwardProxy, site: int, company: TestAuthority, tmp_path: Path
+    ran: Workshop,
+    network: EgressSettings,
+    proxy: ForwardProxy,
+    site: int,
+    company: CertificateAuthority,
+    tmp_path: Path,
 ) -> None:
     token = {"realm": f"https://site.corp:{site}/token", "service": "registry", "issuer": "site.corp"}
     more = {"auth": {"token": {**token, "rootcertbundle": str(company.file)}}}
     with running_registry(tmp_path, more=more) as registry:
         base = {"Dockerfile": f"FROM {registry.host}/team/base\n"}
-        done = ran(build(), files=base, company=network)
-        distrustful = ran(build(), files=base, company=replace(network, authority=None))
+        done = ran(build(), files=base, egress=network)
+        distrustful = ran(build(), files=base, egress=replace(network, ca=None))
     assert proxy.asked == 2 * [f"CONNECT site.corp:{site}"]
     # The server's greeting is no token, but it was heard.
     assert "unable to decode token response" in done.outcome.message
     assert distrustful.outcome.reason is Reason.REGISTRY_UNREACHABLE
-    assert "name it in HEADWAY_CA_FILE" in distrustful.outcome.message
+    assert "set HEADWAY_CA_FILE" in distrustful.outcome.message
 
 
 @pytest.fixture
-def company_registry(gateway: str, company: TestAuthority, tmp_path: Path) -> Iterator[Registry]:
+def company_registry(gateway: str, company: CertificateAuthority, tmp_path: Path) -> Iterator[Registry]:
     folder = tmp_path / "registry"
     folder.mkdir()
     with running_registry(folder, address=gateway, authority=company) as registry:

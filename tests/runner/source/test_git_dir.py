@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.plan import Checkout
-from runner.source.git_dir import forget_times
+from runner.source.git_dir import strip_timestamps
 from runner.source.mirror import Mirror
 from runner.source.working_tree import working_tree
 from tests.support.repos import Repo
@@ -64,7 +64,7 @@ def test_the_git_folders_of_submodules_forget_too(repo: Repo, mirror: Mirror, tm
         shutil.copytree(tmp_path / name / ".git", tmp_path / name / ".git" / "modules" / "deep" / "sub")
         os.utime(tmp_path / name / "a", (LONG_AGO_S, LONG_AGO_S))
         git(tmp_path / name, "update-index", "--refresh")
-        forget_times(tmp_path / name)
+        strip_timestamps(tmp_path / name)
     assert contents(tmp_path / "one") == contents(tmp_path / "another")
     assert "modules/deep/sub/index" in contents(tmp_path / "one" / ".git")
 
@@ -79,9 +79,9 @@ def test_copies_of_a_working_folder_are_the_same_and_know_what_is_uncommitted(tm
     git(folder, "commit", "-qm", "first")
     (folder / "changed").write_text("now")
     tree = working_tree(folder)
-    tree.lay_out(tmp_path / "one")
+    tree.check_out(tmp_path / "one")
     os.utime(folder / "committed", (LONG_AGO_S, LONG_AGO_S))
-    tree.lay_out(tmp_path / "another")
+    tree.check_out(tmp_path / "another")
     assert contents(tmp_path / "one") == contents(tmp_path / "another")
     assert git(tmp_path / "one", "status", "--porcelain") == "M changed"
     assert git(tmp_path / "one", "rev-parse", "HEAD") == git(folder, "rev-parse", "HEAD")
@@ -89,5 +89,5 @@ def test_copies_of_a_working_folder_are_the_same_and_know_what_is_uncommitted(tm
 
 
 def test_a_folder_without_git_has_nothing_to_forget(tmp_path: Path) -> None:
-    forget_times(tmp_path)
+    strip_timestamps(tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from werkzeug import Response
+from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
 
 from pipelines.plan import Checkout
 from pipelines.state import Reason, State
@@ -34,16 +35,16 @@ def test_a_server_that_does_not_answer_is_named_without_the_password(tmp_path: P
     assert not any(b"s3cr3tpw" in path.read_bytes() for path in (tmp_path / "mirrors").rglob("*") if path.is_file())
 
 
-def test_a_password_is_sent_and_is_in_no_command_line(tmp_path: Path, httpserver) -> None:
+def test_a_password_is_sent_and_is_in_no_command_line(tmp_path: Path, httpserver: HTTPServer) -> None:
     seen: list[str] = []
 
-    def answer(request):
+    def answer(request: Request) -> Response:
         for path in Path("/proc").glob("[0-9]*/cmdline"):
             try:
                 seen.append(path.read_bytes().decode(errors="replace"))
             except OSError:
                 continue
-        seen_login.append(request.authorization.password if request.authorization else "")
+        seen_login.append(request.authorization.password or "" if request.authorization else "")
         return Response("no", status=403)
 
     seen_login: list[str] = []

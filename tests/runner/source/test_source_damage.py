@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,10 @@ from pipelines.plan import Checkout
 from pipelines.state import Reason
 from runner.errors import MachineError
 from runner.source.mirror import Mirror
-from runner.source.mirror_store import MirrorFolder, tidy_mirrors
+from runner.source.mirror_store import MirrorStore, tidy_mirrors
 from tests.runner.source.test_source import in_checkout, repo_refs
 from tests.support.engine import eventually
-from tests.support.git_server import smart
+from tests.support.git_server import git_server
 from tests.support.repos import Repo
 
 
@@ -27,7 +28,7 @@ def notes() -> list[str]:
 
 @pytest.fixture
 def noted(tmp_path: Path, repo: Repo, notes: list[str]) -> Mirror:
-    return Mirror(tmp_path / "mirrors", repo.url, note=notes.append)
+    return Mirror(tmp_path / "mirrors", repo.url, warn=notes.append)
 
 
 def objects(mirror: Mirror) -> list[Path]:
@@ -63,7 +64,9 @@ def test_a_mirror_with_spoiled_objects_is_fetched_again(
     lambda mirror, sha: mirror.read(sha, "a") == b"1",
     lambda mirror, sha: mirror.changed_files(sha, "") == ("a",),
 ])  # fmt: skip
-def test_whatever_is_read_of_a_damaged_mirror_is_right(repo: Repo, noted: Mirror, notes: list[str], read) -> None:
+def test_whatever_is_read_of_a_damaged_mirror_is_right(
+    repo: Repo, noted: Mirror, notes: list[str], read: Callable[[Mirror, str], bool]
+) -> None:
     sha = repo.commit({"a": "1"})
     noted.fetch(sha)
     for path in objects(noted):
@@ -109,7 +112,7 @@ def test_a_server_that_is_away_costs_no_mirror(repo: Repo, noted: Mirror, notes:
 
 def test_a_fetch_that_is_killed_in_the_middle_is_begun_again(repo: Repo, tmp_path: Path) -> None:
     sha = repo.commit({"big": os.urandom(3_000_000)})
-    with smart(repo.path.parent) as server:
+    with git_server(repo.path.parent) as server:
         server.hold = threading.Event()
         url = f"{server.url}/{repo.path.name}"
         code = "import sys; from pathlib import Path; from runner.source.mirror import Mirror\n"
@@ -130,7 +133,7 @@ def test_a_fetch_that_is_killed_in_the_middle_is_begun_again(repo: Repo, tmp_pat
 def test_a_commit_that_is_here_does_not_wait_for_another_fetch(repo: Repo, mirror: Mirror, tmp_path: Path) -> None:
     sha = repo.commit({"a": "1"})
     mirror.fetch(sha)
-    with MirrorFolder(mirror.path, print).fetching():
+    with MirrorStore(mirror.path, print).fetching():
         mirror.fetch(sha)
         mirror.checkout(sha, tmp_path / "checkout", Checkout())
     assert (tmp_path / "checkout/a").read_text() == "1"
@@ -166,7 +169,7 @@ def test_tidying_forgets_the_oldest_commits(repo: Repo, mirror: Mirror) -> None:
         mirror.fetch(shas[-1])
     (mirror.path / "objects/pack").mkdir(exist_ok=True)
     (mirror.path / "objects/pack/tmp_pack_killed").touch()
-    MirrorFolder(mirror.path, print).tidy(commits_kept=2)
+    MirrorStore(mirror.path, print).tidy(commits_kept=2)
     assert {line.rpartition("/")[2] for line in repo_refs(mirror)} == set(shas[2:])
     assert not (mirror.path / "objects/pack/tmp_pack_killed").exists()
     mirror.fetch(shas[0])
@@ -177,7 +180,7 @@ def test_tidying_waits_for_nobody_and_stops_for_a_job(repo: Repo, mirror: Mirror
     mirror.fetch(repo.commit({"a": "1"}))
     marker = mirror.path.with_suffix(".tidied")
     tidy_mirrors(mirror.path.parent, print, lambda: True)
-    with MirrorFolder(mirror.path, print).reading():
+    with MirrorStore(mirror.path, print).reading():
         tidy_mirrors(mirror.path.parent, print, lambda: False)
     assert not marker.exists()
     tidy_mirrors(mirror.path.parent, print, lambda: False)

@@ -10,7 +10,7 @@ from pipelines.plan import Checkout
 from runner.source.mirror import Mirror
 from tests.e2e import private
 from tests.runner.source.test_source import in_checkout
-from tests.support.git_server import smart
+from tests.support.git_server import git_server
 from tests.support.repos import Repo
 
 
@@ -32,7 +32,7 @@ def served(request: pytest.FixtureRequest, repo: Repo, tmp_path: Path) -> Iterat
     if request.param == "file":
         yield Mirror(tmp_path / "mirrors", repo.url)
         return
-    with smart(repo.path.parent) as server:
+    with git_server(repo.path.parent) as server:
         yield Mirror(tmp_path / "mirrors", f"{server.url}/{repo.path.name}")
 
 
@@ -66,8 +66,8 @@ def test_a_server_that_gives_out_no_commits_by_their_ids(repo: Repo, tmp_path: P
     """The first version of the protocol, as old servers speak it."""
     shas = history(repo, 4)
     repo.commit({"a": "1"}, ref="refs/heads/other")
-    with smart(repo.path.parent) as server:
-        server.speaks = ""
+    with git_server(repo.path.parent) as server:
+        server.protocol = ""
         mirror = Mirror(tmp_path / "mirrors", f"{server.url}/{repo.path.name}")
         mirror.fetch(shas[-1], "refs/heads/main")
         assert commits_in(mirror) == 2

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from pipelines.plan import Checkout
@@ -17,7 +18,7 @@ from runner.errors import MachineError, StepError
 from runner.source.git import GitLogin
 from runner.source.mirror import Mirror
 from tests.runner.source.test_source import in_checkout
-from tests.support.git_server import PASSWORD, USER, SmartServer, smart
+from tests.support.git_server import PASSWORD, USER, GitServer, git_server
 from tests.support.repos import Repo
 
 LOGIN = GitLogin(USER, PASSWORD)
@@ -25,8 +26,8 @@ LARGE = b"large" * 1_000
 
 
 @pytest.fixture
-def private(repo: Repo) -> Iterator[SmartServer]:
-    with smart(repo.path.parent, login=True) as server:
+def private(repo: Repo) -> Iterator[GitServer]:
+    with git_server(repo.path.parent, login=True) as server:
         yield server
 
 
@@ -37,7 +38,7 @@ def with_submodule(repo: Repo, url: str, commit: str) -> str:
 
 @pytest.mark.parametrize("relative", [True, False])
 def test_a_submodule_on_the_same_host_is_fetched_with_the_login(
-    repo: Repo, private: SmartServer, tmp_path: Path, relative: bool
+    repo: Repo, private: GitServer, tmp_path: Path, relative: bool
 ) -> None:
     other = Repo(tmp_path / "other.git").commit({"inner": "1"})
     sha = with_submodule(repo, "../other.git" if relative else f"{private.url}/other.git", other)
@@ -49,7 +50,7 @@ def test_a_submodule_on_the_same_host_is_fetched_with_the_login(
     assert not any(b"Authorization" in word or PASSWORD.encode() in word for word in words)
 
 
-def test_a_stranger_reads_nothing_with_the_login(repo: Repo, private: SmartServer, tmp_path: Path) -> None:
+def test_a_stranger_reads_nothing_with_the_login(repo: Repo, private: GitServer, tmp_path: Path) -> None:
     other = Repo(tmp_path / "other.git").commit({"inner": "1"})
     sha = with_submodule(repo, f"{private.url}/other.git", other)
     mirror = Mirror(tmp_path / "mirrors", f"{private.url}/{repo.path.name}", LOGIN)
@@ -60,11 +61,11 @@ def test_a_stranger_reads_nothing_with_the_login(repo: Repo, private: SmartServe
     assert not any("other.git" in path for path in private.asked)
 
 
-def test_a_submodule_on_another_host_gets_no_login(repo: Repo, private: SmartServer, tmp_path: Path) -> None:
+def test_a_submodule_on_another_host_gets_no_login(repo: Repo, private: GitServer, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     other = Repo(elsewhere / "other.git").commit({"inner": "1"})
-    with smart(elsewhere, login=True) as server:
+    with git_server(elsewhere, login=True) as server:
         sha = with_submodule(repo, f"{server.url}/other.git", other)
         mirror = Mirror(tmp_path / "mirrors", f"{private.url}/{repo.path.name}", LOGIN)
         mirror.fetch(sha)
@@ -86,7 +87,9 @@ def with_large_file(repo: Repo, **more: str) -> str:
 
 
 @pytest.mark.usefixtures("git_lfs")
-def test_large_files_come_with_the_login_and_are_kept_for_the_next_time(repo: Repo, httpserver, tmp_path: Path) -> None:
+def test_large_files_come_with_the_login_and_are_kept_for_the_next_time(
+    repo: Repo, httpserver: HTTPServer, tmp_path: Path
+) -> None:
     logins: list[str] = []
 
     def batch(request: Request) -> Response:

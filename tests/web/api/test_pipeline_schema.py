@@ -16,7 +16,7 @@ def test_an_editor_gets_the_schema_without_a_login(client: TestClient) -> None:
     assert json.loads(answer.text) == schema()
 
 
-def test_whoever_has_the_schema_need_not_get_it_again(client: TestClient) -> None:
+def test_a_client_that_has_the_schema_is_answered_304(client: TestClient) -> None:
     first = client.get("/schema.json")
     assert first.headers["cache-control"] == "public, max-age=3600"
     for known in (first.headers["etag"], f'W/{first.headers["etag"]}, "other"'):

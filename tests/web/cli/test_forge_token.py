@@ -1,17 +1,19 @@
-"""The token that a forge is told with: how it is set, where it is kept, and where one reads what went wrong."""
+"""The token for commit statuses: how it is set and stored, and where errors of reporting are shown."""
 
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import update
 from starlette.testclient import TestClient
 
-from tests.web.cli.test_cli import Headway
+from tests.web.cli.command import Headway
 from tests.web.conftest import REPO, Site
+from web.operations import repos
+from web.operations.errors import NotFoundError
 from workers import store
-from workers.db.models.runs import Repo, Status
+from workers.db.models import Repo, Status
 from workers.db.session import make_engine, reading, transaction
-from workers.errors import StartError
 from workers.secrets.vault import forge_place, open_vault
 from workers.settings import Settings
 
@@ -25,9 +27,9 @@ def headway(tmp_path: Path) -> Headway:
     return headway
 
 
-def kept(headway: Headway) -> tuple[str, str]:
-    """The token and the API's address, as the database has them."""
-    settings = Settings(data_dir=headway.folder, secret_keys=headway.env["HEADWAY_SECRET_KEYS"])
+def stored(headway: Headway) -> tuple[str, str]:
+    """The token and the API's address from the database."""
+    settings = Settings(data_dir=headway.folder, secret_keys=SecretStr(headway.env["HEADWAY_SECRET_KEYS"]))
     engine = make_engine(settings.database)
     with reading(engine) as session:
         repo = session.query(Repo).one()
@@ -39,34 +41,34 @@ def kept(headway: Headway) -> tuple[str, str]:
 
 def test_the_token_comes_from_standard_input_and_is_sealed(headway: Headway) -> None:
     assert headway.ok("repo", "token", REPO, stdin=f"{TOKEN}\n") == ""
-    assert kept(headway) == (TOKEN, "")
+    assert stored(headway) == (TOKEN, "")
 
 
-def test_the_address_of_an_api_goes_with_its_token(headway: Headway) -> None:
+def test_the_address_of_the_api_is_set_and_removed_with_the_token(headway: Headway) -> None:
     api = "https://acme.test/git/api/v1"
     headway.ok("repo", "token", REPO, "--api", api, stdin=TOKEN)
-    assert kept(headway) == (TOKEN, api)
+    assert stored(headway) == (TOKEN, api)
     headway.ok("repo", "token", REPO, "--forget")
-    assert kept(headway) == ("", "")
+    assert stored(headway) == ("", "")
 
 
 @pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "grün"])
-def test_what_cannot_be_a_token_is_refused(headway: Headway, token: str) -> None:
+def test_an_invalid_token_is_refused(headway: Headway, token: str) -> None:
     assert "That is no token" in headway.refused("repo", "token", REPO, stdin=token)
 
 
-def test_what_cannot_be_an_api_is_refused(headway: Headway) -> None:
+def test_an_invalid_address_of_an_api_is_refused(headway: Headway) -> None:
     assert "no address of an API" in headway.refused("repo", "token", REPO, "--api", "git.test", stdin=TOKEN)
 
 
-def test_plain_git_has_nobody_to_tell(headway: Headway) -> None:
+def test_a_plain_git_repository_needs_no_token(headway: Headway) -> None:
     headway.ok("repo", "add", "/srv/roof.git")
-    assert "there is no forge to tell" in headway.refused("repo", "token", "roof", stdin=TOKEN)
+    assert "there is no forge to report to" in headway.refused("repo", "token", "roof", stdin=TOKEN)
 
 
-def test_why_the_forge_does_not_know_a_run_stands_on_its_page_and_in_the_api(site: Site, browser: TestClient) -> None:
+def test_an_error_of_reporting_is_shown_on_the_runs_page_and_in_the_api(site: Site, browser: TestClient) -> None:
     site.add_repo(forge="github")
-    site.admin.set_forge_token(REPO, TOKEN)
+    repos.set_forge_token(site.services, REPO, TOKEN)
     queued = site.queue()
     assert "verdict broken" not in browser.get(f"/repos/{REPO}/runs/1").text
     trouble = "the forge refused the commit status: 401"
@@ -74,20 +76,20 @@ def test_why_the_forge_does_not_know_a_run_stands_on_its_page_and_in_the_api(sit
         session.execute(update(Status).values(reason=trouble, next_try_ms=None, tries=1))
     assert f'<p class="verdict broken">{trouble}</p>' in browser.get(f"/repos/{REPO}/runs/1").text
     assert browser.get(f"/api/repos/{REPO}/runs/1").json()["forge_trouble"] == trouble
-    site.admin.set_forge_token(REPO, "ghp_new")
+    repos.set_forge_token(site.services, REPO, "ghp_new")
     with reading(site.engine) as session:
-        assert list(store.untold(session)) == [queued.run_id]
+        assert list(store.pending_statuses(session)) == [queued.run_id]
 
 
-def test_the_settings_say_whether_the_forge_is_told(site: Site, browser: TestClient) -> None:
+def test_the_settings_page_says_whether_statuses_are_reported(site: Site, browser: TestClient) -> None:
     site.add_repo(forge="github")
-    assert "The forge is not told" in browser.get(f"/repos/{REPO}/settings").text
-    site.admin.set_forge_token(REPO, TOKEN)
+    assert "Headway reports no statuses" in browser.get(f"/repos/{REPO}/settings").text
+    repos.set_forge_token(site.services, REPO, TOKEN)
     page = browser.get(f"/repos/{REPO}/settings").text
-    assert "The forge is told how each run goes" in page
+    assert "Headway reports the status of each run" in page
     assert TOKEN not in page
 
 
-def test_a_repository_that_is_not_there_gets_no_token(site: Site) -> None:
-    with pytest.raises(StartError, match="no repository named acme/harbour"):
-        site.admin.set_forge_token(REPO, TOKEN)
+def test_a_token_for_a_missing_repository_is_refused(site: Site) -> None:
+    with pytest.raises(NotFoundError, match="no repository named acme/harbour"):
+        repos.set_forge_token(site.services, REPO, TOKEN)

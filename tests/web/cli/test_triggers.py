@@ -1,15 +1,15 @@
-"""The verbs that start runs, by hand and by cron."""
+"""`headway trigger` and `headway cron`."""
 
 from pathlib import Path
 
 import pytest
 
 from pipelines.trigger import Event
-from tests.web.cli.test_cli import URL, Headway
+from tests.web.cli.command import URL, Headway
 from workers import store
-from workers.db.models.runs import Run
+from workers.db.models import Run
 from workers.db.session import make_engine, reading
-from workers.scheduler.scheduler import RING_AGAIN_S
+from workers.scheduler.scheduler import NOTIFY_AGAIN_S
 from workers.settings import Settings
 from workers.store import leases
 
@@ -32,19 +32,19 @@ def runs(headway: Headway) -> list[Run]:
 
 
 def test_a_run_is_started_and_its_address_is_printed(headway: Headway) -> None:
-    told = headway.ok("trigger", REPO, "--branch", "topic", "--input", "A=b", "-i", "C=d=e")
-    assert told == f"http://localhost:8080/repos/{REPO}/runs/1\n"
+    printed = headway.ok("trigger", REPO, "--branch", "topic", "--input", "A=b", "-i", "C=d=e")
+    assert printed == f"http://localhost:8080/repos/{REPO}/runs/1\n"
     (run,) = runs(headway)
     trigger = store.trigger_of(run)
     assert (trigger.event, trigger.branch, trigger.inputs) == (Event.MANUAL, "topic", {"A": "b", "C": "d=e"})
     assert trigger.sender
 
 
-def test_the_scheduler_is_left_to_wake_a_worker_and_does_so_at_its_next_turn(headway: Headway) -> None:
+def test_a_started_run_is_left_to_the_scheduler_to_wake_a_worker(headway: Headway) -> None:
     headway.ok("trigger", REPO)
     engine = make_engine(Settings(data_dir=headway.folder).database)
     with reading(engine) as session:
-        assert len(leases.ready_unrung(session, RING_AGAIN_S)) == 1
+        assert len(leases.ready_not_notified(session, NOTIFY_AGAIN_S)) == 1
     engine.dispose()
 
 
@@ -68,7 +68,7 @@ def test_a_deployment_is_started(headway: Headway) -> None:
         (("cron", "list", "none"), "no repository named none"),
     ],
 )
-def test_what_cannot_be_is_refused_with_a_sentence(headway: Headway, arguments: tuple[str, ...], why: str) -> None:
+def test_invalid_arguments_are_refused_with_a_sentence(headway: Headway, arguments: tuple[str, ...], why: str) -> None:
     assert why in headway.refused(*arguments)
     assert runs(headway) == []
 

@@ -1,4 +1,4 @@
-"""Sharing turns, on a real event loop and with real threads."""
+"""The batcher of webhooks, on a real event loop and with real threads."""
 
 import asyncio
 import threading
@@ -9,39 +9,39 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from tests.support.services import eventually
-from web.hooks.batching import Together
+from web.hooks.batching import Batcher
 
 
 class Work:
-    """Answers with ten times the item. What is called for the first time waits for ``go``."""
+    """Returns ten times each item. Every call waits until ``go`` is set."""
 
-    def __init__(self, harm: Callable[[int], object] = lambda _: None) -> None:
+    def __init__(self, check: Callable[[int], object] = lambda _: None) -> None:
         self.calls: list[list[int]] = []
         self.go = threading.Event()
-        self._harm = harm
+        self._check = check
 
     def __call__(self, items: Sequence[int]) -> list[int]:
         self.calls.append(list(items))
         assert self.go.wait(10)
         for item in items:
-            self._harm(item)
+            self._check(item)
         return [item * 10 for item in items]
 
 
-def fail_with(error: Exception, item: int) -> Callable[[int], object]:
-    def harm(given: int) -> None:
+def raise_for(item: int, error: Exception) -> Callable[[int], object]:
+    def check(given: int) -> None:
         if given == item:
             raise error
 
-    return harm
+    return check
 
 
-async def behind(work: Work, items: Sequence[int], items_max: int = 64) -> list[Any]:
-    """What becomes of item 0, which comes alone, and of ``items``, which come while it is dealt with."""
-    together = Together(work, items_max=items_max)
-    tasks = [asyncio.create_task(together(0))]
+async def batched_behind_item_0(work: Work, items: Sequence[int], batch_max: int = 64) -> list[Any]:
+    """The results of item 0, which gets a batch of its own, and of ``items``, which arrive while that batch runs."""
+    batcher = Batcher(work, batch_max=batch_max)
+    tasks = [asyncio.create_task(batcher(0))]
     await asyncio.to_thread(eventually, lambda: work.calls)
-    tasks += [asyncio.create_task(together(item)) for item in items]
+    tasks += [asyncio.create_task(batcher(item)) for item in items]
     await asyncio.sleep(0)
     work.go.set()
     return await asyncio.gather(*tasks, return_exceptions=True)
@@ -51,85 +51,88 @@ def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
     return asyncio.run(coroutine)
 
 
-def test_those_who_come_while_work_is_done_share_the_next_turn_in_their_order() -> None:
+def test_items_that_arrive_while_a_batch_runs_go_into_the_next_batch_in_order() -> None:
     work = Work()
-    assert run(behind(work, [3, 1, 2])) == [0, 30, 10, 20]
+    assert run(batched_behind_item_0(work, [3, 1, 2])) == [0, 30, 10, 20]
     assert work.calls == [[0], [3, 1, 2]]
 
 
-def test_no_turn_takes_more_than_it_may() -> None:
+def test_no_batch_is_larger_than_the_limit() -> None:
     work = Work()
-    assert run(behind(work, [1, 2, 3, 4, 5], items_max=2)) == [0, 10, 20, 30, 40, 50]
+    assert run(batched_behind_item_0(work, [1, 2, 3, 4, 5], batch_max=2)) == [0, 10, 20, 30, 40, 50]
     assert work.calls == [[0], [1, 2], [3, 4], [5]]
 
 
-def test_one_that_cannot_be_dealt_with_spoils_no_other() -> None:
+def test_an_item_that_fails_does_not_fail_the_others_of_its_batch() -> None:
     error = ValueError("no")
-    work = Work(fail_with(error, 2))
-    assert run(behind(work, [1, 2, 3])) == [0, 10, error, 30]
+    work = Work(raise_for(2, error))
+    assert run(batched_behind_item_0(work, [1, 2, 3])) == [0, 10, error, 30]
     assert work.calls == [[0], [1, 2, 3], [1], [2], [3]]
 
 
-def test_a_database_that_does_not_answer_is_told_to_all_at_once() -> None:
+def test_a_database_that_does_not_answer_fails_the_whole_batch_without_a_retry() -> None:
     error = OperationalError("", {}, Exception("database is locked"))
-    work = Work(fail_with(error, 2))
-    assert run(behind(work, [1, 2, 3])) == [0, error, error, error]
+    work = Work(raise_for(2, error))
+    assert run(batched_behind_item_0(work, [1, 2, 3])) == [0, error, error, error]
     assert work.calls == [[0], [1, 2, 3]]
 
 
-def test_work_that_answers_too_few_is_an_error_for_everybody_and_no_hang() -> None:
+def test_work_that_returns_too_few_results_is_an_error_and_does_not_hang() -> None:
+    def return_nothing(_items: Sequence[int]) -> list[int]:
+        return []
+
     async def ask() -> int:
-        return await Together(lambda _items: [], items_max=8)(1)
+        return await Batcher(return_nothing, batch_max=8)(1)
 
     with pytest.raises(ValueError, match="zip"):
         run(ask())
 
 
-def test_whoever_goes_away_holds_nobody_up() -> None:
+def test_a_caller_that_is_cancelled_does_not_block_the_others() -> None:
     work = Work()
 
     async def ask() -> list[Any]:
-        together = Together(work, items_max=64)
-        first = asyncio.create_task(together(0))
+        batcher = Batcher(work, batch_max=64)
+        first = asyncio.create_task(batcher(0))
         await asyncio.to_thread(eventually, lambda: work.calls)
-        leaver, stayer = asyncio.create_task(together(1)), asyncio.create_task(together(2))
+        cancelled, other = asyncio.create_task(batcher(1)), asyncio.create_task(batcher(2))
         await asyncio.sleep(0)
         first.cancel()
-        leaver.cancel()
+        cancelled.cancel()
         work.go.set()
-        return await asyncio.gather(first, leaver, stayer, together(3), return_exceptions=True)
+        return list(await asyncio.gather(first, cancelled, other, batcher(3), return_exceptions=True))
 
-    gone, left, stayed, late = run(ask())
-    assert isinstance(gone, asyncio.CancelledError)
-    assert isinstance(left, asyncio.CancelledError)
-    assert (stayed, late) == (20, 30)
+    first, cancelled, other, late = run(ask())
+    assert isinstance(first, asyncio.CancelledError)
+    assert isinstance(cancelled, asyncio.CancelledError)
+    assert (other, late) == (20, 30)
 
 
-def test_after_a_rest_it_goes_on() -> None:
+def test_a_batcher_works_again_after_it_was_idle() -> None:
     work = Work()
     work.go.set()
 
     async def ask() -> list[int]:
-        together = Together(work, items_max=64)
-        return [await together(item) for item in (1, 2, 3)]
+        batcher = Batcher(work, batch_max=64)
+        return [await batcher(item) for item in (1, 2, 3)]
 
     assert run(ask()) == [10, 20, 30]
     assert work.calls == [[1], [2], [3]]
 
 
-@pytest.mark.parametrize("coming_again", [3, 1])
-def test_whoever_was_answered_together_and_comes_again_shares_the_next_turn_too(coming_again: int) -> None:
+@pytest.mark.parametrize("senders", [3, 1])
+def test_callers_of_one_batch_that_call_again_at_once_share_the_next_batch(senders: int) -> None:
     work = Work()
     work.go.set()
-    together = Together(work, items_max=64)
+    batcher = Batcher(work, batch_max=64)
 
     async def ask(item: int) -> None:
-        await together(item)
-        if item <= coming_again:
-            await together(item + 10)
+        await batcher(item)
+        if item <= senders:
+            await batcher(item + 10)
 
     async def ask_all() -> None:
         await asyncio.gather(*map(ask, [1, 2, 3]))
 
     run(ask_all())
-    assert work.calls == [[1, 2, 3], [11, 12, 13][:coming_again]]
+    assert work.calls == [[1, 2, 3], [11, 12, 13][:senders]]

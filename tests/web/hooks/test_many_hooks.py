@@ -1,4 +1,4 @@
-"""Webhooks by the thousand: what was answered is kept, nothing runs twice, and nothing that goes wrong spreads."""
+"""Thousands of webhooks: each answered one is stored, none starts two runs, and one failure does not fail others."""
 
 import hashlib
 import hmac
@@ -24,7 +24,7 @@ from tests.support.services import eventually, free_port
 from tests.web.conftest import REPO, Site, serving
 from tests.web.server.test_serve import HEADWAY
 from web.hooks.endpoint import REFUSED_COUNTER
-from workers.db.models.runs import Delivery, Job, Repo, Run
+from workers.db.models import Delivery, Job, Repo, Run
 from workers.db.session import make_engine, reading, transaction
 from workers.settings import Settings
 
@@ -33,7 +33,7 @@ OTHER = "acme/lighthouse"
 
 @dataclass(frozen=True)
 class Hook:
-    """One delivery to be sent."""
+    """One delivery to send."""
 
     repo: str
     key: str
@@ -54,7 +54,7 @@ class Hook:
 
 @dataclass
 class Load:
-    """Sends hooks over 16 connections that are kept, until all are sent or the server goes away."""
+    """Sends hooks over 16 persistent connections, until all are sent or the server stops."""
 
     port: int
     hooks: Sequence[Hook]
@@ -81,14 +81,14 @@ class Load:
 
 
 def runs_by_key(engine: Engine) -> dict[tuple[str, str], tuple[int, str]]:
-    """The run's number and commit for each delivery that is kept, by repository and key."""
+    """The run's number and commit of each stored delivery, by repository and key."""
     query = (
         select(Repo.name, Delivery.key, Run.number, Run.sha)
         .join(Repo, Repo.id == Delivery.repo_id)
         .join(Run, Run.id == Delivery.run_id)
     )
     with reading(engine) as session:
-        rows = [tuple(row) for row in session.execute(query)]
+        rows = session.execute(query).all()
     found = {(name, key): (number, sha) for name, key, number, sha in rows}
     assert len(found) == len(rows)
     return found
@@ -104,12 +104,14 @@ def assert_numbered_without_gaps(engine: Engine) -> None:
 
 @pytest.fixture
 def either_site(site: Site, database: Engine) -> Site:
-    """The site on each of the two databases."""
-    return Site(replace(site.services, engine=database), site.rung)
+    """The site on SQLite and on PostgreSQL."""
+    return Site(replace(site.services, engine=database), site.woken)
 
 
 @pytest.mark.slow
-def test_of_two_thousand_none_is_lost_or_doubled_whatever_comes_between(either_site: Site) -> None:
+def test_none_of_two_thousand_is_lost_or_doubled_with_repeats_wrong_signatures_and_a_locked_database(
+    either_site: Site,
+) -> None:
     site = either_site
     secrets = {name: site.add_repo(name).secret for name in (REPO, OTHER)}
     genuine = [Hook(name, f"{name}-{n}", secrets[name]) for name in secrets for n in range(800)]
@@ -123,7 +125,7 @@ def test_of_two_thousand_none_is_lost_or_doubled_whatever_comes_between(either_s
         sending.start()
         eventually(lambda: len(load.answers) > 300, 60)
         with transaction(site.engine) as session:
-            # Nobody else may write for a while.
+            # This transaction locks the database for a second.
             session.execute(update(Repo).values(web_url=Repo.web_url))
             threading.Event().wait(1.0)
         sending.join(90)
@@ -136,7 +138,7 @@ def test_of_two_thousand_none_is_lost_or_doubled_whatever_comes_between(either_s
             assert kept[hook.repo, hook.key] == (answer["run"], hook.sha)
     assert_numbered_without_gaps(site.engine)
     with reading(site.engine) as session:
-        assert sorted(site.rung) == sorted(session.scalars(select(Job.id)).all())
+        assert sorted(site.woken) == sorted(session.scalars(select(Job.id)).all())
     assert site.counters() == {REFUSED_COUNTER: 100}
 
 
@@ -172,7 +174,7 @@ class Web:
 
 @pytest.mark.e2e
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_a_server_that_ends_in_mid_load_keeps_all_that_it_answered(
+def test_a_server_that_stops_under_load_has_stored_all_that_it_answered(
     site: Site, tmp_path: Path, number: signal.Signals
 ) -> None:
     secret = site.add_repo().secret
@@ -194,7 +196,7 @@ def test_a_server_that_ends_in_mid_load_keeps_all_that_it_answered(
         assert kept[hook.repo, hook.key] == (answer["run"], hook.sha)
     assert_numbered_without_gaps(engine)
 
-    # A sender that got no answer sends again: everything has its run then, and only one.
+    # A sender without an answer sends again: after that each delivery has exactly one run.
     process = web.start()
     rest = Load(web.port, [hook for hook in hooks if hook not in {given for given, _, _ in load.answers}])
     rest.run()

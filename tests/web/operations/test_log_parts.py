@@ -1,4 +1,4 @@
-"""Parts of stored logs: what a page asks for before anybody scrolls, and where the bytes came from."""
+"""Parts of stored logs over the API: the last lines, where the bytes came from, and search."""
 
 import tempfile
 from pathlib import Path
@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from pipelines.state import PASSED
 from runner.events import StepFinished, StepOutput, StepStarted, Stream
-from tests.web.conftest import REPO, Begun, Site
+from tests.web.conftest import REPO, ClaimedRun, Site
 from web.operations.log_parts import PART_BYTES_MAX, search
 from workers.logs import DiskLogs
 
@@ -18,13 +18,13 @@ MIB = 1024**2
 
 
 @pytest.fixture
-def begun(site: Site) -> Begun:
+def begun(site: Site) -> ClaimedRun:
     site.add_repo()
     return site.begin()
 
 
-def write(begun: Begun, *pieces: tuple[Stream, bytes]) -> str:
-    """Writes the log of a step; its address."""
+def write(begun: ClaimedRun, *pieces: tuple[Stream, bytes]) -> str:
+    """Writes the log of a step; returns its path in the API."""
     offset = 0
     with begun.recorder() as record:
         record(StepStarted(2))
@@ -40,7 +40,7 @@ def tail(program: TestClient, path: str, last: int = 2000) -> tuple[bytes, int, 
     return answer.content, int(answer.headers["x-log-offset"]), int(answer.headers["x-log-line"])
 
 
-def test_the_last_lines_are_the_last_however_long_they_are(begun: Begun, program: TestClient) -> None:
+def test_the_last_lines_are_whole_lines_up_to_the_size_limit(begun: ClaimedRun, program: TestClient) -> None:
     lines = [b"%04d " % number + b"x" * 100_000 + b"\n" for number in range(100)]
     data, offset, line = tail(program, write(begun, (Stream.STDOUT, b"".join(lines))))
     assert data == b"".join(lines[line - 1 :])
@@ -49,21 +49,23 @@ def test_the_last_lines_are_the_last_however_long_they_are(begun: Begun, program
 
 
 @pytest.mark.parametrize("end", [b"", b"\n"])
-def test_of_one_endless_line_the_end_is_shown(begun: Begun, program: TestClient, end: bytes) -> None:
+def test_of_a_line_larger_than_the_limit_the_end_is_returned(
+    begun: ClaimedRun, program: TestClient, end: bytes
+) -> None:
     whole = b"first\n" + b"".join(b"\r%06d of many" % number for number in range(500_000)) + end
     data, offset, line = tail(program, write(begun, (Stream.STDOUT, whole)))
     assert data == whole[-PART_BYTES_MAX:]
     assert (offset, line) == (len(whole) - PART_BYTES_MAX, 2)
 
 
-def test_a_short_log_is_shown_from_its_beginning(begun: Begun, program: TestClient) -> None:
+def test_a_short_log_is_returned_from_its_beginning(begun: ClaimedRun, program: TestClient) -> None:
     path = write(begun, (Stream.STDOUT, b"one\ntwo\nhalf"))
     assert tail(program, path) == (b"one\ntwo\nhalf", 0, 1)
     assert tail(program, path, last=1) == (b"half", 8, 3)
     assert program.get(path, params={"offset": 5}).headers["x-log-line"] == "2"
 
 
-def test_the_sources_say_which_bytes_are_from_where_and_when(begun: Begun, program: TestClient) -> None:
+def test_the_sources_say_when_and_from_which_stream_bytes_came(begun: ClaimedRun, program: TestClient) -> None:
     path = write(begun, (Stream.STDOUT, b"out\n"), (Stream.STDERR, b"err\n"), (Stream.NOTE, b"headway: note\n"))
     at_ms = 1_793_358_142_000
     whole = program.get(f"{path}/sources").json()
@@ -80,11 +82,10 @@ def test_the_sources_say_which_bytes_are_from_where_and_when(begun: Begun, progr
     assert program.get(f"{path}/sources", params={"offset": 99}).json() == {"end": 22, "sources": []}
 
 
-def test_the_sources_of_a_log_that_changes_stream_all_the_time_are_told_in_parts(
-    begun: Begun, program: TestClient
-) -> None:
+def test_many_sources_are_returned_in_parts(begun: ClaimedRun, program: TestClient) -> None:
     pieces = [(Stream.STDERR if number % 2 else Stream.STDOUT, b"%d\n" % (number % 10)) for number in range(45_000)]
-    path, found, end = f"{write(begun, *pieces)}/sources", {}, 0
+    path, end = f"{write(begun, *pieces)}/sources", 0
+    found: dict[int, str] = {}
     while end < 90_000:
         answer = program.get(path, params={"offset": end}).json()
         found |= {source["offset"]: source["stream"] for source in answer["sources"]}
@@ -98,7 +99,7 @@ TEXTS = st.lists(st.sampled_from(["error", "Err", "OR", "e", "ü", "\n", " "]), 
 
 @settings(max_examples=150)
 @given(log=TEXTS, wanted=st.sampled_from(["error", "err", "R", "Ü", "or e", "ee"]), piece_bytes=st.integers(1, 12))
-def test_what_is_looked_for_is_found_in_every_line_that_holds_it(log: str, wanted: str, piece_bytes: int) -> None:
+def test_search_finds_every_line_that_contains_the_text(log: str, wanted: str, piece_bytes: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         logs = DiskLogs(Path(folder))
         writer = logs.writer(1, 1, 1, 1)
@@ -110,7 +111,7 @@ def test_what_is_looked_for_is_found_in_every_line_that_holds_it(log: str, wante
     assert not more
 
 
-def test_a_log_is_searched_to_its_end_or_to_the_limit(begun: Begun, program: TestClient) -> None:
+def test_search_stops_at_the_end_or_at_the_limit_of_results(begun: ClaimedRun, program: TestClient) -> None:
     lines = b"".join(b"%d: nothing here\n" % number for number in range(1, 200_001))
     path = f"{write(begun, (Stream.STDOUT, lines + b'the NEEDLE'))}/search"
     assert program.get(path, params={"text": "needle"}).json() == {"lines": [200_001], "more": False}
@@ -119,12 +120,12 @@ def test_a_log_is_searched_to_its_end_or_to_the_limit(begun: Begun, program: Tes
     assert program.get(path, params={"text": ""}).status_code == 422
 
 
-def test_a_step_that_there_is_not_has_no_sources(program: TestClient) -> None:
+def test_the_sources_of_a_missing_step_are_answered_404(program: TestClient) -> None:
     answer = program.get("/api/steps/99/log/sources")
     assert (answer.status_code, answer.json()) == (404, {"error": "There is no step 99 here."})
 
 
-def test_a_log_that_was_damaged_on_its_disk_is_said_to_be_so(begun: Begun, site: Site, program: TestClient) -> None:
+def test_a_damaged_log_is_reported(begun: ClaimedRun, site: Site, program: TestClient) -> None:
     path = write(begun, (Stream.STDOUT, b"some output\n"))
     (stored,) = site.services.settings.logs_dir.rglob("*.zst")
     stored.write_bytes(bytes(stored.stat().st_size))

@@ -10,12 +10,12 @@ from playwright.sync_api import Browser, Page, expect
 from pipelines.state import PASSED, Outcome, Reason, State
 from runner.events import StepFinished, StepOutput, StepStarted, Stream
 from tests.e2e.browser import chromium
-from tests.web.conftest import REPO, Begun, Site
+from tests.web.conftest import REPO, ClaimedRun, Site
 from workers.jobs.recorder import Recorder
 
 pytestmark = pytest.mark.browser
 PATIENCE_MS = 30_000
-LINE = b"%07d a line of a test suite that says little and says it often enough\n"
+LINE = b"%07d a line of a test suite that writer little and writer it often enough\n"
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def chrome() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(site: Site, live_url: str, chrome: Browser) -> Iterator[Page]:
-    """A page for somebody who is logged in. No script may report an error."""
+    """A page with a login. The test fails if a script reports an error."""
     site.add_repo()
     headers = {"authorization": f"Bearer {site.token(site.add_user())}"}
     context = chrome.new_context(base_url=live_url, extra_http_headers=headers, timezone_id="UTC", locale="en-GB")
@@ -41,7 +41,7 @@ def page(site: Site, live_url: str, chrome: Browser) -> Iterator[Page]:
     assert errors == []
 
 
-class Says:
+class Writer:
     """A step that writes."""
 
     def __init__(self, record: Recorder) -> None:
@@ -53,32 +53,32 @@ class Says:
         self.record(StepOutput(2, self.offset, data, stream))
         self.offset += len(data)
 
-    def ends(self, outcome: Outcome = PASSED) -> None:
+    def finish(self, outcome: Outcome = PASSED) -> None:
         self.record(StepFinished(2, outcome))
 
 
-def run_page(begun: Begun, line: int | None = None) -> str:
+def run_page(begun: ClaimedRun, line: int | None = None) -> str:
     return f"/repos/{REPO}/runs/{begun.queued.number}?step={begun.steps[2]}" + (f"#L{line}" if line else "")
 
 
-def flood(begun: Begun, lines: int) -> None:
+def flood(begun: ClaimedRun, lines: int) -> None:
     with begun.recorder() as record:
-        says = Says(record)
+        writer = Writer(record)
         for first in range(1, lines + 1, 10_000):
-            says(b"".join(LINE % number for number in range(first, min(first + 10_000, lines + 1))))
-        says.ends()
+            writer(b"".join(LINE % number for number in range(first, min(first + 10_000, lines + 1))))
+        writer.finish()
 
 
-def test_lines_tell_when_they_came_and_from_which_output(site: Site, page: Page) -> None:
+def test_lines_show_when_they_were_written_and_to_which_output(site: Site, page: Page) -> None:
     begun = site.begin()
     with begun.recorder() as record:
-        says = Says(record)
+        writer = Writer(record)
         page.goto(run_page(begun))
-        says(b"out\nhalf a ")
-        says(b"err\n", Stream.STDERR)
-        says(b"more err\n", Stream.STDERR)
-        says(b"headway: exited with 1\n", Stream.NOTE)
-        says.ends(Outcome(State.FAILED, Reason.EXIT_CODE, "exited with 1", 1))
+        writer(b"out\nhalf a ")
+        writer(b"err\n", Stream.STDERR)
+        writer(b"more err\n", Stream.STDERR)
+        writer(b"headway: exited with 1\n", Stream.NOTE)
+        writer.finish(Outcome(State.FAILED, Reason.EXIT_CODE, "exited with 1", 1))
     expect(page.locator("#L4[data-stream=note] > span")).to_have_text("headway: exited with 1")
     expect(page.locator("#L3")).to_have_attribute("data-stream", "stderr")
     expect(page.locator("#L2")).to_have_attribute("data-stream", "stdout")
@@ -94,16 +94,16 @@ def test_a_progress_bar_shows_its_last_state_while_the_raw_log_has_all(site: Sit
     begun = site.begin()
     bar = b"".join(b"\r%d of 300000" % number for number in range(300_001))
     with begun.recorder() as record:
-        says = Says(record)
+        writer = Writer(record)
         page.goto(run_page(begun))
-        says(b"before\n10%\r20%\r")
+        writer(b"before\n10%\r20%\r")
         expect(page.locator("#L2 > span")).to_have_text("20%")
-        says(b"done\r\n")
+        writer(b"done\r\n")
         expect(page.locator("#L2 > span")).to_have_text("done")
         for start in range(0, len(bar), 65_536):
-            says(bar[start : start + 65_536])
+            writer(bar[start : start + 65_536])
         expect(page.locator("#L3 > span")).to_have_text("300000 of 300000")
-        says.ends()
+        writer.finish()
     page.reload()
     expect(page.locator("#L3 > span")).to_have_text("300000 of 300000")
     raw = page.request.get(page.get_by_role("link", name="Raw log").get_attribute("href") or "")
@@ -113,13 +113,13 @@ def test_a_progress_bar_shows_its_last_state_while_the_raw_log_has_all(site: Sit
 def test_a_line_that_never_ends_is_cut_in_the_view(site: Site, page: Page) -> None:
     begun = site.begin()
     with begun.recorder() as record:
-        says = Says(record)
+        writer = Writer(record)
         page.goto(run_page(begun))
         for _ in range(100):
-            says(b"x" * 100_000)
+            writer(b"x" * 100_000)
         expect(page.locator("#L1 > span")).to_have_text(re.compile("raw log"))
-        says(b"\nthe end\n")
-        says.ends()
+        writer(b"\nthe end\n")
+        writer.finish()
     expect(page.locator("#L2 > span")).to_have_text("the end")
     expect(page.locator("#L1 > span")).to_have_text(
         re.compile(r"^x{10000} … \(the rest of this line is in the raw log\)$")
@@ -127,28 +127,28 @@ def test_a_line_that_never_ends_is_cut_in_the_view(site: Site, page: Page) -> No
 
 
 @pytest.mark.slow
-def test_who_reads_further_up_is_not_flooded_and_finds_the_end_by_a_button(site: Site, page: Page) -> None:
+def test_a_reader_who_scrolled_up_stays_there_and_gets_to_the_end_with_a_button(site: Site, page: Page) -> None:
     begun = site.begin()
     with begun.recorder() as record:
-        says = Says(record)
+        writer = Writer(record)
         page.goto(run_page(begun))
-        says(b"".join(LINE % number for number in range(1, 1001)))
+        writer(b"".join(LINE % number for number in range(1, 1001)))
         expect(page.locator("#L1000")).to_be_in_viewport()
         page.locator("#L500").scroll_into_view_if_needed()
         expect(page.get_by_role("button", name="To the end")).to_be_visible()
         for first in range(1001, 100_001, 1000):
-            says(b"".join(LINE % number for number in range(first, first + 1000)))
+            writer(b"".join(LINE % number for number in range(first, first + 1000)))
         expect(page.get_by_role("button", name="Later lines")).to_be_visible()
         assert page.locator("#log .line").count() < 60_000
         page.get_by_role("button", name="To the end").click()
         expect(page.locator("#L100000")).to_be_in_viewport()
-        says(LINE % 100_001)
+        writer(LINE % 100_001)
         expect(page.locator("#L100001")).to_be_in_viewport()
-        says.ends()
+        writer.finish()
 
 
 @pytest.mark.slow
-def test_of_a_log_of_100_megabytes_only_the_part_that_is_looked_at_is_loaded(site: Site, page: Page) -> None:
+def test_of_a_log_of_100_megabytes_only_the_viewed_parts_are_loaded(site: Site, page: Page) -> None:
     begun = site.begin()
     count = 100 * 10**6 // len(LINE % 1)
     flood(begun, count)

@@ -1,4 +1,4 @@
-"""A mistake in a pipeline file reads the same in lint, in plan, on the page, in the API and in the commit status."""
+"""A problem in a pipeline file has the same text in lint, in plan, on the page, in the API and in the commit status."""
 
 import re
 from collections.abc import Iterator
@@ -24,6 +24,7 @@ from tests.support.paths import MISTAKES
 from tests.support.repos import Repo
 from tests.support.services import TEST_KEY, RedisServer
 from tests.web.conftest import Site
+from web.operations import repos
 from web.security.login_limiter import LoginLimiter
 from web.server.app import create_app
 from web.services import Services
@@ -31,7 +32,8 @@ from workers import store
 from workers.db.session import make_engine, transaction
 from workers.forges.http import make_client
 from workers.forges.status_request import short
-from workers.jobs.planning import RunToPlan, fetch, make_plan
+from workers.jobs.context import QueuedRun
+from workers.jobs.planning import fetch, make_plan
 from workers.logs import open_logs
 from workers.secrets.vault import open_vault
 from workers.settings import Settings
@@ -47,7 +49,7 @@ DESCRIPTION_CHARS_MAX = 140
 
 @dataclass
 class Everywhere:
-    """One server with one repository, whose forge hears of its runs."""
+    """A server with one repository, which reports commit statuses to a forge."""
 
     site: Site
     client: TestClient
@@ -57,14 +59,14 @@ class Everywhere:
     mirror: Mirror
 
     def run(self, text: bytes) -> int:
-        """The number of a run of a commit with this pipeline file, planned as a worker does."""
+        """Queues and plans a run of a commit with this pipeline file; its number."""
         sha = self.repo.commit({NAME: text})
         queued = self.site.queue(push(sha=sha), REPO)
         claim = self.site.claim(queued)
         with transaction(self.site.engine) as session:
             repo = store.repo_by_name(session, REPO)
             assert repo is not None
-            to_plan = RunToPlan(store.repo_info(repo), queued.number, 0, 0, "")
+            to_plan = QueuedRun(store.repo_info(repo), queued.number, 0, 0, "")
         trigger = fetch(self.mirror, push(sha=sha), "main")
         try:
             plan = make_plan(self.mirror, trigger, to_plan, self.site.services.settings)
@@ -86,12 +88,14 @@ class Everywhere:
         return [unescape(re.sub(r"<[^>]*>", "", "\n".join(text for _, text in part))) for part in parts]
 
     def api(self, number: int) -> list[str]:
-        told = self.client.get(f"/api/repos/{REPO}/runs/{number}").json()
-        return ["\n".join([problem["text"], *problem["excerpt"]]) for problem in told["problems"] + told["warnings"]]
+        run = self.client.get(f"/api/repos/{REPO}/runs/{number}").json()
+        return ["\n".join([problem["text"], *problem["excerpt"]]) for problem in run["problems"] + run["warnings"]]
 
     def status(self, number: int) -> str:
-        self.reporter.once()
-        return next(told.description for told in reversed(self.forge.told) if told.url.endswith(f"/runs/{number}"))
+        self.reporter.report_due()
+        return next(
+            status.description for status in reversed(self.forge.told) if status.url.endswith(f"/runs/{number}")
+        )
 
 
 @pytest.fixture(scope="module")
@@ -107,10 +111,10 @@ def everywhere(
     )
     mirror = Mirror(folder / "mirrors", repo.url)
     site.add_repo(REPO, forge="github")
-    # What a repository may ask of the host lint cannot know.
-    site.admin.set_trust(REPO, Trust(network=True, volumes=True, security=True))
+    # Lint does not know the trust of a repository: with all of it no other problem is reported.
+    repos.set_trust(site.services, REPO, Trust(network=True, volumes=True, security=True))
     with forge_server("github") as forge, make_client() as http, TestClient(create_app(site.services)) as client:
-        site.admin.set_forge_token(REPO, TOKEN, f"{forge.url}/api/v3")
+        repos.set_forge_token(site.services, REPO, TOKEN, f"{forge.url}/api/v3")
         client.headers["authorization"] = f"Bearer {site.token(site.add_user())}"
         yield Everywhere(site, client, forge, Reporter(engine, site.services.vault, http, settings), repo, mirror)
     redis.close()
@@ -139,7 +143,7 @@ def first_lines(texts: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem.removesuffix(".headway"))
-def test_a_mistake_reads_the_same_wherever_it_is_shown(
+def test_a_problem_has_the_same_text_everywhere(
     everywhere: Everywhere, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = file.read_bytes()

@@ -1,11 +1,15 @@
-"""What a run's page says, and where it leads."""
+"""A run's page without JavaScript: its steps, the log of one step, problems, images and buttons."""
+
+import re
 
 import pytest
 from starlette.testclient import TestClient
 
-from pipelines.state import Outcome, Reason, State
+from pipelines.plan import CommandsStep, Container, JobPlan, NamedImage, Plan
+from pipelines.problem import Problem
+from pipelines.state import PASSED, Outcome, Reason, State
 from pipelines.trigger import Event
-from runner.events import StepFinished, StepStarted
+from runner.events import ImagePushed, InstructionChanged, StepFinished, StepOutput, StepStarted, Stream
 from tests.support.builders import job_plan, plan, push
 from tests.web.conftest import REPO, SHA, Site
 from workers import store
@@ -14,7 +18,122 @@ from workers.db.session import transaction
 RUN = f"/repos/{REPO}/runs/1"
 
 
-def test_jobs_stand_after_those_that_they_need(site: Site, browser: TestClient) -> None:
+def test_the_log_of_the_failed_step_is_shown_first(site: Site, browser: TestClient) -> None:
+    site.add_repo()
+    begun = site.begin()
+    with begun.recorder() as record:
+        record(StepStarted(1))
+        record(StepOutput(1, 0, b"building\n", Stream.STDOUT))
+        record(StepFinished(1, PASSED))
+        record(StepStarted(2))
+        record(StepOutput(2, 0, b"collecting\n\x1b[31mE  assert 3 == 4\x1b[0m\n", Stream.STDOUT))
+        record(StepFinished(2, Outcome(State.FAILED, Reason.EXIT_CODE, "exit status 1", 1)))
+    text = browser.get(RUN).text
+    assert ">E  assert 3 == 4<" in text
+    assert "building" not in text
+    assert 'id="L2"' in text
+    other = browser.get(RUN, params={"step": begun.steps[1]}).text
+    assert ">building<" in other
+
+
+def test_of_a_long_log_the_last_lines_are_shown(site: Site, browser: TestClient) -> None:
+    site.add_repo()
+    begun = site.begin()
+    lines = "".join(f"n{number}.\n" for number in range(1, 3001)).encode()
+    with begun.recorder() as record:
+        record(StepStarted(2))
+        record(StepOutput(2, 0, lines, Stream.STDOUT))
+        record(StepFinished(2, PASSED))
+    text = browser.get(RUN, params={"step": begun.steps[2]}).text
+    assert 'id="L3000"' in text
+    assert ">n2501.<" in text
+    assert ">n2500.<" not in text
+    assert "The last 500 of 3000 lines" in text
+
+
+def test_a_request_of_a_script_gets_the_page_without_the_log(site: Site, browser: TestClient) -> None:
+    site.add_repo()
+    begun = site.begin()
+    with begun.recorder() as record:
+        record(StepStarted(1))
+        record(StepOutput(1, 0, b"building\n", Stream.STDOUT))
+    assert "building" in browser.get(RUN).text
+    part = browser.get(RUN, headers={"hx-request": "true"}).text
+    assert "building" not in part
+    assert 'id="run-head"' in part
+
+
+def test_problems_are_listed_with_line_and_column(site: Site, browser: TestClient) -> None:
+    site.add_repo()
+    queued = site.queue()
+    claim = site.claim(queued)
+    problem = Problem(".headway.yml", 7, 5, "unknown key 'comands'", "did you mean 'commands'?")
+    outcome = Outcome(State.FAILED, Reason.INVALID_PIPELINE, "The pipeline has one problem.")
+    with transaction(site.engine) as session:
+        store.fail_planning(session, queued.job_id, claim.attempt, outcome, (problem,))
+    text = browser.get(RUN).text
+    assert ".headway.yml:7:5" in text
+    assert "did you mean &#39;commands&#39;?" in text
+    assert "The pipeline has one problem." in text
+
+
+def test_a_pushed_image_is_shown_with_the_command_that_pulls_its_digest(site: Site, browser: TestClient) -> None:
+    site.add_repo()
+    with site.begin().recorder() as record:
+        record(StepStarted(3))
+        record(ImagePushed(3, "registry.test/app", "1", "sha256:dd", "sha256:aa"))
+        record(StepFinished(3, PASSED))
+    text = browser.get(RUN).text
+    assert 'data-copy="docker pull registry.test/app:1@sha256:dd"' in text
+
+
+def test_instructions_are_shown_with_their_time_or_as_cached(site: Site, browser: TestClient) -> None:
+    site.add_repo()
+    begun = site.begin()
+    with begun.recorder() as record:
+        record(StepStarted(1))
+        record(InstructionChanged(1, 0, "FROM python", cached=True, seconds=0.0))
+        record(InstructionChanged(1, 1, "RUN make", seconds=83.0))
+        record(StepFinished(1, PASSED))
+    text = browser.get(RUN, params={"step": begun.steps[1]}).text
+    assert re.search(r"FROM python</code>\s*<span class=\"took\">cached", text)
+    assert re.search(r"RUN make</code>\s*<span class=\"took\">1 min 23 s", text)
+
+
+def test_cancel_and_re_run_are_buttons_that_work_without_scripts(site: Site, browser: TestClient) -> None:
+    site.add_repo()
+    site.queue()
+    assert f'action="{RUN}/cancel"' in browser.get(RUN).text
+    assert browser.post(f"{RUN}/cancel").headers["location"] == RUN
+    after = browser.get(RUN).text
+    assert f'action="{RUN}/cancel"' not in after
+    assert f'action="{RUN}/rerun"' in after
+    assert browser.post(f"{RUN}/rerun").headers["location"] == f"/repos/{REPO}/runs/2"
+    assert f'href="{RUN}">#1</a>' in browser.get(f"/repos/{REPO}/runs/2").text
+
+
+def test_re_running_a_run_that_has_not_ended_is_refused_with_a_sentence(site: Site, browser: TestClient) -> None:
+    site.add_repo()
+    site.queue()
+    answer = browser.post(f"{RUN}/rerun")
+    assert answer.status_code == 409
+    assert "has not ended yet" in answer.text
+
+
+def test_jobs_of_a_matrix_show_their_cells(site: Site, browser: TestClient) -> None:
+    site.add_repo()
+    step = CommandsStep(number=1, name="unit", container=Container(image=NamedImage(name="x")), commands=("x",))
+    jobs = tuple(
+        JobPlan(name="test", file="f", number=number, cell={"PYTHON": version}, steps=(step,))
+        for number, version in ((1, "3.12"), (2, "3.13"))
+    )
+    site.begin(plan=Plan(jobs=jobs))
+    text = browser.get(RUN).text
+    assert "PYTHON: 3.12" in text
+    assert "PYTHON: 3.13" in text
+
+
+def test_jobs_are_shown_after_the_jobs_that_they_need(site: Site, browser: TestClient) -> None:
     site.add_repo()
     site.begin(plan=plan(job_plan("deploy", 1, ("test",)), job_plan("test", 2)))
     text = browser.get(RUN).text
@@ -24,21 +143,21 @@ def test_jobs_stand_after_those_that_they_need(site: Site, browser: TestClient) 
 @pytest.mark.parametrize(
     ("forge", "there"), [("github", f"/commit/{SHA}"), ("gitlab", f"/-/commit/{SHA}"), ("bitbucket", f"/commits/{SHA}")]
 )
-def test_a_commit_leads_to_its_forge(site: Site, browser: TestClient, forge: str, there: str) -> None:
+def test_a_commit_links_to_its_forge(site: Site, browser: TestClient, forge: str, there: str) -> None:
     site.add_repo(forge=forge)
     site.queue()
     for path in ("/", f"/repos/{REPO}", RUN):
         assert f'href="https://git.test/{REPO}{there}"' in browser.get(path).text
 
 
-def test_a_plain_repository_has_no_page_of_its_commits(site: Site, browser: TestClient) -> None:
+def test_a_commit_of_a_plain_repository_has_no_link(site: Site, browser: TestClient) -> None:
     site.add_repo(forge="generic")
     site.queue()
     assert f'<code title="{SHA}">' in browser.get(RUN).text
     assert "https://git.test" not in browser.get(RUN).text
 
 
-def test_what_a_step_and_its_run_both_say_is_said_once(site: Site, browser: TestClient) -> None:
+def test_a_message_of_both_step_and_run_is_shown_once(site: Site, browser: TestClient) -> None:
     site.add_repo()
     begun = site.begin()
     with begun.recorder() as record:
@@ -50,7 +169,7 @@ def test_what_a_step_and_its_run_both_say_is_said_once(site: Site, browser: Test
     assert browser.get(RUN).text.count("exited with 7") == 1
 
 
-def test_who_asked_for_a_run_by_hand_is_named(site: Site, browser: TestClient) -> None:
+def test_the_user_who_started_a_run_by_hand_is_shown(site: Site, browser: TestClient) -> None:
     site.add_repo()
     site.queue(push().model_copy(update={"event": Event.MANUAL, "sender": "mona"}))
     site.queue(push().model_copy(update={"sender": "mona"}))

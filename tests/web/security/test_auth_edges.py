@@ -8,7 +8,7 @@ from tests.web.conftest import PASSWORD, REPO, Site
 from web.security.login_limiter import LoginLimiter
 from web.server.app import create_app
 from web.services import Services
-from workers.db.models.runs import ApiToken, LoginSession
+from workers.db.models import ApiToken, LoginSession
 from workers.db.session import db_now_ms, reading, transaction
 
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 24 * 3_600_000
@@ -94,7 +94,9 @@ def test_over_https_logging_out_forgets_the_cookie_of_this_host(site: Site) -> N
     site.add_user(password=PASSWORD)
     parts = site.services
     settings = parts.settings.model_copy(update={"base_url": "https://ci.test"})
-    app = create_app(Services(settings, parts.engine, parts.ring, parts.logs, parts.vault, parts.redis, LoginLimiter()))
+    app = create_app(
+        Services(settings, parts.engine, parts.wake_workers, parts.logs, parts.vault, parts.redis, LoginLimiter())
+    )
     with TestClient(app, base_url="https://ci.test", follow_redirects=False, headers=SAME_SITE) as client:
         assert client.post("/login", data={"name": "ada", "password": PASSWORD}).status_code == 303
         forgotten = client.post("/logout").headers["set-cookie"]

@@ -1,4 +1,4 @@
-"""``headway serve`` as a person starts it: with its own Redis, and with children that come and go with it."""
+"""``headway serve`` as a user starts it, with its private Redis and its child processes."""
 
 import contextlib
 import os
@@ -14,15 +14,15 @@ import httpx2
 import pytest
 
 from tests.support.services import eventually, free_port
-from web.server.supervisor import Child
-from web.server.wiring import find_redis
+from web.server.private_redis import find_redis
+from web.server.supervisor import ChildProcess
 from workers.errors import StartError
 
 HEADWAY = [sys.executable, "-c", "from runner.cli.main import main; main()"]
 
 
 class Serve:
-    """A running server in a folder of its own."""
+    """`headway serve` with a data directory of its own."""
 
     def __init__(self, folder: Path) -> None:
         self.data = folder / "data"
@@ -32,16 +32,16 @@ class Serve:
         self.env = {**kept, "HEADWAY_DATA_DIR": str(self.data), "HEADWAY_PORT": str(self.port)}
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, verb: str = "serve") -> subprocess.Popen[bytes]:
+    def start(self, command: str = "serve") -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*HEADWAY, verb], env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [*HEADWAY, command], env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         eventually(self.ready, 60)
         return self.process
 
     def refused(self, other: dict[str, str]) -> subprocess.CompletedProcess[str]:
-        """How the program ends when it cannot start."""
+        """Runs a server that cannot start; its exit status and output."""
         env = {**self.env, **other}
         return subprocess.run([*HEADWAY, "serve"], env=env, capture_output=True, text=True, timeout=60, check=False)
 
@@ -69,7 +69,7 @@ def command_of(pid: int) -> str:
 
 
 def gone(pids: list[int]) -> Callable[[], bool]:
-    """True when all have ended; one that nobody has waited for yet counts as ended."""
+    """A check whether all have ended; a zombie counts as ended."""
 
     def ask() -> bool:
         for pid in pids:
@@ -91,11 +91,11 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 
 
 @pytest.mark.e2e
-def test_all_parts_come_up_are_tended_and_go_down_together(serve: Serve) -> None:
+def test_all_processes_start_are_restarted_when_killed_and_stop_together(serve: Serve) -> None:
     process = serve.start()
-    told = serve.log.read_text()
-    assert f"Headway serves http://localhost:{serve.port}" in told
-    assert f"http://localhost:{serve.port}/login?link=" in told
+    output = serve.log.read_text()
+    assert f"Headway serves http://localhost:{serve.port}" in output
+    assert f"http://localhost:{serve.port}/login?link=" in output
     redis = serve.child("redis-server")
     scheduler = serve.child("scheduler")
     os.kill(redis, signal.SIGKILL)
@@ -109,7 +109,7 @@ def test_all_parts_come_up_are_tended_and_go_down_together(serve: Serve) -> None
 
 
 @pytest.mark.e2e
-def test_nothing_outlives_a_server_that_was_killed(serve: Serve) -> None:
+def test_no_child_process_outlives_a_killed_server(serve: Serve) -> None:
     process = serve.start()
     family = serve.children()
     assert len(family) >= 2
@@ -119,7 +119,7 @@ def test_nothing_outlives_a_server_that_was_killed(serve: Serve) -> None:
 
 
 @pytest.mark.slow
-def test_a_port_that_is_taken_is_a_sentence_before_anything_is_started(serve: Serve) -> None:
+def test_a_port_in_use_is_reported_before_anything_is_started(serve: Serve) -> None:
     with socket.create_server(("127.0.0.1", serve.port)):
         done = subprocess.run(
             [*HEADWAY, "serve"], env=serve.env, capture_output=True, text=True, timeout=60, check=False
@@ -131,13 +131,13 @@ def test_a_port_that_is_taken_is_a_sentence_before_anything_is_started(serve: Se
 
 
 @pytest.mark.e2e
-def test_the_web_server_alone_ends_well_with_an_open_stream(serve: Serve, redis_url: str) -> None:
+def test_headway_web_shuts_down_cleanly_with_an_open_stream(serve: Serve, redis_url: str) -> None:
     serve.env["HEADWAY_REDIS_URL"] = redis_url
     process = serve.start("web")
-    told = subprocess.run(
+    created = subprocess.run(
         [*HEADWAY, "token", "create", "admin", "t"], env=serve.env, capture_output=True, text=True, check=True
     )
-    headers = {"authorization": f"Bearer {told.stdout.strip()}"}
+    headers = {"authorization": f"Bearer {created.stdout.strip()}"}
     address = f"http://127.0.0.1:{serve.port}/api/stream"
     with httpx2.Client(timeout=60) as client, client.stream("GET", address, headers=headers) as answer:
         assert answer.status_code == 200
@@ -156,7 +156,7 @@ def test_a_second_server_on_the_same_data_is_refused(serve: Serve) -> None:
     assert "Another headway serve uses" in done.stderr
 
 
-def test_without_redis_the_sentence_says_what_to_install_and_what_to_run_instead(
+def test_without_redis_the_error_says_what_to_install_or_to_run(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -175,18 +175,23 @@ def test_valkey_is_used_where_there_is_no_redis(serve: Serve, tmp_path: Path) ->
     assert serve.child("valkey-server")
 
 
+def restarted(child: ChildProcess) -> bool:
+    child.restart_if_dead()
+    return child.alive
+
+
 @pytest.mark.slow
-def test_a_child_that_dies_is_started_again_and_one_that_stays_is_left_alone() -> None:
-    child = Child("sleeper", ["/bin/sleep", "600"], {}, 5)
+def test_a_dead_child_is_restarted_and_a_running_one_is_not() -> None:
+    child = ChildProcess("sleeper", ["/bin/sleep", "600"], {}, 5)
     try:
         child.start()
         first = child.pid
-        child.tend()
+        child.restart_if_dead()
         assert child.pid == first
         assert first is not None
         os.kill(first, signal.SIGKILL)
         eventually(lambda: not child.alive)
-        eventually(lambda: (child.tend(), child.alive)[1])
+        eventually(lambda: restarted(child))
         assert child.pid != first
     finally:
         child.stop()
@@ -195,7 +200,7 @@ def test_a_child_that_dies_is_started_again_and_one_that_stays_is_left_alone() -
 
 def test_a_child_that_ignores_term_is_killed() -> None:
     script = "trap '' TERM; echo ready; while :; do sleep 0.05; done"
-    child = Child("stubborn", ["/bin/sh", "-c", script], {"PATH": os.defpath}, 0.3)
+    child = ChildProcess("stubborn", ["/bin/sh", "-c", script], {"PATH": os.defpath}, 0.3)
     child.start()
     eventually(lambda: child.pid is not None and "trap" in command_of(child.pid))
     child.stop()

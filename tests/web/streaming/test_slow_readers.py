@@ -1,4 +1,4 @@
-"""A browser that stops reading: it costs the server next to nothing, and is told where to go on."""
+"""A browser that stops reading: it costs the server little memory, and can resume later."""
 
 import base64
 import http.client
@@ -11,7 +11,7 @@ import pytest
 
 from pipelines.state import PASSED
 from runner.events import StepFinished, StepOutput, StepStarted, Stream
-from tests.web.conftest import Begun, Site
+from tests.web.conftest import ClaimedRun, Site
 
 MIB = 1024**2
 PIECES = 1_500
@@ -22,7 +22,7 @@ def piece(number: int) -> bytes:
     return b"%07d\n" % number + b"some text of a step that floods its log".ljust(PIECE - 9, b".") + b"\n"
 
 
-def flood(begun: Begun) -> None:
+def flood(begun: ClaimedRun) -> None:
     with begun.recorder() as record:
         record(StepStarted(2))
         for number in range(PIECES):
@@ -32,7 +32,7 @@ def flood(begun: Begun) -> None:
 
 @contextmanager
 def opened(url: str, token: str, step_id: int, after: int = 0) -> Iterator[http.client.HTTPResponse]:
-    """A stream whose head has come, and of which nothing more is read until somebody does."""
+    """A stream after its response headers; nothing more is read until the test reads it."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
     headers = {"authorization": f"Bearer {token}", "last-event-id": str(after)}
     connection.request("GET", f"/api/steps/{step_id}/stream", headers=headers)
@@ -42,7 +42,7 @@ def opened(url: str, token: str, step_id: int, after: int = 0) -> Iterator[http.
 
 
 def logged(answer: http.client.HTTPResponse) -> Iterator[tuple[int, bytes]]:
-    """The pieces of the log, each with the offset after it, until the stream says that it ends."""
+    """The pieces of the log, each with the offset after it, until the event ``end``."""
     fields: dict[bytes, bytes] = {}
     for line in answer:
         name, _, value = line.rstrip(b"\n").partition(b": ")
@@ -54,7 +54,7 @@ def logged(answer: http.client.HTTPResponse) -> Iterator[tuple[int, bytes]]:
 
 
 @pytest.mark.slow
-def test_readers_that_stop_take_no_memory_and_get_every_byte_later(site: Site, live_url: str) -> None:
+def test_readers_that_stop_reading_take_little_memory_and_get_every_byte_later(site: Site, live_url: str) -> None:
     site.add_repo()
     begun, token = site.begin(), site.token(site.add_user())
     before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -66,7 +66,7 @@ def test_readers_that_stop_take_no_memory_and_get_every_byte_later(site: Site, l
 
 
 def pieces_in(answer: http.client.HTTPResponse) -> int:
-    """How many of the flood's pieces a stream brings, each whole and in its place."""
+    """Checks that a stream brings the flood's pieces complete and in order; how many it brings."""
     rest, found = b"", 0
     for end, data in logged(answer):
         rest += data
@@ -78,7 +78,7 @@ def pieces_in(answer: http.client.HTTPResponse) -> int:
     return found
 
 
-def test_a_reader_that_hung_up_goes_on_after_the_last_byte_it_got(site: Site, live_url: str) -> None:
+def test_a_reader_that_disconnects_resumes_after_the_last_byte_it_got(site: Site, live_url: str) -> None:
     site.add_repo()
     begun, token = site.begin(), site.token(site.add_user())
     flood(begun)

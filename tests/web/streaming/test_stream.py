@@ -1,89 +1,25 @@
-"""Server-sent events over a real socket, a real Redis and a real log store, while somebody writes."""
+"""Server-sent events over a real socket, with a real Redis and log store, while a step writes its log."""
 
 import base64
-import json
 import signal
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import replace
 
-import httpx2
 import pytest
 
 from pipelines.state import PASSED, Outcome, Reason, State
 from runner.events import StepFinished, StepOutput, StepStarted, Stream
 from tests.support.services import RedisServer, eventually
-from tests.web.conftest import Begun, Site, push, serving
-from web.security.login_limiter import LoginLimiter
-from web.services import Services
+from tests.web.conftest import ClaimedRun, Site, push, serving
+from tests.web.streaming.listener import Listener, Received
 from workers import store
 from workers.db.session import reading, transaction
 from workers.store import leases
 from workers.streaming.redis_stream import LiveTail, connect
 
 CHUNK = 5_000
-
-
-@dataclass
-class Event:
-    kind: str = ""
-    data: str = ""
-    id: str = ""
-
-
-@dataclass
-class Heard:
-    """All that a stream said, put together as a browser would."""
-
-    log: bytes = b""
-    position: int = 0
-    kinds: list[str] = field(default_factory=list)
-    end: str = ""
-
-    def take(self, event: Event) -> None:
-        self.kinds.append(event.kind)
-        if event.kind == "log":
-            data = base64.b64decode(event.data)
-            assert int(event.id) == self.position + len(data), "bytes are missing or doubled"
-            self.log += data
-            self.position = int(event.id)
-        elif event.kind == "end":
-            self.end = json.loads(event.data)["state"]
-
-
-class Listener:
-    """A logged-in client of the streams."""
-
-    def __init__(self, url: str, token: str) -> None:
-        self.client = httpx2.Client(base_url=url, headers={"authorization": f"Bearer {token}"}, timeout=30)
-
-    def events(self, path: str, headers: dict[str, str] | None = None, **query: object) -> Iterator[Event]:
-        with self.client.stream("GET", path, params=query, headers=headers or {}) as answer:
-            assert answer.status_code == 200
-            assert answer.headers["content-type"].startswith("text/event-stream")
-            event = Event()
-            for line in answer.iter_lines():
-                name, _, value = line.partition(": ")
-                match name:
-                    case "event":
-                        event.kind = value
-                    case "data":
-                        event.data = value
-                    case "id":
-                        event.id = value
-                    case "" if event.kind:
-                        yield event
-                        event = Event()
-
-    def hear(self, path: str, position: int = 0, headers: dict[str, str] | None = None, **query: object) -> Heard:
-        """Listens to the end."""
-        heard = Heard(position=position)
-        for event in self.events(path, headers, **query):
-            heard.take(event)
-            if event.kind in {"end", "restart"}:
-                break
-        return heard
 
 
 @pytest.fixture
@@ -98,7 +34,7 @@ def text(count: int) -> bytes:
     return b"".join(b"%06d the quick brown fox \x1b[32mjumps\x1b[0m \xff\xfe\n" % number for number in range(count))
 
 
-def write_slowly(begun: Begun, data: bytes, number: int = 2, pause_s: float = 0.002) -> threading.Thread:
+def write_slowly(begun: ClaimedRun, data: bytes, number: int = 2, pause_s: float = 0.002) -> threading.Thread:
     def write() -> None:
         with begun.recorder() as record:
             record(StepStarted(number))
@@ -112,7 +48,7 @@ def write_slowly(begun: Begun, data: bytes, number: int = 2, pause_s: float = 0.
     return thread
 
 
-def stream_of(begun: Begun, number: int = 2) -> str:
+def stream_of(begun: ClaimedRun, number: int = 2) -> str:
     return f"/api/steps/{begun.steps[number]}/stream"
 
 
@@ -120,64 +56,64 @@ def test_a_finished_log_is_sent_whole_and_ends(site: Site, listener: Listener) -
     begun = site.begin()
     data = text(20_000)
     write_slowly(begun, data, pause_s=0).join()
-    heard = listener.hear(stream_of(begun))
-    assert heard.log == data
-    assert heard.end == "passed"
+    received = listener.receive(stream_of(begun))
+    assert received.log == data
+    assert received.end == "passed"
 
 
 @pytest.mark.slow
-def test_no_byte_is_lost_or_doubled_where_history_meets_the_live_tail(site: Site, listener: Listener) -> None:
+def test_no_byte_is_lost_or_doubled_where_the_stored_log_meets_the_live_tail(site: Site, listener: Listener) -> None:
     begun = site.begin()
     data = text(30_000)
     writer = write_slowly(begun, data)
-    heard = [Heard() for _ in range(6)]
+    received = [Received() for _ in range(6)]
 
     def listen(index: int) -> None:
-        # Each comes at another moment, so that the seam lies elsewhere.
+        # Each starts at another moment, so that stored log and live tail meet at another byte.
         eventually(lambda: site.services.redis.xlen(f"headway:step:{begun.steps[2]}:1") > 3 * index, 30)
-        heard[index] = listener.hear(stream_of(begun))
+        received[index] = listener.receive(stream_of(begun))
 
-    threads = [threading.Thread(target=listen, args=(index,)) for index in range(len(heard))]
+    threads = [threading.Thread(target=listen, args=(index,)) for index in range(len(received))]
     for thread in [*threads]:
         thread.start()
     for thread in [*threads, writer]:
         thread.join(60)
-    assert [each.end for each in heard] == ["passed"] * len(heard)
-    assert all(each.log == data for each in heard)
+    assert [each.end for each in received] == ["passed"] * len(received)
+    assert all(each.log == data for each in received)
 
 
-def test_a_reader_who_comes_back_goes_on_where_it_was(site: Site, listener: Listener) -> None:
+def test_a_reader_that_reconnects_resumes_where_it_was(site: Site, listener: Listener) -> None:
     begun = site.begin()
     data = text(10_000)
     writer = write_slowly(begun, data)
-    heard = Heard()
+    received = Received()
     for event in listener.events(stream_of(begun)):
-        heard.take(event)
-        if heard.position > len(data) // 3:
+        received.add(event)
+        if received.position > len(data) // 3:
             break
-    cut = heard.position
-    rest = listener.hear(stream_of(begun), cut, headers={"last-event-id": str(cut)}, offset=0)
+    cut = received.position
+    rest = listener.receive(stream_of(begun), cut, headers={"last-event-id": str(cut)}, offset=0)
     writer.join()
-    assert heard.log + rest.log == data
+    assert received.log + rest.log == data
 
 
 def test_a_reader_may_begin_at_any_byte(site: Site, listener: Listener) -> None:
     begun = site.begin()
     data = text(100)
     write_slowly(begun, data).join()
-    assert listener.hear(stream_of(begun), 777, offset=777).log == data[777:]
-    assert listener.hear(stream_of(begun), len(data), offset=len(data)).log == b""
+    assert listener.receive(stream_of(begun), 777, offset=777).log == data[777:]
+    assert listener.receive(stream_of(begun), len(data), offset=len(data)).log == b""
 
 
-def test_output_is_heard_while_the_step_still_runs(site: Site, listener: Listener) -> None:
+def test_output_arrives_while_the_step_still_runs(site: Site, listener: Listener) -> None:
     begun = site.begin()
     with begun.recorder() as record:
         record(StepStarted(2))
         record(StepOutput(2, 0, b"first\n", Stream.STDOUT))
-        heard = Heard()
+        received = Received()
         for event in listener.events(stream_of(begun)):
-            heard.take(event)
-            if heard.log == b"first\n":
+            received.add(event)
+            if received.log == b"first\n":
                 break
         assert begun.step(2).state is State.RUNNING
         record(StepOutput(2, 6, b"second\n", Stream.STDOUT))
@@ -187,19 +123,19 @@ def test_output_is_heard_while_the_step_still_runs(site: Site, listener: Listene
                 break
 
 
-def test_a_stream_opened_before_the_step_begins_hears_all_of_it(site: Site, listener: Listener) -> None:
+def test_a_stream_opened_before_the_step_starts_gets_all_of_it(site: Site, listener: Listener) -> None:
     begun = site.begin()
-    heard: list[Heard] = []
-    thread = threading.Thread(target=lambda: heard.append(listener.hear(stream_of(begun))))
+    received: list[Received] = []
+    thread = threading.Thread(target=lambda: received.append(listener.receive(stream_of(begun))))
     thread.start()
     data = text(500)
     write_slowly(begun, data).join()
     thread.join(30)
-    assert heard[0].log == data
-    assert "changed" in heard[0].kinds
+    assert received[0].log == data
+    assert "changed" in received[0].kinds
 
 
-def test_live_chunks_that_were_lost_are_read_from_the_store(site: Site, listener: Listener, tail: LiveTail) -> None:
+def test_live_chunks_that_were_lost_are_read_from_the_store(site: Site, listener: Listener, live: LiveTail) -> None:
     begun = site.begin()
     data = text(3_000)
     step_id = begun.steps[2]
@@ -207,38 +143,42 @@ def test_live_chunks_that_were_lost_are_read_from_the_store(site: Site, listener
     writer = site.services.logs.writer(*address)
     with transaction(site.engine) as session:
         store.start_step(session, begun.queued.job_id, 1, 2)
-    heard: list[Heard] = []
-    thread = threading.Thread(target=lambda: heard.append(listener.hear(stream_of(begun))))
+    received: list[Received] = []
+    thread = threading.Thread(target=lambda: received.append(listener.receive(stream_of(begun))))
     thread.start()
     for index, offset in enumerate(range(0, len(data), CHUNK)):
         piece = data[offset : offset + CHUNK]
         writer.append(piece, Stream.STDOUT, 1)
         if index % 3 == 0:
-            tail.publish(step_id, 1, offset, piece)  # two of three never reach Redis, and what does comes first
+            live.publish(
+                step_id, 1, offset, piece
+            )  # two of three never reach Redis, and the third gets there before the store
         writer.flush()
     writer.close()
-    tail.end(step_id, 1)
+    live.end(step_id, 1)
     with transaction(site.engine) as session:
         store.finish_step(session, begun.queued.job_id, 1, 2, PASSED, (len(data), 3_000))
     thread.join(30)
-    assert heard[0].log == data
+    assert received[0].log == data
 
 
 @pytest.mark.slow
-def test_the_log_goes_on_while_redis_is_away(site: Site, redis_server: RedisServer) -> None:
+def test_the_log_continues_while_redis_is_down(site: Site, redis_server: RedisServer) -> None:
     site.add_repo()
     begun = site.begin()
     data = text(4_000)
     parts = site.services
     settings = parts.settings.model_copy(update={"redis_url": redis_server.url})
     redis = connect(redis_server.url)
-    shaky = Services(settings, parts.engine, parts.ring, parts.logs, parts.vault, redis, LoginLimiter())
-    with serving(shaky) as url:
+    with_failing_redis = replace(parts, settings=settings, redis=redis)
+    with serving(with_failing_redis) as url:
         listener = Listener(url, site.token(site.add_user()))
-        heard = Heard()
-        thread = write_slowly(Begun(Site(shaky), begun.queued, begun.claim, begun.steps), data, pause_s=0.02)
+        received = Received()
+        thread = write_slowly(
+            ClaimedRun(Site(with_failing_redis), begun.queued, begun.claim, begun.steps), data, pause_s=0.02
+        )
         for event in listener.events(stream_of(begun)):
-            heard.take(event)
+            received.add(event)
             if event.kind == "log":
                 redis_server.stop(signal.SIGKILL)  # the first time; later it does nothing
             if event.kind == "end":
@@ -246,12 +186,12 @@ def test_the_log_goes_on_while_redis_is_away(site: Site, redis_server: RedisServ
         thread.join()
         listener.client.close()
     redis.close()
-    assert heard.log == data
-    assert heard.end == "passed"
+    assert received.log == data
+    assert received.end == "passed"
 
 
 @pytest.mark.slow
-def test_a_step_that_begins_anew_says_so(site: Site, listener: Listener) -> None:
+def test_a_step_that_starts_again_sends_restart(site: Site, listener: Listener) -> None:
     begun = site.begin()
     with begun.recorder() as record:
         record(StepStarted(2))
@@ -268,32 +208,34 @@ def test_a_step_that_begins_anew_says_so(site: Site, listener: Listener) -> None
     assert kinds[-1] == "restart"
 
 
-def test_a_failed_steps_state_comes_with_the_end(site: Site, listener: Listener) -> None:
+def test_the_end_event_has_the_state_of_the_step(site: Site, listener: Listener) -> None:
     begun = site.begin()
     with begun.recorder() as record:
         record(StepStarted(2))
         record(StepFinished(2, Outcome(State.FAILED, Reason.EXIT_CODE, "exit status 1", 1)))
-    heard = listener.hear(stream_of(begun))
-    assert (heard.end, heard.log) == ("failed", b"")
+    received = listener.receive(stream_of(begun))
+    assert (received.end, received.log) == ("failed", b"")
 
 
-def test_a_runs_stream_tells_of_changes_and_ends_with_it(site: Site, listener: Listener, tail: LiveTail) -> None:
+def test_a_runs_stream_sends_changes_and_ends_with_the_run(site: Site, listener: Listener, live: LiveTail) -> None:
     begun = site.begin()
-    heard: list[Heard] = []
-    thread = threading.Thread(target=lambda: heard.append(listener.hear(f"/api/runs/{begun.queued.run_id}/stream")))
+    received: list[Received] = []
+    thread = threading.Thread(
+        target=lambda: received.append(listener.receive(f"/api/runs/{begun.queued.run_id}/stream"))
+    )
     thread.start()
     with begun.recorder() as record:
         record(StepStarted(1))
         record(StepFinished(1, PASSED))
     with transaction(site.engine) as session:
         store.finish_job(session, begun.queued.job_id, 1, PASSED)
-    tail.changed(begun.queued.run_id)
+    live.changed(begun.queued.run_id)
     thread.join(30)
-    assert heard[0].end == "passed"
-    assert heard[0].kinds.count("changed") >= 1
+    assert received[0].end == "passed"
+    assert received[0].kinds.count("changed") >= 1
 
 
-def test_a_page_that_is_up_to_date_hears_nothing_until_something_changes(site: Site, listener: Listener) -> None:
+def test_a_page_that_is_up_to_date_gets_no_event_until_something_changes(site: Site, listener: Listener) -> None:
     queued = site.queue()
     path = f"/api/runs/{queued.run_id}/stream"
     version = next(listener.events(path)).data
@@ -305,18 +247,18 @@ def test_a_page_that_is_up_to_date_hears_nothing_until_something_changes(site: S
     assert seen[0] != version
 
 
-def test_the_front_page_hears_of_a_new_run(site: Site, listener: Listener, tail: LiveTail) -> None:
+def test_the_front_page_gets_an_event_for_a_new_run(site: Site, listener: Listener, live: LiveTail) -> None:
     version = next(listener.events("/api/stream")).data
     seen: list[str] = []
     thread = threading.Thread(target=lambda: seen.append(next(listener.events("/api/stream", seen=version)).kind))
     thread.start()
-    tail.changed(site.queue(push("new")).run_id)
+    live.changed(site.queue(push("new")).run_id)
     thread.join(30)
     assert seen == ["changed"]
 
 
 @pytest.mark.slow
-def test_streams_end_when_the_server_does(site: Site, listener: Listener) -> None:
+def test_streams_end_when_the_server_stops(site: Site, listener: Listener) -> None:
     begun = site.begin()
     ended = threading.Event()
 

@@ -1,7 +1,9 @@
-"""The database door: transactions, the clock, migrations."""
+"""Transactions, the database's clock, migrations."""
 
 import threading
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -10,9 +12,10 @@ from sqlalchemy import Engine, insert, inspect, select, update
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
+from tests.support.builders import push
 from tests.support.services import PostgresServer
 from workers import store
-from workers.db.models.runs import Base, Counter, Repo
+from workers.db.models import Base, Counter, Delivery, Repo
 from workers.db.session import db_now_ms, downgrade, make_engine, now_ms, persist, reading, transaction, upgrade
 
 
@@ -32,7 +35,7 @@ def test_a_transaction_that_raises_leaves_nothing(database: Engine) -> None:
 
 
 class Away:
-    """A change during which the database goes away, until it has been tried ``times`` times."""
+    """A change during which the connection is lost, the first ``times`` times."""
 
     def __init__(self, times: int) -> None:
         self.times = times
@@ -45,13 +48,13 @@ class Away:
         return "done"
 
 
-def test_what_must_not_be_lost_is_written_once_the_database_is_back(database: Engine) -> None:
+def test_persist_retries_until_the_database_answers(database: Engine) -> None:
     assert persist(database, Away(2)) == "done"
     with reading(database) as session:
         assert store.counters(session) == {"hooks": 1}
 
 
-def test_a_database_that_stays_away_is_not_waited_for_for_ever(database: Engine) -> None:
+def test_persist_gives_up_after_its_time(database: Engine) -> None:
     with pytest.raises(OperationalError, match="closed the connection"):
         persist(database, Away(2), patience_s=0)
 
@@ -134,16 +137,39 @@ def test_upgrading_twice_changes_nothing(database: Engine) -> None:
         assert store.repo_by_name(session, "a/b") is not None
 
 
-@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def test_migrations_go_up_from_nothing_back_and_up_again(kind: str, request: pytest.FixtureRequest, tmp_path) -> None:
-    url = f"sqlite:///{tmp_path}/own.db"
-    engine = make_engine(url if kind == "sqlite" else request.getfixturevalue("postgres_server").new_database())
-    upgrade(engine)
-    downgrade(engine, "base")
-    assert set(inspect(engine).get_table_names()) <= {"alembic_version"}
-    upgrade(engine)
-    assert set(Base.metadata.tables) <= set(inspect(engine).get_table_names())
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    """Each of the two databases, without any table."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path}/own.db"
+    else:
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        url = server.new_database()
+    engine = make_engine(url)
+    yield engine
     engine.dispose()
+
+
+def test_migrations_go_up_from_nothing_back_and_up_again(empty_database: Engine) -> None:
+    upgrade(empty_database)
+    downgrade(empty_database, "base")
+    assert set(inspect(empty_database).get_table_names()) <= {"alembic_version"}
+    upgrade(empty_database)
+    assert set(Base.metadata.tables) <= set(inspect(empty_database).get_table_names())
+
+
+def test_the_newest_migration_keeps_the_rows_up_and_down(empty_database: Engine) -> None:
+    upgrade(empty_database)
+    with transaction(empty_database) as session:
+        repo_id = store.add_repo(session, store.NewRepo("a/b", "file:///a")).id
+        job_id = store.record_delivery(session, repo_id, store.NewDelivery("d1", trigger=push())).job_id
+    downgrade(empty_database, "-1")
+    assert "not_before_ms" in {column["name"] for column in inspect(empty_database).get_columns("jobs")}
+    upgrade(empty_database)
+    assert "not_before_ms" not in {column["name"] for column in inspect(empty_database).get_columns("jobs")}
+    with reading(empty_database) as session:
+        assert [job.id for job in store.jobs_of(session, 1)] == [job_id]
+        assert session.scalars(select(Delivery.key)).all() == ["d1"]
 
 
 @pytest.mark.postgres
@@ -163,7 +189,7 @@ def test_a_connection_that_the_server_has_cut_is_replaced(postgres_server: Postg
     engine.dispose()
 
 
-def test_sqlite_makes_the_folder_of_its_file(tmp_path) -> None:
+def test_sqlite_makes_the_folder_of_its_file(tmp_path: Path) -> None:
     engine = make_engine(f"sqlite:///{tmp_path}/new/folder/headway.db")
     upgrade(engine)
     with reading(engine) as session:

@@ -31,7 +31,7 @@ def git(where: Path, *args: str) -> subprocess.CompletedProcess[str]:
 
 
 class Receiver:
-    """Keeps what came, and answers as Headway does."""
+    """Records requests, and answers as Headway does."""
 
     def __init__(self, server: HTTPServer) -> None:
         self.came: list[tuple[dict[str, str], bytes]] = []
@@ -93,7 +93,7 @@ def test_a_push_of_branches_and_tags_sends_a_signed_delivery_for_each(
     assert "Headway: run 1: http://ci.example.org/repos/acme/harbour/runs/1" in pushed.stderr
 
 
-def test_a_push_succeeds_though_nobody_listens(clone: Path) -> None:
+def test_a_push_succeeds_though_no_server_answers(clone: Path) -> None:
     install(clone, "http://127.0.0.1:9/hooks/x", SHELLS[0])
     started = time.monotonic()
     pushed = git(clone, "push", "-q", "origin", "main")

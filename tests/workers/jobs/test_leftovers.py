@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine as Database
 
+from runner.cleanup.leftovers import Leftovers
 from runner.docker.client import Engine
 from runner.docker.specs import ContainerSpec, job_labels
 from tests.support.builders import push
@@ -13,7 +14,14 @@ from tests.support.engine import eventually
 from tests.support.plans import BUSYBOX, secrets_hex
 from workers import store
 from workers.db.session import transaction
-from workers.jobs.leftovers import PROBE, PROBE_S_MAX, Left, Rounds, find, job_key, try_sweep
+from workers.jobs.leftovers import (
+    PROBE,
+    PROBE_S_MAX,
+    PeriodicSweep,
+    find_dead_attempts,
+    job_key,
+    remove_dead_attempts,
+)
 from workers.store import leases
 
 pytestmark = pytest.mark.engine
@@ -28,7 +36,7 @@ class Place:
         self.installation = secrets_hex()
         self._made: list[str] = []
 
-    def leave(self, job_id: int | str, attempt: int, installation: str = "") -> Left:
+    def leave(self, job_id: int | str, attempt: int, installation: str = "") -> Leftovers:
         """A container on a network, the name of a built image and a folder, as a job makes them."""
         key = job_key(installation or self.installation, job_id)
         network = self.engine.create_network(f"headway-{key}-{attempt}", job_labels(key, attempt))
@@ -39,22 +47,22 @@ class Place:
         folder = self.folder / f"{key}-{attempt}"
         (folder / "scratch").mkdir(parents=True)
         name = f"headway/build:{key}-{attempt}-1"
-        return Left(*(frozenset({each}) for each in (container, name, network, folder)))
+        return Leftovers(frozenset({container}), frozenset({name}), frozenset({network}), frozenset({folder}))
 
-    def is_there(self, left: Left) -> list[bool]:
+    def is_there(self, left: Leftovers) -> list[bool]:
         """For each of its things, in their order."""
-        (container,), (name,), (network,), (folder,) = left.containers, left.names, left.networks, left.folders
+        (container,), (name,), (network,), (folder,) = left.containers, left.image_names, left.networks, left.folders
         networks = [each["Id"] for each in self.engine.networks_labelled("headway.job")]
         return [
             self.engine.inspect(container) is not None, self.engine.image(name) is not None,
             network in networks, folder.exists(),
         ]  # fmt: skip
 
-    def remove(self, left: Left) -> None:
+    def remove(self, left: Leftovers) -> None:
         """Takes away what a test left on purpose."""
         for container in left.containers:
             self.engine.remove(container)
-        for name in left.names:
+        for name in left.image_names:
             self.engine.untag(name)
         for network in left.networks:
             self.engine.remove_network(network)
@@ -83,7 +91,7 @@ def test_only_what_belongs_to_dead_attempts_of_ours_is_removed(
     job, attempt = running.job_id, running.attempt
     dead = [place.leave(job, attempt - 1), place.leave(job + 1000, 1)]
     alive = [place.leave(job, attempt), place.leave(job, attempt - 1, installation=secrets_hex())]
-    try_sweep(sqlite_database, place.engine, place.installation, place.folder)
+    remove_dead_attempts(sqlite_database, place.engine, place.installation, place.folder)
     assert [place.is_there(each) for each in dead] == [[False] * 4] * 2
     assert [place.is_there(each) for each in alive] == [[True] * 4] * 2
     for each in alive:
@@ -95,7 +103,7 @@ def test_what_a_worker_made_as_it_started_is_removed_unless_it_may_be_starting_n
 ) -> None:
     now_s = int(time.time())
     old, new = (place.leave(PROBE, made_s) for made_s in (now_s - PROBE_S_MAX - 1, now_s + PROBE_S_MAX))
-    try_sweep(sqlite_database, place.engine, place.installation, place.folder)
+    remove_dead_attempts(sqlite_database, place.engine, place.installation, place.folder)
     assert (place.is_there(old), place.is_there(new)) == ([False] * 4, [True] * 4)
     place.remove(new)
 
@@ -105,21 +113,21 @@ def test_what_cannot_be_removed_does_not_keep_the_rest(sqlite_database: Database
     (network,) = left.networks
     guest = place.engine.create(ContainerSpec(BUSYBOX, {}, network, command=("sleep", "1000")))
     place.engine.start(guest)
-    try_sweep(sqlite_database, place.engine, place.installation, place.folder)
+    remove_dead_attempts(sqlite_database, place.engine, place.installation, place.folder)
     assert place.is_there(left) == [False, False, True, False]
     place.engine.remove(guest)
-    try_sweep(sqlite_database, place.engine, place.installation, place.folder)
+    remove_dead_attempts(sqlite_database, place.engine, place.installation, place.folder)
     assert place.is_there(left) == [False] * 4
 
 
 def test_a_round_leaves_alone_what_was_not_there_at_the_round_before(sqlite_database: Database, place: Place) -> None:
     """A job that has just ended is cleaned up by its own worker."""
-    sweep = Rounds(lambda: sqlite_database, place.engine, place.installation, place.folder)
+    sweep = PeriodicSweep(lambda: sqlite_database, place.engine, place.installation, place.folder)
     first = place.leave(1, 1)
     sweep()
     second = place.leave(2, 1)
     sweep()
     eventually(lambda: place.is_there(first) == [False] * 4)
     assert place.is_there(second) == [True] * 4
-    assert find(sqlite_database, place.engine, place.installation, place.folder) == second
+    assert find_dead_attempts(sqlite_database, place.engine, place.installation, place.folder) == second
     place.remove(second)

@@ -1,4 +1,4 @@
-"""Mirrors are looked after when no job waits."""
+"""Mirror maintenance, which runs while no job waits."""
 
 from pathlib import Path
 

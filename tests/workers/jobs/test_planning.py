@@ -1,4 +1,4 @@
-"""What a worker asks git before it plans: the commit of a branch, and which files changed."""
+"""What a worker reads from git before it plans: the commit of a branch, and which files changed."""
 
 from pathlib import Path
 
@@ -67,7 +67,7 @@ def test_a_new_branch_without_a_commit_of_its_own_changed_what_its_last_commit_d
     assert history.push(history.main, NO_COMMIT, branch="main") == {"main.py"}
 
 
-def test_a_pull_request_changed_all_since_it_left_its_target_whatever_was_pushed_last(history: History) -> None:
+def test_a_pull_request_changed_all_files_since_it_left_its_target_branch(history: History) -> None:
     assert history.pull_request(before=history.first) == {"web/a.js", "docs/b.md"}
     assert history.pull_request(Event.PULL_REQUEST_METADATA) == {"web/a.js", "docs/b.md"}
 
@@ -90,13 +90,13 @@ def test_no_other_event_changed_files(history: History, event: Event) -> None:
     assert history.changed(Trigger(event=event, sha="", ref="refs/heads/topic", branch="topic")) == set()
 
 
-def test_of_a_branch_alone_the_worker_finds_the_commit_and_what_it_says(history: History) -> None:
+def test_for_a_branch_the_worker_finds_the_commit_and_its_message(history: History) -> None:
     trigger = Trigger(event=Event.CRON, sha="", ref="refs/heads/topic", branch="topic", sender="cron nightly")
     found = fetch(history.mirror, trigger, "main")
     assert (found.sha, found.message, found.author) == (history.topic, "a message", "Ada")
     assert found.sender == "cron nightly"
 
 
-def test_the_beginning_of_a_commits_id_is_enough(history: History) -> None:
+def test_an_abbreviated_commit_id_is_enough(history: History) -> None:
     trigger = Trigger(event=Event.MANUAL, sha=history.first[:8], ref="refs/heads/topic", branch="topic")
     assert fetch(history.mirror, trigger, "main").sha == history.first

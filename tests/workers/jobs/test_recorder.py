@@ -1,4 +1,4 @@
-"""The recorder: what the runner says arrives in rows, in the stored log and in the live tail, whatever Redis does."""
+"""The recorder: the runner's events become rows, the stored log and the live tail, whatever Redis does."""
 
 import signal
 import threading
@@ -19,92 +19,92 @@ from runner.events import (
     StepStarted,
     Stream,
 )
-from tests.support.recording import Bench
+from tests.support.recording import RecorderFixture
 from tests.support.services import RedisServer, eventually
 from workers import store
-from workers.db.models.runs import Job
+from workers.db.models import Job
 from workers.db.session import now_ms, reading, transaction
 from workers.store import leases
 from workers.streaming import redis_stream
-from workers.streaming.publisher import PENDING_BYTES_MAX, Pump
+from workers.streaming.publisher import PENDING_BYTES_MAX, LogPublisher
 from workers.streaming.redis_stream import LiveChunk, LiveEnd, LiveTail
 
 
 @pytest.fixture
-def bench(sqlite_database: Engine, redis_url: str, tmp_path: Path) -> Iterator[Bench]:
+def parts(sqlite_database: Engine, redis_url: str, tmp_path: Path) -> Iterator[RecorderFixture]:
     client = redis_stream.connect(redis_url)
-    yield Bench(sqlite_database, LiveTail(client), tmp_path)
+    yield RecorderFixture(sqlite_database, LiveTail(client), tmp_path)
     client.close()
 
 
 @pytest.fixture
-def shaky(sqlite_database: Engine, redis_server: RedisServer, tmp_path: Path) -> Iterator[Bench]:
-    """A bench with a Redis of its own, to be stopped."""
+def shaky(sqlite_database: Engine, redis_server: RedisServer, tmp_path: Path) -> Iterator[RecorderFixture]:
+    """A parts with a Redis of its own, to be stopped."""
     client = redis_stream.connect(redis_server.url, timeout_s=0.3)
-    yield Bench(sqlite_database, LiveTail(client), tmp_path)
+    yield RecorderFixture(sqlite_database, LiveTail(client), tmp_path)
     client.close()
 
 
-def test_a_step_is_written_down_from_start_to_end(bench: Bench) -> None:
-    with bench.recorder() as record:
+def test_a_step_is_recorded_from_start_to_end(parts: RecorderFixture) -> None:
+    with parts.recorder() as record:
         record(StepStarted(1))
-        assert bench.step(1).state is State.RUNNING
+        assert parts.step(1).state is State.RUNNING
         record(StepOutput(1, 0, b"one\ntw", Stream.STDOUT))
         record(StepOutput(1, 6, b"o\n", Stream.STDERR))
         record(StepFinished(1, Outcome(State.FAILED, Reason.EXIT_CODE, "It failed.", 3)))
-    step = bench.step(1)
+    step = parts.step(1)
     assert (step.state, step.reason, step.message, step.exit_code) == (State.FAILED, Reason.EXIT_CODE, "It failed.", 3)
     assert (step.log_bytes, step.log_lines) == (8, 2)
-    assert (bench.log(1), bench.complete(1)) == (b"one\ntwo\n", True)
-    *chunks, end = bench.live(1)
+    assert (parts.log(1), parts.complete(1)) == (b"one\ntwo\n", True)
+    *chunks, end = parts.live(1)
     assert isinstance(end, LiveEnd)
     assert b"".join(chunk.data for chunk in chunks if isinstance(chunk, LiveChunk)) == b"one\ntwo\n"
 
 
-def test_a_step_that_wrote_nothing_has_a_complete_empty_log(bench: Bench) -> None:
-    with bench.recorder() as record:
+def test_a_step_that_wrote_nothing_has_a_complete_empty_log(parts: RecorderFixture) -> None:
+    with parts.recorder() as record:
         record(StepStarted(1))
         record(StepFinished(1, PASSED))
-    assert (bench.log(1), bench.complete(1)) == (b"", True)
-    assert bench.live(1) == [LiveEnd()]
+    assert (parts.log(1), parts.complete(1)) == (b"", True)
+    assert parts.live(1) == [LiveEnd()]
 
 
-def test_a_step_that_had_no_turn_is_skipped_without_a_log(bench: Bench) -> None:
-    with bench.recorder() as record:
+def test_a_step_that_did_not_start_is_skipped_without_a_log(parts: RecorderFixture) -> None:
+    with parts.recorder() as record:
         record(StepFinished(2, Outcome(State.SKIPPED, Reason.DEPENDENCY_FAILED, "An earlier step failed.")))
-    assert (bench.step(2).state, bench.step(2).reason) == (State.SKIPPED, Reason.DEPENDENCY_FAILED)
-    assert not bench.complete(2)
+    assert (parts.step(2).state, parts.step(2).reason) == (State.SKIPPED, Reason.DEPENDENCY_FAILED)
+    assert not parts.complete(2)
 
 
 @pytest.mark.slow
-def test_output_is_live_at_once_and_stored_within_a_second_though_nothing_more_comes(bench: Bench) -> None:
-    with bench.recorder() as record:
+def test_output_is_live_at_once_and_stored_within_a_second_though_nothing_more_comes(parts: RecorderFixture) -> None:
+    with parts.recorder() as record:
         record(StepStarted(1))
         record(StepOutput(1, 0, b"hello", Stream.STDOUT))
-        eventually(lambda: bench.live(1) == [LiveChunk(0, b"hello")], within_s=5)
-        eventually(lambda: bench.log(1) == b"hello", within_s=5)
-        assert not bench.complete(1)
+        eventually(lambda: parts.live(1) == [LiveChunk(0, b"hello")], within_s=5)
+        eventually(lambda: parts.log(1) == b"hello", within_s=5)
+        assert not parts.complete(1)
 
 
-def test_the_rows_say_so_before_readers_hear_of_the_end(bench: Bench) -> None:
-    with bench.recorder() as record:
+def test_the_rows_have_the_end_of_a_step_before_the_live_tail_does(parts: RecorderFixture) -> None:
+    with parts.recorder() as record:
         record(StepStarted(1))
         record(StepFinished(1, PASSED))
-        eventually(lambda: LiveEnd() in bench.live(1))
-        assert bench.step(1).state is State.PASSED
+        eventually(lambda: LiveEnd() in parts.live(1))
+        assert parts.step(1).state is State.PASSED
 
 
-def test_pages_are_told_of_every_change(bench: Bench, redis_url: str) -> None:
-    with bench.recorder() as record, redis_stream.connect(redis_url) as client:
-        key = redis_stream.run_key(bench.claim.run_id)
+def test_every_change_is_published(parts: RecorderFixture, redis_url: str) -> None:
+    with parts.recorder() as record, redis_stream.connect(redis_url) as client:
+        key = redis_stream.run_key(parts.claim.run_id)
         record(StepStarted(1))
         eventually(lambda: client.xlen(key) == 1)
         record(StepFinished(1, PASSED))
         eventually(lambda: client.xlen(key) == 2)
 
 
-def test_output_of_steps_that_run_at_the_same_time_is_kept_apart(bench: Bench) -> None:
-    with bench.recorder() as record:
+def test_output_of_steps_that_run_at_the_same_time_is_not_mixed(parts: RecorderFixture) -> None:
+    with parts.recorder() as record:
 
         def work(step: int) -> None:
             record(StepStarted(step))
@@ -119,22 +119,22 @@ def test_output_of_steps_that_run_at_the_same_time_is_kept_apart(bench: Bench) -
         for thread in threads:
             thread.join()
     for step in (1, 2, 3):
-        assert bench.log(step) == b"".join(b"%d %04d\n" % (step, number) for number in range(400))
-        assert bench.step(step).log_lines == 400
+        assert parts.log(step) == b"".join(b"%d %04d\n" % (step, number) for number in range(400))
+        assert parts.step(step).log_lines == 400
 
 
-def test_instructions_images_and_pushes_become_facts(bench: Bench) -> None:
-    with bench.recorder() as record:
+def test_instructions_images_and_pushes_become_facts(parts: RecorderFixture) -> None:
+    with parts.recorder() as record:
         record(StepStarted(1))
         record(InstructionChanged(1, 1, "RUN make"))
         record(InstructionChanged(1, 0, "FROM busybox", cached=True, seconds=0.0))
-        eventually(lambda: len(bench.step(1).facts.get("instructions", [])) == 2)
+        eventually(lambda: len(parts.step(1).facts.get("instructions", [])) == 2)
         record(InstructionChanged(1, 1, "RUN make", seconds=1.5))
         record(ImageBuilt(1, "sha256:abc", 1234))
         record(ImagePushed(1, "registry/roof", "latest", "sha256:d1", "sha256:abc"))
         record(ImagePushed(1, "registry/roof", "1.0", "sha256:d1", "sha256:abc"))
         record(StepFinished(1, PASSED))
-    assert bench.step(1).facts == {
+    assert parts.step(1).facts == {
         "instructions": [
             {"index": 0, "text": "FROM busybox", "cached": True, "seconds": 0.0, "error": ""},
             {"index": 1, "text": "RUN make", "cached": False, "seconds": 1.5, "error": ""},
@@ -148,31 +148,31 @@ def test_instructions_images_and_pushes_become_facts(bench: Bench) -> None:
     }
 
 
-def test_a_note_is_the_jobs_message(bench: Bench) -> None:
-    with bench.recorder() as record:
+def test_a_note_is_the_jobs_message(parts: RecorderFixture) -> None:
+    with parts.recorder() as record:
         record(JobNote("Waiting for the database."))
-    with reading(bench.database) as session:
-        job = store.job_by_id(session, bench.claim.job_id)
+    with reading(parts.database) as session:
+        job = store.job_by_id(session, parts.claim.job_id)
     assert job is not None
     assert job.message == "Waiting for the database."
 
 
-def test_who_lost_the_job_is_told_at_the_next_event_and_writes_nothing(bench: Bench) -> None:
-    with bench.recorder() as record:
+def test_after_the_job_was_lost_the_next_event_raises_and_writes_nothing(parts: RecorderFixture) -> None:
+    with parts.recorder() as record:
         record(StepStarted(1))
-        with transaction(bench.database) as session:
+        with transaction(parts.database) as session:
             session.execute(update(Job).values(lease_until_ms=now_ms() - 1))
             leases.reap(session)
-            assert leases.claim(session, bench.claim.job_id, "w2", 60) is not None
+            assert leases.claim(session, parts.claim.job_id, "w2", 60) is not None
         with pytest.raises(store.StaleAttemptError):
             record(StepFinished(1, PASSED))
-    assert (bench.step(1).state, bench.step(1).attempt) == (State.QUEUED, 2)
+    assert (parts.step(1).state, parts.step(1).attempt) == (State.QUEUED, 2)
 
 
-def test_who_lost_the_job_is_told_even_if_only_facts_were_being_written(bench: Bench) -> None:
-    with bench.recorder() as record:
+def test_after_the_job_was_lost_a_background_write_of_facts_raises_at_the_next_event(parts: RecorderFixture) -> None:
+    with parts.recorder() as record:
         record(StepStarted(1))
-        with transaction(bench.database) as session:
+        with transaction(parts.database) as session:
             session.execute(update(Job).values(lease_until_ms=now_ms() - 1))
             leases.reap(session)
         record(InstructionChanged(1, 0, "FROM busybox"))
@@ -187,36 +187,36 @@ def test_who_lost_the_job_is_told_even_if_only_facts_were_being_written(bench: B
         eventually(refused)
 
 
-def test_output_that_was_stored_already_is_not_stored_twice(bench: Bench) -> None:
-    with bench.recorder() as record:
+def test_output_that_was_stored_already_is_not_stored_twice(parts: RecorderFixture) -> None:
+    with parts.recorder() as record:
         record(StepStarted(1))
         record(StepOutput(1, 0, b"hello ", Stream.STDOUT))
-    with bench.recorder() as record:
+    with parts.recorder() as record:
         record(StepOutput(1, 0, b"hel", Stream.STDOUT))
         record(StepOutput(1, 3, b"lo world", Stream.STDOUT))
         record(StepFinished(1, PASSED))
-    assert (bench.log(1), bench.step(1).log_bytes) == (b"hello world", 11)
+    assert (parts.log(1), parts.step(1).log_bytes) == (b"hello world", 11)
 
 
-def test_a_gap_in_the_output_is_an_error_not_a_silence(bench: Bench) -> None:
-    with bench.recorder() as record:
+def test_a_gap_in_the_output_is_an_error(parts: RecorderFixture) -> None:
+    with parts.recorder() as record:
         record(StepStarted(1))
         with pytest.raises(ValueError, match="bytes are missing before offset 5"):
             record(StepOutput(1, 5, b"late", Stream.STDOUT))
 
 
 def test_without_a_redis_everything_is_stored(sqlite_database: Engine, tmp_path: Path) -> None:
-    bench = Bench(sqlite_database, None, tmp_path)
-    with bench.recorder() as record:
+    parts = RecorderFixture(sqlite_database, None, tmp_path)
+    with parts.recorder() as record:
         record(StepStarted(1))
         record(StepOutput(1, 0, b"hello", Stream.STDOUT))
         record(StepFinished(1, PASSED))
-    assert (bench.log(1), bench.complete(1)) == (b"hello", True)
+    assert (parts.log(1), parts.complete(1)) == (b"hello", True)
 
 
 @pytest.mark.parametrize("trouble", ["dead", "frozen"])
-def test_a_redis_in_trouble_costs_no_stored_byte_and_does_not_hold_up_the_step(
-    shaky: Bench, redis_server: RedisServer, trouble: str
+def test_a_redis_that_fails_loses_no_stored_byte_and_does_not_delay_the_step(
+    shaky: RecorderFixture, redis_server: RedisServer, trouble: str
 ) -> None:
     piece = b"0123456789abcdef" * 4096
     with shaky.recorder() as record:
@@ -234,7 +234,9 @@ def test_a_redis_in_trouble_costs_no_stored_byte_and_does_not_hold_up_the_step(
 
 
 @pytest.mark.slow
-def test_after_redis_came_back_the_tail_goes_on_at_the_right_offset(shaky: Bench, redis_server: RedisServer) -> None:
+def test_after_redis_is_back_the_tail_continues_at_the_right_offset(
+    shaky: RecorderFixture, redis_server: RedisServer
+) -> None:
     with shaky.recorder() as record:
         record(StepStarted(1))
         record(StepOutput(1, 0, b"one", Stream.STDOUT))
@@ -269,9 +271,9 @@ class SlowTail(LiveTail):
         return True
 
 
-def test_what_waits_for_a_slow_redis_is_bounded_and_its_offsets_stay_true() -> None:
+def test_the_buffer_for_a_slow_redis_is_bounded_and_its_offsets_stay_right() -> None:
     tail = SlowTail()
-    pump = Pump(tail, run_id=1, attempt=1)
+    pump = LogPublisher(tail, run_id=1, attempt=1)
     data = b"".join(b"%07d\n" % number for number in range(3 * PENDING_BYTES_MAX // 8))
     for offset in range(0, len(data), 10_000):
         pump.output(5, offset, data[offset : offset + 10_000])

@@ -1,4 +1,4 @@
-"""A step's bytes from its container to the log store, on the worker's own way."""
+"""A step's bytes from its container to the log store, through a whole worker."""
 
 import hashlib
 import random
@@ -13,7 +13,7 @@ from pipelines.state import Reason, State
 from runner.docker.client import Engine
 from runner.events import Stream
 from tests.support.services import RedisServer
-from tests.support.working import Done, Hand
+from tests.support.working import FinishedRun, PushWorker
 from workers.logs import LogReader
 from workers.settings import Settings
 
@@ -39,7 +39,7 @@ def everything(reader: LogReader) -> bytes:
     return reader.read(0, reader.size_bytes)
 
 
-def said(done: Done, stream: Stream) -> bytes:
+def said(done: FinishedRun, stream: Stream) -> bytes:
     """What the index says came from this stream."""
     with done.log() as reader:
         data, chunks = everything(reader), list(reader.chunks(0, reader.size_bytes))
@@ -49,15 +49,15 @@ def said(done: Done, stream: Stream) -> bytes:
 
 
 @pytest.fixture
-def hand(settings: Settings, engine: Engine, tmp_path: Path) -> Iterator[Hand]:
-    hand = Hand(settings, tmp_path)
-    yield hand
-    hand.close()
+def worker(settings: Settings, engine: Engine, tmp_path: Path) -> Iterator[PushWorker]:
+    worker = PushWorker(settings, tmp_path)
+    yield worker
+    worker.close()
 
 
-def test_random_bytes_a_half_line_and_nul_bytes_are_stored_as_they_are(hand: Hand) -> None:
+def test_random_bytes_a_half_line_and_nul_bytes_are_stored_as_they_are(worker: PushWorker) -> None:
     data = random.Random(5).randbytes(700_001) + bytes(range(256)) + bytes(5_000) + b"\x1e\xf0\x9f no line end"
-    done = hand.runs(steps("cat data"), {"data": data})
+    done = worker.runs(steps("cat data"), {"data": data})
     assert done.run.state is State.PASSED
     with done.log() as reader:
         assert everything(reader) == b"+ cat data\n" + data
@@ -65,8 +65,8 @@ def test_random_bytes_a_half_line_and_nul_bytes_are_stored_as_they_are(hand: Han
     assert (done.steps[0].log_bytes, done.steps[0].log_lines) == (len(data) + 11, data.count(b"\n") + 2)
 
 
-def test_the_index_tells_both_outputs_apart_and_keeps_the_order_of_each(hand: Hand) -> None:
-    done = hand.runs(steps("for n in $(seq 300); do echo out $n; echo err $n >&2; done; printf half; exit 3"))
+def test_the_index_separates_both_streams_and_keeps_the_order_of_each(worker: PushWorker) -> None:
+    done = worker.runs(steps("for n in $(seq 300); do echo out $n; echo err $n >&2; done; printf half; exit 3"))
     assert said(done, Stream.STDERR) == b"".join(b"err %d\n" % n for n in range(1, 301))
     assert said(done, Stream.STDOUT).endswith(b"done; printf half; exit 3\n" + OUT + b"half")
     assert said(done, Stream.NOTE) == b"headway: exited with 3\n"
@@ -75,27 +75,27 @@ def test_the_index_tells_both_outputs_apart_and_keeps_the_order_of_each(hand: Ha
 OUT = b"".join(b"out %d\n" % n for n in range(1, 301))
 
 
-def test_a_progress_bar_is_kept_whole(hand: Hand) -> None:
-    done = hand.runs(steps(r"for n in $(seq 500); do printf '\r%d of 500' $n; done; echo"))
+def test_a_progress_bar_is_kept_whole(worker: PushWorker) -> None:
+    done = worker.runs(steps(r"for n in $(seq 500); do printf '\r%d of 500' $n; done; echo"))
     bar = b"".join(b"\r%d of 500" % n for n in range(1, 501)) + b"\n"
     with done.log() as reader:
         assert everything(reader).endswith(b"done; echo\n" + bar)
         assert reader.lines == 2
 
 
-def test_a_secret_and_a_character_that_arrive_in_pieces_are_masked_and_whole(hand: Hand) -> None:
-    hand.secret("token", "hunter2-is-it")
+def test_a_secret_and_a_character_that_arrive_in_pieces_are_masked_and_whole(worker: PushWorker) -> None:
+    worker.secret("token", "hunter2-is-it")
     script = r"printf 'hunter2'; sleep 0.2; printf -- '-is-it \342\230'; sleep 0.2; printf '\203 hunter2-'; sleep 0.1"
     box = steps(script) + "    environment: {TOKEN: {from_secret: token}}\n"
-    done = hand.runs(box)
+    done = worker.runs(box)
     with done.log() as reader:
         assert everything(reader).endswith("sleep 0.1\n******** ☃ hunter2-".encode())
 
 
 @pytest.mark.slow
-def test_a_gigabyte_is_stored_exactly_and_takes_no_memory(hand: Hand) -> None:
+def test_a_gigabyte_is_stored_exactly_and_takes_no_memory(worker: PushWorker) -> None:
     before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    done = hand.runs(steps("python flood.py", image=PYTHON), {"flood.py": FLOOD})
+    done = worker.runs(steps("python flood.py", image=PYTHON), {"flood.py": FLOOD})
     assert done.run.state is State.PASSED
     wanted, stored = hashlib.sha256(b"+ python flood.py\n"), hashlib.sha256()
     for block in range(BLOCKS):
@@ -109,26 +109,26 @@ def test_a_gigabyte_is_stored_exactly_and_takes_no_memory(hand: Hand) -> None:
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib) * 1024 < 48 * MIB
 
 
-def test_past_the_limit_a_sentence_ends_the_log_and_the_verdict_is_the_steps(
+def test_at_the_limit_a_sentence_ends_the_log_and_the_step_decides_the_verdict(
     settings: Settings, tmp_path: Path
 ) -> None:
-    hand = Hand(settings.model_copy(update={"log_bytes_max": 500_000}), tmp_path)
-    done = hand.runs(steps("yes a line that says little | head -c 3000000; exit 4"))
-    hand.close()
+    worker = PushWorker(settings.model_copy(update={"log_bytes_max": 500_000}), tmp_path)
+    done = worker.runs(steps("yes a line that says little | head -c 3000000; exit 4"))
+    worker.close()
     assert (done.run.state, done.steps[0].exit_code) == (State.FAILED, 4)
     with done.log() as reader:
         sentence = b"\nheadway: the output ends here: it is larger than the limit of 500,000 bytes for a step.\n"
         assert everything(reader)[500_000:] == sentence
 
 
-def test_a_redis_that_takes_everything_and_never_answers_costs_no_byte(
+def test_a_redis_that_never_answers_loses_no_stored_byte(
     settings: Settings, redis_server: RedisServer, tmp_path: Path
 ) -> None:
-    hand = Hand(settings.model_copy(update={"redis_url": redis_server.url}), tmp_path)
+    worker = PushWorker(settings.model_copy(update={"redis_url": redis_server.url}), tmp_path)
     redis_server.send(signal.SIGSTOP)
     data = random.Random(6).randbytes(9 * MIB)
-    done = hand.runs(steps("cat data"), {"data": data})
-    hand.close()
+    done = worker.runs(steps("cat data"), {"data": data})
+    worker.close()
     assert done.run.state is State.PASSED
     with done.log() as reader:
         assert everything(reader) == b"+ cat data\n" + data
@@ -137,9 +137,9 @@ def test_a_redis_that_takes_everything_and_never_answers_costs_no_byte(
 def test_a_log_that_does_not_fit_on_its_disk_breaks_the_run_with_a_sentence(
     settings: Settings, small_disk: Path, tmp_path: Path
 ) -> None:
-    hand = Hand(settings, tmp_path, small_disk)
-    done = hand.runs(steps("cat data; echo the end"), {"data": random.Random(5).randbytes(2 * MIB)})
-    hand.close()
+    worker = PushWorker(settings, tmp_path, small_disk)
+    done = worker.runs(steps("cat data; echo the end"), {"data": random.Random(5).randbytes(2 * MIB)})
+    worker.close()
     assert (done.run.state, done.run.reason) == (State.BROKEN, Reason.DISK_FULL)
     assert f"the disk is full: [Errno 28] No space left on device: '{small_disk}" in done.run.sentence
     assert (done.steps[0].state, done.steps[0].message) == (State.BROKEN, done.run.sentence)

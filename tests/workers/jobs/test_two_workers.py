@@ -1,4 +1,4 @@
-"""Two real workers with different labels on one database and one Redis: who runs what, and who hears of a cancel."""
+"""Two real workers with different labels on one database and one Redis: which runs which job, and cancellation."""
 
 import os
 import subprocess
@@ -14,9 +14,10 @@ from tests.support.builders import push
 from tests.support.repos import Repo
 from tests.support.services import eventually
 from workers import store
-from workers.db.models.runs import Job, Run
+from workers.db.models import Job, Run
 from workers.db.session import reading, transaction
-from workers.queue.celery_app import Bell, make_celery
+from workers.queue.celery_app import make_celery
+from workers.queue.wakeups import Notifier
 from workers.settings import Settings
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
@@ -37,7 +38,7 @@ class Site:
     def __init__(self, settings: Settings, database: Engine, folder: Path) -> None:
         self.database = database
         self._settings, self._repo = settings, Repo(folder / "origin.git")
-        self._bell = Bell(make_celery(settings))
+        self._notifier = Notifier(make_celery(settings))
         self._workers: list[subprocess.Popen[bytes]] = []
         with transaction(database) as session:
             self._repo_id = store.add_repo(session, store.NewRepo("acme/roof", self._repo.url)).id
@@ -52,7 +53,7 @@ class Site:
             "HEADWAY_WORKER_LABELS": labels,
             "HEADWAY_GRACE_S": "1",
         }
-        command = [Path(sys.executable).with_name("headway"), "worker"]
+        command = [str(Path(sys.executable).with_name("headway")), "worker"]
         with log.open("wb") as out:
             self._workers.append(
                 subprocess.Popen(command, env=kept | own, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
@@ -63,7 +64,7 @@ class Site:
             worker.terminate()
         assert [worker.wait(PATIENCE_S) for worker in self._workers] == [0] * len(self._workers)
 
-    def there(self) -> list[store.KnownWorker]:
+    def alive(self) -> list[store.KnownWorker]:
         with reading(self.database) as session:
             return store.workers(session)
 
@@ -71,7 +72,7 @@ class Site:
         sha = self._repo.commit({f".headway/{name}.yml": text for name, text in files.items()})
         with transaction(self.database) as session:
             queued = store.queue_run(session, self._repo_id, push(sha=sha))
-        self._bell.ring(queued.job_id)
+        self._notifier.notify(queued.job_id)
         return queued.run_id
 
     def run(self, run_id: int) -> Run:
@@ -91,13 +92,13 @@ def site(settings: Settings, sqlite_database: Engine, tmp_path: Path) -> Iterato
     site = Site(settings, sqlite_database, tmp_path)
     site.start("gpu=true", tmp_path / "gpu.log")
     site.start("gpu=false", tmp_path / "plain.log")
-    eventually(lambda: len(site.there()) == 2, PATIENCE_S)
+    eventually(lambda: len(site.alive()) == 2, PATIENCE_S)
     yield site
     site.stop()
-    assert site.there() == []
+    assert site.alive() == []
 
 
-def test_jobs_of_one_run_go_to_the_workers_that_fit_them_and_a_failed_step_ends_all(site: Site) -> None:
+def test_jobs_of_one_run_go_to_the_workers_with_their_labels_and_a_failed_step_cancels_all(site: Site) -> None:
     first = site.push({"build": BUILD, "gpu": GPU, "plain": PLAIN, "after": AFTER})
     assert site.ended(first).state is State.PASSED
     assert [job.attempt for job in site.jobs(first).values()] == [1] * 4

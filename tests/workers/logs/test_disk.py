@@ -58,7 +58,7 @@ def test_files_are_not_readable_by_others(tmp_path: Path) -> None:
     junk=st.fixed_dictionaries({suffix: st.binary(max_size=60) for suffix in (".zst", ".idx", ".src")}),
     zeros=st.integers(0, 100),
 )
-def test_whatever_a_crash_left_of_the_files_a_new_writer_goes_on_with_a_true_beginning(
+def test_after_any_crash_a_new_writer_continues_with_a_correct_beginning(
     tmp_path_factory: pytest.TempPathFactory, keep: dict[str, float], junk: dict[str, bytes], zeros: int
 ) -> None:
     root = tmp_path_factory.mktemp("logs")
@@ -77,7 +77,7 @@ def test_whatever_a_crash_left_of_the_files_a_new_writer_goes_on_with_a_true_beg
         assert reader.chunks(kept, 1)[-1].stream is Stream.NOTE
 
 
-def test_only_the_torn_end_is_cut_off(tmp_path: Path) -> None:
+def test_only_the_half_written_end_is_truncated(tmp_path: Path) -> None:
     paths = written(tmp_path)
     with paths[".zst"].open("ab") as file:
         file.write(b"half a frame")
@@ -101,7 +101,7 @@ def test_readers_do_not_see_a_frame_whose_record_is_half_written(tmp_path: Path)
         assert reader.read(0, 10**8) == DATA
 
 
-def test_readers_do_not_see_a_frame_that_is_not_whole_in_its_file(tmp_path: Path) -> None:
+def test_readers_do_not_see_a_frame_that_is_incomplete(tmp_path: Path) -> None:
     path = written(tmp_path)[".zst"]
     whole = path.read_bytes()
     path.write_bytes(whole[:-5])
@@ -111,7 +111,7 @@ def test_readers_do_not_see_a_frame_that_is_not_whole_in_its_file(tmp_path: Path
         assert reader.read(0, 10**8) == DATA[:before]
 
 
-def test_a_last_frame_that_power_loss_left_as_zeros_is_cut_off(tmp_path: Path) -> None:
+def test_a_last_frame_of_zeros_after_a_power_loss_is_truncated(tmp_path: Path) -> None:
     path = written(tmp_path)[".zst"]
     whole = path.read_bytes()
     path.write_bytes(whole[:-100] + bytes(100))
@@ -124,7 +124,7 @@ def test_a_last_frame_that_power_loss_left_as_zeros_is_cut_off(tmp_path: Path) -
         assert reader.read(0, 10**8) == DATA
 
 
-def test_a_frame_that_rotted_is_said_to_be_damaged_and_the_others_are_still_read(tmp_path: Path) -> None:
+def test_a_corrupt_frame_is_reported_as_damaged_and_the_others_are_still_read(tmp_path: Path) -> None:
     path = written(tmp_path)[".zst"]
     rotten = bytearray(path.read_bytes())
     rotten[len(rotten) // 2] ^= 0xFF
@@ -136,7 +136,7 @@ def test_a_frame_that_rotted_is_said_to_be_damaged_and_the_others_are_still_read
             reader.read(0, 10**8)
 
 
-def test_the_log_of_a_writer_that_was_killed_is_whole_up_to_its_last_flush(tmp_path: Path) -> None:
+def test_the_log_of_a_killed_writer_is_complete_up_to_its_last_flush(tmp_path: Path) -> None:
     script = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
@@ -157,7 +157,7 @@ def test_the_log_of_a_writer_that_was_killed_is_whole_up_to_its_last_flush(tmp_p
     writer.close()
 
 
-def test_a_write_that_failed_for_want_of_room_can_be_repeated_when_there_is_room(tmp_path: Path) -> None:
+def test_a_write_that_failed_on_a_full_disk_can_be_repeated(tmp_path: Path) -> None:
     logs = DiskLogs(tmp_path)
     writer = logs.writer(*LOG)
     writer.append(b"before\n", Stream.STDOUT, 1)

@@ -1,8 +1,7 @@
-"""The scheduler: finds silent workers, rings for jobs that wait unheard, and cleans up."""
+"""The scheduler: it takes jobs from dead workers, sends lost wake-ups again, and deletes what has expired."""
 
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,11 +14,12 @@ from runner.events import Stream
 from tests.support.builders import push
 from tests.support.services import eventually
 from workers import store
-from workers.db.models.runs import Job, LoginSession, Run
+from workers.db.models import Job, LoginSession, Run
 from workers.db.session import downgrade, make_engine, now_ms, reading, transaction, upgrade
 from workers.logs import DiskLogs
-from workers.queue.celery_app import queue_length
-from workers.scheduler.scheduler import Duties, clean, run_scheduler, tick
+from workers.queue.wakeups import queue_length
+from workers.scheduler.retention import delete_expired
+from workers.scheduler.scheduler import SchedulerContext, run_scheduler, tick
 from workers.settings import Settings
 from workers.store import leases
 from workers.streaming import redis_stream
@@ -27,20 +27,20 @@ from workers.streaming.redis_stream import LiveTail
 from workers.triggers.crons import NewCron, put_cron
 
 
-class World:
-    """A database with a job, and a scheduler whose bell is written down."""
+class SchedulerFixture:
+    """A database with one job, and a scheduler whose wake-ups are recorded."""
 
     def __init__(self, database: Engine, redis_url: str, folder: Path) -> None:
         self.database = database
-        self.rung: list[int] = []
+        self.notified: list[int] = []
         self.answers = True
         self.waiting = 0
         self.redis_away = False
         self.redis = redis_stream.connect(redis_url)
         self.logs = DiskLogs(folder / "logs")
-        self.duties = Duties(
+        self.context = SchedulerContext(
             engine=database,
-            ring=self._ring,
+            notify=self._notify,
             waiting=self._waiting,
             live=LiveTail(self.redis),
             logs=self.logs,
@@ -51,8 +51,8 @@ class World:
             self.repo_id = store.add_repo(session, store.NewRepo("acme/roof", "file:///roof")).id
             self.queued = store.queue_run(session, self.repo_id, push())
 
-    def _ring(self, job_id: int) -> bool:
-        self.rung.append(job_id)
+    def _notify(self, job_id: int) -> bool:
+        self.notified.append(job_id)
         return self.answers
 
     def _waiting(self) -> int:
@@ -60,7 +60,7 @@ class World:
             raise RedisAwayError
         return self.waiting
 
-    def rung_ago(self, seconds: int) -> None:
+    def notified_ago(self, seconds: int) -> None:
         with transaction(self.database) as session:
             session.execute(update(Job).values(rung_ms=now_ms() - seconds * 1000))
 
@@ -82,113 +82,113 @@ class World:
 
 
 @pytest.fixture
-def world(sqlite_database: Engine, redis_url: str, tmp_path: Path) -> Iterator[World]:
-    world = World(sqlite_database, redis_url, tmp_path)
-    yield world
-    world.redis.close()
+def site(sqlite_database: Engine, redis_url: str, tmp_path: Path) -> Iterator[SchedulerFixture]:
+    site = SchedulerFixture(sqlite_database, redis_url, tmp_path)
+    yield site
+    site.redis.close()
 
 
-def test_a_job_that_was_just_rung_is_left_in_peace(world: World) -> None:
-    tick(world.duties)
-    assert world.rung == []
+def test_a_job_with_a_recent_wake_up_gets_no_other(site: SchedulerFixture) -> None:
+    tick(site.context)
+    assert site.notified == []
 
 
-def test_a_job_whose_message_was_lost_is_rung_again_once(world: World) -> None:
-    world.rung_ago(6)
-    tick(world.duties)
-    tick(world.duties)
-    assert world.rung == [world.queued.job_id]
+def test_a_job_whose_message_was_lost_gets_one_more_wake_up(site: SchedulerFixture) -> None:
+    site.notified_ago(6)
+    tick(site.context)
+    tick(site.context)
+    assert site.notified == [site.queued.job_id]
 
 
-def test_while_messages_wait_nobody_is_rung_for_again_until_they_expire(world: World) -> None:
-    world.waiting = 3
-    world.rung_ago(30)
-    tick(world.duties)
-    assert world.rung == []
-    world.rung_ago(61)
-    tick(world.duties)
-    assert world.rung == [world.queued.job_id]
+def test_while_messages_wait_no_wake_up_is_sent_again_until_they_expire(site: SchedulerFixture) -> None:
+    site.waiting = 3
+    site.notified_ago(30)
+    tick(site.context)
+    assert site.notified == []
+    site.notified_ago(61)
+    tick(site.context)
+    assert site.notified == [site.queued.job_id]
 
 
-def test_a_bell_that_does_not_ring_is_tried_again_at_the_next_tick(world: World) -> None:
-    with transaction(world.database) as session:
-        store.queue_run(session, world.repo_id, push())
-    world.rung_ago(6)
-    world.answers = False
-    tick(world.duties)
-    assert world.rung == [world.queued.job_id]
-    world.answers = True
-    tick(world.duties)
-    assert len(world.rung) == 3
+def test_a_wake_up_that_could_not_be_sent_is_tried_again_at_the_next_tick(site: SchedulerFixture) -> None:
+    with transaction(site.database) as session:
+        store.queue_run(session, site.repo_id, push())
+    site.notified_ago(6)
+    site.answers = False
+    tick(site.context)
+    assert site.notified == [site.queued.job_id]
+    site.answers = True
+    tick(site.context)
+    assert len(site.notified) == 3
 
 
-def test_a_redis_that_is_away_is_waited_for(world: World) -> None:
-    world.rung_ago(6)
-    world.redis_away = True
-    tick(world.duties)
-    assert world.rung == []
-    world.redis_away = False
-    tick(world.duties)
-    assert world.rung == [world.queued.job_id]
+def test_after_redis_was_away_the_wake_up_is_sent(site: SchedulerFixture) -> None:
+    site.notified_ago(6)
+    site.redis_away = True
+    tick(site.context)
+    assert site.notified == []
+    site.redis_away = False
+    tick(site.context)
+    assert site.notified == [site.queued.job_id]
 
 
-def test_the_job_of_a_silent_worker_is_queued_again_and_rung_in_the_same_tick(world: World) -> None:
-    world.claim()
-    tick(world.duties)
-    assert world.rung == []
-    world.let_the_lease_run_out()
-    tick(world.duties)
-    assert world.rung == [world.queued.job_id]
-    assert world.redis.xlen(redis_stream.run_key(world.queued.run_id)) == 1
+def test_the_job_of_a_dead_worker_is_queued_again_and_woken_for_in_the_same_tick(site: SchedulerFixture) -> None:
+    site.claim()
+    tick(site.context)
+    assert site.notified == []
+    site.let_the_lease_run_out()
+    tick(site.context)
+    assert site.notified == [site.queued.job_id]
+    assert site.redis.xlen(redis_stream.run_key(site.queued.run_id)) == 1
 
 
-def test_a_job_that_lost_too_many_workers_is_broken_and_rung_no_more(world: World) -> None:
+def test_a_job_that_lost_too_many_workers_is_broken_and_gets_no_more_wake_ups(site: SchedulerFixture) -> None:
     for _ in range(2):
-        world.claim()
-        world.let_the_lease_run_out()
-        tick(world.duties)
-    assert world.run().state is State.BROKEN
-    assert world.rung == [world.queued.job_id]
+        site.claim()
+        site.let_the_lease_run_out()
+        tick(site.context)
+    assert site.run().state is State.BROKEN
+    assert site.notified == [site.queued.job_id]
 
 
-def test_a_cron_that_is_due_starts_a_run_and_rings_once(world: World) -> None:
-    with transaction(world.database) as session:
-        put_cron(session, world.repo_id, NewCron("nightly", "@daily"), now_ms=0)
-    tick(world.duties)
-    tick(world.duties)
-    assert world.rung == [world.queued.job_id + 1]
-    assert world.redis.xlen(redis_stream.run_key(world.queued.run_id + 1)) == 1
+def test_a_cron_that_is_due_starts_a_run_and_sends_one_wake_up(site: SchedulerFixture) -> None:
+    with transaction(site.database) as session:
+        put_cron(session, site.repo_id, NewCron("nightly", "@daily"), now_ms=0)
+    tick(site.context)
+    tick(site.context)
+    assert site.notified == [site.queued.job_id + 1]
+    assert site.redis.xlen(redis_stream.run_key(site.queued.run_id + 1)) == 1
 
 
-def test_logs_are_deleted_when_their_time_is_over_and_not_before(world: World) -> None:
-    claim = world.claim()
-    writer = world.logs.writer(claim.run_id, claim.job_id, 1, 1)
+def test_logs_are_deleted_after_the_retention_time_and_not_before(site: SchedulerFixture) -> None:
+    claim = site.claim()
+    writer = site.logs.writer(claim.run_id, claim.job_id, 1, 1)
     writer.append(b"hello", Stream.STDOUT, 0)
     writer.close()
-    with transaction(world.database) as session:
+    with transaction(site.database) as session:
         store.finish_job(session, claim.job_id, claim.attempt, PASSED)
 
     def stored() -> int:
-        with world.logs.open(claim.run_id, claim.job_id, 1, 1) as reader:
+        with site.logs.open(claim.run_id, claim.job_id, 1, 1) as reader:
             return reader.size_bytes
 
     for days, left in ((29, 5), (31, 0)):
-        with transaction(world.database) as session:
+        with transaction(site.database) as session:
             session.execute(update(Run).values(finished_ms=now_ms() - days * 86_400_000))
-        clean(world.duties)
+        delete_expired(site.database, site.logs, retention_days=30)
         assert stored() == left
-    assert world.run().logs_deleted_ms is not None
-    with reading(world.database) as session:
+    assert site.run().logs_deleted_ms is not None
+    with reading(site.database) as session:
         assert store.runs_past_retention(session, 30) == []
 
 
-def test_logins_whose_time_is_over_are_dropped(world: World) -> None:
-    with transaction(world.database) as session:
+def test_expired_logins_are_deleted(site: SchedulerFixture) -> None:
+    with transaction(site.database) as session:
         user = store.add_user(session, "ada")
         store.add_session(session, user.id, "old", lifetime_s=-1)
         store.add_session(session, user.id, "new", lifetime_s=60)
-    clean(world.duties)
-    with reading(world.database) as session:
+    delete_expired(site.database, site.logs, retention_days=30)
+    with reading(site.database) as session:
         assert [row.token_hash for row in session.query(LoginSession)] == ["new"]
 
 
@@ -214,15 +214,15 @@ def test_a_scheduler_waits_for_a_database_that_cannot_be_used_yet(tmp_path: Path
     engine.dispose()
 
 
-def test_logs_are_kept_for_ever_where_the_settings_say_so(world: World) -> None:
-    with transaction(world.database) as session:
+def test_logs_are_kept_for_ever_where_the_settings_say_so(site: SchedulerFixture) -> None:
+    with transaction(site.database) as session:
         session.execute(update(Run).values(finished_ms=1, state=State.PASSED))
-    clean(replace(world.duties, retention_days=0))
-    assert world.run().logs_deleted_ms is None
+    delete_expired(site.database, site.logs, retention_days=0)
+    assert site.run().logs_deleted_ms is None
 
 
 @pytest.mark.slow
-def test_of_two_schedulers_one_rings_and_the_other_takes_over_when_it_stops(settings: Settings) -> None:
+def test_of_two_schedulers_one_leads_and_the_other_takes_over_when_it_stops(settings: Settings) -> None:
     engine = make_engine(settings.database)
     with transaction(engine) as session:
         repo = store.add_repo(session, store.NewRepo("acme/roof", "file:///roof"))

@@ -1,4 +1,4 @@
-"""Secrets at rest: sealed under a key, bound to a place, and lost to whoever changes either."""
+"""Secrets at rest: sealed with a key, bound to a place, and refused if either is changed."""
 
 import stat
 import threading
@@ -31,12 +31,12 @@ def vault(*keys: str) -> Vault:
 
 
 @given(st.text(), st.text(min_size=1))
-def test_what_was_sealed_is_opened_at_its_place(value: str, place: str) -> None:
+def test_a_sealed_value_is_unsealed_at_its_place(value: str, place: str) -> None:
     mine = vault(TEST_KEY)
     assert mine.unseal(place, mine.seal(place, value)) == value
 
 
-def test_the_same_secret_is_sealed_differently_each_time_and_shows_nothing() -> None:
+def test_the_same_secret_is_sealed_differently_each_time() -> None:
     mine = vault(TEST_KEY)
     sealed = {mine.seal(PLACE, "hunter2-hunter2") for _ in range(50)}
     assert len(sealed) == 50
@@ -44,7 +44,7 @@ def test_the_same_secret_is_sealed_differently_each_time_and_shows_nothing() -> 
     assert all(each.startswith("v1|test|") for each in sealed)
 
 
-def test_a_secret_moved_to_another_place_does_not_open_and_says_where() -> None:
+def test_a_secret_moved_to_another_place_is_refused_with_its_place() -> None:
     mine = vault(TEST_KEY)
     sealed = mine.seal(PLACE, "hunter2")
     with pytest.raises(VaultError, match="repo/13/secret/token was changed or moved") as caught:
@@ -52,7 +52,7 @@ def test_a_secret_moved_to_another_place_does_not_open_and_says_where() -> None:
     assert "hunter2" not in str(caught.value)
 
 
-def test_a_secret_that_was_changed_in_any_place_does_not_open() -> None:
+def test_a_secret_with_any_byte_changed_is_refused() -> None:
     mine = vault(TEST_KEY)
     sealed = mine.seal(PLACE, "hunter2")
     for at in range(len(sealed)):
@@ -69,7 +69,7 @@ def test_a_secret_that_was_changed_in_any_place_does_not_open() -> None:
 @pytest.mark.parametrize(
     "sealed", ["", "hunter2", "v2|test|AAAA|AAAA", "v1|test|AAAA|AAAA", "v1|test|%%|%%", "v1|a|b|c|d"]
 )
-def test_what_was_never_sealed_is_called_damaged(sealed: str) -> None:
+def test_text_that_was_never_sealed_is_refused_as_damaged(sealed: str) -> None:
     with pytest.raises(VaultError, match="damaged"):
         vault(TEST_KEY).unseal(PLACE, sealed)
 
@@ -80,24 +80,22 @@ def test_a_key_that_is_missing_is_named() -> None:
         vault(NEW).unseal(PLACE, sealed)
 
 
-def test_another_key_under_the_same_id_does_not_open() -> None:
+def test_another_key_with_the_same_id_is_refused() -> None:
     sealed = vault(OLD).seal(PLACE, "hunter2")
     with pytest.raises(VaultError, match="another key"):
         vault(NEW.replace("new", "old")).unseal(PLACE, sealed)
 
 
-def test_with_a_new_key_in_front_old_secrets_open_and_are_sealed_anew() -> None:
-    before = vault(OLD).seal(PLACE, "hunter2")
+def test_with_a_new_key_in_front_old_secrets_are_unsealed_and_new_ones_sealed_with_it() -> None:
     both = vault(NEW, OLD)
-    after = both.reseal(PLACE, before)
+    assert both.unseal(PLACE, vault(OLD).seal(PLACE, "hunter2")) == "hunter2"
+    after = both.seal(PLACE, "hunter2")
     assert after.startswith("v1|new|")
-    assert both.reseal(PLACE, after) == after
     assert vault(NEW).unseal(PLACE, after) == "hunter2"
 
 
 def test_keys_are_not_shown() -> None:
-    shown = vault(OLD)
-    assert [key for key in shown.keys.values() if repr(key)[2:-1] in repr(shown)] == []
+    assert repr(vault(OLD)) == "Vault(newest='old')"
 
 
 @pytest.mark.parametrize(
@@ -113,7 +111,7 @@ def test_keys_are_not_shown() -> None:
         ([TEST_KEY, "k2:not base64!"], "key number 2"),
     ],
 )
-def test_keys_that_are_no_keys_are_refused_without_showing_them(keys: list[str], what: str) -> None:
+def test_invalid_keys_are_refused_without_showing_them(keys: list[str], what: str) -> None:
     with pytest.raises(VaultError, match=what) as caught:
         vault(*keys)
     assert TEST_KEY.partition(":")[2] not in str(caught.value)
@@ -127,7 +125,7 @@ def test_the_first_start_makes_a_key_file_that_only_its_owner_reads(tmp_path: Pa
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["secret.key"]
 
 
-def test_several_that_start_at_once_end_up_with_the_same_key(tmp_path: Path) -> None:
+def test_processes_that_start_at_the_same_time_use_the_same_key(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path)
     vaults: list[Vault] = []
     start = threading.Barrier(6)
@@ -162,7 +160,7 @@ def test_a_new_key_is_a_usable_line_and_never_the_same() -> None:
     assert len(vault(new_key(), new_key()).keys) == 2
 
 
-def test_places_differ_for_all_that_is_kept_apart() -> None:
+def test_each_kind_of_secret_has_a_place_of_its_own() -> None:
     places = [
         hook_place(1),
         hook_place(2),

@@ -1,4 +1,4 @@
-"""What forges are told of runs: the newest state, once, of the newest run."""
+"""Which commit statuses are reported: the newest state, once, of the newest run."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from pipelines.problem import Problem
 from pipelines.state import Outcome, Reason, State
 from pipelines.trigger import Event, Trigger
 from tests.support.builders import SHA, job_plan, plan, pull_request
-from tests.support.reporting import World, a_world
+from tests.support.reporting import ReportingFixture, reporting_fixture
 from workers import store
 from workers.db.session import transaction
 
@@ -18,128 +18,128 @@ LATER = "0" * 39 + "1"
 
 
 @pytest.fixture
-def world(database: Engine) -> Iterator[World]:
-    with a_world(database) as world:
-        yield world
+def site(database: Engine) -> Iterator[ReportingFixture]:
+    with reporting_fixture(database) as site:
+        yield site
 
 
-def test_a_run_is_told_when_it_waits_when_it_runs_and_how_it_ended(world: World) -> None:
-    queued = world.queue()
-    assert world.told() == [("headway/push", "pending")]
-    world.claim(queued.job_id)
-    assert world.told() == [("headway/push", "pending")]
-    world.finish(queued.job_id, FAILED)
-    assert world.told() == [("headway/push", "failure")]
-    assert world.told() == []
-    first, second, last = world.forge.told
+def test_a_run_is_reported_when_it_waits_when_it_runs_and_when_it_ends(site: ReportingFixture) -> None:
+    queued = site.queue()
+    assert site.report() == [("headway/push", "pending")]
+    site.claim(queued.job_id)
+    assert site.report() == [("headway/push", "pending")]
+    site.finish(queued.job_id, FAILED)
+    assert site.report() == [("headway/push", "failure")]
+    assert site.report() == []
+    first, second, last = site.forge.told
     assert (first.description, second.description) == ("Waiting for a worker", "Running")
     assert last.description == "step 'test' ended with exit code 1"
-    assert {(told.sha, told.url) for told in world.forge.told} == {(SHA, "https://ci.test/repos/acme/roof/runs/1")}
+    assert {(told.sha, told.url) for told in site.forge.told} == {(SHA, "https://ci.test/repos/acme/roof/runs/1")}
 
 
-def test_only_the_newest_state_is_told(world: World) -> None:
-    world.run_through()
-    assert world.told() == [("headway/push", "success")]
-    assert world.told() == []
+def test_only_the_newest_state_is_reported(site: ReportingFixture) -> None:
+    site.run_through()
+    assert site.report() == [("headway/push", "success")]
+    assert site.report() == []
 
 
-def test_without_a_token_nobody_is_told(world: World) -> None:
-    with transaction(world.database) as session:
-        store.set_forge_token(session, world.repo_id, "", "")
-    queued = world.run_through()
-    assert world.told() == []
-    assert world.status(queued.run_id) is None
+def test_without_a_token_nothing_is_reported(site: ReportingFixture) -> None:
+    with transaction(site.database) as session:
+        store.set_forge_token(session, site.repo_id, "", "")
+    queued = site.run_through()
+    assert site.report() == []
+    assert site.status(queued.run_id) is None
 
 
-def test_a_token_that_was_taken_away_meanwhile_ends_the_telling(world: World) -> None:
-    queued = world.run_through()
-    with transaction(world.database) as session:
-        store.set_forge_token(session, world.repo_id, "", "")
-    assert world.told() == []
-    assert world.trouble(queued.run_id) == ""
+def test_after_its_token_was_removed_a_run_is_reported_no_more(site: ReportingFixture) -> None:
+    queued = site.run_through()
+    with transaction(site.database) as session:
+        store.set_forge_token(session, site.repo_id, "", "")
+    assert site.report() == []
+    assert site.problem(queued.run_id) == ""
 
 
-def test_several_workflows_are_told_each_and_all_together(world: World) -> None:
-    queued = world.queue()
-    first, second = world.plan(queued, "lint", "test")
-    assert dict(world.told()) == {
+def test_several_workflows_have_a_status_each_and_one_for_the_run(site: ReportingFixture) -> None:
+    queued = site.queue()
+    first, second = site.plan(queued, "lint", "test")
+    assert dict(site.report()) == {
         "headway/push": "pending",
         "headway/push/lint": "pending",
         "headway/push/test": "pending",
     }
-    world.finish(first.id)
-    assert world.told() == [("headway/push/lint", "success")]
-    world.finish(second.id, FAILED, world.claim(second.id))
-    world.told()
-    assert dict(world.forge.words()) == {
+    site.finish(first.id)
+    assert site.report() == [("headway/push/lint", "success")]
+    site.finish(second.id, FAILED, site.claim(second.id))
+    site.report()
+    assert dict(site.forge.words()) == {
         "headway/push": "failure",
         "headway/push/lint": "success",
         "headway/push/test": "failure",
     }
-    assert world.told() == []
+    assert site.report() == []
 
 
-def test_a_workflow_that_did_not_run_for_another_has_not_passed(world: World) -> None:
-    queued = world.queue()
-    attempt = world.claim(queued.job_id)
-    with transaction(world.database) as session:
+def test_a_workflow_that_was_skipped_because_another_failed_has_not_passed(site: ReportingFixture) -> None:
+    queued = site.queue()
+    attempt = site.claim(queued.job_id)
+    with transaction(site.database) as session:
         store.plan_run(session, queued.job_id, attempt, plan(job_plan("test"), job_plan("deploy", 2, needs=("test",))))
-    world.finish(queued.job_id, FAILED)
-    words = dict(world.told())
+    site.finish(queued.job_id, FAILED)
+    words = dict(site.report())
     assert (words["headway/push/test"], words["headway/push/deploy"]) == ("failure", "error")
 
 
-def test_the_cells_of_a_matrix_are_one_workflow(world: World) -> None:
-    queued = world.queue()
-    first, second = world.plan(queued, "test", "test")
-    world.finish(first.id)
-    world.finish(second.id, FAILED, world.claim(second.id))
-    assert world.told() == [("headway/push", "failure")]
+def test_the_cells_of_a_matrix_have_one_status(site: ReportingFixture) -> None:
+    queued = site.queue()
+    first, second = site.plan(queued, "test", "test")
+    site.finish(first.id)
+    site.finish(second.id, FAILED, site.claim(second.id))
+    assert site.report() == [("headway/push", "failure")]
 
 
-def test_a_push_and_a_pull_request_of_one_commit_have_a_status_each(world: World) -> None:
-    world.queue()
-    world.queue(pull_request(from_fork=False))
-    assert world.told() == [("headway/push", "pending"), ("headway/pull_request", "pending")]
+def test_a_push_and_a_pull_request_of_one_commit_have_a_status_each(site: ReportingFixture) -> None:
+    site.queue()
+    site.queue(pull_request(from_fork=False))
+    assert site.report() == [("headway/push", "pending"), ("headway/pull_request", "pending")]
 
 
-def test_an_older_run_of_the_same_commit_does_not_speak_over_a_newer_one(world: World) -> None:
-    old = world.queue()
-    assert world.told() == [("headway/push", "pending")]
-    world.run_through()
-    world.claim(old.job_id)
-    world.finish(old.job_id, FAILED)
-    assert world.told() == [("headway/push", "success")]
-    assert world.told() == []
-    assert world.forge.told[-1].url.endswith("/runs/2")
+def test_an_older_run_of_the_same_commit_does_not_replace_the_status_of_a_newer_one(site: ReportingFixture) -> None:
+    old = site.queue()
+    assert site.report() == [("headway/push", "pending")]
+    site.run_through()
+    site.claim(old.job_id)
+    site.finish(old.job_id, FAILED)
+    assert site.report() == [("headway/push", "success")]
+    assert site.report() == []
+    assert site.forge.told[-1].url.endswith("/runs/2")
 
 
-def test_a_commit_that_git_has_yet_to_name_is_told_of_when_it_is_known(world: World) -> None:
+def test_a_run_is_reported_when_git_has_named_its_commit(site: ReportingFixture) -> None:
     trigger = Trigger(event=Event.MANUAL, sha="", ref="refs/heads/main", branch="main")
-    queued = world.queue(trigger)
-    attempt = world.claim(queued.job_id)
-    assert world.told() == []
-    with transaction(world.database) as session:
+    queued = site.queue(trigger)
+    attempt = site.claim(queued.job_id)
+    assert site.report() == []
+    with transaction(site.database) as session:
         store.set_trigger(session, queued.job_id, attempt, trigger.model_copy(update={"sha": LATER}))
-    assert world.told() == [("headway/manual", "pending")]
-    assert world.forge.told[0].sha == LATER
+    assert site.report() == [("headway/manual", "pending")]
+    assert site.forge.told[0].sha == LATER
 
 
-def test_a_run_whose_commit_was_never_found_is_told_to_nobody(world: World) -> None:
-    queued = world.queue(Trigger(event=Event.MANUAL, sha="", ref="refs/heads/main", branch="main"))
-    world.claim(queued.job_id)
-    world.finish(queued.job_id, Outcome(State.BROKEN, Reason.COMMIT_MISSING, "gone"))
-    assert world.told() == []
-    status = world.status(queued.run_id)
+def test_a_run_whose_commit_was_never_found_is_not_reported(site: ReportingFixture) -> None:
+    queued = site.queue(Trigger(event=Event.MANUAL, sha="", ref="refs/heads/main", branch="main"))
+    site.claim(queued.job_id)
+    site.finish(queued.job_id, Outcome(State.BROKEN, Reason.COMMIT_MISSING, "gone"))
+    assert site.report() == []
+    status = site.status(queued.run_id)
     assert status is not None
     assert status.next_try_ms is None
 
 
-def test_a_wrong_pipeline_is_told_with_its_first_error_in_full(world: World) -> None:
-    queued = world.queue()
-    attempt = world.claim(queued.job_id)
+def test_an_invalid_pipeline_is_reported_with_its_first_error_in_full(site: ReportingFixture) -> None:
+    queued = site.queue()
+    attempt = site.claim(queued.job_id)
     wrong = Problem(".headway.yml", 3, 5, "unknown key 'imag'", "did you mean 'image'?")
-    with transaction(world.database) as session:
+    with transaction(site.database) as session:
         store.fail_planning(session, queued.job_id, attempt, FAILED, [wrong])
-    assert world.told() == [("headway/push", "failure")]
-    assert world.forge.told[0].description == str(wrong)
+    assert site.report() == [("headway/push", "failure")]
+    assert site.forge.told[0].description == str(wrong)

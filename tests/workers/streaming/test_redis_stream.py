@@ -1,4 +1,4 @@
-"""The live tail, against a real Redis that also dies, freezes and comes back."""
+"""The live tail, with a real Redis that also stops, hangs and comes back."""
 
 import signal
 import threading
@@ -25,7 +25,7 @@ def tail(redis: Redis) -> LiveTail:
 
 
 class Clock:
-    """A clock that goes on when it is told to."""
+    """A clock that a test moves on."""
 
     def __init__(self) -> None:
         self.now_s = 1000.0
@@ -65,7 +65,7 @@ def test_a_reader_that_waits_gets_what_comes(tail: LiveTail) -> None:
     assert got == [LiveChunk(0, b"hello")]
 
 
-def test_attempts_and_steps_are_kept_apart(tail: LiveTail) -> None:
+def test_attempts_and_steps_have_streams_of_their_own(tail: LiveTail) -> None:
     tail.publish(1, 1, 0, b"first")
     tail.publish(1, 2, 0, b"second")
     tail.publish(2, 1, 0, b"other")
@@ -92,7 +92,7 @@ def test_only_the_newest_output_of_a_step_is_kept_and_not_for_ever(tail: LiveTai
         tail.publish(1, 1, number * len(piece), piece)
     key = redis_stream.step_key(1, 1)
     assert 256 <= redis.xlen(key) <= 300
-    assert redis.memory_usage(key) < 24 * 1024 * 1024
+    assert (redis.memory_usage(key) or 0) < 24 * 1024 * 1024
     assert 0 < redis.ttl(key) <= 3600
     last = tail.read(1, 1)[-1][1]
     assert isinstance(last, LiveChunk)
@@ -102,26 +102,26 @@ def test_only_the_newest_output_of_a_step_is_kept_and_not_for_ever(tail: LiveTai
 def test_changes_of_a_run_reach_its_page_and_the_front_page(tail: LiveTail, redis: Redis) -> None:
     tail.changed(7)
     tail.changed(8)
-    assert [fields for _, fields in redis.xrange(redis_stream.run_key(7))] == [{b"c": b"1"}]
-    assert [fields for _, fields in redis.xrange(redis_stream.CHANGES_KEY)] == [{b"r": b"7"}, {b"r": b"8"}]
+    assert [fields for _, fields in redis.xrange(redis_stream.run_key(7)) or ()] == [{b"c": b"1"}]
+    assert [fields for _, fields in redis.xrange(redis_stream.CHANGES_KEY) or ()] == [{b"r": b"7"}, {b"r": b"8"}]
     for _ in range(500):
         tail.changed(7)
     assert redis.xlen(redis_stream.run_key(7)) < 200
     assert 0 < redis.ttl(redis_stream.run_key(7)) <= 3600
 
 
-def test_a_nudge_wakes_who_waits_for_this_run_and_nobody_else(tail: LiveTail, redis: Redis) -> None:
+def test_a_published_cancellation_wakes_only_the_worker_of_its_run(tail: LiveTail, redis: Redis) -> None:
     answers: dict[int, bool] = {}
     stop = threading.Event()
 
     def wait(run_id: int) -> None:
-        answers[run_id] = tail.wait_cancel(run_id, 30, stop)
+        answers[run_id] = tail.wait_for_cancel(run_id, 30, stop)
 
     threads = [threading.Thread(target=wait, args=(run_id,)) for run_id in (7, 8)]
     for thread in threads:
         thread.start()
     eventually(lambda: redis.pubsub_numsub(redis_stream.CANCEL_CHANNEL)[0][1] == 2)
-    tail.nudge_cancel(7)
+    tail.publish_cancel(7)
     threads[0].join(10)
     assert answers == {7: True}
     stop.set()
@@ -129,11 +129,11 @@ def test_a_nudge_wakes_who_waits_for_this_run_and_nobody_else(tail: LiveTail, re
     assert answers == {7: True, 8: False}
 
 
-def test_waiting_for_a_nudge_ends_with_its_time(tail: LiveTail) -> None:
-    assert not tail.wait_cancel(7, 0.05, threading.Event())
+def test_waiting_for_a_cancellation_ends_after_the_timeout(tail: LiveTail) -> None:
+    assert not tail.wait_for_cancel(7, 0.05, threading.Event())
 
 
-def test_a_redis_that_is_away_costs_only_what_was_told_meanwhile(redis_server: RedisServer) -> None:
+def test_while_redis_is_away_only_live_updates_are_lost(redis_server: RedisServer) -> None:
     clock = Clock()
     with redis_stream.connect(redis_server.url) as client:
         tail = LiveTail(client, clock)
@@ -148,7 +148,7 @@ def test_a_redis_that_is_away_costs_only_what_was_told_meanwhile(redis_server: R
         assert offsets[-1] == 6
 
 
-def test_a_frozen_redis_is_asked_once_and_then_left_alone_for_a_second(redis_server: RedisServer) -> None:
+def test_after_a_timeout_the_live_tail_backs_off_for_a_second(redis_server: RedisServer) -> None:
     clock = Clock()
     with redis_stream.connect(redis_server.url, timeout_s=0.2) as client:
         tail = LiveTail(client, clock)
@@ -172,7 +172,7 @@ def test_reading_from_a_redis_that_is_away_is_an_error(redis_server: RedisServer
             LiveTail(client).read(1, 1)
 
 
-def test_waiting_for_a_cancel_does_not_mind_a_redis_that_is_away(redis_server: RedisServer) -> None:
+def test_waiting_for_a_cancellation_is_no_error_while_redis_is_away(redis_server: RedisServer) -> None:
     with redis_stream.connect(redis_server.url) as client:
         redis_server.stop()
-        assert not LiveTail(client).wait_cancel(7, 0.05, threading.Event())
+        assert not LiveTail(client).wait_for_cancel(7, 0.05, threading.Event())

@@ -1,6 +1,6 @@
-// What every page does: buttons that copy, times that move, and word of changes from the server.
+// Every page: copy buttons, durations and ages that stay up to date, and events when the server reports a change.
 
-function words(milliseconds) {
+function duration(milliseconds) {
   const seconds = Math.max(0, milliseconds) / 1000;
   const two = (value) => String(value).padStart(2, "0");
   if (seconds < 10) return `${seconds.toFixed(1)} s`;
@@ -10,32 +10,32 @@ function words(milliseconds) {
   return `${Math.floor(whole / 3600)} h ${two(Math.floor((whole % 3600) / 60))} min`;
 }
 
-// Server and browser clocks differ: what counts is how far the server's clock was when the page was made.
+// The clocks of server and browser differ: data-now is the server's time when it rendered the element.
 const loadedAt = Date.now();
 
-function tick() {
+function updateDurations() {
   for (const element of document.querySelectorAll("[data-since]")) {
     const serverThen = Number(element.dataset.now);
-    // A part that was swapped in later brings its own moment.
+    // An element that htmx swapped in later has a data-now of its own.
     if (element.tickNow !== serverThen) {
       element.tickNow = serverThen;
       element.tickAt = element.tickAt === undefined && document.readyState !== "complete" ? loadedAt : Date.now();
     }
     const running = serverThen - Number(element.dataset.since) + (Date.now() - element.tickAt);
-    if (running >= 10_000) element.textContent = words(running);
+    if (running >= 10_000) element.textContent = duration(running);
   }
 }
 
-const whole = new Intl.DateTimeFormat([], { dateStyle: "medium", timeStyle: "long" });
+const dateAndTime = new Intl.DateTimeFormat([], { dateStyle: "medium", timeStyle: "long" });
 
-function localTimes() {
+function addLocalTimes() {
   for (const time of document.querySelectorAll("time[data-ago]")) {
-    time.title = whole.format(Number(time.dataset.ago));
+    time.title = dateAndTime.format(Number(time.dataset.ago));
   }
 }
 
-// What the server said, grown older by the time that the page has been open.
-function age() {
+// Adds the time that the page has been open to the age that the server rendered.
+function updateAges() {
   for (const time of document.querySelectorAll("time[data-now]")) {
     if (time.madeNow !== time.dataset.now) Object.assign(time, { madeNow: time.dataset.now, madeAt: Date.now() });
     const minutes = Math.floor((Number(time.madeNow) - Number(time.dataset.ago) + Date.now() - time.madeAt) / 60_000);
@@ -49,22 +49,22 @@ async function copy(button) {
     await navigator.clipboard.writeText(button.dataset.copy);
     button.textContent = "Copied";
   } catch {
-    // Plain http on another host: browsers do not let scripts write there.
+    // Over plain http (but for localhost) browsers do not let scripts write to the clipboard.
     window.prompt("Copy this:", button.dataset.copy);
   }
   setTimeout(() => (button.textContent = before), 1500);
 }
 
-function reveal() {
+function prepare() {
   for (const button of document.querySelectorAll("button[data-copy][hidden]")) button.hidden = false;
-  localTimes();
+  addLocalTimes();
 }
 
 export function changed() {
   document.body.dispatchEvent(new CustomEvent("headway-changed"));
 }
 
-// Listens to a stream that only says that something changed.
+// Listens to a stream that reports only that something changed.
 export function watch(url, version) {
   const source = new EventSource(`${url}?seen=${encodeURIComponent(version)}`);
   source.addEventListener("changed", changed);
@@ -77,17 +77,17 @@ document.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-copy]");
   if (button) copy(button);
 });
-// A form is sent once, however often its button is pressed; not so when the reader comes back to the page.
+// A form is sent once, however often its button is pressed. When the user comes back to the page it can be sent again.
 document.addEventListener("submit", (event) => {
   if (event.target.sent) event.preventDefault();
   event.target.sent = true;
 });
 addEventListener("pageshow", () => document.querySelectorAll("form").forEach((form) => (form.sent = false)));
-document.addEventListener("htmx:after:swap", reveal);
-reveal();
-setInterval(tick, 1000);
-age();
-setInterval(age, 10_000);
+document.addEventListener("htmx:after:swap", prepare);
+prepare();
+setInterval(updateDurations, 1000);
+updateAges();
+setInterval(updateAges, 10_000);
 
 const page = document.querySelector("div[data-stream][data-version]");
 if (page) watch(page.dataset.stream, page.dataset.version);

@@ -1,17 +1,17 @@
-// A step's log: the newest lines first, older ones on demand, and what comes while the step writes.
+// A step's log: loads the newest lines first and older lines on demand, and adds new output while the step runs.
 import { AnsiUp } from "../vendor/ansi_up.js";
-import { afterNewlines, kept, settled } from "./lines.js";
+import { afterNewlines, displayed, keptOfUnfinished } from "./lines.js";
 import { Sources } from "./sources.js";
 
 const TAIL_LINES = 2000;
-const BLOCK_LINES = 500; // lines that the browser lays out, or leaves out, as one
+const BLOCK_LINES = 500; // lines that the browser lays out, or skips, together
 const BLOCKS_MAX = 100; // while following; older ones can be loaded again
-const SLICE_LINES = 4000; // lines rendered before the page may react again
+const SLICE_LINES = 4000; // lines rendered before the browser may handle events again
 const PART_BYTES = 512 * 1024;
 const AT_BOTTOM_PX = 48;
 const ESCAPES = /\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])/g;
 
-const breathe = () => new Promise((resolve) => setTimeout(resolve));
+const yieldToBrowser = () => new Promise((resolve) => setTimeout(resolve));
 
 function newAnsi() {
   const ansi = new AnsiUp();
@@ -32,7 +32,7 @@ function lineElement(number, at) {
   return line;
 }
 
-// The page's policy forbids style attributes in markup, not styles set by a script.
+// The content security policy forbids style attributes in markup, but a script may set styles.
 function paint(span, html) {
   span.innerHTML = html.replaceAll(' style="', ' data-style="');
   for (const part of span.querySelectorAll("[data-style]")) {
@@ -56,15 +56,15 @@ export class LogView {
     this.scrollTop = 0;
     const resized = new ResizeObserver(() => this.following && this.#jumpToEnd());
     resized.observe(this.lines);
-    resized.observe(root); // a verdict above it takes room from it
+    resized.observe(root); // a verdict that appears above the log makes it smaller
     root.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     this.follow.addEventListener("click", () => this.#toTheEnd());
     this.earlier.addEventListener("click", () => this.#queue(() => this.#loadEarlier()));
     this.later.addEventListener("click", () => this.#queue(() => this.#loadLater()));
-    addEventListener("hashchange", () => this.#mark() || this.#reach());
+    addEventListener("hashchange", () => this.#mark() || this.#loadWanted());
   }
 
-  // Loads the part that the address asks for. Resolves when it is shown; then `position` and `atEnd` are right.
+  // Loads the part that the address asks for. When the promise resolves, `position` and `atEnd` are set.
   load() {
     return this.#queue(async () => {
       const wanted = this.#wantedLine();
@@ -79,12 +79,12 @@ export class LogView {
     });
   }
 
-  // Adds bytes that end at `end`; what is there already is left out.
+  // Adds bytes that end at `end`, without those that are shown already.
   add(bytes, end) {
     return this.#queue(async () => {
       const start = end - bytes.length;
       if (end <= this.position) return;
-      // Who reads further up keeps those lines; what comes meanwhile is loaded when it is asked for.
+      // A reader who scrolled up keeps those lines; new output is loaded on demand.
       if (!this.following && this.lines.childElementCount > BLOCKS_MAX) this.#stopAdding();
       if (!this.atEnd) return;
       await this.#append(bytes.subarray(Math.max(0, this.position - start)));
@@ -95,7 +95,7 @@ export class LogView {
   #stopAdding() {
     this.atEnd = false;
     this.#buttons();
-    this.root.dispatchEvent(new CustomEvent("log-enough"));
+    this.root.dispatchEvent(new CustomEvent("log-paused"));
   }
 
   #queue(job) {
@@ -120,7 +120,7 @@ export class LogView {
     const before = Math.max(1, line - BLOCK_LINES);
     const part = await this.#fetch(`line=${before}&lines=${TAIL_LINES}`);
     if (afterNewlines(part.data, 0).length > line - before) return part;
-    return this.#fetch(`line=${line}&lines=${TAIL_LINES}`); // lines so long that the part ends before it
+    return this.#fetch(`line=${line}&lines=${TAIL_LINES}`); // very long lines: that part ended before the line
   }
 
   #reset(part) {
@@ -132,7 +132,7 @@ export class LogView {
     this.firstLine = part.line;
     this.nextLine = part.line;
     this.position = part.offset;
-    this.restAt = part.offset; // where the line begins that has no end yet
+    this.restAt = part.offset; // where the unfinished line begins
     this.size = part.size;
     this.complete = part.complete;
   }
@@ -141,10 +141,10 @@ export class LogView {
     const starts = [this.restAt, ...afterNewlines(bytes, this.position)];
     this.position += bytes.length;
     const pieces = (this.rest + this.decoder.decode(bytes, { stream: true })).split("\n");
-    this.rest = kept(pieces.pop());
+    this.rest = keptOfUnfinished(pieces.pop());
     this.restAt = starts.at(-1);
     for (let done = 0; done < pieces.length; done += SLICE_LINES) {
-      if (done) await breathe();
+      if (done) await yieldToBrowser();
       this.#render(pieces.slice(done, done + SLICE_LINES), starts.slice(done));
     }
     this.#renderRest();
@@ -164,7 +164,7 @@ export class LogView {
         this.lines.append(block);
       }
       const line = lineElement(this.nextLine++, starts[index]);
-      paint(line.lastChild, this.ansi.ansi_to_html(settled(piece)));
+      paint(line.lastChild, this.ansi.ansi_to_html(displayed(piece)));
       block.append(line);
     }
     while (this.following && this.lines.childElementCount > BLOCKS_MAX) {
@@ -173,7 +173,7 @@ export class LogView {
     }
   }
 
-  // The last line while it has no end yet: without colours, for those may change until it has.
+  // The unfinished last line: without colours, because these may change until it ends.
   #renderRest() {
     if (this.rest === "") return;
     if (!this.restLine) {
@@ -186,7 +186,7 @@ export class LogView {
       }
       block.append(this.restLine);
     }
-    this.restLine.lastChild.textContent = settled(this.rest.replace(ESCAPES, ""));
+    this.restLine.lastChild.textContent = displayed(this.rest.replace(ESCAPES, ""));
   }
 
   async #loadEarlier() {
@@ -198,7 +198,7 @@ export class LogView {
       starts = [part.offset, ...afterNewlines(part.data, part.offset)];
       pieces = new TextDecoder().decode(part.data).split("\n");
       if (pieces.at(-1) === "") pieces.pop();
-      // Very long lines: a part has a limit in bytes, so ask for fewer of them.
+      // Very long lines: a part has a limit in bytes, so fetch fewer lines.
       if (pieces.length >= count || count === 1) break;
       count = Math.max(1, Math.floor(count / 4));
     }
@@ -210,7 +210,7 @@ export class LogView {
         blocks.at(-1).className = "block";
       }
       const line = lineElement(this.firstLine - count + index, starts[index]);
-      paint(line.lastChild, ansi.ansi_to_html(settled(piece)));
+      paint(line.lastChild, ansi.ansi_to_html(displayed(piece)));
       blocks.at(-1).append(line);
     });
     const fromBottom = this.root.scrollHeight - this.root.scrollTop;
@@ -243,7 +243,7 @@ export class LogView {
     const { scrollTop, scrollHeight, clientHeight } = this.root;
     const up = scrollTop < this.scrollTop;
     this.scrollTop = scrollTop;
-    // Lines that are added or laid out move the end, but only a reader moves the view up.
+    // New lines and layout move the end, but only the reader scrolls up.
     if (scrollHeight - scrollTop - clientHeight < AT_BOTTOM_PX) this.following = this.atEnd;
     else if (up) this.following = false;
     this.follow.hidden = this.following;
@@ -267,7 +267,7 @@ export class LogView {
     return Number(/^#L(\d+)$/.exec(location.hash)?.[1] ?? 0);
   }
 
-  // Shows the wanted line; whether it is here.
+  // Marks the wanted line and scrolls to it. Returns false if it is not loaded.
   #mark() {
     this.lines.querySelector(".marked")?.classList.remove("marked");
     const line = this.lines.querySelector(`#L${this.#wantedLine()}`);
@@ -280,9 +280,9 @@ export class LogView {
   }
 
   // Loads the part that the wanted line is in.
-  async #reach() {
+  async #loadWanted() {
     if (!this.#wantedLine() || (this.atEnd && this.#wantedLine() > this.firstLine)) return;
     await this.load();
-    if (!this.atEnd) this.root.dispatchEvent(new CustomEvent("log-enough"));
+    if (!this.atEnd) this.root.dispatchEvent(new CustomEvent("log-paused"));
   }
 }

@@ -1,4 +1,4 @@
-// The run page: keeps its states and the shown log up to date over one connection.
+// The run page: keeps the states and the shown log up to date over one connection.
 import { changed, watch } from "./app.js";
 import { Find } from "./find.js";
 import { LogView } from "./log.js";
@@ -50,41 +50,41 @@ async function begin(view) {
   else watchRun();
 }
 
-// Whoever did not choose a step is led along: to the first step there is, to each that runs, and at the end to one that
-// failed. Steps that came and went meanwhile are passed over.
-function moveOn() {
+// If the user has not chosen a step, the page moves to the first step, then to each running step, and at the end to a
+// failed one. It skips steps that started and ended in between.
+function followSteps() {
   if (stepWasAsked || location.hash) return;
   const steps = document.getElementById("run-steps");
   const shown = steps.querySelector("a[aria-current]");
   const running = steps.querySelector('a[data-state="running"]');
   const first = steps.querySelector("a[data-state]");
   const bad = "final" in head().dataset && steps.querySelector('a[data-state="failed"], a[data-state="broken"]');
-  const worthALook = ["running", "failed", "broken"].includes(shown?.dataset.state);
-  if (log ? (running && shown?.dataset.state !== "running") || (bad && !worthALook) : first) location.reload();
+  const showsImportant = ["running", "failed", "broken"].includes(shown?.dataset.state);
+  if (log ? (running && shown?.dataset.state !== "running") || (bad && !showsImportant) : first) location.reload();
 }
 
-// In a row of tabs, title and icon say how the run is.
-function tell() {
+// Title and icon of the browser tab show the state of the run.
+function updateTab() {
   document.title = head().dataset.title;
   document.querySelector('link[rel="icon"]').href = head().dataset.icon;
 }
 
-// The shown step is in sight in a long list, without moving the page.
-function showChosen() {
+// Scrolls a long list of steps to the shown step, without scrolling the page.
+function scrollToChosen() {
   const steps = document.getElementById("run-steps");
   const chosen = steps.querySelector("a[aria-current]");
   if (chosen) steps.scrollTop = chosen.offsetTop - steps.offsetTop - steps.clientHeight / 2;
 }
 
-document.addEventListener("htmx:after:swap", tell);
-document.addEventListener("htmx:after:swap", moveOn);
-showChosen();
+document.addEventListener("htmx:after:swap", updateTab);
+document.addEventListener("htmx:after:swap", followSteps);
+scrollToChosen();
 addEventListener("pagehide", () => source?.close());
 if (log) {
   const view = new LogView(log);
   new Find(log);
   log.addEventListener("log-at-end", () => watchStep(view));
-  log.addEventListener("log-enough", watchRun);
+  log.addEventListener("log-paused", watchRun);
   begin(view);
 } else {
   watchRun();

@@ -1,15 +1,15 @@
-// When each line came, and from which of its step's outputs: the server's index knows, a second after the line is shown.
+// When each line was written, and to which output: the server's index has it about a second after the line is shown.
 
-const SOON_MS = 100;
-const AGAIN_MS = 1000;
-const AGAIN_MS_MAX = 30_000;
-const KEPT_AS = "headway-times";
+const DEBOUNCE_MS = 100;
+const RETRY_MS = 1000;
+const RETRY_MS_MAX = 30_000;
+const STORAGE_KEY = "headway-times";
 const clock = new Intl.DateTimeFormat([], {
   hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 1, hourCycle: "h23",
 });
 
 const day = new Intl.DateTimeFormat([], { dateStyle: "medium" });
-const FROM = { stdout: "", stderr: ", stderr", note: ", said by Headway" };
+const FROM = { stdout: "", stderr: ", stderr", note: ", from Headway" };
 
 function mark(line, source) {
   const time = clock.format(source.at_ms);
@@ -23,24 +23,24 @@ export class Sources {
   constructor(root, lines) {
     this.root = root;
     this.lines = lines;
-    this.again = AGAIN_MS;
+    this.retryMs = RETRY_MS;
     this.#offerTimes(document.getElementById("log-times"));
   }
 
-  // Marks lines that are not marked yet. Many small writes make one request.
-  soon(delay = SOON_MS) {
+  // Marks the lines that are not marked yet. Debounced: many small writes make one request.
+  soon(delay = DEBOUNCE_MS) {
     this.timer ??= setTimeout(() => this.#mark(), delay);
   }
 
   async #mark() {
     const unknown = [...this.lines.querySelectorAll(".line:not([data-stream])")];
     const marked = unknown.length ? await this.#markFirst(unknown) : 0;
-    this.again = marked ? AGAIN_MS : Math.min(this.again * 2, AGAIN_MS_MAX);
+    this.retryMs = marked ? RETRY_MS : Math.min(this.retryMs * 2, RETRY_MS_MAX);
     this.timer = undefined;
-    if (marked < unknown.length) this.soon(this.again);
+    if (marked < unknown.length) this.soon(this.retryMs);
   }
 
-  // How many of these lines, from the first on, the index knew.
+  // Marks these lines from the first on; returns how many of them the index has.
   async #markFirst(unknown) {
     const first = unknown[0].at;
     const query = new URLSearchParams({ offset: first, max_bytes: unknown.at(-1).at - first + 1 });
@@ -62,10 +62,10 @@ export class Sources {
       button.setAttribute("aria-pressed", on);
     };
     button.hidden = false;
-    show(localStorage.getItem(KEPT_AS) === "on");
+    show(localStorage.getItem(STORAGE_KEY) === "on");
     button.addEventListener("click", () => {
       const on = !this.root.classList.contains("times");
-      localStorage.setItem(KEPT_AS, on ? "on" : "off");
+      localStorage.setItem(STORAGE_KEY, on ? "on" : "off");
       show(on);
     });
   }

@@ -6,12 +6,12 @@ from alembic import context
 from alembic.autogenerate.api import AutogenContext
 from sqlalchemy import Enum
 
+from workers.db.models import Base
 from workers.db.models.base import PlainText
-from workers.db.models.runs import Base
 
 
 def render_item(kind: str, item: object, _autogen: AutogenContext) -> str | Literal[False]:
-    """Written migrations name what the database knows: they must not change when our types do."""
+    """Generated migrations name the database's types: they must not change when our types do."""
     if kind == "type" and isinstance(item, PlainText):
         return "sa.Text()"
     if kind == "type" and isinstance(item, Enum):

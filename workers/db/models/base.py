@@ -1,4 +1,4 @@
-"""What columns are made of: types that both databases know, and names for their constraints."""
+"""The base of all models: column types that both databases support, and names for constraints."""
 
 from typing import Any, ClassVar
 
@@ -9,7 +9,7 @@ from sqlalchemy.types import JSON, TypeDecorator
 from pipelines.state import Reason, State
 from pipelines.trigger import Event
 
-ID = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts up by itself only in an INTEGER
+ID = BigInteger().with_variant(Integer(), "sqlite")  # SQLite increments automatically only an INTEGER
 
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -17,11 +17,11 @@ NAMES = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
     "pk": "pk_%(table_name)s",
 }
-"""Constraints are named, for SQLite cannot drop one without a name."""
+"""Constraints have names, because SQLite cannot drop one without."""
 
 
 class PlainText(TypeDecorator[str]):
-    """Text from anywhere. NUL, which PostgreSQL refuses, and half surrogates become replacement characters."""
+    """Text from any source. NUL, which PostgreSQL refuses, and lone surrogates become replacement characters."""
 
     impl = Text
     cache_ok = True
@@ -32,7 +32,7 @@ class PlainText(TypeDecorator[str]):
         return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
 
 
-def _words(kind: type[State | Reason | Event]) -> Enum:
+def _enum(kind: type[State | Reason | Event]) -> Enum:
     return Enum(kind, native_enum=False, length=32, values_callable=lambda kind: [member.value for member in kind])
 
 
@@ -43,15 +43,15 @@ TYPES: dict[Any, Any] = {
     dict[str, str]: JSON(),
     list[str]: JSON(),
     list[dict[str, Any]]: JSON(),
-    State: _words(State),
-    Reason: _words(Reason),
-    Event: _words(Event),
+    State: _enum(State),
+    Reason: _enum(Reason),
+    Event: _enum(Event),
 }
 """The column type of each Python type."""
 
 
 class Base(DeclarativeBase):
-    """What all tables share."""
+    """The base class of all models."""
 
     metadata = MetaData(naming_convention=NAMES)
     type_annotation_map: ClassVar = TYPES

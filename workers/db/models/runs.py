@@ -1,4 +1,4 @@
-"""The tables. Every moment is ``*_ms``: milliseconds since 1970 in UTC, by the database's clock."""
+"""The tables of runs, their jobs and steps, and of the commit statuses that report them to the forge."""
 
 from typing import Any
 
@@ -8,81 +8,13 @@ from sqlalchemy.orm import Mapped, mapped_column
 from pipelines.state import Reason, State
 from pipelines.trigger import Event
 from workers.db.models.base import ID, Base
-from workers.db.models.users import ApiToken, LoginLink, LoginSession, User
-
-__all__ = [
-    "ApiToken",
-    "Base",
-    "Counter",
-    "Cron",
-    "Delivery",
-    "Job",
-    "Leader",
-    "LoginLink",
-    "LoginSession",
-    "Registry",
-    "Repo",
-    "Run",
-    "Secret",
-    "Status",
-    "Step",
-    "User",
-    "Worker",
-]
-
-
-class Repo(Base):
-    """A repository. ``name`` is what its webhook and pages are addressed by; ``last_number`` its newest run's.
-
-    A new run of one of ``newest_wins`` (events) cancels older ones of the same branch or pull request.
-    """
-
-    __tablename__ = "repos"
-
-    id: Mapped[int] = mapped_column(ID, primary_key=True)
-    name: Mapped[str] = mapped_column(unique=True)
-    forge: Mapped[str] = mapped_column(default="generic")
-    clone_url: Mapped[str]
-    web_url: Mapped[str] = mapped_column(default="")
-    default_branch: Mapped[str] = mapped_column(default="main")
-    private: Mapped[bool] = mapped_column(default=False)
-    hook_secret_sealed: Mapped[str] = mapped_column(default="")
-    clone_username: Mapped[str] = mapped_column(default="")
-    clone_password_sealed: Mapped[str] = mapped_column(default="")
-    forge_token_sealed: Mapped[str] = mapped_column(default="")
-    forge_api_url: Mapped[str] = mapped_column(default="")
-    push_repo: Mapped[str] = mapped_column(default="")
-    trust_network: Mapped[bool] = mapped_column(default=False)
-    trust_volumes: Mapped[bool] = mapped_column(default=False)
-    trust_security: Mapped[bool] = mapped_column(default=False)
-    active: Mapped[bool] = mapped_column(default=True)
-    newest_wins: Mapped[list[str]] = mapped_column(default=lambda: [Event.PULL_REQUEST.value])
-    last_number: Mapped[int] = mapped_column(default=0)
-    created_ms: Mapped[int]
-
-
-class Delivery(Base):
-    """One webhook delivery that was signed rightly. ``state`` is accepted, nothing_to_do or refused."""
-
-    __tablename__ = "deliveries"
-    __table_args__ = (UniqueConstraint("repo_id", "key"),)
-
-    id: Mapped[int] = mapped_column(ID, primary_key=True)
-    repo_id: Mapped[int] = mapped_column(ForeignKey("repos.id", ondelete="CASCADE"))
-    key: Mapped[str]
-    event: Mapped[str] = mapped_column(default="")
-    state: Mapped[str]
-    reason: Mapped[str] = mapped_column(default="")
-    run_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), index=True)
-    body_bytes: Mapped[int] = mapped_column(default=0)
-    received_ms: Mapped[int] = mapped_column(index=True)
 
 
 class Run(Base):
-    """One execution of a pipeline. ``trigger`` is ``Trigger`` as JSON; ``message`` the commit's, ``sentence`` ours.
+    """One execution of a pipeline. ``trigger`` is ``Trigger`` as JSON; ``message`` is the commit's, ``sentence`` ours.
 
-    ``cancel_reason`` is ``canceled`` where a person asked, ``superseded`` where a newer run did, and
-    ``dependency_failed`` where a step with ``failure: cancel`` failed; ``cancel_by`` says who in words.
+    ``cancel_reason`` is ``canceled`` where a user canceled the run, ``superseded`` where a newer run did, and
+    ``dependency_failed`` where a step with ``failure: cancel`` failed. ``cancel_by`` names the one who canceled it.
     """
 
     __tablename__ = "runs"
@@ -118,10 +50,10 @@ class Run(Base):
 class Job(Base):
     """What one worker claims. ``plan`` is ``JobPlan`` as JSON, or None until a worker has planned the run.
 
-    ``ready`` turns true when all that the job needs has ended. ``attempt`` counts claims and is the fence: whoever
-    holds an older one may not write. ``lost`` counts leases that ran out; ``rung_ms`` is when a worker was last woken.
-    Of a concurrency group (``group_key``, None where there is none) at most ``group_limit`` run; people see
-    ``group_name``. ``cancel_by`` is not empty where this job alone is to stop.
+    ``ready`` becomes true when all jobs that it needs have ended. ``attempt`` counts claims and is the fencing token:
+    writes from an older attempt are refused. ``lost`` counts expired leases; ``rung_ms`` is the time of the last
+    wake-up. At most ``group_limit`` jobs of a concurrency group (``group_key``, or None) run at once; users see
+    ``group_name``. ``cancel_by`` is not empty where this job alone is canceled.
     """
 
     __tablename__ = "jobs"
@@ -155,16 +87,15 @@ class Job(Base):
     host: Mapped[str] = mapped_column(default="")
     lost: Mapped[int] = mapped_column(default=0)
     rung_ms: Mapped[int | None]
-    not_before_ms: Mapped[int | None]
     created_ms: Mapped[int]
     started_ms: Mapped[int | None]
     finished_ms: Mapped[int | None]
 
 
 class Step(Base):
-    """One step of a job. ``attempt`` is the job's that last touched it, and part of its log's address.
+    """One step of a job. ``attempt`` is the job's that wrote last, and part of the log's address.
 
-    ``facts`` holds what was learnt: ``image_id``, ``size_bytes``, ``pushed`` [{repo, tag, digest, image_id}],
+    ``facts`` holds what is known: ``image_id``, ``size_bytes``, ``pushed`` [{repo, tag, digest, image_id}],
     ``instructions`` [{index, text, cached, seconds, error}].
     """
 
@@ -190,11 +121,11 @@ class Step(Base):
 
 
 class Status(Base):
-    """What a run's forge was told of it; a row only where there is a token to tell it with.
+    """What was reported of a run to its forge. There is a row only where the repository has a token for that.
 
     ``told`` is the run's state as the forge has it, ``told_workflows`` those of its workflows by name, and
-    ``progress`` how far its jobs were then. ``next_try_ms`` is when to look again: None when there is no more to
-    tell, or when it was given up for ``reason``, a sentence.
+    ``progress`` how far its jobs were then. ``next_try_ms`` is when to report again: None when there is no more to
+    report, or when it was given up for ``reason``, a sentence.
     """
 
     __tablename__ = "statuses"
@@ -206,81 +137,3 @@ class Status(Base):
     next_try_ms: Mapped[int | None] = mapped_column(index=True)
     tries: Mapped[int] = mapped_column(default=0)
     reason: Mapped[str] = mapped_column(default="")
-
-
-class Cron(Base):
-    """What the clock starts: whoever moves ``next_ms`` on starts a run; None is off. No ``branch``: the default."""
-
-    __tablename__ = "crons"
-    __table_args__ = (UniqueConstraint("repo_id", "name"),)
-
-    id: Mapped[int] = mapped_column(ID, primary_key=True)
-    repo_id: Mapped[int] = mapped_column(ForeignKey("repos.id", ondelete="CASCADE"))
-    name: Mapped[str]
-    expression: Mapped[str]
-    zone: Mapped[str]
-    branch: Mapped[str] = mapped_column(default="")
-    inputs: Mapped[dict[str, str]] = mapped_column(default=dict)
-    next_ms: Mapped[int | None] = mapped_column(index=True)
-    last_run_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id", ondelete="SET NULL"), index=True)
-
-
-class Secret(Base):
-    """A repository's secret, sealed. ``events`` are the events whose runs may have it."""
-
-    __tablename__ = "secrets"
-    __table_args__ = (UniqueConstraint("repo_id", "name"),)
-
-    id: Mapped[int] = mapped_column(ID, primary_key=True)
-    repo_id: Mapped[int] = mapped_column(ForeignKey("repos.id", ondelete="CASCADE"))
-    name: Mapped[str]
-    sealed: Mapped[str]
-    events: Mapped[list[str]] = mapped_column(default=list)
-    created_ms: Mapped[int]
-    updated_ms: Mapped[int]
-
-
-class Registry(Base):
-    """A login to an image registry, for one repository or (``repo_id`` None) for all."""
-
-    __tablename__ = "registries"
-    __table_args__ = (Index(None, "host", "repo_id"),)
-
-    id: Mapped[int] = mapped_column(ID, primary_key=True)
-    repo_id: Mapped[int | None] = mapped_column(ForeignKey("repos.id", ondelete="CASCADE"))
-    host: Mapped[str]
-    username: Mapped[str]
-    sealed_password: Mapped[str]
-    created_ms: Mapped[int]
-
-
-class Counter(Base):
-    """A number by name, such as how many webhooks were refused."""
-
-    __tablename__ = "counters"
-
-    name: Mapped[str] = mapped_column(primary_key=True)
-    value: Mapped[int] = mapped_column(default=0)
-
-
-class Worker(Base):
-    """A worker process: what it offers, and until when it counts as there. It says so again and again."""
-
-    __tablename__ = "workers"
-
-    name: Mapped[str] = mapped_column(primary_key=True)
-    labels: Mapped[dict[str, str]]
-    slots: Mapped[int]
-    started_ms: Mapped[int]
-    seen_ms: Mapped[int]
-    until_ms: Mapped[int]
-
-
-class Leader(Base):
-    """Who does a job that only one process may do, and until when."""
-
-    __tablename__ = "leaders"
-
-    name: Mapped[str] = mapped_column(primary_key=True)
-    owner: Mapped[str]
-    until_ms: Mapped[int]

@@ -1,4 +1,4 @@
-"""The tables of people: who they are, and how they come in."""
+"""The tables of users: accounts, and how they log in."""
 
 from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
@@ -7,7 +7,7 @@ from workers.db.models.base import ID, Base
 
 
 class User(Base):
-    """A person. Without a password they come in by a login link."""
+    """A user. Without a password the user logs in with a login link."""
 
     __tablename__ = "users"
 
@@ -19,7 +19,7 @@ class User(Base):
 
 
 class LoginSession(Base):
-    """A browser that is logged in. Only the hash of what its cookie says is kept."""
+    """A logged-in browser. Only the hash of its cookie is stored."""
 
     __tablename__ = "sessions"
 
@@ -31,7 +31,7 @@ class LoginSession(Base):
 
 
 class ApiToken(Base):
-    """A token for programs. Only its hash is kept; ``expires_ms`` None means never."""
+    """An API token. Only its hash is stored. ``expires_ms`` None means never."""
 
     __tablename__ = "tokens"
 

@@ -1,0 +1,112 @@
+"""The life of one job: opens it, checks out the source, starts services, runs the steps, and always cleans up."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from functools import partial
+
+from pipelines.state import Outcome, Reason, State
+from runner.builds.buildkit import Builder
+from runner.cancellation import Cancel
+from runner.cleanup.leftovers import find_earlier_attempts, remove_leftovers, remove_tree
+from runner.docker.client import Engine
+from runner.docker.job_network import AddressWait
+from runner.errors import MachineError, StepError, as_step_error
+from runner.events import Emit, StepFinished
+from runner.execution.job import Assignment, Job
+from runner.execution.scheduler import Scheduler
+from runner.execution.services import Services
+from runner.threads import in_background, wait_for
+
+
+def _no_leftovers() -> None:
+    """For a caller that knows of no dead jobs."""
+
+
+@contextmanager
+def open_job(
+    assignment: Assignment,
+    engine: Engine,
+    builder: Callable[[], Builder],
+    emit: Emit,
+    cancel: Cancel,
+    on_cleanup_error: Callable[[str], None],
+    sweep: Callable[[], None] = _no_leftovers,
+) -> Iterator[Job]:
+    """A job that is ready to run. On exit everything of it is removed from the engine and the disk.
+
+    An error of the cleanup does not change the verdict: ``on_cleanup_error`` gets a sentence about it. ``sweep``
+    removes leftovers of dead jobs; it is called if the engine has no address for this job's network.
+    """
+    if ":" in str(assignment.folder):
+        hint = "let TMPDIR, or on a server HEADWAY_DATA_DIR, name another"
+        raise MachineError(Reason.INTERNAL, f"containers cannot mount {assignment.folder}: it has a colon; {hint}")
+    if assignment.attempt > 1:
+        earlier = find_earlier_attempts(engine, assignment.key, assignment.attempt)
+        if errors := remove_leftovers(engine, earlier):
+            raise errors[0]
+    remove_tree(engine, assignment.folder)
+    try:
+        (assignment.folder / "scratch").mkdir(parents=True, mode=0o700)
+        # For all users, because steps may run as any user. Made now, because prestarted containers mount it.
+        (assignment.folder / "workspace").mkdir()
+        (assignment.folder / "workspace").chmod(0o777)
+        job = Job(assignment, engine, builder, emit, cancel)
+        job.egress.prepare()
+        job.network.address_wait = AddressWait(job.options.address_wait_s, sweep, job.note, job.check)
+        job.closers.append(job.network.stop_waiting)
+    except BaseException:
+        remove_tree(engine, assignment.folder)
+        raise
+    try:
+        yield job
+    finally:
+        for error in job.close():
+            on_cleanup_error(f"something of the job {assignment.key} could not be removed: {error}")
+
+
+def run_job(job: Job) -> Outcome:
+    """Runs the job to its end and returns its outcome. Raises neither for a failed step nor for a broken machine."""
+    job.images.prefetch(job.requirements.early)
+    services = Services(job)
+    scheduler = Scheduler(job, services)
+    checked = in_background(job.check_workspace)
+    job.closers.append(partial(wait_for, checked))
+    scheduler.prestart()
+    fault = _prepare(job, services, checked)
+    if fault is None:
+        return scheduler.run()
+    _skip_all(job, fault)
+    return fault
+
+
+def _prepare(job: Job, services: Services, checked: Future[None]) -> Outcome | None:
+    """Checks out the source and starts the services. Returns why that failed, or None."""
+    try:
+        _check_out(job)
+        checked.result()
+        services.start()
+    except (StepError, OSError) as error:
+        fault = as_step_error(error)
+        return Outcome(fault.state, fault.reason, job.redactor.mask_text(str(fault)))
+    return None
+
+
+def _check_out(job: Job) -> None:
+    """Raises StepError or MachineError."""
+    if job.plan.checkout is None:
+        job.source.mkdir(parents=True)
+    else:
+        job.assignment.check_out(job.source)
+    for folder in (
+        job.workspace_base,
+        job.source,
+        *(parent for parent in job.source.parents if job.workspace_base in parent.parents),
+    ):
+        folder.chmod(0o777)
+
+
+def _skip_all(job: Job, outcome: Outcome) -> None:
+    """Skips every step: the job ended before the first."""
+    for step in job.plan.steps:
+        job.emit(StepFinished(step.number, Outcome(State.SKIPPED, outcome.reason, "the job ended before this step")))

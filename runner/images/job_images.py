@@ -1,0 +1,206 @@
+"""The images of a job: pulls each one early and once, so that all steps get the same image and show the progress."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
+from contextlib import suppress
+from threading import Condition, Event, Lock, Thread
+from typing import Any
+
+from pipelines.state import Reason
+from runner.docker.client import Engine
+from runner.docker.references import registry_host, split_tag
+from runner.docker.specs import Login
+from runner.errors import CanceledError, MachineError
+from runner.images.pull import pull
+from runner.images.requirements import ImageRequirement
+from runner.logs.output import Write
+
+POLL_S = 0.2
+Description = dict[str, Any]
+Key = tuple[str, str, frozenset[int]]
+
+
+class JobImages:
+    """The images of one job. A name is resolved once: if its tag moves, all steps still get the same image.
+
+    ``check`` is called during pulls and may raise to stop them.
+    """
+
+    def __init__(
+        self, engine: Engine, logins: Mapping[str, Login], check: Callable[[], None], pulls_at_once_max: int
+    ) -> None:
+        self._engine = engine
+        self._logins = logins
+        self._check = check
+        self._pool = ThreadPoolExecutor(pulls_at_once_max, "pull")
+        self._fetches: dict[Key, ImageFetch] = {}
+        self._lock = Lock()
+
+    def prefetch(self, requirements: Iterable[ImageRequirement]) -> None:
+        """Starts pulling missing images in the background, in this order."""
+        fetches = [self._fetch(each) for each in requirements]
+        # Finds all images that the engine has before the first pull starts.
+        for work in (*(fetch.look for fetch in fetches), *(fetch.run for fetch in fetches)):
+            self._pool.submit(work)
+
+    def get(self, requirement: ImageRequirement, write: Write) -> Description:
+        """Waits for the image and returns the engine's description of it. Does not wait for other pulls.
+
+        Raises the error of the pull. An error of the prefetch is not raised: the pull is retried.
+        """
+        fetch = self._fetch(requirement, again=ImageFetch.has_failed)
+        here = fetch.follow(write, self._check)
+        if self._engine.image(here["Id"]) is None:
+            write(f"the image {requirement.name} was removed from the engine meanwhile")
+            here = self._fetch(requirement, again=lambda present: present is fetch).follow(write, self._check)
+        return here
+
+    def write_log(self, requirement: ImageRequirement, write: Write) -> None:
+        """Writes the output of the pull, unless another step has shown it."""
+        self._fetch(requirement).write_log(write)
+
+    def when_here(self, requirement: ImageRequirement, do: Callable[[str], None]) -> bool:
+        """Calls ``do`` with the image's id as soon as the engine has it, at once or from another thread.
+
+        Returns False if the image is not being pulled; ``do`` is then never called.
+        """
+        with self._lock:
+            fetch = self._fetches.get(requirement.key)
+        if fetch is None or fetch.has_failed():
+            return False
+        fetch.ended.add_done_callback(lambda ended: None if ended.exception() else do(ended.result()["Id"]))
+        return True
+
+    def cancel_pulls(self) -> None:
+        """Cancels all pulls that are running."""
+        with self._lock:
+            fetches = list(self._fetches.values())
+        for fetch in fetches:
+            fetch.canceled.set()
+
+    def close(self) -> None:
+        """Cancels all pulls and stops the threads."""
+        self.cancel_pulls()
+        self._pool.shutdown(cancel_futures=True)
+
+    def _fetch(
+        self, requirement: ImageRequirement, again: "Callable[[ImageFetch], bool]" = lambda _: False
+    ) -> "ImageFetch":
+        """The fetch of this image: the present one, or a new one if there is none or ``again`` says so."""
+        with self._lock:
+            present = self._fetches.get(requirement.key)
+            if present is None or again(present):
+                login = self._logins.get(registry_host(requirement.name))
+                reference = present.pinned_reference() if present else requirement.name
+                present = ImageFetch(self._engine, requirement, reference, login, self._check)
+                self._fetches[requirement.key] = present
+            return present
+
+
+class ImageFetch:
+    """One image being fetched for all steps that need it. ``ended`` has the engine's description of it."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        requirement: ImageRequirement,
+        reference: str,
+        login: Login | None,
+        check: Callable[[], None],
+    ) -> None:
+        self._engine = engine
+        self._requirement = requirement
+        self._reference = reference
+        self._login = login
+        self._job_check = check
+        self._started = Lock()
+        self._changed = Condition()
+        self._lines: list[str] = []
+        self._shown = False
+        self.canceled = Event()
+        self.ended: Future[Description] = Future()
+        self.ended.add_done_callback(lambda _: self._wake())
+
+    def has_failed(self) -> bool:
+        """True if the fetch has ended with an error."""
+        return self.ended.done() and self.ended.exception() is not None
+
+    def pinned_reference(self) -> str:
+        """The name with the fetched image's digest, to fetch the same image again; the plain name after a failure."""
+        digests = () if self.has_failed() else self.ended.result().get("RepoDigests") or ()
+        repo = split_tag(self._requirement.name)[0]
+        return next((digest for digest in digests if digest.startswith(f"{repo}@")), self._requirement.name)
+
+    def look(self) -> None:
+        """Ends the fetch if the engine has the image and it need not be the newest."""
+        here = None if self._requirement.newest else self._engine.image(self._reference)
+        if here:
+            self._finish(here)
+
+    def run(self) -> None:
+        """Fetches the image. Only the first call does something."""
+        if not self._started.acquire(blocking=False):
+            return
+        try:
+            self.look()
+            if not self.ended.done():
+                self._pull()
+        except Exception as error:  # noqa: BLE001 - raised again in the threads that wait
+            self.ended.set_exception(error)
+
+    def write_log(self, write: Write) -> None:
+        """Writes the output of the pull, unless a step's log shows it already."""
+        if not self._shown:
+            self._shown = True
+            for line in self._lines:
+                write(line)
+
+    def follow(self, write: Write, check: Callable[[], None]) -> Description:
+        """Writes the output of the pull from its start until the image is here. Raises the error of the pull."""
+        if self.ended.done():
+            self.write_log(write)
+            return self.ended.result()
+        if not self._started.locked():
+            Thread(target=self.run, daemon=True, name="pull-now").start()
+        for line in self._follow_lines(check):
+            write(line)
+        self._shown = True
+        return self.ended.result()
+
+    def _follow_lines(self, check: Callable[[], None]) -> Iterator[str]:
+        written = 0
+        while True:
+            ended = self.ended.done()
+            for line in self._lines[written:]:
+                yield line
+                written += 1
+            if ended:
+                return
+            check()
+            with self._changed:
+                self._changed.wait_for(lambda: self.ended.done() or len(self._lines) > written, POLL_S)  # noqa: B023 - evaluated at once
+
+    def _pull(self) -> None:
+        pull(self._engine, self._reference, self._login, self._add_line, self._check)
+        here = self._engine.image(self._reference)
+        if here is None:
+            raise MachineError(Reason.INTERNAL, f"the image {self._reference} was pulled and is not in the engine")
+        self._finish(here)
+
+    def _finish(self, here: Description) -> None:
+        # Two threads may have called look() at the same time.
+        with suppress(InvalidStateError):
+            self.ended.set_result(here)
+
+    def _add_line(self, line: str) -> None:
+        self._lines.append(line)
+        self._wake()
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def _check(self) -> None:
+        if self.canceled.is_set():
+            raise CanceledError(Reason.CANCELED, f"the pull of the image {self._requirement.name} was canceled")
+        self._job_check()

@@ -1,0 +1,77 @@
+"""Crons, as JSON."""
+
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from pipelines.trigger import Trigger
+from tests.web.conftest import REPO, Site
+from workers import store
+from workers.db.session import db_now_ms, reading
+from workers.triggers.crons import start_due
+
+CRONS = f"/api/repos/{REPO}/crons"
+
+
+@pytest.fixture(autouse=True)
+def repo(site: Site) -> None:
+    site.add_repo()
+
+
+@pytest.fixture
+def guest(site: Site, client: TestClient) -> TestClient:
+    """A program with the token of a user who is no administrator."""
+    client.headers["authorization"] = f"Bearer {site.token(site.add_user('bob', is_admin=False))}"
+    return client
+
+
+def trigger(site: Site, number: int = 1) -> Trigger:
+    return store.trigger_of(site.run(number))
+
+
+def put(client: TestClient, name: str = "nightly", **cron: Any) -> dict[str, Any]:
+    answer = client.put(f"{CRONS}/{name}", json={"expression": "30 2 * * *", **cron})
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def test_a_missing_repository_or_cron_is_answered_404(program: TestClient) -> None:
+    assert program.post("/api/repos/none/runs", json={}).status_code == 404
+    assert program.get("/api/repos/none/crons").status_code == 404
+    assert "no cron named x" in program.delete(f"{CRONS}/x").json()["error"]
+    assert "no cron named x" in program.post(f"{CRONS}/x/run").json()["error"]
+
+
+def test_a_cron_is_added_shown_changed_and_removed(site: Site, program: TestClient) -> None:
+    first = put(program, zone="Europe/Berlin", inputs={"A": "1"})
+    assert first["enabled"]
+    assert first["next_ms"] > site.run(site.queue().number).created_ms
+    assert program.get(CRONS).json() == [first]
+    off = put(program, enabled=False)
+    assert (off["enabled"], off["next_ms"], off["zone"], off["inputs"]) == (False, None, "UTC", {})
+    assert program.delete(f"{CRONS}/nightly").status_code == 204
+    assert program.get(CRONS).json() == []
+
+
+def test_a_cron_shows_the_number_of_its_last_run(site: Site, program: TestClient) -> None:
+    put(program, "each minute", expression="* * * * *")
+    with reading(site.engine) as session:
+        now_ms = db_now_ms(session)
+    start_due(site.engine, now_ms + 60_000)
+    assert put(program, "each minute", expression="@daily")["last_run"] == 1
+    assert program.post(f"{CRONS}/each minute/run").json()["run"] == 2
+    assert program.get(CRONS).json()[0]["last_run"] == 2
+    assert trigger(site, 2).sender == "ada"
+
+
+def test_an_invalid_cron_is_refused_with_a_sentence(program: TestClient) -> None:
+    for wrong in ({"expression": "often"}, {"expression": "@daily", "zone": "Moon"}):
+        answer = program.put(f"{CRONS}/nightly", json=wrong)
+        assert answer.status_code == 422
+        assert answer.json()["error"].startswith(("'often' is no cron", "There is no time zone 'Moon'"))
+
+
+def test_only_an_administrator_changes_crons(guest: TestClient) -> None:
+    assert guest.put(f"{CRONS}/x", json={"expression": "@daily"}).status_code == 403
+    assert guest.delete(f"{CRONS}/x").status_code == 403

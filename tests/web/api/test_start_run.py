@@ -1,0 +1,66 @@
+"""Runs that a person starts over the API."""
+
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from pipelines.trigger import Event, Trigger
+from tests.web.conftest import REPO, Site
+from workers import store
+
+RUNS = f"/api/repos/{REPO}/runs"
+
+
+@pytest.fixture(autouse=True)
+def repo(site: Site) -> None:
+    site.add_repo()
+
+
+@pytest.fixture
+def guest(site: Site, client: TestClient) -> TestClient:
+    """A program with the token of a user who is no administrator."""
+    client.headers["authorization"] = f"Bearer {site.token(site.add_user('bob', is_admin=False))}"
+    return client
+
+
+def trigger(site: Site, number: int = 1) -> Trigger:
+    return store.trigger_of(site.run(number))
+
+
+def test_a_run_is_started_by_hand_and_a_worker_is_woken(site: Site, program: TestClient) -> None:
+    answer = program.post(RUNS, json={"branch": "topic", "inputs": {"TARGET": "staging"}})
+    assert answer.status_code == 202
+    assert answer.json() == {"run": 1, "url": f"http://localhost:8080/repos/{REPO}/runs/1"}
+    assert len(site.woken) == 1
+    started = trigger(site)
+    assert (started.event, started.ref, started.sha) == (Event.MANUAL, "refs/heads/topic", "")
+    assert (started.sender, started.inputs) == ("ada", {"TARGET": "staging"})
+
+
+def test_a_deployment_is_started_by_hand(site: Site, guest: TestClient) -> None:
+    body = {"event": "deployment", "target": "production", "tag": "v1"}
+    assert guest.post(RUNS, json=body).status_code == 202
+    started = trigger(site)
+    assert (started.event, started.deploy_target, started.ref) == (Event.DEPLOYMENT, "production", "refs/tags/v1")
+    assert started.sender == "bob"
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ({"branch": "a b"}, "cannot be a branch"),
+        ({"event": "deployment"}, "needs a target"),
+        ({"event": "push"}, "event"),
+        ({"inputs": {"CI_X": "1"}}, "Headway's own"),
+        ({"inputs": {"A": 1}}, "inputs.A"),
+        ({"brunch": "x"}, "brunch"),
+    ],
+)
+def test_an_invalid_request_for_a_run_is_refused_with_a_sentence(
+    site: Site, program: TestClient, body: dict[str, Any], why: str
+) -> None:
+    answer = program.post(RUNS, json=body)
+    assert answer.status_code == 422
+    assert why in answer.json()["error"]
+    assert site.runs() == 0

@@ -1,0 +1,25 @@
+"""The rate limit of failed logins."""
+
+from web.security.login_limiter import LoginLimiter
+
+
+def test_failures_are_forgotten_after_the_window_and_after_a_success() -> None:
+    now = [0.0]
+    limiter = LoginLimiter(failures_max=2, window_s=60, sources_max=2, clock=lambda: now[0])
+    for _ in range(2):
+        limiter.failed("a")
+    assert limiter.blocked("a")
+    assert not limiter.blocked("b")
+    now[0] = 61
+    assert not limiter.blocked("a")
+    for _ in range(2):
+        limiter.failed("a")
+    limiter.succeeded("a")
+    assert not limiter.blocked("a")
+
+
+def test_the_number_of_counted_sources_is_limited() -> None:
+    limiter = LoginLimiter(failures_max=1, sources_max=2, clock=lambda: 0.0)
+    for source in ("a", "b", "c"):
+        limiter.failed(source)
+    assert [limiter.blocked(source) for source in ("a", "b", "c")] == [False, True, True]

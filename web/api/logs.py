@@ -1,0 +1,96 @@
+"""Logs of steps: by bytes, by lines, the last lines, or whole; where each part came from; and search."""
+
+from typing import Annotated
+
+from fastapi import Query
+from starlette.responses import Response, StreamingResponse
+
+from web.api.router import RowId, make_router
+from web.api.schemas import LogSource, LogSources, SearchResult
+from web.operations.log_parts import (
+    LINES_MAX,
+    PART_BYTES_MAX,
+    LogPart,
+    address_of,
+    last_lines,
+    part_by_bytes,
+    part_by_lines,
+    pieces,
+    search,
+    sources,
+)
+from web.operations.lookup import step_with_id
+from web.services import ServicesDep
+from workers.db.session import reading
+
+router = make_router()
+_MEDIA_TYPE = "text/plain; charset=utf-8"
+
+
+@router.get("/steps/{step_id}/log", response_class=Response)
+def get_log(
+    services: ServicesDep,
+    step_id: RowId,
+    offset: Annotated[int | None, Query(ge=0, le=2**53)] = None,
+    max_bytes: Annotated[int, Query(ge=1, le=PART_BYTES_MAX)] = PART_BYTES_MAX,
+    line: Annotated[int | None, Query(ge=1, le=2**53)] = None,
+    lines: Annotated[int, Query(ge=1, le=LINES_MAX)] = LINES_MAX,
+    last: Annotated[int | None, Query(ge=1, le=LINES_MAX)] = None,
+) -> Response:
+    """A step's output, byte for byte as it is stored.
+
+    By bytes (``offset``, ``max_bytes``), by lines (``line`` from 1, ``lines``), the ``last`` lines, or all of it.
+    Headers say where the part begins (``X-Log-Offset``, ``X-Log-Line``), how much there is (``X-Log-Size``,
+    ``X-Log-Lines``), and whether the log is complete (``X-Log-Complete``).
+    """
+    with reading(services.engine) as session:
+        place = step_with_id(session, step_id)
+    address = address_of(place)
+    if offset is not None:
+        return _response(part_by_bytes(services.logs, address, offset, max_bytes))
+    if line is not None:
+        return _response(part_by_lines(services.logs, address, line, lines))
+    if last is not None:
+        return _response(last_lines(services.logs, address, last))
+    name = f"{place.run.number}-{place.step.number}.log"
+    headers = {"content-disposition": f'attachment; filename="{name}"'}
+    return StreamingResponse(pieces(services.logs, address), headers=headers, media_type=_MEDIA_TYPE)
+
+
+def _response(part: LogPart) -> Response:
+    headers = {
+        "x-log-offset": str(part.offset),
+        "x-log-line": str(part.line),
+        "x-log-size": str(part.size_bytes),
+        "x-log-lines": str(part.lines),
+        "x-log-complete": "true" if part.complete else "false",
+    }
+    return Response(part.data, headers=headers, media_type=_MEDIA_TYPE)
+
+
+@router.get("/steps/{step_id}/log/sources")
+def get_log_sources(
+    services: ServicesDep,
+    step_id: RowId,
+    offset: Annotated[int, Query(ge=0, le=2**53)] = 0,
+    max_bytes: Annotated[int, Query(ge=1, le=2**53)] = PART_BYTES_MAX,
+) -> LogSources:
+    """When the bytes of a step's output came, and from where: ``stdout``, ``stderr`` or ``note`` (from Headway itself).
+
+    The first source may begin before ``offset``. To get what comes after ``end``, ask again from there.
+    """
+    with reading(services.engine) as session:
+        place = step_with_id(session, step_id)
+    end, found = sources(services.logs, address_of(place), offset, max_bytes)
+    return LogSources(end=end, sources=[LogSource.model_validate(chunk) for chunk in found])
+
+
+@router.get("/steps/{step_id}/log/search")
+def search_log(
+    services: ServicesDep, step_id: RowId, text: Annotated[str, Query(min_length=1, max_length=1_000)]
+) -> SearchResult:
+    """Which lines of a step's output contain ``text``; letters a to z match in either case."""
+    with reading(services.engine) as session:
+        place = step_with_id(session, step_id)
+    lines, more = search(services.logs, address_of(place), text)
+    return SearchResult(lines=lines, more=more)

@@ -1,0 +1,180 @@
+"""`headway repo`: adds repositories and changes their settings."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipelines.context import Trust
+from pipelines.trigger import Event
+from web.cli.helpers import RepoName, operation_services, read_stdin
+from workers.cli.errors import report_errors
+from workers.errors import StartError
+
+if TYPE_CHECKING:
+    from web.operations.repos import NewWebhook
+
+HookFile = Annotated[Path | None, typer.Option(help="Write a plain repository's ready post-receive hook there.")]
+
+
+@report_errors
+def repo_add(
+    url: Annotated[str, typer.Argument(help="The address to clone from: https, ssh, user@host:path or a local path.")],
+    *,
+    name: Annotated[str, typer.Option(help="Its name here; by default from the address.")] = "",
+    forge: Annotated[str, typer.Option(help="generic, github, gitea (also Forgejo), gitlab or bitbucket.")] = "",
+    web_url: Annotated[str, typer.Option(help="Its page on the forge.")] = "",
+    branch: Annotated[str, typer.Option(help="Its default branch.")] = "main",
+    private: Annotated[bool, typer.Option("--private", help="Cloning it needs a login.")] = False,
+    push_repo: Annotated[str, typer.Option(help="Where to push its image if it has only a Dockerfile.")] = "",
+    replace: Annotated[bool, typer.Option("--replace", help="Change the repository if the name is taken.")] = False,
+    hook_file: HookFile = None,
+) -> None:
+    """Adds a repository and shows how to connect its forge. The webhook's secret is shown this one time."""
+    # Loaded here, because `headway run` needs none of it and must start fast.
+    from web.operations import repos
+    from web.operations.clone_urls import forge_from, name_from
+    from workers.store import NewRepo
+
+    address = Path(url).absolute().as_uri() if url.startswith(("/", "./", "../")) else url
+    new = NewRepo(
+        name=name or name_from(address),
+        clone_url=address,
+        forge=forge or forge_from(address),
+        web_url=web_url,
+        default_branch=branch,
+        private=private,
+        push_repo=push_repo,
+    )
+    with operation_services() as services:
+        _show_webhook(repos.add(services, new, replace=replace), hook_file)
+
+
+@report_errors
+def repo_hook(name: RepoName, hook_file: HookFile = None) -> None:
+    """Makes a new webhook secret and shows where to enter it. The old secret stops working."""
+    from web.operations import repos
+
+    with operation_services() as services:
+        _show_webhook(repos.renew_webhook_secret(services, name), hook_file)
+
+
+def _show_webhook(webhook: "NewWebhook", hook_file: Path | None) -> None:
+    typer.echo(f"Repository {webhook.repo_name}\nWebhook    {webhook.url}")
+    if hook_file:
+        _write_hook_file(webhook, hook_file)
+        typer.echo(f"Hook       {hook_file}")
+    else:
+        typer.echo(f"Secret     {webhook.secret}   (shown this one time)\n\n{webhook.instructions}")
+
+
+def _write_hook_file(webhook: "NewWebhook", path: Path) -> None:
+    """Writes the ready post-receive hook. Only its owner may read it: it holds the secret."""
+    from workers.forges import generic
+
+    if webhook.forge != "generic":
+        raise StartError(f"A hook file is for plain git repositories; {webhook.forge} is set up on its own pages.")
+    try:
+        path.touch(mode=0o700)
+        path.chmod(0o700)
+        path.write_text(generic.hook_script(webhook.url, webhook.secret))
+    except OSError as error:
+        raise StartError(f"The hook could not be written to {path}: {error.strerror}.") from None
+
+
+@report_errors
+def repo_login(
+    name: RepoName, username: Annotated[str, typer.Option("--username", "-u", help="The account, or a token's name.")]
+) -> None:
+    """Sets the login for cloning a private repository; the password or token is read from standard input."""
+    from web.operations import repos
+
+    password = read_stdin("Password")
+    with operation_services() as services:
+        repos.set_clone_login(services, name, username, password)
+
+
+@report_errors
+def repo_token(
+    name: RepoName,
+    *,
+    api: Annotated[str, typer.Option(help="The address of the forge's API, if it is not the usual one.")] = "",
+    forget: Annotated[bool, typer.Option("--forget", help="Remove the token: report no more statuses.")] = False,
+) -> None:
+    """Sets the token for reporting commit statuses to the forge; it is read from standard input."""
+    from web.operations import repos
+
+    token = "" if forget else read_stdin("Token")
+    with operation_services() as services:
+        if forget:
+            repos.remove_forge_token(services, name)
+        else:
+            repos.set_forge_token(services, name, token, api)
+
+
+@report_errors
+def repo_trust(
+    name: RepoName,
+    *,
+    network: Annotated[bool, typer.Option("--network", help="Steps may choose networks, DNS and hosts.")] = False,
+    volumes: Annotated[
+        bool, typer.Option("--volumes", help="Steps may mount folders and devices of the host.")
+    ] = False,
+    security: Annotated[bool, typer.Option("--security", help="Steps may be privileged.")] = False,
+) -> None:
+    """Sets what pipelines may ask of the host; without an option, nothing. Each option can give root on the host."""
+    from web.operations import repos
+
+    with operation_services() as services:
+        repos.set_trust(services, name, Trust(network=network, volumes=volumes, security=security))
+
+
+@report_errors
+def repo_newest_wins(
+    name: RepoName,
+    *,
+    push: Annotated[bool, typer.Option("--push", help="A newer push to a branch ends runs of older ones.")] = False,
+    pull_request: Annotated[
+        bool, typer.Option("--pull-request", help="A newer commit of a pull request ends runs of older ones.")
+    ] = False,
+) -> None:
+    """Sets when a newer run ends older ones of the same branch or pull request; without an option, never."""
+    from web.operations import repos
+
+    chosen = {Event.PUSH: push, Event.PULL_REQUEST: pull_request}
+    with operation_services() as services:
+        repos.set_newest_wins(services, name, [event for event, wanted in chosen.items() if wanted])
+
+
+@report_errors
+def repo_list() -> None:
+    """Lists all repositories: name, forge, address."""
+    from web.operations import repos
+
+    with operation_services() as services:
+        for repo in repos.list_repos(services):
+            typer.echo(f"{repo.name}\t{repo.forge}\t{repo.clone_url}")
+
+
+@report_errors
+def repo_remove(name: RepoName, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+    """Removes a repository with all its runs and logs."""
+    from web.operations import repos
+
+    if not yes:
+        typer.confirm(f"Remove {name} with all its runs and logs?", abort=True)
+    with operation_services() as services:
+        repos.remove(services, name)
+
+
+COMMANDS: Mapping[str, Callable[..., None]] = {
+    "add": repo_add,
+    "list": repo_list,
+    "hook": repo_hook,
+    "login": repo_login,
+    "token": repo_token,
+    "trust": repo_trust,
+    "newest-wins": repo_newest_wins,
+    "remove": repo_remove,
+}

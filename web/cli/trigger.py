@@ -1,0 +1,29 @@
+"""`headway trigger`: starts a run by hand."""
+
+from typing import Annotated
+
+import typer
+
+from web.cli.helpers import Inputs, RepoName, operation_services, system_user
+from workers.cli.errors import report_errors
+
+
+@report_errors
+def trigger(
+    repo: RepoName,
+    branch: Annotated[str, typer.Option(help="The branch; by default the repository's default branch.")] = "",
+    tag: Annotated[str, typer.Option(help="A tag instead of a branch.")] = "",
+    commit: Annotated[str, typer.Option(help="A commit on it, whole or its first digits; by default the last.")] = "",
+    inputs: Inputs = None,
+    deploy_to: Annotated[str, typer.Option(help="Makes the run a deployment to this target.")] = "",
+    task: Annotated[str, typer.Option(help="What the deployment does.")] = "",
+) -> None:
+    """Starts a run by hand and prints its address."""
+    from web.operations import runs
+
+    with operation_services() as services:
+        request = runs.run_request(
+            branch=branch, tag=tag, commit=commit, input_lines=inputs or (), target=deploy_to, task=task
+        )
+        queued = runs.start(services, repo, request, system_user())
+        typer.echo(services.settings.run_url(repo, queued.number))

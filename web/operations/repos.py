@@ -1,0 +1,161 @@
+"""Adds and removes repositories, and changes their settings: webhook secret, clone login, forge token, trust."""
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from sqlalchemy.orm import Session
+
+from pipelines.context import Trust
+from pipelines.trigger import Event
+from web.operations.clone_urls import check_clone_url
+from web.operations.errors import ConflictError, InvalidInputError
+from web.operations.lookup import repo_named
+from web.security import auth
+from web.services import OperationServices
+from web.urls import hook_url
+from workers import store
+from workers.db.models import Repo
+from workers.db.session import reading, transaction
+from workers.forges import FORGES
+from workers.secrets.vault import clone_place, forge_place, hook_place
+from workers.store import AlreadyThereError, NewRepo
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
+_RESERVED_WORDS = frozenset({"runs", "settings", "secrets", "crons"})  # they stand behind the name in addresses
+
+
+@dataclass(frozen=True)
+class NewWebhook:
+    """A repository's webhook and its new secret, which is shown once."""
+
+    repo_name: str
+    url: str
+    secret: str
+    forge: str
+
+    @property
+    def instructions(self) -> str:
+        """What to enter on the forge's pages, and where."""
+        return FORGES[self.forge].setup_text(self.url, self.secret)
+
+
+def list_repos(services: OperationServices) -> Sequence[Repo]:
+    """All repositories by name."""
+    with reading(services.engine) as session:
+        return store.repos(session)
+
+
+def add(services: OperationServices, new: NewRepo, *, replace: bool = False) -> NewWebhook:
+    """Adds a repository, or with ``replace`` changes the one of that name. Its webhook secret is new.
+
+    Raises InvalidInputError, and ConflictError where the name is taken.
+    """
+    _check(new)
+    with transaction(services.engine) as session:
+        repo = store.repo_by_name(session, new.name) if replace else None
+        if repo is None:
+            try:
+                repo = store.add_repo(session, new)
+            except AlreadyThereError as error:
+                hint = "--replace changes it, --name gives this one another name"
+                raise ConflictError(f"{str(error).rstrip('.')}; {hint}.") from None
+        repo.clone_url, repo.forge, repo.web_url = new.clone_url, new.forge, new.web_url
+        repo.default_branch, repo.private, repo.push_repo = new.default_branch, new.private, new.push_repo
+        return _new_webhook(services, session, repo)
+
+
+def remove(services: OperationServices, name: str) -> None:
+    """Removes a repository, its runs and their logs. Raises NotFoundError."""
+    with transaction(services.engine) as session:
+        run_ids = store.remove_repo(session, repo_named(session, name).id)
+    for run_id in run_ids:
+        services.logs.delete_run(run_id)
+
+
+def renew_webhook_secret(services: OperationServices, name: str) -> NewWebhook:
+    """Makes another webhook secret; the old one stops working. Raises NotFoundError."""
+    with transaction(services.engine) as session:
+        return _new_webhook(services, session, repo_named(session, name))
+
+
+def set_clone_login(services: OperationServices, name: str, username: str, password: str) -> None:
+    """Sets the login for cloning the repository over HTTP. Raises NotFoundError and InvalidInputError."""
+    with transaction(services.engine) as session:
+        repo = repo_named(session, name)
+        if not repo.clone_url.startswith(("https://", "http://")):
+            raise InvalidInputError(
+                f"{name} is cloned from {repo.clone_url}; a login is for http:// and https:// addresses."
+            )
+        sealed = services.vault.seal(clone_place(repo.id), password)
+        store.set_clone_login(session, repo.id, username, sealed)
+
+
+def set_forge_token(services: OperationServices, name: str, token: str, api_url: str = "") -> None:
+    """Sets the token for commit statuses, and retries those that the forge refused until now.
+
+    Raises NotFoundError and InvalidInputError.
+    """
+    _check_forge_token(token, api_url)
+    with transaction(services.engine) as session:
+        repo = repo_named(session, name)
+        if repo.forge == "generic":
+            raise InvalidInputError(
+                f"{name} is plain git: there is no forge to report to. If there is one, add the repository again with "
+                "--replace and --forge."
+            )
+        store.set_forge_token(session, repo.id, services.vault.seal(forge_place(repo.id), token), api_url)
+        store.retry_statuses(session, repo.id)
+
+
+def remove_forge_token(services: OperationServices, name: str) -> None:
+    """Removes the token: Headway reports no more commit statuses. Raises NotFoundError."""
+    with transaction(services.engine) as session:
+        store.set_forge_token(session, repo_named(session, name).id, "", "")
+
+
+def set_trust(services: OperationServices, name: str, trust: Trust) -> None:
+    """Sets what the repository's pipelines may ask of the host. Raises NotFoundError."""
+    with transaction(services.engine) as session:
+        store.set_trust(session, repo_named(session, name).id, trust)
+
+
+def set_newest_wins(services: OperationServices, name: str, events: Collection[Event]) -> None:
+    """Newer runs of these events, pushes or pull requests, end older ones.
+
+    Raises NotFoundError, and InvalidInputError for events whose runs never end others.
+    """
+    with transaction(services.engine) as session:
+        repo = repo_named(session, name)
+        try:
+            store.set_newest_wins(session, repo.id, events)
+        except ValueError as error:
+            raise InvalidInputError(str(error)) from None
+
+
+def _new_webhook(services: OperationServices, session: Session, repo: Repo) -> NewWebhook:
+    secret = auth.new_secret()
+    store.set_hook_secret(session, repo.id, services.vault.seal(hook_place(repo.id), secret))
+    return NewWebhook(repo.name, hook_url(services.settings, repo.name), secret, repo.forge)
+
+
+def _check(new: NewRepo) -> None:
+    if not _NAME.fullmatch(new.name) or not _RESERVED_WORDS.isdisjoint(new.name.split("/")):
+        raise InvalidInputError(
+            f"{new.name!r} cannot be a repository's name. Choose one like owner/project with --name: letters, digits "
+            f"and . _ - with slashes between; the words {', '.join(sorted(_RESERVED_WORDS))} are reserved."
+        )
+    if new.forge not in FORGES:
+        raise InvalidInputError(f"There is no forge named {new.forge!r}; there are {', '.join(FORGES)}.")
+    check_clone_url(new.clone_url)
+
+
+def _check_forge_token(token: str, api_url: str) -> None:
+    if not re.fullmatch(r"[!-~]+", token):
+        raise InvalidInputError(
+            "That is no token: a token is one word of letters, digits and signs. Give it on standard input."
+        )
+    parts = urlsplit(api_url)
+    if api_url and not (parts.scheme in {"http", "https"} and parts.hostname and api_url.isprintable()):
+        raise InvalidInputError(f"{api_url} is no address of an API, which is like https://git.example.com/api/v4.")

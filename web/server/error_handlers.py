@@ -1,0 +1,81 @@
+"""Turns errors into HTTP responses: ``{"error": sentence}`` for programs, a page for browsers."""
+
+from urllib.parse import quote
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from web.operations.errors import ConflictError, InvalidInputError, NotFoundError, OperationError
+from web.pages.filters import size
+from web.pages.templates import page
+from web.security.auth import LoginNeededError
+from web.services import services_of
+from workers.logs import LogDamagedError
+
+_FOR_PROGRAMS = ("/api/", "/hooks/", "/healthz", "/readyz", "/schema.json")
+_STATUSES: dict[type[OperationError], int] = {NotFoundError: 404, ConflictError: 409, InvalidInputError: 422}
+
+LOGIN_NEEDED = "Log in, or send a token: Authorization: Bearer hw_... (headway token create makes one)."
+NOT_FOUND = "There is nothing at this address."
+INTERNAL_ERROR = "Headway made a mistake here. Its log says more; if it happens again, please report it."
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Adds the handlers to the application. Without them FastAPI would answer every error with JSON of its own."""
+    app.exception_handler(OperationError)(_operation_refused)
+    app.exception_handler(HTTPException)(_http_error)
+    app.exception_handler(RequestValidationError)(_invalid_request)
+    app.exception_handler(LoginNeededError)(_login_needed)
+    app.exception_handler(LogDamagedError)(_log_damaged)
+    app.exception_handler(Exception)(_internal_error)
+
+
+def _response(request: Request, status: int, sentence: str) -> Response:
+    if request.url.path.startswith(_FOR_PROGRAMS):
+        return JSONResponse({"error": sentence}, status)
+    return page(request, "error.html", status=status, sentence=sentence, code=status)
+
+
+def _operation_refused(request: Request, error: OperationError) -> Response:
+    return _response(request, _STATUSES[type(error)], str(error))
+
+
+def _http_error(request: Request, error: HTTPException) -> Response:
+    match error.status_code:
+        case 413:
+            limit = size(services_of(request).settings.webhook_body_bytes_max)
+            sentence = f"The body is larger than {limit}, the limit of webhook_body_bytes_max."
+        case 404 if error.detail == "Not Found":
+            sentence = NOT_FOUND
+        case 405:
+            sentence = f"{request.method} is not possible here."
+        case _:
+            sentence = error.detail
+    response = _response(request, error.status_code, sentence)
+    response.headers.update(error.headers or {})
+    return response
+
+
+def _invalid_request(request: Request, error: RequestValidationError) -> Response:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"][1:]) or "body"
+    return _response(request, 422, f"{where}: {first['msg']}.")
+
+
+def _login_needed(request: Request, _error: Exception) -> Response:
+    if request.url.path.startswith(_FOR_PROGRAMS):
+        return JSONResponse({"error": LOGIN_NEEDED}, 401, {"www-authenticate": "Bearer"})
+    # After the login the browser goes on to the page that it asked for. A form that it wanted to send is lost.
+    wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    target = f"?next={quote(wanted, safe='')}" if request.method == "GET" and wanted != "/" else ""
+    return RedirectResponse(f"/login{target}", 303)
+
+
+def _log_damaged(request: Request, error: Exception) -> Response:
+    return _response(request, 500, str(error))
+
+
+def _internal_error(request: Request, _error: Exception) -> Response:
+    return _response(request, 500, INTERNAL_ERROR)

@@ -1,0 +1,37 @@
+"""The tables of Headway's own processes: which workers are alive, which scheduler leads, and counters."""
+
+from sqlalchemy.orm import Mapped, mapped_column
+
+from workers.db.models.base import Base
+
+
+class Worker(Base):
+    """A worker: the labels that it offers, and until when its last heartbeat counts."""
+
+    __tablename__ = "workers"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    labels: Mapped[dict[str, str]]
+    slots: Mapped[int]
+    started_ms: Mapped[int]
+    seen_ms: Mapped[int]
+    until_ms: Mapped[int]
+
+
+class Leader(Base):
+    """Leader election: which process has a role that only one may have, and until when."""
+
+    __tablename__ = "leaders"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    owner: Mapped[str]
+    until_ms: Mapped[int]
+
+
+class Counter(Base):
+    """A number by name, such as how many webhooks were refused."""
+
+    __tablename__ = "counters"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[int] = mapped_column(default=0)

@@ -1,0 +1,100 @@
+"""The tables of repositories, with their deliveries, crons, secrets and registry logins."""
+
+from sqlalchemy import ForeignKey, Index, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from pipelines.trigger import Event
+from workers.db.models.base import ID, Base
+
+
+class Repo(Base):
+    """A repository. ``name`` is part of its webhook's and pages' addresses; ``last_number`` is its newest run's number.
+
+    A new run of an event in ``newest_wins`` cancels older ones of the same branch or pull request.
+    """
+
+    __tablename__ = "repos"
+
+    id: Mapped[int] = mapped_column(ID, primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    forge: Mapped[str] = mapped_column(default="generic")
+    clone_url: Mapped[str]
+    web_url: Mapped[str] = mapped_column(default="")
+    default_branch: Mapped[str] = mapped_column(default="main")
+    private: Mapped[bool] = mapped_column(default=False)
+    hook_secret_sealed: Mapped[str] = mapped_column(default="")
+    clone_username: Mapped[str] = mapped_column(default="")
+    clone_password_sealed: Mapped[str] = mapped_column(default="")
+    forge_token_sealed: Mapped[str] = mapped_column(default="")
+    forge_api_url: Mapped[str] = mapped_column(default="")
+    push_repo: Mapped[str] = mapped_column(default="")
+    trust_network: Mapped[bool] = mapped_column(default=False)
+    trust_volumes: Mapped[bool] = mapped_column(default=False)
+    trust_security: Mapped[bool] = mapped_column(default=False)
+    active: Mapped[bool] = mapped_column(default=True)
+    newest_wins: Mapped[list[str]] = mapped_column(default=lambda: [Event.PULL_REQUEST.value])
+    last_number: Mapped[int] = mapped_column(default=0)
+    created_ms: Mapped[int]
+
+
+class Delivery(Base):
+    """One webhook delivery with a valid signature. ``state`` is accepted, nothing_to_do or refused."""
+
+    __tablename__ = "deliveries"
+    __table_args__ = (UniqueConstraint("repo_id", "key"),)
+
+    id: Mapped[int] = mapped_column(ID, primary_key=True)
+    repo_id: Mapped[int] = mapped_column(ForeignKey("repos.id", ondelete="CASCADE"))
+    key: Mapped[str]
+    event: Mapped[str] = mapped_column(default="")
+    state: Mapped[str]
+    reason: Mapped[str] = mapped_column(default="")
+    run_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), index=True)
+    body_bytes: Mapped[int] = mapped_column(default=0)
+    received_ms: Mapped[int]
+
+
+class Cron(Base):
+    """A cron. The scheduler that moves ``next_ms`` on starts its run; None means off. ``branch`` empty: the default."""
+
+    __tablename__ = "crons"
+    __table_args__ = (UniqueConstraint("repo_id", "name"),)
+
+    id: Mapped[int] = mapped_column(ID, primary_key=True)
+    repo_id: Mapped[int] = mapped_column(ForeignKey("repos.id", ondelete="CASCADE"))
+    name: Mapped[str]
+    expression: Mapped[str]
+    zone: Mapped[str]
+    branch: Mapped[str] = mapped_column(default="")
+    inputs: Mapped[dict[str, str]] = mapped_column(default=dict)
+    next_ms: Mapped[int | None] = mapped_column(index=True)
+    last_run_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id", ondelete="SET NULL"), index=True)
+
+
+class Secret(Base):
+    """A repository's secret, sealed. ``events`` are the events whose runs may use it."""
+
+    __tablename__ = "secrets"
+    __table_args__ = (UniqueConstraint("repo_id", "name"),)
+
+    id: Mapped[int] = mapped_column(ID, primary_key=True)
+    repo_id: Mapped[int] = mapped_column(ForeignKey("repos.id", ondelete="CASCADE"))
+    name: Mapped[str]
+    sealed: Mapped[str]
+    events: Mapped[list[str]] = mapped_column(default=list)
+    created_ms: Mapped[int]
+    updated_ms: Mapped[int]
+
+
+class Registry(Base):
+    """A login to an image registry, for one repository or (``repo_id`` None) for all."""
+
+    __tablename__ = "registries"
+    __table_args__ = (Index(None, "host", "repo_id"),)
+
+    id: Mapped[int] = mapped_column(ID, primary_key=True)
+    repo_id: Mapped[int | None] = mapped_column(ForeignKey("repos.id", ondelete="CASCADE"))
+    host: Mapped[str]
+    username: Mapped[str]
+    sealed_password: Mapped[str]
+    created_ms: Mapped[int]

@@ -1,0 +1,89 @@
+"""Strict reading of payloads: the types of their fields, and errors that name the wrong field."""
+
+from datetime import datetime
+from typing import Annotated, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
+
+from workers.forges.interface import BadPayloadError
+
+# One environment string may hold 128 KiB; a message is at most 4 bytes a character and must fit with its name.
+TEXT_CHARS_MAX = 16_384
+REF_CHARS_MAX = 1_024
+_FORBIDDEN_IN_REFS = frozenset(" ~^:?*[\\\x7f") | {chr(code) for code in range(32)}
+
+
+def clean_text(value: str) -> str:
+    # PostgreSQL's text and the environment of a process cannot hold NUL.
+    return value.replace("\0", "\ufffd")[:TEXT_CHARS_MAX]
+
+
+def allowed_ref(value: str) -> str:
+    """The name of a branch, a tag or a ref. Raises ValueError where git would not allow it."""
+    if not 0 < len(value) <= REF_CHARS_MAX:
+        raise ValueError(f"must have 1 to {REF_CHARS_MAX} characters")
+    parts = value.split("/")
+    broken = ".." in value or "@{" in value or not _FORBIDDEN_IN_REFS.isdisjoint(value)
+    if broken or any(not part or part.startswith(".") or part.endswith((".lock", ".")) for part in parts):
+        raise ValueError("is not a name that git allows")
+    return value
+
+
+def _full_ref(value: str) -> str:
+    if not value.startswith("refs/"):
+        raise ValueError("must be a full ref name such as refs/heads/main")
+    return allowed_ref(value)
+
+
+def _seconds(value: object) -> int:
+    """Unix time of an ISO date; 0 where the forge sent something else, because nothing depends on it."""
+    if isinstance(value, int):
+        return value
+    try:
+        return int(datetime.fromisoformat(str(value)).timestamp())
+    except ValueError:
+        return 0
+
+
+Text = Annotated[str, AfterValidator(clean_text)]
+Maybe = Annotated[str, BeforeValidator(lambda value: "" if value is None else value), AfterValidator(clean_text)]
+"""Text that forges also send as null."""
+RefName = Annotated[str, AfterValidator(allowed_ref)]
+FullRef = Annotated[str, AfterValidator(_full_ref)]
+SHA_PATTERN = r"[0-9a-f]{40}|[0-9a-f]{64}"
+Sha = Annotated[str, StringConstraints(pattern=rf"^({SHA_PATTERN})$")]
+MaybeSha = Annotated[
+    str,
+    BeforeValidator(lambda value: value or ""),
+    StringConstraints(pattern=rf"^({SHA_PATTERN})?$"),
+]
+Moment = Annotated[int, BeforeValidator(_seconds)]
+
+
+class Part(BaseModel):
+    """The fields that Headway reads of one object in a payload. Forges may add others at any time."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+Model = TypeVar("Model", bound=Part)
+
+
+def read(model: type[Model], body: bytes) -> Model:
+    """The payload, or BadPayloadError naming the first field that is missing or unusable."""
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    field = ".".join(str(part) for part in first["loc"])
+    match first["type"]:
+        case "json_invalid":
+            sentence = "The body is not JSON. In the webhook's settings, choose the content type application/json."
+            raise BadPayloadError("body", sentence)
+        case "missing":
+            raise BadPayloadError(field, f"The payload has no field {field}, which this event always has.")
+        case "string_pattern_mismatch":
+            raise BadPayloadError(field, f"The field {field} must be a commit id: 40 or 64 hex digits in lower case.")
+        case _:
+            said = first["msg"].removeprefix("Value error, ")
+            raise BadPayloadError(field or "body", f"The field {field or 'body'} cannot be used: {said}.")

@@ -1,0 +1,101 @@
+"""What a worker process works with, and what it knows of the job that it has claimed."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Engine as Database
+
+from pipelines.context import RepoInfo
+from pipelines.trigger import Trigger
+from runner.builds.buildkit import Builder
+from runner.docker.client import Engine
+from runner.network.egress import EgressSettings
+from runner.source.git import GitLogin
+from workers import store
+from workers.access.credentials import clone_login
+from workers.access.trust import Permissions, permissions
+from workers.db.session import reading
+from workers.jobs.claiming import JobClaimer
+from workers.logs import LogStore
+from workers.secrets.vault import Vault
+from workers.settings import Settings
+from workers.store import leases
+from workers.streaming.redis_stream import LiveTail
+
+
+@dataclass(frozen=True)
+class WorkerContext:
+    """The settings and connections of one worker process. Made once in each process, after the fork."""
+
+    settings: Settings
+    database: Database
+    logs: LogStore
+    live: LiveTail
+    vault: Vault
+    notify: Callable[[int], object]
+    engine: Callable[[], Engine]
+    builder: Callable[[], Builder]
+    claimer: JobClaimer
+    installation: str
+    egress: EgressSettings
+
+    def notify_all(self, job_ids: Iterable[int]) -> None:
+        """Wakes a worker for each of these jobs."""
+        for job_id in job_ids:
+            self.notify(job_id)
+
+
+@dataclass(frozen=True)
+class QueuedRun:
+    """A run as its row describes it. ``push_repo`` is where a run without a pipeline file pushes its image, or empty.
+
+    ``repo.trust`` is what the trigger may use of the host.
+    """
+
+    repo: RepoInfo
+    number: int
+    created_s: int
+    parent_number: int
+    push_repo: str
+
+
+@dataclass(frozen=True)
+class ClaimedJob:
+    """One claimed job with what its rows say. ``login`` is for cloning the repository."""
+
+    claim: leases.Claim
+    trigger: Trigger
+    repo_id: int
+    run: QueuedRun
+    login: GitLogin | None
+    allowed: Permissions
+
+    @property
+    def repo(self) -> RepoInfo:
+        """The run's repository."""
+        return self.run.repo
+
+
+def load_job(context: WorkerContext, claim: leases.Claim) -> ClaimedJob:
+    """Reads the rows of a claimed job. Raises StaleAttemptError where the repository was removed."""
+    with reading(context.database) as session:
+        run = store.run_by_id(session, claim.run_id)
+        repo = store.repo_by_id(session, run.repo_id) if run else None
+        if run is None or repo is None:
+            raise store.StaleAttemptError
+        parent = store.run_by_id(session, run.parent_run_id) if run.parent_run_id else None
+        info, trigger = store.repo_info(repo), store.trigger_of(run)
+        allowed = permissions(trigger, info.trust)
+        queued = QueuedRun(
+            repo=info._replace(trust=allowed.host_options),
+            number=run.number,
+            created_s=run.created_ms // 1000,
+            parent_number=parent.number if parent else 0,
+            push_repo=repo.push_repo,
+        )
+        return ClaimedJob(claim, trigger, repo.id, queued, clone_login(context.vault, repo), allowed)
+
+
+def with_trigger(job: ClaimedJob, trigger: Trigger) -> ClaimedJob:
+    """The job with what git knows about its trigger's commit."""
+    return replace(job, trigger=trigger, allowed=permissions(trigger, job.repo.trust))
