@@ -1,13 +1,14 @@
 """Times, limits and sentences of the store at their edges, on each of the two databases."""
 
 import pytest
-from sqlalchemy import Engine, update
+from sqlalchemy import Engine, select, update
 
+from pipelines.context import Trust
 from pipelines.state import PASSED, Outcome, Reason, State
-from pipelines.trigger import Trigger
-from tests.support.builders import job_plan, plan, push
+from pipelines.trigger import Event, Trigger
+from tests.support.builders import job_plan, plan, pull_request, push
 from workers import store
-from workers.db.models import Job, Run
+from workers.db.models import Job, Run, Status, Worker
 from workers.db.session import db_now_ms, reading, transaction
 from workers.store import leases
 from workers.store.installation import installation
@@ -164,10 +165,131 @@ def test_an_installation_keeps_the_first_name_of_eight_hex_digits(database: Engi
 
 
 def test_a_repository_is_stored_with_all_that_was_given(database: Engine) -> None:
-    new = store.NewRepo("acme/roof", "https://git.test/roof.git", forge="github", web_url="https://git.test/roof")
+    new = store.NewRepo(
+        "acme/roof",
+        "https://git.test/roof.git",
+        forge="github",
+        web_url="https://git.test/roof",
+        default_branch="trunk",
+        private=True,
+        push_repo="registry.test/roof",
+    )
     with transaction(database) as session:
-        store.add_repo(session, new)
+        added = store.add_repo(session, new)
+        store.set_trust(session, added.id, Trust(network=True, volumes=False, security=True))
+        store.set_clone_login(session, added.id, "mara", "sealed")
+        with pytest.raises(store.AlreadyThereError):
+            store.add_repo(session, store.NewRepo("acme/roof", "elsewhere"))
     with reading(database) as session:
         repo = store.repo_by_name(session, "acme/roof")
     assert repo is not None
-    assert (repo.clone_url, repo.forge, repo.web_url) == (new.clone_url, "github", "https://git.test/roof")
+    stored = (repo.clone_url, repo.forge, repo.web_url, repo.default_branch, repo.private, repo.push_repo)
+    assert stored == (new.clone_url, "github", "https://git.test/roof", "trunk", True, "registry.test/roof")
+    assert (repo.trust_network, repo.trust_volumes, repo.trust_security) == (True, False, True)
+    assert (repo.hook_secret_sealed, repo.clone_username, repo.clone_password_sealed) == ("", "mara", "sealed")
+
+
+def alive(database: Engine) -> dict[str, int]:
+    """The workers that are alive, and how many jobs each could start now."""
+    with reading(database) as session:
+        return {worker.name: worker.free for worker in store.workers(session)}
+
+
+def beat(database: Engine, name: str, silent_s: int = 1000, slots: int = 2) -> None:
+    with transaction(database) as session:
+        store.record_heartbeat(session, name, {}, slots, silent_s)
+
+
+def test_a_worker_is_alive_for_as_long_as_its_heartbeat_says(database: Engine) -> None:
+    beat(database, "w1")
+    with transaction(database) as session:
+        left_ms = session.scalars(select(Worker.until_ms)).one() - db_now_ms(session)
+        assert 990_000 < left_ms <= 1_000_000
+        session.execute(update(Worker).values(until_ms=Worker.until_ms - 900_000))
+    assert alive(database) == {"w1": 2}
+    with transaction(database) as session:
+        session.execute(update(Worker).values(until_ms=Worker.until_ms - 100_001))
+    assert alive(database) == {}
+    beat(database, "w1")
+    assert alive(database) == {"w1": 2}
+
+
+def test_a_worker_that_stops_takes_those_along_that_are_silent_and_no_other(database: Engine) -> None:
+    for name, silent_s in (("stops", 1000), ("silent", 0), ("alive", 1000)):
+        beat(database, name, silent_s)
+    with transaction(database) as session:
+        session.execute(update(Worker).where(Worker.name == "silent").values(until_ms=1))
+        store.remove_worker(session, "stops")
+        assert list(session.scalars(select(Worker.name))) == ["alive"]
+
+
+def test_a_worker_with_more_jobs_than_slots_has_none_free(database: Engine) -> None:
+    beat(database, "w1", slots=1)
+    for free in (0, 0):
+        claimed(database, queued(database).job_id)
+        assert alive(database) == {"w1": free}
+
+
+@pytest.mark.parametrize(("event", "kept"), [(Event.PUSH, "1" * 40), (Event.PULL_REQUEST, "2" * 40)])
+def test_a_push_takes_over_the_changes_of_the_run_that_it_supersedes(database: Engine, event: Event, kept: str) -> None:
+    """A pull request's changes are those since its branch left the target, however often it is pushed to."""
+    with transaction(database) as session:
+        repo = store.add_repo(session, store.NewRepo("acme/roof", "file:///srv/roof.git"))
+        store.set_newest_wins(session, repo.id, {event})
+    ids = []
+    for previous in ("1" * 40, "2" * 40):
+        trigger = push() if event is Event.PUSH else pull_request(from_fork=False)
+        run = queued(database, trigger=trigger.model_copy(update={"previous_sha": previous}))
+        ids.append(run.run_id)
+    assert run_now(database, ids[0]).state is State.CANCELED
+    assert Trigger.model_validate_json(run_now(database, ids[1]).trigger).previous_sha == kept
+
+
+def logins(database: Engine) -> list[tuple[int | None, str, str, str]]:
+    with reading(database) as session:
+        found = store.registries(session)
+    return sorted(((row.repo_id, row.host, row.username, row.sealed_password) for row in found), key=str)
+
+
+def test_a_login_to_a_registry_is_replaced_and_removed_where_it_is_and_nowhere_else(database: Engine) -> None:
+    with transaction(database) as session:
+        one, two = (store.add_repo(session, store.NewRepo(name, f"file:///{name}")).id for name in ("one", "two"))
+        for repo_id in (None, one, two):
+            store.put_registry(session, repo_id, "registry.test", "old", "sealed")
+        store.put_registry(session, one, "elsewhere.test", "old", "sealed")
+        store.put_registry(session, one, "registry.test", "new", "sealed again")
+    expected = [
+        (one, "elsewhere.test", "old", "sealed"),
+        (one, "registry.test", "new", "sealed again"),
+        (two, "registry.test", "old", "sealed"),
+        (None, "registry.test", "old", "sealed"),
+    ]
+    assert logins(database) == expected
+    with transaction(database) as session:
+        assert store.registries_for(session, one)["registry.test"].username == "new"
+        assert store.drop_registry(session, None, "registry.test")
+        assert not store.drop_registry(session, None, "registry.test")
+        assert store.drop_registry(session, two, "registry.test")
+    assert logins(database) == expected[:2]
+
+
+def outdated(database: Engine, run_ids: list[int]) -> list[bool]:
+    """For each run whether a newer one stands in for it at the forge."""
+    with transaction(database) as session:
+        session.execute(update(Status).values(next_try_ms=0))
+        claims = [store.claim_status(session, run_id, 1000) for run_id in run_ids]
+    return [claim.newer for claim in claims if claim is not None]
+
+
+def test_a_status_is_outdated_by_a_newer_run_of_the_same_commit_and_event_alone(database: Engine) -> None:
+    with transaction(database) as session:
+        for name in ("acme/roof", "acme/elsewhere"):
+            repo = store.add_repo(session, store.NewRepo(name, f"file:///srv/{name}", forge="github"))
+            store.set_forge_token(session, repo.id, "sealed", "")
+    again, other_commit = push(), push(sha="f" * 40)
+    by_tag = again.model_copy(update={"event": Event.MANUAL})
+    runs = [queued(database, trigger=trigger).run_id for trigger in (again, other_commit, by_tag)]
+    runs.append(queued(database, "acme/elsewhere", again).run_id)
+    assert outdated(database, runs) == [False, False, False, False]
+    queued(database, trigger=again)
+    assert outdated(database, runs) == [True, False, False, False]
