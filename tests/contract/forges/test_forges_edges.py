@@ -1,7 +1,8 @@
 """The limits of what a forge may send, and of what it is sent: at the limit, and one past it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -160,3 +161,100 @@ def test_a_pause_that_cannot_be_read_is_none(asked: str) -> None:
 
 def test_only_a_forge_that_is_asked_too_much_may_ask_for_a_pause() -> None:
     assert [answered(status, retry_after="60").pause_s for status in (400, 404, 422, 500)] == [0, 0, 0, 0]
+
+
+def changed(forge: str, name: str, change: Callable[[Any], object]) -> Trigger | NothingToDo:
+    """What a recorded delivery starts once ``change`` has altered its body."""
+    recorded = json.loads((FORGE_SAMPLES / forge / f"{name}.json").read_text())
+    change(recorded["body"])
+    headers = {header.lower(): value for header, value in recorded["headers"].items()}
+    parsed = FORGES[forge].parse(headers, json.dumps(recorded["body"]).encode())
+    return parsed if isinstance(parsed, NothingToDo) else parsed[0]
+
+
+@pytest.mark.parametrize("forge", ["github", "gitea", "bitbucket", "generic"])
+def test_a_draft_is_known_as_one(forge: str) -> None:
+    def draft(body: Any) -> None:
+        body["pullrequest" if forge == "bitbucket" else "pull_request"]["draft"] = True
+
+    trigger = changed(forge, "pr_opened", draft)
+    assert isinstance(trigger, Trigger)
+    assert trigger.pull_request is not None
+    assert trigger.pull_request.draft
+
+
+def test_an_older_gitea_names_the_newest_commit_in_its_list_alone() -> None:
+    def as_before(body: Any) -> None:
+        newest = body.pop("head_commit")
+        body["commits"] = [{**newest, "id": "f" * 40, "message": "another"}, newest]
+
+    trigger = changed("gitea", "push", as_before)
+    assert isinstance(trigger, Trigger)
+    assert trigger.message.startswith("Start the harbour lights")
+
+    def without(body: Any) -> None:
+        body["head_commit"] = body["commits"] = None
+
+    trigger = changed("gitea", "push", without)
+    assert isinstance(trigger, Trigger)
+    assert (trigger.sha, trigger.message) == (SHA, "")
+
+
+def test_who_pushed_to_gitea_is_the_sender_or_else_the_pusher() -> None:
+    assert sent("gitea", sender={"login": "ada"}, pusher={"login": "bob"}).sender == "ada"
+    assert sent("gitea", sender={"login": ""}, pusher={"login": "bob"}).sender == "bob"
+
+
+def test_who_has_no_nickname_at_bitbucket_has_a_name() -> None:
+    trigger = changed("bitbucket", "push", lambda body: body["actor"].pop("nickname"))
+    assert isinstance(trigger, Trigger)
+    assert trigger.sender == "Mara Lind"
+
+
+@pytest.mark.parametrize("side", ["source", "destination"])
+def test_a_pull_request_at_bitbucket_whose_repository_is_gone_is_one_of_a_fork(side: str) -> None:
+    outcome = changed("bitbucket", "pr_opened", lambda body: body["pullrequest"][side].update(repository=None))
+    assert isinstance(outcome, NothingToDo)
+    assert outcome.reason.startswith("Pull request 17 comes from a fork")
+
+
+def test_a_pull_request_at_bitbucket_whose_branch_is_gone_starts_nothing() -> None:
+    outcome = changed("bitbucket", "pr_opened", lambda body: body["pullrequest"]["source"].update(commit=None))
+    assert outcome == NothingToDo("The source branch of pull request 17 is gone.")
+
+
+def test_a_push_to_bitbucket_that_changed_nothing_starts_nothing() -> None:
+    assert changed("bitbucket", "push", lambda body: body["push"].update(changes=[])) == NothingToDo(
+        "The push changed no branch and no tag."
+    )
+    empty = [{"new": None, "old": None}]
+    assert changed("bitbucket", "push", lambda body: body["push"].update(changes=empty)) == NothingToDo(
+        "The push changed nothing."
+    )
+
+
+@pytest.mark.parametrize("name", ["push", "pr_opened", "deployment", "release"])
+def test_a_plain_repositorys_delivery_is_passed_on_with_its_words(name: str) -> None:
+    said = {"message": "Mend", "author": "Ada", "author_email": "ada@git.test", "url": "https://git.test/1"}
+    trigger = changed("generic", name, lambda body: body.update(said, timestamp=7))
+    assert isinstance(trigger, Trigger)
+    assert {field: getattr(trigger, field) for field in said} == said
+    assert trigger.timestamp_s == 7
+
+
+@pytest.mark.parametrize(("length", "key"), [(64, b"k" * 64), (65, sha256(b"k" * 65).digest().ljust(64, b"\0"))])
+def test_the_hook_of_a_plain_repository_signs_with_a_secret_of_any_length(length: int, key: bytes) -> None:
+    """HMAC takes a key of 64 bytes as it is, and of a longer one its hash."""
+    text = FORGES["generic"].setup_text("https://ci.test/hooks/acme/roof", "k" * length)
+    for mask in (0x36, 0x5C):
+        assert "".join(f"\\0{byte ^ mask:03o}" for byte in key) in text
+
+
+@pytest.mark.parametrize(("forge", "field"), [("gitlab", "ref"), ("bitbucket", "refname")])
+def test_a_status_of_no_branch_names_none(forge: str, field: str) -> None:
+    for branch in ("main", ""):
+        status = CommitStatus(SHA, State.PASSED, "headway/tag", "Passed", "https://ci.test/1", branch)
+        request = FORGES[forge].report(Home("https://git.test/acme/roof.git"), TOKEN, status)
+        assert request is not None
+        assert request.body.get(field, "") == branch
+        assert (field in request.body) is bool(branch)
