@@ -31,12 +31,12 @@ def substring(value: str, args: Sequence[str]) -> str:
 
 def replace_first(value: str, args: Sequence[str]) -> str:
     """The first occurrence of the first argument becomes the second."""
-    return value.replace(args[0], _second(args), 1)
+    return value.replace(args[0], args[1], 1)
 
 
 def replace_all(value: str, args: Sequence[str]) -> str:
     """Every occurrence of the first argument becomes the second."""
-    new = _second(args)
+    new = args[1]
     if len(value) + value.count(args[0]) * len(new) > RESULT_CHARACTERS_MAX:
         raise TooLongError
     return value.replace(args[0], new)
@@ -44,16 +44,12 @@ def replace_all(value: str, args: Sequence[str]) -> str:
 
 def replace_prefix(value: str, args: Sequence[str]) -> str:
     """The first argument at the start becomes the second."""
-    return _second(args) + value[len(args[0]) :] if value.startswith(args[0]) else value
+    return args[1] + value[len(args[0]) :] if value.startswith(args[0]) else value
 
 
 def replace_suffix(value: str, args: Sequence[str]) -> str:
     """The first argument at the end becomes the second."""
-    return value.removesuffix(args[0]) + _second(args) if value.endswith(args[0]) else value
-
-
-def _second(args: Sequence[str]) -> str:
-    return args[1] if len(args) > 1 else ""
+    return value.removesuffix(args[0]) + args[1] if value.endswith(args[0]) else value
 
 
 def trim_prefix(value: str, args: Sequence[str]) -> str:
