@@ -18,16 +18,10 @@ time.sleep(60)
 SIGNALS = [signal.SIGTERM, signal.SIGHUP, signal.SIGINT]
 
 
-def _reset_signals() -> None:
-    # A shell cannot trap what it inherits as ignored, as in a background job or under nohup.
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_DFL)
-
-
 def sent(number: signal.Signals, *command: str) -> tuple[int, list[str]]:
     """The exit status and output of the command; the signal is sent to the script alone, once the command is ready."""
     with subprocess.Popen(
-        [*command], stdout=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=_reset_signals
+        ["env", "--default-signal", *command], stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
         assert process.stdout
         assert process.stdout.readline() == "ready\n"
