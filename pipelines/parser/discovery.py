@@ -1,8 +1,29 @@
-"""Which files of a commit are its pipeline (PIPELINE_FILE section 1)."""
+"""Which files of a commit are its pipeline, and in which dialect each is written. Loads fast: ``headway run`` starts
+with it.
+"""
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
-DIALECTS = (".headway", ".woodpecker")
+
+class Dialect(NamedTuple):
+    """Its pipeline files are all YAML files in ``folder``, or the file ``folder``.yaml or ``folder``.yml.
+
+    Where it is lenient, unknown keys and old spellings are warnings, not errors.
+    """
+
+    folder: str
+    lenient: bool
+
+
+DIALECTS = (Dialect(".headway", lenient=False), Dialect(".woodpecker", lenient=True))
+"""In the order in which they are looked for: the first that has files is the pipeline."""
+
+FOLDERS = tuple(dialect.folder for dialect in DIALECTS)
+
+FIRST_FILE = ".headway.yml"
+"""The name of a first pipeline file."""
+
 _SUFFIXES = (".yaml", ".yml")
 _OTHERS = {".drone.yml": "Drone", ".gitlab-ci.yml": "GitLab"}
 
@@ -10,13 +31,13 @@ _OTHERS = {".drone.yml": "Drone", ".gitlab-ci.yml": "GitLab"}
 def choose_files(names: Iterable[str]) -> list[str]:
     """The paths of the pipeline among all paths of a commit, sorted; empty where there is none."""
     paths = set(names)
-    for dialect in DIALECTS:
-        folder = sorted(path for path in paths if _is_in_folder(path, dialect))
-        if folder:
-            return folder
+    for folder in FOLDERS:
+        inside = sorted(path for path in paths if _is_in_folder(path, folder))
+        if inside:
+            return inside
         for suffix in _SUFFIXES:
-            if dialect + suffix in paths:
-                return [dialect + suffix]
+            if folder + suffix in paths:
+                return [folder + suffix]
     return []
 
 
@@ -40,6 +61,7 @@ def workflow_name(path: str) -> str:
     return name.removesuffix(suffix).removeprefix(".") or path
 
 
-def is_lenient(path: str) -> bool:
-    """True for files in Woodpecker's places, where unknown keys and old spellings are warnings."""
-    return not path.removeprefix("./").startswith(".headway")
+def dialect_of(path: str) -> Dialect:
+    """The dialect of a pipeline file. A file of any other name, which only ``lint`` reads, counts as Woodpecker's."""
+    name = path.removeprefix("./")
+    return next((dialect for dialect in DIALECTS if name.startswith(dialect.folder)), DIALECTS[-1])

@@ -7,7 +7,7 @@ from pipelines.context import PipelineFile
 from pipelines.interpolation.operators import TooLongError
 from pipelines.interpolation.parser import Source, Template, parse_template
 from pipelines.interpolation.renderer import Variables, neutral, render
-from pipelines.parser.discovery import is_lenient
+from pipelines.parser.discovery import dialect_of
 from pipelines.parser.matrix import ALL_CELLS_CHARACTERS_MAX, Cell, cells_of, check_size
 from pipelines.parser.validation import Located, read_workflow
 from pipelines.syntax.diagnostics import NOWHERE, Findings, Place
@@ -43,7 +43,7 @@ class FileReader:
 
     def __init__(self, file: PipelineFile, findings: Findings, characters_max: int = ALL_CELLS_CHARACTERS_MAX) -> None:
         self._findings = findings
-        self._lenient = is_lenient(file.path)
+        self._lenient = dialect_of(file.path).lenient
         self._source = decode(file.text, findings)
         self._template: Template = parse_template(self._source, findings) if self._source else ()
         self._cells = _cells(self._source, self._template, findings) if self._source else []

@@ -8,7 +8,7 @@ from typing import NamedTuple, TextIO
 
 from pipelines.context import PipelineFile
 from pipelines.linter.linter import in_file, lint_files, worst
-from pipelines.parser.discovery import DIALECTS, choose_files, strangers, workflow_name
+from pipelines.parser.discovery import FOLDERS, choose_files, dialect_of, strangers, workflow_name
 from pipelines.problem import Level, Problem
 from runner.cli.lint_formats import FORMATS, render
 from runner.source.pipeline_file import read_pipeline_file
@@ -83,7 +83,7 @@ def _pipelines(paths: Sequence[Path]) -> list[_Pipeline]:
         if path.is_dir():
             found.append(_folder(path))
         elif path.exists():
-            deep = path.parent.name in DIALECTS
+            deep = path.parent.name in FOLDERS
             root = path.parent.parent if deep else path.parent
             files.setdefault(root, []).append(path.relative_to(root).as_posix())
         else:
@@ -103,7 +103,7 @@ def _folder(folder: Path) -> _Pipeline:
 
 def _candidates(folder: Path) -> list[str]:
     """Every file that could be part of the pipeline of ``folder``."""
-    places = [folder, *(folder / dialect for dialect in DIALECTS)]
+    places = [folder, *(folder / name for name in FOLDERS)]
     names = [path.relative_to(folder).as_posix() for place in places for path in _files(place)]
     return sorted(name for name in names if choose_files([name]))
 
@@ -130,7 +130,7 @@ def _read(path: Path) -> bytes:
 def _unread(pipeline: _Pipeline, name: str) -> Problem:
     """What to say of a file that looks like a part of the pipeline and is none."""
     first = pipeline.names[0]
-    same = first.startswith(".headway") == name.startswith(".headway")
+    same = dialect_of(first) is dialect_of(name)
     shown = (pipeline.root / name).as_posix()
     hint = "keep one of them" if same else "remove it when you have moved"
     return Problem(shown, 0, 0, f"this file is not read, because there is {first}", hint, _level(same=same))

@@ -15,11 +15,11 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
-from graphlib import TopologicalSorter
 from hashlib import sha256
 from threading import Event, Lock
 
 from pipelines.state import Reason
+from pipelines.step_order import ancestors
 from runner.docker.client import Engine
 from runner.docker.folders import Folder
 from runner.docker.specs import ContainerSpec, Limits, job_labels
@@ -257,13 +257,3 @@ class Lanes:
         """The step has ended."""
         with self._lock:
             self._ended.add(step)
-
-
-def ancestors(needs: Mapping[int, Sequence[int]]) -> dict[int, frozenset[int]]:
-    """For each step all that must have ended before it starts, given what it needs directly."""
-    order = TopologicalSorter(needs).static_order()
-    found: dict[int, frozenset[int]] = {}
-    for step in order:
-        direct = needs.get(step, ())
-        found[step] = frozenset(direct).union(*(found[each] for each in direct))
-    return found

@@ -8,11 +8,6 @@ from tempfile import TemporaryFile
 from runner.source.git import run_git
 
 
-def object_format(sha: str) -> str:
-    """How a repository with this commit digests its objects, by the number of hexadecimal digits."""
-    return "sha1" if len(sha) == 40 else "sha256"  # noqa: PLR2004 - see above
-
-
 def write_objects(git: Sequence[str], sha: str, target: Path, *, history: bool) -> None:
     """Writes the commit's objects, with ``history`` those of all before it too, to the ``.git`` in ``target``.
 

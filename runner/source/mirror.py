@@ -5,12 +5,13 @@ before them until a checkout wants it; one that is damaged is thrown away and fe
 """
 
 import hashlib
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from pipelines.commit_id import is_full_id, is_id
+from pipelines.parser.discovery import FOLDERS
 from pipelines.plan import Checkout
 from pipelines.state import Reason
 from runner.errors import MachineError, StepError, as_step_error
@@ -26,8 +27,6 @@ _DEPTH = 2
 # Most pull requests left their target less than this many commits ago.
 _TOPIC_DEPTH = 100
 _TARGET = "refs/headway/target"
-_SHORT = re.compile(r"[0-9a-f]{7,}")
-SHA = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _T = TypeVar("_T")
 
 
@@ -74,11 +73,11 @@ class Mirror:
 
     def resolve(self, short: str, ref: str) -> str:
         """The whole id of a commit of which only the beginning is known, or nothing: then what ``ref`` is at now."""
-        if SHA.fullmatch(short):
+        if is_full_id(short):
             return short
         if not short:
             return self._origin.tip(ref)
-        if not _SHORT.fullmatch(short) or not REF.fullmatch(ref):
+        if not is_id(short) or not REF.fullmatch(ref):
             raise StepError(Reason.COMMIT_MISSING, f"{short!r} is not a commit id")
         with self._folder.fetching():
             for depth in (_DEPTH, WHOLE):
@@ -95,7 +94,7 @@ class Mirror:
 
         Raises MachineError: clone_failed or commit_missing.
         """
-        if not SHA.fullmatch(sha):
+        if not is_full_id(sha):
             raise StepError(Reason.COMMIT_MISSING, f"{sha!r} is not a commit id")
         self._wanted = (sha, ref, previous)
         compared = [previous] if _is_commit(previous) else []
@@ -159,7 +158,7 @@ class Mirror:
     def files(self, sha: str) -> list[str]:
         """Paths in the commit's root and in its pipeline folders: where pipeline files and Dockerfiles can be."""
         roots = self._look("ls-tree", "-z", "--name-only", sha).split("\0")
-        folders = self._look("ls-tree", "-z", "--name-only", sha, ".headway/", ".woodpecker/").split("\0")
+        folders = self._look("ls-tree", "-z", "--name-only", sha, *(f"{folder}/" for folder in FOLDERS)).split("\0")
         return [name for name in [*roots, *folders] if name]
 
     def read(self, sha: str, path: str) -> bytes:
@@ -177,8 +176,8 @@ class Mirror:
 
         Fetches as much of their history as it takes.
         """
-        base = self._base(sha, target) if SHA.fullmatch(target) else ""
-        if not SHA.fullmatch(target) and not REF.fullmatch(target):
+        base = self._base(sha, target) if is_full_id(target) else ""
+        if not is_full_id(target) and not REF.fullmatch(target):
             return ""
         with self._folder.fetching():
             for depth in (WHOLE,) if self._folder.is_whole else (_TOPIC_DEPTH, WHOLE):
@@ -255,4 +254,4 @@ class Mirror:
 
 
 def _is_commit(sha: str) -> bool:
-    return bool(SHA.fullmatch(sha)) and set(sha) != {"0"}
+    return is_full_id(sha) and set(sha) != {"0"}

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import StringConstraints
 
+from pipelines.commit_id import ANY_ID, NO_COMMIT
 from pipelines.state import State
 from pipelines.trigger import Event, PullRequest, Trigger
 from workers.forges.common import (
@@ -30,7 +31,6 @@ from workers.forges.common import (
 from workers.forges.status_request import CommitStatus, Home, Request, api_and_path, short
 
 NAME = "Bitbucket"
-NO_COMMIT = "0" * 40
 
 PULL_REQUEST_EVENTS: Mapping[str, Event] = {
     "pullrequest:created": Event.PULL_REQUEST,
@@ -100,7 +100,7 @@ class _Branch(Part):
 
 class _ShortCommit(Part):
     # Bitbucket abbreviates the commits of pull requests, mostly to 12 digits.
-    hash: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{7,64}$")]
+    hash: Annotated[str, StringConstraints(pattern=rf"^{ANY_ID}$")]
 
 
 class _End(Part):

@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +9,7 @@ from typing import Annotated, Protocol, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
 
+from pipelines.commit_id import FULL_ID, is_full_id
 from pipelines.trigger import Event, Trigger
 from workers.forges.status_request import CommitStatus, Home, Request
 
@@ -120,12 +120,11 @@ Maybe = Annotated[str, BeforeValidator(lambda value: "" if value is None else va
 """Text that forges also send as null."""
 RefName = Annotated[str, AfterValidator(allowed_ref)]
 FullRef = Annotated[str, AfterValidator(_full_ref)]
-_SHA = r"[0-9a-f]{40}|[0-9a-f]{64}"
-Sha = Annotated[str, StringConstraints(pattern=rf"^({_SHA})$")]
+Sha = Annotated[str, StringConstraints(pattern=rf"^({FULL_ID})$")]
 MaybeSha = Annotated[
     str,
     BeforeValidator(lambda value: value or ""),
-    StringConstraints(pattern=rf"^({_SHA})?$"),
+    StringConstraints(pattern=rf"^({FULL_ID})?$"),
 ]
 Moment = Annotated[int, BeforeValidator(_seconds)]
 
@@ -210,7 +209,7 @@ def released(
         event=Event.RELEASE,
         sha=sha,
         ref=f"refs/tags/{tag}",
-        branch="" if re.fullmatch(_SHA, branch) else branch,
+        branch="" if is_full_id(branch) else branch,
         tag=tag,
         message=commit.message,
         author=commit.author,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Insert, and_, bindparam, case, exists, func, insert, literal, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
+from pipelines.commit_id import SHA1_DIGITS, SHA256_DIGITS
 from pipelines.state import State
 from workers.db.models.runs import Job, Repo, Run, Status
 from workers.db.session import db_now_ms, now_ms
@@ -13,7 +14,6 @@ from workers.store.common import table
 
 _SO_FAR = {State.QUEUED: 1, State.RUNNING: 2}
 _ENDED = 3
-_WHOLE_IDS = (40, 64)
 _RETRIED_MS = 24 * 3_600_000
 """So long after a run began its status is told after all when the repository gets a new token."""
 
@@ -55,7 +55,7 @@ def untold(session: Session, limit: int = 100) -> Sequence[int]:
     """Runs whose forge does not know how they are, and may be told now."""
     news = or_(Status.told.is_(None), Status.told != Run.state, Status.progress != progress(), Status.tries > 0)
     # Of some triggers the commit is known only when git was asked.
-    certain = or_(func.length(Run.sha).in_(_WHOLE_IDS), Run.finished_ms.is_not(None))
+    certain = or_(func.length(Run.sha).in_((SHA1_DIGITS, SHA256_DIGITS)), Run.finished_ms.is_not(None))
     query = (
         select(Status.run_id).join(Run, Run.id == Status.run_id).where(Status.next_try_ms <= now_ms(), news, certain)
     )

@@ -1,8 +1,8 @@
-"""PIPELINE_FILE section 1: which files are the pipeline."""
+"""Which files of a commit are its pipeline, and in which dialect."""
 
 import pytest
 
-from pipelines.parser.discovery import choose_files, is_lenient, strangers, workflow_name
+from pipelines.parser.discovery import choose_files, dialect_of, strangers, workflow_name
 from tests.support.pipelines import problems_of
 
 
@@ -39,10 +39,10 @@ def test_a_workflow_is_named_after_its_file_without_one_suffix_and_one_dot(path,
 
 
 def test_files_in_woodpeckers_places_are_read_leniently():
-    assert is_lenient(".woodpecker/test.yml")
-    assert is_lenient(".woodpecker.yml")
-    assert not is_lenient(".headway.yml")
-    assert not is_lenient("./.headway/x.yml")
+    assert dialect_of(".woodpecker/test.yml").lenient
+    assert dialect_of(".woodpecker.yml").lenient
+    assert not dialect_of(".headway.yml").lenient
+    assert not dialect_of("./.headway/x.yml").lenient
 
 
 def test_the_file_of_another_system_is_pointed_out():

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from pipelines.state import State
-from runner.docker.job_network import Lanes, ancestors
+from runner.docker.job_network import Lanes
 from runner.execution.job import Options
 from runner.execution.memory import available_bytes
 from tests.support.engine import Workshop
@@ -25,10 +25,6 @@ class Counted:
     def make(self) -> str:
         self.made += 1
         return f"sandbox-{self.made}"
-
-
-def test_all_that_must_have_ended_before_a_step_is_known() -> None:
-    assert ancestors({1: (), 2: (1,), 3: (2,), 4: ()}) == {1: set(), 2: {1}, 3: {1, 2}, 4: set()}
 
 
 def test_steps_one_after_another_share_one_namespace_though_none_has_ended() -> None:
