@@ -12,6 +12,9 @@ class Trust(NamedTuple):
     security: bool = False
 
 
+FULL_TRUST = Trust(network=True, volumes=True, security=True)
+
+
 class RepoInfo(NamedTuple):
     """The repository as pipelines see it. ``name`` is ``owner/name``, or a bare name for a plain git repository."""
 

@@ -23,7 +23,7 @@ from pipelines.model.workflow import (
     PushStep,
     Step,
 )
-from pipelines.syntax.scalars import scalar_text
+from pipelines.syntax.scalars import is_on, scalar_text
 from pipelines.trigger import PULL_REQUEST_EVENTS, Trigger
 from pipelines.variables import AT_RUN_TIME, run_variables
 
@@ -180,10 +180,6 @@ def _map(value: object) -> dict[str, str]:
     return {key: text for key, _, text in pairs}
 
 
-def _is_on(value: object) -> bool:
-    return scalar_text(value).lower() in {"true", "1", "yes", "on"}
-
-
 class _Login(NamedTuple):
     registry: str
     username: str | FromSecret | None
@@ -217,7 +213,7 @@ class _Wrapped(NamedTuple):
         wanted = self.tags()
         provides = frozenset(f"{repo}:{tag}" for repo in [*repos, *self.texts("repo")] for tag in wanted)
         build = Part(self.name, self.build(), provides)
-        if not repos or _is_on(self.settings.get("dry_run")) or _is_on(self.settings.get("load")):
+        if not repos or is_on(self.settings.get("dry_run")) or is_on(self.settings.get("load")):
             return [build]
         by_login: dict[_Login | None, list[str]] = {}
         for repo in repos:
@@ -246,8 +242,8 @@ class _Wrapped(NamedTuple):
                 platforms=_platforms(settings),
                 cache_from=(*self.texts("cache_from"), *images),
                 cache_to=self.texts("cache_to"),
-                no_cache=_is_on(settings.get("no_cache")),
-                pull=_is_on(settings.get("pull_image", self.step.pull)),
+                no_cache=is_on(settings.get("no_cache")),
+                pull=is_on(settings.get("pull_image", self.step.pull)),
             ),
         )
 
@@ -272,7 +268,7 @@ class _Wrapped(NamedTuple):
         """Those that are known before it starts."""
         in_file = self.texts("tags_file")
         given = () if in_file else (*self.texts("tags"), *self.texts("tag"))
-        if not _is_on(self.settings.get("auto_tag")):
+        if not is_on(self.settings.get("auto_tag")):
             return given if given or in_file else (scalar_text(self.settings.get("default_tag")) or "latest",)
         if self.trigger.event in PULL_REQUEST_EVENTS:
             return given

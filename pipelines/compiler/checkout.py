@@ -2,13 +2,11 @@
 
 from collections.abc import Sequence
 
-from pipelines.compiler.conditions import Decision, decide
 from pipelines.compiler.scope import Scope
-from pipelines.matching.expressions import EXAMPLE, ExpressionError
 from pipelines.model.workflow import PluginStep, Service, Step
 from pipelines.plan import Checkout, LeftOut
 from pipelines.syntax.diagnostics import did_you_mean
-from pipelines.syntax.scalars import scalar_text
+from pipelines.syntax.scalars import is_on, scalar_text
 
 _READ = frozenset({"depth", "recursive", "lfs", "tags"})
 # What a native checkout has no use for: it comes from a local mirror, and retries by itself.
@@ -30,20 +28,13 @@ def plan_checkout(scope: Scope) -> tuple[Checkout | None, Sequence[Step], Sequen
     left_out = []
     for index, step in enumerate(workflow.clone):
         if is_git(step):
-            made, decision = _checkout(scope, index, step), _decide(scope, index, step)
+            made = _checkout(scope, index, step)
+            decision = scope.decide(step.when, "clone", index, "when", of_step=True)
             native = made if decision.runs else native
             if not decision.runs:
                 left_out.append(LeftOut(what=f"checkout of workflow '{scope.name}'", why=decision.why))
     others = [step for step in workflow.clone if not is_git(step)]
     return native, others, left_out
-
-
-def _decide(scope: Scope, index: int, step: Step) -> Decision:
-    try:
-        return decide(step.when, scope.situation(of_step=True))
-    except ExpressionError as error:
-        scope.findings.error(scope.place("clone", index, "when"), f"'evaluate': {error}", EXAMPLE)
-        return Decision(runs=True)
 
 
 def is_git(step: Step | Service) -> bool:
@@ -70,11 +61,7 @@ def _checkout(scope: Scope, index: int, step: Step) -> Checkout:
         depth = "1"
     return Checkout(
         depth=int(depth),
-        submodules=_is_on(settings.get("recursive")),
-        lfs=_is_on(settings.get("lfs")),
-        tags=_is_on(settings.get("tags")),
+        submodules=is_on(settings.get("recursive")),
+        lfs=is_on(settings.get("lfs")),
+        tags=is_on(settings.get("tags")),
     )
-
-
-def _is_on(value: object) -> bool:
-    return scalar_text(value).lower() in {"true", "1", "yes", "on"}

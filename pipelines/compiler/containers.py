@@ -62,24 +62,3 @@ def _environment(scope: Scope, options: Options, identity: StepIdentity) -> dict
 def outside_values(scripts: tuple[ShellText, ...]) -> dict[str, EnvValue]:
     """The variables that carry values from outside into commands."""
     return {name: text(value) for script in scripts for name, value in script.values}
-
-
-def check_trust(scope: Scope, options: Options, where: tuple[str | int, ...], label: str) -> None:
-    """Refuses what reaches the host unless an administrator trusts the repository with it, or the run is local."""
-    trust = scope.context.repo.trust
-    if scope.context.local:
-        return
-    groups = (
-        (trust.security, "security", ("privileged",)),
-        (trust.volumes, "volumes", ("volumes", "devices", "tmpfs")),
-        (trust.network, "network", ("dns", "dns_search", "extra_hosts", "network_mode")),
-    )
-    for trusted, name, keys in groups:
-        for key in keys:
-            asked = getattr(options, key)
-            if asked and not trusted and not (key == "network_mode" and asked == "none"):
-                scope.findings.error(
-                    scope.located.key_place(*where, key),
-                    f"'{key}' in {label} needs trust in '{name}', which this repository does not have",
-                    f"an administrator can give it in the repository's settings; else remove '{key}'",
-                )

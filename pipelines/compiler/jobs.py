@@ -5,14 +5,12 @@ from typing import NamedTuple
 
 from pipelines import plan
 from pipelines.compiler.checkout import plan_checkout
-from pipelines.compiler.conditions import Decision, decide
-from pipelines.compiler.containers import check_trust, make_container
+from pipelines.compiler.containers import make_container
 from pipelines.compiler.dependencies import connect
 from pipelines.compiler.scope import Scope
 from pipelines.compiler.selection import draft_steps
 from pipelines.compiler.steps import drop_pushes_without_tags, plan_step
-from pipelines.matching.expressions import EXAMPLE, ExpressionError
-from pipelines.model.conditions import Condition
+from pipelines.compiler.trust import check_trust
 from pipelines.model.workflow import Concurrency, Service
 from pipelines.plan import LeftOut
 from pipelines.variables import StepIdentity
@@ -35,7 +33,7 @@ class Planned(NamedTuple):
 def plan_job(scope: Scope) -> Planned:
     """The job, not yet numbered. What is wrong goes to the findings of the scope."""
     workflow = scope.workflow
-    decision = _decide(scope, workflow.when, "when", of_step=False)
+    decision = scope.decide(workflow.when, "when", of_step=False)
     checkout, clone_steps, no_checkout = plan_checkout(scope)
     drafts = draft_steps(scope, (("clone", clone_steps), ("steps", workflow.steps)), runs=decision.runs)
     drop_pushes_without_tags(drafts)
@@ -94,14 +92,6 @@ def _container_of(container: plan.Container, number: int) -> plan.Container:
     return container.model_copy(update={"environment": environment})
 
 
-def _decide(scope: Scope, conditions: tuple[Condition, ...], *where: str | int, of_step: bool) -> Decision:
-    try:
-        return decide(conditions, scope.situation(of_step=of_step))
-    except ExpressionError as error:
-        scope.findings.error(scope.place(*where), f"'evaluate': {error}", EXAMPLE)
-        return Decision(runs=True)
-
-
 def _services(scope: Scope) -> tuple[tuple[plan.Service, ...], tuple[LeftOut, ...]]:
     services: dict[str, plan.Service] = {}
     left_out = []
@@ -114,7 +104,7 @@ def _services(scope: Scope) -> tuple[tuple[plan.Service, ...], tuple[LeftOut, ..
             scope.findings.error(
                 scope.place("services", index, "name"), f"two services are named '{name}'", "give them different names"
             )
-        decision = _decide(scope, service.when, "services", index, "when", of_step=True)
+        decision = scope.decide(service.when, "services", index, "when", of_step=True)
         if decision.runs:
             services[name] = _service(scope, index, service)
         else:

@@ -1,12 +1,14 @@
 """What planning one job looks at."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from posixpath import join, normpath
 
-from pipelines.compiler.conditions import Situation
+from pipelines.compiler.conditions import Decision, Situation, decide
 from pipelines.context import Context
+from pipelines.matching.expressions import EXAMPLE, ExpressionError
+from pipelines.model.conditions import Condition
 from pipelines.model.workflow import PluginStep, Service, Step, Workflow
 from pipelines.parser.matrix import Cell
 from pipelines.parser.validation import Located
@@ -66,9 +68,17 @@ class Scope:
         """What all containers of the run know."""
         return run_variables(self.trigger, self.context)
 
-    def situation(self, *, of_step: bool) -> Situation:
-        """What conditions are held against."""
-        return Situation(self.trigger, self.context, self.cell, of_step)
+    def decide(self, conditions: Sequence[Condition], *where: str | int, of_step: bool) -> Decision:
+        """Whether what has these conditions, at ``where``, runs. It does where an expression is wrong: an error."""
+        try:
+            return self.try_to_decide(conditions, of_step=of_step)
+        except ExpressionError as error:
+            self.findings.error(self.place(*where), f"'evaluate': {error}", EXAMPLE)
+            return Decision(runs=True)
+
+    def try_to_decide(self, conditions: Sequence[Condition], *, of_step: bool) -> Decision:
+        """The same without the error. Raises ExpressionError."""
+        return decide(conditions, Situation(self.trigger, self.context, self.cell, of_step))
 
     def parts(self) -> Iterator["Part"]:
         """Every step and service of the file, the steps of ``clone`` first."""

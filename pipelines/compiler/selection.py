@@ -6,9 +6,8 @@ from functools import cached_property
 from typing import assert_never
 
 from pipelines.compiler.build_plugins import unwrap
-from pipelines.compiler.conditions import Decision, decide
+from pipelines.compiler.conditions import Decision
 from pipelines.compiler.scope import Scope
-from pipelines.matching.expressions import EXAMPLE, ExpressionError
 from pipelines.model.workflow import BuildStep, CommandsStep, ImageChoice, PluginStep, PushStep, Step
 from pipelines.plan import LeftOut
 from pipelines.syntax.diagnostics import did_you_mean
@@ -97,10 +96,7 @@ def draft_steps(scope: Scope, groups: Sequence[tuple[str, Sequence[Step]]], *, r
 
 def _select(draft: Draft, drafts: Drafts) -> None:
     scope = drafts.scope
-    try:
-        draft.decision = decide(draft.step.when, scope.situation(of_step=True))
-    except ExpressionError as error:
-        scope.findings.error(scope.place(draft.group, draft.index, "when"), f"'evaluate': {error}", EXAMPLE)
+    draft.decision = scope.decide(draft.step.when, draft.group, draft.index, "when", of_step=True)
     draft.left_out = draft.decision.why if not draft.decision.runs else ""
     choice = _choice(draft.step)
     if choice is None:

@@ -4,10 +4,11 @@ from typing import TypedDict, assert_never
 
 from pipelines import plan
 from pipelines.compiler import image_tags
-from pipelines.compiler.containers import check_trust, make_container
+from pipelines.compiler.containers import make_container
 from pipelines.compiler.encoding import encode
 from pipelines.compiler.scope import Scope
 from pipelines.compiler.selection import Draft, Drafts
+from pipelines.compiler.trust import check_trust
 from pipelines.model.workflow import Build, BuildStep, CommandsStep, Failure, PluginStep, Push, PushStep
 from pipelines.trigger import PULL_REQUEST_EVENTS
 from pipelines.variables import StepIdentity

@@ -3,12 +3,11 @@
 from collections.abc import Collection, Sequence
 
 from pipelines.compiler.build_plugins import is_wrapper
-from pipelines.compiler.conditions import decide
 from pipelines.compiler.image_tags import auto_tags
 from pipelines.compiler.jobs import Planned, plan_job
 from pipelines.compiler.pipeline import check_needs, join_jobs, variables_of
 from pipelines.compiler.scope import Scope
-from pipelines.context import Context, PipelineFile, RepoInfo, Trust
+from pipelines.context import FULL_TRUST, Context, PipelineFile, RepoInfo
 from pipelines.linter.rules import advise
 from pipelines.linter.sample_triggers import triggers_for, usual_trigger
 from pipelines.linter.unreachable import check_conditions, check_workflows
@@ -27,8 +26,7 @@ STEPS_PLANNED_COUNT_MAX = 2_000
 READ_CHARACTERS_MAX = 128 * 1024
 CELLS_CHARACTERS_MAX = 128 * 1024
 
-_TRUST = Trust(network=True, volumes=True, security=True)
-ANY_REPO = Context(RepoInfo("owner/name", "https://git.example.org/owner/name.git", trust=_TRUST), known=False)
+ANY_REPO = Context(RepoInfo("owner/name", "https://git.example.org/owner/name.git", trust=FULL_TRUST), known=False)
 """Any repository, and one that is trusted with everything: what needs trust is a hint, not an error."""
 
 
@@ -121,7 +119,7 @@ def _outcome(scope: Scope) -> object:
     runs: list[bool] = []
     for conditions, of_step in parts:
         try:
-            runs.append(not conditions or decide(conditions, scope.situation(of_step=of_step)).runs)
+            runs.append(not conditions or scope.try_to_decide(conditions, of_step=of_step).runs)
         except ExpressionError:
             runs.append(True)
     if not any(_pushes(step) for step in workflow.steps):

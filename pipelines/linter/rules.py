@@ -8,6 +8,7 @@ from pipelines.compiler.build_plugins import is_wrapper, needs_docker, not_nativ
 from pipelines.compiler.checkout import is_git
 from pipelines.compiler.jobs import RESERVED_LABELS
 from pipelines.compiler.scope import Part, Scope
+from pipelines.compiler.trust import keys_that_need_trust
 from pipelines.linter.sample_triggers import named_events
 from pipelines.model.base import Language
 from pipelines.model.conditions import Condition
@@ -22,11 +23,6 @@ _EXPOSING = re.compile(
     r"|minio|registry|vault|consul|etcd|influxdb|clickhouse|cassandra|couchdb|neo4j|mailhog|mailpit|keycloak|gitea"
 )
 _MAY_BE_EMPTY = frozenset({"name", "settings", "environment", "labels", "matrix", "variables", "$schema"})
-_TRUST = (
-    ("security", ("privileged",)),
-    ("volumes", ("volumes", "devices", "tmpfs")),
-    ("network", ("dns", "dns_search", "extra_hosts", "network_mode")),
-)
 
 
 def advise(scope: Scope) -> None:
@@ -121,12 +117,9 @@ Containered = CommandsStep | PluginStep | Service
 
 def _container(scope: Scope, part: Part, member: Containered) -> None:
     findings, located = scope.findings, scope.located
-    for trust, keys in _TRUST:
-        for key in keys:
-            value = getattr(member, key)
-            if value and not (key == "network_mode" and value == "none"):
-                message = f"'{key}' in {part.label} runs only where the repository is trusted in '{trust}'"
-                findings.hint(located.key_place(*part.where, key), message, "an administrator gives this trust")
+    for key, trust in keys_that_need_trust(member):
+        message = f"'{key}' in {part.label} runs only where the repository is trusted in '{trust}'"
+        findings.hint(located.key_place(*part.where, key), message, "an administrator gives this trust")
     plugin = member if isinstance(member, PluginStep) and member.settings and member.environment else None
     if plugin and not scope.is_plugin(plugin, *part.where):
         message = f"with 'environment' {part.label} is no plugin any more: it gets no DRONE_* variables"

@@ -15,7 +15,7 @@ Cell = dict[str, str]
 
 def check_size(cells: list[Cell], text: str, findings: Findings) -> bool:
     """Refuses a long file with many cells: each of them reads it anew."""
-    if len(cells) * len(text) <= ALL_CELLS_CHARACTERS_MAX or len(cells) == 1:
+    if len(cells) * len(text) <= ALL_CELLS_CHARACTERS_MAX:
         return True
     message = (
         f"this file has {len(text)} characters and its matrix {len(cells)} combinations, which is too much together"

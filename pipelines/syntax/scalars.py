@@ -17,6 +17,11 @@ def scalar_text(value: object) -> str:
             return str(value)
 
 
+def is_on(value: object) -> bool:
+    """Whether a plugin takes the value of a setting for true."""
+    return scalar_text(value).lower() in {"true", "1", "yes", "on"}
+
+
 def _go_float(value: float) -> str:
     """As ``%v`` prints it: the fewest digits, an exponent below 1e-4 and from 1e6 on."""
     if math.isnan(value):

@@ -1,0 +1,35 @@
+"""Which keys of a container reach the host, and so need an administrator's trust in the repository."""
+
+from collections.abc import Iterator
+
+from pipelines.compiler.containers import Options
+from pipelines.compiler.scope import Scope
+
+KEYS = {
+    "security": ("privileged",),
+    "volumes": ("volumes", "devices", "tmpfs"),
+    "network": ("dns", "dns_search", "extra_hosts", "network_mode"),
+}
+"""By the field of ``Trust`` that they need."""
+
+
+def keys_that_need_trust(options: Options) -> Iterator[tuple[str, str]]:
+    """The keys of a container that need trust, each with the field of ``Trust``. No network at all needs none."""
+    for trust, keys in KEYS.items():
+        for key in keys:
+            value = getattr(options, key)
+            if value and not (key == "network_mode" and value == "none"):
+                yield key, trust
+
+
+def check_trust(scope: Scope, options: Options, where: tuple[str | int, ...], label: str) -> None:
+    """Refuses what reaches the host unless an administrator trusts the repository with it, or the run is local."""
+    if scope.context.local:
+        return
+    for key, trust in keys_that_need_trust(options):
+        if not getattr(scope.context.repo.trust, trust):
+            scope.findings.error(
+                scope.located.key_place(*where, key),
+                f"'{key}' in {label} needs trust in '{trust}', which this repository does not have",
+                f"an administrator can give it in the repository's settings; else remove '{key}'",
+            )
