@@ -240,7 +240,7 @@ class LeftOut(_Frozen):
 
 
 class Plan(_Frozen):
-    """All jobs of a run. ``warnings`` are findings that do not stop it."""
+    """All jobs of a run. ``warnings`` are diagnostics that do not stop it."""
 
     jobs: tuple[JobPlan, ...]
     left_out: tuple[LeftOut, ...] = ()

@@ -66,7 +66,7 @@ _WITHOUT_EFFECT = frozenset(
 _VARIABLES = {"DOCKER_USERNAME": "username", "DOCKER_PASSWORD": "password", "DOCKER_REGISTRY": "registry"}
 
 
-class Part(NamedTuple):
+class ExpandedStep(NamedTuple):
     """A step that a step of the file stands for. Images called one of ``provides`` are the one that it builds."""
 
     name: str
@@ -74,14 +74,18 @@ class Part(NamedTuple):
     provides: frozenset[str] = frozenset()
 
 
-def unwrap(name: str, step: Step, trigger: Trigger, context: Context) -> list[Part]:
+def expand_build_plugin(name: str, step: Step, trigger: Trigger, context: Context) -> list[ExpandedStep]:
     """The steps that a step stands for: itself, or for a plugin that wraps ``docker build`` a build and its pushes."""
-    if not isinstance(step, PluginStep) or not is_wrapper(step):
-        return [Part(name, step)]
-    return [Part(name, step)] if not_native(step) else _Wrapped(name, step, _settings(step), trigger, context).parts()
+    if not isinstance(step, PluginStep) or not is_build_plugin(step):
+        return [ExpandedStep(name, step)]
+    return (
+        [ExpandedStep(name, step)]
+        if why_not_native(step)
+        else _BuildPlugin(name, step, _settings(step), trigger, context).expand()
+    )
 
 
-def not_native(step: PluginStep) -> str:
+def why_not_native(step: PluginStep) -> str:
     """Why a plugin that wraps ``docker build`` must run as it is, or nothing."""
     settings = _settings(step)
     foreign = [key for key in settings if key not in _NATIVE | _WITHOUT_EFFECT]
@@ -96,16 +100,16 @@ def not_native(step: PluginStep) -> str:
     return "" if settings else "it has no settings"
 
 
-def wrapped_platforms(step: PluginStep) -> tuple[str, ...]:
+def build_plugin_platforms(step: PluginStep) -> tuple[str, ...]:
     """The platforms of the build that a step stands for; none where it is no such plugin, or runs as it is."""
-    return _platforms(_settings(step)) if is_wrapper(step) and not not_native(step) else ()
+    return _platforms(_settings(step)) if is_build_plugin(step) and not why_not_native(step) else ()
 
 
 def _platforms(settings: Mapping[str, object]) -> tuple[str, ...]:
     return _list(settings.get("platforms")) or _list(settings.get("platform"))
 
 
-def needs_docker(step: PluginStep) -> bool:
+def starts_docker(step: PluginStep) -> bool:
     """Does the plugin start a Docker of its own? Kaniko builds without."""
     return step.image is not None and "kaniko" not in step.image.name
 
@@ -122,7 +126,7 @@ def _settings(step: PluginStep) -> dict[str, object]:
     return given | own
 
 
-def is_wrapper(step: PluginStep) -> bool:
+def is_build_plugin(step: PluginStep) -> bool:
     """Is this a plugin whose image only wraps ``docker build``?"""
     image = step.image.name if step.image else ""
     without_version = re.sub(r"(?::[\w.-]+)?(?:@.*)?$", "", image)
@@ -169,8 +173,8 @@ def _list(value: object) -> tuple[str, ...]:
     if isinstance(value, list):
         return tuple(text for item in value if (text := scalar_text(item).strip()))
     # A backslash keeps a comma from splitting, as in "type=registry\,ref=...".
-    parts = re.split(r"(?<!\\),", scalar_text(value))
-    return tuple(text for part in parts if (text := part.replace("\\,", ",").strip()))
+    expand = re.split(r"(?<!\\),", scalar_text(value))
+    return tuple(text for part in expand if (text := part.replace("\\,", ",").strip()))
 
 
 def _map(value: object) -> dict[str, str]:
@@ -199,20 +203,20 @@ class _Common(TypedDict):
     group: str
 
 
-class _Wrapped(NamedTuple):
+class _BuildPlugin(NamedTuple):
     name: str
     step: PluginStep
     settings: Mapping[str, object]
     trigger: Trigger
     context: Context
 
-    def parts(self) -> list[Part]:
+    def expand(self) -> list[ExpandedStep]:
         registry = scalar_text(self.settings.get("registry"))
         # Names of repositories are in lower case everywhere, those of owners, as in ${CI_REPO}, are not.
         repos = [image_tags.repo_at(registry, repo).lower() for repo in self.texts("repo")]
         wanted = self.tags()
         provides = frozenset(f"{repo}:{tag}" for repo in [*repos, *self.texts("repo")] for tag in wanted)
-        build = Part(self.name, self.build(), provides)
+        build = ExpandedStep(self.name, self.build(), provides)
         if not repos or is_on(self.settings.get("dry_run")) or is_on(self.settings.get("load")):
             return [build]
         by_login: dict[_Login | None, list[str]] = {}
@@ -220,7 +224,7 @@ class _Wrapped(NamedTuple):
             by_login.setdefault(self.login_for(repo), []).append(repo)
         pushes = [self.push(login, there, wanted) for login, there in by_login.items()]
         names = [f"{self.name}-push"] + [f"{self.name}-push-{number}" for number in range(2, len(pushes) + 1)]
-        return [build, *(Part(name, push) for name, push in zip(names, pushes, strict=True))]
+        return [build, *(ExpandedStep(name, push) for name, push in zip(names, pushes, strict=True))]
 
     def texts(self, key: str) -> tuple[str, ...]:
         return _list(self.settings.get(key))

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pipelines.compiler.scope import Scope
+from pipelines.compiler.job_input import JobInput
 from pipelines.model.workflow import PluginStep, Service, Step
 from pipelines.plan import Checkout, LeftOut
 from pipelines.syntax.diagnostics import did_you_mean
@@ -17,9 +17,9 @@ _WITHOUT_EFFECT = frozenset(
 )
 
 
-def plan_checkout(scope: Scope) -> tuple[Checkout | None, Sequence[Step], Sequence[LeftOut]]:
+def plan_checkout(job: JobInput) -> tuple[Checkout | None, Sequence[Step], Sequence[LeftOut]]:
     """The checkout, None where the file asks for none, the steps of ``clone`` that are run as they are, and why not."""
-    workflow = scope.workflow
+    workflow = job.workflow
     if workflow.skip_clone:
         return None, (), ()
     if not workflow.clone:
@@ -28,11 +28,11 @@ def plan_checkout(scope: Scope) -> tuple[Checkout | None, Sequence[Step], Sequen
     left_out = []
     for index, step in enumerate(workflow.clone):
         if is_git(step):
-            made = _checkout(scope, index, step)
-            decision = scope.decide(step.when, "clone", index, "when", of_step=True)
+            made = _checkout(job, index, step)
+            decision = job.decide(step.when, "clone", index, "when", of_step=True)
             native = made if decision.runs else native
             if not decision.runs:
-                left_out.append(LeftOut(what=f"checkout of workflow '{scope.name}'", why=decision.why))
+                left_out.append(LeftOut(what=f"checkout of workflow '{job.name}'", why=decision.why))
     others = [step for step in workflow.clone if not is_git(step)]
     return native, others, left_out
 
@@ -46,18 +46,18 @@ def is_git(step: Step | Service) -> bool:
     return not name or base in {"plugin-git", "drone-git"}
 
 
-def _checkout(scope: Scope, index: int, step: Step) -> Checkout:
+def _checkout(job: JobInput, index: int, step: Step) -> Checkout:
     settings = step.settings if isinstance(step, PluginStep) else {}
     for key in settings:
         if key not in _READ | _WITHOUT_EFFECT:
-            place = scope.located.key_place("clone", index, "settings", key)
-            scope.findings.warning(
+            place = job.located.key_place("clone", index, "settings", key)
+            job.diagnostics.warning(
                 place, f"the setting '{key}' of the checkout has no effect", did_you_mean(key, _READ)
             )
     depth = scalar_text(settings.get("depth", 1))
     if not depth.isascii() or not depth.isdigit():
-        place = scope.place("clone", index, "settings", "depth")
-        scope.findings.error(place, f"the depth of the checkout is a number of commits, not '{depth}'", "0 means all")
+        place = job.place("clone", index, "settings", "depth")
+        job.diagnostics.error(place, f"the depth of the checkout is a number of commits, not '{depth}'", "0 means all")
         depth = "1"
     return Checkout(
         depth=int(depth),

@@ -3,16 +3,16 @@
 from collections.abc import Collection, Sequence
 from graphlib import CycleError, TopologicalSorter
 
-from pipelines.compiler.jobs import Planned, plan_job, with_number
-from pipelines.compiler.scope import Scope
+from pipelines.compiler.job_input import JobInput
+from pipelines.compiler.jobs import PlannedJob, plan_job, with_number
 from pipelines.context import Context, PipelineFile
 from pipelines.interpolation.renderer import Variables
 from pipelines.parser.discovery import workflow_name
 from pipelines.parser.reader import read_file
-from pipelines.parser.validation import Located
+from pipelines.parser.validation import LocatedWorkflow
 from pipelines.plan import JobPlan, LeftOut, Plan
 from pipelines.problem import InvalidPipelineError, Level, Problem
-from pipelines.syntax.diagnostics import Findings, did_you_mean
+from pipelines.syntax.diagnostics import Diagnostics, did_you_mean
 from pipelines.trigger import Trigger
 from pipelines.variables import AT_RUN_TIME, run_variables
 
@@ -25,12 +25,12 @@ def compile_pipeline(files: Sequence[PipelineFile], trigger: Trigger, context: C
     A plan without jobs is valid: all conditions said no, and ``left_out`` tells which.
     """
     names = {workflow_name(file.path) for file in files}
-    planned: list[Planned] = []
+    planned: list[PlannedJob] = []
     problems: list[Problem] = []
     for file in sorted(files, key=lambda file: file.path):
-        findings = Findings(file.path)
-        planned += _plan_file(file, trigger, context, findings, names)
-        problems += sorted(findings.problems)
+        diagnostics = Diagnostics(file.path)
+        planned += _plan_file(file, trigger, context, diagnostics, names)
+        problems += sorted(diagnostics.problems)
     left_out = [item for result in planned for item in result.left_out]
     jobs, dropped, more = join_jobs(planned)
     problems += more
@@ -39,7 +39,7 @@ def compile_pipeline(files: Sequence[PipelineFile], trigger: Trigger, context: C
     return Plan(jobs=tuple(_numbered(jobs)), left_out=(*left_out, *dropped), warnings=tuple(problems))
 
 
-def join_jobs(planned: Sequence[Planned]) -> tuple[list[JobPlan], list[LeftOut], list[Problem]]:
+def join_jobs(planned: Sequence[PlannedJob]) -> tuple[list[JobPlan], list[LeftOut], list[Problem]]:
     """The jobs of all files, those that need what does not run left out, and what is wrong with them together."""
     jobs = [result.job for result in planned if result.job]
     problems = []
@@ -57,29 +57,29 @@ def _numbered(jobs: list[JobPlan]) -> list[JobPlan]:
 
 
 def _plan_file(
-    file: PipelineFile, trigger: Trigger, context: Context, findings: Findings, names: set[str]
-) -> list[Planned]:
+    file: PipelineFile, trigger: Trigger, context: Context, diagnostics: Diagnostics, names: set[str]
+) -> list[PlannedJob]:
     name = workflow_name(file.path)
-    read = read_file(file, variables_of(name, trigger, context), findings)
+    read = read_file(file, variables_for(name, trigger, context), diagnostics)
     for workflow in read:
         check_needs(name, workflow.located, names)
-    return [plan_job(Scope(name, workflow.cell, workflow.located, trigger, context)) for workflow in read]
+    return [plan_job(JobInput(name, workflow.cell, workflow.located, trigger, context)) for workflow in read]
 
 
-def check_needs(name: str, located: Located, names: Collection[str]) -> None:
+def check_needs(name: str, located: LocatedWorkflow, names: Collection[str]) -> None:
     """Says which of the workflows that this one depends on do not exist. ``names`` are all that do."""
     for index, dependency in enumerate(located.workflow.depends_on):
         place = located.place("depends_on", index)
         if dependency.name == name:
-            located.findings.error(place, f"workflow '{name}' depends on itself", "remove it from depends_on")
+            located.diagnostics.error(place, f"workflow '{name}' depends on itself", "remove it from depends_on")
         elif dependency.name not in names and not dependency.optional:
             message = f"workflow '{name}' depends on '{dependency.name}', which does not exist, so it never runs"
             near = did_you_mean(dependency.name, (other for other in names if other != name))
             remedy = f"if it may be missing, write {{name: {dependency.name}, optional: true}}"
-            located.findings.warning(place, message, near or remedy)
+            located.diagnostics.warning(place, message, near or remedy)
 
 
-def variables_of(workflow: str, trigger: Trigger, context: Context) -> Variables:
+def variables_for(workflow: str, trigger: Trigger, context: Context) -> Variables:
     """What ``${NAME}`` may name in the file of a workflow."""
     run = {**run_variables(trigger, context), "CI_WORKFLOW_NAME": workflow}
     given = {name: value for name, value in run.items() if value}

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from pipelines.compiler.containers import Options
-from pipelines.compiler.scope import Scope
+from pipelines.compiler.job_input import JobInput
 
 KEYS = {
     "security": ("privileged",),
@@ -22,14 +22,14 @@ def keys_that_need_trust(options: Options) -> Iterator[tuple[str, str]]:
                 yield key, trust
 
 
-def check_trust(scope: Scope, options: Options, where: tuple[str | int, ...], label: str) -> None:
+def check_trust(job: JobInput, options: Options, where: tuple[str | int, ...], label: str) -> None:
     """Refuses what reaches the host unless an administrator trusts the repository with it, or the run is local."""
-    if scope.context.local:
+    if job.context.local:
         return
     for key, trust in keys_that_need_trust(options):
-        if not getattr(scope.context.repo.trust, trust):
-            scope.findings.error(
-                scope.located.key_place(*where, key),
+        if not getattr(job.context.repo.trust, trust):
+            job.diagnostics.error(
+                job.located.key_place(*where, key),
                 f"'{key}' in {label} needs trust in '{trust}', which this repository does not have",
                 f"an administrator can give it in the repository's settings; else remove '{key}'",
             )

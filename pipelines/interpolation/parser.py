@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from pipelines.interpolation import operators
 from pipelines.interpolation.operators import Operator
-from pipelines.syntax.diagnostics import Findings, Place
+from pipelines.syntax.diagnostics import Diagnostics, Place
 from pipelines.syntax.shell_text import CLOSE, OPEN
 
 NESTING_LEVELS_MAX = 20
@@ -59,23 +59,23 @@ class Source:
         return self.text[start:index].lstrip().startswith("#")
 
 
-def parse_template(source: Source, findings: Findings) -> Template:
+def parse_template(source: Source, diagnostics: Diagnostics) -> Template:
     """The parts of the text. What is not understood stays as it is, and is a finding unless in a comment."""
     text = source.text
     parts: list[Part] = []
     end = 0
-    while not findings.full and (special := _SPECIAL.search(text, end)):
+    while not diagnostics.full and (special := _SPECIAL.search(text, end)):
         start = special.start()
         if start > end:
             parts.append(Literal(end, text[end:start]))
-        part, end = _special(source, start, special[0], findings)
+        part, end = _special(source, start, special[0], diagnostics)
         parts.append(part)
     if end < len(text):
         parts.append(Literal(end, text[end:]))
     return tuple(parts)
 
 
-def _special(source: Source, start: int, found: str, findings: Findings) -> tuple[Part, int]:
+def _special(source: Source, start: int, found: str, diagnostics: Diagnostics) -> tuple[Part, int]:
     if found in {OPEN, CLOSE}:  # the file holds one of our own marks: it becomes a value that is put back at the end
         return Reference(start, found), start + 1
     if found != "${":
@@ -85,7 +85,7 @@ def _special(source: Source, start: int, found: str, findings: Findings) -> tupl
         return reader.reference(start), reader.index
     except _BadSubstitutionError as error:
         if not source.in_comment(start):
-            findings.error(
+            diagnostics.error(
                 source.place(start), f"'{_excerpt(source.text, start)}' is not a substitution: {error}", _BAD_HINT
             )
         return Literal(start, "${"), start + 2

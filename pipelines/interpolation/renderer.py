@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from pipelines.interpolation.operators import RESULT_CHARACTERS_MAX, TooLongError
 from pipelines.interpolation.parser import Literal, Reference, Source, Template
-from pipelines.syntax.diagnostics import Findings, Place, did_you_mean
+from pipelines.syntax.diagnostics import Diagnostics, Place, did_you_mean
 from pipelines.syntax.nodes import core_value
-from pipelines.syntax.shell_text import CLOSE, OPEN, OutsideValue, ShellText, reveal, shell_text
+from pipelines.syntax.shell_text import CLOSE, OPEN, OutsideValue, ShellText, insert_values, shell_text
 from pipelines.syntax.yaml import Mark
 from pipelines.variables import DRONE
 
@@ -55,7 +55,7 @@ class Rendered:
         """A scalar with its marks replaced. Raises TooLongError when all of them together have grown too long."""
         if OPEN not in text:
             return text, None
-        revealed = reveal(text, self.outside)
+        revealed = insert_values(text, self.outside)
         self._revealed_characters += len(revealed)
         if self._revealed_characters > RESULT_CHARACTERS_MAX:
             raise TooLongError
@@ -82,17 +82,17 @@ class Rendered:
         self.text = "".join(pieces)
 
 
-def render(source: Source, template: Template, variables: Variables, findings: Findings) -> Rendered:
+def render(source: Source, template: Template, variables: Variables, diagnostics: Diagnostics) -> Rendered:
     """The text of ``template``, which ``parse_template`` made of ``source``.
 
     Unknown names become empty, with a warning. Raises TooLongError.
     """
     rendered = Rendered(source)
-    rendered.assemble(template, _Renderer(rendered, variables, findings).fill)
+    rendered.assemble(template, _Renderer(rendered, variables, diagnostics).fill)
     return rendered
 
 
-def neutral(source: Source, template: Template) -> Rendered:
+def render_placeholders(source: Source, template: Template) -> Rendered:
     """The text with every ``${...}`` kept as a value of its own: what the matrix is read from."""
     rendered = Rendered(source)
     rendered.assemble(template, lambda part: rendered.mark(OutsideValue("", f"${{{part.name}}}")))
@@ -102,7 +102,7 @@ def neutral(source: Source, template: Template) -> Rendered:
 class _Renderer(NamedTuple):
     rendered: Rendered
     variables: Variables
-    findings: Findings
+    diagnostics: Diagnostics
 
     def fill(self, part: Reference) -> str:
         """What stands in the text in place of ``part``: a value that is safe there, or a mark."""
@@ -144,22 +144,22 @@ class _Renderer(NamedTuple):
         if name in self.variables.known or part.has_default or source.in_comment(part.start):
             return
         place = source.place(part.start)
-        if not self.findings.first_time(place):
+        if not self.diagnostics.first_time(place):
             return
         if name in self.variables.at_run_time:
             message = f"${{{name}}} is known only when the step runs and becomes empty"
-            self.findings.warning(place, message, f"write ${name}, or $${{{name}}}, for the shell to fill in")
+            self.diagnostics.warning(place, message, f"write ${name}, or $${{{name}}}, for the shell to fill in")
             return
         new = _new_name(name)
         if new in self.variables.known or new in self.variables.at_run_time:
             written = f"${{{new}}}" if new in self.variables.known else f"${new}"
-            self.findings.warning(place, f"${{{name}}} is an old name and becomes empty", f"write {written}")
+            self.diagnostics.warning(place, f"${{{name}}} is an old name and becomes empty", f"write {written}")
             return
         hint = did_you_mean(name, [*self.variables.known, *self.variables.outside, *self.variables.cell]).replace(
             "'", ""
         )
         message = f"${{{name}}} is not a variable here and becomes empty"
-        self.findings.warning(place, message, hint or f"write $${{{name}}} if the shell is to fill it in")
+        self.diagnostics.warning(place, message, hint or f"write $${{{name}}} if the shell is to fill it in")
 
 
 _OLD_NAMES = {

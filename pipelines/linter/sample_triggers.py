@@ -32,7 +32,7 @@ def all_conditions(workflow: Workflow) -> Iterator[Condition]:
         yield from part.when
 
 
-def usual_trigger(default_branch: str) -> Trigger:
+def push_to_default_branch(default_branch: str) -> Trigger:
     """A push to the default branch."""
     return _trigger(Event.PUSH, default_branch)
 

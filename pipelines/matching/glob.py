@@ -38,7 +38,7 @@ class _Text(NamedTuple):
         return {i + len(self.text) for i in positions if text.startswith(self.text, i)}
 
 
-class _Run(NamedTuple):
+class _AnyText(NamedTuple):
     """Any number of characters, also none, up to the next ``stop``."""
 
     stop: str = ""
@@ -68,7 +68,7 @@ class _Below:
         return {len(text) for i in positions if i == len(text) or text[i] == "/"}
 
 
-_Token = _One | _Text | _Run | _Folders | _Below
+_Token = _One | _Text | _AnyText | _Folders | _Below
 _SPECIAL = re.compile(r"[\\*?\[{]")
 
 _PIECE = re.compile(
@@ -158,10 +158,10 @@ def _stars(pattern: str, start: int, end: int, separator: str) -> tuple[_Token, 
         and pattern[end : end + 1] in {"", "/"}
     )
     if not whole:
-        return _Run(separator), end
+        return _AnyText(separator), end
     if end < len(pattern):
         return _Folders(), end + 1
-    return (_Below() if start else _Run()), end
+    return (_Below() if start else _AnyText()), end
 
 
 def _single(piece: re.Match[str], separator: str) -> re.Pattern[str]:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pipelines.matching.glob import BadPatternError, matches
-from pipelines.model.base import Language
+from pipelines.model.base import PipelineModel
 from pipelines.model.fields import Before, Flag, Items, Text, fail, fields_of, text_of
 from pipelines.model.json_types import ALSO_SHORT, OneOrMany, Written
 from pipelines.syntax.diagnostics import did_you_mean
@@ -79,7 +79,7 @@ def _include(value: object) -> object:
     return {"include": value} if isinstance(value, ScalarNode | ListNode) else value
 
 
-class Patterns(Language):
+class Patterns(PipelineModel):
     """Globs of which one must match, and globs of which none may."""
 
     include: PatternList = ()
@@ -97,7 +97,7 @@ Choice = Annotated[Patterns, Before(_include), ALSO_SHORT]
 PathChoice = Annotated[PathPatterns, Before(_include), ALSO_SHORT]
 
 
-class Condition(Language):
+class Condition(PipelineModel):
     """All that is given must hold. Nothing given holds always."""
 
     event: Events = ()

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
-from pipelines.model.base import Language
+from pipelines.model.base import PipelineModel
 from pipelines.model.conditions import Conditions, Statuses
 from pipelines.model.fields import (
     Before,
@@ -34,7 +34,7 @@ def _named(value: object) -> object:
     return {"name": value} if isinstance(value, ScalarNode) else value
 
 
-class Dependency(Language):
+class Dependency(PipelineModel):
     """A step or workflow that must end first. An optional one may be missing."""
 
     wanted: ClassVar[str] = "a name, or {name: NAME, optional: true},"
@@ -47,7 +47,7 @@ class Dependency(Language):
 Dependencies = Annotated[tuple[Annotated[Dependency, Before(_named), Also(SCALAR)], ...], Items, OneOrMany()]
 
 
-class ImageChoice(Language):
+class ImageChoice(PipelineModel):
     """An image by its name, or the one that the build step ``build`` makes."""
 
     wanted: ClassVar[str] = "an image's name, or {build: STEP},"
@@ -60,13 +60,13 @@ class ImageChoice(Language):
 ImageField = Annotated[ImageChoice, Before(_named), Also(SCALAR)]
 
 
-class DockerOptions(Language):
+class DockerOptions(PipelineModel):
     """Options for containers on Docker."""
 
     user: Text = ""
 
 
-class BackendOptions(Language):
+class BackendOptions(PipelineModel):
     """Options of one kind of backend. Those for Kubernetes are accepted, and do nothing."""
 
     docker: DockerOptions = DockerOptions()
@@ -84,7 +84,7 @@ def _failure(value: object) -> object:
     return word
 
 
-class StepBase(Language):
+class StepBase(PipelineModel):
     """What every step may have. Without any ``depends_on`` in the file, steps run one after the other."""
 
     name: Text = ""
@@ -95,7 +95,7 @@ class StepBase(Language):
     group: Text = ""
 
 
-class ContainerOptions(Language):
+class ContainerOptions(PipelineModel):
     """How a container is made."""
 
     image: ImageField | None = None
@@ -142,7 +142,7 @@ def _secret_ids(value: object) -> object:
     return {value.text: value} if isinstance(value, ScalarNode) else fields_of(value)
 
 
-class Build(Language):
+class Build(PipelineModel):
     """``docker build`` as in Compose, by BuildKit. Secrets are mounted, never put into the image."""
 
     wanted: ClassVar[str] = "a folder, or a map with 'context' and the like,"
@@ -167,12 +167,12 @@ class Build(Language):
 class BuildStep(StepBase):
     """Builds an image, which later steps run in and push."""
 
-    may_be_nothing: ClassVar[frozenset[str]] = frozenset({"build"})
+    may_be_empty: ClassVar[frozenset[str]] = frozenset({"build"})
 
     build: Annotated[Build, Before(_context), Also(SCALAR)]
 
 
-class Push(Language):
+class Push(PipelineModel):
     """Pushes the image that was built, unchanged, to every repository under every tag.
 
     ``tags_file`` is a file of the checkout that holds tags, read when the push starts.
@@ -216,7 +216,7 @@ Step = Annotated[
 ]
 
 
-class ReadyCheck(Language):
+class ReadyCheck(PipelineModel):
     """When a service is ready: a command ends well, a port accepts, or an address answers."""
 
     wanted: ClassVar[str] = "a command, {port: 5432} or {http: ADDRESS}"
@@ -244,7 +244,7 @@ class Service(ContainerOptions):
     timeout: Seconds | None = None
 
 
-class Workspace(Language):
+class Workspace(PipelineModel):
     """Where the checkout stands in every container."""
 
     base: Text = "/headway"
@@ -257,7 +257,7 @@ def _at_least_one(value: int) -> int:
     return value
 
 
-class Concurrency(Language):
+class Concurrency(PipelineModel):
     """How many of a group run at the same time."""
 
     limit: Annotated[Whole, AfterValidator(_at_least_one)] = 1
@@ -282,7 +282,7 @@ _MATRIX = {
 }
 
 
-class Workflow(Language):
+class Workflow(PipelineModel):
     """One pipeline file. Steps and services may also be maps: name -> step."""
 
     steps: Annotated[tuple[Step, ...], Before(_containers), ListOrMap()] = Field(min_length=1)

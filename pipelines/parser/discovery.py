@@ -25,7 +25,7 @@ FIRST_FILE = ".headway.yml"
 """The name of a first pipeline file."""
 
 _SUFFIXES = (".yaml", ".yml")
-_OTHERS = {".drone.yml": "Drone", ".gitlab-ci.yml": "GitLab"}
+_OTHER_SYSTEMS = {".drone.yml": "Drone", ".gitlab-ci.yml": "GitLab"}
 
 
 def choose_files(names: Iterable[str]) -> list[str]:
@@ -41,12 +41,14 @@ def choose_files(names: Iterable[str]) -> list[str]:
     return []
 
 
-def strangers(names: Iterable[str]) -> str:
+def other_systems_hint(names: Iterable[str]) -> str:
     """What to add to "there is no pipeline file" where the files of another system are among the paths."""
-    found = [name for name in names if name in _OTHERS]
+    found = [name for name in names if name in _OTHER_SYSTEMS]
     if not found:
         return ""
-    return f"; {found[0]} is read by {_OTHERS[found[0]]} alone, and docs/coming-from.md says how to write it here"
+    return (
+        f"; {found[0]} is read by {_OTHER_SYSTEMS[found[0]]} alone, and docs/coming-from.md says how to write it here"
+    )
 
 
 def _is_in_folder(path: str, folder: str) -> bool:

@@ -6,11 +6,11 @@ from typing import NamedTuple
 from pipelines.context import PipelineFile
 from pipelines.interpolation.operators import TooLongError
 from pipelines.interpolation.parser import Source, Template, parse_template
-from pipelines.interpolation.renderer import Variables, neutral, render
+from pipelines.interpolation.renderer import Variables, render, render_placeholders
 from pipelines.parser.discovery import dialect_of
 from pipelines.parser.matrix import ALL_CELLS_CHARACTERS_MAX, Cell, cells_of, check_size
-from pipelines.parser.validation import Located, read_workflow
-from pipelines.syntax.diagnostics import NOWHERE, Findings, Place
+from pipelines.parser.validation import LocatedWorkflow, read_workflow
+from pipelines.syntax.diagnostics import NOWHERE, Diagnostics, Place
 from pipelines.syntax.shell_text import OutsideValue
 from pipelines.syntax.yaml import TEXT_BYTES_MAX, parse_yaml
 
@@ -26,12 +26,12 @@ class ReadWorkflow(NamedTuple):
     """A workflow as one cell of the matrix has it."""
 
     cell: Cell
-    located: Located
+    located: LocatedWorkflow
 
 
-def read_file(file: PipelineFile, variables: Variables, findings: Findings) -> list[ReadWorkflow]:
-    """The file's workflow for every cell; fewer where ``findings`` says what is wrong."""
-    return FileReader(file, findings).read(variables)
+def read_file(file: PipelineFile, variables: Variables, diagnostics: Diagnostics) -> list[ReadWorkflow]:
+    """The file's workflow for every cell; fewer where ``diagnostics`` says what is wrong."""
+    return FileReader(file, diagnostics).read(variables)
 
 
 class FileReader:
@@ -41,15 +41,17 @@ class FileReader:
     ``characters_read`` says how much work there has been so far.
     """
 
-    def __init__(self, file: PipelineFile, findings: Findings, characters_max: int = ALL_CELLS_CHARACTERS_MAX) -> None:
-        self._findings = findings
+    def __init__(
+        self, file: PipelineFile, diagnostics: Diagnostics, characters_max: int = ALL_CELLS_CHARACTERS_MAX
+    ) -> None:
+        self._findings = diagnostics
         self._lenient = dialect_of(file.path).lenient
-        self._source = decode(file.text, findings)
-        self._template: Template = parse_template(self._source, findings) if self._source else ()
-        self._cells = _cells(self._source, self._template, findings) if self._source else []
+        self._source = decode(file.text, diagnostics)
+        self._template: Template = parse_template(self._source, diagnostics) if self._source else ()
+        self._cells = _cells(self._source, self._template, diagnostics) if self._source else []
         self._wanted = _some(self._cells, characters_max // max(len(file.text), 1))
         self.characters_read = 0
-        self._read: dict[tuple[str, tuple[OutsideValue, ...]], Located | None] = {}
+        self._read: dict[tuple[str, tuple[OutsideValue, ...]], LocatedWorkflow | None] = {}
 
     @property
     def reads_all_cells(self) -> bool:
@@ -57,7 +59,7 @@ class FileReader:
         return len(self._wanted) == len(self._cells)
 
     def read(self, variables: Variables) -> list[ReadWorkflow]:
-        """The file's workflow for every cell; fewer where the findings say what is wrong."""
+        """The file's workflow for every cell; fewer where the diagnostics say what is wrong."""
         read = []
         for cell in self._wanted:
             located = self._read_cell(_with_cell(variables, cell))
@@ -71,7 +73,7 @@ class FileReader:
             read.append(ReadWorkflow(cell, located))
         return read
 
-    def _read_cell(self, variables: Variables) -> Located | None:
+    def _read_cell(self, variables: Variables) -> LocatedWorkflow | None:
         if self._source is None:
             return None
         try:
@@ -93,10 +95,10 @@ def _some(cells: list[Cell], count: int) -> list[Cell]:
     return cells if last + 1 >= len(cells) else [cells[number * (len(cells) - 1) // last] for number in range(last + 1)]
 
 
-def decode(data: bytes, findings: Findings) -> Source | None:
+def decode(data: bytes, diagnostics: Diagnostics) -> Source | None:
     """The text of a file, if it is text and not too long."""
     if len(data) > TEXT_BYTES_MAX:
-        findings.error(NOWHERE, f"this file has more than the {TEXT_BYTES_MAX:,} bytes of a pipeline file", _SPLIT)
+        diagnostics.error(NOWHERE, f"this file has more than the {TEXT_BYTES_MAX:,} bytes of a pipeline file", _SPLIT)
         return None
     data = data.removeprefix(BYTE_ORDER_MARK)
     try:
@@ -104,25 +106,27 @@ def decode(data: bytes, findings: Findings) -> Source | None:
     except UnicodeDecodeError as error:
         before = data[: error.start].decode()
         place = Place(before.count("\n") + 1, len(before) - before.rfind("\n"))
-        findings.error(place, f"this is not text in UTF-8: the byte 0x{data[error.start]:02x} cannot stand here", _SAVE)
+        diagnostics.error(
+            place, f"this is not text in UTF-8: the byte 0x{data[error.start]:02x} cannot stand here", _SAVE
+        )
         return None
     source = Source(text)
     bad = _UNPRINTABLE.search(text)
     if bad:
-        findings.error(
+        diagnostics.error(
             source.place(bad.start()), f"the character U+{ord(bad[0]):04X} cannot stand in a pipeline file", "remove it"
         )
         return None
     return source
 
 
-def _cells(source: Source, template: Template, findings: Findings) -> list[Cell]:
+def _cells(source: Source, template: Template, diagnostics: Diagnostics) -> list[Cell]:
     if not _MATRIX.search(source.text):
         return [{}]
-    rendered = neutral(source, template)
-    root = parse_yaml(rendered.text, findings, rendered.locate, rendered.finish)
-    cells = cells_of(root, findings) if root else []
-    return cells if check_size(cells, source.text, findings) else []
+    rendered = render_placeholders(source, template)
+    root = parse_yaml(rendered.text, diagnostics, rendered.locate, rendered.finish)
+    cells = cells_of(root, diagnostics) if root else []
+    return cells if check_size(cells, source.text, diagnostics) else []
 
 
 def _with_cell(variables: Variables, cell: Cell) -> Variables:

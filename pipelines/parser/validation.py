@@ -6,7 +6,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from pipelines.model.base import Language
+from pipelines.model.base import PipelineModel
 from pipelines.model.conditions import Condition, PathPatterns, Patterns
 from pipelines.model.workflow import (
     STEP_KINDS,
@@ -26,21 +26,21 @@ from pipelines.model.workflow import (
     Workflow,
     Workspace,
 )
-from pipelines.parser.legacy_syntax import modernise
-from pipelines.parser.lenient import tolerate
-from pipelines.parser.surprises import warn_of_surprises
-from pipelines.syntax.diagnostics import NOWHERE, Findings, Place, did_you_mean
+from pipelines.parser.legacy_syntax import rewrite_legacy_syntax
+from pipelines.parser.lenient import drop_unknown_values
+from pipelines.parser.likely_mistakes import warn_of_likely_mistakes
+from pipelines.syntax.diagnostics import NOWHERE, Diagnostics, Place, did_you_mean
 from pipelines.syntax.nodes import ListNode, MapNode, Node, ScalarNode, kind_name
 
 Location = tuple[str | int, ...]
 
-_STEP_MODELS: dict[str, type[Language]] = {
+_STEP_MODELS: dict[str, type[PipelineModel]] = {
     "commands": CommandsStep,
     "plugin": PluginStep,
     "build": BuildStep,
     "push": PushStep,
 }
-_MODELS: dict[str, type[Language]] = {
+_MODELS: dict[str, type[PipelineModel]] = {
     "services": Service,
     "when": Condition,
     "path": PathPatterns,
@@ -76,7 +76,7 @@ _ELSEWHERE = {
 _NOT_YET = frozenset({"retry", "cache", "artifacts", "reports", "resources", "deploy"})
 
 
-class Located(NamedTuple):
+class LocatedWorkflow(NamedTuple):
     """A workflow and the nodes that it came from, so that what is found later has its place too.
 
     ``removed`` are the wrong parts that are not in it. If there are any beside unknown keys, the file does not run.
@@ -84,7 +84,7 @@ class Located(NamedTuple):
 
     workflow: Workflow
     root: MapNode
-    findings: Findings
+    diagnostics: Diagnostics
     removed: frozenset[Location] = frozenset()
 
     def was_changed(self, *location: str | int) -> bool:
@@ -108,29 +108,29 @@ class Located(NamedTuple):
         return _key_place(self.root, location)
 
 
-def read_workflow(root: Node | None, findings: Findings, *, lenient: bool) -> Located | None:
-    """The workflow, or None when something is wrong with it that hides the rest; ``findings`` says what."""
-    if root is None and findings.failed:
+def read_workflow(root: Node | None, diagnostics: Diagnostics, *, lenient: bool) -> LocatedWorkflow | None:
+    """The workflow, or None when something is wrong with it that hides the rest; ``diagnostics`` says what."""
+    if root is None and diagnostics.failed:
         return None
     if not isinstance(root, MapNode):
         what = "empty" if root is None else kind_name(root)
         message = f"a pipeline file is a map with 'steps', but this is {what}"
-        findings.error(root.place if root else NOWHERE, message, "write 'steps:' and the steps below it")
+        diagnostics.error(root.place if root else NOWHERE, message, "write 'steps:' and the steps below it")
         return None
-    root = modernise(root, findings)
-    root = tolerate(root, findings) if lenient else root
+    root = rewrite_legacy_syntax(root, diagnostics)
+    root = drop_unknown_values(root, diagnostics) if lenient else root
     removed: frozenset[Location] = frozenset()
     while True:  # once more without what is wrong, for what is wrong beside it
         try:
             workflow = Workflow.model_validate(root)
-            warn_of_surprises(root, findings)
-            return Located(workflow, root, findings, removed)
+            warn_of_likely_mistakes(root, diagnostics)
+            return LocatedWorkflow(workflow, root, diagnostics, removed)
         except ValidationError as error:
             details = _relevant(error.errors(include_url=False, include_input=False))
-        reporter = _Reporter(root, findings, lenient)
+        reporter = _Reporter(root, diagnostics, lenient)
         for detail in details:
             by_us = removed and detail["type"] in {"missing", "too_short"}
-            if not by_us and not findings.full:
+            if not by_us and not diagnostics.full:
                 reporter.report(detail)
         wrong = frozenset(reporter.wrong_key(detail) for detail in details)
         if wrong & {(), ("steps",)} or wrong <= removed:  # when nothing more can be taken out, there is no end
@@ -193,7 +193,7 @@ def _prune(node: Node, locations: Collection[Location], path: Location) -> Node:
 
 class _Reporter(NamedTuple):
     root: MapNode
-    findings: Findings
+    diagnostics: Diagnostics
     lenient: bool
 
     def location(self, detail: ErrorDetails) -> Location:
@@ -217,23 +217,23 @@ class _Reporter(NamedTuple):
             case "headway":
                 context = detail.get("ctx", {})
                 message = f"{_name_of(path)}: {context['message']}"
-                self.findings.error(context["place"] or place, message, context["hint"])
+                self.diagnostics.error(context["place"] or place, message, context["hint"])
             case "extra_forbidden":
                 self.unknown_key(detail["loc"], location)
             case "missing" | "too_short":
-                self.findings.error(place, *_missing(location, self.within(location)))
+                self.diagnostics.error(place, *_missing(location, self.within(location)))
             case _:  # pragma: no cover - our own validators speak first; were there a gap, this still tells the place
-                self.findings.error(place, f"{_name_of(location)}: {detail['msg']}")
+                self.diagnostics.error(place, f"{_name_of(location)}: {detail['msg']}")
 
     def unknown_key(self, tagged: Location, location: Location) -> None:
         key, place, within = str(location[-1]), _key_place(self.root, location), self.within(location)
-        report = self.findings.warning if self.lenient else self.findings.error
+        report = self.diagnostics.warning if self.lenient else self.diagnostics.error
         in_step = len(location) == 3 and location[0] == "steps"  # noqa: PLR2004 - steps, index, key
         if key in _NOT_YET:
             report(place, f"'{key}'{within} is not supported yet", "remove it")
         elif in_step and key in _STEP_KEYS:
             kind = str(tagged[2])
-            self.findings.error(
+            self.diagnostics.error(
                 place, f"'{key}' does not go with {_KIND_NAMES[kind]}{within}", _conflict_hint(key, kind)
             )
         else:
@@ -279,7 +279,7 @@ def _unknown_hint(key: str, tagged: Location) -> str:
 def _known_keys(tagged: Location) -> list[str]:
     parents = [part for part in tagged[:-1] if isinstance(part, str)]
     if not parents:
-        found: type[Language] = Workflow
+        found: type[PipelineModel] = Workflow
     elif parents[-1] in _STEP_MODELS and parents[0] in {"steps", "clone"} and len(parents) == 2:  # noqa: PLR2004
         found = _STEP_MODELS[parents[-1]]
     else:

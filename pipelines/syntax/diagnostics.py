@@ -21,7 +21,7 @@ class Place(NamedTuple):
 NOWHERE = Place(0, 0)
 
 
-class Findings:
+class Diagnostics:
     """The problems of one file, in the order in which they were found."""
 
     def __init__(self, file: str) -> None:

@@ -83,7 +83,7 @@ class MapNode:
         return MapNode(self.place, tuple(entries), self.size, self.height)
 
 
-class OldSecrets(MapNode):
+class LegacySecrets(MapNode):
     """The environment that an old list of ``secrets`` became: a plugin with one is still a plugin."""
 
 

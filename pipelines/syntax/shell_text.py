@@ -32,7 +32,7 @@ class ShellText:
     values: tuple[tuple[str, str], ...]
 
 
-def reveal(text: str, outside: Sequence[OutsideValue]) -> str:
+def insert_values(text: str, outside: Sequence[OutsideValue]) -> str:
     """``text`` with the values in place of their marks."""
     return _MARK.sub(lambda mark: outside[int(mark[1])].value, text)
 

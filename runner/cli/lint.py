@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from pipelines.context import PipelineFile
-from pipelines.linter.linter import in_file, lint_files, worst
-from pipelines.parser.discovery import FOLDERS, choose_files, dialect_of, strangers, workflow_name
+from pipelines.linter.linter import has_errors, in_file, lint_files
+from pipelines.parser.discovery import FOLDERS, choose_files, dialect_of, other_systems_hint, workflow_name
 from pipelines.problem import Level, Problem
 from runner.cli.lint_formats import FORMATS, render
 from runner.source.pipeline_file import read_pipeline_file
@@ -58,7 +58,7 @@ def lint(options: LintOptions, out: TextIO, err: TextIO) -> int:
     out.write(render(options.format, linted.problems, linted.texts, colour=colour))
     if options.format == "text":
         err.write(_summary(linted) + "\n")
-    return EXIT_PROBLEMS if worst(linted.problems, strict=options.strict) else EXIT_CLEAN
+    return EXIT_PROBLEMS if has_errors(linted.problems, strict=options.strict) else EXIT_CLEAN
 
 
 def lint_paths(paths: Sequence[Path]) -> Linted:
@@ -96,7 +96,7 @@ def _folder(folder: Path) -> _Pipeline:
     chosen = choose_files(names)
     if not chosen and not (folder / "Dockerfile").is_file():
         hint = "write a .headway.yml (`headway init` makes a first one), or name the files to look at"
-        more = strangers(sorted(path.name for path in folder.iterdir()))
+        more = other_systems_hint(sorted(path.name for path in folder.iterdir()))
         raise UsageError(f"{folder} has no pipeline file and no Dockerfile; {hint}{more}")
     return _Pipeline(folder, tuple(chosen), unread=tuple(name for name in names if name not in chosen))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipelines.commit_id import NO_COMMIT, object_format
 from pipelines.context import Context, PipelineFile, RepoInfo
-from pipelines.parser.discovery import FOLDERS, choose_files, strangers
+from pipelines.parser.discovery import FOLDERS, choose_files, other_systems_hint
 from pipelines.state import Reason
 from pipelines.trigger import Event, Trigger
 from runner.docker.references import LOCAL_FOLDERS
@@ -75,7 +75,7 @@ class WorkingTree:
         chosen = choose_files(names)
         if not chosen and not (self.folder / "Dockerfile").is_file():
             hint = "write a .headway.yml (`headway init` makes a first one), or a Dockerfile"
-            more = strangers(sorted(path.name for path in self.folder.iterdir()))
+            more = other_systems_hint(sorted(path.name for path in self.folder.iterdir()))
             raise StepError(Reason.NO_PIPELINE, f"{self.folder} has no pipeline file and no Dockerfile; {hint}{more}")
         return [PipelineFile(name, read_pipeline_file(self.folder / name)) for name in chosen]
 

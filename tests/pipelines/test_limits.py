@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pipelines.compiler.pipeline import compile_pipeline
 from pipelines.context import PipelineFile
 from pipelines.linter.linter import ANY_REPO, lint_files
-from pipelines.linter.sample_triggers import usual_trigger
+from pipelines.linter.sample_triggers import push_to_default_branch
 from pipelines.plan import Plan
 from pipelines.problem import InvalidPipelineError, Level
 from pipelines.syntax.diagnostics import PROBLEMS_COUNT_MAX
@@ -45,7 +45,7 @@ def outcome(data: bytes, trigger, path):
 
 def errors_of_a_push(data: bytes, path):
     try:
-        compile_pipeline([PipelineFile(path, data)], usual_trigger("main"), ANY_REPO)
+        compile_pipeline([PipelineFile(path, data)], push_to_default_branch("main"), ANY_REPO)
     except InvalidPipelineError as error:
         return [problem for problem in error.problems if problem.level is Level.ERROR]
     return []

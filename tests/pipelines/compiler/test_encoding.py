@@ -7,7 +7,7 @@ import pytest
 from pipelines.compiler.encoding import encode, plugin_environment, scalar_text
 from pipelines.model.fields import FromSecret, setting_of
 from pipelines.plan import resolve
-from pipelines.syntax.diagnostics import Findings
+from pipelines.syntax.diagnostics import Diagnostics
 from pipelines.syntax.yaml import parse_yaml
 from tests.support.pipelines import problems_of, step_of, value_of
 
@@ -15,7 +15,7 @@ SECRETS = {"n": 'se"cret\nüber', "m": "second"}
 
 
 def encoded(text):
-    settings = {key: setting_of(node) for key, node in parse_yaml(text, Findings("x")).by_key.items()}
+    settings = {key: setting_of(node) for key, node in parse_yaml(text, Diagnostics("x")).by_key.items()}
     return {name: resolve(value, SECRETS) for name, value in plugin_environment(settings).items()}
 
 

@@ -6,8 +6,8 @@ import subprocess
 import pytest
 
 from pipelines.interpolation.parser import Source, parse_template
-from pipelines.interpolation.renderer import Variables, neutral, render
-from pipelines.syntax.diagnostics import Findings, Place
+from pipelines.interpolation.renderer import Variables, render, render_placeholders
+from pipelines.syntax.diagnostics import Diagnostics, Place
 from pipelines.syntax.shell_text import OutsideValue, shell_text
 from pipelines.syntax.yaml import parse_yaml
 from tests.support.pipelines import job_of, plan_of, problems_of, push, step_of, tag, value_of
@@ -21,10 +21,10 @@ VARIABLES = Variables(
 
 
 def substitute(text, variables=VARIABLES):
-    findings = Findings("x")
+    diagnostics = Diagnostics("x")
     source = Source(text)
-    rendered = render(source, parse_template(source, findings), variables, findings)
-    return rendered.text, [str(problem).removeprefix("x:") for problem in findings.problems]
+    rendered = render(source, parse_template(source, diagnostics), variables, diagnostics)
+    return rendered.text, [str(problem).removeprefix("x:") for problem in diagnostics.problems]
 
 
 @pytest.mark.parametrize(
@@ -251,9 +251,9 @@ def test_values_that_grow_without_end_are_refused():
 
 def test_the_neutral_text_keeps_every_reference_as_a_value():
     source = Source("a: [${X}, ${Y:-b}]\nb: c")
-    findings = Findings("x")
-    rendered = neutral(source, parse_template(source, findings))
-    root = parse_yaml(rendered.text, findings, rendered.locate, rendered.finish)
+    diagnostics = Diagnostics("x")
+    rendered = render_placeholders(source, parse_template(source, diagnostics))
+    root = parse_yaml(rendered.text, diagnostics, rendered.locate, rendered.finish)
     assert [item.text for item in root.by_key["a"].items] == ["${X}", "${Y}"]
     assert root.key_place("b") == Place(2, 1)
 

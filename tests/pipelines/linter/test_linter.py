@@ -6,11 +6,11 @@ import pytest
 
 from pipelines.context import Context, PipelineFile, RepoInfo
 from pipelines.interpolation.renderer import Variables
-from pipelines.linter.linter import lint_files, worst
+from pipelines.linter.linter import has_errors, lint_files
 from pipelines.linter.sample_triggers import example_of, named_events, triggers_for
 from pipelines.parser.reader import read_file
 from pipelines.problem import Level
-from pipelines.syntax.diagnostics import PROBLEMS_COUNT_MAX, Findings
+from pipelines.syntax.diagnostics import PROBLEMS_COUNT_MAX, Diagnostics
 from pipelines.trigger import Event
 from tests.support.pipelines import job_of
 
@@ -346,8 +346,8 @@ def test_hints_are_never_part_of_a_run():
 def test_strictness_makes_warnings_count():
     warning = lint_files([PipelineFile(".headway.yml", f"labels: {{a: ''}}\n{ONE}".encode())])
     assert [problem.level for problem in warning] == [Level.WARNING]
-    assert (worst(warning), worst(warning, strict=True)) == (False, True)
-    assert not worst(lint_files([PipelineFile(".headway.yml", b"steps: [{image: i}]")]), strict=True)
+    assert (has_errors(warning), has_errors(warning, strict=True)) == (False, True)
+    assert not has_errors(lint_files([PipelineFile(".headway.yml", b"steps: [{image: i}]")]), strict=True)
 
 
 def test_the_events_of_conditions_and_the_triggers_that_are_tried():
@@ -361,7 +361,7 @@ def test_the_events_of_conditions_and_the_triggers_that_are_tried():
 
 
 def job_workflow(text):
-    (read,) = read_file(PipelineFile(".headway.yml", text.encode()), Variables({}), Findings("x"))
+    (read,) = read_file(PipelineFile(".headway.yml", text.encode()), Variables({}), Diagnostics("x"))
     return read.located.workflow
 
 

@@ -5,7 +5,7 @@ import pytest
 from pipelines.compiler.pipeline import compile_pipeline
 from pipelines.context import PipelineFile
 from pipelines.linter.linter import ANY_REPO, lint_files
-from pipelines.linter.sample_triggers import usual_trigger
+from pipelines.linter.sample_triggers import push_to_default_branch
 from pipelines.problem import InvalidPipelineError, Level
 from tests.support.paths import MISTAKES
 
@@ -23,7 +23,7 @@ def expected(file):
 
 def told_by_a_run(file):
     try:
-        return compile_pipeline([pipeline_file(file)], usual_trigger("main"), ANY_REPO).warnings
+        return compile_pipeline([pipeline_file(file)], push_to_default_branch("main"), ANY_REPO).warnings
     except InvalidPipelineError as error:
         return error.problems
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.parser.discovery import choose_files, dialect_of, strangers, workflow_name
+from pipelines.parser.discovery import choose_files, dialect_of, other_systems_hint, workflow_name
 from tests.support.pipelines import problems_of
 
 
@@ -46,10 +46,10 @@ def test_files_in_woodpeckers_places_are_read_leniently():
 
 
 def test_the_file_of_another_system_is_pointed_out():
-    assert strangers(["README", ".drone.yml"]) == (
+    assert other_systems_hint(["README", ".drone.yml"]) == (
         "; .drone.yml is read by Drone alone, and docs/coming-from.md says how to write it here"
     )
-    assert strangers(["README", ".github", "drone.yml"]) == ""
+    assert other_systems_hint(["README", ".github", "drone.yml"]) == ""
 
 
 def test_a_pipeline_of_drones_is_known_by_its_kind():

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from pipelines.syntax.diagnostics import Findings, Place
+from pipelines.syntax.diagnostics import Diagnostics, Place
 from pipelines.syntax.nodes import ListNode, MapNode, ScalarNode, core_value, kind_name
 from pipelines.syntax.yaml import ALIASES_COUNT_MAX, DEPTH_LEVELS_MAX, parse_yaml
 from tests.support.pipelines import problems_of
@@ -24,9 +24,9 @@ def plain(node):
 
 
 def read(text):
-    findings = Findings("x.yml")
-    root = parse_yaml(text, findings)
-    return plain(root), [str(problem).removeprefix("x.yml:") for problem in findings.problems]
+    diagnostics = Diagnostics("x.yml")
+    root = parse_yaml(text, diagnostics)
+    return plain(root), [str(problem).removeprefix("x.yml:") for problem in diagnostics.problems]
 
 
 def value(text):
@@ -203,8 +203,8 @@ def test_too_many_values_are_refused():
 
 
 def test_places_are_lines_and_columns_of_characters():
-    findings = Findings("x.yml")
-    root = parse_yaml("ä: ü\r\n😀: {b: c}\r\n", findings)
+    diagnostics = Diagnostics("x.yml")
+    root = parse_yaml("ä: ü\r\n😀: {b: c}\r\n", diagnostics)
     assert root.entries[1][0].place == Place(2, 1)
     assert root.entries[1][1].by_key["b"].place == Place(2, 8)
     assert root.key_place("😀") == Place(2, 1)

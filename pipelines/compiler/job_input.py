@@ -5,27 +5,27 @@ from dataclasses import dataclass
 from functools import cached_property
 from posixpath import join, normpath
 
-from pipelines.compiler.conditions import Decision, Situation, decide
+from pipelines.compiler.conditions import ConditionFacts, Decision, decide
 from pipelines.context import Context
 from pipelines.matching.expressions import EXAMPLE, ExpressionError
 from pipelines.model.conditions import Condition
 from pipelines.model.workflow import PluginStep, Service, Step, Workflow
 from pipelines.parser.matrix import Cell
-from pipelines.parser.validation import Located
-from pipelines.syntax.diagnostics import Findings, Place
-from pipelines.syntax.nodes import OldSecrets
+from pipelines.parser.validation import LocatedWorkflow
+from pipelines.syntax.diagnostics import Diagnostics, Place
+from pipelines.syntax.nodes import LegacySecrets
 from pipelines.trigger import Trigger
 from pipelines.variables import run_variables
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class WorkflowItem:
     """A step or service: where it stands, and how a sentence calls it."""
 
     group: str
     index: int
     label: str
-    member: Step | Service
+    model: Step | Service
 
     @property
     def where(self) -> tuple[str, int]:
@@ -34,12 +34,12 @@ class Part:
 
 
 @dataclass(frozen=True, eq=False)
-class Scope:
+class JobInput:
     """One workflow with one cell of its matrix, for one trigger."""
 
     name: str
     cell: Cell
-    located: Located
+    located: LocatedWorkflow
     trigger: Trigger
     context: Context
 
@@ -49,9 +49,9 @@ class Scope:
         return self.located.workflow
 
     @property
-    def findings(self) -> Findings:
+    def diagnostics(self) -> Diagnostics:
         """Where problems of its file go."""
-        return self.located.findings
+        return self.located.diagnostics
 
     @cached_property
     def workspace(self) -> str:
@@ -73,30 +73,30 @@ class Scope:
         try:
             return self.try_to_decide(conditions, of_step=of_step)
         except ExpressionError as error:
-            self.findings.error(self.place(*where), f"'evaluate': {error}", EXAMPLE)
+            self.diagnostics.error(self.place(*where), f"'evaluate': {error}", EXAMPLE)
             return Decision(runs=True)
 
     def try_to_decide(self, conditions: Sequence[Condition], *, of_step: bool) -> Decision:
         """The same without the error. Raises ExpressionError."""
-        return decide(conditions, Situation(self.trigger, self.context, self.cell, of_step))
+        return decide(conditions, ConditionFacts(self.trigger, self.context, self.cell, of_step))
 
-    def parts(self) -> Iterator["Part"]:
+    def items(self) -> Iterator["WorkflowItem"]:
         """Every step and service of the file, the steps of ``clone`` first."""
         groups = (
             ("clone", "clone step", self.workflow.clone),
             ("services", "service", self.workflow.services),
             ("steps", "step", self.workflow.steps),
         )
-        for group, noun, members in groups:
-            for index, member in enumerate(members):
-                yield Part(group, index, f"{noun} '{member.name or f'step-{index}'}'", member)
+        for group, noun, models in groups:
+            for index, model in enumerate(models):
+                yield WorkflowItem(group, index, f"{noun} '{model.name or f'step-{index}'}'", model)
 
     def is_plugin(self, step: Step, *where: str | int) -> bool:
         """Is the step at ``where`` a plugin? With an entrypoint or an environment of its own it is none any more."""
         if not isinstance(step, PluginStep) or step.entrypoint is not None:
             return False
-        return not step.environment or isinstance(self.located.node(*where, "environment"), OldSecrets)
+        return not step.environment or isinstance(self.located.node(*where, "environment"), LegacySecrets)
 
     def place(self, *location: str | int) -> Place:
-        """Where this part of the workflow stands in its file."""
+        """Where this item of the workflow stands in its file."""
         return self.located.place(*location)
