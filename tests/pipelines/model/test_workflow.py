@@ -4,14 +4,17 @@ from pipelines.model.workflow import BuildStep, CommandsStep, Dependency, ReadyC
 from pipelines.syntax.shell_text import ShellText
 
 
-def test_models_take_pythons_own_values():
-    step = CommandsStep(commands=(ShellText("make", ()), "make test"), timeout=60, depends_on=(Dependency(name="a"),))
+def test_models_take_pythons_own_values() -> None:
+    step = CommandsStep.model_validate(
+        {"commands": (ShellText("make", ()), "make test"), "timeout": 60, "depends_on": (Dependency(name="a"),)}
+    )
     assert [script.text for script in step.commands] == ["make", "make test"]
     assert ReadyCheck(port=5432, timeout=5).port == 5432
-    assert BuildStep(build={"context": "x", "args": {"A": "b"}, "no_cache": True}).build.context == "x"
+    build = {"context": "x", "args": {"A": "b"}, "no_cache": True}
+    assert BuildStep.model_validate({"build": build}).build.context == "x"
 
 
-def test_a_json_schema_can_be_made_from_the_models():
+def test_a_json_schema_can_be_made_from_the_models() -> None:
     schema = Workflow.model_json_schema()
     assert "steps" in schema["required"]
     assert {"steps", "services", "when", "matrix", "$schema"} <= set(schema["properties"])
