@@ -1,4 +1,4 @@
-"""In which order the steps of a job may run, from the steps that each one needs."""
+"""The order of a job's steps, computed from the steps that each one needs."""
 
 from collections.abc import Mapping, Sequence
 from graphlib import TopologicalSorter

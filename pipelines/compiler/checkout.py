@@ -1,4 +1,4 @@
-"""How a job gets its source: by our own checkout, told what a clone plugin would be told, or by its own steps."""
+"""Plans how a job gets its source: by the native checkout, which reads the settings of plugin-git, or by own steps."""
 
 from collections.abc import Sequence
 
@@ -8,8 +8,8 @@ from pipelines.plan import Checkout, LeftOut
 from pipelines.syntax.diagnostics import did_you_mean
 from pipelines.syntax.scalars import is_on, scalar_text
 
-_READ = frozenset({"depth", "recursive", "lfs", "tags"})
-# What a native checkout has no use for: it comes from a local mirror, and retries by itself.
+_KNOWN_SETTINGS = frozenset({"depth", "recursive", "lfs", "tags"})
+# Settings without effect: the native checkout comes from a local mirror, and retries by itself.
 _WITHOUT_EFFECT = frozenset(
     {"partial", "attempts", "backoff", "submodule_override", "submodule_update_remote", "submodule_partial", "branch"}
     | {"ref", "remote", "sha", "path", "custom_cert", "custom_ssl_url", "custom_ssl_path", "skip_verify", "tree_depth"}
@@ -18,7 +18,7 @@ _WITHOUT_EFFECT = frozenset(
 
 
 def plan_checkout(job: JobInput) -> tuple[Checkout | None, Sequence[Step], Sequence[LeftOut]]:
-    """The checkout, None where the file asks for none, the steps of ``clone`` that are run as they are, and why not."""
+    """The native checkout or None, the steps of ``clone`` that run as steps, and what was left out."""
     workflow = job.workflow
     if workflow.skip_clone:
         return None, (), ()
@@ -38,7 +38,7 @@ def plan_checkout(job: JobInput) -> tuple[Checkout | None, Sequence[Step], Seque
 
 
 def is_git(step: Step | Service) -> bool:
-    """Is this a plugin that clones with git, or one without an image, which can only mean that?"""
+    """Is this plugin-git? A clone step without an image is one too."""
     if not isinstance(step, PluginStep):
         return False
     name = step.image.name if step.image else ""
@@ -49,10 +49,10 @@ def is_git(step: Step | Service) -> bool:
 def _checkout(job: JobInput, index: int, step: Step) -> Checkout:
     settings = step.settings if isinstance(step, PluginStep) else {}
     for key in settings:
-        if key not in _READ | _WITHOUT_EFFECT:
+        if key not in _KNOWN_SETTINGS | _WITHOUT_EFFECT:
             place = job.located.key_place("clone", index, "settings", key)
             job.diagnostics.warning(
-                place, f"the setting '{key}' of the checkout has no effect", did_you_mean(key, _READ)
+                place, f"the setting '{key}' of the checkout has no effect", did_you_mean(key, _KNOWN_SETTINGS)
             )
     depth = scalar_text(settings.get("depth", 1))
     if not depth.isascii() or not depth.isdigit():

@@ -1,4 +1,4 @@
-"""Conditions -> yes, or no with the reason (WOODPECKER_WORKFLOWS section 7)."""
+"""Evaluates conditions, with the semantics of Woodpecker 3.x: true, or false with the reason."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from pipelines.variables import run_variables
 
 
 class ConditionFacts(NamedTuple):
-    """What conditions are held against. Workflows do not look at ``cell``."""
+    """The facts that conditions are evaluated against. Conditions of workflows ignore ``cell``."""
 
     trigger: Trigger
     context: Context
@@ -21,7 +21,7 @@ class ConditionFacts(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """Whether something runs for a trigger, after which outcomes so far, and if not, why."""
+    """Whether something runs for a trigger, and in which states of the job so far; or why it does not run."""
 
     runs: bool
     on_success: bool = True
@@ -31,7 +31,7 @@ class Decision(NamedTuple):
 
 
 def decide(conditions: Sequence[Condition], facts: ConditionFacts) -> Decision:
-    """One of the conditions must hold. Raises ExpressionError for a wrong ``evaluate``."""
+    """Decides by the conditions, of which one must hold. Raises ExpressionError for an invalid ``evaluate``."""
     if not conditions:
         return Decision(runs=True)
     refusals = [(condition, _refusal(condition, facts)) for condition in conditions]
@@ -41,13 +41,13 @@ def decide(conditions: Sequence[Condition], facts: ConditionFacts) -> Decision:
     on_failure = any("failure" in condition.status for condition in matching)
     on_success = any("success" in condition.status or not condition.status for condition in matching)
     on_canceled = any("canceled" in condition.status for condition in matching)
-    if not facts.of_step:  # a workflow that runs after failure runs after success too, and none after a cancel
+    if not facts.of_step:  # a workflow that runs on failure also runs on success; none runs after a cancellation
         return Decision(runs=True, on_success=on_success or on_failure or on_canceled, on_failure=on_failure)
     return Decision(runs=True, on_success=on_success, on_failure=on_failure, on_canceled=on_canceled)
 
 
 def _refusal(condition: Condition, facts: ConditionFacts) -> str:
-    """Why the condition does not hold, or nothing."""
+    """Why the condition does not hold, or an empty text."""
     checks: tuple[Callable[[Condition, ConditionFacts], str], ...] = (
         _event,
         _names,
@@ -100,7 +100,7 @@ def _matrix(condition: Condition, facts: ConditionFacts) -> str:
 
 
 def mismatch(noun: str, patterns: Patterns, value: str) -> str:
-    """Why the value does not fit the patterns, or nothing."""
+    """Why the value does not match the patterns, or an empty text."""
     if not patterns.include and not patterns.exclude:
         return ""
     excluded = _first_match(patterns.exclude, [value])
@@ -112,7 +112,7 @@ def mismatch(noun: str, patterns: Patterns, value: str) -> str:
 
 
 def _path(condition: Condition, facts: ConditionFacts) -> str:
-    """Refuses when no changed file is included, or all of them are excluded."""
+    """Does not hold if no changed file is included, or if all of them are excluded."""
     trigger, patterns = facts.trigger, condition.path
     if trigger.event is not Event.PUSH and trigger.event not in PULL_REQUEST_EVENTS:
         return ""
@@ -139,7 +139,7 @@ def _first_match(patterns: Iterable[str], values: Sequence[str]) -> str:
 def _matches(pattern: str, value: str) -> bool:
     try:
         return matches(pattern, value)
-    except BadPatternError:  # patterns were checked when they were read; this one is only too long for this value
+    except BadPatternError:  # patterns were validated before; this one is too long together with this value
         return False
 
 
@@ -154,6 +154,6 @@ def _evaluate(condition: Condition, facts: ConditionFacts) -> str:
 
 
 def joined_by_or(names: Sequence[str]) -> str:
-    """Names, or events, as words."""
+    """The names in quotes, or the events, joined by commas and "or"."""
     words = [f"'{name}'" if not isinstance(name, Event) else str(name) for name in names]
     return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " or " + words[-1]

@@ -1,4 +1,4 @@
-"""How the container of a step or a service is made."""
+"""Plans the container of a step or a service."""
 
 from posixpath import join, normpath
 
@@ -60,5 +60,5 @@ def _environment(job: JobInput, options: Options, identity: StepIdentity) -> dic
 
 
 def outside_values(scripts: tuple[ShellText, ...]) -> dict[str, EnvValue]:
-    """The variables that carry values from outside into commands."""
+    """The environment variables that carry values from outside into scripts (see ``shell_text``)."""
     return {name: text(value) for script in scripts for name, value in script.values}

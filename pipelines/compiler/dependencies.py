@@ -1,4 +1,4 @@
-"""Which step waits for which: in the order of the file, or by ``depends_on`` where any step has it."""
+"""Dependencies between steps: the order of the file, or a graph if any step has ``depends_on``."""
 
 from graphlib import CycleError, TopologicalSorter
 
@@ -8,7 +8,7 @@ from pipelines.syntax.diagnostics import did_you_mean
 
 
 def set_needs(candidates: StepCandidates) -> None:
-    """Gives every selected candidate its needs. A detached step is never waited for: its own needs stand in for it."""
+    """Sets the needs of every selected step. A need for a detached step is replaced by that step's own needs."""
     if any(candidate.step.depends_on is not None for candidate in candidates.all):
         _set_needs_by_name(candidates)
     else:
@@ -16,12 +16,12 @@ def set_needs(candidates: StepCandidates) -> None:
 
 
 def _set_needs_in_order(selected: list[StepCandidate]) -> None:
-    """Each stage needs the one before. Neighbours with the same old ``group`` make one stage, builds first."""
+    """Each stage needs the stage before. Neighbours with the same legacy ``group`` are one stage; builds come first."""
     before: tuple[int, ...] = ()
     stage: list[StepCandidate] = []
     for candidate in selected:
-        together = stage and candidate.step.group and candidate.step.group == stage[-1].step.group
-        if not together:
+        same_group = stage and candidate.step.group and candidate.step.group == stage[-1].step.group
+        if not same_group:
             before = tuple(other.number for other in stage if not other.detached) or before
             stage = []
         builds = tuple(other.number for other in stage if other is candidate.build)
@@ -57,7 +57,7 @@ def _refuse_same_names(candidates: StepCandidates) -> None:
 
 
 def _wanted(candidate: StepCandidate, candidates: StepCandidates) -> set[int]:
-    """The numbers of the steps that ``candidate`` asks for, by name and by the image that it uses."""
+    """The numbers of the steps that ``candidate`` depends on, by name and by the image that it uses."""
     wanted = {candidate.build.number} if candidate.build else set()
     dependencies = candidate.step.depends_on
     checkout_steps = candidates.checkout_numbers if candidate.group != "clone" else frozenset()
@@ -82,7 +82,7 @@ def _numbers_of(dependency: Dependency, candidate: StepCandidate, index: int, ca
     start = f"step '{candidate.name}' depends on '{dependency.name}', which"
     if found:
         hint = f"if it may be missing, write {{name: {dependency.name}, optional: true}}"
-        if candidates.runs:  # else the workflow is left out as a whole, and nobody waits
+        if candidates.runs:  # else the whole workflow is left out
             candidates.job.diagnostics.error(place, f"{start} does not run: {found[0].left_out}", hint)
     else:
         names = (other.known_as for other in candidates.all if other is not candidate)

@@ -1,4 +1,4 @@
-"""What planning one job looks at."""
+"""The input for planning one job."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from pipelines.variables import run_variables
 
 @dataclass(frozen=True, eq=False)
 class WorkflowItem:
-    """A step or service: where it stands, and how a sentence calls it."""
+    """A step or service of the file: its location, and its name in messages (``label``)."""
 
     group: str
     index: int
@@ -29,7 +29,7 @@ class WorkflowItem:
 
     @property
     def where(self) -> tuple[str, int]:
-        """Its location in the file."""
+        """The location in the file."""
         return self.group, self.index
 
 
@@ -50,26 +50,26 @@ class JobInput:
 
     @property
     def diagnostics(self) -> Diagnostics:
-        """Where problems of its file go."""
+        """The diagnostics of the workflow's file."""
         return self.located.diagnostics
 
     @cached_property
     def workspace(self) -> str:
-        """The absolute folder of the checkout."""
+        """The absolute path of the checkout."""
         return normpath(join(self.workspace_base, self.workflow.workspace.path))
 
     @cached_property
     def workspace_base(self) -> str:
-        """The absolute folder that is shared by all containers of the job."""
+        """The absolute path of the folder that all containers of the job share."""
         return normpath(join("/", self.workflow.workspace.base))
 
     @cached_property
     def run_variables(self) -> dict[str, str]:
-        """What all containers of the run know."""
+        """The variables of the run, for all containers."""
         return run_variables(self.trigger, self.context)
 
     def decide(self, conditions: Sequence[Condition], *where: str | int, of_step: bool) -> Decision:
-        """Whether what has these conditions, at ``where``, runs. It does where an expression is wrong: an error."""
+        """Decides by the conditions at ``where``. An invalid ``evaluate`` is reported, and counts as true."""
         try:
             return self.try_to_decide(conditions, of_step=of_step)
         except ExpressionError as error:
@@ -77,7 +77,7 @@ class JobInput:
             return Decision(runs=True)
 
     def try_to_decide(self, conditions: Sequence[Condition], *, of_step: bool) -> Decision:
-        """The same without the error. Raises ExpressionError."""
+        """Decides by the conditions. Raises ExpressionError for an invalid ``evaluate``."""
         return decide(conditions, ConditionFacts(self.trigger, self.context, self.cell, of_step))
 
     def items(self) -> Iterator["WorkflowItem"]:
@@ -92,11 +92,11 @@ class JobInput:
                 yield WorkflowItem(group, index, f"{noun} '{model.name or f'step-{index}'}'", model)
 
     def is_plugin(self, step: Step, *where: str | int) -> bool:
-        """Is the step at ``where`` a plugin? With an entrypoint or an environment of its own it is none any more."""
+        """Is the step at ``where`` a plugin? With an ``entrypoint`` or an ``environment`` of its own it is not."""
         if not isinstance(step, PluginStep) or step.entrypoint is not None:
             return False
         return not step.environment or isinstance(self.located.node(*where, "environment"), LegacySecrets)
 
     def place(self, *location: str | int) -> Place:
-        """Where this item of the workflow stands in its file."""
+        """The place of this location in the file."""
         return self.located.place(*location)

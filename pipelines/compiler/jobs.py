@@ -1,4 +1,4 @@
-"""One workflow with one cell of its matrix -> a job of the plan, or the reason why not."""
+"""Plans one job: a workflow with one cell of its matrix becomes a job of the plan, or is left out with a reason."""
 
 import re
 from typing import NamedTuple
@@ -23,7 +23,7 @@ _HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 
 
 class PlannedJob(NamedTuple):
-    """A job, or none, and what was left out on the way. ``optional_needs`` are pairs of its name and a workflow's."""
+    """A job or None, and what was left out. ``optional_needs`` are pairs: the job's workflow, and one that it needs."""
 
     job: plan.JobPlan | None
     left_out: tuple[LeftOut, ...] = ()
@@ -31,7 +31,7 @@ class PlannedJob(NamedTuple):
 
 
 def plan_job(job: JobInput) -> PlannedJob:
-    """The job, not yet numbered. What is wrong goes to the diagnostics of the job."""
+    """Plans the job, without its number. Problems go to its diagnostics."""
     workflow = job.workflow
     decision = job.decide(workflow.when, "when", of_step=False)
     checkout, clone_steps, no_checkout = plan_checkout(job)
@@ -46,7 +46,7 @@ def plan_job(job: JobInput) -> PlannedJob:
     if not steps:
         why = "all its steps are left out"
         return PlannedJob(None, (*left_out, LeftOut(what=f"workflow '{job.name}'", why=why)))
-    old_outcomes = set(workflow.runs_on)
+    runs_on = set(workflow.runs_on)
     made = plan.JobPlan(
         name=job.name,
         file=job.diagnostics.file,
@@ -54,8 +54,8 @@ def plan_job(job: JobInput) -> PlannedJob:
         cell=job.cell,
         labels={key: value for key, value in workflow.labels.items() if value and not key.startswith(RESERVED_LABELS)},
         needs=tuple(dependency.name for dependency in workflow.depends_on),
-        on_success=decision.on_success and (not old_outcomes or "success" in old_outcomes),
-        on_failure=decision.on_failure or "failure" in old_outcomes,
+        on_success=decision.on_success and (not runs_on or "success" in runs_on),
+        on_failure=decision.on_failure or "failure" in runs_on,
         workspace_base=job.workspace_base,
         workspace=job.workspace,
         checkout=checkout,
@@ -73,7 +73,7 @@ def _concurrency(asked: Concurrency | None) -> plan.Concurrency | None:
 
 
 def with_number(job: plan.JobPlan, number: int) -> plan.JobPlan:
-    """The same job with its number, which its containers know too."""
+    """The job with its number, which its containers get too."""
     steps = tuple(_step_of(step, number) for step in job.steps)
     services = tuple(
         service.model_copy(update={"container": _container_of(service.container, number)}) for service in job.services

@@ -1,4 +1,4 @@
-"""The way from the pipeline's files and a trigger to the plan."""
+"""Compiles the files of a pipeline and a trigger to a plan."""
 
 from collections.abc import Collection, Sequence
 from graphlib import CycleError, TopologicalSorter
@@ -20,9 +20,9 @@ JOBS_COUNT_MAX = 256
 
 
 def compile_pipeline(files: Sequence[PipelineFile], trigger: Trigger, context: Context) -> Plan:
-    """What will be done for ``trigger``. Raises InvalidPipelineError with every problem that was found.
+    """The plan for ``trigger``. Raises InvalidPipelineError with all problems.
 
-    A plan without jobs is valid: all conditions said no, and ``left_out`` tells which.
+    A plan without jobs is valid: no condition holds, and ``left_out`` has the reasons.
     """
     names = {workflow_name(file.path) for file in files}
     planned: list[PlannedJob] = []
@@ -40,7 +40,7 @@ def compile_pipeline(files: Sequence[PipelineFile], trigger: Trigger, context: C
 
 
 def join_jobs(planned: Sequence[PlannedJob]) -> tuple[list[JobPlan], list[LeftOut], list[Problem]]:
-    """The jobs of all files, those that need what does not run left out, and what is wrong with them together."""
+    """The jobs of all files without those whose needs do not run, these, and the problems between files."""
     jobs = [result.job for result in planned if result.job]
     problems = []
     if len(jobs) > JOBS_COUNT_MAX:
@@ -52,7 +52,7 @@ def join_jobs(planned: Sequence[PlannedJob]) -> tuple[list[JobPlan], list[LeftOu
 
 
 def _numbered(jobs: list[JobPlan]) -> list[JobPlan]:
-    """The jobs numbered from 1, which their containers know as CI_WORKFLOW_NUMBER."""
+    """The jobs, numbered from 1. Containers have the number as CI_WORKFLOW_NUMBER."""
     return [with_number(job, number) for number, job in enumerate(jobs, start=1)]
 
 
@@ -67,7 +67,7 @@ def _plan_file(
 
 
 def check_needs(name: str, located: LocatedWorkflow, names: Collection[str]) -> None:
-    """Says which of the workflows that this one depends on do not exist. ``names`` are all that do."""
+    """Reports workflows that this one depends on and that do not exist. ``names`` are all that exist."""
     for index, dependency in enumerate(located.workflow.depends_on):
         place = located.place("depends_on", index)
         if dependency.name == name:
@@ -80,7 +80,7 @@ def check_needs(name: str, located: LocatedWorkflow, names: Collection[str]) -> 
 
 
 def variables_for(workflow: str, trigger: Trigger, context: Context) -> Variables:
-    """What ``${NAME}`` may name in the file of a workflow."""
+    """The variables for ``${NAME}`` in the file of a workflow."""
     run = {**run_variables(trigger, context), "CI_WORKFLOW_NAME": workflow}
     given = {name: value for name, value in run.items() if value}
     return Variables(
@@ -89,7 +89,7 @@ def variables_for(workflow: str, trigger: Trigger, context: Context) -> Variable
 
 
 def _drop_unreachable(jobs: list[JobPlan], optional: set[tuple[str, str]]) -> tuple[list[JobPlan], list[LeftOut]]:
-    """Leaves out, until nothing changes, every job that needs a workflow which does not run; forgets optional needs."""
+    """Leaves out jobs that need a workflow which does not run, until no job does. Drops missing optional needs."""
     dropped: dict[LeftOut, None] = {}
     while True:
         running = {job.name for job in jobs}
@@ -114,9 +114,9 @@ def _without_missing(job: JobPlan, running: set[str]) -> JobPlan:
 
 
 def _cycle(jobs: list[JobPlan]) -> Problem | None:
-    """What to say when workflows wait for each other."""
+    """The problem if workflows depend on each other in a cycle."""
     try:
-        # One that depends on itself was told of before.
+        # A workflow that depends on itself was reported before.
         TopologicalSorter({job.name: set(job.needs) - {job.name} for job in jobs}).prepare()
     except CycleError as error:
         names: list[str] = error.args[1][::-1]

@@ -1,4 +1,4 @@
-"""Which steps of a workflow run for a trigger, and in which image: the first half of planning a job."""
+"""Selects the steps that run for a trigger, and the build step whose image each of them uses."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,11 +15,11 @@ from pipelines.syntax.diagnostics import did_you_mean
 
 @dataclass
 class StepCandidate:
-    """A step on its way into the plan.
+    """A step that may become part of the plan.
 
-    ``group`` and ``index`` say where it stands in the file. ``name`` is its own, ``known_as`` what others call it.
+    ``group`` and ``index`` are its location in the file. Other steps refer to it as ``name`` or ``known_as``.
     ``build`` is the candidate whose image it runs in or pushes. ``provides`` are the names of the image that it builds.
-    When it does not run, ``number`` is 0 and ``left_out`` says why.
+    If it does not run, ``number`` is 0 and ``left_out`` says why.
     """
 
     group: str
@@ -36,15 +36,15 @@ class StepCandidate:
 
     @property
     def detached(self) -> bool:
-        """True when the job does not wait for it."""
+        """True if the job does not wait for it."""
         return isinstance(self.step, CommandsStep | PluginStep) and self.step.detach
 
 
 @dataclass
 class StepCandidates:
-    """All steps of a job. ``provided`` are the images that they build, by their full names.
+    """All steps of a job. ``provided`` are the images that they build, by full name.
 
-    ``runs`` is False where the conditions of the workflow itself say no.
+    ``runs`` is False if the conditions of the workflow itself do not hold.
     """
 
     job: JobInput
@@ -54,12 +54,12 @@ class StepCandidates:
 
     @property
     def selected(self) -> list[StepCandidate]:
-        """Those that run, by number."""
+        """The steps that run, by number."""
         return [candidate for candidate in self.all if not candidate.left_out]
 
     @cached_property
     def by_name(self) -> dict[str, list[StepCandidate]]:
-        """The steps by their own names and by what others call them. For use when all of them are there."""
+        """The steps by both names. Call it only after all steps were added."""
         found: dict[str, list[StepCandidate]] = {}
         for candidate in self.all:
             for name in {candidate.name, candidate.known_as}:
@@ -72,7 +72,7 @@ class StepCandidates:
         return frozenset(candidate.number for candidate in self.selected if candidate.group == "clone")
 
     def left_out(self) -> list[LeftOut]:
-        """Those that do not, and why."""
+        """The steps that do not run, and why."""
         where = f" of workflow '{self.job.name}'"
         return [
             LeftOut(what=f"step '{candidate.name}'{where}", why=candidate.left_out)
@@ -82,7 +82,7 @@ class StepCandidates:
 
 
 def select_steps(job: JobInput, groups: Sequence[tuple[str, Sequence[Step]]], *, runs: bool = True) -> StepCandidates:
-    """The steps of ``groups`` (``clone`` and ``steps``), those that run with their numbers."""
+    """Selects from the steps of ``groups`` (``clone`` and ``steps``), and numbers those that run."""
     candidates = StepCandidates(job, runs)
     for group, steps in groups:
         for index, step in enumerate(steps):
@@ -110,14 +110,14 @@ def _select(candidate: StepCandidate, candidates: StepCandidates) -> None:
 
 
 def _build_by_image_name(step: Step, candidates: StepCandidates) -> StepCandidate | None:
-    """The candidate that builds the image which a step calls by its full name, if one before does."""
+    """The candidate before the step that builds the image with the step's full image name, if any."""
     if isinstance(step, BuildStep | PushStep) or step.image is None:
         return None
     return candidates.provided.get(step.image.name)
 
 
 def _choice(step: Step) -> ImageChoice | None:
-    """Which image a step wants, or None where it is none that is built here."""
+    """Which built image a step wants, or None if it wants none."""
     match step:
         case BuildStep():
             return None
@@ -132,7 +132,7 @@ def _choice(step: Step) -> ImageChoice | None:
 
 
 def _choose_build(candidate: StepCandidate, choice: ImageChoice, candidates: StepCandidates) -> None:
-    """Finds the build step whose image is wanted: the named one, or the only one before."""
+    """Sets the build step whose image is wanted: the one with that name, or the only one before."""
     builds = [other for other in candidates.all if isinstance(other.step, BuildStep)]
     if choice.build:
         builds = [other for other in builds if choice.build in {other.name, other.known_as}]
@@ -140,10 +140,10 @@ def _choose_build(candidate: StepCandidate, choice: ImageChoice, candidates: Ste
     if len(running) == 1 or (choice.build and running):
         candidate.build = running[-1]
     elif not candidate.left_out:
-        _explain(candidate, choice, builds, running, candidates)
+        _report_missing_build(candidate, choice, builds, running, candidates)
 
 
-def _explain(
+def _report_missing_build(
     candidate: StepCandidate,
     choice: ImageChoice,
     builds: list[StepCandidate],

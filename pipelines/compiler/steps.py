@@ -1,4 +1,4 @@
-"""StepCandidates -> the steps of the plan."""
+"""Turns selected candidates into steps of the plan."""
 
 from typing import TypedDict, assert_never
 
@@ -17,7 +17,7 @@ REMOVE_ONE = "remove one of them"
 
 
 def drop_pushes_without_tags(candidates: StepCandidates) -> None:
-    """Leaves out push steps that have no tag for this trigger, before the steps get their needs."""
+    """Leaves out push steps without a tag for this trigger. Must run before ``set_needs``."""
     for candidate in candidates.selected:
         if isinstance(candidate.step, PushStep) and not _may_have_tags(candidates.job, candidate.step.push):
             candidate.left_out = "there is no tag for this trigger (auto tags the default branch and git tags)"
@@ -30,7 +30,7 @@ def _may_have_tags(job: JobInput, push: Push) -> bool:
 
 
 def push_tags(job: JobInput, push: Push) -> tuple[str, ...]:
-    """The tags that a push step sets, with ``auto`` worked out, each once. A file of tags replaces the default."""
+    """The tags of a push step, each once, with ``auto`` resolved. A ``tags_file`` replaces the default tags."""
     found: list[str] = []
     for tag in () if push.tags_file and "tags" not in push.model_fields_set else push.tags:
         if tag != image_tags.AUTO:
@@ -41,7 +41,7 @@ def push_tags(job: JobInput, push: Push) -> tuple[str, ...]:
 
 
 def plan_step(job: JobInput, candidate: StepCandidate) -> plan.Step:
-    """The step of the plan. What is wrong goes to the diagnostics of the job."""
+    """Plans the step. Problems go to the diagnostics of the job."""
     match candidate.step:
         case CommandsStep() as step:
             container = _container(job, candidate, step)

@@ -10,11 +10,11 @@ KEYS = {
     "volumes": ("volumes", "devices", "tmpfs"),
     "network": ("dns", "dns_search", "extra_hosts", "network_mode"),
 }
-"""By the field of ``Trust`` that they need."""
+"""The keys, by the field of ``Trust`` that they need."""
 
 
 def keys_that_need_trust(options: Options) -> Iterator[tuple[str, str]]:
-    """The keys of a container that need trust, each with the field of ``Trust``. No network at all needs none."""
+    """The keys of ``options`` that need trust, each with the field of ``Trust``. ``network_mode: none`` needs none."""
     for trust, keys in KEYS.items():
         for key in keys:
             value = getattr(options, key)
@@ -23,7 +23,7 @@ def keys_that_need_trust(options: Options) -> Iterator[tuple[str, str]]:
 
 
 def check_trust(job: JobInput, options: Options, where: tuple[str | int, ...], label: str) -> None:
-    """Refuses what reaches the host unless an administrator trusts the repository with it, or the run is local."""
+    """Reports keys that need trust which the repository does not have. Local runs need none."""
     if job.context.local:
         return
     for key, trust in keys_that_need_trust(options):

@@ -1,4 +1,4 @@
-"""The ``${NAME}`` of a file's text, taken apart (WOODPECKER_WORKFLOWS section 2.1)."""
+"""Parses the ``${NAME}`` references in a file's text, with the syntax of Woodpecker 3.x."""
 
 import re
 from bisect import bisect_right
@@ -17,7 +17,7 @@ _BAD_HINT = "if the shell is to expand it, write '$${' in place of '${'"
 
 
 class Literal(NamedTuple):
-    """Text that stays. It stands at ``start`` and may be shorter than what was written."""
+    """Literal text at ``start``. It may be shorter than in the file, where ``$`` is escaped."""
 
     start: int
     text: str
@@ -33,7 +33,7 @@ class Reference(NamedTuple):
 
     @property
     def has_default(self) -> bool:
-        """True for ``${name:-...}`` and its kin: the author thought of its being empty."""
+        """True for ``${name:-...}`` and the like: the author expects that it may be empty."""
         return self.operator is operators.default
 
 
@@ -42,7 +42,7 @@ Template = tuple[Part, ...]
 
 
 class Source:
-    """A file's text as it was written."""
+    """A file's original text."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -54,13 +54,13 @@ class Source:
         return Place(line, index - self._line_starts[line - 1] + 1)
 
     def in_comment(self, index: int) -> bool:
-        """True where the line of ``index`` is nothing but a comment."""
+        """True if there is only a comment on the line of ``index``."""
         start = self._line_starts[bisect_right(self._line_starts, index) - 1]
         return self.text[start:index].lstrip().startswith("#")
 
 
 def parse_template(source: Source, diagnostics: Diagnostics) -> Template:
-    """The parts of the text. What is not understood stays as it is, and is a finding unless in a comment."""
+    """The parts of the text. An invalid reference stays as it is; outside of comments it is an error."""
     text = source.text
     parts: list[Part] = []
     end = 0
@@ -76,7 +76,10 @@ def parse_template(source: Source, diagnostics: Diagnostics) -> Template:
 
 
 def _special(source: Source, start: int, found: str, diagnostics: Diagnostics) -> tuple[Part, int]:
-    if found in {OPEN, CLOSE}:  # the file holds one of our own marks: it becomes a value that is put back at the end
+    if found in {
+        OPEN,
+        CLOSE,
+    }:  # a mark character in the file itself: a value, put back at the end
         return Reference(start, found), start + 1
     if found != "${":
         return Literal(start, found[1]), start + 2
@@ -101,7 +104,7 @@ class _BadSubstitutionError(Exception):
 
 
 class _Reader:
-    """Reads one ``${...}``; ``index`` is behind what was read."""
+    """Parses one ``${...}``; ``index`` is the position behind what was consumed."""
 
     def __init__(self, text: str, index: int, level: int = 0) -> None:
         self.text, self.index, self.level = text, index, level
@@ -158,7 +161,7 @@ class _Reader:
             raise _BadSubstitutionError("a '}' is missing")
 
     def argument(self, stops: str, *, needed: bool = False, escapes: bool = False) -> Template:
-        """The parts up to one of ``stops``, which is read too."""
+        """The parts up to one of ``stops``, which is consumed too."""
         parts: list[Part] = []
         while self.index < len(self.text):
             start, char = self.index, self.text[self.index]

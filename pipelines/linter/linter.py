@@ -1,4 +1,4 @@
-"""All that can be said about pipeline files without knowing what will happen: for every trigger that they can serve."""
+"""Lints pipeline files: compiles them for sample triggers of every event that they serve, and applies the rules."""
 
 from collections.abc import Collection, Sequence
 
@@ -20,14 +20,14 @@ from pipelines.problem import Level, Problem
 from pipelines.syntax.diagnostics import Diagnostics
 from pipelines.trigger import PULL_REQUEST_EVENTS, Trigger
 
-# What a long file may cost: its conditions times the triggers that it is tried with.
+# Limits for long files: evaluated conditions times sample triggers, planned steps, and characters parsed.
 DECISIONS_COUNT_MAX = 10_000
 STEPS_PLANNED_COUNT_MAX = 2_000
 READ_CHARACTERS_MAX = 128 * 1024
 CELLS_CHARACTERS_MAX = 128 * 1024
 
 ANY_REPO = Context(RepoInfo("owner/name", "https://git.example.org/owner/name.git", trust=FULL_TRUST), known=False)
-"""Any repository, and one that is trusted with everything: what needs trust is a hint, not an error."""
+"""An unknown repository with full trust: keys that need trust are hints, not errors."""
 
 
 def lint_files(
@@ -35,8 +35,8 @@ def lint_files(
 ) -> list[Problem]:
     """Every error, warning and hint, in the order of files and lines.
 
-    What an error says is what a run would say. ``other_workflows`` are names that ``depends_on`` may hold besides those
-    of ``files``.
+    Errors are the same as those of a run. ``other_workflows`` are names besides those of ``files`` that ``depends_on``
+    may have.
     """
     names = {workflow_name(file.path) for file in files} | set(other_workflows)
     linted = [_lint(file, context, names) for file in sorted(files, key=lambda file: file.path)]
@@ -47,7 +47,7 @@ def lint_files(
 
 
 def _once(problems: list[Problem]) -> list[Problem]:
-    """Without what is said twice about one place, only with another trigger as the reason."""
+    """Without problems that differ from an earlier one at the same place only in the trigger."""
     seen: set[tuple[int, int, str, Level]] = set()
     kept = []
     for problem in problems:
@@ -59,7 +59,7 @@ def _once(problems: list[Problem]) -> list[Problem]:
 
 
 class _Linted:
-    """What became of one file: its cells as jobs, and the jobs for its first trigger."""
+    """The result for one file: a job input per matrix cell, and the jobs that were planned for the first trigger."""
 
     def __init__(self, diagnostics: Diagnostics) -> None:
         self.diagnostics = diagnostics
@@ -90,7 +90,7 @@ def _scope(name: str, workflow: ReadWorkflow, trigger: Trigger, context: Context
 
 
 def _try_triggers(linted: _Linted, reader: FileReader, name: str, context: Context) -> None:
-    """Plans the file for each of its triggers that makes a difference, as long as that stays cheap."""
+    """Plans the file for each sample trigger with a different outcome, within the limits."""
     workflow = linted.jobs[0].workflow
     triggers = triggers_for(workflow, context.repo.default_branch)
     cost = sum(_cost(job) for job in linted.jobs)
@@ -113,7 +113,7 @@ def _try_triggers(linted: _Linted, reader: FileReader, name: str, context: Conte
 
 
 def _outcome(job: JobInput) -> object:
-    """What tells two triggers apart for the planning of a job."""
+    """A key that is equal for triggers with the same plan."""
     workflow, trigger = job.workflow, job.trigger
     items = [(workflow.when, False), *((item.when, True) for item in (*workflow.steps, *workflow.services))]
     runs: list[bool] = []
@@ -133,7 +133,7 @@ def _pushes(step: Step) -> bool:
 
 
 def _cost(job: JobInput) -> int:
-    """About how much work the conditions of a workflow are, in simple ones."""
+    """The approximate cost of a workflow's conditions, in simple conditions."""
     items = [job.workflow.when, *(item.model.when for item in job.items())]
     return len(items) + sum(_cost_of(condition) for conditions in items for condition in conditions)
 
@@ -153,11 +153,11 @@ def _cost_of(condition: Condition) -> int:
 
 
 def has_errors(problems: Sequence[Problem], *, strict: bool = False) -> bool:
-    """True when one of the problems is an error, or with ``strict`` a warning."""
+    """True if one of the problems is an error, or with ``strict`` a warning."""
     levels = {Level.ERROR, Level.WARNING} if strict else {Level.ERROR}
     return any(problem.level in levels for problem in problems)
 
 
 def in_file(problem: Problem, file: str) -> Problem:
-    """The same problem, of a file that is called otherwise where it is shown."""
+    """The same problem, with another name of the file, for display."""
     return problem._replace(file=file)

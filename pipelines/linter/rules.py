@@ -1,4 +1,4 @@
-"""What runs, though perhaps not as its author thinks: the warnings and hints that lint alone gives."""
+"""The rules of the linter: warnings and hints about workflows that run, but perhaps not as their authors expect."""
 
 import re
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from pipelines.model.workflow import BuildStep, CommandsStep, PluginStep, PushSt
 from pipelines.syntax.nodes import ListNode, MapNode, Node, ScalarNode
 from pipelines.trigger import Event
 
-# Images of well-known servers expose the port that they listen on: a service of one is ready when it accepts.
+# Well-known server images EXPOSE the port that they listen on: such a service is ready when its port accepts.
 _EXPOSING = re.compile(
     r"postgres|postgis|timescaledb|pgvector|mysql|mariadb|percona|redis|valkey|keydb|dragonfly|memcached|mongo|mongodb"
     r"|rabbitmq|nats|kafka|zookeeper|elasticsearch|opensearch|solr|meilisearch|typesense|nginx|httpd|caddy|traefik"
@@ -74,7 +74,7 @@ def _workflow(job: JobInput) -> None:
 
 
 def _empty_keys(job: JobInput, where: tuple[str | int, ...], kind: type[PipelineModel]) -> None:
-    """Warns of keys that are written with nothing behind them: they count as not written."""
+    """Warns of keys without a value: they are ignored."""
     node = job.located.node(*where)
     if not isinstance(node, MapNode):
         return
@@ -86,7 +86,7 @@ def _empty_keys(job: JobInput, where: tuple[str | int, ...], kind: type[Pipeline
 
 
 def _secret(job: JobInput, item: WorkflowItem) -> None:
-    """Warns where pull requests would use a secret: those from forks get none."""
+    """Warns of secrets in steps that run for pull requests: those from forks get no secrets."""
     explicit = [condition for condition in (*job.workflow.when, *item.model.when) if condition.event]
     events = named_events(job.workflow.when) & named_events(item.model.when)
     if Event.PULL_REQUEST not in events:
@@ -135,7 +135,7 @@ def _container(job: JobInput, item: WorkflowItem, model: Containered) -> None:
 
 
 def _wrapper(job: JobInput, item: WorkflowItem, step: PluginStep) -> None:
-    """Warns where a plugin that wraps ``docker build`` runs as it is, for it starts a Docker of its own then."""
+    """Warns of a plugin that wraps ``docker build`` and runs as a plugin: it starts a Docker daemon of its own."""
     reason = why_not_native(step)
     if reason and step.settings and starts_docker(step) and not step.privileged and not step.volumes:
         message = f"{item.label} runs the plugin itself, which starts a Docker of its own: {reason}"
@@ -144,7 +144,7 @@ def _wrapper(job: JobInput, item: WorkflowItem, step: PluginStep) -> None:
 
 
 def _platforms(job: JobInput, item: WorkflowItem) -> None:
-    """Hints at what an image of several platforms needs."""
+    """Hints at what a multi-platform image needs."""
     match item.model:
         case BuildStep() if platforms.are_several(item.model.build.platforms):
             place = job.place(*item.where, "build", "platforms")
@@ -156,7 +156,7 @@ def _platforms(job: JobInput, item: WorkflowItem) -> None:
 
 
 def _images(job: JobInput) -> None:
-    """Hints at images without a version, each once. Those that native steps stand for are never pulled."""
+    """Hints at images without a version, once each. Plugins that expand to native steps are never pulled."""
     seen: set[str] = set()
     for item in job.items():
         model = item.model
@@ -192,7 +192,7 @@ def _service(job: JobInput, item: WorkflowItem, service: Service) -> None:
 
 
 def _ports(job: JobInput) -> None:
-    """Two services on one port: they clash on the host's network, and elsewhere a client must name the right one."""
+    """Two services on one port: a conflict on the host's network; elsewhere a client must use the right host name."""
     seen: dict[int, Service] = {}
     for index, service in enumerate(job.workflow.services):
         ports = [_port(text) for text in service.ports] + [service.ready.port if service.ready else None]

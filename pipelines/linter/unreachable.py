@@ -1,4 +1,4 @@
-"""Conditions that can never hold, and those of which a item is never looked at."""
+"""Finds conditions that can never hold, and keys of conditions that have no effect."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -17,9 +17,9 @@ _WIDEN = "make one of the conditions wider, or remove it"
 
 
 def check_conditions(jobs: Sequence[JobInput], *, all_cells: bool = True) -> None:
-    """Warns of what never runs, in no cell of the matrix, and of keys that a condition has for nothing.
+    """Warns of steps that run in no cell of the matrix, and of keys without effect.
 
-    Without ``all_cells`` some cells are missing, and nothing is said of what chooses by them.
+    Without ``all_cells``, ``jobs`` lack some cells, and conditions on the matrix are not checked.
     """
     job = jobs[0]
     for index, condition in enumerate(job.workflow.when):
@@ -39,7 +39,7 @@ def check_conditions(jobs: Sequence[JobInput], *, all_cells: bool = True) -> Non
 
 
 def check_workflows(jobs: Sequence[JobInput]) -> None:
-    """Warns of a workflow that depends on one which never runs when it does itself."""
+    """Warns of a workflow that depends on one which never runs for the same trigger."""
     by_name = {job.name: job for job in jobs}
     for job in jobs:
         for index, dependency in enumerate(job.workflow.depends_on):
@@ -72,42 +72,42 @@ def _wrong_cell(condition: Condition, job: JobInput) -> str:
 def why_never(
     outer: Sequence[Condition], inner: Sequence[Condition], outer_name: str = "it", inner_name: str = ""
 ) -> str:
-    """Why no condition of ``outer`` can hold together with one of ``inner``, or nothing."""
+    """Why no condition of ``outer`` can hold together with one of ``inner``, or an empty text."""
     why = ""
     for first in outer or (Condition(),):
         for second in inner or (Condition(),):
-            clash = next(_clashes(first, second, outer_name, inner_name or outer_name), "")
-            if not clash:
+            contradiction = next(_contradictions(first, second, outer_name, inner_name or outer_name), "")
+            if not contradiction:
                 return ""
-            why = why or clash
+            why = why or contradiction
     return why
 
 
-def _clashes(first: Condition, second: Condition, one: str, two: str) -> Iterator[str]:
+def _contradictions(first: Condition, second: Condition, one: str, two: str) -> Iterator[str]:
     events = set(first.event or _ALL_EVENTS) & set(second.event or _ALL_EVENTS)
     if not events:
         yield f"{one} is for {joined_by_or(first.event)}, {two} for {joined_by_or(second.event)}"
     if first.local is not None and second.local is not None and first.local != second.local:
         yield f"one of {one} and {two} is for local runs only"
     for condition in (first, second):
-        yield from _ref_clashes(condition.ref, events)
+        yield from _ref_contradictions(condition.ref, events)
     if Event.TAG not in events:
-        yield from _pattern_clashes("branch", first.branch, second.branch, one, two)
+        yield from _pattern_contradictions("branch", first.branch, second.branch, one, two)
     if events == {Event.CRON}:
-        yield from _pattern_clashes("cron job", first.cron, second.cron, one, two)
+        yield from _pattern_contradictions("cron job", first.cron, second.cron, one, two)
     for key in ("ref", "repo", "instance", "platform"):
-        yield from _pattern_clashes(key, getattr(first, key), getattr(second, key), one, two)
+        yield from _pattern_contradictions(key, getattr(first, key), getattr(second, key), one, two)
 
 
-def _ref_clashes(ref: Patterns, events: set[Event]) -> Iterator[str]:
+def _ref_contradictions(ref: Patterns, events: set[Event]) -> Iterator[str]:
     if events == {Event.TAG} and ref.include and all(pattern.startswith("refs/heads/") for pattern in ref.include):
         yield f"the event is tag, and the ref {joined_by_or(ref.include)}, which is a branch"
     if events == {Event.PUSH} and ref.include and all(pattern.startswith("refs/tags/") for pattern in ref.include):
         yield f"the event is push, and the ref {joined_by_or(ref.include)}, which is a tag"
 
 
-def _pattern_clashes(noun: str, first: Patterns, second: Patterns, one: str, two: str) -> Iterator[str]:
-    """Says so when a list of plain values has none that all patterns let pass."""
+def _pattern_contradictions(noun: str, first: Patterns, second: Patterns, one: str, two: str) -> Iterator[str]:
+    """Yields a sentence if a list of plain values has none that all patterns accept."""
     for patterns in (first, second):
         if not patterns.include or any(_GLOB.search(value) for value in patterns.include):
             continue
@@ -121,7 +121,7 @@ def _pattern_clashes(noun: str, first: Patterns, second: Patterns, one: str, two
 
 
 def _check_keys(job: JobInput, condition: Condition, where: tuple[str | int, ...]) -> None:
-    """Warns of keys that are not looked at for the events of their condition."""
+    """Warns of keys that have no effect for the events of their condition."""
     events = named_events([condition])
     in_workflow, in_service = where[0] == "when", where[0] == "services"
     checks = (

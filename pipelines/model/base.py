@@ -1,4 +1,4 @@
-"""What the models of the pipeline language share."""
+"""The base class of all models of the pipeline language."""
 
 from typing import ClassVar
 
@@ -9,9 +9,9 @@ from pipelines.syntax.nodes import ListNode, MapNode, ScalarNode, kind_name
 
 
 class PipelineModel(BaseModel):
-    """A map of the pipeline file. A key with nothing behind it counts as not written, unless it ``may_be_empty``.
+    """A map of the pipeline file. A key without a value is ignored, unless it is in ``may_be_empty``.
 
-    ``wanted`` says in an error what may stand in its place, ``remedy`` what to write.
+    ``wanted`` says in an error what is valid here, ``remedy`` what to write.
     """
 
     wanted: ClassVar[str] = "a map"
@@ -24,12 +24,12 @@ class PipelineModel(BaseModel):
     @classmethod
     def _from_node(cls, value: object) -> object:
         if isinstance(value, MapNode):
-            dropped = {name for name, node in value.by_key.items() if _nothing(node)} & set(cls.model_fields)
+            dropped = {name for name, node in value.by_key.items() if _is_empty(node)} & set(cls.model_fields)
             return {name: node for name, node in value.by_key.items() if name not in dropped - cls.may_be_empty}
         if isinstance(value, ListNode | ScalarNode):
             fail(f"{cls.wanted} is wanted here, not {kind_name(value)}", cls.remedy)
         return value
 
 
-def _nothing(node: object) -> bool:
+def _is_empty(node: object) -> bool:
     return isinstance(node, ScalarNode) and node.is_null

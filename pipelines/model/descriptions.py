@@ -1,4 +1,4 @@
-"""What each key of a pipeline file means, in a sentence: shown by editors, through the JSON schema."""
+"""The description of each key of a pipeline file, which editors show from the JSON Schema."""
 
 from collections.abc import Mapping
 

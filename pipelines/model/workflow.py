@@ -1,4 +1,4 @@
-"""The pipeline language as models: one workflow file. What a job will do in the end is in ``plan``."""
+"""The pipeline language as models: one workflow file. The compiler turns it into ``plan``."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -26,7 +26,7 @@ from pipelines.model.fields import (
     fields_of,
     text_of,
 )
-from pipelines.model.json_types import ALSO_SHORT, SCALAR, Also, ListOrMap, OneOrMany, Written
+from pipelines.model.json_types import ALSO_SHORT, MATRIX, SCALAR, Also, ListOrMap, OneOrMany, Written
 from pipelines.syntax.nodes import ListNode, MapNode, ScalarNode
 
 
@@ -35,7 +35,7 @@ def _named(value: object) -> object:
 
 
 class Dependency(PipelineModel):
-    """A step or workflow that must end first. An optional one may be missing."""
+    """A step or workflow that must end first. If it is optional, it may be missing."""
 
     wanted: ClassVar[str] = "a name, or {name: NAME, optional: true},"
     remedy: ClassVar[str] = "write the name"
@@ -48,7 +48,7 @@ Dependencies = Annotated[tuple[Annotated[Dependency, Before(_named), Also(SCALAR
 
 
 class ImageChoice(PipelineModel):
-    """An image by its name, or the one that the build step ``build`` makes."""
+    """An image by its name, or the image that the build step ``build`` makes."""
 
     wanted: ClassVar[str] = "an image's name, or {build: STEP},"
     remedy: ClassVar[str] = "write for example image: alpine:3"
@@ -67,7 +67,7 @@ class DockerOptions(PipelineModel):
 
 
 class BackendOptions(PipelineModel):
-    """Options of one kind of backend. Those for Kubernetes are accepted, and do nothing."""
+    """Options for one backend. Those for Kubernetes are accepted, without effect."""
 
     docker: DockerOptions = DockerOptions()
     kubernetes: Annotated[dict[str, object], Before(fields_of)] = Field(default_factory=dict)
@@ -85,7 +85,7 @@ def _failure(value: object) -> object:
 
 
 class StepBase(PipelineModel):
-    """What every step may have. Without any ``depends_on`` in the file, steps run one after the other."""
+    """The keys of every step. Without any ``depends_on`` in the file, steps run one after the other."""
 
     name: Text = ""
     when: Conditions = ()
@@ -96,7 +96,7 @@ class StepBase(PipelineModel):
 
 
 class ContainerOptions(PipelineModel):
-    """How a container is made."""
+    """The keys of everything that runs in a container."""
 
     image: ImageField | None = None
     pull: Flag = False
@@ -123,7 +123,7 @@ class CommandsStep(StepBase, ContainerOptions):
 
 
 class PluginStep(StepBase, ContainerOptions):
-    """An image that does its work by itself, as its ``settings`` say."""
+    """An image that runs by itself, configured by ``settings``."""
 
     settings: Settings = Field(default_factory=dict)
     detach: Flag = False
@@ -136,14 +136,14 @@ def _context(value: object) -> object:
 
 
 def _secret_ids(value: object) -> object:
-    """Ids of BuildKit and names of secrets: a list holds both in one."""
+    """A map from BuildKit id to secret name. In a list, each item is both."""
     if isinstance(value, ListNode) and all(isinstance(item, ScalarNode) for item in value.items):
         return {item.text: item for item in value.items if isinstance(item, ScalarNode)}
     return {value.text: value} if isinstance(value, ScalarNode) else fields_of(value)
 
 
 class Build(PipelineModel):
-    """``docker build`` as in Compose, by BuildKit. Secrets are mounted, never put into the image."""
+    """``docker build`` by BuildKit, with the keys of Compose. Secrets are mounted, never stored in the image."""
 
     wanted: ClassVar[str] = "a folder, or a map with 'context' and the like,"
     remedy: ClassVar[str] = "write for example build: ."
@@ -197,7 +197,7 @@ STEP_KINDS = ("commands", "build", "push", "plugin")
 
 
 def kind_of_step(value: object) -> str:
-    """Which kind of step this is; a plugin where nothing says otherwise, for its errors read best."""
+    """The kind of a step, from its keys. In doubt it is a plugin, which has the best error messages."""
     keys = value.by_key if isinstance(value, MapNode) else {}
     written = {
         key
@@ -217,7 +217,7 @@ Step = Annotated[
 
 
 class ReadyCheck(PipelineModel):
-    """When a service is ready: a command ends well, a port accepts, or an address answers."""
+    """When a service is ready: a command succeeds, a port accepts a connection, or a URL answers."""
 
     wanted: ClassVar[str] = "a command, {port: 5432} or {http: ADDRESS}"
     remedy: ClassVar[str] = "write one of these"
@@ -245,7 +245,7 @@ class Service(ContainerOptions):
 
 
 class Workspace(PipelineModel):
-    """Where the checkout stands in every container."""
+    """The path of the checkout in every container."""
 
     base: Text = "/headway"
     path: Text = "src"
@@ -258,7 +258,7 @@ def _at_least_one(value: int) -> int:
 
 
 class Concurrency(PipelineModel):
-    """How many of a group run at the same time."""
+    """How many jobs of a group may run at the same time."""
 
     limit: Annotated[Whole, AfterValidator(_at_least_one)] = 1
     group: Text = ""
@@ -275,13 +275,6 @@ def _containers(value: object) -> object:
     return list(value.items) if isinstance(value, ListNode) else value
 
 
-_MATRIX = {
-    "type": "object",
-    "properties": {"include": {"type": ["array", "null"], "items": {"type": "object"}}},
-    "additionalProperties": {"type": "array"},
-}
-
-
 class Workflow(PipelineModel):
     """One pipeline file. Steps and services may also be maps: name -> step."""
 
@@ -290,7 +283,7 @@ class Workflow(PipelineModel):
     clone: Annotated[tuple[Step, ...], Before(_containers), ListOrMap()] = ()
     skip_clone: Flag = False
     when: Conditions = ()
-    matrix: Annotated[object, Written(_MATRIX)] = None
+    matrix: Annotated[object, Written(MATRIX)] = None
     workspace: Workspace = Workspace()
     labels: TextMap = Field(default_factory=dict)
     depends_on: Dependencies = ()

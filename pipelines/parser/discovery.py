@@ -1,6 +1,4 @@
-"""Which files of a commit are its pipeline, and in which dialect each is written. Loads fast: ``headway run`` starts
-with it.
-"""
+"""Which files of a commit are its pipeline, and in which dialect. Its import must stay fast: see ``bootstrap``."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -17,19 +15,19 @@ class Dialect(NamedTuple):
 
 
 DIALECTS = (Dialect(".headway", lenient=False), Dialect(".woodpecker", lenient=True))
-"""In the order in which they are looked for: the first that has files is the pipeline."""
+"""In order of precedence: the first that has files is the pipeline."""
 
 FOLDERS = tuple(dialect.folder for dialect in DIALECTS)
 
 FIRST_FILE = ".headway.yml"
-"""The name of a first pipeline file."""
+"""The file that ``headway init`` writes."""
 
 _SUFFIXES = (".yaml", ".yml")
 _OTHER_SYSTEMS = {".drone.yml": "Drone", ".gitlab-ci.yml": "GitLab"}
 
 
 def choose_files(names: Iterable[str]) -> list[str]:
-    """The paths of the pipeline among all paths of a commit, sorted; empty where there is none."""
+    """The paths of the pipeline files among all paths of a commit, sorted. Empty if there are none."""
     paths = set(names)
     for folder in FOLDERS:
         inside = sorted(path for path in paths if _is_in_folder(path, folder))
@@ -42,7 +40,7 @@ def choose_files(names: Iterable[str]) -> list[str]:
 
 
 def other_systems_hint(names: Iterable[str]) -> str:
-    """What to add to "there is no pipeline file" where the files of another system are among the paths."""
+    """A hint for the error "there is no pipeline file", if the paths include the files of another CI system."""
     found = [name for name in names if name in _OTHER_SYSTEMS]
     if not found:
         return ""
@@ -57,7 +55,7 @@ def _is_in_folder(path: str, folder: str) -> bool:
 
 
 def workflow_name(path: str) -> str:
-    """The workflow's name: the file's, without one suffix and one leading dot."""
+    """The workflow's name: the name of its file without one suffix and one leading dot."""
     name = path.rpartition("/")[2]
     suffix = next((suffix for suffix in _SUFFIXES if name.endswith(suffix)), "")
     return name.removesuffix(suffix).removeprefix(".") or path

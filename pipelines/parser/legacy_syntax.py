@@ -1,4 +1,4 @@
-"""Spellings older than Woodpecker 3.0 become today's, each with a warning, and maps of steps become lists of them."""
+"""Rewrites syntax older than Woodpecker 3.0 to the current one, with warnings, and maps of steps to lists of steps."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ Entries = list[tuple[ScalarNode, Node]]
 
 
 def rewrite_legacy_syntax(root: MapNode, diagnostics: Diagnostics) -> MapNode:
-    """The workflow in today's spelling, its ``steps``, ``services`` and ``clone`` as lists of maps with names."""
+    """The workflow in current syntax, with ``steps``, ``services`` and ``clone`` as lists of maps with names."""
     root = _rename_pipeline(root, diagnostics)
     root = _platform_to_label(root, diagnostics)
     root = _branches_to_when(root, diagnostics)
@@ -39,7 +39,7 @@ def _named(key: ScalarNode, value: Node) -> Node:
 
 
 def each_map(node: Node, change: Callable[[MapNode], MapNode]) -> Node:
-    """A list with all maps in it changed."""
+    """The list with ``change`` applied to every map in it."""
     if not isinstance(node, ListNode):
         return node
     items = tuple(change(item) if isinstance(item, MapNode) else item for item in node.items)
@@ -101,7 +101,7 @@ def _drop_secrets(root: MapNode, diagnostics: Diagnostics) -> MapNode:
 
 
 def change_conditions(holder: MapNode, change: Callable[[MapNode], MapNode]) -> MapNode:
-    """A workflow or step with every condition of its ``when`` changed."""
+    """The workflow or step with ``change`` applied to every condition of its ``when``."""
     when = holder.by_key.get("when")
     changed = change(when) if isinstance(when, MapNode) else each_map(when, change) if when else None
     return holder.with_entries(
@@ -110,7 +110,7 @@ def change_conditions(holder: MapNode, change: Callable[[MapNode], MapNode]) -> 
 
 
 def _list_events(condition: MapNode, diagnostics: Diagnostics) -> MapNode:
-    """``event: {include: ..., exclude: ...}`` as the list that it means."""
+    """Rewrites ``event: {include: ..., exclude: ...}`` to a list of events."""
     event = condition.by_key.get("event")
     if not isinstance(event, MapNode) or not event.by_key.keys() <= {"include", "exclude"}:
         return condition

@@ -1,4 +1,4 @@
-"""Words that Woodpecker only warns of: in its files they are a warning here too, and match nothing (section 8)."""
+"""Values that Woodpecker only warns of. In its files they are warnings here too, and match nothing."""
 
 from collections.abc import Callable, Collection
 
@@ -12,7 +12,7 @@ from pipelines.trigger import Event
 
 
 def drop_unknown_values(root: MapNode, diagnostics: Diagnostics) -> MapNode:
-    """The workflow, modernised before, without events, outcomes and ways to take a failure that do not exist."""
+    """The workflow, in current syntax, without unknown events, statuses, values of ``failure`` and timeouts."""
     root = change_conditions(root, lambda condition: _lenient_condition(condition, diagnostics))
     root = _without_wrong(root, "timeout", is_time, "is not a time and has no effect", TIME_HINT, diagnostics)
     groups = {"steps", "services", "clone"} & root.by_key.keys()
@@ -63,7 +63,7 @@ def _only_known(
     kept = tuple(item for item in items if isinstance(item, Node) and item not in unknown)
     if kept:
         return _with(condition, {key: ListNode(value.place, kept)})
-    # None is left, which would mean all of them.
+    # No value is left, which would match everything: the condition must never hold.
     others = [entry for entry in condition.entries if entry[0].text not in {key, "evaluate"}]
     never = (ScalarNode(value.place, "evaluate"), ScalarNode(value.place, "false"))
     return condition.with_entries([*others, never])

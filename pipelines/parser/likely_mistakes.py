@@ -1,4 +1,4 @@
-"""What is accepted but perhaps not meant, or has no effect: warnings about the nodes of a workflow."""
+"""Warnings of what is valid but probably a mistake, or has no effect."""
 
 from collections.abc import Iterator
 from typing import assert_never
@@ -9,7 +9,7 @@ from pipelines.syntax.scalars import scalar_text
 
 
 def warn_of_likely_mistakes(root: MapNode, diagnostics: Diagnostics) -> None:
-    """Warns of numbers that a plugin gets in another form than they are written in, and of keys without effect."""
+    """Warns of numbers that reach a plugin in another format than in the file, and of keys without effect."""
     for container in _containers(root):
         settings = container.by_key.get("settings")
         for scalar in _scalars(settings) if settings else ():

@@ -1,4 +1,4 @@
-"""The cells of a ``matrix`` (WOODPECKER_WORKFLOWS section 3.2)."""
+"""The cells of a ``matrix``, in the same order as in Woodpecker 3.x."""
 
 from itertools import product
 from math import prod
@@ -8,13 +8,13 @@ from pipelines.syntax.nodes import ListNode, MapNode, Node, ScalarNode, kind_nam
 from pipelines.syntax.scalars import scalar_text
 
 CELLS_COUNT_MAX = 256
-ALL_CELLS_CHARACTERS_MAX = 1024 * 1024  # combinations times characters of the file
+ALL_CELLS_CHARACTERS_MAX = 1024 * 1024  # cells times characters of the file
 
 Cell = dict[str, str]
 
 
 def check_size(cells: list[Cell], text: str, diagnostics: Diagnostics) -> bool:
-    """Refuses a long file with many cells: each of them reads it anew."""
+    """False, with an error, for a long file with many cells: the file is read once per cell."""
     if len(cells) * len(text) <= ALL_CELLS_CHARACTERS_MAX:
         return True
     message = (
@@ -25,7 +25,7 @@ def check_size(cells: list[Cell], text: str, diagnostics: Diagnostics) -> bool:
 
 
 def cells_of(root: Node, diagnostics: Diagnostics) -> list[Cell]:
-    """One cell for every job of the workflow; a single empty one where there is no matrix."""
+    """One cell for every job of the workflow. Without a matrix, a single empty one."""
     matrix = root.by_key.get("matrix") if isinstance(root, MapNode) else None
     if matrix is None or (isinstance(matrix, ScalarNode) and matrix.is_null):
         return [{}]

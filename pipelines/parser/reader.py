@@ -1,4 +1,4 @@
-"""A file's bytes -> its workflow, once for every cell of its matrix."""
+"""Reads a pipeline file: bytes to a validated workflow, once for every cell of its matrix."""
 
 import re
 from typing import NamedTuple
@@ -23,22 +23,22 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class ReadWorkflow(NamedTuple):
-    """A workflow as one cell of the matrix has it."""
+    """The workflow for one cell of the matrix."""
 
     cell: Cell
     located: LocatedWorkflow
 
 
 def read_file(file: PipelineFile, variables: Variables, diagnostics: Diagnostics) -> list[ReadWorkflow]:
-    """The file's workflow for every cell; fewer where ``diagnostics`` says what is wrong."""
+    """The workflow for every cell. Cells with errors are missing; ``diagnostics`` has the errors."""
     return FileReader(file, diagnostics).read(variables)
 
 
 class FileReader:
-    """Reads one file, with other variables as often as needed; what they do not change is read once.
+    """Reads one file several times, with different variables. Equal texts are parsed once.
 
-    Of a matrix, at most as many cells are read as have ``characters_max`` together, but at least two.
-    ``characters_read`` says how much work there has been so far.
+    For a matrix, it reads as many cells as have ``characters_max`` characters together, but at least two.
+    ``characters_read`` counts the characters parsed so far.
     """
 
     def __init__(
@@ -55,15 +55,15 @@ class FileReader:
 
     @property
     def reads_all_cells(self) -> bool:
-        """False where the matrix is too large, and only some of its cells are read."""
+        """False if the matrix is too large and only some of its cells are read."""
         return len(self._wanted) == len(self._cells)
 
     def read(self, variables: Variables) -> list[ReadWorkflow]:
-        """The file's workflow for every cell; fewer where the diagnostics say what is wrong."""
+        """The workflow for every cell. Cells with errors are missing; the diagnostics have the errors."""
         read = []
         for cell in self._wanted:
             located = self._read_cell(_with_cell(variables, cell))
-            if located is None:  # the other cells would say the same
+            if located is None:  # the other cells would have the same errors
                 break
             count = len(located.workflow.steps) * len(self._cells)
             if count > STEPS_COUNT_MAX:
@@ -90,13 +90,13 @@ class FileReader:
 
 
 def _some(cells: list[Cell], count: int) -> list[Cell]:
-    """``count`` of the cells, but at least two, from the first to the last."""
+    """``count`` of the cells, but at least two, evenly spread from the first to the last."""
     last = max(count, 2) - 1
     return cells if last + 1 >= len(cells) else [cells[number * (len(cells) - 1) // last] for number in range(last + 1)]
 
 
 def decode(data: bytes, diagnostics: Diagnostics) -> Source | None:
-    """The text of a file, if it is text and not too long."""
+    """The decoded text of a file. None, with an error, if it is too long or not text."""
     if len(data) > TEXT_BYTES_MAX:
         diagnostics.error(NOWHERE, f"this file has more than the {TEXT_BYTES_MAX:,} bytes of a pipeline file", _SPLIT)
         return None

@@ -1,7 +1,7 @@
-"""YAML text -> nodes.
+"""Parses YAML text to nodes, with limits on depth, size and aliases.
 
-Built from the parser's events, which come without recursion, and not with PyYAML's ``compose``: that one recurses in C
-and kills the interpreter on text such as ``[[[[...``.
+It uses the events of PyYAML's parser, which does not recurse, and not its ``compose``, which recurses in C and crashes
+the interpreter on text such as ``[[[[...``.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ _SIMPLER = "split the pipeline into several files, or make it simpler"
 
 
 class Mark(Protocol):
-    """A place in a text, as the parser tells it: all count from 0, ``index`` in characters."""
+    """A position in a text, as the parser reports it. All numbers count from 0; ``index`` counts characters."""
 
     index: int
     line: int
@@ -32,27 +32,27 @@ class Mark(Protocol):
 
 Locate = Callable[[Mark], Place]
 Scalars = Callable[[str], tuple[str, ShellText | None]]
-"""Finishes a scalar: its text, and its text as part of a shell script where the two differ."""
+"""Finishes a scalar: returns its text, and its text as part of a shell script if the two differ."""
 
 
 def locate_directly(mark: Mark) -> Place:
-    """The place of a mark in a text that is parsed as it was written."""
+    """The place of a mark in a text without substitutions."""
     return Place(mark.line + 1, mark.column + 1)
 
 
 def as_written(text: str) -> tuple[str, ShellText | None]:
-    """A scalar's text, unchanged."""
+    """The scalar's text, unchanged."""
     return text, None
 
 
 class _StopError(Exception):
-    """The text cannot be read any further; why is among the diagnostics."""
+    """Parsing stops; the diagnostics have the error."""
 
 
 def parse_yaml(
     text: str, diagnostics: Diagnostics, locate: Locate = locate_directly, finish: Scalars = as_written
 ) -> Node | None:
-    """The first document of ``text``, or None where there is none or it cannot be read: ``diagnostics`` says why."""
+    """The first document of ``text``. None if there is none, or if ``diagnostics`` says why it cannot be parsed."""
     builder = _Builder(diagnostics, locate, finish)
     try:
         return builder.document(yaml.parse(text, Loader=yaml.CSafeLoader))
@@ -185,7 +185,7 @@ class _Builder:
         return MapNode(place, tuple(entries), 1 + len(entries) + sum(value.size for value in values), _height(values))
 
     def merged(self, pairs: list[tuple[ScalarNode, Node]]) -> list[tuple[ScalarNode, Node]]:
-        """The pairs with merges carried out: what is written here wins, then the earlier of several merged maps."""
+        """The pairs with merges applied: keys written here win, then those of the earlier of several merged maps."""
         written: dict[str, ScalarNode] = {}
         for key, _ in pairs:
             if _is_merge(key):
@@ -228,7 +228,7 @@ class _Builder:
 
 
 class _Splice(ListNode):
-    """A list item written ``- <<: *list``: its items take its place."""
+    """A list item ``- <<: *list``: the items of that list take its place."""
 
 
 def _is_merge(key: ScalarNode) -> bool:
