@@ -60,12 +60,10 @@ def _workflow(job: JobInput) -> None:
     for key, value in workflow.labels.items():
         if not value:
             place = job.located.key_place("labels", key)
-            diagnostics.warning(
-                place, f"the label '{key}' has no value and is not looked at", "give it one, or remove it"
-            )
+            diagnostics.warning(place, f"the label '{key}' has no value and is ignored", "give it one, or remove it")
         elif key.startswith(RESERVED_LABELS):
             place = job.located.key_place("labels", key)
-            diagnostics.warning(place, f"the label '{key}' is reserved and is not looked at", "choose another name")
+            diagnostics.warning(place, f"the label '{key}' is reserved and is ignored", "choose another name")
     matrix = root.by_key.get("matrix")
     if isinstance(matrix, MapNode) and isinstance(matrix.by_key.get("include"), ListNode) and len(matrix.entries) > 1:
         axes = ", ".join(f"'{key.text}'" for key, _ in matrix.entries if key.text != "include")
@@ -81,7 +79,7 @@ def _empty_keys(job: JobInput, where: tuple[str | int, ...], kind: type[Pipeline
     for key, value in node.entries:
         empty = isinstance(value, ScalarNode) and value.is_null
         if empty and key.text in kind.model_fields and key.text not in _MAY_BE_EMPTY | kind.may_be_empty:
-            message = f"'{key.text}' has nothing behind it and counts as not written"
+            message = f"'{key.text}' has no value and is ignored"
             job.diagnostics.warning(key.place, message, "give it a value, or remove it")
 
 

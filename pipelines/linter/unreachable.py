@@ -127,7 +127,7 @@ def _check_keys(job: JobInput, condition: Condition, where: tuple[str | int, ...
     checks = (
         ("branch", condition.branch, events == {Event.TAG}, "a tag has no branch"),
         ("path", condition.path, not events & _WITH_PATHS, "only pushes and pull requests have changed files"),
-        ("cron", condition.cron, Event.CRON not in events, "it is looked at for cron events alone"),
+        ("cron", condition.cron, Event.CRON not in events, "it is checked for cron events only"),
         ("matrix", condition.matrix, in_workflow, "only steps and services choose by the matrix"),
         ("status", condition.status, in_service, "a service starts before the first step"),
     )
@@ -139,7 +139,7 @@ def _check_keys(job: JobInput, condition: Condition, where: tuple[str | int, ...
 
 def _check_meaning(diagnostics: Diagnostics, job: JobInput, condition: Condition, where: tuple[str | int, ...]) -> None:
     if condition.cron != Patterns() and not condition.event:
-        message = "'cron' is looked at for cron events alone, so this holds for every other event too"
+        message = "'cron' is checked for cron events only, so this condition holds for every other event"
         diagnostics.warning(_key_place(job, where, "cron"), message, "add event: cron")
     if where[0] == "when" and "canceled" in condition.status:
         message = "'canceled' has no effect here: a canceled run starts no further workflow"

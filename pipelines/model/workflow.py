@@ -80,7 +80,7 @@ FAILURES = ("fail", "ignore", "cancel")
 def _failure(value: object) -> object:
     word = text_of(value)
     if isinstance(word, str) and word not in FAILURES:
-        fail(f"'{word}' is no way to take a failure", "the ways are fail, ignore and cancel")
+        fail(f"'{word}' is not a valid value", "the values are fail, ignore and cancel")
     return word
 
 

@@ -23,7 +23,7 @@ def drop_unknown_values(root: MapNode, diagnostics: Diagnostics) -> MapNode:
 def _lenient_step(step: MapNode, diagnostics: Diagnostics) -> MapNode:
     step = change_conditions(step, lambda condition: _lenient_condition(condition, diagnostics))
     step = _without_wrong(step, "timeout", is_time, "is not a time and has no effect", TIME_HINT, diagnostics)
-    message, hint = "is no way to take a failure and counts as 'fail'", "the ways are " + ", ".join(FAILURES)
+    message, hint = "is not a value of 'failure' and counts as 'fail'", "the values are " + ", ".join(FAILURES)
     return _without_wrong(step, "failure", FAILURES.__contains__, message, hint, diagnostics)
 
 

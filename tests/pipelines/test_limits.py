@@ -1,4 +1,4 @@
-"""Whatever comes in, a plan or a list of problems goes out."""
+"""Any input gives a plan or a list of problems, in bounded time."""
 
 import json
 
@@ -69,7 +69,7 @@ CHANGES = st.lists(
 
 
 def changed(text: str, changes: list[tuple[str, int, int]]) -> str:
-    """A file after small accidents: lines lost, doubled, swapped, indented, with values of other files."""
+    """A damaged file: lines deleted, duplicated, swapped, indented, or with values of other files."""
     lines = text.split("\n")
     for change, first, second in changes:
         one, other = first % len(lines), second % len(lines)
@@ -91,7 +91,7 @@ def changed(text: str, changes: list[tuple[str, int, int]]) -> str:
 @pytest.mark.slow
 @QUIET
 @given(st.builds(changed, st.sampled_from(FILES), CHANGES), TRIGGERS, PATHS)
-def test_any_accident_to_a_file(text: str, trigger: Trigger, path: str) -> None:
+def test_any_damage_to_a_file(text: str, trigger: Trigger, path: str) -> None:
     outcome(text.encode(), trigger, path)
 
 
@@ -240,12 +240,12 @@ def test_any_yaml_like_text(text: str, trigger: Trigger, path: str) -> None:
     outcome(text.encode(), trigger, path)
 
 
-def test_of_very_many_problems_only_the_first_are_told() -> None:
+def test_of_very_many_problems_only_the_first_are_reported() -> None:
     text = "steps:\n" + "".join(f"  - {{name: s{n}, image: i, comands: x}}\n" for n in range(500))
     assert len(problems_of(text)) == PROBLEMS_COUNT_MAX
 
 
-def test_a_large_honest_file_is_compiled() -> None:
+def test_a_large_valid_file_is_compiled() -> None:
     text = "steps:\n" + "".join(f"  - name: s{n}\n    image: i\n    commands:\n      - make {n}\n" for n in range(1200))
     plan = compile_pipeline([PipelineFile(".headway.yml", text.encode())], push(), CONTEXT)
     assert len(plan.jobs[0].steps) == 1200
@@ -264,7 +264,7 @@ def test_a_large_honest_file_is_compiled() -> None:
         ("matrix: {A: [" + "1, " * 250 + "]}\nsteps:\n" + " - {image: i, commands: x}\n" * 100, 1),
     ],
 )
-def test_hostile_files_get_their_sentences_soon(text: str, count: int) -> None:
+def test_hostile_files_are_refused_quickly(text: str, count: int) -> None:
     assert len(problems_of(text)) == count
 
 

@@ -1,4 +1,4 @@
-"""States: who may follow whom, and the verdict of several."""
+"""States: their transitions, and the verdict of a run."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""WOODPECKER_WORKFLOWS section 9: the CI_* variables."""
+"""The CI_* variables."""
 
 import json
 
@@ -82,7 +82,7 @@ def test_a_step_knows_its_run() -> None:
     assert {name: found.get(name) for name in expected} == expected
 
 
-def test_nothing_empty_is_set_and_nothing_that_only_the_runner_knows() -> None:
+def test_variables_without_a_value_and_those_of_the_runner_are_not_set() -> None:
     found = step_environment(push(), CONTEXT, STEP)
     assert all(found.values())
     assert {"CI_COMMIT_TAG", "CI_PIPELINE_STATUS", "CI_STEP_STARTED", "CI_PIPELINE_STARTED"}.isdisjoint(found)
@@ -122,7 +122,7 @@ def test_a_deployment() -> None:
     assert (found["CI_PIPELINE_DEPLOY_TARGET"], found["CI_PIPELINE_DEPLOY_TASK"]) == ("prod", "t")
 
 
-def test_a_plugin_gets_drones_names_and_not_what_a_person_typed() -> None:
+def test_a_plugin_gets_drones_variables_but_not_the_inputs_of_a_manual_run() -> None:
     trigger = push(inputs={"TARGET": "prod"})
     found = step_environment(trigger, CONTEXT, PLUGIN)
     assert found["DRONE_COMMIT_REF"] == "refs/heads/main"
@@ -141,11 +141,11 @@ def test_a_plugin_knows_the_number_of_the_pull_request() -> None:
     assert step_environment(pull_request(), CONTEXT, PLUGIN)["DRONE_PULL_REQUEST"] == "12"
 
 
-def test_what_a_person_typed_cannot_change_what_the_run_knows() -> None:
+def test_inputs_of_a_manual_run_cannot_override_variables_of_the_run() -> None:
     assert step_environment(push(inputs={"CI_COMMIT_SHA": "x"}), CONTEXT, STEP)["CI_COMMIT_SHA"] == SHA
 
 
-def test_an_ssh_address_is_one() -> None:
+def test_an_ssh_clone_url_is_in_its_own_variable() -> None:
     ssh = Context(RepoInfo("a/b", "git@example.org:a/b.git"))
     assert run_variables(push(), ssh)["CI_REPO_CLONE_SSH_URL"] == "git@example.org:a/b.git"
     assert run_variables(push(), CONTEXT)["CI_REPO_CLONE_SSH_URL"] == ""
@@ -165,5 +165,5 @@ def test_an_ssh_address_is_one() -> None:
         (event("manual", message="[skip ci]"), False),
     ],
 )
-def test_a_message_can_ask_for_no_run(trigger: Trigger, skipped: bool) -> None:
+def test_skip_ci_in_a_commit_message_skips_the_run(trigger: Trigger, skipped: bool) -> None:
     assert skip_ci(trigger) is skipped

@@ -1,4 +1,4 @@
-"""Plugin images that only wrap ``docker build`` run as native steps (WOODPECKER_WORKFLOWS section 10)."""
+"""Plugins that only wrap ``docker build`` are replaced by native steps."""
 
 from collections.abc import Sequence
 
@@ -43,7 +43,7 @@ def test_images_that_wrap_docker_build_are_known_by_name(image: str) -> None:
 
 
 @pytest.mark.parametrize("image", ["docker", "docker:27", "me/docker", "plugins/ecr", "me/buildx", "alpine"])
-def test_other_images_are_left_alone(image: str) -> None:
+def test_other_images_are_not_replaced(image: str) -> None:
     assert [type(step) for step in wrapped("{repo: a/b}", image=image)] == [PluginStep]
 
 
@@ -150,7 +150,7 @@ def test_several_logins_are_several_pushes_each_with_its_own() -> None:
         "{repo: a/b, unheard_of: x}",
     ],
 )
-def test_what_has_no_native_counterpart_runs_as_the_plugin_that_it_is(settings: str) -> None:
+def test_a_plugin_with_a_setting_without_native_counterpart_runs_as_a_plugin(settings: str) -> None:
     assert [type(step) for step in wrapped(settings)] == [PluginStep]
 
 
@@ -224,7 +224,7 @@ def test_conditions_and_failures_are_those_of_the_step() -> None:
     assert plan_of(f"steps: [{{name: p, image: {BUILDX}, settings: {{repo: a/b}}, when: {{event: tag}}}}]").jobs == ()
 
 
-def test_who_depends_on_the_step_waits_for_its_push_too() -> None:
+def test_a_step_that_depends_on_the_plugin_waits_for_its_push_too() -> None:
     text = f"""
     steps:
       test: {{image: i, commands: x}}
@@ -276,6 +276,6 @@ def test_two_wrapped_builds_are_told_apart() -> None:
     assert (of_kind(PushStep, steps[1]).image, of_kind(PushStep, steps[3]).image) == (1, 3)
 
 
-def test_an_entrypoint_of_its_own_makes_it_another_thing() -> None:
+def test_with_an_entrypoint_of_its_own_it_is_not_replaced() -> None:
     text = f"steps: [{{name: p, image: {BUILDX}, entrypoint: [sh]}}]"
     assert isinstance(job_of(text).steps[0], PluginStep)

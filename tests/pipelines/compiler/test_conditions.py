@@ -1,4 +1,4 @@
-"""WOODPECKER_WORKFLOWS section 7: conditions."""
+"""Conditions: when they hold, and the reason if they do not."""
 
 import pytest
 
@@ -72,7 +72,7 @@ def test_conditions(when: str, trigger: Trigger, expected: bool) -> None:
         ("{include: '*.py', ignore_message: '[ALL]'}", ("x.md",), True),
     ],
 )
-def test_paths_are_held_against_the_changed_files(path: str, files: tuple[str, ...] | None, expected: bool) -> None:
+def test_paths_match_the_changed_files(path: str, files: tuple[str, ...] | None, expected: bool) -> None:
     assert runs(f"{{path: {path}}}", push(changed_files=files, message="Do [all] of it")) is expected
 
 
@@ -103,7 +103,7 @@ def test_paths_count_only_for_pushes_and_pull_requests(trigger: Trigger, expecte
         ("{local: true}", push(), "it is for local runs only"),
     ],
 )
-def test_the_reason_names_the_condition_that_said_no(when: str, trigger: Trigger, reason: str) -> None:
+def test_the_reason_names_the_condition_that_does_not_hold(when: str, trigger: Trigger, reason: str) -> None:
     assert why(when, trigger) == reason
 
 
@@ -146,7 +146,7 @@ def test_a_workflow_that_runs_after_failure_runs_after_success_too(status: str, 
     assert (job.on_success, job.on_failure) == outcome
 
 
-def test_the_old_way_to_run_after_failure() -> None:
+def test_the_legacy_key_runs_on() -> None:
     job = job_of("runs_on: [failure]\nsteps: [{image: i, commands: x}]")
     assert (job.on_success, job.on_failure) == (False, True)
 
@@ -194,12 +194,12 @@ def test_services_have_conditions_too() -> None:
         ("text", "1:35: error: 'when': a map is wanted here, not a single value"),
     ],
 )
-def test_wrong_conditions_are_told(when: str, problem: str) -> None:
+def test_invalid_conditions_are_reported(when: str, problem: str) -> None:
     (found,) = problems_of(f"steps: [{{name: a, image: i, commands: x, when: {when}}}]".replace("commands: x, ", ""))
     assert found.startswith(problem)
 
 
-def test_a_workflows_wrong_expression_is_told() -> None:
+def test_an_invalid_expression_of_a_workflow_is_reported() -> None:
     (problem,) = problems_of("when: {evaluate: 'x('}\nsteps: [{image: i, commands: x}]")
     assert problem.startswith("1:7: error: 'evaluate': there is no function 'x' here; the functions are len, lower,")
 
@@ -266,7 +266,7 @@ def test_a_costly_glob_is_refused_and_matches_nothing() -> None:
         matches("a" * 2001, "")
 
 
-def test_names_are_mended_when_steps_are_left_out() -> None:
+def test_needs_are_renumbered_when_steps_are_left_out() -> None:
     text = """
     steps:
       a: {image: i, commands: x}

@@ -1,4 +1,4 @@
-"""Which step waits for which."""
+"""Dependencies between steps, and between workflows."""
 
 import pytest
 
@@ -30,7 +30,7 @@ def test_an_empty_depends_on_makes_a_graph_too() -> None:
     assert needs(steps(("a", ""), ("b", ", depends_on: []"))) == {"a": set(), "b": set()}
 
 
-def test_a_depends_on_with_nothing_behind_it_counts_as_not_written() -> None:
+def test_a_depends_on_without_a_value_is_ignored() -> None:
     assert needs(steps(("a", ""), ("b", ", depends_on: "))) == {"a": set(), "b": {"a"}}
 
 
@@ -55,7 +55,7 @@ def test_a_step_that_does_not_run_cannot_be_needed_unless_it_is_optional() -> No
     assert needs(optional, tag()) == {"a": set(), "b": {"a"}}
 
 
-def test_a_cycle_is_refused_with_its_steps() -> None:
+def test_a_cycle_is_refused_and_its_steps_are_named() -> None:
     text = steps(("a", ", depends_on: c"), ("b", ", depends_on: a"), ("c", ", depends_on: b"))
     (problem,) = problems_of(text)
     assert "these steps wait for each other: " in problem
@@ -81,7 +81,7 @@ def test_a_detached_step_is_not_waited_for() -> None:
     assert needs(steps(("server", ", detach: true"), ("test", ""))) == {"server": set(), "test": set()}
 
 
-def test_the_image_of_a_build_is_an_implied_need() -> None:
+def test_the_image_of_a_build_is_an_implicit_dependency() -> None:
     text = """
     steps:
       app: {build: .}

@@ -1,4 +1,4 @@
-"""WOODPECKER_WORKFLOWS section 10: settings -> environment, byte for byte."""
+"""Settings as environment variables, byte for byte as Woodpecker 3.x encodes them."""
 
 import json
 
@@ -96,11 +96,11 @@ def test_an_unknown_secret_has_its_name_in_the_error() -> None:
         resolve(encode(FromSecret("gone")), {})
 
 
-def test_scalars_of_python_are_texts_of_go() -> None:
+def test_scalars_are_formatted_as_go_does() -> None:
     assert [scalar_text(value) for value in (None, True, False, 7, "x")] == ["", "true", "false", "7", "x"]
 
 
-def test_a_number_that_changes_its_looks_gets_a_warning() -> None:
+def test_a_number_whose_format_changes_gets_a_warning() -> None:
     text = "steps: [{image: i, settings: {version: 3.10, list: [1.0], map: {a: 0x10}, ok: [1.5, 'x', true]}}]"
     assert [problem.split(";")[0] for problem in problems_of(text)] == [
         "1:40: warning: 3.10 is a number here and reaches the plugin as 3.1",

@@ -1,4 +1,4 @@
-"""Tags of images: their grammar, and the rule ``auto`` (WOODPECKER_WORKFLOWS section 10)."""
+"""Image tags and repositories: their syntax, and the tags of ``auto``."""
 
 import pytest
 

@@ -151,7 +151,7 @@ def test_values_of_the_matrix_are_not_substituted() -> None:
     assert cell == {"A": "${CI_COMMIT_SHA}"}
 
 
-def test_a_value_of_the_matrix_is_pasted_as_it_is() -> None:
+def test_a_value_of_the_matrix_is_inserted_unchanged() -> None:
     text = "matrix: {include: [{LIST: '[a, b]'}]}\nsteps: [{name: s, image: i, commands: ${LIST}}]"
     assert commands_of(job_of(text).steps[0]) == ("a", "b")
 
@@ -177,7 +177,7 @@ def test_the_matrix_is_found_although_the_text_is_yaml_only_with_its_values() ->
         ),
     ],
 )
-def test_a_wrong_matrix_is_told(matrix: str, problem: str) -> None:
+def test_an_invalid_matrix_is_reported(matrix: str, problem: str) -> None:
     assert problems_of(f"matrix: {matrix}\n{ONE}") == [problem]
 
 
@@ -202,7 +202,7 @@ def test_all_jobs_together_have_a_limit() -> None:
         plan_of_files({".headway/a.yml": axes + ONE, ".headway/b.yml": axes + ONE})
 
 
-def test_the_problems_of_a_matrix_are_told_once() -> None:
+def test_the_problems_of_a_matrix_are_reported_once() -> None:
     assert len(problems_of("matrix: {A: [1, 2, 3]}\nsteps: [{name: s, image: i, comands: x}]")) == 1
     assert len(problems_of("matrix: {A: [1, 2, 3]}\nsteps: [{name: s, image: i, commands: '${X}'}]")) == 1
 
@@ -313,6 +313,6 @@ def test_branches_and_pull_requests_of_a_dockerfile_alone_are_not_pushed(trigger
     assert plan.left_out[0].why == "only the default branch and git tags are pushed"
 
 
-def test_a_wrong_place_to_push_to_is_refused() -> None:
+def test_an_invalid_repository_to_push_to_is_refused() -> None:
     with pytest.raises(InvalidPipelineError, match="'Me/App', where this repository pushes to, is not"):
         dockerfile_plan(Context(REPO, push_repo="Me/App"), push())

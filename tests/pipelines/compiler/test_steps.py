@@ -1,4 +1,4 @@
-"""Steps of every kind, as they stand in the plan (WOODPECKER_WORKFLOWS section 5, PIPELINE_FILE section 2)."""
+"""Steps of every kind in the plan."""
 
 import pytest
 
@@ -170,7 +170,7 @@ def test_settings_make_a_plugin_with_drones_names() -> None:
     assert step.container.directory == "/headway/src"
 
 
-def test_an_image_alone_does_its_own_work() -> None:
+def test_a_step_with_only_an_image_is_a_plugin() -> None:
     assert isinstance(step_of("steps: [{name: p, image: i}]"), PluginStep)
 
 

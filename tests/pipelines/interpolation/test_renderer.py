@@ -1,4 +1,4 @@
-"""WOODPECKER_WORKFLOWS section 2.1: ${NAME} and its operators."""
+"""Substitution of ``${NAME}``, its operators, and values from outside."""
 
 import json
 import subprocess
@@ -109,13 +109,13 @@ def test_every_form_of_substitution(text: str, expected: str) -> None:
         "${v@Q}",
     ],
 )
-def test_what_is_no_substitution_is_an_error_with_its_place(text: str) -> None:
+def test_an_invalid_substitution_is_an_error_with_its_place(text: str) -> None:
     (problem,) = substitute(f"a:\n  b {text}")[1]
     assert problem.startswith(f"2:5: error: '{text}' is not a substitution: ")
     assert problem.endswith("if the shell is to expand it, write '$${' in place of '${'")
 
 
-def test_what_is_no_substitution_does_no_harm_in_a_comment() -> None:
+def test_an_invalid_substitution_in_a_comment_is_ignored() -> None:
     assert substitute("  # see ${a[0]}\n") == ("  # see ${a[0]}\n", [])
 
 
@@ -123,7 +123,7 @@ def test_nested_substitutions_have_a_limit() -> None:
     assert "nested deeper" in substitute("${a:-" * 30 + "}" * 30)[1][0]
 
 
-def test_all_wrong_substitutions_are_told_at_once() -> None:
+def test_all_invalid_substitutions_are_reported_at_once() -> None:
     assert len(substitute("${} ${!a}\n${b[1]}")[1]) == 3
 
 
@@ -135,13 +135,13 @@ def test_an_unknown_name_is_empty_with_a_warning_and_the_nearest_name() -> None:
     assert commands_of(step_of(text)) == ("echo ",)
 
 
-def test_a_name_of_the_shell_is_told_how_to_reach_it() -> None:
+def test_a_variable_of_the_shell_gets_a_hint_how_to_escape_it() -> None:
     assert substitute("${RUN}")[1] == [
         "1:1: warning: ${RUN} is not a variable here and becomes empty; write $${RUN} if the shell is to fill it in"
     ]
 
 
-def test_a_name_that_only_the_running_step_knows_is_told_how_to_write_it() -> None:
+def test_a_variable_that_only_the_container_has_gets_a_hint_how_to_write_it() -> None:
     assert substitute("${CI_WORKSPACE}")[1] == [
         (
             "1:1: warning: ${CI_WORKSPACE} is known only when the step runs and becomes empty; "
@@ -206,7 +206,7 @@ HOSTILE = [
         'printf %s "${CI_COMMIT_BRANCH/main/${CI_COMMIT_MESSAGE}}"',
     ],
 )
-def test_a_message_from_outside_is_printed_by_a_real_shell_and_never_run(
+def test_a_real_shell_prints_a_message_from_outside_and_never_runs_it(
     command: str, message: str, tmp_path: Path
 ) -> None:
     text = {"steps": [{"name": "a", "image": "b", "commands": [command]}]}
@@ -243,12 +243,12 @@ def test_text_between_quotes_and_escapes_is_followed() -> None:
     assert shell_text(f"a \\' {mark} \"'{mark}'\" '{mark}'", outside).text == "a \\' ${X} \"'${X}'\" ''\"${X}\"''"
 
 
-def test_our_own_marks_in_a_file_are_only_characters() -> None:
+def test_our_mark_characters_in_a_file_are_ordinary_characters() -> None:
     text = "steps: [{name: a, image: b, commands: 'echo \ue0005\ue001 \ue000'}]"
     assert commands_of(step_of(text)) == ("echo \ue0005\ue001 \ue000",)
 
 
-def test_values_that_grow_without_end_are_refused() -> None:
+def test_substitutions_that_grow_too_long_are_refused() -> None:
     long = "x" * 100_000
     many = "a: " + "${CI_COMMIT_MESSAGE} " * 20
     assert problems_of(many, push(message=long + " ")) == [
@@ -287,7 +287,7 @@ def test_variables_of_the_run_can_be_used_anywhere() -> None:
     assert of_kind(NamedImage, container_of(step).image).name == "registry/me/app:01234567"
 
 
-def test_what_a_person_typed_reaches_the_step_and_not_the_text() -> None:
+def test_inputs_of_a_manual_run_reach_the_container_and_not_the_text() -> None:
     text = "steps: [{name: a, image: b, commands: 'echo ${TARGET} $TARGET'}]"
     trigger = push(inputs={"TARGET": "prod"})
     assert "known only when the step runs" in problems_of(text, trigger)[0]

@@ -1,4 +1,4 @@
-"""What lint finds besides what a run would say."""
+"""What lint reports besides the problems of a run."""
 
 from collections.abc import Sequence
 from textwrap import dedent
@@ -31,14 +31,14 @@ def step(when: str, more: str = "") -> str:
     return f"steps: [{{name: s, image: 'i:1', commands: x, when: {when}{more}}}]\n"
 
 
-def test_nothing_is_said_of_a_file_without_a_flaw() -> None:
+def test_a_correct_file_has_no_problems() -> None:
     assert lint(ONE) == []
 
 
 @pytest.mark.parametrize(
     ("event", "removed"), [("tag", "the event is push, not tag"), ("push", "the event is tag, not push")]
 )
-def test_every_event_that_a_file_can_serve_is_tried_and_a_mistake_is_told_once(event: str, removed: str) -> None:
+def test_every_event_that_a_file_serves_is_tried_and_a_problem_is_reported_once(event: str, removed: str) -> None:
     text = f"""
     steps:
       - {{name: a, image: "i:1", commands: x, when: {{event: {event}}}}}
@@ -64,7 +64,7 @@ def test_a_condition_of_any_kind_can_remove_what_another_step_depends_on(key: st
 
 
 @pytest.mark.parametrize("key", ["instance: ci.example.org", "repo: team/app", "platform: linux/arm64"])
-def test_what_only_the_server_knows_is_no_reason_to_refuse(key: str) -> None:
+def test_conditions_on_what_only_the_server_knows_are_no_errors(key: str) -> None:
     text = f"""
     steps:
       - {{name: a, image: "i:1", commands: x, when: {{{key}}}}}
@@ -75,7 +75,7 @@ def test_what_only_the_server_knows_is_no_reason_to_refuse(key: str) -> None:
     assert "which does not run" in lint(text, context=known)[0]
 
 
-def test_of_a_large_matrix_some_cells_are_looked_at_and_nothing_wrong_is_said_of_the_others() -> None:
+def test_of_a_large_matrix_some_cells_are_linted_without_false_warnings_about_the_others() -> None:
     cells = ", ".join(f"c{number}" for number in range(200))
     long = "x" * 4000
     step_ = f"{{name: s, image: 'i:1', commands: {long}, when: {{matrix: {{A: c101}}}}}}"
@@ -132,7 +132,7 @@ def test_what_only_another_workflow_condition_would_allow_is_no_mistake() -> Non
         ("{local: true}", "{local: false}", "one of the workflow and the step is for local runs only"),
     ],
 )
-def test_a_step_that_can_never_run_is_told_with_the_reason(workflow: str, own: str, why: str) -> None:
+def test_a_step_that_can_never_run_is_reported_with_the_reason(workflow: str, own: str, why: str) -> None:
     found = [problem for problem in lint(f"when: {workflow}\n{step(own)}") if "never runs" in problem]
     assert found == [f"2:46: warning: step 's' never runs: {why}; make one of the conditions wider, or remove it"]
 
@@ -149,7 +149,7 @@ def test_a_step_that_can_never_run_is_told_with_the_reason(workflow: str, own: s
         ("{event: push}", "{path: 'a/**'}"),
     ],
 )
-def test_a_step_that_can_run_is_not_said_never_to(workflow: str, own: str) -> None:
+def test_a_step_that_can_run_is_not_reported_as_unreachable(workflow: str, own: str) -> None:
     assert [problem for problem in lint(f"when: {workflow}\n{step(own)}") if "never runs" in problem] == []
 
 
@@ -200,14 +200,14 @@ def test_a_workflow_that_depends_on_one_of_other_events_never_runs() -> None:
     )
 
 
-def test_workflows_that_wait_for_each_other_are_told() -> None:
+def test_a_cycle_of_workflows_is_reported() -> None:
     files = [
         PipelineFile(f".headway/{name}.yml", f"depends_on: {other}\n{ONE}".encode()) for name, other in ("ab", "ba")
     ]
     assert "these workflows wait for each other" in str(lint_files(files)[0])
 
 
-def test_workflows_beside_those_that_are_looked_at_may_be_depended_on() -> None:
+def test_depends_on_may_name_workflows_that_are_not_linted() -> None:
     assert lint(f"depends_on: [build]\n{ONE}", other_workflows=["build"]) == []
     assert "does not exist" in lint(f"depends_on: [build]\n{ONE}")[0]
 
@@ -220,11 +220,11 @@ def test_workflows_beside_those_that_are_looked_at_may_be_depended_on() -> None:
             "{event: [tag, manual], path: a}",
             "'path' has no effect here: only pushes and pull requests have changed files",
         ),
-        ("{event: push, cron: a}", "'cron' has no effect here: it is looked at for cron events alone"),
-        ("{cron: a}", "'cron' is looked at for cron events alone, so this holds for every other event too"),
+        ("{event: push, cron: a}", "'cron' has no effect here: it is checked for cron events only"),
+        ("{cron: a}", "'cron' is checked for cron events only, so this condition holds for every other event"),
     ],
 )
-def test_keys_that_a_condition_has_for_nothing_are_told(when: str, key: str) -> None:
+def test_keys_of_a_condition_without_effect_are_reported(when: str, key: str) -> None:
     assert [problem.split(": ", 2)[2].split(";")[0] for problem in lint(step(when))] == [key]
 
 
@@ -253,7 +253,7 @@ SECRET = "steps: [{name: s, image: 'i:1', settings: {a: {from_secret: Token}}%s}
         ("when: {event: [push, pull_request]}\n", ", when: {event: push}", None),
     ],
 )
-def test_a_secret_that_a_pull_request_would_use_is_told(workflow: str, more: str, level: str | None) -> None:
+def test_a_secret_in_a_step_for_pull_requests_is_reported(workflow: str, more: str, level: str | None) -> None:
     found = lint(workflow + SECRET % more)
     told = f"{level}: step 's' uses the secret 'Token' and runs for pull requests; those from forks get no secrets"
     assert [told in problem for problem in found] == ([True] if level else [])
@@ -274,7 +274,7 @@ def test_secrets_of_a_build_count_too(member: str) -> None:
         ("{image: 'docker.io/library/redis:7-alpine'}", False),
     ],
 )
-def test_a_service_of_which_nothing_is_known_should_say_when_it_is_ready(service: str, told: bool) -> None:
+def test_a_service_with_an_unknown_image_should_say_when_it_is_ready(service: str, told: bool) -> None:
     assert bool(lint(f"services: {{a: {service}}}\n{ONE}")) is told
 
 
@@ -313,20 +313,20 @@ def test_trust_is_a_hint_for_an_unknown_repository_and_an_error_for_a_known_one(
     [
         ("skip_clone: true\nclone: {git: {image: 'plugin-git:2'}}\n", "'clone' has no effect beside skip_clone: true"),
         ("runs_on: [success]\n", "'runs_on' is an old key"),
-        ("labels: {woodpecker-ci.org/a: b}\n", "the label 'woodpecker-ci.org/a' is reserved and is not looked at"),
-        ("labels: {a: ''}\n", "the label 'a' has no value and is not looked at"),
+        ("labels: {woodpecker-ci.org/a: b}\n", "the label 'woodpecker-ci.org/a' is reserved and is ignored"),
+        ("labels: {a: ''}\n", "the label 'a' has no value and is ignored"),
         ("matrix: {A: [x], include: [{A: y}]}\n", "beside 'include' the rest of the matrix has no effect, here 'A'"),
-        ("when: {branch: }\n", "'branch' has nothing behind it and counts as not written"),
+        ("when: {branch: }\n", "'branch' has no value and is ignored"),
         ("services: {a: {image: 'redis:7', failure: cancel}}\n", "'failure: cancel' of a service counts as 'fail'"),
     ],
 )
-def test_what_would_be_ignored_in_silence_is_told(text: str, told: str) -> None:
+def test_keys_that_would_be_ignored_silently_are_reported(text: str, told: str) -> None:
     assert told in lint(text + ONE)[0]
 
 
-def test_a_key_of_a_step_with_nothing_behind_it_is_told() -> None:
+def test_a_key_of_a_step_without_a_value_is_reported() -> None:
     assert lint("steps: [{name: s, image: 'i:1', when: }]") == [
-        "1:33: warning: 'when' has nothing behind it and counts as not written; give it a value, or remove it",
+        "1:33: warning: 'when' has no value and is ignored; give it a value, or remove it",
     ]
     assert lint("steps: [{name: s, image: 'i:1', commands: }]") == [
         "1:43: error: 'commands' is missing or empty in step 's'; add a command",
@@ -404,11 +404,11 @@ DENSE = (
     ],
     ids=["long", "names", "braces", "expressions", "dense", "large", "deep"],
 )
-def test_large_and_hostile_files_are_looked_at_without_end(text: str, count: int) -> None:
+def test_large_and_hostile_files_are_linted_in_bounded_time(text: str, count: int) -> None:
     assert len(lint(text)) == count
 
 
-def test_an_image_without_a_version_is_told_once_and_only_if_it_is_used() -> None:
+def test_an_image_without_a_version_is_reported_once_and_only_if_it_is_used() -> None:
     text = """
     clone: {git: {image: woodpeckerci/plugin-git}}
     steps:

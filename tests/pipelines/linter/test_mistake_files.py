@@ -1,4 +1,4 @@
-"""The folder ``tests/mistakes``: wrong files, each with what is said about it, the same wherever it is said."""
+"""The folder ``tests/mistakes``: invalid files, each with its expected problems, the same in lint and in a run."""
 
 from pathlib import Path
 
@@ -23,14 +23,14 @@ def expected(file: Path) -> list[str]:
     return file.with_suffix(".txt").read_text(encoding="utf-8").splitlines()
 
 
-def told_by_a_run(file: Path) -> tuple[Problem, ...]:
+def problems_of_a_run(file: Path) -> tuple[Problem, ...]:
     try:
         return compile_pipeline([pipeline_file(file)], push_to_default_branch("main"), ANY_REPO).warnings
     except InvalidPipelineError as error:
         return error.problems
 
 
-def test_there_are_many_of_them_and_no_stray_text() -> None:
+def test_every_expected_text_belongs_to_a_file() -> None:
     assert len(FILES) >= 60
     texts = {file.stem for file in (FILES[0].parent).glob("*.txt")}
     assert texts == {file.stem for file in FILES}
@@ -43,7 +43,7 @@ def test_lint_says_what_is_expected(file: Path) -> None:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_a_run_says_the_same_as_lint(file: Path) -> None:
-    told = [str(problem) for problem in told_by_a_run(file)]
+    told = [str(problem) for problem in problems_of_a_run(file)]
     errors = [line for line in expected(file) if f": {Level.ERROR}: " in line]
     assert [line for line in told if f": {Level.ERROR}: " in line] == errors
     assert set(told) <= set(expected(file))

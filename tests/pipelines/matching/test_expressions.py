@@ -100,7 +100,7 @@ def test_expressions(expression: str, expected: bool) -> None:
         ("A == 'a' ? 1 : 2", "the result must be true or false"),
     ],
 )
-def test_wrong_expressions_are_told(expression: str, message: str) -> None:
+def test_invalid_expressions_are_reported(expression: str, message: str) -> None:
     with pytest.raises(ExpressionError) as caught:
         evaluate(expression, VARIABLES)
     assert message in str(caught.value)
@@ -164,13 +164,13 @@ def test_regular_expressions(pattern: str, text: str, expected: bool) -> None:
         "]",
     ],
 )
-def test_what_is_no_regular_expression_here_is_refused(pattern: str) -> None:
+def test_unsupported_regular_expressions_are_refused(pattern: str) -> None:
     with pytest.raises(BadRegexError):
         search(pattern, "a")
 
 
 @pytest.mark.parametrize("pattern", ["(a+)+b", "(a|a)*b", "(a*)*b", "a*a*a*a*a*a*b", "((a*)*)*b"])
-def test_no_regular_expression_takes_for_ever(pattern: str) -> None:
+def test_every_regular_expression_ends_in_bounded_time(pattern: str) -> None:
     assert search(pattern, "a" * 300 + "c") is False
 
 

@@ -20,7 +20,7 @@ from tests.support.pipelines import problems_of
         ([], []),
     ],
 )
-def test_the_first_place_that_holds_something_is_the_pipeline(names: list[str], chosen: list[str]) -> None:
+def test_the_first_folder_or_file_in_order_of_precedence_is_the_pipeline(names: list[str], chosen: list[str]) -> None:
     assert choose_files(names) == chosen
 
 
@@ -38,20 +38,20 @@ def test_a_workflow_is_named_after_its_file_without_one_suffix_and_one_dot(path:
     assert workflow_name(path) == name
 
 
-def test_files_in_woodpeckers_places_are_read_leniently() -> None:
+def test_woodpeckers_files_are_lenient() -> None:
     assert dialect_of(".woodpecker/test.yml").lenient
     assert dialect_of(".woodpecker.yml").lenient
     assert not dialect_of(".headway.yml").lenient
     assert not dialect_of("./.headway/x.yml").lenient
 
 
-def test_the_file_of_another_system_is_pointed_out() -> None:
+def test_a_file_of_another_ci_system_gets_a_hint() -> None:
     assert other_systems_hint(["README", ".drone.yml"]) == (
         "; .drone.yml is read by Drone alone, and docs/coming-from.md says how to write it here"
     )
     assert other_systems_hint(["README", ".github", "drone.yml"]) == ""
 
 
-def test_a_pipeline_of_drones_is_known_by_its_kind() -> None:
+def test_a_drone_pipeline_is_recognized_by_its_kind() -> None:
     (warning, *_) = problems_of("kind: pipeline\nsteps: [{name: a, image: b:1, commands: c}]\n", path=".woodpecker.yml")
     assert "only Drone's pipelines have it" in str(warning)

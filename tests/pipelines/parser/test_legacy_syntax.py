@@ -21,7 +21,7 @@ ONE = "steps: [{name: s, image: i, commands: x}]\n"
 
 
 @pytest.mark.parametrize("path", [".headway.yml", ".woodpecker.yml"])
-def test_pipeline_is_steps(path: str) -> None:
+def test_the_legacy_key_pipeline_means_steps(path: str) -> None:
     text = "pipeline: {a: {image: i, commands: x}}"
     assert step_of(text, path=path).name == "a"
     assert problems_of(text, path=path) == ["1:1: warning: 'pipeline' is an old name; write 'steps'"]
@@ -112,7 +112,7 @@ def test_a_platform_is_a_label() -> None:
     assert job_of(f"{text}labels: {{a: b}}").labels == {"a": "b", "platform": "linux/arm64"}
 
 
-def test_a_platform_as_a_map_does_nothing() -> None:
+def test_a_platform_as_a_map_has_no_effect() -> None:
     text = f"platform: {{os: linux}}\n{ONE}"
     assert job_of(text).labels == {}
     assert problems_of(text)[0].startswith("1:1: warning: 'platform' as a map has no effect")
@@ -133,17 +133,17 @@ def test_branches_with_include_and_exclude() -> None:
     assert plan_of(f"branches: {{exclude: [main]}}\n{ONE}").jobs == ()
 
 
-def test_secrets_of_a_file_do_nothing() -> None:
+def test_secrets_of_a_workflow_have_no_effect() -> None:
     assert problems_of(f"secrets: [a]\n{ONE}") == [
         "1:1: warning: 'secrets' of a file has no effect; name them with from_secret"
     ]
 
 
-def test_an_old_condition_that_is_no_map_is_told() -> None:
+def test_a_legacy_condition_that_is_not_a_map_is_reported() -> None:
     assert "'when': a map is wanted here" in problems_of(f"branches: main\nwhen: [x]\n{ONE}")[1]
 
 
-def test_unknown_keys_are_warnings_in_woodpeckers_places_and_errors_in_ours() -> None:
+def test_unknown_keys_are_warnings_in_woodpeckers_files_and_errors_in_ours() -> None:
     text = "steps: [{name: s, image: i, commands: x, comand: y}]\nkind: z"
     kind = "unknown key 'kind'; only Drone's pipelines have it; docs/coming-from.md says how to write them here"
     unknown = "unknown key 'comand' in step 's'; did you mean 'commands'?"
@@ -155,7 +155,7 @@ def test_unknown_keys_are_warnings_in_woodpeckers_places_and_errors_in_ours() ->
     assert commands_of(step_of(text, path=".woodpecker/x.yml")) == ("x",)
 
 
-def test_what_is_planned_but_does_nothing_yet_is_told() -> None:
+def test_keys_that_are_not_supported_yet_are_reported() -> None:
     text = "steps: [{name: s, image: i, commands: x, cache: [a], retry: 2}]"
     assert problems_of(text) == [
         "1:42: error: 'cache' in step 's' is not supported yet; remove it",

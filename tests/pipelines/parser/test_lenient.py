@@ -1,4 +1,4 @@
-"""Words that do not exist: errors in our files, in those of Woodpecker warnings that match nothing."""
+"""Unknown values: errors in Headway's files; in Woodpecker's, warnings that match nothing."""
 
 import pytest
 
@@ -45,15 +45,15 @@ def test_the_warning_says_what_to_write() -> None:
     ]
 
 
-def test_an_unknown_way_to_take_a_failure_counts_as_fail() -> None:
+def test_an_unknown_value_of_failure_counts_as_fail() -> None:
     assert step_of(step("failure: allow"), path=".woodpecker.yml").failure == "fail"
     assert lint(step("failure: allow")) == [
-        "1:55: warning: 'allow' is no way to take a failure and counts as 'fail'; the ways are fail, ignore, cancel"
+        "1:55: warning: 'allow' is not a value of 'failure' and counts as 'fail'; the values are fail, ignore, cancel"
     ]
     assert "error" in problems_of(step("failure: allow"))[0]
 
 
-def test_a_time_limit_without_a_unit_means_nothing_to_woodpecker() -> None:
+def test_a_timeout_without_a_unit_has_no_effect_in_woodpeckers_files() -> None:
     text = f"timeout: 60\n{step('timeout: 30')}"
     assert (
         plan_of(text, path=".woodpecker.yml").jobs[0].timeout_s,
@@ -70,6 +70,6 @@ def test_a_time_limit_without_a_unit_means_nothing_to_woodpecker() -> None:
     assert "error" in problems_of(text)[0]
 
 
-def test_what_is_no_single_word_is_still_an_error() -> None:
+def test_a_value_that_is_not_a_scalar_is_still_an_error() -> None:
     assert "error" in lint(step("when: {event: [[push]]}"))[0]
     assert "error" in lint(step("when: text"))[0]

@@ -1,4 +1,4 @@
-"""All mistakes of a file are told at once, and none that only follows from another."""
+"""All errors of a file are reported at once, without those that only follow from another."""
 
 from tests.support.pipelines import problems_of
 
@@ -43,6 +43,6 @@ def test_a_wrong_build_is_no_missing_image_as_well() -> None:
     assert problem.startswith("1:22: error: 'build': a folder, or a map with 'context' and the like, is wanted here,")
 
 
-def test_the_steps_themselves_being_wrong_is_all_there_is_to_say() -> None:
+def test_invalid_steps_hide_all_other_errors() -> None:
     assert len(problems_of("steps: [{image: i, commands: x}, text]")) == 1
     assert len(problems_of("steps: {a: }")) == 1

@@ -1,4 +1,4 @@
-"""YAML: values of the 1.2 core schema, merges, places, and guards."""
+"""YAML: values of the 1.2 core schema, merges, places, and limits."""
 
 import math
 
@@ -171,14 +171,14 @@ def test_an_empty_text_has_no_node() -> None:
         ("steps:\n  - a\n b: c\n", "3:2", "look at the indentation"),
     ],
 )
-def test_what_is_no_yaml_is_said_with_its_place(text: str, place: str, hint: str) -> None:
+def test_invalid_yaml_is_reported_with_its_place(text: str, place: str, hint: str) -> None:
     (problem,) = read(text)[1]
     assert problem.startswith(f"{place}: error: this is not YAML: ")
     assert hint in problem
 
 
 @pytest.mark.parametrize("opening", ["[", "{a: ", "- ", "? "])
-def test_deep_nesting_is_refused_before_anything_recurses(opening: str) -> None:
+def test_deep_nesting_is_refused_without_recursion(opening: str) -> None:
     (problem,) = read(opening * 100_000)[1]
     assert f"nested deeper than {DEPTH_LEVELS_MAX} levels" in problem
 
@@ -214,7 +214,7 @@ def test_places_are_lines_and_columns_of_characters() -> None:
     assert root.key_place("missing") == root.place
 
 
-def test_what_nodes_are_called() -> None:
+def test_names_of_kinds_of_nodes() -> None:
     assert [kind_name(node) for node in (ScalarNode(Place(1, 1), "x"), ScalarNode(Place(1, 1), "", plain=True))] == [
         "a single value",
         "nothing",
@@ -236,17 +236,17 @@ def test_what_nodes_are_called() -> None:
         (b"a: [", None),
     ],
 )
-def test_a_file_that_is_no_pipeline_gets_a_sentence(data: bytes, problem: str | None) -> None:
+def test_a_file_that_is_not_a_pipeline_gets_an_error_message(data: bytes, problem: str | None) -> None:
     found = problems_of(data)
     assert len(found) == 1
     assert problem is None or found == [problem]
 
 
-def test_a_byte_order_mark_is_no_part_of_the_text() -> None:
+def test_a_byte_order_mark_is_not_part_of_the_text() -> None:
     assert problems_of(b"\xef\xbb\xbfsteps: [{name: a, image: b, commands: c}]") == []
 
 
-def test_the_parser_itself_refuses_what_is_no_text() -> None:
+def test_the_yaml_parser_itself_refuses_what_is_not_text() -> None:
     assert read("a: \x00")[1][0].startswith("0:0: error: this is not YAML: ")
 
 
@@ -273,7 +273,7 @@ def test_the_parser_itself_refuses_what_is_no_text() -> None:
         ),
         (
             "steps: [{image: i, commands: x, failure: retry}]",
-            "1:42: error: 'failure': 'retry' is no way to take a failure",
+            "1:42: error: 'failure': 'retry' is not a valid value",
         ),
         ("steps: [{image: i, settings: text}]", "1:30: error: 'settings': a map is wanted here, not a single value"),
         ("services: {a: {image: i, ready: {port: x}}}", "1:40: error: 'port': a whole number is wanted here, not 'x'"),
@@ -286,7 +286,7 @@ def test_the_parser_itself_refuses_what_is_no_text() -> None:
         ("clone: {git: {imge: x}}", "1:15: error: unknown key 'imge' in clone step 'git'; did you mean 'image'?"),
     ],
 )
-def test_a_value_of_the_wrong_kind_is_told_with_its_place(text: str, problem: str) -> None:
+def test_a_value_of_the_wrong_kind_is_reported_with_its_place(text: str, problem: str) -> None:
     whole = text if "steps:" in text or text == "when: {}" else f"{text}\nsteps: [{{image: i, commands: x}}]"
     assert problems_of(whole)[0].startswith(problem)
 
@@ -295,5 +295,5 @@ def test_an_image_named_by_an_empty_settings_map_is_a_plugin() -> None:
     assert problems_of("steps: [{image: i, settings: }]") == []
 
 
-def test_a_matrix_in_a_text_that_is_no_yaml() -> None:
+def test_a_matrix_in_a_text_that_is_not_yaml() -> None:
     assert problems_of("matrix: {A: [1]}\nsteps: [") != []

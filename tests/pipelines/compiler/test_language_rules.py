@@ -1,4 +1,4 @@
-"""The syntax, sentence by sentence. Each test quotes the sentence that it holds the compiler to, with its section."""
+"""The rules of the language, which are those of Woodpecker 3.x: each test states the rule that it checks."""
 
 import pytest
 
@@ -31,19 +31,19 @@ def step(more: str) -> str:
 
 
 def test_unnamed_list_items() -> None:
-    """Section 3: "Unnamed list items become step-0, step-1 (index in the list). Map order is file order"."""
+    """Unnamed list items become step-0, step-1 (index in the list). Map order is file order."""
     assert names_of("steps: [{image: i}, {image: i}]") == ["step-0", "step-1"]
     assert names_of("steps: {z: {image: i}, a: {image: i}}") == ["z", "a"]
 
 
 def test_labels() -> None:
-    """Section 3: "woodpecker-ci.org/* is reserved and removed"; "every label with a non-empty value"."""
+    """Labels named woodpecker-ci.org/* are reserved and removed, as are labels without a value."""
     job = job_of(f"labels: {{platform: linux/arm64, gpu: '', woodpecker-ci.org/filter: x}}\n{ONE}")
     assert job.labels == {"platform": "linux/arm64"}
 
 
 def test_workflows_that_must_finish_first() -> None:
-    """Section 3: "workflow names that must finish successfully first"."""
+    """``depends_on`` names workflows that must pass first."""
     plan = plan_of_files({".woodpecker/a.yml": ONE, ".woodpecker/b.yml": f"depends_on: a\n{ONE}"})
     assert [(job.name, job.needs, job.on_success, job.on_failure) for job in plan.jobs] == [
         ("a", (), True, False),
@@ -52,7 +52,7 @@ def test_workflows_that_must_finish_first() -> None:
 
 
 def test_workflows_whose_target_is_not_there() -> None:
-    """Section 2: "dropped, repeatedly, until stable; optional: true targets are just forgotten"."""
+    """A workflow whose dependency does not run is left out, and so on. A missing optional dependency is ignored."""
     files = {
         ".woodpecker/a.yml": f"when: {{event: tag}}\n{ONE}",
         ".woodpecker/b.yml": f"depends_on: [a]\n{ONE}",
@@ -71,7 +71,7 @@ def test_workflows_whose_target_is_not_there() -> None:
     ],
 )
 def test_running_after_failed_dependencies(key: str, outcomes: tuple[bool, ...]) -> None:
-    """Section 3: "run the workflow after failed dependencies. Use when: status"."""
+    """``when: status`` runs a workflow after failed dependencies."""
     job = job_of(f"{key}\n{ONE}")
     assert (job.on_success, job.on_failure) == outcomes
 
@@ -85,30 +85,30 @@ def test_running_after_failed_dependencies(key: str, outcomes: tuple[bool, ...])
     ],
 )
 def test_concurrency(written: str, expected: Concurrency) -> None:
-    """Section 3: "int >= 1, or {limit, group}: max running instances of the same group"."""
+    """A number from 1, or {limit, group}: how many jobs of a group run at the same time."""
     assert job_of(f"concurrency: {written}\n{ONE}").concurrency == expected
     assert "at least one must be able to run" in problems_of(f"concurrency: 0\n{ONE}")[0]
 
 
 def test_variables_and_schema() -> None:
-    """Section 3: "ignored; a place for YAML anchors"; "$schema: ignored"."""
+    """``variables``, a place for YAML anchors, and ``$schema`` are ignored."""
     assert problems_of(f"variables: {{a: [1, {{b: c}}]}}\n$schema: https://example.org/x.json\n{ONE}") == []
 
 
 def test_the_clone_steps() -> None:
-    """Section 3.1: "each listed container runs as its own stage, in order, in place of the default"."""
+    """The steps of ``clone`` run one after the other, in place of the default checkout."""
     text = f"clone: {{one: {{image: a, commands: x}}, two: {{image: a, commands: x}}}}\n{ONE}"
     assert [(found.name, found.needs) for found in job_of(text).steps] == [("one", ()), ("two", (1,)), ("s", (2,))]
     assert job_of(text).checkout is None
 
 
 def test_no_clone_step() -> None:
-    """Section 3: "skip_clone: no clone step at all"."""
+    """With ``skip_clone`` there is no checkout and no clone step."""
     assert job_of(f"skip_clone: true\n{ONE}").checkout is None
 
 
 def test_conditions_of_clone_steps() -> None:
-    """Section 3.1: "each listed container runs as its own stage ...; when is honoured"."""
+    """The steps of ``clone`` may have conditions."""
     git = "image: woodpeckerci/plugin-git"
     text = f"""
     clone:
@@ -126,7 +126,7 @@ def test_conditions_of_clone_steps() -> None:
 
 
 def test_settings_of_the_clone_plugin() -> None:
-    """Section 3.1: "plugin-git settings: depth, partial, recursive, lfs, tags"."""
+    """The native checkout reads plugin-git's settings depth, recursive, lfs and tags; partial has no effect."""
     settings = "{depth: 3, partial: false, recursive: true, lfs: false, tags: true}"
     checkout = job_of(f"clone: {{git: {{image: woodpeckerci/plugin-git, settings: {settings}}}}}\n{ONE}").checkout
     assert checkout
@@ -134,19 +134,19 @@ def test_settings_of_the_clone_plugin() -> None:
 
 
 def test_the_product_of_the_axes() -> None:
-    """Section 3.2: "the product of all axes; axis names sorted, last sorted axis varies fastest"."""
+    """The cells are the product of all axes. Axes are sorted by name; the last one varies fastest."""
     jobs = plan_of(f"matrix: {{B: [1, 2], A: [x, y]}}\n{ONE}").jobs
     assert [tuple(job.cell.values()) for job in jobs] == [("x", "1"), ("x", "2"), ("y", "1"), ("y", "2")]
 
 
 def test_include_of_a_matrix() -> None:
-    """Section 3.2: "include list wins if non-empty; then plain axes are ignored"."""
+    """A non-empty ``include`` replaces the axes."""
     jobs = plan_of(f"matrix: {{A: [x], include: [{{A: y, B: z}}]}}\n{ONE}").jobs
     assert [job.cell for job in jobs] == [{"A": "y", "B": "z"}]
 
 
 def test_values_of_a_cell() -> None:
-    """Section 3.2: "usable in ${}; also set as environment variables of non-plugin steps; when.matrix selects"."""
+    """The values of a cell are for ``${NAME}``, conditions, and the environment of steps with commands."""
     text = """
     matrix: {V: ["1", "2"]}
     steps:
@@ -162,7 +162,7 @@ def test_values_of_a_cell() -> None:
 
 
 def test_the_workspace() -> None:
-    """Section 3.3: "mounted at workspace.base in every container; working directory = base/path"."""
+    """The workspace is mounted at ``base`` in every container; the working directory is base/path."""
     job = job_of(f"workspace: {{base: /go, path: src/x}}\n{ONE}")
     assert (job.workspace_base, job.workspace, container_of(job.steps[0]).directory) == (
         "/go",
@@ -172,19 +172,19 @@ def test_the_workspace() -> None:
 
 
 def test_words_that_are_no_booleans() -> None:
-    """Section 4: "For free-form values only true/false are booleans; yes, on stay strings"."""
+    """In settings only true and false are booleans; yes and on are texts."""
     container = container_of(step_of("steps: [{image: i, settings: {a: yes, b: on, c: true, d: 'true'}}]"))
     assert [value_of(container, f"PLUGIN_{name}") for name in "ABCD"] == ["yes", "on", "true", "true"]
 
 
 def test_typed_booleans() -> None:
-    """Section 4: "typed yes/no booleans for bool fields are kept"."""
+    """For keys that take true or false, yes and no count too."""
     assert of_kind(CommandsStep, step_of(step("detach: yes"))).detach
     assert not of_kind(CommandsStep, step_of(step("detach: no"))).detach
 
 
 def test_merges() -> None:
-    """Section 4: "<<: *map, <<: [*a, *b], and a list item - <<: *list or - <<: [*a, *b] that splices sequences"."""
+    """``<<`` merges maps, and as a list item inserts the items of lists."""
     text = """
     variables:
       - &one {image: i}
@@ -212,20 +212,20 @@ def test_merges() -> None:
     ],
 )
 def test_a_scalar_where_a_list_is_expected(key: str) -> None:
-    """Section 4: "Scalars where a list is expected are accepted"."""
+    """A scalar counts as a list of one."""
     commands = "" if key.startswith("commands") else "commands: x, "
     text = f"steps: [{{name: s, image: i, {commands}{key}}}, {{name: t, image: i, commands: x}}]"
     assert problems_of(text, context=TRUSTED) == []
 
 
 def test_a_graph() -> None:
-    """Section 5: "if any step has the key (even []), the workflow becomes a graph: steps without it start at once"."""
+    """If any step has ``depends_on`` (even []), the steps are a graph: those without it start at once."""
     text = "steps: [{name: a, image: i}, {name: b, image: i, depends_on: []}, {name: c, image: i, depends_on: [a, b]}]"
     assert [found.needs for found in job_of(text).steps] == [(), (), (1, 2)]
 
 
 def test_wrong_graphs() -> None:
-    """Section 5: "Names must be unique. Unknown or filtered-out required target = error; cycle = error"."""
+    """In a graph, duplicate names, missing required dependencies and cycles are errors."""
     other = "{name: t, image: i, when: {event: tag}}"
     assert "two steps are named" in problems_of("steps: [{name: a, image: i, depends_on: []}, {name: a, image: i}]")[0]
     assert "is not a step here" in problems_of(step("depends_on: [u]"))[0]
@@ -235,36 +235,36 @@ def test_wrong_graphs() -> None:
 
 @pytest.mark.parametrize("failure", ["fail", "ignore", "cancel"])
 def test_failure(failure: str) -> None:
-    """Section 5: "fail, ignore, cancel"."""
+    """``failure`` is fail, ignore or cancel."""
     assert step_of(step(f"failure: {failure}")).failure == failure
 
 
 def test_where_a_step_starts() -> None:
-    """Section 5: "directory: relative to the workspace path, or absolute"."""
+    """``directory`` is relative to the checkout, or absolute."""
     assert container_of(step_of(step("directory: a/b"))).directory == "/headway/src/a/b"
     assert container_of(step_of(step("directory: /a"))).directory == "/a"
 
 
 def test_pull() -> None:
-    """Section 5: "true = always pull; false = only if absent"."""
+    """``pull: true`` always pulls; otherwise an image is pulled only if it is absent."""
     assert of_kind(NamedImage, container_of(step_of(step("pull: true"))).image).pull
     assert not of_kind(NamedImage, container_of(step_of(step("pull: false"))).image).pull
 
 
 def test_the_user() -> None:
-    """Section 5: "backend_options: docker: {user}"."""
+    """``backend_options.docker.user`` is the user of the container."""
     assert container_of(step_of(step("backend_options: {docker: {user: 1000:1000}}"))).user == "1000:1000"
 
 
 @pytest.mark.parametrize("more", ["commands: x", "entrypoint: x"])
 def test_settings_with_commands(more: str) -> None:
-    """Section 5: "settings with commands or with entrypoint = error"."""
+    """``settings`` together with ``commands`` or ``entrypoint`` are an error."""
     (problem,) = problems_of(f"steps: [{{name: s, image: i, settings: {{a: b}}, {more}}}]")
     assert ": error: " in problem
 
 
 def test_what_a_plugin_is() -> None:
-    """Section 5: "Plugin step = no commands, no entrypoint, no environment"; "only plugin steps get the DRONE_*"."""
+    """A plugin has no commands, entrypoint or environment. Only plugins get DRONE_* variables."""
     plugin = step_of("steps: [{name: s, image: i, settings: {a: b}}]", event("manual", inputs={"TYPED": "x"}))
     commands = step_of(step(""), event("manual", inputs={"TYPED": "x"}))
     assert isinstance(plugin, PluginStep)
@@ -274,14 +274,14 @@ def test_what_a_plugin_is() -> None:
 
 
 def test_settings_with_environment() -> None:
-    """Section 5: "A step with settings and environment still gets PLUGIN_*, but counts as a commands step"."""
+    """A step with ``settings`` and ``environment`` gets PLUGIN_* variables, but does not count as a plugin."""
     container = container_of(step_of("steps: [{name: s, image: i, settings: {a: b}, environment: {C: d}}]"))
     assert value_of(container, "PLUGIN_A") == "b"
     assert value_of(container, "CI_STEP_TYPE") == "commands"
 
 
 def test_services() -> None:
-    """Section 6: "commands, settings, when, environment ... failure allowed. Names must be set in list form"."""
+    """Services take commands, settings, conditions, environment and failure. In a list, they need names."""
     text = f"services: [{{name: a, image: i, commands: x, environment: {{A: b}}, failure: ignore}}]\n{ONE}"
     (service,) = job_of(text).services
     assert (service.name, service.commands, service.failure) == ("a", ("x",), "ignore")
@@ -310,12 +310,12 @@ def test_services() -> None:
     ],
 )
 def test_when(when: str, trigger: Trigger, runs: bool) -> None:
-    """Section 7, whose words stand beside the cases."""
+    """The rules stand beside the cases."""
     assert bool(plan_of(step(f"when: {when}"), trigger).jobs) is runs
 
 
 def test_status_of_several_conditions() -> None:
-    """Section 7: "Taken from matching conditions only: runs on failure if one of them lists failure"."""
+    """``status`` counts only in conditions that hold: a step runs on failure if one of them lists failure."""
     found = step_of(step("when: [{event: push}, {event: push, status: failure}, {event: tag, status: failure}]"))
     assert (found.on_success, found.on_failure) == (True, True)
     found = step_of(step("when: [{event: push}, {event: tag, status: failure}]"))
@@ -332,7 +332,7 @@ def test_status_of_several_conditions() -> None:
     ],
 )
 def test_steps_that_clean_up_after_a_cancel(status: str, outcomes: tuple[bool, ...]) -> None:
-    """PIPELINE_FILE section 3: "in when.status: also canceled: cleanup steps run after a cancel"."""
+    """Besides Woodpecker: with ``canceled`` in ``when.status``, cleanup steps run after a cancellation."""
     found = step_of(step(f"when: {{status: {status}}}"))
     assert (found.on_success, found.on_failure, found.on_canceled) == outcomes
 
@@ -344,14 +344,14 @@ def test_a_canceled_run_starts_no_further_workflow() -> None:
 
 @pytest.mark.parametrize("key", ["privileged: true", "volumes: [/a:/b]", "dns: 1.1.1.1", "network_mode: host"])
 def test_trust(key: str) -> None:
-    """Section 8: "Blocking: ... without the matching repo trust flag"."""
+    """Keys that reach the host are errors without the matching trust."""
     assert "needs trust in" in problems_of(step(key))[0]
     assert problems_of(step(key), context=TRUSTED) == []
     assert problems_of(step("network_mode: none"), context=CONTEXT) == []
 
 
 def test_removed_names() -> None:
-    """Section 9: "Removed but still seen in old files: CI_BUILD_*, CI_JOB_*, CI_REPO_LINK, CI_COMMIT_URL"."""
+    """Variables that Woodpecker has removed get a hint with their new names."""
     names = {
         "CI_BUILD_NUMBER": "${CI_PIPELINE_NUMBER}",
         "CI_BUILD_STATUS": "$CI_PIPELINE_STATUS",
