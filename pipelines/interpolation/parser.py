@@ -76,10 +76,7 @@ def parse_template(source: Source, diagnostics: Diagnostics) -> Template:
 
 
 def _special(source: Source, start: int, found: str, diagnostics: Diagnostics) -> tuple[Part, int]:
-    if found in {
-        OPEN,
-        CLOSE,
-    }:  # a mark character in the file itself: a value, put back at the end
+    if found in {OPEN, CLOSE}:  # the file itself has this character: a value that is put back at the end
         return Reference(start, found), start + 1
     if found != "${":
         return Literal(start, found[1]), start + 2

@@ -1,7 +1,7 @@
 """Replaces ``${NAME}`` in a file's text by its value, before the text is parsed as YAML, as Woodpecker 3.x does.
 
 Two things differ from Woodpecker. A value from outside (a commit message, a branch name) cannot become YAML or shell
-syntax: a mark takes its place until the YAML has been parsed. And problems have the position in the original file.
+syntax: a placeholder takes its place until the YAML has been parsed. And a problem has its place in the original file.
 """
 
 import re
@@ -53,7 +53,7 @@ class Rendered:
         return self.source.place(self.origins[number] + (0 if self.fixed[number] else mark.index - self.starts[number]))
 
     def finish(self, text: str) -> tuple[str, ShellText | None]:
-        """A scalar with its marks replaced. Raises TooLongError if all scalars together become too long."""
+        """A scalar with its placeholders replaced. Raises TooLongError if all scalars together become too long."""
         if OPEN not in text:
             return text, None
         revealed = insert_values(text, self.outside)
@@ -62,8 +62,8 @@ class Rendered:
             raise TooLongError
         return revealed, shell_text(text, self.outside)
 
-    def mark(self, value: OutsideValue) -> str:
-        """The mark that takes the place of ``value`` until ``finish``."""
+    def placeholder(self, value: OutsideValue) -> str:
+        """The placeholder that takes the place of ``value`` until ``finish``."""
         self.outside.append(value)
         return f"{OPEN}{len(self.outside) - 1}{CLOSE}"
 
@@ -96,7 +96,7 @@ def render(source: Source, template: Template, variables: Variables, diagnostics
 def render_placeholders(source: Source, template: Template) -> Rendered:
     """Renders every reference as a placeholder. The matrix, which defines variables, is read from this text."""
     rendered = Rendered(source)
-    rendered.assemble(template, lambda part: rendered.mark(OutsideValue("", f"${{{part.name}}}")))
+    rendered.assemble(template, lambda part: rendered.placeholder(OutsideValue("", f"${{{part.name}}}")))
     return rendered
 
 
@@ -106,16 +106,16 @@ class _Renderer(NamedTuple):
     diagnostics: Diagnostics
 
     def fill(self, part: Reference) -> str:
-        """The replacement of a reference: its value if that is safe in the text, else a mark."""
+        """The replacement of a reference: its value if that is safe in the text, else a placeholder."""
         if part.name in {OPEN, CLOSE}:
-            return self.rendered.mark(OutsideValue("", part.name))
+            return self.rendered.placeholder(OutsideValue("", part.name))
         value, outside = self.evaluate(part)
         if not outside:
             return _quoted(value) if "\n" in value else value
         if _PLAIN_VALUE.fullmatch(value) and isinstance(core_value(value), str):
             return value
         variable = part.name if part.operator is None else f"HEADWAY_TEXT_{len(self.rendered.outside) + 1}"
-        return self.rendered.mark(OutsideValue(variable, value))
+        return self.rendered.placeholder(OutsideValue(variable, value))
 
     def evaluate(self, part: Reference) -> tuple[str, bool]:
         """The value, and whether any part of it came from outside."""

@@ -41,12 +41,12 @@ def lint_files(
     names = {workflow_name(file.path) for file in files} | set(other_workflows)
     linted = [_lint(file, context, names) for file in sorted(files, key=lambda file: file.path)]
     check_workflows([job for file in linted for job in file.jobs[:1]])
-    problems = [problem for file in linted for problem in _once(file.diagnostics.problems)]
+    problems = [problem for file in linted for problem in _without_repeats(file.diagnostics.problems)]
     _, _, together = join_jobs([planned for file in linted for planned in file.planned])
     return problems + together
 
 
-def _once(problems: list[Problem]) -> list[Problem]:
+def _without_repeats(problems: list[Problem]) -> list[Problem]:
     """Without problems that differ from an earlier one at the same place only in the trigger."""
     seen: set[tuple[int, int, str, Level]] = set()
     kept = []

@@ -41,7 +41,7 @@ def apply_rules(job: JobInput) -> None:
         if isinstance(item.model, Service):
             _service(job, item, item.model)
         if isinstance(item.model, PluginStep) and is_build_plugin(item.model):
-            _wrapper(job, item, item.model)
+            _build_plugin(job, item, item.model)
         _platforms(job, item)
     _images(job)
     _ports(job)
@@ -132,7 +132,7 @@ def _container(job: JobInput, item: WorkflowItem, model: Containered) -> None:
         )
 
 
-def _wrapper(job: JobInput, item: WorkflowItem, step: PluginStep) -> None:
+def _build_plugin(job: JobInput, item: WorkflowItem, step: PluginStep) -> None:
     """Warns of a plugin that wraps ``docker build`` and runs as a plugin: it starts a Docker daemon of its own."""
     reason = why_not_native(step)
     if reason and step.settings and starts_docker(step) and not step.privileged and not step.volumes:

@@ -3,7 +3,7 @@
 from itertools import product
 from math import prod
 
-from pipelines.syntax.diagnostics import NOWHERE, Diagnostics
+from pipelines.syntax.diagnostics import WHOLE_FILE, Diagnostics
 from pipelines.syntax.nodes import ListNode, MapNode, Node, ScalarNode, kind_name
 from pipelines.syntax.scalars import scalar_text
 
@@ -20,7 +20,7 @@ def check_size(cells: list[Cell], text: str, diagnostics: Diagnostics) -> bool:
     message = (
         f"this file has {len(text)} characters and its matrix {len(cells)} combinations, which is too much together"
     )
-    diagnostics.error(NOWHERE, message, "make the matrix smaller, or split the pipeline into several files")
+    diagnostics.error(WHOLE_FILE, message, "make the matrix smaller, or split the pipeline into several files")
     return False
 
 

@@ -10,7 +10,7 @@ from pipelines.interpolation.renderer import Variables, render, render_placehold
 from pipelines.parser.discovery import dialect_of
 from pipelines.parser.matrix import ALL_CELLS_CHARACTERS_MAX, Cell, cells_of, check_size
 from pipelines.parser.validation import LocatedWorkflow, read_workflow
-from pipelines.syntax.diagnostics import NOWHERE, Diagnostics, Place
+from pipelines.syntax.diagnostics import WHOLE_FILE, Diagnostics, Place
 from pipelines.syntax.shell_text import OutsideValue
 from pipelines.syntax.yaml import TEXT_BYTES_MAX, parse_yaml
 
@@ -44,12 +44,12 @@ class FileReader:
     def __init__(
         self, file: PipelineFile, diagnostics: Diagnostics, characters_max: int = ALL_CELLS_CHARACTERS_MAX
     ) -> None:
-        self._findings = diagnostics
+        self._diagnostics = diagnostics
         self._lenient = dialect_of(file.path).lenient
         self._source = decode(file.text, diagnostics)
         self._template: Template = parse_template(self._source, diagnostics) if self._source else ()
         self._cells = _cells(self._source, self._template, diagnostics) if self._source else []
-        self._wanted = _some(self._cells, characters_max // max(len(file.text), 1))
+        self._wanted = _evenly_spread(self._cells, characters_max // max(len(file.text), 1))
         self.characters_read = 0
         self._read: dict[tuple[str, tuple[OutsideValue, ...]], LocatedWorkflow | None] = {}
 
@@ -68,7 +68,7 @@ class FileReader:
             count = len(located.workflow.steps) * len(self._cells)
             if count > STEPS_COUNT_MAX:
                 message = f"this file has {count} steps in all its jobs, and at most {STEPS_COUNT_MAX} are run"
-                self._findings.error(NOWHERE, message, "split it, or its matrix")
+                self._diagnostics.error(WHOLE_FILE, message, "split it, or its matrix")
                 return []
             read.append(ReadWorkflow(cell, located))
         return read
@@ -77,19 +77,19 @@ class FileReader:
         if self._source is None:
             return None
         try:
-            rendered = render(self._source, self._template, variables, self._findings)
+            rendered = render(self._source, self._template, variables, self._diagnostics)
             key = rendered.text, tuple(rendered.outside)
             if key not in self._read:
                 self.characters_read += len(rendered.text)
-                root = parse_yaml(rendered.text, self._findings, rendered.locate, rendered.finish)
-                self._read[key] = read_workflow(root, self._findings, lenient=self._lenient)
+                root = parse_yaml(rendered.text, self._diagnostics, rendered.locate, rendered.finish)
+                self._read[key] = read_workflow(root, self._diagnostics, lenient=self._lenient)
             return self._read[key]
         except TooLongError:
-            self._findings.error(NOWHERE, "with its variables filled in, this file becomes too long", _SPLIT)
+            self._diagnostics.error(WHOLE_FILE, "with its variables filled in, this file becomes too long", _SPLIT)
             return None
 
 
-def _some(cells: list[Cell], count: int) -> list[Cell]:
+def _evenly_spread(cells: list[Cell], count: int) -> list[Cell]:
     """``count`` of the cells, but at least two, evenly spread from the first to the last."""
     last = max(count, 2) - 1
     return cells if last + 1 >= len(cells) else [cells[number * (len(cells) - 1) // last] for number in range(last + 1)]
@@ -98,7 +98,9 @@ def _some(cells: list[Cell], count: int) -> list[Cell]:
 def decode(data: bytes, diagnostics: Diagnostics) -> Source | None:
     """The decoded text of a file. None, with an error, if it is too long or not text."""
     if len(data) > TEXT_BYTES_MAX:
-        diagnostics.error(NOWHERE, f"this file has more than the {TEXT_BYTES_MAX:,} bytes of a pipeline file", _SPLIT)
+        diagnostics.error(
+            WHOLE_FILE, f"this file has more than the {TEXT_BYTES_MAX:,} bytes of a pipeline file", _SPLIT
+        )
         return None
     data = data.removeprefix(BYTE_ORDER_MARK)
     try:

@@ -29,7 +29,7 @@ from pipelines.model.workflow import (
 from pipelines.parser.legacy_syntax import rewrite_legacy_syntax
 from pipelines.parser.lenient import drop_unknown_values
 from pipelines.parser.likely_mistakes import warn_of_likely_mistakes
-from pipelines.syntax.diagnostics import NOWHERE, Diagnostics, Place, did_you_mean
+from pipelines.syntax.diagnostics import WHOLE_FILE, Diagnostics, Place, did_you_mean
 from pipelines.syntax.nodes import ListNode, MapNode, Node, ScalarNode, kind_name
 
 Location = tuple[str | int, ...]
@@ -115,7 +115,7 @@ def read_workflow(root: Node | None, diagnostics: Diagnostics, *, lenient: bool)
     if not isinstance(root, MapNode):
         what = "empty" if root is None else kind_name(root)
         message = f"a pipeline file is a map with 'steps', but this is {what}"
-        diagnostics.error(root.place if root else NOWHERE, message, "write 'steps:' and the steps below it")
+        diagnostics.error(root.place if root else WHOLE_FILE, message, "write 'steps:' and the steps below it")
         return None
     root = rewrite_legacy_syntax(root, diagnostics)
     root = drop_unknown_values(root, diagnostics) if lenient else root

@@ -18,7 +18,7 @@ class Place(NamedTuple):
     column: int
 
 
-NOWHERE = Place(0, 0)
+WHOLE_FILE = Place(0, 0)
 
 
 class Diagnostics:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 OPEN, CLOSE = "\ue000", "\ue001"
-"""Enclose the number of a value from outside: its mark, which stands in the text until the YAML has been read."""
+"""Enclose the number of a value from outside: its placeholder in the text until the YAML has been read."""
 
-_MARK = re.compile(f"{OPEN}([0-9]+){CLOSE}")
+_PLACEHOLDER = re.compile(f"{OPEN}([0-9]+){CLOSE}")
 _SHELL_SAFE = re.compile(r"[A-Za-z0-9_./:@%+,-]*")
 
 
@@ -33,24 +33,24 @@ class ShellText:
 
 
 def insert_values(text: str, outside: Sequence[OutsideValue]) -> str:
-    """``text`` with every mark replaced by its value."""
-    return _MARK.sub(lambda mark: outside[int(mark[1])].value, text)
+    """``text`` with every placeholder replaced by its value."""
+    return _PLACEHOLDER.sub(lambda placeholder: outside[int(placeholder[1])].value, text)
 
 
 def shell_text(text: str, outside: Sequence[OutsideValue]) -> ShellText:
-    """``text`` as part of a script: a mark becomes ``${NAME}``, or the value itself if it has no special characters."""
+    """``text`` as part of a script: each placeholder becomes ``${NAME}``, or its value if that is safe in a shell."""
     parts: list[str] = []
     values: dict[str, str] = {}
     quote = ""
     end = 0
-    for mark in _MARK.finditer(text):
-        between = text[end : mark.start()]
+    for placeholder in _PLACEHOLDER.finditer(text):
+        between = text[end : placeholder.start()]
         quote = _quote_after(between, quote)
-        found = outside[int(mark[1])]
+        found = outside[int(placeholder[1])]
         parts += [between, _reference(found, quote)]
         if not _is_safe(found):
             values[found.variable] = found.value
-        end = mark.end()
+        end = placeholder.end()
     return ShellText("".join([*parts, text[end:]]), tuple(values.items()))
 
 

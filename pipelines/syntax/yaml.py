@@ -9,7 +9,7 @@ from typing import Never, Protocol
 
 import yaml
 
-from pipelines.syntax.diagnostics import NOWHERE, Diagnostics, Place, did_you_mean
+from pipelines.syntax.diagnostics import WHOLE_FILE, Diagnostics, Place, did_you_mean
 from pipelines.syntax.nodes import ListNode, MapNode, Node, ScalarNode, kind_name
 from pipelines.syntax.shell_text import ShellText
 
@@ -64,7 +64,7 @@ def parse_yaml(
         place = builder.place(error.problem_mark or error.context_mark)
         diagnostics.error(place, f"this is not YAML: {error.problem or error.context}", _yaml_hint(str(error.problem)))
     except yaml.YAMLError as error:
-        diagnostics.error(NOWHERE, f"this is not YAML: {error}")
+        diagnostics.error(WHOLE_FILE, f"this is not YAML: {error}")
     except _StopError:
         pass
     return None
@@ -95,7 +95,7 @@ class _Builder:
         self.nodes, self.aliases = 0, 0
 
     def place(self, mark: Mark | None) -> Place:
-        return self.locate(mark) if mark else NOWHERE
+        return self.locate(mark) if mark else WHOLE_FILE
 
     def document(self, events: Iterator[yaml.Event]) -> Node | None:
         root: Node | None = None

@@ -13,7 +13,7 @@ from tests.support.pipelines import container_of, job_of, names_of, of_kind, pla
 BUILDX = "woodpeckerci/plugin-docker-buildx"
 
 
-def wrapped(settings: str, trigger: Trigger | None = None, image: str = BUILDX, more: str = "") -> tuple[Step, ...]:
+def expanded(settings: str, trigger: Trigger | None = None, image: str = BUILDX, more: str = "") -> tuple[Step, ...]:
     text = f"steps: [{{name: publish, image: '{image}', settings: {settings}{more}}}]"
     return job_of(text, trigger).steps
 
@@ -39,12 +39,12 @@ def pushes(steps: Sequence[Step]) -> list[PushStep]:
     ],
 )
 def test_images_that_wrap_docker_build_are_known_by_name(image: str) -> None:
-    assert [type(step) for step in wrapped("{repo: a/b}", image=image)] == [BuildStep, PushStep]
+    assert [type(step) for step in expanded("{repo: a/b}", image=image)] == [BuildStep, PushStep]
 
 
 @pytest.mark.parametrize("image", ["docker", "docker:27", "me/docker", "plugins/ecr", "me/buildx", "alpine"])
 def test_other_images_are_not_replaced(image: str) -> None:
-    assert [type(step) for step in wrapped("{repo: a/b}", image=image)] == [PluginStep]
+    assert [type(step) for step in expanded("{repo: a/b}", image=image)] == [PluginStep]
 
 
 def test_all_settings_that_have_a_native_counterpart() -> None:
@@ -54,7 +54,7 @@ def test_all_settings_that_have_a_native_counterpart() -> None:
         build_args: [A=b, C=d=e], labels: [l=1], label: {m: 2}, custom_labels: n=3,
         cache_from: "type=registry\\\\\\\\,ref=x", cache_images: [r/cache], cache_to: type=inline,
         no_cache: true, pull_image: true, provenance: false}"""
-    build, pushed = wrapped(settings.replace("\n", " "))
+    build, pushed = expanded(settings.replace("\n", " "))
     assert build == BuildStep(
         number=1,
         name="publish",
@@ -82,18 +82,18 @@ def test_all_settings_that_have_a_native_counterpart() -> None:
 
 
 def test_a_registry_stands_before_the_repository() -> None:
-    (pushed,) = pushes(wrapped("{repo: c/d, registry: 'https://r.example.org'}"))
+    (pushed,) = pushes(expanded("{repo: c/d, registry: 'https://r.example.org'}"))
     assert pushed.repos == ("r.example.org/c/d",)
 
 
 def test_keys_may_have_dashes_and_arguments_may_be_a_map() -> None:
-    build, *_ = wrapped("{repo: a/b, build-args: {V: 1.5, W: true}, dry-run: true}")
+    build, *_ = expanded("{repo: a/b, build-args: {V: 1.5, W: true}, dry-run: true}")
     assert of_kind(BuildStep, build).args == {"V": "1.5", "W": "true"}
 
 
 @pytest.mark.parametrize("settings", ["{repo: a/b, dry_run: true}", "{repo: a/b, load: true}", "{tags: x}"])
 def test_without_a_push_it_is_only_a_build(settings: str) -> None:
-    assert [step.name for step in wrapped(settings)] == ["publish"]
+    assert [step.name for step in expanded(settings)] == ["publish"]
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_without_a_push_it_is_only_a_build(settings: str) -> None:
     ],
 )
 def test_tags(settings: str, trigger: Trigger, tags: tuple[str, ...] | None) -> None:
-    found = pushes(wrapped(settings, trigger))
+    found = pushes(expanded(settings, trigger))
     assert [step.tags for step in found] == ([] if tags is None else [tags])
 
 
@@ -122,7 +122,7 @@ def test_several_logins_are_several_pushes_each_with_its_own() -> None:
     settings = """{repo: [me/a, r.example.org/a, other.example.org/a], tags: x, username: u, logins: [
         {registry: "https://index.docker.io/v1/", username: hub, password: {from_secret: hub}},
         {registry: "https://r.example.org", username: r, password: {from_secret: r}}]}"""
-    steps = wrapped(settings.replace("\n", " "))
+    steps = expanded(settings.replace("\n", " "))
     assert steps[0].name == "publish"
     assert [(pushed.name, pushed.repos, pushed.username, pushed.password) for pushed in pushes(steps)] == [
         ("publish-push", ("me/a",), ("hub",), (SecretRef(secret="hub"),)),
@@ -151,39 +151,39 @@ def test_several_logins_are_several_pushes_each_with_its_own() -> None:
     ],
 )
 def test_a_plugin_with_a_setting_without_native_counterpart_runs_as_a_plugin(settings: str) -> None:
-    assert [type(step) for step in wrapped(settings)] == [PluginStep]
+    assert [type(step) for step in expanded(settings)] == [PluginStep]
 
 
 def test_a_name_in_capitals_becomes_one_that_registries_take() -> None:
-    (pushed,) = pushes(wrapped("{repo: 'codeberg.org/Me/App', tags: x}"))
+    (pushed,) = pushes(expanded("{repo: 'codeberg.org/Me/App', tags: x}"))
     assert pushed.repos == ("codeberg.org/me/app",)
 
 
 def test_tags_from_a_file_replace_the_others_and_join_the_automatic_ones() -> None:
-    (pushed,) = pushes(wrapped("{repo: a/b, tags: x, tags_file: [.tags]}"))
+    (pushed,) = pushes(expanded("{repo: a/b, tags: x, tags_file: [.tags]}"))
     assert (pushed.tags, pushed.tags_file) == ((), ".tags")
-    (pushed,) = pushes(wrapped("{repo: a/b, auto_tag: true, tags_file: out/tags}"))
+    (pushed,) = pushes(expanded("{repo: a/b, auto_tag: true, tags_file: out/tags}"))
     assert (pushed.tags, pushed.tags_file) == (("latest",), "out/tags")
 
 
 def test_old_lists_of_secrets_are_its_credentials() -> None:
     secrets = ", secrets: [docker_username, {source: pw, target: plugin_password}]"
-    (pushed,) = pushes(wrapped("{repo: a/b, username: ''}", more=secrets))
+    (pushed,) = pushes(expanded("{repo: a/b, username: ''}", more=secrets))
     assert (pushed.username, pushed.password) == ((SecretRef(secret="docker_username"),), (SecretRef(secret="pw"),))
     environment = ", environment: {DOCKER_USERNAME: x, DOCKER_REGISTRY: r.example.org}"
-    (pushed,) = pushes(wrapped("{repo: a/b, username: me}", more=environment))
+    (pushed,) = pushes(expanded("{repo: a/b, username: me}", more=environment))
     assert (pushed.username, pushed.repos) == (("me",), ("r.example.org/a/b",))
 
 
 def test_build_arguments_from_the_environment() -> None:
     settings = "{repo: a/b, build_args: [A=b], build_args_from_env: [CI_COMMIT_BRANCH, CI_COMMIT_TAG, OWN, A]}"
-    build, *_ = wrapped(settings, more=", environment: {OWN: mine, A: c}")
+    build, *_ = expanded(settings, more=", environment: {OWN: mine, A: c}")
     assert of_kind(BuildStep, build).args == {"CI_COMMIT_BRANCH": "main", "OWN": "mine", "A": "b"}
-    secret = wrapped("{repo: a/b, build_args_from_env: [T]}", more=", environment: {T: {from_secret: t}}")
+    secret = expanded("{repo: a/b, build_args_from_env: [T]}", more=", environment: {T: {from_secret: t}}")
     assert [type(step) for step in secret] == [PluginStep]
 
 
-def test_a_wrapped_push_in_an_old_group_waits_for_its_build() -> None:
+def test_the_push_of_a_plugin_in_a_legacy_group_waits_for_its_build() -> None:
     text = f"""
     steps:
       one: {{image: {BUILDX}, group: g, settings: {{repo: a/one}}}}
@@ -219,7 +219,7 @@ def test_lint_says_why_a_plugin_would_start_a_docker_of_its_own(image: str, sett
 
 def test_conditions_and_failures_are_those_of_the_step() -> None:
     more = ", when: {event: push, status: [success, failure]}, failure: ignore, timeout: 5m"
-    for step in wrapped("{repo: a/b}", more=more):
+    for step in expanded("{repo: a/b}", more=more):
         assert (step.on_failure, step.failure, step.timeout_s) == (True, "ignore", 300)
     assert plan_of(f"steps: [{{name: p, image: {BUILDX}, settings: {{repo: a/b}}, when: {{event: tag}}}}]").jobs == ()
 
@@ -265,7 +265,7 @@ def test_a_step_that_names_the_image_runs_in_the_one_just_built() -> None:
     assert of_kind(NamedImage, container_of(other).image).name == "app-ci:latest"
 
 
-def test_two_wrapped_builds_are_told_apart() -> None:
+def test_two_plugins_have_builds_of_their_own() -> None:
     text = f"""
     steps:
       one: {{image: {BUILDX}, settings: {{repo: a/one}}}}

@@ -235,15 +235,15 @@ def test_a_harmless_value_stands_in_the_command_itself() -> None:
 
 def test_text_between_quotes_and_escapes_is_followed() -> None:
     outside = [OutsideValue("X", "a b")]
-    mark = "\ue0000\ue001"
-    assert shell_text(f"'{mark} # b' {mark}", outside).text == "''\"${X}\"' # b' ${X}"
-    assert shell_text(f"# don't\n'{mark}'", outside).text == "# don't\n''\"${X}\"''"
-    assert shell_text(f'"\\" {mark}" {mark}', outside).text == '"\\" ${X}" ${X}'
-    assert shell_text(f'"a" {mark} "b{mark}"', outside).text == '"a" ${X} "b${X}"'
-    assert shell_text(f"a \\' {mark} \"'{mark}'\" '{mark}'", outside).text == "a \\' ${X} \"'${X}'\" ''\"${X}\"''"
+    held = "\ue0000\ue001"
+    assert shell_text(f"'{held} # b' {held}", outside).text == "''\"${X}\"' # b' ${X}"
+    assert shell_text(f"# don't\n'{held}'", outside).text == "# don't\n''\"${X}\"''"
+    assert shell_text(f'"\\" {held}" {held}', outside).text == '"\\" ${X}" ${X}'
+    assert shell_text(f'"a" {held} "b{held}"', outside).text == '"a" ${X} "b${X}"'
+    assert shell_text(f"a \\' {held} \"'{held}'\" '{held}'", outside).text == "a \\' ${X} \"'${X}'\" ''\"${X}\"''"
 
 
-def test_our_mark_characters_in_a_file_are_ordinary_characters() -> None:
+def test_our_placeholder_characters_in_a_file_are_ordinary_characters() -> None:
     text = "steps: [{name: a, image: b, commands: 'echo \ue0005\ue001 \ue000'}]"
     assert commands_of(step_of(text)) == ("echo \ue0005\ue001 \ue000",)
 
