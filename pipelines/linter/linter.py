@@ -42,8 +42,8 @@ def lint_files(
     linted = [_lint(file, context, names) for file in sorted(files, key=lambda file: file.path)]
     check_workflows([job for file in linted for job in file.jobs[:1]])
     problems = [problem for file in linted for problem in _without_repeats(file.diagnostics.problems)]
-    _, _, together = join_jobs([planned for file in linted for planned in file.planned])
-    return problems + together
+    _, _, between_files = join_jobs([planned for file in linted for planned in file.planned])
+    return problems + between_files
 
 
 def _without_repeats(problems: list[Problem]) -> list[Problem]:
@@ -77,7 +77,7 @@ def _lint(file: PipelineFile, context: Context, names: Collection[str]) -> _Lint
     if not read:
         return linted
     check_needs(name, read[0].located, frozenset(names))
-    linted.jobs = [_scope(name, workflow, first, context) for workflow in read]
+    linted.jobs = [_job_input(name, workflow, first, context) for workflow in read]
     _try_triggers(linted, reader, name, context)
     check_conditions(linted.jobs, all_cells=reader.reads_all_cells)
     for job in linted.jobs:
@@ -85,7 +85,7 @@ def _lint(file: PipelineFile, context: Context, names: Collection[str]) -> _Lint
     return linted
 
 
-def _scope(name: str, workflow: ReadWorkflow, trigger: Trigger, context: Context) -> JobInput:
+def _job_input(name: str, workflow: ReadWorkflow, trigger: Trigger, context: Context) -> JobInput:
     return JobInput(name, workflow.cell, workflow.located, trigger, context)
 
 
@@ -100,7 +100,7 @@ def _try_triggers(linted: _Linted, reader: FileReader, name: str, context: Conte
         if count and (count * cost > DECISIONS_COUNT_MAX or reader.characters_read > READ_CHARACTERS_MAX):
             break
         for job in [
-            _scope(name, read, trigger, context) for read in reader.read(variables_for(name, trigger, context))
+            _job_input(name, read, trigger, context) for read in reader.read(variables_for(name, trigger, context))
         ]:
             outcome = _outcome(job)
             if outcome in tried or (tried and planned > STEPS_PLANNED_COUNT_MAX):
