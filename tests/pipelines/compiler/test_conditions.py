@@ -213,6 +213,8 @@ def test_an_invalid_expression_of_a_workflow_is_reported() -> None:
         ("a/**", "a/b/c", True),
         ("a/**", "a", True),
         ("a/**", "ab", False),
+        ("/**", "/a/b", True),
+        ("/**", "a", False),
         ("**/b", "b", True),
         ("**/b", "x/y/b", True),
         ("**/b", "x/yb", False),

@@ -55,6 +55,12 @@ def test_a_step_that_does_not_run_cannot_be_needed_unless_it_is_optional() -> No
     assert needs(optional, tag()) == {"a": set(), "b": {"a"}}
 
 
+def test_a_workflow_that_does_not_run_is_left_out_although_a_needed_step_would_not_run() -> None:
+    text = "when: {event: tag}\n" + steps(("a", ", when: {event: cron}"), ("b", ", depends_on: [a]"))
+    assert problems_of(text) == []
+    assert plan_of(text).jobs == ()
+
+
 def test_a_cycle_is_refused_and_its_steps_are_named() -> None:
     text = steps(("a", ", depends_on: c"), ("b", ", depends_on: a"), ("c", ", depends_on: b"))
     (problem,) = problems_of(text)
