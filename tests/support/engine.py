@@ -121,6 +121,12 @@ def need_instructions(*, tell: bool) -> None:
         pytest.skip("the build client of this engine does not tell of instructions (buildx 0.13 and newer do)")
 
 
+def need_limit(engine: Engine, name: str) -> None:
+    """Skips a test of a limit that this engine cannot set, as a rootless one with cgroups v1 cannot."""
+    if not engine.info()[name]:
+        pytest.skip(f"the engine has no {name}")
+
+
 class Workshop:
     """Runs jobs and remembers them, so that what they leave can be looked for."""
 

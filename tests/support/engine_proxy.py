@@ -4,13 +4,12 @@ import socket
 import threading
 from pathlib import Path
 
-ENGINE_SOCKET = "/var/run/docker.sock"
-
 
 class EngineProxy:
     """Passes everything on until ``cut``: then all connections end, and new ones are refused."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, engine_socket: str) -> None:
+        self._engine_socket = engine_socket
         self._path = folder / "engine.sock"
         self.host = f"unix://{self._path}"
         self._open: list[socket.socket] = []
@@ -37,7 +36,7 @@ class EngineProxy:
             except OSError:
                 return
             theirs = socket.socket(socket.AF_UNIX)
-            theirs.connect(ENGINE_SOCKET)
+            theirs.connect(self._engine_socket)
             with self._lock:
                 self._open += [ours, theirs]
                 if not self.alive:

@@ -38,7 +38,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def run(folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    kept = {"PATH": os.environ["PATH"], "HOME": str(folder.parent)}
+    engine = {name: value for name, value in os.environ.items() if name == "DOCKER_HOST"}
+    kept = {"PATH": os.environ["PATH"], "HOME": str(folder.parent)} | engine
     return subprocess.run(
         [HEADWAY, "run"], cwd=folder, env=kept | env, capture_output=True, text=True, check=False, timeout=100
     )

@@ -24,6 +24,7 @@ from runner.docker.client import Engine
 from runner.docker.endpoints.endpoint import UnixSocket
 from runner.docker.specs import JOB_LABEL, ContainerSpec, job_labels
 from tests.support.engine import eventually, secrets_hex
+from tests.support.remote_engine import socket_of
 
 pytestmark = pytest.mark.engine
 
@@ -158,12 +159,12 @@ def test_a_network_that_is_made_after_the_run_has_ended_is_removed(engine: Engin
     shutil.rmtree(place)
 
 
-def as_nobody(do: Callable[[], None]) -> None:
+def as_nobody(do: Callable[[], None], engine_socket: str) -> None:
     """In a thread with an ordinary user's rights to files, and the engine's group. Changes nothing without root."""
 
     def work() -> None:
         libc = ctypes.CDLL(None)
-        libc.setfsgid(Path("/var/run/docker.sock").stat().st_gid)
+        libc.setfsgid(Path(engine_socket).stat().st_gid)
         libc.setfsuid(NOBODY)
         do()
 
@@ -175,6 +176,7 @@ def test_what_a_step_wrote_as_root_an_ordinary_user_can_remove(engine: Engine) -
     place = Path(mkdtemp())
     folder = place / "job"
     folder.mkdir()
+    folder.chmod(0o777)  # a step's root is somebody else where the engine maps user ids
     spec = ContainerSpec(
         image="busybox", labels=job_labels(f"test-{secrets_hex()}", 1), network="none", binds=(f"{folder}:/job",),
         command=("sh", "-c", "mkdir -p /job/build/deep && touch /job/build/deep/x && chmod 700 /job/build"),
@@ -186,7 +188,7 @@ def test_what_a_step_wrote_as_root_an_ordinary_user_can_remove(engine: Engine) -
     if os.getuid() == 0:
         for path in (place, folder):
             os.chown(path, NOBODY, NOBODY)
-    as_nobody(lambda: remove_tree(engine, folder))
+    as_nobody(lambda: remove_tree(engine, folder), socket_of(engine))
     assert not folder.exists()
     place.rmdir()
 

@@ -16,6 +16,7 @@ from runner.events import Event, StepOutput
 from tests.support.engine import Ran, Workshop, eventually, secrets_hex, when_said
 from tests.support.engine_proxy import EngineProxy
 from tests.support.plans import build, container, plugin, service, shell
+from tests.support.remote_engine import socket_of
 
 # The SDK leaves sockets to the garbage collector when their engine goes away.
 pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")]
@@ -29,7 +30,7 @@ def collect_garbage() -> Iterator[None]:
 
 @pytest.fixture
 def proxy(ran: Workshop, tmp_path: Path) -> Iterator[EngineProxy]:
-    made = EngineProxy(tmp_path)
+    made = EngineProxy(tmp_path, socket_of(ran.engine))
     yield made
     made.close()
 

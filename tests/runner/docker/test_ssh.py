@@ -62,7 +62,7 @@ def test_steps_and_builds_work_through_ssh(ran: Workshop, far: Sshd) -> None:
 
 @pytest.mark.engine
 def test_the_socket_of_the_relay_is_for_its_owner_alone(engine: Engine, far: Sshd) -> None:
-    through = Engine("ssh://far")
+    through = Engine(f"ssh://far{socket_of(engine)}")
     address = through.connection.transport.address
     assert isinstance(address, UnixSocket)
     assert Path(address.path).parent.stat().st_mode & 0o777 == 0o700
@@ -73,9 +73,11 @@ def test_the_socket_of_the_relay_is_for_its_owner_alone(engine: Engine, far: Ssh
 @pytest.mark.engine
 def test_a_relay_ends_with_a_process_that_is_killed(engine: Engine, far: Sshd) -> None:
     program = (
-        "import time, runner.docker.client as r; e = r.Engine('ssh://far'); print('up', flush=True); time.sleep(99)"
+        "import sys, time; from runner.docker.client import Engine; e = Engine(sys.argv[1]);"
+        " print('up', flush=True); time.sleep(99)"
     )
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as process:
+    place = f"ssh://far{socket_of(engine)}"
+    with subprocess.Popen([sys.executable, "-c", program, place], stdout=subprocess.PIPE) as process:
         assert process.stdout
         assert process.stdout.readline() == b"up\n"
         assert relays()

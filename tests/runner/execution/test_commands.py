@@ -9,7 +9,7 @@ from pipelines.state import Outcome, Reason, State
 from runner.docker.specs import Limits
 from runner.events import Stream
 from runner.execution.job import Options
-from tests.support.engine import Ran, Workshop
+from tests.support.engine import Ran, Workshop, need_limit
 from tests.support.plans import BUSYBOX, container, shell
 
 pytestmark = pytest.mark.engine
@@ -244,6 +244,7 @@ def test_a_network_mode_of_none_has_no_network(ran: Workshop) -> None:
 
 
 def test_a_step_that_needs_too_much_memory_is_told_apart_from_one_that_was_killed(ran: Workshop) -> None:
+    need_limit(ran.engine, "MemoryLimit")
     limits = Options(limits=Limits(memory_bytes=16 * 1024**2))
     job = ran(shell("x=a; while true; do x=$x$x; done"), options=limits)
     assert job.step() == Outcome(
@@ -258,6 +259,7 @@ def test_a_step_whose_shell_was_killed_says_so(ran: Workshop) -> None:
 
 
 def test_more_processes_than_the_limit_cannot_be_started(ran: Workshop) -> None:
+    need_limit(ran.engine, "PidsLimit")
     job = ran(shell("for i in $(seq 40); do sleep 1000 & done"), options=Options(limits=Limits(pids=20)))
     assert job.step().state is State.FAILED
     assert b"fork" in job.log(1, Stream.STDERR)

@@ -13,7 +13,7 @@ from tests.support.plans import container, service, shell
 
 pytestmark = [pytest.mark.engine, pytest.mark.both_stores]
 
-LATE_PORT = "sleep 0.5; echo up > /tmp/up; while true; do echo hello | nc -l -p 5432; done"
+LATE_PORT = "sleep 0.5; echo up > /tmp/up; nc -ll -p 5432 -e echo hello"
 HTTPD = "mkdir -p /www; sleep 0.5; echo fine > /www/health; httpd -f -p 8080 -h /www"
 
 

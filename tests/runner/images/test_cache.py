@@ -22,6 +22,7 @@ from tests.support.engine_proxy import EngineProxy
 from tests.support.front import Front, front_of
 from tests.support.plans import build, container, laid_out, push, secrets_hex, service, shell
 from tests.support.registry import Registry
+from tests.support.remote_engine import socket_of
 
 pytestmark = [pytest.mark.engine, pytest.mark.both_stores]
 
@@ -229,8 +230,8 @@ def test_a_cancel_ends_the_pulls_of_later_steps_in_the_engine_too(
     assert ran.engine.image(f"{front.host}/{repo}:1") is None
 
 
-def test_an_engine_that_goes_away_in_mid_pull_is_told(front: Front, given, tmp_path: Path) -> None:
-    proxy = EngineProxy(tmp_path)
+def test_an_engine_that_goes_away_in_mid_pull_is_told(front: Front, given, engine: Engine, tmp_path: Path) -> None:
+    proxy = EngineProxy(tmp_path, socket_of(engine))
     far = Engine(proxy.host)
     front.hold()
     in_thread(lambda: front.waiting.wait(20) and proxy.cut())
