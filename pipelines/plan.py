@@ -178,7 +178,7 @@ Ready = Annotated[CommandCheck | PortCheck | HttpCheck, Field(discriminator="kin
 
 
 class Service(_Frozen):
-    """A container beside the steps, reached by its name. HEALTHCHECK or EXPOSEd ports stand in for ``ready``."""
+    """A container beside the steps, reached by its name. Without ``ready``, its HEALTHCHECK or EXPOSEd ports count."""
 
     name: str
     container: Container

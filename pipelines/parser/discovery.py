@@ -1,4 +1,4 @@
-"""Which files of a commit are its pipeline, and in which dialect. Its import must stay fast: see ``bootstrap``."""
+"""Which files of a commit are its pipeline, and in which dialect. Imports quickly: ``headway run`` begins with it."""
 
 from collections.abc import Iterable
 from typing import NamedTuple

@@ -1,8 +1,12 @@
 """Which files of a commit are its pipeline, and in which dialect."""
 
+import subprocess
+import sys
+
 import pytest
 
 from pipelines.parser.discovery import choose_files, dialect_of, other_systems_hint, workflow_name
+from tests.support.paths import ROOT
 from tests.support.pipelines import problems_of
 
 
@@ -50,6 +54,12 @@ def test_a_file_of_another_ci_system_gets_a_hint() -> None:
         "; .drone.yml is read by Drone alone, and docs/coming-from.md says how to write it here"
     )
     assert other_systems_hint(["README", ".github", "drone.yml"]) == ""
+
+
+def test_the_registry_of_dialects_loads_neither_pydantic_nor_yaml() -> None:
+    code = "import sys, pipelines.parser.discovery; print({'pydantic', 'yaml'} & set(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert loaded.stdout == "set()\n"
 
 
 def test_a_drone_pipeline_is_recognized_by_its_kind() -> None:
