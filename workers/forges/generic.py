@@ -115,6 +115,7 @@ def _release(sent: _Release) -> Parsed:
         release_trigger(
             tag,
             sent.commit,
+            sha=sent.after,
             title=about.title,
             prerelease=about.prerelease,
             sender=sent.pusher,

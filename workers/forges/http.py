@@ -14,6 +14,7 @@ from workers.forges.status_request import Answer, Request
 _CONNECT_S, _ANSWER_S = 3.0, 5.0
 _ANSWER_BYTES_MAX = 65_536
 _ASKED_PAUSE_S, _ASKED_PAUSE_S_MAX = 900, 3_600
+_DIGITS_MAX = 15
 _FORBIDDEN, _TOO_MANY_REQUESTS, _BUSY = 403, 429, 503
 
 
@@ -56,13 +57,17 @@ def _asked_pause_s(status: int, headers: Mapping[str, str], now: datetime) -> in
         return 0
     asked = headers.get("retry-after", "")
     if not asked and headers.get("x-ratelimit-remaining") == "0":
-        asked = headers.get("x-ratelimit-reset", "")
-        seconds = int(asked) - int(now.timestamp()) if asked.isdigit() else _ASKED_PAUSE_S
-    elif asked.isdigit():
-        seconds = int(asked)
+        reset_s = _number(headers.get("x-ratelimit-reset", ""))
+        seconds = _ASKED_PAUSE_S if reset_s is None else reset_s - int(now.timestamp())
     else:
-        seconds = _until(asked, now)
+        asked_s = _number(asked)
+        seconds = _until(asked, now) if asked_s is None else asked_s
     return max(0, min(seconds, _ASKED_PAUSE_S_MAX))
+
+
+def _number(text: str) -> int | None:
+    # Python's int() refuses digits such as the superscript two, and numbers of very many digits.
+    return int(text[:_DIGITS_MAX]) if text.isascii() and text.isdigit() else None
 
 
 def _until(date: str, now: datetime) -> int:

@@ -53,8 +53,10 @@ def next_ms(expression: str, zone: str, after_ms: int) -> int:
     """
     clock = _clock(zone)
     text = _SHORT.get(expression.strip().lower(), expression)
-    if len(text) > EXPRESSION_CHARS_MAX or len(text.split()) != _FIELDS:
+    if len(text.split()) != _FIELDS:
         raise _not_an_expression(expression, f"it needs {_FIELDS} fields: minute, hour, day, month, day of the week")
+    if len(text) > EXPRESSION_CHARS_MAX:
+        raise _not_an_expression(expression, f"it has more than {EXPRESSION_CHARS_MAX} characters")
     try:
         for due in CronSim(text, datetime.fromtimestamp(after_ms / 1000, UTC).astimezone(clock)):
             # In the hour that occurs twice the first result may be in the past.

@@ -84,12 +84,23 @@ def test_every_real_file_fits_unless_lint_says_that_a_key_is_unknown(check: Vali
     assert refused == {}
 
 
-@pytest.mark.parametrize("file", MISTAKES, ids=lambda file: file.stem)
+def expected_of(file: Path) -> str:
+    """What lint says of a file with mistakes."""
+    return file.with_suffix(".txt").read_text(encoding="utf-8")
+
+
+WITHOUT_ERRORS = [file for file in MISTAKES if not re.search(": error: |unknown key", expected_of(file))]
+
+
+def test_there_are_files_in_which_lint_finds_no_error() -> None:
+    assert len(WITHOUT_ERRORS) > 12
+
+
+@pytest.mark.parametrize("file", WITHOUT_ERRORS, ids=lambda file: file.stem)
 def test_a_file_in_which_lint_finds_no_error_fits(check: Validator, file: Path) -> None:
-    expected = file.with_suffix(".txt").read_text(encoding="utf-8")
     values = values_of(file.read_text(encoding="utf-8", errors="replace"))
-    if values is not None and ": error: " not in expected and "unknown key" not in expected:
-        assert [error.message for error in check.iter_errors(values)] == []
+    assert values is not None
+    assert [error.message for error in check.iter_errors(values)] == []
 
 
 @pytest.mark.parametrize(

@@ -184,5 +184,7 @@ def test_two_jobs_that_push_the_same_name_at_once_each_push_their_own_image(ran:
     for thread in threads:
         thread.join()
     assert [job.outcome.state for job in jobs] == [State.PASSED] * 2, "\n".join(job.everything() for job in jobs)
-    for event in [event for job in jobs for event in job.pushed]:
+    pushed = [event for job in jobs for event in job.pushed]
+    assert len(pushed) == 2 * len(tags)
+    for event in pushed:
         assert event.image_id in registry.ids(event.repo, event.digest)

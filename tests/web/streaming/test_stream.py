@@ -117,10 +117,8 @@ def test_output_arrives_while_the_step_still_runs(site: Site, listener: Listener
                 break
         assert begun.step(2).state is State.RUNNING
         record(StepOutput(2, 6, b"second\n", Stream.STDOUT))
-        for event in listener.events(stream_of(begun), offset=6):
-            if event.kind == "log":
-                assert base64.b64decode(event.data) == b"second\n"
-                break
+        more = next(event for event in listener.events(stream_of(begun), offset=6) if event.kind == "log")
+        assert base64.b64decode(more.data) == b"second\n"
 
 
 def test_a_stream_opened_before_the_step_starts_gets_all_of_it(site: Site, listener: Listener) -> None:
