@@ -26,6 +26,7 @@ check: setup ## Lint, format, types, import rules and the fast tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --namespace-packages --explicit-package-bases tests scripts bench
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q -n 2 -m "$(FAST)"
 

@@ -1,1 +1,1 @@
-"""The pipeline language: text and triggers in, plans out. Nothing here touches a disk, a network or a clock."""
+"""The pipeline language as pure functions: text and a trigger in, a plan out, without disk, network or clock."""

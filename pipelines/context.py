@@ -1,15 +1,18 @@
-"""What is known of a run besides its trigger and its files."""
+"""The context of a run: its repository, the server, and what an administrator trusts the repository with."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
 
 class Trust(NamedTuple):
-    """What an administrator allows a repository's pipelines to ask of the host."""
+    """Which options that reach the host an administrator allows a repository's pipelines."""
 
     network: bool = False
     volumes: bool = False
     security: bool = False
+
+
+FULL_TRUST = Trust(network=True, volumes=True, security=True)
 
 
 class RepoInfo(NamedTuple):
@@ -26,10 +29,10 @@ class RepoInfo(NamedTuple):
 
 
 class Context(NamedTuple):
-    """A run's surroundings. ``push_repo`` is where a repository without a pipeline file pushes its image, or empty.
+    """The context of a run. ``push_repo`` is where a repository without a pipeline file pushes its image, or empty.
 
-    ``known`` is False for a linter that cannot know where a file will run: what conditions ask of the repository, the
-    instance and the platform holds then.
+    ``known`` is False for a linter, which does not know where a file will run: then conditions on the repository, the
+    instance and the platform hold.
     """
 
     repo: RepoInfo
@@ -49,7 +52,7 @@ class Context(NamedTuple):
 
 
 class PipelineFile(NamedTuple):
-    """A pipeline file as it stands in the commit. ``path`` is relative to the repository's root."""
+    """A pipeline file of the commit. ``path`` is relative to the repository's root."""
 
     path: str
     text: bytes

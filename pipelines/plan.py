@@ -1,4 +1,4 @@
-"""The plan: what a job will do, decided in full before anything is done. It is stored as JSON and holds no secret."""
+"""The plan: what every job of a run will do, decided before the first step starts. Stored as JSON, without secrets."""
 
 import json
 from collections.abc import Mapping
@@ -14,14 +14,14 @@ class _Frozen(BaseModel):
 
 
 class SecretRef(_Frozen):
-    """Stands where a secret's value goes when the step starts; ``as_json`` inside a JSON text, to be escaped."""
+    """Placeholder for a secret's value, filled in when the step starts; with ``as_json``, escaped for a JSON text."""
 
     secret: str
     as_json: bool = False
 
 
 EnvValue = tuple[str | SecretRef, ...]
-"""A value in parts: plain text, and places where a secret goes."""
+"""A value in parts: plain text and placeholders for secrets."""
 
 
 def text(value: str) -> EnvValue:
@@ -30,7 +30,7 @@ def text(value: str) -> EnvValue:
 
 
 def resolve(value: EnvValue, secrets: Mapping[str, str]) -> str:
-    """The value with its secrets in place. Raises KeyError with the name of a secret that is not in ``secrets``."""
+    """The value with its secrets filled in. Raises KeyError with the name of a secret that is not in ``secrets``."""
     return "".join(part if isinstance(part, str) else _reveal(part, secrets) for part in value)
 
 
@@ -45,7 +45,7 @@ def secret_names(value: EnvValue) -> set[str]:
 
 
 class NamedImage(_Frozen):
-    """An image by its name in a registry. ``pull`` asks for the newest even if one is here."""
+    """An image by its name in a registry. With ``pull``, a newer one is pulled even if the engine has one."""
 
     kind: Literal["named"] = "named"
     name: str
@@ -66,8 +66,8 @@ class _Step(_Frozen):
     """What all steps share.
 
     ``number`` counts from 1 within the job. ``needs`` are numbers of steps that must have ended before this one starts;
-    a detached step is never among them. ``on_success`` and ``on_failure`` say after which state of the job so far it
-    runs, ``on_canceled`` that it runs even when the run was canceled. ``failure`` is what its failing means.
+    a detached step is never among them. ``on_success`` and ``on_failure`` say in which state of the job so far it runs,
+    ``on_canceled`` that it runs even if the run was canceled. ``failure`` says what the job does if the step fails.
     """
 
     number: int
@@ -81,7 +81,7 @@ class _Step(_Frozen):
 
 
 class Container(_Frozen):
-    """How a container is made, for steps and services. ``directory`` is absolute, or empty: the image's WORKDIR."""
+    """The options of a container, for steps and services. ``directory`` is absolute, or empty: the image's WORKDIR."""
 
     image: Image
     environment: dict[str, EnvValue] = {}
@@ -99,7 +99,7 @@ class Container(_Frozen):
 
 
 class CommandsStep(_Step):
-    """Shell commands, one shell for all, ended by the first that fails."""
+    """Shell commands: all in one shell, which exits at the first that fails."""
 
     kind: Literal["commands"] = "commands"
     container: Container
@@ -108,7 +108,7 @@ class CommandsStep(_Step):
 
 
 class PluginStep(_Step):
-    """The image's own entrypoint, told what to do by its environment (``PLUGIN_*``)."""
+    """The image's own entrypoint, configured through its environment (``PLUGIN_*``)."""
 
     kind: Literal["plugin"] = "plugin"
     container: Container
@@ -138,7 +138,7 @@ class BuildStep(_Step):
 class PushStep(_Step):
     """Pushes the image of build step ``image`` (its number), unchanged, to every repository under every tag.
 
-    The file ``tags_file`` of the checkout, if one is named, holds more of them.
+    ``tags_file``, if given, is a file of the checkout with further tags.
     """
 
     kind: Literal["push"] = "push"
@@ -168,7 +168,7 @@ class PortCheck(_Frozen):
 
 
 class HttpCheck(_Frozen):
-    """The service is ready when this address, asked from the job's network, answers with a status below 400."""
+    """The service is ready when a GET of this URL from the job's network returns a status below 400."""
 
     kind: Literal["http"] = "http"
     url: str
@@ -178,7 +178,7 @@ Ready = Annotated[CommandCheck | PortCheck | HttpCheck, Field(discriminator="kin
 
 
 class Service(_Frozen):
-    """A container beside the steps, reached by its name. Without ``ready``: HEALTHCHECK, else the EXPOSEd ports."""
+    """A container beside the steps, reached by its name. Without ``ready``, its HEALTHCHECK or EXPOSEd ports count."""
 
     name: str
     container: Container
@@ -189,7 +189,7 @@ class Service(_Frozen):
 
 
 class Checkout(_Frozen):
-    """How the source is laid out. ``depth`` is the number of commits in ``.git``; 0 means all."""
+    """How the source is checked out. ``depth`` is the number of commits in ``.git``; 0 means all."""
 
     depth: int = 1
     submodules: bool = False
@@ -200,8 +200,8 @@ class Checkout(_Frozen):
 class Concurrency(_Frozen):
     """At most ``limit`` jobs of a group run at once. A group is a repository's; an empty one is this workflow.
 
-    Later ones wait in the order of their runs, or with ``cancel`` end those of older pushes to the same branch, or of
-    older commits of the same pull request.
+    Later jobs wait in the order of their runs; with ``cancel`` they cancel those of older pushes to the same branch, or
+    of older commits of the same pull request.
     """
 
     limit: int = 1
@@ -233,14 +233,14 @@ class JobPlan(_Frozen):
 
 
 class LeftOut(_Frozen):
-    """A workflow or step that will not run for this trigger, and the condition that said no."""
+    """A workflow or step that will not run for this trigger, and the condition that does not hold."""
 
     what: str
     why: str
 
 
 class Plan(_Frozen):
-    """All jobs of a run. ``warnings`` are findings that do not stop it."""
+    """All jobs of a run. ``warnings`` are problems that do not stop it."""
 
     jobs: tuple[JobPlan, ...]
     left_out: tuple[LeftOut, ...] = ()

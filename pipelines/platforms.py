@@ -1,4 +1,4 @@
-"""Images of several platforms, which not every Docker Engine can keep."""
+"""Multi-platform images, which not every Docker Engine can store."""
 
 from collections.abc import Iterable
 

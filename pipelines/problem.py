@@ -1,4 +1,4 @@
-"""What is wrong with a pipeline file, and where."""
+"""A problem in a pipeline file: where it is, what is wrong, what to write instead."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -14,9 +14,9 @@ class Level(StrEnum):
 
 
 class Problem(NamedTuple):
-    """One finding. ``line`` and ``column`` count from 1; 0 means the file as a whole.
+    """One problem. ``line`` and ``column`` count from 1; 0 means the file as a whole.
 
-    ``excerpt`` is the line of the source and carets under the word, where somebody has looked it up.
+    ``excerpt``, if added by ``with_excerpts``, is the line of the source, and carets under the word.
     """
 
     file: str
@@ -34,7 +34,7 @@ class Problem(NamedTuple):
 
 
 class InvalidPipelineError(Exception):
-    """The pipeline cannot run. Holds every problem that was found, in the order of the files and lines."""
+    """The pipeline cannot run. ``problems`` are all that were found, in the order of files and lines."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
@@ -42,5 +42,5 @@ class InvalidPipelineError(Exception):
 
 
 def printable(text: str) -> str:
-    """The text, with nothing in it that could steer a terminal."""
+    """The text with control characters escaped, so that it cannot send escape sequences to a terminal."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -1,11 +1,11 @@
-"""States of runs, jobs and steps, who may follow whom, and why something ended."""
+"""States of runs, jobs and steps, which transitions are allowed, and the reasons why something ended."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class State(StrEnum):
-    """``failed`` is the user's verdict, ``broken`` is ours."""
+    """``failed``: the user's pipeline failed. ``broken``: Headway or its host failed."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -17,11 +17,11 @@ class State(StrEnum):
 
     @property
     def final(self) -> bool:
-        """True when nothing follows this state."""
+        """True when no state follows this one."""
         return not NEXT[self]
 
 
-# A running job whose worker vanished goes back to queued: the lease expired, not the job.
+# A running job goes back to queued when its worker vanishes and its lease expires.
 NEXT: dict[State, frozenset[State]] = {
     State.QUEUED: frozenset({State.RUNNING, State.SKIPPED, State.CANCELED, State.FAILED, State.BROKEN}),
     State.RUNNING: frozenset({State.PASSED, State.FAILED, State.BROKEN, State.CANCELED, State.QUEUED}),
@@ -32,14 +32,14 @@ NEXT: dict[State, frozenset[State]] = {
     State.SKIPPED: frozenset(),
 }
 
-# The worst of several ended jobs is the verdict of their run: a broken machine first, for it needs an administrator.
+# The verdict of a run is the worst state of its jobs. Broken is the worst, because it needs an administrator.
 _SEVERITY = (State.BROKEN, State.CANCELED, State.FAILED, State.PASSED, State.SKIPPED)
 
 
 class Reason(StrEnum):
-    """Why something did not pass: a word that never changes, for programs; people read ``Outcome.message``."""
+    """Why something did not pass: a code for programs, which never changes. People read ``Outcome.message``."""
 
-    # The user's: the state is failed.
+    # The pipeline's fault: the state is failed.
     EXIT_CODE = "exit_code"
     TIMEOUT = "timeout"
     OUT_OF_MEMORY = "out_of_memory"
@@ -56,7 +56,7 @@ class Reason(StrEnum):
     CONDITION = "condition"
     CANCELED = "canceled"
     SUPERSEDED = "superseded"
-    # Ours: the state is broken.
+    # The fault of Headway or its host: the state is broken.
     CLONE_FAILED = "clone_failed"
     COMMIT_MISSING = "commit_missing"
     REGISTRY_UNREACHABLE = "registry_unreachable"

@@ -1,4 +1,4 @@
-"""What happened at a forge, in our words."""
+"""A trigger: what happened at a forge, in the same form for every forge."""
 
 import re
 from enum import StrEnum
@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Event(StrEnum):
-    """The values of ``when.event`` in a pipeline file (WOODPECKER_WORKFLOWS section 7)."""
+    """The values of ``when.event`` in a pipeline file, which are those of Woodpecker."""
 
     PUSH = "push"
     TAG = "tag"
@@ -24,9 +24,9 @@ PULL_REQUEST_EVENTS = frozenset({Event.PULL_REQUEST, Event.PULL_REQUEST_CLOSED, 
 
 
 class PullRequest(BaseModel):
-    """The pull request that a trigger belongs to. ``from_fork`` decides about trust: secrets are not given to forks.
+    """The pull request that a trigger belongs to. Secrets are not given to runs that are ``from_fork``.
 
-    ``target_sha`` is the commit of the target branch that it is proposed to, empty where the forge did not say.
+    ``target_sha`` is the commit of the target branch, empty if the forge did not send it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,12 +43,12 @@ class PullRequest(BaseModel):
 
 
 class Trigger(BaseModel):
-    """One thing that happened to one commit.
+    """One event at one commit.
 
-    ``sha`` is 40 or 64 hex digits, or only the first of them, or empty: then a worker asks git what ``ref``, a full ref
-    name, is at. ``branch`` is the target branch of a pull request and empty for a tag. ``changed_files`` is None until
-    a worker has asked git. ``event_reason`` says what changed about a pull request; ``inputs`` are environment
-    variables that whoever started the run gave it.
+    ``sha`` is the commit's id, in full or abbreviated (see ``commit_id``), or empty: then a worker resolves ``ref``, a
+    full ref name, with git. ``branch`` is the target branch of a pull request, empty for a tag. ``changed_files`` is
+    None until a worker has asked git. ``event_reason`` says what changed in a pull request. ``inputs`` are environment
+    variables that were given when the run was started by hand.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -80,6 +80,6 @@ _SKIP = re.compile(r"\[(?:ci *skip|skip *ci)\]", re.IGNORECASE)
 
 
 def skip_ci(trigger: Trigger) -> bool:
-    """True when the commit's message asks for no run (``[skip ci]``); only pushes and pull requests heed it."""
+    """True when the commit's message has ``[skip ci]``. It counts for pushes and pull requests only."""
     applies = trigger.event is Event.PUSH or trigger.event in PULL_REQUEST_EVENTS
     return applies and _SKIP.search(trigger.message) is not None

@@ -1,10 +1,10 @@
-"""The CI_* variables: what a run knows, for ``${}`` and ``when``, and for every container (section 9)."""
+"""The CI_* variables of a run, for ``${NAME}``, for conditions, and for the environment of every container."""
 
 import json
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from pipelines.context import Context
+from pipelines.context import FULL_TRUST, Context
 from pipelines.trigger import PULL_REQUEST_EVENTS, Event, Trigger
 
 FILES_COUNT_MAX = 500
@@ -22,7 +22,7 @@ AT_RUN_TIME = frozenset(
         "CI_SCRIPT",
     }
 )
-"""Names that only a container has; the runner adds the first two and CI_STEP_STARTED when the step starts."""
+"""Variables that only a container has. The runner adds the first two and CI_STEP_STARTED when the step starts."""
 
 _PREVIOUS = (
     *("COMMIT_SHA", "COMMIT_REF", "COMMIT_REFSPEC", "COMMIT_BRANCH", "COMMIT_SOURCE_BRANCH", "COMMIT_TARGET_BRANCH"),
@@ -42,7 +42,7 @@ def _number(value: int) -> str:
 
 
 def run_variables(trigger: Trigger, context: Context) -> dict[str, str]:
-    """Every CI_* name that a run may have, those without a value too, as an empty text."""
+    """Every CI_* variable that a run may have. Those without a value are empty."""
     return {
         "CI": "headway",
         **_repo(context),
@@ -69,7 +69,7 @@ def _repo(context: Context) -> dict[str, str]:
         "CI_REPO_CLONE_SSH_URL": "" if repo.clone_url.startswith(("http:", "https:")) else repo.clone_url,
         "CI_REPO_DEFAULT_BRANCH": repo.default_branch,
         "CI_REPO_PRIVATE": _flag(repo.private),
-        "CI_REPO_TRUSTED": _flag(trust.network and trust.volumes and trust.security),
+        "CI_REPO_TRUSTED": _flag(trust == FULL_TRUST),
         "CI_REPO_TRUSTED_NETWORK": _flag(trust.network),
         "CI_REPO_TRUSTED_VOLUMES": _flag(trust.volumes),
         "CI_REPO_TRUSTED_SECURITY": _flag(trust.security),
@@ -140,7 +140,7 @@ def _system(context: Context) -> dict[str, str]:
 
 
 class StepIdentity(NamedTuple):
-    """Which container of which job this is. ``kind`` is ``commands``, ``plugin`` or ``service``."""
+    """Identifies a container of a job. ``kind`` is ``commands``, ``plugin`` or ``service``."""
 
     name: str
     kind: str
@@ -153,11 +153,11 @@ class StepIdentity(NamedTuple):
 def step_environment(
     trigger: Trigger, context: Context, step: StepIdentity, run: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """What a container's environment holds before its own ``environment`` and ``settings``; nothing is empty.
+    """A container's environment without its own ``environment`` and ``settings``. Variables without a value are absent.
 
-    What is known only when the step runs (AT_RUN_TIME) is for the runner to add, CI_WORKFLOW_NUMBER for the numbered
-    job. A plugin gets Drone's names too, a container with commands the matrix cell and a manual run's inputs.
-    ``run`` are the ``run_variables``, where they are at hand.
+    The runner adds those that are known only when the step runs (AT_RUN_TIME), ``with_number`` adds CI_WORKFLOW_NUMBER.
+    A plugin also gets Drone's names; a container with commands gets the matrix cell and a manual run's inputs.
+    ``run`` are the ``run_variables``, if the caller has them already.
     """
     run = run or run_variables(trigger, context)
     own = {
@@ -204,11 +204,11 @@ DRONE = {
     "GIT_HTTP_URL": "CI_REPO_CLONE_URL",
     "SYSTEM_HOST": "CI_SYSTEM_HOST",
 }
-"""Drone's names, without DRONE_, and where their values are."""
+"""Drone's names without DRONE_, and the CI_* variables with their values."""
 
 
 def drone_variables(run: Mapping[str, str], step: StepIdentity) -> dict[str, str]:
-    """The names that plugins made for Drone read."""
+    """The variables that plugins written for Drone read."""
     pull_request = run["CI_COMMIT_PULL_REQUEST"] or "0"
     return {
         **{f"DRONE_{name}": run[source] for name, source in DRONE.items()},

@@ -1,7 +1,7 @@
-"""Plugin images that only wrap ``docker build``, run as native build and push steps (WOODPECKER_WORKFLOWS section 10).
+"""Replaces plugins that only wrap ``docker build`` by native build and push steps.
 
-So they need no privileged container and build with the cache of the engine. A plugin that is given a setting which
-has no native counterpart runs as it is.
+These need no privileged container, and use the build cache of the engine. A plugin with a setting that has no native
+counterpart runs as a plugin.
 """
 
 import re
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import NamedTuple, TypedDict
 
 from pipelines.compiler import image_tags
+from pipelines.compiler.plugin_settings import holds_secret, list_of, map_of
 from pipelines.context import Context
 from pipelines.model.conditions import Condition
 from pipelines.model.fields import FromSecret
@@ -23,7 +24,7 @@ from pipelines.model.workflow import (
     PushStep,
     Step,
 )
-from pipelines.syntax.scalars import scalar_text
+from pipelines.syntax.scalars import is_on, scalar_text
 from pipelines.trigger import PULL_REQUEST_EVENTS, Trigger
 from pipelines.variables import AT_RUN_TIME, run_variables
 
@@ -47,7 +48,7 @@ _NATIVE = frozenset(
     | {"labels", "label", "custom_labels", "dry_run", "logins", "no_cache", "pull_image", "load", "cache_images"}
     | {"tags_file", "build_args_from_env", "containerfile"}
 )
-# Settings of the plugin's own Docker daemon and of its output, which a native build has no use for.
+# Settings of the plugin's own Docker daemon and of its output: without effect on a native build.
 _WITHOUT_EFFECT = frozenset(
     {"provenance", "sbom", "quiet", "compress", "squash", "purge", "insecure", "mirror", "daemon_off", "debug", "cache"}
     | {"storage_driver", "storage_path", "bip", "mtu", "ipv6", "experimental", "buildkit_config", "buildkit_debug"}
@@ -66,23 +67,27 @@ _WITHOUT_EFFECT = frozenset(
 _VARIABLES = {"DOCKER_USERNAME": "username", "DOCKER_PASSWORD": "password", "DOCKER_REGISTRY": "registry"}
 
 
-class Part(NamedTuple):
-    """A step that a step of the file stands for. Images called one of ``provides`` are the one that it builds."""
+class ExpandedStep(NamedTuple):
+    """One of the steps that a step of the file expands to. ``provides`` are the names of the image that it builds."""
 
     name: str
     step: Step
     provides: frozenset[str] = frozenset()
 
 
-def unwrap(name: str, step: Step, trigger: Trigger, context: Context) -> list[Part]:
-    """The steps that a step stands for: itself, or for a plugin that wraps ``docker build`` a build and its pushes."""
-    if not isinstance(step, PluginStep) or not is_wrapper(step):
-        return [Part(name, step)]
-    return [Part(name, step)] if not_native(step) else _Wrapped(name, step, _settings(step), trigger, context).parts()
+def expand_build_plugin(name: str, step: Step, trigger: Trigger, context: Context) -> list[ExpandedStep]:
+    """The steps that a step expands to: itself, or for a plugin that wraps ``docker build``, a build and its pushes."""
+    if not isinstance(step, PluginStep) or not is_build_plugin(step):
+        return [ExpandedStep(name, step)]
+    return (
+        [ExpandedStep(name, step)]
+        if why_not_native(step)
+        else _BuildPlugin(name, step, _settings(step), trigger, context).expand()
+    )
 
 
-def not_native(step: PluginStep) -> str:
-    """Why a plugin that wraps ``docker build`` must run as it is, or nothing."""
+def why_not_native(step: PluginStep) -> str:
+    """Why a plugin that wraps ``docker build`` must run as a plugin, or an empty text."""
     settings = _settings(step)
     foreign = [key for key in settings if key not in _NATIVE | _WITHOUT_EFFECT]
     if foreign:
@@ -91,27 +96,27 @@ def not_native(step: PluginStep) -> str:
         return f"the secret in '{place}' would have to be known before it starts"
     if name := _unknown_variable(step, settings):
         return f"the variable '{name}' of 'build_args_from_env' is known only to the plugin"
-    if not all(image_tags.is_in_checkout(path) for path in _list(settings.get("tags_file"))):
+    if not all(image_tags.is_in_checkout(path) for path in list_of(settings.get("tags_file"))):
         return "'tags_file' is not in the checkout"
     return "" if settings else "it has no settings"
 
 
-def wrapped_platforms(step: PluginStep) -> tuple[str, ...]:
-    """The platforms of the build that a step stands for; none where it is no such plugin, or runs as it is."""
-    return _platforms(_settings(step)) if is_wrapper(step) and not not_native(step) else ()
+def build_plugin_platforms(step: PluginStep) -> tuple[str, ...]:
+    """The platforms of the build that a step expands to; none if it does not expand."""
+    return _platforms(_settings(step)) if is_build_plugin(step) and not why_not_native(step) else ()
 
 
 def _platforms(settings: Mapping[str, object]) -> tuple[str, ...]:
-    return _list(settings.get("platforms")) or _list(settings.get("platform"))
+    return list_of(settings.get("platforms")) or list_of(settings.get("platform"))
 
 
-def needs_docker(step: PluginStep) -> bool:
-    """Does the plugin start a Docker of its own? Kaniko builds without."""
+def starts_docker(step: PluginStep) -> bool:
+    """Does the plugin start a Docker daemon of its own? Kaniko does not."""
     return step.image is not None and "kaniko" not in step.image.name
 
 
 def _settings(step: PluginStep) -> dict[str, object]:
-    """What the plugin would read: from its settings, else from variables, as which old files give it its secrets."""
+    """The settings that the plugin would read: its ``settings``, and variables, which carry secrets in old files."""
     own = {
         re.sub(r"[-.]", "_", key).lower(): value
         for key, value in step.settings.items()
@@ -122,7 +127,7 @@ def _settings(step: PluginStep) -> dict[str, object]:
     return given | own
 
 
-def is_wrapper(step: PluginStep) -> bool:
+def is_build_plugin(step: PluginStep) -> bool:
     """Is this a plugin whose image only wraps ``docker build``?"""
     image = step.image.name if step.image else ""
     without_version = re.sub(r"(?::[\w.-]+)?(?:@.*)?$", "", image)
@@ -133,13 +138,13 @@ def _unusable_secret(settings: Mapping[str, object]) -> str:
     """The setting that holds a secret which is neither a user name nor a password, or nothing."""
     entries = [{key: value for key, value in settings.items() if key != "logins"}, *_logins(settings)]
     places = ((key or "logins", value) for entry in entries for key, value in entry.items())
-    return next((key for key, value in places if key not in _MAY_BE_SECRET and _holds_secret(value)), "")
+    return next((key for key, value in places if key not in _MAY_BE_SECRET and holds_secret(value)), "")
 
 
 def _unknown_variable(step: PluginStep, settings: Mapping[str, object]) -> str:
     """A variable that ``build_args_from_env`` names and that is a secret or made with the container, or nothing."""
-    own = {name for name, value in step.environment.items() if not _holds_secret(value)}
-    names = (name for name in _list(settings.get("build_args_from_env")) if name not in own)
+    own = {name for name, value in step.environment.items() if not holds_secret(value)}
+    names = (name for name in list_of(settings.get("build_args_from_env")) if name not in own)
     return next((name for name in names if name in {*step.environment, *AT_RUN_TIME} or name[:3] != "CI_"), "")
 
 
@@ -147,41 +152,10 @@ _MAY_BE_SECRET = frozenset({"username", "password"})
 
 
 def _logins(settings: Mapping[str, object]) -> list[dict[str, object]]:
-    """The maps under ``logins``; one that is wholly a secret is a map with that secret."""
+    """The maps under ``logins``. An entry that is a secret itself becomes a map with that secret."""
     logins = settings.get("logins")
     entries = logins if isinstance(logins, list) else [logins] if logins else []
     return [entry if isinstance(entry, dict) else {"": entry} for entry in entries]
-
-
-def _holds_secret(value: object) -> bool:
-    match value:
-        case FromSecret():
-            return True
-        case list():
-            return any(_holds_secret(item) for item in value)
-        case dict():
-            return any(_holds_secret(item) for item in value.values())
-        case _:
-            return False
-
-
-def _list(value: object) -> tuple[str, ...]:
-    if isinstance(value, list):
-        return tuple(text for item in value if (text := scalar_text(item).strip()))
-    # A backslash keeps a comma from splitting, as in "type=registry\,ref=...".
-    parts = re.split(r"(?<!\\),", scalar_text(value))
-    return tuple(text for part in parts if (text := part.replace("\\,", ",").strip()))
-
-
-def _map(value: object) -> dict[str, str]:
-    if isinstance(value, dict):
-        return {key: scalar_text(item) for key, item in value.items()}
-    pairs = (item.partition("=") for item in _list(value))
-    return {key: text for key, _, text in pairs}
-
-
-def _is_on(value: object) -> bool:
-    return scalar_text(value).lower() in {"true", "1", "yes", "on"}
 
 
 class _Login(NamedTuple):
@@ -203,56 +177,60 @@ class _Common(TypedDict):
     group: str
 
 
-class _Wrapped(NamedTuple):
+class _BuildPlugin(NamedTuple):
     name: str
     step: PluginStep
     settings: Mapping[str, object]
     trigger: Trigger
     context: Context
 
-    def parts(self) -> list[Part]:
+    def expand(self) -> list[ExpandedStep]:
         registry = scalar_text(self.settings.get("registry"))
-        # Names of repositories are in lower case everywhere, those of owners, as in ${CI_REPO}, are not.
+        # Registries take only lower case, but a forge's owners, as in ${CI_REPO}, may have upper case.
         repos = [image_tags.repo_at(registry, repo).lower() for repo in self.texts("repo")]
         wanted = self.tags()
         provides = frozenset(f"{repo}:{tag}" for repo in [*repos, *self.texts("repo")] for tag in wanted)
-        build = Part(self.name, self.build(), provides)
-        if not repos or _is_on(self.settings.get("dry_run")) or _is_on(self.settings.get("load")):
+        build = ExpandedStep(self.name, self.build(), provides)
+        if not repos or is_on(self.settings.get("dry_run")) or is_on(self.settings.get("load")):
             return [build]
         by_login: dict[_Login | None, list[str]] = {}
         for repo in repos:
             by_login.setdefault(self.login_for(repo), []).append(repo)
         pushes = [self.push(login, there, wanted) for login, there in by_login.items()]
         names = [f"{self.name}-push"] + [f"{self.name}-push-{number}" for number in range(2, len(pushes) + 1)]
-        return [build, *(Part(name, push) for name, push in zip(names, pushes, strict=True))]
+        return [build, *(ExpandedStep(name, push) for name, push in zip(names, pushes, strict=True))]
 
     def texts(self, key: str) -> tuple[str, ...]:
-        return _list(self.settings.get(key))
+        return list_of(self.settings.get(key))
 
     def build(self) -> BuildStep:
         settings = self.settings
         images = tuple(f"type=registry,ref={image}" for image in self.texts("cache_images"))
         context = scalar_text(settings.get("context")) or "."
         dockerfile = scalar_text(settings.get("dockerfile") or settings.get("containerfile"))
-        labels = {**_map(settings.get("label")), **_map(settings.get("custom_labels")), **_map(settings.get("labels"))}
+        labels = {
+            **map_of(settings.get("label")),
+            **map_of(settings.get("custom_labels")),
+            **map_of(settings.get("labels")),
+        }
         return BuildStep(
             **self.common(),
             build=Build(
                 context=context,
                 dockerfile=dockerfile,
                 target=scalar_text(settings.get("target")),
-                args={**self.variables(), **_map(settings.get("build_args"))},
+                args={**self.variables(), **map_of(settings.get("build_args"))},
                 labels=labels,
                 platforms=_platforms(settings),
                 cache_from=(*self.texts("cache_from"), *images),
                 cache_to=self.texts("cache_to"),
-                no_cache=_is_on(settings.get("no_cache")),
-                pull=_is_on(settings.get("pull_image", self.step.pull)),
+                no_cache=is_on(settings.get("no_cache")),
+                pull=is_on(settings.get("pull_image", self.step.pull)),
             ),
         )
 
     def variables(self) -> dict[str, str]:
-        """The build arguments that are taken from the environment, where the plugin would find them."""
+        """The build arguments from the environment, with the values that the plugin would find there."""
         known = run_variables(self.trigger, self.context)
         known |= {name: scalar_text(value) for name, value in self.step.environment.items()}
         return {name: known[name] for name in self.texts("build_args_from_env") if known.get(name)}
@@ -269,10 +247,10 @@ class _Wrapped(NamedTuple):
         }
 
     def tags(self) -> tuple[str, ...]:
-        """Those that are known before it starts."""
+        """The tags that are known before the step starts."""
         in_file = self.texts("tags_file")
         given = () if in_file else (*self.texts("tags"), *self.texts("tag"))
-        if not _is_on(self.settings.get("auto_tag")):
+        if not is_on(self.settings.get("auto_tag")):
             return given if given or in_file else (scalar_text(self.settings.get("default_tag")) or "latest",)
         if self.trigger.event in PULL_REQUEST_EVENTS:
             return given
@@ -281,7 +259,7 @@ class _Wrapped(NamedTuple):
         return (*given, *(_with_suffix(tag, suffix) for tag in automatic))
 
     def login_for(self, repo: str) -> _Login | None:
-        """The credentials for a repository: of the login whose registry it is in, else those of the step itself."""
+        """The credentials for a repository: those of the login for its registry, else those of the step."""
         is_on_hub = re.match(r"[^/]*[.:][^/]*/|localhost/", repo) is None
         for entry in _logins(self.settings):
             registry = scalar_text(entry.get("registry"))

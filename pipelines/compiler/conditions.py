@@ -1,4 +1,4 @@
-"""Conditions -> yes, or no with the reason (WOODPECKER_WORKFLOWS section 7)."""
+"""Evaluates conditions, with the semantics of Woodpecker 3.x: true, or false with the reason."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -11,8 +11,8 @@ from pipelines.trigger import PULL_REQUEST_EVENTS, Event, Trigger
 from pipelines.variables import run_variables
 
 
-class Situation(NamedTuple):
-    """What conditions are held against. Workflows do not look at ``cell``."""
+class ConditionFacts(NamedTuple):
+    """The facts that conditions are evaluated against. Conditions of workflows ignore ``cell``."""
 
     trigger: Trigger
     context: Context
@@ -21,7 +21,7 @@ class Situation(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """Whether something runs for a trigger, after which outcomes so far, and if not, why."""
+    """Whether something runs for a trigger, and in which states of the job so far; or why it does not run."""
 
     runs: bool
     on_success: bool = True
@@ -30,25 +30,25 @@ class Decision(NamedTuple):
     why: str = ""
 
 
-def decide(conditions: Sequence[Condition], situation: Situation) -> Decision:
-    """One of the conditions must hold. Raises ExpressionError for a wrong ``evaluate``."""
+def decide(conditions: Sequence[Condition], facts: ConditionFacts) -> Decision:
+    """Decides by the conditions, of which one must hold. Raises ExpressionError for an invalid ``evaluate``."""
     if not conditions:
         return Decision(runs=True)
-    refusals = [(condition, _refusal(condition, situation)) for condition in conditions]
+    refusals = [(condition, _refusal(condition, facts)) for condition in conditions]
     matching = [condition for condition, why in refusals if not why]
     if not matching:
         return Decision(runs=False, why="; or ".join(dict.fromkeys(why for _, why in refusals)))
     on_failure = any("failure" in condition.status for condition in matching)
     on_success = any("success" in condition.status or not condition.status for condition in matching)
     on_canceled = any("canceled" in condition.status for condition in matching)
-    if not situation.of_step:  # a workflow that runs after failure runs after success too, and none after a cancel
+    if not facts.of_step:  # a workflow that runs on failure also runs on success; none runs after a cancellation
         return Decision(runs=True, on_success=on_success or on_failure or on_canceled, on_failure=on_failure)
     return Decision(runs=True, on_success=on_success, on_failure=on_failure, on_canceled=on_canceled)
 
 
-def _refusal(condition: Condition, situation: Situation) -> str:
-    """Why the condition does not hold, or nothing."""
-    checks: tuple[Callable[[Condition, Situation], str], ...] = (
+def _refusal(condition: Condition, facts: ConditionFacts) -> str:
+    """Why the condition does not hold, or an empty text."""
+    checks: tuple[Callable[[Condition, ConditionFacts], str], ...] = (
         _event,
         _names,
         _branch,
@@ -57,24 +57,24 @@ def _refusal(condition: Condition, situation: Situation) -> str:
         _matrix,
         _evaluate,
     )
-    return next((why for check in checks if (why := check(condition, situation))), "")
+    return next((why for check in checks if (why := check(condition, facts))), "")
 
 
-def _event(condition: Condition, situation: Situation) -> str:
-    event = situation.trigger.event
+def _event(condition: Condition, facts: ConditionFacts) -> str:
+    event = facts.trigger.event
     if condition.event and event not in condition.event:
-        return f"the event is {event}, not {either(condition.event)}"
-    if condition.local is not None and condition.local != situation.context.local:
+        return f"the event is {event}, not {joined_by_or(condition.event)}"
+    if condition.local is not None and condition.local != facts.context.local:
         return "it is for local runs only" if condition.local else "it is not for local runs"
     return ""
 
 
-def _names(condition: Condition, situation: Situation) -> str:
-    context = situation.context
+def _names(condition: Condition, facts: ConditionFacts) -> str:
+    context = facts.context
     if not context.known:
-        return mismatch("ref", condition.ref, situation.trigger.ref)
+        return mismatch("ref", condition.ref, facts.trigger.ref)
     found = {
-        "ref": (condition.ref, situation.trigger.ref),
+        "ref": (condition.ref, facts.trigger.ref),
         "repo": (condition.repo, context.repo.name),
         "instance": (condition.instance, context.system_host),
         "platform": (condition.platform, context.platform),
@@ -82,38 +82,38 @@ def _names(condition: Condition, situation: Situation) -> str:
     return next((why for noun, (patterns, value) in found.items() if (why := mismatch(noun, patterns, value))), "")
 
 
-def _branch(condition: Condition, situation: Situation) -> str:
-    trigger = situation.trigger
+def _branch(condition: Condition, facts: ConditionFacts) -> str:
+    trigger = facts.trigger
     return "" if trigger.event is Event.TAG else mismatch("branch", condition.branch, trigger.branch)
 
 
-def _cron(condition: Condition, situation: Situation) -> str:
-    trigger = situation.trigger
+def _cron(condition: Condition, facts: ConditionFacts) -> str:
+    trigger = facts.trigger
     return mismatch("cron job", condition.cron, trigger.cron) if trigger.event is Event.CRON else ""
 
 
-def _matrix(condition: Condition, situation: Situation) -> str:
-    if not situation.of_step:
+def _matrix(condition: Condition, facts: ConditionFacts) -> str:
+    if not facts.of_step:
         return ""
     axes = condition.matrix.items()
-    return next((why for axis, patterns in axes if (why := mismatch(axis, patterns, situation.cell.get(axis, "")))), "")
+    return next((why for axis, patterns in axes if (why := mismatch(axis, patterns, facts.cell.get(axis, "")))), "")
 
 
 def mismatch(noun: str, patterns: Patterns, value: str) -> str:
-    """Why the value does not fit the patterns, or nothing."""
+    """Why the value does not match the patterns, or an empty text."""
     if not patterns.include and not patterns.exclude:
         return ""
     excluded = _first_match(patterns.exclude, [value])
     if excluded:
         return f"the {noun} '{value}' is excluded by '{excluded}'"
     if patterns.include and not _first_match(patterns.include, [value]):
-        return f"the {noun} is '{value}', not {either(patterns.include)}"
+        return f"the {noun} is '{value}', not {joined_by_or(patterns.include)}"
     return ""
 
 
-def _path(condition: Condition, situation: Situation) -> str:
-    """Refuses when no changed file is included, or all of them are excluded."""
-    trigger, patterns = situation.trigger, condition.path
+def _path(condition: Condition, facts: ConditionFacts) -> str:
+    """Does not hold if no changed file is included, or if all of them are excluded."""
+    trigger, patterns = facts.trigger, condition.path
     if trigger.event is not Event.PUSH and trigger.event not in PULL_REQUEST_EVENTS:
         return ""
     if patterns.ignore_message and patterns.ignore_message.lower() in trigger.message.lower():
@@ -126,9 +126,9 @@ def _path(condition: Condition, situation: Situation) -> str:
 
 def _path_mismatch(patterns: PathPatterns, files: Sequence[str]) -> str:
     if patterns.exclude and all(_first_match(patterns.exclude, [name]) for name in files):
-        return f"all changed files are excluded by {either(patterns.exclude)}"
+        return f"all changed files are excluded by {joined_by_or(patterns.exclude)}"
     if patterns.include and not _first_match(patterns.include, files):
-        return f"no changed file matches {either(patterns.include)}"
+        return f"no changed file matches {joined_by_or(patterns.include)}"
     return ""
 
 
@@ -139,21 +139,21 @@ def _first_match(patterns: Iterable[str], values: Sequence[str]) -> str:
 def _matches(pattern: str, value: str) -> bool:
     try:
         return matches(pattern, value)
-    except BadPatternError:  # patterns were checked when they were read; this one is only too long for this value
+    except BadPatternError:  # patterns were validated before; this one is too long together with this value
         return False
 
 
-def _evaluate(condition: Condition, situation: Situation) -> str:
+def _evaluate(condition: Condition, facts: ConditionFacts) -> str:
     if not condition.evaluate:
         return ""
-    trigger = situation.trigger
-    inputs = trigger.inputs if situation.of_step else {}
-    variables = {**inputs, **run_variables(trigger, situation.context), **situation.cell}
+    trigger = facts.trigger
+    inputs = trigger.inputs if facts.of_step else {}
+    variables = {**inputs, **run_variables(trigger, facts.context), **facts.cell}
     given = {name: value for name, value in variables.items() if value}
     return "" if evaluate(condition.evaluate, given) else f"evaluate says no: {condition.evaluate}"
 
 
-def either(names: Sequence[str]) -> str:
-    """Names, or events, as words."""
+def joined_by_or(names: Sequence[str]) -> str:
+    """The names in quotes, or the events, joined by commas and "or"."""
     words = [f"'{name}'" if not isinstance(name, Event) else str(name) for name in names]
     return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " or " + words[-1]

@@ -1,9 +1,9 @@
-"""How the container of a step or a service is made."""
+"""Plans the container of a step or a service."""
 
 from posixpath import join, normpath
 
 from pipelines.compiler.encoding import encode_all, plugin_environment
-from pipelines.compiler.scope import Scope
+from pipelines.compiler.job_input import JobInput
 from pipelines.model.workflow import CommandsStep, PluginStep, Service
 from pipelines.plan import BuiltImage, Container, EnvValue, Image, NamedImage, text
 from pipelines.syntax.shell_text import ShellText
@@ -12,14 +12,14 @@ from pipelines.variables import StepIdentity, step_environment
 Options = CommandsStep | PluginStep | Service
 
 
-def make_container(scope: Scope, options: Options, identity: StepIdentity, build: int = 0) -> Container:
+def make_container(job: JobInput, options: Options, identity: StepIdentity, build: int = 0) -> Container:
     """The container. ``build`` is the number of the build step whose image it uses, or 0: ``options`` names one."""
     image = _image(options, build)
     return Container(
         image=image,
-        environment=_environment(scope, options, identity),
+        environment=_environment(job, options, identity),
         entrypoint=options.entrypoint,
-        directory=_directory(scope, options),
+        directory=_directory(job, options),
         privileged=options.privileged,
         volumes=options.volumes,
         devices=options.devices,
@@ -37,16 +37,16 @@ def _image(options: Options, build: int) -> Image:
     return NamedImage(name=name, pull=options.pull) if name and not build else BuiltImage(step=build)
 
 
-def _directory(scope: Scope, options: Options) -> str:
+def _directory(job: JobInput, options: Options) -> str:
     if options.directory:
-        return normpath(join(scope.workspace, options.directory))
+        return normpath(join(job.workspace, options.directory))
     named = options.image is not None and options.image.name
     is_server = isinstance(options, Service) and not options.commands
-    return scope.workspace if named and not is_server else ""
+    return job.workspace if named and not is_server else ""
 
 
-def _environment(scope: Scope, options: Options, identity: StepIdentity) -> dict[str, EnvValue]:
-    base = step_environment(scope.trigger, scope.context, identity, scope.run_variables)
+def _environment(job: JobInput, options: Options, identity: StepIdentity) -> dict[str, EnvValue]:
+    base = step_environment(job.trigger, job.context, identity, job.run_variables)
     settings = {} if isinstance(options, CommandsStep) else options.settings
     scripts = () if isinstance(options, PluginStep) else options.commands
     if isinstance(options, Service) and options.ready and options.ready.command:
@@ -60,26 +60,5 @@ def _environment(scope: Scope, options: Options, identity: StepIdentity) -> dict
 
 
 def outside_values(scripts: tuple[ShellText, ...]) -> dict[str, EnvValue]:
-    """The variables that carry values from outside into commands."""
+    """The environment variables that carry values from outside into scripts (see ``shell_text``)."""
     return {name: text(value) for script in scripts for name, value in script.values}
-
-
-def check_trust(scope: Scope, options: Options, where: tuple[str | int, ...], label: str) -> None:
-    """Refuses what reaches the host unless an administrator trusts the repository with it, or the run is local."""
-    trust = scope.context.repo.trust
-    if scope.context.local:
-        return
-    groups = (
-        (trust.security, "security", ("privileged",)),
-        (trust.volumes, "volumes", ("volumes", "devices", "tmpfs")),
-        (trust.network, "network", ("dns", "dns_search", "extra_hosts", "network_mode")),
-    )
-    for trusted, name, keys in groups:
-        for key in keys:
-            asked = getattr(options, key)
-            if asked and not trusted and not (key == "network_mode" and asked == "none"):
-                scope.findings.error(
-                    scope.located.key_place(*where, key),
-                    f"'{key}' in {label} needs trust in '{name}', which this repository does not have",
-                    f"an administrator can give it in the repository's settings; else remove '{key}'",
-                )

@@ -1,4 +1,4 @@
-"""The plan of a repository without pipeline files: its Dockerfile is built, and pushed where the settings say so."""
+"""The plan of a repository without pipeline files: build its Dockerfile, and push it if the settings say so."""
 
 from pipelines import plan
 from pipelines.compiler.image_tags import auto_tags, is_repo
@@ -9,9 +9,9 @@ from pipelines.trigger import PULL_REQUEST_EVENTS, Trigger
 
 
 def dockerfile_plan(context: Context, trigger: Trigger | None = None) -> Plan:
-    """The plan of a repository that has only a Dockerfile: build it, and push it where the context says so.
+    """Builds the Dockerfile, and pushes the image to the ``push_repo`` of the context.
 
-    The tags are those of ``auto`` for the trigger; without one, those of the default branch. Raises
+    The tags are those of ``auto`` for the trigger; without a trigger, for the default branch. Raises
     InvalidPipelineError when the repository to push to is not a name that a registry takes.
     """
     build = plan.BuildStep(number=1, name="build")

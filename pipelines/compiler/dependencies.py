@@ -1,43 +1,43 @@
-"""Which step waits for which: in the order of the file, or by ``depends_on`` where any step has it."""
+"""Dependencies between steps: the order of the file, or a graph if any step has ``depends_on``."""
 
 from graphlib import CycleError, TopologicalSorter
 
-from pipelines.compiler.selection import Draft, Drafts
+from pipelines.compiler.selection import StepCandidate, StepCandidates
 from pipelines.model.workflow import Dependency, PushStep
 from pipelines.syntax.diagnostics import did_you_mean
 
 
-def connect(drafts: Drafts) -> None:
-    """Gives every kept draft its needs. A detached step is never waited for: its own needs stand in for it."""
-    if any(draft.step.depends_on is not None for draft in drafts.all):
-        _connect_by_names(drafts)
+def set_needs(candidates: StepCandidates) -> None:
+    """Sets the needs of every selected step. A need for a detached step is replaced by that step's own needs."""
+    if any(candidate.step.depends_on is not None for candidate in candidates.all):
+        _set_needs_by_name(candidates)
     else:
-        _connect_in_order(drafts.kept)
+        _set_needs_in_order(candidates.selected)
 
 
-def _connect_in_order(kept: list[Draft]) -> None:
-    """Each stage needs the one before. Neighbours with the same old ``group`` make one stage, builds first."""
+def _set_needs_in_order(selected: list[StepCandidate]) -> None:
+    """Each stage needs the stage before. Neighbours with the same legacy ``group`` are one stage; builds come first."""
     before: tuple[int, ...] = ()
-    stage: list[Draft] = []
-    for draft in kept:
-        together = stage and draft.step.group and draft.step.group == stage[-1].step.group
-        if not together:
+    stage: list[StepCandidate] = []
+    for candidate in selected:
+        same_group = stage and candidate.step.group and candidate.step.group == stage[-1].step.group
+        if not same_group:
             before = tuple(other.number for other in stage if not other.detached) or before
             stage = []
-        builds = tuple(other.number for other in stage if other is draft.build)
-        stage.append(draft)
-        draft.needs = (*before, *builds)
+        builds = tuple(other.number for other in stage if other is candidate.build)
+        stage.append(candidate)
+        candidate.needs = (*before, *builds)
 
 
-def _connect_by_names(drafts: Drafts) -> None:
-    _refuse_same_names(drafts)
-    waits = {draft.number: _wanted(draft, drafts) for draft in drafts.kept}
+def _set_needs_by_name(candidates: StepCandidates) -> None:
+    _refuse_same_names(candidates)
+    waits = {candidate.number: _wanted(candidate, candidates) for candidate in candidates.selected}
     try:
         order = list(TopologicalSorter({number: sorted(needs) for number, needs in waits.items()}).static_order())
     except CycleError as error:
-        _report_cycle(drafts, error.args[1])
+        _report_cycle(candidates, error.args[1])
         return
-    by_number = {draft.number: draft for draft in drafts.kept}
+    by_number = {candidate.number: candidate for candidate in candidates.selected}
     for number in order:
         needs: set[int] = set()
         for wanted in waits[number]:
@@ -45,55 +45,57 @@ def _connect_by_names(drafts: Drafts) -> None:
         by_number[number].needs = tuple(sorted(needs))
 
 
-def _refuse_same_names(drafts: Drafts) -> None:
-    seen: dict[str, Draft] = {}
-    for draft in drafts.all:
-        other = seen.setdefault(draft.known_as, draft)
-        if (other.group, other.index) != (draft.group, draft.index):
-            place = drafts.scope.place(draft.group, draft.index, "name")
-            drafts.scope.findings.error(
-                place, f"two steps are named '{draft.known_as}'", "with depends_on in the file, names must differ"
+def _refuse_same_names(candidates: StepCandidates) -> None:
+    seen: dict[str, StepCandidate] = {}
+    for candidate in candidates.all:
+        other = seen.setdefault(candidate.known_as, candidate)
+        if (other.group, other.index) != (candidate.group, candidate.index):
+            place = candidates.job.place(candidate.group, candidate.index, "name")
+            candidates.job.diagnostics.error(
+                place, f"two steps are named '{candidate.known_as}'", "with depends_on in the file, names must differ"
             )
 
 
-def _wanted(draft: Draft, drafts: Drafts) -> set[int]:
-    """The numbers of the steps that ``draft`` asks for, by name and by the image that it uses."""
-    wanted = {draft.build.number} if draft.build else set()
-    dependencies = draft.step.depends_on
-    checkout_steps = drafts.checkout_numbers if draft.group != "clone" else frozenset()
+def _wanted(candidate: StepCandidate, candidates: StepCandidates) -> set[int]:
+    """The numbers of the steps that ``candidate`` depends on, by name and by the image that it uses."""
+    wanted = {candidate.build.number} if candidate.build else set()
+    dependencies = candidate.step.depends_on
+    checkout_steps = candidates.checkout_numbers if candidate.group != "clone" else frozenset()
     if dependencies is None:
-        if draft.group == "clone":
-            return {other.number for other in drafts.kept if other.number == draft.number - 1}
-        if isinstance(draft.step, PushStep) and draft.name == draft.known_as:
-            return {other.number for other in drafts.kept if other.number < draft.number}
+        if candidate.group == "clone":
+            return {other.number for other in candidates.selected if other.number == candidate.number - 1}
+        if isinstance(candidate.step, PushStep) and candidate.name == candidate.known_as:
+            return {other.number for other in candidates.selected if other.number < candidate.number}
         return wanted | checkout_steps
     wanted |= checkout_steps
     for index, dependency in enumerate(dependencies):
-        wanted |= _numbers_of(dependency, draft, index, drafts)
+        wanted |= _numbers_of(dependency, candidate, index, candidates)
     return wanted
 
 
-def _numbers_of(dependency: Dependency, draft: Draft, index: int, drafts: Drafts) -> set[int]:
-    found = drafts.by_name.get(dependency.name, [])
+def _numbers_of(dependency: Dependency, candidate: StepCandidate, index: int, candidates: StepCandidates) -> set[int]:
+    found = candidates.by_name.get(dependency.name, [])
     running = {other.number for other in found if not other.left_out}
     if running or dependency.optional:
         return running
-    place = drafts.scope.place(draft.group, draft.index, "depends_on", index)
-    start = f"step '{draft.name}' depends on '{dependency.name}', which"
+    place = candidates.job.place(candidate.group, candidate.index, "depends_on", index)
+    start = f"step '{candidate.name}' depends on '{dependency.name}', which"
     if found:
         hint = f"if it may be missing, write {{name: {dependency.name}, optional: true}}"
-        if drafts.runs:  # else the workflow is left out as a whole, and nobody waits
-            drafts.scope.findings.error(place, f"{start} does not run: {found[0].left_out}", hint)
+        if candidates.runs:  # else the whole workflow is left out
+            candidates.job.diagnostics.error(place, f"{start} does not run: {found[0].left_out}", hint)
     else:
-        names = (other.known_as for other in drafts.all if other is not draft)
-        hint = "" if drafts.scope.findings.full else did_you_mean(dependency.name, names)
-        drafts.scope.findings.error(place, f"{start} is not a step here", hint)
+        names = (other.known_as for other in candidates.all if other is not candidate)
+        hint = "" if candidates.job.diagnostics.full else did_you_mean(dependency.name, names)
+        candidates.job.diagnostics.error(place, f"{start} is not a step here", hint)
     return set()
 
 
-def _report_cycle(drafts: Drafts, cycle: list[int]) -> None:
-    by_number = {draft.number: draft for draft in drafts.kept}
+def _report_cycle(candidates: StepCandidates, cycle: list[int]) -> None:
+    by_number = {candidate.number: candidate for candidate in candidates.selected}
     steps = [by_number[number] for number in reversed(cycle)]
-    chain = " -> ".join(f"'{draft.name}'" for draft in steps)
-    place = drafts.scope.place(steps[0].group, steps[0].index, "depends_on")
-    drafts.scope.findings.error(place, f"these steps wait for each other: {chain}", "remove one of these depends_on")
+    chain = " -> ".join(f"'{candidate.name}'" for candidate in steps)
+    place = candidates.job.place(steps[0].group, steps[0].index, "depends_on")
+    candidates.job.diagnostics.error(
+        place, f"these steps wait for each other: {chain}", "remove one of these depends_on"
+    )

@@ -1,4 +1,4 @@
-"""Free values as the text of an environment variable, byte for byte (WOODPECKER_WORKFLOWS section 10)."""
+"""Encodes settings as environment variables, byte for byte as Woodpecker 3.x does."""
 
 import json
 import math
@@ -10,7 +10,7 @@ from pipelines.syntax.scalars import scalar_text, shortest
 
 
 def plugin_environment(settings: Mapping[str, object]) -> dict[str, EnvValue]:
-    """The ``PLUGIN_*`` variables for a plugin's settings."""
+    """The ``PLUGIN_*`` variables of a plugin's settings."""
     named = {_plugin_name(key): value for key, value in settings.items() if key}
     return encode_all(named)
 
@@ -20,12 +20,12 @@ def _plugin_name(key: str) -> str:
 
 
 def encode_all(values: Mapping[str, object]) -> dict[str, EnvValue]:
-    """Every value encoded; nothing for null."""
+    """Every value encoded, without those that are null."""
     return {name: encode(value) for name, value in values.items() if name and value is not None}
 
 
 def encode(value: object) -> EnvValue:
-    """A value as text, with places for its secrets."""
+    """A value as text, with placeholders for its secrets."""
     match value:
         case FromSecret(name):
             return (SecretRef(secret=name),)

@@ -1,4 +1,4 @@
-"""Tags and repositories of images: which are well formed, and what ``auto`` means (WOODPECKER_WORKFLOWS section 10)."""
+"""Names of image repositories and tags: their syntax, and the tags that ``auto`` stands for, as in plugin-docker."""
 
 import re
 from posixpath import normpath
@@ -19,22 +19,22 @@ _SEMVER = re.compile(
 
 
 def is_tag(tag: str) -> bool:
-    """Is this a tag that a registry takes?"""
+    """Is this a valid tag?"""
     return _TAG.fullmatch(tag) is not None
 
 
 def is_repo(repo: str) -> bool:
-    """Is this a repository's name that a registry takes, with or without the registry's host?"""
+    """Is this a valid name of a repository, with or without the registry's host?"""
     return len(repo) <= REPO_CHARACTERS_MAX and _REPO.fullmatch(repo) is not None
 
 
 def is_in_checkout(path: str) -> bool:
-    """Does a path, relative to the checkout, stay in it?"""
+    """Does a path, relative to the checkout, stay inside it?"""
     return not path.startswith("/") and normpath(path).split("/")[0] not in {"..", "."}
 
 
 def repo_at(registry: str, repo: str) -> str:
-    """``repo`` with ``registry``, a host or an address of one, in front unless it is there already."""
+    """``repo`` prefixed with ``registry`` (a host or URL), unless it has that prefix already."""
     host = re.sub(r"^https?://", "", registry).split("/")[0]
     if not host or host in {"docker.io", "index.docker.io"} or repo.startswith(f"{host}/"):
         return repo
@@ -42,7 +42,7 @@ def repo_at(registry: str, repo: str) -> str:
 
 
 def auto_tags(trigger: Trigger, default_branch: str) -> tuple[str, ...]:
-    """The tags for a trigger; none on a branch that is not the default one."""
+    """The tags for a trigger; none for a branch other than the default one."""
     if trigger.ref.startswith("refs/tags/"):
         return _version_tags(trigger.ref.removeprefix("refs/tags/"))
     branch = trigger.ref.removeprefix("refs/heads/")

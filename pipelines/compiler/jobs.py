@@ -1,18 +1,16 @@
-"""One workflow with one cell of its matrix -> a job of the plan, or the reason why not."""
+"""Plans one job: a workflow with one cell of its matrix becomes a job of the plan, or is left out with a reason."""
 
 import re
 from typing import NamedTuple
 
 from pipelines import plan
 from pipelines.compiler.checkout import plan_checkout
-from pipelines.compiler.conditions import Decision, decide
-from pipelines.compiler.containers import check_trust, make_container
-from pipelines.compiler.dependencies import connect
-from pipelines.compiler.scope import Scope
-from pipelines.compiler.selection import draft_steps
+from pipelines.compiler.containers import make_container
+from pipelines.compiler.dependencies import set_needs
+from pipelines.compiler.job_input import JobInput
+from pipelines.compiler.selection import select_steps
 from pipelines.compiler.steps import drop_pushes_without_tags, plan_step
-from pipelines.matching.expressions import EXAMPLE, ExpressionError
-from pipelines.model.conditions import Condition
+from pipelines.compiler.trust import check_trust
 from pipelines.model.workflow import Concurrency, Service
 from pipelines.plan import LeftOut
 from pipelines.variables import StepIdentity
@@ -24,50 +22,50 @@ RESERVED_LABELS = "woodpecker-ci.org/"
 _HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 
 
-class Planned(NamedTuple):
-    """A job, or none, and what was left out on the way. ``optional_needs`` are pairs of its name and a workflow's."""
+class PlannedJob(NamedTuple):
+    """A job or None, and what was left out. ``optional_needs`` are pairs: the job's workflow, and one that it needs."""
 
     job: plan.JobPlan | None
     left_out: tuple[LeftOut, ...] = ()
     optional_needs: tuple[tuple[str, str], ...] = ()
 
 
-def plan_job(scope: Scope) -> Planned:
-    """The job, not yet numbered. What is wrong goes to the findings of the scope."""
-    workflow = scope.workflow
-    decision = _decide(scope, workflow.when, "when", of_step=False)
-    checkout, clone_steps, no_checkout = plan_checkout(scope)
-    drafts = draft_steps(scope, (("clone", clone_steps), ("steps", workflow.steps)), runs=decision.runs)
-    drop_pushes_without_tags(drafts)
-    connect(drafts)
-    services, no_services = _services(scope)
-    steps = tuple(plan_step(scope, draft) for draft in drafts.kept)
+def plan_job(job: JobInput) -> PlannedJob:
+    """Plans the job, without its number. Problems go to its diagnostics."""
+    workflow = job.workflow
+    decision = job.decide(workflow.when, "when", of_step=False)
+    checkout, clone_steps, no_checkout = plan_checkout(job)
+    candidates = select_steps(job, (("clone", clone_steps), ("steps", workflow.steps)), runs=decision.runs)
+    drop_pushes_without_tags(candidates)
+    set_needs(candidates)
+    services, no_services = _services(job)
+    steps = tuple(plan_step(job, candidate) for candidate in candidates.selected)
     if not decision.runs:
-        return Planned(None, (LeftOut(what=f"workflow '{scope.name}'", why=decision.why),))
-    left_out = (*no_checkout, *drafts.left_out(), *no_services)
+        return PlannedJob(None, (LeftOut(what=f"workflow '{job.name}'", why=decision.why),))
+    left_out = (*no_checkout, *candidates.left_out(), *no_services)
     if not steps:
         why = "all its steps are left out"
-        return Planned(None, (*left_out, LeftOut(what=f"workflow '{scope.name}'", why=why)))
-    old_outcomes = set(workflow.runs_on)
-    job = plan.JobPlan(
-        name=scope.name,
-        file=scope.findings.file,
+        return PlannedJob(None, (*left_out, LeftOut(what=f"workflow '{job.name}'", why=why)))
+    runs_on = set(workflow.runs_on)
+    made = plan.JobPlan(
+        name=job.name,
+        file=job.diagnostics.file,
         number=0,
-        cell=scope.cell,
+        cell=job.cell,
         labels={key: value for key, value in workflow.labels.items() if value and not key.startswith(RESERVED_LABELS)},
         needs=tuple(dependency.name for dependency in workflow.depends_on),
-        on_success=decision.on_success and (not old_outcomes or "success" in old_outcomes),
-        on_failure=decision.on_failure or "failure" in old_outcomes,
-        workspace_base=scope.workspace_base,
-        workspace=scope.workspace,
+        on_success=decision.on_success and (not runs_on or "success" in runs_on),
+        on_failure=decision.on_failure or "failure" in runs_on,
+        workspace_base=job.workspace_base,
+        workspace=job.workspace,
         checkout=checkout,
         services=services,
         steps=steps,
         timeout_s=workflow.timeout,
         concurrency=_concurrency(workflow.concurrency),
     )
-    optional = tuple((scope.name, need.name) for need in workflow.depends_on if need.optional)
-    return Planned(job, left_out, optional)
+    optional = tuple((job.name, need.name) for need in workflow.depends_on if need.optional)
+    return PlannedJob(made, left_out, optional)
 
 
 def _concurrency(asked: Concurrency | None) -> plan.Concurrency | None:
@@ -75,7 +73,7 @@ def _concurrency(asked: Concurrency | None) -> plan.Concurrency | None:
 
 
 def with_number(job: plan.JobPlan, number: int) -> plan.JobPlan:
-    """The same job with its number, which its containers know too."""
+    """The job with its number, which its containers get too."""
     steps = tuple(_step_of(step, number) for step in job.steps)
     services = tuple(
         service.model_copy(update={"container": _container_of(service.container, number)}) for service in job.services
@@ -94,61 +92,53 @@ def _container_of(container: plan.Container, number: int) -> plan.Container:
     return container.model_copy(update={"environment": environment})
 
 
-def _decide(scope: Scope, conditions: tuple[Condition, ...], *where: str | int, of_step: bool) -> Decision:
-    try:
-        return decide(conditions, scope.situation(of_step=of_step))
-    except ExpressionError as error:
-        scope.findings.error(scope.place(*where), f"'evaluate': {error}", EXAMPLE)
-        return Decision(runs=True)
-
-
-def _services(scope: Scope) -> tuple[tuple[plan.Service, ...], tuple[LeftOut, ...]]:
+def _services(job: JobInput) -> tuple[tuple[plan.Service, ...], tuple[LeftOut, ...]]:
     services: dict[str, plan.Service] = {}
     left_out = []
-    for index, service in enumerate(scope.workflow.services):
+    for index, service in enumerate(job.workflow.services):
         name = service.name
         if not _HOST_NAME.fullmatch(name):
             hint = "give it a name of letters, digits, '-', '_' and '.': it is reached under this name"
-            scope.findings.error(scope.place("services", index, "name"), f"a service cannot be named '{name}'", hint)
+            job.diagnostics.error(job.place("services", index, "name"), f"a service cannot be named '{name}'", hint)
         elif name in services:
-            scope.findings.error(
-                scope.place("services", index, "name"), f"two services are named '{name}'", "give them different names"
+            job.diagnostics.error(
+                job.place("services", index, "name"), f"two services are named '{name}'", "give them different names"
             )
-        decision = _decide(scope, service.when, "services", index, "when", of_step=True)
+        decision = job.decide(service.when, "services", index, "when", of_step=True)
         if decision.runs:
-            services[name] = _service(scope, index, service)
+            services[name] = _service(job, index, service)
         else:
-            left_out.append(LeftOut(what=f"service '{name}' of workflow '{scope.name}'", why=decision.why))
+            left_out.append(LeftOut(what=f"service '{name}' of workflow '{job.name}'", why=decision.why))
     return tuple(services.values()), tuple(left_out)
 
 
-def _service(scope: Scope, index: int, service: Service) -> plan.Service:
+def _service(job: JobInput, index: int, service: Service) -> plan.Service:
     where = ("services", index)
-    check_trust(scope, service, where, f"service '{service.name}'")
-    if (service.image is None or not service.image.name) and not scope.located.was_changed(*where):
-        scope.findings.error(scope.place(*where), f"service '{service.name}' has no image", "add 'image: NAME'")
+    check_trust(job, service, where, f"service '{service.name}'")
+    if (service.image is None or not service.image.name) and not job.located.was_changed(*where):
+        job.diagnostics.error(job.place(*where), f"service '{service.name}' has no image", "add 'image: NAME'")
     identity = StepIdentity(
         name=service.name,
         kind="service",
         number=0,
-        workflow=scope.name,
-        workspace=scope.workspace,
-        cell=scope.cell,
+        workflow=job.name,
+        workspace=job.workspace,
+        cell=job.cell,
     )
     seconds = service.ready.timeout if service.ready else None
     return plan.Service(
         name=service.name,
-        container=make_container(scope, service, identity),
+        container=make_container(job, service, identity),
         commands=tuple(script.text for script in service.commands),
-        ready=_ready(scope, index, service),
+        ready=_ready(job, index, service),
         ready_timeout_s=seconds or service.timeout or READY_SECONDS,
         failure="ignore" if service.failure == "ignore" else "fail",
     )
 
 
-def _ready(scope: Scope, index: int, service: Service) -> plan.Ready | None:
+def _ready(job: JobInput, index: int, service: Service) -> plan.Ready | None:
     check = service.ready
-    if check is None or scope.located.was_changed("services", index, "ready"):
+    if check is None or job.located.was_changed("services", index, "ready"):
         return None
     if check.port is not None and not check.command and not check.http and 0 < check.port <= PORT_MAX:
         return plan.PortCheck(port=check.port)
@@ -157,6 +147,6 @@ def _ready(scope: Scope, index: int, service: Service) -> plan.Ready | None:
     if check.command and not check.http and check.port is None:
         return plan.CommandCheck(command=check.command.text)
     hint = "write a command, {port: 5432} or {http: 'http://:8080/health'}"
-    place = scope.place("services", index, "ready")
-    scope.findings.error(place, f"'ready' of service '{service.name}' is not one check", hint)
+    place = job.place("services", index, "ready")
+    job.diagnostics.error(place, f"'ready' of service '{service.name}' is not one check", hint)
     return None

@@ -1,18 +1,18 @@
-"""The way from the pipeline's files and a trigger to the plan."""
+"""Compiles the files of a pipeline and a trigger to a plan."""
 
 from collections.abc import Collection, Sequence
 from graphlib import CycleError, TopologicalSorter
 
-from pipelines.compiler.jobs import Planned, plan_job, with_number
-from pipelines.compiler.scope import Scope
+from pipelines.compiler.job_input import JobInput
+from pipelines.compiler.jobs import PlannedJob, plan_job, with_number
 from pipelines.context import Context, PipelineFile
 from pipelines.interpolation.renderer import Variables
 from pipelines.parser.discovery import workflow_name
 from pipelines.parser.reader import read_file
-from pipelines.parser.validation import Located
+from pipelines.parser.validation import LocatedWorkflow
 from pipelines.plan import JobPlan, LeftOut, Plan
 from pipelines.problem import InvalidPipelineError, Level, Problem
-from pipelines.syntax.diagnostics import Findings, did_you_mean
+from pipelines.syntax.diagnostics import Diagnostics, did_you_mean
 from pipelines.trigger import Trigger
 from pipelines.variables import AT_RUN_TIME, run_variables
 
@@ -20,17 +20,17 @@ JOBS_COUNT_MAX = 256
 
 
 def compile_pipeline(files: Sequence[PipelineFile], trigger: Trigger, context: Context) -> Plan:
-    """What will be done for ``trigger``. Raises InvalidPipelineError with every problem that was found.
+    """The plan for ``trigger``. Raises InvalidPipelineError with all problems.
 
-    A plan without jobs is valid: all conditions said no, and ``left_out`` tells which.
+    A plan without jobs is valid: no condition holds, and ``left_out`` has the reasons.
     """
     names = {workflow_name(file.path) for file in files}
-    planned: list[Planned] = []
+    planned: list[PlannedJob] = []
     problems: list[Problem] = []
     for file in sorted(files, key=lambda file: file.path):
-        findings = Findings(file.path)
-        planned += _plan_file(file, trigger, context, findings, names)
-        problems += sorted(findings.problems)
+        diagnostics = Diagnostics(file.path)
+        planned += _plan_file(file, trigger, context, diagnostics, names)
+        problems += sorted(diagnostics.problems)
     left_out = [item for result in planned for item in result.left_out]
     jobs, dropped, more = join_jobs(planned)
     problems += more
@@ -39,8 +39,8 @@ def compile_pipeline(files: Sequence[PipelineFile], trigger: Trigger, context: C
     return Plan(jobs=tuple(_numbered(jobs)), left_out=(*left_out, *dropped), warnings=tuple(problems))
 
 
-def join_jobs(planned: Sequence[Planned]) -> tuple[list[JobPlan], list[LeftOut], list[Problem]]:
-    """The jobs of all files, those that need what does not run left out, and what is wrong with them together."""
+def join_jobs(planned: Sequence[PlannedJob]) -> tuple[list[JobPlan], list[LeftOut], list[Problem]]:
+    """The jobs of all files without those whose needs do not run, these, and the problems between files."""
     jobs = [result.job for result in planned if result.job]
     problems = []
     if len(jobs) > JOBS_COUNT_MAX:
@@ -52,35 +52,35 @@ def join_jobs(planned: Sequence[Planned]) -> tuple[list[JobPlan], list[LeftOut],
 
 
 def _numbered(jobs: list[JobPlan]) -> list[JobPlan]:
-    """The jobs numbered from 1, which their containers know as CI_WORKFLOW_NUMBER."""
+    """The jobs, numbered from 1. Containers have the number as CI_WORKFLOW_NUMBER."""
     return [with_number(job, number) for number, job in enumerate(jobs, start=1)]
 
 
 def _plan_file(
-    file: PipelineFile, trigger: Trigger, context: Context, findings: Findings, names: set[str]
-) -> list[Planned]:
+    file: PipelineFile, trigger: Trigger, context: Context, diagnostics: Diagnostics, names: set[str]
+) -> list[PlannedJob]:
     name = workflow_name(file.path)
-    read = read_file(file, variables_of(name, trigger, context), findings)
+    read = read_file(file, variables_for(name, trigger, context), diagnostics)
     for workflow in read:
         check_needs(name, workflow.located, names)
-    return [plan_job(Scope(name, workflow.cell, workflow.located, trigger, context)) for workflow in read]
+    return [plan_job(JobInput(name, workflow.cell, workflow.located, trigger, context)) for workflow in read]
 
 
-def check_needs(name: str, located: Located, names: Collection[str]) -> None:
-    """Says which of the workflows that this one depends on do not exist. ``names`` are all that do."""
+def check_needs(name: str, located: LocatedWorkflow, names: Collection[str]) -> None:
+    """Reports workflows that this one depends on and that do not exist. ``names`` are all that exist."""
     for index, dependency in enumerate(located.workflow.depends_on):
         place = located.place("depends_on", index)
         if dependency.name == name:
-            located.findings.error(place, f"workflow '{name}' depends on itself", "remove it from depends_on")
+            located.diagnostics.error(place, f"workflow '{name}' depends on itself", "remove it from depends_on")
         elif dependency.name not in names and not dependency.optional:
             message = f"workflow '{name}' depends on '{dependency.name}', which does not exist, so it never runs"
             near = did_you_mean(dependency.name, (other for other in names if other != name))
             remedy = f"if it may be missing, write {{name: {dependency.name}, optional: true}}"
-            located.findings.warning(place, message, near or remedy)
+            located.diagnostics.warning(place, message, near or remedy)
 
 
-def variables_of(workflow: str, trigger: Trigger, context: Context) -> Variables:
-    """What ``${NAME}`` may name in the file of a workflow."""
+def variables_for(workflow: str, trigger: Trigger, context: Context) -> Variables:
+    """The variables for ``${NAME}`` in the file of a workflow."""
     run = {**run_variables(trigger, context), "CI_WORKFLOW_NAME": workflow}
     given = {name: value for name, value in run.items() if value}
     return Variables(
@@ -89,7 +89,7 @@ def variables_of(workflow: str, trigger: Trigger, context: Context) -> Variables
 
 
 def _drop_unreachable(jobs: list[JobPlan], optional: set[tuple[str, str]]) -> tuple[list[JobPlan], list[LeftOut]]:
-    """Leaves out, until nothing changes, every job that needs a workflow which does not run; forgets optional needs."""
+    """Leaves out jobs that need a workflow which does not run, until no job does. Drops missing optional needs."""
     dropped: dict[LeftOut, None] = {}
     while True:
         running = {job.name for job in jobs}
@@ -114,9 +114,9 @@ def _without_missing(job: JobPlan, running: set[str]) -> JobPlan:
 
 
 def _cycle(jobs: list[JobPlan]) -> Problem | None:
-    """What to say when workflows wait for each other."""
+    """The problem if workflows depend on each other in a cycle."""
     try:
-        # One that depends on itself was told of before.
+        # A workflow that depends on itself was reported before.
         TopologicalSorter({job.name: set(job.needs) - {job.name} for job in jobs}).prepare()
     except CycleError as error:
         names: list[str] = error.args[1][::-1]

@@ -1,13 +1,14 @@
-"""Drafts -> the steps of the plan."""
+"""Turns selected candidates into steps of the plan."""
 
 from typing import TypedDict, assert_never
 
 from pipelines import plan
 from pipelines.compiler import image_tags
-from pipelines.compiler.containers import check_trust, make_container
+from pipelines.compiler.containers import make_container
 from pipelines.compiler.encoding import encode
-from pipelines.compiler.scope import Scope
-from pipelines.compiler.selection import Draft, Drafts
+from pipelines.compiler.job_input import JobInput
+from pipelines.compiler.selection import StepCandidate, StepCandidates
+from pipelines.compiler.trust import check_trust
 from pipelines.model.workflow import Build, BuildStep, CommandsStep, Failure, PluginStep, Push, PushStep
 from pipelines.trigger import PULL_REQUEST_EVENTS
 from pipelines.variables import StepIdentity
@@ -15,51 +16,51 @@ from pipelines.variables import StepIdentity
 REMOVE_ONE = "remove one of them"
 
 
-def drop_pushes_without_tags(drafts: Drafts) -> None:
-    """Leaves out push steps that have no tag for this trigger, before the steps get their needs."""
-    for draft in drafts.kept:
-        if isinstance(draft.step, PushStep) and not _may_have_tags(drafts.scope, draft.step.push):
-            draft.left_out = "there is no tag for this trigger (auto tags the default branch and git tags)"
-    for number, draft in enumerate(drafts.kept, start=1):
-        draft.number = number
+def drop_pushes_without_tags(candidates: StepCandidates) -> None:
+    """Leaves out push steps without a tag for this trigger. Must run before ``set_needs``."""
+    for candidate in candidates.selected:
+        if isinstance(candidate.step, PushStep) and not _may_have_tags(candidates.job, candidate.step.push):
+            candidate.left_out = "there is no tag for this trigger (auto tags the default branch and git tags)"
+    for number, candidate in enumerate(candidates.selected, start=1):
+        candidate.number = number
 
 
-def _may_have_tags(scope: Scope, push: Push) -> bool:
-    return bool(push.tags_file or push_tags(scope, push))
+def _may_have_tags(job: JobInput, push: Push) -> bool:
+    return bool(push.tags_file or push_tags(job, push))
 
 
-def push_tags(scope: Scope, push: Push) -> tuple[str, ...]:
-    """The tags that a push step sets, with ``auto`` worked out, each once. A file of tags replaces the default."""
+def push_tags(job: JobInput, push: Push) -> tuple[str, ...]:
+    """The tags of a push step, each once, with ``auto`` resolved. A ``tags_file`` replaces the default tags."""
     found: list[str] = []
     for tag in () if push.tags_file and "tags" not in push.model_fields_set else push.tags:
         if tag != image_tags.AUTO:
             found.append(tag)
-        elif scope.trigger.event not in PULL_REQUEST_EVENTS:
-            found += image_tags.auto_tags(scope.trigger, scope.context.repo.default_branch)
+        elif job.trigger.event not in PULL_REQUEST_EVENTS:
+            found += image_tags.auto_tags(job.trigger, job.context.repo.default_branch)
     return tuple(dict.fromkeys(found))
 
 
-def plan_step(scope: Scope, draft: Draft) -> plan.Step:
-    """The step of the plan. What is wrong goes to the findings of the scope."""
-    match draft.step:
+def plan_step(job: JobInput, candidate: StepCandidate) -> plan.Step:
+    """Plans the step. Problems go to the diagnostics of the job."""
+    match candidate.step:
         case CommandsStep() as step:
-            container = _container(scope, draft, step)
+            container = _container(job, candidate, step)
             commands = tuple(script.text for script in step.commands)
-            return plan.CommandsStep(**_common(draft), container=container, commands=commands, detach=step.detach)
+            return plan.CommandsStep(**_common(candidate), container=container, commands=commands, detach=step.detach)
         case PluginStep() as step:
             if step.settings and step.entrypoint is not None:
-                place = scope.located.key_place(draft.group, draft.index, "entrypoint")
-                scope.findings.error(
-                    place, f"'entrypoint' does not go with 'settings' in step '{draft.name}'", REMOVE_ONE
+                place = job.located.key_place(candidate.group, candidate.index, "entrypoint")
+                job.diagnostics.error(
+                    place, f"'entrypoint' does not go with 'settings' in step '{candidate.name}'", REMOVE_ONE
                 )
-            container = _container(scope, draft, step)
-            return plan.PluginStep(**_common(draft), container=container, detach=step.detach)
+            container = _container(job, candidate, step)
+            return plan.PluginStep(**_common(candidate), container=container, detach=step.detach)
         case BuildStep() as step:
-            return _build(scope, draft, step.build)
+            return _build(job, candidate, step.build)
         case PushStep() as step:
-            return _push(scope, draft, step.push)
+            return _push(job, candidate, step.push)
         case _:
-            assert_never(draft.step)
+            assert_never(candidate.step)
 
 
 class _Common(TypedDict):
@@ -73,40 +74,40 @@ class _Common(TypedDict):
     timeout_s: int | None
 
 
-def _common(draft: Draft) -> _Common:
+def _common(candidate: StepCandidate) -> _Common:
     return {
-        "number": draft.number,
-        "name": draft.name,
-        "needs": draft.needs,
-        "on_success": draft.decision.on_success,
-        "on_failure": draft.decision.on_failure,
-        "on_canceled": draft.decision.on_canceled,
-        "failure": draft.step.failure,
-        "timeout_s": draft.step.timeout,
+        "number": candidate.number,
+        "name": candidate.name,
+        "needs": candidate.needs,
+        "on_success": candidate.decision.on_success,
+        "on_failure": candidate.decision.on_failure,
+        "on_canceled": candidate.decision.on_canceled,
+        "failure": candidate.step.failure,
+        "timeout_s": candidate.step.timeout,
     }
 
 
-def _container(scope: Scope, draft: Draft, step: CommandsStep | PluginStep) -> plan.Container:
-    check_trust(scope, step, (draft.group, draft.index), f"step '{draft.name}'")
-    is_plugin = scope.is_plugin(step, draft.group, draft.index)
+def _container(job: JobInput, candidate: StepCandidate, step: CommandsStep | PluginStep) -> plan.Container:
+    check_trust(job, step, (candidate.group, candidate.index), f"step '{candidate.name}'")
+    is_plugin = job.is_plugin(step, candidate.group, candidate.index)
     identity = StepIdentity(
-        name=draft.name,
+        name=candidate.name,
         kind="plugin" if is_plugin else "commands",
-        number=draft.number,
-        workflow=scope.name,
-        workspace=scope.workspace,
-        cell=scope.cell,
+        number=candidate.number,
+        workflow=job.name,
+        workspace=job.workspace,
+        cell=job.cell,
     )
-    return make_container(scope, step, identity, draft.build.number if draft.build else 0)
+    return make_container(job, step, identity, candidate.build.number if candidate.build else 0)
 
 
-def _build(scope: Scope, draft: Draft, build: Build) -> plan.BuildStep:
+def _build(job: JobInput, candidate: StepCandidate, build: Build) -> plan.BuildStep:
     if build.dockerfile and build.dockerfile_inline:
-        place = scope.located.key_place(draft.group, draft.index, "build", "dockerfile_inline")
-        message = f"'dockerfile' and 'dockerfile_inline' do not go together in step '{draft.name}'"
-        scope.findings.error(place, message, REMOVE_ONE)
+        place = job.located.key_place(candidate.group, candidate.index, "build", "dockerfile_inline")
+        message = f"'dockerfile' and 'dockerfile_inline' do not go together in step '{candidate.name}'"
+        job.diagnostics.error(place, message, REMOVE_ONE)
     return plan.BuildStep(
-        **_common(draft),
+        **_common(candidate),
         context=build.context,
         dockerfile=build.dockerfile or "Dockerfile",
         dockerfile_inline=build.dockerfile_inline,
@@ -124,24 +125,24 @@ def _build(scope: Scope, draft: Draft, build: Build) -> plan.BuildStep:
     )
 
 
-def _push(scope: Scope, draft: Draft, push: Push) -> plan.PushStep:
-    where = (draft.group, draft.index, "push")
+def _push(job: JobInput, candidate: StepCandidate, push: Push) -> plan.PushStep:
+    where = (candidate.group, candidate.index, "push")
     repos = tuple(dict.fromkeys(image_tags.repo_at(push.registry, repo) for repo in push.repo))
     for index, repo in enumerate(repos):
         if not image_tags.is_repo(repo):
             hint = "write [registry.example.org/]owner/name in lower case, and the tag under 'tags'"
-            scope.findings.error(scope.place(*where, "repo", index), f"'{repo}' is not a repository's name", hint)
-    wanted = push_tags(scope, push)
+            job.diagnostics.error(job.place(*where, "repo", index), f"'{repo}' is not a repository's name", hint)
+    wanted = push_tags(job, push)
     for tag in wanted:
         if not image_tags.is_tag(tag):
             hint = "a tag has letters, digits, '_', '.' and '-'; ${CI_COMMIT_BRANCH//\\\\//-} makes one of a branch"
-            scope.findings.error(scope.place(*where, "tags"), f"'{tag}' is not a tag", hint)
+            job.diagnostics.error(job.place(*where, "tags"), f"'{tag}' is not a tag", hint)
     if push.tags_file and not image_tags.is_in_checkout(push.tags_file):
         message = f"'tags_file' is a file of the checkout, not '{push.tags_file}'"
-        scope.findings.error(scope.place(*where, "tags_file"), message, "write its path from there, for example .tags")
+        job.diagnostics.error(job.place(*where, "tags_file"), message, "write its path from there, for example .tags")
     return plan.PushStep(
-        **_common(draft),
-        image=draft.build.number if draft.build else 0,
+        **_common(candidate),
+        image=candidate.build.number if candidate.build else 0,
         repos=repos,
         tags=wanted,
         tags_file=push.tags_file,

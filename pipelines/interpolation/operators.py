@@ -1,4 +1,4 @@
-"""What ``${NAME<operator>...}`` does to a value (WOODPECKER_WORKFLOWS section 2.1)."""
+"""The operators of ``${NAME<operator>...}``, the same as in Woodpecker 3.x."""
 
 from collections.abc import Callable, Sequence
 
@@ -14,12 +14,12 @@ class TooLongError(Exception):
 
 
 def default(value: str, args: Sequence[str]) -> str:
-    """The value, or the arguments joined where it is empty."""
+    """The value, or the joined arguments if it is empty."""
     return value or "".join(args)
 
 
 def substring(value: str, args: Sequence[str]) -> str:
-    """From a position, for a length; the whole value where either is no number."""
+    """From a position, for a length. The whole value if either is not a number."""
     try:
         position, *length = (int(arg) for arg in args)
     except ValueError:
@@ -53,22 +53,22 @@ def replace_suffix(value: str, args: Sequence[str]) -> str:
 
 
 def trim_prefix(value: str, args: Sequence[str]) -> str:
-    """Without the shortest start that the pattern matches."""
+    """Without the shortest prefix that matches the pattern."""
     return value[min(prefix_lengths(args[0], value), default=0) :]
 
 
 def trim_longest_prefix(value: str, args: Sequence[str]) -> str:
-    """Without the longest start that the pattern matches."""
+    """Without the longest prefix that matches the pattern."""
     return value[max(prefix_lengths(args[0], value), default=0) :]
 
 
 def trim_suffix(value: str, args: Sequence[str]) -> str:
-    """Without the shortest end that the pattern matches."""
+    """Without the shortest suffix that matches the pattern."""
     return value[: len(value) - min(prefix_lengths(args[0], value, backwards=True), default=0)]
 
 
 def trim_longest_suffix(value: str, args: Sequence[str]) -> str:
-    """Without the longest end that the pattern matches."""
+    """Without the longest suffix that matches the pattern."""
     return value[: len(value) - max(prefix_lengths(args[0], value, backwards=True), default=0)]
 
 

@@ -1,4 +1,4 @@
-"""The ``${NAME}`` of a file's text, taken apart (WOODPECKER_WORKFLOWS section 2.1)."""
+"""Parses the ``${NAME}`` references in a file's text, with the syntax of Woodpecker 3.x."""
 
 import re
 from bisect import bisect_right
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from pipelines.interpolation import operators
 from pipelines.interpolation.operators import Operator
-from pipelines.syntax.diagnostics import Findings, Place
+from pipelines.syntax.diagnostics import Diagnostics, Place
 from pipelines.syntax.shell_text import CLOSE, OPEN
 
 NESTING_LEVELS_MAX = 20
@@ -17,7 +17,7 @@ _BAD_HINT = "if the shell is to expand it, write '$${' in place of '${'"
 
 
 class Literal(NamedTuple):
-    """Text that stays. It stands at ``start`` and may be shorter than what was written."""
+    """Literal text at ``start``. It may be shorter than in the file, where ``$`` is escaped."""
 
     start: int
     text: str
@@ -33,7 +33,7 @@ class Reference(NamedTuple):
 
     @property
     def has_default(self) -> bool:
-        """True for ``${name:-...}`` and its kin: the author thought of its being empty."""
+        """True for ``${name:-...}`` and the like: the author expects that it may be empty."""
         return self.operator is operators.default
 
 
@@ -42,7 +42,7 @@ Template = tuple[Part, ...]
 
 
 class Source:
-    """A file's text as it was written."""
+    """A file's original text."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -54,29 +54,29 @@ class Source:
         return Place(line, index - self._line_starts[line - 1] + 1)
 
     def in_comment(self, index: int) -> bool:
-        """True where the line of ``index`` is nothing but a comment."""
+        """True if there is only a comment on the line of ``index``."""
         start = self._line_starts[bisect_right(self._line_starts, index) - 1]
         return self.text[start:index].lstrip().startswith("#")
 
 
-def parse_template(source: Source, findings: Findings) -> Template:
-    """The parts of the text. What is not understood stays as it is, and is a finding unless in a comment."""
+def parse_template(source: Source, diagnostics: Diagnostics) -> Template:
+    """The parts of the text. An invalid reference stays as it is; outside of comments it is an error."""
     text = source.text
     parts: list[Part] = []
     end = 0
-    while not findings.full and (special := _SPECIAL.search(text, end)):
+    while not diagnostics.full and (special := _SPECIAL.search(text, end)):
         start = special.start()
         if start > end:
             parts.append(Literal(end, text[end:start]))
-        part, end = _special(source, start, special[0], findings)
+        part, end = _special(source, start, special[0], diagnostics)
         parts.append(part)
     if end < len(text):
         parts.append(Literal(end, text[end:]))
     return tuple(parts)
 
 
-def _special(source: Source, start: int, found: str, findings: Findings) -> tuple[Part, int]:
-    if found in {OPEN, CLOSE}:  # the file holds one of our own marks: it becomes a value that is put back at the end
+def _special(source: Source, start: int, found: str, diagnostics: Diagnostics) -> tuple[Part, int]:
+    if found in {OPEN, CLOSE}:  # the file itself has this character: a value that is put back at the end
         return Reference(start, found), start + 1
     if found != "${":
         return Literal(start, found[1]), start + 2
@@ -85,7 +85,7 @@ def _special(source: Source, start: int, found: str, findings: Findings) -> tupl
         return reader.reference(start), reader.index
     except _BadSubstitutionError as error:
         if not source.in_comment(start):
-            findings.error(
+            diagnostics.error(
                 source.place(start), f"'{_excerpt(source.text, start)}' is not a substitution: {error}", _BAD_HINT
             )
         return Literal(start, "${"), start + 2
@@ -101,7 +101,7 @@ class _BadSubstitutionError(Exception):
 
 
 class _Reader:
-    """Reads one ``${...}``; ``index`` is behind what was read."""
+    """Parses one ``${...}``; ``index`` is the position behind what was consumed."""
 
     def __init__(self, text: str, index: int, level: int = 0) -> None:
         self.text, self.index, self.level = text, index, level
@@ -158,7 +158,7 @@ class _Reader:
             raise _BadSubstitutionError("a '}' is missing")
 
     def argument(self, stops: str, *, needed: bool = False, escapes: bool = False) -> Template:
-        """The parts up to one of ``stops``, which is read too."""
+        """The parts up to one of ``stops``, which is consumed too."""
         parts: list[Part] = []
         while self.index < len(self.text):
             start, char = self.index, self.text[self.index]

@@ -1,7 +1,7 @@
-"""``${NAME}`` becomes its value in a file's text, before the text is read as YAML (WOODPECKER_WORKFLOWS section 2.1).
+"""Replaces ``${NAME}`` in a file's text by its value, before the text is parsed as YAML, as Woodpecker 3.x does.
 
-Two things are better than in Woodpecker. A value from outside (a commit message, a branch name) cannot become YAML or
-shell syntax: a mark stands in its place until the YAML is read. And places are those of the file as it was written.
+Two things differ from Woodpecker. A value from outside (a commit message, a branch name) cannot become YAML or shell
+syntax: a placeholder takes its place until the YAML has been parsed. And a problem has its place in the original file.
 """
 
 import re
@@ -11,20 +11,20 @@ from typing import NamedTuple
 
 from pipelines.interpolation.operators import RESULT_CHARACTERS_MAX, TooLongError
 from pipelines.interpolation.parser import Literal, Reference, Source, Template
-from pipelines.syntax.diagnostics import Findings, Place, did_you_mean
+from pipelines.syntax.diagnostics import Diagnostics, Place, did_you_mean
 from pipelines.syntax.nodes import core_value
-from pipelines.syntax.shell_text import CLOSE, OPEN, OutsideValue, ShellText, reveal, shell_text
+from pipelines.syntax.shell_text import CLOSE, OPEN, OutsideValue, ShellText, insert_values, shell_text
 from pipelines.syntax.yaml import Mark
 from pipelines.variables import DRONE
 
-# Such a value is the same text whether YAML or a shell reads it.
+# A value that has no special characters for YAML nor for a shell.
 _PLAIN_VALUE = re.compile(r"[A-Za-z0-9_/][A-Za-z0-9_./@+-]*")
 
 
 class Variables(NamedTuple):
-    """What ``${NAME}`` may name: values of the run, chosen by others, and the matrix cell, written in the file itself.
+    """The variables for ``${NAME}``: those of the run, from outside, and the matrix cell, from the file itself.
 
-    ``known`` are names that exist although they may have no value now, ``at_run_time`` those that only a container has.
+    ``known`` are names that exist but may have no value now. ``at_run_time`` are names that only a container has.
     """
 
     outside: Mapping[str, str]
@@ -34,9 +34,10 @@ class Variables(NamedTuple):
 
 
 class Rendered:
-    """The text with its values.
+    """The text with its values, and a map of positions back to the original file.
 
-    What begins at ``starts[i]`` in it came from ``origins[i]`` in the file; all of it from there alone if ``fixed[i]``.
+    The part that begins at ``starts[i]`` came from ``origins[i]`` in the file. If ``fixed[i]`` it replaces a reference:
+    every position in it is that one.
     """
 
     def __init__(self, source: Source) -> None:
@@ -47,27 +48,27 @@ class Rendered:
         self._revealed_characters = 0
 
     def locate(self, mark: Mark) -> Place:
-        """Where the file says what stands at ``mark`` of the rendered text."""
+        """The place in the original file of ``mark`` in the rendered text."""
         number = bisect_right(self.starts, mark.index) - 1
         return self.source.place(self.origins[number] + (0 if self.fixed[number] else mark.index - self.starts[number]))
 
     def finish(self, text: str) -> tuple[str, ShellText | None]:
-        """A scalar with its marks replaced. Raises TooLongError when all of them together have grown too long."""
+        """A scalar with its placeholders replaced. Raises TooLongError if all scalars together become too long."""
         if OPEN not in text:
             return text, None
-        revealed = reveal(text, self.outside)
+        revealed = insert_values(text, self.outside)
         self._revealed_characters += len(revealed)
         if self._revealed_characters > RESULT_CHARACTERS_MAX:
             raise TooLongError
         return revealed, shell_text(text, self.outside)
 
-    def mark(self, value: OutsideValue) -> str:
-        """The mark that stands for ``value`` until ``finish``."""
+    def placeholder(self, value: OutsideValue) -> str:
+        """The placeholder that takes the place of ``value`` until ``finish``."""
         self.outside.append(value)
         return f"{OPEN}{len(self.outside) - 1}{CLOSE}"
 
     def assemble(self, template: Template, fill: Callable[[Reference], str]) -> None:
-        """Sets the text: literals as they are, and what ``fill`` gives for each reference. Raises TooLongError."""
+        """Sets the text: literals unchanged, references replaced by ``fill``. Raises TooLongError."""
         pieces: list[str] = []
         length = 0
         for part in template:
@@ -82,42 +83,42 @@ class Rendered:
         self.text = "".join(pieces)
 
 
-def render(source: Source, template: Template, variables: Variables, findings: Findings) -> Rendered:
-    """The text of ``template``, which ``parse_template`` made of ``source``.
+def render(source: Source, template: Template, variables: Variables, diagnostics: Diagnostics) -> Rendered:
+    """Renders ``template``, which ``parse_template`` made of ``source``.
 
     Unknown names become empty, with a warning. Raises TooLongError.
     """
     rendered = Rendered(source)
-    rendered.assemble(template, _Renderer(rendered, variables, findings).fill)
+    rendered.assemble(template, _Renderer(rendered, variables, diagnostics).fill)
     return rendered
 
 
-def neutral(source: Source, template: Template) -> Rendered:
-    """The text with every ``${...}`` kept as a value of its own: what the matrix is read from."""
+def render_placeholders(source: Source, template: Template) -> Rendered:
+    """Renders every reference as a placeholder. The matrix, which defines variables, is read from this text."""
     rendered = Rendered(source)
-    rendered.assemble(template, lambda part: rendered.mark(OutsideValue("", f"${{{part.name}}}")))
+    rendered.assemble(template, lambda part: rendered.placeholder(OutsideValue("", f"${{{part.name}}}")))
     return rendered
 
 
 class _Renderer(NamedTuple):
     rendered: Rendered
     variables: Variables
-    findings: Findings
+    diagnostics: Diagnostics
 
     def fill(self, part: Reference) -> str:
-        """What stands in the text in place of ``part``: a value that is safe there, or a mark."""
+        """The replacement of a reference: its value if that is safe in the text, else a placeholder."""
         if part.name in {OPEN, CLOSE}:
-            return self.rendered.mark(OutsideValue("", part.name))
+            return self.rendered.placeholder(OutsideValue("", part.name))
         value, outside = self.evaluate(part)
         if not outside:
             return _quoted(value) if "\n" in value else value
         if _PLAIN_VALUE.fullmatch(value) and isinstance(core_value(value), str):
             return value
         variable = part.name if part.operator is None else f"HEADWAY_TEXT_{len(self.rendered.outside) + 1}"
-        return self.rendered.mark(OutsideValue(variable, value))
+        return self.rendered.placeholder(OutsideValue(variable, value))
 
     def evaluate(self, part: Reference) -> tuple[str, bool]:
-        """The value, and whether any of it came from outside."""
+        """The value, and whether any part of it came from outside."""
         own = self.variables.cell.get(part.name)
         value = own if own is not None else self.variables.outside.get(part.name)
         outside = own is None and bool(value)
@@ -144,22 +145,22 @@ class _Renderer(NamedTuple):
         if name in self.variables.known or part.has_default or source.in_comment(part.start):
             return
         place = source.place(part.start)
-        if not self.findings.first_time(place):
+        if not self.diagnostics.first_time(place):
             return
         if name in self.variables.at_run_time:
             message = f"${{{name}}} is known only when the step runs and becomes empty"
-            self.findings.warning(place, message, f"write ${name}, or $${{{name}}}, for the shell to fill in")
+            self.diagnostics.warning(place, message, f"write ${name}, or $${{{name}}}, for the shell to fill in")
             return
         new = _new_name(name)
         if new in self.variables.known or new in self.variables.at_run_time:
             written = f"${{{new}}}" if new in self.variables.known else f"${new}"
-            self.findings.warning(place, f"${{{name}}} is an old name and becomes empty", f"write {written}")
+            self.diagnostics.warning(place, f"${{{name}}} is an old name and becomes empty", f"write {written}")
             return
         hint = did_you_mean(name, [*self.variables.known, *self.variables.outside, *self.variables.cell]).replace(
             "'", ""
         )
         message = f"${{{name}}} is not a variable here and becomes empty"
-        self.findings.warning(place, message, hint or f"write $${{{name}}} if the shell is to fill it in")
+        self.diagnostics.warning(place, message, hint or f"write $${{{name}}} if the shell is to fill it in")
 
 
 _OLD_NAMES = {
@@ -177,14 +178,14 @@ _OLD_NAMES = {
 
 
 def _new_name(name: str) -> str:
-    """What a variable of older versions is called today, or nothing."""
+    """The current name of a variable of older versions, or an empty text."""
     if name.startswith("CI_BUILD_") and name not in _OLD_NAMES:
         return name.replace("CI_BUILD_", "CI_PIPELINE_", 1)
     return name.replace("CI_JOB_", "CI_STEP_", 1) if name.startswith("CI_JOB_") else _OLD_NAMES.get(name, "")
 
 
 def _quoted(value: str) -> str:
-    """A value of several lines as one quoted line, as Go writes it."""
+    """A value of several lines as one quoted line, in Go's notation."""
     escaped = (
         value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r")
     )

@@ -1,0 +1,1 @@
+"""Static analysis of pipeline files, for which no trigger is given: errors, warnings and hints."""

@@ -1,16 +1,15 @@
-"""All that can be said about pipeline files without knowing what will happen: for every trigger that they can serve."""
+"""Lints pipeline files: compiles them for sample triggers of every event that they serve, and applies the rules."""
 
 from collections.abc import Collection, Sequence
 
-from pipelines.compiler.build_plugins import is_wrapper
-from pipelines.compiler.conditions import decide
+from pipelines.compiler.build_plugins import is_build_plugin
 from pipelines.compiler.image_tags import auto_tags
-from pipelines.compiler.jobs import Planned, plan_job
-from pipelines.compiler.pipeline import check_needs, join_jobs, variables_of
-from pipelines.compiler.scope import Scope
-from pipelines.context import Context, PipelineFile, RepoInfo, Trust
-from pipelines.linter.rules import advise
-from pipelines.linter.sample_triggers import triggers_for, usual_trigger
+from pipelines.compiler.job_input import JobInput
+from pipelines.compiler.jobs import PlannedJob, plan_job
+from pipelines.compiler.pipeline import check_needs, join_jobs, variables_for
+from pipelines.context import FULL_TRUST, Context, PipelineFile, RepoInfo
+from pipelines.linter.rules import apply_rules
+from pipelines.linter.sample_triggers import push_to_default_branch, triggers_for
 from pipelines.linter.unreachable import check_conditions, check_workflows
 from pipelines.matching.expressions import ExpressionError
 from pipelines.model.conditions import Condition
@@ -18,18 +17,17 @@ from pipelines.model.workflow import PluginStep, PushStep, Step
 from pipelines.parser.discovery import workflow_name
 from pipelines.parser.reader import FileReader, ReadWorkflow
 from pipelines.problem import Level, Problem
-from pipelines.syntax.diagnostics import Findings
+from pipelines.syntax.diagnostics import Diagnostics
 from pipelines.trigger import PULL_REQUEST_EVENTS, Trigger
 
-# What a long file may cost: its conditions times the triggers that it is tried with.
+# Limits for long files: evaluated conditions times sample triggers, planned steps, and characters parsed.
 DECISIONS_COUNT_MAX = 10_000
 STEPS_PLANNED_COUNT_MAX = 2_000
 READ_CHARACTERS_MAX = 128 * 1024
 CELLS_CHARACTERS_MAX = 128 * 1024
 
-_TRUST = Trust(network=True, volumes=True, security=True)
-ANY_REPO = Context(RepoInfo("owner/name", "https://git.example.org/owner/name.git", trust=_TRUST), known=False)
-"""Any repository, and one that is trusted with everything: what needs trust is a hint, not an error."""
+ANY_REPO = Context(RepoInfo("owner/name", "https://git.example.org/owner/name.git", trust=FULL_TRUST), known=False)
+"""An unknown repository with full trust: keys that need trust are hints, not errors."""
 
 
 def lint_files(
@@ -37,19 +35,19 @@ def lint_files(
 ) -> list[Problem]:
     """Every error, warning and hint, in the order of files and lines.
 
-    What an error says is what a run would say. ``other_workflows`` are names that ``depends_on`` may hold besides those
-    of ``files``.
+    Errors are the same as those of a run. ``other_workflows`` are names besides those of ``files`` that ``depends_on``
+    may have.
     """
     names = {workflow_name(file.path) for file in files} | set(other_workflows)
     linted = [_lint(file, context, names) for file in sorted(files, key=lambda file: file.path)]
-    check_workflows([scope for file in linted for scope in file.scopes[:1]])
-    problems = [problem for file in linted for problem in _once(file.findings.problems)]
-    _, _, together = join_jobs([planned for file in linted for planned in file.planned])
-    return problems + together
+    check_workflows([job for file in linted for job in file.jobs[:1]])
+    problems = [problem for file in linted for problem in _without_repeats(file.diagnostics.problems)]
+    _, _, between_files = join_jobs([planned for file in linted for planned in file.planned])
+    return problems + between_files
 
 
-def _once(problems: list[Problem]) -> list[Problem]:
-    """Without what is said twice about one place, only with another trigger as the reason."""
+def _without_repeats(problems: list[Problem]) -> list[Problem]:
+    """Without problems that differ from an earlier one at the same place only in the trigger."""
     seen: set[tuple[int, int, str, Level]] = set()
     kept = []
     for problem in problems:
@@ -61,83 +59,83 @@ def _once(problems: list[Problem]) -> list[Problem]:
 
 
 class _Linted:
-    """What became of one file: its cells as scopes, and the jobs for its first trigger."""
+    """The result for one file: a job input per matrix cell, and the jobs that were planned for the first trigger."""
 
-    def __init__(self, findings: Findings) -> None:
-        self.findings = findings
-        self.scopes: list[Scope] = []
-        self.planned: list[Planned] = []
+    def __init__(self, diagnostics: Diagnostics) -> None:
+        self.diagnostics = diagnostics
+        self.jobs: list[JobInput] = []
+        self.planned: list[PlannedJob] = []
 
 
 def _lint(file: PipelineFile, context: Context, names: Collection[str]) -> _Linted:
-    findings = Findings(file.path)
-    linted = _Linted(findings)
-    reader = FileReader(file, findings, characters_max=CELLS_CHARACTERS_MAX)
+    diagnostics = Diagnostics(file.path)
+    linted = _Linted(diagnostics)
+    reader = FileReader(file, diagnostics, characters_max=CELLS_CHARACTERS_MAX)
     name = workflow_name(file.path)
-    first = usual_trigger(context.repo.default_branch)
-    read = reader.read(variables_of(name, first, context))
+    first = push_to_default_branch(context.repo.default_branch)
+    read = reader.read(variables_for(name, first, context))
     if not read:
         return linted
     check_needs(name, read[0].located, frozenset(names))
-    linted.scopes = [_scope(name, workflow, first, context) for workflow in read]
+    linted.jobs = [_job_input(name, workflow, first, context) for workflow in read]
     _try_triggers(linted, reader, name, context)
-    check_conditions(linted.scopes, all_cells=reader.reads_all_cells)
-    for scope in linted.scopes:
-        advise(scope)
+    check_conditions(linted.jobs, all_cells=reader.reads_all_cells)
+    for job in linted.jobs:
+        apply_rules(job)
     return linted
 
 
-def _scope(name: str, workflow: ReadWorkflow, trigger: Trigger, context: Context) -> Scope:
-    return Scope(name, workflow.cell, workflow.located, trigger, context)
+def _job_input(name: str, workflow: ReadWorkflow, trigger: Trigger, context: Context) -> JobInput:
+    return JobInput(name, workflow.cell, workflow.located, trigger, context)
 
 
 def _try_triggers(linted: _Linted, reader: FileReader, name: str, context: Context) -> None:
-    """Plans the file for each of its triggers that makes a difference, as long as that stays cheap."""
-    workflow = linted.scopes[0].workflow
+    """Plans the file for each sample trigger with a different outcome, within the limits."""
+    workflow = linted.jobs[0].workflow
     triggers = triggers_for(workflow, context.repo.default_branch)
-    cost = sum(_cost(scope) for scope in linted.scopes)
+    cost = sum(_cost(job) for job in linted.jobs)
     tried: set[object] = set()
     planned = 0
     for count, trigger in enumerate(triggers):
         if count and (count * cost > DECISIONS_COUNT_MAX or reader.characters_read > READ_CHARACTERS_MAX):
             break
-        for scope in [
-            _scope(name, read, trigger, context) for read in reader.read(variables_of(name, trigger, context))
+        for job in [
+            _job_input(name, read, trigger, context) for read in reader.read(variables_for(name, trigger, context))
         ]:
-            outcome = _outcome(scope)
+            outcome = _outcome(job)
             if outcome in tried or (tried and planned > STEPS_PLANNED_COUNT_MAX):
                 continue
             tried.add(outcome)
-            planned += len(scope.workflow.steps)
-            job = plan_job(scope)
+            planned += len(job.workflow.steps)
+            result = plan_job(job)
             if not count:
-                linted.planned.append(job)
+                linted.planned.append(result)
 
 
-def _outcome(scope: Scope) -> object:
-    """What tells two triggers apart for the planning of a job."""
-    workflow, trigger = scope.workflow, scope.trigger
-    parts = [(workflow.when, False), *((part.when, True) for part in (*workflow.steps, *workflow.services))]
+def _outcome(job: JobInput) -> object:
+    """A key that is equal for triggers with the same plan."""
+    workflow, trigger = job.workflow, job.trigger
+    items = [(workflow.when, False), *((item.when, True) for item in (*workflow.steps, *workflow.services))]
     runs: list[bool] = []
-    for conditions, of_step in parts:
+    for conditions, of_step in items:
         try:
-            runs.append(not conditions or decide(conditions, scope.situation(of_step=of_step)).runs)
+            runs.append(not conditions or job.try_to_decide(conditions, of_step=of_step).runs)
         except ExpressionError:
             runs.append(True)
     if not any(_pushes(step) for step in workflow.steps):
-        return id(scope.located), tuple(runs)
+        return id(job.located), tuple(runs)
     is_pull = trigger.event in PULL_REQUEST_EVENTS
-    return id(scope.located), tuple(runs), is_pull, auto_tags(trigger, scope.context.repo.default_branch)
+    return id(job.located), tuple(runs), is_pull, auto_tags(trigger, job.context.repo.default_branch)
 
 
 def _pushes(step: Step) -> bool:
-    return isinstance(step, PushStep) or (isinstance(step, PluginStep) and is_wrapper(step))
+    return isinstance(step, PushStep) or (isinstance(step, PluginStep) and is_build_plugin(step))
 
 
-def _cost(scope: Scope) -> int:
-    """About how much work the conditions of a workflow are, in simple ones."""
-    parts = [scope.workflow.when, *(part.member.when for part in scope.parts())]
-    return len(parts) + sum(_cost_of(condition) for conditions in parts for condition in conditions)
+def _cost(job: JobInput) -> int:
+    """The approximate cost of a workflow's conditions, in simple conditions."""
+    items = [job.workflow.when, *(item.model.when for item in job.items())]
+    return len(items) + sum(_cost_of(condition) for conditions in items for condition in conditions)
 
 
 def _cost_of(condition: Condition) -> int:
@@ -154,12 +152,12 @@ def _cost_of(condition: Condition) -> int:
     return 1 + braces + len(condition.evaluate) // 10
 
 
-def worst(problems: Sequence[Problem], *, strict: bool = False) -> bool:
-    """True when one of the problems is an error, or with ``strict`` a warning."""
+def has_errors(problems: Sequence[Problem], *, strict: bool = False) -> bool:
+    """True if one of the problems is an error, or with ``strict`` a warning."""
     levels = {Level.ERROR, Level.WARNING} if strict else {Level.ERROR}
     return any(problem.level in levels for problem in problems)
 
 
 def in_file(problem: Problem, file: str) -> Problem:
-    """The same problem, of a file that is called otherwise where it is shown."""
+    """The same problem, with another name of the file, for display."""
     return problem._replace(file=file)

@@ -1,4 +1,4 @@
-"""For which triggers a pipeline file is there: what lint tries it with, for a linter is given none."""
+"""Sample triggers for a pipeline file: the linter compiles the file for each of them."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,7 +11,7 @@ from pipelines.trigger import PULL_REQUEST_EVENTS, Event, PullRequest, Trigger
 VALUES_COUNT_MAX = 6  # of branches, of tags and of cron jobs
 TRIGGERS_COUNT_MAX = 60
 USUAL_EVENTS = (Event.PUSH, Event.PULL_REQUEST, Event.TAG, Event.MANUAL)
-"""What happens to every repository; other events count where a file names them."""
+"""The events of every repository. Other events are tried only if a file names them."""
 
 _SHA = "0123456789abcdef0123456789abcdef01234567"
 _OTHER_BRANCH = "another-branch"
@@ -32,13 +32,13 @@ def all_conditions(workflow: Workflow) -> Iterator[Condition]:
         yield from part.when
 
 
-def usual_trigger(default_branch: str) -> Trigger:
+def push_to_default_branch(default_branch: str) -> Trigger:
     """A push to the default branch."""
     return _trigger(Event.PUSH, default_branch)
 
 
 def triggers_for(workflow: Workflow, default_branch: str) -> list[Trigger]:
-    """Triggers that this workflow can serve, one of each event first, and then with what its conditions look at."""
+    """Triggers that this workflow serves: first one per event, then with values that its conditions distinguish."""
     conditions = list(all_conditions(workflow))
     served = named_events(workflow.when)
     if served == frozenset(Event):
@@ -86,7 +86,7 @@ def _tag(name: str) -> Trigger:
 
 
 def _values(found: Iterable[Patterns], *, first: str, last: str, prefix: str) -> list[str]:
-    """``first``, values that the patterns are about, without ``prefix``, and ``last``, about which they are not."""
+    """``first``, an example for each pattern, without ``prefix``, and ``last``, which probably no pattern matches."""
     examples: dict[str, None] = {first: None}
     for patterns in found:
         for pattern in (*patterns.include, *patterns.exclude):
@@ -99,7 +99,7 @@ def _values(found: Iterable[Patterns], *, first: str, last: str, prefix: str) ->
 
 
 def example_of(pattern: str) -> str:
-    """A text that matches the pattern, or nothing where none is found easily."""
+    """A text that matches the pattern, or an empty text if none is found easily."""
     text = re.sub(r"\{([^{},]*)[^{}]*\}", r"\1", pattern)
     text = re.sub(r"(?<!\\)(?:\*+|\?)", "x", text)
     text = re.sub(r"\[([^]!^\\])[^]]*\]", r"\1", text)

@@ -1,13 +1,13 @@
-"""Conditions that can never hold, and those of which a part is never looked at."""
+"""Finds conditions that can never hold, and keys of conditions that have no effect."""
 
 import re
 from collections.abc import Iterator, Sequence
 
-from pipelines.compiler.conditions import either, mismatch
-from pipelines.compiler.scope import Part, Scope
+from pipelines.compiler.conditions import joined_by_or, mismatch
+from pipelines.compiler.job_input import JobInput, WorkflowItem
 from pipelines.linter.sample_triggers import named_events
 from pipelines.model.conditions import Condition, Patterns
-from pipelines.syntax.diagnostics import Findings, Place
+from pipelines.syntax.diagnostics import Diagnostics, Place
 from pipelines.trigger import PULL_REQUEST_EVENTS, Event
 
 _ALL_EVENTS = frozenset(Event)
@@ -16,133 +16,135 @@ _GLOB = re.compile(r"[*?\[{\\]")
 _WIDEN = "make one of the conditions wider, or remove it"
 
 
-def check_conditions(scopes: Sequence[Scope], *, all_cells: bool = True) -> None:
-    """Warns of what never runs, in no cell of the matrix, and of keys that a condition has for nothing.
+def check_conditions(jobs: Sequence[JobInput], *, all_cells: bool = True) -> None:
+    """Warns of steps that run in no cell of the matrix, and of keys without effect.
 
-    Without ``all_cells`` some cells are missing, and nothing is said of what chooses by them.
+    Without ``all_cells``, ``jobs`` lack some cells, and conditions on the matrix are not checked.
     """
-    scope = scopes[0]
-    for index, condition in enumerate(scope.workflow.when):
-        _check_keys(scope, condition, ("when", index))
-    if why := never(scope.workflow.when, ()):
-        scope.findings.warning(scope.located.key_place("when"), f"this workflow never runs: {why}", _WIDEN)
+    job = jobs[0]
+    for index, condition in enumerate(job.workflow.when):
+        _check_keys(job, condition, ("when", index))
+    if why := why_never(job.workflow.when, ()):
+        job.diagnostics.warning(job.located.key_place("when"), f"this workflow never runs: {why}", _WIDEN)
         return
-    for part in scope.parts():
-        for index, condition in enumerate(part.member.when):
-            _check_keys(scope, condition, (*part.where, "when", index))
-        if not all_cells and any(condition.matrix for condition in part.member.when):
+    for item in job.items():
+        for index, condition in enumerate(item.model.when):
+            _check_keys(job, condition, (*item.where, "when", index))
+        if not all_cells and any(condition.matrix for condition in item.model.when):
             continue
-        reasons = [_never_in(other, part) for other in scopes]
+        reasons = [_never_in(other, item) for other in jobs]
         if all(reasons):
-            place = scope.located.key_place(*part.where, "when")
-            scope.findings.warning(place, f"{part.label} never runs: {reasons[0]}", _WIDEN)
+            place = job.located.key_place(*item.where, "when")
+            job.diagnostics.warning(place, f"{item.label} never runs: {reasons[0]}", _WIDEN)
 
 
-def check_workflows(scopes: Sequence[Scope]) -> None:
-    """Warns of a workflow that depends on one which never runs when it does itself."""
-    by_name = {scope.name: scope for scope in scopes}
-    for scope in scopes:
-        for index, dependency in enumerate(scope.workflow.depends_on):
+def check_workflows(jobs: Sequence[JobInput]) -> None:
+    """Warns of a workflow that depends on one which never runs for the same trigger."""
+    by_name = {job.name: job for job in jobs}
+    for job in jobs:
+        for index, dependency in enumerate(job.workflow.depends_on):
             other = by_name.get(dependency.name)
-            if other is None or other is scope or dependency.optional:
+            if other is None or other is job or dependency.optional:
                 continue
-            if why := never(other.workflow.when, scope.workflow.when, f"workflow '{other.name}'", "this one"):
-                message = f"workflow '{scope.name}' never runs: it depends on workflow '{other.name}', and {why}"
-                scope.findings.warning(scope.place("depends_on", index), message, _WIDEN)
+            if why := why_never(other.workflow.when, job.workflow.when, f"workflow '{other.name}'", "this one"):
+                message = f"workflow '{job.name}' never runs: it depends on workflow '{other.name}', and {why}"
+                job.diagnostics.warning(job.place("depends_on", index), message, _WIDEN)
 
 
-def _never_in(scope: Scope, part: Part) -> str:
-    group, index = part.where
-    members = {"clone": scope.workflow.clone, "services": scope.workflow.services, "steps": scope.workflow.steps}[group]
-    if index >= len(members):
+def _never_in(job: JobInput, item: WorkflowItem) -> str:
+    group, index = item.where
+    models = {"clone": job.workflow.clone, "services": job.workflow.services, "steps": job.workflow.steps}[group]
+    if index >= len(models):
         return ""
-    own = members[index].when
-    axes = [_wrong_cell(condition, scope) for condition in own]
+    own = models[index].when
+    axes = [_wrong_cell(condition, job) for condition in own]
     if axes and all(axes):
         return axes[0]
     possible = [condition for condition, why in zip(own, axes, strict=True) if not why]
-    return never(scope.workflow.when, possible, "the workflow", f"the {part.label.split(chr(39))[0].strip()}")
+    return why_never(job.workflow.when, possible, "the workflow", f"the {item.label.split(chr(39))[0].strip()}")
 
 
-def _wrong_cell(condition: Condition, scope: Scope) -> str:
-    found = (mismatch(axis, patterns, scope.cell.get(axis, "")) for axis, patterns in condition.matrix.items())
+def _wrong_cell(condition: Condition, job: JobInput) -> str:
+    found = (mismatch(axis, patterns, job.cell.get(axis, "")) for axis, patterns in condition.matrix.items())
     return next((why for why in found if why), "")
 
 
-def never(outer: Sequence[Condition], inner: Sequence[Condition], outer_name: str = "it", inner_name: str = "") -> str:
-    """Why no condition of ``outer`` can hold together with one of ``inner``, or nothing."""
+def why_never(
+    outer: Sequence[Condition], inner: Sequence[Condition], outer_name: str = "it", inner_name: str = ""
+) -> str:
+    """Why no condition of ``outer`` can hold together with one of ``inner``, or an empty text."""
     why = ""
     for first in outer or (Condition(),):
         for second in inner or (Condition(),):
-            clash = next(_clashes(first, second, outer_name, inner_name or outer_name), "")
-            if not clash:
+            contradiction = next(_contradictions(first, second, outer_name, inner_name or outer_name), "")
+            if not contradiction:
                 return ""
-            why = why or clash
+            why = why or contradiction
     return why
 
 
-def _clashes(first: Condition, second: Condition, one: str, two: str) -> Iterator[str]:
+def _contradictions(first: Condition, second: Condition, one: str, two: str) -> Iterator[str]:
     events = set(first.event or _ALL_EVENTS) & set(second.event or _ALL_EVENTS)
     if not events:
-        yield f"{one} is for {either(first.event)}, {two} for {either(second.event)}"
+        yield f"{one} is for {joined_by_or(first.event)}, {two} for {joined_by_or(second.event)}"
     if first.local is not None and second.local is not None and first.local != second.local:
         yield f"one of {one} and {two} is for local runs only"
     for condition in (first, second):
-        yield from _ref_clashes(condition.ref, events)
+        yield from _ref_contradictions(condition.ref, events)
     if Event.TAG not in events:
-        yield from _pattern_clashes("branch", first.branch, second.branch, one, two)
+        yield from _pattern_contradictions("branch", first.branch, second.branch, one, two)
     if events == {Event.CRON}:
-        yield from _pattern_clashes("cron job", first.cron, second.cron, one, two)
+        yield from _pattern_contradictions("cron job", first.cron, second.cron, one, two)
     for key in ("ref", "repo", "instance", "platform"):
-        yield from _pattern_clashes(key, getattr(first, key), getattr(second, key), one, two)
+        yield from _pattern_contradictions(key, getattr(first, key), getattr(second, key), one, two)
 
 
-def _ref_clashes(ref: Patterns, events: set[Event]) -> Iterator[str]:
+def _ref_contradictions(ref: Patterns, events: set[Event]) -> Iterator[str]:
     if events == {Event.TAG} and ref.include and all(pattern.startswith("refs/heads/") for pattern in ref.include):
-        yield f"the event is tag, and the ref {either(ref.include)}, which is a branch"
+        yield f"the event is tag, and the ref {joined_by_or(ref.include)}, which is a branch"
     if events == {Event.PUSH} and ref.include and all(pattern.startswith("refs/tags/") for pattern in ref.include):
-        yield f"the event is push, and the ref {either(ref.include)}, which is a tag"
+        yield f"the event is push, and the ref {joined_by_or(ref.include)}, which is a tag"
 
 
-def _pattern_clashes(noun: str, first: Patterns, second: Patterns, one: str, two: str) -> Iterator[str]:
-    """Says so when a list of plain values has none that all patterns let pass."""
+def _pattern_contradictions(noun: str, first: Patterns, second: Patterns, one: str, two: str) -> Iterator[str]:
+    """Yields a sentence if a list of plain values has none that all patterns accept."""
     for patterns in (first, second):
         if not patterns.include or any(_GLOB.search(value) for value in patterns.include):
             continue
         if not all(mismatch(noun, first, value) or mismatch(noun, second, value) for value in patterns.include):
             continue
         if first.include and second.include and first is not second:
-            yield f"{one} is for the {noun} {either(first.include)}, {two} for {either(second.include)}"
+            yield f"{one} is for the {noun} {joined_by_or(first.include)}, {two} for {joined_by_or(second.include)}"
         else:
-            yield f"the {noun} must be {either(patterns.include)}, and that is excluded"
+            yield f"the {noun} must be {joined_by_or(patterns.include)}, and that is excluded"
         return
 
 
-def _check_keys(scope: Scope, condition: Condition, where: tuple[str | int, ...]) -> None:
-    """Warns of keys that are not looked at for the events of their condition."""
+def _check_keys(job: JobInput, condition: Condition, where: tuple[str | int, ...]) -> None:
+    """Warns of keys that have no effect for the events of their condition."""
     events = named_events([condition])
     in_workflow, in_service = where[0] == "when", where[0] == "services"
     checks = (
         ("branch", condition.branch, events == {Event.TAG}, "a tag has no branch"),
         ("path", condition.path, not events & _WITH_PATHS, "only pushes and pull requests have changed files"),
-        ("cron", condition.cron, Event.CRON not in events, "it is looked at for cron events alone"),
+        ("cron", condition.cron, Event.CRON not in events, "it is checked for cron events only"),
         ("matrix", condition.matrix, in_workflow, "only steps and services choose by the matrix"),
         ("status", condition.status, in_service, "a service starts before the first step"),
     )
     for key, value, useless, why in checks:
         if useless and value != getattr(Condition(), key):
-            scope.findings.warning(_key_place(scope, where, key), f"'{key}' has no effect here: {why}", "remove it")
-    _check_meaning(scope.findings, scope, condition, where)
+            job.diagnostics.warning(_key_place(job, where, key), f"'{key}' has no effect here: {why}", "remove it")
+    _check_meaning(job.diagnostics, job, condition, where)
 
 
-def _check_meaning(findings: Findings, scope: Scope, condition: Condition, where: tuple[str | int, ...]) -> None:
+def _check_meaning(diagnostics: Diagnostics, job: JobInput, condition: Condition, where: tuple[str | int, ...]) -> None:
     if condition.cron != Patterns() and not condition.event:
-        message = "'cron' is looked at for cron events alone, so this holds for every other event too"
-        findings.warning(_key_place(scope, where, "cron"), message, "add event: cron")
+        message = "'cron' is checked for cron events only, so this condition holds for every other event"
+        diagnostics.warning(_key_place(job, where, "cron"), message, "add event: cron")
     if where[0] == "when" and "canceled" in condition.status:
         message = "'canceled' has no effect here: a canceled run starts no further workflow"
-        findings.warning(_key_place(scope, where, "status"), message, "write it at the steps that clean up")
+        diagnostics.warning(_key_place(job, where, "status"), message, "write it at the steps that clean up")
 
 
-def _key_place(scope: Scope, where: tuple[str | int, ...], key: str) -> Place:
-    return scope.located.key_place(*where, key)
+def _key_place(job: JobInput, where: tuple[str | int, ...], key: str) -> Place:
+    return job.located.key_place(*where, key)

@@ -1,4 +1,4 @@
-"""The expressions of ``when.evaluate``: comparisons of CI_* texts, in the language that Woodpecker uses for them."""
+"""The expressions of ``when.evaluate``, which compare CI_* variables, in the language that Woodpecker uses for them."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -28,7 +28,10 @@ class ExpressionError(ValueError):
 
 
 def evaluate(expression: str, variables: Mapping[str, str]) -> bool:
-    """The expression's truth. A name without a value is nil, which equals an empty text. Raises ExpressionError."""
+    """True if the expression holds. A variable without a value is nil, which equals an empty text.
+
+    Raises ExpressionError.
+    """
     if len(expression) > EXPRESSION_CHARACTERS_MAX:
         raise ExpressionError(f"an expression has at most {EXPRESSION_CHARACTERS_MAX} characters")
     try:
@@ -134,7 +137,7 @@ _FUNCTIONS: dict[str, Callable[[list[Value]], Value]] = {
 
 
 class _Evaluator:
-    """Reads and evaluates in one go: there are no loops in this language, so everything is evaluated once at most."""
+    """Parses and evaluates in one pass: the language has no loops, so nothing is evaluated twice."""
 
     def __init__(self, tokens: list[_Token], variables: Mapping[str, str]) -> None:
         self.tokens, self.variables = tokens, variables
@@ -151,7 +154,7 @@ class _Evaluator:
         raise ExpressionError(f"'{rest}' cannot stand there" if rest else "something is missing at the end")
 
     def take(self, *signs: str) -> str:
-        """The next token's text if it is one of ``signs``, which is then read; else nothing."""
+        """Consumes the next token if it is one of ``signs``, and returns its text; else returns an empty text."""
         token = self.tokens[self.index] if self.index < len(self.tokens) else None
         if token is None or token.kind != "sign" or token.text not in signs:
             return ""

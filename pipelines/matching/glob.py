@@ -1,6 +1,6 @@
 """Glob patterns: ``*`` stops at ``/``, ``**`` does not, ``?``, ``[a-z]``, ``{a,b}``.
 
-Matched by following all possible positions at once, so no pattern can take long.
+The matcher follows all possible positions at once, without backtracking, so that no pattern is slow.
 """
 
 import re
@@ -17,7 +17,7 @@ Positions = set[int]
 
 
 class BadPatternError(ValueError):
-    """The pattern is not well formed; the text says why."""
+    """The pattern is malformed; the text says why."""
 
 
 class _One(NamedTuple):
@@ -38,8 +38,8 @@ class _Text(NamedTuple):
         return {i + len(self.text) for i in positions if text.startswith(self.text, i)}
 
 
-class _Run(NamedTuple):
-    """Any number of characters, also none, up to the next ``stop``."""
+class _AnyText(NamedTuple):
+    """Any number of characters, also none, without ``stop``."""
 
     stop: str = ""
 
@@ -54,7 +54,7 @@ class _Run(NamedTuple):
 
 
 class _Folders:
-    """``**/``: any number of whole folders, also none."""
+    """``**/``: any number of folders, also none."""
 
     def step(self, text: str, positions: Positions) -> Positions:
         first = min(positions, default=len(text))
@@ -68,7 +68,7 @@ class _Below:
         return {len(text) for i in positions if i == len(text) or text[i] == "/"}
 
 
-_Token = _One | _Text | _Run | _Folders | _Below
+_Token = _One | _Text | _AnyText | _Folders | _Below
 _SPECIAL = re.compile(r"[\\*?\[{]")
 
 _PIECE = re.compile(
@@ -87,7 +87,7 @@ def matches(pattern: str, text: str) -> bool:
 
 @lru_cache(maxsize=PATTERNS_KEPT_COUNT_MAX)
 def _choices(pattern: str) -> tuple[list[_Token], ...]:
-    """The tokens of every alternative. The same few patterns are compared with many texts."""
+    """The tokens of every alternative. Cached: a few patterns are compared with many texts."""
     return tuple(_tokens(choice) for choice in expand_braces(pattern))
 
 
@@ -96,7 +96,7 @@ def _match(tokens: list[_Token], text: str) -> bool:
 
 
 def _ends(tokens: list[_Token], text: str) -> Positions:
-    """Where in ``text`` a match of all tokens from its start may end."""
+    """Every position at which a match of all tokens from the start of ``text`` may end."""
     if len(tokens) * len(text) > WORK_CHARACTERS_MAX:
         raise BadPatternError("the pattern and the text that it is compared with are too long")
     positions = {0}
@@ -108,7 +108,7 @@ def _ends(tokens: list[_Token], text: str) -> Positions:
 
 
 def prefix_lengths(pattern: str, text: str, *, backwards: bool = False) -> Positions:
-    """How long the starts (or ends) of ``text`` are that match ``pattern``; here ``*`` crosses ``/`` as in a shell."""
+    """The lengths of all prefixes (or suffixes) of ``text`` that match. Here ``*`` matches ``/`` too, as in a shell."""
     try:
         tokens = _tokens(pattern, separator="")
         found = _ends(_backwards(tokens), text[::-1]) if backwards else _ends(tokens, text)
@@ -143,14 +143,14 @@ def _tokens(pattern: str, separator: str = "/") -> list[_Token]:
 
 
 def _drop_slash(tokens: list[_Token]) -> None:
-    """Takes the '/' before a final ``**`` away: the folder itself is matched as well."""
+    """Removes the '/' before a final ``**``: the folder itself matches too."""
     last = tokens.pop()
     if isinstance(last, _Text) and last.text != "/":
         tokens.append(_Text(last.text[:-1]))
 
 
 def _stars(pattern: str, start: int, end: int, separator: str) -> tuple[_Token, int]:
-    """The token of the stars at ``start``, and where the pattern goes on. Two count only as a whole path part."""
+    """The token of the stars at ``start``, and where the pattern goes on. ``**`` must be a whole path component."""
     whole = (
         end - start > 1
         and separator
@@ -158,10 +158,10 @@ def _stars(pattern: str, start: int, end: int, separator: str) -> tuple[_Token, 
         and pattern[end : end + 1] in {"", "/"}
     )
     if not whole:
-        return _Run(separator), end
+        return _AnyText(separator), end
     if end < len(pattern):
         return _Folders(), end + 1
-    return (_Below() if start else _Run()), end
+    return (_Below() if start else _AnyText()), end
 
 
 def _single(piece: re.Match[str], separator: str) -> re.Pattern[str]:

@@ -1,6 +1,6 @@
-"""Regular expressions as ``matches`` in ``when.evaluate`` has them, which no pattern can make slow.
+"""Regular expressions for ``matches`` in ``when.evaluate``, in bounded time whatever the pattern is.
 
-Every part maps the positions where it may start to those where it may end; nothing is tried twice.
+Every part maps the positions where it may start to those where it may end. There is no backtracking.
 """
 
 import re
@@ -14,7 +14,7 @@ Positions = frozenset[int]
 
 
 class BadRegexError(ValueError):
-    """The expression is not one that is understood here, or costs too much; the text says why."""
+    """The expression is malformed, not supported, or too expensive; the text says why."""
 
 
 class _Subject:
@@ -149,7 +149,7 @@ class _Parser:
             part = self.counted(part, found)
         else:
             return part
-        self.take("?")  # as few as possible: all the same where only the existence of a match counts
+        self.take("?")  # lazy: makes no difference, because only the existence of a match counts
         return part
 
     def counted(self, part: _Part, found: re.Match[str]) -> _Part:

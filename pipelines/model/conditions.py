@@ -1,19 +1,19 @@
-"""The models of ``when`` (WOODPECKER_WORKFLOWS section 7)."""
+"""The models of ``when``: conditions on the trigger, as Woodpecker 3.x has them."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from pipelines.matching.glob import BadPatternError, matches
-from pipelines.model.base import Language
+from pipelines.model.base import PipelineModel
 from pipelines.model.fields import Before, Flag, Items, Text, fail, fields_of, text_of
 from pipelines.model.json_types import ALSO_SHORT, OneOrMany, Written
 from pipelines.syntax.diagnostics import did_you_mean
 from pipelines.syntax.nodes import ListNode, ScalarNode
 from pipelines.trigger import Event
 
-# What other systems call them.
-_ELSEWHERE = {
+# Events of other CI systems, and the events that they correspond to.
+_FOREIGN_EVENTS = {
     "schedule": Event.CRON,
     "scheduled": Event.CRON,
     "nightly": Event.CRON,
@@ -34,13 +34,13 @@ STATUSES = ("success", "failure", "canceled")
 
 
 def event_hint(name: str) -> str:
-    """What to write in place of an event that does not exist."""
-    near = f"did you mean '{_ELSEWHERE[name]}'?" if name in _ELSEWHERE else did_you_mean(name, Event)
+    """What to write instead of an unknown event."""
+    near = f"did you mean '{_FOREIGN_EVENTS[name]}'?" if name in _FOREIGN_EVENTS else did_you_mean(name, Event)
     return near or "the events are " + ", ".join(Event)
 
 
 def status_hint(name: str) -> str:
-    """What to write in place of a status that does not exist."""
+    """What to write instead of an unknown status."""
     return did_you_mean(name, STATUSES) or "they are " + ", ".join(STATUSES)
 
 
@@ -79,8 +79,8 @@ def _include(value: object) -> object:
     return {"include": value} if isinstance(value, ScalarNode | ListNode) else value
 
 
-class Patterns(Language):
-    """Globs of which one must match, and globs of which none may."""
+class Patterns(PipelineModel):
+    """Globs: one of ``include`` must match, and none of ``exclude`` may."""
 
     include: PatternList = ()
     exclude: PatternList = ()
@@ -97,8 +97,8 @@ Choice = Annotated[Patterns, Before(_include), ALSO_SHORT]
 PathChoice = Annotated[PathPatterns, Before(_include), ALSO_SHORT]
 
 
-class Condition(Language):
-    """All that is given must hold. Nothing given holds always."""
+class Condition(PipelineModel):
+    """Holds if all of its keys hold. An empty one always holds."""
 
     event: Events = ()
     branch: Choice = Patterns()
@@ -115,4 +115,4 @@ class Condition(Language):
 
 
 Conditions = Annotated[tuple[Condition, ...], Items, OneOrMany()]
-"""A list of conditions of which one must hold, or a single one. None given holds always."""
+"""A list of conditions of which one must hold, or a single condition. An empty list always holds."""

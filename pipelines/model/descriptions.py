@@ -1,4 +1,4 @@
-"""What each key of a pipeline file means, in a sentence: shown by editors, through the JSON schema."""
+"""The description of each key of a pipeline file, which editors show from the JSON Schema."""
 
 from collections.abc import Mapping
 
@@ -103,13 +103,13 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
     },
     "Condition": {
         "event": "What happened is one of these.",
-        "branch": "The branch matches; for pull requests the one they go into; not looked at for tags.",
+        "branch": "The branch matches; for pull requests the one they go into; ignored for tags.",
         "ref": "The full ref matches, such as refs/tags/v*.",
         "repo": "The repository matches, as owner/name.",
         "instance": "The host of the server matches.",
         "platform": "The platform matches, such as linux/amd64.",
-        "cron": "The name of the cron job matches; looked at for cron events alone.",
-        "path": "A changed file matches; looked at for pushes and pull requests.",
+        "cron": "The name of the cron job matches; checked for cron events only.",
+        "path": "A changed file matches; checked for pushes and pull requests.",
         "matrix": "The values of the matrix match; for steps and services.",
         "status": "Not whether, but after what a step runs: success (the default), failure, canceled.",
         "evaluate": 'The expression is true, such as CI_COMMIT_BRANCH == "main".',

@@ -1,6 +1,6 @@
-"""How the nodes of a file become the values of the models' fields, and what is said when they cannot.
+"""Field types of the models: they convert nodes to Python values, or report what is wrong.
 
-Each function here stands before pydantic's own validation and takes a node; anything else is passed on as it is.
+Each function here runs before pydantic's own validation and converts a node. Any other value is passed on unchanged.
 """
 
 import re
@@ -20,7 +20,7 @@ from pipelines.syntax.shell_text import ShellText
 
 
 class Before:
-    """What pydantic calls a BeforeValidator, without its look at the function's signature, which takes longer."""
+    """The same as pydantic's BeforeValidator, but faster: it does not inspect the function's signature."""
 
     def __init__(self, function: Callable[[object], object]) -> None:
         self.function = function
@@ -30,12 +30,12 @@ class Before:
 
 
 def fail(message: str, hint: str = "", place: Place | None = None) -> Never:
-    """Refuses the value. ``place`` is given where the field's own place is not near enough."""
+    """Rejects the value. ``place`` is for an error at another place than the field's own."""
     raise PydanticCustomError("headway", "{message}", {"message": message, "hint": hint, "place": place})
 
 
 def text_of(value: object) -> object:
-    """The text of a scalar, as it is written; anything but a text is refused."""
+    """The text of a scalar, as in the file. Other nodes are rejected."""
     match value:
         case ScalarNode() if not value.is_null:
             return value.text
@@ -52,7 +52,7 @@ def _text_hint(node: object) -> str:
 
 
 Text = Annotated[str, Before(text_of), Written(SCALAR)]
-"""A text; of numbers and the like the text as it is written, so that ``3.10`` stays ``3.10``."""
+"""A text. A number keeps its text from the file: ``3.10`` stays ``3.10``."""
 
 _YES = frozenset({"true", "yes", "on", "y"})
 _NO = frozenset({"false", "no", "off", "n"})
@@ -99,12 +99,11 @@ Whole = Annotated[
 _DURATION = re.compile(r"(?:(?P<h>[0-9]{1,6})h)?(?:(?P<m>[0-9]{1,6})m)?(?:(?P<s>[0-9]{1,9})s)?")
 DURATION_SECONDS_MAX = 7 * 24 * 3600
 
-
 TIME_HINT = "write for example 90s, 10m or 1h30m"
 
 
 def is_time(text: str) -> bool:
-    """Is this a time such as ``10m``, however long?"""
+    """Is this a time such as ``10m``, of any length?"""
     found = _DURATION.fullmatch(text)
     return found is not None and any(found.groups())
 
@@ -142,7 +141,7 @@ def _items(value: object) -> object:
 
 
 Items = Before(_items)
-"""A list; what is no list counts as a list of one."""
+"""A list. Anything else counts as a list of one."""
 
 Texts = Annotated[tuple[Text, ...], Items, Written(SCALARS)]
 """A list of texts, or one."""
@@ -159,8 +158,7 @@ def _ip_address(value: object) -> object:
 
 
 IpAddresses = Annotated[tuple[Annotated[str, Before(_ip_address), Written(SCALAR)], ...], Items, Written(SCALARS)]
-"""A list of IPv4 or IPv6 addresses, or one. Docker 20.10 starts a container with anything else, and without name
-servers."""
+"""A list of IPv4 or IPv6 addresses, or one. With an invalid address, Docker 20.10 starts the container without any."""
 
 
 def _comma_items(value: object) -> object:
@@ -195,7 +193,7 @@ Scripts = Annotated[tuple[Script, ...], Items, OneOrMany()]
 
 
 def fields_of(value: object) -> object:
-    """A map's fields; a list of ``K=V`` counts as a map."""
+    """The fields of a map, or of a list of ``K=V``."""
     match value:
         case MapNode():
             return value.by_key
@@ -227,7 +225,7 @@ class FromSecret:
 
 
 def setting_of(value: object) -> object:
-    """The free value of a node: typed as YAML 1.2 says, secrets by name, at any depth."""
+    """The value of a node of any shape: scalars typed as in YAML 1.2, secrets by name, at any depth."""
     match value:
         case ScalarNode():
             return value.value
@@ -242,7 +240,7 @@ def setting_of(value: object) -> object:
 
 
 def environment_value_of(value: object) -> object:
-    """As ``setting_of``, but a number keeps the text that was written: ``PYTHON: 3.10`` is not 3.1."""
+    """As ``setting_of``, but a number keeps its text from the file: ``PYTHON: 3.10`` is not 3.1."""
     setting = setting_of(value)
     is_number = isinstance(setting, int | float) and not isinstance(setting, bool)
     return value.text if is_number and isinstance(value, ScalarNode) else setting

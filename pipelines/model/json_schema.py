@@ -57,7 +57,7 @@ def schema_text() -> str:
 
 
 def _describe(model: str, definition: Schema) -> None:
-    """Adds what each key means, and that it may have nothing behind it, and takes away what only pydantic needs."""
+    """Adds the description of each key, and that its value may be empty. Removes what only pydantic needs."""
     needed = definition.get("required", [])
     definition.pop("title", None)
     for key, value in definition.get("properties", {}).items():
@@ -68,7 +68,7 @@ def _describe(model: str, definition: Schema) -> None:
 
 
 def _plain(value: Schema) -> Schema:
-    """Without titles and defaults, and with unions flat."""
+    """Without titles and defaults, and with flattened unions."""
     kept = {key: inner for key, inner in value.items() if key not in {"title", "default"}}
     choices: list[Schema] = []
     for choice in kept.get("anyOf", []):

@@ -1,4 +1,4 @@
-"""How the fields of the models are written, for the JSON schema: they take more spellings than their types say."""
+"""JSON Schema annotations for fields that accept more forms in the file than their Python types say."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from pydantic_core import CoreSchema
 
 
 class Also:
-    """In the JSON schema a field may be written like this too."""
+    """The JSON Schema of the field also accepts ``schemas``."""
 
     def __init__(self, *schemas: dict[str, Any]) -> None:
         self.schemas = schemas
@@ -18,7 +18,7 @@ class Also:
 
 
 class Written:
-    """In the JSON schema this is how a field is written, whatever becomes of it."""
+    """The JSON Schema of the field is ``schema``, whatever its Python type is."""
 
     def __init__(self, schema: dict[str, Any]) -> None:
         self.schema = schema
@@ -28,7 +28,7 @@ class Written:
 
 
 class OneOrMany:
-    """In the JSON schema a list's only item may stand without the list around it."""
+    """The JSON Schema of the list also accepts a single item without a list."""
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         many = handler(core)
@@ -36,7 +36,7 @@ class OneOrMany:
 
 
 class ListOrMap:
-    """In the JSON schema a list of things with names may also be a map from name to thing."""
+    """The JSON Schema of the list of named items also accepts a map from name to item."""
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         listed = handler(core)
@@ -45,8 +45,13 @@ class ListOrMap:
 
 
 SCALAR: dict[str, Any] = {"type": ["string", "number", "boolean"]}
-VARIABLE = r"\$\{"  # in place of a number or a flag there may be a variable
+VARIABLE = r"\$\{"  # a variable may stand for a number or a flag
 SCALARS = {"anyOf": [SCALAR, {"type": "array", "items": {"type": ["string", "number", "boolean", "null"]}}]}
 ALSO_SHORT = Also(SCALAR, {"type": "array", "items": SCALAR})
 PAIRS = {"type": "array", "items": {"type": "string", "pattern": "="}}
 FLAG = r"^([Tt]rue|TRUE|[Ff]alse|FALSE|[Yy]es|YES|[Nn]o|NO|[Oo]n|ON|[Oo]ff|OFF|[YyNn])$"
+MATRIX = {
+    "type": "object",
+    "properties": {"include": {"type": ["array", "null"], "items": {"type": "object"}}},
+    "additionalProperties": {"type": "array"},
+}

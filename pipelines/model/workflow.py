@@ -1,10 +1,10 @@
-"""The pipeline language as models: one workflow file. What a job will do in the end is in ``plan``."""
+"""The pipeline language as models: one workflow file. The compiler turns it into ``plan``."""
 
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
-from pipelines.model.base import Language
+from pipelines.model.base import PipelineModel
 from pipelines.model.conditions import Conditions, Statuses
 from pipelines.model.fields import (
     Before,
@@ -26,7 +26,7 @@ from pipelines.model.fields import (
     fields_of,
     text_of,
 )
-from pipelines.model.json_types import ALSO_SHORT, SCALAR, Also, ListOrMap, OneOrMany, Written
+from pipelines.model.json_types import ALSO_SHORT, MATRIX, SCALAR, Also, ListOrMap, OneOrMany, Written
 from pipelines.syntax.nodes import ListNode, MapNode, ScalarNode
 
 
@@ -34,8 +34,8 @@ def _named(value: object) -> object:
     return {"name": value} if isinstance(value, ScalarNode) else value
 
 
-class Dependency(Language):
-    """A step or workflow that must end first. An optional one may be missing."""
+class Dependency(PipelineModel):
+    """A step or workflow that must end first. If it is optional, it may be missing."""
 
     wanted: ClassVar[str] = "a name, or {name: NAME, optional: true},"
     remedy: ClassVar[str] = "write the name"
@@ -47,8 +47,8 @@ class Dependency(Language):
 Dependencies = Annotated[tuple[Annotated[Dependency, Before(_named), Also(SCALAR)], ...], Items, OneOrMany()]
 
 
-class ImageChoice(Language):
-    """An image by its name, or the one that the build step ``build`` makes."""
+class ImageChoice(PipelineModel):
+    """An image by its name, or the image that the build step ``build`` makes."""
 
     wanted: ClassVar[str] = "an image's name, or {build: STEP},"
     remedy: ClassVar[str] = "write for example image: alpine:3"
@@ -60,14 +60,14 @@ class ImageChoice(Language):
 ImageField = Annotated[ImageChoice, Before(_named), Also(SCALAR)]
 
 
-class DockerOptions(Language):
+class DockerOptions(PipelineModel):
     """Options for containers on Docker."""
 
     user: Text = ""
 
 
-class BackendOptions(Language):
-    """Options of one kind of backend. Those for Kubernetes are accepted, and do nothing."""
+class BackendOptions(PipelineModel):
+    """Options for one backend. Those for Kubernetes are accepted, without effect."""
 
     docker: DockerOptions = DockerOptions()
     kubernetes: Annotated[dict[str, object], Before(fields_of)] = Field(default_factory=dict)
@@ -80,12 +80,12 @@ FAILURES = ("fail", "ignore", "cancel")
 def _failure(value: object) -> object:
     word = text_of(value)
     if isinstance(word, str) and word not in FAILURES:
-        fail(f"'{word}' is no way to take a failure", "the ways are fail, ignore and cancel")
+        fail(f"'{word}' is not a valid value", "the values are fail, ignore and cancel")
     return word
 
 
-class StepBase(Language):
-    """What every step may have. Without any ``depends_on`` in the file, steps run one after the other."""
+class StepBase(PipelineModel):
+    """The keys of every step. Without any ``depends_on`` in the file, steps run one after the other."""
 
     name: Text = ""
     when: Conditions = ()
@@ -95,8 +95,8 @@ class StepBase(Language):
     group: Text = ""
 
 
-class ContainerOptions(Language):
-    """How a container is made."""
+class ContainerOptions(PipelineModel):
+    """The keys of everything that runs in a container."""
 
     image: ImageField | None = None
     pull: Flag = False
@@ -123,7 +123,7 @@ class CommandsStep(StepBase, ContainerOptions):
 
 
 class PluginStep(StepBase, ContainerOptions):
-    """An image that does its work by itself, as its ``settings`` say."""
+    """An image that runs by itself, configured by ``settings``."""
 
     settings: Settings = Field(default_factory=dict)
     detach: Flag = False
@@ -136,14 +136,14 @@ def _context(value: object) -> object:
 
 
 def _secret_ids(value: object) -> object:
-    """Ids of BuildKit and names of secrets: a list holds both in one."""
+    """A map from BuildKit id to secret name. In a list, each item is both."""
     if isinstance(value, ListNode) and all(isinstance(item, ScalarNode) for item in value.items):
         return {item.text: item for item in value.items if isinstance(item, ScalarNode)}
     return {value.text: value} if isinstance(value, ScalarNode) else fields_of(value)
 
 
-class Build(Language):
-    """``docker build`` as in Compose, by BuildKit. Secrets are mounted, never put into the image."""
+class Build(PipelineModel):
+    """``docker build`` by BuildKit, with the keys of Compose. Secrets are mounted, never stored in the image."""
 
     wanted: ClassVar[str] = "a folder, or a map with 'context' and the like,"
     remedy: ClassVar[str] = "write for example build: ."
@@ -167,12 +167,12 @@ class Build(Language):
 class BuildStep(StepBase):
     """Builds an image, which later steps run in and push."""
 
-    may_be_nothing: ClassVar[frozenset[str]] = frozenset({"build"})
+    may_be_empty: ClassVar[frozenset[str]] = frozenset({"build"})
 
     build: Annotated[Build, Before(_context), Also(SCALAR)]
 
 
-class Push(Language):
+class Push(PipelineModel):
     """Pushes the image that was built, unchanged, to every repository under every tag.
 
     ``tags_file`` is a file of the checkout that holds tags, read when the push starts.
@@ -197,7 +197,7 @@ STEP_KINDS = ("commands", "build", "push", "plugin")
 
 
 def kind_of_step(value: object) -> str:
-    """Which kind of step this is; a plugin where nothing says otherwise, for its errors read best."""
+    """The kind of a step, from its keys. In doubt it is a plugin, which has the best error messages."""
     keys = value.by_key if isinstance(value, MapNode) else {}
     written = {
         key
@@ -216,8 +216,8 @@ Step = Annotated[
 ]
 
 
-class ReadyCheck(Language):
-    """When a service is ready: a command ends well, a port accepts, or an address answers."""
+class ReadyCheck(PipelineModel):
+    """When a service is ready: a command succeeds, a port accepts a connection, or a URL answers."""
 
     wanted: ClassVar[str] = "a command, {port: 5432} or {http: ADDRESS}"
     remedy: ClassVar[str] = "write one of these"
@@ -244,8 +244,8 @@ class Service(ContainerOptions):
     timeout: Seconds | None = None
 
 
-class Workspace(Language):
-    """Where the checkout stands in every container."""
+class Workspace(PipelineModel):
+    """The path of the checkout in every container."""
 
     base: Text = "/headway"
     path: Text = "src"
@@ -257,8 +257,8 @@ def _at_least_one(value: int) -> int:
     return value
 
 
-class Concurrency(Language):
-    """How many of a group run at the same time."""
+class Concurrency(PipelineModel):
+    """How many jobs of a group may run at the same time."""
 
     limit: Annotated[Whole, AfterValidator(_at_least_one)] = 1
     group: Text = ""
@@ -275,14 +275,7 @@ def _containers(value: object) -> object:
     return list(value.items) if isinstance(value, ListNode) else value
 
 
-_MATRIX = {
-    "type": "object",
-    "properties": {"include": {"type": ["array", "null"], "items": {"type": "object"}}},
-    "additionalProperties": {"type": "array"},
-}
-
-
-class Workflow(Language):
+class Workflow(PipelineModel):
     """One pipeline file. Steps and services may also be maps: name -> step."""
 
     steps: Annotated[tuple[Step, ...], Before(_containers), ListOrMap()] = Field(min_length=1)
@@ -290,7 +283,7 @@ class Workflow(Language):
     clone: Annotated[tuple[Step, ...], Before(_containers), ListOrMap()] = ()
     skip_clone: Flag = False
     when: Conditions = ()
-    matrix: Annotated[object, Written(_MATRIX)] = None
+    matrix: Annotated[object, Written(MATRIX)] = None
     workspace: Workspace = Workspace()
     labels: TextMap = Field(default_factory=dict)
     depends_on: Dependencies = ()

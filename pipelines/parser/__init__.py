@@ -1,0 +1,1 @@
+"""Discovers pipeline files, reads each once per matrix cell, and validates it against the models."""

@@ -1,31 +1,51 @@
-"""Which files of a commit are its pipeline (PIPELINE_FILE section 1)."""
+"""Which files of a commit are its pipeline, and in which dialect. Imports quickly: ``headway run`` begins with it."""
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
-DIALECTS = (".headway", ".woodpecker")
+
+class Dialect(NamedTuple):
+    """Its pipeline files are all YAML files in ``folder``, or the file ``folder``.yaml or ``folder``.yml.
+
+    Where it is lenient, unknown keys and old spellings are warnings, not errors.
+    """
+
+    folder: str
+    lenient: bool
+
+
+DIALECTS = (Dialect(".headway", lenient=False), Dialect(".woodpecker", lenient=True))
+"""In order of precedence: the first that has files is the pipeline."""
+
+FOLDERS = tuple(dialect.folder for dialect in DIALECTS)
+
+FIRST_FILE = ".headway.yml"
+"""The file that ``headway init`` writes."""
+
 _SUFFIXES = (".yaml", ".yml")
-_OTHERS = {".drone.yml": "Drone", ".gitlab-ci.yml": "GitLab"}
+_OTHER_SYSTEMS = {".drone.yml": "Drone", ".gitlab-ci.yml": "GitLab"}
 
 
 def choose_files(names: Iterable[str]) -> list[str]:
-    """The paths of the pipeline among all paths of a commit, sorted; empty where there is none."""
+    """The paths of the pipeline files among all paths of a commit, sorted. Empty if there are none."""
     paths = set(names)
-    for dialect in DIALECTS:
-        folder = sorted(path for path in paths if _is_in_folder(path, dialect))
-        if folder:
-            return folder
+    for folder in FOLDERS:
+        inside = sorted(path for path in paths if _is_in_folder(path, folder))
+        if inside:
+            return inside
         for suffix in _SUFFIXES:
-            if dialect + suffix in paths:
-                return [dialect + suffix]
+            if folder + suffix in paths:
+                return [folder + suffix]
     return []
 
 
-def strangers(names: Iterable[str]) -> str:
-    """What to add to "there is no pipeline file" where the files of another system are among the paths."""
-    found = [name for name in names if name in _OTHERS]
+def other_systems_hint(names: Iterable[str]) -> str:
+    """A hint for the error "there is no pipeline file", if the paths include the files of another CI system."""
+    found = [name for name in names if name in _OTHER_SYSTEMS]
     if not found:
         return ""
-    return f"; {found[0]} is read by {_OTHERS[found[0]]} alone, and docs/using/coming-from.md says how to write it here"
+    system = _OTHER_SYSTEMS[found[0]]
+    return f"; {found[0]} is read by {system} alone, and docs/using/coming-from.md says how to write it here"
 
 
 def _is_in_folder(path: str, folder: str) -> bool:
@@ -34,12 +54,13 @@ def _is_in_folder(path: str, folder: str) -> bool:
 
 
 def workflow_name(path: str) -> str:
-    """The workflow's name: the file's, without one suffix and one leading dot."""
+    """The workflow's name: the name of its file without one suffix and one leading dot."""
     name = path.rpartition("/")[2]
     suffix = next((suffix for suffix in _SUFFIXES if name.endswith(suffix)), "")
     return name.removesuffix(suffix).removeprefix(".") or path
 
 
-def is_lenient(path: str) -> bool:
-    """True for files in Woodpecker's places, where unknown keys and old spellings are warnings."""
-    return not path.removeprefix("./").startswith(".headway")
+def dialect_of(path: str) -> Dialect:
+    """The dialect of a pipeline file. A file of any other name, which only ``lint`` reads, counts as Woodpecker's."""
+    name = path.removeprefix("./")
+    return next((dialect for dialect in DIALECTS if name.startswith(dialect.folder)), DIALECTS[-1])

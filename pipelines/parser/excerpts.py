@@ -1,4 +1,4 @@
-"""The line of a file that a problem is about, with carets under the word: the same wherever problems are shown."""
+"""Excerpts for problems: the line of the file with carets under the word, the same wherever problems are shown."""
 
 import re
 import unicodedata
@@ -12,7 +12,7 @@ _WORD = re.compile(r"\$\{[^}\s]*\}?|[^\s:,\[\]{}'\"]+|.")
 
 
 def lines_of(text: bytes) -> list[str]:
-    """The lines of a file, as problems count them."""
+    """The lines of a file, numbered as in problems."""
     return text.decode("utf-8", "replace").removeprefix("\ufeff").split("\n")
 
 
@@ -23,7 +23,7 @@ def with_excerpts(problems: Sequence[Problem], texts: Mapping[str, bytes]) -> tu
 
 
 def excerpt(problem: Problem, lines: Sequence[str]) -> tuple[str, ...]:
-    """Two lines: the source with its number, and carets. Nothing where the problem has no line."""
+    """Two lines: the source with its line number, and carets. Empty if the problem has no line."""
     if not 0 < problem.line <= len(lines):
         return ()
     source = lines[problem.line - 1].rstrip("\r")

@@ -1,26 +1,26 @@
-"""Spellings older than Woodpecker 3.0 become today's, each with a warning, and maps of steps become lists of them."""
+"""Rewrites syntax older than Woodpecker 3.0 to the current one, with warnings, and maps of steps to lists of steps."""
 
 from collections.abc import Callable
 
-from pipelines.syntax.diagnostics import Findings
-from pipelines.syntax.nodes import ListNode, MapNode, Node, OldSecrets, ScalarNode
+from pipelines.syntax.diagnostics import Diagnostics
+from pipelines.syntax.nodes import LegacySecrets, ListNode, MapNode, Node, ScalarNode
 from pipelines.trigger import Event
 
 Entries = list[tuple[ScalarNode, Node]]
 
 
-def modernise(root: MapNode, findings: Findings) -> MapNode:
-    """The workflow in today's spelling, its ``steps``, ``services`` and ``clone`` as lists of maps with names."""
-    root = _rename_pipeline(root, findings)
-    root = _platform_to_label(root, findings)
-    root = _branches_to_when(root, findings)
-    root = _drop_secrets(root, findings)
-    root = change_conditions(root, lambda condition: _list_events(condition, findings))
+def rewrite_legacy_syntax(root: MapNode, diagnostics: Diagnostics) -> MapNode:
+    """The workflow in current syntax, with ``steps``, ``services`` and ``clone`` as lists of maps with names."""
+    root = _rename_pipeline(root, diagnostics)
+    root = _platform_to_label(root, diagnostics)
+    root = _branches_to_when(root, diagnostics)
+    root = _drop_secrets(root, diagnostics)
+    root = change_conditions(root, lambda condition: _list_events(condition, diagnostics))
     entries: Entries = []
     for key, value in root.entries:
         if key.text in {"steps", "services", "clone"}:
             containers = _named_list(value)
-            entries.append((key, each_map(containers, lambda step: _modern_step(step, findings))))
+            entries.append((key, each_map(containers, lambda step: _rewrite_step(step, diagnostics))))
         else:
             entries.append((key, value))
     return root.with_entries(entries)
@@ -39,32 +39,32 @@ def _named(key: ScalarNode, value: Node) -> Node:
 
 
 def each_map(node: Node, change: Callable[[MapNode], MapNode]) -> Node:
-    """A list with all maps in it changed."""
+    """The list with ``change`` applied to every map in it."""
     if not isinstance(node, ListNode):
         return node
     items = tuple(change(item) if isinstance(item, MapNode) else item for item in node.items)
     return ListNode(node.place, items, node.size, node.height)
 
 
-def _rename_pipeline(root: MapNode, findings: Findings) -> MapNode:
+def _rename_pipeline(root: MapNode, diagnostics: Diagnostics) -> MapNode:
     if "pipeline" not in root.by_key or "steps" in root.by_key:
         return root
-    findings.warning(root.key_place("pipeline"), "'pipeline' is an old name", "write 'steps'")
+    diagnostics.warning(root.key_place("pipeline"), "'pipeline' is an old name", "write 'steps'")
     return root.with_entries(
         [(ScalarNode(key.place, "steps") if key.text == "pipeline" else key, value) for key, value in root.entries]
     )
 
 
-def _platform_to_label(root: MapNode, findings: Findings) -> MapNode:
+def _platform_to_label(root: MapNode, diagnostics: Diagnostics) -> MapNode:
     platform = root.by_key.get("platform")
     if platform is None:
         return root
     key = ScalarNode(root.key_place("platform"), "platform")
     others = [entry for entry in root.entries if entry[0].text != "platform"]
     if not isinstance(platform, ScalarNode):
-        findings.warning(key.place, "'platform' as a map has no effect", "write labels: {platform: linux/arm64}")
+        diagnostics.warning(key.place, "'platform' as a map has no effect", "write labels: {platform: linux/arm64}")
         return root.with_entries(others)
-    findings.warning(key.place, "'platform' is an old key", f"write labels: {{platform: {platform.text}}}")
+    diagnostics.warning(key.place, "'platform' is an old key", f"write labels: {{platform: {platform.text}}}")
     labels = root.by_key.get("labels")
     given = list(labels.entries) if isinstance(labels, MapNode) else []
     kept = [entry for entry in others if entry[0].text != "labels"]
@@ -72,12 +72,12 @@ def _platform_to_label(root: MapNode, findings: Findings) -> MapNode:
     return root.with_entries([*kept, (ScalarNode(key.place, "labels"), merged)])
 
 
-def _branches_to_when(root: MapNode, findings: Findings) -> MapNode:
+def _branches_to_when(root: MapNode, diagnostics: Diagnostics) -> MapNode:
     branches = root.by_key.get("branches")
     if branches is None:
         return root
     place = root.key_place("branches")
-    findings.warning(place, "'branches' is an old key", "write when: {branch: ...}")
+    diagnostics.warning(place, "'branches' is an old key", "write when: {branch: ...}")
     when = root.by_key.get("when")
     branch = (ScalarNode(place, "branch"), branches)
     conditions: Node = MapNode(place, (branch,))
@@ -93,15 +93,15 @@ def _with_branch(condition: MapNode, branch: tuple[ScalarNode, Node]) -> MapNode
     return condition if "branch" in condition.by_key else condition.with_entries([*condition.entries, branch])
 
 
-def _drop_secrets(root: MapNode, findings: Findings) -> MapNode:
+def _drop_secrets(root: MapNode, diagnostics: Diagnostics) -> MapNode:
     if "secrets" not in root.by_key:
         return root
-    findings.warning(root.key_place("secrets"), "'secrets' of a file has no effect", "name them with from_secret")
+    diagnostics.warning(root.key_place("secrets"), "'secrets' of a file has no effect", "name them with from_secret")
     return root.with_entries([entry for entry in root.entries if entry[0].text != "secrets"])
 
 
 def change_conditions(holder: MapNode, change: Callable[[MapNode], MapNode]) -> MapNode:
-    """A workflow or step with every condition of its ``when`` changed."""
+    """The workflow or step with ``change`` applied to every condition of its ``when``."""
     when = holder.by_key.get("when")
     changed = change(when) if isinstance(when, MapNode) else each_map(when, change) if when else None
     return holder.with_entries(
@@ -109,8 +109,8 @@ def change_conditions(holder: MapNode, change: Callable[[MapNode], MapNode]) -> 
     )
 
 
-def _list_events(condition: MapNode, findings: Findings) -> MapNode:
-    """``event: {include: ..., exclude: ...}`` as the list that it means."""
+def _list_events(condition: MapNode, diagnostics: Diagnostics) -> MapNode:
+    """Rewrites ``event: {include: ..., exclude: ...}`` to a list of events."""
     event = condition.by_key.get("event")
     if not isinstance(event, MapNode) or not event.by_key.keys() <= {"include", "exclude"}:
         return condition
@@ -121,7 +121,7 @@ def _list_events(condition: MapNode, findings: Findings) -> MapNode:
     if not events:
         return condition
     listed = ", ".join(scalar.text for scalar in events)
-    findings.warning(event.place, "'event' with include and exclude is an old spelling", f"write event: [{listed}]")
+    diagnostics.warning(event.place, "'event' with include and exclude is an old spelling", f"write event: [{listed}]")
     found = ListNode(event.place, events, event.size, event.height)
     return condition.with_entries([(key, found if key.text == "event" else value) for key, value in condition.entries])
 
@@ -131,32 +131,34 @@ def _scalars(node: Node | None) -> list[ScalarNode]:
     return [item for item in items if isinstance(item, ScalarNode) and not item.is_null]
 
 
-def _modern_step(step: MapNode, findings: Findings) -> MapNode:
-    step = change_conditions(step, lambda condition: _list_events(condition, findings))
+def _rewrite_step(step: MapNode, diagnostics: Diagnostics) -> MapNode:
+    step = change_conditions(step, lambda condition: _list_events(condition, diagnostics))
     if "group" in step.by_key:
-        findings.warning(step.key_place("group"), "'group' is an old key", "write depends_on to run steps side by side")
+        diagnostics.warning(
+            step.key_place("group"), "'group' is an old key", "write depends_on to run steps side by side"
+        )
     if isinstance(step.by_key.get("environment"), ListNode):
         place = step.key_place("environment")
-        findings.warning(place, "'environment' as a list is an old spelling", "write a map: NAME: value")
-    return _secrets_to_environment(step, findings)
+        diagnostics.warning(place, "'environment' as a list is an old spelling", "write a map: NAME: value")
+    return _secrets_to_environment(step, diagnostics)
 
 
-def _secrets_to_environment(step: MapNode, findings: Findings) -> MapNode:
+def _secrets_to_environment(step: MapNode, diagnostics: Diagnostics) -> MapNode:
     secrets = step.by_key.get("secrets")
     if not isinstance(secrets, ListNode):
         return step
     place = step.key_place("secrets")
-    findings.warning(place, "'secrets' is an old key", "write environment: {NAME: {from_secret: name}}")
+    diagnostics.warning(place, "'secrets' is an old key", "write environment: {NAME: {from_secret: name}}")
     environment = _environment_entries(step.by_key.get("environment"))
     names = {key.text for key, _ in environment}
     for item in secrets.items:
         entry = _secret_entry(item)
         if entry is None:
-            findings.error(item.place, "an item of 'secrets' is a name, or {source: name, target: NAME}")
+            diagnostics.error(item.place, "an item of 'secrets' is a name, or {source: name, target: NAME}")
         elif entry[0].text not in names:
             environment.append(entry)
     others = [entry for entry in step.entries if entry[0].text not in {"secrets", "environment"}]
-    kind = MapNode if "environment" in step.by_key else OldSecrets
+    kind = MapNode if "environment" in step.by_key else LegacySecrets
     return step.with_entries([*others, (ScalarNode(place, "environment"), kind(place, tuple(environment)))])
 
 

@@ -1,4 +1,4 @@
-"""Words that Woodpecker only warns of: in its files they are a warning here too, and match nothing (section 8)."""
+"""Values that Woodpecker only warns of. In its files they are warnings here too, and match nothing."""
 
 from collections.abc import Callable, Collection
 
@@ -6,41 +6,43 @@ from pipelines.model.conditions import STATUSES, event_hint, status_hint
 from pipelines.model.fields import TIME_HINT, is_time
 from pipelines.model.workflow import FAILURES
 from pipelines.parser.legacy_syntax import change_conditions, each_map
-from pipelines.syntax.diagnostics import Findings
+from pipelines.syntax.diagnostics import Diagnostics
 from pipelines.syntax.nodes import ListNode, MapNode, Node, ScalarNode
 from pipelines.trigger import Event
 
 
-def tolerate(root: MapNode, findings: Findings) -> MapNode:
-    """The workflow, modernised before, without events, outcomes and ways to take a failure that do not exist."""
-    root = change_conditions(root, lambda condition: _tolerate_condition(condition, findings))
-    root = _without_wrong(root, "timeout", is_time, "is not a time and has no effect", TIME_HINT, findings)
+def drop_unknown_values(root: MapNode, diagnostics: Diagnostics) -> MapNode:
+    """The workflow, in current syntax, without unknown events, statuses, values of ``failure`` and timeouts."""
+    root = change_conditions(root, lambda condition: _lenient_condition(condition, diagnostics))
+    root = _without_wrong(root, "timeout", is_time, "is not a time and has no effect", TIME_HINT, diagnostics)
     groups = {"steps", "services", "clone"} & root.by_key.keys()
-    changed = {key: each_map(root.by_key[key], lambda step: _tolerate_step(step, findings)) for key in groups}
+    changed = {key: each_map(root.by_key[key], lambda step: _lenient_step(step, diagnostics)) for key in groups}
     return _with(root, changed)
 
 
-def _tolerate_step(step: MapNode, findings: Findings) -> MapNode:
-    step = change_conditions(step, lambda condition: _tolerate_condition(condition, findings))
-    step = _without_wrong(step, "timeout", is_time, "is not a time and has no effect", TIME_HINT, findings)
-    message, hint = "is no way to take a failure and counts as 'fail'", "the ways are " + ", ".join(FAILURES)
-    return _without_wrong(step, "failure", FAILURES.__contains__, message, hint, findings)
+def _lenient_step(step: MapNode, diagnostics: Diagnostics) -> MapNode:
+    step = change_conditions(step, lambda condition: _lenient_condition(condition, diagnostics))
+    step = _without_wrong(step, "timeout", is_time, "is not a time and has no effect", TIME_HINT, diagnostics)
+    message, hint = "is not a value of 'failure' and counts as 'fail'", "the values are " + ", ".join(FAILURES)
+    return _without_wrong(step, "failure", FAILURES.__contains__, message, hint, diagnostics)
 
 
 def _without_wrong(
-    holder: MapNode, key: str, right: Callable[[str], bool], message: str, hint: str, findings: Findings
+    holder: MapNode, key: str, right: Callable[[str], bool], message: str, hint: str, diagnostics: Diagnostics
 ) -> MapNode:
     value = holder.by_key.get(key)
     if not isinstance(value, ScalarNode) or value.is_null or right(value.text):
         return holder
-    findings.warning(value.place, f"'{value.text}' {message}", hint)
+    diagnostics.warning(value.place, f"'{value.text}' {message}", hint)
     return holder.with_entries([entry for entry in holder.entries if entry[0].text != key])
 
 
-def _tolerate_condition(condition: MapNode, findings: Findings) -> MapNode:
-    condition = _only_known(condition, "event", tuple(Event), "is not an event and never happens", event_hint, findings)
+def _lenient_condition(condition: MapNode, diagnostics: Diagnostics) -> MapNode:
+    condition = _only_known(
+        condition, "event", tuple(Event), "is not an event and never happens", event_hint, diagnostics
+    )
     message = "is not an outcome that a step can wait for"
-    return _only_known(condition, "status", STATUSES, message, status_hint, findings)
+    return _only_known(condition, "status", STATUSES, message, status_hint, diagnostics)
 
 
 def _only_known(
@@ -49,19 +51,19 @@ def _only_known(
     known: Collection[str],
     message: str,
     hint: Callable[[str], str],
-    findings: Findings,
+    diagnostics: Diagnostics,
 ) -> MapNode:
     value = condition.by_key.get(key)
     items = value.items if isinstance(value, ListNode) else (value,)
     unknown = [item for item in items if isinstance(item, ScalarNode) and not item.is_null and item.text not in known]
     for item in unknown:
-        findings.warning(item.place, f"'{item.text}' {message}", hint(item.text))
+        diagnostics.warning(item.place, f"'{item.text}' {message}", hint(item.text))
     if value is None or not unknown:
         return condition
     kept = tuple(item for item in items if isinstance(item, Node) and item not in unknown)
     if kept:
         return _with(condition, {key: ListNode(value.place, kept)})
-    # None is left, which would mean all of them.
+    # No value is left, which would match everything: the condition must never hold.
     others = [entry for entry in condition.entries if entry[0].text not in {key, "evaluate"}]
     never = (ScalarNode(value.place, "evaluate"), ScalarNode(value.place, "false"))
     return condition.with_entries([*others, never])

@@ -1,83 +1,87 @@
-"""The cells of a ``matrix`` (WOODPECKER_WORKFLOWS section 3.2)."""
+"""The cells of a ``matrix``, in the same order as in Woodpecker 3.x."""
 
 from itertools import product
 from math import prod
 
-from pipelines.syntax.diagnostics import NOWHERE, Findings
+from pipelines.syntax.diagnostics import WHOLE_FILE, Diagnostics
 from pipelines.syntax.nodes import ListNode, MapNode, Node, ScalarNode, kind_name
 from pipelines.syntax.scalars import scalar_text
 
 CELLS_COUNT_MAX = 256
-ALL_CELLS_CHARACTERS_MAX = 1024 * 1024  # combinations times characters of the file
+ALL_CELLS_CHARACTERS_MAX = 1024 * 1024  # cells times characters of the file
 
 Cell = dict[str, str]
 
 
-def check_size(cells: list[Cell], text: str, findings: Findings) -> bool:
-    """Refuses a long file with many cells: each of them reads it anew."""
-    if len(cells) * len(text) <= ALL_CELLS_CHARACTERS_MAX or len(cells) == 1:
+def check_size(cells: list[Cell], text: str, diagnostics: Diagnostics) -> bool:
+    """False, with an error, for a long file with many cells: the file is read once per cell."""
+    if len(cells) * len(text) <= ALL_CELLS_CHARACTERS_MAX:
         return True
     message = (
         f"this file has {len(text)} characters and its matrix {len(cells)} combinations, which is too much together"
     )
-    findings.error(NOWHERE, message, "make the matrix smaller, or split the pipeline into several files")
+    diagnostics.error(WHOLE_FILE, message, "make the matrix smaller, or split the pipeline into several files")
     return False
 
 
-def cells_of(root: Node, findings: Findings) -> list[Cell]:
-    """One cell for every job of the workflow; a single empty one where there is no matrix."""
+def cells_of(root: Node, diagnostics: Diagnostics) -> list[Cell]:
+    """One cell for every job of the workflow. Without a matrix, a single empty one."""
     matrix = root.by_key.get("matrix") if isinstance(root, MapNode) else None
     if matrix is None or (isinstance(matrix, ScalarNode) and matrix.is_null):
         return [{}]
     if not isinstance(matrix, MapNode):
-        findings.error(
+        diagnostics.error(
             matrix.place, f"'matrix' is a map of lists, not {kind_name(matrix)}", "write NAME: [VALUE, VALUE]"
         )
         return [{}]
     include = matrix.by_key.get("include")
     if isinstance(include, ListNode) and include.items:
-        cells = [_included(item, findings) for item in include.items]
-        return _limited(cells, len(cells), matrix, findings)
+        cells = [_included(item, diagnostics) for item in include.items]
+        return _limited(cells, len(cells), matrix, diagnostics)
     axes = {
-        key.text: _axis(key, node, findings) for key, node in sorted(matrix.entries, key=lambda entry: entry[0].text)
+        key.text: _axis(key, node, diagnostics) for key, node in sorted(matrix.entries, key=lambda entry: entry[0].text)
     }
     axes = {name: values for name, values in axes.items() if values}
     count = prod(len(values) for values in axes.values())
     if count > CELLS_COUNT_MAX:
-        return _limited([], count, matrix, findings)
+        return _limited([], count, matrix, diagnostics)
     return [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
 
 
-def _limited(cells: list[Cell], count: int, matrix: MapNode, findings: Findings) -> list[Cell]:
+def _limited(cells: list[Cell], count: int, matrix: MapNode, diagnostics: Diagnostics) -> list[Cell]:
     if count <= CELLS_COUNT_MAX:
         return cells
     message = f"this matrix has {count} combinations, and at most {CELLS_COUNT_MAX} are run"
-    findings.error(matrix.place, message, "list those that matter under 'include'")
+    diagnostics.error(matrix.place, message, "list those that matter under 'include'")
     return [{}]
 
 
-def _included(item: Node, findings: Findings) -> Cell:
+def _included(item: Node, diagnostics: Diagnostics) -> Cell:
     if not isinstance(item, MapNode):
-        findings.error(
+        diagnostics.error(
             item.place, f"an item of 'include' is a map of values, not {kind_name(item)}", "write - NAME: VALUE"
         )
         return {}
-    return {key.text: _value(node, findings) for key, node in item.entries}
+    return {key.text: _value(node, diagnostics) for key, node in item.entries}
 
 
-def _axis(key: ScalarNode, node: Node, findings: Findings) -> list[str]:
+def _axis(key: ScalarNode, node: Node, diagnostics: Diagnostics) -> list[str]:
     if isinstance(node, ListNode):
-        return [_value(item, findings) for item in node.items]
+        return [_value(item, diagnostics) for item in node.items]
     if key.text == "include" and isinstance(node, ScalarNode) and node.is_null:
         return []
     hint = f"write {key.text}: [{node.text}]" if isinstance(node, ScalarNode) and node.text else "write a list"
-    findings.error(node.place, f"the axis '{key.text}' of the matrix is a list of values, not {kind_name(node)}", hint)
+    diagnostics.error(
+        node.place, f"the axis '{key.text}' of the matrix is a list of values, not {kind_name(node)}", hint
+    )
     return []
 
 
-def _value(node: Node, findings: Findings) -> str:
+def _value(node: Node, diagnostics: Diagnostics) -> str:
     if not isinstance(node, ScalarNode):
-        findings.error(node.place, f"a value of the matrix is a single value, not {kind_name(node)}", "write one text")
+        diagnostics.error(
+            node.place, f"a value of the matrix is a single value, not {kind_name(node)}", "write one text"
+        )
         return ""
     if node.is_null:
         return ""

@@ -1,4 +1,4 @@
-"""A file's bytes -> its workflow, once for every cell of its matrix."""
+"""Reads a pipeline file: bytes to a validated workflow, once for every cell of its matrix."""
 
 import re
 from typing import NamedTuple
@@ -6,11 +6,11 @@ from typing import NamedTuple
 from pipelines.context import PipelineFile
 from pipelines.interpolation.operators import TooLongError
 from pipelines.interpolation.parser import Source, Template, parse_template
-from pipelines.interpolation.renderer import Variables, neutral, render
-from pipelines.parser.discovery import is_lenient
+from pipelines.interpolation.renderer import Variables, render, render_placeholders
+from pipelines.parser.discovery import dialect_of
 from pipelines.parser.matrix import ALL_CELLS_CHARACTERS_MAX, Cell, cells_of, check_size
-from pipelines.parser.validation import Located, read_workflow
-from pipelines.syntax.diagnostics import NOWHERE, Findings, Place
+from pipelines.parser.validation import LocatedWorkflow, read_workflow
+from pipelines.syntax.diagnostics import WHOLE_FILE, Diagnostics, Place
 from pipelines.syntax.shell_text import OutsideValue
 from pipelines.syntax.yaml import TEXT_BYTES_MAX, parse_yaml
 
@@ -23,80 +23,84 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class ReadWorkflow(NamedTuple):
-    """A workflow as one cell of the matrix has it."""
+    """The workflow for one cell of the matrix."""
 
     cell: Cell
-    located: Located
+    located: LocatedWorkflow
 
 
-def read_file(file: PipelineFile, variables: Variables, findings: Findings) -> list[ReadWorkflow]:
-    """The file's workflow for every cell; fewer where ``findings`` says what is wrong."""
-    return FileReader(file, findings).read(variables)
+def read_file(file: PipelineFile, variables: Variables, diagnostics: Diagnostics) -> list[ReadWorkflow]:
+    """The workflow for every cell. Cells with errors are missing; ``diagnostics`` has the errors."""
+    return FileReader(file, diagnostics).read(variables)
 
 
 class FileReader:
-    """Reads one file, with other variables as often as needed; what they do not change is read once.
+    """Reads one file several times, with different variables. Equal texts are parsed once.
 
-    Of a matrix, at most as many cells are read as have ``characters_max`` together, but at least two.
-    ``characters_read`` says how much work there has been so far.
+    For a matrix, it reads as many cells as have ``characters_max`` characters together, but at least two.
+    ``characters_read`` counts the characters parsed so far.
     """
 
-    def __init__(self, file: PipelineFile, findings: Findings, characters_max: int = ALL_CELLS_CHARACTERS_MAX) -> None:
-        self._findings = findings
-        self._lenient = is_lenient(file.path)
-        self._source = decode(file.text, findings)
-        self._template: Template = parse_template(self._source, findings) if self._source else ()
-        self._cells = _cells(self._source, self._template, findings) if self._source else []
-        self._wanted = _some(self._cells, characters_max // max(len(file.text), 1))
+    def __init__(
+        self, file: PipelineFile, diagnostics: Diagnostics, characters_max: int = ALL_CELLS_CHARACTERS_MAX
+    ) -> None:
+        self._diagnostics = diagnostics
+        self._lenient = dialect_of(file.path).lenient
+        self._source = decode(file.text, diagnostics)
+        self._template: Template = parse_template(self._source, diagnostics) if self._source else ()
+        self._cells = _cells(self._source, self._template, diagnostics) if self._source else []
+        self._wanted = _evenly_spread(self._cells, characters_max // max(len(file.text), 1))
         self.characters_read = 0
-        self._read: dict[tuple[str, tuple[OutsideValue, ...]], Located | None] = {}
+        self._read: dict[tuple[str, tuple[OutsideValue, ...]], LocatedWorkflow | None] = {}
 
     @property
     def reads_all_cells(self) -> bool:
-        """False where the matrix is too large, and only some of its cells are read."""
+        """False if the matrix is too large and only some of its cells are read."""
         return len(self._wanted) == len(self._cells)
 
     def read(self, variables: Variables) -> list[ReadWorkflow]:
-        """The file's workflow for every cell; fewer where the findings say what is wrong."""
+        """The workflow for every cell. Cells with errors are missing; the diagnostics have the errors."""
         read = []
         for cell in self._wanted:
             located = self._read_cell(_with_cell(variables, cell))
-            if located is None:  # the other cells would say the same
+            if located is None:  # the other cells would have the same errors
                 break
             count = len(located.workflow.steps) * len(self._cells)
             if count > STEPS_COUNT_MAX:
                 message = f"this file has {count} steps in all its jobs, and at most {STEPS_COUNT_MAX} are run"
-                self._findings.error(NOWHERE, message, "split it, or its matrix")
+                self._diagnostics.error(WHOLE_FILE, message, "split it, or its matrix")
                 return []
             read.append(ReadWorkflow(cell, located))
         return read
 
-    def _read_cell(self, variables: Variables) -> Located | None:
+    def _read_cell(self, variables: Variables) -> LocatedWorkflow | None:
         if self._source is None:
             return None
         try:
-            rendered = render(self._source, self._template, variables, self._findings)
+            rendered = render(self._source, self._template, variables, self._diagnostics)
             key = rendered.text, tuple(rendered.outside)
             if key not in self._read:
                 self.characters_read += len(rendered.text)
-                root = parse_yaml(rendered.text, self._findings, rendered.locate, rendered.finish)
-                self._read[key] = read_workflow(root, self._findings, lenient=self._lenient)
+                root = parse_yaml(rendered.text, self._diagnostics, rendered.locate, rendered.finish)
+                self._read[key] = read_workflow(root, self._diagnostics, lenient=self._lenient)
             return self._read[key]
         except TooLongError:
-            self._findings.error(NOWHERE, "with its variables filled in, this file becomes too long", _SPLIT)
+            self._diagnostics.error(WHOLE_FILE, "with its variables filled in, this file becomes too long", _SPLIT)
             return None
 
 
-def _some(cells: list[Cell], count: int) -> list[Cell]:
-    """``count`` of the cells, but at least two, from the first to the last."""
+def _evenly_spread(cells: list[Cell], count: int) -> list[Cell]:
+    """``count`` of the cells, but at least two, evenly spread from the first to the last."""
     last = max(count, 2) - 1
     return cells if last + 1 >= len(cells) else [cells[number * (len(cells) - 1) // last] for number in range(last + 1)]
 
 
-def decode(data: bytes, findings: Findings) -> Source | None:
-    """The text of a file, if it is text and not too long."""
+def decode(data: bytes, diagnostics: Diagnostics) -> Source | None:
+    """The decoded text of a file. None, with an error, if it is too long or not text."""
     if len(data) > TEXT_BYTES_MAX:
-        findings.error(NOWHERE, f"this file has more than the {TEXT_BYTES_MAX:,} bytes of a pipeline file", _SPLIT)
+        diagnostics.error(
+            WHOLE_FILE, f"this file has more than the {TEXT_BYTES_MAX:,} bytes of a pipeline file", _SPLIT
+        )
         return None
     data = data.removeprefix(BYTE_ORDER_MARK)
     try:
@@ -104,25 +108,27 @@ def decode(data: bytes, findings: Findings) -> Source | None:
     except UnicodeDecodeError as error:
         before = data[: error.start].decode()
         place = Place(before.count("\n") + 1, len(before) - before.rfind("\n"))
-        findings.error(place, f"this is not text in UTF-8: the byte 0x{data[error.start]:02x} cannot stand here", _SAVE)
+        diagnostics.error(
+            place, f"this is not text in UTF-8: the byte 0x{data[error.start]:02x} cannot stand here", _SAVE
+        )
         return None
     source = Source(text)
     bad = _UNPRINTABLE.search(text)
     if bad:
-        findings.error(
+        diagnostics.error(
             source.place(bad.start()), f"the character U+{ord(bad[0]):04X} cannot stand in a pipeline file", "remove it"
         )
         return None
     return source
 
 
-def _cells(source: Source, template: Template, findings: Findings) -> list[Cell]:
+def _cells(source: Source, template: Template, diagnostics: Diagnostics) -> list[Cell]:
     if not _MATRIX.search(source.text):
         return [{}]
-    rendered = neutral(source, template)
-    root = parse_yaml(rendered.text, findings, rendered.locate, rendered.finish)
-    cells = cells_of(root, findings) if root else []
-    return cells if check_size(cells, source.text, findings) else []
+    rendered = render_placeholders(source, template)
+    root = parse_yaml(rendered.text, diagnostics, rendered.locate, rendered.finish)
+    cells = cells_of(root, diagnostics) if root else []
+    return cells if check_size(cells, source.text, diagnostics) else []
 
 
 def _with_cell(variables: Variables, cell: Cell) -> Variables:

@@ -1,4 +1,4 @@
-"""Nodes -> a workflow, or every problem with its place and a hint."""
+"""Validates nodes against the models: the result is a workflow, or all errors, each with its place and a hint."""
 
 from collections.abc import Collection
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from pipelines.model.base import Language
+from pipelines.model.base import PipelineModel
 from pipelines.model.conditions import Condition, PathPatterns, Patterns
 from pipelines.model.workflow import (
     STEP_KINDS,
@@ -26,21 +26,21 @@ from pipelines.model.workflow import (
     Workflow,
     Workspace,
 )
-from pipelines.parser.legacy_syntax import modernise
-from pipelines.parser.lenient import tolerate
-from pipelines.parser.surprises import warn_of_surprises
-from pipelines.syntax.diagnostics import NOWHERE, Findings, Place, did_you_mean
+from pipelines.parser.legacy_syntax import rewrite_legacy_syntax
+from pipelines.parser.lenient import drop_unknown_values
+from pipelines.parser.likely_mistakes import warn_of_likely_mistakes
+from pipelines.syntax.diagnostics import WHOLE_FILE, Diagnostics, Place, did_you_mean
 from pipelines.syntax.nodes import ListNode, MapNode, Node, ScalarNode, kind_name
 
 Location = tuple[str | int, ...]
 
-_STEP_MODELS: dict[str, type[Language]] = {
+_STEP_MODELS: dict[str, type[PipelineModel]] = {
     "commands": CommandsStep,
     "plugin": PluginStep,
     "build": BuildStep,
     "push": PushStep,
 }
-_MODELS: dict[str, type[Language]] = {
+_MODELS: dict[str, type[PipelineModel]] = {
     "services": Service,
     "when": Condition,
     "path": PathPatterns,
@@ -56,8 +56,8 @@ _MODELS: dict[str, type[Language]] = {
     "docker": DockerOptions,
 }
 _STEP_KEYS = frozenset(name for kind in _STEP_MODELS.values() for name in kind.model_fields)
-# What other systems call them.
-_ELSEWHERE = {
+# Keys of other CI systems, and the keys that they correspond to.
+_FOREIGN_KEYS = {
     **dict.fromkeys(("script", "scripts", "run", "command", "cmd"), "commands"),
     **dict.fromkeys(("env", "vars"), "environment"),
     **dict.fromkeys(("needs", "requires", "wait_for"), "depends_on"),
@@ -73,74 +73,74 @@ _ELSEWHERE = {
     **dict.fromkeys(("repository", "repositories"), "repo"),
     **dict.fromkeys(("runs-on", "node", "runner"), "labels"),
 }
-_NOT_YET = frozenset({"retry", "cache", "artifacts", "reports", "resources", "deploy"})
+_NOT_SUPPORTED_YET = frozenset({"retry", "cache", "artifacts", "reports", "resources", "deploy"})
 
 
-class Located(NamedTuple):
-    """A workflow and the nodes that it came from, so that what is found later has its place too.
+class LocatedWorkflow(NamedTuple):
+    """A workflow and the nodes it was made from, which give later problems their places.
 
-    ``removed`` are the wrong parts that are not in it. If there are any beside unknown keys, the file does not run.
+    ``removed`` are invalid parts that were left out of it. If any of them is not an unknown key, the file does not run.
     """
 
     workflow: Workflow
     root: MapNode
-    findings: Findings
+    diagnostics: Diagnostics
     removed: frozenset[Location] = frozenset()
 
     def was_changed(self, *location: str | int) -> bool:
-        """True where something wrong was removed: what is missing there is not the author's mistake."""
+        """True if an invalid part was removed here: then a missing key is not the author's mistake."""
         return any(path[: len(location)] == location for path in self.removed)
 
     def lost_a_build(self) -> bool:
-        """True where a build was removed from a step."""
+        """True if an invalid ``build`` was removed from a step."""
         return any(path[2:] == ("build",) for path in self.removed)
 
     def node(self, *location: str | int) -> Node:
-        """This part of the workflow as it is written; the nearest part around it where it is not."""
+        """The node of this part of the workflow. If the file does not have it, the nearest node around it."""
         return _walk(self.root, location)[1]
 
     def place(self, *location: str | int) -> Place:
-        """Where this part of the workflow stands; the nearest part around it where it is not written."""
+        """The place of this part of the workflow. If the file does not have it, of the nearest part around it."""
         return self.node(*location).place
 
     def key_place(self, *location: str | int) -> Place:
-        """Where the key of this part stands."""
+        """The place of the key of this part."""
         return _key_place(self.root, location)
 
 
-def read_workflow(root: Node | None, findings: Findings, *, lenient: bool) -> Located | None:
-    """The workflow, or None when something is wrong with it that hides the rest; ``findings`` says what."""
-    if root is None and findings.failed:
+def read_workflow(root: Node | None, diagnostics: Diagnostics, *, lenient: bool) -> LocatedWorkflow | None:
+    """The workflow. None, with errors in ``diagnostics``, if no workflow can be made even without the invalid parts."""
+    if root is None and diagnostics.failed:
         return None
     if not isinstance(root, MapNode):
         what = "empty" if root is None else kind_name(root)
         message = f"a pipeline file is a map with 'steps', but this is {what}"
-        findings.error(root.place if root else NOWHERE, message, "write 'steps:' and the steps below it")
+        diagnostics.error(root.place if root else WHOLE_FILE, message, "write 'steps:' and the steps below it")
         return None
-    root = modernise(root, findings)
-    root = tolerate(root, findings) if lenient else root
+    root = rewrite_legacy_syntax(root, diagnostics)
+    root = drop_unknown_values(root, diagnostics) if lenient else root
     removed: frozenset[Location] = frozenset()
-    while True:  # once more without what is wrong, for what is wrong beside it
+    while True:  # again without the invalid parts, to find the other errors
         try:
             workflow = Workflow.model_validate(root)
-            warn_of_surprises(root, findings)
-            return Located(workflow, root, findings, removed)
+            warn_of_likely_mistakes(root, diagnostics)
+            return LocatedWorkflow(workflow, root, diagnostics, removed)
         except ValidationError as error:
             details = _relevant(error.errors(include_url=False, include_input=False))
-        reporter = _Reporter(root, findings, lenient)
+        reporter = _Reporter(root, diagnostics, lenient)
         for detail in details:
             by_us = removed and detail["type"] in {"missing", "too_short"}
-            if not by_us and not findings.full:
+            if not by_us and not diagnostics.full:
                 reporter.report(detail)
         wrong = frozenset(reporter.wrong_key(detail) for detail in details)
-        if wrong & {(), ("steps",)} or wrong <= removed:  # when nothing more can be taken out, there is no end
+        if wrong & {(), ("steps",)} or wrong <= removed:  # nothing more can be removed
             return None
         root = _without(root, wrong)
         removed |= wrong
 
 
 def _relevant(details: list[ErrorDetails]) -> list[ErrorDetails]:
-    """Without 'too short' for lists with wrong items: only what is right was counted."""
+    """Without 'too short' errors for lists that have invalid items: pydantic counts only the valid ones."""
     locations = [detail["loc"] for detail in details]
 
     def has_wrong_items(location: Location) -> bool:
@@ -150,18 +150,18 @@ def _relevant(details: list[ErrorDetails]) -> list[ErrorDetails]:
 
 
 def _untagged(location: Location) -> Location:
-    """Without the kind of step that pydantic puts behind a step's index."""
+    """Without the kind of step, which pydantic inserts behind a step's index."""
     tagged = len(location) > 2 and location[0] in {"steps", "clone"} and location[2] in STEP_KINDS  # noqa: PLR2004
     return location[:2] + location[3:] if tagged else location
 
 
 def _walk(root: Node, location: Location) -> tuple[Location, Node]:
-    """The part at ``location``, or the last one on the way there, with its real path."""
+    """The node at ``location``, or the last one on the way there, with its path."""
     path: list[str | int] = []
     node = root
     for part in location:
         child: Node | None = None
-        if isinstance(node, MapNode) and isinstance(part, str):  # a number counts the items of a list: it is no key
+        if isinstance(node, MapNode) and isinstance(part, str):  # a number is an index of a list, not a key
             child = node.by_key.get(part)
         elif isinstance(node, ListNode) and isinstance(part, int) and part < len(node.items):
             child = node.items[part]
@@ -193,15 +193,12 @@ def _prune(node: Node, locations: Collection[Location], path: Location) -> Node:
 
 class _Reporter(NamedTuple):
     root: MapNode
-    findings: Findings
+    diagnostics: Diagnostics
     lenient: bool
 
-    def location(self, detail: ErrorDetails) -> Location:
-        return _untagged(detail["loc"])
-
     def wrong_key(self, detail: ErrorDetails) -> Location:
-        """Where the key that an error is about, or is missing in, really stands in the tree of nodes."""
-        *parents, last = self.location(detail)
+        """The path, in the tree of nodes, of the key that an error is about, or in which a key is missing."""
+        *parents, last = _untagged(detail["loc"])
         if detail["type"] == "extra_forbidden":
             return (*_walk(self.root, tuple(parents))[0], last)
         path = _walk(self.root, tuple(parents) if detail["type"] == "missing" else (*parents, last))[0]
@@ -210,37 +207,37 @@ class _Reporter(NamedTuple):
         return path
 
     def report(self, detail: ErrorDetails) -> None:
-        location = self.location(detail)
+        location = _untagged(detail["loc"])
         path, node = _walk(self.root, location)
         place = node.place
         match detail["type"]:
             case "headway":
                 context = detail.get("ctx", {})
                 message = f"{_name_of(path)}: {context['message']}"
-                self.findings.error(context["place"] or place, message, context["hint"])
+                self.diagnostics.error(context["place"] or place, message, context["hint"])
             case "extra_forbidden":
                 self.unknown_key(detail["loc"], location)
             case "missing" | "too_short":
-                self.findings.error(place, *_missing(location, self.within(location)))
-            case _:  # pragma: no cover - our own validators speak first; were there a gap, this still tells the place
-                self.findings.error(place, f"{_name_of(location)}: {detail['msg']}")
+                self.diagnostics.error(place, *_missing(location, self.within(location)))
+            case _:  # pragma: no cover - our own validators run first; if they have a gap, this still gives the place
+                self.diagnostics.error(place, f"{_name_of(location)}: {detail['msg']}")
 
     def unknown_key(self, tagged: Location, location: Location) -> None:
         key, place, within = str(location[-1]), _key_place(self.root, location), self.within(location)
-        report = self.findings.warning if self.lenient else self.findings.error
+        report = self.diagnostics.warning if self.lenient else self.diagnostics.error
         in_step = len(location) == 3 and location[0] == "steps"  # noqa: PLR2004 - steps, index, key
-        if key in _NOT_YET:
+        if key in _NOT_SUPPORTED_YET:
             report(place, f"'{key}'{within} is not supported yet", "remove it")
         elif in_step and key in _STEP_KEYS:
             kind = str(tagged[2])
-            self.findings.error(
+            self.diagnostics.error(
                 place, f"'{key}' does not go with {_KIND_NAMES[kind]}{within}", _conflict_hint(key, kind)
             )
         else:
             report(place, f"unknown key '{key}'{within}", _unknown_hint(key, tagged))
 
     def within(self, location: Location) -> str:
-        """In which step or service a location is, as words."""
+        """The step or service of a location, as words for an error message."""
         match location:
             case ("steps" | "services" | "clone" as group, int(index), *_):
                 noun = {"steps": "step", "services": "service", "clone": "clone step"}[group]
@@ -266,12 +263,12 @@ def _unknown_hint(key: str, tagged: Location) -> str:
             return "only Drone's pipelines have it; docs/using/coming-from.md says how to write them here"
         case ("services", int(), "command" | "args"):
             return "a service runs what its image says; write entrypoint: [PROGRAM, ARGUMENT] to start something else"
-        case ("steps" | "clone" as group, int(), "plugin", str()) if key not in _ELSEWHERE:
+        case ("steps" | "clone" as group, int(), "plugin", str()) if key not in _FOREIGN_KEYS:
             unlikely = {"build", "push"} if group == "steps" else {"detach"}  # 'depth' is meant for the checkout
             near = did_you_mean(key, (name for name in known if name not in unlikely))
             return near or "the inputs of a plugin stand below 'settings'; else remove it"
-        case _ if _ELSEWHERE.get(key) in known:
-            return f"did you mean '{_ELSEWHERE[key]}'?"
+        case _ if _FOREIGN_KEYS.get(key) in known:
+            return f"did you mean '{_FOREIGN_KEYS[key]}'?"
         case _:
             return did_you_mean(key, known) or "remove it"
 
@@ -279,7 +276,7 @@ def _unknown_hint(key: str, tagged: Location) -> str:
 def _known_keys(tagged: Location) -> list[str]:
     parents = [part for part in tagged[:-1] if isinstance(part, str)]
     if not parents:
-        found: type[Language] = Workflow
+        found: type[PipelineModel] = Workflow
     elif parents[-1] in _STEP_MODELS and parents[0] in {"steps", "clone"} and len(parents) == 2:  # noqa: PLR2004
         found = _STEP_MODELS[parents[-1]]
     else:

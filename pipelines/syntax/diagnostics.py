@@ -1,4 +1,4 @@
-"""Collects what is wrong with one file while it is read, so that all of it can be told at once."""
+"""Collects the problems of one file while it is processed, so that all of them are reported at once."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -12,38 +12,38 @@ _LENGTH_DIFFERENCE_MAX = 3
 
 
 class Place(NamedTuple):
-    """Where something stands in a file. Both count from 1; 0 means the file as a whole."""
+    """A position in a file. Both numbers count from 1; 0 means the file as a whole."""
 
     line: int
     column: int
 
 
-NOWHERE = Place(0, 0)
+WHOLE_FILE = Place(0, 0)
 
 
-class Findings:
+class Diagnostics:
     """The problems of one file, in the order in which they were found."""
 
     def __init__(self, file: str) -> None:
         self.file = file
         self.failed = False
         self._found: dict[Problem, None] = {}
-        self._told: set[Place] = set()
+        self._seen: set[Place] = set()
 
     @property
     def problems(self) -> list[Problem]:
-        """What was found, each once, in the order of finding."""
+        """The problems, each once, in the order in which they were found."""
         return list(self._found)
 
     @property
     def full(self) -> bool:
-        """True when nothing more is kept: who reads on only to find more may stop."""
+        """True when no further problem is kept: code that only looks for more may stop."""
         return len(self._found) >= PROBLEMS_COUNT_MAX
 
     def first_time(self, place: Place) -> bool:
-        """True when this is asked of the place for the first time: a file is read for several triggers."""
-        first = place not in self._told
-        self._told.add(place)
+        """True at the first call for this place. The same text is read for several triggers, to be warned of once."""
+        first = place not in self._seen
+        self._seen.add(place)
         return first
 
     def error(self, place: Place, message: str, hint: str = "") -> None:
@@ -51,24 +51,24 @@ class Findings:
         self._add(place, message, hint, Level.ERROR)
 
     def warning(self, place: Place, message: str, hint: str = "") -> None:
-        """The file runs, though perhaps not as its author thinks."""
+        """The file runs, though perhaps not as its author expects."""
         self._add(place, message, hint, Level.WARNING)
 
     def hint(self, place: Place, message: str, hint: str = "") -> None:
-        """The file runs as it is; something could be better. Only lint gives hints."""
+        """The file runs as intended, but could be better. Only lint gives hints."""
         self._add(place, message, hint, Level.HINT)
 
     def _add(self, place: Place, message: str, hint: str, level: Level) -> None:
         self.failed = self.failed or level is Level.ERROR
-        if not self.full:  # a dict, for a merged part or a matrix cell is read more than once
+        if not self.full:  # a dict: merged parts and matrix cells are read more than once
             self._found[Problem(self.file, place.line, place.column, message, hint, level)] = None
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The hint that names the known word nearest to ``word``, or nothing."""
+    """The hint with the known word nearest to ``word``, or an empty text."""
     folded = word.casefold()
     by_folded = {name.casefold(): name for name in known}
-    if len(by_folded) > NEAR_WORDS_COUNT_MAX:  # comparing takes its time, and a hostile file has many names
+    if len(by_folded) > NEAR_WORDS_COUNT_MAX:  # comparing is slow, and a hostile file has many names
         alike = [name for name in by_folded if abs(len(name) - len(folded)) <= _LENGTH_DIFFERENCE_MAX]
         same_start = [name for name in alike if name[:1] == folded[:1]]
         by_folded = {name: by_folded[name] for name in (same_start or alike)[:NEAR_WORDS_COUNT_MAX]}

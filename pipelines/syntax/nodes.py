@@ -1,6 +1,6 @@
-"""What YAML text becomes: values, lists and maps that know where they stand.
+"""The nodes of parsed YAML: scalars, lists and maps, each with its position in the file.
 
-Values follow the YAML 1.2 core schema, so ``on``, ``no`` and ``22:22`` are text.
+Scalars follow the YAML 1.2 core schema, so ``on``, ``no`` and ``22:22`` are text.
 """
 
 import re
@@ -14,7 +14,7 @@ from pipelines.syntax.shell_text import ShellText
 _NULL = re.compile(r"(?:~|null|Null|NULL)?")
 _TRUE = re.compile(r"true|True|TRUE")
 _FALSE = re.compile(r"false|False|FALSE")
-# A number with a leading zero is more often an id or a file mode than a number, and keeps its text.
+# With a leading zero, a number stays text: it is mostly an id or a file mode.
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
 _OTHER_BASE = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
@@ -26,7 +26,7 @@ CoreValue = str | int | float | bool | None
 
 @dataclass(frozen=True, eq=False)
 class ScalarNode:
-    """One value. ``plain`` means unquoted: its text decides its type. ``shell`` is its text for a shell script."""
+    """One value. ``plain`` means unquoted: then the text decides the type. ``shell`` is its text in a shell script."""
 
     place: Place
     text: str
@@ -42,7 +42,7 @@ class ScalarNode:
 
     @property
     def is_null(self) -> bool:
-        """True where nothing, ``~`` or ``null`` is written."""
+        """True if the value is empty, ``~`` or ``null``."""
         return self.value is None
 
 
@@ -58,7 +58,7 @@ class ListNode:
 
 @dataclass(frozen=True, eq=False)
 class MapNode:
-    """A map in the order of the file, merges done, without doubled keys."""
+    """A map in the order of the file, with merges applied and without duplicate keys."""
 
     place: Place
     entries: "tuple[tuple[ScalarNode, Node], ...]"
@@ -83,8 +83,8 @@ class MapNode:
         return MapNode(self.place, tuple(entries), self.size, self.height)
 
 
-class OldSecrets(MapNode):
-    """The environment that an old list of ``secrets`` became: a plugin with one is still a plugin."""
+class LegacySecrets(MapNode):
+    """The environment that replaces a legacy list of ``secrets``: a plugin with one is still a plugin."""
 
 
 Node = ScalarNode | ListNode | MapNode
@@ -111,7 +111,7 @@ def _number(text: str) -> CoreValue:
 
 
 def kind_name(node: Node) -> str:
-    """What a person calls this node."""
+    """The kind of node, as words for an error message."""
     match node:
         case ScalarNode():
             return "nothing" if node.is_null else "a single value"

@@ -1,11 +1,11 @@
-"""A single value as text, byte for byte as Woodpecker writes it."""
+"""Scalars as text, byte for byte as Woodpecker (and so Go) formats them."""
 
 import math
 from decimal import Decimal
 
 
 def scalar_text(value: object) -> str:
-    """A single value as Go prints it."""
+    """The scalar as Go formats it."""
     match value:
         case None:
             return ""
@@ -15,6 +15,11 @@ def scalar_text(value: object) -> str:
             return _go_float(value)
         case _:
             return str(value)
+
+
+def is_on(value: object) -> bool:
+    """True if a plugin reads this value of a setting as true."""
+    return scalar_text(value).lower() in {"true", "1", "yes", "on"}
 
 
 def _go_float(value: float) -> str:
@@ -27,7 +32,7 @@ def _go_float(value: float) -> str:
 
 
 def shortest(value: float, *, exponent_below: float, exponent_from: float, exponent_digits: int) -> str:
-    """The fewest digits that give the same number; an exponent for numbers below and from the two limits."""
+    """The shortest decimal that reads back as the same number, with an exponent outside of the two limits."""
     number = Decimal(repr(value)).normalize()
     if not value or exponent_below <= abs(value) < exponent_from:
         return f"{number:f}"

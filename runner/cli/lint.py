@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from pipelines.context import PipelineFile
-from pipelines.linter.linter import in_file, lint_files, worst
-from pipelines.parser.discovery import DIALECTS, choose_files, strangers, workflow_name
+from pipelines.linter.linter import has_errors, in_file, lint_files
+from pipelines.parser.discovery import FOLDERS, choose_files, dialect_of, other_systems_hint, workflow_name
 from pipelines.problem import Level, Problem
 from runner.cli import exit_status
 from runner.cli.lint_formats import FORMATS, render
@@ -60,7 +60,7 @@ def lint(options: LintOptions, out: TextIO, err: TextIO) -> int:
     out.write(render(options.format, linted.problems, linted.texts, colour=colour))
     if options.format == "text":
         err.write(_summary(linted) + "\n")
-    return exit_status.FAILED if worst(linted.problems, strict=options.strict) else exit_status.DONE
+    return exit_status.FAILED if has_errors(linted.problems, strict=options.strict) else exit_status.DONE
 
 
 def lint_paths(paths: Sequence[Path]) -> Linted:
@@ -85,7 +85,7 @@ def _pipelines(paths: Sequence[Path]) -> list[_Pipeline]:
         if path.is_dir():
             found.append(_folder(path))
         elif path.exists():
-            deep = path.parent.name in DIALECTS
+            deep = path.parent.name in FOLDERS
             root = path.parent.parent if deep else path.parent
             files.setdefault(root, []).append(path.relative_to(root).as_posix())
         else:
@@ -98,14 +98,14 @@ def _folder(folder: Path) -> _Pipeline:
     chosen = choose_files(names)
     if not chosen and not (folder / "Dockerfile").is_file():
         hint = "write a .headway.yml (`headway init` makes a first one), or name the files to lint"
-        more = strangers(sorted(path.name for path in folder.iterdir()))
+        more = other_systems_hint(sorted(path.name for path in folder.iterdir()))
         raise UsageError(f"{folder} has no pipeline file and no Dockerfile; {hint}{more}")
     return _Pipeline(folder, tuple(chosen), unread=tuple(name for name in names if name not in chosen))
 
 
 def _candidates(folder: Path) -> list[str]:
     """Every file that could belong to the pipeline of ``folder``."""
-    places = [folder, *(folder / dialect for dialect in DIALECTS)]
+    places = [folder, *(folder / name for name in FOLDERS)]
     names = [path.relative_to(folder).as_posix() for place in places for path in _files(place)]
     return sorted(name for name in names if choose_files([name]))
 
@@ -132,7 +132,7 @@ def _read(path: Path) -> bytes:
 def _unread(pipeline: _Pipeline, name: str) -> Problem:
     """The problem for a file that looks like a pipeline file and is ignored."""
     first = pipeline.names[0]
-    same = first.startswith(".headway") == name.startswith(".headway")
+    same = dialect_of(first) is dialect_of(name)
     shown = (pipeline.root / name).as_posix()
     hint = "keep one of them" if same else "remove it when the migration is done"
     return Problem(shown, 0, 0, f"this file is ignored, because {first} exists", hint, _level(same=same))

@@ -130,7 +130,9 @@ def schema() -> None:
 @app.command()
 def init(folder: Annotated[Path, typer.Argument(help="The folder of the repository.")] = Path()) -> None:
     """Writes a first pipeline file."""
-    target = folder / ".headway.yml"
+    from pipelines.parser.discovery import FIRST_FILE
+
+    target = folder / FIRST_FILE
     try:
         with target.open("x") as file:
             file.write(STARTER)

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from pipelines.compiler.default_plan import dockerfile_plan
 from pipelines.compiler.pipeline import compile_pipeline
-from pipelines.context import Context, RepoInfo, Trust
+from pipelines.context import FULL_TRUST, Context, RepoInfo
 from pipelines.plan import Plan
 from pipelines.problem import InvalidPipelineError, printable
 from pipelines.trigger import PULL_REQUEST_EVENTS, Event, PullRequest, Trigger
@@ -68,8 +68,7 @@ def _plan(tree: WorkingTree, trigger: Trigger) -> Plan:
     known = tree.context().repo
     # Shows what a server would do for a trusted repository, not what `headway run` would do here.
     default = tree.git("symbolic-ref", "--short", "refs/remotes/origin/HEAD", default="") if tree.versioned else ""
-    trust = Trust(network=True, volumes=True, security=True)
-    repo = RepoInfo(known.name, known.clone_url, default_branch=default.rpartition("/")[2] or "main", trust=trust)
+    repo = RepoInfo(known.name, known.clone_url, default_branch=default.rpartition("/")[2] or "main", trust=FULL_TRUST)
     context = Context(repo, run_number=1)
     return compile_pipeline(files, trigger, context) if files else dockerfile_plan(context, trigger)
 

@@ -32,6 +32,7 @@ LOG_DRIVER = "json-file"
 NANO_CPUS = 1_000_000_000
 NOT_RUNNABLE = 126
 LIST_TRIES_MAX = 20
+TAG_TRIES_MAX = 20
 
 
 class Engine:
@@ -101,8 +102,17 @@ class Engine:
 
     def tag(self, image: str, repo: str, tag: str) -> None:
         """Adds a name to an image."""
-        with translated():
-            self._api.tag(image, repo, tag)
+        for _ in range(TAG_TRIES_MAX):
+            try:
+                with translated():
+                    self._api.tag(image, repo, tag)
+            except StepError as error:
+                # The containerd store looks at the image that has the name, which another job may remove just then.
+                if "already exists, but accessing it also failed" not in str(error):
+                    raise
+            else:
+                return
+        raise MachineError(Reason.INTERNAL, f"other jobs give and remove the name {repo}:{tag} all the time; re-run")
 
     def untag(self, name: str) -> None:
         """Removes a name from an image. The image is deleted if that was its last name and no container uses it."""

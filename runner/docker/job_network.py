@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
-from graphlib import TopologicalSorter
 from threading import Event, Lock
 
+from pipelines.step_order import ancestors
 from runner.docker.client import Engine
 from runner.docker.sandbox_image import SANDBOX_IMAGE, ensure_sandbox_image
 from runner.docker.specs import ContainerSpec, Limits, job_labels
@@ -188,13 +188,3 @@ class SandboxAllocator:
         """The step has ended: another step may use its sandbox."""
         with self._lock:
             self._ended.add(step)
-
-
-def ancestors(needs: Mapping[int, Sequence[int]]) -> dict[int, frozenset[int]]:
-    """For each step all that must have ended before it starts, given what it needs directly."""
-    order = TopologicalSorter(needs).static_order()
-    found: dict[int, frozenset[int]] = {}
-    for step in order:
-        direct = needs.get(step, ())
-        found[step] = frozenset(direct).union(*(found[each] for each in direct))
-    return found

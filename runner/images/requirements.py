@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipelines.plan import BuildStep, CommandsStep, Container, JobPlan, NamedImage, PluginStep, PushStep, Step
-from runner.docker.job_network import ancestors
+from pipelines.step_order import ancestors
 from runner.docker.references import split_tag
 
 

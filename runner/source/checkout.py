@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from pipelines.commit_id import object_format
 from pipelines.plan import Checkout
 from pipelines.state import Reason
 from runner.errors import MachineError, StepError
 from runner.source.git import GitError, GitLogin, local_url, run_git
-from runner.source.git_dir import object_format, write_objects
+from runner.source.git_dir import write_objects
 
 # Steps may run as any user, so the checkout is writable for all.
 _FOR_ALL = ("sh", "-c", 'umask 000; exec "$@"', "sh")

@@ -8,11 +8,6 @@ from tempfile import TemporaryFile
 from runner.source.git import run_git
 
 
-def object_format(sha: str) -> str:
-    """The hash function of a repository with this commit id, by the number of its hexadecimal digits."""
-    return "sha1" if len(sha) == 40 else "sha256"  # noqa: PLR2004 - see above
-
-
 def write_objects(git: Sequence[str], sha: str, target: Path, *, history: bool) -> None:
     """Writes the commit's objects, with ``history`` those of its ancestors too, to the ``.git`` in ``target``.
 

@@ -5,12 +5,13 @@ checkout needs it. A damaged mirror is deleted and fetched again.
 """
 
 import hashlib
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from pipelines.commit_id import is_full_id, is_id
+from pipelines.parser.discovery import FOLDERS
 from pipelines.plan import Checkout
 from pipelines.state import Reason
 from runner.errors import MachineError, StepError, as_step_error
@@ -26,8 +27,6 @@ _DEPTH = 2
 # Most pull requests branched off less than this many commits ago.
 _TOPIC_DEPTH = 100
 _TARGET = "refs/headway/target"
-_SHORT = re.compile(r"[0-9a-f]{7,}")
-SHA = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _T = TypeVar("_T")
 
 
@@ -73,11 +72,11 @@ class Mirror:
 
     def resolve(self, short: str, ref: str) -> str:
         """The full id of a commit with the abbreviated id ``short``; without one, the commit that ``ref`` points to."""
-        if SHA.fullmatch(short):
+        if is_full_id(short):
             return short
         if not short:
             return self._remote.tip(ref)
-        if not _SHORT.fullmatch(short) or not REF.fullmatch(ref):
+        if not is_id(short) or not REF.fullmatch(ref):
             raise StepError(Reason.COMMIT_MISSING, f"{short!r} is not a commit id")
         with self._folder.fetching():
             for depth in (_DEPTH, WHOLE):
@@ -94,7 +93,7 @@ class Mirror:
 
         Raises MachineError: clone_failed or commit_missing.
         """
-        if not SHA.fullmatch(sha):
+        if not is_full_id(sha):
             raise StepError(Reason.COMMIT_MISSING, f"{sha!r} is not a commit id")
         self._wanted = (sha, ref, previous)
         compared = [previous] if _is_commit(previous) else []
@@ -158,7 +157,7 @@ class Mirror:
     def files(self, sha: str) -> list[str]:
         """Paths in the root and in the pipeline folders of the commit, where pipeline files and Dockerfiles can be."""
         roots = self._read_git("ls-tree", "-z", "--name-only", sha).split("\0")
-        folders = self._read_git("ls-tree", "-z", "--name-only", sha, ".headway/", ".woodpecker/").split("\0")
+        folders = self._read_git("ls-tree", "-z", "--name-only", sha, *(f"{folder}/" for folder in FOLDERS)).split("\0")
         return [name for name in [*roots, *folders] if name]
 
     def read(self, sha: str, path: str) -> bytes:
@@ -176,8 +175,8 @@ class Mirror:
 
         Fetches as much of their history as necessary.
         """
-        base = self._base(sha, target) if SHA.fullmatch(target) else ""
-        if not SHA.fullmatch(target) and not REF.fullmatch(target):
+        base = self._base(sha, target) if is_full_id(target) else ""
+        if not is_full_id(target) and not REF.fullmatch(target):
             return ""
         with self._folder.fetching():
             for depth in (WHOLE,) if self._folder.is_whole else (_TOPIC_DEPTH, WHOLE):
@@ -254,4 +253,4 @@ class Mirror:
 
 
 def _is_commit(sha: str) -> bool:
-    return bool(SHA.fullmatch(sha)) and set(sha) != {"0"}
+    return is_full_id(sha) and set(sha) != {"0"}

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from pipelines.commit_id import object_format
 from pipelines.state import Reason
 from runner.source.git import GitError, run_git
 
@@ -42,8 +43,17 @@ class MirrorStore:
     def create(self, sha: str) -> None:
         """Creates an empty mirror if there is none, with the hash function of ``sha``."""
         if not (self.path / "HEAD").exists():
-            kind = "sha256" if len(sha) == 64 else "sha1"  # noqa: PLR2004 - hexadecimal digits
-            run_git(["git", "init", "--bare", "--quiet", "--template=", f"--object-format={kind}", str(self.path)])
+            run_git(
+                [
+                    "git",
+                    "init",
+                    "--bare",
+                    "--quiet",
+                    "--template=",
+                    f"--object-format={object_format(sha)}",
+                    str(self.path),
+                ]
+            )
 
     @property
     def is_whole(self) -> bool:
@@ -88,7 +98,7 @@ class MirrorStore:
 
     def _has_other_format(self, sha: str) -> bool:
         kind = self._git("rev-parse", "--show-object-format").strip()
-        return kind != ("sha256" if len(sha) == 64 else "sha1")  # noqa: PLR2004 - hexadecimal digits
+        return kind != object_format(sha)
 
     def discard(self) -> None:
         """Deletes the mirror. Hold ``fetching``."""

@@ -7,17 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipelines.commit_id import NO_COMMIT, object_format
 from pipelines.context import Context, PipelineFile, RepoInfo
-from pipelines.parser.discovery import choose_files, strangers
+from pipelines.parser.discovery import FOLDERS, choose_files, other_systems_hint
 from pipelines.state import Reason
 from pipelines.trigger import Event, Trigger
 from runner.docker.references import LOCAL_FOLDERS
 from runner.errors import StepError
 from runner.source.git import GitError, run_git
-from runner.source.git_dir import object_format, write_objects
+from runner.source.git_dir import write_objects
 from runner.source.pipeline_file import read_pipeline_file
-
-NO_COMMIT = "0" * 40
 
 
 @dataclass(frozen=True)
@@ -76,12 +75,12 @@ class WorkingTree:
         chosen = choose_files(names)
         if not chosen and not (self.folder / "Dockerfile").is_file():
             hint = "write a .headway.yml (`headway init` makes a first one), or a Dockerfile"
-            more = strangers(sorted(path.name for path in self.folder.iterdir()))
+            more = other_systems_hint(sorted(path.name for path in self.folder.iterdir()))
             raise StepError(Reason.NO_PIPELINE, f"{self.folder} has no pipeline file and no Dockerfile; {hint}{more}")
         return [PipelineFile(name, read_pipeline_file(self.folder / name)) for name in chosen]
 
     def _candidates(self) -> Iterable[Path]:
-        for folder in (self.folder, self.folder / ".headway", self.folder / ".woodpecker"):
+        for folder in (self.folder, *(self.folder / name for name in FOLDERS)):
             yield from sorted(path for path in folder.glob("*") if path.is_file())
 
     def check_out(self, target: Path) -> None:

@@ -1,4 +1,4 @@
-"""Whatever comes in, a plan or a list of problems goes out."""
+"""Any input gives a plan or a list of problems, in bounded time."""
 
 import json
 
@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from pipelines.compiler.pipeline import compile_pipeline
 from pipelines.context import PipelineFile
 from pipelines.linter.linter import ANY_REPO, lint_files
-from pipelines.linter.sample_triggers import usual_trigger
+from pipelines.linter.sample_triggers import push_to_default_branch
 from pipelines.plan import Plan
-from pipelines.problem import InvalidPipelineError, Level
+from pipelines.problem import InvalidPipelineError, Level, Problem
 from pipelines.syntax.diagnostics import PROBLEMS_COUNT_MAX
+from pipelines.trigger import Trigger
 from tests.support.paths import MISTAKES
 from tests.support.pipelines import CONTEXT, event, problems_of, pull_request, push, tag
 
@@ -28,7 +29,7 @@ TRIGGERS = st.one_of(
 )
 
 
-def outcome(data: bytes, trigger, path):
+def outcome(data: bytes, trigger: Trigger, path: str) -> None:
     linted = lint_files([PipelineFile(path, data)])
     assert set(errors_of_a_push(data, path)) <= set(linted) or len(linted) >= PROBLEMS_COUNT_MAX
     try:
@@ -43,9 +44,9 @@ def outcome(data: bytes, trigger, path):
     assert all(problem.message and problem.line >= 0 for problem in problems)
 
 
-def errors_of_a_push(data: bytes, path):
+def errors_of_a_push(data: bytes, path: str) -> list[Problem]:
     try:
-        compile_pipeline([PipelineFile(path, data)], usual_trigger("main"), ANY_REPO)
+        compile_pipeline([PipelineFile(path, data)], push_to_default_branch("main"), ANY_REPO)
     except InvalidPipelineError as error:
         return [problem for problem in error.problems if problem.level is Level.ERROR]
     return []
@@ -55,7 +56,7 @@ def errors_of_a_push(data: bytes, path):
 @given(st.binary(max_size=200), TRIGGERS, PATHS)
 @example(b"\xed\xa0\x80", push(), ".headway.yml")
 @example(b"\x00", push(), ".headway.yml")
-def test_any_bytes(data, trigger, path):
+def test_any_bytes(data: bytes, trigger: Trigger, path: str) -> None:
     outcome(data, trigger, path)
 
 
@@ -67,8 +68,8 @@ CHANGES = st.lists(
 )
 
 
-def changed(text: str, changes) -> str:
-    """A file after small accidents: lines lost, doubled, swapped, indented, with values of other files."""
+def changed(text: str, changes: list[tuple[str, int, int]]) -> str:
+    """A damaged file: lines deleted, duplicated, swapped, indented, or with values of other files."""
     lines = text.split("\n")
     for change, first, second in changes:
         one, other = first % len(lines), second % len(lines)
@@ -90,7 +91,7 @@ def changed(text: str, changes) -> str:
 @pytest.mark.slow
 @QUIET
 @given(st.builds(changed, st.sampled_from(FILES), CHANGES), TRIGGERS, PATHS)
-def test_any_accident_to_a_file(text, trigger, path):
+def test_any_damage_to_a_file(text: str, trigger: Trigger, path: str) -> None:
     outcome(text.encode(), trigger, path)
 
 
@@ -107,7 +108,7 @@ def test_any_accident_to_a_file(text, trigger, path):
         "steps: {app: {build: {0: x, args: {0: [x]}}}, p: {push: {repo: a/b, 0: y}}}",
     ],
 )
-def test_a_number_as_a_key_is_not_taken_for_a_place_in_a_list(text, path):
+def test_a_number_as_a_key_is_not_taken_for_a_place_in_a_list(text: str, path: str) -> None:
     outcome(text.encode(), push(), path)
     assert problems_of(text, path=path)
 
@@ -168,7 +169,7 @@ DOCUMENTS = st.recursive(
 @pytest.mark.slow
 @QUIET
 @given(st.dictionaries(WORDS, DOCUMENTS, max_size=4), DOCUMENTS, TRIGGERS, PATHS)
-def test_any_document_of_our_words(document, steps, trigger, path):
+def test_any_document_of_our_words(document: dict[str, object], steps: object, trigger: Trigger, path: str) -> None:
     outcome(json.dumps({**document, "steps": steps}).encode(), trigger, path)
 
 
@@ -192,7 +193,7 @@ STEP = st.fixed_dictionaries(
 @pytest.mark.slow
 @QUIET
 @given(st.lists(STEP, min_size=1, max_size=5), TRIGGERS, PATHS)
-def test_any_steps(steps, trigger, path):
+def test_any_steps(steps: list[dict[str, object]], trigger: Trigger, path: str) -> None:
     outcome(json.dumps({"steps": steps}).encode(), trigger, path)
 
 
@@ -235,16 +236,16 @@ YAML_PIECES = st.sampled_from(
 
 @QUIET
 @given(st.lists(YAML_PIECES, max_size=25).map("".join), TRIGGERS, PATHS)
-def test_any_yaml_like_text(text, trigger, path):
+def test_any_yaml_like_text(text: str, trigger: Trigger, path: str) -> None:
     outcome(text.encode(), trigger, path)
 
 
-def test_of_very_many_problems_only_the_first_are_told():
+def test_of_very_many_problems_only_the_first_are_reported() -> None:
     text = "steps:\n" + "".join(f"  - {{name: s{n}, image: i, comands: x}}\n" for n in range(500))
     assert len(problems_of(text)) == PROBLEMS_COUNT_MAX
 
 
-def test_a_large_honest_file_is_compiled():
+def test_a_large_valid_file_is_compiled() -> None:
     text = "steps:\n" + "".join(f"  - name: s{n}\n    image: i\n    commands:\n      - make {n}\n" for n in range(1200))
     plan = compile_pipeline([PipelineFile(".headway.yml", text.encode())], push(), CONTEXT)
     assert len(plan.jobs[0].steps) == 1200
@@ -263,15 +264,15 @@ def test_a_large_honest_file_is_compiled():
         ("matrix: {A: [" + "1, " * 250 + "]}\nsteps:\n" + " - {image: i, commands: x}\n" * 100, 1),
     ],
 )
-def test_hostile_files_get_their_sentences_soon(text, count):
+def test_hostile_files_are_refused_quickly(text: str, count: int) -> None:
     assert len(problems_of(text)) == count
 
 
-def test_no_files_are_no_jobs():
+def test_no_files_are_no_jobs() -> None:
     assert compile_pipeline([], push(), CONTEXT).jobs == ()
 
 
-def test_problems_are_in_the_order_of_files_and_lines():
+def test_problems_are_in_the_order_of_files_and_lines() -> None:
     files = [
         PipelineFile(".headway/b.yml", b"steps: [{image: i, comands: x}]"),
         PipelineFile(".headway/a.yml", b"steps:\n - {image: i, commands: x, timeout: 1}\nwhn: x\n"),

@@ -1,11 +1,11 @@
-"""States: who may follow whom, and the verdict of several."""
+"""States: their transitions, and the verdict of a run."""
 
 import pytest
 
 from pipelines.state import NEXT, State, verdict
 
 
-def test_every_state_can_be_reached_and_only_the_ended_ones_are_final():
+def test_every_state_can_be_reached_and_only_the_ended_ones_are_final() -> None:
     reached = {State.QUEUED}
     while grown := {after for state in reached for after in NEXT[state]} - reached:
         reached |= grown
@@ -24,5 +24,5 @@ def test_every_state_can_be_reached_and_only_the_ended_ones_are_final():
         ([State.CANCELED, State.BROKEN, State.PASSED], State.BROKEN),
     ],
 )
-def test_the_worst_of_several_is_the_verdict(states, expected):
+def test_the_worst_of_several_is_the_verdict(states: list[State], expected: State) -> None:
     assert verdict(states) is expected

@@ -1,4 +1,4 @@
-"""WOODPECKER_WORKFLOWS section 9: the CI_* variables."""
+"""The CI_* variables."""
 
 import json
 
@@ -32,7 +32,7 @@ STEP = StepIdentity("test", "commands", 3, "build", "/headway/src", {"GO": "1.25
 PLUGIN = StepIdentity("test", "plugin", 3, "build", "/headway/src", {"GO": "1.25"})
 
 
-def test_a_step_knows_its_run():
+def test_a_step_knows_its_run() -> None:
     trigger = push(
         message="Fix it\n\nWell",
         author="Ann",
@@ -82,13 +82,13 @@ def test_a_step_knows_its_run():
     assert {name: found.get(name) for name in expected} == expected
 
 
-def test_nothing_empty_is_set_and_nothing_that_only_the_runner_knows():
+def test_variables_without_a_value_and_those_of_the_runner_are_not_set() -> None:
     found = step_environment(push(), CONTEXT, STEP)
     assert all(found.values())
     assert {"CI_COMMIT_TAG", "CI_PIPELINE_STATUS", "CI_STEP_STARTED", "CI_PIPELINE_STARTED"}.isdisjoint(found)
 
 
-def test_a_tag():
+def test_a_tag() -> None:
     found = run_variables(tag("v1.0"), CONTEXT)
     assert (found["CI_COMMIT_TAG"], found["CI_COMMIT_BRANCH"]) == ("v1.0", "")
     named_by_ref = Trigger(event=Event.RELEASE, sha=SHA, ref="refs/tags/v2", release_title="Two", prerelease=True)
@@ -97,7 +97,7 @@ def test_a_tag():
     assert (found["CI_PIPELINE_RELEASE_PRE"], found["CI_COMMIT_PRERELEASE"]) == ("true", "true")
 
 
-def test_a_pull_request():
+def test_a_pull_request() -> None:
     found = run_variables(pull_request("main", "topic"), CONTEXT)
     assert {name.removeprefix("CI_COMMIT_"): value for name, value in found.items() if "PULL" in name} == {
         "PULL_REQUEST": "12",
@@ -110,19 +110,19 @@ def test_a_pull_request():
     assert run_variables(push(), CONTEXT)["CI_COMMIT_PULL_REQUEST"] == ""
 
 
-def test_the_changed_files_are_json_unless_there_are_too_many():
+def test_the_changed_files_are_json_unless_there_are_too_many() -> None:
     files = ('a "b".py', "ü")
     assert json.loads(run_variables(push(changed_files=files), CONTEXT)["CI_PIPELINE_FILES"]) == list(files)
     many = tuple(str(number) for number in range(501))
     assert run_variables(push(changed_files=many), CONTEXT)["CI_PIPELINE_FILES"] == ""
 
 
-def test_a_deployment():
+def test_a_deployment() -> None:
     found = run_variables(event("deployment", deploy_target="prod", deploy_task="t"), CONTEXT)
     assert (found["CI_PIPELINE_DEPLOY_TARGET"], found["CI_PIPELINE_DEPLOY_TASK"]) == ("prod", "t")
 
 
-def test_a_plugin_gets_drones_names_and_not_what_a_person_typed():
+def test_a_plugin_gets_drones_variables_but_not_the_inputs_of_a_manual_run() -> None:
     trigger = push(inputs={"TARGET": "prod"})
     found = step_environment(trigger, CONTEXT, PLUGIN)
     assert found["DRONE_COMMIT_REF"] == "refs/heads/main"
@@ -137,15 +137,15 @@ def test_a_plugin_gets_drones_names_and_not_what_a_person_typed():
     assert not any(name.startswith("DRONE_") for name in commands)
 
 
-def test_a_plugin_knows_the_number_of_the_pull_request():
+def test_a_plugin_knows_the_number_of_the_pull_request() -> None:
     assert step_environment(pull_request(), CONTEXT, PLUGIN)["DRONE_PULL_REQUEST"] == "12"
 
 
-def test_what_a_person_typed_cannot_change_what_the_run_knows():
+def test_inputs_of_a_manual_run_cannot_override_variables_of_the_run() -> None:
     assert step_environment(push(inputs={"CI_COMMIT_SHA": "x"}), CONTEXT, STEP)["CI_COMMIT_SHA"] == SHA
 
 
-def test_an_ssh_address_is_one():
+def test_an_ssh_clone_url_is_in_its_own_variable() -> None:
     ssh = Context(RepoInfo("a/b", "git@example.org:a/b.git"))
     assert run_variables(push(), ssh)["CI_REPO_CLONE_SSH_URL"] == "git@example.org:a/b.git"
     assert run_variables(push(), CONTEXT)["CI_REPO_CLONE_SSH_URL"] == ""
@@ -165,5 +165,5 @@ def test_an_ssh_address_is_one():
         (event("manual", message="[skip ci]"), False),
     ],
 )
-def test_a_message_can_ask_for_no_run(trigger, skipped):
+def test_skip_ci_in_a_commit_message_skips_the_run(trigger: Trigger, skipped: bool) -> None:
     assert skip_ci(trigger) is skipped

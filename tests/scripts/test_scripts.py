@@ -20,7 +20,9 @@ SIGNALS = [signal.SIGTERM, signal.SIGHUP, signal.SIGINT]
 
 def sent(number: signal.Signals, *command: str) -> tuple[int, list[str]]:
     """The exit status and output of the command; the signal is sent to the script alone, once the command is ready."""
-    with subprocess.Popen([*command], stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+    with subprocess.Popen(
+        ["env", "--default-signal", *command], stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
         assert process.stdout
         assert process.stdout.readline() == "ready\n"
         process.send_signal(number)

@@ -81,12 +81,12 @@ def test_inputs_have_at_most_65536_bytes_with_their_names() -> None:
     )
 
 
-def test_a_commit_is_named_by_7_to_40_hex_digits() -> None:
-    digits = "0123456789abcdef0123456789abcdef012345678"
-    for length in (7, 40):
+def test_a_commit_is_named_by_7_to_64_hex_digits() -> None:
+    digits = "0123456789abcdef" * 5
+    for length in (7, 64):
         assert trigger_for(ManualRun(commit=digits[:length]), "main", "ada").sha == digits[:length]
-    for length in (6, 41):
-        assert "give 7 to 40 hex digits" in wrong(ManualRun(commit=digits[:length]))
+    for length in (6, 65):
+        assert "give its first 7 hex digits or more" in wrong(ManualRun(commit=digits[:length]))
 
 
 def test_a_branch_has_1_to_1024_characters() -> None:

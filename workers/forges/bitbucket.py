@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import StringConstraints
 
+from pipelines.commit_id import ANY_ID, NO_COMMIT
 from pipelines.state import State
 from pipelines.trigger import Event, PullRequest, Trigger
 from workers.forges.interface import NothingToDo, Parsed
@@ -16,7 +17,6 @@ from workers.forges.status_request import CommitStatus, Home, Request, api_and_p
 from workers.forges.triggers import Commit, deleted, ignored, ping, pull_request_trigger, push_trigger
 
 NAME = "Bitbucket"
-NO_COMMIT = "0" * 40
 
 PULL_REQUEST_EVENTS: Mapping[str, Event] = {
     "pullrequest:created": Event.PULL_REQUEST,
@@ -86,7 +86,7 @@ class _Branch(Part):
 
 class _ShortCommit(Part):
     # Bitbucket abbreviates the commits of pull requests, mostly to 12 digits.
-    hash: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{7,64}$")]
+    hash: Annotated[str, StringConstraints(pattern=rf"^{ANY_ID}$")]
 
 
 class _End(Part):

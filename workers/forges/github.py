@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from pipelines.commit_id import ABBREVIATED_DIGITS_MIN
 from pipelines.trigger import Event, PullRequest, Trigger
 from workers.forges.interface import Parsed
 from workers.forges.payload import FullRef, Maybe, MaybeSha, Moment, Part, RefName, Sha, Text, read
@@ -10,7 +11,6 @@ from workers.forges.status_request import CommitStatus, Home, Request, api_and_p
 from workers.forges.triggers import Commit, Release, ignored, ping, pull_request_trigger, push_trigger, single
 
 NAME = "GitHub"
-_SHORT_SHA_CHARS = 7
 
 PULL_REQUEST_ACTIONS: Mapping[str, Event] = {
     "opened": Event.PULL_REQUEST,
@@ -161,7 +161,7 @@ def _release(event: _ReleaseEvent) -> Parsed:
 
 def _deployment(event: _DeploymentEvent) -> Parsed:
     asked, repository = event.deployment, event.repository
-    of_commit = len(asked.ref) >= _SHORT_SHA_CHARS and asked.sha.startswith(asked.ref)
+    of_commit = len(asked.ref) >= ABBREVIATED_DIGITS_MIN and asked.sha.startswith(asked.ref)
     name = repository.default_branch if of_commit else asked.ref
     ref = name if name.startswith("refs/") else f"refs/heads/{name}"
     return (

@@ -5,6 +5,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
 
+from pipelines.commit_id import FULL_ID
 from workers.forges.interface import BadPayloadError
 
 # One environment string may hold 128 KiB; a message is at most 4 bytes a character and must fit with its name.
@@ -50,12 +51,11 @@ Maybe = Annotated[str, BeforeValidator(lambda value: "" if value is None else va
 """Text that forges also send as null."""
 RefName = Annotated[str, AfterValidator(allowed_ref)]
 FullRef = Annotated[str, AfterValidator(_full_ref)]
-SHA_PATTERN = r"[0-9a-f]{40}|[0-9a-f]{64}"
-Sha = Annotated[str, StringConstraints(pattern=rf"^({SHA_PATTERN})$")]
+Sha = Annotated[str, StringConstraints(pattern=rf"^({FULL_ID})$")]
 MaybeSha = Annotated[
     str,
     BeforeValidator(lambda value: value or ""),
-    StringConstraints(pattern=rf"^({SHA_PATTERN})?$"),
+    StringConstraints(pattern=rf"^({FULL_ID})?$"),
 ]
 Moment = Annotated[int, BeforeValidator(_seconds)]
 

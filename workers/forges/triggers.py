@@ -1,11 +1,11 @@
 """From a payload to a trigger: builders for pushes, releases and pull requests, and answers that start no run."""
 
-import re
 from dataclasses import dataclass
 
+from pipelines.commit_id import is_full_id
 from pipelines.trigger import Event, PullRequest, Trigger
 from workers.forges.interface import NothingToDo, Parsed
-from workers.forges.payload import SHA_PATTERN, Maybe, Part, RefName, clean_text
+from workers.forges.payload import Maybe, Part, RefName, clean_text
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def release_trigger(
         event=Event.RELEASE,
         sha=sha,
         ref=f"refs/tags/{tag}",
-        branch="" if re.fullmatch(SHA_PATTERN, branch) else branch,
+        branch="" if is_full_id(branch) else branch,
         tag=tag,
         message=commit.message,
         author=commit.author,

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pipelines.compiler.default_plan import dockerfile_plan
 from pipelines.compiler.pipeline import compile_pipeline
 from pipelines.context import Context, PipelineFile
-from pipelines.parser.discovery import choose_files, strangers
+from pipelines.parser.discovery import choose_files, other_systems_hint
 from pipelines.parser.excerpts import with_excerpts
 from pipelines.plan import JobPlan, LeftOut, Plan
 from pipelines.problem import InvalidPipelineError, Level, Problem
@@ -130,7 +130,9 @@ def make_plan(mirror: Mirror, trigger: Trigger, run: QueuedRun, settings: Settin
     if "Dockerfile" in names:
         return dockerfile_plan(context, trigger)
     hint = "add a .headway.yml (`headway init` writes a first one) or a Dockerfile to its root"
-    raise StepError(Reason.NO_PIPELINE, f"the commit has no pipeline file and no Dockerfile; {hint}{strangers(names)}")
+    raise StepError(
+        Reason.NO_PIPELINE, f"the commit has no pipeline file and no Dockerfile; {hint}{other_systems_hint(names)}"
+    )
 
 
 def _with_excerpts(files: Sequence[PipelineFile], compiled: Callable[[], Plan]) -> Plan:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Insert, and_, bindparam, case, exists, func, insert, literal, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
+from pipelines.commit_id import SHA1_DIGITS, SHA256_DIGITS
 from pipelines.state import State
 from workers.db.models import Job, Repo, Run, Status
 from workers.db.session import db_now_ms, now_ms
@@ -13,7 +14,6 @@ from workers.store.common import table
 
 _SO_FAR = {State.QUEUED: 1, State.RUNNING: 2}
 _ENDED = 3
-_WHOLE_IDS = (40, 64)
 _RETRIED_MS = 24 * 3_600_000
 """A new token retries the failed reports of runs that are younger than this."""
 
@@ -55,7 +55,7 @@ def pending_statuses(session: Session, limit: int = 100) -> Sequence[int]:
     """Runs with a state that is not reported to the forge yet, and whose report is due."""
     news = or_(Status.told.is_(None), Status.told != Run.state, Status.progress != progress(), Status.tries > 0)
     # Some triggers name no commit: it is known only after a worker asked git.
-    certain = or_(func.length(Run.sha).in_(_WHOLE_IDS), Run.finished_ms.is_not(None))
+    certain = or_(func.length(Run.sha).in_((SHA1_DIGITS, SHA256_DIGITS)), Run.finished_ms.is_not(None))
     query = (
         select(Status.run_id).join(Run, Run.id == Status.run_id).where(Status.next_try_ms <= now_ms(), news, certain)
     )

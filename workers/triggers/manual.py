@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pipelines.commit_id import is_id
 from pipelines.trigger import Event, Trigger
 from workers.forges.payload import allowed_ref
 
@@ -13,7 +14,6 @@ NAME_CHARS_MAX = 100
 _INPUT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FORBIDDEN = re.compile("[\0\ud800-\udfff]")
 _RESERVED = ("CI_", "DRONE_", "PLUGIN_")
-_COMMIT = re.compile(r"[0-9a-f]{7,40}|[0-9a-f]{64}")
 
 
 class InvalidRequestError(ValueError):
@@ -49,9 +49,9 @@ def trigger_for(asked: ManualRun, default_branch: str, sender: str) -> Trigger:
     if asked.branch and asked.tag:
         raise InvalidRequestError("A run is of a branch or of a tag, not of both: leave one of them out.")
     commit = asked.commit.strip().lower()
-    if commit and not _COMMIT.fullmatch(commit):
+    if commit and not is_id(commit):
         raise InvalidRequestError(
-            f"{asked.commit[:80]!r} is no commit id: give 7 to 40 hex digits, or a branch or tag."
+            f"{asked.commit[:80]!r} is no commit id: give its first 7 hex digits or more, or a branch or tag."
         )
     check_inputs(asked.inputs)
     _check_deployment(asked)

@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import gettempdir
 from uuid import uuid4
 
+from pipelines.parser.discovery import FOLDERS
 from runner.cleanup.leftovers import JobLeftovers, find_leftovers, remove_leftovers
 from runner.cli.run.cleanup_process import CleanupProcess
 from runner.docker.client import Engine
@@ -13,8 +14,6 @@ from runner.docker.endpoints.resolution import find_endpoint, pinned_context
 from runner.docker.job_network import JobNetwork
 from runner.errors import StepError
 from runner.threads import in_background
-
-_PIPELINE_FILES = (".headway", ".woodpecker")
 
 
 class RunBootstrap:
@@ -72,4 +71,4 @@ class RunBootstrap:
 
 
 def _has_pipeline_file(folder: Path) -> bool:
-    return any(next(folder.glob(f"{name}*"), None) for name in _PIPELINE_FILES)
+    return any(next(folder.glob(f"{name}*"), None) for name in FOLDERS)

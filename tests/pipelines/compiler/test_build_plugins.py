@@ -1,18 +1,26 @@
-"""Plugin images that only wrap ``docker build`` run as native steps (WOODPECKER_WORKFLOWS section 10)."""
+"""Plugins that only wrap ``docker build`` are replaced by native steps."""
+
+from collections.abc import Sequence
 
 import pytest
 
 from pipelines.context import PipelineFile
 from pipelines.linter.linter import lint_files
-from pipelines.plan import BuildStep, BuiltImage, PluginStep, PushStep, SecretRef
-from tests.support.pipelines import job_of, names_of, plan_of, pull_request, push, tag
+from pipelines.plan import BuildStep, BuiltImage, NamedImage, PluginStep, PushStep, SecretRef, Step
+from pipelines.trigger import Trigger
+from tests.support.pipelines import container_of, job_of, names_of, of_kind, plan_of, pull_request, push, tag
 
 BUILDX = "woodpeckerci/plugin-docker-buildx"
 
 
-def wrapped(settings, trigger=None, image=BUILDX, more=""):
+def expanded(settings: str, trigger: Trigger | None = None, image: str = BUILDX, more: str = "") -> tuple[Step, ...]:
     text = f"steps: [{{name: publish, image: '{image}', settings: {settings}{more}}}]"
     return job_of(text, trigger).steps
+
+
+def pushes(steps: Sequence[Step]) -> list[PushStep]:
+    """The steps behind the first, which is the build."""
+    return [of_kind(PushStep, step) for step in steps[1:]]
 
 
 @pytest.mark.parametrize(
@@ -30,23 +38,23 @@ def wrapped(settings, trigger=None, image=BUILDX, more=""):
         "thegeeklab/drone-docker-buildx:24",
     ],
 )
-def test_images_that_wrap_docker_build_are_known_by_name(image):
-    assert [type(step) for step in wrapped("{repo: a/b}", image=image)] == [BuildStep, PushStep]
+def test_images_that_wrap_docker_build_are_known_by_name(image: str) -> None:
+    assert [type(step) for step in expanded("{repo: a/b}", image=image)] == [BuildStep, PushStep]
 
 
 @pytest.mark.parametrize("image", ["docker", "docker:27", "me/docker", "plugins/ecr", "me/buildx", "alpine"])
-def test_other_images_are_left_alone(image):
-    assert [type(step) for step in wrapped("{repo: a/b}", image=image)] == [PluginStep]
+def test_other_images_are_not_replaced(image: str) -> None:
+    assert [type(step) for step in expanded("{repo: a/b}", image=image)] == [PluginStep]
 
 
-def test_all_settings_that_have_a_native_counterpart():
+def test_all_settings_that_have_a_native_counterpart() -> None:
     settings = """{
         repo: [a/b, r.example.org/c/d], registry: "", username: me, password: {from_secret: PW}, tags: "1, 2", tag: x,
         dockerfile: docker/Dockerfile, context: src, target: prod, platforms: "linux/amd64,linux/arm64",
         build_args: [A=b, C=d=e], labels: [l=1], label: {m: 2}, custom_labels: n=3,
         cache_from: "type=registry\\\\\\\\,ref=x", cache_images: [r/cache], cache_to: type=inline,
         no_cache: true, pull_image: true, provenance: false}"""
-    build, pushed = wrapped(settings.replace("\n", " "))
+    build, pushed = expanded(settings.replace("\n", " "))
     assert build == BuildStep(
         number=1,
         name="publish",
@@ -73,18 +81,19 @@ def test_all_settings_that_have_a_native_counterpart():
     )
 
 
-def test_a_registry_stands_before_the_repository():
-    assert wrapped("{repo: c/d, registry: 'https://r.example.org'}")[1].repos == ("r.example.org/c/d",)
+def test_a_registry_stands_before_the_repository() -> None:
+    (pushed,) = pushes(expanded("{repo: c/d, registry: 'https://r.example.org'}"))
+    assert pushed.repos == ("r.example.org/c/d",)
 
 
-def test_keys_may_have_dashes_and_arguments_may_be_a_map():
-    build, *_ = wrapped("{repo: a/b, build-args: {V: 1.5, W: true}, dry-run: true}")
-    assert build.args == {"V": "1.5", "W": "true"}
+def test_keys_may_have_dashes_and_arguments_may_be_a_map() -> None:
+    build, *_ = expanded("{repo: a/b, build-args: {V: 1.5, W: true}, dry-run: true}")
+    assert of_kind(BuildStep, build).args == {"V": "1.5", "W": "true"}
 
 
 @pytest.mark.parametrize("settings", ["{repo: a/b, dry_run: true}", "{repo: a/b, load: true}", "{tags: x}"])
-def test_without_a_push_it_is_only_a_build(settings):
-    assert [step.name for step in wrapped(settings)] == ["publish"]
+def test_without_a_push_it_is_only_a_build(settings: str) -> None:
+    assert [step.name for step in expanded(settings)] == ["publish"]
 
 
 @pytest.mark.parametrize(
@@ -104,23 +113,23 @@ def test_without_a_push_it_is_only_a_build(settings):
         ("{repo: a/b, auto_tag: true}", push("dev"), None),
     ],
 )
-def test_tags(settings, trigger, tags):
-    steps = wrapped(settings, trigger)
-    assert (steps[1].tags if len(steps) > 1 else None) == tags
+def test_tags(settings: str, trigger: Trigger, tags: tuple[str, ...] | None) -> None:
+    found = pushes(expanded(settings, trigger))
+    assert [step.tags for step in found] == ([] if tags is None else [tags])
 
 
-def test_several_logins_are_several_pushes_each_with_its_own():
+def test_several_logins_are_several_pushes_each_with_its_own() -> None:
     settings = """{repo: [me/a, r.example.org/a, other.example.org/a], tags: x, username: u, logins: [
         {registry: "https://index.docker.io/v1/", username: hub, password: {from_secret: hub}},
         {registry: "https://r.example.org", username: r, password: {from_secret: r}}]}"""
-    build, *pushes = wrapped(settings.replace("\n", " "))
-    assert build.name == "publish"
-    assert [(step.name, step.repos, step.username, step.password) for step in pushes] == [
+    steps = expanded(settings.replace("\n", " "))
+    assert steps[0].name == "publish"
+    assert [(pushed.name, pushed.repos, pushed.username, pushed.password) for pushed in pushes(steps)] == [
         ("publish-push", ("me/a",), ("hub",), (SecretRef(secret="hub"),)),
         ("publish-push-2", ("r.example.org/a",), ("r",), (SecretRef(secret="r"),)),
         ("publish-push-3", ("other.example.org/a",), ("u",), ()),
     ]
-    assert {step.image for step in pushes} == {1}
+    assert {pushed.image for pushed in pushes(steps)} == {1}
 
 
 @pytest.mark.parametrize(
@@ -141,42 +150,40 @@ def test_several_logins_are_several_pushes_each_with_its_own():
         "{repo: a/b, unheard_of: x}",
     ],
 )
-def test_what_has_no_native_counterpart_runs_as_the_plugin_that_it_is(settings):
-    assert [type(step) for step in wrapped(settings)] == [PluginStep]
+def test_a_plugin_with_a_setting_without_native_counterpart_runs_as_a_plugin(settings: str) -> None:
+    assert [type(step) for step in expanded(settings)] == [PluginStep]
 
 
-def test_a_name_in_capitals_becomes_one_that_registries_take():
-    assert wrapped("{repo: 'codeberg.org/Me/App', tags: x}")[1].repos == ("codeberg.org/me/app",)
+def test_a_name_in_capitals_becomes_one_that_registries_take() -> None:
+    (pushed,) = pushes(expanded("{repo: 'codeberg.org/Me/App', tags: x}"))
+    assert pushed.repos == ("codeberg.org/me/app",)
 
 
-def test_tags_from_a_file_replace_the_others_and_join_the_automatic_ones():
-    assert [(step.tags, step.tags_file) for step in wrapped("{repo: a/b, tags: x, tags_file: [.tags]}")[1:]] == [
-        ((), ".tags")
-    ]
-    (_, pushed) = wrapped("{repo: a/b, auto_tag: true, tags_file: out/tags}")
+def test_tags_from_a_file_replace_the_others_and_join_the_automatic_ones() -> None:
+    (pushed,) = pushes(expanded("{repo: a/b, tags: x, tags_file: [.tags]}"))
+    assert (pushed.tags, pushed.tags_file) == ((), ".tags")
+    (pushed,) = pushes(expanded("{repo: a/b, auto_tag: true, tags_file: out/tags}"))
     assert (pushed.tags, pushed.tags_file) == (("latest",), "out/tags")
 
 
-def test_old_lists_of_secrets_are_its_credentials():
-    old = wrapped(
-        "{repo: a/b, username: ''}", more=", secrets: [docker_username, {source: pw, target: plugin_password}]"
-    )
-    assert (old[1].username, old[1].password) == ((SecretRef(secret="docker_username"),), (SecretRef(secret="pw"),))
-    own = wrapped(
-        "{repo: a/b, username: me}", more=", environment: {DOCKER_USERNAME: x, DOCKER_REGISTRY: r.example.org}"
-    )
-    assert (own[1].username, own[1].repos) == (("me",), ("r.example.org/a/b",))
+def test_old_lists_of_secrets_are_its_credentials() -> None:
+    secrets = ", secrets: [docker_username, {source: pw, target: plugin_password}]"
+    (pushed,) = pushes(expanded("{repo: a/b, username: ''}", more=secrets))
+    assert (pushed.username, pushed.password) == ((SecretRef(secret="docker_username"),), (SecretRef(secret="pw"),))
+    environment = ", environment: {DOCKER_USERNAME: x, DOCKER_REGISTRY: r.example.org}"
+    (pushed,) = pushes(expanded("{repo: a/b, username: me}", more=environment))
+    assert (pushed.username, pushed.repos) == (("me",), ("r.example.org/a/b",))
 
 
-def test_build_arguments_from_the_environment():
+def test_build_arguments_from_the_environment() -> None:
     settings = "{repo: a/b, build_args: [A=b], build_args_from_env: [CI_COMMIT_BRANCH, CI_COMMIT_TAG, OWN, A]}"
-    build, *_ = wrapped(settings, more=", environment: {OWN: mine, A: c}")
-    assert build.args == {"CI_COMMIT_BRANCH": "main", "OWN": "mine", "A": "b"}
-    secret = wrapped("{repo: a/b, build_args_from_env: [T]}", more=", environment: {T: {from_secret: t}}")
+    build, *_ = expanded(settings, more=", environment: {OWN: mine, A: c}")
+    assert of_kind(BuildStep, build).args == {"CI_COMMIT_BRANCH": "main", "OWN": "mine", "A": "b"}
+    secret = expanded("{repo: a/b, build_args_from_env: [T]}", more=", environment: {T: {from_secret: t}}")
     assert [type(step) for step in secret] == [PluginStep]
 
 
-def test_a_wrapped_push_in_an_old_group_waits_for_its_build():
+def test_the_push_of_a_plugin_in_a_legacy_group_waits_for_its_build() -> None:
     text = f"""
     steps:
       one: {{image: {BUILDX}, group: g, settings: {{repo: a/one}}}}
@@ -203,21 +210,21 @@ def test_a_wrapped_push_in_an_old_group_waits_for_its_build():
         ("plugins/kaniko", "{repo: a/b, config: x}", ""),
     ],
 )
-def test_lint_says_why_a_plugin_would_start_a_docker_of_its_own(image, settings, reason):
+def test_lint_says_why_a_plugin_would_start_a_docker_of_its_own(image: str, settings: str, reason: str) -> None:
     text = f"steps: [{{name: p, image: '{image}:1', settings: {settings}}}]"
     problems = [str(found) for found in lint_files([PipelineFile(".woodpecker.yml", text.encode())])]
     warned = [problem for problem in problems if "runs the plugin itself, which starts a Docker" in problem]
     assert [reason in problem for problem in warned] == ([True] if reason else [])
 
 
-def test_conditions_and_failures_are_those_of_the_step():
+def test_conditions_and_failures_are_those_of_the_step() -> None:
     more = ", when: {event: push, status: [success, failure]}, failure: ignore, timeout: 5m"
-    for step in wrapped("{repo: a/b}", more=more):
+    for step in expanded("{repo: a/b}", more=more):
         assert (step.on_failure, step.failure, step.timeout_s) == (True, "ignore", 300)
     assert plan_of(f"steps: [{{name: p, image: {BUILDX}, settings: {{repo: a/b}}, when: {{event: tag}}}}]").jobs == ()
 
 
-def test_who_depends_on_the_step_waits_for_its_push_too():
+def test_a_step_that_depends_on_the_plugin_waits_for_its_push_too() -> None:
     text = f"""
     steps:
       test: {{image: i, commands: x}}
@@ -232,7 +239,7 @@ def test_who_depends_on_the_step_waits_for_its_push_too():
     ]
 
 
-def test_in_a_graph_its_push_waits_only_for_its_build():
+def test_in_a_graph_its_push_waits_only_for_its_build() -> None:
     text = f"""
     steps:
       test: {{image: i, commands: x, depends_on: []}}
@@ -245,7 +252,7 @@ def test_in_a_graph_its_push_waits_only_for_its_build():
     ]
 
 
-def test_a_step_that_names_the_image_runs_in_the_one_just_built():
+def test_a_step_that_names_the_image_runs_in_the_one_just_built() -> None:
     text = """
     steps:
       build: {image: plugins/docker, settings: {repo: app-ci, tags: "${CI_COMMIT_SHA}", load: true}}
@@ -253,12 +260,12 @@ def test_a_step_that_names_the_image_runs_in_the_one_just_built():
       other: {image: "app-ci:latest", commands: x}
     """
     _, test, other = job_of(text).steps
-    assert test.container.image == BuiltImage(step=1)
-    assert test.container.directory == "/headway/src"
-    assert other.container.image.name == "app-ci:latest"
+    assert container_of(test).image == BuiltImage(step=1)
+    assert container_of(test).directory == "/headway/src"
+    assert of_kind(NamedImage, container_of(other).image).name == "app-ci:latest"
 
 
-def test_two_wrapped_builds_are_told_apart():
+def test_two_plugins_have_builds_of_their_own() -> None:
     text = f"""
     steps:
       one: {{image: {BUILDX}, settings: {{repo: a/one}}}}
@@ -266,9 +273,9 @@ def test_two_wrapped_builds_are_told_apart():
     """
     steps = job_of(text).steps
     assert names_of(text) == ["one", "one-push", "two", "two-push"]
-    assert (steps[1].image, steps[3].image) == (1, 3)
+    assert (of_kind(PushStep, steps[1]).image, of_kind(PushStep, steps[3]).image) == (1, 3)
 
 
-def test_an_entrypoint_of_its_own_makes_it_another_thing():
+def test_with_an_entrypoint_of_its_own_it_is_not_replaced() -> None:
     text = f"steps: [{{name: p, image: {BUILDX}, entrypoint: [sh]}}]"
     assert isinstance(job_of(text).steps[0], PluginStep)

@@ -1,17 +1,18 @@
-"""WOODPECKER_WORKFLOWS section 7: conditions."""
+"""Conditions: when they hold, and the reason if they do not."""
 
 import pytest
 
 from pipelines.context import Context, RepoInfo
 from pipelines.matching.glob import ALTERNATIVES_COUNT_MAX, BadPatternError, expand_braces, matches
+from pipelines.trigger import Trigger
 from tests.support.pipelines import CONTEXT, event, job_of, names_of, plan_of, problems_of, pull_request, push, tag
 
 
-def runs(when, trigger=None, context=CONTEXT):
+def runs(when: str, trigger: Trigger | None = None, context: Context = CONTEXT) -> bool:
     return bool(plan_of(f"steps: [{{name: a, image: i, commands: x, when: {when}}}]", trigger, context).jobs)
 
 
-def why(when, trigger=None, context=CONTEXT):
+def why(when: str, trigger: Trigger | None = None, context: Context = CONTEXT) -> str:
     return plan_of(f"steps: [{{name: a, image: i, commands: x, when: {when}}}]", trigger, context).left_out[0].why
 
 
@@ -50,7 +51,7 @@ def why(when, trigger=None, context=CONTEXT):
         ("{matrix: {A: }}", push(), True),
     ],
 )
-def test_conditions(when, trigger, expected):
+def test_conditions(when: str, trigger: Trigger, expected: bool) -> None:
     assert runs(when, trigger) is expected
 
 
@@ -71,7 +72,7 @@ def test_conditions(when, trigger, expected):
         ("{include: '*.py', ignore_message: '[ALL]'}", ("x.md",), True),
     ],
 )
-def test_paths_are_held_against_the_changed_files(path, files, expected):
+def test_paths_match_the_changed_files(path: str, files: tuple[str, ...] | None, expected: bool) -> None:
     assert runs(f"{{path: {path}}}", push(changed_files=files, message="Do [all] of it")) is expected
 
 
@@ -83,7 +84,7 @@ def test_paths_are_held_against_the_changed_files(path, files, expected):
         (event("manual", changed_files=("a",)), True),
     ],
 )
-def test_paths_count_only_for_pushes_and_pull_requests(trigger, expected):
+def test_paths_count_only_for_pushes_and_pull_requests(trigger: Trigger, expected: bool) -> None:
     assert runs("{path: b}", trigger) is expected
 
 
@@ -102,11 +103,11 @@ def test_paths_count_only_for_pushes_and_pull_requests(trigger, expected):
         ("{local: true}", push(), "it is for local runs only"),
     ],
 )
-def test_the_reason_names_the_condition_that_said_no(when, trigger, reason):
+def test_the_reason_names_the_condition_that_does_not_hold(when: str, trigger: Trigger, reason: str) -> None:
     assert why(when, trigger) == reason
 
 
-def test_a_local_run_can_be_told_apart():
+def test_a_local_run_can_be_told_apart() -> None:
     local = Context(RepoInfo("me/app", ""), local=True)
     assert runs("{local: true}", context=local)
     assert why("{local: false}", context=local) == "it is not for local runs"
@@ -123,34 +124,34 @@ def test_a_local_run_can_be_told_apart():
         ("{status: success}", (True, False)),
     ],
 )
-def test_status_says_after_which_outcome_a_step_runs(when, outcome):
+def test_status_says_after_which_outcome_a_step_runs(when: str, outcome: tuple[bool, ...]) -> None:
     (step,) = job_of(f"steps: [{{image: i, commands: x, when: {when}}}]").steps
     assert (step.on_success, step.on_failure) == outcome
 
 
-def test_a_workflow_is_left_out_as_a_whole():
+def test_a_workflow_is_left_out_as_a_whole() -> None:
     plan = plan_of("when: {event: tag}\nsteps: [{image: i, commands: x}]")
     assert plan.jobs == ()
     assert [(left.what, left.why) for left in plan.left_out] == [("workflow 'headway'", "the event is push, not tag")]
 
 
-def test_a_workflow_without_any_step_left_is_left_out():
+def test_a_workflow_without_any_step_left_is_left_out() -> None:
     plan = plan_of("steps: [{name: a, image: i, commands: x, when: {event: tag}}]")
     assert [left.what for left in plan.left_out] == ["step 'a' of workflow 'headway'", "workflow 'headway'"]
 
 
 @pytest.mark.parametrize(("status", "outcome"), [("failure", (True, True)), ("success", (True, False))])
-def test_a_workflow_that_runs_after_failure_runs_after_success_too(status, outcome):
+def test_a_workflow_that_runs_after_failure_runs_after_success_too(status: str, outcome: tuple[bool, ...]) -> None:
     job = job_of(f"when: {{status: {status}}}\nsteps: [{{image: i, commands: x}}]")
     assert (job.on_success, job.on_failure) == outcome
 
 
-def test_the_old_way_to_run_after_failure():
+def test_the_legacy_key_runs_on() -> None:
     job = job_of("runs_on: [failure]\nsteps: [{image: i, commands: x}]")
     assert (job.on_success, job.on_failure) == (False, True)
 
 
-def test_the_matrix_counts_for_steps_and_not_for_workflows():
+def test_the_matrix_counts_for_steps_and_not_for_workflows() -> None:
     text = """
     matrix: {GO: ["1.25", "1.26"]}
     when: {matrix: {GO: none}}
@@ -161,7 +162,7 @@ def test_the_matrix_counts_for_steps_and_not_for_workflows():
     assert [[step.name for step in job.steps] for job in plan_of(text).jobs] == [["both"], ["both", "new"]]
 
 
-def test_services_have_conditions_too():
+def test_services_have_conditions_too() -> None:
     text = "services: {db: {image: d, when: {event: tag}}}\nsteps: [{image: i, commands: x}]"
     assert job_of(text).services == ()
     assert plan_of(text).left_out[0].what == "service 'db' of workflow 'headway'"
@@ -193,12 +194,12 @@ def test_services_have_conditions_too():
         ("text", "1:35: error: 'when': a map is wanted here, not a single value"),
     ],
 )
-def test_wrong_conditions_are_told(when, problem):
+def test_invalid_conditions_are_reported(when: str, problem: str) -> None:
     (found,) = problems_of(f"steps: [{{name: a, image: i, commands: x, when: {when}}}]".replace("commands: x, ", ""))
     assert found.startswith(problem)
 
 
-def test_a_workflows_wrong_expression_is_told():
+def test_an_invalid_expression_of_a_workflow_is_reported() -> None:
     (problem,) = problems_of("when: {evaluate: 'x('}\nsteps: [{image: i, commands: x}]")
     assert problem.startswith("1:7: error: 'evaluate': there is no function 'x' here; the functions are len, lower,")
 
@@ -212,6 +213,8 @@ def test_a_workflows_wrong_expression_is_told():
         ("a/**", "a/b/c", True),
         ("a/**", "a", True),
         ("a/**", "ab", False),
+        ("/**", "/a/b", True),
+        ("/**", "a", False),
         ("**/b", "b", True),
         ("**/b", "x/y/b", True),
         ("**/b", "x/yb", False),
@@ -240,23 +243,23 @@ def test_a_workflows_wrong_expression_is_told():
         ("[{]", "{", True),
     ],
 )
-def test_globs(pattern, text, expected):
+def test_globs(pattern: str, text: str, expected: bool) -> None:
     assert matches(pattern, text) is expected
 
 
 @pytest.mark.parametrize("pattern", ["[a", "{a", "{" * 3 + ",".join("ab" * 150) + "}" * 3, "[z-a]", "a\\"])
-def test_malformed_globs_are_refused(pattern):
+def test_malformed_globs_are_refused(pattern: str) -> None:
     with pytest.raises(BadPatternError):
         matches(pattern, "")
 
 
-def test_braces_have_a_limit():
+def test_braces_have_a_limit() -> None:
     assert len(list(expand_braces("{a,b}{a,b}{a,b}"))) == 8
     with pytest.raises(BadPatternError, match=f"more than {ALTERNATIVES_COUNT_MAX}"):
         list(expand_braces("{a,b}" * 20))
 
 
-def test_a_costly_glob_is_refused_and_matches_nothing():
+def test_a_costly_glob_is_refused_and_matches_nothing() -> None:
     pattern = "*a" * 900 + "b"
     with pytest.raises(BadPatternError, match="too long"):
         matches(pattern, "a" * 4000)
@@ -265,7 +268,7 @@ def test_a_costly_glob_is_refused_and_matches_nothing():
         matches("a" * 2001, "")
 
 
-def test_names_are_mended_when_steps_are_left_out():
+def test_needs_are_renumbered_when_steps_are_left_out() -> None:
     text = """
     steps:
       a: {image: i, commands: x}

@@ -1,49 +1,50 @@
-"""Which step waits for which."""
+"""Dependencies between steps, and between workflows."""
 
 import pytest
 
 from pipelines.problem import InvalidPipelineError
-from tests.support.pipelines import job_of, plan_of, plan_of_files, problems_of, push, tag
+from pipelines.trigger import Trigger
+from tests.support.pipelines import container_of, job_of, plan_of, plan_of_files, problems_of, push, tag
 
 
-def needs(text, trigger=None):
+def needs(text: str, trigger: Trigger | None = None) -> dict[str, set[str]]:
     steps = job_of(text, trigger).steps
     names = {step.number: step.name for step in steps}
     return {step.name: {names[number] for number in step.needs} for step in steps}
 
 
-def steps(*given):
+def steps(*given: tuple[str, str]) -> str:
     return "steps: [" + ", ".join(f"{{name: {name}, image: i, commands: x{more}}}" for name, more in given) + "]"
 
 
-def test_without_depends_on_each_step_needs_the_one_before():
+def test_without_depends_on_each_step_needs_the_one_before() -> None:
     assert needs(steps(("a", ""), ("b", ""), ("c", ""))) == {"a": set(), "b": {"a"}, "c": {"b"}}
 
 
-def test_with_any_depends_on_the_steps_are_a_graph():
+def test_with_any_depends_on_the_steps_are_a_graph() -> None:
     text = steps(("a", ""), ("b", ""), ("c", ", depends_on: [a, b]"), ("d", ", depends_on: c"))
     assert needs(text) == {"a": set(), "b": set(), "c": {"a", "b"}, "d": {"c"}}
 
 
-def test_an_empty_depends_on_makes_a_graph_too():
+def test_an_empty_depends_on_makes_a_graph_too() -> None:
     assert needs(steps(("a", ""), ("b", ", depends_on: []"))) == {"a": set(), "b": set()}
 
 
-def test_a_depends_on_with_nothing_behind_it_counts_as_not_written():
+def test_a_depends_on_without_a_value_is_ignored() -> None:
     assert needs(steps(("a", ""), ("b", ", depends_on: "))) == {"a": set(), "b": {"a"}}
 
 
-def test_steps_may_depend_on_later_ones():
+def test_steps_may_depend_on_later_ones() -> None:
     assert needs(steps(("a", ", depends_on: b"), ("b", ""))) == {"a": {"b"}, "b": set()}
 
 
-def test_an_unknown_step_is_refused_with_the_nearest_name():
+def test_an_unknown_step_is_refused_with_the_nearest_name() -> None:
     assert problems_of(steps(("test", ""), ("b", ", depends_on: [tset]"))) == [
         "1:92: error: step 'b' depends on 'tset', which is not a step here; did you mean 'test'?"
     ]
 
 
-def test_a_step_that_does_not_run_cannot_be_needed_unless_it_is_optional():
+def test_a_step_that_does_not_run_cannot_be_needed_unless_it_is_optional() -> None:
     text = steps(("a", ", when: {event: tag}"), ("b", ", depends_on: [a]"))
     (problem,) = problems_of(text)
     assert problem.startswith("1:109: error: step 'b' depends on 'a', which does not run: the event is push, not tag")
@@ -54,7 +55,13 @@ def test_a_step_that_does_not_run_cannot_be_needed_unless_it_is_optional():
     assert needs(optional, tag()) == {"a": set(), "b": {"a"}}
 
 
-def test_a_cycle_is_refused_with_its_steps():
+def test_a_workflow_that_does_not_run_is_left_out_although_a_needed_step_would_not_run() -> None:
+    text = "when: {event: tag}\n" + steps(("a", ", when: {event: cron}"), ("b", ", depends_on: [a]"))
+    assert problems_of(text) == []
+    assert plan_of(text).jobs == ()
+
+
+def test_a_cycle_is_refused_and_its_steps_are_named() -> None:
     text = steps(("a", ", depends_on: c"), ("b", ", depends_on: a"), ("c", ", depends_on: b"))
     (problem,) = problems_of(text)
     assert "these steps wait for each other: " in problem
@@ -62,14 +69,14 @@ def test_a_cycle_is_refused_with_its_steps():
     assert "wait for each other: 'a' -> 'a'" in problems_of(steps(("a", ", depends_on: a")))[0]
 
 
-def test_in_a_graph_names_must_differ():
+def test_in_a_graph_names_must_differ() -> None:
     assert problems_of(steps(("a", ", depends_on: []"), ("a", ""))) == [
         "1:66: error: two steps are named 'a'; with depends_on in the file, names must differ"
     ]
     assert problems_of(steps(("a", ""), ("a", ""))) == []
 
 
-def test_a_detached_step_is_not_waited_for():
+def test_a_detached_step_is_not_waited_for() -> None:
     assert needs(steps(("a", ""), ("server", ", detach: true"), ("test", ""))) == {
         "a": set(),
         "server": {"a"},
@@ -80,7 +87,7 @@ def test_a_detached_step_is_not_waited_for():
     assert needs(steps(("server", ", detach: true"), ("test", ""))) == {"server": set(), "test": set()}
 
 
-def test_the_image_of_a_build_is_an_implied_need():
+def test_the_image_of_a_build_is_an_implicit_dependency() -> None:
     text = """
     steps:
       app: {build: .}
@@ -91,7 +98,7 @@ def test_the_image_of_a_build_is_an_implied_need():
     assert needs(text) == {"app": set(), "lint": set(), "test": {"app"}, "more": {"app", "lint"}}
 
 
-def test_in_a_graph_a_push_waits_for_every_step_before_it_unless_it_says_otherwise():
+def test_in_a_graph_a_push_waits_for_every_step_before_it_unless_it_says_otherwise() -> None:
     text = """
     steps:
       app: {build: .}
@@ -107,7 +114,7 @@ def test_in_a_graph_a_push_waits_for_every_step_before_it_unless_it_says_otherwi
     assert found["late"] == set()
 
 
-def test_old_groups_run_side_by_side():
+def test_old_groups_run_side_by_side() -> None:
     text = steps(("a", ""), ("b", ", group: g"), ("c", ", group: g"), ("d", ", group: h"), ("e", ""))
     assert needs(text) == {"a": set(), "b": {"a"}, "c": {"a"}, "d": {"b", "c"}, "e": {"d"}}
     assert "'group' is an old key" in problems_of(text)[0]
@@ -116,16 +123,19 @@ def test_old_groups_run_side_by_side():
 ONE = "steps: [{image: i, commands: x}]\n"
 
 
-def test_every_file_is_a_job_and_jobs_are_numbered():
+def test_every_file_is_a_job_and_jobs_are_numbered() -> None:
     plan = plan_of_files({".headway/b.yml": ONE, ".headway/a.yml": "depends_on: b\n" + ONE})
     assert [(job.name, job.file, job.number, job.needs) for job in plan.jobs] == [
         ("a", ".headway/a.yml", 1, ("b",)),
         ("b", ".headway/b.yml", 2, ()),
     ]
-    assert [job.steps[0].container.environment["CI_WORKFLOW_NUMBER"] for job in plan.jobs] == [("1",), ("2",)]
+    assert [container_of(job.steps[0]).environment["CI_WORKFLOW_NUMBER"] for job in plan.jobs] == [
+        ("1",),
+        ("2",),
+    ]
 
 
-def test_a_job_whose_need_does_not_run_is_left_out_and_so_on():
+def test_a_job_whose_need_does_not_run_is_left_out_and_so_on() -> None:
     files = {
         ".headway/a.yml": "when: {event: tag}\n" + ONE,
         ".headway/b.yml": "depends_on: [a]\n" + ONE,
@@ -143,7 +153,7 @@ def test_a_job_whose_need_does_not_run_is_left_out_and_so_on():
     assert plan_of_files(files, tag()).jobs[3].needs == ("a",)
 
 
-def test_a_workflow_that_does_not_exist_is_a_warning_with_its_place():
+def test_a_workflow_that_does_not_exist_is_a_warning_with_its_place() -> None:
     plan = plan_of_files({".headway/test.yml": ONE, ".headway/b.yml": ONE + "depends_on:\n  - tset\n"})
     assert [str(warning) for warning in plan.warnings] == [
         (
@@ -153,16 +163,16 @@ def test_a_workflow_that_does_not_exist_is_a_warning_with_its_place():
     ]
 
 
-def test_a_workflow_cannot_wait_for_itself():
+def test_a_workflow_cannot_wait_for_itself() -> None:
     (problem, *_) = problems_of("depends_on: headway\n" + ONE)
     assert problem == "1:13: error: workflow 'headway' depends on itself; remove it from depends_on"
 
 
-def test_workflows_cannot_wait_for_each_other():
+def test_workflows_cannot_wait_for_each_other() -> None:
     with pytest.raises(InvalidPipelineError, match=r"these workflows wait for each other: '[ab]' -> '[ab]' -> '[ab]'"):
         plan_of_files({".headway/a.yml": "depends_on: b\n" + ONE, ".headway/b.yml": "depends_on: a\n" + ONE})
 
 
-def test_nothing_to_run_is_a_plan_too():
+def test_nothing_to_run_is_a_plan_too() -> None:
     plan = plan_of("when: {branch: dev}\n" + ONE, push("main"))
     assert plan.jobs == ()

@@ -1,30 +1,33 @@
-"""WOODPECKER_WORKFLOWS section 10: settings -> environment, byte for byte."""
+"""Settings as environment variables, byte for byte as Woodpecker 3.x encodes them."""
 
 import json
 
 import pytest
 
-from pipelines.compiler.encoding import encode, plugin_environment, scalar_text
+from pipelines.compiler.encoding import encode, plugin_environment
 from pipelines.model.fields import FromSecret, setting_of
 from pipelines.plan import resolve
-from pipelines.syntax.diagnostics import Findings
+from pipelines.syntax.diagnostics import Diagnostics
+from pipelines.syntax.nodes import MapNode
+from pipelines.syntax.scalars import scalar_text
 from pipelines.syntax.yaml import parse_yaml
-from tests.support.pipelines import problems_of, step_of, value_of
+from tests.support.pipelines import container_of, of_kind, problems_of, step_of, value_of
 
 SECRETS = {"n": 'se"cret\nüber', "m": "second"}
 
 
-def encoded(text):
-    settings = {key: setting_of(node) for key, node in parse_yaml(text, Findings("x")).by_key.items()}
+def encoded(text: str) -> dict[str, str]:
+    root = of_kind(MapNode, parse_yaml(text, Diagnostics("x")))
+    settings = {key: setting_of(node) for key, node in root.by_key.items()}
     return {name: resolve(value, SECRETS) for name, value in plugin_environment(settings).items()}
 
 
 @pytest.mark.parametrize("key", ["dry-run", "dry_run", "dry.run", "dry_Run"])
-def test_keys_are_in_upper_case_with_underscores(key):
+def test_keys_are_in_upper_case_with_underscores(key: str) -> None:
     assert encoded(f"{key}: x") == {"PLUGIN_DRY_RUN": "x"}
 
 
-def test_camel_case_is_not_split():
+def test_camel_case_is_not_split() -> None:
     assert encoded("anInt: 1") == {"PLUGIN_ANINT": "1"}
 
 
@@ -72,32 +75,32 @@ def test_camel_case_is_not_split():
         ("{a: [{from_secret: n}], b: {c: {from_secret: m}}}", '{"a":["se\\"cret\\nüber"],"b":{"c":"second"}}'),
     ],
 )
-def test_values_are_encoded_as_go_does(value, expected):
+def test_values_are_encoded_as_go_does(value: str, expected: str) -> None:
     assert encoded(f"key: {value}") == {"PLUGIN_KEY": expected}
 
 
-def test_null_values_and_empty_keys_make_no_variable():
+def test_null_values_and_empty_keys_make_no_variable() -> None:
     assert encoded("a: null\nb:\n'': x\nc: ''") == {"PLUGIN_C": ""}
 
 
-def test_json_with_a_secret_is_json():
+def test_json_with_a_secret_is_json() -> None:
     assert json.loads(encoded("a: [{x: {from_secret: n}}]")["PLUGIN_A"]) == [{"x": SECRETS["n"]}]
 
 
-def test_adjacent_texts_are_one_part():
+def test_adjacent_texts_are_one_part() -> None:
     assert len(encode([{"a": 1}, FromSecret("n"), 2])) == 3
 
 
-def test_an_unknown_secret_has_its_name_in_the_error():
+def test_an_unknown_secret_has_its_name_in_the_error() -> None:
     with pytest.raises(KeyError, match="gone"):
         resolve(encode(FromSecret("gone")), {})
 
 
-def test_scalars_of_python_are_texts_of_go():
+def test_scalars_are_formatted_as_go_does() -> None:
     assert [scalar_text(value) for value in (None, True, False, 7, "x")] == ["", "true", "false", "7", "x"]
 
 
-def test_a_number_that_changes_its_looks_gets_a_warning():
+def test_a_number_whose_format_changes_gets_a_warning() -> None:
     text = "steps: [{image: i, settings: {version: 3.10, list: [1.0], map: {a: 0x10}, ok: [1.5, 'x', true]}}]"
     assert [problem.split(";")[0] for problem in problems_of(text)] == [
         "1:40: warning: 3.10 is a number here and reaches the plugin as 3.1",
@@ -114,11 +117,11 @@ def test_a_number_that_changes_its_looks_gets_a_warning():
         ("{from_secret: a, b: c}", "beside 'from_secret' nothing else can be given, but here is 'b'"),
     ],
 )
-def test_a_secret_is_named_by_a_text_alone(value, message):
+def test_a_secret_is_named_by_a_text_alone(value: str, message: str) -> None:
     (problem,) = problems_of(f"steps: [{{image: i, settings: {{a: [{value}]}}}}]")
     assert message in problem
 
 
-def test_a_text_of_many_lines_stays_as_it_is():
+def test_a_text_of_many_lines_stays_as_it_is() -> None:
     step = step_of("steps:\n  - image: i\n    settings:\n      script: |\n        a\n        b\n")
-    assert value_of(step.container, "PLUGIN_SCRIPT") == "a\nb\n"
+    assert value_of(container_of(step), "PLUGIN_SCRIPT") == "a\nb\n"

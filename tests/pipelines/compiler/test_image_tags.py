@@ -1,8 +1,9 @@
-"""Tags of images: their grammar, and the rule ``auto`` (WOODPECKER_WORKFLOWS section 10)."""
+"""Image tags and repositories: their syntax, and the tags of ``auto``."""
 
 import pytest
 
 from pipelines.compiler.image_tags import auto_tags, is_repo, is_tag, repo_at
+from pipelines.trigger import Trigger
 from tests.support.pipelines import event, push, tag
 
 
@@ -25,17 +26,17 @@ from tests.support.pipelines import event, push, tag
         (tag("v1.02.3"), ("latest",)),
     ],
 )
-def test_the_rule_auto(trigger, tags):
+def test_the_rule_auto(trigger: Trigger, tags: tuple[str, ...]) -> None:
     assert auto_tags(trigger, "main") == tags
 
 
 @pytest.mark.parametrize("name", ["latest", "1.2.3", "_a", "A-b.C", "x" * 128])
-def test_good_tags(name):
+def test_good_tags(name: str) -> None:
     assert is_tag(name)
 
 
 @pytest.mark.parametrize("name", ["", "-a", ".a", "a/b", "a:b", "a b", "ä", "x" * 129, "a\n"])
-def test_bad_tags(name):
+def test_bad_tags(name: str) -> None:
     assert not is_tag(name)
 
 
@@ -52,14 +53,14 @@ def test_bad_tags(name):
         "a--b",
     ],
 )
-def test_good_repositories(name):
+def test_good_repositories(name: str) -> None:
     assert is_repo(name)
 
 
 @pytest.mark.parametrize(
     "name", ["", "App", "a/App", "a:tag", "a//b", "/a", "a/", "a b", "-a", "a" * 256, "https://x/a", "a\n"]
 )
-def test_bad_repositories(name):
+def test_bad_repositories(name: str) -> None:
     assert not is_repo(name)
 
 
@@ -73,5 +74,5 @@ def test_bad_repositories(name):
         ("https://index.docker.io/v1/", "a/b", "a/b"),
     ],
 )
-def test_a_repository_at_a_registry(registry, repo, result):
+def test_a_repository_at_a_registry(registry: str, repo: str, result: str) -> None:
     assert repo_at(registry, repo) == result

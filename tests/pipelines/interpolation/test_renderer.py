@@ -1,16 +1,30 @@
-"""WOODPECKER_WORKFLOWS section 2.1: ${NAME} and its operators."""
+"""Substitution of ``${NAME}``, its operators, and values from outside."""
 
 import json
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from pipelines.interpolation.parser import Source, parse_template
-from pipelines.interpolation.renderer import Variables, neutral, render
-from pipelines.syntax.diagnostics import Findings, Place
+from pipelines.interpolation.renderer import Variables, render, render_placeholders
+from pipelines.plan import NamedImage
+from pipelines.syntax.diagnostics import Diagnostics, Place
+from pipelines.syntax.nodes import ListNode, MapNode, ScalarNode
 from pipelines.syntax.shell_text import OutsideValue, shell_text
 from pipelines.syntax.yaml import parse_yaml
-from tests.support.pipelines import job_of, plan_of, problems_of, push, step_of, tag, value_of
+from tests.support.pipelines import (
+    commands_of,
+    container_of,
+    job_of,
+    of_kind,
+    plan_of,
+    problems_of,
+    push,
+    step_of,
+    tag,
+    value_of,
+)
 
 VARIABLES = Variables(
     outside={},
@@ -20,11 +34,11 @@ VARIABLES = Variables(
 )
 
 
-def substitute(text, variables=VARIABLES):
-    findings = Findings("x")
+def substitute(text: str, variables: Variables = VARIABLES) -> tuple[str, list[str]]:
+    diagnostics = Diagnostics("x")
     source = Source(text)
-    rendered = render(source, parse_template(source, findings), variables, findings)
-    return rendered.text, [str(problem).removeprefix("x:") for problem in findings.problems]
+    rendered = render(source, parse_template(source, diagnostics), variables, diagnostics)
+    return rendered.text, [str(problem).removeprefix("x:") for problem in diagnostics.problems]
 
 
 @pytest.mark.parametrize(
@@ -73,7 +87,7 @@ def substitute(text, variables=VARIABLES):
         ("${KNOWN}", ""),
     ],
 )
-def test_every_form_of_substitution(text, expected):
+def test_every_form_of_substitution(text: str, expected: str) -> None:
     assert substitute(text) == (expected, [])
 
 
@@ -95,39 +109,39 @@ def test_every_form_of_substitution(text, expected):
         "${v@Q}",
     ],
 )
-def test_what_is_no_substitution_is_an_error_with_its_place(text):
+def test_an_invalid_substitution_is_an_error_with_its_place(text: str) -> None:
     (problem,) = substitute(f"a:\n  b {text}")[1]
     assert problem.startswith(f"2:5: error: '{text}' is not a substitution: ")
     assert problem.endswith("if the shell is to expand it, write '$${' in place of '${'")
 
 
-def test_what_is_no_substitution_does_no_harm_in_a_comment():
+def test_an_invalid_substitution_in_a_comment_is_ignored() -> None:
     assert substitute("  # see ${a[0]}\n") == ("  # see ${a[0]}\n", [])
 
 
-def test_nested_substitutions_have_a_limit():
+def test_nested_substitutions_have_a_limit() -> None:
     assert "nested deeper" in substitute("${a:-" * 30 + "}" * 30)[1][0]
 
 
-def test_all_wrong_substitutions_are_told_at_once():
+def test_all_invalid_substitutions_are_reported_at_once() -> None:
     assert len(substitute("${} ${!a}\n${b[1]}")[1]) == 3
 
 
-def test_an_unknown_name_is_empty_with_a_warning_and_the_nearest_name():
+def test_an_unknown_name_is_empty_with_a_warning_and_the_nearest_name() -> None:
     text = "steps: [{name: a, image: b, commands: 'echo ${CI_COMIT_SHA}'}]"
     assert problems_of(text) == [
         "1:45: warning: ${CI_COMIT_SHA} is not a variable here and becomes empty; did you mean CI_COMMIT_SHA?"
     ]
-    assert step_of(text).commands == ("echo ",)
+    assert commands_of(step_of(text)) == ("echo ",)
 
 
-def test_a_name_of_the_shell_is_told_how_to_reach_it():
+def test_a_variable_of_the_shell_gets_a_hint_how_to_escape_it() -> None:
     assert substitute("${RUN}")[1] == [
         "1:1: warning: ${RUN} is not a variable here and becomes empty; write $${RUN} if the shell is to fill it in"
     ]
 
 
-def test_a_name_that_only_the_running_step_knows_is_told_how_to_write_it():
+def test_a_variable_that_only_the_container_has_gets_a_hint_how_to_write_it() -> None:
     assert substitute("${CI_WORKSPACE}")[1] == [
         (
             "1:1: warning: ${CI_WORKSPACE} is known only when the step runs and becomes empty; "
@@ -136,30 +150,30 @@ def test_a_name_that_only_the_running_step_knows_is_told_how_to_write_it():
     ]
 
 
-def test_no_warning_for_an_unknown_name_with_a_default_or_in_a_comment():
+def test_no_warning_for_an_unknown_name_with_a_default_or_in_a_comment() -> None:
     assert substitute("# ${X}\n${X:-a}") == ("# \na", [])
 
 
-def test_places_behind_a_substitution_are_those_of_the_file():
+def test_places_behind_a_substitution_are_those_of_the_file() -> None:
     text = "steps:\n  - {name: ${CI_COMMIT_SHA}, image: a, comands: b}\n"
     assert problems_of(text)[0].startswith("2:40: error: unknown key 'comands'")
 
 
-def test_a_value_from_outside_cannot_become_yaml():
+def test_a_value_from_outside_cannot_become_yaml() -> None:
     text = """
     steps:
       - {name: a, image: b, settings: {plain: ${CI_COMMIT_MESSAGE}, "quoted": "<${CI_COMMIT_MESSAGE}>"}}
     """
     message = 'x", y: z}\n- {{ [ # " \' : \\'
-    container = step_of(text, push(message=message)).container
+    container = container_of(step_of(text, push(message=message)))
     assert value_of(container, "PLUGIN_PLAIN") == message
     assert value_of(container, "PLUGIN_QUOTED") == f"<{message}>"
 
 
 @pytest.mark.parametrize("name", ["null", "true", "1.10", "1e3", "0x10", "~"])
-def test_a_value_from_outside_stays_text(name):
+def test_a_value_from_outside_stays_text(name: str) -> None:
     text = "steps: [{name: a, image: b, settings: {tag: '${CI_COMMIT_TAG}', plain: ${CI_COMMIT_TAG}}}]"
-    container = step_of(text, tag(name)).container
+    container = container_of(step_of(text, tag(name)))
     assert value_of(container, "PLUGIN_TAG") == name
     assert value_of(container, "PLUGIN_PLAIN") == name
 
@@ -192,12 +206,14 @@ HOSTILE = [
         'printf %s "${CI_COMMIT_BRANCH/main/${CI_COMMIT_MESSAGE}}"',
     ],
 )
-def test_a_message_from_outside_is_printed_by_a_real_shell_and_never_run(command, message, tmp_path):
+def test_a_real_shell_prints_a_message_from_outside_and_never_runs_it(
+    command: str, message: str, tmp_path: Path
+) -> None:
     text = {"steps": [{"name": "a", "image": "b", "commands": [command]}]}
     step = step_of(_yaml(text), push(message=message))
-    environment = {name: value_of(step.container, name) for name in step.container.environment}
+    environment = {name: value_of(container_of(step), name) for name in container_of(step).environment}
     done = subprocess.run(
-        ["sh", "-c", step.commands[0]], env=environment, cwd=tmp_path, capture_output=True, check=False
+        ["sh", "-c", commands_of(step)[0]], env=environment, cwd=tmp_path, capture_output=True, check=False
     )
     assert list(tmp_path.iterdir()) == []
     expected = message[:9] if ":0:9" in command else message.replace("a", "b") if "//a" in command else message
@@ -205,34 +221,34 @@ def test_a_message_from_outside_is_printed_by_a_real_shell_and_never_run(command
     assert done.stderr == b""
 
 
-def _yaml(value):
+def _yaml(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def test_a_harmless_value_stands_in_the_command_itself():
+def test_a_harmless_value_stands_in_the_command_itself() -> None:
     step = step_of(
         "steps: [{name: a, image: b, commands: 'deploy ${CI_COMMIT_BRANCH} ${CI_COMMIT_TIMESTAMP}'}]",
         push(timestamp_s=5),
     )
-    assert step.commands == ("deploy main 5",)
+    assert commands_of(step) == ("deploy main 5",)
 
 
-def test_text_between_quotes_and_escapes_is_followed():
+def test_text_between_quotes_and_escapes_is_followed() -> None:
     outside = [OutsideValue("X", "a b")]
-    mark = "\ue0000\ue001"
-    assert shell_text(f"'{mark} # b' {mark}", outside).text == "''\"${X}\"' # b' ${X}"
-    assert shell_text(f"# don't\n'{mark}'", outside).text == "# don't\n''\"${X}\"''"
-    assert shell_text(f'"\\" {mark}" {mark}', outside).text == '"\\" ${X}" ${X}'
-    assert shell_text(f'"a" {mark} "b{mark}"', outside).text == '"a" ${X} "b${X}"'
-    assert shell_text(f"a \\' {mark} \"'{mark}'\" '{mark}'", outside).text == "a \\' ${X} \"'${X}'\" ''\"${X}\"''"
+    held = "\ue0000\ue001"
+    assert shell_text(f"'{held} # b' {held}", outside).text == "''\"${X}\"' # b' ${X}"
+    assert shell_text(f"# don't\n'{held}'", outside).text == "# don't\n''\"${X}\"''"
+    assert shell_text(f'"\\" {held}" {held}', outside).text == '"\\" ${X}" ${X}'
+    assert shell_text(f'"a" {held} "b{held}"', outside).text == '"a" ${X} "b${X}"'
+    assert shell_text(f"a \\' {held} \"'{held}'\" '{held}'", outside).text == "a \\' ${X} \"'${X}'\" ''\"${X}\"''"
 
 
-def test_our_own_marks_in_a_file_are_only_characters():
+def test_our_placeholder_characters_in_a_file_are_ordinary_characters() -> None:
     text = "steps: [{name: a, image: b, commands: 'echo \ue0005\ue001 \ue000'}]"
-    assert step_of(text).commands == ("echo \ue0005\ue001 \ue000",)
+    assert commands_of(step_of(text)) == ("echo \ue0005\ue001 \ue000",)
 
 
-def test_values_that_grow_without_end_are_refused():
+def test_substitutions_that_grow_too_long_are_refused() -> None:
     long = "x" * 100_000
     many = "a: " + "${CI_COMMIT_MESSAGE} " * 20
     assert problems_of(many, push(message=long + " ")) == [
@@ -249,16 +265,17 @@ def test_values_that_grow_without_end_are_refused():
     assert "becomes too long" in problems_of(plain, push(message=long))[0]
 
 
-def test_the_neutral_text_keeps_every_reference_as_a_value():
+def test_the_matrix_is_read_from_a_text_that_keeps_every_reference_as_a_value() -> None:
     source = Source("a: [${X}, ${Y:-b}]\nb: c")
-    findings = Findings("x")
-    rendered = neutral(source, parse_template(source, findings))
-    root = parse_yaml(rendered.text, findings, rendered.locate, rendered.finish)
-    assert [item.text for item in root.by_key["a"].items] == ["${X}", "${Y}"]
+    diagnostics = Diagnostics("x")
+    rendered = render_placeholders(source, parse_template(source, diagnostics))
+    root = of_kind(MapNode, parse_yaml(rendered.text, diagnostics, rendered.locate, rendered.finish))
+    items = of_kind(ListNode, root.by_key["a"]).items
+    assert [of_kind(ScalarNode, item).text for item in items] == ["${X}", "${Y}"]
     assert root.key_place("b") == Place(2, 1)
 
 
-def test_variables_of_the_run_can_be_used_anywhere():
+def test_variables_of_the_run_can_be_used_anywhere() -> None:
     text = """
     steps:
       - name: build-${CI_PIPELINE_NUMBER}
@@ -267,18 +284,18 @@ def test_variables_of_the_run_can_be_used_anywhere():
     """
     step = step_of(text)
     assert step.name == "build-7"
-    assert step.container.image.name == "registry/me/app:01234567"
+    assert of_kind(NamedImage, container_of(step).image).name == "registry/me/app:01234567"
 
 
-def test_what_a_person_typed_reaches_the_step_and_not_the_text():
+def test_inputs_of_a_manual_run_reach_the_container_and_not_the_text() -> None:
     text = "steps: [{name: a, image: b, commands: 'echo ${TARGET} $TARGET'}]"
     trigger = push(inputs={"TARGET": "prod"})
     assert "known only when the step runs" in problems_of(text, trigger)[0]
-    assert value_of(job_of(text, trigger).steps[0].container, "TARGET") == "prod"
+    assert value_of(container_of(job_of(text, trigger).steps[0]), "TARGET") == "prod"
 
 
-def test_the_name_of_the_workflow_is_known():
+def test_the_name_of_the_workflow_is_known() -> None:
     assert problems_of("steps: [{name: a, image: b, commands: 'echo ${CI_WORKFLOW_NAME}'}]") == []
-    assert plan_of("steps: [{name: a, image: b, commands: 'echo ${CI_WORKFLOW_NAME}'}]").jobs[0].steps[0].commands == (
-        "echo headway",
-    )
+    assert commands_of(
+        plan_of("steps: [{name: a, image: b, commands: 'echo ${CI_WORKFLOW_NAME}'}]").jobs[0].steps[0]
+    ) == ("echo headway",)

@@ -1,42 +1,44 @@
-"""What lint finds besides what a run would say."""
+"""What lint reports besides the problems of a run."""
 
+from collections.abc import Sequence
 from textwrap import dedent
 
 import pytest
 
 from pipelines.context import Context, PipelineFile, RepoInfo
 from pipelines.interpolation.renderer import Variables
-from pipelines.linter.linter import lint_files, worst
+from pipelines.linter.linter import ANY_REPO, has_errors, lint_files
 from pipelines.linter.sample_triggers import example_of, named_events, triggers_for
+from pipelines.model.workflow import Workflow
 from pipelines.parser.reader import read_file
 from pipelines.problem import Level
-from pipelines.syntax.diagnostics import PROBLEMS_COUNT_MAX, Findings
+from pipelines.syntax.diagnostics import PROBLEMS_COUNT_MAX, Diagnostics
 from pipelines.trigger import Event
-from tests.support.pipelines import job_of
+from tests.support.pipelines import job_of, names_of
 
 WIDER = "make one of the conditions wider, or remove it"
 ONE = "steps: [{name: s, image: 'i:1', commands: x}]\n"
 
 
-def lint(text, path=".headway.yml", **more):
-    return [
-        str(problem).removeprefix(f"{path}:")
-        for problem in lint_files([PipelineFile(path, dedent(text).lstrip("\n").encode())], **more)
-    ]
+def lint(
+    text: str, path: str = ".headway.yml", context: Context = ANY_REPO, other_workflows: Sequence[str] = ()
+) -> list[str]:
+    file = PipelineFile(path, dedent(text).lstrip("\n").encode())
+    return [str(problem).removeprefix(f"{path}:") for problem in lint_files([file], context, other_workflows)]
 
 
-def step(when, more=""):
+def step(when: str, more: str = "") -> str:
     return f"steps: [{{name: s, image: 'i:1', commands: x, when: {when}{more}}}]\n"
 
 
-def test_nothing_is_said_of_a_file_without_a_flaw():
+def test_a_correct_file_has_no_problems() -> None:
     assert lint(ONE) == []
 
 
 @pytest.mark.parametrize(
     ("event", "removed"), [("tag", "the event is push, not tag"), ("push", "the event is tag, not push")]
 )
-def test_every_event_that_a_file_can_serve_is_tried_and_a_mistake_is_told_once(event, removed):
+def test_every_event_that_a_file_serves_is_tried_and_a_problem_is_reported_once(event: str, removed: str) -> None:
     text = f"""
     steps:
       - {{name: a, image: "i:1", commands: x, when: {{event: {event}}}}}
@@ -52,7 +54,7 @@ def test_every_event_that_a_file_can_serve_is_tried_and_a_mistake_is_told_once(e
 @pytest.mark.parametrize(
     "key", ["branch: develop", "branch: {exclude: main}", "path: 'src/**'", "evaluate: 'A == \"b\"'"]
 )
-def test_a_condition_of_any_kind_can_remove_what_another_step_depends_on(key):
+def test_a_condition_of_any_kind_can_remove_what_another_step_depends_on(key: str) -> None:
     text = f"""
     steps:
       - {{name: a, image: "i:1", commands: x, when: {{{key}}}}}
@@ -62,7 +64,7 @@ def test_a_condition_of_any_kind_can_remove_what_another_step_depends_on(key):
 
 
 @pytest.mark.parametrize("key", ["instance: ci.example.org", "repo: team/app", "platform: linux/arm64"])
-def test_what_only_the_server_knows_is_no_reason_to_refuse(key):
+def test_conditions_on_what_only_the_server_knows_are_no_errors(key: str) -> None:
     text = f"""
     steps:
       - {{name: a, image: "i:1", commands: x, when: {{{key}}}}}
@@ -73,7 +75,7 @@ def test_what_only_the_server_knows_is_no_reason_to_refuse(key):
     assert "which does not run" in lint(text, context=known)[0]
 
 
-def test_of_a_large_matrix_some_cells_are_looked_at_and_nothing_wrong_is_said_of_the_others():
+def test_of_a_large_matrix_some_cells_are_linted_without_false_warnings_about_the_others() -> None:
     cells = ", ".join(f"c{number}" for number in range(200))
     long = "x" * 4000
     step_ = f"{{name: s, image: 'i:1', commands: {long}, when: {{matrix: {{A: c101}}}}}}"
@@ -81,7 +83,7 @@ def test_of_a_large_matrix_some_cells_are_looked_at_and_nothing_wrong_is_said_of
     assert lint(text) == []
 
 
-def test_a_step_with_the_same_condition_as_what_it_depends_on_is_no_mistake():
+def test_a_step_with_the_same_condition_as_what_it_depends_on_is_no_mistake() -> None:
     when = "when: {event: push, branch: [develop, 'release/*']}"
     text = f"""
     steps:
@@ -91,7 +93,7 @@ def test_a_step_with_the_same_condition_as_what_it_depends_on_is_no_mistake():
     assert lint(text) == []
 
 
-def test_what_only_another_workflow_condition_would_allow_is_no_mistake():
+def test_what_only_another_workflow_condition_would_allow_is_no_mistake() -> None:
     text = """
     when: {event: tag}
     steps:
@@ -99,7 +101,8 @@ def test_what_only_another_workflow_condition_would_allow_is_no_mistake():
       - {name: b, image: "i:1", commands: x, depends_on: [a]}
     """
     assert lint(text) == []
-    assert job_of(text.replace("event: tag}\n    steps", "event: [push, tag]}\n    steps").replace("[a]", "[]"))
+    wider = text.replace("event: tag}\n    steps", "event: [push, tag]}\n    steps").replace("[a]", "[]")
+    assert names_of(wider) == ["b"]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +132,7 @@ def test_what_only_another_workflow_condition_would_allow_is_no_mistake():
         ("{local: true}", "{local: false}", "one of the workflow and the step is for local runs only"),
     ],
 )
-def test_a_step_that_can_never_run_is_told_with_the_reason(workflow, own, why):
+def test_a_step_that_can_never_run_is_reported_with_the_reason(workflow: str, own: str, why: str) -> None:
     found = [problem for problem in lint(f"when: {workflow}\n{step(own)}") if "never runs" in problem]
     assert found == [f"2:46: warning: step 's' never runs: {why}; make one of the conditions wider, or remove it"]
 
@@ -146,24 +149,24 @@ def test_a_step_that_can_never_run_is_told_with_the_reason(workflow, own, why):
         ("{event: push}", "{path: 'a/**'}"),
     ],
 )
-def test_a_step_that_can_run_is_not_said_never_to(workflow, own):
+def test_a_step_that_can_run_is_not_reported_as_unreachable(workflow: str, own: str) -> None:
     assert [problem for problem in lint(f"when: {workflow}\n{step(own)}") if "never runs" in problem] == []
 
 
-def test_a_workflow_can_contradict_itself():
+def test_a_workflow_can_contradict_itself() -> None:
     text = f"when: {{event: push, branch: {{include: main, exclude: 'm*'}}}}\n{ONE}"
     assert lint(text) == [
         f"1:1: warning: this workflow never runs: the branch must be 'main', and that is excluded; {WIDER}"
     ]
 
 
-def test_a_step_that_no_cell_of_the_matrix_chooses_never_runs():
+def test_a_step_that_no_cell_of_the_matrix_chooses_never_runs() -> None:
     text = "matrix: {GO: ['1', '2']}\n" + step("{matrix: {GO: '3'}}")
     assert lint(text)[0].startswith("2:46: warning: step 's' never runs: the GO is '1', not '3'")
     assert lint(text.replace("'3'", "'2'")) == []
 
 
-def test_cells_may_have_different_steps():
+def test_cells_may_have_different_steps() -> None:
     text = """
     matrix: {EXTRA: ["", "{name: b, image: 'i:1', when: {event: tag}}"]}
     when: {event: push}
@@ -174,7 +177,7 @@ def test_cells_may_have_different_steps():
     ]
 
 
-def test_conditions_that_belong_to_no_workflow_of_the_event_are_not_held_against_it():
+def test_conditions_that_belong_to_no_workflow_of_the_event_are_not_held_against_it() -> None:
     text = """
     when: [{event: push}, {event: tag, branch: main}]
     steps: [{name: a, image: 'i:1', when: {event: push, repo: x/y}}]
@@ -184,7 +187,7 @@ def test_conditions_that_belong_to_no_workflow_of_the_event_are_not_held_against
     ]
 
 
-def test_a_workflow_that_depends_on_one_of_other_events_never_runs():
+def test_a_workflow_that_depends_on_one_of_other_events_never_runs() -> None:
     files = [
         PipelineFile(".headway/a.yml", b"when: {event: push}\n" + ONE.encode()),
         PipelineFile(".headway/b.yml", b"when: {event: tag}\ndepends_on: [a]\n" + ONE.encode()),
@@ -197,14 +200,14 @@ def test_a_workflow_that_depends_on_one_of_other_events_never_runs():
     )
 
 
-def test_workflows_that_wait_for_each_other_are_told():
+def test_a_cycle_of_workflows_is_reported() -> None:
     files = [
         PipelineFile(f".headway/{name}.yml", f"depends_on: {other}\n{ONE}".encode()) for name, other in ("ab", "ba")
     ]
     assert "these workflows wait for each other" in str(lint_files(files)[0])
 
 
-def test_workflows_beside_those_that_are_looked_at_may_be_depended_on():
+def test_depends_on_may_name_workflows_that_are_not_linted() -> None:
     assert lint(f"depends_on: [build]\n{ONE}", other_workflows=["build"]) == []
     assert "does not exist" in lint(f"depends_on: [build]\n{ONE}")[0]
 
@@ -217,20 +220,20 @@ def test_workflows_beside_those_that_are_looked_at_may_be_depended_on():
             "{event: [tag, manual], path: a}",
             "'path' has no effect here: only pushes and pull requests have changed files",
         ),
-        ("{event: push, cron: a}", "'cron' has no effect here: it is looked at for cron events alone"),
-        ("{cron: a}", "'cron' is looked at for cron events alone, so this holds for every other event too"),
+        ("{event: push, cron: a}", "'cron' has no effect here: it is checked for cron events only"),
+        ("{cron: a}", "'cron' is checked for cron events only, so this condition holds for every other event"),
     ],
 )
-def test_keys_that_a_condition_has_for_nothing_are_told(when, key):
+def test_keys_of_a_condition_without_effect_are_reported(when: str, key: str) -> None:
     assert [problem.split(": ", 2)[2].split(";")[0] for problem in lint(step(when))] == [key]
 
 
 @pytest.mark.parametrize("when", ["{event: [push, tag], branch: main}", "{event: [push, cron], cron: a}", "{path: a}"])
-def test_keys_that_count_for_one_of_the_events_are_fine(when):
+def test_keys_that_count_for_one_of_the_events_are_fine(when: str) -> None:
     assert lint(step(when)) == []
 
 
-def test_a_workflow_does_not_choose_by_the_matrix_and_a_service_does_not_wait():
+def test_a_workflow_does_not_choose_by_the_matrix_and_a_service_does_not_wait() -> None:
     assert "'matrix' has no effect here" in lint(f"matrix: {{A: [x]}}\nwhen: {{matrix: {{A: x}}}}\n{ONE}")[0]
     service = f"services: {{db: {{image: 'postgres:17', when: {{status: failure}}}}}}\n{ONE}"
     assert "'status' has no effect here: a service starts before the first step" in lint(service)[0]
@@ -250,14 +253,14 @@ SECRET = "steps: [{name: s, image: 'i:1', settings: {a: {from_secret: Token}}%s}
         ("when: {event: [push, pull_request]}\n", ", when: {event: push}", None),
     ],
 )
-def test_a_secret_that_a_pull_request_would_use_is_told(workflow, more, level):
+def test_a_secret_in_a_step_for_pull_requests_is_reported(workflow: str, more: str, level: str | None) -> None:
     found = lint(workflow + SECRET % more)
     told = f"{level}: step 's' uses the secret 'Token' and runs for pull requests; those from forks get no secrets"
     assert [told in problem for problem in found] == ([True] if level else [])
 
 
 @pytest.mark.parametrize("member", ["build: {secrets: [Token]}", "build: {secrets: {id: Token}}"])
-def test_secrets_of_a_build_count_too(member):
+def test_secrets_of_a_build_count_too(member: str) -> None:
     found = lint(f"when: {{event: pull_request}}\nsteps: [{{name: s, {member}}}]\n")
     assert len(found) == ("[" in member)
 
@@ -271,7 +274,7 @@ def test_secrets_of_a_build_count_too(member):
         ("{image: 'docker.io/library/redis:7-alpine'}", False),
     ],
 )
-def test_a_service_of_which_nothing_is_known_should_say_when_it_is_ready(service, told):
+def test_a_service_with_an_unknown_image_should_say_when_it_is_ready(service: str, told: bool) -> None:
     assert bool(lint(f"services: {{a: {service}}}\n{ONE}")) is told
 
 
@@ -286,19 +289,19 @@ def test_a_service_of_which_nothing_is_known_should_say_when_it_is_ready(service
         ("localhost:5000/alpine:3", False),
     ],
 )
-def test_an_image_without_a_version_is_a_hint(image, told):
+def test_an_image_without_a_version_is_a_hint(image: str, told: bool) -> None:
     found = lint(f"steps: [{{name: s, image: '{image}', commands: x}}]")
     assert [problem.split(": ")[1] for problem in found] == (["hint"] if told else [])
 
 
-def test_two_services_on_one_port():
+def test_two_services_on_one_port() -> None:
     text = "services: {a: {image: 'x:1', ready: {port: 80}}, b: {image: 'x:1', ports: [80/tcp], ready: ls}}\n" + ONE
     assert lint(text) == ["1:53: hint: services 'a' and 'b' both listen on port 80; that works, at a:80 and b:80"]
     host = text.replace("ready:", "network_mode: host, ready:")
     assert any("warning: services 'a' and 'b' both listen on port 80 of the host" in problem for problem in lint(host))
 
 
-def test_trust_is_a_hint_for_an_unknown_repository_and_an_error_for_a_known_one():
+def test_trust_is_a_hint_for_an_unknown_repository_and_an_error_for_a_known_one() -> None:
     text = "steps: [{name: s, image: 'i:1', commands: x, privileged: true}]"
     assert lint(text)[0].startswith("1:46: hint: 'privileged' in step 's' runs only where the repository is trusted")
     untrusted = lint(text, context=Context(RepoInfo("a/b", "")))
@@ -310,27 +313,27 @@ def test_trust_is_a_hint_for_an_unknown_repository_and_an_error_for_a_known_one(
     [
         ("skip_clone: true\nclone: {git: {image: 'plugin-git:2'}}\n", "'clone' has no effect beside skip_clone: true"),
         ("runs_on: [success]\n", "'runs_on' is an old key"),
-        ("labels: {woodpecker-ci.org/a: b}\n", "the label 'woodpecker-ci.org/a' is reserved and is not looked at"),
-        ("labels: {a: ''}\n", "the label 'a' has no value and is not looked at"),
+        ("labels: {woodpecker-ci.org/a: b}\n", "the label 'woodpecker-ci.org/a' is reserved and is ignored"),
+        ("labels: {a: ''}\n", "the label 'a' has no value and is ignored"),
         ("matrix: {A: [x], include: [{A: y}]}\n", "beside 'include' the rest of the matrix has no effect, here 'A'"),
-        ("when: {branch: }\n", "'branch' has nothing behind it and counts as not written"),
+        ("when: {branch: }\n", "'branch' has no value and is ignored"),
         ("services: {a: {image: 'redis:7', failure: cancel}}\n", "'failure: cancel' of a service counts as 'fail'"),
     ],
 )
-def test_what_would_be_ignored_in_silence_is_told(text, told):
+def test_keys_that_would_be_ignored_silently_are_reported(text: str, told: str) -> None:
     assert told in lint(text + ONE)[0]
 
 
-def test_a_key_of_a_step_with_nothing_behind_it_is_told():
+def test_a_key_of_a_step_without_a_value_is_reported() -> None:
     assert lint("steps: [{name: s, image: 'i:1', when: }]") == [
-        "1:33: warning: 'when' has nothing behind it and counts as not written; give it a value, or remove it",
+        "1:33: warning: 'when' has no value and is ignored; give it a value, or remove it",
     ]
     assert lint("steps: [{name: s, image: 'i:1', commands: }]") == [
         "1:43: error: 'commands' is missing or empty in step 's'; add a command",
     ]
 
 
-def test_ports_of_a_step_and_two_steps_of_one_name():
+def test_ports_of_a_step_and_two_steps_of_one_name() -> None:
     text = "steps: [{name: s, image: 'i:1', commands: x, ports: [80]}, {name: s, image: 'i:1', commands: x}]"
     assert [problem.split("; ")[0] for problem in lint(text)] == [
         "1:46: warning: 'ports' has no effect in step 's'",
@@ -338,19 +341,19 @@ def test_ports_of_a_step_and_two_steps_of_one_name():
     ]
 
 
-def test_hints_are_never_part_of_a_run():
+def test_hints_are_never_part_of_a_run() -> None:
     assert lint("steps: [{name: s, image: i, commands: x}]") != []
     assert job_of("steps: [{name: s, image: i, commands: x}]").steps
 
 
-def test_strictness_makes_warnings_count():
+def test_strictness_makes_warnings_count() -> None:
     warning = lint_files([PipelineFile(".headway.yml", f"labels: {{a: ''}}\n{ONE}".encode())])
     assert [problem.level for problem in warning] == [Level.WARNING]
-    assert (worst(warning), worst(warning, strict=True)) == (False, True)
-    assert not worst(lint_files([PipelineFile(".headway.yml", b"steps: [{image: i}]")]), strict=True)
+    assert (has_errors(warning), has_errors(warning, strict=True)) == (False, True)
+    assert not has_errors(lint_files([PipelineFile(".headway.yml", b"steps: [{image: i}]")]), strict=True)
 
 
-def test_the_events_of_conditions_and_the_triggers_that_are_tried():
+def test_the_events_of_conditions_and_the_triggers_that_are_tried() -> None:
     workflow = job_workflow("when: {event: [push, tag], branch: [main, 'rel/*']}\n" + step("{ref: 'refs/tags/v*'}"))
     triggers = triggers_for(workflow, "main")
     assert {trigger.event for trigger in triggers} == {Event.PUSH, Event.TAG}
@@ -360,8 +363,8 @@ def test_the_events_of_conditions_and_the_triggers_that_are_tried():
     assert named_events(()) == frozenset(Event)
 
 
-def job_workflow(text):
-    (read,) = read_file(PipelineFile(".headway.yml", text.encode()), Variables({}), Findings("x"))
+def job_workflow(text: str) -> Workflow:
+    (read,) = read_file(PipelineFile(".headway.yml", text.encode()), Variables({}), Diagnostics("x"))
     return read.located.workflow
 
 
@@ -369,7 +372,7 @@ def job_workflow(text):
     ("pattern", "example"),
     [("main", "main"), ("rel/*", "rel/x"), ("{a,b}c", "ac"), ("[ab]?", "ax"), ("\\*", "*"), ("[!a]", ""), ("{a", "")],
 )
-def test_examples_of_patterns(pattern, example):
+def test_examples_of_patterns(pattern: str, example: str) -> None:
     assert example_of(pattern) == example
 
 
@@ -401,11 +404,11 @@ DENSE = (
     ],
     ids=["long", "names", "braces", "expressions", "dense", "large", "deep"],
 )
-def test_large_and_hostile_files_are_looked_at_without_end(text, count):
+def test_large_and_hostile_files_are_linted_in_bounded_time(text: str, count: int) -> None:
     assert len(lint(text)) == count
 
 
-def test_an_image_without_a_version_is_told_once_and_only_if_it_is_used():
+def test_an_image_without_a_version_is_reported_once_and_only_if_it_is_used() -> None:
     text = """
     clone: {git: {image: woodpeckerci/plugin-git}}
     steps:

@@ -1,8 +1,12 @@
-"""PIPELINE_FILE section 1: which files are the pipeline."""
+"""Which files of a commit are its pipeline, and in which dialect."""
+
+import subprocess
+import sys
 
 import pytest
 
-from pipelines.parser.discovery import choose_files, is_lenient, strangers, workflow_name
+from pipelines.parser.discovery import choose_files, dialect_of, other_systems_hint, workflow_name
+from tests.support.paths import ROOT
 from tests.support.pipelines import problems_of
 
 
@@ -20,7 +24,7 @@ from tests.support.pipelines import problems_of
         ([], []),
     ],
 )
-def test_the_first_place_that_holds_something_is_the_pipeline(names, chosen):
+def test_the_first_folder_or_file_in_order_of_precedence_is_the_pipeline(names: list[str], chosen: list[str]) -> None:
     assert choose_files(names) == chosen
 
 
@@ -34,24 +38,30 @@ def test_the_first_place_that_holds_something_is_the_pipeline(names, chosen):
         (".headway/.yml", ".headway/.yml"),
     ],
 )
-def test_a_workflow_is_named_after_its_file_without_one_suffix_and_one_dot(path, name):
+def test_a_workflow_is_named_after_its_file_without_one_suffix_and_one_dot(path: str, name: str) -> None:
     assert workflow_name(path) == name
 
 
-def test_files_in_woodpeckers_places_are_read_leniently():
-    assert is_lenient(".woodpecker/test.yml")
-    assert is_lenient(".woodpecker.yml")
-    assert not is_lenient(".headway.yml")
-    assert not is_lenient("./.headway/x.yml")
+def test_woodpeckers_files_are_lenient() -> None:
+    assert dialect_of(".woodpecker/test.yml").lenient
+    assert dialect_of(".woodpecker.yml").lenient
+    assert not dialect_of(".headway.yml").lenient
+    assert not dialect_of("./.headway/x.yml").lenient
 
 
-def test_the_file_of_another_system_is_pointed_out():
-    assert strangers(["README", ".drone.yml"]) == (
+def test_a_file_of_another_ci_system_gets_a_hint() -> None:
+    assert other_systems_hint(["README", ".drone.yml"]) == (
         "; .drone.yml is read by Drone alone, and docs/using/coming-from.md says how to write it here"
     )
-    assert strangers(["README", ".github", "drone.yml"]) == ""
+    assert other_systems_hint(["README", ".github", "drone.yml"]) == ""
 
 
-def test_a_pipeline_of_drones_is_known_by_its_kind():
+def test_the_registry_of_dialects_loads_neither_pydantic_nor_yaml() -> None:
+    code = "import sys, pipelines.parser.discovery; print({'pydantic', 'yaml'} & set(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert loaded.stdout == "set()\n"
+
+
+def test_a_drone_pipeline_is_recognized_by_its_kind() -> None:
     (warning, *_) = problems_of("kind: pipeline\nsteps: [{name: a, image: b:1, commands: c}]\n", path=".woodpecker.yml")
     assert "only Drone's pipelines have it" in str(warning)

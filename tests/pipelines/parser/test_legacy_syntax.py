@@ -4,6 +4,8 @@ import pytest
 
 from pipelines.plan import SecretRef
 from tests.support.pipelines import (
+    commands_of,
+    container_of,
     job_of,
     names_of,
     plan_of,
@@ -19,17 +21,17 @@ ONE = "steps: [{name: s, image: i, commands: x}]\n"
 
 
 @pytest.mark.parametrize("path", [".headway.yml", ".woodpecker.yml"])
-def test_pipeline_is_steps(path):
+def test_the_legacy_key_pipeline_means_steps(path: str) -> None:
     text = "pipeline: {a: {image: i, commands: x}}"
     assert step_of(text, path=path).name == "a"
     assert problems_of(text, path=path) == ["1:1: warning: 'pipeline' is an old name; write 'steps'"]
 
 
-def test_pipeline_beside_steps_is_an_unknown_key():
+def test_pipeline_beside_steps_is_an_unknown_key() -> None:
     assert problems_of(ONE + "pipeline: {}") == ["2:1: error: unknown key 'pipeline'; remove it"]
 
 
-def test_secrets_of_a_step_become_environment():
+def test_secrets_of_a_step_become_environment() -> None:
     text = """
     steps:
       - name: s
@@ -38,7 +40,7 @@ def test_secrets_of_a_step_become_environment():
         environment: {KEPT: mine, OTHER: b}
         secrets: [Token, kept, {source: a_b, target: c_d}, {source: plain}]
     """
-    container = step_of(text).container
+    container = container_of(step_of(text))
     secrets = {"TOKEN": "token", "C_D": "a_b", "PLAIN": "plain"}
     assert {name: container.environment[name] for name in secrets} == {
         name: (SecretRef(secret=secret),) for name, secret in secrets.items()
@@ -50,9 +52,9 @@ def test_secrets_of_a_step_become_environment():
     ]
 
 
-def test_secrets_beside_an_old_list_of_environment():
+def test_secrets_beside_an_old_list_of_environment() -> None:
     text = "steps: [{image: i, commands: x, environment: [A=b, C=d=e], secrets: [t]}]"
-    container = step_of(text).container
+    container = container_of(step_of(text))
     assert (value_of(container, "A"), value_of(container, "C")) == ("b", "d=e")
     assert value_of(container, "T", {"t": "v"}) == "v"
     assert [problem.split(";")[0] for problem in problems_of(text)] == [
@@ -61,24 +63,24 @@ def test_secrets_beside_an_old_list_of_environment():
     ]
 
 
-def test_environment_as_a_list():
-    assert value_of(step_of("steps: [{image: i, commands: x, environment: [A=b]}]").container, "A") == "b"
+def test_environment_as_a_list() -> None:
+    assert value_of(container_of(step_of("steps: [{image: i, commands: x, environment: [A=b]}]")), "A") == "b"
     (_, problem) = problems_of("steps: [{image: i, commands: x, environment: [A]}]")
     assert problem == "1:47: error: 'environment': an item of this list must be NAME=value; or write a map: NAME: value"
 
 
 @pytest.mark.parametrize("item", ["[a]", "{source: [a]}", "{source: a, target: [b]}"])
-def test_wrong_items_of_secrets_are_refused(item):
+def test_wrong_items_of_secrets_are_refused(item: str) -> None:
     problems = problems_of(f"steps: [{{image: i, commands: x, secrets: [{item}]}}]")
     assert problems[1].startswith("1:43: error: an item of 'secrets' is a name, or {source: name, target: NAME}")
 
 
-def test_a_plugin_with_an_old_list_of_secrets_is_still_a_plugin():
+def test_a_plugin_with_an_old_list_of_secrets_is_still_a_plugin() -> None:
     text = "steps: [{name: p, image: i, settings: {a: b}, secrets: [t]MORE}]"
-    container = step_of(text.replace("MORE", "")).container
+    container = container_of(step_of(text.replace("MORE", "")))
     assert value_of(container, "DRONE_REPO") == "me/app"
     assert value_of(container, "T", {"t": "v"}) == "v"
-    assert "DRONE_REPO" not in step_of(text.replace("MORE", ", environment: {C: d}")).container.environment
+    assert "DRONE_REPO" not in container_of(step_of(text.replace("MORE", ", environment: {C: d}"))).environment
 
 
 @pytest.mark.parametrize(
@@ -90,27 +92,27 @@ def test_a_plugin_with_an_old_list_of_secrets_is_still_a_plugin():
     ],
 )
 @pytest.mark.parametrize("form", ["{event: EVENT}", "[{event: EVENT}]"])
-def test_events_with_include_and_exclude(event, runs, form):
+def test_events_with_include_and_exclude(event: str, runs: tuple[bool, ...], form: str) -> None:
     when = f"when: {form.replace('EVENT', event)}"
     for text in (f"{when}\n{ONE}", f"steps: [{{image: i, commands: x, {when}}}]"):
         assert tuple(bool(plan_of(text, trigger).jobs) for trigger in (push(), tag(), pull_request())) == runs
         assert "'event' with include and exclude is an old spelling; write event: [" in problems_of(text)[0]
 
 
-def test_secrets_that_are_no_list_are_unknown():
+def test_secrets_that_are_no_list_are_unknown() -> None:
     assert problems_of("steps: [{image: i, commands: x, secrets: a}]") == [
         "1:33: error: unknown key 'secrets' in step 1; remove it"
     ]
 
 
-def test_a_platform_is_a_label():
+def test_a_platform_is_a_label() -> None:
     text = f"platform: linux/arm64\n{ONE}"
     assert job_of(text).labels == {"platform": "linux/arm64"}
     assert problems_of(text) == ["1:1: warning: 'platform' is an old key; write labels: {platform: linux/arm64}"]
     assert job_of(f"{text}labels: {{a: b}}").labels == {"a": "b", "platform": "linux/arm64"}
 
 
-def test_a_platform_as_a_map_does_nothing():
+def test_a_platform_as_a_map_has_no_effect() -> None:
     text = f"platform: {{os: linux}}\n{ONE}"
     assert job_of(text).labels == {}
     assert problems_of(text)[0].startswith("1:1: warning: 'platform' as a map has no effect")
@@ -120,28 +122,28 @@ def test_a_platform_as_a_map_does_nothing():
     "when",
     ["", "when: {event: push}\n", "when: [{event: push}]\n", "when: [{event: push, branch: '*'}, {event: tag}]\n"],
 )
-def test_branches_are_a_condition(when):
+def test_branches_are_a_condition(when: str) -> None:
     text = f"branches: [main, dev]\n{when}{ONE}"
     assert names_of(text) == ["s"]
     assert problems_of(text) == ["1:1: warning: 'branches' is an old key; write when: {branch: ...}"]
     assert bool(plan_of(text, push("other")).jobs) is ("*" in when)
 
 
-def test_branches_with_include_and_exclude():
+def test_branches_with_include_and_exclude() -> None:
     assert plan_of(f"branches: {{exclude: [main]}}\n{ONE}").jobs == ()
 
 
-def test_secrets_of_a_file_do_nothing():
+def test_secrets_of_a_workflow_have_no_effect() -> None:
     assert problems_of(f"secrets: [a]\n{ONE}") == [
         "1:1: warning: 'secrets' of a file has no effect; name them with from_secret"
     ]
 
 
-def test_an_old_condition_that_is_no_map_is_told():
+def test_a_legacy_condition_that_is_not_a_map_is_reported() -> None:
     assert "'when': a map is wanted here" in problems_of(f"branches: main\nwhen: [x]\n{ONE}")[1]
 
 
-def test_unknown_keys_are_warnings_in_woodpeckers_places_and_errors_in_ours():
+def test_unknown_keys_are_warnings_in_woodpeckers_files_and_errors_in_ours() -> None:
     text = "steps: [{name: s, image: i, commands: x, comand: y}]\nkind: z"
     kind = "unknown key 'kind'; only Drone's pipelines have it; docs/using/coming-from.md says how to write them here"
     unknown = "unknown key 'comand' in step 's'; did you mean 'commands'?"
@@ -150,10 +152,10 @@ def test_unknown_keys_are_warnings_in_woodpeckers_places_and_errors_in_ours():
         f"2:1: warning: {kind}",
     ]
     assert problems_of(text) == [f"1:42: error: {unknown}", f"2:1: error: {kind}"]
-    assert step_of(text, path=".woodpecker/x.yml").commands == ("x",)
+    assert commands_of(step_of(text, path=".woodpecker/x.yml")) == ("x",)
 
 
-def test_what_is_planned_but_does_nothing_yet_is_told():
+def test_keys_that_are_not_supported_yet_are_reported() -> None:
     text = "steps: [{name: s, image: i, commands: x, cache: [a], retry: 2}]"
     assert problems_of(text) == [
         "1:42: error: 'cache' in step 's' is not supported yet; remove it",

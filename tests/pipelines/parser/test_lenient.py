@@ -1,18 +1,19 @@
-"""Words that do not exist: errors in our files, in those of Woodpecker warnings that match nothing."""
+"""Unknown values: errors in Headway's files; in Woodpecker's, warnings that match nothing."""
 
 import pytest
 
+from pipelines.context import PipelineFile
 from pipelines.linter.linter import lint_files
-from tests.support.pipelines import PipelineFile, plan_of, problems_of, push, step_of, tag
+from tests.support.pipelines import plan_of, problems_of, push, step_of, tag
 
 ONE = "steps: [{name: s, image: 'i:1', commands: x}]"
 
 
-def lint(text, path=".woodpecker.yml"):
+def lint(text: str, path: str = ".woodpecker.yml") -> list[str]:
     return [str(found).removeprefix(f"{path}:") for found in lint_files([PipelineFile(path, text.encode())])]
 
 
-def step(more):
+def step(more: str) -> str:
     return f"steps: [{{name: s, image: 'i:1', commands: x, {more}}}]"
 
 
@@ -27,14 +28,14 @@ def step(more):
         ("{event: push, status: [changed, success]}", True, False),
     ],
 )
-def test_an_event_that_does_not_exist_never_happens(when, pushed, tagged):
+def test_an_event_that_does_not_exist_never_happens(when: str, pushed: bool, tagged: bool) -> None:
     for text in (step(f"when: {when}"), f"when: {when}\n{ONE}"):
         runs = [bool(plan_of(text, trigger, path=".woodpecker.yml").jobs) for trigger in (push(), tag())]
         assert runs == [pushed, tagged]
         assert "error" in problems_of(text)[0]
 
 
-def test_the_warning_says_what_to_write():
+def test_the_warning_says_what_to_write() -> None:
     assert lint(f"when: {{event: [push, promote, pull_request_merged]}}\n{ONE}") == [
         "1:22: warning: 'promote' is not an event and never happens; did you mean 'deployment'?",
         "1:31: warning: 'pull_request_merged' is not an event and never happens; did you mean 'pull_request_closed'?",
@@ -44,15 +45,15 @@ def test_the_warning_says_what_to_write():
     ]
 
 
-def test_an_unknown_way_to_take_a_failure_counts_as_fail():
+def test_an_unknown_value_of_failure_counts_as_fail() -> None:
     assert step_of(step("failure: allow"), path=".woodpecker.yml").failure == "fail"
     assert lint(step("failure: allow")) == [
-        "1:55: warning: 'allow' is no way to take a failure and counts as 'fail'; the ways are fail, ignore, cancel"
+        "1:55: warning: 'allow' is not a value of 'failure' and counts as 'fail'; the values are fail, ignore, cancel"
     ]
     assert "error" in problems_of(step("failure: allow"))[0]
 
 
-def test_a_time_limit_without_a_unit_means_nothing_to_woodpecker():
+def test_a_timeout_without_a_unit_has_no_effect_in_woodpeckers_files() -> None:
     text = f"timeout: 60\n{step('timeout: 30')}"
     assert (
         plan_of(text, path=".woodpecker.yml").jobs[0].timeout_s,
@@ -69,6 +70,6 @@ def test_a_time_limit_without_a_unit_means_nothing_to_woodpecker():
     assert "error" in problems_of(text)[0]
 
 
-def test_what_is_no_single_word_is_still_an_error():
+def test_a_value_that_is_not_a_scalar_is_still_an_error() -> None:
     assert "error" in lint(step("when: {event: [[push]]}"))[0]
     assert "error" in lint(step("when: text"))[0]

@@ -1,13 +1,13 @@
-"""All mistakes of a file are told at once, and none that only follows from another."""
+"""All errors of a file are reported at once, without those that only follow from another."""
 
 from tests.support.pipelines import problems_of
 
 
-def places(text):
+def places(text: str) -> list[list[str]]:
     return [problem.split(":")[:2] for problem in problems_of(text)]
 
 
-def test_wrong_values_do_not_hide_what_is_wrong_elsewhere():
+def test_wrong_values_do_not_hide_what_is_wrong_elsewhere() -> None:
     text = """
     services:
       db: {image: [a], volumes: [/a:/b]}
@@ -32,17 +32,17 @@ def test_wrong_values_do_not_hide_what_is_wrong_elsewhere():
     ]
 
 
-def test_a_misspelt_key_is_no_missing_image_as_well():
+def test_a_misspelt_key_is_no_missing_image_as_well() -> None:
     assert places("steps: [{name: a, imag: i, commands: x}]") == [["1", "19"]]
     assert places("steps: [{name: a, comands: x}]") == [["1", "19"]]
 
 
-def test_a_wrong_build_is_no_missing_image_as_well():
+def test_a_wrong_build_is_no_missing_image_as_well() -> None:
     text = "steps: {app: {build: [x]}, test: {commands: x}, publish: {push: {repo: a/b}}}"
     (problem,) = problems_of(text)
     assert problem.startswith("1:22: error: 'build': a folder, or a map with 'context' and the like, is wanted here,")
 
 
-def test_the_steps_themselves_being_wrong_is_all_there_is_to_say():
+def test_invalid_steps_hide_all_other_errors() -> None:
     assert len(problems_of("steps: [{image: i, commands: x}, text]")) == 1
     assert len(problems_of("steps: {a: }")) == 1

@@ -14,7 +14,7 @@ from pipelines.context import PipelineFile
 from pipelines.linter.linter import lint_files
 from pipelines.model.descriptions import DESCRIPTIONS
 from pipelines.model.json_schema import schema
-from pipelines.syntax.diagnostics import Findings
+from pipelines.syntax.diagnostics import Diagnostics
 from pipelines.syntax.nodes import ListNode, MapNode, Node, ScalarNode
 from pipelines.syntax.yaml import parse_yaml
 from runner.cli.main import app
@@ -58,9 +58,9 @@ def plain(node: Node) -> object:
 
 
 def values_of(text: str) -> object:
-    findings = Findings("x.yml")
-    root = parse_yaml(text, findings)
-    return None if root is None or findings.failed else plain(root)
+    diagnostics = Diagnostics("x.yml")
+    root = parse_yaml(text, diagnostics)
+    return None if root is None or diagnostics.failed else plain(root)
 
 
 def test_the_schema_is_one(check: Validator) -> None:

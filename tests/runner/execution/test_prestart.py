@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.state import State
-from runner.docker.job_network import JobNetwork, SandboxAllocator, ancestors
+from runner.docker.job_network import JobNetwork, SandboxAllocator
 from runner.execution.job import Options
 from runner.execution.memory import available_bytes
 from tests.support.engine import Workshop
@@ -30,10 +30,6 @@ class FakeNetwork(JobNetwork):
     def take_sandbox(self) -> str:
         self._created += 1
         return f"sandbox-{self._created}"
-
-
-def test_the_ancestors_of_a_step_are_all_steps_that_must_have_ended_before_it() -> None:
-    assert ancestors({1: (), 2: (1,), 3: (2,), 4: ()}) == {1: set(), 2: {1}, 3: {1, 2}, 4: set()}
 
 
 def test_steps_one_after_another_share_one_sandbox_though_none_has_ended() -> None:

@@ -1,22 +1,22 @@
-"""What is accepted but perhaps not meant, or has no effect: warnings about the nodes of a workflow."""
+"""Warnings of what is valid but probably a mistake, or has no effect."""
 
 from collections.abc import Iterator
 from typing import assert_never
 
-from pipelines.syntax.diagnostics import Findings
+from pipelines.syntax.diagnostics import Diagnostics
 from pipelines.syntax.nodes import ListNode, MapNode, Node, ScalarNode
 from pipelines.syntax.scalars import scalar_text
 
 
-def warn_of_surprises(root: MapNode, findings: Findings) -> None:
-    """Warns of numbers that a plugin gets in another form than they are written in, and of keys without effect."""
+def warn_of_likely_mistakes(root: MapNode, diagnostics: Diagnostics) -> None:
+    """Warns of numbers that reach a plugin in another format than in the file, and of keys without effect."""
     for container in _containers(root):
         settings = container.by_key.get("settings")
         for scalar in _scalars(settings) if settings else ():
-            _warn_of_number(scalar, findings)
+            _warn_of_number(scalar, diagnostics)
         options = container.by_key.get("backend_options")
         if isinstance(options, MapNode) and "kubernetes" in options.by_key:
-            findings.warning(options.key_place("kubernetes"), "options for Kubernetes have no effect here")
+            diagnostics.warning(options.key_place("kubernetes"), "options for Kubernetes have no effect here")
 
 
 def _containers(root: MapNode) -> Iterator[MapNode]:
@@ -40,8 +40,8 @@ def _scalars(node: Node) -> Iterator[ScalarNode]:
             assert_never(node)
 
 
-def _warn_of_number(scalar: ScalarNode, findings: Findings) -> None:
+def _warn_of_number(scalar: ScalarNode, diagnostics: Diagnostics) -> None:
     value = scalar.value
     if isinstance(value, int | float) and not isinstance(value, bool) and (text := scalar_text(value)) != scalar.text:
         message = f"{scalar.text} is a number here and reaches the plugin as {text}"
-        findings.warning(scalar.place, message, "put it in quotes if it is meant as a text")
+        diagnostics.warning(scalar.place, message, "put it in quotes if it is meant as a text")

@@ -1,0 +1,102 @@
+"""The input for planning one job."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from posixpath import join, normpath
+
+from pipelines.compiler.conditions import ConditionFacts, Decision, decide
+from pipelines.context import Context
+from pipelines.matching.expressions import EXAMPLE, ExpressionError
+from pipelines.model.conditions import Condition
+from pipelines.model.workflow import PluginStep, Service, Step, Workflow
+from pipelines.parser.matrix import Cell
+from pipelines.parser.validation import LocatedWorkflow
+from pipelines.syntax.diagnostics import Diagnostics, Place
+from pipelines.syntax.nodes import LegacySecrets
+from pipelines.trigger import Trigger
+from pipelines.variables import run_variables
+
+
+@dataclass(frozen=True, eq=False)
+class WorkflowItem:
+    """A step or service of the file: its location, and its name in messages (``label``)."""
+
+    group: str
+    index: int
+    label: str
+    model: Step | Service
+
+    @property
+    def where(self) -> tuple[str, int]:
+        """The location in the file."""
+        return self.group, self.index
+
+
+@dataclass(frozen=True, eq=False)
+class JobInput:
+    """One workflow with one cell of its matrix, for one trigger."""
+
+    name: str
+    cell: Cell
+    located: LocatedWorkflow
+    trigger: Trigger
+    context: Context
+
+    @property
+    def workflow(self) -> Workflow:
+        """The workflow."""
+        return self.located.workflow
+
+    @property
+    def diagnostics(self) -> Diagnostics:
+        """The diagnostics of the workflow's file."""
+        return self.located.diagnostics
+
+    @cached_property
+    def workspace(self) -> str:
+        """The absolute path of the checkout."""
+        return normpath(join(self.workspace_base, self.workflow.workspace.path))
+
+    @cached_property
+    def workspace_base(self) -> str:
+        """The absolute path of the folder that all containers of the job share."""
+        return normpath(join("/", self.workflow.workspace.base))
+
+    @cached_property
+    def run_variables(self) -> dict[str, str]:
+        """The variables of the run, for all containers."""
+        return run_variables(self.trigger, self.context)
+
+    def decide(self, conditions: Sequence[Condition], *where: str | int, of_step: bool) -> Decision:
+        """Decides by the conditions at ``where``. An invalid ``evaluate`` is reported, and counts as true."""
+        try:
+            return self.try_to_decide(conditions, of_step=of_step)
+        except ExpressionError as error:
+            self.diagnostics.error(self.place(*where), f"'evaluate': {error}", EXAMPLE)
+            return Decision(runs=True)
+
+    def try_to_decide(self, conditions: Sequence[Condition], *, of_step: bool) -> Decision:
+        """Decides by the conditions. Raises ExpressionError for an invalid ``evaluate``."""
+        return decide(conditions, ConditionFacts(self.trigger, self.context, self.cell, of_step))
+
+    def items(self) -> Iterator["WorkflowItem"]:
+        """Every step and service of the file, the steps of ``clone`` first."""
+        groups = (
+            ("clone", "clone step", self.workflow.clone),
+            ("services", "service", self.workflow.services),
+            ("steps", "step", self.workflow.steps),
+        )
+        for group, noun, models in groups:
+            for index, model in enumerate(models):
+                yield WorkflowItem(group, index, f"{noun} '{model.name or f'step-{index}'}'", model)
+
+    def is_plugin(self, step: Step, *where: str | int) -> bool:
+        """Is the step at ``where`` a plugin? With an ``entrypoint`` or an ``environment`` of its own it is not."""
+        if not isinstance(step, PluginStep) or step.entrypoint is not None:
+            return False
+        return not step.environment or isinstance(self.located.node(*where, "environment"), LegacySecrets)
+
+    def place(self, *location: str | int) -> Place:
+        """The place of this location in the file."""
+        return self.located.place(*location)
