@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-annotate --custom-compile-command 'make lock' pyproject.toml
-# Tests that end within a minute: without an engine, without PostgreSQL, without long property tests
+# The fast tests: without an engine, without PostgreSQL, without long property tests
 FAST := not (engine or e2e or compose or browser or postgres or slow)
 
 .PHONY: help setup demo check test engines bench docs lock engine-up engine-down clean

@@ -31,8 +31,8 @@ REQUEST_TIMEOUT_S = 120
 LOG_DRIVER = "json-file"
 NANO_CPUS = 1_000_000_000
 NOT_RUNNABLE = 126
-LIST_TRIES_MAX = 20
-TAG_TRIES_MAX = 20
+# With the containerd store a request may fail because another job removes an image at the same time.
+CONFLICT_TRIES_MAX = 20
 
 
 class Engine:
@@ -101,18 +101,20 @@ class Engine:
         return ProgressStream(*self.connection.open(f"{path}?{urlencode(query)}"), login.for_engine() if login else {})
 
     def tag(self, image: str, repo: str, tag: str) -> None:
-        """Adds a name to an image."""
-        for _ in range(TAG_TRIES_MAX):
+        """Gives an image the name ``repo:tag``, which another image may have had. Raises StepError or MachineError."""
+        for _ in range(CONFLICT_TRIES_MAX):
             try:
                 with translated():
                     self._api.tag(image, repo, tag)
             except StepError as error:
-                # The containerd store looks at the image that has the name, which another job may remove just then.
+                # The store found the name taken, and then looked in vain for the image that had it.
                 if "already exists, but accessing it also failed" not in str(error):
                     raise
             else:
                 return
-        raise MachineError(Reason.INTERNAL, f"other jobs give and remove the name {repo}:{tag} all the time; re-run")
+        raise MachineError(
+            Reason.INTERNAL, f"other jobs took and removed the name {repo}:{tag} {CONFLICT_TRIES_MAX} times; re-run"
+        )
 
     def untag(self, name: str) -> None:
         """Removes a name from an image. The image is deleted if that was its last name and no container uses it."""
@@ -125,8 +127,7 @@ class Engine:
 
     def images(self, filters: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
         """The images of this engine that match the filters, or all."""
-        for _ in range(LIST_TRIES_MAX):
-            # With the containerd store this request fails if an image is removed at the same time.
+        for _ in range(CONFLICT_TRIES_MAX):
             with translated(), absent_is_fine():
                 return list(self._api.images(filters=dict(filters or {})))
         raise MachineError(Reason.INTERNAL, "the Docker Engine cannot list its images; restart it and re-run")

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from pipelines.compiler.image_tags import is_tag
 from pipelines.matching.expressions import ExpressionError, evaluate
 from pipelines.matching.glob import BadPatternError, matches
 from pipelines.matching.regex import BadRegexError, search
@@ -84,6 +85,16 @@ def test_a_port_of_a_service_is_one_of_tcp(port: int, taken: bool) -> None:
 def test_a_name_of_an_image_has_at_most_255_characters(length: int, taken: bool) -> None:
     problems = problems_of(f"steps: {{b: {{build: .}}, p: {{push: {{repo: {'a' * length}, tags: x}}}}}}")
     assert (problems == []) == taken, problems
+
+
+@pytest.mark.parametrize(("length", "taken"), [(128, True), (129, False)])
+def test_a_tag_of_an_image_has_at_most_128_characters(length: int, taken: bool) -> None:
+    assert is_tag("a" * length) is taken
+
+
+@pytest.mark.parametrize(("length", "problems"), [(63, 0), (64, 1)])
+def test_a_name_of_a_service_has_at_most_63_characters(length: int, problems: int) -> None:
+    assert len(problems_of(f"services: [{{name: {'a' * length}, image: d}}]\n{ONE}")) == problems
 
 
 def test_of_the_problems_of_a_file_the_first_200_are_shown() -> None:

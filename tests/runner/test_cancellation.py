@@ -28,7 +28,7 @@ def test_a_select_wakes_up_and_stays_awake() -> None:
     cancel.close()
 
 
-def test_after_its_end_nobody_writes_to_a_descriptor_that_belongs_to_others() -> None:
+def test_after_close_it_writes_to_no_descriptor() -> None:
     cancel = Cancel()
     cancel.close()
     read, write = os.pipe()

@@ -44,7 +44,7 @@ def need(program: str | Path | None, what: str) -> str:
 
 
 def free_port() -> int:
-    """A TCP port that nobody listened on a moment ago."""
+    """A TCP port that was free a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

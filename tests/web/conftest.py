@@ -113,6 +113,9 @@ class Site:
             assert run is not None
             return run
 
+    def trigger(self, number: int = 1) -> Trigger:
+        return store.trigger_of(self.run(number))
+
     def runs(self, repo: str = REPO) -> int:
         with reading(self.engine) as session:
             found = store.repo_by_name(session, repo)
@@ -170,6 +173,13 @@ def client(site: Site) -> Iterator[TestClient]:
 def program(site: Site, client: TestClient) -> TestClient:
     """A program with an administrator's token."""
     client.headers["authorization"] = f"Bearer {site.token(site.add_user())}"
+    return client
+
+
+@pytest.fixture
+def guest(site: Site, client: TestClient) -> TestClient:
+    """A program with the token of a user who is no administrator."""
+    client.headers["authorization"] = f"Bearer {site.token(site.add_user('bob', is_admin=False))}"
     return client
 
 

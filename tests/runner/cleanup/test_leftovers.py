@@ -171,9 +171,7 @@ def test_a_name_that_was_lent_for_a_push_goes_back_to_its_image(
 
 @pytest.mark.engine
 @pytest.mark.both_stores
-def test_a_name_that_somebody_else_has_taken_meanwhile_is_left_alone(
-    ran: Workshop, given_image: Callable[..., str]
-) -> None:
+def test_a_name_that_another_image_has_now_is_kept(ran: Workshop, given_image: Callable[..., str]) -> None:
     name = given_image(f"FROM {BUSYBOX}\nLABEL a={secrets_hex()}\n")
     held = image_id(ran.engine, name)
     borrowed_tags.return_borrowed_tag(ran.engine, borrowed_tags.BorrowedTag(name, image_id(ran.engine, BUSYBOX), ""))

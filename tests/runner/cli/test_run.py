@@ -26,7 +26,7 @@ SHOW = "steps:\n  - name: show\n    image: busybox\n    commands:\n      - {}\n"
 
 
 class Tree:
-    """A folder that somebody works in, and a place for what the command leaves behind."""
+    """A working folder, and a place for what the command leaves behind."""
 
     def __init__(self, folder: Path, left: Path) -> None:
         self.folder = folder
@@ -307,7 +307,7 @@ def test_on_a_terminal_the_steps_are_shown_and_the_status_is_the_same(tree: Tree
         while True:
             try:
                 shown += os.read(ours, 65536)
-            except OSError:  # how a terminal says that nobody is left at its other end
+            except OSError:  # how a terminal reports that its other end is closed
                 break
         os.close(ours)
         assert process.wait(60) == 1

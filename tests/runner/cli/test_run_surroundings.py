@@ -177,7 +177,7 @@ def test_what_a_step_wrote_as_root_an_ordinary_user_can_remove(engine: Engine) -
     place = Path(mkdtemp())
     folder = place / "job"
     folder.mkdir()
-    folder.chmod(0o777)  # a step's root is somebody else where the engine maps user ids
+    folder.chmod(0o777)  # with userns-remap a step's root is another user
     spec = ContainerSpec(
         image="busybox", labels=job_labels(f"test-{secrets_hex()}", 1), network="none", binds=(f"{folder}:/job",),
         command=("sh", "-c", "mkdir -p /job/build/deep && touch /job/build/deep/x && chmod 700 /job/build"),

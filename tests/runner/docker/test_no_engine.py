@@ -53,7 +53,7 @@ def test_a_socket_without_a_listener_is_an_engine_that_has_stopped(listener: soc
     assert "no engine listens there: it has stopped; start it" in sentence_for(f"unix://{tmp_path}/engine.sock")
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can change its user id")
 def test_who_may_not_use_the_socket_hears_of_its_group() -> None:
     adm = 4
     with TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:

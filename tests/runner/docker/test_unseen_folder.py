@@ -96,7 +96,7 @@ def test_a_run_where_the_engine_does_not_see_says_so_before_the_first_step(tmp_p
     env = {**os.environ, "TMPDIR": str(apart)}
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False, timeout=50)
     if "unshare" in done.stderr or "mount:" in done.stderr:
-        pytest.skip("this machine lets nobody mount")
+        pytest.skip("this machine does not allow mounts")
     assert done.returncode == 3, done.stdout + done.stderr
     assert "the Docker Engine does not see a folder of Headway (invalid mount config" in " ".join(done.stdout.split())
     assert "RUN sleep" not in done.stdout

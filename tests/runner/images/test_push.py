@@ -77,7 +77,7 @@ def test_names_of_the_push_are_taken_off_after_the_job(ran: Workshop, registry: 
     assert [name for name in image_names(ran.engine) if where in name] == []
 
 
-def test_a_name_that_somebody_else_gave_stays_theirs(ran: Workshop, registry: Registry) -> None:
+def test_a_name_that_another_image_had_goes_back_to_it(ran: Workshop, registry: Registry) -> None:
     where = repo(registry)
     ran.engine.tag("busybox:latest", where, "latest")
     before = (ran.engine.image("busybox:latest") or {})["Id"]

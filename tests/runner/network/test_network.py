@@ -79,7 +79,7 @@ def test_the_jobs_own_services_are_asked_directly() -> None:
     assert found["NO_PROXY"] == found["no_proxy"] == ".corp,localhost,127.0.0.1,::1,db"
 
 
-def test_where_nobody_is_asked_through_a_proxy_that_stays_so() -> None:
+def test_no_proxy_for_every_host_stays_so() -> None:
     network = server_egress({"HTTP_PROXY": PROXY, "NO_PROXY": "a,*"}, None, step_proxy=True)
     assert JobEgress(network, names=("db",)).container_environment({})["NO_PROXY"] == "*"
 

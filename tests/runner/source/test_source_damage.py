@@ -176,7 +176,7 @@ def test_tidying_forgets_the_oldest_commits(repo: Repo, mirror: Mirror) -> None:
     assert mirror.read(shas[0], "a") == b"0"
 
 
-def test_tidying_waits_for_nobody_and_stops_for_a_job(repo: Repo, mirror: Mirror) -> None:
+def test_maintenance_skips_a_locked_mirror_and_stops_for_a_job(repo: Repo, mirror: Mirror) -> None:
     mirror.fetch(repo.commit({"a": "1"}))
     marker = mirror.path.with_suffix(".tidied")
     tidy_mirrors(mirror.path.parent, print, lambda: True)

@@ -5,9 +5,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from pipelines.trigger import Trigger
 from tests.web.conftest import REPO, Site
-from workers import store
 from workers.db.session import db_now_ms, reading
 from workers.triggers.crons import start_due
 
@@ -17,17 +15,6 @@ CRONS = f"/api/repos/{REPO}/crons"
 @pytest.fixture(autouse=True)
 def repo(site: Site) -> None:
     site.add_repo()
-
-
-@pytest.fixture
-def guest(site: Site, client: TestClient) -> TestClient:
-    """A program with the token of a user who is no administrator."""
-    client.headers["authorization"] = f"Bearer {site.token(site.add_user('bob', is_admin=False))}"
-    return client
-
-
-def trigger(site: Site, number: int = 1) -> Trigger:
-    return store.trigger_of(site.run(number))
 
 
 def put(client: TestClient, name: str = "nightly", **cron: Any) -> dict[str, Any]:
@@ -62,7 +49,7 @@ def test_a_cron_shows_the_number_of_its_last_run(site: Site, program: TestClient
     assert put(program, "each minute", expression="@daily")["last_run"] == 1
     assert program.post(f"{CRONS}/each minute/run").json()["run"] == 2
     assert program.get(CRONS).json()[0]["last_run"] == 2
-    assert trigger(site, 2).sender == "ada"
+    assert site.trigger(2).sender == "ada"
 
 
 def test_an_invalid_cron_is_refused_with_a_sentence(program: TestClient) -> None:

@@ -57,5 +57,5 @@ def test_a_secret_has_1_to_65536_characters(site: Site, program: TestClient, len
 
 def test_a_request_has_at_most_as_many_bytes_as_the_settings_say(site: Site, client: TestClient) -> None:
     most = site.services.settings.webhook_body_bytes_max
-    assert client.post("/hooks/nobody", content=b"x" * most).status_code == 404
-    assert client.post("/hooks/nobody", content=b"x" * (most + 1)).status_code == 413
+    assert client.post("/hooks/unknown", content=b"x" * most).status_code == 404
+    assert client.post("/hooks/unknown", content=b"x" * (most + 1)).status_code == 413

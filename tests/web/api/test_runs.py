@@ -8,7 +8,6 @@ from starlette.testclient import TestClient
 from pipelines.plan import LeftOut
 from pipelines.problem import Level, Problem
 from pipelines.state import PASSED, Outcome, Reason, State
-from pipelines.trigger import Trigger
 from runner.events import ImageBuilt, ImagePushed, InstructionChanged, StepFinished, StepStarted
 from tests.web.conftest import PLAN, REPO, SHA, ClaimedRun, Site, push
 from web.server.app import create_app
@@ -23,10 +22,6 @@ RUNS = f"/api/repos/{REPO}/runs"
 def finish(begun: ClaimedRun, outcome: Outcome = PASSED) -> None:
     with transaction(begun.site.engine) as session:
         store.finish_job(session, begun.queued.job_id, begun.claim.attempt, outcome)
-
-
-def trigger(site: Site, number: int = 1) -> Trigger:
-    return store.trigger_of(site.run(number))
 
 
 def test_runs_are_listed_newest_first_in_pages(site: Site, program: TestClient) -> None:

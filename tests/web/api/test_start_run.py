@@ -5,9 +5,8 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from pipelines.trigger import Event, Trigger
+from pipelines.trigger import Event
 from tests.web.conftest import REPO, Site
-from workers import store
 
 RUNS = f"/api/repos/{REPO}/runs"
 
@@ -17,23 +16,12 @@ def repo(site: Site) -> None:
     site.add_repo()
 
 
-@pytest.fixture
-def guest(site: Site, client: TestClient) -> TestClient:
-    """A program with the token of a user who is no administrator."""
-    client.headers["authorization"] = f"Bearer {site.token(site.add_user('bob', is_admin=False))}"
-    return client
-
-
-def trigger(site: Site, number: int = 1) -> Trigger:
-    return store.trigger_of(site.run(number))
-
-
 def test_a_run_is_started_by_hand_and_a_worker_is_woken(site: Site, program: TestClient) -> None:
     answer = program.post(RUNS, json={"branch": "topic", "inputs": {"TARGET": "staging"}})
     assert answer.status_code == 202
     assert answer.json() == {"run": 1, "url": f"http://localhost:8080/repos/{REPO}/runs/1"}
     assert len(site.woken) == 1
-    started = trigger(site)
+    started = site.trigger()
     assert (started.event, started.ref, started.sha) == (Event.MANUAL, "refs/heads/topic", "")
     assert (started.sender, started.inputs) == ("ada", {"TARGET": "staging"})
 
@@ -41,7 +29,7 @@ def test_a_run_is_started_by_hand_and_a_worker_is_woken(site: Site, program: Tes
 def test_a_deployment_is_started_by_hand(site: Site, guest: TestClient) -> None:
     body = {"event": "deployment", "target": "production", "tag": "v1"}
     assert guest.post(RUNS, json=body).status_code == 202
-    started = trigger(site)
+    started = site.trigger()
     assert (started.event, started.deploy_target, started.ref) == (Event.DEPLOYMENT, "production", "refs/tags/v1")
     assert started.sender == "bob"
 

@@ -5,10 +5,9 @@ import re
 import pytest
 from starlette.testclient import TestClient
 
-from pipelines.trigger import Event, Trigger
+from pipelines.trigger import Event
 from tests.web.conftest import REPO, Site, push
 from tests.web.pages.test_pages import HOSTILE, assert_no_foreign_markup
-from workers import store
 
 PAGE = f"/repos/{REPO}"
 
@@ -16,10 +15,6 @@ PAGE = f"/repos/{REPO}"
 @pytest.fixture(autouse=True)
 def webhook_secret(site: Site) -> str:
     return site.add_repo().secret
-
-
-def trigger(site: Site, number: int = 1) -> Trigger:
-    return store.trigger_of(site.run(number))
 
 
 def test_a_repository_without_runs_shows_its_webhook(browser: TestClient, webhook_secret: str) -> None:
@@ -46,8 +41,8 @@ def test_the_form_starts_a_run_and_redirects_to_it(site: Site, browser: TestClie
     form = {"branch": " topic ", "inputs": "A=1\r\nB=x=y\r\n", "target": "staging"}
     answer = browser.post(f"{PAGE}/runs", data=form)
     assert (answer.status_code, answer.headers["location"]) == (303, f"{PAGE}/runs/1")
-    assert trigger(site).inputs == {"A": "1", "B": "x=y"}
-    assert trigger(site).event is Event.DEPLOYMENT
+    assert site.trigger().inputs == {"A": "1", "B": "x=y"}
+    assert site.trigger().event is Event.DEPLOYMENT
     assert "deployment of" in browser.get(PAGE).text
 
 
@@ -85,7 +80,7 @@ def test_crons_are_added_switched_run_and_removed_on_the_page(site: Site, browse
     assert "02:30 IST" in browser.get(PAGE).text
     answer = browser.post(f"{PAGE}/crons/run", data={"cron": "nightly"})
     assert answer.headers["location"] == f"{PAGE}/runs/1"
-    assert (trigger(site).event, trigger(site).sender) == (Event.CRON, "ada")
+    assert (site.trigger().event, site.trigger().sender) == (Event.CRON, "ada")
     browser.post(f"{PAGE}/crons/delete", data={"cron": "nightly"})
     assert "nightly" not in browser.get(PAGE).text.partition('id="crons"')[2].replace('placeholder="nightly"', "")
 

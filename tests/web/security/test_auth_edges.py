@@ -66,7 +66,7 @@ def test_the_source_seen_first_is_forgotten_when_there_are_too_many() -> None:
         fail(logins, source, 1)
     assert logins.blocked("a")
     fail(logins, "b", 1)
-    assert logins.blocked("a"), "one that is known takes nobody's place"
+    assert logins.blocked("a"), "a known source replaces no other"
     fail(logins, "c", 1)
     assert [logins.blocked(source) for source in "abc"] == [False, True, True]
 

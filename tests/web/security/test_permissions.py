@@ -66,15 +66,13 @@ def test_every_other_route_needs_a_login(site: Site, client: TestClient) -> None
     ],
 )
 def test_only_an_administrator_changes_secrets_crons_and_settings(
-    site: Site, client: TestClient, method: str, path: str
+    site: Site, guest: TestClient, method: str, path: str
 ) -> None:
     site.add_repo()
-    client.headers["authorization"] = f"Bearer {site.token(site.add_user('guest', is_admin=False))}"
-    assert client.request(method, path).status_code == 403
+    assert guest.request(method, path).status_code == 403
 
 
-def test_a_user_who_is_no_administrator_sees_no_form_for_secrets(site: Site, client: TestClient) -> None:
+def test_a_user_who_is_no_administrator_sees_no_form_for_secrets(site: Site, guest: TestClient) -> None:
     site.add_repo()
-    client.headers["authorization"] = f"Bearer {site.token(site.add_user('guest', is_admin=False))}"
-    assert client.get(f"/api/repos/{REPO}/secrets").json() == []
-    assert "An administrator can change them." in client.get(f"/repos/{REPO}/settings").text
+    assert guest.get(f"/api/repos/{REPO}/secrets").json() == []
+    assert "An administrator can change them." in guest.get(f"/repos/{REPO}/settings").text
