@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pipelines.state import State
 from web.operations.log_parts import StepLogAddress, address_of
 from web.operations.lookup import jobs_with_steps, run_with_id, step_with_id
-from web.pages.versions import front_page_version, run_page_version
+from web.pages.refresh import front_page_version, run_page_version
 from web.services import Services
 from workers import store
 from workers.db.session import reading
