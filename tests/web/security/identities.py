@@ -74,10 +74,10 @@ IDENTITIES = (
 
 
 def credentials(site: Site, who: Identity) -> tuple[Mapping[str, str], str]:
-    """Adds the identity's user, and what lets it in: headers of a request, and the user's name."""
+    """Adds a user for the identity, and what lets it in: headers of a request, and the user's name."""
     if who is NOBODY:
         return {}, ""
-    name = who.name.replace(" ", "-").replace("'", "")
+    name = f"user-{new_secret()}"
     user_id = site.add_user(name, is_admin=who.is_admin)
     if who.given:
         roles.put(site.services, OPERATOR, REPO, name, who.given)
