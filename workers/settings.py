@@ -106,6 +106,11 @@ class Settings(BaseSettings):
         description="The first part of the names of commit statuses, as in `headway/push` and `headway/push/test`.",
     )
     session_days: int = Field(30, ge=1, description="Days without a visit after which a browser must log in again.")
+    audit_days: int = Field(
+        365,
+        ge=0,
+        description="Days after which an entry of the audit log is deleted. 0: never, up to a million entries.",
+    )
     retention_days: int = Field(
         90, ge=0, description="Days after which the logs of a finished run are deleted. 0: never."
     )
@@ -148,6 +153,11 @@ class Settings(BaseSettings):
     def logs_dir(self) -> Path:
         """Where logs are stored."""
         return self.data_dir / "logs"
+
+    @property
+    def redis_dir(self) -> Path:
+        """Where the private Redis of ``headway serve`` keeps its files."""
+        return self.data_dir / "redis"
 
     @property
     def mirrors_dir(self) -> Path:

@@ -1,6 +1,7 @@
 """Opens what the settings name: data directory, database, keys. Common errors at the start become sentences."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,6 +10,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from runner.network.proxies import proxies_of
+from runner.private import NotPrivateError, private_file, private_folder, private_umask
 from workers.db.session import make_engine, upgrade
 from workers.errors import StartError
 from workers.secrets.vault import Vault, VaultError, open_vault
@@ -41,6 +43,8 @@ def sentences(settings: Settings) -> Iterator[None]:
             f"The database cannot be used: {reason}. Look at HEADWAY_DATABASE_URL, and if tables are missing run: "
             "headway db upgrade"
         ) from None
+    except NotPrivateError as error:
+        raise StartError(str(error)) from None
     except PermissionError as error:
         raise StartError(
             f"{error.filename} cannot be used by user {os.geteuid()}. Give it to this user, or choose another "
@@ -49,18 +53,32 @@ def sentences(settings: Settings) -> Iterator[None]:
 
 
 def prepare_data_dir(settings: Settings) -> None:
-    """Creates the data directory and checks that it can be written. Raises StartError."""
+    """Creates the data directory for this user alone, and checks that it can be written. Raises StartError.
+
+    Closes it, and what older versions left in it, where other users could enter.
+    """
     try:
-        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if private_folder(settings.data_dir):
+            _note(f"{settings.data_dir} was open to other users of this machine, and is closed now.")
+        for folder in (settings.logs_dir, settings.mirrors_dir, settings.workspaces_dir, settings.redis_dir):
+            if folder.exists():
+                private_folder(folder)
         probe = settings.data_dir / f".probe-{os.getpid()}"
         probe.touch()
         probe.unlink()
+    except NotPrivateError as error:
+        raise StartError(f"{error} HEADWAY_DATA_DIR names the data directory.") from None
     except OSError as error:
         reason = "it is a file" if isinstance(error, FileExistsError) else error.strerror
         raise StartError(
             f"{settings.data_dir} cannot be used as the data directory for user {os.geteuid()}: {reason}. Give it to "
             "this user, or choose another with HEADWAY_DATA_DIR."
         ) from None
+
+
+def _note(sentence: str) -> None:
+    """To standard error: the output of a command may be read by a program."""
+    sys.stderr.write(f"headway: {sentence}\n")
 
 
 @contextmanager
@@ -70,9 +88,10 @@ def database(settings: Settings, *, migrate: bool = False) -> Iterator[Engine]:
     On SQLite it always runs them: the file is used by one machine only.
     """
     prepare_data_dir(settings)
-    engine = make_engine(settings.database)
+    with sentences(settings):
+        engine = make_engine(settings.database)
     try:
-        with sentences(settings):
+        with private_umask(), sentences(settings):
             if migrate or engine.dialect.name == "sqlite":
                 upgrade(engine)
             yield engine
@@ -83,4 +102,10 @@ def database(settings: Settings, *, migrate: bool = False) -> Iterator[Engine]:
 def open_keys(settings: Settings) -> Vault:
     """Opens the vault. Raises StartError."""
     with sentences(settings):
+        used = settings.key_file.exists() and not settings.secret_keys.get_secret_value()
+        if used and private_file(settings.key_file, of_root=True):
+            _note(
+                f"{settings.key_file} was open to other users of this machine, and is closed now. If there are others, "
+                "add a new key and set the secrets again."
+            )
         return open_vault(settings)

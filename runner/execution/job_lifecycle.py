@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
 from pipelines.state import Outcome, Reason, State
 from runner.builds.buildkit import Builder
@@ -16,6 +17,7 @@ from runner.events import Emit, StepFinished
 from runner.execution.job import Assignment, Job
 from runner.execution.scheduler import Scheduler
 from runner.execution.services import Services
+from runner.private import NotPrivateError, private_folder
 from runner.threads import in_background, wait_for
 
 
@@ -47,7 +49,8 @@ def open_job(
             raise errors[0]
     remove_tree(engine, assignment.folder)
     try:
-        (assignment.folder / "scratch").mkdir(parents=True, mode=0o700)
+        _make_folder(assignment.folder)
+        (assignment.folder / "scratch").mkdir(mode=0o700)
         # For all users, because steps may run as any user. Made now, because prestarted containers mount it.
         (assignment.folder / "workspace").mkdir()
         (assignment.folder / "workspace").chmod(0o777)
@@ -63,6 +66,17 @@ def open_job(
     finally:
         for error in job.close():
             on_cleanup_error(f"something of the job {assignment.key} could not be removed: {error}")
+
+
+def _make_folder(folder: Path) -> None:
+    """The job's folder, which no other user of this machine may enter. Raises MachineError and OSError."""
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700)
+    try:
+        private_folder(folder)
+    except NotPrivateError as error:
+        hint = "TMPDIR, or on a server HEADWAY_DATA_DIR, says where a job works"
+        raise MachineError(Reason.INTERNAL, f"{str(error).removesuffix('.')}; {hint}") from None
 
 
 def run_job(job: Job) -> Outcome:

@@ -15,10 +15,8 @@ from pipelines.plan import Checkout
 from pipelines.state import Reason
 from runner.errors import MachineError, StepError
 from runner.source.git import GitError, GitLogin, local_url, run_git
-from runner.source.git_dir import write_objects
+from runner.source.git_dir import FOR_ALL, write_objects
 
-# Steps may run as any user, so the checkout is writable for all.
-_FOR_ALL = ("sh", "-c", 'umask 000; exec "$@"', "sh")
 # No fsync: after a crash the checkout is made again. workers=0 means one per processor.
 _GIT = ("git", "-c", "core.fsync=none", "-c", "checkout.workers=0")
 # Without a search for deltas: that is slow, and not reproducible because its threads race.
@@ -43,7 +41,7 @@ class CommitSource:
 
 def check_out(source: CommitSource, target: Path, how: Checkout) -> None:
     """Writes the commit to ``target``, which must not exist, and removes it after an error. Raises GitError."""
-    at = [*_FOR_ALL, *_GIT, "-C", str(target)]
+    at = [*FOR_ALL, *_GIT, "-C", str(target)]
     target.mkdir(parents=True)
     try:
         run_git([*at, "init", "--quiet", "--template=", f"--object-format={object_format(source.sha)}"])
@@ -64,7 +62,7 @@ def add_submodules_and_lfs(source: CommitSource, target: Path, how: Checkout) ->
     """Fetches submodules and LFS files, if the pipeline wants them. Raises GitError, StepError or MachineError."""
     if how.submodules:
         update = ["submodule", "update", "--quiet", "--init", "--recursive", "--depth=1"]
-        command = [*_FOR_ALL, *_GIT, "-C", str(target), *update]
+        command = [*FOR_ALL, *_GIT, "-C", str(target), *update]
         run_git(command, login=source.login, url=source.origin, egress=source.egress)
     if how.lfs:
         _add_lfs_files(source, target)
@@ -75,7 +73,7 @@ def _write_objects(source: CommitSource, target: Path, how: Checkout) -> None:
         depth = [f"--depth={how.depth}"] if how.depth else []
         tags = "--tags" if how.tags else "--no-tags"
         # The fetch into the mirror has checked every object.
-        fetch = [*_FOR_ALL, *_GIT, "-C", str(target), "-c", "fetch.fsckObjects=false", "fetch", "--quiet", _SAME_PACK]
+        fetch = [*FOR_ALL, *_GIT, "-C", str(target), "-c", "fetch.fsckObjects=false", "fetch", "--quiet", _SAME_PACK]
         run_git([*fetch, *depth, tags, "--", local_url(source.mirror), source.sha], local=True)
         (target / ".git" / "FETCH_HEAD").unlink()
         return
@@ -85,14 +83,14 @@ def _write_objects(source: CommitSource, target: Path, how: Checkout) -> None:
 def _reading(source: CommitSource) -> list[str]:
     """A git command that finds the mirror's objects while it runs, without writing that to ``.git``."""
     path = str(source.mirror / "objects").replace("\\", "\\\\").replace('"', '\\"')
-    return [*_FOR_ALL, "env", f'GIT_ALTERNATE_OBJECT_DIRECTORIES="{path}"', *_GIT]
+    return [*FOR_ALL, "env", f'GIT_ALTERNATE_OBJECT_DIRECTORIES="{path}"', *_GIT]
 
 
 def _add_lfs_files(source: CommitSource, target: Path) -> None:
     """Replaces LFS pointers by their files, which are cached beside the mirror."""
     storage, url = source.mirror.with_suffix(".lfs"), _lfs_url(source)
     settings = [word for each in (f"lfs.storage={storage}", f"lfs.url={url}", *_LFS) for word in ("-c", each)]
-    at = [*_FOR_ALL, *_GIT, "-C", str(target), *settings, "lfs"]
+    at = [*FOR_ALL, *_GIT, "-C", str(target), *settings, "lfs"]
     try:
         fetch = [*at, "fetch", "origin", source.sha]
         run_git(fetch, local=True, login=source.login, url=source.origin, egress=source.egress)

@@ -7,6 +7,9 @@ from tempfile import TemporaryFile
 
 from runner.source.git import run_git
 
+# Steps may run as any user, so the checkout is writable for all.
+FOR_ALL = ("sh", "-c", 'umask 000; exec "$@"', "sh")
+
 
 def write_objects(git: Sequence[str], sha: str, target: Path, *, history: bool) -> None:
     """Writes the commit's objects, with ``history`` those of its ancestors too, to the ``.git`` in ``target``.
@@ -21,7 +24,9 @@ def write_objects(git: Sequence[str], sha: str, target: Path, *, history: bool) 
         wanted.seek(0)
         run_git([*git, *pack, str(target / ".git/objects/pack/pack")], stdin=wanted)
     if cut:
-        (target / ".git" / "shallow").write_text(f"{sha}\n")
+        shallow = target / ".git" / "shallow"
+        shallow.write_text(f"{sha}\n")
+        shallow.chmod(0o666)  # for steps, which may run as any user
 
 
 def strip_timestamps(folder: Path) -> None:
@@ -35,4 +40,4 @@ def strip_timestamps(folder: Path) -> None:
         git = index.parent
         if (git / "objects").is_dir():
             shutil.rmtree(git / "logs", ignore_errors=True)
-            run_git(["git", "--git-dir", str(git), "read-tree", "HEAD"])
+            run_git([*FOR_ALL, "git", "--git-dir", str(git), "read-tree", "HEAD"])

@@ -12,8 +12,9 @@ from starlette.testclient import TestClient
 
 from pipelines.plan import BuildStep, BuiltImage, CommandsStep, Container, JobPlan, Plan, PushStep
 from pipelines.trigger import Event, Trigger
+from tests.support.people import OPERATOR
 from tests.support.services import eventually
-from web.operations import repos, users
+from web.operations import repos, roles, users
 from web.operations.repos import NewWebhook
 from web.security import auth
 from web.security.login_limiter import LoginLimiter
@@ -21,6 +22,7 @@ from web.server.app import create_app
 from web.services import Services
 from workers import store
 from workers.db.models import Run, Step
+from workers.db.roles import Role
 from workers.db.session import make_engine, reading, transaction
 from workers.jobs.recorder import Recorder
 from workers.logs import open_logs
@@ -66,16 +68,19 @@ class Site:
         return self.services.engine
 
     def add_repo(self, name: str = REPO, forge: str = "generic") -> NewWebhook:
-        return repos.add(self.services, NewRepo(name, f"https://git.test/{name}.git", forge=forge))
+        return repos.add(self.services, OPERATOR, NewRepo(name, f"https://git.test/{name}.git", forge=forge))
 
     def login_link(self, name: str = "ada", *, is_admin: bool = True) -> str:
         """Adds a user; the secret of a link that logs them in."""
-        return users.add(self.services, name, is_admin=is_admin).rpartition("=")[2]
+        return users.add(self.services, OPERATOR, name, is_admin=is_admin).rpartition("=")[2]
 
     def add_user(self, name: str = "ada", *, is_admin: bool = True, password: str | None = None) -> int:
         password_hash = auth.hash_password(password) if password else None
         with transaction(self.engine) as session:
             return store.add_user(session, name, password_hash, is_admin=is_admin).id
+
+    def give_role(self, user_name: str, role: Role, repo: str = REPO) -> None:
+        roles.put(self.services, OPERATOR, repo, user_name, role)
 
     def token(self, user_id: int) -> str:
         token = auth.new_token()
@@ -178,7 +183,7 @@ def program(site: Site, client: TestClient) -> TestClient:
 
 @pytest.fixture
 def guest(site: Site, client: TestClient) -> TestClient:
-    """A program with the token of a user who is no administrator."""
+    """A program with the token of a user who is no administrator and has no role yet."""
     client.headers["authorization"] = f"Bearer {site.token(site.add_user('bob', is_admin=False))}"
     return client
 

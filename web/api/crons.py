@@ -1,11 +1,9 @@
 """Crons, as JSON."""
 
-from fastapi import Depends
-
 from web.api.router import make_router
 from web.api.schemas import CronSchema, CronValue, StartedRun, cron_schema
 from web.operations import crons
-from web.security.auth import CurrentUser, require_admin
+from web.security.auth import CurrentUser
 from web.services import ServicesDep
 from workers import store
 from workers.db.session import reading
@@ -15,28 +13,28 @@ router = make_router()
 
 
 @router.get("/repos/{name:path}/crons")
-def list_crons(services: ServicesDep, name: str) -> list[CronSchema]:
+def list_crons(services: ServicesDep, user: CurrentUser, name: str) -> list[CronSchema]:
     """A repository's crons by name."""
-    _, found = crons.list_crons(services, name)
+    _, found = crons.list_crons(services, user, name)
     return [cron_schema(cron, last) for cron, last in found]
 
 
-@router.put("/repos/{name:path}/crons/{cron_name}", dependencies=[Depends(require_admin)])
-def put_cron(services: ServicesDep, name: str, cron_name: str, new: CronValue) -> CronSchema:
+@router.put("/repos/{name:path}/crons/{cron_name}")
+def put_cron(services: ServicesDep, user: CurrentUser, name: str, cron_name: str, new: CronValue) -> CronSchema:
     """Adds or replaces a cron. It is due next at its first time from now."""
-    cron = crons.put(services, name, NewCron(cron_name, **dict(new)))
+    cron = crons.put(services, user, name, NewCron(cron_name, **dict(new)))
     with reading(services.engine) as session:
         return cron_schema(cron, store.run_by_id(session, cron.last_run_id) if cron.last_run_id else None)
 
 
-@router.delete("/repos/{name:path}/crons/{cron_name}", status_code=204, dependencies=[Depends(require_admin)])
-def delete_cron(services: ServicesDep, name: str, cron_name: str) -> None:
+@router.delete("/repos/{name:path}/crons/{cron_name}", status_code=204)
+def delete_cron(services: ServicesDep, user: CurrentUser, name: str, cron_name: str) -> None:
     """Removes a cron. Its runs stay."""
-    crons.remove(services, name, cron_name)
+    crons.remove(services, user, name, cron_name)
 
 
 @router.post("/repos/{name:path}/crons/{cron_name}/run", status_code=202)
 def run_cron(services: ServicesDep, user: CurrentUser, name: str, cron_name: str) -> StartedRun:
     """Starts a cron's run now. The time at which it is due next does not change."""
-    queued = crons.run_now(services, name, cron_name, user.name)
+    queued = crons.run_now(services, user, name, cron_name)
     return StartedRun(run=queued.number, url=services.settings.run_url(name, queued.number))

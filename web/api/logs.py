@@ -20,6 +20,7 @@ from web.operations.log_parts import (
 )
 from web.operations.log_search import search
 from web.operations.lookup import step_with_id
+from web.security.auth import CurrentUser
 from web.services import ServicesDep
 from workers.db.session import reading
 
@@ -30,6 +31,7 @@ _MEDIA_TYPE = "text/plain; charset=utf-8"
 @router.get("/steps/{step_id}/log", response_class=Response)
 def get_log(
     services: ServicesDep,
+    user: CurrentUser,
     step_id: RowId,
     offset: Annotated[int | None, Query(ge=0, le=2**53)] = None,
     max_bytes: Annotated[int, Query(ge=1, le=PART_BYTES_MAX)] = PART_BYTES_MAX,
@@ -44,7 +46,7 @@ def get_log(
     ``X-Log-Lines``), and whether the log is complete (``X-Log-Complete``).
     """
     with reading(services.engine) as session:
-        place = step_with_id(session, step_id)
+        place = step_with_id(session, user, step_id)
     address = address_of(place)
     if offset is not None:
         return _response(part_by_bytes(services.logs, address, offset, max_bytes))
@@ -71,6 +73,7 @@ def _response(part: LogPart) -> Response:
 @router.get("/steps/{step_id}/log/sources")
 def get_log_sources(
     services: ServicesDep,
+    user: CurrentUser,
     step_id: RowId,
     offset: Annotated[int, Query(ge=0, le=2**53)] = 0,
     max_bytes: Annotated[int, Query(ge=1, le=2**53)] = PART_BYTES_MAX,
@@ -80,17 +83,20 @@ def get_log_sources(
     The first source may begin before ``offset``. To get what comes after ``end``, ask again from there.
     """
     with reading(services.engine) as session:
-        place = step_with_id(session, step_id)
+        place = step_with_id(session, user, step_id)
     end, found = sources(services.logs, address_of(place), offset, max_bytes)
     return LogSources(end=end, sources=[LogSource.model_validate(chunk) for chunk in found])
 
 
 @router.get("/steps/{step_id}/log/search")
 def search_log(
-    services: ServicesDep, step_id: RowId, text: Annotated[str, Query(min_length=1, max_length=1_000)]
+    services: ServicesDep,
+    user: CurrentUser,
+    step_id: RowId,
+    text: Annotated[str, Query(min_length=1, max_length=1_000)],
 ) -> SearchResult:
     """Which lines of a step's output contain ``text``; letters a to z match in either case."""
     with reading(services.engine) as session:
-        place = step_with_id(session, step_id)
+        place = step_with_id(session, user, step_id)
     lines, more = search(services.logs, address_of(place), text)
     return SearchResult(lines=lines, more=more)

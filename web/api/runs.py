@@ -21,6 +21,7 @@ from web.operations.lookup import jobs_with_steps, repo_named, run_numbered
 from web.security.auth import CurrentUser
 from web.services import ServicesDep
 from workers import store
+from workers.db.roles import Role
 from workers.db.session import reading
 from workers.triggers.manual import ManualRun
 
@@ -29,37 +30,38 @@ Limit = Annotated[int, Query(ge=1, le=200)]
 
 
 @router.get("/runs")
-def list_recent_runs(services: ServicesDep, limit: Limit = 30) -> list[RecentRun]:
-    """The newest runs of all repositories."""
+def list_recent_runs(services: ServicesDep, user: CurrentUser, limit: Limit = 30) -> list[RecentRun]:
+    """The newest runs of all repositories that you see."""
     with reading(services.engine) as session:
-        return [recent_run(run, repo) for run, repo in store.recent_runs(session, limit)]
+        return [recent_run(run, repo) for run, repo in store.recent_runs(session, limit, user.viewer)]
 
 
 @router.get("/repos/{name:path}/runs")
 def list_runs(
     services: ServicesDep,
+    user: CurrentUser,
     name: str,
     before: Annotated[int | None, Query(ge=1, le=2**53)] = None,
     limit: Limit = 30,
 ) -> list[RunSchema]:
     """A repository's runs, the newest first. ``before``: only runs with a smaller number, for the next page."""
     with reading(services.engine) as session:
-        repo = repo_named(session, name)
+        repo = repo_named(session, user, name, Role.READ)
         return [RunSchema.model_validate(run) for run in store.runs_of(session, repo.id, before, limit)]
 
 
 @router.post("/repos/{name:path}/runs", status_code=202)
 def start_run(services: ServicesDep, user: CurrentUser, name: str, request: RunRequest) -> StartedRun:
     """Starts a run by hand, as a manual one or as a deployment."""
-    queued = runs.start(services, name, ManualRun(**dict(request)), user.name)
+    queued = runs.start(services, user, name, ManualRun(**dict(request)))
     return StartedRun(run=queued.number, url=services.settings.run_url(name, queued.number))
 
 
 @router.get("/repos/{name:path}/runs/{number}")
-def get_run(services: ServicesDep, name: str, number: RunNumber) -> RunDetail:
+def get_run(services: ServicesDep, user: CurrentUser, name: str, number: RunNumber) -> RunDetail:
     """A run with its jobs, steps and problems."""
     with reading(services.engine) as session:
-        repo, run = run_numbered(session, name, number)
+        repo, run = run_numbered(session, user, name, number, Role.READ)
         jobs = jobs_with_steps(session, run.id)
         waits = store.why_waiting(session, repo.name, [job for job, _ in jobs])
         trouble = store.status_problem(session, run.id)
@@ -67,21 +69,21 @@ def get_run(services: ServicesDep, name: str, number: RunNumber) -> RunDetail:
 
 
 @router.get("/repos/{name:path}/runs/{number}/problems")
-def get_problems(services: ServicesDep, name: str, number: RunNumber) -> ProblemsSchema:
+def get_problems(services: ServicesDep, user: CurrentUser, name: str, number: RunNumber) -> ProblemsSchema:
     """Errors and warnings in the run's pipeline files."""
     with reading(services.engine) as session:
-        _, run = run_numbered(session, name, number)
+        _, run = run_numbered(session, user, name, number, Role.READ)
     return ProblemsSchema.model_validate(run)
 
 
 @router.post("/repos/{name:path}/runs/{number}/cancel", status_code=202)
 def cancel_run(services: ServicesDep, user: CurrentUser, name: str, number: RunNumber) -> CanceledRun:
     """Asks a run to stop. A run that has ended stays as it is."""
-    return CanceledRun(state=runs.cancel(services, name, number, user.name))
+    return CanceledRun(state=runs.cancel(services, user, name, number))
 
 
 @router.post("/repos/{name:path}/runs/{number}/rerun", status_code=202)
-def rerun(services: ServicesDep, name: str, number: RunNumber) -> StartedRun:
+def rerun(services: ServicesDep, user: CurrentUser, name: str, number: RunNumber) -> StartedRun:
     """Queues the same trigger once more, under a new number."""
-    queued = runs.rerun(services, name, number)
+    queued = runs.rerun(services, user, name, number)
     return StartedRun(run=queued.number, url=services.settings.run_url(name, queued.number))

@@ -57,6 +57,7 @@ class RepoSchema(_Schema):
     private: bool
     push_repo: str
     active: bool
+    visible_to_all: bool = Field(description="Whether every user who can log in sees its runs and logs.")
     created_ms: int
 
 

@@ -1,29 +1,27 @@
 """Secrets, as JSON: their names only."""
 
-from fastapi import Depends
-
 from web.api.router import make_router
 from web.api.schemas import SecretSchema, SecretValue
 from web.operations import secrets
-from web.security.auth import require_admin
+from web.security.auth import CurrentUser
 from web.services import ServicesDep
 
 router = make_router()
 
 
 @router.get("/repos/{name:path}/secrets")
-def list_secrets(services: ServicesDep, name: str) -> list[SecretSchema]:
+def list_secrets(services: ServicesDep, user: CurrentUser, name: str) -> list[SecretSchema]:
     """The names of a repository's secrets. The API never returns a value."""
-    return [SecretSchema.model_validate(info) for info in secrets.list_secrets(services, name)]
+    return [SecretSchema.model_validate(info) for info in secrets.list_secrets(services, user, name)]
 
 
-@router.put("/repos/{name:path}/secrets/{secret_name}", status_code=204, dependencies=[Depends(require_admin)])
-def put_secret(services: ServicesDep, name: str, secret_name: str, new: SecretValue) -> None:
+@router.put("/repos/{name:path}/secrets/{secret_name}", status_code=204)
+def put_secret(services: ServicesDep, user: CurrentUser, name: str, secret_name: str, new: SecretValue) -> None:
     """Adds or replaces a secret."""
-    secrets.put(services, name, secret_name, new.value, new.events)
+    secrets.put(services, user, name, secret_name, new.value, new.events)
 
 
-@router.delete("/repos/{name:path}/secrets/{secret_name}", status_code=204, dependencies=[Depends(require_admin)])
-def delete_secret(services: ServicesDep, name: str, secret_name: str) -> None:
+@router.delete("/repos/{name:path}/secrets/{secret_name}", status_code=204)
+def delete_secret(services: ServicesDep, user: CurrentUser, name: str, secret_name: str) -> None:
     """Removes a secret."""
-    secrets.remove(services, name, secret_name)
+    secrets.remove(services, user, name, secret_name)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from web.cli.helpers import Inputs, RepoName, operation_services, system_user
+from web.cli.helpers import Inputs, RepoName, actor, operation_services
 from workers.cli.errors import report_errors
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def cron_add(
 
     with operation_services() as services:
         new = crons.cron_request(name, expression, zone, branch, inputs or ())
-        _print_due(crons.put(services, repo, new))
+        _print_due(crons.put(services, actor(), repo, new))
 
 
 @report_errors
@@ -39,7 +39,7 @@ def cron_list(repo: RepoName) -> None:
     from web.operations import crons
 
     with operation_services() as services:
-        found, rows = crons.list_crons(services, repo)
+        found, rows = crons.list_crons(services, actor(), repo)
         for cron, _ in rows:
             branch = cron.branch or found.default_branch
             typer.echo(f"{cron.name}\t{cron.expression}\t{cron.zone}\t{branch}\t{_due(cron.next_ms, cron.zone)}")
@@ -61,7 +61,7 @@ def _switch(repo: str, name: str, *, on: bool) -> None:
     from web.operations import crons
 
     with operation_services() as services:
-        _print_due(crons.switch(services, repo, name, on=on))
+        _print_due(crons.switch(services, actor(), repo, name, on=on))
 
 
 @report_errors
@@ -70,7 +70,7 @@ def cron_run(repo: RepoName, name: CronName) -> None:
     from web.operations import crons
 
     with operation_services() as services:
-        queued = crons.run_now(services, repo, name, system_user())
+        queued = crons.run_now(services, actor(), repo, name)
         typer.echo(services.settings.run_url(repo, queued.number))
 
 
@@ -80,7 +80,7 @@ def cron_remove(repo: RepoName, name: CronName) -> None:
     from web.operations import crons
 
     with operation_services() as services:
-        crons.remove(services, repo, name)
+        crons.remove(services, actor(), repo, name)
 
 
 def _print_due(cron: "Cron") -> None:

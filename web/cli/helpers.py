@@ -11,6 +11,7 @@ import typer
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from web.security.access import Actor
     from web.services import OperationServices
 
 RepoName = Annotated[str, typer.Argument(help="The repository's name.", show_default=False)]
@@ -54,6 +55,13 @@ def read_stdin(prompt: str) -> str:
     if sys.stdin.isatty():
         return str(typer.prompt(prompt, hide_input=True))
     return sys.stdin.read().removesuffix("\n")
+
+
+def actor() -> "Actor":
+    """Who runs the command: with a shell as Headway's user, this is an administrator."""
+    from web.security.access import command_line
+
+    return command_line(system_user())
 
 
 def system_user() -> str:

@@ -5,23 +5,24 @@ from typing import Annotated
 
 import typer
 
-from web.cli import crons, registries, repos, secrets, users
+from web.cli import crons, logins, registries, repos, roles, secrets, users
 from web.cli.trigger import trigger
 from workers.cli.errors import report_errors
 
 _GROUPS: tuple[tuple[str, str, Mapping[str, Callable[..., None]]], ...] = (
-    ("repo", "Repositories.", repos.COMMANDS),
+    ("repo", "Repositories.", {**repos.COMMANDS, **roles.REPO_COMMANDS}),
     ("secret", "Secrets of a repository.", secrets.COMMANDS),
     ("cron", "Runs that start by the clock.", crons.COMMANDS),
     ("registry", "Logins to image registries.", registries.COMMANDS),
     ("user", "People.", users.USER_COMMANDS),
-    ("token", "API tokens for programs.", users.TOKEN_COMMANDS),
+    ("token", "API tokens for programs.", logins.TOKEN_COMMANDS),
+    ("session", "Browsers in which users are logged in.", logins.SESSION_COMMANDS),
 )
 
 
 def register(app: typer.Typer) -> None:
     """Adds the commands to the application."""
-    for command in (serve, web, trigger):
+    for command in (serve, web, trigger, users.audit):
         app.command()(command)
     for name, text, commands in _GROUPS:
         group = typer.Typer(help=text, no_args_is_help=True)

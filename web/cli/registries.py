@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from web.cli.helpers import operation_services, read_stdin
+from web.cli.helpers import actor, operation_services, read_stdin
 from workers.cli.errors import report_errors
 
 Host = Annotated[str, typer.Argument(help="The registry, such as registry.example.com or ghcr.io.")]
@@ -23,7 +23,7 @@ def registry_login(
 
     password = read_stdin("Password")
     with operation_services() as services:
-        registries.put(services, repo, host, username, password)
+        registries.put(services, actor(), repo, host, username, password)
 
 
 @report_errors
@@ -32,7 +32,7 @@ def registry_list() -> None:
     from web.operations import registries
 
     with operation_services() as services:
-        for host, username, repo in registries.list_registries(services):
+        for host, username, repo in registries.list_registries(services, actor()):
             typer.echo(f"{host}\t{username}\t{repo or 'all repositories'}")
 
 
@@ -42,7 +42,7 @@ def registry_logout(host: Host, repo: OneRepo = "") -> None:
     from web.operations import registries
 
     with operation_services() as services:
-        registries.remove(services, repo, host)
+        registries.remove(services, actor(), repo, host)
 
 
 COMMANDS: Mapping[str, Callable[..., None]] = {

@@ -8,7 +8,7 @@ import typer
 
 from pipelines.context import Trust
 from pipelines.trigger import Event
-from web.cli.helpers import RepoName, operation_services, read_stdin
+from web.cli.helpers import RepoName, actor, operation_services, read_stdin
 from workers.cli.errors import report_errors
 from workers.errors import StartError
 
@@ -48,7 +48,7 @@ def repo_add(
         push_repo=push_repo,
     )
     with operation_services() as services:
-        _show_webhook(repos.add(services, new, replace=replace), hook_file)
+        _show_webhook(repos.add(services, actor(), new, replace=replace), hook_file)
 
 
 @report_errors
@@ -57,7 +57,7 @@ def repo_hook(name: RepoName, hook_file: HookFile = None) -> None:
     from web.operations import repos
 
     with operation_services() as services:
-        _show_webhook(repos.renew_webhook_secret(services, name), hook_file)
+        _show_webhook(repos.renew_webhook_secret(services, actor(), name), hook_file)
 
 
 def _show_webhook(webhook: "NewWebhook", hook_file: Path | None) -> None:
@@ -92,7 +92,7 @@ def repo_login(
 
     password = read_stdin("Password")
     with operation_services() as services:
-        repos.set_clone_login(services, name, username, password)
+        repos.set_clone_login(services, actor(), name, username, password)
 
 
 @report_errors
@@ -108,9 +108,9 @@ def repo_token(
     token = "" if forget else read_stdin("Token")
     with operation_services() as services:
         if forget:
-            repos.remove_forge_token(services, name)
+            repos.remove_forge_token(services, actor(), name)
         else:
-            repos.set_forge_token(services, name, token, api)
+            repos.set_forge_token(services, actor(), name, token, api)
 
 
 @report_errors
@@ -127,7 +127,7 @@ def repo_trust(
     from web.operations import repos
 
     with operation_services() as services:
-        repos.set_trust(services, name, Trust(network=network, volumes=volumes, security=security))
+        repos.set_trust(services, actor(), name, Trust(network=network, volumes=volumes, security=security))
 
 
 @report_errors
@@ -144,7 +144,7 @@ def repo_newest_wins(
 
     chosen = {Event.PUSH: push, Event.PULL_REQUEST: pull_request}
     with operation_services() as services:
-        repos.set_newest_wins(services, name, [event for event, wanted in chosen.items() if wanted])
+        repos.set_newest_wins(services, actor(), name, [event for event, wanted in chosen.items() if wanted])
 
 
 @report_errors
@@ -153,7 +153,7 @@ def repo_list() -> None:
     from web.operations import repos
 
     with operation_services() as services:
-        for repo in repos.list_repos(services):
+        for repo in repos.list_repos(services, actor()):
             typer.echo(f"{repo.name}\t{repo.forge}\t{repo.clone_url}")
 
 
@@ -165,7 +165,7 @@ def repo_remove(name: RepoName, yes: Annotated[bool, typer.Option("--yes", help=
     if not yes:
         typer.confirm(f"Remove {name} with all its runs and logs?", abort=True)
     with operation_services() as services:
-        repos.remove(services, name)
+        repos.remove(services, actor(), name)
 
 
 COMMANDS: Mapping[str, Callable[..., None]] = {

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from pipelines.trigger import Event
-from web.cli.helpers import RepoName, operation_services, read_stdin
+from web.cli.helpers import RepoName, actor, operation_services, read_stdin
 from workers.cli.errors import report_errors
 
 SecretName = Annotated[str, typer.Argument(help="The secret's name, as from_secret uses it.")]
@@ -25,7 +25,7 @@ def secret_set(
 
     value = read_stdin("Value")
     with operation_services() as services:
-        secrets.put(services, repo, name, value, event)
+        secrets.put(services, actor(), repo, name, value, event)
 
 
 @report_errors
@@ -34,7 +34,7 @@ def secret_list(repo: RepoName) -> None:
     from web.operations import secrets
 
     with operation_services() as services:
-        for secret in secrets.list_secrets(services, repo):
+        for secret in secrets.list_secrets(services, actor(), repo):
             typer.echo(f"{secret.name}\t{', '.join(secret.events)}")
 
 
@@ -44,7 +44,7 @@ def secret_remove(repo: RepoName, name: SecretName) -> None:
     from web.operations import secrets
 
     with operation_services() as services:
-        secrets.remove(services, repo, name)
+        secrets.remove(services, actor(), repo, name)
 
 
 COMMANDS: Mapping[str, Callable[..., None]] = {"set": secret_set, "list": secret_list, "remove": secret_remove}

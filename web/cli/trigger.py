@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from web.cli.helpers import Inputs, RepoName, operation_services, system_user
+from web.cli.helpers import Inputs, RepoName, actor, operation_services
 from workers.cli.errors import report_errors
 
 
@@ -25,5 +25,5 @@ def trigger(
         request = runs.run_request(
             branch=branch, tag=tag, commit=commit, input_lines=inputs or (), target=deploy_to, task=task
         )
-        queued = runs.start(services, repo, request, system_user())
+        queued = runs.start(services, actor(), repo, request)
         typer.echo(services.settings.run_url(repo, queued.number))

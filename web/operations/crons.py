@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 
+from web.operations import audit
 from web.operations.errors import InvalidInputError
 from web.operations.lookup import cron_named, repo_named
+from web.security.access import Actor
 from web.services import OperationServices
 from workers import store
 from workers.db.models import Cron, Repo, Run
+from workers.db.roles import Role
 from workers.db.session import db_now_ms, reading, transaction
 from workers.store import Queued
 from workers.triggers import crons
@@ -22,42 +25,61 @@ def cron_request(name: str, expression: str, zone: str, branch: str, input_lines
         raise InvalidInputError(str(error)) from None
 
 
-def list_crons(services: OperationServices, repo_name: str) -> tuple[Repo, Sequence[tuple[Cron, Run | None]]]:
+def list_crons(
+    services: OperationServices, actor: Actor, repo_name: str
+) -> tuple[Repo, Sequence[tuple[Cron, Run | None]]]:
     """The repository, and its crons by name, each with the run that it started last. Raises NotFoundError."""
     with reading(services.engine) as session:
-        repo = repo_named(session, repo_name)
+        repo = repo_named(session, actor, repo_name, Role.READ)
         return repo, store.crons_of(session, repo.id)
 
 
-def put(services: OperationServices, repo_name: str, new: NewCron) -> Cron:
-    """Adds a cron, or replaces the one of that name. Raises NotFoundError and InvalidInputError."""
+def put(services: OperationServices, actor: Actor, repo_name: str, new: NewCron) -> Cron:
+    """Adds a cron, or replaces the one of that name. Raises NotFoundError, ForbiddenError and InvalidInputError."""
     with transaction(services.engine) as session:
-        repo = repo_named(session, repo_name)
+        repo = repo_named(session, actor, repo_name, Role.ADMIN)
+        before = _in_words(store.cron_named(session, repo.id, new.name))
         try:
-            return crons.put_cron(session, repo.id, new, db_now_ms(session))
+            cron = crons.put_cron(session, repo.id, new, db_now_ms(session))
         except InvalidRequestError as error:
             raise InvalidInputError(str(error)) from None
+        audit.record(session, actor, "cron.set", f"{repo_name} {cron.name}", audit.change(before, _in_words(cron)))
+        return cron
 
 
-def switch(services: OperationServices, repo_name: str, cron_name: str, *, on: bool) -> Cron:
-    """Switches a cron on or off. Raises NotFoundError."""
+def _in_words(cron: Cron | None) -> str:
+    """A cron without its inputs, which may hold anything."""
+    if cron is None:
+        return ""
+    state = "off" if cron.next_ms is None else "on"
+    return f"{cron.expression} {cron.zone} {cron.branch or 'default branch'} {state}"
+
+
+def switch(services: OperationServices, actor: Actor, repo_name: str, cron_name: str, *, on: bool) -> Cron:
+    """Switches a cron on or off. Raises NotFoundError and ForbiddenError."""
     with transaction(services.engine) as session:
-        repo, cron = cron_named(session, repo_name, cron_name)
+        repo, cron = cron_named(session, actor, repo_name, cron_name, Role.ADMIN)
+        before = _in_words(cron)
         new = NewCron(cron.name, cron.expression, cron.zone, cron.branch, cron.inputs, enabled=on)
-        return crons.put_cron(session, repo.id, new, db_now_ms(session))
+        cron = crons.put_cron(session, repo.id, new, db_now_ms(session))
+        audit.record(session, actor, "cron.set", f"{repo_name} {cron.name}", audit.change(before, _in_words(cron)))
+        return cron
 
 
-def run_now(services: OperationServices, repo_name: str, cron_name: str, by: str) -> Queued:
-    """Starts a cron's run now, whether it is switched on or off. Raises NotFoundError."""
+def run_now(services: OperationServices, actor: Actor, repo_name: str, cron_name: str) -> Queued:
+    """Starts a cron's run now, whether it is switched on or off. Raises NotFoundError and ForbiddenError."""
     with transaction(services.engine) as session:
-        repo, cron = cron_named(session, repo_name, cron_name)
-        queued = crons.run_cron(session, cron, repo, by)
+        repo, cron = cron_named(session, actor, repo_name, cron_name, Role.WRITE)
+        queued = crons.run_cron(session, cron, repo, actor.name)
+        audit.record(session, actor, "run.start", f"{repo_name} #{queued.number}", f"cron {cron.name}")
     services.wake_workers(queued.job_id)
     return queued
 
 
-def remove(services: OperationServices, repo_name: str, cron_name: str) -> None:
-    """Removes a cron; its runs stay. Raises NotFoundError."""
+def remove(services: OperationServices, actor: Actor, repo_name: str, cron_name: str) -> None:
+    """Removes a cron; its runs stay. Raises NotFoundError and ForbiddenError."""
     with transaction(services.engine) as session:
-        repo, cron = cron_named(session, repo_name, cron_name)
+        repo, cron = cron_named(session, actor, repo_name, cron_name, Role.ADMIN)
+        before = _in_words(cron)
         store.drop_cron(session, repo.id, cron.name)
+        audit.record(session, actor, "cron.remove", f"{repo_name} {cron_name}", before)

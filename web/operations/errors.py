@@ -6,7 +6,11 @@ class OperationError(Exception):
 
 
 class NotFoundError(OperationError):
-    """There is no repository, run, cron, secret ... of that name."""
+    """There is no repository, run, cron, secret ... of that name, or the user has no role that lets them see it."""
+
+
+class ForbiddenError(OperationError):
+    """The user sees what the operation is about, but may not do this."""
 
 
 class ConflictError(OperationError):

@@ -1,53 +1,87 @@
-"""Rows by the names and numbers that a request gives. Each function raises NotFoundError where there is none."""
+"""Rows by the names and numbers that a request gives, for an actor who may see or change them.
+
+Requests and commands reach rows through these functions alone, so that no operation can forget to ask for a role. Each
+function raises NotFoundError where there is no such row.
+"""
 
 from itertools import groupby
 
 from sqlalchemy.orm import Session
 
-from web.operations.errors import NotFoundError
+from web.operations.errors import ForbiddenError, NotFoundError
+from web.security import access
+from web.security.access import Actor
 from workers import store
 from workers.db.models import Cron, Job, Repo, Run, Step, User
+from workers.db.roles import Role
 from workers.store import StepPlace
 
 
-def repo_named(session: Session, name: str) -> Repo:
-    """The repository of this name."""
+def repo_named(session: Session, actor: Actor, name: str, needed: Role) -> Repo:
+    """The repository of this name, for something that needs the role ``needed``.
+
+    Raises NotFoundError also where the actor has no role on it: nobody learns by asking that it exists. Raises
+    ForbiddenError where the actor sees it, but has a lower role.
+    """
     repo = store.repo_by_name(session, name)
-    if repo is None:
+    role = access.role_on(session, actor, repo) if repo else None
+    if repo is None or role is None:
         raise NotFoundError(f"There is no repository named {name} here.")
+    if not role.includes(needed):
+        raise ForbiddenError(_lower_role(actor, name, role, needed))
     return repo
 
 
-def run_numbered(session: Session, name: str, number: int) -> tuple[Repo, Run]:
-    """The repository and its run of this number."""
-    repo = repo_named(session, name)
+def _lower_role(actor: Actor, name: str, role: Role, needed: Role) -> str:
+    if not actor.scope.role_max.includes(needed):
+        return (
+            f"This needs the role {needed.value} on {name}; a token of the scope {actor.scope.value} is for less. Make "
+            "one with another scope."
+        )
+    return (
+        f"This needs the role {needed.value} on {name}; you have the role {role.value}. "
+        f"Who has the role admin on it can give you another."
+    )
+
+
+def check_administrator(actor: Actor) -> None:
+    """Raises ForbiddenError unless the actor may administrate the server."""
+    if not actor.administers:
+        hint = " and a token with the scope admin" if actor.is_admin else ""
+        raise ForbiddenError(f"Only an administrator{hint} may do this.")
+
+
+def run_numbered(session: Session, actor: Actor, name: str, number: int, needed: Role) -> tuple[Repo, Run]:
+    """The repository and its run of this number, under the same conditions as ``repo_named``."""
+    repo = repo_named(session, actor, name, needed)
     run = store.run_by_number(session, repo.id, number)
     if run is None:
         raise NotFoundError(f"{name} has no run {number}.")
     return repo, run
 
 
-def run_with_id(session: Session, run_id: int) -> Run:
-    """The run with this id, which counts over all repositories."""
+def run_with_id(session: Session, actor: Actor, run_id: int) -> Run:
+    """The run with this id, which counts over all repositories, if the actor sees its repository."""
     run = store.run_by_id(session, run_id)
-    if run is None:
+    repo = store.repo_by_id(session, run.repo_id) if run else None
+    if run is None or repo is None or not access.may(session, actor, repo, Role.READ):
         raise NotFoundError(f"There is no run {run_id} here.")
     return run
 
 
-def cron_named(session: Session, name: str, cron_name: str) -> tuple[Repo, Cron]:
-    """The repository and its cron of this name."""
-    repo = repo_named(session, name)
+def cron_named(session: Session, actor: Actor, name: str, cron_name: str, needed: Role) -> tuple[Repo, Cron]:
+    """The repository and its cron of this name, under the same conditions as ``repo_named``."""
+    repo = repo_named(session, actor, name, needed)
     cron = store.cron_named(session, repo.id, cron_name)
     if cron is None:
         raise NotFoundError(f"{name} has no cron named {cron_name}.")
     return repo, cron
 
 
-def step_with_id(session: Session, step_id: int) -> StepPlace:
-    """The step with this id, its job, its run and its repository."""
+def step_with_id(session: Session, actor: Actor, step_id: int) -> StepPlace:
+    """The step with this id, its job, its run and its repository, if the actor sees that."""
     place = store.step_place(session, step_id)
-    if place is None:
+    if place is None or not access.may(session, actor, place.repo, Role.READ):
         raise NotFoundError(f"There is no step {step_id} here.")
     return place
 

@@ -9,21 +9,25 @@ from sqlalchemy.orm import Session
 
 from pipelines.context import Trust
 from pipelines.trigger import Event
+from web.operations import audit
 from web.operations.clone_urls import check_clone_url
 from web.operations.errors import ConflictError, InvalidInputError
-from web.operations.lookup import repo_named
+from web.operations.lookup import check_administrator, repo_named
 from web.security import auth
+from web.security.access import Actor
 from web.services import OperationServices
 from web.urls import hook_url
 from workers import store
 from workers.db.models import Repo
+from workers.db.roles import Role
 from workers.db.session import reading, transaction
 from workers.forges import FORGES
 from workers.secrets.vault import clone_place, forge_place, hook_place
-from workers.store import AlreadyThereError, NewRepo
+from workers.store import AlreadyThereError, NewRepo, repo_info
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
-_RESERVED_WORDS = frozenset({"runs", "settings", "secrets", "crons"})  # they stand behind the name in addresses
+# They stand behind the name in addresses.
+_RESERVED_WORDS = frozenset({"runs", "settings", "secrets", "crons", "roles", "visibility"})
 
 
 @dataclass(frozen=True)
@@ -41,20 +45,22 @@ class NewWebhook:
         return FORGES[self.forge].setup_text(self.url, self.secret)
 
 
-def list_repos(services: OperationServices) -> Sequence[Repo]:
-    """All repositories by name."""
+def list_repos(services: OperationServices, actor: Actor) -> Sequence[Repo]:
+    """All repositories that the actor sees, by name."""
     with reading(services.engine) as session:
-        return store.repos(session)
+        return store.repos(session, actor.viewer)
 
 
-def add(services: OperationServices, new: NewRepo, *, replace: bool = False) -> NewWebhook:
+def add(services: OperationServices, actor: Actor, new: NewRepo, *, replace: bool = False) -> NewWebhook:
     """Adds a repository, or with ``replace`` changes the one of that name. Its webhook secret is new.
 
-    Raises InvalidInputError, and ConflictError where the name is taken.
+    Raises ForbiddenError, InvalidInputError, and ConflictError where the name is taken.
     """
+    check_administrator(actor)
     _check(new)
     with transaction(services.engine) as session:
         repo = store.repo_by_name(session, new.name) if replace else None
+        before = repo.clone_url if repo else ""
         if repo is None:
             try:
                 repo = store.add_repo(session, new)
@@ -63,43 +69,53 @@ def add(services: OperationServices, new: NewRepo, *, replace: bool = False) -> 
                 raise ConflictError(f"{str(error).rstrip('.')}; {hint}.") from None
         repo.clone_url, repo.forge, repo.web_url = new.clone_url, new.forge, new.web_url
         repo.default_branch, repo.private, repo.push_repo = new.default_branch, new.private, new.push_repo
+        action = "repo.change" if before else "repo.add"
+        audit.record(session, actor, action, repo.name, audit.change(before, repo.clone_url))
         return _new_webhook(services, session, repo)
 
 
-def remove(services: OperationServices, name: str) -> None:
-    """Removes a repository, its runs and their logs. Raises NotFoundError."""
+def remove(services: OperationServices, actor: Actor, name: str) -> None:
+    """Removes a repository, its runs and their logs. Raises NotFoundError and ForbiddenError."""
+    check_administrator(actor)
     with transaction(services.engine) as session:
-        run_ids = store.remove_repo(session, repo_named(session, name).id)
+        run_ids = store.remove_repo(session, repo_named(session, actor, name, Role.ADMIN).id)
+        audit.record(session, actor, "repo.remove", name, f"with {len(run_ids)} runs")
     for run_id in run_ids:
         services.logs.delete_run(run_id)
 
 
-def renew_webhook_secret(services: OperationServices, name: str) -> NewWebhook:
-    """Makes another webhook secret; the old one stops working. Raises NotFoundError."""
+def renew_webhook_secret(services: OperationServices, actor: Actor, name: str) -> NewWebhook:
+    """Makes another webhook secret; the old one stops working. Raises NotFoundError and ForbiddenError."""
     with transaction(services.engine) as session:
-        return _new_webhook(services, session, repo_named(session, name))
+        repo = repo_named(session, actor, name, Role.ADMIN)
+        audit.record(session, actor, "repo.hook", name, "a new webhook secret")
+        return _new_webhook(services, session, repo)
 
 
-def set_clone_login(services: OperationServices, name: str, username: str, password: str) -> None:
-    """Sets the login for cloning the repository over HTTP. Raises NotFoundError and InvalidInputError."""
+def set_clone_login(services: OperationServices, actor: Actor, name: str, username: str, password: str) -> None:
+    """Sets the login for cloning the repository over HTTP.
+
+    Raises NotFoundError, ForbiddenError and InvalidInputError.
+    """
     with transaction(services.engine) as session:
-        repo = repo_named(session, name)
+        repo = repo_named(session, actor, name, Role.ADMIN)
         if not repo.clone_url.startswith(("https://", "http://")):
             raise InvalidInputError(
                 f"{name} is cloned from {repo.clone_url}; a login is for http:// and https:// addresses."
             )
         sealed = services.vault.seal(clone_place(repo.id), password)
+        audit.record(session, actor, "repo.login", name, audit.change(repo.clone_username, username))
         store.set_clone_login(session, repo.id, username, sealed)
 
 
-def set_forge_token(services: OperationServices, name: str, token: str, api_url: str = "") -> None:
+def set_forge_token(services: OperationServices, actor: Actor, name: str, token: str, api_url: str = "") -> None:
     """Sets the token for commit statuses, and retries those that the forge refused until now.
 
-    Raises NotFoundError and InvalidInputError.
+    Raises NotFoundError, ForbiddenError and InvalidInputError.
     """
     _check_forge_token(token, api_url)
     with transaction(services.engine) as session:
-        repo = repo_named(session, name)
+        repo = repo_named(session, actor, name, Role.ADMIN)
         if repo.forge == "generic":
             raise InvalidInputError(
                 f"{name} is plain git: there is no forge to report to. If there is one, add the repository again with "
@@ -107,31 +123,46 @@ def set_forge_token(services: OperationServices, name: str, token: str, api_url:
             )
         store.set_forge_token(session, repo.id, services.vault.seal(forge_place(repo.id), token), api_url)
         store.retry_statuses(session, repo.id)
+        audit.record(session, actor, "repo.token", name, "a token for commit statuses")
 
 
-def remove_forge_token(services: OperationServices, name: str) -> None:
-    """Removes the token: Headway reports no more commit statuses. Raises NotFoundError."""
+def remove_forge_token(services: OperationServices, actor: Actor, name: str) -> None:
+    """Removes the token: Headway reports no more commit statuses. Raises NotFoundError and ForbiddenError."""
     with transaction(services.engine) as session:
-        store.set_forge_token(session, repo_named(session, name).id, "", "")
+        store.set_forge_token(session, repo_named(session, actor, name, Role.ADMIN).id, "", "")
+        audit.record(session, actor, "repo.token", name, "no token for commit statuses")
 
 
-def set_trust(services: OperationServices, name: str, trust: Trust) -> None:
-    """Sets what the repository's pipelines may ask of the host. Raises NotFoundError."""
+def set_trust(services: OperationServices, actor: Actor, name: str, trust: Trust) -> None:
+    """Sets what the repository's pipelines may ask of the host. Raises NotFoundError and ForbiddenError.
+
+    It is for administrators of the server: it can give root on a worker, which other repositories share.
+    """
+    check_administrator(actor)
     with transaction(services.engine) as session:
-        store.set_trust(session, repo_named(session, name).id, trust)
+        repo = repo_named(session, actor, name, Role.ADMIN)
+        audit.record(session, actor, "repo.trust", name, audit.change(_trusted(repo_info(repo).trust), _trusted(trust)))
+        store.set_trust(session, repo.id, trust)
 
 
-def set_newest_wins(services: OperationServices, name: str, events: Collection[Event]) -> None:
+def _trusted(trust: Trust) -> str:
+    words = {"network": trust.network, "volumes": trust.volumes, "security": trust.security}
+    return ", ".join(word for word, allowed in words.items() if allowed)
+
+
+def set_newest_wins(services: OperationServices, actor: Actor, name: str, events: Collection[Event]) -> None:
     """Newer runs of these events, pushes or pull requests, end older ones.
 
-    Raises NotFoundError, and InvalidInputError for events whose runs never end others.
+    Raises NotFoundError, ForbiddenError, and InvalidInputError for events whose runs never end others.
     """
     with transaction(services.engine) as session:
-        repo = repo_named(session, name)
+        repo = repo_named(session, actor, name, Role.ADMIN)
+        before = ", ".join(repo.newest_wins)
         try:
             store.set_newest_wins(session, repo.id, events)
         except ValueError as error:
             raise InvalidInputError(str(error)) from None
+        audit.record(session, actor, "repo.newest-wins", name, audit.change(before, ", ".join(sorted(events))))
 
 
 def _new_webhook(services: OperationServices, session: Session, repo: Repo) -> NewWebhook:

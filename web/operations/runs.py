@@ -3,10 +3,13 @@
 from collections.abc import Iterable
 
 from pipelines.state import State
+from web.operations import audit
 from web.operations.errors import ConflictError, InvalidInputError
 from web.operations.lookup import repo_named, run_numbered
+from web.security.access import Actor
 from web.services import OperationServices, Services
 from workers import store
+from workers.db.roles import Role
 from workers.db.session import transaction
 from workers.store import Queued
 from workers.triggers.manual import InvalidRequestError, ManualRun, event_for, inputs_from, trigger_for
@@ -23,24 +26,32 @@ def run_request(
     return ManualRun(branch, tag, commit, inputs, event_for(target), target, task)
 
 
-def start(services: OperationServices, repo_name: str, request: ManualRun, by: str) -> Queued:
-    """Queues a run that the user ``by`` asks for. Raises NotFoundError and InvalidInputError."""
+def start(services: OperationServices, actor: Actor, repo_name: str, request: ManualRun) -> Queued:
+    """Queues a run that the actor asks for. Raises NotFoundError, ForbiddenError and InvalidInputError."""
     with transaction(services.engine) as session:
-        repo = repo_named(session, repo_name)
+        repo = repo_named(session, actor, repo_name, Role.WRITE)
         try:
-            trigger = trigger_for(request, repo.default_branch, by)
+            trigger = trigger_for(request, repo.default_branch, actor.name)
         except InvalidRequestError as error:
             raise InvalidInputError(str(error)) from None
         queued = store.queue_run(session, repo.id, trigger)
+        audit.record(
+            session, actor, "run.start", _run(repo_name, queued.number), f"{trigger.event.value} {trigger.ref}"
+        )
     services.wake_workers(queued.job_id)
     return queued
 
 
-def cancel(services: Services, repo_name: str, number: int, by: str) -> State:
-    """Asks a run to stop; its state right after. Raises NotFoundError."""
+def _run(repo_name: str, number: int) -> str:
+    return f"{repo_name} #{number}"
+
+
+def cancel(services: Services, actor: Actor, repo_name: str, number: int) -> State:
+    """Asks a run to stop; its state right after. Raises NotFoundError and ForbiddenError."""
     with transaction(services.engine) as session:
-        _, run = run_numbered(session, repo_name, number)
-        result = store.request_cancel(session, run.id, by)
+        _, run = run_numbered(session, actor, repo_name, number, Role.WRITE)
+        result = store.request_cancel(session, run.id, actor.name)
+        audit.record(session, actor, "run.cancel", _run(repo_name, number))
     # If Redis does not answer, the worker finds the request when it renews its lease.
     services.live.publish_cancel(run.id)
     services.live.changed(run.id)
@@ -48,12 +59,16 @@ def cancel(services: Services, repo_name: str, number: int, by: str) -> State:
     return result.state
 
 
-def rerun(services: OperationServices, repo_name: str, number: int) -> Queued:
-    """Queues the run's trigger once more. Raises NotFoundError, and ConflictError while the run still goes on."""
+def rerun(services: OperationServices, actor: Actor, repo_name: str, number: int) -> Queued:
+    """Queues the run's trigger once more.
+
+    Raises NotFoundError, ForbiddenError, and ConflictError while the run still goes on.
+    """
     with transaction(services.engine) as session:
-        _, run = run_numbered(session, repo_name, number)
+        _, run = run_numbered(session, actor, repo_name, number, Role.WRITE)
         if not run.state.final:
             raise ConflictError(f"Run {number} has not ended yet. Cancel it first, or wait.")
         queued = store.rerun(session, run.id)
+        audit.record(session, actor, "run.rerun", _run(repo_name, number), f"as run {queued.number}")
     services.wake_workers(queued.job_id)
     return queued

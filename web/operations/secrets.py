@@ -4,10 +4,13 @@ import re
 from collections.abc import Sequence
 
 from pipelines.trigger import Event
+from web.operations import audit
 from web.operations.errors import InvalidInputError, NotFoundError
 from web.operations.lookup import repo_named
+from web.security.access import Actor
 from web.services import OperationServices
 from workers import store
+from workers.db.roles import Role
 from workers.db.session import reading, transaction
 from workers.secrets.vault import secret_place
 from workers.store import SecretInfo
@@ -16,31 +19,39 @@ VALUE_CHARS_MAX = 65_536
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}")
 
 
-def list_secrets(services: OperationServices, repo_name: str) -> list[SecretInfo]:
-    """A repository's secrets without their values. Raises NotFoundError."""
+def list_secrets(services: OperationServices, actor: Actor, repo_name: str) -> list[SecretInfo]:
+    """A repository's secrets without their values. Raises NotFoundError and ForbiddenError."""
     with reading(services.engine) as session:
-        return store.secrets_of(session, repo_named(session, repo_name).id)
+        return store.secrets_of(session, repo_named(session, actor, repo_name, Role.ADMIN).id)
 
 
 def put(
-    services: OperationServices, repo_name: str, name: str, value: str, events: Sequence[Event] | None = None
+    services: OperationServices,
+    actor: Actor,
+    repo_name: str,
+    name: str,
+    value: str,
+    events: Sequence[Event] | None = None,
 ) -> None:
-    """Adds or replaces a secret. Raises NotFoundError and InvalidInputError.
+    """Adds or replaces a secret. Raises NotFoundError, ForbiddenError and InvalidInputError.
 
     Only runs of ``events`` get it; without them, those of all events but pull requests.
     """
     _check(name, value)
     with transaction(services.engine) as session:
-        repo_id = repo_named(session, repo_name).id
+        repo_id = repo_named(session, actor, repo_name, Role.ADMIN).id
         sealed = services.vault.seal(secret_place(repo_id, name), value)
         store.put_secret(session, repo_id, name, sealed, events)
+        words = "" if events is None else f"for {', '.join(event.value for event in events) or 'no event'}"
+        audit.record(session, actor, "secret.set", f"{repo_name} {name.lower()}", words)
 
 
-def remove(services: OperationServices, repo_name: str, name: str) -> None:
-    """Removes a secret. Raises NotFoundError."""
+def remove(services: OperationServices, actor: Actor, repo_name: str, name: str) -> None:
+    """Removes a secret. Raises NotFoundError and ForbiddenError."""
     with transaction(services.engine) as session:
-        if not store.drop_secret(session, repo_named(session, repo_name).id, name):
+        if not store.drop_secret(session, repo_named(session, actor, repo_name, Role.ADMIN).id, name):
             raise NotFoundError(f"{repo_name} has no secret named {name}.")
+        audit.record(session, actor, "secret.remove", f"{repo_name} {name.lower()}")
 
 
 def _check(name: str, value: str) -> None:

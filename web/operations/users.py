@@ -1,96 +1,161 @@
-"""Adds users, and sets how they log in: links, passwords and API tokens."""
+"""Adds, disables and removes users, and sets how they log in: links and passwords."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from web.operations.errors import ConflictError, InvalidInputError, NotFoundError
-from web.operations.lookup import user_named
+from sqlalchemy.orm import Session
+
+from web.operations import audit
+from web.operations.errors import ConflictError, ForbiddenError, InvalidInputError
+from web.operations.lookup import check_administrator, user_named
 from web.security import auth
+from web.security.access import Actor
 from web.services import OperationServices
 from web.urls import login_url
 from workers import store
 from workers.db.models import User
+from workers.db.roles import Role
 from workers.db.session import reading, transaction
-from workers.store import AlreadyThereError
+from workers.store import AlreadyThereError, people, roles
 
 FIRST_USER = "admin"
 PASSWORD_CHARS_MIN = 10
 PASSWORD_CHARS_MAX = 1_000
-TOKEN_NAME_CHARS_MAX = 100
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
+NAME_CHARS_MAX = 100
+WRONG_OLD_PASSWORD = "The old password is wrong."  # noqa: S105 - a sentence
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
 
-def list_users(services: OperationServices) -> Sequence[User]:
-    """All users."""
+@dataclass(frozen=True)
+class KnownUser:
+    """A user, and the roles that the user was given: repository and role."""
+
+    row: User
+    roles: Sequence[tuple[str, Role]]
+
+
+def list_users(services: OperationServices, actor: Actor) -> Sequence[KnownUser]:
+    """All users by name. Raises ForbiddenError."""
+    check_administrator(actor)
     with reading(services.engine) as session:
-        return store.users(session)
+        given: Mapping[int, Sequence[tuple[str, Role]]] = roles.roles_by_user(session)
+        return [KnownUser(user, given.get(user.id, ())) for user in store.users(session)]
 
 
-def add(services: OperationServices, name: str, *, is_admin: bool) -> str:
-    """Adds a user; returns the address of a link that logs them in once.
+def add(services: OperationServices, actor: Actor, name: str, *, is_admin: bool) -> str:
+    """Adds a user, who sees no repository yet; returns the address of a link that logs them in once.
 
-    Raises InvalidInputError, and ConflictError where the name is taken.
+    Raises ForbiddenError, InvalidInputError, and ConflictError where the name is taken.
     """
-    if not _NAME.fullmatch(name):
-        raise InvalidInputError("A user's name consists of letters, digits and . _ -")
+    check_administrator(actor)
+    if len(name) > NAME_CHARS_MAX or not _NAME.fullmatch(name):
+        raise InvalidInputError(f"A user's name consists of up to {NAME_CHARS_MAX} letters, digits and . _ -")
     try:
         with transaction(services.engine) as session:
             user = store.add_user(session, name, is_admin=is_admin)
+            audit.record(session, actor, "user.add", name, "an administrator" if is_admin else "")
     except AlreadyThereError as error:
         raise ConflictError(f"{error} headway user link {name} makes a login link.") from None
     return _login_link(services, user)
 
 
-def make_login_link(services: OperationServices, name: str) -> str:
-    """The address of a link that logs the user in once within a day. Raises NotFoundError."""
-    with reading(services.engine) as session:
+def make_login_link(services: OperationServices, actor: Actor, name: str, *, forget_password: bool = False) -> str:
+    """The address of a link that logs the user in once within a day.
+
+    With ``forget_password`` the user's password is removed and all sessions end, so that the user can set another.
+    Raises NotFoundError, ForbiddenError, and ConflictError for a disabled user.
+    """
+    check_administrator(actor)
+    with transaction(services.engine) as session:
         user = user_named(session, name)
+        if user.disabled_ms is not None:
+            raise ConflictError(f"{name} is disabled. headway user enable {name} lets them log in again.")
+        if forget_password:
+            store.set_password(session, user.id, None)
+            people.drop_sessions(session, user.id)
+            people.drop_login_links(session, user.id)
+        audit.record(session, actor, "user.link", name, "the password was removed" if forget_password else "")
     return _login_link(services, user)
 
 
 def first_login(services: OperationServices) -> str | None:
     """At the very first start: adds the first user and returns the address of their login link. Later: None."""
-    if list_users(services):
-        return None
+    with reading(services.engine) as session:
+        if store.users(session):
+            return None
     try:
-        return add(services, FIRST_USER, is_admin=True)
+        return add(services, Actor(None, "headway", is_admin=True, source="first start"), FIRST_USER, is_admin=True)
     except ConflictError:
         return None  # another process was first, and prints its link
 
 
-def set_password(services: OperationServices, user_id: int, password: str) -> None:
-    """Sets a user's password. Raises InvalidInputError."""
-    if not PASSWORD_CHARS_MIN <= len(password) <= PASSWORD_CHARS_MAX:
+def disable(services: OperationServices, actor: Actor, name: str) -> None:
+    """The user cannot log in any more; sessions and tokens stop at once. Tokens work again when the user is enabled.
+
+    Raises NotFoundError, ForbiddenError, and ConflictError for the last administrator.
+    """
+    with transaction(services.engine) as session:
+        user = _user_who_may_go(session, actor, name, "disabled")
+        if user.disabled_ms is None:
+            people.disable(session, user.id)
+            audit.record(session, actor, "user.disable", name)
+
+
+def enable(services: OperationServices, actor: Actor, name: str) -> None:
+    """The user can log in again. Raises NotFoundError and ForbiddenError."""
+    check_administrator(actor)
+    with transaction(services.engine) as session:
+        user = user_named(session, name)
+        if user.disabled_ms is not None:
+            people.enable(session, user.id)
+            audit.record(session, actor, "user.enable", name)
+
+
+def remove(services: OperationServices, actor: Actor, name: str) -> None:
+    """Removes the user with sessions, tokens, links and roles. Runs and the audit log keep the name.
+
+    Raises NotFoundError, ForbiddenError, and ConflictError for the last administrator.
+    """
+    with transaction(services.engine) as session:
+        user = _user_who_may_go(session, actor, name, "removed")
+        people.remove(session, user.id)
+        audit.record(session, actor, "user.remove", name)
+
+
+def _user_who_may_go(session: Session, actor: Actor, name: str, what: str) -> User:
+    """The user, unless nobody would be left to administrate the server."""
+    check_administrator(actor)
+    left = people.lock_enabled_administrators(session)
+    user = user_named(session, name)
+    if list(left) == [user.id]:
+        hint = "Make another one first: headway user add NAME --admin"
+        raise ConflictError(f"{name} is the last administrator who can log in, and cannot be {what}. {hint}")
+    return user
+
+
+def set_password(services: OperationServices, actor: Actor, old: str, new: str) -> int:
+    """Sets the actor's own password and ends all their other sessions, and login links; returns how many sessions.
+
+    ``old`` must be right if there is a password. Raises InvalidInputError, and ForbiddenError for a program.
+    """
+    if actor.user_id is None or actor.session_id is None:
+        raise ForbiddenError("A password is set in a browser, on the page Account.")
+    if not PASSWORD_CHARS_MIN <= len(new) <= PASSWORD_CHARS_MAX:
         raise InvalidInputError(
             f"A password needs at least {PASSWORD_CHARS_MIN} characters, and at most {PASSWORD_CHARS_MAX:,}."
         )
-    password_hash = auth.hash_password(password)
-    with transaction(services.engine) as session:
-        store.set_password(session, user_id, password_hash)
-
-
-def add_token_for(services: OperationServices, user_name: str, token_name: str, lifetime_s: int | None) -> str:
-    """Makes an API token for the user of this name; returns it. Raises NotFoundError and InvalidInputError."""
     with reading(services.engine) as session:
-        user_id = user_named(session, user_name).id
-    return add_token(services, user_id, token_name, lifetime_s)
-
-
-def add_token(services: OperationServices, user_id: int, token_name: str, lifetime_s: int | None = None) -> str:
-    """Makes an API token; returns it, and stores only its hash. Raises InvalidInputError."""
-    if not 1 <= len(token_name) <= TOKEN_NAME_CHARS_MAX:
-        raise InvalidInputError(f"A token's name has 1 to {TOKEN_NAME_CHARS_MAX} characters: say what it is for.")
-    token = auth.new_token()
+        before = user_named(session, actor.name).password_hash
+    if before is not None and not auth.password_fits(old[:PASSWORD_CHARS_MAX], before):
+        raise InvalidInputError(WRONG_OLD_PASSWORD)
+    password_hash = auth.hash_password(new)
     with transaction(services.engine) as session:
-        store.add_token(session, user_id, token_name, auth.hashed(token), lifetime_s)
-    return token
-
-
-def remove_token(services: OperationServices, user_id: int, token_id: int) -> None:
-    """Removes one of a user's tokens. Raises NotFoundError."""
-    with transaction(services.engine) as session:
-        if not store.drop_token(session, user_id, token_id):
-            raise NotFoundError("You have no such token.")
+        store.set_password(session, actor.user_id, password_hash)
+        people.drop_login_links(session, actor.user_id)
+        ended = people.drop_sessions(session, actor.user_id, keep=actor.session_id)
+        audit.record(session, actor, "user.password", actor.name, f"{ended} other sessions ended")
+    return ended
 
 
 def _login_link(services: OperationServices, user: User) -> str:

@@ -108,6 +108,22 @@ def ref_name(ref: str) -> str:
     return ref
 
 
+_BROWSERS = ("Edg", "OPR", "Firefox", "Chrome", "Safari")  # Edge and Opera also say Chrome, and Chrome says Safari
+_BROWSER_NAMES = {"Edg": "Edge", "OPR": "Opera"}
+_SYSTEMS = ("Android", "iPhone", "iPad", "Windows", "Mac OS X", "Linux")
+_SHOWN_CHARS_MAX = 40
+
+
+def browser(user_agent: str) -> str:
+    """``Firefox on Linux``, from what a browser says it is; of unknown programs the beginning of that."""
+    name = next((each for each in _BROWSERS if f"{each}/" in user_agent), "")
+    system = next((each for each in _SYSTEMS if each in user_agent), "")
+    if not name:
+        return user_agent[:_SHOWN_CHARS_MAX]
+    known = _BROWSER_NAMES.get(name, name)
+    return f"{known} on {system}" if system else known
+
+
 FILTERS: Mapping[str, Callable[..., object]] = {
     "state_display": state_display,
     "duration": duration,
@@ -115,6 +131,7 @@ FILTERS: Mapping[str, Callable[..., object]] = {
     "iso": iso,
     "clock": clock,
     "size": size,
+    "browser": browser,
     "short_sha": short_sha,
     "ref_name": ref_name,
     "repo_path": repo_path,

@@ -19,9 +19,9 @@ router = APIRouter(include_in_schema=False, dependencies=[Depends(current_user)]
 def front_page(request: Request, services: ServicesDep, user: CurrentUser) -> Response:
     """All repositories, and the newest runs."""
     with reading(services.engine) as session:
-        repos = store.repos(session)
-        last = store.last_runs(session)
-        recent = store.recent_runs(session, RECENT_RUNS)
+        repos = store.repos(session, user.viewer)
+        last = store.last_runs(session, user.viewer)
+        recent = store.recent_runs(session, RECENT_RUNS, user.viewer)
         idle = store.idle_runs(session)
         now = db_now_ms(session)
     version = front_page_version(recent, len(repos), idle)

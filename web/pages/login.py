@@ -5,9 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import RedirectResponse, Response
 
+from web.operations import audit
 from web.operations.users import PASSWORD_CHARS_MAX
 from web.pages.templates import page
 from web.security import auth
+from web.security.access import Actor
 from web.services import ServicesDep
 
 router = APIRouter(include_in_schema=False)
@@ -34,7 +36,7 @@ def log_in(
 ) -> Response:
     """Starts a session by password or by link."""
     auth.check_same_origin(request)
-    source = request.client.host if request.client else "?"
+    source = auth.source_of(request)
     path = _local_path(next)
     if services.limiter.blocked(source):
         return page(request, "login.html", status=429, link=link, next=path, error=TOO_MANY_FAILURES)
@@ -45,7 +47,8 @@ def log_in(
         return page(request, "login.html", status=403, link="", next=path, error=error)
     services.limiter.succeeded(source)
     response = RedirectResponse(path, 303)
-    auth.log_in(services, response, user.id)
+    auth.log_in(services, request, response, user.id)
+    audit.note_login(services, Actor(user.id, user.name, user.is_admin, source), "by a link" if link else "")
     return response
 
 

@@ -9,11 +9,14 @@ from starlette.responses import RedirectResponse, Response
 from web.operations import crons, runs
 from web.operations.errors import InvalidInputError
 from web.operations.lookup import repo_named
+from web.pages.permitted import permitted
 from web.pages.templates import page
-from web.security.auth import CurrentUser, current_user, require_admin
+from web.security.access import role_on
+from web.security.auth import CurrentUser, current_user
 from web.services import Services, ServicesDep
 from web.urls import hook_url, repo_path, run_path
 from workers import store
+from workers.db.roles import Role
 from workers.db.session import db_now_ms, reading
 from workers.triggers.crons import NewCron
 from workers.triggers.manual import ManualRun
@@ -69,42 +72,48 @@ def start_run(
 ) -> Response:
     """Starts a run by hand and redirects to it. Input that cannot be used is explained on the page."""
     try:
-        queued = runs.start(services, name, form.request(), user.name)
+        queued = runs.start(services, user, name, form.request())
     except InvalidInputError as error:
         return _repo_page(request, services, user, name, form=form, error=str(error))
     return RedirectResponse(run_path(name, queued.number), 303)
 
 
-@router.post("/repos/{name:path}/crons", dependencies=[Depends(require_admin)])
+@router.post("/repos/{name:path}/crons")
 def put_cron(
     request: Request, services: ServicesDep, user: CurrentUser, name: str, form: Annotated[CronForm, Form()]
 ) -> Response:
     """Adds or changes a cron. Input that cannot be used is explained on the page."""
     try:
-        crons.put(services, name, form.request())
+        crons.put(services, user, name, form.request())
     except InvalidInputError as error:
         return _repo_page(request, services, user, name, form=form, error=str(error))
     return _redirect(name)
 
 
-@router.post("/repos/{name:path}/crons/switch", dependencies=[Depends(require_admin)])
-def switch_cron(services: ServicesDep, name: str, cron: Text, on: Annotated[bool, Form()] = False) -> Response:  # noqa: FBT002 - a form's field
+@router.post("/repos/{name:path}/crons/switch")
+def switch_cron(
+    services: ServicesDep,
+    user: CurrentUser,
+    name: str,
+    cron: Text,
+    on: Annotated[bool, Form()] = False,  # noqa: FBT002 - a form's field
+) -> Response:
     """Switches a cron on or off."""
-    crons.switch(services, name, cron, on=on)
+    crons.switch(services, user, name, cron, on=on)
     return _redirect(name)
 
 
-@router.post("/repos/{name:path}/crons/delete", dependencies=[Depends(require_admin)])
-def delete_cron(services: ServicesDep, name: str, cron: Text) -> Response:
+@router.post("/repos/{name:path}/crons/delete")
+def delete_cron(services: ServicesDep, user: CurrentUser, name: str, cron: Text) -> Response:
     """Removes a cron."""
-    crons.remove(services, name, cron)
+    crons.remove(services, user, name, cron)
     return _redirect(name)
 
 
 @router.post("/repos/{name:path}/crons/run")
 def run_cron(services: ServicesDep, user: CurrentUser, name: str, cron: Text) -> Response:
     """Starts a cron's run now and redirects to it."""
-    return RedirectResponse(run_path(name, crons.run_now(services, name, cron, user.name).number), 303)
+    return RedirectResponse(run_path(name, crons.run_now(services, user, name, cron).number), 303)
 
 
 @router.get("/repos/{name:path}")
@@ -134,7 +143,8 @@ def _repo_page(
     error: str = "",
 ) -> Response:
     with reading(services.engine) as session:
-        repo = repo_named(session, name)
+        repo = repo_named(session, user, name, Role.READ)
+        role = role_on(session, user, repo)
         shown = store.runs_of(session, repo.id, before, RUNS_ON_A_PAGE)
         idle = store.idle_runs(session)
         found = store.crons_of(session, repo.id)
@@ -147,6 +157,7 @@ def _repo_page(
         status=422 if error else 200,
         user=user,
         repo=repo,
+        may=permitted(role),
         runs=shown,
         idle=idle,
         crons=found,

@@ -12,13 +12,16 @@ from web.operations import runs
 from web.operations.job_order import in_dependency_order
 from web.operations.log_parts import LogPart, last_lines
 from web.operations.lookup import jobs_with_steps, run_numbered
+from web.pages.permitted import permitted
 from web.pages.refresh import run_page_version
 from web.pages.templates import page, plain_lines
+from web.security.access import role_on
 from web.security.auth import CurrentUser, current_user
 from web.services import Services, ServicesDep
 from web.urls import run_path
 from workers import store
 from workers.db.models import Job, Run, Step
+from workers.db.roles import Role
 from workers.db.session import db_now_ms, reading
 from workers.logs import LogDamagedError
 
@@ -40,7 +43,8 @@ def run_page(
 ) -> Response:
     """A run: its steps, and the log of one of them."""
     with reading(services.engine) as session:
-        repo, run = run_numbered(session, name, number)
+        repo, run = run_numbered(session, user, name, number, Role.READ)
+        role = role_on(session, user, repo)
         jobs = in_dependency_order(jobs_with_steps(session, run.id))
         waits = store.why_waiting(session, repo.name, [job for job, _ in jobs])
         parent = store.run_by_id(session, run.parent_run_id) if run.parent_run_id else None
@@ -54,6 +58,7 @@ def run_page(
         "run.html",
         user=user,
         repo=repo,
+        may=permitted(role),
         run=run,
         parent=parent,
         started_by=_started_by(run),
@@ -80,14 +85,14 @@ def _started_by(run: Run) -> str:
 @router.post("/repos/{name:path}/runs/{number}/cancel")
 def cancel(services: ServicesDep, user: CurrentUser, name: str, number: RunNumber) -> Response:
     """Asks the run to stop."""
-    runs.cancel(services, name, number, user.name)
+    runs.cancel(services, user, name, number)
     return RedirectResponse(run_path(name, number), 303)
 
 
 @router.post("/repos/{name:path}/runs/{number}/rerun")
-def rerun(services: ServicesDep, name: str, number: RunNumber) -> Response:
+def rerun(services: ServicesDep, user: CurrentUser, name: str, number: RunNumber) -> Response:
     """Queues the run's trigger once more and redirects to the new run."""
-    return RedirectResponse(run_path(name, runs.rerun(services, name, number).number), 303)
+    return RedirectResponse(run_path(name, runs.rerun(services, user, name, number).number), 303)
 
 
 def _chosen(jobs: list[tuple[Job, list[Step]]], asked: int | None) -> Step | None:

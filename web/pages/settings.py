@@ -1,4 +1,4 @@
-"""A repository's settings page: its webhook, commit statuses, newest wins, and its secrets."""
+"""A repository's settings page: its webhook, commit statuses, newest wins, who sees it, its roles and secrets."""
 
 from typing import Annotated
 
@@ -6,15 +6,17 @@ from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import RedirectResponse, Response
 
 from pipelines.trigger import Event
-from web.operations import repos, secrets
-from web.operations.errors import InvalidInputError
+from web.operations import repos, roles, secrets
+from web.operations.errors import InvalidInputError, NotFoundError
 from web.operations.lookup import repo_named
 from web.pages.templates import page
-from web.security.auth import CurrentUser, current_user, require_admin
+from web.security.auth import CurrentUser, current_user
 from web.services import Services, ServicesDep
 from web.urls import hook_url, repo_path
 from workers import store
+from workers.db.roles import Role
 from workers.db.session import db_now_ms, reading
+from workers.store.roles import roles_on_repo
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(current_user)])
 
@@ -25,7 +27,7 @@ def settings_page(request: Request, services: ServicesDep, user: CurrentUser, na
     return _settings_page(request, services, user, name)
 
 
-@router.post("/repos/{name:path}/settings/secrets", dependencies=[Depends(require_admin)])
+@router.post("/repos/{name:path}/settings/secrets")
 def put_secret(
     request: Request,
     services: ServicesDep,
@@ -36,23 +38,63 @@ def put_secret(
 ) -> Response:
     """Adds or replaces a secret. A secret that cannot be used is explained on the page."""
     try:
-        secrets.put(services, name, secret, value)
+        secrets.put(services, user, name, secret, value)
     except InvalidInputError as error:
         return _settings_page(request, services, user, name, error=str(error))
     return _redirect(name)
 
 
-@router.post("/repos/{name:path}/settings/secrets/delete", dependencies=[Depends(require_admin)])
-def delete_secret(services: ServicesDep, name: str, secret: Annotated[str, Form()]) -> Response:
+@router.post("/repos/{name:path}/settings/secrets/delete")
+def delete_secret(services: ServicesDep, user: CurrentUser, name: str, secret: Annotated[str, Form()]) -> Response:
     """Removes a secret."""
-    secrets.remove(services, name, secret)
+    secrets.remove(services, user, name, secret)
     return _redirect(name)
 
 
-@router.post("/repos/{name:path}/settings/newest-wins", dependencies=[Depends(require_admin)])
-def set_newest_wins(services: ServicesDep, name: str, event: Annotated[tuple[Event, ...], Form()] = ()) -> Response:
+@router.post("/repos/{name:path}/settings/newest-wins")
+def set_newest_wins(
+    services: ServicesDep, user: CurrentUser, name: str, event: Annotated[tuple[Event, ...], Form()] = ()
+) -> Response:
     """Sets for which events newer runs end older ones."""
-    repos.set_newest_wins(services, name, event)
+    repos.set_newest_wins(services, user, name, event)
+    return _redirect(name)
+
+
+@router.post("/repos/{name:path}/settings/roles")
+def put_role(
+    request: Request,
+    services: ServicesDep,
+    user: CurrentUser,
+    name: str,
+    member: Annotated[str, Form()] = "",
+    role: Annotated[Role, Form()] = Role.READ,
+) -> Response:
+    """Gives a user a role. A name that nobody has is explained on the page."""
+    try:
+        roles.put(services, user, name, member, role)
+    except NotFoundError as error:
+        # If it is the repository that was not found, the page raises the same error again.
+        return _settings_page(request, services, user, name, role_error=str(error))
+    return _redirect(name)
+
+
+@router.post("/repos/{name:path}/settings/roles/delete")
+def delete_role(services: ServicesDep, user: CurrentUser, name: str, member: Annotated[str, Form()]) -> Response:
+    """Takes a user's role away."""
+    roles.remove(services, user, name, member)
+    # Who has taken their own role away does not see the settings any more.
+    return RedirectResponse("/", 303) if member == user.name and not user.is_admin else _redirect(name)
+
+
+@router.post("/repos/{name:path}/settings/visibility")
+def set_visibility(
+    services: ServicesDep,
+    user: CurrentUser,
+    name: str,
+    visible: Annotated[bool, Form()] = False,  # noqa: FBT002 - a form's field
+) -> Response:
+    """Whether all users see the repository."""
+    roles.set_visible_to_all(services, user, name, visible=visible)
     return _redirect(name)
 
 
@@ -60,19 +102,25 @@ def _redirect(name: str) -> Response:
     return RedirectResponse(f"{repo_path(name)}/settings", 303)
 
 
-def _settings_page(request: Request, services: Services, user: CurrentUser, name: str, *, error: str = "") -> Response:
+def _settings_page(
+    request: Request, services: Services, user: CurrentUser, name: str, *, error: str = "", role_error: str = ""
+) -> Response:
     with reading(services.engine) as session:
-        repo = repo_named(session, name)
+        repo = repo_named(session, user, name, Role.ADMIN)
         found = store.secrets_of(session, repo.id)
+        given = roles_on_repo(session, repo.id)
         now = db_now_ms(session)
     return page(
         request,
         "settings.html",
-        status=422 if error else 200,
+        status=422 if error or role_error else 200,
         user=user,
         repo=repo,
         secrets=found,
         hook_url=hook_url(services.settings, name),
+        roles=given,
+        all_roles=tuple(Role),
         error=error,
+        role_error=role_error,
         now=now,
     )

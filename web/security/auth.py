@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from dataclasses import dataclass
+from dataclasses import replace
 from threading import BoundedSemaphore
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -10,8 +10,10 @@ from urllib.parse import urlsplit
 from fastapi import Depends, HTTPException, Request
 from pwdlib import PasswordHash
 from sqlalchemy import Engine
+from sqlalchemy.orm import Session
 from starlette.responses import Response
 
+from web.security.access import Actor
 from web.services import Services, ServicesDep
 from workers import store
 from workers.db.models import User
@@ -22,6 +24,7 @@ LOGIN_LINK_S = 24 * 3600
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _DAY_S = 24 * 3600
 _MINUTE_MS = 60_000
+_BROWSER_CHARS_MAX = 300
 # Browsers keep a cookie for 400 days at most; the row in the database says when a session is over.
 _COOKIE_S = 400 * _DAY_S
 # One Argon2 hash takes 64 MiB: without this, as many as there are threads would run at once.
@@ -30,15 +33,6 @@ _HASHING = BoundedSemaphore(4)
 
 class LoginNeededError(Exception):
     """The request has no valid session and no valid token. Pages redirect to the login, the API answers 401."""
-
-
-@dataclass(frozen=True)
-class AuthenticatedUser:
-    """The user who sends the request, by a browser or by a program."""
-
-    user_id: int
-    name: str
-    is_admin: bool
 
 
 def new_secret() -> str:
@@ -73,11 +67,11 @@ def password_fits(password: str, password_hash: str | None) -> bool:
 
 
 def user_by_password(services: Services, name: str, password: str) -> User | None:
-    """The user with this name and password. An unknown name takes as long as a wrong password."""
+    """The user with this name and password, if not disabled. An unknown name takes as long as a wrong password."""
     with reading(services.engine) as session:
         user = store.user_by_name(session, name)
     fits = password_fits(password, user.password_hash if user else None)
-    return user if fits else None
+    return user if fits and user and user.disabled_ms is None else None
 
 
 def user_by_login_link(services: Services, link: str) -> User | None:
@@ -99,11 +93,17 @@ def cookie_name(services: Services) -> str:
     return "__Host-headway" if services.secure else "headway"
 
 
-def log_in(services: Services, response: Response, user_id: int) -> None:
+def source_of(request: Request) -> str:
+    """The address that a request comes from."""
+    return request.client.host if request.client else "?"
+
+
+def log_in(services: Services, request: Request, response: Response, user_id: int) -> None:
     """Starts a session: stores the hash of a secret, and sends the secret as a cookie with ``response``."""
-    secret = new_secret()
+    secret, lifetime_s = new_secret(), services.settings.session_days * _DAY_S
+    browser = request.headers.get("user-agent", "")[:_BROWSER_CHARS_MAX]
     with transaction(services.engine) as session:
-        store.add_session(session, user_id, hashed(secret), services.settings.session_days * _DAY_S)
+        store.add_session(session, user_id, hashed(secret), lifetime_s, address=source_of(request), browser=browser)
     response.set_cookie(
         cookie_name(services),
         secret,
@@ -138,20 +138,20 @@ def check_same_origin(request: Request) -> None:
         raise HTTPException(403, "This request came from another site. Open Headway's own page and try again there.")
 
 
-def current_user(request: Request, services: ServicesDep) -> AuthenticatedUser:
+def current_user(request: Request, services: ServicesDep) -> Actor:
     """The user who sends the request. Raises LoginNeededError, and HTTPException 403 for a cross-site request."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        return _user_by_token(services, token.strip())
+        return _user_by_token(services, token.strip(), source_of(request))
     if secret := request.cookies.get(cookie_name(services)):
-        found = _user_by_session(services, secret)
+        found = _user_by_session(services, secret, source_of(request))
         if request.method not in _SAFE_METHODS:
             check_same_origin(request)
         return found
     raise LoginNeededError
 
 
-def _user_by_token(services: Services, token: str) -> AuthenticatedUser:
+def _user_by_token(services: Services, token: str, source: str) -> Actor:
     with reading(services.engine) as session:
         found = store.token_user(session, hashed(token))
         now = db_now_ms(session)
@@ -161,10 +161,10 @@ def _user_by_token(services: Services, token: str) -> AuthenticatedUser:
     if now - (row.last_used_ms or 0) > _MINUTE_MS:
         with transaction(services.engine) as session:
             store.touch_token(session, row.id)
-    return AuthenticatedUser(user.id, user.name, user.is_admin)
+    return Actor(user.id, user.name, user.is_admin, source, row.scope, token_id=row.id)
 
 
-def _user_by_session(services: Services, secret: str) -> AuthenticatedUser:
+def _user_by_session(services: Services, secret: str, source: str) -> Actor:
     lifetime_s = services.settings.session_days * _DAY_S
     with reading(services.engine) as session:
         found = store.session_user(session, hashed(secret))
@@ -172,19 +172,26 @@ def _user_by_session(services: Services, secret: str) -> AuthenticatedUser:
     if found is None:
         raise LoginNeededError
     user, row = found
-    # Each visit prolongs the session; one write an hour is enough for that.
-    if row.expires_ms - now < (lifetime_s - 3600) * 1000:
+    # Each visit prolongs the session; one write an hour is enough for that, and one a minute for its last use.
+    prolong = row.expires_ms - now < (lifetime_s - 3600) * 1000
+    if prolong or row.address != source or now - (row.last_used_ms or 0) > _MINUTE_MS:
         with transaction(services.engine) as session:
-            store.extend_session(session, row.id, lifetime_s)
-    return AuthenticatedUser(user.id, user.name, user.is_admin)
+            store.touch_session(session, row.id, source)
+            if prolong:
+                store.extend_session(session, row.id, lifetime_s)
+    return Actor(user.id, user.name, user.is_admin, source, session_id=row.id)
 
 
-CurrentUser = Annotated[AuthenticatedUser, Depends(current_user)]
+def still_valid(session: Session, actor: Actor) -> Actor | None:
+    """The actor as it would be authenticated now; None if it would not be. For requests that stay open for long."""
+    if actor.token_id is not None:
+        user = store.user_of_token(session, actor.token_id)
+    elif actor.session_id is not None:
+        user = store.user_of_session(session, actor.session_id)
+    else:
+        return None
+    return None if user is None else replace(actor, is_admin=user.is_admin)
+
+
+CurrentUser = Annotated[Actor, Depends(current_user)]
 """The user who sends the request; LoginNeededError without a login."""
-
-
-def require_admin(user: CurrentUser) -> AuthenticatedUser:
-    """The user, if they are an administrator. Raises HTTPException 403."""
-    if not user.is_admin:
-        raise HTTPException(403, "Only an administrator may do this.")
-    return user

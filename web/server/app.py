@@ -3,12 +3,14 @@
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from web.api import crons, logs, openapi, pipeline_schema, repos, runs, secrets, workers
+from web.api import account as account_api
+from web.api import crons, logs, openapi, pipeline_schema, repos, roles, runs, secrets, users, workers
 from web.hooks import endpoint
 from web.pages import account, front, login
 from web.pages import repo as repo_page
 from web.pages import runs as run_page
 from web.pages import settings as settings_page
+from web.pages import users as users_page
 from web.pages import workers as workers_page
 from web.pages.templates import HERE, make_templates
 from web.security.auth import new_secret
@@ -24,6 +26,9 @@ ROUTERS = (
     health.router,
     login.router,
     account.router,
+    account_api.router,
+    users.router,
+    users_page.router,
     front.router,
     pipeline_schema.router,
     openapi.router,
@@ -33,6 +38,7 @@ ROUTERS = (
     logs.router,
     crons.router,
     secrets.router,
+    roles.router,
     runs.router,
     repos.router,
     settings_page.router,

@@ -7,7 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from web.operations.errors import ConflictError, InvalidInputError, NotFoundError, OperationError
+from web.operations.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError, OperationError
 from web.pages.filters import size
 from web.pages.templates import page
 from web.security.auth import LoginNeededError
@@ -15,7 +15,12 @@ from web.services import services_of
 from workers.logs import LogDamagedError
 
 _FOR_PROGRAMS = ("/api/", "/hooks/", "/healthz", "/readyz", "/schema.json")
-_STATUSES: dict[type[OperationError], int] = {NotFoundError: 404, ConflictError: 409, InvalidInputError: 422}
+_STATUSES: dict[type[OperationError], int] = {
+    ForbiddenError: 403,
+    NotFoundError: 404,
+    ConflictError: 409,
+    InvalidInputError: 422,
+}
 
 LOGIN_NEEDED = "Log in, or send a token: Authorization: Bearer hw_... (headway token create makes one)."
 NOT_FOUND = "There is nothing at this address."

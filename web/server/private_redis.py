@@ -10,6 +10,7 @@ from pathlib import Path
 
 from redis import RedisError
 
+from runner.private import private_folder
 from web.server.supervisor import ChildProcess
 from workers.errors import StartError
 from workers.settings import Settings
@@ -49,8 +50,8 @@ def start_private_redis(settings: Settings, stack: ExitStack) -> tuple[Settings,
     if "redis_url" in settings.model_fields_set:
         return settings, []
     program = find_redis()
-    folder = settings.data_dir / "redis"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    folder = settings.redis_dir
+    private_folder(folder)
     port, password = _free_port(), secrets.token_urlsafe(24)
     config = folder / "redis.conf"
     config.touch(mode=0o600)

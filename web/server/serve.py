@@ -12,6 +12,7 @@ from types import FrameType
 
 import uvicorn
 
+from runner.private import private_umask
 from web.operations import users
 from web.server.app import create_app
 from web.server.private_redis import start_private_redis
@@ -34,7 +35,7 @@ def serve(settings: Settings, print_line: PrintLine) -> None:
     """Runs the web server, a worker, the scheduler and a Redis of its own until TERM or INT. Raises StartError."""
     stop = threading.Event()
     prepare_data_dir(settings)
-    with ExitStack() as stack:
+    with private_umask(), ExitStack() as stack:
         stack.enter_context(_only_one(settings.data_dir / "serve.lock"))
         listener = stack.enter_context(_listen(settings))
         engine = stack.enter_context(database(settings, migrate=True))

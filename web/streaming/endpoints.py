@@ -1,4 +1,8 @@
-"""The endpoints of the streams. A login is checked in a short transaction before the stream begins."""
+"""The endpoints of the streams.
+
+A login and its roles are checked before the stream begins, and again whenever the stream reads the rows: at the latest
+after ``POLL_S``.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,7 +13,7 @@ from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Request
 from redis.asyncio import Redis
 from starlette.responses import StreamingResponse
 
-from web.security.auth import current_user
+from web.security.auth import CurrentUser, current_user
 from web.services import Services, ServicesDep
 from web.streaming.changes import change_events
 from web.streaming.snapshots import front_snapshot, run_snapshot, step_snapshot
@@ -36,6 +40,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 def step_stream(
     request: Request,
     services: ServicesDep,
+    user: CurrentUser,
     step_id: RowId,
     offset: Annotated[int, Query(ge=0, le=2**53)] = 0,
     seen: str = "",
@@ -47,25 +52,29 @@ def step_stream(
     differently now. ``restart``: the step starts again, with a new log. ``end``: the log is complete; data has the
     step's state.
     """
-    now = step_snapshot(services, step_id)
+    take_snapshot = partial(step_snapshot, services, user, step_id)
+    now = take_snapshot()
     start = int(last_event_id) if last_event_id.isdecimal() else offset
-    return _response(StepLogStream(services, request.app.state.streams_redis, step_id, now, start, seen).events())
+    redis = request.app.state.streams_redis
+    return _response(StepLogStream(services, redis, take_snapshot, step_id, now, start, seen).events())
 
 
 @router.get("/runs/{run_id}/stream")
-def run_stream(request: Request, services: ServicesDep, run_id: RowId, seen: str = "") -> StreamingResponse:
+def run_stream(
+    request: Request, services: ServicesDep, user: CurrentUser, run_id: RowId, seen: str = ""
+) -> StreamingResponse:
     """``changed`` whenever the run's page reads differently than version ``seen``; ``end`` when the run has ended."""
-    take_snapshot = partial(run_snapshot, services, run_id)
+    take_snapshot = partial(run_snapshot, services, user, run_id)
     take_snapshot()  # raises NotFoundError before the response begins
     redis = request.app.state.streams_redis
     return _response(change_events(services, redis, run_key(run_id), take_snapshot, seen))
 
 
 @router.get("/stream")
-def front_stream(request: Request, services: ServicesDep, seen: str = "") -> StreamingResponse:
+def front_stream(request: Request, services: ServicesDep, user: CurrentUser, seen: str = "") -> StreamingResponse:
     """``changed`` whenever the front page reads differently than the version ``seen``."""
     redis = request.app.state.streams_redis
-    return _response(change_events(services, redis, CHANGES_KEY, partial(front_snapshot, services), seen))
+    return _response(change_events(services, redis, CHANGES_KEY, partial(front_snapshot, services, user), seen))
 
 
 def _response(events: AsyncIterator[bytes]) -> StreamingResponse:

@@ -2,10 +2,15 @@
 
 from dataclasses import dataclass
 
+from sqlalchemy.orm import Session
+
 from pipelines.state import State
+from web.operations.errors import NotFoundError
 from web.operations.log_parts import StepLogAddress, address_of
 from web.operations.lookup import jobs_with_steps, run_with_id, step_with_id
 from web.pages.refresh import front_page_version, run_page_version
+from web.security.access import Actor
+from web.security.auth import still_valid
 from web.services import Services
 from workers import store
 from workers.db.session import reading
@@ -36,23 +41,33 @@ class StepSnapshot(Snapshot):
         return self.address[3]
 
 
-def step_snapshot(services: Services, step_id: int) -> StepSnapshot:
-    """Raises NotFoundError."""
+def step_snapshot(services: Services, actor: Actor, step_id: int) -> StepSnapshot:
+    """Raises NotFoundError, also when the actor does not see the step any more."""
     with reading(services.engine) as session:
-        place = step_with_id(session, step_id)
+        place = step_with_id(session, _checked(session, actor), step_id)
         step, run = place.step, place.run
         version = run_page_version(run, jobs_with_steps(session, run.id))
     return StepSnapshot(version, step.state, run.id, address_of(place), step.log_bytes)
 
 
-def run_snapshot(services: Services, run_id: int) -> Snapshot:
-    """Raises NotFoundError."""
+def run_snapshot(services: Services, actor: Actor, run_id: int) -> Snapshot:
+    """Raises NotFoundError, also when the actor does not see the run any more."""
     with reading(services.engine) as session:
-        run = run_with_id(session, run_id)
+        run = run_with_id(session, _checked(session, actor), run_id)
         return Snapshot(run_page_version(run, jobs_with_steps(session, run_id)), run.state)
 
 
-def front_snapshot(services: Services) -> Snapshot:
+def front_snapshot(services: Services, actor: Actor) -> Snapshot:
+    """Raises NotFoundError when the actor's login has ended."""
     with reading(services.engine) as session:
-        recent, repos = store.recent_runs(session), store.repos(session)
+        viewer = _checked(session, actor).viewer
+        recent, repos = store.recent_runs(session, viewer=viewer), store.repos(session, viewer)
         return Snapshot(front_page_version(recent, len(repos), store.idle_runs(session)))
+
+
+def _checked(session: Session, actor: Actor) -> Actor:
+    """The actor, whose login is checked again: a stream must not outlive it. Raises NotFoundError."""
+    now = still_valid(session, actor)
+    if now is None:
+        raise NotFoundError("The login has ended. Log in again.")
+    return now

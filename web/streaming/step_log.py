@@ -6,7 +6,7 @@ Asynchronous, because many requests stay open in it. The database and the log st
 import base64
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from anyio import sleep, to_thread
 from redis.asyncio import Redis
@@ -15,7 +15,7 @@ from web.operations.errors import NotFoundError
 from web.services import Services
 from web.streaming.changes import HEARTBEAT, PollTimer, event
 from web.streaming.redis_reader import RETRY_S, RedisReader
-from web.streaming.snapshots import StepSnapshot, step_snapshot
+from web.streaming.snapshots import StepSnapshot
 from workers.logs import LogReader
 from workers.streaming.redis_stream import LiveChunk, LiveEnd, parse_entry, run_key, step_key
 
@@ -28,10 +28,17 @@ class StepLogStream:
     """One step's log: first the stored bytes, then the live tail, and stored bytes again where the tail has a gap."""
 
     def __init__(
-        self, services: Services, redis: Redis, step_id: int, now: StepSnapshot, position: int, seen: str
+        self,
+        services: Services,
+        redis: Redis,
+        take_snapshot: Callable[[], StepSnapshot],
+        step_id: int,
+        now: StepSnapshot,
+        position: int,
+        seen: str,
     ) -> None:
         self._services = services
-        self._step_id = step_id
+        self._take_snapshot = take_snapshot
         self._now = now
         self._position = position
         self._seen = seen
@@ -93,7 +100,7 @@ class StepLogStream:
         if not self._timer.poll_due():
             return []
         try:
-            now = await to_thread.run_sync(step_snapshot, self._services, self._step_id)
+            now = await to_thread.run_sync(self._take_snapshot)
         except NotFoundError:
             now = None
         if now is None or now.attempt != self._attempt:

@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
 def worker() -> None:
     """Runs a worker: it runs jobs with the Docker Engine."""
     from runner.errors import MachineError
+    from runner.private import private_umask
     from workers.errors import StartError
     from workers.jobs.process import run_worker
     from workers.startup import prepare_data_dir, read_settings, sentences
@@ -28,7 +29,7 @@ def worker() -> None:
     settings = read_settings()
     prepare_data_dir(settings)
     try:
-        with sentences(settings):
+        with private_umask(), sentences(settings):
             run_worker(settings)
     except MachineError as error:
         raise StartError(f"The worker cannot work: {error}.") from None
@@ -37,14 +38,16 @@ def worker() -> None:
 @report_errors
 def scheduler() -> None:
     """Runs the scheduler: it starts crons, gives jobs of dead workers to others, wakes workers, deletes old logs."""
+    from runner.private import private_umask
     from workers.scheduler.scheduler import run_scheduler
-    from workers.startup import read_settings, sentences
+    from workers.startup import prepare_data_dir, read_settings, sentences
 
     settings = read_settings()
+    prepare_data_dir(settings)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with sentences(settings):
+    with private_umask(), sentences(settings):
         run_scheduler(settings, stop)
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +16,8 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
+
+from runner.private import new_private_file, private_file
 
 _WRITE = "headway_write"
 # Options of one connection: an engine with its own options would cost more than a short transaction.
@@ -53,16 +55,27 @@ def db_now_ms(session: Session) -> int:
 
 
 def make_engine(url: str) -> Engine:
-    """An engine for ``sqlite:///...`` or ``postgresql+psycopg://...``. Connects when first used."""
+    """An engine for ``sqlite:///...`` or ``postgresql+psycopg://...``. Connects when first used.
+
+    Raises NotPrivateError if SQLite's file cannot be closed for other users.
+    """
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
         return create_engine(parsed, pool_size=5, max_overflow=_CONNECTIONS_MAX - 5, pool_pre_ping=True)
     if parsed.database:
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        _make_private(Path(parsed.database))
     engine = create_engine(parsed, pool_size=_CONNECTIONS_MAX, max_overflow=0)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _make_private(path: Path) -> None:
+    """SQLite gives the files beside the database its permissions, but closes none of an older version."""
+    new_private_file(path)
+    for file in (path, *(path.with_name(f"{path.name}-{suffix}") for suffix in ("wal", "shm"))):
+        with suppress(FileNotFoundError):
+            private_file(file)
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:

@@ -22,7 +22,7 @@ class DiskWriter:
     def __init__(self, files: LogFiles) -> None:
         self._path = files.frames
         files.frames.parent.mkdir(parents=True, exist_ok=True)
-        self._data, self._index, self._source = (os.open(path, os.O_RDWR | os.O_CREAT, 0o640) for path in files)
+        self._data, self._index, self._source = (os.open(path, os.O_RDWR | os.O_CREAT, 0o600) for path in files)
         self._last, self._index_bytes, self._source_bytes = repair(self._data, self._index, self._source)
         self._compressor = zstandard.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=True)
         self._buffer = bytearray()

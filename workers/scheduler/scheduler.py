@@ -49,6 +49,7 @@ class SchedulerContext:
     logs: LogStore
     attempts_max: int
     retention_days: int
+    audit_days: int = 0
 
 
 def tick(context: SchedulerContext) -> None:
@@ -115,6 +116,7 @@ def run_scheduler(settings: Settings, stop: threading.Event) -> None:
         logs=open_logs(settings),
         attempts_max=settings.attempts_max,
         retention_days=settings.retention_days,
+        audit_days=settings.audit_days,
     )
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     try:
@@ -135,7 +137,7 @@ def _run_until_stopped(context: SchedulerContext, owner: str, stop: threading.Ev
                 tick(context)
             if leads and time.monotonic() - cleaned_up_s >= _CLEANUP_EVERY_S:
                 cleaned_up_s = time.monotonic()
-                delete_expired(context.engine, context.logs, context.retention_days)
+                delete_expired(context.engine, context.logs, context.retention_days, context.audit_days)
         except SQLAlchemyError as error:
             _log.warning("the database does not answer; trying again", error=str(error))
         stop.wait(_TICK_S)

@@ -11,6 +11,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from runner.private import private_file
 from workers.settings import Settings
 
 _VERSION = "v1"
@@ -80,13 +81,17 @@ def registry_place(repo_id: int | None, host: str) -> str:
 
 
 def open_vault(settings: Settings) -> Vault:
-    """The vault of this installation. Creates the key file if there is none. Raises VaultError if a key is wrong."""
+    """The vault of this installation. Creates the key file if there is none.
+
+    Raises VaultError if a key is wrong, and NotPrivateError if other users can read the key file or replace it.
+    """
     given = settings.secret_keys.get_secret_value()
     if given:
         return parse_keys(given.split(","), "HEADWAY_SECRET_KEYS")
     path = settings.key_file
     if not path.exists():
         _make_key_file(path)
+    private_file(path, of_root=True)
     return parse_keys(path.read_text().splitlines(), str(path))
 
 

@@ -48,6 +48,7 @@ from workers.store.repos import (
     set_hook_secret,
     set_newest_wins,
     set_trust,
+    set_visible_to_all,
 )
 from workers.store.runs import (
     CancelResult,
@@ -107,9 +108,12 @@ from workers.store.users import (
     set_password,
     token_user,
     tokens_of,
+    touch_session,
     touch_token,
     use_login_link,
     user_by_name,
+    user_of_session,
+    user_of_token,
     users,
 )
 from workers.store.wait_reasons import idle_runs, jobs_for_free_workers, why_waiting
@@ -204,6 +208,7 @@ __all__ = [
     "set_step_facts",
     "set_trigger",
     "set_trust",
+    "set_visible_to_all",
     "start_step",
     "status_problem",
     "step_by_id",
@@ -213,10 +218,13 @@ __all__ = [
     "steps_of_run",
     "token_user",
     "tokens_of",
+    "touch_session",
     "touch_token",
     "trigger_of",
     "use_login_link",
     "user_by_name",
+    "user_of_session",
+    "user_of_token",
     "users",
     "why_waiting",
     "workers",

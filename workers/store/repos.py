@@ -12,6 +12,7 @@ from pipelines.trigger import Event
 from workers.db.models import Repo, Run
 from workers.db.session import now_ms
 from workers.store.common import AlreadyThereError, insert_or, table
+from workers.store.roles import seen_by
 from workers.store.superseding import EVENTS
 
 
@@ -114,9 +115,14 @@ def _hook_targets() -> Select[str, int, str, str, bool]:
     return columns.where(repo.name.in_(names), repo.hook_secret_sealed != "")
 
 
-def repos(session: Session) -> Sequence[Repo]:
-    """All repositories by name."""
-    return session.scalars(select(Repo).order_by(Repo.name)).all()
+def set_visible_to_all(session: Session, repo_id: int, *, visible: bool) -> None:
+    """Whether every user who can log in sees the repository's runs and logs."""
+    session.execute(update(Repo).where(Repo.id == repo_id).values(visible_to_all=visible))
+
+
+def repos(session: Session, viewer: int | None = None) -> Sequence[Repo]:
+    """All repositories that the viewer sees (see ``roles``), by name."""
+    return session.scalars(select(Repo).where(seen_by(viewer)).order_by(Repo.name)).all()
 
 
 def remove_repo(session: Session, repo_id: int) -> Sequence[int]:

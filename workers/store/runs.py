@@ -16,6 +16,7 @@ from workers.db.models import Job, Repo, Run, Step
 from workers.db.session import db_now_ms, now_ms
 from workers.store.common import table
 from workers.store.completion import lock_run, settle
+from workers.store.roles import seen_by
 from workers.store.statuses import open_statuses
 from workers.store.superseding import EVENTS, supersede_runs
 
@@ -191,16 +192,20 @@ def runs_of(session: Session, repo_id: int, before: int | None = None, limit: in
     return session.scalars(query if before is None else query.where(Run.number < before)).all()
 
 
-def recent_runs(session: Session, limit: int = 30) -> list[tuple[Run, Repo]]:
-    """The newest runs of all repositories."""
-    query = select(Run, Repo).join(Repo, Repo.id == Run.repo_id).order_by(Run.id.desc()).limit(limit)
-    return [(run, repo) for run, repo in session.execute(query)]
+def recent_runs(session: Session, limit: int = 30, viewer: int | None = None) -> list[tuple[Run, Repo]]:
+    """The newest runs of all repositories that the viewer sees (see ``roles``)."""
+    query = select(Run, Repo).join(Repo, Repo.id == Run.repo_id).where(seen_by(viewer))
+    if viewer is not None:
+        # Only the newest of each repository can be among the newest of all. Without this, the view of a quiet
+        # repository beside busy ones would make the database read all runs.
+        query = query.where(Run.number > Repo.last_number - limit)
+    return [(run, repo) for run, repo in session.execute(query.order_by(Run.id.desc()).limit(limit))]
 
 
-def last_runs(session: Session) -> dict[int, Run]:
-    """Each repository's newest run, by the repository's id. A repository without runs is left out."""
+def last_runs(session: Session, viewer: int | None = None) -> dict[int, Run]:
+    """The newest run of each repository that the viewer sees, by the repository's id, where there is one."""
     query = select(Run).join(Repo, (Repo.id == Run.repo_id) & (Repo.last_number == Run.number))
-    return {run.repo_id: run for run in session.scalars(query)}
+    return {run.repo_id: run for run in session.scalars(query.where(seen_by(viewer)))}
 
 
 def previous_run(session: Session, run: Run) -> Run | None:

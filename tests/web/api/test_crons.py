@@ -57,8 +57,3 @@ def test_an_invalid_cron_is_refused_with_a_sentence(program: TestClient) -> None
         answer = program.put(f"{CRONS}/nightly", json=wrong)
         assert answer.status_code == 422
         assert answer.json()["error"].startswith(("'often' is no cron", "There is no time zone 'Moon'"))
-
-
-def test_only_an_administrator_changes_crons(guest: TestClient) -> None:
-    assert guest.put(f"{CRONS}/x", json={"expression": "@daily"}).status_code == 403
-    assert guest.delete(f"{CRONS}/x").status_code == 403

@@ -5,6 +5,7 @@ from starlette.testclient import TestClient
 
 from pipelines.state import PASSED, Outcome
 from runner.events import StepFinished, StepOutput, StepStarted, Stream
+from tests.support.people import OPERATOR
 from tests.web.conftest import REPO, ClaimedRun, Site
 from web.operations import repos
 
@@ -73,7 +74,7 @@ def test_a_repository_is_removed_with_its_runs_and_logs(site: Site, program: Tes
     site.add_repo()
     begun = site.begin()
     write(begun, 2, TEXT)
-    repos.remove(site.services, REPO)
+    repos.remove(site.services, OPERATOR, REPO)
     assert program.get(f"/api/repos/{REPO}").status_code == 404
     assert program.get(f"/api/steps/{begun.steps[2]}/log").status_code == 404
     address = (begun.queued.run_id, begun.queued.job_id, 2, begun.claim.attempt)

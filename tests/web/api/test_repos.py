@@ -3,6 +3,7 @@
 import pytest
 from starlette.testclient import TestClient
 
+from tests.support.people import OPERATOR
 from tests.web.conftest import REPO, Site, push
 from web.operations import secrets
 from workers.db.models import Secret
@@ -29,7 +30,7 @@ def test_repositories_are_listed_with_their_last_run(site: Site, program: TestCl
 
 def test_no_response_contains_a_secret_sealed_or_not(site: Site, program: TestClient) -> None:
     hooked = site.add_repo()
-    secrets.put(site.services, REPO, "key", "the value")
+    secrets.put(site.services, OPERATOR, REPO, "key", "the value")
     site.begin()
     with reading(site.engine) as session:
         sealed = session.query(Secret).one().sealed

@@ -7,6 +7,7 @@ from starlette.testclient import TestClient
 
 from pipelines.trigger import Event
 from tests.web.conftest import REPO, Site
+from workers.db.roles import Role
 
 RUNS = f"/api/repos/{REPO}/runs"
 
@@ -27,6 +28,7 @@ def test_a_run_is_started_by_hand_and_a_worker_is_woken(site: Site, program: Tes
 
 
 def test_a_deployment_is_started_by_hand(site: Site, guest: TestClient) -> None:
+    site.give_role("bob", Role.WRITE)
     body = {"event": "deployment", "target": "production", "tag": "v1"}
     assert guest.post(RUNS, json=body).status_code == 202
     started = site.trigger()

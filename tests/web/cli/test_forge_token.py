@@ -7,6 +7,7 @@ from pydantic import SecretStr
 from sqlalchemy import update
 from starlette.testclient import TestClient
 
+from tests.support.people import OPERATOR
 from tests.web.cli.command import Headway
 from tests.web.conftest import REPO, Site
 from web.operations import repos
@@ -68,7 +69,7 @@ def test_a_plain_git_repository_needs_no_token(headway: Headway) -> None:
 
 def test_an_error_of_reporting_is_shown_on_the_runs_page_and_in_the_api(site: Site, browser: TestClient) -> None:
     site.add_repo(forge="github")
-    repos.set_forge_token(site.services, REPO, TOKEN)
+    repos.set_forge_token(site.services, OPERATOR, REPO, TOKEN)
     queued = site.queue()
     assert "verdict broken" not in browser.get(f"/repos/{REPO}/runs/1").text
     trouble = "the forge refused the commit status: 401"
@@ -76,7 +77,7 @@ def test_an_error_of_reporting_is_shown_on_the_runs_page_and_in_the_api(site: Si
         session.execute(update(Status).values(reason=trouble, next_try_ms=None, tries=1))
     assert f'<p class="verdict broken">{trouble}</p>' in browser.get(f"/repos/{REPO}/runs/1").text
     assert browser.get(f"/api/repos/{REPO}/runs/1").json()["forge_trouble"] == trouble
-    repos.set_forge_token(site.services, REPO, "ghp_new")
+    repos.set_forge_token(site.services, OPERATOR, REPO, "ghp_new")
     with reading(site.engine) as session:
         assert list(store.pending_statuses(session)) == [queued.run_id]
 
@@ -84,7 +85,7 @@ def test_an_error_of_reporting_is_shown_on_the_runs_page_and_in_the_api(site: Si
 def test_the_settings_page_says_whether_statuses_are_reported(site: Site, browser: TestClient) -> None:
     site.add_repo(forge="github")
     assert "Headway reports no statuses" in browser.get(f"/repos/{REPO}/settings").text
-    repos.set_forge_token(site.services, REPO, TOKEN)
+    repos.set_forge_token(site.services, OPERATOR, REPO, TOKEN)
     page = browser.get(f"/repos/{REPO}/settings").text
     assert "Headway reports the status of each run" in page
     assert TOKEN not in page
@@ -92,4 +93,4 @@ def test_the_settings_page_says_whether_statuses_are_reported(site: Site, browse
 
 def test_a_token_for_a_missing_repository_is_refused(site: Site) -> None:
     with pytest.raises(NotFoundError, match="no repository named acme/harbour"):
-        repos.set_forge_token(site.services, REPO, TOKEN)
+        repos.set_forge_token(site.services, OPERATOR, REPO, TOKEN)

@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 from pipelines.state import State
 from pipelines.trigger import Event
 from tests.support.paths import FORGE_SAMPLES
+from tests.support.people import OPERATOR
 from tests.support.services import RedisServer, eventually
 from tests.web.conftest import REPO, Site
 from web.hooks.endpoint import REFUSED_COUNTER
@@ -195,7 +196,7 @@ def test_a_repository_that_is_switched_off_starts_no_run(site: Site, client: Tes
 
 def test_after_a_renewal_the_old_secret_is_refused(site: Site, client: TestClient) -> None:
     old = site.add_repo().secret
-    new = repos.renew_webhook_secret(site.services, REPO).secret
+    new = repos.renew_webhook_secret(site.services, OPERATOR, REPO).secret
     assert send(client, old).status_code == 404
     assert send(client, new).status_code == 202
 
@@ -287,7 +288,7 @@ def test_other_methods_than_post_are_answered_405(client: TestClient, method: st
 
 def test_a_push_that_supersedes_a_run_sends_a_cancellation_to_its_worker(site: Site, client: TestClient) -> None:
     secret = site.add_repo().secret
-    repos.set_newest_wins(site.services, REPO, [Event.PUSH])
+    repos.set_newest_wins(site.services, OPERATOR, REPO, [Event.PUSH])
     first = site.begin()
     with site.services.redis.pubsub() as pubsub:  # type: ignore[no-untyped-call]  # no types
         pubsub.subscribe(CANCEL_CHANNEL)

@@ -9,8 +9,9 @@ from starlette.testclient import TestClient
 
 from tests.web.cli.command import URL, Headway
 from tests.web.conftest import REPO, Site
+from web.operations.logins import TOKEN_NAME_CHARS_MAX
 from web.operations.secrets import VALUE_CHARS_MAX
-from web.operations.users import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN, TOKEN_NAME_CHARS_MAX
+from web.operations.users import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
 
 
 @pytest.fixture

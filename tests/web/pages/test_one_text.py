@@ -21,6 +21,7 @@ from runner.source.mirror import Mirror
 from tests.support.builders import push
 from tests.support.forge import TOKEN, FakeForge, forge_server
 from tests.support.paths import MISTAKES
+from tests.support.people import OPERATOR
 from tests.support.repos import Repo
 from tests.support.services import TEST_KEY, RedisServer
 from tests.web.conftest import Site
@@ -112,9 +113,9 @@ def everywhere(
     mirror = Mirror(folder / "mirrors", repo.url)
     site.add_repo(REPO, forge="github")
     # Lint does not know the trust of a repository: with all of it no other problem is reported.
-    repos.set_trust(site.services, REPO, Trust(network=True, volumes=True, security=True))
+    repos.set_trust(site.services, OPERATOR, REPO, Trust(network=True, volumes=True, security=True))
     with forge_server("github") as forge, make_client() as http, TestClient(create_app(site.services)) as client:
-        repos.set_forge_token(site.services, REPO, TOKEN, f"{forge.url}/api/v3")
+        repos.set_forge_token(site.services, OPERATOR, REPO, TOKEN, f"{forge.url}/api/v3")
         client.headers["authorization"] = f"Bearer {site.token(site.add_user())}"
         yield Everywhere(site, client, forge, Reporter(engine, site.services.vault, http, settings), repo, mirror)
     redis.close()

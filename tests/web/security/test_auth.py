@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import update
 from starlette.testclient import TestClient
 
+from tests.support.people import OPERATOR
 from tests.web.conftest import PASSWORD, REPO, Site
 from web.operations import users
 from web.security.auth import hash_password, hashed, password_fits
@@ -93,7 +94,7 @@ def test_only_a_hash_of_the_cookie_is_stored(site: Site, browser: TestClient) ->
 
 
 def test_a_link_works_once(site: Site, client: TestClient) -> None:
-    link = users.add(site.services, "ada", is_admin=True)
+    link = users.add(site.services, OPERATOR, "ada", is_admin=True)
     address = link.removeprefix("http://localhost:8080")
     assert client.get(address).status_code == 200, "looking at the page must not use the link up"
     form = {"link": address.rpartition("=")[2]}

@@ -15,8 +15,10 @@ from sqlalchemy.orm import Session
 from tests.support.builders import push
 from tests.support.services import PostgresServer
 from workers import store
-from workers.db.models import Base, Counter, Delivery, Repo
+from workers.db.models import AuditEntry, Base, Counter, Delivery, Repo
+from workers.db.roles import Role, Scope
 from workers.db.session import db_now_ms, downgrade, make_engine, now_ms, persist, reading, transaction, upgrade
+from workers.store import audit, roles
 
 
 def test_a_transaction_is_committed_at_the_end_of_its_block(database: Engine) -> None:
@@ -164,12 +166,52 @@ def test_the_newest_migration_keeps_the_rows_up_and_down(empty_database: Engine)
         repo_id = store.add_repo(session, store.NewRepo("a/b", "file:///a")).id
         job_id = store.record_delivery(session, repo_id, store.NewDelivery("d1", trigger=push())).job_id
     downgrade(empty_database, "-1")
-    assert "not_before_ms" in {column["name"] for column in inspect(empty_database).get_columns("jobs")}
+    assert "audit" not in inspect(empty_database).get_table_names()
     upgrade(empty_database)
-    assert "not_before_ms" not in {column["name"] for column in inspect(empty_database).get_columns("jobs")}
+    assert "audit" in inspect(empty_database).get_table_names()
     with reading(empty_database) as session:
         assert [job.id for job in store.jobs_of(session, 1)] == [job_id]
         assert session.scalars(select(Delivery.key)).all() == ["d1"]
+
+
+def test_users_keep_what_they_could_do_when_roles_come(empty_database: Engine) -> None:
+    upgrade(empty_database)
+    downgrade(empty_database, "0005")
+    with empty_database.connect().execution_options(headway_write=True) as connection, connection.begin():
+        for statement in (
+            "INSERT INTO users (name, is_admin, created_ms) VALUES ('ada', true, 1), ('bob', false, 1)",
+            (
+                "INSERT INTO repos (name, forge, clone_url, web_url, default_branch, private, hook_secret_sealed, "
+                "clone_username, clone_password_sealed, push_repo, trust_network, trust_volumes, trust_security, active, "
+                "last_number, created_ms, newest_wins) VALUES ('a/b', 'generic', 'file:///a', '', 'main', false, '', '', "
+                "'', '', false, false, false, true, 0, 1, '[]')"
+            ),
+            (
+                "INSERT INTO tokens (user_id, name, token_hash, created_ms) SELECT id, 'ci', 'x', 1 FROM users "
+                "WHERE name = 'bob'"
+            ),
+        ):
+            connection.exec_driver_sql(statement)
+    upgrade(empty_database)
+    with reading(empty_database) as session:
+        repo, bob = store.repo_by_name(session, "a/b"), store.user_by_name(session, "bob")
+        ada = store.user_by_name(session, "ada")
+        assert repo is not None
+        assert bob is not None
+        assert ada is not None
+        assert roles.role_on(session, bob.id, repo.id) is Role.WRITE
+        assert roles.role_on(session, ada.id, repo.id) is None
+        assert [token.scope for token in store.tokens_of(session, bob.id)] == [Scope.ADMIN]
+        assert not repo.visible_to_all
+
+
+def test_the_audit_log_refuses_changes(database: Engine) -> None:
+    with transaction(database) as session:
+        audit.add_entry(session, actor="ada", source="::1", action="user.add", target="bob", detail="")
+    with pytest.raises(DBAPIError, match="append-only"), transaction(database) as session:
+        session.execute(update(AuditEntry).values(actor="eve"))
+    with reading(database) as session:
+        assert [entry.actor for entry in audit.entries(session)] == ["ada"]
 
 
 @pytest.mark.postgres

@@ -4,10 +4,11 @@ from workers.db.models.base import Base
 from workers.db.models.processes import Counter, Leader, Worker
 from workers.db.models.repos import Cron, Delivery, Registry, Repo, Secret
 from workers.db.models.runs import Job, Run, Status, Step
-from workers.db.models.users import ApiToken, LoginLink, LoginSession, User
+from workers.db.models.users import ApiToken, AuditEntry, LoginLink, LoginSession, RepoRole, User
 
 __all__ = [
     "ApiToken",
+    "AuditEntry",
     "Base",
     "Counter",
     "Cron",
@@ -18,6 +19,7 @@ __all__ = [
     "LoginSession",
     "Registry",
     "Repo",
+    "RepoRole",
     "Run",
     "Secret",
     "Status",

@@ -1,5 +1,6 @@
 """The base of all models: column types that both databases support, and names for constraints."""
 
+from enum import Enum as PythonEnum
 from typing import Any, ClassVar
 
 from sqlalchemy import BigInteger, Dialect, Enum, Integer, MetaData, Text
@@ -8,6 +9,7 @@ from sqlalchemy.types import JSON, TypeDecorator
 
 from pipelines.state import Reason, State
 from pipelines.trigger import Event
+from workers.db.roles import Role, Scope
 
 ID = BigInteger().with_variant(Integer(), "sqlite")  # SQLite increments automatically only an INTEGER
 
@@ -32,7 +34,7 @@ class PlainText(TypeDecorator[str]):
         return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
 
 
-def _enum(kind: type[State | Reason | Event]) -> Enum:
+def _enum(kind: type[PythonEnum]) -> Enum:
     return Enum(kind, native_enum=False, length=32, values_callable=lambda kind: [member.value for member in kind])
 
 
@@ -46,6 +48,8 @@ TYPES: dict[Any, Any] = {
     State: _enum(State),
     Reason: _enum(Reason),
     Event: _enum(Event),
+    Role: _enum(Role),
+    Scope: _enum(Scope),
 }
 """The column type of each Python type."""
 

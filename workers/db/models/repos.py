@@ -10,7 +10,8 @@ from workers.db.models.base import ID, Base
 class Repo(Base):
     """A repository. ``name`` is part of its webhook's and pages' addresses; ``last_number`` is its newest run's number.
 
-    A new run of an event in ``newest_wins`` cancels older ones of the same branch or pull request.
+    A new run of an event in ``newest_wins`` cancels older ones of the same branch or pull request. With
+    ``visible_to_all``, every user who can log in has at least the role ``read``.
     """
 
     __tablename__ = "repos"
@@ -32,6 +33,7 @@ class Repo(Base):
     trust_volumes: Mapped[bool] = mapped_column(default=False)
     trust_security: Mapped[bool] = mapped_column(default=False)
     active: Mapped[bool] = mapped_column(default=True)
+    visible_to_all: Mapped[bool] = mapped_column(default=False)
     newest_wins: Mapped[list[str]] = mapped_column(default=lambda: [Event.PULL_REQUEST.value])
     last_number: Mapped[int] = mapped_column(default=0)
     created_ms: Mapped[int]
