@@ -69,6 +69,26 @@ def test_an_installation_that_was_open_is_closed_at_the_start(headway: Headway) 
         assert stat.S_IMODE((headway.folder / path).stat().st_mode) == mode, path
 
 
+def test_a_folder_that_is_a_link_to_another_disk_is_closed_too(headway: Headway, place: Path) -> None:
+    headway.ok("repo", "list")
+    (place / "big").mkdir()
+    open_to_all(place / "big")
+    (headway.folder / "workspaces").symlink_to(place / "big")
+    headway.ok("repo", "list")
+    assert stat.S_IMODE((place / "big").stat().st_mode) == 0o700
+
+
+@needs_root
+def test_a_folder_in_it_may_belong_to_another_user_unless_it_is_a_link(headway: Headway, place: Path) -> None:
+    headway.ok("repo", "list")
+    (headway.folder / "logs").mkdir()
+    os.chown(headway.folder / "logs", OTHER, OTHER)
+    headway.ok("repo", "list")
+    (headway.folder / "logs").rename(place / "logs")
+    (headway.folder / "logs").symlink_to(place / "logs")
+    assert f"belongs to user {OTHER}" in headway.refused("repo", "list")
+
+
 @pytest.mark.parametrize("umask", [0, 0o022, 0o077])
 def test_what_a_command_makes_is_private_whatever_the_umask(headway: Headway, umask: int) -> None:
     before = os.umask(umask)

@@ -174,23 +174,23 @@ def test_the_newest_migration_keeps_the_rows_up_and_down(empty_database: Engine)
         assert session.scalars(select(Delivery.key)).all() == ["d1"]
 
 
+OLD_ROWS = (
+    "INSERT INTO users (name, is_admin, created_ms) VALUES ('ada', true, 1), ('bob', false, 1)",
+    """
+    INSERT INTO repos (name, forge, clone_url, web_url, default_branch, private, hook_secret_sealed, clone_username,
+      clone_password_sealed, push_repo, trust_network, trust_volumes, trust_security, active, last_number, created_ms,
+      newest_wins)
+    VALUES ('a/b', 'generic', 'file:///a', '', 'main', false, '', '', '', '', false, false, false, true, 0, 1, '[]')
+    """,
+    "INSERT INTO tokens (user_id, name, token_hash, created_ms) SELECT id, 'ci', 'x', 1 FROM users WHERE name = 'bob'",
+)
+
+
 def test_users_keep_what_they_could_do_when_roles_come(empty_database: Engine) -> None:
     upgrade(empty_database)
     downgrade(empty_database, "0005")
     with empty_database.connect().execution_options(headway_write=True) as connection, connection.begin():
-        for statement in (
-            "INSERT INTO users (name, is_admin, created_ms) VALUES ('ada', true, 1), ('bob', false, 1)",
-            (
-                "INSERT INTO repos (name, forge, clone_url, web_url, default_branch, private, hook_secret_sealed, "
-                "clone_username, clone_password_sealed, push_repo, trust_network, trust_volumes, trust_security, active, "
-                "last_number, created_ms, newest_wins) VALUES ('a/b', 'generic', 'file:///a', '', 'main', false, '', '', "
-                "'', '', false, false, false, true, 0, 1, '[]')"
-            ),
-            (
-                "INSERT INTO tokens (user_id, name, token_hash, created_ms) SELECT id, 'ci', 'x', 1 FROM users "
-                "WHERE name = 'bob'"
-            ),
-        ):
+        for statement in OLD_ROWS:
             connection.exec_driver_sql(statement)
     upgrade(empty_database)
     with reading(empty_database) as session:

@@ -14,14 +14,14 @@ from runner.events import Stream
 from tests.support.builders import push
 from tests.support.services import eventually
 from workers import store
-from workers.db.models import Job, LoginSession, Run
-from workers.db.session import downgrade, make_engine, now_ms, reading, transaction, upgrade
+from workers.db.models import AuditEntry, Job, LoginSession, Run
+from workers.db.session import db_now_ms, downgrade, make_engine, now_ms, reading, transaction, upgrade
 from workers.logs import DiskLogs
 from workers.queue.wakeups import queue_length
 from workers.scheduler.retention import delete_expired
 from workers.scheduler.scheduler import SchedulerContext, run_scheduler, tick
 from workers.settings import Settings
-from workers.store import leases
+from workers.store import audit, leases
 from workers.streaming import redis_stream
 from workers.streaming.redis_stream import LiveTail
 from workers.triggers.crons import NewCron, put_cron
@@ -219,6 +219,18 @@ def test_logs_are_kept_for_ever_where_the_settings_say_so(site: SchedulerFixture
         session.execute(update(Run).values(finished_ms=1, state=State.PASSED))
     delete_expired(site.database, site.logs, retention_days=0)
     assert site.run().logs_deleted_ms is None
+
+
+def test_old_entries_of_the_audit_log_are_deleted_where_the_settings_say_so(site: SchedulerFixture) -> None:
+    with transaction(site.database) as session:
+        for at_ms in (1, db_now_ms(session)):
+            session.add(AuditEntry(at_ms=at_ms, actor="", source="", action="", target="", detail=""))
+    counted = []
+    for days in (0, 365):
+        delete_expired(site.database, site.logs, retention_days=0, audit_days=days)
+        with reading(site.database) as session:
+            counted.append(len(audit.entries(session)))
+    assert counted == [2, 1]
 
 
 @pytest.mark.slow
