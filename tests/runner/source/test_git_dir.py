@@ -42,6 +42,29 @@ def test_checkouts_for_builds_are_the_same_wherever_they_are_made(repo: Repo, tm
     assert contents(tmp_path / "one" / "checkout") == contents(tmp_path / "another" / "checkout")
 
 
+@pytest.mark.parametrize("for_builds", [True, False])
+def test_steps_of_any_user_can_read_a_checkout_whatever_the_workers_umask(
+    repo: Repo, tmp_path: Path, for_builds: bool
+) -> None:
+    sha = repo.commit({**FILES, "a": "2"}, repo.commit(FILES))
+    found = []
+    for umask in (0o022, 0o077):
+        place = tmp_path / f"{umask:o}"
+        before = os.umask(umask)
+        try:
+            mirror = Mirror(place, repo.url)
+            mirror.fetch(sha)
+            mirror.checkout(sha, place / "checkout", Checkout(depth=1), for_builds=for_builds)
+        finally:
+            os.umask(before)
+        found.append(contents(place / "checkout"))
+    if for_builds:
+        assert found[0] == found[1]
+    assert found[1].keys() >= {".git/shallow", ".git/index", ".git/HEAD", "folder/b"}
+    closed = [path for path, (mode, _) in found[1].items() if mode & 0o044 != 0o044]
+    assert closed == []
+
+
 def test_git_works_in_a_checkout_for_builds(repo: Repo, mirror: Mirror, tmp_path: Path) -> None:
     sha = repo.commit(FILES)
     repo.git("update-ref", "refs/tags/v1", sha)

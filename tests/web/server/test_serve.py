@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -58,6 +59,11 @@ class Serve:
         path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         return [int(pid) for pid in path.read_text().split()]
 
+    def family(self) -> list[int]:
+        """The server's own process and its children."""
+        assert self.process is not None
+        return [self.process.pid, *self.children()]
+
     def child(self, word: str) -> int:
         return next(pid for pid in self.children() if word in command_of(pid))
 
@@ -96,6 +102,9 @@ def test_all_processes_start_are_restarted_when_killed_and_stop_together(serve: 
     output = serve.log.read_text()
     assert f"Headway serves http://localhost:{serve.port}" in output
     assert f"http://localhost:{serve.port}/login?link=" in output
+    umasks = {re.findall(r"Umask:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[0] for pid in serve.family()}
+    assert umasks == {"0077"}
+    assert [path for path in (serve.data, *serve.data.rglob("*")) if path.stat().st_mode & 0o077] == []
     redis = serve.child("redis-server")
     scheduler = serve.child("scheduler")
     os.kill(redis, signal.SIGKILL)
