@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from runner.network.ca_certificates import custom_certificates
+from workers.disk import RESERVE_BYTES_MIN, DiskReserve
 from workers.labels import parse_labels
 
 
@@ -70,7 +71,7 @@ class Settings(BaseSettings):
         15, ge=3, description="Seconds without a lease renewal after which a job is given to another worker."
     )
     attempts_max: int = Field(
-        3, ge=1, description="How many times a job may lose its worker before it is marked broken."
+        2, ge=1, description="How many times a job may lose its worker before it is marked broken."
     )
     job_timeout_s: int = Field(21_600, ge=1, description="The timeout of a job, in seconds, if its pipeline sets none.")
     step_timeout_s: int = Field(
@@ -95,6 +96,13 @@ class Settings(BaseSettings):
     step_cpus_max: float = Field(0, ge=0, description="CPUs that a step's container may use. 0: no limit.")
     log_bytes_max: int = Field(
         1024**3, gt=0, description="Bytes of a step's output that are stored. The step goes on after that."
+    )
+
+    disk_reserve_bytes: int = Field(
+        512 * 1024**2,
+        ge=RESERVE_BYTES_MIN,
+        description="Bytes that stay free on the disk of `data_dir`, a tenth of it at most. With less, workers take no "
+        "job, logs of steps end, and `/readyz` answers 503, until there is room again.",
     )
 
     webhook_body_bytes_max: int = Field(
@@ -158,6 +166,11 @@ class Settings(BaseSettings):
     def redis_dir(self) -> Path:
         """Where the private Redis of ``headway serve`` keeps its files."""
         return self.data_dir / "redis"
+
+    @property
+    def disk_reserve(self) -> DiskReserve:
+        """What stays free on the disks of the data, the logs and the checkouts, which may be disks of their own."""
+        return DiskReserve((self.data_dir, self.logs_dir, self.workspaces_dir), self.disk_reserve_bytes)
 
     @property
     def mirrors_dir(self) -> Path:

@@ -7,6 +7,7 @@ from web.operations import workers
 from web.pages.templates import page
 from web.security.auth import CurrentUser, current_user
 from web.services import ServicesDep
+from workers import store
 from workers.db.session import db_now_ms, reading
 
 router = APIRouter(dependencies=[Depends(current_user)], include_in_schema=False)
@@ -14,8 +15,8 @@ router = APIRouter(dependencies=[Depends(current_user)], include_in_schema=False
 
 @router.get("/workers")
 def workers_page(request: Request, services: ServicesDep, user: CurrentUser) -> Response:
-    """The running workers with their slots and labels."""
+    """The running workers with their slots and labels, and what fails of the scheduler's work."""
     found = workers.list_workers(services, user)
     with reading(services.engine) as session:
-        now = db_now_ms(session)
-    return page(request, "workers.html", user=user, workers=found, now=now)
+        now, failing = db_now_ms(session), store.failed_duties(session)
+    return page(request, "workers.html", user=user, workers=found, failing=failing, now=now)

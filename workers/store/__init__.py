@@ -20,6 +20,7 @@ from workers.store.deliveries import (
     record_deliveries,
     record_delivery,
 )
+from workers.store.duties import failed_duties, note_done_duty, note_failed_duty
 from workers.store.installation import installation
 from workers.store.jobs import (
     Planned,
@@ -28,6 +29,7 @@ from workers.store.jobs import (
     finish_step,
     note_job,
     plan_run,
+    set_log_size,
     set_step_facts,
     set_trigger,
     start_step,
@@ -155,6 +157,7 @@ __all__ = [
     "due_crons",
     "extend_session",
     "fail_planning",
+    "failed_duties",
     "finish_job",
     "finish_step",
     "forget_logs",
@@ -169,6 +172,8 @@ __all__ = [
     "mark_reported",
     "move_cron_on",
     "note_cron_run",
+    "note_done_duty",
+    "note_failed_duty",
     "note_job",
     "pending_statuses",
     "plan_run",
@@ -203,6 +208,7 @@ __all__ = [
     "set_clone_login",
     "set_forge_token",
     "set_hook_secret",
+    "set_log_size",
     "set_newest_wins",
     "set_password",
     "set_step_facts",
