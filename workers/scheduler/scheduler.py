@@ -19,7 +19,7 @@ from workers.db.session import db_now_ms, make_engine, reading, transaction
 from workers.logs import LogStore, open_logs
 from workers.queue.celery_app import MESSAGE_EXPIRES_S, make_celery
 from workers.queue.wakeups import Notifier, queue_length
-from workers.scheduler.retention import delete_expired
+from workers.scheduler.retention import delete_expired, delete_old_audit_entries
 from workers.secrets.vault import open_vault
 from workers.settings import Settings
 from workers.statuses.reporter import background_reporter
@@ -137,7 +137,8 @@ def _run_until_stopped(context: SchedulerContext, owner: str, stop: threading.Ev
                 tick(context)
             if leads and time.monotonic() - cleaned_up_s >= _CLEANUP_EVERY_S:
                 cleaned_up_s = time.monotonic()
-                delete_expired(context.engine, context.logs, context.retention_days, context.audit_days)
+                delete_expired(context.engine, context.logs, context.retention_days)
+                delete_old_audit_entries(context.engine, context.audit_days)
         except SQLAlchemyError as error:
             _log.warning("the database does not answer; trying again", error=str(error))
         stop.wait(_TICK_S)

@@ -18,7 +18,7 @@ from workers.db.models import AuditEntry, Job, LoginSession, Run
 from workers.db.session import db_now_ms, downgrade, make_engine, now_ms, reading, transaction, upgrade
 from workers.logs import DiskLogs
 from workers.queue.wakeups import queue_length
-from workers.scheduler.retention import delete_expired
+from workers.scheduler.retention import delete_expired, delete_old_audit_entries
 from workers.scheduler.scheduler import SchedulerContext, run_scheduler, tick
 from workers.settings import Settings
 from workers.store import audit, leases
@@ -227,7 +227,7 @@ def test_old_entries_of_the_audit_log_are_deleted_where_the_settings_say_so(site
             session.add(AuditEntry(at_ms=at_ms, actor="", source="", action="", target="", detail=""))
     counted = []
     for days in (0, 365):
-        delete_expired(site.database, site.logs, retention_days=0, audit_days=days)
+        delete_old_audit_entries(site.database, days)
         with reading(site.database) as session:
             counted.append(len(audit.entries(session)))
     assert counted == [2, 1]
