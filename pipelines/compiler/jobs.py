@@ -6,9 +6,9 @@ from typing import NamedTuple
 from pipelines import plan
 from pipelines.compiler.checkout import plan_checkout
 from pipelines.compiler.containers import make_container
-from pipelines.compiler.dependencies import set_needs
 from pipelines.compiler.job_input import JobInput
 from pipelines.compiler.selection import select_steps
+from pipelines.compiler.step_dependencies import set_needs
 from pipelines.compiler.steps import drop_pushes_without_tags, plan_step
 from pipelines.compiler.trust import check_trust
 from pipelines.model.workflow import Concurrency, Service

@@ -1,18 +1,17 @@
 """Compiles the files of a pipeline and a trigger to a plan."""
 
-from collections.abc import Collection, Sequence
-from graphlib import CycleError, TopologicalSorter
+from collections.abc import Sequence
 
 from pipelines.compiler.job_input import JobInput
 from pipelines.compiler.jobs import PlannedJob, plan_job, with_number
+from pipelines.compiler.workflow_dependencies import check_needs, drop_unreachable, find_cycle
 from pipelines.context import Context, PipelineFile
 from pipelines.interpolation.renderer import Variables
 from pipelines.parser.discovery import workflow_name
 from pipelines.parser.reader import read_file
-from pipelines.parser.validation import LocatedWorkflow
 from pipelines.plan import JobPlan, LeftOut, Plan
 from pipelines.problem import InvalidPipelineError, Level, Problem
-from pipelines.syntax.diagnostics import Diagnostics, did_you_mean
+from pipelines.syntax.diagnostics import Diagnostics
 from pipelines.trigger import Trigger
 from pipelines.variables import AT_RUN_TIME, run_variables
 
@@ -46,8 +45,8 @@ def join_jobs(planned: Sequence[PlannedJob]) -> tuple[list[JobPlan], list[LeftOu
     if len(jobs) > JOBS_COUNT_MAX:
         message = f"this pipeline has {len(jobs)} jobs, and at most {JOBS_COUNT_MAX} are run"
         problems.append(Problem(jobs[0].file, 0, 0, message, "make the matrix smaller"))
-    jobs, dropped = _drop_unreachable(jobs, {need for result in planned for need in result.optional_needs})
-    cycle = _cycle(jobs)
+    jobs, dropped = drop_unreachable(jobs, {need for result in planned for need in result.optional_needs})
+    cycle = find_cycle(jobs)
     return jobs, dropped, problems + ([cycle] if cycle else [])
 
 
@@ -66,19 +65,6 @@ def _plan_file(
     return [plan_job(JobInput(name, workflow.cell, workflow.located, trigger, context)) for workflow in read]
 
 
-def check_needs(name: str, located: LocatedWorkflow, names: Collection[str]) -> None:
-    """Reports workflows that this one depends on and that do not exist. ``names`` are all that exist."""
-    for index, dependency in enumerate(located.workflow.depends_on):
-        place = located.place("depends_on", index)
-        if dependency.name == name:
-            located.diagnostics.error(place, f"workflow '{name}' depends on itself", "remove it from depends_on")
-        elif dependency.name not in names and not dependency.optional:
-            message = f"workflow '{name}' depends on '{dependency.name}', which does not exist, so it never runs"
-            near = did_you_mean(dependency.name, (other for other in names if other != name))
-            remedy = f"if it may be missing, write {{name: {dependency.name}, optional: true}}"
-            located.diagnostics.warning(place, message, near or remedy)
-
-
 def variables_for(workflow: str, trigger: Trigger, context: Context) -> Variables:
     """The variables for ``${NAME}`` in the file of a workflow."""
     run = {**run_variables(trigger, context), "CI_WORKFLOW_NAME": workflow}
@@ -86,41 +72,3 @@ def variables_for(workflow: str, trigger: Trigger, context: Context) -> Variable
     return Variables(
         given, known=frozenset(run), at_run_time=AT_RUN_TIME | {"CI_WORKFLOW_NUMBER"} | set(trigger.inputs)
     )
-
-
-def _drop_unreachable(jobs: list[JobPlan], optional: set[tuple[str, str]]) -> tuple[list[JobPlan], list[LeftOut]]:
-    """Leaves out jobs that need a workflow which does not run, until no job does. Drops missing optional needs."""
-    dropped: dict[LeftOut, None] = {}
-    while True:
-        running = {job.name for job in jobs}
-        stuck = {
-            job.name: need
-            for job in jobs
-            for need in job.needs
-            if need not in running and (job.name, need) not in optional
-        }
-        if not stuck:
-            break
-        for name, need in stuck.items():
-            dropped[LeftOut(what=f"workflow '{name}'", why=f"it depends on workflow '{need}', which does not run")] = (
-                None
-            )
-        jobs = [job for job in jobs if job.name not in stuck]
-    return [_without_missing(job, running) for job in jobs], list(dropped)
-
-
-def _without_missing(job: JobPlan, running: set[str]) -> JobPlan:
-    return job.model_copy(update={"needs": tuple(need for need in job.needs if need in running)})
-
-
-def _cycle(jobs: list[JobPlan]) -> Problem | None:
-    """The problem if workflows depend on each other in a cycle."""
-    try:
-        # A workflow that depends on itself was reported before.
-        TopologicalSorter({job.name: set(job.needs) - {job.name} for job in jobs}).prepare()
-    except CycleError as error:
-        names: list[str] = error.args[1][::-1]
-        chain = " -> ".join(f"'{name}'" for name in names)
-        file = next(job.file for job in jobs if job.name == names[0])
-        return Problem(file, 0, 0, f"these workflows wait for each other: {chain}", "remove one of these depends_on")
-    return None

@@ -7,7 +7,7 @@ from pipelines.compiler import image_tags
 from pipelines.compiler.containers import make_container
 from pipelines.compiler.encoding import encode
 from pipelines.compiler.job_input import JobInput
-from pipelines.compiler.selection import StepCandidate, StepCandidates
+from pipelines.compiler.step_candidates import StepCandidate, StepCandidates
 from pipelines.compiler.trust import check_trust
 from pipelines.model.workflow import Build, BuildStep, CommandsStep, Failure, PluginStep, Push, PushStep
 from pipelines.trigger import PULL_REQUEST_EVENTS

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 from runner.cli import exit_status
 from runner.docker.client import Engine
-from runner.docker.compatibility import EngineVersion, image_store
+from runner.docker.compatibility import EngineVersion, image_store, missing_limits
 from runner.errors import StepError
 from runner.threads import in_background
 
@@ -34,7 +34,9 @@ def show_version(out: TextIO) -> int:
 
 def _engine() -> str:
     with closing(Engine()) as engine:
-        return engine_line(engine.connection.version, engine.info(), str(engine.connection.transport.endpoint))
+        info = engine.info()
+        line = engine_line(engine.connection.version, info, str(engine.connection.transport.endpoint))
+        return "\n".join(filter(None, (line, missing_limits(info))))
 
 
 def engine_line(engine: EngineVersion, info: Mapping[str, Any], where: str) -> str:

@@ -16,6 +16,7 @@ _SNAPSHOTTER = "io.containerd.snapshotter.v1"
 _PODMAN = "Podman Engine"
 _WANTS_TLS = b"HTTP request to an HTTPS server"
 _ROOTLESS = "rootlesskit"
+_LIMITS = {"MemoryLimit": "memory", "CpuCfsQuota": "processors", "PidsLimit": "processes"}
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,17 @@ def image_store(info: Mapping[str, Any]) -> str:
     if ["driver-type", _SNAPSHOTTER] in (info.get("DriverStatus") or ()):
         return CONTAINERD_STORE
     return str(info.get("Driver") or "unknown")
+
+
+def missing_limits(info: Mapping[str, Any]) -> str:
+    """A warning about limits of containers that the engine cannot enforce, or "". ``info`` answers GET /info."""
+    missing = [what for name, what in _LIMITS.items() if info.get(name) is False]
+    if not missing:
+        return ""
+    return (
+        f"the Docker Engine cannot limit the {' and the '.join(missing)} of a container, so a step can use all of this "
+        "machine's; it needs cgroup v2, in rootless mode with delegation: see docs/running/engines.md"
+    )
 
 
 def _number(version: str) -> tuple[int, ...]:

@@ -1,6 +1,5 @@
 """A build step: BuildKit builds the Dockerfile, and the job keeps the image's id for the steps that use it."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from pipelines import platforms
@@ -15,6 +14,8 @@ from runner.errors import MachineError, StepError
 from runner.events import ImageBuilt, InstructionChanged, Stream
 from runner.execution.job import Job
 from runner.logs.output import Lines, Output
+
+BUILD_TRIES_MAX = 3
 
 
 def build(job: Job, step: BuildStep, output: Output) -> Outcome:
@@ -48,16 +49,13 @@ def build(job: Job, step: BuildStep, output: Output) -> Outcome:
     job.untag_at_end(tag)
     lines = Lines(output, Stream.STDOUT)
     try:
-        digests = buildkit.build(
-            job.builder(), request, buildkit.Watch(lines, emit_instruction, job.cancel, limit.deadline)
-        )
+        image = _image_of(job, request, buildkit.Watch(lines, emit_instruction, job.cancel, limit.deadline), output)
     except StepError as error:
         if error.reason is Reason.BUILD_FAILED:
             job.engine.ping()  # raises MachineError if the client failed because the engine went away
         raise
-    if not digests:
+    if image is None:
         return job.canceled() if job.cancel else limit.outcome()
-    image = _image_in_engine(job, digests)
     image_id, size_bytes = str(image["Id"]), int(image.get("Size", 0))
     job.built[step.number] = image_id
     output.note(f"built {image_id} ({size_bytes / 1e6:,.1f} MB)")
@@ -65,9 +63,20 @@ def build(job: Job, step: BuildStep, output: Output) -> Outcome:
     return PASSED
 
 
-def _image_in_engine(job: Job, digests: Sequence[str]) -> dict[str, Any]:
-    """The engine's description of the image whose id is one of these digests."""
-    for digest in digests:
-        if image := job.engine.image(digest):
-            return image
-    raise MachineError(Reason.INTERNAL, f"the image that was just built is not in the engine ({', '.join(digests)})")
+def _image_of(job: Job, request: BuildRequest, watch: buildkit.Watch, output: Output) -> dict[str, Any] | None:
+    """Builds, and returns the engine's description of the image; None if the build was stopped early.
+
+    Builds with the same content have one image. The engine may delete it while it stores it again: when another job
+    removes what was its last name. So an image that is missing is built again, from the cache.
+    """
+    for _ in range(BUILD_TRIES_MAX):
+        digests = buildkit.build(job.builder(), request, watch)
+        if not digests:
+            return None
+        for digest in digests:
+            if image := job.engine.image(digest):
+                return image
+        output.note("the engine removed the image at once: another job had the same one and ended; building it again")
+    raise MachineError(
+        Reason.INTERNAL, f"the engine lost the image that was just built {BUILD_TRIES_MAX} times ({', '.join(digests)})"
+    )

@@ -13,6 +13,8 @@ import secrets
 import shlex
 from collections.abc import Mapping, Sequence
 
+from runner.events import Stream
+
 GATE = r"""
 IFS= read -r _headway_token && IFS= read -r _headway_script || exit 125
 exec </dev/null
@@ -87,3 +89,20 @@ class StatusWatch:
         """The bytes held back: the stream has ended without a status line."""
         held, self._held = self._held, b""
         return held
+
+
+class GateStatus:
+    """The exit status that the gate prints at the end of each of the step's two outputs. No ``token``: no gate."""
+
+    def __init__(self, token: str) -> None:
+        names = (Stream.STDOUT, Stream.STDERR) if token else ()
+        self.watches = {name: StatusWatch(token) for name in names}
+
+    def __bool__(self) -> bool:
+        """True when the status has arrived on both outputs: they are complete."""
+        return bool(self.watches) and all(watch.status is not None for watch in self.watches.values())
+
+    @property
+    def status(self) -> int | None:
+        """The exit status, once it has arrived on one output."""
+        return next((watch.status for watch in self.watches.values() if watch.status is not None), None)

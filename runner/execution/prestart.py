@@ -13,8 +13,8 @@ from threading import Lock
 from pipelines.plan import BuiltImage, CommandsStep, Step
 from runner.errors import StepError
 from runner.execution import step_container
+from runner.execution.free_memory import available_bytes
 from runner.execution.job import Job
-from runner.execution.memory import available_bytes
 from runner.execution.step_container import StartedContainer
 
 STARTS_AT_ONCE_MAX = 2

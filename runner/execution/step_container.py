@@ -5,26 +5,20 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from pipelines import platforms
 from pipelines.plan import CommandsStep, Container, PluginStep
-from pipelines.state import PASSED, Outcome, Reason, State
+from pipelines.state import Outcome, Reason
 from runner.docker.attach import Attached, readable
 from runner.docker.specs import ContainerSpec
-from runner.errors import MachineError, StepError
-from runner.events import Stream
+from runner.errors import StepError
 from runner.execution import gate
 from runner.execution.container_spec import container_spec
 from runner.execution.job import Job
+from runner.execution.step_outcome import engine_gone, outcome_of
 from runner.logs.output import Lines, Output
 
-KILLED_STATUS = 137
 KILL_TIMEOUT_S = 30
 VARIABLE_BYTES_MAX = 128 * 1024 - 64
 """Linux's limit for one environment variable (128 KiB), less room for the variable's name."""
-EXIT_TIMEOUT_S = 15
-"""A container exits at the same time as its streams end, or shortly after."""
-NOT_FOUND_STATUS = 127
-_HINTS = {126: " (found, but it cannot be executed)", NOT_FOUND_STATUS: " (a command was not found in the image)"}
 
 
 @dataclass(frozen=True)
@@ -36,23 +30,6 @@ class StartedContainer:
     token: str
 
 
-class GateStatus:
-    """The exit status that the gate prints at the end of each of the step's two outputs. No ``token``: no gate."""
-
-    def __init__(self, token: str) -> None:
-        names = (Stream.STDOUT, Stream.STDERR) if token else ()
-        self.watches = {name: gate.StatusWatch(token) for name in names}
-
-    def __bool__(self) -> bool:
-        """True when the status has arrived on both outputs: they are complete."""
-        return bool(self.watches) and all(watch.status is not None for watch in self.watches.values())
-
-    @property
-    def status(self) -> int | None:
-        """The exit status, once it has arrived on one output."""
-        return next((watch.status for watch in self.watches.values() if watch.status is not None), None)
-
-
 def run(job: Job, step: CommandsStep | PluginStep, output: Output, prestarted: StartedContainer | None) -> Outcome:
     """Runs a step in a fresh container to its end: in ``prestarted`` if there is one, else in a new one.
 
@@ -61,13 +38,13 @@ def run(job: Job, step: CommandsStep | PluginStep, output: Output, prestarted: S
     if prestarted:
         job.write_pull_log(step, Lines(output))
     started = prestarted or start(job, step, job.image_of(step, Lines(output)))
-    status = GateStatus(started.token)
+    status = gate.GateStatus(started.token)
     with ExitStack() as on_error:
         on_error.callback(discard, job, started)
         if started.token:
             _open_gate(started.stream, gate.gate_lines(started.token, _script(job, step)))
         stopped = _follow(job, step, started, output, status)
-        outcome = stopped or _outcome(job, step, started.container, status)
+        outcome = stopped or outcome_of(job, step, started.container, status)
         on_error.pop_all()
     started.stream.close()
     job.removals.remove_later(started.container)
@@ -104,7 +81,7 @@ def _open_gate(stream: Attached, lines: bytes) -> None:
     except (BrokenPipeError, ConnectionResetError):
         return  # the container or the engine has ended: what follows finds out which
     except OSError as error:
-        raise _engine_gone(error) from error
+        raise engine_gone(error) from error
 
 
 def own_network(container: Container) -> bool:
@@ -159,7 +136,7 @@ def _script(job: Job, step: CommandsStep | PluginStep) -> str:
 
 
 def _follow(
-    job: Job, step: CommandsStep | PluginStep, started: StartedContainer, output: Output, status: GateStatus
+    job: Job, step: CommandsStep | PluginStep, started: StartedContainer, output: Output, status: gate.GateStatus
 ) -> Outcome | None:  # fmt: skip
     """Forwards the output until the container ends. On cancellation and timeout it stops it: TERM, grace, KILL.
 
@@ -186,62 +163,11 @@ def _follow(
     return stopped
 
 
-def _forward(stream: Attached, output: Output, status: GateStatus) -> None:
+def _forward(stream: Attached, output: Output, status: gate.GateStatus) -> None:
     try:
         frames = stream.read()
     except OSError as error:
-        raise _engine_gone(error) from error
+        raise engine_gone(error) from error
     for name, data in frames:
         watch = status.watches.get(name)
         output.write(name, watch.feed(data) if watch else data)
-
-
-def _engine_gone(why: object) -> MachineError:
-    return MachineError(Reason.ENGINE_GONE, f"the Docker Engine went away while the step ran: {why}")
-
-
-def _outcome(job: Job, step: CommandsStep | PluginStep, container: str, status: GateStatus) -> Outcome:
-    """The outcome of a container that ended by itself: by the gate's exit status if it came, else by the engine's."""
-    code = _exit_code(job, container) if status.status is None else status.status
-    gate_failed = bool(status.watches) and not status
-    if code == 0 and gate_failed:
-        raise _engine_gone("its output broke off")
-    if code == 0:
-        return PASSED
-    if code == KILLED_STATUS:
-        _exit_code(job, container)
-        state = (job.engine.inspect(container) or {}).get("State", {})
-        if state.get("OOMKilled"):
-            limit = job.options.limits.memory_bytes
-            over = f"its limit of {limit // 1024**2} MiB" if limit else "what the machine has"
-            return Outcome(State.FAILED, Reason.OUT_OF_MEMORY, f"killed: it needed more memory than {over}", code)
-        return Outcome(State.FAILED, Reason.KILLED, "killed by a signal from outside (SIGKILL)", code)
-    if gate_failed and code in _HINTS:
-        hint = "a step with commands needs an image that has a shell (sh); use another image, or `entrypoint`"
-        return Outcome(State.FAILED, Reason.BAD_COMMAND, f"the image cannot run the step's commands; {hint}", code)
-    if gate_failed and (platform := _foreign_platform(job, container)):
-        message = f"exited with {code}: its image is for {platform}, which this machine runs only by emulation"
-        return Outcome(State.FAILED, Reason.BAD_COMMAND, f"{message}; {platforms.EMULATION}", code)
-    return Outcome(State.FAILED, Reason.EXIT_CODE, f"exited with {code}{_hint(step.container, code)}", code)
-
-
-def _foreign_platform(job: Job, container: str) -> str:
-    """The platform of a container's image, such as ``linux/s390x``; empty if it is the engine's own."""
-    image = job.engine.image(str((job.engine.inspect(container) or {}).get("Image", ""))) or {}
-    arch = str(image.get("Architecture") or "")
-    return f"linux/{arch}" if arch not in {"", job.engine.connection.version.arch} else ""
-
-
-def _hint(container: Container, code: int) -> str:
-    """What the shell's reserved exit codes mean. docker-init uses them too, if it cannot start an entrypoint."""
-    if code == NOT_FOUND_STATUS and container.entrypoint:
-        return f" (`entrypoint` {container.entrypoint[0]!r}, or a command that it ran, was not found in the image)"
-    return _HINTS.get(code, "")
-
-
-def _exit_code(job: Job, container: str) -> int:
-    """The engine's exit code. The streams have ended: if the container still runs, the connection was cut."""
-    code = job.engine.wait(container, EXIT_TIMEOUT_S)
-    if code is None:
-        raise _engine_gone("its output broke off")
-    return code

@@ -29,7 +29,10 @@ Bodies = Mapping[str, tuple[int, str]]
 
 
 class FakeEngine(socketserver.ThreadingUnixStreamServer):
-    """Answers requests by the end of their path, all others with 404. ``asked`` are the paths requested so far."""
+    """Answers requests by the end of their path, all others with 404. ``asked`` are the paths requested so far.
+
+    ``next_answers`` come first, each once.
+    """
 
     daemon_threads = True
 
@@ -38,6 +41,7 @@ class FakeEngine(socketserver.ThreadingUnixStreamServer):
         self.host = f"unix://{path}"
         self.bodies = bodies
         self.asked: list[str] = []
+        self.next_answers: list[tuple[int, str]] = []
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -49,6 +53,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.asked.append(path)
         ends = (body for end, body in self.server.bodies.items() if path.endswith(end))
         status, text = next(ends, (404, '{"message": "page not found"}'))
+        if self.server.next_answers and not path.endswith("/version"):
+            status, text = self.server.next_answers.pop(0)
         self.send_response(status)
         self.send_header("Content-Length", str(len(text.encode())))
         self.end_headers()

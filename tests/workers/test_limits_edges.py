@@ -31,6 +31,7 @@ LEAST: Mapping[str, int] = {
     "log_bytes_max": 1,
     "webhook_body_bytes_max": 1,
     "session_days": 1,
+    "audit_days": 0,
     "retention_days": 0,
 }
 

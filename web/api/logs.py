@@ -16,9 +16,9 @@ from web.operations.log_parts import (
     part_by_bytes,
     part_by_lines,
     pieces,
-    search,
     sources,
 )
+from web.operations.log_search import search
 from web.operations.lookup import step_with_id
 from web.security.auth import CurrentUser
 from web.services import ServicesDep

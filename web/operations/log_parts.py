@@ -1,4 +1,4 @@
-"""Reads parts of stored logs: by bytes, by lines, from the end, and by search."""
+"""Reads parts of stored logs: by bytes, by lines and from the end."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,6 @@ from workers.store import StepPlace
 
 PART_BYTES_MAX = 4 * 1024**2
 LINES_MAX = 20_000
-FOUND_MAX = 1_000
 _PIECE_BYTES = 256 * 1024
 
 StepLogAddress = tuple[int, int, int, int]
@@ -64,28 +63,6 @@ def sources(logs: LogStore, address: StepLogAddress, offset: int, max_bytes: int
         chunks = reader.chunks(offset, max_bytes)
         end = min(offset + max_bytes, reader.size_bytes)
         return (chunks[-1].offset if len(chunks) == CHUNKS_MAX else end), chunks
-
-
-def search(
-    logs: LogStore, address: StepLogAddress, text: str, piece_bytes: int = _PIECE_BYTES
-) -> tuple[list[int], bool]:
-    """The numbers of the lines that contain ``text``, and whether there may be more; a to z match either case."""
-    wanted, lines, line, last = text.encode().lower(), list[int](), 1, b""
-    with logs.open(*address) as reader:
-        for offset in range(0, reader.size_bytes, piece_bytes):
-            # A match may begin in one piece and end in the next.
-            data, at = last + reader.read(offset, piece_bytes).lower(), 0
-            while (found := data.find(wanted, at)) >= 0:
-                line += data.count(b"\n", at, found)
-                if line not in lines[-1:]:
-                    lines.append(line)
-                if len(lines) == FOUND_MAX:
-                    return lines, True
-                # Continue at the next line; where this piece has none, at the next piece.
-                at = data.find(b"\n", found) % (len(data) + 1)
-            last = data[max(at, len(data) - len(wanted) + 1) :]
-            line += data.count(b"\n", at, len(data) - len(last))
-    return lines, False
 
 
 def pieces(logs: LogStore, address: StepLogAddress) -> Iterator[bytes]:

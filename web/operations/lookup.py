@@ -4,7 +4,6 @@ Requests and commands reach rows through these functions alone, so that no opera
 function raises NotFoundError where there is no such row.
 """
 
-from functools import cache
 from itertools import groupby
 
 from sqlalchemy.orm import Session
@@ -101,14 +100,3 @@ def jobs_with_steps(session: Session, run_id: int) -> list[tuple[Job, list[Step]
         job: list(of_job) for job, of_job in groupby(store.steps_of_run(session, run_id), lambda step: step.job_id)
     }
     return [(job, steps.get(job.id, [])) for job in store.jobs_of(session, run_id)]
-
-
-def in_dependency_order(jobs: list[tuple[Job, list[Step]]]) -> list[tuple[Job, list[Step]]]:
-    """Each job after the jobs that it needs; otherwise in the order of their numbers."""
-    needs = {job.name: job.needs for job, _ in jobs}
-
-    @cache
-    def depth(name: str) -> int:
-        return 1 + max(map(depth, needs.get(name, ())), default=0)
-
-    return sorted(jobs, key=lambda each: depth(each[0].name))

@@ -3,8 +3,8 @@
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from web.pages.refresh import front_page_version
 from web.pages.templates import page
-from web.pages.versions import front_page_version
 from web.security.auth import CurrentUser, current_user
 from web.services import ServicesDep
 from workers import store

@@ -9,11 +9,12 @@ from starlette.responses import RedirectResponse, Response
 from pipelines.state import State
 from pipelines.trigger import Event
 from web.operations import runs
+from web.operations.job_order import in_dependency_order
 from web.operations.log_parts import LogPart, last_lines
-from web.operations.lookup import in_dependency_order, jobs_with_steps, run_numbered
+from web.operations.lookup import jobs_with_steps, run_numbered
 from web.pages.permitted import permitted
+from web.pages.refresh import run_page_version
 from web.pages.templates import page, plain_lines
-from web.pages.versions import run_page_version
 from web.security.access import role_on
 from web.security.auth import CurrentUser, current_user
 from web.services import Services, ServicesDep

@@ -19,6 +19,7 @@ from pipelines.state import Reason
 from runner.builds.buildkit import find_builder
 from runner.cleanup.leftovers import remove_tree
 from runner.docker.client import Engine
+from runner.docker.compatibility import missing_limits
 from runner.docker.folders import Folder
 from runner.docker.sandbox_image import SANDBOX_IMAGE, ensure_sandbox_image
 from runner.docker.specs import ContainerSpec, job_labels
@@ -178,6 +179,8 @@ def _prepare(settings: Settings, name: str) -> str:
     engine = Engine(settings.docker_host or None)
     context = make_context(settings, name)
     try:
+        if warning := missing_limits(engine.info()):
+            _log.warning(warning)
         prove_data_dir(engine, context.installation, settings.workspaces_dir)
         remove_dead_attempts(context.database, engine, context.installation, settings.workspaces_dir)
         return context.installation

@@ -55,6 +55,14 @@ def test_it_says_headway_python_and_the_engine(tmp_path: Path) -> None:
     assert line == f"Docker Engine 28.5.2 (API 1.51), image store overlay2, at {engine.host} (DOCKER_HOST)"
 
 
+def test_an_engine_that_cannot_limit_containers_is_told_with_what_it_needs(tmp_path: Path) -> None:
+    info = '{"Driver": "overlay2", "MemoryLimit": false, "CpuCfsQuota": true, "PidsLimit": false}'
+    with fake_engine(tmp_path, DOCKER, info=info) as engine:
+        warning = said(DOCKER_HOST=engine.host)[3]
+    assert warning.startswith("the Docker Engine cannot limit the memory and the processes of a container")
+    assert "cgroup v2" in warning
+
+
 @pytest.mark.engine
 def test_the_machines_engine_says_a_store(engine: Engine) -> None:
     assert any(f"image store {store}" in said()[2] for store in ("overlay2", "containerd", "vfs", "fuse-overlayfs"))

@@ -7,8 +7,8 @@ import pytest
 
 from pipelines.state import State
 from runner.docker.job_network import JobNetwork, SandboxAllocator
+from runner.execution.free_memory import available_bytes
 from runner.execution.job import Options
-from runner.execution.memory import available_bytes
 from tests.support.engine import Workshop
 from tests.support.plans import container, shell
 

@@ -11,7 +11,8 @@ from starlette.testclient import TestClient
 from pipelines.state import PASSED
 from runner.events import StepFinished, StepOutput, StepStarted, Stream
 from tests.web.conftest import REPO, ClaimedRun, Site
-from web.operations.log_parts import PART_BYTES_MAX, search
+from web.operations.log_parts import PART_BYTES_MAX
+from web.operations.log_search import search
 from workers.logs import DiskLogs
 
 MIB = 1024**2

@@ -2,7 +2,7 @@
 
 from graphlib import CycleError, TopologicalSorter
 
-from pipelines.compiler.selection import StepCandidate, StepCandidates
+from pipelines.compiler.step_candidates import StepCandidate, StepCandidates
 from pipelines.model.workflow import Dependency, PushStep
 from pipelines.syntax.diagnostics import did_you_mean
 

@@ -1,0 +1,77 @@
+"""The steps of a job that may become part of the plan."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from pipelines.compiler.conditions import Decision
+from pipelines.compiler.job_input import JobInput
+from pipelines.model.workflow import CommandsStep, PluginStep, Step
+from pipelines.plan import LeftOut
+
+
+@dataclass
+class StepCandidate:
+    """A step that may become part of the plan.
+
+    ``group`` and ``index`` are its location in the file. Other steps refer to it as ``name`` or ``known_as``.
+    ``build`` is the candidate whose image it runs in or pushes. ``provides`` are the names of the image that it builds.
+    If it does not run, ``number`` is 0 and ``left_out`` says why.
+    """
+
+    group: str
+    index: int
+    name: str
+    known_as: str
+    step: Step
+    provides: frozenset[str] = frozenset()
+    decision: Decision = field(default_factory=lambda: Decision(runs=True))
+    build: "StepCandidate | None" = None
+    number: int = 0
+    left_out: str = ""
+    needs: tuple[int, ...] = ()
+
+    @property
+    def detached(self) -> bool:
+        """True if the job does not wait for it."""
+        return isinstance(self.step, CommandsStep | PluginStep) and self.step.detach
+
+
+@dataclass
+class StepCandidates:
+    """All steps of a job. ``provided`` are the images that they build, by full name.
+
+    ``runs`` is False if the conditions of the workflow itself do not hold.
+    """
+
+    job: JobInput
+    runs: bool = True
+    all: list[StepCandidate] = field(default_factory=list)
+    provided: dict[str, StepCandidate] = field(default_factory=dict)
+
+    @property
+    def selected(self) -> list[StepCandidate]:
+        """The steps that run, by number."""
+        return [candidate for candidate in self.all if not candidate.left_out]
+
+    @cached_property
+    def by_name(self) -> dict[str, list[StepCandidate]]:
+        """The steps by both names. Call it only after all steps were added."""
+        found: dict[str, list[StepCandidate]] = {}
+        for candidate in self.all:
+            for name in {candidate.name, candidate.known_as}:
+                found.setdefault(name, []).append(candidate)
+        return found
+
+    @cached_property
+    def checkout_numbers(self) -> frozenset[int]:
+        """The numbers of the steps of ``clone``."""
+        return frozenset(candidate.number for candidate in self.selected if candidate.group == "clone")
+
+    def left_out(self) -> list[LeftOut]:
+        """The steps that do not run, and why."""
+        where = f" of workflow '{self.job.name}'"
+        return [
+            LeftOut(what=f"step '{candidate.name}'{where}", why=candidate.left_out)
+            for candidate in self.all
+            if candidate.left_out
+        ]

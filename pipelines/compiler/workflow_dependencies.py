@@ -1,0 +1,60 @@
+"""Workflows that depend on each other: those that are missing, that do not run, or that wait for each other."""
+
+from collections.abc import Collection
+from graphlib import CycleError, TopologicalSorter
+
+from pipelines.parser.validation import LocatedWorkflow
+from pipelines.plan import JobPlan, LeftOut
+from pipelines.problem import Problem
+from pipelines.syntax.diagnostics import did_you_mean
+
+
+def check_needs(name: str, located: LocatedWorkflow, names: Collection[str]) -> None:
+    """Reports workflows that this one depends on and that do not exist. ``names`` are all that exist."""
+    for index, dependency in enumerate(located.workflow.depends_on):
+        place = located.place("depends_on", index)
+        if dependency.name == name:
+            located.diagnostics.error(place, f"workflow '{name}' depends on itself", "remove it from depends_on")
+        elif dependency.name not in names and not dependency.optional:
+            message = f"workflow '{name}' depends on '{dependency.name}', which does not exist, so it never runs"
+            near = did_you_mean(dependency.name, (other for other in names if other != name))
+            remedy = f"if it may be missing, write {{name: {dependency.name}, optional: true}}"
+            located.diagnostics.warning(place, message, near or remedy)
+
+
+def drop_unreachable(jobs: list[JobPlan], optional: set[tuple[str, str]]) -> tuple[list[JobPlan], list[LeftOut]]:
+    """Leaves out jobs that need a workflow which does not run, until no job does. Drops missing optional needs."""
+    dropped: dict[LeftOut, None] = {}
+    while True:
+        running = {job.name for job in jobs}
+        stuck = {
+            job.name: need
+            for job in jobs
+            for need in job.needs
+            if need not in running and (job.name, need) not in optional
+        }
+        if not stuck:
+            break
+        for name, need in stuck.items():
+            dropped[LeftOut(what=f"workflow '{name}'", why=f"it depends on workflow '{need}', which does not run")] = (
+                None
+            )
+        jobs = [job for job in jobs if job.name not in stuck]
+    return [_without_missing(job, running) for job in jobs], list(dropped)
+
+
+def _without_missing(job: JobPlan, running: set[str]) -> JobPlan:
+    return job.model_copy(update={"needs": tuple(need for need in job.needs if need in running)})
+
+
+def find_cycle(jobs: list[JobPlan]) -> Problem | None:
+    """The problem if workflows depend on each other in a cycle."""
+    try:
+        # A workflow that depends on itself was reported before.
+        TopologicalSorter({job.name: set(job.needs) - {job.name} for job in jobs}).prepare()
+    except CycleError as error:
+        names: list[str] = error.args[1][::-1]
+        chain = " -> ".join(f"'{name}'" for name in names)
+        file = next(job.file for job in jobs if job.name == names[0])
+        return Problem(file, 0, 0, f"these workflows wait for each other: {chain}", "remove one of these depends_on")
+    return None

@@ -1,0 +1,65 @@
+"""The outcome of a step whose container ended by itself: passed, failed by its exit code, or killed for its memory."""
+
+from pipelines import platforms
+from pipelines.plan import CommandsStep, Container, PluginStep
+from pipelines.state import PASSED, Outcome, Reason, State
+from runner.errors import MachineError
+from runner.execution.gate import GateStatus
+from runner.execution.job import Job
+
+KILLED_STATUS = 137
+EXIT_TIMEOUT_S = 15
+"""A container exits at the same time as its streams end, or shortly after."""
+NOT_FOUND_STATUS = 127
+_HINTS = {126: " (found, but it cannot be executed)", NOT_FOUND_STATUS: " (a command was not found in the image)"}
+
+
+def engine_gone(why: object) -> MachineError:
+    return MachineError(Reason.ENGINE_GONE, f"the Docker Engine went away while the step ran: {why}")
+
+
+def outcome_of(job: Job, step: CommandsStep | PluginStep, container: str, status: GateStatus) -> Outcome:
+    """The outcome of a container that ended by itself: by the gate's exit status if it came, else by the engine's."""
+    code = _exit_code(job, container) if status.status is None else status.status
+    gate_failed = bool(status.watches) and not status
+    if code == 0 and gate_failed:
+        raise engine_gone("its output broke off")
+    if code == 0:
+        return PASSED
+    if code == KILLED_STATUS:
+        _exit_code(job, container)
+        state = (job.engine.inspect(container) or {}).get("State", {})
+        if state.get("OOMKilled"):
+            limit = job.options.limits.memory_bytes
+            over = f"its limit of {limit // 1024**2} MiB" if limit else "what the machine has"
+            return Outcome(State.FAILED, Reason.OUT_OF_MEMORY, f"killed: it needed more memory than {over}", code)
+        return Outcome(State.FAILED, Reason.KILLED, "killed by a signal from outside (SIGKILL)", code)
+    if gate_failed and code in _HINTS:
+        hint = "a step with commands needs an image that has a shell (sh); use another image, or `entrypoint`"
+        return Outcome(State.FAILED, Reason.BAD_COMMAND, f"the image cannot run the step's commands; {hint}", code)
+    if gate_failed and (platform := _foreign_platform(job, container)):
+        message = f"exited with {code}: its image is for {platform}, which this machine runs only by emulation"
+        return Outcome(State.FAILED, Reason.BAD_COMMAND, f"{message}; {platforms.EMULATION}", code)
+    return Outcome(State.FAILED, Reason.EXIT_CODE, f"exited with {code}{_hint(step.container, code)}", code)
+
+
+def _foreign_platform(job: Job, container: str) -> str:
+    """The platform of a container's image, such as ``linux/s390x``; empty if it is the engine's own."""
+    image = job.engine.image(str((job.engine.inspect(container) or {}).get("Image", ""))) or {}
+    arch = str(image.get("Architecture") or "")
+    return f"linux/{arch}" if arch not in {"", job.engine.connection.version.arch} else ""
+
+
+def _hint(container: Container, code: int) -> str:
+    """What the shell's reserved exit codes mean. docker-init uses them too, if it cannot start an entrypoint."""
+    if code == NOT_FOUND_STATUS and container.entrypoint:
+        return f" (`entrypoint` {container.entrypoint[0]!r}, or a command that it ran, was not found in the image)"
+    return _HINTS.get(code, "")
+
+
+def _exit_code(job: Job, container: str) -> int:
+    """The engine's exit code. The streams have ended: if the container still runs, the connection was cut."""
+    code = job.engine.wait(container, EXIT_TIMEOUT_S)
+    if code is None:
+        raise engine_gone("its output broke off")
+    return code
