@@ -35,8 +35,8 @@ def private_folder(path: Path) -> bool:
     Returns whether others could enter it until now.
     """
     _make_parents(path)
-    path.mkdir(mode=0o700, exist_ok=True)
     check_way_to(path)
+    path.mkdir(mode=0o700, exist_ok=True)
     return _close(path, os.O_RDONLY | os.O_DIRECTORY, 0o700)
 
 
@@ -58,14 +58,17 @@ def _is_roots_for_a_group(path: Path) -> bool:
 
 
 def new_private_file(path: Path) -> None:
-    """Creates an empty file for this user alone, unless there is one. Raises OSError."""
+    """Creates an empty file for this user alone, unless there is one. Raises NotPrivateError, OSError."""
     _make_parents(path)
+    check_way_to(path)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
 def _make_parents(path: Path) -> None:
     for parent in reversed(path.absolute().parents):
-        parent.mkdir(mode=0o755, exist_ok=True)
+        if not parent.exists():
+            check_way_to(parent)
+            parent.mkdir(mode=0o755, exist_ok=True)
 
 
 def _close(path: Path, flags: int, mode: int) -> bool:
@@ -103,13 +106,16 @@ def check_way_to(path: Path) -> None:
     """Checks that no other user can put something else in the place of ``path``.
 
     Every folder above it, also behind symbolic links, belongs to this user or to root, and others cannot write to it;
-    in one with the sticky bit, such as /tmp, they cannot replace what is not theirs. Raises NotPrivateError, OSError.
+    in one with the sticky bit, such as /tmp, they cannot replace what is not theirs. ``path`` itself may be missing.
+    Raises NotPrivateError, OSError.
     """
     trusted = _trusted_users()
     here, rest, links = Path("/"), list(path.absolute().parts[1:]), 0
     while rest:
         _check_folder(path, here, trusted)
         step = here / rest.pop(0)
+        if not rest and not os.path.lexists(step):
+            return
         found = step.lstat()
         if not stat.S_ISLNK(found.st_mode):
             here = step if step.name != ".." else here.parent

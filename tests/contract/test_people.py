@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from sqlalchemy import Engine, update
+from sqlalchemy import Engine, event, update
 
 from tests.support.builders import push
 from workers import store
@@ -180,6 +180,29 @@ def test_a_user_sees_repositories_with_a_role_and_those_for_all_and_their_runs(d
         assert len(store.recent_runs(session, 30, bob.id)) == 6
         assert len(store.recent_runs(session, 30)) == 9
         assert [repo.name for repo in store.repos(session)] == ["a/other", "b/given", "c/for-all"]
+
+
+@pytest.mark.parametrize("viewer", [None, 1])
+def test_no_list_reads_all_runs(database: Engine, viewer: int | None) -> None:
+    if database.dialect.name != "sqlite":
+        pytest.skip("PostgreSQL plans by the sizes of the tables")
+    add_repo(database, "a/b", runs=1)
+    statements: list[tuple[str, object]] = []
+    event.listen(database, "before_cursor_execute", lambda *call: statements.append((call[2], call[3])))
+    with reading(database) as session:
+        store.last_runs(session, viewer)
+        store.recent_runs(session, 30, viewer)
+    asked = [(text, values) for text, values in statements if text.startswith("SELECT") and "FROM runs" in text]
+    assert len(asked) == 2
+    with database.connect() as connection:
+        plans = [
+            [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values)]  # type: ignore[arg-type]
+            for text, values in asked
+        ]
+    # The newest runs of all come from the end of the table, until there are enough.
+    allowed = {"SCAN runs"} if viewer is None else set()
+    assert "SCAN runs" not in plans[0]
+    assert {"SCAN runs"} & set(plans[1]) <= allowed
 
 
 def add_entries(database: Engine, count: int) -> None:

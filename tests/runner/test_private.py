@@ -105,9 +105,11 @@ def test_a_link_of_another_user_is_refused_wherever_it_leads(place: Path, target
 def test_a_folder_in_one_that_all_can_write_to_is_refused(place: Path, mode: int) -> None:
     (place / "shared" / "sub").mkdir(parents=True)
     (place / "shared").chmod(mode)
-    for path in (place / "shared" / "data", place / "shared" / "sub" / "data"):
-        with pytest.raises(NotPrivateError, match=r"shared can be changed by other users.*chmod go-w"):
-            private_folder(path)
+    for path in (place / "shared" / "data", place / "shared" / "sub" / "data", place / "shared" / "new" / "data"):
+        for make in (private_folder, new_private_file):
+            with pytest.raises(NotPrivateError, match=r"shared can be changed by other users.*chmod go-w"):
+                make(path)
+    assert list((place / "shared").rglob("*")) == [place / "shared" / "sub"], "nothing is made in such a place"
 
 
 def test_a_folder_behind_a_link_is_judged_where_it_lies(place: Path) -> None:

@@ -9,25 +9,25 @@ from web.services import ServicesDep
 router = make_router()
 
 
-@router.get("/repos/{name:path}/roles")
+@router.get("/repos/{name:path}/settings/roles")
 def list_roles(services: ServicesDep, user: CurrentUser, name: str) -> list[RoleSchema]:
     """The users with a role on the repository. Administrators of the server need none."""
     return [RoleSchema(user=who, role=role) for who, role in roles.list_roles(services, user, name)]
 
 
-@router.put("/repos/{name:path}/roles/{user_name}", status_code=204)
+@router.put("/repos/{name:path}/settings/roles/{user_name}", status_code=204)
 def put_role(services: ServicesDep, user: CurrentUser, name: str, user_name: str, new: RoleValue) -> None:
     """Gives a user a role on the repository, instead of the one that the user has."""
     roles.put(services, user, name, user_name, new.role)
 
 
-@router.delete("/repos/{name:path}/roles/{user_name}", status_code=204)
+@router.delete("/repos/{name:path}/settings/roles/{user_name}", status_code=204)
 def delete_role(services: ServicesDep, user: CurrentUser, name: str, user_name: str) -> None:
     """Takes a user's role on the repository away."""
     roles.remove(services, user, name, user_name)
 
 
-@router.put("/repos/{name:path}/visibility", status_code=204)
+@router.put("/repos/{name:path}/settings/visibility", status_code=204)
 def put_visibility(services: ServicesDep, user: CurrentUser, name: str, new: VisibilityValue) -> None:
     """Whether every user who can log in sees the repository's runs and logs."""
     roles.set_visible_to_all(services, user, name, visible=new.visible_to_all)

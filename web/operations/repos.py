@@ -26,8 +26,7 @@ from workers.secrets.vault import clone_place, forge_place, hook_place
 from workers.store import AlreadyThereError, NewRepo, repo_info
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
-# They stand behind the name in addresses.
-_RESERVED_WORDS = frozenset({"runs", "settings", "secrets", "crons", "roles", "visibility"})
+_RESERVED_WORDS = frozenset({"runs", "settings", "secrets", "crons"})  # they stand behind the name in addresses
 
 
 @dataclass(frozen=True)

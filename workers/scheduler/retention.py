@@ -18,7 +18,7 @@ def delete_expired_logins(engine: Engine) -> None:
 
 
 def delete_old_audit_entries(engine: Engine, audit_days: int) -> None:
-    """Deletes old entries of the audit log. ``audit_days`` 0 keeps them, up to a maximum number."""
+    """Deletes old entries of the audit log, a bounded number at once. ``audit_days`` 0: only what is too many."""
     with transaction(engine) as session:
         audit.drop_old_entries(session, audit_days)
 

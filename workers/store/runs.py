@@ -194,18 +194,23 @@ def runs_of(session: Session, repo_id: int, before: int | None = None, limit: in
 
 def recent_runs(session: Session, limit: int = 30, viewer: int | None = None) -> list[tuple[Run, Repo]]:
     """The newest runs of all repositories that the viewer sees (see ``roles``)."""
-    query = select(Run, Repo).join(Repo, Repo.id == Run.repo_id).where(seen_by(viewer))
+    query = select(Run, Repo).join(Repo, Run.repo_id == Repo.id).order_by(Run.id.desc())
     if viewer is not None:
-        # Only the newest of each repository can be among the newest of all. Without this, the view of a quiet
-        # repository beside busy ones would make the database read all runs.
-        query = query.where(Run.number > Repo.last_number - limit)
-    return [(run, repo) for run, repo in session.execute(query.order_by(Run.id.desc()).limit(limit))]
+        # Only the newest of each repository can be among the newest of all.
+        newest = Run.number > Repo.last_number - limit
+        query = select(Run, Repo).join(Repo, _of_repos()).where(seen_by(viewer), newest).order_by((Run.id + 0).desc())
+    return [(run, repo) for run, repo in session.execute(query.limit(limit))]
 
 
 def last_runs(session: Session, viewer: int | None = None) -> dict[int, Run]:
     """The newest run of each repository that the viewer sees, by the repository's id, where there is one."""
-    query = select(Run).join(Repo, (Repo.id == Run.repo_id) & (Repo.last_number == Run.number))
-    return {run.repo_id: run for run in session.scalars(query.where(seen_by(viewer)))}
+    query = select(Run).join(Repo, _of_repos() & (Repo.last_number == Run.number)).where(seen_by(viewer))
+    return {run.repo_id: run for run in session.scalars(query)}
+
+
+def _of_repos() -> ColumnElement[bool]:
+    """Joins runs to repositories. The sum makes SQLite look the runs of each repository up: it would read all runs."""
+    return Run.repo_id == Repo.id + 0
 
 
 def previous_run(session: Session, run: Run) -> Run | None:

@@ -54,8 +54,8 @@ _TABLE = {
         PUT /api/repos/{name:path}/crons/{cron_name}, DELETE /api/repos/{name:path}/crons/{cron_name},
         GET /api/repos/{name:path}/secrets, PUT /api/repos/{name:path}/secrets/{secret_name},
         DELETE /api/repos/{name:path}/secrets/{secret_name},
-        GET /api/repos/{name:path}/roles, PUT /api/repos/{name:path}/roles/{user_name},
-        DELETE /api/repos/{name:path}/roles/{user_name}, PUT /api/repos/{name:path}/visibility
+        GET /api/repos/{name:path}/settings/roles, PUT /api/repos/{name:path}/settings/roles/{user_name},
+        DELETE /api/repos/{name:path}/settings/roles/{user_name}, PUT /api/repos/{name:path}/settings/visibility
     """,
     Needs.SERVER: """
         GET /users, POST /users/disable, POST /users/enable, POST /users/remove, GET /audit,

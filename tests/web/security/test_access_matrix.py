@@ -48,8 +48,8 @@ FORMS: Mapping[str, Mapping[str, Any]] = {
 BODIES: Mapping[str, Mapping[str, Any]] = {
     "PUT /api/repos/{name:path}/crons/{cron_name}": {"expression": "@daily"},
     "PUT /api/repos/{name:path}/secrets/{secret_name}": {"value": "value"},
-    "PUT /api/repos/{name:path}/roles/{user_name}": {"role": "write"},
-    "PUT /api/repos/{name:path}/visibility": {"visible_to_all": False},
+    "PUT /api/repos/{name:path}/settings/roles/{user_name}": {"role": "write"},
+    "PUT /api/repos/{name:path}/settings/visibility": {"visible_to_all": False},
     "POST /api/repos/{name:path}/runs": {"branch": "main"},
 }
 OWN = {call for call in RULES if not call.startswith("GET ") and ("/account" in call or call == "POST /logout")}

@@ -227,13 +227,13 @@ def test_roles_are_given_and_taken_on_the_settings_page_and_by_the_api(site: Sit
     path = f"/repos/{REPO}/settings"
     assert browser.post(f"{path}/roles", data={"member": "bob", "role": "write"}).status_code == 303
     assert 'aria-label="Remove the role of bob"' in browser.get(path).text
-    assert browser.get(f"/api/repos/{REPO}/roles").json() == [{"user": "bob", "role": "write"}]
-    assert browser.put(f"/api/repos/{REPO}/roles/bob", json={"role": "admin"}).status_code == 204
+    assert browser.get(f"/api/repos/{REPO}/settings/roles").json() == [{"user": "bob", "role": "write"}]
+    assert browser.put(f"/api/repos/{REPO}/settings/roles/bob", json={"role": "admin"}).status_code == 204
     missing = browser.post(f"{path}/roles", data={"member": "nobody", "role": "read"})
     assert (missing.status_code, "no user named nobody" in missing.text) == (422, True)
-    assert browser.put(f"/api/repos/{REPO}/roles/bob", json={"role": "owner"}).status_code == 422
+    assert browser.put(f"/api/repos/{REPO}/settings/roles/bob", json={"role": "owner"}).status_code == 422
     assert browser.post(f"{path}/roles/delete", data={"member": "bob"}).status_code == 303
-    assert browser.delete(f"/api/repos/{REPO}/roles/bob").status_code == 404
+    assert browser.delete(f"/api/repos/{REPO}/settings/roles/bob").status_code == 404
     assert [(target, detail) for *_, target, detail in audited(site, "role.set")] == [
         (f"{REPO} bob", "none -> write"),
         (f"{REPO} bob", "write -> admin"),
@@ -294,7 +294,7 @@ def test_the_audit_log_says_who_changed_what_from_where_and_no_secret(site: Site
     browser.put(f"/api/repos/{REPO}/secrets/Key", json={"value": "hunter2hunter2", "events": ["push"]})
     browser.post(f"/repos/{REPO}/settings/newest-wins", data={"event": ["push"]})
     browser.put(f"/api/repos/{REPO}/crons/nightly", json={"expression": "@daily", "inputs": {"A": "hunter2hunter2"}})
-    browser.put(f"/api/repos/{REPO}/visibility", json={"visible_to_all": True})
+    browser.put(f"/api/repos/{REPO}/settings/visibility", json={"visible_to_all": True})
     assert audited(site, "secret.set") == [("ada", "testclient", f"{REPO} key", "for push")]
     assert audited(site, "repo.newest-wins") == [("ada", "testclient", REPO, "pull_request -> push")]
     assert audited(site, "cron.set")[0][3] == "none -> @daily UTC default branch on"
