@@ -47,6 +47,7 @@ class Reason(StrEnum):
     INVALID_PIPELINE = "invalid_pipeline"
     NO_PIPELINE = "no_pipeline"
     SECRET_MISSING = "secret_missing"  # noqa: S105 - the name of a reason, not a password
+    SECRETS_TOO_LARGE = "secrets_too_large"
     BUILD_FAILED = "build_failed"
     IMAGE_NOT_FOUND = "image_not_found"
     BAD_COMMAND = "bad_command"

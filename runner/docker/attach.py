@@ -10,6 +10,8 @@ import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack
 from http import HTTPStatus
+from itertools import groupby
+from operator import itemgetter
 
 from pipelines.state import Reason
 from runner.errors import MachineError
@@ -48,7 +50,9 @@ class Attached:
             self._buffer += data
         else:
             self.ended = True
-        return list(self._frames())
+        # A program that writes byte by byte makes a frame of each: what is done for each piece would add up.
+        by_stream = groupby(self._frames(), key=itemgetter(0))
+        return [(stream, b"".join(data for _, data in frames)) for stream, frames in by_stream]
 
     def _frames(self) -> Iterator[tuple[Stream, bytes]]:
         """Removes the complete frames from the buffer."""

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pipelines.state import Reason, State
 from pipelines.trigger import Event
 from runner.events import Stream
-from web.operations.secrets import VALUE_CHARS_MAX
+from workers.access.secret_limits import SECRET_BYTES_MAX
 from workers.db.models import Cron, Job, Repo, Run, Step
 from workers.triggers.manual import StartedByHand
 
@@ -244,7 +244,7 @@ class SecretValue(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    value: str = Field(description=f"1 to {VALUE_CHARS_MAX:,} characters.")
+    value: str = Field(description=f"1 to {SECRET_BYTES_MAX:,} bytes in UTF-8.")
     events: list[Event] | None = None
 
 

@@ -3,16 +3,18 @@
 import re
 from collections.abc import Sequence
 
+from sqlalchemy.orm import Session
+
 from pipelines.trigger import Event
 from web.operations.errors import InvalidInputError, NotFoundError
 from web.operations.lookup import repo_named
 from web.services import OperationServices
 from workers import store
+from workers.access.secret_limits import excess
 from workers.db.session import reading, transaction
-from workers.secrets.vault import secret_place
+from workers.secrets.vault import sealed_bytes, secret_place
 from workers.store import SecretInfo
 
-VALUE_CHARS_MAX = 65_536
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}")
 
 
@@ -32,6 +34,7 @@ def put(
     _check(name, value)
     with transaction(services.engine) as session:
         repo_id = repo_named(session, repo_name).id
+        _check_limits(session, repo_id, name.lower(), value)
         sealed = services.vault.seal(secret_place(repo_id, name), value)
         store.put_secret(session, repo_id, name, sealed, events)
 
@@ -50,5 +53,16 @@ def _check(name: str, value: str) -> None:
         )
     if not value:
         raise InvalidInputError("The secret has no value.")
-    if len(value) > VALUE_CHARS_MAX:
-        raise InvalidInputError(f"The value has {len(value):,} characters; the limit is {VALUE_CHARS_MAX:,}.")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidInputError("The value is no text in UTF-8. Send binary data as base64.") from None
+
+
+def _check_limits(session: Session, repo_id: int, name: str, value: str) -> None:
+    """Raises InvalidInputError where the repository's secrets would be too large or too many with this one."""
+    sizes = {other: sealed_bytes(sealed) for other, sealed in store.sealed_secrets(session, repo_id).items()}
+    # The new value comes first: where several are too large, the sentence is about what was just sent.
+    sizes = {name: len(value.encode())} | {key: n for key, n in sizes.items() if key != name}
+    if too_much := excess(sizes):
+        raise InvalidInputError(f"{too_much[0].upper()}{too_much[1:]}.")

@@ -4,14 +4,17 @@ from collections.abc import Mapping
 
 from sqlalchemy import Engine
 
+from pipelines.state import Reason
 from pipelines.trigger import Event
 from runner.docker.specs import Login
+from runner.errors import StepError
 from runner.source.git import GitLogin
 from workers import store
+from workers.access.secret_limits import excess
 from workers.access.trust import Permissions
 from workers.db.models import Repo
 from workers.db.session import reading
-from workers.secrets.vault import Vault, clone_place, registry_place, secret_place
+from workers.secrets.vault import Vault, clone_place, registry_place, sealed_bytes, secret_place
 
 
 def clone_login(vault: Vault, repo: Repo) -> GitLogin | None:
@@ -24,11 +27,16 @@ def clone_login(vault: Vault, repo: Repo) -> GitLogin | None:
 def secrets_for(
     database: Engine, vault: Vault, repo_id: int, event: Event, allowed: Permissions
 ) -> Mapping[str, str]:  # fmt: skip
-    """The secrets that a job may use, by name: those meant for the run's event."""
+    """The secrets that a job may use, by name: those meant for the run's event.
+
+    Raises StepError where they are more than the limits: they were stored before there were any.
+    """
     if not allowed.secrets:
         return {}
     with reading(database) as session:
         sealed = store.sealed_secrets(session, repo_id, event)
+    if too_much := excess({name: sealed_bytes(value) for name, value in sealed.items()}):
+        raise StepError(Reason.SECRETS_TOO_LARGE, f"the job was not started: {too_much}")
     return {name: vault.unseal(secret_place(repo_id, name), value) for name, value in sealed.items()}
 
 

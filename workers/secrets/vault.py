@@ -17,6 +17,8 @@ _VERSION = "v1"
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
 _KEY_ID_BYTES = 4
+_TAG_BYTES = 16
+_PARTS = 4  # version, key id, nonce, text
 
 
 class VaultError(Exception):
@@ -52,6 +54,13 @@ class Vault:
                 f"The secret at {place} was changed or moved since it was sealed, or key {key_id} is another key "
                 "than it was. Set the secret again."
             ) from None
+
+
+def sealed_bytes(sealed: str) -> int:
+    """How many bytes the sealed value has; 0 for a damaged one. It needs no key."""
+    parts = sealed.split("|")
+    data = _bytes(parts[-1]) if len(parts) == _PARTS else None
+    return max(0, len(data) - _TAG_BYTES) if data is not None else 0
 
 
 def hook_place(repo_id: int) -> str:
@@ -137,7 +146,7 @@ def _make_key_file(path: Path) -> None:
 
 def _parts(place: str, sealed: str) -> tuple[str, bytes, bytes]:
     parts = sealed.split("|")
-    if len(parts) == 4 and parts[0] == _VERSION:  # noqa: PLR2004 - version, key id, nonce, text
+    if len(parts) == _PARTS and parts[0] == _VERSION:
         nonce, data = _bytes(parts[2]), _bytes(parts[3])
         if nonce is not None and data is not None and len(nonce) == _NONCE_BYTES:
             return parts[1], nonce, data

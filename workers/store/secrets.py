@@ -56,13 +56,13 @@ def secrets_of(session: Session, repo_id: int) -> list[SecretInfo]:
     return [SecretInfo(row.name, tuple(row.events), row.created_ms, row.updated_ms) for row in session.scalars(query)]
 
 
-def sealed_secrets(session: Session, repo_id: int, event: Event) -> dict[str, str]:
-    """The repository's secrets that are meant for runs of this event, sealed, by name.
+def sealed_secrets(session: Session, repo_id: int, event: Event | None = None) -> dict[str, str]:
+    """The repository's secrets that are meant for runs of this event, or (None) of any, sealed, by name.
 
     Whether a run may use secrets at all is decided in ``workers.access.trust``.
     """
     rows = session.scalars(select(Secret).where(Secret.repo_id == repo_id))
-    return {row.name: row.sealed for row in rows if event.value in row.events}
+    return {row.name: row.sealed for row in rows if event is None or event.value in row.events}
 
 
 def put_registry(session: Session, repo_id: int | None, host: str, username: str, sealed: str) -> None:

@@ -5,6 +5,7 @@ import ssl
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,12 @@ def read_all(attached: Attached) -> list[tuple[Stream, bytes]]:
     return got
 
 
+def joined(pieces: list[tuple[Stream, bytes]]) -> list[tuple[Stream, bytes]]:
+    """The pieces, those that follow each other from the same stream as one."""
+    by_stream = groupby(pieces, key=lambda piece: piece[0])
+    return [(stream, b"".join(data for _, data in pieces)) for stream, pieces in by_stream]
+
+
 @given(FRAMES, st.data())
 def test_frames_are_told_apart_however_they_are_cut(frames: list[tuple[int, bytes]], data: st.DataObject) -> None:
     whole = b"".join(frame(kind, text) for kind, text in frames)
@@ -49,7 +56,16 @@ def test_frames_are_told_apart_however_they_are_cut(frames: list[tuple[int, byte
     got += read_all(attached)
     attached.close()
     names = {1: Stream.STDOUT, 2: Stream.STDERR}
-    assert got == [(names[kind], text) for kind, text in frames]
+    assert joined(got) == joined([(names[kind], text) for kind, text in frames])
+
+
+def test_frames_that_arrive_together_are_given_on_together() -> None:
+    frames = frame(1, b"a") * 1_000 + frame(2, b"b") * 2 + frame(1, b"c")
+    ours, theirs = socket.socketpair()
+    attached = Attached(ours, frames)
+    theirs.close()
+    assert read_all(attached) == [(Stream.STDOUT, b"a" * 1_000), (Stream.STDERR, b"bb"), (Stream.STDOUT, b"c")]
+    attached.close()
 
 
 def test_a_large_frame_in_small_pieces_is_whole() -> None:

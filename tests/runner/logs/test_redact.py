@@ -10,7 +10,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from runner.logs.redact import MASK, RedactedStream, Redactor, spellings
+from runner.logs.redact import MASK, RedactedStream, Redactor
+from runner.logs.spellings import spellings
 
 # Letters that collide often, so that secrets overlap, repeat and begin like each other.
 LETTERS = "abAB1"

@@ -9,8 +9,8 @@ from starlette.testclient import TestClient
 
 from tests.web.cli.command import URL, Headway
 from tests.web.conftest import REPO, Site
-from web.operations.secrets import VALUE_CHARS_MAX
 from web.operations.users import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN, TOKEN_NAME_CHARS_MAX
+from workers.access.secret_limits import SECRET_BYTES_MAX, SECRETS_BYTES_MAX, SECRETS_MAX
 
 
 @pytest.fixture
@@ -33,9 +33,10 @@ def alert(page: str) -> str:
         ("a b", "x", "A secret's name consists of up to 100 letters, digits and _ . - and begins with a letter or _."),
         ("a" * 101, "x", "A secret's name consists of up to 100 letters"),
         ("key", "", "The secret has no value."),
-        ("key", "x" * (VALUE_CHARS_MAX + 1), "The value has 65,537 characters; the limit is 65,536."),
+        ("key", "é" * 32_768 + "x", "The secret 'key' has 65,537 bytes"),
+        ("key", "x" * 65_537, "The secret 'key' has 65,537 bytes; the limit is 65,536; "),
     ],
-    ids=["name", "long name", "empty", "long value"],
+    ids=["name", "long name", "empty", "long in bytes", "long value"],
 )
 def test_a_secret_that_cannot_be_used_is_refused_with_the_same_sentence(
     site: Site, browser: TestClient, headway: Headway, name: str, value: str, sentence: str
@@ -51,11 +52,44 @@ def test_a_secret_that_cannot_be_used_is_refused_with_the_same_sentence(
 
 def test_a_secret_at_the_limits_is_accepted_everywhere(site: Site, browser: TestClient, headway: Headway) -> None:
     site.add_repo()
-    name, value = "a" * 100, "x" * VALUE_CHARS_MAX
+    name, value = "a" * 100, "é" * (SECRET_BYTES_MAX // 2)
     assert browser.put(f"/api/repos/{REPO}/secrets/{name}", json={"value": value}).status_code == 204
     form = {"secret": name, "value": value}
     assert browser.post(f"/repos/{REPO}/settings/secrets", data=form).status_code == 303
     assert headway.ok("secret", "set", REPO, name, stdin=value) == ""
+
+
+def test_a_repository_has_a_limited_number_of_secrets(site: Site, browser: TestClient) -> None:
+    site.add_repo()
+    for number in range(SECRETS_MAX):
+        assert _put(browser, f"key{number}", "x") == ""
+    assert _put(browser, "KEY7", "y") == "", "replacing one is no further one"
+    assert _put(browser, "more", "x").startswith("The repository has 101 secrets; the limit is 100; remove")
+    assert browser.delete(f"/api/repos/{REPO}/secrets/key7").status_code == 204
+    assert _put(browser, "more", "x") == ""
+
+
+def test_a_repositorys_secrets_have_a_limited_size_together(site: Site, browser: TestClient) -> None:
+    site.add_repo()
+    for number in range(SECRETS_BYTES_MAX // SECRET_BYTES_MAX):
+        assert _put(browser, f"key{number}", "x" * SECRET_BYTES_MAX) == ""
+    said = _put(browser, "more", "x")
+    assert said.startswith("The repository's secrets have 1,048,577 bytes together; the limit is 1,048,576; remove")
+    assert _put(browser, "key3", "x") == ""
+    assert _put(browser, "more", "x" * (SECRET_BYTES_MAX - 1)) == ""
+
+
+def test_a_secret_that_is_no_text_is_refused(site: Site, browser: TestClient) -> None:
+    site.add_repo()
+    body = b'{"value": "\\ud800"}'
+    answer = browser.put(f"/api/repos/{REPO}/secrets/key", content=body, headers={"content-type": "application/json"})
+    assert (answer.status_code, "UTF-8" in answer.json()["error"]) == (422, True)
+
+
+def _put(browser: TestClient, name: str, value: str) -> str:
+    """Sets a secret through the API. The error, if it is refused."""
+    answer = browser.put(f"/api/repos/{REPO}/secrets/{name}", json={"value": value})
+    return "" if answer.status_code == 204 else str(answer.json()["error"])
 
 
 @pytest.mark.parametrize(

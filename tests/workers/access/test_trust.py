@@ -4,8 +4,10 @@ import pytest
 from sqlalchemy import Engine
 
 from pipelines.context import Trust
+from pipelines.state import Reason
 from pipelines.trigger import Event, Trigger
 from runner.docker.specs import Login
+from runner.errors import StepError
 from tests.support.builders import SHA, pull_request, push
 from tests.support.services import TEST_KEY
 from workers import store
@@ -60,3 +62,26 @@ def test_a_job_gets_credentials_only_where_its_trigger_may_use_them(
     logins = registry_logins_for(sqlite_database, vault, repo_id, allowed)
     assert secrets == ({"token": "hunter2"} if given else {})
     assert logins == ({"registry.test": Login("robot", "swordfish")} if given else {})
+
+
+@pytest.mark.parametrize(
+    ("values", "said"), [(["x" * 65_536], ""), (["x" * 65_537], "65,537 bytes"), (["x"] * 101, "101")]
+)
+def test_stored_secrets_that_are_more_than_the_limits_do_not_start_a_job(
+    sqlite_database: Engine, values: list[str], said: str
+) -> None:
+    """They were stored before there were limits. Their sizes are known without a key."""
+    vault = parse_keys([TEST_KEY], "the test")
+    with transaction(sqlite_database) as session:
+        repo_id = store.add_repo(session, store.NewRepo("acme/roof", "file:///roof")).id
+        for number, value in enumerate(values):
+            name = f"key{number}"
+            store.put_secret(session, repo_id, name, vault.seal(secret_place(repo_id, name), value), [Event.PUSH])
+    allowed = permissions(push(), Trust())
+    assert secrets_for(sqlite_database, vault, repo_id, Event.TAG, allowed) == {}
+    if not said:
+        assert len(secrets_for(sqlite_database, vault, repo_id, Event.PUSH, allowed)) == len(values)
+        return
+    with pytest.raises(StepError, match=said) as caught:
+        secrets_for(sqlite_database, vault, repo_id, Event.PUSH, allowed)
+    assert caught.value.outcome.reason is Reason.SECRETS_TOO_LARGE

@@ -1,5 +1,6 @@
 """A step's bytes from its container to the log store, through a whole worker."""
 
+import base64
 import hashlib
 import random
 import resource
@@ -145,3 +146,12 @@ def test_a_log_that_does_not_fit_on_its_disk_breaks_the_run_with_a_sentence(
     assert (done.steps[0].state, done.steps[0].message) == (State.BROKEN, done.run.sentence)
     with done.log() as reader:
         assert not reader.complete
+
+
+def test_a_secret_that_repeats_one_byte_is_masked_while_the_lease_is_renewed(worker: PushWorker) -> None:
+    """The mask once took the square of the secret's length to build: the lease ran out, in one worker after another."""
+    worker.secret("zeros", base64.b64encode(bytes(20_000)).decode())
+    done = worker.runs(steps("head -c 3000000 /dev/zero | tr '\\0' A; head -c 200 /dev/zero | tr '\\0' B"))
+    assert said(done, Stream.STDOUT) == b"********" + b"B" * 200
+    assert done.run.state is State.PASSED
+    assert done.steps[0].attempt == 1

@@ -18,6 +18,7 @@ from workers.secrets.vault import (
     open_vault,
     parse_keys,
     registry_place,
+    sealed_bytes,
     secret_place,
 )
 from workers.settings import Settings
@@ -34,6 +35,12 @@ def vault(*keys: str) -> Vault:
 def test_a_sealed_value_is_unsealed_at_its_place(value: str, place: str) -> None:
     mine = vault(TEST_KEY)
     assert mine.unseal(place, mine.seal(place, value)) == value
+    assert sealed_bytes(mine.seal(place, value)) == len(value.encode())
+
+
+@pytest.mark.parametrize("sealed", ["", "v1|test|bm9uY2U=", "v1|test|bm9uY2U=|%", "v1|test|bm9uY2U=|c2hvcnQ="])
+def test_a_damaged_value_has_no_bytes(sealed: str) -> None:
+    assert sealed_bytes(sealed) == 0
 
 
 def test_the_same_secret_is_sealed_differently_each_time() -> None:
