@@ -70,7 +70,7 @@ class Settings(BaseSettings):
         15, ge=3, description="Seconds without a lease renewal after which a job is given to another worker."
     )
     attempts_max: int = Field(
-        3, ge=1, description="How many times a job may lose its worker before it is marked broken."
+        2, ge=1, description="How many times a job may lose its worker before it is marked broken."
     )
     job_timeout_s: int = Field(21_600, ge=1, description="The timeout of a job, in seconds, if its pipeline sets none.")
     step_timeout_s: int = Field(

@@ -9,6 +9,7 @@ from sqlalchemy import Engine, update
 
 from pipelines.trigger import Event, Trigger
 from workers import store
+from workers.back_off import BackOff
 from workers.db.models import Cron, Repo
 from workers.db.session import reading, transaction
 from workers.triggers import crons
@@ -37,7 +38,7 @@ class Clock:
 
     def at(self, now_ms: int) -> list[int]:
         """The numbers of the runs that a scheduler starts at this time."""
-        return [queued.number for queued in start_due(self.database, now_ms)]
+        return [queued.number for queued in start_due(self.database, now_ms, BackOff())]
 
     def trigger(self, number: int) -> Trigger:
         with reading(self.database) as session:

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, update
+from sqlalchemy import Engine
 
 from pipelines.plan import JobPlan
 from pipelines.state import Outcome, Reason, State, verdict
-from tests.support.builders import job_plan, plan, push
+from tests.support.builders import held_by, job_plan, plan, push
 from workers import store
-from workers.db.models import Job
-from workers.db.session import now_ms, reading, transaction
+from workers.db.session import reading, transaction
 from workers.store import leases
 
 ENDS = [State.PASSED, State.FAILED, State.BROKEN]
@@ -104,8 +103,7 @@ class Workers:
     def lose(self, which: int) -> None:
         claim = self.at_work.pop(which)
         with transaction(self.database) as session:
-            session.execute(update(Job).where(Job.id == claim.job_id).values(lease_until_ms=now_ms() - 1))
-            leases.reap(session, attempts_max=1000)
+            leases.reap(session, held_by(session, claim.job_id), attempts_max=1000)
 
 
 def check(database: Engine, nodes: list[Node], pick: st.DataObject) -> None:

@@ -4,14 +4,14 @@ job overtakes one of an earlier run, and all jobs end, for there are no deadlock
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, update
+from sqlalchemy import Engine
 
 from pipelines.plan import Concurrency, JobPlan
 from pipelines.state import PASSED, State
-from tests.support.builders import job_plan, plan, push
+from tests.support.builders import held_by, job_plan, plan, push
 from workers import store
 from workers.db.models import Job
-from workers.db.session import now_ms, reading, transaction
+from workers.db.session import reading, transaction
 from workers.store import leases
 
 LIMIT = 2
@@ -81,8 +81,7 @@ class History:
     def lose(self, which: int) -> None:
         claim = self.at_work.pop(which)
         with transaction(self.database) as session:
-            session.execute(update(Job).where(Job.id == claim.job_id).values(lease_until_ms=now_ms() - 1))
-            leases.reap(session, attempts_max=1000)
+            leases.reap(session, held_by(session, claim.job_id), attempts_max=1000)
 
     def check(self) -> None:
         jobs = self.jobs()

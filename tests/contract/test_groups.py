@@ -3,17 +3,17 @@
 import threading
 
 import pytest
-from sqlalchemy import Engine, update
+from sqlalchemy import Engine
 
 from pipelines.context import Trust
 from pipelines.plan import Concurrency, JobPlan
 from pipelines.state import PASSED, Outcome, Reason, State
 from pipelines.trigger import Event, Trigger
-from tests.support.builders import SHA, job_plan, plan, pull_request, push
+from tests.support.builders import SHA, held_by, job_plan, plan, pull_request, push
 from workers import store
 from workers.access.trust import permissions
 from workers.db.models import Job
-from workers.db.session import now_ms, reading, transaction
+from workers.db.session import reading, transaction
 from workers.store import leases
 
 DEPLOYMENT = Trigger(event=Event.DEPLOYMENT, sha=SHA, ref="refs/heads/main", branch="main", deploy_target="prod")
@@ -169,8 +169,7 @@ def test_a_worker_goes_on_with_a_job_that_may_start(database: Engine, repo_id: i
 def test_a_job_that_loses_its_worker_frees_the_group_and_keeps_its_turn(database: Engine, repo_id: int) -> None:
     first, second = begun(database, repo_id, deploy()), begun(database, repo_id, deploy())
     with transaction(database) as session:
-        session.execute(update(Job).where(Job.id == first.queued.job_id).values(lease_until_ms=now_ms() - 1))
-        leases.reap(session)
+        leases.reap(session, held_by(session, first.queued.job_id))
         assert leases.next_ready(session) == first.queued.job_id
     assert claimed(database, second.queued.job_id) is None
     with transaction(database) as session:
@@ -255,8 +254,7 @@ def test_a_job_that_loses_its_worker_during_its_cancellation_ends(database: Engi
     first = begun(database, repo_id, deploy(cancel=True))
     begun(database, repo_id, deploy(cancel=True))
     with transaction(database) as session:
-        session.execute(update(Job).where(Job.id == first.queued.job_id).values(lease_until_ms=now_ms() - 1))
-        assert [each.state for each in leases.reap(session)] == [State.CANCELED]
+        assert [each.state for each in leases.reap(session, held_by(session, first.queued.job_id))] == [State.CANCELED]
 
 
 # A step with ``failure: cancel``

@@ -12,11 +12,11 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from pipelines.state import PASSED, Outcome, Reason, State
-from tests.support.builders import job_plan, plan, push
+from tests.support.builders import held_by, job_plan, plan, push
 from workers import store
-from workers.db.models import Job, Repo, Run, Step
+from workers.db.models import Job, Leader, Repo, Run, Step
 from workers.db.session import db_now_ms, make_engine, now_ms, reading, transaction
-from workers.store import leases
+from workers.store import leaders, leases
 from workers.store.common import lock_attempt, table
 
 
@@ -40,7 +40,7 @@ def claimed(database: Engine, job_id: int, owner: str = "w1", lease_s: int = 15)
 
 def reap(database: Engine, attempts_max: int = 3) -> list[leases.Reaped]:
     with transaction(database) as session:
-        return leases.reap(session, attempts_max)
+        return leases.reap(session, leases.held(session), attempts_max)
 
 
 def job_now(database: Engine, job_id: int) -> Job:
@@ -123,11 +123,26 @@ def test_after_its_lease_expired_a_job_goes_to_the_next_worker(database: Engine,
         assert leases.renew(session, job_id, second.attempt, "w2", 15).still_mine
 
 
-def test_a_valid_lease_is_not_reaped(database: Engine, job_id: int) -> None:
-    claimed(database, job_id)
-    assert reap(database) == []
+def test_a_lease_that_was_renewed_meanwhile_is_not_reaped(database: Engine, job_id: int) -> None:
+    mine = claimed(database, job_id)
     with reading(database) as session:
-        assert leases.overdue(session) == []
+        before = leases.held(session)
+    assert before == [leases.HeldLease(job_id, mine.run_id, 1, before[0].until_ms, 15)]
+    with transaction(database) as session:
+        leases.renew(session, job_id, mine.attempt, "w1", 20)
+    with transaction(database) as session:
+        assert leases.reap(session, before) == []
+        assert [each.lease_s for each in leases.held(session)] == [20]
+
+
+def test_a_lease_of_an_attempt_that_has_ended_is_not_reaped(database: Engine, job_id: int) -> None:
+    claimed(database, job_id)
+    with reading(database) as session:
+        before = leases.held(session)
+    assert [each.state for each in reap(database)] == [State.QUEUED]
+    claimed(database, job_id, "w2")
+    with transaction(database) as session:
+        assert leases.reap(session, before) == []
 
 
 WRITES: dict[str, Callable[[Session, int, int], object]] = {
@@ -150,8 +165,7 @@ def test_every_write_of_a_stale_attempt_is_refused_and_changes_nothing(
 ) -> None:
     mine = planned(database, job_id)
     with transaction(database) as session:
-        session.execute(update(Job).values(lease_until_ms=now_ms() - 1))
-        leases.reap(session)
+        leases.reap(session, leases.held(session))
     if since == "claimed again":
         claimed(database, job_id, "w2")
     if since == "ended":
@@ -182,7 +196,6 @@ def test_a_new_attempt_starts_all_steps_over(database: Engine, job_id: int) -> N
         store.start_step(session, job_id, mine.attempt, 1)
         store.finish_step(session, job_id, mine.attempt, 1, PASSED, (10, 1), {"image_id": "x"})
         store.start_step(session, job_id, mine.attempt, 2)
-        session.execute(update(Job).values(lease_until_ms=now_ms() - 1))
     reap(database)
     with reading(database) as session:
         assert {step.state for step in store.steps_of(session, job_id)} == {State.QUEUED}
@@ -199,8 +212,6 @@ def test_a_new_attempt_starts_all_steps_over(database: Engine, job_id: int) -> N
 def test_a_job_that_loses_too_many_workers_is_broken(database: Engine, job_id: int) -> None:
     planned(database, job_id)
     for attempt in range(1, 4):
-        with transaction(database) as session:
-            session.execute(update(Job).values(lease_until_ms=now_ms() - 1))
         reaped = reap(database, attempts_max=3)
         if attempt < 3:
             assert [each.state for each in reaped] == [State.QUEUED]
@@ -228,7 +239,6 @@ def test_a_canceled_job_whose_worker_died_ends_as_canceled(database: Engine, job
     mine = planned(database, job_id)
     with transaction(database) as session:
         store.request_cancel(session, mine.run_id, "ada")
-        session.execute(update(Job).values(lease_until_ms=now_ms() - 1))
     assert reap(database) == [leases.Reaped(job_id, mine.run_id, State.CANCELED)]
     with reading(database) as session:
         run = store.run_by_id(session, mine.run_id)
@@ -282,8 +292,6 @@ def test_a_job_is_not_reaped_between_the_check_of_its_attempt_and_the_write(post
         job = store.queue_run(session, repo.id, push()).job_id
     mine = planned(working, job)
     with transaction(working) as session:
-        session.execute(update(Job).values(lease_until_ms=now_ms() - 1))
-    with transaction(working) as session:
         lock_attempt(session, job, mine.attempt)
         with pytest.raises(OperationalError, match="lock timeout"):
             reap(reaping)
@@ -308,7 +316,7 @@ def test_a_job_that_was_rung_is_rung_again_only_after_its_time(database: Engine,
 def test_one_of_several_leads_until_it_falls_silent_or_gives_up(database: Engine) -> None:
     def take(owner: str, lease_s: int = 10) -> bool:
         with transaction(database) as session:
-            return leases.take_lead(session, "scheduler", owner, lease_s)
+            return leaders.take_lead(session, "scheduler", owner, lease_s)
 
     assert take("a")
     assert not take("b")
@@ -316,11 +324,38 @@ def test_one_of_several_leads_until_it_falls_silent_or_gives_up(database: Engine
     assert take("b")
     assert not take("a")
     with transaction(database) as session:
-        leases.give_up_lead(session, "scheduler", "a")
+        leaders.give_up_lead(session, "scheduler", "a")
     assert not take("a")
     with transaction(database) as session:
-        leases.give_up_lead(session, "scheduler", "b")
+        leaders.give_up_lead(session, "scheduler", "b")
     assert take("a")
+
+
+def test_a_leader_that_was_seen_silent_is_replaced_whatever_the_clock_says(database: Engine) -> None:
+    def take(owner: str, silent: leaders.Lead | None = None) -> bool:
+        with transaction(database) as session:
+            return leaders.take_lead(session, "scheduler", owner, 3_600, silent)
+
+    def seen() -> leaders.Lead | None:
+        with reading(database) as session:
+            return leaders.leader(session, "scheduler")
+
+    assert seen() is None
+    assert take("a")
+    before = seen()
+    assert not take("b")
+    with transaction(database) as session:
+        session.execute(update(Leader).values(until_ms=now_ms() + 7_200_000))
+    assert not take("b", before), "it went on leading since"
+    assert take("b", seen())
+    assert not take("a")
+
+
+def test_a_wake_up_from_before_the_clock_was_set_back_counts_as_lost(database: Engine, job_id: int) -> None:
+    for ahead_ms, lost in ((500, []), (3_600_000, [job_id])):
+        with transaction(database) as session:
+            session.execute(update(Job).values(rung_ms=now_ms() + ahead_ms))
+            assert leases.ready_not_notified(session, older_than_s=60) == lost
 
 
 class Histories(RuleBasedStateMachine):
@@ -354,8 +389,7 @@ class Histories(RuleBasedStateMachine):
     def vanish(self) -> None:
         assert self.holder is not None
         with transaction(self.database) as session:
-            session.execute(update(Job).where(Job.id == self.job_id).values(lease_until_ms=now_ms() - 1))
-            reaped = leases.reap(session, attempts_max=1000)
+            reaped = leases.reap(session, held_by(session, self.job_id), attempts_max=1000)
         assert self.job_id in {each.job_id for each in reaped}
         self.old.append(self.holder)
         self.holder = None

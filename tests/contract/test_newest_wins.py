@@ -3,14 +3,14 @@
 from itertools import pairwise
 
 import pytest
-from sqlalchemy import Engine, update
+from sqlalchemy import Engine
 
 from pipelines.state import Outcome, Reason, State
 from pipelines.trigger import Event, Trigger
-from tests.support.builders import SHA, pull_request, push
+from tests.support.builders import SHA, held_by, pull_request, push
 from workers import store
-from workers.db.models import Job, Run
-from workers.db.session import now_ms, reading, transaction
+from workers.db.models import Run
+from workers.db.session import reading, transaction
 from workers.store import leases
 
 
@@ -112,6 +112,5 @@ def test_a_job_that_loses_its_worker_during_its_cancellation_ends_as_superseded(
         leases.claim(session, first.job_id, "w1", 60)
     queued(database, repo_id, push())
     with transaction(database) as session:
-        session.execute(update(Job).where(Job.id == first.job_id).values(lease_until_ms=now_ms() - 1))
-        leases.reap(session)
+        leases.reap(session, held_by(session, first.job_id))
     assert run_now(database, first.run_id).reason is Reason.SUPERSEDED

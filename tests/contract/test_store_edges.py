@@ -6,7 +6,7 @@ from sqlalchemy import Engine, select, update
 from pipelines.context import Trust
 from pipelines.state import PASSED, Outcome, Reason, State
 from pipelines.trigger import Event, Trigger
-from tests.support.builders import job_plan, plan, pull_request, push
+from tests.support.builders import held_by, job_plan, plan, pull_request, push
 from workers import store
 from workers.db.models import Job, Run, Status, Worker
 from workers.db.session import db_now_ms, reading, transaction
@@ -58,16 +58,14 @@ def test_a_job_is_broken_when_it_has_lost_as_many_workers_as_it_may(database: En
     for state in (State.QUEUED, State.BROKEN):
         claimed(database, first.job_id)
         with transaction(database) as session:
-            session.execute(update(Job).values(lease_until_ms=1))
-            assert [each.state for each in leases.reap(session, attempts_max=2)] == [state]
+            assert [each.state for each in leases.reap(session, leases.held(session), attempts_max=2)] == [state]
 
 
 def test_with_a_single_attempt_the_first_lost_worker_breaks_the_job(database: Engine) -> None:
     first = queued(database)
     claimed(database, first.job_id)
     with transaction(database) as session:
-        session.execute(update(Job).values(lease_until_ms=1))
-        assert [each.state for each in leases.reap(session, attempts_max=1)] == [State.BROKEN]
+        assert [each.state for each in leases.reap(session, leases.held(session), attempts_max=1)] == [State.BROKEN]
 
 
 def test_the_jobs_of_one_run_are_reaped_and_those_of_others_are_not(database: Engine) -> None:
@@ -75,9 +73,8 @@ def test_the_jobs_of_one_run_are_reaped_and_those_of_others_are_not(database: En
     for each in (one, other):
         claimed(database, each.job_id)
     with transaction(database) as session:
-        session.execute(update(Job).values(lease_until_ms=1))
-        assert [each.run_id for each in leases.reap(session, only_run=other.run_id)] == [other.run_id]
-        assert [run_id for _, run_id in leases.overdue(session)] == [one.run_id]
+        assert [each.run_id for each in leases.reap(session, held_by(session, other.job_id))] == [other.run_id]
+        assert [lease.run_id for lease in leases.held(session)] == [one.run_id]
 
 
 def test_a_job_is_rung_again_after_the_seconds_that_were_asked_for(database: Engine) -> None:

@@ -1,7 +1,10 @@
 """Values for tests, with everything that does not matter filled in."""
 
+from sqlalchemy.orm import Session
+
 from pipelines.plan import CommandsStep, Container, JobPlan, NamedImage, Plan
 from pipelines.trigger import Event, PullRequest, Trigger
+from workers.store import leases
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 
@@ -52,3 +55,8 @@ def job_plan(
 def plan(*jobs: JobPlan) -> Plan:
     """A plan of these jobs."""
     return Plan(jobs=jobs)
+
+
+def held_by(session: Session, job_id: int) -> list[leases.HeldLease]:
+    """The job's lease, as one that has expired."""
+    return [lease for lease in leases.held(session) if lease.job_id == job_id]

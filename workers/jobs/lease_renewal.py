@@ -1,4 +1,8 @@
-"""Renews the lease of a running job, and learns of its cancellation that way."""
+"""Renews the lease of a running job, and learns of its cancellation that way.
+
+The threads here share the interpreter with the job's own: all that a job does has limits, so that none holds it for
+longer than a second or two (see docs/decisions/031-work-with-a-limit.md).
+"""
 
 import threading
 import time
@@ -16,13 +20,15 @@ from workers.streaming.redis_stream import LiveTail
 
 _log = structlog.get_logger()
 RENEWALS_PER_LEASE = 5
+_LOSS = "the loss of its lease"
 
 
 class LeaseRenewer:
     """Renews one job's lease from a thread with its own database connection, so that the job cannot delay it.
 
     Cancels the job where its row says so. Cancels it as lost where the lease belongs to another worker, or ended
-    before it could be renewed: another worker may run the job by then.
+    before it could be renewed: another worker may run the job by then. A second thread sees that the lease has ended
+    while the database hangs.
     """
 
     def __init__(
@@ -35,29 +41,38 @@ class LeaseRenewer:
         self._lease_s = lease_s
         self._cancel = cancel
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._renew_until_stopped, name=f"lease-{claim.job_id}", daemon=True)
+        self._renewed_s = time.monotonic()
+        name = f"lease-{claim.job_id}"
+        self._thread = threading.Thread(target=self._renew_until_stopped, name=name, daemon=True)
+        self._watch = threading.Thread(target=self._watch_until_stopped, name=f"{name}-watch", daemon=True)
 
     def __enter__(self) -> Self:
+        self._renewed_s = time.monotonic()
         self._thread.start()
+        self._watch.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
+        self._watch.join()
         self._thread.join()
 
     def _renew_until_stopped(self) -> None:
         every_s = self._lease_s / RENEWALS_PER_LEASE
-        renewed_s = time.monotonic()
-        while not self._stop.is_set():
+        while not (self._stop.is_set() or self._cancel.lost):
+            # The lease lasts from some moment after this one: others see the renewal later.
+            asked_s = time.monotonic()
             if self._renew():
-                renewed_s = time.monotonic()
-            elif time.monotonic() - renewed_s > self._lease_s:
-                self._cancel.set("the loss of its lease", lost=True)
-            if self._cancel and self._cancel.lost:
-                return
+                self._renewed_s = asked_s
             self._sleep(every_s)
+
+    def _watch_until_stopped(self) -> None:
+        while (left_s := self._renewed_s + self._lease_s - time.monotonic()) > 0:
+            if self._stop.wait(left_s):
+                return
+        self._cancel.set(_LOSS, lost=True)
 
     def _renew(self) -> bool:
         """Renews once, and cancels the job where its row asks for that. False where the database did not answer."""
@@ -68,7 +83,7 @@ class LeaseRenewer:
             _log.warning("lease not renewed", job=self._claim.job_id, error=str(error))
             return False
         if not renewal.still_mine:
-            self._cancel.set("the loss of its lease", lost=True)
+            self._cancel.set(_LOSS, lost=True)
         elif renewal.cancel_requested:
             self._cancel.set(renewal.cancel_by or "an unknown user")
         return True

@@ -91,18 +91,26 @@ def make_worker(settings: Settings, name: str) -> Celery:
 
     @worker_process_init.connect(weak=False)
     def _after_fork(**_: object) -> None:
-        mine = make_context(settings, name)
-        contexts.append(mine)
-        Heartbeat(mine.database, name, mine.claimer.labels, settings.worker_slots, settings.lease_s).start()
+        # Celery logs an error here, and the process lives on: its next job tries again.
+        contexts.append(_open_process(settings, name))
 
     @app.task(name=TASK)
     def _work(job_id: int) -> None:
+        if not contexts:
+            contexts.append(_open_process(settings, name))
         mine = contexts[-1]
         work(mine, job_id)
         remove_dead_attempts(mine.database, mine.engine(), mine.installation, settings.workspaces_dir)
         tidy(mine.database, settings.mirrors_dir)
 
     return app
+
+
+def _open_process(settings: Settings, name: str) -> WorkerContext:
+    """Connects one process of the pool, and starts its heartbeat."""
+    mine = make_context(settings, name)
+    Heartbeat(mine.database, name, mine.claimer.labels, settings.worker_slots, settings.lease_s).start()
+    return mine
 
 
 def run_worker(settings: Settings) -> None:
@@ -123,9 +131,12 @@ def run_worker(settings: Settings) -> None:
         quiet=True,
     )
     try:
+        # Celery logs an error that ends the worker, and only notes its status here.
         worker.start()
     finally:
         _sign_off(settings, name)
+    if worker.exitcode:
+        raise SystemExit(worker.exitcode)
 
 
 def _sign_off(settings: Settings, name: str) -> None:

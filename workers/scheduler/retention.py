@@ -3,24 +3,46 @@
 from sqlalchemy import Engine
 
 from workers import store
+from workers.back_off import BackOff
 from workers.db.session import reading, transaction
 from workers.logs import LogStore
 
+_RUNS_AT_ONCE = 100
 
-def delete_expired(engine: Engine, logs: LogStore, retention_days: int) -> None:
-    """Deletes expired sessions, tokens and login links, and old logs. ``retention_days`` 0 keeps logs for ever.
 
-    It deletes the logs first and then notes that in the rows. It is idempotent: after a crash in between, the next
-    call deletes the same logs again.
-    """
+def delete_expired_logins(engine: Engine) -> None:
+    """Deletes expired sessions, tokens and login links."""
     with transaction(engine) as session:
         store.drop_expired(session)
-    if not retention_days:
-        return
-    with reading(engine) as session:
-        run_ids = store.runs_past_retention(session, retention_days)
-    for run_id in run_ids:
+
+
+def delete_expired_logs(engine: Engine, logs: LogStore, retention_days: int, back_off: BackOff) -> None:
+    """Deletes old logs. ``retention_days`` 0 keeps logs for ever.
+
+    It deletes the logs first and then notes that in the rows. It is idempotent: after a crash in between, the next
+    call deletes the same logs again. Logs that cannot be deleted are tried again after a pause; ``back_off`` has them.
+    """
+    after = (0, 0)
+    while retention_days:
+        with reading(engine) as session:
+            found = store.runs_past_retention(session, retention_days, _RUNS_AT_ONCE, after)
+        deleted = [run_id for _, run_id in found if _delete(logs, run_id, back_off)]
+        if deleted:
+            with transaction(engine) as session:
+                store.forget_logs(session, deleted)
+        if len(found) < _RUNS_AT_ONCE:
+            return
+        # Runs whose logs cannot be deleted are found each time: others come after them.
+        after = found[-1]
+
+
+def _delete(logs: LogStore, run_id: int, back_off: BackOff) -> bool:
+    if not back_off.is_due(run_id):
+        return False
+    try:
         logs.delete_run(run_id)
-    if run_ids:
-        with transaction(engine) as session:
-            store.forget_logs(session, run_ids)
+    except OSError as error:
+        back_off.failed(run_id, f"The logs of run {run_id} cannot be deleted: {error}. Delete them by hand.")
+        return False
+    back_off.succeeded(run_id)
+    return True

@@ -5,8 +5,8 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 
 import structlog
 from redis import RedisError
@@ -15,15 +15,18 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pipelines.state import State
 from workers import store
+from workers.back_off import BackOff
 from workers.db.session import db_now_ms, make_engine, reading, transaction
 from workers.logs import LogStore, open_logs
 from workers.queue.celery_app import MESSAGE_EXPIRES_S, make_celery
 from workers.queue.wakeups import Notifier, queue_length
-from workers.scheduler.retention import delete_expired
+from workers.scheduler.duties import Duty, DutyReporter, DutyThread, stop_all
+from workers.scheduler.retention import delete_expired_logins, delete_expired_logs
+from workers.scheduler.silence import SilenceWatch
 from workers.secrets.vault import open_vault
 from workers.settings import Settings
 from workers.statuses.reporter import background_reporter
-from workers.store import leases
+from workers.store import leaders, leases
 from workers.streaming.redis_stream import LiveTail, connect
 from workers.triggers.crons import start_due
 
@@ -40,7 +43,10 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class SchedulerContext:
-    """The connections and limits of the scheduler. ``waiting`` is how many wake-ups no worker has taken yet."""
+    """The connections and limits of the scheduler. ``waiting`` is how many wake-ups no worker has taken yet.
+
+    ``monotonic_s`` is the clock by which leases expire and failures are tried again.
+    """
 
     engine: Engine
     notify: Callable[[int], bool]
@@ -49,47 +55,69 @@ class SchedulerContext:
     logs: LogStore
     attempts_max: int
     retention_days: int
+    lease_s: int
+    monotonic_s: Callable[[], float] = time.monotonic
 
 
-def tick(context: SchedulerContext) -> None:
-    """One round: takes jobs from dead workers, starts due crons, sends a wake-up for jobs whose message was lost."""
-    _reap(context)
-    _start_due(context)
-    _notify_again(context)
+@dataclass
+class Reaper:
+    """Takes jobs from workers that do not renew their leases."""
+
+    context: SchedulerContext
+    watch: SilenceWatch[leases.HeldLease] = field(init=False)
+    back_off: BackOff = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.watch = SilenceWatch(self.context.monotonic_s)
+        self.back_off = BackOff(self.context.monotonic_s)
+
+    def __call__(self) -> str:
+        """One round. Returns which runs could not be handled, which are tried again after a pause."""
+        with reading(self.context.engine) as session:
+            held = leases.held(session)
+        by_run: dict[int, list[leases.HeldLease]] = {}
+        for lease in self.watch.silent(held, lambda lease: lease.lease_s or self.context.lease_s):
+            by_run.setdefault(lease.run_id, []).append(lease)
+        for run_id, expired in by_run.items():
+            if self.back_off.is_due(run_id):
+                self._reap(run_id, expired)
+        return self.back_off.problem()
+
+    def _reap(self, run_id: int, expired: Iterable[leases.HeldLease]) -> None:
+        try:
+            with transaction(self.context.engine) as session:
+                reaped = leases.reap(session, expired, self.context.attempts_max)
+        except SQLAlchemyError as error:
+            self.back_off.failed(run_id, f"Jobs of run {run_id} cannot be taken from a dead worker: {error}.")
+            return
+        self.back_off.succeeded(run_id)
+        for job in reaped:
+            _log.warning("a worker lost its lease", job=job.job_id, run=job.run_id, state=job.state.value)
+            self.context.live.changed(job.run_id)
+            if job.state is not State.QUEUED:
+                # A worker may still run it without a lease.
+                self.context.live.publish_cancel(job.run_id)
 
 
-def _start_due(context: SchedulerContext) -> None:
+def start_crons(context: SchedulerContext, back_off: BackOff) -> str:
+    """Starts the crons that are due. Returns which of them could not be started."""
     with reading(context.engine) as session:
         now_ms = db_now_ms(session)
-    for queued in start_due(context.engine, now_ms):
+    for queued in start_due(context.engine, now_ms, back_off):
         context.notify(queued.job_id)
         context.live.changed(queued.run_id)
+    return back_off.problem()
 
 
-def _reap(context: SchedulerContext) -> None:
-    with reading(context.engine) as session:
-        run_ids = dict.fromkeys(run_id for _, run_id in leases.overdue(session))
-    reaped: list[leases.Reaped] = []
-    for run_id in run_ids:
-        with transaction(context.engine) as session:
-            reaped += leases.reap(session, context.attempts_max, run_id)
-    for job in reaped:
-        _log.warning("a worker lost its lease", job=job.job_id, run=job.run_id, state=job.state.value)
-        context.live.changed(job.run_id)
-        if job.state is not State.QUEUED:
-            # A worker may still run it without a lease.
-            context.live.publish_cancel(job.run_id)
-
-
-def _notify_again(context: SchedulerContext) -> None:
+def notify_again(context: SchedulerContext) -> str:
+    """Sends a wake-up for jobs whose message was lost. Returns why none can be sent."""
     with reading(context.engine) as session:
         if not leases.ready_not_notified(session, NOTIFY_AGAIN_S, limit=1):
-            return
+            return ""
     try:
         waiting = context.waiting()
     except RedisError as error:
-        _log.warning("no worker can be woken while Redis does not answer", error=str(error))
-        return
+        return f"No worker can be woken while Redis does not answer: {error}."
     # While wake-ups wait, all workers are busy: another message would only wait behind them, until they expire.
     with reading(context.engine) as session:
         job_ids = leases.ready_not_notified(session, MESSAGE_EXPIRES_S if waiting else NOTIFY_AGAIN_S)
@@ -102,6 +130,28 @@ def _notify_again(context: SchedulerContext) -> None:
     if notified:
         with transaction(context.engine) as session:
             leases.mark_notified(session, notified)
+    return ""
+
+
+def duties_of(context: SchedulerContext) -> list[Duty]:
+    """All duties. What they remember of their failures lasts as long as the list."""
+    crons, old_logs = BackOff(context.monotonic_s), BackOff(context.monotonic_s)
+
+    def logins() -> str:
+        delete_expired_logins(context.engine)
+        return ""
+
+    def logs() -> str:
+        delete_expired_logs(context.engine, context.logs, context.retention_days, old_logs)
+        return old_logs.problem()
+
+    return [
+        Duty("jobs of dead workers", _TICK_S, Reaper(context)),
+        Duty("crons", _TICK_S, lambda: start_crons(context, crons)),
+        Duty("wake-ups", _TICK_S, lambda: notify_again(context)),
+        Duty("expired logins", _CLEANUP_EVERY_S, logins),
+        Duty("old logs", _CLEANUP_EVERY_S, logs),
+    ]
 
 
 def run_scheduler(settings: Settings, stop: threading.Event) -> None:
@@ -115,6 +165,7 @@ def run_scheduler(settings: Settings, stop: threading.Event) -> None:
         logs=open_logs(settings),
         attempts_max=settings.attempts_max,
         retention_days=settings.retention_days,
+        lease_s=settings.lease_s,
     )
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     try:
@@ -125,22 +176,52 @@ def run_scheduler(settings: Settings, stop: threading.Event) -> None:
         engine.dispose()
 
 
-def _run_until_stopped(context: SchedulerContext, owner: str, stop: threading.Event) -> None:
-    cleaned_up_s = -_CLEANUP_EVERY_S
-    while not stop.is_set():
+@dataclass
+class Candidate:
+    """A scheduler that leads, or takes over when the one that leads falls silent."""
+
+    engine: Engine
+    owner: str
+    watch: SilenceWatch[leaders.Lead] = field(default_factory=SilenceWatch)
+
+    def leads(self) -> bool:
+        """Takes the lead, or goes on leading, if it may. Call it every second. Raises SQLAlchemyError."""
+        with transaction(self.engine) as session:
+            found = leaders.leader(session, _ROLE)
+            silent = self.watch.silent([found] if found else [], lambda _: _LEAD_LEASE_S)
+            return leaders.take_lead(session, _ROLE, self.owner, _LEAD_LEASE_S, silent[0] if silent else None)
+
+    def give_up(self) -> None:
+        """Lets another scheduler take over at once."""
         try:
-            with transaction(context.engine) as session:
-                leads = leases.take_lead(session, _ROLE, owner, _LEAD_LEASE_S)
-            if leads:
-                tick(context)
-            if leads and time.monotonic() - cleaned_up_s >= _CLEANUP_EVERY_S:
-                cleaned_up_s = time.monotonic()
-                delete_expired(context.engine, context.logs, context.retention_days)
+            with transaction(self.engine) as session:
+                leaders.give_up_lead(session, _ROLE, self.owner)
         except SQLAlchemyError as error:
-            _log.warning("the database does not answer; trying again", error=str(error))
-        stop.wait(_TICK_S)
+            _log.warning("another scheduler takes over a few seconds late", error=str(error))
+
+
+def _run_until_stopped(context: SchedulerContext, owner: str, stop: threading.Event) -> None:
+    """This thread keeps the lead, and sees whether a duty hangs: no duty can delay that."""
+    candidate, leading = Candidate(context.engine, owner), threading.Event()
+    threads = [DutyThread(duty, leading, stop, DutyReporter(context.engine, duty.name)) for duty in duties_of(context)]
+    for thread in threads:
+        thread.start()
     try:
-        with transaction(context.engine) as session:
-            leases.give_up_lead(session, _ROLE, owner)
+        while not stop.is_set():
+            _keep_lead(candidate, leading)
+            for thread in threads:
+                thread.report_if_it_hangs()
+            stop.wait(_TICK_S)
+    finally:
+        stop.set()
+        stop_all(threads)
+    candidate.give_up()
+
+
+def _keep_lead(candidate: Candidate, leading: threading.Event) -> None:
+    try:
+        leads = candidate.leads()
     except SQLAlchemyError as error:
-        _log.warning("another scheduler takes over a few seconds late", error=str(error))
+        _log.warning("the database does not answer; trying again", error=str(error))
+        leads = False
+    leading.set() if leads else leading.clear()

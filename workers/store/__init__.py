@@ -20,6 +20,7 @@ from workers.store.deliveries import (
     record_deliveries,
     record_delivery,
 )
+from workers.store.duties import failed_duties, note_done_duty, note_failed_duty
 from workers.store.installation import installation
 from workers.store.jobs import (
     Planned,
@@ -151,6 +152,7 @@ __all__ = [
     "due_crons",
     "extend_session",
     "fail_planning",
+    "failed_duties",
     "finish_job",
     "finish_step",
     "forget_logs",
@@ -165,6 +167,8 @@ __all__ = [
     "mark_reported",
     "move_cron_on",
     "note_cron_run",
+    "note_done_duty",
+    "note_failed_duty",
     "note_job",
     "pending_statuses",
     "plan_run",

@@ -1,6 +1,9 @@
-"""Leases: which worker may run a job, and until when. The database decides, no message and no worker's clock."""
+"""Leases: which worker may run a job. The database decides, no message.
 
-from collections.abc import Mapping, Sequence
+No clock decides when a lease has expired, for a clock may be set: the scheduler sees whether it was renewed.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVarTuple
 
@@ -9,15 +12,18 @@ from sqlalchemy.orm import Session
 
 from pipelines.plan import JobPlan
 from pipelines.state import Outcome, Reason, State
-from workers.db.models import Job, Leader, Repo, Run, Step
+from workers.db.models import Job, Repo, Run, Step
 from workers.db.session import now_ms
 from workers.labels import fits, wanted
-from workers.store.common import insert_or, table
+from workers.store.common import table
 from workers.store.completion import cancellation_outcome, end_job, lock_job, lock_run, settle
 from workers.store.concurrency_turns import claimable
 
 Labels = Mapping[str, str]
 Ts = TypeVarTuple("Ts")
+CLOCK_STEP_MS = 1000
+"""The database's clock may be corrected by less than this without anything to be seen of it."""
+
 _ROWS = 100  # read at a time, until one fits
 
 
@@ -38,6 +44,17 @@ class Renewal:
     still_mine: bool
     cancel_requested: bool
     cancel_by: str = ""
+
+
+@dataclass(frozen=True)
+class HeldLease:
+    """The lease of a running job. Each renewal changes ``until_ms``. ``lease_s`` is 0 where it is not known."""
+
+    job_id: int
+    run_id: int
+    attempt: int
+    until_ms: int
+    lease_s: int
 
 
 @dataclass(frozen=True)
@@ -74,6 +91,7 @@ def claim(
             attempt=jobs.c.attempt + 1,
             lease_owner=owner,
             lease_until_ms=now_ms() + lease_s * 1000,
+            lease_s=lease_s,
             host=host,
             started_ms=now_ms(),
         )
@@ -134,7 +152,7 @@ def renew(session: Session, job_id: int, attempt: int, owner: str, lease_s: int)
     extend = (
         update(jobs)
         .where(_held(job_id, attempt), jobs.c.lease_owner == owner)
-        .values(lease_until_ms=now_ms() + lease_s * 1000)
+        .values(lease_until_ms=now_ms() + lease_s * 1000, lease_s=lease_s)
         .returning(jobs.c.run_id)
     )
     run_id = session.execute(extend).scalar()
@@ -164,57 +182,59 @@ def release(session: Session, job_id: int, attempt: int) -> None:
     _start_over(session, job_id, attempt)
 
 
-def overdue(session: Session) -> list[tuple[int, int]]:
-    """Jobs whose lease has expired, with their runs."""
-    query = select(Job.id, Job.run_id).where(Job.state == State.RUNNING, Job.lease_until_ms < now_ms())
-    return [(job_id, run_id) for job_id, run_id in session.execute(query.order_by(Job.id))]
+def held(session: Session) -> list[HeldLease]:
+    """The leases of all running jobs."""
+    of_job = (Job.id, Job.run_id, Job.attempt, Job.lease_until_ms, Job.lease_s)
+    rows = session.execute(select(*of_job).where(Job.state == State.RUNNING).order_by(Job.id))
+    return [HeldLease(job, run, attempt, until_ms or 0, lease_s or 0) for job, run, attempt, until_ms, lease_s in rows]
 
 
-def reap(session: Session, attempts_max: int = 3, only_run: int | None = None) -> list[Reaped]:
-    """Queues jobs again whose lease has expired. A job that loses ``attempts_max`` workers ends as broken.
+def reap(session: Session, expired: Iterable[HeldLease], attempts_max: int = 2) -> list[Reaped]:
+    """Queues the jobs again whose leases are ``expired``. A job that loses ``attempts_max`` workers ends as broken.
 
-    To avoid deadlocks, reap one run per transaction.
+    A lease that was renewed since it was read stays. To avoid deadlocks, reap one run per transaction.
     """
-    expired = [(job_id, run_id) for job_id, run_id in overdue(session) if only_run in {None, run_id}]
-    reaped = (_reap(session, job_id, run_id, attempts_max) for job_id, run_id in expired)
+    reaped = (_reap(session, lease, attempts_max) for lease in expired)
     return [each for each in reaped if each is not None]
 
 
-def _reap(session: Session, job_id: int, run_id: int, attempts_max: int) -> Reaped | None:
-    run = lock_run(session, run_id)
+def _reap(session: Session, lease: HeldLease, attempts_max: int) -> Reaped | None:
+    run = lock_run(session, lease.run_id)
     jobs = table(Job)
     # Check the conditions again: the worker may have renewed its lease while we waited for the lock.
-    lose = (
-        update(jobs)
-        .where(jobs.c.id == job_id, jobs.c.state == State.RUNNING, jobs.c.lease_until_ms < now_ms())
-        .values(_QUEUED_AGAIN | {"lost": jobs.c.lost + 1})
-        .returning(jobs.c.lost)
-    )
+    unchanged = _held(lease.job_id, lease.attempt) & (jobs.c.lease_until_ms == lease.until_ms)
+    lose = update(jobs).where(unchanged).values(_QUEUED_AGAIN | {"lost": jobs.c.lost + 1}).returning(jobs.c.lost)
     lost = session.execute(lose).scalar()
     if lost is None:
         return None
-    job = session.get_one(Job, job_id, populate_existing=True)
+    job = session.get_one(Job, lease.job_id, populate_existing=True)
     if stopped := cancellation_outcome(run, job):
         end_job(session, job, stopped)
     elif lost >= attempts_max:
         end_job(session, job, _worker_lost(lost))
     else:
-        _start_over(session, job_id, job.attempt)
+        _start_over(session, lease.job_id, job.attempt)
     settle(session, run)
-    return Reaped(job_id, run_id, job.state)
+    return Reaped(lease.job_id, lease.run_id, job.state)
 
 
 def _worker_lost(lost: int) -> Outcome:
     sentence = (
-        f"The worker vanished while it ran this job, {lost} times in a row. Look at the worker's own log and at the "
-        "memory of its machine, then run this again."
+        f"The worker vanished while it ran this job, {_times(lost)}; no further worker gets it. Look at the worker's "
+        "own log and at the memory of its machine, then run this again."
     )
     return Outcome(State.BROKEN, Reason.WORKER_LOST, sentence)
 
 
+def _times(lost: int) -> str:
+    return "once" if lost == 1 else f"{lost} times"
+
+
 def ready_not_notified(session: Session, older_than_s: float, limit: int = 100) -> Sequence[int]:
     """Jobs that may be claimed and had no wake-up in the last ``older_than_s`` seconds, oldest first."""
-    long_ago = or_(Job.rung_ms.is_(None), Job.rung_ms < now_ms() - int(older_than_s * 1000))
+    # A time in the future is from before the clock was set back.
+    in_future = Job.rung_ms > now_ms() + CLOCK_STEP_MS
+    long_ago = or_(Job.rung_ms.is_(None), Job.rung_ms < now_ms() - int(older_than_s * 1000), in_future)
     return session.scalars(select(Job.id).where(claimable(), long_ago).order_by(Job.id).limit(limit)).all()
 
 
@@ -226,22 +246,3 @@ def mark_notified(session: Session, job_ids: Sequence[int]) -> None:
 def let_scheduler_notify(session: Session, job_id: int) -> None:
     """Makes the scheduler send a wake-up for the job in its next round, for callers without a connection to Redis."""
     session.execute(update(table(Job)).where(Job.id == job_id).values(rung_ms=None))
-
-
-def take_lead(session: Session, name: str, owner: str, lease_s: int) -> bool:
-    """Leader election: True if ``owner`` leads for ``lease_s`` seconds from now. Call it again to go on leading."""
-    leaders = table(Leader)
-    until = now_ms() + lease_s * 1000
-    insert = insert_or(session, Leader).values(name=name, owner=owner, until_ms=until)
-    take = insert.on_conflict_do_update(
-        index_elements=["name"],
-        set_={"owner": owner, "until_ms": until},
-        where=(leaders.c.owner == owner) | (leaders.c.until_ms < now_ms()),
-    )
-    return session.execute(take.returning(leaders.c.name)).first() is not None
-
-
-def give_up_lead(session: Session, name: str, owner: str) -> None:
-    """Lets another process take over at once."""
-    leaders = table(Leader)
-    session.execute(update(leaders).where(leaders.c.name == name, leaders.c.owner == owner).values(until_ms=0))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import count
 
-from sqlalchemy import ColumnElement, Insert, bindparam, insert, literal, literal_column, select, update
+from sqlalchemy import ColumnElement, Insert, bindparam, insert, literal, literal_column, select, tuple_, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
@@ -248,10 +248,20 @@ def step_place(session: Session, step_id: int) -> StepPlace | None:
     return None if row is None else StepPlace(*row)
 
 
-def runs_past_retention(session: Session, days: int, limit: int = 100) -> Sequence[int]:
-    """The oldest runs that ended more than ``days`` days ago and still have logs."""
-    query = select(Run.id).where(Run.finished_ms < now_ms() - days * 86_400_000, Run.logs_deleted_ms.is_(None))
-    return session.scalars(query.order_by(Run.finished_ms).limit(limit)).all()
+def runs_past_retention(
+    session: Session, days: int, limit: int = 100, after: tuple[int, int] = (0, 0)
+) -> list[tuple[int, int]]:
+    """The oldest runs that ended more than ``days`` days ago and still have logs, as (when it ended, run).
+
+    ``after`` is the last of an earlier call, to go on behind it.
+    """
+    query = select(Run.finished_ms, Run.id).where(
+        Run.finished_ms < now_ms() - days * 86_400_000,
+        Run.logs_deleted_ms.is_(None),
+        tuple_(Run.finished_ms, Run.id) > after,
+    )
+    rows = session.execute(query.order_by(Run.finished_ms, Run.id).limit(limit))
+    return [(finished_ms or 0, run_id) for finished_ms, run_id in rows]
 
 
 def forget_logs(session: Session, run_ids: Sequence[int]) -> None:

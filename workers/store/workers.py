@@ -11,6 +11,7 @@ from pipelines.state import State
 from workers.db.models import Job, Worker
 from workers.db.session import now_ms
 from workers.store.common import insert_or
+from workers.store.leases import CLOCK_STEP_MS
 
 OWNER_MARK = "/"
 """In the owner of a lease: between the worker's name and the id of one of its processes."""
@@ -53,5 +54,7 @@ def workers(session: Session) -> list[KnownWorker]:
     """All workers that are alive, by name."""
     owners = session.scalars(select(Job.lease_owner).where(Job.state == State.RUNNING))
     busy = Counter(owner.partition(OWNER_MARK)[0] for owner in owners)
-    rows = session.scalars(select(Worker).where(Worker.until_ms >= now_ms()).order_by(Worker.name))
+    # A heartbeat from the future was sent before the clock was set back.
+    current = (Worker.until_ms >= now_ms()) & (Worker.seen_ms <= now_ms() + CLOCK_STEP_MS)
+    rows = session.scalars(select(Worker).where(current).order_by(Worker.name))
     return [KnownWorker(row.name, row.labels, row.slots, busy[row.name], row.started_ms, row.seen_ms) for row in rows]

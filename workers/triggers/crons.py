@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from pipelines.trigger import Event, Trigger
 from workers import store
+from workers.back_off import BackOff
 from workers.db.models import Cron, Repo
 from workers.db.session import reading, transaction
 from workers.store import Queued
@@ -119,17 +120,30 @@ def run_cron(session: Session, cron: Cron, repo: Repo, sender: str = "") -> Queu
     return queued
 
 
-def start_due(engine: Engine, now_ms: int) -> list[Queued]:
-    """Starts a run for each cron that is due. Missed times are caught up with a single run."""
+def start_due(engine: Engine, now_ms: int, back_off: BackOff) -> list[Queued]:
+    """Starts a run for each cron that is due. Missed times are caught up with a single run.
+
+    A cron that cannot be started delays no other; it is tried again after a pause. ``back_off`` has why.
+    """
     with reading(engine) as session:
         due = store.due_crons(session, now_ms)
     started: list[Queued] = []
     for cron, repo in due:
-        after_ms = _following_ms(cron, now_ms)
-        with transaction(engine) as session:
-            if store.move_cron_on(session, cron, after_ms):
-                started.append(run_cron(session, cron, repo))
+        if not back_off.is_due(cron.id):
+            continue
+        try:
+            started += _start(engine, cron, repo, _following_ms(cron, now_ms))
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one cron, the others are started
+            back_off.failed(cron.id, f"The cron {cron.name!r} of {repo.name} cannot be started: {error}.")
+        else:
+            back_off.succeeded(cron.id)
     return started
+
+
+def _start(engine: Engine, cron: Cron, repo: Repo, after_ms: int | None) -> list[Queued]:
+    """The cron's run, unless another scheduler has just started it."""
+    with transaction(engine) as session:
+        return [run_cron(session, cron, repo)] if store.move_cron_on(session, cron, after_ms) else []
 
 
 def _following_ms(cron: Cron, now_ms: int) -> int | None:

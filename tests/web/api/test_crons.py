@@ -6,6 +6,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.web.conftest import REPO, Site
+from workers.back_off import BackOff
 from workers.db.session import db_now_ms, reading
 from workers.triggers.crons import start_due
 
@@ -45,7 +46,7 @@ def test_a_cron_shows_the_number_of_its_last_run(site: Site, program: TestClient
     put(program, "each minute", expression="* * * * *")
     with reading(site.engine) as session:
         now_ms = db_now_ms(session)
-    start_due(site.engine, now_ms + 60_000)
+    start_due(site.engine, now_ms + 60_000, BackOff())
     assert put(program, "each minute", expression="@daily")["last_run"] == 1
     assert program.post(f"{CRONS}/each minute/run").json()["run"] == 2
     assert program.get(CRONS).json()[0]["last_run"] == 2

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, update
+from sqlalchemy import Engine
 
 from pipelines.state import PASSED, Outcome, Reason, State
 from runner.events import (
@@ -22,8 +22,7 @@ from runner.events import (
 from tests.support.recording import RecorderFixture
 from tests.support.services import RedisServer, eventually
 from workers import store
-from workers.db.models import Job
-from workers.db.session import now_ms, reading, transaction
+from workers.db.session import reading, transaction
 from workers.store import leases
 from workers.streaming import redis_stream
 from workers.streaming.publisher import PENDING_BYTES_MAX, LogPublisher
@@ -161,8 +160,7 @@ def test_after_the_job_was_lost_the_next_event_raises_and_writes_nothing(parts: 
     with parts.recorder() as record:
         record(StepStarted(1))
         with transaction(parts.database) as session:
-            session.execute(update(Job).values(lease_until_ms=now_ms() - 1))
-            leases.reap(session)
+            leases.reap(session, leases.held(session))
             assert leases.claim(session, parts.claim.job_id, "w2", 60) is not None
         with pytest.raises(store.StaleAttemptError):
             record(StepFinished(1, PASSED))
@@ -173,8 +171,7 @@ def test_after_the_job_was_lost_a_background_write_of_facts_raises_at_the_next_e
     with parts.recorder() as record:
         record(StepStarted(1))
         with transaction(parts.database) as session:
-            session.execute(update(Job).values(lease_until_ms=now_ms() - 1))
-            leases.reap(session)
+            leases.reap(session, leases.held(session))
         record(InstructionChanged(1, 0, "FROM busybox"))
 
         def refused() -> bool:

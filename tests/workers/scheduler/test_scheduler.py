@@ -1,112 +1,48 @@
 """The scheduler: it takes jobs from dead workers, sends lost wake-ups again, and deletes what has expired."""
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from redis import ConnectionError as RedisAwayError
-from sqlalchemy import Engine, update
+from sqlalchemy import update
 from structlog.testing import capture_logs
 
 from pipelines.state import PASSED, State
 from runner.events import Stream
 from tests.support.builders import push
 from tests.support.services import eventually
+from tests.workers.scheduler.conftest import SchedulerFixture
 from workers import store
+from workers.back_off import BackOff
 from workers.db.models import Job, LoginSession, Run
 from workers.db.session import downgrade, make_engine, now_ms, reading, transaction, upgrade
-from workers.logs import DiskLogs
 from workers.queue.wakeups import queue_length
-from workers.scheduler.retention import delete_expired
-from workers.scheduler.scheduler import SchedulerContext, run_scheduler, tick
+from workers.scheduler.retention import delete_expired_logins, delete_expired_logs
+from workers.scheduler.scheduler import run_scheduler
 from workers.settings import Settings
-from workers.store import leases
 from workers.streaming import redis_stream
-from workers.streaming.redis_stream import LiveTail
 from workers.triggers.crons import NewCron, put_cron
 
 
-class SchedulerFixture:
-    """A database with one job, and a scheduler whose wake-ups are recorded."""
-
-    def __init__(self, database: Engine, redis_url: str, folder: Path) -> None:
-        self.database = database
-        self.notified: list[int] = []
-        self.answers = True
-        self.waiting = 0
-        self.redis_away = False
-        self.redis = redis_stream.connect(redis_url)
-        self.logs = DiskLogs(folder / "logs")
-        self.context = SchedulerContext(
-            engine=database,
-            notify=self._notify,
-            waiting=self._waiting,
-            live=LiveTail(self.redis),
-            logs=self.logs,
-            attempts_max=2,
-            retention_days=30,
-        )
-        with transaction(database) as session:
-            self.repo_id = store.add_repo(session, store.NewRepo("acme/roof", "file:///roof")).id
-            self.queued = store.queue_run(session, self.repo_id, push())
-
-    def _notify(self, job_id: int) -> bool:
-        self.notified.append(job_id)
-        return self.answers
-
-    def _waiting(self) -> int:
-        if self.redis_away:
-            raise RedisAwayError
-        return self.waiting
-
-    def notified_ago(self, seconds: int) -> None:
-        with transaction(self.database) as session:
-            session.execute(update(Job).values(rung_ms=now_ms() - seconds * 1000))
-
-    def claim(self) -> leases.Claim:
-        with transaction(self.database) as session:
-            claim = leases.claim(session, self.queued.job_id, "w1", 60)
-        assert claim is not None
-        return claim
-
-    def let_the_lease_run_out(self) -> None:
-        with transaction(self.database) as session:
-            session.execute(update(Job).values(lease_until_ms=now_ms() - 1))
-
-    def run(self) -> Run:
-        with reading(self.database) as session:
-            run = store.run_by_id(session, self.queued.run_id)
-        assert run is not None
-        return run
-
-
-@pytest.fixture
-def site(sqlite_database: Engine, redis_url: str, tmp_path: Path) -> Iterator[SchedulerFixture]:
-    site = SchedulerFixture(sqlite_database, redis_url, tmp_path)
-    yield site
-    site.redis.close()
-
-
 def test_a_job_with_a_recent_wake_up_gets_no_other(site: SchedulerFixture) -> None:
-    tick(site.context)
+    site.tick()
     assert site.notified == []
 
 
 def test_a_job_whose_message_was_lost_gets_one_more_wake_up(site: SchedulerFixture) -> None:
     site.notified_ago(6)
-    tick(site.context)
-    tick(site.context)
+    site.tick()
+    site.tick()
     assert site.notified == [site.queued.job_id]
 
 
 def test_while_messages_wait_no_wake_up_is_sent_again_until_they_expire(site: SchedulerFixture) -> None:
     site.waiting = 3
     site.notified_ago(30)
-    tick(site.context)
+    site.tick()
     assert site.notified == []
     site.notified_ago(61)
-    tick(site.context)
+    site.tick()
     assert site.notified == [site.queued.job_id]
 
 
@@ -115,29 +51,29 @@ def test_a_wake_up_that_could_not_be_sent_is_tried_again_at_the_next_tick(site: 
         store.queue_run(session, site.repo_id, push())
     site.notified_ago(6)
     site.answers = False
-    tick(site.context)
+    site.tick()
     assert site.notified == [site.queued.job_id]
     site.answers = True
-    tick(site.context)
+    site.tick()
     assert len(site.notified) == 3
 
 
 def test_after_redis_was_away_the_wake_up_is_sent(site: SchedulerFixture) -> None:
     site.notified_ago(6)
     site.redis_away = True
-    tick(site.context)
+    site.tick()
     assert site.notified == []
     site.redis_away = False
-    tick(site.context)
+    site.tick()
     assert site.notified == [site.queued.job_id]
 
 
 def test_the_job_of_a_dead_worker_is_queued_again_and_woken_for_in_the_same_tick(site: SchedulerFixture) -> None:
     site.claim()
-    tick(site.context)
+    site.tick()
     assert site.notified == []
     site.let_the_lease_run_out()
-    tick(site.context)
+    site.tick()
     assert site.notified == [site.queued.job_id]
     assert site.redis.xlen(redis_stream.run_key(site.queued.run_id)) == 1
 
@@ -146,7 +82,7 @@ def test_a_job_that_lost_too_many_workers_is_broken_and_gets_no_more_wake_ups(si
     for _ in range(2):
         site.claim()
         site.let_the_lease_run_out()
-        tick(site.context)
+        site.tick()
     assert site.run().state is State.BROKEN
     assert site.notified == [site.queued.job_id]
 
@@ -154,8 +90,8 @@ def test_a_job_that_lost_too_many_workers_is_broken_and_gets_no_more_wake_ups(si
 def test_a_cron_that_is_due_starts_a_run_and_sends_one_wake_up(site: SchedulerFixture) -> None:
     with transaction(site.database) as session:
         put_cron(session, site.repo_id, NewCron("nightly", "@daily"), now_ms=0)
-    tick(site.context)
-    tick(site.context)
+    site.tick()
+    site.tick()
     assert site.notified == [site.queued.job_id + 1]
     assert site.redis.xlen(redis_stream.run_key(site.queued.run_id + 1)) == 1
 
@@ -175,7 +111,7 @@ def test_logs_are_deleted_after_the_retention_time_and_not_before(site: Schedule
     for days, left in ((29, 5), (31, 0)):
         with transaction(site.database) as session:
             session.execute(update(Run).values(finished_ms=now_ms() - days * 86_400_000))
-        delete_expired(site.database, site.logs, retention_days=30)
+        delete_expired_logs(site.database, site.logs, 30, BackOff())
         assert stored() == left
     assert site.run().logs_deleted_ms is not None
     with reading(site.database) as session:
@@ -187,7 +123,7 @@ def test_expired_logins_are_deleted(site: SchedulerFixture) -> None:
         user = store.add_user(session, "ada")
         store.add_session(session, user.id, "old", lifetime_s=-1)
         store.add_session(session, user.id, "new", lifetime_s=60)
-    delete_expired(site.database, site.logs, retention_days=30)
+    delete_expired_logins(site.database)
     with reading(site.database) as session:
         assert [row.token_hash for row in session.query(LoginSession)] == ["new"]
 
@@ -217,7 +153,7 @@ def test_a_scheduler_waits_for_a_database_that_cannot_be_used_yet(tmp_path: Path
 def test_logs_are_kept_for_ever_where_the_settings_say_so(site: SchedulerFixture) -> None:
     with transaction(site.database) as session:
         session.execute(update(Run).values(finished_ms=1, state=State.PASSED))
-    delete_expired(site.database, site.logs, retention_days=0)
+    delete_expired_logs(site.database, site.logs, 0, BackOff())
     assert site.run().logs_deleted_ms is None
 
 

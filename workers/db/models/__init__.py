@@ -1,7 +1,7 @@
 """The tables, as SQLAlchemy models. Every ``*_ms`` is milliseconds since 1970 by the database's clock."""
 
 from workers.db.models.base import Base
-from workers.db.models.processes import Counter, Leader, Worker
+from workers.db.models.processes import Counter, FailedDuty, Leader, Worker
 from workers.db.models.repos import Cron, Delivery, Registry, Repo, Secret
 from workers.db.models.runs import Job, Run, Status, Step
 from workers.db.models.users import ApiToken, LoginLink, LoginSession, User
@@ -12,6 +12,7 @@ __all__ = [
     "Counter",
     "Cron",
     "Delivery",
+    "FailedDuty",
     "Job",
     "Leader",
     "LoginLink",

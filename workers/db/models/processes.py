@@ -6,7 +6,10 @@ from workers.db.models.base import Base
 
 
 class Worker(Base):
-    """A worker: the labels that it offers, and until when its last heartbeat counts."""
+    """A worker: the labels that it offers, and until when its last heartbeat counts.
+
+    ``problem`` is a sentence where it takes no job, and empty where it does.
+    """
 
     __tablename__ = "workers"
 
@@ -16,6 +19,7 @@ class Worker(Base):
     started_ms: Mapped[int]
     seen_ms: Mapped[int]
     until_ms: Mapped[int]
+    problem: Mapped[str] = mapped_column(default="")
 
 
 class Leader(Base):
@@ -26,6 +30,16 @@ class Leader(Base):
     name: Mapped[str] = mapped_column(primary_key=True)
     owner: Mapped[str]
     until_ms: Mapped[int]
+
+
+class FailedDuty(Base):
+    """A duty of the scheduler that fails: why, and since when."""
+
+    __tablename__ = "failed_duties"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    problem: Mapped[str]
+    since_ms: Mapped[int]
 
 
 class Counter(Base):

@@ -51,7 +51,8 @@ class Job(Base):
     """What one worker claims. ``plan`` is ``JobPlan`` as JSON, or None until a worker has planned the run.
 
     ``ready`` becomes true when all jobs that it needs have ended. ``attempt`` counts claims and is the fencing token:
-    writes from an older attempt are refused. ``lost`` counts expired leases; ``rung_ms`` is the time of the last
+    writes from an older attempt are refused. ``lease_s`` is how long its lease lasts without a renewal. ``lost`` counts
+    expired leases; ``rung_ms`` is the time of the last
     wake-up. At most ``group_limit`` jobs of a concurrency group (``group_key``, or None) run at once; users see
     ``group_name``. ``cancel_by`` is not empty where this job alone is canceled.
     """
@@ -84,6 +85,7 @@ class Job(Base):
     attempt: Mapped[int] = mapped_column(default=0)
     lease_owner: Mapped[str] = mapped_column(default="")
     lease_until_ms: Mapped[int | None]
+    lease_s: Mapped[int | None]
     host: Mapped[str] = mapped_column(default="")
     lost: Mapped[int] = mapped_column(default=0)
     rung_ms: Mapped[int | None]
