@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from runner.network.ca_certificates import custom_certificates
+from workers.disk import RESERVE_BYTES_MIN, DiskReserve
 from workers.labels import parse_labels
 
 
@@ -97,6 +98,13 @@ class Settings(BaseSettings):
         1024**3, gt=0, description="Bytes of a step's output that are stored. The step goes on after that."
     )
 
+    disk_reserve_bytes: int = Field(
+        512 * 1024**2,
+        ge=RESERVE_BYTES_MIN,
+        description="Bytes that stay free on the disk of `data_dir`, a tenth of it at most. With less, workers take no "
+        "job, logs of steps end, and `/readyz` answers 503, until there is room again.",
+    )
+
     webhook_body_bytes_max: int = Field(
         5 * 1024**2, gt=0, description="The largest body of a webhook in bytes. A larger one gets status 413."
     )
@@ -148,6 +156,11 @@ class Settings(BaseSettings):
     def logs_dir(self) -> Path:
         """Where logs are stored."""
         return self.data_dir / "logs"
+
+    @property
+    def disk_reserve(self) -> DiskReserve:
+        """What stays free on the disks of the data, the logs and the checkouts, which may be disks of their own."""
+        return DiskReserve((self.data_dir, self.logs_dir, self.workspaces_dir), self.disk_reserve_bytes)
 
     @property
     def mirrors_dir(self) -> Path:

@@ -22,7 +22,7 @@ from runner.errors import CanceledError, StepError
 from runner.events import Emit, JobNote
 from runner.images.job_images import JobImages
 from runner.images.requirements import image_requirements
-from runner.logs.output import Write
+from runner.logs.output import Write, never_low
 from runner.logs.redact import Redactor
 from runner.network.egress import NO_EGRESS_SETTINGS, EgressSettings, JobEgress
 
@@ -31,7 +31,10 @@ DOCKER_HUB_CONFIG_KEY = "https://index.docker.io/v1/"
 
 @dataclass(frozen=True)
 class Options:
-    """Limits and settings for all steps of a job. Without ``push`` the log only shows what would be pushed."""
+    """Limits and settings for all steps of a job. Without ``push`` the log only shows what would be pushed.
+
+    While ``disk_low``, the output of steps is not kept; while ``disk_critical``, running steps are stopped.
+    """
 
     limits: Limits = field(default_factory=Limits)
     log_bytes_max: int = 1024**3
@@ -43,6 +46,8 @@ class Options:
     pulls_at_once_max: int = 3
     address_wait_s: float = 60
     push: bool = True
+    disk_low: Callable[[], bool] = never_low
+    disk_critical: Callable[[], bool] = never_low
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from runner.execution.dispatch import perform
 from runner.execution.job import Job
 from runner.execution.prestart import ContainerPrestarter
 from runner.execution.services import Services
-from runner.logs.output import Output
+from runner.logs.output import CUT_OFF, Output
 
 DETACHED_POLL_S = 0.2
 
@@ -148,17 +148,21 @@ def run_step(job: Job, step: Step, prestarter: ContainerPrestarter, services: Se
     """Runs one step. An error becomes its outcome, and a sentence at the end of its log."""
     job.emit(StepStarted(step.number))
     since_s = time.time()
-    output = Output(step.number, job.emit, job.redactor, job.options.log_bytes_max)
+    options = job.options
+    output = Output(step.number, job.emit, job.redactor, options.log_bytes_max, disk_low=options.disk_low)
     try:
         outcome = perform(job, step, output, partial(prestarter.take, step))
     except (StepError, OSError) as error:
         outcome = as_step_error(error).outcome
-    with suppress(StepError):  # if the services' logs cannot be read, that does not change the step's outcome
+    with suppress(StepError, OSError):  # if the services' logs cannot be read, that does not change the step's outcome
         for sentence in services.notes_for(step, outcome, since_s):
             output.note(f"headway: {sentence}")
     outcome = replace(outcome, message=job.redactor.mask_text(outcome.message))
     if outcome.state not in {State.PASSED, State.SKIPPED}:
-        output.note(f"headway: {outcome.message}")
+        with suppress(OSError):  # on a full disk the log ends earlier: the outcome says why
+            output.note(f"headway: {outcome.message}")
+    if output.cut_off:
+        outcome = replace(outcome, message="; ".join(filter(None, (outcome.message, CUT_OFF))))
     return outcome
 
 

@@ -14,13 +14,15 @@ from runner.errors import MachineError, StepError
 from runner.events import Stream
 from runner.execution import gate
 from runner.execution.container_spec import container_spec
-from runner.execution.job import Job
+from runner.execution.job import Deadline, Job
 from runner.logs.output import Lines, Output
 
 KILLED_STATUS = 137
 KILL_TIMEOUT_S = 30
 VARIABLE_BYTES_MAX = 128 * 1024 - 64
 """Linux's limit for one environment variable (128 KiB), less room for the variable's name."""
+DISK_POLL_S = 0.5
+_DISK_FULL = "stopped: the server's disk is nearly full; make room on it and re-run"
 EXIT_TIMEOUT_S = 15
 """A container exits at the same time as its streams end, or shortly after."""
 NOT_FOUND_STATUS = 127
@@ -161,7 +163,7 @@ def _script(job: Job, step: CommandsStep | PluginStep) -> str:
 def _follow(
     job: Job, step: CommandsStep | PluginStep, started: StartedContainer, output: Output, status: GateStatus
 ) -> Outcome | None:  # fmt: skip
-    """Forwards the output until the container ends. On cancellation and timeout it stops it: TERM, grace, KILL.
+    """Forwards the output until the container ends. On cancellation, timeout or a full disk: TERM, grace, KILL.
 
     Returns the outcome if it stopped the container.
     """
@@ -171,19 +173,31 @@ def _follow(
     stopped: Outcome | None = None
     while not stream.ended and not status:
         now = time.monotonic()
-        if stopped is None and (job.cancel or now >= deadline):
-            stopped = job.canceled() if job.cancel else limit.outcome()
+        if stopped is None and (stopped := _why_stop(job, limit, now)):
             job.engine.kill(container, "SIGKILL" if job.cancel.lost else "SIGTERM")
             deadline = now + job.options.grace_s
         elif stopped and now >= deadline:
             job.engine.kill(container, "SIGKILL")
             deadline = now + KILL_TIMEOUT_S
-        if readable(stream, None if stopped else job.cancel.fileno(), max(0.0, deadline - now)):
+        wait_s = min(max(0.0, deadline - now), DISK_POLL_S)
+        if readable(stream, None if stopped else job.cancel.fileno(), wait_s):
             _forward(stream, output, status)
     for name, watch in status.watches.items():
         output.write(name, watch.flush())
     output.flush()
     return stopped
+
+
+def _why_stop(job: Job, limit: Deadline, now: float) -> Outcome | None:
+    """How a step ends that must be stopped now; None if it may go on."""
+    if job.cancel:
+        return job.canceled()
+    if now >= limit.deadline:
+        return limit.outcome()
+    if job.options.disk_critical():
+        # What it writes into its checkout would leave no room for the database.
+        return Outcome(State.BROKEN, Reason.DISK_FULL, _DISK_FULL)
+    return None
 
 
 def _forward(stream: Attached, output: Output, status: GateStatus) -> None:

@@ -5,21 +5,38 @@ from collections.abc import Callable
 from runner.events import Emit, StepOutput, Stream
 from runner.logs.redact import RedactedStream, Redactor
 
+CUT_OFF = "the output was cut off, because the server's disk is nearly full"
+
+
+def never_low() -> bool:
+    """For output that no disk stores."""
+    return False
+
 
 class Output:
     """Takes a step's raw output and emits it with secrets masked. Each stream is masked on its own.
 
-    After ``bytes_max`` the output ends with a sentence about the limit, and ``full`` becomes true. ``start`` is the
-    offset of the first byte.
+    After ``bytes_max`` the output ends with a sentence about the limit, and ``full`` becomes true. The same happens
+    where ``disk_low`` says so; then ``cut_off`` becomes true, too. ``start`` is the offset of the first byte.
     """
 
-    def __init__(self, step: int, emit: Emit, redactor: Redactor, bytes_max: int, start: int = 0) -> None:
+    def __init__(
+        self,
+        step: int,
+        emit: Emit,
+        redactor: Redactor,
+        bytes_max: int,
+        start: int = 0,
+        disk_low: Callable[[], bool] = never_low,
+    ) -> None:
         self._step = step
         self._emit = emit
         self._bytes_max = bytes_max
         self._streams = {stream: RedactedStream(redactor) for stream in Stream}
         self.offset = start
+        self._disk_low = disk_low
         self.full = False
+        self.cut_off = False
 
     def write(self, stream: Stream, data: bytes) -> None:
         """Takes bytes from the container."""
@@ -41,7 +58,10 @@ class Output:
         if not data or self.full:
             return
         room = self._bytes_max - self.offset
-        if len(data) > room:
+        if self._disk_low():
+            self.full = self.cut_off = True
+            data = f"\nheadway: {CUT_OFF}.\n".encode()
+        elif len(data) > room:
             self.full = True
             limit = f"{self._bytes_max:,} bytes for a step"
             data = data[:room] + f"\nheadway: the output ends here: it is larger than the limit of {limit}.\n".encode()

@@ -1,7 +1,9 @@
-"""A disk for tests that fill it. A pytest plugin (see conftest.py)."""
+"""Disks for tests that fill them. A pytest plugin (see conftest.py)."""
 
+import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -10,10 +12,33 @@ import pytest
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of its own, with room for next to nothing."""
-    place = tmp_path / "small"
+    with _mounted(tmp_path / "small", "300k") as place:
+        yield place
+
+
+@pytest.fixture
+def own_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of its own of 64 MiB, of which 6.4 MiB are the reserve."""
+    with _mounted(tmp_path / "own", "64m") as place:
+        yield place
+
+
+@contextmanager
+def _mounted(place: Path, size: str) -> Iterator[Path]:
     place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=300k", "small", str(place)]
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "small", str(place)]
     if subprocess.run(command, check=False, capture_output=True).returncode:
         pytest.skip("a small disk can only be mounted by root")
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def fill(folder: Path, free_bytes: int = 0) -> Path:
+    """Fills the disk with a file until so much is free. Returns the file."""
+    ballast = folder / "ballast"
+    with suppress(OSError), ballast.open("ab", buffering=0) as file:
+        while (left := shutil.disk_usage(folder).free - free_bytes) > 0:
+            file.write(bytes(min(left, 65_536)))
+    return ballast

@@ -50,12 +50,14 @@ class PushWorker:
             sealed = self.context.vault.seal(secret_place(self._repo_id, name), value)
             store.put_secret(session, self._repo_id, name, sealed)
 
-    def runs(self, pipeline: str, files: Mapping[str, str | bytes] | None = None) -> FinishedRun:
+    def runs(
+        self, pipeline: str, files: Mapping[str, str | bytes] | None = None, disk_patience_s: float = 5
+    ) -> FinishedRun:
         """Pushes this pipeline file, and runs the push to its end."""
         sha = self._repo.commit({".headway.yml": pipeline, **(files or {})})
         with transaction(self.context.database) as session:
             queued = store.queue_run(session, self._repo_id, push(sha=sha))
-        work(self.context, queued.job_id)
+        work(self.context, queued.job_id, disk_patience_s)
         with reading(self.context.database) as session:
             run = store.run_by_id(session, queued.run_id)
             assert run is not None

@@ -228,6 +228,7 @@ class WorkerSchema(_Schema):
     busy: int
     started_ms: int
     seen_ms: int
+    problem: str = Field(description="Why it takes no job now; empty where it does.")
 
 
 class SecretSchema(_Schema):

@@ -14,7 +14,8 @@ router = APIRouter(dependencies=[Depends(current_user)], include_in_schema=False
 
 @router.get("/workers")
 def workers_page(request: Request, services: ServicesDep, user: CurrentUser) -> Response:
-    """The running workers with their slots and labels."""
+    """The running workers with their slots and labels, and what fails of the scheduler's work."""
     with reading(services.engine) as session:
         workers, now = store.workers(session), db_now_ms(session)
-    return page(request, "workers.html", user=user, workers=workers, now=now)
+        failing = store.failed_duties(session)
+    return page(request, "workers.html", user=user, workers=workers, failing=failing, now=now)

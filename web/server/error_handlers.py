@@ -1,9 +1,12 @@
 """Turns errors into HTTP responses: ``{"error": sentence}`` for programs, a page for browsers."""
 
+import errno
 from urllib.parse import quote
 
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
@@ -17,8 +20,13 @@ from workers.logs import LogDamagedError
 _FOR_PROGRAMS = ("/api/", "/hooks/", "/healthz", "/readyz", "/schema.json")
 _STATUSES: dict[type[OperationError], int] = {NotFoundError: 404, ConflictError: 409, InvalidInputError: 422}
 
+_log = structlog.get_logger()
+
 LOGIN_NEEDED = "Log in, or send a token: Authorization: Bearer hw_... (headway token create makes one)."
 NOT_FOUND = "There is nothing at this address."
+DATABASE_AWAY = "The database cannot be used now. Try again in a moment; Headway's log says more."
+DISK_FULL = "The server's disk is full, so nothing can be stored. Make room on it, then try again."
+RETRY_AFTER_S = 30
 INTERNAL_ERROR = "Headway made a mistake here. Its log says more; if it happens again, please report it."
 
 
@@ -29,6 +37,8 @@ def add_error_handlers(app: FastAPI) -> None:
     app.exception_handler(RequestValidationError)(_invalid_request)
     app.exception_handler(LoginNeededError)(_login_needed)
     app.exception_handler(LogDamagedError)(_log_damaged)
+    app.exception_handler(OperationalError)(_database_away)
+    app.exception_handler(OSError)(_operating_system_refused)
     app.exception_handler(Exception)(_internal_error)
 
 
@@ -75,6 +85,25 @@ def _login_needed(request: Request, _error: Exception) -> Response:
 
 def _log_damaged(request: Request, error: Exception) -> Response:
     return _response(request, 500, str(error))
+
+
+def _database_away(request: Request, error: Exception) -> Response:
+    """The database does not answer, or its disk is full: forges and programs send again later."""
+    _log.error("the database cannot be used", path=request.url.path, error=str(error).partition("\n")[0])
+    return _unavailable(request, DISK_FULL if " full" in str(error) or "No space" in str(error) else DATABASE_AWAY)
+
+
+def _operating_system_refused(request: Request, error: Exception) -> Response:
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        _log.error("the disk is full", path=request.url.path, error=str(error))
+        return _unavailable(request, DISK_FULL)
+    raise error
+
+
+def _unavailable(request: Request, sentence: str) -> Response:
+    response = _response(request, 503, sentence)
+    response.headers["retry-after"] = str(RETRY_AFTER_S)
+    return response
 
 
 def _internal_error(request: Request, _error: Exception) -> Response:

@@ -9,6 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import JSONResponse
 
 from web.services import Services, ServicesDep
+from workers import store
 from workers.db.session import reading
 
 router = APIRouter(include_in_schema=False)
@@ -22,18 +23,26 @@ def healthz() -> dict[str, str]:
 
 @router.get("/readyz")
 def readyz(services: ServicesDep) -> JSONResponse:
-    """200 when runs can be queued and shown; otherwise 503 and what does not answer."""
+    """200 when runs can be queued and shown; otherwise 503 and what does not answer, or has no room.
+
+    ``scheduler`` names those of its duties that fail: the page "Workers" says why. Requests are answered all the same.
+    """
+    failing: list[str] = []
     parts = {
-        "database": _check(lambda: _query_database(services), SQLAlchemyError),
+        "database": _check(lambda: failing.extend(_query_database(services)), SQLAlchemyError),
         "redis": _check(services.redis.ping, RedisError),
+        "disk": services.settings.disk_reserve.problem() or "ok",
     }
     ready = all(state == "ok" for state in parts.values())
-    return JSONResponse({"ready": ready, **parts}, 200 if ready else 503)
+    scheduler = f"fails: {', '.join(failing)}" if failing else "ok"
+    return JSONResponse({"ready": ready, **parts, "scheduler": scheduler}, 200 if ready else 503)
 
 
-def _query_database(services: Services) -> None:
+def _query_database(services: Services) -> list[str]:
+    """Raises SQLAlchemyError, or returns which duties of the scheduler fail."""
     with reading(services.engine) as session:
         session.execute(text("SELECT count(*) FROM repos WHERE id = 0"))
+        return [duty.name for duty in store.failed_duties(session)]
 
 
 def _check(query: Callable[[], object], error: type[Exception]) -> str:

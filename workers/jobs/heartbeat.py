@@ -1,7 +1,7 @@
 """The heartbeat of a worker process: with it the server knows which workers are alive, and why a job waits."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import structlog
 from sqlalchemy import Engine
@@ -15,14 +15,26 @@ BEATS_PER_LEASE = 3
 
 
 class Heartbeat:
-    """Sends the heartbeat from a thread. A worker counts as gone when it sends none for the time of a lease."""
+    """Sends the heartbeat from a thread. A worker counts as gone when it sends none for the time of a lease.
 
-    def __init__(self, engine: Engine, name: str, labels: Mapping[str, str], slots: int, lease_s: int) -> None:
+    ``problem`` returns a sentence while the worker takes no job, else an empty text.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        name: str,
+        labels: Mapping[str, str],
+        slots: int,
+        lease_s: int,
+        problem: Callable[[], str] = str,
+    ) -> None:
         self._engine = engine
         self._name = name
         self._labels = labels
         self._slots = slots
         self._lease_s = lease_s
+        self._problem = problem
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat_until_stopped, name="heartbeat", daemon=True)
 
@@ -38,8 +50,9 @@ class Heartbeat:
     def _beat_until_stopped(self) -> None:
         while not self._stop.is_set():
             try:
+                problem = self._problem()
                 with transaction(self._engine) as session:
-                    store.record_heartbeat(session, self._name, self._labels, self._slots, self._lease_s)
+                    store.record_heartbeat(session, self._name, self._labels, self._slots, self._lease_s, problem)
             except SQLAlchemyError as error:
                 _log.warning("the heartbeat of this worker could not be stored", error=str(error))
             self._stop.wait(self._lease_s / BEATS_PER_LEASE)

@@ -34,9 +34,15 @@ from workers.store import leases
 _log = structlog.get_logger()
 
 
-def work(context: WorkerContext, job_id: int) -> None:
+DISK_PATIENCE_S = 15.0
+_DISK_POLL_S = 0.5
+
+
+def work(context: WorkerContext, job_id: int, disk_patience_s: float = DISK_PATIENCE_S) -> None:
     """Handles one wake-up: runs at most one job. Where another worker has this one, it may be another that waits."""
     settings = context.settings
+    if not _has_room(settings, disk_patience_s):
+        return
     claim = context.claimer.claim(job_id)
     if claim is None:
         return
@@ -54,6 +60,17 @@ def work(context: WorkerContext, job_id: int) -> None:
         cancel.close()
         context.live.changed(claim.run_id)
     _notify_next(context)
+
+
+def _has_room(settings: Settings, patience_s: float) -> bool:
+    """False where the disk stays nearly full. It waits for a while: meanwhile wake-ups go to other workers."""
+    deadline_s = time.monotonic() + patience_s
+    while problem := settings.disk_reserve.problem():
+        if time.monotonic() >= deadline_s:
+            _log.warning("this worker takes no job", problem=problem)
+            return False
+        time.sleep(_DISK_POLL_S)
+    return True
 
 
 def _carry_out(context: WorkerContext, claim: leases.Claim, cancel: Cancel) -> None:
@@ -192,6 +209,8 @@ def options(settings: Settings) -> Options:
         job_timeout_s=settings.job_timeout_s,
         grace_s=settings.grace_s,
         steps_ahead_max=settings.steps_ahead_max,
+        disk_low=settings.disk_reserve.is_low,
+        disk_critical=settings.disk_reserve.is_critical,
     )
 
 

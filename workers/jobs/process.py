@@ -109,7 +109,9 @@ def make_worker(settings: Settings, name: str) -> Celery:
 def _open_process(settings: Settings, name: str) -> WorkerContext:
     """Connects one process of the pool, and starts its heartbeat."""
     mine = make_context(settings, name)
-    Heartbeat(mine.database, name, mine.claimer.labels, settings.worker_slots, settings.lease_s).start()
+    disk = settings.disk_reserve
+    labels, slots = mine.claimer.labels, settings.worker_slots
+    Heartbeat(mine.database, name, labels, slots, settings.lease_s, disk.problem).start()
     return mine
 
 

@@ -2,17 +2,20 @@
 
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self, assert_never
 
+import structlog
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from pipelines.state import State
 from runner import events
 from workers import store
-from workers.db.session import persist
+from workers.db.session import persist, transaction
 from workers.logs import LogStore, LogWriter
 from workers.logs.writer import FLUSH_AFTER_MS
 from workers.store.leases import Claim
@@ -21,6 +24,8 @@ from workers.streaming.redis_stream import LiveTail
 
 _FLUSH_EVERY_S = 0.1
 _FACTS_EVERY_MS = 300
+
+_log = structlog.get_logger()
 
 
 @dataclass
@@ -92,13 +97,14 @@ class Recorder:
         self._stop.set()
         self._thread.join()
         with self._lock:
-            writers = list(self._writers.values())
+            writers = dict(self._writers)
             self._writers.clear()
-        with ExitStack() as all_of_them:
+        with ExitStack() as at_the_end:
             if self._publisher is not None:
-                all_of_them.callback(self._publisher.close)
-            for writer in writers:
-                all_of_them.callback(writer.suspend)
+                at_the_end.callback(self._publisher.close)
+            sizes = {step: _end_log(writer, writer.suspend)[:2] for step, writer in writers.items()}
+            if sizes:
+                self._write_sizes(sizes)
 
     def __enter__(self) -> Self:
         """The recorder itself, closed at the end of the block."""
@@ -142,15 +148,18 @@ class Recorder:
             self._publisher.output(self._steps[event.step], event.offset + known, new)
 
     def _finished(self, event: events.StepFinished) -> None:
-        step, size = event.step, (0, 0)
+        step, size = event.step, [0, 0]
         with self._lock:
             writer = self._writers.pop(step, None)
             facts = self._facts.pop(step, None)
+        outcome = event.outcome
         if writer is not None:
-            size = (writer.size_bytes, writer.lines)
-            writer.close()
+            *size, problem = _end_log(writer, writer.close)
+            if problem and outcome.state is not State.BROKEN:
+                outcome = replace(outcome, message="; ".join(filter(None, (outcome.message, problem))))
         values = None if facts is None else facts.values
-        self._write(lambda session: store.finish_step(session, *self._fence, step, event.outcome, size, values))
+        log = (size[0], size[1])
+        self._write(lambda session: store.finish_step(session, *self._fence, step, outcome, log, values))
         if self._publisher is not None:
             self._publisher.ended(self._steps[step])
 
@@ -195,11 +204,29 @@ class Recorder:
                 for step in dirty:
                     self._facts[step].dirty = False
         for writer in writers:
-            writer.flush_older(now - FLUSH_AFTER_MS)
+            # On a full disk the bytes wait: the next output tries again, and ends the step where it does not fit.
+            with suppress(OSError):
+                writer.flush_older(now - FLUSH_AFTER_MS)
         if dirty:
             self._facts_written_ms = now
             self._write(lambda session: self._write_facts(session, dirty))
 
+    def _write_sizes(self, sizes: Mapping[int, tuple[int, int]]) -> None:
+        """Where a job breaks, nothing else writes how much is stored of the steps that have not ended."""
+        with suppress(store.StaleAttemptError, SQLAlchemyError), transaction(self._engine) as session:
+            for step, log in sizes.items():
+                store.set_log_size(session, *self._fence, step, log)
+
     def _write_facts(self, session: Session, facts: Mapping[int, dict[str, Any]]) -> None:
         for step, values in facts.items():
             store.set_step_facts(session, *self._fence, step, values)
+
+
+def _end_log(writer: LogWriter, end: Callable[[], None]) -> tuple[int, int, str]:
+    """Ends a log. Returns how many bytes and lines are stored, and what is wrong where not all of them could be."""
+    try:
+        end()
+    except OSError as error:
+        _log.warning("the end of a log could not be stored", error=str(error))
+        return writer.size_bytes, writer.lines, f"the end of its log could not be stored: {error.strerror}"
+    return writer.size_bytes, writer.lines, ""

@@ -183,6 +183,13 @@ def finish_step(
     session.execute(update(Step).where(Step.job_id == job_id, Step.number == number).values(values))
 
 
+def set_log_size(session: Session, job_id: int, attempt: int, number: int, log: tuple[int, int]) -> None:
+    """Notes how many bytes and lines are stored of a step that has not ended."""
+    lock_attempt(session, job_id, attempt)
+    values = {"log_bytes": log[0], "log_lines": log[1]}
+    session.execute(update(Step).where(Step.job_id == job_id, Step.number == number).values(values))
+
+
 def set_step_facts(session: Session, job_id: int, attempt: int, number: int, facts: dict[str, Any]) -> None:
     """Replaces the step's facts: its image, what it pushed, its Dockerfile's instructions."""
     lock_attempt(session, job_id, attempt)

@@ -63,6 +63,10 @@ def _for_a_worker(job: Job, repo: str, alive: Sequence[KnownWorker]) -> str:
         return "Waits for a worker, and none is running. Start one: headway worker."
     if not able:
         return _for_labels(asked)
+    if problem := next((worker.problem for worker in able if worker.problem), ""):
+        if all(worker.problem for worker in able):
+            return f"Waits for a worker that takes jobs: {problem}"
+        able = [worker for worker in able if not worker.problem]
     if all(worker.free == 0 for worker in able):
         slots = sum(worker.slots for worker in able)
         return (

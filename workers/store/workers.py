@@ -19,7 +19,10 @@ OWNER_MARK = "/"
 
 @dataclass(frozen=True)
 class KnownWorker:
-    """A worker that is alive. ``busy`` of its ``slots`` have a job. ``*_ms`` are milliseconds since 1970."""
+    """A worker that is alive. ``busy`` of its ``slots`` have a job. ``*_ms`` are milliseconds since 1970.
+
+    ``problem`` says why it takes no job; empty where it does.
+    """
 
     name: str
     labels: Mapping[str, str]
@@ -27,22 +30,33 @@ class KnownWorker:
     busy: int
     started_ms: int
     seen_ms: int
+    problem: str = ""
 
     @property
     def free(self) -> int:
         """How many jobs it could start now."""
-        return max(0, self.slots - self.busy)
+        return 0 if self.problem else max(0, self.slots - self.busy)
 
 
-def record_heartbeat(session: Session, name: str, labels: Mapping[str, str], slots: int, silent_s: int) -> None:
-    """Stores a worker's heartbeat. The worker counts as alive for ``silent_s`` seconds from now."""
+def record_heartbeat(
+    session: Session, name: str, labels: Mapping[str, str], slots: int, silent_s: int, problem: str = ""
+) -> None:  # fmt: skip
+    """Stores a worker's heartbeat. The worker counts as alive for ``silent_s`` seconds from now.
+
+    ``problem`` says why it takes no job, if that is so.
+    """
     until = now_ms() + silent_s * 1000
     insert = insert_or(session, Worker).values(
-        name=name, labels=dict(labels), slots=slots, started_ms=now_ms(), seen_ms=now_ms(), until_ms=until
+        name=name,
+        labels=dict(labels),
+        slots=slots,
+        started_ms=now_ms(),
+        seen_ms=now_ms(),
+        until_ms=until,
+        problem=problem,
     )
-    session.execute(
-        insert.on_conflict_do_update(index_elements=["name"], set_={"seen_ms": now_ms(), "until_ms": until})
-    )
+    changed = {"seen_ms": now_ms(), "until_ms": until, "problem": problem}
+    session.execute(insert.on_conflict_do_update(index_elements=["name"], set_=changed))
 
 
 def remove_worker(session: Session, name: str) -> None:
@@ -57,4 +71,7 @@ def workers(session: Session) -> list[KnownWorker]:
     # A heartbeat from the future was sent before the clock was set back.
     current = (Worker.until_ms >= now_ms()) & (Worker.seen_ms <= now_ms() + CLOCK_STEP_MS)
     rows = session.scalars(select(Worker).where(current).order_by(Worker.name))
-    return [KnownWorker(row.name, row.labels, row.slots, busy[row.name], row.started_ms, row.seen_ms) for row in rows]
+    return [
+        KnownWorker(row.name, row.labels, row.slots, busy[row.name], row.started_ms, row.seen_ms, row.problem)
+        for row in rows
+    ]

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.events import Event, StepOutput, Stream
-from runner.logs.output import Lines, Output
+from runner.logs.output import CUT_OFF, Lines, Output
 from runner.logs.redact import Redactor
 
 WRITES = st.lists(st.tuples(st.sampled_from([Stream.STDOUT, Stream.STDERR]), st.binary(max_size=20)), max_size=20)
@@ -53,6 +53,24 @@ def test_past_the_limit_one_sentence_ends_it(writes: list[tuple[Stream, bytes]],
         )
     else:
         assert len(whole) == written
+
+
+def test_while_the_disk_is_nearly_full_one_sentence_ends_it() -> None:
+    low, chunks = [False], list[bytes]()
+
+    def emit(event: Event) -> None:
+        assert isinstance(event, StepOutput)
+        chunks.append(event.data)
+
+    output = Output(7, emit, Redactor([]), 10**9, disk_low=lambda: low[0])
+    output.write(Stream.STDOUT, b"one")
+    assert not output.cut_off
+    low[0] = True
+    output.write(Stream.STDOUT, b"two")
+    low[0] = False
+    output.write(Stream.STDOUT, b"three")
+    assert b"".join(chunks).decode() == f"one\nheadway: {CUT_OFF}.\n"
+    assert (output.full, output.cut_off, output.offset) == (True, True, len(b"".join(chunks)))
 
 
 def test_streams_are_masked_each_on_its_own() -> None:

@@ -32,6 +32,17 @@ def test_the_page_shows_slots_and_labels(site: Site, browser: TestClient) -> Non
     assert 'href="/workers"' in browser.get("/").text
 
 
+def test_a_worker_that_takes_no_job_says_why(site: Site, browser: TestClient) -> None:
+    with transaction(site.engine) as session:
+        store.record_heartbeat(session, "host-1", {}, 2, 60, "Its disk is nearly full.")
+        (worker,) = store.workers(session)
+        assert worker.free == 0
+    assert browser.get("/api/workers").json()[0]["problem"] == "Its disk is nearly full."
+    assert "Takes no job. Its disk is nearly full." in browser.get("/workers").text
+    add_worker(site)
+    assert browser.get("/api/workers").json()[0]["problem"] == ""
+
+
 def test_the_workers_are_not_shown_without_a_login(client: TestClient) -> None:
     assert client.get("/api/workers").status_code == 401
     assert client.get("/workers").status_code == 303

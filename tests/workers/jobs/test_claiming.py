@@ -153,6 +153,15 @@ def test_a_worker_is_known_while_it_sends_heartbeats_and_counts_its_jobs(site: S
     assert _workers(site) == []
 
 
+def test_a_heartbeat_says_why_the_worker_takes_no_job(site: Site) -> None:
+    heartbeat = Heartbeat(site.database, "host-1", GPU, 2, 60, lambda: "Its disk is nearly full.")
+    heartbeat.start()
+    eventually(lambda: _workers(site))
+    heartbeat.stop()
+    (worker,) = _workers(site)
+    assert (worker.problem, worker.free) == ("Its disk is nearly full.", 0)
+
+
 def _workers(site: Site) -> list[store.KnownWorker]:
     with reading(site.database) as session:
         return store.workers(session)

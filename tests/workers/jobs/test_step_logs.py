@@ -4,6 +4,7 @@ import base64
 import hashlib
 import random
 import resource
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 from pipelines.state import Reason, State
 from runner.docker.client import Engine
 from runner.events import Stream
+from runner.logs.output import CUT_OFF
+from tests.support.disks import fill
 from tests.support.services import RedisServer
 from tests.support.working import FinishedRun, PushWorker
 from workers.logs import LogReader
@@ -143,9 +146,30 @@ def test_a_log_that_does_not_fit_on_its_disk_breaks_the_run_with_a_sentence(
     worker.close()
     assert (done.run.state, done.run.reason) == (State.BROKEN, Reason.DISK_FULL)
     assert f"the disk is full: [Errno 28] No space left on device: '{small_disk}" in done.run.sentence
-    assert (done.steps[0].state, done.steps[0].message) == (State.BROKEN, done.run.sentence)
+    (step,) = done.steps
+    assert (step.state, f"step 'show': {step.message}") == (State.BROKEN, done.run.sentence)
     with done.log() as reader:
         assert not reader.complete
+        assert (step.log_bytes, step.log_lines) == (reader.size_bytes, reader.lines)
+        assert step.log_bytes > 0
+
+
+def test_logs_stop_at_the_reserve_and_no_job_is_taken_until_there_is_room(settings: Settings, own_disk: Path) -> None:
+    data = own_disk / "data"
+    worker = PushWorker(settings.model_copy(update={"data_dir": data}), own_disk)
+    done = worker.runs(steps("head -c 200000000 /dev/urandom; exit 3"))
+    (step,) = done.steps
+    assert (done.run.state, step.exit_code) == (State.FAILED, 3)
+    assert step.message == f"exited with 3; {CUT_OFF}"
+    with done.log() as reader:
+        assert everything(reader).endswith(f"\nheadway: {CUT_OFF}.\n".encode())
+        assert reader.complete
+        assert (step.log_bytes, step.log_lines) == (reader.size_bytes, reader.lines)
+    assert shutil.disk_usage(own_disk).free > 5 * MIB
+    assert worker.runs(steps("true"), disk_patience_s=0.1).run.state is State.QUEUED
+    shutil.rmtree(data / "logs")
+    assert worker.runs(steps("true")).run.state is State.PASSED
+    worker.close()
 
 
 def test_a_secret_that_repeats_one_byte_is_masked_while_the_lease_is_renewed(worker: PushWorker) -> None:
@@ -158,3 +182,14 @@ def test_a_secret_that_repeats_one_byte_is_masked_while_the_lease_is_renewed(wor
     assert b"AAAA" not in shown
     assert done.run.state is State.PASSED
     assert done.steps[0].attempt == 1
+
+
+def test_a_step_that_fills_the_disk_with_its_checkout_is_stopped(settings: Settings, own_disk: Path) -> None:
+    worker = PushWorker(settings.model_copy(update={"data_dir": own_disk / "data", "grace_s": 1}), own_disk)
+    ballast = fill(own_disk, free_bytes=10 * MIB)
+    done = worker.runs(steps("head -c 8000000 /dev/zero > big; sleep 100"))
+    assert (done.run.state, done.run.reason) == (State.BROKEN, Reason.DISK_FULL)
+    assert "stopped: the server's disk is nearly full" in done.run.sentence
+    ballast.unlink()
+    assert worker.runs(steps("true")).run.state is State.PASSED
+    worker.close()

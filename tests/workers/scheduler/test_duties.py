@@ -1,7 +1,7 @@
 """Each duty of the scheduler fails alone, is reported, and is tried again later."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -32,7 +32,7 @@ class Threads:
 
 
 @pytest.fixture
-def threads():
+def threads() -> Iterator[Threads]:
     threads = Threads()
     yield threads
     threads.stop.set()

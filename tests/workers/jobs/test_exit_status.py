@@ -1,0 +1,47 @@
+"""A process that breaks says so with its exit status, so that what supervises it starts it again."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from runner.docker.client import Engine as Docker
+from workers.settings import Settings
+
+HEADWAY = str(Path(sys.executable).with_name("headway"))
+
+
+def ended(command: str, settings: Settings, **environment: str) -> subprocess.CompletedProcess[str]:
+    own = {"HEADWAY_DATA_DIR": str(settings.data_dir), "HEADWAY_DATABASE_URL": settings.database}
+    own |= {"HEADWAY_SECRET_KEYS": settings.secret_keys.get_secret_value(), **environment}
+    return subprocess.run(
+        [HEADWAY, command], env={**os.environ, **own}, check=False, capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.mark.engine
+def test_a_worker_that_breaks_while_it_runs_exits_with_another_status_than_0(
+    settings: Settings, sqlite_database: Engine, engine: Docker
+) -> None:
+    """Celery logs such an error and returns as if all were well."""
+    done = ended("worker", settings, HEADWAY_REDIS_URL="redis://127.0.0.1:1/none")
+    assert done.returncode == 1
+    assert "Unrecoverable error" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("command", "setting", "value"),
+    [
+        ("worker", "HEADWAY_REDIS_URL", "nonsense://"),
+        ("worker", "HEADWAY_DATABASE_URL", "postgresql+psycopg://127.0.0.1:1/x"),
+        ("scheduler", "HEADWAY_REDIS_URL", "nonsense://"),
+    ],
+)
+def test_a_process_that_cannot_start_exits_with_another_status_than_0(
+    command: str, setting: str, value: str, settings: Settings
+) -> None:
+    assert ended(command, settings, **{setting: value}).returncode not in {0, None}
