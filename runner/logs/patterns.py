@@ -3,7 +3,8 @@
 Rust finds the places where a pattern may begin, by its first bytes (its head). Only there Python looks for the longest
 pattern. Three things keep that linear: a pattern has a limited length; the patterns with the same head are sorted, so
 that bisection finds the longest; and where a pattern that repeats itself ("aaaa") meets a text that repeats itself,
-one comparison finds the end of the repetition.
+one comparison finds the end of the repetition. A text full of matches mostly repeats itself in some way: what was
+found in a piece of it is remembered.
 """
 
 from bisect import bisect_right
@@ -15,8 +16,15 @@ from operator import itemgetter
 from ahocorasick_rs import BytesAhoCorasick, MatchKind
 
 HEAD_BYTES = 8
-_SEARCH_BYTES = 4 * 1024
+_SEARCH_BYTES = 1024
 """The text is searched in pieces of this size: a repetition that covers the next pieces saves their search."""
+_MANY_HEADS = 32
+"""A piece with more heads than this is remembered."""
+_PIECES_MAX = 2_000
+"""So many pieces are remembered: 3 MB."""
+
+_Heads = list[tuple[int, int, int]]
+"""As Rust finds them: (which, start, end)."""
 
 
 class _Group:
@@ -75,6 +83,7 @@ class Patterns:
         self._heads = list(self._groups)
         self._head_lengths = sorted({len(head) for head in self._heads}, reverse=True)
         self._search = BytesAhoCorasick(self._heads, matchkind=MatchKind.LeftmostLongest)
+        self._remembered: dict[bytes, list[tuple[int, int]]] = {}
 
     def matches(self, text: bytes, end: int) -> Iterator[tuple[int, int]]:
         """Pieces of ``text`` that patterns cover, as (start, end), by their start, which is before ``end``.
@@ -85,29 +94,48 @@ class Patterns:
         while at < end:
             piece_end = min(at + _SEARCH_BYTES, len(text))
             next_at = piece_end if piece_end == len(text) else piece_end - HEAD_BYTES + 1
-            for start in self._candidates(text[at:piece_end], at, min(next_at, end)):
-                # What begins earlier ends before ``covered``: it would change nothing.
-                if start + self._bytes_max > covered and (match_end := self._longest_end(text, start, covered)):
-                    yield start, match_end
-                    covered = max(covered, match_end)
-                    if covered - self._bytes_max >= next_at:
-                        break
+            heads = self._search.find_matches_as_indexes(text[at:piece_end])
+            for match in self._in_piece(text, at, min(next_at, end), heads, covered):
+                yield match
+                covered = max(covered, match[1])
             at = max(next_at, covered - self._bytes_max + 1)
+
+    def _in_piece(self, text: bytes, at: int, end: int, heads: _Heads, covered: int) -> Iterable[tuple[int, int]]:
+        """The matches that begin at ``at`` or later and before ``end``."""
+        context_end = end + self._bytes_max
+        if len(heads) <= _MANY_HEADS or context_end > len(text):
+            return self._find(text, at, end, heads, covered)
+        first = at + heads[0][1]
+        repetition_end = self._longest_end(text, first, 0)
+        if repetition_end >= context_end:
+            return [(first, repetition_end)]
+        # Nothing after the context has to do with what begins before the end.
+        context = text[at:context_end]
+        found = self._remembered.get(context)
+        if found is None:
+            found = _joined(self._find(context, 0, end - at, heads, 0))
+            if len(self._remembered) >= _PIECES_MAX:
+                self._remembered.clear()
+            self._remembered[context] = found
+        return [(at + start, at + stop) for start, stop in found]
+
+    def _find(self, text: bytes, at: int, end: int, heads: _Heads, covered: int) -> Iterator[tuple[int, int]]:
+        for start in _candidates(heads, at, end):
+            # What begins earlier ends before ``covered``: it would change nothing.
+            if start + self._bytes_max > covered and (match_end := self._longest_end(text, start, covered)):
+                yield start, match_end
+                covered = max(covered, match_end)
+                if covered - self._bytes_max >= end:
+                    return
 
     def undecided_from(self, text: bytes) -> int:
         """Where the first beginning of a pattern stands that goes on after the end of ``text``; else its end."""
         first = max(0, len(text) - self._bytes_max + 1)
         tail = max(first, len(text) - HEAD_BYTES + 1)
-        for start in self._candidates(text[first:], first, tail):
+        for start in _candidates(self._search.find_matches_as_indexes(text[first:]), first, tail):
             if self._begins(text[start:]):
                 return start
         return next((start for start in range(tail, len(text)) if self._begins(text[start:])), len(text))
-
-    def _candidates(self, piece: bytes, offset: int, end: int) -> Iterator[int]:
-        """Each place before ``end`` where a pattern's head stands in the piece. It may name others, too."""
-        for _, start, stop in self._search.find_matches_as_indexes(piece):
-            # A head that overlaps the one found begins inside of it: what Rust finds begins first.
-            yield from range(offset + start, min(offset + stop, end))
 
     def _longest_end(self, text: bytes, start: int, covered: int) -> int:
         """The end of the longest match at ``start``, and of a repetition; 0 if none goes beyond ``covered``."""
@@ -124,6 +152,24 @@ class Patterns:
         # In sorted order, longer ones that start with the rest come right after it.
         at = bisect_right(sorted_here, rest)
         return at < len(sorted_here) and sorted_here[at].startswith(rest)
+
+
+def _candidates(heads: _Heads, offset: int, end: int) -> Iterator[int]:
+    """Each place before ``end`` where a pattern's head stands. It may name others, too."""
+    for _, start, stop in heads:
+        # A head that overlaps the one found begins inside of it: what Rust finds begins first.
+        yield from range(offset + start, min(offset + stop, end))
+
+
+def _joined(matches: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The matches, those that overlap joined into one."""
+    joined: list[tuple[int, int]] = []
+    for start, end in matches:
+        if joined and start < joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
+        else:
+            joined.append((start, end))
+    return joined
 
 
 def _period(pattern: bytes) -> int:

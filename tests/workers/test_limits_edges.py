@@ -19,6 +19,7 @@ LEAST: Mapping[str, int] = {
     "worker_slots": 1,
     "lease_s": 3,
     "attempts_max": 1,
+    "disk_reserve_bytes": 1024**2,
     "job_timeout_s": 1,
     "step_timeout_s": 1,
     "shutdown_s": 1,

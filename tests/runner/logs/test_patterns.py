@@ -24,6 +24,10 @@ def intervals(matches: list[tuple[int, int]], position: int = 0) -> list[tuple[i
     return joined
 
 
+def clipped(found: list[tuple[int, int]], end: int) -> list[tuple[int, int]]:
+    return [(start, min(stop, end)) for start, stop in found]
+
+
 def slowly(patterns: list[bytes], text: bytes) -> list[tuple[int, int]]:
     places = range(len(text))
     return [(at, at + len(each)) for each in set(patterns) for at in places if text.startswith(each, at)]
@@ -35,6 +39,20 @@ def test_it_covers_what_a_slow_search_covers(patterns: list[bytes], text: bytes)
     found = list(Patterns(patterns).matches(text, len(text)))
     assert found == sorted(found, key=lambda match: match[0])
     assert intervals(found) == intervals(slowly(patterns, text))
+
+
+@given(st.lists(REPEATED, min_size=1, max_size=4), st.lists(REPEATED, min_size=1, max_size=3), st.integers(1, 700))
+def test_a_text_that_repeats_itself_is_covered_as_any_other(
+    patterns: list[bytes], parts: list[bytes], dots: int
+) -> None:
+    """Its pieces are remembered: what was found in one counts for those that are the same, and for no other."""
+    patterns = [each for each in patterns if len(each) >= 2] or [b"ab"]
+    text = b"".join(parts) * (6_000 // len(b"".join(parts))) + b"." * dots + b"".join(parts) * 20
+    search = Patterns(patterns)
+    for end in (len(text), len(text) - 1_500):
+        found, wanted = search.matches(text, end), [match for match in slowly(patterns, text) if match[0] < end]
+        # A repetition may be found to its end at once, also where it goes on after the end.
+        assert clipped(intervals(list(found)), end) == clipped(intervals(wanted), end)
 
 
 @given(st.lists(REPEATED, min_size=1, max_size=6), st.lists(REPEATED, max_size=4).map(b"".join))
