@@ -97,9 +97,8 @@ def kinds_of_cache(entry: str) -> frozenset[str]:
     pairs = [field.partition("=") for field in fields]
     if pairs and all(name and not equals for name, equals, _ in pairs):
         return frozenset({"registry"})
-    return frozenset(value.strip().lower() for name, _, value in pairs if name.strip().lower() == "type") or frozenset(
-        {""}
-    )
+    kinds = (value.strip().lower() for name, _, value in pairs if name.strip().lower() == "type")
+    return frozenset(kinds) or frozenset({""})
 
 
 def foreign_frontend(dockerfile: str) -> str:

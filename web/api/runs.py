@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Query
+from fastapi import Depends, Query
 
 from web.api.router import RunNumber, make_router
 from web.api.schemas import (
@@ -18,7 +18,7 @@ from web.api.schemas import (
 )
 from web.operations import runs
 from web.operations.lookup import jobs_with_steps, repo_named, run_numbered
-from web.security.auth import CurrentUser
+from web.security.auth import CurrentUser, require_maintainer
 from web.services import ServicesDep
 from workers import store
 from workers.db.session import reading
@@ -78,6 +78,13 @@ def get_problems(services: ServicesDep, name: str, number: RunNumber) -> Problem
 def cancel_run(services: ServicesDep, user: CurrentUser, name: str, number: RunNumber) -> CanceledRun:
     """Asks a run to stop. A run that has ended stays as it is."""
     return CanceledRun(state=runs.cancel(services, name, number, user.name))
+
+
+@router.post("/repos/{name:path}/runs/{number}/approve", status_code=202, dependencies=[Depends(require_maintainer)])
+def approve_run(services: ServicesDep, user: CurrentUser, name: str, number: RunNumber) -> StartedRun:
+    """Approves an untrusted run that waits for it. It stays untrusted: no secrets, no logins, no pushes."""
+    runs.approve(services, name, number, user.name)
+    return StartedRun(run=number, url=services.settings.run_url(name, number))
 
 
 @router.post("/repos/{name:path}/runs/{number}/rerun", status_code=202)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from web.cli import crons, registries, repos, secrets, users
+from web.cli.approve import approve
 from web.cli.trigger import trigger
 from workers.cli.errors import report_errors
 
@@ -21,7 +22,7 @@ _GROUPS: tuple[tuple[str, str, Mapping[str, Callable[..., None]]], ...] = (
 
 def register(app: typer.Typer) -> None:
     """Adds the commands to the application."""
-    for command in (serve, web, trigger):
+    for command in (serve, web, trigger, approve):
         app.command()(command)
     for name, text, commands in _GROUPS:
         group = typer.Typer(help=text, no_args_is_help=True)

@@ -16,6 +16,7 @@ from web.security import auth
 from web.services import OperationServices
 from web.urls import hook_url
 from workers import store
+from workers.access.trust import PipelineFrom, UntrustedRuns
 from workers.db.models import Repo
 from workers.db.session import reading, transaction
 from workers.forges import FORGES
@@ -119,6 +120,14 @@ def set_trust(services: OperationServices, name: str, trust: Trust) -> None:
     """Sets what the repository's pipelines may ask of the host. Raises NotFoundError."""
     with transaction(services.engine) as session:
         store.set_trust(session, repo_named(session, name).id, trust)
+
+
+def set_untrusted_runs(
+    services: OperationServices, name: str, runs: UntrustedRuns, pipeline_from: PipelineFrom
+) -> None:  # fmt: skip
+    """Sets what happens to untrusted runs, and whose pipeline file they have. Raises NotFoundError."""
+    with transaction(services.engine) as session:
+        store.set_untrusted_runs(session, repo_named(session, name).id, runs.value, pipeline_from.value)
 
 
 def set_newest_wins(services: OperationServices, name: str, events: Collection[Event]) -> None:

@@ -7,6 +7,8 @@ from web.operations.errors import ConflictError, InvalidInputError
 from web.operations.lookup import repo_named, run_numbered
 from web.services import OperationServices, Services
 from workers import store
+from workers.access.trust import Admission, UntrustedRuns, admission_when_queued, why_untrusted
+from workers.db.models import Run
 from workers.db.session import transaction
 from workers.store import Queued
 from workers.triggers.manual import InvalidRequestError, ManualRun, event_for, inputs_from, trigger_for
@@ -51,9 +53,38 @@ def cancel(services: Services, repo_name: str, number: int, by: str) -> State:
 def rerun(services: OperationServices, repo_name: str, number: int) -> Queued:
     """Queues the run's trigger once more. Raises NotFoundError, and ConflictError while the run still goes on."""
     with transaction(services.engine) as session:
-        _, run = run_numbered(session, repo_name, number)
+        repo, run = run_numbered(session, repo_name, number)
         if not run.state.final:
             raise ConflictError(f"Run {number} has not ended yet. Cancel it first, or wait.")
-        queued = store.rerun(session, run.id)
+        admitted = admission_when_queued(store.trigger_of(run), UntrustedRuns(repo.untrusted_runs))
+        queued = store.rerun(session, run.id, held=admitted is Admission.HOLD)
     services.wake_workers(queued.job_id)
     return queued
+
+
+def approve(services: OperationServices, repo_name: str, number: int, by: str) -> None:
+    """Lets an untrusted run go on, and the others of the same commit and author. Raises NotFoundError, ConflictError.
+
+    The caller has checked that ``by`` is a maintainer of the repository.
+    """
+    with transaction(services.engine) as session:
+        _, run = run_numbered(session, repo_name, number)
+        try:
+            job_ids = store.approve(session, run.id, by)
+        except store.NotHeldError:
+            raise ConflictError(f"Run {number} does not wait for approval.") from None
+    services.wake_workers(*job_ids)
+
+
+def reject(services: OperationServices, repo_name: str, number: int, by: str) -> None:
+    """Cancels a run that waits for approval. Raises NotFoundError, ConflictError."""
+    with transaction(services.engine) as session:
+        _, run = run_numbered(session, repo_name, number)
+        if not run.held or run.state.final:
+            raise ConflictError(f"Run {number} does not wait for approval.")
+        store.request_cancel(session, run.id, by)
+
+
+def untrusted_because(run: Run) -> str:
+    """Why the run is untrusted, as far as it is known. Before a worker has asked git, that is only about forks."""
+    return why_untrusted(store.trigger_of(run), on_branch=run.on_branch is not False)

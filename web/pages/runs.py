@@ -13,7 +13,7 @@ from web.operations.log_parts import LogPart, last_lines
 from web.operations.lookup import in_dependency_order, jobs_with_steps, run_numbered
 from web.pages.templates import page, plain_lines
 from web.pages.versions import run_page_version
-from web.security.auth import CurrentUser, current_user
+from web.security.auth import CurrentUser, current_user, may_approve, require_maintainer
 from web.services import Services, ServicesDep
 from web.urls import run_path
 from workers import store
@@ -56,6 +56,8 @@ def run_page(
         run=run,
         parent=parent,
         started_by=_started_by(run),
+        untrusted=runs.untrusted_because(run),
+        may_approve=may_approve(user),
         jobs=jobs,
         waits=waits,
         forge_trouble=forge_trouble,
@@ -80,6 +82,13 @@ def _started_by(run: Run) -> str:
 def cancel(services: ServicesDep, user: CurrentUser, name: str, number: RunNumber) -> Response:
     """Asks the run to stop."""
     runs.cancel(services, name, number, user.name)
+    return RedirectResponse(run_path(name, number), 303)
+
+
+@router.post("/repos/{name:path}/runs/{number}/approve", dependencies=[Depends(require_maintainer)])
+def approve(services: ServicesDep, user: CurrentUser, name: str, number: RunNumber) -> Response:
+    """Lets an untrusted run go on that waits for approval."""
+    runs.approve(services, name, number, user.name)
     return RedirectResponse(run_path(name, number), 303)
 
 

@@ -14,6 +14,7 @@ from web.security.auth import CurrentUser, current_user, require_admin
 from web.services import Services, ServicesDep
 from web.urls import hook_url, repo_path
 from workers import store
+from workers.access.trust import PipelineFrom, UntrustedRuns
 from workers.db.session import db_now_ms, reading
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(current_user)])
@@ -53,6 +54,18 @@ def delete_secret(services: ServicesDep, name: str, secret: Annotated[str, Form(
 def set_newest_wins(services: ServicesDep, name: str, event: Annotated[tuple[Event, ...], Form()] = ()) -> Response:
     """Sets for which events newer runs end older ones."""
     repos.set_newest_wins(services, name, event)
+    return _redirect(name)
+
+
+@router.post("/repos/{name:path}/settings/untrusted", dependencies=[Depends(require_admin)])
+def set_untrusted_runs(
+    services: ServicesDep,
+    name: str,
+    runs: Annotated[UntrustedRuns, Form()],
+    pipeline_from: Annotated[PipelineFrom, Form()],
+) -> Response:
+    """Sets what happens to untrusted runs."""
+    repos.set_untrusted_runs(services, name, runs, pipeline_from)
     return _redirect(name)
 
 

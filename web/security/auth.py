@@ -188,3 +188,15 @@ def require_admin(user: CurrentUser) -> AuthenticatedUser:
     if not user.is_admin:
         raise HTTPException(403, "Only an administrator may do this.")
     return user
+
+
+def may_approve(user: AuthenticatedUser) -> bool:
+    """Whether the user may approve untrusted runs: the one rule of who is a maintainer."""
+    return user.is_admin
+
+
+def require_maintainer(user: CurrentUser) -> AuthenticatedUser:
+    """The user, if they may approve untrusted runs. Raises HTTPException 403."""
+    if not may_approve(user):
+        raise HTTPException(403, "Only a maintainer may approve a run: ask an administrator.")
+    return user

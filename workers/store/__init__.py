@@ -1,5 +1,6 @@
 """Every query and update. Each function takes the caller's session; none commits, none does any other I/O."""
 
+from workers.store.approvals import NotHeldError, approve, approver, hold_run
 from workers.store.common import AlreadyThereError, StaleAttemptError
 from workers.store.completion import Finished
 from workers.store.crons import (
@@ -48,6 +49,7 @@ from workers.store.repos import (
     set_hook_secret,
     set_newest_wins,
     set_trust,
+    set_untrusted_runs,
 )
 from workers.store.runs import (
     CancelResult,
@@ -125,6 +127,7 @@ __all__ = [
     "NewDelivery",
     "NewRepo",
     "NewRun",
+    "NotHeldError",
     "PendingStatus",
     "Planned",
     "Queued",
@@ -137,6 +140,8 @@ __all__ = [
     "add_session",
     "add_token",
     "add_user",
+    "approve",
+    "approver",
     "bump_counter",
     "claim_status",
     "counters",
@@ -154,6 +159,7 @@ __all__ = [
     "finish_job",
     "finish_step",
     "forget_logs",
+    "hold_run",
     "hook_targets",
     "idle_runs",
     "installation",
@@ -204,6 +210,7 @@ __all__ = [
     "set_step_facts",
     "set_trigger",
     "set_trust",
+    "set_untrusted_runs",
     "start_step",
     "status_problem",
     "step_by_id",

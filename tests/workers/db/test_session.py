@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from tests.support.builders import push
 from tests.support.services import PostgresServer
 from workers import store
-from workers.db.models import Base, Counter, Delivery, Repo
+from workers.db.models import Base, Counter, Delivery, Repo, Run
 from workers.db.session import db_now_ms, downgrade, make_engine, now_ms, persist, reading, transaction, upgrade
 
 
@@ -164,10 +164,12 @@ def test_the_newest_migration_keeps_the_rows_up_and_down(empty_database: Engine)
         repo_id = store.add_repo(session, store.NewRepo("a/b", "file:///a")).id
         job_id = store.record_delivery(session, repo_id, store.NewDelivery("d1", trigger=push())).job_id
     downgrade(empty_database, "-1")
-    assert "not_before_ms" in {column["name"] for column in inspect(empty_database).get_columns("jobs")}
+    assert "approvals" not in inspect(empty_database).get_table_names()
     upgrade(empty_database)
-    assert "not_before_ms" not in {column["name"] for column in inspect(empty_database).get_columns("jobs")}
+    assert "approvals" in inspect(empty_database).get_table_names()
     with reading(empty_database) as session:
+        assert session.execute(select(Run.held, Run.on_branch, Run.approved_by)).all() == [(False, None, "")]
+        assert session.execute(select(Repo.untrusted_runs, Repo.pipeline_from)).all() == [("approve", "commit")]
         assert [job.id for job in store.jobs_of(session, 1)] == [job_id]
         assert session.scalars(select(Delivery.key)).all() == ["d1"]
 
