@@ -6,7 +6,7 @@ another one. Lock order, to avoid deadlocks: runs are locked newest first.
 
 from collections.abc import Sequence
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
 from pipelines.state import Reason, State
@@ -89,8 +89,8 @@ def drop_replaced(session: Session, run: Run) -> None:
     """Cancels held runs of older commits of the same branch or pull request: only the newest is worth approving."""
     if run.event not in _REPLACING:
         return
-    for each in _held(session, run.repo_id):
-        if each.id < run.id and each.ref == run.ref and _alike(each.event, run.event):
+    for each in _held(session, run.repo_id, Run.ref == run.ref, Run.id < run.id):
+        if _alike(each.event, run.event):
             each.cancel_requested_ms, each.cancel_by = db_now_ms(session), f"run {run.number}"
             each.cancel_reason = Reason.SUPERSEDED
             settle(session, each)
@@ -100,9 +100,10 @@ def _alike(one: Event, other: Event) -> bool:
     return one is other or {one, other} <= PULL_REQUEST_EVENTS
 
 
-def _held(session: Session, repo_id: int) -> list[Run]:
+def _held(session: Session, repo_id: int, *which: ColumnElement[bool]) -> list[Run]:
     """The repository's held runs, newest first, locked."""
-    ids = session.scalars(select(Run.id).where(Run.repo_id == repo_id, Run.held).order_by(Run.id.desc())).all()
+    query = select(Run.id).where(Run.repo_id == repo_id, Run.held, *which)
+    ids = session.scalars(query.order_by(Run.id.desc())).all()
     return [run for run in (lock_run(session, run_id) for run_id in ids) if _is_held(run)]
 
 

@@ -110,13 +110,13 @@ def queue_runs(session: Session, new: Sequence[NewRun]) -> list[Queued]:
             (repo_id, number): Queued(run_id, number, job_id) for number, (run_id, job_id) in enumerate(ids, last + 1)
         }
     queued = [made[place] for place in places]
+    for at in _newest(new, newest_wins):
+        older = supersede_runs(session, session.get_one(Run, queued[at].run_id))
+        queued[at] = replace(queued[at], superseded=tuple(run.id for run in older))
     for each, its in zip(new, queued, strict=True):
         has_held[each.repo_id] |= each.held
         if each.parent_run_id is None and has_held[each.repo_id]:
             drop_replaced(session, session.get_one(Run, its.run_id))
-    for at in _newest(new, newest_wins):
-        older = supersede_runs(session, session.get_one(Run, queued[at].run_id))
-        queued[at] = replace(queued[at], superseded=tuple(run.id for run in older))
     return queued
 
 

@@ -240,3 +240,19 @@ def test_an_untrusted_run_pushes_nothing(site: Site) -> None:
     run = site.run(fork(foreign))
     assert run.state is State.PASSED, run.sentence
     assert "this run is untrusted and pushes nothing: it comes from a fork" in run.left_out[0]["why"]
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_every_job_of_a_run_is_judged_like_the_first(site: Site, *, trusted: bool) -> None:
+    site.policy(UntrustedRuns.RUN)
+    files = {".headway/a.yml": HARMLESS, ".headway/b.yml": f"depends_on: [a]\n{PIPELINE}"}
+    sha = site.repo.commit(files, site.main, ref="refs/heads/topic" if trusted else "refs/pull/9/head")
+    run = site.run(by_hand(sha))
+    site.repo.git("update-ref", "refs/heads/topic", site.main)
+    site.repo.git("update-ref", "refs/heads/other", sha)
+    with reading(site.context.database) as session:
+        later = next(job for job in store.jobs_of(session, run.id) if job.name == "b")
+    work(site.context, later.id)
+    run = site.now(run.id)
+    assert (run.state, run.on_branch) == (State.PASSED if trusted else State.FAILED, trusted), run.sentence
+    assert trusted or run.sentence.endswith("contains its commit)")
