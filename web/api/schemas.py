@@ -168,9 +168,7 @@ class RunDetail(RunSchema, ProblemsSchema):
     url: str
     untrusted: str = Field(description="Why the run is untrusted; empty for a trusted one.")
     jobs: list[JobSchema]
-    forge_trouble: str = Field(
-        description="Why reporting the commit status to the forge failed; empty where it did not."
-    )
+    forge_trouble: str = Field(description="Why the forge could not be told the run's state; empty where it could.")
 
 
 class StartedRun(_Schema):
