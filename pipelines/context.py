@@ -10,9 +10,26 @@ class Trust(NamedTuple):
     network: bool = False
     volumes: bool = False
     security: bool = False
+    ssh: bool = False
 
 
-FULL_TRUST = Trust(network=True, volumes=True, security=True)
+FULL_TRUST = Trust(network=True, volumes=True, security=True, ssh=True)
+
+
+class Access(NamedTuple):
+    """What one job may use of the host, and write to where others read. On a server ``workers.access.trust`` decides.
+
+    ``untrusted`` says why a job may use less, empty for a trusted one.
+    """
+
+    host: Trust = Trust()
+    push: bool = False
+    shared_caches: bool = False
+    untrusted: str = ""
+
+
+FULL_ACCESS = Access(FULL_TRUST, push=True, shared_caches=True)
+"""What `headway run` gives: its user could do all this without it."""
 
 
 class RepoInfo(NamedTuple):
@@ -31,6 +48,8 @@ class RepoInfo(NamedTuple):
 class Context(NamedTuple):
     """The context of a run. ``push_repo`` is where a repository without a pipeline file pushes its image, or empty.
 
+    ``untrusted`` says why the run is untrusted, empty for a trusted one: it pushes nothing.
+
     ``known`` is False for a linter, which does not know where a file will run: then conditions on the repository, the
     instance and the platform hold.
     """
@@ -47,6 +66,7 @@ class Context(NamedTuple):
     platform: str = "linux/amd64"
     local: bool = False
     push_repo: str = ""
+    untrusted: str = ""
     previous: Mapping[str, str] = {}
     known: bool = True
 

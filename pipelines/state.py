@@ -46,6 +46,7 @@ class Reason(StrEnum):
     KILLED = "killed"
     INVALID_PIPELINE = "invalid_pipeline"
     NO_PIPELINE = "no_pipeline"
+    UNTRUSTED = "untrusted"
     SECRET_MISSING = "secret_missing"  # noqa: S105 - the name of a reason, not a password
     SECRETS_TOO_LARGE = "secrets_too_large"
     BUILD_FAILED = "build_failed"

@@ -26,7 +26,9 @@ PULL_REQUEST_EVENTS = frozenset({Event.PULL_REQUEST, Event.PULL_REQUEST_CLOSED, 
 class PullRequest(BaseModel):
     """The pull request that a trigger belongs to. Secrets are not given to runs that are ``from_fork``.
 
-    ``target_sha`` is the commit of the target branch, empty if the forge did not send it.
+    ``target_sha`` is the commit of the target branch, empty if the forge did not send it. ``author_id`` is the number
+    of its author's account at the forge. ``author_may_write`` is true only where the forge says that whoever sent the
+    commits may write to the repository.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,6 +39,8 @@ class PullRequest(BaseModel):
     target_branch: str
     target_sha: str = ""
     from_fork: bool = False
+    author_id: str = ""
+    author_may_write: bool = False
     labels: tuple[str, ...] = ()
     milestone: str = ""
     draft: bool = False

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from pipelines.context import FULL_TRUST, Context
+from pipelines.context import Context
 from pipelines.trigger import PULL_REQUEST_EVENTS, Event, Trigger
 
 FILES_COUNT_MAX = 500
@@ -69,7 +69,7 @@ def _repo(context: Context) -> dict[str, str]:
         "CI_REPO_CLONE_SSH_URL": "" if repo.clone_url.startswith(("http:", "https:")) else repo.clone_url,
         "CI_REPO_DEFAULT_BRANCH": repo.default_branch,
         "CI_REPO_PRIVATE": _flag(repo.private),
-        "CI_REPO_TRUSTED": _flag(trust == FULL_TRUST),
+        "CI_REPO_TRUSTED": _flag(trust.network and trust.volumes and trust.security),
         "CI_REPO_TRUSTED_NETWORK": _flag(trust.network),
         "CI_REPO_TRUSTED_VOLUMES": _flag(trust.volumes),
         "CI_REPO_TRUSTED_SECURITY": _flag(trust.security),

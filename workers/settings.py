@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit, urlunsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from runner.network.ca_certificates import custom_certificates
@@ -26,11 +26,19 @@ class Settings(BaseSettings):
         default_factory=_default_data_dir,
         description="The directory for all data: database, logs, mirrors, workspaces and the key file.",
     )
+    database_password_file: Path | None = Field(
+        None, description="A file with the password for `database_url`, so that it is in no environment variable."
+    )
     database_url: str = Field(
         "",
         description="SQLite (`sqlite:////path`) or PostgreSQL (`postgresql+psycopg://`). Empty: SQLite in `data_dir`.",
     )
-    redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis for wake-ups and live logs.")
+    redis_password_file: Path | None = Field(
+        None, description="A file with the password for `redis_url`, so that it is in no environment variable."
+    )
+    redis_url: str = Field(
+        "redis://127.0.0.1:6379/0", validate_default=True, description="Redis for wake-ups and live logs."
+    )
     base_url: str = Field(
         "",
         description="This server's address for browsers and forges. Empty: `http://localhost:` and the port.",
@@ -129,6 +137,25 @@ class Settings(BaseSettings):
         parse_labels(text)
         return text
 
+    @field_validator("database_password_file", "redis_password_file", mode="before")
+    @classmethod
+    def _has_a_password(cls, path: Path | str | None) -> Path | None:
+        if not path:
+            return None
+        try:
+            if not _password_in(Path(path)):
+                raise ValueError(f"the file {path} is empty; write the password into it")
+        except OSError as error:
+            raise ValueError(f"the file {path} cannot be read: {error.strerror}") from None
+        return Path(path)
+
+    @field_validator("database_url", "redis_url")
+    @classmethod
+    def _with_password(cls, url: str, info: ValidationInfo) -> str:
+        # The files' fields come first: a field that was refused is not in ``data``.
+        file = info.data.get(f"{str(info.field_name).removesuffix('_url')}_password_file")
+        return with_password(url, _password_in(file)) if url and file else url
+
     @field_validator("ca_file", mode="before")
     @classmethod
     def _is_a_certificate(cls, path: Path | str | None) -> Path | None:
@@ -186,6 +213,18 @@ class Settings(BaseSettings):
     def workspaces_dir(self) -> Path:
         """Where jobs' checkouts live while they run."""
         return self.data_dir / "workspaces"
+
+
+def _password_in(file: Path) -> str:
+    return file.read_text().strip()
+
+
+def with_password(url: str, password: str) -> str:
+    """The URL with this password in place of the one that it has."""
+    parts = urlsplit(url)
+    user = parts.username or ""
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}"))
 
 
 def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - each setting has a type of its own

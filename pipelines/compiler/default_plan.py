@@ -23,6 +23,10 @@ def dockerfile_plan(context: Context, trigger: Trigger | None = None) -> Plan:
     elif not is_repo(context.push_repo):
         message = f"'{context.push_repo}', where this repository pushes to, is not a repository's name"
         raise InvalidPipelineError([Problem("Dockerfile", 0, 0, message, "change it in the repository's settings")])
+    elif context.untrusted:
+        left_out.append(
+            LeftOut(what="step 'push'", why=f"this run is untrusted and pushes nothing: {context.untrusted}")
+        )
     elif not tags:
         left_out.append(LeftOut(what="step 'push'", why="only the default branch and git tags are pushed"))
     else:

@@ -9,7 +9,7 @@ from pipelines.compiler.containers import make_container
 from pipelines.compiler.job_input import JobInput
 from pipelines.compiler.selection import select_steps
 from pipelines.compiler.step_dependencies import set_needs
-from pipelines.compiler.steps import drop_pushes_without_tags, plan_step
+from pipelines.compiler.steps import drop_pushes, plan_step
 from pipelines.compiler.trust import check_trust
 from pipelines.model.workflow import Concurrency, Service
 from pipelines.plan import LeftOut
@@ -36,7 +36,7 @@ def plan_job(job: JobInput) -> PlannedJob:
     decision = job.decide(workflow.when, "when", of_step=False)
     checkout, clone_steps, no_checkout = plan_checkout(job)
     candidates = select_steps(job, (("clone", clone_steps), ("steps", workflow.steps)), runs=decision.runs)
-    drop_pushes_without_tags(candidates)
+    drop_pushes(candidates)
     set_needs(candidates)
     services, no_services = _services(job)
     steps = tuple(plan_step(job, candidate) for candidate in candidates.selected)

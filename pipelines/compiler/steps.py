@@ -8,7 +8,7 @@ from pipelines.compiler.containers import make_container
 from pipelines.compiler.encoding import encode
 from pipelines.compiler.job_input import JobInput
 from pipelines.compiler.step_candidates import StepCandidate, StepCandidates
-from pipelines.compiler.trust import check_trust
+from pipelines.compiler.trust import check_build_trust, check_trust
 from pipelines.model.workflow import Build, BuildStep, CommandsStep, Failure, PluginStep, Push, PushStep
 from pipelines.trigger import PULL_REQUEST_EVENTS
 from pipelines.variables import StepIdentity
@@ -16,10 +16,15 @@ from pipelines.variables import StepIdentity
 REMOVE_ONE = "remove one of them"
 
 
-def drop_pushes_without_tags(candidates: StepCandidates) -> None:
-    """Leaves out push steps without a tag for this trigger. Must run before ``set_needs``."""
+def drop_pushes(candidates: StepCandidates) -> None:
+    """Leaves out push steps of untrusted runs, and those without a tag for this trigger. Call before ``set_needs``."""
+    job = candidates.job
     for candidate in candidates.selected:
-        if isinstance(candidate.step, PushStep) and not _may_have_tags(candidates.job, candidate.step.push):
+        if not isinstance(candidate.step, PushStep):
+            continue
+        if job.context.untrusted:
+            candidate.left_out = f"this run is untrusted and pushes nothing: {job.context.untrusted}"
+        elif not _may_have_tags(job, candidate.step.push):
             candidate.left_out = "there is no tag for this trigger (auto tags the default branch and git tags)"
     for number, candidate in enumerate(candidates.selected, start=1):
         candidate.number = number
@@ -106,6 +111,7 @@ def _build(job: JobInput, candidate: StepCandidate, build: Build) -> plan.BuildS
         place = job.located.key_place(candidate.group, candidate.index, "build", "dockerfile_inline")
         message = f"'dockerfile' and 'dockerfile_inline' do not go together in step '{candidate.name}'"
         job.diagnostics.error(place, message, REMOVE_ONE)
+    check_build_trust(job, build, (candidate.group, candidate.index, "build"), f"step '{candidate.name}'")
     return plan.BuildStep(
         **_common(candidate),
         context=build.context,

@@ -1,35 +1,34 @@
-"""Which keys of a container reach the host, and so need an administrator's trust in the repository."""
+"""Reports keys that reach the host where an administrator's trust in the repository is missing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 from pipelines.compiler.containers import Options
 from pipelines.compiler.job_input import JobInput
-
-KEYS = {
-    "security": ("privileged",),
-    "volumes": ("volumes", "devices", "tmpfs"),
-    "network": ("dns", "dns_search", "extra_hosts", "network_mode"),
-}
-"""The keys, by the field of ``Trust`` that they need."""
-
-
-def keys_that_need_trust(options: Options) -> Iterator[tuple[str, str]]:
-    """The keys of ``options`` that need trust, each with the field of ``Trust``. ``network_mode: none`` needs none."""
-    for trust, keys in KEYS.items():
-        for key in keys:
-            value = getattr(options, key)
-            if value and not (key == "network_mode" and value == "none"):
-                yield key, trust
+from pipelines.host_options import BuildOptions, build_keys, container_keys
 
 
 def check_trust(job: JobInput, options: Options, where: tuple[str | int, ...], label: str) -> None:
-    """Reports keys that need trust which the repository does not have. Local runs need none."""
-    if job.context.local:
+    """Reports keys of a container that need trust which this run does not have. Local runs need none."""
+    _check(job, container_keys(options), where, label)
+
+
+def check_build_trust(job: JobInput, build: BuildOptions, where: tuple[str | int, ...], label: str) -> None:
+    """Reports keys of a build that need trust which this run does not have. Local runs need none."""
+    _check(job, build_keys(build), where, label)
+
+
+def _check(job: JobInput, keys: Iterable[tuple[str, str]], where: tuple[str | int, ...], label: str) -> None:
+    context = job.context
+    if context.local:
         return
-    for key, trust in keys_that_need_trust(options):
-        if not getattr(job.context.repo.trust, trust):
-            job.diagnostics.error(
-                job.located.key_place(*where, key),
-                f"'{key}' in {label} needs trust in '{trust}', which this repository does not have",
-                f"an administrator can give it in the repository's settings; else remove '{key}'",
-            )
+    for key, trust in keys:
+        if getattr(context.repo.trust, trust):
+            continue
+        place = job.located.key_place(*where, key)
+        if context.untrusted:
+            message = f"'{key}' in {label} needs trust in '{trust}', which this run does not have: {context.untrusted}"
+            job.diagnostics.error(place, message, f"remove '{key}', or push the commit to a branch of the repository")
+        else:
+            message = f"'{key}' in {label} needs trust in '{trust}', which this repository does not have"
+            hint = f"an administrator can give it in the repository's settings; else remove '{key}'"
+            job.diagnostics.error(place, message, hint)

@@ -1,14 +1,14 @@
 """The rules of the linter: warnings and hints about workflows that run, but perhaps not as their authors expect."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pipelines import platforms
 from pipelines.compiler.build_plugins import build_plugin_platforms, is_build_plugin, starts_docker, why_not_native
 from pipelines.compiler.checkout import is_git
 from pipelines.compiler.job_input import JobInput, WorkflowItem
 from pipelines.compiler.jobs import RESERVED_LABELS
-from pipelines.compiler.trust import keys_that_need_trust
+from pipelines.host_options import build_keys, container_keys
 from pipelines.linter.sample_triggers import named_events
 from pipelines.model.base import PipelineModel
 from pipelines.model.conditions import Condition
@@ -38,6 +38,8 @@ def apply_rules(job: JobInput) -> None:
         _secret(job, item)
         if not isinstance(item.model, BuildStep | PushStep):
             _container(job, item, item.model)
+        if isinstance(item.model, BuildStep):
+            _needs_trust(job, build_keys(item.model.build), item, "build")
         if isinstance(item.model, Service):
             _service(job, item, item.model)
         if isinstance(item.model, PluginStep) and is_build_plugin(item.model):
@@ -119,9 +121,7 @@ Containered = CommandsStep | PluginStep | Service
 
 def _container(job: JobInput, item: WorkflowItem, model: Containered) -> None:
     diagnostics, located = job.diagnostics, job.located
-    for key, trust in keys_that_need_trust(model):
-        message = f"'{key}' in {item.label} runs only where the repository is trusted in '{trust}'"
-        diagnostics.hint(located.key_place(*item.where, key), message, "an administrator gives this trust")
+    _needs_trust(job, container_keys(model), item)
     plugin = model if isinstance(model, PluginStep) and model.settings and model.environment else None
     if plugin and not job.is_plugin(plugin, *item.where):
         message = f"with 'environment' {item.label} is no plugin any more: it gets no DRONE_* variables"
@@ -130,6 +130,13 @@ def _container(job: JobInput, item: WorkflowItem, model: Containered) -> None:
         diagnostics.warning(
             located.key_place(*item.where, "ports"), f"'ports' has no effect in {item.label}", "remove it"
         )
+
+
+def _needs_trust(job: JobInput, keys: Iterable[tuple[str, str]], item: WorkflowItem, *inside: str) -> None:
+    for key, trust in keys:
+        message = f"'{key}' in {item.label} runs only where the repository is trusted in '{trust}'"
+        place = job.located.key_place(*item.where, *inside, key)
+        job.diagnostics.hint(place, message, "an administrator gives this trust")
 
 
 def _build_plugin(job: JobInput, item: WorkflowItem, step: PluginStep) -> None:

@@ -3,17 +3,19 @@
 import csv
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipelines.host_options import kinds_of_cache
 from pipelines.plan import BuildStep
 from pipelines.state import Reason
+from runner.builds.safe_read import read_file
 from runner.errors import StepError
 from runner.network.egress import JobEgress
 from runner.network.proxies import NAMES
 
-_KEPT_VARIABLES = ("PATH", "SSH_AUTH_SOCK")
+_SSH_AGENT = "SSH_AUTH_SOCK"
 
 
 @dataclass(frozen=True)
@@ -29,11 +31,16 @@ class Builder:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
+def _accept(_dockerfile: str) -> None:
+    """For callers that build any Dockerfile."""
+
+
 @dataclass(frozen=True)
 class BuildRequest:
     """A build step with all that it needs from its job. ``scratch`` is a folder that no step sees.
 
-    ``engine`` are the variables that point the client to the engine.
+    ``engine`` are the variables that point the client to the engine. ``check`` raises StepError for the text of a
+    Dockerfile that must not be built.
 
     Steps can replace ``checkout``, which is below ``workspace``, by a symbolic link, but cannot replace ``workspace``.
     """
@@ -47,6 +54,7 @@ class BuildRequest:
     secrets: Mapping[str, str]
     tag: str
     egress: JobEgress = field(default_factory=JobEgress)
+    check: Callable[[str], None] = _accept
 
 
 @dataclass(frozen=True)
@@ -61,11 +69,7 @@ def command_of(builder: Builder, request: BuildRequest, results: ResultFiles) ->
     """The client's command line. Raises StepError if the step asks for something that is not allowed."""
     step = request.step
     context = _inside(request, request.checkout, step.context, "build context")
-    if step.dockerfile_inline:
-        dockerfile = request.scratch / "Dockerfile"
-        dockerfile.write_text(step.dockerfile_inline)
-    else:
-        dockerfile = _dockerfile(request, context)
+    dockerfile = _dockerfile(request, context)
     command = [*builder.command, "--progress", "rawjson" if builder.rawjson else "plain"]
     command += [f"--iidfile={results.image_id}"]
     command += [f"--metadata-file={results.metadata}"] if builder.metadata else []
@@ -103,8 +107,7 @@ def _checked_ssh(entry: str) -> str:
 
 
 def _checked_cache(entry: str) -> str:
-    fields = next(csv.reader([entry]), [])
-    if any(field.strip().lower() == "type=local" for field in fields):
+    if "local" in kinds_of_cache(entry):
         raise _worker_path_error("cache", entry, "use type=registry or type=inline")
     return entry
 
@@ -114,6 +117,23 @@ def _worker_path_error(what: str, entry: str, hint: str) -> StepError:
 
 
 def _dockerfile(request: BuildRequest, context: Path) -> Path:
+    """A copy of the Dockerfile that was checked: a step that runs at the same time could change the original."""
+    step = request.step
+    original = None if step.dockerfile_inline else _original(request, context)
+    text = read_file(request.workspace, original) if original else step.dockerfile_inline.encode()
+    request.check(text.decode(errors="replace"))
+    copy = request.scratch / "dockerfile" / (original.name if original else "Dockerfile")
+    copy.parent.mkdir(mode=0o700, exist_ok=True)
+    copy.write_bytes(text)
+    if original:
+        name = f"{original.name}.dockerignore"
+        ignored = _inside(request, original.parent, name, "file of ignored paths")
+        if ignored.is_file():
+            copy.with_name(name).write_bytes(read_file(request.workspace, ignored))
+    return copy
+
+
+def _original(request: BuildRequest, context: Path) -> Path:
     """The Dockerfile: in the checkout or, as in Compose, in the build context."""
     for folder in dict.fromkeys((request.checkout, context)):
         path = _inside(request, folder, request.step.dockerfile, "Dockerfile")
@@ -139,7 +159,9 @@ def _secret_variable(number: int) -> str:
 
 def environment_of(builder: Builder, request: BuildRequest) -> dict[str, str]:
     """The client's whole environment. Secrets are passed in it, because all users can read a command line."""
-    kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+    # The agent is lent only to a step that asks for it: whether it may is decided before.
+    lent = ("PATH", _SSH_AGENT) if request.step.ssh else ("PATH",)
+    kept = {name: os.environ[name] for name in lent if name in os.environ}
     names = enumerate(request.step.secrets.values())
     given = {_secret_variable(number): request.secrets[secret] for number, secret in names}
     own = {

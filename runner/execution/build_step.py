@@ -1,5 +1,6 @@
 """A build step: BuildKit builds the Dockerfile, and the job keeps the image's id for the steps that use it."""
 
+from functools import partial
 from typing import Any
 
 from pipelines import platforms
@@ -12,6 +13,7 @@ from runner.docker.compatibility import CONTAINERD_STORE
 from runner.docker.references import BUILD_REPO
 from runner.errors import MachineError, StepError
 from runner.events import ImageBuilt, InstructionChanged, Stream
+from runner.execution.host_access import check_dockerfile, own_caches_only
 from runner.execution.job import Job
 from runner.logs.output import Lines, Output
 
@@ -22,6 +24,7 @@ def build(job: Job, step: BuildStep, output: Output) -> Outcome:
     """Builds the image. Raises StepError when the build fails."""
     if platforms.are_several(step.platforms) and (store := job.engine.image_store()) != CONTAINERD_STORE:
         raise StepError(Reason.INVALID_PIPELINE, f"{platforms.NEED}, and this one has {store}; {platforms.REMEDY}")
+    step = own_caches_only(job, step, output)
     job.require(*((SecretRef(secret=name),) for name in step.secrets.values()))
     tag = f"{BUILD_REPO}:{job.assignment.key}-{job.assignment.attempt}-{step.number}"
     scratch = job.scratch / f"build-{step.number}"
@@ -37,6 +40,7 @@ def build(job: Job, step: BuildStep, output: Output) -> Outcome:
         job.assignment.secrets,
         tag,
         job.egress,
+        partial(check_dockerfile, trust=job.assignment.access.host),
     )
 
     def emit_instruction(instruction: Instruction) -> None:

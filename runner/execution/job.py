@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
 
+from pipelines.context import FULL_ACCESS, Access
 from pipelines.plan import BuiltImage, CommandsStep, EnvValue, JobPlan, PluginStep, Step, resolve, secret_names
 from pipelines.state import Outcome, Reason, State
 from runner.builds.buildkit import Builder
@@ -57,7 +58,8 @@ class Assignment:
     ``key`` names the job in labels, ``attempt`` is its fencing token. ``folder`` belongs to this attempt alone; the
     engine must see it under the same path. ``check_out`` writes the source to a path that does not exist yet.
     ``network`` is given if its creation started before the plan was known. ``clean_up``, if given, removes all of the
-    job at its end. ``egress`` says how containers and the build client reach other hosts.
+    job at its end. ``egress`` says how containers and the build client reach other hosts. ``access`` is what the job
+    may use of the host and write to where others read.
     """
 
     plan: JobPlan
@@ -71,6 +73,7 @@ class Assignment:
     network: JobNetwork | None = None
     clean_up: Callable[[JobLeftovers], None] | None = None
     egress: EgressSettings = NO_EGRESS_SETTINGS
+    access: Access = FULL_ACCESS
 
 
 @dataclass(frozen=True)
@@ -185,7 +188,10 @@ class Job:
         missing = sorted(set().union(*map(secret_names, values)) - set(self.assignment.secrets))
         if missing:
             names = ", ".join(repr(name) for name in missing)
+            untrusted = self.assignment.access.untrusted
             hint = "add it with `headway secret set`, or allow it for this event"
+            if untrusted:
+                hint = f"an untrusted run gets no secrets ({untrusted})"
             raise StepError(Reason.SECRET_MISSING, f"the secret {names} is missing in this run; {hint}")
 
     def docker_config(self) -> Path:

@@ -14,6 +14,7 @@ from runner.docker.client import Engine
 from runner.docker.job_network import AddressWait
 from runner.errors import MachineError, StepError, as_step_error
 from runner.events import Emit, StepFinished
+from runner.execution.host_access import check_plan
 from runner.execution.job import Assignment, Job
 from runner.execution.scheduler import Scheduler
 from runner.execution.services import Services
@@ -81,6 +82,11 @@ def _make_folder(folder: Path) -> None:
 
 def run_job(job: Job) -> Outcome:
     """Runs the job to its end and returns its outcome. Raises neither for a failed step nor for a broken machine."""
+    try:
+        check_plan(job.plan, job.assignment.access.host)
+    except StepError as error:
+        _skip_all(job, error.outcome)
+        return error.outcome
     job.images.prefetch(job.requirements.early)
     services = Services(job)
     scheduler = Scheduler(job, services)

@@ -23,6 +23,9 @@ def push(job: Job, step: PushStep, output: Output) -> Outcome:
         for repo, tag in names:
             output.note(f"would push {image_id} as {repo}:{tag}")
         return Outcome(State.SKIPPED, Reason.CONDITION, "`headway run` pushes only with --push")
+    if not job.assignment.access.push:
+        why = f"an untrusted run pushes nothing ({job.assignment.access.untrusted})"
+        return Outcome(State.FAILED, Reason.PUSH_REFUSED, f"{why}; push the commit to a branch of the repository")
     job.require(step.username, step.password)
     failures = [failure for repo, tag in names if (failure := _push_one(job, step, repo, tag, output))]
     if not failures:

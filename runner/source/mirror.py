@@ -81,12 +81,46 @@ class Mirror:
         with self._folder.fetching():
             for depth in (_DEPTH, WHOLE):
                 self._remote.fetch(short, f"+{ref}:refs/headway/{short}", depth=depth)
-                try:
-                    return self._git("rev-parse", "--verify", "--quiet", f"{short}^{{commit}}").strip()
-                except GitError:
-                    # It is not among the newest commits: fetch the whole history.
-                    continue
+                # If there is none, it is not among the newest commits: fetch the whole history.
+                if found := self._commits_named(short):
+                    return self._only(short, found)
         raise MachineError(Reason.COMMIT_MISSING, f"the repository has no commit {short} on {ref}")
+
+    def _commits_named(self, short: str) -> list[str]:
+        """The ids of commits that begin so. Git's own look-up would prefer a branch or tag of this name."""
+        ids = self._git("rev-parse", f"--disambiguate={short}").split()
+        return [each for each in ids if self._git("cat-file", "-t", each).strip() == "commit"]
+
+    def _only(self, short: str, found: list[str]) -> str:
+        if len(found) > 1:
+            hint = f"it could be {' or '.join(sorted(found)[:3])}; give more digits"
+            raise StepError(Reason.COMMIT_MISSING, f"the id {short} is not unique: {hint}")
+        return found[0]
+
+    def tips(self) -> dict[str, str]:
+        """What each branch and tag of the repository points to now. Raises MachineError."""
+        return self._remote.tips()
+
+    def is_on_branch_or_tag(self, sha: str, tips: Mapping[str, str], tag: str = "") -> bool:
+        """True if a branch or a tag of the repository contains the commit; with ``tag``, only if this tag does.
+
+        The mirror also has commits of pull requests from forks: that it has a commit says nothing. If the commit is
+        none of the ``tips``, fetches the history of all branches and tags as they are now.
+        """
+        ref = f"refs/tags/{tag}"
+        if sha in ({tips.get(ref), tips.get(f"{ref}^{{}}")} if tag else set(tips.values())):
+            return True
+        with self._folder.fetching():
+            self._remote.fetch_refs(sha)
+            return self._contains(sha, ref if tag else "")
+
+    def _contains(self, sha: str, ref: str) -> bool:
+        # Git takes a word of hex digits for a branch or an abbreviated id where there is no such object.
+        if self._git("rev-parse", "--revs-only", f"{sha}^{{commit}}").strip() != sha:
+            return False
+        listed = ("for-each-ref", f"--contains={sha}", "--format=%(refname)")
+        names = self._git(*listed, *([ref] if ref else ["refs/heads", "refs/tags"])).splitlines()
+        return ref in names if ref else bool(names)
 
     def fetch(self, sha: str, ref: str = "", previous: str = "") -> None:
         """Fetches the commit if the mirror does not have it, and ``previous`` if the server still has it.

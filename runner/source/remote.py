@@ -47,6 +47,17 @@ class Remote:
             raise StepError(Reason.COMMIT_MISSING, f"the repository has no {ref}; push it, or name another")
         return sha
 
+    def tips(self) -> dict[str, str]:
+        """The object that each branch and tag points to now; for an annotated tag also, under its name and ``^{}``,
+        the commit.
+        """
+        try:
+            answer = self._run("ls-remote", "--quiet", "--heads", "--tags", "--", self.url)
+        except GitError as error:
+            raise self._unreachable(error) from error
+        lines = answer.decode(errors="replace").splitlines()
+        return {name: sha for sha, _, name in (line.partition("\t") for line in lines)}
+
     def fetch_refs(self, sha: str) -> None:
         """Fetches all branches and tags with their history."""
         self.fetch(sha, "--prune", "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*", depth=WHOLE)

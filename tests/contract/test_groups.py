@@ -41,7 +41,7 @@ def begun(database: Engine, repo_id: int, *jobs: JobPlan, trigger: Trigger | Non
         queued = store.queue_run(session, repo_id, trigger or push())
         claim = leases.claim(session, queued.job_id, "w1", 60)
         assert claim is not None
-        scope = permissions(trigger or push(), Trust()).group_scope
+        scope = permissions(trigger or push(), Trust(), on_branch=True).group_scope
         planned = store.plan_run(session, queued.job_id, claim.attempt, plan(*jobs), group_scope=scope)
         return Begun(database, queued, claim, planned)
 

@@ -150,7 +150,7 @@ WRITES: dict[str, Callable[[Session, int, int], object]] = {
     "finish_step": lambda session, job, attempt: store.finish_step(session, job, attempt, 1, PASSED),
     "set_step_facts": lambda session, job, attempt: store.set_step_facts(session, job, attempt, 1, {}),
     "note_job": lambda session, job, attempt: store.note_job(session, job, attempt, "hello"),
-    "set_trigger": lambda session, job, attempt: store.set_trigger(session, job, attempt, push("late")),
+    "set_trigger": lambda session, job, attempt: store.set_trigger(session, job, attempt, push("late"), on_branch=True),
     "plan_run": lambda session, job, attempt: store.plan_run(session, job, attempt, plan(job_plan("late"))),
     "fail_planning": lambda session, job, attempt: store.fail_planning(session, job, attempt, PASSED),
     "finish_job": lambda session, job, attempt: store.finish_job(session, job, attempt, PASSED),

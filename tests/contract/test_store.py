@@ -347,7 +347,7 @@ def test_a_rerun_has_the_same_trigger_a_new_number_and_a_parent(database: Engine
 def test_what_git_knows_about_the_commit_replaces_the_trigger(database: Engine, repo_id: int) -> None:
     claim = claimed(database, queued(database, repo_id).job_id)
     with transaction(database) as session:
-        store.set_trigger(session, claim.job_id, claim.attempt, push("From git"))
+        store.set_trigger(session, claim.job_id, claim.attempt, push("From git"), on_branch=True)
     run = run_now(database, claim.run_id)
     assert (run.title, store.trigger_of(run).message) == ("From git", "From git")
 

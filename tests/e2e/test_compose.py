@@ -116,6 +116,21 @@ def test_a_run_and_its_log_outlive_down_and_up(compose: Compose) -> None:
     assert (again["state"], again["number"]) == ("passed", run["number"] + 1)
 
 
+def test_postgresql_and_redis_have_passwords_that_nobody_knows(compose: Compose) -> None:
+    def password(name: str) -> str:
+        return compose("exec", "-T", "web", "cat", f"/run/passwords/{name}").strip()
+
+    assert len({password("postgres"), password("redis")}) == 2
+    assert all(len(password(name)) == 32 for name in ("postgres", "redis"))
+    assert "NOAUTH" in compose("exec", "-T", "redis", "redis-cli", "GET", "a")
+    # Over TCP: on its Unix socket PostgreSQL trusts whoever is in its container.
+    ask = "PGPASSWORD=$given psql -h postgres -U headway -c 'select 1'"
+    asks = f'for given in "$@"; do {ask} 2>/dev/null && exit 0; done; echo refused'
+    assert compose("exec", "-T", "postgres", "sh", "-c", asks, "sh", "", "headway", "postgres").strip() == "refused"
+    good = compose("exec", "-T", "postgres", "sh", "-c", asks, "sh", password("postgres"))
+    assert "1 row" in good
+
+
 def test_three_workers_share_the_work(compose: Compose) -> None:
     compose("up", "--detach", "--wait", "--scale", "worker=3")
     push(compose, "composed", "make sure that it is there")

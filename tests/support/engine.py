@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from pipelines.context import FULL_ACCESS, Access
 from pipelines.plan import JobPlan, Service, Step
 from pipelines.state import Outcome, State
 from runner.builds.buildkit import Builder, find_builder
@@ -151,6 +152,7 @@ class Workshop:
         attempt: int = 1,
         key: str = "",
         egress: EgressSettings = NO_EGRESS_SETTINGS,
+        access: Access = FULL_ACCESS,
         **plan: Any,
     ) -> Ran:
         """Runs the steps as one job, to its end."""
@@ -162,7 +164,7 @@ class Workshop:
         assignment = Assignment(
             job_plan,
             ran.key, attempt, ran.folder, check_out, secrets or {}, logins or {}, options or Options(grace_s=1),
-            egress=egress,
+            egress=egress, access=access,
         )  # fmt: skip
         own = Cancel()
         try:

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from workers.errors import StartError
-from workers.settings import Settings, load_settings
+from workers.settings import Settings, load_settings, with_password
 from workers.startup import read_settings
 
 
@@ -69,3 +69,42 @@ def test_a_proxy_that_cannot_be_used_is_refused_at_the_start(monkeypatch: pytest
     monkeypatch.setenv("https_proxy", "http://proxy.corp:port")
     with pytest.raises(StartError, match=r"^HTTPS_PROXY is not the URL of a proxy"):
         read_settings()
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("redis://redis:6379/0", "redis://:p%40ss%2Fword@redis:6379/0"),
+        ("redis://:old@redis:6379/0", "redis://:p%40ss%2Fword@redis:6379/0"),
+        ("postgresql+psycopg://headway@db/headway?a=b", "postgresql+psycopg://headway:p%40ss%2Fword@db/headway?a=b"),
+        ("postgresql+psycopg://u:old@[::1]:5/x", "postgresql+psycopg://u:p%40ss%2Fword@[::1]:5/x"),
+    ],
+)
+def test_a_url_gets_the_password_of_its_file(url: str, expected: str) -> None:
+    assert with_password(url, "p@ss/word") == expected
+
+
+def test_passwords_come_from_files(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("hunter2\n")
+    settings = Settings(data_dir=tmp_path, redis_password_file=file, database_password_file=file)
+    assert settings.redis_url == "redis://:hunter2@127.0.0.1:6379/0"
+    assert settings.database.startswith("sqlite:///"), "SQLite has no password"
+    settings = Settings(database_url="postgresql://headway@db/x", database_password_file=file)
+    assert settings.database == "postgresql://headway:hunter2@db/x"
+    assert Settings(database_url="postgresql://headway:own@db/x").database == "postgresql://headway:own@db/x"
+
+
+@pytest.mark.parametrize("name", ["redis", "database"])
+def test_a_password_file_that_cannot_be_used_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    variable = f"HEADWAY_{name.upper()}_PASSWORD_FILE"
+    monkeypatch.setenv(variable, str(tmp_path / "none"))
+    with pytest.raises(StartError, match=f"{variable}: .*the file .*/none cannot be read: No such file"):
+        read_settings()
+    (tmp_path / "none").touch()
+    with pytest.raises(StartError, match=f"{variable}: .*the file .*/none is empty"):
+        read_settings()
+    monkeypatch.setenv(variable, "")
+    read_settings()

@@ -82,6 +82,13 @@ def cancel_run(services: ServicesDep, user: CurrentUser, name: str, number: RunN
     return CanceledRun(state=runs.cancel(services, user, name, number))
 
 
+@router.post("/repos/{name:path}/runs/{number}/approve", status_code=202)
+def approve_run(services: ServicesDep, user: CurrentUser, name: str, number: RunNumber) -> StartedRun:
+    """Approves an untrusted run that waits for it. It stays untrusted: no secrets, no logins, no pushes."""
+    runs.approve(services, user, name, number)
+    return StartedRun(run=number, url=services.settings.run_url(name, number))
+
+
 @router.post("/repos/{name:path}/runs/{number}/rerun", status_code=202)
 def rerun(services: ServicesDep, user: CurrentUser, name: str, number: RunNumber) -> StartedRun:
     """Queues the same trigger once more, under a new number."""

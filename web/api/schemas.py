@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pipelines.state import Reason, State
 from pipelines.trigger import Event
 from runner.events import Stream
+from web.operations.runs import untrusted_because
 from workers.access.secret_limits import SECRET_BYTES_MAX
 from workers.db.models import Cron, Job, Repo, Run, Step
 from workers.triggers.manual import StartedByHand
@@ -40,6 +41,8 @@ class RunSchema(_Schema):
     sentence: str = Field(description="Why it ended so, and what to do.")
     cancel_requested_ms: int | None
     cancel_by: str
+    held: bool = Field(description="It waits for approval by a maintainer.")
+    approved_by: str
     created_ms: int
     started_ms: int | None
     finished_ms: int | None
@@ -56,6 +59,8 @@ class RepoSchema(_Schema):
     default_branch: str
     private: bool
     push_repo: str
+    untrusted_runs: str = Field(description="What happens to untrusted runs: approve, run or never.")
+    pipeline_from: str = Field(description="Whose pipeline file untrusted runs have: commit or base.")
     active: bool
     visible_to_all: bool = Field(description="Whether every user who can log in sees its runs and logs.")
     created_ms: int
@@ -162,10 +167,9 @@ class RunDetail(RunSchema, ProblemsSchema):
 
     repo: str
     url: str
+    untrusted: str = Field(description="Why the run is untrusted; empty for a trusted one.")
     jobs: list[JobSchema]
-    forge_trouble: str = Field(
-        description="Why reporting the commit status to the forge failed; empty where it did not."
-    )
+    forge_trouble: str = Field(description="Why the forge could not be told the run's state; empty where it could.")
 
 
 class StartedRun(_Schema):
@@ -270,6 +274,7 @@ def run_detail(
         **ProblemsSchema.model_validate(run).model_dump(),
         repo=repo.name,
         url=url,
+        untrusted=untrusted_because(run),
         jobs=[_job(job, steps, waits.get(job.id, "")) for job, steps in jobs],
         forge_trouble=forge_trouble,
     )

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from web.cli import crons, logins, registries, repos, roles, secrets, users
+from web.cli.approve import approve
 from web.cli.trigger import trigger
 from workers.cli.errors import report_errors
 
@@ -22,7 +23,7 @@ _GROUPS: tuple[tuple[str, str, Mapping[str, Callable[..., None]]], ...] = (
 
 def register(app: typer.Typer) -> None:
     """Adds the commands to the application."""
-    for command in (serve, web, trigger, users.audit):
+    for command in (serve, web, trigger, approve, users.audit):
         app.command()(command)
     for name, text, commands in _GROUPS:
         group = typer.Typer(help=text, no_args_is_help=True)

@@ -1,8 +1,9 @@
 """`headway repo`: adds repositories and changes their settings."""
 
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -15,6 +16,7 @@ from workers.errors import StartError
 if TYPE_CHECKING:
     from web.operations.repos import NewWebhook
 
+_Choice = TypeVar("_Choice", bound=StrEnum)
 HookFile = Annotated[Path | None, typer.Option(help="Write a plain repository's ready post-receive hook there.")]
 
 
@@ -117,17 +119,47 @@ def repo_token(
 def repo_trust(
     name: RepoName,
     *,
-    network: Annotated[bool, typer.Option("--network", help="Steps may choose networks, DNS and hosts.")] = False,
+    network: Annotated[
+        bool, typer.Option("--network", help="Steps and builds may choose networks, DNS and hosts.")
+    ] = False,
     volumes: Annotated[
         bool, typer.Option("--volumes", help="Steps may mount folders and devices of the host.")
     ] = False,
-    security: Annotated[bool, typer.Option("--security", help="Steps may be privileged.")] = False,
+    security: Annotated[
+        bool, typer.Option("--security", help="Steps may be privileged, and builds may use any frontend.")
+    ] = False,
+    ssh: Annotated[bool, typer.Option("--ssh", help="Builds may use the worker's SSH agent.")] = False,
 ) -> None:
     """Sets what pipelines may ask of the host; without an option, nothing. Each option can give root on the host."""
     from web.operations import repos
 
     with operation_services() as services:
-        repos.set_trust(services, actor(), name, Trust(network=network, volumes=volumes, security=security))
+        repos.set_trust(services, actor(), name, Trust(network=network, volumes=volumes, security=security, ssh=ssh))
+
+
+@report_errors
+def repo_untrusted(
+    name: RepoName,
+    *,
+    runs: Annotated[str, typer.Option(help="approve: they wait for a maintainer; run: at once; never.")] = "approve",
+    pipeline_from: Annotated[
+        str, typer.Option(help="Whose pipeline file they have: of the commit, or of the base, the branch they change.")
+    ] = "commit",
+) -> None:
+    """Sets what happens to runs from forks, and of commits on no branch or tag; without an option, the defaults."""
+    from web.operations import repos
+    from workers.access.trust import PipelineFrom, UntrustedRuns
+
+    chosen = _one_of(UntrustedRuns, runs, "--runs"), _one_of(PipelineFrom, pipeline_from, "--pipeline-from")
+    with operation_services() as services:
+        repos.set_untrusted_runs(services, actor(), name, *chosen)
+
+
+def _one_of(kind: type[_Choice], value: str, option: str) -> _Choice:
+    try:
+        return kind(value)
+    except ValueError:
+        raise StartError(f"{option} {value} is not possible: choose {', '.join(kind)}.") from None
 
 
 @report_errors
@@ -176,5 +208,6 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "token": repo_token,
     "trust": repo_trust,
     "newest-wins": repo_newest_wins,
+    "untrusted": repo_untrusted,
     "remove": repo_remove,
 }

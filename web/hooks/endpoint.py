@@ -4,7 +4,7 @@ Deliveries that arrive while a transaction runs go into the next one: ``handle_b
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, cast
 
@@ -12,10 +12,11 @@ from fastapi import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from pipelines.trigger import skip_ci
+from pipelines.trigger import Trigger, skip_ci
 from web.hooks.batching import Batcher
 from web.services import Services
 from workers import store
+from workers.access.trust import Admission, UntrustedRuns, admission_when_queued, refusal, why_untrusted
 from workers.db.session import reading, transaction
 from workers.forges import FORGES, BadPayloadError, Forge, NothingToDo, Parsed
 from workers.secrets.vault import hook_place
@@ -44,6 +45,7 @@ class _Target:
     forge: Forge
     secret: str
     active: bool = True
+    policy: UntrustedRuns = UntrustedRuns.APPROVE
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,9 @@ def _targets(services: Services, names: set[str], dummy_secret: str) -> dict[str
     targets = {"": _Target(0, FORGES["generic"], unseal(hook_place(0), dummy_secret))}
     for door in doors:
         secret = unseal(hook_place(door.repo_id), door.sealed)
-        targets[door.name] = _Target(door.repo_id, FORGES[door.forge], secret, door.active)
+        targets[door.name] = _Target(
+            door.repo_id, FORGES[door.forge], secret, door.active, UntrustedRuns(door.untrusted_runs)
+        )
     return targets
 
 
@@ -133,12 +137,18 @@ def _rows(target: _Target, key: str, parsed: Parsed, size: int) -> list[NewDeliv
     rows: list[NewDelivery] = []
     for trigger in parsed:
         own_key = f"{key}#{len(rows)}" if rows else key
-        if skip_ci(trigger):
-            reason = f"The commit message of {trigger.ref} asks to skip CI."
-            rows.append(NewDelivery(own_key, trigger.event.value, size, reason=reason))
-        else:
-            rows.append(NewDelivery(own_key, trigger.event.value, size, trigger))
+        rows.append(_row(NewDelivery(own_key, trigger.event.value, size, trigger), trigger, target.policy))
     return rows
+
+
+def _row(new: NewDelivery, trigger: Trigger, policy: UntrustedRuns) -> NewDelivery:
+    if skip_ci(trigger):
+        return replace(new, trigger=None, reason=f"The commit message of {trigger.ref} asks to skip CI.")
+    admitted = admission_when_queued(trigger, policy)
+    if admitted is Admission.REFUSE:
+        why = refusal(why_untrusted(trigger, on_branch=True))
+        return replace(new, trigger=None, reason=f"Not run: {why}.")
+    return replace(new, held=admitted is Admission.HOLD)
 
 
 def _answer_to(

@@ -18,6 +18,7 @@ from web.security.access import Actor
 from web.services import OperationServices
 from web.urls import hook_url
 from workers import store
+from workers.access.trust import PipelineFrom, UntrustedRuns
 from workers.db.models import Repo
 from workers.db.roles import Role
 from workers.db.session import reading, transaction
@@ -145,8 +146,19 @@ def set_trust(services: OperationServices, actor: Actor, name: str, trust: Trust
 
 
 def _trusted(trust: Trust) -> str:
-    words = {"network": trust.network, "volumes": trust.volumes, "security": trust.security}
-    return ", ".join(word for word, allowed in words.items() if allowed)
+    return ", ".join(word for word, allowed in trust._asdict().items() if allowed)
+
+
+def set_untrusted_runs(
+    services: OperationServices, actor: Actor, name: str, runs: UntrustedRuns, pipeline_from: PipelineFrom
+) -> None:
+    """Sets what happens to untrusted runs, and whose pipeline file they have. Raises NotFoundError, ForbiddenError."""
+    with transaction(services.engine) as session:
+        repo = repo_named(session, actor, name, Role.ADMIN)
+        before = f"{repo.untrusted_runs}, pipeline from {repo.pipeline_from}"
+        store.set_untrusted_runs(session, repo.id, runs.value, pipeline_from.value)
+        after = f"{runs.value}, pipeline from {pipeline_from.value}"
+        audit.record(session, actor, "repo.untrusted_runs", name, audit.change(before, after))
 
 
 def set_newest_wins(services: OperationServices, actor: Actor, name: str, events: Collection[Event]) -> None:

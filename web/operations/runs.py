@@ -9,6 +9,8 @@ from web.operations.lookup import repo_named, run_numbered
 from web.security.access import Actor
 from web.services import OperationServices, Services
 from workers import store
+from workers.access.trust import Admission, UntrustedRuns, admission_when_queued, why_untrusted
+from workers.db.models import Run
 from workers.db.roles import Role
 from workers.db.session import transaction
 from workers.store import Queued
@@ -65,10 +67,41 @@ def rerun(services: OperationServices, actor: Actor, repo_name: str, number: int
     Raises NotFoundError, ForbiddenError, and ConflictError while the run still goes on.
     """
     with transaction(services.engine) as session:
-        _, run = run_numbered(session, actor, repo_name, number, Role.WRITE)
+        repo, run = run_numbered(session, actor, repo_name, number, Role.WRITE)
         if not run.state.final:
             raise ConflictError(f"Run {number} has not ended yet. Cancel it first, or wait.")
-        queued = store.rerun(session, run.id)
+        admitted = admission_when_queued(store.trigger_of(run), UntrustedRuns(repo.untrusted_runs))
+        queued = store.rerun(session, run.id, held=admitted is Admission.HOLD)
         audit.record(session, actor, "run.rerun", _run(repo_name, number), f"as run {queued.number}")
     services.wake_workers(queued.job_id)
     return queued
+
+
+def approve(services: OperationServices, actor: Actor, repo_name: str, number: int) -> None:
+    """Lets an untrusted run go on, and the others of the same commit and author.
+
+    Raises NotFoundError, ForbiddenError, and ConflictError if the run does not wait for approval.
+    """
+    with transaction(services.engine) as session:
+        _, run = run_numbered(session, actor, repo_name, number, Role.WRITE)
+        try:
+            job_ids = store.approve(session, run.id, actor.name)
+        except store.NotHeldError:
+            raise ConflictError(f"Run {number} does not wait for approval.") from None
+        audit.record(session, actor, "run.approve", _run(repo_name, number), f"commit {store.trigger_of(run).sha}")
+    services.wake_workers(*job_ids)
+
+
+def reject(services: OperationServices, actor: Actor, repo_name: str, number: int) -> None:
+    """Cancels a run that waits for approval. Raises as ``approve``."""
+    with transaction(services.engine) as session:
+        _, run = run_numbered(session, actor, repo_name, number, Role.WRITE)
+        if not run.held or run.state.final:
+            raise ConflictError(f"Run {number} does not wait for approval.")
+        store.request_cancel(session, run.id, actor.name)
+        audit.record(session, actor, "run.reject", _run(repo_name, number), f"commit {store.trigger_of(run).sha}")
+
+
+def untrusted_because(run: Run) -> str:
+    """Why the run is untrusted, as far as it is known. Before a worker has asked git, that is only about forks."""
+    return why_untrusted(store.trigger_of(run), on_branch=run.on_branch is not False)

@@ -62,6 +62,7 @@ def run_page(
         run=run,
         parent=parent,
         started_by=_started_by(run),
+        untrusted=runs.untrusted_because(run),
         jobs=jobs,
         waits=waits,
         forge_trouble=forge_trouble,
@@ -86,6 +87,13 @@ def _started_by(run: Run) -> str:
 def cancel(services: ServicesDep, user: CurrentUser, name: str, number: RunNumber) -> Response:
     """Asks the run to stop."""
     runs.cancel(services, user, name, number)
+    return RedirectResponse(run_path(name, number), 303)
+
+
+@router.post("/repos/{name:path}/runs/{number}/approve")
+def approve(services: ServicesDep, user: CurrentUser, name: str, number: RunNumber) -> Response:
+    """Lets an untrusted run go on that waits for approval."""
+    runs.approve(services, user, name, number)
     return RedirectResponse(run_path(name, number), 303)
 
 

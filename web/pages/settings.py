@@ -14,6 +14,7 @@ from web.security.auth import CurrentUser, current_user
 from web.services import Services, ServicesDep
 from web.urls import hook_url, repo_path
 from workers import store
+from workers.access.trust import PipelineFrom, UntrustedRuns
 from workers.db.roles import Role
 from workers.db.session import db_now_ms, reading
 from workers.store.roles import roles_on_repo
@@ -95,6 +96,19 @@ def set_visibility(
 ) -> Response:
     """Whether all users see the repository."""
     roles.set_visible_to_all(services, user, name, visible=visible)
+    return _redirect(name)
+
+
+@router.post("/repos/{name:path}/settings/untrusted")
+def set_untrusted_runs(
+    services: ServicesDep,
+    user: CurrentUser,
+    name: str,
+    runs: Annotated[UntrustedRuns, Form()],
+    pipeline_from: Annotated[PipelineFrom, Form()],
+) -> Response:
+    """Sets what happens to untrusted runs."""
+    repos.set_untrusted_runs(services, user, name, runs, pipeline_from)
     return _redirect(name)
 
 

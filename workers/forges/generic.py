@@ -3,8 +3,9 @@
 import shlex
 from collections.abc import Mapping
 from hashlib import sha256
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from pipelines.trigger import Event, PullRequest
 from workers.forges.interface import BadPayloadError, NothingToDo, Parsed
@@ -15,6 +16,7 @@ from workers.forges.triggers import Commit, ignored, ping, pull_request_trigger,
 
 NAME = "The sender"
 _HMAC_BLOCK_BYTES = 64
+_ID_CHARS_MAX = 100
 
 _EVENTS: Mapping[str, Event] = {
     "pull_request": Event.PULL_REQUEST,
@@ -51,6 +53,7 @@ class _Proposal(Part):
     target_sha: MaybeSha = ""
     # A sender that does not say so is not trusted with secrets.
     from_fork: bool = True
+    author_id: Annotated[str, BeforeValidator(str), StringConstraints(max_length=_ID_CHARS_MAX)] = ""
     labels: tuple[Text, ...] = ()
     milestone: Maybe = ""
     draft: bool = False

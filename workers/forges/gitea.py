@@ -27,6 +27,7 @@ PULL_REQUEST_ACTIONS: Mapping[str, Event] = {
 
 
 class _Person(Part):
+    id: int = 0
     login: Maybe = ""
     username: Maybe = ""
     name: Maybe = ""
@@ -166,6 +167,7 @@ def _pull_request(event: _PullRequestEvent) -> Parsed:
         target_branch=pull.base.ref,
         target_sha=pull.base.sha,
         from_fork=pull.head.repo_id != pull.base.repo_id,
+        author_id=str(pull.user.id or ""),
         labels=tuple(label.name for label in pull.labels or ()),
         milestone=pull.milestone.title if pull.milestone else "",
         draft=pull.draft,

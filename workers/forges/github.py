@@ -28,8 +28,11 @@ PULL_REQUEST_ACTIONS: Mapping[str, Event] = {
     "converted_to_draft": Event.PULL_REQUEST_METADATA,
 }
 
+_WRITERS = frozenset({"OWNER", "MEMBER", "COLLABORATOR"})
+
 
 class _Person(Part):
+    id: int = 0
     name: Maybe = ""
     email: Maybe = ""
     username: Maybe = ""
@@ -101,6 +104,7 @@ class _PullRequest(Part):
     html_url: Maybe = ""
     updated_at: Moment = 0
     user: _Person = _Person()
+    author_association: Maybe = ""
     labels: tuple[_Titled, ...] = ()
     milestone: _Titled | None = None
     head: _End
@@ -192,6 +196,8 @@ def _pull_request(event: _PullRequestEvent) -> Parsed:
         target_branch=pull.base.ref,
         target_sha=pull.base.sha,
         from_fork=from_fork,
+        author_id=str(pull.user.id or ""),
+        author_may_write=_author_may_write(event),
         labels=tuple(label.name for label in pull.labels),
         milestone=pull.milestone.title if pull.milestone else "",
         draft=pull.draft,
@@ -208,6 +214,15 @@ def _pull_request(event: _PullRequestEvent) -> Parsed:
             url=pull.html_url,
         ),
     )
+
+
+def _author_may_write(event: _PullRequestEvent) -> bool:
+    """True if GitHub calls the author one of the repository's people, and the author caused this event.
+
+    A branch in a fork may be pushed to by others than the author of the pull request: GitHub says nothing about them.
+    """
+    author = event.pull_request.user.id
+    return bool(author) and author == event.sender.id and event.pull_request.author_association in _WRITERS
 
 
 def _reason(action: str) -> str:

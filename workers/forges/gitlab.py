@@ -59,6 +59,7 @@ class _MergeRequest(Part):
     draft: bool = False
     source_branch: RefName
     target_branch: RefName
+    author_id: int = 0
     source_project_id: int | None
     target_project_id: int
     last_commit: _CommitOfPush
@@ -161,6 +162,7 @@ def _merge_request(event: _MergeRequestEvent) -> Parsed:
         source_branch=merge.source_branch,
         target_branch=merge.target_branch,
         from_fork=merge.source_project_id != merge.target_project_id,
+        author_id=str(merge.author_id or ""),
         labels=tuple(label.title for label in event.labels),
         draft=merge.draft,
     )

@@ -1,7 +1,7 @@
 """What a worker process works with, and what it knows of the job that it has claimed."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sqlalchemy import Engine as Database
 
@@ -13,7 +13,7 @@ from runner.network.egress import EgressSettings
 from runner.source.git import GitLogin
 from workers import store
 from workers.access.credentials import clone_login
-from workers.access.trust import Permissions, permissions
+from workers.access.trust import Permissions, PipelineFrom, UntrustedRuns, permissions
 from workers.db.session import reading
 from workers.jobs.claiming import JobClaimer
 from workers.logs import LogStore
@@ -49,7 +49,7 @@ class WorkerContext:
 class QueuedRun:
     """A run as its row describes it. ``push_repo`` is where a run without a pipeline file pushes its image, or empty.
 
-    ``repo.trust`` is what the trigger may use of the host.
+    ``policy`` says what happens if it is untrusted, and ``pipeline_from`` where its pipeline file comes from then.
     """
 
     repo: RepoInfo
@@ -57,18 +57,28 @@ class QueuedRun:
     created_s: int
     parent_number: int
     push_repo: str
+    policy: UntrustedRuns = UntrustedRuns.APPROVE
+    pipeline_from: PipelineFrom = PipelineFrom.COMMIT
 
 
 @dataclass(frozen=True)
 class ClaimedJob:
-    """One claimed job with what its rows say. ``login`` is for cloning the repository."""
+    """One claimed job with what its rows say. ``login`` is for cloning the repository.
+
+    ``on_branch`` is None until a worker has asked git where the commit is; until then the job counts as untrusted.
+    """
 
     claim: leases.Claim
     trigger: Trigger
     repo_id: int
     run: QueuedRun
     login: GitLogin | None
-    allowed: Permissions
+    on_branch: bool | None
+
+    @property
+    def allowed(self) -> Permissions:
+        """What the job may use."""
+        return permissions(self.trigger, self.repo.trust, on_branch=self.on_branch is True)
 
     @property
     def repo(self) -> RepoInfo:
@@ -84,18 +94,14 @@ def load_job(context: WorkerContext, claim: leases.Claim) -> ClaimedJob:
         if run is None or repo is None:
             raise store.StaleAttemptError
         parent = store.run_by_id(session, run.parent_run_id) if run.parent_run_id else None
-        info, trigger = store.repo_info(repo), store.trigger_of(run)
-        allowed = permissions(trigger, info.trust)
         queued = QueuedRun(
-            repo=info._replace(trust=allowed.host_options),
+            repo=store.repo_info(repo),
             number=run.number,
             created_s=run.created_ms // 1000,
             parent_number=parent.number if parent else 0,
             push_repo=repo.push_repo,
+            policy=UntrustedRuns(repo.untrusted_runs),
+            pipeline_from=PipelineFrom(repo.pipeline_from),
         )
-        return ClaimedJob(claim, trigger, repo.id, queued, clone_login(context.vault, repo), allowed)
-
-
-def with_trigger(job: ClaimedJob, trigger: Trigger) -> ClaimedJob:
-    """The job with what git knows about its trigger's commit."""
-    return replace(job, trigger=trigger, allowed=permissions(trigger, job.repo.trust))
+        login = clone_login(context.vault, repo)
+        return ClaimedJob(claim, store.trigger_of(run), repo.id, queued, login, run.on_branch)

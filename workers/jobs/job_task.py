@@ -21,12 +21,13 @@ from runner.source.mirror import Mirror
 from workers import store
 from workers.access.credentials import registry_logins_for, secrets_for
 from workers.db.session import persist, reading, transaction
+from workers.jobs.admission import admit
 from workers.jobs.cancel_on_failure import CancelOnFailure
 from workers.jobs.context import ClaimedJob, WorkerContext, load_job
 from workers.jobs.lease_renewal import LeaseRenewer
 from workers.jobs.leftovers import job_key, remove_dead_attempts
 from workers.jobs.mirror_maintenance import open_mirror
-from workers.jobs.planning import fetch_job, plan_claimed_run
+from workers.jobs.planning import plan_claimed_run
 from workers.jobs.recorder import Recorder
 from workers.settings import Settings
 from workers.store import leases
@@ -80,11 +81,10 @@ def _carry_out(context: WorkerContext, claim: leases.Claim, cancel: Cancel) -> N
             network = after_the_verdict.enter_context(_job_network(context, claim))
             job = load_job(context, claim)
             mirror = open_mirror(context.settings, context.egress, job.repo.clone_url, job.login)
-            if claim.plan is None:
-                job = fetch_job(context, job, mirror)
-            plan = claim.plan or plan_claimed_run(context, job, mirror)
-            if plan is not None:
-                _run(context, job, plan, mirror, network, cancel)
+            admitted = admit(context, job, mirror)
+            plan = claim.plan or (plan_claimed_run(context, admitted, mirror) if admitted else None)
+            if plan is not None and admitted is not None:
+                _run(context, admitted, plan, mirror, network, cancel)
         except store.StaleAttemptError:
             raise
         except (StepError, OSError) as error:
@@ -186,6 +186,7 @@ def _assignment(
         logins=registry_logins_for(context.database, context.vault, job.repo_id, job.allowed),
         options=options(context.settings),
         network=network,
+        access=job.allowed.access,
         egress=context.egress if job.allowed.proxy_logins else context.egress.without_logins(),
     )
 

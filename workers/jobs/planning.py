@@ -20,8 +20,9 @@ from pipelines.trigger import PULL_REQUEST_EVENTS, Event, Trigger, skip_ci
 from runner.errors import StepError
 from runner.source.mirror import Mirror
 from workers import store
+from workers.access.trust import PipelineFrom
 from workers.db.session import transaction
-from workers.jobs.context import ClaimedJob, QueuedRun, WorkerContext, with_trigger
+from workers.jobs.context import ClaimedJob, WorkerContext
 from workers.labels import fits, this_platform, wanted
 from workers.settings import Settings
 from workers.store import leases
@@ -35,7 +36,7 @@ def plan_claimed_run(context: WorkerContext, job: ClaimedJob, mirror: Mirror) ->
     """
     claim = job.claim
     try:
-        plan = make_plan(mirror, job.trigger, job.run, context.settings)
+        plan = make_plan(mirror, job, context.settings)
     except InvalidPipelineError as error:
         errors = [problem for problem in error.problems if problem.level is Level.ERROR]
         more = f"{len(errors)} errors, the first" if len(errors) > 1 else "an error"
@@ -67,14 +68,6 @@ def _fail(
     with transaction(context.database) as session:
         finished = store.fail_planning(session, claim.job_id, claim.attempt, outcome, problems)
     context.notify_all(finished.ready_job_ids)
-
-
-def fetch_job(context: WorkerContext, job: ClaimedJob, mirror: Mirror) -> ClaimedJob:
-    """Fetches the commit of a claimed job, and stores its full id: a branch may move while its jobs wait."""
-    trigger = fetch(mirror, job.trigger, job.repo.default_branch)
-    with transaction(context.database) as session:
-        store.set_trigger(session, job.claim.job_id, job.claim.attempt, trigger)
-    return with_trigger(job, trigger)
 
 
 def fetch(mirror: Mirror, trigger: Trigger, default_branch: str) -> Trigger:
@@ -116,17 +109,20 @@ def _changed_files(mirror: Mirror, trigger: Trigger, default_branch: str) -> tup
     return mirror.changed_files(sha, "" if base == sha else base)
 
 
-def make_plan(mirror: Mirror, trigger: Trigger, run: QueuedRun, settings: Settings) -> Plan:
+def make_plan(mirror: Mirror, job: ClaimedJob, settings: Settings) -> Plan:
     """The run's plan. Raises InvalidPipelineError, or StepError where the commit has nothing to run."""
+    trigger, run = job.trigger, job.run
     if skip_ci(trigger) and not run.parent_number:
         why = "the commit's message asks for it; a re-run by hand runs all the same"
         return Plan(jobs=(), left_out=(LeftOut(what="the pipeline", why=why),))
-    context = _context(run, settings)
-    names = mirror.files(trigger.sha)
+    context = _context(job, settings)
+    sha, remarks = _pipeline_commit(mirror, job)
+    names = mirror.files(sha)
     chosen = choose_files(names)
     if chosen:
-        files = [PipelineFile(name, mirror.read(trigger.sha, name)) for name in chosen]
-        return _with_excerpts(files, lambda: compile_pipeline(files, trigger, context))
+        files = [PipelineFile(name, mirror.read(sha, name)) for name in chosen]
+        plan = _with_excerpts(files, lambda: compile_pipeline(files, trigger, context))
+        return plan.model_copy(update={"left_out": (*remarks, *plan.left_out)})
     if "Dockerfile" in names:
         return dockerfile_plan(context, trigger)
     hint = "add a .headway.yml (`headway init` writes a first one) or a Dockerfile to its root"
@@ -145,9 +141,24 @@ def _with_excerpts(files: Sequence[PipelineFile], compiled: Callable[[], Plan]) 
     return plan.model_copy(update={"warnings": with_excerpts(plan.warnings, texts)})
 
 
-def _context(run: QueuedRun, settings: Settings) -> Context:
+def _pipeline_commit(mirror: Mirror, job: ClaimedJob) -> tuple[str, tuple[LeftOut, ...]]:
+    """The commit whose pipeline files count, and a remark where it is not the run's own."""
+    trigger = job.trigger
+    if job.run.pipeline_from is PipelineFrom.COMMIT or not job.allowed.access.untrusted:
+        return trigger.sha, ()
+    branch = trigger.pull_request.target_branch if trigger.pull_request else job.repo.default_branch
+    ref = f"refs/heads/{branch}"
+    sha = mirror.resolve("", ref)
+    mirror.fetch(sha, ref)
+    why = f"untrusted runs have the pipeline file of {branch} (commit {sha[:10]}) in this repository"
+    return sha, (LeftOut(what="the commit's own pipeline file", why=why),)
+
+
+def _context(job: ClaimedJob, settings: Settings) -> Context:
+    run, access = job.run, job.allowed.access
     return Context(
-        repo=run.repo,
+        repo=run.repo._replace(trust=access.host),
+        untrusted=access.untrusted,
         run_number=run.number,
         run_url=settings.run_url(run.repo.name, run.number),
         parent_number=run.parent_number,

@@ -194,6 +194,8 @@ def _branch(trigger: Trigger) -> str:
 
 def _run_sentence(pending: PendingStatus) -> str:
     run = pending.run
+    if run.held and not run.state.final:
+        return "Waits for approval by a maintainer"
     errors = (problem.get("text", "") for problem in run.problems if problem["level"] == Level.ERROR)
     return next(errors, "") or run.sentence or _WORDS.get(run.state, run.state.value.capitalize())
 

@@ -1,5 +1,6 @@
 """Every query and update. Each function takes the caller's session; none commits, none does any other I/O."""
 
+from workers.store.approvals import NotHeldError, approve, approver, hold_run
 from workers.store.common import AlreadyThereError, StaleAttemptError
 from workers.store.completion import Finished
 from workers.store.crons import (
@@ -50,6 +51,7 @@ from workers.store.repos import (
     set_hook_secret,
     set_newest_wins,
     set_trust,
+    set_untrusted_runs,
     set_visible_to_all,
 )
 from workers.store.runs import (
@@ -131,6 +133,7 @@ __all__ = [
     "NewDelivery",
     "NewRepo",
     "NewRun",
+    "NotHeldError",
     "PendingStatus",
     "Planned",
     "Queued",
@@ -143,6 +146,8 @@ __all__ = [
     "add_session",
     "add_token",
     "add_user",
+    "approve",
+    "approver",
     "bump_counter",
     "claim_status",
     "counters",
@@ -161,6 +166,7 @@ __all__ = [
     "finish_job",
     "finish_step",
     "forget_logs",
+    "hold_run",
     "hook_targets",
     "idle_runs",
     "installation",
@@ -214,6 +220,7 @@ __all__ = [
     "set_step_facts",
     "set_trigger",
     "set_trust",
+    "set_untrusted_runs",
     "set_visible_to_all",
     "start_step",
     "status_problem",

@@ -67,7 +67,7 @@ def settle(session: Session, run: Run) -> Finished:
     for job in jobs:
         if job.state is State.QUEUED and (stopped := cancellation_outcome(run, job)):
             end_job(session, job, stopped)
-    opened = _make_ready(session, jobs)
+    opened = [] if run.held else _make_ready(session, jobs)
     if all(job.state.final for job in jobs):
         _end_run(session, run, jobs)
     session.flush()
@@ -129,6 +129,7 @@ def _end_run(session: Session, run: Run, jobs: Sequence[Job]) -> None:
     decide = [job.state for job in jobs if not (stopped and job.state is State.CANCELED)]
     run.state = verdict(decide or [State.CANCELED])
     run.finished_ms = db_now_ms(session)
+    run.held = False
     decisive, *alike = (job for job in jobs if job.state is run.state)
     run.reason = decisive.reason
     named = len(jobs) > 1 and decisive.name and decisive.message and run.state is not State.CANCELED

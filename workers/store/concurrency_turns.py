@@ -83,7 +83,7 @@ def _comes_first(place: _Position) -> ColumnElement[bool]:
 
 
 def _unplanned(run_id: ColumnElement[int] | int) -> Select[int]:
-    """The numbers of earlier runs of the same repository that are not planned yet."""
+    """The numbers of earlier runs of the same repository that are not planned yet, and do not wait for approval."""
     query = select(_its_run.number).join(_other, _other.run_id == _its_run.id).join(_mine, _mine.id == run_id)
-    undone = _other.plan.is_(None) & _other.state.in_(_UNDONE)
+    undone = _other.plan.is_(None) & _other.ready & _other.state.in_(_UNDONE)
     return query.where(_its_run.repo_id == _mine.repo_id, _its_run.id < run_id, undone)

@@ -27,7 +27,10 @@ class DeliveryState(StrEnum):
 
 @dataclass(frozen=True)
 class NewDelivery:
-    """A delivery with a valid signature. ``state`` counts only where there is no trigger; ``reason`` is a sentence."""
+    """A delivery with a valid signature. ``state`` counts only where there is no trigger; ``reason`` is a sentence.
+
+    ``held``: its run waits for approval.
+    """
 
     key: str
     event: str = ""
@@ -35,6 +38,7 @@ class NewDelivery:
     trigger: Trigger | None = None
     state: DeliveryState = DeliveryState.NOTHING_TO_DO
     reason: str = ""
+    held: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ def record_deliveries(session: Session, incoming: Sequence[tuple[int, NewDeliver
 
 
 def _make(session: Session, fresh: Mapping[_Key, NewDelivery]) -> dict[_Key, Receipt]:
-    started = {key: NewRun(key[0], new.trigger) for key, new in fresh.items() if new.trigger}
+    started = {key: NewRun(key[0], new.trigger, held=new.held) for key, new in fresh.items() if new.trigger}
     runs = dict(zip(started, queue_runs(session, list(started.values())), strict=True))
     receipts: dict[_Key, Receipt] = {}
     rows: list[dict[str, object]] = []

@@ -81,9 +81,10 @@ def plan_run(
     )
 
 
-def set_trigger(session: Session, job_id: int, attempt: int, trigger: Trigger) -> None:
-    """Stores what the worker found out about the commit: message, author, changed files."""
+def set_trigger(session: Session, job_id: int, attempt: int, trigger: Trigger, *, on_branch: bool) -> None:
+    """Stores what the worker found out about the commit: message, author, changed files, and where it is."""
     run, _job = lock_job(session, job_id, attempt)
+    run.on_branch = on_branch
     for name, value in trigger_columns(trigger).items():
         setattr(run, name, value)
     session.flush()

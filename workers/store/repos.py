@@ -38,6 +38,7 @@ class HookTarget:
     forge: str
     sealed: str
     active: bool
+    untrusted_runs: str = "approve"
 
 
 def add_repo(session: Session, new: NewRepo) -> Repo:
@@ -80,8 +81,14 @@ def set_forge_token(session: Session, repo_id: int, sealed: str, api_url: str) -
 
 def set_trust(session: Session, repo_id: int, trust: Trust) -> None:
     """Stores which options of containers that reach the host an administrator allows the repository."""
-    flags = {"trust_network": trust.network, "trust_volumes": trust.volumes, "trust_security": trust.security}
+    flags = {f"trust_{name}": value for name, value in trust._asdict().items()}
     session.execute(update(Repo).where(Repo.id == repo_id).values(flags))
+
+
+def set_untrusted_runs(session: Session, repo_id: int, runs: str, pipeline_from: str) -> None:
+    """Stores what happens to untrusted runs. The values are in ``workers.access.trust``."""
+    values = {"untrusted_runs": runs, "pipeline_from": pipeline_from}
+    session.execute(update(Repo).where(Repo.id == repo_id).values(values))
 
 
 def set_newest_wins(session: Session, repo_id: int, events: Collection[Event]) -> None:
@@ -108,9 +115,9 @@ def hook_targets(session: Session, names: Collection[str]) -> list[HookTarget]:
 
 
 @cache
-def _hook_targets() -> Select[str, int, str, str, bool]:
+def _hook_targets() -> Select[str, int, str, str, bool, str]:
     repo = table(Repo).c
-    columns = select(repo.name, repo.id, repo.forge, repo.hook_secret_sealed, repo.active)
+    columns = select(repo.name, repo.id, repo.forge, repo.hook_secret_sealed, repo.active, repo.untrusted_runs)
     names: BindParameter[str] = bindparam("names", expanding=True)
     return columns.where(repo.name.in_(names), repo.hook_secret_sealed != "")
 
@@ -142,5 +149,5 @@ def repo_info(repo: Repo) -> RepoInfo:
         default_branch=repo.default_branch,
         private=repo.private,
         forge=repo.forge,
-        trust=Trust(network=repo.trust_network, volumes=repo.trust_volumes, security=repo.trust_security),
+        trust=Trust(*(getattr(repo, f"trust_{name}") for name in Trust._fields)),
     )

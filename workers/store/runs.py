@@ -6,7 +6,18 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import count
 
-from sqlalchemy import ColumnElement, Insert, bindparam, insert, literal, literal_column, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Insert,
+    bindparam,
+    exists,
+    insert,
+    literal,
+    literal_column,
+    select,
+    tuple_,
+    update,
+)  # fmt: skip
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
@@ -14,6 +25,7 @@ from pipelines.state import Reason, State
 from pipelines.trigger import Trigger
 from workers.db.models import Job, Repo, Run, Step
 from workers.db.session import db_now_ms, now_ms
+from workers.store.approvals import approver, drop_replaced
 from workers.store.common import table
 from workers.store.completion import lock_run, settle
 from workers.store.roles import seen_by
@@ -27,11 +39,15 @@ _DEFAULTS |= {"state": f"'{State.QUEUED.value}'", "sentence": "''", "cancel_by":
 
 @dataclass(frozen=True)
 class NewRun:
-    """A run to be queued. ``parent_run_id`` is the run that it repeats."""
+    """A run to be queued. ``parent_run_id`` is the run that it repeats.
+
+    ``held``: it waits for approval, unless its commit was approved before.
+    """
 
     repo_id: int
     trigger: Trigger
     parent_run_id: int | None = None
+    held: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,9 +81,11 @@ class StepPlace:
     repo: Repo
 
 
-def queue_run(session: Session, repo_id: int, trigger: Trigger, parent_run_id: int | None = None) -> Queued:
+def queue_run(
+    session: Session, repo_id: int, trigger: Trigger, parent_run_id: int | None = None, *, held: bool = False
+) -> Queued:
     """A new run with the repository's next number and one job without a plan: its worker plans the run."""
-    (queued,) = queue_runs(session, [NewRun(repo_id, trigger, parent_run_id)])
+    (queued,) = queue_runs(session, [NewRun(repo_id, trigger, parent_run_id, held)])
     return queued
 
 
@@ -79,15 +97,18 @@ def queue_runs(session: Session, new: Sequence[NewRun]) -> list[Queued]:
     before: dict[int, int] = {}
     newest_wins: dict[int, list[str]] = {}
     has_token: dict[int, bool] = {}
+    has_held: dict[int, bool] = {}
     # Lock order, to avoid deadlocks: repositories by id.
     for repo_id, more in sorted(Counter(each.repo_id for each in new).items()):
         found = connection.execute(count_on, {"repo": repo_id, "count": more}).one()
-        counted, newest_wins[repo_id], has_token[repo_id] = found
+        counted, newest_wins[repo_id], has_token[repo_id], has_held[repo_id] = found
         before[repo_id] = counted - more
     numbers = {repo_id: count(last + 1) for repo_id, last in before.items()}
     places = [(each.repo_id, next(numbers[each.repo_id])) for each in new]
     rows = [
-        {"repo_id": repo_id, "number": number, "parent_run_id": each.parent_run_id} | trigger_columns(each.trigger)
+        {"repo_id": repo_id, "number": number, "parent_run_id": each.parent_run_id}
+        | trigger_columns(each.trigger)
+        | _approval(session, each)
         for each, (repo_id, number) in zip(new, places, strict=True)
     ]
     connection.execute(new_run, rows)
@@ -104,7 +125,17 @@ def queue_runs(session: Session, new: Sequence[NewRun]) -> list[Queued]:
     for at in _newest(new, newest_wins):
         older = supersede_runs(session, session.get_one(Run, queued[at].run_id))
         queued[at] = replace(queued[at], superseded=tuple(run.id for run in older))
+    for each, its in zip(new, queued, strict=True):
+        has_held[each.repo_id] |= each.held
+        if each.parent_run_id is None and has_held[each.repo_id]:
+            drop_replaced(session, session.get_one(Run, its.run_id))
     return queued
+
+
+def _approval(session: Session, new: NewRun) -> dict[str, object]:
+    """Whether the run is held, and who has approved its commit before."""
+    by = approver(session, new.repo_id, new.trigger) if new.held else ""
+    return {"held": new.held and not by, "approved_by": by}
 
 
 def _newest(new: Sequence[NewRun], newest_wins: Mapping[int, Collection[str]]) -> Collection[int]:
@@ -118,7 +149,7 @@ def _newest(new: Sequence[NewRun], newest_wins: Mapping[int, Collection[str]]) -
 
 
 @cache
-def _queueing() -> tuple[ReturningUpdate[int, list[str], bool], Insert, ReturningInsert[int, int], Insert]:
+def _queueing() -> tuple[ReturningUpdate[int, list[str], bool, bool], Insert, ReturningInsert[int, int], Insert]:
     """The statements of every webhook, built once: building them costs more than running them."""
     repos, runs, jobs = table(Repo), table(Run), table(Job)
     mine, counted = repos.c.id == bindparam("repo"), repos.c.last_number + bindparam("count")
@@ -126,15 +157,16 @@ def _queueing() -> tuple[ReturningUpdate[int, list[str], bool], Insert, Returnin
     literals: dict[str, ColumnElement[str]] = {name: literal_column(text) for name, text in _DEFAULTS.items()}
     theirs = (runs.c.repo_id == bindparam("repo")) & (runs.c.number > bindparam("last"))
     # rung_ms is set because the caller sends a wake-up at once; if that is lost, the scheduler sends another.
-    first_jobs = select(runs.c.id, literal(1), now_ms(), now_ms()).where(theirs).order_by(runs.c.number)
+    first_jobs = select(runs.c.id, literal(1), ~runs.c.held, now_ms(), now_ms()).where(theirs).order_by(runs.c.number)
+    held = exists().where(runs.c.repo_id == repos.c.id, runs.c.held)
     return (
         update(repos)
         .where(mine)
         .values(last_number=counted)
-        .returning(repos.c.last_number, repos.c.newest_wins, repos.c.forge_token_sealed != ""),
+        .returning(repos.c.last_number, repos.c.newest_wins, repos.c.forge_token_sealed != "", held),
         insert(runs).values(created_ms=now_ms(), **literals),
         insert(jobs)
-        .from_select(["run_id", "number", "rung_ms", "created_ms"], first_jobs)
+        .from_select(["run_id", "number", "ready", "rung_ms", "created_ms"], first_jobs)
         .returning(jobs.c.run_id, jobs.c.id),
         open_statuses(),
     )
@@ -155,10 +187,10 @@ def trigger_columns(trigger: Trigger) -> dict[str, object]:
     }
 
 
-def rerun(session: Session, run_id: int) -> Queued:
+def rerun(session: Session, run_id: int, *, held: bool = False) -> Queued:
     """Queues a run of the same trigger, with a new number."""
     run = session.get_one(Run, run_id)
-    return queue_run(session, run.repo_id, trigger_of(run), parent_run_id=run.id)
+    return queue_run(session, run.repo_id, trigger_of(run), parent_run_id=run.id, held=held)
 
 
 def trigger_of(run: Run) -> Trigger:

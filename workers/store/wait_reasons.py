@@ -11,6 +11,8 @@ from workers.labels import fits, wanted
 from workers.store.concurrency_turns import jobs_ahead
 from workers.store.workers import KnownWorker, workers
 
+WAITS_FOR_APPROVAL = "Waits for approval by a maintainer: on the run's page, or with `headway approve`."
+
 
 def why_waiting(session: Session, repo: str, jobs: Sequence[Job]) -> dict[int, str]:
     """A sentence for each of the run's ``jobs`` that waits, by job id. ``repo`` is the name of their repository."""
@@ -40,6 +42,8 @@ def jobs_for_free_workers(session: Session, job_ids: Collection[int]) -> set[int
 def _for_jobs(job: Job, jobs: Sequence[Job]) -> str:
     if job.ready:
         return ""
+    if job.plan is None:
+        return WAITS_FOR_APPROVAL
     names = dict.fromkeys(other.name for other in jobs if other.name in job.needs and not other.state.final)
     return f"Waits for {_listed([repr(name) for name in names])}, which it depends on."
 

@@ -201,7 +201,7 @@ def test_a_build_takes_all_keys_of_compose() -> None:
           pull: true
           network: host
     """
-    assert step_of(text) == BuildStep(
+    assert step_of(text, context=TRUSTED) == BuildStep(
         number=1,
         name="app",
         context="server",

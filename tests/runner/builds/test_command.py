@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.context import Trust
 from pipelines.plan import BuildStep
-from runner.builds.command import Builder, BuildRequest, environment_of
+from runner.builds.command import Builder, BuildRequest, ResultFiles, command_of, environment_of
+from runner.errors import StepError
+from runner.execution.host_access import check_dockerfile
 
 ENGINE = {"DOCKER_CONTEXT": "headway"}
 
@@ -32,3 +35,49 @@ def test_it_gets_the_steps_secrets_and_none_of_the_workers(monkeypatch: pytest.M
     environment = given(tmp_path)
     assert [name for name, value in environment.items() if value == "the-secret"] == ["HEADWAY_BUILD_SECRET_0"]
     assert not {"the-workers", "not-for-builds"} & set(environment.values())
+
+
+def test_the_ssh_agent_is_lent_only_to_a_step_that_asks_for_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SSH_AUTH_SOCK", "/agent")
+    builder = Builder(("docker-buildx", "build"), rawjson=True)
+    for ssh in ((), ("default",)):
+        step = BuildStep(number=1, name="build", ssh=ssh)
+        request = BuildRequest(step, tmp_path, tmp_path, tmp_path, tmp_path, ENGINE, {}, "app:1")
+        assert environment_of(builder, request).get("SSH_AUTH_SOCK") == ("/agent" if ssh else None)
+
+
+def checked_command(folder: Path, step: BuildStep, trust: Trust) -> list[str]:
+    workspace, scratch = folder / "workspace", folder / "scratch"
+    scratch.mkdir(exist_ok=True)
+    request = BuildRequest(
+        step, workspace, workspace / "src", scratch, folder, ENGINE, {}, "app:1",
+        check=lambda text: check_dockerfile(text, trust),
+    )  # fmt: skip
+    results = ResultFiles(scratch / "id", scratch / "metadata")
+    return command_of(Builder(("docker-buildx", "build"), rawjson=True), request, results)
+
+
+def test_the_dockerfile_that_was_checked_is_the_one_that_is_built(tmp_path: Path) -> None:
+    source = tmp_path / "workspace" / "src" / "server"
+    source.mkdir(parents=True)
+    (source / "App.Dockerfile").write_text("FROM busybox")
+    (source / "App.Dockerfile.dockerignore").write_text("*.log")
+    step = BuildStep(number=1, name="build", dockerfile="server/App.Dockerfile")
+    command = checked_command(tmp_path, step, Trust())
+    (built,) = [Path(word.partition("=")[2]) for word in command if word.startswith("--file=")]
+    (source / "App.Dockerfile").write_text("# syntax=evil/frontend")
+    assert (built.name, built.read_text()) == ("App.Dockerfile", "FROM busybox")
+    assert built.with_name("App.Dockerfile.dockerignore").read_text() == "*.log"
+    assert not built.is_relative_to(tmp_path / "workspace")
+
+
+@pytest.mark.parametrize("inline", [True, False])
+def test_a_foreign_frontend_needs_trust_at_the_last_moment_too(tmp_path: Path, *, inline: bool) -> None:
+    text = "# syntax=evil/frontend\nFROM busybox"
+    source = tmp_path / "workspace" / "src"
+    source.mkdir(parents=True)
+    (source / "Dockerfile").write_text(text)
+    step = BuildStep(number=1, name="build", dockerfile_inline=text if inline else "")
+    with pytest.raises(StepError, match="needs trust in 'security'"):
+        checked_command(tmp_path, step, Trust(network=True, volumes=True, ssh=True))
+    assert checked_command(tmp_path, step, Trust(security=True))

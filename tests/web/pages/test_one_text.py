@@ -33,7 +33,7 @@ from workers import store
 from workers.db.session import make_engine, transaction
 from workers.forges.http import make_client
 from workers.forges.status_request import short
-from workers.jobs.context import QueuedRun
+from workers.jobs.context import ClaimedJob, QueuedRun
 from workers.jobs.planning import fetch, make_plan
 from workers.logs import open_logs
 from workers.secrets.vault import open_vault
@@ -69,8 +69,9 @@ class Everywhere:
             assert repo is not None
             to_plan = QueuedRun(store.repo_info(repo), queued.number, 0, 0, "")
         trigger = fetch(self.mirror, push(sha=sha), "main")
+        job = ClaimedJob(claim, trigger, repo.id, to_plan, login=None, on_branch=True)
         try:
-            plan = make_plan(self.mirror, trigger, to_plan, self.site.services.settings)
+            plan = make_plan(self.mirror, job, self.site.services.settings)
         except InvalidPipelineError as error:
             outcome = Outcome(State.FAILED, Reason.INVALID_PIPELINE, "the pipeline has an error")
             with transaction(self.site.engine) as session:

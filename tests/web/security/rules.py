@@ -41,6 +41,7 @@ _TABLE = {
     """,
     Needs.WRITE: """
         POST /repos/{name:path}/runs, POST /repos/{name:path}/runs/{number}/cancel,
+        POST /repos/{name:path}/runs/{number}/approve, POST /api/repos/{name:path}/runs/{number}/approve,
         POST /repos/{name:path}/runs/{number}/rerun, POST /repos/{name:path}/crons/run,
         POST /api/repos/{name:path}/runs, POST /api/repos/{name:path}/runs/{number}/cancel,
         POST /api/repos/{name:path}/runs/{number}/rerun, POST /api/repos/{name:path}/crons/{cron_name}/run
@@ -49,6 +50,7 @@ _TABLE = {
         GET /repos/{name:path}/settings, POST /repos/{name:path}/settings/secrets,
         POST /repos/{name:path}/settings/secrets/delete, POST /repos/{name:path}/settings/newest-wins,
         POST /repos/{name:path}/settings/roles, POST /repos/{name:path}/settings/roles/delete,
+        POST /repos/{name:path}/settings/untrusted,
         POST /repos/{name:path}/settings/visibility, POST /repos/{name:path}/crons,
         POST /repos/{name:path}/crons/switch, POST /repos/{name:path}/crons/delete,
         PUT /api/repos/{name:path}/crons/{cron_name}, DELETE /api/repos/{name:path}/crons/{cron_name},

@@ -36,6 +36,7 @@ FORMS: Mapping[str, Mapping[str, Any]] = {
     "POST /repos/{name:path}/settings/secrets": {"secret": "key", "value": "value"},
     "POST /repos/{name:path}/settings/secrets/delete": {"secret": "key"},
     "POST /repos/{name:path}/settings/newest-wins": {"event": "push"},
+    "POST /repos/{name:path}/settings/untrusted": {"runs": "approve", "pipeline_from": "commit"},
     "POST /repos/{name:path}/settings/roles": {"member": EVE, "role": "write"},
     "POST /repos/{name:path}/settings/roles/delete": {"member": EVE},
     "POST /repos/{name:path}/settings/visibility": {"visible": "false"},

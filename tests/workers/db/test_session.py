@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from tests.support.builders import push
 from tests.support.services import PostgresServer
 from workers import store
-from workers.db.models import AuditEntry, Base, Counter, Delivery, Repo
+from workers.db.models import AuditEntry, Base, Counter, Delivery, Repo, Run
 from workers.db.roles import Role, Scope
 from workers.db.session import db_now_ms, downgrade, make_engine, now_ms, persist, reading, transaction, upgrade
 from workers.store import audit, roles
@@ -170,6 +170,8 @@ def test_the_newest_migration_keeps_the_rows_up_and_down(empty_database: Engine)
     upgrade(empty_database)
     assert "lease_s" in {column["name"] for column in inspect(empty_database).get_columns("jobs")}
     with reading(empty_database) as session:
+        assert session.execute(select(Run.held, Run.on_branch, Run.approved_by)).all() == [(False, None, "")]
+        assert session.execute(select(Repo.untrusted_runs, Repo.pipeline_from)).all() == [("approve", "commit")]
         assert [job.id for job in store.jobs_of(session, 1)] == [job_id]
         assert session.scalars(select(Delivery.key)).all() == ["d1"]
 

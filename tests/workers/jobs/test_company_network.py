@@ -15,6 +15,7 @@ from tests.support.forward_proxy import QUOTED, USER, ForwardProxy, forward_prox
 from tests.support.git_server import GitServer, git_server
 from tests.support.repos import Repo
 from workers import store
+from workers.access.trust import PipelineFrom, UntrustedRuns
 from workers.db.session import reading, transaction
 from workers.jobs.context import WorkerContext
 from workers.jobs.job_task import work
@@ -68,6 +69,7 @@ def log_of(context: WorkerContext, url: str, trigger: Trigger) -> str:
     """The log of the step, in a run that passed."""
     with transaction(context.database) as session:
         repo_id = store.add_repo(session, store.NewRepo("acme/roof", url)).id
+        store.set_untrusted_runs(session, repo_id, UntrustedRuns.RUN.value, PipelineFrom.COMMIT.value)
         queued = store.queue_run(session, repo_id, trigger)
     work(context, queued.job_id)
     with reading(context.database) as session:

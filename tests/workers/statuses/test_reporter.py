@@ -120,7 +120,8 @@ def test_a_run_is_reported_when_git_has_named_its_commit(site: ReportingFixture)
     attempt = site.claim(queued.job_id)
     assert site.report() == []
     with transaction(site.database) as session:
-        store.set_trigger(session, queued.job_id, attempt, trigger.model_copy(update={"sha": LATER}))
+        found = trigger.model_copy(update={"sha": LATER})
+        store.set_trigger(session, queued.job_id, attempt, found, on_branch=True)
     assert site.report() == [("headway/manual", "pending")]
     assert site.forge.told[0].sha == LATER
 

@@ -3,11 +3,12 @@
 from workers.db.models.base import Base
 from workers.db.models.processes import Counter, FailedDuty, Leader, Worker
 from workers.db.models.repos import Cron, Delivery, Registry, Repo, Secret
-from workers.db.models.runs import Job, Run, Status, Step
+from workers.db.models.runs import Approval, Job, Run, Status, Step
 from workers.db.models.users import ApiToken, AuditEntry, LoginLink, LoginSession, RepoRole, User
 
 __all__ = [
     "ApiToken",
+    "Approval",
     "AuditEntry",
     "Base",
     "Counter",

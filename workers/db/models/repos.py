@@ -11,7 +11,8 @@ class Repo(Base):
     """A repository. ``name`` is part of its webhook's and pages' addresses; ``last_number`` is its newest run's number.
 
     A new run of an event in ``newest_wins`` cancels older ones of the same branch or pull request. With
-    ``visible_to_all``, every user who can log in has at least the role ``read``.
+    ``visible_to_all``, every user who can log in has at least the role ``read``. The values of ``untrusted_runs`` and
+    ``pipeline_from`` are in ``workers.access.trust``.
     """
 
     __tablename__ = "repos"
@@ -32,6 +33,9 @@ class Repo(Base):
     trust_network: Mapped[bool] = mapped_column(default=False)
     trust_volumes: Mapped[bool] = mapped_column(default=False)
     trust_security: Mapped[bool] = mapped_column(default=False)
+    trust_ssh: Mapped[bool] = mapped_column(default=False)
+    untrusted_runs: Mapped[str] = mapped_column(default="approve")
+    pipeline_from: Mapped[str] = mapped_column(default="commit")
     active: Mapped[bool] = mapped_column(default=True)
     visible_to_all: Mapped[bool] = mapped_column(default=False)
     newest_wins: Mapped[list[str]] = mapped_column(default=lambda: [Event.PULL_REQUEST.value])

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pipelines.state import Reason, State
@@ -15,10 +15,15 @@ class Run(Base):
 
     ``cancel_reason`` is ``canceled`` where a user canceled the run, ``superseded`` where a newer run did, and
     ``dependency_failed`` where a step with ``failure: cancel`` failed. ``cancel_by`` names the one who canceled it.
+    ``on_branch``: a branch or tag of the repository contained the commit when a worker asked git; None before that.
+    ``held``: it waits for approval, and ``approved_by`` names who gave it.
     """
 
     __tablename__ = "runs"
-    __table_args__ = (UniqueConstraint("repo_id", "number"),)
+    __table_args__ = (
+        UniqueConstraint("repo_id", "number"),
+        Index("ix_runs_held", "repo_id", sqlite_where=text("held = 1"), postgresql_where=text("held")),
+    )
 
     id: Mapped[int] = mapped_column(ID, primary_key=True)
     repo_id: Mapped[int] = mapped_column(ForeignKey("repos.id", ondelete="CASCADE"))
@@ -41,6 +46,9 @@ class Run(Base):
     cancel_requested_ms: Mapped[int | None]
     cancel_by: Mapped[str] = mapped_column(default="")
     cancel_reason: Mapped[Reason | None]
+    on_branch: Mapped[bool | None]
+    held: Mapped[bool] = mapped_column(default=False)
+    approved_by: Mapped[str] = mapped_column(default="")
     created_ms: Mapped[int]
     started_ms: Mapped[int | None]
     finished_ms: Mapped[int | None] = mapped_column(index=True)
@@ -120,6 +128,20 @@ class Step(Base):
     facts: Mapped[dict[str, Any]] = mapped_column(default=dict)
     started_ms: Mapped[int | None]
     finished_ms: Mapped[int | None]
+
+
+class Approval(Base):
+    """A maintainer's approval of one commit of one author, whose account at the forge is ``author_id`` (or empty)."""
+
+    __tablename__ = "approvals"
+    __table_args__ = (UniqueConstraint("repo_id", "sha", "author_id"),)
+
+    id: Mapped[int] = mapped_column(ID, primary_key=True)
+    repo_id: Mapped[int] = mapped_column(ForeignKey("repos.id", ondelete="CASCADE"))
+    sha: Mapped[str]
+    author_id: Mapped[str]
+    approved_by: Mapped[str]
+    created_ms: Mapped[int]
 
 
 class Status(Base):

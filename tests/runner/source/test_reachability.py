@@ -1,0 +1,156 @@
+"""Which commits a branch or tag of the repository contains, and which are there without one."""
+
+from pathlib import Path
+
+import pytest
+
+from runner.errors import MachineError, StepError
+from runner.source.mirror import Mirror
+from tests.support.repos import Repo
+
+
+class Remote:
+    """A main line of two commits, an old commit under a tag alone, and a commit that only a pull request has."""
+
+    def __init__(self, folder: Path) -> None:
+        self.repo = Repo(folder / "remote.git")
+        self.mirror = Mirror(folder / "mirrors", self.repo.url)
+        self.root = self.repo.commit({"README": "1"})
+        self.main = self.repo.commit({"README": "2"}, self.root)
+        self.tagged = self.repo.commit({"README": "3"}, self.root, ref="refs/tags/v1")
+        self.foreign = self.repo.commit({"README": "4"}, self.main, ref="refs/pull/9/head")
+
+    def contains(self, sha: str, tag: str = "") -> bool:
+        self.mirror.fetch(sha, "refs/pull/9/head")
+        return self.mirror.is_on_branch_or_tag(sha, self.mirror.tips(), tag)
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> Remote:
+    return Remote(tmp_path)
+
+
+def test_the_tips_and_the_history_of_branches_and_tags_are_the_repositorys(remote: Remote) -> None:
+    assert remote.contains(remote.main)
+    assert remote.contains(remote.root), "an old commit, of which the mirror has no history yet"
+    assert remote.contains(remote.tagged)
+
+
+@pytest.mark.parametrize(
+    "ref",
+    [
+        "refs/pull/9/head",
+        "refs/pull/9/merge",
+        "refs/merge-requests/9/head",
+        "refs/pull-requests/9/from",
+        "refs/notes/x",
+    ],
+)
+def test_a_commit_under_any_other_ref_is_not(remote: Remote, ref: str) -> None:
+    sha = remote.repo.commit({"README": ref}, remote.main, ref=ref)
+    remote.mirror.fetch(sha, ref)
+    assert not remote.mirror.is_on_branch_or_tag(sha, remote.mirror.tips())
+    assert not remote.contains(sha), "nor when the mirror has it, and all branches and tags, already"
+
+
+def test_a_branch_named_like_the_ref_of_a_pull_request_is_a_branch(remote: Remote) -> None:
+    sha = remote.repo.commit({"README": "5"}, remote.main, ref="refs/heads/refs/pull/9/head")
+    assert remote.contains(sha)
+    assert not remote.contains(remote.foreign)
+
+
+def test_a_branch_that_is_named_like_the_commit_does_not_make_it_the_repositorys(remote: Remote) -> None:
+    for prefix in ("refs/heads", "refs/tags"):
+        remote.repo.git("update-ref", f"{prefix}/{remote.foreign}", remote.main)
+    assert not remote.contains(remote.foreign)
+
+
+def test_what_was_force_pushed_away_or_deleted_is_not(remote: Remote) -> None:
+    old = remote.repo.commit({"README": "6"}, remote.main, ref="refs/heads/topic")
+    older = remote.repo.commit({"README": "7"}, remote.main, ref="refs/heads/gone")
+    assert remote.contains(old)
+    assert remote.contains(older)
+    remote.repo.commit({"README": "8"}, remote.main, ref="refs/heads/topic")
+    remote.repo.git("update-ref", "-d", "refs/heads/gone")
+    assert not remote.contains(old)
+    assert not remote.contains(older)
+
+
+def test_a_branch_may_move_on_meanwhile(remote: Remote) -> None:
+    tips = remote.mirror.tips()
+    newer = remote.repo.commit({"README": "9"}, remote.main)
+    remote.mirror.fetch(newer)
+    assert remote.mirror.is_on_branch_or_tag(newer, tips), "newer than the look at the tips"
+    remote.repo.commit({"README": "10"}, newer)
+    assert remote.contains(newer), "older than the tip"
+
+
+def test_a_tag_contains_its_own_history_alone(remote: Remote) -> None:
+    assert remote.contains(remote.tagged, "v1")
+    assert remote.contains(remote.root, "v1")
+    assert not remote.contains(remote.main, "v1"), "a branch has it, which does not count"
+    assert not remote.contains(remote.main, "v2"), "there is no such tag"
+    remote.repo.git("update-ref", "refs/heads/v1", remote.main)
+    assert not remote.contains(remote.main, "v1"), "a branch of that name is no tag"
+
+
+def test_an_annotated_tag_contains_its_commit(remote: Remote) -> None:
+    remote.repo.git("tag", "-a", "-m", "two", "v2", remote.main)
+    assert remote.contains(remote.main, "v2")
+    assert remote.contains(remote.root, "v2")
+    assert not remote.contains(remote.foreign, "v2")
+
+
+def test_a_tag_below_another_name_does_not_count(remote: Remote) -> None:
+    remote.repo.git("update-ref", "refs/tags/rel/v9", remote.main)
+    assert not remote.contains(remote.main, "rel")
+    assert not remote.contains(remote.main, "v9")
+
+
+def test_an_abbreviated_id_is_a_commit_and_no_branch_of_that_name(remote: Remote) -> None:
+    short = remote.foreign[:10]
+    remote.repo.git("update-ref", f"refs/heads/{short}", remote.main)
+    remote.mirror.fetch(remote.foreign, "refs/pull/9/head")
+    remote.mirror.is_on_branch_or_tag(remote.foreign, remote.mirror.tips())  # fetches all branches
+    assert remote.mirror.resolve(short, "refs/heads/main") == remote.foreign
+    assert not remote.contains(remote.foreign)
+
+
+def test_an_abbreviated_id_of_several_commits_is_refused(remote: Remote, tmp_path: Path) -> None:
+    remote.mirror.fetch(remote.main)
+    ids = [remote.repo.commit({"n": str(n)}, ref="") for n in range(40)]
+    same = next(a for a in ids if sum(b.startswith(a[:1]) for b in ids) > 1)[:1]
+    pair = sorted(sha for sha in ids if sha.startswith(same))[:2]
+    assert remote.mirror._only("short", [pair[0]]) == pair[0]
+    with pytest.raises(StepError, match="not unique"):
+        remote.mirror._only("short", pair)
+
+
+def test_ids_of_the_other_hash_function_name_nothing(tmp_path: Path) -> None:
+    """In a repository with SHA-256, 40 digits are an abbreviated id, and with SHA-1, 64 digits are a branch's name."""
+    long = Repo.__new__(Repo)
+    long.path, long.url = tmp_path / "long.git", f"file://{tmp_path / 'long.git'}"
+    long.git("init", "--quiet", "--bare", "--initial-branch=main", "--object-format=sha256", str(long.path), at=False)
+    main = long.commit({"README": "1"})
+    mirror = Mirror(tmp_path / "mirrors", long.url)
+    mirror.fetch(main)
+    assert mirror.is_on_branch_or_tag(main, mirror.tips())
+    assert not mirror.is_on_branch_or_tag(main[:40], mirror.tips())
+
+
+def test_a_branch_of_64_digits_is_no_commit(remote: Remote) -> None:
+    name = "a" * 64
+    remote.repo.git("update-ref", f"refs/heads/{name}", remote.main)
+    remote.mirror.fetch(remote.main)
+    try:
+        found = remote.mirror.is_on_branch_or_tag(name, remote.mirror.tips())
+    except MachineError:
+        found = False
+    assert not found
+
+
+def test_a_repository_that_does_not_answer_says_nothing_of_its_commits(remote: Remote) -> None:
+    remote.mirror.fetch(remote.main)
+    remote.repo.path.rename(remote.repo.path.with_suffix(".away"))
+    with pytest.raises(MachineError):
+        remote.mirror.tips()
