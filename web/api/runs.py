@@ -51,7 +51,7 @@ def list_runs(
 @router.post("/repos/{name:path}/runs", status_code=202)
 def start_run(services: ServicesDep, user: CurrentUser, name: str, request: RunRequest) -> StartedRun:
     """Starts a run by hand, as a manual one or as a deployment."""
-    queued = runs.start(services, name, ManualRun(**dict(request)), user.name)
+    queued = runs.start(services, name, ManualRun(**dict(request), by_admin=user.is_admin), user.name)
     return StartedRun(run=queued.number, url=services.settings.run_url(name, queued.number))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from pipelines.state import State
 from web.operations.errors import ConflictError, InvalidInputError
+from web.operations.inputs import check_at_commit
 from web.operations.lookup import repo_named, run_numbered
 from web.services import OperationServices, Services
 from workers import store
@@ -13,14 +14,21 @@ from workers.triggers.manual import InvalidRequestError, ManualRun, event_for, i
 
 
 def run_request(
-    *, branch: str, tag: str, commit: str, input_lines: Iterable[str], target: str, task: str = ""
+    *,
+    branch: str,
+    tag: str,
+    commit: str,
+    input_lines: Iterable[str],
+    target: str,
+    task: str = "",
+    by_admin: bool = False,
 ) -> ManualRun:
     """A run as a form or a command asks for it: inputs are lines NAME=VALUE, and a target makes it a deployment."""
     try:
         inputs = inputs_from(input_lines)
     except InvalidRequestError as error:
         raise InvalidInputError(str(error)) from None
-    return ManualRun(branch, tag, commit, inputs, event_for(target), target, task)
+    return ManualRun(branch, tag, commit, inputs, event_for(target), target, task, by_admin)
 
 
 def start(services: OperationServices, repo_name: str, request: ManualRun, by: str) -> Queued:
@@ -31,6 +39,7 @@ def start(services: OperationServices, repo_name: str, request: ManualRun, by: s
             trigger = trigger_for(request, repo.default_branch, by)
         except InvalidRequestError as error:
             raise InvalidInputError(str(error)) from None
+        check_at_commit(session, repo.id, trigger)
         queued = store.queue_run(session, repo.id, trigger)
     services.wake_workers(queued.job_id)
     return queued

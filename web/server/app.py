@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from web.api import crons, logs, openapi, pipeline_schema, repos, runs, secrets, workers
+from web.api import crons, inputs, logs, openapi, pipeline_schema, repos, runs, secrets, workers
 from web.hooks import endpoint
 from web.pages import account, front, login
 from web.pages import repo as repo_page
@@ -34,6 +34,7 @@ ROUTERS = (
     crons.router,
     secrets.router,
     runs.router,
+    inputs.router,
     repos.router,
     settings_page.router,
     run_page.router,

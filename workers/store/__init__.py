@@ -20,6 +20,7 @@ from workers.store.deliveries import (
     record_deliveries,
     record_delivery,
 )
+from workers.store.inputs import branch_inputs, inputs_at, put_branch_inputs
 from workers.store.installation import installation
 from workers.store.jobs import (
     Planned,
@@ -137,6 +138,7 @@ __all__ = [
     "add_session",
     "add_token",
     "add_user",
+    "branch_inputs",
     "bump_counter",
     "claim_status",
     "counters",
@@ -156,6 +158,7 @@ __all__ = [
     "forget_logs",
     "hook_targets",
     "idle_runs",
+    "inputs_at",
     "installation",
     "job_by_id",
     "jobs_for_free_workers",
@@ -169,6 +172,7 @@ __all__ = [
     "pending_statuses",
     "plan_run",
     "previous_run",
+    "put_branch_inputs",
     "put_cron",
     "put_registry",
     "put_secret",
