@@ -93,6 +93,12 @@ class Engine:
         repo, tag = split_tag(name)
         return self._post("/images/create", {"fromImage": repo, "tag": tag}, login)
 
+    def distribution(self, name: str, login: Login | None) -> dict[str, Any]:
+        """What the image's registry says about it, asked with this login or with none. Raises StepError."""
+        with translated():
+            auth = login.for_engine() if login else {}
+            return dict(self._api.inspect_distribution(name, auth_config=auth))  # type: ignore[no-untyped-call]
+
     def push(self, repo: str, tag: str, login: Login | None) -> ProgressStream:
         """Pushes ``repo:tag``. Returns the engine's progress messages, errors among them."""
         return self._post(f"/images/{quote(repo)}/push", {"tag": tag}, login)

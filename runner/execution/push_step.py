@@ -1,5 +1,6 @@
 """A push step: pushes the image to every repository under every tag, with the registry logins of the job."""
 
+from pipelines.own_images import is_own_image
 from pipelines.plan import PushStep, resolve
 from pipelines.state import PASSED, Outcome, Reason, State
 from runner.docker.references import registry_host
@@ -23,6 +24,11 @@ def push(job: Job, step: PushStep, output: Output) -> Outcome:
         for repo, tag in names:
             output.note(f"would push {image_id} as {repo}:{tag}")
         return Outcome(State.SKIPPED, Reason.CONDITION, "`headway run` pushes only with --push")
+    if not job.assignment.isolation.push:
+        output.note("not pushed: a run of a fork, or of an untrusted commit, does not push images")
+        return Outcome(State.SKIPPED, Reason.CONDITION, "an untrusted run does not push images")
+    if ours := next((repo for repo in step.repos if is_own_image(repo)), None):
+        raise StepError(Reason.INVALID_PIPELINE, f"{ours} is a name of Headway's own; push to a repository of yours")
     job.require(step.username, step.password)
     failures = [failure for repo, tag in names if (failure := _push_one(job, step, repo, tag, output))]
     if not failures:

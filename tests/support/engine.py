@@ -26,6 +26,7 @@ from runner.docker.client import Engine
 from runner.docker.specs import JOB_LABEL, Login
 from runner.errors import MachineError
 from runner.events import Event, ImageBuilt, ImagePushed, InstructionChanged, JobNote, StepFinished, StepOutput, Stream
+from runner.execution.isolation import NO_ISOLATION, Isolation
 from runner.execution.job import Assignment, Options
 from runner.execution.job_lifecycle import open_job, run_job
 from runner.network.egress import NO_EGRESS_SETTINGS, EgressSettings
@@ -151,6 +152,7 @@ class Workshop:
         attempt: int = 1,
         key: str = "",
         egress: EgressSettings = NO_EGRESS_SETTINGS,
+        isolation: Isolation = NO_ISOLATION,
         **plan: Any,
     ) -> Ran:
         """Runs the steps as one job, to its end."""
@@ -162,7 +164,7 @@ class Workshop:
         assignment = Assignment(
             job_plan,
             ran.key, attempt, ran.folder, check_out, secrets or {}, logins or {}, options or Options(grace_s=1),
-            egress=egress,
+            egress=egress, isolation=isolation,
         )  # fmt: skip
         own = Cancel()
         try:

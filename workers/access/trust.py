@@ -10,6 +10,7 @@ from pipelines.trigger import Trigger
 class Permissions:
     """What the jobs of one trigger may use.
 
+    Without ``push`` a job pushes no image and no build cache, and its builds share no cache.
     ``secrets`` is for those secrets that are meant for the trigger's event. Without ``registry_logins`` a job can
     neither pull a private image nor push one. ``clone_login`` is for what a checkout fetches besides the commit:
     submodules and large files on the repository's own host. ``proxy_logins`` is for the user and password in the
@@ -18,6 +19,7 @@ class Permissions:
     """
 
     secrets: bool
+    push: bool
     registry_logins: bool
     clone_login: bool
     proxy_logins: bool
@@ -35,6 +37,7 @@ def permissions(trigger: Trigger, repo_trust: Trust) -> Permissions:
     trusted = not _from_fork(trigger)
     return Permissions(
         secrets=trusted,
+        push=trusted,
         registry_logins=trusted,
         clone_login=trusted,
         proxy_logins=trusted,

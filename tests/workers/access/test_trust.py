@@ -16,7 +16,13 @@ from workers.secrets.vault import parse_keys, registry_place, secret_place
 
 TRUST = Trust(volumes=True)
 EVERYTHING = Permissions(
-    secrets=True, registry_logins=True, clone_login=True, proxy_logins=True, host_options=TRUST, group_scope=""
+    secrets=True,
+    push=True,
+    registry_logins=True,
+    clone_login=True,
+    proxy_logins=True,
+    host_options=TRUST,
+    group_scope="",
 )
 FORK = pull_request(from_fork=True)
 
@@ -36,6 +42,7 @@ def test_a_pull_request_from_a_fork_may_use_no_credentials_and_no_shared_group(e
     allowed = permissions(FORK.model_copy(update={"event": event}), TRUST)
     assert allowed == Permissions(
         secrets=False,
+        push=False,
         registry_logins=False,
         clone_login=False,
         proxy_logins=False,

@@ -1,0 +1,170 @@
+"""Resolves the images that a Dockerfile names, before BuildKit does: to an id, once, and only to what the job may use.
+
+BuildKit takes an image of that name from the engine, whoever gave it the name and whoever pulled it.
+"""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pipelines import own_images
+from pipelines.plan import BuildStep
+from pipelines.state import Reason
+from runner.builds.command import BuildRequest, dockerfile_of
+from runner.builds.dockerfile import (
+    DOCKERFILE_BYTES_MAX,
+    IMAGES_COUNT_MAX,
+    BaseImage,
+    DockerfileImages,
+    images_of,
+    is_official,
+    separates,
+)
+from runner.errors import StepError
+from runner.execution.job import Job
+from runner.images.requirements import ImageRequirement
+from runner.logs.output import Write
+
+API_WITH_CONTEXTS = (1, 42)
+_NATIVE = frozenset({"", "$BUILDPLATFORM", "${BUILDPLATFORM}", "$TARGETPLATFORM", "${TARGETPLATFORM}"})
+
+
+def separated(job: Job, request: BuildRequest, write: Write) -> BuildRequest:
+    """The request, with its images pinned and kept apart from builds of others. Raises StepError if that cannot be."""
+    step, path = request.step, dockerfile_of(request)
+    with path.open("rb") as file:
+        data = file.read(DOCKERFILE_BYTES_MAX + 1)
+    if len(data) > DOCKERFILE_BYTES_MAX:
+        raise _invalid(f"the Dockerfile has more than {DOCKERFILE_BYTES_MAX:,} bytes", "make it shorter")
+    found = images_of(data.decode(errors="replace"), step.args, step.target)
+    _check(job, step, found)
+    own = replace(request.separation, scope=job.assignment.isolation.build_scope)
+    if not job.assignment.isolation.any_frontend:
+        own = replace(own, dockerfile=_copied(request, path, data))
+    pins = _Pins(job, step, write)
+    pins.check_access((*(image.name for image in found.images), found.syntax))
+    if _can_pin(job, step, found):
+        own = replace(own, contexts=pins.of_all(found.images), syntax=pins.syntax(found.syntax))
+    return replace(request, separation=replace(own, caches=pins.of_caches(step.cache_from)))
+
+
+def _check(job: Job, step: BuildStep, found: DockerfileImages) -> None:
+    isolation = job.assignment.isolation
+    if len(found.images) > IMAGES_COUNT_MAX:
+        raise _invalid(f"the Dockerfile names more than {IMAGES_COUNT_MAX} images", "use fewer")
+    names = (*(image.name for image in found.images), found.syntax, *map(_cache_name, step.cache_from))
+    if ours := next((name for name in names if own_images.is_own_image(name)), None):
+        raise _invalid(f"the Dockerfile names {ours}, an image of Headway's own", "name an image of a registry")
+    if not isolation.any_frontend and not separates(found.syntax):
+        hint = "use `# syntax=docker/dockerfile:1`, or leave the line out"
+        raise _invalid(f"a build of a fork cannot use the frontend {found.syntax}", hint)
+    if not isolation.any_frontend and found.unclear:
+        raise _invalid(f"a build of a fork cannot use the image {found.unclear[0]}", "write its name without variables")
+    outdated = is_official(found.syntax) and not separates(found.syntax)
+    if isolation.build_scope and found.caches and outdated:
+        hint = "use `# syntax=docker/dockerfile:1`, or leave the line out"
+        raise _invalid(f"the frontend {found.syntax} shares cache mounts with other repositories", hint)
+    if not isolation.push and (shared := next((entry for entry in step.cache_to if "inline" not in entry), None)):
+        raise _invalid(f"a build of a fork cannot write the cache {shared}", "remove 'cache_to', or use type=inline")
+
+
+def _invalid(message: str, hint: str) -> StepError:
+    return StepError(Reason.INVALID_PIPELINE, f"{message}; {hint}")
+
+
+def _copied(request: BuildRequest, path: Path, data: bytes) -> Path:
+    """The Dockerfile as it was checked: a detached step could change it before the client reads it."""
+    folder = request.scratch / "dockerfile"
+    folder.mkdir()
+    (folder / path.name).write_bytes(data)
+    ignore = path.with_name(f"{path.name}.dockerignore")
+    if ignore.is_file() and not ignore.is_symlink():
+        (folder / ignore.name).write_bytes(ignore.read_bytes()[:DOCKERFILE_BYTES_MAX])
+    return folder / path.name
+
+
+def _can_pin(job: Job, step: BuildStep, found: DockerfileImages) -> bool:
+    """Clients and engines since Docker 23 can; with ``pull`` the engine's images count for nothing anyway."""
+    api = tuple(int(part) for part in job.engine.connection.version.api.split("."))
+    return not step.pull and job.builder().metadata and api >= API_WITH_CONTEXTS and separates(found.syntax)
+
+
+class _Pins:
+    """Private names of images, for one build: each points to what a name meant when the build began."""
+
+    def __init__(self, job: Job, step: BuildStep, write: Write) -> None:
+        self._job = job
+        self._step = step
+        self._write = write
+        self._machine = f"linux/{job.engine.connection.version.arch}"
+        self._count = 0
+
+    def of_all(self, images: tuple[BaseImage, ...]) -> Mapping[str, str]:
+        """The private name of each image. Images for other machines keep their names."""
+        if set(self._step.platforms) - {self._machine}:
+            return {}
+        waiting = [image.name for image in images if image.platform in {*_NATIVE, self._machine}]
+        pins: dict[str, str] = {}
+        while waiting:
+            name = waiting.pop()
+            if name not in pins:
+                image = self._fetched(name)
+                pins[name] = self._pin(image)
+                waiting += _of_triggers(image)
+        return {name: pin for name, pin in pins.items() if pin}
+
+    def syntax(self, name: str) -> str:
+        """The private name of the frontend's image; empty for the engine's own."""
+        return self._pin(self._fetched(name)) if name else ""
+
+    def of_caches(self, entries: tuple[str, ...]) -> tuple[str, ...]:
+        """``cache_from`` with private names of the images that the engine has."""
+        pinned = []
+        for entry in entries:
+            name = _cache_name(entry)
+            here = self._job.images.here(name) if name else None
+            if here:
+                pinned.append(entry.replace(name, self._pin(here) or name))
+            elif name and self._job.engine.image(name):
+                self._write(f"not used as a cache: {name} is being pushed by another job")
+            else:
+                pinned.append(entry)
+        return tuple(pinned)
+
+    def check_access(self, names: tuple[str, ...]) -> None:
+        """Raises StepError if an image is one that only others have a login for. (It may be used without a pin.)"""
+        for name in names:
+            if self._job.images.is_guarded(name):
+                self._fetched(name)
+
+    def _fetched(self, name: str) -> dict[str, Any]:
+        try:
+            return self._job.images.get(ImageRequirement(name), self._write)
+        except StepError as error:
+            raise type(error)(error.reason, f"a base image of the build: {error}") from error
+
+    def _pin(self, image: dict[str, Any]) -> str:
+        if f"{image.get('Os', '')}/{image.get('Architecture', '')}" != self._machine:
+            return ""
+        assignment = self._job.assignment
+        self._count += 1
+        tag = f"{assignment.key}-{assignment.attempt}-{self._step.number}-base{self._count}-{secrets.token_hex(8)}"
+        self._job.untag_at_end(f"{own_images.BUILD_REPO}:{tag}")
+        self._job.engine.tag(str(image["Id"]), own_images.BUILD_REPO, tag)
+        return f"{own_images.BUILD_REPO}:{tag}"
+
+
+def _of_triggers(image: dict[str, Any]) -> list[str]:
+    """The images that the ONBUILD instructions of a base image name."""
+    triggers = (image.get("Config") or {}).get("OnBuild") or ()
+    return [each.name for each in images_of("\n".join(["FROM scratch", *triggers]), {}).images]
+
+
+def _cache_name(entry: str) -> str:
+    """The image that an entry of ``cache_from`` names, if it names one."""
+    fields = dict(part.partition("=")[::2] for part in entry.split(","))
+    if "type" not in fields:
+        return entry if "=" not in entry else fields.get("ref", "")
+    return fields.get("ref", "") if fields["type"] == "registry" else ""
