@@ -33,13 +33,14 @@ class BaseImage:
 @dataclass(frozen=True)
 class DockerfileImages:
     """``syntax`` is the image of the frontend, or empty: the engine's own. ``unclear`` are names with variables that
-    only the frontend knows. ``caches`` says that there are cache mounts.
+    only the frontend knows. ``caches`` says that there are cache mounts. ``stages`` are the names of its stages.
     """
 
     syntax: str
     images: tuple[BaseImage, ...]
     unclear: tuple[str, ...]
     caches: bool
+    stages: frozenset[str]
 
 
 @dataclass
@@ -49,11 +50,23 @@ class _Stage:
     copies: list[str] = field(default_factory=list)
 
 
-def images_of(text: str, args: Mapping[str, str], target: str = "") -> DockerfileImages:
-    """The images that the build of this Dockerfile uses. ``args`` are its build arguments."""
+def platform_arguments(platform: str) -> dict[str, str]:
+    """The arguments that BuildKit itself sets, for a build for the machine's own platform."""
+    system, _, arch = platform.partition("/")
+    parts = {"PLATFORM": platform, "OS": system, "ARCH": arch, "VARIANT": ""}
+    return {f"{prefix}{name}": value for prefix in ("TARGET", "BUILD") for name, value in parts.items()}
+
+
+def images_of(
+    text: str, args: Mapping[str, str], target: str = "", predefined: Mapping[str, str] | None = None
+) -> DockerfileImages:
+    """The images that the build of this Dockerfile uses. ``args`` are its build arguments.
+
+    ``predefined`` are the ``platform_arguments``, where they are known.
+    """
     text = text.removeprefix("\ufeff").replace("\r\n", "\n")
     syntax, escape = _directives(text)
-    known: dict[str, str] = {}
+    known: dict[str, str] = dict(predefined or {})
     stages: list[_Stage] = []
     caches = False
     for instruction, rest in _instructions(text, escape):
@@ -68,7 +81,9 @@ def images_of(text: str, args: Mapping[str, str], target: str = "") -> Dockerfil
     names = _needed(stages, target)
     unclear = tuple(image.name for image in names if "$" in image.name)
     asked = args.get("BUILDKIT_SYNTAX") or syntax
-    return DockerfileImages(asked.split(" ")[0], tuple(each for each in names if "$" not in each.name), unclear, caches)
+    clear = tuple(image for image in names if "$" not in image.name)
+    own = frozenset(stage.name for stage in stages if stage.name)
+    return DockerfileImages(asked.split(" ")[0], clear, unclear, caches, own)
 
 
 def _directives(text: str) -> tuple[str, str]:

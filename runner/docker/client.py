@@ -15,7 +15,7 @@ from runner.docker import attach
 from runner.docker.compatibility import image_store
 from runner.docker.connection import Connection
 from runner.docker.error_mapping import absent_is_fine, requests_errors, sdk_errors, start_error, translated
-from runner.docker.folders import SELINUX, binds_and_mounts
+from runner.docker.folders import SELINUX, binds_and_mounts, tmpfs_option
 from runner.docker.progress_stream import ProgressStream
 from runner.docker.references import split_tag
 from runner.docker.specs import ContainerSpec, Login
@@ -178,7 +178,7 @@ class Engine:
             log_config=types.LogConfig(type=LOG_DRIVER),
             privileged=spec.privileged,
             devices=list(spec.devices) or None,
-            tmpfs=_tmpfs(spec.tmpfs),
+            tmpfs=tmpfs_option(spec.tmpfs),
             dns=list(spec.dns) or None,
             dns_search=list(spec.dns_search) or None,
             extra_hosts={name: address for name, _, address in hosts} or None,
@@ -297,7 +297,3 @@ class Engine:
         """All networks with ``label``."""
         with translated():
             return list(self._api.networks(filters={"label": label}))
-
-
-def _tmpfs(entries: tuple[str, ...]) -> dict[str, str] | None:
-    return {path: options for path, _, options in (entry.partition(":") for entry in entries)} or None

@@ -27,6 +27,8 @@ def full_name(name: str) -> str:
 def registry_host(name: str) -> str:
     """The registry of an image name; ``docker.io`` if the name has none."""
     first, slash, _ = name.partition("/")
+    if first == "index.docker.io":  # the engine's other word for it
+        return "docker.io"
     if slash and ("." in first or ":" in first or first == "localhost"):
         return first
     return "docker.io"

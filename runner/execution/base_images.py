@@ -4,7 +4,7 @@ BuildKit takes an image of that name from the engine, whoever gave it the name a
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,13 @@ from runner.builds.command import BuildRequest, dockerfile_of
 from runner.builds.dockerfile import (
     DOCKERFILE_BYTES_MAX,
     IMAGES_COUNT_MAX,
-    BaseImage,
     DockerfileImages,
     images_of,
     is_official,
+    platform_arguments,
     separates,
 )
+from runner.cleanup.borrowed_tags import is_lent
 from runner.errors import StepError
 from runner.execution.job import Job
 from runner.images.requirements import ImageRequirement
@@ -38,15 +39,19 @@ def separated(job: Job, request: BuildRequest, write: Write) -> BuildRequest:
         data = file.read(DOCKERFILE_BYTES_MAX + 1)
     if len(data) > DOCKERFILE_BYTES_MAX:
         raise _invalid(f"the Dockerfile has more than {DOCKERFILE_BYTES_MAX:,} bytes", "make it shorter")
-    found = images_of(data.decode(errors="replace"), step.args, step.target)
+    machine = f"linux/{job.engine.connection.version.arch}"
+    native = not set(step.platforms) - {machine}
+    known = platform_arguments(machine) if native else None
+    found = images_of(data.decode(errors="replace"), step.args, step.target, known)
     _check(job, step, found)
     own = replace(request.separation, scope=job.assignment.isolation.build_scope)
     if not job.assignment.isolation.any_frontend:
         own = replace(own, dockerfile=_copied(request, path, data))
-    pins = _Pins(job, step, write)
+    pins = _Pins(job, step, write, machine)
     pins.check_access((*(image.name for image in found.images), found.syntax))
     if _can_pin(job, step, found):
-        own = replace(own, contexts=pins.of_all(found.images), syntax=pins.syntax(found.syntax))
+        contexts = pins.of_all(found) if native else {}
+        own = replace(own, contexts=contexts, syntax=pins.syntax(found.syntax))
     return replace(request, separation=replace(own, caches=pins.of_caches(step.cache_from)))
 
 
@@ -94,26 +99,34 @@ def _can_pin(job: Job, step: BuildStep, found: DockerfileImages) -> bool:
 class _Pins:
     """Private names of images, for one build: each points to what a name meant when the build began."""
 
-    def __init__(self, job: Job, step: BuildStep, write: Write) -> None:
+    def __init__(self, job: Job, step: BuildStep, write: Write, machine: str) -> None:
         self._job = job
         self._step = step
         self._write = write
-        self._machine = f"linux/{job.engine.connection.version.arch}"
+        self._machine = machine
         self._count = 0
 
-    def of_all(self, images: tuple[BaseImage, ...]) -> Mapping[str, str]:
+    def of_all(self, found: DockerfileImages) -> Mapping[str, str]:
         """The private name of each image. Images for other machines keep their names."""
-        if set(self._step.platforms) - {self._machine}:
-            return {}
-        waiting = [image.name for image in images if image.platform in {*_NATIVE, self._machine}]
+        waiting = [image.name for image in found.images if image.platform in {*_NATIVE, self._machine}]
+        self._job.images.prefetch(ImageRequirement(name) for name in dict.fromkeys(waiting))
         pins: dict[str, str] = {}
         while waiting:
             name = waiting.pop()
             if name not in pins:
                 image = self._fetched(name)
-                pins[name] = self._pin(image)
+                pins[name] = self._pin(image) if self._may_rename(name, found.stages) else ""
                 waiting += _of_triggers(image)
         return {name: pin for name, pin in pins.items() if pin}
+
+    def _may_rename(self, name: str, stages: Collection[str]) -> bool:
+        """False for an image with the name of a stage: BuildKit would put the image in place of the whole stage."""
+        if own_images.canonical(name).removesuffix(":latest") not in stages:
+            return True
+        held = self._job.engine.image(name)
+        if held and is_lent(held, name):
+            raise _invalid(f"the image {name} is being pushed by another job", f"name the stage {name} otherwise")
+        return False
 
     def syntax(self, name: str) -> str:
         """The private name of the frontend's image; empty for the engine's own."""

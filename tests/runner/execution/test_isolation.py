@@ -56,6 +56,20 @@ def test_a_build_gets_the_image_that_its_name_meant_before(
     assert job.outcome.state is State.PASSED, job.everything()
 
 
+def test_a_stage_with_the_name_of_its_image_stays_a_stage(ran: Workshop) -> None:
+    text = f"FROM busybox AS busybox\nRUN touch /x # {secrets_hex()}\nFROM busybox\nRUN test -e /x\n"
+    for isolation in (REPO, FORK):
+        job = ran(build(), files={"Dockerfile": text}, isolation=isolation)
+        assert job.outcome.state is State.PASSED, job.everything()
+
+
+def test_a_fork_may_use_the_arguments_of_its_platform(ran: Workshop) -> None:
+    arch = ran.engine.connection.version.arch
+    text = f"FROM busybox AS base-{arch}\nFROM --platform=$BUILDPLATFORM base-$TARGETARCH\n"
+    job = ran(build(), files={"Dockerfile": text}, isolation=FORK)
+    assert job.outcome.state is State.PASSED, job.everything()
+
+
 def need_pins(ran: Workshop) -> None:
     if not ran.builder.metadata or ran.engine.connection.version.api == "1.41":
         pytest.skip("this engine's BuildKit takes no images by other names")
