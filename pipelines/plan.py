@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipelines.inputs import DeclaredInput
 from pipelines.problem import Problem
 
 
@@ -240,8 +241,9 @@ class LeftOut(_Frozen):
 
 
 class Plan(_Frozen):
-    """All jobs of a run. ``warnings`` are problems that do not stop it."""
+    """All jobs of a run. ``warnings`` are problems that do not stop it; ``inputs`` are what its files declare."""
 
     jobs: tuple[JobPlan, ...]
     left_out: tuple[LeftOut, ...] = ()
     warnings: tuple[Problem, ...] = ()
+    inputs: tuple[DeclaredInput, ...] = ()

@@ -5,6 +5,7 @@ from posixpath import join, normpath
 from pipelines.compiler.encoding import encode_all, plugin_environment
 from pipelines.compiler.job_input import JobInput
 from pipelines.model.workflow import CommandsStep, PluginStep, Service
+from pipelines.own_images import REMEDY, is_own_image
 from pipelines.plan import BuiltImage, Container, EnvValue, Image, NamedImage, text
 from pipelines.syntax.shell_text import ShellText
 from pipelines.variables import StepIdentity, step_environment
@@ -12,9 +13,16 @@ from pipelines.variables import StepIdentity, step_environment
 Options = CommandsStep | PluginStep | Service
 
 
-def make_container(job: JobInput, options: Options, identity: StepIdentity, build: int = 0) -> Container:
-    """The container. ``build`` is the number of the build step whose image it uses, or 0: ``options`` names one."""
+def make_container(
+    job: JobInput, options: Options, identity: StepIdentity, where: tuple[str | int, ...], build: int = 0
+) -> Container:
+    """The container of the step or service at ``where``.
+
+    ``build`` is the number of the build step whose image it uses, or 0: ``options`` names one.
+    """
     image = _image(options, build)
+    if isinstance(image, NamedImage) and is_own_image(image.name):
+        job.diagnostics.error(job.place(*where, "image"), f"'{image.name}' is an image of Headway's own", REMEDY)
     return Container(
         image=image,
         environment=_environment(job, options, identity),

@@ -2,6 +2,7 @@
 
 from pipelines import plan
 from pipelines.compiler.image_tags import auto_tags, is_repo
+from pipelines.compiler.inputs import refuse_inputs
 from pipelines.context import Context
 from pipelines.plan import JobPlan, LeftOut, Plan
 from pipelines.problem import InvalidPipelineError, Problem
@@ -14,6 +15,8 @@ def dockerfile_plan(context: Context, trigger: Trigger | None = None) -> Plan:
     The tags are those of ``auto`` for the trigger; without a trigger, for the default branch. Raises
     InvalidPipelineError when the repository to push to is not a name that a registry takes.
     """
+    if trigger is not None:
+        refuse_inputs(trigger)
     build = plan.BuildStep(number=1, name="build")
     steps: list[plan.Step] = [build]
     left_out: list[LeftOut] = []

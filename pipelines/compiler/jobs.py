@@ -128,7 +128,7 @@ def _service(job: JobInput, index: int, service: Service) -> plan.Service:
     seconds = service.ready.timeout if service.ready else None
     return plan.Service(
         name=service.name,
-        container=make_container(job, service, identity),
+        container=make_container(job, service, identity, where),
         commands=tuple(script.text for script in service.commands),
         ready=_ready(job, index, service),
         ready_timeout_s=seconds or service.timeout or READY_SECONDS,

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+from pipelines.compiler.inputs import check_given, check_required, declared_inputs, merged, with_inputs
 from pipelines.compiler.job_input import JobInput
 from pipelines.compiler.jobs import PlannedJob, plan_job, with_number
 from pipelines.compiler.workflow_dependencies import check_needs, drop_unreachable, find_cycle
 from pipelines.context import Context, PipelineFile
+from pipelines.inputs import DeclaredInput
 from pipelines.interpolation.renderer import Variables
 from pipelines.parser.discovery import workflow_name
 from pipelines.parser.reader import read_file
@@ -26,16 +28,26 @@ def compile_pipeline(files: Sequence[PipelineFile], trigger: Trigger, context: C
     names = {workflow_name(file.path) for file in files}
     planned: list[PlannedJob] = []
     problems: list[Problem] = []
+    declared: list[DeclaredInput] = []
     for file in sorted(files, key=lambda file: file.path):
         diagnostics = Diagnostics(file.path)
-        planned += _plan_file(file, trigger, context, diagnostics, names)
+        planned += _plan_file(file, trigger, context, diagnostics, names, declared)
         problems += sorted(diagnostics.problems)
     left_out = [item for result in planned for item in result.left_out]
     jobs, dropped, more = join_jobs(planned)
     problems += more
-    if any(problem.level is Level.ERROR for problem in problems):
+    if not _has_errors(problems):  # else the files may declare more than could be read
+        problems += check_given([file.path for file in files], declared, trigger)
+    if _has_errors(problems):
         raise InvalidPipelineError(problems)
-    return Plan(jobs=tuple(_numbered(jobs)), left_out=(*left_out, *dropped), warnings=tuple(problems))
+    left_out += dropped
+    return Plan(
+        jobs=tuple(_numbered(jobs)), left_out=tuple(left_out), warnings=tuple(problems), inputs=merged(declared)
+    )
+
+
+def _has_errors(problems: Sequence[Problem]) -> bool:
+    return any(problem.level is Level.ERROR for problem in problems)
 
 
 def join_jobs(planned: Sequence[PlannedJob]) -> tuple[list[JobPlan], list[LeftOut], list[Problem]]:
@@ -56,13 +68,26 @@ def _numbered(jobs: list[JobPlan]) -> list[JobPlan]:
 
 
 def _plan_file(
-    file: PipelineFile, trigger: Trigger, context: Context, diagnostics: Diagnostics, names: set[str]
+    file: PipelineFile,
+    trigger: Trigger,
+    context: Context,
+    diagnostics: Diagnostics,
+    names: set[str],
+    declared: list[DeclaredInput],
 ) -> list[PlannedJob]:
+    """Plans the jobs of one file. Adds to ``declared`` what inputs it declares."""
     name = workflow_name(file.path)
     read = read_file(file, variables_for(name, trigger, context), diagnostics)
     for workflow in read:
         check_needs(name, workflow.located, names)
-    return [plan_job(JobInput(name, workflow.cell, workflow.located, trigger, context)) for workflow in read]
+    planned = []
+    for workflow in read:
+        own = with_inputs(workflow.located, trigger)
+        planned.append(plan_job(JobInput(name, workflow.cell, workflow.located, own, context)))
+        if planned[-1].job:
+            check_required(workflow.located, trigger)
+    declared += declared_inputs(read[0].located) if read else ()
+    return planned
 
 
 def variables_for(workflow: str, trigger: Trigger, context: Context) -> Variables:

@@ -10,6 +10,7 @@ from pipelines.compiler.job_input import JobInput
 from pipelines.compiler.step_candidates import StepCandidate, StepCandidates
 from pipelines.compiler.trust import check_build_trust, check_trust
 from pipelines.model.workflow import Build, BuildStep, CommandsStep, Failure, PluginStep, Push, PushStep
+from pipelines.own_images import is_own_image
 from pipelines.trigger import PULL_REQUEST_EVENTS
 from pipelines.variables import StepIdentity
 
@@ -103,7 +104,8 @@ def _container(job: JobInput, candidate: StepCandidate, step: CommandsStep | Plu
         workspace=job.workspace,
         cell=job.cell,
     )
-    return make_container(job, step, identity, candidate.build.number if candidate.build else 0)
+    where = (candidate.group, candidate.index)
+    return make_container(job, step, identity, where, candidate.build.number if candidate.build else 0)
 
 
 def _build(job: JobInput, candidate: StepCandidate, build: Build) -> plan.BuildStep:
@@ -138,6 +140,9 @@ def _push(job: JobInput, candidate: StepCandidate, push: Push) -> plan.PushStep:
         if not image_tags.is_repo(repo):
             hint = "write [registry.example.org/]owner/name in lower case, and the tag under 'tags'"
             job.diagnostics.error(job.place(*where, "repo", index), f"'{repo}' is not a repository's name", hint)
+        if is_own_image(repo):
+            hint = "push to a repository of yours"
+            job.diagnostics.error(job.place(*where, "repo", index), f"'{repo}' is a name of Headway's own", hint)
     wanted = push_tags(job, push)
     for tag in wanted:
         if not image_tags.is_tag(tag):

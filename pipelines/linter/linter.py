@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 
 from pipelines.compiler.build_plugins import is_build_plugin
 from pipelines.compiler.image_tags import auto_tags
+from pipelines.compiler.inputs import with_inputs
 from pipelines.compiler.job_input import JobInput
 from pipelines.compiler.jobs import PlannedJob, plan_job
 from pipelines.compiler.pipeline import join_jobs, variables_for
@@ -87,7 +88,7 @@ def _lint(file: PipelineFile, context: Context, names: Collection[str]) -> _Lint
 
 
 def _job_input(name: str, workflow: ReadWorkflow, trigger: Trigger, context: Context) -> JobInput:
-    return JobInput(name, workflow.cell, workflow.located, trigger, context)
+    return JobInput(name, workflow.cell, workflow.located, with_inputs(workflow.located, trigger), context)
 
 
 def _try_triggers(linted: _Linted, reader: FileReader, name: str, context: Context) -> None:

@@ -41,6 +41,7 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "clone": "How the source is checked out: a step with settings such as depth, tags, recursive and lfs.",
         "skip_clone": "No checkout.",
         "when": "The workflow runs if this condition holds, or one of a list of them.",
+        "inputs": "What a person may give to a run by hand or by cron: NAME: DEFAULT, or NAME: {type: ...}.",
         "matrix": "One job for every combination of the values of the axes, or for every item of 'include'.",
         "workspace": "Where the checkout is in every container: base/path.",
         "labels": "Which workers may run it: each of these labels must be one of the worker's.",
@@ -137,6 +138,14 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
     "Workspace": {
         "base": "The folder that all containers of the job share; /headway without it.",
         "path": "The checkout's place in it; src without it.",
+    },
+    "InputDeclaration": {
+        "type": "string (the default), boolean, number or choice.",
+        "default": "Its value where none is given; without it the variable is not set.",
+        "choices": "The values that a choice may have.",
+        "options": "The same as choices.",
+        "required": "A run that is started by hand or by a cron must give it.",
+        "description": "What it means, shown in the form that starts a run.",
     },
     "Concurrency": {
         "limit": "How many may run at the same time.",

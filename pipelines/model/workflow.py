@@ -26,6 +26,7 @@ from pipelines.model.fields import (
     fields_of,
     text_of,
 )
+from pipelines.model.inputs import Inputs
 from pipelines.model.json_types import ALSO_SHORT, MATRIX, SCALAR, Also, ListOrMap, OneOrMany, Written
 from pipelines.syntax.nodes import ListNode, MapNode, ScalarNode
 
@@ -283,6 +284,7 @@ class Workflow(PipelineModel):
     clone: Annotated[tuple[Step, ...], Before(_containers), ListOrMap()] = ()
     skip_clone: Flag = False
     when: Conditions = ()
+    inputs: Inputs = Field(default_factory=dict)
     matrix: Annotated[object, Written(MATRIX)] = None
     workspace: Workspace = Workspace()
     labels: TextMap = Field(default_factory=dict)

@@ -1,6 +1,7 @@
 """Reads a pipeline file: bytes to a validated workflow, once for every cell of its matrix."""
 
 import re
+from collections.abc import Collection
 from typing import NamedTuple
 
 from pipelines.context import PipelineFile
@@ -11,11 +12,12 @@ from pipelines.parser.discovery import dialect_of
 from pipelines.parser.matrix import ALL_CELLS_CHARACTERS_MAX, Cell, cells_of, check_size
 from pipelines.parser.validation import LocatedWorkflow, read_workflow
 from pipelines.syntax.diagnostics import WHOLE_FILE, Diagnostics, Place
+from pipelines.syntax.nodes import MapNode, Node
 from pipelines.syntax.shell_text import OutsideValue
 from pipelines.syntax.yaml import TEXT_BYTES_MAX, parse_yaml
 
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_MATRIX = re.compile(r"^[\"']?matrix[\"']?\s*:", re.MULTILINE)
+_READ_EARLY = re.compile(r"^[\"']?(?:matrix|inputs)[\"']?\s*:", re.MULTILINE)
 STEPS_COUNT_MAX = 2000  # of a file, in all the jobs of its matrix
 _SPLIT = "split the pipeline into several files, in the folder .headway/"
 _SAVE = "save the file as text in UTF-8"
@@ -48,7 +50,9 @@ class FileReader:
         self._lenient = dialect_of(file.path).lenient
         self._source = decode(file.text, diagnostics)
         self._template: Template = parse_template(self._source, diagnostics) if self._source else ()
-        self._cells = _cells(self._source, self._template, diagnostics) if self._source else []
+        root = _early_root(self._source, self._template, diagnostics) if self._source else None
+        self._cells = _cells(self._source, root, diagnostics) if self._source else []
+        self._inputs = _input_names(root)
         self._wanted = _evenly_spread(self._cells, characters_max // max(len(file.text), 1))
         self.characters_read = 0
         self._read: dict[tuple[str, tuple[OutsideValue, ...]], LocatedWorkflow | None] = {}
@@ -62,7 +66,7 @@ class FileReader:
         """The workflow for every cell. Cells with errors are missing; the diagnostics have the errors."""
         read = []
         for cell in self._wanted:
-            located = self._read_cell(_with_cell(variables, cell))
+            located = self._read_cell(_with_cell(variables, cell, self._inputs))
             if located is None:  # the other cells would have the same errors
                 break
             count = len(located.workflow.steps) * len(self._cells)
@@ -122,14 +126,25 @@ def decode(data: bytes, diagnostics: Diagnostics) -> Source | None:
     return source
 
 
-def _cells(source: Source, template: Template, diagnostics: Diagnostics) -> list[Cell]:
-    if not _MATRIX.search(source.text):
-        return [{}]
+def _early_root(source: Source, template: Template, diagnostics: Diagnostics) -> Node | None:
+    """The file without values, if it has keys that decide how the rest is read."""
+    if not _READ_EARLY.search(source.text):
+        return None
     rendered = render_placeholders(source, template)
-    root = parse_yaml(rendered.text, diagnostics, rendered.locate, rendered.finish)
-    cells = cells_of(root, diagnostics) if root else []
+    return parse_yaml(rendered.text, diagnostics, rendered.locate, rendered.finish)
+
+
+def _cells(source: Source, root: Node | None, diagnostics: Diagnostics) -> list[Cell]:
+    if root is None:
+        return [] if diagnostics.failed else [{}]
+    cells = cells_of(root, diagnostics)
     return cells if check_size(cells, source.text, diagnostics) else []
 
 
-def _with_cell(variables: Variables, cell: Cell) -> Variables:
-    return Variables(variables.outside, cell, variables.known, variables.at_run_time)
+def _input_names(root: Node | None) -> frozenset[str]:
+    declared = root.by_key.get("inputs") if isinstance(root, MapNode) else None
+    return frozenset(declared.by_key if isinstance(declared, MapNode) else ())
+
+
+def _with_cell(variables: Variables, cell: Cell, inputs: Collection[str]) -> Variables:
+    return Variables(variables.outside, cell, variables.known, frozenset(variables.at_run_time).union(inputs))

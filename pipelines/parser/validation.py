@@ -8,6 +8,7 @@ from pydantic_core import ErrorDetails
 
 from pipelines.model.base import PipelineModel
 from pipelines.model.conditions import Condition, PathPatterns, Patterns
+from pipelines.model.inputs import InputDeclaration
 from pipelines.model.workflow import (
     STEP_KINDS,
     BackendOptions,
@@ -52,6 +53,7 @@ _MODELS: dict[str, type[PipelineModel]] = {
     "ready": ReadyCheck,
     "workspace": Workspace,
     "concurrency": Concurrency,
+    "inputs": InputDeclaration,
     "backend_options": BackendOptions,
     "docker": DockerOptions,
 }

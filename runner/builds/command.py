@@ -5,6 +5,7 @@ import io
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 
 from pipelines.host_options import kinds_of_cache
@@ -15,6 +16,7 @@ from runner.errors import StepError
 from runner.network.egress import JobEgress
 from runner.network.proxies import NAMES
 
+_DIGEST_CHARS = 32
 _SSH_AGENT = "SSH_AUTH_SOCK"
 
 
@@ -33,6 +35,36 @@ class Builder:
 
 def _accept(_dockerfile: str) -> None:
     """For callers that build any Dockerfile."""
+
+
+@dataclass(frozen=True)
+class Separation:
+    """What keeps a build apart from those of others.
+
+    Builds of one ``scope``, a text that no other repository knows, share cache mounts and the results of RUN with each
+    other alone. ``contexts`` are images by the names that the Dockerfile has for them, ``syntax`` is that of the
+    frontend. ``caches``, if given, is used instead of the step's ``cache_from``, and ``dockerfile`` instead of its own.
+    """
+
+    scope: str = ""
+    dockerfile: Path | None = None
+    contexts: Mapping[str, str] = field(default_factory=dict)
+    syntax: str = ""
+    caches: tuple[str, ...] | None = None
+
+    def arguments(self, args: Mapping[str, str]) -> dict[str, str]:
+        """The build arguments of the step, with those that no step may replace."""
+        own = {"BUILDKIT_SYNTAX": self.syntax} if self.syntax else {}
+        if self.scope:
+            # BuildKit finds the result of a RUN by its text, not by what its cache mounts held: that would carry over
+            # what a fork wrote to its cache. With another host name it is another RUN.
+            own["BUILDKIT_CACHE_MOUNT_NS"] = _digest("cache mounts", self.scope)
+            own["BUILDKIT_SANDBOX_HOSTNAME"] = _digest("results", self.scope)
+        return {**args, **own}
+
+
+def _digest(what: str, scope: str) -> str:
+    return sha256(f"{what} {scope}".encode()).hexdigest()[:_DIGEST_CHARS]
 
 
 @dataclass(frozen=True)
@@ -55,6 +87,7 @@ class BuildRequest:
     tag: str
     egress: JobEgress = field(default_factory=JobEgress)
     check: Callable[[str], None] = _accept
+    separation: Separation = Separation()
 
 
 @dataclass(frozen=True)
@@ -68,8 +101,8 @@ class ResultFiles:
 def command_of(builder: Builder, request: BuildRequest, results: ResultFiles) -> list[str]:
     """The client's command line. Raises StepError if the step asks for something that is not allowed."""
     step = request.step
-    context = _inside(request, request.checkout, step.context, "build context")
-    dockerfile = _dockerfile(request, context)
+    context = _context(request)
+    dockerfile = request.separation.dockerfile or dockerfile_of(request)
     command = [*builder.command, "--progress", "rawjson" if builder.rawjson else "plain"]
     command += [f"--iidfile={results.image_id}"]
     command += [f"--metadata-file={results.metadata}"] if builder.metadata else []
@@ -78,19 +111,25 @@ def command_of(builder: Builder, request: BuildRequest, results: ResultFiles) ->
         command += [f"{name}={value}"] if value else []
     # The client's configuration contains the egress proxies, in capitals. Build arguments of the step override them.
     args = {name.upper(): value for name, value in step.args.items() if name.upper() in NAMES} | step.args
-    command += [f"--build-arg={name}={value}" for name, value in args.items()]
+    command += [f"--build-arg={name}={value}" for name, value in request.separation.arguments(args).items()]
+    command += [f"--build-context={name}=docker-image://{pin}" for name, pin in request.separation.contexts.items()]
     command += [f"--label={name}={value}" for name, value in step.labels.items()]
     for number, name in enumerate(step.secrets):
         command += ["--secret=" + _csv((f"id={name}", f"env={_secret_variable(number)}"))]
     for name, path in request.egress.build_secrets().items():
         command += [] if name in step.secrets else ["--secret=" + _csv((f"id={name}", f"src={path}"))]
+    caches = step.cache_from if request.separation.caches is None else request.separation.caches
     command += [f"--ssh={_checked_ssh(entry)}" for entry in step.ssh]
-    command += [f"--cache-from={_checked_cache(entry)}" for entry in step.cache_from]
+    command += [f"--cache-from={_checked_cache(entry)}" for entry in caches]
     command += [f"--cache-to={_checked_cache(entry)}" for entry in step.cache_to]
     command += [f"--platform={','.join(step.platforms)}"] if step.platforms else []
     command += ["--no-cache"] if step.no_cache else []
     command += ["--pull"] if step.pull else []
     return [*command, "--", str(context)]
+
+
+def _context(request: BuildRequest) -> Path:
+    return _inside(request, request.checkout, request.step.context, "build context")
 
 
 def _csv(fields: Sequence[str]) -> str:
@@ -116,10 +155,13 @@ def _worker_path_error(what: str, entry: str, hint: str) -> StepError:
     return StepError(Reason.INVALID_PIPELINE, f"{what} {entry!r} uses a path on the worker's own disk; {hint}")
 
 
-def _dockerfile(request: BuildRequest, context: Path) -> Path:
-    """A copy of the Dockerfile that was checked: a step that runs at the same time could change the original."""
+def dockerfile_of(request: BuildRequest) -> Path:
+    """A copy of the Dockerfile that was checked: a step that runs at the same time could change the original.
+
+    Raises StepError if there is none inside the repository, or if it must not be built.
+    """
     step = request.step
-    original = None if step.dockerfile_inline else _original(request, context)
+    original = None if step.dockerfile_inline else _original(request, _context(request))
     text = read_file(request.workspace, original) if original else step.dockerfile_inline.encode()
     request.check(text.decode(errors="replace"))
     copy = request.scratch / "dockerfile" / (original.name if original else "Dockerfile")

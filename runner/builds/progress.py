@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from runner.docker.references import full_name
 from runner.logs.output import Write
 
-_INSTRUCTION = re.compile(r"\[(?:[^\]]* )?\d+/\d+\] ")
+_INSTRUCTION = re.compile(r"\[(?:(?:[^\]]* )?\d+/\d+|image)\] ")
+_PINNED = re.compile(r"\[context ([^\]:]+(?::[^\]:]+)*?)(?:::[^\]]*)?\] (load metadata for )?.*")
+"""The name of a step about an image that Headway gave to the build under a private name."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,7 @@ class Progress:
         # Logs first: a message may contain the last output of an instruction together with its end.
         vertexes = message.get("vertexes") or ()
         for vertex in vertexes:
-            self._vertexes.setdefault(vertex["digest"], _Vertex(len(self._vertexes) + 1, str(vertex.get("name", ""))))
+            self._vertexes.setdefault(vertex["digest"], _Vertex(len(self._vertexes) + 1, _shown(vertex)))
         for log in message.get("logs") or ():
             self._log(log)
         for vertex in vertexes:
@@ -119,7 +122,7 @@ class Progress:
 
     def _vertex(self, update: dict[str, Any]) -> None:
         """Takes an update of one build step. BuildKit repeats updates, and lists steps long before it starts them."""
-        name, error = str(update.get("name", "")), str(update.get("error") or "")
+        name, error = _shown(update), str(update.get("error") or "")
         vertex = self._vertexes[update["digest"]]
         if (not update.get("started") and not update.get("cached")) or (name.startswith("[internal]") and not error):
             return
@@ -161,6 +164,16 @@ class Progress:
         for line in lines:
             self._write(f"#{vertex.number} {line.decode(errors='replace')}")
             self.foreign_program |= line.endswith(FOREIGN_PROGRAM)
+
+
+def _shown(vertex: dict[str, Any]) -> str:
+    """The name of a step, with the name that the Dockerfile has for an image."""
+    name = str(vertex.get("name", ""))
+    pinned = _PINNED.fullmatch(name)
+    if pinned is None:
+        return name
+    image = full_name(pinned[1])
+    return f"[internal] load metadata for {image}" if pinned[2] else f"[image] FROM {image}"
 
 
 def _seconds(started: str | None, ended: str | None) -> float | None:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from pipelines.own_images import BUILD_REPO
 from pipelines.state import Reason
 from runner.cleanup.borrowed_tags import return_borrowed_tags
 from runner.cleanup.processes import kill_build_clients
 from runner.docker.client import Engine
 from runner.docker.folders import Folder
-from runner.docker.references import BUILD_REPO
 from runner.docker.sandbox_image import SANDBOX_IMAGE, ensure_sandbox_image
 from runner.docker.specs import ATTEMPT_LABEL, JOB_LABEL, ContainerSpec
 from runner.errors import MachineError, StepError

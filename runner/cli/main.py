@@ -68,18 +68,21 @@ def run(
     push: Annotated[
         bool, typer.Option("--push", help="Push images. Without it, the log only shows what would be pushed.")
     ] = False,
-    event: Annotated[str, typer.Option(help="The event to run for, as `when.event` names it.")] = "push",
+    event: Annotated[str, typer.Option(help="The event, as `when.event` names it; by default push.")] = "",
     branch: Annotated[str, typer.Option(help="The branch to run for; by default the current one.")] = "",
     secret: Annotated[
         list[str] | None,
         typer.Option(help="The name of a secret; its value comes from the environment variable of that name."),
+    ] = None,
+    inputs: Annotated[
+        list[str] | None, typer.Option("--input", help="NAME=VALUE of an input; the event is manual.")
     ] = None,
 ) -> None:
     """Runs the pipeline of a folder on this machine, uncommitted files included. Needs only Docker."""
     from runner.cli.run.launch import launch
     from runner.cli.run.options import RunOptions
 
-    raise typer.Exit(launch(RunOptions(folder, push, event, branch, tuple(secret or ()))))
+    raise typer.Exit(launch(RunOptions(folder, push, event, branch, tuple(secret or ()), tuple(inputs or ()))))
 
 
 @app.command()

@@ -92,7 +92,8 @@ def trigger_of(options: PlanOptions, tree: WorkingTree) -> Trigger:
         changed["changed_files"] = tuple(name.strip() for name in options.files.split(",") if name.strip())
     if options.message is not None:
         changed["message"] = options.message
-    return known.model_copy(update={**changed, "inputs": dict(_input(text) for text in options.inputs)})
+    given = {"inputs": dict(_input(text) for text in options.inputs), "inputs_by_admin": True}
+    return known.model_copy(update={**changed, **given})
 
 
 def _event(options: PlanOptions) -> Event:

@@ -15,7 +15,7 @@ from runner.docker import attach
 from runner.docker.compatibility import image_store
 from runner.docker.connection import Connection
 from runner.docker.error_mapping import absent_is_fine, requests_errors, sdk_errors, start_error, translated
-from runner.docker.folders import SELINUX, binds_and_mounts
+from runner.docker.folders import SELINUX, binds_and_mounts, tmpfs_option
 from runner.docker.progress_stream import ProgressStream
 from runner.docker.references import split_tag
 from runner.docker.specs import ContainerSpec, Login
@@ -92,6 +92,12 @@ class Engine:
         """Pulls an image. Returns the engine's progress messages, errors among them."""
         repo, tag = split_tag(name)
         return self._post("/images/create", {"fromImage": repo, "tag": tag}, login)
+
+    def distribution(self, name: str, login: Login | None) -> dict[str, Any]:
+        """What the image's registry says about it, asked with this login or with none. Raises StepError."""
+        with translated():
+            auth = login.for_engine() if login else {}
+            return dict(self._api.inspect_distribution(name, auth_config=auth))  # type: ignore[no-untyped-call]
 
     def push(self, repo: str, tag: str, login: Login | None) -> ProgressStream:
         """Pushes ``repo:tag``. Returns the engine's progress messages, errors among them."""
@@ -172,7 +178,7 @@ class Engine:
             log_config=types.LogConfig(type=LOG_DRIVER),
             privileged=spec.privileged,
             devices=list(spec.devices) or None,
-            tmpfs=_tmpfs(spec.tmpfs),
+            tmpfs=tmpfs_option(spec.tmpfs),
             dns=list(spec.dns) or None,
             dns_search=list(spec.dns_search) or None,
             extra_hosts={name: address for name, _, address in hosts} or None,
@@ -291,7 +297,3 @@ class Engine:
         """All networks with ``label``."""
         with translated():
             return list(self._api.networks(filters={"label": label}))
-
-
-def _tmpfs(entries: tuple[str, ...]) -> dict[str, str] | None:
-    return {path: options for path, _, options in (entry.partition(":") for entry in entries)} or None

@@ -30,3 +30,8 @@ def binds_and_mounts(folders: Sequence[Folder], *, selinux: bool) -> tuple[list[
     binds = [each for each in folders if selinux and each.ours]
     texts = [f"{each.source}:{each.target}:{'ro,z' if each.read_only else 'z'}" for each in binds]
     return texts, [each for each in folders if each not in binds]
+
+
+def tmpfs_option(entries: tuple[str, ...]) -> dict[str, str] | None:
+    """The folders in memory, from PATH[:OPTIONS]."""
+    return {path: options for path, _, options in (entry.partition(":") for entry in entries)} or None

@@ -7,13 +7,14 @@ import tarfile
 from collections.abc import Mapping
 from hashlib import sha256
 
+from pipelines.own_images import SANDBOX_REPO
 from pipelines.state import Reason
 from runner.docker.client import Engine
 from runner.docker.folders import Folder
 from runner.docker.specs import ContainerSpec
 from runner.errors import MachineError
 
-SANDBOX_IMAGE = "headway/sandbox:1"
+SANDBOX_IMAGE = f"{SANDBOX_REPO}:1"
 
 # A program that sleeps for ever: `pause()` on x86-64, `ppoll(0, 0, 0, 0)` on AArch64, in an endless loop. Its machine
 # code stands here so that a job pulls no images except those that it names.

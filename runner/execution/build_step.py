@@ -1,18 +1,20 @@
 """A build step: BuildKit builds the Dockerfile, and the job keeps the image's id for the steps that use it."""
 
+import secrets
 from functools import partial
 from typing import Any
 
 from pipelines import platforms
+from pipelines.own_images import BUILD_REPO
 from pipelines.plan import BuildStep, SecretRef
 from pipelines.state import PASSED, Outcome, Reason
 from runner.builds import buildkit
 from runner.builds.command import BuildRequest
 from runner.builds.progress import Instruction
 from runner.docker.compatibility import CONTAINERD_STORE
-from runner.docker.references import BUILD_REPO
 from runner.errors import MachineError, StepError
 from runner.events import ImageBuilt, InstructionChanged, Stream
+from runner.execution.base_images import separated
 from runner.execution.host_access import check_dockerfile, own_caches_only
 from runner.execution.job import Job
 from runner.logs.output import Lines, Output
@@ -26,7 +28,8 @@ def build(job: Job, step: BuildStep, output: Output) -> Outcome:
         raise StepError(Reason.INVALID_PIPELINE, f"{platforms.NEED}, and this one has {store}; {platforms.REMEDY}")
     step = own_caches_only(job, step, output)
     job.require(*((SecretRef(secret=name),) for name in step.secrets.values()))
-    tag = f"{BUILD_REPO}:{job.assignment.key}-{job.assignment.attempt}-{step.number}"
+    # Nobody else can name it: BuildKit would give an image of the engine to any build that does.
+    tag = f"{BUILD_REPO}:{job.assignment.key}-{job.assignment.attempt}-{step.number}-{secrets.token_hex(16)}"
     scratch = job.scratch / f"build-{step.number}"
     scratch.mkdir()
     engine = job.engine.connection.transport.variables()
@@ -52,6 +55,7 @@ def build(job: Job, step: BuildStep, output: Output) -> Outcome:
     limit = job.time_for(step)
     job.untag_at_end(tag)
     lines = Lines(output, Stream.STDOUT)
+    request = separated(job, request, lines)
     try:
         image = _image_of(job, request, buildkit.Watch(lines, emit_instruction, job.cancel, limit.deadline), output)
     except StepError as error:

@@ -21,6 +21,7 @@ from runner.docker.sandbox_image import check_folder
 from runner.docker.specs import STEP_LABEL, Limits, Login, job_labels
 from runner.errors import CanceledError, StepError
 from runner.events import Emit, JobNote
+from runner.execution.isolation import NO_ISOLATION, Isolation
 from runner.images.job_images import JobImages
 from runner.images.requirements import image_requirements
 from runner.logs.output import Write, never_low
@@ -59,7 +60,8 @@ class Assignment:
     engine must see it under the same path. ``check_out`` writes the source to a path that does not exist yet.
     ``network`` is given if its creation started before the plan was known. ``clean_up``, if given, removes all of the
     job at its end. ``egress`` says how containers and the build client reach other hosts. ``access`` is what the job
-    may use of the host and write to where others read.
+    may use of the host and write to where others read. ``isolation`` keeps the job apart from those of other
+    repositories.
     """
 
     plan: JobPlan
@@ -74,6 +76,7 @@ class Assignment:
     clean_up: Callable[[JobLeftovers], None] | None = None
     egress: EgressSettings = NO_EGRESS_SETTINGS
     access: Access = FULL_ACCESS
+    isolation: Isolation = NO_ISOLATION
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,8 @@ class Job:
         self.cancel = cancel
         self.redactor = Redactor([*assignment.secrets.values(), *assignment.egress.secrets()])
         self.egress = JobEgress(assignment.egress, assignment.folder / "ca", _host_names(self.plan))
-        self.images = JobImages(engine, assignment.logins, self.check, self.options.pulls_at_once_max)
+        hosts = assignment.isolation.login_hosts
+        self.images = JobImages(engine, assignment.logins, self.check, self.options.pulls_at_once_max, hosts)
         self.requirements = image_requirements(self.plan)
         self.started_s = int(time.time())
         self.job_timeout_s = min(self.plan.timeout_s or self.options.job_timeout_s, self.options.job_timeout_s)

@@ -1,5 +1,6 @@
 """A push step: pushes the image to every repository under every tag, with the registry logins of the job."""
 
+from pipelines.own_images import is_own_image
 from pipelines.plan import PushStep, resolve
 from pipelines.state import PASSED, Outcome, Reason, State
 from runner.docker.references import registry_host
@@ -26,6 +27,8 @@ def push(job: Job, step: PushStep, output: Output) -> Outcome:
     if not job.assignment.access.push:
         why = f"an untrusted run pushes nothing ({job.assignment.access.untrusted})"
         return Outcome(State.FAILED, Reason.PUSH_REFUSED, f"{why}; push the commit to a branch of the repository")
+    if ours := next((repo for repo in step.repos if is_own_image(repo)), None):
+        raise StepError(Reason.INVALID_PIPELINE, f"{ours} is a name of Headway's own; push to a repository of yours")
     job.require(step.username, step.password)
     failures = [failure for repo, tag in names if (failure := _push_one(job, step, repo, tag, output))]
     if not failures:

@@ -1,16 +1,19 @@
 """The images of a job: pulls each one early and once, so that all steps get the same image and show the progress."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from contextlib import suppress
 from threading import Condition, Event, Lock, Thread
 from typing import Any
 
+from pipelines.own_images import REMEDY, canonical, is_own_image
 from pipelines.state import Reason
+from runner.cleanup.borrowed_tags import image_named, is_lent
 from runner.docker.client import Engine
 from runner.docker.references import registry_host, split_tag
 from runner.docker.specs import Login
-from runner.errors import CanceledError, MachineError
+from runner.errors import CanceledError, MachineError, StepError
+from runner.images.access_check import check_access
 from runner.images.pull import pull
 from runner.images.requirements import ImageRequirement
 from runner.logs.output import Write
@@ -27,11 +30,18 @@ class JobImages:
     """
 
     def __init__(
-        self, engine: Engine, logins: Mapping[str, Login], check: Callable[[], None], pulls_at_once_max: int
+        self,
+        engine: Engine,
+        logins: Mapping[str, Login],
+        check: Callable[[], None],
+        pulls_at_once_max: int,
+        login_hosts: Collection[str] = (),
     ) -> None:
+        """``login_hosts`` are registries for whose images this job must prove that it has access."""
         self._engine = engine
         self._logins = logins
         self._check = check
+        self._login_hosts = login_hosts
         self._pool = ThreadPoolExecutor(pulls_at_once_max, "pull")
         self._fetches: dict[Key, ImageFetch] = {}
         self._lock = Lock()
@@ -54,6 +64,17 @@ class JobImages:
             write(f"the image {requirement.name} was removed from the engine meanwhile")
             here = self._fetch(requirement, again=lambda present: present is fetch).follow(write, self._check)
         return here
+
+    def here(self, name: str) -> Description | None:
+        """The image if the engine has it, without a pull. Raises StepError if this job may not use it."""
+        image = image_named(self._engine, name)
+        if image and self.is_guarded(name):
+            check_access(self._engine, name, self._logins.get(registry_host(name)))
+        return image
+
+    def is_guarded(self, name: str) -> bool:
+        """True if an image of this name may be in the engine because another repository has a login for it."""
+        return registry_host(name) in self._login_hosts
 
     def write_log(self, requirement: ImageRequirement, write: Write) -> None:
         """Writes the output of the pull, unless another step has shown it."""
@@ -92,7 +113,8 @@ class JobImages:
             if present is None or again(present):
                 login = self._logins.get(registry_host(requirement.name))
                 reference = present.pinned_reference() if present else requirement.name
-                present = ImageFetch(self._engine, requirement, reference, login, self._check)
+                guarded = self.is_guarded(requirement.name)
+                present = ImageFetch(self._engine, requirement, reference, login, self._check, guarded=guarded)
                 self._fetches[requirement.key] = present
             return present
 
@@ -107,7 +129,10 @@ class ImageFetch:
         reference: str,
         login: Login | None,
         check: Callable[[], None],
+        *,
+        guarded: bool = False,
     ) -> None:
+        self._guarded = guarded
         self._engine = engine
         self._requirement = requirement
         self._reference = reference
@@ -132,8 +157,17 @@ class ImageFetch:
         return next((digest for digest in digests if digest.startswith(f"{repo}@")), self._requirement.name)
 
     def look(self) -> None:
-        """Ends the fetch if the engine has the image and it need not be the newest."""
-        here = None if self._requirement.newest else self._engine.image(self._reference)
+        """Ends the fetch if the engine has the image, it need not be the newest, and any job may use it."""
+        if not self._guarded:
+            self._look()
+
+    def _look(self) -> None:
+        name = self._requirement.name
+        if is_own_image(name):
+            raise StepError(Reason.INVALID_PIPELINE, f"{name} is an image of Headway's own; {REMEDY}")
+        here = None if self._requirement.newest else image_named(self._engine, self._reference)
+        if here and self._guarded:
+            check_access(self._engine, self._reference, self._login)
         if here:
             self._finish(here)
 
@@ -142,7 +176,7 @@ class ImageFetch:
         if not self._started.acquire(blocking=False):
             return
         try:
-            self.look()
+            self._look()
             if not self.ended.done():
                 self._pull()
         except Exception as error:  # noqa: BLE001 - raised again in the threads that wait
@@ -181,11 +215,20 @@ class ImageFetch:
                 self._changed.wait_for(lambda: self.ended.done() or len(self._lines) > written, POLL_S)  # noqa: B023 - evaluated at once
 
     def _pull(self) -> None:
-        pull(self._engine, self._reference, self._login, self._add_line, self._check)
-        here = self._engine.image(self._reference)
+        digest = pull(self._engine, self._reference, self._login, self._add_line, self._check)
+        here = self._pulled(digest)
         if here is None:
             raise MachineError(Reason.INTERNAL, f"the image {self._reference} was pulled and is not in the engine")
         self._finish(here)
+
+    def _pulled(self, digest: str) -> Description | None:
+        """The image that was pulled. Another job may have taken its name for a push already; its digest stays."""
+        repo = canonical(self._reference).partition("@")[0].rpartition(":")[0]
+        by_digest = self._engine.image(f"{repo}@{digest}") if digest and "@" not in self._reference else None
+        if by_digest:
+            return by_digest
+        here = self._engine.image(self._reference)
+        return None if here and is_lent(here, self._reference) else here
 
     def _finish(self, here: Description) -> None:
         # Two threads may have called look() at the same time.

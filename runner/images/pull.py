@@ -25,22 +25,27 @@ _OTHER_PLATFORM = (
 )  # fmt: skip
 
 
-def pull(engine: Engine, name: str, login: Login | None, write: Write, check: Callable[[], None]) -> None:
-    """Pulls an image and writes its progress. Raises StepError or MachineError.
+def pull(engine: Engine, name: str, login: Login | None, write: Write, check: Callable[[], None]) -> str:
+    """Pulls an image and writes its progress. Returns its digest in the registry, if the engine says it.
+
+    Raises StepError or MachineError.
 
     If the engine has the newest image already, this costs two small requests to the registry; no other check for a
     newer image needs fewer. Layers that another pull on the same engine is fetching are not fetched again.
     """
     write(f"pulling {name}")
-    with_retries(partial(_pull, engine, name, login, write, check), write, check)
+    return with_retries(partial(_pull, engine, name, login, write, check), write, check)
 
 
-def _pull(engine: Engine, name: str, login: Login | None, write: Write, check: Callable[[], None]) -> None:
-    progress = PullProgress(name, write)
+def _pull(engine: Engine, name: str, login: Login | None, write: Write, check: Callable[[], None]) -> str:
+    progress, digest = PullProgress(name, write), ""
     for message in interruptible(engine.pull(name, login), check):
         if "error" in message:
             raise pull_error(name, str(message["error"]), with_login=login is not None)
         progress.feed(message)
+        status = str(message.get("status", ""))
+        digest = status.partition("Digest: ")[2] if status.startswith("Digest: ") else digest
+    return digest
 
 
 class PullProgress:

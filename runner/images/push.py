@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 
 from pipelines.state import Reason
-from runner.cleanup.borrowed_tags import BorrowedTag, record_borrowed_tag, return_borrowed_tag
+from runner.cleanup.borrowed_tags import borrow_tag, return_borrowed_tag
 from runner.docker.client import Engine
 from runner.docker.error_mapping import classify_text, is_refusal
 from runner.docker.progress_stream import Message
-from runner.docker.references import BUILD_REPO, registry_host, split_tag
+from runner.docker.references import registry_host, split_tag
 from runner.docker.specs import Login
 from runner.errors import MachineError, StepError
 from runner.images.interruptible import interruptible
@@ -66,24 +66,12 @@ def push_image(pusher: Pusher, image_id: str, repo: str, tag: str, login: Login 
 @contextmanager
 def _tagged(pusher: Pusher, image_id: str, repo: str, tag: str) -> Iterator[None]:
     """Gives the image its name for the time of the push, then returns the name to the image that had it."""
-    name = f"{repo}:{tag}"
-    borrowed = BorrowedTag(name, image_id, _owner(pusher, name))
-    is_borrowed = borrowed.before != image_id
-    if is_borrowed:
-        record_borrowed_tag(pusher.folder, borrowed)
-    pusher.engine.tag(image_id, repo, tag)
+    borrowed = borrow_tag(pusher.engine, pusher.folder, image_id, f"{repo}:{tag}")
     try:
         yield
     finally:
-        if is_borrowed:
+        if borrowed:
             return_borrowed_tag(pusher.engine, borrowed)
-
-
-def _owner(pusher: Pusher, name: str) -> str:
-    """The id of the image that a name belongs to; empty if another job has borrowed the name for its own push."""
-    image = pusher.engine.image(name) or {}
-    borrowed = any(tag.startswith(f"{BUILD_REPO}:") for tag in image.get("RepoTags") or ())
-    return "" if borrowed else str(image.get("Id", ""))
 
 
 def _digests(pusher: Pusher, image_id: str) -> set[str]:

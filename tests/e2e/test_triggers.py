@@ -10,6 +10,8 @@ from workers.db.models import Cron
 from workers.db.session import make_engine, transaction
 
 FIRST = """\
+inputs:
+  LEVEL: {choices: [full, slow, night]}
 when: {event: [manual, deployment, cron]}
 steps:
   - name: say
@@ -45,6 +47,18 @@ def test_a_run_by_hand_uses_the_head_of_the_branch_and_has_its_inputs(repo: Repo
     run = repo.ended(started(repo, "trigger", "team/clock", "--branch", "main", "--input", "LEVEL=full"))
     assert (run["state"], run["event"], run["sha"]) == ("passed", "manual", repo.sha)
     assert f"manual of {repo.sha}, level full, to nowhere\n" in said(repo, run, "say")
+    (declared,) = repo.stack.api("/repos/team/clock/inputs").json
+    assert (declared["name"], declared["choices"]) == ("LEVEL", ["full", "slow", "night"])
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [("LEVEL=high", "LEVEL cannot be 'high': it is one of full, slow, night"), ("MORE=1", "MORE is not declared")],
+)
+def test_inputs_that_the_pipeline_does_not_take_end_the_run(repo: Repository, given: str, sentence: str) -> None:
+    run = repo.ended(started(repo, "trigger", "team/clock", "--input", given))
+    assert (run["state"], run["reason"]) == ("failed", "invalid_pipeline")
+    assert sentence in run["sentence"]
 
 
 def test_all_jobs_of_a_run_use_the_same_commit_even_if_the_branch_moves(repo: Repository) -> None:

@@ -27,6 +27,7 @@ from runner.docker.client import Engine
 from runner.docker.specs import JOB_LABEL, Login
 from runner.errors import MachineError
 from runner.events import Event, ImageBuilt, ImagePushed, InstructionChanged, JobNote, StepFinished, StepOutput, Stream
+from runner.execution.isolation import NO_ISOLATION, Isolation
 from runner.execution.job import Assignment, Options
 from runner.execution.job_lifecycle import open_job, run_job
 from runner.network.egress import NO_EGRESS_SETTINGS, EgressSettings
@@ -153,6 +154,7 @@ class Workshop:
         key: str = "",
         egress: EgressSettings = NO_EGRESS_SETTINGS,
         access: Access = FULL_ACCESS,
+        isolation: Isolation = NO_ISOLATION,
         **plan: Any,
     ) -> Ran:
         """Runs the steps as one job, to its end."""
@@ -164,7 +166,7 @@ class Workshop:
         assignment = Assignment(
             job_plan,
             ran.key, attempt, ran.folder, check_out, secrets or {}, logins or {}, options or Options(grace_s=1),
-            egress=egress, access=access,
+            egress=egress, access=access, isolation=isolation,
         )  # fmt: skip
         own = Cancel()
         try:

@@ -53,7 +53,7 @@ def list_runs(
 @router.post("/repos/{name:path}/runs", status_code=202)
 def start_run(services: ServicesDep, user: CurrentUser, name: str, request: RunRequest) -> StartedRun:
     """Starts a run by hand, as a manual one or as a deployment."""
-    queued = runs.start(services, user, name, ManualRun(**dict(request)))
+    queued = runs.start(services, user, name, ManualRun(**dict(request), by_admin=user.administers))
     return StartedRun(run=queued.number, url=services.settings.run_url(name, queued.number))
 
 

@@ -196,7 +196,7 @@ class RunRequest(BaseModel):
     event: StartedByHand = Event.MANUAL
     target: str = Field("", description="Where a deployment goes: CI_PIPELINE_DEPLOY_TARGET.")
     task: str = Field("", description="What a deployment does: CI_PIPELINE_DEPLOY_TASK.")
-    inputs: dict[str, str] = Field({}, description="Environment variables of the steps with commands.")
+    inputs: dict[str, str] = Field({}, description="Inputs that the pipeline declares, by name.")
 
 
 class CronSchema(_Schema):

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 RepoName = Annotated[str, typer.Argument(help="The repository's name.", show_default=False)]
 Inputs = Annotated[
-    list[str] | None, typer.Option("--input", "-i", help="NAME=VALUE for the steps' environment; any number of them.")
+    list[str] | None,
+    typer.Option("--input", "-i", help="NAME=VALUE of an input that the pipeline declares; any number of them."),
 ]
 
 

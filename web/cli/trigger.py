@@ -23,7 +23,13 @@ def trigger(
 
     with operation_services() as services:
         request = runs.run_request(
-            branch=branch, tag=tag, commit=commit, input_lines=inputs or (), target=deploy_to, task=task
+            branch=branch,
+            tag=tag,
+            commit=commit,
+            input_lines=inputs or (),
+            target=deploy_to,
+            task=task,
+            by_admin=True,
         )
         queued = runs.start(services, actor(), repo, request)
         typer.echo(services.settings.run_url(repo, queued.number))

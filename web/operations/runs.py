@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pipelines.state import State
 from web.operations import audit
 from web.operations.errors import ConflictError, InvalidInputError
+from web.operations.inputs import check_at_commit
 from web.operations.lookup import repo_named, run_numbered
 from web.security.access import Actor
 from web.services import OperationServices, Services
@@ -18,14 +19,21 @@ from workers.triggers.manual import InvalidRequestError, ManualRun, event_for, i
 
 
 def run_request(
-    *, branch: str, tag: str, commit: str, input_lines: Iterable[str], target: str, task: str = ""
+    *,
+    branch: str,
+    tag: str,
+    commit: str,
+    input_lines: Iterable[str],
+    target: str,
+    task: str = "",
+    by_admin: bool = False,
 ) -> ManualRun:
     """A run as a form or a command asks for it: inputs are lines NAME=VALUE, and a target makes it a deployment."""
     try:
         inputs = inputs_from(input_lines)
     except InvalidRequestError as error:
         raise InvalidInputError(str(error)) from None
-    return ManualRun(branch, tag, commit, inputs, event_for(target), target, task)
+    return ManualRun(branch, tag, commit, inputs, event_for(target), target, task, by_admin)
 
 
 def start(services: OperationServices, actor: Actor, repo_name: str, request: ManualRun) -> Queued:
@@ -36,6 +44,7 @@ def start(services: OperationServices, actor: Actor, repo_name: str, request: Ma
             trigger = trigger_for(request, repo.default_branch, actor.name)
         except InvalidRequestError as error:
             raise InvalidInputError(str(error)) from None
+        check_at_commit(session, repo.id, trigger)
         queued = store.queue_run(session, repo.id, trigger)
         audit.record(
             session, actor, "run.start", _run(repo_name, queued.number), f"{trigger.event.value} {trigger.ref}"

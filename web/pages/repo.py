@@ -1,5 +1,6 @@
 """A repository's page: its runs, the form that starts a run, and its crons."""
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Query, Request
@@ -11,7 +12,7 @@ from web.operations.errors import InvalidInputError
 from web.operations.lookup import repo_named
 from web.pages.permitted import permitted
 from web.pages.templates import page
-from web.security.access import role_on
+from web.security.access import Actor, role_on
 from web.security.auth import CurrentUser, current_user
 from web.services import Services, ServicesDep
 from web.urls import hook_url, repo_path, run_path
@@ -23,15 +24,19 @@ from workers.triggers.manual import ManualRun
 
 RUNS_ON_A_PAGE = 30
 _TEXT_CHARS_MAX = 100_000
+_INPUT = "input."
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(current_user)])
 Text = Annotated[str, Form(max_length=_TEXT_CHARS_MAX)]
 
 
 class RunForm(BaseModel):
-    """The form that starts a run. ``inputs`` are lines NAME=VALUE; a ``target`` makes it a deployment."""
+    """The form that starts a run. A ``target`` makes it a deployment.
 
-    model_config = ConfigDict(str_strip_whitespace=True, str_max_length=_TEXT_CHARS_MAX)
+    It has a field ``input.NAME`` for each input that the pipeline declares; ``inputs`` are further lines NAME=VALUE.
+    """
+
+    model_config = ConfigDict(str_strip_whitespace=True, str_max_length=_TEXT_CHARS_MAX, extra="allow")
 
     branch: str = ""
     tag: str = ""
@@ -39,15 +44,26 @@ class RunForm(BaseModel):
     inputs: str = ""
     target: str = ""
 
-    def request(self) -> ManualRun:
+    def given(self) -> dict[str, str]:
+        """What the fields of declared inputs hold. An empty field leaves the input at its default."""
+        fields = {
+            name.removeprefix(_INPUT): text
+            for name, text in (self.model_extra or {}).items()
+            if name.startswith(_INPUT)
+        }
+        return {name: str(text) for name, text in fields.items() if text}
+
+    def request(self, user: Actor) -> ManualRun:
         """The run that the form asks for. Raises InvalidInputError."""
-        return runs.run_request(
+        asked = runs.run_request(
             branch=self.branch,
             tag=self.tag,
             commit=self.commit,
             input_lines=self.inputs.splitlines(),
             target=self.target,
+            by_admin=user.administers,
         )
+        return replace(asked, inputs={**self.given(), **asked.inputs})
 
 
 class CronForm(BaseModel):
@@ -72,7 +88,7 @@ def start_run(
 ) -> Response:
     """Starts a run by hand and redirects to it. Input that cannot be used is explained on the page."""
     try:
-        queued = runs.start(services, user, name, form.request())
+        queued = runs.start(services, user, name, form.request(user))
     except InvalidInputError as error:
         return _repo_page(request, services, user, name, form=form, error=str(error))
     return RedirectResponse(run_path(name, queued.number), 303)
@@ -148,6 +164,7 @@ def _repo_page(
         shown = store.runs_of(session, repo.id, before, RUNS_ON_A_PAGE)
         idle = store.idle_runs(session)
         found = store.crons_of(session, repo.id)
+        declared = store.branch_inputs(session, repo.id, repo.default_branch)
         now = db_now_ms(session)
     # Numbers have no gaps: there are older runs unless the last one on the page has number 1.
     older = shown[-1].number if shown and shown[-1].number > 1 else None
@@ -161,6 +178,7 @@ def _repo_page(
         runs=shown,
         idle=idle,
         crons=found,
+        declared=declared,
         before=before,
         older=older,
         hook_url=hook_url(services.settings, name),

@@ -4,7 +4,7 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from web.api import account as account_api
-from web.api import crons, logs, openapi, pipeline_schema, repos, roles, runs, secrets, users, workers
+from web.api import crons, inputs, logs, openapi, pipeline_schema, repos, roles, runs, secrets, users, workers
 from web.hooks import endpoint
 from web.pages import account, front, login
 from web.pages import repo as repo_page
@@ -40,6 +40,7 @@ ROUTERS = (
     secrets.router,
     roles.router,
     runs.router,
+    inputs.router,
     repos.router,
     settings_page.router,
     run_page.router,

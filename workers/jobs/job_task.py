@@ -20,6 +20,7 @@ from runner.execution.job_lifecycle import open_job, run_job
 from runner.source.mirror import Mirror
 from workers import store
 from workers.access.credentials import registry_logins_for, secrets_for
+from workers.access.isolation import isolation_for
 from workers.db.session import persist, reading, transaction
 from workers.jobs.admission import admit
 from workers.jobs.cancel_on_failure import CancelOnFailure
@@ -188,6 +189,7 @@ def _assignment(
         network=network,
         access=job.allowed.access,
         egress=context.egress if job.allowed.proxy_logins else context.egress.without_logins(),
+        isolation=isolation_for(context.database, context.vault, job.repo_id, job.allowed),
     )
 
 

@@ -11,10 +11,10 @@ from sqlalchemy import Engine as Database
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from pipelines.own_images import BUILD_REPO
 from pipelines.state import State
 from runner.cleanup.leftovers import Leftovers, remove_leftovers
 from runner.docker.client import Engine
-from runner.docker.references import BUILD_REPO
 from runner.docker.specs import ATTEMPT_LABEL, JOB_LABEL
 from runner.errors import StepError
 from workers import store

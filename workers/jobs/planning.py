@@ -54,6 +54,8 @@ def plan_claimed_run(context: WorkerContext, job: ClaimedJob, mirror: Mirror) ->
     with transaction(context.database) as session:
         scope = job.allowed.group_scope
         planned = store.plan_run(session, claim.job_id, claim.attempt, plan, fits_here, scope)
+        if job.allowed.secrets:  # text of a stranger's shall not become a form
+            store.put_branch_inputs(session, job.repo_id, job.trigger, plan.inputs)
     context.live.changed(claim.run_id)
     for run_id in planned.superseded:
         context.live.publish_cancel(run_id)

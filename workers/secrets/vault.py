@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import hmac
 import os
 import secrets
 from collections.abc import Mapping
@@ -38,6 +39,11 @@ class Vault:
         nonce = os.urandom(_NONCE_BYTES)
         sealed = AESGCM(self.keys[self.newest]).encrypt(nonce, value.encode(), place.encode())
         return "|".join((_VERSION, self.newest, _text(nonce), _text(sealed)))
+
+    def name_for(self, what: str) -> str:
+        """A name for ``what`` that only who has the keys can know. It stays when a newer key is added."""
+        oldest = list(self.keys.values())[-1]
+        return hmac.new(oldest, what.encode(), "sha256").hexdigest()
 
     def unseal(self, place: str, sealed: str) -> str:
         """The value that was sealed at ``place``. Raises VaultError."""

@@ -22,6 +22,7 @@ from workers.store.deliveries import (
     record_delivery,
 )
 from workers.store.duties import failed_duties, note_done_duty, note_failed_duty
+from workers.store.inputs import branch_inputs, inputs_at, put_branch_inputs
 from workers.store.installation import installation
 from workers.store.jobs import (
     Planned,
@@ -148,6 +149,7 @@ __all__ = [
     "add_user",
     "approve",
     "approver",
+    "branch_inputs",
     "bump_counter",
     "claim_status",
     "counters",
@@ -169,6 +171,7 @@ __all__ = [
     "hold_run",
     "hook_targets",
     "idle_runs",
+    "inputs_at",
     "installation",
     "job_by_id",
     "jobs_for_free_workers",
@@ -184,6 +187,7 @@ __all__ = [
     "pending_statuses",
     "plan_run",
     "previous_run",
+    "put_branch_inputs",
     "put_cron",
     "put_registry",
     "put_secret",

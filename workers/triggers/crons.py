@@ -114,6 +114,7 @@ def run_cron(session: Session, cron: Cron, repo: Repo, sender: str = "") -> Queu
         cron=cron.name,
         sender=sender or f"cron {cron.name}",
         inputs=cron.inputs,
+        inputs_by_admin=True,  # only administrators add crons
     )
     queued = store.queue_run(session, repo.id, trigger)
     store.note_cron_run(session, cron.id, queued.run_id)

@@ -1,19 +1,15 @@
 """Runs that a user starts: from the page, the API or the command line."""
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from pipelines.commit_id import is_id
+from pipelines.inputs import wrong_names_and_sizes
 from pipelines.trigger import Event, Trigger
 from workers.forges.payload import allowed_ref
 
-INPUTS_BYTES_MAX = 65_536  # all names and values: half of what one environment variable may hold
 NAME_CHARS_MAX = 100
-_INPUT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_FORBIDDEN = re.compile("[\0\ud800-\udfff]")
-_RESERVED = ("CI_", "DRONE_", "PLUGIN_")
 
 
 class InvalidRequestError(ValueError):
@@ -27,7 +23,8 @@ StartedByHand = Literal[Event.MANUAL, Event.DEPLOYMENT]
 class ManualRun:
     """A run that a user requests: of a branch (by default the default branch), a tag, or a commit on one of them.
 
-    ``inputs`` become environment variables; ``target`` and ``task`` are for deployments.
+    ``inputs`` are those that the pipeline declares; ``target`` and ``task`` are for deployments. ``by_admin``: the user
+    is an administrator.
     """
 
     branch: str = ""
@@ -37,6 +34,7 @@ class ManualRun:
     event: StartedByHand = Event.MANUAL
     target: str = ""
     task: str = ""
+    by_admin: bool = False
 
 
 def event_for(target: str) -> StartedByHand:
@@ -64,6 +62,7 @@ def trigger_for(asked: ManualRun, default_branch: str, sender: str) -> Trigger:
         tag=asked.tag,
         sender=sender,
         inputs=dict(asked.inputs),
+        inputs_by_admin=asked.by_admin,
         deploy_target=asked.target,
         deploy_task=asked.task,
     )
@@ -90,21 +89,9 @@ def checked_ref(noun: str, name: str) -> str:
 
 
 def check_inputs(inputs: Mapping[str, str]) -> None:
-    """Raises InvalidRequestError for inputs that could not be environment variables of a step."""
-    for name, value in inputs.items():
-        if not _INPUT.fullmatch(name):
-            raise InvalidRequestError(
-                f"{name[:80]!r} cannot be an input: a name consists of letters, digits and _, and begins with no digit."
-            )
-        if name.startswith(_RESERVED):
-            raise InvalidRequestError(
-                f"{name[:80]} cannot be an input: names with {', '.join(_RESERVED)} are Headway's own."
-            )
-        if _FORBIDDEN.search(value):
-            raise InvalidRequestError(f"The input {name} holds a NUL or bytes that are no UTF-8: take them out.")
-    size = sum(len(name.encode()) + len(value.encode()) for name, value in inputs.items())
-    if size > INPUTS_BYTES_MAX:
-        raise InvalidRequestError(f"The inputs have {size:,} bytes; the limit is {INPUTS_BYTES_MAX:,}.")
+    """Raises InvalidRequestError for inputs that no pipeline could declare."""
+    if wrong := next(wrong_names_and_sizes(inputs), ""):
+        raise InvalidRequestError(wrong)
 
 
 def inputs_from(lines: Iterable[str]) -> dict[str, str]:

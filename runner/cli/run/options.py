@@ -7,18 +7,22 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class RunOptions:
-    """The options. ``secrets`` are names; each value is in the environment variable of that name."""
+    """The options. ``secrets`` are names; each value is in the environment variable of that name.
+
+    ``inputs`` are NAME=VALUE. Without ``event`` it is a push, with inputs a manual run.
+    """
 
     folder: Path = Path()
     push: bool = False
-    event: str = "push"
+    event: str = ""
     branch: str = ""
     secrets: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
 
 
 def plain_options(arguments: Sequence[str]) -> RunOptions | None:
     """The options, or None if the arguments need Typer (``--help``, a mistake)."""
-    texts: dict[str, list[str]] = {"--event": [], "--branch": [], "--secret": []}
+    texts: dict[str, list[str]] = {"--event": [], "--branch": [], "--secret": [], "--input": []}
     folders: list[str] = []
     push = False
     rest = iter(arguments)
@@ -32,5 +36,5 @@ def plain_options(arguments: Sequence[str]) -> RunOptions | None:
             return None
         else:
             folders.append(argument)
-    folder, event, branch = Path(*folders), [*texts["--event"], "push"], [*texts["--branch"], ""]
-    return RunOptions(folder, push, event[-2:][0], branch[-2:][0], tuple(texts["--secret"]))
+    folder, event, branch = Path(*folders), [*texts["--event"], ""], [*texts["--branch"], ""]
+    return RunOptions(folder, push, event[-2:][0], branch[-2:][0], tuple(texts["--secret"]), tuple(texts["--input"]))

@@ -44,7 +44,7 @@ def run_folder(options: RunOptions, bootstrap: RunBootstrap) -> int:
     try:
         secrets = secrets_of(options.secrets, os.environ)
         tree = working_tree(options.folder)
-        plan = plan_of(tree, _event(options.event), options.branch)
+        plan = plan_of(tree, _event(options), options.branch, options.inputs)
     except InvalidPipelineError as error:
         _print_problems(error.problems)
         return exit_status.USAGE
@@ -65,17 +65,29 @@ def run_folder(options: RunOptions, bootstrap: RunBootstrap) -> int:
         return exit_status.BROKEN
 
 
-def plan_of(tree: WorkingTree, event: Event, branch: str) -> Plan:
+def plan_of(tree: WorkingTree, event: Event, branch: str, inputs: Sequence[str] = ()) -> Plan:
     """The plan for this event. Raises InvalidPipelineError, or StepError if there is no pipeline."""
     files = tree.pipeline()
     if not files:
+        if inputs:
+            raise StepError(Reason.INVALID_PIPELINE, "a Dockerfile alone takes no inputs; leave out --input")
         return dockerfile_plan(tree.context())
     from pipelines.compiler.pipeline import compile_pipeline
 
-    return compile_pipeline(files, tree.trigger(event, branch), tree.context())
+    given = {"inputs": inputs_of(inputs), "inputs_by_admin": True}
+    return compile_pipeline(files, tree.trigger(event, branch).model_copy(update=given), tree.context())
 
 
-def _event(name: str) -> Event:
+def inputs_of(texts: Sequence[str]) -> dict[str, str]:
+    """Inputs from NAME=VALUE. Raises StepError."""
+    pairs = [text.partition("=") for text in texts]
+    if wrong := next((name for name, equals, _ in pairs if not equals or not name), None):
+        raise StepError(Reason.INVALID_PIPELINE, f"the input {wrong!r} is not NAME=VALUE")
+    return {name: value for name, _, value in pairs}
+
+
+def _event(options: RunOptions) -> Event:
+    name = options.event or ("manual" if options.inputs else "push")
     try:
         return Event(name)
     except ValueError:

@@ -265,8 +265,10 @@ def test_settings_with_commands(more: str) -> None:
 
 def test_what_a_plugin_is() -> None:
     """A plugin has no commands, entrypoint or environment. Only plugins get DRONE_* variables."""
-    plugin = step_of("steps: [{name: s, image: i, settings: {a: b}}]", event("manual", inputs={"TYPED": "x"}))
-    commands = step_of(step(""), event("manual", inputs={"TYPED": "x"}))
+    plugin = step_of(
+        "inputs: {TYPED: }\nsteps: [{name: s, image: i, settings: {a: b}}]", event("manual", inputs={"TYPED": "x"})
+    )
+    commands = step_of(f"inputs: {{TYPED: }}\n{step('')}", event("manual", inputs={"TYPED": "x"}))
     assert isinstance(plugin, PluginStep)
     assert isinstance(commands, CommandsStep)
     assert ("DRONE_REPO" in plugin.container.environment, "TYPED" in plugin.container.environment) == (True, False)

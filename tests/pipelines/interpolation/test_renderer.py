@@ -288,7 +288,7 @@ def test_variables_of_the_run_can_be_used_anywhere() -> None:
 
 
 def test_inputs_of_a_manual_run_reach_the_container_and_not_the_text() -> None:
-    text = "steps: [{name: a, image: b, commands: 'echo ${TARGET} $TARGET'}]"
+    text = "inputs: {TARGET: }\nsteps: [{name: a, image: b, commands: 'echo ${TARGET} $TARGET'}]"
     trigger = push(inputs={"TARGET": "prod"})
     assert "known only when the step runs" in problems_of(text, trigger)[0]
     assert value_of(container_of(job_of(text, trigger).steps[0]), "TARGET") == "prod"

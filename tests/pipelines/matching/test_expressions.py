@@ -107,11 +107,11 @@ def test_invalid_expressions_are_reported(expression: str, message: str) -> None
 
 
 def test_an_expression_of_a_step_sees_inputs_and_that_of_a_workflow_does_not() -> None:
-    step = "steps: [{image: i, commands: x, when: {evaluate: 'T == \"docs\"'}}]"
+    step = "inputs: {T: }\nsteps: [{image: i, commands: x, when: {evaluate: 'T == \"docs\"'}}]"
     assert plan_of(step, push(inputs={"T": "docs"})).jobs
     assert not plan_of(step, push()).jobs
     assert not plan_of(
-        "when: {evaluate: 'T == \"docs\"'}\nsteps: [{image: i, commands: x}]", push(inputs={"T": "docs"})
+        "inputs: {T: }\nwhen: {evaluate: 'T == \"docs\"'}\nsteps: [{image: i, commands: x}]", push(inputs={"T": "docs"})
     ).jobs
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from pipelines.context import Trust
 from pipelines.plan import BuildStep
-from runner.builds.command import Builder, BuildRequest, ResultFiles, command_of, environment_of
+from runner.builds.command import Builder, BuildRequest, ResultFiles, Separation, command_of, environment_of
 from runner.errors import StepError
 from runner.execution.host_access import check_dockerfile
 
@@ -81,3 +81,25 @@ def test_a_foreign_frontend_needs_trust_at_the_last_moment_too(tmp_path: Path, *
     with pytest.raises(StepError, match="needs trust in 'security'"):
         checked_command(tmp_path, step, Trust(network=True, volumes=True, ssh=True))
     assert checked_command(tmp_path, step, Trust(security=True))
+
+
+@pytest.mark.parametrize("name", ["BUILDKIT_CACHE_MOUNT_NS", "BUILDKIT_SANDBOX_HOSTNAME", "BUILDKIT_SYNTAX"])
+def test_a_step_cannot_replace_what_separates_its_build(tmp_path: Path, name: str) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM busybox\n")
+
+    def given(scope: str, **args: str) -> list[str]:
+        step = BuildStep(number=1, name="build", args=args)
+        own = Separation(
+            scope=scope, syntax="headway/build:x" if scope else "", contexts={"busybox": "headway/build:y"}
+        )
+        paths = (tmp_path, tmp_path, tmp_path, tmp_path)
+        request = BuildRequest(step, *paths, ENGINE, {}, "app:1", separation=own)
+        return command_of(Builder(("docker-buildx", "build"), rawjson=True), request, ResultFiles(tmp_path, tmp_path))
+
+    assert f"--build-arg={name}=mine" in given("", **{name: "mine"}), "on a laptop it is the user's own"
+    command = given("one", **{name: "mine"})
+    (argument,) = [each for each in command if each.startswith(f"--build-arg={name}=")]
+    assert "mine" not in argument
+    assert "one" not in argument.partition("=")[2].partition("=")[2].split("-")
+    assert command != given("two")
+    assert "--build-context=busybox=docker-image://headway/build:y" in command

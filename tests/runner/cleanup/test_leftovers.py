@@ -13,7 +13,7 @@ from runner.cleanup.processes import kill_build_clients
 from runner.docker.specs import JOB_LABEL, STEP_LABEL
 from runner.errors import StepError
 from runner.execution.job import Options
-from tests.support.engine import Ran, Workshop, eventually, image_id, to_all, when_said
+from tests.support.engine import Ran, Workshop, eventually, image_id, image_names, to_all, when_said
 from tests.support.plans import BUSYBOX, secrets_hex, service, shell
 
 AHEAD = Options(grace_s=0.2, steps_ahead_max=3)
@@ -158,15 +158,62 @@ def test_a_name_that_was_lent_for_a_push_goes_back_to_its_image(
     own, others = given_image(f"FROM {BUSYBOX}\nLABEL a={secrets_hex()}\n"), f"headway-test/{secrets_hex()}:1"
     ids = [image_id(ran.engine, name) for name in (own, BUSYBOX)]
     (tmp_path / "scratch").mkdir()
-    repo, _, tag = others.partition(":")
-    borrowed_tags.record_borrowed_tag(tmp_path, borrowed_tags.BorrowedTag(others, ids[0], ids[1]))
-    ran.engine.tag(ids[0], repo, tag)
+    ran.engine.tag(BUSYBOX, *others.split(":"))
+    borrowed = borrowed_tags.borrow_tag(ran.engine, tmp_path, ids[0], others)
+    assert borrowed is not None
+    assert image_id(ran.engine, others) == ids[0]
+    assert (borrowed_tags.image_named(ran.engine, others) or {})["Id"] == ids[1], "what it meant before"
     with (tmp_path / "scratch" / "borrowed-tags").open("a") as notes:
         notes.write('{"name": "half of a li')
     for _ in range(2):
         borrowed_tags.return_borrowed_tags(ran.engine, tmp_path)
         assert image_id(ran.engine, others) == ids[1]
+    assert [name for name in image_names(ran.engine) if borrowed.mark in name] == []
     ran.engine.untag(others)
+
+
+@pytest.mark.engine
+@pytest.mark.both_stores
+def test_a_name_that_two_pushes_take_goes_back_when_the_last_one_ends(
+    ran: Workshop, given_image: Callable[..., str], tmp_path: Path
+) -> None:
+    own = [image_id(ran.engine, given_image(f"FROM {BUSYBOX}\nLABEL a={secrets_hex()}\n")) for _ in range(2)]
+    name, before = f"headway-test/{secrets_hex()}:1", image_id(ran.engine, BUSYBOX)
+    ran.engine.tag(BUSYBOX, *name.split(":"))
+    (tmp_path / "scratch").mkdir()
+    taken = [borrowed_tags.borrow_tag(ran.engine, tmp_path, each, name) for each in own]
+    for borrowed in taken:
+        assert (borrowed_tags.image_named(ran.engine, name) or {})["Id"] == before
+        assert borrowed is not None
+        borrowed_tags.return_borrowed_tag(ran.engine, borrowed)
+    assert image_id(ran.engine, name) == before
+    ran.engine.untag(name)
+
+
+@pytest.mark.engine
+@pytest.mark.both_stores
+def test_a_name_that_belongs_to_no_image_means_none_while_a_push_has_it(
+    ran: Workshop, given_image: Callable[..., str], tmp_path: Path
+) -> None:
+    own, name = given_image(f"FROM {BUSYBOX}\nLABEL a={secrets_hex()}\n"), f"headway-test/{secrets_hex()}:1"
+    (tmp_path / "scratch").mkdir()
+    borrowed = borrowed_tags.borrow_tag(ran.engine, tmp_path, image_id(ran.engine, own), name)
+    assert ran.engine.image(name)
+    assert borrowed_tags.image_named(ran.engine, name) is None
+    assert borrowed is not None
+    borrowed_tags.return_borrowed_tag(ran.engine, borrowed)
+    assert ran.engine.image(name) is None
+
+
+@pytest.mark.engine
+@pytest.mark.both_stores
+def test_an_id_is_no_name_of_an_image(ran: Workshop) -> None:
+    whole = image_id(ran.engine, BUSYBOX)
+    digits = whole.removeprefix("sha256:")
+    for text in (whole, digits, digits[:12], digits[:4]):
+        assert borrowed_tags.image_named(ran.engine, text) is None
+    for name in (BUSYBOX, "docker.io/library/busybox", "docker.io/busybox:latest", "library/busybox"):
+        assert (borrowed_tags.image_named(ran.engine, name) or {})["Id"] == whole
 
 
 @pytest.mark.engine

@@ -284,6 +284,23 @@ def test_a_secret_comes_from_the_environment_and_is_masked(tree: Tree) -> None:
     assert "'my_token'" in done.stdout
 
 
+def test_inputs_are_checked_and_reach_the_steps(tree: Tree) -> None:
+    tree.write({".headway.yml": "inputs: {LEVEL: {choices: [smoke, full], default: smoke}}\n" + SHOW.format(
+        'echo "$CI_PIPELINE_EVENT $LEVEL"'
+    )})  # fmt: skip
+    assert tree.said() == ["push smoke"]
+    assert tree.said("--input", "LEVEL=full") == ["manual full"]
+    for given, sentence in (
+        ("LEVEL=max", "it is one of smoke, full"),
+        ("OTHER=1", "the input OTHER is not declared"),
+        ("BASH_ENV=$(id)", "takes code from the variable of this name"),
+        ("LEVEL", "the input 'LEVEL' is not NAME=VALUE"),
+    ):
+        done = tree.run(f"--input={given}")
+        assert done.returncode == 2
+        assert sentence in done.stderr
+
+
 def test_workflows_run_in_the_order_of_their_needs(tree: Tree) -> None:
     tree.write({
         ".headway/a.yml": "depends_on: [b]\n" + SHOW.format("echo a"), ".headway/b.yml": SHOW.format("echo b"),

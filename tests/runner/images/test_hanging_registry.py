@@ -16,7 +16,7 @@ from runner.images.interruptible import interruptible
 from tests.support.background_server import running
 from tests.support.engine import Workshop, in_thread
 from tests.support.plain_http import PlainHandler
-from tests.support.plans import build, container, push, shell
+from tests.support.plans import build, container, push, secrets_hex, shell
 
 CANCELED = Outcome(State.CANCELED, Reason.CANCELED, "canceled by ada")
 
@@ -94,6 +94,31 @@ def test_cancel_in_mid_push_ends_the_step(ran: Workshop, hanging: Hanging, cance
     job = ran(build(), push(1, f"{hanging.host}/a", f"{hanging.host}/b"), files=files, cancel=cancel)
     assert job.step(2) == CANCELED
     assert job.pushed == []
+
+
+@pytest.mark.engine
+@pytest.mark.both_stores
+def test_while_a_push_hangs_the_name_means_to_other_jobs_what_it_meant_before(ran: Workshop, hanging: Hanging) -> None:
+    name, cancel = f"{hanging.host}/a", Cancel()
+    ran.engine.tag("busybox", name, "latest")
+    files = {"Dockerfile": f"FROM busybox\nRUN touch /evil # {secrets_hex()}\n"}
+    pushing = in_thread(lambda: ran(build(), push(1, name), files=files, cancel=cancel))
+    try:
+        assert hanging.asked.wait(100)
+        evil = (ran.engine.image(name) or {})["Id"]
+        assert evil != (ran.engine.image("busybox") or {})["Id"], "the push has the name now"
+        step = shell("ls /evil 2>/dev/null || echo clean", box=container(name))
+        assert ran(step).said() == ["clean"]
+        base = build(dockerfile_inline=f"FROM {name}\nRUN test ! -e /evil # {secrets_hex()}\n")
+        if ran.builder.metadata and ran.engine.connection.version.api != "1.41":
+            assert ran(base, files={"x": ""}).outcome.state is State.PASSED
+    finally:
+        cancel.set("ada")
+        pushing.join(100)
+        cancel.close()
+    kept = (ran.engine.image(name) or {})["Id"]
+    ran.engine.untag(name)
+    assert kept == (ran.engine.image("busybox") or {})["Id"]
 
 
 @pytest.mark.engine

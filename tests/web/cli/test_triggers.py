@@ -37,6 +37,7 @@ def test_a_run_is_started_and_its_address_is_printed(headway: Headway) -> None:
     (run,) = runs(headway)
     trigger = store.trigger_of(run)
     assert (trigger.event, trigger.branch, trigger.inputs) == (Event.MANUAL, "topic", {"A": "b", "C": "d=e"})
+    assert trigger.inputs_by_admin
     assert trigger.sender
 
 

@@ -33,7 +33,7 @@ _TABLE = {
     """,
     Needs.READ: """
         GET /repos/{name:path}, GET /repos/{name:path}/runs/{number},
-        GET /api/repos/{name:path}, GET /api/repos/{name:path}/crons,
+        GET /api/repos/{name:path}, GET /api/repos/{name:path}/crons, GET /api/repos/{name:path}/inputs,
         GET /api/repos/{name:path}/runs, GET /api/repos/{name:path}/runs/{number},
         GET /api/repos/{name:path}/runs/{number}/problems,
         GET /api/steps/{step_id}/log, GET /api/steps/{step_id}/log/sources, GET /api/steps/{step_id}/log/search,

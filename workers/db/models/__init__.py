@@ -2,7 +2,7 @@
 
 from workers.db.models.base import Base
 from workers.db.models.processes import Counter, FailedDuty, Leader, Worker
-from workers.db.models.repos import Cron, Delivery, Registry, Repo, Secret
+from workers.db.models.repos import BranchInputs, Cron, Delivery, Registry, Repo, Secret
 from workers.db.models.runs import Approval, Job, Run, Status, Step
 from workers.db.models.users import ApiToken, AuditEntry, LoginLink, LoginSession, RepoRole, User
 
@@ -11,6 +11,7 @@ __all__ = [
     "Approval",
     "AuditEntry",
     "Base",
+    "BranchInputs",
     "Counter",
     "Cron",
     "Delivery",

@@ -1,5 +1,7 @@
 """The tables of repositories, with their deliveries, crons, secrets and registry logins."""
 
+from typing import Any
+
 from sqlalchemy import ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -75,6 +77,17 @@ class Cron(Base):
     inputs: Mapped[dict[str, str]] = mapped_column(default=dict)
     next_ms: Mapped[int | None] = mapped_column(index=True)
     last_run_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id", ondelete="SET NULL"), index=True)
+
+
+class BranchInputs(Base):
+    """The inputs that the pipeline of a branch declares, as its newest run found them at the commit ``sha``."""
+
+    __tablename__ = "branch_inputs"
+
+    repo_id: Mapped[int] = mapped_column(ID, ForeignKey("repos.id", ondelete="CASCADE"), primary_key=True)
+    branch: Mapped[str] = mapped_column(primary_key=True)
+    sha: Mapped[str]
+    inputs: Mapped[list[dict[str, Any]]]
 
 
 class Secret(Base):

@@ -1,0 +1,168 @@
+"""Resolves the images that a Dockerfile names, before BuildKit does: to an id, once, and only to what the job may use.
+
+BuildKit takes an image of that name from the engine, whoever gave it the name and whoever pulled it.
+"""
+
+import secrets
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any
+
+from pipelines import own_images
+from pipelines.plan import BuildStep
+from pipelines.state import Reason
+from runner.builds.command import BuildRequest, dockerfile_of
+from runner.builds.dockerfile import (
+    DOCKERFILE_BYTES_MAX,
+    IMAGES_COUNT_MAX,
+    DockerfileImages,
+    images_of,
+    is_official,
+    platform_arguments,
+    separates,
+)
+from runner.cleanup.borrowed_tags import is_lent
+from runner.errors import StepError
+from runner.execution.job import Job
+from runner.images.requirements import ImageRequirement
+from runner.logs.output import Write
+
+API_WITH_CONTEXTS = (1, 42)
+_NATIVE = frozenset({"", "$BUILDPLATFORM", "${BUILDPLATFORM}", "$TARGETPLATFORM", "${TARGETPLATFORM}"})
+
+
+def separated(job: Job, request: BuildRequest, write: Write) -> BuildRequest:
+    """The request, with its images pinned and kept apart from builds of others. Raises StepError if that cannot be."""
+    step, path = request.step, dockerfile_of(request)
+    data = path.read_bytes()
+    if len(data) > DOCKERFILE_BYTES_MAX:
+        raise _invalid(f"the Dockerfile has more than {DOCKERFILE_BYTES_MAX:,} bytes", "make it shorter")
+    machine = f"linux/{job.engine.connection.version.arch}"
+    native = not set(step.platforms) - {machine}
+    known = platform_arguments(machine) if native else None
+    found = images_of(data.decode(errors="replace"), step.args, step.target, known)
+    _check(job, step, found)
+    own = replace(request.separation, scope=job.assignment.isolation.build_scope, dockerfile=path)
+    pins = _Pins(job, step, write, machine)
+    pins.check_access((*(image.name for image in found.images), found.syntax))
+    if _can_pin(job, step, found):
+        contexts = pins.of_all(found) if native else {}
+        own = replace(own, contexts=contexts, syntax=pins.syntax(found.syntax))
+    return replace(request, separation=replace(own, caches=pins.of_caches(step.cache_from)))
+
+
+def _check(job: Job, step: BuildStep, found: DockerfileImages) -> None:
+    scope, untrusted = job.assignment.isolation.build_scope, job.assignment.access.untrusted
+    if len(found.images) > IMAGES_COUNT_MAX:
+        raise _invalid(f"the Dockerfile names more than {IMAGES_COUNT_MAX} images", "use fewer")
+    names = (*(image.name for image in found.images), found.syntax, *map(_cache_name, step.cache_from))
+    if ours := next((name for name in names if own_images.is_own_image(name)), None):
+        raise _invalid(f"the Dockerfile names {ours}, an image of Headway's own", "name an image of a registry")
+    if untrusted and not separates(found.syntax):
+        hint = "use `# syntax=docker/dockerfile:1`, or leave the line out"
+        raise _invalid(f"an untrusted build cannot use the frontend {found.syntax}", hint)
+    if untrusted and found.unclear:
+        raise _invalid(
+            f"an untrusted build cannot use the image {found.unclear[0]}", "write its name without variables"
+        )
+    outdated = is_official(found.syntax) and not separates(found.syntax)
+    if scope and found.caches and outdated:
+        hint = "use `# syntax=docker/dockerfile:1`, or leave the line out"
+        raise _invalid(f"the frontend {found.syntax} shares cache mounts with other repositories", hint)
+
+
+def _invalid(message: str, hint: str) -> StepError:
+    return StepError(Reason.INVALID_PIPELINE, f"{message}; {hint}")
+
+
+def _can_pin(job: Job, step: BuildStep, found: DockerfileImages) -> bool:
+    """Clients and engines since Docker 23 can; with ``pull`` the engine's images count for nothing anyway."""
+    api = tuple(int(part) for part in job.engine.connection.version.api.split("."))
+    return not step.pull and job.builder().metadata and api >= API_WITH_CONTEXTS and separates(found.syntax)
+
+
+class _Pins:
+    """Private names of images, for one build: each points to what a name meant when the build began."""
+
+    def __init__(self, job: Job, step: BuildStep, write: Write, machine: str) -> None:
+        self._job = job
+        self._step = step
+        self._write = write
+        self._machine = machine
+        self._count = 0
+
+    def of_all(self, found: DockerfileImages) -> Mapping[str, str]:
+        """The private name of each image. Images for other machines keep their names."""
+        waiting = [image.name for image in found.images if image.platform in {*_NATIVE, self._machine}]
+        self._job.images.prefetch(ImageRequirement(name) for name in dict.fromkeys(waiting))
+        pins: dict[str, str] = {}
+        while waiting:
+            name = waiting.pop()
+            if name not in pins:
+                image = self._fetched(name)
+                pins[name] = self._pin(image) if self._may_rename(name, found.stages) else ""
+                waiting += _of_triggers(image)
+        return {name: pin for name, pin in pins.items() if pin}
+
+    def _may_rename(self, name: str, stages: Collection[str]) -> bool:
+        """False for an image with the name of a stage: BuildKit would put the image in place of the whole stage."""
+        if own_images.canonical(name).removesuffix(":latest") not in stages:
+            return True
+        held = self._job.engine.image(name)
+        if held and is_lent(held, name):
+            raise _invalid(f"the image {name} is being pushed by another job", f"name the stage {name} otherwise")
+        return False
+
+    def syntax(self, name: str) -> str:
+        """The private name of the frontend's image; empty for the engine's own."""
+        return self._pin(self._fetched(name)) if name else ""
+
+    def of_caches(self, entries: tuple[str, ...]) -> tuple[str, ...]:
+        """``cache_from`` with private names of the images that the engine has."""
+        pinned = []
+        for entry in entries:
+            name = _cache_name(entry)
+            here = self._job.images.here(name) if name else None
+            if here:
+                pinned.append(entry.replace(name, self._pin(here) or name))
+            elif name and self._job.engine.image(name):
+                self._write(f"not used as a cache: {name} is being pushed by another job")
+            else:
+                pinned.append(entry)
+        return tuple(pinned)
+
+    def check_access(self, names: tuple[str, ...]) -> None:
+        """Raises StepError if an image is one that only others have a login for. (It may be used without a pin.)"""
+        for name in names:
+            if self._job.images.is_guarded(name):
+                self._fetched(name)
+
+    def _fetched(self, name: str) -> dict[str, Any]:
+        try:
+            return self._job.images.get(ImageRequirement(name), self._write)
+        except StepError as error:
+            raise type(error)(error.reason, f"a base image of the build: {error}") from error
+
+    def _pin(self, image: dict[str, Any]) -> str:
+        if f"{image.get('Os', '')}/{image.get('Architecture', '')}" != self._machine:
+            return ""
+        assignment = self._job.assignment
+        self._count += 1
+        tag = f"{assignment.key}-{assignment.attempt}-{self._step.number}-base{self._count}-{secrets.token_hex(8)}"
+        self._job.untag_at_end(f"{own_images.BUILD_REPO}:{tag}")
+        self._job.engine.tag(str(image["Id"]), own_images.BUILD_REPO, tag)
+        return f"{own_images.BUILD_REPO}:{tag}"
+
+
+def _of_triggers(image: dict[str, Any]) -> list[str]:
+    """The images that the ONBUILD instructions of a base image name."""
+    triggers = (image.get("Config") or {}).get("OnBuild") or ()
+    return [each.name for each in images_of("\n".join(["FROM scratch", *triggers]), {}).images]
+
+
+def _cache_name(entry: str) -> str:
+    """The image that an entry of ``cache_from`` names, if it names one."""
+    fields = dict(part.partition("=")[::2] for part in entry.split(","))
+    if "type" not in fields:
+        return entry if "=" not in entry else fields.get("ref", "")
+    return fields.get("ref", "") if fields["type"] == "registry" else ""

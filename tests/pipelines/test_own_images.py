@@ -1,0 +1,48 @@
+"""Names that only Headway gives to images, in any spelling."""
+
+import pytest
+
+from pipelines.own_images import canonical, is_own_image
+from tests.support.pipelines import problems_of
+
+OWN = (
+    *("headway/build", "headway/build:key", "docker.io/headway/build:key", "index.docker.io/headway/sandbox:1"),
+    *("headway/lent@sha256:0", "headway/before:x", "localhost/headway/sandbox", "registry-1.docker.io/headway/build:x"),
+)
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_pipeline_cannot_name_an_image_of_headways_own(name: str) -> None:
+    assert is_own_image(name)
+    for text in (f"steps: [{{image: '{name}', commands: x}}]", f"steps: [{{image: '{name}', settings: {{a: b}}}}]",
+                 f"services: [{{name: s, image: '{name}'}}]\nsteps: [{{image: i, commands: x}}]"):  # fmt: skip
+        (problem,) = problems_of(text)
+        assert f"'{name}' is an image of Headway's own; name an image of a registry" in problem
+
+
+@pytest.mark.parametrize("repo", ["headway/sandbox", "docker.io/headway/build"])
+def test_a_pipeline_cannot_push_under_a_name_of_headways_own(repo: str) -> None:
+    (problem,) = problems_of(f"steps: [{{name: b, build: .}}, {{name: p, push: {{repo: {repo}, tags: ['1']}}}}]")
+    assert f"'{repo}' is a name of Headway's own; push to a repository of yours" in problem
+
+
+@pytest.mark.parametrize(
+    "name", ["headway", "headway/app", "x/headway/build", "registry.test/headway/build:1", "build"]
+)
+def test_other_names_are_free(name: str) -> None:
+    assert not is_own_image(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("busybox", "busybox:latest"),
+        ("docker.io/library/busybox:1", "busybox:1"),
+        ("index.docker.io/team/app", "team/app:latest"),
+        ("registry.test:5000/app", "registry.test:5000/app:latest"),
+        ("registry.test:5000/library/app:1", "registry.test:5000/library/app:1"),
+        ("app:1@sha256:0", "app@sha256:0"),
+    ],
+)
+def test_a_name_is_compared_as_the_engine_shows_it(name: str, shown: str) -> None:
+    assert canonical(name) == shown

@@ -1,0 +1,20 @@
+"""What keeps a job apart from those of other repositories on the same engine."""
+
+from sqlalchemy import Engine
+
+from runner.execution.isolation import Isolation
+from workers import store
+from workers.access.trust import Permissions
+from workers.db.session import reading
+from workers.secrets.vault import Vault
+
+
+def isolation_for(database: Engine, vault: Vault, repo_id: int, allowed: Permissions) -> Isolation:
+    """See ``Isolation``. A fork's builds share nothing with those of the repository, nor with those of other forks."""
+    with reading(database) as session:
+        rows = store.registries(session)
+        own = store.registries_for(session, repo_id) if allowed.registry_logins else {}
+        used = {row.id for row in own.values()}
+        hosts = frozenset(row.host for row in rows if row.id not in used)
+    scope = vault.name_for(f"builds/{repo_id}/{allowed.group_scope}")
+    return Isolation(scope, hosts)
