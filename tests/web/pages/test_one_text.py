@@ -33,7 +33,7 @@ from workers.db.session import make_engine, transaction
 from workers.forges.http import make_client
 from workers.forges.status_request import short
 from workers.jobs.context import QueuedRun
-from workers.jobs.planning import fetch, make_plan
+from workers.jobs.planning import make_plan
 from workers.logs import open_logs
 from workers.secrets.vault import open_vault
 from workers.settings import Settings
@@ -55,21 +55,20 @@ class Everywhere:
     client: TestClient
     forge: FakeForge
     reporter: Reporter
-    repo: Repo
     mirror: Mirror
+    commits: dict[Path, str]
 
-    def run(self, text: bytes) -> int:
-        """Queues and plans a run of a commit with this pipeline file; its number."""
-        sha = self.repo.commit({NAME: text})
+    def run(self, file: Path) -> int:
+        """Queues and plans a run of the commit with this pipeline file; its number."""
+        sha = self.commits[file]
         queued = self.site.queue(push(sha=sha), REPO)
         claim = self.site.claim(queued)
         with transaction(self.site.engine) as session:
             repo = store.repo_by_name(session, REPO)
             assert repo is not None
             to_plan = QueuedRun(store.repo_info(repo), queued.number, 0, 0, "")
-        trigger = fetch(self.mirror, push(sha=sha), "main")
         try:
-            plan = make_plan(self.mirror, trigger, to_plan, self.site.services.settings)
+            plan = make_plan(self.mirror, push(sha=sha), to_plan, self.site.services.settings)
         except InvalidPipelineError as error:
             outcome = Outcome(State.FAILED, Reason.INVALID_PIPELINE, "the pipeline has an error")
             with transaction(self.site.engine) as session:
@@ -98,6 +97,13 @@ class Everywhere:
         )
 
 
+def committed(repo: Repo, mirror: Mirror) -> dict[Path, str]:
+    """A commit for each file, all of them in the mirror: a fetch for each would take most of the tests' time."""
+    commits = {file: repo.commit({NAME: file.read_bytes()}, ref="") for file in FILES}
+    mirror.fetch(repo.commit({}, *commits.values()))
+    return commits
+
+
 @pytest.fixture(scope="module")
 def everywhere(
     tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path, shared_redis: RedisServer
@@ -110,13 +116,14 @@ def everywhere(
         Services(settings, engine, lambda *_: None, open_logs(settings), open_vault(settings), redis, LoginLimiter())
     )
     mirror = Mirror(folder / "mirrors", repo.url)
+    commits = committed(repo, mirror)
     site.add_repo(REPO, forge="github")
     # Lint does not know the trust of a repository: with all of it no other problem is reported.
     repos.set_trust(site.services, REPO, Trust(network=True, volumes=True, security=True))
     with forge_server("github") as forge, make_client() as http, TestClient(create_app(site.services)) as client:
         repos.set_forge_token(site.services, REPO, TOKEN, f"{forge.url}/api/v3")
         client.headers["authorization"] = f"Bearer {site.token(site.add_user())}"
-        yield Everywhere(site, client, forge, Reporter(engine, site.services.vault, http, settings), repo, mirror)
+        yield Everywhere(site, client, forge, Reporter(engine, site.services.vault, http, settings), mirror, commits)
     redis.close()
     engine.dispose()
 
@@ -146,10 +153,9 @@ def first_lines(texts: list[str]) -> list[str]:
 def test_a_problem_has_the_same_text_everywhere(
     everywhere: Everywhere, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = file.read_bytes()
-    (tmp_path / NAME).write_bytes(text)
+    (tmp_path / NAME).write_bytes(file.read_bytes())
     monkeypatch.chdir(tmp_path)
-    number = everywhere.run(text)
+    number = everywhere.run(file)
     lint_says, plan_says, page_says = linted(), planned(), everywhere.page(number)
     assert errors(page_says) == errors(lint_says), "with the line and the carets"
     assert {text.rstrip("\n") for text in page_says} <= {text.rstrip("\n") for text in lint_says}
