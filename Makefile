@@ -4,6 +4,10 @@ SHELL := /bin/bash
 BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-annotate --custom-compile-command 'make lock' pyproject.toml
+# Where it is set, as in many containers, each process of pytest compiles every test again: ten seconds more.
+unexport PYTHONDONTWRITEBYTECODE
+# Options for pytest; `make test` measures coverage with it
+COVERAGE :=
 # The fast tests: without an engine, without PostgreSQL, without long property tests
 FAST := not (engine or e2e or compose or browser or postgres or slow)
 
@@ -26,9 +30,8 @@ check: setup ## Lint, format, types, import rules and the fast tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy --namespace-packages --explicit-package-bases tests scripts bench
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q -n 2 -m "$(FAST)"
+	$(BIN)/pytest -q -n 2 $(COVERAGE) -m "$(FAST)"
 
 test: ## Everything, on real parts: set this machine up, start what is missing, check, run all tests, stop what was started
 	@scripts/machine.sh --tests

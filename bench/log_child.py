@@ -29,7 +29,7 @@ _RESET_PEAK = "5"
 
 
 @dataclass(frozen=True)
-class Ran:
+class JobResult:
     """A run that has ended."""
 
     step_s: float
@@ -74,7 +74,7 @@ def add_repo(context: WorkerContext, folder: Path) -> int:
     return repo_id
 
 
-def run(context: WorkerContext, repo_id: int) -> Ran:
+def run(context: WorkerContext, repo_id: int) -> JobResult:
     """One push of the repository, worked on to its end as a message from the queue would have it."""
     with reading(context.database) as session:
         repo = store.repo_by_id(session, repo_id)
@@ -96,7 +96,7 @@ def run(context: WorkerContext, repo_id: int) -> Ran:
     step = steps[0]
     if step.started_ms is None or step.finished_ms is None:
         raise SystemExit("the step has no times")
-    return Ran((step.finished_ms - step.started_ms) / 1000, job_s, step.log_bytes, step.log_lines)
+    return JobResult((step.finished_ms - step.started_ms) / 1000, job_s, step.log_bytes, step.log_lines)
 
 
 def _status(name: str) -> int:

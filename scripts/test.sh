@@ -1,10 +1,14 @@
 #!/usr/bin/env bash
 # The whole test suite; `make test` calls it when everything is set up. With CI=true a missing part is a failure, not a skip.
+# Coverage is measured where most of the code runs: in the fast tests, and in those on the engine and on PostgreSQL.
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 cd "$HEADWAY_ROOT"
 
-step() {
+readonly PYTEST=.venv/bin/pytest COVERAGE=.venv/bin/coverage
+readonly PIPELINES_PERCENT_MIN=100 ALL_PERCENT_MIN=95
+
+step() { # step NAME COMMAND...
   local began=$SECONDS
   say "$1 ..."
   shift
@@ -12,12 +16,59 @@ step() {
   say "... done in $((SECONDS - began)) s"
 }
 
-step "check" make --no-print-directory check
-step "tests on the engine, on PostgreSQL, and long ones" \
-  .venv/bin/pytest -q -n 2 -m "(engine or postgres or slow) and not (e2e or compose or browser)"
-other_store=sid-containerd
-scripts/engines.sh has "$other_store" || other_store=trixie-containerd
-step "the main job with the containerd image store" \
-  env HEADWAY_ENGINE_TESTS="engine and both_stores" scripts/engines.sh test "$other_store"
-# One after another: each of these runs the whole stack and needs the machine to itself.
-step "end to end" .venv/bin/pytest -q --durations=10 -m "e2e or compose or browser"
+# --- the second engine, which runs beside the tests that mostly wait
+
+start_other_store() {
+  local name=sid-containerd
+  scripts/engines.sh has "$name" || name=trixie-containerd
+  other_store_log=$(mktemp)
+  HEADWAY_ENGINE_TESTS="engine and both_stores" scripts/engines.sh test "$name" >"$other_store_log" 2>&1 &
+  other_store=$!
+  trap stop_other_store EXIT
+}
+finish_other_store() {
+  local status=0
+  wait "$other_store" || status=$?
+  other_store=""
+  cat "$other_store_log"
+  return "$status"
+}
+stop_other_store() {
+  [ -z "$other_store" ] || { kill "$other_store" && wait "$other_store"; } 2>/dev/null || true
+  rm -f "$other_store_log"
+}
+
+# --- the tests
+
+on_engine() {
+  COVERAGE_FILE=.coverage.engine $PYTEST -q -n 3 --cov --cov-report= \
+    -m "(engine or postgres) and not (e2e or compose or browser or slow)"
+}
+slow() { $PYTEST -q -n 2 -m "slow and not (e2e or compose or browser)"; }
+# Each module has a stack of its own, on its own ports.
+end_to_end() {
+  $PYTEST -q -n 2 --dist loadfile --durations=10 -m "(e2e or browser) and not (compose or exclusive)"
+}
+alone() { $PYTEST -q -m "compose or exclusive"; }
+enough_coverage() {
+  $COVERAGE combine --quiet
+  at_least "$PIPELINES_PERCENT_MIN" --include='pipelines/*'
+  at_least "$ALL_PERCENT_MIN"
+}
+at_least() { # at_least PERCENT OPTION...: what `coverage report` counts with these options
+  local percent=$1
+  shift
+  $COVERAGE report --format=total --fail-under="$percent" "$@" && return
+  $COVERAGE report "$@" || true
+  die "the tests must reach $percent % of the lines and branches above; .coverage has what they reached."
+}
+
+$COVERAGE erase
+step "check" env COVERAGE_FILE=.coverage.fast make --no-print-directory check COVERAGE="--cov --cov-report="
+step "tests on the engine and on PostgreSQL" on_engine
+step "coverage: $PIPELINES_PERCENT_MIN % of pipelines, $ALL_PERCENT_MIN % of all" enough_coverage
+step "long tests" slow
+step "end to end" end_to_end
+start_other_store
+step "docker compose, and tests that need the engine to themselves" alone
+step "the main job with the containerd image store, which ran at the same time" finish_other_store

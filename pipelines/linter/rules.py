@@ -76,9 +76,7 @@ def _workflow(job: JobInput) -> None:
 def _empty_keys(job: JobInput, where: tuple[str | int, ...], kind: type[PipelineModel]) -> None:
     """Warns of keys without a value: they are ignored."""
     node = job.located.node(*where)
-    if not isinstance(node, MapNode):
-        return
-    for key, value in node.entries:
+    for key, value in node.entries if isinstance(node, MapNode) else ():
         empty = isinstance(value, ScalarNode) and value.is_null
         if empty and key.text in kind.model_fields and key.text not in _MAY_BE_EMPTY | kind.may_be_empty:
             message = f"'{key.text}' has no value and is ignored"

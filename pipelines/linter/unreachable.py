@@ -76,7 +76,7 @@ def why_never(
     why = ""
     for first in outer or (Condition(),):
         for second in inner or (Condition(),):
-            contradiction = next(_contradictions(first, second, outer_name, inner_name or outer_name), "")
+            contradiction = next(filter(None, _contradictions(first, second, outer_name, inner_name or outer_name)), "")
             if not contradiction:
                 return ""
             why = why or contradiction
@@ -84,6 +84,7 @@ def why_never(
 
 
 def _contradictions(first: Condition, second: Condition, one: str, two: str) -> Iterator[str]:
+    """Why the two cannot hold together: sentences, and empty texts where they can."""
     events = set(first.event or _ALL_EVENTS) & set(second.event or _ALL_EVENTS)
     if not events:
         yield f"{one} is for {joined_by_or(first.event)}, {two} for {joined_by_or(second.event)}"
@@ -92,11 +93,11 @@ def _contradictions(first: Condition, second: Condition, one: str, two: str) -> 
     for condition in (first, second):
         yield from _ref_contradictions(condition.ref, events)
     if Event.TAG not in events:
-        yield from _pattern_contradictions("branch", first.branch, second.branch, one, two)
+        yield _pattern_contradiction("branch", first.branch, second.branch, one, two)
     if events == {Event.CRON}:
-        yield from _pattern_contradictions("cron job", first.cron, second.cron, one, two)
+        yield _pattern_contradiction("cron job", first.cron, second.cron, one, two)
     for key in ("ref", "repo", "instance", "platform"):
-        yield from _pattern_contradictions(key, getattr(first, key), getattr(second, key), one, two)
+        yield _pattern_contradiction(key, getattr(first, key), getattr(second, key), one, two)
 
 
 def _ref_contradictions(ref: Patterns, events: set[Event]) -> Iterator[str]:
@@ -106,18 +107,17 @@ def _ref_contradictions(ref: Patterns, events: set[Event]) -> Iterator[str]:
         yield f"the event is push, and the ref {joined_by_or(ref.include)}, which is a tag"
 
 
-def _pattern_contradictions(noun: str, first: Patterns, second: Patterns, one: str, two: str) -> Iterator[str]:
-    """Yields a sentence if a list of plain values has none that all patterns accept."""
+def _pattern_contradiction(noun: str, first: Patterns, second: Patterns, one: str, two: str) -> str:
+    """A sentence if a list of plain values has none that all patterns accept, or an empty text."""
     for patterns in (first, second):
         if not patterns.include or any(_GLOB.search(value) for value in patterns.include):
             continue
         if not all(mismatch(noun, first, value) or mismatch(noun, second, value) for value in patterns.include):
             continue
         if first.include and second.include and first is not second:
-            yield f"{one} is for the {noun} {joined_by_or(first.include)}, {two} for {joined_by_or(second.include)}"
-        else:
-            yield f"the {noun} must be {joined_by_or(patterns.include)}, and that is excluded"
-        return
+            return f"{one} is for the {noun} {joined_by_or(first.include)}, {two} for {joined_by_or(second.include)}"
+        return f"the {noun} must be {joined_by_or(patterns.include)}, and that is excluded"
+    return ""
 
 
 def _check_keys(job: JobInput, condition: Condition, where: tuple[str | int, ...]) -> None:

@@ -64,9 +64,11 @@ class FileReader:
 
     def read(self, variables: Variables) -> list[ReadWorkflow]:
         """The workflow for every cell. Cells with errors are missing; the diagnostics have the errors."""
-        read = []
+        read: list[ReadWorkflow] = []
+        if self._source is None:
+            return read
         for cell in self._wanted:
-            located = self._read_cell(_with_cell(variables, cell, self._inputs))
+            located = self._read_cell(self._source, _with_cell(variables, cell, self._inputs))
             if located is None:  # the other cells would have the same errors
                 break
             count = len(located.workflow.steps) * len(self._cells)
@@ -77,11 +79,9 @@ class FileReader:
             read.append(ReadWorkflow(cell, located))
         return read
 
-    def _read_cell(self, variables: Variables) -> LocatedWorkflow | None:
-        if self._source is None:
-            return None
+    def _read_cell(self, source: Source, variables: Variables) -> LocatedWorkflow | None:
         try:
-            rendered = render(self._source, self._template, variables, self._diagnostics)
+            rendered = render(source, self._template, variables, self._diagnostics)
             key = rendered.text, tuple(rendered.outside)
             if key not in self._read:
                 self.characters_read += len(rendered.text)

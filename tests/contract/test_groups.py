@@ -220,6 +220,14 @@ def test_with_cancel_the_newest_run_cancels_older_jobs_of_its_branch_in_the_grou
     assert first.jobs()["lint"].state is State.QUEUED
 
 
+def test_a_job_that_has_ended_is_not_canceled_with_the_others_of_its_run(database: Engine, repo_id: int) -> None:
+    first = begun(database, repo_id, deploy(1, cancel=True), job_plan("lint", 2))
+    first.finish()
+    assert begun(database, repo_id, deploy(cancel=True)).planned.superseded == []
+    job = first.jobs()["deploy"]
+    assert (job.state, job.cancel_by) == (State.PASSED, "")
+
+
 @pytest.mark.parametrize("trigger", [push(branch="other"), DEPLOYMENT, pull_request(from_fork=False)])
 def test_other_branches_and_events_are_waited_for_and_never_canceled(
     database: Engine, repo_id: int, trigger: Trigger

@@ -3,15 +3,16 @@
 from itertools import pairwise
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 
 from pipelines.state import Outcome, Reason, State
 from pipelines.trigger import Event, Trigger
 from tests.support.builders import SHA, held_by, pull_request, push
 from workers import store
-from workers.db.models import Run
+from workers.db.models import Job, Run
 from workers.db.session import reading, transaction
 from workers.store import leases
+from workers.store.superseding import newer_runs
 
 
 @pytest.fixture
@@ -62,6 +63,57 @@ def test_a_run_that_cancels_others_takes_over_their_changed_files(database: Engi
         last = queued(database, repo_id, push(sha=sha).model_copy(update={"previous_sha": before}))
     trigger = store.trigger_of(run_now(database, last.run_id))
     assert (trigger.previous_sha, trigger.sha) == (shas[0], shas[3])
+
+
+def test_of_several_runs_that_are_canceled_at_once_the_changes_of_the_oldest_count_too(
+    database: Engine, repo_id: int
+) -> None:
+    shas = [f"{number:040x}" for number in range(4)]
+    pushes = [push(sha=sha).model_copy(update={"previous_sha": before}) for before, sha in pairwise(shas)]
+    with transaction(database) as session:
+        store.set_newest_wins(session, repo_id, set())
+    for each in pushes[:2]:
+        queued(database, repo_id, each)
+    with transaction(database) as session:
+        store.set_newest_wins(session, repo_id, {Event.PUSH})
+    last = queued(database, repo_id, pushes[2])
+    assert store.trigger_of(run_now(database, last.run_id)).previous_sha == shas[0]
+
+
+def newer_in_the_group(database: Engine, run: store.Queued) -> dict[str, str]:
+    with reading(database) as session:
+        return newer_runs(session, session.get_one(Run, run.run_id), {"deploy", "other"})
+
+
+def test_of_the_newer_runs_in_a_group_the_newest_of_the_branch_is_named_and_never_the_run_itself(
+    database: Engine, repo_id: int
+) -> None:
+    with transaction(database) as session:
+        store.set_newest_wins(session, repo_id, set())
+        other_repo = store.add_repo(session, store.NewRepo("acme/wall", "file:///wall")).id
+    runs = [queued(database, repo_id, push()) for _ in range(3)]
+    queued(database, repo_id, push(branch="other"))
+    queued(database, other_repo, push())
+    with transaction(database) as session:
+        session.execute(update(Job).values(group_key="deploy"))
+    newer = [newer_in_the_group(database, run) for run in runs]
+    assert newer == [{"deploy": "run 3"}, {"deploy": "run 3"}, {}]
+
+
+def test_a_newer_run_by_hand_does_not_count_as_newer_in_a_group(database: Engine, repo_id: int) -> None:
+    by_hand = Trigger(event=Event.MANUAL, sha=SHA, ref="refs/heads/main", branch="main")
+    runs = [queued(database, repo_id, by_hand) for _ in range(2)]
+    with transaction(database) as session:
+        session.execute(update(Job).values(group_key="deploy"))
+    assert newer_in_the_group(database, runs[0]) == {}
+
+
+def test_a_run_of_another_repository_is_not_canceled(database: Engine, repo_id: int) -> None:
+    with transaction(database) as session:
+        other_repo = store.add_repo(session, store.NewRepo("acme/wall", "file:///wall")).id
+    older = queued(database, other_repo, push())
+    queued(database, repo_id, push())
+    assert run_now(database, older.run_id).state is State.QUEUED
 
 
 def test_of_the_deliveries_in_a_batch_the_last_wins(database: Engine, repo_id: int) -> None:

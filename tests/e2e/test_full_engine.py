@@ -13,12 +13,14 @@ from runner.events import Event, JobNote
 from runner.execution.job import Options
 from tests.e2e.full import filled
 from tests.e2e.stack import Repository, Stack, until
-from tests.support.engine import Workshop
+from tests.support.engine import JobRunner
 from tests.support.plans import shell
+
+pytestmark = pytest.mark.exclusive
 
 
 @pytest.mark.engine
-def test_a_job_waits_until_addresses_are_free(ran: Workshop, engine: Engine) -> None:
+def test_a_job_waits_until_addresses_are_free(ran: JobRunner, engine: Engine) -> None:
     with filled(engine) as full:
 
         def listen(event: Event) -> None:
@@ -31,7 +33,7 @@ def test_a_job_waits_until_addresses_are_free(ran: Workshop, engine: Engine) -> 
 
 
 @pytest.mark.engine
-def test_a_job_without_an_address_is_broken_and_says_what_to_do(ran: Workshop, engine: Engine) -> None:
+def test_a_job_without_an_address_is_broken_and_says_what_to_do(ran: JobRunner, engine: Engine) -> None:
     def gone(_: Path) -> None:
         raise StepError(Reason.CLONE_FAILED, "nothing can be laid out")
 

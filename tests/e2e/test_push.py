@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.private import PASSWORD, USER, served
-from tests.e2e.stack import Repository, Stack, ask, command_line, git
+from tests.e2e.stack import Repository, Stack, ask, command_line, git, until
 
 DOCKERFILE = "FROM busybox:latest\nWORKDIR /app\nCOPY . .\nRUN echo built > /built\n"
 SECRET = "correct-horse-battery-staple"
@@ -228,6 +228,7 @@ def test_a_private_repository_is_cloned_with_its_login(stack: Stack) -> None:
         stack.headway("repo", "login", "team/private", "--username", USER, stdin=PASSWORD)
         allowed = repo.ended(repo.push(files))
         assert allowed["state"] == "passed", allowed["sentence"]
+    until("the workspace is removed", lambda: not stack.left_behind())  # files must not vanish while they are read
     leaks = [path for path in stack.data.rglob("*") if path.is_file() and PASSWORD.encode() in path.read_bytes()]
     assert leaks == []
 

@@ -10,7 +10,6 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,108 +19,19 @@ from hypothesis import settings
 
 from pipelines.context import FULL_ACCESS, Access
 from pipelines.plan import JobPlan, Service, Step
-from pipelines.state import Outcome, State
 from runner.builds.buildkit import Builder, find_builder
 from runner.cancellation import Cancel
 from runner.docker.client import Engine
 from runner.docker.specs import JOB_LABEL, Login
 from runner.errors import MachineError
-from runner.events import Event, ImageBuilt, ImagePushed, InstructionChanged, JobNote, StepFinished, StepOutput, Stream
+from runner.events import Event, StepOutput, Stream
 from runner.execution.isolation import NO_ISOLATION, Isolation
 from runner.execution.job import Assignment, Options
 from runner.execution.job_lifecycle import open_job, run_job
 from runner.network.egress import NO_EGRESS_SETTINGS, EgressSettings
+from tests.support.job_result import JobResult
 from tests.support.plans import Content, LayOut, laid_out, numbered, secrets_hex
 from tests.support.registry import Registry, running_registry
-
-# What a job did
-
-
-@dataclass
-class Ran:
-    """The events of a job, and its outcome. ``on_event`` hears each event, in the thread that it came from."""
-
-    key: str
-    folder: Path
-    on_event: Callable[[Event], None] | None = None
-    events: list[Event] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
-    outcome: Outcome = field(default_factory=lambda: Outcome(State.RUNNING))
-    tells_of_instructions: bool = True
-
-    def __call__(self, event: Event) -> None:
-        """Keeps an event."""
-        self.events.append(event)
-        if self.on_event:
-            self.on_event(event)
-
-    def names_image(self, name: str) -> bool:
-        """True for a name that only this job can have given to an image."""
-        repos = tuple(f"{event.repo}{mark}" for event in self.pushed for mark in ":@")
-        return self.key in name or name.startswith(repos)
-
-    def log(self, step: int = 1, *streams: Stream) -> bytes:
-        """The bytes of a step's output, of these streams or of all. Its offsets must have no gap."""
-        chunks = [event for event in list(self.events) if isinstance(event, StepOutput) and event.step == step]
-        end = 0
-        for chunk in chunks:
-            assert chunk.offset == end
-            end += len(chunk.data)
-        return b"".join(chunk.data for chunk in chunks if chunk.stream in (streams or tuple(Stream)))
-
-    def said(self, step: int = 1) -> list[str]:
-        """The lines that a step's commands wrote to their standard output, without those that show a command."""
-        lines = self.log(step, Stream.STDOUT).decode().splitlines()
-        return [line for line in lines if not line.startswith("+ ")]
-
-    def step(self, number: int = 1) -> Outcome:
-        """How a step ended."""
-        (outcome,) = [
-            event.outcome for event in self.events if isinstance(event, StepFinished) and event.step == number
-        ]
-        return outcome
-
-    @property
-    def states(self) -> list[State]:
-        """The states of all steps, by their numbers."""
-        ended = [event for event in self.events if isinstance(event, StepFinished)]
-        return [event.outcome.state for event in sorted(ended, key=lambda event: event.step)]
-
-    @property
-    def built(self) -> list[ImageBuilt]:
-        """The images that were built."""
-        return [event for event in self.events if isinstance(event, ImageBuilt)]
-
-    @property
-    def pushed(self) -> list[ImagePushed]:
-        """The tags that arrived."""
-        return [event for event in self.events if isinstance(event, ImagePushed)]
-
-    @property
-    def notes(self) -> str:
-        """What was said about the job as a whole."""
-        return "\n".join(event.text for event in self.events if isinstance(event, JobNote))
-
-    def instructions(self, step: int = 1) -> list[InstructionChanged]:
-        """The last news of each Dockerfile instruction of a build step; the test is skipped where no client tells."""
-        need_instructions(tell=self.tells_of_instructions)
-        last: dict[int, InstructionChanged] = {}
-        for event in self.events:
-            if isinstance(event, InstructionChanged) and event.step == step:
-                last[event.index] = event
-        return [last[index] for index in sorted(last)]
-
-    def everything(self) -> str:
-        """All that a person could get to see of the job, in one text."""
-        texts = [str(event) for event in self.events if not isinstance(event, StepOutput)]
-        logs = [self.log(step) for step in {event.step for event in self.events if isinstance(event, StepOutput)}]
-        return "\n".join([*texts, str(self.outcome), *(log.decode(errors="replace") for log in logs)])
-
-
-def need_instructions(*, tell: bool) -> None:
-    """Skips a test that is about a build's instructions where the client does not tell of them."""
-    if not tell:
-        pytest.skip("the build client of this engine does not tell of instructions (buildx 0.13 and newer do)")
 
 
 def need_limit(engine: Engine, name: str) -> None:
@@ -130,14 +40,14 @@ def need_limit(engine: Engine, name: str) -> None:
         pytest.skip(f"the engine has no {name}")
 
 
-class Workshop:
+class JobRunner:
     """Runs jobs and remembers them, so that what they leave can be looked for."""
 
     def __init__(self, engine: Engine, builder: Builder, folder: Path) -> None:
         self.engine = engine
         self.builder = builder
         self.folder = folder
-        self.jobs: list[Ran] = []
+        self.jobs: list[JobResult] = []
 
     def __call__(
         self,
@@ -156,7 +66,7 @@ class Workshop:
         access: Access = FULL_ACCESS,
         isolation: Isolation = NO_ISOLATION,
         **plan: Any,
-    ) -> Ran:
+    ) -> JobResult:
         """Runs the steps as one job, to its end."""
         ran = self.new(on_event, key)
         check_out = files if callable(files) else laid_out(files or {})
@@ -183,10 +93,10 @@ class Workshop:
             own.close()
         return ran
 
-    def new(self, on_event: Callable[[Event], None] | None = None, key: str = "") -> Ran:
+    def new(self, on_event: Callable[[Event], None] | None = None, key: str = "") -> JobResult:
         """A job that is yet to run."""
         key = key or f"test-{secrets_hex()}"
-        ran = Ran(key, self.folder / key, on_event, tells_of_instructions=self.builder.rawjson)
+        ran = JobResult(key, self.folder / key, on_event, tells_of_instructions=self.builder.rawjson)
         self.jobs.append(ran)
         return ran
 
@@ -298,18 +208,18 @@ def builder() -> Builder:
 
 
 @pytest.fixture
-def ran(engine: Engine, builder: Builder, tmp_path: Path) -> Workshop:
+def ran(engine: Engine, builder: Builder, tmp_path: Path) -> JobRunner:
     """Runs jobs."""
-    return Workshop(engine, builder, tmp_path / "jobs")
+    return JobRunner(engine, builder, tmp_path / "jobs")
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """After a test on the engine, nothing of its jobs is left."""
-    workshop = request.getfixturevalue("ran") if request.node.get_closest_marker("engine") else None
+    runner = request.getfixturevalue("ran") if request.node.get_closest_marker("engine") else None
     yield
-    if workshop:
-        assert workshop.left() == []
+    if runner:
+        assert runner.left() == []
 
 
 @pytest.fixture(scope="session")

@@ -246,10 +246,11 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
-    """An SQLite database with all tables and no rows."""
-    path = shutil.copy(sqlite_template, tmp_path / "headway.db")
-    return f"sqlite:///{path}"
+def sqlite_url(sqlite_template: Path) -> Iterator[str]:
+    """An SQLite database with all tables and no rows. It is in memory if that is possible: no test waits for a disk."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(prefix="headway-test-", dir=memory if memory.is_dir() else None) as folder:
+        yield f"sqlite:///{shutil.copy(sqlite_template, Path(folder, 'headway.db'))}"
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The Jinja environment of an application, and how pages are rendered from templates."""
 
+from functools import cache
 from pathlib import Path
 from typing import cast
 
@@ -13,8 +14,12 @@ from web.pages.filters import FILTERS, GLOBALS
 HERE = Path(__file__).parents[1]
 
 
+@cache
 def make_templates() -> Environment:
-    """The environment: it escapes every value, and an unknown name in a template is an error."""
+    """The environment: it escapes every value, and an unknown name in a template is an error.
+
+    One for all applications of a process: it compiles each template once.
+    """
     env = Environment(
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,

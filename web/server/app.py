@@ -67,7 +67,7 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(SecurityHeaders, https=services.secure)
     add_error_handlers(app)
     app.router.routes.append(endpoint.route)
-    for router in ROUTERS:
-        app.include_router(router)
+    # Not by include_router: that would make every route again, 0.1 s for each application.
+    app.router.routes += [route for router in ROUTERS for route in router.routes]
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     return app

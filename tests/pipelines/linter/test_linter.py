@@ -341,6 +341,18 @@ def test_ports_of_a_step_and_two_steps_of_one_name() -> None:
     ]
 
 
+def test_a_step_that_only_some_cells_of_the_matrix_have_may_be_unreachable_there() -> None:
+    never = "{name: b, image: 'i:1', commands: x, when: {event: tag}}"
+    both = """
+    matrix: {{MORE: ["{0}", "{1}"]}}
+    when: {{event: push}}
+    steps: [{{name: a, image: "i:1", commands: x}}, ${{MORE}}]
+    """
+    assert lint(both.format(never, "")) == []
+    (warning,) = lint(both.format(never, never))
+    assert "step 'b' never runs: the workflow is for push, the step for tag" in warning
+
+
 def test_hints_are_never_part_of_a_run() -> None:
     assert lint("steps: [{name: s, image: i, commands: x}]") != []
     assert job_of("steps: [{name: s, image: i, commands: x}]").steps

@@ -13,7 +13,8 @@ from pipelines.plan import BuildStep
 from pipelines.state import Outcome, Reason, State
 from runner.cancellation import Cancel
 from runner.events import Event, ImageBuilt, InstructionChanged, StepOutput
-from tests.support.engine import Workshop, image_history, need_instructions
+from tests.support.engine import JobRunner, image_history
+from tests.support.job_result import need_instructions
 from tests.support.plans import build, container, secrets_hex, shell
 from tests.support.registry import Registry, free_port
 
@@ -22,7 +23,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.both_stores]
 PLAIN = {"Dockerfile": "FROM busybox\nCOPY here /\n", "here": "copied\n"}
 
 
-def test_a_build_tells_of_each_instruction_its_time_and_whether_it_was_cached(ran: Workshop) -> None:
+def test_a_build_tells_of_each_instruction_its_time_and_whether_it_was_cached(ran: JobRunner) -> None:
     files = {"Dockerfile": f"FROM busybox\nRUN sleep 0.3 # {secrets_hex()}\nENV A=b\n"}
     first = ran(build(), files=files)
     texts = [instruction.text.partition("] ")[2].partition("@")[0] for instruction in first.instructions()]
@@ -36,7 +37,7 @@ def test_a_build_tells_of_each_instruction_its_time_and_whether_it_was_cached(ra
     assert f"built {first.built[0].image_id}" in first.log().decode()
 
 
-def test_a_running_instruction_is_told_before_it_ends(ran: Workshop) -> None:
+def test_a_running_instruction_is_told_before_it_ends(ran: JobRunner) -> None:
     need_instructions(tell=ran.builder.rawjson)
     files = {"Dockerfile": f"FROM busybox\nRUN echo {secrets_hex()}; sleep 0.3\n"}
     job = ran(build(), files=files)
@@ -45,7 +46,7 @@ def test_a_running_instruction_is_told_before_it_ends(ran: Workshop) -> None:
     assert news[-1].seconds is not None
 
 
-def test_what_an_instruction_says_is_in_the_log(ran: Workshop) -> None:
+def test_what_an_instruction_says_is_in_the_log(ran: JobRunner) -> None:
     need_instructions(tell=ran.builder.rawjson)
     files = {"Dockerfile": f"FROM busybox\nRUN echo one {secrets_hex()}; echo two >&2; printf half\n"}
     log = ran(build(), files=files).log().decode()
@@ -54,7 +55,7 @@ def test_what_an_instruction_says_is_in_the_log(ran: Workshop) -> None:
     assert f"{number} half" in log
 
 
-def test_a_failing_instruction_is_named_with_its_lines(ran: Workshop) -> None:
+def test_a_failing_instruction_is_named_with_its_lines(ran: JobRunner) -> None:
     need_instructions(tell=ran.builder.rawjson)
     files = {"Dockerfile": f"FROM busybox\n\nRUN echo about to fail {secrets_hex()} && \\\n    exit 3\nRUN true\n"}
     job = ran(build(), shell("true", box=container(1)), files=files)
@@ -68,33 +69,33 @@ def test_a_failing_instruction_is_named_with_its_lines(ran: Workshop) -> None:
     assert ">>>" in job.log().decode()
 
 
-def test_an_instruction_that_speaks_of_networks_and_rights_is_still_the_users(ran: Workshop) -> None:
+def test_an_instruction_that_speaks_of_networks_and_rights_is_still_the_users(ran: JobRunner) -> None:
     words = "connection refused, no such host, access denied, no space left on device, not found"
     job = ran(build(), files={"Dockerfile": f"FROM busybox\nRUN echo '{words}' {secrets_hex()} && false\n"})
     assert (job.step().state, job.step().reason) == (State.FAILED, Reason.BUILD_FAILED)
 
 
-def test_a_file_that_is_not_there_is_named(ran: Workshop) -> None:
+def test_a_file_that_is_not_there_is_named(ran: JobRunner) -> None:
     job = ran(build(), files={"Dockerfile": "FROM busybox\nCOPY nonesuch.txt /\n"})
     assert job.step().reason is Reason.BUILD_FAILED
     assert "nonesuch.txt" in job.step().message
     assert "not found" in job.step().message
 
 
-def test_a_syntax_error_is_shown_with_its_place(ran: Workshop) -> None:
+def test_a_syntax_error_is_shown_with_its_place(ran: JobRunner) -> None:
     job = ran(build(), files={"Dockerfile": "FROM busybox\nRUNN echo hi\n"})
     assert job.step().reason is Reason.BUILD_FAILED
     assert "unknown instruction: RUNN" in job.step().message
     assert re.search("Dockerfile:2|line 2", job.step().message)
 
 
-def test_an_empty_dockerfile_fails(ran: Workshop) -> None:
+def test_an_empty_dockerfile_fails(ran: JobRunner) -> None:
     job = ran(build(), files={"Dockerfile": ""})
     assert job.step().reason is Reason.BUILD_FAILED
     assert "empty" in job.step().message
 
 
-def test_a_missing_dockerfile_is_named_with_the_remedy(ran: Workshop) -> None:
+def test_a_missing_dockerfile_is_named_with_the_remedy(ran: JobRunner) -> None:
     job = ran(build(dockerfile="docker/Prod"), files={"README": ""})
     assert job.step() == Outcome(
         State.FAILED, Reason.BUILD_FAILED,
@@ -102,12 +103,12 @@ def test_a_missing_dockerfile_is_named_with_the_remedy(ran: Workshop) -> None:
     )  # fmt: skip
 
 
-def test_a_context_that_is_not_there_is_named(ran: Workshop) -> None:
+def test_a_context_that_is_not_there_is_named(ran: JobRunner) -> None:
     job = ran(build(context="web"), files=PLAIN)
     assert "the build context 'web' is not a folder" in job.step().message
 
 
-def test_a_dockerfile_may_lie_anywhere_in_the_checkout(ran: Workshop) -> None:
+def test_a_dockerfile_may_lie_anywhere_in_the_checkout(ran: JobRunner) -> None:
     files = {
         "ci/Own": "FROM busybox\nCOPY here /\n",
         "app/here": "app's\n",
@@ -119,14 +120,14 @@ def test_a_dockerfile_may_lie_anywhere_in_the_checkout(ran: Workshop) -> None:
     assert job.instructions()[1].text.endswith("RUN pwd")
 
 
-def test_a_dockerfile_may_be_written_in_the_pipeline(ran: Workshop) -> None:
+def test_a_dockerfile_may_be_written_in_the_pipeline(ran: JobRunner) -> None:
     job = ran(
         build(dockerfile_inline="FROM busybox\nCOPY here /there\n"), shell("cat /there", box=container(1)), files=PLAIN
     )
     assert job.said(2) == ["copied"]
 
 
-def test_arguments_labels_and_target_reach_the_build(ran: Workshop) -> None:
+def test_arguments_labels_and_target_reach_the_build(ran: JobRunner) -> None:
     stages = (
         'FROM busybox AS first\nARG GREETING\nRUN echo "$GREETING" > /said\nFROM first AS second\nRUN touch /second\n'
     )
@@ -148,7 +149,7 @@ def test_arguments_labels_and_target_reach_the_build(ran: Workshop) -> None:
     build(dockerfile="../../../../../../../../etc/passwd"), build(dockerfile="/etc/passwd"), build(dockerfile="passwd"),
     build(dockerfile="out/passwd"), build(context="sub", dockerfile="passwd"),
 ])  # fmt: skip
-def test_what_leads_out_of_the_checkout_is_refused_and_not_shown(ran: Workshop, step: BuildStep) -> None:
+def test_what_leads_out_of_the_checkout_is_refused_and_not_shown(ran: JobRunner, step: BuildStep) -> None:
     def lay_out(target: Path) -> None:
         (target / "sub").mkdir(parents=True)
         (target / "Dockerfile").write_text("FROM busybox\n")
@@ -161,7 +162,7 @@ def test_what_leads_out_of_the_checkout_is_refused_and_not_shown(ran: Workshop, 
     assert "root:" not in job.everything()
 
 
-def test_a_link_in_the_context_is_copied_as_a_link(ran: Workshop) -> None:
+def test_a_link_in_the_context_is_copied_as_a_link(ran: JobRunner) -> None:
     def lay_out(target: Path) -> None:
         target.mkdir(parents=True)
         (target / "Dockerfile").write_text("FROM busybox\nCOPY . /here/\nRUN readlink /here/shadow\n")
@@ -171,7 +172,7 @@ def test_a_link_in_the_context_is_copied_as_a_link(ran: Workshop) -> None:
     assert job.said(2) == ["/etc/shadow"]
 
 
-def test_secrets_come_by_mount_and_stay_out_of_the_image(ran: Workshop) -> None:
+def test_secrets_come_by_mount_and_stay_out_of_the_image(ran: JobRunner) -> None:
     mounts = "--mount=type=secret,id=npm-token --mount=type=secret,id=npm_token"
     read = "cat /run/secrets/npm-token /run/secrets/npm_token | md5sum > /sum"
     text = f"FROM busybox\nRUN {mounts} {read} # {secrets_hex()}\n"
@@ -194,7 +195,7 @@ def test_secrets_come_by_mount_and_stay_out_of_the_image(ran: Workshop) -> None:
 
 
 @pytest.mark.parametrize("identity", ["x,src=/etc/hostname", 'x",src=/etc/hostname,"', "x,env=HOME"])
-def test_a_secrets_name_cannot_ask_for_a_file_of_the_worker(ran: Workshop, identity: str) -> None:
+def test_a_secrets_name_cannot_ask_for_a_file_of_the_worker(ran: JobRunner, identity: str) -> None:
     files = {"Dockerfile": f"FROM busybox\nRUN --mount=type=secret,id=x cat /run/secrets/x # {secrets_hex()}\n"}
     job = ran(build(secrets={identity: "t"}), files=files, secrets={"t": "the-secret"})
     assert Path("/etc/hostname").read_text().strip() not in job.log().decode()
@@ -206,13 +207,13 @@ def test_a_secrets_name_cannot_ask_for_a_file_of_the_worker(ran: Workshop, ident
     build(cache_to=("type=local,dest=/tmp/out",)), build(cache_to=("dest=/tmp/out,type=local",)),
     build(cache_from=('type=registry,"type=local",src=/etc',)),
 ])  # fmt: skip
-def test_a_build_cannot_ask_for_paths_of_the_worker(ran: Workshop, step: BuildStep) -> None:
+def test_a_build_cannot_ask_for_paths_of_the_worker(ran: JobRunner, step: BuildStep) -> None:
     job = ran(step, files=PLAIN)
     assert (job.step().state, job.step().reason) == (State.FAILED, Reason.INVALID_PIPELINE)
     assert "on the worker" in job.step().message
 
 
-def test_values_that_look_like_options_stay_values(ran: Workshop, tmp_path: Path) -> None:
+def test_values_that_look_like_options_stay_values(ran: JobRunner, tmp_path: Path) -> None:
     steps = [build(target=f"--output={tmp_path}/out"), build(network=f"--output={tmp_path}/out"),
              build(dockerfile=f"--output={tmp_path}/out"), build(context=f"--output={tmp_path}/out")]  # fmt: skip
     for step in steps:
@@ -220,31 +221,31 @@ def test_values_that_look_like_options_stay_values(ran: Workshop, tmp_path: Path
     assert not (tmp_path / "out").exists()
 
 
-def test_a_base_image_that_does_not_exist_is_named(ran: Workshop, registry: Registry) -> None:
+def test_a_base_image_that_does_not_exist_is_named(ran: JobRunner, registry: Registry) -> None:
     job = ran(build(), files={"Dockerfile": f"FROM {registry.host}/none/such:1\n"})
     assert (job.step().state, job.step().reason) == (State.FAILED, Reason.IMAGE_NOT_FOUND)
     assert f"{registry.host}/none/such:1" in job.step().message
 
 
-def test_a_base_image_behind_a_login_says_so(ran: Workshop, locked_registry: Registry) -> None:
+def test_a_base_image_behind_a_login_says_so(ran: JobRunner, locked_registry: Registry) -> None:
     job = ran(build(), files={"Dockerfile": f"FROM {locked_registry.host}/base:1\n"})
     assert (job.step().state, job.step().reason) == (State.FAILED, Reason.IMAGE_NOT_FOUND)
     assert "headway registry login" in job.step().message
 
 
-def test_a_base_images_registry_that_does_not_answer_is_the_machines_fault(ran: Workshop) -> None:
+def test_a_base_images_registry_that_does_not_answer_is_the_machines_fault(ran: JobRunner) -> None:
     job = ran(build(), files={"Dockerfile": f"FROM 127.0.0.1:{free_port()}/base:1\n"})
     assert (job.step().state, job.step().reason) == (State.BROKEN, Reason.REGISTRY_UNREACHABLE)
 
 
-def test_a_build_that_takes_too_long_is_ended(ran: Workshop) -> None:
+def test_a_build_that_takes_too_long_is_ended(ran: JobRunner) -> None:
     files = {"Dockerfile": f"FROM busybox\nRUN echo begun {secrets_hex()}; sleep 1000\n"}
     job = ran(build(timeout_s=2), files=files)
     assert (job.step().state, job.step().reason) == (State.FAILED, Reason.TIMEOUT)
     assert "2 s" in job.step().message
 
 
-def test_cancel_in_mid_build_ends_it(ran: Workshop) -> None:
+def test_cancel_in_mid_build_ends_it(ran: JobRunner) -> None:
     cancel = Cancel()
 
     def listen(event: Event) -> None:
@@ -258,7 +259,7 @@ def test_cancel_in_mid_build_ends_it(ran: Workshop) -> None:
     assert job.outcome.state is State.CANCELED
 
 
-def test_the_checkouts_git_settings_run_nothing_on_the_worker(ran: Workshop, tmp_path: Path) -> None:
+def test_the_checkouts_git_settings_run_nothing_on_the_worker(ran: JobRunner, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     trap = tmp_path / "trap"
     trap.write_text(f"#!/bin/sh\ntouch {mark}\n")
@@ -289,7 +290,7 @@ def test_the_checkouts_git_settings_run_nothing_on_the_worker(ran: Workshop, tmp
     assert not mark.exists()
 
 
-def test_parallel_builds_get_an_image_each(ran: Workshop) -> None:
+def test_parallel_builds_get_an_image_each(ran: JobRunner) -> None:
     files = {name: f"FROM busybox\nRUN echo {name} > /name # {secrets_hex()}\n" for name in ("a", "b", "c")}
     job = ran(
         *(build(dockerfile=name, needs=()) for name in files),
@@ -299,7 +300,7 @@ def test_parallel_builds_get_an_image_each(ran: Workshop) -> None:
     assert [job.said(number) for number in (4, 5, 6)] == [["a"], ["b"], ["c"]]
 
 
-def test_a_dockerignore_counts(ran: Workshop) -> None:
+def test_a_dockerignore_counts(ran: JobRunner) -> None:
     files = {"Dockerfile": "FROM busybox\nCOPY . /all/\n", ".dockerignore": "no*\n", "no": "", "yes": ""}
     job = ran(build(), shell("ls /all", box=container(1)), files=files)
     assert job.said(2) == ["Dockerfile", "yes"]

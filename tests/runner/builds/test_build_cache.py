@@ -7,7 +7,8 @@ import pytest
 from pipelines.plan import Checkout
 from pipelines.state import State
 from runner.source.mirror import Mirror
-from tests.support.engine import Ran, Workshop
+from tests.support.engine import JobRunner
+from tests.support.job_result import JobResult
 from tests.support.plans import build, container, secrets_hex, shell
 from tests.support.repos import Repo
 
@@ -16,13 +17,13 @@ pytestmark = pytest.mark.engine
 COPY_ALL = "FROM busybox\nWORKDIR /app\nCOPY . .\nRUN ls -A > /names\n"
 
 
-def cached(job: Ran) -> list[str]:
+def cached(job: JobResult) -> list[str]:
     """What came from the cache. A base image that is here is said to, or not, as BuildKit likes."""
     texts = [news.text.partition("] ")[2] for news in job.instructions() if news.cached]
     return [text for text in texts if not text.startswith("FROM")]
 
 
-def test_all_of_a_commit_is_copied_from_the_cache_the_second_time(ran: Workshop, repo: Repo, mirror: Mirror) -> None:
+def test_all_of_a_commit_is_copied_from_the_cache_the_second_time(ran: JobRunner, repo: Repo, mirror: Mirror) -> None:
     sha = repo.commit({"Dockerfile": COPY_ALL, "new": secrets_hex()})
     mirror.fetch(sha)
     lay_out = partial(mirror.checkout, sha, how=Checkout(), for_builds=True)
@@ -34,7 +35,7 @@ def test_all_of_a_commit_is_copied_from_the_cache_the_second_time(ran: Workshop,
     assert second.built[0].image_id == first.built[0].image_id
 
 
-def test_a_cache_mount_is_kept_between_runs(ran: Workshop) -> None:
+def test_a_cache_mount_is_kept_between_runs(ran: JobRunner) -> None:
     kept = f"--mount=type=cache,id={secrets_hex()},target=/kept"
     for run in ("first", "second"):
         text = f"FROM busybox\nRUN {kept} echo {run} >> /kept/runs && cp /kept/runs /\n"
@@ -42,7 +43,7 @@ def test_a_cache_mount_is_kept_between_runs(ran: Workshop) -> None:
     assert job.said(2) == ["first", "second"]
 
 
-def test_builds_that_wait_for_each_other_both_end_for_they_run_together(ran: Workshop) -> None:
+def test_builds_that_wait_for_each_other_both_end_for_they_run_together(ran: JobRunner) -> None:
     met = f"--mount=type=cache,id={secrets_hex()},target=/met"
     text = f"FROM busybox\nARG ME OTHER\nRUN {met} touch /met/$ME; until [ -e /met/$OTHER ]; do sleep 0.05; done\n"
     pairs = (("a", "b"), ("b", "a"))
@@ -51,7 +52,7 @@ def test_builds_that_wait_for_each_other_both_end_for_they_run_together(ran: Wor
     assert ran(*steps).states == [State.PASSED, State.PASSED]
 
 
-def test_a_job_that_only_builds_makes_no_network(ran: Workshop) -> None:
+def test_a_job_that_only_builds_makes_no_network(ran: JobRunner) -> None:
     found: list[object] = []
     job = ran.new(key=f"test-{secrets_hex()}")
     listen = partial(_networks_of, ran, job.key, found)
@@ -59,5 +60,5 @@ def test_a_job_that_only_builds_makes_no_network(ran: Workshop) -> None:
     assert found == []
 
 
-def _networks_of(ran: Workshop, key: str, found: list[object], _event: object) -> None:
+def _networks_of(ran: JobRunner, key: str, found: list[object], _event: object) -> None:
     found += ran.engine.networks_labelled(f"headway.job={key}")

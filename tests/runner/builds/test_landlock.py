@@ -12,7 +12,8 @@ import pytest
 from pipelines.state import State
 from runner.builds.buildkit import Builder
 from runner.builds.landlock import confined
-from tests.support.engine import Ran, Workshop
+from tests.support.engine import JobRunner
+from tests.support.job_result import JobResult
 from tests.support.plans import build, laid_out, shell
 
 _VERSION = (444, None, 0, 1)
@@ -71,18 +72,18 @@ def test_what_starting_it_raises_is_passed_on(place: Path) -> None:
 
 @needs_landlock
 @pytest.mark.engine
-def test_the_build_client_cannot_read_where_a_link_leads_that_came_after_the_check(ran: Workshop, place: Path) -> None:
+def test_the_build_client_cannot_read_where_a_link_leads_that_came_after_the_check(ran: JobRunner, place: Path) -> None:
     client = place / "client"
     client.write_text(f"#!/bin/sh\nfor last; do :; done\nln -s {place}/outside $last/late\ncat $last/late/file\n")
     client.chmod(0o755)
     ran.builder = Builder((str(client), "build"), rawjson=False)
-    job: Ran = ran(build(), files=laid_out({"Dockerfile": "FROM busybox\n"}))
+    job: JobResult = ran(build(), files=laid_out({"Dockerfile": "FROM busybox\n"}))
     assert "late/file: Permission denied" in job.log().decode()
 
 
 @pytest.mark.engine
 @pytest.mark.parametrize("context", [".", "ssl"])
-def test_a_checkout_that_a_step_made_a_link_to_the_machines_files_is_not_built(ran: Workshop, context: str) -> None:
+def test_a_checkout_that_a_step_made_a_link_to_the_machines_files_is_not_built(ran: JobRunner, context: str) -> None:
     swap = shell("cd /headway", "mv src old", "ln -s /etc src")
     job = ran(swap, build(dockerfile_inline="FROM busybox\nCOPY . /all\n", context=context), files={})
     assert job.step(2).state is State.FAILED

@@ -9,7 +9,7 @@ import pytest
 from pipelines.state import Reason, State
 from runner.builds.command import Builder
 from runner.execution.build_step import BUILD_TRIES_MAX
-from tests.support.engine import Workshop
+from tests.support.engine import JobRunner
 from tests.support.plans import build, container, secrets_hex, shell
 
 pytestmark = [pytest.mark.engine, pytest.mark.both_stores]
@@ -35,16 +35,16 @@ def builder_that_loses(builder: Builder, folder: Path, times: int) -> Builder:
     return replace(builder, command=(str(program),))
 
 
-def test_an_image_that_the_engine_lost_is_built_again(ran: Workshop, tmp_path: Path) -> None:
-    losing = Workshop(ran.engine, builder_that_loses(ran.builder, tmp_path, BUILD_TRIES_MAX - 1), tmp_path)
+def test_an_image_that_the_engine_lost_is_built_again(ran: JobRunner, tmp_path: Path) -> None:
+    losing = JobRunner(ran.engine, builder_that_loses(ran.builder, tmp_path, BUILD_TRIES_MAX - 1), tmp_path)
     job = losing(build(), shell("cat /here", box=container(1)), files=PLAIN)
     assert job.said(2) == ["copied"]
     assert job.log().count(b"building it again") == BUILD_TRIES_MAX - 1
     assert losing.left() == []
 
 
-def test_an_image_that_the_engine_loses_each_time_is_an_error_of_the_machine(ran: Workshop, tmp_path: Path) -> None:
-    losing = Workshop(ran.engine, builder_that_loses(ran.builder, tmp_path, BUILD_TRIES_MAX), tmp_path)
+def test_an_image_that_the_engine_loses_each_time_is_an_error_of_the_machine(ran: JobRunner, tmp_path: Path) -> None:
+    losing = JobRunner(ran.engine, builder_that_loses(ran.builder, tmp_path, BUILD_TRIES_MAX), tmp_path)
     job = losing(build(), files={"Dockerfile": f"FROM busybox\nENV A={secrets_hex()}\n"})
     assert (job.step().state, job.step().reason) == (State.BROKEN, Reason.INTERNAL)
     assert "lost the image that was just built 3 times" in job.step().message

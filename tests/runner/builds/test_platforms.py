@@ -8,7 +8,7 @@ from pipelines import platforms
 from pipelines.state import Reason, State
 from runner.docker.client import Engine
 from runner.docker.compatibility import CONTAINERD_STORE
-from tests.support.engine import Workshop
+from tests.support.engine import JobRunner
 from tests.support.plans import Content, build, container, push, secrets_hex, shell
 from tests.support.registry import Registry
 
@@ -49,7 +49,7 @@ def containerd_store(engine: Engine) -> None:
 
 @pytest.mark.engine
 @pytest.mark.both_stores
-def test_an_engine_that_cannot_keep_it_says_what_to_switch_on(ran: Workshop, dockerfile: dict[str, str]) -> None:
+def test_an_engine_that_cannot_keep_it_says_what_to_switch_on(ran: JobRunner, dockerfile: dict[str, str]) -> None:
     if (store := ran.engine.image_store()) == CONTAINERD_STORE:
         pytest.skip("the engine has the containerd image store")
     outcome = ran(build(platforms=BOTH), files=dockerfile).step()
@@ -62,7 +62,7 @@ def test_an_engine_that_cannot_keep_it_says_what_to_switch_on(ran: Workshop, doc
 @pytest.mark.both_stores
 @pytest.mark.usefixtures("containerd_store")
 def test_the_native_image_is_tested_and_the_index_is_pushed(
-    ran: Workshop, registry: Registry, dockerfile: dict[str, str]
+    ran: JobRunner, registry: Registry, dockerfile: dict[str, str]
 ) -> None:
     where = f"{registry.host}/team/{secrets_hex()}"
     tests = shell('echo "$MADE_FOR $MARK"', box=container(1))
@@ -85,7 +85,7 @@ def test_the_native_image_is_tested_and_the_index_is_pushed(
 @pytest.mark.both_stores
 @pytest.mark.usefixtures("containerd_store")
 def test_the_same_index_is_what_a_later_step_gets_from_the_registry(
-    ran: Workshop, registry: Registry, dockerfile: dict[str, str]
+    ran: JobRunner, registry: Registry, dockerfile: dict[str, str]
 ) -> None:
     where = f"{registry.host}/team/{secrets_hex()}"
     job = ran(
@@ -101,7 +101,7 @@ def test_the_same_index_is_what_a_later_step_gets_from_the_registry(
 
 @pytest.mark.engine
 @pytest.mark.both_stores
-def test_a_program_for_another_processor_says_what_to_install(ran: Workshop) -> None:
+def test_a_program_for_another_processor_says_what_to_install(ran: JobRunner) -> None:
     files: dict[str, Content] = {
         "Dockerfile": "FROM scratch\nCOPY --chmod=755 sh /bin/sh\nRUN true\n",
         "sh": FOREIGN_PROGRAM,
@@ -113,7 +113,7 @@ def test_a_program_for_another_processor_says_what_to_install(ran: Workshop) -> 
 
 @pytest.mark.engine
 @pytest.mark.both_stores
-def test_a_step_in_an_image_for_another_processor_says_so(ran: Workshop) -> None:
+def test_a_step_in_an_image_for_another_processor_says_so(ran: JobRunner) -> None:
     files: dict[str, Content] = {"Dockerfile": "FROM scratch\nCOPY --chmod=755 sh /bin/sh\n", "sh": FOREIGN_PROGRAM}
     outcome = ran(build(platforms=("linux/s390x",)), shell("true", box=container(1)), files=files).step(2)
     assert outcome.reason is Reason.BAD_COMMAND
@@ -124,7 +124,7 @@ def test_a_step_in_an_image_for_another_processor_says_so(ran: Workshop) -> None
 @pytest.mark.engine
 @pytest.mark.both_stores
 def test_an_image_of_one_other_platform_is_built_and_pushed(
-    ran: Workshop, registry: Registry, dockerfile: dict[str, str]
+    ran: JobRunner, registry: Registry, dockerfile: dict[str, str]
 ) -> None:
     where = f"{registry.host}/team/{secrets_hex()}"
     job = ran(build(platforms=("linux/s390x",)), push(1, where), files=dockerfile)

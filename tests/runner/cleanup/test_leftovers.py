@@ -13,7 +13,8 @@ from runner.cleanup.processes import kill_build_clients
 from runner.docker.specs import JOB_LABEL, STEP_LABEL
 from runner.errors import StepError
 from runner.execution.job import Options
-from tests.support.engine import Ran, Workshop, eventually, image_id, image_names, to_all, when_said
+from tests.support.engine import JobRunner, eventually, image_id, image_names, to_all, when_said
+from tests.support.job_result import JobResult
 from tests.support.plans import BUSYBOX, secrets_hex, service, shell
 
 AHEAD = Options(grace_s=0.2, steps_ahead_max=3)
@@ -24,20 +25,20 @@ def hold(name: str) -> tuple[str, str]:
     return ("echo up", f"while [ ! -e {name} ]; do sleep 0.05; done")
 
 
-def in_engine(ran: Workshop, job: Ran) -> set[str]:
+def in_engine(ran: JobRunner, job: JobResult) -> set[str]:
     """The steps of a job that have a container now."""
     found = ran.engine.containers_labelled(f"{JOB_LABEL}={job.key}")
     return {entry["Labels"][STEP_LABEL] for entry in found if STEP_LABEL in entry["Labels"]}
 
 
-def let_go(job: Ran, name: str) -> None:
+def let_go(job: JobResult, name: str) -> None:
     """Ends a step that waits by ``hold``."""
     (job.folder / "workspace" / "src" / name).touch()
 
 
 @pytest.mark.engine
 @pytest.mark.both_stores
-def test_what_waits_for_its_turn_is_taken_away_as_soon_as_its_turn_cannot_come(ran: Workshop) -> None:
+def test_what_waits_for_its_turn_is_taken_away_as_soon_as_its_turn_cannot_come(ran: JobRunner) -> None:
     job = ran.new()
 
     def look_before() -> None:
@@ -59,7 +60,7 @@ def test_what_waits_for_its_turn_is_taken_away_as_soon_as_its_turn_cannot_come(r
 
 @pytest.mark.engine
 @pytest.mark.both_stores
-def test_a_step_that_its_condition_leaves_out_is_never_started(ran: Workshop) -> None:
+def test_a_step_that_its_condition_leaves_out_is_never_started(ran: JobRunner) -> None:
     found: set[str] = set()
     job = ran.new()
 
@@ -77,7 +78,7 @@ def test_a_step_that_its_condition_leaves_out_is_never_started(ran: Workshop) ->
 
 @pytest.mark.engine
 @pytest.mark.both_stores
-def test_a_canceled_job_leaves_no_container_that_waits(ran: Workshop) -> None:
+def test_a_canceled_job_leaves_no_container_that_waits(ran: JobRunner) -> None:
     cancel = Cancel()
     job = ran.new()
 
@@ -96,7 +97,7 @@ def test_a_canceled_job_leaves_no_container_that_waits(ran: Workshop) -> None:
 
 @pytest.mark.engine
 @pytest.mark.both_stores
-def test_a_job_that_ends_before_its_first_step_leaves_no_container_that_waits(ran: Workshop) -> None:
+def test_a_job_that_ends_before_its_first_step_leaves_no_container_that_waits(ran: JobRunner) -> None:
     job = ran.new()
 
     def lay_out(target: Path) -> None:
@@ -112,7 +113,7 @@ def test_a_job_that_ends_before_its_first_step_leaves_no_container_that_waits(ra
 
 @pytest.mark.engine
 @pytest.mark.both_stores
-def test_no_process_and_no_port_of_a_step_is_there_in_the_next(ran: Workshop) -> None:
+def test_no_process_and_no_port_of_a_step_is_there_in_the_next(ran: JobRunner) -> None:
     serve = ("ps | grep -c '[s]leep 4321' || true", "httpd -p 8080 -h /tmp", "setsid sleep 4321 &", "sleep 0.1")
     job = ran(*(shell(*serve) for _ in range(4)), options=AHEAD)
     assert job.states == [State.PASSED] * 4, job.everything()
@@ -121,7 +122,7 @@ def test_no_process_and_no_port_of_a_step_is_there_in_the_next(ran: Workshop) ->
 
 @pytest.mark.engine
 @pytest.mark.both_stores
-def test_only_the_checkout_and_the_folder_around_it_go_from_a_step_to_the_next(ran: Workshop) -> None:
+def test_only_the_checkout_and_the_folder_around_it_go_from_a_step_to_the_next(ran: JobRunner) -> None:
     places = ("/outside", "/tmp/outside", "/etc/outside", "/root/outside", "/dev/shm/outside", "../beside", "inside")
     touch = " ".join(places)
     look = f"for file in {touch}; do test -e $file && echo $file; done; true"
@@ -131,7 +132,7 @@ def test_only_the_checkout_and_the_folder_around_it_go_from_a_step_to_the_next(r
 
 @pytest.mark.engine
 @pytest.mark.both_stores
-def test_the_variables_and_the_shell_of_a_step_are_not_those_of_the_next(ran: Workshop) -> None:
+def test_the_variables_and_the_shell_of_a_step_are_not_those_of_the_next(ran: JobRunner) -> None:
     job = ran(
         shell("export LEAK=1", "cd /tmp", "alias ls=false", "umask 077", "ulimit -n 64"),
         shell('echo "${LEAK:-none} $PWD $(umask) $(ls / >/dev/null && echo ls)"', "test $(ulimit -n) -gt 64"),
@@ -143,7 +144,7 @@ def test_the_variables_and_the_shell_of_a_step_are_not_those_of_the_next(ran: Wo
 
 @pytest.mark.engine
 @pytest.mark.both_stores
-def test_a_service_sees_no_containers_of_another_job(ran: Workshop) -> None:
+def test_a_service_sees_no_containers_of_another_job(ran: JobRunner) -> None:
     other = service("db", "sleep 1000")
     job = ran(shell("nslookup db 127.0.0.11 >/dev/null 2>&1 && echo found || echo none"))
     with_service = ran(shell("nslookup db 127.0.0.11 >/dev/null 2>&1 && echo found || echo none"), services=[other])
@@ -153,7 +154,7 @@ def test_a_service_sees_no_containers_of_another_job(ran: Workshop) -> None:
 @pytest.mark.engine
 @pytest.mark.both_stores
 def test_a_name_that_was_lent_for_a_push_goes_back_to_its_image(
-    ran: Workshop, given_image: Callable[..., str], tmp_path: Path
+    ran: JobRunner, given_image: Callable[..., str], tmp_path: Path
 ) -> None:
     own, others = given_image(f"FROM {BUSYBOX}\nLABEL a={secrets_hex()}\n"), f"headway-test/{secrets_hex()}:1"
     ids = [image_id(ran.engine, name) for name in (own, BUSYBOX)]
@@ -175,7 +176,7 @@ def test_a_name_that_was_lent_for_a_push_goes_back_to_its_image(
 @pytest.mark.engine
 @pytest.mark.both_stores
 def test_a_name_that_two_pushes_take_goes_back_when_the_last_one_ends(
-    ran: Workshop, given_image: Callable[..., str], tmp_path: Path
+    ran: JobRunner, given_image: Callable[..., str], tmp_path: Path
 ) -> None:
     own = [image_id(ran.engine, given_image(f"FROM {BUSYBOX}\nLABEL a={secrets_hex()}\n")) for _ in range(2)]
     name, before = f"headway-test/{secrets_hex()}:1", image_id(ran.engine, BUSYBOX)
@@ -193,7 +194,7 @@ def test_a_name_that_two_pushes_take_goes_back_when_the_last_one_ends(
 @pytest.mark.engine
 @pytest.mark.both_stores
 def test_a_name_that_belongs_to_no_image_means_none_while_a_push_has_it(
-    ran: Workshop, given_image: Callable[..., str], tmp_path: Path
+    ran: JobRunner, given_image: Callable[..., str], tmp_path: Path
 ) -> None:
     own, name = given_image(f"FROM {BUSYBOX}\nLABEL a={secrets_hex()}\n"), f"headway-test/{secrets_hex()}:1"
     (tmp_path / "scratch").mkdir()
@@ -207,7 +208,7 @@ def test_a_name_that_belongs_to_no_image_means_none_while_a_push_has_it(
 
 @pytest.mark.engine
 @pytest.mark.both_stores
-def test_an_id_is_no_name_of_an_image(ran: Workshop) -> None:
+def test_an_id_is_no_name_of_an_image(ran: JobRunner) -> None:
     whole = image_id(ran.engine, BUSYBOX)
     digits = whole.removeprefix("sha256:")
     for text in (whole, digits, digits[:12], digits[:4]):
@@ -218,7 +219,7 @@ def test_an_id_is_no_name_of_an_image(ran: Workshop) -> None:
 
 @pytest.mark.engine
 @pytest.mark.both_stores
-def test_a_name_that_another_image_has_now_is_kept(ran: Workshop, given_image: Callable[..., str]) -> None:
+def test_a_name_that_another_image_has_now_is_kept(ran: JobRunner, given_image: Callable[..., str]) -> None:
     name = given_image(f"FROM {BUSYBOX}\nLABEL a={secrets_hex()}\n")
     held = image_id(ran.engine, name)
     borrowed_tags.return_borrowed_tag(ran.engine, borrowed_tags.BorrowedTag(name, image_id(ran.engine, BUSYBOX), ""))

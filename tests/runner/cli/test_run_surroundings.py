@@ -101,7 +101,7 @@ def test_the_folder_for_temporary_files_may_lie_in_the_source(folder: Path, *, v
 
 
 class SlowEngine:
-    """The engine behind a door that keeps a request for a network back for a while, and tells for which job it was."""
+    """A proxy of the engine that delays a request for a network, and says for which job it was."""
 
     def __init__(self, engine: Engine, path: Path, delay_s: float) -> None:
         self.real = urlsplit(str(engine.connection.transport.address)).path

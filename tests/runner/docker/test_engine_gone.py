@@ -13,8 +13,9 @@ from pipelines.state import Reason, State
 from runner.docker.client import Engine
 from runner.errors import MachineError
 from runner.events import Event, StepOutput
-from tests.support.engine import Ran, Workshop, eventually, in_thread, when_said
+from tests.support.engine import JobRunner, eventually, in_thread, when_said
 from tests.support.engine_proxy import EngineProxy
+from tests.support.job_result import JobResult
 from tests.support.plans import build, container, plugin, secrets_hex, service, shell
 from tests.support.remote_engine import socket_of
 
@@ -29,7 +30,7 @@ def collect_garbage() -> Iterator[None]:
 
 
 @pytest.fixture
-def proxy(ran: Workshop, tmp_path: Path) -> Iterator[EngineProxy]:
+def proxy(ran: JobRunner, tmp_path: Path) -> Iterator[EngineProxy]:
     made = EngineProxy(tmp_path, socket_of(ran.engine))
     yield made
     made.close()
@@ -44,8 +45,8 @@ def far(proxy: EngineProxy) -> Iterator[Engine]:
 
 
 def run_and_lose(
-    ran: Workshop, far: Engine, *steps: Step, on_event: Callable[[Event], None] | None = None, **more: Any
-) -> Ran:
+    ran: JobRunner, far: Engine, *steps: Step, on_event: Callable[[Event], None] | None = None, **more: Any
+) -> JobResult:
     """Runs a job whose engine goes away; then a second attempt, which finds the engine back, sweeps up."""
     lost = ran.new(on_event)
     with suppress(MachineError):
@@ -69,7 +70,7 @@ def test_without_an_engine_the_sentence_says_what_to_do(tmp_path: Path) -> None:
     assert "start it" in str(gone.value)
 
 
-def test_the_engine_goes_away_in_mid_step(ran: Workshop, far: Engine, proxy: EngineProxy) -> None:
+def test_the_engine_goes_away_in_mid_step(ran: JobRunner, far: Engine, proxy: EngineProxy) -> None:
     job = run_and_lose(ran, far, shell("echo up", "sleep 1000"), shell("true"), on_event=when_said(b"up", proxy.cut))
     assert (job.step(1).state, job.step(1).reason) == (State.BROKEN, Reason.ENGINE_GONE)
     assert "went away" in job.step(1).message
@@ -78,13 +79,13 @@ def test_the_engine_goes_away_in_mid_step(ran: Workshop, far: Engine, proxy: Eng
     assert job.said() == ["up"]
 
 
-def test_the_engine_goes_away_under_a_plugin(ran: Workshop, far: Engine, proxy: EngineProxy) -> None:
+def test_the_engine_goes_away_under_a_plugin(ran: JobRunner, far: Engine, proxy: EngineProxy) -> None:
     box = container(entrypoint=("sh", "-c", "echo; echo up; sleep 1000"))
     job = run_and_lose(ran, far, plugin(box), on_event=when_said(b"up", proxy.cut))
     assert (job.step(1).state, job.step(1).reason) == (State.BROKEN, Reason.ENGINE_GONE)
 
 
-def test_only_the_streams_are_cut_and_the_step_is_not_taken_for_passed(ran: Workshop, proxy: EngineProxy) -> None:
+def test_only_the_streams_are_cut_and_the_step_is_not_taken_for_passed(ran: JobRunner, proxy: EngineProxy) -> None:
     far = Engine(proxy.host)
     job = ran(
         shell("echo up", "sleep 1", "echo never seen"), engine=far, on_event=when_said(b"up", proxy.cut_streams)
@@ -94,7 +95,7 @@ def test_only_the_streams_are_cut_and_the_step_is_not_taken_for_passed(ran: Work
     assert "broke off" in job.step(1).message
 
 
-def test_the_engine_goes_away_in_mid_build(ran: Workshop, far: Engine, proxy: EngineProxy) -> None:
+def test_the_engine_goes_away_in_mid_build(ran: JobRunner, far: Engine, proxy: EngineProxy) -> None:
     def listen(event: Event) -> None:
         if isinstance(event, StepOutput) and b" begun" in event.data and b"RUN" not in event.data:
             proxy.cut()
@@ -105,7 +106,7 @@ def test_the_engine_goes_away_in_mid_build(ran: Workshop, far: Engine, proxy: En
     assert job.step(1).state is State.BROKEN
 
 
-def test_the_engine_goes_away_between_two_steps(ran: Workshop, far: Engine, proxy: EngineProxy) -> None:
+def test_the_engine_goes_away_between_two_steps(ran: JobRunner, far: Engine, proxy: EngineProxy) -> None:
     seen = []
 
     def listen(event: Event) -> None:
@@ -118,7 +119,7 @@ def test_the_engine_goes_away_between_two_steps(ran: Workshop, far: Engine, prox
     assert job.outcome.reason is Reason.ENGINE_GONE
 
 
-def test_the_engine_goes_away_while_a_service_gets_ready(ran: Workshop, far: Engine, proxy: EngineProxy) -> None:
+def test_the_engine_goes_away_while_a_service_gets_ready(ran: JobRunner, far: Engine, proxy: EngineProxy) -> None:
     asked: list[bool] = []
 
     def lay_out(target: Path) -> None:
@@ -137,7 +138,7 @@ def test_the_engine_goes_away_while_a_service_gets_ready(ran: Workshop, far: Eng
     assert job.states == [State.SKIPPED]
 
 
-def test_the_engine_is_gone_before_the_job_begins(ran: Workshop, far: Engine, proxy: EngineProxy) -> None:
+def test_the_engine_is_gone_before_the_job_begins(ran: JobRunner, far: Engine, proxy: EngineProxy) -> None:
     proxy.cut()
     job = ran(shell("true"), engine=far)
     assert (job.outcome.state, job.outcome.reason) == (State.BROKEN, Reason.ENGINE_GONE)

@@ -15,7 +15,7 @@ from runner.docker.client import Engine
 from runner.docker.endpoints.endpoint import Ssh, UnixSocket
 from runner.docker.endpoints.ssh_relay import command_of
 from runner.errors import MachineError
-from tests.support.engine import Workshop, eventually
+from tests.support.engine import JobRunner, eventually
 from tests.support.plans import build, container, shell
 from tests.support.remote_engine import Sshd, running_sshd, socket_of
 
@@ -50,7 +50,7 @@ def refusal() -> str:
 
 
 @pytest.mark.engine
-def test_steps_and_builds_work_through_ssh(ran: Workshop, far: Sshd) -> None:
+def test_steps_and_builds_work_through_ssh(ran: JobRunner, far: Sshd) -> None:
     engine = Engine(f"ssh://far{socket_of(ran.engine)}")
     lines = 20_000
     files = {"Dockerfile": "FROM busybox\nRUN echo hi >/word\n"}

@@ -13,11 +13,11 @@ import pytest
 from pipelines.state import PASSED
 from runner.docker.client import Engine
 from runner.errors import MachineError
-from tests.support.engine import Workshop
+from tests.support.engine import JobRunner
 from tests.support.plans import build, container, shell
 from tests.support.remote_engine import TlsProxy, make_certificates, server_context, socket_of
 
-Door = Callable[..., TlsProxy]
+StartProxy = Callable[..., TlsProxy]
 Use = Callable[..., None]
 
 
@@ -29,7 +29,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def door(certificates: Path, request: pytest.FixtureRequest) -> Iterator[Door]:
+def start_proxy(certificates: Path, request: pytest.FixtureRequest) -> Iterator[StartProxy]:
     made: list[TlsProxy] = []
     in_front_of = "/nonesuch.sock"
     if request.node.get_closest_marker("engine"):
@@ -56,10 +56,10 @@ def use(monkeypatch: pytest.MonkeyPatch) -> Use:
 @pytest.mark.engine
 @pytest.mark.parametrize("name", ["DOCKER_TLS_VERIFY", "DOCKER_TLS"])
 def test_steps_and_builds_use_the_certificates(
-    ran: Workshop, door: Door, certificates: Path, use: Use, name: str
+    ran: JobRunner, start_proxy: StartProxy, certificates: Path, use: Use, name: str
 ) -> None:
     use(certificates, name)
-    far = Engine(f"tcp://127.0.0.1:{door().port}")
+    far = Engine(f"tcp://127.0.0.1:{start_proxy().port}")
     job = ran(
         build(),
         shell("cat /word", box=container(1)),
@@ -73,12 +73,12 @@ def test_steps_and_builds_use_the_certificates(
 
 @pytest.mark.engine
 def test_a_contexts_own_certificates_serve_steps_and_builds(
-    ran: Workshop, door: Door, certificates: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ran: JobRunner, start_proxy: StartProxy, certificates: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = sha256(b"far").hexdigest()
     meta = tmp_path / "docker/contexts/meta" / key / "meta.json"
     meta.parent.mkdir(parents=True)
-    host = f"tcp://localhost:{door().port}"
+    host = f"tcp://localhost:{start_proxy().port}"
     meta.write_text(json.dumps({"Name": "far", "Endpoints": {"docker": {"Host": host}}}))
     (tmp_path / "docker/contexts/tls" / key).mkdir(parents=True)
     (tmp_path / "docker/contexts/tls" / key / "docker").symlink_to(certificates)
@@ -92,9 +92,11 @@ def test_a_contexts_own_certificates_serve_steps_and_builds(
 
 
 @pytest.mark.engine
-def test_an_address_of_ipv6_is_one_as_well(engine: Engine, door: Door, certificates: Path, use: Use) -> None:
+def test_an_address_of_ipv6_is_one_as_well(
+    engine: Engine, start_proxy: StartProxy, certificates: Path, use: Use
+) -> None:
     try:
-        port = door("::1").port
+        port = start_proxy("::1").port
     except OSError:
         pytest.skip("this machine has no IPv6")
     use(certificates)
@@ -115,10 +117,10 @@ def test_certificates_that_are_not_there_are_said_with_their_folder(tmp_path: Pa
 
 
 def test_an_engine_with_another_ca_or_name_is_not_trusted(
-    door: Door, certificates: Path, tmp_path: Path, use: Use
+    start_proxy: StartProxy, certificates: Path, tmp_path: Path, use: Use
 ) -> None:
     make_certificates(tmp_path / "other")
-    port = door().port
+    port = start_proxy().port
     use(tmp_path / "other")
     assert "its certificate is not trusted" in refusal(f"tcp://127.0.0.1:{port}")
     use(certificates)

@@ -12,7 +12,7 @@ from runner.docker.error_mapping import classify_text
 from runner.docker.folders import Folder, binds_and_mounts
 from runner.docker.specs import ContainerSpec, job_labels
 from runner.errors import UnseenFolderError
-from tests.support.engine import Workshop
+from tests.support.engine import JobRunner
 from tests.support.plans import container, secrets_hex, shell
 
 HEADWAY = str(Path(sys.executable).with_name("headway"))
@@ -51,7 +51,7 @@ def test_all_ways_to_say_it_are_one_sentence_with_the_remedy(said: str) -> None:
 
 
 @pytest.mark.engine
-def test_the_engine_refuses_a_folder_and_does_not_make_it(ran: Workshop, tmp_path: Path) -> None:
+def test_the_engine_refuses_a_folder_and_does_not_make_it(ran: JobRunner, tmp_path: Path) -> None:
     spec = ContainerSpec(
         image="busybox", labels=job_labels(f"test-{secrets_hex()}", 1), network="none",
         folders=(Folder(tmp_path / "none", "/none"),),
@@ -62,14 +62,14 @@ def test_the_engine_refuses_a_folder_and_does_not_make_it(ran: Workshop, tmp_pat
 
 
 @pytest.mark.engine
-def test_a_users_own_volume_is_made_as_docker_makes_it(ran: Workshop, tmp_path: Path) -> None:
+def test_a_users_own_volume_is_made_as_docker_makes_it(ran: JobRunner, tmp_path: Path) -> None:
     job = ran(shell("touch /mine/file", box=container(volumes=(f"{tmp_path}/volume:/mine",))))
     assert job.outcome.state is State.PASSED
     assert (tmp_path / "volume" / "file").exists()
 
 
 @pytest.mark.engine
-def test_a_folder_that_may_only_be_read_cannot_be_written(ran: Workshop, tmp_path: Path) -> None:
+def test_a_folder_that_may_only_be_read_cannot_be_written(ran: JobRunner, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     spec = ContainerSpec(
         image="busybox", labels=job_labels(f"test-{secrets_hex()}", 1), network="none", command=("touch", "/f/file"),

@@ -7,7 +7,7 @@ import pytest
 from pipelines.context import FULL_TRUST, Access, Trust
 from pipelines.plan import Container, NamedImage
 from pipelines.state import Reason, State
-from tests.support.engine import Workshop
+from tests.support.engine import JobRunner
 from tests.support.plans import build, container, push, secrets_hex, service, shell
 from tests.support.registry import Registry
 
@@ -30,7 +30,7 @@ OPTIONS = [
 
 @pytest.mark.parametrize(("key", "value", "trust"), OPTIONS)
 def test_no_container_starts_with_an_option_that_the_job_may_not_use(
-    ran: Workshop, key: str, value: object, trust: str
+    ran: JobRunner, key: str, value: object, trust: str
 ) -> None:
     box = Container.model_validate({"image": NamedImage(name="busybox"), key: value})
     others = Access(FULL_TRUST._replace(**{trust: False}), push=True, shared_caches=True)
@@ -54,20 +54,20 @@ def test_no_container_starts_with_an_option_that_the_job_may_not_use(
     ],
 )
 def test_no_build_starts_with_an_option_that_the_job_may_not_use(
-    ran: Workshop, key: str, value: Any, trust: str
+    ran: JobRunner, key: str, value: Any, trust: str
 ) -> None:
     job = ran(build(**{key: value}), files=DOCKERFILE, access=Access(FULL_TRUST._replace(**{trust: False})))
     assert f"'{key}' in step 'build' needs trust in '{trust}'" in job.outcome.message
 
 
-def test_a_dockerfile_that_a_step_writes_may_not_load_a_foreign_frontend(ran: Workshop) -> None:
+def test_a_dockerfile_that_a_step_writes_may_not_load_a_foreign_frontend(ran: JobRunner) -> None:
     write = shell("printf '# syntax=evil/frontend\\nFROM busybox\\n' > Dockerfile", box=container("busybox"))
     job = ran(write, build(), files=DOCKERFILE, access=Access(Trust(network=True, volumes=True, ssh=True)))
     assert job.states == [State.PASSED, State.FAILED]
     assert "the syntax line of the Dockerfile (evil/frontend) needs trust in 'security'" in job.step(2).message
 
 
-def test_an_untrusted_job_pushes_nothing_also_with_a_login_of_its_own(ran: Workshop, registry: Registry) -> None:
+def test_an_untrusted_job_pushes_nothing_also_with_a_login_of_its_own(ran: JobRunner, registry: Registry) -> None:
     name = f"{registry.host}/app-{secrets_hex()}"
     job = ran(build(), push(1, name), files=DOCKERFILE, access=UNTRUSTED)
     assert (job.step(2).state, job.step(2).reason) == (State.FAILED, Reason.PUSH_REFUSED)
@@ -75,7 +75,7 @@ def test_an_untrusted_job_pushes_nothing_also_with_a_login_of_its_own(ran: Works
     assert ran(build(), push(1, name), files=DOCKERFILE).outcome.state is State.PASSED
 
 
-def test_an_untrusted_job_writes_no_cache_for_others(ran: Workshop, registry: Registry) -> None:
+def test_an_untrusted_job_writes_no_cache_for_others(ran: JobRunner, registry: Registry) -> None:
     shared = f"type=registry,ref={registry.host}/cache-{secrets_hex()}"
     job = ran(build(cache_to=(shared, "type=inline")), files=DOCKERFILE, access=UNTRUSTED)
     assert job.outcome.state is State.PASSED, job.outcome

@@ -11,7 +11,8 @@ from pipelines.plan import Step
 from pipelines.state import Reason, State
 from runner.cleanup.borrowed_tags import borrow_tag, return_borrowed_tag
 from runner.execution.isolation import Isolation
-from tests.support.engine import Ran, Workshop
+from tests.support.engine import JobRunner
+from tests.support.job_result import JobResult
 from tests.support.plans import build, container, push, secrets_hex, shell
 from tests.support.registry import LOGIN, Registry
 
@@ -23,7 +24,7 @@ UNTRUSTED = Access(untrusted="it comes from a fork")
 
 
 @pytest.fixture
-def lent(ran: Workshop, given_image: Callable[..., str], tmp_path: Path) -> Iterator[str]:
+def lent(ran: JobRunner, given_image: Callable[..., str], tmp_path: Path) -> Iterator[str]:
     """A name of busybox, which a push of another job, of an image with the file /evil, has taken for now."""
     evil, name = given_image("FROM busybox\nRUN touch /evil\n"), f"headway-test/{secrets_hex()}:1"
     ran.engine.tag("busybox", *name.split(":"))
@@ -35,7 +36,7 @@ def lent(ran: Workshop, given_image: Callable[..., str], tmp_path: Path) -> Iter
     ran.engine.untag(name)
 
 
-def test_a_step_gets_the_image_that_its_name_meant_before_another_job_took_the_name(ran: Workshop, lent: str) -> None:
+def test_a_step_gets_the_image_that_its_name_meant_before_another_job_took_the_name(ran: JobRunner, lent: str) -> None:
     job = ran(shell("ls /evil 2>/dev/null || echo clean", box=container(lent)))
     assert job.said() == ["clean"]
 
@@ -51,7 +52,7 @@ def test_a_step_gets_the_image_that_its_name_meant_before_another_job_took_the_n
 )
 @pytest.mark.parametrize("isolation", [REPO, FORK], ids=["repository", "fork"])
 def test_a_build_gets_the_image_that_its_name_meant_before(
-    ran: Workshop, lent: str, text: str, isolation: Isolation
+    ran: JobRunner, lent: str, text: str, isolation: Isolation
 ) -> None:
     need_pins(ran)
     text = f"{text.format(lent)}# {secrets_hex()}"
@@ -59,26 +60,26 @@ def test_a_build_gets_the_image_that_its_name_meant_before(
     assert job.outcome.state is State.PASSED, job.everything()
 
 
-def test_a_stage_with_the_name_of_its_image_stays_a_stage(ran: Workshop) -> None:
+def test_a_stage_with_the_name_of_its_image_stays_a_stage(ran: JobRunner) -> None:
     text = f"FROM busybox AS busybox\nRUN touch /x # {secrets_hex()}\nFROM busybox\nRUN test -e /x\n"
     for isolation in (REPO, FORK):
         job = ran(build(), files={"Dockerfile": text}, isolation=isolation)
         assert job.outcome.state is State.PASSED, job.everything()
 
 
-def test_a_fork_may_use_the_arguments_of_its_platform(ran: Workshop) -> None:
+def test_a_fork_may_use_the_arguments_of_its_platform(ran: JobRunner) -> None:
     arch = ran.engine.connection.version.arch
     text = f"FROM busybox AS base-{arch}\nFROM --platform=$BUILDPLATFORM base-$TARGETARCH\n"
     job = ran(build(), files={"Dockerfile": text}, isolation=FORK, access=UNTRUSTED)
     assert job.outcome.state is State.PASSED, job.everything()
 
 
-def need_pins(ran: Workshop) -> None:
+def need_pins(ran: JobRunner) -> None:
     if not ran.builder.metadata or ran.engine.connection.version.api == "1.41":
         pytest.skip("this engine's BuildKit takes no images by other names")
 
 
-def test_an_id_of_an_image_is_no_name(ran: Workshop, given_image: Callable[..., str]) -> None:
+def test_an_id_of_an_image_is_no_name(ran: JobRunner, given_image: Callable[..., str]) -> None:
     image_id = str((ran.engine.image(given_image(f"FROM busybox\nLABEL a={secrets_hex()}\n")) or {})["Id"])
     for name in (image_id.removeprefix("sha256:")[:12], image_id):
         job = ran(shell("true", box=container(name)))
@@ -96,14 +97,14 @@ def test_an_id_of_an_image_is_no_name(ran: Workshop, given_image: Callable[..., 
     ],
     ids=["step", "from", "copy", "cache", "push"],
 )
-def test_images_of_headways_own_are_refused(ran: Workshop, steps: tuple[Step, ...]) -> None:
+def test_images_of_headways_own_are_refused(ran: JobRunner, steps: tuple[Step, ...]) -> None:
     job = ran(*steps, files={"x": ""})
     last = job.step(len(steps))
     assert (last.state, last.reason) == (State.FAILED, Reason.INVALID_PIPELINE)
     assert "Headway's own" in last.message
 
 
-def test_the_name_of_a_build_cannot_be_guessed(ran: Workshop) -> None:
+def test_the_name_of_a_build_cannot_be_guessed(ran: JobRunner) -> None:
     names: list[str] = []
     files = {"Dockerfile": "FROM busybox\n"}
     ran(
@@ -120,7 +121,7 @@ def test_the_name_of_a_build_cannot_be_guessed(ran: Workshop) -> None:
 # Pushes
 
 
-def test_a_fork_pushes_nothing_and_says_so(ran: Workshop, registry: Registry) -> None:
+def test_a_fork_pushes_nothing_and_says_so(ran: JobRunner, registry: Registry) -> None:
     where = f"{registry.host}/team/{secrets_hex()}"
     job = ran(build(), push(1, where), files={"Dockerfile": "FROM busybox\n"}, isolation=FORK, access=UNTRUSTED)
     assert (job.step(2).state, job.step(2).reason) == (State.FAILED, Reason.PUSH_REFUSED)
@@ -129,7 +130,7 @@ def test_a_fork_pushes_nothing_and_says_so(ran: Workshop, registry: Registry) ->
     assert job.pushed == []
 
 
-def test_a_fork_writes_no_cache_of_its_builds(ran: Workshop) -> None:
+def test_a_fork_writes_no_cache_of_its_builds(ran: JobRunner) -> None:
     step = build(cache_to=("type=registry,ref=registry.test/cache",), dockerfile_inline="FROM busybox\n")
     job = ran(step, files={"x": ""}, isolation=FORK, access=UNTRUSTED)
     assert "writes no shared cache: this run is untrusted" in job.log().decode()
@@ -138,7 +139,7 @@ def test_a_fork_writes_no_cache_of_its_builds(ran: Workshop) -> None:
 # Build caches
 
 
-def who(ran: Workshop, isolation: Isolation, value: str) -> str:
+def who(ran: JobRunner, isolation: Isolation, value: str) -> str:
     """Writes a value to the cache mount x, and returns what it held before."""
     run = f"touch /c/v; cat /c/v > /held; echo {value} > /c/v # {secrets_hex()}"
     files = {"Dockerfile": f"FROM busybox\nRUN --mount=type=cache,id=x,target=/c {run}\n"}
@@ -146,7 +147,7 @@ def who(ran: Workshop, isolation: Isolation, value: str) -> str:
     return "".join(job.said(2))
 
 
-def test_cache_mounts_are_shared_within_a_repository_and_with_nobody_else(ran: Workshop) -> None:
+def test_cache_mounts_are_shared_within_a_repository_and_with_nobody_else(ran: JobRunner) -> None:
     name = secrets_hex()
     mine, others = Isolation(build_scope=name), Isolation(build_scope=f"{name} other")
     fork = Isolation(build_scope=f"{name} fork")
@@ -158,7 +159,7 @@ def test_cache_mounts_are_shared_within_a_repository_and_with_nobody_else(ran: W
 
 
 @pytest.mark.parametrize("name", ["BUILDKIT_CACHE_MOUNT_NS", "BUILDKIT_SANDBOX_HOSTNAME"])
-def test_a_build_argument_cannot_choose_another_repositorys_cache(ran: Workshop, name: str) -> None:
+def test_a_build_argument_cannot_choose_another_repositorys_cache(ran: JobRunner, name: str) -> None:
     scope = secrets_hex()
     run = f"hostname > /held; ls /c >> /held; touch /c/{{}} # {scope}"
     text = f"FROM busybox\nRUN --mount=type=cache,id=x,target=/c {run}\n"
@@ -173,7 +174,7 @@ def test_a_build_argument_cannot_choose_another_repositorys_cache(ran: Workshop,
 
 
 def test_what_a_fork_put_into_its_cache_reaches_no_other_build_as_the_cached_result_of_the_same_instruction(
-    ran: Workshop,
+    ran: JobRunner,
 ) -> None:
     name = secrets_hex()
     mount, scope = "--mount=type=cache,id=y,target=/c", Isolation(build_scope=name)
@@ -181,7 +182,7 @@ def test_what_a_fork_put_into_its_cache_reaches_no_other_build_as_the_cached_res
     honest = {"Dockerfile": f"FROM busybox\nRUN {mount} cp /c/tool /tool 2>/dev/null || echo good > /tool # {name}\n"}
     evil = {"Dockerfile": f"FROM busybox\nRUN {mount} echo evil > /c/tool # {name}\n"}
 
-    def tool(isolation: Isolation) -> Ran:
+    def tool(isolation: Isolation) -> JobResult:
         return ran(build(), shell("cat /tool", box=container(1)), files=honest, isolation=isolation)
 
     ran(build(), files=evil, isolation=fork)
@@ -198,24 +199,24 @@ def test_what_a_fork_put_into_its_cache_reaches_no_other_build_as_the_cached_res
 
 @pytest.mark.parametrize("first", ["# syntax=evil.test/frontend:1", "# syntax=docker/dockerfile:1.0-experimental",
                                    '{"syntax": "evil.test/frontend"}', "// syntax=evil.test/frontend"])  # fmt: skip
-def test_a_fork_cannot_choose_a_frontend(ran: Workshop, first: str) -> None:
+def test_a_fork_cannot_choose_a_frontend(ran: JobRunner, first: str) -> None:
     job = ran(build(), files={"Dockerfile": f"{first}\nFROM busybox\n"}, isolation=FORK, access=UNTRUSTED)
     assert (job.step(1).state, job.step(1).reason) == (State.FAILED, Reason.INVALID_PIPELINE)
     assert re.search("an untrusted build cannot use the frontend|needs trust in 'security'", job.step(1).message)
 
 
-def test_a_fork_cannot_choose_a_frontend_by_a_build_argument(ran: Workshop) -> None:
+def test_a_fork_cannot_choose_a_frontend_by_a_build_argument(ran: JobRunner) -> None:
     step = build(args={"BUILDKIT_SYNTAX": "evil.test/frontend"})
     job = ran(step, files={"Dockerfile": "FROM busybox\n"}, isolation=FORK, access=UNTRUSTED)
     assert "an untrusted build cannot use the frontend evil.test/frontend" in job.step(1).message
 
 
-def test_a_fork_names_its_images_plainly(ran: Workshop) -> None:
+def test_a_fork_names_its_images_plainly(ran: JobRunner) -> None:
     job = ran(build(), files={"Dockerfile": "ARG A=xbusybox\nFROM ${A#x}\n"}, isolation=FORK, access=UNTRUSTED)
     assert "an untrusted build cannot use the image ${A#x}; write its name without variables" in job.step(1).message
 
 
-def test_an_old_frontend_that_would_share_cache_mounts_is_refused(ran: Workshop) -> None:
+def test_an_old_frontend_that_would_share_cache_mounts_is_refused(ran: JobRunner) -> None:
     text = "# syntax=docker/dockerfile:experimental\nFROM busybox\nRUN --mount=type=cache,target=/c true\n"
     job = ran(build(), files={"Dockerfile": text}, isolation=REPO)
     assert "shares cache mounts with other repositories; use `# syntax=docker/dockerfile:1`" in job.step(1).message
@@ -225,7 +226,7 @@ def test_an_old_frontend_that_would_share_cache_mounts_is_refused(ran: Workshop)
 
 
 def test_an_image_that_another_repository_pulled_with_its_login_is_no_image_of_mine(
-    ran: Workshop, locked_registry: Registry
+    ran: JobRunner, locked_registry: Registry
 ) -> None:
     name, host = f"{locked_registry.host}/team/{secrets_hex()}:1", locked_registry.host
     files = {"Dockerfile": f"FROM busybox\nLABEL a={secrets_hex()}\n"}

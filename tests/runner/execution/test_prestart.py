@@ -9,7 +9,7 @@ from pipelines.state import State
 from runner.docker.job_network import JobNetwork, SandboxAllocator
 from runner.execution.free_memory import available_bytes
 from runner.execution.job import Options
-from tests.support.engine import Workshop
+from tests.support.engine import JobRunner
 from tests.support.plans import container, shell
 
 
@@ -63,7 +63,7 @@ def test_available_memory_is_infinite_if_the_system_does_not_tell(tmp_path: Path
 
 @pytest.mark.engine
 @pytest.mark.parametrize("ahead", [0, 1, 5])
-def test_a_step_cannot_tell_that_it_was_prestarted(ran: Workshop, ahead: int) -> None:
+def test_a_step_cannot_tell_that_it_was_prestarted(ran: JobRunner, ahead: int) -> None:
     """Its clock, variables, folder and files are those of its turn, and its container is fresh."""
     first = shell("sleep 1", "date +%s > now", "mkdir late", "echo made > late/file", "touch /outside", name="first")
     late = shell(
@@ -76,7 +76,7 @@ def test_a_step_cannot_tell_that_it_was_prestarted(ran: Workshop, ahead: int) ->
 
 
 @pytest.mark.engine
-def test_after_a_failure_prestarted_containers_are_removed_and_failure_steps_still_run(ran: Workshop) -> None:
+def test_after_a_failure_prestarted_containers_are_removed_and_failure_steps_still_run(ran: JobRunner) -> None:
     cleanup = shell("echo $CI_PIPELINE_STATUS", on_success=False, on_failure=True)
     job = ran(shell("sleep 0.5", "false"), shell("echo never"), shell("echo never"), cleanup)
     assert job.states == [State.FAILED, State.SKIPPED, State.SKIPPED, State.PASSED]
@@ -85,7 +85,7 @@ def test_after_a_failure_prestarted_containers_are_removed_and_failure_steps_sti
 
 
 @pytest.mark.engine
-def test_steps_that_run_together_may_use_the_same_port(ran: Workshop) -> None:
+def test_steps_that_run_together_may_use_the_same_port(ran: JobRunner) -> None:
     serve = "(echo here | nc -l -p 8080) & sleep 1; nc 127.0.0.1 8080 < /dev/null"
     job = ran(shell(serve, needs=()), shell(serve, needs=()))
     assert job.states == [State.PASSED] * 2, job.everything()

@@ -11,7 +11,7 @@ from pipelines.plan import PortCheck, SecretRef
 from pipelines.state import Reason, State
 from runner.docker.specs import JOB_LABEL
 from runner.events import Stream
-from tests.support.engine import Workshop, when_said
+from tests.support.engine import JobRunner, when_said
 from tests.support.plans import build, container, push, service, shell
 from tests.support.registry import LOGIN, Registry
 
@@ -26,7 +26,7 @@ def forms(secret: str) -> list[str]:
     return [secret, base64.b64encode(secret.encode()).decode().rstrip("=")[:-1], json.dumps(secret)[1:-1]]
 
 
-def test_a_secret_reaches_the_command_and_not_the_log(ran: Workshop) -> None:
+def test_a_secret_reaches_the_command_and_not_the_log(ran: JobRunner) -> None:
     look = ('printf %s "$TOKEN" | sha256sum', 'echo "<$TOKEN>"', 'echo "$TOKEN" >&2', 'printf %s "$TOKEN" | base64')
     job = ran(shell(*look, box=BOX), secrets={"token": SECRET})
     said = job.said()
@@ -38,26 +38,26 @@ def test_a_secret_reaches_the_command_and_not_the_log(ran: Workshop) -> None:
         assert form not in job.everything()
 
 
-def test_a_secret_that_comes_in_two_pieces_is_masked(ran: Workshop) -> None:
+def test_a_secret_that_comes_in_two_pieces_is_masked(ran: JobRunner) -> None:
     job = ran(shell('printf %s "${TOKEN%??????}"; sleep 0.2; echo "${TOKEN#${TOKEN%??????}}."', box=BOX),
               secrets={"token": SECRET})  # fmt: skip
     assert job.said() == ["********."]
 
 
-def test_a_secret_inside_a_larger_value_is_put_in_its_place(ran: Workshop) -> None:
+def test_a_secret_inside_a_larger_value_is_put_in_its_place(ran: JobRunner) -> None:
     box = container(environment={"URL": ("https://u:", SecretRef(secret="token"), "@h/")})
     job = ran(shell('echo "$URL"', 'printf %s "$URL" | wc -c', box=box), secrets={"token": "12345678"})
     assert job.said() == ["https://u:********@h/", str(len("https://u:12345678@h/"))]
 
 
-def test_a_missing_secret_is_named(ran: Workshop) -> None:
+def test_a_missing_secret_is_named(ran: JobRunner) -> None:
     job = ran(shell("echo never", box=BOX), secrets={"other": SECRET})
     assert job.step().reason is Reason.SECRET_MISSING
     assert "'token'" in job.step().message
     assert "headway secret set" in job.step().message
 
 
-def test_missing_secrets_of_a_build_a_push_and_a_service_are_named(ran: Workshop) -> None:
+def test_missing_secrets_of_a_build_a_push_and_a_service_are_named(ran: JobRunner) -> None:
     files = {"Dockerfile": "FROM busybox\n"}
     assert "'npm'" in ran(build(secrets={"id": "npm"}), files=files).step().message
     needy = push(1, "127.0.0.1:1/a", password=(SecretRef(secret="registry"),))
@@ -66,13 +66,13 @@ def test_missing_secrets_of_a_build_a_push_and_a_service_are_named(ran: Workshop
     assert (job.outcome.state, job.outcome.reason) == (State.FAILED, Reason.SECRET_MISSING)
 
 
-def test_a_secret_in_a_message_is_masked(ran: Workshop, registry: Registry) -> None:
+def test_a_secret_in_a_message_is_masked(ran: JobRunner, registry: Registry) -> None:
     job = ran(shell("true", box=container(f"{registry.host}/secretname")), secrets={"t": "secretname"})
     assert "/********" in job.step().message
     assert "secretname" not in job.everything()
 
 
-def test_a_secret_in_the_build_is_masked_everywhere(ran: Workshop) -> None:
+def test_a_secret_in_the_build_is_masked_everywhere(ran: JobRunner) -> None:
     files = {"Dockerfile": "FROM busybox\nRUN echo topsecret-77 && echo again topsecret-77 >&2 && false\n"}
     job = ran(build(), files=files, secrets={"t": "topsecret-77"})
     assert job.step().state is State.FAILED
@@ -80,14 +80,14 @@ def test_a_secret_in_the_build_is_masked_everywhere(ran: Workshop) -> None:
     assert "topsecret-77" not in job.everything()
 
 
-def test_a_service_tells_its_last_words_without_the_secret(ran: Workshop) -> None:
+def test_a_service_tells_its_last_words_without_the_secret(ran: JobRunner) -> None:
     dying = service("db", 'echo "bad: $TOKEN"', "exit 4", box=BOX, ready=PortCheck(port=5432))
     job = ran(shell("true"), services=[dying], secrets={"token": SECRET})
     assert "bad: ********" in job.outcome.message
     assert SECRET not in job.everything()
 
 
-def test_while_a_step_runs_its_secret_is_in_no_label_and_no_command_line(ran: Workshop) -> None:
+def test_while_a_step_runs_its_secret_is_in_no_label_and_no_command_line(ran: JobRunner) -> None:
     seen: list[str] = []
     running = ran.new()
 
@@ -111,7 +111,7 @@ def test_while_a_step_runs_its_secret_is_in_no_label_and_no_command_line(ran: Wo
         assert form not in "\n".join(seen)
 
 
-def test_the_registries_passwords_are_where_no_step_sees_them(ran: Workshop) -> None:
+def test_the_registries_passwords_are_where_no_step_sees_them(ran: JobRunner) -> None:
     look = f"grep -rlsF -e {LOGIN.password} -e {LOGIN.basic()[:16]} / --exclude-dir=proc --exclude-dir=sys || echo none"
     job = ran(build(), shell(look), files={"Dockerfile": "FROM busybox\n"}, logins={"127.0.0.1:5": LOGIN})
     assert job.said(2) == ["none"]

@@ -14,7 +14,7 @@ from runner.errors import CanceledError, MachineError
 from runner.events import Event, StepStarted
 from runner.images.interruptible import interruptible
 from tests.support.background_server import running
-from tests.support.engine import Workshop, in_thread
+from tests.support.engine import JobRunner, in_thread
 from tests.support.plain_http import PlainHandler
 from tests.support.plans import build, container, push, secrets_hex, shell
 
@@ -75,7 +75,7 @@ def cancel(hanging: Hanging) -> Iterator[Cancel]:
 
 
 @pytest.mark.engine
-def test_cancel_in_mid_pull_ends_the_step(ran: Workshop, hanging: Hanging) -> None:
+def test_cancel_in_mid_pull_ends_the_step(ran: JobRunner, hanging: Hanging) -> None:
     cancel = Cancel()
 
     def listen(event: Event) -> None:
@@ -89,7 +89,7 @@ def test_cancel_in_mid_pull_ends_the_step(ran: Workshop, hanging: Hanging) -> No
 
 
 @pytest.mark.engine
-def test_cancel_in_mid_push_ends_the_step(ran: Workshop, hanging: Hanging, cancel: Cancel) -> None:
+def test_cancel_in_mid_push_ends_the_step(ran: JobRunner, hanging: Hanging, cancel: Cancel) -> None:
     files = {"Dockerfile": "FROM busybox\n"}
     job = ran(build(), push(1, f"{hanging.host}/a", f"{hanging.host}/b"), files=files, cancel=cancel)
     assert job.step(2) == CANCELED
@@ -98,7 +98,7 @@ def test_cancel_in_mid_push_ends_the_step(ran: Workshop, hanging: Hanging, cance
 
 @pytest.mark.engine
 @pytest.mark.both_stores
-def test_while_a_push_hangs_the_name_means_to_other_jobs_what_it_meant_before(ran: Workshop, hanging: Hanging) -> None:
+def test_while_a_push_hangs_the_name_means_to_other_jobs_what_it_meant_before(ran: JobRunner, hanging: Hanging) -> None:
     name, cancel = f"{hanging.host}/a", Cancel()
     ran.engine.tag("busybox", name, "latest")
     files = {"Dockerfile": f"FROM busybox\nRUN touch /evil # {secrets_hex()}\n"}
@@ -122,7 +122,7 @@ def test_while_a_push_hangs_the_name_means_to_other_jobs_what_it_meant_before(ra
 
 
 @pytest.mark.engine
-def test_the_time_of_the_job_ends_a_pull(ran: Workshop, hanging: Hanging) -> None:
+def test_the_time_of_the_job_ends_a_pull(ran: JobRunner, hanging: Hanging) -> None:
     job = ran(shell("true", box=container(f"{hanging.host}/a:1")), timeout_s=2)
     assert (job.step().state, job.step().reason) == (State.FAILED, Reason.TIMEOUT)
     assert "the job's time of 2 s" in job.step().message

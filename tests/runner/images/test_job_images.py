@@ -16,8 +16,9 @@ from runner.errors import MachineError
 from runner.events import Event, StepFinished, StepStarted
 from runner.execution.job import Options
 from runner.images.interruptible import interruptible
-from tests.support.engine import Ran, Workshop, eventually, in_thread
+from tests.support.engine import JobRunner, eventually, in_thread
 from tests.support.engine_proxy import EngineProxy
+from tests.support.job_result import JobResult
 from tests.support.plans import build, container, laid_out, push, secrets_hex, service, shell
 from tests.support.registry import Registry
 from tests.support.registry_images import put_image, untag_matching
@@ -44,7 +45,7 @@ def front(engine: Engine, registry: Registry) -> Iterator[RegistryProxy]:
 
 @pytest.fixture
 def given(engine: Engine, registry: Registry, front: RegistryProxy) -> Callable[..., str]:
-    """Puts an image into the registry behind the door; the answer is its name there."""
+    """Puts an image into the registry behind the proxy; returns its name there."""
 
     def put(repo: str = "", tag: str = "1", **more: Any) -> str:
         repo = repo or f"given/{secrets_hex()}"
@@ -80,7 +81,7 @@ def after_step(number: int, do: Callable[[], object]) -> Callable[[Event], None]
 
 
 def test_images_are_pulled_while_the_source_is_laid_out(
-    ran: Workshop, front: RegistryProxy, given: Callable[..., str]
+    ran: JobRunner, front: RegistryProxy, given: Callable[..., str]
 ) -> None:
     front.hold()
     lay_out = source_comes_after(front.waiting.is_set, front.go.set)
@@ -88,7 +89,7 @@ def test_images_are_pulled_while_the_source_is_laid_out(
     assert job.said(2) == ["early"], job.everything()
 
 
-def test_a_step_that_was_started_ahead_tells_how_its_image_came(ran: Workshop, given: Callable[..., str]) -> None:
+def test_a_step_that_was_started_ahead_tells_how_its_image_came(ran: JobRunner, given: Callable[..., str]) -> None:
     name = given()
     job = ran(shell("sleep 1"), shell("true", box=box(name)), shell("true", box=box(name)))
     assert f"pulling {name}\n" in job.log(2).decode()
@@ -97,7 +98,7 @@ def test_a_step_that_was_started_ahead_tells_how_its_image_came(ran: Workshop, g
 
 
 def test_a_step_that_waits_shows_the_pull_from_its_beginning_though_another_pulls(
-    ran: Workshop, front: RegistryProxy, registry: Registry, given: Callable[..., str]
+    ran: JobRunner, front: RegistryProxy, registry: Registry, given: Callable[..., str]
 ) -> None:
     name = given(layer_bytes=(2_000_000,))
     repo = name.removeprefix(front.host).removesuffix(":1")
@@ -120,13 +121,13 @@ def test_a_step_that_waits_shows_the_pull_from_its_beginning_though_another_pull
 
 
 def test_jobs_that_want_the_same_image_at_the_same_time_fetch_each_layer_once(
-    ran: Workshop, front: RegistryProxy, registry: Registry, given: Callable[..., str]
+    ran: JobRunner, front: RegistryProxy, registry: Registry, given: Callable[..., str]
 ) -> None:
     name = given(layer_bytes=(3_000_000, 1_000_000))
     repo = name.removeprefix(front.host).removesuffix(":1")
     _, manifest = registry.manifest(f"{registry.host}{repo}", "1")
     front.hold()
-    jobs: list[Ran] = []
+    jobs: list[JobResult] = []
     threads = [in_thread(lambda: jobs.append(ran(shell("cat /word", box=box(name))))) for _ in range(2)]
     eventually(lambda: sum(path.endswith("/manifests/1") for path in front.asked) == 2 and front.waiting.is_set())
     front.go.set()
@@ -138,7 +139,7 @@ def test_jobs_that_want_the_same_image_at_the_same_time_fetch_each_layer_once(
 
 
 def test_no_more_pulls_run_at_once_than_the_option_allows_and_services_come_first(
-    ran: Workshop, front: RegistryProxy, given: Callable[..., str]
+    ran: JobRunner, front: RegistryProxy, given: Callable[..., str]
 ) -> None:
     last, first = given("given/last"), given("given/first")
     front.hold()
@@ -159,7 +160,7 @@ def test_no_more_pulls_run_at_once_than_the_option_allows_and_services_come_firs
 
 
 def test_a_failed_pull_is_the_failure_of_the_step_that_needs_it(
-    ran: Workshop, front: RegistryProxy, given: Callable[..., str]
+    ran: JobRunner, front: RegistryProxy, given: Callable[..., str]
 ) -> None:
     steps = [shell("true", box=box(name), needs=()) for name in (f"{front.host}/none/such:1", given())]
     job = ran(*steps, shell("true", needs=(2,), on_failure=True))
@@ -168,7 +169,7 @@ def test_a_failed_pull_is_the_failure_of_the_step_that_needs_it(
 
 
 def test_the_image_of_a_step_for_failures_is_not_pulled_in_a_run_that_goes_well(
-    ran: Workshop, front: RegistryProxy, given: Callable[..., str]
+    ran: JobRunner, front: RegistryProxy, given: Callable[..., str]
 ) -> None:
     job = ran(shell("true"), shell("true", box=box(given()), on_success=False, on_failure=True))
     assert job.states == [State.PASSED, State.SKIPPED]
@@ -176,7 +177,7 @@ def test_the_image_of_a_step_for_failures_is_not_pulled_in_a_run_that_goes_well(
 
 
 def test_an_image_that_was_not_there_when_the_job_began_is_asked_for_again(
-    ran: Workshop, front: RegistryProxy, given: Callable[..., str]
+    ran: JobRunner, front: RegistryProxy, given: Callable[..., str]
 ) -> None:
     name = given()
     front.answer = NO_SUCH_REPOSITORY
@@ -192,7 +193,7 @@ def test_an_image_that_was_not_there_when_the_job_began_is_asked_for_again(
 
 @pytest.mark.parametrize("pull", [False, True])
 def test_a_tag_that_moves_gives_all_steps_of_a_job_the_same_image(
-    ran: Workshop, given: Callable[..., str], pull: bool
+    ran: JobRunner, given: Callable[..., str], pull: bool
 ) -> None:
     name = given("given/moves", word="first")
 
@@ -206,7 +207,7 @@ def test_a_tag_that_moves_gives_all_steps_of_a_job_the_same_image(
     assert ran(steps[0]).said() == ["second"]
 
 
-def test_what_the_job_itself_pushed_is_what_later_steps_get(ran: Workshop, engine: Engine, registry: Registry) -> None:
+def test_what_the_job_itself_pushed_is_what_later_steps_get(ran: JobRunner, engine: Engine, registry: Registry) -> None:
     repo = f"{registry.host}/given/{secrets_hex()}"
     put_image(engine, repo, tag="latest", word="old")
     look = shell("cat /word", box=box(f"{repo}:latest", pull=True))
@@ -216,7 +217,7 @@ def test_what_the_job_itself_pushed_is_what_later_steps_get(ran: Workshop, engin
 
 
 def test_an_image_that_is_removed_in_mid_job_comes_back_as_the_same(
-    ran: Workshop, engine: Engine, given: Callable[..., str]
+    ran: JobRunner, engine: Engine, given: Callable[..., str]
 ) -> None:
     name = given("given/removed", word="first")
 
@@ -230,7 +231,7 @@ def test_an_image_that_is_removed_in_mid_job_comes_back_as_the_same(
 
 
 def test_a_cancel_ends_the_pulls_of_later_steps_in_the_engine_too(
-    ran: Workshop, front: RegistryProxy, registry: Registry
+    ran: JobRunner, front: RegistryProxy, registry: Registry
 ) -> None:
     repo, cancel = f"given/{secrets_hex()}", Cancel()
     *_, big = put_image(ran.engine, f"{registry.host}/{repo}", layer_bytes=(8_000_000,))
@@ -278,7 +279,7 @@ def test_an_engine_that_goes_away_in_mid_pull_is_told(
     ],
 )
 def test_why_an_image_cannot_be_had_is_told(
-    ran: Workshop, front: RegistryProxy, answer: tuple[int, str], state: State, reason: Reason, hint: str
+    ran: JobRunner, front: RegistryProxy, answer: tuple[int, str], state: State, reason: Reason, hint: str
 ) -> None:
     front.answer = answer
     name = f"{front.host}/any/image:1"
@@ -289,7 +290,7 @@ def test_why_an_image_cannot_be_had_is_told(
 
 
 def test_a_registry_that_cannot_serve_now_is_asked_again(
-    ran: Workshop, front: RegistryProxy, given: Callable[..., str]
+    ran: JobRunner, front: RegistryProxy, given: Callable[..., str]
 ) -> None:
     name = given()
     front.answer = (503, "busy")
@@ -304,7 +305,7 @@ def test_a_registry_that_cannot_serve_now_is_asked_again(
     assert job.said() == ["made"], job.everything()
 
 
-def test_an_image_for_other_machines_only_is_told(ran: Workshop, given: Callable[..., str]) -> None:
+def test_an_image_for_other_machines_only_is_told(ran: JobRunner, given: Callable[..., str]) -> None:
     outcome = ran(shell("true", box=box(given(architecture="s390x", index=True)))).step()
     assert outcome.reason is Reason.IMAGE_NOT_FOUND
     assert "does not exist for this machine's platform: no match" in outcome.message

@@ -8,7 +8,7 @@ from pipelines.plan import Container, NamedImage
 from pipelines.state import Reason, State
 from runner.docker.client import Engine
 from runner.docker.specs import Login
-from tests.support.engine import Workshop
+from tests.support.engine import JobRunner
 from tests.support.plans import build, container, push, secrets_hex, service, shell
 from tests.support.registry import LOGIN, Registry, free_port
 from tests.support.registry_images import put_image, untag_matching
@@ -29,7 +29,7 @@ def stored(engine: Engine, registry: Registry) -> Iterator[str]:
     untag_matching(engine, name)
 
 
-def test_an_image_that_is_not_here_is_pulled_and_told(ran: Workshop, stored: str) -> None:
+def test_an_image_that_is_not_here_is_pulled_and_told(ran: JobRunner, stored: str) -> None:
     job = ran(shell("cat /word", box=box(stored)))
     assert job.said() == [stored.removesuffix(":1")]
     assert f"pulling {stored}\n" in job.log().decode()
@@ -37,7 +37,7 @@ def test_an_image_that_is_not_here_is_pulled_and_told(ran: Workshop, stored: str
     assert "pulling" not in ran(shell("true", box=box(stored))).log().decode()
 
 
-def test_an_image_may_be_named_by_its_digest(ran: Workshop, stored: str, registry: Registry) -> None:
+def test_an_image_may_be_named_by_its_digest(ran: JobRunner, stored: str, registry: Registry) -> None:
     name = stored.removesuffix(":1")
     digest, _ = registry.manifest(name, "1")
     for written in (f"{name}@{digest}", f"{name}:1@{digest}"):
@@ -45,7 +45,7 @@ def test_an_image_may_be_named_by_its_digest(ran: Workshop, stored: str, registr
         assert job.said() == [name]
 
 
-def test_the_newest_is_pulled_where_the_step_asks_for_it(ran: Workshop, stored: str) -> None:
+def test_the_newest_is_pulled_where_the_step_asks_for_it(ran: JobRunner, stored: str) -> None:
     ran(shell("true", box=box(stored)))
     put_image(ran.engine, stored.removesuffix(":1"), word="newer")
     assert ran(shell("cat /word", box=box(stored))).said() == [stored.removesuffix(":1")]
@@ -54,25 +54,25 @@ def test_the_newest_is_pulled_where_the_step_asks_for_it(ran: Workshop, stored: 
     assert f"{stored} is up to date" in log
 
 
-def test_an_image_that_does_not_exist_is_named(ran: Workshop, registry: Registry) -> None:
+def test_an_image_that_does_not_exist_is_named(ran: JobRunner, registry: Registry) -> None:
     job = ran(shell("true", box=box(f"{registry.host}/none/such:1")))
     assert (job.step().state, job.step().reason) == (State.FAILED, Reason.IMAGE_NOT_FOUND)
     assert f"{registry.host}/none/such:1" in job.step().message
 
 
-def test_a_tag_that_does_not_exist_is_named(ran: Workshop, stored: str) -> None:
+def test_a_tag_that_does_not_exist_is_named(ran: JobRunner, stored: str) -> None:
     job = ran(shell("true", box=box(stored.replace(":1", ":nonesuch"))))
     assert job.step().reason is Reason.IMAGE_NOT_FOUND
     assert ":nonesuch" in job.step().message
 
 
-def test_an_image_behind_a_login_says_how_to_log_in(ran: Workshop, locked_registry: Registry) -> None:
+def test_an_image_behind_a_login_says_how_to_log_in(ran: JobRunner, locked_registry: Registry) -> None:
     job = ran(shell("true", box=box(f"{locked_registry.host}/a")))
     assert job.step().reason is Reason.IMAGE_NOT_FOUND
     assert f"headway registry login {locked_registry.host}" in job.step().message
 
 
-def test_the_credentials_for_the_host_are_used(ran: Workshop, locked_registry: Registry) -> None:
+def test_the_credentials_for_the_host_are_used(ran: JobRunner, locked_registry: Registry) -> None:
     name = f"{locked_registry.host}/stored/{secrets_hex()}"
     logins = {locked_registry.host: LOGIN}
     files = {"Dockerfile": "FROM busybox\n"}
@@ -82,19 +82,19 @@ def test_the_credentials_for_the_host_are_used(ran: Workshop, locked_registry: R
     ran.engine.untag(f"{name}:latest")
 
 
-def test_wrong_credentials_are_to_be_checked(ran: Workshop, locked_registry: Registry) -> None:
+def test_wrong_credentials_are_to_be_checked(ran: JobRunner, locked_registry: Registry) -> None:
     logins = {locked_registry.host: Login("ci", "wrong")}
     job = ran(shell("true", box=box(f"{locked_registry.host}/a")), logins=logins)
     assert job.step().reason is Reason.IMAGE_NOT_FOUND
     assert "check the name, and the credentials" in job.step().message
 
 
-def test_a_registry_that_does_not_answer_is_the_machines_fault(ran: Workshop) -> None:
+def test_a_registry_that_does_not_answer_is_the_machines_fault(ran: JobRunner) -> None:
     job = ran(shell("true", box=box(f"127.0.0.1:{free_port()}/a")))
     assert (job.step().state, job.step().reason) == (State.BROKEN, Reason.REGISTRY_UNREACHABLE)
 
 
-def test_a_services_image_that_does_not_exist_ends_the_job(ran: Workshop, registry: Registry) -> None:
+def test_a_services_image_that_does_not_exist_ends_the_job(ran: JobRunner, registry: Registry) -> None:
     job = ran(shell("true"), services=[service("db", box=box(f"{registry.host}/none:1"))])
     assert (job.outcome.state, job.outcome.reason) == (State.FAILED, Reason.IMAGE_NOT_FOUND)
     assert job.step().state is State.SKIPPED

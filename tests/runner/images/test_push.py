@@ -10,7 +10,8 @@ from pipelines.state import Reason, State
 from runner.docker.specs import Login
 from runner.events import Event, ImageBuilt
 from runner.execution.job import Options
-from tests.support.engine import Ran, Workshop, image_names
+from tests.support.engine import JobRunner, image_names
+from tests.support.job_result import JobResult
 from tests.support.plans import build, container, push, secrets_hex, shell
 from tests.support.registry import LOGIN, Registry, free_port, running_registry
 
@@ -25,7 +26,7 @@ def repo(registry: Registry) -> str:
     return f"{registry.host}/team/{secrets_hex()}"
 
 
-def test_what_was_tested_is_what_is_in_the_registry_under_every_name(ran: Workshop, registry: Registry) -> None:
+def test_what_was_tested_is_what_is_in_the_registry_under_every_name(ran: JobRunner, registry: Registry) -> None:
     one, two = repo(registry), repo(registry)
     job = ran(
         build(), shell("cat /name", box=container(1)), push(1, one, two, tags=("1.2", "latest")), files=dockerfile()
@@ -43,7 +44,7 @@ def test_what_was_tested_is_what_is_in_the_registry_under_every_name(ran: Worksh
 
 
 def test_the_registrys_manifest_and_configuration_are_those_of_the_image_that_was_tested(
-    ran: Workshop, registry: Registry
+    ran: JobRunner, registry: Registry
 ) -> None:
     where = repo(registry)
     files = {"Dockerfile": f"FROM busybox\nENV MARK={secrets_hex()}\nRUN echo {secrets_hex()} > /name\n"}
@@ -60,7 +61,7 @@ def test_the_registrys_manifest_and_configuration_are_those_of_the_image_that_wa
     assert job.pushed[0].digest == registry.manifest(where, "latest")[0]
 
 
-def test_tags_that_a_step_wrote_are_pushed_too(ran: Workshop, registry: Registry) -> None:
+def test_tags_that_a_step_wrote_are_pushed_too(ran: JobRunner, registry: Registry) -> None:
     where = repo(registry)
     job = ran(
         build(),
@@ -71,13 +72,13 @@ def test_tags_that_a_step_wrote_are_pushed_too(ran: Workshop, registry: Registry
     assert [event.tag for event in job.pushed] == ["latest", "1.2"]
 
 
-def test_names_of_the_push_are_taken_off_after_the_job(ran: Workshop, registry: Registry) -> None:
+def test_names_of_the_push_are_taken_off_after_the_job(ran: JobRunner, registry: Registry) -> None:
     where = repo(registry)
     ran(build(), push(1, where), files=dockerfile())
     assert [name for name in image_names(ran.engine) if where in name] == []
 
 
-def test_a_name_that_another_image_had_goes_back_to_it(ran: Workshop, registry: Registry) -> None:
+def test_a_name_that_another_image_had_goes_back_to_it(ran: JobRunner, registry: Registry) -> None:
     where = repo(registry)
     ran.engine.tag("busybox:latest", where, "latest")
     before = (ran.engine.image("busybox:latest") or {})["Id"]
@@ -88,14 +89,14 @@ def test_a_name_that_another_image_had_goes_back_to_it(ran: Workshop, registry: 
     assert kept["Id"] == before
 
 
-def test_a_failing_test_pushes_nothing(ran: Workshop, registry: Registry) -> None:
+def test_a_failing_test_pushes_nothing(ran: JobRunner, registry: Registry) -> None:
     where = repo(registry)
     job = ran(build(), shell("false", box=container(1)), push(1, where), files=dockerfile())
     assert job.step(3).state is State.SKIPPED
     assert not registry.has(where, "latest")
 
 
-def test_without_push_it_is_only_shown(ran: Workshop, registry: Registry) -> None:
+def test_without_push_it_is_only_shown(ran: JobRunner, registry: Registry) -> None:
     where = repo(registry)
     job = ran(build(), push(1, where, tags=("a", "b")), files=dockerfile(), options=Options(push=False))
     assert job.step(2).state is State.SKIPPED
@@ -105,19 +106,19 @@ def test_without_push_it_is_only_shown(ran: Workshop, registry: Registry) -> Non
         assert not registry.has(where, tag)
 
 
-def test_a_registry_that_is_down_is_the_machines_fault(ran: Workshop) -> None:
+def test_a_registry_that_is_down_is_the_machines_fault(ran: JobRunner) -> None:
     job = ran(build(), push(1, f"127.0.0.1:{free_port()}/a"), files=dockerfile())
     assert (job.step(2).state, job.step(2).reason) == (State.BROKEN, Reason.REGISTRY_UNREACHABLE)
     assert job.outcome.state is State.BROKEN
 
 
-def test_missing_credentials_are_refused_with_the_remedy(ran: Workshop, locked_registry: Registry) -> None:
+def test_missing_credentials_are_refused_with_the_remedy(ran: JobRunner, locked_registry: Registry) -> None:
     job = ran(build(), push(1, repo(locked_registry)), files=dockerfile())
     assert (job.step(2).state, job.step(2).reason) == (State.FAILED, Reason.PUSH_REFUSED)
     assert f"headway registry login {locked_registry.host}" in job.step(2).message
 
 
-def test_wrong_credentials_are_refused_and_not_shown(ran: Workshop, locked_registry: Registry) -> None:
+def test_wrong_credentials_are_refused_and_not_shown(ran: JobRunner, locked_registry: Registry) -> None:
     wrong = {locked_registry.host: Login("ci", "wrong-password")}
     job = ran(build(), push(1, repo(locked_registry)), files=dockerfile(), logins=wrong)
     assert job.step(2).reason is Reason.PUSH_REFUSED
@@ -125,14 +126,14 @@ def test_wrong_credentials_are_refused_and_not_shown(ran: Workshop, locked_regis
     assert "wrong-password" not in job.everything()
 
 
-def test_the_repositorys_credentials_are_used(ran: Workshop, locked_registry: Registry) -> None:
+def test_the_repositorys_credentials_are_used(ran: JobRunner, locked_registry: Registry) -> None:
     where = repo(locked_registry)
     job = ran(build(), push(1, where), files=dockerfile(), logins={locked_registry.host: LOGIN})
     assert job.outcome.state is State.PASSED
     assert job.built[0].image_id in locked_registry.ids(where, "latest")
 
 
-def test_credentials_of_the_step_come_first(ran: Workshop, locked_registry: Registry) -> None:
+def test_credentials_of_the_step_come_first(ran: JobRunner, locked_registry: Registry) -> None:
     where = repo(locked_registry)
     step = push(1, where, username=(LOGIN.username,), password=(SecretRef(secret="pw"),))
     job = ran(build(), step, files=dockerfile(), secrets={"pw": LOGIN.password},
@@ -140,7 +141,7 @@ def test_credentials_of_the_step_come_first(ran: Workshop, locked_registry: Regi
     assert job.outcome.state is State.PASSED
 
 
-def test_the_names_that_arrived_are_told_when_others_did_not(ran: Workshop, registry: Registry) -> None:
+def test_the_names_that_arrived_are_told_when_others_did_not(ran: JobRunner, registry: Registry) -> None:
     good, bad = repo(registry), f"127.0.0.1:{free_port()}/a"
     job = ran(build(), push(1, good, bad, good + "2"), files=dockerfile())
     assert job.step(2).state is State.BROKEN
@@ -149,14 +150,14 @@ def test_the_names_that_arrived_are_told_when_others_did_not(ran: Workshop, regi
     assert f"{bad}:latest was not pushed" in job.log(2).decode()
 
 
-def test_a_name_that_no_registry_takes_is_refused(ran: Workshop, registry: Registry) -> None:
+def test_a_name_that_no_registry_takes_is_refused(ran: JobRunner, registry: Registry) -> None:
     job = ran(build(), push(1, f"{registry.host}/Bad Name"), files=dockerfile())
     assert job.step(2).state is State.FAILED
     assert "Bad Name" in job.log(2).decode()
     assert job.pushed == []
 
 
-def test_a_registry_that_goes_away_and_comes_back_is_completed_by_a_second_run(ran: Workshop, tmp_path: Path) -> None:
+def test_a_registry_that_goes_away_and_comes_back_is_completed_by_a_second_run(ran: JobRunner, tmp_path: Path) -> None:
     files = dockerfile()
     with running_registry(tmp_path) as first:
         port = int(first.host.rpartition(":")[2])
@@ -169,9 +170,9 @@ def test_a_registry_that_goes_away_and_comes_back_is_completed_by_a_second_run(r
         assert job.built[0].image_id in again.ids(where, "latest")
 
 
-def test_two_jobs_that_push_the_same_name_at_once_each_push_their_own_image(ran: Workshop, registry: Registry) -> None:
+def test_two_jobs_that_push_the_same_name_at_once_each_push_their_own_image(ran: JobRunner, registry: Registry) -> None:
     where = repo(registry)
-    jobs: list[Ran] = []
+    jobs: list[JobResult] = []
     files = [dockerfile("one"), dockerfile("two")]
     tags = [f"t{number}" for number in range(12)]
 

@@ -15,7 +15,7 @@ from runner.docker.client import Engine
 from runner.events import Event, ImageBuilt
 from runner.network.egress import EgressSettings, server_egress
 from tests.support.certificate_authority import CertificateAuthority
-from tests.support.engine import Workshop, image_history
+from tests.support.engine import JobRunner, image_history
 from tests.support.forward_proxy import PASSWORD, QUOTED, ForwardProxy, forward_proxy, gateway_of
 from tests.support.paths import DOCS
 from tests.support.plans import build, container, plugin, push, secrets_hex, service, shell
@@ -72,7 +72,7 @@ def network(proxy: ForwardProxy, company: CertificateAuthority) -> EgressSetting
 
 
 def test_a_step_reaches_a_server_of_the_company_through_its_proxy(
-    ran: Workshop, network: EgressSettings, proxy: ForwardProxy, site: int
+    ran: JobRunner, network: EgressSettings, proxy: ForwardProxy, site: int
 ) -> None:
     fetch = f"python3 -c \"import urllib.request as u; print(u.urlopen('https://site.corp:{site}/').read())\""
     done = ran(
@@ -85,7 +85,7 @@ def test_a_step_reaches_a_server_of_the_company_through_its_proxy(
     assert proxy.asked.count(f"CONNECT site.corp:{site}") == 3
 
 
-def test_the_password_is_in_no_log(ran: Workshop, network: EgressSettings) -> None:
+def test_the_password_is_in_no_log(ran: JobRunner, network: EgressSettings) -> None:
     done = ran(
         shell("env | grep -i proxy", "echo $HTTPS_PROXY | cut -d: -f3 | sed s/%2F/@/ | tr @ /"),
         egress=network,
@@ -97,7 +97,7 @@ def test_the_password_is_in_no_log(ran: Workshop, network: EgressSettings) -> No
 
 
 def test_the_jobs_own_containers_are_reached_directly(
-    ran: Workshop, network: EgressSettings, proxy: ForwardProxy
+    ran: JobRunner, network: EgressSettings, proxy: ForwardProxy
 ) -> None:
     serve = "python3 -m http.server"
     check = HttpCheck(url="http://:8000/")
@@ -114,14 +114,14 @@ def test_the_jobs_own_containers_are_reached_directly(
     assert proxy.asked == []
 
 
-def test_what_the_step_says_itself_counts(ran: Workshop, network: EgressSettings) -> None:
+def test_what_the_step_says_itself_counts(ran: JobRunner, network: EgressSettings) -> None:
     box = container(environment={"https_proxy": "http://mine:1", "SSL_CERT_FILE": "/mine.pem"})
     done = ran(shell('echo "$https_proxy $HTTPS_PROXY- $SSL_CERT_FILE $PIP_CERT"', box=box), egress=network)
     assert done.said() == ["http://mine:1 - /mine.pem /etc/headway/ca-bundle.pem"]
 
 
 def test_the_authority_can_be_read_by_all_and_written_by_none(
-    ran: Workshop, network: EgressSettings, company: CertificateAuthority
+    ran: JobRunner, network: EgressSettings, company: CertificateAuthority
 ) -> None:
     count = "grep -c BEGIN /etc/headway/ca.pem"
     done = ran(
@@ -133,7 +133,7 @@ def test_the_authority_can_be_read_by_all_and_written_by_none(
 
 
 def test_a_build_reaches_the_company_too_and_nothing_of_it_stays(
-    ran: Workshop, network: EgressSettings, proxy: ForwardProxy, site: int, engine: Engine
+    ran: JobRunner, network: EgressSettings, proxy: ForwardProxy, site: int, engine: Engine
 ) -> None:
     known: list[str] = []
 
@@ -165,7 +165,7 @@ def documented(port: int) -> str:
 
 @pytest.mark.parametrize("trusted", [True, False])
 def test_the_dockerfile_of_the_manual_trusts_the_authority_where_there_is_one(
-    ran: Workshop, network: EgressSettings, site: int, trusted: bool
+    ran: JobRunner, network: EgressSettings, site: int, trusted: bool
 ) -> None:
     done = ran(
         build(args={"MARK": secrets_hex()}),
@@ -178,7 +178,7 @@ def test_the_dockerfile_of_the_manual_trusts_the_authority_where_there_is_one(
 
 
 def test_a_service_of_busybox_is_asked_directly_whether_it_is_ready(
-    ran: Workshop, network: EgressSettings, proxy: ForwardProxy
+    ran: JobRunner, network: EgressSettings, proxy: ForwardProxy
 ) -> None:
     serve = ("mkdir /tmp/site", "echo hi >/tmp/site/index.html", "httpd -f -p 8000 -h /tmp/site")
     check = HttpCheck(url="http://:8000/")
@@ -202,7 +202,7 @@ def proxied(url: str) -> EgressSettings:
     return server_egress({"HTTP_PROXY": url}, None, step_proxy=False)
 
 
-def test_another_proxy_is_no_reason_to_build_again(ran: Workshop) -> None:
+def test_another_proxy_is_no_reason_to_build_again(ran: JobRunner) -> None:
     step = build(args={"MARK": secrets_hex()})
     first = ran(step, files={"Dockerfile": SHOWN}, egress=proxied("http://a:1"))
     again = ran(step, files={"Dockerfile": SHOWN}, egress=proxied("http://b:1"))
@@ -211,13 +211,13 @@ def test_another_proxy_is_no_reason_to_build_again(ran: Workshop) -> None:
 
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy"])
-def test_what_the_build_says_itself_counts(ran: Workshop, name: str) -> None:
+def test_what_the_build_says_itself_counts(ran: JobRunner, name: str) -> None:
     step = build(args={"MARK": secrets_hex(), name: "http://mine:1"})
     done = ran(step, files={"Dockerfile": SHOWN}, egress=proxied("http://a:1"))
     assert "proxy=http://mine:1,http://mine:1" in done.log().decode()
 
 
-def test_a_stranger_gets_the_proxy_without_its_password(ran: Workshop, network: EgressSettings) -> None:
+def test_a_stranger_gets_the_proxy_without_its_password(ran: JobRunner, network: EgressSettings) -> None:
     done = ran(
         build(args={"MARK": secrets_hex()}),
         shell("echo proxy=$HTTP_PROXY"),
@@ -229,7 +229,7 @@ def test_a_stranger_gets_the_proxy_without_its_password(ran: Workshop, network: 
 
 
 def test_the_build_client_asks_for_access_through_the_proxy_and_trusts_the_authority(
-    ran: Workshop,
+    ran: JobRunner,
     network: EgressSettings,
     proxy: ForwardProxy,
     site: int,
@@ -258,7 +258,7 @@ def company_registry(gateway: str, company: CertificateAuthority, tmp_path: Path
 
 
 def test_an_engine_that_does_not_trust_a_registry_is_told_of_with_the_remedy(
-    ran: Workshop, company_registry: Registry
+    ran: JobRunner, company_registry: Registry
 ) -> None:
     name = f"{company_registry.host}/team/base"
     pulled = ran(shell("true", box=container(name)))
@@ -269,7 +269,7 @@ def test_an_engine_that_does_not_trust_a_registry_is_told_of_with_the_remedy(
 
 
 def test_a_push_to_a_registry_that_the_engine_does_not_trust_says_so_too(
-    ran: Workshop, company_registry: Registry
+    ran: JobRunner, company_registry: Registry
 ) -> None:
     files = {"Dockerfile": "FROM busybox\n"}
     done = ran(build(), push(1, f"{company_registry.host}/team/app"), files=files)
@@ -277,7 +277,7 @@ def test_a_push_to_a_registry_that_the_engine_does_not_trust_says_so_too(
     assert f"/etc/docker/certs.d/{company_registry.host}/ca.crt" in done.step(2).message
 
 
-def test_a_registry_without_tls_is_told_of_with_the_remedy(ran: Workshop, gateway: str, tmp_path: Path) -> None:
+def test_a_registry_without_tls_is_told_of_with_the_remedy(ran: JobRunner, gateway: str, tmp_path: Path) -> None:
     with running_registry(tmp_path, address=gateway) as registry:
         pulled = ran(shell("true", box=container(f"{registry.host}/team/base")))
     assert pulled.outcome.reason is Reason.REGISTRY_UNREACHABLE

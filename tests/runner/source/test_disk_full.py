@@ -9,7 +9,7 @@ from pipelines.plan import Checkout
 from pipelines.state import Reason, State
 from runner.errors import MachineError
 from runner.source.mirror import Mirror
-from tests.support.engine import Workshop
+from tests.support.engine import JobRunner
 from tests.support.plans import build, container, shell
 from tests.support.repos import Repo
 
@@ -33,7 +33,7 @@ def test_a_checkout_that_does_not_fit(repo: Repo, mirror: Mirror, small_disk: Pa
 
 
 @pytest.mark.engine
-def test_a_source_that_does_not_fit_breaks_the_job(ran: Workshop, small_disk: Path) -> None:
+def test_a_source_that_does_not_fit_breaks_the_job(ran: JobRunner, small_disk: Path) -> None:
     ran.folder = small_disk
     job = ran(shell("true"), files={"big": BIG})
     assert (job.outcome.state, job.outcome.reason) == (State.BROKEN, Reason.DISK_FULL)
@@ -42,7 +42,7 @@ def test_a_source_that_does_not_fit_breaks_the_job(ran: Workshop, small_disk: Pa
 
 
 @pytest.mark.engine
-def test_a_scratch_folder_that_does_not_fit_breaks_the_step(ran: Workshop, small_disk: Path) -> None:
+def test_a_scratch_folder_that_does_not_fit_breaks_the_step(ran: JobRunner, small_disk: Path) -> None:
     def lay_out(target: Path) -> None:
         target.mkdir(parents=True)
         (target / "fill").write_bytes(b"x" * 280_000)
@@ -53,7 +53,7 @@ def test_a_scratch_folder_that_does_not_fit_breaks_the_step(ran: Workshop, small
 
 
 @pytest.mark.engine
-def test_a_step_that_fills_its_own_disk_has_failed_by_itself(ran: Workshop) -> None:
+def test_a_step_that_fills_its_own_disk_has_failed_by_itself(ran: JobRunner) -> None:
     job = ran(shell("dd if=/dev/zero of=/small/file bs=1k count=100", box=container(tmpfs=("/small:size=64k",))))
     assert (job.step().state, job.step().reason) == (State.FAILED, Reason.EXIT_CODE)
     assert b"No space left on device" in job.log()

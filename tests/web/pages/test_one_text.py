@@ -56,12 +56,12 @@ class Everywhere:
     client: TestClient
     forge: FakeForge
     reporter: Reporter
-    repo: Repo
     mirror: Mirror
+    commits: dict[Path, str]
 
-    def run(self, text: bytes) -> int:
-        """Queues and plans a run of a commit with this pipeline file; its number."""
-        sha = self.repo.commit({NAME: text})
+    def run(self, file: Path) -> int:
+        """Queues and plans a run of the commit with this pipeline file; its number."""
+        sha = self.commits[file]
         queued = self.site.queue(push(sha=sha), REPO)
         claim = self.site.claim(queued)
         with transaction(self.site.engine) as session:
@@ -100,6 +100,13 @@ class Everywhere:
         )
 
 
+def committed(repo: Repo, mirror: Mirror) -> dict[Path, str]:
+    """A commit for each file, all of them in the mirror: a fetch for each would take most of the tests' time."""
+    commits = {file: repo.commit({NAME: file.read_bytes()}, ref="") for file in FILES}
+    mirror.fetch(repo.commit({}, *commits.values()))
+    return commits
+
+
 @pytest.fixture(scope="module")
 def everywhere(
     tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path, shared_redis: RedisServer
@@ -112,13 +119,14 @@ def everywhere(
         Services(settings, engine, lambda *_: None, open_logs(settings), open_vault(settings), redis, LoginLimiter())
     )
     mirror = Mirror(folder / "mirrors", repo.url)
+    commits = committed(repo, mirror)
     site.add_repo(REPO, forge="github")
     # Lint does not know the trust of a repository: with all of it no other problem is reported.
     repos.set_trust(site.services, OPERATOR, REPO, Trust(network=True, volumes=True, security=True))
     with forge_server("github") as forge, make_client() as http, TestClient(create_app(site.services)) as client:
         repos.set_forge_token(site.services, OPERATOR, REPO, TOKEN, f"{forge.url}/api/v3")
         client.headers["authorization"] = f"Bearer {site.token(site.add_user())}"
-        yield Everywhere(site, client, forge, Reporter(engine, site.services.vault, http, settings), repo, mirror)
+        yield Everywhere(site, client, forge, Reporter(engine, site.services.vault, http, settings), mirror, commits)
     redis.close()
     engine.dispose()
 
@@ -148,10 +156,9 @@ def first_lines(texts: list[str]) -> list[str]:
 def test_a_problem_has_the_same_text_everywhere(
     everywhere: Everywhere, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = file.read_bytes()
-    (tmp_path / NAME).write_bytes(text)
+    (tmp_path / NAME).write_bytes(file.read_bytes())
     monkeypatch.chdir(tmp_path)
-    number = everywhere.run(text)
+    number = everywhere.run(file)
     lint_says, plan_says, page_says = linted(), planned(), everywhere.page(number)
     assert errors(page_says) == errors(lint_says), "with the line and the carets"
     assert {text.rstrip("\n") for text in page_says} <= {text.rstrip("\n") for text in lint_says}
