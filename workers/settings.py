@@ -1,6 +1,7 @@
 """All settings, read from HEADWAY_* environment variables. `make docs` writes docs/running/settings.md from them."""
 
 import os
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -36,6 +37,19 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="The address that the web server listens on.")
     port: int = Field(8080, ge=0, le=65535, description="The port that the web server listens on.")
+    allowed_hosts: str = Field(
+        "",
+        description="More host names of this server, besides that of `base_url`, comma-separated. Requests for other "
+        "names get status 421 ([behind a proxy](proxy.md)).",
+    )
+    trusted_proxies: str = Field(
+        "",
+        description="Addresses or networks of the proxies in front of the web server, comma-separated, as in "
+        "`127.0.0.1,10.0.0.0/8`. Only their `X-Forwarded-` headers are believed ([behind a proxy](proxy.md)).",
+    )
+    connections_max: int = Field(
+        8_192, ge=1, description="Open connections of a web server. Fewer where it may open fewer files."
+    )
     docker_host: str = Field(
         "", description="The Docker Engine's address. Empty: the one that the docker command uses."
     )
@@ -114,6 +128,13 @@ class Settings(BaseSettings):
     @classmethod
     def _can_be_read(cls, text: str) -> str:
         parse_labels(text)
+        return text
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, text: str) -> str:
+        for part in text.replace(",", " ").split():
+            ip_network(part)
         return text
 
     @field_validator("ca_file", mode="before")

@@ -134,7 +134,7 @@ def test_a_body_that_is_too_large_is_answered_413(site: Site) -> None:
     with TestClient(app) as client:
         answer = send(client, secret, {**PUSH, "message": "x" * 1000})
         assert answer.status_code == 413
-        assert "1000 B" in answer.json()["error"]
+        assert "1,000 bytes" in answer.json()["error"]
 
         def pieces() -> Iterator[bytes]:
             for _ in range(100):
