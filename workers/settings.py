@@ -107,6 +107,11 @@ class Settings(BaseSettings):
         0, ge=0, description="Open files of a process in a job's container. 0: the engine's own limit."
     )
     step_cpus_max: float = Field(0, ge=0, description="CPUs that a step's container may use. 0: no limit.")
+    steps_reach_host: bool = Field(
+        default=False,
+        description="`true` lets steps and services reach the addresses of the engine's host, and with builds the "
+        "metadata service of its cloud ([security](security.md#the-host-and-its-cloud)).",
+    )
     log_bytes_max: int = Field(
         1024**3, gt=0, description="Bytes of a step's output that are stored. The step goes on after that."
     )

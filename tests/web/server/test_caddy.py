@@ -25,7 +25,7 @@ class Caddy(Server):
     def __init__(self, upstream: str) -> None:
         self._program = need(shutil.which("caddy"), "Caddy")
         super().__init__("caddy")
-        (text,) = re.findall(r"```caddy\n(.*?)```", PAGE, re.DOTALL)
+        (text,) = re.findall(r"```text caddy\n(.*?)```", PAGE, re.DOTALL)
         options = f"admin off\nhttp_port {free_port()}\nhttps_port {self.port}\nskip_install_trust\nlocal_certs\n"
         (self.folder / "Caddyfile").write_text(
             f"{{\n{options}}}\n" + text.replace("ci.example.com", "localhost").replace("127.0.0.1:8080", upstream)
