@@ -23,16 +23,16 @@ class WakeWorkers(Protocol):
 
 
 class LoginRateLimit(Protocol):
-    """Counts failed logins for each source address: see ``web/security/login_limiter.py``."""
+    """Counts failed logins for each source address and name: see ``web/security/login_limiter.py``."""
 
-    def blocked(self, source: str) -> bool:
+    def blocked(self, source: str, name: str = "") -> bool:
         """True while ``source`` has failed too often."""
 
-    def failed(self, source: str) -> None:
+    def failed(self, source: str, name: str = "") -> None:
         """Counts a failed login."""
 
-    def succeeded(self, source: str) -> None:
-        """Forgets the failed logins of ``source``."""
+    def succeeded(self, source: str, name: str = "") -> None:
+        """Forgets the failed logins of ``source`` as ``name``."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """All settings, read from HEADWAY_* environment variables. `make docs` writes docs/running/settings.md from them."""
 
 import os
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -45,6 +46,19 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="The address that the web server listens on.")
     port: int = Field(8080, ge=0, le=65535, description="The port that the web server listens on.")
+    allowed_hosts: str = Field(
+        "",
+        description="More host names of this server, besides that of `base_url`, comma-separated. Requests for other "
+        "names get status 421 ([behind a proxy](proxy.md)).",
+    )
+    trusted_proxies: str = Field(
+        "",
+        description="Addresses or networks of the proxies in front of the web server, comma-separated, as in "
+        "`127.0.0.1,10.0.0.0/8`. Only their `X-Forwarded-` headers are believed ([behind a proxy](proxy.md)).",
+    )
+    connections_max: int = Field(
+        8_192, ge=1, description="Open connections of a web server. Fewer where it may open fewer files."
+    )
     docker_host: str = Field(
         "", description="The Docker Engine's address. Empty: the one that the docker command uses."
     )
@@ -102,6 +116,11 @@ class Settings(BaseSettings):
         0, ge=0, description="Open files of a process in a job's container. 0: the engine's own limit."
     )
     step_cpus_max: float = Field(0, ge=0, description="CPUs that a step's container may use. 0: no limit.")
+    steps_reach_host: bool = Field(
+        default=False,
+        description="`true` lets steps and services reach the addresses of the engine's host, and with builds the "
+        "metadata service of its cloud ([security](security.md#the-host-and-its-cloud)).",
+    )
     log_bytes_max: int = Field(
         1024**3, gt=0, description="Bytes of a step's output that are stored. The step goes on after that."
     )
@@ -155,6 +174,13 @@ class Settings(BaseSettings):
         # The files' fields come first: a field that was refused is not in ``data``.
         file = info.data.get(f"{str(info.field_name).removesuffix('_url')}_password_file")
         return with_password(url, _password_in(file)) if url and file else url
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, text: str) -> str:
+        for part in text.replace(",", " ").split():
+            ip_network(part)
+        return text
 
     @field_validator("ca_file", mode="before")
     @classmethod

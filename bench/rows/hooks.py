@@ -30,10 +30,16 @@ RATE = Row(
 
 def delivery(path: str, secret: str, sha: str) -> bytes:
     """A signed push of a commit, as the generic forge sends it."""
-    said = {"ref": "refs/heads/main", "before": "0" * 40, "after": sha, "pusher": "bench"}
+    said = {
+        "ref": "refs/heads/main",
+        "before": "0" * 40,
+        "after": sha,
+        "pusher": "bench",
+        "delivery": secrets.token_hex(16),
+    }
     body = json.dumps(said).encode()
     signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
-    headers = {"X-Headway-Signature": f"sha256={signature}", "X-Headway-Delivery": secrets.token_hex(16)}
+    headers = {"X-Headway-Signature": f"sha256={signature}"}
     return post(path, body, headers)
 
 

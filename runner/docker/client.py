@@ -147,10 +147,12 @@ class Engine:
 
     # Networks
 
-    def create_network(self, name: str, labels: Mapping[str, str]) -> str:
-        """Creates a bridge network and returns its id."""
+    def create_network(self, name: str, labels: Mapping[str, str], bridge: str = "") -> str:
+        """Creates a network and returns its id. ``bridge`` is its bridge's name; without it the engine makes one up."""
+        options = {"com.docker.network.bridge.name": bridge} if bridge else None
         with translated():
-            return str(self._api.create_network(name, driver="bridge", labels=dict(labels), check_duplicate=True)["Id"])
+            made = self._api.create_network(name, "bridge", options, labels=dict(labels), check_duplicate=True)
+            return str(made["Id"])
 
     def remove_network(self, network: str) -> None:
         """Removes a network. Idempotent."""
@@ -177,6 +179,7 @@ class Engine:
             security_opt=None if spec.privileged else ["no-new-privileges"],
             log_config=types.LogConfig(type=LOG_DRIVER),
             privileged=spec.privileged,
+            userns_mode=spec.user_namespace or None,
             devices=list(spec.devices) or None,
             tmpfs=tmpfs_option(spec.tmpfs),
             dns=list(spec.dns) or None,

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from threading import Event, Lock
 
 from pipelines.step_order import ancestors
@@ -21,6 +22,7 @@ from runner.errors import NoAddressError, StepError
 from runner.threads import in_background
 
 RETRY_S = 1.0
+_INTERFACE_CHARS_MAX = 15
 SANDBOX_LIMITS = Limits(memory_bytes=16 * 1024 * 1024, pids=16)
 
 
@@ -42,8 +44,10 @@ class AddressWait:
 class JobNetwork:
     """The network of one attempt at a job, and the sandboxes on it. Safe to use from several threads."""
 
-    def __init__(self, engine: Engine, key: str, attempt: int) -> None:
-        """Creates nothing yet."""
+    def __init__(self, engine: Engine, key: str, attempt: int, bridge_prefix: str = "") -> None:
+        """Creates nothing yet. With ``bridge_prefix`` the network's bridge has a name that begins so, for the rules of
+        ``runner/network/host_guard.py``.
+        """
         self._engine = engine
         self._labels = job_labels(key, attempt)
         self._sandboxes: list[str] = []
@@ -53,6 +57,8 @@ class JobNetwork:
         self._lock = Lock()
         self._closing = Event()
         self.name = f"headway-{key}-{attempt}"
+        digest = sha256(self.name.encode()).hexdigest()
+        self._bridge = f"{bridge_prefix}{digest}"[:_INTERFACE_CHARS_MAX] if bridge_prefix else ""
         self.address_wait: AddressWait | None = None
 
     def prestart(self) -> None:
@@ -82,7 +88,7 @@ class JobNetwork:
 
     def _create_network(self) -> str:
         try:
-            return self._engine.create_network(self.name, self._labels)
+            return self._engine.create_network(self.name, self._labels, self._bridge)
         except NoAddressError:
             if self.address_wait is None:
                 raise
@@ -94,7 +100,7 @@ class JobNetwork:
         notified = False
         while True:
             try:
-                return self._engine.create_network(self.name, self._labels)
+                return self._engine.create_network(self.name, self._labels, self._bridge)
             except NoAddressError as error:
                 if time.monotonic() >= deadline or self._closing.is_set():
                     raise

@@ -32,7 +32,11 @@ def sandbox_archive(arch: str) -> bytes:
     store would remove the tag for a moment, and a job that starts in that moment would not find it.
     Raises MachineError for an architecture without a program.
     """
-    layer = _tar({"wait": _program(arch)})
+    return image_archive(SANDBOX_IMAGE, arch, archive_of({"wait": _program(arch)}))
+
+
+def image_archive(name: str, arch: str, layer: bytes) -> bytes:
+    """An image of one layer, itself an archive of files, as ``docker load`` reads it."""
     config = json.dumps({
         "architecture": arch,
         "os": "linux",
@@ -40,8 +44,8 @@ def sandbox_archive(arch: str) -> bytes:
         "config": {},
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{sha256(layer).hexdigest()}"]},
     }).encode()  # fmt: skip
-    manifest = [{"Config": "config.json", "RepoTags": [SANDBOX_IMAGE], "Layers": ["layer.tar"]}]
-    return _tar({"layer.tar": layer, "config.json": config, "manifest.json": json.dumps(manifest).encode()})
+    manifest = [{"Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"]}]
+    return archive_of({"layer.tar": layer, "config.json": config, "manifest.json": json.dumps(manifest).encode()})
 
 
 def _program(arch: str) -> bytes:
@@ -61,13 +65,18 @@ def _program(arch: str) -> bytes:
     return ident + head + program + code
 
 
-def _tar(files: Mapping[str, bytes]) -> bytes:
+def archive_of(files: Mapping[str, bytes], links: Mapping[str, str] | None = None) -> bytes:
+    """An archive of programs, and of symbolic links."""
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w", format=tarfile.GNU_FORMAT) as tar:
         for name, data in files.items():
             member = tarfile.TarInfo(name)
             member.size, member.mode = len(data), 0o755
             tar.addfile(member, io.BytesIO(data))
+        for name, target in (links or {}).items():
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname, member.mode = tarfile.SYMTYPE, target, 0o777
+            tar.addfile(member)
     return archive.getvalue()
 
 

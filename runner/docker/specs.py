@@ -46,6 +46,7 @@ class ContainerSpec:
     stdin: bool = False
     user: str = ""
     privileged: bool = False
+    user_namespace: str = ""
     devices: tuple[str, ...] = ()
     tmpfs: tuple[str, ...] = ()
     dns: tuple[str, ...] = ()

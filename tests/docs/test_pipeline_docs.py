@@ -39,7 +39,7 @@ WOODPECKER = [block.text for block in BLOCKS if block.label == "yaml woodpecker"
 ELSEWHERE = [block.text for block in BLOCKS if block.label in {"yaml drone", "yaml gitlab"}]
 SEVERAL = re.findall(r"```yaml\n((?:(?!```).)*)```\n\n```yaml several\n(.*?)```", TEXT, re.DOTALL)
 WRONG = re.findall(r"```yaml error\n(.*?)```\n\n```text\n(.*?)```", TEXT, re.DOTALL)
-LABELS = {"", "yaml", "json", "dockerfile", "ini", "text", "text plan", "yaml compose"}
+LABELS = {"", "yaml", "json", "dockerfile", "ini", "text", "text plan", "text caddy", "text nginx", "yaml compose"}
 LABELS |= {f"yaml {kind}" for kind in ("error", "several", "woodpecker", "drone", "gitlab")}
 
 

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
-import uvicorn
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 from sqlalchemy import Engine
@@ -21,6 +20,8 @@ from web.operations.repos import NewWebhook
 from web.security import auth
 from web.security.login_limiter import LoginLimiter
 from web.server.app import create_app
+from web.server.connections import ConnectionLimits
+from web.server.http_server import make_server
 from web.services import Services
 from workers import store
 from workers.db.models import Run, Step
@@ -202,19 +203,20 @@ def browser(site: Site, client: TestClient) -> TestClient:
 
 
 @contextmanager
-def serving(services: Services) -> Iterator[str]:
+def serving(services: Services, limits: ConnectionLimits | None = None) -> Iterator[str]:
     """Serves the application on a real socket, for streams; yields its address."""
-    config = uvicorn.Config(create_app(services), port=0, log_level="warning", timeout_graceful_shutdown=5)
-    server = uvicorn.Server(config)
+    server = make_server(services, limits)
     thread = threading.Thread(target=server.run)
     thread.start()
     eventually(lambda: server.started)
     port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
-    services.stopping.set()
-    server.should_exit = True
-    thread.join(20)
-    assert not thread.is_alive()
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        services.stopping.set()
+        server.should_exit = True
+        thread.join(20)
+        assert not thread.is_alive()
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 """Logging in, by password or by a one-time link, and logging out."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import RedirectResponse, Response
 
@@ -10,12 +12,18 @@ from web.operations.users import PASSWORD_CHARS_MAX
 from web.pages.templates import page
 from web.security import auth
 from web.security.access import Actor
-from web.services import ServicesDep
+from web.security.known_browsers import known_browser, remember_browser
+from web.security.password_hashing import AT_ONCE_MAX, WAITING_MAX, HashingBusyError
+from web.services import Services, ServicesDep
 
 router = APIRouter(include_in_schema=False)
 
 WRONG_PASSWORD = "The name or the password is wrong."  # noqa: S105 - a sentence
-TOO_MANY_FAILURES = "Too many logins failed from this address. Wait five minutes and try again."
+NAME_CHARS_MAX = 1_000
+TOO_MANY_FAILURES = (
+    "Too many logins failed from this address. Wait five minutes and try again, or ask an administrator for a link: "
+    "headway user link NAME"
+)
 LINK_USED = "This link was used already or is too old. An administrator makes another one with: headway user link NAME"
 
 
@@ -25,30 +33,52 @@ def login_page(request: Request, link: str = "", next: str = "/") -> Response:  
     return page(request, "login.html", link=link, next=_local_path(next), error="")
 
 
+@dataclass(frozen=True)
+class LoginForm:
+    """What the login form sends: a name and a password, or a one-time link."""
+
+    name: Annotated[str, Form(max_length=NAME_CHARS_MAX)] = ""
+    password: Annotated[str, Form(max_length=PASSWORD_CHARS_MAX)] = ""
+    link: Annotated[str, Form()] = ""
+    next: Annotated[str, Form()] = "/"
+
+
+def make_threads() -> CapacityLimiter:
+    """Threads for logins alone: those that wait for a password's hash take none from the pages."""
+    return CapacityLimiter(AT_ONCE_MAX + WAITING_MAX)
+
+
 @router.post("/login")
-def log_in(
-    request: Request,
-    services: ServicesDep,
-    name: Annotated[str, Form()] = "",
-    password: Annotated[str, Form(max_length=PASSWORD_CHARS_MAX)] = "",
-    link: Annotated[str, Form()] = "",
-    next: Annotated[str, Form()] = "/",  # noqa: A002 - a parameter of the URL
-) -> Response:
+async def log_in(request: Request, services: ServicesDep, form: Annotated[LoginForm, Depends()]) -> Response:
     """Starts a session by password or by link."""
     auth.check_same_origin(request)
-    source = auth.source_of(request)
-    path = _local_path(next)
-    if services.limiter.blocked(source):
-        return page(request, "login.html", status=429, link=link, next=path, error=TOO_MANY_FAILURES)
-    user = auth.user_by_login_link(services, link) if link else auth.user_by_password(services, name, password)
-    if user is None:
-        services.limiter.failed(source)
-        error = LINK_USED if link else WRONG_PASSWORD
-        return page(request, "login.html", status=403, link="", next=path, error=error)
-    services.limiter.succeeded(source)
+    threads: CapacityLimiter = request.app.state.login_threads
+    if not threads.available_tokens:
+        raise HashingBusyError
+    return await to_thread.run_sync(_log_in, request, services, form, limiter=threads)
+
+
+def _log_in(request: Request, services: Services, form: LoginForm) -> Response:
+    path = _local_path(form.next)
+    address = auth.source_of(request)
+    if form.link:
+        # Not counted: a link cannot be guessed, and it lets those in who wait because of others behind their address.
+        user = auth.user_by_login_link(services, form.link)
+        if user is None:
+            return page(request, "login.html", status=403, link="", next=path, error=LINK_USED)
+    else:
+        source = known_browser(services, request, form.name) or address
+        if services.limiter.blocked(source, form.name):
+            return page(request, "login.html", status=429, link="", next=path, error=TOO_MANY_FAILURES)
+        user = auth.user_by_password(services, form.name, form.password)
+        if user is None:
+            services.limiter.failed(source, form.name)
+            return page(request, "login.html", status=403, link="", next=path, error=WRONG_PASSWORD)
+        services.limiter.succeeded(source, form.name)
     response = RedirectResponse(path, 303)
     auth.log_in(services, request, response, user.id)
-    audit.note_login(services, Actor(user.id, user.name, user.is_admin, source), "by a link" if link else "")
+    audit.note_login(services, Actor(user.id, user.name, user.is_admin, address), "by a link" if form.link else "")
+    remember_browser(services, request, response, user.name)
     return response
 
 

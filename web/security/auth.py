@@ -3,17 +3,16 @@
 import hashlib
 import secrets
 from dataclasses import replace
-from threading import BoundedSemaphore
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from fastapi import Depends, HTTPException, Request
-from pwdlib import PasswordHash
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from web.security.access import Actor
+from web.security.password_hashing import PasswordHashing
 from web.services import Services, ServicesDep
 from workers import store
 from workers.db.models import User
@@ -27,8 +26,8 @@ _MINUTE_MS = 60_000
 _BROWSER_CHARS_MAX = 300
 # Browsers keep a cookie for 400 days at most; the row in the database says when a session is over.
 _COOKIE_S = 400 * _DAY_S
-# One Argon2 hash takes 64 MiB: without this, as many as there are threads would run at once.
-_HASHING = BoundedSemaphore(4)
+# One for the process: its processors and its memory are what it guards.
+_HASHING = PasswordHashing()
 
 
 class LoginNeededError(Exception):
@@ -51,19 +50,13 @@ def hashed(secret: str) -> str:
 
 
 def hash_password(password: str) -> str:
-    """Argon2; takes a tenth of a second and 64 MiB."""
-    with _HASHING:
-        return PasswordHash.recommended().hash(password)
+    """Argon2; takes a tenth of a second and 64 MiB. Raises HashingBusyError."""
+    return _HASHING.hash(password)
 
 
 def password_fits(password: str, password_hash: str | None) -> bool:
-    """Whether the password is right. Without a hash it takes as long and is wrong."""
-    with _HASHING:
-        hasher = PasswordHash.recommended()
-        if password_hash is None:
-            hasher.hash(password)
-            return False
-        return hasher.verify(password, password_hash)
+    """Whether the password is right. Without a hash it takes as long and is wrong. Raises HashingBusyError."""
+    return _HASHING.fits(password, password_hash)
 
 
 def user_by_password(services: Services, name: str, password: str) -> User | None:

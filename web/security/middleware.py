@@ -11,6 +11,14 @@ CONTENT_SECURITY_POLICY = (
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
+BODY_BYTES_MAX = 1024 * 1024
+"""Of a request to a page or to the API: a secret's value with all its characters escaped fits."""
+
+LOGIN_BODY_BYTES_MAX = 32 * 1024
+"""Of a login: it is read before anything is known about its sender."""
+
+BODY_TOO_LARGE = "The body is larger than {limit:,} bytes, the limit{setting}."
+
 _HEADERS: Mapping[str, str] = {
     "content-security-policy": CONTENT_SECURITY_POLICY,
     "x-content-type-options": "nosniff",
@@ -44,27 +52,34 @@ class SecurityHeaders:
 
 
 class BodyLimit:
-    """Middleware: answers 413 while it reads a body of more than ``bytes_max`` bytes, whatever Content-Length says.
+    """Middleware: answers 413 while it reads a body larger than its route's limit, whatever Content-Length says.
 
     Starlette's own middleware answers with plain text; this one lets the application's error handler answer.
     """
 
-    def __init__(self, app: ASGIApp, *, bytes_max: int) -> None:
+    def __init__(self, app: ASGIApp, *, webhook_bytes_max: int) -> None:
         self._app = app
-        self._bytes_max = bytes_max
+        self._limits = {"/hooks/": (webhook_bytes_max, " of HEADWAY_WEBHOOK_BODY_BYTES_MAX")}
+        self._limits["/login"] = (LOGIN_BODY_BYTES_MAX, "")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one connection of the server, as ASGI asks for it."""
-        left = self._bytes_max
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        bytes_max, setting = next(
+            (limit for path, limit in self._limits.items() if scope["path"].startswith(path)), (BODY_BYTES_MAX, "")
+        )
+        left = bytes_max
 
         async def receive_within_limit() -> Message:
             nonlocal left
-            if left == self._bytes_max and int(Headers(scope=scope).get("content-length", "0")) > left:
-                raise HTTPException(413)
+            if left == bytes_max and int(Headers(scope=scope).get("content-length", "0")) > left:
+                raise HTTPException(413, BODY_TOO_LARGE.format(limit=bytes_max, setting=setting))
             message = await receive()
             left -= len(message.get("body", b""))
             if left < 0:
-                raise HTTPException(413)
+                raise HTTPException(413, BODY_TOO_LARGE.format(limit=bytes_max, setting=setting))
             return message
 
-        await self._app(scope, receive_within_limit if scope["type"] == "http" else receive, send)
+        await self._app(scope, receive_within_limit, send)

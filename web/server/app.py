@@ -14,6 +14,7 @@ from web.pages import users as users_page
 from web.pages import workers as workers_page
 from web.pages.templates import HERE, make_templates
 from web.security.auth import new_secret
+from web.security.forwarded import AllowedHosts, TrustedProxies
 from web.security.middleware import BodyLimit, SecurityHeaders
 from web.server import health
 from web.server.error_handlers import add_error_handlers
@@ -63,7 +64,12 @@ def create_app(services: Services) -> FastAPI:
     app.state.templates = make_templates()
     app.state.dummy_hook_secret = services.vault.seal(hook_place(0), new_secret())
     app.state.deliveries = endpoint.make_batcher(services, app.state.dummy_hook_secret)
-    app.add_middleware(BodyLimit, bytes_max=services.settings.webhook_body_bytes_max)
+    app.state.login_threads = login.make_threads()
+    settings = services.settings
+    # The last that is added is the first that sees a request.
+    app.add_middleware(BodyLimit, webhook_bytes_max=settings.webhook_body_bytes_max)
+    app.add_middleware(AllowedHosts, base_url=settings.base_url, names=settings.allowed_hosts)
+    app.add_middleware(TrustedProxies, networks=settings.trusted_proxies)
     app.add_middleware(SecurityHeaders, https=services.secure)
     add_error_handlers(app)
     app.router.routes.append(endpoint.route)

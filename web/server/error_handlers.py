@@ -8,13 +8,14 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from web.operations.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError, OperationError
-from web.pages.filters import size
 from web.pages.templates import page
 from web.security.auth import LoginNeededError
-from web.services import services_of
+from web.security.password_hashing import RETRY_AFTER_S as LOGIN_RETRY_AFTER_S
+from web.security.password_hashing import HashingBusyError
 from workers.logs import LogDamagedError
 
 _FOR_PROGRAMS = ("/api/", "/hooks/", "/healthz", "/readyz", "/schema.json")
@@ -41,6 +42,8 @@ def add_error_handlers(app: FastAPI) -> None:
     app.exception_handler(HTTPException)(_http_error)
     app.exception_handler(RequestValidationError)(_invalid_request)
     app.exception_handler(LoginNeededError)(_login_needed)
+    app.exception_handler(HashingBusyError)(_hashing_busy)
+    app.exception_handler(ClientDisconnect)(_client_gone)
     app.exception_handler(LogDamagedError)(_log_damaged)
     app.exception_handler(OperationalError)(_database_away)
     app.exception_handler(OSError)(_operating_system_refused)
@@ -59,9 +62,6 @@ def _operation_refused(request: Request, error: OperationError) -> Response:
 
 def _http_error(request: Request, error: HTTPException) -> Response:
     match error.status_code:
-        case 413:
-            limit = size(services_of(request).settings.webhook_body_bytes_max)
-            sentence = f"The body is larger than {limit}, the limit of webhook_body_bytes_max."
         case 404 if error.detail == "Not Found":
             sentence = NOT_FOUND
         case 405:
@@ -86,6 +86,17 @@ def _login_needed(request: Request, _error: Exception) -> Response:
     wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     target = f"?next={quote(wanted, safe='')}" if request.method == "GET" and wanted != "/" else ""
     return RedirectResponse(f"/login{target}", 303)
+
+
+def _hashing_busy(request: Request, error: Exception) -> Response:
+    response = _response(request, 429, str(error))
+    response.headers["retry-after"] = str(LOGIN_RETRY_AFTER_S)
+    return response
+
+
+def _client_gone(_request: Request, _error: Exception) -> Response:
+    """The client left before its body was complete: it does not get this, and no error is logged."""
+    return Response(status_code=400)
 
 
 def _log_damaged(request: Request, error: Exception) -> Response:

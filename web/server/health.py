@@ -15,8 +15,9 @@ from workers.db.session import reading
 router = APIRouter(include_in_schema=False)
 
 
+# Async, so that it needs no thread: it must answer while all threads of the pages are taken.
 @router.get("/healthz")
-def healthz() -> dict[str, str]:
+async def healthz() -> dict[str, str]:
     """200 while the process answers; it asks neither the database nor Redis."""
     return {"status": "ok"}
 

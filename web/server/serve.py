@@ -8,13 +8,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import FrameType
-
-import uvicorn
 
 from runner.private import private_umask
 from web.operations import users
-from web.server.app import create_app
+from web.server.http_server import make_server
 from web.server.private_redis import start_private_redis
 from web.server.supervisor import ChildProcess, headway_command
 from web.server.wiring import open_services
@@ -26,7 +23,6 @@ from workers.startup import database, prepare_data_dir
 PrintLine = Callable[[str], None]
 
 _SUPERVISE_S = 0.5
-_GRACEFUL_S = 5
 # At shutdown a worker stops its steps within ``shutdown_s``, and then cleans up.
 _WORKER_CLEANUP_S, _SCHEDULER_STOP_S = 10.0, 10.0
 
@@ -60,36 +56,13 @@ def serve_web(settings: Settings, print_line: PrintLine) -> None:
         # Uvicorn raises the signal again after its shutdown: without our handler it would kill the process.
         stack.enter_context(_signals(threading.Event()))
         _print_welcome(services, print_line)
-        _server(services).run(sockets=[listener])
-
-
-class _Server(uvicorn.Server):
-    """Sets ``stopping`` at the signal: Uvicorn waits for open streams before it shuts the application down."""
-
-    def __init__(self, config: uvicorn.Config, stopping: threading.Event) -> None:
-        super().__init__(config)
-        self._stopping = stopping
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._stopping.set()
-        super().handle_exit(sig, frame)
-
-
-def _server(services: Services) -> _Server:
-    config = uvicorn.Config(
-        create_app(services),
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=_GRACEFUL_S,
-    )
-    return _Server(config, services.stopping)
+        make_server(services).run(sockets=[listener])
 
 
 @contextmanager
 def _web_thread(services: Services, listener: socket.socket, stop: threading.Event) -> Iterator[None]:
     """The web server in a thread, because the main thread supervises the children. If it ends, it sets ``stop``."""
-    server = _server(services)
+    server = make_server(services)
 
     def run() -> None:
         try:

@@ -4,36 +4,54 @@ A login and its roles are checked before the stream begins, and again whenever t
 after ``POLL_S``.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Annotated, cast
 
-from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Request
+from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Path, Query, Request
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from starlette.responses import StreamingResponse
 
 from web.security.auth import CurrentUser, current_user
 from web.services import Services, ServicesDep
 from web.streaming.changes import change_events
+from web.streaming.hub import Hub
 from web.streaming.snapshots import front_snapshot, run_snapshot, step_snapshot
 from web.streaming.step_log import StepLogStream
-from workers.streaming.redis_stream import CHANGES_KEY, run_key
+from workers.streaming.redis_stream import CHANGES_CHANNEL, run_channel
 
 router = APIRouter(prefix="/api", dependencies=[Depends(current_user)], tags=["streams"])
 RowId = Annotated[int, Path(ge=1, le=2**53)]
+TOO_MANY_STREAMS = "Too many live pages are open on this server. Close some, or try again in half a minute."
 
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Opens one asynchronous Redis client for all streams when the application starts, and closes it at shutdown."""
+    """Starts the hub of all streams when the application starts, and ends it at shutdown."""
     services = cast("Services", app.state.services)
-    app.state.streams_redis = Redis.from_url(services.settings.redis_url, socket_connect_timeout=2, socket_timeout=5)
+    # One immediate retry, for a connection that a restart of Redis has cut. The default would wait for seconds.
+    retry = Retry(NoBackoff(), 1)
+    redis = Redis.from_url(services.settings.redis_url, socket_connect_timeout=2, socket_timeout=5, retry=retry)
+    app.state.streams = Hub(redis, services.stopping.is_set)
+    hub = asyncio.create_task(app.state.streams.run())
     try:
         yield
     finally:
         services.stopping.set()
-        await app.state.streams_redis.aclose()
+        await hub
+        await redis.aclose()
+
+
+def _hub(request: Request) -> Hub:
+    """The hub. Raises HTTPException 503 when no more streams may be opened."""
+    hub = cast("Hub", request.app.state.streams)
+    if hub.full:
+        raise HTTPException(503, TOO_MANY_STREAMS, {"retry-after": "30"})
+    return hub
 
 
 @router.get("/steps/{step_id}/stream")
@@ -55,8 +73,8 @@ def step_stream(
     take_snapshot = partial(step_snapshot, services, user, step_id)
     now = take_snapshot()
     start = int(last_event_id) if last_event_id.isdecimal() else offset
-    redis = request.app.state.streams_redis
-    return _response(StepLogStream(services, redis, take_snapshot, step_id, now, start, seen).events())
+    key = ("step", step_id, user)
+    return _response(StepLogStream(services, _hub(request), key, take_snapshot, now, start, seen).events())
 
 
 @router.get("/runs/{run_id}/stream")
@@ -66,15 +84,14 @@ def run_stream(
     """``changed`` whenever the run's page reads differently than version ``seen``; ``end`` when the run has ended."""
     take_snapshot = partial(run_snapshot, services, user, run_id)
     take_snapshot()  # raises NotFoundError before the response begins
-    redis = request.app.state.streams_redis
-    return _response(change_events(services, redis, run_key(run_id), take_snapshot, seen))
+    return _response(change_events(_hub(request), ("run", run_id, user), run_channel(run_id), take_snapshot, seen))
 
 
 @router.get("/stream")
 def front_stream(request: Request, services: ServicesDep, user: CurrentUser, seen: str = "") -> StreamingResponse:
     """``changed`` whenever the front page reads differently than the version ``seen``."""
-    redis = request.app.state.streams_redis
-    return _response(change_events(services, redis, CHANGES_KEY, partial(front_snapshot, services, user), seen))
+    take_snapshot = partial(front_snapshot, services, user)
+    return _response(change_events(_hub(request), ("front", user), CHANGES_CHANNEL, take_snapshot, seen))
 
 
 def _response(events: AsyncIterator[bytes]) -> StreamingResponse:

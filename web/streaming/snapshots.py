@@ -33,6 +33,7 @@ class StepSnapshot(Snapshot):
     """Also where the log of the step's last attempt is, and how many bytes it has."""
 
     run_id: int = 0
+    step_id: int = 0
     address: StepLogAddress = (0, 0, 0, 0)
     log_bytes: int = 0
 
@@ -47,7 +48,7 @@ def step_snapshot(services: Services, actor: Actor, step_id: int) -> StepSnapsho
         place = step_with_id(session, _checked(session, actor), step_id)
         step, run = place.step, place.run
         version = run_page_version(run, jobs_with_steps(session, run.id))
-    return StepSnapshot(version, step.state, run.id, address_of(place), step.log_bytes)
+    return StepSnapshot(version, step.state, run.id, step.id, address_of(place), step.log_bytes)
 
 
 def run_snapshot(services: Services, actor: Actor, run_id: int) -> Snapshot:

@@ -6,20 +6,20 @@ Asynchronous, because many requests stay open in it. The database and the log st
 import base64
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Hashable
 
-from anyio import sleep, to_thread
-from redis.asyncio import Redis
+from anyio import to_thread
 
-from web.operations.errors import NotFoundError
 from web.services import Services
-from web.streaming.changes import HEARTBEAT, PollTimer, event
-from web.streaming.redis_reader import RETRY_S, RedisReader
+from web.streaming.changes import HEARTBEAT, HeartbeatTimer, event
+from web.streaming.hub import Hub
+from web.streaming.shared_snapshot import SharedSnapshot
+from web.streaming.shared_tail import PIECE_BYTES, SharedTail
 from web.streaming.snapshots import StepSnapshot
 from workers.logs import LogReader
-from workers.streaming.redis_stream import LiveChunk, LiveEnd, parse_entry, run_key, step_key
+from workers.streaming.redis_stream import run_channel
 
-_PIECE_BYTES = 64 * 1024
+_RETRY_S = 0.1
 # A finished step's log is stored before the row says so; a lost worker may leave less than the row promises.
 _WAIT_FOR_STORED_S = 3.0
 
@@ -30,80 +30,68 @@ class StepLogStream:
     def __init__(
         self,
         services: Services,
-        redis: Redis,
+        hub: Hub,
+        key: Hashable,
         take_snapshot: Callable[[], StepSnapshot],
-        step_id: int,
         now: StepSnapshot,
         position: int,
         seen: str,
     ) -> None:
         self._services = services
+        self._hub = hub
+        self._key = key
         self._take_snapshot = take_snapshot
         self._now = now
         self._position = position
         self._seen = seen
-        self._attempt = now.attempt
-        self._step_key = step_key(step_id, now.attempt)
-        self._run_key = run_key(now.run_id)
-        self._redis = RedisReader(redis, {self._step_key: b"0-0"})
-        self._timer = PollTimer()
+        self._heartbeat = HeartbeatTimer()
+        self._read_store_s = 0.0
         self._ended_s: float | None = None
         self._restarted = False
 
     async def events(self) -> AsyncIterator[bytes]:
         """The events that ``step_stream`` describes."""
-        await self._redis.start_at_end(self._run_key)
-        reader = await to_thread.run_sync(self._services.logs.open, *self._now.address)
-        try:
-            async for each in self._follow(reader):
-                self._timer.sent()
-                yield each
-        finally:
-            reader.close()
+        channel, step_id = run_channel(self._now.run_id), self._now.step_id
+        with (
+            self._hub.stream() as stream,
+            stream.snapshot(self._key, channel, self._take_snapshot) as rows,
+            stream.tail(step_id, self._now.attempt) as tail,
+        ):
+            log = self._services.logs
+            reader = await to_thread.run_sync(log.open, *self._now.address, limiter=self._hub.log_threads)
+            try:
+                read, ended = rows.request(), False
+                while not (self._restarted or self._hub.stopping):
+                    async for each in self._news(rows if rows.finished_reads >= read else None, reader, tail):
+                        self._heartbeat.sent()
+                        yield each
+                    if self._complete(reader):
+                        yield event("end", json.dumps({"state": self._now.state}), self._position)
+                        return
+                    if tail.ended and not ended:
+                        read, ended = rows.request(), True
+                    await stream.wait(self._wait_s(tail))
+                    if self._heartbeat.due():
+                        yield HEARTBEAT
+            finally:
+                reader.close()
 
-    async def _follow(self, reader: LogReader) -> AsyncIterator[bytes]:
-        while not (self._restarted or self._services.stopping.is_set()):
-            # The rows come first: when they say that the step has ended, what is read after that is the whole log.
-            for each in await self._changes():
-                yield each
-            while data := await to_thread.run_sync(_stored, reader, self._position):
-                yield self._log(data)
-            if self._complete(reader):
-                yield event("end", json.dumps({"state": self._now.state}), self._position)
-                return
-            for data in await self._live():
-                yield self._log(data)
-            if self._timer.heartbeat_due():
-                yield HEARTBEAT
+    async def _news(
+        self, rows: SharedSnapshot[StepSnapshot] | None, reader: LogReader, tail: SharedTail
+    ) -> AsyncIterator[bytes]:
+        # The rows come first: when they say that the step has ended, what is read after that is the whole log.
+        for each in self._changes(rows):
+            yield each
+        while data := tail.read(self._position) or await self._stored(reader, tail):
+            self._position += len(data)
+            yield event("log", base64.b64encode(data).decode(), self._position)
 
-    async def _live(self) -> list[bytes]:
-        """The bytes of the live tail that follow at the position; waits a moment for them."""
-        found = await self._redis.read(self._timer.block_ms)
-        self._timer.requested |= self._redis.skip(self._run_key, found.get(self._run_key, []))
-        new, position = [], self._position
-        for entry_id, fields in found.get(self._step_key, []):
-            match parse_entry(fields):
-                case LiveChunk(offset, _) if offset > position:
-                    # A gap: the log store has the missing bytes, or soon will.
-                    await sleep(RETRY_S)
-                    break
-                case LiveChunk(offset, data):
-                    new.append(data[position - offset :])
-                    position = max(position, offset + len(data))
-                case LiveEnd():
-                    self._timer.requested = True
-            self._redis.last_ids[self._step_key] = entry_id
-        return [data for data in new if data]
-
-    async def _changes(self) -> list[bytes]:
-        """Reads the rows when it is time to; an event if they differ from those before."""
-        if not self._timer.poll_due():
+    def _changes(self, rows: SharedSnapshot[StepSnapshot] | None) -> list[bytes]:
+        """An event if the rows differ from those before."""
+        if rows is None:
             return []
-        try:
-            now = await to_thread.run_sync(self._take_snapshot)
-        except NotFoundError:
-            now = None
-        if now is None or now.attempt != self._attempt:
+        now = rows.now
+        if now is None or rows.failure or now.attempt != self._now.attempt:
             self._restarted = True
             return [event("restart", "")]
         self._now = now
@@ -114,9 +102,21 @@ class StepLogStream:
         self._seen = now.version
         return [event("changed", self._seen)]
 
-    def _log(self, data: bytes) -> bytes:
-        self._position += len(data)
-        return event("log", base64.b64encode(data).decode(), self._position)
+    async def _stored(self, reader: LogReader, tail: SharedTail) -> bytes:
+        """Bytes of the log store, if there may be some that are not in the tail."""
+        if not self._store_has_more(tail) and time.monotonic() < self._read_store_s:
+            return b""
+        data = await to_thread.run_sync(_stored, reader, self._position, limiter=self._hub.log_threads)
+        self._read_store_s = time.monotonic() + self._hub.poll_s
+        return data
+
+    def _store_has_more(self, tail: SharedTail) -> bool:
+        return self._ended_s is not None or self._position < tail.end
+
+    def _wait_s(self, tail: SharedTail) -> float:
+        if self._store_has_more(tail):
+            return _RETRY_S
+        return min(self._heartbeat.left_s, max(0.0, self._read_store_s - time.monotonic()))
 
     def _complete(self, reader: LogReader) -> bool:
         if self._ended_s is None:
@@ -127,4 +127,4 @@ class StepLogStream:
 
 def _stored(reader: LogReader, position: int) -> bytes:
     reader.refresh()
-    return reader.read(position, _PIECE_BYTES)
+    return reader.read(position, PIECE_BYTES)

@@ -12,7 +12,7 @@ from pipelines.state import State
 from pipelines.trigger import Event, PullRequest, Trigger
 from workers.forges.interface import NothingToDo, Parsed
 from workers.forges.payload import Maybe, Moment, Part, RefName, Sha, Text, read
-from workers.forges.signatures import key_of, signed
+from workers.forges.signatures import signed, signed_key
 from workers.forges.status_request import CommitStatus, Home, Request, api_and_path, short
 from workers.forges.triggers import Commit, deleted, ignored, ping, pull_request_trigger, push_trigger
 
@@ -118,9 +118,9 @@ def verify(headers: Mapping[str, str], body: bytes, secret: str) -> bool:
     return signed(headers.get("x-hub-signature", ""), body, secret)
 
 
-def delivery_key(headers: Mapping[str, str], body: bytes) -> str:
-    """``X-Request-UUID``, which stays the same over all retries."""
-    return key_of(headers.get("x-request-uuid", ""), body)
+def delivery_key(headers: Mapping[str, str], body: bytes) -> str:  # noqa: ARG001 - headers are not signed
+    """The body, which stays the same when a delivery is sent again."""
+    return signed_key(body)
 
 
 def parse(headers: Mapping[str, str], body: bytes) -> Parsed:

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 from pipelines.trigger import Event, PullRequest
 from workers.forges.interface import BadPayloadError, NothingToDo, Parsed
 from workers.forges.payload import FullRef, Maybe, MaybeSha, Moment, Part, RefName, Sha, Text, read
-from workers.forges.signatures import key_of, signed
+from workers.forges.signatures import signed, signed_key
 from workers.forges.status_request import CommitStatus, Home
 from workers.forges.triggers import Commit, ignored, ping, pull_request_trigger, push_trigger, release_trigger, single
 
@@ -83,9 +83,9 @@ def verify(headers: Mapping[str, str], body: bytes, secret: str) -> bool:
     return signed(headers.get("x-headway-signature", ""), body, secret)
 
 
-def delivery_key(headers: Mapping[str, str], body: bytes) -> str:
-    """``X-Headway-Delivery``: any text that the sender uses only once."""
-    return key_of(headers.get("x-headway-delivery", ""), body)
+def delivery_key(headers: Mapping[str, str], body: bytes) -> str:  # noqa: ARG001 - headers are not signed
+    """The body. Its key ``delivery``, any text that the sender uses only once, makes each different."""
+    return signed_key(body)
 
 
 def parse(headers: Mapping[str, str], body: bytes) -> Parsed:  # noqa: ARG001 - the body says it all
@@ -162,8 +162,8 @@ executable for its owner alone (chmod 700). It needs curl and openssl.
 
 {hook_script(hook_url, secret)}
 Anything else can call the webhook too: POST {hook_url}
-with the JSON {{"ref": "refs/heads/main", "before": "<40 hex digits>", "after": "<40 hex digits>"}}, the header
-X-Headway-Signature: sha256=<hex HMAC-SHA256 of the body>, and a new X-Headway-Delivery for each.
+with the JSON {{"ref": "refs/heads/main", "before": "<40 hex digits>", "after": "<40 hex digits>", "delivery": "<a new
+text for each>"}} and the header X-Headway-Signature: sha256=<hex HMAC-SHA256 of the body>.
 The secret is: {secret}
 """
 
@@ -200,11 +200,12 @@ while read -r before after ref; do
   case $ref in refs/heads/* | refs/tags/*) ;; *) continue ;; esac
   commit=$(git rev-parse -q --verify "$after^{commit}" 2>/dev/null) || commit=$after
   pusher=${GL_USERNAME:-${REMOTE_USER:-${LOGNAME:-}}}
-  body="{\"ref\":\"$(text "$ref")\",\"before\":\"$before\",\"after\":\"$commit\",\"pusher\":\"$(text "$pusher")\"}"
+  body="{\"ref\":\"$(text "$ref")\",\"before\":\"$before\",\"after\":\"$commit\",\"pusher\":\"$(text "$pusher")\""
+  body="$body,\"delivery\":\"$(openssl rand -hex 16)\"}"
   digest=$({ printf '%b' "$outer"; { printf '%b' "$inner"; printf '%s' "$body"; } |
     openssl dgst -sha256 -binary; } | openssl dgst -sha256 -r | cut -d ' ' -f 1)
   answer=$(printf '%s' "$body" | curl -sS --connect-timeout 3 --max-time 10 --retry 2 --data-binary @- \
-    -H 'Content-Type: application/json' -H 'Accept: text/plain' -H "X-Headway-Delivery: $(openssl rand -hex 16)" \
+    -H 'Content-Type: application/json' -H 'Accept: text/plain' \
     -H "X-Headway-Signature: sha256=$digest" "$url" 2>&1)
   printf 'Headway: %s\n' "${answer:-no answer from $url}"
 done

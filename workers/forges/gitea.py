@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pipelines.trigger import Event, PullRequest
 from workers.forges.interface import Parsed
 from workers.forges.payload import FullRef, Maybe, Moment, Part, RefName, Sha, Text, read
-from workers.forges.signatures import key_of, signed
+from workers.forges.signatures import signed, signed_key
 from workers.forges.status_request import CommitStatus, Home, Request, api_and_path, commit_status_body
 from workers.forges.triggers import Commit, Release, ignored, ping, pull_request_trigger, push_trigger, single
 
@@ -106,9 +106,9 @@ def verify(headers: Mapping[str, str], body: bytes, secret: str) -> bool:
     return signed(_header(headers, "signature"), body, secret)
 
 
-def delivery_key(headers: Mapping[str, str], body: bytes) -> str:
-    """``X-Gitea-Delivery``, which is kept when a delivery is replayed."""
-    return key_of(_header(headers, "delivery"), body)
+def delivery_key(headers: Mapping[str, str], body: bytes) -> str:  # noqa: ARG001 - headers are not signed
+    """The body, which stays the same when a delivery is replayed."""
+    return signed_key(body)
 
 
 def parse(headers: Mapping[str, str], body: bytes) -> Parsed:

@@ -6,7 +6,7 @@ from pipelines.commit_id import ABBREVIATED_DIGITS_MIN
 from pipelines.trigger import Event, PullRequest, Trigger
 from workers.forges.interface import Parsed
 from workers.forges.payload import FullRef, Maybe, MaybeSha, Moment, Part, RefName, Sha, Text, read
-from workers.forges.signatures import key_of, signed
+from workers.forges.signatures import signed, signed_key
 from workers.forges.status_request import CommitStatus, Home, Request, api_and_path, commit_status_body
 from workers.forges.triggers import Commit, Release, ignored, ping, pull_request_trigger, push_trigger, single
 
@@ -123,9 +123,9 @@ def verify(headers: Mapping[str, str], body: bytes, secret: str) -> bool:
     return signed(headers.get("x-hub-signature-256", ""), body, secret)
 
 
-def delivery_key(headers: Mapping[str, str], body: bytes) -> str:
-    """``X-GitHub-Delivery``, which GitHub keeps when a delivery is sent again."""
-    return key_of(headers.get("x-github-delivery", ""), body)
+def delivery_key(headers: Mapping[str, str], body: bytes) -> str:  # noqa: ARG001 - headers are not signed
+    """The body, which stays the same when a delivery is sent again."""
+    return signed_key(body)
 
 
 def parse(headers: Mapping[str, str], body: bytes) -> Parsed:

@@ -40,7 +40,10 @@ class Forge(Protocol):
         """The triggers of a delivery: usually one, several where it names several refs. Raises BadPayloadError."""
 
     def delivery_key(self, headers: Mapping[str, str], body: bytes) -> str:
-        """A key for idempotency: the same when the forge sends a delivery again, different for every other delivery."""
+        """A key for idempotency: the same when the forge sends a delivery again, different for every other delivery.
+
+        It may depend on headers only where the sender has proved more than that it knows a signature.
+        """
 
     def report(self, home: Home, token: str, status: CommitStatus) -> Request | None:
         """The request that sets a commit status; None where the sender has no such API. Raises NoForgeError."""

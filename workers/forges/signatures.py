@@ -21,6 +21,15 @@ def signed(given: str, body: bytes, secret: str) -> bool:
     return same(given.removeprefix("sha256="), hmac_hex(secret, body)) and bool(secret)
 
 
+def signed_key(body: bytes) -> str:
+    """The key of a delivery whose body is signed, and nothing else of it.
+
+    Forges sign no header: with a header's id as the key, a delivery that was overheard could be sent again under a new
+    id.
+    """
+    return key_of("", body)
+
+
 def key_of(header: str, body: bytes) -> str:
     """A delivery's key: the forge's own id, or a hash of the body where the forge sent none."""
     if header and len(header) <= DELIVERY_KEY_CHARS_MAX and header.isascii() and header.isprintable():

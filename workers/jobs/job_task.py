@@ -17,6 +17,7 @@ from runner.docker.specs import Limits
 from runner.errors import StepError, as_step_error
 from runner.execution.job import Assignment, Options
 from runner.execution.job_lifecycle import open_job, run_job
+from runner.network.host_guard import BRIDGE_PREFIX
 from runner.source.mirror import Mirror
 from workers import store
 from workers.access.credentials import registry_logins_for, secrets_for
@@ -106,7 +107,8 @@ def _job_network(context: WorkerContext, claim: leases.Claim) -> Iterator[JobNet
 
     Creating it starts here, while the run is planned: of all that precedes the first step it takes the longest.
     """
-    network = JobNetwork(context.engine(), job_key(context.installation, claim.job_id), claim.attempt)
+    prefix = "" if context.settings.steps_reach_host else BRIDGE_PREFIX
+    network = JobNetwork(context.engine(), job_key(context.installation, claim.job_id), claim.attempt, prefix)
     plan = claim.plan
     if plan is None or plan.services or not all(isinstance(step, BuildStep | PushStep) for step in plan.steps):
         network.prestart()

@@ -25,6 +25,8 @@ from runner.docker.sandbox_image import SANDBOX_IMAGE, ensure_sandbox_image
 from runner.docker.specs import ContainerSpec, job_labels
 from runner.errors import MachineError
 from runner.network.egress import EgressSettings, server_egress
+from runner.network.host_guard import GuardError, guard_host
+from runner.network.proxies import Proxies
 from workers import store
 from workers.db.session import make_engine, transaction
 from workers.jobs.claiming import JobClaimer
@@ -196,10 +198,19 @@ def _prepare(settings: Settings, name: str) -> str:
             _log.warning(warning)
         prove_data_dir(engine, context.installation, settings.workspaces_dir)
         remove_dead_attempts(context.database, engine, context.installation, settings.workspaces_dir)
+        if not settings.steps_reach_host:
+            _guard_host(engine, f"{context.installation}-{PROBE}", context.egress.steps)
         return context.installation
     finally:
         context.database.dispose()
         engine.close()
+
+
+def _guard_host(engine: Engine, key: str, proxies: Proxies) -> None:
+    try:
+        guard_host(engine, key, int(time.time()), proxies)
+    except GuardError as error:
+        _log.warning(str(error))
 
 
 def prove_data_dir(engine: Engine, installation: str, folder: Path) -> None:

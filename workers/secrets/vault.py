@@ -95,6 +95,11 @@ def registry_place(repo_id: int | None, host: str) -> str:
     return f"registry/{host}" if repo_id is None else f"repo/{repo_id}/registry/{host}"
 
 
+def browser_place(user_name: str) -> str:
+    """Of the id of a browser in which a user has logged in; the browser keeps it."""
+    return f"user/{user_name}/browser"
+
+
 def open_vault(settings: Settings) -> Vault:
     """The vault of this installation. Creates the key file if there is none.
 

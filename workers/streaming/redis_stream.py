@@ -14,7 +14,6 @@ from redis.retry import Retry
 
 CHUNK_BYTES_MAX = 64 * 1024
 _CHUNKS_MAX = 256
-_CHANGES_MAX = 16
 _LIFETIME_S = 3600
 _BLOCK_MS_MAX = 500  # well below the timeout after which a client gives up on Redis
 _BACK_OFF_S = 1.0
@@ -22,8 +21,8 @@ _POLL_S = 0.02
 
 _log = structlog.get_logger()
 
-CHANGES_KEY = "headway:changes"
-"""Stream with an entry ``{r: run id}`` for each change of any run."""
+CHANGES_CHANNEL = "headway:changes"
+"""Pub/sub channel. A message says that some run changed."""
 
 CANCEL_CHANNEL = "headway:cancel"
 """Pub/sub channel. A message is the id of a run that is to be canceled."""
@@ -46,12 +45,16 @@ Entry = LiveChunk | LiveEnd
 
 
 def step_key(step_id: int, attempt: int) -> str:
-    """Stream with a step's output: entries ``{o: offset, d: bytes}``, and ``{e: 1}`` as the last."""
+    """Stream with a step's output: entries ``{o: offset, d: bytes}``, and ``{e: 1}`` as the last.
+
+    Also the pub/sub channel with a message for each write to this stream: one connection can wait for any number of
+    channels, but not for any number of streams.
+    """
     return f"headway:step:{step_id}:{attempt}"
 
 
-def run_key(run_id: int) -> str:
-    """Stream with an entry ``{c: 1}`` for each change of the run, its jobs or its steps."""
+def run_channel(run_id: int) -> str:
+    """Pub/sub channel with a message for each change of the run, its jobs or its steps."""
     return f"headway:run:{run_id}"
 
 
@@ -92,6 +95,7 @@ class LiveTail:
             chunk = data[start : start + CHUNK_BYTES_MAX]
             pipe.xadd(key, {"o": offset + start, "d": chunk}, maxlen=_CHUNKS_MAX, approximate=True)
         pipe.expire(key, _LIFETIME_S)
+        pipe.publish(key, b"")
         return self._send(pipe)
 
     def end(self, step_id: int, attempt: int) -> bool:
@@ -100,6 +104,7 @@ class LiveTail:
         pipe = self._redis.pipeline(transaction=False)
         pipe.xadd(key, {"e": 1}, maxlen=_CHUNKS_MAX, approximate=True)
         pipe.expire(key, _LIFETIME_S)
+        pipe.publish(key, b"")
         return self._send(pipe)
 
     def read(self, step_id: int, attempt: int, after_id: str = "0", block_ms: int = 0) -> list[tuple[str, Entry]]:
@@ -116,9 +121,8 @@ class LiveTail:
     def changed(self, run_id: int) -> bool:
         """Tells open pages that the run changed. Call it after the commit."""
         pipe = self._redis.pipeline(transaction=False)
-        pipe.xadd(run_key(run_id), {"c": 1}, maxlen=_CHANGES_MAX, approximate=True)
-        pipe.expire(run_key(run_id), _LIFETIME_S)
-        pipe.xadd(CHANGES_KEY, {"r": run_id}, maxlen=_CHANGES_MAX, approximate=True)
+        pipe.publish(run_channel(run_id), b"")
+        pipe.publish(CHANGES_CHANNEL, b"")
         return self._send(pipe)
 
     def publish_cancel(self, run_id: int) -> bool:

@@ -325,7 +325,9 @@ def test_the_same_delivery_has_the_same_key_and_no_other_has_it(forge: str) -> N
     key = FORGES[forge].delivery_key
     assert key(*sample(forge, "push")) == key(*sample(forge, "push"))
     names = [path.stem for path in (FORGE_SAMPLES / forge).glob("*.json")]
-    assert len({key(*sample(forge, name)) for name in names}) == len(names)
+    # Of a signed delivery the body counts alone, and some samples differ only in the event that a header names.
+    others = {body if forge != "gitlab" else name for name in names for _, body in [sample(forge, name)]}
+    assert len({key(*sample(forge, name)) for name in names}) == len(others)
 
 
 @pytest.mark.parametrize("forge", FORGES)

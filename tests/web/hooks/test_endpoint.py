@@ -90,8 +90,17 @@ def test_the_same_delivery_again_is_answered_200_with_the_same_run(site: Site, c
 
 def test_another_delivery_of_the_same_commit_is_another_run(site: Site, client: TestClient) -> None:
     secret = site.add_repo().secret
-    assert send(client, secret, delivery="d1").json()["run"] == 1
-    assert send(client, secret, delivery="d2").json()["run"] == 2
+    assert send(client, secret, {**PUSH, "delivery": "d1"}).json()["run"] == 1
+    assert send(client, secret, {**PUSH, "delivery": "d2"}).json()["run"] == 2
+
+
+def test_a_delivery_that_was_overheard_starts_no_second_run_under_another_id(site: Site, client: TestClient) -> None:
+    secret = site.add_repo().secret
+    assert send(client, secret, delivery="d1").status_code == 202
+    for headers in ({}, {"x-github-delivery": "d2"}, {"x-request-uuid": "d2"}, {"idempotency-key": "d2"}):
+        answer = send(client, secret, delivery="d2", headers=headers)
+        assert (answer.status_code, answer.json()["run"]) == (200, 1)
+    assert site.runs() == 1
 
 
 def test_one_delivery_sent_many_times_at_once_is_one_run(site: Site, client: TestClient) -> None:
@@ -135,7 +144,7 @@ def test_a_body_that_is_too_large_is_answered_413(site: Site) -> None:
     with TestClient(app) as client:
         answer = send(client, secret, {**PUSH, "message": "x" * 1000})
         assert answer.status_code == 413
-        assert "1000 B" in answer.json()["error"]
+        assert "1,000 bytes" in answer.json()["error"]
 
         def pieces() -> Iterator[bytes]:
             for _ in range(100):
@@ -261,7 +270,9 @@ def test_a_damaged_webhook_secret_fails_only_its_own_repository(site: Site) -> N
         session.execute(update(Repo).where(Repo.name == "acme/damaged").values(hook_secret_sealed="v1|gone|x|y"))
     with TestClient(create_app(site.services), raise_server_exceptions=False) as client, ThreadPoolExecutor(8) as pool:
         calls = [(harbour, f"/hooks/{REPO}"), (damaged, "/hooks/acme/damaged")] * 4
-        answers = list(pool.map(lambda n: send(client, calls[n][0], path=calls[n][1], delivery=f"d{n}"), range(8)))
+        answers = list(
+            pool.map(lambda n: send(client, calls[n][0], {**PUSH, "delivery": n}, path=calls[n][1]), range(8))
+        )
     assert [answer.status_code for answer in answers] == [202, 500] * 4
     assert site.runs() == 4
 

@@ -17,7 +17,7 @@ from tests.web.streaming.listener import Listener, Received
 from workers import store
 from workers.db.session import reading, transaction
 from workers.store import leases
-from workers.streaming.redis_stream import LiveTail, connect
+from workers.streaming.redis_stream import LiveTail, connect, run_channel
 
 CHUNK = 5_000
 
@@ -267,7 +267,8 @@ def test_streams_end_when_the_server_stops(site: Site, listener: Listener) -> No
 
     thread = threading.Thread(target=listen)
     thread.start()
-    eventually(lambda: site.services.redis.info("clients")["blocked_clients"] > 0)
+    channel = run_channel(begun.queued.run_id)
+    eventually(lambda: site.services.redis.pubsub_numsub(channel)[0][1] == 1)
     site.services.stopping.set()
     assert ended.wait(10)
     thread.join()

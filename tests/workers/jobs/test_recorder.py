@@ -19,6 +19,7 @@ from runner.events import (
     StepStarted,
     Stream,
 )
+from tests.support.notices import notices
 from tests.support.recording import RecorderFixture
 from tests.support.services import RedisServer, eventually
 from workers import store
@@ -94,12 +95,15 @@ def test_the_rows_have_the_end_of_a_step_before_the_live_tail_does(parts: Record
 
 
 def test_every_change_is_published(parts: RecorderFixture, redis_url: str) -> None:
-    with parts.recorder() as record, redis_stream.connect(redis_url) as client:
-        key = redis_stream.run_key(parts.claim.run_id)
+    with (
+        parts.recorder() as record,
+        redis_stream.connect(redis_url) as client,
+        notices(client, redis_stream.run_channel(parts.claim.run_id)) as published,
+    ):
         record(StepStarted(1))
-        eventually(lambda: client.xlen(key) == 1)
+        eventually(lambda: published() == 1)
         record(StepFinished(1, PASSED))
-        eventually(lambda: client.xlen(key) == 2)
+        eventually(lambda: published() == 2)
 
 
 def test_output_of_steps_that_run_at_the_same_time_is_not_mixed(parts: RecorderFixture) -> None:

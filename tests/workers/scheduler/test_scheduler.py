@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 from pipelines.state import PASSED, State
 from runner.events import Stream
 from tests.support.builders import push
+from tests.support.notices import notices
 from tests.support.services import eventually
 from tests.workers.scheduler.conftest import SchedulerFixture
 from workers import store
@@ -74,9 +75,10 @@ def test_the_job_of_a_dead_worker_is_queued_again_and_woken_for_in_the_same_tick
     site.tick()
     assert site.notified == []
     site.let_the_lease_run_out()
-    site.tick()
-    assert site.notified == [site.queued.job_id]
-    assert site.redis.xlen(redis_stream.run_key(site.queued.run_id)) == 1
+    with notices(site.redis, redis_stream.run_channel(site.queued.run_id)) as published:
+        site.tick()
+        assert site.notified == [site.queued.job_id]
+        assert published() == 1
 
 
 def test_a_job_that_lost_too_many_workers_is_broken_and_gets_no_more_wake_ups(site: SchedulerFixture) -> None:
@@ -91,10 +93,11 @@ def test_a_job_that_lost_too_many_workers_is_broken_and_gets_no_more_wake_ups(si
 def test_a_cron_that_is_due_starts_a_run_and_sends_one_wake_up(site: SchedulerFixture) -> None:
     with transaction(site.database) as session:
         put_cron(session, site.repo_id, NewCron("nightly", "@daily"), now_ms=0)
-    site.tick()
-    site.tick()
-    assert site.notified == [site.queued.job_id + 1]
-    assert site.redis.xlen(redis_stream.run_key(site.queued.run_id + 1)) == 1
+    with notices(site.redis, redis_stream.run_channel(site.queued.run_id + 1)) as published:
+        site.tick()
+        site.tick()
+        assert site.notified == [site.queued.job_id + 1]
+        assert published() == 1
 
 
 def test_logs_are_deleted_after_the_retention_time_and_not_before(site: SchedulerFixture) -> None:

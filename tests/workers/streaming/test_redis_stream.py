@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis, RedisError
 
+from tests.support.notices import notices
 from tests.support.services import RedisServer, eventually
 from workers.streaming import redis_stream
 from workers.streaming.redis_stream import LiveChunk, LiveEnd, LiveTail
@@ -100,14 +101,21 @@ def test_only_the_newest_output_of_a_step_is_kept_and_not_for_ever(tail: LiveTai
 
 
 def test_changes_of_a_run_reach_its_page_and_the_front_page(tail: LiveTail, redis: Redis) -> None:
-    tail.changed(7)
-    tail.changed(8)
-    assert [fields for _, fields in redis.xrange(redis_stream.run_key(7)) or ()] == [{b"c": b"1"}]
-    assert [fields for _, fields in redis.xrange(redis_stream.CHANGES_KEY) or ()] == [{b"r": b"7"}, {b"r": b"8"}]
-    for _ in range(500):
+    with notices(redis, redis_stream.run_channel(7)) as run, notices(redis, redis_stream.CHANGES_CHANNEL) as all_runs:
         tail.changed(7)
-    assert redis.xlen(redis_stream.run_key(7)) < 200
-    assert 0 < redis.ttl(redis_stream.run_key(7)) <= 3600
+        tail.changed(8)
+        assert (run(), all_runs()) == (1, 2)
+
+
+def test_output_and_the_end_of_a_step_are_announced_on_the_channel_with_the_name_of_its_stream(
+    tail: LiveTail, redis: Redis
+) -> None:
+    with notices(redis, redis_stream.step_key(1, 1)) as step:
+        tail.publish(1, 1, 0, b"output")
+        assert step() == 1
+        tail.end(1, 1)
+        tail.end(1, 2)
+        assert step() == 2
 
 
 def test_a_published_cancellation_wakes_only_the_worker_of_its_run(tail: LiveTail, redis: Redis) -> None:

@@ -1,0 +1,178 @@
+"""Steps and services do not reach the engine's host, nor the metadata service of its cloud."""
+
+import os
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from runner.docker.client import Engine
+from runner.docker.job_network import JobNetwork
+from runner.docker.sandbox_image import archive_of, image_archive
+from runner.docker.specs import ContainerSpec, job_labels
+from runner.network.host_guard import BRIDGE_PREFIX, GUARD_IMAGE, GuardError, guard_host, script
+from runner.network.proxies import NO_PROXIES, Proxies
+from tests.support.background_server import running
+from tests.support.plans import secrets_hex
+
+# Any address of the range in which clouds have their metadata service.
+METADATA = "169.254.77.77"
+
+
+class _Hello(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"reached")
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture
+def server() -> Iterator[int]:
+    """A server on all addresses of this host, one of which is in the range of metadata services; its port."""
+    if os.geteuid() != 0 or not shutil.which("ip"):
+        pytest.skip("needs root, to give this host an address")
+    subprocess.run(["ip", "address", "add", f"{METADATA}/32", "dev", "lo"], check=True)
+    try:
+        with running(ThreadingHTTPServer(("0.0.0.0", 0), _Hello)) as httpd:
+            yield httpd.server_port
+    finally:
+        subprocess.run(["ip", "address", "del", f"{METADATA}/32", "dev", "lo"], check=True)
+
+
+class Attempt:
+    """A network of a job, and what a container on it can do."""
+
+    def __init__(self, engine: Engine, prefix: str) -> None:
+        self._engine = engine
+        self._key = f"guard-{secrets_hex()}"
+        self.network = JobNetwork(engine, self._key, 1, prefix)
+
+    def run(self, command: str, network: str = "") -> tuple[int, str]:
+        spec = ContainerSpec(
+            image="busybox:latest",
+            labels=job_labels(self._key, 1),
+            network=network or self.network.ensure(),
+            entrypoint=("/bin/sh", "-c"),
+            command=(command,),
+        )
+        container = self._engine.create(spec)
+        try:
+            self._engine.start(container)
+            return self._engine.wait(container, 30) or 0, self._engine.logs(container, 20).decode()
+        finally:
+            self._engine.remove(container)
+
+
+def reaches(attempt: Attempt, address: str, port: int, network: str = "") -> bool:
+    """Whether a container on the network gets an answer from the server."""
+    request = r"printf 'GET / HTTP/1.0\r\n\r\n'"
+    return "reached" in attempt.run(f"{request} | timeout 3 nc {address} {port}", network)[1]
+
+
+GATEWAY = "$(ip route | sed -n 's/^default via \\([0-9.]*\\).*/\\1/p')"
+
+
+@pytest.mark.engine
+def test_a_restricted_network_reaches_no_address_of_the_host_and_any_other_does(engine: Engine, server: int) -> None:
+    guard_host(engine, f"guard-{secrets_hex()}", int(time.time()), NO_PROXIES)
+    guard_host(engine, f"guard-{secrets_hex()}", int(time.time()), NO_PROXIES)  # again: it must be idempotent
+    restricted, free = Attempt(engine, BRIDGE_PREFIX), Attempt(engine, "")
+    try:
+        for address in (GATEWAY, METADATA):
+            assert reaches(free, address, server), address
+            assert not reaches(restricted, address, server), address
+    finally:
+        restricted.network.close()
+        free.network.close()
+
+
+@pytest.mark.engine
+def test_builds_do_not_reach_the_metadata_service(engine: Engine, server: int) -> None:
+    guard_host(engine, f"guard-{secrets_hex()}", int(time.time()), NO_PROXIES)
+    attempt = Attempt(engine, "")
+    assert not reaches(attempt, METADATA, server, "bridge")
+    assert reaches(attempt, GATEWAY, server, "bridge")
+
+
+@pytest.mark.engine
+def test_a_proxy_on_the_host_is_reached_and_its_other_ports_are_not(engine: Engine, server: int) -> None:
+    attempt = Attempt(engine, BRIDGE_PREFIX)
+    try:
+        gateway = attempt.run(f"echo {GATEWAY}")[1].strip()
+        proxies = Proxies({"HTTP_PROXY": f"http://user:password@{gateway}:{server}"})
+        guard_host(engine, f"guard-{secrets_hex()}", int(time.time()), proxies)
+        assert reaches(attempt, gateway, server)
+        with running(ThreadingHTTPServer(("0.0.0.0", 0), _Hello)) as other:
+            assert not reaches(attempt, gateway, other.server_port)
+        guard_host(engine, f"guard-{secrets_hex()}", int(time.time()), NO_PROXIES)
+        assert not reaches(attempt, gateway, server)
+    finally:
+        attempt.network.close()
+
+
+@pytest.mark.engine
+def test_what_connects_from_the_host_gets_its_answers(engine: Engine) -> None:
+    guard_host(engine, f"guard-{secrets_hex()}", int(time.time()), NO_PROXIES)
+    attempt = Attempt(engine, BRIDGE_PREFIX)
+    found: list[tuple[int, str]] = []
+    listen = "hostname -i; echo hello | timeout 20 nc -l -p 4000"
+    try:
+        network = attempt.network.ensure()
+        thread = threading.Thread(target=lambda: found.append(attempt.run(listen)))
+        thread.start()
+        deadline_s = time.monotonic() + 15
+        answer = b""
+        while b"hello" not in answer and time.monotonic() < deadline_s:
+            answer = _ask_network(network)
+            time.sleep(0.2)
+        thread.join()
+        assert b"hello" in answer
+    finally:
+        attempt.network.close()
+
+
+def _ask_network(network: str) -> bytes:
+    form = "{{range .Containers}}{{.IPv4Address}} {{end}}"
+    shown = subprocess.run(
+        ["docker", "network", "inspect", "-f", form, network], capture_output=True, text=True, check=True
+    )
+    for address in shown.stdout.split():
+        reader = ["busybox", "timeout", "2", "busybox", "nc", address.partition("/")[0], "4000"]
+        return subprocess.run(reader, capture_output=True, stdin=subprocess.DEVNULL, check=False).stdout
+    return b""
+
+
+def test_the_rules_name_the_bridges_by_their_prefix_and_leave_other_networks_alone() -> None:
+    text = script("docker7", [("192.0.2.1", 3128), ("2001:db8::1", 8080)])
+    jumps = [line.partition("-t mangle -I ")[2] for line in text.splitlines() if "-t mangle -I " in line]
+    assert set(jumps) == {"PREROUTING -i hw-+ -j HEADWAY-JOBS", "PREROUTING -i docker7 -j HEADWAY-DEFAULT"}
+    v4, _, v6 = text.partition("ip6tables")
+    assert "-A HEADWAY-JOBS -d 192.0.2.1 -p tcp --dport 3128 -j RETURN" in v4
+    assert "2001:db8::1" not in v4
+    assert "-A HEADWAY-JOBS -d 2001:db8::1 -p tcp --dport 8080 -j RETURN" in v6
+    for network in ("169.254.0.0/16", "100.100.100.200/32"):
+        assert f"-A HEADWAY-JOBS -d {network} -j DROP" in v4
+        assert f"-A HEADWAY-DEFAULT -d {network} -j DROP" in v4
+    assert "-A HEADWAY-JOBS -d fd00:ec2::254/128 -j DROP" in v6
+    assert "-A HEADWAY-DEFAULT -m addrtype" not in text, "other containers of the default network may need the host"
+    assert "docker" not in script("", [])
+
+
+@pytest.mark.engine
+def test_where_the_rules_cannot_be_set_the_error_says_what_to_do(engine: Engine) -> None:
+    """As on a host whose programs are not where the image expects them: its links lead nowhere."""
+    subprocess.run(["docker", "rmi", GUARD_IMAGE], capture_output=True, check=False)
+    nothing = archive_of({}, {"bin": "nowhere"})
+    engine.load_image(image_archive(GUARD_IMAGE, engine.connection.version.arch, nothing))
+    try:
+        with pytest.raises(GuardError, match=r"Install iptables on the host.*HEADWAY_STEPS_REACH_HOST=true"):
+            guard_host(engine, f"guard-{secrets_hex()}", int(time.time()), NO_PROXIES)
+    finally:
+        subprocess.run(["docker", "rmi", GUARD_IMAGE], capture_output=True, check=True)
