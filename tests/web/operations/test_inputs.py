@@ -7,8 +7,11 @@ from starlette.testclient import TestClient
 
 from pipelines.inputs import DeclaredInput
 from pipelines.trigger import Trigger
+from tests.support.people import OPERATOR
 from tests.web.conftest import REPO, SHA, Site, push
+from web.operations import roles
 from workers import store
+from workers.db.roles import Role
 from workers.db.session import reading, transaction
 
 PAGE, API = f"/repos/{REPO}", f"/api/repos/{REPO}"
@@ -76,6 +79,7 @@ def refused(client: TestClient, commit: str = SHA[:10], **inputs: str) -> str:
 
 
 def test_where_the_commits_pipeline_is_known_wrong_inputs_are_refused_at_once(site: Site, guest: TestClient) -> None:
+    roles.put(site.services, OPERATOR, REPO, "bob", Role.WRITE)
     assert refused(guest, LEVEL="max") == "The input LEVEL cannot be 'max': it is one of smoke, full."
     assert refused(guest, LEVL="full") == "The input LEVL is not declared; did you mean LEVEL."
     assert site.runs() == 0

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from httpx2 import Response
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from starlette.testclient import TestClient
 
 from pipelines.state import State
@@ -19,13 +19,14 @@ from web.operations import crons, roles, secrets, users
 from web.security.auth import hashed, new_secret
 from web.server.app import create_app
 from workers import store
-from workers.db.models import AuditEntry
+from workers.db.models import AuditEntry, Run
 from workers.db.roles import Role, Scope
 from workers.db.session import reading, transaction
 from workers.store import people
 from workers.triggers.crons import NewCron
 
 EVE = "eve"
+RUNNING, ENDED = 1, 2
 CRON = {"cron": "nightly", "expression": "@daily"}
 FORMS: Mapping[str, Mapping[str, Any]] = {
     "POST /account/password": {"password": "quite long enough"},
@@ -67,7 +68,7 @@ def world(site: Site) -> ClaimedRun:
     ended = site.queue()
     with transaction(site.engine) as session:
         store.request_cancel(session, ended.run_id, "tests")
-    assert site.run(2).state is State.CANCELED
+    assert site.run(ENDED).state is State.CANCELED
     site.services.stopping.set()
     return begun
 
@@ -104,13 +105,15 @@ def prepare(site: Site, call: str) -> Mapping[str, str]:
         people.enable(session, user.id)
         if call.endswith("/enable"):
             people.disable(session, user.id)
+        held = {"held": call.endswith("/approve"), "cancel_requested_ms": None}
+        session.execute(update(Run).where(Run.number == RUNNING).values(held))
         token = store.add_token(session, user.id, "spare", hashed(new_secret()), scope=Scope.READ)
         store.add_session(session, user.id, hashed(new_secret()), 3600)
         spare = people.sessions_of(session, user.id)[0]
     roles.put(site.services, OPERATOR, REPO, EVE, Role.READ)
     return {
         "name": REPO,
-        "number": "2" if call.endswith("/rerun") else "1",
+        "number": str(ENDED if call.endswith("/rerun") else RUNNING),
         "cron_name": "nightly",
         "secret_name": "key",
         "user_name": EVE,

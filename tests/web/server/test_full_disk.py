@@ -17,9 +17,9 @@ from workers.settings import Settings
 
 
 @pytest.fixture
-def crowded(site: Site, settings: Settings, own_disk: Path, tmp_path: Path) -> Iterator[Site]:
+def crowded(site: Site, settings: Settings, own_disk: Path) -> Iterator[Site]:
     """The application with its data on a small disk."""
-    shutil.copy(tmp_path / "headway.db", own_disk / "headway.db")
+    shutil.copy(str(site.engine.url.database), own_disk / "headway.db")
     engine = make_engine(f"sqlite:///{own_disk}/headway.db")
     moved = settings.model_copy(update={"data_dir": own_disk})
     yield Site(replace(site.services, settings=moved, engine=engine))
