@@ -74,6 +74,7 @@ def test_without_an_engine_it_says_why_and_is_no_failure(tmp_path: Path) -> None
         assert said(DOCKER_HOST=podman.host)[2].startswith("Podman 4.3.1 answers")
 
 
+@pytest.mark.slow
 def test_an_engine_that_hangs_is_waited_for_two_seconds(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as hanging:
         hanging.bind(str(tmp_path / "engine.sock"))

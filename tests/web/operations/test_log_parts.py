@@ -83,6 +83,7 @@ def test_the_sources_say_when_and_from_which_stream_bytes_came(begun: ClaimedRun
     assert program.get(f"{path}/sources", params={"offset": 99}).json() == {"end": 22, "sources": []}
 
 
+@pytest.mark.slow
 def test_many_sources_are_returned_in_parts(begun: ClaimedRun, program: TestClient) -> None:
     pieces = [(Stream.STDERR if number % 2 else Stream.STDOUT, b"%d\n" % (number % 10)) for number in range(45_000)]
     path, end = f"{write(begun, *pieces)}/sources", 0

@@ -160,6 +160,7 @@ def test_a_run_that_was_deleted_is_not_reported(site: ReportingFixture) -> None:
     assert site.report() == []
 
 
+@pytest.mark.slow
 def test_a_forge_that_hangs_does_not_delay_the_shutdown_and_the_next_process_reports(site: ReportingFixture) -> None:
     queued = site.queue()
     site.forge.hang.set()
