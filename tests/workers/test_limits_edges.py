@@ -31,9 +31,9 @@ LEAST: Mapping[str, int] = {
     "step_cpus_max": 0,
     "log_bytes_max": 1,
     "webhook_body_bytes_max": 1,
+    "connections_max": 1,
     "session_days": 1,
     "audit_days": 0,
-    "connections_max": 1,
     "retention_days": 0,
 }
 
