@@ -19,11 +19,11 @@ REMOVES = """#!/bin/sh
 # Builds, and then removes the image, {times} times.
 set -e
 for word; do
-  case $word in --iidfile=*) file=${{word#--iidfile=}} ;; esac
+  case $word in --tag=*) name=${{word#--tag=}} ;; esac
 done
 {command} "$@"
 echo >>tries
-[ "$(wc -l <tries)" -gt {times} ] || docker image rm --force "$(cat "$file")" >/dev/null
+[ "$(wc -l <tries)" -gt {times} ] || docker image rm --force "$name" >/dev/null
 """
 
 
