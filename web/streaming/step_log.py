@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Hashable
 
 from anyio import to_thread
 
+from web.operations.errors import NotFoundError
 from web.services import Services
 from web.streaming.changes import HEARTBEAT, HeartbeatTimer, event
 from web.streaming.hub import Hub
@@ -47,7 +48,7 @@ class StepLogStream:
         self._heartbeat = HeartbeatTimer()
         self._read_store_s = 0.0
         self._ended_s: float | None = None
-        self._restarted = False
+        self._over = False
 
     async def events(self) -> AsyncIterator[bytes]:
         """The events that ``step_stream`` describes."""
@@ -61,10 +62,14 @@ class StepLogStream:
             reader = await to_thread.run_sync(log.open, *self._now.address, limiter=self._hub.log_threads)
             try:
                 read, ended = rows.request(stream.wake), False
-                while not (self._restarted or self._hub.stopping):
-                    async for each in self._news(rows if rows.finished_reads >= read else None, reader, tail):
+                while not self._hub.stopping:
+                    # After a failure no read follows, so none is waited for.
+                    known = rows.failure or rows.finished_reads >= read
+                    async for each in self._news(rows if known else None, reader, tail):
                         self._heartbeat.sent()
                         yield each
+                    if self._over:
+                        return
                     if self._complete(reader):
                         yield event("end", json.dumps({"state": self._now.state}), self._position)
                         return
@@ -82,6 +87,9 @@ class StepLogStream:
         # The rows come first: when they say that the step has ended, what is read after that is the whole log.
         for each in self._changes(rows):
             yield each
+        if self._over:
+            # Nothing more of the log: it may be that its reader is not allowed to see it any more.
+            return
         while data := tail.read(self._position) or await self._stored(reader, tail):
             self._position += len(data)
             yield event("log", base64.b64encode(data).decode(), self._position)
@@ -90,9 +98,13 @@ class StepLogStream:
         """An event if the rows differ from those before."""
         if rows is None:
             return []
+        if rows.failure and not isinstance(rows.failure, NotFoundError):
+            # The database does not answer. Browsers open the stream again, from where they are.
+            self._over = True
+            return []
         now = rows.now
-        if now is None or rows.failure or now.attempt != self._now.attempt:
-            self._restarted = True
+        if now is None or now.attempt != self._now.attempt:
+            self._over = True
             return [event("restart", "")]
         self._now = now
         if now.final and self._ended_s is None:

@@ -1,5 +1,6 @@
 """Server-sent events over a real socket, with a real Redis and log store, while a step writes its log."""
 
+import asyncio
 import base64
 import signal
 import threading
@@ -8,13 +9,19 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from redis.asyncio import Redis as AsyncRedis
+from sqlalchemy import delete
 
 from pipelines.state import PASSED, Outcome, Reason, State
 from runner.events import StepFinished, StepOutput, StepStarted, Stream
 from tests.support.services import RedisServer, eventually
 from tests.web.conftest import ClaimedRun, Site, push, serving
 from tests.web.streaming.listener import Listener, Received
+from web.streaming.hub import Hub
+from web.streaming.snapshots import StepSnapshot
+from web.streaming.step_log import StepLogStream
 from workers import store
+from workers.db.models import ApiToken
 from workers.db.session import reading, transaction
 from workers.store import leases
 from workers.streaming.redis_stream import LiveTail, connect, run_channel
@@ -281,3 +288,58 @@ def test_no_database_connection_is_held_while_a_stream_is_open(site: Site, liste
     eventually(lambda: site.engine.pool.checkedout() == 0)  # type: ignore[attr-defined]
     with reading(site.engine) as session:
         assert store.step_by_id(session, begun.steps[2]) is not None
+
+
+def test_a_stream_whose_reader_may_see_the_step_no_more_ends_before_the_next_heartbeat(
+    site: Site, listener: Listener
+) -> None:
+    begun = site.begin()
+    with begun.recorder() as record:
+        record(StepStarted(2))
+        record(StepOutput(2, 0, b"before\n", Stream.STDOUT))
+        events = listener.events(stream_of(begun))
+        while next(events).kind != "log":
+            pass
+        with transaction(site.engine) as session:
+            session.execute(delete(ApiToken))
+        started_s = time.monotonic()
+        site.services.live.changed(begun.queued.run_id)
+        kinds = [event.kind for event in events]
+    assert kinds[-1] == "restart"
+    assert time.monotonic() - started_s < 8
+
+
+def test_a_stream_ends_when_the_rows_cannot_be_read_also_if_it_came_during_the_read(site: Site) -> None:
+    site.add_repo()
+    claimed = site.begin()
+    step_id, run_id = claimed.steps[2], claimed.queued.run_id
+    begun = StepSnapshot("1", State.RUNNING, run_id=run_id, step_id=step_id, address=(1, 1, 2, 1))
+    reading_rows, go_on = threading.Event(), threading.Event()
+
+    def take() -> StepSnapshot:
+        reading_rows.set()
+        go_on.wait(10)
+        raise OSError("the disk is gone")
+
+    async def test() -> list[list[bytes]]:
+        async with AsyncRedis.from_url(site.services.settings.redis_url) as redis:
+            stopping = threading.Event()
+            hub = Hub(redis, stopping.is_set)
+            running = asyncio.create_task(hub.run())
+
+            async def follow() -> list[bytes]:
+                stream = StepLogStream(site.services, hub, "step", take, begun, 0, begun.version)
+                return [each async for each in stream.events()]
+
+            first = asyncio.create_task(follow())
+            await asyncio.to_thread(reading_rows.wait, 10)
+            second = asyncio.create_task(follow())
+            await asyncio.sleep(0.1)
+            go_on.set()
+            try:
+                return list(await asyncio.wait_for(asyncio.gather(first, second), 8))
+            finally:
+                stopping.set()
+                await running
+
+    assert asyncio.run(test()) == [[], []]
