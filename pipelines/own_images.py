@@ -2,14 +2,14 @@
 
 BUILD_REPO = "headway/build"
 """The repository name of the images that jobs build, and of those that builds begin with, until the job has ended."""
-LENT_REPO, BEFORE_REPO = "headway/lent", "headway/before"
+BORROWED_REPO, BEFORE_REPO = "headway/borrowed", "headway/before"
 """Mark an image whose name a push has taken for a while, and the image that the name belongs to."""
 SANDBOX_REPO = "headway/sandbox"
 """Holds a job's network; it runs nothing of the job."""
 
 REMEDY = "name an image of a registry, or write image: {build: STEP} for one that this file builds"
 _HUB = ("docker.io/", "index.docker.io/", "registry-1.docker.io/", "localhost/")
-_OWN = frozenset({BUILD_REPO, LENT_REPO, BEFORE_REPO, SANDBOX_REPO})
+_OWN = frozenset({BUILD_REPO, BORROWED_REPO, BEFORE_REPO, SANDBOX_REPO})
 
 
 def canonical(name: str) -> str:

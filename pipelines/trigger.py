@@ -27,7 +27,7 @@ class PullRequest(BaseModel):
     """The pull request that a trigger belongs to. Secrets are not given to runs that are ``from_fork``.
 
     ``target_sha`` is the commit of the target branch, empty if the forge did not send it. ``author_id`` is the number
-    of its author's account at the forge. ``author_may_write`` is true only where the forge says that whoever sent the
+    of its author's account at the forge. ``author_may_write`` is true only where the forge says that the sender of the
     commits may write to the repository.
     """
 

@@ -1,6 +1,6 @@
 """Folders and files that other users of this machine cannot reach: data directory, workspaces, keys, databases.
 
-A step can leave a program with the set-user-id bit in its checkout. It is harmless because nobody else can enter the
+A step can leave a program with the set-user-id bit in its checkout. It is harmless because no other user can enter the
 folders above it, so each of them is checked and not only created.
 """
 

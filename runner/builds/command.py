@@ -201,9 +201,9 @@ def _secret_variable(number: int) -> str:
 
 def environment_of(builder: Builder, request: BuildRequest) -> dict[str, str]:
     """The client's whole environment. Secrets are passed in it, because all users can read a command line."""
-    # The agent is lent only to a step that asks for it: whether it may is decided before.
-    lent = ("PATH", _SSH_AGENT) if request.step.ssh else ("PATH",)
-    kept = {name: os.environ[name] for name in lent if name in os.environ}
+    # Only a step that asks for the agent gets it: whether it may is decided before.
+    names_kept = ("PATH", _SSH_AGENT) if request.step.ssh else ("PATH",)
+    kept = {name: os.environ[name] for name in names_kept if name in os.environ}
     names = enumerate(request.step.secrets.values())
     given = {_secret_variable(number): request.secrets[secret] for number, secret in names}
     own = {

@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from pipelines.own_images import BEFORE_REPO, LENT_REPO, canonical
+from pipelines.own_images import BEFORE_REPO, BORROWED_REPO, canonical
 from runner.docker.client import Engine
 from runner.docker.references import split_tag
 
@@ -44,7 +44,7 @@ def borrow_tag(engine: Engine, folder: Path, image_id: str, name: str) -> Borrow
         file.write(f"{json.dumps(asdict(borrowed))}\n")
     if before:
         engine.tag(before, BEFORE_REPO, borrowed.mark)
-    engine.tag(image_id, LENT_REPO, borrowed.mark)
+    engine.tag(image_id, BORROWED_REPO, borrowed.mark)
     engine.tag(image_id, repo, tag)
     return borrowed
 
@@ -58,7 +58,7 @@ def return_borrowed_tag(engine: Engine, tag: BorrowedTag) -> None:
         if tag.before and engine.image(tag.before):
             repo, version = split_tag(tag.name)
             engine.tag(tag.before, repo, version or "latest")
-    for repo in (LENT_REPO, BEFORE_REPO) if tag.mark else ():
+    for repo in (BORROWED_REPO, BEFORE_REPO) if tag.mark else ():
         engine.untag(f"{repo}:{tag.mark}")
 
 
@@ -79,7 +79,7 @@ def image_named(engine: Engine, name: str) -> dict[str, Any] | None:
         image = engine.image(name)
         if image is None or not _has_name(image, name):
             return None
-        if not is_lent(image, name):
+        if not is_borrowed(image, name):
             return image
         for before in engine.images({"reference": f"{BEFORE_REPO}:{_hash(name)}-*"}):
             return engine.image(str(before["Id"]))
@@ -87,9 +87,9 @@ def image_named(engine: Engine, name: str) -> dict[str, Any] | None:
     return None
 
 
-def is_lent(image: dict[str, Any], name: str) -> bool:
+def is_borrowed(image: dict[str, Any], name: str) -> bool:
     """True if the image has this name only for a push."""
-    mark = f"{LENT_REPO}:{_hash(name)}-"
+    mark = f"{BORROWED_REPO}:{_hash(name)}-"
     return any(canonical(other).startswith(mark) for other in image.get("RepoTags") or ())
 
 

@@ -1,6 +1,6 @@
 """Resolves the images that a Dockerfile names, before BuildKit does: to an id, once, and only to what the job may use.
 
-BuildKit takes an image of that name from the engine, whoever gave it the name and whoever pulled it.
+BuildKit takes an image of that name from the engine, also one that another job tagged or pulled.
 """
 
 import secrets
@@ -21,13 +21,14 @@ from runner.builds.dockerfile import (
     platform_arguments,
     separates,
 )
-from runner.cleanup.borrowed_tags import is_lent
+from runner.cleanup.borrowed_tags import is_borrowed
 from runner.errors import StepError
 from runner.execution.job import Job
 from runner.images.requirements import ImageRequirement
 from runner.logs.output import Write
 
 API_WITH_CONTEXTS = (1, 42)
+_FRONTEND_HINT = "use `# syntax=docker/dockerfile:1`, or leave the line out"
 _NATIVE = frozenset({"", "$BUILDPLATFORM", "${BUILDPLATFORM}", "$TARGETPLATFORM", "${TARGETPLATFORM}"})
 
 
@@ -59,16 +60,14 @@ def _check(job: Job, step: BuildStep, found: DockerfileImages) -> None:
     if ours := next((name for name in names if own_images.is_own_image(name)), None):
         raise _invalid(f"the Dockerfile names {ours}, an image of Headway's own", "name an image of a registry")
     if untrusted and not separates(found.syntax):
-        hint = "use `# syntax=docker/dockerfile:1`, or leave the line out"
-        raise _invalid(f"an untrusted build cannot use the frontend {found.syntax}", hint)
+        raise _invalid(f"an untrusted build cannot use the frontend {found.syntax}", _FRONTEND_HINT)
     if untrusted and found.unclear:
         raise _invalid(
             f"an untrusted build cannot use the image {found.unclear[0]}", "write its name without variables"
         )
     outdated = is_official(found.syntax) and not separates(found.syntax)
     if scope and found.caches and outdated:
-        hint = "use `# syntax=docker/dockerfile:1`, or leave the line out"
-        raise _invalid(f"the frontend {found.syntax} shares cache mounts with other repositories", hint)
+        raise _invalid(f"the frontend {found.syntax} shares cache mounts with other repositories", _FRONTEND_HINT)
 
 
 def _invalid(message: str, hint: str) -> StepError:
@@ -109,7 +108,7 @@ class _Pins:
         if own_images.canonical(name).removesuffix(":latest") not in stages:
             return True
         held = self._job.engine.image(name)
-        if held and is_lent(held, name):
+        if held and is_borrowed(held, name):
             raise _invalid(f"the image {name} is being pushed by another job", f"name the stage {name} otherwise")
         return False
 

@@ -28,7 +28,7 @@ def build(job: Job, step: BuildStep, output: Output) -> Outcome:
         raise StepError(Reason.INVALID_PIPELINE, f"{platforms.NEED}, and this one has {store}; {platforms.REMEDY}")
     step = own_caches_only(job, step, output)
     job.require(*((SecretRef(secret=name),) for name in step.secrets.values()))
-    # Nobody else can name it: BuildKit would give an image of the engine to any build that does.
+    # No other job can name it: BuildKit would give an image of the engine to any build that does.
     tag = f"{BUILD_REPO}:{job.assignment.key}-{job.assignment.attempt}-{step.number}-{secrets.token_hex(16)}"
     scratch = job.scratch / f"build-{step.number}"
     scratch.mkdir()

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipelines.own_images import REMEDY, canonical, is_own_image
 from pipelines.state import Reason
-from runner.cleanup.borrowed_tags import image_named, is_lent
+from runner.cleanup.borrowed_tags import image_named, is_borrowed
 from runner.docker.client import Engine
 from runner.docker.references import registry_host, split_tag
 from runner.docker.specs import Login
@@ -228,7 +228,7 @@ class ImageFetch:
         if by_digest:
             return by_digest
         here = self._engine.image(self._reference)
-        return None if here and is_lent(here, self._reference) else here
+        return None if here and is_borrowed(here, self._reference) else here
 
     def _finish(self, here: Description) -> None:
         # Two threads may have called look() at the same time.

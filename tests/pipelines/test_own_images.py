@@ -7,7 +7,12 @@ from tests.support.pipelines import problems_of
 
 OWN = (
     *("headway/build", "headway/build:key", "docker.io/headway/build:key", "index.docker.io/headway/sandbox:1"),
-    *("headway/lent@sha256:0", "headway/before:x", "localhost/headway/sandbox", "registry-1.docker.io/headway/build:x"),
+    *(
+        "headway/borrowed@sha256:0",
+        "headway/before:x",
+        "localhost/headway/sandbox",
+        "registry-1.docker.io/headway/build:x",
+    ),
 )
 
 

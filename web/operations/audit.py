@@ -30,7 +30,7 @@ def record(session: Session, actor: Actor, action: str, target: str, detail: str
 
 
 def note_login(services: OperationServices, actor: Actor, detail: str) -> None:
-    """Adds the entry of a login. Failed ones are not kept: anybody could fill the log with them."""
+    """Adds the entry of a login. Failed ones are not kept: a client without a login could fill the log with them."""
     with transaction(services.engine) as session:
         record(session, actor, "user.login", actor.name, detail)
 

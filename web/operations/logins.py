@@ -1,4 +1,4 @@
-"""What lets somebody in without a password: API tokens and browser sessions, one's own and, for administrators, all."""
+"""API tokens and browser sessions: lists and ends the user's own and, for administrators, all."""
 
 from collections.abc import Sequence
 
@@ -95,7 +95,7 @@ def _user(session: Session, actor: Actor, name: str) -> User:
 
 
 def _full(actor: Actor) -> Actor:
-    """The actor, who changes what lets somebody in. Raises ForbiddenError for a token that is for less."""
+    """The actor, who changes tokens or sessions. Raises ForbiddenError for a token that is for less."""
     if actor.scope is not Scope.ADMIN:
         raise ForbiddenError(f"This needs a token with the scope admin; this one has the scope {actor.scope.value}.")
     return actor

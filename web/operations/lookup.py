@@ -20,7 +20,7 @@ from workers.store import StepPlace
 def repo_named(session: Session, actor: Actor, name: str, needed: Role) -> Repo:
     """The repository of this name, for something that needs the role ``needed``.
 
-    Raises NotFoundError also where the actor has no role on it: nobody learns by asking that it exists. Raises
+    Raises NotFoundError also where the actor has no role on it: a request does not tell that it exists. Raises
     ForbiddenError where the actor sees it, but has a lower role.
     """
     repo = store.repo_by_name(session, name)

@@ -124,7 +124,7 @@ def remove(services: OperationServices, actor: Actor, name: str) -> None:
 
 
 def _user_who_may_go(session: Session, actor: Actor, name: str, what: str) -> User:
-    """The user, unless nobody would be left to administrate the server."""
+    """The user, unless no other administrator would be left."""
     check_administrator(actor)
     left = people.lock_enabled_administrators(session)
     user = user_named(session, name)

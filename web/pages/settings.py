@@ -70,7 +70,7 @@ def put_role(
     member: Annotated[str, Form()] = "",
     role: Annotated[Role, Form()] = Role.READ,
 ) -> Response:
-    """Gives a user a role. A name that nobody has is explained on the page."""
+    """Gives a user a role. An unknown name is explained on the page."""
     try:
         roles.put(services, user, name, member, role)
     except NotFoundError as error:

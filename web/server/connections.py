@@ -10,7 +10,7 @@ from web.security.client_address import Network, is_in
 
 @dataclass(frozen=True)
 class ConnectionLimits:
-    """What a client may take. Whoever takes more is disconnected, with a status if there is still time for one."""
+    """What a client may take. One that takes more is disconnected, with a status if there is still time for one."""
 
     request_line_bytes_max: int = 8 * 1024
     head_bytes_max: int = 32 * 1024

@@ -31,9 +31,9 @@ def permissions(trigger: Trigger, repo_trust: Trust, *, on_branch: bool) -> Perm
 
     ``on_branch`` is what a worker has found out from git: a branch or tag of the repository itself has the commit.
 
-    The author of an untrusted commit may be anybody and can change the pipeline file. So it gets no secret and no
-    login: it could print them, or push an image. It reaches nothing of the host. Its concurrency groups are its own:
-    it must neither delay nor cancel a deployment.
+    The author of an untrusted commit may have no account here and can change the pipeline file. So it gets no secret
+    and no login: it could print them, or push an image. It reaches nothing of the host. Its concurrency groups are its
+    own: it must neither delay nor cancel a deployment.
     """
     untrusted = why_untrusted(trigger, on_branch=on_branch)
     trusted = not untrusted

@@ -54,7 +54,7 @@ def plan_claimed_run(context: WorkerContext, job: ClaimedJob, mirror: Mirror) ->
     with transaction(context.database) as session:
         scope = job.allowed.group_scope
         planned = store.plan_run(session, claim.job_id, claim.attempt, plan, fits_here, scope)
-        if job.allowed.secrets:  # text of a stranger's shall not become a form
+        if job.allowed.secrets:  # an untrusted run must not change the form
             store.put_branch_inputs(session, job.repo_id, job.trigger, plan.inputs)
     context.live.changed(claim.run_id)
     for run_id in planned.superseded:

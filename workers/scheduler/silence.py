@@ -1,4 +1,4 @@
-"""What has fallen silent: sees by this machine's own clock, which nobody sets, whether others go on.
+"""What has fallen silent: sees by this machine's monotonic clock whether others go on.
 
 The database's clock, or another machine's, may be an hour off, or be set while a lease runs. So no time that another
 process wrote is compared with the time of now. Each renewal changes a row: what has not changed for the length of its

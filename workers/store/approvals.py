@@ -29,7 +29,7 @@ def author_id(trigger: Trigger) -> str:
 
 
 def approver(session: Session, repo_id: int, trigger: Trigger) -> str:
-    """Who has approved this commit of this author; empty where nobody has."""
+    """Who has approved this commit of this author; empty if it is not approved."""
     query = select(Approval.approved_by).where(
         Approval.repo_id == repo_id, Approval.sha == trigger.sha, Approval.author_id == author_id(trigger)
     )

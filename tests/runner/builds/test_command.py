@@ -37,7 +37,9 @@ def test_it_gets_the_steps_secrets_and_none_of_the_workers(monkeypatch: pytest.M
     assert not {"the-workers", "not-for-builds"} & set(environment.values())
 
 
-def test_the_ssh_agent_is_lent_only_to_a_step_that_asks_for_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_ssh_agent_is_borrowed_only_to_a_step_that_asks_for_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("SSH_AUTH_SOCK", "/agent")
     builder = Builder(("docker-buildx", "build"), rawjson=True)
     for ssh in ((), ("default",)):

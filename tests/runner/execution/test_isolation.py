@@ -24,7 +24,7 @@ UNTRUSTED = Access(untrusted="it comes from a fork")
 
 
 @pytest.fixture
-def lent(ran: JobRunner, given_image: Callable[..., str], tmp_path: Path) -> Iterator[str]:
+def borrowed_name(ran: JobRunner, given_image: Callable[..., str], tmp_path: Path) -> Iterator[str]:
     """A name of busybox, which a push of another job, of an image with the file /evil, has taken for now."""
     evil, name = given_image("FROM busybox\nRUN touch /evil\n"), f"headway-test/{secrets_hex()}:1"
     ran.engine.tag("busybox", *name.split(":"))
@@ -36,8 +36,10 @@ def lent(ran: JobRunner, given_image: Callable[..., str], tmp_path: Path) -> Ite
     ran.engine.untag(name)
 
 
-def test_a_step_gets_the_image_that_its_name_meant_before_another_job_took_the_name(ran: JobRunner, lent: str) -> None:
-    job = ran(shell("ls /evil 2>/dev/null || echo clean", box=container(lent)))
+def test_a_step_gets_the_image_that_its_name_meant_before_another_job_took_the_name(
+    ran: JobRunner, borrowed_name: str
+) -> None:
+    job = ran(shell("ls /evil 2>/dev/null || echo clean", box=container(borrowed_name)))
     assert job.said() == ["clean"]
 
 
@@ -52,10 +54,10 @@ def test_a_step_gets_the_image_that_its_name_meant_before_another_job_took_the_n
 )
 @pytest.mark.parametrize("isolation", [REPO, FORK], ids=["repository", "fork"])
 def test_a_build_gets_the_image_that_its_name_meant_before(
-    ran: JobRunner, lent: str, text: str, isolation: Isolation
+    ran: JobRunner, borrowed_name: str, text: str, isolation: Isolation
 ) -> None:
     need_pins(ran)
-    text = f"{text.format(lent)}# {secrets_hex()}"
+    text = f"{text.format(borrowed_name)}# {secrets_hex()}"
     job = ran(build(), files={"Dockerfile": text}, isolation=isolation)
     assert job.outcome.state is State.PASSED, job.everything()
 
