@@ -54,5 +54,6 @@ def run_snapshot(services: Services, run_id: int) -> Snapshot:
 
 def front_snapshot(services: Services) -> Snapshot:
     with reading(services.engine) as session:
-        recent, repos = store.recent_runs(session), store.repos(session)
-        return Snapshot(front_page_version(recent, len(repos), store.idle_runs(session)))
+        recent = store.recent_runs(session)
+        idle = store.idle_runs(session, [run for run, _ in recent])
+        return Snapshot(front_page_version(recent, store.count_repos(session), idle))

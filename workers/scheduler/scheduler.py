@@ -6,7 +6,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import takewhile
 
 import structlog
 from redis import RedisError
@@ -19,6 +20,7 @@ from workers.db.session import db_now_ms, make_engine, reading, transaction
 from workers.logs import LogStore, open_logs
 from workers.queue.celery_app import MESSAGE_EXPIRES_S, make_celery
 from workers.queue.wakeups import Notifier, queue_length
+from workers.scheduler.missed_turns import MissedTurns
 from workers.scheduler.retention import delete_expired
 from workers.secrets.vault import open_vault
 from workers.settings import Settings
@@ -49,12 +51,14 @@ class SchedulerContext:
     logs: LogStore
     attempts_max: int
     retention_days: int
+    missed_turns: MissedTurns = field(default_factory=MissedTurns)
 
 
 def tick(context: SchedulerContext) -> None:
     """One round: takes jobs from dead workers, starts due crons, sends a wake-up for jobs whose message was lost."""
     _reap(context)
     _start_due(context)
+    context.missed_turns(context.engine)
     _notify_again(context)
 
 
@@ -92,13 +96,8 @@ def _notify_again(context: SchedulerContext) -> None:
         return
     # While wake-ups wait, all workers are busy: another message would only wait behind them, until they expire.
     with reading(context.engine) as session:
-        job_ids = leases.ready_not_notified(session, MESSAGE_EXPIRES_S if waiting else NOTIFY_AGAIN_S)
-        takeable = store.jobs_for_free_workers(session, job_ids)
-    notified = []
-    for job_id in job_ids:
-        if job_id in takeable and not context.notify(job_id):
-            break
-        notified.append(job_id)
+        job_ids = store.jobs_for_free_workers(session, MESSAGE_EXPIRES_S if waiting else NOTIFY_AGAIN_S)
+    notified = list(takewhile(context.notify, job_ids))
     if notified:
         with transaction(context.engine) as session:
             leases.mark_notified(session, notified)

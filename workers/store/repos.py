@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from sqlalchemy import BindParameter, Select, bindparam, select, update
+from sqlalchemy import BindParameter, Select, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from pipelines.context import RepoInfo, Trust
@@ -114,9 +114,15 @@ def _hook_targets() -> Select[str, int, str, str, bool]:
     return columns.where(repo.name.in_(names), repo.hook_secret_sealed != "")
 
 
-def repos(session: Session) -> Sequence[Repo]:
-    """All repositories by name."""
-    return session.scalars(select(Repo).order_by(Repo.name)).all()
+def repos(session: Session, after: str = "", limit: int | None = None) -> Sequence[Repo]:
+    """The repositories by name, those behind the name ``after``: the first ``limit`` of them, or (None) all."""
+    query = select(Repo).order_by(Repo.name).limit(limit)
+    return session.scalars(query.where(Repo.name > after) if after else query).all()
+
+
+def count_repos(session: Session) -> int:
+    """How many repositories there are."""
+    return session.scalar(select(func.count()).select_from(Repo)) or 0
 
 
 def remove_repo(session: Session, repo_id: int) -> Sequence[int]:

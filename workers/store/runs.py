@@ -1,21 +1,24 @@
 """Runs: queueing, canceling, and reading them with their jobs and steps."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import count
+from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Insert, bindparam, insert, literal, literal_column, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from pipelines.state import Reason, State
-from pipelines.trigger import Trigger
+from pipelines.trigger import Event, Trigger
 from workers.db.models import Job, Repo, Run, Step
 from workers.db.session import db_now_ms, now_ms
+from workers.labels import NO_LABELS
 from workers.store.common import table
 from workers.store.completion import lock_run, settle
+from workers.store.lanes import turns_after
 from workers.store.statuses import open_statuses
 from workers.store.superseding import EVENTS, supersede_runs
 
@@ -52,6 +55,20 @@ class CancelResult:
 
     state: State
     ready_job_ids: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class RunFilter:
+    """Which runs of a repository a list has: those of a branch, in a state, of an event. Empty and None: of any."""
+
+    branch: str = ""
+    state: State | None = None
+    event: Event | None = None
+
+    def conditions(self) -> Iterator[tuple[ColumnElement[Any], object]]:
+        """The columns that it names, and the values that they must have."""
+        named = ((Run.branch, self.branch), (Run.state, self.state), (Run.event, self.event))
+        return ((cast("ColumnElement[Any]", column), value) for column, value in named if value)
 
 
 @dataclass(frozen=True)
@@ -100,9 +117,13 @@ def queue_runs(session: Session, new: Sequence[NewRun]) -> list[Queued]:
             (repo_id, number): Queued(run_id, number, job_id) for number, (run_id, job_id) in enumerate(ids, last + 1)
         }
     queued = [made[place] for place in places]
+    superseded: list[Run] = []
     for at in _newest(new, newest_wins):
         older = supersede_runs(session, session.get_one(Run, queued[at].run_id))
-        queued[at] = replace(queued[at], superseded=tuple(run.id for run in older))
+        queued[at] = replace(queued[at], superseded=tuple(run.id for run in older if not run.state.final))
+        superseded += older
+    # Last, for it locks jobs of other runs. The scheduler wakes workers for them.
+    turns_after(session, *superseded)
     return queued
 
 
@@ -125,7 +146,9 @@ def _queueing() -> tuple[ReturningUpdate[int, list[str], bool], Insert, Returnin
     literals: dict[str, ColumnElement[str]] = {name: literal_column(text) for name, text in _DEFAULTS.items()}
     theirs = (runs.c.repo_id == bindparam("repo")) & (runs.c.number > bindparam("last"))
     # rung_ms is set because the caller sends a wake-up at once; if that is lost, the scheduler sends another.
-    first_jobs = select(runs.c.id, literal(1), now_ms(), now_ms()).where(theirs).order_by(runs.c.number)
+    lane: ColumnElement[str] = literal_column(f"'{NO_LABELS}'")
+    of_run = select(runs.c.id, runs.c.repo_id, literal(1), lane, now_ms(), now_ms())
+    first_jobs = of_run.where(theirs).order_by(runs.c.number)
     return (
         update(repos)
         .where(mine)
@@ -133,7 +156,7 @@ def _queueing() -> tuple[ReturningUpdate[int, list[str], bool], Insert, Returnin
         .returning(repos.c.last_number, repos.c.newest_wins, repos.c.forge_token_sealed != ""),
         insert(runs).values(created_ms=now_ms(), **literals),
         insert(jobs)
-        .from_select(["run_id", "number", "rung_ms", "created_ms"], first_jobs)
+        .from_select(["run_id", "repo_id", "number", "lane", "rung_ms", "created_ms"], first_jobs)
         .returning(jobs.c.run_id, jobs.c.id),
         open_statuses(),
     )
@@ -185,9 +208,13 @@ def run_by_number(session: Session, repo_id: int, number: int) -> Run | None:
     return session.scalars(select(Run).where(Run.repo_id == repo_id, Run.number == number)).one_or_none()
 
 
-def runs_of(session: Session, repo_id: int, before: int | None = None, limit: int = 30) -> Sequence[Run]:
-    """The repository's newest runs first, those with a number below ``before``."""
+def runs_of(
+    session: Session, repo_id: int, before: int | None = None, limit: int = 30, only: RunFilter | None = None
+) -> Sequence[Run]:
+    """The repository's newest runs first, those with a number below ``before`` that ``only`` lets through."""
     query = select(Run).where(Run.repo_id == repo_id).order_by(Run.number.desc()).limit(limit)
+    for column, value in () if only is None else only.conditions():
+        query = query.where(column == value)
     return session.scalars(query if before is None else query.where(Run.number < before)).all()
 
 
@@ -197,10 +224,13 @@ def recent_runs(session: Session, limit: int = 30) -> list[tuple[Run, Repo]]:
     return [(run, repo) for run, repo in session.execute(query)]
 
 
-def last_runs(session: Session) -> dict[int, Run]:
-    """Each repository's newest run, by the repository's id. A repository without runs is left out."""
-    query = select(Run).join(Repo, (Repo.id == Run.repo_id) & (Repo.last_number == Run.number))
-    return {run.repo_id: run for run in session.scalars(query)}
+def last_runs(session: Session, repos: Collection[Repo]) -> dict[int, Run]:
+    """The newest run of each of these repositories, by the repository's id. One without runs is left out."""
+    # A look at the index for each repository, which no statistics and no number of runs can turn into anything else.
+    newest = select(Run.id).where(Run.repo_id == Repo.id, Run.number == Repo.last_number).correlate(Repo)
+    ids = session.scalars(select(newest.scalar_subquery()).where(Repo.id.in_([repo.id for repo in repos])))
+    found = session.scalars(select(Run).where(Run.id.in_([run_id for run_id in ids if run_id is not None])))
+    return {run.repo_id: run for run in found}
 
 
 def previous_run(session: Session, run: Run) -> Run | None:
@@ -226,8 +256,10 @@ def steps_of(session: Session, job_id: int) -> Sequence[Step]:
 
 def steps_of_run(session: Session, run_id: int) -> Sequence[Step]:
     """All steps of all jobs of a run, by job and number."""
-    query = select(Step).join(Job, Job.id == Step.job_id).where(Job.run_id == run_id)
-    return session.scalars(query.order_by(Job.number, Step.number)).all()
+    # Not a join: without statistics PostgreSQL reads the whole table for it.
+    numbers = {job.id: job.number for job in session.execute(select(Job.id, Job.number).where(Job.run_id == run_id))}
+    steps = session.scalars(select(Step).where(Step.job_id.in_(numbers)))
+    return sorted(steps, key=lambda step: (numbers[step.job_id], step.number))
 
 
 def step_by_id(session: Session, step_id: int) -> Step | None:

@@ -164,9 +164,9 @@ def test_the_newest_migration_keeps_the_rows_up_and_down(empty_database: Engine)
         repo_id = store.add_repo(session, store.NewRepo("a/b", "file:///a")).id
         job_id = store.record_delivery(session, repo_id, store.NewDelivery("d1", trigger=push())).job_id
     downgrade(empty_database, "-1")
-    assert "not_before_ms" in {column["name"] for column in inspect(empty_database).get_columns("jobs")}
+    assert "lane" not in {column["name"] for column in inspect(empty_database).get_columns("jobs")}
     upgrade(empty_database)
-    assert "not_before_ms" not in {column["name"] for column in inspect(empty_database).get_columns("jobs")}
+    assert "lane" in {column["name"] for column in inspect(empty_database).get_columns("jobs")}
     with reading(empty_database) as session:
         assert [job.id for job in store.jobs_of(session, 1)] == [job_id]
         assert session.scalars(select(Delivery.key)).all() == ["d1"]
