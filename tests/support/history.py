@@ -1,5 +1,6 @@
-"""A long history, made in seconds by the database itself: repositories, runs in all states, jobs, steps, and a queue."""
+"""A long history, made in seconds by the database itself: repositories, runs in all states, jobs, steps, a queue."""
 
+import json
 from dataclasses import dataclass
 
 from sqlalchemy import Engine, text
@@ -11,6 +12,7 @@ from workers.labels import lane_of
 
 NOBODYS = {"gpu": "a100"}
 """Labels that no worker of the tests offers."""
+OFFERED = {"platform": "linux/amd64", "hostname": "w", "backend": "docker", "repo": "*"}
 PLAN = job_plan("test", steps=5).model_dump_json()
 GROUPED_PLAN = (
     job_plan("deploy", steps=5).model_copy(update={"concurrency": Concurrency(group="prod")}).model_dump_json()
@@ -23,8 +25,8 @@ MIX = ("free", "labels", "group", "needs", "unplanned")
 class History:
     """How much there is. The newest runs wait, as many as have ``queued`` jobs; all others have ended.
 
-    Runs go around the repositories. ``waits_for`` has the kinds of waiting jobs, in turns from run to run. One job runs
-    in each repository's group, so that the others of the group wait.
+    Runs go around the repositories. ``waits_for`` has the kinds of waiting jobs, in turns from run to run. Where jobs
+    wait for their turn, the first jobs of two groups run, on a worker that has no more slots.
     """
 
     runs: int
@@ -54,11 +56,13 @@ def fill(engine: Engine, history: History) -> None:
         "plan": PLAN,
         "groups": history.groups,
         "grouped_plan": GROUPED_PLAN,
-        "labels": '{"gpu": "a100"}',
+        "labels": json.dumps(NOBODYS),
         "lane": lane_of(NOBODYS),
+        "offered": json.dumps(OFFERED),
     }
     with transaction(engine) as session:
-        for statement in (_REPOS, _RUNS, _jobs(history, engine.dialect.name), _RUNNING_JOBS, _STEPS):
+        jobs = _jobs(history, engine.dialect.name)
+        for statement in (_REPOS, _RUNS, jobs, _RUNNING_JOBS, _TURNS, _STEPS, _WORKER):
             used = {name: value for name, value in names.items() if f":{name}" in statement}
             session.execute(text(statement), used)
         if engine.dialect.name == "postgresql":
@@ -88,7 +92,8 @@ INSERT INTO runs (id, repo_id, number, trigger, event, ref, branch, sha, title, 
 {_numbers("s", "runs")}
 SELECT n, (n - 1) % CAST(:repos AS INTEGER) + 1, (n - 1) / CAST(:repos AS INTEGER) + 1, CAST(:trigger AS TEXT),
   CASE WHEN n % 5 = 0 THEN 'pull_request' WHEN n % 33 = 0 THEN 'tag' ELSE 'push' END,
-  CASE WHEN n % 3 = 0 THEN 'refs/heads/main' ELSE 'refs/heads/topic-' || (n % 997) END,
+  CASE WHEN n % 3 = 0 THEN 'refs/heads/main'
+    ELSE 'refs/heads/topic-' || (n % 997) END,
   CASE WHEN n % 3 = 0 THEN 'main' ELSE 'topic-' || (n % 997) END,
   '0123456789abcdef0123456789' || (10000000000000 + n), 'Mend the roof, part ' || n, 'Mend the roof', 'Ada Lovelace',
   CASE WHEN n > CAST(:ended AS INTEGER) THEN 'queued' WHEN n % 11 = 0 THEN 'failed' WHEN n % 301 = 0 THEN 'broken'
@@ -118,7 +123,8 @@ all_jobs AS (SELECT runs.id AS run_id, repo_id, s.n AS number, runs.state, runs.
 SELECT run_id, repo_id, number, 'job-' || number, '.headway/test.yml', '{{}}',
   {as_json.format(f"CASE kind WHEN 'labels' THEN {labels} ELSE '{{}}' END")}, '[]', true, false,
   CASE kind WHEN 'unplanned' THEN NULL WHEN 'group' THEN CAST(:grouped_plan AS TEXT) ELSE CAST(:plan AS TEXT) END,
-  CASE WHEN kind = 'group' OR kind = 'ended' AND run_id % 10 = 0 THEN repo_id || '\\:\\:group:prod-' || (run_id % CAST(:groups AS INTEGER)) END,
+  CASE WHEN kind = 'group' OR kind = 'ended' AND run_id % 10 = 0 THEN repo_id
+    || '\\:\\:group:prod-' || (run_id % CAST(:groups AS INTEGER)) END,
   CASE kind WHEN 'group' THEN 'prod' ELSE '' END, 1, '', kind <> 'needs',
   CASE kind WHEN 'labels' THEN {lane} WHEN 'free' THEN '' WHEN 'unplanned' THEN '' END,
   CASE WHEN kind = 'ended' THEN state ELSE 'queued' END, NULL, '',
@@ -127,14 +133,23 @@ FROM all_jobs WHERE kind <> 'unplanned' OR number = 1
 """
 
 
-# The first waiting job of each group runs, on a worker of the future: its lease never ends.
-_RUNNING_JOBS = """
-UPDATE jobs SET state = 'running', attempt = 1, lease_owner = 'w/1', lease_until_ms = 9999999999999, lane = NULL
-WHERE id IN (SELECT min(id) FROM jobs WHERE state = 'queued' AND group_name = 'prod' GROUP BY group_key)
+_FIRST_OF_GROUPS = "SELECT min(id) FROM jobs WHERE state = 'queued' AND group_name = 'prod' GROUP BY group_key"
+# Two run, and their leases never end. In each other group it is the first job's turn.
+_RUNNING_JOBS = f"""
+UPDATE jobs SET state = 'running', attempt = 1, lease_owner = 'w/1', lease_until_ms = 9999999999999
+WHERE id IN ({_FIRST_OF_GROUPS} ORDER BY 1 LIMIT 2)
+"""
+_TURNS = f"""
+UPDATE jobs SET lane = '' WHERE id IN ({_FIRST_OF_GROUPS})
+AND group_key NOT IN (SELECT group_key FROM jobs WHERE state = 'running')
+"""
+_WORKER = """
+INSERT INTO workers (name, labels, slots, started_ms, seen_ms, until_ms) VALUES ('w', :offered, 2, 0, 0, 9999999999999)
 """
 _STEPS = f"""
 INSERT INTO steps (job_id, number, name, kind, image, state, message, log_bytes, log_lines, attempt, facts)
 {_numbers("s", "steps")}
-SELECT jobs.id, s.n, 'step-' || s.n, 'commands', 'busybox', CASE WHEN jobs.finished_ms IS NULL THEN 'queued' ELSE 'passed' END,
+SELECT jobs.id, s.n, 'step-' || s.n, 'commands', 'busybox',
+  CASE WHEN jobs.finished_ms IS NULL THEN 'queued' ELSE 'passed' END,
   '', 1000, 20, 1, '{{}}' FROM jobs CROSS JOIN s WHERE jobs.plan IS NOT NULL
 """

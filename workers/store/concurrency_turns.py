@@ -32,7 +32,7 @@ from pipelines.state import State
 from workers.db.models import Job, Run
 from workers.store.common import table
 
-LIMIT_MAX = 1000
+LIMIT_MAX = 250
 """So many jobs with an earlier turn are counted, and no more."""
 AHEAD_SHOWN = 10
 """So many jobs, or runs, ahead of a waiting one are named to users."""

@@ -1,9 +1,9 @@
 """Lanes: the jobs that wait for nothing but a worker, in one lane for each set of labels that they ask for.
 
 A job has a lane while it is queued, all that it needs has ended, and its concurrency group has room. Whoever changes
-one of these writes the lane in the same transaction (``turns_after``, for groups); a claim checks again. So a worker finds
-its next job with one look at the head of each lane, however many jobs wait behind it, for other workers or for their
-turn, and however long the history is.
+one of these writes the lane in the same transaction (``turns_after``, for groups); a claim checks again. So a worker
+finds its next job with one look at the head of each lane, however many jobs wait behind it, for other workers or for
+their turn, and however long the history is.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
