@@ -50,8 +50,10 @@ class Counter:
         if engine.dialect.name == "sqlite":
             event.listen(engine, "checkout", self._watch)
         else:
-            event.listen(engine, "commit", self._read)
-            event.listen(engine, "rollback", self._read)
+            # The server's counters also have what earlier transactions of the connection read.
+            event.listen(engine, "begin", lambda connection: self._read(connection, -1))
+            event.listen(engine, "commit", lambda connection: self._read(connection, 1))
+            event.listen(engine, "rollback", lambda connection: self._read(connection, 1))
 
     def _watch(self, connection: DBAPIConnection, *_: object) -> None:
         connection.set_progress_handler(self._count, _INSTRUCTIONS)
@@ -60,11 +62,11 @@ class Counter:
         self.total += _INSTRUCTIONS
         return 0
 
-    def _read(self, connection: Connection) -> None:
+    def _read(self, connection: Connection, sign: int) -> None:
         cursor = connection.connection.cursor()
         cursor.execute(str(_ROWS))
         (row,) = cursor.fetchall()
-        self.total += int(row[0])
+        self.total += sign * int(row[0])
         cursor.close()
 
     def of(self, run: Callable[[], object]) -> int:

@@ -82,8 +82,8 @@ INSERT INTO repos (id, name, forge, clone_url, web_url, default_branch, private,
   clone_password_sealed, forge_token_sealed, forge_api_url, push_repo, trust_network, trust_volumes, trust_security,
   active, newest_wins, last_number, created_ms)
 {_numbers("s", "repos")}
-SELECT n, 'team-' || (n % 7) || '/repo-' || n, 'generic', 'https://git.example.com/r.git', '', 'main', false, '', '', '',
-  '', '', '', false, false, false, true, '["pull_request"]',
+SELECT n, 'team-' || (n % 7) || '/repo-' || n, 'generic', 'https://git.example.com/r.git', '', 'main', false, '', '',
+  '', '', '', '', false, false, false, true, '["pull_request"]',
   (CAST(:runs AS INTEGER) - n + CAST(:repos AS INTEGER)) / CAST(:repos AS INTEGER), {_NOW_MS} FROM s
 """
 _RUNS = f"""

@@ -25,6 +25,8 @@ from workers.store import AlreadyThereError, NewRepo
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
 _RESERVED_WORDS = frozenset({"runs", "settings", "secrets", "crons"})  # they stand behind the name in addresses
 
+_RUNS_REMOVED_AT_ONCE = 50
+
 
 @dataclass(frozen=True)
 class NewWebhook:
@@ -67,11 +69,20 @@ def add(services: OperationServices, new: NewRepo, *, replace: bool = False) -> 
 
 
 def remove(services: OperationServices, name: str) -> None:
-    """Removes a repository, its runs and their logs. Raises NotFoundError."""
+    """Removes a repository, its runs and their logs, some runs at a time. Raises NotFoundError.
+
+    Idempotent: what an interrupted removal has left is removed by the next.
+    """
     with transaction(services.engine) as session:
-        run_ids = store.remove_repo(session, repo_named(session, name).id)
-    for run_id in run_ids:
-        services.logs.delete_run(run_id)
+        repo_id = repo_named(session, name).id
+        store.switch_off(session, repo_id)
+    removed: Sequence[int] = [0]
+    while removed:
+        with transaction(services.engine) as session:
+            removed = store.remove_runs(session, repo_id, _RUNS_REMOVED_AT_ONCE)
+            left = [] if removed else store.remove_repo(session, repo_id)
+        for run_id in [*removed, *left]:
+            services.logs.delete_run(run_id)
 
 
 def renew_webhook_secret(services: OperationServices, name: str) -> NewWebhook:

@@ -40,6 +40,7 @@ from workers.store.repos import (
     count_repos,
     hook_targets,
     remove_repo,
+    remove_runs,
     repo_by_id,
     repo_by_name,
     repo_info,
@@ -49,6 +50,7 @@ from workers.store.repos import (
     set_hook_secret,
     set_newest_wins,
     set_trust,
+    switch_off,
 )
 from workers.store.runs import (
     CancelResult,
@@ -185,6 +187,7 @@ __all__ = [
     "registries",
     "registries_for",
     "remove_repo",
+    "remove_runs",
     "remove_worker",
     "repo_by_id",
     "repo_by_name",
@@ -215,6 +218,7 @@ __all__ = [
     "steps_by_number",
     "steps_of",
     "steps_of_run",
+    "switch_off",
     "token_user",
     "tokens_of",
     "touch_token",

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from pipelines.plan import JobPlan, Plan
+from pipelines.plan import Concurrency, JobPlan, Plan
 from workers.db.models import Job, Run
-from workers.store.concurrency_turns import has_room
+from workers.store.concurrency_turns import LIMIT_MAX, has_room
 from workers.store.superseding import Superseded, newer_runs, supersede_jobs
 
 _NAME_CHARS_MAX = 200
@@ -35,13 +35,13 @@ class Groups:
             return True
         first = next(each for each in ready if self.keys.get(each.number) == key)
         free = first is plan and key not in self.newer_runs
-        return free and has_room(session, key, plan.concurrency.limit, self.run)
+        return free and has_room(session, key, _limit(plan.concurrency), self.run)
 
     def enter(self, job: Job, plan: JobPlan) -> None:
         """Writes the job's group into its row."""
         key = self.keys.get(plan.number)
         if key and plan.concurrency:
-            job.group_key, job.group_limit = key, plan.concurrency.limit
+            job.group_key, job.group_limit = key, _limit(plan.concurrency)
             job.group_name, job.cancel_by = plan.concurrency.group or plan.name, self.newer_runs.get(key, "")
 
 
@@ -51,6 +51,10 @@ def groups_of(session: Session, run: Run, plan: Plan, scope: str) -> Groups:
     newest = {keys[each.number] for each in plan.jobs if each.concurrency and each.concurrency.cancel}
     later = newer_runs(session, run, newest)
     return Groups(run, keys, later, supersede_jobs(session, run, newest))
+
+
+def _limit(asked: Concurrency) -> int:
+    return min(asked.limit, LIMIT_MAX)
 
 
 def _key(repo_id: int, scope: str, plan: JobPlan) -> str:

@@ -2,7 +2,7 @@
 
 A job of a group waits for the jobs of earlier runs, also for those that are not ready yet, and for earlier runs that
 are not planned yet: they may have a job in the group. It waits for a job of a later run only while that one is running.
-So no two jobs ever wait for each other: there are no deadlocks. A limit above ``LIMIT_MAX`` is no limit.
+So no two jobs ever wait for each other: there are no deadlocks. A higher limit than ``LIMIT_MAX`` counts as that.
 
 A claim does not lock the group. A job with an earlier turn counts from the moment that its run is queued, whether it
 waits or runs. So two jobs that are claimed at the same time could also be claimed one after the other.
@@ -33,7 +33,7 @@ from workers.db.models import Job, Run
 from workers.store.common import table
 
 LIMIT_MAX = 250
-"""So many jobs with an earlier turn are counted, and no more."""
+"""So many jobs of a group may run at once: those with an earlier turn are counted up to here."""
 AHEAD_SHOWN = 10
 """So many jobs, or runs, ahead of a waiting one are named to users."""
 

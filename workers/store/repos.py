@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from sqlalchemy import BindParameter, Select, bindparam, func, select, update
+from sqlalchemy import BindParameter, Select, bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from pipelines.context import RepoInfo, Trust
@@ -123,6 +123,21 @@ def repos(session: Session, after: str = "", limit: int | None = None) -> Sequen
 def count_repos(session: Session) -> int:
     """How many repositories there are."""
     return session.scalar(select(func.count()).select_from(Repo)) or 0
+
+
+def switch_off(session: Session, repo_id: int) -> None:
+    """Webhooks start no more runs of the repository."""
+    session.execute(update(Repo).where(Repo.id == repo_id).values(active=False))
+
+
+def remove_runs(session: Session, repo_id: int, most: int) -> Sequence[int]:
+    """Removes the repository's oldest runs with all their rows, and returns them.
+
+    A few at a time: on SQLite all other writers wait for the transaction.
+    """
+    ids = session.scalars(select(Run.id).where(Run.repo_id == repo_id).order_by(Run.number).limit(most)).all()
+    session.execute(delete(table(Run)).where(Run.id.in_(ids)))
+    return ids
 
 
 def remove_repo(session: Session, repo_id: int) -> Sequence[int]:

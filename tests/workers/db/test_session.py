@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, insert, inspect, select, update
+from sqlalchemy import Engine, insert, inspect, select, text, update
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
@@ -187,6 +187,15 @@ def test_a_connection_that_the_server_has_cut_is_replaced(postgres_server: Postg
         assert store.counters(session) == {"before": 1, "after": 1}
     other.dispose()
     engine.dispose()
+
+
+@pytest.mark.postgres
+def test_postgresql_compiles_no_plan_and_keeps_none(postgres_url: str) -> None:
+    engine = make_engine(postgres_url)
+    with reading(engine) as session:
+        found = [session.scalar(text(f"SHOW {name}")) for name in ("jit", "plan_cache_mode")]
+    engine.dispose()
+    assert found == ["off", "force_custom_plan"]
 
 
 def test_sqlite_makes_the_folder_of_its_file(tmp_path: Path) -> None:
