@@ -97,6 +97,12 @@ def test_a_branch_has_1_to_1024_characters() -> None:
     assert "must have 1 to 1024 characters" in wrong(ManualRun(branch="b" * 1025))
 
 
+def test_a_branch_has_at_most_2000_bytes() -> None:
+    wide = "\N{GRINNING FACE}" * 500
+    assert trigger_for(ManualRun(branch=wide), "main", "ada").branch == wide
+    assert "must have at most 2000 bytes in UTF-8" in wrong(ManualRun(branch=f"{wide}b"))
+
+
 def test_a_cron_expression_has_at_most_200_characters() -> None:
     fits = "0 * * * *".rjust(200, "0")
     assert next_ms(fits, "UTC", 0) == 3_600_000
