@@ -16,6 +16,7 @@ from workers.triggers.manual import InvalidRequestError, ManualRun, trigger_for
 # The smallest and the largest value of each setting that has such a limit.
 LEAST: Mapping[str, int] = {
     "port": 0,
+    "connections_max": 1,
     "worker_slots": 1,
     "lease_s": 3,
     "attempts_max": 1,

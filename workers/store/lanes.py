@@ -104,7 +104,9 @@ def _every_head(*, of_repo: bool) -> Select[int, str | None, dict[str, str]]:
     lanes = start.cte("lanes", recursive=True)
     behind = select(func.min(others.lane)).where(*those(others, others.lane > lanes.c.lane)).correlate(lanes)
     lanes = lanes.union_all(select(behind.scalar_subquery()).where(lanes.c.lane.is_not(None)))
-    first = select(func.min(head.id)).where(*those(head, head.lane == lanes.c.lane)).correlate(lanes)
+    # Not min(id) of an equal lane: for that PostgreSQL may read all jobs by id. Only the index of lanes has this order.
+    first = select(head.id).where(*those(head, head.lane >= lanes.c.lane)).order_by(head.lane, head.id).limit(1)
+    first = first.correlate(lanes)
     heads = select(first.scalar_subquery().label("id")).where(lanes.c.lane.is_not(None)).subquery()
     return select(Job.id, Job.lane, Job.labels).join(heads, heads.c.id == Job.id)
 

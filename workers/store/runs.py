@@ -88,9 +88,12 @@ def runs_of(
 ) -> Sequence[Run]:
     """The repository's newest runs first, those with a number below ``before`` that ``only`` lets through."""
     query = select(Run).where(Run.repo_id == repo_id).order_by(Run.number.desc()).limit(limit)
-    for column, value in () if only is None else only.conditions():
-        query = query.where(column == value)
-    return session.scalars(query if before is None else query.where(Run.number < before)).all()
+    conditions = [] if only is None else [column == value for column, value in only.conditions()]
+    if not conditions:
+        # The numbers have no gaps. Without this, PostgreSQL may read and sort all of the repository's runs.
+        before = before or (session.scalar(select(Repo.last_number).where(Repo.id == repo_id)) or 0) + 1
+        query = query.where(Run.number >= before - limit)
+    return session.scalars(query.where(*conditions, *([] if before is None else [Run.number < before]))).all()
 
 
 def recent_runs(session: Session, limit: int = 30, viewer: int | None = None) -> list[tuple[Run, Repo]]:
