@@ -4,13 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from sqlalchemy import (
-    ColumnElement,
-    func,
-    select,
-    tuple_,
-    update,
-)  # fmt: skip
+from sqlalchemy import BigInteger, ColumnElement, column, func, select, tuple_, update, values
 from sqlalchemy.orm import Session
 
 from pipelines.state import Reason, State
@@ -108,9 +102,13 @@ def recent_runs(session: Session, limit: int = 30, viewer: int | None = None) ->
 
 def last_runs(session: Session, repos: Collection[Repo]) -> dict[int, Run]:
     """The newest run of each of these repositories, by the repository's id. One without runs is left out."""
+    if not repos:
+        return {}
     # A look at the index for each repository, which no statistics and no number of runs can turn into anything else.
-    newest = select(Run.id).where(Run.repo_id == Repo.id, Run.number == Repo.last_number).correlate(Repo)
-    ids = session.scalars(select(newest.scalar_subquery()).where(Repo.id.in_([repo.id for repo in repos])))
+    columns = column("repo_id", BigInteger()), column("number", BigInteger())
+    last = values(*columns, name="last").data([(repo.id, repo.last_number) for repo in repos]).cte("last")
+    newest = select(Run.id).where(Run.repo_id == last.c.repo_id, Run.number == last.c.number).correlate(last)
+    ids = session.scalars(select(newest.scalar_subquery()).select_from(last)).all()
     found = session.scalars(select(Run).where(Run.id.in_([run_id for run_id in ids if run_id is not None])))
     return {run.repo_id: run for run in found}
 
