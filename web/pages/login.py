@@ -54,6 +54,7 @@ async def log_in(request: Request, services: ServicesDep, form: Annotated[LoginF
     auth.check_same_origin(request)
     threads: CapacityLimiter = request.app.state.login_threads
     if not threads.available_tokens:
+        # They were taken since ``LoginGate`` looked.
         raise HashingBusyError
     return await to_thread.run_sync(_log_in, request, services, form, limiter=threads)
 

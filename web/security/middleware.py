@@ -2,9 +2,13 @@
 
 from collections.abc import Mapping
 
+from anyio import CapacityLimiter
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from web.security.password_hashing import BUSY, RETRY_AFTER_S
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -83,3 +87,23 @@ class BodyLimit:
             return message
 
         await self._app(scope, receive_within_limit, send)
+
+
+class LoginGate:
+    """Middleware: answers logins with 429 while all threads for them are taken, before their form is read.
+
+    A refusal must cost little: those who guess send more than can be checked.
+    """
+
+    def __init__(self, app: ASGIApp, *, threads: CapacityLimiter) -> None:
+        self._app = app
+        self._threads = threads
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one connection of the server, as ASGI asks for it."""
+        login = scope["type"] == "http" and scope["path"] == "/login" and scope["method"] == "POST"
+        if login and not self._threads.available_tokens:
+            headers = {"retry-after": str(RETRY_AFTER_S), "connection": "close"}
+            await PlainTextResponse(BUSY, 429, headers)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)

@@ -15,7 +15,7 @@ from web.pages import workers as workers_page
 from web.pages.templates import HERE, make_templates
 from web.security.auth import new_secret
 from web.security.forwarded import AllowedHosts, TrustedProxies
-from web.security.middleware import BodyLimit, SecurityHeaders
+from web.security.middleware import BodyLimit, LoginGate, SecurityHeaders
 from web.server import health
 from web.server.error_handlers import add_error_handlers
 from web.services import Services
@@ -70,6 +70,7 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(BodyLimit, webhook_bytes_max=settings.webhook_body_bytes_max)
     app.add_middleware(AllowedHosts, base_url=settings.base_url, names=settings.allowed_hosts)
     app.add_middleware(TrustedProxies, networks=settings.trusted_proxies)
+    app.add_middleware(LoginGate, threads=app.state.login_threads)
     app.add_middleware(SecurityHeaders, https=services.secure)
     add_error_handlers(app)
     app.router.routes.append(endpoint.route)

@@ -49,7 +49,7 @@ async def change_events(
     """
     heartbeat = HeartbeatTimer()
     with hub.stream() as stream, stream.snapshot(key, channel, take_snapshot) as rows:
-        read = rows.request()
+        read = rows.request(stream.wake)
         while not (hub.stopping or rows.failure):
             now = rows.now if rows.finished_reads >= read else None
             if now and now.version != seen:

@@ -6,7 +6,7 @@ pages; and nothing that waits for a slow browser.
 
 import asyncio
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 from anyio import CapacityLimiter
@@ -40,14 +40,26 @@ class Stream:
 
     def __init__(self, hub: "Hub") -> None:
         self._hub = hub
-        self._news = asyncio.Event()
-        self.wake = self._news.set
+        self._news = False
+        self._waiting: asyncio.Future[None] | None = None
+
+    def wake(self) -> None:
+        """Ends the wait that goes on, or the next one."""
+        self._news = True
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
 
     async def wait(self, timeout_s: float) -> None:
-        """Returns when there may be news, and after ``timeout_s``."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._news.wait(), timeout_s)
-        self._news.clear()
+        """Returns when there may be news, and after ``timeout_s``. (``asyncio.wait_for`` costs a task each time.)"""
+        if not self._news:
+            loop = asyncio.get_running_loop()
+            self._waiting = loop.create_future()
+            timer = loop.call_later(timeout_s, self.wake)
+            try:
+                await self._waiting
+            finally:
+                timer.cancel()
+        self._news = False
 
     @contextmanager
     def snapshot(self, key: Hashable, channel: str, take: Callable[[], S]) -> Iterator[SharedSnapshot[S]]:

@@ -60,7 +60,7 @@ class StepLogStream:
             log = self._services.logs
             reader = await to_thread.run_sync(log.open, *self._now.address, limiter=self._hub.log_threads)
             try:
-                read, ended = rows.request(), False
+                read, ended = rows.request(stream.wake), False
                 while not (self._restarted or self._hub.stopping):
                     async for each in self._news(rows if rows.finished_reads >= read else None, reader, tail):
                         self._heartbeat.sent()
@@ -69,7 +69,7 @@ class StepLogStream:
                         yield event("end", json.dumps({"state": self._now.state}), self._position)
                         return
                     if tail.ended and not ended:
-                        read, ended = rows.request(), True
+                        read, ended = rows.request(stream.wake), True
                     await stream.wait(self._wait_s(tail))
                     if self._heartbeat.due():
                         yield HEARTBEAT

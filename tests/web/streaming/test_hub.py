@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -126,6 +127,32 @@ def test_a_page_that_is_newer_than_the_last_shared_read_gets_no_event(redis_url:
             assert second == []
             opened.cancel()
             newer.cancel()
+
+    run(test)
+
+
+def test_a_stream_that_asks_while_the_rows_are_read_gets_the_next_read_though_nothing_changed(redis_url: str) -> None:
+    reading, go_on = threading.Event(), threading.Event()
+
+    class SlowRows(Rows):
+        def __call__(self) -> Snapshot:
+            reading.set()
+            go_on.wait(10)
+            return super().__call__()
+
+    rows, first, second = SlowRows(), list[bytes](), list[bytes]()
+
+    async def test() -> None:
+        async with running_hub(redis_url) as hub:
+            tasks = [asyncio.create_task(collect(change_events(hub, "run", "channel", rows, "0"), first))]
+            await until(reading.is_set)
+            tasks.append(asyncio.create_task(collect(change_events(hub, "run", "channel", rows, "0"), second)))
+            await asyncio.sleep(0.05)
+            go_on.set()
+            await until(lambda: len(first) == 1)
+            await until(lambda: len(second) == 1, 3)
+            for task in tasks:
+                task.cancel()
 
     run(test)
 
