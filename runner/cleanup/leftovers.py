@@ -64,7 +64,7 @@ def find_leftovers(engine: Engine, job: JobLeftovers) -> Leftovers:
 
 
 def find_earlier_attempts(engine: Engine, key: str, before_attempt: int) -> Leftovers:
-    """Containers and networks of earlier attempts at the job ``key`` in this engine: their worker died."""
+    """What earlier attempts at the job ``key`` have in this engine: their worker died, or lost the engine."""
     label = f"{JOB_LABEL}={key}"
 
     def earlier(found: Iterable[dict[str, dict[str, str]]]) -> frozenset[str]:
@@ -72,9 +72,19 @@ def find_earlier_attempts(engine: Engine, key: str, before_attempt: int) -> Left
             str(each["Id"]) for each in found if int(each["Labels"].get(ATTEMPT_LABEL, 0)) < before_attempt
         )
 
+    start = f"{BUILD_REPO}:{key}-"
+    names = engine.image_names(f"{start}*")
     return Leftovers(
-        containers=earlier(engine.containers_labelled(label)), networks=earlier(engine.networks_labelled(label))
+        containers=earlier(engine.containers_labelled(label)),
+        image_names=frozenset(name for name in names if _number(name.removeprefix(start)) < before_attempt),
+        networks=earlier(engine.networks_labelled(label)),
     )
+
+
+def _number(tag: str) -> int:
+    """The number that a tag begins with; 0 for one that a person made."""
+    digits = tag.partition("-")[0]
+    return int(digits) if digits.isdecimal() else 0
 
 
 def remove_leftovers(engine: Engine, leftovers: Leftovers) -> list[Exception]:

@@ -34,7 +34,6 @@ LEAST: Mapping[str, int] = {
     "webhook_body_bytes_max": 1,
     "session_days": 1,
     "audit_days": 0,
-    "connections_max": 1,
     "retention_days": 0,
 }
 

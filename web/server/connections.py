@@ -19,7 +19,10 @@ class ConnectionLimits:
     """From the connection, or the first byte of a further request, to the end of the headers."""
     body_s: float = 60.0
     """From the end of the headers to the end of the body."""
-    stalled_s: float = 30.0
+    send_buffer_bytes: int = 256 * 1024
+    """What the system holds of a response for a slow client. By itself it would grow to megabytes, and take them in
+    steps so large that a slow client seems to take nothing."""
+    stalled_s: float = 60.0
     """In this time a client must take ``taken_bytes_min`` of a response that waits for it."""
     taken_bytes_min: int = 8 * 1024
     unread_bytes_max: int = 32 * 1024 * 1024

@@ -1,6 +1,7 @@
 """Uvicorn's HTTP protocol with limits: Uvicorn itself bounds neither headers, nor the time that a client takes."""
 
 import asyncio
+import socket
 from typing import Any, ClassVar
 
 import httptools
@@ -53,6 +54,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self.address = self.client[0] if self.client else ""
         self.group = client_group(self.address)
         self._deadline_s = self.loop.time() + self.limits.head_s
+        connection = transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.limits.send_buffer_bytes)
         if not self.table.opened(self, self.loop):
             self._refuse(_BUSY, TOO_MANY_CONNECTIONS)
 
@@ -193,8 +196,11 @@ class BoundedProtocol(HttpToolsProtocol):
             self._unsent_bytes = max(self._unsent_bytes, unsent)
 
     def evict(self) -> None:
-        """See ``Connection``."""
-        self._refuse(_BUSY, TOO_MANY_CONNECTIONS)
+        """See ``Connection``. The table does not check it any more: nothing of it may be left."""
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+        else:
+            self._refuse(_BUSY, TOO_MANY_CONNECTIONS)
 
     def _refuse(self, status: int, sentence: str) -> None:
         """Answers, unless a response has begun, and disconnects."""

@@ -12,7 +12,7 @@ from runner.events import Stream
 from runner.execution.job import Options
 from tests.support.engine import JobRunner, need_limit
 from tests.support.job_result import JobResult
-from tests.support.plans import BUSYBOX, container, shell
+from tests.support.plans import BUSYBOX, build, container, shell
 
 pytestmark = pytest.mark.engine
 
@@ -196,9 +196,10 @@ def test_a_user_that_is_not_in_the_image_fails_the_step(ran: JobRunner) -> None:
 
 
 def test_an_image_without_a_shell_says_what_to_do(ran: JobRunner) -> None:
-    job = ran(shell("true", box=container("headway/sandbox:1")))
-    assert job.step().reason is Reason.BAD_COMMAND
-    assert "needs an image that has a shell" in job.step().message
+    files = {"Dockerfile": "FROM scratch\nCOPY Dockerfile /\n"}
+    job = ran(build(), shell("true", box=container(1)), files=files)
+    assert job.step(2).reason is Reason.BAD_COMMAND
+    assert "needs an image that has a shell" in job.step(2).message
 
 
 def test_an_entrypoint_that_is_not_in_the_image_fails_the_step(ran: JobRunner) -> None:

@@ -240,8 +240,9 @@ def test_the_build_client_asks_for_access_through_the_proxy_and_trusts_the_autho
     more = {"auth": {"token": {**token, "rootcertbundle": str(company.file)}}}
     with running_registry(tmp_path, more=more) as registry:
         base = {"Dockerfile": f"FROM {registry.host}/team/base\n"}
-        done = ran(build(), files=base, egress=network)
-        distrustful = ran(build(), files=base, egress=replace(network, ca=None))
+        # Without `pull` the engine fetches the base image, as it does for steps.
+        done = ran(build(pull=True), files=base, egress=network)
+        distrustful = ran(build(pull=True), files=base, egress=replace(network, ca=None))
     assert proxy.asked == 2 * [f"CONNECT site.corp:{site}"]
     # The server's greeting is no token, but it was heard.
     assert "unable to decode token response" in done.outcome.message

@@ -85,6 +85,7 @@ def test_a_setting_that_names_no_network_is_refused(text: str) -> None:
         ("ci.example.com@evil.example", False),
         ("127.0.0.1.evil.example", False),
         ("localhost.evil.example", False),
+        ("evil.notlocalhost", False),
         ("[::1", False),
         ("", False),
         (":80", False),

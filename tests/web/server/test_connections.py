@@ -1,5 +1,6 @@
 """What one client can hold of the server, over real sockets, with limits that are reached soon."""
 
+import os
 import socket
 import time
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from runner.events import Stream
 from tests.support.services import eventually
 from tests.web.conftest import REPO, Site, serving
 from web.server import http_protocol
@@ -191,6 +193,30 @@ def test_a_client_that_does_not_read_its_answers_is_disconnected(site: Site) -> 
                 connection.sendall(large)
                 time.sleep(0.001)
         assert answers(url)
+
+
+@pytest.mark.slow
+def test_a_download_that_is_not_read_is_ended_and_one_that_is_read_slowly_is_not(site: Site) -> None:
+    site.add_repo()
+    begun = site.begin()
+    writer = site.services.logs.writer(begun.queued.run_id, begun.queued.job_id, 2, 1)
+    for _ in range(8):
+        writer.append(os.urandom(MIB), Stream.STDOUT, 1)
+    writer.close()
+    path = f"/api/steps/{begun.steps[2]}/log".encode()
+    request = head(b"Authorization: Bearer " + site.token(site.add_user()).encode(), path=path)
+    with serving(site.services, SOON) as url, client(url) as stuck, client(url) as slow:
+        stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        for connection in (stuck, slow):
+            connection.sendall(request)
+        got = 0
+        started_s = time.monotonic()
+        while time.monotonic() - started_s < 1:
+            got += len(slow.recv(16 * 1024))
+            time.sleep(0.005)
+        assert got < 8 * MIB
+        assert got + len(rest(slow)) > 8 * MIB
+        assert len(rest(stuck)) < 8 * MIB
 
 
 def test_requests_that_wait_on_one_connection_are_counted(site: Site) -> None:
