@@ -213,3 +213,20 @@ def test_workers_are_woken_only_for_as_many_jobs_as_have_a_free_slot(database: E
         leases.let_scheduler_notify(session, second)
     with reading(database) as session:
         assert store.jobs_for_free_workers(session, 60) == [second]
+
+
+def test_the_jobs_of_a_run_that_is_canceled_while_it_is_planned_end(database: Engine, repo_id: int) -> None:
+    with transaction(database) as session:
+        queued = store.queue_run(session, repo_id, push())
+        begun = leases.claim(session, queued.job_id, "w", 60)
+        assert begun is not None
+    with transaction(database) as session:
+        assert store.request_cancel(session, queued.run_id, "ada").state is State.RUNNING
+    with transaction(database) as session:
+        store.plan_run(session, queued.job_id, begun.attempt, plan(job_plan("a"), labelled(2)), lambda _: False)
+    with reading(database) as session:
+        assert {job.state for job in store.jobs_of(session, queued.run_id)} == {State.CANCELED}
+        run = store.run_by_id(session, queued.run_id)
+        assert run is not None
+        assert run.state is State.CANCELED
+    assert with_lanes(database) == []

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import flag_modified
 
 from pipelines.state import Outcome, Reason, State, verdict
 from workers.db.models import Job, Run, Step
@@ -53,6 +54,8 @@ def end_job(session: Session, job: Job, outcome: Outcome) -> None:
     now = db_now_ms(session)
     job.state, job.reason, job.message = outcome.state, outcome.reason, outcome.message
     job.lease_owner, job.lease_until_ms, job.lane, job.finished_ms = "", None, None, now
+    # Another transaction may have given it its turn since it was read: without this, None would count as no change.
+    flag_modified(job, "lane")
     query = select(Step).where(Step.job_id == job.id, Step.state.in_([State.QUEUED, State.RUNNING]))
     for step in session.scalars(query, execution_options={"populate_existing": True}):
         step.finished_ms, step.reason = now, outcome.reason

@@ -82,7 +82,8 @@ def plan_run(
     session.add_all(step for row in jobs for step in _steps(row.id, attempt, by_number[row.number]))
     session.flush()
     may_start = [row.id for row in jobs if row.lane is not None]
-    if groups.newer_runs:
+    # A run that was canceled meanwhile has no worker that would see that, where its jobs wait now.
+    if groups.newer_runs or run.cancel_requested_ms is not None:
         may_start += settle_alone(session, run)
     may_start += turns_after(session, *groups.superseded.runs, run, planned=True)
     superseded = [older.id for older in groups.superseded.running]
