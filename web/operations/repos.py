@@ -71,6 +71,7 @@ def add(services: OperationServices, actor: Actor, new: NewRepo, *, replace: boo
                 raise ConflictError(f"{str(error).rstrip('.')}; {hint}.") from None
         repo.clone_url, repo.forge, repo.web_url = new.clone_url, new.forge, new.web_url
         repo.default_branch, repo.private, repo.push_repo = new.default_branch, new.private, new.push_repo
+        repo.active = True  # a removal that was interrupted has switched it off
         action = "repo.change" if before else "repo.add"
         audit.record(session, actor, action, repo.name, audit.change(before, repo.clone_url))
         return _new_webhook(services, session, repo)
