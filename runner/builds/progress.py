@@ -57,6 +57,7 @@ class Progress:
         self._object: list[bytes] | None = None
         self._vertexes: dict[str, _Vertex] = {}
         self._instructions = 0
+        self._pinned: dict[str, int] = {}
         self.failed: Instruction | None = None
         self.foreign_program = False
         self.plain: list[str] = []
@@ -127,11 +128,19 @@ class Progress:
         if (not update.get("started") and not update.get("cached")) or (name.startswith("[internal]") and not error):
             return
         if _INSTRUCTION.match(name) and vertex.index is None:
-            vertex.index = self._instructions
-            self._instructions += 1
+            vertex.index = self._next_index(name, pinned=bool(_PINNED.fullmatch(str(update.get("name", "")))))
         self._once(vertex, name)
         seconds = _seconds(update.get("started"), update.get("completed"))
         self._write_end(vertex, error, seconds, cached=bool(update.get("cached")))
+
+    def _next_index(self, name: str, *, pinned: bool) -> int:
+        """The index of an instruction. BuildKit may load an image with a private name in two steps: they are one."""
+        if pinned and name in self._pinned:
+            return self._pinned[name]
+        index, self._instructions = self._instructions, self._instructions + 1
+        if pinned:
+            self._pinned[name] = index
+        return index
 
     def _write_end(self, vertex: _Vertex, error: str, seconds: float | None, *, cached: bool) -> None:
         if error or seconds is not None:

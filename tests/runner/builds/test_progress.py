@@ -122,3 +122,16 @@ def test_an_instruction_that_buildkit_canceled_is_not_the_one_that_failed(error:
     build = Heard().take(json.dumps({"vertexes": [vertex]}).encode() + b"\n")
     assert (build.progress.failed is not None) is failed
     assert build.lines[-1] == (f"#1 ERROR {error}" if failed else "#1 CANCELED")
+
+
+def test_an_image_with_a_private_name_is_one_instruction_however_many_steps_load_it() -> None:
+    times = {"started": "2026-01-01T00:00:00Z", "completed": "2026-01-01T00:00:01Z"}
+    names = [*2 * ["[context busybox] FROM docker.io/headway/build:k"], "[1/2] FROM x", "[1/2] FROM x"]
+    vertexes = [{"digest": f"sha256:{number}", "name": name, **times} for number, name in enumerate(names)]
+    news = Heard().take(*(json.dumps({"vertexes": [each]}).encode() + b"\n" for each in vertexes)).news
+    told = dict.fromkeys((each.index, each.text) for each in news)
+    assert list(told) == [
+        (0, "[image] FROM docker.io/library/busybox:latest"),
+        (1, "[1/2] FROM x"),
+        (2, "[1/2] FROM x"),
+    ]
