@@ -4,11 +4,12 @@ from dataclasses import replace
 
 from pipelines.state import Outcome, Reason, State
 from pipelines.trigger import Trigger
+from runner.errors import MachineError
 from runner.source.mirror import Mirror
 from runner.threads import in_background
 from workers import store
 from workers.access.trust import Admission, admission, refusal, required_tag, why_untrusted
-from workers.db.session import transaction
+from workers.db.session import reading, transaction
 from workers.jobs.context import ClaimedJob, WorkerContext
 from workers.jobs.planning import fetch
 
@@ -25,7 +26,14 @@ def admit(context: WorkerContext, job: ClaimedJob, mirror: Mirror) -> ClaimedJob
     # What is known to come from a fork is not even fetched before it is approved.
     if not planned and not _may_go_on(context, job, on_branch=True):
         return None
-    trigger, on_branch = locate(mirror, job.trigger, job.repo.default_branch)
+    try:
+        trigger, on_branch = locate(mirror, job.trigger, job.repo.default_branch)
+    except MachineError:
+        # The repository cannot be asked. What git said of this commit at this ref for an earlier run counts.
+        with reading(context.database) as session:
+            if not store.was_on_branch(session, job.repo_id, job.trigger.ref, job.trigger.sha):
+                raise
+        trigger, on_branch = fetch(mirror, job.trigger, job.repo.default_branch), True
     with transaction(context.database) as session:
         store.set_trigger(session, job.claim.job_id, job.claim.attempt, trigger, on_branch=on_branch)
     job = replace(job, trigger=trigger, on_branch=on_branch)

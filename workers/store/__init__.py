@@ -1,6 +1,6 @@
 """Every query and update. Each function takes the caller's session; none commits, none does any other I/O."""
 
-from workers.store.approvals import NotHeldError, approve, approver, hold_run
+from workers.store.approvals import NotHeldError, approve, approver, hold_run, was_on_branch
 from workers.store.common import AlreadyThereError, StaleAttemptError
 from workers.store.completion import Finished
 from workers.store.crons import (
@@ -249,6 +249,7 @@ __all__ = [
     "user_of_session",
     "user_of_token",
     "users",
+    "was_on_branch",
     "why_waiting",
     "workers",
 ]

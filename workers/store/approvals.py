@@ -118,3 +118,9 @@ def _held(session: Session, repo_id: int, *which: ColumnElement[bool]) -> list[R
 
 def _is_held(run: Run) -> bool:
     return run.held and not run.state.final and run.cancel_requested_ms is None
+
+
+def was_on_branch(session: Session, repo_id: int, ref: str, sha: str) -> bool:
+    """Whether an earlier run of this commit at this ref was found to be on a branch or tag of the repository."""
+    same = (Run.repo_id == repo_id) & (Run.sha == sha) & (Run.ref == ref)
+    return session.scalar(select(Run.id).where(same, Run.on_branch.is_(True)).limit(1)) is not None
