@@ -239,3 +239,8 @@ def test_the_inputs_of_a_run_are_those_of_all_its_files() -> None:
              for name, flag in (("a", "false"), ("b", "true"))]  # fmt: skip
     (found,) = compile_pipeline(files, push(), CONTEXT).inputs
     assert found.required
+
+
+@pytest.mark.parametrize(("given", "kind"), [("[LEVEL]", "a list"), ("LEVEL", "a single value")])
+def test_inputs_are_a_map(given: str, kind: str) -> None:
+    assert any(f"a map is wanted here, not {kind}" in str(each) for each in problems_of(f"inputs: {given}\n{STEPS}"))
