@@ -18,7 +18,7 @@ from rich.console import Console
 from bench.machine import describe
 from bench.measure import NotMeasurableError
 from bench.result import Bench, Measured, Row
-from bench.rows import builds, cli, hooks, live, logs, source, steps
+from bench.rows import builds, cli, hooks, live, logs, queue, source, steps
 from bench.table import Line, show, write
 
 HERE = Path(__file__).parent
@@ -39,6 +39,8 @@ TOPICS: Sequence[tuple[tuple[Row, ...], Measure]] = (
     ((hooks.RATE,), hooks.rate),
     ((live.LATENCY,), live.latency),
     ((cli.LINT,), cli.lint),
+    ((queue.SQLITE,), queue.sqlite),
+    ((queue.POSTGRESQL,), queue.postgresql),
     ((source.FIRST, source.AGAIN), source.big),
 )
 

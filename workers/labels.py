@@ -10,6 +10,9 @@ ANY = "*"
 ONLY = "!"
 """With this before the name of a label, a worker runs only jobs that ask for this label."""
 
+NO_LABELS = ""
+"""The lane of jobs that ask for no labels, see ``lane_of``."""
+
 _PLATFORMS = {"x86_64": "linux/amd64", "aarch64": "linux/arm64", "arm64": "linux/arm64"}
 
 
@@ -58,3 +61,9 @@ def queue_of(offered: Mapping[str, str]) -> str:
     """The queue of all workers with exactly these labels. They also listen to the queue of all workers."""
     text = json.dumps(sorted(offered.items()))
     return f"headway-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def lane_of(labels: Mapping[str, str]) -> str:
+    """Stands for the labels that a workflow asks for. Short, whatever they are: it is part of a database's index."""
+    asked = sorted((name, value) for name, value in labels.items() if value)
+    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16] if asked else NO_LABELS

@@ -73,6 +73,58 @@ def test_a_held_run_has_no_turn_in_a_group(database: Engine, repo_id: int) -> No
     assert planned.mine is not None, "it need not wait until the held run is planned"
 
 
+def lanes(database: Engine) -> dict[int, str | None]:
+    with reading(database) as session:
+        return {job.id: job.lane for job in session.scalars(select(Job))}
+
+
+def in_a_group(database: Engine, repo_id: int) -> int:
+    """A planned job of a concurrency group, which no worker has."""
+    deploy = job_plan("deploy").model_copy(update={"concurrency": Concurrency(limit=1)})
+    with transaction(database) as session:
+        queued = store.queue_run(session, repo_id, push())
+        claim = leases.claim(session, queued.job_id, "w1", 60)
+        assert claim is not None
+        store.plan_run(session, queued.job_id, claim.attempt, plan(deploy), lambda _: False)
+    return queued.job_id
+
+
+def test_only_an_approval_gives_a_held_run_its_lane(database: Engine, repo_id: int) -> None:
+    with transaction(database) as session:
+        new = [store.NewDelivery("d1", trigger=fork(), held=True), store.NewDelivery("d2", trigger=push())]
+        receipts = store.record_deliveries(session, [(repo_id, each) for each in new])
+    waits, free = (receipt.job_id for receipt in receipts if receipt and receipt.job_id and receipt.run_id)
+    assert lanes(database) == {waits: None, free: ""}
+    with transaction(database) as session:
+        run_id = session.get_one(Job, waits).run_id
+        assert store.approve(session, run_id, "ada") == [waits]
+    assert lanes(database) == {waits: "", free: ""}
+    with reading(database) as session:
+        assert leases.next_ready(session) == waits
+
+
+def test_a_run_that_is_held_by_its_worker_lets_later_ones_go_on(database: Engine, repo_id: int) -> None:
+    with transaction(database) as session:
+        first = store.queue_run(session, repo_id, push())
+        claim = leases.claim(session, first.job_id, "w1", 60)
+        assert claim is not None
+    later = in_a_group(database, repo_id)
+    assert lanes(database) == {first.job_id: None, later: None}
+    with transaction(database) as session:
+        store.hold_run(session, first.job_id, claim.attempt)
+    assert lanes(database) == {first.job_id: None, later: ""}
+
+
+def test_a_run_that_is_rejected_after_it_was_approved_lets_later_ones_go_on(database: Engine, repo_id: int) -> None:
+    first = held(database, repo_id)
+    approved(database, first)
+    later = in_a_group(database, repo_id)
+    assert lanes(database) == {first.job_id: "", later: None}
+    with transaction(database) as session:
+        store.request_cancel(session, first.run_id, "ada")
+    assert lanes(database) == {first.job_id: None, later: ""}
+
+
 def test_an_approval_frees_the_run_and_names_who_gave_it(database: Engine, repo_id: int) -> None:
     queued = held(database, repo_id)
     assert approved(database, queued) == [queued.job_id]
@@ -137,6 +189,17 @@ def test_a_newer_push_to_the_pull_request_cancels_what_waits(database: Engine, r
         assert run.sentence == f"Superseded by run {newer.number}."
     assert run_now(database, other).held
     assert run_now(database, newer).held
+
+
+def test_a_newer_run_that_need_not_wait_cancels_what_waits(database: Engine, repo_id: int) -> None:
+    with transaction(database) as session:
+        store.set_newest_wins(session, repo_id, [])
+        first = store.queue_run(session, repo_id, push())
+    older = held(database, repo_id, push())
+    with transaction(database) as session:
+        newer = store.queue_run(session, repo_id, push())
+    states = [run_now(database, each).state for each in (first, older, newer)]
+    assert states == [State.QUEUED, State.CANCELED, State.QUEUED]
 
 
 def test_a_label_or_a_rerun_cancels_nothing(database: Engine, repo_id: int) -> None:

@@ -315,7 +315,9 @@ def test_runs_are_listed_newest_first_and_page_by_page(database: Engine, repo_id
         assert [run.number for run in store.runs_of(session, repo_id, limit=2)] == [5, 4]
         assert [run.number for run in store.runs_of(session, repo_id, before=4, limit=2)] == [3, 2]
         assert [(run.number, repo.name) for run, repo in store.recent_runs(session, 1)] == [(5, "acme/roof")]
-        assert {repo: run.number for repo, run in store.last_runs(session).items()} == {repo_id: 5}
+        assert {repo: run.number for repo, run in store.last_runs(session, store.repos(session)).items()} == {
+            repo_id: 5
+        }
         found = store.run_by_number(session, repo_id, 3)
         assert found is not None
         assert found.number == 3

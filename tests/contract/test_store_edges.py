@@ -140,7 +140,7 @@ def test_the_newest_run_of_each_repository_is_its_own(database: Engine) -> None:
     }
     with transaction(database) as session:
         store.add_repo(session, store.NewRepo("empty", "file:///empty"))
-        newest = store.last_runs(session)
+        newest = store.last_runs(session, store.repos(session))
     assert sorted(run.id for run in newest.values()) == sorted(ids[-1] for ids in runs.values())
 
 

@@ -16,6 +16,7 @@ from workers.triggers.manual import InvalidRequestError, ManualRun, trigger_for
 # The smallest and the largest value of each setting that has such a limit.
 LEAST: Mapping[str, int] = {
     "port": 0,
+    "connections_max": 1,
     "worker_slots": 1,
     "lease_s": 3,
     "attempts_max": 1,
@@ -33,7 +34,6 @@ LEAST: Mapping[str, int] = {
     "webhook_body_bytes_max": 1,
     "session_days": 1,
     "audit_days": 0,
-    "connections_max": 1,
     "retention_days": 0,
 }
 
@@ -96,6 +96,12 @@ def test_a_branch_has_1_to_1024_characters() -> None:
     for name in ("b", "b" * 1024):
         assert trigger_for(ManualRun(branch=name), "main", "ada").branch == name
     assert "must have 1 to 1024 characters" in wrong(ManualRun(branch="b" * 1025))
+
+
+def test_a_branch_has_at_most_2000_bytes() -> None:
+    wide = "\N{GRINNING FACE}" * 500
+    assert trigger_for(ManualRun(branch=wide), "main", "ada").branch == wide
+    assert "must have at most 2000 bytes in UTF-8" in wrong(ManualRun(branch=f"{wide}b"))
 
 
 def test_a_cron_expression_has_at_most_200_characters() -> None:

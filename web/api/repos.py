@@ -1,5 +1,9 @@
 """Repositories, as JSON."""
 
+from typing import Annotated
+
+from fastapi import Query
+
 from web.api.router import make_router
 from web.api.schemas import RepoSchema, RepoWithRun, repo_with_run
 from web.operations.lookup import repo_named
@@ -13,11 +17,17 @@ router = make_router()
 
 
 @router.get("/repos")
-def list_repos(services: ServicesDep, user: CurrentUser) -> list[RepoWithRun]:
-    """The repositories that you see by name, each with its newest run."""
+def list_repos(
+    services: ServicesDep,
+    user: CurrentUser,
+    after: Annotated[str, Query(max_length=1000)] = "",
+    limit: Annotated[int, Query(ge=1, le=1000)] = 1000,
+) -> list[RepoWithRun]:
+    """The repositories that you see by name, each with its newest run. ``after``: those behind this name."""
     with reading(services.engine) as session:
-        last = store.last_runs(session, user.viewer)
-        return [repo_with_run(repo, last.get(repo.id)) for repo in store.repos(session, user.viewer)]
+        repos = store.repos(session, user.viewer, after, limit)
+        last = store.last_runs(session, repos)
+        return [repo_with_run(repo, last.get(repo.id)) for repo in repos]
 
 
 @router.get("/repos/{name:path}")

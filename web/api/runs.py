@@ -4,6 +4,8 @@ from typing import Annotated
 
 from fastapi import Query
 
+from pipelines.state import State
+from pipelines.trigger import Event
 from web.api.router import RunNumber, make_router
 from web.api.schemas import (
     CanceledRun,
@@ -43,11 +45,18 @@ def list_runs(
     name: str,
     before: Annotated[int | None, Query(ge=1, le=2**53)] = None,
     limit: Limit = 30,
+    branch: Annotated[str, Query(max_length=1000)] = "",
+    state: State | None = None,
+    event: Event | None = None,
 ) -> list[RunSchema]:
-    """A repository's runs, the newest first. ``before``: only runs with a smaller number, for the next page."""
+    """A repository's runs, the newest first. ``before``: only runs with a smaller number, for the next page.
+
+    ``branch``, ``state`` and ``event``: only runs with these.
+    """
+    only = store.RunFilter(branch, state, event)
     with reading(services.engine) as session:
         repo = repo_named(session, user, name, Role.READ)
-        return [RunSchema.model_validate(run) for run in store.runs_of(session, repo.id, before, limit)]
+        return [RunSchema.model_validate(run) for run in store.runs_of(session, repo.id, before, limit, only)]
 
 
 @router.post("/repos/{name:path}/runs", status_code=202)

@@ -29,6 +29,8 @@ from workers.store import AlreadyThereError, NewRepo, repo_info
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
 _RESERVED_WORDS = frozenset({"runs", "settings", "secrets", "crons"})  # they stand behind the name in addresses
 
+_RUNS_REMOVED_AT_ONCE = 50
+
 
 @dataclass(frozen=True)
 class NewWebhook:
@@ -69,19 +71,30 @@ def add(services: OperationServices, actor: Actor, new: NewRepo, *, replace: boo
                 raise ConflictError(f"{str(error).rstrip('.')}; {hint}.") from None
         repo.clone_url, repo.forge, repo.web_url = new.clone_url, new.forge, new.web_url
         repo.default_branch, repo.private, repo.push_repo = new.default_branch, new.private, new.push_repo
+        repo.active = True  # a removal that was interrupted has switched it off
         action = "repo.change" if before else "repo.add"
         audit.record(session, actor, action, repo.name, audit.change(before, repo.clone_url))
         return _new_webhook(services, session, repo)
 
 
 def remove(services: OperationServices, actor: Actor, name: str) -> None:
-    """Removes a repository, its runs and their logs. Raises NotFoundError and ForbiddenError."""
+    """Removes a repository, its runs and their logs, some runs at a time. Raises NotFoundError and ForbiddenError.
+
+    Idempotent: what an interrupted removal has left is removed by the next.
+    """
     check_administrator(actor)
     with transaction(services.engine) as session:
-        run_ids = store.remove_repo(session, repo_named(session, actor, name, Role.ADMIN).id)
-        audit.record(session, actor, "repo.remove", name, f"with {len(run_ids)} runs")
-    for run_id in run_ids:
-        services.logs.delete_run(run_id)
+        repo_id = repo_named(session, actor, name, Role.ADMIN).id
+        store.switch_off(session, repo_id)
+        # Noted before the first run is gone: the removal may be interrupted.
+        audit.record(session, actor, "repo.remove", name, f"with {store.count_runs(session, repo_id)} runs")
+    removed: Sequence[int] = [0]
+    while removed:
+        with transaction(services.engine) as session:
+            removed = store.remove_runs(session, repo_id, _RUNS_REMOVED_AT_ONCE)
+            left = [] if removed else store.remove_repo(session, repo_id)
+        for run_id in [*removed, *left]:
+            services.logs.delete_run(run_id)
 
 
 def renew_webhook_secret(services: OperationServices, actor: Actor, name: str) -> NewWebhook:

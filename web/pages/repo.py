@@ -2,11 +2,14 @@
 
 from dataclasses import replace
 from typing import Annotated
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Form, Query, Request
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 from starlette.responses import RedirectResponse, Response
 
+from pipelines.state import State
+from pipelines.trigger import Event
 from web.operations import crons, runs
 from web.operations.errors import InvalidInputError
 from web.operations.lookup import repo_named
@@ -25,6 +28,9 @@ from workers.triggers.manual import ManualRun
 RUNS_ON_A_PAGE = 30
 _TEXT_CHARS_MAX = 100_000
 _INPUT = "input."
+_ALL = store.RunFilter()
+_STATES_OF_RUNS = [state for state in State if state is not State.SKIPPED]
+_EmptyIsNone = BeforeValidator(lambda value: value or None)  # a form sends every field
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(current_user)])
 Text = Annotated[str, Form(max_length=_TEXT_CHARS_MAX)]
@@ -139,9 +145,13 @@ def repo_page(
     user: CurrentUser,
     name: str,
     before: Annotated[int | None, Query(ge=1, le=2**53)] = None,
+    branch: Annotated[str, Query(max_length=1000)] = "",
+    state: Annotated[State | None, _EmptyIsNone] = None,
+    event: Annotated[Event | None, _EmptyIsNone] = None,
 ) -> Response:
-    """A repository's runs."""
-    return _repo_page(request, services, user, name, before=before)
+    """A repository's runs: all, or those of a branch, in a state, of an event."""
+    only = store.RunFilter(branch.strip(), state, event)
+    return _repo_page(request, services, user, name, before=before, only=only)
 
 
 def _redirect(name: str) -> Response:
@@ -155,19 +165,20 @@ def _repo_page(
     name: str,
     *,
     before: int | None = None,
+    only: store.RunFilter = _ALL,
     form: RunForm | CronForm | None = None,
     error: str = "",
 ) -> Response:
     with reading(services.engine) as session:
         repo = repo_named(session, user, name, Role.READ)
         role = role_on(session, user, repo)
-        shown = store.runs_of(session, repo.id, before, RUNS_ON_A_PAGE)
-        idle = store.idle_runs(session)
+        runs_found = store.runs_of(session, repo.id, before, RUNS_ON_A_PAGE + 1, only)
+        shown = runs_found[:RUNS_ON_A_PAGE]
         found = store.crons_of(session, repo.id)
+        idle = store.idle_runs(session, [*shown, *(last for _, last in found if last)])
         declared = store.branch_inputs(session, repo.id, repo.default_branch)
         now = db_now_ms(session)
-    # Numbers have no gaps: there are older runs unless the last one on the page has number 1.
-    older = shown[-1].number if shown and shown[-1].number > 1 else None
+    older = shown[-1].number if len(runs_found) > len(shown) else None
     return page(
         request,
         "repo.html",
@@ -181,6 +192,10 @@ def _repo_page(
         declared=declared,
         before=before,
         older=older,
+        only=only,
+        filters=urlencode({column: value for column, value in vars(only).items() if value}),
+        states=_STATES_OF_RUNS,
+        events=list(Event),
         hook_url=hook_url(services.settings, name),
         asked=form if isinstance(form, RunForm) else RunForm(),
         run_error=error if isinstance(form, RunForm) else "",

@@ -62,8 +62,9 @@ def front_snapshot(services: Services, actor: Actor) -> Snapshot:
     """Raises NotFoundError when the actor's login has ended."""
     with reading(services.engine) as session:
         viewer = _checked(session, actor).viewer
-        recent, repos = store.recent_runs(session, viewer=viewer), store.repos(session, viewer)
-        return Snapshot(front_page_version(recent, len(repos), store.idle_runs(session)))
+        recent = store.recent_runs(session, viewer=viewer)
+        idle = store.idle_runs(session, [run for run, _ in recent])
+        return Snapshot(front_page_version(recent, store.count_repos(session, viewer), idle))
 
 
 def _checked(session: Session, actor: Actor) -> Actor:

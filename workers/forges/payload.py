@@ -11,6 +11,7 @@ from workers.forges.interface import BadPayloadError
 # One environment string may hold 128 KiB; a message is at most 4 bytes a character and must fit with its name.
 TEXT_CHARS_MAX = 16_384
 REF_CHARS_MAX = 1_024
+REF_BYTES_MAX = 2_000  # in UTF-8: names are in indexes, and PostgreSQL refuses entries above 2,700 bytes
 _FORBIDDEN_IN_REFS = frozenset(" ~^:?*[\\\x7f") | {chr(code) for code in range(32)}
 
 
@@ -23,6 +24,8 @@ def allowed_ref(value: str) -> str:
     """The name of a branch, a tag or a ref. Raises ValueError where git would not allow it."""
     if not 0 < len(value) <= REF_CHARS_MAX:
         raise ValueError(f"must have 1 to {REF_CHARS_MAX} characters")
+    if len(value.encode("utf-8", "replace")) > REF_BYTES_MAX:
+        raise ValueError(f"must have at most {REF_BYTES_MAX} bytes in UTF-8")
     parts = value.split("/")
     broken = ".." in value or "@{" in value or not _FORBIDDEN_IN_REFS.isdisjoint(value)
     if broken or any(not part or part.startswith(".") or part.endswith((".lock", ".")) for part in parts):

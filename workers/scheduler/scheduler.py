@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 import structlog
 from redis import RedisError
@@ -21,6 +22,7 @@ from workers.logs import LogStore, open_logs
 from workers.queue.celery_app import MESSAGE_EXPIRES_S, make_celery
 from workers.queue.wakeups import Notifier, queue_length
 from workers.scheduler.duties import Duty, DutyReporter, DutyThread, stop_all
+from workers.scheduler.missed_turns import MissedTurns
 from workers.scheduler.retention import delete_expired_logins, delete_expired_logs, delete_old_audit_entries
 from workers.scheduler.silence import SilenceWatch
 from workers.secrets.vault import open_vault
@@ -121,13 +123,8 @@ def notify_again(context: SchedulerContext) -> str:
         return f"No worker can be woken while Redis does not answer: {error}."
     # While wake-ups wait, all workers are busy: another message would only wait behind them, until they expire.
     with reading(context.engine) as session:
-        job_ids = leases.ready_not_notified(session, MESSAGE_EXPIRES_S if waiting else NOTIFY_AGAIN_S)
-        takeable = store.jobs_for_free_workers(session, job_ids)
-    notified = []
-    for job_id in job_ids:
-        if job_id in takeable and not context.notify(job_id):
-            break
-        notified.append(job_id)
+        job_ids = store.jobs_for_free_workers(session, MESSAGE_EXPIRES_S if waiting else NOTIFY_AGAIN_S)
+    notified = list(takewhile(context.notify, job_ids))
     if notified:
         with transaction(context.engine) as session:
             leases.mark_notified(session, notified)
@@ -137,6 +134,11 @@ def notify_again(context: SchedulerContext) -> str:
 def duties_of(context: SchedulerContext) -> list[Duty]:
     """All duties. What they remember of their failures lasts as long as the list."""
     crons, old_logs = BackOff(context.monotonic_s), BackOff(context.monotonic_s)
+    missed_turns = MissedTurns()
+
+    def turns() -> str:
+        missed_turns(context.engine)
+        return ""
 
     def logins() -> str:
         delete_expired_logins(context.engine)
@@ -152,6 +154,7 @@ def duties_of(context: SchedulerContext) -> list[Duty]:
 
     return [
         Duty("jobs of dead workers", _TICK_S, Reaper(context)),
+        Duty("missed turns", _TICK_S, turns),
         Duty("crons", _TICK_S, lambda: start_crons(context, crons)),
         Duty("wake-ups", _TICK_S, lambda: notify_again(context)),
         Duty("expired logins", _CLEANUP_EVERY_S, logins),

@@ -13,8 +13,10 @@ from pipelines.state import Reason, State
 from pipelines.trigger import PULL_REQUEST_EVENTS, Event, Trigger
 from workers.db.models import Approval, Job, Repo, Run, Status
 from workers.db.session import db_now_ms, now_ms
+from workers.labels import NO_LABELS
 from workers.store.common import insert_or, table
-from workers.store.completion import cancellation_outcome, end_job, lock_job, lock_run, settle
+from workers.store.completion import cancellation_outcome, end_job, lock_job, lock_run, settle, settle_alone
+from workers.store.lanes import turns_after
 
 _REPLACING = frozenset({Event.PUSH, Event.PULL_REQUEST, Event.PULL_REQUEST_CLOSED})
 
@@ -48,7 +50,8 @@ def hold_run(session: Session, job_id: int, attempt: int) -> None:
     job.lease_owner, job.lease_until_ms = "", None
     # The forge may have been told only that the run waits for a worker: tell it again.
     session.execute(update(Status).where(Status.run_id == run.id).values(told=None))
-    session.flush()
+    # Later runs waited for this one to be planned. The scheduler wakes workers for them.
+    turns_after(session, run)
 
 
 def approve(session: Session, run_id: int, by: str) -> list[int]:
@@ -79,21 +82,27 @@ def approve(session: Session, run_id: int, by: str) -> list[int]:
 def _release(session: Session, run: Run, by: str) -> Sequence[int]:
     run.held, run.approved_by = False, by
     jobs = table(Job)
-    free = (
-        update(jobs).where(jobs.c.run_id == run.id, jobs.c.state == State.QUEUED).values(ready=True, rung_ms=now_ms())
-    )
+    # The run is not planned yet, so that any worker may plan it: its job asks for no labels.
+    now_free = {"ready": True, "lane": NO_LABELS, "rung_ms": now_ms()}
+    free = update(jobs).where(jobs.c.run_id == run.id, jobs.c.state == State.QUEUED).values(now_free)
     return session.execute(free.returning(jobs.c.id)).scalars().all()
 
 
-def drop_replaced(session: Session, run: Run) -> None:
-    """Cancels held runs of older commits of the same branch or pull request: only the newest is worth approving."""
+def drop_replaced(session: Session, run: Run) -> list[Run]:
+    """Cancels held runs of older commits of the same branch or pull request: only the newest is worth approving.
+
+    Returns them: the caller must call ``turns_after`` for them, last in its transaction.
+    """
+    dropped: list[Run] = []
     if run.event not in _REPLACING:
-        return
+        return dropped
     for each in _held(session, run.repo_id, Run.ref == run.ref, Run.id < run.id):
         if _alike(each.event, run.event):
             each.cancel_requested_ms, each.cancel_by = db_now_ms(session), f"run {run.number}"
             each.cancel_reason = Reason.SUPERSEDED
-            settle(session, each)
+            settle_alone(session, each)
+            dropped.append(each)
+    return dropped
 
 
 def _alike(one: Event, other: Event) -> bool:

@@ -11,6 +11,9 @@ from pipelines.problem import Problem
 from pipelines.state import State
 from workers.db.models import Base, Job
 
+CLOCK_STEP_MS = 1000
+"""The database's clock may be corrected by less than this without anything to be seen of it."""
+
 
 class StaleAttemptError(Exception):
     """The job no longer belongs to this attempt: its lease expired, or it has ended. The caller must stop writing."""

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import flag_modified
 
 from pipelines.state import Outcome, Reason, State, verdict
 from workers.db.models import Job, Run, Step
 from workers.db.session import db_now_ms
-from workers.store import concurrency_turns
+from workers.labels import lane_of
 from workers.store.common import StaleAttemptError, lock_attempt
+from workers.store.lanes import turns_after
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,9 @@ def end_job(session: Session, job: Job, outcome: Outcome) -> None:
     """Ends a job and its unfinished steps. The caller must call ``settle`` in the same transaction."""
     now = db_now_ms(session)
     job.state, job.reason, job.message = outcome.state, outcome.reason, outcome.message
-    job.lease_owner, job.lease_until_ms, job.finished_ms = "", None, now
+    job.lease_owner, job.lease_until_ms, job.lane, job.finished_ms = "", None, None, now
+    # Another transaction may have given it its turn since it was read: without this, None would count as no change.
+    flag_modified(job, "lane")
     query = select(Step).where(Step.job_id == job.id, Step.state.in_([State.QUEUED, State.RUNNING]))
     for step in session.scalars(query, execution_options={"populate_existing": True}):
         step.finished_ms, step.reason = now, outcome.reason
@@ -62,7 +66,16 @@ def end_job(session: Session, job: Job, outcome: Outcome) -> None:
 
 
 def settle(session: Session, run: Run) -> Finished:
-    """To be called after jobs of the (locked) run ended: makes waiting jobs ready; ends the run with its last job."""
+    """To be called last, after jobs of the (locked) run ended: makes waiting jobs ready; ends a run with its last job.
+
+    Also gives jobs of other runs their turn in concurrency groups.
+    """
+    opened = settle_alone(session, run)
+    return Finished(run.id, [*opened, *turns_after(session, run)])
+
+
+def settle_alone(session: Session, run: Run) -> list[int]:
+    """``settle`` for callers that lock further runs: they must call ``turns_after`` themselves, last."""
     jobs = reload_jobs(session, run.id)
     for job in jobs:
         if job.state is State.QUEUED and (stopped := cancellation_outcome(run, job)):
@@ -71,7 +84,7 @@ def settle(session: Session, run: Run) -> Finished:
     if all(job.state.final for job in jobs):
         _end_run(session, run, jobs)
     session.flush()
-    return Finished(run.id, list(dict.fromkeys([*opened, *concurrency_turns.freed(session, run.repo_id)])))
+    return opened
 
 
 def cancellation_outcome(run: Run, job: Job) -> Outcome | None:
@@ -98,7 +111,9 @@ def _make_ready(session: Session, jobs: Sequence[Job]) -> list[int]:
             outcome = _after(job, _needed(job, jobs))
             if outcome is None:
                 job.ready = True
-                opened.append(job.id)
+                if job.group_key is None:
+                    job.lane = lane_of(job.labels)
+                    opened.append(job.id)
             else:
                 end_job(session, job, outcome)
     return opened

@@ -2,23 +2,40 @@
 
 A job of a group waits for the jobs of earlier runs, also for those that are not ready yet, and for earlier runs that
 are not planned yet: they may have a job in the group. It waits for a job of a later run only while that one is running.
-So no two jobs ever wait for each other: there are no deadlocks.
+So no two jobs ever wait for each other: there are no deadlocks. A higher limit than ``LIMIT_MAX`` counts as that.
 
 A claim does not lock the group. A job with an earlier turn counts from the moment that its run is queued, whether it
 waits or runs. So two jobs that are claimed at the same time could also be claimed one after the other.
+
+These conditions decide. Which jobs are worth a look, of many thousands that may wait, ``workers.store.lanes`` knows.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+)
 from sqlalchemy.orm import Session, aliased
 
 from pipelines.state import State
 from workers.db.models import Job, Run
 from workers.store.common import table
 
-_UNDONE = (State.QUEUED, State.RUNNING)
+LIMIT_MAX = 250
+"""So many jobs of a group may run at once: those with an earlier turn are counted up to here."""
+AHEAD_SHOWN = 10
+"""So many jobs, or runs, ahead of a waiting one are named to users."""
 
 
 @dataclass(frozen=True)
@@ -31,59 +48,107 @@ class JobAhead:
 
 @dataclass(frozen=True)
 class _Position:
-    """A job's position in the order of turns, as columns or as values."""
+    """A job's position in the order of turns."""
 
-    run_id: ColumnElement[int] | int
-    number: ColumnElement[int] | int
-    job_id: ColumnElement[int] | int
-
-
-_other, _its_run, _mine = aliased(Job), aliased(Run), aliased(Run)
+    repo_id: ColumnElement[int | None] | ColumnElement[int]
+    run_id: ColumnElement[int]
+    number: ColumnElement[int]
+    job_id: ColumnElement[int]
 
 
+_GroupKey = ColumnElement[str | None] | ColumnElement[str]
+_other, _its_run = aliased(Job), aliased(Run)
+_ONE = literal_column("1", type_=BigInteger())
+
+
+@cache
 def claimable() -> ColumnElement[bool]:
-    """A condition for queries about Job: it is queued, all jobs that it needs have ended, and its group has room."""
+    """A condition for queries about Job: it is queued, all jobs that it needs have ended, and its group has room.
+
+    Built once, as all of this module: building it costs more than running it.
+    """
+    return (Job.state == State.QUEUED) & has_turn()
+
+
+@cache
+def has_turn() -> ColumnElement[bool]:
+    """``claimable`` for queries about jobs with a lane, which are queued: the state's index would be read instead."""
     jobs = table(Job).c
-    place = _Position(jobs.run_id, jobs.number, jobs.id)
-    ahead = select(func.count()).where(_other.group_key == jobs.group_key, _comes_first(place))
-    room = and_(
-        ahead.correlate(table(Job)).scalar_subquery() < jobs.group_limit,
-        ~_unplanned(jobs.run_id).correlate(table(Job)).exists(),
-    )
-    return (Job.state == State.QUEUED) & Job.ready & or_(Job.group_key.is_(None), room)
+    place = _Position(jobs.repo_id, jobs.run_id, jobs.number, jobs.id)
+    room = and_(_how_many_ahead(jobs.group_key, place) < jobs.group_limit, ~_unplanned(place).exists())
+    return and_(Job.ready, or_(Job.group_key.is_(None), room))
 
 
 def has_room(session: Session, group_key: str, limit: int, run: Run) -> bool:
     """True where a job of this (locked) run may start in the group at once."""
-    place = _Position(run.id, 0, 0)
-    ahead = session.scalar(select(func.count()).where(_other.group_key == group_key, _comes_first(place))) or 0
-    return ahead < limit and session.scalar(_unplanned(run.id).limit(1)) is None
+    asked = {"group": group_key, "repo": run.repo_id, "run": run.id}
+    ahead, free = session.execute(_room(), asked).one()
+    return bool(ahead < limit and free)
 
 
-def freed(session: Session, repo_id: int) -> Sequence[int]:
-    """Jobs in the repository's concurrency groups that may start now that another job has ended."""
-    query = select(Job.id).join(Run, Run.id == Job.run_id)
-    return session.scalars(query.where(Run.repo_id == repo_id, Job.group_key.is_not(None), claimable())).all()
+@cache
+def _room() -> Select[int, bool]:
+    place = _Position(bindparam("repo"), bindparam("run"), literal(0), literal(0))
+    return select(_how_many_ahead(bindparam("group"), place), ~_unplanned(place).exists())
 
 
 def jobs_ahead(session: Session, job: Job) -> list[JobAhead]:
-    """The jobs with an earlier turn than this one in its concurrency group, then the runs that are not planned yet."""
-    place = _Position(job.run_id, job.number, job.id)
-    jobs = select(_its_run.number, _other.name).join(_its_run, _its_run.id == _other.run_id)
-    jobs = jobs.where(_other.group_key == job.group_key, _comes_first(place)).order_by(_other.run_id, _other.number)
-    runs = _unplanned(job.run_id).order_by(_other.run_id)
-    return [JobAhead(*row) for row in session.execute(jobs)] + [JobAhead(row, None) for row in session.scalars(runs)]
+    """Jobs with an earlier turn than this one in its concurrency group, then runs that are not planned yet.
+
+    Of either only the first: one more than AHEAD_SHOWN, or as many jobs as the group lets run at once.
+    """
+    most = max(AHEAD_SHOWN + 1, min(job.group_limit, LIMIT_MAX))
+    asked: dict[str, object] = {"group": job.group_key, "repo": job.repo_id, "run": job.run_id}
+    asked |= {"number": job.number, "job": job.id, "most": most}
+    jobs, runs = _ahead()
+    found = [
+        (run_id, number, JobAhead(run, name))
+        for query in jobs
+        for run_id, number, run, name in session.execute(query, asked)
+    ]
+    found.sort(key=lambda each: each[:2])
+    unplanned = session.scalars(runs, asked | {"most": AHEAD_SHOWN + 1})
+    return [ahead for _, _, ahead in found[:most]] + [JobAhead(run, None) for run in unplanned]
 
 
-def _comes_first(place: _Position) -> ColumnElement[bool]:
-    """The other job runs, or waits with an earlier turn. Within a run only jobs that are ready have a turn."""
-    same_run = and_(_other.run_id == place.run_id, _other.ready, _other.number < place.number)
-    waits = and_(_other.state == State.QUEUED, or_(_other.run_id < place.run_id, same_run))
-    return and_(_other.id != place.job_id, or_(_other.state == State.RUNNING, waits))
+@cache
+def _ahead() -> tuple[list[Select[int, int, int, str]], Select[int]]:
+    place = _Position(bindparam("repo"), bindparam("run"), bindparam("number"), bindparam("job"))
+    columns = select(_other.run_id, _other.number, _its_run.number, _other.name)
+    columns = columns.join(_its_run, _its_run.id == _other.run_id).order_by(_other.run_id, _other.number)
+    group: BindParameter[str] = bindparam("group")
+    jobs = [columns.where(ahead(group, place)).limit(bindparam("most")) for ahead in (_running, _waits_before)]
+    runs = select(_its_run.number).join(_other, _other.run_id == _its_run.id).where(_is_unplanned(place))
+    return jobs, runs.order_by(_other.run_id).limit(bindparam("most"))
 
 
-def _unplanned(run_id: ColumnElement[int] | int) -> Select[int]:
-    """The numbers of earlier runs of the same repository that are not planned yet, and do not wait for approval."""
-    query = select(_its_run.number).join(_other, _other.run_id == _its_run.id).join(_mine, _mine.id == run_id)
-    undone = _other.plan.is_(None) & _other.ready & _other.state.in_(_UNDONE)
-    return query.where(_its_run.repo_id == _mine.repo_id, _its_run.id < run_id, undone)
+def _how_many_ahead(group_key: _GroupKey, place: _Position) -> ColumnElement[int]:
+    """How many jobs of the group run, or wait with an earlier turn; of either kind up to LIMIT_MAX are counted."""
+    return _count(_running(group_key, place)) + _count(_waits_before(group_key, place))
+
+
+def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    some = select(_ONE).select_from(_other).where(condition).limit(LIMIT_MAX)
+    return select(func.count()).select_from(some.correlate(table(Job)).subquery()).scalar_subquery()
+
+
+def _running(group_key: _GroupKey, place: _Position) -> ColumnElement[bool]:
+    return and_(_other.group_key == group_key, _other.state == State.RUNNING, _other.id != place.job_id)
+
+
+def _waits_before(group_key: _GroupKey, place: _Position) -> ColumnElement[bool]:
+    """The other job waits with an earlier turn. Within a run only jobs that are ready have a turn."""
+    waits = and_(_other.group_key == group_key, _other.state == State.QUEUED, _other.id != place.job_id)
+    # The first condition follows from the second, and is what an index can search by.
+    same_run = and_(_other.ready, _other.number < place.number)
+    return and_(waits, _other.run_id <= place.run_id, or_(_other.run_id < place.run_id, same_run))
+
+
+def _unplanned(place: _Position) -> Select[int]:
+    return select(_ONE).select_from(_other).where(_is_unplanned(place)).correlate(table(Job))
+
+
+def _is_unplanned(place: _Position) -> ColumnElement[bool]:
+    """The other job is that of an earlier run of the repository that is not planned yet, nor waits for approval."""
+    undone = and_(_other.plan.is_(None), _other.ready, _other.finished_ms.is_(None))
+    return and_(_other.repo_id == place.repo_id, _other.run_id < place.run_id, undone)

@@ -14,11 +14,12 @@ from pipelines.state import Outcome, Reason, State
 from pipelines.trigger import Trigger
 from workers.db.models import Job, Step
 from workers.db.session import db_now_ms, now_ms
+from workers.labels import lane_of
 from workers.store.common import lock_attempt, plain
-from workers.store.completion import Finished, cancellation_outcome, end_job, lock_job, settle
+from workers.store.completion import Finished, cancellation_outcome, end_job, lock_job, settle, settle_alone
 from workers.store.concurrency_groups import groups_of
-from workers.store.concurrency_turns import freed
-from workers.store.runs import trigger_columns
+from workers.store.lanes import turns_after
+from workers.store.queueing import trigger_columns
 
 
 @dataclass(frozen=True)
@@ -63,22 +64,30 @@ def plan_run(
     mine = next((each for each in ready if may_have(each) and groups.may_begin(session, each, ready)), None)
     first = mine or ready[0]
     now = db_now_ms(session)
-    jobs = [job, *(Job(run_id=run.id, created_ms=run.created_ms, rung_ms=now) for _ in plan.jobs[1:])]
+    jobs = [
+        job,
+        *(Job(run_id=run.id, repo_id=run.repo_id, created_ms=run.created_ms, rung_ms=now) for _ in plan.jobs[1:]),
+    ]
     for row, each in zip(jobs, [first, *(other for other in plan.jobs if other is not first)], strict=True):
         _fill(row, each, ready=each in ready)
         groups.enter(row, each)
     if mine is None:
         job.state, job.lease_owner, job.lease_until_ms, job.started_ms = State.QUEUED, "", None, None
+    for row in jobs:
+        free = row.ready and row.group_key is None and row.state is not State.RUNNING
+        row.lane = lane_of(row.labels) if free else None
     session.add_all(jobs)
     session.flush()
     by_number = {each.number: each for each in plan.jobs}
     session.add_all(step for row in jobs for step in _steps(row.id, attempt, by_number[row.number]))
     session.flush()
-    turns = settle(session, run).ready_job_ids if groups.newer_runs else freed(session, run.repo_id)
-    may_start = [*(row.id for row in jobs if row.ready and not row.group_key), *turns]
-    return Planned(
-        mine, [row.id for row in jobs], [each for each in may_start if each != job.id or not mine], groups.ended
-    )
+    may_start = [row.id for row in jobs if row.lane is not None]
+    # A run that was canceled meanwhile has no worker that would see that, where its jobs wait now.
+    if groups.newer_runs or run.cancel_requested_ms is not None:
+        may_start += settle_alone(session, run)
+    may_start += turns_after(session, *groups.superseded.runs, run, planned=True)
+    superseded = [older.id for older in groups.superseded.running]
+    return Planned(mine, [row.id for row in jobs], list(dict.fromkeys(may_start)), superseded)
 
 
 def set_trigger(session: Session, job_id: int, attempt: int, trigger: Trigger, *, on_branch: bool) -> None:

@@ -5,26 +5,24 @@ No clock decides when a lease has expired, for a clock may be set: the scheduler
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeVarTuple
 
-from sqlalchemy import ColumnElement, Select, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from pipelines.plan import JobPlan
 from pipelines.state import Outcome, Reason, State
 from workers.db.models import Job, Repo, Run, Step
 from workers.db.session import now_ms
-from workers.labels import fits, wanted
-from workers.store.common import table
+from workers.labels import fits, lane_of, wanted
+from workers.store.common import CLOCK_STEP_MS, table
 from workers.store.completion import cancellation_outcome, end_job, lock_job, lock_run, settle
-from workers.store.concurrency_turns import claimable
+from workers.store.concurrency_turns import claimable, has_turn
+from workers.store.lanes import first_in_lanes, turns_after
 
 Labels = Mapping[str, str]
 Ts = TypeVarTuple("Ts")
-CLOCK_STEP_MS = 1000
-"""The database's clock may be corrected by less than this without anything to be seen of it."""
-
-_ROWS = 100  # read at a time, until one fits
 
 
 @dataclass(frozen=True)
@@ -88,6 +86,7 @@ def claim(
         .where(jobs.c.id == job_id, claimable())
         .values(
             state=State.RUNNING,
+            lane=None,
             attempt=jobs.c.attempt + 1,
             lease_owner=owner,
             lease_until_ms=now_ms() + lease_s * 1000,
@@ -134,9 +133,7 @@ def _start_over(session: Session, job_id: int, attempt: int) -> None:
 
 def next_ready(session: Session, labels: Labels | None = None) -> int | None:
     """The job that has waited longest among those that may be claimed and fit these labels."""
-    query = _from_jobs(select(Job.id, Job.labels, Repo.name)).where(claimable()).order_by(Job.id)
-    rows = session.execute(query.execution_options(yield_per=_ROWS))
-    return next((job_id for job_id, asked, repo in rows if _may_have(labels, asked, repo)), None)
+    return next(iter(first_in_lanes(session, labels)), None)
 
 
 def labels_needed(session: Session, job_id: int) -> dict[str, str] | None:
@@ -178,8 +175,10 @@ def release(session: Session, job_id: int, attempt: int) -> None:
         end_job(session, job, stopped)
         settle(session, run)
         return
-    session.execute(update(table(Job)).where(_held(job_id, attempt)).values(_QUEUED_AGAIN))
+    again = _QUEUED_AGAIN | {"lane": lane_of(job.labels)}
+    session.execute(update(table(Job)).where(_held(job_id, attempt)).values(again))
     _start_over(session, job_id, attempt)
+    turns_after(session, run)
 
 
 def held(session: Session) -> list[HeldLease]:
@@ -214,6 +213,7 @@ def _reap(session: Session, lease: HeldLease, attempts_max: int) -> Reaped | Non
         end_job(session, job, _worker_lost(lost))
     else:
         _start_over(session, lease.job_id, job.attempt)
+        job.lane = lane_of(job.labels)
     settle(session, run)
     return Reaped(lease.job_id, lease.run_id, job.state)
 
@@ -231,11 +231,20 @@ def _times(lost: int) -> str:
 
 
 def ready_not_notified(session: Session, older_than_s: float, limit: int = 100) -> Sequence[int]:
-    """Jobs that may be claimed and had no wake-up in the last ``older_than_s`` seconds, oldest first."""
-    # A time in the future is from before the clock was set back.
-    in_future = Job.rung_ms > now_ms() + CLOCK_STEP_MS
-    long_ago = or_(Job.rung_ms.is_(None), Job.rung_ms < now_ms() - int(older_than_s * 1000), in_future)
-    return session.scalars(select(Job.id).where(claimable(), long_ago).order_by(Job.id).limit(limit)).all()
+    """Jobs that may be claimed and had no wake-up in the last ``older_than_s`` seconds, those longest without first."""
+    found: list[int] = []
+    for query in _not_notified():
+        asked = {"older_ms": int(older_than_s * 1000), "most": limit - len(found)}
+        found += session.scalars(query, asked)
+    return found
+
+
+@cache
+def _not_notified() -> list[Select[int]]:
+    long_ago = Job.rung_ms < now_ms() - bindparam("older_ms", type_=BigInteger())
+    in_future = Job.rung_ms > now_ms() + CLOCK_STEP_MS  # from before the clock was set back
+    jobs = select(Job.id).where(Job.lane.is_not(None), has_turn()).order_by(Job.rung_ms, Job.id)
+    return [jobs.where(due).limit(bindparam("most")) for due in (Job.rung_ms.is_(None), in_future, long_ago)]
 
 
 def mark_notified(session: Session, job_ids: Sequence[int]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from sqlalchemy import BindParameter, Select, bindparam, select, update
+from sqlalchemy import BindParameter, Select, bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from pipelines.context import RepoInfo, Trust
@@ -127,9 +127,34 @@ def set_visible_to_all(session: Session, repo_id: int, *, visible: bool) -> None
     session.execute(update(Repo).where(Repo.id == repo_id).values(visible_to_all=visible))
 
 
-def repos(session: Session, viewer: int | None = None) -> Sequence[Repo]:
-    """All repositories that the viewer sees (see ``roles``), by name."""
-    return session.scalars(select(Repo).where(seen_by(viewer)).order_by(Repo.name)).all()
+def repos(session: Session, viewer: int | None = None, after: str = "", limit: int | None = None) -> Sequence[Repo]:
+    """The repositories that the viewer sees (see ``roles``) by name, those behind the name ``after``.
+
+    The first ``limit`` of them, or (None) all.
+    """
+    query = select(Repo).where(seen_by(viewer)).order_by(Repo.name).limit(limit)
+    return session.scalars(query.where(Repo.name > after) if after else query).all()
+
+
+def count_repos(session: Session, viewer: int | None = None, most: int = 101) -> int:
+    """How many repositories the viewer sees, counted up to ``most``: there may be many thousands."""
+    some = select(Repo.id).where(seen_by(viewer)).limit(most).subquery()
+    return session.scalar(select(func.count()).select_from(some)) or 0
+
+
+def switch_off(session: Session, repo_id: int) -> None:
+    """Webhooks start no more runs of the repository."""
+    session.execute(update(Repo).where(Repo.id == repo_id).values(active=False))
+
+
+def remove_runs(session: Session, repo_id: int, most: int) -> Sequence[int]:
+    """Removes the repository's oldest runs with all their rows, and returns them.
+
+    A few at a time: on SQLite all other writers wait for the transaction.
+    """
+    ids = session.scalars(select(Run.id).where(Run.repo_id == repo_id).order_by(Run.number).limit(most)).all()
+    session.execute(delete(table(Run)).where(Run.id.in_(ids)))
+    return ids
 
 
 def remove_repo(session: Session, repo_id: int) -> Sequence[int]:

@@ -1,66 +1,18 @@
-"""Runs: queueing, canceling, and reading them with their jobs and steps."""
+"""Runs: canceling them, and reading them with their jobs and steps."""
 
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cache
-from itertools import count
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
 
-from sqlalchemy import (
-    ColumnElement,
-    Insert,
-    bindparam,
-    exists,
-    insert,
-    literal,
-    literal_column,
-    select,
-    tuple_,
-    update,
-)  # fmt: skip
+from sqlalchemy import BigInteger, ColumnElement, column, func, select, tuple_, update, values
 from sqlalchemy.orm import Session
-from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from pipelines.state import Reason, State
-from pipelines.trigger import Trigger
+from pipelines.trigger import Event, Trigger
 from workers.db.models import Job, Repo, Run, Step
 from workers.db.session import db_now_ms, now_ms
-from workers.store.approvals import approver, drop_replaced
-from workers.store.common import table
 from workers.store.completion import lock_run, settle
 from workers.store.roles import seen_by
-from workers.store.statuses import open_statuses
-from workers.store.superseding import EVENTS, supersede_runs
-
-_TITLE_CHARS_MAX = 200
-_DEFAULTS = dict.fromkeys(("problems", "warnings", "left_out"), "'[]'")
-_DEFAULTS |= {"state": f"'{State.QUEUED.value}'", "sentence": "''", "cancel_by": "''"}
-
-
-@dataclass(frozen=True)
-class NewRun:
-    """A run to be queued. ``parent_run_id`` is the run that it repeats.
-
-    ``held``: it waits for approval, unless its commit was approved before.
-    """
-
-    repo_id: int
-    trigger: Trigger
-    parent_run_id: int | None = None
-    held: bool = False
-
-
-@dataclass(frozen=True)
-class Queued:
-    """A queued run. ``job_id`` is its only job so far.
-
-    After the commit, notify workers of ``job_id``, and of the cancellation of the runs ``superseded``.
-    """
-
-    run_id: int
-    number: int
-    job_id: int
-    superseded: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,6 +24,20 @@ class CancelResult:
 
 
 @dataclass(frozen=True)
+class RunFilter:
+    """Which runs of a repository a list has: those of a branch, in a state, of an event. Empty and None: of any."""
+
+    branch: str = ""
+    state: State | None = None
+    event: Event | None = None
+
+    def conditions(self) -> Iterator[tuple[ColumnElement[Any], object]]:
+        """The columns that it names, and the values that they must have."""
+        named = ((Run.branch, self.branch), (Run.state, self.state), (Run.event, self.event))
+        return ((cast("ColumnElement[Any]", column), value) for column, value in named if value)
+
+
+@dataclass(frozen=True)
 class StepPlace:
     """A step with its job, run and repository."""
 
@@ -79,118 +45,6 @@ class StepPlace:
     job: Job
     run: Run
     repo: Repo
-
-
-def queue_run(
-    session: Session, repo_id: int, trigger: Trigger, parent_run_id: int | None = None, *, held: bool = False
-) -> Queued:
-    """A new run with the repository's next number and one job without a plan: its worker plans the run."""
-    (queued,) = queue_runs(session, [NewRun(repo_id, trigger, parent_run_id, held)])
-    return queued
-
-
-def queue_runs(session: Session, new: Sequence[NewRun]) -> list[Queued]:
-    """Queues a batch of runs with few statements. Each repository's runs are numbered in this order."""
-    if not new:
-        return []
-    connection, (count_on, new_run, new_jobs, new_statuses) = session.connection(), _queueing()
-    before: dict[int, int] = {}
-    newest_wins: dict[int, list[str]] = {}
-    has_token: dict[int, bool] = {}
-    has_held: dict[int, bool] = {}
-    # Lock order, to avoid deadlocks: repositories by id.
-    for repo_id, more in sorted(Counter(each.repo_id for each in new).items()):
-        found = connection.execute(count_on, {"repo": repo_id, "count": more}).one()
-        counted, newest_wins[repo_id], has_token[repo_id], has_held[repo_id] = found
-        before[repo_id] = counted - more
-    numbers = {repo_id: count(last + 1) for repo_id, last in before.items()}
-    places = [(each.repo_id, next(numbers[each.repo_id])) for each in new]
-    rows = [
-        {"repo_id": repo_id, "number": number, "parent_run_id": each.parent_run_id}
-        | trigger_columns(each.trigger)
-        | _approval(session, each)
-        for each, (repo_id, number) in zip(new, places, strict=True)
-    ]
-    connection.execute(new_run, rows)
-    made: dict[tuple[int, int], Queued] = {}
-    for repo_id, last in before.items():
-        # The rows of one INSERT get ids in their order.
-        ids = sorted(connection.execute(new_jobs, {"repo": repo_id, "last": last}))
-        if has_token[repo_id]:
-            connection.execute(new_statuses, {"repo": repo_id, "last": last})
-        made |= {
-            (repo_id, number): Queued(run_id, number, job_id) for number, (run_id, job_id) in enumerate(ids, last + 1)
-        }
-    queued = [made[place] for place in places]
-    for at in _newest(new, newest_wins):
-        older = supersede_runs(session, session.get_one(Run, queued[at].run_id))
-        queued[at] = replace(queued[at], superseded=tuple(run.id for run in older))
-    for each, its in zip(new, queued, strict=True):
-        has_held[each.repo_id] |= each.held
-        if each.parent_run_id is None and has_held[each.repo_id]:
-            drop_replaced(session, session.get_one(Run, its.run_id))
-    return queued
-
-
-def _approval(session: Session, new: NewRun) -> dict[str, object]:
-    """Whether the run is held, and who has approved its commit before."""
-    by = approver(session, new.repo_id, new.trigger) if new.held else ""
-    return {"held": new.held and not by, "approved_by": by}
-
-
-def _newest(new: Sequence[NewRun], newest_wins: Mapping[int, Collection[str]]) -> Collection[int]:
-    """Which of the new runs cancel older ones: the last of each branch or pull request, unless it is a rerun."""
-    last: dict[tuple[int, str, str], int] = {}
-    for at, each in enumerate(new):
-        event = each.trigger.event
-        if each.parent_run_id is None and event in EVENTS and event.value in newest_wins[each.repo_id]:
-            last[each.repo_id, event.value, each.trigger.ref] = at
-    return last.values()
-
-
-@cache
-def _queueing() -> tuple[ReturningUpdate[int, list[str], bool, bool], Insert, ReturningInsert[int, int], Insert]:
-    """The statements of every webhook, built once: building them costs more than running them."""
-    repos, runs, jobs = table(Repo), table(Run), table(Job)
-    mine, counted = repos.c.id == bindparam("repo"), repos.c.last_number + bindparam("count")
-    # Values that are the same for every new run are literals in the statement: as parameters they cost time per row.
-    literals: dict[str, ColumnElement[str]] = {name: literal_column(text) for name, text in _DEFAULTS.items()}
-    theirs = (runs.c.repo_id == bindparam("repo")) & (runs.c.number > bindparam("last"))
-    # rung_ms is set because the caller sends a wake-up at once; if that is lost, the scheduler sends another.
-    first_jobs = select(runs.c.id, literal(1), ~runs.c.held, now_ms(), now_ms()).where(theirs).order_by(runs.c.number)
-    held = exists().where(runs.c.repo_id == repos.c.id, runs.c.held)
-    return (
-        update(repos)
-        .where(mine)
-        .values(last_number=counted)
-        .returning(repos.c.last_number, repos.c.newest_wins, repos.c.forge_token_sealed != "", held),
-        insert(runs).values(created_ms=now_ms(), **literals),
-        insert(jobs)
-        .from_select(["run_id", "number", "ready", "rung_ms", "created_ms"], first_jobs)
-        .returning(jobs.c.run_id, jobs.c.id),
-        open_statuses(),
-    )
-
-
-def trigger_columns(trigger: Trigger) -> dict[str, object]:
-    """The columns of a run that its trigger fills."""
-    title = trigger.pull_request.title if trigger.pull_request else ""
-    return {
-        "trigger": trigger.model_dump_json(),
-        "event": trigger.event,
-        "ref": trigger.ref,
-        "branch": trigger.branch,
-        "sha": trigger.sha,
-        "title": (title or trigger.message.strip().partition("\n")[0].strip())[:_TITLE_CHARS_MAX],
-        "message": trigger.message,
-        "author": trigger.author or trigger.sender,
-    }
-
-
-def rerun(session: Session, run_id: int, *, held: bool = False) -> Queued:
-    """Queues a run of the same trigger, with a new number."""
-    run = session.get_one(Run, run_id)
-    return queue_run(session, run.repo_id, trigger_of(run), parent_run_id=run.id, held=held)
 
 
 def trigger_of(run: Run) -> Trigger:
@@ -218,10 +72,22 @@ def run_by_number(session: Session, repo_id: int, number: int) -> Run | None:
     return session.scalars(select(Run).where(Run.repo_id == repo_id, Run.number == number)).one_or_none()
 
 
-def runs_of(session: Session, repo_id: int, before: int | None = None, limit: int = 30) -> Sequence[Run]:
-    """The repository's newest runs first, those with a number below ``before``."""
+def count_runs(session: Session, repo_id: int) -> int:
+    """How many runs the repository has."""
+    return session.scalar(select(func.count()).select_from(Run).where(Run.repo_id == repo_id)) or 0
+
+
+def runs_of(
+    session: Session, repo_id: int, before: int | None = None, limit: int = 30, only: RunFilter | None = None
+) -> Sequence[Run]:
+    """The repository's newest runs first, those with a number below ``before`` that ``only`` lets through."""
     query = select(Run).where(Run.repo_id == repo_id).order_by(Run.number.desc()).limit(limit)
-    return session.scalars(query if before is None else query.where(Run.number < before)).all()
+    conditions = [] if only is None else [column == value for column, value in only.conditions()]
+    if not conditions:
+        # The numbers have no gaps. Without this, PostgreSQL may read and sort all of the repository's runs.
+        before = before or (session.scalar(select(Repo.last_number).where(Repo.id == repo_id)) or 0) + 1
+        query = query.where(Run.number >= before - limit)
+    return session.scalars(query.where(*conditions, *([] if before is None else [Run.number < before]))).all()
 
 
 def recent_runs(session: Session, limit: int = 30, viewer: int | None = None) -> list[tuple[Run, Repo]]:
@@ -234,10 +100,17 @@ def recent_runs(session: Session, limit: int = 30, viewer: int | None = None) ->
     return [(run, repo) for run, repo in session.execute(query.limit(limit))]
 
 
-def last_runs(session: Session, viewer: int | None = None) -> dict[int, Run]:
-    """The newest run of each repository that the viewer sees, by the repository's id, where there is one."""
-    query = select(Run).join(Repo, _of_repos() & (Repo.last_number == Run.number)).where(seen_by(viewer))
-    return {run.repo_id: run for run in session.scalars(query)}
+def last_runs(session: Session, repos: Collection[Repo]) -> dict[int, Run]:
+    """The newest run of each of these repositories, by the repository's id. One without runs is left out."""
+    if not repos:
+        return {}
+    # A look at the index for each repository, which no statistics and no number of runs can turn into anything else.
+    columns = column("repo_id", BigInteger()), column("number", BigInteger())
+    last = values(*columns, name="last").data([(repo.id, repo.last_number) for repo in repos]).cte("last")
+    newest = select(Run.id).where(Run.repo_id == last.c.repo_id, Run.number == last.c.number).correlate(last)
+    ids = session.scalars(select(newest.scalar_subquery()).select_from(last)).all()
+    found = session.scalars(select(Run).where(Run.id.in_([run_id for run_id in ids if run_id is not None])))
+    return {run.repo_id: run for run in found}
 
 
 def _of_repos() -> ColumnElement[bool]:
@@ -268,8 +141,10 @@ def steps_of(session: Session, job_id: int) -> Sequence[Step]:
 
 def steps_of_run(session: Session, run_id: int) -> Sequence[Step]:
     """All steps of all jobs of a run, by job and number."""
-    query = select(Step).join(Job, Job.id == Step.job_id).where(Job.run_id == run_id)
-    return session.scalars(query.order_by(Job.number, Step.number)).all()
+    # Not a join: without statistics PostgreSQL reads the whole table for it.
+    numbers = {job.id: job.number for job in session.execute(select(Job.id, Job.number).where(Job.run_id == run_id))}
+    steps = session.scalars(select(Step).where(Step.job_id.in_(numbers)))
+    return sorted(steps, key=lambda step: (numbers[step.job_id], step.number))
 
 
 def step_by_id(session: Session, step_id: int) -> Step | None:

@@ -1,14 +1,17 @@
 """Why a job waits, and what the user can do about it: a sentence for each job, from the current rows."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
-from sqlalchemy import exists, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pipelines.state import State
-from workers.db.models import Job, Repo, Run
+from workers.db.models import Job, Run
 from workers.labels import fits, wanted
-from workers.store.concurrency_turns import jobs_ahead
+from workers.store.concurrency_turns import AHEAD_SHOWN, jobs_ahead
+from workers.store.lanes import first_in_lanes
+from workers.store.leases import ready_not_notified
 from workers.store.workers import KnownWorker, workers
 
 WAITS_FOR_APPROVAL = "Waits for approval by a maintainer: on the run's page, or with `headway approve`."
@@ -24,19 +27,34 @@ def why_waiting(session: Session, repo: str, jobs: Sequence[Job]) -> dict[int, s
     }
 
 
-def idle_runs(session: Session) -> set[int]:
-    """Runs that have started but have no running job now: all their remaining jobs wait."""
-    busy = exists().where(Job.run_id == Run.id, Job.state == State.RUNNING)
-    return set(session.scalars(select(Run.id).where(Run.state == State.RUNNING, ~busy)))
+def idle_runs(session: Session, runs: Iterable[Run]) -> set[int]:
+    """Those of the runs that have started but have no running job now: all their remaining jobs wait."""
+    started = {run.id for run in runs if run.state is State.RUNNING}
+    if not started:
+        return started
+    busy = select(Job.run_id).where(Job.run_id.in_(started), Job.state == State.RUNNING)
+    return started - set(session.scalars(busy.distinct()))
 
 
-def jobs_for_free_workers(session: Session, job_ids: Collection[int]) -> set[int]:
-    """Those of the jobs that a free worker could take now. All of them where no worker is known."""
+def jobs_for_free_workers(session: Session, older_than_s: float, most: int = 100) -> Sequence[int]:
+    """Jobs to wake a worker for: no wake-up was sent in the last ``older_than_s`` seconds, and a free slot fits.
+
+    For workers with the same labels as many jobs as they have free slots. Any jobs where no worker is known.
+    """
     alive = workers(session)
-    query = select(Job.id, Job.labels, Repo.name).join(Run, Run.id == Job.run_id).join(Repo, Repo.id == Run.repo_id)
-    rows = session.execute(query.where(Job.id.in_(job_ids)))
-    free = [worker.labels for worker in alive if worker.free]
-    return {row.id for row in rows if not alive or any(fits(wanted(row.labels, row.name), labels) for labels in free)}
+    if not alive:
+        return ready_not_notified(session, older_than_s, most)
+    slots: Counter[frozenset[tuple[str, str]]] = Counter()
+    for worker in alive:
+        slots[frozenset(worker.labels.items())] += worker.free
+    older_ms = int(older_than_s * 1000)
+    found = [
+        job_id
+        for labels, free in slots.items()
+        if free
+        for job_id in first_in_lanes(session, dict(labels), min(free, most), older_ms)
+    ]
+    return sorted(set(found))[:most]
 
 
 def _for_jobs(job: Job, jobs: Sequence[Job]) -> str:
@@ -55,9 +73,9 @@ def _for_its_turn(session: Session, job: Job) -> str:
     named = [f"run {each.run_number}, job {each.job_name}" for each in ahead if each.job_name is not None]
     group = f"concurrency group {job.group_name!r}"
     if len(named) >= job.group_limit:
-        return f"Waits for {_listed(named)} ({group})."
+        return f"Waits for {_first(named)} ({group})."
     runs = [f"run {each.run_number}" for each in ahead if each.job_name is None]
-    return f"Waits until {_listed(runs)} is planned, which may have an earlier turn ({group})." if runs else ""
+    return f"Waits until {_first(runs)} is planned, which may have an earlier turn ({group})." if runs else ""
 
 
 def _for_a_worker(job: Job, repo: str, alive: Sequence[KnownWorker]) -> str:
@@ -90,6 +108,10 @@ def _for_labels(asked: Mapping[str, str]) -> str:
         f"Waits for a worker with {labels.replace(',', ' and ')}, and there is none for {asked['repo']}. "
         f"Start one with HEADWAY_WORKER_LABELS={labels}, or change the workflow's labels."
     )
+
+
+def _first(words: Sequence[str]) -> str:
+    return _listed(words if len(words) <= AHEAD_SHOWN else [*words[:AHEAD_SHOWN], "more"])
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -10,8 +10,7 @@ from sqlalchemy.orm import Session
 from pipelines.state import State
 from workers.db.models import Job, Worker
 from workers.db.session import now_ms
-from workers.store.common import insert_or
-from workers.store.leases import CLOCK_STEP_MS
+from workers.store.common import CLOCK_STEP_MS, insert_or
 
 OWNER_MARK = "/"
 """In the owner of a lease: between the worker's name and the id of one of its processes."""

@@ -28,6 +28,18 @@ def test_repositories_are_listed_with_their_last_run(site: Site, program: TestCl
     assert [(run["repo"], run["number"]) for run in program.get("/api/runs").json()] == [("b/two", 2), ("b/two", 1)]
 
 
+def test_repositories_are_listed_page_by_page(site: Site, program: TestClient) -> None:
+    for name in ("a", "b/two", "c"):
+        site.add_repo(name)
+
+    def names(**asked: str | int) -> list[str]:
+        return [repo["name"] for repo in program.get("/api/repos", params=asked).json()]
+
+    assert names(limit=2) == ["a", "b/two"]
+    assert names(limit=2, after="b/two") == ["c"]
+    assert names(after="c") == []
+
+
 def test_no_response_contains_a_secret_sealed_or_not(site: Site, program: TestClient) -> None:
     hooked = site.add_repo()
     secrets.put(site.services, OPERATOR, REPO, "key", "the value")

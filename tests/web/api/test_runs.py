@@ -8,6 +8,7 @@ from starlette.testclient import TestClient
 from pipelines.plan import LeftOut
 from pipelines.problem import Level, Problem
 from pipelines.state import PASSED, Outcome, Reason, State
+from pipelines.trigger import Event
 from runner.events import ImageBuilt, ImagePushed, InstructionChanged, StepFinished, StepStarted
 from tests.web.conftest import PLAN, REPO, SHA, ClaimedRun, Site, push
 from web.server.app import create_app
@@ -31,6 +32,25 @@ def test_runs_are_listed_newest_first_in_pages(site: Site, program: TestClient) 
     path = f"/api/repos/{REPO}/runs"
     assert [run["number"] for run in program.get(path).json()] == [5, 4, 3, 2, 1]
     assert [run["number"] for run in program.get(path, params={"before": 4, "limit": 2}).json()] == [3, 2]
+
+
+def test_runs_are_listed_by_branch_state_and_event(site: Site, program: TestClient) -> None:
+    site.add_repo()
+    finish(site.begin(push(branch="main")))
+    site.queue(push(branch="topic"))
+    site.queue(push(branch="main"))
+    site.queue(push(branch="main").model_copy(update={"event": Event.TAG}))
+
+    def numbers(**asked: str | int) -> list[int]:
+        return [run["number"] for run in program.get(f"/api/repos/{REPO}/runs", params=asked).json()]
+
+    assert numbers(branch="main") == [4, 3, 1]
+    assert numbers(branch="main", event="push") == [3, 1]
+    assert numbers(branch="main", event="push", state="queued") == [3]
+    assert numbers(state="passed") == [1]
+    assert numbers(branch="main", before=4, limit=1) == [3]
+    assert numbers(branch="none") == []
+    assert program.get(f"/api/repos/{REPO}/runs?state=happy").status_code == 422
 
 
 def test_a_run_is_shown_with_its_jobs_steps_and_facts(site: Site, program: TestClient) -> None:

@@ -37,6 +37,22 @@ def test_runs_are_shown_in_pages(site: Site, browser: TestClient) -> None:
     assert "Older" not in second
 
 
+def test_runs_are_filtered_and_the_filter_stays_on_the_next_page(site: Site, browser: TestClient) -> None:
+    for number in range(1, 34):
+        site.queue(push(f"commit number {number}.", branch="a b" if number % 33 else "main"))
+    text = browser.get(f"{PAGE}?branch=main&state=&event=").text
+    assert "commit number 33." in text
+    assert "commit number 32." not in text
+    text = browser.get(f"{PAGE}?branch=a+b&state=queued&event=push").text
+    older = re.search(r'href="([^"]*before=\d+[^"]*)"', text)
+    assert older
+    second = browser.get(older[1].replace("&amp;", "&")).text
+    assert "commit number 2." in second
+    assert "commit number 33." not in second
+    assert "<option selected>queued</option>" in second
+    assert "No run is like that." in browser.get(f"{PAGE}?state=broken").text
+
+
 def test_the_form_starts_a_run_and_redirects_to_it(site: Site, browser: TestClient) -> None:
     assert f'action="{PAGE}/runs"' in browser.get(PAGE).text
     form = {"branch": " topic ", "inputs": "A=1\r\nB=x=y\r\n", "target": "staging"}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, insert, inspect, select, update
+from sqlalchemy import Engine, insert, inspect, select, text, update
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
@@ -166,9 +166,9 @@ def test_the_newest_migration_keeps_the_rows_up_and_down(empty_database: Engine)
         repo_id = store.add_repo(session, store.NewRepo("a/b", "file:///a")).id
         job_id = store.record_delivery(session, repo_id, store.NewDelivery("d1", trigger=push())).job_id
     downgrade(empty_database, "-1")
-    assert "lease_s" not in {column["name"] for column in inspect(empty_database).get_columns("jobs")}
+    assert "lane" not in {column["name"] for column in inspect(empty_database).get_columns("jobs")}
     upgrade(empty_database)
-    assert "lease_s" in {column["name"] for column in inspect(empty_database).get_columns("jobs")}
+    assert "lane" in {column["name"] for column in inspect(empty_database).get_columns("jobs")}
     with reading(empty_database) as session:
         assert session.execute(select(Run.held, Run.on_branch, Run.approved_by)).all() == [(False, None, "")]
         assert session.execute(select(Repo.untrusted_runs, Repo.pipeline_from)).all() == [("approve", "commit")]
@@ -231,6 +231,15 @@ def test_a_connection_that_the_server_has_cut_is_replaced(postgres_server: Postg
         assert store.counters(session) == {"before": 1, "after": 1}
     other.dispose()
     engine.dispose()
+
+
+@pytest.mark.postgres
+def test_postgresql_compiles_no_plan_and_keeps_none(postgres_url: str) -> None:
+    engine = make_engine(postgres_url)
+    with reading(engine) as session:
+        found = [session.scalar(text(f"SHOW {name}")) for name in ("jit", "plan_cache_mode")]
+    engine.dispose()
+    assert found == ["off", "force_custom_plan"]
 
 
 def test_sqlite_makes_the_folder_of_its_file(tmp_path: Path) -> None:

@@ -9,6 +9,15 @@ from pipelines.state import Reason, State
 from pipelines.trigger import Event
 from workers.db.models.base import ID, Base
 
+# Unfinished jobs of concurrency groups without a lane: they run, or wait for their turn.
+_HELD = "group_key IS NOT NULL AND lane IS NULL AND finished_ms IS NULL"
+
+
+def _partial(name: str, *columns: str, where: str) -> Index:
+    """An index over few rows: it stays as small as the queue, however long the history grows."""
+    # SQLite compares a condition of an index with that of a query as text, and has no boolean values.
+    return Index(name, *columns, sqlite_where=text(where.replace(" ready", " ready = 1")), postgresql_where=text(where))
+
 
 class Run(Base):
     """One execution of a pipeline. ``trigger`` is ``Trigger`` as JSON; ``message`` is the commit's, ``sentence`` ours.
@@ -23,6 +32,12 @@ class Run(Base):
     __table_args__ = (
         UniqueConstraint("repo_id", "number"),
         Index("ix_runs_held", "repo_id", sqlite_where=text("held = 1"), postgresql_where=text("held")),
+        Index(None, "repo_id", "branch", "number"),
+        Index(None, "repo_id", "event", "number"),
+        Index(None, "repo_id", "state", "number"),
+        Index(None, "repo_id", "sha"),
+        _partial("ix_runs_unfinished", "repo_id", "ref", "id", where="finished_ms IS NULL"),
+        _partial("ix_runs_with_logs", "finished_ms", "id", where="logs_deleted_ms IS NULL"),
     )
 
     id: Mapped[int] = mapped_column(ID, primary_key=True)
@@ -37,7 +52,7 @@ class Run(Base):
     title: Mapped[str]
     message: Mapped[str]
     author: Mapped[str]
-    state: Mapped[State] = mapped_column(default=State.QUEUED, index=True)
+    state: Mapped[State] = mapped_column(default=State.QUEUED)
     reason: Mapped[Reason | None]
     sentence: Mapped[str] = mapped_column(default="")
     problems: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
@@ -51,7 +66,7 @@ class Run(Base):
     approved_by: Mapped[str] = mapped_column(default="")
     created_ms: Mapped[int]
     started_ms: Mapped[int | None]
-    finished_ms: Mapped[int | None] = mapped_column(index=True)
+    finished_ms: Mapped[int | None]
     logs_deleted_ms: Mapped[int | None]
 
 
@@ -63,16 +78,28 @@ class Job(Base):
     expired leases; ``rung_ms`` is the time of the last
     wake-up. At most ``group_limit`` jobs of a concurrency group (``group_key``, or None) run at once; users see
     ``group_name``. ``cancel_by`` is not empty where this job alone is canceled.
+
+    ``lane`` stands for the labels that it asks for, while it waits and nothing but a worker is missing; else it is None
+    (see ``workers.store.lanes``). ``repo_id`` is its run's, so that the queue is read without the table of runs; None
+    in jobs that ended before this column existed.
     """
 
     __tablename__ = "jobs"
     __table_args__ = (
         UniqueConstraint("run_id", "number"),
         Index(None, "state", "ready", "lease_until_ms"),
+        _partial("ix_jobs_group", "group_key", "state", "run_id", "number", where="group_key IS NOT NULL"),
+        _partial("ix_jobs_lane", "lane", "id", where="lane IS NOT NULL"),
+        _partial("ix_jobs_lane_of_repo", "repo_id", "lane", "id", where="lane IS NOT NULL"),
+        _partial("ix_jobs_lane_rung", "rung_ms", "id", where="lane IS NOT NULL"),
+        _partial("ix_jobs_unplanned", "repo_id", "run_id", where="plan IS NULL AND ready AND finished_ms IS NULL"),
+        _partial("ix_jobs_held", "repo_id", "run_id", where=_HELD),
+        _partial("ix_jobs_held_group", "group_key", where=_HELD),
     )
 
     id: Mapped[int] = mapped_column(ID, primary_key=True)
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
+    repo_id: Mapped[int | None]
     number: Mapped[int]
     name: Mapped[str] = mapped_column(default="")
     file: Mapped[str] = mapped_column(default="")
@@ -82,11 +109,12 @@ class Job(Base):
     on_success: Mapped[bool] = mapped_column(default=True)
     on_failure: Mapped[bool] = mapped_column(default=False)
     plan: Mapped[str | None]
-    group_key: Mapped[str | None] = mapped_column(index=True)
+    group_key: Mapped[str | None]
     group_name: Mapped[str] = mapped_column(default="")
     group_limit: Mapped[int] = mapped_column(default=1)
     cancel_by: Mapped[str] = mapped_column(default="")
     ready: Mapped[bool] = mapped_column(default=True)
+    lane: Mapped[str | None]
     state: Mapped[State] = mapped_column(default=State.QUEUED)
     reason: Mapped[Reason | None]
     message: Mapped[str] = mapped_column(default="")

@@ -1,0 +1,110 @@
+"""Workers and webhooks at the same time, on each of the two databases: no deadlock, and no job is left behind."""
+
+import random
+import threading
+import time
+
+import pytest
+from sqlalchemy import Engine, func, select
+
+from pipelines.plan import Concurrency, JobPlan, Plan
+from pipelines.state import PASSED
+from pipelines.trigger import Event
+from tests.support.builders import job_plan, plan, push
+from workers import store
+from workers.db.models import Job
+from workers.db.session import reading, transaction
+from workers.scheduler.missed_turns import MissedTurns
+from workers.store import leases
+
+WORKERS, PUSHES, RUNS_OF_PUSH = 6, 15, 3
+PATIENCE_S = 30
+BRANCHES = ("main", "topic", "fix")
+
+
+def grouped(name: str, number: int, group: str, needs: tuple[str, ...] = ()) -> JobPlan:
+    asked = Concurrency(group=group, limit=1 + (group == "b"), cancel=group == "c")
+    return job_plan(name, number, needs, steps=1).model_copy(update={"concurrency": asked})
+
+
+def some_plan(noise: random.Random) -> Plan:
+    first, second = noise.choices("abc", k=2)
+    return plan(grouped("one", 1, first), grouped("two", 2, second, ("one",)), job_plan("free", 3, steps=1))
+
+
+def push_some(database: Engine, repo_ids: list[int], seed: int) -> None:
+    noise = random.Random(seed)
+    for _ in range(PUSHES):
+        new = [store.NewRun(noise.choice(repo_ids), push(branch=noise.choice(BRANCHES))) for _ in range(RUNS_OF_PUSH)]
+        with transaction(database) as session:
+            store.queue_runs(session, new)
+
+
+def work_some(database: Engine, worker: int, over: threading.Event) -> None:
+    noise, missed = random.Random(worker), MissedTurns()
+    deadline_s = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline_s:
+        over_before = over.is_set()
+        with reading(database) as session:
+            job_id = leases.next_ready(session)
+        if job_id is not None:
+            _work(database, job_id, f"w{worker}", noise)
+        elif over_before and not _left(database):
+            return
+        elif worker == 0:
+            missed(database)
+
+
+def _work(database: Engine, job_id: int, owner: str, noise: random.Random) -> None:
+    with transaction(database) as session:
+        claim = leases.claim(session, job_id, owner, 600)
+    if claim is None:
+        return
+    try:
+        if claim.plan is None:
+            with transaction(database) as session:
+                if store.plan_run(session, job_id, claim.attempt, some_plan(noise)).mine is None:
+                    return
+        with transaction(database) as session:
+            if noise.random() < 0.2:
+                leases.release(session, job_id, claim.attempt)
+            else:
+                store.finish_job(session, job_id, claim.attempt, PASSED)
+    except store.StaleAttemptError:
+        return
+
+
+def _left(database: Engine) -> int:
+    with reading(database) as session:
+        return session.scalar(select(func.count()).where(Job.finished_ms.is_(None))) or 0
+
+
+@pytest.mark.slow
+def test_no_deadlock_and_no_job_left_behind(database: Engine) -> None:
+    with transaction(database) as session:
+        repo_ids = [store.add_repo(session, store.NewRepo(name, "file:///x")).id for name in ("a", "b")]
+        for repo_id in repo_ids:
+            store.set_newest_wins(session, repo_id, {Event.PUSH})
+    errors: list[BaseException] = []
+    over = threading.Event()
+
+    def kept(run: object, *arguments: object) -> None:
+        try:
+            run(*arguments)  # type: ignore[operator]
+        except BaseException as error:  # noqa: BLE001 - shown by the test
+            errors.append(error)
+
+    pushers = [threading.Thread(target=kept, args=(push_some, database, repo_ids, seed)) for seed in range(3)]
+    workers = [threading.Thread(target=kept, args=(work_some, database, each, over)) for each in range(WORKERS)]
+    for thread in (*pushers, *workers):
+        thread.start()
+    for thread in pushers:
+        thread.join()
+    over.set()
+    for thread in workers:
+        thread.join(PATIENCE_S)
+    assert errors == []
+    with reading(database) as session:
+        jobs = session.scalars(select(Job).where(Job.finished_ms.is_(None) | Job.lane.is_not(None)))
+        left = [(job.id, job.run_id, job.number, job.state.value, job.ready, job.lane, job.group_key) for job in jobs]
+        assert left == []

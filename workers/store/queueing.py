@@ -1,0 +1,185 @@
+"""Queueing runs: numbered, held where they wait for approval, and ending the older ones that they replace."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import count
+
+from sqlalchemy import (
+    ColumnElement,
+    Insert,
+    bindparam,
+    case,
+    exists,
+    insert,
+    literal,
+    literal_column,
+    null,
+    select,
+    update,
+)  # fmt: skip
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
+
+from pipelines.state import State
+from pipelines.trigger import Trigger
+from workers.db.models import Job, Repo, Run
+from workers.db.session import now_ms
+from workers.labels import NO_LABELS
+from workers.store.approvals import approver, drop_replaced
+from workers.store.common import table
+from workers.store.lanes import turns_after
+from workers.store.runs import trigger_of
+from workers.store.statuses import open_statuses
+from workers.store.superseding import EVENTS, supersede_runs
+
+_TITLE_CHARS_MAX = 200
+_DEFAULTS = dict.fromkeys(("problems", "warnings", "left_out"), "'[]'")
+_DEFAULTS |= {"state": f"'{State.QUEUED.value}'", "sentence": "''", "cancel_by": "''"}
+
+
+@dataclass(frozen=True)
+class NewRun:
+    """A run to be queued. ``parent_run_id`` is the run that it repeats.
+
+    ``held``: it waits for approval, unless its commit was approved before.
+    """
+
+    repo_id: int
+    trigger: Trigger
+    parent_run_id: int | None = None
+    held: bool = False
+
+
+@dataclass(frozen=True)
+class Queued:
+    """A queued run. ``job_id`` is its only job so far.
+
+    After the commit, notify workers of ``job_id``, and of the cancellation of the runs ``superseded``.
+    """
+
+    run_id: int
+    number: int
+    job_id: int
+    superseded: tuple[int, ...] = ()
+
+
+def queue_run(
+    session: Session, repo_id: int, trigger: Trigger, parent_run_id: int | None = None, *, held: bool = False
+) -> Queued:
+    """A new run with the repository's next number and one job without a plan: its worker plans the run."""
+    (queued,) = queue_runs(session, [NewRun(repo_id, trigger, parent_run_id, held)])
+    return queued
+
+
+def queue_runs(session: Session, new: Sequence[NewRun]) -> list[Queued]:
+    """Queues a batch of runs with few statements. Each repository's runs are numbered in this order."""
+    if not new:
+        return []
+    connection, (count_on, new_run, new_jobs, new_statuses) = session.connection(), _queueing()
+    before: dict[int, int] = {}
+    newest_wins: dict[int, list[str]] = {}
+    has_token: dict[int, bool] = {}
+    has_held: dict[int, bool] = {}
+    # Lock order, to avoid deadlocks: repositories by id.
+    for repo_id, more in sorted(Counter(each.repo_id for each in new).items()):
+        found = connection.execute(count_on, {"repo": repo_id, "count": more}).one()
+        counted, newest_wins[repo_id], has_token[repo_id], has_held[repo_id] = found
+        before[repo_id] = counted - more
+    numbers = {repo_id: count(last + 1) for repo_id, last in before.items()}
+    places = [(each.repo_id, next(numbers[each.repo_id])) for each in new]
+    rows = [
+        {"repo_id": repo_id, "number": number, "parent_run_id": each.parent_run_id}
+        | trigger_columns(each.trigger)
+        | _approval(session, each)
+        for each, (repo_id, number) in zip(new, places, strict=True)
+    ]
+    connection.execute(new_run, rows)
+    made: dict[tuple[int, int], Queued] = {}
+    for repo_id, last in before.items():
+        # The rows of one INSERT get ids in their order.
+        ids = sorted(connection.execute(new_jobs, {"repo": repo_id, "last": last}))
+        if has_token[repo_id]:
+            connection.execute(new_statuses, {"repo": repo_id, "last": last})
+        made |= {
+            (repo_id, number): Queued(run_id, number, job_id) for number, (run_id, job_id) in enumerate(ids, last + 1)
+        }
+    queued = [made[place] for place in places]
+    ended: list[Run] = []
+    for at in _newest(new, newest_wins):
+        older = supersede_runs(session, session.get_one(Run, queued[at].run_id))
+        queued[at] = replace(queued[at], superseded=tuple(run.id for run in older if not run.state.final))
+        ended += older
+    for each, its in zip(new, queued, strict=True):
+        has_held[each.repo_id] |= each.held
+        if each.parent_run_id is None and has_held[each.repo_id]:
+            ended += drop_replaced(session, session.get_one(Run, its.run_id))
+    # Last, for it locks jobs of other runs. The scheduler wakes workers for them.
+    turns_after(session, *ended)
+    return queued
+
+
+def _approval(session: Session, new: NewRun) -> dict[str, object]:
+    """Whether the run is held, and who has approved its commit before."""
+    by = approver(session, new.repo_id, new.trigger) if new.held else ""
+    return {"held": new.held and not by, "approved_by": by}
+
+
+def _newest(new: Sequence[NewRun], newest_wins: Mapping[int, Collection[str]]) -> Collection[int]:
+    """Which of the new runs cancel older ones: the last of each branch or pull request, unless it is a rerun."""
+    last: dict[tuple[int, str, str], int] = {}
+    for at, each in enumerate(new):
+        event = each.trigger.event
+        if each.parent_run_id is None and event in EVENTS and event.value in newest_wins[each.repo_id]:
+            last[each.repo_id, event.value, each.trigger.ref] = at
+    return last.values()
+
+
+@cache
+def _queueing() -> tuple[ReturningUpdate[int, list[str], bool, bool], Insert, ReturningInsert[int, int], Insert]:
+    """The statements of every webhook, built once: building them costs more than running them."""
+    repos, runs, jobs = table(Repo), table(Run), table(Job)
+    mine, counted = repos.c.id == bindparam("repo"), repos.c.last_number + bindparam("count")
+    # Values that are the same for every new run are literals in the statement: as parameters they cost time per row.
+    literals: dict[str, ColumnElement[str]] = {name: literal_column(text) for name, text in _DEFAULTS.items()}
+    theirs = (runs.c.repo_id == bindparam("repo")) & (runs.c.number > bindparam("last"))
+    # rung_ms is set because the caller sends a wake-up at once; if that is lost, the scheduler sends another.
+    # A held run waits for approval, and its job for its lane.
+    lane = case((runs.c.held, null()), else_=literal_column(f"'{NO_LABELS}'"))
+    of_run = select(runs.c.id, runs.c.repo_id, literal(1), ~runs.c.held, lane, now_ms(), now_ms())
+    first_jobs = of_run.where(theirs).order_by(runs.c.number)
+    # Not repos.c.id: in RETURNING SQLAlchemy leaves tables out of names for SQLite, and that would be the run's id.
+    held = exists().where(runs.c.repo_id == bindparam("repo"), runs.c.held)
+    return (
+        update(repos)
+        .where(mine)
+        .values(last_number=counted)
+        .returning(repos.c.last_number, repos.c.newest_wins, repos.c.forge_token_sealed != "", held),
+        insert(runs).values(created_ms=now_ms(), **literals),
+        insert(jobs)
+        .from_select(["run_id", "repo_id", "number", "ready", "lane", "rung_ms", "created_ms"], first_jobs)
+        .returning(jobs.c.run_id, jobs.c.id),
+        open_statuses(),
+    )
+
+
+def trigger_columns(trigger: Trigger) -> dict[str, object]:
+    """The columns of a run that its trigger fills."""
+    title = trigger.pull_request.title if trigger.pull_request else ""
+    return {
+        "trigger": trigger.model_dump_json(),
+        "event": trigger.event,
+        "ref": trigger.ref,
+        "branch": trigger.branch,
+        "sha": trigger.sha,
+        "title": (title or trigger.message.strip().partition("\n")[0].strip())[:_TITLE_CHARS_MAX],
+        "message": trigger.message,
+        "author": trigger.author or trigger.sender,
+    }
+
+
+def rerun(session: Session, run_id: int, *, held: bool = False) -> Queued:
+    """Queues a run of the same trigger, with a new number."""
+    run = session.get_one(Run, run_id)
+    return queue_run(session, run.repo_id, trigger_of(run), parent_run_id=run.id, held=held)
