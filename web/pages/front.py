@@ -30,7 +30,7 @@ def front_page(
         recent = store.recent_runs(session, RECENT_RUNS, user.viewer)
         recent_idle = store.idle_runs(session, [run for run, _ in recent])
         idle = recent_idle | store.idle_runs(session, last.values())
-        count, now = store.count_repos(session, user.viewer), db_now_ms(session)
+        version, now = store.repos_version(session, user.viewer), db_now_ms(session)
     return page(
         request,
         "front.html",
@@ -42,5 +42,5 @@ def front_page(
         after=after,
         next_after=repos[-1].name if len(found) > len(repos) else "",
         now=now,
-        version=front_page_version(recent, count, recent_idle),
+        version=front_page_version(recent, version, recent_idle),
     )

@@ -17,7 +17,7 @@ def run_page_version(run: Run, jobs: list[tuple[Job, list[Step]]]) -> str:
     return f"{crc32(repr(seen).encode()):08x}"
 
 
-def front_page_version(recent: list[tuple[Run, Repo]], repos: int, idle: set[int]) -> str:
-    """The version of the front page. ``repos`` is how many repositories there are."""
+def front_page_version(recent: list[tuple[Run, Repo]], repos: tuple[int, int], idle: set[int]) -> str:
+    """The version of the front page. ``repos`` changes with the list of repositories."""
     seen: list[object] = [repos, *((run.id, run.state, run.started_ms, run.id in idle) for run, _ in recent)]
     return f"{crc32(repr(seen).encode()):08x}"

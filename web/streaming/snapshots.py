@@ -64,7 +64,7 @@ def front_snapshot(services: Services, actor: Actor) -> Snapshot:
         viewer = _checked(session, actor).viewer
         recent = store.recent_runs(session, viewer=viewer)
         idle = store.idle_runs(session, [run for run, _ in recent])
-        return Snapshot(front_page_version(recent, store.count_repos(session, viewer), idle))
+        return Snapshot(front_page_version(recent, store.repos_version(session, viewer), idle))
 
 
 def _checked(session: Session, actor: Actor) -> Actor:

@@ -9,8 +9,21 @@ their turn, and however long the history is.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import TypeVarTuple
 
-from sqlalchemy import BigInteger, ColumnElement, Row, Select, bindparam, func, or_, select, tuple_, update
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    ColumnElement,
+    Row,
+    Select,
+    bindparam,
+    func,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.orm import Session, aliased
 
 from pipelines.state import State
@@ -20,6 +33,7 @@ from workers.labels import ANY, ONLY, fits, lane_of, wanted
 from workers.store.common import CLOCK_STEP_MS, table
 from workers.store.concurrency_turns import has_turn
 
+Ts = TypeVarTuple("Ts")
 _NO_REPO = 0
 _READ_AT_ONCE = 20
 _Waiting = Row[int, int, int, bool, int, str | None, dict[str, str]]
@@ -69,10 +83,22 @@ def _only_repo_names(offered: Mapping[str, str] | None) -> set[str]:
 @cache
 def _first(*, of_repo: bool, notified: bool) -> Select[int]:
     """The first jobs of a lane that may be claimed."""
-    query = select(Job.id).where(Job.lane == bindparam("lane"), has_turn()).order_by(Job.id).limit(bindparam("most"))
-    if of_repo:
-        query = query.where(Job.repo_id == bindparam("repo"))
+    lane: BindParameter[str] = bindparam("lane")
+    query = _in_order(select(Job.id), Job, of_repo=of_repo).where(Job.lane >= lane, Job.lane <= lane, has_turn())
+    query = query.limit(bindparam("most"))
     return query.where(rung_before(bindparam("older_ms", type_=BigInteger()))) if notified else query
+
+
+def _in_order(query: Select[*Ts], job: type[Job], *, of_repo: bool) -> Select[*Ts]:
+    """The query in the order of an index of lanes.
+
+    It asks for ranges that hold one value. Given a value, PostgreSQL takes the order by id for the whole order, and may
+    read the history along the primary key.
+    """
+    if not of_repo:
+        return query.order_by(job.lane, job.id)
+    repo: BindParameter[int] = bindparam("repo", type_=BigInteger())
+    return query.where(job.repo_id >= repo, job.repo_id <= repo).order_by(job.repo_id, job.lane, job.id)
 
 
 def rung_before(older_ms: ColumnElement[int]) -> ColumnElement[bool]:
@@ -96,18 +122,13 @@ def _heads(session: Session, offered: Mapping[str, str] | None, repo_id: int | N
 def _every_head(*, of_repo: bool) -> Select[int, str | None, dict[str, str]]:
     """The first job of each lane. Goes from lane to lane through the index: it reads as many entries as there are."""
     here, others, head = aliased(Job), aliased(Job), aliased(Job)
-
-    def those(job: type[Job], *conditions: ColumnElement[bool]) -> Sequence[ColumnElement[bool]]:
-        return (*conditions, job.repo_id == bindparam("repo")) if of_repo else conditions
-
-    start = select(func.min(here.lane).label("lane")).where(*those(here, here.lane.is_not(None)))
-    lanes = start.cte("lanes", recursive=True)
-    behind = select(func.min(others.lane)).where(*those(others, others.lane > lanes.c.lane)).correlate(lanes)
-    lanes = lanes.union_all(select(behind.scalar_subquery()).where(lanes.c.lane.is_not(None)))
-    # Not min(id) of an equal lane: for that PostgreSQL may read all jobs by id. Only the index of lanes has this order.
-    first = select(head.id).where(*those(head, head.lane >= lanes.c.lane)).order_by(head.lane, head.id).limit(1)
-    first = first.correlate(lanes)
-    heads = select(first.scalar_subquery().label("id")).where(lanes.c.lane.is_not(None)).subquery()
+    start = _in_order(select(here.lane.label("lane")), here, of_repo=of_repo).where(here.lane.is_not(None)).limit(1)
+    lanes = select(start.subquery().c.lane).cte("lanes", recursive=True)
+    behind = _in_order(select(others.lane), others, of_repo=of_repo).where(others.lane > lanes.c.lane).limit(1)
+    following = behind.correlate(lanes).scalar_subquery()
+    lanes = lanes.union_all(select(following).where(lanes.c.lane.is_not(None)))
+    first = _in_order(select(head.id), head, of_repo=of_repo).where(head.lane >= lanes.c.lane).limit(1)
+    heads = select(first.correlate(lanes).scalar_subquery().label("id")).where(lanes.c.lane.is_not(None)).subquery()
     return select(Job.id, Job.lane, Job.labels).join(heads, heads.c.id == Job.id)
 
 

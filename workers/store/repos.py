@@ -15,6 +15,8 @@ from workers.store.common import AlreadyThereError, insert_or, table
 from workers.store.roles import seen_by
 from workers.store.superseding import EVENTS
 
+_REPOS_COUNTED = 200
+
 
 @dataclass(frozen=True)
 class NewRepo:
@@ -136,10 +138,12 @@ def repos(session: Session, viewer: int | None = None, after: str = "", limit: i
     return session.scalars(query.where(Repo.name > after) if after else query).all()
 
 
-def count_repos(session: Session, viewer: int | None = None, most: int = 101) -> int:
-    """How many repositories the viewer sees, counted up to ``most``: there may be many thousands."""
-    some = select(Repo.id).where(seen_by(viewer)).limit(most).subquery()
-    return session.scalar(select(func.count()).select_from(some)) or 0
+def repos_version(session: Session, viewer: int | None = None) -> tuple[int, int]:
+    """A value that changes when the viewer sees one repository more or, of the first few hundred, one less."""
+    seen = select(Repo.id).where(seen_by(viewer))
+    newest = session.scalar(seen.order_by(Repo.id.desc()).limit(1))
+    some = seen.order_by(Repo.id).limit(_REPOS_COUNTED).subquery()
+    return newest or 0, session.scalar(select(func.count()).select_from(some)) or 0
 
 
 def switch_off(session: Session, repo_id: int) -> None:

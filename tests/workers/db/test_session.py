@@ -234,12 +234,12 @@ def test_a_connection_that_the_server_has_cut_is_replaced(postgres_server: Postg
 
 
 @pytest.mark.postgres
-def test_postgresql_compiles_no_plan_and_keeps_none(postgres_url: str) -> None:
+def test_postgresql_compiles_no_plan_keeps_none_and_uses_indexes(postgres_url: str) -> None:
     engine = make_engine(postgres_url)
     with reading(engine) as session:
-        found = [session.scalar(text(f"SHOW {name}")) for name in ("jit", "plan_cache_mode")]
+        found = [session.scalar(text(f"SHOW {name}")) for name in ("jit", "plan_cache_mode", "enable_seqscan")]
     engine.dispose()
-    assert found == ["off", "force_custom_plan"]
+    assert found == ["off", "force_custom_plan", "off"]
 
 
 def test_sqlite_makes_the_folder_of_its_file(tmp_path: Path) -> None:
