@@ -92,13 +92,11 @@ def _first(*, of_repo: bool, notified: bool) -> Select[int]:
 def _in_order(query: Select[*Ts], job: type[Job], *, of_repo: bool) -> Select[*Ts]:
     """The query in the order of an index of lanes.
 
-    It asks for ranges that hold one value. Given a value, PostgreSQL takes the order by id for the whole order, and may
-    read the history along the primary key.
+    The lane must be given as a range, also if that holds one value: given the value itself, PostgreSQL takes the order
+    by id for the whole order, and may read the history along the primary key.
     """
-    if not of_repo:
-        return query.order_by(job.lane, job.id)
     repo: BindParameter[int] = bindparam("repo", type_=BigInteger())
-    return query.where(job.repo_id >= repo, job.repo_id <= repo).order_by(job.repo_id, job.lane, job.id)
+    return (query.where(job.repo_id == repo) if of_repo else query).order_by(job.lane, job.id)
 
 
 def rung_before(older_ms: ColumnElement[int]) -> ColumnElement[bool]:
