@@ -10,7 +10,7 @@ from tests.support.builders import job_plan, plan, pull_request, push
 from workers import store
 from workers.db.models import Approval, Job, Run, Status
 from workers.db.session import reading, transaction
-from workers.store import leases
+from workers.store.jobs import leases
 
 OTHER = "f" * 40
 

@@ -15,7 +15,7 @@ from workers.db.models import Job, Leader, Worker
 from workers.db.session import now_ms, reading, transaction
 from workers.scheduler.scheduler import Candidate
 from workers.scheduler.silence import SilenceWatch
-from workers.store import leases
+from workers.store.jobs import leases
 
 HOUR_MS = 3_600_000
 LEASE_S = 15

@@ -13,7 +13,7 @@ from pipelines.state import Outcome, Reason, State, verdict
 from tests.support.builders import held_by, job_plan, plan, push
 from workers import store
 from workers.db.session import reading, transaction
-from workers.store import leases
+from workers.store.jobs import leases
 
 ENDS = [State.PASSED, State.FAILED, State.BROKEN]
 

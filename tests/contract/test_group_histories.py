@@ -12,7 +12,7 @@ from tests.support.builders import held_by, job_plan, plan, push
 from workers import store
 from workers.db.models import Job
 from workers.db.session import reading, transaction
-from workers.store import leases
+from workers.store.jobs import leases
 
 LIMIT = 2
 Shape = list[tuple[frozenset[int], str]]

@@ -14,7 +14,7 @@ from workers import store
 from workers.access.trust import permissions
 from workers.db.models import Job
 from workers.db.session import reading, transaction
-from workers.store import leases
+from workers.store.jobs import leases
 
 DEPLOYMENT = Trigger(event=Event.DEPLOYMENT, sha=SHA, ref="refs/heads/main", branch="main", deploy_target="prod")
 

@@ -14,8 +14,8 @@ from workers.db.models import Job
 from workers.db.session import now_ms, reading, transaction
 from workers.labels import lane_of, offered_here
 from workers.scheduler.missed_turns import GROUPS_AT_ONCE, MissedTurns
-from workers.store import leases
-from workers.store.concurrency_turns import LIMIT_MAX
+from workers.store.jobs import leases
+from workers.store.jobs.concurrency_turns import LIMIT_MAX
 
 HERE = offered_here("")
 

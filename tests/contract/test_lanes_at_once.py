@@ -15,7 +15,7 @@ from workers import store
 from workers.db.models import Job
 from workers.db.session import reading, transaction
 from workers.scheduler.missed_turns import MissedTurns
-from workers.store import leases
+from workers.store.jobs import leases
 
 WORKERS, PUSHES, RUNS_OF_PUSH = 6, 15, 3
 PATIENCE_S = 30

@@ -16,8 +16,9 @@ from tests.support.builders import held_by, job_plan, plan, push
 from workers import store
 from workers.db.models import Job, Leader, Repo, Run, Step
 from workers.db.session import db_now_ms, make_engine, now_ms, reading, transaction
-from workers.store import leaders, leases
 from workers.store.common import lock_attempt, table
+from workers.store.jobs import leases
+from workers.store.processes import leaders
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from tests.support.installation import Operations, installation
 from tests.support.services import TEST_KEY
 from workers.db.session import make_engine, upgrade
 from workers.settings import Settings
-from workers.store.concurrency_turns import LIMIT_MAX
+from workers.store.jobs.concurrency_turns import LIMIT_MAX
 
 RATIO_MAX = 1.5
 # A page of the larger history may show a few rows more, such as ten names of jobs ahead.

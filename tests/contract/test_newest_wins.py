@@ -11,8 +11,8 @@ from tests.support.builders import SHA, held_by, pull_request, push
 from workers import store
 from workers.db.models import Job, Run
 from workers.db.session import reading, transaction
-from workers.store import leases
-from workers.store.superseding import newer_runs
+from workers.store.jobs import leases
+from workers.store.runs.superseding import newer_runs
 
 
 @pytest.fixture

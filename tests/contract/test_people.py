@@ -11,8 +11,8 @@ from workers import store
 from workers.db.models import AuditEntry, LoginSession, User
 from workers.db.roles import Role, Scope, lower
 from workers.db.session import db_now_ms, reading, transaction
-from workers.store import audit, people, roles
-from workers.store.users import SESSIONS_MAX
+from workers.store.accounts import audit, roles
+from workers.store.accounts.sessions import SESSIONS_MAX
 
 DAY_MS = 86_400_000
 
@@ -55,9 +55,9 @@ def test_a_disabled_users_sessions_tokens_and_links_stop_and_tokens_come_back(da
         store.add_session(session, bob.id, "session", 60)
         store.add_token(session, bob.id, "ci", "token")
         store.add_login_link(session, bob.id, "link", 60)
-        session_id = people.sessions_of(session, bob.id)[0].id
+        session_id = store.sessions_of(session, bob.id)[0].id
         token_id = store.tokens_of(session, bob.id)[0].id
-        people.disable(session, bob.id)
+        store.disable_user(session, bob.id)
         store.add_login_link(session, bob.id, "late link", 60)
     with transaction(database) as session:
         assert store.session_user(session, "session") is None
@@ -66,7 +66,7 @@ def test_a_disabled_users_sessions_tokens_and_links_stop_and_tokens_come_back(da
         assert store.user_of_token(session, token_id) is None
         assert store.use_login_link(session, "link") is None
         assert store.use_login_link(session, "late link") is None
-        people.enable(session, bob.id)
+        store.enable_user(session, bob.id)
         assert store.session_user(session, "session") is None
         assert store.token_user(session, "token") is not None
         assert store.user_of_token(session, token_id) is not None
@@ -75,7 +75,7 @@ def test_a_disabled_users_sessions_tokens_and_links_stop_and_tokens_come_back(da
 
 def test_a_session_that_began_while_the_user_was_disabled_is_dead(database: Engine, bob: User) -> None:
     with transaction(database) as session:
-        people.disable(session, bob.id)
+        store.disable_user(session, bob.id)
         store.add_session(session, bob.id, "session", 60)
         assert store.session_user(session, "session") is None
 
@@ -87,7 +87,7 @@ def test_a_removed_user_leaves_nothing_that_lets_somebody_in(database: Engine, b
         store.add_token(session, bob.id, "ci", "token")
         store.add_login_link(session, bob.id, "link", 60)
         roles.set_role(session, bob.id, repo_id, Role.ADMIN)
-        people.remove(session, bob.id)
+        store.remove_user(session, bob.id)
     with transaction(database) as session:
         assert store.user_by_name(session, "bob") is None
         assert store.session_user(session, "session") is None
@@ -104,10 +104,10 @@ def test_of_two_administrators_who_disable_each_other_one_stays(database: Engine
     def disable(user_id: int) -> None:
         start.wait()
         with transaction(database) as session:
-            if list(people.lock_enabled_administrators(session)) == [user_id]:
+            if list(store.lock_enabled_administrators(session)) == [user_id]:
                 refused.append(user_id)
             else:
-                people.disable(session, user_id)
+                store.disable_user(session, user_id)
 
     threads = [threading.Thread(target=disable, args=(user.id,)) for user in (ada, eve)]
     for thread in threads:
@@ -130,27 +130,27 @@ def test_the_oldest_sessions_end_beyond_the_limit(database: Engine, ada: User, b
         assert store.session_user(session, "session 0") is None
         assert store.session_user(session, "session 1") is not None
         assert store.session_user(session, "bob's") is not None
-        assert len(people.sessions_of(session, ada.id)) == SESSIONS_MAX
+        assert len(store.sessions_of(session, ada.id)) == SESSIONS_MAX
 
 
 def test_sessions_are_listed_by_their_last_use_and_ended(database: Engine, ada: User, bob: User) -> None:
     with transaction(database) as session:
         for name in ("first", "second", "over"):
             store.add_session(session, ada.id, name, -1 if name == "over" else 60, address="10.0.0.1", browser=name)
-        rows = people.sessions_of(session, ada.id)
+        rows = store.sessions_of(session, ada.id)
         assert [row.browser for row in rows] == ["second", "first"]
         session.execute(update(LoginSession).values(last_used_ms=1))
         store.touch_session(session, rows[1].id, "10.0.0.2")
         session.expire_all()
-        assert [(row.browser, row.address) for row in people.sessions_of(session, ada.id)] == [
+        assert [(row.browser, row.address) for row in store.sessions_of(session, ada.id)] == [
             ("first", "10.0.0.2"),
             ("second", "10.0.0.1"),
         ]
-        assert not people.drop_session_of(session, bob.id, rows[0].id)
-        assert people.drop_session_of(session, ada.id, rows[0].id)
+        assert not store.drop_session_of(session, bob.id, rows[0].id)
+        assert store.drop_session_of(session, ada.id, rows[0].id)
         store.add_session(session, ada.id, "third", 60)
-        assert people.drop_sessions(session, ada.id, keep=rows[1].id) == 2
-        assert [row.id for row in people.sessions_of(session, ada.id)] == [rows[1].id]
+        assert store.drop_sessions(session, ada.id, keep=rows[1].id) == 2
+        assert [row.id for row in store.sessions_of(session, ada.id)] == [rows[1].id]
 
 
 def test_a_role_is_given_changed_and_taken_away(database: Engine, ada: User, bob: User) -> None:

@@ -25,7 +25,7 @@ from tests.support.builders import job_plan, plan, pull_request, push
 from workers import store
 from workers.db.models import Delivery, Run
 from workers.db.session import reading, transaction
-from workers.store import leases
+from workers.store.jobs import leases
 
 FAILED = Outcome(State.FAILED, Reason.EXIT_CODE, "It ended with exit status 1.", exit_code=1)
 

@@ -10,8 +10,8 @@ from tests.support.builders import held_by, job_plan, plan, pull_request, push
 from workers import store
 from workers.db.models import Job, Run, Status, Worker
 from workers.db.session import db_now_ms, reading, transaction
-from workers.store import leases
-from workers.store.installation import installation
+from workers.store.jobs import leases
+from workers.store.processes.installation import installation
 
 
 def queued(database: Engine, name: str = "acme/roof", trigger: Trigger | None = None) -> store.Queued:

@@ -19,7 +19,7 @@ from runner.docker.specs import STEP_LABEL
 from tests.e2e.stack import Repository, Stack, children, command_line, until
 from workers.db.models import Job
 from workers.db.session import make_engine, reading
-from workers.store.workers import OWNER_MARK
+from workers.store.processes.workers import OWNER_MARK
 
 # A random duration, so that no build finds it in the cache.
 NAP = f"sleep 2.{secrets.randbelow(10**9)}"

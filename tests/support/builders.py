@@ -4,7 +4,7 @@ from sqlalchemy.orm import Session
 
 from pipelines.plan import CommandsStep, Container, JobPlan, NamedImage, Plan
 from pipelines.trigger import Event, PullRequest, Trigger
-from workers.store import leases
+from workers.store.jobs import leases
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 

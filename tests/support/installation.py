@@ -22,7 +22,7 @@ from workers.db.models import Job, Run
 from workers.db.session import reading, transaction
 from workers.scheduler.scheduler import SchedulerContext, duties_of
 from workers.settings import Settings
-from workers.store import leases
+from workers.store.jobs import leases
 
 Operations = Mapping[str, Callable[[], object]]
 

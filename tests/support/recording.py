@@ -12,7 +12,7 @@ from workers.db.models import Step
 from workers.db.session import reading, transaction
 from workers.jobs.recorder import Recorder
 from workers.logs import DiskLogs
-from workers.store import leases
+from workers.store.jobs import leases
 from workers.streaming import redis_stream
 from workers.streaming.redis_stream import LiveTail
 

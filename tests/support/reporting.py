@@ -17,7 +17,8 @@ from workers.forges.http import make_client
 from workers.secrets.vault import forge_place, parse_keys
 from workers.settings import Settings
 from workers.statuses.reporter import Reporter
-from workers.store import Queued, leases
+from workers.store import Queued
+from workers.store.jobs import leases
 
 
 class ReportingFixture:

@@ -31,8 +31,9 @@ from workers.jobs.recorder import Recorder
 from workers.logs import open_logs
 from workers.secrets.vault import open_vault
 from workers.settings import Settings
-from workers.store import NewRepo, Queued, leases
-from workers.store.leases import Claim
+from workers.store import NewRepo, Queued
+from workers.store.jobs import leases
+from workers.store.jobs.leases import Claim
 from workers.streaming.redis_stream import LiveTail, connect
 
 SHA = "8f3e1c2ab4d5968770e1f2a3b4c5d6e7f8091a2b"

@@ -44,7 +44,7 @@ def operation_services() -> Iterator["OperationServices"]:
 def _leave_to_scheduler(engine: "Engine", *job_ids: int) -> None:
     """A command may not know the private Redis of `headway serve`: the scheduler wakes a worker within a second."""
     from workers.db.session import transaction
-    from workers.store import leases
+    from workers.store.jobs import leases
 
     with transaction(engine) as session:
         for job_id in job_ids:

@@ -9,7 +9,7 @@ from web.security.access import Actor
 from web.services import OperationServices
 from workers.db.models import AuditEntry
 from workers.db.session import reading, transaction
-from workers.store import audit
+from workers.store.accounts import audit
 
 TEXT_CHARS_MAX = 1_000
 

@@ -14,7 +14,6 @@ from workers import store
 from workers.db.models import ApiToken, LoginSession, User
 from workers.db.roles import Scope
 from workers.db.session import reading, transaction
-from workers.store import people
 
 TOKEN_NAME_CHARS_MAX = 100
 TOKEN_DAYS_MAX = 3_650
@@ -35,7 +34,7 @@ def add_token(
     token = auth.new_token()
     with transaction(services.engine) as session:
         user = _user(session, actor, user_name)
-        if people.count_tokens(session, user.id) >= TOKENS_MAX:
+        if store.count_tokens(session, user.id) >= TOKENS_MAX:
             raise ConflictError(f"{user_name} has {TOKENS_MAX} tokens, which is the limit. Revoke one first.")
         lifetime_s = None if days is None else days * _DAY_S
         store.add_token(session, user.id, token_name, auth.hashed(token), lifetime_s, scope)
@@ -63,14 +62,14 @@ def remove_token(services: OperationServices, actor: Actor, user_name: str, toke
 def list_sessions(services: OperationServices, actor: Actor, user_name: str) -> Sequence[LoginSession]:
     """The user's browser sessions, the last used first. Raises NotFoundError and ForbiddenError."""
     with reading(services.engine) as session:
-        return people.sessions_of(session, _user(session, actor, user_name).id)
+        return store.sessions_of(session, _user(session, actor, user_name).id)
 
 
 def end_session(services: OperationServices, actor: Actor, user_name: str, session_id: int) -> None:
     """Ends a browser session. Raises NotFoundError and ForbiddenError."""
     with transaction(services.engine) as session:
         user = _user(session, _full(actor), user_name)
-        if not people.drop_session_of(session, user.id, session_id):
+        if not store.drop_session_of(session, user.id, session_id):
             raise NotFoundError(f"{user_name} has no session {session_id}.")
         audit.record(session, actor, "session.end", user_name)
 
@@ -82,7 +81,7 @@ def end_sessions(services: OperationServices, actor: Actor, user_name: str) -> i
     """
     with transaction(services.engine) as session:
         user = _user(session, _full(actor), user_name)
-        ended = people.drop_sessions(session, user.id, keep=actor.session_id)
+        ended = store.drop_sessions(session, user.id, keep=actor.session_id)
         audit.record(session, actor, "session.end", user_name, f"{ended} sessions")
     return ended
 

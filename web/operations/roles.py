@@ -10,7 +10,7 @@ from web.services import OperationServices
 from workers import store
 from workers.db.roles import Role
 from workers.db.session import reading, transaction
-from workers.store import roles
+from workers.store.accounts import roles
 
 
 def list_roles(services: OperationServices, actor: Actor, repo_name: str) -> Sequence[tuple[str, Role]]:

@@ -17,7 +17,8 @@ from workers import store
 from workers.db.models import User
 from workers.db.roles import Role
 from workers.db.session import reading, transaction
-from workers.store import AlreadyThereError, people, roles
+from workers.store import AlreadyThereError
+from workers.store.accounts import roles
 
 FIRST_USER = "admin"
 PASSWORD_CHARS_MIN = 10
@@ -73,8 +74,8 @@ def make_login_link(services: OperationServices, actor: Actor, name: str, *, for
             raise ConflictError(f"{name} is disabled. headway user enable {name} lets them log in again.")
         if forget_password:
             store.set_password(session, user.id, None)
-            people.drop_sessions(session, user.id)
-            people.drop_login_links(session, user.id)
+            store.drop_sessions(session, user.id)
+            store.drop_login_links(session, user.id)
         audit.record(session, actor, "user.link", name, "the password was removed" if forget_password else "")
     return _login_link(services, user)
 
@@ -98,7 +99,7 @@ def disable(services: OperationServices, actor: Actor, name: str) -> None:
     with transaction(services.engine) as session:
         user = _user_who_may_go(session, actor, name, "disabled")
         if user.disabled_ms is None:
-            people.disable(session, user.id)
+            store.disable_user(session, user.id)
             audit.record(session, actor, "user.disable", name)
 
 
@@ -108,7 +109,7 @@ def enable(services: OperationServices, actor: Actor, name: str) -> None:
     with transaction(services.engine) as session:
         user = user_named(session, name)
         if user.disabled_ms is not None:
-            people.enable(session, user.id)
+            store.enable_user(session, user.id)
             audit.record(session, actor, "user.enable", name)
 
 
@@ -119,14 +120,14 @@ def remove(services: OperationServices, actor: Actor, name: str) -> None:
     """
     with transaction(services.engine) as session:
         user = _user_who_may_go(session, actor, name, "removed")
-        people.remove(session, user.id)
+        store.remove_user(session, user.id)
         audit.record(session, actor, "user.remove", name)
 
 
 def _user_who_may_go(session: Session, actor: Actor, name: str, what: str) -> User:
     """The user, unless no other administrator would be left."""
     check_administrator(actor)
-    left = people.lock_enabled_administrators(session)
+    left = store.lock_enabled_administrators(session)
     user = user_named(session, name)
     if list(left) == [user.id]:
         hint = "Make another one first: headway user add NAME --admin"
@@ -152,8 +153,8 @@ def set_password(services: OperationServices, actor: Actor, old: str, new: str) 
     password_hash = auth.hash_password(new)
     with transaction(services.engine) as session:
         store.set_password(session, actor.user_id, password_hash)
-        people.drop_login_links(session, actor.user_id)
-        ended = people.drop_sessions(session, actor.user_id, keep=actor.session_id)
+        store.drop_login_links(session, actor.user_id)
+        ended = store.drop_sessions(session, actor.user_id, keep=actor.session_id)
         audit.record(session, actor, "user.password", actor.name, f"{ended} other sessions ended")
     return ended
 

@@ -17,7 +17,7 @@ from workers import store
 from workers.access.trust import PipelineFrom, UntrustedRuns
 from workers.db.roles import Role
 from workers.db.session import db_now_ms, reading
-from workers.store.roles import roles_on_repo
+from workers.store.accounts.roles import roles_on_repo
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(current_user)])
 

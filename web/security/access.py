@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from workers.db.models import Repo
 from workers.db.roles import Role, Scope, lower
-from workers.store import roles
+from workers.store.accounts import roles
 
 COMMAND_LINE = "command line"
 
@@ -34,7 +34,7 @@ class Actor:
 
     @property
     def viewer(self) -> int | None:
-        """Whose view ``workers.store.roles`` selects: None where everything is seen."""
+        """Whose view ``workers.store.accounts.roles`` selects: None where everything is seen."""
         return None if self.is_admin else self.user_id
 
 

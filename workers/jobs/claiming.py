@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from workers import store
 from workers.db.session import reading, transaction
 from workers.labels import fits, queue_of
-from workers.store import leases
+from workers.store.jobs import leases
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from workers.jobs.claiming import JobClaimer
 from workers.logs import LogStore
 from workers.secrets.vault import Vault
 from workers.settings import Settings
-from workers.store import leases
+from workers.store.jobs import leases
 from workers.streaming.redis_stream import LiveTail
 
 

@@ -32,7 +32,7 @@ from workers.jobs.mirror_maintenance import open_mirror
 from workers.jobs.planning import plan_claimed_run
 from workers.jobs.recorder import Recorder
 from workers.settings import Settings
-from workers.store import leases
+from workers.store.jobs import leases
 
 _log = structlog.get_logger()
 

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from runner.cancellation import Cancel
 from workers.db.session import transaction
-from workers.store import leases
+from workers.store.jobs import leases
 from workers.streaming.redis_stream import LiveTail
 
 _log = structlog.get_logger()

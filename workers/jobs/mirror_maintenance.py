@@ -11,7 +11,7 @@ from runner.source.mirror import Mirror
 from runner.source.mirror_store import tidy_mirrors
 from workers.db.session import reading
 from workers.settings import Settings
-from workers.store import leases
+from workers.store.jobs import leases
 
 _log = structlog.get_logger()
 

@@ -25,7 +25,7 @@ from workers.db.session import transaction
 from workers.jobs.context import ClaimedJob, WorkerContext
 from workers.labels import fits, this_platform, wanted
 from workers.settings import Settings
-from workers.store import leases
+from workers.store.jobs import leases
 
 
 def plan_claimed_run(context: WorkerContext, job: ClaimedJob, mirror: Mirror) -> JobPlan | None:

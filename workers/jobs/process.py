@@ -41,8 +41,8 @@ from workers.queue.celery_app import QUEUE, TASK, make_celery
 from workers.queue.wakeups import Notifier
 from workers.secrets.vault import open_vault
 from workers.settings import Settings
-from workers.store.installation import NUMBER_MAX
-from workers.store.workers import OWNER_MARK
+from workers.store.processes.installation import NUMBER_MAX
+from workers.store.processes.workers import OWNER_MARK
 from workers.streaming.redis_stream import LiveTail, connect
 
 _log = structlog.get_logger()

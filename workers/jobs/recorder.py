@@ -18,7 +18,7 @@ from workers import store
 from workers.db.session import persist, transaction
 from workers.logs import LogStore, LogWriter
 from workers.logs.writer import FLUSH_AFTER_MS
-from workers.store.leases import Claim
+from workers.store.jobs.leases import Claim
 from workers.streaming.publisher import LogPublisher
 from workers.streaming.redis_stream import LiveTail
 

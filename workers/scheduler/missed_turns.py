@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Engine
 
 from workers.db.session import reading, transaction
-from workers.store import lanes
+from workers.store.jobs import lanes
 
 GROUPS_AT_ONCE = 20
 

@@ -6,7 +6,7 @@ from workers import store
 from workers.back_off import BackOff
 from workers.db.session import reading, transaction
 from workers.logs import LogStore
-from workers.store import audit
+from workers.store.accounts import audit
 
 _RUNS_AT_ONCE = 100
 

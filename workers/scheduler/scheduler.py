@@ -28,7 +28,8 @@ from workers.scheduler.silence import SilenceWatch
 from workers.secrets.vault import open_vault
 from workers.settings import Settings
 from workers.statuses.reporter import background_reporter
-from workers.store import leaders, leases
+from workers.store.jobs import leases
+from workers.store.processes import leaders
 from workers.streaming.redis_stream import LiveTail, connect
 from workers.triggers.crons import start_due
 

@@ -34,7 +34,7 @@ from workers.forges.status_request import (
 from workers.secrets.vault import Vault, VaultError, forge_place
 from workers.settings import Settings
 from workers.store import PendingStatus
-from workers.store.statuses import reported_states
+from workers.store.runs.statuses import reported_states
 
 TRIES_MAX = 20
 """How often a report is tried while a forge fails; with the back-off in between that takes three hours."""

@@ -1,9 +1,55 @@
 """Every query and update. Each function takes the caller's session; none commits, none does any other I/O."""
 
-from workers.store.approvals import NotHeldError, approve, approver, hold_run, was_on_branch
+from workers.store.accounts.sessions import (
+    add_login_link,
+    add_session,
+    drop_expired,
+    drop_login_links,
+    drop_session,
+    drop_session_of,
+    drop_sessions,
+    extend_session,
+    session_user,
+    sessions_of,
+    touch_session,
+    use_login_link,
+    user_of_session,
+)
+from workers.store.accounts.tokens import (
+    add_token,
+    count_tokens,
+    drop_token,
+    token_user,
+    tokens_of,
+    touch_token,
+    user_of_token,
+)
+from workers.store.accounts.users import (
+    add_user,
+    disable_user,
+    enable_user,
+    lock_enabled_administrators,
+    remove_user,
+    set_password,
+    user_by_name,
+    users,
+)
 from workers.store.common import AlreadyThereError, StaleAttemptError
-from workers.store.completion import Finished
-from workers.store.crons import (
+from workers.store.jobs.completion import Finished
+from workers.store.jobs.recording import (
+    finish_job,
+    finish_step,
+    note_job,
+    set_log_size,
+    set_step_facts,
+    start_step,
+    steps_by_number,
+)
+from workers.store.jobs.wait_reasons import idle_runs, jobs_for_free_workers, why_waiting
+from workers.store.processes.duties import failed_duties, note_done_duty, note_failed_duty
+from workers.store.processes.installation import installation
+from workers.store.processes.workers import KnownWorker, record_heartbeat, remove_worker, workers
+from workers.store.repos.crons import (
     cron_named,
     crons_of,
     drop_cron,
@@ -12,33 +58,8 @@ from workers.store.crons import (
     note_cron_run,
     put_cron,
 )
-from workers.store.deliveries import (
-    DeliveryState,
-    NewDelivery,
-    Receipt,
-    bump_counter,
-    counters,
-    record_deliveries,
-    record_delivery,
-)
-from workers.store.duties import failed_duties, note_done_duty, note_failed_duty
-from workers.store.inputs import branch_inputs, inputs_at, put_branch_inputs
-from workers.store.installation import installation
-from workers.store.jobs import (
-    Planned,
-    fail_planning,
-    finish_job,
-    finish_step,
-    note_job,
-    plan_run,
-    set_log_size,
-    set_step_facts,
-    set_trigger,
-    start_step,
-    steps_by_number,
-)
-from workers.store.queueing import NewRun, Queued, queue_run, queue_runs, rerun
-from workers.store.repos import (
+from workers.store.repos.inputs import branch_inputs, inputs_at, put_branch_inputs
+from workers.store.repos.repos import (
     HookTarget,
     NewRepo,
     add_repo,
@@ -59,7 +80,30 @@ from workers.store.repos import (
     set_visible_to_all,
     switch_off,
 )
-from workers.store.runs import (
+from workers.store.repos.secrets import (
+    SecretInfo,
+    drop_registry,
+    drop_secret,
+    put_registry,
+    put_secret,
+    registries,
+    registries_for,
+    sealed_secrets,
+    secrets_of,
+)
+from workers.store.runs.approvals import NotHeldError, approve, approver, hold_run, was_on_branch
+from workers.store.runs.deliveries import (
+    DeliveryState,
+    NewDelivery,
+    Receipt,
+    bump_counter,
+    counters,
+    record_deliveries,
+    record_delivery,
+)
+from workers.store.runs.planning import Planned, fail_planning, plan_run, set_trigger
+from workers.store.runs.queueing import NewRun, Queued, queue_run, queue_runs, rerun
+from workers.store.runs.runs import (
     CancelResult,
     RunFilter,
     StepPlace,
@@ -81,18 +125,7 @@ from workers.store.runs import (
     steps_of_run,
     trigger_of,
 )
-from workers.store.secrets import (
-    SecretInfo,
-    drop_registry,
-    drop_secret,
-    put_registry,
-    put_secret,
-    registries,
-    registries_for,
-    sealed_secrets,
-    secrets_of,
-)
-from workers.store.statuses import (
+from workers.store.runs.statuses import (
     PendingStatus,
     claim_status,
     mark_not_reported,
@@ -101,29 +134,6 @@ from workers.store.statuses import (
     retry_statuses,
     status_problem,
 )
-from workers.store.users import (
-    add_login_link,
-    add_session,
-    add_token,
-    add_user,
-    drop_expired,
-    drop_session,
-    drop_token,
-    extend_session,
-    session_user,
-    set_password,
-    token_user,
-    tokens_of,
-    touch_session,
-    touch_token,
-    use_login_link,
-    user_by_name,
-    user_of_session,
-    user_of_token,
-    users,
-)
-from workers.store.wait_reasons import idle_runs, jobs_for_free_workers, why_waiting
-from workers.store.workers import KnownWorker, record_heartbeat, remove_worker, workers
 
 __all__ = [
     "AlreadyThereError",
@@ -155,16 +165,22 @@ __all__ = [
     "bump_counter",
     "claim_status",
     "count_runs",
+    "count_tokens",
     "counters",
     "cron_named",
     "crons_of",
+    "disable_user",
     "drop_cron",
     "drop_expired",
+    "drop_login_links",
     "drop_registry",
     "drop_secret",
     "drop_session",
+    "drop_session_of",
+    "drop_sessions",
     "drop_token",
     "due_crons",
+    "enable_user",
     "extend_session",
     "fail_planning",
     "failed_duties",
@@ -180,6 +196,7 @@ __all__ = [
     "jobs_for_free_workers",
     "jobs_of",
     "last_runs",
+    "lock_enabled_administrators",
     "mark_not_reported",
     "mark_reported",
     "move_cron_on",
@@ -204,6 +221,7 @@ __all__ = [
     "registries_for",
     "remove_repo",
     "remove_runs",
+    "remove_user",
     "remove_worker",
     "repo_by_id",
     "repo_by_name",
@@ -220,6 +238,7 @@ __all__ = [
     "sealed_secrets",
     "secrets_of",
     "session_user",
+    "sessions_of",
     "set_clone_login",
     "set_forge_token",
     "set_hook_secret",

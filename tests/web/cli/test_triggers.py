@@ -11,7 +11,7 @@ from workers.db.models import Run
 from workers.db.session import make_engine, reading
 from workers.scheduler.scheduler import NOTIFY_AGAIN_S
 from workers.settings import Settings
-from workers.store import leases
+from workers.store.jobs import leases
 
 REPO = "acme/harbour"
 

@@ -5,7 +5,7 @@ from starlette.testclient import TestClient
 from tests.support.builders import job_plan, plan
 from tests.web.conftest import REPO, Site
 from workers.db.session import transaction
-from workers.store import leases
+from workers.store.jobs import leases
 
 
 def test_a_queued_run_says_what_it_waits_for(site: Site, browser: TestClient) -> None:

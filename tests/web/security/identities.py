@@ -10,7 +10,6 @@ from web.security.auth import hashed, new_secret, new_token
 from workers import store
 from workers.db.roles import Role, Scope
 from workers.db.session import transaction
-from workers.store import people
 
 OTHER_REPO = "acme/elsewhere"
 
@@ -86,7 +85,7 @@ def credentials(site: Site, who: Identity) -> tuple[Mapping[str, str], str]:
     secret = new_token() if who.scope else new_secret()
     with transaction(site.engine) as session:
         if who.disabled:
-            people.disable(session, user_id)
+            store.disable_user(session, user_id)
         if who.scope:
             store.add_token(session, user_id, "matrix", hashed(secret), who.lifetime_s, who.scope)
         else:

@@ -22,7 +22,6 @@ from workers import store
 from workers.db.models import AuditEntry, Run
 from workers.db.roles import Role, Scope
 from workers.db.session import reading, transaction
-from workers.store import people
 from workers.triggers.crons import NewCron
 
 EVE = "eve"
@@ -102,14 +101,14 @@ def prepare(site: Site, call: str) -> Mapping[str, str]:
     crons.put(site.services, OPERATOR, REPO, NewCron("nightly", "@daily"))
     with transaction(site.engine) as session:
         user = store.user_by_name(session, EVE) or store.add_user(session, EVE)
-        people.enable(session, user.id)
+        store.enable_user(session, user.id)
         if call.endswith("/enable"):
-            people.disable(session, user.id)
+            store.disable_user(session, user.id)
         held = {"held": call.endswith("/approve"), "cancel_requested_ms": None}
         session.execute(update(Run).where(Run.number == RUNNING).values(held))
         token = store.add_token(session, user.id, "spare", hashed(new_secret()), scope=Scope.READ)
         store.add_session(session, user.id, hashed(new_secret()), 3600)
-        spare = people.sessions_of(session, user.id)[0]
+        spare = store.sessions_of(session, user.id)[0]
     roles.put(site.services, OPERATOR, REPO, EVE, Role.READ)
     return {
         "name": REPO,
@@ -130,7 +129,7 @@ def own_spares(site: Site, name: str) -> Mapping[str, str]:
             return {}
         token = store.add_token(session, user.id, "spare", hashed(new_secret()), scope=Scope.READ)
         store.add_session(session, user.id, hashed(new_secret()), 3600)
-        return {"token_id": str(token.id), "session_id": str(people.sessions_of(session, user.id)[0].id)}
+        return {"token_id": str(token.id), "session_id": str(store.sessions_of(session, user.id)[0].id)}
 
 
 def entries(site: Site) -> int:

@@ -23,7 +23,7 @@ from web.streaming.step_log import StepLogStream
 from workers import store
 from workers.db.models import ApiToken
 from workers.db.session import reading, transaction
-from workers.store import leases
+from workers.store.jobs import leases
 from workers.streaming.redis_stream import LiveTail, connect, run_channel
 
 CHUNK = 5_000

@@ -18,7 +18,7 @@ from workers import store
 from workers.db.models import AuditEntry, Base, Counter, Delivery, Repo, Run
 from workers.db.roles import Role, Scope
 from workers.db.session import db_now_ms, downgrade, make_engine, now_ms, persist, reading, transaction, upgrade
-from workers.store import audit, roles
+from workers.store.accounts import audit, roles
 
 
 def test_a_transaction_is_committed_at_the_end_of_its_block(database: Engine) -> None:

@@ -17,7 +17,7 @@ from workers.labels import offered_here, queue_of
 from workers.queue.celery_app import make_celery
 from workers.queue.wakeups import Notifier
 from workers.settings import Settings
-from workers.store import leases
+from workers.store.jobs import leases
 from workers.streaming import redis_stream
 
 GPU = offered_here("gpu=true")

@@ -22,7 +22,7 @@ from workers.jobs.leftovers import (
     job_key,
     remove_dead_attempts,
 )
-from workers.store import leases
+from workers.store.jobs import leases
 
 pytestmark = pytest.mark.engine
 

@@ -24,7 +24,7 @@ from tests.support.recording import RecorderFixture
 from tests.support.services import RedisServer, eventually
 from workers import store
 from workers.db.session import reading, transaction
-from workers.store import leases
+from workers.store.jobs import leases
 from workers.streaming import redis_stream
 from workers.streaming.publisher import PENDING_BYTES_MAX, LogPublisher
 from workers.streaming.redis_stream import LiveChunk, LiveEnd, LiveTail

@@ -13,7 +13,7 @@ from workers.db.models import Job, Run
 from workers.db.session import now_ms, reading, transaction
 from workers.logs import DiskLogs
 from workers.scheduler.scheduler import SchedulerContext, duties_of
-from workers.store import leases
+from workers.store.jobs import leases
 from workers.streaming import redis_stream
 from workers.streaming.redis_stream import LiveTail
 

@@ -12,7 +12,7 @@ from tests.workers.scheduler.conftest import LEASE_S, SchedulerFixture
 from workers import store
 from workers.db.models import Cron, Run
 from workers.db.session import reading, transaction
-from workers.store import leases
+from workers.store.jobs import leases
 from workers.triggers.crons import NewCron, put_cron
 
 

@@ -21,7 +21,7 @@ from workers.queue.wakeups import queue_length
 from workers.scheduler.retention import delete_expired_logins, delete_expired_logs, delete_old_audit_entries
 from workers.scheduler.scheduler import run_scheduler
 from workers.settings import Settings
-from workers.store import audit
+from workers.store.accounts import audit
 from workers.streaming import redis_stream
 from workers.triggers.crons import NewCron, put_cron
 

@@ -2,11 +2,12 @@
 
 from workers.db.models.base import Base
 from workers.db.models.processes import Counter, FailedDuty, Leader, Worker
-from workers.db.models.repos import BranchInputs, Cron, Delivery, Registry, Repo, Secret
+from workers.db.models.repos import NEWEST_WINS_EVENTS, BranchInputs, Cron, Delivery, Registry, Repo, Secret
 from workers.db.models.runs import Approval, Job, Run, Status, Step
 from workers.db.models.users import ApiToken, AuditEntry, LoginLink, LoginSession, RepoRole, User
 
 __all__ = [
+    "NEWEST_WINS_EVENTS",
     "ApiToken",
     "Approval",
     "AuditEntry",

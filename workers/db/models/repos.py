@@ -8,6 +8,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from pipelines.trigger import Event
 from workers.db.models.base import ID, Base
 
+NEWEST_WINS_EVENTS = frozenset({Event.PUSH, Event.PULL_REQUEST})
+"""Runs of other events are never canceled for a newer one."""
+
 
 class Repo(Base):
     """A repository. ``name`` is part of its webhook's and pages' addresses; ``last_number`` is its newest run's number.

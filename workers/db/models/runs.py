@@ -80,8 +80,8 @@ class Job(Base):
     ``group_name``. ``cancel_by`` is not empty where this job alone is canceled.
 
     ``lane`` stands for the labels that it asks for, while it waits and nothing but a worker is missing; else it is None
-    (see ``workers.store.lanes``). ``repo_id`` is its run's, so that the queue is read without the table of runs; None
-    in jobs that ended before this column existed.
+    (see ``workers.store.jobs.lanes``). ``repo_id`` is its run's, so that the queue is read without the table of runs;
+    None in jobs that ended before this column existed.
     """
 
     __tablename__ = "jobs"

@@ -9,10 +9,10 @@ from sqlalchemy.orm import Session
 from pipelines.state import State
 from workers.db.models import Job, Run
 from workers.labels import fits, wanted
-from workers.store.concurrency_turns import AHEAD_SHOWN, jobs_ahead
-from workers.store.lanes import first_in_lanes
-from workers.store.leases import ready_not_notified
-from workers.store.workers import KnownWorker, workers
+from workers.store.jobs.concurrency_turns import AHEAD_SHOWN, jobs_ahead
+from workers.store.jobs.lanes import first_in_lanes
+from workers.store.jobs.leases import ready_not_notified
+from workers.store.processes.workers import KnownWorker, workers
 
 WAITS_FOR_APPROVAL = "Waits for approval by a maintainer: on the run's page, or with `headway approve`."
 

@@ -31,7 +31,7 @@ from workers.db.models import Job, Repo, Run
 from workers.db.session import now_ms
 from workers.labels import ANY, ONLY, fits, lane_of, wanted
 from workers.store.common import CLOCK_STEP_MS, table
-from workers.store.concurrency_turns import has_turn
+from workers.store.jobs.concurrency_turns import has_turn
 
 Ts = TypeVarTuple("Ts")
 _NO_REPO = 0

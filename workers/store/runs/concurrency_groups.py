@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 
 from pipelines.plan import Concurrency, JobPlan, Plan
 from workers.db.models import Job, Run
-from workers.store.concurrency_turns import LIMIT_MAX, has_room
-from workers.store.superseding import Superseded, newer_runs, supersede_jobs
+from workers.store.jobs.concurrency_turns import LIMIT_MAX, has_room
+from workers.store.runs.superseding import Superseded, newer_runs, supersede_jobs
 
 _NAME_CHARS_MAX = 200
 """Of longer names the hash stands in the key, which is part of an index: PostgreSQL refuses keys of some kilobytes."""

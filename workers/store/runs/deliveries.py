@@ -12,7 +12,7 @@ from pipelines.trigger import Trigger
 from workers.db.models import Counter, Delivery, Repo, Run
 from workers.db.session import now_ms
 from workers.store.common import insert_or, table
-from workers.store.queueing import NewRun, queue_runs
+from workers.store.runs.queueing import NewRun, queue_runs
 
 _Key = tuple[int, str]  # of a delivery: its repository and the forge's key for it
 

@@ -12,11 +12,9 @@ from sqlalchemy.orm import Session
 
 from pipelines.state import Reason, State
 from pipelines.trigger import Event, Trigger
-from workers.db.models import Job, Run
+from workers.db.models import NEWEST_WINS_EVENTS, Job, Run
 from workers.db.session import db_now_ms
-from workers.store.completion import end_job, lock_run, settle_alone, superseded_outcome
-
-EVENTS = frozenset({Event.PUSH, Event.PULL_REQUEST})
+from workers.store.jobs.completion import end_job, lock_run, settle_alone, superseded_outcome
 
 
 def supersede_runs(session: Session, run: Run) -> list[Run]:
@@ -51,7 +49,7 @@ def supersede_jobs(session: Session, run: Run, group_keys: Collection[str]) -> S
     The caller must call ``turns_after`` for the runs, last in its transaction.
     """
     found = Superseded()
-    if run.event not in EVENTS or not group_keys:
+    if run.event not in NEWEST_WINS_EVENTS or not group_keys:
         return found
     for each in _older(session, run):
         query = select(Job).where(Job.run_id == each.id, Job.group_key.in_(group_keys), Job.cancel_by == "")
@@ -70,7 +68,7 @@ def supersede_jobs(session: Session, run: Run, group_keys: Collection[str]) -> S
 
 def newer_runs(session: Session, run: Run, group_keys: Collection[str]) -> dict[str, str]:
     """For each group in which a newer run of this branch or pull request was planned first: that run, in words."""
-    if run.event not in EVENTS or not group_keys:
+    if run.event not in NEWEST_WINS_EVENTS or not group_keys:
         return {}
     same = (Run.repo_id == run.repo_id, Run.event == run.event, Run.ref == run.ref)
     # From each job to its run, never the other way round: most runs of the branch have ended long ago. Naming every

@@ -17,9 +17,9 @@ from workers.db.models import Job, Repo, Run, Step
 from workers.db.session import now_ms
 from workers.labels import fits, lane_of, wanted
 from workers.store.common import CLOCK_STEP_MS, table
-from workers.store.completion import cancellation_outcome, end_job, lock_job, lock_run, settle
-from workers.store.concurrency_turns import claimable, has_turn
-from workers.store.lanes import first_in_lanes, turns_after
+from workers.store.jobs.completion import cancellation_outcome, end_job, lock_job, lock_run, settle
+from workers.store.jobs.concurrency_turns import claimable, has_turn
+from workers.store.jobs.lanes import first_in_lanes, turns_after
 
 Labels = Mapping[str, str]
 Ts = TypeVarTuple("Ts")

@@ -7,7 +7,7 @@ So no two jobs ever wait for each other: there are no deadlocks. A higher limit 
 A claim does not lock the group. A job with an earlier turn counts from the moment that its run is queued, whether it
 waits or runs. So two jobs that are claimed at the same time could also be claimed one after the other.
 
-These conditions decide. Which jobs are worth a look, of many thousands that may wait, ``workers.store.lanes`` knows.
+These conditions decide. ``workers.store.jobs.lanes`` knows which of many thousands of waiting jobs are worth a look.
 """
 
 from dataclasses import dataclass

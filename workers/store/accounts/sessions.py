@@ -1,42 +1,14 @@
-"""Users, and how they log in: browser sessions, API tokens, one-time links. Only hashes of the tokens are stored."""
+"""Browser sessions, and the links that log a user in once. Only hashes of their tokens are stored."""
 
 from collections.abc import Sequence
 
-from sqlalchemy import Select, delete, or_, select, update
+from sqlalchemy import Select, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from workers.db.models import ApiToken, LoginLink, LoginSession, User
-from workers.db.roles import Scope
 from workers.db.session import db_now_ms, now_ms
-from workers.store.common import AlreadyThereError, insert_or
 
 SESSIONS_MAX = 50
-
-
-def add_user(session: Session, name: str, password_hash: str | None = None, *, is_admin: bool = False) -> User:
-    """A new user. Raises AlreadyThereError for a name that is taken."""
-    insert = insert_or(session, User).values(
-        name=name, password_hash=password_hash, is_admin=is_admin, created_ms=now_ms()
-    )
-    user_id = session.execute(insert.on_conflict_do_nothing(index_elements=["name"]).returning(User.id)).scalar()
-    if user_id is None:
-        raise AlreadyThereError(f"There is already a user named {name}.")
-    return session.get_one(User, user_id)
-
-
-def user_by_name(session: Session, name: str) -> User | None:
-    """The user with exactly this name."""
-    return session.scalars(select(User).where(User.name == name)).one_or_none()
-
-
-def users(session: Session) -> Sequence[User]:
-    """All users by name."""
-    return session.scalars(select(User).order_by(User.name)).all()
-
-
-def set_password(session: Session, user_id: int, password_hash: str | None) -> None:
-    """Sets the user's password hash, or removes it (None)."""
-    session.execute(update(User).where(User.id == user_id).values(password_hash=password_hash))
 
 
 def add_session(
@@ -82,61 +54,30 @@ def touch_session(session: Session, session_id: int, address: str) -> None:
     session.execute(update(LoginSession).where(LoginSession.id == session_id).values(used))
 
 
+def sessions_of(session: Session, user_id: int) -> Sequence[LoginSession]:
+    """The user's browser sessions that have not expired, the last used first."""
+    query = select(LoginSession).where(LoginSession.user_id == user_id, LoginSession.expires_ms > now_ms())
+    last_used = func.coalesce(LoginSession.last_used_ms, LoginSession.created_ms)
+    return session.scalars(query.order_by(last_used.desc(), LoginSession.id.desc())).all()
+
+
 def drop_session(session: Session, token_hash: str) -> None:
     """Logs a browser out."""
     session.execute(delete(LoginSession).where(LoginSession.token_hash == token_hash))
 
 
-def add_token(
-    session: Session,
-    user_id: int,
-    name: str,
-    token_hash: str,
-    lifetime_s: int | None = None,
-    scope: Scope = Scope.ADMIN,
-) -> ApiToken:
-    """Adds an API token. It never expires with ``lifetime_s`` None."""
-    now = db_now_ms(session)
-    expires = None if lifetime_s is None else now + lifetime_s * 1000
-    token = ApiToken(user_id=user_id, name=name, token_hash=token_hash, created_ms=now, expires_ms=expires)
-    token.scope = scope
-    session.add(token)
-    session.flush()
-    return token
+def drop_session_of(session: Session, user_id: int, session_id: int) -> bool:
+    """Ends a browser session of this user; False if the user has none with this id."""
+    gone = delete(LoginSession).where(LoginSession.id == session_id, LoginSession.user_id == user_id)
+    return session.execute(gone.returning(LoginSession.id)).first() is not None
 
 
-def token_user(session: Session, token_hash: str) -> tuple[User, ApiToken] | None:
-    """The user of this API token, unless it has expired or the user is disabled."""
-    row = session.execute(_with_token().where(ApiToken.token_hash == token_hash)).one_or_none()
-    return None if row is None else (row[0], row[1])
-
-
-def user_of_token(session: Session, token_id: int) -> User | None:
-    """The user of the API token with this id, under the same conditions."""
-    row = session.execute(_with_token().where(ApiToken.id == token_id)).one_or_none()
-    return None if row is None else row[0]
-
-
-def _with_token() -> Select[User, ApiToken]:
-    query = select(User, ApiToken).join(ApiToken, ApiToken.user_id == User.id)
-    valid = or_(ApiToken.expires_ms.is_(None), ApiToken.expires_ms > now_ms())
-    return query.where(valid, User.disabled_ms.is_(None))
-
-
-def touch_token(session: Session, token_id: int) -> None:
-    """Notes that the token was used just now."""
-    session.execute(update(ApiToken).where(ApiToken.id == token_id).values(last_used_ms=now_ms()))
-
-
-def tokens_of(session: Session, user_id: int) -> Sequence[ApiToken]:
-    """The user's tokens, oldest first."""
-    return session.scalars(select(ApiToken).where(ApiToken.user_id == user_id).order_by(ApiToken.id)).all()
-
-
-def drop_token(session: Session, user_id: int, token_id: int) -> str | None:
-    """Deletes a token of this user; returns its name, or None if the user has none with this id."""
-    gone = delete(ApiToken).where(ApiToken.id == token_id, ApiToken.user_id == user_id).returning(ApiToken.name)
-    return session.scalars(gone).one_or_none()
+def drop_sessions(session: Session, user_id: int, keep: int | None = None) -> int:
+    """Ends the user's browser sessions but the one with the id ``keep``. Returns how many."""
+    gone = delete(LoginSession).where(LoginSession.user_id == user_id)
+    if keep is not None:
+        gone = gone.where(LoginSession.id != keep)
+    return len(session.execute(gone.returning(LoginSession.id)).all())
 
 
 def add_login_link(session: Session, user_id: int, token_hash: str, lifetime_s: int) -> None:
@@ -158,6 +99,11 @@ def use_login_link(session: Session, token_hash: str) -> User | None:
     user_id = session.execute(use).scalar()
     user = None if user_id is None else session.get_one(User, user_id)
     return None if user is None or user.disabled_ms is not None else user
+
+
+def drop_login_links(session: Session, user_id: int) -> None:
+    """Deletes the user's login links, used or not."""
+    session.execute(delete(LoginLink).where(LoginLink.user_id == user_id))
 
 
 def drop_expired(session: Session) -> int:

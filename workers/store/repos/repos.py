@@ -9,11 +9,10 @@ from sqlalchemy.orm import Session
 
 from pipelines.context import RepoInfo, Trust
 from pipelines.trigger import Event
-from workers.db.models import Repo, Run
+from workers.db.models import NEWEST_WINS_EVENTS, Repo, Run
 from workers.db.session import now_ms
+from workers.store.accounts.roles import seen_by
 from workers.store.common import AlreadyThereError, insert_or, table
-from workers.store.roles import seen_by
-from workers.store.superseding import EVENTS
 
 _REPOS_COUNTED = 200
 
@@ -95,7 +94,7 @@ def set_untrusted_runs(session: Session, repo_id: int, runs: str, pipeline_from:
 
 def set_newest_wins(session: Session, repo_id: int, events: Collection[Event]) -> None:
     """New runs of these events cancel older ones of the same branch or pull request. Raises ValueError for others."""
-    if wrong := set(events) - EVENTS:
+    if wrong := set(events) - NEWEST_WINS_EVENTS:
         raise ValueError(f"Runs of {', '.join(sorted(wrong))} are never canceled for newer ones.")
     session.execute(update(Repo).where(Repo.id == repo_id).values(newest_wins=sorted(events)))
 

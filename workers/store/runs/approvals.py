@@ -15,8 +15,8 @@ from workers.db.models import Approval, Job, Repo, Run, Status
 from workers.db.session import db_now_ms, now_ms
 from workers.labels import NO_LABELS
 from workers.store.common import insert_or, table
-from workers.store.completion import cancellation_outcome, end_job, lock_job, lock_run, settle, settle_alone
-from workers.store.lanes import turns_after
+from workers.store.jobs.completion import cancellation_outcome, end_job, lock_job, lock_run, settle, settle_alone
+from workers.store.jobs.lanes import turns_after
 
 _REPLACING = frozenset({Event.PUSH, Event.PULL_REQUEST, Event.PULL_REQUEST_CLOSED})
 

@@ -24,15 +24,15 @@ from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from pipelines.state import State
 from pipelines.trigger import Trigger
-from workers.db.models import Job, Repo, Run
+from workers.db.models import NEWEST_WINS_EVENTS, Job, Repo, Run
 from workers.db.session import now_ms
 from workers.labels import NO_LABELS
-from workers.store.approvals import approver, drop_replaced
 from workers.store.common import table
-from workers.store.lanes import turns_after
-from workers.store.runs import trigger_of
-from workers.store.statuses import open_statuses
-from workers.store.superseding import EVENTS, supersede_runs
+from workers.store.jobs.lanes import turns_after
+from workers.store.runs.approvals import approver, drop_replaced
+from workers.store.runs.runs import trigger_of
+from workers.store.runs.statuses import open_statuses
+from workers.store.runs.superseding import supersede_runs
 
 _TITLE_CHARS_MAX = 200
 _DEFAULTS = dict.fromkeys(("problems", "warnings", "left_out"), "'[]'")
@@ -131,7 +131,7 @@ def _newest(new: Sequence[NewRun], newest_wins: Mapping[int, Collection[str]]) -
     last: dict[tuple[int, str, str], int] = {}
     for at, each in enumerate(new):
         event = each.trigger.event
-        if each.parent_run_id is None and event in EVENTS and event.value in newest_wins[each.repo_id]:
+        if each.parent_run_id is None and event in NEWEST_WINS_EVENTS and event.value in newest_wins[each.repo_id]:
             last[each.repo_id, event.value, each.trigger.ref] = at
     return last.values()
 

@@ -1,10 +1,9 @@
-"""What a worker writes: the plan, jobs, steps. Each write names (job, attempt); one from a stale attempt is refused."""
+"""Planning: the plan of a run becomes its jobs and steps. A write from a stale attempt is refused."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, assert_never
+from typing import assert_never
 
-from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from pipelines import plan as plans
@@ -13,13 +12,13 @@ from pipelines.problem import Problem
 from pipelines.state import Outcome, Reason, State
 from pipelines.trigger import Trigger
 from workers.db.models import Job, Step
-from workers.db.session import db_now_ms, now_ms
+from workers.db.session import db_now_ms
 from workers.labels import lane_of
-from workers.store.common import lock_attempt, plain
-from workers.store.completion import Finished, cancellation_outcome, end_job, lock_job, settle, settle_alone
-from workers.store.concurrency_groups import groups_of
-from workers.store.lanes import turns_after
-from workers.store.queueing import trigger_columns
+from workers.store.common import plain
+from workers.store.jobs.completion import Finished, end_job, lock_job, settle, settle_alone
+from workers.store.jobs.lanes import turns_after
+from workers.store.runs.concurrency_groups import groups_of
+from workers.store.runs.queueing import trigger_columns
 
 
 @dataclass(frozen=True)
@@ -145,73 +144,3 @@ def fail_planning(
     run.problems, run.warnings = plain(problems), plain(warnings)
     end_job(session, job, outcome)
     return settle(session, run)
-
-
-def finish_job(session: Session, job_id: int, attempt: int, outcome: Outcome) -> Finished:
-    """Ends the job and skips its steps that did not start. With its last job the run ends too."""
-    run, job = lock_job(session, job_id, attempt)
-    stopped = cancellation_outcome(run, job)
-    if outcome.state is State.CANCELED and stopped and stopped.reason is Reason.SUPERSEDED:
-        outcome = stopped  # the worker knows who canceled it, but not that a newer run did
-    end_job(session, job, outcome)
-    return settle(session, run)
-
-
-def start_step(session: Session, job_id: int, attempt: int, number: int) -> None:
-    """Notes that the step runs. Idempotent within an attempt."""
-    lock_attempt(session, job_id, attempt)
-    session.execute(
-        update(Step)
-        .where(Step.job_id == job_id, Step.number == number, Step.state == State.QUEUED)
-        .values(state=State.RUNNING, attempt=attempt, started_ms=now_ms())
-    )
-
-
-def finish_step(
-    session: Session,
-    job_id: int,
-    attempt: int,
-    number: int,
-    outcome: Outcome,
-    log: tuple[int, int] = (0, 0),
-    facts: dict[str, Any] | None = None,
-) -> None:
-    """Notes how the step ended, or that it was skipped. ``log`` is how many bytes and lines it wrote."""
-    lock_attempt(session, job_id, attempt)
-    values: dict[str, Any] = {
-        "state": outcome.state,
-        "reason": outcome.reason,
-        "message": outcome.message,
-        "exit_code": outcome.exit_code,
-        "attempt": attempt,
-        "log_bytes": log[0],
-        "log_lines": log[1],
-        "finished_ms": now_ms(),
-    }
-    if facts is not None:
-        values["facts"] = facts
-    session.execute(update(Step).where(Step.job_id == job_id, Step.number == number).values(values))
-
-
-def set_log_size(session: Session, job_id: int, attempt: int, number: int, log: tuple[int, int]) -> None:
-    """Notes how many bytes and lines are stored of a step that has not ended."""
-    lock_attempt(session, job_id, attempt)
-    values = {"log_bytes": log[0], "log_lines": log[1]}
-    session.execute(update(Step).where(Step.job_id == job_id, Step.number == number).values(values))
-
-
-def set_step_facts(session: Session, job_id: int, attempt: int, number: int, facts: dict[str, Any]) -> None:
-    """Replaces the step's facts: its image, what it pushed, its Dockerfile's instructions."""
-    lock_attempt(session, job_id, attempt)
-    session.execute(update(Step).where(Step.job_id == job_id, Step.number == number).values(facts=facts))
-
-
-def note_job(session: Session, job_id: int, attempt: int, sentence: str) -> None:
-    """Sets the message that says what the job waits for. The outcome replaces it when the job ends."""
-    lock_attempt(session, job_id, attempt)
-    session.execute(update(Job).where(Job.id == job_id).values(message=sentence))
-
-
-def steps_by_number(session: Session, job_id: int) -> dict[int, Step]:
-    """The job's steps by their numbers."""
-    return {step.number: step for step in session.scalars(select(Step).where(Step.job_id == job_id))}

@@ -16,7 +16,7 @@ from workers.db.models import Job, Run, Step
 from workers.db.session import db_now_ms
 from workers.labels import lane_of
 from workers.store.common import StaleAttemptError, lock_attempt
-from workers.store.lanes import turns_after
+from workers.store.jobs.lanes import turns_after
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from pipelines.state import Reason, State
 from pipelines.trigger import Event, Trigger
 from workers.db.models import Job, Repo, Run, Step
 from workers.db.session import db_now_ms, now_ms
-from workers.store.completion import lock_run, settle
-from workers.store.roles import seen_by
+from workers.store.accounts.roles import seen_by
+from workers.store.jobs.completion import lock_run, settle
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,82 @@
+"""What a worker records of its job and steps. Each write names (job, attempt); one from a stale attempt is refused."""
+
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from pipelines.state import Outcome, Reason, State
+from workers.db.models import Job, Step
+from workers.db.session import now_ms
+from workers.store.common import lock_attempt
+from workers.store.jobs.completion import Finished, cancellation_outcome, end_job, lock_job, settle
+
+
+def finish_job(session: Session, job_id: int, attempt: int, outcome: Outcome) -> Finished:
+    """Ends the job and skips its steps that did not start. With its last job the run ends too."""
+    run, job = lock_job(session, job_id, attempt)
+    stopped = cancellation_outcome(run, job)
+    if outcome.state is State.CANCELED and stopped and stopped.reason is Reason.SUPERSEDED:
+        outcome = stopped  # the worker knows who canceled it, but not that a newer run did
+    end_job(session, job, outcome)
+    return settle(session, run)
+
+
+def start_step(session: Session, job_id: int, attempt: int, number: int) -> None:
+    """Notes that the step runs. Idempotent within an attempt."""
+    lock_attempt(session, job_id, attempt)
+    session.execute(
+        update(Step)
+        .where(Step.job_id == job_id, Step.number == number, Step.state == State.QUEUED)
+        .values(state=State.RUNNING, attempt=attempt, started_ms=now_ms())
+    )
+
+
+def finish_step(
+    session: Session,
+    job_id: int,
+    attempt: int,
+    number: int,
+    outcome: Outcome,
+    log: tuple[int, int] = (0, 0),
+    facts: dict[str, Any] | None = None,
+) -> None:
+    """Notes how the step ended, or that it was skipped. ``log`` is how many bytes and lines it wrote."""
+    lock_attempt(session, job_id, attempt)
+    values: dict[str, Any] = {
+        "state": outcome.state,
+        "reason": outcome.reason,
+        "message": outcome.message,
+        "exit_code": outcome.exit_code,
+        "attempt": attempt,
+        "log_bytes": log[0],
+        "log_lines": log[1],
+        "finished_ms": now_ms(),
+    }
+    if facts is not None:
+        values["facts"] = facts
+    session.execute(update(Step).where(Step.job_id == job_id, Step.number == number).values(values))
+
+
+def set_log_size(session: Session, job_id: int, attempt: int, number: int, log: tuple[int, int]) -> None:
+    """Notes how many bytes and lines are stored of a step that has not ended."""
+    lock_attempt(session, job_id, attempt)
+    values = {"log_bytes": log[0], "log_lines": log[1]}
+    session.execute(update(Step).where(Step.job_id == job_id, Step.number == number).values(values))
+
+
+def set_step_facts(session: Session, job_id: int, attempt: int, number: int, facts: dict[str, Any]) -> None:
+    """Replaces the step's facts: its image, what it pushed, its Dockerfile's instructions."""
+    lock_attempt(session, job_id, attempt)
+    session.execute(update(Step).where(Step.job_id == job_id, Step.number == number).values(facts=facts))
+
+
+def note_job(session: Session, job_id: int, attempt: int, sentence: str) -> None:
+    """Sets the message that says what the job waits for. The outcome replaces it when the job ends."""
+    lock_attempt(session, job_id, attempt)
+    session.execute(update(Job).where(Job.id == job_id).values(message=sentence))
+
+
+def steps_by_number(session: Session, job_id: int) -> dict[int, Step]:
+    """The job's steps by their numbers."""
+    return {step.number: step for step in session.scalars(select(Step).where(Step.job_id == job_id))}
