@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.own_images import BEFORE_REPO, BORROWED_REPO, canonical
+from runner.cleanup.image_removal import remove_image_names
 from runner.docker.client import Engine
 from runner.docker.references import split_tag
 
@@ -54,12 +55,12 @@ def return_borrowed_tag(engine: Engine, tag: BorrowedTag) -> None:
     holder = str((engine.image(tag.name) or {}).get("Id", ""))
     if holder in {"", tag.image}:
         if holder:
-            engine.untag(tag.name)
+            remove_image_names(engine, [tag.name])
         if tag.before and engine.image(tag.before):
             repo, version = split_tag(tag.name)
             engine.tag(tag.before, repo, version or "latest")
-    for repo in (BORROWED_REPO, BEFORE_REPO) if tag.mark else ():
-        engine.untag(f"{repo}:{tag.mark}")
+    if tag.mark:
+        remove_image_names(engine, [f"{repo}:{tag.mark}" for repo in (BORROWED_REPO, BEFORE_REPO)])
 
 
 def return_borrowed_tags(engine: Engine, folder: Path) -> None:

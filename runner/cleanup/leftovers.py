@@ -10,6 +10,7 @@ from pathlib import Path
 from pipelines.own_images import BUILD_REPO
 from pipelines.state import Reason
 from runner.cleanup.borrowed_tags import return_borrowed_tags
+from runner.cleanup.image_removal import remove_image_names
 from runner.cleanup.processes import kill_build_clients
 from runner.docker.client import Engine
 from runner.docker.folders import Folder
@@ -97,7 +98,8 @@ def remove_leftovers(engine: Engine, leftovers: Leftovers) -> list[Exception]:
     for folder in leftovers.folders:
         first += [partial(kill_build_clients, folder), partial(return_borrowed_tags, engine, folder)]
     parallel = [partial(engine.remove, container) for container in leftovers.containers]
-    parallel += [partial(engine.untag, name) for name in leftovers.image_names]
+    if leftovers.image_names:
+        parallel.append(partial(remove_image_names, engine, leftovers.image_names))
     last = [partial(engine.remove_network, network) for network in leftovers.networks]
     last += [partial(remove_tree, engine, folder) for folder in leftovers.folders]
     for removal in first:

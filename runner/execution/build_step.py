@@ -11,6 +11,7 @@ from pipelines.state import PASSED, Outcome, Reason
 from runner.builds import buildkit
 from runner.builds.command import BuildRequest
 from runner.builds.progress import Instruction
+from runner.cleanup.image_removal import wait_for_removals
 from runner.docker.compatibility import CONTAINERD_STORE
 from runner.errors import MachineError, StepError
 from runner.events import ImageBuilt, InstructionChanged, Stream
@@ -75,14 +76,15 @@ def _image_of(job: Job, request: BuildRequest, watch: buildkit.Watch, output: Ou
     """Builds, and returns the engine's description of the image; None if the build was stopped early.
 
     Builds with the same content have one image. The engine may delete it while it stores it again: when another job
-    removes what was its last name. So an image that is missing is built again, from the cache.
+    removes what was its last name (see ``image_removal``). An image that is missing is built again, from the cache.
     """
     for _ in range(BUILD_TRIES_MAX):
         digests = buildkit.build(job.builder(), request, watch)
         if not digests:
             return None
-        for digest in digests:
-            if image := job.engine.image(digest):
+        if image := next(filter(None, map(job.engine.image, digests)), None):
+            wait_for_removals(job.engine)
+            if job.engine.image(str(image["Id"])):
                 return image
         output.note("the engine removed the image at once: another job had the same one and ended; building it again")
     raise MachineError(

@@ -25,7 +25,7 @@ def intervals(matches: list[tuple[int, int]], position: int = 0) -> list[tuple[i
 
 
 def clipped(found: list[tuple[int, int]], end: int) -> list[tuple[int, int]]:
-    return [(start, min(stop, end)) for start, stop in found]
+    return [(start, min(stop, end)) for start, stop in found if start < end]
 
 
 def slowly(patterns: list[bytes], text: bytes) -> list[tuple[int, int]]:

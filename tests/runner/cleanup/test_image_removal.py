@@ -1,0 +1,98 @@
+"""Removal of image names while other jobs build images with the same content."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from pipelines.own_images import BUILD_REPO, SANDBOX_REPO
+from runner.cleanup.image_removal import REMOVAL_S_MAX, announced, remove_image_names, wait_for_removals
+from runner.docker.client import Engine
+from runner.docker.sandbox_image import SANDBOX_IMAGE, ensure_sandbox_image
+from tests.support.engine import JobRunner
+from tests.support.plans import BUSYBOX, build, container, secrets_hex, shell
+
+pytestmark = [pytest.mark.engine, pytest.mark.both_stores]
+
+
+def announcements(engine: Engine) -> list[str]:
+    return engine.image_names(f"{SANDBOX_REPO}:removing-*")
+
+
+def built(engine: Engine) -> set[str]:
+    """The names of images that were built; builds name their base image as well."""
+    base = (engine.image(BUSYBOX) or {})["Id"]
+    names = engine.image_names(f"{BUILD_REPO}:*")
+    return {name for name in names if (engine.image(name) or {}).get("Id") not in {base, None}}
+
+
+def announce(engine: Engine, age_ms: int) -> str:
+    """An announcement of a process that was killed so long ago."""
+    ensure_sandbox_image(engine)
+    name = f"{SANDBOX_REPO}:removing-{time.time_ns() // 1_000_000 - age_ms}-{secrets_hex()}"
+    engine.tag(SANDBOX_IMAGE, *name.split(":"))
+    return name
+
+
+@pytest.fixture
+def waiting(ran: JobRunner) -> Iterator[threading.Thread]:
+    """Waits for the removals that are announced when it starts."""
+    thread = threading.Thread(target=wait_for_removals, args=[ran.engine])
+    yield thread
+    thread.join()
+
+
+def test_a_build_waits_for_a_removal_and_builds_again_what_it_removed(ran: JobRunner) -> None:
+    files = {"Dockerfile": f"FROM busybox\nENV A={secrets_hex()}\nRUN echo copied >/here\n"}
+    done: list[object] = []
+    job = threading.Thread(target=lambda: done.append(ran(build(), shell("cat /here", box=container(1)), files=files)))
+    before = built(ran.engine)
+    with announced(ran.engine):
+        job.start()
+        while not (new := built(ran.engine) - before):
+            time.sleep(0.02)
+        time.sleep(0.5)
+        assert job.is_alive()
+        # The engine forgets all names of an image that it deletes, also those that it was given a moment before.
+        for name in new:
+            ran.engine.untag(name)
+    job.join()
+    (result,) = done
+    assert result.said(2) == ["copied"]  # type: ignore[attr-defined]
+    assert result.log().count(b"building it again") == 1  # type: ignore[attr-defined]
+
+
+def test_a_removal_is_announced_while_it_lasts(ran: JobRunner, waiting: threading.Thread) -> None:
+    with announced(ran.engine):
+        assert announcements(ran.engine)
+        waiting.start()
+        time.sleep(0.2)
+        assert waiting.is_alive()
+    waiting.join(5)
+    assert not waiting.is_alive()
+
+
+def test_only_removals_that_began_before_are_waited_for(ran: JobRunner, waiting: threading.Thread) -> None:
+    with announced(ran.engine):
+        waiting.start()
+        time.sleep(0.1)
+        later = announce(ran.engine, 0)
+    waiting.join(5)
+    assert not waiting.is_alive()
+    ran.engine.untag(later)
+
+
+def test_the_announcement_of_a_killed_process_is_waited_for_for_a_time_and_then_removed(ran: JobRunner) -> None:
+    young, old = announce(ran.engine, 0), announce(ran.engine, REMOVAL_S_MAX * 1000 + 1)
+    ran.engine.untag(young)
+    began = time.monotonic()
+    wait_for_removals(ran.engine)
+    assert time.monotonic() - began < REMOVAL_S_MAX / 10
+    assert old in announcements(ran.engine)
+    name = f"headway-test/{secrets_hex()}:1"
+    ran.engine.tag(BUSYBOX, *name.split(":"))
+    remove_image_names(ran.engine, [name])
+    assert ran.engine.image(name) is None
+    assert ran.engine.image(BUSYBOX)
+    assert old not in announcements(ran.engine)
