@@ -1,10 +1,13 @@
 """The rules of the engine's host in tests. They concern all builds on this engine, also those of other tests."""
 
+import fcntl
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 from runner.docker.client import Engine
 from runner.network.host_guard import Reach, guard_host
@@ -12,6 +15,7 @@ from tests.support.background_server import running
 from tests.support.plans import secrets_hex
 
 OPEN_TO_BUILDS = Reach(builds_reach_host=True)
+LOCK_FILE = Path(tempfile.gettempdir()) / "headway-host-rules.lock"
 
 
 class _Hello(BaseHTTPRequestHandler):
@@ -50,3 +54,14 @@ def iptables(*arguments: str, program: str = "iptables") -> str:
     """What iptables says about the table of the rules, on this machine."""
     command = [program, "-w", "10", "-t", "mangle", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+@contextmanager
+def lock(how: int) -> Iterator[None]:
+    """Holds the lock for the rules: ``LOCK_EX`` to change them, ``LOCK_SH`` for builds that need the host in reach.
+
+    Tests run in several processes, and the engine has one set of rules.
+    """
+    with LOCK_FILE.open("w") as file:
+        fcntl.flock(file, how)
+        yield

@@ -4,6 +4,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fcntl import LOCK_EX
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,17 @@ from runner.network.host_guard import Reach, others_in_default_network
 from runner.network.proxies import Proxies
 from tests.support.engine import JobRunner
 from tests.support.forward_proxy import gateway_of
-from tests.support.host_rules import OPEN_TO_BUILDS, hello_server, iptables, rules, set_rules
+from tests.support.host_rules import OPEN_TO_BUILDS, hello_server, iptables, lock, rules, set_rules
 from tests.support.plans import build, secrets_hex
 
 pytestmark = pytest.mark.engine
 OWN_V6 = "fd68:7764:7779"
+
+
+@pytest.fixture(autouse=True)
+def _alone() -> Iterator[None]:
+    with lock(LOCK_EX):
+        yield
 
 
 @pytest.fixture

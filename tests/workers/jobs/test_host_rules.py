@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from fcntl import LOCK_EX
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from runner.docker.client import Engine
 from runner.network.egress import NO_EGRESS_SETTINGS
 from runner.network.host_guard import others_in_default_network
 from tests.support.engine import eventually
-from tests.support.host_rules import OPEN_TO_BUILDS, iptables, set_rules
+from tests.support.host_rules import OPEN_TO_BUILDS, iptables, lock, set_rules
 from tests.support.plans import secrets_hex
 from workers.jobs.host_rules import SET_AGAIN_S, HostRulesUpkeep
 from workers.settings import Settings, load_settings
@@ -39,8 +40,10 @@ def clock() -> Clock:
 def _set_back(engine: Engine) -> Iterator[None]:
     if os.geteuid() != 0:
         pytest.skip("needs root: the rules are those of this machine")
-    yield
-    set_rules(engine, OPEN_TO_BUILDS)
+    with lock(LOCK_EX):
+        set_rules(engine, OPEN_TO_BUILDS)
+        yield
+        set_rules(engine, OPEN_TO_BUILDS)
 
 
 def settings(folder: Path, **values: object) -> Settings:
@@ -84,7 +87,7 @@ def test_rules_that_were_removed_come_back_and_the_log_says_so(engine: Engine, c
 def test_containers_of_others_are_named_once_and_keep_what_they_reached(
     engine: Engine, clock: Clock, tmp_path: Path
 ) -> None:
-    rules = upkeep(settings(tmp_path), clock)
+    rules = upkeep(settings(tmp_path, builds_reach_host="auto"), clock)
     rules.look(engine)
     assert LOCAL in chain()
     other = other_container(engine)
