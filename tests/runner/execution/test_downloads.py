@@ -9,6 +9,8 @@ import pytest
 from pipelines.context import Access, Trust
 from pipelines.state import Reason, State
 from runner.docker.client import Engine
+from runner.errors import StepError
+from runner.execution.host_access import DOWNLOAD_HOSTS_COUNT_MAX, check_downloads
 from tests.support.engine import JobRunner
 from tests.support.forward_proxy import gateway_of
 from tests.support.host_rules import hello_server
@@ -45,6 +47,16 @@ def test_a_build_downloads_from_the_host_only_with_trust(
         assert "ADD" in job.outcome.message
     assert "needs trust in 'network'" in built(ran, text, TRUSTED).outcome.message
     assert built(ran, f"{text}\nRUN grep reached /y", WITH_TRUST).outcome.state is State.PASSED
+
+
+def test_the_number_of_hosts_is_bounded(engine: Engine) -> None:
+    def check(count: int) -> None:
+        text = "\n".join(f"ADD http://192.0.2.{number}/x /y" for number in range(count))
+        check_downloads(text, TRUSTED, engine, {})
+
+    check(DOWNLOAD_HOSTS_COUNT_MAX)
+    with pytest.raises(StepError, match="ADD from more than 20 hosts needs trust in 'network'"):
+        check(DOWNLOAD_HOSTS_COUNT_MAX + 1)
 
 
 def test_a_build_argument_cannot_name_the_host_either(ran: JobRunner, server: int) -> None:

@@ -95,6 +95,7 @@ def test_containers_of_others_are_named_once_and_keep_what_they_reached(
         (address,) = others_in_default_network(engine)[other]
         with capture_logs() as logs:
             rules.look(engine)
+            clock.now_s += SET_AGAIN_S
             rules.look(engine)
         (warning,) = [entry["event"] for entry in logs if other in entry["event"]]
         assert "builds do not reach this engine's host, but these containers" in warning
