@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pipelines.state import Reason
 from runner.builds.buildkit import find_builder
-from runner.cleanup.leftovers import remove_tree
+from runner.cleanup.folder_removal import remove_tree
 from runner.docker.client import Engine
 from runner.docker.compatibility import missing_limits
 from runner.docker.folders import Folder
