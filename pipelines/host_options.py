@@ -3,10 +3,11 @@
 The keys are the same in the pipeline file and in the plan: the compiler reports them, and the runner refuses them.
 """
 
-import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
+
+from pipelines.build_values import cache_pairs
 
 CONTAINER_KEYS = {
     "security": ("privileged",),
@@ -90,15 +91,7 @@ def kinds_of_cache(entry: str) -> frozenset[str]:
     """The values of all ``type`` fields of a cache entry; an image alone is of type registry. One that is malformed
     has the kind "".
     """
-    try:
-        (fields,) = csv.reader([entry], strict=True) if entry.isprintable() else [[""]]
-    except (csv.Error, ValueError):
-        return frozenset({""})
-    pairs = [field.partition("=") for field in fields]
-    if pairs and all(name and not equals for name, equals, _ in pairs):
-        return frozenset({"registry"})
-    kinds = (value.strip().lower() for name, _, value in pairs if name.strip().lower() == "type")
-    return frozenset(kinds) or frozenset({""})
+    return frozenset(value.lower() for name, value in cache_pairs(entry) if name == "type") or frozenset({""})
 
 
 def foreign_frontend(dockerfile: str) -> str:

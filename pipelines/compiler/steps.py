@@ -3,6 +3,7 @@
 from typing import TypedDict, assert_never
 
 from pipelines import plan
+from pipelines.build_values import wrong_values
 from pipelines.compiler import image_tags
 from pipelines.compiler.containers import make_container
 from pipelines.compiler.encoding import encode
@@ -113,7 +114,11 @@ def _build(job: JobInput, candidate: StepCandidate, build: Build) -> plan.BuildS
         place = job.located.key_place(candidate.group, candidate.index, "build", "dockerfile_inline")
         message = f"'dockerfile' and 'dockerfile_inline' do not go together in step '{candidate.name}'"
         job.diagnostics.error(place, message, REMOVE_ONE)
-    check_build_trust(job, build, (candidate.group, candidate.index, "build"), f"step '{candidate.name}'")
+    where = (candidate.group, candidate.index, "build")
+    check_build_trust(job, build, where, f"step '{candidate.name}'")
+    for wrong in wrong_values(build):
+        place = job.located.key_place(*where, wrong.key, *(() if wrong.part is None else (wrong.part,)))
+        job.diagnostics.error(place, f"{wrong.message} in step '{candidate.name}'", wrong.hint)
     return plan.BuildStep(
         **_common(candidate),
         context=build.context,

@@ -190,8 +190,11 @@ class _Client:
         return confined(self._start, (*own, request.workspace, request.scratch, request.docker_config))
 
     def _start(self) -> subprocess.Popen[bytes]:
+        # If the client took some value for a relative path, there would be nothing: its settings have unknown names.
+        empty = self.request.scratch / "empty"
+        empty.mkdir(mode=0o500, exist_ok=True)
         return subprocess.Popen(
-            list(self.command), env=dict(self.environment), cwd=self.request.scratch, stdin=subprocess.DEVNULL,
+            list(self.command), env=dict(self.environment), cwd=empty, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
 

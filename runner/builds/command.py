@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from secrets import token_hex
 
-from pipelines.host_options import kinds_of_cache
+from pipelines.build_values import is_build_id, is_one_line, wrong_values
 from pipelines.plan import BuildStep
 from pipelines.state import Reason
 from runner.builds.safe_read import read_file
@@ -18,6 +19,7 @@ from runner.network.proxies import NAMES
 
 _DIGEST_CHARS = 32
 _SSH_AGENT = "SSH_AUTH_SOCK"
+_VARIABLE_BYTES = 16
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ class BuildRequest:
     ``engine`` are the variables that point the client to the engine. ``check`` raises StepError for the text of a
     Dockerfile that must not be built.
 
+    ``secret_variables`` begins the names of the variables with the secrets: nothing else in the job can name one.
+
     Steps can replace ``checkout``, which is below ``workspace``, by a symbolic link, but cannot replace ``workspace``.
     """
 
@@ -88,6 +92,11 @@ class BuildRequest:
     egress: JobEgress = field(default_factory=JobEgress)
     check: Callable[[str], None] = _accept
     separation: Separation = Separation()
+    secret_variables: str = field(default_factory=lambda: f"HEADWAY_SECRET_{token_hex(_VARIABLE_BYTES)}")
+
+    def secret_variable(self, number: int) -> str:
+        """The name of the variable with the secret of this number."""
+        return f"{self.secret_variables}_{number}"
 
 
 @dataclass(frozen=True)
@@ -101,6 +110,7 @@ class ResultFiles:
 def command_of(builder: Builder, request: BuildRequest, results: ResultFiles) -> list[str]:
     """The client's command line. Raises StepError if the step asks for something that is not allowed."""
     step = request.step
+    check_values(step)
     context = _context(request)
     dockerfile = request.separation.dockerfile or dockerfile_of(request)
     command = [*builder.command, "--progress", "rawjson" if builder.rawjson else "plain"]
@@ -114,14 +124,11 @@ def command_of(builder: Builder, request: BuildRequest, results: ResultFiles) ->
     command += [f"--build-arg={name}={value}" for name, value in request.separation.arguments(args).items()]
     command += [f"--build-context={name}=docker-image://{pin}" for name, pin in request.separation.contexts.items()]
     command += [f"--label={name}={value}" for name, value in step.labels.items()]
-    for number, name in enumerate(step.secrets):
-        command += ["--secret=" + _csv((f"id={name}", f"env={_secret_variable(number)}"))]
-    for name, path in request.egress.build_secrets().items():
-        command += [] if name in step.secrets else ["--secret=" + _csv((f"id={name}", f"src={path}"))]
+    command += _secrets(builder, request)
     caches = step.cache_from if request.separation.caches is None else request.separation.caches
-    command += [f"--ssh={_checked_ssh(entry)}" for entry in step.ssh]
-    command += [f"--cache-from={_checked_cache(entry)}" for entry in caches]
-    command += [f"--cache-to={_checked_cache(entry)}" for entry in step.cache_to]
+    command += [f"--ssh={entry}" for entry in step.ssh]
+    command += [f"--cache-from={entry}" for entry in caches]
+    command += [f"--cache-to={entry}" for entry in step.cache_to]
     command += [f"--platform={','.join(step.platforms)}"] if step.platforms else []
     command += ["--no-cache"] if step.no_cache else []
     command += ["--pull"] if step.pull else []
@@ -132,27 +139,42 @@ def _context(request: BuildRequest) -> Path:
     return _inside(request, request.checkout, request.step.context, "build context")
 
 
+def check_values(step: BuildStep) -> None:
+    """Raises StepError for a value that the client would read as something else: a path, an option, another field."""
+    if wrong := next(wrong_values(step), None):
+        raise StepError(Reason.INVALID_PIPELINE, f"{wrong.message}; {wrong.hint}")
+
+
+def _secrets(builder: Builder, request: BuildRequest) -> list[str]:
+    """The options for secrets. Each says where its value is: else the client would look for a variable of that name,
+    and then for a file.
+    """
+    own = environment_of(builder, request)
+    if taken := next((name for name in request.step.secrets if name in own), ""):
+        message = f"{taken!r} cannot be the id of a build secret: the build client has a variable of that name"
+        raise StepError(Reason.INVALID_PIPELINE, f"{message}; give the secret another id")
+    given = {name: f"env={request.secret_variable(number)}" for number, name in enumerate(request.step.secrets)}
+    certificates = {name: f"src={path}" for name, path in request.egress.build_secrets().items()}
+    return [f"--secret={_csv((_id(name), place))}" for name, place in (certificates | given).items()]
+
+
+def _id(name: str) -> str:
+    if not is_build_id(name):
+        raise StepError(Reason.INVALID_PIPELINE, f"{name!r} cannot be the id of a build secret; rename it")
+    return f"id={name}"
+
+
 def _csv(fields: Sequence[str]) -> str:
-    """The client parses these options as a line of CSV: without quoting, a comma in a name would start a new field."""
+    """The client parses these options as CSV, of which it takes the first line only.
+
+    Without quoting, a comma in a name would start a new field; after a line break, what follows would be ignored.
+    """
+    if wrong := next((field for field in fields if not is_one_line(field)), None):
+        message = f"{wrong!r} cannot be given to the build client: it has a line break or a control character"
+        raise StepError(Reason.INVALID_PIPELINE, f"{message}; write it in one line")
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow(fields)
     return line.getvalue()
-
-
-def _checked_ssh(entry: str) -> str:
-    if "=" in entry:
-        raise _worker_path_error("ssh", entry, "name an agent only, such as `default`")
-    return entry
-
-
-def _checked_cache(entry: str) -> str:
-    if "local" in kinds_of_cache(entry):
-        raise _worker_path_error("cache", entry, "use type=registry or type=inline")
-    return entry
-
-
-def _worker_path_error(what: str, entry: str, hint: str) -> StepError:
-    return StepError(Reason.INVALID_PIPELINE, f"{what} {entry!r} uses a path on the worker's own disk; {hint}")
 
 
 def dockerfile_of(request: BuildRequest) -> Path:
@@ -195,17 +217,13 @@ def _inside(request: BuildRequest, folder: Path, name: str, what: str) -> Path:
     return path
 
 
-def _secret_variable(number: int) -> str:
-    return f"HEADWAY_BUILD_SECRET_{number}"
-
-
 def environment_of(builder: Builder, request: BuildRequest) -> dict[str, str]:
     """The client's whole environment. Secrets are passed in it, because all users can read a command line."""
     # Only a step that asks for the agent gets it: whether it may is decided before.
     names_kept = ("PATH", _SSH_AGENT) if request.step.ssh else ("PATH",)
     kept = {name: os.environ[name] for name in names_kept if name in os.environ}
     names = enumerate(request.step.secrets.values())
-    given = {_secret_variable(number): request.secrets[secret] for number, secret in names}
+    given = {request.secret_variable(number): request.secrets[secret] for number, secret in names}
     own = {
         "HOME": str(request.scratch),
         "DOCKER_CONFIG": str(request.docker_config),

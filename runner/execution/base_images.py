@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from pipelines import own_images
+from pipelines.build_values import cache_images
 from pipelines.plan import BuildStep
 from pipelines.state import Reason
 from runner.builds.command import BuildRequest, dockerfile_of
@@ -57,7 +58,11 @@ def _check(job: Job, step: BuildStep, found: DockerfileImages) -> None:
     scope, untrusted = job.assignment.isolation.build_scope, job.assignment.access.untrusted
     if len(found.images) > IMAGES_COUNT_MAX:
         raise _invalid(f"the Dockerfile names more than {IMAGES_COUNT_MAX} images", "use fewer")
-    names = (*(image.name for image in found.images), found.syntax, *map(_cache_name, step.cache_from))
+    names = (
+        *(image.name for image in found.images),
+        found.syntax,
+        *(name for entry in step.cache_from for name in cache_images(entry)),
+    )
     if ours := next((name for name in names if own_images.is_own_image(name)), None):
         raise _invalid(f"the Dockerfile names {ours}, an image of Headway's own", "name an image of a registry")
     if untrusted and not separates(found.syntax):
@@ -124,13 +129,14 @@ class _Pins:
         return self._pin(self._fetched(name)) if name else ""
 
     def of_caches(self, entries: tuple[str, ...]) -> tuple[str, ...]:
-        """``cache_from`` with private names of the images that the engine has."""
+        """``cache_from`` with private names of the images that the engine has. An entry has one name at most."""
         pinned = []
         for entry in entries:
-            name = _cache_name(entry)
+            name = next(iter(cache_images(entry)), "")
             here = self._job.images.here(name) if name else None
             if here:
-                pinned.append(entry.replace(name, self._pin(here) or name))
+                pin = self._pin(here)
+                pinned.append((f"type=registry,ref={pin}" if "=" in entry else pin) if pin else entry)
             elif name and self._job.engine.image(name):
                 self._write(f"not used as a cache: {name} is being pushed by another job")
             else:
@@ -158,11 +164,3 @@ class _Pins:
         self._job.untag_at_end(f"{own_images.BUILD_REPO}:{tag}")
         self._job.engine.tag(str(image["Id"]), own_images.BUILD_REPO, tag)
         return f"{own_images.BUILD_REPO}:{tag}"
-
-
-def _cache_name(entry: str) -> str:
-    """The image that an entry of ``cache_from`` names, if it names one."""
-    fields = dict(part.partition("=")[::2] for part in entry.split(","))
-    if "type" not in fields:
-        return entry if "=" not in entry else fields.get("ref", "")
-    return fields.get("ref", "") if fields["type"] == "registry" else ""

@@ -9,7 +9,7 @@ from pipelines.own_images import BUILD_REPO
 from pipelines.plan import BuildStep, SecretRef
 from pipelines.state import PASSED, Outcome, Reason
 from runner.builds import buildkit
-from runner.builds.command import BuildRequest
+from runner.builds.command import BuildRequest, check_values
 from runner.builds.progress import Instruction
 from runner.cleanup.image_removal import wait_for_removals
 from runner.docker.compatibility import CONTAINERD_STORE
@@ -25,6 +25,7 @@ BUILD_TRIES_MAX = 3
 
 def build(job: Job, step: BuildStep, output: Output) -> Outcome:
     """Builds the image. Raises StepError when the build fails."""
+    check_values(step)
     if platforms.are_several(step.platforms) and (store := job.engine.image_store()) != CONTAINERD_STORE:
         raise StepError(Reason.INVALID_PIPELINE, f"{platforms.NEED}, and this one has {store}; {platforms.REMEDY}")
     step = own_caches_only(job, step, output)

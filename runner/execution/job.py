@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from secrets import token_hex
 from threading import Lock
 
 from pipelines.context import FULL_ACCESS, Access
@@ -119,6 +120,7 @@ class Job:
         self.workspace_folder = Folder(self.workspace_base, self.plan.workspace_base)
         self.source = self.workspace_base / Path(self.plan.workspace).relative_to(self.plan.workspace_base)
         self._lock = Lock()
+        self._unknown_name = token_hex(16)
         self.removals = RemovalQueue(engine.remove)
         self._image_names: list[str] = []
         self.closers: list[Callable[[], None]] = [self.images.close]
@@ -202,7 +204,8 @@ class Job:
         """A configuration folder for the build client: registry credentials and the engine's certificates. No step sees
         it.
         """
-        folder = self.scratch / "docker"
+        # No relative path leads there: the build client opens paths for a job, and a step may lay links for it.
+        folder = self.scratch / f"docker-{self._unknown_name}"
         with self._lock:
             if folder.exists():
                 return folder

@@ -26,7 +26,7 @@ REACHES_THE_HOST = [
     ("ssh", "[default]", "ssh"),
     ("args", "{BUILDKIT_SYNTAX: evil/frontend}", "security"),
     ("args", "[BUILDKIT_SYNTAX=evil/frontend]", "security"),
-    ("args", '{"BUILDKIT_SYNTAX=evil #": x}', "security"),
+    ("args", '{" BUILDKIT_SYNTAX": x}', "security"),
     ("cache_from", "type=gha", "network"),
     ("cache_to", "[type=inline, 'type=s3,bucket=b']", "network"),
     ("dockerfile_inline", '"# syntax=evil/frontend\\nFROM busybox"', "security"),

@@ -11,7 +11,9 @@ import pytest
 
 from pipelines.plan import BuildStep
 from pipelines.state import Outcome, Reason, State
+from runner.builds.buildkit import Builder
 from runner.cancellation import Cancel
+from runner.docker.specs import Login
 from runner.events import Event, ImageBuilt, InstructionChanged, StepOutput
 from tests.support.engine import JobRunner, image_history
 from tests.support.job_result import need_instructions
@@ -194,12 +196,39 @@ def test_secrets_come_by_mount_and_stay_out_of_the_image(ran: JobRunner) -> None
     assert "second-secret" not in kept
 
 
-@pytest.mark.parametrize("identity", ["x,src=/etc/hostname", 'x",src=/etc/hostname,"', "x,env=HOME"])
+NOT_IDS = [
+    "x,src=/etc/hostname", 'x",src=/etc/hostname,"', "x,env=HOME", "../docker/config.json\nx", "../../docker\r\nx",
+    "/etc/hostname\nx", "PATH\nx", "HOME\rx", "x\ty", "x\u2028y", "x\x85y", "x\0y", '"x"', "'x'", "/etc/hostname",
+    "../dockerfile/Dockerfile", "-x", ".x", "x y", "@x", "", "x" * 65, "PATH", "HOME", "DOCKER_CONFIG",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("identity", NOT_IDS)
 def test_a_secrets_name_cannot_ask_for_a_file_of_the_worker(ran: JobRunner, identity: str) -> None:
-    files = {"Dockerfile": f"FROM busybox\nRUN --mount=type=secret,id=x cat /run/secrets/x # {secrets_hex()}\n"}
-    job = ran(build(secrets={identity: "t"}), files=files, secrets={"t": "the-secret"})
-    assert Path("/etc/hostname").read_text().strip() not in job.log().decode()
-    assert job.step().state is State.FAILED
+    asked = identity.splitlines()[0] if identity else "x"
+    mounts = f"--mount=type=secret,id=x,target=/x '--mount=type=secret,\"id={asked}\",target=/y'"
+    files = {"Dockerfile": f"FROM busybox\nRUN {mounts} cat /x /y; true # {secrets_hex()}\n"}
+    logins = {"registry.test": Login("ada", "the-login")}
+    job = ran(build(secrets={identity: "t"}), files=files, secrets={"t": "the-secret"}, logins=logins)
+    for private in (Path("/etc/hostname").read_text().strip(), "auths", os.environ["PATH"], str(ran.folder)):
+        assert private not in job.log().decode()
+    assert (job.step().state, job.step().reason) == (State.FAILED, Reason.INVALID_PIPELINE)
+    assert "cannot be the id of a build secret" in job.step().message
+
+
+def test_where_the_client_starts_no_path_leads_to_its_settings(ran: JobRunner, tmp_path: Path) -> None:
+    client = tmp_path / "client"
+    client.write_text(
+        '#!/bin/sh\ntest -e "$DOCKER_CONFIG/config.json" && echo has-config\necho "here: $(ls -A .)."\n'
+        "for up in . .. ../.. ../../..; do cat $up/config.json $up/docker/config.json $up/*/config.json; done\nexit 1\n"
+    )
+    client.chmod(0o755)
+    own = JobRunner(ran.engine, Builder((str(client),), rawjson=False), tmp_path / "jobs")
+    job = own(build(), files=PLAIN, logins={"registry.test": Login("ada", "the-login")})
+    said = job.log().decode()
+    assert "has-config" in said
+    assert "here: ." in said
+    assert "auths" not in said
 
 
 @pytest.mark.parametrize("step", [

@@ -1,6 +1,7 @@
 """What the build client is given of the worker."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,8 @@ from runner.builds.command import Builder, BuildRequest, ResultFiles, Separation
 from runner.docker.client import Engine
 from runner.errors import StepError
 from runner.execution.host_access import check_dockerfile
+from runner.network.ca_certificates import CaCertificates
+from runner.network.egress import EgressSettings, JobEgress
 
 ENGINE = {"DOCKER_CONTEXT": "headway"}
 
@@ -34,7 +37,8 @@ def test_it_is_told_of_the_jobs_engine_and_not_of_the_environments(
 def test_it_gets_the_steps_secrets_and_none_of_the_workers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HEADWAY_SECRET_KEY", "the-workers")
     environment = given(tmp_path)
-    assert [name for name, value in environment.items() if value == "the-secret"] == ["HEADWAY_BUILD_SECRET_0"]
+    (name,) = [name for name, value in environment.items() if value == "the-secret"]
+    assert name not in given(tmp_path), "each build has its own name for it: no Dockerfile can know that"
     assert not {"the-workers", "not-for-builds"} & set(environment.values())
 
 
@@ -47,6 +51,43 @@ def test_the_ssh_agent_is_borrowed_only_to_a_step_that_asks_for_it(
         step = BuildStep(number=1, name="build", ssh=ssh)
         request = BuildRequest(step, tmp_path, tmp_path, tmp_path, tmp_path, ENGINE, {}, "app:1")
         assert environment_of(builder, request).get("SSH_AUTH_SOCK") == ("/agent" if ssh else None)
+
+
+def secret_options(tmp_path: Path, step: BuildStep, secrets: dict[str, str], **keys: Any) -> list[str]:
+    (tmp_path / "Dockerfile").write_text("FROM busybox\n")
+    request = BuildRequest(step, tmp_path, tmp_path, tmp_path, tmp_path, ENGINE, secrets, "app:1", **keys)
+    builder = Builder(("docker-buildx", "build"), rawjson=True)
+    command = command_of(builder, request, ResultFiles(tmp_path, tmp_path))
+    environment = environment_of(builder, request)
+    found = [word.removeprefix("--secret=") for word in command if word.startswith("--secret=")]
+    assert all(environment[word.partition(",env=")[2]] in secrets.values() for word in found if ",env=" in word)
+    return [word.partition(",")[0] for word in found]
+
+
+def test_a_secrets_id_says_where_its_value_is(tmp_path: Path) -> None:
+    names = ("npm-token", "a.b_c", "x" * 64)
+    step = BuildStep(number=1, name="build", secrets=dict.fromkeys(names, "t"))
+    assert secret_options(tmp_path, step, {"t": "the-secret"}) == [f"id={name}" for name in names]
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 65, "", "a b", "../config.json", "/etc/passwd", "a\nb", "a\u2028b", 'a"b', "a,b"]
+)
+def test_another_id_is_refused_even_in_an_older_plan(tmp_path: Path, name: str) -> None:
+    with pytest.raises(StepError, match="cannot be the id of a build secret"):
+        secret_options(tmp_path, BuildStep(number=1, name="build", secrets={name: "t"}), {"t": "the-secret"})
+
+
+@pytest.mark.parametrize("name", ["PATH", "HOME", "DOCKER_CONFIG", "DOCKER_CONTEXT", "BUILDX_GIT_INFO"])
+def test_an_id_cannot_be_the_name_of_a_variable_of_the_client(tmp_path: Path, name: str) -> None:
+    with pytest.raises(StepError, match="has a variable of that name; give the secret another id"):
+        secret_options(tmp_path, BuildStep(number=1, name="build", secrets={name: "t"}), {"t": "the-secret"})
+
+
+def test_no_option_of_the_client_has_a_line_break(tmp_path: Path) -> None:
+    broken = JobEgress(EgressSettings(ca=CaCertificates("", "")), tmp_path / "a\nb")
+    with pytest.raises(StepError, match="has a line break or a control character; write it in one line"):
+        secret_options(tmp_path, BuildStep(number=1, name="build"), {}, egress=broken)
 
 
 def checked_command(folder: Path, step: BuildStep, trust: Trust) -> list[str]:
