@@ -17,6 +17,7 @@ from pipelines.state import Reason
 from runner.builds.command import Builder, BuildRequest, ResultFiles, command_of, environment_of
 from runner.builds.landlock import confined
 from runner.builds.progress import FOREIGN_PROGRAM, Instruction, Progress
+from runner.builds.resolved import resolved_image, resolved_in_line
 from runner.cancellation import Cancel
 from runner.docker.error_mapping import classify_text, is_refusal
 from runner.errors import MachineError, StepError
@@ -103,8 +104,8 @@ def build(builder: Builder, request: BuildRequest, watch: Watch) -> tuple[str, .
     Raises StepError if the Dockerfile or a limit is the cause, MachineError if the machine is.
     """
     results = ResultFiles(request.scratch / "image-id", request.scratch / "metadata.json")
-    progress = Progress(watch.write, watch.on_instruction)
-    plain = _PlainOutput(watch.write)
+    progress = Progress(watch.write, watch.on_instruction, lambda step: _check_image(request, resolved_image(step)))
+    plain = _PlainOutput(watch.write, lambda line: _check_image(request, resolved_in_line(line)))
     feed = progress.feed if builder.rawjson else plain.feed
     client = _Client(command_of(builder, request, results), environment_of(builder, request), request)
     status = _run(client, feed, watch)
@@ -114,6 +115,12 @@ def build(builder: Builder, request: BuildRequest, watch: Watch) -> tuple[str, .
     if status != 0:
         raise _failure(progress, progress.plain or plain.last)
     return _digests(results)
+
+
+def _check_image(request: BuildRequest, name: str) -> None:
+    """Ends the build, by an error, before it runs anything in an image that it must not use."""
+    if name:
+        request.check_image(name)
 
 
 def _digests(results: ResultFiles) -> tuple[str, ...]:
@@ -126,8 +133,9 @@ def _digests(results: ResultFiles) -> tuple[str, ...]:
 class _PlainOutput:
     """The plain output of an older client. Keeps the last lines, to explain why a build failed."""
 
-    def __init__(self, write: Write) -> None:
+    def __init__(self, write: Write, on_line: Callable[[str], None]) -> None:
         self._write = write
+        self._on_line = on_line
         self._line = b""
         self.last: list[str] = []
 
@@ -137,6 +145,7 @@ class _PlainOutput:
             text = line.decode(errors="replace").rstrip()
             self.last = [*self.last[-30:], text]
             self._write(text)
+            self._on_line(text)
 
 
 def _failure(progress: Progress, output: list[str]) -> StepError:

@@ -35,8 +35,8 @@ class Builder:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def _accept(_dockerfile: str) -> None:
-    """For callers that build any Dockerfile."""
+def _accept(_text: str) -> None:
+    """For callers that build any Dockerfile, from any image."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class BuildRequest:
     """A build step with all that it needs from its job. ``scratch`` is a folder that no step sees.
 
     ``engine`` are the variables that point the client to the engine. ``check`` raises StepError for the text of a
-    Dockerfile that must not be built.
+    Dockerfile that must not be built, and ``check_image`` for the name of an image that the build must not use.
 
     ``secret_variables`` begins the names of the variables with the secrets: nothing else in the job can name one.
 
@@ -91,6 +91,7 @@ class BuildRequest:
     tag: str
     egress: JobEgress = field(default_factory=JobEgress)
     check: Callable[[str], None] = _accept
+    check_image: Callable[[str], None] = _accept
     separation: Separation = Separation()
     secret_variables: str = field(default_factory=lambda: f"HEADWAY_SECRET_{token_hex(_VARIABLE_BYTES)}")
 

@@ -3,25 +3,22 @@
 The engine resolves these names when it builds. Headway resolves them before, once and for good (``base_images``).
 """
 
+import csv
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from runner.builds.dockerfile_lines import Instruction, Reading, readings, words_of
+from runner.builds.shell_words import SPACES, WordError, expand
+from runner.network.proxies import NAMES
 
 DOCKERFILE_BYTES_MAX = 1_000_000
 IMAGES_COUNT_MAX = 100
 _DIRECTIVE = re.compile(r"\s*(?:#|//)\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.+?)\s*")
 _JSON_SYNTAX = re.compile(r'\{[^{}]*?"syntax"\s*:\s*"([^"]*)"', re.DOTALL)
 _SPACE = re.compile(r"[\t\v\f\r ]+")
-_WORD = re.compile(r"""(?:[^\s"'\\]|\\.|"(?:[^"\\]|\\.)*"|'[^']*')+""")
-_HEREDOC = re.compile(r"\d*<<(-?)([^<]+)")
-_QUOTES = str.maketrans("", "", "\"'\\")
-_VARIABLE = r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)"
-_REFERENCE = re.compile(
-    rf"\$(?:{_VARIABLE}|\{{(?P<braced>[A-Za-z_][A-Za-z0-9_]*)(?:(?P<how>:?[-+])(?P<word>[^{{}}]*))?\}})"
-)
-_FROM_FLAG = re.compile(r"--from=(\S+)", re.IGNORECASE)
-_MOUNT = re.compile(r"--mount=(\S+)", re.IGNORECASE)
-_ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?:=(\"[^\"]*\"|'[^']*'|\S*))?")
+_SET_BY_OTHERS = frozenset({name.upper() for name in NAMES} | {"SOURCE_DATE_EPOCH"})
+_NO_CACHE = frozenset({"bind", "tmpfs", "secret", "ssh"})
 _SCRATCH = "scratch"
 
 
@@ -53,6 +50,14 @@ class _Stage:
     copies: list[str] = field(default_factory=list)
 
 
+@dataclass
+class _Contents:
+    """What one reading of the Dockerfile has: its stages, and whether it has cache mounts."""
+
+    stages: list[_Stage] = field(default_factory=list)
+    caches: bool = False
+
+
 def platform_arguments(platform: str) -> dict[str, str]:
     """The arguments that BuildKit itself sets, for a build for the machine's own platform."""
     system, _, arch = platform.partition("/")
@@ -65,125 +70,116 @@ def images_of(
 ) -> DockerfileImages:
     """The images that the build of this Dockerfile uses. ``args`` are its build arguments.
 
-    ``predefined`` are the ``platform_arguments``, where they are known.
+    ``predefined`` are the ``platform_arguments``, where they are known. Where versions of BuildKit read it differently,
+    the images of all readings count.
     """
-    text = text.removeprefix("\ufeff").replace("\r\n", "\n")
-    syntax, escape = _directives(text)
-    known: dict[str, str] = dict(predefined or {})
-    stages: list[_Stage] = []
-    caches = False
-    for instruction, rest in _instructions(text, escape):
-        if instruction == "FROM":
-            stages.append(_from(rest, known))
-        elif instruction == "ARG" and not stages:
-            for name, value in _ASSIGNMENT.findall(rest):
-                known[name] = args.get(name, _expand(value, known))
-        elif stages:
-            stages[-1].copies += [_expand(name, known) for name in _copied(instruction, rest)]
-            caches = caches or (instruction == "RUN" and re.search(r"type=[\"']?cache", rest) is not None)
-    names = _needed(stages, target)
+    contents = [_contents(reading, args, predefined or {}) for reading in readings(text)]
+    names = dict.fromkeys(image for each in contents for image in _needed(each.stages, target))
     unclear = tuple(image.name for image in names if "$" in image.name)
-    asked = args.get("BUILDKIT_SYNTAX") or syntax
+    asked = args.get("BUILDKIT_SYNTAX") or _syntax(text)
     clear = tuple(image for image in names if "$" not in image.name)
-    own = frozenset(stage.name for stage in stages if stage.name)
-    return DockerfileImages(asked.split(" ")[0], clear, unclear, caches, own)
+    own = frozenset(stage.name for each in contents for stage in each.stages if stage.name)
+    return DockerfileImages(asked.split(" ")[0], clear, unclear, any(each.caches for each in contents), own)
 
 
-def _directives(text: str) -> tuple[str, str]:
-    """The frontend's image and the escape character, which comments before the first instruction may set."""
-    found = {"escape": "\\", "syntax": ""}
+def _contents(reading: Reading, args: Mapping[str, str], predefined: Mapping[str, str]) -> _Contents:
+    variables = _Variables(args, predefined, reading.escape)
+    found = _Contents()
+    for instruction in reading.instructions:
+        if instruction.name == "FROM":
+            found.stages.append(_from(instruction, variables))
+        elif instruction.name == "ARG" and not found.stages:
+            variables.declare(instruction.rest)
+        elif found.stages:
+            names, caches = _copied(instruction)
+            found.stages[-1].copies += names
+            found.caches |= caches
+    return found
+
+
+def _syntax(text: str) -> str:
+    """The frontend's image, which a comment before the first instruction may set."""
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n")
     lines = text.split("\n")
     for line in lines[1:] if lines[0].startswith("#!") else lines:
         match = _DIRECTIVE.fullmatch(line)
         if match is None:
             break
-        found[match[1].lower()] = match[2]
-    if not found["syntax"] and (match := _JSON_SYNTAX.match(text.lstrip())):
-        found["syntax"] = match[1]
-    return found["syntax"], found["escape"][:1]
+        if match[1].lower() == "syntax":
+            return match[2]
+    found = _JSON_SYNTAX.match(text.lstrip())
+    return found[1] if found else ""
 
 
-def _instructions(text: str, escape: str) -> Iterator[tuple[str, str]]:
-    """Each instruction with its arguments, and those of ONBUILD."""
-    lines = iter(text.split("\n"))
-    while joined := _next_line(lines, escape):
-        word, rest = _first_word(joined)
-        while word.upper() == "ONBUILD":
-            word, rest = _first_word(rest)
-        if word.upper() in {"RUN", "COPY", "ADD"}:
-            for dash, end in filter(None, map(_document, _WORD.findall(rest))):
-                _skip_document(lines, end, indented=bool(dash))
-        yield word.upper(), rest.strip()
+class _Variables:
+    """The variables that FROM may use: those of ARG before the first FROM."""
+
+    def __init__(self, args: Mapping[str, str], predefined: Mapping[str, str], escape: str) -> None:
+        self._args = args
+        self._escape = escape
+        # Versions differ in whether a build argument replaces these where no ARG declares them.
+        self._known = {name: value for name, value in predefined.items() if name not in args}
+
+    def declare(self, text: str) -> None:
+        """Takes the arguments of an ARG. One without a value that is not given stays what it was."""
+        for word in words_of(text, self._escape):
+            name, equals, value = word.partition("=")
+            if name in self._args:
+                self._known[name] = self._args[name]
+            elif equals:
+                self._known[name] = self.expand(value)
+
+    def expand(self, text: str) -> str:
+        """The text with its variables; as it is written, with a ``$``, if only the frontend can evaluate it."""
+        try:
+            found = expand(text, self._escape, self._get)
+        except WordError:
+            return text if "$" in text else f"${text}"
+        return found
+
+    def _get(self, name: str) -> str | None:
+        if name.startswith("BUILDKIT_") or name.upper() in _SET_BY_OTHERS:
+            raise WordError(f"{name} is set by the client")
+        value = self._known.get(name)
+        if (value is None and name.startswith(("TARGET", "BUILD"))) or "$" in (value or ""):
+            raise WordError(f"only the frontend knows {name}")
+        return value
 
 
-def _first_word(text: str) -> tuple[str, str]:
-    word, *rest = _SPACE.split(text.strip(), maxsplit=1)
-    return word, "".join(rest)
-
-
-def _document(word: str) -> tuple[str, str] | None:
-    """The dash and the end mark of a document. As in BuildKit, the word begins with it: ``a<<EOF`` is none."""
-    match = _HEREDOC.fullmatch(word)
-    end = match[2].translate(_QUOTES) if match else ""
-    return (match[1], end) if match and end else None
-
-
-def _next_line(lines: Iterator[str], escape: str) -> str:
-    """The next instruction as one line; empty at the end. Comments and empty lines may stand between its parts."""
-    joined = ""
-    for line in lines:
-        bare = line.rstrip(" \t")
-        if not bare or bare.lstrip().startswith("#"):
-            continue
-        # An escape character that is escaped itself continues nothing.
-        if not bare.endswith(escape) or bare.endswith(escape * 2):
-            return f"{joined}{line}".strip()
-        joined += bare[:-1]
-    return joined.strip()
-
-
-def _skip_document(lines: Iterator[str], end: str, *, indented: bool) -> None:
-    for line in lines:
-        if (line.lstrip("\t") if indented else line) == end:
-            return
-
-
-def _from(rest: str, known: Mapping[str, str]) -> _Stage:
-    words = rest.split()
-    platform = next((word.partition("=")[2] for word in words if word.lower().startswith("--platform=")), "")
-    plain = [word for word in words if not word.startswith("--")]
+def _from(instruction: Instruction, variables: _Variables) -> _Stage:
+    flags = (flag.partition("=") for flag in instruction.flags)
+    platform = next((value for name, _, value in flags if name.lower() == "--platform"), "")
+    plain = _SPACE.split(instruction.rest)
     name = plain[2].lower() if len(plain) > 2 and plain[1].lower() == "as" else ""  # noqa: PLR2004 - FROM image AS name
-    return _Stage(BaseImage(_expand(plain[0], known) if plain else "", _expand(platform, known)), name)
+    return _Stage(BaseImage(_plain(variables.expand(plain[0])), variables.expand(platform)), name)
 
 
-def _copied(instruction: str, rest: str) -> list[str]:
-    """The stages and images that an instruction takes files from."""
-    if instruction == "RUN":
-        mounts = (part.strip("\"'") for mount in _MOUNT.findall(rest) for part in mount.strip("\"'").split(","))
-        return [part.partition("=")[2] for part in mounts if part.lower().startswith("from=")]
-    return _FROM_FLAG.findall(rest) if instruction in {"COPY", "ADD"} else []
+def _copied(instruction: Instruction) -> tuple[list[str], bool]:
+    """The stages and images that an instruction takes files from, and whether it mounts a cache.
+
+    Variables are not allowed there: a name with one is unclear.
+    """
+    flags = [flag.partition("=") for flag in instruction.flags]
+    if instruction.name != "RUN":
+        return [_plain(value) for name, _, value in flags if name.lower() == "--from"], False
+    fields = [pair for name, _, value in flags if name.lower() == "--mount" for pair in _mount(value)]
+    caches = any(name == "type" and value.lower() not in _NO_CACHE for name, value in fields)
+    return [_plain(value) for name, value in fields if name == "from"], caches
 
 
-def _expand(text: str, known: Mapping[str, str]) -> str:
-    """The text with its variables. What only the frontend can evaluate keeps its ``$``."""
-    text = text.replace('"', "").replace("'", "")
+def _mount(value: str) -> list[tuple[str, str]]:
+    """The fields of a mount. BuildKit reads it as CSV; one that it cannot read ends the build."""
+    try:
+        (fields,) = csv.reader([value], strict=True)
+    except (csv.Error, ValueError):
+        fields = value.replace('"', "").split(",")
+    parts = (part.partition("=") for part in fields)
+    return [(name.strip(SPACES).lower(), value) for name, _, value in parts]
 
-    def value(match: re.Match[str]) -> str:
-        name, how, word = match["name"] or match["braced"], match["how"] or "", match["word"] or ""
-        held = known.get(name)
-        if held is None and name.startswith(("TARGET", "BUILD")):
-            return match[0]
-        is_set = held is not None and (bool(held) or not how.startswith(":"))
-        if how.endswith("+"):
-            return word if is_set else ""
-        return (held or "") if is_set else word
 
-    for _ in range(3):  # a default may name another variable
-        expanded = _REFERENCE.sub(value, text)
-        if expanded == text:
-            break
-        text = expanded
-    return text
+def _plain(name: str) -> str:
+    """The name; one that no image can have is made unclear, so that nothing is concluded from it."""
+    return name if not name or (name.isascii() and name.isprintable()) else f"${name!a}"
 
 
 def _needed(stages: list[_Stage], target: str) -> list[BaseImage]:

@@ -50,8 +50,12 @@ class Progress:
     program for another processor was started.
     """
 
-    def __init__(self, write: Write, on_instruction: Callable[[Instruction], None]) -> None:
+    def __init__(
+        self, write: Write, on_instruction: Callable[[Instruction], None], on_step: Callable[[str], object] = str
+    ) -> None:
+        """``on_step`` gets the name of each step as soon as BuildKit tells of it, also of those that are not shown."""
         self._write = write
+        self._on_step = on_step
         self._on_instruction = on_instruction
         self._line = b""
         self._object: list[bytes] | None = None
@@ -113,7 +117,9 @@ class Progress:
         # Logs first: a message may contain the last output of an instruction together with its end.
         vertexes = message.get("vertexes") or ()
         for vertex in vertexes:
-            self._vertexes.setdefault(vertex["digest"], _Vertex(len(self._vertexes) + 1, _shown(vertex)))
+            if vertex["digest"] not in self._vertexes:
+                self._on_step(str(vertex.get("name", "")))
+                self._vertexes[vertex["digest"]] = _Vertex(len(self._vertexes) + 1, _shown(vertex))
         for log in message.get("logs") or ():
             self._log(log)
         for vertex in vertexes:

@@ -6,6 +6,7 @@ BuildKit takes an image of that name from the engine, also one that another job 
 import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from pipelines import own_images
@@ -43,15 +44,20 @@ def separated(job: Job, request: BuildRequest, write: Write) -> BuildRequest:
     machine = f"linux/{job.engine.connection.version.arch}"
     native = not set(step.platforms) - {machine}
     known = platform_arguments(machine) if native else None
-    found = images_of(data.decode(errors="replace"), step.args, step.target, known)
+    # Bytes that are not UTF-8 stay apart: BuildKit compares bytes.
+    found = images_of(data.decode(errors="surrogateescape"), step.args, step.target, known)
     _check(job, step, found)
     own = replace(request.separation, scope=job.assignment.isolation.build_scope, dockerfile=path)
     pins = _Pins(job, step, write, machine)
     pins.check_access((*(image.name for image in found.images), found.syntax))
-    if _can_pin(job, step, found):
+    can_pin = _can_pin(job, step, found)
+    if can_pin:
         contexts = pins.of_all(found) if native else {}
         own = replace(own, contexts=contexts, syntax=pins.syntax(found.syntax))
-    return replace(request, separation=replace(own, caches=pins.of_caches(step.cache_from)))
+    own = replace(own, caches=pins.of_caches(step.cache_from))
+    allowed = (*(image.name for image in found.images), found.syntax, *pins.names)
+    only = can_pin and native and not found.unclear and all(image.platform in _NATIVE for image in found.images)
+    return replace(request, separation=own, check_image=partial(pins.check_resolved, allowed=allowed, only=only))
 
 
 def _check(job: Job, step: BuildStep, found: DockerfileImages) -> None:
@@ -86,6 +92,10 @@ def _can_pin(job: Job, step: BuildStep, found: DockerfileImages) -> bool:
     return not step.pull and job.builder().metadata and api >= API_WITH_CONTEXTS and separates(found.syntax)
 
 
+def _is_stage(name: str, stages: Collection[str]) -> bool:
+    return name.lower() in stages or name.isdigit()
+
+
 class _Pins:
     """Private names of images, for one build: each points to what a name meant when the build began."""
 
@@ -95,6 +105,8 @@ class _Pins:
         self._write = write
         self._machine = machine
         self._count = 0
+        self.names: set[str] = set()
+        """All images that were looked up for the build, and the private names that they got."""
 
     def of_all(self, found: DockerfileImages) -> Mapping[str, str]:
         """The private name of each image. Images for other machines keep their names."""
@@ -106,14 +118,18 @@ class _Pins:
             if name not in pins:
                 image = self._fetched(name)
                 pins[name] = self._pin(image) if self._may_rename(name, found.stages) else ""
-                waiting += self._of_triggers(image)
+                waiting += [each for each in self._of_triggers(image) if not _is_stage(each, found.stages)]
         return {name: pin for name, pin in pins.items() if pin}
 
     def _of_triggers(self, image: dict[str, Any]) -> list[str]:
         """The images that the ONBUILD instructions of a base image name. Raises StepError if they may not be run."""
-        triggers = "\n".join(["FROM scratch", *((image.get("Config") or {}).get("OnBuild") or ())])
-        check_downloads(triggers, self._job.assignment.access, self._job.engine, self._step.args)
-        return [each.name for each in images_of(triggers, {}).images]
+        names: list[str] = []
+        # Each by itself, as BuildKit reads them: one cannot continue another.
+        for trigger in (image.get("Config") or {}).get("OnBuild") or ():
+            text = f"FROM scratch\n{trigger}"
+            check_downloads(text, self._job.assignment.access, self._job.engine, self._step.args)
+            names += [each.name for each in images_of(text, {}).images]
+        return names
 
     def _may_rename(self, name: str, stages: Collection[str]) -> bool:
         """False for an image with the name of a stage: BuildKit would put the image in place of the whole stage."""
@@ -143,6 +159,21 @@ class _Pins:
                 pinned.append(entry)
         return tuple(pinned)
 
+    def check_resolved(self, name: str, allowed: Collection[str], *, only: bool) -> None:
+        """Raises StepError for an image that BuildKit looks up and that this build may not use.
+
+        With ``only`` all images were known before: one that is not ``allowed`` means that the Dockerfile was read
+        otherwise than BuildKit reads it.
+        """
+        canonical = own_images.canonical(name)
+        if canonical in {own_images.canonical(each) for each in allowed if each}:
+            return
+        held = self._job.engine.image(name)
+        if only or own_images.is_own_image(name) or (held and is_borrowed(held, name)):
+            message = f"BuildKit uses the image {name}, which was not found in the Dockerfile, so it was not checked"
+            raise _invalid(message, "write the name of each image without variables, quotes and escapes")
+        self.check_access((name,))
+
     def check_access(self, names: tuple[str, ...]) -> None:
         """Raises StepError if an image is one that only others have a login for. (It may be used without a pin.)"""
         for name in names:
@@ -150,6 +181,7 @@ class _Pins:
                 self._fetched(name)
 
     def _fetched(self, name: str) -> dict[str, Any]:
+        self.names.add(name)
         try:
             return self._job.images.get(ImageRequirement(name), self._write)
         except StepError as error:
@@ -163,4 +195,5 @@ class _Pins:
         tag = f"{assignment.key}-{assignment.attempt}-{self._step.number}-base{self._count}-{secrets.token_hex(8)}"
         self._job.untag_at_end(f"{own_images.BUILD_REPO}:{tag}")
         self._job.engine.tag(str(image["Id"]), own_images.BUILD_REPO, tag)
+        self.names.add(f"{own_images.BUILD_REPO}:{tag}")
         return f"{own_images.BUILD_REPO}:{tag}"
