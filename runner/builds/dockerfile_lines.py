@@ -13,6 +13,7 @@ from runner.builds.shell_words import SPACES, WordError, plain_words, raw_words
 _SPACE = re.compile(r"[\t\v\f\r ]+")
 _DIRECTIVE = re.compile(r"#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.+?)\s*")
 _HEREDOC = re.compile(r"([0-9]*)<<(-?)(\s*)([^<]*)", re.DOTALL)
+_SPACED = re.compile(r"<<-?[\t\r ]")
 _WITH_DOCUMENTS = frozenset({"RUN", "COPY", "ADD"})
 _INSTRUCTIONS = frozenset(
     {"ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL", "MAINTAINER"}
@@ -29,12 +30,6 @@ class Documents:
     known: bool = True
     spaced: bool = True
     late_operators: bool = True
-
-
-_VERSIONS = (
-    *(Documents(spaced=spaced, late_operators=late) for spaced in (True, False) for late in (True, False)),
-    Documents(known=False),
-)
 
 
 @dataclass(frozen=True)
@@ -74,10 +69,19 @@ def readings(text: str) -> list[Reading]:
     has none.
     """
     lines = [line.rstrip("\r") for line in text.removeprefix("\ufeff").split("\n")]
-    versions = _VERSIONS if "<<" in text else _VERSIONS[:1]
+    versions = _versions(text)
     escapes = dict.fromkeys((_escape(lines, strict=True), _escape(lines, strict=False)))
     found = dict.fromkeys(_reading(lines, escape, version) for escape in escapes for version in versions)
     return [reading for reading in found if reading.valid] or list(found)
+
+
+def _versions(text: str) -> list[Documents]:
+    """The kinds of versions that can read this text differently."""
+    if "<<" not in text:
+        return [Documents()]
+    spaced = (True, False) if _SPACED.search(text) else (True,)
+    late = (True, False) if "${" in text else (True,)
+    return [*(Documents(spaced=one, late_operators=two) for one in spaced for two in late), Documents(known=False)]
 
 
 def _escape(lines: list[str], *, strict: bool) -> str:

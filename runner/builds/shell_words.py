@@ -5,6 +5,11 @@ shell's: quotes, escapes, and variables with their operators.
 import re
 from collections.abc import Callable
 
+from pipelines.state import Reason
+from runner.errors import StepError
+
+NESTED_COUNT_MAX = 50
+"""Variables inside each other."""
 SPACES = (
     "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000"
@@ -24,7 +29,7 @@ class WordError(ValueError):
 def expand(text: str, escape: str, get: Callable[[str], str | None]) -> str:
     """The text with its variables and without its quotes. ``get`` returns None for a variable that is not set.
 
-    Raises WordError for what only BuildKit can evaluate.
+    Raises WordError for what only BuildKit can evaluate, StepError for variables that are nested too deep.
     """
     return _Lexer(text, escape, get).read()[0]
 
@@ -86,6 +91,7 @@ class _Lexer:
         self._get = get
         self._late_operators = late_operators
         self._buffer: list[str] = []
+        self._depth = 0
         self.raw_quotes = self.raw_escapes = False
 
     def read(self) -> tuple[str, list[str]]:
@@ -101,6 +107,10 @@ class _Lexer:
         return char
 
     def _until(self, stop: str, *, raw_escapes: bool) -> tuple[str, list[str]]:
+        self._depth += 1
+        if self._depth > NESTED_COUNT_MAX + 1:
+            message = f"a line of the Dockerfile has more than {NESTED_COUNT_MAX} variables inside each other"
+            raise StepError(Reason.INVALID_PIPELINE, f"{message}; write it with fewer")
         before, self.raw_escapes = self.raw_escapes, raw_escapes
         result: list[str] = []
         words = _Words(self._buffer)
@@ -112,6 +122,7 @@ class _Lexer:
                 result.append(self._part(char, words))
         finally:
             self.raw_escapes = before
+            self._depth -= 1
         if stop:
             raise WordError(f"there is no {stop}")
         return "".join(result), words.end()

@@ -55,7 +55,7 @@ def separated(job: Job, request: BuildRequest, write: Write) -> BuildRequest:
         contexts = pins.of_all(found) if native else {}
         own = replace(own, contexts=contexts, syntax=pins.syntax(found.syntax))
     own = replace(own, caches=pins.of_caches(step.cache_from))
-    allowed = (*(image.name for image in found.images), found.syntax, *pins.names)
+    allowed = (*(image.name for image in found.images), found.syntax)
     only = can_pin and native and not found.unclear and all(image.platform in _NATIVE for image in found.images)
     return replace(request, separation=own, check_image=partial(pins.check_resolved, allowed=allowed, only=only))
 
@@ -105,8 +105,8 @@ class _Pins:
         self._write = write
         self._machine = machine
         self._count = 0
-        self.names: set[str] = set()
-        """All images that were looked up for the build, and the private names that they got."""
+        self._looked_up: set[str] = set()
+        self._private: set[str] = set()
 
     def of_all(self, found: DockerfileImages) -> Mapping[str, str]:
         """The private name of each image. Images for other machines keep their names."""
@@ -165,11 +165,12 @@ class _Pins:
         With ``only`` all images were known before: one that is not ``allowed`` means that the Dockerfile was read
         otherwise than BuildKit reads it.
         """
-        canonical = own_images.canonical(name)
-        if canonical in {own_images.canonical(each) for each in allowed if each}:
+        own = own_images.is_own_image(name)
+        known = self._private if own else {*allowed, *self._looked_up}
+        if own_images.canonical(name) in {own_images.canonical(each) for each in known}:
             return
         held = self._job.engine.image(name)
-        if only or own_images.is_own_image(name) or (held and is_borrowed(held, name)):
+        if only or own or (held and is_borrowed(held, name)):
             message = f"BuildKit uses the image {name}, which was not found in the Dockerfile, so it was not checked"
             raise _invalid(message, "write the name of each image without variables, quotes and escapes")
         self.check_access((name,))
@@ -181,7 +182,7 @@ class _Pins:
                 self._fetched(name)
 
     def _fetched(self, name: str) -> dict[str, Any]:
-        self.names.add(name)
+        self._looked_up.add(name)
         try:
             return self._job.images.get(ImageRequirement(name), self._write)
         except StepError as error:
@@ -195,5 +196,5 @@ class _Pins:
         tag = f"{assignment.key}-{assignment.attempt}-{self._step.number}-base{self._count}-{secrets.token_hex(8)}"
         self._job.untag_at_end(f"{own_images.BUILD_REPO}:{tag}")
         self._job.engine.tag(str(image["Id"]), own_images.BUILD_REPO, tag)
-        self.names.add(f"{own_images.BUILD_REPO}:{tag}")
+        self._private.add(f"{own_images.BUILD_REPO}:{tag}")
         return f"{own_images.BUILD_REPO}:{tag}"
