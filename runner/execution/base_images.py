@@ -4,7 +4,7 @@ BuildKit takes an image of that name from the engine, also one that another job 
 """
 
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -69,8 +69,7 @@ def _check(job: Job, step: BuildStep, found: DockerfileImages) -> None:
         found.syntax,
         *(name for entry in step.cache_from for name in cache_images(entry)),
     )
-    if ours := next((name for name in names if own_images.is_own_image(name)), None):
-        raise _invalid(f"the Dockerfile names {ours}, an image of Headway's own", "name an image of a registry")
+    _refuse_own("the Dockerfile", names)
     if untrusted and not separates(found.syntax):
         raise _invalid(f"an untrusted build cannot use the frontend {found.syntax}", _FRONTEND_HINT)
     if untrusted and found.unclear:
@@ -80,6 +79,11 @@ def _check(job: Job, step: BuildStep, found: DockerfileImages) -> None:
     outdated = is_official(found.syntax) and not separates(found.syntax)
     if scope and found.caches and outdated:
         raise _invalid(f"the frontend {found.syntax} shares cache mounts with other repositories", _FRONTEND_HINT)
+
+
+def _refuse_own(who: str, names: Iterable[str]) -> None:
+    if ours := next((name for name in names if own_images.is_own_image(name)), None):
+        raise _invalid(f"{who} names {ours}, an image of Headway's own", "name an image of a registry")
 
 
 def _invalid(message: str, hint: str) -> StepError:
@@ -129,6 +133,7 @@ class _Pins:
             text = f"FROM scratch\n{trigger}"
             check_downloads(text, self._job.assignment.access, self._job.engine, self._step.args)
             names += [each.name for each in images_of(text, {}).images]
+        _refuse_own("ONBUILD of a base image", names)
         return names
 
     def _may_rename(self, name: str, stages: Collection[str]) -> bool:
