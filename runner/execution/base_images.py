@@ -21,6 +21,7 @@ from runner.builds.dockerfile import (
     platform_arguments,
     separates,
 )
+from runner.builds.expansion import EXPANDED_BYTES_MAX
 from runner.cleanup.borrowed_tags import is_borrowed
 from runner.errors import StepError
 from runner.execution.job import Job
@@ -56,6 +57,8 @@ def _check(job: Job, step: BuildStep, found: DockerfileImages) -> None:
     scope, untrusted = job.assignment.isolation.build_scope, job.assignment.access.untrusted
     if len(found.images) > IMAGES_COUNT_MAX:
         raise _invalid(f"the Dockerfile names more than {IMAGES_COUNT_MAX} images", "use fewer")
+    if found.expanded_bytes > EXPANDED_BYTES_MAX:
+        raise _too_long("the Dockerfile")
     names = (*(image.name for image in found.images), found.syntax, *map(_cache_name, step.cache_from))
     if ours := next((name for name in names if own_images.is_own_image(name)), None):
         raise _invalid(f"the Dockerfile names {ours}, an image of Headway's own", "name an image of a registry")
@@ -72,6 +75,11 @@ def _check(job: Job, step: BuildStep, found: DockerfileImages) -> None:
 
 def _invalid(message: str, hint: str) -> StepError:
     return StepError(Reason.INVALID_PIPELINE, f"{message}; {hint}")
+
+
+def _too_long(what: str) -> StepError:
+    limit = f"{EXPANDED_BYTES_MAX:,} bytes"
+    return _invalid(f"the variables of {what} can grow it to more than {limit}", "repeat no variable in its own value")
 
 
 def _can_pin(job: Job, step: BuildStep, found: DockerfileImages) -> bool:
@@ -156,7 +164,10 @@ class _Pins:
 def _of_triggers(image: dict[str, Any]) -> list[str]:
     """The images that the ONBUILD instructions of a base image name."""
     triggers = (image.get("Config") or {}).get("OnBuild") or ()
-    return [each.name for each in images_of("\n".join(["FROM scratch", *triggers]), {}).images]
+    found = images_of("\n".join(["FROM scratch", *triggers]), {})
+    if found.expanded_bytes > EXPANDED_BYTES_MAX:
+        raise _too_long("an ONBUILD instruction of a base image")
+    return [each.name for each in found.images]
 
 
 def _cache_name(entry: str) -> str:
