@@ -140,6 +140,7 @@ def deep_tree(repo: Repo, name: str) -> str:
 def test_folders_inside_each_other_by_the_thousand_are_laid_out(repo: Repo, mirror: Mirror, tmp_path: Path) -> None:
     lay_out(mirror, deep_tree(repo, "x"), tmp_path / "source")
     assert (tmp_path / "source" / "a" / "d" / "d" / "d").is_dir()
+    subprocess.run(["rm", "-rf", str(tmp_path / "source")], check=True)  # pytest cannot remove it
 
 
 def test_a_deep_tree_that_cannot_be_laid_out_whole_is_an_error_of_git(
@@ -147,6 +148,7 @@ def test_a_deep_tree_that_cannot_be_laid_out_whole_is_an_error_of_git(
 ) -> None:
     with pytest.raises(StepError, match="File name too long"):
         lay_out(mirror, deep_tree(repo, "x" * 300), tmp_path / "source")
+    assert not (tmp_path / "source").exists()
 
 
 def test_links_are_laid_out_as_links(repo: Repo, mirror: Mirror, tmp_path: Path) -> None:
