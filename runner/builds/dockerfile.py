@@ -11,7 +11,10 @@ DOCKERFILE_BYTES_MAX = 1_000_000
 IMAGES_COUNT_MAX = 100
 _DIRECTIVE = re.compile(r"\s*(?:#|//)\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.+?)\s*")
 _JSON_SYNTAX = re.compile(r'\{[^{}]*?"syntax"\s*:\s*"([^"]*)"', re.DOTALL)
-_HEREDOC = re.compile(r"(?<!<)<<(-?)\s*([\"']?)([A-Za-z_][A-Za-z0-9_.]*)\2")
+_SPACE = re.compile(r"[\t\v\f\r ]+")
+_WORD = re.compile(r"""(?:[^\s"'\\]|\\.|"(?:[^"\\]|\\.)*"|'[^']*')+""")
+_HEREDOC = re.compile(r"\d*<<(-?)([^<]+)")
+_QUOTES = str.maketrans("", "", "\"'\\")
 _VARIABLE = r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)"
 _REFERENCE = re.compile(
     rf"\$(?:{_VARIABLE}|\{{(?P<braced>[A-Za-z_][A-Za-z0-9_]*)(?:(?P<how>:?[-+])(?P<word>[^{{}}]*))?\}})"
@@ -104,13 +107,25 @@ def _instructions(text: str, escape: str) -> Iterator[tuple[str, str]]:
     """Each instruction with its arguments, and those of ONBUILD."""
     lines = iter(text.split("\n"))
     while joined := _next_line(lines, escape):
-        word, _, rest = joined.partition(" ")
+        word, rest = _first_word(joined)
         while word.upper() == "ONBUILD":
-            word, _, rest = rest.strip().partition(" ")
+            word, rest = _first_word(rest)
         if word.upper() in {"RUN", "COPY", "ADD"}:
-            for dash, _, end in _HEREDOC.findall(rest):
+            for dash, end in filter(None, map(_document, _WORD.findall(rest))):
                 _skip_document(lines, end, indented=bool(dash))
         yield word.upper(), rest.strip()
+
+
+def _first_word(text: str) -> tuple[str, str]:
+    word, *rest = _SPACE.split(text.strip(), maxsplit=1)
+    return word, "".join(rest)
+
+
+def _document(word: str) -> tuple[str, str] | None:
+    """The dash and the end mark of a document. As in BuildKit, the word begins with it: ``a<<EOF`` is none."""
+    match = _HEREDOC.fullmatch(word)
+    end = match[2].translate(_QUOTES) if match else ""
+    return (match[1], end) if match and end else None
 
 
 def _next_line(lines: Iterator[str], escape: str) -> str:
@@ -120,9 +135,10 @@ def _next_line(lines: Iterator[str], escape: str) -> str:
         bare = line.rstrip(" \t")
         if not bare or bare.lstrip().startswith("#"):
             continue
-        if not bare.endswith(escape):
+        # An escape character that is escaped itself continues nothing.
+        if not bare.endswith(escape) or bare.endswith(escape * 2):
             return f"{joined}{line}".strip()
-        joined += f"{bare[:-1]} "
+        joined += bare[:-1]
     return joined.strip()
 
 
