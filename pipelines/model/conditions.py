@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pipelines.matching.glob import BadPatternError, matches
+from pipelines.model import other_ci_systems
 from pipelines.model.base import PipelineModel
 from pipelines.model.fields import Before, Flag, Items, Text, fail, fields_of, text_of
 from pipelines.model.json_types import ALSO_SHORT, OneOrMany, Written
@@ -12,30 +13,13 @@ from pipelines.syntax.diagnostics import did_you_mean
 from pipelines.syntax.nodes import ListNode, ScalarNode
 from pipelines.trigger import Event
 
-# Events of other CI systems, and the events that they correspond to.
-_FOREIGN_EVENTS = {
-    "schedule": Event.CRON,
-    "scheduled": Event.CRON,
-    "nightly": Event.CRON,
-    "pr": Event.PULL_REQUEST,
-    "merge_request": Event.PULL_REQUEST,
-    "merge_request_event": Event.PULL_REQUEST,
-    "workflow_dispatch": Event.MANUAL,
-    "custom": Event.MANUAL,
-    "web": Event.MANUAL,
-    "promote": Event.DEPLOYMENT,
-    "published": Event.RELEASE,
-    "pull_request_opened": Event.PULL_REQUEST,
-    "pull_request_updated": Event.PULL_REQUEST,
-    "pull_request_merged": Event.PULL_REQUEST_CLOSED,
-    "merged": Event.PULL_REQUEST_CLOSED,
-}
 STATUSES = ("success", "failure", "canceled")
 
 
 def event_hint(name: str) -> str:
     """What to write instead of an unknown event."""
-    near = f"did you mean '{_FOREIGN_EVENTS[name]}'?" if name in _FOREIGN_EVENTS else did_you_mean(name, Event)
+    ours = other_ci_systems.EVENTS.get(name)
+    near = f"did you mean '{ours}'?" if ours else did_you_mean(name, Event)
     return near or "the events are " + ", ".join(Event)
 
 

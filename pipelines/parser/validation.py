@@ -6,6 +6,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from pipelines.model import other_ci_systems
 from pipelines.model.base import PipelineModel
 from pipelines.model.conditions import Condition, PathPatterns, Patterns
 from pipelines.model.inputs import InputDeclaration
@@ -58,23 +59,6 @@ _MODELS: dict[str, type[PipelineModel]] = {
     "docker": DockerOptions,
 }
 _STEP_KEYS = frozenset(name for kind in _STEP_MODELS.values() for name in kind.model_fields)
-# Keys of other CI systems, and the keys that they correspond to.
-_FOREIGN_KEYS = {
-    **dict.fromkeys(("script", "scripts", "run", "command", "cmd"), "commands"),
-    **dict.fromkeys(("env", "vars"), "environment"),
-    **dict.fromkeys(("needs", "requires", "wait_for"), "depends_on"),
-    **dict.fromkeys(("if", "on", "only", "rules", "trigger", "triggers"), "when"),
-    **dict.fromkeys(("uses", "container", "docker_image"), "image"),
-    **dict.fromkeys(("with", "params", "options"), "settings"),
-    **dict.fromkeys(("allow_failure", "continue-on-error"), "failure"),
-    **dict.fromkeys(("working-directory", "working_dir", "workdir"), "directory"),
-    **dict.fromkeys(("timeout-minutes", "timeout_in_minutes"), "timeout"),
-    **dict.fromkeys(("healthcheck", "readiness"), "ready"),
-    **dict.fromkeys(("jobs", "stages"), "steps"),
-    **dict.fromkeys(("tag",), "tags"),
-    **dict.fromkeys(("repository", "repositories"), "repo"),
-    **dict.fromkeys(("runs-on", "node", "runner"), "labels"),
-}
 _NOT_SUPPORTED_YET = frozenset({"retry", "cache", "artifacts", "reports", "resources", "deploy"})
 
 
@@ -265,12 +249,12 @@ def _unknown_hint(key: str, tagged: Location) -> str:
             return "only Drone's pipelines have it; docs/using/coming-from.md says how to write them here"
         case ("services", int(), "command" | "args"):
             return "a service runs what its image says; write entrypoint: [PROGRAM, ARGUMENT] to start something else"
-        case ("steps" | "clone" as group, int(), "plugin", str()) if key not in _FOREIGN_KEYS:
+        case ("steps" | "clone" as group, int(), "plugin", str()) if key not in other_ci_systems.KEYS:
             unlikely = {"build", "push"} if group == "steps" else {"detach"}  # 'depth' is meant for the checkout
             near = did_you_mean(key, (name for name in known if name not in unlikely))
             return near or "the inputs of a plugin stand below 'settings'; else remove it"
-        case _ if _FOREIGN_KEYS.get(key) in known:
-            return f"did you mean '{_FOREIGN_KEYS[key]}'?"
+        case _ if other_ci_systems.KEYS.get(key) in known:
+            return f"did you mean '{other_ci_systems.KEYS[key]}'?"
         case _:
             return did_you_mean(key, known) or "remove it"
 

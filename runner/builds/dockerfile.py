@@ -16,7 +16,10 @@ VALUE_CHARS_MAX = 4096
 """Longer values are cut: no image has such a name, and values that double each other would take all memory."""
 _DIRECTIVE = re.compile(r"\s*(?:#|//)\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.+?)\s*")
 _JSON_SYNTAX = re.compile(r'\{[^{}]*?"syntax"\s*:\s*"([^"]*)"', re.DOTALL)
-_HEREDOC = re.compile(r"(?<!<)<<(-?)\s*([\"']?)([A-Za-z_][A-Za-z0-9_.]*)\2")
+_SPACE = re.compile(r"[\t\v\f\r ]+")
+_WORD = re.compile(r"""(?:[^\s"'\\]|\\.|"(?:[^"\\]|\\.)*"|'[^']*')+""")
+_HEREDOC = re.compile(r"\d*<<(-?)([^<]+)")
+_QUOTES = str.maketrans("", "", "\"'\\")
 _VARIABLE = r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)"
 _REFERENCE = re.compile(
     rf"\$(?:{_VARIABLE}|\{{(?P<braced>[A-Za-z_][A-Za-z0-9_]*)(?:(?P<how>:?[-+])(?P<word>[^{{}}]*))?\}})"
@@ -112,15 +115,27 @@ def _instructions(text: str, escape: str) -> Iterator[tuple[str, str]]:
     """Each instruction with its arguments, and those of ONBUILD; documents that are copied stand as ``<<``."""
     lines = iter(text.split("\n"))
     while joined := _next_line(lines, escape):
-        word, _, rest = joined.partition(" ")
+        word, rest = _first_word(joined)
         while word.upper() == "ONBUILD":
-            word, _, rest = rest.strip().partition(" ")
+            word, rest = _first_word(rest)
         if word.upper() in {"RUN", "COPY", "ADD"}:
-            for dash, _, end in _HEREDOC.findall(rest):
-                document = _document(lines, end, indented=bool(dash))
+            for dash, end in filter(None, map(_document, _WORD.findall(rest))):
+                content = _read_document(lines, end, indented=bool(dash))
                 if word.upper() != "RUN":
-                    yield "<<", document
+                    yield "<<", content
         yield word.upper(), rest.strip()
+
+
+def _first_word(text: str) -> tuple[str, str]:
+    word, *rest = _SPACE.split(text.strip(), maxsplit=1)
+    return word, "".join(rest)
+
+
+def _document(word: str) -> tuple[str, str] | None:
+    """The dash and the end mark of a document. As in BuildKit, the word begins with it: ``a<<EOF`` is none."""
+    match = _HEREDOC.fullmatch(word)
+    end = match[2].translate(_QUOTES) if match else ""
+    return (match[1], end) if match and end else None
 
 
 def _next_line(lines: Iterator[str], escape: str) -> str:
@@ -130,13 +145,14 @@ def _next_line(lines: Iterator[str], escape: str) -> str:
         bare = line.rstrip(" \t")
         if not bare or bare.lstrip().startswith("#"):
             continue
-        if not bare.endswith(escape):
+        # An escape character that is escaped itself continues nothing.
+        if not bare.endswith(escape) or bare.endswith(escape * 2):
             return f"{joined}{line}".strip()
-        joined += f"{bare[:-1]} "
+        joined += bare[:-1]
     return joined.strip()
 
 
-def _document(lines: Iterator[str], end: str, *, indented: bool) -> str:
+def _read_document(lines: Iterator[str], end: str, *, indented: bool) -> str:
     """The next lines, up to the one that ends the document."""
     return "\n".join(takewhile(lambda line: (line.lstrip("\t") if indented else line) != end, lines))
 

@@ -1,6 +1,5 @@
 """Leftovers of jobs: how they are found in the engine by the job's labels, and the one function that removes them."""
 
-import shutil
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -8,22 +7,15 @@ from functools import partial
 from pathlib import Path
 
 from pipelines.own_images import BUILD_REPO
-from pipelines.state import Reason
 from runner.cleanup.borrowed_tags import return_borrowed_tags
+from runner.cleanup.folder_removal import remove_tree
 from runner.cleanup.image_removal import remove_image_names
 from runner.cleanup.processes import kill_build_clients
 from runner.docker.client import Engine
-from runner.docker.folders import Folder
-from runner.docker.sandbox_image import SANDBOX_IMAGE, ensure_sandbox_image
-from runner.docker.specs import ATTEMPT_LABEL, JOB_LABEL, ContainerSpec
-from runner.errors import MachineError, StepError
+from runner.docker.specs import ATTEMPT_LABEL, JOB_LABEL
+from runner.errors import StepError
 
 _REMOVALS_AT_ONCE_MAX = 4
-_REMOVAL_S_MAX = 600
-_PROGRAMS = ("/bin", "/lib", "/lib64", "/usr")
-"""What a container needs to run this machine's own ``rm``."""
-_NEEDS_RM = (OSError, RecursionError)
-"""Folders inside each other by the thousand have more levels than Python calls itself, or opens files at once."""
 
 
 @dataclass(frozen=True)
@@ -120,37 +112,3 @@ def _attempt(removal: Callable[[], None]) -> list[Exception]:
     except (StepError, OSError) as error:
         return [error]
     return []
-
-
-def _ignore_missing(_function: object, _path: str, error: tuple[type[BaseException], BaseException, object]) -> None:
-    # Another process may remove the same folder at the same time.
-    if not isinstance(error[1], FileNotFoundError):
-        raise error[1]
-
-
-def remove_tree(engine: Engine, folder: Path) -> None:
-    """Removes a folder that steps may have written to as any user, and to any depth. Raises MachineError."""
-    try:
-        try:
-            shutil.rmtree(folder, onerror=_ignore_missing)
-        except _NEEDS_RM:
-            _remove_as_root(engine, folder)
-            shutil.rmtree(folder, onerror=_ignore_missing)
-    except (OSError, RecursionError) as error:
-        raise MachineError(Reason.INTERNAL, f"the folder {folder} of a job could not be removed: {error}") from error
-
-
-def _remove_as_root(engine: Engine, folder: Path) -> None:
-    """Removes files from a container: those of root, which an ordinary user may not remove, and very deep folders."""
-    ensure_sandbox_image(engine)
-    programs = [Folder(Path(path), path, read_only=True, ours=False) for path in _PROGRAMS if Path(path).exists()]
-    spec = ContainerSpec(
-        image=SANDBOX_IMAGE, labels={JOB_LABEL: folder.name}, network="none", entrypoint=("/bin/rm", "-rf", "/left"),
-        folders=(Folder(folder, "/left"), *programs),
-    )  # fmt: skip
-    container = engine.create(spec)
-    try:
-        engine.start(container)
-        engine.wait(container, _REMOVAL_S_MAX)
-    finally:
-        engine.remove(container)

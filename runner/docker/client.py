@@ -71,7 +71,7 @@ class Engine:
         """The engine's information about itself and its machine (GET /info)."""
         return dict(json.loads(self.connection.get("/info")[1]))
 
-    # JobImages
+    # Images
 
     def image_store(self) -> str:
         """The engine's image store: ``CONTAINERD_STORE``, or the driver of Docker's own store (``overlay2``)."""

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from pipelines.state import Reason
+from runner.docker.references import registry_host
 from runner.errors import MachineError, NoAddressError, RegistryBusyError, StepError, UnseenFolderError
 
 if TYPE_CHECKING:
@@ -155,6 +156,44 @@ def _tls_error(text: str) -> MachineError | None:
         hint = "renew it, or use a host name that is in it"
         return MachineError(Reason.REGISTRY_UNREACHABLE, f"the certificate of {host} is not valid: {detail}; {hint}")
     return None
+
+
+_NO_IMAGE = ("not found", "manifest unknown", "does not exist", "no such image", "name unknown", "name not known")
+_RATE_LIMIT = ("toomanyrequests", "too many requests", "http 429", "rate limit")
+_OTHER_PLATFORM = (
+    "no matching manifest", "no match for platform in manifest",
+    "does not match the specified platform", "does not provide the specified",
+)  # fmt: skip
+
+
+def pull_error(name: str, text: str, *, with_login: bool) -> StepError:
+    """The error for a failed pull, with what to do."""
+    low, host = text.lower(), registry_host(name)
+    log_in = f"log in: headway registry login {host}"
+    if any(sign in low for sign in _RATE_LIMIT):
+        hint = "raise the limit of the account, or" if with_login else f"{log_in}, or"
+        hint += " use a registry mirror (registry-mirrors in the engine's daemon.json), and re-run later"
+        return MachineError(
+            Reason.REGISTRY_UNREACHABLE,
+            f"the rate limit of the registry {host} is reached, so {name} cannot be pulled now: {text.strip()}; {hint}",
+        )
+    if any(sign in low for sign in _OTHER_PLATFORM):
+        hint = "use an image for this platform, or a worker with the image's platform"
+        return StepError(
+            Reason.IMAGE_NOT_FOUND,
+            f"the image {name} does not exist for this machine's platform: {text.strip()}; {hint}",
+        )
+    known = classify_text(text)
+    if known.reason is not Reason.INTERNAL:
+        return type(known)(known.reason, f"the image {name} cannot be pulled: {known}")
+    if is_refusal(text):
+        hint = f"check the name{', and the credentials' if with_login else f', or {log_in}'}"
+        return StepError(Reason.IMAGE_NOT_FOUND, f"the registry denies access to the image {name}; {hint}")
+    if "invalid reference format" in low or "must be lowercase" in low:
+        return StepError(Reason.IMAGE_NOT_FOUND, f"{name!r} is not a valid image name: {text.strip()}")
+    if any(sign in low for sign in _NO_IMAGE):
+        return StepError(Reason.IMAGE_NOT_FOUND, f"the image {name} does not exist; check its name and tag")
+    return known
 
 
 def is_refusal(text: str) -> bool:

@@ -44,7 +44,7 @@ def build(job: Job, step: BuildStep, output: Output) -> Outcome:
         job.assignment.secrets,
         tag,
         job.egress,
-        partial(check_dockerfile, trust=job.assignment.access.host),
+        partial(check_dockerfile, access=job.assignment.access, engine=job.engine, args=step.args),
     )
 
     def emit_instruction(instruction: Instruction) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 from pipelines.state import Outcome, Reason, State
 from runner.builds.buildkit import Builder
 from runner.cancellation import Cancel
-from runner.cleanup.leftovers import find_earlier_attempts, remove_leftovers, remove_tree
+from runner.cleanup.folder_removal import remove_tree
+from runner.cleanup.leftovers import find_earlier_attempts, remove_leftovers
 from runner.docker.client import Engine
 from runner.docker.job_network import AddressWait
 from runner.errors import MachineError, StepError, as_step_error

@@ -13,6 +13,7 @@ from runner.errors import DiskNearlyFullError, StepError
 from runner.execution import gate
 from runner.execution.container_spec import container_spec
 from runner.execution.job import Deadline, Job
+from runner.execution.script import script_of
 from runner.execution.step_outcome import engine_gone, outcome_of
 from runner.logs.output import Lines, Output
 
@@ -133,7 +134,7 @@ def has_gate(step: CommandsStep | PluginStep) -> bool:
 
 def _script(job: Job, step: CommandsStep | PluginStep) -> str:
     commands = step.commands if isinstance(step, CommandsStep) else ()
-    return gate.script_of(commands, step.container.directory, late_environment(job))
+    return script_of(commands, step.container.directory, late_environment(job))
 
 
 def _follow(

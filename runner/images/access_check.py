@@ -1,11 +1,10 @@
 """Whether a job may use an image that the engine has: another repository may have pulled it with a login of its own."""
 
 from runner.docker.client import Engine
-from runner.docker.error_mapping import is_refusal
+from runner.docker.error_mapping import is_refusal, pull_error
 from runner.docker.references import registry_host
 from runner.docker.specs import Login
 from runner.errors import StepError
-from runner.images.pull import pull_error
 
 
 def check_access(engine: Engine, name: str, login: Login | None) -> None:

@@ -4,25 +4,16 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from pipelines.state import Reason
 from runner.docker.client import Engine
-from runner.docker.error_mapping import classify_text, is_refusal
+from runner.docker.error_mapping import pull_error
 from runner.docker.progress_stream import Message
-from runner.docker.references import registry_host
 from runner.docker.specs import Login
-from runner.errors import MachineError, StepError
 from runner.images.interruptible import interruptible
 from runner.images.retry import with_retries
 from runner.logs.output import Write
 
 SUM_EVERY_S = 5.0
 MEGA = 1_000_000
-_ABSENT = ("not found", "manifest unknown", "does not exist", "no such image", "name unknown", "name not known")
-_TOO_MANY = ("toomanyrequests", "too many requests", "http 429", "rate limit")
-_OTHER_PLATFORM = (
-    "no matching manifest", "no match for platform in manifest",
-    "does not match the specified platform", "does not provide the specified",
-)  # fmt: skip
 
 
 def pull(engine: Engine, name: str, login: Login | None, write: Write, check: Callable[[], None]) -> str:
@@ -121,33 +112,3 @@ class PullProgress:
 
 def _megabytes(size_bytes: int) -> str:
     return f"{size_bytes / MEGA:.0f}" if size_bytes >= 10 * MEGA else f"{size_bytes / MEGA:.1f}"
-
-
-def pull_error(name: str, text: str, *, with_login: bool) -> StepError:
-    """The error for a failed pull, with what to do."""
-    low, host = text.lower(), registry_host(name)
-    log_in = f"log in: headway registry login {host}"
-    if any(sign in low for sign in _TOO_MANY):
-        hint = "raise the limit of the account, or" if with_login else f"{log_in}, or"
-        hint += " use a registry mirror (registry-mirrors in the engine's daemon.json), and re-run later"
-        return MachineError(
-            Reason.REGISTRY_UNREACHABLE,
-            f"the rate limit of the registry {host} is reached, so {name} cannot be pulled now: {text.strip()}; {hint}",
-        )
-    if any(sign in low for sign in _OTHER_PLATFORM):
-        hint = "use an image for this platform, or a worker with the image's platform"
-        return StepError(
-            Reason.IMAGE_NOT_FOUND,
-            f"the image {name} does not exist for this machine's platform: {text.strip()}; {hint}",
-        )
-    known = classify_text(text)
-    if known.reason is not Reason.INTERNAL:
-        return type(known)(known.reason, f"the image {name} cannot be pulled: {known}")
-    if is_refusal(text):
-        hint = f"check the name{', and the credentials' if with_login else f', or {log_in}'}"
-        return StepError(Reason.IMAGE_NOT_FOUND, f"the registry denies access to the image {name}; {hint}")
-    if "invalid reference format" in low or "must be lowercase" in low:
-        return StepError(Reason.IMAGE_NOT_FOUND, f"{name!r} is not a valid image name: {text.strip()}")
-    if any(sign in low for sign in _ABSENT):
-        return StepError(Reason.IMAGE_NOT_FOUND, f"the image {name} does not exist; check its name and tag")
-    return known

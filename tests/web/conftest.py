@@ -21,7 +21,7 @@ from web.security import auth
 from web.security.login_limiter import LoginLimiter
 from web.server.app import create_app
 from web.server.connections import ConnectionLimits
-from web.server.http_server import make_server
+from web.server.http_server import HttpServer, make_server
 from web.services import Services
 from workers import store
 from workers.db.models import Run, Step
@@ -206,7 +206,13 @@ def browser(site: Site, client: TestClient) -> TestClient:
 @contextmanager
 def serving(services: Services, limits: ConnectionLimits | None = None) -> Iterator[str]:
     """Serves the application on a real socket, for streams; yields its address."""
-    server = make_server(services, limits)
+    with running(make_server(services, limits), services) as url:
+        yield url
+
+
+@contextmanager
+def running(server: HttpServer, services: Services) -> Iterator[str]:
+    """Runs the server in a thread, and yields its address."""
     thread = threading.Thread(target=server.run)
     thread.start()
     eventually(lambda: server.started)

@@ -1,15 +1,57 @@
 """Crons, as JSON."""
 
-from web.api.router import make_router
-from web.api.schemas import CronSchema, CronValue, StartedRun, cron_schema
+from pydantic import BaseModel, ConfigDict, Field
+
+from web.api.schemas import Schema, StartedRun
+from web.json_api import make_router
 from web.operations import crons
 from web.security.auth import CurrentUser
 from web.services import ServicesDep
 from workers import store
+from workers.db.models import Cron, Run
 from workers.db.session import reading
 from workers.triggers.crons import NewCron
 
 router = make_router()
+
+
+class CronSchema(Schema):
+    """A cron. If ``branch`` is empty it runs the default branch; ``next_ms`` is null while it is switched off."""
+
+    name: str
+    expression: str
+    zone: str
+    branch: str
+    inputs: dict[str, str]
+    enabled: bool
+    next_ms: int | None
+    last_run: int | None = Field(description="The number of the last run that it started.")
+
+
+class CronValue(BaseModel):
+    """The cron to add, or to replace the one of that name with."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    expression: str = Field(description='Five fields such as "30 2 * * 1-5", or a short form such as @daily.')
+    zone: str = Field("UTC", description="A name of the time zone database.")
+    branch: str = ""
+    inputs: dict[str, str] = {}
+    enabled: bool = True
+
+
+def cron_schema(cron: Cron, last: Run | None) -> CronSchema:
+    """A cron and the number of its last run."""
+    return CronSchema(
+        name=cron.name,
+        expression=cron.expression,
+        zone=cron.zone,
+        branch=cron.branch,
+        inputs=cron.inputs,
+        enabled=cron.next_ms is not None,
+        next_ms=cron.next_ms,
+        last_run=last.number if last else None,
+    )
 
 
 @router.get("/repos/{name:path}/crons")

@@ -5,8 +5,9 @@ from typing import Annotated
 from fastapi import Query
 from starlette.responses import Response, StreamingResponse
 
-from web.api.router import RowId, make_router
-from web.api.schemas import LogSource, LogSources, SearchResult
+from runner.events import Stream
+from web.api.schemas import Schema
+from web.json_api import RowId, make_router
 from web.operations.log_parts import (
     LINES_MAX,
     PART_BYTES_MAX,
@@ -26,6 +27,28 @@ from workers.db.session import reading
 
 router = make_router()
 _MEDIA_TYPE = "text/plain; charset=utf-8"
+
+
+class LogSource(Schema):
+    """From byte ``offset`` on, up to the next source, output came from ``stream`` at ``at_ms``."""
+
+    offset: int
+    at_ms: int
+    stream: Stream
+
+
+class LogSources(Schema):
+    """Where a part of a log came from, and when, up to byte ``end``."""
+
+    end: int
+    sources: list[LogSource]
+
+
+class SearchResult(Schema):
+    """The numbers of the lines that contain the text; ``more`` is true where there may be others."""
+
+    lines: list[int]
+    more: bool
 
 
 @router.get("/steps/{step_id}/log", response_class=Response)

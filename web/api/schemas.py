@@ -7,24 +7,18 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines.state import Reason, State
 from pipelines.trigger import Event
-from runner.events import Stream
 from web.operations.runs import untrusted_because
-from workers.access.secret_limits import SECRET_BYTES_MAX
-from workers.db.models import Cron, Job, Repo, Run, Step
+from workers.db.models import Job, Repo, Run, Step
 from workers.triggers.manual import StartedByHand
 
 
-class _Schema(BaseModel):
+class Schema(BaseModel):
+    """A response that is made from a row or another object."""
+
     model_config = ConfigDict(from_attributes=True)
 
 
-class ErrorSchema(_Schema):
-    """The body of every response with status 400 or more."""
-
-    error: str = Field(description="A sentence: what is wrong, and what to do.")
-
-
-class RunSchema(_Schema):
+class RunSchema(Schema):
     """A run. Fields named ..._ms are milliseconds since 1970 in UTC."""
 
     id: int
@@ -48,7 +42,7 @@ class RunSchema(_Schema):
     finished_ms: int | None
 
 
-class RepoSchema(_Schema):
+class RepoSchema(Schema):
     """A repository."""
 
     id: int
@@ -78,7 +72,7 @@ class RecentRun(RunSchema):
     repo: str
 
 
-class StepSchema(_Schema):
+class StepSchema(Schema):
     """A step. ``facts`` may have ``image_id``, ``size_bytes``, ``pushed`` and ``instructions``."""
 
     id: int
@@ -98,29 +92,7 @@ class StepSchema(_Schema):
     finished_ms: int | None
 
 
-class LogSource(_Schema):
-    """From byte ``offset`` on, up to the next source, output came from ``stream`` at ``at_ms``."""
-
-    offset: int
-    at_ms: int
-    stream: Stream
-
-
-class LogSources(_Schema):
-    """Where a part of a log came from, and when, up to byte ``end``."""
-
-    end: int
-    sources: list[LogSource]
-
-
-class SearchResult(_Schema):
-    """The numbers of the lines that contain the text; ``more`` is true where there may be others."""
-
-    lines: list[int]
-    more: bool
-
-
-class JobSchema(_Schema):
+class JobSchema(Schema):
     """A job and its steps. A job has no steps until a worker has planned the run."""
 
     id: int
@@ -141,7 +113,7 @@ class JobSchema(_Schema):
     steps: list[StepSchema] = []
 
 
-class ProblemSchema(_Schema):
+class ProblemSchema(Schema):
     """An error or a warning in a pipeline file. ``line`` and ``column`` count from 1; 0 means the whole file."""
 
     file: str
@@ -154,7 +126,7 @@ class ProblemSchema(_Schema):
     excerpt: list[str] = Field([], description="The line of the file, and a line with carets under the place.")
 
 
-class ProblemsSchema(_Schema):
+class ProblemsSchema(Schema):
     """Errors and warnings in the run's pipeline files, and what the conditions left out of the run, and why."""
 
     problems: list[ProblemSchema]
@@ -172,14 +144,14 @@ class RunDetail(RunSchema, ProblemsSchema):
     forge_trouble: str = Field(description="Why the forge could not be told the run's state; empty where it could.")
 
 
-class StartedRun(_Schema):
+class StartedRun(Schema):
     """A run that was just queued."""
 
     run: int
     url: str
 
 
-class CanceledRun(_Schema):
+class CanceledRun(Schema):
     """The run's state right after the cancellation; a running run ends a moment later."""
 
     state: State
@@ -197,61 +169,6 @@ class RunRequest(BaseModel):
     target: str = Field("", description="Where a deployment goes: CI_PIPELINE_DEPLOY_TARGET.")
     task: str = Field("", description="What a deployment does: CI_PIPELINE_DEPLOY_TASK.")
     inputs: dict[str, str] = Field({}, description="Inputs that the pipeline declares, by name.")
-
-
-class CronSchema(_Schema):
-    """A cron. If ``branch`` is empty it runs the default branch; ``next_ms`` is null while it is switched off."""
-
-    name: str
-    expression: str
-    zone: str
-    branch: str
-    inputs: dict[str, str]
-    enabled: bool
-    next_ms: int | None
-    last_run: int | None = Field(description="The number of the last run that it started.")
-
-
-class CronValue(BaseModel):
-    """The cron to add, or to replace the one of that name with."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    expression: str = Field(description='Five fields such as "30 2 * * 1-5", or a short form such as @daily.')
-    zone: str = Field("UTC", description="A name of the time zone database.")
-    branch: str = ""
-    inputs: dict[str, str] = {}
-    enabled: bool = True
-
-
-class WorkerSchema(_Schema):
-    """A worker. ``busy`` of its ``slots`` run jobs now. It runs only jobs whose labels it has."""
-
-    name: str
-    labels: dict[str, str]
-    slots: int
-    busy: int
-    started_ms: int
-    seen_ms: int
-    problem: str = Field(description="Why it takes no job now; empty where it does.")
-
-
-class SecretSchema(_Schema):
-    """A secret without its value."""
-
-    name: str
-    events: list[Event]
-    created_ms: int
-    updated_ms: int
-
-
-class SecretValue(BaseModel):
-    """A new value. Without ``events``, runs of all events but pull requests get a new secret."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
-    value: str = Field(description=f"1 to {SECRET_BYTES_MAX:,} bytes in UTF-8.")
-    events: list[Event] | None = None
 
 
 def repo_with_run(repo: Repo, run: Run | None) -> RepoWithRun:
@@ -285,17 +202,3 @@ def _job(job: Job, steps: list[Step], waits_for: str) -> JobSchema:
     schema = JobSchema.model_validate(job)
     known = {"steps": [StepSchema.model_validate(step) for step in steps], "waits_for": waits_for}
     return schema.model_copy(update=known)
-
-
-def cron_schema(cron: Cron, last: Run | None) -> CronSchema:
-    """A cron and the number of its last run."""
-    return CronSchema(
-        name=cron.name,
-        expression=cron.expression,
-        zone=cron.zone,
-        branch=cron.branch,
-        inputs=cron.inputs,
-        enabled=cron.next_ms is not None,
-        next_ms=cron.next_ms,
-        last_run=last.number if last else None,
-    )

@@ -1,12 +1,34 @@
 """Secrets, as JSON: their names only."""
 
-from web.api.router import make_router
-from web.api.schemas import SecretSchema, SecretValue
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipelines.trigger import Event
+from web.api.schemas import Schema
+from web.json_api import make_router
 from web.operations import secrets
 from web.security.auth import CurrentUser
 from web.services import ServicesDep
+from workers.access.secret_limits import SECRET_BYTES_MAX
 
 router = make_router()
+
+
+class SecretSchema(Schema):
+    """A secret without its value."""
+
+    name: str
+    events: list[Event]
+    created_ms: int
+    updated_ms: int
+
+
+class SecretValue(BaseModel):
+    """A new value. Without ``events``, runs of all events but pull requests get a new secret."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    value: str = Field(description=f"1 to {SECRET_BYTES_MAX:,} bytes in UTF-8.")
+    events: list[Event] | None = None
 
 
 @router.get("/repos/{name:path}/secrets")

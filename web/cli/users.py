@@ -60,6 +60,18 @@ def _columns(known: "KnownUser") -> list[str]:
 
 
 @report_errors
+def user_admin(
+    name: UserName,
+    revoke: Annotated[bool, typer.Option("--revoke", help="Make the user an ordinary one again.")] = False,
+) -> None:
+    """Makes a user an administrator, who may do everything."""
+    from web.operations import users
+
+    with operation_services() as services:
+        users.set_administrator(services, actor(), name, is_admin=not revoke)
+
+
+@report_errors
 def user_disable(name: UserName) -> None:
     """Keeps a user out: sessions end, and tokens stop working at once."""
     from web.operations import users
@@ -123,6 +135,7 @@ USER_COMMANDS: Mapping[str, Callable[..., None]] = {
     "link": user_link,
     "list": user_list,
     "role": user_role,
+    "admin": user_admin,
     "disable": user_disable,
     "enable": user_enable,
     "remove": user_remove,

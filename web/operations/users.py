@@ -1,4 +1,4 @@
-"""Adds, disables and removes users, and sets how they log in: links and passwords."""
+"""Adds, disables and removes users, and sets what they are and how they log in: links and passwords."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -124,13 +124,28 @@ def remove(services: OperationServices, actor: Actor, name: str) -> None:
         audit.record(session, actor, "user.remove", name)
 
 
+def set_administrator(services: OperationServices, actor: Actor, name: str, *, is_admin: bool) -> None:
+    """Makes the user an administrator, or an ordinary user, who keeps the roles that were given on repositories.
+
+    Raises NotFoundError, ForbiddenError, and ConflictError for the last administrator.
+    """
+    check_administrator(actor)
+    with transaction(services.engine) as session:
+        user = (
+            user_named(session, name) if is_admin else _user_who_may_go(session, actor, name, "made an ordinary user")
+        )
+        if user.is_admin != is_admin:
+            store.set_administrator(session, user.id, is_admin=is_admin)
+            audit.record(session, actor, "user.admin", name, "an administrator" if is_admin else "an ordinary user")
+
+
 def _user_who_may_go(session: Session, actor: Actor, name: str, what: str) -> User:
     """The user, unless no other administrator would be left."""
     check_administrator(actor)
     left = store.lock_enabled_administrators(session)
     user = user_named(session, name)
     if list(left) == [user.id]:
-        hint = "Make another one first: headway user add NAME --admin"
+        hint = "Make another one first: headway user admin NAME"
         raise ConflictError(f"{name} is the last administrator who can log in, and cannot be {what}. {hint}")
     return user
 

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from runner.cleanup.leftovers import remove_tree
+from runner.cleanup.folder_removal import remove_tree
 from runner.docker.client import Engine
 from runner.docker.endpoints.endpoint import UnixSocket
 from runner.docker.specs import JOB_LABEL, ContainerSpec, job_labels

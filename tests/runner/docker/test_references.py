@@ -7,11 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.state import Reason, State
-from runner.docker.error_mapping import classify_text, is_refusal
+from runner.docker.error_mapping import classify_text, is_refusal, pull_error
 from runner.docker.references import registry_host, split_tag
 from runner.errors import MachineError, StepError, as_step_error
 from runner.execution.services import exposed_ports, listening_ports
-from runner.images.pull import pull_error
 from runner.images.push import push_error
 from runner.source.git import GitLogin, git_environment, without_login
 from runner.source.urls import check_url, split_login

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from pipelines.plan import Container, JobPlan, NamedImage, SecretRef, Service, Step
+from runner.docker.error_mapping import pull_error
 from runner.docker.progress_stream import Message
-from runner.images.pull import SUM_EVERY_S, PullProgress, pull_error
+from runner.images.pull import SUM_EVERY_S, PullProgress
 from runner.images.requirements import ImageRequirement, image_requirements, may_make
 from tests.support.plans import build, container, numbered, plugin, push, service, shell
 

@@ -43,6 +43,21 @@ def test_users_are_disabled_enabled_and_removed(headway: Headway) -> None:
     assert headway.ok("user", "list") == "ada\tadministrator\n"
 
 
+def test_a_user_becomes_an_administrator_and_an_ordinary_user_again(headway: Headway) -> None:
+    headway.ok("user", "add", "ada", "--admin")
+    headway.ok("user", "add", "bob")
+    headway.ok("user", "admin", "bob")
+    headway.ok("user", "admin", "ada", "--revoke")
+    assert headway.ok("user", "list") == "ada\tuser\nbob\tadministrator\n"
+    refused = headway.refused("user", "admin", "bob", "--revoke")
+    assert "last administrator" in refused
+    assert "headway user admin NAME" in refused
+    headway.ok("user", "admin", "bob")
+    assert "no user named eve" in headway.refused("user", "admin", "eve")
+    changes = [line.split("\t")[3:] for line in headway.ok("audit").splitlines() if "user.admin" in line]
+    assert changes == [["user.admin", "ada", "an ordinary user"], ["user.admin", "bob", "an administrator"]]
+
+
 def test_roles_are_given_and_taken(headway: Headway) -> None:
     headway.ok("repo", "add", URL)
     headway.ok("user", "add", "bob")

@@ -37,6 +37,11 @@ def set_password(session: Session, user_id: int, password_hash: str | None) -> N
     session.execute(update(User).where(User.id == user_id).values(password_hash=password_hash))
 
 
+def set_administrator(session: Session, user_id: int, *, is_admin: bool) -> None:
+    """Whether the user may do everything."""
+    session.execute(update(User).where(User.id == user_id).values(is_admin=is_admin))
+
+
 def lock_enabled_administrators(session: Session) -> Sequence[int]:
     """The ids of the administrators who may log in. They cannot change until the transaction ends.
 

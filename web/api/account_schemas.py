@@ -2,15 +2,12 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from web.api.schemas import Schema
 from web.operations.users import KnownUser
 from workers.db.roles import Role, Scope
 
 
-class _Schema(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
-
-
-class AccountSchema(_Schema):
+class AccountSchema(Schema):
     """Who sends the request. A token of the scope ``admin`` may do all that its user may."""
 
     name: str
@@ -18,14 +15,14 @@ class AccountSchema(_Schema):
     scope: Scope
 
 
-class UserRoleSchema(_Schema):
+class UserRoleSchema(Schema):
     """A role on a repository."""
 
     repo: str
     role: Role
 
 
-class UserSchema(_Schema):
+class UserSchema(Schema):
     """A user. ``disabled_ms`` is null while the user may log in."""
 
     name: str
@@ -35,7 +32,7 @@ class UserSchema(_Schema):
     roles: list[UserRoleSchema]
 
 
-class RoleSchema(_Schema):
+class RoleSchema(Schema):
     """A user's role on the repository."""
 
     user: str
@@ -58,7 +55,7 @@ class VisibilityValue(BaseModel):
     visible_to_all: bool
 
 
-class TokenSchema(_Schema):
+class TokenSchema(Schema):
     """An API token without its value. ``expires_ms`` null: never; ``last_used_ms`` null: not yet used."""
 
     id: int
@@ -69,7 +66,7 @@ class TokenSchema(_Schema):
     expires_ms: int | None
 
 
-class SessionSchema(_Schema):
+class SessionSchema(Schema):
     """A browser session. ``address`` is where it was used last; ``browser`` is what the browser says it is."""
 
     id: int
@@ -80,7 +77,7 @@ class SessionSchema(_Schema):
     expires_ms: int
 
 
-class AuditSchema(_Schema):
+class AuditSchema(Schema):
     """An entry of the audit log: who did what, from which address, to what, with old and new values in words."""
 
     id: int
