@@ -13,13 +13,14 @@ from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
+from pipelines.own_images import GUARD_REPO
 from runner.docker.client import Engine
 from runner.docker.sandbox_image import archive_of, image_archive
 from runner.docker.specs import ContainerSpec, Limits, job_labels
 from runner.errors import StepError
 from runner.network.proxies import Proxies
 
-GUARD_IMAGE = "headway/guard:1"
+GUARD_IMAGE = f"{GUARD_REPO}:1"
 """Links to the host's programs, which are mounted, and nothing else."""
 
 BRIDGE_PREFIX = "hw-"
