@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A Docker Engine for this machine.
 #   engine.sh start    uses the engine that answers already; else starts one: by systemd where that runs, else dockerd by hand
-#   engine.sh stop     stops only what `start` started, with its containers
+#   engine.sh stop     stops only what `start` started, with its containers, and removes the firewall's rules of workers
 #   engine.sh status   says who started it; exit status 0 when an engine answers
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -116,6 +116,7 @@ stop() {
 stop_as_root() {
   exec 9>"$STATE/lock"
   flock 9
+  remove_host_rules
   if [ -e "$BY_SYSTEMD" ]; then
     say "stopping Docker Engine (systemctl stop docker) ..."
     systemctl stop docker.socket docker.service

@@ -122,6 +122,32 @@ wait_for() {
   done
 }
 
+# The chains of the firewall that Headway's workers make (runner/network/host_rules.py).
+readonly HOST_CHAINS="HEADWAY-JOBS HEADWAY-DEFAULT"
+
+# Are rules of a worker set on this machine?
+has_host_rules() {
+  can_root && have iptables && as_root iptables -w 10 -t mangle -S 2>/dev/null | grep '^-N HEADWAY-' >/dev/null
+}
+
+# Removes these chains and the jumps to them, and nothing else.
+remove_host_rules() {
+  local program chain rule
+  can_root || return 0
+  for program in iptables ip6tables; do
+    have "$program" || continue
+    for chain in $HOST_CHAINS; do
+      as_root "$program" -w 10 -t mangle -S PREROUTING 2>/dev/null | { grep -- "-j $chain\$" || true; } |
+        while read -r _ rule; do
+          # shellcheck disable=SC2086  # the words of one rule
+          as_root "$program" -w 10 -t mangle -D $rule </dev/null || true
+        done || true # the program may know no table
+      as_root "$program" -w 10 -t mangle -F "$chain" 2>/dev/null || true
+      as_root "$program" -w 10 -t mangle -X "$chain" 2>/dev/null || true
+    done
+  done
+}
+
 # Process ids; nothing for a process that has just ended.
 children() { cat "/proc/$1/task/"*/children 2>/dev/null || true; }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # with-engine.sh [--compose] COMMAND...: starts a Docker Engine if none answers, gets the base images, and runs the command.
-# Stops the engine afterwards if it started it. The exit status is the command's.
+# Stops the engine afterwards if it started it, and removes the firewall's rules that workers set meanwhile. The exit status is the
+# command's.
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -23,11 +24,18 @@ if [ "${1:-}" = --compose ]; then
 fi
 [ $# -gt 0 ] || die "usage: with-engine.sh [--compose] COMMAND..."
 
-if ! engine_answers; then
-  trap '"$HEADWAY_ROOT/scripts/engine.sh" stop' EXIT
-  "$HEADWAY_ROOT/scripts/engine.sh" start
-fi
+# What was here before stays: the engine, and the firewall's rules of a worker.
+had_engine="" keep_rules=${HEADWAY_KEEP_HOST_RULES:-} # set by another with-engine.sh, which removes them at its end
+if engine_answers; then had_engine=yes; fi
+if has_host_rules; then keep_rules=yes; fi
+export HEADWAY_KEEP_HOST_RULES=yes
+leave() {
+  [ -n "$keep_rules" ] || remove_host_rules
+  [ -n "$had_engine" ] || "$HEADWAY_ROOT/scripts/engine.sh" stop
+}
+trap leave EXIT
+[ -n "$had_engine" ] || "$HEADWAY_ROOT/scripts/engine.sh" start
 "$HEADWAY_ROOT/scripts/images.sh" ${image_options[@]+"${image_options[@]}"} # bash before 4.4 takes an empty array for unset
 
-# run_command forwards TERM and Ctrl-C and waits for the command's end; then the trap stops the engine.
+# run_command forwards TERM and Ctrl-C and waits for the command's end; then the trap cleans up.
 run_command "$@"

@@ -3,7 +3,7 @@
 import os
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
@@ -118,8 +118,14 @@ class Settings(BaseSettings):
     step_cpus_max: float = Field(0, ge=0, description="CPUs that a step's container may use. 0: no limit.")
     steps_reach_host: bool = Field(
         default=False,
-        description="`true` lets steps and services reach the addresses of the engine's host, and with builds the "
-        "metadata service of its cloud ([security](security.md#the-host-and-its-cloud)).",
+        description="`true` lets steps, services and builds reach the addresses of the engine's host and the metadata "
+        "service of its cloud ([security](security.md#the-host-and-its-cloud)).",
+    )
+    builds_reach_host: Literal["auto", "true", "false"] = Field(
+        "auto",
+        description="Whether builds, and what else uses the engine's default network, reach the addresses of its host. "
+        "`auto`: other people's containers do, builds only with `steps_reach_host` "
+        "([security](security.md#the-host-and-its-cloud)).",
     )
     log_bytes_max: int = Field(
         1024**3, gt=0, description="Bytes of a step's output that are stored. The step goes on after that."

@@ -6,12 +6,20 @@ The engine resolves these names when it builds. Headway resolves them before, on
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
+
+from runner.builds.expansion import expanded_bytes
 
 DOCKERFILE_BYTES_MAX = 1_000_000
 IMAGES_COUNT_MAX = 100
+VALUE_CHARS_MAX = 4096
+"""Longer values are cut: no image has such a name, and values that double each other would take all memory."""
 _DIRECTIVE = re.compile(r"\s*(?:#|//)\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.+?)\s*")
 _JSON_SYNTAX = re.compile(r'\{[^{}]*?"syntax"\s*:\s*"([^"]*)"', re.DOTALL)
-_HEREDOC = re.compile(r"(?<!<)<<(-?)\s*([\"']?)([A-Za-z_][A-Za-z0-9_.]*)\2")
+_SPACE = re.compile(r"[\t\v\f\r ]+")
+_WORD = re.compile(r"""(?:[^\s"'\\]|\\.|"(?:[^"\\]|\\.)*"|'[^']*')+""")
+_HEREDOC = re.compile(r"\d*<<(-?)([^<]+)")
+_QUOTES = str.maketrans("", "", "\"'\\")
 _VARIABLE = r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)"
 _REFERENCE = re.compile(
     rf"\$(?:{_VARIABLE}|\{{(?P<braced>[A-Za-z_][A-Za-z0-9_]*)(?:(?P<how>:?[-+])(?P<word>[^{{}}]*))?\}})"
@@ -34,6 +42,7 @@ class BaseImage:
 class DockerfileImages:
     """``syntax`` is the image of the frontend, or empty: the engine's own. ``unclear`` are names with variables that
     only the frontend knows. ``caches`` says that there are cache mounts. ``stages`` are the names of its stages.
+    ``expanded_bytes`` is how large it may become when the frontend replaces its variables.
     """
 
     syntax: str
@@ -41,6 +50,7 @@ class DockerfileImages:
     unclear: tuple[str, ...]
     caches: bool
     stages: frozenset[str]
+    expanded_bytes: int
 
 
 @dataclass
@@ -66,10 +76,11 @@ def images_of(
     """
     text = text.removeprefix("\ufeff").replace("\r\n", "\n")
     syntax, escape = _directives(text)
+    instructions = list(_instructions(text, escape))
     known: dict[str, str] = dict(predefined or {})
     stages: list[_Stage] = []
     caches = False
-    for instruction, rest in _instructions(text, escape):
+    for instruction, rest in instructions:
         if instruction == "FROM":
             stages.append(_from(rest, known))
         elif instruction == "ARG" and not stages:
@@ -83,7 +94,7 @@ def images_of(
     asked = args.get("BUILDKIT_SYNTAX") or syntax
     clear = tuple(image for image in names if "$" not in image.name)
     own = frozenset(stage.name for stage in stages if stage.name)
-    return DockerfileImages(asked.split(" ")[0], clear, unclear, caches, own)
+    return DockerfileImages(asked.split(" ")[0], clear, unclear, caches, own, expanded_bytes(instructions, args))
 
 
 def _directives(text: str) -> tuple[str, str]:
@@ -101,16 +112,30 @@ def _directives(text: str) -> tuple[str, str]:
 
 
 def _instructions(text: str, escape: str) -> Iterator[tuple[str, str]]:
-    """Each instruction with its arguments, and those of ONBUILD."""
+    """Each instruction with its arguments, and those of ONBUILD; documents that are copied stand as ``<<``."""
     lines = iter(text.split("\n"))
     while joined := _next_line(lines, escape):
-        word, _, rest = joined.partition(" ")
+        word, rest = _first_word(joined)
         while word.upper() == "ONBUILD":
-            word, _, rest = rest.strip().partition(" ")
+            word, rest = _first_word(rest)
         if word.upper() in {"RUN", "COPY", "ADD"}:
-            for dash, _, end in _HEREDOC.findall(rest):
-                _skip_document(lines, end, indented=bool(dash))
+            for dash, end in filter(None, map(_document, _WORD.findall(rest))):
+                content = _read_document(lines, end, indented=bool(dash))
+                if word.upper() != "RUN":
+                    yield "<<", content
         yield word.upper(), rest.strip()
+
+
+def _first_word(text: str) -> tuple[str, str]:
+    word, *rest = _SPACE.split(text.strip(), maxsplit=1)
+    return word, "".join(rest)
+
+
+def _document(word: str) -> tuple[str, str] | None:
+    """The dash and the end mark of a document. As in BuildKit, the word begins with it: ``a<<EOF`` is none."""
+    match = _HEREDOC.fullmatch(word)
+    end = match[2].translate(_QUOTES) if match else ""
+    return (match[1], end) if match and end else None
 
 
 def _next_line(lines: Iterator[str], escape: str) -> str:
@@ -120,16 +145,16 @@ def _next_line(lines: Iterator[str], escape: str) -> str:
         bare = line.rstrip(" \t")
         if not bare or bare.lstrip().startswith("#"):
             continue
-        if not bare.endswith(escape):
+        # An escape character that is escaped itself continues nothing.
+        if not bare.endswith(escape) or bare.endswith(escape * 2):
             return f"{joined}{line}".strip()
-        joined += f"{bare[:-1]} "
+        joined += bare[:-1]
     return joined.strip()
 
 
-def _skip_document(lines: Iterator[str], end: str, *, indented: bool) -> None:
-    for line in lines:
-        if (line.lstrip("\t") if indented else line) == end:
-            return
+def _read_document(lines: Iterator[str], end: str, *, indented: bool) -> str:
+    """The next lines, up to the one that ends the document."""
+    return "\n".join(takewhile(lambda line: (line.lstrip("\t") if indented else line) != end, lines))
 
 
 def _from(rest: str, known: Mapping[str, str]) -> _Stage:
@@ -150,7 +175,7 @@ def _copied(instruction: str, rest: str) -> list[str]:
 
 def _expand(text: str, known: Mapping[str, str]) -> str:
     """The text with its variables. What only the frontend can evaluate keeps its ``$``."""
-    text = text.replace('"', "").replace("'", "")
+    text = text.replace('"', "").replace("'", "")[:VALUE_CHARS_MAX]
 
     def value(match: re.Match[str]) -> str:
         name, how, word = match["name"] or match["braced"], match["how"] or "", match["word"] or ""
@@ -163,7 +188,7 @@ def _expand(text: str, known: Mapping[str, str]) -> str:
         return (held or "") if is_set else word
 
     for _ in range(3):  # a default may name another variable
-        expanded = _REFERENCE.sub(value, text)
+        expanded = _REFERENCE.sub(value, text)[:VALUE_CHARS_MAX]
         if expanded == text:
             break
         text = expanded

@@ -21,8 +21,10 @@ from runner.builds.dockerfile import (
     platform_arguments,
     separates,
 )
+from runner.builds.expansion import EXPANDED_BYTES_MAX
 from runner.cleanup.borrowed_tags import is_borrowed
 from runner.errors import StepError
+from runner.execution.host_access import check_downloads
 from runner.execution.job import Job
 from runner.images.requirements import ImageRequirement
 from runner.logs.output import Write
@@ -56,6 +58,8 @@ def _check(job: Job, step: BuildStep, found: DockerfileImages) -> None:
     scope, untrusted = job.assignment.isolation.build_scope, job.assignment.access.untrusted
     if len(found.images) > IMAGES_COUNT_MAX:
         raise _invalid(f"the Dockerfile names more than {IMAGES_COUNT_MAX} images", "use fewer")
+    if found.expanded_bytes > EXPANDED_BYTES_MAX:
+        raise _too_long("the Dockerfile")
     names = (*(image.name for image in found.images), found.syntax, *map(_cache_name, step.cache_from))
     if ours := next((name for name in names if own_images.is_own_image(name)), None):
         raise _invalid(f"the Dockerfile names {ours}, an image of Headway's own", "name an image of a registry")
@@ -72,6 +76,11 @@ def _check(job: Job, step: BuildStep, found: DockerfileImages) -> None:
 
 def _invalid(message: str, hint: str) -> StepError:
     return StepError(Reason.INVALID_PIPELINE, f"{message}; {hint}")
+
+
+def _too_long(what: str) -> StepError:
+    limit = f"{EXPANDED_BYTES_MAX:,} bytes"
+    return _invalid(f"the variables of {what} can grow it to more than {limit}", "repeat no variable in its own value")
 
 
 def _can_pin(job: Job, step: BuildStep, found: DockerfileImages) -> bool:
@@ -100,8 +109,17 @@ class _Pins:
             if name not in pins:
                 image = self._fetched(name)
                 pins[name] = self._pin(image) if self._may_rename(name, found.stages) else ""
-                waiting += _of_triggers(image)
+                waiting += self._of_triggers(image)
         return {name: pin for name, pin in pins.items() if pin}
+
+    def _of_triggers(self, image: dict[str, Any]) -> list[str]:
+        """The images that the ONBUILD instructions of a base image name. Raises StepError if they may not be run."""
+        triggers = "\n".join(["FROM scratch", *((image.get("Config") or {}).get("OnBuild") or ())])
+        check_downloads(triggers, self._job.assignment.access, self._job.engine, self._step.args)
+        found = images_of(triggers, {})
+        if found.expanded_bytes > EXPANDED_BYTES_MAX:
+            raise _too_long("an ONBUILD instruction of a base image")
+        return [each.name for each in found.images]
 
     def _may_rename(self, name: str, stages: Collection[str]) -> bool:
         """False for an image with the name of a stage: BuildKit would put the image in place of the whole stage."""
@@ -151,12 +169,6 @@ class _Pins:
         self._job.untag_at_end(f"{own_images.BUILD_REPO}:{tag}")
         self._job.engine.tag(str(image["Id"]), own_images.BUILD_REPO, tag)
         return f"{own_images.BUILD_REPO}:{tag}"
-
-
-def _of_triggers(image: dict[str, Any]) -> list[str]:
-    """The images that the ONBUILD instructions of a base image name."""
-    triggers = (image.get("Config") or {}).get("OnBuild") or ()
-    return [each.name for each in images_of("\n".join(["FROM scratch", *triggers]), {}).images]
 
 
 def _cache_name(entry: str) -> str:

@@ -1,5 +1,7 @@
-"""Scripts that run a command: they forward signals to it, and wait until it has ended."""
+"""Scripts that run a command: they forward signals to it, wait until it has ended, and remove what it left."""
 
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -47,3 +49,42 @@ def test_the_command_has_the_scripts_input_and_sets_its_exit_status() -> None:
 def test_a_command_with_an_engine_gets_the_signal() -> None:
     status, said = sent(signal.SIGTERM, str(SCRIPTS / "with-engine.sh"), sys.executable, "-c", LISTENS)
     assert (status, said) == (7, ["TERM"])
+
+
+# In a network namespace of their own, so that this machine's rules are not touched.
+RULES = """
+for program in iptables ip6tables; do
+  for chain in HEADWAY-JOBS HEADWAY-DEFAULT OTHERS; do
+    $program -t mangle -N $chain; $program -t mangle -A $chain -d ::1 -j DROP 2>/dev/null
+    $program -t mangle -A PREROUTING -i docker0 -j $chain
+    $program -t mangle -A PREROUTING -i hw-+ -j $chain
+  done
+done
+"""
+SHOW = "iptables -t mangle -S; ip6tables -t mangle -S"
+
+
+def said_in_namespace(script: str, **environment: str) -> str:
+    if os.geteuid() != 0 or not shutil.which("iptables") or not shutil.which("unshare"):
+        pytest.skip("needs root and iptables")
+    given = {name: value for name, value in os.environ.items() if name != "HEADWAY_KEEP_HOST_RULES"} | environment
+    command = ["unshare", "--net", "bash", "-c", script]
+    return subprocess.run(command, env=given, capture_output=True, text=True, check=True).stdout
+
+
+def test_a_workers_rules_are_removed_by_their_names_and_others_stay() -> None:
+    said = said_in_namespace(
+        f'{RULES} . {SCRIPTS}/lib.sh; remove_host_rules; has_host_rules && echo "still there"; {SHOW}'
+    )
+    assert "HEADWAY" not in said
+    assert "still there" not in said
+    assert said.count("-A PREROUTING -i hw-+ -j OTHERS") == 2
+
+
+@pytest.mark.engine
+def test_rules_that_a_command_sets_are_removed_after_it_and_older_ones_stay() -> None:
+    with_engine = f"{SCRIPTS}/with-engine.sh bash -c '{RULES}' >/dev/null; {SHOW}"
+    assert "HEADWAY" not in said_in_namespace(with_engine)
+    assert "HEADWAY-JOBS" in said_in_namespace(with_engine, HEADWAY_KEEP_HOST_RULES="yes")
+    old = f"{RULES} {SCRIPTS}/with-engine.sh true >/dev/null; {SHOW}"
+    assert said_in_namespace(old).count("-A PREROUTING -i docker0 -j HEADWAY-DEFAULT") == 2

@@ -17,7 +17,7 @@ from runner.docker.specs import Limits
 from runner.errors import StepError, as_step_error
 from runner.execution.job import Assignment, Options
 from runner.execution.job_lifecycle import open_job, run_job
-from runner.network.host_guard import BRIDGE_PREFIX
+from runner.network.host_rules import BRIDGE_PREFIX
 from runner.source.mirror import Mirror
 from workers import store
 from workers.access.credentials import registry_logins_for, secrets_for

@@ -6,7 +6,7 @@ import signal
 import socket
 import threading
 import time
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,12 @@ from runner.docker.sandbox_image import SANDBOX_IMAGE, ensure_sandbox_image
 from runner.docker.specs import ContainerSpec, job_labels
 from runner.errors import MachineError
 from runner.network.egress import EgressSettings, server_egress
-from runner.network.host_guard import GuardError, guard_host
-from runner.network.proxies import Proxies
 from workers import store
 from workers.db.session import make_engine, transaction
 from workers.jobs.claiming import JobClaimer
 from workers.jobs.context import WorkerContext
 from workers.jobs.heartbeat import Heartbeat
+from workers.jobs.host_rules import HostRulesUpkeep
 from workers.jobs.job_task import work
 from workers.jobs.leftovers import PROBE, PeriodicSweep, remove_dead_attempts
 from workers.jobs.mirror_maintenance import tidy
@@ -121,10 +120,10 @@ def _open_process(settings: Settings, name: str) -> WorkerContext:
 def run_worker(settings: Settings) -> None:
     """Works until it gets a signal to stop. Raises MachineError where the engine, or its view of our data, is wrong."""
     name = f"{socket.gethostname()}-{secrets.token_hex(2)}"
-    installation = _prepare(settings, name)
+    installation, host_rules = _prepare(settings, name)
     _bound_shutdown(settings.shutdown_s)
     app = make_worker(settings, name)
-    app.steps["worker"].add(_rounds(settings, installation))
+    app.steps["worker"].add(_rounds(settings, installation, host_rules))
     worker = app.Worker(
         pool="prefork",
         concurrency=settings.worker_slots,
@@ -155,8 +154,11 @@ def _sign_off(settings: Settings, name: str) -> None:
         database.dispose()
 
 
-def _rounds(settings: Settings, installation: str) -> type[bootsteps.StartStopStep]:
-    """Cleans up periodically, in the event loop of the worker's parent process: no wake-up comes for a dead attempt."""
+def _rounds(settings: Settings, installation: str, host_rules: HostRulesUpkeep) -> type[bootsteps.StartStopStep]:
+    """Cleans up and looks after the host's rules periodically, in the event loop of the worker's parent process.
+
+    No wake-up comes for a dead attempt.
+    """
 
     class SweepNowAndThen(bootsteps.StartStopStep):
         requires = ("celery.worker.components:Timer",)
@@ -165,6 +167,7 @@ def _rounds(settings: Settings, installation: str) -> type[bootsteps.StartStopSt
             engine = Engine(settings.docker_host or None)
             sweep = PeriodicSweep(lambda: make_engine(settings.database), engine, installation, settings.workspaces_dir)
             worker.timer.call_repeatedly(settings.lease_s, sweep)
+            worker.timer.call_repeatedly(settings.lease_s, partial(host_rules.look_in_background, engine))
 
     return SweepNowAndThen
 
@@ -186,10 +189,11 @@ def _bound_shutdown(shutdown_s: int) -> None:
             timer.start()
 
 
-def _prepare(settings: Settings, name: str) -> str:
-    """Checks the engine and the disk, and removes an earlier worker's leftovers. Called before the fork.
+def _prepare(settings: Settings, name: str) -> tuple[str, HostRulesUpkeep]:
+    """Checks the engine and the disk, removes an earlier worker's leftovers, and sets the host's rules. Called before
+    the fork.
 
-    Returns this installation's name.
+    Returns this installation's name, and what keeps the rules in place.
     """
     engine = Engine(settings.docker_host or None)
     context = make_context(settings, name)
@@ -198,19 +202,12 @@ def _prepare(settings: Settings, name: str) -> str:
             _log.warning(warning)
         prove_data_dir(engine, context.installation, settings.workspaces_dir)
         remove_dead_attempts(context.database, engine, context.installation, settings.workspaces_dir)
-        if not settings.steps_reach_host:
-            _guard_host(engine, f"{context.installation}-{PROBE}", context.egress.steps)
-        return context.installation
+        rules = HostRulesUpkeep(f"{context.installation}-{PROBE}", context.egress, settings)
+        rules.look(engine)
+        return context.installation, rules
     finally:
         context.database.dispose()
         engine.close()
-
-
-def _guard_host(engine: Engine, key: str, proxies: Proxies) -> None:
-    try:
-        guard_host(engine, key, int(time.time()), proxies)
-    except GuardError as error:
-        _log.warning(str(error))
 
 
 def prove_data_dir(engine: Engine, installation: str, folder: Path) -> None:

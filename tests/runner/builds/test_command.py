@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.context import Trust
+from pipelines.context import Access, Trust
 from pipelines.plan import BuildStep
 from runner.builds.command import Builder, BuildRequest, ResultFiles, Separation, command_of, environment_of
+from runner.docker.client import Engine
 from runner.errors import StepError
 from runner.execution.host_access import check_dockerfile
 
@@ -53,7 +54,7 @@ def checked_command(folder: Path, step: BuildStep, trust: Trust) -> list[str]:
     scratch.mkdir(exist_ok=True)
     request = BuildRequest(
         step, workspace, workspace / "src", scratch, folder, ENGINE, {}, "app:1",
-        check=lambda text: check_dockerfile(text, trust),
+        check=lambda text: check_dockerfile(text, Access(trust), Engine(connect=False), step.args),
     )  # fmt: skip
     results = ResultFiles(scratch / "id", scratch / "metadata")
     return command_of(Builder(("docker-buildx", "build"), rawjson=True), request, results)

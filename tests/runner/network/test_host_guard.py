@@ -6,7 +6,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from fcntl import LOCK_EX
 
 import pytest
 
@@ -14,23 +14,20 @@ from runner.docker.client import Engine
 from runner.docker.job_network import JobNetwork
 from runner.docker.sandbox_image import archive_of, image_archive
 from runner.docker.specs import ContainerSpec, job_labels
-from runner.network.host_guard import BRIDGE_PREFIX, GUARD_IMAGE, GuardError, guard_host, script
-from runner.network.proxies import NO_PROXIES, Proxies
-from tests.support.background_server import running
+from runner.network.host_guard import GUARD_IMAGE, GuardError, Reach, guard_host
+from runner.network.host_rules import BRIDGE_PREFIX
+from runner.network.proxies import Proxies
+from tests.support.host_rules import OPEN_TO_BUILDS, hello_server, lock
 from tests.support.plans import secrets_hex
 
 # Any address of the range in which clouds have their metadata service.
 METADATA = "169.254.77.77"
 
 
-class _Hello(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(b"reached")
-
-    def log_message(self, *_: object) -> None:
-        """Says nothing."""
+@pytest.fixture(autouse=True)
+def _alone() -> Iterator[None]:
+    with lock(LOCK_EX):
+        yield
 
 
 @pytest.fixture
@@ -40,8 +37,8 @@ def server() -> Iterator[int]:
         pytest.skip("needs root, to give this host an address")
     subprocess.run(["ip", "address", "add", f"{METADATA}/32", "dev", "lo"], check=True)
     try:
-        with running(ThreadingHTTPServer(("0.0.0.0", 0), _Hello)) as httpd:
-            yield httpd.server_port
+        with hello_server() as port:
+            yield port
     finally:
         subprocess.run(["ip", "address", "del", f"{METADATA}/32", "dev", "lo"], check=True)
 
@@ -81,8 +78,8 @@ GATEWAY = "$(ip route | sed -n 's/^default via \\([0-9.]*\\).*/\\1/p')"
 
 @pytest.mark.engine
 def test_a_restricted_network_reaches_no_address_of_the_host_and_any_other_does(engine: Engine, server: int) -> None:
-    guard_host(engine, f"guard-{secrets_hex()}", int(time.time()), NO_PROXIES)
-    guard_host(engine, f"guard-{secrets_hex()}", int(time.time()), NO_PROXIES)  # again: it must be idempotent
+    guard_host(engine, f"guard-{secrets_hex()}", int(time.time()), OPEN_TO_BUILDS)
+    guard_host(engine, f"guard-{secrets_hex()}", int(time.time()), OPEN_TO_BUILDS)  # again: it must be idempotent
     restricted, free = Attempt(engine, BRIDGE_PREFIX), Attempt(engine, "")
     try:
         for address in (GATEWAY, METADATA):
@@ -95,7 +92,7 @@ def test_a_restricted_network_reaches_no_address_of_the_host_and_any_other_does(
 
 @pytest.mark.engine
 def test_builds_do_not_reach_the_metadata_service(engine: Engine, server: int) -> None:
-    guard_host(engine, f"guard-{secrets_hex()}", int(time.time()), NO_PROXIES)
+    guard_host(engine, f"guard-{secrets_hex()}", int(time.time()), OPEN_TO_BUILDS)
     attempt = Attempt(engine, "")
     assert not reaches(attempt, METADATA, server, "bridge")
     assert reaches(attempt, GATEWAY, server, "bridge")
@@ -107,11 +104,11 @@ def test_a_proxy_on_the_host_is_reached_and_its_other_ports_are_not(engine: Engi
     try:
         gateway = attempt.run(f"echo {GATEWAY}")[1].strip()
         proxies = Proxies({"HTTP_PROXY": f"http://user:password@{gateway}:{server}"})
-        guard_host(engine, f"guard-{secrets_hex()}", int(time.time()), proxies)
+        guard_host(engine, f"guard-{secrets_hex()}", int(time.time()), Reach(proxies, proxies, builds_reach_host=True))
         assert reaches(attempt, gateway, server)
-        with running(ThreadingHTTPServer(("0.0.0.0", 0), _Hello)) as other:
-            assert not reaches(attempt, gateway, other.server_port)
-        guard_host(engine, f"guard-{secrets_hex()}", int(time.time()), NO_PROXIES)
+        with hello_server() as other:
+            assert not reaches(attempt, gateway, other)
+        guard_host(engine, f"guard-{secrets_hex()}", int(time.time()), OPEN_TO_BUILDS)
         assert not reaches(attempt, gateway, server)
     finally:
         attempt.network.close()
@@ -119,7 +116,7 @@ def test_a_proxy_on_the_host_is_reached_and_its_other_ports_are_not(engine: Engi
 
 @pytest.mark.engine
 def test_what_connects_from_the_host_gets_its_answers(engine: Engine) -> None:
-    guard_host(engine, f"guard-{secrets_hex()}", int(time.time()), NO_PROXIES)
+    guard_host(engine, f"guard-{secrets_hex()}", int(time.time()), OPEN_TO_BUILDS)
     attempt = Attempt(engine, BRIDGE_PREFIX)
     found: list[tuple[int, str]] = []
     listen = "hostname -i; echo hello | timeout 20 nc -l -p 4000"
@@ -149,22 +146,6 @@ def _ask_network(network: str) -> bytes:
     return b""
 
 
-def test_the_rules_name_the_bridges_by_their_prefix_and_leave_other_networks_alone() -> None:
-    text = script("docker7", [("192.0.2.1", 3128), ("2001:db8::1", 8080)])
-    jumps = [line.partition("-t mangle -I ")[2] for line in text.splitlines() if "-t mangle -I " in line]
-    assert set(jumps) == {"PREROUTING -i hw-+ -j HEADWAY-JOBS", "PREROUTING -i docker7 -j HEADWAY-DEFAULT"}
-    v4, _, v6 = text.partition("ip6tables")
-    assert "-A HEADWAY-JOBS -d 192.0.2.1 -p tcp --dport 3128 -j RETURN" in v4
-    assert "2001:db8::1" not in v4
-    assert "-A HEADWAY-JOBS -d 2001:db8::1 -p tcp --dport 8080 -j RETURN" in v6
-    for network in ("169.254.0.0/16", "100.100.100.200/32"):
-        assert f"-A HEADWAY-JOBS -d {network} -j DROP" in v4
-        assert f"-A HEADWAY-DEFAULT -d {network} -j DROP" in v4
-    assert "-A HEADWAY-JOBS -d fd00:ec2::254/128 -j DROP" in v6
-    assert "-A HEADWAY-DEFAULT -m addrtype" not in text, "other containers of the default network may need the host"
-    assert "docker" not in script("", [])
-
-
 @pytest.mark.engine
 def test_where_the_rules_cannot_be_set_the_error_says_what_to_do(engine: Engine) -> None:
     """As on a host whose programs are not where the image expects them: its links lead nowhere."""
@@ -173,6 +154,6 @@ def test_where_the_rules_cannot_be_set_the_error_says_what_to_do(engine: Engine)
     engine.load_image(image_archive(GUARD_IMAGE, engine.connection.version.arch, nothing))
     try:
         with pytest.raises(GuardError, match=r"Install iptables on the host.*HEADWAY_STEPS_REACH_HOST=true"):
-            guard_host(engine, f"guard-{secrets_hex()}", int(time.time()), NO_PROXIES)
+            guard_host(engine, f"guard-{secrets_hex()}", int(time.time()), OPEN_TO_BUILDS)
     finally:
         subprocess.run(["docker", "rmi", GUARD_IMAGE], capture_output=True, check=True)

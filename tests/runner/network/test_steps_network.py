@@ -4,6 +4,7 @@ import re
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from fcntl import LOCK_SH
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from runner.network.egress import EgressSettings, server_egress
 from tests.support.certificate_authority import CertificateAuthority
 from tests.support.engine import JobRunner, image_history
 from tests.support.forward_proxy import PASSWORD, QUOTED, ForwardProxy, forward_proxy, gateway_of
+from tests.support.host_rules import OPEN_TO_BUILDS, lock, set_rules
 from tests.support.paths import DOCS
 from tests.support.plans import build, container, plugin, push, secrets_hex, service, shell
 from tests.support.registry import Registry, running_registry
@@ -25,9 +27,11 @@ pytestmark = pytest.mark.engine
 PYTHON = "python:3.13-slim"
 
 
-@pytest.fixture(scope="session")
-def gateway(engine: Engine) -> str:
-    return gateway_of(engine)
+@pytest.fixture
+def gateway(engine: Engine) -> Iterator[str]:
+    with lock(LOCK_SH):
+        set_rules(engine, OPEN_TO_BUILDS)  # a worker on this machine may have closed the host to builds
+        yield gateway_of(engine)
 
 
 class _Greeter(BaseHTTPRequestHandler):

@@ -31,6 +31,7 @@ class Serve:
         self.log = folder / "serve.log"
         kept = {name: value for name, value in os.environ.items() if not name.startswith("HEADWAY_")}
         self.env = {**kept, "HEADWAY_DATA_DIR": str(self.data), "HEADWAY_PORT": str(self.port)}
+        self.env["HEADWAY_STEPS_REACH_HOST"] = "true"  # other tests change the host's rules
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, command: str = "serve") -> subprocess.Popen[bytes]:
