@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.plan import Checkout
 from runner.errors import MachineError, StepError
 from runner.source.git import GitError
 from runner.source.mirror import Mirror
@@ -240,3 +241,10 @@ def test_a_full_disk_is_no_refusal() -> None:
 
     with pytest.raises(GitError):
         any_contains(("a", "b"), fetch, lambda _group: False)
+
+
+def test_a_checkout_with_all_tags_needs_no_branch(remote: Remote, tmp_path: Path) -> None:
+    remote.repo.commit(REFUSED_BY_GIT, remote.main, ref="refs/heads/bad")
+    remote.mirror.fetch(remote.main)
+    remote.mirror.checkout(remote.main, tmp_path / "out", Checkout(tags=True))
+    assert (tmp_path / "out" / ".git").exists()
