@@ -18,7 +18,7 @@ from rich.console import Console
 from bench.machine import describe
 from bench.measure import NotMeasurableError
 from bench.result import Bench, Measured, Row
-from bench.rows import builds, cli, hooks, live, logs, queue, source, steps
+from bench.rows import builds, cli, hooks, live, logs, queue, source, steps, streams
 from bench.table import Line, show, write
 
 HERE = Path(__file__).parent
@@ -38,6 +38,7 @@ TOPICS: Sequence[tuple[tuple[Row, ...], Measure]] = (
     ((live.FIRST_BYTE,), live.first_byte),
     ((hooks.RATE,), hooks.rate),
     ((live.LATENCY,), live.latency),
+    ((streams.ROW,), streams.front_page),
     ((cli.LINT,), cli.lint),
     ((queue.SQLITE,), queue.sqlite),
     ((queue.POSTGRESQL,), queue.postgresql),

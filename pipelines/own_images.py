@@ -6,10 +6,12 @@ BORROWED_REPO, BEFORE_REPO = "headway/borrowed", "headway/before"
 """Mark an image whose name a push has taken for a while, and the image that the name belongs to."""
 SANDBOX_REPO = "headway/sandbox"
 """Holds a job's network; it runs nothing of the job."""
+GUARD_REPO = "headway/guard"
+"""Sets the rules that keep steps from the engine's host: its container may do everything there."""
 
 REMEDY = "name an image of a registry, or write image: {build: STEP} for one that this file builds"
 _HUB = ("docker.io/", "index.docker.io/", "registry-1.docker.io/", "localhost/")
-_OWN = frozenset({BUILD_REPO, BORROWED_REPO, BEFORE_REPO, SANDBOX_REPO})
+_OWN = frozenset({BUILD_REPO, BORROWED_REPO, BEFORE_REPO, SANDBOX_REPO, GUARD_REPO})
 
 
 def canonical(name: str) -> str:

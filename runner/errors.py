@@ -36,6 +36,13 @@ class RegistryBusyError(MachineError):
     """A registry answered with HTTP 5xx: a retry may help."""
 
 
+class DiskNearlyFullError(MachineError):
+    """What runs must stop: what it writes would leave no room for the database."""
+
+    def __init__(self) -> None:
+        super().__init__(Reason.DISK_FULL, "stopped: the server's disk is nearly full; make room on it and re-run")
+
+
 class NoAddressError(MachineError):
     """The engine has no free address range for one more network: other networks must be removed first."""
 

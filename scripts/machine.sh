@@ -17,7 +17,7 @@ readonly PLUGIN_DIRS="${HOME:-/root}/.docker/cli-plugins /usr/local/lib/docker/c
 readonly NEWER_PIN=/etc/apt/preferences.d/headway-trixie
 readonly POLICY=/usr/sbin/policy-rc.d
 # Services that their package starts and enables on installation, on ports that may be wanted by others.
-readonly QUIET_SERVICES="redis-server docker-registry postgresql ssh caddy"
+readonly QUIET_SERVICES="redis-server docker-registry postgresql ssh caddy nginx"
 
 readonly ENGINE_PACKAGES='docker\.io|docker-cli|docker-ce[a-z-]*|containerd|containerd\.io|runc|moby-[a-z]*|podman-docker'
 
@@ -137,6 +137,7 @@ check_tests() {
   have git-lfs || need git-lfs git-lfs
   have sshd || need "an ssh server (sshd)" openssh-server
   have caddy || need "Caddy" caddy
+  have nginx || need nginx nginx
 }
 
 check() {

@@ -47,10 +47,10 @@ def _image(options: Options, build: int) -> Image:
 
 def _directory(job: JobInput, options: Options) -> str:
     if options.directory:
-        return normpath(join(job.workspace, options.directory))
+        return normpath(join(job.workspace.checkout, options.directory))
     named = options.image is not None and options.image.name
     is_server = isinstance(options, Service) and not options.commands
-    return job.workspace if named and not is_server else ""
+    return job.workspace.checkout if named and not is_server else ""
 
 
 def _environment(job: JobInput, options: Options, identity: StepIdentity) -> dict[str, EnvValue]:

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from posixpath import join, normpath
 
 from pipelines.compiler.conditions import ConditionFacts, Decision, decide
+from pipelines.compiler.workspace import WorkspacePaths, workspace_paths
 from pipelines.context import Context
 from pipelines.matching.expressions import EXAMPLE, ExpressionError
 from pipelines.model.conditions import Condition
@@ -54,14 +54,9 @@ class JobInput:
         return self.located.diagnostics
 
     @cached_property
-    def workspace(self) -> str:
-        """The absolute path of the checkout."""
-        return normpath(join(self.workspace_base, self.workflow.workspace.path))
-
-    @cached_property
-    def workspace_base(self) -> str:
-        """The absolute path of the folder that all containers of the job share."""
-        return normpath(join("/", self.workflow.workspace.base))
+    def workspace(self) -> WorkspacePaths:
+        """Where the checkout is in every container."""
+        return workspace_paths(self.workflow.workspace)
 
     @cached_property
     def run_variables(self) -> dict[str, str]:

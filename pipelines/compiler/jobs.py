@@ -11,6 +11,7 @@ from pipelines.compiler.selection import select_steps
 from pipelines.compiler.step_dependencies import set_needs
 from pipelines.compiler.steps import drop_pushes, plan_step
 from pipelines.compiler.trust import check_trust
+from pipelines.compiler.workspace import check_workspace
 from pipelines.model.workflow import Concurrency, Service
 from pipelines.plan import LeftOut
 from pipelines.variables import StepIdentity
@@ -33,6 +34,7 @@ class PlannedJob(NamedTuple):
 def plan_job(job: JobInput) -> PlannedJob:
     """Plans the job, without its number. Problems go to its diagnostics."""
     workflow = job.workflow
+    check_workspace(job.located)
     decision = job.decide(workflow.when, "when", of_step=False)
     checkout, clone_steps, no_checkout = plan_checkout(job)
     candidates = select_steps(job, (("clone", clone_steps), ("steps", workflow.steps)), runs=decision.runs)
@@ -56,8 +58,8 @@ def plan_job(job: JobInput) -> PlannedJob:
         needs=tuple(dependency.name for dependency in workflow.depends_on),
         on_success=decision.on_success and (not runs_on or "success" in runs_on),
         on_failure=decision.on_failure or "failure" in runs_on,
-        workspace_base=job.workspace_base,
-        workspace=job.workspace,
+        workspace_base=job.workspace.base,
+        workspace=job.workspace.checkout,
         checkout=checkout,
         services=services,
         steps=steps,
@@ -122,7 +124,7 @@ def _service(job: JobInput, index: int, service: Service) -> plan.Service:
         kind="service",
         number=0,
         workflow=job.name,
-        workspace=job.workspace,
+        workspace=job.workspace.checkout,
         cell=job.cell,
     )
     seconds = service.ready.timeout if service.ready else None

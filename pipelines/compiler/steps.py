@@ -102,7 +102,7 @@ def _container(job: JobInput, candidate: StepCandidate, step: CommandsStep | Plu
         kind="plugin" if is_plugin else "commands",
         number=candidate.number,
         workflow=job.name,
-        workspace=job.workspace,
+        workspace=job.workspace.checkout,
         cell=job.cell,
     )
     where = (candidate.group, candidate.index)

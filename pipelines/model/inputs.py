@@ -37,13 +37,9 @@ def _declaration(value: object) -> object:
 
 
 def _declarations(value: object) -> object:
-    match value:
-        case MapNode():
-            return value.by_key
-        case ListNode() | ScalarNode():
-            return fail(f"a map is wanted here, not {kind_name(value)}", "write NAME: DEFAULT pairs below it, indented")
-        case _:
-            return value
+    if isinstance(value, ListNode | ScalarNode):
+        fail(f"a map is wanted here, not {kind_name(value)}", "write NAME: DEFAULT pairs below it, indented")
+    return value.by_key if isinstance(value, MapNode) else value
 
 
 Declaration = Annotated[InputDeclaration, Before(_declaration), Also(SCALAR, {"type": "null"})]

@@ -20,12 +20,13 @@ from runner.builds.progress import FOREIGN_PROGRAM, Instruction, Progress
 from runner.builds.resolved import resolved_image, resolved_in_line
 from runner.cancellation import Cancel
 from runner.docker.error_mapping import classify_text, is_refusal
-from runner.errors import MachineError, StepError
-from runner.logs.output import Write
+from runner.errors import DiskNearlyFullError, MachineError, StepError
+from runner.logs.output import Write, never_low
 
 __all__ = ["Builder", "Watch", "build", "find_builder"]
 
 CLIENT_TIMEOUT_S = 20
+DISK_POLL_S = 0.5
 CLIENT_EXIT_S = 2
 _ENGINE_GONE = ("Cannot connect to the Docker daemon", "failed to receive status", "error reading from server")
 _RAWJSON_SINCE = (0, 13)
@@ -87,12 +88,16 @@ def _output(command: list[str], home: str) -> str:
 
 @dataclass(frozen=True)
 class Watch:
-    """Who gets the output of a build, and what ends it early: cancellation, or ``deadline`` by the monotonic clock."""
+    """Who gets the output of a build, and what ends it early: cancellation, or ``deadline`` by the monotonic clock.
+
+    While ``disk_critical``, it raises DiskNearlyFullError: what a build stores may be on the same disk.
+    """
 
     write: Write
     on_instruction: Callable[[Instruction], None]
     cancel: Cancel
     deadline: float
+    disk_critical: Callable[[], bool] = never_low
 
 
 def build(builder: Builder, request: BuildRequest, watch: Watch) -> tuple[str, ...]:
@@ -213,23 +218,23 @@ def _run(client: _Client, feed: Callable[[bytes], None], watch: Watch) -> int | 
     with client.start() as process:
         ended = False
         try:
-            ended = _forward_output(process, feed, watch.cancel, watch.deadline)
+            ended = _forward_output(process, feed, watch)
         finally:
             _stop(process, timeout_s=CLIENT_EXIT_S if ended else 0)
     return process.returncode if ended else None
 
 
-def _forward_output(
-    process: subprocess.Popen[bytes], feed: Callable[[bytes], None], cancel: Cancel, deadline: float
-) -> bool:
+def _forward_output(process: subprocess.Popen[bytes], feed: Callable[[bytes], None], watch: Watch) -> bool:
     """Passes on the client's output until its end; False if cancellation or the deadline came first."""
     assert process.stdout is not None  # noqa: S101 - it was started with a pipe
     with selectors.DefaultSelector() as selector:
-        selector.register(process.stdout, selectors.EVENT_READ)
-        selector.register(cancel, selectors.EVENT_READ)
-        while not cancel and time.monotonic() < deadline:
-            selector.select(max(0.0, deadline - time.monotonic()))
-            if cancel or time.monotonic() >= deadline:
+        output = selector.register(process.stdout, selectors.EVENT_READ)
+        selector.register(watch.cancel, selectors.EVENT_READ)
+        while not watch.cancel and (left_s := watch.deadline - time.monotonic()) > 0:
+            if watch.disk_critical():
+                raise DiskNearlyFullError
+            ready = [key for key, _ in selector.select(min(left_s, DISK_POLL_S))]
+            if watch.cancel or output not in ready:
                 continue
             data = os.read(process.stdout.fileno(), 64 * 1024)
             if not data:

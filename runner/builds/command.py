@@ -17,6 +17,8 @@ from runner.errors import StepError
 from runner.network.egress import JobEgress
 from runner.network.proxies import NAMES
 
+NOTHING_IGNORED = b"# nothing\n"
+"""Not empty: an empty file would count as none."""
 _DIGEST_CHARS = 32
 _SSH_AGENT = "SSH_AUTH_SOCK"
 _VARIABLE_BYTES = 16
@@ -190,12 +192,23 @@ def dockerfile_of(request: BuildRequest) -> Path:
     copy = request.scratch / "dockerfile" / (original.name if original else "Dockerfile")
     copy.parent.mkdir(mode=0o700, exist_ok=True)
     copy.write_bytes(text)
-    if original:
-        name = f"{original.name}.dockerignore"
-        ignored = _inside(request, original.parent, name, "file of ignored paths")
-        if ignored.is_file():
-            copy.with_name(name).write_bytes(read_file(request.workspace, ignored))
+    copy.with_name(f"{copy.name}.dockerignore").write_bytes(_ignored(request, original))
     return copy
+
+
+def _ignored(request: BuildRequest, original: Path | None) -> bytes:
+    """The text of ``.dockerignore``, also if there is none: then BuildKit does not look for it in the context.
+
+    BuildKit reads it whole: one of terabytes, which takes a step no time to make, would take the engine all memory.
+    """
+    places = [(_context(request), ".dockerignore")]
+    if original:
+        places.insert(0, (original.parent, f"{original.name}.dockerignore"))
+    for folder, name in places:
+        path = _inside(request, folder, name, "file of ignored paths")
+        if path.exists():
+            return read_file(request.workspace, path) or NOTHING_IGNORED
+    return NOTHING_IGNORED
 
 
 def _original(request: BuildRequest, context: Path) -> Path:

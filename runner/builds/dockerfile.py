@@ -9,11 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from runner.builds.dockerfile_lines import Instruction, Reading, readings, words_of
+from runner.builds.expansion import expanded_bytes
 from runner.builds.shell_words import SPACES, WordError, expand
 from runner.network.proxies import NAMES
 
 DOCKERFILE_BYTES_MAX = 1_000_000
 IMAGES_COUNT_MAX = 100
+VALUE_CHARS_MAX = 4096
+"""Longer values are unclear: no image has such a name, and values that double each other would take all memory."""
 _DIRECTIVE = re.compile(r"\s*(?:#|//)\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.+?)\s*")
 _JSON_SYNTAX = re.compile(r'\{[^{}]*?"syntax"\s*:\s*"([^"]*)"', re.DOTALL)
 _SPACE = re.compile(r"[\t\v\f\r ]+")
@@ -34,6 +37,7 @@ class BaseImage:
 class DockerfileImages:
     """``syntax`` is the image of the frontend, or empty: the engine's own. ``unclear`` are names with variables that
     only the frontend knows. ``caches`` says that there are cache mounts. ``stages`` are the names of its stages.
+    ``expanded_bytes`` is how large it may become when the frontend replaces its variables.
     """
 
     syntax: str
@@ -41,6 +45,7 @@ class DockerfileImages:
     unclear: tuple[str, ...]
     caches: bool
     stages: frozenset[str]
+    expanded_bytes: int
 
 
 @dataclass
@@ -73,13 +78,20 @@ def images_of(
     ``predefined`` are the ``platform_arguments``, where they are known. Where versions of BuildKit read it differently,
     the images of all readings count.
     """
-    contents = [_contents(reading, args, predefined or {}) for reading in readings(text)]
+    found = readings(text)
+    size = max(expanded_bytes(map(_expanded_parts, reading.instructions), args) for reading in found)
+    contents = [_contents(reading, args, predefined or {}) for reading in found]
     names = dict.fromkeys(image for each in contents for image in _needed(each.stages, target))
     unclear = tuple(image.name for image in names if "$" in image.name)
     asked = args.get("BUILDKIT_SYNTAX") or _syntax(text)
     clear = tuple(image for image in names if "$" not in image.name)
     own = frozenset(stage.name for each in contents for stage in each.stages if stage.name)
-    return DockerfileImages(asked.split(" ")[0], clear, unclear, any(each.caches for each in contents), own)
+    return DockerfileImages(asked.split(" ")[0], clear, unclear, any(each.caches for each in contents), own, size)
+
+
+def _expanded_parts(instruction: Instruction) -> tuple[str, str]:
+    """What BuildKit replaces variables in: also in flags, and in the documents that are copied."""
+    return instruction.name, " ".join((*instruction.flags, instruction.rest, *instruction.documents))
 
 
 def _contents(reading: Reading, args: Mapping[str, str], predefined: Mapping[str, str]) -> _Contents:
@@ -132,9 +144,11 @@ class _Variables:
     def expand(self, text: str) -> str:
         """The text with its variables; as it is written, with a ``$``, if only the frontend can evaluate it."""
         try:
-            found = expand(text, self._escape, self._get)
+            found = expand(text, self._escape, self._get) if len(text) <= VALUE_CHARS_MAX else None
         except WordError:
-            return text if "$" in text else f"${text}"
+            found = None
+        if found is None or len(found) > VALUE_CHARS_MAX:
+            return text[:VALUE_CHARS_MAX] if "$" in text[:VALUE_CHARS_MAX] else f"${text[:VALUE_CHARS_MAX]}"
         return found
 
     def _get(self, name: str) -> str | None:

@@ -6,7 +6,7 @@ The versions of BuildKit differ in which documents (``<<EOF``) they know. A Dock
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from runner.builds.shell_words import SPACES, WordError, plain_words, raw_words
 
@@ -34,12 +34,16 @@ class Documents:
 
 @dataclass(frozen=True)
 class Instruction:
-    """An instruction, or the one that ONBUILD stores: a ``trigger``. ``rest`` is what follows its flags."""
+    """An instruction, or the one that ONBUILD stores: a ``trigger``. ``rest`` is what follows its flags.
+
+    ``documents`` are those that COPY and ADD write to files.
+    """
 
     name: str
     flags: tuple[str, ...]
     rest: str
     trigger: bool = False
+    documents: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,8 +111,8 @@ def _instructions(source: _Lines, documents: Documents) -> Iterator[Instruction]
     while line := _next_line(source):
         instruction = parsed(line, source.escape)
         if "<<" in line and instruction.name in _WITH_DOCUMENTS and not _is_json(instruction.rest):
-            for dash, end in _documents(line, documents):
-                _skip_document(source, end, indented=bool(dash))
+            found = [_document(source, end, indented=bool(dash)) for dash, end in _documents(line, documents)]
+            instruction = replace(instruction, documents=() if instruction.name == "RUN" else tuple(found))
         yield instruction
 
 
@@ -227,10 +231,13 @@ def _documents(line: str, documents: Documents) -> Iterator[tuple[str, str]]:
             yield match[2], ends[0]
 
 
-def _skip_document(source: _Lines, end: str, *, indented: bool) -> None:
+def _document(source: _Lines, end: str, *, indented: bool) -> str:
+    """The lines up to the one that ends the document."""
+    start = source.at
     while source.at < len(source.lines):
         line = source.lines[source.at]
         source.at += 1
         if (line.lstrip("\t") if indented else line) == end:
-            return
+            return "\n".join(source.lines[start : source.at - 1])
     source.valid = False
+    return "\n".join(source.lines[start:])

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pipelines.state import Reason
 from runner.errors import StepError
 
+REPLACED_CHARS_MAX = 1_000_000
 NESTED_COUNT_MAX = 50
 """Variables inside each other."""
 SPACES = (
@@ -245,6 +246,8 @@ class _Lexer:
             return f"${{{name}/{pattern}/{new}}}"
         if not pattern or _PATTERN.search(pattern) or re.search(r"[$\\]", new):
             raise WordError("only BuildKit knows what this pattern means")
+        if len(value or "") * len(new) > REPLACED_CHARS_MAX:
+            raise WordError("the text would become too long")
         return (value or "").replace(pattern, new, -1 if everywhere else 1)
 
 

@@ -13,6 +13,8 @@ from runner.errors import MachineError
 _REMOVAL_S_MAX = 600
 _PROGRAMS = ("/bin", "/lib", "/lib64", "/usr")
 """What a container needs to run this machine's own ``rm``."""
+_NEEDS_RM = (OSError, RecursionError)
+"""Folders inside each other by the thousand have more levels than Python calls itself, or opens files at once."""
 
 
 def _ignore_missing(_function: object, _path: str, error: tuple[type[BaseException], BaseException, object]) -> None:
@@ -22,19 +24,19 @@ def _ignore_missing(_function: object, _path: str, error: tuple[type[BaseExcepti
 
 
 def remove_tree(engine: Engine, folder: Path) -> None:
-    """Removes a folder that steps may have written to as any user. Raises MachineError."""
+    """Removes a folder that steps may have written to as any user, and to any depth. Raises MachineError."""
     try:
         try:
             shutil.rmtree(folder, onerror=_ignore_missing)
-        except PermissionError:
+        except _NEEDS_RM:
             _remove_as_root(engine, folder)
             shutil.rmtree(folder, onerror=_ignore_missing)
-    except OSError as error:
+    except (OSError, RecursionError) as error:
         raise MachineError(Reason.INTERNAL, f"the folder {folder} of a job could not be removed: {error}") from error
 
 
 def _remove_as_root(engine: Engine, folder: Path) -> None:
-    """Removes files that a step wrote as root, from a container: an ordinary user may not remove them."""
+    """Removes files from a container: those of root, which an ordinary user may not remove, and very deep folders."""
     ensure_sandbox_image(engine)
     programs = [Folder(Path(path), path, read_only=True, ours=False) for path in _PROGRAMS if Path(path).exists()]
     spec = ContainerSpec(

@@ -23,6 +23,7 @@ from runner.builds.dockerfile import (
     platform_arguments,
     separates,
 )
+from runner.builds.expansion import EXPANDED_BYTES_MAX
 from runner.cleanup.borrowed_tags import is_borrowed
 from runner.errors import StepError
 from runner.execution.host_access import check_downloads
@@ -64,6 +65,8 @@ def _check(job: Job, step: BuildStep, found: DockerfileImages) -> None:
     scope, untrusted = job.assignment.isolation.build_scope, job.assignment.access.untrusted
     if len(found.images) > IMAGES_COUNT_MAX:
         raise _invalid(f"the Dockerfile names more than {IMAGES_COUNT_MAX} images", "use fewer")
+    if found.expanded_bytes > EXPANDED_BYTES_MAX:
+        raise _too_long("the Dockerfile")
     names = (
         *(image.name for image in found.images),
         found.syntax,
@@ -88,6 +91,11 @@ def _refuse_own(who: str, names: Iterable[str]) -> None:
 
 def _invalid(message: str, hint: str) -> StepError:
     return StepError(Reason.INVALID_PIPELINE, f"{message}; {hint}")
+
+
+def _too_long(what: str) -> StepError:
+    limit = f"{EXPANDED_BYTES_MAX:,} bytes"
+    return _invalid(f"the variables of {what} can grow it to more than {limit}", "repeat no variable in its own value")
 
 
 def _can_pin(job: Job, step: BuildStep, found: DockerfileImages) -> bool:
@@ -129,10 +137,13 @@ class _Pins:
         """The images that the ONBUILD instructions of a base image name. Raises StepError if they may not be run."""
         names: list[str] = []
         # Each by itself, as BuildKit reads them: one cannot continue another.
-        for trigger in (image.get("Config") or {}).get("OnBuild") or ():
+        triggers = (image.get("Config") or {}).get("OnBuild") or ()
+        for trigger in triggers:
             text = f"FROM scratch\n{trigger}"
             check_downloads(text, self._job.assignment.access, self._job.engine, self._step.args)
             names += [each.name for each in images_of(text, {}).images]
+        if images_of("\n".join(["FROM scratch", *triggers]), {}).expanded_bytes > EXPANDED_BYTES_MAX:
+            raise _too_long("an ONBUILD instruction of a base image")
         _refuse_own("ONBUILD of a base image", names)
         return names
 

@@ -58,8 +58,9 @@ def build(job: Job, step: BuildStep, output: Output) -> Outcome:
     job.untag_at_end(tag)
     lines = Lines(output, Stream.STDOUT)
     request = separated(job, request, lines)
+    watch = buildkit.Watch(lines, emit_instruction, job.cancel, limit.deadline, job.options.disk_critical)
     try:
-        image = _image_of(job, request, buildkit.Watch(lines, emit_instruction, job.cancel, limit.deadline), output)
+        image = _image_of(job, request, watch, output)
     except StepError as error:
         if error.reason is Reason.BUILD_FAILED:
             job.engine.ping()  # raises MachineError if the client failed because the engine went away

@@ -18,7 +18,8 @@ def push(job: Job, step: PushStep, output: Output) -> Outcome:
     if step.image not in job.built:
         raise StepError(Reason.BUILD_FAILED, "there is no image to push: its build step did not run")
     image_id = job.built[step.image]
-    tags = dict.fromkeys((*step.tags, *(read_tags(job.source, step.tags_file) if step.tags_file else ())))
+    written = read_tags(job.workspace_base, job.source, step.tags_file) if step.tags_file else ()
+    tags = dict.fromkeys((*step.tags, *written))
     names = [(repo, tag) for repo in step.repos for tag in tags]
     if not job.options.push:
         for repo, tag in names:

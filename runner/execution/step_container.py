@@ -6,10 +6,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from pipelines.plan import CommandsStep, Container, PluginStep
-from pipelines.state import Outcome, Reason, State
+from pipelines.state import Outcome, Reason
 from runner.docker.attach import Attached, readable
 from runner.docker.specs import ContainerSpec
-from runner.errors import StepError
+from runner.errors import DiskNearlyFullError, StepError
 from runner.execution import gate
 from runner.execution.container_spec import container_spec
 from runner.execution.job import Deadline, Job
@@ -21,7 +21,6 @@ KILL_TIMEOUT_S = 30
 VARIABLE_BYTES_MAX = 128 * 1024 - 64
 """Linux's limit for one environment variable (128 KiB), less room for the variable's name."""
 DISK_POLL_S = 0.5
-_DISK_FULL = "stopped: the server's disk is nearly full; make room on it and re-run"
 
 
 @dataclass(frozen=True)
@@ -174,7 +173,7 @@ def _why_stop(job: Job, limit: Deadline, now: float) -> Outcome | None:
         return limit.outcome()
     if job.options.disk_critical():
         # What it writes into its checkout would leave no room for the database.
-        return Outcome(State.BROKEN, Reason.DISK_FULL, _DISK_FULL)
+        return DiskNearlyFullError().outcome
     return None
 
 

@@ -1,4 +1,4 @@
-"""Reads the tags of a push from a file in the checkout. A step may have written it, so no symbolic link is followed."""
+"""Reads the tags of a push from a file in the checkout. A step may have written it, and may have moved the checkout."""
 
 import os
 import re
@@ -7,18 +7,22 @@ from pathlib import Path
 from pipelines.compiler.image_tags import is_tag
 from pipelines.state import Reason
 from runner.errors import StepError
+from runner.step_files import read_step_file
 
 TAGS_FILE_BYTES_MAX = 64 * 1024
 
 
-def read_tags(checkout: Path, name: str) -> tuple[str, ...]:
-    """The tags in a file of the checkout, separated by newlines or commas. Raises StepError."""
+def read_tags(workspace: Path, checkout: Path, name: str) -> tuple[str, ...]:
+    """The tags in a file of the checkout, separated by newlines or commas. Raises StepError.
+
+    Steps can replace ``checkout``, which is below ``workspace``, by a symbolic link, but cannot replace ``workspace``.
+    """
+    path = checkout.relative_to(workspace) / os.path.normpath(name)
     try:
-        data = _read(checkout, name)
+        data = read_step_file(workspace, path.parts, TAGS_FILE_BYTES_MAX + 1)
     except OSError as error:
-        raise _refused(
-            f"the tags file '{name}' cannot be read: {error.strerror}", "an earlier step must write it"
-        ) from error
+        why = error.strerror or error
+        raise _refused(f"the tags file '{name}' cannot be read: {why}", "an earlier step must write it") from error
     if len(data) > TAGS_FILE_BYTES_MAX:
         raise _refused(f"the tags file '{name}' is larger than {TAGS_FILE_BYTES_MAX} bytes", "write fewer tags")
     found = [tag for part in re.split(r"[,\n]", data.decode(errors="replace")) if (tag := part.strip())]
@@ -33,18 +37,3 @@ def read_tags(checkout: Path, name: str) -> tuple[str, ...]:
 
 def _refused(message: str, hint: str) -> StepError:
     return StepError(Reason.PUSH_REFUSED, f"{message}; {hint}")
-
-
-def _read(checkout: Path, name: str) -> bytes:
-    *folders, last = Path(os.path.normpath(name)).parts
-    place = os.open(checkout, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        for folder in folders:
-            inner = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=place)
-            os.close(place)
-            place = inner
-        # O_NONBLOCK: opening a pipe without a writer would block for ever.
-        with os.fdopen(os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=place), "rb") as file:
-            return file.read(TAGS_FILE_BYTES_MAX + 1)
-    finally:
-        os.close(place)

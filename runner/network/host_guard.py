@@ -13,6 +13,7 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from pipelines.own_images import GUARD_REPO
 from runner.docker.client import Engine
 from runner.docker.sandbox_image import archive_of, image_archive
 from runner.docker.specs import JOB_LABEL, ContainerSpec, Limits, job_labels
@@ -20,7 +21,7 @@ from runner.errors import StepError
 from runner.network.host_rules import LOST, HostRules, script
 from runner.network.proxies import NO_PROXIES, Proxies
 
-GUARD_IMAGE = "headway/guard:1"
+GUARD_IMAGE = f"{GUARD_REPO}:1"
 """Links to the host's programs, which are mounted, and nothing else."""
 
 _DEFAULT_NETWORK = "bridge"

@@ -19,6 +19,7 @@ from runner.source.checkout import CommitSource, add_submodules_and_lfs, check_o
 from runner.source.git import GitError, GitLogin, run_git
 from runner.source.git_dir import strip_timestamps
 from runner.source.mirror_store import MirrorStore
+from runner.source.reachability import is_on_branch_or_tag
 from runner.source.remote import REF, WHOLE, Remote
 
 FILE_BYTES_MAX = 1024 * 1024
@@ -105,22 +106,14 @@ class Mirror:
         """True if a branch or a tag of the repository contains the commit; with ``tag``, only if this tag does.
 
         The mirror also has commits of pull requests from forks: that it has a commit says nothing. If the commit is
-        none of the ``tips``, fetches the history of all branches and tags as they are now.
+        none of the ``tips``, fetches the history of all branches and tags as they are now, without those that git
+        refuses to fetch. Raises MachineError if the repository does not answer.
         """
         ref = f"refs/tags/{tag}"
         if sha in ({tips.get(ref), tips.get(f"{ref}^{{}}")} if tag else set(tips.values())):
             return True
         with self._folder.fetching():
-            self._remote.fetch_refs(sha)
-            return self._contains(sha, ref if tag else "")
-
-    def _contains(self, sha: str, ref: str) -> bool:
-        # Git takes a word of hex digits for a branch or an abbreviated id where there is no such object.
-        if self._git("rev-parse", "--revs-only", f"{sha}^{{commit}}").strip() != sha:
-            return False
-        listed = ("for-each-ref", f"--contains={sha}", "--format=%(refname)")
-        names = self._git(*listed, *([ref] if ref else ["refs/heads", "refs/tags"])).splitlines()
-        return ref in names if ref else bool(names)
+            return is_on_branch_or_tag(self._remote, self._git, sha, tag)
 
     def fetch(self, sha: str, ref: str = "", previous: str = "") -> None:
         """Fetches the commit if the mirror does not have it, and ``previous`` if the server still has it.
@@ -180,7 +173,7 @@ class Mirror:
             self._folder.make_whole()
             self._remote.fetch_if_there(sha, f"+{sha}:refs/headway/{sha}", depth=WHOLE)
             if tags:
-                self._remote.fetch_refs(sha)
+                self._remote.fetch_tags(sha)
 
     def commit(self, sha: str) -> Commit:
         """The commit's message, author and time; bytes that are not UTF-8 are replaced."""

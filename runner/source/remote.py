@@ -62,6 +62,14 @@ class Remote:
         """Fetches all branches and tags with their history."""
         self.fetch(sha, "--prune", "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*", depth=WHOLE)
 
+    def fetch_tags(self, sha: str) -> None:
+        """Fetches all tags with their history."""
+        self.fetch(sha, "--prune", "+refs/tags/*:refs/tags/*", depth=WHOLE)
+
+    def fetch_once(self, *refspecs: str) -> None:
+        """Fetches with the whole history, without looking for damage in the mirror if it fails. Raises GitError."""
+        self._fetch_once(*refspecs, depth=WHOLE)
+
     def fetch_if_there(self, sha: str, *refspecs: str, depth: int) -> None:
         """Fetches, and ignores it if the server does not have the commit or only serves the tips of branches."""
         try:

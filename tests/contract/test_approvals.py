@@ -1,5 +1,7 @@
 """Runs that wait for approval, on each of the two databases: what holds them, what frees them, what cancels them."""
 
+from time import sleep
+
 import pytest
 from sqlalchemy import Engine, select
 
@@ -260,3 +262,68 @@ def test_a_run_that_was_canceled_meanwhile_is_not_held(database: Engine, repo_id
         store.request_cancel(session, queued.run_id, "ada")
         store.hold_run(session, queued.job_id, claim.attempt)
     assert (run_now(database, queued).state, run_now(database, queued).held) == (State.CANCELED, False)
+
+
+HERE, THERE = "refs/heads/topic", "refs/heads/main"
+
+
+def answered(database: Engine, repo_id: int, ref: str, *answers: bool, ends: bool = True) -> store.Queued:
+    """A run of a commit at a ref, of which git says this; each further answer is after an approval."""
+    trigger = push().model_copy(update={"ref": ref})
+    with transaction(database) as session:
+        queued = store.queue_run(session, repo_id, trigger)
+    for on_branch in answers:
+        say(database, queued, trigger, on_branch=on_branch)
+    if ends:
+        with transaction(database) as session:
+            store.request_cancel(session, queued.run_id, "ada")
+    return queued
+
+
+def say(database: Engine, queued: store.Queued, trigger: Trigger, *, on_branch: bool) -> None:
+    with transaction(database) as session:
+        claim = leases.claim(session, queued.job_id, "w1", 60)
+        assert claim is not None
+        store.set_trigger(session, queued.job_id, claim.attempt, trigger, on_branch=on_branch)
+        store.hold_run(session, queued.job_id, claim.attempt)
+        store.approve(session, queued.run_id, "ada")
+
+
+def known(database: Engine, repo_id: int, ref: str = HERE) -> bool:
+    with reading(database) as session:
+        return store.was_on_branch(session, repo_id, ref, push().sha)
+
+
+def test_while_git_cannot_be_asked_its_last_answer_counts(database: Engine, repo_id: int) -> None:
+    assert not known(database, repo_id)
+    answered(database, repo_id, HERE, True)
+    assert known(database, repo_id)
+    assert not known(database, repo_id, THERE), "of another ref nothing is known"
+    answered(database, repo_id, HERE, False)
+    assert not known(database, repo_id)
+    sleep(0.002)
+    answered(database, repo_id, HERE, True)
+    assert known(database, repo_id)
+
+
+def test_an_answer_about_the_commit_at_another_ref_counts_too(database: Engine, repo_id: int) -> None:
+    answered(database, repo_id, HERE, True)
+    answered(database, repo_id, THERE, False)
+    assert not known(database, repo_id)
+
+
+def test_an_older_run_may_have_been_judged_later(database: Engine, repo_id: int) -> None:
+    older = answered(database, repo_id, HERE, True, ends=False)
+    answered(database, repo_id, HERE, True)
+    assert known(database, repo_id)
+    say(database, older, push().model_copy(update={"ref": HERE}), on_branch=False)
+    assert not known(database, repo_id)
+
+
+def test_a_pull_request_of_a_fork_is_no_answer_of_git(database: Engine, repo_id: int) -> None:
+    answered(database, repo_id, HERE, True)
+    of_fork = fork(push().sha)
+    with transaction(database) as session:
+        queued = store.queue_run(session, repo_id, of_fork)
+    say(database, queued, of_fork, on_branch=False)
+    assert known(database, repo_id)

@@ -32,9 +32,9 @@ class Clock:
         with transaction(database) as session:
             self.repo_id = store.add_repo(session, store.NewRepo("acme/roof", "file:///srv/roof.git")).id
 
-    def put(self, new: NewCron = NIGHTLY) -> Cron:
+    def put(self, new: NewCron = NIGHTLY, *, by_admin: bool = False) -> Cron:
         with transaction(self.database) as session:
-            return crons.put_cron(session, self.repo_id, new, NOON_MS)
+            return crons.put_cron(session, self.repo_id, new, NOON_MS, by_admin=by_admin)
 
     def at(self, now_ms: int) -> list[int]:
         """The numbers of the runs that a scheduler starts at this time."""
@@ -178,3 +178,37 @@ def test_an_invalid_cron_is_refused_at_once(clock: Clock, wrong: NewCron, why: s
     with pytest.raises(InvalidRequestError, match=why):
         clock.put(wrong)
     assert clock.crons() == {}
+
+
+WITH_INPUTS = replace(NIGHTLY, inputs={"LEVEL": "full"})
+
+
+@pytest.mark.parametrize(
+    ("new", "by_admin"),
+    [
+        (WITH_INPUTS, True),
+        (replace(WITH_INPUTS, expression="@hourly"), True),
+        (replace(WITH_INPUTS, enabled=False), True),
+        (replace(WITH_INPUTS, inputs={"LEVEL": "smoke"}), False),
+        (replace(WITH_INPUTS, inputs={"LEVEL": "full", "MORE": "1"}), False),
+        (replace(WITH_INPUTS, inputs={}), False),
+        (replace(WITH_INPUTS, branch="topic"), False),
+    ],
+)
+def test_inputs_that_others_change_are_no_longer_an_administrators(
+    clock: Clock, new: NewCron, *, by_admin: bool
+) -> None:
+    clock.put(WITH_INPUTS, by_admin=True)
+    cron = clock.put(new)
+    assert cron.inputs_by_admin is by_admin
+    with transaction(clock.database) as session:
+        repo = store.repo_by_name(session, "acme/roof")
+        assert repo is not None
+        crons.run_cron(session, cron, repo)
+    assert clock.trigger(1).inputs_by_admin is by_admin
+
+
+def test_an_administrator_vouches_for_inputs_by_setting_them(clock: Clock) -> None:
+    assert not clock.put(WITH_INPUTS).inputs_by_admin
+    assert not clock.put(WITH_INPUTS).inputs_by_admin
+    assert clock.put(WITH_INPUTS, by_admin=True).inputs_by_admin

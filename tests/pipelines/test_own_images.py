@@ -1,7 +1,12 @@
 """Names that only Headway gives to images, in any spelling."""
 
+import ast
+import re
+from pathlib import Path
+
 import pytest
 
+from pipelines import own_images
 from pipelines.own_images import canonical, is_own_image
 from tests.support.pipelines import problems_of
 
@@ -10,6 +15,8 @@ OWN = (
     *(
         "headway/borrowed@sha256:0",
         "headway/before:x",
+        "headway/guard:1",
+        "docker.io/headway/GUARD",
         "localhost/headway/sandbox",
         "registry-1.docker.io/headway/build:x",
     ),
@@ -51,3 +58,25 @@ def test_other_names_are_free(name: str) -> None:
 )
 def test_a_name_is_compared_as_the_engine_shows_it(name: str, shown: str) -> None:
     assert canonical(name) == shown
+
+
+ROOT = Path(own_images.__file__).parents[1]
+NAMED = {name: value for name, value in vars(own_images).items() if name.endswith("_REPO")}
+
+
+def test_every_name_in_the_list_is_one_of_headways_own() -> None:
+    assert len(NAMED) == 5
+    assert all(is_own_image(f"{name}:1") for name in NAMED.values())
+
+
+def test_the_code_takes_its_image_names_from_the_list() -> None:
+    """A name that only the code knows could be built or pushed by a pipeline, and would run as Headway's own."""
+    found = []
+    for file in (
+        file for package in ("pipelines", "runner", "workers", "web") for file in ROOT.glob(f"{package}/**/*.py")
+    ):
+        for node in ast.walk(ast.parse(file.read_text())):
+            text = node.value if isinstance(node, ast.Constant) else None
+            if isinstance(text, str) and re.fullmatch(r"headway/[a-z0-9._-]+(?:[:@].*)?", text):
+                found.append((file.relative_to(ROOT).as_posix(), text))
+    assert sorted(found) == sorted(("pipelines/own_images.py", name) for name in NAMED.values())

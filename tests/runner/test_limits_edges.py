@@ -23,10 +23,10 @@ from tests.support.repos import Repo
 def test_a_file_of_tags_has_at_most_64_kibibytes(tmp_path: Path) -> None:
     assert TAGS_FILE_BYTES_MAX == 64 * 1024
     (tmp_path / "tags").write_bytes(b"1.2".ljust(TAGS_FILE_BYTES_MAX))
-    assert read_tags(tmp_path, "tags") == ("1.2",)
+    assert read_tags(tmp_path, tmp_path, "tags") == ("1.2",)
     (tmp_path / "tags").write_bytes(b"1.2".ljust(TAGS_FILE_BYTES_MAX + 1))
     with pytest.raises(StepError, match="is larger than 65536 bytes"):
-        read_tags(tmp_path, "tags")
+        read_tags(tmp_path, tmp_path, "tags")
 
 
 def test_a_file_read_from_a_commit_has_at_most_a_mebibyte(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """One's own account, as JSON: who the token belongs to, its tokens and browser sessions."""
 
 from web.api.account_schemas import AccountSchema, SessionSchema, TokenSchema
-from web.api.router import RowId, make_router
+from web.json_api import RowId, make_router
 from web.operations import logins
 from web.security.auth import CurrentUser
 from web.services import ServicesDep

@@ -2,8 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from web.api.router import make_router
 from web.api.schemas import Schema, StartedRun
+from web.json_api import make_router
 from web.operations import crons
 from web.security.auth import CurrentUser
 from web.services import ServicesDep

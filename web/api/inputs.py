@@ -1,7 +1,7 @@
 """The inputs that a pipeline declares, as JSON."""
 
 from pipelines.inputs import DeclaredInput
-from web.api.router import make_router
+from web.json_api import make_router
 from web.operations import inputs
 from web.security.auth import CurrentUser
 from web.services import ServicesDep

@@ -6,8 +6,8 @@ from fastapi import Query
 from starlette.responses import Response, StreamingResponse
 
 from runner.events import Stream
-from web.api.router import RowId, make_router
 from web.api.schemas import Schema
+from web.json_api import RowId, make_router
 from web.operations.log_parts import (
     LINES_MAX,
     PART_BYTES_MAX,

@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import Request
 
-from web.api.router import make_router
+from web.json_api import make_router
 
 router = make_router()
 

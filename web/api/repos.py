@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import Query
 
-from web.api.router import make_router
 from web.api.schemas import RepoSchema, RepoWithRun, repo_with_run
+from web.json_api import make_router
 from web.operations.lookup import repo_named
 from web.security.auth import CurrentUser
 from web.services import ServicesDep

@@ -1,7 +1,7 @@
 """Roles on a repository, as JSON, and whether all users see it: for who has the role admin on it."""
 
 from web.api.account_schemas import RoleSchema, RoleValue, VisibilityValue
-from web.api.router import make_router
+from web.json_api import make_router
 from web.operations import roles
 from web.security.auth import CurrentUser
 from web.services import ServicesDep

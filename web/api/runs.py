@@ -6,7 +6,6 @@ from fastapi import Query
 
 from pipelines.state import State
 from pipelines.trigger import Event
-from web.api.router import RunNumber, make_router
 from web.api.schemas import (
     CanceledRun,
     ProblemsSchema,
@@ -18,6 +17,7 @@ from web.api.schemas import (
     recent_run,
     run_detail,
 )
+from web.json_api import RunNumber, make_router
 from web.operations import runs
 from web.operations.lookup import jobs_with_steps, repo_named, run_numbered
 from web.security.auth import CurrentUser

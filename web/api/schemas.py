@@ -18,12 +18,6 @@ class Schema(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
 
-class ErrorSchema(Schema):
-    """The body of every response with status 400 or more."""
-
-    error: str = Field(description="A sentence: what is wrong, and what to do.")
-
-
 class RunSchema(Schema):
     """A run. Fields named ..._ms are milliseconds since 1970 in UTC."""
 

@@ -3,8 +3,8 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines.trigger import Event
-from web.api.router import make_router
 from web.api.schemas import Schema
+from web.json_api import make_router
 from web.operations import secrets
 from web.security.auth import CurrentUser
 from web.services import ServicesDep

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Query
 
 from web.api.account_schemas import AuditSchema, SessionSchema, TokenSchema, UserSchema, user_schema
-from web.api.router import RowId, make_router
+from web.json_api import RowId, make_router
 from web.operations import audit, logins, users
 from web.security.auth import CurrentUser
 from web.services import ServicesDep

@@ -2,8 +2,8 @@
 
 from pydantic import Field
 
-from web.api.router import make_router
 from web.api.schemas import Schema
+from web.json_api import make_router
 from web.operations import workers
 from web.security.auth import CurrentUser
 from web.services import ServicesDep

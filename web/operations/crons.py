@@ -40,7 +40,7 @@ def put(services: OperationServices, actor: Actor, repo_name: str, new: NewCron)
         repo = repo_named(session, actor, repo_name, Role.ADMIN)
         before = _in_words(store.cron_named(session, repo.id, new.name))
         try:
-            cron = crons.put_cron(session, repo.id, new, db_now_ms(session))
+            cron = crons.put_cron(session, repo.id, new, db_now_ms(session), by_admin=actor.administers)
         except InvalidRequestError as error:
             raise InvalidInputError(str(error)) from None
         audit.record(session, actor, "cron.set", f"{repo_name} {cron.name}", audit.change(before, _in_words(cron)))
@@ -61,6 +61,7 @@ def switch(services: OperationServices, actor: Actor, repo_name: str, cron_name:
         repo, cron = cron_named(session, actor, repo_name, cron_name, Role.ADMIN)
         before = _in_words(cron)
         new = NewCron(cron.name, cron.expression, cron.zone, cron.branch, cron.inputs, enabled=on)
+        # Not ``by_admin``: who switches a cron on has not looked at its inputs.
         cron = crons.put_cron(session, repo.id, new, db_now_ms(session))
         audit.record(session, actor, "cron.set", f"{repo_name} {cron.name}", audit.change(before, _in_words(cron)))
         return cron

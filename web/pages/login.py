@@ -92,5 +92,9 @@ def log_out(request: Request, services: ServicesDep) -> Response:
 
 
 def _local_path(path: str) -> str:
-    """A path on this server, or the front page: a login never redirects to another site."""
-    return path if path.startswith("/") and not path.startswith("//") and "\\" not in path else "/"
+    """A path on this server, or the front page: a login never redirects to another site.
+
+    Browsers leave out tabs and line breaks, and read a backslash as a slash.
+    """
+    local = path.startswith("/") and not path.startswith("//") and path.isprintable() and "\\" not in path
+    return path if local else "/"

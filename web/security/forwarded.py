@@ -1,5 +1,6 @@
 """ASGI middleware: who asks, and for which host, also behind a proxy; and which hosts are answered."""
 
+import re
 from urllib.parse import urlsplit
 
 from starlette.responses import JSONResponse
@@ -17,6 +18,8 @@ NO_HOST = "The request must name exactly one host, in the header Host."
 # Signed or without content: their answers do not depend on the host, and who sends them may know another name.
 _ANY_HOST = ("/healthz", "/readyz", "/hooks/")
 _SHOWN_CHARS_MAX = 100
+# A parser of whole URLs accepts more than a host here, such as text before an @ or after a ].
+_HOST = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?))(?::[0-9]{1,5})?")
 
 
 class TrustedProxies:
@@ -72,10 +75,10 @@ class AllowedHosts:
 
     def allows(self, host: str) -> bool:
         """Whether a request for this host, with or without a port, is answered."""
-        try:
-            name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
-        except ValueError:
+        found = _HOST.fullmatch(host)
+        if found is None:
             return False
-        return bool(name) and (
-            name in self._names or "." not in name or name.endswith(".localhost") or is_address(name)
-        )
+        if address := found["ipv6"]:
+            return is_address(address)
+        name = found["name"].lower().removesuffix(".")
+        return name in self._names or "." not in name or name.endswith(".localhost") or is_address(name)

@@ -10,13 +10,14 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Annotated, cast
 
-from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Path, Query, Request
+from fastapi import FastAPI, Header, HTTPException, Query, Request
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from starlette.responses import StreamingResponse
 
-from web.security.auth import CurrentUser, current_user
+from web.json_api import RowId, make_router
+from web.security.auth import CurrentUser
 from web.services import Services, ServicesDep
 from web.streaming.changes import change_events
 from web.streaming.hub import Hub
@@ -24,8 +25,7 @@ from web.streaming.snapshots import front_snapshot, run_snapshot, step_snapshot
 from web.streaming.step_log import StepLogStream
 from workers.streaming.redis_stream import CHANGES_CHANNEL, run_channel
 
-router = APIRouter(prefix="/api", dependencies=[Depends(current_user)], tags=["streams"])
-RowId = Annotated[int, Path(ge=1, le=2**53)]
+router = make_router(503)
 TOO_MANY_STREAMS = "Too many live pages are open on this server. Close some, or try again in half a minute."
 
 

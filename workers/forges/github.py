@@ -29,6 +29,8 @@ PULL_REQUEST_ACTIONS: Mapping[str, Event] = {
 }
 
 _WRITERS = frozenset({"OWNER", "MEMBER", "COLLABORATOR"})
+# The sender of any other action has brought no commit: the newest one may be somebody else's.
+_BRINGS_COMMITS = frozenset({"opened", "synchronize"})
 
 
 class _Person(Part):
@@ -58,6 +60,7 @@ class _Push(Part):
 
 class _Repository(Part):
     id: int
+    owner: _Person = _Person()
 
 
 class _ReleaseEvent(Part):
@@ -217,12 +220,15 @@ def _pull_request(event: _PullRequestEvent) -> Parsed:
 
 
 def _author_may_write(event: _PullRequestEvent) -> bool:
-    """True if GitHub calls the author one of the repository's people, and the author caused this event.
+    """True if GitHub calls the author one of the repository's people, and the author sent the commit to a fork of its
+    own.
 
     A branch in a fork may be pushed to by others than the author of the pull request: GitHub says nothing about them.
     """
-    author = event.pull_request.user.id
-    return bool(author) and author == event.sender.id and event.pull_request.author_association in _WRITERS
+    pull, author = event.pull_request, event.pull_request.user.id
+    if not author or event.action not in _BRINGS_COMMITS or pull.head.repo is None:
+        return False
+    return author == event.sender.id == pull.head.repo.owner.id and pull.author_association in _WRITERS
 
 
 def _reason(action: str) -> str:

@@ -82,8 +82,12 @@ def _not_an_expression(expression: str, why: str) -> InvalidRequestError:
     return InvalidRequestError(f"{shown!r} is no cron expression: {why}; {hint}.")
 
 
-def put_cron(session: Session, repo_id: int, new: NewCron, now_ms: int) -> Cron:
-    """Adds the cron, or changes the one of that name; it is next due after ``now_ms``. Raises InvalidRequestError."""
+def put_cron(session: Session, repo_id: int, new: NewCron, now_ms: int, *, by_admin: bool = False) -> Cron:
+    """Adds the cron, or changes the one of that name; it is next due after ``now_ms``. Raises InvalidRequestError.
+
+    ``by_admin``: an administrator of the server asks for it. What an administrator has set stays so while its inputs
+    and its branch stay the same.
+    """
     if not _NAME.fullmatch(new.name):
         raise InvalidRequestError(
             f"{new.name[:80]!r} cannot be the name of a cron: use up to 100 letters, digits, spaces and . _ -, "
@@ -92,12 +96,15 @@ def put_cron(session: Session, repo_id: int, new: NewCron, now_ms: int) -> Cron:
     check_inputs(new.inputs)
     if new.branch:
         checked_ref("branch", new.branch)
+    before = store.cron_named(session, repo_id, new.name)
+    kept = before is not None and (before.branch, before.inputs) == (new.branch, new.inputs) and before.inputs_by_admin
     due_ms = next_ms(new.expression, new.zone, now_ms)
     row = {
         "expression": new.expression.strip(),
         "zone": new.zone,
         "branch": new.branch,
         "inputs": new.inputs,
+        "inputs_by_admin": by_admin or kept,
         "next_ms": due_ms if new.enabled else None,
     }
     return store.put_cron(session, repo_id, new.name, row)
@@ -114,7 +121,7 @@ def run_cron(session: Session, cron: Cron, repo: Repo, sender: str = "") -> Queu
         cron=cron.name,
         sender=sender or f"cron {cron.name}",
         inputs=cron.inputs,
-        inputs_by_admin=True,  # only administrators add crons
+        inputs_by_admin=cron.inputs_by_admin,
     )
     queued = store.queue_run(session, repo.id, trigger)
     store.note_cron_run(session, cron.id, queued.run_id)

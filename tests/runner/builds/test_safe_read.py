@@ -1,6 +1,9 @@
 """A file that a step may replace while it is read leads to no other file of the worker."""
 
+import fcntl
 import os
+import select
+import struct
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,9 @@ import pytest
 from pipelines.state import Reason
 from runner.builds.safe_read import FILE_BYTES_MAX, read_file
 from runner.errors import StepError
+
+GET_NUMBER, SET_LOCK = 0x80045430, 0x40045431
+"""Linux's requests TIOCGPTN and TIOCSPTLCK."""
 
 
 def test_a_file_is_read_up_to_the_limit(tmp_path: Path) -> None:
@@ -36,6 +42,19 @@ def test_a_pipe_does_not_hold_the_worker_up(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "Dockerfile")
     with pytest.raises(StepError, match="is no ordinary file"):
         read_file(tmp_path, tmp_path / "Dockerfile")
+
+
+def test_a_device_is_not_opened() -> None:
+    """Opening some does harm: a watchdog restarts the machine. Here: a terminal, whose other end sees that."""
+    leader = os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY)
+    fcntl.ioctl(leader, SET_LOCK, struct.pack("i", 0))
+    (number,) = struct.unpack("i", fcntl.ioctl(leader, GET_NUMBER, struct.pack("i", 0)))
+    with pytest.raises(StepError, match="is no ordinary file"):
+        read_file(Path("/dev/pts"), Path(f"/dev/pts/{number}"))
+    seen = select.poll()
+    seen.register(leader, select.POLLHUP)
+    assert seen.poll(0) == [], "it was opened, and closed again"
+    os.close(leader)
 
 
 def test_no_descriptor_stays_open(tmp_path: Path) -> None:

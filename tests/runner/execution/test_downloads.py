@@ -51,7 +51,7 @@ def test_a_build_downloads_from_the_host_only_with_trust(
 
 def test_the_number_of_hosts_is_bounded(engine: Engine) -> None:
     def check(count: int) -> None:
-        text = "\n".join(f"ADD http://192.0.2.{number}/x /y" for number in range(count))
+        text = "\n".join(f"ADD http://198.51.100.{number}/x /y" for number in range(count))
         check_downloads(text, TRUSTED, engine, {})
 
     check(DOWNLOAD_HOSTS_COUNT_MAX)

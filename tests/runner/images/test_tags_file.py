@@ -13,7 +13,7 @@ from runner.images.tags_file import TAGS_FILE_BYTES_MAX, read_tags
 def test_tags_stand_one_a_line_or_between_commas(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out/tags").write_text("latest\n 1.2 , 1\r\n\n")
-    assert read_tags(tmp_path, "./out/tags") == ("latest", "1.2", "1")
+    assert read_tags(tmp_path, tmp_path, "./out/tags") == ("latest", "1.2", "1")
 
 
 @pytest.mark.parametrize(
@@ -30,12 +30,21 @@ def test_a_file_without_tags_is_refused(tmp_path: Path, content: bytes | None, s
     if content is not None:
         (tmp_path / ".tags").write_bytes(content)
     with pytest.raises(StepError, match=sentence) as error:
-        read_tags(tmp_path, ".tags")
+        read_tags(tmp_path, tmp_path, ".tags")
     assert error.value.reason is Reason.PUSH_REFUSED
 
 
-@pytest.mark.parametrize("name", ["link", "folder/tags", "pipe", "plain"])
-def test_what_is_no_file_of_the_checkout_is_not_read(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("link", "it is a symbolic link"),
+        ("folder/tags", "Not a directory"),
+        ("pipe", "it is no ordinary file"),
+        ("plain", "it is no ordinary file"),
+        ("gone", "No such file or directory"),
+    ],
+)
+def test_what_is_no_file_of_the_checkout_is_not_read(tmp_path: Path, name: str, why: str) -> None:
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside/tags").write_text("latest")
     checkout = tmp_path / "checkout"
@@ -43,5 +52,17 @@ def test_what_is_no_file_of_the_checkout_is_not_read(tmp_path: Path, name: str) 
     (checkout / "link").symlink_to(tmp_path / "outside/tags")
     (checkout / "folder").symlink_to(tmp_path / "outside")
     os.mkfifo(checkout / "pipe")
-    with pytest.raises(StepError, match=r"cannot be read|is empty"):
-        read_tags(checkout, name)
+    with pytest.raises(StepError, match=f"cannot be read: {why}; an earlier step must write it"):
+        read_tags(checkout, checkout, name)
+
+
+@pytest.mark.parametrize("place", ["src", "src/deeper", "src/.."])
+def test_a_checkout_that_a_step_made_a_link_leads_nowhere(tmp_path: Path, place: str) -> None:
+    workspace, outside = tmp_path / "workspace", tmp_path / "outside"
+    workspace.mkdir()
+    (outside / "deeper").mkdir(parents=True)
+    for folder in (tmp_path, outside, outside / "deeper"):
+        (folder / "tags").write_text("latest")
+    (workspace / "src").symlink_to(outside)
+    with pytest.raises(StepError, match="cannot be read: "):
+        read_tags(workspace, workspace / place, "tags")

@@ -23,7 +23,7 @@ def test_what_leads_to_the_host(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["192.0.2.7", "2001:db8::7", "10.7.7.8", "100.100.100.201", "no-such.invalid", "a..b", ""]
+    "host", ["198.51.100.7", "2001:db8::7", "10.7.7.8", "100.100.100.201", "no-such.invalid", "a..b", ""]
 )
 def test_what_does_not(host: str) -> None:
     assert not leads_to_host(host, {"10.7.7.7"})

@@ -11,7 +11,7 @@ from werkzeug import Request, Response
 
 from pipelines.plan import Checkout
 from pipelines.state import Reason, State
-from runner.errors import MachineError
+from runner.errors import MachineError, StepError
 from runner.source.git import GitLogin
 from runner.source.mirror import Mirror
 from tests.support.registry import free_port
@@ -123,6 +123,32 @@ def test_a_tree_that_leads_out_is_refused(repo: Repo, mirror: Mirror, tmp_path: 
     with pytest.raises(MachineError):
         lay_out(mirror, sha, tmp_path / "inner" / "checkout")
     assert not (tmp_path / "inner" / "evil").exists()
+
+
+def deep_tree(repo: Repo, name: str) -> str:
+    """A commit with 1,500 folders inside each other, and a file beside the first of them."""
+    file = "100644 blob " + repo.git("hash-object", "-w", "--stdin", data=b"x")
+    tree = repo.git("mktree", data=f"{file}\tx\n".encode())
+    for _ in range(1500):
+        tree = repo.git("mktree", data=f"040000 tree {tree}\td\n".encode())
+    top = repo.git("mktree", data=f"040000 tree {tree}\ta\n{file}\t{name}\n".encode())
+    sha = repo.git("commit-tree", top, data=b"deep\n")
+    repo.git("update-ref", "refs/heads/main", sha)
+    return sha
+
+
+def test_folders_inside_each_other_by_the_thousand_are_laid_out(repo: Repo, mirror: Mirror, tmp_path: Path) -> None:
+    lay_out(mirror, deep_tree(repo, "x"), tmp_path / "source")
+    assert (tmp_path / "source" / "a" / "d" / "d" / "d").is_dir()
+    subprocess.run(["rm", "-rf", str(tmp_path / "source")], check=True)  # pytest cannot remove it
+
+
+def test_a_deep_tree_that_cannot_be_laid_out_whole_is_an_error_of_git(
+    repo: Repo, mirror: Mirror, tmp_path: Path
+) -> None:
+    with pytest.raises(StepError, match="File name too long"):
+        lay_out(mirror, deep_tree(repo, "x" * 300), tmp_path / "source")
+    assert not (tmp_path / "source").exists()
 
 
 def test_links_are_laid_out_as_links(repo: Repo, mirror: Mirror, tmp_path: Path) -> None:

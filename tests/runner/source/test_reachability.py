@@ -1,11 +1,15 @@
 """Which commits a branch or tag of the repository contains, and which are there without one."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from pipelines.plan import Checkout
 from runner.errors import MachineError, StepError
+from runner.source.git import GitError
 from runner.source.mirror import Mirror
+from runner.source.reachability import TipLimits, any_contains
 from tests.support.repos import Repo
 
 
@@ -154,3 +158,93 @@ def test_a_repository_that_does_not_answer_says_nothing_of_its_commits(remote: R
     remote.repo.path.rename(remote.repo.path.with_suffix(".away"))
     with pytest.raises(MachineError):
         remote.mirror.tips()
+
+
+REFUSED_BY_GIT = {".gitmodules": '[submodule "a"]\n\tpath = a\n\turl = https://x\n\tupdate = !touch x\n'}
+
+
+@pytest.mark.parametrize("place", ["refs/heads/bad", "refs/heads/a/bad", "refs/tags/bad", "refs/heads/zz"])
+def test_a_tip_that_git_refuses_to_fetch_hides_no_other(remote: Remote, place: str) -> None:
+    remote.repo.commit(REFUSED_BY_GIT, remote.main, ref=place)
+    for number in range(7):
+        remote.repo.commit({"README": f"b{number}"}, remote.root, ref=f"refs/heads/b{number}")
+    assert not remote.contains(remote.foreign)
+    assert remote.contains(remote.root)
+    remote.repo.git("update-ref", "refs/heads/later", remote.repo.commit({"x": ""}, remote.foreign, ref=""))
+    assert remote.contains(remote.foreign)
+    remote.repo.git("update-ref", "-d", "refs/heads/later")
+    assert not remote.contains(remote.foreign), "the mirror still has the branch that is gone"
+    remote.repo.git("update-ref", "refs/heads/later/below", remote.repo.commit({"y": ""}, remote.foreign, ref=""))
+    assert remote.contains(remote.foreign), "a branch below the name of one that is gone"
+
+
+def test_a_branch_whose_name_the_mirror_still_has_is_asked_only_if_it_is_fetched(remote: Remote) -> None:
+    remote.repo.git("update-ref", "refs/heads/topic", remote.repo.commit({"x": ""}, remote.foreign, ref=""))
+    assert remote.contains(remote.foreign)
+    remote.repo.commit(REFUSED_BY_GIT, remote.foreign, ref="refs/heads/topic")
+    assert not remote.contains(remote.foreign), "the tip that has it cannot be fetched, and the old one is gone"
+
+
+def test_a_tag_is_asked_alone(remote: Remote) -> None:
+    remote.repo.commit(REFUSED_BY_GIT, remote.main, ref="refs/heads/bad")
+    remote.repo.git("update-ref", "refs/tags/v2", remote.repo.commit({"x": ""}, remote.main, ref=""))
+    assert remote.contains(remote.root, "v2")
+    assert not remote.contains(remote.foreign, "v2")
+    assert not remote.contains(remote.root, "none")
+    remote.repo.commit(REFUSED_BY_GIT, remote.main, ref="refs/tags/v3")
+    assert not remote.contains(remote.root, "v3")
+
+
+def test_a_repository_that_goes_away_meanwhile_gives_no_answer(remote: Remote) -> None:
+    remote.mirror.fetch(remote.foreign, "refs/pull/9/head")
+    tips = remote.mirror.tips()
+    remote.repo.path.rename(remote.repo.path.with_suffix(".away"))
+    with pytest.raises(MachineError):
+        remote.mirror.is_on_branch_or_tag(remote.foreign, tips)
+
+
+class Groups:
+    """Tips of which some cannot be fetched."""
+
+    def __init__(self, bad: Sequence[str] = (), has: str = "none") -> None:
+        self.bad, self.has = bad, has
+        self.asked: list[Sequence[str]] = []
+
+    def fetch(self, group: Sequence[str]) -> None:
+        self.asked.append(group)
+        if set(self.bad) & set(group):
+            raise GitError("fsck error")
+
+    def found(self, tips: str, **limits: float) -> bool:
+        return any_contains(tuple(tips), self.fetch, lambda group: self.has in group, TipLimits(**limits))  # type: ignore[arg-type]
+
+
+def test_a_group_that_cannot_be_fetched_is_halved_down_to_what_is_wrong() -> None:
+    groups = Groups(bad="f", has="e")
+    assert groups.found("abcdefgh")
+    assert ["".join(group) for group in groups.asked] == ["abcdefgh", "abcd", "efgh", "ef", "gh", "e"]
+    assert not Groups(bad="e", has="e").found("abcdefgh")
+
+
+def test_groups_fetches_and_time_have_limits() -> None:
+    groups = Groups()
+    assert not groups.found("abcde", group_tips_max=2)
+    assert ["".join(group) for group in groups.asked] == ["ab", "cd", "e"]
+    assert Groups(has="f").found("abcdef", group_tips_max=2, fetches_max=3)
+    assert not Groups(has="g").found("abcdefg", group_tips_max=2, fetches_max=3), "the fourth fetch is not made"
+    assert not Groups(has="a").found("abc", fetching_seconds_max=0)
+
+
+def test_a_full_disk_is_no_refusal() -> None:
+    def fetch(_group: Sequence[str]) -> None:
+        raise GitError("No space left on device")
+
+    with pytest.raises(GitError):
+        any_contains(("a", "b"), fetch, lambda _group: False)
+
+
+def test_a_checkout_with_all_tags_needs_no_branch(remote: Remote, tmp_path: Path) -> None:
+    remote.repo.commit(REFUSED_BY_GIT, remote.main, ref="refs/heads/bad")
+    remote.mirror.fetch(remote.main)
+    remote.mirror.checkout(remote.main, tmp_path / "out", Checkout(tags=True))
+    assert (tmp_path / "out" / ".git").exists()

@@ -5,10 +5,14 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from tests.support.people import OPERATOR
 from tests.web.conftest import REPO, Site
+from web.operations import crons, roles
+from web.security.access import Actor
 from workers.back_off import BackOff
+from workers.db.roles import Role
 from workers.db.session import db_now_ms, reading
-from workers.triggers.crons import start_due
+from workers.triggers.crons import NewCron, start_due
 
 CRONS = f"/api/repos/{REPO}/crons"
 
@@ -58,3 +62,31 @@ def test_an_invalid_cron_is_refused_with_a_sentence(program: TestClient) -> None
         answer = program.put(f"{CRONS}/nightly", json=wrong)
         assert answer.status_code == 422
         assert answer.json()["error"].startswith(("'often' is no cron", "There is no time zone 'Moon'"))
+
+
+def test_only_an_administrator_of_the_server_vouches_for_inputs(site: Site, program: TestClient) -> None:
+    ada = program.headers["authorization"]
+    bob = f"Bearer {site.token(site.add_user('bob', is_admin=False))}"
+    roles.put(site.services, OPERATOR, REPO, "bob", Role.ADMIN)
+    asked: list[tuple[str, dict[str, Any], bool]] = [
+        (bob, {"inputs": {"FREE": "1"}}, False),
+        (ada, {"inputs": {"FREE": "1"}}, True),
+        (bob, {"inputs": {"FREE": "1"}, "expression": "@daily"}, True),
+        (bob, {"inputs": {"FREE": "2"}}, False),
+        (bob, {"inputs": {"FREE": "1"}}, False),
+    ]
+    for number, (who, cron, by_admin) in enumerate(asked, 1):
+        program.headers["authorization"] = who
+        put(program, **cron)
+        assert program.post(f"{CRONS}/nightly/run").status_code == 202
+        assert site.trigger(number).inputs_by_admin is by_admin
+
+
+def test_switching_a_cron_vouches_for_none_of_its_inputs(site: Site, browser: TestClient) -> None:
+    bob = Actor(site.add_user("bob", is_admin=False), "bob", is_admin=False, source="test")
+    roles.put(site.services, OPERATOR, REPO, "bob", Role.ADMIN)
+    crons.put(site.services, bob, REPO, NewCron("nightly", "@daily", inputs={"FREE": "1"}))
+    for on in ("false", "true"):
+        assert browser.post(f"/repos/{REPO}/crons/switch", data={"cron": "nightly", "on": on}).status_code == 303
+    assert browser.post(f"/repos/{REPO}/crons/run", data={"cron": "nightly"}).status_code == 303
+    assert not site.trigger().inputs_by_admin

@@ -168,13 +168,63 @@ def test_a_rerun_of_a_fork_waits_too(site: Site, program: TestClient) -> None:
 def test_github_says_whether_the_author_may_write(
     site: Site, program: TestClient, association: str, sender: int, *, held: bool
 ) -> None:
-    sample = json.loads((FORGE_SAMPLES / "github" / "pr_from_fork.json").read_text())
-    body = sample["body"]
-    body["pull_request"]["author_association"] = association
-    body["sender"]["id"] = sender
-    event = next(value for name, value in sample["headers"].items() if name.lower() == "x-github-event")
-    Sender(site, program, "github")(body, **{"x-github-event": event})
+    Sender(site, program, "github")(of_member(sender=sender, association=association), **PULL_REQUEST)
     assert site.run().held is held
+
+
+PULL_REQUEST = {"x-github-event": "pull_request"}
+MEMBER = 583231
+
+
+def of_member(
+    action: str = "opened", *, sha: str = SHA, sender: int = MEMBER, association: str = "MEMBER", owner: object = MEMBER
+) -> dict[str, Any]:
+    """GitHub's event of a pull request that a member opened from a fork of ``owner``."""
+    body = json.loads((FORGE_SAMPLES / "github" / "pr_from_fork.json").read_text())["body"]
+    pull = body["pull_request"]
+    body["action"], body["sender"]["id"] = action, sender
+    pull["author_association"], pull["head"]["sha"], pull["head"]["repo"]["owner"] = association, sha, {"id": owner}
+    if owner is None:
+        del pull["head"]["repo"]["owner"]
+    return dict(body)
+
+
+OTHER_ACTIONS = ["edited", "labeled", "unlabeled", "closed", "reopened", "ready_for_review", "assigned", "milestoned"]
+
+
+@pytest.mark.parametrize("action", OTHER_ACTIONS)
+def test_what_a_member_does_to_the_pull_request_runs_no_commit_of_another(
+    site: Site, program: TestClient, action: str
+) -> None:
+    send = Sender(site, program, "github")
+    send(of_member(), **PULL_REQUEST)
+    send(of_member("synchronize", sha=NEXT, sender=66), **PULL_REQUEST)
+    assert [site.run(number).held for number in (1, 2)] == [False, True]
+    send(of_member(action, sha=NEXT), **PULL_REQUEST)
+    assert site.run(3).held
+    program.post(f"/api/repos/{REPO}/runs/3/approve")
+    send(of_member(action, sha=NEXT, sender=66), **PULL_REQUEST)
+    assert [site.run(number).held for number in (3, 4)] == [False, False], "the commit is approved"
+
+
+@pytest.mark.parametrize("action", OTHER_ACTIONS)
+def test_what_happens_to_a_commit_of_a_member_needs_no_approval(site: Site, program: TestClient, action: str) -> None:
+    send = Sender(site, program, "github")
+    send(of_member("synchronize"), **PULL_REQUEST)
+    send(of_member(action, sender=66), **PULL_REQUEST)
+    assert (site.run(2).held, site.run(2).approved_by) == (False, f"{site.trigger(1).sender} at the forge")
+    send(of_member(action, sha=NEXT), **PULL_REQUEST)
+    assert site.run(3).held
+
+
+@pytest.mark.parametrize("owner", [66, 0, None])
+def test_a_member_who_opens_a_pull_request_from_the_fork_of_another_waits(
+    site: Site, program: TestClient, owner: int | None
+) -> None:
+    send = Sender(site, program, "github")
+    for number, action in enumerate(("opened", "synchronize"), 1):
+        send(of_member(action, owner=owner), **PULL_REQUEST)
+        assert site.run(number).held
 
 
 def test_a_fork_whose_repository_is_gone_is_a_fork(site: Site, program: TestClient) -> None:

@@ -35,7 +35,14 @@ def test_after_the_login_the_browser_goes_on_to_the_page_it_asked_for(site: Site
     assert client.get("/account").status_code == 200
 
 
-@pytest.mark.parametrize("elsewhere", ["https://evil.test/", "//evil.test/", "/\\evil.test", "javascript:alert(1)", ""])
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        *("https://evil.test/", "//evil.test/", "/\\evil.test", "javascript:alert(1)", ""),
+        *("/\t/evil.test", "/\n/evil.test", "/\r\n/evil.test", "\t//evil.test", "/\x00/evil.test", "/a\x7fevil.test"),
+        *("/\u2028/evil.test", "/a\\..\\\\evil.test", " //evil.test", "/\u200b/evil.test"),
+    ],
+)
 def test_a_login_never_redirects_to_another_site(site: Site, client: TestClient, elsewhere: str) -> None:
     site.add_user(password=PASSWORD)
     form = {"name": "ada", "password": PASSWORD, "next": elsewhere}
@@ -149,6 +156,16 @@ def test_after_too_many_failures_even_the_right_password_is_refused(site: Site, 
         ({"sec-fetch-site": "cross-site"}, 403),
         ({"sec-fetch-site": "same-site"}, 403),
         ({"origin": "http://localhost"}, 303),
+        ({"origin": "http://LOCALHOST"}, 303),
+        ({"origin": "http://localhost:8080", "host": "localhost:8080"}, 303),
+        ({"origin": "http://localhost", "host": "localhost:80"}, 303),
+        ({"origin": "https://localhost"}, 403),
+        ({"origin": "http://localhost:8080"}, 403),
+        ({"origin": "http://x@localhost"}, 403),
+        ({"origin": "http://localhost/"}, 403),
+        ({"origin": "ftp://localhost"}, 403),
+        ({"origin": "//localhost"}, 403),
+        ({"origin": "localhost"}, 403),
         ({"origin": "http://evil.test"}, 403),
         ({"origin": "null"}, 403),
         ({}, 403),

@@ -12,6 +12,8 @@ from tests.web.conftest import PASSWORD, Site
 from web.security.client_address import client_group
 from web.security.forwarded import AllowedHosts
 from web.server.app import create_app
+from workers import store
+from workers.db.session import reading
 from workers.settings import Settings
 
 SAME_SITE = {"sec-fetch-site": "same-origin"}
@@ -87,6 +89,27 @@ def test_a_setting_that_names_no_network_is_refused(text: str) -> None:
         ("localhost.evil.example", False),
         ("evil.notlocalhost", False),
         ("[::1", False),
+        ("[::1]", True),
+        ("[::ffff:127.0.0.1]:80", True),
+        ("[::1].evil.example", False),
+        ("[::1].evil.example:80", False),
+        ("[::1]evil.example", False),
+        ("x[::1]", False),
+        ("[evil.example]", False),
+        ("[::1]:x", False),
+        ("127.0.0.1:80.evil.example", False),
+        ("evil.example@localhost", False),
+        ("localhost@evil.example", False),
+        ("localhost/.evil.example", False),
+        ("localhost?.evil.example", False),
+        ("localhost#.evil.example", False),
+        ("localhost\\.evil.example", False),
+        ("localhost\t.evil.example", False),
+        ("local host", False),
+        ("localhost:", False),
+        ("ci.example.com..", False),
+        (".", False),
+        ("localhost\n", False),
         ("", False),
         (":80", False),
     ],
@@ -163,3 +186,39 @@ def test_a_customers_ipv6_network_is_one_client() -> None:
     assert client_group("2001:db8:1:3::7") != client_group("2001:db8:1:2::7")
     assert client_group("::ffff:192.0.2.1") == client_group("192.0.2.1") == "192.0.2.1"
     assert client_group("?") == "?"
+
+
+@pytest.mark.parametrize(
+    ("origin", "headers", "status"),
+    [
+        ("https://ci.example.com", {}, 303),
+        ("http://ci.example.com", {}, 403),
+        ("https://ci.example.com:443", {}, 403),
+        ("https://ci.example.com", {"host": "ci.example.com:443"}, 303),
+        ("https://other.example", {}, 403),
+        ("http://10.0.0.9:8080", {"host": "10.0.0.9:8080"}, 303),
+        ("https://10.0.0.9:8080", {"host": "10.0.0.9:8080"}, 403),
+        ("https://10.0.0.9:8080", {"host": "10.0.0.9:8080", "x-forwarded-proto": "https"}, 403),
+    ],
+)
+def test_the_scheme_is_part_of_an_origin(site: Site, origin: str, headers: dict[str, str], status: int) -> None:
+    """The proxy in front of the base URL's host speaks http to Headway, and is not trusted to say what browsers use."""
+    app = application(site, base_url="https://ci.example.com")
+    assert logged_in(site, app, {"host": "ci.example.com", "origin": origin, **headers}) == status
+
+
+def test_a_trusted_proxy_says_which_scheme_browsers_use(site: Site) -> None:
+    app = application(site, trusted_proxies="10.1.2.3")
+    headers = {"host": "10.0.0.9:8080", "x-forwarded-proto": "https"}
+    assert logged_in(site, app, headers | {"origin": "http://10.0.0.9:8080"}) == 403
+    assert logged_in(site, app, headers | {"origin": "https://10.0.0.9:8080"}) == 303
+
+
+def logged_in(site: Site, app: Any, headers: dict[str, str]) -> int:
+    """The status of a login whose browser sends these headers to Headway through 10.1.2.3."""
+    with reading(site.engine) as session:
+        known = store.user_by_name(session, "ada")
+    if known is None:
+        site.add_user(password=PASSWORD)
+    with TestClient(app, base_url="http://localhost", follow_redirects=False, client=("10.1.2.3", 5)) as client:
+        return client.post("/login", data={"name": "ada", "password": PASSWORD}, headers=headers).status_code

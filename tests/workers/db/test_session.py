@@ -165,7 +165,7 @@ def test_the_newest_migration_keeps_the_rows_up_and_down(empty_database: Engine)
     with transaction(empty_database) as session:
         repo_id = store.add_repo(session, store.NewRepo("a/b", "file:///a")).id
         job_id = store.record_delivery(session, repo_id, store.NewDelivery("d1", trigger=push())).job_id
-    downgrade(empty_database, "-1")
+    downgrade(empty_database, "0009")
     assert "lane" not in {column["name"] for column in inspect(empty_database).get_columns("jobs")}
     upgrade(empty_database)
     assert "lane" in {column["name"] for column in inspect(empty_database).get_columns("jobs")}
@@ -174,6 +174,21 @@ def test_the_newest_migration_keeps_the_rows_up_and_down(empty_database: Engine)
         assert session.execute(select(Repo.untrusted_runs, Repo.pipeline_from)).all() == [("approve", "commit")]
         assert [job.id for job in store.jobs_of(session, 1)] == [job_id]
         assert session.scalars(select(Delivery.key)).all() == ["d1"]
+
+
+def test_crons_that_were_there_before_were_set_by_administrators(empty_database: Engine) -> None:
+    upgrade(empty_database)
+    with transaction(empty_database) as session:
+        repo_id = store.add_repo(session, store.NewRepo("a/b", "file:///a")).id
+        old = {"expression": "@daily", "zone": "UTC", "branch": "", "inputs": {"A": "1"}, "next_ms": 1}
+        store.put_cron(session, repo_id, "old", old)
+    downgrade(empty_database, "0010")
+    upgrade(empty_database)
+    with transaction(empty_database) as session:
+        store.put_cron(session, repo_id, "new", old)
+    with reading(empty_database) as session:
+        found = {cron.name: cron.inputs_by_admin for cron, _ in store.crons_of(session, repo_id)}
+    assert found == {"old": True, "new": False}
 
 
 OLD_ROWS = (

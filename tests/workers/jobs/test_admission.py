@@ -154,6 +154,22 @@ def test_a_rerun_is_judged_anew(site: Site) -> None:
     assert site.run(store.trigger_of(first), first.id).state is State.PASSED
 
 
+def test_while_the_repository_is_away_the_newest_answer_counts(site: Site) -> None:
+    topic = site.repo.commit({".headway.yml": PIPELINE, "topic": ""}, site.main, ref="refs/heads/topic")
+    first = site.run(pushed(topic, ref="refs/heads/topic"))
+    away = site.repo.path.with_suffix(".away")
+    site.repo.path.rename(away)
+    assert site.run(by_hand(topic, "topic")).state is State.PASSED
+    away.rename(site.repo.path)
+    site.repo.git("update-ref", "-d", "refs/heads/topic")
+    assert site.run(store.trigger_of(first), first.id).held
+    site.repo.path.rename(away)
+    for branch in ("topic", "main"):
+        run = site.run(by_hand(topic, branch))
+        assert (run.state, run.on_branch) != (State.PASSED, True), run.sentence
+        assert run.on_branch is None
+
+
 def test_what_was_force_pushed_away_before_its_run_began_is_untrusted(site: Site) -> None:
     old = site.repo.commit({".headway.yml": PIPELINE, "old": ""}, site.main)
     site.repo.git("update-ref", "refs/pull/9/head", old)

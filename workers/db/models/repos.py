@@ -66,7 +66,10 @@ class Delivery(Base):
 
 
 class Cron(Base):
-    """A cron. The scheduler that moves ``next_ms`` on starts its run; None means off. ``branch`` empty: the default."""
+    """A cron. The scheduler that moves ``next_ms`` on starts its run; None means off. ``branch`` empty: the default.
+
+    ``inputs_by_admin``: an administrator of the server gave it its inputs.
+    """
 
     __tablename__ = "crons"
     __table_args__ = (UniqueConstraint("repo_id", "name"),)
@@ -78,6 +81,7 @@ class Cron(Base):
     zone: Mapped[str]
     branch: Mapped[str] = mapped_column(default="")
     inputs: Mapped[dict[str, str]] = mapped_column(default=dict)
+    inputs_by_admin: Mapped[bool] = mapped_column(default=False)
     next_ms: Mapped[int | None] = mapped_column(index=True)
     last_run_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id", ondelete="SET NULL"), index=True)
 

@@ -6,7 +6,7 @@ another one. Lock order, to avoid deadlocks: runs are locked newest first.
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
 from pipelines.state import Reason, State
@@ -38,6 +38,18 @@ def approver(session: Session, repo_id: int, trigger: Trigger) -> str:
     return session.scalar(query) or "" if trigger.sha else ""
 
 
+def note_writer(session: Session, repo_id: int, trigger: Trigger) -> None:
+    """Remembers a commit that runs because its author may write: later events of it then need no approval either."""
+    if trigger.sha and trigger.pull_request and trigger.pull_request.author_may_write:
+        _add(session, repo_id, trigger, f"{trigger.sender} at the forge")
+
+
+def _add(session: Session, repo_id: int, trigger: Trigger, by: str) -> None:
+    row = {"repo_id": repo_id, "sha": trigger.sha, "author_id": author_id(trigger), "approved_by": by}
+    insert = insert_or(session, Approval).values(**row, created_ms=now_ms())
+    session.execute(insert.on_conflict_do_nothing(index_elements=["repo_id", "sha", "author_id"]))
+
+
 def hold_run(session: Session, job_id: int, attempt: int) -> None:
     """Gives a claimed job back and holds its run, which is not planned yet. Raises StaleAttemptError."""
     run, job = lock_job(session, job_id, attempt)
@@ -67,9 +79,7 @@ def approve(session: Session, run_id: int, by: str) -> list[int]:
     if run is None:
         raise NotHeldError
     trigger = Trigger.model_validate_json(run.trigger)
-    row = {"repo_id": run.repo_id, "sha": trigger.sha, "author_id": author_id(trigger), "approved_by": by}
-    insert = insert_or(session, Approval).values(**row, created_ms=now_ms())
-    session.execute(insert.on_conflict_do_nothing(index_elements=["repo_id", "sha", "author_id"]))
+    _add(session, run.repo_id, trigger, by)
     job_ids: list[int] = []
     for each in held:
         its = Trigger.model_validate_json(each.trigger)
@@ -121,6 +131,18 @@ def _is_held(run: Run) -> bool:
 
 
 def was_on_branch(session: Session, repo_id: int, ref: str, sha: str) -> bool:
-    """Whether an earlier run of this commit at this ref was found to be on a branch or tag of the repository."""
-    same = (Run.repo_id == repo_id) & (Run.sha == sha) & (Run.ref == ref)
-    return session.scalar(select(Run.id).where(same, Run.on_branch.is_(True)).limit(1)) is not None
+    """Whether git's last answer was that a branch or tag of the repository has this commit, and this ref too.
+
+    A run is judged between its start and its end, not in the order of the numbers: a "no" counts unless its run had
+    ended before the one with the "yes" began.
+    """
+    of_commit = (Run.repo_id == repo_id) & (Run.sha == sha)
+    yes = select(func.max(Run.created_ms)).where(of_commit, Run.ref == ref, Run.on_branch.is_(True))
+    since_ms = session.scalar(yes)
+    if since_ms is None:
+        return False
+    # About pull requests git is asked only where they are of no fork, and their refs are no branches.
+    asked = (Run.ref == ref) | Run.event.not_in(PULL_REQUEST_EVENTS)
+    newer = Run.finished_ms.is_(None) | (Run.finished_ms >= since_ms)
+    no = select(Run.id).where(of_commit, asked, Run.on_branch.is_(False), newer)
+    return session.scalar(no.limit(1)) is None

@@ -29,7 +29,7 @@ from workers.db.session import now_ms
 from workers.labels import NO_LABELS
 from workers.store.common import table
 from workers.store.jobs.lanes import turns_after
-from workers.store.runs.approvals import approver, drop_replaced
+from workers.store.runs.approvals import approver, drop_replaced, note_writer
 from workers.store.runs.runs import trigger_of
 from workers.store.runs.statuses import open_statuses
 from workers.store.runs.superseding import supersede_runs
@@ -122,6 +122,7 @@ def queue_runs(session: Session, new: Sequence[NewRun]) -> list[Queued]:
 
 def _approval(session: Session, new: NewRun) -> dict[str, object]:
     """Whether the run is held, and who has approved its commit before."""
+    note_writer(session, new.repo_id, new.trigger)
     by = approver(session, new.repo_id, new.trigger) if new.held else ""
     return {"held": new.held and not by, "approved_by": by}
 
