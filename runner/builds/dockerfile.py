@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from runner.builds.dockerfile_lines import Instruction, Reading, readings, words_of
+from runner.builds.dockerfile_lines import SPACE, Instruction, Reading, readings, words_of
 from runner.builds.expansion import expanded_bytes
 from runner.builds.shell_words import SPACES, WordError, expand
 from runner.network.proxies import NAMES
@@ -19,7 +19,6 @@ VALUE_CHARS_MAX = 4096
 """Longer values are unclear: no image has such a name, and values that double each other would take all memory."""
 _DIRECTIVE = re.compile(r"\s*(?:#|//)\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.+?)\s*")
 _JSON_SYNTAX = re.compile(r'\{[^{}]*?"syntax"\s*:\s*"([^"]*)"', re.DOTALL)
-_SPACE = re.compile(r"[\t\v\f\r ]+")
 _SET_BY_OTHERS = frozenset({name.upper() for name in NAMES} | {"SOURCE_DATE_EPOCH"})
 _NO_CACHE = frozenset({"bind", "tmpfs", "secret", "ssh"})
 _SCRATCH = "scratch"
@@ -163,7 +162,7 @@ class _Variables:
 def _from(instruction: Instruction, variables: _Variables) -> _Stage:
     flags = (flag.partition("=") for flag in instruction.flags)
     platform = next((value for name, _, value in flags if name.lower() == "--platform"), "")
-    plain = _SPACE.split(instruction.rest)
+    plain = SPACE.split(instruction.rest)
     name = plain[2].lower() if len(plain) > 2 and plain[1].lower() == "as" else ""  # noqa: PLR2004 - FROM image AS name
     return _Stage(BaseImage(_plain(variables.expand(plain[0])), variables.expand(platform)), name)
 

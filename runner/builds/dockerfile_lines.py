@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 
 from runner.builds.shell_words import SPACES, WordError, plain_words, raw_words
 
-_SPACE = re.compile(r"[\t\v\f\r ]+")
+SPACE = re.compile(r"[\t\v\f\r ]+")
+"""What separates the words of an instruction."""
 _DIRECTIVE = re.compile(r"#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.+?)\s*")
 _HEREDOC = re.compile(r"([0-9]*)<<(-?)(\s*)([^<]*)", re.DOTALL)
 _SPACED = re.compile(r"<<-?[\t\r ]")
@@ -138,7 +139,7 @@ def parsed(line: str, escape: str) -> Instruction:
     """The instruction of a line."""
     trigger = False
     while True:
-        word, *rest = _SPACE.split(line.strip(SPACES), maxsplit=1)
+        word, *rest = SPACE.split(line.strip(SPACES), maxsplit=1)
         flags, line = _flags("".join(rest), escape)
         if word.upper() != "ONBUILD" or not line:
             return Instruction(word.upper(), tuple(flags), line, trigger)

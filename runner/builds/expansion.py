@@ -37,16 +37,16 @@ def expanded_bytes(instructions: Iterable[tuple[str, str]], args: Mapping[str, s
 
 
 def _size(text: str, sizes: Mapping[str, int]) -> int:
-    size = len(text.encode(errors="replace"))
-    size += sum(sizes.get(name, UNKNOWN_BYTES) for name in _REFERENCE.findall(text))
+    size = _plain_size(text, sizes)
     # Each character may be replaced by the whole word.
     for name, word in _REPLACEMENT.findall(text):
-        size += sizes.get(name, UNKNOWN_BYTES) * (len(word.encode(errors="replace")) + _references(word, sizes))
+        size += sizes.get(name, UNKNOWN_BYTES) * _plain_size(word, sizes)
     return size
 
 
-def _references(text: str, sizes: Mapping[str, int]) -> int:
-    return sum(sizes.get(name, UNKNOWN_BYTES) for name in _REFERENCE.findall(text))
+def _plain_size(text: str, sizes: Mapping[str, int]) -> int:
+    references = sum(sizes.get(name, UNKNOWN_BYTES) for name in _REFERENCE.findall(text))
+    return len(text.encode(errors="replace")) + references
 
 
 def _assigned(rest: str) -> list[tuple[str, str]]:

@@ -38,7 +38,7 @@ def announced(engine: Engine) -> Iterator[None]:
     try:
         yield
     finally:
-        for each in [tag, *(old for old, age_ms in _announcements(engine) if age_ms > REMOVAL_S_MAX * 1000)]:
+        for each in {tag, *filter(_is_abandoned, _announcements(engine))}:
             engine.untag(f"{SANDBOX_REPO}:{each}")
     if failure is not None:
         raise failure
@@ -53,23 +53,23 @@ def remove_image_names(engine: Engine, names: Iterable[str]) -> None:
 
 def wait_for_removals(engine: Engine) -> None:
     """Returns when every removal that is announced now has ended, after ``REMOVAL_S_MAX`` at the latest."""
-    before = {tag for tag, age_ms in _announcements(engine) if age_ms <= REMOVAL_S_MAX * 1000}
+    before = {tag for tag in _announcements(engine) if not _is_abandoned(tag)}
     deadline = time.monotonic() + REMOVAL_S_MAX
     while before and time.monotonic() < deadline:
         time.sleep(_POLL_S)
-        before &= {tag for tag, _ in _announcements(engine)}
+        before &= set(_announcements(engine))
 
 
-def _announcements(engine: Engine) -> list[tuple[str, int]]:
-    """The tags that announce removals, and their ages in milliseconds."""
+def _announcements(engine: Engine) -> list[str]:
+    """The tags that announce removals."""
     names = (engine.image(SANDBOX_IMAGE) or {}).get("RepoTags") or ()
     tags = [str(name).partition(f"{SANDBOX_REPO}:")[2] for name in names]
-    return [(tag, _now_ms() - _time_ms(tag)) for tag in tags if tag.startswith(_ANNOUNCEMENT)]
+    return [tag for tag in tags if tag.startswith(_ANNOUNCEMENT)]
 
 
-def _time_ms(tag: str) -> int:
+def _is_abandoned(tag: str) -> bool:
     digits = tag.removeprefix(_ANNOUNCEMENT).partition("-")[0]
-    return int(digits) if digits.isdecimal() else 0
+    return not digits.isdecimal() or _now_ms() - int(digits) > REMOVAL_S_MAX * 1000
 
 
 def _now_ms() -> int:

@@ -4,8 +4,8 @@ They stand in the table ``mangle``, before addresses are translated: so they als
 containers, and no chain that Docker writes comes first. Networks of jobs are named by a prefix of their bridges: a
 network that does not ask for it, such as that of ``headway run``, is not restricted.
 
-Builds run in the engine's default network, with containers of others, and iptables cannot tell them apart. But the
-engine lists containers with their addresses, and does not list RUN: whoever is listed keeps what it reached.
+Builds run in the engine's default network, with containers of others, and iptables cannot distinguish them. But the
+engine lists containers with their addresses, and does not list RUN: listed addresses are exempt from the rules.
 """
 
 from collections.abc import Iterator, Sequence

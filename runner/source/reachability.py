@@ -17,7 +17,7 @@ GROUP_TIPS_MAX = 500
 FETCHES_MAX = 60
 FETCHING_SECONDS_MAX = 300
 _ALL = ("refs/heads/", "refs/tags/")
-# Git's word for content that it refuses, whoever asks for it.
+# In git's message for content that it refuses, independent of the repository and its login.
 _REFUSED = "fsck error"
 
 

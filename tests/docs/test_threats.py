@@ -13,7 +13,7 @@ PAGE = DOCS / "running" / "threats.md"
 ADVERSARIES = (
     "A hostile repository", "A fork, or a commit on no branch", "A sender of webhooks", "A step", "A registry",
     "A forge, or a git server", "A browser that another web site controls", "A co-worker with an account",
-    "Another user of the host", "Somebody without a login",
+    "Another user of the host", "A client without a login",
 )  # fmt: skip
 ROW = re.compile(r"^\| (?!they could try \|)(?!-)(.+) \|$", re.MULTILINE)
 

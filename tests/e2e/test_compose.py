@@ -116,7 +116,7 @@ def test_a_run_and_its_log_outlive_down_and_up(compose: Compose) -> None:
     assert (again["state"], again["number"]) == ("passed", run["number"] + 1)
 
 
-def test_postgresql_and_redis_have_passwords_that_nobody_knows(compose: Compose) -> None:
+def test_postgresql_and_redis_have_generated_passwords(compose: Compose) -> None:
     def password(name: str) -> str:
         return compose("exec", "-T", "web", "cat", f"/run/passwords/{name}").strip()
 

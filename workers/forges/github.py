@@ -29,7 +29,7 @@ PULL_REQUEST_ACTIONS: Mapping[str, Event] = {
 }
 
 _WRITERS = frozenset({"OWNER", "MEMBER", "COLLABORATOR"})
-# The sender of any other action has brought no commit: the newest one may be somebody else's.
+# Other actions bring no commit: the newest one may be by another user than the sender.
 _BRINGS_COMMITS = frozenset({"opened", "synchronize"})
 
 

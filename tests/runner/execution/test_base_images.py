@@ -64,7 +64,7 @@ def test_such_an_image_of_a_registry_needs_the_login_of_the_repository(
     text = f"ARG X=x{name}\nFROM ${{X#?}}\n"
     try:
         job = ran(build(), files={"Dockerfile": text}, isolation=Isolation(login_hosts=frozenset({registry.host})))
-        assert job.step().state is not State.PASSED, "the registry does not have it: nobody may prove access"
+        assert job.step().state is not State.PASSED, "the registry does not have it, so it cannot confirm the access"
         assert ran(build(), files={"Dockerfile": text}).outcome.state is State.PASSED
     finally:
         ran.engine.untag(name)

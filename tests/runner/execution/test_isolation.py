@@ -149,7 +149,7 @@ def who(ran: JobRunner, isolation: Isolation, value: str) -> str:
     return "".join(job.said(2))
 
 
-def test_cache_mounts_are_shared_within_a_repository_and_with_nobody_else(ran: JobRunner) -> None:
+def test_cache_mounts_are_shared_within_a_repository_only(ran: JobRunner) -> None:
     name = secrets_hex()
     mine, others = Isolation(build_scope=name), Isolation(build_scope=f"{name} other")
     fork = Isolation(build_scope=f"{name} fork")

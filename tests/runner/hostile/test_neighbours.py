@@ -1,4 +1,4 @@
-"""A step on the network of its job reaches no container of another job, and nobody else's traffic."""
+"""A step on the network of its job reaches no container of another job, and sees no traffic of other networks."""
 
 from dataclasses import dataclass, field
 

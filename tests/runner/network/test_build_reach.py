@@ -4,7 +4,6 @@ import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from fcntl import LOCK_EX
 from pathlib import Path
 
 import pytest
@@ -15,17 +14,11 @@ from runner.network.host_guard import Reach, others_in_default_network
 from runner.network.proxies import Proxies
 from tests.support.engine import JobRunner
 from tests.support.forward_proxy import gateway_of
-from tests.support.host_rules import OPEN_TO_BUILDS, hello_server, iptables, lock, rules, set_rules
+from tests.support.host_rules import OPEN_TO_BUILDS, hello_server, iptables, rules, set_rules
 from tests.support.plans import build, secrets_hex
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("rules_alone")]
 OWN_V6 = "fd68:7764:7779"
-
-
-@pytest.fixture(autouse=True)
-def _alone() -> Iterator[None]:
-    with lock(LOCK_EX):
-        yield
 
 
 @pytest.fixture
@@ -51,7 +44,7 @@ def build_reaches(ran: JobRunner, address: str, port: int) -> bool:
 
 @contextmanager
 def other_container(engine: Engine, *options: str) -> Iterator[tuple[str, str]]:
-    """Somebody's container in the default network; its name and id."""
+    """A container that is no job's, in the default network; its name and id."""
     name = f"hostrules-{secrets_hex()}"
     command = ["docker", "run", "--detach", "--rm", "--name", name, *options, "busybox", "sleep", "120"]
     made = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -6,7 +6,6 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from fcntl import LOCK_EX
 
 import pytest
 
@@ -17,17 +16,12 @@ from runner.docker.specs import ContainerSpec, job_labels
 from runner.network.host_guard import GUARD_IMAGE, GuardError, Reach, guard_host
 from runner.network.host_rules import BRIDGE_PREFIX
 from runner.network.proxies import Proxies
-from tests.support.host_rules import OPEN_TO_BUILDS, hello_server, lock
+from tests.support.host_rules import OPEN_TO_BUILDS, hello_server
 from tests.support.plans import secrets_hex
 
 # Any address of the range in which clouds have their metadata service.
 METADATA = "169.254.77.77"
-
-
-@pytest.fixture(autouse=True)
-def _alone() -> Iterator[None]:
-    with lock(LOCK_EX):
-        yield
+pytestmark = pytest.mark.usefixtures("rules_alone")
 
 
 @pytest.fixture

@@ -73,7 +73,7 @@ def test_logins_by_the_hundred_delay_neither_health_nor_hooks_nor_live_streams(s
 
 
 @pytest.mark.slow
-def test_half_sent_requests_by_the_thousand_keep_nobody_out(site: Site) -> None:
+def test_thousands_of_half_sent_requests_do_not_keep_other_clients_out(site: Site) -> None:
     limits = ConnectionLimits(head_s=2)
     with serving(site.services, limits) as url, ExitStack() as stack:
         where = (urlsplit(url).hostname or "", urlsplit(url).port or 0)
