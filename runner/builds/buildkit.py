@@ -14,10 +14,10 @@ from pathlib import Path
 
 from pipelines import platforms
 from pipelines.state import Reason
-from runner.builds.command import Builder, BuildRequest, ResultFiles, command_of, environment_of
+from runner.builds.command import INSTALL_BUILDX, Builder, BuildRequest, ResultFiles, command_of, environment_of
 from runner.builds.landlock import confined
 from runner.builds.progress import FOREIGN_PROGRAM, Instruction, Progress
-from runner.builds.resolved import resolved_image, resolved_in_line
+from runner.builds.resolved import resolved_add, resolved_image, step_in_line
 from runner.cancellation import Cancel
 from runner.docker.error_mapping import classify_text, is_refusal
 from runner.errors import DiskNearlyFullError, MachineError, StepError
@@ -67,8 +67,8 @@ def find_builder(search_path: str, home: str, plugin_folders: Sequence[str] = PL
         found = re.search(r"version (\d+)\.", _output([client, "--version"], home))
         if found and int(found[1]) in _BUILDKIT_BUILT_IN:
             return Builder((client, "build"), rawjson=False, environment={"DOCKER_BUILDKIT": "1"})
-    hint = "install Docker's buildx plugin (docker-buildx-plugin, in Debian docker-buildx)"
-    raise MachineError(Reason.NO_BUILDER, f"this machine has no docker client that can build with BuildKit; {hint}")
+    what = "this machine has no docker client that can build with BuildKit"
+    raise MachineError(Reason.NO_BUILDER, f"{what}; {INSTALL_BUILDX}")
 
 
 def _programs(name: str, folders: Sequence[str]) -> list[str]:
@@ -109,8 +109,8 @@ def build(builder: Builder, request: BuildRequest, watch: Watch) -> tuple[str, .
     Raises StepError if the Dockerfile or a limit is the cause, MachineError if the machine is.
     """
     results = ResultFiles(request.scratch / "image-id", request.scratch / "metadata.json")
-    progress = Progress(watch.write, watch.on_instruction, lambda step: _check_image(request, resolved_image(step)))
-    plain = _PlainOutput(watch.write, lambda line: _check_image(request, resolved_in_line(line)))
+    progress = Progress(watch.write, watch.on_instruction, lambda step: _check_step(request, step))
+    plain = _PlainOutput(watch.write, lambda line: _check_step(request, step_in_line(line)))
     feed = progress.feed if builder.rawjson else plain.feed
     client = _Client(command_of(builder, request, results), environment_of(builder, request), request)
     status = _run(client, feed, watch)
@@ -122,10 +122,12 @@ def build(builder: Builder, request: BuildRequest, watch: Watch) -> tuple[str, .
     return _digests(results)
 
 
-def _check_image(request: BuildRequest, name: str) -> None:
-    """Ends the build, by an error, before it runs anything in an image that it must not use."""
-    if name:
+def _check_step(request: BuildRequest, step: str) -> None:
+    """Ends the build, by an error, before it runs anything in an image, or uses a download, that it must not use."""
+    if name := resolved_image(step):
         request.check_image(name)
+    if instruction := resolved_add(step):
+        request.check_add(instruction)
 
 
 def _digests(results: ResultFiles) -> tuple[str, ...]:

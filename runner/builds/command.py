@@ -19,6 +19,7 @@ from runner.network.proxies import NAMES
 
 NOTHING_IGNORED = b"# nothing\n"
 """Not empty: an empty file would count as none."""
+INSTALL_BUILDX = "install Docker's buildx plugin (docker-buildx-plugin, in Debian docker-buildx)"
 _DIGEST_CHARS = 32
 _SSH_AGENT = "SSH_AUTH_SOCK"
 _VARIABLE_BYTES = 16
@@ -76,7 +77,8 @@ class BuildRequest:
     """A build step with all that it needs from its job. ``scratch`` is a folder that no step sees.
 
     ``engine`` are the variables that point the client to the engine. ``check`` raises StepError for the text of a
-    Dockerfile that must not be built, and ``check_image`` for the name of an image that the build must not use.
+    Dockerfile that must not be built, ``check_image`` for the name of an image that the build must not use, and
+    ``check_add`` for an ADD that must not download, which an image may bring along.
 
     ``secret_variables`` begins the names of the variables with the secrets: nothing else in the job can name one.
 
@@ -94,6 +96,7 @@ class BuildRequest:
     egress: JobEgress = field(default_factory=JobEgress)
     check: Callable[[str], None] = _accept
     check_image: Callable[[str], None] = _accept
+    check_add: Callable[[str], None] = _accept
     separation: Separation = Separation()
     secret_variables: str = field(default_factory=lambda: f"HEADWAY_SECRET_{token_hex(_VARIABLE_BYTES)}")
 
@@ -131,6 +134,9 @@ def command_of(builder: Builder, request: BuildRequest, results: ResultFiles) ->
     caches = step.cache_from if request.separation.caches is None else request.separation.caches
     command += [f"--ssh={entry}" for entry in step.ssh]
     command += [f"--cache-from={entry}" for entry in caches]
+    if step.cache_to and not builder.metadata:
+        what = "cache_to: this machine's build client writes no caches"
+        raise StepError(Reason.INVALID_PIPELINE, f"{what}; {INSTALL_BUILDX}")
     command += [f"--cache-to={entry}" for entry in step.cache_to]
     command += [f"--platform={','.join(step.platforms)}"] if step.platforms else []
     command += ["--no-cache"] if step.no_cache else []

@@ -46,10 +46,11 @@ def test_a_build_of_odd_files_ends_with_a_verdict(ran: JobRunner) -> None:
         shell("mkdir zoo; cd zoo", *odd),
         shell(f'cd zoo; python3 -c "{sock}"', box=container(PYTHON)),
         build(dockerfile_inline="FROM busybox\nCOPY zoo /zoo\n"),
-        shell("readlink /zoo/root", "test -p /zoo/pipe && echo pipe", box=container(3)),
+        shell("readlink /zoo/root", "test ! -p /zoo/pipe || echo pipe", box=container(3)),
         files={"x": ""},
     )
-    assert job.said(4) == ["/", "pipe"], job.everything()
+    # BuildKit before Docker 23 leaves pipes out.
+    assert job.said(4) == (["/", "pipe"] if ran.has_current_buildkit else ["/"]), job.everything()
 
 
 @pytest.mark.parametrize("name", ["Dockerfile", ".dockerignore", "Dockerfile.dockerignore"])
