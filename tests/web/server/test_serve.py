@@ -128,7 +128,7 @@ def test_no_child_process_outlives_a_killed_server(serve: Serve) -> None:
     eventually(gone(family), 45)
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_a_port_in_use_is_reported_before_anything_is_started(serve: Serve) -> None:
     with socket.create_server(("127.0.0.1", serve.port)):
         done = subprocess.run(
@@ -190,7 +190,7 @@ def restarted(child: ChildProcess) -> bool:
     return child.alive
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_a_dead_child_is_restarted_and_a_running_one_is_not() -> None:
     child = ChildProcess("sleeper", ["/bin/sleep", "600"], {}, 5)
     try:
