@@ -69,6 +69,12 @@ class Serve:
         return next(pid for pid in self.children() if word in command_of(pid))
 
 
+LOG_LINE = re.compile(
+    r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \[(info|warning|error) *\] |    |Traceback|  File|$|[\w.]+(Error|Exception): "
+)
+"""A line of the log, or of the traceback below one."""
+
+
 def command_of(pid: int) -> str:
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
@@ -116,6 +122,8 @@ def test_all_processes_start_are_restarted_when_killed_and_stop_together(serve: 
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 0
     assert gone(family)()
+    told = serve.log.read_text().partition("headway repo add https://git.example.org/team/app\n")[2]
+    assert [line for line in told.splitlines() if not LOG_LINE.match(line)] == []
 
 
 @pytest.mark.e2e
