@@ -12,7 +12,8 @@ from runner.docker.references import registry_host, split_tag
 from runner.errors import MachineError, StepError, as_step_error
 from runner.execution.services import exposed_ports, listening_ports
 from runner.images.push import push_error
-from runner.source.git import GitLogin, git_environment, without_login
+from runner.source.git import GitLogin, git_environment
+from runner.source.git_words import without_login
 from runner.source.urls import check_url, split_login
 
 
