@@ -58,7 +58,8 @@ def check_out(source: CommitSource, target: Path, how: Checkout) -> None:
 def add_submodules_and_lfs(source: CommitSource, target: Path, how: Checkout) -> None:
     """Fetches submodules and LFS files, if the pipeline wants them. Raises GitError, StepError or MachineError."""
     if how.submodules:
-        update = ["submodule", "update", "--quiet", "--init", "--recursive", "--depth=1"]
+        # Forced, because of a submodule that an earlier try has cloned git would not write the files.
+        update = ["submodule", "update", "--quiet", "--init", "--recursive", "--force", "--depth=1"]
         command = [*FOR_ALL, *_GIT, "-C", str(target), *update]
         # What has moved is not the same for all addresses that begin like the repository's.
         replace(source.server, moved={}).run(command)

@@ -91,7 +91,7 @@ NO = (
         Reason.COMMIT_MISSING,
     ),
     Rule(
-        "Object does not exist on the server|Object not found on the server|missing: \\S|objects? (?:is|are) missing",
+        "Object does not exist|^LFS: .*object not found|objects? (?:is|are) missing",
         "the LFS server does not have a file of this commit; push it with `git lfs push --all`",
         Reason.COMMIT_MISSING,
     ),

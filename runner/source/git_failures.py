@@ -18,15 +18,15 @@ from runner.source.http_trace import HttpAnswer
 
 _URL_IN_WORDS = re.compile(r"'((?:https?|ssh)://[^'\s]+?)/?'")
 _SUBMODULE = re.compile(r"submodule path '([^']*)'")
-_LFS = re.compile(r"^(?:batch response|LFS|lfs|Error downloading object|Failed to fetch some objects)\b", re.MULTILINE)
+_LFS_FILE = re.compile(r"Object does not exist|^LFS: .*object not found", re.MULTILINE)
+_AFTER_ANSWER = re.compile(r"EOF|connection refused|timeout|reset by peer|no such host")
+_LFS = re.compile(r"[Ff]ailed to fetch some objects from")
 _STATUS = re.compile(
     r"returned error: (\d{3})|\bHTTP (\d{3})\b|tunnel failed, response (\d{3})|code (\d{3}) from proxy"
-    r"|^(?:batch response|LFS): .*?(?:\(HTTP (\d{3})\)|\berror: [^\n]*?(\d{3})\b)|^\[(\d{3})\] ",
-    re.MULTILINE,
 )
 _OF_PROXY = re.compile(r"tunnel failed, response|from proxy after CONNECT|returned error: 407")
-_NO_LOGIN = re.compile(r"could not read (?:Username|Password) for|Authentication failed for|Authentication required")
-_NOT_FOUND = re.compile(r"^fatal: repository '[^']*' not found|Repository or object not found", re.MULTILINE)
+_NO_LOGIN = re.compile(r"could not read (?:Username|Password) for|Authentication failed for")
+_NOT_FOUND = re.compile(r"^fatal: repository '[^']*' not found", re.MULTILINE)
 _UNKNOWN_HOST = re.compile(r"Could not resolve (?:host|proxy): ([^\s;]+)|lookup (\S+?)(?: on \S+)?: no such host")
 _WAIT_STATUSES = frozenset({408, 425, 429})
 _SERVER_ERRORS = 500
@@ -39,6 +39,7 @@ class Access:
     """What git was asked to fetch, and from where: ``moved_to`` is empty where the server redirects to no other place.
 
     ``name`` is the repository's on Headway, ``login`` who git logs in as, if at all, and ``gets_login`` tells where.
+    ``withheld``: there is a login, but this run must not use it.
     """
 
     url: str
@@ -46,6 +47,7 @@ class Access:
     name: str
     login: str
     gets_login: Callable[[str], bool]
+    withheld: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def explain(
 ) -> Failure:
     """What git's ``words`` mean, after the server's ``answers`` over HTTP."""
     subject = _Subject(words, access)
-    if status := _status(words):
+    if status := _status(words) or (_lfs_status(words, answers) if subject.lfs else 0):
         return _of_status(status, answers, subject)
     if unknown := _UNKNOWN_HOST.search(words):
         host = (unknown[1] or unknown[2]).rstrip(".")
@@ -113,6 +115,12 @@ def _status(words: str) -> int:
     return 404 if _NOT_FOUND.search(words) else 0
 
 
+def _lfs_status(words: str, answers: Sequence[HttpAnswer]) -> int:
+    """The status with which the LFS server refused; 0 where it only does not have a file, and where it ended later."""
+    last = answers[-1].status if answers else 0
+    return 0 if last < _REDIRECTS.start or _LFS_FILE.search(words) or _AFTER_ANSWER.search(words) else last
+
+
 def _of_status(status: int, answers: Sequence[HttpAnswer], subject: "_Subject") -> Failure:
     headers = next((answer.headers for answer in reversed(answers) if answer.status == status), {})
     pause_s = asked_pause_s(status, headers, datetime.now(UTC))
@@ -126,6 +134,8 @@ def _of_status(status: int, answers: Sequence[HttpAnswer], subject: "_Subject") 
 
 def _no(status: int, location: str, subject: "_Subject") -> str:
     login = subject.login
+    if subject.lfs and status in _GONE:
+        return "there is no LFS server for it: switch LFS on at the forge, or set lfs.url in .lfsconfig"
     if status == _PROXY_LOGIN:
         return "the proxy requires a login: add it to HTTPS_PROXY and HTTP_PROXY (http://user:password@host:port)"
     if status == _UNAUTHORIZED:
@@ -138,7 +148,8 @@ def _no(status: int, location: str, subject: "_Subject") -> str:
         )
     if status in _GONE:
         hidden = f"or the account {login!r} may not see it" if login else "or it is private and needs a login"
-        return f"there is no such repository: it was removed or renamed, {hidden}; {subject.correct_address}"
+        mend = f"{subject.correct_address}, {subject.set_login}" if login else subject.set_login
+        return f"there is no such repository: it was removed or renamed, {hidden}; {mend}"
     if status in _REDIRECTS:
         return f"the server sends to another place ({location or 'it does not say where'}); {subject.correct_address}"
     return f"the server refuses: status {status}; {subject.correct_address}"
@@ -173,6 +184,8 @@ class _Subject:
         of_repo = f"`headway repo login {self.access.name} --username ACCOUNT`"
         if self.login:
             return f"{of_repo} sets another"
+        if self.access.withheld:
+            return "an untrusted run fetches submodules and LFS files without the repository's login"
         if self.submodule:
             return "a submodule gets the login of its repository on the same host alone, in runs that are trusted"
         if self.access.moved_to and self.access.login:

@@ -1,4 +1,4 @@
-"""The answers that git got over HTTP, from its own trace: their status and headers are in none of its messages."""
+"""The answers that git and git-lfs got over HTTP, from their own traces: their messages leave out what these say."""
 
 import os
 import re
@@ -10,8 +10,9 @@ from tempfile import NamedTemporaryFile
 
 TRACE_BYTES_MAX = 256 * 1024
 """So much of the end of a trace is read. Git writes headers to it, without passwords, and no content."""
-_RECEIVED = re.compile(r"<= [Rr]ecv header: (.*)")
-_STATUS = re.compile(r"HTTP/[\d.]+ (\d{3})\b")
+# Of git, and of git-lfs
+_RECEIVED = re.compile(r"<= [Rr]ecv header: (.*)|HTTP(: \d{3})$", re.MULTILINE)
+_STATUS = re.compile(r"(?:HTTP/[\d.]+|:) (\d{3})\b")
 _INTERIM = range(100, 200)
 
 
@@ -29,6 +30,8 @@ class HttpTrace:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.variables = {"GIT_TRACE_CURL": str(path), "GIT_TRACE_CURL_NO_DATA": "1", "GIT_TRACE_REDACT": "1"}
+        # git-lfs writes there.
+        self.variables["GIT_TRACE"] = str(path)
 
     def answers(self) -> list[HttpAnswer]:
         """All answers, those of proxies too, in their order."""
@@ -47,7 +50,7 @@ def http_trace() -> Iterator[HttpTrace]:
 def answers_in(trace: str) -> list[HttpAnswer]:
     """The answers in a text that git wrote for GIT_TRACE_CURL."""
     found: list[tuple[int, dict[str, str]]] = []
-    for line in _RECEIVED.findall(trace):
+    for line in map("".join, _RECEIVED.findall(trace)):
         if begin := _STATUS.match(line):
             found.append((int(begin[1]), {}))
         elif found:

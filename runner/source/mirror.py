@@ -249,7 +249,9 @@ class Mirror:
         """
         if how.tags or not 0 < how.depth <= _DEPTH:
             self._complete(sha, tags=how.tags)
-        server = self._remote.server if trusted else replace(self._remote.server, login=None)
+        server = self._remote.server
+        if not trusted:
+            server = replace(server, login=None, withheld=server.login is not None)
         source = CommitSource(self.path, sha, self._remote.url, server)
         try:
             self._with_repair(lambda: check_out(source, target, how))

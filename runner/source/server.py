@@ -17,6 +17,7 @@ REDIRECTS_MAX = 20
 """So many redirects are followed, those of all submodules together."""
 _ENDS = ("/info/refs", "/git-upload-pack")
 _PLAIN = re.compile(r"[A-Za-z0-9._~:/%+,@\[\]-]+")
+_CLONED = re.compile(r"clone of '([^']+)' into submodule")
 _STATUSES = frozenset({301, 302, 303, 307, 308})
 
 
@@ -47,13 +48,15 @@ class RepoServer:
     """Runs git commands that ask the server of the repository ``url``, which has no login in it.
 
     ``name`` is the repository's name on Headway, for commands in messages. ``egress`` are variables for proxies and CA
-    certificates. ``moved`` maps addresses to those to which the server redirects them.
+    certificates. ``withheld``: there is a login, but this run must not use it. ``moved`` maps addresses to those to
+    which the server redirects them.
     """
 
     url: str
     login: GitLogin | None
     egress: Mapping[str, str]
     name: str = "NAME"
+    withheld: bool = False
     moved: dict[str, str] = field(default_factory=dict)
     was_asked: bool = False
 
@@ -93,6 +96,10 @@ class RepoServer:
 
     def _learn(self, error: GitError, answers: Sequence[HttpAnswer]) -> bool:
         """Notes the redirect that made git fail. False if there was none, or none that is followed."""
+        cloned = [url for url in _CLONED.findall(error.detail) if url not in self.moved]
+        if begins_alike := [url for url in cloned if self._is_replaced(url)]:
+            self.moved |= {url: url for url in begins_alike}
+            return True
         asked, last = asked_url(error.detail), answers[-1] if answers else None
         if not asked or last is None or last.status not in _STATUSES:
             return False
@@ -103,11 +110,15 @@ class RepoServer:
         self.moved[asked] = new
         return True
 
+    def _is_replaced(self, url: str) -> bool:
+        """Whether git asks another address in place of this one, whose beginning is that of one which has moved."""
+        return any(url.startswith(old) for old in self.moved)
+
     def _explained(self, error: GitError, answers: Sequence[HttpAnswer]) -> GitError:
         if error.reason is Reason.DISK_FULL:
             return error
         username = self.login.username if self.login else ""
-        access = Access(self.url, self.moved_to, self.name, username, self.gets_login)
+        access = Access(self.url, self.moved_to, self.name, username, self.gets_login, self.withheld)
         failure = explain(error.detail, answers, access)
         return (GitAwayError if failure.away else GitRefusedError)(error.detail, failure)
 
@@ -117,7 +128,10 @@ def redirected(asked: str, location: str) -> str:
 
     It does not follow to a page that is no repository's, nor from https:// to http://.
     """
-    target = urlsplit(without_login(urljoin(f"{asked}{_ENDS[0]}", location)))
+    try:
+        target = urlsplit(without_login(urljoin(f"{asked}{_ENDS[0]}", location)))
+    except ValueError:
+        return ""
     end = next((end for end in _ENDS if target.path.endswith(end)), "")
     if not end or (asked.startswith("https:") and target.scheme != "https"):
         return ""
