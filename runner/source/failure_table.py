@@ -30,7 +30,7 @@ def _away(message: str, sentence: str, *, explained: bool = True) -> Rule:
 
 
 _KEY = "put the worker's public key into the forge as a deploy key with the right to read, or clone over https://"
-_KNOWN = "add it to ~/.ssh/known_hosts of the worker's user: ssh-keyscan {host} >> ~/.ssh/known_hosts"
+_KNOWN = "add it to ~/.ssh/known_hosts of the worker's user: ssh-keyscan {port}{host} >> ~/.ssh/known_hosts"
 
 NO = (
     # Of ssh

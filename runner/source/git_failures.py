@@ -99,7 +99,9 @@ def _where(proxy: str, subject: "_Subject") -> str:
 
 
 def _of_rule(rule: Rule, found: re.Match[str], subject: "_Subject") -> Failure:
+    port = urlsplit(subject.url).port if "://" in subject.url else None
     known = {"address": subject.correct_address, "name": subject.access.name, "host": _host(subject.url)}
+    known["port"] = f"-p {port} " if port else ""
     groups = {key: value or "" for key, value in found.groupdict().items()}
     said = rule.sentence.format(**known | groups)
     return Failure(f"{subject}: {said}", away=rule.away, reason=rule.reason, explained=rule.explained)

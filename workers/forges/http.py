@@ -39,10 +39,10 @@ def _same_at(url: str, answer: Answer) -> str:
     """
     if answer.status not in _REDIRECTS or not answer.location:
         return ""
-    target = urljoin(url, answer.location)
     try:
+        target = urljoin(url, answer.location)
         near = httpx2.URL(url).copy_with(raw_path=b"/") == httpx2.URL(target).copy_with(raw_path=b"/")
-    except httpx2.InvalidURL:
+    except (httpx2.InvalidURL, ValueError):
         return ""
     alike = urlsplit(url).path.rpartition("/")[2] == urlsplit(target).path.rpartition("/")[2]
     return target if near and alike else ""

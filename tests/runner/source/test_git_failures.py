@@ -1,6 +1,9 @@
 """What git's failures mean: each message that people meet, from real git where that can be had without a network."""
 
 import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +18,7 @@ from runner.source.server import GitAwayError
 from tests.support.certificate_authority import CertificateAuthority
 from tests.support.git_server import CUT, DROP, PASSWORD, RESET, USER, git_server
 from tests.support.repos import Repo
-from tests.support.services import free_port
+from tests.support.services import eventually, free_port
 
 LOGIN = GitLogin(USER, PASSWORD)
 WRONG = GitLogin(USER, "wrong-5c1d")
@@ -155,6 +158,37 @@ def test_ssh_to_a_port_where_nobody_listens_may_succeed_later(tmp_path: Path) ->
     away = refusal(mirror_of(tmp_path, f"ssh://git@127.0.0.1:{free_port()}/a.git"))
     assert isinstance(away, GitAwayError)
     assert str(away).endswith("127.0.0.1 accepts no connection")
+
+
+@pytest.fixture
+def ssh_server(tmp_path: Path) -> Iterator[int]:
+    """The port of an SSH server whose host key nobody knows."""
+    program = shutil.which("sshd", path="/usr/sbin:/usr/bin")
+    if program is None:
+        pytest.skip("sshd is not installed")
+    key, port = tmp_path / "host_key", free_port()
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    Path("/run/sshd").mkdir(exist_ok=True)  # it does not start without
+    options = ["-f", "/dev/null", "-h", str(key), "-p", str(port), "-o", "ListenAddress=127.0.0.1"]
+    server = subprocess.Popen([program, "-D", *options])
+    try:
+        eventually(lambda: is_open(port))
+        yield port
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def is_open(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_an_ssh_server_that_is_not_known_is_a_no(tmp_path: Path, ssh_server: int) -> None:
+    no = refusal(mirror_of(tmp_path, f"ssh://git@127.0.0.1:{ssh_server}/a.git"))
+    assert not isinstance(no, GitAwayError)
+    assert "the host key of 127.0.0.1 is not known to the worker; once you trust it, add it to" in str(no)
+    assert f"ssh-keyscan -p {ssh_server} 127.0.0.1 >> ~/.ssh/known_hosts" in str(no)
 
 
 TEXTS = {
