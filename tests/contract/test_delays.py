@@ -169,7 +169,7 @@ def test_a_clock_that_was_set_back_holds_no_job_for_long(database: Engine, repo_
 
 def grouped(database: Engine, repo_id: int) -> tuple[int, int]:
     """Two runs, planned, whose jobs are of one concurrency group; the first one's job is delayed."""
-    jobs = []
+    jobs: list[int] = []
     for _ in range(2):
         queued = queue(database, repo_id)
         mine = claim(database, queued.job_id)

@@ -48,6 +48,13 @@ def test_the_logins_of_another_host_are_forgotten(moved: Headway) -> None:
     assert (repo.clone_username, repo.clone_password_sealed, repo.forge_token_sealed) == ("", "", "")
 
 
+def test_adding_it_again_elsewhere_forgets_them_too(moved: Headway) -> None:
+    moved.ok("repo", "add", "https://git.corp/new/app.git", "--name", REPO, "--forge", "gitea", "--replace")
+    assert stored(moved).clone_password_sealed
+    moved.ok("repo", "add", "https://evil.test/app.git", "--name", REPO, "--forge", "gitea", "--replace")
+    assert (stored(moved).clone_password_sealed, stored(moved).forge_token_sealed) == ("", "")
+
+
 @pytest.mark.parametrize("url", ["ext::sh -c x", "https://me:pw@git.corp/a", "ftp://git.corp/a"])
 def test_an_address_that_cannot_be_used_is_refused(moved: Headway, url: str) -> None:
     moved.refused("repo", "url", REPO, url)
