@@ -125,17 +125,20 @@ NO = (
 )
 
 AWAY = (
+    _away("timed? ?out|Operation too slow|not responding|deadline exceeded", "{host} does not answer in time"),
+    _away("No route to host|(?:Network|Host) is (?:unreachable|down)", "no network leads to {host}"),
     _away(
-        "Connection refused|Couldn't connect to server|Could not connect to server|Failed to connect to",
-        "{host} accepts no connection",
+        "Failed to connect to (?P<at>\\S+) port (?P<door>\\d+)"
+        "|connect to host (?P<at2>\\S+) port (?P<door2>\\d+): Connection refused"
+        "|dial tcp (?P<at3>\\S+):(?P<door3>\\d+): connect: connection refused",
+        "{at}{at2}{at3} accepts no connection at port {door}{door2}{door3}",
     ),
+    _away("Connection refused|Couldn't connect to server|Could not connect", "{host} accepts no connection"),
     _away(
         "Temporary failure in name resolution|lookup .*(?:try again|server misbehaving|i/o timeout)",
         "the name of {host} cannot be looked up for the moment",
     ),
     Rule("Could not resolve hostname (?P<unknown>[^\\s:]+)", "there is no host {unknown}; {address}"),
-    _away("timed? ?out|Operation too slow|not responding|deadline exceeded", "{host} does not answer in time"),
-    _away("No route to host|(?:Network|Host) is (?:unreachable|down)", "no network leads to {host}"),
     _away(
         "Internal API (?:error|unreachable)|Internal Server Error|currently unable to handle|try again later",
         "{host} has a fault of its own",

@@ -170,7 +170,7 @@ class _Subject:
         self.access = access
         self.submodule = paths[0] if paths else ""
         self.lfs = bool(_LFS.search(words))
-        self.url = (asked_url(words) if paths else "") or access.moved_to or access.url
+        self.url = (_asked_url(words) if paths else "") or access.moved_to or access.url
         self.of_proxy = bool(_OF_PROXY.search(words))
         self.login = access.login if access.gets_login(self.url) else ""
 
@@ -203,6 +203,6 @@ class _Subject:
         return f"`headway repo url {self.access.name} {new}` changes its address"
 
 
-def asked_url(words: str) -> str:
+def _asked_url(words: str) -> str:
     """The last address in the words that could not be reached, without a slash at its end."""
     return next(reversed(_URL_IN_WORDS.findall(words)), "")

@@ -8,7 +8,7 @@ from urllib.parse import urljoin, urlsplit
 from pipelines.state import Reason
 from runner.errors import StepError
 from runner.source.git import GitError, GitLogin, origin, run_git
-from runner.source.git_failures import Access, Failure, asked_url, explain
+from runner.source.git_failures import Access, Failure, explain
 from runner.source.git_words import without_login
 from runner.source.http_trace import HttpAnswer, http_trace
 from runner.source.urls import check_url
@@ -17,6 +17,7 @@ REDIRECTS_MAX = 20
 """So many redirects are followed, those of all submodules together."""
 _ENDS = ("/info/refs", "/git-upload-pack")
 _PLAIN = re.compile(r"[A-Za-z0-9._~:/%+,@\[\]-]+")
+_REFUSED_AT = re.compile(r"^(?:fatal|error): unable to access '(https?://[^'\s]+?)/?'", re.MULTILINE)
 _CLONED = re.compile(r"clone of '([^']+)' into submodule")
 _STATUSES = frozenset({301, 302, 303, 307, 308})
 
@@ -87,8 +88,12 @@ class RepoServer:
 
     @property
     def moved_to(self) -> str:
-        """Where the server says that the repository is now; empty where it has not moved."""
-        return self.moved.get(self.url.rstrip("/"), "")
+        """Where the server says that the repository is now; empty where it has not moved.
+
+        Some forges redirect to the same address with ``.git``: that is no move.
+        """
+        new = self.moved.get(self.url.rstrip("/"), "")
+        return "" if new.removesuffix(".git") == self.url.rstrip("/").removesuffix(".git") else new
 
     def gets_login(self, url: str) -> bool:
         """Whether the login is sent to this address."""
@@ -100,7 +105,8 @@ class RepoServer:
         if begins_alike := [url for url in cloned if self._is_replaced(url)]:
             self.moved |= {url: url for url in begins_alike}
             return True
-        asked, last = asked_url(error.detail), answers[-1] if answers else None
+        asked = next(reversed(_REFUSED_AT.findall(error.detail)), "")
+        last = answers[-1] if answers else None
         if not asked or last is None or last.status not in _STATUSES:
             return False
         new = redirected(asked, last.headers.get("location", ""))

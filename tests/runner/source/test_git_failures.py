@@ -128,7 +128,9 @@ def test_a_server_that_is_not_there_may_come_back(tmp_path: Path) -> None:
     port = free_port()
     away = refusal(mirror_of(tmp_path, f"http://127.0.0.1:{port}/a.git"))
     assert isinstance(away, GitAwayError)
-    assert str(away) == f"cannot fetch from http://127.0.0.1:{port}/a.git: 127.0.0.1 accepts no connection"
+    assert (
+        str(away) == f"cannot fetch from http://127.0.0.1:{port}/a.git: 127.0.0.1 accepts no connection at port {port}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -155,9 +157,10 @@ def test_a_certificate_that_is_for_another_name(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("ssh") is None, reason="ssh is not installed")
 def test_ssh_to_a_port_where_nobody_listens_may_succeed_later(tmp_path: Path) -> None:
-    away = refusal(mirror_of(tmp_path, f"ssh://git@127.0.0.1:{free_port()}/a.git"))
+    port = free_port()
+    away = refusal(mirror_of(tmp_path, f"ssh://git@127.0.0.1:{port}/a.git"))
     assert isinstance(away, GitAwayError)
-    assert str(away).endswith("127.0.0.1 accepts no connection")
+    assert str(away).endswith(f"127.0.0.1 accepts no connection at port {port}")
 
 
 @pytest.fixture

@@ -65,6 +65,14 @@ def test_a_repository_that_moved_twice_is_found(repo: Repo, server: GitServer, t
     assert mirror.moved_to == f"{server.url}/remote.git"
 
 
+def test_the_same_address_with_git_at_its_end_is_no_move(repo: Repo, server: GitServer, tmp_path: Path) -> None:
+    sha = repo.commit({"a": "1"})
+    server.moved = {"/remote": "/remote.git"}
+    mirror = Mirror(tmp_path / "mirrors", f"{server.url}/remote/", LOGIN)
+    mirror.fetch(sha)
+    assert mirror.moved_to == ""
+
+
 def test_redirects_in_a_circle_end(server: GitServer, tmp_path: Path) -> None:
     server.moved = {"/old/app.git": "/b.git", "/b.git": "/old/app.git"}
     with pytest.raises(MachineError, match=f"more than {REDIRECTS_MAX} redirects") as refused:
@@ -113,6 +121,17 @@ def test_a_submodule_that_moved_is_found_beside_one_whose_name_begins_alike(
     assert [(tmp_path / f"checkout/{name}/inner").read_text() for name in "ab"] == ["1", "2"]
     assert "library" not in (tmp_path / "checkout/.git/config").read_text()
     assert mirror.moved_to == ""
+
+
+def test_a_submodule_that_moved_twice_is_found(repo: Repo, server: GitServer, other: GitServer, tmp_path: Path) -> None:
+    inner = Repo(tmp_path / "inner.git").commit({"inner": "1"})
+    sha = repo.commit({".gitmodules": '[submodule "a"]\n\tpath = a\n\turl = ../gone.git\n', "a+": inner})
+    server.moved = {"/gone.git": f"{other.url}/next.git"}
+    other.moved = {"/next.git": "/inner.git"}
+    mirror = Mirror(tmp_path / "mirrors", f"{server.url}/remote.git", LOGIN)
+    mirror.fetch(sha)
+    mirror.checkout(sha, tmp_path / "checkout", Checkout(submodules=True), trusted=True)
+    assert (tmp_path / "checkout/a/inner").read_text() == "1"
 
 
 def test_a_submodule_that_moved_to_another_host_gets_no_login(

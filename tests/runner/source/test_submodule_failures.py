@@ -62,7 +62,7 @@ def test_a_host_that_does_not_answer_may_do_so_later(fails: Fails) -> None:
     port = free_port()
     away = fails(f"http://127.0.0.1:{port}/inner.git")
     assert isinstance(away, GitAwayError)
-    assert str(away).endswith(f"from http://127.0.0.1:{port}/inner.git: 127.0.0.1 accepts no connection")
+    assert str(away).endswith(f"from http://127.0.0.1:{port}/inner.git: 127.0.0.1 accepts no connection at port {port}")
 
 
 def test_a_submodule_that_is_not_there(fails: Fails) -> None:
