@@ -110,6 +110,7 @@ def test_gits_password_is_only_sent_to_its_own_host() -> None:
     assert "http.https://host:8443/.extraHeader" in keys
     assert "pass-word" not in repr(login)
     assert environment["GIT_ALLOW_PROTOCOL"] == "https:http:ssh"
+    assert (environment["LC_ALL"], environment["LANGUAGE"]) == ("C.UTF-8", ""), "git's messages are read"
     assert git_environment(local=True, login=None, url="")["GIT_ALLOW_PROTOCOL"] == "file"
 
 

@@ -92,7 +92,8 @@ def end_delay(session: Session, job_id: int) -> list[int]:
     job = session.get_one(Job, job_id, populate_existing=True)
     if job.state is not State.QUEUED or job.not_before_ms is None:
         return []
-    job.not_before_ms = None
+    # The caller sends a wake-up at once; if that is lost, the scheduler sends another.
+    job.not_before_ms, job.rung_ms = None, db_now_ms(session)
     free = job.ready and job.group_key is None
     if free:
         job.lane = lane_of(job.labels)
