@@ -72,12 +72,16 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a step, a job or a run ended. ``message`` is a sentence: what happened and what to do."""
+    """How a step, a job or a run ended. ``message`` is a sentence: what happened and what to do.
+
+    ``detail`` is what another program said of it, in its own words.
+    """
 
     state: State
     reason: Reason | None = None
     message: str = ""
     exit_code: int | None = None
+    detail: str = ""
 
 
 PASSED = Outcome(State.PASSED)

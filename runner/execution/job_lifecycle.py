@@ -20,6 +20,7 @@ from runner.execution.job import Assignment, Job
 from runner.execution.scheduler import Scheduler
 from runner.execution.services import Services
 from runner.private import NotPrivateError, private_folder
+from runner.source.server import GitAwayError
 from runner.threads import in_background, wait_for
 
 
@@ -82,7 +83,10 @@ def _make_folder(folder: Path) -> None:
 
 
 def run_job(job: Job) -> Outcome:
-    """Runs the job to its end and returns its outcome. Raises neither for a failed step nor for a broken machine."""
+    """Runs the job to its end and returns its outcome. Raises neither for a failed step nor for a broken machine.
+
+    Raises GitAwayError, before the first step, where submodules or LFS files cannot be fetched for the moment.
+    """
     try:
         check_plan(job.plan, job.assignment.access.host)
     except StepError as error:
@@ -107,9 +111,12 @@ def _prepare(job: Job, services: Services, checked: Future[None]) -> Outcome | N
         _check_out(job)
         checked.result()
         services.start()
+    except GitAwayError as error:
+        raise error.masked(job.redactor.mask_text) from error
     except (StepError, OSError) as error:
         fault = as_step_error(error)
-        return Outcome(fault.state, fault.reason, job.redactor.mask_text(str(fault)))
+        mask = job.redactor.mask_text
+        return Outcome(fault.state, fault.reason, mask(str(fault)), detail=mask(fault.detail))
     return None
 
 

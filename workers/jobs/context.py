@@ -49,7 +49,8 @@ class WorkerContext:
 class QueuedRun:
     """A run as its row describes it. ``push_repo`` is where a run without a pipeline file pushes its image, or empty.
 
-    ``policy`` says what happens if it is untrusted, and ``pipeline_from`` where its pipeline file comes from then.
+    ``moved_to`` is the address to which the forge redirects git, as far as it is known, or empty. ``policy`` says what
+    happens if the run is untrusted, and ``pipeline_from`` where its pipeline file comes from then.
     """
 
     repo: RepoInfo
@@ -57,6 +58,7 @@ class QueuedRun:
     created_s: int
     parent_number: int
     push_repo: str
+    moved_to: str = ""
     policy: UntrustedRuns = UntrustedRuns.APPROVE
     pipeline_from: PipelineFrom = PipelineFrom.COMMIT
 
@@ -100,6 +102,7 @@ def load_job(context: WorkerContext, claim: leases.Claim) -> ClaimedJob:
             created_s=run.created_ms // 1000,
             parent_number=parent.number if parent else 0,
             push_repo=repo.push_repo,
+            moved_to=repo.moved_to,
             policy=UntrustedRuns(repo.untrusted_runs),
             pipeline_from=PipelineFrom(repo.pipeline_from),
         )

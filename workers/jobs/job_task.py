@@ -19,6 +19,7 @@ from runner.execution.job import Assignment, Options
 from runner.execution.job_lifecycle import open_job, run_job
 from runner.network.host_rules import BRIDGE_PREFIX
 from runner.source.mirror import Mirror
+from runner.source.server import GitAwayError
 from workers import store
 from workers.access.credentials import registry_logins_for, secrets_for
 from workers.access.isolation import isolation_for
@@ -26,6 +27,7 @@ from workers.db.session import persist, reading, transaction
 from workers.jobs.admission import admit
 from workers.jobs.cancel_on_failure import CancelOnFailure
 from workers.jobs.context import ClaimedJob, WorkerContext, load_job
+from workers.jobs.forge_wait import wait_for_forge
 from workers.jobs.lease_renewal import LeaseRenewer
 from workers.jobs.leftovers import job_key, remove_dead_attempts
 from workers.jobs.mirror_maintenance import open_mirror
@@ -82,13 +84,16 @@ def _carry_out(context: WorkerContext, claim: leases.Claim, cancel: Cancel) -> N
         try:
             network = after_the_verdict.enter_context(_job_network(context, claim))
             job = load_job(context, claim)
-            mirror = open_mirror(context.settings, context.egress, job.repo.clone_url, job.login)
+            mirror = open_mirror(context.settings, context.egress, job.repo, job.login)
             admitted = admit(context, job, mirror)
             plan = claim.plan or (plan_claimed_run(context, admitted, mirror) if admitted else None)
             if plan is not None and admitted is not None:
                 _run(context, admitted, plan, mirror, network, cancel)
         except store.StaleAttemptError:
             raise
+        except GitAwayError as error:
+            if outcome := wait_for_forge(context, claim, error):
+                _finish(context, claim, outcome)
         except (StepError, OSError) as error:
             _finish(context, claim, as_step_error(error).outcome)
         except OperationalError as error:

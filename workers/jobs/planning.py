@@ -19,6 +19,7 @@ from pipelines.state import Outcome, Reason, State
 from pipelines.trigger import PULL_REQUEST_EVENTS, Event, Trigger, skip_ci
 from runner.errors import StepError
 from runner.source.mirror import Mirror
+from runner.source.server import GitAwayError
 from workers import store
 from workers.access.trust import PipelineFrom
 from workers.db.session import transaction
@@ -44,6 +45,8 @@ def plan_claimed_run(context: WorkerContext, job: ClaimedJob, mirror: Mirror) ->
         outcome = Outcome(State.FAILED, Reason.INVALID_PIPELINE, sentence)
         _fail(context, claim, outcome, error.problems)
         return None
+    except GitAwayError:
+        raise
     except StepError as error:
         _fail(context, claim, error.outcome)
         return None

@@ -53,6 +53,7 @@ def end_job(session: Session, job: Job, outcome: Outcome) -> None:
     """Ends a job and its unfinished steps. The caller must call ``settle`` in the same transaction."""
     now = db_now_ms(session)
     job.state, job.reason, job.message = outcome.state, outcome.reason, outcome.message
+    job.detail, job.not_before_ms = outcome.detail, None
     job.lease_owner, job.lease_until_ms, job.lane, job.finished_ms = "", None, None, now
     # Another transaction may have given it its turn since it was read: without this, None would count as no change.
     flag_modified(job, "lane")

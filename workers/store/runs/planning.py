@@ -108,6 +108,8 @@ def _fill(job: Job, plan: JobPlan, *, ready: bool) -> None:
     job.cell, job.labels, job.needs = dict(plan.cell), dict(plan.labels), list(plan.needs)
     job.on_success, job.on_failure, job.ready = plan.on_success, plan.on_failure, ready
     job.plan = plan.model_dump_json()
+    # The forge has answered: if it is away later, it has its whole time again.
+    job.delays, job.delayed_since_ms, job.delay_reason = 0, None, ""
 
 
 def _steps(job_id: int, attempt: int, plan: JobPlan) -> Iterable[Step]:
