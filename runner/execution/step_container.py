@@ -21,6 +21,7 @@ KILL_TIMEOUT_S = 30
 VARIABLE_BYTES_MAX = 128 * 1024 - 64
 """Linux's limit for one environment variable (128 KiB), less room for the variable's name."""
 DISK_POLL_S = 0.5
+_DRONE_STATUSES = {"success": "success", "failure": "failure", "canceled": "killed"}
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,8 @@ def own_network(container: Container) -> bool:
 def _spec(job: Job, step: CommandsStep | PluginStep, image: str, network: str) -> ContainerSpec:
     gated = has_gate(step)
     environment = gate.GATE_ENVIRONMENT if gated else late_environment(job)
+    if isinstance(step, PluginStep):
+        environment = {**environment, "DRONE_BUILD_STATUS": _DRONE_STATUSES[job.status.word]}
     if isinstance(step, CommandsStep) and not gated:
         environment = {**environment, "CI_SCRIPT": _script_variable(_script(job, step))}
     base = ContainerSpec(
@@ -121,7 +124,7 @@ def _script_variable(script: str) -> str:
 def late_environment(job: Job) -> dict[str, str]:
     """Variables whose values are known only when the step runs."""
     return {
-        "CI_PIPELINE_STATUS": "failure" if job.failed else "success",
+        "CI_PIPELINE_STATUS": job.status.word,
         "CI_PIPELINE_STARTED": str(job.started_s),
         "CI_STEP_STARTED": str(int(time.time())),
     }

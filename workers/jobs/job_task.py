@@ -146,7 +146,8 @@ def _run(
     mirror.fetch(job.trigger.sha, job.trigger.ref)
     with reading(context.database) as session:
         steps = {number: step.id for number, step in store.steps_by_number(session, claim.job_id).items()}
-    assignment = _assignment(context, job, plan, mirror, network)
+        failed = store.failed_needs_of(session, claim.run_id, plan.needs)
+    assignment = _assignment(context, job, plan, mirror, network, failed)
     settings, engine = context.settings, context.engine()
     sweep = partial(remove_dead_attempts, context.database, engine, context.installation, settings.workspaces_dir)
     with (
@@ -168,8 +169,13 @@ def _run(
 
 
 def _assignment(
-    context: WorkerContext, job: ClaimedJob, plan: JobPlan, mirror: Mirror, network: JobNetwork
-) -> Assignment:  # fmt: skip
+    context: WorkerContext,
+    job: ClaimedJob,
+    plan: JobPlan,
+    mirror: Mirror,
+    network: JobNetwork,
+    failed_needs: tuple[str, ...],
+) -> Assignment:
     """What the runner needs for the job: its plan, its place on this machine, and what it may use."""
     checkout, builds = plan.checkout, any(isinstance(step, BuildStep) for step in plan.steps)
 
@@ -192,6 +198,7 @@ def _assignment(
         access=job.allowed.access,
         egress=context.egress if job.allowed.proxy_logins else context.egress.without_logins(),
         isolation=isolation_for(context.database, context.vault, job.repo_id, job.allowed),
+        failed_needs=failed_needs,
     )
 
 

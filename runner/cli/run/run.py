@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from pipelines.compiler.default_plan import dockerfile_plan
+from pipelines.needs import EndedJob, failed_needs, skip_after
 from pipelines.plan import JobPlan, Plan
 from pipelines.problem import InvalidPipelineError, Problem
 from pipelines.state import Outcome, Reason, State, verdict
@@ -134,19 +135,20 @@ def _run_jobs(run: Run, plan: Plan) -> State:
     run.bootstrap.engine()
     cancel = Cancel()
     previous = signal.signal(signal.SIGINT, lambda _signal, _frame: _interrupted(run.console, cancel))
-    states: dict[str, list[State]] = {}
+    ended: list[EndedJob] = []
     try:
         for job in in_order(plan.jobs):
-            needed = verdict([state for name in job.needs for state in states.get(name, [])])
-            if (needed is State.PASSED and job.on_success) or (needed is not State.PASSED and job.on_failure):
-                outcome = _run_job(run, job, cancel)
+            failed = failed_needs(each for each in ended if each.name in job.needs)
+            outcome = skip_after(failed, on_success=job.on_success, on_failure=job.on_failure)
+            if outcome:
+                run.console.print(Text(f"{job.title} {outcome.state}: {outcome.message}", style="bold"))
             else:
-                outcome = Outcome(State.SKIPPED, Reason.DEPENDENCY_FAILED, "a workflow that it needs did not pass")
-            states.setdefault(job.name, []).append(outcome.state)
+                outcome = _run_job(run, job, cancel, failed)
+            ended.append(EndedJob(job.name, outcome.state, outcome.reason))
     finally:
         signal.signal(signal.SIGINT, previous)
         cancel.close()
-    return verdict([state for group in states.values() for state in group])
+    return verdict([each.state for each in ended])
 
 
 def _interrupted(console: Console, cancel: Cancel) -> None:
@@ -169,7 +171,7 @@ def in_order(jobs: Sequence[JobPlan]) -> list[JobPlan]:
     return ordered
 
 
-def _run_job(run: Run, plan: JobPlan, cancel: Cancel) -> Outcome:
+def _run_job(run: Run, plan: JobPlan, cancel: Cancel, failed: tuple[str, ...]) -> Outcome:
     console, started_s = run.console, time.monotonic()
     job_leftovers, network = run.bootstrap.next_job()
     path, home = os.environ.get("PATH", os.defpath), os.environ.get("HOME", "/")
@@ -185,6 +187,8 @@ def _run_job(run: Run, plan: JobPlan, cancel: Cancel) -> Outcome:
         network=network,
         clean_up=run.bootstrap.clean_up,
         egress=run.egress,
+        failed_needs=failed,
+        local=True,
     )
     builder: Callable[[], Builder] = partial(find_builder, path, home)
     if any(step.kind == "build" for step in plan.steps):
@@ -201,7 +205,7 @@ def _run_job(run: Run, plan: JobPlan, cancel: Cancel) -> Outcome:
         console.print(Text(f"pushed {image}", style="green"))
     took = f"{time.monotonic() - started_s:.1f} s"
     why = f": {outcome.message}" if outcome.message else ""
-    console.print(Text(f"{plan.name} {outcome.state} in {took}{why}", style="bold"))
+    console.print(Text(f"{plan.title} {outcome.state} in {took}{why}", style="bold"))
     return outcome
 
 
