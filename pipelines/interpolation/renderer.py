@@ -94,9 +94,20 @@ def render(source: Source, template: Template, variables: Variables, diagnostics
 
 
 def render_placeholders(source: Source, template: Template) -> Rendered:
-    """Renders every reference as a placeholder. The matrix, which defines variables, is read from this text."""
+    """Renders every reference as a placeholder that stands for itself, as it is written."""
     rendered = Rendered(source)
     rendered.assemble(template, lambda part: rendered.placeholder(OutsideValue("", f"${{{part.name}}}")))
+    return rendered
+
+
+def render_values(source: Source, template: Template, variables: Variables) -> Rendered:
+    """Renders every reference as a placeholder for its value. The matrix, which defines variables, is read from this.
+
+    A name that is not known yet is empty, and changes nothing in how the rest is read. Raises TooLongError.
+    """
+    rendered = Rendered(source)
+    renderer = _Renderer(rendered, variables, Diagnostics(""))
+    rendered.assemble(template, lambda part: rendered.placeholder(OutsideValue("", renderer.value_of(part))))
     return rendered
 
 
@@ -116,6 +127,10 @@ class _Renderer(NamedTuple):
             return value
         variable = part.name if part.operator is None else f"HEADWAY_TEXT_{len(self.rendered.outside) + 1}"
         return self.rendered.placeholder(OutsideValue(variable, value))
+
+    def value_of(self, part: Reference) -> str:
+        """The value; a character that stands for itself, if the file has one of those that enclose placeholders."""
+        return part.name if part.name in {OPEN, CLOSE} else self.evaluate(part)[0]
 
     def evaluate(self, part: Reference) -> tuple[str, bool]:
         """The value, and whether any part of it came from outside."""

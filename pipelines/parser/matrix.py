@@ -1,5 +1,7 @@
 """The cells of a ``matrix``, in the same order as in Woodpecker 3.x."""
 
+import re
+from collections.abc import Iterator
 from itertools import product
 from math import prod
 
@@ -9,6 +11,8 @@ from pipelines.syntax.scalars import scalar_text
 
 CELLS_COUNT_MAX = 256
 ALL_CELLS_CHARACTERS_MAX = 1024 * 1024  # cells times characters of the file
+
+_REFERENCE = re.compile(r"\$\{([\w-]+)\}")
 
 Cell = dict[str, str]
 
@@ -46,6 +50,41 @@ def cells_of(root: Node, diagnostics: Diagnostics) -> list[Cell]:
     if count > CELLS_COUNT_MAX:
         return _limited([], count, matrix, diagnostics)
     return [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
+
+
+def _matrix(root: Node | None) -> MapNode | None:
+    matrix = root.by_key.get("matrix") if isinstance(root, MapNode) else None
+    return matrix if isinstance(matrix, MapNode) else None
+
+
+def _values(node: Node, axis: str = "") -> Iterator[tuple[str, ScalarNode]]:
+    match node:
+        case ScalarNode():
+            yield axis, node
+        case ListNode():
+            for item in node.items:
+                yield from _values(item, axis)
+        case MapNode():
+            for key, child in node.entries:
+                yield from _values(child, key.text)
+
+
+def outside_values(root: Node | None) -> frozenset[tuple[str, str]]:
+    """The axes with those of their values that hold something from outside, which must not become YAML or shell."""
+    matrix = _matrix(root)
+    found = _values(matrix) if matrix else ()
+    return frozenset((axis, node.text) for axis, node in found if node.shell is not None)
+
+
+def warn_of_axes_in_values(root: Node | None, diagnostics: Diagnostics) -> None:
+    """Warns of values that refer to an axis. In ``root`` every reference is still as it was written."""
+    matrix = _matrix(root)
+    found = list(_values(matrix)) if matrix else []
+    axes = {axis for axis, _ in found}
+    for _, node in found:
+        for name in axes.intersection(_REFERENCE.findall(node.text) if node.shell else ()):
+            message = f"${{{name}}} is an axis of the matrix itself, which its values cannot use, and is empty here"
+            diagnostics.warning(node.place, message, "write the combinations out under 'include'")
 
 
 def _limited(cells: list[Cell], count: int, matrix: MapNode, diagnostics: Diagnostics) -> list[Cell]:

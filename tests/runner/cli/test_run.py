@@ -315,13 +315,12 @@ def test_workflows_run_in_the_order_of_their_needs(tree: Tree) -> None:
 def test_what_a_workflow_needs_decides_for_its_steps(tree: Tree) -> None:
     """Woodpecker's issue 4355: after a failed workflow, the step for failures runs, not the one for success."""
     step = "  - {{name: {0}, image: busybox, commands: [echo told $CI_PIPELINE_STATUS], when: {{status: {0}}}}}\n"
-    steps = (
-        "depends_on: [build]\nsteps:\n  - {name: plain, image: busybox, commands: [echo told $CI_PIPELINE_STATUS]}\n"
-    )
-    told = steps + step.format("success") + step.format("failure")
+    plain = "  - {name: plain, image: busybox, commands: [echo told $CI_PIPELINE_STATUS]}\n"
+    told = "depends_on: [build]\nsteps:\n" + plain + step.format("success") + step.format("failure")
     tree.write({
         ".headway/build.yml": SHOW.format("exit 3"),
-        ".headway/both.yml": f"runs_on: [success, failure]\n{told}", ".headway/only.yml": f"when: {{status: failure}}\n{told}",
+        ".headway/both.yml": f"runs_on: [success, failure]\n{told}",
+        ".headway/only.yml": f"when: {{status: failure}}\n{told}",
         ".headway/deploy.yml": "depends_on: [build]\n" + SHOW.format("echo never"),
     })  # fmt: skip
     done = tree.run()
