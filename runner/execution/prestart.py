@@ -64,8 +64,10 @@ class ContainerPrestarter:
                 self._starts[step.number] = self._pool.submit(self._start, step, image_id)
 
     def _start(self, step: CommandsStep, image_id: str) -> StartedContainer | None:
-        if self._job.engine.image(image_id) is None or available_bytes() < MEMORY_BYTES_MIN:
+        image = self._job.engine.image(image_id)
+        if image is None or available_bytes() < MEMORY_BYTES_MIN:
             return None
+        self._job.images.note(image)
         return step_container.start(self._job, step, image_id)
 
     def take(self, step: Step) -> StartedContainer | None:
