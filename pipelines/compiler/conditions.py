@@ -160,8 +160,7 @@ def _evaluate(condition: Condition, facts: ConditionFacts) -> str:
     if not condition.evaluate:
         return ""
     trigger = facts.trigger
-    inputs = trigger.inputs if facts.of_step else {}
-    variables = {**inputs, **run_variables(trigger, facts.context), **facts.cell}
+    variables = {**trigger.inputs, **run_variables(trigger, facts.context), **facts.cell}
     given = {name: value for name, value in variables.items() if value}
     return "" if evaluate(condition.evaluate, given) else f"evaluate says no: {condition.evaluate}"
 

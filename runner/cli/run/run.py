@@ -56,7 +56,7 @@ def run_folder(options: RunOptions, bootstrap: RunBootstrap) -> int:
     for left_out in plan.left_out:
         console.print(Text(f"left out: {left_out.what}: {left_out.why}", style="dim"))
     if not plan.jobs:
-        _print_error("nothing to run: the conditions (`when`) left out every workflow and step")
+        _say_nothing_ran(console)
         return exit_status.DONE
     try:
         run = Run(console, tree, options.push, secrets, bootstrap, _egress_settings(bootstrap))
@@ -64,6 +64,11 @@ def run_folder(options: RunOptions, bootstrap: RunBootstrap) -> int:
     except (MachineError, OSError) as error:
         _print_error(f"broken: {as_step_error(error)}")
         return exit_status.BROKEN
+
+
+def _say_nothing_ran(console: Console) -> None:
+    message = "nothing ran: the conditions (`when`) left out every workflow and step"
+    console.print(Text(message, style="bold"))
 
 
 def plan_of(tree: WorkingTree, event: Event, branch: str, inputs: Sequence[str] = ()) -> Plan:
@@ -116,6 +121,7 @@ class Run:
     secrets: Mapping[str, str] = field(repr=False)
     bootstrap: RunBootstrap
     egress: EgressSettings
+    steps_ran: set[tuple[int, int]] = field(default_factory=set)
 
 
 def _docker_config() -> Path:
@@ -148,6 +154,8 @@ def _run_jobs(run: Run, plan: Plan) -> State:
     finally:
         signal.signal(signal.SIGINT, previous)
         cancel.close()
+    if not run.steps_ran and all(each.state in {State.PASSED, State.SKIPPED} for each in ended):
+        _say_nothing_ran(run.console)
     return verdict([each.state for each in ended])
 
 
@@ -201,6 +209,7 @@ def _run_job(run: Run, plan: JobPlan, cancel: Cancel, failed: tuple[str, ...]) -
         outcome = run_job(job)
     if console.is_terminal:
         terminal.summary()
+    run.steps_ran.update((plan.number, number) for number in terminal.started)
     for image in terminal.pushed:
         console.print(Text(f"pushed {image}", style="green"))
     took = f"{time.monotonic() - started_s:.1f} s"

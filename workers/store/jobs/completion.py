@@ -13,6 +13,7 @@ from sqlalchemy.orm.attributes import flag_modified
 
 from pipelines.needs import EndedJob, failed_needs, skip_after
 from pipelines.state import Outcome, Reason, State, verdict
+from pipelines.trigger import EVENTS_OF_PEOPLE
 from workers.db.models import Job, Run, Step
 from workers.db.session import db_now_ms
 from workers.labels import lane_of
@@ -149,6 +150,21 @@ def _end_run(session: Session, run: Run, jobs: Sequence[Job]) -> None:
     run.reason = decisive.reason
     named = len(jobs) > 1 and decisive.name and decisive.message and run.state is not State.CANCELED
     run.sentence = f"{_title(decisive)}: {decisive.message}{_and_more(alike)}" if named else decisive.message
+
+    if run.state is State.PASSED and run.event in EVENTS_OF_PEOPLE and _all_steps_skipped(session, run):
+        outcome = nothing_ran(run, "each step was left out by its own condition (when).")
+        run.state, run.reason, run.sentence = outcome.state, outcome.reason, outcome.message
+
+
+def nothing_ran(run: Run, why: str) -> Outcome:
+    """The outcome where nothing of the pipeline ran: passed for a forge, which may require it; not for a person."""
+    state = State.SKIPPED if run.event in EVENTS_OF_PEOPLE else State.PASSED
+    return Outcome(state, Reason.CONDITION, f"Nothing ran: {why}")
+
+
+def _all_steps_skipped(session: Session, run: Run) -> bool:
+    states = select(Step.state).join(Job).where(Job.run_id == run.id).distinct()
+    return set(session.scalars(states)) == {State.SKIPPED}
 
 
 def _title(job: Job) -> str:
