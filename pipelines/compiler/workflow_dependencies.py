@@ -60,5 +60,5 @@ def find_cycle(jobs: list[JobPlan]) -> Problem | None:
         names: list[str] = error.args[1][::-1]
         chain = " -> ".join(f"'{name}'" for name in names)
         file = next(job.file for job in jobs if job.name == names[0])
-        return Problem(file, 0, 0, f"these workflows wait for each other: {chain}", "remove one of these depends_on")
+        return Problem(file, 1, 1, f"these workflows wait for each other: {chain}", "remove one of these depends_on")
     return None

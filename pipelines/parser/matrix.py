@@ -106,6 +106,9 @@ def _included(item: Node, diagnostics: Diagnostics) -> Cell:
 
 def _axis(key: ScalarNode, node: Node, diagnostics: Diagnostics) -> list[str]:
     if isinstance(node, ListNode):
+        if not node.items:
+            message = f"the axis '{key.text}' of the matrix has no values and is ignored"
+            diagnostics.warning(node.place, message, f"write {key.text}: [VALUE, VALUE], or remove it")
         return [_value(item, diagnostics) for item in node.items]
     if key.text == "include" and isinstance(node, ScalarNode) and node.is_null:
         return []

@@ -17,6 +17,7 @@ from pipelines.parser.matrix import (
     outside_values,
     warn_of_axes_in_values,
 )
+from pipelines.parser.unknown_names import warn_of_unknown_names
 from pipelines.parser.validation import LocatedWorkflow, read_workflow
 from pipelines.syntax.diagnostics import WHOLE_FILE, Diagnostics, Place
 from pipelines.syntax.nodes import MapNode, Node
@@ -119,10 +120,12 @@ class FileReader:
         try:
             rendered = render(source, self._template, variables, self._diagnostics)
             key = rendered.text, tuple(rendered.outside)
-            if key not in self._read:
-                self.characters_read += len(rendered.text)
-                root = parse_yaml(rendered.text, self._diagnostics, rendered.locate, rendered.finish)
-                self._read[key] = read_workflow(root, self._diagnostics, lenient=self._lenient)
+            if key in self._read:
+                return self._read[key]
+            self.characters_read += len(rendered.text)
+            root = parse_yaml(rendered.text, self._diagnostics, rendered.locate, rendered.finish)
+            warn_of_unknown_names(rendered.unknown, root, self._diagnostics)
+            self._read[key] = read_workflow(root, self._diagnostics, lenient=self._lenient)
             return self._read[key]
         except TooLongError:
             self._diagnostics.error(WHOLE_FILE, _TOO_LONG, _SPLIT)

@@ -54,6 +54,10 @@ class Options:
     disk_critical: Callable[[], bool] = never_low
 
 
+def _no_url(_step: int) -> str:
+    return ""
+
+
 @dataclass(frozen=True)
 class Assignment:
     """One job as it is given to the runner: the plan, and the secrets and settings for it.
@@ -63,8 +67,8 @@ class Assignment:
     ``network`` is given if its creation started before the plan was known. ``clean_up``, if given, removes all of the
     job at its end. ``egress`` says how containers and the build client reach other hosts. ``access`` is what the job
     may use of the host and write to where others read. ``isolation`` keeps the job apart from those of other
-    repositories. ``failed_needs`` are the workflows that the job needs and that did not pass. With
-    ``local``, errors name the options of ``headway run``.
+    repositories. ``failed_needs`` are the workflows that the job needs and that did not pass.
+    ``step_url`` gives the page of a step by its number, or an empty text. With ``local``, errors name the options of ``headway run``.
     """
 
     plan: JobPlan
@@ -81,6 +85,7 @@ class Assignment:
     access: Access = FULL_ACCESS
     isolation: Isolation = NO_ISOLATION
     failed_needs: tuple[str, ...] = ()
+    step_url: Callable[[int], str] = _no_url
     local: bool = False
 
 

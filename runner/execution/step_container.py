@@ -101,7 +101,7 @@ def own_network(container: Container) -> bool:
 
 def _spec(job: Job, step: CommandsStep | PluginStep, image: str, network: str, ready: Launch) -> ContainerSpec:
     gated = has_gate(step)
-    environment = {**ready.overrides, **gate.GATE_ENVIRONMENT} if gated else late_environment(job)
+    environment = {**ready.overrides, **gate.GATE_ENVIRONMENT} if gated else late_environment(job, step)
     if isinstance(step, PluginStep):
         environment = {**environment, "DRONE_BUILD_STATUS": _DRONE_STATUSES[job.status.word]}
     if isinstance(step, CommandsStep) and not gated:
@@ -128,9 +128,11 @@ def _script_variable(script: str) -> str:
     return value
 
 
-def late_environment(job: Job) -> dict[str, str]:
+def late_environment(job: Job, step: CommandsStep | PluginStep) -> dict[str, str]:
     """Variables whose values are known only when the step runs."""
+    url = job.assignment.step_url(step.number)
     return {
+        **({"CI_STEP_URL": url} if url else {}),
         "CI_PIPELINE_STATUS": job.status.word,
         "CI_PIPELINE_STARTED": str(job.started_s),
         "CI_STEP_STARTED": str(int(time.time())),
@@ -144,7 +146,7 @@ def has_gate(step: CommandsStep | PluginStep) -> bool:
 
 def _script(job: Job, step: CommandsStep | PluginStep, restore: tuple[str, ...] = ()) -> str:
     commands = step.commands if isinstance(step, CommandsStep) else ()
-    return script_of(commands, step.container.directory, late_environment(job), restore)
+    return script_of(commands, step.container.directory, late_environment(job, step), restore)
 
 
 def _follow(

@@ -89,7 +89,7 @@ def test_a_given_value_replaces_the_default() -> None:
         ({"DRY": "yes"}, "the input DRY cannot be 'yes': it is true or false"),
         ({"COUNT": "1; id"}, "the input COUNT cannot be '1; id': it is a number"),
         ({"COUNT": "1\n"}, "it is a number"),
-        ({"LEVL": "full"}, "0:0: error: the input LEVL is not declared; did you mean LEVEL?"),
+        ({"LEVL": "full"}, "1:1: error: the input LEVL is not declared; did you mean LEVEL?"),
         ({"X": "1"}, "the input X is not declared; this pipeline declares COUNT, DRY, LEVEL, NOTE, WHO; declare it"),
         ({"BASH_ENV": "$(env | rev)"}, "'BASH_ENV' cannot be an input: a shell, an interpreter or a loader"),
     ],

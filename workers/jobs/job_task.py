@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -147,8 +148,13 @@ def _run(
     with reading(context.database) as session:
         steps = {number: step.id for number, step in store.steps_by_number(session, claim.job_id).items()}
         failed = store.failed_needs_of(session, claim.run_id, plan.needs)
-    assignment = _assignment(context, job, plan, mirror, network, failed)
     settings, engine = context.settings, context.engine()
+    run_url = settings.run_url(job.repo.name, job.run.number)
+    assignment = replace(
+        _assignment(context, job, plan, mirror, network),
+        failed_needs=failed,
+        step_url=lambda number: f"{run_url}?step={steps[number]}" if number in steps else "",
+    )
     sweep = partial(remove_dead_attempts, context.database, engine, context.installation, settings.workspaces_dir)
     with (
         Recorder(context.database, context.logs, context.live, claim, steps, _now_ms) as recorder,
@@ -169,13 +175,8 @@ def _run(
 
 
 def _assignment(
-    context: WorkerContext,
-    job: ClaimedJob,
-    plan: JobPlan,
-    mirror: Mirror,
-    network: JobNetwork,
-    failed_needs: tuple[str, ...],
-) -> Assignment:
+    context: WorkerContext, job: ClaimedJob, plan: JobPlan, mirror: Mirror, network: JobNetwork
+) -> Assignment:  # fmt: skip
     """What the runner needs for the job: its plan, its place on this machine, and what it may use."""
     checkout, builds = plan.checkout, any(isinstance(step, BuildStep) for step in plan.steps)
 
@@ -198,7 +199,6 @@ def _assignment(
         access=job.allowed.access,
         egress=context.egress if job.allowed.proxy_logins else context.egress.without_logins(),
         isolation=isolation_for(context.database, context.vault, job.repo_id, job.allowed),
-        failed_needs=failed_needs,
     )
 
 

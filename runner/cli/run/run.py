@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from pipelines.compiler.default_plan import dockerfile_plan
+from pipelines.context import forge_url_of
 from pipelines.needs import EndedJob, failed_needs, skip_after
 from pipelines.plan import JobPlan, Plan
 from pipelines.problem import InvalidPipelineError, Problem
@@ -74,14 +75,17 @@ def _say_nothing_ran(console: Console) -> None:
 def plan_of(tree: WorkingTree, event: Event, branch: str, inputs: Sequence[str] = ()) -> Plan:
     """The plan for this event. Raises InvalidPipelineError, or StepError if there is no pipeline."""
     files = tree.pipeline()
+    context = tree.context()
     if not files:
         if inputs:
             raise StepError(Reason.INVALID_PIPELINE, "a Dockerfile alone takes no inputs; leave out --input")
-        return dockerfile_plan(tree.context())
+        return dockerfile_plan(context)
     from pipelines.compiler.pipeline import compile_pipeline
 
     given = {"inputs": inputs_of(inputs), "inputs_by_admin": True}
-    return compile_pipeline(files, tree.trigger(event, branch).model_copy(update=given), tree.context())
+    repo = context.repo
+    context = context._replace(repo=repo._replace(forge_url=forge_url_of(repo.clone_url, repo.name)))
+    return compile_pipeline(files, tree.trigger(event, branch).model_copy(update=given), context)
 
 
 def inputs_of(texts: Sequence[str]) -> dict[str, str]:

@@ -116,4 +116,4 @@ def test_lint_reads_the_matrix_for_every_trigger() -> None:
 def test_values_of_the_matrix_that_become_too_long_are_an_error() -> None:
     many = "matrix: {B: ['" + "${CI_COMMIT_MESSAGE}" * 20 + "']}\nsteps: [{image: i, commands: x}]"
     told = problems_of(many, push(message="x" * 100_000))
-    assert told[0].startswith("0:0: error: with its variables filled in, this file becomes too long")
+    assert told[0].startswith("1:1: error: with its variables filled in, this file becomes too long")

@@ -112,8 +112,8 @@ def test_files_that_are_not_read_are_told(tmp_path: Path) -> None:
     code, out, _ = run(tmp_path)
     assert code == 0
     assert [line.removeprefix(f"{tmp_path}/") for line in out.splitlines()] == [
-        f".headway.yml:0:0: warning: {UNREAD}; keep one of them",
-        f".woodpecker.yml:0:0: hint: {UNREAD}; remove it when the migration is done",
+        f".headway.yml:1:1: warning: {UNREAD}; keep one of them",
+        f".woodpecker.yml:1:1: hint: {UNREAD}; remove it when the migration is done",
     ]
 
 

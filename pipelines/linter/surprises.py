@@ -1,0 +1,109 @@
+"""Warnings of what is accepted and does something else than its author expects."""
+
+import re
+from collections.abc import Iterable
+
+from pipelines.compiler.job_input import JobInput, WorkflowItem
+from pipelines.model.conditions import Condition
+from pipelines.model.workflow import BuildStep, CommandsStep, PluginStep, PushStep, Service
+from pipelines.syntax.nodes import ListNode, MapNode, Node, ScalarNode
+from pipelines.variables import OWN_NAMES
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_REFERENCE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
+_OF_IMAGES = frozenset({"PATH", "HOME", "PWD", "USER", "LD_LIBRARY_PATH"})
+_COMMA = re.compile(r",\s+")
+# A reader of Go, as Woodpecker's is, makes a number of these.
+_NUMBER_IN_GO = re.compile(r"[-+]?(?:0[0-9]+|0[bB][01_]+|[0-9]+(?:_[0-9]+)+)")
+_PATTERNS = ("branch", "ref", "repo", "instance", "platform", "cron", "path")
+
+
+def warn_of_surprises(job: JobInput) -> None:
+    """Adds the warnings about one workflow to its diagnostics."""
+    _conditions(job, ("when",), job.workflow.when)
+    for item in job.items():
+        _conditions(job, (*item.where, "when"), item.model.when)
+        if isinstance(item.model, BuildStep | PushStep):
+            continue
+        _environment(job, item)
+        _directory(job, item)
+        node = job.located.node(*item.where)
+        if isinstance(node, MapNode) and "settings" in node.by_key:
+            _numbers(job, node.by_key["settings"])
+
+
+def _conditions(job: JobInput, where: tuple[str | int, ...], conditions: Iterable[Condition]) -> None:
+    axes = set(job.cell)
+    for index, condition in enumerate(conditions):
+        for key in _PATTERNS:
+            _commas(job, (*where, index, key), key, getattr(condition, key).include)
+        for name in condition.matrix:
+            if name not in axes:
+                _axis(job, (*where, index, "matrix", name), name, axes)
+
+
+def _commas(job: JobInput, where: tuple[str | int, ...], key: str, patterns: Iterable[str]) -> None:
+    for pattern in patterns:
+        if _COMMA.search(pattern) and "{" not in pattern:
+            listed = ", ".join(_COMMA.split(pattern))
+            message = f"'{pattern}' is one pattern with a comma in it"
+            job.diagnostics.warning(job.place(*where), message, f"write {key}: [{listed}]")
+
+
+def _axis(job: JobInput, where: tuple[str | int, ...], name: str, axes: set[str]) -> None:
+    message = f"the matrix has no axis '{name}'"
+    hint = f"the axes are {', '.join(sorted(axes))}" if axes else "remove it"
+    if name in {"include", "exclude"}:
+        hint = f"{name} stands below an axis: matrix: {{{min(axes, default='AXIS')}: {{{name}: [VALUE]}}}}"
+    job.diagnostics.warning(job.located.key_place(*where), message, hint)
+
+
+def _environment(job: JobInput, item: WorkflowItem) -> None:
+    node = job.located.node(*item.where)
+    environment = node.by_key.get("environment") if isinstance(node, MapNode) else None
+    for key, value in environment.entries if isinstance(environment, MapNode) else ():
+        name = key.text
+        if not _NAME.fullmatch(name):
+            message = f"'{name[:80]}' is no name of a variable: no shell can use it"
+            job.diagnostics.warning(key.place, message, "use letters, digits and _, with no digit first")
+        elif name in OWN_NAMES:
+            message = f"'{name}' replaces Headway's own variable in {item.label}"
+            job.diagnostics.warning(key.place, message, "give it another name")
+        if isinstance(value, ScalarNode):
+            _expansion(job, name, value)
+
+
+def _expansion(job: JobInput, name: str, value: ScalarNode) -> None:
+    for found in _REFERENCE.findall(value.text):
+        if found in _OF_IMAGES or found == name or found.startswith("CI_"):
+            message = f"${found} stays as it is written in '{name}': no shell reads 'environment'"
+            hint = f"set it in the commands: export {name}={value.text}"
+            job.diagnostics.warning(value.place, message, hint)
+            return
+
+
+def _directory(job: JobInput, item: WorkflowItem) -> None:
+    model = item.model
+    if isinstance(model, Service) and model.directory and not model.commands:
+        message = f"'directory' has no effect in {item.label}: it starts where its image says"
+        hint = "remove it, or give the service commands"
+        job.diagnostics.warning(job.located.key_place(*item.where, "directory"), message, hint)
+    elif isinstance(model, CommandsStep | PluginStep) and "$" in model.directory:
+        message = f"the directory '{model.directory}' has a $ in its name: no shell reads it"
+        hint = "write a path from the checkout, such as web"
+        job.diagnostics.warning(job.place(*item.where, "directory"), message, hint)
+
+
+def _numbers(job: JobInput, node: Node) -> None:
+    match node:
+        case ScalarNode() if node.plain and _NUMBER_IN_GO.fullmatch(node.text):
+            message = f"{node.text} is text here, but a number for Woodpecker and other readers written in Go"
+            job.diagnostics.warning(node.place, message, f"write '{node.text}' in quotes")
+        case ListNode():
+            for item in node.items:
+                _numbers(job, item)
+        case MapNode():
+            for value in node.by_key.values():
+                _numbers(job, value)
+        case _:
+            return
