@@ -36,7 +36,8 @@ def _conditions(job: JobInput, where: tuple[str | int, ...], conditions: Iterabl
     axes = set(job.cell)
     for index, condition in enumerate(conditions):
         for key in _PATTERNS:
-            _commas(job, (*where, index, key), key, getattr(condition, key).include)
+            patterns = getattr(condition, key)
+            _commas(job, (*where, index, key), key, (*patterns.include, *patterns.exclude))
         for name in condition.matrix:
             if name not in axes:
                 _axis(job, (*where, index, "matrix", name), name, axes)
@@ -77,7 +78,7 @@ def _expansion(job: JobInput, name: str, value: ScalarNode) -> None:
     for found in _REFERENCE.findall(value.text):
         if found in _OF_IMAGES or found == name or found.startswith("CI_"):
             message = f"${found} stays as it is written in '{name}': no shell reads 'environment'"
-            hint = f"set it in the commands: export {name}={value.text}"
+            hint = f"set it in the commands: export {name}={value.text.replace('${', '$${')}"
             job.diagnostics.warning(value.place, message, hint)
             return
 

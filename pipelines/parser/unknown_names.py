@@ -26,7 +26,7 @@ def _hint(unknown: UnknownName, key: ContainingKey) -> str:
         if at_run_time:
             return f"write ${name}, or $${{{name}}}, for the shell to fill in"
         return f"write $${{{name}}} if the shell is to fill it in"
-    if last == "directory":
+    if last == "directory" and name == "CI_WORKSPACE":
         return "a directory is relative to the checkout: write only what comes behind"
     if not at_run_time:
         return "remove it, or give it a value: only CI_* variables and the matrix are known here"

@@ -100,13 +100,10 @@ def lint_paths(paths: Sequence[Path]) -> Linted:
 
 def _other_system(path: Path) -> str:
     """The other system that a file is for, by its place, or by keys that stand at the top of no pipeline file."""
-    if named := other_system_of(path.absolute().as_posix()):
+    path = path.absolute()
+    if named := other_system_of(path.as_posix()):
         return named
-    if (
-        dialect_of(path.name).lenient
-        and not path.name.startswith(FOLDERS)
-        and path.absolute().parent.name not in FOLDERS
-    ):
+    if not any(name.startswith(FOLDERS) for name in (path.name, path.parent.name)):
         keys = set(_TOP_KEY.findall(_read(path)))
         return next((system for system, needed in _TOP_KEYS.items() if needed <= keys), "")
     return ""

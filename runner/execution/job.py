@@ -68,7 +68,8 @@ class Assignment:
     job at its end. ``egress`` says how containers and the build client reach other hosts. ``access`` is what the job
     may use of the host and write to where others read. ``isolation`` keeps the job apart from those of other
     repositories. ``failed_needs`` are the workflows that the job needs and that did not pass.
-    ``step_url`` gives the page of a step by its number, or an empty text. With ``local``, errors name the options of ``headway run``.
+    ``step_url`` gives the page of a step by its number, or an empty text. With ``local``, errors name the options of
+    ``headway run``.
     """
 
     plan: JobPlan
