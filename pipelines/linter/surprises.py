@@ -27,6 +27,7 @@ def warn_of_surprises(job: JobInput) -> None:
             continue
         _environment(job, item)
         _directory(job, item)
+        _without_effect(job, item, item.model)
         node = job.located.node(*item.where)
         if isinstance(node, MapNode) and "settings" in node.by_key:
             _numbers(job, node.by_key["settings"])
@@ -93,6 +94,21 @@ def _directory(job: JobInput, item: WorkflowItem) -> None:
         message = f"the directory '{model.directory}' has a $ in its name: no shell reads it"
         hint = "write a path from the checkout, such as web"
         job.diagnostics.warning(job.place(*item.where, "directory"), message, hint)
+
+
+def _without_effect(job: JobInput, item: WorkflowItem, model: CommandsStep | PluginStep | Service) -> None:
+    if isinstance(model, Service):
+        found = [("entrypoint", model.entrypoint is not None and bool(model.commands), "its commands run in a shell")]
+    else:
+        named = model.image is not None and bool(model.image.name)
+        found = [
+            ("pull", model.pull and not named, "it runs in the image that was built"),
+            ("failure", model.detach and model.failure != "fail", "the end of a detached step does not count"),
+        ]
+    for key, useless, why in found:
+        if useless:
+            place = job.located.key_place(*item.where, key)
+            job.diagnostics.warning(place, f"'{key}' has no effect in {item.label}: {why}", "remove it")
 
 
 def _numbers(job: JobInput, node: Node) -> None:

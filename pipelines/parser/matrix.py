@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from itertools import product
 from math import prod
+from typing import assert_never
 
 from pipelines.syntax.diagnostics import WHOLE_FILE, Diagnostics
 from pipelines.syntax.nodes import ListNode, MapNode, Node, ScalarNode, kind_name
@@ -67,6 +68,8 @@ def _values(node: Node, axis: str = "") -> Iterator[tuple[str, ScalarNode]]:
         case MapNode():
             for key, child in node.entries:
                 yield from _values(child, key.text)
+        case _:
+            assert_never(node)
 
 
 def outside_values(root: Node | None) -> frozenset[tuple[str, str]]:

@@ -111,9 +111,8 @@ class FileReader:
         rendered = render_values(source, self._template, variables)
         self.characters_read += len(rendered.text)
         root = parse_yaml(rendered.text, unreported, rendered.locate, rendered.finish)
-        if root is not None:
-            self._cells = _cells(source, root, unreported)
-            self._wanted = _evenly_spread(self._cells, self._cells_max)
+        self._cells = _cells(source, root, unreported)
+        self._wanted = _evenly_spread(self._cells, self._cells_max)
         return outside_values(root)
 
     def _read_cell(self, source: Source, variables: Variables) -> LocatedWorkflow | None:

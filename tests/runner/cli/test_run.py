@@ -282,6 +282,13 @@ def test_a_secret_comes_from_the_environment_and_is_masked(tree: Tree) -> None:
     done = tree.run()
     assert done.returncode == 1
     assert "'my_token'" in done.stdout
+    assert "run `headway run --secret my_token` with its value in the environment (MY_TOKEN)" in done.stdout
+    tree.write({".headway.yml": "when: {event: tag}\n" + text})
+    done = tree.run()
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (
+        0,
+        "nothing ran: the conditions (`when`) left out every workflow and step",
+    )
 
 
 def test_inputs_are_checked_and_reach_the_steps(tree: Tree) -> None:
