@@ -39,6 +39,8 @@ def decide(conditions: Sequence[Condition], facts: ConditionFacts, runs_on: Coll
 
     ``runs_on`` are statuses that every condition has besides its own.
     """
+    if not conditions and not runs_on:
+        return Decision(runs=True)
     refusals = [(condition, _refusal(condition, facts)) for condition in conditions or (Condition(),)]
     matching = [condition for condition, why in refusals if not why]
     if not matching:

@@ -4,8 +4,11 @@ import re
 from collections.abc import Iterable
 
 from pipelines.compiler.job_input import JobInput, WorkflowItem
+from pipelines.matching.expressions import ExpressionError, names_in
 from pipelines.model.conditions import Condition
 from pipelines.model.workflow import BuildStep, CommandsStep, PluginStep, PushStep, Service
+from pipelines.parser.discovery import dialect_of
+from pipelines.syntax.diagnostics import did_you_mean
 from pipelines.syntax.nodes import ListNode, MapNode, Node, ScalarNode
 from pipelines.variables import OWN_NAMES
 
@@ -20,6 +23,7 @@ _PATTERNS = ("branch", "ref", "repo", "instance", "platform", "cron", "path")
 
 def warn_of_surprises(job: JobInput) -> None:
     """Adds the warnings about one workflow to its diagnostics."""
+    _steps_for_success(job)
     _conditions(job, ("when",), job.workflow.when)
     for item in job.items():
         _conditions(job, (*item.where, "when"), item.model.when)
@@ -42,6 +46,35 @@ def _conditions(job: JobInput, where: tuple[str | int, ...], conditions: Iterabl
         for name in condition.matrix:
             if name not in axes:
                 _axis(job, (*where, index, "matrix", name), name, axes)
+        if condition.evaluate:
+            _names(job, (*where, index, "evaluate"), condition.evaluate)
+
+
+def _names(job: JobInput, where: tuple[str | int, ...], expression: str) -> None:
+    """Warns of names that are nothing here. A file of Woodpecker's cannot declare what a run may be given."""
+    known = OWN_NAMES | set(job.cell) | set(job.workflow.inputs)
+    try:
+        unknown = sorted(names_in(expression) - known)
+    except ExpressionError:
+        return
+    if unknown and not dialect_of(job.diagnostics.file).lenient:
+        hint = did_you_mean(unknown[0], known) or "declare it under 'inputs', or remove it"
+        message = f"{unknown[0]} is nothing that this expression can know, so it is always empty"
+        job.diagnostics.warning(job.place(*where), message, hint)
+
+
+def _steps_for_success(job: JobInput) -> None:
+    """Warns of steps that run only after success where their workflow runs only after a failure."""
+    workflow = job.workflow
+    statuses = [{*condition.status, *workflow.runs_on} - {"canceled"} for condition in workflow.when or (Condition(),)]
+    if any(not each or "success" in each for each in statuses):
+        return
+    for item in job.items():
+        conditions = item.model.when if item.group == "steps" else ()
+        if conditions and all(condition.status == ("success",) for condition in conditions):
+            message = f"{item.label} never runs: it is for success, and the workflow runs only after a failure"
+            place = job.located.key_place(*item.where, "when")
+            job.diagnostics.warning(place, message, "remove one of the conditions, or widen it")
 
 
 def _commas(job: JobInput, where: tuple[str | int, ...], key: str, patterns: Iterable[str]) -> None:

@@ -7,6 +7,7 @@ waiting. Such a variable reaches the container under a neutral name, and the fir
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import count
 from typing import NamedTuple
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -49,7 +50,8 @@ def launch(given: Mapping[str, str], image: Mapping[str, str]) -> Launch:
     if wanted != path:
         found["PATH"] = path
         overrides["PATH"] = wanted
-    carriers = {name: f"{CARRIER}{number}" for number, name in enumerate(found, start=1)}
+    free = (name for number in count(1) if (name := f"{CARRIER}{number}") not in given)
+    carriers = dict(zip(found, free, strict=False))
     overrides |= {carriers[name]: value for name, value in found.items()}
     order = sorted(found, key=lambda name: name in _OPTIONS)
     lines = [line for name in order for line in _restoring(name, carriers[name], found[name])]

@@ -102,7 +102,7 @@ def own_network(container: Container) -> bool:
 def _spec(job: Job, step: CommandsStep | PluginStep, image: str, network: str, ready: Launch) -> ContainerSpec:
     gated = has_gate(step)
     environment = {**ready.overrides, **gate.GATE_ENVIRONMENT} if gated else late_environment(job, step)
-    if isinstance(step, PluginStep):
+    if "DRONE_BUILD_STATUS" in step.container.environment:
         environment = {**environment, "DRONE_BUILD_STATUS": _DRONE_STATUSES[job.status.word]}
     if isinstance(step, CommandsStep) and not gated:
         environment = {**environment, "CI_SCRIPT": _script_variable(_script(job, step))}
