@@ -57,8 +57,11 @@ def _names(job: JobInput, where: tuple[str | int, ...], expression: str) -> None
         unknown = sorted(names_in(expression) - known)
     except ExpressionError:
         return
-    if unknown and not dialect_of(job.diagnostics.file).lenient:
-        hint = did_you_mean(unknown[0], known) or "declare it under 'inputs', or remove it"
+    if not unknown or dialect_of(job.diagnostics.file).lenient:
+        return
+    near = did_you_mean(unknown[0], known)
+    if near or job.workflow.inputs or unknown[0].startswith("CI_"):
+        hint = near or "declare it under 'inputs', or remove it"
         message = f"{unknown[0]} is nothing that this expression can know, so it is always empty"
         job.diagnostics.warning(job.place(*where), message, hint)
 
