@@ -447,3 +447,8 @@ def test_what_only_a_server_knows_has_a_value_that_makes_no_error() -> None:
 def test_what_a_push_does_not_have_is_still_an_error() -> None:
     text = "steps: [{name: c, build: .}, {name: d, push: {repo: 'r.example.org/a/b', tags: 'v/${CI_COMMIT_TAG}'}}]"
     assert "'v/' is not a tag" in lint(text)[0]
+
+
+def test_an_expression_that_cannot_be_read_is_one_error_and_no_warning() -> None:
+    (problem,) = lint("when: {evaluate: 'A # B'}\n" + ONE)
+    assert problem.startswith("1:7: error: 'evaluate': '# B' is not understood")
