@@ -8,13 +8,9 @@ from runner.execution.job import Job
 
 
 def container_spec(job: Job, container: Container, base: ContainerSpec) -> ContainerSpec:
-    """``base``, with the container's settings, and with the job's workspace, limits, secrets and proxies added.
-
-    Variables in ``base`` override those of the pipeline file. Raises StepError for a missing secret.
-    """
+    """``base``, which has the environment, with the container's settings, the job's workspace and limits added."""
     return replace(
         base,
-        environment=job.environment(container.environment) | dict(base.environment),
         folders=(job.workspace_folder, *job.egress.folders),
         binds=container.volumes,
         user=container.user,

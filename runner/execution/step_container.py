@@ -13,6 +13,7 @@ from runner.errors import DiskNearlyFullError, StepError
 from runner.execution import gate
 from runner.execution.container_spec import container_spec
 from runner.execution.job import Deadline, Job
+from runner.execution.launch import Launch, launch
 from runner.execution.script import script_of
 from runner.execution.step_outcome import engine_gone, outcome_of
 from runner.logs.output import Lines, Output
@@ -21,15 +22,20 @@ KILL_TIMEOUT_S = 30
 VARIABLE_BYTES_MAX = 128 * 1024 - 64
 """Linux's limit for one environment variable (128 KiB), less room for the variable's name."""
 DISK_POLL_S = 0.5
+_DRONE_STATUSES = {"success": "success", "failure": "failure", "canceled": "killed"}
 
 
 @dataclass(frozen=True)
 class StartedContainer:
-    """A step's container that is attached and started. With a ``token`` it waits at its gate for the script."""
+    """A step's container that is attached and started. With a ``token`` it waits at its gate for the script.
+
+    ``restore`` are lines of that script (see ``launch``).
+    """
 
     container: str
     stream: Attached
     token: str
+    restore: tuple[str, ...] = ()
 
 
 def run(job: Job, step: CommandsStep | PluginStep, output: Output, prestarted: StartedContainer | None) -> Outcome:
@@ -44,7 +50,7 @@ def run(job: Job, step: CommandsStep | PluginStep, output: Output, prestarted: S
     with ExitStack() as on_error:
         on_error.callback(discard, job, started)
         if started.token:
-            _open_gate(started.stream, gate.gate_lines(started.token, _script(job, step)))
+            _open_gate(started.stream, gate.gate_lines(started.token, _script(job, step, started.restore)))
         stopped = _follow(job, step, started, output, status)
         outcome = stopped or outcome_of(job, step, started.container, status)
         on_error.pop_all()
@@ -59,7 +65,9 @@ def start(job: Job, step: CommandsStep | PluginStep, image: str) -> StartedConta
         network = step.container.network_mode or job.network.ensure()
     else:
         network = job.sandboxes.allocate(step.number)
-    container = job.engine.create(_spec(job, step, image, network))
+    own = job.images.environment_of(image) if has_gate(step) else {}
+    ready = launch(job.environment(step.container.environment), own)
+    container = job.engine.create(_spec(job, step, image, network, ready))
     with ExitStack() as on_error:
         on_error.callback(job.removals.remove_now, container)
         if step.detach:
@@ -68,7 +76,7 @@ def start(job: Job, step: CommandsStep | PluginStep, image: str) -> StartedConta
         on_error.callback(stream.close)
         job.engine.start(container)
         on_error.pop_all()
-    return StartedContainer(container, stream, gate.new_token() if has_gate(step) else "")
+    return StartedContainer(container, stream, gate.new_token() if has_gate(step) else "", ready.restore)
 
 
 def discard(job: Job, started: StartedContainer) -> None:
@@ -91,9 +99,11 @@ def own_network(container: Container) -> bool:
     return bool(container.network_mode or container.dns or container.dns_search or container.extra_hosts)
 
 
-def _spec(job: Job, step: CommandsStep | PluginStep, image: str, network: str) -> ContainerSpec:
+def _spec(job: Job, step: CommandsStep | PluginStep, image: str, network: str, ready: Launch) -> ContainerSpec:
     gated = has_gate(step)
-    environment = gate.GATE_ENVIRONMENT if gated else late_environment(job)
+    environment = {**ready.overrides, **gate.GATE_ENVIRONMENT} if gated else late_environment(job, step)
+    if "DRONE_BUILD_STATUS" in step.container.environment:
+        environment = {**environment, "DRONE_BUILD_STATUS": _DRONE_STATUSES[job.status.word]}
     if isinstance(step, CommandsStep) and not gated:
         environment = {**environment, "CI_SCRIPT": _script_variable(_script(job, step))}
     base = ContainerSpec(
@@ -101,7 +111,7 @@ def _spec(job: Job, step: CommandsStep | PluginStep, image: str, network: str) -
         labels=job.labels(step.number),
         network=network,
         entrypoint=gate.GATE_ENTRYPOINT if gated else step.container.entrypoint,
-        environment=environment,
+        environment=job.environment(step.container.environment) | environment,
         directory="" if gated else step.container.directory,
         aliases=(step.name,) if network == job.network.name and step.detach else (),
         stdin=gated,
@@ -118,10 +128,12 @@ def _script_variable(script: str) -> str:
     return value
 
 
-def late_environment(job: Job) -> dict[str, str]:
+def late_environment(job: Job, step: CommandsStep | PluginStep) -> dict[str, str]:
     """Variables whose values are known only when the step runs."""
+    url = job.assignment.step_url(step.number)
     return {
-        "CI_PIPELINE_STATUS": "failure" if job.failed else "success",
+        **({"CI_STEP_URL": url} if url else {}),
+        "CI_PIPELINE_STATUS": job.status.word,
         "CI_PIPELINE_STARTED": str(job.started_s),
         "CI_STEP_STARTED": str(int(time.time())),
     }
@@ -132,9 +144,9 @@ def has_gate(step: CommandsStep | PluginStep) -> bool:
     return isinstance(step, CommandsStep) and step.container.entrypoint is None
 
 
-def _script(job: Job, step: CommandsStep | PluginStep) -> str:
+def _script(job: Job, step: CommandsStep | PluginStep, restore: tuple[str, ...] = ()) -> str:
     commands = step.commands if isinstance(step, CommandsStep) else ()
-    return script_of(commands, step.container.directory, late_environment(job))
+    return script_of(commands, step.container.directory, late_environment(job, step), restore)
 
 
 def _follow(

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -151,8 +152,14 @@ def _run(
     mirror.fetch(job.trigger.sha, job.trigger.ref)
     with reading(context.database) as session:
         steps = {number: step.id for number, step in store.steps_by_number(session, claim.job_id).items()}
-    assignment = _assignment(context, job, plan, mirror, network)
+        failed = store.failed_needs_of(session, claim.run_id, plan.needs)
     settings, engine = context.settings, context.engine()
+    run_url = settings.run_url(job.repo.name, job.run.number)
+    assignment = replace(
+        _assignment(context, job, plan, mirror, network),
+        failed_needs=failed,
+        step_url=lambda number: f"{run_url}?step={steps[number]}" if number in steps else "",
+    )
     sweep = partial(remove_dead_attempts, context.database, engine, context.installation, settings.workspaces_dir)
     with (
         Recorder(context.database, context.logs, context.live, claim, steps, _now_ms) as recorder,

@@ -36,7 +36,7 @@ from workers.store.accounts.users import (
     users,
 )
 from workers.store.common import AlreadyThereError, StaleAttemptError
-from workers.store.jobs.completion import Finished
+from workers.store.jobs.completion import Finished, failed_needs_of
 from workers.store.jobs.recording import (
     finish_job,
     finish_step,
@@ -187,6 +187,7 @@ __all__ = [
     "extend_session",
     "fail_planning",
     "failed_duties",
+    "failed_needs_of",
     "finish_job",
     "finish_step",
     "forget_logs",
