@@ -17,6 +17,10 @@ DOCKERFILE_BYTES_MAX = 1_000_000
 IMAGES_COUNT_MAX = 100
 _DIRECTIVE = re.compile(r"\s*(?:#|//)\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.+?)\s*")
 _JSON_SYNTAX = re.compile(r'\{[^{}]*?"syntax"\s*:\s*"([^"]*)"', re.DOTALL)
+_TARGETS = frozenset(
+    {f"linux/{arch}" for arch in ("386", "amd64", "arm64", "mips64le", "ppc64le", "riscv64", "s390x")}
+    | {"linux/arm/v6", "linux/arm/v7"}
+)
 _NO_CACHE = frozenset({"bind", "tmpfs", "secret", "ssh"})
 _SCRATCH = "scratch"
 
@@ -59,11 +63,18 @@ class _Contents:
     caches: bool = False
 
 
-def platform_arguments(platform: str) -> dict[str, str]:
-    """The arguments that BuildKit itself sets, for a build for the machine's own platform."""
-    system, _, arch = platform.partition("/")
-    parts = {"PLATFORM": platform, "OS": system, "ARCH": arch, "VARIANT": ""}
-    return {f"{prefix}{name}": value for prefix in ("TARGET", "BUILD") for name, value in parts.items()}
+def platform_arguments(machine: str, target: str = "") -> dict[str, str]:
+    """The arguments that BuildKit itself sets: for a build for the machine's own platform, or for ``target``.
+
+    Those of a target that BuildKit may write otherwise are missing.
+    """
+    found: dict[str, str] = {}
+    for prefix, platform in (("BUILD", machine), ("TARGET", target or machine)):
+        system, arch, variant = (*platform.split("/"), "")[:3]
+        if platform == machine or platform in _TARGETS:
+            parts = {"PLATFORM": platform, "OS": system, "ARCH": arch, "VARIANT": variant}
+            found |= {f"{prefix}{name}": value for name, value in parts.items()}
+    return found
 
 
 def images_of(

@@ -57,7 +57,8 @@ def separated(job: Job, request: BuildRequest, write: Write) -> BuildRequest:
     readable = native and separates(found.syntax)
     complete = readable and not found.unclear and all(image.platform in _NATIVE for image in found.images)
     contexts = pins.of_all(found) if readable else {}
-    pins.check_sources(added_files(text, Variables(step.args, known or {}, pins.bases(found))))
+    for arguments in _of_platforms(machine, step.platforms):
+        pins.check_sources(added_files(text, Variables(step.args, arguments, pins.bases(found))))
     if _can_pin(job, found) and (complete or not step.pull):
         own = replace(own, contexts=contexts, syntax=pins.syntax(found.syntax))
         step = step.model_copy(update={"pull": False})  # the newest images are here
@@ -70,6 +71,15 @@ def separated(job: Job, request: BuildRequest, write: Write) -> BuildRequest:
         check_image=partial(pins.check_resolved, allowed=allowed, only=complete),
         check_add=pins.check_add,
     )
+
+
+def _of_platforms(machine: str, platforms: Iterable[str]) -> list[dict[str, str]]:
+    """The arguments of the platforms of a build, each once."""
+    found: list[dict[str, str]] = []
+    for target in dict.fromkeys(platforms or (machine,)):
+        arguments = platform_arguments(machine, target)
+        found += [] if arguments in found else [arguments]
+    return found
 
 
 def _check(job: Job, step: BuildStep, found: DockerfileImages) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from runner.builds.add_sources import EXPANDED_CHARS_MAX, Base, Variables, add_sources, added_files
+from runner.builds.dockerfile import platform_arguments
 from runner.builds.variables import VALUE_CHARS_MAX
 
 BASE = Base({"B": "h", "BOTH": "base"}, ("ENV T=h",))
@@ -110,3 +111,26 @@ def test_no_dockerfile_takes_long_to_expand() -> None:
 def test_a_source_keeps_its_spelling_where_it_is_not_known() -> None:
     (source,) = add_sources("FROM unknown\nADD x'$'$X /z", Variables())
     assert (source.written, source.front, source.known) == ("x'$'$X", "x$", False)
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("linux/amd64", []), ("linux/arm/v7", []), ("", []), ("linux/arm/1", [""]), ("linux/arm64/v8", [""]),
+        ("plan9/amd64", [""]), ("linux/aarch64", [""]),
+    ],
+)  # fmt: skip
+def test_the_platform_is_known_where_buildkit_writes_it_as_it_is_given(target: str, expected: list[str]) -> None:
+    arguments = platform_arguments("linux/s390x", target)
+    text = "FROM a\nARG TARGETARCH TARGETVARIANT\nARG BUILDARCH\nADD a-$BUILDARCH a-$TARGETARCH$TARGETVARIANT.tgz /z\n"
+    assert [file.host for file in added_files(text, Variables(predefined=arguments))] == expected
+
+
+def test_a_platform_has_its_parts() -> None:
+    found = platform_arguments("linux/amd64", "linux/arm/v7")
+    assert [found[f"TARGET{name}"] for name in ("PLATFORM", "OS", "ARCH", "VARIANT")] == [
+        "linux/arm/v7", "linux", "arm", "v7",
+    ]  # fmt: skip
+    assert [found[f"BUILD{name}"] for name in ("PLATFORM", "OS", "ARCH", "VARIANT")] == [
+        "linux/amd64", "linux", "amd64", "",
+    ]  # fmt: skip

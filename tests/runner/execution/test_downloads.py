@@ -161,6 +161,14 @@ def test_a_host_that_only_buildkit_can_tell_needs_trust(ran: JobRunner, server: 
     assert "write the host out, without variables that the base image sets or patterns, or write ./FILE" in message
 
 
+def test_the_variant_of_a_platform_cannot_name_the_host(ran: JobRunner, engine: Engine) -> None:
+    front, _, last = gateway_of(engine).rpartition(".")
+    text = f"FROM busybox\nARG TARGETVARIANT\nADD http://{front}.$TARGETVARIANT/x /y"
+    for platform in (f"linux/arm/{last}", "linux/arm/v7"):
+        job = ran(build(dockerfile_inline=text, platforms=(platform,)), files={"x": ""}, access=TRUSTED)
+        assert (job.outcome.reason is Reason.INVALID_PIPELINE) is (platform != "linux/arm/v7"), job.everything()
+
+
 @pytest.mark.parametrize("source", ["http://127.0.0.1:9/x", "127.0.0.1:9/x.git", "git@localhost:x", "u:p@127.1/x.git"])
 def test_a_client_that_tells_of_a_download_from_the_host_is_ended(ran: JobRunner, tmp_path: Path, source: str) -> None:
     """The second check: of the instruction as BuildKit runs it."""
