@@ -12,7 +12,9 @@ from typing import NamedTuple, Protocol
 BUILD_ID_CHARS_MAX = 64
 _BUILD_ID = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9_.-]{{0,{BUILD_ID_CHARS_MAX - 1}}}")
 _ID_HINT = f"use up to {BUILD_ID_CHARS_MAX} letters, digits, '_', '.' and '-', with no '.' or '-' at the front"
-_PLATFORM = re.compile(r"[A-Za-z0-9_.()-]+(?:/[A-Za-z0-9_.-]+)*")
+_PLATFORM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*){1,2}")
+"""A system, an architecture, and perhaps a variant."""
+_OWN_LABELS = "headway."
 _BREAKS = frozenset({"Cc", "Cs", "Zl", "Zp"})
 """Unicode categories: control characters, halves of characters, and separators of lines and paragraphs."""
 _SHOWN_CHARS = 80
@@ -102,6 +104,8 @@ def _wrong_pairs(key: str, pairs: Mapping[str, str]) -> Iterator[WrongValue]:
     for name, value in pairs.items():
         if not name or "=" in name or not is_one_line(name):
             yield WrongValue(key, name, f"{_shown(name)} under '{key}' is no name", "write NAME: value")
+        elif key == "labels" and name.lower().startswith(_OWN_LABELS):
+            yield WrongValue(key, name, f"labels that begin with '{_OWN_LABELS}' are Headway's own", "rename it")
         # The value is a word of its own, so it may have several lines. No system takes these in a word.
         elif "\0" in value or any(unicodedata.category(char) == "Cs" for char in value):
             yield WrongValue(key, name, f"the value of {name} under '{key}' is no text", "leave out the NUL character")

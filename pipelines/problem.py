@@ -30,7 +30,7 @@ class Problem(NamedTuple):
     def __str__(self) -> str:
         """One line, the same in lint, on the page, in the API and in a commit status."""
         text = f"{self.file}:{self.line}:{self.column}: {self.level}: {self.message}"
-        return f"{text}; {self.hint}" if self.hint else text
+        return printable(f"{text}; {self.hint}" if self.hint else text)
 
 
 class InvalidPipelineError(Exception):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from pipelines.build_values import is_one_line
 from pipelines.compiler.inputs import check_given, check_required, declared_inputs, merged, with_inputs
 from pipelines.compiler.job_input import JobInput
 from pipelines.compiler.jobs import PlannedJob, plan_job, with_number
@@ -12,8 +13,8 @@ from pipelines.interpolation.renderer import Variables
 from pipelines.parser.discovery import workflow_name
 from pipelines.parser.reader import read_file
 from pipelines.plan import JobPlan, LeftOut, Plan
-from pipelines.problem import InvalidPipelineError, Level, Problem
-from pipelines.syntax.diagnostics import Diagnostics
+from pipelines.problem import InvalidPipelineError, Level, Problem, printable
+from pipelines.syntax.diagnostics import WHOLE_FILE, Diagnostics
 from pipelines.trigger import Trigger
 from pipelines.variables import AT_RUN_TIME, run_variables
 
@@ -77,6 +78,10 @@ def _plan_file(
 ) -> list[PlannedJob]:
     """Plans the jobs of one file. Adds to ``declared`` what inputs it declares."""
     name = workflow_name(file.path)
+    if not is_one_line(name):
+        message = f"the name of this file has a line break or a control character: {printable(name)}"
+        diagnostics.error(WHOLE_FILE, message, "rename it: its workflow has the same name")
+        return []
     read = read_file(file, variables_for(name, trigger, context), diagnostics)
     for workflow in read:
         check_needs(name, workflow.located, names)

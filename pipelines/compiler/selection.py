@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
+from pipelines.build_values import is_one_line
 from pipelines.compiler.build_plugins import expand_build_plugin
 from pipelines.compiler.job_input import JobInput
 from pipelines.compiler.step_candidates import StepCandidate, StepCandidates
 from pipelines.compiler.step_image import choose_image
 from pipelines.model.workflow import Step
+from pipelines.problem import printable
 
 
 def select_steps(job: JobInput, groups: Sequence[tuple[str, Sequence[Step]]], *, runs: bool = True) -> StepCandidates:
@@ -15,6 +17,9 @@ def select_steps(job: JobInput, groups: Sequence[tuple[str, Sequence[Step]]], *,
     for group, steps in groups:
         for index, step in enumerate(steps):
             name = step.name or f"step-{index}"
+            if not is_one_line(name):
+                message = f"the name of this step has a line break or a control character: '{printable(name)}'"
+                job.diagnostics.error(job.place(group, index, "name"), message, "write it in one line")
             for expanded in expand_build_plugin(name, step, job.trigger, job.context):
                 candidate = StepCandidate(group, index, expanded.name, name, expanded.step, provides=expanded.provides)
                 _select(candidate, candidates)

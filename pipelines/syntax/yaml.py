@@ -4,6 +4,7 @@ It uses the events of PyYAML's parser, which does not recurse, and not its ``com
 the interpreter on text such as ``[[[[...``.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Never, Protocol
 
@@ -19,6 +20,8 @@ NODES_COUNT_MAX = 50_000
 ALIASES_COUNT_MAX = 1_000
 
 
+_NO_SYSTEM_TAKES = re.compile("[\0\ud800-\udfff]")
+"""NUL, which ends every text of an operating system, and halves of characters. YAML has escapes for both."""
 _SIMPLER = "split the pipeline into several files, or make it simpler"
 
 
@@ -132,6 +135,10 @@ class _Builder:
 
     def scalar(self, event: yaml.ScalarEvent, place: Place) -> ScalarNode:
         text, shell = self.finish(event.value)
+        if bad := _NO_SYSTEM_TAKES.search(text):
+            message = f"the character U+{ord(bad[0]):04X} cannot stand in a text of a pipeline file"
+            self.diagnostics.error(place, message, "leave it out: no program can be given it")
+            text, shell = _NO_SYSTEM_TAKES.sub("", text), None
         plain = event.implicit[0] and shell is None
         match (event.tag or "").removeprefix("tag:yaml.org,2002:"):
             case "" | "!":

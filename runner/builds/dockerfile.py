@@ -8,18 +8,19 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from runner.builds.dockerfile_lines import SPACE, Instruction, Reading, readings, words_of
+from runner.builds.dockerfile_lines import SPACE, Instruction, Reading, readings
 from runner.builds.expansion import expanded_bytes
-from runner.builds.shell_words import SPACES, WordError, expand
-from runner.network.proxies import NAMES
+from runner.builds.shell_words import SPACES
+from runner.builds.variables import GlobalVariables
 
 DOCKERFILE_BYTES_MAX = 1_000_000
 IMAGES_COUNT_MAX = 100
-VALUE_CHARS_MAX = 4096
-"""Longer values are unclear: no image has such a name, and values that double each other would take all memory."""
 _DIRECTIVE = re.compile(r"\s*(?:#|//)\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.+?)\s*")
 _JSON_SYNTAX = re.compile(r'\{[^{}]*?"syntax"\s*:\s*"([^"]*)"', re.DOTALL)
-_SET_BY_OTHERS = frozenset({name.upper() for name in NAMES} | {"SOURCE_DATE_EPOCH"})
+_TARGETS = frozenset(
+    {f"linux/{arch}" for arch in ("386", "amd64", "arm64", "mips64le", "ppc64le", "riscv64", "s390x")}
+    | {"linux/arm/v6", "linux/arm/v7"}
+)
 _NO_CACHE = frozenset({"bind", "tmpfs", "secret", "ssh"})
 _SCRATCH = "scratch"
 
@@ -62,11 +63,18 @@ class _Contents:
     caches: bool = False
 
 
-def platform_arguments(platform: str) -> dict[str, str]:
-    """The arguments that BuildKit itself sets, for a build for the machine's own platform."""
-    system, _, arch = platform.partition("/")
-    parts = {"PLATFORM": platform, "OS": system, "ARCH": arch, "VARIANT": ""}
-    return {f"{prefix}{name}": value for prefix in ("TARGET", "BUILD") for name, value in parts.items()}
+def platform_arguments(machine: str, target: str = "") -> dict[str, str]:
+    """The arguments that BuildKit itself sets: for a build for the machine's own platform, or for ``target``.
+
+    Those of a target that BuildKit may write otherwise are missing.
+    """
+    found: dict[str, str] = {}
+    for prefix, platform in (("BUILD", machine), ("TARGET", target or machine)):
+        system, arch, variant = (*platform.split("/"), "")[:3]
+        if platform == machine or platform in _TARGETS:
+            parts = {"PLATFORM": platform, "OS": system, "ARCH": arch, "VARIANT": variant}
+            found |= {f"{prefix}{name}": value for name, value in parts.items()}
+    return found
 
 
 def images_of(
@@ -94,7 +102,7 @@ def _expanded_parts(instruction: Instruction) -> tuple[str, str]:
 
 
 def _contents(reading: Reading, args: Mapping[str, str], predefined: Mapping[str, str]) -> _Contents:
-    variables = _Variables(args, predefined, reading.escape)
+    variables = GlobalVariables(args, predefined, reading.escape)
     found = _Contents()
     for instruction in reading.instructions:
         if instruction.name == "FROM":
@@ -122,44 +130,7 @@ def _syntax(text: str) -> str:
     return found[1] if found else ""
 
 
-class _Variables:
-    """The variables that FROM may use: those of ARG before the first FROM."""
-
-    def __init__(self, args: Mapping[str, str], predefined: Mapping[str, str], escape: str) -> None:
-        self._args = args
-        self._escape = escape
-        # Versions differ in whether a build argument replaces these where no ARG declares them.
-        self._known = {name: value for name, value in predefined.items() if name not in args}
-
-    def declare(self, text: str) -> None:
-        """Takes the arguments of an ARG. One without a value that is not given stays what it was."""
-        for word in words_of(text, self._escape):
-            name, equals, value = word.partition("=")
-            if name in self._args:
-                self._known[name] = self._args[name]
-            elif equals:
-                self._known[name] = self.expand(value)
-
-    def expand(self, text: str) -> str:
-        """The text with its variables; as it is written, with a ``$``, if only the frontend can evaluate it."""
-        try:
-            found = expand(text, self._escape, self._get) if len(text) <= VALUE_CHARS_MAX else None
-        except WordError:
-            found = None
-        if found is None or len(found) > VALUE_CHARS_MAX:
-            return text[:VALUE_CHARS_MAX] if "$" in text[:VALUE_CHARS_MAX] else f"${text[:VALUE_CHARS_MAX]}"
-        return found
-
-    def _get(self, name: str) -> str | None:
-        if name.startswith("BUILDKIT_") or name.upper() in _SET_BY_OTHERS:
-            raise WordError(f"{name} is set by the client")
-        value = self._known.get(name)
-        if (value is None and name.startswith(("TARGET", "BUILD"))) or "$" in (value or ""):
-            raise WordError(f"only the frontend knows {name}")
-        return value
-
-
-def _from(instruction: Instruction, variables: _Variables) -> _Stage:
+def _from(instruction: Instruction, variables: GlobalVariables) -> _Stage:
     flags = (flag.partition("=") for flag in instruction.flags)
     platform = next((value for name, _, value in flags if name.lower() == "--platform"), "")
     plain = SPACE.split(instruction.rest)

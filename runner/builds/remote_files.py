@@ -1,15 +1,15 @@
-"""Which files a Dockerfile has the engine download: the sources of ADD that are no files of the build context.
+"""Which sources of ADD the engine downloads, and from which hosts: all that are not surely files of the build context.
 
 The engine downloads them itself, in its host's network, where the firewall's rules for builds do not count. So nothing
-may be overlooked here, while a false find does little harm: every line counts as the start of an instruction, with
-either escape character, also inside a document.
+may be overlooked here, while a false find does little harm. The rules are those of all versions of BuildKit since 0.8
+(``util/gitutil``, ``util/sshutil``): BuildKit 0.13, which is in Docker 26, takes ``HOST/x.git`` for a git repository.
 """
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import unquote
 
 from pipelines.state import Reason
 from runner.errors import StepError
@@ -21,29 +21,36 @@ _KEYWORD_CHARS = 8
 """As many of an instruction as tell whether it is ADD or ONBUILD."""
 _KEYWORD = re.compile(r"(?:add|onbuild)\s", re.IGNORECASE)
 _ADD = re.compile(r"(?:onbuild\s+)*add\s+(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
-_VARIABLES = re.compile(
-    r"^[^\S\n]*(?:onbuild\s+)?(?:arg|env)\s(?P<rest>(?:[^\n\\]|\\\n?)*)", re.IGNORECASE | re.MULTILINE
-)
 _QUOTES = str.maketrans("", "", "\"'\\`")
-_CHECKSUM = re.compile(r"--checksum=(?:sha256:[0-9a-f]{64}|[0-9a-f]{40})")
-_REMOTE = re.compile(r"(?:[a-z][a-z0-9+.-]*://|github\.com/|[^/\s]+@[^/\s]+:)", re.IGNORECASE)
-_SCHEMES = ("http://", "https://", "git://", "ssh://", "github.com/")
+_CHECKSUM = re.compile(r"--checksum=sha256:[0-9a-f]{64}")
+_HERE = ("./", "../")
+_SSH = re.compile(r"[A-Za-z0-9_-]+@(?P<host>[A-Za-z0-9.-]+):")
+"""Git's short form, as all versions know it."""
+_AUTHORITY = re.compile(r"(?:[^@/?#\\\s]*@)?(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]*)?")
+_HALF_A_SCHEME = re.compile(r"[A-Za-z0-9+.-]*:/")
+_GIT = re.compile(r"\.git(?:#.+)?\Z", re.DOTALL)
+"""What BuildKit 0.12 takes for a git repository."""
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A source of ADD. ``host`` is empty where a variable decides what it is.
+    """A source of ADD. ``host`` is empty where it cannot be told.
 
-    With ``has_checksum`` the Dockerfile says what its content is: a build cannot learn anything from it.
+    With ``has_checksum`` the Dockerfile says what its content is: a build cannot learn anything from it. Many versions
+    of BuildKit do not compare the checksum of a git repository, so it has none.
     """
 
     source: str
     host: str
-    has_checksum: bool
+    has_checksum: bool = False
 
 
 def remote_files(text: str) -> tuple[RemoteFile, ...]:
-    """The files that the engine would download. Raises StepError for a Dockerfile that is made to be hard to read."""
+    """The files that the engine would download, of all sources without variables.
+
+    Every line counts as the start of an instruction, with either escape character, also inside a document. Raises
+    StepError for a Dockerfile that is made to be hard to read.
+    """
     lines = text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
     budget = _Budget()
     found: dict[RemoteFile, None] = {}
@@ -59,9 +66,47 @@ def remote_files(text: str) -> tuple[RemoteFile, ...]:
     return tuple(found)
 
 
-def values_of_variables(text: str, args: Mapping[str, str]) -> tuple[str, ...]:
-    """What the Dockerfile's variables may hold: the rest of each ARG and ENV, and the build arguments."""
-    return (*(match["rest"] for match in _VARIABLES.finditer(text)), *args.values())
+def remote_file(source: str, *, known: bool = True, has_checksum: bool = False) -> RemoteFile | None:
+    """What the engine would download for a source of ADD; None if it is a file of the build context.
+
+    Where the source is not ``known`` to its end, anything may follow.
+    """
+    if source.startswith(_HERE):
+        return None
+    has_checksum = has_checksum and known and source.startswith(("http://", "https://")) and not _may_be_git(source)
+    if "://" in source:
+        return RemoteFile(source, _host(source.partition("://")[2], known=known), has_checksum)
+    if match := _SSH.match(source):
+        return RemoteFile(source, match["host"].lower())
+    # A path that begins with slashes is the host too: git's client skips them.
+    if not known or source.startswith("github.com/") or ("/" in source and _ends_in_git(source)):
+        return RemoteFile(source, _host(source.lstrip("/"), known=known))
+    return None
+
+
+def checksum_counts(flag: str) -> bool:
+    """True for a flag of ADD with a checksum that BuildKit compares."""
+    return _CHECKSUM.fullmatch(flag) is not None
+
+
+def _may_be_git(source: str) -> bool:
+    return _ends_in_git(source) or _GIT.search(source) is not None
+
+
+def _ends_in_git(source: str) -> bool:
+    return unquote(source.partition("#")[0].partition("?")[0]).endswith(".git")
+
+
+def _host(rest: str, *, known: bool) -> str:
+    """The host that a URL names, of which ``rest`` is what follows the scheme. Empty if it cannot be read surely.
+
+    Programs that read URLs differ in what they make of two ``@``, of escapes and of empty hosts.
+    """
+    authority = re.split("[/?#]", rest, maxsplit=1)[0]
+    if not known and (authority == rest or _HALF_A_SCHEME.fullmatch(rest)):
+        return ""
+    match = _AUTHORITY.fullmatch(authority)
+    return match["host"].strip("[]").lower() if match else ""
 
 
 class _Budget:
@@ -112,35 +157,25 @@ def _sources(rest: str) -> Iterator[RemoteFile]:
         flags.append(words.pop(0))
     # A quoted space would make one flag look like two.
     is_plain = not any(flag != flag.translate(_QUOTES) for flag in flags)
-    has_checksum = is_plain and any(_CHECKSUM.fullmatch(flag) for flag in flags)
-    for word in (*words, *_json_words(rest)):
+    has_checksum = is_plain and any(map(checksum_counts, flags))
+    listed = _json_words(rest)
+    if listed and words[0].startswith("["):
+        words = []
+    # The last word is where the files go, unless what a variable held there was empty.
+    for word, is_last in (*_marked(words), *_marked(listed)):
         source = word.translate(_QUOTES)
-        if _REMOTE.match(source) or ("$" in source and _may_become_remote(source.partition("$")[0].lower())):
-            yield RemoteFile(source, _host(source), has_checksum)
+        file = remote_file(source, has_checksum=has_checksum) if "$" not in source else None
+        if file and not (is_last and "://" not in source and "@" not in source):
+            yield file
+
+
+def _marked(words: list[str]) -> Iterator[tuple[str, bool]]:
+    return ((word, number == len(words)) for number, word in enumerate(words, 1))
 
 
 def _json_words(rest: str) -> list[str]:
     try:
         words = json.loads(rest[rest.index("[") :])
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
     return [word for word in words if isinstance(word, str)] if isinstance(words, list) else []
-
-
-def _may_become_remote(beginning: str) -> bool:
-    return any(scheme.startswith(beginning) or beginning.startswith(scheme) for scheme in _SCHEMES)
-
-
-def _host(source: str) -> str:
-    """The host of a URL, or of git's short form ``user@host:path``.
-
-    Empty if it cannot be read, or if a variable stands before the path: it could hold another host.
-    """
-    if "://" not in source:
-        source = f"ssh://{source.partition(':')[0]}" if "@" in source else f"https://{source}"
-    try:
-        parts = urlsplit(source)
-        host = parts.hostname or ""
-    except ValueError:
-        return ""
-    return "" if "$" in parts.netloc else host

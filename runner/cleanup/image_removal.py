@@ -45,10 +45,16 @@ def announced(engine: Engine) -> Iterator[None]:
 
 
 def remove_image_names(engine: Engine, names: Iterable[str]) -> None:
-    """Removes names from images, and the images that have no other name."""
+    """Removes names from images, and the images that have no other name. Raises the first error at the end."""
+    errors: list[StepError] = []
     with announced(engine):
         for name in names:
-            engine.untag(name)
+            try:
+                engine.untag(name)
+            except StepError as error:
+                errors.append(error)
+    if errors:
+        raise errors[0]
 
 
 def wait_for_removals(engine: Engine) -> None:

@@ -1,5 +1,6 @@
 """Leftovers of jobs: how they are found in the engine by the job's labels, and the one function that removes them."""
 
+import re
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,9 +14,9 @@ from runner.cleanup.image_removal import remove_image_names
 from runner.cleanup.processes import kill_build_clients
 from runner.docker.client import Engine
 from runner.docker.specs import ATTEMPT_LABEL, JOB_LABEL
-from runner.errors import StepError
 
 _REMOVALS_AT_ONCE_MAX = 4
+_WHOLE_NUMBER = re.compile("[0-9]{1,18}")
 
 
 @dataclass(frozen=True)
@@ -64,22 +65,26 @@ def find_earlier_attempts(engine: Engine, key: str, before_attempt: int) -> Left
 
     def earlier(found: Iterable[dict[str, dict[str, str]]]) -> frozenset[str]:
         return frozenset(
-            str(each["Id"]) for each in found if int(each["Labels"].get(ATTEMPT_LABEL, 0)) < before_attempt
+            str(each["Id"])
+            for each in found
+            if (attempt := whole_number(each["Labels"].get(ATTEMPT_LABEL, "0"))) is not None
+            and attempt < before_attempt
         )
 
     start = f"{BUILD_REPO}:{key}-"
     names = engine.image_names(f"{start}*")
     return Leftovers(
         containers=earlier(engine.containers_labelled(label)),
-        image_names=frozenset(name for name in names if _number(name.removeprefix(start)) < before_attempt),
+        image_names=frozenset(
+            name for name in names if (whole_number(name.removeprefix(start).partition("-")[0]) or 0) < before_attempt
+        ),
         networks=earlier(engine.networks_labelled(label)),
     )
 
 
-def _number(tag: str) -> int:
-    """The number that a tag begins with; 0 for one that a person made."""
-    digits = tag.partition("-")[0]
-    return int(digits) if digits.isdecimal() else 0
+def whole_number(text: str) -> int | None:
+    """The number, in digits of ASCII, as databases can hold it; None if the text is none: a person may have made it."""
+    return int(text) if _WHOLE_NUMBER.fullmatch(text) else None
 
 
 def remove_leftovers(engine: Engine, leftovers: Leftovers) -> list[Exception]:
@@ -109,6 +114,6 @@ def remove_leftovers(engine: Engine, leftovers: Leftovers) -> list[Exception]:
 def _attempt(removal: Callable[[], None]) -> list[Exception]:
     try:
         removal()
-    except (StepError, OSError) as error:
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with one, the others are removed
         return [error]
     return []

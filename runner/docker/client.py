@@ -18,7 +18,7 @@ from runner.docker.error_mapping import absent_is_fine, requests_errors, sdk_err
 from runner.docker.host_config import host_config
 from runner.docker.progress_stream import ProgressStream
 from runner.docker.references import split_tag
-from runner.docker.specs import ContainerSpec, Login
+from runner.docker.specs import ContainerSpec, Login, container_name, is_named_by_headway
 from runner.errors import MachineError, StepError
 
 if TYPE_CHECKING:
@@ -166,6 +166,7 @@ class Engine:
         with translated():
             made = self._api.create_container(
                 image=spec.image,
+                name=container_name(spec.labels) or None,
                 command=None if spec.command is None else list(spec.command),
                 entrypoint=None if spec.entrypoint is None else list(spec.entrypoint),
                 environment=dict(spec.environment),
@@ -264,9 +265,10 @@ class Engine:
     # Leftovers of jobs
 
     def containers_labelled(self, label: str) -> list[dict[str, Any]]:
-        """All containers, running or not, with ``label`` (``name`` or ``name=value``)."""
+        """All containers of Headway, running or not, with ``label`` (``name`` or ``name=value``)."""
         with translated():
-            return list(self._api.containers(all=True, filters={"label": label}))
+            found = self._api.containers(all=True, filters={"label": label})
+        return [each for each in found if is_named_by_headway(each)]
 
     def networks_labelled(self, label: str) -> list[dict[str, Any]]:
         """All networks with ``label``."""

@@ -1,19 +1,46 @@
 """Values for requests to the engine: containers with their limits, registry logins, and the labels of a job."""
 
 import base64
+import re
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from runner.docker.folders import Folder
 
 JOB_LABEL = "headway.job"
 ATTEMPT_LABEL = "headway.attempt"
 STEP_LABEL = "headway.step"
+_NAME_BYTES = 8
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]")
 
 
 def job_labels(key: str, attempt: int) -> dict[str, str]:
     """The labels of all containers and networks of one attempt at a job."""
     return {JOB_LABEL: key, ATTEMPT_LABEL: str(attempt)}
+
+
+def container_name(labels: Mapping[str, str]) -> str:
+    """The name of a container with these labels; empty without the label of a job. No two have the same."""
+    beginning = _name_beginning(labels)
+    return f"{beginning}{secrets.token_hex(_NAME_BYTES)}" if beginning else ""
+
+
+def is_named_by_headway(listed: Mapping[str, Any]) -> bool:
+    """True for a container, as the engine lists it, whose name belongs to the labels of a job that it has.
+
+    A container has the labels of its image as well, and those come from whoever built the image. Nobody but the one who
+    creates a container can name it.
+    """
+    beginning = _name_beginning(listed.get("Labels") or {})
+    names = (str(name).removeprefix("/") for name in listed.get("Names") or ())
+    return bool(beginning) and any(name.startswith(beginning) for name in names)
+
+
+def _name_beginning(labels: Mapping[str, str]) -> str:
+    key, attempt = labels.get(JOB_LABEL, ""), labels.get(ATTEMPT_LABEL, "0")
+    return _NOT_IN_NAMES.sub("_", f"headway-{key}-{attempt}-") if key else ""
 
 
 @dataclass(frozen=True)

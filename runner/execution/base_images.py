@@ -4,7 +4,7 @@ BuildKit takes an image of that name from the engine, also one that another job 
 """
 
 import secrets
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -13,6 +13,7 @@ from pipelines import own_images
 from pipelines.build_values import cache_images
 from pipelines.plan import BuildStep
 from pipelines.state import Reason
+from runner.builds.add_sources import Base, Variables, added_files
 from runner.builds.command import BuildRequest, dockerfile_of
 from runner.builds.dockerfile import (
     DOCKERFILE_BYTES_MAX,
@@ -24,6 +25,7 @@ from runner.builds.dockerfile import (
     separates,
 )
 from runner.builds.expansion import EXPANDED_BYTES_MAX
+from runner.builds.remote_files import RemoteFile, remote_files
 from runner.cleanup.borrowed_tags import is_borrowed
 from runner.errors import StepError
 from runner.execution.host_access import check_downloads
@@ -46,7 +48,8 @@ def separated(job: Job, request: BuildRequest, write: Write) -> BuildRequest:
     native = not set(step.platforms) - {machine}
     known = platform_arguments(machine) if native else None
     # Bytes that are not UTF-8 stay apart: BuildKit compares bytes.
-    found = images_of(data.decode(errors="surrogateescape"), step.args, step.target, known)
+    text = data.decode(errors="surrogateescape")
+    found = images_of(text, step.args, step.target, known)
     _check(job, step, found)
     own = replace(request.separation, scope=job.assignment.isolation.build_scope, dockerfile=path)
     pins = _Pins(job, step, write, machine)
@@ -54,6 +57,8 @@ def separated(job: Job, request: BuildRequest, write: Write) -> BuildRequest:
     readable = native and separates(found.syntax)
     complete = readable and not found.unclear and all(image.platform in _NATIVE for image in found.images)
     contexts = pins.of_all(found) if readable else {}
+    for arguments in _of_platforms(machine, step.platforms):
+        pins.check_sources(added_files(text, Variables(step.args, arguments, pins.bases(found))))
     if _can_pin(job, found) and (complete or not step.pull):
         own = replace(own, contexts=contexts, syntax=pins.syntax(found.syntax))
         step = step.model_copy(update={"pull": False})  # the newest images are here
@@ -66,6 +71,15 @@ def separated(job: Job, request: BuildRequest, write: Write) -> BuildRequest:
         check_image=partial(pins.check_resolved, allowed=allowed, only=complete),
         check_add=pins.check_add,
     )
+
+
+def _of_platforms(machine: str, platforms: Iterable[str]) -> list[dict[str, str]]:
+    """The arguments of the platforms of a build, each once."""
+    found: list[dict[str, str]] = []
+    for target in dict.fromkeys(platforms or (machine,)):
+        arguments = platform_arguments(machine, target)
+        found += [] if arguments in found else [arguments]
+    return found
 
 
 def _check(job: Job, step: BuildStep, found: DockerfileImages) -> None:
@@ -89,6 +103,12 @@ def _check(job: Job, step: BuildStep, found: DockerfileImages) -> None:
     outdated = is_official(found.syntax) and not separates(found.syntax)
     if scope and found.caches and outdated:
         raise _invalid(f"the frontend {found.syntax} shares cache mounts with other repositories", _FRONTEND_HINT)
+
+
+def _base(image: dict[str, Any]) -> Base:
+    config = image.get("Config") or {}
+    pairs = (entry.partition("=") for entry in config.get("Env") or ())
+    return Base({name: value for name, _, value in pairs}, tuple(config.get("OnBuild") or ()))
 
 
 def _refuse_own(who: str, names: Iterable[str]) -> None:
@@ -126,6 +146,7 @@ class _Pins:
         self._count = 0
         self._looked_up: set[str] = set()
         self._private: set[str] = set()
+        self._bases: dict[str, Base] = {}
 
     def of_all(self, found: DockerfileImages) -> Mapping[str, str]:
         """The private name of each image. Images for other machines keep their names."""
@@ -136,15 +157,22 @@ class _Pins:
             name = waiting.pop()
             if name not in pins:
                 image = self._fetched(name)
+                self._bases[name] = _base(image)
                 pins[name] = self._pin(image) if self._may_rename(name, found.stages) else ""
                 waiting += [each for each in self._of_triggers(image) if not _is_stage(each, found.stages)]
         return {name: pin for name, pin in pins.items() if pin}
+
+    def bases(self, found: DockerfileImages) -> dict[tuple[str, str], Base]:
+        """What is known of the base images, after ``of_all``."""
+        native = {*_NATIVE, self._machine}
+        images = (image for image in found.images if image.platform in native and image.name in self._bases)
+        return {(image.name, image.platform): self._bases[image.name] for image in images}
 
     def _of_triggers(self, image: dict[str, Any]) -> list[str]:
         """The images that the ONBUILD instructions of a base image name. Raises StepError if they may not be run."""
         names: list[str] = []
         # Each by itself, as BuildKit reads them: one cannot continue another.
-        triggers = (image.get("Config") or {}).get("OnBuild") or ()
+        triggers = _base(image).triggers
         for trigger in triggers:
             self.check_add(trigger)
             names += [each.name for each in images_of(f"FROM scratch\n{trigger}", {}).images]
@@ -155,8 +183,11 @@ class _Pins:
 
     def check_add(self, instruction: str) -> None:
         """Raises StepError for an instruction, of a base image or as BuildKit runs it, that must not download."""
-        text = f"FROM scratch\n{instruction}"
-        check_downloads(text, self._job.assignment.access, self._job.engine, self._step.args)
+        self.check_sources(remote_files(instruction))
+
+    def check_sources(self, files: Sequence[RemoteFile]) -> None:
+        """Raises StepError for a source of ADD that the engine must not download."""
+        check_downloads(files, self._job.assignment.access, self._job.engine)
 
     def _may_rename(self, name: str, stages: Collection[str]) -> bool:
         """False for an image with the name of a stage: BuildKit would put the image in place of the whole stage."""

@@ -45,7 +45,7 @@ def build(job: Job, step: BuildStep, output: Output) -> Outcome:
         job.assignment.secrets,
         tag,
         job.egress,
-        partial(check_dockerfile, access=job.assignment.access, engine=job.engine, args=step.args),
+        partial(check_dockerfile, access=job.assignment.access, engine=job.engine),
     )
 
     def emit_instruction(instruction: Instruction) -> None:

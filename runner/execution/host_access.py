@@ -4,20 +4,23 @@ The compiler reports the same keys with their places in the file. This is for pl
 and for what is known only when the step runs.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 
 from pipelines.context import Access, Trust
 from pipelines.host_options import build_keys, container_keys, foreign_frontend, kinds_of_cache
 from pipelines.plan import BuildStep, JobPlan, PushStep, Step
+from pipelines.problem import printable
 from pipelines.state import Reason
-from runner.builds.remote_files import RemoteFile, remote_files, values_of_variables
+from runner.builds.remote_files import RemoteFile, remote_files
 from runner.docker.client import Engine
 from runner.errors import StepError
 from runner.execution.job import Job
 from runner.logs.output import Output
-from runner.network.host_addresses import gateways, leads_to_host, names_host
+from runner.network.host_addresses import gateways, leads_to_host
 
 DOWNLOAD_HOSTS_COUNT_MAX = 20
+SOURCE_CHARS_MAX = 100
+"""As much of a source is in a message."""
 
 
 def check_plan(plan: JobPlan, trust: Trust) -> None:
@@ -41,47 +44,57 @@ def _keys_of_step(step: Step) -> Iterable[tuple[str, str]]:
     return () if isinstance(step, PushStep) else container_keys(step.container)
 
 
-def check_dockerfile(text: str, access: Access, engine: Engine, args: Mapping[str, str]) -> None:
+def check_dockerfile(text: str, access: Access, engine: Engine) -> None:
     """Raises StepError for a Dockerfile that loads a foreign frontend, which could reach the caches of other
     repositories, or that has the engine download something from its host.
     """
     frontend = foreign_frontend(text)
     if frontend and not access.host.security:
         raise _refusal(f"the syntax line of the Dockerfile ({frontend})", "security")
-    check_downloads(text, access, engine, args)
+    check_downloads(remote_files(text), access, engine)
 
 
-def check_downloads(text: str, access: Access, engine: Engine, args: Mapping[str, str]) -> None:
+def check_downloads(files: Sequence[RemoteFile], access: Access, engine: Engine) -> None:
     """Raises StepError if ADD would download from the engine's host or its cloud, in the host's own network.
 
     Names and redirects can lead anywhere, and a fork may own both: what an untrusted build downloads it has to know.
     """
-    if access.host.network:
+    if access.host.network or not files:
         return
-    files = remote_files(text)
     for file in files:
         if access.untrusted and not file.has_checksum:
             raise _unknown_download(file)
-    hosts = dict.fromkeys(file.host for file in files if file.host)
+        if not file.host:
+            raise _unknown_host(file)
+    hosts = dict.fromkeys(file.host for file in files)
     if len(hosts) > DOWNLOAD_HOSTS_COUNT_MAX:
         raise _refusal(f"ADD from more than {DOWNLOAD_HOSTS_COUNT_MAX} hosts", "network")
-    own = gateways(engine) if files else ()
+    own = gateways(engine)
     for host in hosts:
         if leads_to_host(host, own):
             raise _refusal(f"ADD from {host}, an address of the engine's host or its cloud,", "network")
-    if not all(file.host for file in files) and any(
-        names_host(value, own) for value in values_of_variables(text, args)
-    ):
-        raise _refusal("ADD of what a variable names, where one names the engine's host or its cloud,", "network")
 
 
 def _unknown_download(file: RemoteFile) -> StepError:
-    what = f"downloads a file from {file.host}" if file.host else f"may download what a variable names ({file.source})"
+    what = f"downloads a file from {file.host}" if file.host else f"may download what a variable names ({_shown(file)})"
     return StepError(
         Reason.INVALID_PIPELINE,
         f"ADD in the Dockerfile {what}, which the engine does in its host's network: an untrusted run may not; write "
-        f"`ADD --checksum=sha256:... URL`, download it in a RUN, or use COPY for files of the repository",
+        f"`ADD --checksum=sha256:... URL`, download it in a RUN, or write ./FILE for a file of the repository",
     )
+
+
+def _unknown_host(file: RemoteFile) -> StepError:
+    return StepError(
+        Reason.INVALID_PIPELINE,
+        f"ADD {_shown(file)} in the Dockerfile needs trust in 'network', which this run "
+        f"does not have: it cannot be told from which host the engine would download it; write the host out, without "
+        f"variables that the base image sets or patterns, or write ./FILE for a file of the repository",
+    )
+
+
+def _shown(file: RemoteFile) -> str:
+    return printable(file.source[:SOURCE_CHARS_MAX])
 
 
 def _refusal(what: str, trust: str) -> StepError:

@@ -1,7 +1,6 @@
 """Whether a name or address leads to the engine's host, or to the metadata service of its cloud."""
 
 import json
-import re
 import socket
 from collections.abc import Iterable
 from http import HTTPStatus
@@ -13,7 +12,6 @@ from runner.network.host_rules import IPV4, IPV6, METADATA
 
 _NETWORKS = tuple(ip_network(text) for version in (IPV4, IPV6) for text in METADATA[version])
 _NAMES = frozenset({"localhost", "metadata", "metadata.google.internal", "instance-data", "host.docker.internal"})
-_WORDS = re.compile(r"(?<=\[)[0-9A-Fa-f:.]+(?=\])|[\w.-]+")
 Address = IPv4Address | IPv6Address
 
 
@@ -44,21 +42,6 @@ def leads_to_host(host: str, own: Iterable[str] = ()) -> bool:
     if name in _NAMES or name.endswith(".localhost"):
         return True
     return any(_is_hosts(address, frozenset(own)) for address in _addresses(name))
-
-
-def names_host(text: str, own: Iterable[str] = ()) -> bool:
-    """True if one of the host's names or addresses stands in the text."""
-    return any(
-        word.lower() in _NAMES or (_is_address(word) and leads_to_host(word, own)) for word in _WORDS.findall(text)
-    )
-
-
-def _is_address(word: str) -> bool:
-    try:
-        ip_address(word)
-    except ValueError:
-        return False
-    return True
 
 
 def _addresses(name: str) -> Iterable[Address]:

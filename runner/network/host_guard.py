@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 from pipelines.own_images import GUARD_REPO
 from runner.docker.client import Engine
 from runner.docker.sandbox_image import archive_of, image_archive
-from runner.docker.specs import JOB_LABEL, ContainerSpec, Limits, job_labels
+from runner.docker.specs import ContainerSpec, Limits, is_named_by_headway, job_labels
 from runner.errors import StepError
 from runner.network.host_rules import LOST, HostRules, script
 from runner.network.proxies import NO_PROXIES, Proxies
@@ -90,7 +90,7 @@ def others_in_default_network(engine: Engine) -> dict[str, tuple[str, ...]]:
     filters = quote(json.dumps({"network": [_DEFAULT_NETWORK]}))
     status, body = engine.connection.get(f"/containers/json?filters={filters}")
     listed = json.loads(body) if status == HTTPStatus.OK else []
-    found = ((_name(each), tuple(_own_addresses(each))) for each in listed if JOB_LABEL not in (each["Labels"] or {}))
+    found = ((_name(each), tuple(_own_addresses(each))) for each in listed if not is_named_by_headway(each))
     return {name: addresses for name, addresses in sorted(found) if addresses}
 
 

@@ -51,7 +51,29 @@ def test_names_of_pairs_are_one_line_and_values_may_be_several(key: str) -> None
 @pytest.mark.parametrize("platform", [*BREAKS, "", "a,b", "linux/amd64 ", "-/a\n", "linux//arm64", "@a"])
 def test_platforms_are_plain_words(platform: str) -> None:
     assert wrong(platforms=(platform,))
-    assert wrong(platforms=("linux/amd64", "linux/arm/v7", "windows(10.0.17763)/amd64")) == []
+
+
+@pytest.mark.parametrize(
+    "platform",
+    ["linux", "arm64", "local", "linux/amd64,linux/arm64", "-linux/amd64", "--push/a", "linux/-a", "linux/arm/-v7",
+     "linux/arm/v7/x", "linux/", "/amd64", "linux/arm64/", ".linux/a", "linux/a=b", "linux/(a)", "linux/\u0430rm64"],
+)  # fmt: skip
+def test_a_platform_is_a_system_an_architecture_and_perhaps_a_variant(platform: str) -> None:
+    assert wrong(platforms=("linux/amd64", platform)) == [f"platforms/1: {platform!r} is no platform"]
+    assert wrong(platforms=("linux/amd64", "linux/arm/v7", "linux/arm64/v8", "freebsd/amd64", "linux/mips64le")) == []
+
+
+@pytest.mark.parametrize("name", ["headway.job", "headway.attempt", "headway.", "HEADWAY.Job", "headway.x.y"])
+def test_labels_of_headways_own_are_refused(name: str) -> None:
+    """Containers have the labels of their image: Headway finds what is left of a job by these."""
+    message = f"labels/{name}: labels that begin with 'headway.' are Headway's own"
+    assert wrong(labels={name: "a"}) == [message]
+    assert wrong(labels={"headway": "a", "headway-x": "a", "org.headway.x": "a"}, args={"headway.x": "a"}) == []
+    text = "steps:\n- name: a\n  build:\n    context: .\n    labels:\n      headway.job: x\n"
+    assert problems_of(text)[0].startswith("6:7: error: labels that begin with 'headway.' are Headway's own in step")
+    plugin = "steps:\n- name: a\n  image: woodpeckerci/plugin-docker-buildx\n  settings:\n    repo: a/b\n"
+    found = problems_of(f"{plugin}    labels: [headway.job=x]\n")
+    assert any("labels that begin with 'headway.' are Headway's own" in each for each in found)
 
 
 @pytest.mark.parametrize("key", ["cache_from", "cache_to"])
@@ -98,7 +120,7 @@ def test_the_file_is_told_of_it_with_the_place() -> None:
     "settings",
     [
         'target: "a\\nb"', 'platforms: "linux/amd64;x"', 'cache_from: "type=registry\\ntype=local,src=/etc"',
-        'cache_from: "type=local,src=/etc"', 'labels: {"a\\nb": c}', 'build_args: {"a\\0b": c}',
+        'cache_from: "type=local,src=/etc"', 'labels: {"a\\nb": c}', 'build_args: {"a\\nb": c}',
         'dockerfile: "a\\tb"',
     ],
 )  # fmt: skip

@@ -19,7 +19,10 @@ LOCK_FILE = Path(tempfile.gettempdir()) / "headway-host-rules.lock"
 
 
 class _Hello(BaseHTTPRequestHandler):
+    asked: list[str]
+
     def do_GET(self) -> None:
+        self.asked.append(self.path)
         self.send_response(200)
         self.end_headers()
         self.wfile.write(b"reached")
@@ -29,9 +32,10 @@ class _Hello(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def hello_server() -> Iterator[int]:
-    """A server on all IPv4 addresses of this host, which answers "reached"; its port."""
-    with running(ThreadingHTTPServer(("0.0.0.0", 0), _Hello)) as httpd:
+def hello_server(asked: list[str] | None = None) -> Iterator[int]:
+    """A server on all IPv4 addresses of this host, which answers "reached"; its port. ``asked`` gets the paths."""
+    handler = type("Hello", (_Hello,), {"asked": [] if asked is None else asked})
+    with running(ThreadingHTTPServer(("0.0.0.0", 0), handler)) as httpd:
         yield httpd.server_port
 
 

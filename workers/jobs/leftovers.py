@@ -8,15 +8,13 @@ from threading import Thread
 
 import structlog
 from sqlalchemy import Engine as Database
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from pipelines.own_images import BUILD_REPO
 from pipelines.state import State
-from runner.cleanup.leftovers import Leftovers, remove_leftovers
+from runner.cleanup.leftovers import Leftovers, remove_leftovers, whole_number
 from runner.docker.client import Engine
 from runner.docker.specs import ATTEMPT_LABEL, JOB_LABEL
-from runner.errors import StepError
 from workers import store
 from workers.db.session import reading
 
@@ -56,20 +54,27 @@ def _is_dead(session: Session, installation: str, name: str) -> bool:
 
     A worker's check at its start has ``probe`` in place of the job, and seconds since 1970 in place of the attempt.
     """
-    owner, job_id, attempt, *_ = [*name.split("-"), "", ""]
-    if owner != installation or not attempt.isdigit():
+    owner, job, attempt_text, *_ = [*name.split("-"), "", ""]
+    job_id, attempt = whole_number(job), whole_number(attempt_text)
+    if owner != installation or attempt is None:
         return False
-    if job_id == PROBE:
-        return time.time() - int(attempt) > PROBE_S_MAX
-    job = store.job_by_id(session, int(job_id)) if job_id.isdigit() else None
-    return job is None or job.attempt != int(attempt) or job.state is not State.RUNNING
+    if job == PROBE:
+        return time.time() - attempt > PROBE_S_MAX
+    if job_id is None:
+        return False
+    found = store.job_by_id(session, job_id)
+    return found is None or found.attempt != attempt or found.state is not State.RUNNING
 
 
-def remove(engine: Engine, leftovers: Leftovers) -> None:
-    """Removes the leftovers. Logs what cannot be removed."""
-    for error in remove_leftovers(engine, leftovers):
-        _log.warning("a leftover could not be removed", error=str(error))
-    if leftovers:
+def remove(engine: Engine, leftovers: Leftovers, reported: set[str] | None = None) -> None:
+    """Removes the leftovers. Logs what cannot be removed, except what is in ``reported``, which it adds to."""
+    reported = set() if reported is None else reported
+    errors = remove_leftovers(engine, leftovers)
+    for message in dict.fromkeys(map(str, errors)):
+        if message not in reported:
+            reported.add(message)
+            _log.warning("a leftover could not be removed; it is tried again without another report", error=message)
+    if leftovers and not errors:
         _log.info("removed leftovers", **{name: len(found) for name, found in vars(leftovers).items()})
 
 
@@ -77,7 +82,7 @@ def remove_dead_attempts(database: Database, engine: Engine, installation: str, 
     """Finds and removes leftovers. An error is only logged, because the worker must go on; the next sweep retries."""
     try:
         remove(engine, find_dead_attempts(database, engine, installation, workspaces))
-    except (StepError, SQLAlchemyError) as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, the worker takes jobs
         _log.warning("leftovers could not be searched for", error=str(error))
 
 
@@ -94,22 +99,24 @@ class PeriodicSweep:
         self._installation = installation
         self._workspaces = workspaces
         self._seen = Leftovers()
+        self._reported: set[str] = set()
         self._removal: Thread | None = None
 
     def __call__(self) -> None:
         """One sweep."""
         if self._removal and self._removal.is_alive():
             return
-        database = self._connect()
         try:
-            found = find_dead_attempts(database, self._engine, self._installation, self._workspaces)
-        except (StepError, SQLAlchemyError) as error:
+            database = self._connect()
+            try:
+                found = find_dead_attempts(database, self._engine, self._installation, self._workspaces)
+            finally:
+                # A process that is forked later must not inherit the connection's file descriptors.
+                database.dispose()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the worker goes on, and the next sweep tries again
             _log.warning("leftovers could not be searched for", error=str(error))
             return
-        finally:
-            # A process that is forked later must not inherit the connection's file descriptors.
-            database.dispose()
         again, self._seen = found & self._seen, found
         if again:
-            self._removal = Thread(target=remove, args=(self._engine, again), name="sweep", daemon=True)
+            self._removal = Thread(target=remove, args=(self._engine, again, self._reported), name="sweep", daemon=True)
             self._removal.start()

@@ -95,7 +95,7 @@ def checked_command(folder: Path, step: BuildStep, trust: Trust) -> list[str]:
     scratch.mkdir(exist_ok=True)
     request = BuildRequest(
         step, workspace, workspace / "src", scratch, folder, ENGINE, {}, "app:1",
-        check=lambda text: check_dockerfile(text, Access(trust), Engine(connect=False), step.args),
+        check=lambda text: check_dockerfile(text, Access(trust), Engine(connect=False)),
     )  # fmt: skip
     results = ResultFiles(scratch / "id", scratch / "metadata")
     return command_of(Builder(("docker-buildx", "build"), rawjson=True), request, results)

@@ -2,8 +2,9 @@
 
 import pytest
 
-from runner.builds.dockerfile import VALUE_CHARS_MAX, images_of
+from runner.builds.dockerfile import images_of
 from runner.builds.expansion import EXPANDED_BYTES_MAX
+from runner.builds.variables import VALUE_CHARS_MAX
 
 FROM = "FROM busybox\n"
 

@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import pytest
 
-from runner.builds.remote_files import ADDS_COUNT_MAX, RemoteFile, remote_files, values_of_variables
+from runner.builds.remote_files import ADDS_COUNT_MAX, RemoteFile, remote_file, remote_files
 from runner.errors import StepError
 
 SUM = "sha256:" + "0" * 64
@@ -39,8 +39,8 @@ def hosts(text: str) -> set[str]:
         "RUN echo 'x <<EOF'\nADD http://h/x /y",
         "ADD git://h/x.git /y",
         "ADD git@h:x/y.git /y",
+        "RUN x\nADD a h/x.git /y",
         "ADD ssh://git@h/x /y",
-        "ADD http://h/$X /y",
         "ADD http://h/x /y\r\nRUN x",
     ],
 )
@@ -53,11 +53,65 @@ def test_gits_short_form_for_github_is_a_download() -> None:
 
 
 @pytest.mark.parametrize(
-    "source", ["$X", "${X}/a", "ht$X", "http://$X/a", "http$X", "'$X'", "git$X", "http://$X:1/", "http://h:$X/"]
-)
-def test_a_variable_may_name_a_download(source: str) -> None:
-    (file,) = remote_files(f"ADD {source} /y")
-    assert file == RemoteFile(source.replace("'", ""), "", has_checksum=False)
+    "source",
+    [
+        "h/x.git", "h:1/x.git", "h:1/x.git#main", "h/x.git?branch=a#b:c", "//h/x.git", "/h/x.git", "///h/x.git",
+        "u@h/x.git", "u:p@h:1/x.git", "github.com:x@h:18999/u.git", "h/x.gi%74", "h/%2egit", "H/x.git", "h//x.git",
+        "h:/x.git", "git@h:x.git", "git@h:x", "a_b-c@h:", "git@h:y@z", "HTTP://h/x", "ssh://git@h:22/x", "git://h/x",
+        "http://u:p%40q@h/x", "http://h?x", "http://h#x", "http://h:/x", "s3://h/x", "git+ssh://h/x",
+    ],
+)  # fmt: skip
+def test_a_git_address_needs_no_scheme(source: str) -> None:
+    assert remote_file(source) == RemoteFile(source, "h")
+    assert hosts(f"ADD {source} /y") == hosts(f'ADD ["{source}", "/y"]') == hosts(f"ADD a {source} y z") == {"h"}
+
+
+@pytest.mark.parametrize(
+    ("source", "host"),
+    [
+        ("[::1]:1/x.git", "::1"), ("http://[::1]/x", "::1"), ("localhost/x.git", "localhost"),
+        ("github.com:x@172.17.0.1:18999/u.git", "172.17.0.1"), ("//172.17.0.1:1/x.git", "172.17.0.1"),
+    ],
+)  # fmt: skip
+def test_the_host_is_what_stands_behind_the_user(source: str, host: str) -> None:
+    assert remote_file(source) == RemoteFile(source, host)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "http://a@b@h/x", "http://h\\@i/x", "http:///h/x", "https://[fe80::1%25lo]/x", "http://%31/x", "http://h:a/x",
+        "git://172.17.0.%31/x", "\uff11/x.git", "http://\uff11/x", "a@b@h/x.git", "http://", "*/x.git",
+    ],
+)  # fmt: skip
+def test_a_host_that_programs_read_differently_is_not_told(source: str) -> None:
+    assert remote_file(source) == RemoteFile(source, "")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "a:b", "x@y", "lib.git", "lib.git#a", "./h/x.git", "../h/x.git", "./git@h:x", "x.git/y", "a/x.gitignore",
+        "a/x?y.git", "a/x#y.git", "a/x.GIT", "a.b@c:d", "a b@c:d", "a/b@c:d", "/a/b", ".", "*.jar",
+        "@a/b.tgz", "a/x.git/",
+    ],
+)  # fmt: skip
+def test_what_no_version_takes_for_an_address_is_a_file(source: str) -> None:
+    assert remote_file(source) is None
+
+
+@pytest.mark.parametrize(
+    ("front", "expected"),
+    [
+        ("", [""]), ("h", [""]), ("ht", [""]), ("http:", [""]), ("http:/", [""]), ("http://", [""]), ("http://h", [""]),
+        ("http://h:", [""]), ("http://h/", ["h"]), ("http://u@", [""]), ("git@", [""]), ("git@h", [""]),
+        ("git@h:", ["h"]), ("h/", ["h"]), ("h:1/", ["h"]), ("/", [""]), ("//h/", ["h"]), ("app-", [""]), (".", [""]),
+        ("./", []), ("../a", []), ("./http://", []),
+    ],
+)  # fmt: skip
+def test_what_is_known_from_its_front_alone_may_go_on_in_any_way(front: str, expected: list[str]) -> None:
+    file = remote_file(front, known=False, has_checksum=True)
+    assert ([file] if file else []) == [RemoteFile(front, host) for host in expected]
 
 
 @pytest.mark.parametrize(
@@ -67,6 +121,9 @@ def test_a_variable_may_name_a_download(source: str) -> None:
         "ADD target/$NAME.jar /x",
         "ADD app-${VERSION}.tgz /x",
         "ADD . /",
+        "ADD x srv/git/x.git",
+        "ADD x /srv/git/x.git",
+        "ADD $X /y",
         "COPY http://h/x /y",
         "RUN apk add http://h/x",
         "RUN wget http://h/x",
@@ -85,7 +142,7 @@ def test_files_of_the_repository_are_no_downloads(text: str) -> None:
     [
         (f"--checksum={SUM}", True),
         (f"--link --checksum={SUM}", True),
-        (f"--checksum={COMMIT}", True),
+        (f"--checksum={COMMIT}", False),
         (f"--checksum={SUM[:-1]}", False),
         (f"--checksum={SUM}0", False),
         ("--checksum=$X", False),
@@ -100,10 +157,19 @@ def test_a_checksum_counts_only_where_buildkit_reads_one(flags: str, expected: b
     assert {file.has_checksum for file in remote_files(f"ADD {flags} http://h/x /y")} == {expected}
 
 
-def test_the_values_of_variables_are_those_of_arg_env_and_the_build() -> None:
-    text = "ARG A=1\nFROM x\n env B 2 \\\n  C=3\nONBUILD ARG D=4\nRUN E=5\nENVY F=6"
-    found = " ".join(values_of_variables(text, {"G": "7"}))
-    assert [number for number in "1234567" if number in found] == ["1", "2", "3", "4", "7"]
+@pytest.mark.parametrize(
+    "source", ["http://h/x.git", "https://h/x.gi%74", "http://h/x.git#main", "http://h/x?y.git", "http://h/x.git?a=b"]
+)
+def test_a_git_repository_has_no_checksum(source: str) -> None:
+    """Until version 0.21, BuildKit takes the option and does not look at it."""
+    (file,) = remote_files(f"ADD --checksum={SUM} {source} /y")
+    assert not file.has_checksum
+
+
+@pytest.mark.parametrize("source", ["ssh://h/x", "git://h/x", "git@h:x", "h/x.git", "HTTP://h/x"])
+def test_only_a_download_by_http_has_a_checksum(source: str) -> None:
+    (file,) = remote_files(f"ADD --checksum={SUM} {source} /y")
+    assert not file.has_checksum
 
 
 def test_the_number_of_downloads_is_bounded() -> None:

@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -100,6 +100,20 @@ def test_containers_of_others_keep_the_host_in_reach_while_builds_do_not(
             assert not build_reaches(ran, address, server)
         with rules(engine, Reach()):
             assert not container_reaches(engine, container, address, server)
+
+
+def test_a_container_of_others_may_have_our_labels_from_its_image(
+    engine: Engine, given_image: Callable[..., str]
+) -> None:
+    image = given_image("FROM busybox\nLABEL headway.job=a-1 headway.attempt=1\n")
+    container = engine.create(ContainerSpec(image, {}, "bridge", command=("sleep", "60")))
+    try:
+        engine.start(container)
+        described = engine.inspect(container)
+        assert described
+        assert described["Name"].removeprefix("/") in others_in_default_network(engine)
+    finally:
+        engine.remove(container)
 
 
 def test_a_container_of_others_reaches_no_metadata_service(engine: Engine, server: int) -> None:

@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from runner.docker.client import Engine
-from runner.network.host_addresses import gateways, leads_to_host, names_host
+from runner.network.host_addresses import gateways, leads_to_host
 from tests.support.forward_proxy import gateway_of
 
 
@@ -32,17 +32,3 @@ def test_what_does_not(host: str) -> None:
 @pytest.mark.engine
 def test_the_hosts_addresses_in_the_engines_networks_are_its_own(engine: Engine) -> None:
     assert gateway_of(engine) in gateways(engine)
-
-
-@pytest.mark.parametrize(
-    "text", ["U=http://127.0.0.1:80/x", "A=b H=169.254.169.254", 'H="localhost"', "http://[::1]/", "H=10.7.7.7"]
-)
-def test_a_value_that_names_the_host_is_seen(text: str) -> None:
-    assert names_host(text, {"10.7.7.7"})
-
-
-@pytest.mark.parametrize(
-    "text", ["V=1.27.0.0", "JAR=target/*.jar", "V=0", "V=1.0", "U=https://example.com/localhosts", ""]
-)
-def test_a_value_that_names_no_host_is_not(text: str) -> None:
-    assert not names_host(text, {"10.7.7.7"})

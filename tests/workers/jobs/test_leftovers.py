@@ -1,10 +1,13 @@
 """What dead jobs left on this machine is found and goes; what lives, and what is others', stays."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
+from threading import enumerate as enumerate_threads
 
 import pytest
 from sqlalchemy import Engine as Database
+from structlog.testing import capture_logs
 
 from runner.cleanup.leftovers import Leftovers
 from runner.docker.client import Engine
@@ -131,3 +134,67 @@ def test_a_round_leaves_alone_what_was_not_there_at_the_round_before(sqlite_data
     assert place.is_there(second) == [True] * 4
     assert find_dead_attempts(sqlite_database, place.engine, place.installation, place.folder) == second
     place.remove(second)
+
+
+BAD_LABELS = [
+    ("{0}-1", "1"), ("{0}-99999999999999999999999", "1"), ("{0}-1", "99999999999999999999999"), ("{0}-1", "²"),
+    ("{0}-²", "1"), ("{0}-probe", "1"), ("{0}-probe", "٣"), ("{0}", "1"), ("{0}-1", "-1"), ("{0}-1", ""), ("", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("job", "attempt"), BAD_LABELS)
+def test_a_container_that_has_our_labels_from_its_image_is_not_ours(
+    sqlite_database: Database, place: Place, given_image: Callable[..., str], job: str, attempt: str
+) -> None:
+    """A repository may build an image with any labels, and a person may run it."""
+    image = given_image(f'FROM {BUSYBOX}\nLABEL headway.job="{job.format(place.installation)}" headway.step=1\n'
+                        f'LABEL headway.attempt="{attempt}"\n')  # fmt: skip
+    theirs = place.engine.create(ContainerSpec(image, {}, "none", command=("sleep", "1000")))
+    dead = place.leave(1, 1)
+    try:
+        remove_dead_attempts(sqlite_database, place.engine, place.installation, place.folder)
+        assert place.engine.inspect(theirs) is not None
+        assert place.is_there(dead) == [False] * 4
+    finally:
+        place.engine.remove(theirs)
+
+
+@pytest.mark.parametrize(("job", "attempt"), BAD_LABELS[1:5] + BAD_LABELS[6:-1])
+def test_a_network_with_labels_of_no_job_stays_and_does_not_end_the_sweep(
+    sqlite_database: Database, place: Place, job: str, attempt: str
+) -> None:
+    labels = {"headway.job": job.format(place.installation), "headway.attempt": attempt}
+    network = place.engine.create_network(f"headway-test-{secrets_hex()}", labels)
+    dead = place.leave(1, 1)
+    try:
+        remove_dead_attempts(sqlite_database, place.engine, place.installation, place.folder)
+        assert network in [each["Id"] for each in place.engine.networks_labelled("headway.job")]
+        assert place.is_there(dead) == [False] * 4
+    finally:
+        place.engine.remove_network(network)
+
+
+def test_what_cannot_be_removed_is_reported_once(sqlite_database: Database, place: Place) -> None:
+    sweep = PeriodicSweep(lambda: sqlite_database, place.engine, place.installation, place.folder)
+    left = place.leave(1, 1)
+    (network,) = left.networks
+    guest = place.engine.create(ContainerSpec(BUSYBOX, {}, network, command=("sleep", "1000")))
+    place.engine.start(guest)
+    with capture_logs() as logs:
+        for _ in range(5):
+            sweep()
+            eventually(lambda: not any(thread.name == "sweep" for thread in enumerate_threads()))
+    place.engine.remove(guest)
+    place.engine.remove_network(network)
+    assert [entry["event"] for entry in logs] == [
+        "a leftover could not be removed; it is tried again without another report"
+    ]
+
+
+def test_nothing_that_the_search_meets_ends_a_worker(place: Place) -> None:
+    def broken() -> Database:
+        raise OverflowError("a number is too large")
+
+    with capture_logs() as logs:
+        PeriodicSweep(broken, place.engine, place.installation, place.folder)()
+    assert [entry["error"] for entry in logs] == ["a number is too large"]
