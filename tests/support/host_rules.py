@@ -1,6 +1,7 @@
 """The rules of the engine's host in tests. They concern all builds on this engine, also those of other tests."""
 
 import fcntl
+import os
 import subprocess
 import tempfile
 import time
@@ -15,7 +16,7 @@ from tests.support.background_server import running
 from tests.support.plans import secrets_hex
 
 OPEN_TO_BUILDS = Reach(builds_reach_host=True)
-LOCK_FILE = Path(tempfile.gettempdir()) / "headway-host-rules.lock"
+LOCK_FILE = Path(tempfile.gettempdir()) / f"headway-host-rules-{os.getuid()}.lock"
 
 
 class _Hello(BaseHTTPRequestHandler):

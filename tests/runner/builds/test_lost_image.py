@@ -1,5 +1,6 @@
 """An image that the engine removes at once, because another job with the same content ends."""
 
+import os
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +30,7 @@ echo >>tries
 
 def builder_that_loses(builder: Builder, folder: Path, times: int) -> Builder:
     """A build client whose image is gone from the engine when it ends, ``times`` times."""
-    if not builder.metadata:
+    if not os.path.realpath(builder.command[0]).startswith("/usr/"):
         pytest.skip("a program of the test may not start this client: a client may read its own file and the system's")
     program = folder / "builder"
     program.write_text(REMOVES.format(command=shlex.join(builder.command), times=times))

@@ -1,5 +1,6 @@
 """Other users of the machine reach nothing of a run: its workspace is open to all, the folder above it is not."""
 
+import os
 import shutil
 import stat
 import subprocess
@@ -16,6 +17,7 @@ from tests.support.other_user import as_other, needs_root, open_folder
 pytestmark = pytest.mark.engine
 
 HEADWAY = str(Path(sys.executable).with_name("headway"))
+ENGINE = {name: value for name, value in os.environ.items() if name.startswith("DOCKER_")}
 PIPELINE = """
 steps:
   - name: leave
@@ -38,7 +40,7 @@ def run(place: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [HEADWAY, "run"],
         cwd=place / "tree",
-        env={"PATH": "/usr/bin:/bin", "TMPDIR": str(place / "tmp"), "HOME": str(place)},
+        env={"PATH": "/usr/bin:/bin", "TMPDIR": str(place / "tmp"), "HOME": str(place), **ENGINE},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
