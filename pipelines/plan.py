@@ -214,6 +214,7 @@ class JobPlan(_Frozen):
     """One workflow, or one cell of its matrix: what one worker claims.
 
     ``workspace`` is the absolute folder where every container sees the checkout. ``needs`` are names of workflows.
+    ``notes`` are sentences for the log of every step that has a container.
     """
 
     name: str
@@ -231,6 +232,7 @@ class JobPlan(_Frozen):
     steps: tuple[Step, ...]
     timeout_s: int | None = None
     concurrency: Concurrency | None = None
+    notes: tuple[str, ...] = ()
 
 
 class LeftOut(_Frozen):

@@ -1,20 +1,30 @@
 """Builds the container of a step or a service: the settings that both take from the pipeline file and from the job."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
+from pipelines.environment_size import WORD_BYTES_MAX, byte_count, is_word, too_large
 from pipelines.plan import Container
+from pipelines.state import Reason
 from runner.docker.specs import ContainerSpec
+from runner.errors import StepError
 from runner.execution.job import Job
 
 
-def container_spec(job: Job, container: Container, base: ContainerSpec) -> ContainerSpec:
+def container_spec(
+    job: Job, container: Container, base: ContainerSpec, image: Mapping[str, Any] | None
+) -> ContainerSpec:  # fmt: skip
     """``base``, with the container's settings, and with the job's workspace, limits, secrets and proxies added.
 
-    Variables in ``base`` override those of the pipeline file. Raises StepError for a missing secret.
+    Variables in ``base`` override those of the pipeline file. Raises StepError for a missing secret, and
+    for variables or commands that are too large, with those of ``image``, as the engine describes it.
     """
+    environment = job.environment(container.environment) | dict(base.environment)
+    _check_sizes(_variables_of(image) | environment, (*(base.entrypoint or ()), *(base.command or ())))
     return replace(
         base,
-        environment=job.environment(container.environment) | dict(base.environment),
+        environment=environment,
         folders=(job.workspace_folder, *job.egress.folders),
         binds=container.volumes,
         user=container.user,
@@ -26,3 +36,18 @@ def container_spec(job: Job, container: Container, base: ContainerSpec) -> Conta
         extra_hosts=container.extra_hosts,
         limits=job.options.limits,
     )
+
+
+def _variables_of(image: Mapping[str, Any] | None) -> dict[str, str]:
+    """The variables that an image brings along."""
+    entries = ((image or {}).get("Config") or {}).get("Env") or ()
+    return {name: value for name, _, value in (entry.partition("=") for entry in entries)}
+
+
+def _check_sizes(environment: Mapping[str, str], command: Sequence[str]) -> None:
+    """The compiler reports what it knows with its place; here secrets are filled in."""
+    if wrong := next(iter(too_large({name: byte_count(value) for name, value in environment.items()})), None):
+        raise StepError(Reason.INVALID_PIPELINE, f"{wrong.message}; {wrong.hint}")
+    if not all(map(is_word, command)):
+        what = f"the commands have more than {WORD_BYTES_MAX:,} bytes, which a program gets at most"
+        raise StepError(Reason.INVALID_PIPELINE, f"{what}; put them into a file of the repository, and run that")

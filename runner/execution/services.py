@@ -108,7 +108,7 @@ class RunningService:
             directory=container.directory if self.service.commands else "",
             aliases=() if container.network_mode else (self.service.name,),
         )
-        return container_spec(self._job, container, base)
+        return container_spec(self._job, container, base, self._image)
 
     def wait_ready(self) -> None:
         """Returns when the service is ready. Raises StepError with the end of its log if it ends or time is up."""

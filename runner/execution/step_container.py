@@ -5,6 +5,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from pipelines.environment_size import WORD_BYTES_MAX, word_bytes
 from pipelines.plan import CommandsStep, Container, PluginStep
 from pipelines.state import Outcome, Reason
 from runner.docker.attach import Attached, readable
@@ -18,8 +19,6 @@ from runner.execution.step_outcome import engine_gone, outcome_of
 from runner.logs.output import Lines, Output
 
 KILL_TIMEOUT_S = 30
-VARIABLE_BYTES_MAX = 128 * 1024 - 64
-"""Linux's limit for one environment variable (128 KiB), less room for the variable's name."""
 DISK_POLL_S = 0.5
 
 
@@ -37,6 +36,8 @@ def run(job: Job, step: CommandsStep | PluginStep, output: Output, prestarted: S
 
     Raises StepError, or MachineError for a broken machine.
     """
+    for note in job.plan.notes:
+        output.note(note)
     if prestarted:
         job.write_pull_log(step, Lines(output))
     started = prestarted or start(job, step, job.image_of(step, Lines(output)))
@@ -106,12 +107,12 @@ def _spec(job: Job, step: CommandsStep | PluginStep, image: str, network: str) -
         aliases=(step.name,) if network == job.network.name and step.detach else (),
         stdin=gated,
     )
-    return container_spec(job, step.container, base)
+    return container_spec(job, step.container, base, job.engine.image(image))
 
 
 def _script_variable(script: str) -> str:
     value = base64.b64encode(script.encode(errors="surrogateescape")).decode()
-    if len(value) > VARIABLE_BYTES_MAX:
+    if word_bytes("CI_SCRIPT", len(value)) > WORD_BYTES_MAX:
         hint = "put them into a file of the repository, or leave `entrypoint` out"
         message = f"the commands are too long for an image's own entrypoint, which gets them in a variable; {hint}"
         raise StepError(Reason.BAD_COMMAND, message)
