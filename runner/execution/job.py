@@ -23,6 +23,7 @@ from runner.docker.specs import STEP_LABEL, Limits, Login, job_labels
 from runner.errors import CanceledError, StepError
 from runner.events import Emit, JobNote
 from runner.execution.isolation import NO_ISOLATION, Isolation
+from runner.execution.workspace_owner import WorkspaceOwner
 from runner.images.job_images import JobImages
 from runner.images.requirements import image_requirements
 from runner.logs.output import Write, never_low
@@ -119,13 +120,13 @@ class Job:
         self.workspace_base = assignment.folder / "workspace"
         self.workspace_folder = Folder(self.workspace_base, self.plan.workspace_base)
         self.source = self.workspace_base / Path(self.plan.workspace).relative_to(self.plan.workspace_base)
+        self.owner = WorkspaceOwner(engine, self.workspace_base, self.labels(), self.note)
         self._lock = Lock()
         self._unknown_name = token_hex(16)
         self.removals = RemovalQueue(engine.remove)
         self._image_names: list[str] = []
         self.closers: list[Callable[[], None]] = [self.images.close]
-        self.services: list[str] = []
-        self.detached: list[str] = []
+        self.services, self.detached = list[str](), list[str]()
         self.network = assignment.network or JobNetwork(engine, assignment.key, assignment.attempt)
         self.sandboxes = SandboxAllocator(self.network, {step.number: step.needs for step in self.plan.steps})
 

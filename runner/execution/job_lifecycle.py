@@ -119,11 +119,9 @@ def _check_out(job: Job) -> None:
         job.source.mkdir(parents=True)
     else:
         job.assignment.check_out(job.source)
-    for folder in (
-        job.workspace_base,
-        job.source,
-        *(parent for parent in job.source.parents if job.workspace_base in parent.parents),
-    ):
+    job.source.chmod(0o755)
+    # What is around the checkout is for all users, because steps may run as any user.
+    for folder in (job.workspace_base, *(each for each in job.source.parents if job.workspace_base in each.parents)):
         folder.chmod(0o777)
 
 

@@ -2,8 +2,10 @@
 
 import base64
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 from pipelines.environment_size import WORD_BYTES_MAX, word_bytes
 from pipelines.plan import CommandsStep, Container, PluginStep
@@ -16,6 +18,7 @@ from runner.execution.container_spec import container_spec
 from runner.execution.job import Deadline, Job
 from runner.execution.script import script_of
 from runner.execution.step_outcome import engine_gone, outcome_of
+from runner.execution.workspace_owner import PASSWD_BYTES_MAX, user_number
 from runner.logs.output import Lines, Output
 
 KILL_TIMEOUT_S = 30
@@ -24,11 +27,16 @@ DISK_POLL_S = 0.5
 
 @dataclass(frozen=True)
 class StartedContainer:
-    """A step's container that is attached and started. With a ``token`` it waits at its gate for the script."""
+    """A step's container that is attached and started. With a ``token`` it waits at its gate for the script.
+
+    ``user`` is the number of the user that it runs as, None if that is not known; ``image`` is its image.
+    """
 
     container: str
     stream: Attached
     token: str
+    user: int | None
+    image: str
 
 
 def run(job: Job, step: CommandsStep | PluginStep, output: Output, prestarted: StartedContainer | None) -> Outcome:
@@ -42,8 +50,11 @@ def run(job: Job, step: CommandsStep | PluginStep, output: Output, prestarted: S
         job.write_pull_log(step, Lines(output))
     started = prestarted or start(job, step, job.image_of(step, Lines(output)))
     status = gate.GateStatus(started.token)
-    with ExitStack() as on_error:
+    with ExitStack() as on_exit, ExitStack() as on_error:
         on_error.callback(discard, job, started)
+        if started.token:
+            job.owner.enter(started.user, started.image)
+        on_exit.callback(job.owner.leave, started.user)
         if started.token:
             _open_gate(started.stream, gate.gate_lines(started.token, _script(job, step)))
         stopped = _follow(job, step, started, output, status)
@@ -60,16 +71,29 @@ def start(job: Job, step: CommandsStep | PluginStep, image: str) -> StartedConta
         network = step.container.network_mode or job.network.ensure()
     else:
         network = job.sandboxes.allocate(step.number)
-    container = job.engine.create(_spec(job, step, image, network))
+    known = job.engine.image(image)
+    container = job.engine.create(_spec(job, step, image, network, known))
     with ExitStack() as on_error:
         on_error.callback(job.removals.remove_now, container)
         if step.detach:
             job.detached.append(container)
         stream = job.engine.attach(container)
         on_error.callback(stream.close)
+        user = _user_of(job, step, known, container)
+        token = gate.new_token() if has_gate(step) else ""
+        if not token:
+            job.owner.enter(user, image)
+            on_error.callback(job.owner.leave, user)
         job.engine.start(container)
         on_error.pop_all()
-    return StartedContainer(container, stream, gate.new_token() if has_gate(step) else "")
+    return StartedContainer(container, stream, token, user, image)
+
+
+def _user_of(
+    job: Job, step: CommandsStep | PluginStep, image: Mapping[str, Any] | None, container: str
+) -> int | None:  # fmt: skip
+    name = step.container.user or str(((image or {}).get("Config") or {}).get("User") or "")
+    return user_number(name, lambda: job.engine.read_file(container, "/etc/passwd", PASSWD_BYTES_MAX))
 
 
 def discard(job: Job, started: StartedContainer) -> None:
@@ -92,7 +116,9 @@ def own_network(container: Container) -> bool:
     return bool(container.network_mode or container.dns or container.dns_search or container.extra_hosts)
 
 
-def _spec(job: Job, step: CommandsStep | PluginStep, image: str, network: str) -> ContainerSpec:
+def _spec(
+    job: Job, step: CommandsStep | PluginStep, image: str, network: str, known: Mapping[str, Any] | None
+) -> ContainerSpec:  # fmt: skip
     gated = has_gate(step)
     environment = gate.GATE_ENVIRONMENT if gated else late_environment(job)
     if isinstance(step, CommandsStep) and not gated:
@@ -107,7 +133,7 @@ def _spec(job: Job, step: CommandsStep | PluginStep, image: str, network: str) -
         aliases=(step.name,) if network == job.network.name and step.detach else (),
         stdin=gated,
     )
-    return container_spec(job, step.container, base, job.engine.image(image))
+    return container_spec(job, step.container, base, known)
 
 
 def _script_variable(script: str) -> str:

@@ -15,7 +15,7 @@ from pipelines.plan import Checkout
 from pipelines.state import Reason
 from runner.errors import MachineError, StepError
 from runner.source.git import GitError, GitLogin, local_url, run_git
-from runner.source.git_dir import FOR_ALL, write_objects
+from runner.source.git_dir import WITH_MODES, write_objects
 
 # No fsync: after a crash the checkout is made again. workers=0 means one per processor.
 _GIT = ("git", "-c", "core.fsync=none", "-c", "checkout.workers=0")
@@ -41,8 +41,9 @@ class CommitSource:
 
 def check_out(source: CommitSource, target: Path, how: Checkout) -> None:
     """Writes the commit to ``target``, which must not exist, and removes it after an error. Raises GitError."""
-    at = [*FOR_ALL, *_GIT, "-C", str(target)]
+    at = [*WITH_MODES, *_GIT, "-C", str(target)]
     target.mkdir(parents=True)
+    target.chmod(0o755)
     try:
         run_git([*at, "init", "--quiet", "--template=", f"--object-format={object_format(source.sha)}"])
         files = [*_reading(source), "-C", str(target), "read-tree", "--reset", "-u", source.sha]
@@ -52,7 +53,7 @@ def check_out(source: CommitSource, target: Path, how: Checkout) -> None:
         tree.result()
         run_git([*at, "remote", "add", "origin", source.origin])
         # Not with git: it would write the time to a reflog, and the checkout must be reproducible.
-        (target / ".git" / "HEAD").write_text(f"{source.sha}\n")
+        (target / ".git" / "HEAD").write_text(f"{source.sha}\n")  # it exists, with its mode
     except BaseException:
         # Not shutil: folders inside each other by the thousand have more levels than Python calls itself.
         subprocess.run(["rm", "-rf", "--", str(target)], check=False)
@@ -63,7 +64,7 @@ def add_submodules_and_lfs(source: CommitSource, target: Path, how: Checkout) ->
     """Fetches submodules and LFS files, if the pipeline wants them. Raises GitError, StepError or MachineError."""
     if how.submodules:
         update = ["submodule", "update", "--quiet", "--init", "--recursive", "--depth=1"]
-        command = [*FOR_ALL, *_GIT, "-C", str(target), *update]
+        command = [*WITH_MODES, *_GIT, "-C", str(target), *update]
         run_git(command, login=source.login, url=source.origin, egress=source.egress)
     if how.lfs:
         _add_lfs_files(source, target)
@@ -74,7 +75,7 @@ def _write_objects(source: CommitSource, target: Path, how: Checkout) -> None:
         depth = [f"--depth={how.depth}"] if how.depth else []
         tags = "--tags" if how.tags else "--no-tags"
         # The fetch into the mirror has checked every object.
-        fetch = [*FOR_ALL, *_GIT, "-C", str(target), "-c", "fetch.fsckObjects=false", "fetch", "--quiet", _SAME_PACK]
+        fetch = [*WITH_MODES, *_GIT, "-C", str(target), "-c", "fetch.fsckObjects=false", "fetch", "--quiet", _SAME_PACK]
         run_git([*fetch, *depth, tags, "--", local_url(source.mirror), source.sha], local=True)
         (target / ".git" / "FETCH_HEAD").unlink()
         return
@@ -84,14 +85,14 @@ def _write_objects(source: CommitSource, target: Path, how: Checkout) -> None:
 def _reading(source: CommitSource) -> list[str]:
     """A git command that finds the mirror's objects while it runs, without writing that to ``.git``."""
     path = str(source.mirror / "objects").replace("\\", "\\\\").replace('"', '\\"')
-    return [*FOR_ALL, "env", f'GIT_ALTERNATE_OBJECT_DIRECTORIES="{path}"', *_GIT]
+    return [*WITH_MODES, "env", f'GIT_ALTERNATE_OBJECT_DIRECTORIES="{path}"', *_GIT]
 
 
 def _add_lfs_files(source: CommitSource, target: Path) -> None:
     """Replaces LFS pointers by their files, which are cached beside the mirror."""
     storage, url = source.mirror.with_suffix(".lfs"), _lfs_url(source)
     settings = [word for each in (f"lfs.storage={storage}", f"lfs.url={url}", *_LFS) for word in ("-c", each)]
-    at = [*FOR_ALL, *_GIT, "-C", str(target), *settings, "lfs"]
+    at = [*WITH_MODES, *_GIT, "-C", str(target), *settings, "lfs"]
     try:
         fetch = [*at, "fetch", "origin", source.sha]
         run_git(fetch, local=True, login=source.login, url=source.origin, egress=source.egress)

@@ -59,8 +59,9 @@ def test_build_arguments_and_labels_have_limits_and_names(ran: JobRunner) -> Non
     files = {"Dockerfile": "FROM busybox\nARG LONG\nRUN test ${#LONG} = " + str(most)}
     ran.need_current_buildkit()
     assert ran(build(args={"LONG": "x" * most}), files=files).outcome.state is State.PASSED
-    for keys in ({"args": {"LONG": "x" * (most + 1)}}, {"labels": {"LONG": "x" * (most + 1)}}):
-        job = ran(build(**keys), files=files)
+    long = {"LONG": "x" * (most + 1)}
+    for step in (build(args=long), build(labels=long)):
+        job = ran(step, files=files)
         assert job.step().reason is Reason.INVALID_PIPELINE
         assert "'LONG' under" in job.step().message
 
