@@ -119,6 +119,9 @@ def _check_out(job: Job) -> None:
         job.source.mkdir(parents=True)
     else:
         job.assignment.check_out(job.source)
+        if not job.plan.checkout.submodules and (job.source / ".gitmodules").is_file():
+            hint = "`recursive: true` in the settings of `clone` fetches them"
+            job.note(f"the folders of the repository's submodules are empty: {hint}")
     job.source.chmod(0o755)
     # What is around the checkout is for all users, because steps may run as any user.
     for folder in (job.workspace_base, *(each for each in job.source.parents if job.workspace_base in each.parents)):

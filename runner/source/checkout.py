@@ -27,7 +27,9 @@ _LFS = ("filter.lfs.clean=git-lfs clean -- %f", "filter.lfs.smudge=git-lfs smudg
 
 @dataclass(frozen=True)
 class CommitSource:
-    """A commit in a mirror. ``origin`` is the repository's URL; submodules and LFS files are fetched with ``login``.
+    """A commit in a mirror. ``origin`` is the repository's URL, empty if it has none.
+
+    Submodules and LFS files are fetched with ``login``.
 
     ``egress`` are variables for proxies and CA certificates.
     """
@@ -51,7 +53,8 @@ def check_out(source: CommitSource, target: Path, how: Checkout) -> None:
             objects, tree = pool.submit(_write_objects, source, target, how), pool.submit(run_git, files)
         objects.result()
         tree.result()
-        run_git([*at, "remote", "add", "origin", source.origin])
+        if source.origin:
+            run_git([*at, "remote", "add", "origin", source.origin])
         # Not with git: it would write the time to a reflog, and the checkout must be reproducible.
         (target / ".git" / "HEAD").write_text(f"{source.sha}\n")  # it exists, with its mode
     except BaseException:

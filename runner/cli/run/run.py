@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from pipelines.compiler.default_plan import dockerfile_plan
-from pipelines.plan import JobPlan, Plan
+from pipelines.plan import Checkout, JobPlan, Plan
 from pipelines.problem import InvalidPipelineError, Problem
 from pipelines.state import Outcome, Reason, State, verdict
 from pipelines.trigger import Event
@@ -173,12 +173,13 @@ def _run_job(run: Run, plan: JobPlan, cancel: Cancel) -> Outcome:
     console, started_s = run.console, time.monotonic()
     job_leftovers, network = run.bootstrap.next_job()
     path, home = os.environ.get("PATH", os.defpath), os.environ.get("HOME", "/")
+    builds = any(step.kind == "build" for step in plan.steps)
     assignment = Assignment(
         plan=plan,
         key=job_leftovers.key,
         attempt=1,
         folder=job_leftovers.folder,
-        check_out=run.tree.check_out,
+        check_out=partial(run.tree.check_out, how=plan.checkout or Checkout(), for_builds=builds),
         secrets=run.secrets,
         logins=logins(_docker_config(), _print_error),
         options=Options(push=run.push),
@@ -187,7 +188,7 @@ def _run_job(run: Run, plan: JobPlan, cancel: Cancel) -> Outcome:
         egress=run.egress,
     )
     builder: Callable[[], Builder] = partial(find_builder, path, home)
-    if any(step.kind == "build" for step in plan.steps):
+    if builds:
         builder = in_background(builder).result
     engine = run.bootstrap.engine()
     with (

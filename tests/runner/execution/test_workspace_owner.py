@@ -86,8 +86,9 @@ def test_steps_of_two_users_write_at_the_same_time(ran: JobRunner) -> None:
 
 @pytest.mark.engine
 def test_the_user_of_an_image_without_a_shell_or_chown_writes_too(ran: JobRunner) -> None:
-    lines = 'FROM busybox AS b\nFROM scratch\nCOPY --from=b /bin/touch /touch\nUSER 1234\nENTRYPOINT ["/touch", "/headway/src/a"]\n'
-    job = ran(build(), plugin(container(1)), files={"Dockerfile": lines, "a": "1"})
+    lines = ["FROM busybox AS b", "FROM scratch", "COPY --from=b /bin/touch /touch", "USER 1234"]
+    lines.append('ENTRYPOINT ["/touch", "/headway/src/a"]')
+    job = ran(build(), plugin(container(1)), files={"Dockerfile": "\n".join(lines), "a": "1"})
     assert job.states == [State.PASSED] * 2, job.everything()
 
 
