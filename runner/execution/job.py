@@ -23,6 +23,7 @@ from runner.docker.specs import STEP_LABEL, Limits, Login, job_labels
 from runner.errors import CanceledError, StepError
 from runner.events import Emit, JobNote
 from runner.execution.isolation import NO_ISOLATION, Isolation
+from runner.execution.masked_events import masked_emit
 from runner.execution.workspace_owner import WorkspaceOwner
 from runner.images.job_images import JobImages
 from runner.images.requirements import image_requirements
@@ -104,9 +105,9 @@ class Job:
         self.options = assignment.options
         self.engine = engine
         self.builder = builder
-        self.emit = emit
         self.cancel = cancel
         self.redactor = Redactor([*assignment.secrets.values(), *assignment.egress.secrets()])
+        self.emit = masked_emit(emit, self.redactor)
         self.egress = JobEgress(assignment.egress, assignment.folder / "ca", _host_names(self.plan))
         hosts = assignment.isolation.login_hosts
         self.images = JobImages(engine, assignment.logins, self.check, self.options.pulls_at_once_max, hosts)
@@ -140,7 +141,7 @@ class Job:
 
     def note(self, sentence: str) -> None:
         """Emits a note about the job as a whole."""
-        self.emit(JobNote(self.redactor.mask_text(sentence)))
+        self.emit(JobNote(sentence))
 
     def check(self) -> None:
         """Raises CanceledError if the job is canceled, StepError if its time is over."""

@@ -17,6 +17,7 @@ from runner.errors import MachineError, StepError, as_step_error
 from runner.events import Emit, StepFinished
 from runner.execution.host_access import check_plan
 from runner.execution.job import Assignment, Job
+from runner.execution.masked_events import masked_errors, masked_outcome
 from runner.execution.scheduler import Scheduler
 from runner.execution.services import Services
 from runner.private import NotPrivateError, private_folder
@@ -83,6 +84,11 @@ def _make_folder(folder: Path) -> None:
 
 def run_job(job: Job) -> Outcome:
     """Runs the job to its end and returns its outcome. Raises neither for a failed step nor for a broken machine."""
+    with masked_errors(job.redactor):
+        return masked_outcome(_run(job), job.redactor)
+
+
+def _run(job: Job) -> Outcome:
     try:
         check_plan(job.plan, job.assignment.access.host)
     except StepError as error:
@@ -108,8 +114,7 @@ def _prepare(job: Job, services: Services, checked: Future[None]) -> Outcome | N
         checked.result()
         services.start()
     except (StepError, OSError) as error:
-        fault = as_step_error(error)
-        return Outcome(fault.state, fault.reason, job.redactor.mask_text(str(fault)))
+        return as_step_error(error).outcome
     return None
 
 

@@ -157,7 +157,6 @@ def run_step(job: Job, step: Step, prestarter: ContainerPrestarter, services: Se
     with suppress(StepError, OSError):  # if the services' logs cannot be read, that does not change the step's outcome
         for sentence in services.notes_for(step, outcome, since_s):
             output.note(f"headway: {sentence}")
-    outcome = replace(outcome, message=job.redactor.mask_text(outcome.message))
     if outcome.state not in {State.PASSED, State.SKIPPED}:
         with suppress(OSError):  # on a full disk the log ends earlier: the outcome says why
             output.note(f"headway: {outcome.message}")

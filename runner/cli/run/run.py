@@ -29,6 +29,7 @@ from runner.errors import MachineError, StepError, as_step_error
 from runner.execution.job import Assignment, Options
 from runner.execution.job_lifecycle import open_job, run_job
 from runner.images.docker_config import logins
+from runner.logs.spellings import shown_in_logs
 from runner.network.egress import EgressSettings, local_egress
 from runner.source.working_tree import WorkingTree, working_tree
 from runner.threads import in_background
@@ -96,12 +97,14 @@ def _event(options: RunOptions) -> Event:
 
 
 def secrets_of(names: Sequence[str], environment: Mapping[str, str]) -> dict[str, str]:
-    """The secrets by their names in lower case. Raises StepError if one has no value."""
+    """The secrets by their names in lower case; warns of what logs will show. Raises StepError if one has no value."""
     found = {name.lower(): environment.get(name, environment.get(name.upper())) for name in names}
     for name, value in found.items():
         if value is None:
             hint = f"set the environment variable {name.upper()}"
             raise StepError(Reason.SECRET_MISSING, f"the secret {name!r} has no value: {hint}")
+        if shown := shown_in_logs(value):
+            _print_error(f"the secret {name!r}: {shown}")
     return {name: value for name, value in found.items() if value is not None}
 
 
