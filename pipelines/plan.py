@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from pipelines.inputs import DeclaredInput
 from pipelines.problem import Problem
 
+STEP_TIMEOUT_S, JOB_TIMEOUT_S = 3600, 6 * 3600
+"""The defaults where a pipeline says nothing: the same in `headway run` and on a server without settings of its own."""
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)

@@ -72,7 +72,10 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a step, a job or a run ended. ``message`` is a sentence: what happened and what to do."""
+    """How a step, a job or a run ended. ``message`` is a sentence: what happened and what to do.
+
+    ``exit_code`` is a program's; 0 for every step that passed, also where Headway itself did the work.
+    """
 
     state: State
     reason: Reason | None = None
@@ -80,7 +83,7 @@ class Outcome:
     exit_code: int | None = None
 
 
-PASSED = Outcome(State.PASSED)
+PASSED = Outcome(State.PASSED, exit_code=0)
 
 
 def verdict(states: list[State]) -> State:

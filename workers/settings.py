@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from pipelines.plan import JOB_TIMEOUT_S, STEP_TIMEOUT_S
 from runner.network.ca_certificates import custom_certificates
 from workers.disk import RESERVE_BYTES_MIN, DiskReserve
 from workers.labels import parse_labels
@@ -95,9 +96,11 @@ class Settings(BaseSettings):
     attempts_max: int = Field(
         2, ge=1, description="How many times a job may lose its worker before it is marked broken."
     )
-    job_timeout_s: int = Field(21_600, ge=1, description="The timeout of a job, in seconds, if its pipeline sets none.")
+    job_timeout_s: int = Field(
+        JOB_TIMEOUT_S, ge=1, description="The timeout of a job, in seconds, if its pipeline sets none."
+    )
     step_timeout_s: int = Field(
-        3_600, ge=1, description="The timeout of a step, in seconds, if its pipeline sets none."
+        STEP_TIMEOUT_S, ge=1, description="The timeout of a step, in seconds, if its pipeline sets none."
     )
     shutdown_s: int = Field(
         30,

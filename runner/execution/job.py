@@ -9,7 +9,18 @@ from secrets import token_hex
 from threading import Lock
 
 from pipelines.context import FULL_ACCESS, Access
-from pipelines.plan import BuiltImage, CommandsStep, EnvValue, JobPlan, PluginStep, Step, resolve, secret_names
+from pipelines.plan import (
+    JOB_TIMEOUT_S,
+    STEP_TIMEOUT_S,
+    BuiltImage,
+    CommandsStep,
+    EnvValue,
+    JobPlan,
+    PluginStep,
+    Step,
+    resolve,
+    secret_names,
+)
 from pipelines.state import Outcome, Reason, State
 from runner.builds.buildkit import Builder
 from runner.cancellation import Cancel
@@ -43,8 +54,8 @@ class Options:
 
     limits: Limits = field(default_factory=Limits)
     log_bytes_max: int = 1024**3
-    step_timeout_s: float = 6 * 3600
-    job_timeout_s: float = 6 * 3600
+    step_timeout_s: float = STEP_TIMEOUT_S
+    job_timeout_s: float = JOB_TIMEOUT_S
     grace_s: float = 10
     parallel_steps_max: int = 4
     steps_ahead_max: int = 2

@@ -141,7 +141,7 @@ class Scheduler:
         for future, step in self._detached.items():
             if future not in early:
                 future.result()
-                self._finish(step, Outcome(State.PASSED, None, "ended with the job"))
+                self._finish(step, replace(PASSED, message="ended with the job"))
 
 
 def run_step(job: Job, step: Step, prestarter: ContainerPrestarter, services: Services) -> Outcome:

@@ -28,7 +28,11 @@ def test_no_event_has_a_secret_in_a_text() -> None:
 
 def test_output_and_ids_come_through_as_they_are() -> None:
     said: list[events.Event] = []
-    given = [events.StepStarted(1), events.StepOutput(1, 0, b"x", events.Stream.STDOUT), events.ImageBuilt(1, "i", 2)]
+    given: list[events.Event] = [
+        events.StepStarted(1),
+        events.StepOutput(1, 0, b"x", events.Stream.STDOUT),
+        events.ImageBuilt(1, "i", 2),
+    ]
     for event in given:
         masked_emit(said.append, REDACTOR)(event)
     assert said == given
