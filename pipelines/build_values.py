@@ -9,6 +9,8 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from pipelines.environment_size import WORD_BYTES_MAX, WORDS_BYTES_MAX, byte_count
+
 BUILD_ID_CHARS_MAX = 64
 _BUILD_ID = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9_.-]{{0,{BUILD_ID_CHARS_MAX - 1}}}")
 _ID_HINT = f"use up to {BUILD_ID_CHARS_MAX} letters, digits, '_', '.' and '-', with no '.' or '-' at the front"
@@ -18,6 +20,11 @@ _OWN_LABELS = "headway."
 _BREAKS = frozenset({"Cc", "Cs", "Zl", "Zp"})
 """Unicode categories: control characters, halves of characters, and separators of lines and paragraphs."""
 _SHOWN_CHARS = 80
+_EACH_BYTES = 32
+_VALUE_BYTES_MAX = WORD_BYTES_MAX - _EACH_BYTES
+"""Of one value with its name: the name of the client's option stands before it."""
+_LIMIT = f"with its name; the build client gets at most {_VALUE_BYTES_MAX:,}"
+_SHORTER = "put it into a file of the repository, which the Dockerfile copies"
 
 
 class BuildValues(Protocol):
@@ -71,6 +78,33 @@ def wrong_values(build: BuildValues) -> Iterator[WrongValue]:
             yield WrongValue("platforms", number, f"{_shown(platform)} is no platform", "write for example linux/arm64")
     yield from (*_wrong_pairs("args", build.args), *_wrong_pairs("labels", build.labels))
     yield from (*_wrong_caches("cache_from", build.cache_from), *_wrong_caches("cache_to", build.cache_to))
+    yield from _too_large(build)
+
+
+def _too_large(build: BuildValues) -> Iterator[WrongValue]:
+    """What the client's command line, or a RUN of the Dockerfile, has no room for."""
+    for key in ("context", "dockerfile", "target", "network"):
+        yield from _too_long(key, None, str(getattr(build, key)))
+    for key, values in (("ssh", build.ssh), ("cache_from", build.cache_from), ("cache_to", build.cache_to)):
+        for number, value in enumerate(values):
+            yield from _too_long(key, number, value)
+    yield from _too_long("platforms", None, ",".join(build.platforms))
+    pairs = [("args", name, value) for name, value in build.args.items()]
+    pairs += [("labels", name, value) for name, value in build.labels.items()]
+    sizes = [(byte_count(f"{name}={value}"), key, name) for key, name, value in pairs]
+    for size, key, name in sizes:
+        if size > _VALUE_BYTES_MAX:
+            yield WrongValue(key, name, f"{_shown(name)} under '{key}' has {size:,} bytes {_LIMIT}", _SHORTER)
+    if (total := sum(size + _EACH_BYTES for size, _, _ in sizes)) > WORDS_BYTES_MAX:
+        size, key, name = max(sizes)
+        largest = f"the largest is {_shown(name)} with {size:,}"
+        message = f"'args' and 'labels' have {total:,} bytes together; the limit is {WORDS_BYTES_MAX:,}; {largest}"
+        yield WrongValue(key, name, message, _SHORTER)
+
+
+def _too_long(key: str, part: int | None, value: str) -> Iterator[WrongValue]:
+    if (size := byte_count(value)) > _VALUE_BYTES_MAX:
+        yield WrongValue(key, part, f"'{key}' has {size:,} bytes {_LIMIT}", "write less")
 
 
 def is_build_id(name: str) -> bool:

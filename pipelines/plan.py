@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from pipelines.inputs import DeclaredInput
 from pipelines.problem import Problem
 
+STEP_TIMEOUT_S, JOB_TIMEOUT_S = 3600, 6 * 3600
+"""The defaults where a pipeline says nothing: the same in `headway run` and on a server without settings of its own."""
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -217,6 +220,7 @@ class JobPlan(_Frozen):
     """One workflow, or one cell of its matrix: what one worker claims.
 
     ``workspace`` is the absolute folder where every container sees the checkout. ``needs`` are names of workflows.
+    ``notes`` are sentences for the log of every step that has a container.
     """
 
     name: str
@@ -234,6 +238,7 @@ class JobPlan(_Frozen):
     steps: tuple[Step, ...]
     timeout_s: int | None = None
     concurrency: Concurrency | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:

@@ -74,7 +74,8 @@ class Reason(StrEnum):
 class Outcome:
     """How a step, a job or a run ended. ``message`` is a sentence: what happened and what to do.
 
-    ``detail`` is what another program said of it, in its own words.
+    ``exit_code`` is a program's; 0 for every step that passed, also where Headway itself did the work. ``detail`` is
+    what another program said of it, in its own words.
     """
 
     state: State
@@ -84,7 +85,7 @@ class Outcome:
     detail: str = ""
 
 
-PASSED = Outcome(State.PASSED)
+PASSED = Outcome(State.PASSED, exit_code=0)
 
 
 def verdict(states: list[State]) -> State:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from pipelines.context import Context, RepoInfo
+from pipelines.environment_size import Fitted, fit_own
 from pipelines.state import State
 from pipelines.trigger import PULL_REQUEST_EVENTS, Event, Trigger
 
@@ -43,8 +44,13 @@ def _number(value: int) -> str:
 
 
 def run_variables(trigger: Trigger, context: Context) -> dict[str, str]:
-    """Every CI_* variable that a run may have. Those without a value are empty."""
-    return {
+    """Every CI_* variable that a run may have. Those without a value, or with one that is too large, are empty."""
+    return fitted_variables(trigger, context).values
+
+
+def fitted_variables(trigger: Trigger, context: Context) -> Fitted:
+    """The ``run_variables``, with a note for each that is not whole."""
+    return fit_own({
         "CI": "headway",
         **_repo(context),
         **_commit(trigger),
@@ -53,7 +59,7 @@ def run_variables(trigger: Trigger, context: Context) -> dict[str, str]:
         **{f"CI_PREV_{name}": "" for name in _PREVIOUS},
         **context.previous,
         **_system(context),
-    }
+    })  # fmt: skip
 
 
 def _repo(context: Context) -> dict[str, str]:

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from pipelines.plan import JOB_TIMEOUT_S, STEP_TIMEOUT_S
 from runner.network.ca_certificates import custom_certificates
 from workers.disk import RESERVE_BYTES_MIN, DiskReserve
 from workers.labels import parse_labels
@@ -101,9 +102,11 @@ class Settings(BaseSettings):
         description="Seconds for which a job waits for a repository's server that does not answer or has a fault. "
         "It is tried again and again meanwhile, and takes no slot. 0: not at all.",
     )
-    job_timeout_s: int = Field(21_600, ge=1, description="The timeout of a job, in seconds, if its pipeline sets none.")
+    job_timeout_s: int = Field(
+        JOB_TIMEOUT_S, ge=1, description="The timeout of a job, in seconds, if its pipeline sets none."
+    )
     step_timeout_s: int = Field(
-        3_600, ge=1, description="The timeout of a step, in seconds, if its pipeline sets none."
+        STEP_TIMEOUT_S, ge=1, description="The timeout of a step, in seconds, if its pipeline sets none."
     )
     shutdown_s: int = Field(
         30,

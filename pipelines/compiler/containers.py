@@ -2,7 +2,8 @@
 
 from posixpath import join, normpath
 
-from pipelines.compiler.encoding import encode_all, plugin_environment
+from pipelines.compiler.encoding import encode_all, plugin_environment, plugin_name
+from pipelines.compiler.environment_limits import Where, check_environment, check_word
 from pipelines.compiler.job_input import JobInput
 from pipelines.model.workflow import CommandsStep, PluginStep, Service
 from pipelines.own_images import REMEDY, is_own_image
@@ -23,9 +24,13 @@ def make_container(
     image = _image(options, build)
     if isinstance(image, NamedImage) and is_own_image(image.name):
         job.diagnostics.error(job.place(*where, "image"), f"'{image.name}' is an image of Headway's own", REMEDY)
+    environment = _environment(job, options, identity)
+    label = f"{'service' if identity.kind == 'service' else 'step'} '{identity.name}'"
+    check_environment(job, label, environment, where, _places(options, where))
+    check_word(job, label, max(options.entrypoint or (), key=len, default=""), (*where, "entrypoint"))
     return Container(
         image=image,
-        environment=_environment(job, options, identity),
+        environment=environment,
         entrypoint=options.entrypoint,
         directory=_directory(job, options),
         privileged=options.privileged,
@@ -65,6 +70,13 @@ def _environment(job: JobInput, options: Options, identity: StepIdentity) -> dic
         **encode_all(options.environment),
         **plugin_environment(settings),
     }
+
+
+def _places(options: Options, where: Where) -> dict[str, Where]:
+    """Where in the file the variables of a container are."""
+    settings = {} if isinstance(options, CommandsStep) else options.settings
+    found: dict[str, Where] = {plugin_name(key): (*where, "settings", key) for key in settings}
+    return found | {name: (*where, "environment", name) for name in options.environment}
 
 
 def outside_values(scripts: tuple[ShellText, ...]) -> dict[str, EnvValue]:

@@ -11,11 +11,12 @@ from pipelines.syntax.scalars import scalar_text, shortest
 
 def plugin_environment(settings: Mapping[str, object]) -> dict[str, EnvValue]:
     """The ``PLUGIN_*`` variables of a plugin's settings."""
-    named = {_plugin_name(key): value for key, value in settings.items() if key}
+    named = {plugin_name(key): value for key, value in settings.items() if key}
     return encode_all(named)
 
 
-def _plugin_name(key: str) -> str:
+def plugin_name(key: str) -> str:
+    """The variable of a plugin's setting."""
     return "PLUGIN_" + key.replace("-", "_").replace(".", "_").upper()
 
 

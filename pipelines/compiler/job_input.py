@@ -7,6 +7,7 @@ from functools import cached_property
 from pipelines.compiler.conditions import ConditionFacts, Decision, decide
 from pipelines.compiler.workspace import WorkspacePaths, workspace_paths
 from pipelines.context import Context
+from pipelines.environment_size import Fitted
 from pipelines.matching.expressions import EXAMPLE, ExpressionError
 from pipelines.model.conditions import Condition
 from pipelines.model.workflow import PluginStep, Service, Step, Workflow
@@ -15,7 +16,7 @@ from pipelines.parser.validation import LocatedWorkflow
 from pipelines.syntax.diagnostics import Diagnostics, Place
 from pipelines.syntax.nodes import LegacySecrets
 from pipelines.trigger import Trigger
-from pipelines.variables import run_variables
+from pipelines.variables import fitted_variables
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,9 +60,14 @@ class JobInput:
         return workspace_paths(self.workflow.workspace)
 
     @cached_property
+    def fitted_variables(self) -> Fitted:
+        """The variables of the run, for all containers, and a note for each that is not whole."""
+        return fitted_variables(self.trigger, self.context)
+
+    @property
     def run_variables(self) -> dict[str, str]:
         """The variables of the run, for all containers."""
-        return run_variables(self.trigger, self.context)
+        return self.fitted_variables.values
 
     def decide(self, conditions: Sequence[Condition], *where: str | int, of_step: bool) -> Decision:
         """Decides by the conditions at ``where``. An invalid ``evaluate`` is reported, and counts as true."""

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from pipelines import plan
 from pipelines.compiler.checkout import plan_checkout
 from pipelines.compiler.containers import make_container
+from pipelines.compiler.environment_limits import check_word
 from pipelines.compiler.job_input import JobInput
 from pipelines.compiler.selection import select_steps
 from pipelines.compiler.step_dependencies import set_needs
@@ -68,6 +69,7 @@ def plan_job(job: JobInput) -> PlannedJob:
         steps=steps,
         timeout_s=workflow.timeout,
         concurrency=_concurrency(workflow.concurrency),
+        notes=job.fitted_variables.notes,
     )
     optional = tuple((job.name, need.name) for need in workflow.depends_on if need.optional)
     return PlannedJob(made, left_out, optional)
@@ -135,6 +137,9 @@ def _service(job: JobInput, index: int, service: Service) -> plan.Service:
         cell=job.cell,
     )
     seconds = service.ready.timeout if service.ready else None
+    check_word(
+        job, f"service '{service.name}'", "\n".join(script.text for script in service.commands), (*where, "commands")
+    )
     return plan.Service(
         name=service.name,
         container=make_container(job, service, identity, where),
@@ -154,6 +159,7 @@ def _ready(job: JobInput, index: int, service: Service) -> plan.Ready | None:
     if check.http and not check.command and check.port is None:
         return plan.HttpCheck(url=check.http)
     if check.command and not check.http and check.port is None:
+        check_word(job, f"service '{service.name}'", check.command.text, ("services", index, "ready"))
         return plan.CommandCheck(command=check.command.text)
     hint = "write a command, {port: 5432} or {http: 'http://:8080/health'}"
     place = job.place("services", index, "ready")

@@ -10,6 +10,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from pipelines.build_values import is_build_id, is_one_line, wrong_values
+from pipelines.environment_size import WORD_BYTES_MAX, byte_count, word_bytes
 from pipelines.plan import BuildStep
 from pipelines.state import Reason
 from runner.builds.safe_read import read_file
@@ -245,6 +246,14 @@ def environment_of(builder: Builder, request: BuildRequest) -> dict[str, str]:
     kept = {name: os.environ[name] for name in names_kept if name in os.environ}
     names = enumerate(request.step.secrets.values())
     given = {request.secret_variable(number): request.secrets[secret] for number, secret in names}
+    for secret, (name, value) in zip(request.step.secrets.values(), given.items(), strict=True):
+        if (size := word_bytes(name, byte_count(value))) > WORD_BYTES_MAX:
+            message = (
+                f"the secret {secret!r} has {size:,} bytes with its name; the build client gets {WORD_BYTES_MAX:,}"
+            )
+            raise StepError(
+                Reason.INVALID_PIPELINE, f"{message} at most; keep the file elsewhere, and the key in a secret"
+            )
     own = {
         "HOME": str(request.scratch),
         "DOCKER_CONFIG": str(request.docker_config),

@@ -246,16 +246,20 @@ class Engine:
             code = self._api.exec_inspect(exec_id)["ExitCode"]
             return None if code is None else int(code)
 
-    def read_file(self, container: str, path: str) -> bytes | None:
-        """A file of a container, which need not be started, or None if there is no such file."""
+    def read_file(self, container: str, path: str, bytes_max: int) -> bytes | None:
+        """A file of a container, which need not be started, or None if there is no such file, or a larger one."""
         with translated():
             try:
-                chunks, _ = self._api.get_archive(container, path)
+                chunks, found = self._api.get_archive(container, path)
             except sdk_errors().NotFound:
                 return None
+            if found["size"] > bytes_max:
+                chunks.close()
+                return None
             with tarfile.open(fileobj=BytesIO(b"".join(chunks))) as archive:
-                member = archive.extractfile(archive.next() or tarfile.TarInfo())
-                return member.read() if member else None
+                member = archive.next()
+                file = archive.extractfile(member) if member and member.isreg() else None
+                return file.read() if file else None
 
     def remove(self, container: str) -> None:
         """Kills and removes a container with its anonymous volumes. Idempotent."""

@@ -49,7 +49,7 @@ def build(job: Job, step: BuildStep, output: Output) -> Outcome:
     )
 
     def emit_instruction(instruction: Instruction) -> None:
-        text, error = job.redactor.mask_text(instruction.text), job.redactor.mask_text(instruction.error)
+        text, error = instruction.text, instruction.error
         job.emit(
             InstructionChanged(step.number, instruction.index, text, instruction.cached, instruction.seconds, error)
         )

@@ -9,7 +9,18 @@ from secrets import token_hex
 from threading import Lock
 
 from pipelines.context import FULL_ACCESS, Access
-from pipelines.plan import BuiltImage, CommandsStep, EnvValue, JobPlan, PluginStep, Step, resolve, secret_names
+from pipelines.plan import (
+    JOB_TIMEOUT_S,
+    STEP_TIMEOUT_S,
+    BuiltImage,
+    CommandsStep,
+    EnvValue,
+    JobPlan,
+    PluginStep,
+    Step,
+    resolve,
+    secret_names,
+)
 from pipelines.state import Outcome, Reason, State
 from runner.builds.buildkit import Builder
 from runner.cancellation import Cancel
@@ -24,6 +35,8 @@ from runner.errors import CanceledError, StepError
 from runner.events import Emit, JobNote
 from runner.execution.isolation import NO_ISOLATION, Isolation
 from runner.execution.job_status import JobStatus
+from runner.execution.masked_events import masked_emit
+from runner.execution.workspace_owner import WorkspaceOwner
 from runner.images.job_images import JobImages
 from runner.images.requirements import image_requirements
 from runner.logs.output import Write, never_low
@@ -42,8 +55,8 @@ class Options:
 
     limits: Limits = field(default_factory=Limits)
     log_bytes_max: int = 1024**3
-    step_timeout_s: float = 6 * 3600
-    job_timeout_s: float = 6 * 3600
+    step_timeout_s: float = STEP_TIMEOUT_S
+    job_timeout_s: float = JOB_TIMEOUT_S
     grace_s: float = 10
     parallel_steps_max: int = 4
     steps_ahead_max: int = 2
@@ -113,9 +126,9 @@ class Job:
         self.options = assignment.options
         self.engine = engine
         self.builder = builder
-        self.emit = emit
         self.cancel = cancel
         self.redactor = Redactor([*assignment.secrets.values(), *assignment.egress.secrets()])
+        self.emit = masked_emit(emit, self.redactor)
         self.egress = JobEgress(assignment.egress, assignment.folder / "ca", _host_names(self.plan))
         hosts = assignment.isolation.login_hosts
         self.images = JobImages(engine, assignment.logins, self.check, self.options.pulls_at_once_max, hosts)
@@ -129,13 +142,13 @@ class Job:
         self.workspace_base = assignment.folder / "workspace"
         self.workspace_folder = Folder(self.workspace_base, self.plan.workspace_base)
         self.source = self.workspace_base / Path(self.plan.workspace).relative_to(self.plan.workspace_base)
+        self.owner = WorkspaceOwner(engine, self.workspace_base, self.labels(), self.note)
         self._lock = Lock()
         self._unknown_name = token_hex(16)
         self.removals = RemovalQueue(engine.remove)
         self._image_names: list[str] = []
         self.closers: list[Callable[[], None]] = [self.images.close]
-        self.services: list[str] = []
-        self.detached: list[str] = []
+        self.services, self.detached = list[str](), list[str]()
         self.network = assignment.network or JobNetwork(engine, assignment.key, assignment.attempt)
         self.sandboxes = SandboxAllocator(self.network, {step.number: step.needs for step in self.plan.steps})
 
@@ -149,7 +162,7 @@ class Job:
 
     def note(self, sentence: str) -> None:
         """Emits a note about the job as a whole."""
-        self.emit(JobNote(self.redactor.mask_text(sentence)))
+        self.emit(JobNote(sentence))
 
     def check(self) -> None:
         """Raises CanceledError if the job is canceled, StepError if its time is over."""

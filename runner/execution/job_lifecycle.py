@@ -17,6 +17,7 @@ from runner.errors import MachineError, StepError, as_step_error
 from runner.events import Emit, StepFinished
 from runner.execution.host_access import check_plan
 from runner.execution.job import Assignment, Job
+from runner.execution.masked_events import masked_errors, masked_outcome
 from runner.execution.scheduler import Scheduler
 from runner.execution.services import Services
 from runner.private import NotPrivateError, private_folder
@@ -87,6 +88,11 @@ def run_job(job: Job) -> Outcome:
 
     Raises GitAwayError, before the first step, where submodules or LFS files cannot be fetched for the moment.
     """
+    with masked_errors(job.redactor):
+        return masked_outcome(_run(job), job.redactor)
+
+
+def _run(job: Job) -> Outcome:
     try:
         check_plan(job.plan, job.assignment.access.host)
     except StepError as error:
@@ -114,9 +120,7 @@ def _prepare(job: Job, services: Services, checked: Future[None]) -> Outcome | N
     except GitAwayError as error:
         raise error.masked(job.redactor.mask_text) from error
     except (StepError, OSError) as error:
-        fault = as_step_error(error)
-        mask = job.redactor.mask_text
-        return Outcome(fault.state, fault.reason, mask(str(fault)), detail=mask(fault.detail))
+        return as_step_error(error).outcome
     return None
 
 
@@ -126,11 +130,12 @@ def _check_out(job: Job) -> None:
         job.source.mkdir(parents=True)
     else:
         job.assignment.check_out(job.source)
-    for folder in (
-        job.workspace_base,
-        job.source,
-        *(parent for parent in job.source.parents if job.workspace_base in parent.parents),
-    ):
+        if not job.plan.checkout.submodules and (job.source / ".gitmodules").is_file():
+            hint = "`recursive: true` in the settings of `clone` fetches them"
+            job.note(f"the folders of the repository's submodules are empty: {hint}")
+    job.source.chmod(0o755)
+    # What is around the checkout is for all users, because steps may run as any user.
+    for folder in (job.workspace_base, *(each for each in job.source.parents if job.workspace_base in each.parents)):
         folder.chmod(0o777)
 
 

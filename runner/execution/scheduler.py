@@ -136,7 +136,7 @@ class Scheduler:
         for future, step in self._detached.items():
             if future not in early:
                 future.result()
-                self._finish(step, Outcome(State.PASSED, None, "ended with the job"))
+                self._finish(step, replace(PASSED, message="ended with the job"))
 
 
 def run_step(job: Job, step: Step, prestarter: ContainerPrestarter, services: Services) -> Outcome:
@@ -152,7 +152,6 @@ def run_step(job: Job, step: Step, prestarter: ContainerPrestarter, services: Se
     with suppress(StepError, OSError):  # if the services' logs cannot be read, that does not change the step's outcome
         for sentence in services.notes_for(step, outcome, since_s):
             output.note(f"headway: {sentence}")
-    outcome = replace(outcome, message=job.redactor.mask_text(outcome.message))
     if outcome.state not in {State.PASSED, State.SKIPPED}:
         with suppress(OSError):  # on a full disk the log ends earlier: the outcome says why
             output.note(f"headway: {outcome.message}")

@@ -143,8 +143,7 @@ class RunningService:
         return f"the service {self.service.name!r} {what}; {log}"
 
     def _tail(self, since_s: float | None = None) -> str:
-        tail = self._job.engine.logs(self.container, LOG_LINES, since_s).decode(errors="replace").strip()
-        return self._job.redactor.mask_text(tail)
+        return self._job.engine.logs(self.container, LOG_LINES, since_s).decode(errors="replace").strip()
 
     def death_note(self) -> str:
         """How the service ended; empty while it runs."""

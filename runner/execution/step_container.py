@@ -5,6 +5,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from pipelines.environment_size import WORD_BYTES_MAX, word_bytes
 from pipelines.plan import CommandsStep, Container, PluginStep
 from pipelines.state import Outcome, Reason
 from runner.docker.attach import Attached, readable
@@ -16,11 +17,10 @@ from runner.execution.job import Deadline, Job
 from runner.execution.launch import Launch, launch
 from runner.execution.script import script_of
 from runner.execution.step_outcome import engine_gone, outcome_of
+from runner.execution.workspace_owner import PASSWD_BYTES_MAX, user_number
 from runner.logs.output import Lines, Output
 
 KILL_TIMEOUT_S = 30
-VARIABLE_BYTES_MAX = 128 * 1024 - 64
-"""Linux's limit for one environment variable (128 KiB), less room for the variable's name."""
 DISK_POLL_S = 0.5
 _DRONE_STATUSES = {"success": "success", "failure": "failure", "canceled": "killed"}
 
@@ -29,12 +29,15 @@ _DRONE_STATUSES = {"success": "success", "failure": "failure", "canceled": "kill
 class StartedContainer:
     """A step's container that is attached and started. With a ``token`` it waits at its gate for the script.
 
-    ``restore`` are lines of that script (see ``launch``).
+    ``restore`` are lines of that script (see ``launch``). ``user`` is the number of the user that it runs as, None if
+    that is not known; ``image`` is its image.
     """
 
     container: str
     stream: Attached
     token: str
+    user: int | None
+    image: str
     restore: tuple[str, ...] = ()
 
 
@@ -43,12 +46,17 @@ def run(job: Job, step: CommandsStep | PluginStep, output: Output, prestarted: S
 
     Raises StepError, or MachineError for a broken machine.
     """
+    for note in job.plan.notes:
+        output.note(note)
     if prestarted:
         job.write_pull_log(step, Lines(output))
     started = prestarted or start(job, step, job.image_of(step, Lines(output)))
     status = gate.GateStatus(started.token)
-    with ExitStack() as on_error:
+    with ExitStack() as on_exit, ExitStack() as on_error:
         on_error.callback(discard, job, started)
+        if started.token:
+            job.owner.enter(started.user, started.image)
+        on_exit.callback(job.owner.leave, started.user)
         if started.token:
             _open_gate(started.stream, gate.gate_lines(started.token, _script(job, step, started.restore)))
         stopped = _follow(job, step, started, output, status)
@@ -74,9 +82,19 @@ def start(job: Job, step: CommandsStep | PluginStep, image: str) -> StartedConta
             job.detached.append(container)
         stream = job.engine.attach(container)
         on_error.callback(stream.close)
+        user = _user_of(job, step, image, container)
+        token = gate.new_token() if has_gate(step) else ""
+        if not token:
+            job.owner.enter(user, image)
+            on_error.callback(job.owner.leave, user)
         job.engine.start(container)
         on_error.pop_all()
-    return StartedContainer(container, stream, gate.new_token() if has_gate(step) else "", ready.restore)
+    return StartedContainer(container, stream, token, user, image, ready.restore)
+
+
+def _user_of(job: Job, step: CommandsStep | PluginStep, image: str, container: str) -> int | None:
+    name = step.container.user or str(job.images.config_of(image).get("User") or "")
+    return user_number(name, lambda: job.engine.read_file(container, "/etc/passwd", PASSWD_BYTES_MAX))
 
 
 def discard(job: Job, started: StartedContainer) -> None:
@@ -121,7 +139,7 @@ def _spec(job: Job, step: CommandsStep | PluginStep, image: str, network: str, r
 
 def _script_variable(script: str) -> str:
     value = base64.b64encode(script.encode(errors="surrogateescape")).decode()
-    if len(value) > VARIABLE_BYTES_MAX:
+    if word_bytes("CI_SCRIPT", len(value)) > WORD_BYTES_MAX:
         hint = "put them into a file of the repository, or leave `entrypoint` out"
         message = f"the commands are too long for an image's own entrypoint, which gets them in a variable; {hint}"
         raise StepError(Reason.BAD_COMMAND, message)

@@ -45,7 +45,7 @@ class JobImages:
         self._pool = ThreadPoolExecutor(pulls_at_once_max, "pull")
         self._fetches: dict[Key, ImageFetch] = {}
         self._lock = Lock()
-        self._environments: dict[str, dict[str, str]] = {}
+        self._configs: dict[str, Mapping[str, Any]] = {}
 
     def prefetch(self, requirements: Iterable[ImageRequirement]) -> None:
         """Starts pulling missing images in the background, in this order."""
@@ -68,15 +68,19 @@ class JobImages:
         return here
 
     def note(self, image: Description) -> None:
-        """Keeps what ``environment_of`` tells of an image that the engine has described."""
-        pairs = (pair.partition("=") for pair in (image.get("Config") or {}).get("Env") or ())
-        self._environments[str(image["Id"])] = {name: value for name, _, value in pairs}
+        """Keeps the engine's description of an image for ``config_of`` and ``environment_of``."""
+        self._configs[str(image["Id"])] = image.get("Config") or {}
+
+    def config_of(self, image_id: str) -> Mapping[str, Any]:
+        """The configuration of an image: its variables, user and so on. The engine is asked once for each image."""
+        if image_id not in self._configs:
+            self.note(self._engine.image(image_id) or {"Id": image_id})
+        return self._configs[image_id]
 
     def environment_of(self, image_id: str) -> Mapping[str, str]:
-        """The variables that an image itself sets. The engine is asked once for each image."""
-        if image_id not in self._environments:
-            self.note(self._engine.image(image_id) or {"Id": image_id})
-        return self._environments[image_id]
+        """The variables that an image itself sets."""
+        pairs = (pair.partition("=") for pair in self.config_of(image_id).get("Env") or ())
+        return {name: value for name, _, value in pairs}
 
     def here(self, name: str) -> Description | None:
         """The image if the engine has it, without a pull. Raises StepError if this job may not use it."""

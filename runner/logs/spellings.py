@@ -1,36 +1,67 @@
-"""The forms in which a secret may be printed: plain, in parts, as base64, escaped for URLs, JSON or shells."""
+"""The forms in which common tools print a secret: plain, in lines, escaped for URLs, JSON, HTML or shells, encoded."""
 
 import base64
+import html
 import json
+import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 from urllib.parse import quote, quote_plus
 
 SECRET_BYTES_MIN = 4
-"""Shorter values ("e", "no", "1") are not masked: that would blank half of every log."""
-LINE_BYTES_MIN = 8
-"""Each line of a multi-line secret is also masked on its own, from this length on."""
-BASE64_LINE = 76
-"""The ``base64`` program breaks lines after this many characters."""
+"""Shorter values, lines and encodings ("e", "no", "1") are not masked: that would blank half of every log."""
 PART_BYTES_MAX = 256
 """Longer forms are masked in parts of this size. So the work for a byte of output does not grow with a secret."""
+JSON_BYTES_MAX = 64 * 1024
+"""The values of larger JSON are not looked for. A server's secrets are not larger."""
+
+# What a JSON text, or `echo` of a shell, has for a character.
+_ESCAPE = re.compile(r'\\(?:u([0-9a-fA-F]{4})|([nrtbfv"\\/]))')
+_ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "v": "\v"}
+# What `encodeURIComponent`, `encodeURI`, Go's user information and Python leave as it is.
+_SAFE_IN_URLS = ("", "/", "!'()*", ";/?:@&=+$,#!'()*", "$&+,;=")
+_PERCENT = re.compile("%[0-9A-F]{2}")
+_UNICODE = re.compile(r"\\u[0-9a-f]{4}")
+_FOR_BASH = re.compile(r"""[\s!"$&'()*,;<>?\[\\\]^`{|}]""")
+_FOR_DOUBLE_QUOTES = re.compile(r'["$`\\]')
+_FOR_HTML = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
+_ANSI_C = {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\t": "\\t", "\r": "\\r", "\x1b": "\\E"}
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
-def spellings(secret: str) -> set[bytes]:
-    """The forms in which a secret may be printed: plain, line by line, as base64, escaped for URLs, JSON or shells."""
-    raw = secret.encode(errors="surrogateescape")
-    if len(raw) < SECRET_BYTES_MIN:
-        return set()
-    lines = {line.strip() for line in raw.splitlines() if len(line.strip()) >= LINE_BYTES_MIN}
-    found = {raw, raw.strip()} | lines
-    for text in (secret, secret.strip()):
-        found |= {quote(text, safe="", errors="surrogateescape").encode()}
-        found |= {quote_plus(text, errors="surrogateescape").encode(), json.dumps(text)[1:-1].encode()}
-        quoted = (shlex.quote(text), *(text.replace("'", quote_mark) for quote_mark in ("'\\''", "'\"'\"'", "\\'")))
-        for form in (json.dumps(text, ensure_ascii=False)[1:-1], *quoted):
-            found.add(form.encode(errors="surrogateescape"))
-    found |= _base64_spellings(raw) | _base64_lines(raw)
-    return {part for form in found if len(form) >= SECRET_BYTES_MIN for part in _parts(form)}
+class Spellings(NamedTuple):
+    """The forms of a secret. Those that are ``packed`` have no white space, and may have some anywhere in a log."""
+
+    plain: set[bytes]
+    packed: set[bytes]
+
+
+def spellings(secret: str) -> Spellings:
+    """The forms in which a secret may be printed."""
+    texts = {secret, secret.strip(), secret.rstrip("\r\n")}
+    plain = {form for text in texts for form in _escaped(text)}
+    plain |= {line for text in (secret, *_unescaped(secret)) for line in _lines(text)}
+    packed = {form for text in texts for form in _encoded(_bytes(text))}
+    return Spellings(_parts_of(map(_bytes, plain)), _parts_of(packed))
+
+
+def shown_in_logs(secret: str) -> str:
+    """What of a secret logs show because it is too short, as a sentence without a full stop; empty if nothing is."""
+    few = f"fewer than {SECRET_BYTES_MIN} bytes"
+    if (size := len(_bytes(secret.strip()))) < SECRET_BYTES_MIN:
+        return f"it has {size} bytes, and logs show values of {few}: masking them would blank half of every log"
+    short = [line for line in map(str.strip, secret.splitlines()) if line and len(_bytes(line)) < SECRET_BYTES_MIN]
+    return f"{len(short)} of its lines {'has' if len(short) == 1 else 'have'} {few}: logs show them" if short else ""
+
+
+def _bytes(text: str) -> bytes:
+    # A secret from an environment variable may have bytes that are no UTF-8; JSON may bring other lone surrogates.
+    return text.encode(errors="surrogateescape" if not re.search("[\ud800-\udc7f\udd00-\udfff]", text) else "replace")
+
+
+def _parts_of(forms: Iterable[bytes]) -> set[bytes]:
+    return {part for form in forms if len(form) >= SECRET_BYTES_MIN for part in _parts(form)}
 
 
 def _parts(form: bytes) -> Iterator[bytes]:
@@ -40,28 +71,93 @@ def _parts(form: bytes) -> Iterator[bytes]:
         yield form[start : start + PART_BYTES_MAX]
 
 
-def _base64_spellings(raw: bytes) -> set[bytes]:
+def _lines(text: str) -> Iterator[str]:
+    """The lines on their own, without the white space around them, which tools change."""
+    for line in text.splitlines():
+        yield line.strip()
+
+
+def _unescaped(secret: str) -> Iterator[str]:
+    """What shells and JSON tools make of a secret with escapes, such as a key with ``\\n`` in JSON; its values."""
+    if "\\" in secret:
+        yield _ESCAPE.sub(_meaning, secret)
+        yield secret.replace("\\n", "\n").replace("\\r", "\r")
+    if secret.lstrip()[:1] in {"{", "["} and len(secret) <= JSON_BYTES_MAX:
+        try:
+            yield from _values(json.loads(secret))
+        except (ValueError, RecursionError):
+            return
+
+
+def _meaning(escape: re.Match[str]) -> str:
+    if escape[1]:
+        return chr(int(escape[1], 16))
+    return _ESCAPED.get(escape[2], escape[2])
+
+
+def _values(document: object) -> Iterator[str]:
+    """The texts in a JSON document; deeper than Python calls itself there is none, for it was not read."""
+    waiting = [document]
+    while waiting:
+        match waiting.pop():
+            case str() as text:
+                yield text
+            case dict() as members:
+                waiting += members.values()
+            case list() as members:
+                waiting += members
+            case _:  # numbers and the like
+                pass
+
+
+def _escaped(text: str) -> Iterator[str]:
+    """The text as it is, and escaped for where it is printed."""
+    yield text
+    for safe in _SAFE_IN_URLS:
+        for quoted in (quote, quote_plus):
+            form = quoted(text, safe=safe, errors="surrogateescape")
+            yield from (form, _PERCENT.sub(lambda found: found[0].lower(), form))
+    yield from _in_json(text)
+    yield from _in_shells(text)
+    yield html.escape(text, quote=False)
+    yield html.escape(text)
+    yield html.escape(text).replace("&#x27;", "&#39;").replace("&quot;", "&#34;")
+    yield html.escape(text).replace("&#x27;", "&apos;")
+    yield repr(text)[1:-1]
+
+
+def _in_json(text: str) -> Iterator[str]:
+    for ascii_only in (False, True):
+        form = json.dumps(text, ensure_ascii=ascii_only)[1:-1]
+        for each in (form, form.replace("/", "\\/"), form.translate(_FOR_HTML)):  # PHP, Go
+            yield each
+            yield _UNICODE.sub(lambda found: f"\\u{found[0][2:].upper()}", each)
+
+
+def _in_shells(text: str) -> Iterator[str]:
+    yield shlex.quote(text)
+    for mark in ("'\\''", "'\"'\"'", "\\'"):
+        yield text.replace("'", mark)
+    yield _FOR_BASH.sub(r"\\\g<0>", text)  # printf %q
+    yield _FOR_DOUBLE_QUOTES.sub(r"\\\g<0>", text)  # export -p
+    yield "".join(_ANSI_C.get(char, char) for char in text)  # $'...'
+
+
+def _encoded(raw: bytes) -> Iterator[bytes]:
+    """Base64 and hexadecimal digits."""
+    if len(raw) >= SECRET_BYTES_MIN:
+        yield from _base64_spellings(raw)
+        yield from (digits := raw.hex().encode(), digits.upper())
+
+
+def _base64_spellings(raw: bytes) -> Iterator[bytes]:
     """Base64 at its three alignments, without the characters that depend on neighbouring bytes.
 
     Tools often encode ``user:secret``, so the secret starts at byte 0, 1 or 2 of a group of three. The first and last
     characters of the encoding contain bits of the neighbouring bytes and are left out.
     """
-    found = set()
     for lead in range(3):
         text = base64.b64encode(b"\0" * lead + raw)
         start = (0, 2, 3)[lead]
         end = len(text) - (0, 3, 2)[(lead + len(raw)) % 3]
-        core = text[start:end]
-        if len(core) >= LINE_BYTES_MIN:
-            found |= {core, core.translate(bytes.maketrans(b"+/", b"-_"))}
-    return found
-
-
-def _base64_lines(raw: bytes) -> set[bytes]:
-    """The lines into which ``base64`` breaks a long secret; the last without the characters that a newline changes."""
-    text = base64.b64encode(raw)
-    if len(text) <= BASE64_LINE:
-        return set()
-    lines = {text[start : start + BASE64_LINE] for start in range(0, len(text), BASE64_LINE)}
-    lines |= {line.rstrip(b"=")[:-1] for line in lines if len(line) < BASE64_LINE}
-    return {line for line in lines if len(line) >= LINE_BYTES_MIN}
+        yield from (core := text[start:end], core.translate(_URL_SAFE))

@@ -14,7 +14,7 @@ from pipelines.plan import Checkout
 from pipelines.state import Reason
 from runner.errors import MachineError, StepError
 from runner.source.git import GitError, local_url, run_git
-from runner.source.git_dir import FOR_ALL, write_objects
+from runner.source.git_dir import WITH_MODES, write_objects
 from runner.source.server import RepoServer
 
 # No fsync: after a crash the checkout is made again. workers=0 means one per processor.
@@ -27,7 +27,10 @@ _LFS = ("filter.lfs.clean=git-lfs clean -- %f", "filter.lfs.smudge=git-lfs smudg
 
 @dataclass(frozen=True)
 class CommitSource:
-    """A commit in a mirror. ``origin`` is the repository's URL, on whose ``server`` submodules and LFS files may be."""
+    """A commit in a mirror. ``origin`` is the repository's URL, empty if it has none.
+
+    Submodules and LFS files may be on the repository's ``server``.
+    """
 
     mirror: Path
     sha: str
@@ -37,8 +40,9 @@ class CommitSource:
 
 def check_out(source: CommitSource, target: Path, how: Checkout) -> None:
     """Writes the commit to ``target``, which must not exist, and removes it after an error. Raises GitError."""
-    at = [*FOR_ALL, *_GIT, "-C", str(target)]
+    at = [*WITH_MODES, *_GIT, "-C", str(target)]
     target.mkdir(parents=True)
+    target.chmod(0o755)
     try:
         run_git([*at, "init", "--quiet", "--template=", f"--object-format={object_format(source.sha)}"])
         files = [*_reading(source), "-C", str(target), "read-tree", "--reset", "-u", source.sha]
@@ -46,9 +50,10 @@ def check_out(source: CommitSource, target: Path, how: Checkout) -> None:
             objects, tree = pool.submit(_write_objects, source, target, how), pool.submit(run_git, files)
         objects.result()
         tree.result()
-        run_git([*at, "remote", "add", "origin", source.origin])
+        if source.origin:
+            run_git([*at, "remote", "add", "origin", source.origin])
         # Not with git: it would write the time to a reflog, and the checkout must be reproducible.
-        (target / ".git" / "HEAD").write_text(f"{source.sha}\n")
+        (target / ".git" / "HEAD").write_text(f"{source.sha}\n")  # it exists, with its mode
     except BaseException:
         # Not shutil: folders inside each other by the thousand have more levels than Python calls itself.
         subprocess.run(["rm", "-rf", "--", str(target)], check=False)
@@ -60,7 +65,7 @@ def add_submodules_and_lfs(source: CommitSource, target: Path, how: Checkout) ->
     if how.submodules:
         # Forced, because of a submodule that an earlier try has cloned git would not write the files.
         update = ["submodule", "update", "--quiet", "--init", "--recursive", "--force", "--depth=1"]
-        command = [*FOR_ALL, *_GIT, "-C", str(target), *update]
+        command = [*WITH_MODES, *_GIT, "-C", str(target), *update]
         # What has moved is not the same for all addresses that begin like the repository's.
         replace(source.server, moved={}).run(command)
     if how.lfs:
@@ -72,7 +77,7 @@ def _write_objects(source: CommitSource, target: Path, how: Checkout) -> None:
         depth = [f"--depth={how.depth}"] if how.depth else []
         tags = "--tags" if how.tags else "--no-tags"
         # The fetch into the mirror has checked every object.
-        fetch = [*FOR_ALL, *_GIT, "-C", str(target), "-c", "fetch.fsckObjects=false", "fetch", "--quiet", _SAME_PACK]
+        fetch = [*WITH_MODES, *_GIT, "-C", str(target), "-c", "fetch.fsckObjects=false", "fetch", "--quiet", _SAME_PACK]
         run_git([*fetch, *depth, tags, "--", local_url(source.mirror), source.sha], local=True)
         (target / ".git" / "FETCH_HEAD").unlink()
         return
@@ -82,14 +87,14 @@ def _write_objects(source: CommitSource, target: Path, how: Checkout) -> None:
 def _reading(source: CommitSource) -> list[str]:
     """A git command that finds the mirror's objects while it runs, without writing that to ``.git``."""
     path = str(source.mirror / "objects").replace("\\", "\\\\").replace('"', '\\"')
-    return [*FOR_ALL, "env", f'GIT_ALTERNATE_OBJECT_DIRECTORIES="{path}"', *_GIT]
+    return [*WITH_MODES, "env", f'GIT_ALTERNATE_OBJECT_DIRECTORIES="{path}"', *_GIT]
 
 
 def _add_lfs_files(source: CommitSource, target: Path) -> None:
     """Replaces LFS pointers by their files, which are cached beside the mirror."""
     storage, url = source.mirror.with_suffix(".lfs"), _lfs_url(source)
     settings = [word for each in (f"lfs.storage={storage}", f"lfs.url={url}", *_LFS) for word in ("-c", each)]
-    at = [*FOR_ALL, *_GIT, "-C", str(target), *settings, "lfs"]
+    at = [*WITH_MODES, *_GIT, "-C", str(target), *settings, "lfs"]
     try:
         replace(source.server, moved={}).run([*at, "fetch", "origin", source.sha], local=True)
         run_git([*at, "checkout"], local=True)

@@ -7,8 +7,8 @@ from tempfile import TemporaryFile
 
 from runner.source.git import run_git
 
-# Steps may run as any user, so the checkout is writable for all.
-FOR_ALL = ("sh", "-c", 'umask 000; exec "$@"', "sh")
+# Files have git's modes, 644 and 755, whatever the umask of this process.
+WITH_MODES = ("sh", "-c", 'umask 022; exec "$@"', "sh")
 
 
 def write_objects(git: Sequence[str], sha: str, target: Path, *, history: bool) -> None:
@@ -26,7 +26,7 @@ def write_objects(git: Sequence[str], sha: str, target: Path, *, history: bool) 
     if cut:
         shallow = target / ".git" / "shallow"
         shallow.write_text(f"{sha}\n")
-        shallow.chmod(0o666)  # for steps, which may run as any user
+        shallow.chmod(0o644)
 
 
 def strip_timestamps(folder: Path) -> None:
@@ -40,4 +40,4 @@ def strip_timestamps(folder: Path) -> None:
         git = index.parent
         if (git / "objects").is_dir():
             shutil.rmtree(git / "logs", ignore_errors=True)
-            run_git([*FOR_ALL, "git", "--git-dir", str(git), "read-tree", "HEAD"])
+            run_git([*WITH_MODES, "git", "--git-dir", str(git), "read-tree", "HEAD"])

@@ -3,20 +3,22 @@
 import os
 import shutil
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.commit_id import NO_COMMIT, object_format
+from pipelines.clone_address import forge_from, name_from
+from pipelines.commit_id import NO_COMMIT
 from pipelines.context import Context, PipelineFile, RepoInfo
 from pipelines.parser.discovery import FOLDERS, choose_files, other_systems_hint
+from pipelines.plan import Checkout
 from pipelines.state import Reason
 from pipelines.trigger import Event, Trigger
 from runner.docker.references import LOCAL_FOLDERS
 from runner.errors import StepError
 from runner.source.git import GitError, run_git
-from runner.source.git_dir import write_objects
+from runner.source.git_words import without_login
 from runner.source.pipeline_file import read_pipeline_file
+from runner.source.working_copy import Source, copy, lay_out, new_files
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,24 @@ class WorkingTree:
         return tuple(dict.fromkeys(name for name in (since + "\0" + new).split("\0") if name))
 
     def context(self) -> Context:
-        """The run's context, as far as it is known without a server."""
-        url = self.git("remote", "get-url", "origin", default="") if self.versioned else ""
-        return Context(RepoInfo(name=self.folder.name, clone_url=url or str(self.folder)), local=True, run_number=1)
+        """The run's context, as far as it is known without a server. The repository is named after its remote."""
+        url = self.remote()
+        name = name_from(url) or self.folder.name
+        repo = RepoInfo(name, url or str(self.folder), default_branch=self._default_branch(), forge=forge_from(url))
+        return Context(repo, local=True, run_number=1)
+
+    def remote(self) -> str:
+        """The address of ``origin``, else of the first remote, without a login; empty if there is none."""
+        if not self.versioned:
+            return ""
+        names = self.git("remote", default="").splitlines()
+        name = "origin" if "origin" in names else next(iter(names), "")
+        return without_login(self.git("remote", "get-url", name, default="")) if name else ""
+
+    def _default_branch(self) -> str:
+        head = "refs/remotes/origin/HEAD"
+        known = self.git("symbolic-ref", "--quiet", head, default="") if self.versioned else ""
+        return known.removeprefix("refs/remotes/origin/") or "main"
 
     def pipeline(self) -> list[PipelineFile]:
         """The pipeline files; none if there is only a Dockerfile. Raises StepError if there is neither."""
@@ -83,32 +100,25 @@ class WorkingTree:
         for folder in (self.folder, *(self.folder / name for name in FOLDERS)):
             yield from sorted(path for path in folder.glob("*") if path.is_file())
 
-    def check_out(self, target: Path) -> None:
-        """Copies the tree to ``target``: of a git repository no ignored files, and a ``.git`` of one commit."""
-        target.mkdir(parents=True)
-        with ThreadPoolExecutor(1, "git") as pool:
-            written = pool.submit(self._write_git_folder, target)
-            for name in self._files():
-                _copy(self.folder / name, target / name)
-        written.result()
-        _make_writable_for_all(target)
+    def check_out(self, target: Path, how: Checkout, *, for_builds: bool = False) -> None:
+        """Writes the tree to ``target``, which must not exist. Raises GitError and StepError.
 
-    def _write_git_folder(self, target: Path) -> None:
-        if not self.top:
+        Of a git repository no ignored files; of the root of one also a ``.git``, as on a server.
+        """
+        if self.top:
+            lay_out(Source(self.folder, self.head, self.remote()), target, how, for_builds=for_builds)
             return
-        at = ["git", "-C", str(target)]
-        run_git([*at, "init", "--quiet", "--template=", f"--object-format={object_format(self.head)}"])
-        write_objects(["git", "-C", str(self.folder)], self.head, target, history=False)
-        # Not with git checkout: it writes timestamps to the index, and builds of the same commit would not be cached.
-        (target / ".git" / "HEAD").write_text(f"{self.head}\n")
-        run_git([*at, "read-tree", "HEAD"])
+        target.mkdir(parents=True)
+        for name in self._files():
+            copy(self.folder / name, target / name)
 
     def _files(self) -> list[str]:
+        """The files of a folder that is not the root of a repository."""
         if not self.versioned:
             return [path.name for path in self.folder.iterdir() if not path.match(LOCAL_FOLDERS)]
-        mine = ("--exclude", LOCAL_FOLDERS)
-        names = self.git("ls-files", "-z", "--cached", "--others", "--exclude-standard", *mine).split("\0")
-        return [name for name in dict.fromkeys(names) if name and os.path.lexists(self.folder / name)]
+        source = Source(self.folder, self.head, "")
+        names = [*source.names("ls-files", "-z", "--cached"), *new_files(source)]
+        return [name for name in dict.fromkeys(names) if os.path.lexists(self.folder / name)]
 
     def git(self, *arguments: str, default: str | None = None) -> str:
         """The output of a git command in the tree; ``default``, if given, when it fails."""
@@ -133,21 +143,3 @@ def working_tree(folder: Path) -> WorkingTree:
     probe = WorkingTree(folder)
     head = probe.git("rev-parse", "--verify", "--quiet", "HEAD", default="") if shutil.which("git") else ""
     return WorkingTree(folder, top=bool(head) and (folder / ".git").exists(), head=head)
-
-
-def _copy(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if source.is_dir() and not source.is_symlink():
-        others = shutil.ignore_patterns(LOCAL_FOLDERS)
-        shutil.copytree(source, target, symlinks=True, ignore=others, dirs_exist_ok=True)
-    else:
-        shutil.copy2(source, target, follow_symlinks=False)
-
-
-def _make_writable_for_all(folder: Path) -> None:
-    """Steps may run as any user, so all files must be writable for all."""
-    for place, folders, files in os.walk(folder):
-        for name in (*folders, *files):
-            path = Path(place, name)
-            if not path.is_symlink():
-                path.chmod(path.stat().st_mode | (0o777 if path.is_dir() else 0o666))

@@ -12,7 +12,7 @@ from web.operations.log_parts import (
     LINES_MAX,
     PART_BYTES_MAX,
     LogPart,
-    address_of,
+    kept_log,
     last_lines,
     part_by_bytes,
     part_by_lines,
@@ -66,11 +66,11 @@ def get_log(
 
     By bytes (``offset``, ``max_bytes``), by lines (``line`` from 1, ``lines``), the ``last`` lines, or all of it.
     Headers say where the part begins (``X-Log-Offset``, ``X-Log-Line``), how much there is (``X-Log-Size``,
-    ``X-Log-Lines``), and whether the log is complete (``X-Log-Complete``).
+    ``X-Log-Lines``), and whether the log is complete (``X-Log-Complete``). 410 says when and why it was deleted.
     """
     with reading(services.engine) as session:
         place = step_with_id(session, user, step_id)
-    address = address_of(place)
+    address = kept_log(place, services.settings.retention_days)
     if offset is not None:
         return _response(part_by_bytes(services.logs, address, offset, max_bytes))
     if line is not None:
@@ -107,7 +107,7 @@ def get_log_sources(
     """
     with reading(services.engine) as session:
         place = step_with_id(session, user, step_id)
-    end, found = sources(services.logs, address_of(place), offset, max_bytes)
+    end, found = sources(services.logs, kept_log(place, services.settings.retention_days), offset, max_bytes)
     return LogSources(end=end, sources=[LogSource.model_validate(chunk) for chunk in found])
 
 
@@ -121,5 +121,5 @@ def search_log(
     """Which lines of a step's output contain ``text``; letters a to z match in either case."""
     with reading(services.engine) as session:
         place = step_with_id(session, user, step_id)
-    lines, more = search(services.logs, address_of(place), text)
+    lines, more = search(services.logs, kept_log(place, services.settings.retention_days), text)
     return SearchResult(lines=lines, more=more)

@@ -40,6 +40,7 @@ class RunSchema(Schema):
     created_ms: int
     started_ms: int | None
     finished_ms: int | None
+    logs_deleted_ms: int | None = Field(description="When its logs were deleted, because the server keeps none so old.")
 
 
 class RepoSchema(Schema):

@@ -32,27 +32,32 @@ def register(app: typer.Typer) -> None:
         app.add_typer(group, name=name)
 
 
+HostOption = Annotated[str | None, typer.Option("--host", help="The address to listen on.")]
+PortOption = Annotated[int | None, typer.Option("--port", help="The port to listen on.")]
+
+
 @report_errors
-def serve() -> None:
+def serve(host: HostOption = None, port: PortOption = None) -> None:
     """Runs everything on this machine: pages, a worker, the scheduler and a private Redis."""
     from web.server.serve import serve as run
     from workers.log_lines import configure_log
     from workers.startup import read_settings
 
     configure_log()
-    run(read_settings(), typer.echo)
+    run(read_settings(**_given(host, port)), typer.echo)
 
 
 @report_errors
-def web(
-    host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(help="The port to listen on.")] = None,
-) -> None:
+def web(host: HostOption = None, port: PortOption = None) -> None:
     """Runs the pages and the API."""
     from web.server.serve import serve_web
     from workers.log_lines import configure_log
     from workers.startup import read_settings
 
     configure_log()
-    given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    serve_web(read_settings(**given), typer.echo)
+    serve_web(read_settings(**_given(host, port)), typer.echo)
+
+
+def _given(host: str | None, port: int | None) -> dict[str, str | int]:
+    """The settings that the command line has; they go before those of the environment."""
+    return {name: value for name, value in {"host": host, "port": port}.items() if value is not None}

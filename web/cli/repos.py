@@ -35,8 +35,8 @@ def repo_add(
 ) -> None:
     """Adds a repository and shows how to connect its forge. The webhook's secret is shown this one time."""
     # Loaded here, because `headway run` needs none of it and must start fast.
+    from pipelines.clone_address import forge_from, name_from
     from web.operations import repos
-    from web.operations.clone_urls import forge_from, name_from
     from workers.store import NewRepo
 
     address = Path(url).absolute().as_uri() if url.startswith(("/", "./", "../")) else url

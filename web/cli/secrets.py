@@ -21,11 +21,14 @@ def secret_set(
     ] = None,
 ) -> None:
     """Sets a secret; its value is read from standard input."""
+    from runner.logs.spellings import shown_in_logs
     from web.operations import secrets
 
     value = read_stdin("Value")
     with operation_services() as services:
         secrets.put(services, actor(), repo, name, value, event)
+    if shown := shown_in_logs(value):
+        typer.echo(f"headway: the secret {name} is set, but {shown}", err=True)
 
 
 @report_errors

@@ -1,41 +1,18 @@
-"""What a clone address says about a repository: its name and its forge, and whether it can be used at all."""
+"""Whether a clone address can be used."""
 
-import re
 from urllib.parse import urlsplit
 
+from pipelines.clone_address import SCP
 from web.operations.errors import InvalidInputError
 
-# user@host:path, as scp and git write it.
-_SCP = re.compile(r"[A-Za-z0-9_.-]+@[A-Za-z0-9.-]+:[^-].*")
-_FORGES_BY_HOST = {
-    "github.com": "github",
-    "gitlab.com": "gitlab",
-    "bitbucket.org": "bitbucket",
-    "codeberg.org": "gitea",
-}
-_NAME_PARTS = 2
 _PORTS = {"http": 80, "https": 443, "ssh": 22}
-
-
-def name_from(url: str) -> str:
-    """``owner/project`` from a clone address, or the folder's name of a local one."""
-    local = url.startswith(("/", "file:"))
-    path = url.partition(":")[2] if _SCP.fullmatch(url) else urlsplit(url).path
-    parts = [part for part in path.rstrip("/").removesuffix(".git").split("/") if part]
-    return "/".join(parts[-1:] if local else parts[-_NAME_PARTS:])
-
-
-def forge_from(url: str) -> str:
-    """The forge at the address's host; ``generic`` where the host is not a known one."""
-    host = url.partition("@")[2].partition(":")[0] if _SCP.fullmatch(url) else urlsplit(url).hostname
-    return _FORGES_BY_HOST.get(host or "", "generic")
 
 
 def check_clone_url(url: str) -> None:
     """Raises InvalidInputError for an address that git cannot clone from, or that holds a password."""
     parts = urlsplit(url)
     remote = parts.scheme in {"https", "http", "ssh"} and parts.hostname
-    if not (remote or parts.scheme == "file" or _SCP.fullmatch(url)) or not url.isprintable():
+    if not (remote or parts.scheme == "file" or SCP.fullmatch(url)) or not url.isprintable():
         allowed = "https://, http://, ssh://, file://, /path or user@host:path"
         raise InvalidInputError(f"That is no address to clone from: use {allowed}.")
     if parts.password:
@@ -54,14 +31,14 @@ def is_same_host(old: str, new: str) -> bool:
 
 
 def _place(url: str) -> tuple[str, str, int]:
-    if _SCP.fullmatch(url):
+    if SCP.fullmatch(url):
         return "ssh", url.partition("@")[2].partition(":")[0].lower(), _PORTS["ssh"]
     parts = urlsplit(url)
     return parts.scheme, parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0)
 
 
 def _path(url: str) -> str:
-    path = url.partition(":")[2] if _SCP.fullmatch(url) else urlsplit(url).path
+    path = url.partition(":")[2] if SCP.fullmatch(url) else urlsplit(url).path
     return path.strip("/").removesuffix(".git")
 
 
@@ -69,5 +46,5 @@ def moved_page(page: str, old: str, new: str) -> str:
     """The repository's page after its clone address changed; empty where the clone address says where it is."""
     if not page or urlsplit(page).path.strip("/") != _path(old):
         return page
-    host_moved = urlsplit(page).netloc == urlsplit(old).netloc and not _SCP.fullmatch(new)
+    host_moved = urlsplit(page).netloc == urlsplit(old).netloc and not SCP.fullmatch(new)
     return "" if host_moved else urlsplit(page)._replace(path=f"/{_path(new)}").geturl()

@@ -19,3 +19,7 @@ class ConflictError(OperationError):
 
 class InvalidInputError(OperationError):
     """A name or a value cannot be used."""
+
+
+class GoneError(OperationError):
+    """It was there, and was deleted."""

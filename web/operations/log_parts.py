@@ -2,7 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
+from web.operations.errors import GoneError
+from workers.db.models import Run, Step
 from workers.logs import Chunk, LogStore
 from workers.logs.interface import CHUNKS_MAX
 from workers.store import StepPlace
@@ -18,6 +21,22 @@ StepLogAddress = tuple[int, int, int, int]
 def address_of(place: StepPlace) -> StepLogAddress:
     """The address of the log of a step's last attempt."""
     return place.run.id, place.job.id, place.step.number, place.step.attempt
+
+
+def why_deleted(run: Run, step: Step, retention_days: int) -> str:
+    """When and why the log of a step was deleted; empty if it was not, or if the step wrote nothing."""
+    if run.logs_deleted_ms is None or not step.log_bytes:
+        return ""
+    day = datetime.fromtimestamp(run.logs_deleted_ms / 1000, UTC).strftime("%Y-%m-%d")
+    kept = f"{retention_days} days after their run has ended" if retention_days else "for a limited time then"
+    return f"The log was deleted on {day}: this server kept logs {kept} (HEADWAY_RETENTION_DAYS)."
+
+
+def kept_log(place: StepPlace, retention_days: int) -> StepLogAddress:
+    """The address of the log of a step's last attempt. Raises GoneError if the log was deleted."""
+    if why := why_deleted(place.run, place.step, retention_days):
+        raise GoneError(why)
+    return address_of(place)
 
 
 @dataclass(frozen=True)

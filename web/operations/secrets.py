@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from sqlalchemy.orm import Session
 
 from pipelines.trigger import Event
+from runner.logs.spellings import SECRET_BYTES_MIN, shown_in_logs
 from web.operations import audit
 from web.operations.errors import InvalidInputError, NotFoundError
 from web.operations.lookup import repo_named
@@ -65,9 +66,12 @@ def _check(name: str, value: str) -> None:
     if not value:
         raise InvalidInputError("The secret has no value.")
     try:
-        value.encode()
+        size = len(value.strip().encode())
     except UnicodeEncodeError:
         raise InvalidInputError("The value is no text in UTF-8. Send binary data as base64.") from None
+    if size < SECRET_BYTES_MIN:
+        hint = "Choose a longer one, or write it into the pipeline file if it is no secret."
+        raise InvalidInputError(f"The secret is too short: {shown_in_logs(value)}. {hint}")
 
 
 def _check_limits(session: Session, repo_id: int, name: str, value: str) -> None:

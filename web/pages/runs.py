@@ -10,7 +10,7 @@ from pipelines.state import State
 from pipelines.trigger import Event
 from web.operations import runs
 from web.operations.job_order import in_dependency_order
-from web.operations.log_parts import LogPart, last_lines
+from web.operations.log_parts import LogPart, last_lines, why_deleted
 from web.operations.lookup import jobs_with_steps, run_numbered
 from web.pages.permitted import permitted
 from web.pages.refresh import run_page_version
@@ -69,6 +69,7 @@ def run_page(
         chosen=chosen,
         chosen_job=next((job for job, _ in jobs if chosen and job.id == chosen.job_id), None),
         log=log,
+        log_deleted=why_deleted(run, chosen, services.settings.retention_days) if chosen else "",
         lines=plain_lines(log.data) if log else [],
         pushed=_pushed(jobs),
         version=run_page_version(run, jobs),

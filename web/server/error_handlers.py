@@ -11,7 +11,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from web.operations.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError, OperationError
+from web.operations.errors import (
+    ConflictError,
+    ForbiddenError,
+    GoneError,
+    InvalidInputError,
+    NotFoundError,
+    OperationError,
+)
 from web.pages.templates import page
 from web.security.auth import LoginNeededError
 from web.security.password_hashing import RETRY_AFTER_S as LOGIN_RETRY_AFTER_S
@@ -23,6 +30,7 @@ _STATUSES: dict[type[OperationError], int] = {
     ForbiddenError: 403,
     NotFoundError: 404,
     ConflictError: 409,
+    GoneError: 410,
     InvalidInputError: 422,
 }
 

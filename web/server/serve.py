@@ -122,7 +122,7 @@ def _listen(settings: Settings) -> Iterator[socket.socket]:
             raise
         raise StartError(
             f"Headway cannot listen on {settings.host} port {settings.port}: {error.strerror}. Stop what uses it, or "
-            f"choose another: HEADWAY_PORT={settings.port + 1}"
+            f"choose another: --port {settings.port + 1}, or HEADWAY_PORT"
         ) from None
 
 

@@ -227,7 +227,7 @@ def prove_data_dir(engine: Engine, installation: str, folder: Path) -> None:
     try:
         container = engine.create(spec)
         try:
-            seen = engine.read_file(container, f"/probe/{probe.name}/token")
+            seen = engine.read_file(container, f"/probe/{probe.name}/token", len(token))
         finally:
             engine.remove(container)
     finally:

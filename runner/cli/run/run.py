@@ -16,7 +16,7 @@ from rich.text import Text
 from pipelines.compiler.default_plan import dockerfile_plan
 from pipelines.context import forge_url_of
 from pipelines.needs import EndedJob, failed_needs, skip_after
-from pipelines.plan import JobPlan, Plan
+from pipelines.plan import Checkout, JobPlan, Plan
 from pipelines.problem import InvalidPipelineError, Problem
 from pipelines.state import Outcome, Reason, State, verdict
 from pipelines.trigger import Event
@@ -31,6 +31,7 @@ from runner.errors import MachineError, StepError, as_step_error
 from runner.execution.job import Assignment, Options
 from runner.execution.job_lifecycle import open_job, run_job
 from runner.images.docker_config import logins
+from runner.logs.spellings import shown_in_logs
 from runner.network.egress import EgressSettings, local_egress
 from runner.source.working_tree import WorkingTree, working_tree
 from runner.threads import in_background
@@ -106,12 +107,14 @@ def _event(options: RunOptions) -> Event:
 
 
 def secrets_of(names: Sequence[str], environment: Mapping[str, str]) -> dict[str, str]:
-    """The secrets by their names in lower case. Raises StepError if one has no value."""
+    """The secrets by their names in lower case; warns of what logs will show. Raises StepError if one has no value."""
     found = {name.lower(): environment.get(name, environment.get(name.upper())) for name in names}
     for name, value in found.items():
         if value is None:
             hint = f"set the environment variable {name.upper()}"
             raise StepError(Reason.SECRET_MISSING, f"the secret {name!r} has no value: {hint}")
+        if shown := shown_in_logs(value):
+            _print_error(f"the secret {name!r}: {shown}")
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -187,12 +190,13 @@ def _run_job(run: Run, plan: JobPlan, cancel: Cancel, failed: tuple[str, ...]) -
     console, started_s = run.console, time.monotonic()
     job_leftovers, network = run.bootstrap.next_job()
     path, home = os.environ.get("PATH", os.defpath), os.environ.get("HOME", "/")
+    builds = any(step.kind == "build" for step in plan.steps)
     assignment = Assignment(
         plan=plan,
         key=job_leftovers.key,
         attempt=1,
         folder=job_leftovers.folder,
-        check_out=run.tree.check_out,
+        check_out=partial(run.tree.check_out, how=plan.checkout or Checkout(), for_builds=builds),
         secrets=run.secrets,
         logins=logins(_docker_config(), _print_error),
         options=Options(push=run.push),
@@ -203,7 +207,7 @@ def _run_job(run: Run, plan: JobPlan, cancel: Cancel, failed: tuple[str, ...]) -
         local=True,
     )
     builder: Callable[[], Builder] = partial(find_builder, path, home)
-    if any(step.kind == "build" for step in plan.steps):
+    if builds:
         builder = in_background(builder).result
     engine = run.bootstrap.engine()
     with (

@@ -289,6 +289,20 @@ def test_a_secret_comes_from_the_environment_and_is_masked(tree: Tree) -> None:
         0,
         "nothing ran: the conditions (`when`) left out every workflow and step",
     )
+    said = tree.run("--secret", "my_token", MY_TOKEN="abc").stderr
+    assert "the secret 'my_token': it has 3 bytes, and logs show values of fewer than 4 bytes" in said
+
+
+def test_names_that_are_no_utf_8_reach_steps_and_images(tree: Tree) -> None:
+    look = "ls | od -An -c | head -n 1; cat *.x"
+    tree.write(
+        {
+            ".headway.yml": SHOW.format(look) + "  - build: .\n",
+            "Dockerfile": "FROM busybox\nCOPY . /a\nRUN cat /a/*.x\n",
+        }
+    )
+    (tree.folder / os.fsdecode(b"\xff.x")).write_text("here\n")
+    assert tree.commit().said()[-1] == "here"
 
 
 def test_inputs_are_checked_and_reach_the_steps(tree: Tree) -> None:

@@ -102,9 +102,9 @@ def test_copies_of_a_working_folder_are_the_same_and_know_what_is_uncommitted(tm
     git(folder, "commit", "-qm", "first")
     (folder / "changed").write_text("now")
     tree = working_tree(folder)
-    tree.check_out(tmp_path / "one")
+    tree.check_out(tmp_path / "one", Checkout(), for_builds=True)
     os.utime(folder / "committed", (LONG_AGO_S, LONG_AGO_S))
-    tree.check_out(tmp_path / "another")
+    tree.check_out(tmp_path / "another", Checkout(), for_builds=True)
     assert contents(tmp_path / "one") == contents(tmp_path / "another")
     assert git(tmp_path / "one", "status", "--porcelain") == "M changed"
     assert git(tmp_path / "one", "rev-parse", "HEAD") == git(folder, "rev-parse", "HEAD")

@@ -171,12 +171,19 @@ def test_a_checkout_knows_nothing_of_the_mirror_and_shares_no_file_with_it(
     assert in_checkout(target, "remote", "get-url", "origin") == repo.url
 
 
-def test_a_checkout_is_writable_for_all(repo: Repo, mirror: Mirror, tmp_path: Path) -> None:
+def test_a_checkout_has_gits_modes_whatever_the_workers_umask(repo: Repo, mirror: Mirror, tmp_path: Path) -> None:
     sha = repo.commit({"folder/a": "1", "run!": "x"})
     mirror.fetch(sha)
-    mirror.checkout(sha, tmp_path / "checkout", Checkout())
-    modes = {name: (tmp_path / "checkout" / name).stat().st_mode & 0o777 for name in ("folder", "folder/a", "run")}
-    assert modes == {"folder": 0o777, "folder/a": 0o666, "run": 0o777}
+    for umask in (0, 0o022, 0o077):
+        target = tmp_path / f"{umask:o}"
+        before = os.umask(umask)
+        try:
+            mirror.checkout(sha, target, Checkout(), for_builds=bool(umask))
+        finally:
+            os.umask(before)
+        modes = {name: (target / name).stat().st_mode & 0o7777 for name in (".", "folder", "folder/a", "run")}
+        assert modes == {".": 0o755, "folder": 0o755, "folder/a": 0o644, "run": 0o755}
+        assert [path for path in target.rglob("*") if path.stat().st_mode & 0o022] == []
 
 
 def test_a_mirror_may_lie_anywhere(repo: Repo, tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def test_large_files_come_with_the_login_and_are_kept_for_the_next_time(
     for name in ("first", "second"):
         mirror.checkout(sha, tmp_path / name, Checkout(lfs=True), trusted=True)
         assert (tmp_path / name / "a.bin").read_bytes() == LARGE
-        assert stat.S_IMODE((tmp_path / name / "a.bin").stat().st_mode) == 0o666
+        assert stat.S_IMODE((tmp_path / name / "a.bin").stat().st_mode) == 0o644
         assert (tmp_path / name / "a.bin").stat().st_nlink == 1
     assert logins == [PASSWORD]
     assert len([log for log in httpserver.log if log[0].path == "/large"]) == 1

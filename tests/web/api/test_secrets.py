@@ -46,3 +46,11 @@ def test_the_refusal_of_a_secret_does_not_contain_its_value(site: Site, program:
     answer = program.put(f"/api/repos/{REPO}/secrets/key", json={"value": "x", "events": "my-secret-value"})
     assert answer.status_code == 422
     assert "my-secret-value" not in answer.text
+
+
+@pytest.mark.parametrize("value", ["x", "abc", " ab \n"])
+def test_a_value_that_logs_would_show_is_refused(site: Site, program: TestClient, value: str) -> None:
+    site.add_repo()
+    answer = program.put(f"/api/repos/{REPO}/secrets/key", json={"value": value})
+    assert answer.status_code == 422
+    assert "logs show values of fewer than 4 bytes" in answer.text

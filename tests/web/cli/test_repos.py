@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.clone_address import forge_from, name_from
 from tests.web.cli.command import URL, Headway
 from tests.web.conftest import REPO
-from web.operations.clone_urls import forge_from, name_from
 from workers import store
 from workers.db.models import Repo
 from workers.db.session import make_engine, reading

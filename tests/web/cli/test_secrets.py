@@ -30,3 +30,12 @@ def test_an_empty_secret_and_an_invalid_name_are_refused(headway: Headway) -> No
     headway.ok("repo", "add", URL)
     assert "no value" in headway.refused("secret", "set", "acme/harbour", "key")
     assert "letters, digits" in headway.refused("secret", "set", "acme/harbour", "a b", stdin="x")
+
+
+def test_what_logs_would_show_of_a_secret_is_refused_or_said(headway: Headway) -> None:
+    headway.ok("repo", "add", URL)
+    assert "fewer than 4 bytes" in headway.refused("secret", "set", "acme/harbour", "key", stdin="abc\n")
+    done = headway("secret", "set", "acme/harbour", "key", stdin="abc\nhunt3r2\n}\n")
+    assert done.exit_code == 0
+    assert "2 of its lines have fewer than 4 bytes: logs show them" in done.stderr
+    assert headway("secret", "set", "acme/harbour", "key", stdin="abcd").stderr == ""

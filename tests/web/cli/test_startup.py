@@ -1,7 +1,10 @@
 """What a command says when settings, keys, data directory or database cannot be used."""
 
+import socket
 import stat
 from pathlib import Path
+
+import pytest
 
 from tests.web.cli.command import Headway
 
@@ -41,3 +44,13 @@ def test_invalid_settings_are_named(headway: Headway) -> None:
 def test_a_damaged_key_is_a_sentence(headway: Headway) -> None:
     headway.env["HEADWAY_SECRET_KEYS"] = "k1:tooshort"
     assert "HEADWAY_SECRET_KEYS" in headway.refused("repo", "list")
+
+
+@pytest.mark.parametrize("command", ["serve", "web"])
+def test_the_port_of_the_command_line_goes_before_that_of_the_environment(headway: Headway, command: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        headway.env["HEADWAY_PORT"] = "1"
+        sentence = headway.refused(command, "--host", "127.0.0.1", "--port", str(port))
+    assert f"cannot listen on 127.0.0.1 port {port}" in sentence
+    assert f"choose another: --port {port + 1}, or HEADWAY_PORT" in sentence

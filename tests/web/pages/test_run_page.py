@@ -191,3 +191,48 @@ def test_the_user_who_started_a_run_by_hand_is_shown(site: Site, browser: TestCl
     site.queue(push().model_copy(update={"sender": "mona"}))
     assert "started by mona" in browser.get(RUN).text
     assert "started by" not in browser.get(f"/repos/{REPO}/runs/2").text
+
+
+def test_when_and_why_a_log_was_deleted_is_said_where_it_was(site: Site, browser: TestClient) -> None:
+    site.add_repo()
+    begun = site.begin()
+    with begun.recorder() as record:
+        for step, output in ((1, b""), (2, b"some output\n")):
+            record(StepStarted(step))
+            if output:
+                record(StepOutput(step, 0, output, Stream.STDOUT))
+            record(StepFinished(step, PASSED))
+    log = f"/api/steps/{begun.steps[2]}/log"
+    assert browser.get(log).text == "some output\n"
+    site.services.logs.delete_run(begun.queued.run_id)
+    with transaction(site.engine) as session:
+        store.forget_logs(session, [begun.queued.run_id])
+    said = r"The log was deleted on \d{4}-\d\d-\d\d: this server kept logs 90 days after their run has ended "
+    said += r"\(HEADWAY_RETENTION_DAYS\)\."
+    page = browser.get(RUN, params={"step": begun.steps[2]}).text
+    assert re.search(said, page)
+    assert "no output" not in page
+    assert "This step has no output." in browser.get(RUN, params={"step": begun.steps[1]}).text
+    for address in (
+        log,
+        f"{log}?last=10",
+        f"{log}?offset=0",
+        f"{log}?line=1",
+        f"{log}/sources",
+        f"{log}/search?text=x",
+    ):
+        answer = browser.get(address)
+        assert answer.status_code == 410
+        assert re.fullmatch(said, answer.json()["error"])
+    assert browser.get(f"/api/repos/{REPO}/runs/1").json()["logs_deleted_ms"] > 0
+    assert browser.get(f"/api/steps/{begun.steps[1]}/log").status_code == 200
+
+
+def test_a_step_that_passed_has_the_exit_code_0(site: Site, browser: TestClient) -> None:
+    site.add_repo()
+    begun = site.begin()
+    with begun.recorder() as record:
+        record(StepStarted(1))
+        record(StepFinished(1, PASSED))
+    (job,) = browser.get(f"/api/repos/{REPO}/runs/1").json()["jobs"]
+    assert [step["exit_code"] for step in job["steps"]][:2] == [0, None]

@@ -1,0 +1,163 @@
+"""Lets steps of any user write to the checkout, although its files have git's modes: they belong to the step's user.
+
+Nobody but a file's owner and root can write to it with mode 0644. So before a step that runs as another user starts,
+the workspace is given to that user. It happens in a container that sees nothing but the workspace: a step that runs
+meanwhile may put links in the place of folders.
+"""
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from threading import Lock
+from typing import Any, NamedTuple
+
+from runner.docker.client import Engine
+from runner.docker.folders import Folder
+from runner.docker.sandbox_image import SANDBOX_IMAGE, ensure_sandbox_image
+from runner.docker.specs import ContainerSpec
+from runner.errors import StepError
+
+PASSWD_BYTES_MAX = 1024 * 1024
+_CHANGE_S_MAX = 600
+_PROGRAMS = ("/bin", "/lib", "/lib64", "/usr")
+"""What a container needs to run this machine's own programs."""
+_REMAPPED_ROOT = re.compile(r"/(\d+)\.(\d+)/?$")
+"""With userns-remap the engine's folder is named after the numbers that a container's root has outside."""
+_MOUNT = "/workspace"
+
+
+class Users(NamedTuple):
+    """How the users of containers are numbered on this machine. ``offset`` is added to each; None if it is not known.
+
+    ``owner`` is the user in a container to whom files of this process belong; None if no container has that user.
+    """
+
+    offset: tuple[int, int] | None
+    owner: int | None
+
+
+def users_of(info: Mapping[str, Any], user: int) -> Users:
+    """What an engine's information says about the users of its containers, for files of ``user``."""
+    options = " ".join(info.get("SecurityOptions") or ())
+    if "name=rootless" in options:
+        return Users((0, 0), 0 if user else None)
+    if "name=userns" in options:
+        found = _REMAPPED_ROOT.search(str(info.get("DockerRootDir")))
+        return Users((int(found[1]), int(found[2])) if found else None, None)
+    return Users((0, 0), user)
+
+
+def user_number(user: str, passwd: Callable[[], bytes | None]) -> int | None:
+    """The number of a container's user, which is NAME or NUMBER, with a group or without; None if it is not known."""
+    name = user.partition(":")[0]
+    if name in {"", "root"}:
+        return 0
+    if name.isascii() and name.isdigit():
+        return int(name)
+    for line in (passwd() or b"").decode(errors="replace").splitlines():
+        fields = line.split(":")
+        if fields[0] == name and len(fields) > 2 and fields[2].isdigit():  # noqa: PLR2004 - name, password, number
+            return int(fields[2])
+    return None
+
+
+class WorkspaceOwner:
+    """To whom the workspace of one job belongs. ``folder`` is what containers mount; no step can replace it."""
+
+    def __init__(self, engine: Engine, folder: Path, labels: Mapping[str, str], note: Callable[[str], None]) -> None:
+        self._engine = engine
+        self._folder = folder
+        self._labels = labels
+        self._note = note
+        self._lock = Lock()
+        self._users: Users | None = None
+        self._owner: int | None = None
+        self._open = False
+        self._running: list[int | None] = []
+
+    def enter(self, user: int | None, image: str) -> None:
+        """Called before a step of ``user`` runs (None: not known) in a container of ``image``."""
+        with self._lock:
+            if self._users is None:
+                self._users = users_of(self._engine.info(), os.geteuid())
+                self._owner = self._users.owner
+            self._running.append(user)
+            others = {other for other in self._running if other not in {0, user}}
+            if self._open or self._suits(user, alone=not others):
+                return
+            if user is None or (others and user != 0):
+                # Two users at the same time, neither of them root: nothing but this lets both write.
+                self._open = self._change(["chmod", "-R", "a+rwX"], image)
+            elif self._change(["chown", "-Rh", self._number_outside(user)], image):
+                self._owner = user
+
+    def leave(self, user: int | None) -> None:
+        """Called when the step has ended."""
+        with self._lock:
+            self._running.remove(user)
+
+    def _suits(self, user: int | None, *, alone: bool) -> bool:
+        """True if the workspace may stay whose it is. Root may write to all, but git wants its folder to be root's."""
+        if user == 0 and self._owner is not None:
+            return not alone or self._owner in {0, self._users.owner if self._users else 0}
+        return user is not None and user == self._owner
+
+    def _number_outside(self, user: int) -> str:
+        offset = self._users.offset if self._users else None
+        if offset is None or offset == (0, 0):
+            return str(user)
+        # A container's root may write to a file only if its container has the file's group, too.
+        return f"{offset[0] + user}:{offset[1]}"
+
+    def _change(self, command: Sequence[str], image: str) -> bool:
+        """Runs the program on the workspace; False, with a note, if that is not possible."""
+        remapped = self._users is not None and self._users.offset != (0, 0)
+        # With userns-remap this needs root of this machine, which a program of the user's image must not be.
+        ways = [self._with_programs_of_this_machine] if remapped else [
+            self._with_programs_of(image), self._with_programs_of_this_machine,
+        ]  # fmt: skip
+        problem = ""
+        for way in ways:
+            try:
+                status = self._run(way(command, host=remapped))
+            except StepError as error:
+                problem = str(error)
+                continue
+            if status == 0:
+                return True
+            problem = f"`{' '.join(command)}` ended with {status}"
+        self._note(f"the checkout could not be made writable for the step's user: {problem}; let the step run as root")
+        return False
+
+    def _with_programs_of(self, image: str) -> Callable[..., ContainerSpec]:
+        def spec(command: Sequence[str], *, host: bool) -> ContainerSpec:
+            return self._spec(image, tuple(command), (), host=host)
+
+        return spec
+
+    def _with_programs_of_this_machine(self, command: Sequence[str], *, host: bool) -> ContainerSpec:
+        ensure_sandbox_image(self._engine)
+        programs = tuple(
+            Folder(Path(path), path, read_only=True, ours=False) for path in _PROGRAMS if Path(path).exists()
+        )
+        return self._spec(SANDBOX_IMAGE, (f"/bin/{command[0]}", *command[1:]), programs, host=host)
+
+    def _spec(self, image: str, command: tuple[str, ...], programs: tuple[Folder, ...], *, host: bool) -> ContainerSpec:
+        return ContainerSpec(
+            image=image,
+            labels=self._labels,
+            network="none",
+            entrypoint=(*command, _MOUNT),
+            folders=(Folder(self._folder, _MOUNT), *programs),
+            user="0:0",
+            user_namespace="host" if host else "",
+        )
+
+    def _run(self, spec: ContainerSpec) -> int | None:
+        container = self._engine.create(spec)
+        try:
+            self._engine.start(container)
+            return self._engine.wait(container, _CHANGE_S_MAX)
+        finally:
+            self._engine.remove(container)
