@@ -297,7 +297,7 @@ def test_names_that_are_no_utf_8_reach_steps_and_images(tree: Tree) -> None:
     look = "ls | od -An -c | head -n 1; cat *.x"
     tree.write(
         {
-            ".headway.yml": SHOW.format(look) + "  - build: .\n",
+            ".headway.yml": SHOW.format(look) + "  - name: made\n    build: .\n",
             "Dockerfile": "FROM busybox\nCOPY . /a\nRUN cat /a/*.x\n",
         }
     )

@@ -138,7 +138,7 @@ def test_a_service_that_dies_is_told_in_the_steps_log_and_the_verdict_is_the_ste
     assert job.said() == ["lent"]
     assert f"headway: {DEATH}\n" in job.log(1, Stream.NOTE).decode()
     assert DEATH in job.notes
-    assert (job.step().state, job.step().exit_code) == (state, 5 if state is State.FAILED else None)
+    assert (job.step().state, job.step().exit_code) == (state, 5 if state is State.FAILED else 0)
     assert b"db" not in job.log(2)
 
 
