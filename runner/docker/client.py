@@ -262,10 +262,13 @@ class Engine:
 
     # Leftovers of jobs
 
-    def containers_labelled(self, label: str) -> list[dict[str, Any]]:
-        """All containers, running or not, with ``label`` (``name`` or ``name=value``)."""
+    def containers_labelled(self, label: str, *, sizes: bool = False) -> list[dict[str, Any]]:
+        """All containers, running or not, with ``label`` (``name`` or ``name=value``).
+
+        With ``sizes``, ``SizeRw`` says how many bytes each has written beside its volumes and mounts; that takes long.
+        """
         with translated():
-            return list(self._api.containers(all=True, filters={"label": label}))
+            return list(self._api.containers(all=True, filters={"label": label}, size=sizes))
 
     def networks_labelled(self, label: str) -> list[dict[str, Any]]:
         """All networks with ``label``."""

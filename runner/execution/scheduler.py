@@ -9,7 +9,7 @@ from functools import partial
 from pipelines.plan import CommandsStep, PluginStep, Step
 from pipelines.state import PASSED, Outcome, Reason, State
 from runner.cancellation import Cancel
-from runner.errors import StepError, as_step_error
+from runner.errors import DiskNearlyFullError, StepError, as_step_error
 from runner.events import StepFinished, StepStarted
 from runner.execution.dispatch import perform
 from runner.execution.job import Job
@@ -100,6 +100,8 @@ class Scheduler:
             return None
         if self._job.cancel or self._canceled:
             return Outcome(State.SKIPPED, Reason.CANCELED, "the run was canceled")
+        if self._job.options.disk_problem():
+            return Outcome(State.SKIPPED, Reason.DISK_FULL, "the job had filled the disk, and its files were removed")
         if self._job.failed and not step.on_failure:
             return Outcome(State.SKIPPED, Reason.DEPENDENCY_FAILED, "an earlier step failed")
         if not self._job.failed and not step.on_success:
@@ -111,7 +113,9 @@ class Scheduler:
 
     def _ended(self, step: Step, outcome: Outcome) -> None:
         self._finish(step, outcome)
-        if outcome.state not in {State.FAILED, State.BROKEN} or step.failure == "ignore":
+        if outcome.state not in {State.FAILED, State.BROKEN}:
+            return
+        if step.failure == "ignore" and outcome.reason is not Reason.DISK_FULL:
             return
         self._job.failed = True
         if step.failure == "cancel":
@@ -154,6 +158,10 @@ def run_step(job: Job, step: Step, prestarter: ContainerPrestarter, services: Se
         outcome = perform(job, step, output, partial(prestarter.take, step))
     except (StepError, OSError) as error:
         outcome = as_step_error(error).outcome
+    if outcome.state is not State.CANCELED and (problem := options.disk_problem()):
+        # Also where the step ended before it could be stopped: its exit code says nothing about why, and its files
+        # are gone.
+        outcome = DiskNearlyFullError(problem).outcome
     with suppress(StepError, OSError):  # if the services' logs cannot be read, that does not change the step's outcome
         for sentence in services.notes_for(step, outcome, since_s):
             output.note(f"headway: {sentence}")
