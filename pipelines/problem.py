@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
+from pipelines.visible import visible_line
+
 
 class Level(StrEnum):
     """How much a problem matters: an error stops the run, a warning does not, a hint is shown by lint alone."""
@@ -30,7 +32,7 @@ class Problem(NamedTuple):
     def __str__(self) -> str:
         """One line, the same in lint, on the page, in the API and in a commit status."""
         text = f"{self.file}:{self.line}:{self.column}: {self.level}: {self.message}"
-        return printable(f"{text}; {self.hint}" if self.hint else text)
+        return visible_line(f"{text}; {self.hint}" if self.hint else text)
 
 
 class InvalidPipelineError(Exception):
@@ -39,8 +41,3 @@ class InvalidPipelineError(Exception):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
-
-
-def printable(text: str) -> str:
-    """The text with control characters escaped, so that it cannot send escape sequences to a terminal."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -39,10 +39,10 @@ class RegistryBusyError(MachineError):
 
 
 class DiskNearlyFullError(MachineError):
-    """What runs must stop: what it writes would leave no room for the database."""
+    """What runs must stop: what it writes would leave no room for the database. The sentence says so."""
 
-    def __init__(self) -> None:
-        super().__init__(Reason.DISK_FULL, "stopped: the server's disk is nearly full; make room on it and re-run")
+    def __init__(self, sentence: str) -> None:
+        super().__init__(Reason.DISK_FULL, sentence)
 
 
 class NoAddressError(MachineError):

@@ -8,9 +8,11 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import make_url
 
 from pipelines.plan import JOB_TIMEOUT_S, STEP_TIMEOUT_S
 from runner.network.ca_certificates import custom_certificates
+from workers.ballast import Ballast
 from workers.disk import RESERVE_BYTES_MIN, DiskReserve
 from workers.labels import parse_labels
 
@@ -144,7 +146,8 @@ class Settings(BaseSettings):
         512 * 1024**2,
         ge=RESERVE_BYTES_MIN,
         description="Bytes that stay free on the disk of `data_dir`, a tenth of it at most. With less, workers take no "
-        "job, logs of steps end, and `/readyz` answers 503, until there is room again.",
+        "job, logs of steps end, and `/readyz` answers 503, until there is room again. With less than half of it, the "
+        "job is ended that writes most.",
     )
 
     webhook_body_bytes_max: int = Field(
@@ -239,6 +242,12 @@ class Settings(BaseSettings):
     def disk_reserve(self) -> DiskReserve:
         """What stays free on the disks of the data, the logs and the checkouts, which may be disks of their own."""
         return DiskReserve((self.data_dir, self.logs_dir, self.workspaces_dir), self.disk_reserve_bytes)
+
+    @property
+    def ballast(self) -> Ballast:
+        """What is given up first on a full disk, beside SQLite's file. PostgreSQL may be on another disk."""
+        path = make_url(self.database).database if self.database.startswith("sqlite") else None
+        return Ballast(Path(path).parent if path else self.data_dir)
 
     @property
     def mirrors_dir(self) -> Path:

@@ -13,10 +13,11 @@ from pipelines.interpolation.renderer import Variables
 from pipelines.parser.discovery import workflow_name
 from pipelines.parser.reader import read_file
 from pipelines.plan import JobPlan, LeftOut, Plan
-from pipelines.problem import InvalidPipelineError, Level, Problem, printable
+from pipelines.problem import InvalidPipelineError, Level, Problem
 from pipelines.syntax.diagnostics import WHOLE_FILE, Diagnostics
 from pipelines.trigger import Trigger
 from pipelines.variables import AT_RUN_TIME, run_variables
+from pipelines.visible import visible_line
 
 JOBS_COUNT_MAX = 256
 
@@ -79,7 +80,7 @@ def _plan_file(
     """Plans the jobs of one file. Adds to ``declared`` what inputs it declares."""
     name = workflow_name(file.path)
     if not is_one_line(name):
-        message = f"the name of this file has a line break or a control character: {printable(name)}"
+        message = f"the name of this file has a line break or a control character: {visible_line(name)}"
         diagnostics.error(WHOLE_FILE, message, "rename it: its workflow has the same name")
         return []
     read = read_file(file, variables_for(name, trigger, context), diagnostics)

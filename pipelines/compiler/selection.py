@@ -8,7 +8,7 @@ from pipelines.compiler.job_input import JobInput
 from pipelines.compiler.step_candidates import StepCandidate, StepCandidates
 from pipelines.compiler.step_image import choose_image
 from pipelines.model.workflow import Step
-from pipelines.problem import printable
+from pipelines.visible import visible_line
 
 
 def select_steps(job: JobInput, groups: Sequence[tuple[str, Sequence[Step]]], *, runs: bool = True) -> StepCandidates:
@@ -18,7 +18,7 @@ def select_steps(job: JobInput, groups: Sequence[tuple[str, Sequence[Step]]], *,
         for index, step in enumerate(steps):
             name = step.name or f"step-{index}"
             if not is_one_line(name):
-                message = f"the name of this step has a line break or a control character: '{printable(name)}'"
+                message = f"the name of this step has a line break or a control character: '{visible_line(name)}'"
                 job.diagnostics.error(job.place(group, index, "name"), message, "write it in one line")
             for expanded in expand_build_plugin(name, step, job.trigger, job.context):
                 candidate = StepCandidate(group, index, expanded.name, name, expanded.step, provides=expanded.provides)

@@ -28,7 +28,7 @@ from runner.builds.progress import Instruction, Progress
 from runner.builds.resolved import resolved_add, resolved_image, step_in_line
 from runner.cancellation import Cancel
 from runner.errors import DiskNearlyFullError, MachineError
-from runner.logs.output import Write, never_low
+from runner.logs.output import Write, no_disk_problem
 
 __all__ = ["Builder", "Watch", "build", "find_builder"]
 
@@ -87,14 +87,14 @@ def _output(command: list[str], home: str) -> str:
 class Watch:
     """Who gets the output of a build, and what ends it early: cancellation, or ``deadline`` by the monotonic clock.
 
-    While ``disk_critical``, it raises DiskNearlyFullError: what a build stores may be on the same disk.
+    Where ``disk_problem`` returns a sentence, it raises DiskNearlyFullError.
     """
 
     write: Write
     on_instruction: Callable[[Instruction], None]
     cancel: Cancel
     deadline: float
-    disk_critical: Callable[[], bool] = never_low
+    disk_problem: Callable[[], str] = no_disk_problem
 
 
 def build(builder: Builder, request: BuildRequest, watch: Watch) -> tuple[str, ...]:
@@ -194,8 +194,8 @@ def _forward_output(process: subprocess.Popen[bytes], feed: Callable[[bytes], No
         output = selector.register(process.stdout, selectors.EVENT_READ)
         selector.register(watch.cancel, selectors.EVENT_READ)
         while not watch.cancel and (left_s := watch.deadline - time.monotonic()) > 0:
-            if watch.disk_critical():
-                raise DiskNearlyFullError
+            if problem := watch.disk_problem():
+                raise DiskNearlyFullError(problem)
             ready = [key for key, _ in selector.select(min(left_s, DISK_POLL_S))]
             if watch.cancel or output not in ready:
                 continue

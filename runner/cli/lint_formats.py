@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 from pipelines.parser.excerpts import excerpt, lines_of
-from pipelines.problem import Level, Problem, printable
+from pipelines.problem import Level, Problem
+from pipelines.visible import visible_line
 
 FORMATS = ("text", "json", "github", "sarif")
 
@@ -30,7 +31,7 @@ def render(name: str, problems: Sequence[Problem], texts: Mapping[str, bytes], *
 
 
 def _text(problem: Problem, lines: Sequence[str], *, colour: bool) -> str:
-    line = printable(str(problem))
+    line = visible_line(str(problem))
     if colour:
         code = _COLOURS[problem.level]
         line = line.replace(f" {problem.level}: ", f" \x1b[{code};1m{problem.level}:\x1b[0m ", 1)

@@ -10,8 +10,9 @@ from pipelines.compiler.default_plan import dockerfile_plan
 from pipelines.compiler.pipeline import compile_pipeline
 from pipelines.context import FULL_TRUST, Context, RepoInfo, forge_url_of
 from pipelines.plan import Plan
-from pipelines.problem import InvalidPipelineError, printable
+from pipelines.problem import InvalidPipelineError
 from pipelines.trigger import PULL_REQUEST_EVENTS, Event, PullRequest, Trigger
+from pipelines.visible import visible_line
 from runner.cli import exit_status
 from runner.cli.plan_formats import FORMATS, render
 from runner.cli.plan_view import view_of
@@ -50,7 +51,7 @@ def show_plan(options: PlanOptions, out: TextIO, err: TextIO) -> int:
         trigger = trigger_of(options, tree)
         out.write(render(options.format, view_of(_plan(tree, trigger), trigger)))
     except InvalidPipelineError as error:
-        err.write("".join(f"{printable(str(problem))}\n" for problem in error.problems))
+        err.write("".join(f"{visible_line(str(problem))}\n" for problem in error.problems))
         return exit_status.FAILED
     except (UsageError, StepError) as error:
         err.write(f"headway: {error}\n")

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 
-from pipelines.problem import printable
+from pipelines.visible import visible_line
 from runner.cli.plan_view import JobView, PlanView, ServiceView, StepView
 
 FORMATS = ("text", "json", "dot", "mermaid")
@@ -16,15 +16,15 @@ def render(name: str, view: PlanView) -> str:
         case "json":
             return json.dumps(view.as_values(), ensure_ascii=False, indent=2) + "\n"
         case "dot":
-            return "\n".join(_dot(view)) + "\n"
+            return "\n".join(map(visible_line, _dot(view))) + "\n"
         case "mermaid":
-            return "\n".join(_mermaid(view)) + "\n"
+            return "\n".join(map(visible_line, _mermaid(view))) + "\n"
         case _:
-            return "\n".join(_text(view)) + "\n"
+            return "\n".join(map(visible_line, _text(view))) + "\n"
 
 
 def _text(view: PlanView) -> Iterator[str]:
-    yield from map(printable, view.warnings)
+    yield from view.warnings
     yield f"for {view.trigger}:" if view.jobs else f"for {view.trigger} nothing runs"
     for job in sorted(view.jobs, key=lambda job: job.order):
         yield title(job)

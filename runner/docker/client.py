@@ -268,10 +268,13 @@ class Engine:
 
     # Leftovers of jobs
 
-    def containers_labelled(self, label: str) -> list[dict[str, Any]]:
-        """All containers of Headway, running or not, with ``label`` (``name`` or ``name=value``)."""
+    def containers_labelled(self, label: str, *, sizes: bool = False) -> list[dict[str, Any]]:
+        """All containers of Headway, running or not, with ``label`` (``name`` or ``name=value``).
+
+        With ``sizes``, ``SizeRw`` says how many bytes each has written beside its volumes and mounts; that takes long.
+        """
         with translated():
-            found = self._api.containers(all=True, filters={"label": label})
+            found = self._api.containers(all=True, filters={"label": label}, size=sizes)
         return [each for each in found if is_named_by_headway(each)]
 
     def networks_labelled(self, label: str) -> list[dict[str, Any]]:

@@ -58,7 +58,7 @@ def build(job: Job, step: BuildStep, output: Output) -> Outcome:
     job.untag_at_end(tag)
     lines = Lines(output, Stream.STDOUT)
     request = separated(job, request, lines)
-    watch = buildkit.Watch(lines, emit_instruction, job.cancel, limit.deadline, job.options.disk_critical)
+    watch = buildkit.Watch(lines, emit_instruction, job.cancel, limit.deadline, job.options.disk_problem)
     try:
         image = _image_of(job, request, watch, output)
     except StepError as error:

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pipelines.context import Access, Trust
 from pipelines.host_options import build_keys, container_keys, foreign_frontend, kinds_of_cache
 from pipelines.plan import BuildStep, JobPlan, PushStep, Step
-from pipelines.problem import printable
 from pipelines.state import Reason
+from pipelines.visible import visible_line
 from runner.builds.remote_files import RemoteFile, remote_files
 from runner.docker.client import Engine
 from runner.errors import StepError
@@ -94,7 +94,7 @@ def _unknown_host(file: RemoteFile) -> StepError:
 
 
 def _shown(file: RemoteFile) -> str:
-    return printable(file.source[:SOURCE_CHARS_MAX])
+    return visible_line(file.source[:SOURCE_CHARS_MAX])
 
 
 def _refusal(what: str, trust: str) -> StepError:

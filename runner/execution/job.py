@@ -31,7 +31,7 @@ from runner.docker.folders import Folder
 from runner.docker.job_network import JobNetwork, SandboxAllocator
 from runner.docker.sandbox_image import check_folder
 from runner.docker.specs import STEP_LABEL, Limits, Login, job_labels
-from runner.errors import CanceledError, StepError
+from runner.errors import CanceledError, DiskNearlyFullError, StepError
 from runner.events import Emit, JobNote
 from runner.execution.isolation import NO_ISOLATION, Isolation
 from runner.execution.job_status import JobStatus
@@ -39,7 +39,7 @@ from runner.execution.masked_events import masked_emit
 from runner.execution.workspace_owner import WorkspaceOwner
 from runner.images.job_images import JobImages
 from runner.images.requirements import image_requirements
-from runner.logs.output import Write, never_low
+from runner.logs.output import Write, never_low, no_disk_problem
 from runner.logs.redact import Redactor
 from runner.network.egress import NO_EGRESS_SETTINGS, EgressSettings, JobEgress
 
@@ -50,7 +50,8 @@ DOCKER_HUB_CONFIG_KEY = "https://index.docker.io/v1/"
 class Options:
     """Limits and settings for all steps of a job. Without ``push`` the log only shows what would be pushed.
 
-    While ``disk_low``, the output of steps is not kept; while ``disk_critical``, running steps are stopped.
+    While ``disk_low``, little output of steps is kept. ``disk_problem`` says why the job must end because it has filled
+    the disk, once what it wrote is gone; it is empty while the job may go on.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -64,7 +65,7 @@ class Options:
     address_wait_s: float = 60
     push: bool = True
     disk_low: Callable[[], bool] = never_low
-    disk_critical: Callable[[], bool] = never_low
+    disk_problem: Callable[[], str] = no_disk_problem
 
 
 def _no_url(_step: int) -> str:
@@ -165,9 +166,11 @@ class Job:
         self.emit(JobNote(sentence))
 
     def check(self) -> None:
-        """Raises CanceledError if the job is canceled, StepError if its time is over."""
+        """Raises CanceledError if the job is canceled, StepError if its time is over or it has filled the disk."""
         if self.cancel:
             raise CanceledError(Reason.CANCELED, f"canceled by {self.cancel.by}")
+        if problem := self.options.disk_problem():
+            raise DiskNearlyFullError(problem)
         if time.monotonic() >= self.deadline:
             raise StepError(Reason.TIMEOUT, f"{self._timeout_message()}; raise `timeout:` if it needs longer")
 

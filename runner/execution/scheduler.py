@@ -9,7 +9,7 @@ from functools import partial
 from pipelines.plan import CommandsStep, PluginStep, Step
 from pipelines.state import PASSED, Outcome, Reason, State
 from runner.cancellation import Cancel
-from runner.errors import StepError, as_step_error
+from runner.errors import DiskNearlyFullError, StepError, as_step_error
 from runner.events import StepFinished, StepStarted
 from runner.execution.dispatch import perform
 from runner.execution.job import Job
@@ -98,6 +98,8 @@ class Scheduler:
         """Why a step is skipped, or None if it runs."""
         if self._job.cancel:
             return Outcome(State.SKIPPED, Reason.CANCELED, f"the run was {self._job.canceled().message}")
+        if self._job.options.disk_problem():
+            return Outcome(State.SKIPPED, Reason.DISK_FULL, "the job had filled the disk, and its files were removed")
         status = self._job.status
         return None if status.will_run(step) else status.skipped(step)
 
@@ -106,7 +108,9 @@ class Scheduler:
 
     def _ended(self, step: Step, outcome: Outcome) -> None:
         self._finish(step, outcome)
-        if outcome.state not in {State.FAILED, State.BROKEN} or step.failure == "ignore":
+        if outcome.state not in {State.FAILED, State.BROKEN}:
+            return
+        if step.failure == "ignore" and outcome.reason is not Reason.DISK_FULL:
             return
         self._job.status.failed_steps.append(step.name)
         if step.failure == "cancel":
@@ -149,6 +153,10 @@ def run_step(job: Job, step: Step, prestarter: ContainerPrestarter, services: Se
         outcome = perform(job, step, output, partial(prestarter.take, step))
     except (StepError, OSError) as error:
         outcome = as_step_error(error).outcome
+    if outcome.state is not State.CANCELED and (problem := options.disk_problem()):
+        # Also where the step ended before it could be stopped: its exit code says nothing about why, and its files
+        # are gone.
+        outcome = DiskNearlyFullError(problem).outcome
     with suppress(StepError, OSError):  # if the services' logs cannot be read, that does not change the step's outcome
         for sentence in services.notes_for(step, outcome, since_s):
             output.note(f"headway: {sentence}")

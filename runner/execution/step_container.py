@@ -170,7 +170,7 @@ def _script(job: Job, step: CommandsStep | PluginStep, restore: tuple[str, ...] 
 def _follow(
     job: Job, step: CommandsStep | PluginStep, started: StartedContainer, output: Output, status: gate.GateStatus
 ) -> Outcome | None:  # fmt: skip
-    """Forwards the output until the container ends. On cancellation, timeout or a full disk: TERM, grace, KILL.
+    """Forwards the output until the container ends. On cancellation or timeout: TERM, grace, KILL. A full disk: KILL.
 
     Returns the outcome if it stopped the container.
     """
@@ -181,7 +181,8 @@ def _follow(
     while not stream.ended and not status:
         now = time.monotonic()
         if stopped is None and (stopped := _why_stop(job, limit, now)):
-            job.engine.kill(container, "SIGKILL" if job.cancel.lost else "SIGTERM")
+            at_once = job.cancel.lost or stopped.reason is Reason.DISK_FULL
+            job.engine.kill(container, "SIGKILL" if at_once else "SIGTERM")
             deadline = now + job.options.grace_s
         elif stopped and now >= deadline:
             job.engine.kill(container, "SIGKILL")
@@ -201,9 +202,8 @@ def _why_stop(job: Job, limit: Deadline, now: float) -> Outcome | None:
         return job.canceled()
     if now >= limit.deadline:
         return limit.outcome()
-    if job.options.disk_critical():
-        # What it writes into its checkout would leave no room for the database.
-        return DiskNearlyFullError().outcome
+    if problem := job.options.disk_problem():
+        return DiskNearlyFullError(problem).outcome
     return None
 
 

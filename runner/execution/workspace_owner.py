@@ -1,6 +1,6 @@
 """Lets steps of any user write to the checkout, although its files have git's modes: they belong to the step's user.
 
-Nobody but a file's owner and root can write to it with mode 0644. So before a step that runs as another user starts,
+Only its owner and root can write to a file of mode 0644. So before a step that runs as another user starts,
 the workspace is given to that user. It happens in a container that sees nothing but the workspace: a step that runs
 meanwhile may put links in the place of folders.
 """

@@ -8,16 +8,26 @@ from runner.logs.redact import RedactedStream, Redactor
 CUT_OFF = "the output was cut off, because the server's disk is nearly full"
 
 
+LOW_BYTES_MAX = 256 * 1024
+"""What is still taken while the disk is nearly full: the job that fills it is ended, and then there is room again."""
+
+
 def never_low() -> bool:
     """For output that no disk stores."""
     return False
+
+
+def no_disk_problem() -> str:
+    """For a job whose disk nobody watches."""
+    return ""
 
 
 class Output:
     """Takes a step's raw output and emits it with secrets masked. Each stream is masked on its own.
 
     After ``bytes_max`` the output ends with a sentence about the limit, and ``full`` becomes true. The same happens
-    where ``disk_low`` says so; then ``cut_off`` becomes true, too. ``start`` is the offset of the first byte.
+    after ``LOW_BYTES_MAX`` while ``disk_low``; then ``cut_off`` becomes true, too. ``start`` is the offset of the first
+    byte.
     """
 
     def __init__(
@@ -35,6 +45,7 @@ class Output:
         self._streams = {stream: RedactedStream(redactor) for stream in Stream}
         self.offset = start
         self._disk_low = disk_low
+        self._low_bytes = 0
         self.full = False
         self.cut_off = False
 
@@ -58,7 +69,8 @@ class Output:
         if not data or self.full:
             return
         room = self._bytes_max - self.offset
-        if self._disk_low():
+        self._low_bytes = self._low_bytes + len(data) if self._disk_low() else 0
+        if self._low_bytes > LOW_BYTES_MAX:
             self.full = self.cut_off = True
             data = f"\nheadway: {CUT_OFF}.\n".encode()
         elif len(data) > room:

@@ -23,10 +23,13 @@ def repo_id(database: Engine) -> int:
         return store.add_repo(session, store.NewRepo("acme/roof", "file:///srv/roof.git")).id
 
 
-def fork(sha: str = "a" * 40, author: str = "7", number: int = 7, event: Event = Event.PULL_REQUEST) -> Trigger:
+def fork(
+    sha: str = "a" * 40, author: str = "7", number: int = 7, event: Event = Event.PULL_REQUEST, into: str = "main"
+) -> Trigger:
     trigger = pull_request(from_fork=True)
     assert trigger.pull_request is not None
-    pull = trigger.pull_request.model_copy(update={"author_id": author, "number": number})
+    new = {"author_id": author, "number": number, "target_branch": into}
+    pull = trigger.pull_request.model_copy(update=new)
     return trigger.model_copy(
         update={"sha": sha, "event": event, "ref": f"refs/pull/{number}/head", "pull_request": pull}
     )
@@ -327,3 +330,25 @@ def test_a_pull_request_of_a_fork_is_no_answer_of_git(database: Engine, repo_id:
         queued = store.queue_run(session, repo_id, of_fork)
     say(database, queued, of_fork, on_branch=False)
     assert known(database, repo_id)
+
+
+def test_an_approval_for_one_target_branch_is_none_for_another(database: Engine, repo_id: int) -> None:
+    first = held(database, repo_id)
+    release = held(database, repo_id, fork(number=8, into="release"))
+    assert approved(database, first) == [first.job_id]
+    assert run_now(database, release).held
+    assert run_now(database, held(database, repo_id, fork(number=9, into="release"))).held
+    assert not run_now(database, held(database, repo_id, fork(number=10))).held
+
+
+def test_without_the_id_of_an_author_an_approval_is_for_one_run(database: Engine, repo_id: int) -> None:
+    first = held(database, repo_id, fork(author=""))
+    others = [held(database, repo_id, fork(author="", number=8)), held(database, repo_id, push(sha="a" * 40))]
+    assert approved(database, first) == [first.job_id]
+    assert not run_now(database, first).held
+    others.append(held(database, repo_id, fork(author="", number=9)))
+    assert [run_now(database, each).held for each in others] == [True] * 3
+    with reading(database) as session:
+        assert store.approver(session, repo_id, fork(author=""), first.run_id) == "ada", "its worker asks again"
+        assert store.approver(session, repo_id, fork(author=""), others[0].run_id) == ""
+        assert store.approver(session, repo_id, fork(author=f"run:{first.run_id}")) == "", "no sender can name it"

@@ -12,19 +12,20 @@ import pytest
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of its own, with room for next to nothing."""
-    with _mounted(tmp_path / "small", "300k") as place:
+    with mounted_disk(tmp_path / "small", "300k") as place:
         yield place
 
 
 @pytest.fixture
 def own_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of its own of 64 MiB, of which 6.4 MiB are the reserve."""
-    with _mounted(tmp_path / "own", "64m") as place:
+    with mounted_disk(tmp_path / "own", "64m") as place:
         yield place
 
 
 @contextmanager
-def _mounted(place: Path, size: str) -> Iterator[Path]:
+def mounted_disk(place: Path, size: str) -> Iterator[Path]:
+    """A disk of this size at ``place``, until the end of the block."""
     place.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "small", str(place)]
     if subprocess.run(command, check=False, capture_output=True).returncode:
@@ -37,7 +38,7 @@ def _mounted(place: Path, size: str) -> Iterator[Path]:
 
 def fill(folder: Path, free_bytes: int = 0) -> Path:
     """Fills the disk with a file until so much is free. Returns the file."""
-    ballast = folder / "ballast"
+    ballast = folder / "ballast-of-test"
     with suppress(OSError), ballast.open("ab", buffering=0) as file:
         while (left := shutil.disk_usage(folder).free - free_bytes) > 0:
             file.write(bytes(min(left, 65_536)))

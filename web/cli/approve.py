@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from web.cli.helpers import RepoName, actor, operation_services
+from web.cli.helpers import RepoName, actor, operation_services, say
 from workers.cli.errors import report_errors
 
 
@@ -20,4 +20,4 @@ def approve(
 
     with operation_services() as services:
         (runs.reject if reject else runs.approve)(services, actor(), repo, number)
-        typer.echo(services.settings.run_url(repo, number))
+        say(services.settings.run_url(repo, number))

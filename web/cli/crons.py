@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from web.cli.helpers import Inputs, RepoName, actor, operation_services
+from web.cli.helpers import Inputs, RepoName, actor, operation_services, say
 from workers.cli.errors import report_errors
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def cron_list(repo: RepoName) -> None:
         found, rows = crons.list_crons(services, actor(), repo)
         for cron, _ in rows:
             branch = cron.branch or found.default_branch
-            typer.echo(f"{cron.name}\t{cron.expression}\t{cron.zone}\t{branch}\t{_due(cron.next_ms, cron.zone)}")
+            say(f"{cron.name}\t{cron.expression}\t{cron.zone}\t{branch}\t{_due(cron.next_ms, cron.zone)}")
 
 
 @report_errors
@@ -71,7 +71,7 @@ def cron_run(repo: RepoName, name: CronName) -> None:
 
     with operation_services() as services:
         queued = crons.run_now(services, actor(), repo, name)
-        typer.echo(services.settings.run_url(repo, queued.number))
+        say(services.settings.run_url(repo, queued.number))
 
 
 @report_errors
@@ -85,7 +85,7 @@ def cron_remove(repo: RepoName, name: CronName) -> None:
 
 def _print_due(cron: "Cron") -> None:
     due = _due(cron.next_ms, cron.zone)
-    typer.echo(f"{cron.name}: {due}" if cron.next_ms is None else f"{cron.name}: next run {due}")
+    say(f"{cron.name}: {due}" if cron.next_ms is None else f"{cron.name}: next run {due}")
 
 
 def _due(next_ms: int | None, zone: str) -> str:

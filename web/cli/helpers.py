@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipelines.visible import visible
+
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
@@ -49,6 +51,11 @@ def _leave_to_scheduler(engine: "Engine", *job_ids: int) -> None:
     with transaction(engine) as session:
         for job_id in job_ids:
             leases.let_scheduler_notify(session, job_id)
+
+
+def say(text: str) -> None:
+    """Prints text for a person: in a terminal it can neither move the cursor nor hide what stands beside it."""
+    typer.echo(visible(text))
 
 
 def read_stdin(prompt: str) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from web.cli.helpers import actor, operation_services
+from web.cli.helpers import actor, operation_services, say
 from workers.cli.errors import report_errors
 from workers.db.roles import Scope
 
@@ -25,7 +25,7 @@ def token_create(
     from web.operations import logins
 
     with operation_services() as services:
-        typer.echo(logins.add_token(services, actor(), user, name, scope, days))
+        say(logins.add_token(services, actor(), user, name, scope, days))
 
 
 @report_errors
@@ -36,7 +36,7 @@ def token_list(user: User) -> None:
     with operation_services() as services:
         for row in logins.list_tokens(services, actor(), user):
             used, expires = _time(row.last_used_ms, "never used"), _time(row.expires_ms, "never expires")
-            typer.echo(f"{row.id}\t{row.name}\t{row.scope.value}\t{used}\t{expires}")
+            say(f"{row.id}\t{row.name}\t{row.scope.value}\t{used}\t{expires}")
 
 
 @report_errors
@@ -58,7 +58,7 @@ def session_list(user: User) -> None:
     with operation_services() as services:
         for row in logins.list_sessions(services, actor(), user):
             used = _time(row.last_used_ms, "never used")
-            typer.echo(f"{row.id}\t{row.address or 'unknown'}\t{used}\t{_plain(row.browser) or 'unknown'}")
+            say(f"{row.id}\t{row.address or 'unknown'}\t{used}\t{_plain(row.browser) or 'unknown'}")
 
 
 @report_errors
@@ -73,7 +73,7 @@ def session_end(
 
     with operation_services() as services:
         if session_id is None:
-            typer.echo(f"{logins.end_sessions(services, actor(), user)} sessions ended")
+            say(f"{logins.end_sessions(services, actor(), user)} sessions ended")
         else:
             logins.end_session(services, actor(), user, session_id)
 

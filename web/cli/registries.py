@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from web.cli.helpers import actor, operation_services, read_stdin
+from web.cli.helpers import actor, operation_services, read_stdin, say
 from workers.cli.errors import report_errors
 
 Host = Annotated[str, typer.Argument(help="The registry, such as registry.example.com or ghcr.io.")]
@@ -33,7 +33,7 @@ def registry_list() -> None:
 
     with operation_services() as services:
         for host, username, repo in registries.list_registries(services, actor()):
-            typer.echo(f"{host}\t{username}\t{repo or 'all repositories'}")
+            say(f"{host}\t{username}\t{repo or 'all repositories'}")
 
 
 @report_errors

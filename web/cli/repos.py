@@ -9,7 +9,7 @@ import typer
 
 from pipelines.context import Trust
 from pipelines.trigger import Event
-from web.cli.helpers import RepoName, actor, operation_services, read_stdin
+from web.cli.helpers import RepoName, actor, operation_services, read_stdin, say
 from workers.cli.errors import report_errors
 from workers.errors import StartError
 
@@ -84,12 +84,12 @@ def repo_hook(name: RepoName, hook_file: HookFile = None) -> None:
 
 
 def _show_webhook(webhook: "NewWebhook", hook_file: Path | None) -> None:
-    typer.echo(f"Repository {webhook.repo_name}\nWebhook    {webhook.url}")
+    say(f"Repository {webhook.repo_name}\nWebhook    {webhook.url}")
     if hook_file:
         _write_hook_file(webhook, hook_file)
-        typer.echo(f"Hook       {hook_file}")
+        say(f"Hook       {hook_file}")
     else:
-        typer.echo(f"Secret     {webhook.secret}   (shown this one time)\n\n{webhook.instructions}")
+        say(f"Secret     {webhook.secret}   (shown this one time)\n\n{webhook.instructions}")
 
 
 def _write_hook_file(webhook: "NewWebhook", path: Path) -> None:
@@ -207,7 +207,7 @@ def repo_list() -> None:
 
     with operation_services() as services:
         for repo in repos.list_repos(services, actor()):
-            typer.echo(f"{repo.name}\t{repo.forge}\t{repo.clone_url}")
+            say(f"{repo.name}\t{repo.forge}\t{repo.clone_url}")
 
 
 @report_errors

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from web.cli.helpers import RepoName, actor, operation_services
+from web.cli.helpers import RepoName, actor, operation_services, say
 from workers.cli.errors import report_errors
 
 
@@ -24,7 +24,7 @@ def repo_roles(name: RepoName) -> None:
 
     with operation_services() as services:
         for user, role in roles.list_roles(services, actor(), name):
-            typer.echo(f"{user}\t{role.value}")
+            say(f"{user}\t{role.value}")
 
 
 @report_errors

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from pipelines.trigger import Event
-from web.cli.helpers import RepoName, actor, operation_services, read_stdin
+from web.cli.helpers import RepoName, actor, operation_services, read_stdin, say
 from workers.cli.errors import report_errors
 
 SecretName = Annotated[str, typer.Argument(help="The secret's name, as from_secret uses it.")]
@@ -38,7 +38,7 @@ def secret_list(repo: RepoName) -> None:
 
     with operation_services() as services:
         for secret in secrets.list_secrets(services, actor(), repo):
-            typer.echo(f"{secret.name}\t{', '.join(secret.events)}")
+            say(f"{secret.name}\t{', '.join(secret.events)}")
 
 
 @report_errors

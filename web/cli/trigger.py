@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from web.cli.helpers import Inputs, RepoName, actor, operation_services
+from web.cli.helpers import Inputs, RepoName, actor, operation_services, say
 from workers.cli.errors import report_errors
 
 
@@ -32,4 +32,4 @@ def trigger(
             by_admin=True,
         )
         queued = runs.start(services, actor(), repo, request)
-        typer.echo(services.settings.run_url(repo, queued.number))
+        say(services.settings.run_url(repo, queued.number))

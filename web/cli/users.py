@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from web.cli.helpers import RepoName, actor, operation_services
+from web.cli.helpers import RepoName, actor, operation_services, say
 from workers.cli.errors import report_errors
 from workers.db.roles import Role
 
@@ -25,7 +25,7 @@ def user_add(
     from web.operations import users
 
     with operation_services() as services:
-        typer.echo(users.add(services, actor(), name, is_admin=is_admin))
+        say(users.add(services, actor(), name, is_admin=is_admin))
 
 
 @report_errors
@@ -39,7 +39,7 @@ def user_link(
     from web.operations import users
 
     with operation_services() as services:
-        typer.echo(users.make_login_link(services, actor(), name, forget_password=forget_password))
+        say(users.make_login_link(services, actor(), name, forget_password=forget_password))
 
 
 @report_errors
@@ -49,7 +49,7 @@ def user_list() -> None:
 
     with operation_services() as services:
         for known in users.list_users(services, actor()):
-            typer.echo("\t".join(_columns(known)))
+            say("\t".join(_columns(known)))
 
 
 def _columns(known: "KnownUser") -> list[str]:
@@ -127,7 +127,7 @@ def audit(
     with operation_services() as services:
         for entry in log.entries(services, actor(), None, limit):
             columns = (iso(entry.at_ms), entry.actor, entry.source, entry.action, entry.target, entry.detail)
-            typer.echo("\t".join(columns).rstrip())
+            say("\t".join(columns).rstrip())
 
 
 USER_COMMANDS: Mapping[str, Callable[..., None]] = {

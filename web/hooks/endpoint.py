@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, cast
 
 from fastapi import Request
+from sqlalchemy.orm import Session
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
@@ -17,7 +18,7 @@ from web.hooks.batching import Batcher
 from web.services import Services
 from workers import store
 from workers.access.trust import Admission, UntrustedRuns, admission_when_queued, refusal, why_untrusted
-from workers.db.session import reading, transaction
+from workers.db.session import persist, reading
 from workers.forges import FORGES, BadPayloadError, Forge, NothingToDo, Parsed
 from workers.secrets.vault import hook_place
 from workers.store import DeliveryState, NewDelivery, Receipt
@@ -25,6 +26,7 @@ from workers.store import DeliveryState, NewDelivery, Receipt
 REFUSED_COUNTER = "hooks_refused"
 NOT_HERE = "There is no such repository here, or the delivery is not signed with its secret."
 
+_FULL_DISK_S_MAX = 1.0
 _BATCH_MAX = 64  # deliveries in one transaction: while it runs, SQLite lets no other connection write
 
 
@@ -80,10 +82,15 @@ def handle_batch(services: Services, dummy_secret: str, deliveries: Sequence[Inc
     targets = _targets(services, {delivery.name for delivery in deliveries}, dummy_secret)
     checked = [_check(delivery, targets.get(delivery.name, targets[""])) for delivery in deliveries]
     rows = [(verified.repo_id, row) for verified in checked if verified for row in verified.rows]
-    with transaction(services.engine) as session:
+
+    def record(session: Session) -> Sequence[Receipt | None]:
         receipts = store.record_deliveries(session, rows)
         if None in checked:
             store.bump_counter(session, REFUSED_COUNTER, checked.count(None))
+        return receipts
+
+    # The same delivery is stored once, however often. On a full disk there is room again at once, or it takes longer.
+    receipts = persist(services.engine, record, patience_s=0, full_disk_s=_FULL_DISK_S_MAX)
     _wake_workers(services, [receipt for receipt in receipts if receipt])
     stored = iter(receipts)
     answers: list[Response] = []

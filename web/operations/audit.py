@@ -1,11 +1,12 @@
 """The audit log: what people changed, recorded in the transaction that changes it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy.orm import Session
 
 from web.operations.lookup import check_administrator
 from web.security.access import Actor
+from web.security.failed_logins import Failures
 from web.services import OperationServices
 from workers.db.models import AuditEntry
 from workers.db.session import reading, transaction
@@ -29,10 +30,31 @@ def record(session: Session, actor: Actor, action: str, target: str, detail: str
     )
 
 
-def note_login(services: OperationServices, actor: Actor, detail: str) -> None:
-    """Adds the entry of a login. Failed ones are not kept: a client without a login could fill the log with them."""
+def note_login(services: OperationServices, actor: Actor, detail: str, failed: Iterable[Failures] = ()) -> None:
+    """Adds the entry of a login, and those of failed ones before."""
     with transaction(services.engine) as session:
+        _record_failures(session, failed)
         record(session, actor, "user.login", actor.name, detail)
+
+
+def note_failed_logins(services: OperationServices, failed: Sequence[Failures]) -> None:
+    """Adds the entries of failed logins. ``FailedLogins`` bounds them: whoever fails has no login."""
+    if failed:
+        with transaction(services.engine) as session:
+            _record_failures(session, failed)
+
+
+def _record_failures(session: Session, failed: Iterable[Failures]) -> None:
+    for each in failed:
+        detail = "a wrong name or password" if each.count == 1 else f"{each.count} wrong names or passwords"
+        record(session, Actor(None, "", is_admin=False, source=each.address), "login.failed", each.name, detail)
+
+
+def changes(old: Mapping[str, object], new: Mapping[str, object]) -> str:
+    """What differs, as ``name: old -> new`` each; for settings that are no secrets. Empty where nothing does."""
+    names = [*old, *(name for name in new if name not in old)]
+    differing = (name for name in names if _word(old.get(name)) != _word(new.get(name)))
+    return ", ".join(f"{name.replace('_', ' ')}: {change(old.get(name), new.get(name))}" for name in differing)
 
 
 def change(old: object, new: object) -> str:

@@ -1,6 +1,6 @@
 """Adds, switches, runs and removes crons."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from web.operations import audit
 from web.operations.errors import InvalidInputError
@@ -38,21 +38,35 @@ def put(services: OperationServices, actor: Actor, repo_name: str, new: NewCron)
     """Adds a cron, or replaces the one of that name. Raises NotFoundError, ForbiddenError and InvalidInputError."""
     with transaction(services.engine) as session:
         repo = repo_named(session, actor, repo_name, Role.ADMIN)
-        before = _in_words(store.cron_named(session, repo.id, new.name))
+        old = store.cron_named(session, repo.id, new.name)
+        before, inputs = _in_words(old), dict(old.inputs) if old else {}
         try:
             cron = crons.put_cron(session, repo.id, new, db_now_ms(session), by_admin=actor.administers)
         except InvalidRequestError as error:
             raise InvalidInputError(str(error)) from None
-        audit.record(session, actor, "cron.set", f"{repo_name} {cron.name}", audit.change(before, _in_words(cron)))
+        detail = ", ".join(filter(None, (audit.change(before, _in_words(cron)), _changed_inputs(inputs, cron.inputs))))
+        audit.record(session, actor, "cron.set", f"{repo_name} {cron.name}", detail)
         return cron
 
 
+def _changed_inputs(old: Mapping[str, str], new: Mapping[str, str]) -> str:
+    """Which inputs changed, without their values, which may hold anything."""
+    kinds = (
+        ("added", sorted(new.keys() - old.keys())),
+        ("changed", sorted(name for name in old.keys() & new.keys() if old[name] != new[name])),
+        ("removed", sorted(old.keys() - new.keys())),
+    )
+    said = "; ".join(f"{kind} {', '.join(names)}" for kind, names in kinds if names)
+    return f"inputs: {said}" if said else ""
+
+
 def _in_words(cron: Cron | None) -> str:
-    """A cron without its inputs, which may hold anything."""
+    """A cron without the values of its inputs, which may hold anything."""
     if cron is None:
         return ""
     state = "off" if cron.next_ms is None else "on"
-    return f"{cron.expression} {cron.zone} {cron.branch or 'default branch'} {state}"
+    vouched = " with inputs that an administrator set" if cron.inputs and cron.inputs_by_admin else ""
+    return f"{cron.expression} {cron.zone} {cron.branch or 'default branch'} {state}{vouched}"
 
 
 def switch(services: OperationServices, actor: Actor, repo_name: str, cron_name: str, *, on: bool) -> Cron:

@@ -70,7 +70,7 @@ def add(services: OperationServices, actor: Actor, new: NewRepo, *, replace: boo
     _check(new)
     with transaction(services.engine) as session:
         repo = store.repo_by_name(session, new.name) if replace else None
-        before = repo.clone_url if repo else ""
+        before = _settings_of(repo) if repo else {}
         if repo is None:
             try:
                 repo = store.add_repo(session, new)
@@ -82,9 +82,25 @@ def add(services: OperationServices, actor: Actor, new: NewRepo, *, replace: boo
         repo.clone_url, repo.forge, repo.web_url = new.clone_url, new.forge, new.web_url
         repo.default_branch, repo.private, repo.push_repo = new.default_branch, new.private, new.push_repo
         repo.active = True  # a removal that was interrupted has switched it off
-        action = "repo.change" if before else "repo.add"
-        audit.record(session, actor, action, repo.name, audit.change(before, repo.clone_url))
+        if before:
+            detail = audit.changes(before, _settings_of(repo)) or "the same settings, and a new webhook secret"
+            audit.record(session, actor, "repo.change", repo.name, detail)
+        else:
+            audit.record(session, actor, "repo.add", repo.name, audit.change("", repo.clone_url))
         return _new_webhook(services, session, repo)
+
+
+def _settings_of(repo: Repo) -> dict[str, object]:
+    """What ``add`` sets, without secrets: a clone URL with a password is refused."""
+    return {
+        "clone_url": repo.clone_url,
+        "forge": repo.forge,
+        "web_url": repo.web_url,
+        "default_branch": repo.default_branch,
+        "private": repo.private,
+        "push_repo": repo.push_repo,
+        "active": repo.active,
+    }
 
 
 def remove(services: OperationServices, actor: Actor, name: str) -> None:

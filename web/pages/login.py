@@ -12,6 +12,7 @@ from web.operations.users import PASSWORD_CHARS_MAX
 from web.pages.templates import page
 from web.security import auth
 from web.security.access import Actor
+from web.security.failed_logins import FailedLogins
 from web.security.known_browsers import known_browser, remember_browser
 from web.security.password_hashing import AT_ONCE_MAX, WAITING_MAX, HashingBusyError
 from web.services import Services, ServicesDep
@@ -61,6 +62,7 @@ async def log_in(request: Request, services: ServicesDep, form: Annotated[LoginF
 
 def _log_in(request: Request, services: Services, form: LoginForm) -> Response:
     path = _local_path(form.next)
+    failures: FailedLogins = request.app.state.failed_logins
     address = auth.source_of(request)
     if form.link:
         # Not counted: a link cannot be guessed, and it lets those in who wait because of others behind their address.
@@ -74,11 +76,13 @@ def _log_in(request: Request, services: Services, form: LoginForm) -> Response:
         user = auth.user_by_password(services, form.name, form.password)
         if user is None:
             services.limiter.failed(source, form.name)
+            audit.note_failed_logins(services, failures.failed(form.name, address))
             return page(request, "login.html", status=403, link="", next=path, error=WRONG_PASSWORD)
         services.limiter.succeeded(source, form.name)
     response = RedirectResponse(path, 303)
     auth.log_in(services, request, response, user.id)
-    audit.note_login(services, Actor(user.id, user.name, user.is_admin, address), "by a link" if form.link else "")
+    actor, how = Actor(user.id, user.name, user.is_admin, address), "by a link" if form.link else ""
+    audit.note_login(services, actor, how, failures.due())
     remember_browser(services, request, response, user.name)
     return response
 

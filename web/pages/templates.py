@@ -6,8 +6,10 @@ from typing import cast
 
 from fastapi import Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
+from pipelines.visible import visible
 from runner.logs.ansi import last_state, without_escapes
 from web.pages.filters import FILTERS, GLOBALS
 
@@ -16,13 +18,15 @@ HERE = Path(__file__).parents[1]
 
 @cache
 def make_templates() -> Environment:
-    """The environment: it escapes every value, and an unknown name in a template is an error.
+    """The environment: it escapes every value, also characters that hide or reorder others, and an unknown name in a
+    template is an error.
 
     One for all applications of a process: it compiles each template once.
     """
     env = Environment(
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,
+        finalize=_shown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -30,6 +34,11 @@ def make_templates() -> Environment:
     env.filters.update(FILTERS)
     env.globals.update(GLOBALS)
     return env
+
+
+def _shown(value: object) -> object:
+    """Values come from repositories, forges and users; what a template or a macro has made is ``Markup``."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def page(request: Request, template: str, *, status: int = 200, **values: object) -> HTMLResponse:

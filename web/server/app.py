@@ -14,6 +14,7 @@ from web.pages import users as users_page
 from web.pages import workers as workers_page
 from web.pages.templates import HERE, make_templates
 from web.security.auth import new_secret
+from web.security.failed_logins import FailedLogins
 from web.security.forwarded import AllowedHosts, TrustedProxies
 from web.security.middleware import BodyLimit, LoginGate, SecurityHeaders
 from web.server import health
@@ -65,6 +66,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.dummy_hook_secret = services.vault.seal(hook_place(0), new_secret())
     app.state.deliveries = endpoint.make_batcher(services, app.state.dummy_hook_secret)
     app.state.login_threads = login.make_threads()
+    app.state.failed_logins = FailedLogins()
     settings = services.settings
     # The last that is added is the first that sees a request.
     app.add_middleware(BodyLimit, webhook_bytes_max=settings.webhook_body_bytes_max)

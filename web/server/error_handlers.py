@@ -23,6 +23,7 @@ from web.pages.templates import page
 from web.security.auth import LoginNeededError
 from web.security.password_hashing import RETRY_AFTER_S as LOGIN_RETRY_AFTER_S
 from web.security.password_hashing import HashingBusyError
+from workers.db.full_disk import means_full_disk
 from workers.logs import LogDamagedError
 
 _FOR_PROGRAMS = ("/api/", "/hooks/", "/healthz", "/readyz", "/schema.json")
@@ -114,7 +115,7 @@ def _log_damaged(request: Request, error: Exception) -> Response:
 def _database_away(request: Request, error: Exception) -> Response:
     """The database does not answer, or its disk is full: forges and programs send again later."""
     _log.error("the database cannot be used", path=request.url.path, error=str(error).partition("\n")[0])
-    return _unavailable(request, DISK_FULL if " full" in str(error) or "No space" in str(error) else DATABASE_AWAY)
+    return _unavailable(request, DISK_FULL if means_full_disk(error) else DATABASE_AWAY)
 
 
 def _operating_system_refused(request: Request, error: Exception) -> Response:

@@ -6,6 +6,7 @@ from typing import ParamSpec
 
 import typer
 
+from pipelines.visible import visible
 from workers.errors import StartError
 
 P = ParamSpec("P")
@@ -20,7 +21,7 @@ def report_errors(function: Callable[P, None]) -> Callable[P, None]:
         try:
             function(*args, **kwargs)
         except StartError as error:
-            typer.echo(f"headway: {error}", err=True)
+            typer.echo(visible(f"headway: {error}"), err=True)
             raise typer.Exit(BROKEN) from None
 
     return run

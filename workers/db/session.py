@@ -3,13 +3,14 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import BigInteger, Connection, Engine, create_engine, event, make_url, select
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
@@ -18,6 +19,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from runner.private import new_private_file, private_file
+from workers.ballast import Ballast
+from workers.db.full_disk import means_full_disk
 
 _WRITE = "headway_write"
 # Options of one connection: an engine with its own options would cost more than a short transaction.
@@ -25,6 +28,8 @@ _WRITING = {_WRITE: True}
 _READING = {_WRITE: False, "postgresql_readonly": True}
 _BUSY_TIMEOUT_MS = 10_000
 OUTAGE_S_MAX = 30.0
+FULL_DISK_S_MAX = 3_600.0
+"""How long what must not be lost waits for room on the disk. Meanwhile no other worker takes the job."""
 _RETRY_AFTER_S = 0.2
 _T = TypeVar("_T")
 _CHECKPOINT_PAGES = 4000  # 16 MiB of log; a checkpoint waits for the disk, and no commit returns during it
@@ -81,7 +86,16 @@ def make_engine(url: str) -> Engine:
     engine = create_engine(parsed, pool_size=_CONNECTIONS_MAX, max_overflow=0)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
+    if parsed.database:
+        event.listen(engine, "handle_error", partial(_give_up_ballast, Ballast(Path(parsed.database).parent)))
     return engine
+
+
+def _give_up_ballast(ballast: Ballast, context: ExceptionContext) -> None:
+    """The transaction fails all the same, but the next one has room."""
+    if means_full_disk(context.original_exception):
+        with suppress(OSError):
+            ballast.give_up()
 
 
 def _make_private(path: Path) -> None:
@@ -131,18 +145,24 @@ def transaction(engine: Engine) -> Iterator[Session]:
         yield session
 
 
-def persist(engine: Engine, change: Callable[[Session], _T], patience_s: float = OUTAGE_S_MAX) -> _T:
+def persist(
+    engine: Engine,
+    change: Callable[[Session], _T],
+    patience_s: float = OUTAGE_S_MAX,
+    full_disk_s: float = FULL_DISK_S_MAX,
+) -> _T:
     """A transaction for what must not be lost. Retries for ``patience_s`` while the database does not answer.
 
-    ``change`` must be idempotent: it runs again if the acknowledgement of the commit is lost.
+    While its disk is full, it retries for ``full_disk_s``. ``change`` must be idempotent: it runs again if the
+    acknowledgement of the commit is lost.
     """
-    deadline = time.monotonic() + patience_s
+    began_s = time.monotonic()
     while True:
         try:
             with transaction(engine) as session:
                 return change(session)
-        except OperationalError:
-            if time.monotonic() >= deadline:
+        except OperationalError as error:
+            if time.monotonic() - began_s >= (full_disk_s if means_full_disk(error) else patience_s):
                 raise
         time.sleep(_RETRY_AFTER_S)
 

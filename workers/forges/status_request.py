@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, urlsplit
 
 from pipelines.state import State
+from pipelines.visible import visible_line
 
 _SCP = re.compile(r"[^/@:]+@(?P<host>[^/:]+):(?P<path>.+)")
 _SAID_CHARS_MAX = 160
@@ -131,7 +132,7 @@ def commit_status_body(status: CommitStatus, description_chars_max: int) -> dict
 
 def short(text: str, chars_max: int) -> str:
     """The text in one line; what is longer is cut at a word, with an ellipsis."""
-    line = " ".join(text.split())
+    line = visible_line(" ".join(text.split()))
     if len(line) <= chars_max:
         return line
     kept = line[:chars_max]  # one character more than fits beside the ellipsis: a word may end there

@@ -64,7 +64,7 @@ def _may_go_on(context: WorkerContext, job: ClaimedJob, *, on_branch: bool) -> b
     """Whether the run may go on. If not, it is held, or has ended."""
     claim, trigger = job.claim, job.trigger
     with transaction(context.database) as session:
-        approved = bool(store.approver(session, job.repo_id, trigger))
+        approved = bool(store.approver(session, job.repo_id, trigger, claim.run_id))
         match admission(trigger, job.run.policy, on_branch=on_branch, approved=approved):
             case Admission.RUN:
                 return True

@@ -8,10 +8,12 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from workers import store
+from workers.db.full_disk import means_full_disk
 from workers.db.session import transaction
 
 _log = structlog.get_logger()
 BEATS_PER_LEASE = 3
+_FULL_DISK_RETRY_S = 0.2
 
 
 class Heartbeat:
@@ -49,10 +51,13 @@ class Heartbeat:
 
     def _beat_until_stopped(self) -> None:
         while not self._stop.is_set():
+            pause_s = self._lease_s / BEATS_PER_LEASE
             try:
                 problem = self._problem()
                 with transaction(self._engine) as session:
                     store.record_heartbeat(session, self._name, self._labels, self._slots, self._lease_s, problem)
             except SQLAlchemyError as error:
                 _log.warning("the heartbeat of this worker could not be stored", error=str(error))
-            self._stop.wait(self._lease_s / BEATS_PER_LEASE)
+                if means_full_disk(error):
+                    pause_s = _FULL_DISK_RETRY_S
+            self._stop.wait(pause_s)

@@ -15,7 +15,7 @@ from pipelines.state import Outcome, Reason, State
 from runner.cancellation import Cancel
 from runner.docker.job_network import JobNetwork
 from runner.docker.specs import Limits
-from runner.errors import StepError, as_step_error
+from runner.errors import DiskNearlyFullError, StepError, as_step_error
 from runner.execution.job import Assignment, Options
 from runner.execution.job_lifecycle import open_job, run_job
 from runner.network.host_rules import BRIDGE_PREFIX
@@ -28,6 +28,7 @@ from workers.db.session import persist, reading, transaction
 from workers.jobs.admission import admit
 from workers.jobs.cancel_on_failure import CancelOnFailure
 from workers.jobs.context import ClaimedJob, WorkerContext, load_job
+from workers.jobs.disk_guard import DiskGuard, guard_of
 from workers.jobs.forge_wait import wait_for_forge
 from workers.jobs.lease_renewal import LeaseRenewer
 from workers.jobs.leftovers import job_key, remove_dead_attempts
@@ -147,16 +148,20 @@ def _cancel_run(context: WorkerContext, claim: leases.Claim, by: str) -> None:
 def _run(
     context: WorkerContext, job: ClaimedJob, plan: JobPlan, mirror: Mirror, network: JobNetwork, cancel: Cancel
 ) -> None:  # fmt: skip
-    """Runs the job, and records its verdict before its containers and files are cleaned up."""
+    """Runs the job, and records its verdict before its containers and files are cleaned up.
+
+    Only of a job that has filled the disk they go first: the database may have no room for the verdict before that.
+    """
     claim = job.claim
     mirror.fetch(job.trigger.sha, job.trigger.ref)
     with reading(context.database) as session:
         steps = {number: step.id for number, step in store.steps_by_number(session, claim.job_id).items()}
         failed = store.failed_needs_of(session, claim.run_id, plan.needs)
+    guard = guard_of(context, claim.job_id, _folder(context, claim))
     settings, engine = context.settings, context.engine()
     run_url = settings.run_url(job.repo.name, job.run.number)
     assignment = replace(
-        _assignment(context, job, plan, mirror, network),
+        _assignment(context, job, plan, mirror, network, guard),
         failed_needs=failed,
         step_url=lambda number: f"{run_url}?step={steps[number]}" if number in steps else "",
     )
@@ -172,15 +177,18 @@ def _run(
             _warn,
             sweep,
         ) as opened,
+        guard,
     ):
         outcome = run_job(opened)
+        if outcome.reason not in {Reason.CANCELED, Reason.DISK_FULL} and (problem := guard.problem()):
+            outcome = DiskNearlyFullError(problem).outcome
         if cancel.lost:
             raise store.StaleAttemptError
         _finish(context, claim, outcome)
 
 
 def _assignment(
-    context: WorkerContext, job: ClaimedJob, plan: JobPlan, mirror: Mirror, network: JobNetwork
+    context: WorkerContext, job: ClaimedJob, plan: JobPlan, mirror: Mirror, network: JobNetwork, guard: DiskGuard
 ) -> Assignment:  # fmt: skip
     """What the runner needs for the job: its plan, its place on this machine, and what it may use."""
     checkout, builds = plan.checkout, any(isinstance(step, BuildStep) for step in plan.steps)
@@ -195,16 +203,21 @@ def _assignment(
         plan=plan,
         key=key,
         attempt=job.claim.attempt,
-        folder=context.settings.workspaces_dir / f"{key}-{job.claim.attempt}",
+        folder=_folder(context, job.claim),
         check_out=check_out,
         secrets=secrets_for(context.database, context.vault, job.repo_id, job.trigger.event, job.allowed),
         logins=registry_logins_for(context.database, context.vault, job.repo_id, job.allowed),
-        options=options(context.settings),
+        options=replace(options(context.settings), disk_problem=guard.problem),
         network=network,
         access=job.allowed.access,
         egress=context.egress if job.allowed.proxy_logins else context.egress.without_logins(),
         isolation=isolation_for(context.database, context.vault, job.repo_id, job.allowed),
     )
+
+
+def _folder(context: WorkerContext, claim: leases.Claim) -> Path:
+    """The folder of this attempt at the job."""
+    return context.settings.workspaces_dir / f"{job_key(context.installation, claim.job_id)}-{claim.attempt}"
 
 
 def _warn(sentence: str) -> None:
@@ -227,7 +240,6 @@ def options(settings: Settings) -> Options:
         grace_s=settings.grace_s,
         steps_ahead_max=settings.steps_ahead_max,
         disk_low=settings.disk_reserve.is_low,
-        disk_critical=settings.disk_reserve.is_critical,
     )
 
 

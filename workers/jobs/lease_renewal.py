@@ -14,13 +14,15 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from runner.cancellation import Cancel
-from workers.db.session import transaction
+from workers.db.full_disk import means_full_disk
+from workers.db.session import reading, transaction
 from workers.store.jobs import leases
 from workers.streaming.redis_stream import LiveTail
 
 _log = structlog.get_logger()
 RENEWALS_PER_LEASE = 5
 _LOSS = "the loss of its lease"
+_FULL_DISK_RETRY_S = 0.2
 
 
 class LeaseRenewer:
@@ -29,6 +31,9 @@ class LeaseRenewer:
     Cancels the job where its row says so. Cancels it as lost where the lease belongs to another worker, or ended
     before it could be renewed: another worker may run the job by then. A second thread sees that the lease has ended
     while the database hangs.
+
+    A renewal that the database cannot write because its disk is full does not end the lease: no other worker can take
+    the job meanwhile, and the scheduler begins to count anew when there is room (see ``Reaper``).
     """
 
     def __init__(
@@ -60,13 +65,19 @@ class LeaseRenewer:
         self._thread.join()
 
     def _renew_until_stopped(self) -> None:
-        every_s = self._lease_s / RENEWALS_PER_LEASE
         while not (self._stop.is_set() or self._cancel.lost):
             # The lease lasts from some moment after this one: others see the renewal later.
-            asked_s = time.monotonic()
-            if self._renew():
+            asked_s, pause_s = time.monotonic(), self._lease_s / RENEWALS_PER_LEASE
+            try:
+                self._learn(self._renewed())
+            except SQLAlchemyError as error:
+                _log.warning("lease not renewed", job=self._claim.job_id, error=str(error))
+                if means_full_disk(error):
+                    pause_s = _FULL_DISK_RETRY_S
+                    self._hold(asked_s)
+            else:
                 self._renewed_s = asked_s
-            self._sleep(every_s)
+            self._sleep(pause_s)
 
     def _watch_until_stopped(self) -> None:
         while (left_s := self._renewed_s + self._lease_s - time.monotonic()) > 0:
@@ -74,19 +85,27 @@ class LeaseRenewer:
                 return
         self._cancel.set(_LOSS, lost=True)
 
-    def _renew(self) -> bool:
-        """Renews once, and cancels the job where its row asks for that. False where the database did not answer."""
+    def _renewed(self) -> leases.Renewal:
+        """Renews once. Raises SQLAlchemyError where the database did not answer."""
+        with transaction(self._engine) as session:
+            return leases.renew(session, self._claim.job_id, self._claim.attempt, self._owner, self._lease_s)
+
+    def _hold(self, asked_s: float) -> None:
+        """The lease holds on while it can be read, but not written, that it is this worker's."""
         try:
-            with transaction(self._engine) as session:
-                renewal = leases.renew(session, self._claim.job_id, self._claim.attempt, self._owner, self._lease_s)
+            with reading(self._engine) as session:
+                self._learn(leases.renewal(session, self._claim.job_id, self._claim.attempt, self._owner))
         except SQLAlchemyError as error:
-            _log.warning("lease not renewed", job=self._claim.job_id, error=str(error))
-            return False
+            _log.warning("lease not read", job=self._claim.job_id, error=str(error))
+        else:
+            self._renewed_s = asked_s
+
+    def _learn(self, renewal: leases.Renewal) -> None:
+        """Cancels the job where it is another worker's, or its row asks for that."""
         if not renewal.still_mine:
             self._cancel.set(_LOSS, lost=True)
         elif renewal.cancel_requested:
             self._cancel.set(renewal.cancel_by or "an unknown user")
-        return True
 
     def _sleep(self, seconds: float) -> None:
         """Waits until the next renewal is due, the job has ended, or Redis announces a cancellation."""

@@ -112,10 +112,18 @@ def make_worker(settings: Settings, name: str) -> Celery:
 def _open_process(settings: Settings, name: str) -> WorkerContext:
     """Connects one process of the pool, and starts its heartbeat."""
     mine = make_context(settings, name)
-    disk = settings.disk_reserve
     labels, slots = mine.claimer.labels, settings.worker_slots
-    Heartbeat(mine.database, name, labels, slots, settings.lease_s, disk.problem).start()
+    Heartbeat(mine.database, name, labels, slots, settings.lease_s, partial(_look_at_disk, settings)).start()
     return mine
+
+
+def _look_at_disk(settings: Settings) -> str:
+    """Makes the ballast again where there is room. Returns why this worker takes no job."""
+    try:
+        settings.ballast.restore(settings.disk_reserve_bytes)
+    except OSError as error:
+        _log.warning("the ballast could not be made", folder=str(settings.ballast.folder), error=str(error))
+    return settings.disk_reserve.problem()
 
 
 def run_worker(settings: Settings) -> None:

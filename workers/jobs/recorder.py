@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, assert_never
 
@@ -16,6 +17,7 @@ from pipelines.state import State
 from runner import events
 from workers import store
 from workers.db.session import persist, transaction
+from workers.disk import once_there_is_room
 from workers.logs import LogStore, LogWriter
 from workers.logs.writer import FLUSH_AFTER_MS
 from workers.store.jobs.leases import Claim
@@ -129,7 +131,8 @@ class Recorder:
         with self._lock:
             if step not in self._writers:
                 claim = self._claim
-                self._writers[step] = self._logs.writer(claim.run_id, claim.job_id, step, claim.attempt)
+                open_writer = partial(self._logs.writer, claim.run_id, claim.job_id, step, claim.attempt)
+                self._writers[step] = once_there_is_room(open_writer)
             return self._writers[step]
 
     def _started(self, step: int) -> None:
@@ -224,6 +227,8 @@ class Recorder:
 
 def _end_log(writer: LogWriter, end: Callable[[], None]) -> tuple[int, int, str]:
     """Ends a log. Returns how many bytes and lines are stored, and what is wrong where not all of them could be."""
+    with suppress(OSError):  # if it does not help, the end says so
+        once_there_is_room(writer.flush)
     try:
         end()
     except OSError as error:

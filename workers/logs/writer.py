@@ -6,12 +6,15 @@ import threading
 import zstandard
 
 from runner.events import Stream
+from workers.disk import FULL
 from workers.logs import index
 from workers.logs.files import LogFiles, repair, write_at
 from workers.logs.interface import Chunk
 
 FRAME_BYTES_MAX = 256 * 1024
 FLUSH_AFTER_MS = 1000
+BUFFER_BYTES_MAX = 1024**2
+"""So many bytes wait in memory on a full disk, until there is room or the log ends."""
 _SOURCE_EVERY_MS = 100
 _ZSTD_LEVEL = 1  # 762 MB/s at a ratio of 6; the next levels cost much and gain little
 
@@ -57,10 +60,14 @@ class DiskWriter:
                 self._first_ms = at_ms
             self._buffer += data
             self._buffer_newlines += data.count(b"\n")
-            while len(self._buffer) >= FRAME_BYTES_MAX:
-                self._write_frame(FRAME_BYTES_MAX)
-                self._first_ms = at_ms
-            self._write_older(at_ms - FLUSH_AFTER_MS)
+            try:
+                while len(self._buffer) >= FRAME_BYTES_MAX:
+                    self._write_frame(FRAME_BYTES_MAX)
+                    self._first_ms = at_ms
+                self._write_older(at_ms - FLUSH_AFTER_MS)
+            except OSError as error:
+                if error.errno not in FULL or len(self._buffer) > BUFFER_BYTES_MAX:
+                    raise
 
     def flush(self) -> None:
         """See ``LogWriter``."""

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from pipelines.state import State
 from workers import store
 from workers.back_off import BackOff
+from workers.db.full_disk import means_full_disk
 from workers.db.session import db_now_ms, make_engine, reading, transaction
 from workers.logs import LogStore, open_logs
 from workers.queue.celery_app import MESSAGE_EXPIRES_S, make_celery
@@ -49,7 +50,8 @@ _log = structlog.get_logger()
 class SchedulerContext:
     """The connections and limits of the scheduler. ``waiting`` is how many wake-ups no worker has taken yet.
 
-    ``monotonic_s`` is the clock by which leases expire and failures are tried again.
+    ``monotonic_s`` is the clock by which leases expire and failures are tried again. ``disk_was_full`` is set when the
+    database could not be written for lack of room on its disk: then no worker could renew its lease, either.
     """
 
     engine: Engine
@@ -62,6 +64,7 @@ class SchedulerContext:
     audit_days: int
     lease_s: int
     monotonic_s: Callable[[], float] = time.monotonic
+    disk_was_full: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass
@@ -78,6 +81,9 @@ class Reaper:
 
     def __call__(self) -> str:
         """One round. Returns which runs could not be handled, which are tried again after a pause."""
+        if self.context.disk_was_full.is_set():
+            self.context.disk_was_full.clear()
+            self.watch.forget()
         with reading(self.context.engine) as session:
             held = leases.held(session)
         by_run: dict[int, list[leases.HeldLease]] = {}
@@ -93,6 +99,9 @@ class Reaper:
             with transaction(self.context.engine) as session:
                 reaped = leases.reap(session, expired, self.context.attempts_max)
         except SQLAlchemyError as error:
+            if means_full_disk(error):
+                self.context.disk_was_full.set()
+                return
             self.back_off.failed(run_id, f"Jobs of run {run_id} cannot be taken from a dead worker: {error}.")
             return
         self.back_off.succeeded(run_id)
@@ -225,7 +234,7 @@ def _run_until_stopped(context: SchedulerContext, owner: str, stop: threading.Ev
         thread.start()
     try:
         while not stop.is_set():
-            _keep_lead(candidate, leading)
+            _keep_lead(candidate, leading, context.disk_was_full)
             for thread in threads:
                 thread.report_if_it_hangs()
             stop.wait(_TICK_S)
@@ -235,10 +244,12 @@ def _run_until_stopped(context: SchedulerContext, owner: str, stop: threading.Ev
     candidate.give_up()
 
 
-def _keep_lead(candidate: Candidate, leading: threading.Event) -> None:
+def _keep_lead(candidate: Candidate, leading: threading.Event, disk_was_full: threading.Event) -> None:
     try:
         leads = candidate.leads()
     except SQLAlchemyError as error:
         _log.warning("the database does not answer; trying again", error=str(error))
+        if means_full_disk(error):
+            disk_was_full.set()
         leads = False
     leading.set() if leads else leading.clear()

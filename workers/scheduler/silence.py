@@ -19,6 +19,10 @@ class SilenceWatch(Generic[T]):
         self._monotonic_s = monotonic_s
         self._since_s: Mapping[T, float] = {}
 
+    def forget(self) -> None:
+        """Begins anew: from now on each value has the whole of its lease again."""
+        self._since_s = {}
+
     def silent(self, values: Iterable[T], lease_s: Callable[[T], float]) -> list[T]:
         """Those of ``values`` that were seen, unchanged, for as long as their ``lease_s`` and longer."""
         now_s = self._monotonic_s()

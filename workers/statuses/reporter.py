@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from pipelines.problem import Level
 from pipelines.state import State, verdict
 from pipelines.trigger import Event, Trigger
+from pipelines.visible import visible_line
 from runner.network.egress import EgressSettings, server_egress
 from workers import store
 from workers.db.models import Job, Repo
@@ -198,7 +199,9 @@ def statuses_of(pending: PendingStatus, settings: Settings) -> dict[str, CommitS
     if len(workflows) > 1:
         for name, jobs in workflows.items():
             state = _state(jobs)
-            found[name] = CommitStatus(run.sha, state, f"{context}/{name}", _sentence(state, jobs), url, branch)
+            found[name] = CommitStatus(
+                run.sha, state, f"{context}/{visible_line(name)}", _sentence(state, jobs), url, branch
+            )
     return found
 
 

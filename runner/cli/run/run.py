@@ -20,6 +20,7 @@ from pipelines.plan import Checkout, JobPlan, Plan
 from pipelines.problem import InvalidPipelineError, Problem
 from pipelines.state import Outcome, Reason, State, verdict
 from pipelines.trigger import Event
+from pipelines.visible import visible_line
 from runner.builds.buildkit import Builder, find_builder
 from runner.cancellation import Cancel
 from runner.cli import exit_status
@@ -222,13 +223,13 @@ def _run_job(run: Run, plan: JobPlan, cancel: Cancel, failed: tuple[str, ...]) -
         console.print(Text(f"pushed {image}", style="green"))
     took = f"{time.monotonic() - started_s:.1f} s"
     why = f": {outcome.message}" if outcome.message else ""
-    console.print(Text(f"{plan.title} {outcome.state} in {took}{why}", style="bold"))
+    console.print(Text(visible_line(f"{plan.title} {outcome.state} in {took}{why}"), style="bold"))
     return outcome
 
 
 def _print_problems(problems: Sequence[Problem]) -> None:
     for problem in problems:
-        sys.stderr.write(f"{problem}\n")
+        sys.stderr.write(f"{visible_line(str(problem))}\n")
 
 
 def _print_error(sentence: str) -> None:

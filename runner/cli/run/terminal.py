@@ -16,6 +16,7 @@ from rich.text import Text
 
 from pipelines.plan import JobPlan
 from pipelines.state import Outcome, State
+from pipelines.visible import visible, visible_line
 from runner.events import (
     Event,
     ImageBuilt,
@@ -59,8 +60,8 @@ class Terminal:
 
     def __init__(self, console: Console, plan: JobPlan) -> None:
         self._console = console
-        self._rows = {step.number: _Row(step.name) for step in plan.steps}
-        self._width = max((len(step.name) for step in plan.steps), default=0)
+        self._rows = {step.number: _Row(visible_line(step.name)) for step in plan.steps}
+        self._width = max((len(row.name) for row in self._rows.values()), default=0)
         self._lock = threading.Lock()
         self._live = Live(get_renderable=self._list, console=console, transient=True, refresh_per_second=8)
         self.pushed: list[str] = []
@@ -88,7 +89,7 @@ class Terminal:
                 case ImagePushed():
                     self.pushed.append(f"{event.repo}:{event.tag}@{event.digest}")
                 case JobNote(text=text):
-                    self._print(Text(text, style="dim"))
+                    self._print(Text(visible(text), style="dim"))
                 case ImageBuilt() | InstructionChanged():
                     pass
 
@@ -118,7 +119,7 @@ class Terminal:
             self._print(Segments(self._lines(row, [row.line], Stream.STDOUT)), end="")
             row.line = b""
         row.seconds = time.monotonic() - row.started_s if row.started_s else None
-        row.state, row.message = outcome.state, outcome.message
+        row.state, row.message = outcome.state, visible_line(outcome.message)
         if not self._console.is_terminal:
             self._print(self._summary(row))
 

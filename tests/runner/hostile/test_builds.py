@@ -26,14 +26,15 @@ def once_begun(do: Callable[[], None]) -> Callable[[Event], None]:
 
 def test_a_build_is_stopped_when_the_disk_is_nearly_full(ran: JobRunner) -> None:
     critical = threading.Event()
+    sentence = "stopped: this job filled the disk"
     job = ran(
         build(timeout_s=60),
         files={"Dockerfile": f"FROM busybox\nRUN echo begun {secrets_hex()}; sleep 1000\n"},
-        options=Options(grace_s=1, disk_critical=critical.is_set),
+        options=Options(grace_s=1, disk_problem=lambda: sentence if critical.is_set() else ""),
         on_event=once_begun(critical.set),
     )
     assert (job.step().state, job.step().reason) == (State.BROKEN, Reason.DISK_FULL)
-    assert "the server's disk is nearly full; make room on it and re-run" in job.step().message
+    assert job.step().message == sentence
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.events import Event, StepOutput, Stream
-from runner.logs.output import CUT_OFF, Lines, Output
+from runner.logs.output import CUT_OFF, LOW_BYTES_MAX, Lines, Output
 from runner.logs.redact import Redactor
 
 WRITES = st.lists(st.tuples(st.sampled_from([Stream.STDOUT, Stream.STDERR]), st.binary(max_size=20)), max_size=20)
@@ -55,8 +55,9 @@ def test_past_the_limit_one_sentence_ends_it(writes: list[tuple[Stream, bytes]],
         assert len(whole) == written
 
 
-def test_while_the_disk_is_nearly_full_one_sentence_ends_it() -> None:
+def test_while_the_disk_is_nearly_full_a_little_is_taken_and_then_one_sentence_ends_it() -> None:
     low, chunks = [False], list[bytes]()
+    half = b"x" * (LOW_BYTES_MAX // 2)
 
     def emit(event: Event) -> None:
         assert isinstance(event, StepOutput)
@@ -65,11 +66,20 @@ def test_while_the_disk_is_nearly_full_one_sentence_ends_it() -> None:
     output = Output(7, emit, Redactor([]), 10**9, disk_low=lambda: low[0])
     output.write(Stream.STDOUT, b"one")
     assert not output.cut_off
+    for _ in range(2):  # the job that filled the disk is ended, and this one's log goes on
+        low[0] = True
+        output.write(Stream.STDOUT, half)
+        output.write(Stream.STDOUT, half)
+        assert not output.cut_off
+        low[0] = False
+        output.write(Stream.STDOUT, b"two")
     low[0] = True
-    output.write(Stream.STDOUT, b"two")
+    output.write(Stream.STDOUT, half)
+    output.write(Stream.STDOUT, half + b"!")
     low[0] = False
     output.write(Stream.STDOUT, b"three")
-    assert b"".join(chunks).decode() == f"one\nheadway: {CUT_OFF}.\n"
+    taken = b"one" + 2 * (2 * half + b"two") + half
+    assert b"".join(chunks) == taken + f"\nheadway: {CUT_OFF}.\n".encode()
     assert (output.full, output.cut_off, output.offset) == (True, True, len(b"".join(chunks)))
 
 

@@ -1,11 +1,13 @@
 """Which commits a branch or tag of the repository contains, and which are there without one."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from pipelines.plan import Checkout
+from pipelines.state import Reason
 from runner.errors import MachineError, StepError
 from runner.source.git import GitError
 from runner.source.mirror import Mirror
@@ -250,3 +252,22 @@ def test_a_checkout_with_all_tags_needs_no_branch(remote: Remote, tmp_path: Path
     remote.mirror.fetch(remote.main)
     remote.mirror.checkout(remote.main, tmp_path / "out", Checkout(tags=True))
     assert (tmp_path / "out" / ".git").exists()
+
+
+@pytest.mark.parametrize(("what", "said"), [("blob", "a file (blob "), ("tree", "a folder (tree ")])
+@pytest.mark.parametrize("annotated", [False, True])
+def test_a_tag_to_no_commit_says_what_it_is_also_beside_a_branch_that_git_refuses(
+    repo: Repo, mirror: Mirror, what: str, said: str, annotated: bool
+) -> None:
+    good = repo.commit({"a": "1"})
+    repo.commit(REFUSED_BY_GIT, ref="refs/heads/bad")
+    target = repo.git("rev-parse", f"{good}:a" if what == "blob" else f"{good}^{{tree}}").strip()
+    repo.git(
+        "-c", "user.name=a", "-c", "user.email=a@b", "tag", *(("-a", "-m", "x") if annotated else ()), "v1", target
+    )
+    for sha in {mirror.resolve("", "refs/tags/v1"), repo.git("rev-parse", "v1").strip()}:
+        with pytest.raises(
+            StepError, match=re.escape(f"refs/tags/v1 points to {said}{target}), not to a commit")
+        ) as error:
+            mirror.fetch(sha, "refs/tags/v1")
+        assert error.value.reason is Reason.COMMIT_MISSING

@@ -98,11 +98,19 @@ def test_a_forgotten_password_ends_the_sessions(headway: Headway) -> None:
     assert "no user named bob" in headway.refused("session", "list", "bob")
 
 
-SECRETS = {"secret": "hunter2-secret", "password": "hunter2-password", "token": "hunter2-token"}
+SECRETS = {
+    "secret": "hunter2-secret",
+    "password": "hunter2-password",
+    "token": "hunter2-token",
+    "input": "hunter2-input",
+}
 CHANGES: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
     ("repo.add", "none -> https://github.com/acme/harbour.git", ("repo", "add", URL), ""),
     ("repo.change", "-> file:///", ("repo", "add", "/srv/x.git", "--name", REPO, "--replace"), ""),
-    ("repo.change", "-> https", ("repo", "add", URL, "--replace"), ""),
+    ("repo.change", "forge: generic -> github", ("repo", "add", URL, "--replace"), ""),
+    ("repo.change", "the same settings, and a new webhook secret", ("repo", "add", URL, "--replace"), ""),
+    ("repo.change", "default branch: main -> next", ("repo", "add", URL, "--replace", "--branch", "next"), ""),
+    ("repo.change", "private: no -> yes", ("repo", "add", URL, "--replace", "--branch", "next", "--private"), ""),
     ("repo.hook", "", ("repo", "hook", REPO), ""),
     ("repo.login", "none -> bot", ("repo", "login", REPO, "-u", "bot"), SECRETS["password"]),
     ("repo.token", "", ("repo", "token", REPO), SECRETS["token"]),
@@ -114,11 +122,24 @@ CHANGES: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
     ("secret.set", "", ("secret", "set", REPO, "KEY"), SECRETS["secret"]),
     ("secret.remove", "", ("secret", "remove", REPO, "KEY"), ""),
     ("cron.set", "none -> @daily", ("cron", "add", REPO, "nightly", "@daily"), ""),
+    (
+        "cron.set",
+        "default branch on with inputs that an administrator set, inputs: added WHERE",
+        ("cron", "add", REPO, "nightly", "@daily", "-i", f"WHERE={SECRETS['input']}"),
+        "",
+    ),
+    (
+        "cron.set",
+        "inputs: added HOW; changed WHERE",
+        ("cron", "add", REPO, "nightly", "@daily", "-i", "WHERE=there", "-i", "HOW=now"),
+        "",
+    ),
+    ("cron.set", "inputs: removed HOW, WHERE", ("cron", "add", REPO, "nightly", "@daily"), ""),
     ("cron.set", "on -> @daily UTC default branch off", ("cron", "off", REPO, "nightly"), ""),
     ("cron.set", "off -> @daily UTC default branch on", ("cron", "on", REPO, "nightly"), ""),
     ("run.start", "cron nightly", ("cron", "run", REPO, "nightly"), ""),
     ("cron.remove", "@daily", ("cron", "remove", REPO, "nightly"), ""),
-    ("run.start", "manual refs/heads/main", ("trigger", REPO), ""),
+    ("run.start", "manual refs/heads/next", ("trigger", REPO), ""),
     ("registry.login", "as bot", ("registry", "login", "r.test", "-u", "bot"), SECRETS["password"]),
     ("registry.logout", "", ("registry", "logout", "r.test"), ""),
     ("user.add", "", ("user", "add", "bob"), ""),

@@ -95,7 +95,7 @@ def test_a_maintainer_approves_or_rejects_on_the_page(site: Site, browser: TestC
     send = Sender(site, browser)
     send(proposal())
     page = browser.get(RUN).text
-    assert "Untrusted: it comes from a fork." in page
+    assert "Untrusted: <bdi>it comes from a fork</bdi>." in page
     assert f'action="{RUN}/approve"' in page
     assert browser.post(f"{RUN}/approve", headers={"sec-fetch-site": "cross-site"}).status_code == 403
     assert site.run().held, "another site's form approves nothing"
@@ -109,13 +109,13 @@ def test_a_maintainer_approves_or_rejects_on_the_page(site: Site, browser: TestC
 
 def test_the_next_push_needs_another_approval_and_cancels_what_waits(site: Site, program: TestClient) -> None:
     send = Sender(site, program)
-    send(proposal())
+    send(proposal(author_id=7))
     program.post(f"/api{RUN}/approve")
-    send(proposal(NEXT))
+    send(proposal(NEXT, author_id=7))
     assert site.run(2).held
-    send(proposal("8" * 40))
+    send(proposal("8" * 40, author_id=7))
     assert (site.run(2).state, site.run(3).held) == (State.CANCELED, True)
-    send(proposal())
+    send(proposal(author_id=7))
     assert not site.run(4).held, "the approved commit again"
 
 

@@ -299,7 +299,8 @@ def test_the_audit_log_says_who_changed_what_from_where_and_no_secret(site: Site
     browser.put(f"/api/repos/{REPO}/settings/visibility", json={"visible_to_all": True})
     assert audited(site, "secret.set") == [("ada", "testclient", f"{REPO} key", "for push")]
     assert audited(site, "repo.newest-wins") == [("ada", "testclient", REPO, "pull_request -> push")]
-    assert audited(site, "cron.set")[0][3] == "none -> @daily UTC default branch on"
+    cron = "none -> @daily UTC default branch on with inputs that an administrator set, inputs: added A"
+    assert audited(site, "cron.set")[0][3] == cron
     assert audited(site, "repo.visibility")[0][3] == "visible to all users: no -> yes"
     assert audited(site, "repo.add") == [("tests", "command line", REPO, f"none -> https://git.test/{REPO}.git")]
     for text in (browser.get("/audit").text, browser.get("/api/audit").text):

@@ -10,8 +10,9 @@ from starlette.testclient import TestClient
 
 from tests.support.disks import fill
 from tests.web.conftest import REPO, Site
-from tests.web.hooks.test_endpoint import send
+from tests.web.hooks.test_endpoint import PUSH, send
 from web.server.app import create_app
+from workers.ballast import Ballast
 from workers.db.session import make_engine
 from workers.settings import Settings
 
@@ -65,3 +66,12 @@ def test_on_a_full_disk_hooks_and_changes_are_refused_with_503_and_taken_when_th
     ballast.unlink()
     assert send(app, secret, delivery="again").status_code == 202
     assert app.get("/readyz").json()["ready"] is True
+
+
+def test_on_a_full_disk_the_ballast_lets_hooks_in_at_once(crowded: Site, app: TestClient) -> None:
+    secret, ballast = crowded.add_repo().secret, Ballast(crowded.services.settings.data_dir)
+    assert ballast.restore(0)
+    fill(crowded.services.settings.data_dir)
+    statuses = [send(app, secret, {**PUSH, "message": f"{number}"}).status_code for number in range(20)]
+    assert set(statuses) == {202}
+    assert not ballast.path.exists()

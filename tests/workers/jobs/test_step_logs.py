@@ -189,7 +189,8 @@ def test_a_step_that_fills_the_disk_with_its_checkout_is_stopped(settings: Setti
     ballast = fill(own_disk, free_bytes=10 * MIB)
     done = worker.runs(steps("head -c 8000000 /dev/zero > big; sleep 100"))
     assert (done.run.state, done.run.reason) == (State.BROKEN, Reason.DISK_FULL)
-    assert "stopped: the server's disk is nearly full" in done.run.sentence
+    assert "stopped: the server's disk was full, and this job filled it with" in done.run.sentence
+    assert "the largest file is workspace/src/big" in done.run.sentence
     ballast.unlink()
     assert worker.runs(steps("true")).run.state is State.PASSED
     worker.close()

@@ -12,6 +12,7 @@ from tests.support.builders import SHA, job_plan, plan, pull_request, push
 from tests.support.reporting import ReportingFixture, reporting_fixture
 from workers import store
 from workers.db.session import transaction
+from workers.forges.status_request import short
 
 FAILED = Outcome(State.FAILED, Reason.EXIT_CODE, "step 'test' ended with exit code 1")
 LATER = "0" * 39 + "1"
@@ -154,3 +155,7 @@ def test_an_invalid_pipeline_is_reported_with_its_first_error_in_full(site: Repo
         store.fail_planning(session, queued.job_id, attempt, FAILED, [wrong])
     assert site.report() == [("headway/push", "failure")]
     assert site.forge.told[0].description == str(wrong)
+
+
+def test_no_text_of_a_status_hides_or_reorders_others() -> None:
+    assert short("failed: \u202ekcatta\x1b[2J\n of \u200bit", 140) == "failed: \\u202ekcatta\\x1b[2J of \\u200bit"

@@ -9,8 +9,16 @@ function visiblePart(line) {
   return [line.lastIndexOf("\r", end - 1) + 1, end];
 }
 
+// Characters that hide, or that reorder what stands beside them, as in pipelines/visible.py: only colours may stay.
+const HIDDEN = /[\u0000-\u0008\u000b\u000c\u000e-\u001a\u001c-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200c\u200e\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufffb]|[\u{e0000}-\u{e0fff}]/gu;
+
+function escaped(char) {
+  const code = char.codePointAt(0).toString(16);
+  return code.length <= 2 ? `\\x${code.padStart(2, "0")}` : `\\u${code.padStart(4, "0")}`;
+}
+
 export function displayed(line) {
-  const text = line.slice(...visiblePart(line));
+  const text = line.slice(...visiblePart(line)).replace(HIDDEN, escaped);
   return text.length <= LINE_CHARS_MAX ? text : `${text.slice(0, LINE_CHARS_MAX)} … (the rest of this line is in the raw log)`;
 }
 

@@ -168,15 +168,19 @@ class Step(Base):
 
 
 class Approval(Base):
-    """A maintainer's approval of one commit of one author, whose account at the forge is ``author_id`` (or empty)."""
+    """A maintainer's approval of one commit of one author into one branch.
+
+    ``author_id`` is the author's account at the forge. Where the forge sent none, it names the one run.
+    """
 
     __tablename__ = "approvals"
-    __table_args__ = (UniqueConstraint("repo_id", "sha", "author_id"),)
+    __table_args__ = (UniqueConstraint("repo_id", "sha", "author_id", "target_branch"),)
 
     id: Mapped[int] = mapped_column(ID, primary_key=True)
     repo_id: Mapped[int] = mapped_column(ForeignKey("repos.id", ondelete="CASCADE"))
     sha: Mapped[str]
     author_id: Mapped[str]
+    target_branch: Mapped[str]
     approved_by: Mapped[str]
     created_ms: Mapped[int]
 

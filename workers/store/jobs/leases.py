@@ -151,15 +151,19 @@ def renew(session: Session, job_id: int, attempt: int, owner: str, lease_s: int)
         update(jobs)
         .where(_held(job_id, attempt), jobs.c.lease_owner == owner)
         .values(lease_until_ms=now_ms() + lease_s * 1000, lease_s=lease_s)
-        .returning(jobs.c.run_id)
     )
-    run_id = session.execute(extend).scalar()
-    if run_id is None:
-        return Renewal(still_mine=False, cancel_requested=False)
+    session.execute(extend)
+    return renewal(session, job_id, attempt, owner)
+
+
+def renewal(session: Session, job_id: int, attempt: int, owner: str) -> Renewal:
+    """Reads, without a renewal, whether the lease is still held, and whether a cancellation was requested."""
     asked = select(Run.cancel_requested_ms, Run.cancel_by, Job.cancel_by).join(Job, Job.run_id == Run.id)
-    requested, by, alone = session.execute(asked.where(Job.id == job_id)).one()
-    stops = requested is not None or bool(alone)
-    return Renewal(still_mine=True, cancel_requested=stops, cancel_by=by or alone)
+    row = session.execute(asked.where(_held(job_id, attempt), Job.lease_owner == owner)).one_or_none()
+    if row is None:
+        return Renewal(still_mine=False, cancel_requested=False)
+    requested, by, alone = row
+    return Renewal(still_mine=True, cancel_requested=requested is not None or bool(alone), cancel_by=by or alone)
 
 
 def _held(job_id: int, attempt: int) -> ColumnElement[bool]:

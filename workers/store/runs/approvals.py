@@ -1,10 +1,12 @@
 """Approvals: a run that waits for one is held, so that no worker can claim it and it has no turn in any group.
 
-An approval is for one commit of one author, by the id of the author's account at the forge: the next commit needs
-another one. Lock order, to avoid deadlocks: runs are locked newest first.
+An approval is for one commit of one author into one branch, by the id of the author's account at the forge: the next
+commit, or the same for another branch, needs another one. Where the forge sent no such id, it is for one run alone:
+nobody knows whether two of them have the same author. Lock order, to avoid deadlocks: runs are locked newest first.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
@@ -18,6 +20,7 @@ from workers.store.common import insert_or, table
 from workers.store.jobs.completion import cancellation_outcome, end_job, lock_job, lock_run, settle, settle_alone
 from workers.store.jobs.lanes import turns_after
 
+_RUN = "run:"  # in place of an author's id, before the id of the one run that was approved
 _REPLACING = frozenset({Event.PUSH, Event.PULL_REQUEST, Event.PULL_REQUEST_CLOSED})
 
 
@@ -25,29 +28,43 @@ class NotHeldError(Exception):
     """The run does not wait for approval: it was approved, has ended, or never had to wait."""
 
 
-def author_id(trigger: Trigger) -> str:
-    """The id of the author's account at the forge, if the forge sent it."""
-    return trigger.pull_request.author_id if trigger.pull_request else ""
+class _Key(NamedTuple):
+    """What an approval is for."""
+
+    sha: str
+    author_id: str
+    target_branch: str
 
 
-def approver(session: Session, repo_id: int, trigger: Trigger) -> str:
-    """Who has approved this commit of this author; empty if it is not approved."""
-    query = select(Approval.approved_by).where(
-        Approval.repo_id == repo_id, Approval.sha == trigger.sha, Approval.author_id == author_id(trigger)
-    )
-    return session.scalar(query) or "" if trigger.sha else ""
+def _key(trigger: Trigger, run_id: int | None) -> _Key | None:
+    """What must be approved for a run of this trigger; None where nothing that is approved could be meant."""
+    pull = trigger.pull_request
+    known = pull is not None and pull.author_id and not pull.author_id.startswith(_RUN)
+    author_id = pull.author_id if pull is not None and known else "" if run_id is None else f"{_RUN}{run_id}"
+    if not (trigger.sha and author_id):
+        return None
+    return _Key(trigger.sha, author_id, pull.target_branch if pull else "")
+
+
+def approver(session: Session, repo_id: int, trigger: Trigger, run_id: int | None = None) -> str:
+    """Who has approved this commit of this author into this branch, or this run; empty if it is not approved."""
+    key = _key(trigger, run_id)
+    if key is None:
+        return ""
+    same = (Approval.sha == key.sha, Approval.author_id == key.author_id, Approval.target_branch == key.target_branch)
+    return session.scalar(select(Approval.approved_by).where(Approval.repo_id == repo_id, *same)) or ""
 
 
 def note_writer(session: Session, repo_id: int, trigger: Trigger) -> None:
     """Remembers a commit that runs because its author may write: later events of it then need no approval either."""
-    if trigger.sha and trigger.pull_request and trigger.pull_request.author_may_write:
-        _add(session, repo_id, trigger, f"{trigger.sender} at the forge")
+    key = _key(trigger, None)
+    if key and trigger.pull_request and trigger.pull_request.author_may_write:
+        _add(session, repo_id, key, f"{trigger.sender} at the forge")
 
 
-def _add(session: Session, repo_id: int, trigger: Trigger, by: str) -> None:
-    row = {"repo_id": repo_id, "sha": trigger.sha, "author_id": author_id(trigger), "approved_by": by}
-    insert = insert_or(session, Approval).values(**row, created_ms=now_ms())
-    session.execute(insert.on_conflict_do_nothing(index_elements=["repo_id", "sha", "author_id"]))
+def _add(session: Session, repo_id: int, key: _Key, by: str) -> None:
+    insert = insert_or(session, Approval).values(repo_id=repo_id, **key._asdict(), approved_by=by, created_ms=now_ms())
+    session.execute(insert.on_conflict_do_nothing(index_elements=["repo_id", *_Key._fields]))
 
 
 def hold_run(session: Session, job_id: int, attempt: int) -> None:
@@ -78,15 +95,19 @@ def approve(session: Session, run_id: int, by: str) -> list[int]:
     run = next((each for each in held if each.id == run_id), None)
     if run is None:
         raise NotHeldError
-    trigger = Trigger.model_validate_json(run.trigger)
-    _add(session, run.repo_id, trigger, by)
+    key = _key_of(run)
+    if key is not None:
+        _add(session, run.repo_id, key, by)
     job_ids: list[int] = []
     for each in held:
-        its = Trigger.model_validate_json(each.trigger)
-        if (its.sha, author_id(its)) == (trigger.sha, author_id(trigger)):
+        if each is run or (key is not None and _key_of(each) == key):
             job_ids += _release(session, each, by)
     session.flush()
     return job_ids
+
+
+def _key_of(run: Run) -> _Key | None:
+    return _key(Trigger.model_validate_json(run.trigger), run.id)
 
 
 def _release(session: Session, run: Run, by: str) -> Sequence[int]:
