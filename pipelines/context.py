@@ -1,7 +1,9 @@
 """The context of a run: its repository, the server, and what an administrator trusts the repository with."""
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 
 class Trust(NamedTuple):
@@ -43,6 +45,27 @@ class RepoInfo(NamedTuple):
     forge: str = "generic"
     forge_url: str = ""
     trust: Trust = Trust()
+
+
+_SCP = re.compile(r"[^/@:]+@(?P<host>[^/:]+):(?P<path>.+)")
+
+
+def forge_url_of(address: str, name: str) -> str:
+    """The address of the forge that has the repository ``name`` at ``address``, a page or a URL for cloning.
+
+    Without a login, and with the path below which the forge is; empty where the address names no host.
+    """
+    if over_ssh := _SCP.fullmatch(address):
+        return f"https://{over_ssh['host']}"
+    parts = urlsplit(address)
+    if parts.scheme not in {"http", "https", "ssh"} or not parts.hostname:
+        return ""
+    if parts.scheme == "ssh":  # its port is SSH's
+        return f"https://{parts.hostname}"
+    path = parts.path.strip("/").removesuffix(".git")
+    below = path.removesuffix(name).strip("/") if path.endswith(f"/{name}") else ""
+    root = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    return f"{root}/{below}" if below else root
 
 
 class Context(NamedTuple):

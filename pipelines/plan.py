@@ -71,7 +71,9 @@ class _Step(_Frozen):
 
     ``number`` counts from 1 within the job. ``needs`` are numbers of steps that must have ended before this one starts;
     a detached step is never among them. ``on_success`` and ``on_failure`` say in which state of the job so far it runs,
-    ``on_canceled`` that it runs even if the run was canceled. ``failure`` says what the job does if the step fails.
+    ``on_canceled`` that it runs even if the run was canceled. Where a workflow that the job needs has failed, and no
+    step of the job, a step with ``on_success`` runs only with ``on_failed_needs``: its conditions name no status, so
+    that those of the workflow decide. ``failure`` says what the job does if the step fails.
     """
 
     number: int
@@ -80,6 +82,7 @@ class _Step(_Frozen):
     on_success: bool = True
     on_failure: bool = False
     on_canceled: bool = False
+    on_failed_needs: bool = True
     failure: Literal["fail", "ignore", "cancel"] = "fail"
     timeout_s: int | None = None
 
@@ -236,6 +239,11 @@ class JobPlan(_Frozen):
     timeout_s: int | None = None
     concurrency: Concurrency | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """Its name, and the values of its matrix cell."""
+        return " ".join((self.name, ", ".join(self.cell.values()))).rstrip()
 
 
 class LeftOut(_Frozen):

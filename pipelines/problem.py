@@ -14,7 +14,7 @@ class Level(StrEnum):
 
 
 class Problem(NamedTuple):
-    """One problem. ``line`` and ``column`` count from 1; 0 means the file as a whole.
+    """One problem. ``line`` and ``column`` count from 1; a problem of the file as a whole is at its beginning.
 
     ``excerpt``, if added by ``with_excerpts``, is the line of the source, and carets under the word.
     """

@@ -75,12 +75,14 @@ class Outcome:
     """How a step, a job or a run ended. ``message`` is a sentence: what happened and what to do.
 
     ``exit_code`` is a program's; 0 for every step that passed, also where Headway itself did the work.
+    ``detail`` is what another program said of it, in its own words.
     """
 
     state: State
     reason: Reason | None = None
     message: str = ""
     exit_code: int | None = None
+    detail: str = ""
 
 
 PASSED = Outcome(State.PASSED, exit_code=0)

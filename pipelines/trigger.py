@@ -21,6 +21,8 @@ class Event(StrEnum):
 
 
 PULL_REQUEST_EVENTS = frozenset({Event.PULL_REQUEST, Event.PULL_REQUEST_CLOSED, Event.PULL_REQUEST_METADATA})
+EVENTS_OF_PEOPLE = frozenset({Event.MANUAL, Event.DEPLOYMENT})
+"""A person asked for these runs, and is told if nothing of the pipeline ran."""
 
 
 class PullRequest(BaseModel):

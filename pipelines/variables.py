@@ -4,8 +4,9 @@ import json
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from pipelines.context import Context
+from pipelines.context import Context, RepoInfo
 from pipelines.environment_size import Fitted, fit_own
+from pipelines.state import State
 from pipelines.trigger import PULL_REQUEST_EVENTS, Event, Trigger
 
 FILES_COUNT_MAX = 500
@@ -145,6 +146,39 @@ def _system(context: Context) -> dict[str, str]:
     }
 
 
+_STATUSES = {
+    State.QUEUED: "pending",
+    State.RUNNING: "running",
+    State.PASSED: "success",
+    State.FAILED: "failure",
+    State.BROKEN: "error",
+    State.CANCELED: "killed",
+    State.SKIPPED: "skipped",
+}
+
+
+class PreviousRun(NamedTuple):
+    """The run before this one on the same branch. Times are seconds since 1970, 0 for none."""
+
+    trigger: Trigger
+    context: Context
+    state: State
+    started_s: int = 0
+    finished_s: int = 0
+
+
+def previous_variables(previous: PreviousRun) -> dict[str, str]:
+    """The CI_PREV_* variables: those of the previous run, and how it ended."""
+    found = run_variables(previous.trigger, previous.context)
+    found |= {
+        "CI_COMMIT_URL": previous.trigger.url,
+        "CI_PIPELINE_STATUS": _STATUSES[previous.state],
+        "CI_PIPELINE_STARTED": _number(previous.started_s),
+        "CI_PIPELINE_FINISHED": _number(previous.finished_s),
+    }
+    return {f"CI_PREV_{name}": found[f"CI_{name}"] for name in _PREVIOUS}
+
+
 class StepIdentity(NamedTuple):
     """Identifies a container of a job. ``kind`` is ``commands``, ``plugin`` or ``service``."""
 
@@ -224,3 +258,15 @@ def drone_variables(run: Mapping[str, str], step: StepIdentity) -> dict[str, str
         "DRONE_BUILD_STATUS": "success",
         "DRONE_REPO_SCM": "git",
     }
+
+
+_NOTHING = Trigger(event=Event.PUSH, sha="", ref="")
+OWN_NAMES = (
+    frozenset(run_variables(_NOTHING, Context(RepoInfo("", ""))))
+    | AT_RUN_TIME
+    | {
+        "CI_WORKFLOW_NAME",
+        "CI_WORKFLOW_NUMBER",
+    }
+)
+"""The names of all variables that Headway itself sets in containers."""

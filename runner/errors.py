@@ -9,6 +9,8 @@ class StepError(Exception):
     """The step failed for a reason that the user can fix."""
 
     state = State.FAILED
+    detail = ""
+    """What another program said of it, in its own words."""
 
     def __init__(self, reason: Reason, message: str) -> None:
         self.reason = reason
@@ -17,7 +19,7 @@ class StepError(Exception):
     @property
     def outcome(self) -> Outcome:
         """How the step ended."""
-        return Outcome(self.state, self.reason, str(self))
+        return Outcome(self.state, self.reason, str(self), detail=self.detail)
 
 
 class CanceledError(StepError):

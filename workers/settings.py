@@ -96,6 +96,12 @@ class Settings(BaseSettings):
     attempts_max: int = Field(
         2, ge=1, description="How many times a job may lose its worker before it is marked broken."
     )
+    fetch_retry_s: int = Field(
+        300,
+        ge=0,
+        description="Seconds for which a job waits for a repository's server that does not answer or has a fault. "
+        "It is tried again and again meanwhile, and takes no slot. 0: not at all.",
+    )
     job_timeout_s: int = Field(
         JOB_TIMEOUT_S, ge=1, description="The timeout of a job, in seconds, if its pipeline sets none."
     )

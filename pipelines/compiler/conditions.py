@@ -1,6 +1,6 @@
 """Evaluates conditions, with the semantics of Woodpecker 3.x: true, or false with the reason."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from pipelines.context import Context
@@ -21,29 +21,44 @@ class ConditionFacts(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """Whether something runs for a trigger, and in which states of the job so far; or why it does not run."""
+    """Whether something runs for a trigger, and in which states of the job so far; or why it does not run.
+
+    ``on_failed_needs``: a condition that holds names no status, so a step runs wherever its workflow does.
+    """
 
     runs: bool
     on_success: bool = True
     on_failure: bool = False
     on_canceled: bool = False
+    on_failed_needs: bool = True
     why: str = ""
 
 
-def decide(conditions: Sequence[Condition], facts: ConditionFacts) -> Decision:
-    """Decides by the conditions, of which one must hold. Raises ExpressionError for an invalid ``evaluate``."""
-    if not conditions:
+def decide(conditions: Sequence[Condition], facts: ConditionFacts, runs_on: Collection[str] = ()) -> Decision:
+    """Decides by the conditions, of which one must hold. Raises ExpressionError for an invalid ``evaluate``.
+
+    ``runs_on`` are statuses that every condition has besides its own.
+    """
+    if not conditions and not runs_on:
         return Decision(runs=True)
-    refusals = [(condition, _refusal(condition, facts)) for condition in conditions]
+    refusals = [(condition, _refusal(condition, facts)) for condition in conditions or (Condition(),)]
     matching = [condition for condition, why in refusals if not why]
     if not matching:
         return Decision(runs=False, why="; or ".join(dict.fromkeys(why for _, why in refusals)))
-    on_failure = any("failure" in condition.status for condition in matching)
-    on_success = any("success" in condition.status or not condition.status for condition in matching)
-    on_canceled = any("canceled" in condition.status for condition in matching)
-    if not facts.of_step:  # a workflow that runs on failure also runs on success; none runs after a cancellation
-        return Decision(runs=True, on_success=on_success or on_failure or on_canceled, on_failure=on_failure)
-    return Decision(runs=True, on_success=on_success, on_failure=on_failure, on_canceled=on_canceled)
+    statuses = [_statuses(condition, facts, runs_on) for condition in matching]
+    return Decision(
+        runs=True,
+        on_success=any("success" in each for each in statuses),
+        on_failure=any("failure" in each for each in statuses),
+        on_canceled=any("canceled" in each for each in statuses),
+        on_failed_needs=any(not condition.status for condition in matching),
+    )
+
+
+def _statuses(condition: Condition, facts: ConditionFacts, runs_on: Collection[str]) -> set[str]:
+    # A canceled run starts no further workflow: there the word has no effect.
+    without_effect = set() if facts.of_step else {"canceled"}
+    return {*condition.status, *runs_on} - without_effect or {"success"}
 
 
 def _refusal(condition: Condition, facts: ConditionFacts) -> str:
@@ -147,8 +162,7 @@ def _evaluate(condition: Condition, facts: ConditionFacts) -> str:
     if not condition.evaluate:
         return ""
     trigger = facts.trigger
-    inputs = trigger.inputs if facts.of_step else {}
-    variables = {**inputs, **run_variables(trigger, facts.context), **facts.cell}
+    variables = {**trigger.inputs, **run_variables(trigger, facts.context), **facts.cell}
     given = {name: value for name, value in variables.items() if value}
     return "" if evaluate(condition.evaluate, given) else f"evaluate says no: {condition.evaluate}"
 

@@ -25,7 +25,7 @@ def dockerfile_plan(context: Context, trigger: Trigger | None = None) -> Plan:
         left_out.append(LeftOut(what="step 'push'", why="the repository's settings name no place to push to"))
     elif not is_repo(context.push_repo):
         message = f"'{context.push_repo}', where this repository pushes to, is not a repository's name"
-        raise InvalidPipelineError([Problem("Dockerfile", 0, 0, message, "change it in the repository's settings")])
+        raise InvalidPipelineError([Problem("Dockerfile", 1, 1, message, "change it in the repository's settings")])
     elif context.untrusted:
         left_out.append(
             LeftOut(what="step 'push'", why=f"this run is untrusted and pushes nothing: {context.untrusted}")

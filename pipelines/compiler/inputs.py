@@ -67,14 +67,14 @@ def check_given(files: Sequence[str], declared: Iterable[DeclaredInput], trigger
     found = [(sentence, "start the run without it") for sentence in inputs.wrong_names_and_sizes(trigger.inputs)]
     if not takes_undeclared(files, trigger):
         found += inputs.undeclared_inputs({each.name for each in declared}, trigger.inputs)
-    return [Problem(files[0], 0, 0, message, hint) for message, hint in found]
+    return [Problem(files[0], 1, 1, message, hint) for message, hint in found]
 
 
 def refuse_inputs(trigger: Trigger) -> None:
     """For a repository without a pipeline file. Raises InvalidPipelineError if the run has inputs."""
     if trigger.inputs:
         message = f"the run has inputs ({', '.join(trigger.inputs)[:80]}), but a Dockerfile alone declares none"
-        raise InvalidPipelineError([Problem("Dockerfile", 0, 0, message, "add a .headway.yml, or leave them out")])
+        raise InvalidPipelineError([Problem("Dockerfile", 1, 1, message, "add a .headway.yml, or leave them out")])
 
 
 def merged(declared: Iterable[DeclaredInput]) -> tuple[DeclaredInput, ...]:

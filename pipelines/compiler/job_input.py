@@ -79,7 +79,8 @@ class JobInput:
 
     def try_to_decide(self, conditions: Sequence[Condition], *, of_step: bool) -> Decision:
         """Decides by the conditions. Raises ExpressionError for an invalid ``evaluate``."""
-        return decide(conditions, ConditionFacts(self.trigger, self.context, self.cell, of_step))
+        facts = ConditionFacts(self.trigger, self.context, self.cell, of_step)
+        return decide(conditions, facts, () if of_step else self.workflow.runs_on)
 
     def items(self) -> Iterator["WorkflowItem"]:
         """Every step and service of the file, the steps of ``clone`` first."""

@@ -15,6 +15,7 @@ from pipelines.compiler.trust import check_trust
 from pipelines.compiler.workspace import check_workspace
 from pipelines.model.workflow import Concurrency, Service
 from pipelines.plan import LeftOut
+from pipelines.syntax.diagnostics import Place
 from pipelines.variables import StepIdentity
 
 READY_SECONDS = 60
@@ -49,7 +50,9 @@ def plan_job(job: JobInput) -> PlannedJob:
     if not steps:
         why = "all its steps are left out"
         return PlannedJob(None, (*left_out, LeftOut(what=f"workflow '{job.name}'", why=why)))
-    runs_on = set(workflow.runs_on)
+    if not decision.on_success and not workflow.depends_on:
+        message = "this workflow runs only after a failure and depends on no other, so it never runs"
+        job.diagnostics.warning(_status_place(job), message, "name what it waits for: depends_on: [WORKFLOW]")
     made = plan.JobPlan(
         name=job.name,
         file=job.diagnostics.file,
@@ -57,8 +60,8 @@ def plan_job(job: JobInput) -> PlannedJob:
         cell=job.cell,
         labels={key: value for key, value in workflow.labels.items() if value and not key.startswith(RESERVED_LABELS)},
         needs=tuple(dependency.name for dependency in workflow.depends_on),
-        on_success=decision.on_success and (not runs_on or "success" in runs_on),
-        on_failure=decision.on_failure or "failure" in runs_on,
+        on_success=decision.on_success,
+        on_failure=decision.on_failure,
         workspace_base=job.workspace.base,
         workspace=job.workspace.checkout,
         checkout=checkout,
@@ -70,6 +73,10 @@ def plan_job(job: JobInput) -> PlannedJob:
     )
     optional = tuple((job.name, need.name) for need in workflow.depends_on if need.optional)
     return PlannedJob(made, left_out, optional)
+
+
+def _status_place(job: JobInput) -> Place:
+    return job.located.key_place("runs_on" if job.workflow.runs_on else "when")
 
 
 def _concurrency(asked: Concurrency | None) -> plan.Concurrency | None:

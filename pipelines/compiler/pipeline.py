@@ -56,7 +56,7 @@ def join_jobs(planned: Sequence[PlannedJob]) -> tuple[list[JobPlan], list[LeftOu
     problems = []
     if len(jobs) > JOBS_COUNT_MAX:
         message = f"this pipeline has {len(jobs)} jobs, and at most {JOBS_COUNT_MAX} are run"
-        problems.append(Problem(jobs[0].file, 0, 0, message, "make the matrix smaller"))
+        problems.append(Problem(jobs[0].file, 1, 1, message, "make the matrix smaller"))
     jobs, dropped = drop_unreachable(jobs, {need for result in planned for need in result.optional_needs})
     cycle = find_cycle(jobs)
     return jobs, dropped, problems + ([cycle] if cycle else [])

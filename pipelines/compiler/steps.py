@@ -77,6 +77,7 @@ class _Common(TypedDict):
     on_success: bool
     on_failure: bool
     on_canceled: bool
+    on_failed_needs: bool
     failure: Failure
     timeout_s: int | None
 
@@ -89,6 +90,7 @@ def _common(candidate: StepCandidate) -> _Common:
         "on_success": candidate.decision.on_success,
         "on_failure": candidate.decision.on_failure,
         "on_canceled": candidate.decision.on_canceled,
+        "on_failed_needs": candidate.decision.on_failed_needs,
         "failure": candidate.step.failure,
         "timeout_s": candidate.step.timeout,
     }
@@ -151,7 +153,7 @@ def _push(job: JobInput, candidate: StepCandidate, push: Push) -> plan.PushStep:
     wanted = push_tags(job, push)
     for tag in wanted:
         if not image_tags.is_tag(tag):
-            hint = "a tag has letters, digits, '_', '.' and '-'; ${CI_COMMIT_BRANCH//\\\\//-} makes one of a branch"
+            hint = "a tag has letters, digits, '_', '.' and '-'; ${CI_COMMIT_BRANCH//\\//-} makes one of a branch"
             job.diagnostics.error(job.place(*where, "tags"), f"'{tag}' is not a tag", hint)
     if push.tags_file and not image_tags.is_in_checkout(push.tags_file):
         message = f"'tags_file' is a file of the checkout, not '{push.tags_file}'"

@@ -23,24 +23,28 @@ def check_needs(name: str, located: LocatedWorkflow, names: Collection[str]) -> 
 
 
 def drop_unreachable(jobs: list[JobPlan], optional: set[tuple[str, str]]) -> tuple[list[JobPlan], list[LeftOut]]:
-    """Leaves out jobs that need a workflow which does not run, until no job does. Drops missing optional needs."""
+    """Leaves out jobs that need a workflow which does not run, until no job does. Drops missing optional needs.
+
+    Leaves out, too, those that run only after a failure and need no workflow that runs.
+    """
     dropped: dict[LeftOut, None] = {}
     while True:
         running = {job.name for job in jobs}
-        stuck = {
-            job.name: need
-            for job in jobs
-            for need in job.needs
-            if need not in running and (job.name, need) not in optional
-        }
+        stuck = {job.name: why for job in jobs if (why := _why_stuck(job, running, optional))}
         if not stuck:
             break
-        for name, need in stuck.items():
-            dropped[LeftOut(what=f"workflow '{name}'", why=f"it depends on workflow '{need}', which does not run")] = (
-                None
-            )
+        dropped |= {LeftOut(what=f"workflow '{name}'", why=why): None for name, why in stuck.items()}
         jobs = [job for job in jobs if job.name not in stuck]
     return [_without_missing(job, running) for job in jobs], list(dropped)
+
+
+def _why_stuck(job: JobPlan, running: set[str], optional: set[tuple[str, str]]) -> str:
+    missing = [need for need in job.needs if need not in running]
+    if needed := next((need for need in missing if (job.name, need) not in optional), ""):
+        return f"it depends on workflow '{needed}', which does not run"
+    if not job.on_success and len(missing) == len(job.needs):
+        return "it runs only after a failure, and depends on no workflow that runs"
+    return ""
 
 
 def _without_missing(job: JobPlan, running: set[str]) -> JobPlan:
@@ -56,5 +60,5 @@ def find_cycle(jobs: list[JobPlan]) -> Problem | None:
         names: list[str] = error.args[1][::-1]
         chain = " -> ".join(f"'{name}'" for name in names)
         file = next(job.file for job in jobs if job.name == names[0])
-        return Problem(file, 0, 0, f"these workflows wait for each other: {chain}", "remove one of these depends_on")
+        return Problem(file, 1, 1, f"these workflows wait for each other: {chain}", "remove one of these depends_on")
     return None

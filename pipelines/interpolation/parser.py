@@ -79,16 +79,39 @@ def _special(source: Source, start: int, found: str, diagnostics: Diagnostics) -
     if found in {OPEN, CLOSE}:  # the file itself has this character: a value that is put back at the end
         return Reference(start, found), start + 1
     if found != "${":
+        if found != "$$":
+            _warn_of_backslash(source, start, diagnostics)
         return Literal(start, found[1]), start + 2
     reader = _Reader(source.text, start + 2)
     try:
-        return reader.reference(start), reader.index
+        reference = reader.reference(start)
     except _BadSubstitutionError as error:
         if not source.in_comment(start):
             diagnostics.error(
                 source.place(start), f"'{_excerpt(source.text, start)}' is not a substitution: {error}", _BAD_HINT
             )
         return Literal(start, "${"), start + 2
+    if reader.unlike_a_shell and not source.in_comment(start):
+        written = source.text[start : reader.index]
+        signs = " and ".join(repr(sign) for sign in dict.fromkeys(reader.unlike_a_shell))
+        message = f"{written} is not what it is in a shell: {signs} means here what ':-' does"
+        diagnostics.warning(source.place(start), message, f"write ${written} for the shell, or use ':-'")
+    return reference, reader.index
+
+
+def _warn_of_backslash(source: Source, start: int, diagnostics: Diagnostics) -> None:
+    """Warns of a backslash that is lost; not where more of them show that the author knows."""
+    text = source.text
+    end = start
+    while text[end : end + 1] == "\\":
+        end += 1
+    if text[start - 1 : start] == "\\" or source.in_comment(start):
+        return
+    count, slash = end - start, text[end : end + 1] == "/"
+    if (count == 1 and slash) or (count == 2 and not slash):  # noqa: PLR2004 - one pair
+        lost = text[start : end + slash]
+        message = f"'{lost}' becomes '{lost[1:]}': filling in variables removes a backslash before '/' or '\\'"
+        diagnostics.warning(source.place(start), message, f"write '{text[start:end]}{lost}' to keep it")
 
 
 def _excerpt(text: str, start: int) -> str:
@@ -105,6 +128,7 @@ class _Reader:
 
     def __init__(self, text: str, index: int, level: int = 0) -> None:
         self.text, self.index, self.level = text, index, level
+        self.unlike_a_shell: list[str] = []
         if level > NESTING_LEVELS_MAX:
             raise _BadSubstitutionError(f"it is nested deeper than {NESTING_LEVELS_MAX} levels")
 
@@ -119,7 +143,8 @@ class _Reader:
         return self.operation(start, name)
 
     def operation(self, start: int, name: str) -> Reference:
-        if self.take_one(":=", ":-", ":?", ":+", "="):
+        if sign := self.take_one(":=", ":-", ":?", ":+", "="):
+            self.unlike_a_shell += [sign] if sign in {":?", ":+"} else []
             return Reference(start, name, operators.default, (self.argument("}"),))
         if self.take(":"):
             return self.substring(start, name)
@@ -171,6 +196,7 @@ class _Reader:
                 nested = _Reader(self.text, self.index, self.level + 1)
                 parts.append(nested.reference(start))
                 self.index = nested.index
+                self.unlike_a_shell += nested.unlike_a_shell
             elif escapes and self.text[start : start + 2] in {"$$", "\\/", "\\\\"}:
                 parts.append(Literal(start, self.text[start + 1]))
                 self.index += 2

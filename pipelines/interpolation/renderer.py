@@ -33,6 +33,15 @@ class Variables(NamedTuple):
     at_run_time: Collection[str] = ()
 
 
+class UnknownName(NamedTuple):
+    """A name without a value, and what is known of it. ``hint`` is empty where that depends on who reads the value."""
+
+    place: Place
+    name: str
+    message: str
+    hint: str = ""
+
+
 class Rendered:
     """The text with its values, and a map of positions back to the original file.
 
@@ -45,6 +54,7 @@ class Rendered:
         self.text = ""
         self.starts, self.origins, self.fixed = [0], [0], [False]
         self.outside: list[OutsideValue] = []
+        self.unknown: list[UnknownName] = []
         self._revealed_characters = 0
 
     def locate(self, mark: Mark) -> Place:
@@ -86,7 +96,7 @@ class Rendered:
 def render(source: Source, template: Template, variables: Variables, diagnostics: Diagnostics) -> Rendered:
     """Renders ``template``, which ``parse_template`` made of ``source``.
 
-    Unknown names become empty, with a warning. Raises TooLongError.
+    Unknown names become empty; ``unknown`` of the result has those to warn of. Raises TooLongError.
     """
     rendered = Rendered(source)
     rendered.assemble(template, _Renderer(rendered, variables, diagnostics).fill)
@@ -94,9 +104,20 @@ def render(source: Source, template: Template, variables: Variables, diagnostics
 
 
 def render_placeholders(source: Source, template: Template) -> Rendered:
-    """Renders every reference as a placeholder. The matrix, which defines variables, is read from this text."""
+    """Renders every reference as a placeholder that stands for itself, as it is written."""
     rendered = Rendered(source)
     rendered.assemble(template, lambda part: rendered.placeholder(OutsideValue("", f"${{{part.name}}}")))
+    return rendered
+
+
+def render_values(source: Source, template: Template, variables: Variables) -> Rendered:
+    """Renders every reference as a placeholder for its value. The matrix, which defines variables, is read from this.
+
+    A name that is not known yet is empty, and changes nothing in how the rest is read. Raises TooLongError.
+    """
+    rendered = Rendered(source)
+    renderer = _Renderer(rendered, variables, Diagnostics(""))
+    rendered.assemble(template, lambda part: rendered.placeholder(OutsideValue("", renderer.value_of(part))))
     return rendered
 
 
@@ -116,6 +137,10 @@ class _Renderer(NamedTuple):
             return value
         variable = part.name if part.operator is None else f"HEADWAY_TEXT_{len(self.rendered.outside) + 1}"
         return self.rendered.placeholder(OutsideValue(variable, value))
+
+    def value_of(self, part: Reference) -> str:
+        """The value; a character that stands for itself, if the file has one of those that enclose placeholders."""
+        return part.name if part.name in {OPEN, CLOSE} else self.evaluate(part)[0]
 
     def evaluate(self, part: Reference) -> tuple[str, bool]:
         """The value, and whether any part of it came from outside."""
@@ -147,20 +172,21 @@ class _Renderer(NamedTuple):
         place = source.place(part.start)
         if not self.diagnostics.first_time(place):
             return
+        told = self.rendered.unknown.append
         if name in self.variables.at_run_time:
-            message = f"${{{name}}} is known only when the step runs and becomes empty"
-            self.diagnostics.warning(place, message, f"write ${name}, or $${{{name}}}, for the shell to fill in")
+            told(UnknownName(place, name, f"${{{name}}} is known only when the step runs and becomes empty"))
             return
         new = _new_name(name)
         if new in self.variables.known or new in self.variables.at_run_time:
             written = f"${{{new}}}" if new in self.variables.known else f"${new}"
-            self.diagnostics.warning(place, f"${{{name}}} is an old name and becomes empty", f"write {written}")
+            told(UnknownName(place, name, f"${{{name}}} is an old name and becomes empty", f"write {written}"))
             return
-        hint = did_you_mean(name, [*self.variables.known, *self.variables.outside, *self.variables.cell]).replace(
-            "'", ""
-        )
-        message = f"${{{name}}} is not a variable here and becomes empty"
-        self.diagnostics.warning(place, message, hint or f"write $${{{name}}} if the shell is to fill it in")
+        hint = did_you_mean(name, [*self.variables.known, *self.variables.outside, *self.variables.cell])
+        hint = hint.replace("'", "")
+        before, minus, default = name.partition("-")
+        if minus and before in {*self.variables.known, *self.variables.outside, *self.variables.cell}:
+            hint = f"write ${{{before}:-{default}}} for a default"
+        told(UnknownName(place, name, f"${{{name}}} is not a variable here and becomes empty", hint))
 
 
 _OLD_NAMES = {

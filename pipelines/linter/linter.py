@@ -12,6 +12,7 @@ from pipelines.compiler.workflow_dependencies import check_needs
 from pipelines.context import FULL_TRUST, Context, PipelineFile, RepoInfo
 from pipelines.linter.rules import apply_rules
 from pipelines.linter.sample_triggers import push_to_default_branch, triggers_for
+from pipelines.linter.surprises import warn_of_surprises
 from pipelines.linter.unreachable import check_conditions, check_workflows
 from pipelines.matching.expressions import ExpressionError
 from pipelines.model.conditions import Condition
@@ -19,8 +20,10 @@ from pipelines.model.workflow import PluginStep, PushStep, Step
 from pipelines.parser.discovery import workflow_name
 from pipelines.parser.reader import FileReader, ReadWorkflow
 from pipelines.problem import Level, Problem
+from pipelines.state import State
 from pipelines.syntax.diagnostics import Diagnostics
 from pipelines.trigger import PULL_REQUEST_EVENTS, Trigger
+from pipelines.variables import PreviousRun, previous_variables
 
 # Limits for long files: evaluated conditions times sample triggers, planned steps, and characters parsed.
 DECISIONS_COUNT_MAX = 10_000
@@ -28,8 +31,30 @@ STEPS_PLANNED_COUNT_MAX = 2_000
 READ_CHARACTERS_MAX = 128 * 1024
 CELLS_CHARACTERS_MAX = 128 * 1024
 
-ANY_REPO = Context(RepoInfo("owner/name", "https://git.example.org/owner/name.git", trust=FULL_TRUST), known=False)
-"""An unknown repository with full trust: keys that need trust are hints, not errors."""
+_NOW_S = 1_700_000_000
+_REPO = RepoInfo(
+    "owner/name",
+    "https://git.example.org/owner/name.git",
+    web_url="https://git.example.org/owner/name",
+    forge="forgejo",
+    forge_url="https://git.example.org",
+    trust=FULL_TRUST,
+)
+_SERVER = Context(
+    _REPO,
+    run_number=1,
+    run_url="https://ci.example.org/repos/owner/name/runs/1",
+    created_s=_NOW_S,
+    system_url="https://ci.example.org",
+    system_host="ci.example.org",
+    system_version="1.0",
+    known=False,
+)
+_BEFORE = PreviousRun(push_to_default_branch("main"), _SERVER, State.PASSED, _NOW_S, _NOW_S)
+ANY_REPO = _SERVER._replace(run_number=2, previous=previous_variables(_BEFORE))
+"""An unknown repository with full trust: keys that need trust are hints, not errors. What only a server knows has a
+plausible value, because an empty one would make errors that no run has.
+"""
 
 
 def lint_files(
@@ -84,6 +109,7 @@ def _lint(file: PipelineFile, context: Context, names: Collection[str]) -> _Lint
     check_conditions(linted.jobs, all_cells=reader.reads_all_cells)
     for job in linted.jobs:
         apply_rules(job)
+        warn_of_surprises(job)
     return linted
 
 

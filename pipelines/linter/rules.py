@@ -57,7 +57,8 @@ def _workflow(job: JobInput) -> None:
             root.key_place("clone"), "'clone' has no effect beside skip_clone: true", "remove one of them"
         )
     if workflow.runs_on:
-        hint = "write when: [{status: [success, failure]}]"
+        statuses = f"status: [{', '.join(workflow.runs_on)}]"
+        hint = f"add {statuses} to every condition of 'when'" if workflow.when else f"write when: [{{{statuses}}}]"
         diagnostics.hint(root.key_place("runs_on"), "'runs_on' is an old key", hint)
     for key, value in workflow.labels.items():
         if not value:

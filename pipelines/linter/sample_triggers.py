@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from pipelines.matching.glob import BadPatternError, matches
 from pipelines.model.conditions import Condition, Patterns
@@ -14,6 +15,15 @@ USUAL_EVENTS = (Event.PUSH, Event.PULL_REQUEST, Event.TAG, Event.MANUAL)
 """The events of every repository. Other events are tried only if a file names them."""
 
 _SHA = "0123456789abcdef0123456789abcdef01234567"
+_COMMIT: dict[str, Any] = {
+    "message": "Change a file",
+    "author": "someone",
+    "author_email": "someone@example.org",
+    "sender": "someone",
+    "url": f"https://git.example.org/owner/name/commit/{_SHA}",
+    "timestamp_s": 1_700_000_000,
+}
+"""What the webhook of a commit says besides, as every one does."""
 _OTHER_BRANCH = "another-branch"
 _OTHER_FILE = ".another-file"
 
@@ -73,16 +83,19 @@ def _trigger(event: Event, branch: str, changed: tuple[str, ...] | None = None, 
         sha=_SHA,
         ref="refs/tags/v1.2.3" if event is Event.RELEASE else ref,
         branch=branch,
+        **_COMMIT,
         tag="v1.2.3" if event is Event.RELEASE else "",
         changed_files=changed,
         pull_request=pull,
         cron=cron,
+        release_title="v1.2.3" if event is Event.RELEASE else "",
         deploy_target="production" if event is Event.DEPLOYMENT else "",
+        deploy_task="deploy" if event is Event.DEPLOYMENT else "",
     )
 
 
 def _tag(name: str) -> Trigger:
-    return Trigger(event=Event.TAG, sha=_SHA, ref=f"refs/tags/{name}", tag=name)
+    return Trigger(event=Event.TAG, sha=_SHA, ref=f"refs/tags/{name}", tag=name, **_COMMIT)
 
 
 def _values(found: Iterable[Patterns], *, first: str, last: str, prefix: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import NamedTuple, NoReturn
 
 from pipelines.matching.regex import BadRegexError, search
@@ -41,6 +42,14 @@ def evaluate(expression: str, variables: Mapping[str, str]) -> bool:
     if not isinstance(result, bool):
         raise ExpressionError(f"the result must be true or false, but it is {_shown(result)}")
     return result
+
+
+def names_in(expression: str) -> set[str]:
+    """The names of variables in an expression. Raises ExpressionError."""
+    tokens = [*_tokens(expression), _Token("sign", "")]
+    return {
+        token.text for token, following in pairwise(tokens) if token.kind == "name" and following != _Token("sign", "(")
+    }
 
 
 class _Token(NamedTuple):

@@ -16,8 +16,16 @@ from pipelines.trigger import Event
 STATUSES = ("success", "failure", "canceled")
 
 
+def _list_hint(key: str, name: str) -> str:
+    """The list that a text with commas is meant to be, or an empty text."""
+    words = [word.strip() for word in name.split(",")]
+    return f"write {key}: [{', '.join(words)}]" if len(words) > 1 and all(words) else ""
+
+
 def event_hint(name: str) -> str:
     """What to write instead of an unknown event."""
+    if listed := _list_hint("event", name):
+        return listed
     ours = other_ci_systems.EVENTS.get(name)
     near = f"did you mean '{ours}'?" if ours else did_you_mean(name, Event)
     return near or "the events are " + ", ".join(Event)
@@ -25,7 +33,7 @@ def event_hint(name: str) -> str:
 
 def status_hint(name: str) -> str:
     """What to write instead of an unknown status."""
-    return did_you_mean(name, STATUSES) or "they are " + ", ".join(STATUSES)
+    return _list_hint("status", name) or did_you_mean(name, STATUSES) or "they are " + ", ".join(STATUSES)
 
 
 def _event(value: object) -> object:

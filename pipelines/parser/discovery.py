@@ -1,5 +1,6 @@
 """Which files of a commit are its pipeline, and in which dialect. Imports quickly: ``headway run`` begins with it."""
 
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -24,6 +25,19 @@ FIRST_FILE = ".headway.yml"
 
 _SUFFIXES = (".yaml", ".yml")
 _OTHER_SYSTEMS = {".drone.yml": "Drone", ".gitlab-ci.yml": "GitLab"}
+_OTHER_FILES = (
+    (re.compile(r"(?:^|/)\.(?:github|gitea|forgejo)/(?:workflows|actions)/"), "GitHub Actions"),
+    (re.compile(r"(?:^|/)action\.ya?ml$"), "GitHub Actions"),
+    (re.compile(r"(?:^|/)\.gitlab-ci\.ya?ml$"), "GitLab CI"),
+    (re.compile(r"(?:^|/)\.circleci/"), "CircleCI"),
+    (re.compile(r"(?:^|/)\.travis\.ya?ml$"), "Travis CI"),
+    (re.compile(r"(?:^|/)\.?azure-pipelines\.ya?ml$"), "Azure Pipelines"),
+    (re.compile(r"(?:^|/)bitbucket-pipelines\.ya?ml$"), "Bitbucket Pipelines"),
+    (re.compile(r"(?:^|/)\.buildkite/"), "Buildkite"),
+    (re.compile(r"(?:^|/)\.cirrus\.ya?ml$"), "Cirrus CI"),
+    (re.compile(r"(?:^|/)(?:docker-)?compose\.ya?ml$"), "Docker Compose"),
+    (re.compile(r"(?:^|/)Jenkinsfile$"), "Jenkins"),
+)
 
 
 def choose_files(names: Iterable[str]) -> list[str]:
@@ -46,6 +60,11 @@ def other_systems_hint(names: Iterable[str]) -> str:
         return ""
     system = _OTHER_SYSTEMS[found[0]]
     return f"; {found[0]} is read by {system} alone, and docs/using/coming-from.md says how to write it here"
+
+
+def other_system_of(path: str) -> str:
+    """The system that a file belongs to, by its path, if that is another one; else an empty text."""
+    return next((system for pattern, system in _OTHER_FILES if pattern.search(path)), "")
 
 
 def _is_in_folder(path: str, folder: str) -> bool:

@@ -139,7 +139,7 @@ def _rewrite_step(step: MapNode, diagnostics: Diagnostics) -> MapNode:
         )
     if isinstance(step.by_key.get("environment"), ListNode):
         place = step.key_place("environment")
-        diagnostics.warning(place, "'environment' as a list is an old spelling", "write a map: NAME: value")
+        diagnostics.warning(place, "'environment' as a list is an old spelling", 'write a map: NAME: "value"')
     return _secrets_to_environment(step, diagnostics)
 
 
@@ -148,7 +148,10 @@ def _secrets_to_environment(step: MapNode, diagnostics: Diagnostics) -> MapNode:
     if not isinstance(secrets, ListNode):
         return step
     place = step.key_place("secrets")
-    diagnostics.warning(place, "'secrets' is an old key", "write environment: {NAME: {from_secret: name}}")
+    hint = "write environment: {NAME: {from_secret: name}}"
+    if not step.by_key.keys() & {"commands", "environment", "entrypoint"}:  # a plugin, until it has an environment
+        hint = f"{hint}; a plugin with it gets no DRONE_* variables, so where it can, use settings"
+    diagnostics.warning(place, "'secrets' is an old key", hint)
     environment = _environment_entries(step.by_key.get("environment"))
     names = {key.text for key, _ in environment}
     for item in secrets.items:

@@ -1,7 +1,10 @@
 """The cells of a ``matrix``, in the same order as in Woodpecker 3.x."""
 
+import re
+from collections.abc import Iterator
 from itertools import product
 from math import prod
+from typing import assert_never
 
 from pipelines.syntax.diagnostics import WHOLE_FILE, Diagnostics
 from pipelines.syntax.nodes import ListNode, MapNode, Node, ScalarNode, kind_name
@@ -9,6 +12,8 @@ from pipelines.syntax.scalars import scalar_text
 
 CELLS_COUNT_MAX = 256
 ALL_CELLS_CHARACTERS_MAX = 1024 * 1024  # cells times characters of the file
+
+_REFERENCE = re.compile(r"\$\{([\w-]+)\}")
 
 Cell = dict[str, str]
 
@@ -48,6 +53,43 @@ def cells_of(root: Node, diagnostics: Diagnostics) -> list[Cell]:
     return [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
 
 
+def _matrix(root: Node | None) -> MapNode | None:
+    matrix = root.by_key.get("matrix") if isinstance(root, MapNode) else None
+    return matrix if isinstance(matrix, MapNode) else None
+
+
+def _values(node: Node, axis: str = "") -> Iterator[tuple[str, ScalarNode]]:
+    match node:
+        case ScalarNode():
+            yield axis, node
+        case ListNode():
+            for item in node.items:
+                yield from _values(item, axis)
+        case MapNode():
+            for key, child in node.entries:
+                yield from _values(child, key.text)
+        case _:
+            assert_never(node)
+
+
+def outside_values(root: Node | None) -> frozenset[tuple[str, str]]:
+    """The axes with those of their values that hold something from outside, which must not become YAML or shell."""
+    matrix = _matrix(root)
+    found = _values(matrix) if matrix else ()
+    return frozenset((axis, node.text) for axis, node in found if node.shell is not None)
+
+
+def warn_of_axes_in_values(root: Node | None, diagnostics: Diagnostics) -> None:
+    """Warns of values that refer to an axis. In ``root`` every reference is still as it was written."""
+    matrix = _matrix(root)
+    found = list(_values(matrix)) if matrix else []
+    axes = {axis for axis, _ in found}
+    for _, node in found:
+        for name in axes.intersection(_REFERENCE.findall(node.text) if node.shell else ()):
+            message = f"${{{name}}} is an axis of the matrix itself, which its values cannot use, and is empty here"
+            diagnostics.warning(node.place, message, "write the combinations out under 'include'")
+
+
 def _limited(cells: list[Cell], count: int, matrix: MapNode, diagnostics: Diagnostics) -> list[Cell]:
     if count <= CELLS_COUNT_MAX:
         return cells
@@ -67,6 +109,9 @@ def _included(item: Node, diagnostics: Diagnostics) -> Cell:
 
 def _axis(key: ScalarNode, node: Node, diagnostics: Diagnostics) -> list[str]:
     if isinstance(node, ListNode):
+        if not node.items:
+            message = f"the axis '{key.text}' of the matrix has no values and is ignored"
+            diagnostics.warning(node.place, message, f"write {key.text}: [VALUE, VALUE], or remove it")
         return [_value(item, diagnostics) for item in node.items]
     if key.text == "include" and isinstance(node, ScalarNode) and node.is_null:
         return []

@@ -7,9 +7,17 @@ from typing import NamedTuple
 from pipelines.context import PipelineFile
 from pipelines.interpolation.operators import TooLongError
 from pipelines.interpolation.parser import Source, Template, parse_template
-from pipelines.interpolation.renderer import Variables, render, render_placeholders
+from pipelines.interpolation.renderer import Variables, render, render_placeholders, render_values
 from pipelines.parser.discovery import dialect_of
-from pipelines.parser.matrix import ALL_CELLS_CHARACTERS_MAX, Cell, cells_of, check_size
+from pipelines.parser.matrix import (
+    ALL_CELLS_CHARACTERS_MAX,
+    Cell,
+    cells_of,
+    check_size,
+    outside_values,
+    warn_of_axes_in_values,
+)
+from pipelines.parser.unknown_names import warn_of_unknown_names
 from pipelines.parser.validation import LocatedWorkflow, read_workflow
 from pipelines.syntax.diagnostics import WHOLE_FILE, Diagnostics, Place
 from pipelines.syntax.nodes import MapNode, Node
@@ -18,10 +26,16 @@ from pipelines.syntax.yaml import TEXT_BYTES_MAX, parse_yaml
 
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _READ_EARLY = re.compile(r"^[\"']?(?:matrix|inputs)[\"']?\s*:", re.MULTILINE)
+_READ_EARLY_IN_JSON = re.compile(r"[{,]\s*[\"']?(?:matrix|inputs)[\"']?\s*:")
 STEPS_COUNT_MAX = 2000  # of a file, in all the jobs of its matrix
 _SPLIT = "split the pipeline into several files, in the folder .headway/"
 _SAVE = "save the file as text in UTF-8"
+_TOO_LONG = "with its variables filled in, this file becomes too long"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+Value = tuple[str, str]
+"""An axis of the matrix, and one of its values."""
 
 
 class ReadWorkflow(NamedTuple):
@@ -53,22 +67,31 @@ class FileReader:
         root = _early_root(self._source, self._template, diagnostics) if self._source else None
         self._cells = _cells(self._source, root, diagnostics) if self._source else []
         self._inputs = _input_names(root)
-        self._wanted = _evenly_spread(self._cells, characters_max // max(len(file.text), 1))
+        # Where values of the matrix have references, the cells differ from trigger to trigger.
+        self._rendered_cells = bool(outside_values(root))
+        warn_of_axes_in_values(root, diagnostics)
+        self._cells_max = characters_max // max(len(file.text), 1)
+        self._wanted = _evenly_spread(self._cells, self._cells_max)
         self.characters_read = 0
         self._read: dict[tuple[str, tuple[OutsideValue, ...]], LocatedWorkflow | None] = {}
 
     @property
     def reads_all_cells(self) -> bool:
-        """False if the matrix is too large and only some of its cells are read."""
-        return len(self._wanted) == len(self._cells)
+        """False if the matrix is too large and only some of its cells are read, or if it is another for every run."""
+        return len(self._wanted) == len(self._cells) and not self._rendered_cells
 
     def read(self, variables: Variables) -> list[ReadWorkflow]:
         """The workflow for every cell. Cells with errors are missing; the diagnostics have the errors."""
         read: list[ReadWorkflow] = []
         if self._source is None:
             return read
+        try:
+            from_outside = self._render_cells(self._source, variables) if self._rendered_cells else frozenset[Value]()
+        except TooLongError:
+            self._diagnostics.error(WHOLE_FILE, _TOO_LONG, _SPLIT)
+            return read
         for cell in self._wanted:
-            located = self._read_cell(self._source, _with_cell(variables, cell, self._inputs))
+            located = self._read_cell(self._source, _with_cell(variables, cell, from_outside, self._inputs))
             if located is None:  # the other cells would have the same errors
                 break
             count = len(located.workflow.steps) * len(self._cells)
@@ -79,17 +102,32 @@ class FileReader:
             read.append(ReadWorkflow(cell, located))
         return read
 
+    def _render_cells(self, source: Source, variables: Variables) -> frozenset[Value]:
+        """Reads the matrix with the run's variables. Returns the values from outside, with their axes.
+
+        Its problems are found again, and reported, when the whole file is read.
+        """
+        unreported = Diagnostics(self._diagnostics.file)
+        rendered = render_values(source, self._template, variables)
+        self.characters_read += len(rendered.text)
+        root = parse_yaml(rendered.text, unreported, rendered.locate, rendered.finish)
+        self._cells = _cells(source, root, unreported)
+        self._wanted = _evenly_spread(self._cells, self._cells_max)
+        return outside_values(root)
+
     def _read_cell(self, source: Source, variables: Variables) -> LocatedWorkflow | None:
         try:
             rendered = render(source, self._template, variables, self._diagnostics)
             key = rendered.text, tuple(rendered.outside)
-            if key not in self._read:
-                self.characters_read += len(rendered.text)
-                root = parse_yaml(rendered.text, self._diagnostics, rendered.locate, rendered.finish)
-                self._read[key] = read_workflow(root, self._diagnostics, lenient=self._lenient)
+            if key in self._read:
+                return self._read[key]
+            self.characters_read += len(rendered.text)
+            root = parse_yaml(rendered.text, self._diagnostics, rendered.locate, rendered.finish)
+            warn_of_unknown_names(rendered.unknown, root, self._diagnostics)
+            self._read[key] = read_workflow(root, self._diagnostics, lenient=self._lenient)
             return self._read[key]
         except TooLongError:
-            self._diagnostics.error(WHOLE_FILE, "with its variables filled in, this file becomes too long", _SPLIT)
+            self._diagnostics.error(WHOLE_FILE, _TOO_LONG, _SPLIT)
             return None
 
 
@@ -128,7 +166,8 @@ def decode(data: bytes, diagnostics: Diagnostics) -> Source | None:
 
 def _early_root(source: Source, template: Template, diagnostics: Diagnostics) -> Node | None:
     """The file without values, if it has keys that decide how the rest is read."""
-    if not _READ_EARLY.search(source.text):
+    pattern = _READ_EARLY_IN_JSON if source.text.lstrip().startswith("{") else _READ_EARLY
+    if not pattern.search(source.text):
         return None
     rendered = render_placeholders(source, template)
     return parse_yaml(rendered.text, diagnostics, rendered.locate, rendered.finish)
@@ -146,5 +185,8 @@ def _input_names(root: Node | None) -> frozenset[str]:
     return frozenset(declared.by_key if isinstance(declared, MapNode) else ())
 
 
-def _with_cell(variables: Variables, cell: Cell, inputs: Collection[str]) -> Variables:
-    return Variables(variables.outside, cell, variables.known, frozenset(variables.at_run_time).union(inputs))
+def _with_cell(variables: Variables, cell: Cell, from_outside: Collection[Value], inputs: Collection[str]) -> Variables:
+    outside = {axis: text for axis, text in cell.items() if (axis, text) in from_outside}
+    own = {axis: text for axis, text in cell.items() if axis not in outside}
+    at_run_time = frozenset(variables.at_run_time).union(inputs)
+    return Variables({**variables.outside, **outside}, own, variables.known, at_run_time)

@@ -247,6 +247,8 @@ def _unknown_hint(key: str, tagged: Location) -> str:
     match tagged:
         case ("kind",):
             return "only Drone's pipelines have it; docs/using/coming-from.md says how to write them here"
+        case (str() as key_of_root,) if key_of_root.startswith(("x-", ".")):
+            return "anchors have their place below 'variables': a list, or a map of any names"
         case ("services", int(), "command" | "args"):
             return "a service runs what its image says; write entrypoint: [PROGRAM, ARGUMENT] to start something else"
         case ("steps" | "clone" as group, int(), "plugin", str()) if key not in other_ci_systems.KEYS:

@@ -12,13 +12,14 @@ _LENGTH_DIFFERENCE_MAX = 3
 
 
 class Place(NamedTuple):
-    """A position in a file. Both numbers count from 1; 0 means the file as a whole."""
+    """A position in a file. Both numbers count from 1."""
 
     line: int
     column: int
 
 
-WHOLE_FILE = Place(0, 0)
+WHOLE_FILE = Place(1, 1)
+"""The place of what is wrong with the file as a whole: its beginning, so that an editor can go there."""
 
 
 class Diagnostics:

@@ -71,6 +71,7 @@ def parse_yaml(
 
 
 _YAML_HINTS = {
+    "expected alphabetic or numeric character": "put a text that begins with * or & in quotes: '*'",
     "mapping values are not allowed": "quote the text if a ': ' belongs to it, or look at the indentation",
     "found a tab character": "indent with spaces, not tabs",
     "did not find expected node content": "a value is missing here, or a bracket before it is not closed",

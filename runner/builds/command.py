@@ -118,7 +118,7 @@ def command_of(builder: Builder, request: BuildRequest, results: ResultFiles) ->
     """The client's command line. Raises StepError if the step asks for something that is not allowed."""
     step = request.step
     check_values(step)
-    context = _context(request)
+    context = context_of(request)
     dockerfile = request.separation.dockerfile or dockerfile_of(request)
     command = [*builder.command, "--progress", "rawjson" if builder.rawjson else "plain"]
     command += [f"--iidfile={results.image_id}"]
@@ -145,7 +145,8 @@ def command_of(builder: Builder, request: BuildRequest, results: ResultFiles) ->
     return [*command, "--", str(context)]
 
 
-def _context(request: BuildRequest) -> Path:
+def context_of(request: BuildRequest) -> Path:
+    """The folder of the build context. Raises StepError if it leads out of the checkout."""
     return _inside(request, request.checkout, request.step.context, "build context")
 
 
@@ -193,7 +194,7 @@ def dockerfile_of(request: BuildRequest) -> Path:
     Raises StepError if there is none inside the repository, or if it must not be built.
     """
     step = request.step
-    original = None if step.dockerfile_inline else _original(request, _context(request))
+    original = None if step.dockerfile_inline else _original(request, context_of(request))
     text = read_file(request.workspace, original) if original else step.dockerfile_inline.encode()
     request.check(text.decode(errors="replace"))
     copy = request.scratch / "dockerfile" / (original.name if original else "Dockerfile")
@@ -208,7 +209,7 @@ def _ignored(request: BuildRequest, original: Path | None) -> bytes:
 
     BuildKit reads it whole: one of terabytes, which takes a step no time to make, would take the engine all memory.
     """
-    places = [(_context(request), ".dockerignore")]
+    places = [(context_of(request), ".dockerignore")]
     if original:
         places.insert(0, (original.parent, f"{original.name}.dockerignore"))
     for folder, name in places:

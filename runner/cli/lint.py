@@ -1,6 +1,7 @@
 """``headway lint``: shows every problem of pipeline files, for people and for programs. Needs no Docker and no git."""
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,11 +9,26 @@ from typing import NamedTuple, TextIO
 
 from pipelines.context import PipelineFile
 from pipelines.linter.linter import has_errors, in_file, lint_files
-from pipelines.parser.discovery import FOLDERS, choose_files, dialect_of, other_systems_hint, workflow_name
+from pipelines.parser.discovery import (
+    FOLDERS,
+    choose_files,
+    dialect_of,
+    other_system_of,
+    other_systems_hint,
+    workflow_name,
+)
 from pipelines.problem import Level, Problem
 from runner.cli import exit_status
 from runner.cli.lint_formats import FORMATS, render
 from runner.source.pipeline_file import read_pipeline_file
+
+_TOP_KEY = re.compile(rb"^[\"']?([A-Za-z][A-Za-z0-9_-]*)[\"']?\s*:", re.MULTILINE)
+_TOP_KEYS = {
+    "GitHub Actions": {b"on", b"jobs"},
+    "CircleCI": {b"version", b"jobs"},
+    "Docker Compose": {b"services", b"networks"},
+    "GitLab CI": {b"stages"},
+}
 
 
 class LintOptions(NamedTuple):
@@ -67,7 +83,12 @@ def lint_paths(paths: Sequence[Path]) -> Linted:
     """Lints the pipelines of folders, and single files. Raises UsageError."""
     problems: list[Problem] = []
     texts: dict[str, bytes] = {}
-    for pipeline in _pipelines(paths):
+    foreign = [(path, system) for path in paths if path.is_file() and (system := _other_system(path))]
+    for path, system in foreign:
+        texts[path.as_posix()] = _read(path)
+        hint = "docs/using/coming-from.md says how to write it in a .headway.yml"
+        problems.append(Problem(path.as_posix(), 1, 1, f"this is a file of {system}, which Headway does not run", hint))
+    for pipeline in _pipelines([path for path in paths if path not in dict(foreign)]):
         shown = {name: (pipeline.root / name).as_posix() for name in pipeline.names}
         files = [PipelineFile(name, _read(pipeline.root / name)) for name in pipeline.names]
         texts |= {shown[file.path]: file.text for file in files}
@@ -75,6 +96,17 @@ def lint_paths(paths: Sequence[Path]) -> Linted:
         problems += [in_file(problem, shown.get(problem.file, problem.file)) for problem in found]
         problems += [_unread(pipeline, name) for name in pipeline.unread]
     return Linted(tuple(problems), texts)
+
+
+def _other_system(path: Path) -> str:
+    """The other system that a file is for, by its place, or by keys that stand at the top of no pipeline file."""
+    path = path.absolute()
+    if named := other_system_of(path.as_posix()):
+        return named
+    if not any(name.startswith(FOLDERS) for name in (path.name, path.parent.name)):
+        keys = set(_TOP_KEY.findall(_read(path)))
+        return next((system for system, needed in _TOP_KEYS.items() if needed <= keys), "")
+    return ""
 
 
 def _pipelines(paths: Sequence[Path]) -> list[_Pipeline]:
@@ -135,7 +167,7 @@ def _unread(pipeline: _Pipeline, name: str) -> Problem:
     same = dialect_of(first) is dialect_of(name)
     shown = (pipeline.root / name).as_posix()
     hint = "keep one of them" if same else "remove it when the migration is done"
-    return Problem(shown, 0, 0, f"this file is ignored, because {first} exists", hint, _level(same=same))
+    return Problem(shown, 1, 1, f"this file is ignored, because {first} exists", hint, _level(same=same))
 
 
 def _level(*, same: bool) -> Level:

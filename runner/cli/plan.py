@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from pipelines.compiler.default_plan import dockerfile_plan
 from pipelines.compiler.pipeline import compile_pipeline
-from pipelines.context import FULL_TRUST, Context, RepoInfo
+from pipelines.context import FULL_TRUST, Context, RepoInfo, forge_url_of
 from pipelines.plan import Plan
 from pipelines.problem import InvalidPipelineError, printable
 from pipelines.trigger import PULL_REQUEST_EVENTS, Event, PullRequest, Trigger
@@ -68,7 +68,13 @@ def _plan(tree: WorkingTree, trigger: Trigger) -> Plan:
     known = tree.context().repo
     # Shows what a server would do for a trusted repository, not what `headway run` would do here.
     default = tree.git("symbolic-ref", "--short", "refs/remotes/origin/HEAD", default="") if tree.versioned else ""
-    repo = RepoInfo(known.name, known.clone_url, default_branch=default.rpartition("/")[2] or "main", trust=FULL_TRUST)
+    repo = RepoInfo(
+        known.name,
+        known.clone_url,
+        default_branch=default.rpartition("/")[2] or "main",
+        forge_url=forge_url_of(known.clone_url, known.name),
+        trust=FULL_TRUST,
+    )
     context = Context(repo, run_number=1)
     return compile_pipeline(files, trigger, context) if files else dockerfile_plan(context, trigger)
 

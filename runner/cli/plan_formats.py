@@ -43,7 +43,8 @@ def title(job: JobView) -> str:
     """The job in one line."""
     cell = "".join(f" {axis}={value}" for axis, value in job.cell.items())
     after = f", after {_names(job.needs)}" if job.needs else ""
-    return f"workflow '{job.name}'{cell} ({job.file}){after}"
+    outcomes = f", on {' and '.join(job.runs_after)}" if job.runs_after != ("success",) else ""
+    return f"workflow '{job.name}'{cell} ({job.file}){after}{outcomes}"
 
 
 def _names(names: Sequence[str]) -> str:

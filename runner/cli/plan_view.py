@@ -34,13 +34,14 @@ class ServiceView:
 
 @dataclass(frozen=True)
 class JobView:
-    """One job. Jobs with the same ``order`` may run together."""
+    """One job. Jobs with the same ``order`` may run together. ``runs_after``: outcomes of what it needs."""
 
     name: str
     file: str
     cell: Mapping[str, str]
     order: int
     needs: tuple[str, ...]
+    runs_after: tuple[str, ...]
     services: tuple[ServiceView, ...]
     steps: tuple[StepView, ...]
 
@@ -100,7 +101,7 @@ def _job(job: JobPlan, order: int) -> JobView:
         ServiceView(service.name, _image(service.container.image, names), _ready(service.ready))
         for service in job.services
     )
-    return JobView(job.name, job.file, job.cell, order, job.needs, services, steps)
+    return JobView(job.name, job.file, job.cell, order, job.needs, _outcomes(job), services, steps)
 
 
 Key = TypeVar("Key", int, str)
@@ -116,8 +117,9 @@ def _orders(needs: Mapping[Key, Sequence[Key]]) -> dict[Key, int]:
     return orders
 
 
-def _outcomes(step: plan.Step) -> tuple[str, ...]:
-    flags = (("success", step.on_success), ("failure", step.on_failure), ("canceled", step.on_canceled))
+def _outcomes(part: plan.Step | JobPlan) -> tuple[str, ...]:
+    canceled = not isinstance(part, JobPlan) and part.on_canceled
+    flags = (("success", part.on_success), ("failure", part.on_failure), ("canceled", canceled))
     return tuple(name for name, on in flags if on)
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 # ruff: noqa: PLC0415
 
+Environment = Mapping[str, str] | None
 REQUEST_TIMEOUT_S = 120
 NOT_RUNNABLE = 126
 # With the containerd store a request may fail because another job removes an image at the same time.
@@ -220,19 +221,19 @@ class Engine:
         with translated():
             return bytes(self._api.logs(container, tail=tail_lines, since=since_s))
 
-    def exec(self, container: str, command: list[str]) -> tuple[int, bytes]:
+    def exec(self, container: str, command: list[str], overrides: Environment = None) -> tuple[int, bytes]:
         """Runs a command in a container and returns its exit code and output. 126 or 127 if it cannot be run."""
         with translated(), absent_is_fine(conflict=True):
-            made = self._api.exec_create(container, command)
+            made = self._api.exec_create(container, command, environment=dict(overrides or {}))
             output = self._api.exec_start(made["Id"])
             return int(self._api.exec_inspect(made["Id"])["ExitCode"] or 0), bytes(output)
         return NOT_RUNNABLE, b""
 
-    def start_exec(self, container: str, command: list[str]) -> str:
+    def start_exec(self, container: str, command: list[str], overrides: Environment = None) -> str:
         """Starts a command in a container and returns the id of this exec at once; empty if it cannot be run."""
         with translated():
             try:
-                made = self._api.exec_create(container, command)
+                made = self._api.exec_create(container, command, environment=dict(overrides or {}))
                 self._api.exec_start(made["Id"], detach=True)
             except sdk_errors().APIError:
                 return ""

@@ -12,19 +12,15 @@ from runner.errors import StepError
 from runner.execution.job import Job
 
 
-def container_spec(
-    job: Job, container: Container, base: ContainerSpec, image: Mapping[str, Any] | None
-) -> ContainerSpec:  # fmt: skip
-    """``base``, with the container's settings, and with the job's workspace, limits, secrets and proxies added.
+def container_spec(job: Job, container: Container, base: ContainerSpec) -> ContainerSpec:
+    """``base``, which has the environment, with the container's settings, the job's workspace and limits added.
 
-    Variables in ``base`` override those of the pipeline file. Raises StepError for a missing secret, and
-    for variables or commands that are too large, with those of ``image``, as the engine describes it.
+    Raises StepError for variables, with those of the image, or commands that are too large.
     """
-    environment = job.environment(container.environment) | dict(base.environment)
-    _check_sizes(_variables_of(image) | environment, (*(base.entrypoint or ()), *(base.command or ())))
+    variables = {**job.images.environment_of(base.image), **base.environment}
+    _check_sizes(variables, (*(base.entrypoint or ()), *(base.command or ())))
     return replace(
         base,
-        environment=environment,
         folders=(job.workspace_folder, *job.egress.folders),
         binds=container.volumes,
         user=container.user,

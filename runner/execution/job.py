@@ -34,6 +34,7 @@ from runner.docker.specs import STEP_LABEL, Limits, Login, job_labels
 from runner.errors import CanceledError, StepError
 from runner.events import Emit, JobNote
 from runner.execution.isolation import NO_ISOLATION, Isolation
+from runner.execution.job_status import JobStatus
 from runner.execution.masked_events import masked_emit
 from runner.execution.workspace_owner import WorkspaceOwner
 from runner.images.job_images import JobImages
@@ -66,6 +67,10 @@ class Options:
     disk_critical: Callable[[], bool] = never_low
 
 
+def _no_url(_step: int) -> str:
+    return ""
+
+
 @dataclass(frozen=True)
 class Assignment:
     """One job as it is given to the runner: the plan, and the secrets and settings for it.
@@ -75,7 +80,9 @@ class Assignment:
     ``network`` is given if its creation started before the plan was known. ``clean_up``, if given, removes all of the
     job at its end. ``egress`` says how containers and the build client reach other hosts. ``access`` is what the job
     may use of the host and write to where others read. ``isolation`` keeps the job apart from those of other
-    repositories.
+    repositories. ``failed_needs`` are the workflows that the job needs and that did not pass.
+    ``step_url`` gives the page of a step by its number, or an empty text. With ``local``, errors name the options of
+    ``headway run``.
     """
 
     plan: JobPlan
@@ -91,6 +98,9 @@ class Assignment:
     egress: EgressSettings = NO_EGRESS_SETTINGS
     access: Access = FULL_ACCESS
     isolation: Isolation = NO_ISOLATION
+    failed_needs: tuple[str, ...] = ()
+    step_url: Callable[[int], str] = _no_url
+    local: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,12 +132,12 @@ class Job:
         self.egress = JobEgress(assignment.egress, assignment.folder / "ca", _host_names(self.plan))
         hosts = assignment.isolation.login_hosts
         self.images = JobImages(engine, assignment.logins, self.check, self.options.pulls_at_once_max, hosts)
-        self.requirements = image_requirements(self.plan)
+        self.status = JobStatus(assignment.failed_needs)
+        self.requirements = image_requirements(self.plan, self.status.will_run)
         self.started_s = int(time.time())
         self.job_timeout_s = min(self.plan.timeout_s or self.options.job_timeout_s, self.options.job_timeout_s)
         self.deadline = time.monotonic() + self.job_timeout_s
         self.built: dict[int, str] = {}
-        self.failed = False
         self.scratch = assignment.folder / "scratch"
         self.workspace_base = assignment.folder / "workspace"
         self.workspace_folder = Folder(self.workspace_base, self.plan.workspace_base)
@@ -209,7 +219,11 @@ class Job:
             names = ", ".join(repr(name) for name in missing)
             untrusted = self.assignment.access.untrusted
             hint = "add it with `headway secret set`, or allow it for this event"
-            if untrusted:
+            if self.assignment.local:
+                options = " ".join(f"--secret {name}" for name in missing)
+                variables = ", ".join(name.upper() for name in missing)
+                hint = f"run `headway run {options}` with its value in the environment ({variables})"
+            elif untrusted:
                 hint = f"an untrusted run gets no secrets ({untrusted})"
             raise StepError(Reason.SECRET_MISSING, f"the secret {names} is missing in this run; {hint}")
 

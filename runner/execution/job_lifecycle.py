@@ -21,6 +21,7 @@ from runner.execution.masked_events import masked_errors, masked_outcome
 from runner.execution.scheduler import Scheduler
 from runner.execution.services import Services
 from runner.private import NotPrivateError, private_folder
+from runner.source.server import GitAwayError
 from runner.threads import in_background, wait_for
 
 
@@ -83,7 +84,10 @@ def _make_folder(folder: Path) -> None:
 
 
 def run_job(job: Job) -> Outcome:
-    """Runs the job to its end and returns its outcome. Raises neither for a failed step nor for a broken machine."""
+    """Runs the job to its end and returns its outcome. Raises neither for a failed step nor for a broken machine.
+
+    Raises GitAwayError, before the first step, where submodules or LFS files cannot be fetched for the moment.
+    """
     with masked_errors(job.redactor):
         return masked_outcome(_run(job), job.redactor)
 
@@ -113,6 +117,8 @@ def _prepare(job: Job, services: Services, checked: Future[None]) -> Outcome | N
         _check_out(job)
         checked.result()
         services.start()
+    except GitAwayError as error:
+        raise error.masked(job.redactor.mask_text) from error
     except (StepError, OSError) as error:
         return as_step_error(error).outcome
     return None

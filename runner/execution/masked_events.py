@@ -39,8 +39,9 @@ def _masked(event: events.Event, redactor: Redactor) -> events.Event:
 
 
 def masked_outcome(outcome: Outcome, redactor: Redactor) -> Outcome:
-    """The outcome with secrets masked in its message."""
-    return replace(outcome, message=redactor.mask_text(outcome.message)) if outcome.message else outcome
+    """The outcome with secrets masked in its texts."""
+    mask = redactor.mask_text
+    return replace(outcome, message=mask(outcome.message), detail=mask(outcome.detail))
 
 
 @contextmanager

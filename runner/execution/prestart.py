@@ -37,13 +37,10 @@ class ContainerPrestarter:
         """Starts the containers of the next waiting steps: at once, or as soon as their image is here."""
         if self._job.cancel:
             return
-        wanted = [step for step in waiting if self._will_run(step)][: self._job.options.steps_ahead_max]
+        wanted = [step for step in waiting if self._job.status.will_run(step)][: self._job.options.steps_ahead_max]
         for step in wanted:
             if isinstance(step, CommandsStep) and self._can_prestart(step) and not self._is_started(step):
                 self._start_with_image(step)
-
-    def _will_run(self, step: Step) -> bool:
-        return step.on_failure if self._job.failed else step.on_success
 
     def _is_started(self, step: CommandsStep) -> bool:
         """False also if an earlier try found no image or not enough memory."""
@@ -67,8 +64,10 @@ class ContainerPrestarter:
                 self._starts[step.number] = self._pool.submit(self._start, step, image_id)
 
     def _start(self, step: CommandsStep, image_id: str) -> StartedContainer | None:
-        if self._job.engine.image(image_id) is None or available_bytes() < MEMORY_BYTES_MIN:
+        image = self._job.engine.image(image_id)
+        if image is None or available_bytes() < MEMORY_BYTES_MIN:
             return None
+        self._job.images.note(image)
         return step_container.start(self._job, step, image_id)
 
     def take(self, step: Step) -> StartedContainer | None:

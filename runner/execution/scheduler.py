@@ -89,22 +89,17 @@ class Scheduler:
     def _run_only_canceled_steps(self) -> None:
         """From now on only steps with ``status: canceled`` run. They get a cancellation of their own."""
         self._canceled = self._job.canceled()
+        self._job.status.cancel_message = self._canceled.message
         self._job.images.cancel_pulls()
         self._job.cancel = Cancel()
         self._job.closers.append(self._job.cancel.close)
-        self._job.failed = True
 
     def _skip_reason(self, step: Step) -> Outcome | None:
         """Why a step is skipped, or None if it runs."""
-        if self._canceled and step.on_canceled:
-            return None
-        if self._job.cancel or self._canceled:
-            return Outcome(State.SKIPPED, Reason.CANCELED, "the run was canceled")
-        if self._job.failed and not step.on_failure:
-            return Outcome(State.SKIPPED, Reason.DEPENDENCY_FAILED, "an earlier step failed")
-        if not self._job.failed and not step.on_success:
-            return Outcome(State.SKIPPED, Reason.CONDITION, "it runs only after a failure (`when: status`)")
-        return None
+        if self._job.cancel:
+            return Outcome(State.SKIPPED, Reason.CANCELED, f"the run was {self._job.canceled().message}")
+        status = self._job.status
+        return None if status.will_run(step) else status.skipped(step)
 
     def _run_step(self, step: Step) -> Outcome:
         return run_step(self._job, step, self._prestarter, self._services)
@@ -113,7 +108,7 @@ class Scheduler:
         self._finish(step, outcome)
         if outcome.state not in {State.FAILED, State.BROKEN} or step.failure == "ignore":
             return
-        self._job.failed = True
+        self._job.status.failed_steps.append(step.name)
         if step.failure == "cancel":
             self._canceled_by_step = True
             self._job.cancel.set(f"step {step.name!r}, which failed")

@@ -4,15 +4,24 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 
-def script_of(commands: Sequence[str], directory: str, environment: Mapping[str, str]) -> str:
+def missing_directory(directory: str) -> str:
+    """What the log says where a step's directory is not there."""
+    return f"the directory {directory} is not there, and is made; `directory` is relative to the checkout"
+
+
+def script_of(
+    commands: Sequence[str], directory: str, environment: Mapping[str, str], restore: Sequence[str] = ()
+) -> str:
     """The script of a step: sets its late variables, changes to its folder, and prints each command before it runs.
 
     One shell runs all commands, with ``set -e``, as in Woodpecker. If ``directory`` is empty, the step stays in the
-    working directory of its image.
+    working directory of its image. ``restore`` are the lines that set the rest of the user's environment.
     """
     lines = [f"export {name}={shlex.quote(value)}" for name, value in environment.items()]
     if directory:
-        lines += [f"mkdir -p {shlex.quote(directory)}", f"cd {shlex.quote(directory)}"]
+        folder, told = shlex.quote(directory), shlex.quote(f"headway: {missing_directory(directory)}")
+        lines += [f"[ -d {folder} ] || {{ printf '%s\\n' {told} >&2; mkdir -p {folder}; }}", f"cd {folder}"]
+    lines += restore
     for command in commands:
         lines += [f"printf '%s\\n' {shlex.quote('+ ' + command.strip())}", command]
     return "\n".join(lines) + "\n"

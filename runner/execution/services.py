@@ -14,6 +14,7 @@ from runner.docker.specs import ContainerSpec
 from runner.errors import StepError
 from runner.execution.container_spec import container_spec
 from runner.execution.job import Job
+from runner.execution.launch import launch
 from runner.logs.output import Write
 
 POLL_S = 0.1
@@ -92,6 +93,8 @@ class RunningService:
         if not isinstance(image, NamedImage):
             raise StepError(Reason.SERVICE_FAILED, f"the service {service.name!r} needs the name of an image")
         self._image = job.images.get(job.requirements.services[service.name], write)
+        self._environment = job.environment(service.container.environment)
+        self._launch = launch(self._environment, job.images.environment_of(str(self._image["Id"])))
         job.network.ensure()
         self.container = job.engine.create(self._spec(str(self._image["Id"])))
         job.services.append(self.container)
@@ -99,16 +102,17 @@ class RunningService:
 
     def _spec(self, image: str) -> ContainerSpec:
         container = self.service.container
-        script = "\n".join(self.service.commands)
+        script = "\n".join((*self._launch.restore, *self.service.commands))
         base = ContainerSpec(
             image=image,
             labels=self._job.labels(),
             network=container.network_mode or self._job.network.name,
+            environment=self._environment | (self._launch.overrides if self.service.commands else {}),
             entrypoint=("sh", "-ec", script) if self.service.commands else container.entrypoint,
             directory=container.directory if self.service.commands else "",
             aliases=() if container.network_mode else (self.service.name,),
         )
-        return container_spec(self._job, container, base, self._image)
+        return container_spec(self._job, container, base)
 
     def wait_ready(self) -> None:
         """Returns when the service is ready. Raises StepError with the end of its log if it ends or time is up."""
@@ -157,7 +161,7 @@ class RunningService:
         """Checks ``ready:`` of the pipeline file; else the image's HEALTHCHECK; else its EXPOSEd TCP ports."""
         match self.service.ready:
             case CommandCheck(command=command):
-                return self._succeeds(command, deadline)
+                return self._succeeds("\n".join((*self._launch.restore, command)), deadline)
             case PortCheck(port=port):
                 return self._listens({port}, state)
             case HttpCheck(url=url):
@@ -178,7 +182,7 @@ class RunningService:
         """True when the shell command succeeds. Waits for a command that hangs no longer than the deadline allows, and
         stops waiting on cancellation.
         """
-        run = self._job.engine.start_exec(self.container, ["sh", "-c", command])
+        run = self._job.engine.start_exec(self.container, ["sh", "-c", command], self._launch.overrides)
         while run and time.monotonic() < deadline and not self._job.cancel:
             status = self._job.engine.exec_exit_code(run)
             if status is not None:
@@ -190,7 +194,8 @@ class RunningService:
         """True when all ``ports`` are open: by the kernel's table, or by connecting if the image has no ``cat``."""
         if not ports:
             return True
-        status, table = self._job.engine.exec(self.container, ["cat", "/proc/net/tcp", "/proc/net/tcp6"])
+        look = ["cat", "/proc/net/tcp", "/proc/net/tcp6"]
+        status, table = self._job.engine.exec(self.container, look, self._launch.overrides)
         if status in {0, 1}:
             return ports <= listening_ports(table.decode(errors="replace"))
         addresses = _addresses(state) or ["127.0.0.1"]

@@ -2,10 +2,8 @@
 
 import base64
 import time
-from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
 
 from pipelines.environment_size import WORD_BYTES_MAX, word_bytes
 from pipelines.plan import CommandsStep, Container, PluginStep
@@ -16,6 +14,7 @@ from runner.errors import DiskNearlyFullError, StepError
 from runner.execution import gate
 from runner.execution.container_spec import container_spec
 from runner.execution.job import Deadline, Job
+from runner.execution.launch import Launch, launch
 from runner.execution.script import script_of
 from runner.execution.step_outcome import engine_gone, outcome_of
 from runner.execution.workspace_owner import PASSWD_BYTES_MAX, user_number
@@ -23,6 +22,7 @@ from runner.logs.output import Lines, Output
 
 KILL_TIMEOUT_S = 30
 DISK_POLL_S = 0.5
+_DRONE_STATUSES = {"success": "success", "failure": "failure", "canceled": "killed"}
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class StartedContainer:
     """A step's container that is attached and started. With a ``token`` it waits at its gate for the script.
 
     ``user`` is the number of the user that it runs as, None if that is not known; ``image`` is its image.
+    ``restore`` are lines of that script (see ``launch``).
     """
 
     container: str
@@ -37,6 +38,7 @@ class StartedContainer:
     token: str
     user: int | None
     image: str
+    restore: tuple[str, ...] = ()
 
 
 def run(job: Job, step: CommandsStep | PluginStep, output: Output, prestarted: StartedContainer | None) -> Outcome:
@@ -56,7 +58,7 @@ def run(job: Job, step: CommandsStep | PluginStep, output: Output, prestarted: S
             job.owner.enter(started.user, started.image)
         on_exit.callback(job.owner.leave, started.user)
         if started.token:
-            _open_gate(started.stream, gate.gate_lines(started.token, _script(job, step)))
+            _open_gate(started.stream, gate.gate_lines(started.token, _script(job, step, started.restore)))
         stopped = _follow(job, step, started, output, status)
         outcome = stopped or outcome_of(job, step, started.container, status)
         on_error.pop_all()
@@ -71,28 +73,28 @@ def start(job: Job, step: CommandsStep | PluginStep, image: str) -> StartedConta
         network = step.container.network_mode or job.network.ensure()
     else:
         network = job.sandboxes.allocate(step.number)
-    known = job.engine.image(image)
-    container = job.engine.create(_spec(job, step, image, network, known))
+    own = job.images.environment_of(image) if has_gate(step) else {}
+    ready = launch(job.environment(step.container.environment), own)
+    container = job.engine.create(_spec(job, step, image, network, ready))
     with ExitStack() as on_error:
         on_error.callback(job.removals.remove_now, container)
         if step.detach:
             job.detached.append(container)
         stream = job.engine.attach(container)
         on_error.callback(stream.close)
-        user = _user_of(job, step, known, container)
+        user = _user_of(job, step, image, container)
         token = gate.new_token() if has_gate(step) else ""
         if not token:
             job.owner.enter(user, image)
             on_error.callback(job.owner.leave, user)
         job.engine.start(container)
         on_error.pop_all()
-    return StartedContainer(container, stream, token, user, image)
+    return StartedContainer(container, stream, token, user, image, ready.restore)
 
 
-def _user_of(
-    job: Job, step: CommandsStep | PluginStep, image: Mapping[str, Any] | None, container: str
-) -> int | None:  # fmt: skip
-    name = step.container.user or str(((image or {}).get("Config") or {}).get("User") or "")
+def _user_of(job: Job, step: CommandsStep | PluginStep, image: str, container: str) -> int | None:
+    known = job.engine.image(image) or {}
+    name = step.container.user or str((known.get("Config") or {}).get("User") or "")
     return user_number(name, lambda: job.engine.read_file(container, "/etc/passwd", PASSWD_BYTES_MAX))
 
 
@@ -116,11 +118,11 @@ def own_network(container: Container) -> bool:
     return bool(container.network_mode or container.dns or container.dns_search or container.extra_hosts)
 
 
-def _spec(
-    job: Job, step: CommandsStep | PluginStep, image: str, network: str, known: Mapping[str, Any] | None
-) -> ContainerSpec:  # fmt: skip
+def _spec(job: Job, step: CommandsStep | PluginStep, image: str, network: str, ready: Launch) -> ContainerSpec:
     gated = has_gate(step)
-    environment = gate.GATE_ENVIRONMENT if gated else late_environment(job)
+    environment = {**ready.overrides, **gate.GATE_ENVIRONMENT} if gated else late_environment(job, step)
+    if "DRONE_BUILD_STATUS" in step.container.environment:
+        environment = {**environment, "DRONE_BUILD_STATUS": _DRONE_STATUSES[job.status.word]}
     if isinstance(step, CommandsStep) and not gated:
         environment = {**environment, "CI_SCRIPT": _script_variable(_script(job, step))}
     base = ContainerSpec(
@@ -128,12 +130,12 @@ def _spec(
         labels=job.labels(step.number),
         network=network,
         entrypoint=gate.GATE_ENTRYPOINT if gated else step.container.entrypoint,
-        environment=environment,
+        environment=job.environment(step.container.environment) | environment,
         directory="" if gated else step.container.directory,
         aliases=(step.name,) if network == job.network.name and step.detach else (),
         stdin=gated,
     )
-    return container_spec(job, step.container, base, known)
+    return container_spec(job, step.container, base)
 
 
 def _script_variable(script: str) -> str:
@@ -145,10 +147,12 @@ def _script_variable(script: str) -> str:
     return value
 
 
-def late_environment(job: Job) -> dict[str, str]:
+def late_environment(job: Job, step: CommandsStep | PluginStep) -> dict[str, str]:
     """Variables whose values are known only when the step runs."""
+    url = job.assignment.step_url(step.number)
     return {
-        "CI_PIPELINE_STATUS": "failure" if job.failed else "success",
+        **({"CI_STEP_URL": url} if url else {}),
+        "CI_PIPELINE_STATUS": job.status.word,
         "CI_PIPELINE_STARTED": str(job.started_s),
         "CI_STEP_STARTED": str(int(time.time())),
     }
@@ -159,9 +163,9 @@ def has_gate(step: CommandsStep | PluginStep) -> bool:
     return isinstance(step, CommandsStep) and step.container.entrypoint is None
 
 
-def _script(job: Job, step: CommandsStep | PluginStep) -> str:
+def _script(job: Job, step: CommandsStep | PluginStep, restore: tuple[str, ...] = ()) -> str:
     commands = step.commands if isinstance(step, CommandsStep) else ()
-    return script_of(commands, step.container.directory, late_environment(job))
+    return script_of(commands, step.container.directory, late_environment(job, step), restore)
 
 
 def _follow(

@@ -1,16 +1,19 @@
 """The outcome of a step whose container ended by itself: passed, failed by its exit code, or killed for its memory."""
 
 from pipelines import platforms
-from pipelines.plan import CommandsStep, Container, PluginStep
+from pipelines.plan import CommandsStep, PluginStep
 from pipelines.state import PASSED, Outcome, Reason, State
 from runner.errors import MachineError
 from runner.execution.gate import GateStatus
 from runner.execution.job import Job
+from runner.execution.script_trouble import script_trouble
 
 KILLED_STATUS = 137
 EXIT_TIMEOUT_S = 15
 """A container exits at the same time as its streams end, or shortly after."""
 NOT_FOUND_STATUS = 127
+_SCRIPT_STATUSES = (2, 126, NOT_FOUND_STATUS)
+"""How a shell ends that cannot run a script, or cannot read it."""
 _HINTS = {126: " (found, but it cannot be executed)", NOT_FOUND_STATUS: " (a command was not found in the image)"}
 
 
@@ -40,7 +43,8 @@ def outcome_of(job: Job, step: CommandsStep | PluginStep, container: str, status
     if gate_failed and (platform := _foreign_platform(job, container)):
         message = f"exited with {code}: its image is for {platform}, which this machine runs only by emulation"
         return Outcome(State.FAILED, Reason.BAD_COMMAND, f"{message}; {platforms.EMULATION}", code)
-    return Outcome(State.FAILED, Reason.EXIT_CODE, f"exited with {code}{_hint(step.container, code)}", code)
+    message = f"exited with {code}{_hint(step, code)}{_script_hint(job, step, code)}"
+    return Outcome(State.FAILED, Reason.EXIT_CODE, message, code)
 
 
 def _foreign_platform(job: Job, container: str) -> str:
@@ -50,8 +54,19 @@ def _foreign_platform(job: Job, container: str) -> str:
     return f"linux/{arch}" if arch not in {"", job.engine.connection.version.arch} else ""
 
 
-def _hint(container: Container, code: int) -> str:
+def _script_hint(job: Job, step: CommandsStep | PluginStep, code: int) -> str:
+    if not isinstance(step, CommandsStep) or code not in _SCRIPT_STATUSES:
+        return ""
+    plan = job.plan
+    found = script_trouble(job.workspace_base, plan.workspace_base, step.container.directory, step.commands)
+    return f"; {found}" if found else ""
+
+
+def _hint(step: CommandsStep | PluginStep, code: int) -> str:
     """What the shell's reserved exit codes mean. docker-init uses them too, if it cannot start an entrypoint."""
+    container = step.container
+    if isinstance(step, PluginStep) and not container.entrypoint:
+        return ""  # no shell of ours: the code is the plugin's own
     if code == NOT_FOUND_STATUS and container.entrypoint:
         return f" (`entrypoint` {container.entrypoint[0]!r}, or a command that it ran, was not found in the image)"
     return _HINTS.get(code, "")

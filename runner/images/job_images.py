@@ -45,6 +45,7 @@ class JobImages:
         self._pool = ThreadPoolExecutor(pulls_at_once_max, "pull")
         self._fetches: dict[Key, ImageFetch] = {}
         self._lock = Lock()
+        self._environments: dict[str, dict[str, str]] = {}
 
     def prefetch(self, requirements: Iterable[ImageRequirement]) -> None:
         """Starts pulling missing images in the background, in this order."""
@@ -63,7 +64,19 @@ class JobImages:
         if self._engine.image(here["Id"]) is None:
             write(f"the image {requirement.name} was removed from the engine meanwhile")
             here = self._fetch(requirement, again=lambda present: present is fetch).follow(write, self._check)
+        self.note(here)
         return here
+
+    def note(self, image: Description) -> None:
+        """Keeps what ``environment_of`` tells of an image that the engine has described."""
+        pairs = (pair.partition("=") for pair in (image.get("Config") or {}).get("Env") or ())
+        self._environments[str(image["Id"])] = {name: value for name, _, value in pairs}
+
+    def environment_of(self, image_id: str) -> Mapping[str, str]:
+        """The variables that an image itself sets. The engine is asked once for each image."""
+        if image_id not in self._environments:
+            self.note(self._engine.image(image_id) or {"Id": image_id})
+        return self._environments[image_id]
 
     def here(self, name: str) -> Description | None:
         """The image if the engine has it, without a pull. Raises StepError if this job may not use it."""

@@ -1,7 +1,7 @@
 """Which images a job needs, by its plan: which can be pulled before the first step, and which must be the newest."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from pipelines.plan import BuildStep, CommandsStep, Container, JobPlan, NamedImage, PluginStep, PushStep, Step
@@ -40,11 +40,18 @@ class ImageRequirements:
     early: tuple[ImageRequirement, ...]
 
 
-def image_requirements(plan: JobPlan) -> ImageRequirements:
-    """The images of a plan. If one of several steps with the same image wants the newest, all get the newest."""
+def _on_success(step: Step) -> bool:
+    return step.on_success
+
+
+def image_requirements(plan: JobPlan, expected: Callable[[Step], bool] = _on_success) -> ImageRequirements:
+    """The images of a plan. If one of several steps with the same image wants the newest, all get the newest.
+
+    ``expected`` are the steps that run unless another fails.
+    """
     before = ancestors({step.number: step.needs for step in plan.steps})
     by_number = {step.number: step for step in plan.steps}
-    newest = {image.name for image in _expected(plan) if image.pull}
+    newest = {image.name for image in _expected(plan, expected) if image.pull}
     services, steps = {}, {}
     for service in plan.services:
         if image := _named(service.container):
@@ -53,8 +60,8 @@ def image_requirements(plan: JobPlan) -> ImageRequirements:
         if image := _named(_container(step)):
             makers = (earlier for earlier in before[number] if may_make(by_number[earlier], image.name))
             steps[number] = _requirement(image, newest, frozenset(makers))
-    expected = (needed for number, needed in steps.items() if by_number[number].on_success and not needed.after)
-    return ImageRequirements(steps, services, tuple(dict.fromkeys((*services.values(), *expected))))
+    early = (needed for number, needed in steps.items() if expected(by_number[number]) and not needed.after)
+    return ImageRequirements(steps, services, tuple(dict.fromkeys((*services.values(), *early))))
 
 
 def _requirement(image: NamedImage, newest: set[str], after: frozenset[int] = frozenset()) -> ImageRequirement:
@@ -62,9 +69,9 @@ def _requirement(image: NamedImage, newest: set[str], after: frozenset[int] = fr
     return ImageRequirement(image.name, (image.pull or image.name in newest) and "@" not in image.name, after)
 
 
-def _expected(plan: JobPlan) -> Iterator[NamedImage]:
+def _expected(plan: JobPlan, expected: Callable[[Step], bool]) -> Iterator[NamedImage]:
     containers = [service.container for service in plan.services]
-    for container in (*containers, *(_container(step) for step in plan.steps if step.on_success)):
+    for container in (*containers, *(_container(step) for step in plan.steps if expected(step))):
         if image := _named(container):
             yield image
 

@@ -4,9 +4,8 @@ Two git processes write objects and files at the same time. Git runs in a checko
 """
 
 import subprocess
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,8 +13,9 @@ from pipelines.commit_id import object_format
 from pipelines.plan import Checkout
 from pipelines.state import Reason
 from runner.errors import MachineError, StepError
-from runner.source.git import GitError, GitLogin, local_url, run_git
+from runner.source.git import GitError, local_url, run_git
 from runner.source.git_dir import WITH_MODES, write_objects
+from runner.source.server import RepoServer
 
 # No fsync: after a crash the checkout is made again. workers=0 means one per processor.
 _GIT = ("git", "-c", "core.fsync=none", "-c", "checkout.workers=0")
@@ -29,16 +29,13 @@ _LFS = ("filter.lfs.clean=git-lfs clean -- %f", "filter.lfs.smudge=git-lfs smudg
 class CommitSource:
     """A commit in a mirror. ``origin`` is the repository's URL, empty if it has none.
 
-    Submodules and LFS files are fetched with ``login``.
-
-    ``egress`` are variables for proxies and CA certificates.
+    Submodules and LFS files may be on its ``server``.
     """
 
     mirror: Path
     sha: str
     origin: str
-    login: GitLogin | None
-    egress: Mapping[str, str]
+    server: RepoServer
 
 
 def check_out(source: CommitSource, target: Path, how: Checkout) -> None:
@@ -66,9 +63,11 @@ def check_out(source: CommitSource, target: Path, how: Checkout) -> None:
 def add_submodules_and_lfs(source: CommitSource, target: Path, how: Checkout) -> None:
     """Fetches submodules and LFS files, if the pipeline wants them. Raises GitError, StepError or MachineError."""
     if how.submodules:
-        update = ["submodule", "update", "--quiet", "--init", "--recursive", "--depth=1"]
+        # Forced, because of a submodule that an earlier try has cloned git would not write the files.
+        update = ["submodule", "update", "--quiet", "--init", "--recursive", "--force", "--depth=1"]
         command = [*WITH_MODES, *_GIT, "-C", str(target), *update]
-        run_git(command, login=source.login, url=source.origin, egress=source.egress)
+        # What has moved is not the same for all addresses that begin like the repository's.
+        replace(source.server, moved={}).run(command)
     if how.lfs:
         _add_lfs_files(source, target)
 
@@ -97,8 +96,7 @@ def _add_lfs_files(source: CommitSource, target: Path) -> None:
     settings = [word for each in (f"lfs.storage={storage}", f"lfs.url={url}", *_LFS) for word in ("-c", each)]
     at = [*WITH_MODES, *_GIT, "-C", str(target), *settings, "lfs"]
     try:
-        fetch = [*at, "fetch", "origin", source.sha]
-        run_git(fetch, local=True, login=source.login, url=source.origin, egress=source.egress)
+        replace(source.server, moved={}).run([*at, "fetch", "origin", source.sha], local=True)
         run_git([*at, "checkout"], local=True)
     except GitError as error:
         if "'lfs' is not a git command" not in error.stderr:
@@ -114,9 +112,10 @@ def _lfs_url(source: CommitSource) -> str:
         if urlsplit(configured).scheme not in {"http", "https"}:
             raise StepError(Reason.CLONE_FAILED, f"lfs.url in .lfsconfig is {configured!r}; use an https:// URL")
         return configured
-    if not source.origin.startswith(("http://", "https://")):
-        return source.origin
-    return f"{source.origin.removesuffix('/').removesuffix('.git')}.git/info/lfs"
+    origin = source.server.moved_to or source.origin
+    if not origin.startswith(("http://", "https://")):
+        return origin
+    return f"{origin.removesuffix('/').removesuffix('.git')}.git/info/lfs"
 
 
 def _git_output(source: CommitSource, *arguments: str) -> str:

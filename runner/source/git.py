@@ -5,7 +5,6 @@ A repository's files can contain configuration, hooks and URLs that would run co
 
 import base64
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +14,11 @@ from urllib.parse import quote, urlsplit
 # Without this, importing GitPython fails on a machine without git, where `headway run` works too.
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 from git import Git
-from git.exc import GitCommandError, GitCommandNotFound
+from git.exc import GitCommandNotFound
 
 from pipelines.state import Reason
 from runner.errors import MachineError
+from runner.source.git_words import fit_for_logs, folders_in, last_word
 
 GIT_TIMEOUT_S = 1800
 # Each setting blocks one way in which a repository or its URL could run code or hang the worker.
@@ -32,6 +32,10 @@ _SAFE_SETTINGS = (
     "fetch.fsckObjects=true",
     "http.lowSpeedLimit=1000",
     "http.lowSpeedTime=60",
+    # Git would send a login on to the host that it is redirected to: ``runner.source.server`` follows redirects.
+    "http.followRedirects=false",
+    # A worker must not wait inside git-lfs: what fails for a moment is tried again later.
+    "lfs.transfer.maxRetries=1",
     "advice.detachedHead=false",
     "gc.auto=0",
     "maintenance.auto=false",
@@ -39,6 +43,9 @@ _SAFE_SETTINGS = (
 # Old, harmless format errors in the history of many repositories.
 _IGNORED_ERRORS = ("zeroPaddedFilemode", "missingSpaceBeforeDate", "badTimezone", "hasDotgit")
 
+# A server that goes away while a connection is open would else hold the worker for hours.
+_SSH = "ssh -o BatchMode=yes -o ConnectTimeout=30 -o ServerAliveInterval=15 -o ServerAliveCountMax=4"
+_PORTS = {"http": 80, "https": 443}
 # The last is the message of a checkout.
 _DISK_FULL = ("No space left on device", "Out of diskspace", "unable to write file")
 
@@ -52,14 +59,18 @@ class GitLogin:
 
 
 class GitError(MachineError):
-    """Git failed. ``stderr`` is its error output, without passwords."""
+    """Git failed. ``stderr`` is its error output in one line; ``detail`` has it as it is. Neither has passwords.
 
-    def __init__(self, stderr: str, reason: Reason = Reason.CLONE_FAILED, before: str = "git failed") -> None:
-        self.stderr = stderr
-        if any(sign in stderr for sign in _DISK_FULL):
-            super().__init__(Reason.DISK_FULL, f"the disk is full: {stderr}; make room and re-run")
+    ``sentence`` says what it means, where that is known.
+    """
+
+    def __init__(self, words: str, reason: Reason = Reason.CLONE_FAILED, sentence: str = "") -> None:
+        self.stderr = " ".join(words.split())
+        if any(sign in words for sign in _DISK_FULL):
+            super().__init__(Reason.DISK_FULL, "the worker's disk is full: git cannot write; make room and re-run")
         else:
-            super().__init__(reason, f"{before}: {stderr}")
+            super().__init__(reason, sentence or f"git failed: {last_word(words) or 'it gave no reason'}")
+        self.detail = words
 
 
 def run_git(
@@ -70,68 +81,73 @@ def run_git(
     url: str = "",
     stdin: BinaryIO | None = None,
     egress: Mapping[str, str] | None = None,
+    settings: Sequence[tuple[str, str]] = (),
 ) -> bytes:
     """Runs git with the settings above; ``local`` allows file:// URLs instead of network URLs. Raises GitError.
 
-    ``egress`` are variables for proxies and CA certificates.
+    ``egress`` are more variables, for proxies and CA certificates; ``settings`` are more settings.
     """
-    environment = git_environment(local=local, login=login, url=url) | dict(egress or {})
+    variables = dict(egress or {})
+    environment = git_environment(local=local, login=login, url=url, more=settings) | variables
     # If headway runs in a git hook, git's variables point to the hook's repository: they must not affect our commands.
     foreign = [f"--unset={name}" for name in os.environ if name.startswith("GIT_") and name not in environment]
     try:
-        return Git(os.sep).execute(
+        status, output, errors = Git(os.sep).execute(
             ["env", *foreign, *command] if foreign else list(command),
             env=environment,
             istream=stdin,
             kill_after_timeout=GIT_TIMEOUT_S,
             stdout_as_string=False,
             strip_newline_in_stdout=False,
+            with_extended_output=True,
+            with_exceptions=False,
         )
     except GitCommandNotFound as error:
         raise MachineError(Reason.INTERNAL, "git is not installed on this machine; install it") from error
-    except GitCommandError as error:
-        text = " ".join(str(error.stderr).replace("stderr:", "").strip(" '\n").split())
-        raise GitError(without_login(text)) from None
+    if status:
+        hidden = [login.password, quote(login.password, safe=""), _basic_pair(login)] if login else []
+        raise GitError(fit_for_logs(str(errors), folders_in(command, variables, urls=not url), hidden))
+    return output
 
 
-def git_environment(*, local: bool, login: GitLogin | None, url: str) -> dict[str, str]:
+def git_environment(
+    *, local: bool, login: GitLogin | None, url: str, more: Sequence[tuple[str, str]] = ()
+) -> dict[str, str]:
     """Git's whole configuration as environment variables: no settings of the machine, no password in a command line."""
-    settings = [setting.partition("=")[::2] for setting in _SAFE_SETTINGS]
+    settings = [*(setting.partition("=")[::2] for setting in _SAFE_SETTINGS), *more]
     settings += [(f"{part}.fsck.{name}", "ignore") for part in ("fetch", "receive") for name in _IGNORED_ERRORS]
     settings += [(f"fsck.{name}", "ignore") for name in _IGNORED_ERRORS]
     if login:
-        settings.append((f"http.{_origin(url)}.extraHeader", _basic(login)))
+        settings.append((f"http.{origin(url)}/.extraHeader", f"Authorization: Basic {_basic_pair(login)}"))
     environment = {
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": str(Path(__file__).with_name("gitconfig")),
         "GIT_ALLOW_PROTOCOL": "file" if local else "https:http:ssh",
         "GIT_TERMINAL_PROMPT": "0",
-        "GIT_ASKPASS": "/bin/false",
-        "GIT_SSH_COMMAND": "ssh -o BatchMode=yes",
+        "GIT_ASKPASS": "",
+        "GIT_SSH_COMMAND": _SSH,
         "GIT_LFS_SKIP_SMUDGE": "1",
         "GIT_CONFIG_COUNT": str(len(settings)),
         "LC_ALL": "C.UTF-8",
+        "LANGUAGE": "",
     }
     for number, (key, value) in enumerate(settings):
         environment |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
     return environment
 
 
-def _origin(url: str) -> str:
+def origin(url: str) -> str:
+    """Scheme, host and port of a URL: a login is for no other."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "") + "/"
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    port = "" if parts.port in {None, _PORTS.get(parts.scheme)} else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}"
 
 
-def _basic(login: GitLogin) -> str:
-    pair = base64.b64encode(f"{login.username}:{login.password}".encode()).decode()
-    return f"Authorization: Basic {pair}"
+def _basic_pair(login: GitLogin) -> str:
+    return base64.b64encode(f"{login.username}:{login.password}".encode()).decode()
 
 
 def local_url(folder: Path) -> str:
     """The file:// URL of a repository on this machine, escaped as git expects it."""
     return f"file://{quote(str(folder.absolute()))}"
-
-
-def without_login(text: str) -> str:
-    """The text with user and password removed from all URLs in it."""
-    return re.sub(r"(?<=://)[^/\s]*@", "", text)

@@ -6,7 +6,7 @@ checkout needs it. A damaged mirror is deleted and fetched again.
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -50,6 +50,7 @@ class Mirror:
     """The bare mirror of one repository in ``folder``, shared by all jobs of this worker's machine.
 
     ``warn`` gets a sentence when damage was repaired. ``egress`` are variables for proxies and CA certificates.
+    ``name`` is the repository's name on Headway, for commands in messages.
     """
 
     def __init__(
@@ -59,10 +60,11 @@ class Mirror:
         login: GitLogin | None = None,
         warn: Callable[[str], None] = _no_warning,
         egress: Mapping[str, str] | None = None,
+        name: str = "NAME",
     ) -> None:
         """Raises StepError if Headway does not clone from ``url``."""
         self._folder = MirrorStore(folder / f"{hashlib.sha256(url.encode()).hexdigest()[:24]}.git", warn)
-        self._remote = Remote(url, login, self._folder, egress or {})
+        self._remote = Remote(url, login, self._folder, egress or {}, name)
         self._wanted = ("", "", "")
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -70,6 +72,12 @@ class Mirror:
     def path(self) -> Path:
         """The bare repository."""
         return self._folder.path
+
+    @property
+    def moved_to(self) -> str | None:
+        """Where the server says that the repository is now, empty where it has not moved; None where it cannot tell."""
+        server = self._remote.server
+        return server.moved_to if server.was_asked and server.url.startswith("http") else None
 
     def resolve(self, short: str, ref: str) -> str:
         """The full id of a commit with the abbreviated id ``short``; without one, the commit that ``ref`` points to."""
@@ -241,16 +249,16 @@ class Mirror:
         """
         if how.tags or not 0 < how.depth <= _DEPTH:
             self._complete(sha, tags=how.tags)
-        login = self._remote.login if trusted else None
-        source = CommitSource(self.path, sha, self._remote.url, login, self._remote.egress)
+        server = self._remote.server
+        if not trusted:
+            server = replace(server, login=None, withheld=server.login is not None)
+        source = CommitSource(self.path, sha, self._remote.url, server)
         try:
             self._with_repair(lambda: check_out(source, target, how))
             with self._folder.reading():
                 add_submodules_and_lfs(source, target, how)
             if for_builds:
                 strip_timestamps(target)
-        except GitError as error:
-            raise GitError(error.stderr, before=f"the commit {sha} could not be checked out") from error
         except OSError as error:
             raise as_step_error(error) from error
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pipelines.state import Reason
 from runner.source.git import GitError
 from runner.source.remote import REF, Remote
+from runner.source.server import GitAwayError
 
 GROUP_TIPS_MAX = 500
 FETCHES_MAX = 60
@@ -39,6 +40,8 @@ def is_on_branch_or_tag(remote: Remote, git: Callable[..., str], sha: str, tag: 
     only = f"refs/tags/{tag}" if tag else ""
     try:
         remote.fetch_refs(sha)
+    except GitAwayError:
+        raise
     except GitError as error:
         if error.reason is Reason.DISK_FULL:
             raise
@@ -85,7 +88,10 @@ def any_contains(
     contain: Callable[[Sequence[str]], bool],
     limits: TipLimits = TipLimits(),
 ) -> bool:
-    """Whether one of the tips that can be fetched contains the commit. Raises GitError if the disk is full."""
+    """Whether one of the tips that can be fetched contains the commit.
+
+    Raises GitError if the disk is full or the server is away.
+    """
     size, until = limits.group_tips_max, time.monotonic() + limits.fetching_seconds_max
     groups = deque(tips[start : start + size] for start in range(0, len(tips), size))
     fetches = 0
@@ -94,6 +100,8 @@ def any_contains(
         fetches += 1
         try:
             fetch(group)
+        except GitAwayError:
+            raise
         except GitError as error:
             if error.reason is Reason.DISK_FULL:
                 raise

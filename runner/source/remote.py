@@ -5,8 +5,9 @@ from collections.abc import Mapping
 
 from pipelines.state import Reason
 from runner.errors import StepError
-from runner.source.git import GitError, GitLogin, run_git
+from runner.source.git import GitError, GitLogin
 from runner.source.mirror_store import MirrorStore
+from runner.source.server import GitAwayError, GitRefusedError, RepoServer
 from runner.source.urls import check_url, split_login
 
 # In git's protocol this depth means the whole history.
@@ -16,30 +17,26 @@ REF = re.compile(r"refs/(?!.*(?:\.\.|//|@\{|/$))[^\x00-\x20\x7f~^:?*\[\\]+")
 _NOT_THERE = ("not our ref", "couldn't find remote ref", "unadvertised object", "no such remote ref")
 # A plain web server without git support (dumb HTTP) can only serve the whole history.
 _ALL_OR_NOTHING = "does not support shallow"
-# Error messages of libcurl with GnuTLS and with OpenSSL.
-_UNTRUSTED = ("verification failed", "unable to get local issuer", "self-signed", "self signed")
-_PROXY_WANTS_LOGIN = re.compile(r"(error:|code|response) 407\b")
 
 
 class Remote:
     """Fetches from a remote repository into the folder of its mirror."""
 
-    def __init__(self, url: str, login: GitLogin | None, folder: MirrorStore, egress: Mapping[str, str]) -> None:
-        """Raises StepError if Headway does not clone from ``url``."""
+    def __init__(
+        self, url: str, login: GitLogin | None, folder: MirrorStore, egress: Mapping[str, str], name: str
+    ) -> None:  # fmt: skip
+        """Raises StepError if Headway does not clone from ``url``. ``name`` is the repository's, for messages."""
         self.url, in_url = split_login(check_url(url))
         self.login = login or in_url
         self._folder = folder
-        self.egress = egress
+        self.server = RepoServer(self.url, self.login, egress, name)
         self._local = self.url.startswith("file://")
 
     def tip(self, ref: str) -> str:
         """The commit that ``ref`` points to now; for an annotated tag, the commit that the tag points to."""
         if not REF.fullmatch(ref):
             raise StepError(Reason.COMMIT_MISSING, f"{ref!r} is not the name of a branch or tag")
-        try:
-            answer = self._run("ls-remote", "--quiet", "--", self.url, ref, f"{ref}^{{}}")
-        except GitError as error:
-            raise self._unreachable(error) from error
+        answer = self._run("ls-remote", "--quiet", "--", self.url, ref, f"{ref}^{{}}")
         lines = answer.decode(errors="replace").splitlines()
         found = {name: sha for sha, _, name in (line.partition("\t") for line in lines)}
         sha = found.get(f"{ref}^{{}}") or found.get(ref)
@@ -51,10 +48,7 @@ class Remote:
         """The object that each branch and tag points to now; for an annotated tag also, under its name and ``^{}``,
         the commit.
         """
-        try:
-            answer = self._run("ls-remote", "--quiet", "--heads", "--tags", "--", self.url)
-        except GitError as error:
-            raise self._unreachable(error) from error
+        answer = self._run("ls-remote", "--quiet", "--heads", "--tags", "--", self.url)
         lines = answer.decode(errors="replace").splitlines()
         return {name: sha for sha, _, name in (line.partition("\t") for line in lines)}
 
@@ -87,7 +81,9 @@ class Remote:
             self._folder.create(sha)
             self._fetch_once(*words, depth=depth)
         except GitError as error:
-            if any(sign in error.stderr for sign in _NOT_THERE) or not self._folder.repair(sha, error):
+            # To look for damage means to read every object.
+            explained = isinstance(error, GitAwayError | GitRefusedError) and error.explained
+            if explained or not self._folder.repair(sha, error):
                 raise
             self._folder.create(sha)
             self._fetch_once(*words, depth=depth)
@@ -103,20 +99,8 @@ class Remote:
                 # For a repository without refs git fails without a message.
                 if deep and (_ALL_OR_NOTHING in error.stderr or not error.stderr):
                     continue
-                raise self._unreachable(error) from error
+                raise
             return
 
-    def _unreachable(self, error: GitError) -> GitError:
-        return GitError(f"{error.stderr}; {_hint(error.stderr)}", before=f"cannot fetch from {self.url}")
-
     def _run(self, *arguments: str) -> bytes:
-        return run_git(["git", *arguments], local=self._local, login=self.login, url=self.url, egress=self.egress)
-
-
-def _hint(stderr: str) -> str:
-    low = stderr.lower()
-    if "certificate" in low and any(sign in low for sign in _UNTRUSTED):
-        return "if a private CA signed its certificate, set HEADWAY_CA_FILE to the CA's certificate"
-    if _PROXY_WANTS_LOGIN.search(low):
-        return "the proxy requires a login: add it to HTTPS_PROXY and HTTP_PROXY (http://user:password@host:port)"
-    return "check the URL and the credentials"
+        return self.server.run(["git", *arguments], local=self._local)

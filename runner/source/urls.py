@@ -6,7 +6,8 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from pipelines.state import Reason
 from runner.errors import StepError
-from runner.source.git import GitLogin, local_url, without_login
+from runner.source.git import GitLogin, local_url
+from runner.source.git_words import without_login
 
 
 def check_url(url: str) -> str:

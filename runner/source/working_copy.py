@@ -19,8 +19,10 @@ from pipelines.state import Reason
 from runner.docker.references import LOCAL_FOLDERS
 from runner.errors import StepError
 from runner.source.checkout import CommitSource, check_out
-from runner.source.git import GitError, run_git, without_login
+from runner.source.git import GitError, run_git
 from runner.source.git_dir import WITH_MODES, strip_timestamps
+from runner.source.git_words import without_login
+from runner.source.server import RepoServer
 
 _EXECUTABLE, _ORDINARY = "100755", "100644"
 _SUBMODULE = "160000"
@@ -59,7 +61,8 @@ def lay_out(source: Source, target: Path, how: Checkout, *, for_builds: bool) ->
     """Writes the tree to ``target``, which must not exist. Raises GitError and StepError."""
     common = run_git(["git", "-C", str(source.folder), "rev-parse", "--git-common-dir"]).removesuffix(b"\n")
     git_dir = (source.folder / os.fsdecode(common)).resolve()
-    check_out(CommitSource(git_dir, source.head, source.origin, None, {}), target, how)
+    server = RepoServer(source.origin, None, {})
+    check_out(CommitSource(git_dir, source.head, source.origin, server), target, how)
     submodules = _submodules(source)
     _overlay(source, target, how, submodules)
     if how.submodules:

@@ -15,7 +15,8 @@ from pipelines.state import Reason
 from pipelines.trigger import Event, Trigger
 from runner.docker.references import LOCAL_FOLDERS
 from runner.errors import StepError
-from runner.source.git import GitError, run_git, without_login
+from runner.source.git import GitError, run_git
+from runner.source.git_words import without_login
 from runner.source.pipeline_file import read_pipeline_file
 from runner.source.working_copy import Source, copy, lay_out, new_files
 

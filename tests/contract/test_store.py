@@ -380,6 +380,33 @@ def test_a_planned_job_is_claimed_with_its_plan(database: Engine, repo_id: int) 
     assert claimed(database, done.ready_job_ids[0]).plan == what.jobs[1]
 
 
+@pytest.mark.parametrize("event", [Event.MANUAL, Event.DEPLOYMENT])
+def test_a_run_that_a_person_started_and_in_which_nothing_ran_has_not_simply_passed(
+    database: Engine, repo_id: int, event: Event
+) -> None:
+    by_hand = push().model_copy(update={"event": event})
+    with transaction(database) as session:
+        first, second, third = (store.queue_run(session, repo_id, by_hand) for _ in range(3))
+    left_out = (LeftOut(what="workflow 'deploy'", why='evaluate says no: TARGET == "x"'),)
+    claim = claimed(database, first.job_id)
+    with transaction(database) as session:
+        store.plan_run(session, claim.job_id, claim.attempt, Plan(jobs=(), left_out=left_out))
+    run = run_now(database, first.run_id)
+    assert (run.state, run.reason) == (State.SKIPPED, Reason.CONDITION)
+    why = "(workflow 'deploy': evaluate says no: TARGET == \"x\")"
+    assert run.sentence == f"Nothing ran: nothing in the pipeline runs for this trigger {why}."
+    # All of its steps were left out by their own conditions, or one of them ran.
+    for queued_run, state, verdict in ((second, State.SKIPPED, State.SKIPPED), (third, State.PASSED, State.PASSED)):
+        claim = claimed(database, queued_run.job_id)
+        with transaction(database) as session:
+            store.plan_run(session, claim.job_id, claim.attempt, plan(job_plan("alarm")))
+            for number, step_state in ((1, state), (2, State.SKIPPED)):
+                store.finish_step(session, claim.job_id, claim.attempt, number, Outcome(step_state))
+            store.finish_job(session, claim.job_id, claim.attempt, PASSED)
+        assert run_now(database, queued_run.run_id).state is verdict
+    assert run_now(database, second.run_id).sentence.startswith("Nothing ran: each step was left out")
+
+
 def test_a_plan_without_jobs_ends_the_run_as_passed_and_says_why(database: Engine, repo_id: int) -> None:
     claim, done = planned(database, repo_id, Plan(jobs=(), left_out=(LeftOut(what="test", why="event is push"),)))
     assert done == store.Planned(None)
@@ -452,6 +479,7 @@ def test_the_last_job_gives_the_run_its_verdict_and_skips_steps_that_did_not_sta
         assert [step.state for step in store.steps_of(session, claim.job_id)] == [State.FAILED, State.SKIPPED]
 
 
+@pytest.mark.slow
 def test_a_step_that_still_runs_when_its_job_ends_ends_as_the_job_does(database: Engine, repo_id: int) -> None:
     claim, _ = planned(database, repo_id, plan(job_plan("test")))
     with transaction(database) as session:

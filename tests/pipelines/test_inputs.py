@@ -89,7 +89,7 @@ def test_a_given_value_replaces_the_default() -> None:
         ({"DRY": "yes"}, "the input DRY cannot be 'yes': it is true or false"),
         ({"COUNT": "1; id"}, "the input COUNT cannot be '1; id': it is a number"),
         ({"COUNT": "1\n"}, "it is a number"),
-        ({"LEVL": "full"}, "0:0: error: the input LEVL is not declared; did you mean LEVEL?"),
+        ({"LEVL": "full"}, "1:1: error: the input LEVL is not declared; did you mean LEVEL?"),
         ({"X": "1"}, "the input X is not declared; this pipeline declares COUNT, DRY, LEVEL, NOTE, WHO; declare it"),
         ({"BASH_ENV": "$(env | rev)"}, "'BASH_ENV' cannot be an input: a shell, an interpreter or a loader"),
     ],
@@ -239,3 +239,25 @@ def test_the_inputs_of_a_run_are_those_of_all_its_files() -> None:
              for name, flag in (("a", "false"), ("b", "true"))]  # fmt: skip
     (found,) = compile_pipeline(files, push(), CONTEXT).inputs
     assert found.required
+
+
+def test_the_condition_of_a_workflow_sees_its_inputs() -> None:
+    text = """
+    inputs: {TARGET: {choices: [staging, production], default: staging}}
+    when: {evaluate: 'TARGET == "production"'}
+    steps: [{image: i, commands: x}]
+    """
+    assert plan_of(text, event("manual", inputs={"TARGET": "production"})).jobs
+    plan = plan_of(text, event("manual"))
+    assert [(left.what, left.why) for left in plan.left_out] == [
+        ("workflow 'headway'", 'evaluate says no: TARGET == "production"')
+    ]
+    # An input cannot stand for a variable of the run.
+    assert plan_of("when: {evaluate: 'CI_REPO == \"me/app\"'}\nsteps: [{image: i, commands: x}]").jobs
+
+
+def test_the_condition_of_a_woodpecker_workflow_sees_what_an_administrator_gave() -> None:
+    text = "when: {evaluate: 'RUN_A == \"true\"'}\nsteps: [{image: i, commands: x}]"
+    given = event("manual", inputs={"RUN_A": "true"}, inputs_by_admin=True)
+    assert plan_of(text, given, path=".woodpecker.yml").jobs
+    assert not plan_of(text, event("manual"), path=".woodpecker.yml").jobs

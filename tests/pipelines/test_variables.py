@@ -4,9 +4,16 @@ import json
 
 import pytest
 
-from pipelines.context import Context, RepoInfo, Trust
+from pipelines.context import Context, RepoInfo, Trust, forge_url_of
+from pipelines.state import State
 from pipelines.trigger import Event, Trigger, skip_ci
-from pipelines.variables import StepIdentity, run_variables, step_environment
+from pipelines.variables import (
+    PreviousRun,
+    StepIdentity,
+    previous_variables,
+    run_variables,
+    step_environment,
+)
 from tests.support.pipelines import SHA, event, pull_request, push, tag
 
 CONTEXT = Context(
@@ -80,6 +87,45 @@ def test_a_step_knows_its_run() -> None:
         "GO": "1.25",
     }
     assert {name: found.get(name) for name in expected} == expected
+
+
+def test_the_run_before_gives_variables_of_its_own() -> None:
+    trigger = pull_request("main", "topic", message="Fix", author="Ann", url="https://c", timestamp_s=5)
+    found = previous_variables(PreviousRun(trigger, CONTEXT, State.FAILED, 1_700_000_001, 1_700_000_009))
+    expected = {
+        "CI_PREV_COMMIT_SHA": SHA,
+        "CI_PREV_COMMIT_REF": "refs/pull/12/head",
+        "CI_PREV_COMMIT_REFSPEC": "topic:main",
+        "CI_PREV_COMMIT_BRANCH": "main",
+        "CI_PREV_COMMIT_URL": "https://c",
+        "CI_PREV_COMMIT_MESSAGE": "Fix",
+        "CI_PREV_COMMIT_AUTHOR": "Ann",
+        "CI_PREV_PIPELINE_NUMBER": "12",
+        "CI_PREV_PIPELINE_EVENT": "pull_request",
+        "CI_PREV_PIPELINE_URL": "https://ci.example.org/runs/12",
+        "CI_PREV_PIPELINE_STATUS": "failure",
+        "CI_PREV_PIPELINE_STARTED": "1700000001",
+        "CI_PREV_PIPELINE_FINISHED": "1700000009",
+    }
+    assert {name: found.get(name) for name in expected} == expected
+    assert found.keys() == {name for name in run_variables(push(), CONTEXT) if name.startswith("CI_PREV_")}
+
+
+@pytest.mark.parametrize(
+    ("address", "name", "forge"),
+    [
+        ("https://git.example.org/team/app", "team/app", "https://git.example.org"),
+        ("https://ann:pw@git.example.org:3000/team/app.git", "team/app", "https://git.example.org:3000"),
+        ("https://example.org/git/team/app.git", "team/app", "https://example.org/git"),
+        ("http://example.org/team/app.git", "app", "http://example.org/team"),
+        ("git@git.example.org:team/app.git", "team/app", "https://git.example.org"),
+        ("ssh://git@git.example.org:2222/team/app.git", "team/app", "https://git.example.org"),
+        ("/srv/app.git", "app", ""),
+        ("file:///srv/app.git", "app", ""),
+    ],
+)
+def test_the_forge_of_a_repository(address: str, name: str, forge: str) -> None:
+    assert forge_url_of(address, name) == forge
 
 
 def test_variables_without_a_value_and_those_of_the_runner_are_not_set() -> None:

@@ -75,6 +75,8 @@ class JobRunner:
         egress: EgressSettings = NO_EGRESS_SETTINGS,
         access: Access = FULL_ACCESS,
         isolation: Isolation = NO_ISOLATION,
+        failed_needs: tuple[str, ...] = (),
+        step_url: Callable[[int], str] = lambda _: "",
         **plan: Any,
     ) -> JobResult:
         """Runs the steps as one job, to its end."""
@@ -86,7 +88,7 @@ class JobRunner:
         assignment = Assignment(
             job_plan,
             ran.key, attempt, ran.folder, check_out, secrets or {}, logins or {}, options or Options(grace_s=1),
-            egress=egress, access=access, isolation=isolation,
+            egress=egress, access=access, isolation=isolation, failed_needs=failed_needs, step_url=step_url,
         )  # fmt: skip
         own = Cancel()
         try:

@@ -4,6 +4,7 @@ import base64
 import os
 import socket
 import ssl
+import struct
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -15,14 +16,19 @@ from urllib.parse import urlsplit
 from tests.support.background_server import running
 
 _BIG = 1_000_000
+DROP, RESET, CUT = "drop", "reset", "cut"
+"""What a server may do in place of an answer: close the connection, reset it, or end it in the middle."""
 USER, PASSWORD = "robot", "open sesame; really"
 
 
 class GitServer(ThreadingHTTPServer):
     """Serves the bare repositories in a folder. ``asked`` are the paths of requests that were authorized.
 
-    ``protocol`` replaces the protocol version that the client asks for; empty means version 0. While the event ``hold``
-    is not set, the rest of a large answer is held back.
+    ``instead`` are what the next requests get, after ``pass_first`` others: a status with headers and ``words``, or one
+    of the words above. ``moved`` are redirects, from the beginning of a path to another or to an address, with the
+    status ``redirect``. ``logins`` are the Authorization headers of all requests. ``protocol`` replaces the protocol
+    version that the client asks for; empty means version 0. While the event ``hold`` is not set, the rest of a large
+    answer is held back.
     """
 
     def __init__(self, folder: Path, login: bool, tls: ssl.SSLContext | None = None) -> None:
@@ -33,6 +39,12 @@ class GitServer(ThreadingHTTPServer):
         self.folder = folder
         self.login = login
         self.asked: list[str] = []
+        self.logins: list[str | None] = []
+        self.pass_first = 0
+        self.words = "the forge's own words"
+        self.instead: list[str | tuple[int, dict[str, str]]] = []
+        self.moved: dict[str, str] = {}
+        self.redirect = 301
         self.protocol: str | None = None
         self.hold: threading.Event | None = None
 
@@ -55,6 +67,16 @@ class _Handler(BaseHTTPRequestHandler):
     server: GitServer
 
     def do_GET(self) -> None:
+        self.server.logins.append(self.headers.get("Authorization"))
+        if self.server.pass_first:
+            self.server.pass_first -= 1
+        elif self.server.instead:
+            self._answer_instead(self.server.instead.pop(0))
+            return
+        if old := next((old for old in self.server.moved if self.path.startswith(f"{old}/")), None):
+            to = self.server.moved[old] + self.path.removeprefix(old)
+            self._answer_instead((self.server.redirect, {"Location": to}))
+            return
         pair = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
         if self.server.login and self.headers.get("Authorization") != f"Basic {pair}":
             self.send_response(401)
@@ -77,6 +99,25 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(answer)
 
     do_POST = do_GET  # noqa: N815 - http.server looks for this name
+
+    def _answer_instead(self, what: str | tuple[int, dict[str, str]]) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.close_connection = True
+        if isinstance(what, tuple):
+            self.send_response(what[0])
+            for name, value in {"Content-Type": "text/plain", **what[1]}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(f"{self.server.words}\n".encode())
+        elif what == CUT:
+            self.send_response(200)
+            self.send_header("Content-Type", "application/x-git-upload-pack-advertisement")
+            self.send_header("Content-Length", "100")
+            self.end_headers()
+            self.wfile.write(b"001e# service=git-upload-pack\n0000")
+        elif what == RESET:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
 
     def _cgi(self) -> dict[str, str]:
         parts = urlsplit(self.path)

@@ -50,6 +50,7 @@ class RepoSchema(Schema):
     name: str
     forge: str
     clone_url: str
+    moved_to: str = Field(description="Where the forge redirects git: its new address. Empty where it has not moved.")
     web_url: str
     default_branch: str
     private: bool
@@ -105,7 +106,9 @@ class JobSchema(Schema):
     state: State
     reason: Reason | None
     message: str
+    detail: str = Field(description="What another program, such as git, said of the end, in its own words.")
     waits_for: str = Field("", description="Why the job waits, and what would let it start.")
+    not_before_ms: int | None = Field(description="When a job is tried again that waits for the forge.")
     attempt: int
     host: str
     created_ms: int

@@ -40,8 +40,10 @@ PortOption = Annotated[int | None, typer.Option("--port", help="The port to list
 def serve(host: HostOption = None, port: PortOption = None) -> None:
     """Runs everything on this machine: pages, a worker, the scheduler and a private Redis."""
     from web.server.serve import serve as run
+    from workers.log_lines import configure_log
     from workers.startup import read_settings
 
+    configure_log()
     run(read_settings(**_given(host, port)), typer.echo)
 
 
@@ -49,8 +51,10 @@ def serve(host: HostOption = None, port: PortOption = None) -> None:
 def web(host: HostOption = None, port: PortOption = None) -> None:
     """Runs the pages and the API."""
     from web.server.serve import serve_web
+    from workers.log_lines import configure_log
     from workers.startup import read_settings
 
+    configure_log()
     serve_web(read_settings(**_given(host, port)), typer.echo)
 
 

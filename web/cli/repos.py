@@ -54,6 +54,27 @@ def repo_add(
 
 
 @report_errors
+def repo_url(
+    name: RepoName,
+    url: Annotated[str, typer.Argument(help="The address to clone from now.")],
+    *,
+    web_url: Annotated[str, typer.Option(help="Its page on the forge, if that does not follow from the address.")] = "",
+) -> None:
+    """Changes a repository's address after it was renamed or moved; its runs, secrets and webhook stay."""
+    from web.operations import repos
+
+    address = Path(url).absolute().as_uri() if url.startswith(("/", "./", "../")) else url
+    with operation_services() as services:
+        changed = repos.set_url(services, actor(), name, address, web_url)
+    typer.echo(f"{name} is cloned from {changed.clone_url} now.")
+    if changed.forgotten:
+        typer.echo(
+            f"Its logins were for another host and are forgotten: set them again with headway repo login {name} and "
+            f"headway repo token {name}."
+        )
+
+
+@report_errors
 def repo_hook(name: RepoName, hook_file: HookFile = None) -> None:
     """Makes a new webhook secret and shows where to enter it. The old secret stops working."""
     from web.operations import repos
@@ -203,6 +224,7 @@ def repo_remove(name: RepoName, yes: Annotated[bool, typer.Option("--yes", help=
 COMMANDS: Mapping[str, Callable[..., None]] = {
     "add": repo_add,
     "list": repo_list,
+    "url": repo_url,
     "hook": repo_hook,
     "login": repo_login,
     "token": repo_token,

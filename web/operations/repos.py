@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from pipelines.context import Trust
 from pipelines.trigger import Event
 from web.operations import audit
-from web.operations.clone_urls import check_clone_url
+from web.operations.clone_urls import check_clone_url, is_same_host, moved_page
 from web.operations.errors import ConflictError, InvalidInputError
 from web.operations.lookup import check_administrator, repo_named
 from web.security import auth
@@ -53,8 +53,16 @@ def list_repos(services: OperationServices, actor: Actor) -> Sequence[Repo]:
         return store.repos(session, actor.viewer)
 
 
+def any_repo(services: OperationServices) -> bool:
+    """Whether there is one, for the first words of a server: they name none."""
+    with reading(services.engine) as session:
+        return bool(store.repos(session, limit=1))
+
+
 def add(services: OperationServices, actor: Actor, new: NewRepo, *, replace: bool = False) -> NewWebhook:
     """Adds a repository, or with ``replace`` changes the one of that name. Its webhook secret is new.
+
+    The logins of a repository that is changed are kept on the same host alone.
 
     Raises ForbiddenError, InvalidInputError, and ConflictError where the name is taken.
     """
@@ -69,6 +77,8 @@ def add(services: OperationServices, actor: Actor, new: NewRepo, *, replace: boo
             except AlreadyThereError as error:
                 hint = "--replace changes it, --name gives this one another name"
                 raise ConflictError(f"{str(error).rstrip('.')}; {hint}.") from None
+        _forget_logins(session, repo, new.clone_url)
+        repo.moved_to = ""
         repo.clone_url, repo.forge, repo.web_url = new.clone_url, new.forge, new.web_url
         repo.default_branch, repo.private, repo.push_repo = new.default_branch, new.private, new.push_repo
         repo.active = True  # a removal that was interrupted has switched it off
@@ -144,6 +154,42 @@ def remove_forge_token(services: OperationServices, actor: Actor, name: str) -> 
     with transaction(services.engine) as session:
         store.set_forge_token(session, repo_named(session, actor, name, Role.ADMIN).id, "", "")
         audit.record(session, actor, "repo.token", name, "no token for commit statuses")
+
+
+def _forget_logins(session: Session, repo: Repo, url: str) -> bool:
+    """Forgets the clone login and the forge token if the new address is on another host; whether there were any."""
+    if is_same_host(repo.clone_url, url) or not (repo.clone_password_sealed or repo.forge_token_sealed):
+        return False
+    store.set_clone_login(session, repo.id, "", "")
+    store.set_forge_token(session, repo.id, "", "")
+    return True
+
+
+@dataclass(frozen=True)
+class NewAddress:
+    """A repository's new address. ``forgotten``: its logins were for another host, and are kept no longer."""
+
+    clone_url: str
+    web_url: str
+    forgotten: bool
+
+
+def set_url(services: OperationServices, actor: Actor, name: str, url: str, web_url: str = "") -> NewAddress:
+    """Changes the repository's address after it has moved; its runs, secrets and webhook stay.
+
+    The clone login and the forge token are kept only for the host that they were given for.
+    Raises NotFoundError, ForbiddenError, InvalidInputError.
+    """
+    check_administrator(actor)
+    check_clone_url(url)
+    with transaction(services.engine) as session:
+        repo = repo_named(session, actor, name, Role.ADMIN)
+        pages = web_url or moved_page(repo.web_url, repo.clone_url, url)
+        forgotten = _forget_logins(session, repo, url)
+        store.set_addresses(session, repo.id, url, pages)
+        store.retry_statuses(session, repo.id)
+        audit.record(session, actor, "repo.url", name, audit.change(repo.clone_url, url))
+        return NewAddress(url, pages, forgotten)
 
 
 def set_trust(services: OperationServices, actor: Actor, name: str, trust: Trust) -> None:

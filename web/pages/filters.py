@@ -32,9 +32,17 @@ _STATE_DISPLAYS: Mapping[State, StateDisplay] = {
 }
 
 
+_RUN_WITHOUT_STEPS = StateDisplay("Nothing ran", "skipped")
+
+
 def state_display(state: State) -> StateDisplay:
-    """The word and the icon of a state."""
+    """The word and the icon of the state of a job or a step."""
     return _STATE_DISPLAYS[state]
+
+
+def run_display(state: State) -> StateDisplay:
+    """The word and the icon of the state of a run."""
+    return _RUN_WITHOUT_STEPS if state == State.SKIPPED else _STATE_DISPLAYS[state]
 
 
 def duration(milliseconds: int | None) -> str:
@@ -126,6 +134,7 @@ def browser(user_agent: str) -> str:
 
 FILTERS: Mapping[str, Callable[..., object]] = {
     "state_display": state_display,
+    "run_display": run_display,
     "duration": duration,
     "ago": ago,
     "iso": iso,

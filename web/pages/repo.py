@@ -29,7 +29,6 @@ RUNS_ON_A_PAGE = 30
 _TEXT_CHARS_MAX = 100_000
 _INPUT = "input."
 _ALL = store.RunFilter()
-_STATES_OF_RUNS = [state for state in State if state is not State.SKIPPED]
 _EmptyIsNone = BeforeValidator(lambda value: value or None)  # a form sends every field
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(current_user)])
@@ -194,7 +193,7 @@ def _repo_page(
         older=older,
         only=only,
         filters=urlencode({column: value for column, value in vars(only).items() if value}),
-        states=_STATES_OF_RUNS,
+        states=list(State),
         events=list(Event),
         hook_url=hook_url(services.settings, name),
         asked=form if isinstance(form, RunForm) else RunForm(),

@@ -1,26 +1,55 @@
 """The HTTP client for forges: one request, and the answer."""
 
 import json
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from ipaddress import ip_network
+from urllib.parse import urljoin, urlsplit
 
 import httpx2
 
 from runner.network.egress import NO_EGRESS_SETTINGS, EgressSettings
+from runner.network.retry_after import asked_pause_s
 from workers.forges.status_request import Answer, Request
 
 _CONNECT_S, _ANSWER_S = 3.0, 5.0
 _ANSWER_BYTES_MAX = 65_536
-_ASKED_PAUSE_S, _ASKED_PAUSE_S_MAX = 900, 3_600
-_DIGITS_MAX = 15
-_FORBIDDEN, _TOO_MANY_REQUESTS, _BUSY = 403, 429, 503
+_REDIRECTS_MAX = 5
+_REDIRECTS = frozenset({301, 302, 307, 308})
 
 
 def post(client: httpx2.Client, request: Request) -> Answer:
-    """Sends the request. Raises httpx2.HTTPError or httpx2.InvalidURL where no server answers in time."""
-    with client.stream("POST", request.url, headers=dict(request.headers), json=dict(request.body)) as response:
+    """Sends the request. Raises httpx2.HTTPError or httpx2.InvalidURL where no server answers in time.
+
+    Follows redirects with the same method and body, to the same scheme, host and port alone: the token is for no other.
+    """
+    url = request.url
+    for _ in range(_REDIRECTS_MAX):
+        answer = _post(client, url, request)
+        following = _same_at(url, answer)
+        if not following:
+            break
+        url = following
+    return answer
+
+
+def _same_at(url: str, answer: Answer) -> str:
+    """Where the same request is answered; empty where the answer is no redirect, or not to the same thing nearby.
+
+    A page to log in is not the same thing: it would accept anything.
+    """
+    if answer.status not in _REDIRECTS or not answer.location:
+        return ""
+    try:
+        target = urljoin(url, answer.location)
+        near = httpx2.URL(url).copy_with(raw_path=b"/") == httpx2.URL(target).copy_with(raw_path=b"/")
+    except (httpx2.InvalidURL, ValueError):
+        return ""
+    alike = urlsplit(url).path.rpartition("/")[2] == urlsplit(target).path.rpartition("/")[2]
+    return target if near and alike else ""
+
+
+def _post(client: httpx2.Client, url: str, request: Request) -> Answer:
+    with client.stream("POST", url, headers=dict(request.headers), json=dict(request.body)) as response:
         text = b""
         for part in response.iter_bytes():
             text += part
@@ -28,8 +57,8 @@ def post(client: httpx2.Client, request: Request) -> Answer:
                 break
         headers = response.headers
         said = _hidden(_said(text[:_ANSWER_BYTES_MAX]), request)
-        pause_s = _asked_pause_s(response.status_code, headers, datetime.now(UTC))
-        return Answer(response.status_code, said, pause_s, _hidden(headers.get("location", ""), request))
+        pause_s = asked_pause_s(response.status_code, headers, datetime.now(UTC))
+        return Answer(response.status_code, said, pause_s, _hidden(headers.get("location", ""), request), url)
 
 
 def _hidden(text: str, request: Request) -> str:
@@ -51,34 +80,8 @@ def _said(body: bytes) -> str:
     return found if isinstance(found, str) else json.dumps(found)
 
 
-def _asked_pause_s(status: int, headers: Mapping[str, str], now: datetime) -> int:
-    """The pause that a rate limit asks for, 0 where there is none. GitHub uses status 403 for it too."""
-    if status not in {_FORBIDDEN, _TOO_MANY_REQUESTS, _BUSY}:
-        return 0
-    asked = headers.get("retry-after", "")
-    if not asked and headers.get("x-ratelimit-remaining") == "0":
-        reset_s = _number(headers.get("x-ratelimit-reset", ""))
-        seconds = _ASKED_PAUSE_S if reset_s is None else reset_s - int(now.timestamp())
-    else:
-        asked_s = _number(asked)
-        seconds = _until(asked, now) if asked_s is None else asked_s
-    return max(0, min(seconds, _ASKED_PAUSE_S_MAX))
-
-
-def _number(text: str) -> int | None:
-    # Python's int() refuses digits such as the superscript two, and numbers of very many digits.
-    return int(text[:_DIGITS_MAX]) if text.isascii() and text.isdigit() else None
-
-
-def _until(date: str, now: datetime) -> int:
-    try:
-        return int((parsedate_to_datetime(date) - now).total_seconds())
-    except (ValueError, TypeError):
-        return 0
-
-
 def make_client(company: EgressSettings = NO_EGRESS_SETTINGS) -> httpx2.Client:
-    """The HTTP client. It follows no redirects: the token must not reach another host."""
+    """The HTTP client. It follows no redirects by itself: the token must not reach another host."""
     trusted = company.ca.tls_context() if company.ca else True
     proxies = {} if "*" in company.own.direct else company.own.urls
     routes: dict[str, httpx2.BaseTransport | None] = {

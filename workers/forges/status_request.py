@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from pipelines.state import State
 
@@ -57,12 +57,16 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """A forge's answer. ``said`` is its error message; its rate limit asks for a pause of ``pause_s`` seconds."""
+    """A forge's answer. ``said`` is its error message; its rate limit asks for a pause of ``pause_s`` seconds.
+
+    ``url`` is where it came from, after redirects.
+    """
 
     status: int
     said: str = ""
     pause_s: int = 0
     location: str = ""
+    url: str = ""
 
 
 class NoForgeError(ValueError):
@@ -99,6 +103,20 @@ def api_and_path(home: Home, version: str, public: Mapping[str, str] | None = No
     # A forge under a path of its host has this path in both addresses.
     below = urlsplit(home.api_url).path.removesuffix(version).strip("/")
     return home.api_url.rstrip("/"), path.removeprefix(f"{below}/") if below else path
+
+
+def moved_path(path: str, asked: str, answered: str) -> str:
+    """The repository's new path, where a request about it at ``path`` was redirected; empty where that does not tell.
+
+    Some forges redirect to the number of the repository.
+    """
+    before_it, after_it = urlsplit(asked).path, urlsplit(answered).path
+    for word in (path, quote(path, safe="")):
+        before, found, after = before_it.partition(f"/{word}/")
+        if found and after_it.startswith(f"{before}/") and after_it.endswith(f"/{after}"):
+            new = unquote(after_it[len(before) + 1 : -len(after) - 1])
+            return new if "/" in new and new != path else ""
+    return ""
 
 
 def commit_status_body(status: CommitStatus, description_chars_max: int) -> dict[str, str]:
@@ -149,7 +167,10 @@ def refusal(answer: Answer, repo: str) -> str:
         case 403 | 404:
             return f"{sentence}; the token may not write this repository's statuses: set another with {renew}"
         case status if status in _REDIRECTS:
-            to = f" to {answer.location}" if answer.location else ""
-            return f"{sentence}{to}; set the API's address with {renew} and --api"
+            to = f" to {answer.location}, and a token is sent to no other host" if answer.location else ""
+            return (
+                f"{sentence}{to}; if the repository has moved, `headway repo url {repo} ADDRESS` changes its address, "
+                f"and {renew} with --api that of the API"
+            )
         case _:
             return f"{sentence}; if this is not the forge's API, set its address with {renew} and --api"

@@ -34,10 +34,18 @@ def admit(context: WorkerContext, job: ClaimedJob, mirror: Mirror) -> ClaimedJob
             if not store.was_on_branch(session, job.repo_id, job.trigger.ref, job.trigger.sha):
                 raise
         trigger, on_branch = fetch(mirror, job.trigger, job.repo.default_branch), True
+    _note_move(context, job, mirror)
     with transaction(context.database) as session:
         store.set_trigger(session, job.claim.job_id, job.claim.attempt, trigger, on_branch=on_branch)
     job = replace(job, trigger=trigger, on_branch=on_branch)
     return job if planned or _may_go_on(context, job, on_branch=on_branch) else None
+
+
+def _note_move(context: WorkerContext, job: ClaimedJob, mirror: Mirror) -> None:
+    """Stores where the repository is now, if the forge has said something new about that."""
+    if mirror.moved_to is not None and mirror.moved_to != job.run.moved_to:
+        with transaction(context.database) as session:
+            store.set_moved_to(session, job.repo_id, job.repo.clone_url, mirror.moved_to)
 
 
 def locate(mirror: Mirror, trigger: Trigger, default_branch: str) -> tuple[Trigger, bool]:

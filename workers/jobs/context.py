@@ -1,12 +1,13 @@
 """What a worker process works with, and what it knows of the job that it has claimed."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from sqlalchemy import Engine as Database
 
-from pipelines.context import RepoInfo
+from pipelines.context import Context, RepoInfo
 from pipelines.trigger import Trigger
+from pipelines.variables import PreviousRun, previous_variables
 from runner.builds.buildkit import Builder
 from runner.docker.client import Engine
 from runner.network.egress import EgressSettings
@@ -14,6 +15,7 @@ from runner.source.git import GitLogin
 from workers import store
 from workers.access.credentials import clone_login
 from workers.access.trust import Permissions, PipelineFrom, UntrustedRuns, permissions
+from workers.db.models import Repo, Run
 from workers.db.session import reading
 from workers.jobs.claiming import JobClaimer
 from workers.logs import LogStore
@@ -49,7 +51,9 @@ class WorkerContext:
 class QueuedRun:
     """A run as its row describes it. ``push_repo`` is where a run without a pipeline file pushes its image, or empty.
 
-    ``policy`` says what happens if it is untrusted, and ``pipeline_from`` where its pipeline file comes from then.
+    ``moved_to`` is the address to which the forge redirects git, as far as it is known, or empty. ``previous`` are the
+    variables of the run before it on its branch, known while it is planned. ``policy`` says what happens if the run is
+    untrusted, and ``pipeline_from`` where its pipeline file comes from then.
     """
 
     repo: RepoInfo
@@ -57,6 +61,8 @@ class QueuedRun:
     created_s: int
     parent_number: int
     push_repo: str
+    moved_to: str = ""
+    previous: Mapping[str, str] = field(default_factory=dict)
     policy: UntrustedRuns = UntrustedRuns.APPROVE
     pipeline_from: PipelineFrom = PipelineFrom.COMMIT
 
@@ -94,14 +100,30 @@ def load_job(context: WorkerContext, claim: leases.Claim) -> ClaimedJob:
         if run is None or repo is None:
             raise store.StaleAttemptError
         parent = store.run_by_id(session, run.parent_run_id) if run.parent_run_id else None
+        before = store.previous_run(session, run) if claim.plan is None and run.branch else None
         queued = QueuedRun(
             repo=store.repo_info(repo),
             number=run.number,
             created_s=run.created_ms // 1000,
             parent_number=parent.number if parent else 0,
             push_repo=repo.push_repo,
+            moved_to=repo.moved_to,
+            previous=_variables_of(before, repo, context.settings) if before else {},
             policy=UntrustedRuns(repo.untrusted_runs),
             pipeline_from=PipelineFrom(repo.pipeline_from),
         )
         login = clone_login(context.vault, repo)
         return ClaimedJob(claim, store.trigger_of(run), repo.id, queued, login, run.on_branch)
+
+
+def _variables_of(run: Run, repo: Repo, settings: Settings) -> dict[str, str]:
+    """The CI_PREV_* variables for the run that follows ``run``."""
+    context = Context(
+        store.repo_info(repo),
+        run_number=run.number,
+        run_url=settings.run_url(repo.name, run.number),
+        created_s=run.created_ms // 1000,
+    )
+    started_ms, finished_ms = run.started_ms or 0, run.finished_ms or 0
+    previous = PreviousRun(store.trigger_of(run), context, run.state, started_ms // 1000, finished_ms // 1000)
+    return previous_variables(previous)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from runner.execution.job import Assignment, Options
 from runner.execution.job_lifecycle import open_job, run_job
 from runner.network.host_rules import BRIDGE_PREFIX
 from runner.source.mirror import Mirror
+from runner.source.server import GitAwayError
 from workers import store
 from workers.access.credentials import registry_logins_for, secrets_for
 from workers.access.isolation import isolation_for
@@ -26,6 +28,7 @@ from workers.db.session import persist, reading, transaction
 from workers.jobs.admission import admit
 from workers.jobs.cancel_on_failure import CancelOnFailure
 from workers.jobs.context import ClaimedJob, WorkerContext, load_job
+from workers.jobs.forge_wait import wait_for_forge
 from workers.jobs.lease_renewal import LeaseRenewer
 from workers.jobs.leftovers import job_key, remove_dead_attempts
 from workers.jobs.mirror_maintenance import open_mirror
@@ -82,13 +85,16 @@ def _carry_out(context: WorkerContext, claim: leases.Claim, cancel: Cancel) -> N
         try:
             network = after_the_verdict.enter_context(_job_network(context, claim))
             job = load_job(context, claim)
-            mirror = open_mirror(context.settings, context.egress, job.repo.clone_url, job.login)
+            mirror = open_mirror(context.settings, context.egress, job.repo, job.login)
             admitted = admit(context, job, mirror)
             plan = claim.plan or (plan_claimed_run(context, admitted, mirror) if admitted else None)
             if plan is not None and admitted is not None:
                 _run(context, admitted, plan, mirror, network, cancel)
         except store.StaleAttemptError:
             raise
+        except GitAwayError as error:
+            if outcome := wait_for_forge(context, claim, error):
+                _finish(context, claim, outcome)
         except (StepError, OSError) as error:
             _finish(context, claim, as_step_error(error).outcome)
         except OperationalError as error:
@@ -146,8 +152,14 @@ def _run(
     mirror.fetch(job.trigger.sha, job.trigger.ref)
     with reading(context.database) as session:
         steps = {number: step.id for number, step in store.steps_by_number(session, claim.job_id).items()}
-    assignment = _assignment(context, job, plan, mirror, network)
+        failed = store.failed_needs_of(session, claim.run_id, plan.needs)
     settings, engine = context.settings, context.engine()
+    run_url = settings.run_url(job.repo.name, job.run.number)
+    assignment = replace(
+        _assignment(context, job, plan, mirror, network),
+        failed_needs=failed,
+        step_url=lambda number: f"{run_url}?step={steps[number]}" if number in steps else "",
+    )
     sweep = partial(remove_dead_attempts, context.database, engine, context.installation, settings.workspaces_dir)
     with (
         Recorder(context.database, context.logs, context.live, claim, steps, _now_ms) as recorder,

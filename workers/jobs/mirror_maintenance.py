@@ -5,6 +5,7 @@ from pathlib import Path
 import structlog
 from sqlalchemy import Engine as Database
 
+from pipelines.context import RepoInfo
 from runner.network.egress import EgressSettings
 from runner.source.git import GitLogin
 from runner.source.mirror import Mirror
@@ -21,10 +22,10 @@ def note_mirror(sentence: str) -> None:
     _log.warning("mirror maintenance", note=sentence)
 
 
-def open_mirror(settings: Settings, company: EgressSettings, url: str, login: GitLogin | None) -> Mirror:
+def open_mirror(settings: Settings, company: EgressSettings, repo: RepoInfo, login: GitLogin | None) -> Mirror:
     """The repository's mirror on this machine. Git fetches into it through the company's proxies, if there are any."""
     environment = company.git_environment(settings.ca_dir)
-    return Mirror(settings.mirrors_dir, url, login, note_mirror, environment)
+    return Mirror(settings.mirrors_dir, repo.clone_url, login, note_mirror, environment, repo.name)
 
 
 def tidy(database: Database, mirrors: Path) -> None:

@@ -10,7 +10,7 @@ from importlib.metadata import version
 
 from pipelines.compiler.default_plan import dockerfile_plan
 from pipelines.compiler.pipeline import compile_pipeline
-from pipelines.context import Context, PipelineFile
+from pipelines.context import Context, PipelineFile, forge_url_of
 from pipelines.parser.discovery import choose_files, other_systems_hint
 from pipelines.parser.excerpts import with_excerpts
 from pipelines.plan import JobPlan, LeftOut, Plan
@@ -19,6 +19,7 @@ from pipelines.state import Outcome, Reason, State
 from pipelines.trigger import PULL_REQUEST_EVENTS, Event, Trigger, skip_ci
 from runner.errors import StepError
 from runner.source.mirror import Mirror
+from runner.source.server import GitAwayError
 from workers import store
 from workers.access.trust import PipelineFrom
 from workers.db.session import transaction
@@ -44,6 +45,8 @@ def plan_claimed_run(context: WorkerContext, job: ClaimedJob, mirror: Mirror) ->
         outcome = Outcome(State.FAILED, Reason.INVALID_PIPELINE, sentence)
         _fail(context, claim, outcome, error.problems)
         return None
+    except GitAwayError:
+        raise
     except StepError as error:
         _fail(context, claim, error.outcome)
         return None
@@ -159,7 +162,9 @@ def _pipeline_commit(mirror: Mirror, job: ClaimedJob) -> tuple[str, tuple[LeftOu
 def _context(job: ClaimedJob, settings: Settings) -> Context:
     run, access = job.run, job.allowed.access
     return Context(
-        repo=run.repo._replace(trust=access.host),
+        repo=run.repo._replace(
+            trust=access.host, forge_url=forge_url_of(run.repo.web_url or run.repo.clone_url, run.repo.name)
+        ),
         untrusted=access.untrusted,
         run_number=run.number,
         run_url=settings.run_url(run.repo.name, run.number),
@@ -171,4 +176,5 @@ def _context(job: ClaimedJob, settings: Settings) -> Context:
         system_version=version("headway"),
         platform=this_platform(),
         push_repo=run.push_repo,
+        previous=run.previous,
     )

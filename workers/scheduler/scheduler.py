@@ -21,6 +21,7 @@ from workers.db.session import db_now_ms, make_engine, reading, transaction
 from workers.logs import LogStore, open_logs
 from workers.queue.celery_app import MESSAGE_EXPIRES_S, make_celery
 from workers.queue.wakeups import Notifier, queue_length
+from workers.scheduler.delays import end_due_delays
 from workers.scheduler.duties import Duty, DutyReporter, DutyThread, stop_all
 from workers.scheduler.missed_turns import MissedTurns
 from workers.scheduler.retention import delete_expired_logins, delete_expired_logs, delete_old_audit_entries
@@ -141,6 +142,10 @@ def duties_of(context: SchedulerContext) -> list[Duty]:
         missed_turns(context.engine)
         return ""
 
+    def delayed() -> str:
+        end_due_delays(context.engine, context.notify)
+        return ""
+
     def logins() -> str:
         delete_expired_logins(context.engine)
         return ""
@@ -156,6 +161,7 @@ def duties_of(context: SchedulerContext) -> list[Duty]:
     return [
         Duty("jobs of dead workers", _TICK_S, Reaper(context)),
         Duty("missed turns", _TICK_S, turns),
+        Duty("delayed jobs", _TICK_S, delayed),
         Duty("crons", _TICK_S, lambda: start_crons(context, crons)),
         Duty("wake-ups", _TICK_S, lambda: notify_again(context)),
         Duty("expired logins", _CLEANUP_EVERY_S, logins),

@@ -1,6 +1,7 @@
 """Reports commit statuses to the forges. Each report is derived from the rows, so it is always the newest state."""
 
 import os
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,11 +18,12 @@ from pipelines.state import State, verdict
 from pipelines.trigger import Event, Trigger
 from runner.network.egress import EgressSettings, server_egress
 from workers import store
-from workers.db.models import Job
+from workers.db.models import Job, Repo
 from workers.db.session import reading, transaction
 from workers.forges import FORGES
 from workers.forges.http import make_client, post
 from workers.forges.status_request import (
+    Answer,
     CommitStatus,
     Home,
     NoForgeError,
@@ -29,7 +31,9 @@ from workers.forges.status_request import (
     accepted,
     commit_may_appear,
     is_retryable,
+    moved_path,
     refusal,
+    site,
 )
 from workers.secrets.vault import Vault, VaultError, forge_place
 from workers.settings import Settings
@@ -47,6 +51,8 @@ _REPORT_EVERY_S = 1.0
 _STOP_WITHIN_S = 1.0
 _RUN = ""
 
+# It is shown to people as part of a command.
+_PLAIN_PATH = re.compile(r"[\w.~+-]+(/[\w.~+-]+)+", re.ASCII)
 _WORDS = {State.QUEUED: "Waiting for a worker", State.RUNNING: "Running", State.PASSED: "Passed"}
 
 _log = structlog.get_logger()
@@ -123,6 +129,7 @@ class Reporter:
             away[host] = _Failure(f"the forge does not answer at {host}: {said}")
             raise _try_later(pending, away[host]) from None
         if accepted(answer, request):
+            self._note_move(pending.repo, request, answer)
             return
         failure = _Failure(refusal(answer, pending.repo.name), answer.pause_s)
         if is_retryable(answer):
@@ -130,6 +137,17 @@ class Reporter:
             raise _try_later(pending, failure)
         again = commit_may_appear(answer) and pending.status.tries + 1 < REFUSALS_MAX
         raise _NotReportedError(failure.sentence, _pause_s(pending) if again else None)
+
+    def _note_move(self, repo: Repo, request: Request, answer: Answer) -> None:
+        """Stores where the repository is now, if the forge has redirected. Git tells that itself, but not over SSH."""
+        if answer.url == request.url or repo.clone_url.startswith("http"):
+            return
+        _, path = site(Home(repo.clone_url))
+        new = moved_path(path, request.url, answer.url)
+        before, found, after = repo.clone_url.rpartition(path)
+        if new and found and _PLAIN_PATH.fullmatch(new):
+            with transaction(self.engine) as session:
+                store.set_moved_to(session, repo.id, repo.clone_url, f"{before}{new}{after}")
 
     def _note_failure(
         self, pending: PendingStatus, reported: Mapping[str, State], failure: "_NotReportedError"

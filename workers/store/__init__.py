@@ -36,7 +36,7 @@ from workers.store.accounts.users import (
     users,
 )
 from workers.store.common import AlreadyThereError, StaleAttemptError
-from workers.store.jobs.completion import Finished
+from workers.store.jobs.completion import Finished, failed_needs_of
 from workers.store.jobs.recording import (
     finish_job,
     finish_step,
@@ -72,9 +72,11 @@ from workers.store.repos.repos import (
     repo_info,
     repos,
     repos_version,
+    set_addresses,
     set_clone_login,
     set_forge_token,
     set_hook_secret,
+    set_moved_to,
     set_newest_wins,
     set_trust,
     set_untrusted_runs,
@@ -185,6 +187,7 @@ __all__ = [
     "extend_session",
     "fail_planning",
     "failed_duties",
+    "failed_needs_of",
     "finish_job",
     "finish_step",
     "forget_logs",
@@ -240,11 +243,13 @@ __all__ = [
     "secrets_of",
     "session_user",
     "sessions_of",
+    "set_addresses",
     "set_administrator",
     "set_clone_login",
     "set_forge_token",
     "set_hook_secret",
     "set_log_size",
+    "set_moved_to",
     "set_newest_wins",
     "set_password",
     "set_step_facts",

@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.text import Text
 
 from pipelines.compiler.default_plan import dockerfile_plan
+from pipelines.context import forge_url_of
+from pipelines.needs import EndedJob, failed_needs, skip_after
 from pipelines.plan import Checkout, JobPlan, Plan
 from pipelines.problem import InvalidPipelineError, Problem
 from pipelines.state import Outcome, Reason, State, verdict
@@ -56,7 +58,7 @@ def run_folder(options: RunOptions, bootstrap: RunBootstrap) -> int:
     for left_out in plan.left_out:
         console.print(Text(f"left out: {left_out.what}: {left_out.why}", style="dim"))
     if not plan.jobs:
-        _print_error("nothing to run: the conditions (`when`) left out every workflow and step")
+        _say_nothing_ran(console)
         return exit_status.DONE
     try:
         run = Run(console, tree, options.push, secrets, bootstrap, _egress_settings(bootstrap))
@@ -66,17 +68,25 @@ def run_folder(options: RunOptions, bootstrap: RunBootstrap) -> int:
         return exit_status.BROKEN
 
 
+def _say_nothing_ran(console: Console) -> None:
+    message = "nothing ran: the conditions (`when`) left out every workflow and step"
+    console.print(Text(message, style="bold"))
+
+
 def plan_of(tree: WorkingTree, event: Event, branch: str, inputs: Sequence[str] = ()) -> Plan:
     """The plan for this event. Raises InvalidPipelineError, or StepError if there is no pipeline."""
     files = tree.pipeline()
+    context = tree.context()
     if not files:
         if inputs:
             raise StepError(Reason.INVALID_PIPELINE, "a Dockerfile alone takes no inputs; leave out --input")
-        return dockerfile_plan(tree.context())
+        return dockerfile_plan(context)
     from pipelines.compiler.pipeline import compile_pipeline
 
     given = {"inputs": inputs_of(inputs), "inputs_by_admin": True}
-    return compile_pipeline(files, tree.trigger(event, branch).model_copy(update=given), tree.context())
+    repo = context.repo
+    context = context._replace(repo=repo._replace(forge_url=forge_url_of(repo.clone_url, repo.name)))
+    return compile_pipeline(files, tree.trigger(event, branch).model_copy(update=given), context)
 
 
 def inputs_of(texts: Sequence[str]) -> dict[str, str]:
@@ -118,6 +128,7 @@ class Run:
     secrets: Mapping[str, str] = field(repr=False)
     bootstrap: RunBootstrap
     egress: EgressSettings
+    steps_ran: set[tuple[int, int]] = field(default_factory=set)
 
 
 def _docker_config() -> Path:
@@ -137,19 +148,22 @@ def _run_jobs(run: Run, plan: Plan) -> State:
     run.bootstrap.engine()
     cancel = Cancel()
     previous = signal.signal(signal.SIGINT, lambda _signal, _frame: _interrupted(run.console, cancel))
-    states: dict[str, list[State]] = {}
+    ended: list[EndedJob] = []
     try:
         for job in in_order(plan.jobs):
-            needed = verdict([state for name in job.needs for state in states.get(name, [])])
-            if (needed is State.PASSED and job.on_success) or (needed is not State.PASSED and job.on_failure):
-                outcome = _run_job(run, job, cancel)
+            failed = failed_needs(each for each in ended if each.name in job.needs)
+            outcome = skip_after(failed, on_success=job.on_success, on_failure=job.on_failure)
+            if outcome:
+                run.console.print(Text(f"{job.title} {outcome.state}: {outcome.message}", style="bold"))
             else:
-                outcome = Outcome(State.SKIPPED, Reason.DEPENDENCY_FAILED, "a workflow that it needs did not pass")
-            states.setdefault(job.name, []).append(outcome.state)
+                outcome = _run_job(run, job, cancel, failed)
+            ended.append(EndedJob(job.name, outcome.state, outcome.reason))
     finally:
         signal.signal(signal.SIGINT, previous)
         cancel.close()
-    return verdict([state for group in states.values() for state in group])
+    if not run.steps_ran and all(each.state in {State.PASSED, State.SKIPPED} for each in ended):
+        _say_nothing_ran(run.console)
+    return verdict([each.state for each in ended])
 
 
 def _interrupted(console: Console, cancel: Cancel) -> None:
@@ -172,7 +186,7 @@ def in_order(jobs: Sequence[JobPlan]) -> list[JobPlan]:
     return ordered
 
 
-def _run_job(run: Run, plan: JobPlan, cancel: Cancel) -> Outcome:
+def _run_job(run: Run, plan: JobPlan, cancel: Cancel, failed: tuple[str, ...]) -> Outcome:
     console, started_s = run.console, time.monotonic()
     job_leftovers, network = run.bootstrap.next_job()
     path, home = os.environ.get("PATH", os.defpath), os.environ.get("HOME", "/")
@@ -189,6 +203,8 @@ def _run_job(run: Run, plan: JobPlan, cancel: Cancel) -> Outcome:
         network=network,
         clean_up=run.bootstrap.clean_up,
         egress=run.egress,
+        failed_needs=failed,
+        local=True,
     )
     builder: Callable[[], Builder] = partial(find_builder, path, home)
     if builds:
@@ -201,11 +217,12 @@ def _run_job(run: Run, plan: JobPlan, cancel: Cancel) -> Outcome:
         outcome = run_job(job)
     if console.is_terminal:
         terminal.summary()
+    run.steps_ran.update((plan.number, number) for number in terminal.started)
     for image in terminal.pushed:
         console.print(Text(f"pushed {image}", style="green"))
     took = f"{time.monotonic() - started_s:.1f} s"
     why = f": {outcome.message}" if outcome.message else ""
-    console.print(Text(f"{plan.name} {outcome.state} in {took}{why}", style="bold"))
+    console.print(Text(f"{plan.title} {outcome.state} in {took}{why}", style="bold"))
     return outcome
 
 

@@ -64,6 +64,7 @@ class Terminal:
         self._lock = threading.Lock()
         self._live = Live(get_renderable=self._list, console=console, transient=True, refresh_per_second=8)
         self.pushed: list[str] = []
+        self.started: set[int] = set()
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -78,6 +79,7 @@ class Terminal:
         with self._lock:
             match event:
                 case StepStarted(step=number):
+                    self.started.add(number)
                     self._rows[number].state, self._rows[number].started_s = State.RUNNING, time.monotonic()
                 case StepOutput():
                     self._output(self._rows[event.step], event)

@@ -4,8 +4,20 @@ import pytest
 
 from pipelines.context import Context, RepoInfo
 from pipelines.matching.glob import ALTERNATIVES_COUNT_MAX, BadPatternError, expand_braces, matches
+from pipelines.plan import JobPlan
 from pipelines.trigger import Trigger
-from tests.support.pipelines import CONTEXT, event, job_of, names_of, plan_of, problems_of, pull_request, push, tag
+from tests.support.pipelines import (
+    CONTEXT,
+    event,
+    job_of,
+    names_of,
+    plan_of,
+    plan_of_files,
+    problems_of,
+    pull_request,
+    push,
+    tag,
+)
 
 
 def runs(when: str, trigger: Trigger | None = None, context: Context = CONTEXT) -> bool:
@@ -140,15 +152,49 @@ def test_a_workflow_without_any_step_left_is_left_out() -> None:
     assert [left.what for left in plan.left_out] == ["step 'a' of workflow 'headway'", "workflow 'headway'"]
 
 
-@pytest.mark.parametrize(("status", "outcome"), [("failure", (True, True)), ("success", (True, False))])
-def test_a_workflow_that_runs_after_failure_runs_after_success_too(status: str, outcome: tuple[bool, ...]) -> None:
-    job = job_of(f"when: {{status: {status}}}\nsteps: [{{image: i, commands: x}}]")
+def after_test(keys: str) -> JobPlan | None:
+    """The workflow with these keys that depends on another one, unless it is left out."""
+    other = "steps: [{image: i, commands: x}]"
+    files = {".headway/test.yml": other, ".headway/then.yml": f"{keys}\ndepends_on: [test]\n{other}"}
+    return next((job for job in plan_of_files(files).jobs if job.name == "then"), None)
+
+
+@pytest.mark.parametrize(
+    ("keys", "outcome"),
+    [
+        ("", (True, False)),
+        ("when: {status: failure}", (False, True)),
+        ("when: [{status: failure}]", (False, True)),
+        ("when: [{status: [failure]}, {event: tag, status: success}]", (False, True)),
+        ("when: [{status: failure}, {event: push}]", (True, True)),
+        ("when: {status: success}", (True, False)),
+        ("when: {status: [success, failure]}", (True, True)),
+        ("when: {status: [failure, canceled]}", (False, True)),
+        ("when: {status: canceled}", (True, False)),
+        ("runs_on: failure", (False, True)),
+        ("runs_on: [failure]", (False, True)),
+        ("runs_on: [success, failure]", (True, True)),
+        ("runs_on: [failure]\nwhen: {event: push}", (False, True)),
+        ("runs_on: [failure]\nwhen: {status: success}", (True, True)),
+        ("runs_on: [success]\nwhen: {status: failure}", (True, True)),
+        ("runs_on: []", (True, False)),
+    ],
+)
+def test_the_status_of_what_a_workflow_needs(keys: str, outcome: tuple[bool, bool]) -> None:
+    job = after_test(keys)
+    assert job
     assert (job.on_success, job.on_failure) == outcome
 
 
-def test_the_legacy_key_runs_on() -> None:
-    job = job_of("runs_on: [failure]\nsteps: [{image: i, commands: x}]")
-    assert (job.on_success, job.on_failure) == (False, True)
+@pytest.mark.parametrize("key", ["when: {status: failure}", "runs_on: [failure]"])
+@pytest.mark.parametrize("needs", ["", "depends_on: [{name: gone, optional: true}]"])
+def test_a_workflow_for_failures_that_needs_nothing_never_runs(key: str, needs: str) -> None:
+    plan = plan_of(f"{key}\n{needs}\nsteps: [{{image: i, commands: x}}]")
+    assert plan.jobs == ()
+    assert plan.left_out[-1].why == "it runs only after a failure, and depends on no workflow that runs"
+    assert [problem.message for problem in plan.warnings] == (
+        [] if needs else ["this workflow runs only after a failure and depends on no other, so it never runs"]
+    )
 
 
 def test_the_matrix_counts_for_steps_and_not_for_workflows() -> None:

@@ -146,11 +146,6 @@ def test_each_cell_is_a_job_with_its_values() -> None:
     assert value_of(container_of(second.steps[1]), "PLUGIN_GO") == "1.26"
 
 
-def test_values_of_the_matrix_are_not_substituted() -> None:
-    (cell,) = cells_of("{A: ['${CI_COMMIT_SHA}']}")
-    assert cell == {"A": "${CI_COMMIT_SHA}"}
-
-
 def test_a_value_of_the_matrix_is_inserted_unchanged() -> None:
     text = "matrix: {include: [{LIST: '[a, b]'}]}\nsteps: [{name: s, image: i, commands: ${LIST}}]"
     assert commands_of(job_of(text).steps[0]) == ("a", "b")
@@ -181,6 +176,7 @@ def test_an_invalid_matrix_is_reported(matrix: str, problem: str) -> None:
     assert problems_of(f"matrix: {matrix}\n{ONE}") == [problem]
 
 
+@pytest.mark.slow
 def test_a_matrix_has_a_limit() -> None:
     axes = ", ".join(f"A{n}: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]" for n in range(4))
     hint = "list those that matter under 'include'"

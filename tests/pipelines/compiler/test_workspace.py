@@ -63,7 +63,7 @@ def test_the_checkout_is_below_the_base(path: str, checkout: str) -> None:
     "text", ["a\\0b", "a\\nb", "a\\rb", "a:b", "a:ro", "a,b", "a\\tb", 'a\\"b', "a\\\\b", "a\\u2028b"]
 )
 def test_characters_that_cannot_be_mounted_are_refused(key: str, text: str) -> None:
-    (problem,) = problems_of(f'{ONE}workspace: {{{key}: "{text}"}}')
+    (problem, *_) = problems_of(f'{ONE}workspace: {{{key}: "{text}"}}')
     assert f"error: the {key} of the workspace cannot be " in problem
     assert problem.endswith(f"it has a character that a folder cannot be mounted with; {TEXT_HINT}")
 

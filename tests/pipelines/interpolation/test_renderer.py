@@ -8,6 +8,7 @@ import pytest
 
 from pipelines.interpolation.parser import Source, parse_template
 from pipelines.interpolation.renderer import Variables, render, render_placeholders
+from pipelines.parser.unknown_names import warn_of_unknown_names
 from pipelines.plan import NamedImage
 from pipelines.syntax.diagnostics import Diagnostics, Place
 from pipelines.syntax.nodes import ListNode, MapNode, ScalarNode
@@ -38,6 +39,7 @@ def substitute(text: str, variables: Variables = VARIABLES) -> tuple[str, list[s
     diagnostics = Diagnostics("x")
     source = Source(text)
     rendered = render(source, parse_template(source, diagnostics), variables, diagnostics)
+    warn_of_unknown_names(rendered.unknown, None, diagnostics)
     return rendered.text, [str(problem).removeprefix("x:") for problem in diagnostics.problems]
 
 
@@ -88,7 +90,39 @@ def substitute(text: str, variables: Variables = VARIABLES) -> tuple[str, list[s
     ],
 )
 def test_every_form_of_substitution(text: str, expected: str) -> None:
-    assert substitute(text) == (expected, [])
+    rendered, problems = substitute(text)
+    assert rendered == expected
+    assert all("backslash" in problem or "in a shell" in problem for problem in problems)
+
+
+@pytest.mark.parametrize(
+    ("text", "rendered", "told"),
+    [
+        (r"sed 's/\//-/g'", "sed 's///-/g'", (8, r"'\/' becomes '/'", r"write '\\/' to keep it")),
+        (r"sed 's/\\//-/g'", r"sed 's/\//-/g'", None),
+        (r"a\\b", r"a\b", (2, r"'\\' becomes '\'", r"write '\\\\' to keep it")),
+        (r"a\\\\b", r"a\\b", None),
+        (r"a\nb \d+", r"a\nb \d+", None),
+        (r"# s/\//-/", "# s///-/", None),
+        (r"${path//\//-}", "a-b-c.tar.gz", None),
+        ("${v:+x}", "hello-world", (1, "${v:+x} is not what it is in a shell: ':+'", "write $${v:+x} for the shell")),
+        ("${v:?x}", "hello-world", (1, "${v:?x} is not what it is in a shell: ':?'", "write $${v:?x} for the shell")),
+        ("${v:-${v:?x}}", "hello-world", (1, "${v:-${v:?x}} is not what it is", "write $${v:-${v:?x}} for the shell")),
+        ("$${v:+x}", "${v:+x}", None),
+        ("# ${v:+x}", "# hello-world", None),
+        ("${v-x}", "", (1, "${v-x} is not a variable here and becomes empty", "write ${v:-x} for a default")),
+    ],
+)  # fmt: skip
+def test_what_is_not_as_in_a_shell_is_a_warning_with_a_remedy(
+    text: str, rendered: str, told: tuple[int, str, str] | None
+) -> None:
+    found, problems = substitute(text)
+    assert found == rendered
+    assert len(problems) == (1 if told else 0)
+    if told:
+        column, message, hint = told
+        assert problems[0].startswith(f"1:{column}: warning: {message}")
+        assert hint in problems[0]
 
 
 @pytest.mark.parametrize(
@@ -253,7 +287,7 @@ def test_substitutions_that_grow_too_long_are_refused() -> None:
     many = "a: " + "${CI_COMMIT_MESSAGE} " * 20
     assert problems_of(many, push(message=long + " ")) == [
         (
-            "0:0: error: with its variables filled in, this file becomes too long; "
+            "1:1: error: with its variables filled in, this file becomes too long; "
             "split the pipeline into several files, in the folder .headway/"
         )
     ]

@@ -402,7 +402,7 @@ DENSE = (
 )
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 @pytest.mark.parametrize(
     ("text", "count"),
     [
@@ -431,3 +431,24 @@ def test_an_image_without_a_version_is_reported_once_and_only_if_it_is_used() ->
     """
     hints = [str(found) for found in lint(text) if "has no version" in str(found)]
     assert [hint.split(":")[0] for hint in hints] == ["3", "6"]
+
+
+def test_what_only_a_server_knows_has_a_value_that_makes_no_error() -> None:
+    text = """
+    steps:
+      - {name: a, image: "x:${CI_PIPELINE_NUMBER}", commands: x}
+      - {name: b, image: "${CI_FORGE_URL##https://}/${CI_REPO}:1", commands: x, timeout: "${CI_PIPELINE_NUMBER}m"}
+      - {name: c, build: .}
+      - {name: d, push: {repo: "${CI_SYSTEM_HOST}/${CI_REPO}", tags: "n-${CI_PREV_PIPELINE_NUMBER}"}}
+    """
+    assert lint(text) == []
+
+
+def test_what_a_push_does_not_have_is_still_an_error() -> None:
+    text = "steps: [{name: c, build: .}, {name: d, push: {repo: 'r.example.org/a/b', tags: 'v/${CI_COMMIT_TAG}'}}]"
+    assert "'v/' is not a tag" in lint(text)[0]
+
+
+def test_an_expression_that_cannot_be_read_is_one_error_and_no_warning() -> None:
+    (problem,) = lint("when: {evaluate: 'A # B'}\n" + ONE)
+    assert problem.startswith("1:7: error: 'evaluate': '# B' is not understood")

@@ -110,6 +110,7 @@ def test_a_platforms_argument_that_is_given_counts_where_it_is_declared() -> Non
     assert images_of("FROM a-$TARGETARCH", given, predefined=known).unclear == ("a-$TARGETARCH",)
 
 
+@pytest.mark.slow
 def test_a_dockerfile_that_is_hard_to_read_is_read_in_a_short_time() -> None:
     begun = monotonic()
     for hard in ("RUN " + "<<a " * 24_000, "RUN x<<\n" * 10_000,

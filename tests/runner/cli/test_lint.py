@@ -84,6 +84,36 @@ def test_what_cannot_be_looked_at_is_2(tmp_path: Path) -> None:
     assert (code, err) == (2, "headway: there is no format 'xml'; the formats are text, json, github, sarif\n")
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "system"),
+    [
+        (".github/workflows/ci.yml", "on: push\njobs: {}\n", "GitHub Actions"),
+        (".gitea/workflows/ci.yaml", "on: push\n", "GitHub Actions"),
+        (".gitlab-ci.yml", "test: {script: x}\n", "GitLab CI"),
+        (".circleci/config.yml", "version: 2\n", "CircleCI"),
+        ("compose.yaml", "services: {}\n", "Docker Compose"),
+        ("Jenkinsfile", "pipeline { agent any }\n", "Jenkins"),
+        ("copied.yml", "name: x\non:\n  push:\njobs:\n  a: {}\n", "GitHub Actions"),
+        ("copied.yml", "stages: [a]\na: {script: x}\n", "GitLab CI"),
+    ],
+)
+def test_a_file_of_another_system_is_one_error_that_names_it(tmp_path: Path, name: str, text: str, system: str) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    code, out, err = run(path)
+    assert code == 1
+    assert out.splitlines()[0].startswith(
+        f"{path}:1:1: error: this is a file of {system}, which Headway does not run; "
+    )
+    assert err == "1 error in 1 file\n"
+
+
+def test_a_file_of_any_other_name_is_a_pipeline_file(tmp_path: Path) -> None:
+    (tmp_path / "mine.yml").write_text(GOOD)
+    assert run(tmp_path / "mine.yml")[0] == 0
+
+
 def test_a_dockerfile_alone_has_no_problems(tmp_path: Path) -> None:
     assert run(write(tmp_path, Dockerfile="FROM scratch"))[0] == 0
 
@@ -112,8 +142,8 @@ def test_files_that_are_not_read_are_told(tmp_path: Path) -> None:
     code, out, _ = run(tmp_path)
     assert code == 0
     assert [line.removeprefix(f"{tmp_path}/") for line in out.splitlines()] == [
-        f".headway.yml:0:0: warning: {UNREAD}; keep one of them",
-        f".woodpecker.yml:0:0: hint: {UNREAD}; remove it when the migration is done",
+        f".headway.yml:1:1: warning: {UNREAD}; keep one of them",
+        f".woodpecker.yml:1:1: hint: {UNREAD}; remove it when the migration is done",
     ]
 
 
@@ -244,6 +274,7 @@ def test_the_verb_takes_the_same_arguments(tmp_path: Path) -> None:
     assert result.stdout.startswith("::error file=")
 
 
+@pytest.mark.slow
 def test_the_command_loads_nothing_that_it_does_not_need(tmp_path: Path) -> None:
     write(tmp_path, _headway_yml=GOOD)
     program = (
@@ -256,6 +287,7 @@ def test_the_command_loads_nothing_that_it_does_not_need(tmp_path: Path) -> None
     assert done.stdout == "[]\n"
 
 
+@pytest.mark.slow
 def test_a_file_of_gigabytes_is_told_of_and_not_read(tmp_path: Path) -> None:
     with (tmp_path / ".headway.yml").open("wb") as file:
         file.truncate(2 * 1024**3)

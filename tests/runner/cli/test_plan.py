@@ -254,3 +254,20 @@ def test_the_manual_shows_what_the_verb_says(tmp_path: Path) -> None:
     (tmp_path / ".headway.yml").write_text(re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[0])
     shown = re.findall(r"```text plan\n(.*?)```", page, re.DOTALL)
     assert shown == [run(tmp_path, tag="v1.2.3")[1], run(tmp_path, pull_request=True)[1]]
+
+
+def test_a_workflow_that_runs_on_failure_says_so(tmp_path: Path) -> None:
+    steps = "steps: [{name: s, image: 'a:1', commands: x}]"
+    (tmp_path / ".headway").mkdir()
+    for name, keys in (
+        ("test", ""),
+        ("alarm", "depends_on: [test]\nwhen: {status: failure}\n"),
+        ("both", "depends_on: [test]\nruns_on: [success, failure]\n"),
+    ):
+        (tmp_path / ".headway" / f"{name}.yml").write_text(keys + steps)
+    out = run(tmp_path)[1]
+    assert "workflow 'alarm' (.headway/alarm.yml), after 'test', on failure\n" in out
+    assert "workflow 'both' (.headway/both.yml), after 'test', on success and failure\n" in out
+    assert "workflow 'test' (.headway/test.yml)\n" in out
+    jobs = {job["name"]: job["runs_after"] for job in json.loads(run(tmp_path, format="json")[1])["jobs"]}
+    assert jobs == {"test": ["success"], "alarm": ["failure"], "both": ["success", "failure"]}

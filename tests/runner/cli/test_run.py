@@ -282,18 +282,21 @@ def test_a_secret_comes_from_the_environment_and_is_masked(tree: Tree) -> None:
     done = tree.run()
     assert done.returncode == 1
     assert "'my_token'" in done.stdout
+    assert "run `headway run --secret my_token` with its value in the environment (MY_TOKEN)" in done.stdout
     said = tree.run("--secret", "my_token", MY_TOKEN="abc").stderr
     assert "the secret 'my_token': it has 3 bytes, and logs show values of fewer than 4 bytes" in said
+    tree.write({".headway.yml": "when: {event: tag}\n" + text})
+    done = tree.run()
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (
+        0,
+        "nothing ran: the conditions (`when`) left out every workflow and step",
+    )
 
 
 def test_names_that_are_no_utf_8_reach_steps_and_images(tree: Tree) -> None:
     look = "ls | od -An -c | head -n 1; cat *.x"
-    tree.write(
-        {
-            ".headway.yml": SHOW.format(look) + "  - name: made\n    build: .\n",
-            "Dockerfile": "FROM busybox\nCOPY . /a\nRUN cat /a/*.x\n",
-        }
-    )
+    files = {".headway.yml": SHOW.format(look) + "  - name: made\n    build: .\n"}
+    tree.write({**files, "Dockerfile": "FROM busybox\nCOPY . /a\nRUN cat /a/*.x\n"})
     (tree.folder / os.fsdecode(b"\xff.x")).write_text("here\n")
     assert tree.commit().said()[-1] == "here"
 
@@ -324,6 +327,32 @@ def test_workflows_run_in_the_order_of_their_needs(tree: Tree) -> None:
     done = tree.run()
     assert done.returncode == 1
     assert "echo a" not in done.stdout
+
+
+def test_what_a_workflow_needs_decides_for_its_steps(tree: Tree) -> None:
+    """Woodpecker's issue 4355: after a failed workflow, the step for failures runs, not the one for success."""
+    step = "  - {{name: {0}, image: busybox, commands: [echo told $CI_PIPELINE_STATUS], when: {{status: {0}}}}}\n"
+    plain = "  - {name: plain, image: busybox, commands: [echo told $CI_PIPELINE_STATUS]}\n"
+    told = "depends_on: [build]\nsteps:\n" + plain + step.format("success") + step.format("failure")
+    tree.write({
+        ".headway/build.yml": SHOW.format("exit 3"),
+        ".headway/both.yml": f"runs_on: [success, failure]\n{told}",
+        ".headway/only.yml": f"when: {{status: failure}}\n{told}",
+        ".headway/deploy.yml": "depends_on: [build]\n" + SHOW.format("echo never"),
+    })  # fmt: skip
+    done = tree.run()
+    assert done.returncode == 1
+    lines = done.stdout.splitlines()
+    assert "deploy skipped: It needs build, which did not pass." in lines
+    assert lines.count("  plain | told failure") == 2
+    assert lines.count("failure | told failure") == 2
+    assert "success | told failure" not in lines
+    skipped = "- success skipped: it runs only after success (`when: status`), and workflow 'build' did not pass"
+    assert lines.count(skipped) == 2
+    tree.write({".headway/build.yml": SHOW.format("true")})
+    lines = tree.run().stdout.splitlines()
+    assert "only skipped: It runs only after a failure, and all that it needs passed." in lines
+    assert [line for line in lines if "| told" in line] == ["  plain | told success", "success | told success"]
 
 
 def test_on_a_terminal_the_steps_are_shown_and_the_status_is_the_same(tree: Tree) -> None:

@@ -12,7 +12,8 @@ from runner.docker.references import registry_host, split_tag
 from runner.errors import MachineError, StepError, as_step_error
 from runner.execution.services import exposed_ports, listening_ports
 from runner.images.push import push_error
-from runner.source.git import GitLogin, git_environment, without_login
+from runner.source.git import GitLogin, git_environment
+from runner.source.git_words import without_login
 from runner.source.urls import check_url, split_login
 
 
@@ -109,6 +110,7 @@ def test_gits_password_is_only_sent_to_its_own_host() -> None:
     assert "http.https://host:8443/.extraHeader" in keys
     assert "pass-word" not in repr(login)
     assert environment["GIT_ALLOW_PROTOCOL"] == "https:http:ssh"
+    assert (environment["LC_ALL"], environment["LANGUAGE"]) == ("C.UTF-8", ""), "git's messages are read"
     assert git_environment(local=True, login=None, url="")["GIT_ALLOW_PROTOCOL"] == "file"
 
 

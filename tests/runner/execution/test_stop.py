@@ -147,7 +147,7 @@ def test_after_a_cancel_only_what_cleans_up_runs_and_the_job_is_canceled(ran: Jo
         on_event=when_said(b"up", lambda: cancel.set("ada")),
     )
     assert job.states == [State.CANCELED, State.SKIPPED, State.PASSED]
-    assert job.said(3) == ["cleaned up after failure"]
+    assert job.said(3) == ["cleaned up after canceled"]
     assert job.outcome == Outcome(State.CANCELED, Reason.CANCELED, "canceled by ada")
 
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from starlette.testclient import TestClient
 
-from pipelines.plan import CommandsStep, Container, JobPlan, NamedImage, Plan
+from pipelines.plan import CommandsStep, Container, JobPlan, LeftOut, NamedImage, Plan
 from pipelines.problem import Problem
 from pipelines.state import PASSED, Outcome, Reason, State
 from pipelines.trigger import Event
@@ -34,6 +34,22 @@ def test_the_log_of_the_failed_step_is_shown_first(site: Site, browser: TestClie
     assert 'id="L2"' in text
     other = browser.get(RUN, params={"step": begun.steps[1]}).text
     assert ">building<" in other
+
+
+def test_a_run_by_hand_in_which_nothing_ran_says_so_as_its_title(site: Site, browser: TestClient) -> None:
+    site.add_repo()
+    by_hand = push().model_copy(update={"event": Event.MANUAL})
+    site.begin(by_hand, Plan(jobs=(), left_out=(LeftOut(what="workflow 'a'", why="the event is manual, not push"),)))
+    text = browser.get(RUN).text
+    assert f"<title>Nothing ran: {REPO} #1" in text
+    assert "Passed" not in text
+    assert "/static/icons/skipped.svg" in text
+    assert (
+        "Nothing ran: nothing in the pipeline runs for this trigger (workflow &#39;a&#39;: the event is manual" in text
+    )
+    assert "Nothing ran" in browser.get(f"/repos/{REPO}", params={"state": "skipped"}).text
+    assert browser.get(f"/api/repos/{REPO}/runs/1").json()["state"] == "skipped"
+    assert browser.get("/static/icons/skipped.svg").status_code == 200
 
 
 def test_of_a_long_log_the_last_lines_are_shown(site: Site, browser: TestClient) -> None:

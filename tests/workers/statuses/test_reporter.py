@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 from pipelines.problem import Problem
 from pipelines.state import Outcome, Reason, State
 from pipelines.trigger import Event, Trigger
-from tests.support.builders import SHA, job_plan, plan, pull_request
+from tests.support.builders import SHA, job_plan, plan, pull_request, push
 from tests.support.reporting import ReportingFixture, reporting_fixture
 from workers import store
 from workers.db.session import transaction
@@ -89,6 +89,16 @@ def test_a_workflow_that_was_skipped_because_another_failed_has_not_passed(site:
     assert (words["headway/push/test"], words["headway/push/deploy"]) == ("failure", "error")
 
 
+def test_a_run_by_hand_in_which_nothing_ran_is_not_reported_as_passed(site: ReportingFixture) -> None:
+    queued = site.queue(push().model_copy(update={"event": Event.MANUAL}))
+    attempt = site.claim(queued.job_id)
+    with transaction(site.database) as session:
+        store.plan_run(session, queued.job_id, attempt, plan())
+    assert site.report() == [("headway/manual", "error")]
+    assert site.forge.told[-1].description == "Nothing ran: the pipeline has no steps."
+
+
+@pytest.mark.slow
 def test_the_cells_of_a_matrix_have_one_status(site: ReportingFixture) -> None:
     queued = site.queue()
     first, second = site.plan(queued, "test", "test")

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import Engine, delete, update
 from structlog.testing import capture_logs
 
+from tests.support.builders import push
 from tests.support.forge import TOKEN
 from tests.support.reporting import ReportingFixture, reporting_fixture
 from tests.support.services import eventually, free_port
@@ -80,6 +81,7 @@ def test_a_refused_token_ends_the_retries_and_a_new_token_starts_them_again(site
     assert site.problem(queued.run_id) == ""
 
 
+@pytest.mark.slow
 def test_a_forge_that_does_not_know_the_commit_yet_is_tried_a_few_times(site: ReportingFixture) -> None:
     site.forge.fail(404, "Not Found", times=3)
     queued = site.run_through()
@@ -160,7 +162,7 @@ def test_a_run_that_was_deleted_is_not_reported(site: ReportingFixture) -> None:
     assert site.report() == []
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_a_forge_that_hangs_does_not_delay_the_shutdown_and_the_next_process_reports(site: ReportingFixture) -> None:
     queued = site.queue()
     site.forge.hang.set()
@@ -187,3 +189,27 @@ def test_the_schedulers_process_reports(settings: Settings) -> None:
         stop.set()
         thread.join()
     engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("clone_url", "moved_to"),
+    [
+        ("git@127.0.0.1:old/barn.git", "git@127.0.0.1:acme/roof.git"),
+        ("ssh://git@{host}/old/barn", "ssh://git@{host}/acme/roof"),
+        ("http://{host}/old/barn.git", ""),
+    ],
+)
+def test_a_redirect_of_the_forge_tells_where_a_repository_is_that_is_cloned_over_ssh(
+    site: ReportingFixture, clone_url: str, moved_to: str
+) -> None:
+    host = site.forge.url.removeprefix("http://")
+    with transaction(site.database) as session:
+        addresses = {"clone_url": clone_url.format(host=host), "web_url": f"{site.forge.url}/old/barn"}
+        session.execute(update(Repo).values(addresses))
+    sha = "8f3e1c2ab4d5968770e1f2a3b4c5d6e7f8091a2b"
+    queued = site.queue(push(sha=sha))
+    site.forge.fail(307, headers={"location": f"/api/v1/repos/acme/roof/statuses/{sha}"})
+    assert site.report() == [("headway/push", "pending")]
+    assert site.problem(queued.run_id) == ""
+    with reading(site.database) as session:
+        assert session.get_one(Repo, site.repo_id).moved_to == moved_to.format(host=host)

@@ -17,7 +17,8 @@ class Repo(Base):
 
     A new run of an event in ``newest_wins`` cancels older ones of the same branch or pull request. With
     ``visible_to_all``, every user who can log in has at least the role ``read``. The values of ``untrusted_runs`` and
-    ``pipeline_from`` are in ``workers.access.trust``.
+    ``pipeline_from`` are in ``workers.access.trust``. ``moved_to`` is the address to which the forge redirects git from
+    ``clone_url``, or empty.
     """
 
     __tablename__ = "repos"
@@ -26,6 +27,7 @@ class Repo(Base):
     name: Mapped[str] = mapped_column(unique=True)
     forge: Mapped[str] = mapped_column(default="generic")
     clone_url: Mapped[str]
+    moved_to: Mapped[str] = mapped_column(default="")
     web_url: Mapped[str] = mapped_column(default="")
     default_branch: Mapped[str] = mapped_column(default="main")
     private: Mapped[bool] = mapped_column(default=False)

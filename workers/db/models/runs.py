@@ -80,7 +80,10 @@ class Job(Base):
     ``group_name``. ``cancel_by`` is not empty where this job alone is canceled.
 
     ``lane`` stands for the labels that it asks for, while it waits and nothing but a worker is missing; else it is None
-    (see ``workers.store.jobs.lanes``). ``repo_id`` is its run's, so that the queue is read without the table of runs;
+    (see ``workers.store.jobs.lanes``). While ``not_before_ms`` is set, no worker may claim it: it waits until
+    ``delay_reason`` is over, for the ``delays``-th time since ``delayed_since_ms`` (see ``workers.store.jobs.delays``).
+    ``detail`` is what another program, such as git, said of its end. ``repo_id`` is its run's, so that the queue is
+    read without the table of runs;
     None in jobs that ended before this column existed.
     """
 
@@ -95,6 +98,7 @@ class Job(Base):
         _partial("ix_jobs_unplanned", "repo_id", "run_id", where="plan IS NULL AND ready AND finished_ms IS NULL"),
         _partial("ix_jobs_held", "repo_id", "run_id", where=_HELD),
         _partial("ix_jobs_held_group", "group_key", where=_HELD),
+        _partial("ix_jobs_delayed", "not_before_ms", where="not_before_ms IS NOT NULL"),
     )
 
     id: Mapped[int] = mapped_column(ID, primary_key=True)
@@ -115,9 +119,14 @@ class Job(Base):
     cancel_by: Mapped[str] = mapped_column(default="")
     ready: Mapped[bool] = mapped_column(default=True)
     lane: Mapped[str | None]
+    not_before_ms: Mapped[int | None]
+    delay_reason: Mapped[str] = mapped_column(default="")
+    delayed_since_ms: Mapped[int | None]
+    delays: Mapped[int] = mapped_column(default=0)
     state: Mapped[State] = mapped_column(default=State.QUEUED)
     reason: Mapped[Reason | None]
     message: Mapped[str] = mapped_column(default="")
+    detail: Mapped[str] = mapped_column(default="")
     attempt: Mapped[int] = mapped_column(default=0)
     lease_owner: Mapped[str] = mapped_column(default="")
     lease_until_ms: Mapped[int | None]

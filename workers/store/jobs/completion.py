@@ -11,7 +11,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import flag_modified
 
+from pipelines.needs import EndedJob, failed_needs, skip_after
 from pipelines.state import Outcome, Reason, State, verdict
+from pipelines.trigger import EVENTS_OF_PEOPLE
 from workers.db.models import Job, Run, Step
 from workers.db.session import db_now_ms
 from workers.labels import lane_of
@@ -53,6 +55,7 @@ def end_job(session: Session, job: Job, outcome: Outcome) -> None:
     """Ends a job and its unfinished steps. The caller must call ``settle`` in the same transaction."""
     now = db_now_ms(session)
     job.state, job.reason, job.message = outcome.state, outcome.reason, outcome.message
+    job.detail, job.not_before_ms = outcome.detail, None
     job.lease_owner, job.lease_until_ms, job.lane, job.finished_ms = "", None, None, now
     # Another transaction may have given it its turn since it was read: without this, None would count as no change.
     flag_modified(job, "lane")
@@ -108,7 +111,8 @@ def _make_ready(session: Session, jobs: Sequence[Job]) -> list[int]:
     while due := [job for job in waiting if all(need.state.final for need in _needed(job, jobs))]:
         for job in due:
             waiting.remove(job)
-            outcome = _after(job, _needed(job, jobs))
+            failed = failed_needs(ended_of(_needed(job, jobs)))
+            outcome = skip_after(failed, on_success=job.on_success, on_failure=job.on_failure)
             if outcome is None:
                 job.ready = True
                 if job.group_key is None:
@@ -123,19 +127,17 @@ def _needed(job: Job, jobs: Sequence[Job]) -> list[Job]:
     return [other for other in jobs if other.name in job.needs]
 
 
-def _after(job: Job, needed: Sequence[Job]) -> Outcome | None:
-    """None where the job may run now that ``needed`` have ended; else the outcome with which it is skipped."""
-    bad = [need.name for need in needed if not _went_well(need)]
-    if bad and not job.on_failure:
-        sentence = f"It needs {', '.join(dict.fromkeys(bad))}, which did not pass."
-        return Outcome(State.SKIPPED, Reason.DEPENDENCY_FAILED, sentence)
-    if not bad and not job.on_success:
-        return Outcome(State.SKIPPED, Reason.CONDITION, "It runs only after a failure, and all that it needs passed.")
-    return None
+def ended_of(jobs: Sequence[Job]) -> list[EndedJob]:
+    """How jobs have ended, for what needs them."""
+    return [EndedJob(job.name, job.state, job.reason) for job in jobs]
 
 
-def _went_well(job: Job) -> bool:
-    return job.state is State.PASSED or (job.state is State.SKIPPED and job.reason is Reason.CONDITION)
+def failed_needs_of(session: Session, run_id: int, needs: Sequence[str]) -> tuple[str, ...]:
+    """The workflows among ``needs`` that ended without passing: the job's steps see that."""
+    if not needs:
+        return ()
+    query = select(Job.name, Job.state, Job.reason).where(Job.run_id == run_id, Job.name.in_(needs))
+    return failed_needs(EndedJob(*row) for row in session.execute(query.order_by(Job.number)))
 
 
 def _end_run(session: Session, run: Run, jobs: Sequence[Job]) -> None:
@@ -149,6 +151,21 @@ def _end_run(session: Session, run: Run, jobs: Sequence[Job]) -> None:
     run.reason = decisive.reason
     named = len(jobs) > 1 and decisive.name and decisive.message and run.state is not State.CANCELED
     run.sentence = f"{_title(decisive)}: {decisive.message}{_and_more(alike)}" if named else decisive.message
+
+    if run.state is State.PASSED and run.event in EVENTS_OF_PEOPLE and _all_steps_skipped(session, run):
+        outcome = nothing_ran(run, "each step was left out by its own condition (when).")
+        run.state, run.reason, run.sentence = outcome.state, outcome.reason, outcome.message
+
+
+def nothing_ran(run: Run, why: str) -> Outcome:
+    """The outcome where nothing of the pipeline ran: passed for a forge, which may require it; not for a person."""
+    state = State.SKIPPED if run.event in EVENTS_OF_PEOPLE else State.PASSED
+    return Outcome(state, Reason.CONDITION, f"Nothing ran: {why}")
+
+
+def _all_steps_skipped(session: Session, run: Run) -> bool:
+    states = select(Step.state).join(Job).where(Job.run_id == run.id).distinct()
+    return set(session.scalars(states)) == {State.SKIPPED}
 
 
 def _title(job: Job) -> str:

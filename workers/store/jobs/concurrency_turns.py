@@ -63,11 +63,11 @@ _ONE = literal_column("1", type_=BigInteger())
 
 @cache
 def claimable() -> ColumnElement[bool]:
-    """A condition for queries about Job: it is queued, all jobs that it needs have ended, and its group has room.
+    """A condition for queries about Job: it is queued and not delayed, all that it needs has ended, its group has room.
 
     Built once, as all of this module: building it costs more than running it.
     """
-    return (Job.state == State.QUEUED) & has_turn()
+    return (Job.state == State.QUEUED) & Job.not_before_ms.is_(None) & has_turn()
 
 
 @cache

@@ -1,9 +1,9 @@
 """Lanes: the jobs that wait for nothing but a worker, in one lane for each set of labels that they ask for.
 
-A job has a lane while it is queued, all that it needs has ended, and its concurrency group has room. Whoever changes
-one of these writes the lane in the same transaction (``turns_after``, for groups); a claim checks again. So a worker
-finds its next job with one look at the head of each lane, however many jobs wait behind it, for other workers or for
-their turn, and however long the history is.
+A job has a lane while it is queued and not delayed, all that it needs has ended, and its concurrency group has room.
+Whoever changes one of these writes the lane in the same transaction (``turns_after``, for groups); a claim checks
+again. So a worker finds its next job with one look at the head of each lane, however many jobs wait behind it, for
+other workers or for their turn, and however long the history is.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,7 +36,7 @@ from workers.store.jobs.concurrency_turns import has_turn
 Ts = TypeVarTuple("Ts")
 _NO_REPO = 0
 _READ_AT_ONCE = 20
-_Waiting = Row[int, int, int, bool, int, str | None, dict[str, str]]
+_Waiting = Row[int, int, int, bool, int, str | None, dict[str, str], bool]
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ def _whose_turn_it_is(session: Session, repo_id: int, group_key: str) -> Iterato
         limit = max(limit, row.group_limit)
         if earlier >= limit or (first_unplanned is not None and first_unplanned < run_id):
             return
-        if row.ready and earlier + ready_in_run < row.group_limit:
+        if row.ready and not row.delayed and earlier + ready_in_run < row.group_limit:
             yield row
         in_run, ready_in_run = in_run + 1, ready_in_run + row.ready
 
@@ -194,8 +194,9 @@ def _waiting(session: Session, group_key: str) -> Iterator[_Waiting]:
 
 
 @cache
-def _waiting_behind() -> Select[int, int, int, bool, int, str | None, dict[str, str]]:
-    columns = select(Job.id, Job.run_id, Job.number, Job.ready, Job.group_limit, Job.lane, Job.labels)
+def _waiting_behind() -> Select[int, int, int, bool, int, str | None, dict[str, str], bool]:
+    delayed = Job.not_before_ms.is_not(None).label("delayed")
+    columns = select(Job.id, Job.run_id, Job.number, Job.ready, Job.group_limit, Job.lane, Job.labels, delayed)
     waits = (Job.group_key == bindparam("group"), Job.state == State.QUEUED)
     behind = tuple_(Job.run_id, Job.number) > tuple_(bindparam("run"), bindparam("number"))
     return columns.where(*waits, behind).order_by(Job.run_id, Job.number).limit(_READ_AT_ONCE)

@@ -102,7 +102,7 @@ def claim(
     attempt, plan, started_ms = row
     if run.state is State.QUEUED:
         run.state, run.started_ms = State.RUNNING, started_ms
-    _start_over(session, job_id, attempt)
+    start_steps_over(session, job_id, attempt)
     return Claim(job_id, run.id, attempt, None if plan is None else JobPlan.model_validate_json(plan))
 
 
@@ -115,7 +115,8 @@ def _may_have(labels: Labels | None, asked: Labels, repo: str) -> bool:
     return labels is None or fits(wanted(asked, repo), labels)
 
 
-def _start_over(session: Session, job_id: int, attempt: int) -> None:
+def start_steps_over(session: Session, job_id: int, attempt: int) -> None:
+    """The steps of the job are as if none had run."""
     fresh: dict[str, object] = {
         "state": State.QUEUED,
         "reason": None,
@@ -165,7 +166,9 @@ def _held(job_id: int, attempt: int) -> ColumnElement[bool]:
     return (Job.id == job_id) & (Job.attempt == attempt) & (Job.state == State.RUNNING)
 
 
-_QUEUED_AGAIN = {"state": State.QUEUED, "lease_owner": "", "lease_until_ms": None, "rung_ms": None}
+QUEUED_AGAIN = {"state": State.QUEUED, "lease_owner": "", "lease_until_ms": None, "rung_ms": None}
+# A forge that is away from now on has its whole time again.
+_NOT_DELAYED = {"delays": 0, "delayed_since_ms": None, "delay_reason": ""}
 
 
 def release(session: Session, job_id: int, attempt: int) -> None:
@@ -175,9 +178,9 @@ def release(session: Session, job_id: int, attempt: int) -> None:
         end_job(session, job, stopped)
         settle(session, run)
         return
-    again = _QUEUED_AGAIN | {"lane": lane_of(job.labels)}
+    again = QUEUED_AGAIN | _NOT_DELAYED | {"lane": lane_of(job.labels)}
     session.execute(update(table(Job)).where(_held(job_id, attempt)).values(again))
-    _start_over(session, job_id, attempt)
+    start_steps_over(session, job_id, attempt)
     turns_after(session, run)
 
 
@@ -202,7 +205,12 @@ def _reap(session: Session, lease: HeldLease, attempts_max: int) -> Reaped | Non
     jobs = table(Job)
     # Check the conditions again: the worker may have renewed its lease while we waited for the lock.
     unchanged = _held(lease.job_id, lease.attempt) & (jobs.c.lease_until_ms == lease.until_ms)
-    lose = update(jobs).where(unchanged).values(_QUEUED_AGAIN | {"lost": jobs.c.lost + 1}).returning(jobs.c.lost)
+    lose = (
+        update(jobs)
+        .where(unchanged)
+        .values(QUEUED_AGAIN | _NOT_DELAYED | {"lost": jobs.c.lost + 1})
+        .returning(jobs.c.lost)
+    )
     lost = session.execute(lose).scalar()
     if lost is None:
         return None
@@ -212,7 +220,7 @@ def _reap(session: Session, lease: HeldLease, attempts_max: int) -> Reaped | Non
     elif lost >= attempts_max:
         end_job(session, job, _worker_lost(lost))
     else:
-        _start_over(session, lease.job_id, job.attempt)
+        start_steps_over(session, lease.job_id, job.attempt)
         job.lane = lane_of(job.labels)
     settle(session, run)
     return Reaped(lease.job_id, lease.run_id, job.state)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -22,7 +23,10 @@ def why_waiting(session: Session, repo: str, jobs: Sequence[Job]) -> dict[int, s
     waiting = [job for job in jobs if job.state is State.QUEUED]
     alive = workers(session) if waiting else []
     return {
-        job.id: _for_jobs(job, jobs) or _for_its_turn(session, job) or _for_a_worker(job, repo, alive)
+        job.id: _for_the_forge(job)
+        or _for_jobs(job, jobs)
+        or _for_its_turn(session, job)
+        or _for_a_worker(job, repo, alive)
         for job in waiting
     }
 
@@ -55,6 +59,14 @@ def jobs_for_free_workers(session: Session, older_than_s: float, most: int = 100
         for job_id in first_in_lanes(session, dict(labels), min(free, most), older_ms)
     ]
     return sorted(set(found))[:most]
+
+
+def _for_the_forge(job: Job) -> str:
+    if job.not_before_ms is None:
+        return ""
+    at = datetime.fromtimestamp(job.not_before_ms / 1000, UTC)
+    tried = "once" if job.delays == 1 else f"{job.delays} times"
+    return f"Waits for the forge: {job.delay_reason}. Tried {tried}; the next try is at {at:%H:%M:%S} UTC."
 
 
 def _for_jobs(job: Job, jobs: Sequence[Job]) -> str:

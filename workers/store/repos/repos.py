@@ -74,6 +74,18 @@ def set_clone_login(session: Session, repo_id: int, username: str, sealed: str) 
     session.execute(update(Repo).where(Repo.id == repo_id).values(login))
 
 
+def set_moved_to(session: Session, repo_id: int, clone_url: str, moved_to: str) -> None:
+    """Stores where the forge says that the repository is now, unless its address has been changed meanwhile."""
+    unchanged = (Repo.id == repo_id) & (Repo.clone_url == clone_url)
+    session.execute(update(Repo).where(unchanged).values(moved_to=moved_to))
+
+
+def set_addresses(session: Session, repo_id: int, clone_url: str, web_url: str) -> None:
+    """Stores where the repository is."""
+    addresses = {"clone_url": clone_url, "web_url": web_url, "moved_to": ""}
+    session.execute(update(Repo).where(Repo.id == repo_id).values(addresses))
+
+
 def set_forge_token(session: Session, repo_id: int, sealed: str, api_url: str) -> None:
     """Stores the token for commit statuses, sealed at ``vault.forge_place(repo_id)``. Empty: none are reported."""
     values = {"forge_token_sealed": sealed, "forge_api_url": api_url}

@@ -9,13 +9,13 @@ from sqlalchemy.orm import Session
 from pipelines import plan as plans
 from pipelines.plan import JobPlan, Plan
 from pipelines.problem import Problem
-from pipelines.state import Outcome, Reason, State
+from pipelines.state import Outcome, State
 from pipelines.trigger import Trigger
 from workers.db.models import Job, Step
 from workers.db.session import db_now_ms
 from workers.labels import lane_of
 from workers.store.common import plain
-from workers.store.jobs.completion import Finished, end_job, lock_job, settle, settle_alone
+from workers.store.jobs.completion import Finished, end_job, lock_job, nothing_ran, settle, settle_alone
 from workers.store.jobs.lanes import turns_after
 from workers.store.runs.concurrency_groups import groups_of
 from workers.store.runs.queueing import trigger_columns
@@ -55,7 +55,7 @@ def plan_run(
     run, job = lock_job(session, job_id, attempt)
     run.warnings, run.left_out = plain(plan.warnings), [left.model_dump() for left in plan.left_out]
     if not plan.jobs:
-        end_job(session, job, Outcome(State.PASSED, Reason.CONDITION, _nothing_to_do(plan)))
+        end_job(session, job, nothing_ran(run, _nothing_to_do(plan)))
         return Planned(None, ready_job_ids=settle(session, run).ready_job_ids)
     groups = groups_of(session, run, plan, group_scope)
     names = {each.name for each in plan.jobs}
@@ -100,7 +100,7 @@ def set_trigger(session: Session, job_id: int, attempt: int, trigger: Trigger, *
 
 def _nothing_to_do(plan: Plan) -> str:
     reasons = "; ".join(f"{left.what}: {left.why}" for left in plan.left_out)
-    return f"Nothing in the pipeline runs for this trigger ({reasons})." if reasons else "The pipeline has no steps."
+    return f"nothing in the pipeline runs for this trigger ({reasons})." if reasons else "the pipeline has no steps."
 
 
 def _fill(job: Job, plan: JobPlan, *, ready: bool) -> None:
@@ -108,6 +108,8 @@ def _fill(job: Job, plan: JobPlan, *, ready: bool) -> None:
     job.cell, job.labels, job.needs = dict(plan.cell), dict(plan.labels), list(plan.needs)
     job.on_success, job.on_failure, job.ready = plan.on_success, plan.on_failure, ready
     job.plan = plan.model_dump_json()
+    # The forge has answered: if it is away later, it has its whole time again.
+    job.delays, job.delayed_since_ms, job.delay_reason = 0, None, ""
 
 
 def _steps(job_id: int, attempt: int, plan: JobPlan) -> Iterable[Step]:

@@ -1,0 +1,42 @@
+"""Why a script of the checkout could not be run, where the shell only says that it was "not found"."""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+from runner.step_files import read_step_file
+
+CHECKED_COUNT_MAX = 20
+_START_BYTES_MAX = 512
+_WORD = re.compile(r"(?<![\w./$-])(?:\./)?[\w-][\w./-]*")
+_LINE_ENDS = "write it with LF, for instance by `*.sh text eol=lf` in .gitattributes"
+
+
+def script_trouble(workspace: Path, base: str, directory: str, commands: Sequence[str]) -> str:
+    """A sentence about the first file that the commands name and whose first line the kernel cannot follow, or nothing.
+
+    ``workspace`` is the folder that containers see as ``base``. ``directory`` is where the commands start.
+    """
+    for word, parts in _files(base, directory, commands):
+        try:
+            start = read_step_file(workspace, parts, _START_BYTES_MAX)
+        except OSError:
+            continue
+        line, newline, _ = start.partition(b"\n")
+        if newline and line.endswith(b"\r"):
+            return f"{word} has line ends of Windows (CRLF), which no shell reads; {_LINE_ENDS}"
+        words = line[2:].decode(errors="replace").split() if line.startswith(b"#!") else []
+        if words:
+            needed = " or ".join(words[:2] if words[0].endswith("/env") else words[:1])
+            return f"{word} asks for {needed} in its first line; use an image that has it"
+    return ""
+
+
+def _files(base: str, directory: str, commands: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The words that may be files of the workspace, with the parts of their paths in it."""
+    words = dict.fromkeys(word for command in commands for word in _WORD.findall(command))
+    for word in [word for word in words if "." in word or "/" in word][:CHECKED_COUNT_MAX]:
+        path = PurePosixPath(os.path.normpath(f"{directory}/{word}"))
+        if path.is_relative_to(base):
+            yield word, path.relative_to(base).parts
