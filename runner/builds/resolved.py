@@ -7,7 +7,7 @@ tells of an ADD, with the values of its variables, when it begins to run the ins
 import re
 
 _RESOLVED = re.compile(r"(?:\[[^\]]*\] load metadata for|resolve image config for) (?:docker-image://)?(?P<name>\S+)")
-_ADD = re.compile(r"\[(?:[^\]]* )?[0-9]+/[0-9]+\] (?P<instruction>ADD .*)", re.DOTALL)
+_ADD = re.compile(r"\[(?:[^\]]* )?[0-9]+/[0-9]+\] (?:ONBUILD )*(?P<instruction>ADD .*)", re.DOTALL)
 _PLAIN_STEP = re.compile(r"#[0-9]+ (?P<name>.*)")
 
 

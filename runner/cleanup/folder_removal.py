@@ -36,12 +36,15 @@ def remove_tree(engine: Engine, folder: Path) -> None:
 
 
 def _remove_as_root(engine: Engine, folder: Path) -> None:
-    """Removes files from a container: those of root, which an ordinary user may not remove, and very deep folders."""
+    """Removes files from a container: those of root, which an ordinary user may not remove, and very deep folders.
+
+    With userns-remap its root must be the machine's: the folder itself belongs to that one.
+    """
     ensure_sandbox_image(engine)
     programs = [Folder(Path(path), path, read_only=True, ours=False) for path in _PROGRAMS if Path(path).exists()]
     spec = ContainerSpec(
         image=SANDBOX_IMAGE, labels={JOB_LABEL: folder.name}, network="none", entrypoint=("/bin/rm", "-rf", "/left"),
-        folders=(Folder(folder, "/left"), *programs),
+        folders=(Folder(folder, "/left"), *programs), user_namespace="host",
     )  # fmt: skip
     container = engine.create(spec)
     try:

@@ -194,6 +194,7 @@ def test_the_images_that_buildkit_looks_up_are_told_by_its_steps(step: str, imag
         ("[2/3] ADD http://127.0.0.1/x /y", "ADD http://127.0.0.1/x /y"),
         ("[base 12/13] ADD --checksum=sha256:0 http://a/x /y", "ADD --checksum=sha256:0 http://a/x /y"),
         ("[linux/arm64 base 2/3] ADD x /y", "ADD x /y"),
+        ("[2/3] ONBUILD ADD http://127.0.0.1/x /y", "ADD http://127.0.0.1/x /y"),  # BuildKit of Docker 28
         ("[2/3] COPY http://127.0.0.1/x /y", ""),
         ("[2/3] RUN echo [2/3] ADD x /y", ""),
         ("[internal] load build context", ""),

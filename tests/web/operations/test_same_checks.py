@@ -65,21 +65,22 @@ def test_a_secret_at_the_limits_is_accepted_everywhere(site: Site, browser: Test
 def test_a_repository_has_a_limited_number_of_secrets(site: Site, browser: TestClient) -> None:
     site.add_repo()
     for number in range(SECRETS_MAX):
-        assert _put(browser, f"key{number}", "x") == ""
-    assert _put(browser, "KEY7", "y") == "", "replacing one is no further one"
-    assert _put(browser, "more", "x").startswith("The repository has 101 secrets; the limit is 100; remove")
+        assert _put(browser, f"key{number}", "xxxx") == ""
+    assert _put(browser, "KEY7", "yyyy") == "", "replacing one is no further one"
+    assert _put(browser, "more", "xxxx").startswith("The repository has 101 secrets; the limit is 100; remove")
     assert browser.delete(f"/api/repos/{REPO}/secrets/key7").status_code == 204
-    assert _put(browser, "more", "x") == ""
+    assert _put(browser, "more", "xxxx") == ""
 
 
 def test_a_repositorys_secrets_have_a_limited_size_together(site: Site, browser: TestClient) -> None:
     site.add_repo()
     for number in range(SECRETS_BYTES_MAX // SECRET_BYTES_MAX):
         assert _put(browser, f"key{number}", "x" * SECRET_BYTES_MAX) == ""
-    said = _put(browser, "more", "x")
-    assert said.startswith("The repository's secrets have 1,048,577 bytes together; the limit is 1,048,576; remove")
-    assert _put(browser, "key3", "x") == ""
-    assert _put(browser, "more", "x" * (SECRET_BYTES_MAX - 1)) == ""
+    said = _put(browser, "more", "xxxx")
+    assert said.startswith("The repository's secrets have 1,048,580 bytes together; the limit is 1,048,576; remove")
+    assert _put(browser, "key3", "xxxx") == ""
+    assert _put(browser, "more", "x" * (SECRET_BYTES_MAX - 3)).startswith("The repository's secrets have 1,048,577 bytes")
+    assert _put(browser, "more", "x" * (SECRET_BYTES_MAX - 4)) == ""
 
 
 def test_a_secret_that_is_no_text_is_refused(site: Site, browser: TestClient) -> None:

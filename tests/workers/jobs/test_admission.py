@@ -227,7 +227,7 @@ def test_the_pipeline_file_may_come_from_the_branch_that_a_pull_request_would_ch
     assert site.log(site.run(pushed(trusted, ref="refs/heads/topic"))) == "of the fork"
 
 
-HOST = "steps: [{name: show, image: busybox, network_mode: host, commands: [ip a]}]\nskip_clone: true\n"
+HOST = "steps: [{name: show, image: busybox, dns: 127.0.0.1, commands: [ip a]}]\nskip_clone: true\n"
 
 
 def test_a_trusted_repository_gives_untrusted_commits_nothing_of_the_host(site: Site) -> None:
@@ -238,7 +238,7 @@ def test_a_trusted_repository_gives_untrusted_commits_nothing_of_the_host(site: 
     for trigger in (fork(foreign), by_hand(foreign)):
         run = site.run(trigger)
         assert (run.state, run.reason) == (State.FAILED, Reason.INVALID_PIPELINE)
-        assert "'network_mode' in step 'show' needs trust in 'network', which this run does not have" in run.sentence
+        assert "'dns' in step 'show' needs trust in 'network', which this run does not have" in run.sentence
     site.repo.git("update-ref", "refs/heads/topic", foreign)
     assert site.run(by_hand(foreign, "topic")).state is State.PASSED
 
