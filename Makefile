@@ -8,8 +8,8 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 unexport PYTHONDONTWRITEBYTECODE
 # Options for pytest; `make test` measures coverage with it
 COVERAGE :=
-# The fast tests: without an engine, without PostgreSQL, without long property tests
-FAST := not (engine or e2e or compose or browser or postgres or slow)
+# The fast tests: without an engine, without PostgreSQL, without those that take long; `make test` runs more of them
+TESTS := not (engine or postgres or e2e or compose or browser or stress or slow)
 
 .PHONY: help setup demo check test engines bench docs lock engine-up engine-down clean
 
@@ -31,7 +31,7 @@ check: setup ## Lint, format, types, import rules and the fast tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q -n 2 $(COVERAGE) -m "$(FAST)"
+	$(BIN)/pytest -q -n 2 $(COVERAGE) -m "$(TESTS)"
 
 test: ## Everything, on real parts: set this machine up, start what is missing, check, run all tests, stop what was started
 	@scripts/machine.sh --tests

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The whole test suite; `make test` calls it when everything is set up. With CI=true a missing part is a failure, not a skip.
-# Coverage is measured where most of the code runs: in the fast tests, and in those on the engine and on PostgreSQL.
+# Coverage is measured where most of the code runs: in the tests without an engine, and in those on the engine and on PostgreSQL.
+# More processes than processors: most of these tests wait, for containers, clocks and each other.
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 cd "$HEADWAY_ROOT"
@@ -40,14 +41,18 @@ stop_other_store() {
 
 # --- the tests
 
-on_engine() {
-  COVERAGE_FILE=.coverage.engine $PYTEST -q -n 3 --cov --cov-report= \
-    -m "(engine or postgres) and not (e2e or compose or browser or slow)"
+readonly APART="e2e or compose or browser or stress"
+without_engine() {
+  COVERAGE_FILE=.coverage.fast make --no-print-directory check COVERAGE="--cov --cov-report=" \
+    TESTS="not (engine or postgres or $APART)"
 }
-slow() { $PYTEST -q -n 2 -m "slow and not (e2e or compose or browser)"; }
+on_engine() {
+  COVERAGE_FILE=.coverage.engine $PYTEST -q -n 5 --cov --cov-report= -m "(engine or postgres) and not ($APART)"
+}
+stress() { $PYTEST -q -n 4 -m "stress and not (e2e or compose or browser)"; }
 # Each module has a stack of its own, on its own ports.
 end_to_end() {
-  $PYTEST -q -n 2 --dist loadfile --durations=10 -m "(e2e or browser) and not (compose or exclusive)"
+  $PYTEST -q -n 3 --dist loadfile --durations=10 -m "(e2e or browser) and not (compose or exclusive)"
 }
 alone() { $PYTEST -q -m "compose or exclusive"; }
 enough_coverage() {
@@ -64,10 +69,10 @@ at_least() { # at_least PERCENT OPTION...: what `coverage report` counts with th
 }
 
 $COVERAGE erase
-step "check" env COVERAGE_FILE=.coverage.fast make --no-print-directory check COVERAGE="--cov --cov-report="
+step "check, and the tests without an engine" without_engine
 step "tests on the engine and on PostgreSQL" on_engine
 step "coverage: $PIPELINES_PERCENT_MIN % of pipelines, $ALL_PERCENT_MIN % of all" enough_coverage
-step "long tests" slow
+step "large amounts, long histories" stress
 step "end to end" end_to_end
 start_other_store
 step "docker compose, and tests that need the engine to themselves" alone

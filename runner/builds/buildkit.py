@@ -12,15 +12,22 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines import platforms
 from pipelines.state import Reason
-from runner.builds.command import Builder, BuildRequest, ResultFiles, command_of, environment_of
+from runner.builds.command import (
+    INSTALL_BUILDX,
+    Builder,
+    BuildRequest,
+    ResultFiles,
+    command_of,
+    context_of,
+    environment_of,
+)
+from runner.builds.failures import failure
 from runner.builds.landlock import confined
-from runner.builds.progress import FOREIGN_PROGRAM, Instruction, Progress
-from runner.builds.resolved import resolved_image, resolved_in_line
+from runner.builds.progress import Instruction, Progress
+from runner.builds.resolved import resolved_add, resolved_image, step_in_line
 from runner.cancellation import Cancel
-from runner.docker.error_mapping import classify_text, is_refusal
-from runner.errors import DiskNearlyFullError, MachineError, StepError
+from runner.errors import DiskNearlyFullError, MachineError
 from runner.logs.output import Write, never_low
 
 __all__ = ["Builder", "Watch", "build", "find_builder"]
@@ -28,17 +35,7 @@ __all__ = ["Builder", "Watch", "build", "find_builder"]
 CLIENT_TIMEOUT_S = 20
 DISK_POLL_S = 0.5
 CLIENT_EXIT_S = 2
-_ENGINE_GONE = ("Cannot connect to the Docker daemon", "failed to receive status", "error reading from server")
 _RAWJSON_SINCE = (0, 13)
-_WRAPPING = re.compile(
-    r"^(?:failed to build: )?(?:failed to solve(?: with frontend dockerfile\.v0)?: )?"
-    r"(?:failed to create LLB definition: )?"
-)
-"""Prefixes of the error message: the first is from buildx 0.28 and newer, the last from Docker 20.10."""
-_SHOWN = re.compile(r" > (\[.+\] .+):")
-"""The line with the failed instruction in the output of clients without rawjson progress."""
-_COMMAND_FAILED = ('process "', "executor failed running [")
-"""The start of the error message if a command of RUN failed; the second is from Docker 20.10."""
 PLUGIN_FOLDERS = (
     "/usr/local/lib/docker/cli-plugins", "/usr/local/libexec/docker/cli-plugins",
     "/usr/lib/docker/cli-plugins", "/usr/libexec/docker/cli-plugins",
@@ -67,8 +64,8 @@ def find_builder(search_path: str, home: str, plugin_folders: Sequence[str] = PL
         found = re.search(r"version (\d+)\.", _output([client, "--version"], home))
         if found and int(found[1]) in _BUILDKIT_BUILT_IN:
             return Builder((client, "build"), rawjson=False, environment={"DOCKER_BUILDKIT": "1"})
-    hint = "install Docker's buildx plugin (docker-buildx-plugin, in Debian docker-buildx)"
-    raise MachineError(Reason.NO_BUILDER, f"this machine has no docker client that can build with BuildKit; {hint}")
+    what = "this machine has no docker client that can build with BuildKit"
+    raise MachineError(Reason.NO_BUILDER, f"{what}; {INSTALL_BUILDX}")
 
 
 def _programs(name: str, folders: Sequence[str]) -> list[str]:
@@ -109,8 +106,8 @@ def build(builder: Builder, request: BuildRequest, watch: Watch) -> tuple[str, .
     Raises StepError if the Dockerfile or a limit is the cause, MachineError if the machine is.
     """
     results = ResultFiles(request.scratch / "image-id", request.scratch / "metadata.json")
-    progress = Progress(watch.write, watch.on_instruction, lambda step: _check_image(request, resolved_image(step)))
-    plain = _PlainOutput(watch.write, lambda line: _check_image(request, resolved_in_line(line)))
+    progress = Progress(watch.write, watch.on_instruction, lambda step: _check_step(request, step))
+    plain = _PlainOutput(watch.write, lambda line: _check_step(request, step_in_line(line)))
     feed = progress.feed if builder.rawjson else plain.feed
     client = _Client(command_of(builder, request, results), environment_of(builder, request), request)
     status = _run(client, feed, watch)
@@ -118,14 +115,16 @@ def build(builder: Builder, request: BuildRequest, watch: Watch) -> tuple[str, .
         return ()
     progress.flush()
     if status != 0:
-        raise _failure(progress, progress.plain or plain.last)
+        raise failure(progress, progress.plain or plain.last, context_of(request))
     return _digests(results)
 
 
-def _check_image(request: BuildRequest, name: str) -> None:
-    """Ends the build, by an error, before it runs anything in an image that it must not use."""
-    if name:
+def _check_step(request: BuildRequest, step: str) -> None:
+    """Ends the build, by an error, before it runs anything in an image, or uses a download, that it must not use."""
+    if name := resolved_image(step):
         request.check_image(name)
+    if instruction := resolved_add(step):
+        request.check_add(instruction)
 
 
 def _digests(results: ResultFiles) -> tuple[str, ...]:
@@ -151,42 +150,6 @@ class _PlainOutput:
             self.last = [*self.last[-30:], text]
             self._write(text)
             self._on_line(text)
-
-
-def _failure(progress: Progress, output: list[str]) -> StepError:
-    """The error for a failed build: with the instruction and its lines, or with the cause outside the Dockerfile."""
-    last = next((line for line in reversed(output) if line), "")
-    error = next((line.removeprefix("ERROR: ") for line in reversed(output) if line.startswith("ERROR: ")), last)
-    error = _WRAPPING.sub("", error) or "the build client ended without an error message"
-    place = next((line for line in output if re.fullmatch(r"\S+:\d+", line)), "")
-    at = f" ({place})" if place else ""
-    if error.startswith(_COMMAND_FAILED):
-        # The user's own command failed. Its text is in the message, so the tests for other errors must not see it.
-        shown = next((found[1] for line in output if (found := _SHOWN.fullmatch(line))), "RUN")
-        named = progress.failed.text if progress.failed else shown
-        foreign = progress.foreign_program or any(line.endswith(FOREIGN_PROGRAM.decode()) for line in output)
-        hint = f"; this machine cannot run programs of that platform: {platforms.EMULATION}" if foreign else ""
-        return StepError(Reason.BUILD_FAILED, f"the instruction {named!r} failed{at}: {error}{hint}")
-    if any(sign in error for sign in _ENGINE_GONE):
-        return MachineError(Reason.ENGINE_GONE, f"the Docker Engine went away while the image was built: {error}")
-    known = classify_text(error)
-    if known.reason is not Reason.INTERNAL:
-        return known
-    if _is_about_base_image(error):
-        hint = "check the name in FROM; for a private image log in: headway registry login HOST"
-        return StepError(Reason.IMAGE_NOT_FOUND, f"the base image cannot be pulled: {error}; {hint}")
-    if progress.failed:
-        return StepError(
-            Reason.BUILD_FAILED, f"the instruction {progress.failed.text!r} failed{at}: {progress.failed.error}"
-        )
-    return StepError(Reason.BUILD_FAILED, f"the image could not be built{at}: {error}")
-
-
-def _is_about_base_image(error: str) -> bool:
-    resolving = "failed to resolve source metadata" in error or "failed to authorize" in error
-    if re.fullmatch(r"[^\s\"]+: not found|pulling from host \S+ failed with status code .*: 40[13] .*", error):
-        return True  # the messages of Docker 20.10
-    return "pull access denied" in error or (resolving and ("not found" in error or is_refusal(error)))
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from runner.network.proxies import NAMES
 
 NOTHING_IGNORED = b"# nothing\n"
 """Not empty: an empty file would count as none."""
+INSTALL_BUILDX = "install Docker's buildx plugin (docker-buildx-plugin, in Debian docker-buildx)"
 _DIGEST_CHARS = 32
 _SSH_AGENT = "SSH_AUTH_SOCK"
 _VARIABLE_BYTES = 16
@@ -76,7 +77,8 @@ class BuildRequest:
     """A build step with all that it needs from its job. ``scratch`` is a folder that no step sees.
 
     ``engine`` are the variables that point the client to the engine. ``check`` raises StepError for the text of a
-    Dockerfile that must not be built, and ``check_image`` for the name of an image that the build must not use.
+    Dockerfile that must not be built, ``check_image`` for the name of an image that the build must not use, and
+    ``check_add`` for an ADD that must not download, which an image may bring along.
 
     ``secret_variables`` begins the names of the variables with the secrets: nothing else in the job can name one.
 
@@ -94,6 +96,7 @@ class BuildRequest:
     egress: JobEgress = field(default_factory=JobEgress)
     check: Callable[[str], None] = _accept
     check_image: Callable[[str], None] = _accept
+    check_add: Callable[[str], None] = _accept
     separation: Separation = Separation()
     secret_variables: str = field(default_factory=lambda: f"HEADWAY_SECRET_{token_hex(_VARIABLE_BYTES)}")
 
@@ -114,7 +117,7 @@ def command_of(builder: Builder, request: BuildRequest, results: ResultFiles) ->
     """The client's command line. Raises StepError if the step asks for something that is not allowed."""
     step = request.step
     check_values(step)
-    context = _context(request)
+    context = context_of(request)
     dockerfile = request.separation.dockerfile or dockerfile_of(request)
     command = [*builder.command, "--progress", "rawjson" if builder.rawjson else "plain"]
     command += [f"--iidfile={results.image_id}"]
@@ -131,6 +134,9 @@ def command_of(builder: Builder, request: BuildRequest, results: ResultFiles) ->
     caches = step.cache_from if request.separation.caches is None else request.separation.caches
     command += [f"--ssh={entry}" for entry in step.ssh]
     command += [f"--cache-from={entry}" for entry in caches]
+    if step.cache_to and not builder.metadata:
+        what = "cache_to: this machine's build client writes no caches"
+        raise StepError(Reason.INVALID_PIPELINE, f"{what}; {INSTALL_BUILDX}")
     command += [f"--cache-to={entry}" for entry in step.cache_to]
     command += [f"--platform={','.join(step.platforms)}"] if step.platforms else []
     command += ["--no-cache"] if step.no_cache else []
@@ -138,7 +144,8 @@ def command_of(builder: Builder, request: BuildRequest, results: ResultFiles) ->
     return [*command, "--", str(context)]
 
 
-def _context(request: BuildRequest) -> Path:
+def context_of(request: BuildRequest) -> Path:
+    """The folder of the build context. Raises StepError if it leads out of the checkout."""
     return _inside(request, request.checkout, request.step.context, "build context")
 
 
@@ -186,7 +193,7 @@ def dockerfile_of(request: BuildRequest) -> Path:
     Raises StepError if there is none inside the repository, or if it must not be built.
     """
     step = request.step
-    original = None if step.dockerfile_inline else _original(request, _context(request))
+    original = None if step.dockerfile_inline else _original(request, context_of(request))
     text = read_file(request.workspace, original) if original else step.dockerfile_inline.encode()
     request.check(text.decode(errors="replace"))
     copy = request.scratch / "dockerfile" / (original.name if original else "Dockerfile")
@@ -201,7 +208,7 @@ def _ignored(request: BuildRequest, original: Path | None) -> bytes:
 
     BuildKit reads it whole: one of terabytes, which takes a step no time to make, would take the engine all memory.
     """
-    places = [(_context(request), ".dockerignore")]
+    places = [(context_of(request), ".dockerignore")]
     if original:
         places.insert(0, (original.parent, f"{original.name}.dockerignore"))
     for folder, name in places:

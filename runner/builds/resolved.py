@@ -1,11 +1,13 @@
-"""Which images BuildKit resolved, by its own progress: it has the last word on what a Dockerfile names.
+"""What BuildKit resolved, by its own progress: it has the last word on which images and downloads a Dockerfile names.
 
-BuildKit looks up every image before the first instruction runs, each time, and tells of it by a step of this name.
+BuildKit looks up every image before the first instruction runs, each time, and tells of it by a step of this name. It
+tells of an ADD, with the values of its variables, when it begins to run the instructions.
 """
 
 import re
 
 _RESOLVED = re.compile(r"(?:\[[^\]]*\] load metadata for|resolve image config for) (?:docker-image://)?(?P<name>\S+)")
+_ADD = re.compile(r"\[(?:[^\]]* )?[0-9]+/[0-9]+\] (?P<instruction>ADD .*)", re.DOTALL)
 _PLAIN_STEP = re.compile(r"#[0-9]+ (?P<name>.*)")
 
 
@@ -15,7 +17,13 @@ def resolved_image(step: str) -> str:
     return match["name"] if match else ""
 
 
-def resolved_in_line(line: str) -> str:
-    """The same for a line of plain progress."""
+def resolved_add(step: str) -> str:
+    """The ADD instruction that this step of a build runs, or an empty text."""
+    match = _ADD.match(step)
+    return match["instruction"] if match else ""
+
+
+def step_in_line(line: str) -> str:
+    """The name of the step that a line of plain progress tells of, or an empty text."""
     match = _PLAIN_STEP.match(line)
-    return resolved_image(match["name"]) if match else ""
+    return match["name"] if match else ""

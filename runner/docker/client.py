@@ -15,7 +15,7 @@ from runner.docker import attach
 from runner.docker.compatibility import image_store
 from runner.docker.connection import Connection
 from runner.docker.error_mapping import absent_is_fine, requests_errors, sdk_errors, start_error, translated
-from runner.docker.folders import SELINUX, binds_and_mounts, tmpfs_option
+from runner.docker.host_config import host_config
 from runner.docker.progress_stream import ProgressStream
 from runner.docker.references import split_tag
 from runner.docker.specs import ContainerSpec, Login
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 # ruff: noqa: PLC0415
 
 REQUEST_TIMEOUT_S = 120
-# Without rotation, so that the whole log can be read again after a crash.
-LOG_DRIVER = "json-file"
-NANO_CPUS = 1_000_000_000
 NOT_RUNNABLE = 126
 # With the containerd store a request may fail because another job removes an image at the same time.
 CONFLICT_TRIES_MAX = 20
@@ -163,33 +160,7 @@ class Engine:
 
     def create(self, spec: ContainerSpec) -> str:
         """Creates a container, without starting it, and returns its id."""
-        from runner.docker.sdk import types
-
-        hosts = [entry.partition(":") for entry in spec.extra_hosts]
-        if wrong := next((name for name, colon, _ in hosts if not colon), None):
-            raise StepError(Reason.INVALID_PIPELINE, f"extra_hosts: {wrong!r} is not of the form name:address")
-        binds, folders = binds_and_mounts(spec.folders, selinux=SELINUX.exists())
-        files = spec.limits.files
-        host = self._api.create_host_config(
-            binds=[*binds, *spec.binds],
-            mounts=[types.Mount(each.target, str(each.source), "bind", read_only=each.read_only) for each in folders],
-            ulimits=[types.Ulimit(name="nofile", soft=files, hard=files)] if files else None,
-            network_mode=spec.network,
-            init=True,
-            security_opt=None if spec.privileged else ["no-new-privileges"],
-            log_config=types.LogConfig(type=LOG_DRIVER),
-            privileged=spec.privileged,
-            userns_mode=spec.user_namespace or None,
-            devices=list(spec.devices) or None,
-            tmpfs=tmpfs_option(spec.tmpfs),
-            dns=list(spec.dns) or None,
-            dns_search=list(spec.dns_search) or None,
-            extra_hosts={name: address for name, _, address in hosts} or None,
-            mem_limit=spec.limits.memory_bytes or None,
-            memswap_limit=spec.limits.memory_bytes or None,
-            nano_cpus=int(spec.limits.cpus * NANO_CPUS) or None,
-            pids_limit=spec.limits.pids or None,
-        )
+        host = self._api.create_host_config(**host_config(spec))
         endpoint = self._api.create_endpoint_config(aliases=list(spec.aliases)) if spec.aliases else None
         with translated():
             made = self._api.create_container(

@@ -31,6 +31,7 @@ class ContainerSpec:
     """A container to create. ``network`` is a network's name, ``container:ID``, ``host`` or ``none``.
 
     ``folders`` are Headway's own; ``binds`` come from the pipeline file, in the syntax of ``docker run --volume``.
+    ``capabilities`` are added to those that every container has (capabilities(7), without CAP_).
     """
 
     image: str
@@ -46,6 +47,7 @@ class ContainerSpec:
     stdin: bool = False
     user: str = ""
     privileged: bool = False
+    capabilities: tuple[str, ...] = ()
     user_namespace: str = ""
     devices: tuple[str, ...] = ()
     tmpfs: tuple[str, ...] = ()

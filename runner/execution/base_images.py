@@ -51,14 +51,21 @@ def separated(job: Job, request: BuildRequest, write: Write) -> BuildRequest:
     own = replace(request.separation, scope=job.assignment.isolation.build_scope, dockerfile=path)
     pins = _Pins(job, step, write, machine)
     pins.check_access((*(image.name for image in found.images), found.syntax))
-    can_pin = _can_pin(job, step, found)
-    if can_pin:
-        contexts = pins.of_all(found) if native else {}
+    readable = native and separates(found.syntax)
+    complete = readable and not found.unclear and all(image.platform in _NATIVE for image in found.images)
+    contexts = pins.of_all(found) if readable else {}
+    if _can_pin(job, found) and (complete or not step.pull):
         own = replace(own, contexts=contexts, syntax=pins.syntax(found.syntax))
+        step = step.model_copy(update={"pull": False})  # the newest images are here
     own = replace(own, caches=pins.of_caches(step.cache_from))
     allowed = (*(image.name for image in found.images), found.syntax)
-    only = can_pin and native and not found.unclear and all(image.platform in _NATIVE for image in found.images)
-    return replace(request, separation=own, check_image=partial(pins.check_resolved, allowed=allowed, only=only))
+    return replace(
+        request,
+        step=step,
+        separation=own,
+        check_image=partial(pins.check_resolved, allowed=allowed, only=complete),
+        check_add=pins.check_add,
+    )
 
 
 def _check(job: Job, step: BuildStep, found: DockerfileImages) -> None:
@@ -98,10 +105,10 @@ def _too_long(what: str) -> StepError:
     return _invalid(f"the variables of {what} can grow it to more than {limit}", "repeat no variable in its own value")
 
 
-def _can_pin(job: Job, step: BuildStep, found: DockerfileImages) -> bool:
-    """Clients and engines since Docker 23 can; with ``pull`` the engine's images count for nothing anyway."""
+def _can_pin(job: Job, found: DockerfileImages) -> bool:
+    """Clients and engines since Docker 23 can."""
     api = tuple(int(part) for part in job.engine.connection.version.api.split("."))
-    return not step.pull and job.builder().metadata and api >= API_WITH_CONTEXTS and separates(found.syntax)
+    return job.builder().metadata and api >= API_WITH_CONTEXTS and separates(found.syntax)
 
 
 def _is_stage(name: str, stages: Collection[str]) -> bool:
@@ -123,7 +130,7 @@ class _Pins:
     def of_all(self, found: DockerfileImages) -> Mapping[str, str]:
         """The private name of each image. Images for other machines keep their names."""
         waiting = [image.name for image in found.images if image.platform in {*_NATIVE, self._machine}]
-        self._job.images.prefetch(ImageRequirement(name) for name in dict.fromkeys(waiting))
+        self._job.images.prefetch(self._required(name) for name in dict.fromkeys(waiting))
         pins: dict[str, str] = {}
         while waiting:
             name = waiting.pop()
@@ -139,13 +146,17 @@ class _Pins:
         # Each by itself, as BuildKit reads them: one cannot continue another.
         triggers = (image.get("Config") or {}).get("OnBuild") or ()
         for trigger in triggers:
-            text = f"FROM scratch\n{trigger}"
-            check_downloads(text, self._job.assignment.access, self._job.engine, self._step.args)
-            names += [each.name for each in images_of(text, {}).images]
+            self.check_add(trigger)
+            names += [each.name for each in images_of(f"FROM scratch\n{trigger}", {}).images]
         if images_of("\n".join(["FROM scratch", *triggers]), {}).expanded_bytes > EXPANDED_BYTES_MAX:
             raise _too_long("an ONBUILD instruction of a base image")
         _refuse_own("ONBUILD of a base image", names)
         return names
+
+    def check_add(self, instruction: str) -> None:
+        """Raises StepError for an instruction, of a base image or as BuildKit runs it, that must not download."""
+        text = f"FROM scratch\n{instruction}"
+        check_downloads(text, self._job.assignment.access, self._job.engine, self._step.args)
 
     def _may_rename(self, name: str, stages: Collection[str]) -> bool:
         """False for an image with the name of a stage: BuildKit would put the image in place of the whole stage."""
@@ -197,10 +208,13 @@ class _Pins:
             if self._job.images.is_guarded(name):
                 self._fetched(name)
 
+    def _required(self, name: str) -> ImageRequirement:
+        return ImageRequirement(name, newest=self._step.pull)
+
     def _fetched(self, name: str) -> dict[str, Any]:
         self._looked_up.add(name)
         try:
-            return self._job.images.get(ImageRequirement(name), self._write)
+            return self._job.images.get(self._required(name), self._write)
         except StepError as error:
             raise type(error)(error.reason, f"a base image of the build: {error}") from error
 

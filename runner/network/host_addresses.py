@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterable
 from http import HTTPStatus
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Any
 
 from runner.docker.client import Engine
 from runner.network.host_rules import IPV4, IPV6, METADATA
@@ -21,7 +22,15 @@ def gateways(engine: Engine) -> frozenset[str]:
     status, body = engine.connection.get("/networks")
     networks = json.loads(body) if status == HTTPStatus.OK else []
     configs = (config for network in networks for config in (network.get("IPAM") or {}).get("Config") or ())
-    return frozenset(str(config["Gateway"]) for config in configs if config.get("Gateway"))
+    return frozenset(gateway for config in configs if (gateway := _gateway(config)))
+
+
+def _gateway(config: dict[str, Any]) -> str:
+    """The host's address in a subnet. Docker 20.10 does not tell that of its default network: it is the first there."""
+    if told := config.get("Gateway"):
+        return str(told)
+    subnet = config.get("Subnet")
+    return str(next(ip_network(subnet).hosts())) if subnet else ""
 
 
 def leads_to_host(host: str, own: Iterable[str] = ()) -> bool:

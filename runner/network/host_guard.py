@@ -64,7 +64,7 @@ def guard_host(engine: Engine, key: str, made_s: int, reach: Reach) -> bool:
         command=("-euc", script(_rules(engine, reach))),
         environment={"PATH": "/usr/sbin:/usr/bin"},
         binds=("/usr:/usr:ro", "/etc:/etc:ro"),
-        privileged=True,
+        capabilities=("NET_ADMIN",),
         user_namespace="host",
         limits=_LIMITS,
     )

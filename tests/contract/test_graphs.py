@@ -119,7 +119,7 @@ def check(database: Engine, nodes: list[Node], pick: st.DataObject) -> None:
     assert (run.state, run.finished_ms is not None) == (verdict(expected), True)
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_in_any_order_of_ends_the_jobs_and_their_run_end_as_the_model_says(database: Engine) -> None:
     slow_is_fine = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
     slow_is_fine(given(graphs(), st.data())(lambda nodes, pick: check(database, nodes, pick)))()

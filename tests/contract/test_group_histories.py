@@ -101,7 +101,7 @@ def check(database: Engine, shapes: list[Shape], pick: st.DataObject) -> None:
     assert {job.state for job in history.jobs()} == {State.PASSED}
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_in_any_history_limit_and_order_hold_and_all_jobs_end(database: Engine) -> None:
     slow_is_fine = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
     runs = st.lists(pipelines(), min_size=2, max_size=4)

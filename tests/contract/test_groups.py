@@ -93,6 +93,7 @@ def test_a_group_without_a_name_is_the_workflows_and_limits_no_other(database: E
     assert first.jobs()["deploy"].group_name == "deploy"
 
 
+@pytest.mark.slow
 def test_as_many_run_at_once_as_the_limit_says(database: Engine, repo_id: int) -> None:
     runs = [begun(database, repo_id, deploy(limit=2)) for _ in range(4)]
     assert [run.planned.mine is not None for run in runs] == [True, True, False, False]

@@ -17,6 +17,8 @@ from workers.scheduler.missed_turns import GROUPS_AT_ONCE, MissedTurns
 from workers.store.jobs import leases
 from workers.store.jobs.concurrency_turns import LIMIT_MAX
 
+pytestmark = pytest.mark.slow
+
 HERE = offered_here("")
 
 

@@ -79,7 +79,7 @@ def _left(database: Engine) -> int:
         return session.scalar(select(func.count()).where(Job.finished_ms.is_(None))) or 0
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_no_deadlock_and_no_job_left_behind(database: Engine) -> None:
     with transaction(database) as session:
         repo_ids = [store.add_repo(session, store.NewRepo(name, "file:///x")).id for name in ("a", "b")]

@@ -159,6 +159,7 @@ WRITES: dict[str, Callable[[Session, int, int], object]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())
 @pytest.mark.parametrize("since", ["reaped", "claimed again", "ended", "removed"])
 def test_every_write_of_a_stale_attempt_is_refused_and_changes_nothing(
@@ -261,6 +262,7 @@ def test_a_job_that_was_planned_after_the_run_was_canceled_cannot_be_claimed(dat
         assert run.state is State.CANCELED
 
 
+@pytest.mark.slow
 def test_a_claim_and_a_cancellation_at_the_same_time_agree_on_which_was_first(database: Engine, job_id: int) -> None:
     with reading(database) as session:
         repo_id = store.repos(session)[0].id
@@ -445,7 +447,7 @@ class Histories(RuleBasedStateMachine):
             assert run.finished_ms is None
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_in_any_history_a_job_is_one_workers_and_ends_once(database: Engine) -> None:
     machine = type("HistoriesHere", (Histories,), {"database": database})
     slow_is_fine = settings(

@@ -197,7 +197,7 @@ def test_a_complete_log_can_be_continued(logs: LogStore) -> None:
         assert (reader.read(0), reader.complete) == (b"onetwo", True)
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_a_big_log_is_read_anywhere(logs: LogStore) -> None:
     lines = b"".join(b"%07d some ordinary output of a compiler, as long as lines are\n" % n for n in range(1_100_000))
     assert len(lines) > 64 * MIB

@@ -124,7 +124,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, redis_url: str) -> tup
     return request.param, new
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 @pytest.mark.parametrize("analyzed", ["", "analyzed"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_what_is_read_does_not_grow_with_the_history_and_the_queue(

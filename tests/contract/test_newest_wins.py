@@ -85,6 +85,7 @@ def newer_in_the_group(database: Engine, run: store.Queued) -> dict[str, str]:
         return newer_runs(session, session.get_one(Run, run.run_id), {"deploy", "other"})
 
 
+@pytest.mark.slow
 def test_of_the_newer_runs_in_a_group_the_newest_of_the_branch_is_named_and_never_the_run_itself(
     database: Engine, repo_id: int
 ) -> None:

@@ -452,6 +452,7 @@ def test_the_last_job_gives_the_run_its_verdict_and_skips_steps_that_did_not_sta
         assert [step.state for step in store.steps_of(session, claim.job_id)] == [State.FAILED, State.SKIPPED]
 
 
+@pytest.mark.slow
 def test_a_step_that_still_runs_when_its_job_ends_ends_as_the_job_does(database: Engine, repo_id: int) -> None:
     claim, _ = planned(database, repo_id, plan(job_plan("test")))
     with transaction(database) as session:

@@ -88,7 +88,7 @@ def changed(text: str, changes: list[tuple[str, int, int]]) -> str:
     return "\n".join(lines)
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 @QUIET
 @given(st.builds(changed, st.sampled_from(FILES), CHANGES), TRIGGERS, PATHS)
 def test_any_damage_to_a_file(text: str, trigger: Trigger, path: str) -> None:
@@ -166,7 +166,7 @@ DOCUMENTS = st.recursive(
 )
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 @QUIET
 @given(st.dictionaries(WORDS, DOCUMENTS, max_size=4), DOCUMENTS, TRIGGERS, PATHS)
 def test_any_document_of_our_words(document: dict[str, object], steps: object, trigger: Trigger, path: str) -> None:
@@ -190,7 +190,7 @@ STEP = st.fixed_dictionaries(
 )
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 @QUIET
 @given(st.lists(STEP, min_size=1, max_size=5), TRIGGERS, PATHS)
 def test_any_steps(steps: list[dict[str, object]], trigger: Trigger, path: str) -> None:
@@ -245,13 +245,14 @@ def test_of_very_many_problems_only_the_first_are_reported() -> None:
     assert len(problems_of(text)) == PROBLEMS_COUNT_MAX
 
 
+@pytest.mark.slow
 def test_a_large_valid_file_is_compiled() -> None:
     text = "steps:\n" + "".join(f"  - name: s{n}\n    image: i\n    commands:\n      - make {n}\n" for n in range(1200))
     plan = compile_pipeline([PipelineFile(".headway.yml", text.encode())], push(), CONTEXT)
     assert len(plan.jobs[0].steps) == 1200
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 @pytest.mark.parametrize(
     ("text", "count"),
     [

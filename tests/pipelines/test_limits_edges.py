@@ -45,6 +45,7 @@ def test_a_pipeline_has_at_most_256_jobs_in_all_its_files() -> None:
         plan_of_files(files)
 
 
+@pytest.mark.slow
 def test_a_file_has_at_most_2000_steps_in_all_its_jobs() -> None:
     assert len(job_of(steps(2000)).steps) == 2000
     assert "this file has 2001 steps" in problems_of(steps(2001))[0]
@@ -136,6 +137,7 @@ def test_a_file_has_at_most_1000_aliases() -> None:
     assert "more than 1000 aliases" in problems_of(aliases(1001))[0]
 
 
+@pytest.mark.slow
 def test_a_file_has_at_most_50000_values() -> None:
     def values(count: int) -> str:
         """The whole file, its keys, maps and lists counted too."""
@@ -216,6 +218,7 @@ def test_a_pattern_has_at_most_64_alternatives() -> None:
         matches(f"{choices(33)}{{x,y}}", "b0x")
 
 
+@pytest.mark.slow
 def test_a_pattern_is_not_compared_with_any_long_text() -> None:
     """4,000,000: parts of the pattern times characters of the text."""
     assert matches("?*" * 20, "x" * 100_000)
@@ -242,6 +245,7 @@ def test_a_repetition_may_end_where_it_begins_and_not_before() -> None:
         search("a{2,1}", "aa")
 
 
+@pytest.mark.slow
 def test_a_regular_expression_may_not_cost_more_than_a_million_positions() -> None:
     """One character at every position of the text, and one for the end: each part costs as many, and one more."""
     assert search("ab", "a" * 499_998 + "b")

@@ -69,6 +69,7 @@ def test_every_name_in_the_list_is_one_of_headways_own() -> None:
     assert all(is_own_image(f"{name}:1") for name in NAMED.values())
 
 
+@pytest.mark.slow
 def test_the_code_takes_its_image_names_from_the_list() -> None:
     """A name that only the code knows could be built or pushed by a pipeline, and would run as Headway's own."""
     found = []

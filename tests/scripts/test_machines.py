@@ -163,7 +163,7 @@ def test_without_the_program_timeout_a_command_keeps_its_exit_status(machine: Ma
     assert machine.function("with_timeout 30 cat /dev/null").returncode == 0
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_without_the_program_timeout_a_command_that_takes_too_long_is_ended(machine: Machine) -> None:
     machine.without("timeout")
     assert machine.function("with_timeout 1 sleep 45").returncode not in (0, 124)

@@ -49,6 +49,16 @@ class JobRunner:
         self.folder = folder
         self.jobs: list[JobResult] = []
 
+    @property
+    def has_current_buildkit(self) -> bool:
+        """Whether client and engine have what BuildKit can since Docker 23: private names, host names, ``${X#?}``."""
+        return self.builder.metadata and self.engine.connection.version.api != "1.41"
+
+    def need_current_buildkit(self) -> None:
+        """Skips the test where they do not."""
+        if not self.has_current_buildkit:
+            pytest.skip("the BuildKit of this engine, or its client, is older than Docker 23")
+
     def __call__(
         self,
         *steps: Step,

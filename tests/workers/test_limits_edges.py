@@ -119,6 +119,7 @@ def test_of_a_wrong_cron_expression_at_most_200_characters_are_shown() -> None:
         next_ms("x" * 201, "UTC", 0)
 
 
+@pytest.mark.slow
 def test_the_name_of_a_cron_has_at_most_100_characters(sqlite_database: Engine) -> None:
     with transaction(sqlite_database) as session:
         repo = store.add_repo(session, store.NewRepo("acme/roof", "file:///srv/roof.git"))

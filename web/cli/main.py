@@ -36,8 +36,10 @@ def register(app: typer.Typer) -> None:
 def serve() -> None:
     """Runs everything on this machine: pages, a worker, the scheduler and a private Redis."""
     from web.server.serve import serve as run
+    from workers.log_lines import configure_log
     from workers.startup import read_settings
 
+    configure_log()
     run(read_settings(), typer.echo)
 
 
@@ -48,7 +50,9 @@ def web(
 ) -> None:
     """Runs the pages and the API."""
     from web.server.serve import serve_web
+    from workers.log_lines import configure_log
     from workers.startup import read_settings
 
+    configure_log()
     given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     serve_web(read_settings(**given), typer.echo)

@@ -53,6 +53,12 @@ def list_repos(services: OperationServices, actor: Actor) -> Sequence[Repo]:
         return store.repos(session, actor.viewer)
 
 
+def any_repo(services: OperationServices) -> bool:
+    """Whether there is one, for the first words of a server: they name none."""
+    with reading(services.engine) as session:
+        return bool(store.repos(session, limit=1))
+
+
 def add(services: OperationServices, actor: Actor, new: NewRepo, *, replace: bool = False) -> NewWebhook:
     """Adds a repository, or with ``replace`` changes the one of that name. Its webhook secret is new.
 

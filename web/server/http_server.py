@@ -45,6 +45,7 @@ def make_server(services: Services, limits: ConnectionLimits | None = None, port
         # Uvicorn would trust a local proxy unasked: the application trusts those of the settings.
         proxy_headers=False,
         timeout_keep_alive=_KEEP_ALIVE_S,
+        log_config=None,  # the process has configured its log
         log_level="warning",
         access_log=False,
         server_header=False,

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from runner.private import private_umask
-from web.operations import users
+from web.operations import repos, users
 from web.server.http_server import make_server
 from web.server.private_redis import start_private_redis
 from web.server.supervisor import ChildProcess, headway_command
@@ -155,3 +155,10 @@ def _print_welcome(services: Services, print_line: PrintLine) -> None:
     print_line(f"Headway serves {services.settings.url}")
     if link:
         print_line(f"First start: log in as admin with this link, which works once within a day:\n  {link}")
+    if not repos.any_repo(services):
+        where = "in another terminal, with the same HEADWAY_ variables" if _has_settings() else "in another terminal"
+        print_line(f"Connect a repository ({where}):\n  headway repo add https://git.example.org/team/app")
+
+
+def _has_settings() -> bool:
+    return any(name.startswith("HEADWAY_") for name in os.environ)

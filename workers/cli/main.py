@@ -24,8 +24,10 @@ def worker() -> None:
     from runner.private import private_umask
     from workers.errors import StartError
     from workers.jobs.process import run_worker
+    from workers.log_lines import configure_log
     from workers.startup import prepare_data_dir, read_settings, sentences
 
+    configure_log()
     settings = read_settings()
     prepare_data_dir(settings)
     try:
@@ -39,9 +41,11 @@ def worker() -> None:
 def scheduler() -> None:
     """Runs the scheduler: it starts crons, gives jobs of dead workers to others, wakes workers, deletes old logs."""
     from runner.private import private_umask
+    from workers.log_lines import configure_log
     from workers.scheduler.scheduler import run_scheduler
     from workers.startup import prepare_data_dir, read_settings, sentences
 
+    configure_log()
     settings = read_settings()
     prepare_data_dir(settings)
     stop = threading.Event()

@@ -38,6 +38,7 @@ from workers.labels import offered_here, queue_of
 from workers.logs import open_logs
 from workers.queue.celery_app import QUEUE, TASK, make_celery
 from workers.queue.wakeups import Notifier
+from workers.queue.worker_output import quiet
 from workers.secrets.vault import open_vault
 from workers.settings import Settings
 from workers.store.processes.installation import NUMBER_MAX
@@ -124,7 +125,7 @@ def run_worker(settings: Settings) -> None:
     _bound_shutdown(settings.shutdown_s)
     app = make_worker(settings, name)
     app.steps["worker"].add(_rounds(settings, installation, host_rules))
-    worker = app.Worker(
+    worker = quiet(app.Worker)(
         pool="prefork",
         concurrency=settings.worker_slots,
         queues=[QUEUE, queue_of(offered_here(settings.worker_labels))],
@@ -184,6 +185,7 @@ def _bound_shutdown(shutdown_s: int) -> None:
     @worker_shutting_down.connect(weak=False)
     def _stopping(how: str, **_: object) -> None:
         if how == "Warm":
+            _log.info("the worker stops: it takes no new jobs, and waits for running ones", at_most_s=shutdown_s)
             timer = threading.Timer(shutdown_s, give_up)
             timer.daemon = True
             timer.start()

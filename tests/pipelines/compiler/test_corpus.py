@@ -22,7 +22,7 @@ def triggers() -> Iterator[Trigger]:
     yield from (event(name) for name in (Event.CRON, Event.MANUAL))
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_every_real_file_compiles_for_the_events_that_files_serve() -> None:
     failed = {}
     for file in FILES:

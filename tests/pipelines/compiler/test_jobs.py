@@ -181,6 +181,7 @@ def test_an_invalid_matrix_is_reported(matrix: str, problem: str) -> None:
     assert problems_of(f"matrix: {matrix}\n{ONE}") == [problem]
 
 
+@pytest.mark.slow
 def test_a_matrix_has_a_limit() -> None:
     axes = ", ".join(f"A{n}: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]" for n in range(4))
     hint = "list those that matter under 'include'"

@@ -108,6 +108,7 @@ steps:
     assert warned == (past == 0), "a condition on the matrix is judged only where every cell was read"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("past", [0, 1])
 def test_a_file_with_many_steps_is_planned_for_fewer_triggers(past: int) -> None:
     steps = STEPS_PLANNED_COUNT_MAX // 2 + past

@@ -402,7 +402,7 @@ DENSE = (
 )
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 @pytest.mark.parametrize(
     ("text", "count"),
     [

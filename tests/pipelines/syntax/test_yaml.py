@@ -199,7 +199,7 @@ def test_a_bomb_of_aliases_is_refused() -> None:
     assert "its aliases counted in full" in read(text)[1][0]
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_too_many_values_are_refused() -> None:
     assert "more than 50000 values" in read("[" + "1," * 60_000 + "]")[1][0]
 

@@ -5,7 +5,7 @@ from time import monotonic
 import pytest
 
 from runner.builds.dockerfile import BaseImage, images_of, is_official, separates
-from runner.builds.resolved import resolved_image, resolved_in_line
+from runner.builds.resolved import resolved_add, resolved_image, step_in_line
 from runner.builds.shell_words import NESTED_COUNT_MAX
 from runner.errors import StepError
 from tests.support.deceptions import DECEPTIONS
@@ -110,6 +110,7 @@ def test_a_platforms_argument_that_is_given_counts_where_it_is_declared() -> Non
     assert images_of("FROM a-$TARGETARCH", given, predefined=known).unclear == ("a-$TARGETARCH",)
 
 
+@pytest.mark.slow
 def test_a_dockerfile_that_is_hard_to_read_is_read_in_a_short_time() -> None:
     begun = monotonic()
     for hard in ("RUN " + "<<a " * 24_000, "RUN x<<\n" * 10_000,
@@ -183,8 +184,25 @@ def test_the_frontend_is_found_as_buildkit_finds_it(text: str, syntax: str) -> N
 )
 def test_the_images_that_buildkit_looks_up_are_told_by_its_steps(step: str, image: str) -> None:
     assert resolved_image(step) == image
-    assert resolved_in_line(f"#12 {step}") == image
-    assert resolved_in_line(f"#12 0.345 {step}") == "", "the output of an instruction has the time in front"
+    assert resolved_image(step_in_line(f"#12 {step}")) == image
+    assert resolved_image(step_in_line(f"#12 0.345 {step}")) == "", "the output of an instruction has the time in front"
+
+
+@pytest.mark.parametrize(
+    ("step", "instruction"),
+    [
+        ("[2/3] ADD http://127.0.0.1/x /y", "ADD http://127.0.0.1/x /y"),
+        ("[base 12/13] ADD --checksum=sha256:0 http://a/x /y", "ADD --checksum=sha256:0 http://a/x /y"),
+        ("[linux/arm64 base 2/3] ADD x /y", "ADD x /y"),
+        ("[2/3] COPY http://127.0.0.1/x /y", ""),
+        ("[2/3] RUN echo [2/3] ADD x /y", ""),
+        ("[internal] load build context", ""),
+    ],
+)
+def test_an_add_is_told_by_its_step(step: str, instruction: str) -> None:
+    assert resolved_add(step) == instruction
+    assert resolved_add(step_in_line(f"#3 {step}")) == instruction
+    assert resolved_add(step_in_line(f"#3 0.345 {step}")) == ""
 
 
 def test_cache_mounts_are_found() -> None:

@@ -74,7 +74,7 @@ def test_a_syntax_error_has_no_instruction(version: str) -> None:
     assert "Dockerfile:2" in build.progress.plain
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 @pytest.mark.parametrize("name", [path.name for path in sorted(RECORDED.iterdir())])
 @given(data=st.data())
 def test_it_is_all_the_same_however_the_words_are_cut(name: str, data: st.DataObject) -> None:

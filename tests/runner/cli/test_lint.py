@@ -244,6 +244,7 @@ def test_the_verb_takes_the_same_arguments(tmp_path: Path) -> None:
     assert result.stdout.startswith("::error file=")
 
 
+@pytest.mark.slow
 def test_the_command_loads_nothing_that_it_does_not_need(tmp_path: Path) -> None:
     write(tmp_path, _headway_yml=GOOD)
     program = (
@@ -256,6 +257,7 @@ def test_the_command_loads_nothing_that_it_does_not_need(tmp_path: Path) -> None
     assert done.stdout == "[]\n"
 
 
+@pytest.mark.slow
 def test_a_file_of_gigabytes_is_told_of_and_not_read(tmp_path: Path) -> None:
     with (tmp_path / ".headway.yml").open("wb") as file:
         file.truncate(2 * 1024**3)

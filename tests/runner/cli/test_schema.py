@@ -72,7 +72,7 @@ def test_every_example_of_the_manual_fits(check: Validator, example: str) -> Non
     assert list(check.iter_errors(values_of(example))) == []
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 @pytest.mark.skipif(not CORPUS, reason="the folder of real pipeline files is not beside the project")
 def test_every_real_file_fits_unless_lint_says_that_a_key_is_unknown(check: Validator) -> None:
     refused = {}
@@ -103,6 +103,7 @@ def test_a_file_in_which_lint_finds_no_error_fits(check: Validator, file: Path) 
     assert [error.message for error in check.iter_errors(values)] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 OF_THE_SERVER = {
     "sqlalchemy", "alembic", "celery", "kombu", "redis", "fastapi", "starlette", "uvicorn", "workers.settings",
 }  # fmt: skip

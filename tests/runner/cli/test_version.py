@@ -74,7 +74,7 @@ def test_without_an_engine_it_says_why_and_is_no_failure(tmp_path: Path) -> None
         assert said(DOCKER_HOST=podman.host)[2].startswith("Podman 4.3.1 answers")
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_an_engine_that_hangs_is_waited_for_two_seconds(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as hanging:
         hanging.bind(str(tmp_path / "engine.sock"))
@@ -84,5 +84,6 @@ def test_an_engine_that_hangs_is_waited_for_two_seconds(tmp_path: Path) -> None:
         assert time.monotonic() - began_s < 10
 
 
+@pytest.mark.slow
 def test_help_names_it() -> None:
     assert any("--version" in line for line in said("--help", TERM="dumb"))

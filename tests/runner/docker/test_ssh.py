@@ -119,6 +119,7 @@ def test_without_an_ssh_here_that_is_said(monkeypatch: pytest.MonkeyPatch, tmp_p
     eventually(lambda: not relays())
 
 
+@pytest.mark.slow
 def test_the_command_line_says_who_where_and_what() -> None:
     command = command_of(Ssh("far", "me", 2222, "/run/my docker.sock"), Path("/private"))
     assert command[-1] == "docker --host 'unix:///run/my docker.sock' system dial-stdio"

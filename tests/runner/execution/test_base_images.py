@@ -47,6 +47,7 @@ def test_no_spelling_hides_an_image_of_headways_own(ran: JobRunner, own_name: st
 
 
 def test_an_image_that_only_buildkit_can_tell_is_checked_while_it_is_built(ran: JobRunner, own_name: str) -> None:
+    ran.need_current_buildkit()
     text = f"ARG X=x{own_name}\nFROM ${{X#?}}\nRUN echo has-run # {secrets_hex()}\n"
     job = ran(build(), shell("true", box=container(1)), files={"Dockerfile": text})
     assert job.states == [State.FAILED, State.SKIPPED]
@@ -59,6 +60,7 @@ def test_an_image_that_only_buildkit_can_tell_is_checked_while_it_is_built(ran: 
 def test_such_an_image_of_a_registry_needs_the_login_of_the_repository(
     ran: JobRunner, registry: Registry, given_image: Callable[..., str]
 ) -> None:
+    ran.need_current_buildkit()
     name = f"{registry.host}/team/{secrets_hex()}:1"
     ran.engine.tag(given_image(f"FROM busybox\nLABEL a={secrets_hex()}\n"), *name.rsplit(":", 1))
     text = f"ARG X=x{name}\nFROM ${{X#?}}\n"
@@ -163,10 +165,10 @@ def test_our_reading_has_all_images_that_buildkit_looks_up(ran: JobRunner, tmp_p
             text = generated(chance, names)
             found, error = resolved(ran, tmp_path / str(number), text)
             ours = {canonical(image.name) for image in images_of(text, {}).images} - {"none:latest"}
-            if not error:
-                built += 1
-                assert found == ours, text
+            built += not error
             assert found <= ours, text
+            if not error and ran.has_current_buildkit:
+                assert found == ours, text
     finally:
         for name in names:
             ran.engine.untag(name)

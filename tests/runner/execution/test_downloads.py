@@ -1,7 +1,7 @@
 """The engine downloads what ADD names, in its host's own network: jobs may not have it ask the host for them."""
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 
 import pytest
@@ -16,6 +16,7 @@ from tests.support.forward_proxy import gateway_of
 from tests.support.host_rules import hello_server
 from tests.support.job_result import JobResult
 from tests.support.plans import build, secrets_hex
+from tests.support.registry import Registry
 
 pytestmark = pytest.mark.engine
 
@@ -78,16 +79,31 @@ def test_an_untrusted_build_with_a_checksum_is_stopped_by_the_host_alone(ran: Jo
     assert "ADD from 127.0.0.1, an address of the engine's host" in job.outcome.message
 
 
-def test_a_base_image_cannot_download_for_the_build(ran: JobRunner, server: int) -> None:
-    base = f"hostrules-base-{secrets_hex()}"
-    text = f"FROM busybox\nONBUILD ADD http://127.0.0.1:{server}/x /y\n"
-    subprocess.run(["docker", "build", "--quiet", "--tag", base, "-"], input=text.encode(), check=True)
-    try:
-        for access in (TRUSTED, UNTRUSTED):
-            job = ran(build(dockerfile_inline=f"FROM {base}\n"), files={"x": ""}, access=access)
-            assert job.outcome.reason is Reason.INVALID_PIPELINE
-            assert "ADD" in job.outcome.message
-        job = ran(build(dockerfile_inline=f"FROM {base}\nRUN grep reached /y\n"), files={"x": ""}, access=WITH_TRUST)
-        assert job.outcome.state is State.PASSED
-    finally:
-        ran.engine.untag(base)
+@pytest.fixture
+def downloading_base(ran: JobRunner, given_image: Callable[..., str], registry: Registry, server: int) -> Iterator[str]:
+    """A base image, in the engine and in a registry, that has every build on it download from the engine's host."""
+    base = f"{registry.host}/hostrules-base-{secrets_hex()}:1"
+    ran.engine.tag(given_image(f"FROM busybox\nONBUILD ADD http://127.0.0.1:{server}/x /y\n"), *base.rsplit(":", 1))
+    subprocess.run(["docker", "push", "--quiet", base], check=True)
+    yield base
+    ran.engine.untag(base)
+
+
+@pytest.mark.parametrize("pull", [False, True])
+def test_a_base_image_cannot_download_for_the_build(ran: JobRunner, downloading_base: str, *, pull: bool) -> None:
+    text = f"FROM {downloading_base}\n"
+    for access in (TRUSTED, UNTRUSTED):
+        job = ran(build(dockerfile_inline=text, pull=pull), files={"x": ""}, access=access)
+        assert job.outcome.reason is Reason.INVALID_PIPELINE, job.everything()
+        assert "ADD" in job.outcome.message
+    step = build(dockerfile_inline=f"{text}RUN grep reached /y\n", pull=pull)
+    assert ran(step, files={"x": ""}, access=WITH_TRUST).outcome.state is State.PASSED
+
+
+def test_a_base_image_that_only_buildkit_can_tell_cannot_either(ran: JobRunner, downloading_base: str) -> None:
+    ran.need_current_buildkit()
+    text = f"ARG X=x{downloading_base}\nFROM ${{X#?}}\nRUN grep reached /y\n"
+    job = ran(build(dockerfile_inline=text), files={"x": ""}, access=TRUSTED)
+    assert (job.outcome.state, job.outcome.reason) == (State.FAILED, Reason.INVALID_PIPELINE), job.everything()
+    assert "ADD from 127.0.0.1, an address of the engine's host" in job.outcome.message
+    assert ran(build(dockerfile_inline=text), files={"x": ""}, access=WITH_TRUST).outcome.state is State.PASSED

@@ -78,6 +78,7 @@ def test_the_script_does_not_learn_the_token(shell: list[str]) -> None:
     assert done.stdout.count(TOKEN.encode()) == 1
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(st.characters(exclude_characters="\0\r", exclude_categories=["Cs"]), max_size=30), max_size=4))
 def test_any_text_that_is_shown_and_printed_is_kept(words: list[str]) -> None:
     commands = ["printf '%s\\n' '" + word.replace("'", "'\\''") + "'" for word in words]
@@ -103,6 +104,7 @@ NOISE = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(NOISE, max_size=6), st.integers(0, 255), st.binary(max_size=8), st.data())
 def test_the_status_is_found_however_the_stream_is_cut(
     noise: list[bytes], status: int, after: bytes, data: st.DataObject

@@ -77,6 +77,8 @@ def test_an_untrusted_job_pushes_nothing_also_with_a_login_of_its_own(ran: JobRu
 
 def test_an_untrusted_job_writes_no_cache_for_others(ran: JobRunner, registry: Registry) -> None:
     shared = f"type=registry,ref={registry.host}/cache-{secrets_hex()}"
+    if not ran.builder.metadata:
+        pytest.skip("the build client of this engine writes no caches")
     job = ran(build(cache_to=(shared, "type=inline")), files=DOCKERFILE, access=UNTRUSTED)
     assert job.outcome.state is State.PASSED, job.outcome
     assert f"writes no shared cache: this run is untrusted ({WHY})" in job.log().decode()

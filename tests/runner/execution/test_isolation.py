@@ -56,7 +56,7 @@ def test_a_step_gets_the_image_that_its_name_meant_before_another_job_took_the_n
 def test_a_build_gets_the_image_that_its_name_meant_before(
     ran: JobRunner, borrowed_name: str, text: str, isolation: Isolation
 ) -> None:
-    need_pins(ran)
+    ran.need_current_buildkit()
     text = f"{text.format(borrowed_name)}# {secrets_hex()}"
     job = ran(build(), files={"Dockerfile": text}, isolation=isolation)
     assert job.outcome.state is State.PASSED, job.everything()
@@ -74,11 +74,6 @@ def test_a_fork_may_use_the_arguments_of_its_platform(ran: JobRunner) -> None:
     text = f"FROM busybox AS base-{arch}\nFROM --platform=$BUILDPLATFORM base-$TARGETARCH\n"
     job = ran(build(), files={"Dockerfile": text}, isolation=FORK, access=UNTRUSTED)
     assert job.outcome.state is State.PASSED, job.everything()
-
-
-def need_pins(ran: JobRunner) -> None:
-    if not ran.builder.metadata or ran.engine.connection.version.api == "1.41":
-        pytest.skip("this engine's BuildKit takes no images by other names")
 
 
 def test_an_id_of_an_image_is_no_name(ran: JobRunner, given_image: Callable[..., str]) -> None:
@@ -172,7 +167,8 @@ def test_a_build_argument_cannot_choose_another_repositorys_cache(ran: JobRunner
         files = {"Dockerfile": text.format(isolation.build_scope.replace(" ", ""))}
         held.append(ran(step, shell("cat /held", box=container(1)), files=files, isolation=own).said(2))
     assert [len(lines) for lines in held] == [1, 1, 1], "the cache mount was empty each time"
-    assert len({lines[0] for lines in held}) == 3, "each has a host name of its own"
+    names = len({lines[0] for lines in held})
+    assert names == (3 if ran.has_current_buildkit else 1), "each has a host name of its own"
 
 
 def test_what_a_fork_put_into_its_cache_reaches_no_other_build_as_the_cached_result_of_the_same_instruction(

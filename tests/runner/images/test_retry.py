@@ -25,7 +25,7 @@ def test_a_registry_that_cannot_serve_now_is_asked_again_and_the_log_says_so() -
     assert said == [f"the registry cannot be reached: {BUSY}; retrying in 0.5 s"]
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_after_the_last_pause_its_answer_counts() -> None:
     tries: list[int] = []
     with pytest.raises(RegistryBusyError):

@@ -2,10 +2,13 @@
 
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.logs.patterns import Patterns
+
+pytestmark = pytest.mark.slow
 
 LETTERS = st.sampled_from([b"a", b"b"])
 UNITS = st.lists(LETTERS, min_size=1, max_size=5).map(b"".join)

@@ -34,7 +34,7 @@ def masked(redactor: Redactor, pieces: list[bytes]) -> bytes:
     return b"".join([*(stream.feed(piece) for piece in pieces), stream.flush()])
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 @given(streams())
 def test_however_the_stream_is_cut_the_result_is_that_of_the_whole(case: tuple[list[str], bytes, list[bytes]]) -> None:
     secrets, data, pieces = case
@@ -42,7 +42,7 @@ def test_however_the_stream_is_cut_the_result_is_that_of_the_whole(case: tuple[l
     assert masked(redactor, pieces) == redactor.mask(data)
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 @given(streams())
 def test_no_secret_is_in_the_result(case: tuple[list[str], bytes, list[bytes]]) -> None:
     secrets, _, pieces = case
@@ -70,7 +70,7 @@ def bare(secrets: list[str], data: bytes) -> list[bytes]:
     return [data[run.start() : run.end()] for run in re.finditer(rb"\0+", touched)]
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 @given(streams())
 def test_every_byte_of_a_secret_is_hidden_and_no_other_is_lost(case: tuple[list[str], bytes, list[bytes]]) -> None:
     secrets, data, pieces = case
@@ -112,6 +112,7 @@ def test_without_a_secret_every_byte_comes_through_at_once(data: bytes, short: l
     assert stream.flush() == b""
 
 
+@pytest.mark.slow
 @given(st.text(min_size=4), st.binary(max_size=5), st.binary(max_size=5))
 def test_any_text_is_masked_as_it_is_and_as_tools_print_it(secret: str, before: bytes, after: bytes) -> None:
     assume(len(secret.strip().encode()) >= 8)

@@ -59,14 +59,14 @@ LOGS: dict[str, Callable[[int], bytes]] = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 @pytest.mark.parametrize("secrets", SECRETS.values(), ids=SECRETS)
 def test_the_time_for_a_mask_grows_with_its_secrets_and_no_faster(secrets: Callable[[int], list[str]]) -> None:
     small, large = secrets(16 * KIB), secrets(64 * KIB)
     assert seconds(lambda: Redactor(large)) < 10 * seconds(lambda: Redactor(small)) + 0.1
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 @pytest.mark.parametrize("log", LOGS.values(), ids=LOGS)
 @pytest.mark.parametrize("secrets", SECRETS.values(), ids=SECRETS)
 def test_the_time_for_a_log_does_not_grow_with_the_size_of_the_secret(
@@ -77,7 +77,7 @@ def test_the_time_for_a_log_does_not_grow_with_the_size_of_the_secret(
     assert seconds(lambda: masked(large, data)) < 6 * seconds(lambda: masked(small, data)) + 0.5
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 @pytest.mark.parametrize("size", [1, 100, READ])
 def test_a_secret_of_one_byte_again_and_again_costs_no_more_than_any_text(size: int) -> None:
     length = 4_000_000 if size == READ else 20_000
@@ -86,7 +86,7 @@ def test_a_secret_of_one_byte_again_and_again_costs_no_more_than_any_text(size: 
     assert hostile < 10 * seconds(lambda: masked(redactor, plain, size)) + 0.5
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_masks_at_the_limit_keep_no_other_thread_waiting() -> None:
     """Lease renewal and heartbeats are such threads: they must run every few seconds, whatever a job does."""
     secrets = ["\n".join(letters(8, seed=n * 8_000 + k) for k in range(7_281)) for n in range(16)]

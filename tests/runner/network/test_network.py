@@ -132,6 +132,7 @@ def test_a_key_that_was_left_in_the_file_goes_nowhere(company: CertificateAuthor
     assert "PRIVATE" not in authority.own + authority.bundle
 
 
+@pytest.mark.slow
 def test_an_authority_that_builds_cannot_be_given_is_refused(company: CertificateAuthority, tmp_path: Path) -> None:
     company.file.write_text("".join(_another(tmp_path) for _ in range(900)))
     with pytest.raises(ValueError, match="more than the limit of 512,000 for builds; keep only your private CA"):

@@ -17,6 +17,8 @@ from runner.source.mirror import Mirror
 from tests.support.registry import free_port
 from tests.support.repos import Repo
 
+pytestmark = pytest.mark.slow
+
 
 def lay_out(mirror: Mirror, sha: str, target: Path) -> None:
     mirror.fetch(sha)

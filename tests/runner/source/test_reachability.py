@@ -12,6 +12,8 @@ from runner.source.mirror import Mirror
 from runner.source.reachability import TipLimits, any_contains
 from tests.support.repos import Repo
 
+pytestmark = pytest.mark.slow
+
 
 class Remote:
     """A main line of two commits, an old commit under a tag alone, and a commit that only a pull request has."""

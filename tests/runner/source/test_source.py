@@ -194,7 +194,7 @@ def _fetch(folder: Path, url: str, shas: list[str]) -> None:
         assert mirror.read(sha, "a")
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_processes_that_fetch_the_same_repository_wait_for_each_other(repo: Repo, tmp_path: Path) -> None:
     shas: list[str] = []
     for number in range(10):

@@ -20,6 +20,8 @@ from tests.support.engine import eventually
 from tests.support.git_server import git_server
 from tests.support.repos import Repo
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def notes() -> list[str]:

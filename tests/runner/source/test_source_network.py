@@ -79,6 +79,7 @@ def test_no_proxy_is_heeded(repo: Repo, proxy: ForwardProxy, tmp_path: Path) -> 
     assert proxy.asked == []
 
 
+@pytest.mark.slow
 def test_a_submodule_comes_through_the_proxy_too(repo: Repo, proxy: ForwardProxy, tmp_path: Path) -> None:
     other = Repo(tmp_path / "other.git").commit({"inner": "1"})
     modules = '[submodule "sub"]\n\tpath = sub\n\turl = ../other.git\n'

@@ -13,6 +13,8 @@ from tests.runner.source.test_source import in_checkout
 from tests.support.git_server import git_server
 from tests.support.repos import Repo
 
+pytestmark = pytest.mark.slow
+
 
 def commits_in(mirror: Mirror) -> int:
     command = ["git", "--git-dir", str(mirror.path), "rev-list", "--all", "--count"]

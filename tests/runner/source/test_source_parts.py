@@ -36,6 +36,7 @@ def with_submodule(repo: Repo, url: str, commit: str) -> str:
     return repo.commit({".gitmodules": modules, "sub+": commit})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("relative", [True, False])
 def test_a_submodule_on_the_same_host_is_fetched_with_the_login(
     repo: Repo, private: GitServer, tmp_path: Path, relative: bool
@@ -86,6 +87,7 @@ def with_large_file(repo: Repo, **more: str) -> str:
     return repo.commit({".gitattributes": "*.bin filter=lfs diff=lfs merge=lfs -text\n", "a.bin": pointer, **more})
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("git_lfs")
 def test_large_files_come_with_the_login_and_are_kept_for_the_next_time(
     repo: Repo, httpserver: HTTPServer, tmp_path: Path

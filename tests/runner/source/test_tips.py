@@ -55,6 +55,7 @@ def grown(repo: Repo, branch: str, start: str, commits: int) -> str:
     return repo.git("rev-parse", f"refs/heads/{branch}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("commits", [1, 5, 150])
 def test_two_lines_meet_where_they_parted_however_long_ago(repo: Repo, mirror: Mirror, commits: int) -> None:
     root = repo.commit({"a": "1"}, repo.commit({"a": "0"}))

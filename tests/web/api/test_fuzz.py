@@ -12,7 +12,7 @@ from tests.web.conftest import Site
 REQUESTS_PER_OPERATION = 40
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_any_request_is_answered_as_described(site: Site, live_url: str) -> None:
     site.add_repo()
     site.begin()

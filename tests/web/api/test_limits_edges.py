@@ -47,6 +47,7 @@ def test_a_log_is_searched_for_1_to_1000_characters(program: TestClient, length:
     assert status == (404 if taken else 422)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("length", "taken"), [(0, False), (1, True), (65_536, True), (65_537, False)])
 def test_a_secret_has_1_to_65536_bytes(site: Site, program: TestClient, length: int, taken: bool) -> None:
     site.add_repo()

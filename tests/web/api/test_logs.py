@@ -70,6 +70,7 @@ def test_an_invalid_range_is_refused(site: Site, program: TestClient, query: str
     assert query.partition("=")[0] in answer.json()["error"]
 
 
+@pytest.mark.slow
 def test_a_repository_is_removed_with_its_runs_and_logs(site: Site, program: TestClient) -> None:
     site.add_repo()
     begun = site.begin()

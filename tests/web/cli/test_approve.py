@@ -41,6 +41,7 @@ def the_run(headway: Headway) -> Run:
     return run
 
 
+@pytest.mark.slow
 def test_a_run_is_approved_once(held: Headway) -> None:
     assert held.ok("approve", REPO, "1") == f"http://localhost:8080/repos/{REPO}/runs/1\n"
     run = the_run(held)
@@ -76,6 +77,7 @@ def test_what_happens_to_untrusted_runs_is_set_and_reset(headway: Headway) -> No
     assert now() == ("approve", "commit")
 
 
+@pytest.mark.slow
 def test_trust_in_the_ssh_agent_is_given_by_itself(headway: Headway) -> None:
     for options, expected in ((("--ssh",), Trust(ssh=True)), (("--network",), Trust(network=True)), ((), Trust())):
         headway.ok("repo", "trust", REPO, *options)

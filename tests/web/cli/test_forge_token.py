@@ -40,6 +40,7 @@ def stored(headway: Headway) -> tuple[str, str]:
     return sealed and open_vault(settings).unseal(forge_place(repo.id), sealed), repo.forge_api_url
 
 
+@pytest.mark.slow
 def test_the_token_comes_from_standard_input_and_is_sealed(headway: Headway) -> None:
     assert headway.ok("repo", "token", REPO, stdin=f"{TOKEN}\n") == ""
     assert stored(headway) == (TOKEN, "")

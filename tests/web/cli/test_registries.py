@@ -9,6 +9,7 @@ from workers.secrets.vault import open_vault, registry_place
 from workers.settings import load_settings
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("settings_of")
 def test_a_registry_login_is_for_all_repositories_or_for_one(headway: Headway) -> None:
     headway.ok("repo", "add", URL)

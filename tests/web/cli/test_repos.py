@@ -89,6 +89,7 @@ def test_a_refused_repository_is_not_stored(headway: Headway) -> None:
         engine.dispose()
 
 
+@pytest.mark.slow
 def test_a_repository_is_removed_only_after_a_yes(headway: Headway) -> None:
     headway.ok("repo", "add", URL)
     assert headway("repo", "remove", "acme/harbour", stdin="n\n").exit_code == 1
@@ -98,6 +99,7 @@ def test_a_repository_is_removed_only_after_a_yes(headway: Headway) -> None:
     assert "no repository named acme/harbour" in headway.refused("repo", "hook", "acme/harbour")
 
 
+@pytest.mark.slow
 def test_a_renewed_webhook_secret_is_another_one(headway: Headway) -> None:
     assert headway.ok("repo", "add", URL) != headway.ok("repo", "hook", "acme/harbour")
 

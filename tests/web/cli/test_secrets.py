@@ -9,6 +9,7 @@ from workers.secrets.vault import open_vault, secret_place
 from workers.settings import load_settings
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("settings_of")
 def test_a_secret_is_read_from_standard_input_and_stored_sealed(headway: Headway) -> None:
     headway.ok("repo", "add", URL)

@@ -13,6 +13,8 @@ from workers.scheduler.scheduler import NOTIFY_AGAIN_S
 from workers.settings import Settings
 from workers.store.jobs import leases
 
+pytestmark = pytest.mark.slow
+
 REPO = "acme/harbour"
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from tests.web.cli.command import URL, Headway
 
+pytestmark = pytest.mark.slow
+
 REPO = "acme/harbour"
 
 

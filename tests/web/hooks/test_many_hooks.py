@@ -117,7 +117,7 @@ def either_site(site: Site, database: Engine) -> Site:
     return Site(replace(site.services, engine=database), site.woken)
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_none_of_two_thousand_is_lost_or_doubled_with_repeats_wrong_signatures_and_a_locked_database(
     either_site: Site,
 ) -> None:

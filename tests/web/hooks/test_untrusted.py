@@ -148,6 +148,7 @@ def test_a_rerun_of_a_fork_waits_too(site: Site, program: TestClient) -> None:
     assert site.run(2).held
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("association", "sender", "held"),
     [

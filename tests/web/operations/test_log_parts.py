@@ -49,6 +49,7 @@ def test_the_last_lines_are_whole_lines_up_to_the_size_limit(begun: ClaimedRun, 
     assert offset == sum(map(len, lines[: line - 1]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", [b"", b"\n"])
 def test_of_a_line_larger_than_the_limit_the_end_is_returned(
     begun: ClaimedRun, program: TestClient, end: bytes
@@ -83,7 +84,7 @@ def test_the_sources_say_when_and_from_which_stream_bytes_came(begun: ClaimedRun
     assert program.get(f"{path}/sources", params={"offset": 99}).json() == {"end": 22, "sources": []}
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_many_sources_are_returned_in_parts(begun: ClaimedRun, program: TestClient) -> None:
     pieces = [(Stream.STDERR if number % 2 else Stream.STDOUT, b"%d\n" % (number % 10)) for number in range(45_000)]
     path, end = f"{write(begun, *pieces)}/sources", 0
@@ -99,6 +100,7 @@ def test_many_sources_are_returned_in_parts(begun: ClaimedRun, program: TestClie
 TEXTS = st.lists(st.sampled_from(["error", "Err", "OR", "e", "ü", "\n", " "]), max_size=40).map("".join)
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(log=TEXTS, wanted=st.sampled_from(["error", "err", "R", "Ü", "or e", "ee"]), piece_bytes=st.integers(1, 12))
 def test_search_finds_every_line_that_contains_the_text(log: str, wanted: str, piece_bytes: int) -> None:

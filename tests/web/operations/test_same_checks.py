@@ -13,6 +13,8 @@ from web.operations.logins import TOKEN_NAME_CHARS_MAX
 from web.operations.users import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
 from workers.access.secret_limits import SECRET_BYTES_MAX, SECRETS_BYTES_MAX, SECRETS_MAX
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def headway(tmp_path: Path) -> Headway:

@@ -126,7 +126,7 @@ def test_a_line_that_never_ends_is_cut_in_the_view(site: Site, page: Page) -> No
     )
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_a_reader_who_scrolled_up_stays_there_and_gets_to_the_end_with_a_button(site: Site, page: Page) -> None:
     begun = site.begin()
     with begun.recorder() as record:
@@ -147,7 +147,7 @@ def test_a_reader_who_scrolled_up_stays_there_and_gets_to_the_end_with_a_button(
         writer.finish()
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_of_a_log_of_100_megabytes_only_the_viewed_parts_are_loaded(site: Site, page: Page) -> None:
     begun = site.begin()
     count = 100 * 10**6 // len(LINE % 1)

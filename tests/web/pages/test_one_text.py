@@ -41,6 +41,8 @@ from workers.settings import Settings
 from workers.statuses.reporter import Reporter
 from workers.streaming.redis_stream import connect
 
+pytestmark = pytest.mark.slow
+
 FILES = sorted(MISTAKES.glob("*.yml"))
 REPO = "acme/roof"
 ERROR, WARNING = ": error: ", ": warning: "

@@ -71,6 +71,7 @@ def test_the_front_page_shows_100_repositories_and_leads_to_the_others(site: Sit
     assert "No repository comes after zzz" in browser.get("/?after=zzz").text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/", f"/repos/{REPO}", RUN, f"/repos/{REPO}/settings"])
 def test_hostile_text_is_escaped_on_every_page(site: Site, browser: TestClient, path: str) -> None:
     site.add_repo()

@@ -24,6 +24,8 @@ from workers.db.roles import Role, Scope
 from workers.db.session import reading, transaction
 from workers.triggers.crons import NewCron
 
+pytestmark = pytest.mark.slow
+
 EVE = "eve"
 RUNNING, ENDED = 1, 2
 CRON = {"cron": "nightly", "expression": "@daily"}

@@ -50,6 +50,7 @@ def test_a_login_never_redirects_to_another_site(site: Site, client: TestClient,
     assert "evil" not in client.get("/login", params={"next": elsewhere}).text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "password"), [("ada", "wrong"), ("nobody", PASSWORD), ("ada", ""), ("", "")])
 def test_a_wrong_name_and_a_wrong_password_get_the_same_answer(
     site: Site, client: TestClient, name: str, password: str
@@ -140,7 +141,7 @@ def test_a_visit_prolongs_a_session(site: Site, browser: TestClient) -> None:
         assert session.query(LoginSession).one().expires_ms > before
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_after_too_many_failures_even_the_right_password_is_refused(site: Site, client: TestClient) -> None:
     site.add_user(password=PASSWORD)
     for _ in range(10):
@@ -214,6 +215,7 @@ def test_an_expired_token_does_not_work(site: Site, program: TestClient) -> None
     assert program.get("/api/repos").status_code == 401
 
 
+@pytest.mark.slow
 def test_a_password_can_be_set_and_used(site: Site, browser: TestClient) -> None:
     assert browser.post("/account/password", data={"password": "short"}).status_code == 422
     assert browser.post("/account/password", data={"password": PASSWORD}).status_code == 200
@@ -242,6 +244,7 @@ def test_every_response_has_the_security_headers(client: TestClient, path: str) 
     assert "unsafe" not in headers["content-security-policy"]
 
 
+@pytest.mark.slow
 def test_a_password_hash_matches_only_its_password() -> None:
     password_hash = hash_password(PASSWORD)
     assert password_fits(PASSWORD, password_hash)

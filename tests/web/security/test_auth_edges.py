@@ -71,6 +71,7 @@ def test_the_source_seen_first_is_forgotten_when_there_are_too_many() -> None:
     assert [logins.blocked(source) for source in "abc"] == [False, True, True]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("length", "status"), [(9, 422), (10, 200), (1000, 200), (1001, 422)])
 def test_a_password_has_10_to_1000_characters(browser: TestClient, length: int, status: int) -> None:
     assert browser.post("/account/password", data={"password": "p" * length}).status_code == status

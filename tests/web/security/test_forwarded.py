@@ -163,7 +163,7 @@ def from_address(site: Site) -> Callable[..., int]:
     return login
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_who_guesses_locks_out_no_other_name_and_no_other_address(from_address: Callable[..., int]) -> None:
     browser: dict[str, str] = {}
     assert from_address("203.0.113.7", cookies=browser) == 303

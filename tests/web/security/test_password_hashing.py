@@ -8,6 +8,8 @@ import pytest
 from tests.support.services import eventually
 from web.security.password_hashing import HashingBusyError, PasswordHashing
 
+pytestmark = pytest.mark.slow
+
 
 def test_as_many_wait_as_the_queue_holds_and_one_more_is_refused() -> None:
     hashing = PasswordHashing(at_once_max=1, waiting_max=1)

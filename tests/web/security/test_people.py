@@ -16,6 +16,8 @@ from workers.db.models import AuditEntry, LoginSession
 from workers.db.roles import Role, Scope
 from workers.db.session import reading, transaction
 
+pytestmark = pytest.mark.slow
+
 SAME_SITE = {"sec-fetch-site": "same-origin"}
 NEW = "cold lights at dawn"
 

@@ -46,7 +46,7 @@ def hook(http: httpx2.Client, secret: str, number: int) -> None:
     assert http.post(f"/hooks/{REPO}", content=body, headers=headers).status_code == 202
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_logins_by_the_hundred_delay_neither_health_nor_hooks_nor_live_streams(site: Site, live_url: str) -> None:
     secret = site.add_repo().secret
     listener = Listener(live_url, site.token(site.add_user("bea")))
@@ -72,7 +72,7 @@ def test_logins_by_the_hundred_delay_neither_health_nor_hooks_nor_live_streams(s
     assert "429\n" in statuses
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_thousands_of_half_sent_requests_do_not_keep_other_clients_out(site: Site) -> None:
     limits = ConnectionLimits(head_s=2)
     with serving(site.services, limits) as url, ExitStack() as stack:

@@ -206,7 +206,7 @@ def test_a_client_that_does_not_read_its_answers_is_disconnected(site: Site) -> 
         assert answers(url)
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_a_download_that_is_not_read_is_ended_and_one_that_is_read_slowly_is_not(site: Site) -> None:
     site.add_repo()
     begun = site.begin()

@@ -42,6 +42,7 @@ def test_below_the_reserve_hooks_are_still_stored_and_the_server_is_not_ready(cr
     assert "less than the reserve" in answer.json()["disk"]
 
 
+@pytest.mark.slow
 def test_on_a_full_disk_hooks_and_changes_are_refused_with_503_and_taken_when_there_is_room(
     crowded: Site, app: TestClient
 ) -> None:

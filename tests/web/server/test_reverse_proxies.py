@@ -95,7 +95,7 @@ def proxied(request: pytest.FixtureRequest, site: Site) -> Iterator[tuple[Revers
         server.remove()
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_hooks_pages_and_live_streams_pass_with_the_clients_address(proxied: tuple[ReverseProxy, Site]) -> None:
     server, site = proxied
     secret = site.add_repo().secret

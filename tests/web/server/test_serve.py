@@ -69,6 +69,12 @@ class Serve:
         return next(pid for pid in self.children() if word in command_of(pid))
 
 
+LOG_LINE = re.compile(
+    r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \[(info|warning|error) *\] |    |Traceback|  File|$|[\w.]+(Error|Exception): "
+)
+"""A line of the log, or of the traceback below one."""
+
+
 def command_of(pid: int) -> str:
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
@@ -116,6 +122,8 @@ def test_all_processes_start_are_restarted_when_killed_and_stop_together(serve: 
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 0
     assert gone(family)()
+    told = serve.log.read_text().partition("headway repo add https://git.example.org/team/app\n")[2]
+    assert [line for line in told.splitlines() if not LOG_LINE.match(line)] == []
 
 
 @pytest.mark.e2e
@@ -128,7 +136,7 @@ def test_no_child_process_outlives_a_killed_server(serve: Serve) -> None:
     eventually(gone(family), 45)
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_a_port_in_use_is_reported_before_anything_is_started(serve: Serve) -> None:
     with socket.create_server(("127.0.0.1", serve.port)):
         done = subprocess.run(
@@ -190,7 +198,7 @@ def restarted(child: ChildProcess) -> bool:
     return child.alive
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_a_dead_child_is_restarted_and_a_running_one_is_not() -> None:
     child = ChildProcess("sleeper", ["/bin/sleep", "600"], {}, 5)
     try:

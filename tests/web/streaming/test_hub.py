@@ -227,7 +227,7 @@ def test_a_tail_keeps_the_newest_bytes_and_begins_again_after_a_gap() -> None:
     assert (tail.start, tail.end, tail.read(11), tail.read(100), tail.read(103)) == (100, 103, b"", b"gap", b"")
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_notices_come_again_after_redis_was_away(redis_server: RedisServer) -> None:
     rows, got = Rows(), list[bytes]()
 

@@ -53,7 +53,7 @@ def logged(answer: http.client.HTTPResponse) -> Iterator[tuple[int, bytes]]:
             return
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_readers_that_stop_reading_take_little_memory_and_get_every_byte_later(site: Site, live_url: str) -> None:
     site.add_repo()
     begun, token = site.begin(), site.token(site.add_user())
@@ -78,6 +78,7 @@ def pieces_in(answer: http.client.HTTPResponse) -> int:
     return found
 
 
+@pytest.mark.slow
 def test_a_reader_that_disconnects_resumes_after_the_last_byte_it_got(site: Site, live_url: str) -> None:
     site.add_repo()
     begun, token = site.begin(), site.token(site.add_user())

@@ -68,7 +68,7 @@ def test_a_finished_log_is_sent_whole_and_ends(site: Site, listener: Listener) -
     assert received.end == "passed"
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_no_byte_is_lost_or_doubled_where_the_stored_log_meets_the_live_tail(site: Site, listener: Listener) -> None:
     begun = site.begin()
     data = text(30_000)
@@ -104,6 +104,7 @@ def test_a_reader_that_reconnects_resumes_where_it_was(site: Site, listener: Lis
     assert received.log + rest.log == data
 
 
+@pytest.mark.slow
 def test_a_reader_may_begin_at_any_byte(site: Site, listener: Listener) -> None:
     begun = site.begin()
     data = text(100)
@@ -167,7 +168,7 @@ def test_live_chunks_that_were_lost_are_read_from_the_store(site: Site, listener
     assert received[0].log == data
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_the_log_continues_while_redis_is_down(site: Site, redis_server: RedisServer) -> None:
     site.add_repo()
     begun = site.begin()
@@ -195,7 +196,7 @@ def test_the_log_continues_while_redis_is_down(site: Site, redis_server: RedisSe
     assert received.end == "passed"
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_a_step_that_starts_again_sends_restart(site: Site, listener: Listener) -> None:
     begun = site.begin()
     with begun.recorder() as record:
@@ -262,7 +263,7 @@ def test_the_front_page_gets_an_event_for_a_new_run(site: Site, listener: Listen
     assert seen == ["changed"]
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_streams_end_when_the_server_stops(site: Site, listener: Listener) -> None:
     begun = site.begin()
     ended = threading.Event()

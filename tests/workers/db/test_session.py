@@ -152,6 +152,7 @@ def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[E
     engine.dispose()
 
 
+@pytest.mark.slow
 def test_migrations_go_up_from_nothing_back_and_up_again(empty_database: Engine) -> None:
     upgrade(empty_database)
     downgrade(empty_database, "base")

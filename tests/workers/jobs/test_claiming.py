@@ -68,6 +68,7 @@ def site(sqlite_database: Engine) -> Site:
     return Site(sqlite_database, repo.id)
 
 
+@pytest.mark.slow
 def test_a_job_goes_to_a_worker_that_offers_what_it_asks_for(site: Site) -> None:
     job_id = site.planned(gpu="true")
     assert site.claimer().claim(job_id) is None

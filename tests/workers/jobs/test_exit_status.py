@@ -33,7 +33,7 @@ def test_a_worker_that_breaks_while_it_runs_exits_with_another_status_than_0(
     assert "Unrecoverable error" in done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 @pytest.mark.parametrize(
     ("command", "setting", "value"),
     [

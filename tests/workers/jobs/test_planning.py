@@ -72,6 +72,7 @@ def test_a_pull_request_changed_all_files_since_it_left_its_target_branch(histor
     assert history.pull_request(Event.PULL_REQUEST_METADATA) == {"web/a.js", "docs/b.md"}
 
 
+@pytest.mark.slow
 def test_a_pull_request_that_was_merged_still_changed_what_it_brought(history: History) -> None:
     files = {"README": "1", "main.py": "1", "web/a.js": "1", "docs/b.md": "1"}
     history.repo.commit(files, history.main, history.topic)

@@ -76,7 +76,7 @@ def test_a_step_that_did_not_start_is_skipped_without_a_log(parts: RecorderFixtu
     assert not parts.complete(2)
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_output_is_live_at_once_and_stored_within_a_second_though_nothing_more_comes(parts: RecorderFixture) -> None:
     with parts.recorder() as record:
         record(StepStarted(1))
@@ -94,6 +94,7 @@ def test_the_rows_have_the_end_of_a_step_before_the_live_tail_does(parts: Record
         assert parts.step(1).state is State.PASSED
 
 
+@pytest.mark.slow
 def test_every_change_is_published(parts: RecorderFixture, redis_url: str) -> None:
     with (
         parts.recorder() as record,
@@ -234,7 +235,7 @@ def test_a_redis_that_fails_loses_no_stored_byte_and_does_not_delay_the_step(
     assert shaky.step(1).state is State.PASSED
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_after_redis_is_back_the_tail_continues_at_the_right_offset(
     shaky: RecorderFixture, redis_server: RedisServer
 ) -> None:
@@ -272,6 +273,7 @@ class SlowTail(LiveTail):
         return True
 
 
+@pytest.mark.slow
 def test_the_buffer_for_a_slow_redis_is_bounded_and_its_offsets_stay_right() -> None:
     tail = SlowTail()
     pump = LogPublisher(tail, run_id=1, attempt=1)

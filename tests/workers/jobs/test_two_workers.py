@@ -20,7 +20,7 @@ from workers.queue.celery_app import make_celery
 from workers.queue.wakeups import Notifier
 from workers.settings import Settings
 
-pytestmark = [pytest.mark.engine, pytest.mark.slow]
+pytestmark = [pytest.mark.engine, pytest.mark.stress]
 
 PATIENCE_S = 60
 STEP = "skip_clone: true\nsteps:\n  - image: busybox\n    commands: {commands}\n"

@@ -138,6 +138,7 @@ def test_a_corrupt_frame_is_reported_as_damaged_and_the_others_are_still_read(tm
             reader.read(0, 10**8)
 
 
+@pytest.mark.slow
 def test_the_log_of_a_killed_writer_is_complete_up_to_its_last_flush(tmp_path: Path) -> None:
     script = (
         "import os, signal, sys\n"

@@ -115,6 +115,7 @@ def test_what_fails_is_in_the_database_until_it_succeeds_again(sqlite_database: 
     assert list(stored()) == ["crons"]
 
 
+@pytest.mark.slow
 def test_a_report_that_could_not_be_stored_is_stored_with_the_next(tmp_path: Path) -> None:
     engine = make_engine(f"sqlite:///{tmp_path / 'later.db'}")
     report = DutyReporter(engine, "old logs")

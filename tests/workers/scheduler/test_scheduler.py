@@ -132,7 +132,7 @@ def test_expired_logins_are_deleted(site: SchedulerFixture) -> None:
         assert [row.token_hash for row in session.query(LoginSession)] == ["new"]
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_a_scheduler_waits_for_a_database_that_cannot_be_used_yet(tmp_path: Path, redis_url: str) -> None:
     settings = Settings(data_dir=tmp_path, redis_url=redis_url)
     engine = make_engine(settings.database)
@@ -173,7 +173,7 @@ def test_old_entries_of_the_audit_log_are_deleted_where_the_settings_say_so(site
     assert counted == [2, 1]
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_of_two_schedulers_one_leads_and_the_other_takes_over_when_it_stops(settings: Settings) -> None:
     engine = make_engine(settings.database)
     with transaction(engine) as session:

@@ -89,6 +89,7 @@ def test_a_workflow_that_was_skipped_because_another_failed_has_not_passed(site:
     assert (words["headway/push/test"], words["headway/push/deploy"]) == ("failure", "error")
 
 
+@pytest.mark.slow
 def test_the_cells_of_a_matrix_have_one_status(site: ReportingFixture) -> None:
     queued = site.queue()
     first, second = site.plan(queued, "test", "test")

@@ -81,6 +81,7 @@ def test_a_refused_token_ends_the_retries_and_a_new_token_starts_them_again(site
     assert site.problem(queued.run_id) == ""
 
 
+@pytest.mark.slow
 def test_a_forge_that_does_not_know_the_commit_yet_is_tried_a_few_times(site: ReportingFixture) -> None:
     site.forge.fail(404, "Not Found", times=3)
     queued = site.run_through()
@@ -161,7 +162,7 @@ def test_a_run_that_was_deleted_is_not_reported(site: ReportingFixture) -> None:
     assert site.report() == []
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_a_forge_that_hangs_does_not_delay_the_shutdown_and_the_next_process_reports(site: ReportingFixture) -> None:
     queued = site.queue()
     site.forge.hang.set()
