@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 
-from sqlalchemy import BindParameter, Insert, Select, bindparam, insert, literal, select
+from sqlalchemy import BindParameter, Insert, Select, bindparam, insert, literal, select, update
 from sqlalchemy.orm import Session
 
 from pipelines.trigger import Trigger
@@ -80,6 +80,11 @@ def record_deliveries(session: Session, incoming: Sequence[tuple[int, NewDeliver
         if repo_id in existing and (repo_id, new.key) not in known:
             fresh.setdefault((repo_id, new.key), new)
     made = _make(session, fresh)
+    # A test of the webhook may have the very same body each time: that it came again must be seen.
+    for repeated in {(repo_id, new.key) for repo_id, new in incoming} & known.keys():
+        if known[repeated].run_id is None:
+            again = (Delivery.repo_id == repeated[0]) & (Delivery.key == repeated[1])
+            session.execute(update(Delivery).where(again).values(received_ms=now_ms()))
     answers: list[Receipt | None] = []
     for repo_id, new in incoming:
         key = (repo_id, new.key)
