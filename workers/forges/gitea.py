@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from pipelines.trigger import Event, PullRequest
-from workers.forges.interface import Parsed
+from workers.forges.interface import NothingToDo, Parsed
 from workers.forges.payload import FullRef, Maybe, Moment, Part, RefName, Sha, Text, read
 from workers.forges.signatures import signed, signed_key
 from workers.forges.status_request import CommitStatus, Home, Request, api_and_path, commit_status_body
@@ -144,6 +144,9 @@ def _push(push: _Push) -> Parsed:
     commit = Commit()
     if head:
         commit = Commit(head.message, head.author.account, head.author.email, head.timestamp)
+    if push.before == push.after:
+        # Gitea's test of a webhook is a push of the newest commit. Building that could deploy it.
+        return NothingToDo(f"{NAME} has tested the webhook, and it works. The next push starts a run.")
     sha = head.id if head and push.ref.startswith("refs/tags/") else push.after
     sender = push.sender.account or push.pusher.account
     return single(push_trigger(push.ref, sha, push.before, commit, sender=sender, url=push.compare_url))

@@ -28,8 +28,6 @@ def push_trigger(
         return NothingToDo(f"Only branches and tags are built, and {ref} is neither.")
     if is_zero(sha):
         return deleted("tag" if kind == "tags" else "branch", name)
-    if before == sha:
-        return NothingToDo(f"The forge has tested the webhook, and it works: nothing new was pushed to {ref}.")
     return Trigger(
         event=Event.TAG if kind == "tags" else Event.PUSH,
         sha=sha,
