@@ -42,6 +42,12 @@ def shared_secrets_of(session: Session, owner: str) -> list[SecretInfo]:
     return [SecretInfo(row.name, tuple(row.events), row.created_ms, row.updated_ms) for row in session.scalars(query)]
 
 
+def shared_secrets_for(session: Session, repo_name: str) -> list[tuple[str, SecretInfo]]:
+    """What a repository may use besides its own secrets, the nearest first: whose it is, and the secret."""
+    places = [(owner, f"{owner}/*" if owner else "*") for owner in owners_of(repo_name)]
+    return [(place, info) for owner, place in places for info in shared_secrets_of(session, owner)]
+
+
 def sealed_shared_secrets(session: Session, owner: str) -> dict[str, str]:
     """The owner's secrets, sealed, by name."""
     rows = session.scalars(select(SharedSecret).where(SharedSecret.owner == owner))
