@@ -204,6 +204,10 @@ class Mirror:
         author, email, timestamp, message = text.split("\0", 3)
         return Commit(sha, message.strip(), author, email, int(timestamp or 0))
 
+    def peeled(self, sha: str) -> str:
+        """The id of the commit under an annotated tag whose object was fetched; of a commit its own."""
+        return self._read_git("rev-parse", "--verify", "--quiet", f"{sha}^{{commit}}").strip()
+
     def files(self, sha: str) -> list[str]:
         """Paths in the root and in the pipeline folders of the commit, where pipeline files and Dockerfiles can be."""
         roots = self._read_git("ls-tree", "-z", "--name-only", sha).split("\0")

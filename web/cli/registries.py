@@ -9,7 +9,7 @@ from web.cli.helpers import actor, operation_services, read_stdin, say
 from workers.cli.errors import report_errors
 
 Host = Annotated[str, typer.Argument(help="The registry, such as registry.example.com or ghcr.io.")]
-OneRepo = Annotated[str, typer.Option("--repo", help="For this repository alone.")]
+OneRepo = Annotated[str, typer.Option("--repo", help="For this repository alone, or with 'team/*' for an owner's.")]
 
 
 @report_errors

@@ -1,6 +1,7 @@
 """`headway repo`: adds repositories and changes their settings."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace as dc_replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -9,12 +10,17 @@ import typer
 
 from pipelines.context import Trust
 from pipelines.trigger import Event
+from web.cli.connecting import forge_client, repo_check, show
 from web.cli.helpers import RepoName, actor, operation_services, read_stdin, say
 from workers.cli.errors import report_errors
 from workers.errors import StartError
 
 if TYPE_CHECKING:
+    import httpx2
+
     from web.operations.repos import NewWebhook
+    from workers.forges.detection import Detected
+    from workers.store import NewRepo
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 HookFile = Annotated[Path | None, typer.Option(help="Write a plain repository's ready post-receive hook there.")]
@@ -27,30 +33,71 @@ def repo_add(
     name: Annotated[str, typer.Option(help="Its name here; by default from the address.")] = "",
     forge: Annotated[str, typer.Option(help="generic, github, gitea (also Forgejo), gitlab or bitbucket.")] = "",
     web_url: Annotated[str, typer.Option(help="Its page on the forge.")] = "",
-    branch: Annotated[str, typer.Option(help="Its default branch.")] = "main",
+    branch: Annotated[str, typer.Option(help="Its default branch; by default what the forge says, or main.")] = "",
     private: Annotated[bool, typer.Option("--private", help="Cloning it needs a login.")] = False,
     push_repo: Annotated[str, typer.Option(help="Where to push its image if it has only a Dockerfile.")] = "",
     replace: Annotated[bool, typer.Option("--replace", help="Change the repository if the name is taken.")] = False,
     hook_file: HookFile = None,
+    token: Annotated[
+        bool, typer.Option("--token", help="Connect it with a token of the forge, read from standard input.")
+    ] = False,
+    api: Annotated[str, typer.Option(help="The address of the forge's API, if it is not the usual one.")] = "",
 ) -> None:
-    """Adds a repository and shows how to connect its forge. The webhook's secret is shown this one time."""
+    """Adds a repository and connects it: with --token by itself, else it shows what to do. It shows the secret once."""
     # Loaded here, because `headway run` needs none of it and must start fast.
     from pipelines.clone_address import forge_from, name_from
-    from web.operations import repos
+    from web.operations import connecting, repos
     from workers.store import NewRepo
 
     address = Path(url).absolute().as_uri() if url.startswith(("/", "./", "../")) else url
+    given = read_stdin("Token") if token else ""
     new = NewRepo(
         name=name or name_from(address),
         clone_url=address,
         forge=forge or forge_from(address),
         web_url=web_url,
-        default_branch=branch,
+        default_branch=branch or "main",
         private=private,
         push_repo=push_repo,
     )
-    with operation_services() as services:
-        _show_webhook(repos.add(services, actor(), new, replace=replace), hook_file)
+    with operation_services() as services, forge_client(services.settings) as client:
+        if token:
+            repos.check_forge_token(given, api)
+        found = _detected(client, new, asked=bool(forge or hook_file))
+        new = dc_replace(new, forge=found.forge)
+        webhook = repos.add(services, actor(), new, replace=replace)
+        if found.said:
+            typer.echo(found.said)
+        if not token or new.forge == "generic":
+            _show_webhook(webhook, hook_file)
+            _say_what_is_left(new, closed=private or connecting.is_closed(client, address), token=token)
+            return
+        typer.echo(f"Repository {webhook.repo_name}")
+        findings = connecting.connect(services, actor(), client, new.name, given, api or found.api_url, branch)
+        show(webhook.repo_name, findings)
+
+
+def _detected(client: "httpx2.Client", new: "NewRepo", *, asked: bool) -> "Detected":
+    """The forge that was named or is known by its host, else what its host says that it is."""
+    from workers.forges.detection import Detected, detect
+
+    if asked or new.forge != "generic" or new.clone_url.startswith("file:"):
+        return Detected(new.forge, "")
+    return detect(client, new.clone_url)
+
+
+def _say_what_is_left(new: "NewRepo", *, closed: bool, token: bool) -> None:
+    if token:
+        typer.echo("A plain git server has no API: the token was not used and is not kept.")
+    if closed:
+        typer.echo(
+            f"Nobody can clone {new.clone_url} without a login: `headway repo login {new.name} -u ACCOUNT` sets one."
+        )
+    if new.forge != "generic":
+        typer.echo(
+            f"With a token of the forge Headway does all this itself, and reports statuses: `headway repo add "
+            f"{new.clone_url} --replace --token` reads it from standard input. `headway repo check {new.name}` tests."
+        )
 
 
 @report_errors
@@ -223,6 +270,7 @@ def repo_remove(name: RepoName, yes: Annotated[bool, typer.Option("--yes", help=
 
 COMMANDS: Mapping[str, Callable[..., None]] = {
     "add": repo_add,
+    "check": repo_check,
     "list": repo_list,
     "url": repo_url,
     "hook": repo_hook,

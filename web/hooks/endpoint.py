@@ -6,10 +6,12 @@ Deliveries that arrive while a transaction runs go into the next one: ``handle_b
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from operator import itemgetter
 from typing import Any, cast
 
 from fastapi import Request
 from sqlalchemy.orm import Session
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
@@ -20,23 +22,32 @@ from workers import store
 from workers.access.trust import Admission, UntrustedRuns, admission_when_queued, refusal, why_untrusted
 from workers.db.session import persist, reading
 from workers.forges import FORGES, BadPayloadError, Forge, NothingToDo, Parsed
+from workers.forges.form import json_of
 from workers.secrets.vault import hook_place
 from workers.store import DeliveryState, NewDelivery, Receipt
 
 REFUSED_COUNTER = "hooks_refused"
+UNKNOWN_COUNTER = "hooks_unknown"
 NOT_HERE = "There is no such repository here, or the delivery is not signed with its secret."
 
 _FULL_DISK_S_MAX = 1.0
+_NOT_SIGNED = (
+    "The delivery is not signed with this webhook's secret. `headway repo hook {name}` makes a new one, to be entered "
+    "on the forge."
+)
+_INT_MAX = 2**63 - 1  # of a column in the database
 _BATCH_MAX = 64  # deliveries in one transaction: while it runs, SQLite lets no other connection write
 
 
 @dataclass(frozen=True)
 class IncomingDelivery:
-    """A delivery as it arrived, for the repository ``name``."""
+    """A delivery as it arrived, for the repository ``name``; or why its body was not read, and how large it is."""
 
     name: str
     headers: Mapping[str, str]
-    body: bytes
+    body: bytes = b""
+    too_large: str = ""
+    announced_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -69,8 +80,13 @@ def make_batcher(services: Services, dummy_secret: str) -> DeliveryBatcher:
 
 async def receive(request: Request) -> Response:
     """Receives one delivery for the repository that the path names."""
-    delivery = IncomingDelivery(request.path_params["name"], request.headers, await request.body())
-    return await cast("DeliveryBatcher", request.app.state.deliveries)(delivery)
+    name, handle = request.path_params["name"], cast("DeliveryBatcher", request.app.state.deliveries)
+    try:
+        delivery = IncomingDelivery(name, request.headers, await request.body())
+    except HTTPException as error:
+        announced = int(request.headers.get("content-length", "0"))
+        delivery = IncomingDelivery(name, request.headers, too_large=error.detail, announced_bytes=announced)
+    return await handle(delivery)
 
 
 # A route of Starlette: FastAPI's would look for parameters and fields first, which takes as long as storing a delivery.
@@ -80,13 +96,16 @@ route = Route("/hooks/{name:path}", receive, methods=["POST"], include_in_schema
 def handle_batch(services: Services, dummy_secret: str, deliveries: Sequence[IncomingDelivery]) -> list[Response]:
     """Verifies all, stores and queues the verified ones in one transaction, wakes workers, and answers each."""
     targets = _targets(services, {delivery.name for delivery in deliveries}, dummy_secret)
-    checked = [_check(delivery, targets.get(delivery.name, targets[""])) for delivery in deliveries]
+    aimed = [(delivery, targets.get(delivery.name, targets[""])) for delivery in deliveries]
+    checked = [_check(delivery, target) for delivery, target in aimed]
     rows = [(verified.repo_id, row) for verified in checked if verified for row in verified.rows]
 
     def record(session: Session) -> Sequence[Receipt | None]:
         receipts = store.record_deliveries(session, rows)
         if None in checked:
             store.bump_counter(session, REFUSED_COUNTER, checked.count(None))
+            refused = [pair for pair, verified in zip(aimed, checked, strict=True) if verified is None]
+            _note_refused(session, refused)
         return receipts
 
     # The same delivery is stored once, however often. On a full disk there is room again at once, or it takes longer.
@@ -98,6 +117,21 @@ def handle_batch(services: Services, dummy_secret: str, deliveries: Sequence[Inc
         own = [next(stored) for _ in verified.rows] if verified else []
         answers.append(_answer_to(services, delivery, verified, [receipt for receipt in own if receipt]))
     return answers
+
+
+def _note_refused(session: Session, refused: Sequence[tuple[IncomingDelivery, _Target]]) -> None:
+    """Leaves a row at each repository; of unknown ones a count, which takes as long: time must not tell which exist."""
+    newest = {(target.repo_id, bool(delivery.too_large)): delivery for delivery, target in refused}
+    for (repo_id, too_large), delivery in sorted(newest.items(), key=itemgetter(0)):
+        if not repo_id:
+            store.bump_counter(session, UNKNOWN_COUNTER)
+        elif too_large:
+            store.note_refused(
+                session, repo_id, store.TOO_LARGE_KEY, delivery.too_large, min(delivery.announced_bytes, _INT_MAX)
+            )
+        else:
+            reason = _NOT_SIGNED.format(name=delivery.name)
+            store.note_refused(session, repo_id, store.NOT_SIGNED_KEY, reason, len(delivery.body))
 
 
 def _wake_workers(services: Services, receipts: Sequence[Receipt]) -> None:
@@ -123,12 +157,17 @@ def _targets(services: Services, names: set[str], dummy_secret: str) -> dict[str
 
 def _check(delivery: IncomingDelivery, target: _Target) -> _Verified | None:
     """What to store of a delivery; None if its signature is wrong or the repository is unknown."""
-    signed = target.forge.verify(delivery.headers, delivery.body, target.secret)
+    headers, body, forge = delivery.headers, delivery.body, target.forge
+    payload = json_of(headers, body)
+    signed = forge.verify(headers, body, target.secret)
+    if payload is not body:
+        # GitHub signs the form, Gitea the JSON in it.
+        signed = forge.verify(headers, payload, target.secret) or signed
     if not (signed and target.repo_id):
         return None
-    key, size = target.forge.delivery_key(delivery.headers, delivery.body), len(delivery.body)
+    key, size = forge.delivery_key(headers, payload), len(body)
     try:
-        parsed = target.forge.parse(delivery.headers, delivery.body)
+        parsed = forge.parse(headers, payload)
     except BadPayloadError as error:
         refused = NewDelivery(key=key, body_bytes=size, state=DeliveryState.REFUSED, reason=error.sentence)
         return _Verified(target.repo_id, [refused], error)
@@ -162,6 +201,8 @@ def _answer_to(
     services: Services, delivery: IncomingDelivery, verified: _Verified | None, receipts: Sequence[Receipt]
 ) -> Response:
     """202 for a new run, 200 if no new run starts. No receipt: the repository was removed meanwhile."""
+    if delivery.too_large:
+        return _answer(delivery, 413, {"error": delivery.too_large}, delivery.too_large)
     if verified is None or not receipts:
         return _answer(delivery, 404, {"error": NOT_HERE}, NOT_HERE)
     if verified.error:

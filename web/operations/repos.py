@@ -152,7 +152,7 @@ def set_forge_token(services: OperationServices, actor: Actor, name: str, token:
 
     Raises NotFoundError, ForbiddenError and InvalidInputError.
     """
-    _check_forge_token(token, api_url)
+    check_forge_token(token, api_url)
     with transaction(services.engine) as session:
         repo = repo_named(session, actor, name, Role.ADMIN)
         if repo.forge == "generic":
@@ -268,7 +268,8 @@ def _check(new: NewRepo) -> None:
     check_clone_url(new.clone_url)
 
 
-def _check_forge_token(token: str, api_url: str) -> None:
+def check_forge_token(token: str, api_url: str) -> None:
+    """Raises InvalidInputError for what can be no token, or no API's address."""
     if not re.fullmatch(r"[!-~]+", token):
         raise InvalidInputError(
             "That is no token: a token is one word of letters, digits and signs. Give it on standard input."

@@ -1,23 +1,26 @@
-"""Sets and removes the secrets of a repository. Values go in and never come out."""
+"""Sets and removes secrets of a repository, of an owner (``team/*``) or of all (``*``). Values never come out."""
 
 import re
-from collections.abc import Sequence
-
-from sqlalchemy.orm import Session
+from collections.abc import Mapping, Sequence
 
 from pipelines.trigger import Event
 from runner.logs.spellings import SECRET_BYTES_MIN, shown_in_logs
 from web.operations import audit
 from web.operations.errors import InvalidInputError, NotFoundError
-from web.operations.lookup import repo_named
+from web.operations.owners import place_of
 from web.security.access import Actor
 from web.services import OperationServices
 from workers import store
 from workers.access.secret_limits import excess
-from workers.db.roles import Role
 from workers.db.session import reading, transaction
-from workers.secrets.vault import sealed_bytes, secret_place
+from workers.secrets.vault import sealed_bytes, secret_place, shared_secret_place
 from workers.store import SecretInfo
+from workers.store.repos.shared_secrets import (
+    drop_shared_secret,
+    put_shared_secret,
+    sealed_shared_secrets,
+    shared_secrets_of,
+)
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}")
 
@@ -25,7 +28,8 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}")
 def list_secrets(services: OperationServices, actor: Actor, repo_name: str) -> list[SecretInfo]:
     """A repository's secrets without their values. Raises NotFoundError and ForbiddenError."""
     with reading(services.engine) as session:
-        return store.secrets_of(session, repo_named(session, actor, repo_name, Role.ADMIN).id)
+        repo_id, owner = place_of(session, actor, repo_name)
+        return shared_secrets_of(session, owner) if repo_id is None else store.secrets_of(session, repo_id)
 
 
 def put(
@@ -42,10 +46,14 @@ def put(
     """
     _check(name, value)
     with transaction(services.engine) as session:
-        repo_id = repo_named(session, actor, repo_name, Role.ADMIN).id
-        _check_limits(session, repo_id, name.lower(), value)
-        sealed = services.vault.seal(secret_place(repo_id, name), value)
-        store.put_secret(session, repo_id, name, sealed, events)
+        repo_id, owner = place_of(session, actor, repo_name)
+        if repo_id is None:
+            _check_limits(sealed_shared_secrets(session, owner), name.lower(), value)
+            sealed = services.vault.seal(shared_secret_place(owner, name), value)
+            put_shared_secret(session, owner, name, sealed, events)
+        else:
+            _check_limits(store.sealed_secrets(session, repo_id), name.lower(), value)
+            store.put_secret(session, repo_id, name, services.vault.seal(secret_place(repo_id, name), value), events)
         words = "" if events is None else f"for {', '.join(event.value for event in events) or 'no event'}"
         audit.record(session, actor, "secret.set", f"{repo_name} {name.lower()}", words)
 
@@ -53,7 +61,11 @@ def put(
 def remove(services: OperationServices, actor: Actor, repo_name: str, name: str) -> None:
     """Removes a secret. Raises NotFoundError and ForbiddenError."""
     with transaction(services.engine) as session:
-        if not store.drop_secret(session, repo_named(session, actor, repo_name, Role.ADMIN).id, name):
+        repo_id, owner = place_of(session, actor, repo_name)
+        gone = (
+            drop_shared_secret(session, owner, name) if repo_id is None else store.drop_secret(session, repo_id, name)
+        )
+        if not gone:
             raise NotFoundError(f"{repo_name} has no secret named {name}.")
         audit.record(session, actor, "secret.remove", f"{repo_name} {name.lower()}")
 
@@ -74,9 +86,9 @@ def _check(name: str, value: str) -> None:
         raise InvalidInputError(f"The secret is too short: {shown_in_logs(value)}. {hint}")
 
 
-def _check_limits(session: Session, repo_id: int, name: str, value: str) -> None:
+def _check_limits(others: Mapping[str, str], name: str, value: str) -> None:
     """Raises InvalidInputError where the repository's secrets would be too large or too many with this one."""
-    sizes = {other: sealed_bytes(sealed) for other, sealed in store.sealed_secrets(session, repo_id).items()}
+    sizes = {other: sealed_bytes(sealed) for other, sealed in others.items()}
     # The new value comes first: where several are too large, the sentence is about what was just sent.
     sizes = {name: len(value.encode())} | {key: n for key, n in sizes.items() if key != name}
     if too_much := excess(sizes):

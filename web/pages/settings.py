@@ -18,6 +18,9 @@ from workers.access.trust import PipelineFrom, UntrustedRuns
 from workers.db.roles import Role
 from workers.db.session import db_now_ms, reading
 from workers.store.accounts.roles import roles_on_repo
+from workers.store.repos.shared_secrets import shared_secrets_for
+
+_DELIVERIES_SHOWN = 10
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(current_user)])
 
@@ -123,6 +126,8 @@ def _settings_page(
         repo = repo_named(session, user, name, Role.ADMIN)
         found = store.secrets_of(session, repo.id)
         given = roles_on_repo(session, repo.id)
+        shared = shared_secrets_for(session, repo.name)
+        deliveries = store.newest_deliveries(session, repo.id, _DELIVERIES_SHOWN)
         now = db_now_ms(session)
     return page(
         request,
@@ -133,6 +138,8 @@ def _settings_page(
         secrets=found,
         hook_url=hook_url(services.settings, name),
         roles=given,
+        deliveries=deliveries,
+        shared=shared,
         all_roles=tuple(Role),
         error=error,
         role_error=role_error,

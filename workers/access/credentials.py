@@ -14,7 +14,8 @@ from workers.access.secret_limits import excess
 from workers.access.trust import Permissions
 from workers.db.models import Repo
 from workers.db.session import reading
-from workers.secrets.vault import Vault, clone_place, registry_place, sealed_bytes, secret_place
+from workers.secrets.vault import Vault, clone_place, registry_place, sealed_bytes, secret_place, shared_secret_place
+from workers.store.repos.shared_secrets import secrets_in_reach
 
 
 def clone_login(vault: Vault, repo: Repo) -> GitLogin | None:
@@ -34,10 +35,13 @@ def secrets_for(
     if not allowed.secrets:
         return {}
     with reading(database) as session:
-        sealed = store.sealed_secrets(session, repo_id, event)
-    if too_much := excess({name: sealed_bytes(value) for name, value in sealed.items()}):
+        sealed = secrets_in_reach(session, repo_id, event)
+    if too_much := excess({name: sealed_bytes(value) for name, (_, value) in sealed.items()}):
         raise StepError(Reason.SECRETS_TOO_LARGE, f"the job was not started: {too_much}")
-    return {name: vault.unseal(secret_place(repo_id, name), value) for name, value in sealed.items()}
+    return {
+        name: vault.unseal(secret_place(repo_id, name) if owner is None else shared_secret_place(owner, name), value)
+        for name, (owner, value) in sealed.items()
+    }
 
 
 def registry_logins_for(database: Engine, vault: Vault, repo_id: int, allowed: Permissions) -> Mapping[str, Login]:
@@ -46,5 +50,5 @@ def registry_logins_for(database: Engine, vault: Vault, repo_id: int, allowed: P
         return {}
     with reading(database) as session:
         found = store.registries_for(session, repo_id)
-    places = {host: registry_place(row.repo_id, host) for host, row in found.items()}
+    places = {host: registry_place(row.repo_id, host, row.owner) for host, row in found.items()}
     return {host: Login(row.username, vault.unseal(places[host], row.sealed_password)) for host, row in found.items()}

@@ -62,13 +62,13 @@ class _Links(Part):
 
 
 class _Change(Part):
-    new: _Ref | None
-    old: _Ref | None
+    new: _Ref | None = None
+    old: _Ref | None = None
     links: _Links = _Links()
 
 
 class _Changes(Part):
-    changes: tuple[_Change, ...]
+    changes: tuple[_Change, ...] = ()
 
 
 class _Push(Part):
@@ -91,14 +91,14 @@ class _ShortCommit(Part):
 
 class _End(Part):
     branch: _Branch
-    commit: _ShortCommit | None
+    commit: _ShortCommit | None = None
     # Null where the fork was deleted since.
-    repository: _Repository | None
+    repository: _Repository | None = None
 
 
 class _PullRequest(Part):
     id: int
-    title: Text
+    title: Text = ""
     state: Literal["OPEN", "MERGED", "DECLINED", "SUPERSEDED"] = "OPEN"
     draft: bool = False
     updated_on: Moment = 0

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from pipelines.trigger import Event, PullRequest
-from workers.forges.interface import Parsed
+from workers.forges.interface import NothingToDo, Parsed
 from workers.forges.payload import FullRef, Maybe, Moment, Part, RefName, Sha, Text, read
 from workers.forges.signatures import signed, signed_key
 from workers.forges.status_request import CommitStatus, Home, Request, api_and_path, commit_status_body
@@ -50,7 +50,7 @@ class _Push(Part):
     before: Sha
     after: Sha
     compare_url: Maybe = ""
-    commits: tuple[_HeadCommit, ...] | None = None
+    commits: tuple[_HeadCommit, ...] = ()
     head_commit: _HeadCommit | None = None
     pusher: _Person = _Person()
     sender: _Person = _Person()
@@ -58,11 +58,11 @@ class _Push(Part):
     @property
     def head(self) -> _HeadCommit | None:
         """The newest commit. Gitea before 1.17 sends it only in the list."""
-        return self.head_commit or next((commit for commit in self.commits or () if commit.id == self.after), None)
+        return self.head_commit or next((commit for commit in self.commits if commit.id == self.after), None)
 
 
 class _ReleaseEvent(Part):
-    action: Text
+    action: Text = ""
     release: Release
     sender: _Person = _Person()
 
@@ -80,19 +80,19 @@ class _Titled(Part):
 
 class _PullRequest(Part):
     number: int
-    title: Text
+    title: Text = ""
     draft: bool = False
     html_url: Maybe = ""
     updated_at: Moment = 0
     user: _Person = _Person()
-    labels: tuple[_Titled, ...] | None = None
+    labels: tuple[_Titled, ...] = ()
     milestone: _Titled | None = None
     head: _End
     base: _End
 
 
 class _PullRequestEvent(Part):
-    action: Text
+    action: Text = ""
     pull_request: _PullRequest
     sender: _Person = _Person()
 
@@ -144,6 +144,9 @@ def _push(push: _Push) -> Parsed:
     commit = Commit()
     if head:
         commit = Commit(head.message, head.author.account, head.author.email, head.timestamp)
+    if push.before == push.after:
+        # Gitea's test of a webhook is a push of the newest commit. Building that could deploy it.
+        return NothingToDo(f"{NAME} has tested the webhook, and it works. The next push starts a run.")
     sha = head.id if head and push.ref.startswith("refs/tags/") else push.after
     sender = push.sender.account or push.pusher.account
     return single(push_trigger(push.ref, sha, push.before, commit, sender=sender, url=push.compare_url))
@@ -168,7 +171,7 @@ def _pull_request(event: _PullRequestEvent) -> Parsed:
         target_sha=pull.base.sha,
         from_fork=pull.head.repo_id != pull.base.repo_id,
         author_id=str(pull.user.id or ""),
-        labels=tuple(label.name for label in pull.labels or ()),
+        labels=tuple(label.name for label in pull.labels),
         milestone=pull.milestone.title if pull.milestone else "",
         draft=pull.draft,
     )

@@ -64,14 +64,14 @@ class _Repository(Part):
 
 
 class _ReleaseEvent(Part):
-    action: Text
+    action: Text = ""
     release: Release
     sender: _Person = _Person()
 
 
 class _Deployment(Part):
     sha: Sha
-    # A branch, a tag or a commit, as the deployment was requested.
+    # A branch, a tag or a commit, as the deployment was requested. Of a bare name a worker asks git which it is.
     ref: RefName
     task: Maybe = ""
     environment: Maybe = ""
@@ -92,7 +92,7 @@ class _End(Part):
     ref: RefName
     sha: Sha
     # Null where the fork was deleted since.
-    repo: _Repository | None
+    repo: _Repository | None = None
 
 
 class _Titled(Part):
@@ -102,7 +102,7 @@ class _Titled(Part):
 
 class _PullRequest(Part):
     number: int
-    title: Text
+    title: Text = ""
     draft: bool = False
     html_url: Maybe = ""
     updated_at: Moment = 0
@@ -115,7 +115,7 @@ class _PullRequest(Part):
 
 
 class _PullRequestEvent(Part):
-    action: Text
+    action: Text = ""
     before: MaybeSha = ""
     pull_request: _PullRequest
     sender: _Person = _Person()
@@ -177,6 +177,7 @@ def _deployment(event: _DeploymentEvent) -> Parsed:
             sha=asked.sha,
             ref=ref,
             branch=ref.removeprefix("refs/heads/") if ref.startswith("refs/heads/") else "",
+            tag=ref.removeprefix("refs/tags/") if ref.startswith("refs/tags/") else "",
             sender=event.sender.login,
             url=f"{repository.html_url}/deployments" if repository.html_url else "",
             deploy_target=asked.environment,

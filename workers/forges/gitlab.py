@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from pipelines.state import State
 from pipelines.trigger import Event, PullRequest
-from workers.forges.interface import Parsed
+from workers.forges.interface import NothingToDo, Parsed
 from workers.forges.payload import FullRef, Maybe, MaybeSha, Moment, Part, RefName, Sha, Text, read
 from workers.forges.signatures import hmac_hex, key_of, same
 from workers.forges.status_request import CommitStatus, Home, Request, api_and_path, short
@@ -39,11 +39,12 @@ class _Push(Part):
 
 
 class _ReleaseEvent(Part):
-    action: Text
+    action: Text = ""
     tag: RefName
     name: Maybe = ""
     url: Maybe = ""
-    commit: _CommitOfPush
+    # Null where the tag is gone. A worker asks git then.
+    commit: _CommitOfPush | None = None
 
 
 class _Label(Part):
@@ -52,7 +53,7 @@ class _Label(Part):
 
 class _MergeRequest(Part):
     iid: int
-    title: Text
+    title: Text = ""
     action: Maybe = ""
     url: Maybe = ""
     oldrev: MaybeSha = ""
@@ -60,9 +61,11 @@ class _MergeRequest(Part):
     source_branch: RefName
     target_branch: RefName
     author_id: int = 0
-    source_project_id: int | None
+    # Null where the fork was deleted since.
+    source_project_id: int | None = None
     target_project_id: int
-    last_commit: _CommitOfPush
+    # Null where the source branch is gone, or has no commit.
+    last_commit: _CommitOfPush | None = None
 
 
 class _Change(Part):
@@ -70,10 +73,20 @@ class _Change(Part):
     current: object = None
 
 
+class _Assignee(Part):
+    id: int = 0
+    username: Maybe = ""
+
+
+class _Assignees(Part):
+    previous: tuple[_Assignee, ...] = ()
+    current: tuple[_Assignee, ...] = ()
+
+
 class _Changes(Part):
     labels: _Change | None = None
     milestone_id: _Change | None = None
-    assignees: _Change | None = None
+    assignees: _Assignees | None = None
 
 
 class _MergeRequestEvent(Part):
@@ -122,9 +135,10 @@ def _release(event: _ReleaseEvent) -> Parsed:
     if event.action != "create":
         return ignored(NAME, f"release {event.action}")
     made = event.commit
-    commit = Commit(made.message, made.author.name, made.author.email, made.timestamp)
+    commit = Commit(made.message, made.author.name, made.author.email, made.timestamp) if made else Commit()
     # GitLab does not say who made the release, nor whether it is a pre-release.
-    return (release_trigger(event.tag, commit, sha=made.id, title=event.name, url=event.url),)
+    sha = made.id if made else ""
+    return (release_trigger(event.tag, commit, sha=sha, title=event.name, url=event.url),)
 
 
 def _reason(changes: _Changes) -> str:
@@ -134,7 +148,8 @@ def _reason(changes: _Changes) -> str:
     if changes.milestone_id:
         return "milestoned" if changes.milestone_id.current else "demilestoned"
     if changes.assignees:
-        return "assigned" if changes.assignees.current else "unassigned"
+        # Somebody new counts more than who is not assigned any more.
+        return "assigned" if set(changes.assignees.current) - set(changes.assignees.previous) else "unassigned"
     return "edited"
 
 
@@ -156,6 +171,9 @@ def _merge_request(event: _MergeRequestEvent) -> Parsed:
     kind = _kind(merge)
     if kind is None:
         return ignored(NAME, f"merge request {merge.action}".strip())
+    tip = merge.last_commit
+    if tip is None:
+        return NothingToDo(f"The source branch of merge request {merge.iid} has no commit, or is gone.")
     pull_request = PullRequest(
         number=merge.iid,
         title=merge.title,
@@ -166,7 +184,6 @@ def _merge_request(event: _MergeRequestEvent) -> Parsed:
         labels=tuple(label.title for label in event.labels),
         draft=merge.draft,
     )
-    tip = merge.last_commit
     return (
         pull_request_trigger(
             kind,

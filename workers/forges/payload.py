@@ -1,9 +1,18 @@
 """Strict reading of payloads: the types of their fields, and errors that name the wrong field."""
 
+import json
 from datetime import datetime
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from pipelines.commit_id import FULL_ID
 from workers.forges.interface import BadPayloadError
@@ -27,8 +36,8 @@ def allowed_ref(value: str) -> str:
     if len(value.encode("utf-8", "replace")) > REF_BYTES_MAX:
         raise ValueError(f"must have at most {REF_BYTES_MAX} bytes in UTF-8")
     parts = value.split("/")
-    broken = ".." in value or "@{" in value or not _FORBIDDEN_IN_REFS.isdisjoint(value)
-    if broken or any(not part or part.startswith(".") or part.endswith((".lock", ".")) for part in parts):
+    broken = ".." in value or "@{" in value or value.endswith(".") or not _FORBIDDEN_IN_REFS.isdisjoint(value)
+    if broken or any(not part or part.startswith(".") or part.endswith(".lock") for part in parts):
         raise ValueError("is not a name that git allows")
     return value
 
@@ -68,14 +77,57 @@ class Part(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, sent: object) -> object:
+        """Null for what has a default is the default: forges send it for an account that is gone, or for no labels."""
+        if not isinstance(sent, dict):
+            return sent
+        return {name: _kept(value) for name, value in sent.items() if value is not None or cls._needs(name)}
+
+    @classmethod
+    def _needs(cls, name: str) -> bool:
+        field = cls.model_fields.get(name)
+        return field is not None and field.is_required()
+
+
+def _kept(value: object) -> object:
+    return [item for item in value if item is not None] if isinstance(value, list) else value
+
 
 Model = TypeVar("Model", bound=Part)
+
+
+def _validated(model: type[Model], body: bytes) -> Model:
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        if error.errors(include_url=False, include_context=False, include_input=False)[0]["type"] != "json_invalid":
+            raise
+        mended = _mended(body)
+        if mended is None:
+            raise
+    return model.model_validate_json(mended)
+
+
+def _mended(body: bytes) -> bytes | None:
+    """The JSON without what strict parsers refuse and senders write all the same; None where it is no JSON.
+
+    That is a byte order mark, bytes that are not UTF-8, control characters in a text, and half of a surrogate pair,
+    which is left where a forge cuts a text. What is no character becomes U+FFFD.
+    """
+    try:
+        found: Any = json.loads(body.decode("utf-8-sig", "replace"), strict=False)
+        text = json.dumps(found, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return None
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
 
 
 def read(model: type[Model], body: bytes) -> Model:
     """The payload, or BadPayloadError naming the first field that is missing or unusable."""
     try:
-        return model.model_validate_json(body)
+        return _validated(model, body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     field = ".".join(str(part) for part in first["loc"])

@@ -1,9 +1,10 @@
 """Before a run is planned: a worker asks git where its commit is, and holds or refuses what is untrusted."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from pipelines.state import Outcome, Reason, State
-from pipelines.trigger import Trigger
+from pipelines.trigger import Event, Trigger
 from runner.errors import MachineError
 from runner.source.mirror import Mirror
 from runner.threads import in_background
@@ -57,7 +58,23 @@ def locate(mirror: Mirror, trigger: Trigger, default_branch: str) -> tuple[Trigg
         return fetch(mirror, trigger, default_branch), False
     tips = in_background(mirror.tips)  # while the commit is fetched: each takes a round trip to the forge
     trigger = fetch(mirror, trigger, default_branch)
-    return trigger, mirror.is_on_branch_or_tag(trigger.sha, tips.result(), required_tag(trigger))
+    found = tips.result()
+    trigger = with_kind_of_ref(trigger, found)
+    return trigger, mirror.is_on_branch_or_tag(trigger.sha, found, required_tag(trigger))
+
+
+def with_kind_of_ref(trigger: Trigger, tips: Mapping[str, str]) -> Trigger:
+    """The trigger of a deployment, at a tag if its name is that of one: GitHub sends a bare name.
+
+    A branch of the same name counts, unless the tag alone is at this commit.
+    """
+    branch, tag = f"refs/heads/{trigger.branch}", f"refs/tags/{trigger.branch}"
+    if trigger.event is not Event.DEPLOYMENT or trigger.ref != branch or tag not in tips:
+        return trigger
+    tagged = {tips[tag], tips.get(f"{tag}^{{}}")}
+    if branch in tips and (tips[branch] == trigger.sha or trigger.sha not in tagged):
+        return trigger
+    return trigger.model_copy(update={"ref": tag, "tag": trigger.branch, "branch": ""})
 
 
 def _may_go_on(context: WorkerContext, job: ClaimedJob, *, on_branch: bool) -> bool:

@@ -82,6 +82,8 @@ def fetch(mirror: Mirror, trigger: Trigger, default_branch: str) -> Trigger:
     """
     sha = mirror.resolve(trigger.sha, trigger.ref)
     mirror.fetch(sha, trigger.ref, trigger.previous_sha if trigger.event is Event.PUSH else "")
+    if trigger.ref.startswith("refs/tags/"):
+        sha = mirror.peeled(sha)  # some send the id of the tag's own object
     known = mirror.commit(sha)
     found: dict[str, object] = {"sha": sha}
     if not trigger.message:

@@ -90,8 +90,15 @@ def secret_place(repo_id: int, name: str) -> str:
     return f"repo/{repo_id}/secret/{name.lower()}"
 
 
-def registry_place(repo_id: int | None, host: str) -> str:
-    """Where the password for a registry is kept; ``repo_id`` None is the login for all repositories."""
+def shared_secret_place(owner: str, name: str) -> str:
+    """Where a secret of an owner, or with an empty one of all repositories, is kept."""
+    return f"owner/{owner}/secret/{name.lower()}"
+
+
+def registry_place(repo_id: int | None, host: str, owner: str = "") -> str:
+    """Where the password for a registry is kept; ``repo_id`` None is the login for all repositories, of an owner."""
+    if repo_id is None and owner:
+        return f"owner/{owner}/registry/{host}"
     return f"registry/{host}" if repo_id is None else f"repo/{repo_id}/registry/{host}"
 
 

@@ -96,11 +96,15 @@ from workers.store.repos.secrets import (
 )
 from workers.store.runs.approvals import NotHeldError, approve, approver, hold_run, was_on_branch
 from workers.store.runs.deliveries import (
+    NOT_SIGNED_KEY,
+    TOO_LARGE_KEY,
     DeliveryState,
     NewDelivery,
     Receipt,
     bump_counter,
     counters,
+    newest_deliveries,
+    note_refused,
     record_deliveries,
     record_delivery,
 )
@@ -139,6 +143,8 @@ from workers.store.runs.statuses import (
 )
 
 __all__ = [
+    "NOT_SIGNED_KEY",
+    "TOO_LARGE_KEY",
     "AlreadyThereError",
     "CancelResult",
     "DeliveryState",
@@ -204,10 +210,12 @@ __all__ = [
     "mark_not_reported",
     "mark_reported",
     "move_cron_on",
+    "newest_deliveries",
     "note_cron_run",
     "note_done_duty",
     "note_failed_duty",
     "note_job",
+    "note_refused",
     "pending_statuses",
     "plan_run",
     "previous_run",

@@ -79,7 +79,9 @@ def test_a_repositorys_secrets_have_a_limited_size_together(site: Site, browser:
     said = _put(browser, "more", "xxxx")
     assert said.startswith("The repository's secrets have 1,048,580 bytes together; the limit is 1,048,576; remove")
     assert _put(browser, "key3", "xxxx") == ""
-    assert _put(browser, "more", "x" * (SECRET_BYTES_MAX - 3)).startswith("The repository's secrets have 1,048,577 bytes")
+    assert _put(browser, "more", "x" * (SECRET_BYTES_MAX - 3)).startswith(
+        "The repository's secrets have 1,048,577 bytes"
+    )
     assert _put(browser, "more", "x" * (SECRET_BYTES_MAX - 4)) == ""
 
 

@@ -2,7 +2,16 @@
 
 from workers.db.models.base import Base
 from workers.db.models.processes import Counter, FailedDuty, Leader, Worker
-from workers.db.models.repos import NEWEST_WINS_EVENTS, BranchInputs, Cron, Delivery, Registry, Repo, Secret
+from workers.db.models.repos import (
+    NEWEST_WINS_EVENTS,
+    BranchInputs,
+    Cron,
+    Delivery,
+    Registry,
+    Repo,
+    Secret,
+    SharedSecret,
+)
 from workers.db.models.runs import Approval, Job, Run, Status, Step
 from workers.db.models.users import ApiToken, AuditEntry, LoginLink, LoginSession, RepoRole, User
 
@@ -26,6 +35,7 @@ __all__ = [
     "RepoRole",
     "Run",
     "Secret",
+    "SharedSecret",
     "Status",
     "Step",
     "User",

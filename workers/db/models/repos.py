@@ -54,7 +54,10 @@ class Delivery(Base):
     """One webhook delivery with a valid signature. ``state`` is accepted, nothing_to_do or refused."""
 
     __tablename__ = "deliveries"
-    __table_args__ = (UniqueConstraint("repo_id", "key"),)
+    __table_args__ = (
+        UniqueConstraint("repo_id", "key"),
+        Index("ix_deliveries_repo_id_received_ms", "repo_id", "received_ms"),
+    )
 
     id: Mapped[int] = mapped_column(ID, primary_key=True)
     repo_id: Mapped[int] = mapped_column(ForeignKey("repos.id", ondelete="CASCADE"))
@@ -114,14 +117,30 @@ class Secret(Base):
     updated_ms: Mapped[int]
 
 
+class SharedSecret(Base):
+    """A secret, sealed, for all repositories of an owner, or with an empty ``owner`` for all."""
+
+    __tablename__ = "shared_secrets"
+    __table_args__ = (UniqueConstraint("owner", "name", name="uq_shared_secrets_owner_name"),)
+
+    id: Mapped[int] = mapped_column(ID, primary_key=True)
+    owner: Mapped[str]
+    name: Mapped[str]
+    sealed: Mapped[str]
+    events: Mapped[list[str]] = mapped_column(default=list)
+    created_ms: Mapped[int]
+    updated_ms: Mapped[int]
+
+
 class Registry(Base):
-    """A login to an image registry, for one repository or (``repo_id`` None) for all."""
+    """A login to an image registry, for one repository, or (``repo_id`` None) for all of an ``owner``, or for all."""
 
     __tablename__ = "registries"
     __table_args__ = (Index(None, "host", "repo_id"),)
 
     id: Mapped[int] = mapped_column(ID, primary_key=True)
     repo_id: Mapped[int | None] = mapped_column(ForeignKey("repos.id", ondelete="CASCADE"))
+    owner: Mapped[str] = mapped_column(default="")
     host: Mapped[str]
     username: Mapped[str]
     sealed_password: Mapped[str]

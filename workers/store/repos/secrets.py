@@ -7,7 +7,7 @@ from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
 from pipelines.trigger import PULL_REQUEST_EVENTS, Event
-from workers.db.models import Registry, Secret
+from workers.db.models import Registry, Repo, Secret
 from workers.db.session import now_ms
 from workers.store.common import insert_or
 
@@ -65,19 +65,23 @@ def sealed_secrets(session: Session, repo_id: int, event: Event | None = None) -
     return {row.name: row.sealed for row in rows if event is None or event.value in row.events}
 
 
-def put_registry(session: Session, repo_id: int | None, host: str, username: str, sealed: str) -> None:
-    """Adds or replaces the login to ``host``, of one repository or (None) of all."""
-    drop_registry(session, repo_id, host)
+def put_registry(
+    session: Session, repo_id: int | None, host: str, username: str, sealed: str, owner: str = ""
+) -> None:  # fmt: skip
+    """Adds or replaces the login to ``host``, of one repository or (None) of all, or all of an owner."""
+    drop_registry(session, repo_id, host, owner)
     insert = insert_or(session, Registry)
     session.execute(
-        insert.values(repo_id=repo_id, host=host, username=username, sealed_password=sealed, created_ms=now_ms())
+        insert.values(
+            repo_id=repo_id, owner=owner, host=host, username=username, sealed_password=sealed, created_ms=now_ms()
+        )
     )
 
 
-def drop_registry(session: Session, repo_id: int | None, host: str) -> bool:
+def drop_registry(session: Session, repo_id: int | None, host: str, owner: str = "") -> bool:
     """Removes a login; False if there was none."""
     mine = Registry.repo_id.is_(None) if repo_id is None else Registry.repo_id == repo_id
-    gone = delete(Registry).where(Registry.host == host, mine).returning(Registry.id)
+    gone = delete(Registry).where(Registry.host == host, Registry.owner == owner, mine).returning(Registry.id)
     return session.execute(gone).first() is not None
 
 
@@ -87,6 +91,16 @@ def registries(session: Session) -> Sequence[Registry]:
 
 
 def registries_for(session: Session, repo_id: int) -> dict[str, Registry]:
-    """The logins that a repository's runs use, by host; its own come before those for all."""
-    rows = session.scalars(select(Registry).where(or_(Registry.repo_id == repo_id, Registry.repo_id.is_(None))))
-    return {row.host: row for row in sorted(rows, key=lambda row: row.repo_id is not None)}
+    """The logins that a repository's runs use, by host: its own, else the nearest owner's, else those for all."""
+    repo = session.get(Repo, repo_id)
+    owners = owners_of(repo.name) if repo else [""]
+    shared = (Registry.repo_id.is_(None)) & (Registry.owner.in_(owners))
+    rows = session.scalars(select(Registry).where(or_(Registry.repo_id == repo_id, shared)))
+    nearest_last = sorted(rows, key=lambda row: (row.repo_id is not None, -owners.index(row.owner or "")))
+    return {row.host: row for row in nearest_last}
+
+
+def owners_of(repo_name: str) -> list[str]:
+    """Whose secrets and logins a repository may use, the nearest first; the empty owner is for all repositories."""
+    parts = repo_name.split("/")[:-1]
+    return ["/".join(parts[:count]) for count in range(len(parts), 0, -1)] + [""]

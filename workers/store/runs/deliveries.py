@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 
-from sqlalchemy import BindParameter, Insert, Select, bindparam, insert, select
+from sqlalchemy import BindParameter, Insert, Select, bindparam, insert, literal, select, update
 from sqlalchemy.orm import Session
 
 from pipelines.trigger import Trigger
@@ -80,6 +80,11 @@ def record_deliveries(session: Session, incoming: Sequence[tuple[int, NewDeliver
         if repo_id in existing and (repo_id, new.key) not in known:
             fresh.setdefault((repo_id, new.key), new)
     made = _make(session, fresh)
+    # A test of the webhook may have the very same body each time: that it came again must be seen.
+    for repeated in {(repo_id, new.key) for repo_id, new in incoming} & known.keys():
+        if known[repeated].run_id is None:
+            again = (Delivery.repo_id == repeated[0]) & (Delivery.key == repeated[1])
+            session.execute(update(Delivery).where(again).values(received_ms=now_ms()))
     answers: list[Receipt | None] = []
     for repo_id, new in incoming:
         key = (repo_id, new.key)
@@ -151,6 +156,29 @@ def _queries() -> _Queries:
     )
     lock = select(repos.c.id).where(repos.c.id.in_(in_repos)).order_by(repos.c.id).with_for_update(key_share=True)
     return _Queries(lock, known, insert(deliveries).values(received_ms=now_ms()))
+
+
+NOT_SIGNED_KEY, TOO_LARGE_KEY = "not signed", "too large"
+"""Of the one row that a repository has for all deliveries of which it is not known who sent them."""
+
+
+def note_refused(session: Session, repo_id: int, key: str, reason: str, body_bytes: int) -> None:
+    """Stores the newest delivery that was refused unread. Anybody can send them: the row replaces the one before."""
+    repo = table(Repo).c
+    values = select(
+        repo.id, literal(key), literal(DeliveryState.REFUSED.value), literal(reason), literal(body_bytes), now_ms()
+    ).where(repo.id == repo_id)
+    names = ["repo_id", "key", "state", "reason", "body_bytes", "received_ms"]
+    new = insert_or(session, Delivery).from_select(names, values)
+    newest = {name: new.excluded[name] for name in names[2:]}
+    session.execute(new.on_conflict_do_update(index_elements=["repo_id", "key"], set_=newest))
+
+
+def newest_deliveries(session: Session, repo_id: int, limit: int) -> Sequence[tuple[Delivery, int | None]]:
+    """The repository's newest deliveries, each with the number of its run, if it started one."""
+    query = select(Delivery, Run.number).outerjoin(Run, Run.id == Delivery.run_id).where(Delivery.repo_id == repo_id)
+    rows = session.execute(query.order_by(Delivery.received_ms.desc(), Delivery.id.desc()).limit(limit))
+    return [(delivery, number) for delivery, number in rows]
 
 
 def bump_counter(session: Session, name: str, by: int = 1) -> None:

@@ -1,0 +1,74 @@
+"""Secrets for all repositories of an owner, or for all. Of several of one name the nearest to the repository counts."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from pipelines.trigger import Event
+from workers.db.models import Repo, Secret, SharedSecret
+from workers.db.session import now_ms
+from workers.store.common import insert_or
+from workers.store.repos.secrets import DEFAULT_EVENTS, SecretInfo, owners_of
+
+
+def put_shared_secret(
+    session: Session, owner: str, name: str, sealed: str, events: Sequence[Event] | None = None
+) -> None:
+    """Adds or replaces a secret, sealed at ``vault.shared_secret_place(owner, name)``: see ``put_secret``."""
+    insert = insert_or(session, SharedSecret).values(
+        owner=owner,
+        name=name.lower(),
+        sealed=sealed,
+        events=[event.value for event in (DEFAULT_EVENTS if events is None else events)],
+        created_ms=now_ms(),
+        updated_ms=now_ms(),
+    )
+    changed = {"sealed": sealed, "updated_ms": now_ms()}
+    if events is not None:
+        changed["events"] = insert.excluded.events
+    session.execute(insert.on_conflict_do_update(index_elements=["owner", "name"], set_=changed))
+
+
+def drop_shared_secret(session: Session, owner: str, name: str) -> bool:
+    """Removes a secret; False if there was none."""
+    mine = (SharedSecret.owner == owner) & (SharedSecret.name == name.lower())
+    return session.execute(delete(SharedSecret).where(mine).returning(SharedSecret.id)).first() is not None
+
+
+def shared_secrets_of(session: Session, owner: str) -> list[SecretInfo]:
+    """The owner's secrets by name, without their values."""
+    query = select(SharedSecret).where(SharedSecret.owner == owner).order_by(SharedSecret.name)
+    return [SecretInfo(row.name, tuple(row.events), row.created_ms, row.updated_ms) for row in session.scalars(query)]
+
+
+def shared_secrets_for(session: Session, repo_name: str) -> list[tuple[str, SecretInfo]]:
+    """What a repository may use besides its own secrets, the nearest first: whose it is, and the secret."""
+    places = [(owner, f"{owner}/*" if owner else "*") for owner in owners_of(repo_name)]
+    return [(place, info) for owner, place in places for info in shared_secrets_of(session, owner)]
+
+
+def sealed_shared_secrets(session: Session, owner: str) -> dict[str, str]:
+    """The owner's secrets, sealed, by name."""
+    rows = session.scalars(select(SharedSecret).where(SharedSecret.owner == owner))
+    return {row.name: row.sealed for row in rows}
+
+
+def secrets_in_reach(session: Session, repo_id: int, event: Event | None = None) -> dict[str, tuple[str | None, str]]:
+    """What a repository's runs of this event, or (None) of any, may use, by name: the owner and the sealed value.
+
+    The owner is None for the repository's own. The nearest of a name counts even where it is not for this event: it
+    was put there to replace what is farther away. Whether a run may use secrets at all is decided in
+    ``workers.access.trust``.
+    """
+    repo = session.get_one(Repo, repo_id)
+    owners = owners_of(repo.name)
+    shared = session.scalars(select(SharedSecret).where(SharedSecret.owner.in_(owners))).all()
+    found: dict[str, tuple[str | None, SharedSecret | Secret]] = {}
+    for row in sorted(shared, key=lambda row: -owners.index(row.owner)):
+        found[row.name] = (row.owner, row)
+    for own in session.scalars(select(Secret).where(Secret.repo_id == repo_id)):
+        found[own.name] = (None, own)
+    return {
+        name: (owner, row.sealed) for name, (owner, row) in found.items() if event is None or event.value in row.events
+    }
