@@ -144,7 +144,7 @@ def test_a_port_in_use_is_reported_before_anything_is_started(serve: Serve) -> N
         )
     assert done.returncode == 3
     assert f"cannot listen on 127.0.0.1 port {serve.port}" in done.stderr
-    assert f"HEADWAY_PORT={serve.port + 1}" in done.stderr
+    assert f"--port {serve.port + 1}, or HEADWAY_PORT" in done.stderr
     assert not (serve.data / "headway.db").exists()
 
 
