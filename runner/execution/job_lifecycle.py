@@ -13,6 +13,7 @@ from runner.cleanup.folder_removal import remove_tree
 from runner.cleanup.leftovers import find_earlier_attempts, remove_leftovers
 from runner.docker.client import Engine
 from runner.docker.job_network import AddressWait
+from runner.docker.sandbox_image import SANDBOX_IMAGE
 from runner.errors import MachineError, StepError, as_step_error
 from runner.events import Emit, StepFinished
 from runner.execution.host_access import check_plan
@@ -116,6 +117,8 @@ def _prepare(job: Job, services: Services, checked: Future[None]) -> Outcome | N
     try:
         _check_out(job)
         checked.result()
+        if job.plan.services:
+            job.owner.give_to_root(SANDBOX_IMAGE)
         services.start()
     except GitAwayError as error:
         raise error.masked(job.redactor.mask_text) from error

@@ -79,9 +79,7 @@ class WorkspaceOwner:
     def enter(self, user: int | None, image: str) -> None:
         """Called before a step of ``user`` runs (None: not known) in a container of ``image``."""
         with self._lock:
-            if self._users is None:
-                self._users = users_of(self._engine.info(), os.geteuid())
-                self._owner = self._users.owner
+            self._know_users()
             self._running.append(user)
             others = {other for other in self._running if other not in {0, user}}
             if self._open or self._suits(user, alone=not others):
@@ -91,6 +89,18 @@ class WorkspaceOwner:
                 self._open = self._change(["chmod", "-R", "a+rwX"], image)
             elif self._change(["chown", "-Rh", self._number_outside(user)], image):
                 self._owner = user
+
+    def give_to_root(self, image: str) -> None:
+        """Called before services start, whose root may be a user to whom nothing belongs yet: with userns-remap."""
+        with self._lock:
+            if self._know_users().owner is None and self._change(["chown", "-Rh", self._number_outside(0)], image):
+                self._owner = 0
+
+    def _know_users(self) -> Users:
+        if self._users is None:
+            self._users = users_of(self._engine.info(), os.geteuid())
+            self._owner = self._users.owner
+        return self._users
 
     def leave(self, user: int | None) -> None:
         """Called when the step has ended."""

@@ -71,4 +71,4 @@ def test_a_usual_name_may_have_any_letters() -> None:
 
 
 def test_a_problem_is_one_line_whatever_the_name_of_its_file() -> None:
-    assert str(Problem("a\nb", 1, 2, "wrong")) == "a\\nb:1:2: error: wrong"
+    assert str(Problem("a\nb", 1, 2, "wrong")) == "a\\x0ab:1:2: error: wrong"

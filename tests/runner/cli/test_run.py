@@ -295,14 +295,13 @@ def test_a_secret_comes_from_the_environment_and_is_masked(tree: Tree) -> None:
 
 def test_names_that_are_no_utf_8_reach_steps_and_images(tree: Tree) -> None:
     look = "ls | od -An -c | head -n 1; cat *.x"
-    tree.write(
-        {
-            ".headway.yml": SHOW.format(look) + "  - name: made\n    build: .\n",
-            "Dockerfile": "FROM busybox\nCOPY . /a\nRUN cat /a/*.x\n",
-        }
-    )
+    tree.write({".headway.yml": SHOW.format(look)})
     (tree.folder / os.fsdecode(b"\xff.x")).write_text("here\n")
     assert tree.commit().said()[-1] == "here"
+    build = {".headway.yml": "steps: [{build: .}]\n", "Dockerfile": "FROM busybox\nCOPY . /a\nRUN cat /a/*.x\n"}
+    done = tree.write(build).run()
+    # BuildKit of Docker 28 and newer takes no such name.
+    assert "here" in done.stdout or "a file name that is not UTF-8, \\xff.x, which this BuildKit" in done.stdout
 
 
 def test_inputs_are_checked_and_reach_the_steps(tree: Tree) -> None:

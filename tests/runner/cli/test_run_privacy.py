@@ -51,6 +51,8 @@ def run(place: Path) -> "subprocess.Popen[str]":
 def test_another_user_cannot_use_a_program_that_a_step_left_with_the_set_user_id_bit(
     engine: Engine, place: Path
 ) -> None:
+    if "name=userns" in " ".join(engine.info().get("SecurityOptions") or ()):
+        pytest.skip("with userns-remap a step's root is no user of this machine, and its programs neither")
     shutil.copy("/bin/cat", place / "tree" / "tool")
     (place / "tree" / ".headway.yml").write_text(PIPELINE)
     secret = place / "secret"

@@ -38,21 +38,21 @@ def used(name: str, event: Event = Event.PUSH, *, on_branch: bool = True) -> tup
 def three(headway: Headway) -> Headway:
     for name in ("team/app", "team/sub/app", "teammates/app", "app"):
         headway.ok("repo", "add", f"/srv/{name}.git", "--name", name)
-    for place, value in (("*", "all"), ("team/*", "team"), ("team/sub/*", "sub"), ("team/app", "own")):
+    for place, value in (("*", "whole"), ("team/*", "team"), ("team/sub/*", "below"), ("team/app", "mine")):
         headway.ok("secret", "set", place, "KEY", stdin=value)
         headway.ok("registry", "login", "r.test", "-u", "bot", "--repo", place, stdin=value)
     return headway
 
 
 @pytest.mark.parametrize(
-    ("name", "nearest"), [("team/app", "own"), ("team/sub/app", "sub"), ("teammates/app", "all"), ("app", "all")]
+    ("name", "nearest"), [("team/app", "mine"), ("team/sub/app", "below"), ("teammates/app", "whole"), ("app", "whole")]
 )
 def test_the_nearest_secret_and_login_count(three: Headway, name: str, nearest: str) -> None:
     assert used(name) == ({"key": nearest}, {"r.test": f"bot:{nearest}"})
 
 
 def test_what_is_removed_gives_way_to_the_next(three: Headway) -> None:
-    for place, next_one in (("team/app", "team"), ("team/*", "all")):
+    for place, next_one in (("team/app", "team"), ("team/*", "whole")):
         three.ok("secret", "remove", place, "key")
         three.ok("registry", "logout", "r.test", "--repo", place)
         assert used("team/app") == ({"key": next_one}, {"r.test": f"bot:{next_one}"})
@@ -63,9 +63,9 @@ def test_what_is_removed_gives_way_to_the_next(three: Headway) -> None:
 
 
 def test_a_nearer_secret_for_other_events_hides_one_that_is_farther_away(three: Headway) -> None:
-    three.ok("secret", "set", "team/app", "key", "--event", "tag", stdin="own")
+    three.ok("secret", "set", "team/app", "key", "--event", "tag", stdin="mine")
     assert used("team/app")[0] == {}
-    assert used("team/app", Event.TAG)[0] == {"key": "own"}
+    assert used("team/app", Event.TAG)[0] == {"key": "mine"}
 
 
 def test_an_untrusted_run_gets_none_of_them(three: Headway) -> None:
@@ -76,12 +76,12 @@ def test_an_untrusted_run_gets_none_of_them(three: Headway) -> None:
 def test_they_are_listed_with_their_place(three: Headway) -> None:
     assert three.ok("secret", "list", "team/*").startswith("key\t")
     assert "team/*" in three.ok("registry", "list")
-    assert "all" not in three.ok("secret", "list", "*").split("\t")[0]
+    assert "whole" not in three.ok("secret", "list", "*").split("\t")[0]
 
 
 @pytest.mark.parametrize("name", ["/*", "a//*", "*/*", "a b/*"])
 def test_what_is_no_owner_is_refused(headway: Headway, name: str) -> None:
-    assert "names no owner" in headway.refused("secret", "set", name, "key", stdin="x")
+    assert "names no owner" in headway.refused("secret", "set", name, "key", stdin="xxxx")
 
 
 def test_the_owners_of_a_repository_are_its_name_cut_shorter() -> None:
