@@ -30,7 +30,7 @@ def container_name(labels: Mapping[str, str]) -> str:
 def is_named_by_headway(listed: Mapping[str, Any]) -> bool:
     """True for a container, as the engine lists it, whose name belongs to the labels of a job that it has.
 
-    A container has the labels of its image as well, and those come from whoever built the image. Nobody but the one who
+    A container has the labels of its image as well, and those come from the image's author. Only the program that
     creates a container can name it.
     """
     beginning = _name_beginning(listed.get("Labels") or {})

@@ -18,7 +18,7 @@ def never_low() -> bool:
 
 
 def no_disk_problem() -> str:
-    """For a job whose disk nobody watches."""
+    """For a job whose disk is not watched."""
     return ""
 
 

@@ -157,9 +157,7 @@ def test_at_most_250_jobs_of_a_group_run_at_once(database: Engine, repo_id: int)
     assert claim(database, ids[-2]) is None
 
 
-def test_a_turn_that_nobody_gave_is_found_and_nothing_is_written_where_none_is_missed(
-    database: Engine, repo_id: int
-) -> None:
+def test_a_missed_turn_is_found_and_nothing_is_written_where_none_is_missed(database: Engine, repo_id: int) -> None:
     groups = GROUPS_AT_ONCE * 2 + 1
     ids = [planned(database, repo_id, grouped(group=f"g{number}"))[0] for number in range(groups)]
     running = [planned(database, repo_id, grouped(group=f"g{number}"))[0] for number in range(groups)]

@@ -91,7 +91,7 @@ def _say_what_is_left(new: "NewRepo", *, closed: bool, token: bool) -> None:
         typer.echo("A plain git server has no API: the token was not used and is not kept.")
     if closed:
         typer.echo(
-            f"Nobody can clone {new.clone_url} without a login: `headway repo login {new.name} -u ACCOUNT` sets one."
+            f"{new.clone_url} cannot be cloned without a login: `headway repo login {new.name} -u ACCOUNT` sets one."
         )
     if new.forge != "generic":
         typer.echo(

@@ -38,7 +38,7 @@ def note_login(services: OperationServices, actor: Actor, detail: str, failed: I
 
 
 def note_failed_logins(services: OperationServices, failed: Sequence[Failures]) -> None:
-    """Adds the entries of failed logins. ``FailedLogins`` bounds them: whoever fails has no login."""
+    """Adds the entries of failed logins. ``FailedLogins`` bounds them: no login is needed to fail."""
     if failed:
         with transaction(services.engine) as session:
             _record_failures(session, failed)

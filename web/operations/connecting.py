@@ -249,7 +249,7 @@ def _clone(connection: _Connection) -> Finding:
         return Finding("clone", Result.MISSING, f"{repo.clone_url} does not answer: {error}")
     if answer.ok:
         return Finding("clone", Result.OK, repo.clone_url)
-    kind = "its login" if headers else "nobody without a login"
+    kind = "its login" if headers else "a request without a login"
     hint = f"`headway repo login {repo.name} -u ACCOUNT` sets one" if answer.status in _GONE else "see the forge's log"
     return Finding("clone", Result.MISSING, f"{repo.clone_url} answers {answer.status} to {kind}; {hint}")
 
@@ -261,7 +261,7 @@ def clone_answer(client: httpx2.Client, clone_url: str, headers: dict[str, str])
 
 
 def is_closed(client: httpx2.Client, clone_url: str) -> bool:
-    """True where the server lets nobody clone without a login, or knows no such repository."""
+    """True where the server asks for a login to clone, or knows no such repository."""
     if not clone_url.startswith(("https://", "http://")):
         return False
     try:

@@ -11,7 +11,7 @@ import httpx2
 
 ANSWER_BYTES_MAX = 1024 * 1024
 ANSWER_S_MAX = 8.0
-"""From the request to the last byte: a host that sends a byte now and then holds nobody up."""
+"""From the request to the last byte: a host that sends a byte now and then delays no one else."""
 _REDIRECTS_MAX = 5
 _REDIRECTS = frozenset({301, 302, 307, 308})
 _SAID_CHARS_MAX = 200

@@ -22,7 +22,7 @@ class Detected:
 
 
 def detect(client: httpx2.Client, clone_url: str) -> Detected:
-    """Asks the host of the address. Of none that answers, or that nobody knows, it says so: it is plain git then."""
+    """Asks the host of the address. If it does not answer as a known forge, it is plain git; a sentence says so."""
     try:
         root, path = site(Home(clone_url))
     except NoForgeError:

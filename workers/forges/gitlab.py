@@ -148,7 +148,7 @@ def _reason(changes: _Changes) -> str:
     if changes.milestone_id:
         return "milestoned" if changes.milestone_id.current else "demilestoned"
     if changes.assignees:
-        # Somebody new counts more than who is not assigned any more.
+        # A new assignee counts more than one who is not assigned any more.
         return "assigned" if set(changes.assignees.current) - set(changes.assignees.previous) else "unassigned"
     return "edited"
 

@@ -1,7 +1,7 @@
-"""Turns in concurrency groups that nobody gave.
+"""Turns in concurrency groups that were missed.
 
-Whoever ends a job gives the next one of its group its turn. Two transactions at the same time may each not see what the
-other one changes, and a crash may come in between: what was missed then is found here.
+The transaction that ends a job gives the next one of its group its turn. Two transactions at the same time may each not
+see what the other one changes, and a crash may come in between: what was missed then is found here.
 """
 
 from dataclasses import dataclass

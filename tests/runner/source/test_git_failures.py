@@ -156,7 +156,7 @@ def test_a_certificate_that_is_for_another_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("ssh") is None, reason="ssh is not installed")
-def test_ssh_to_a_port_where_nobody_listens_may_succeed_later(tmp_path: Path) -> None:
+def test_ssh_to_a_closed_port_may_succeed_later(tmp_path: Path) -> None:
     port = free_port()
     away = refusal(mirror_of(tmp_path, f"ssh://git@127.0.0.1:{port}/a.git"))
     assert isinstance(away, GitAwayError)
@@ -165,7 +165,7 @@ def test_ssh_to_a_port_where_nobody_listens_may_succeed_later(tmp_path: Path) ->
 
 @pytest.fixture
 def ssh_server(tmp_path: Path) -> Iterator[int]:
-    """The port of an SSH server whose host key nobody knows."""
+    """The port of an SSH server whose host key is not known."""
     program = shutil.which("sshd", path="/usr/sbin:/usr/bin")
     if program is None:
         pytest.skip("sshd is not installed")
@@ -264,7 +264,7 @@ TEXTS = {
     "fatal: detected dubious ownership in repository at '/srv/a.git'": (False, "chown"),
     "fatal: fsck error in packed object\nfatal: the remote end hung up": (False, "refuses an object"),
     'Timeout: the command "git fetch" did not complete in 1800 secs.': (False, "half an hour"),
-    "fatal: something that nobody has seen": (False, "fatal: something that nobody has seen"),
+    "fatal: something that is in no table": (False, "fatal: something that is in no table"),
     "": (False, "git gave no reason"),
 }
 

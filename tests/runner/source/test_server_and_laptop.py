@@ -28,7 +28,7 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize %d\n
 
 
 class Work:
-    """A repository in which somebody works, and a bare one that a server serves."""
+    """A repository with a person's changes, and a bare one that a server serves."""
 
     def __init__(self, place: Path, url: str, name: str) -> None:
         self.folder = place / "work" / name

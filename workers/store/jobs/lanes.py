@@ -1,7 +1,7 @@
 """Lanes: the jobs that wait for nothing but a worker, in one lane for each set of labels that they ask for.
 
 A job has a lane while it is queued and not delayed, all that it needs has ended, and its concurrency group has room.
-Whoever changes one of these writes the lane in the same transaction (``turns_after``, for groups); a claim checks
+What changes one of these writes the lane in the same transaction (``turns_after``, for groups); a claim checks
 again. So a worker finds its next job with one look at the head of each lane, however many jobs wait behind it, for
 other workers or for their turn, and however long the history is.
 """
@@ -151,7 +151,7 @@ def give_turns(session: Session, repo_id: int, group_key: str) -> list[int]:
     due = due_turns(session, repo_id, group_key)
     if not due:
         return []
-    # Rows that somebody else has locked are not waited for: whoever gives turns may hold locks of other runs.
+    # Rows that others have locked are not waited for: the caller may hold locks of other runs.
     query = select(Job.id).where(Job.id.in_(due), Job.state == State.QUEUED).order_by(Job.id)
     given = session.scalars(query.with_for_update(skip_locked=True)).all()
     jobs = table(Job)

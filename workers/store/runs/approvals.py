@@ -2,7 +2,7 @@
 
 An approval is for one commit of one author into one branch, by the id of the author's account at the forge: the next
 commit, or the same for another branch, needs another one. Where the forge sent no such id, it is for one run alone:
-nobody knows whether two of them have the same author. Lock order, to avoid deadlocks: runs are locked newest first.
+two of them may have different authors. Lock order, to avoid deadlocks: runs are locked newest first.
 """
 
 from collections.abc import Sequence

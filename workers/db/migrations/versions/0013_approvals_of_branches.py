@@ -1,4 +1,4 @@
-"""Approvals are for one target branch. Of older ones nobody knows for which: they are given again."""
+"""Approvals are for one target branch. Of older ones it is not known for which: they are given again."""
 
 import sqlalchemy as sa
 from alembic import op
