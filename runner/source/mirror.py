@@ -19,7 +19,7 @@ from runner.source.checkout import CommitSource, add_submodules_and_lfs, check_o
 from runner.source.git import GitError, GitLogin, run_git
 from runner.source.git_dir import strip_timestamps
 from runner.source.mirror_store import MirrorStore
-from runner.source.reachability import is_on_branch_or_tag
+from runner.source.reachability import check_kind, is_on_branch_or_tag
 from runner.source.remote import REF, WHOLE, Remote
 
 FILE_BYTES_MAX = 1024 * 1024
@@ -155,22 +155,8 @@ class Mirror:
             if name == sha or REF.fullmatch(name):
                 self._remote.fetch_if_there(sha, f"+{name}:refs/headway/{sha}", depth=self._depth)
         if not self._is_here(sha):
-            self._check_kind(sha, ref)
+            check_kind(self._git, sha, ref)
             self._remote.fetch_refs(sha)
-
-    def _check_kind(self, sha: str, ref: str) -> None:
-        """Raises StepError where the id is that of a file or a folder: a tag may point to one."""
-        try:
-            found = self._git("rev-parse", "--verify", "--end-of-options", f"{sha}^{{}}").strip()
-            kind = self._git("cat-file", "-t", found).strip()
-        except GitError:
-            return  # it is not here: a wider fetch may bring it
-        if kind != "commit":
-            what = {"blob": "a file", "tree": "a folder"}.get(kind, kind)
-            hint = "only commits can be run; let it point to a commit, or delete it"
-            raise StepError(
-                Reason.COMMIT_MISSING, f"{ref or sha} points to {what} ({kind} {found}), not to a commit; {hint}"
-            )
 
     @property
     def _depth(self) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pipelines.state import Reason
+from runner.errors import StepError
 from runner.source.git import GitError
 from runner.source.remote import REF, Remote
 from runner.source.server import GitAwayError
@@ -111,3 +112,18 @@ def any_contains(
         if contain(group):
             return True
     return False
+
+
+def check_kind(git: Callable[..., str], sha: str, ref: str) -> None:
+    """Raises StepError where the id is that of a file or a folder: a tag may point to one."""
+    try:
+        found = git("rev-parse", "--verify", "--end-of-options", f"{sha}^{{}}").strip()
+        kind = git("cat-file", "-t", found).strip()
+    except GitError:
+        return  # it is not here: a wider fetch may bring it
+    if kind != "commit":
+        what = {"blob": "a file", "tree": "a folder"}.get(kind, kind)
+        hint = "only commits can be run; let it point to a commit, or delete it"
+        raise StepError(
+            Reason.COMMIT_MISSING, f"{ref or sha} points to {what} ({kind} {found}), not to a commit; {hint}"
+        )
