@@ -20,8 +20,9 @@ _OWN_LABELS = "headway."
 _BREAKS = frozenset({"Cc", "Cs", "Zl", "Zp"})
 """Unicode categories: control characters, halves of characters, and separators of lines and paragraphs."""
 _SHOWN_CHARS = 80
-_EACH_BYTES = 32
-_VALUE_BYTES_MAX = WORD_BYTES_MAX - _EACH_BYTES
+EACH_BYTES = 32
+"""What each argument and label counts beside its own bytes."""
+_VALUE_BYTES_MAX = WORD_BYTES_MAX - EACH_BYTES
 """Of one value with its name: the name of the client's option stands before it."""
 _LIMIT = f"with its name; the build client gets at most {_VALUE_BYTES_MAX:,}"
 _SHORTER = "put it into a file of the repository, which the Dockerfile copies"
@@ -95,7 +96,7 @@ def _too_large(build: BuildValues) -> Iterator[WrongValue]:
     for size, key, name in sizes:
         if size > _VALUE_BYTES_MAX:
             yield WrongValue(key, name, f"{_shown(name)} under '{key}' has {size:,} bytes {_LIMIT}", _SHORTER)
-    if (total := sum(size + _EACH_BYTES for size, _, _ in sizes)) > WORDS_BYTES_MAX:
+    if (total := sum(size + EACH_BYTES for size, _, _ in sizes)) > WORDS_BYTES_MAX:
         size, key, name = max(sizes)
         largest = f"the largest is {_shown(name)} with {size:,}"
         message = f"'args' and 'labels' have {total:,} bytes together; the limit is {WORDS_BYTES_MAX:,}; {largest}"

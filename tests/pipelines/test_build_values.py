@@ -2,8 +2,9 @@
 
 import pytest
 
-from pipelines.build_values import BUILD_ID_CHARS_MAX, cache_images, wrong_values
+from pipelines.build_values import BUILD_ID_CHARS_MAX, EACH_BYTES, cache_images, wrong_values
 from pipelines.context import PipelineFile
+from pipelines.environment_size import WORDS_BYTES_MAX
 from pipelines.linter.linter import lint_files
 from pipelines.plan import BuildStep
 from tests.support.pipelines import problems_of
@@ -127,3 +128,14 @@ def test_the_file_is_told_of_it_with_the_place() -> None:
 def test_the_settings_of_a_plugin_that_builds_have_the_same_rules(settings: str) -> None:
     text = f"steps: [{{name: a, image: woodpeckerci/plugin-docker-buildx, settings: {{repo: r, {settings}}}}}]"
     assert any(" in step 'a'" in problem for problem in problems_of(text)), problems_of(text)
+
+
+def test_arguments_and_labels_have_a_limit_together() -> None:
+    size = 100_000
+    each = size + len("A00=") + EACH_BYTES
+    fits = {f"A{number:02}": "x" * size for number in range(WORDS_BYTES_MAX // each)}
+    rest = WORDS_BYTES_MAX - len(fits) * each - len("B=") - EACH_BYTES
+    assert wrong(args=fits, labels={"B": "x" * rest}) == []
+    (message,) = wrong(args=fits, labels={"B": "x" * (rest + 1)})
+    assert f" have {WORDS_BYTES_MAX + 1:,} bytes together; the limit is {WORDS_BYTES_MAX:,}" in message
+    assert "the largest is" in message
