@@ -127,7 +127,10 @@ def command_of(builder: Builder, request: BuildRequest, results: ResultFiles) ->
     for name, value in (("--target", step.target), ("--network", step.network)):
         command += [f"{name}={value}"] if value else []
     # The client's configuration contains the egress proxies, in capitals. Build arguments of the step override them.
-    args = {name.upper(): value for name, value in step.args.items() if name.upper() in NAMES} | step.args
+    proxies = {name: value for name, value in step.args.items() if name.upper() in NAMES}
+    # In both cases: the client of Docker 20.10 would add the other one from its configuration, which would count.
+    both = {spelt: value for name, value in proxies.items() for spelt in (name.upper(), name.lower())}
+    args = both | step.args
     command += [f"--build-arg={name}={value}" for name, value in request.separation.arguments(args).items()]
     command += [f"--build-context={name}=docker-image://{pin}" for name, pin in request.separation.contexts.items()]
     command += [f"--label={name}={value}" for name, value in step.labels.items()]

@@ -23,8 +23,8 @@ for word; do
   case $word in --tag=*) name=${{word#--tag=}} ;; esac
 done
 {command} "$@"
-echo >>tries
-[ "$(wc -l <tries)" -gt {times} ] || docker image rm --force "$name" >/dev/null
+echo >>../tries
+[ "$(wc -l <../tries)" -gt {times} ] || docker image rm --force "$name" >/dev/null
 """
 
 
