@@ -22,7 +22,7 @@ class Event(StrEnum):
 
 PULL_REQUEST_EVENTS = frozenset({Event.PULL_REQUEST, Event.PULL_REQUEST_CLOSED, Event.PULL_REQUEST_METADATA})
 EVENTS_OF_PEOPLE = frozenset({Event.MANUAL, Event.DEPLOYMENT})
-"""A person asked for these runs, and is told if nothing of the pipeline ran."""
+"""The events by which a person starts a run: if nothing of its pipeline runs, it has not passed."""
 
 
 class PullRequest(BaseModel):

@@ -5,14 +5,12 @@ from pathlib import Path
 
 from pipelines.state import Reason
 from runner.docker.client import Engine
-from runner.docker.folders import Folder
+from runner.docker.folders import Folder, machine_programs
 from runner.docker.sandbox_image import SANDBOX_IMAGE, ensure_sandbox_image
 from runner.docker.specs import JOB_LABEL, ContainerSpec
 from runner.errors import MachineError
 
 _REMOVAL_S_MAX = 600
-_PROGRAMS = ("/bin", "/lib", "/lib64", "/usr")
-"""What a container needs to run this machine's own ``rm``."""
 _NEEDS_RM = (OSError, RecursionError)
 """Folders inside each other by the thousand have more levels than Python calls itself, or opens files at once."""
 
@@ -41,10 +39,9 @@ def _remove_as_root(engine: Engine, folder: Path) -> None:
     With userns-remap its root must be the machine's: the folder itself belongs to that one.
     """
     ensure_sandbox_image(engine)
-    programs = [Folder(Path(path), path, read_only=True, ours=False) for path in _PROGRAMS if Path(path).exists()]
     spec = ContainerSpec(
         image=SANDBOX_IMAGE, labels={JOB_LABEL: folder.name}, network="none", entrypoint=("/bin/rm", "-rf", "/left"),
-        folders=(Folder(folder, "/left"), *programs), user_namespace="host",
+        folders=(Folder(folder, "/left"), *machine_programs()), user_namespace="host",
     )  # fmt: skip
     container = engine.create(spec)
     try:

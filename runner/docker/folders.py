@@ -21,6 +21,15 @@ class Folder:
     ours: bool = True
 
 
+_PROGRAM_FOLDERS = ("/bin", "/lib", "/lib64", "/usr")
+
+
+def machine_programs() -> tuple[Folder, ...]:
+    """The folders that a container needs to run this machine's own programs."""
+    paths = (Path(path) for path in _PROGRAM_FOLDERS)
+    return tuple(Folder(path, str(path), read_only=True, ours=False) for path in paths if path.exists())
+
+
 def binds_and_mounts(folders: Sequence[Folder], *, selinux: bool) -> tuple[list[str], list[Folder]]:
     """Divides the folders into those requested as binds and those requested as mounts.
 

@@ -13,7 +13,6 @@ from runner.cleanup.folder_removal import remove_tree
 from runner.cleanup.leftovers import find_earlier_attempts, remove_leftovers
 from runner.docker.client import Engine
 from runner.docker.job_network import AddressWait
-from runner.docker.sandbox_image import SANDBOX_IMAGE
 from runner.errors import MachineError, StepError, as_step_error
 from runner.events import Emit, StepFinished
 from runner.execution.host_access import check_plan
@@ -22,7 +21,7 @@ from runner.execution.masked_events import masked_errors, masked_outcome
 from runner.execution.scheduler import Scheduler
 from runner.execution.services import Services
 from runner.private import NotPrivateError, private_folder
-from runner.source.server import GitAwayError
+from runner.source.server import TransientGitError
 from runner.threads import in_background, wait_for
 
 
@@ -87,7 +86,7 @@ def _make_folder(folder: Path) -> None:
 def run_job(job: Job) -> Outcome:
     """Runs the job to its end and returns its outcome. Raises neither for a failed step nor for a broken machine.
 
-    Raises GitAwayError, before the first step, where submodules or LFS files cannot be fetched for the moment.
+    Raises TransientGitError, before the first step, where submodules or LFS files cannot be fetched for the moment.
     """
     with masked_errors(job.redactor):
         return masked_outcome(_run(job), job.redactor)
@@ -118,9 +117,9 @@ def _prepare(job: Job, services: Services, checked: Future[None]) -> Outcome | N
         _check_out(job)
         checked.result()
         if job.plan.services:
-            job.owner.give_to_root(SANDBOX_IMAGE)
+            job.owner.give_to_root()
         services.start()
-    except GitAwayError as error:
+    except TransientGitError as error:
         raise error.masked(job.redactor.mask_text) from error
     except (StepError, OSError) as error:
         return as_step_error(error).outcome

@@ -13,15 +13,13 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 from runner.docker.client import Engine
-from runner.docker.folders import Folder
+from runner.docker.folders import Folder, machine_programs
 from runner.docker.sandbox_image import SANDBOX_IMAGE, ensure_sandbox_image
 from runner.docker.specs import ContainerSpec
 from runner.errors import StepError
 
 PASSWD_BYTES_MAX = 1024 * 1024
 _CHANGE_S_MAX = 600
-_PROGRAMS = ("/bin", "/lib", "/lib64", "/usr")
-"""What a container needs to run this machine's own programs."""
 _REMAPPED_ROOT = re.compile(r"/(\d+)\.(\d+)/?$")
 """With userns-remap the engine's folder is named after the numbers that a container's root has outside."""
 _MOUNT = "/workspace"
@@ -90,10 +88,12 @@ class WorkspaceOwner:
             elif self._change(["chown", "-Rh", self._number_outside(user)], image):
                 self._owner = user
 
-    def give_to_root(self, image: str) -> None:
+    def give_to_root(self) -> None:
         """Called before services start, whose root may be a user to whom nothing belongs yet: with userns-remap."""
         with self._lock:
-            if self._know_users().owner is None and self._change(["chown", "-Rh", self._number_outside(0)], image):
+            if self._know_users().owner is not None:
+                return
+            if self._change(["chown", "-Rh", self._number_outside(0)], SANDBOX_IMAGE):
                 self._owner = 0
 
     def _know_users(self) -> Users:
@@ -124,13 +124,10 @@ class WorkspaceOwner:
         """Runs the program on the workspace; False, with a note, if that is not possible."""
         remapped = self._users is not None and self._users.offset != (0, 0)
         # With userns-remap this needs root of this machine, which a program of the user's image must not be.
-        ways = [self._with_programs_of_this_machine] if remapped else [
-            self._with_programs_of(image), self._with_programs_of_this_machine,
-        ]  # fmt: skip
         problem = ""
-        for way in ways:
+        for each in dict.fromkeys((SANDBOX_IMAGE,) if remapped else (image, SANDBOX_IMAGE)):
             try:
-                status = self._run(way(command, host=remapped))
+                status = self._run(self._spec(command, each, host=remapped))
             except StepError as error:
                 problem = str(error)
                 continue
@@ -140,20 +137,12 @@ class WorkspaceOwner:
         self._note(f"the checkout could not be made writable for the step's user: {problem}; let the step run as root")
         return False
 
-    def _with_programs_of(self, image: str) -> Callable[..., ContainerSpec]:
-        def spec(command: Sequence[str], *, host: bool) -> ContainerSpec:
-            return self._spec(image, tuple(command), (), host=host)
-
-        return spec
-
-    def _with_programs_of_this_machine(self, command: Sequence[str], *, host: bool) -> ContainerSpec:
-        ensure_sandbox_image(self._engine)
-        programs = tuple(
-            Folder(Path(path), path, read_only=True, ours=False) for path in _PROGRAMS if Path(path).exists()
-        )
-        return self._spec(SANDBOX_IMAGE, (f"/bin/{command[0]}", *command[1:]), programs, host=host)
-
-    def _spec(self, image: str, command: tuple[str, ...], programs: tuple[Folder, ...], *, host: bool) -> ContainerSpec:
+    def _spec(self, command: Sequence[str], image: str, *, host: bool) -> ContainerSpec:
+        """A container that runs the program of the image, or this machine's own in the sandbox, which has none."""
+        programs: tuple[Folder, ...] = ()
+        if image == SANDBOX_IMAGE:
+            ensure_sandbox_image(self._engine)
+            programs, command = machine_programs(), (f"/bin/{command[0]}", *command[1:])
         return ContainerSpec(
             image=image,
             labels=self._labels,

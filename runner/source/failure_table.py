@@ -17,7 +17,7 @@ class Rule:
     message: str
     sentence: str
     reason: Reason = Reason.CLONE_FAILED
-    away: bool = False
+    transient: bool = False
     explained: bool = True
     pattern: re.Pattern[str] = field(init=False)
 
@@ -25,14 +25,14 @@ class Rule:
         object.__setattr__(self, "pattern", re.compile(self.message, re.MULTILINE | re.IGNORECASE))
 
 
-def _away(message: str, sentence: str, *, explained: bool = True) -> Rule:
-    return Rule(message, sentence, away=True, explained=explained)
+def _transient(message: str, sentence: str, *, explained: bool = True) -> Rule:
+    return Rule(message, sentence, transient=True, explained=explained)
 
 
 _KEY = "put the worker's public key into the forge as a deploy key with the right to read, or clone over https://"
 _KNOWN = "add it to ~/.ssh/known_hosts of the worker's user: ssh-keyscan {port}{host} >> ~/.ssh/known_hosts"
 
-NO = (
+PERMANENT = (
     # Of ssh
     Rule(
         "REMOTE HOST IDENTIFICATION HAS CHANGED",
@@ -124,39 +124,39 @@ NO = (
     ),
 )
 
-AWAY = (
-    _away("timed? ?out|Operation too slow|not responding|deadline exceeded", "{host} does not answer in time"),
-    _away("No route to host|(?:Network|Host) is (?:unreachable|down)", "no network leads to {host}"),
-    _away(
-        "Failed to connect to (?P<at>\\S+) port (?P<door>\\d+)"
-        "|connect to host (?P<at2>\\S+) port (?P<door2>\\d+): Connection refused"
-        "|dial tcp (?P<at3>\\S+):(?P<door3>\\d+): connect: connection refused",
-        "{at}{at2}{at3} accepts no connection at port {door}{door2}{door3}",
+TRANSIENT = (
+    _transient("timed? ?out|Operation too slow|not responding|deadline exceeded", "{host} does not answer in time"),
+    _transient("No route to host|(?:Network|Host) is (?:unreachable|down)", "no network leads to {host}"),
+    _transient(
+        "Failed to connect to (?P<at>\\S+) port (?P<port>\\d+)"
+        "|connect to host (?P<at2>\\S+) port (?P<port2>\\d+): Connection refused"
+        "|dial tcp (?P<at3>\\S+):(?P<port3>\\d+): connect: connection refused",
+        "{at}{at2}{at3} accepts no connection at port {port}{port2}{port3}",
     ),
-    _away("Connection refused|Couldn't connect to server|Could not connect", "{host} accepts no connection"),
-    _away(
+    _transient("Connection refused|Couldn't connect to server|Could not connect", "{host} accepts no connection"),
+    _transient(
         "Temporary failure in name resolution|lookup .*(?:try again|server misbehaving|i/o timeout)",
         "the name of {host} cannot be looked up for the moment",
     ),
     Rule("Could not resolve hostname (?P<unknown>[^\\s:]+)", "there is no host {unknown}; {address}"),
-    _away(
+    _transient(
         "Internal API (?:error|unreachable)|Internal Server Error|currently unable to handle|try again later",
         "{host} has a fault of its own",
     ),
-    _away("Rate limit exceeded|too many requests", "{host} asks to wait (its rate limit is reached)"),
-    _away(
+    _transient("Rate limit exceeded|too many requests", "{host} asks to wait (its rate limit is reached)"),
+    _transient(
         "Empty reply from server|Connection (?:was )?reset|(?:Recv|Send) failure|Connection closed"
         "|closed by remote host|Broken pipe|: EOF$|unexpected EOF"
         "|handshake\\(\\) failed|SSL_ERROR_SYSCALL|SSL_ERROR_ZERO_RETURN|TLS connection was non-properly terminated"
         "|(?:SSL|TLS|gnutls).*(?:unexpected eof|eof while reading|recv error|send error)",
         "{host} ended the connection",
     ),
-    _away(
+    _transient(
         "early EOF|remote end hung up|unexpected disconnect|transfer closed|RPC failed|HTTP/2 (?:stream|framing)"
         "|expected flush|not closed cleanly|bytes of body are still expected|unexpected end of file"
         "|connection was aborted",
         "{host} ended the connection in the middle",
         explained=False,
     ),
-    _away("Could not read from remote repository", "{host} ended the connection", explained=False),
+    _transient("Could not read from remote repository", "{host} ended the connection", explained=False),
 )

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from pipelines.state import Reason
 from runner.network.retry_after import asked_pause_s
-from runner.source.failure_table import AWAY, NO, Rule
+from runner.source.failure_table import PERMANENT, TRANSIENT, Rule
 from runner.source.git_words import last_word
 from runner.source.http_trace import HttpAnswer
 
@@ -52,13 +52,13 @@ class Access:
 
 @dataclass(frozen=True)
 class Failure:
-    """What a failure means. ``away``: the same may succeed in a moment, not before ``pause_s`` seconds have passed.
+    """What a failure means. ``transient``: the same may succeed later, not before ``pause_s`` seconds.
 
     ``explained``: the server or the network is the cause, not the mirror on this machine.
     """
 
     sentence: str
-    away: bool = False
+    transient: bool = False
     pause_s: int = 0
     reason: Reason = Reason.CLONE_FAILED
     explained: bool = True
@@ -86,9 +86,9 @@ def explain(
         host = (unknown[1] or unknown[2]).rstrip(".")
         proxy = "the proxy " if "resolve proxy" in words else ""
         if temporary(host):
-            return Failure(f"{subject}: the name of {proxy}{host} cannot be looked up for the moment", away=True)
+            return Failure(f"{subject}: the name of {proxy}{host} cannot be looked up for the moment", transient=True)
         return Failure(f"{subject}: there is no host {host}; {_where(proxy, subject)}")
-    for rule in (*NO, *AWAY):
+    for rule in (*PERMANENT, *TRANSIENT):
         if found := rule.pattern.search(words):
             return _of_rule(rule, found, subject)
     return Failure(f"{subject}: {last_word(words) or 'git gave no reason'}", explained=False)
@@ -104,7 +104,7 @@ def _of_rule(rule: Rule, found: re.Match[str], subject: "_Subject") -> Failure:
     known["port"] = f"-p {port} " if port else ""
     groups = {key: value or "" for key, value in found.groupdict().items()}
     said = rule.sentence.format(**known | groups)
-    return Failure(f"{subject}: {said}", away=rule.away, reason=rule.reason, explained=rule.explained)
+    return Failure(f"{subject}: {said}", transient=rule.transient, reason=rule.reason, explained=rule.explained)
 
 
 def _status(words: str) -> int:
@@ -130,7 +130,7 @@ def _of_status(status: int, answers: Sequence[HttpAnswer], subject: "_Subject") 
     if status >= _SERVER_ERRORS or status in _WAIT_STATUSES or limited:
         who = "the proxy" if subject.of_proxy else _host(subject.url)
         busy = "asks to wait (its rate limit is reached)" if status == 429 or limited else "has a fault of its own"  # noqa: PLR2004 - HTTP
-        return Failure(f"{subject}: {who} {busy}: status {status}", away=True, pause_s=pause_s)
+        return Failure(f"{subject}: {who} {busy}: status {status}", transient=True, pause_s=pause_s)
     return Failure(f"{subject}: {_no(status, headers.get('location', ''), subject)}")
 
 

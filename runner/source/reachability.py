@@ -13,7 +13,7 @@ from pipelines.state import Reason
 from runner.errors import StepError
 from runner.source.git import GitError
 from runner.source.remote import REF, Remote
-from runner.source.server import GitAwayError
+from runner.source.server import TransientGitError
 
 GROUP_TIPS_MAX = 500
 FETCHES_MAX = 60
@@ -41,7 +41,7 @@ def is_on_branch_or_tag(remote: Remote, git: Callable[..., str], sha: str, tag: 
     only = f"refs/tags/{tag}" if tag else ""
     try:
         remote.fetch_refs(sha)
-    except GitAwayError:
+    except TransientGitError:
         raise
     except GitError as error:
         if error.reason is Reason.DISK_FULL:
@@ -101,7 +101,7 @@ def any_contains(
         fetches += 1
         try:
             fetch(group)
-        except GitAwayError:
+        except TransientGitError:
             raise
         except GitError as error:
             if error.reason is Reason.DISK_FULL:

@@ -7,7 +7,7 @@ from pipelines.state import Reason
 from runner.errors import StepError
 from runner.source.git import GitError, GitLogin
 from runner.source.mirror_store import MirrorStore
-from runner.source.server import GitAwayError, GitRefusedError, RepoServer
+from runner.source.server import PermanentGitError, RepoServer, TransientGitError
 from runner.source.urls import check_url, split_login
 
 # In git's protocol this depth means the whole history.
@@ -82,7 +82,7 @@ class Remote:
             self._fetch_once(*words, depth=depth)
         except GitError as error:
             # To look for damage means to read every object.
-            explained = isinstance(error, GitAwayError | GitRefusedError) and error.explained
+            explained = isinstance(error, TransientGitError | PermanentGitError) and error.explained
             if explained or not self._folder.repair(sha, error):
                 raise
             self._folder.create(sha)

@@ -22,7 +22,7 @@ _CLONED = re.compile(r"clone of '([^']+)' into submodule")
 _STATUSES = frozenset({301, 302, 303, 307, 308})
 
 
-class GitAwayError(GitError):
+class TransientGitError(GitError):
     """The network or the server has trouble that may be over in a moment. ``pause_s`` is the pause that it asks for."""
 
     def __init__(self, words: str, failure: Failure) -> None:
@@ -30,13 +30,13 @@ class GitAwayError(GitError):
         self.pause_s = failure.pause_s
         self.explained = failure.explained
 
-    def masked(self, mask: Callable[[str], str]) -> "GitAwayError":
+    def masked(self, mask: Callable[[str], str]) -> "TransientGitError":
         """The same error with its texts masked."""
-        failure = Failure(mask(str(self)), away=True, pause_s=self.pause_s, reason=self.reason)
-        return GitAwayError(mask(self.detail), failure)
+        failure = Failure(mask(str(self)), transient=True, pause_s=self.pause_s, reason=self.reason)
+        return TransientGitError(mask(self.detail), failure)
 
 
-class GitRefusedError(GitError):
+class PermanentGitError(GitError):
     """A no that stays one. ``explained``: the server is the cause, not the mirror on this machine."""
 
     def __init__(self, words: str, failure: Failure) -> None:
@@ -64,7 +64,7 @@ class RepoServer:
     def run(self, command: Sequence[str], *, local: bool = False) -> bytes:
         """Git's output. Follows redirects; a login goes to its own scheme, host and port alone.
 
-        Raises GitAwayError, and GitRefusedError.
+        Raises TransientGitError, and PermanentGitError.
         """
         for _ in range(REDIRECTS_MAX + 1):
             with http_trace() as trace:
@@ -126,7 +126,7 @@ class RepoServer:
         username = self.login.username if self.login else ""
         access = Access(self.url, self.moved_to, self.name, username, self.gets_login, self.withheld)
         failure = explain(error.detail, answers, access)
-        return (GitAwayError if failure.away else GitRefusedError)(error.detail, failure)
+        return (TransientGitError if failure.transient else PermanentGitError)(error.detail, failure)
 
 
 def redirected(asked: str, location: str) -> str:

@@ -17,12 +17,6 @@ from workers.store.jobs import leases
 OTHER = "f" * 40
 
 
-@pytest.fixture
-def repo_id(database: Engine) -> int:
-    with transaction(database) as session:
-        return store.add_repo(session, store.NewRepo("acme/roof", "file:///srv/roof.git")).id
-
-
 def fork(
     sha: str = "a" * 40, author: str = "7", number: int = 7, event: Event = Event.PULL_REQUEST, into: str = "main"
 ) -> Trigger:

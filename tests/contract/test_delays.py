@@ -16,12 +16,6 @@ from workers.store.jobs.delays import ASKED_PAUSE_S_MAX, FIRST_PAUSE_S, PAUSE_S_
 WHY = Delay("git.corp accepts no connection", try_for_s=300)
 
 
-@pytest.fixture
-def repo_id(database: Engine) -> int:
-    with transaction(database) as session:
-        return store.add_repo(session, store.NewRepo("acme/roof", "file:///srv/roof.git")).id
-
-
 def queue(database: Engine, repo_id: int) -> store.Queued:
     with transaction(database) as session:
         return store.queue_run(session, repo_id, push())

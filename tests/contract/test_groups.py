@@ -19,12 +19,6 @@ from workers.store.jobs import leases
 DEPLOYMENT = Trigger(event=Event.DEPLOYMENT, sha=SHA, ref="refs/heads/main", branch="main", deploy_target="prod")
 
 
-@pytest.fixture
-def repo_id(database: Engine) -> int:
-    with transaction(database) as session:
-        return store.add_repo(session, store.NewRepo("acme/roof", "file:///srv/roof.git")).id
-
-
 def deploy(number: int = 1, needs: tuple[str, ...] = (), name: str = "deploy", **concurrency: object) -> JobPlan:
     asked = Concurrency.model_validate({"group": "prod"} | concurrency)
     return job_plan(name, number, needs).model_copy(update={"concurrency": asked})

@@ -26,14 +26,9 @@ from workers import store
 from workers.db.models import Delivery, Run
 from workers.db.session import reading, transaction
 from workers.store.jobs import leases
+from workers.store.repos.shared_secrets import secrets_in_reach
 
 FAILED = Outcome(State.FAILED, Reason.EXIT_CODE, "It ended with exit status 1.", exit_code=1)
-
-
-@pytest.fixture
-def repo_id(database: Engine) -> int:
-    with transaction(database) as session:
-        return store.add_repo(session, store.NewRepo("acme/roof", "file:///srv/roof.git")).id
 
 
 def queued(database: Engine, repo_id: int) -> store.Queued:
@@ -686,7 +681,7 @@ def test_a_secret_that_is_set_again_keeps_its_events_unless_others_are_named(dat
         store.put_secret(session, repo_id, "token", "newest", [Event.PUSH])
     with reading(database) as session:
         assert store.secrets_of(session, repo_id)[0].events == ("push",)
-        assert store.sealed_secrets(session, repo_id, Event.PUSH) == {"token": "newest"}
+        assert secrets_in_reach(session, repo_id, Event.PUSH) == {"token": (None, "newest")}
 
 
 def test_a_run_gets_the_secrets_for_its_event(database: Engine, repo_id: int) -> None:
@@ -694,8 +689,8 @@ def test_a_run_gets_the_secrets_for_its_event(database: Engine, repo_id: int) ->
         store.put_secret(session, repo_id, "usual", "1")
         store.put_secret(session, repo_id, "pulls", "2", [Event.PULL_REQUEST])
     with reading(database) as session:
-        assert store.sealed_secrets(session, repo_id, Event.PUSH) == {"usual": "1"}
-        assert store.sealed_secrets(session, repo_id, Event.PULL_REQUEST) == {"pulls": "2"}
+        assert secrets_in_reach(session, repo_id, Event.PUSH) == {"usual": (None, "1")}
+        assert secrets_in_reach(session, repo_id, Event.PULL_REQUEST) == {"pulls": (None, "2")}
 
 
 def test_a_dropped_secret_is_gone(database: Engine, repo_id: int) -> None:

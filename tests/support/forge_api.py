@@ -5,7 +5,6 @@ import base64
 import hashlib
 import hmac
 import json
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -14,6 +13,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from tests.support.background_server import running
 
 TOKEN = "tok-5f2c9b"
 VERSIONS: dict[str, tuple[str, int, dict[str, str], Any]] = {
@@ -127,16 +128,9 @@ def forge_api(kind: str, **more: Any) -> Iterator[FakeApi]:
     """The API on a free port."""
     fake = FakeApi(kind, **more)
     handler = type("Handler", (_Handler,), {"fake": fake})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    fake.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with running(ThreadingHTTPServer(("127.0.0.1", 0), handler)) as server:
+        fake.url = f"http://127.0.0.1:{server.server_port}"
         yield fake
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -10,7 +10,7 @@ _FIELD = b"payload="
 def json_of(headers: Mapping[str, str], body: bytes) -> bytes:
     """The JSON of a delivery: of a form its field ``payload``, else the body itself.
 
-    Programs such as curl call a body a form unless they are told what it is: without that field it is none.
+    Programs such as curl send the content type of a form by default: without that field the body is not one.
     """
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != _FORM:

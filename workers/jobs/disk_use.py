@@ -32,7 +32,7 @@ class DiskUse:
 
 
 def disk_use(folder: Path, within_s: float = MEASURE_S_MAX, now_ns: int | None = None) -> DiskUse:
-    """Measures ``folder``, for ``within_s`` at most: what it has not seen by then does not count.
+    """Measures ``folder``, for ``within_s`` at most: files that it has not reached by then do not count.
 
     Follows no link. What vanishes meanwhile, or cannot be read, does not count.
     """

@@ -3,7 +3,7 @@
 import structlog
 
 from pipelines.state import Outcome, State
-from runner.source.server import GitAwayError
+from runner.source.server import TransientGitError
 from workers.db.session import transaction
 from workers.jobs.context import WorkerContext
 from workers.store.jobs import delays
@@ -12,7 +12,7 @@ from workers.store.jobs.leases import Claim
 _log = structlog.get_logger()
 
 
-def wait_for_forge(context: WorkerContext, claim: Claim, error: GitAwayError) -> Outcome | None:
+def wait_for_forge(context: WorkerContext, claim: Claim, error: TransientGitError) -> Outcome | None:
     """Gives the job back for a pause. Returns how it ends instead, where it was tried for long enough.
 
     Raises StaleAttemptError.

@@ -20,7 +20,7 @@ from runner.execution.job import Assignment, Options
 from runner.execution.job_lifecycle import open_job, run_job
 from runner.network.host_rules import BRIDGE_PREFIX
 from runner.source.mirror import Mirror
-from runner.source.server import GitAwayError
+from runner.source.server import TransientGitError
 from workers import store
 from workers.access.credentials import registry_logins_for, secrets_for
 from workers.access.isolation import isolation_for
@@ -93,7 +93,7 @@ def _carry_out(context: WorkerContext, claim: leases.Claim, cancel: Cancel) -> N
                 _run(context, admitted, plan, mirror, network, cancel)
         except store.StaleAttemptError:
             raise
-        except GitAwayError as error:
+        except TransientGitError as error:
             if outcome := wait_for_forge(context, claim, error):
                 _finish(context, claim, outcome)
         except (StepError, OSError) as error:

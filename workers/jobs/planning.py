@@ -19,7 +19,7 @@ from pipelines.state import Outcome, Reason, State
 from pipelines.trigger import PULL_REQUEST_EVENTS, Event, Trigger, skip_ci
 from runner.errors import StepError
 from runner.source.mirror import Mirror
-from runner.source.server import GitAwayError
+from runner.source.server import TransientGitError
 from workers import store
 from workers.access.trust import PipelineFrom
 from workers.db.session import transaction
@@ -45,7 +45,7 @@ def plan_claimed_run(context: WorkerContext, job: ClaimedJob, mirror: Mirror) ->
         outcome = Outcome(State.FAILED, Reason.INVALID_PIPELINE, sentence)
         _fail(context, claim, outcome, error.problems)
         return None
-    except GitAwayError:
+    except TransientGitError:
         raise
     except StepError as error:
         _fail(context, claim, error.outcome)

@@ -1,28 +1,15 @@
 """A repository that was renamed on its forge: statuses follow on the same host, and the token goes to no other."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from pipelines.state import State
-from tests.support.forge import RULES, TOKEN, FakeForge, forge_server
+from tests.support.forge import TOKEN, FakeForge, forge_server
 from workers.forges import FORGES
 from workers.forges.http import make_client, post
 from workers.forges.status_request import Answer, CommitStatus, Home, Request, accepted, moved_path, refusal
 
 SHA = "8f3e1c2ab4d5968770e1f2a3b4c5d6e7f8091a2b"
 TOLD = CommitStatus(SHA, State.PASSED, "headway/push", "Passed", "https://ci.test/repos/acme/roof/runs/7", "main")
-
-
-@pytest.fixture(params=sorted(RULES))
-def forge(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def server(forge: str) -> Iterator[FakeForge]:
-    with forge_server(forge) as fake:
-        yield fake
 
 
 def tell(forge: str, server: FakeForge, path: str = "old/barn") -> tuple[Request, Answer]:

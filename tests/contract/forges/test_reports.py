@@ -1,7 +1,5 @@
 """One contract for every forge that is told of runs: words, tokens, addresses, lengths; over a real socket."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from pipelines.state import State
@@ -29,17 +27,6 @@ WENT_WELL = {"github": "success", "gitea": "success", "gitlab": "success", "bitb
 
 def status(state: State = State.PASSED, sentence: str = "Passed", context: str = "headway/push") -> CommitStatus:
     return CommitStatus(SHA, state, context, sentence, RUN, "main")
-
-
-@pytest.fixture(params=sorted(RULES))
-def forge(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def server(forge: str) -> Iterator[FakeForge]:
-    with forge_server(forge) as fake:
-        yield fake
 
 
 def tell(forge: str, server: FakeForge, told: CommitStatus, token: str = TOKEN) -> tuple[Request, Answer]:

@@ -1,4 +1,4 @@
-"""What went before: which steps it lets run, what they see, and what a skipped one is told."""
+"""The status of earlier workflows and steps: which steps run, which variables they get, why others are skipped."""
 
 import pytest
 

@@ -14,7 +14,7 @@ from runner.source.git import GitLogin
 from runner.source.git_failures import Access, explain, is_temporary
 from runner.source.http_trace import HttpAnswer, answers_in
 from runner.source.mirror import Mirror
-from runner.source.server import GitAwayError
+from runner.source.server import TransientGitError
 from tests.support.certificate_authority import CertificateAuthority
 from tests.support.git_server import CUT, DROP, PASSWORD, RESET, USER, git_server
 from tests.support.repos import Repo
@@ -66,7 +66,7 @@ def test_trouble_that_may_pass_is_told_from_a_no(
         mirror = mirror_of(tmp_path, url)
         server.instead, server.pass_first = [answer] * 9, after
         away = refusal(mirror, sha)
-        assert isinstance(away, GitAwayError)
+        assert isinstance(away, TransientGitError)
         assert read(str(away), f"cannot fetch from {url}").startswith(said.partition(" in the middle")[0])
         assert away.pause_s == (7 if isinstance(answer, tuple) and answer[1] else 0)
         server.instead.clear()
@@ -108,7 +108,7 @@ def test_a_no_says_what_and_which_command_mends_it(
         server.instead = [(status, headers)] * 9
         url = f"{server.url}/remote.git"
         no = refusal(mirror_of(tmp_path, url, login))
-    assert not isinstance(no, GitAwayError)
+    assert not isinstance(no, TransientGitError)
     assert read(str(no), f"cannot fetch from {url}").startswith(said)
     assert no.reason is Reason.CLONE_FAILED
     assert no.detail.splitlines()[-1].startswith("fatal: ")
@@ -127,7 +127,7 @@ def test_a_login_that_the_forge_sends_back_is_not_in_the_words(tmp_path: Path) -
 def test_a_server_that_is_not_there_may_come_back(tmp_path: Path) -> None:
     port = free_port()
     away = refusal(mirror_of(tmp_path, f"http://127.0.0.1:{port}/a.git"))
-    assert isinstance(away, GitAwayError)
+    assert isinstance(away, TransientGitError)
     assert (
         str(away) == f"cannot fetch from http://127.0.0.1:{port}/a.git: 127.0.0.1 accepts no connection at port {port}"
     )
@@ -144,7 +144,7 @@ def test_addresses_that_are_wrong(tmp_path: Path, url: str, said: str) -> None:
     with git_server(tmp_path) as server:
         place = url.format(plain=server.url.removeprefix("http://"), folder=tmp_path)
         no = refusal(mirror_of(tmp_path, place))
-    assert not isinstance(no, GitAwayError)
+    assert not isinstance(no, TransientGitError)
     assert read(str(no), f"cannot fetch from {place}").startswith(said)
 
 
@@ -159,7 +159,7 @@ def test_a_certificate_that_is_for_another_name(tmp_path: Path) -> None:
 def test_ssh_to_a_closed_port_may_succeed_later(tmp_path: Path) -> None:
     port = free_port()
     away = refusal(mirror_of(tmp_path, f"ssh://git@127.0.0.1:{port}/a.git"))
-    assert isinstance(away, GitAwayError)
+    assert isinstance(away, TransientGitError)
     assert str(away).endswith(f"127.0.0.1 accepts no connection at port {port}")
 
 
@@ -189,7 +189,7 @@ def is_open(port: int) -> bool:
 
 def test_an_ssh_server_that_is_not_known_is_a_no(tmp_path: Path, ssh_server: int) -> None:
     no = refusal(mirror_of(tmp_path, f"ssh://git@127.0.0.1:{ssh_server}/a.git"))
-    assert not isinstance(no, GitAwayError)
+    assert not isinstance(no, TransientGitError)
     assert "the host key of 127.0.0.1 is not known to the worker; once you trust it, add it to" in str(no)
     assert f"ssh-keyscan -p {ssh_server} 127.0.0.1 >> ~/.ssh/known_hosts" in str(no)
 
@@ -273,7 +273,7 @@ TEXTS = {
 def test_messages_that_need_another_network_or_another_build_of_git(words: str, away: bool, said: str) -> None:
     access = Access("https://git.corp/a.git", "", "team/app", "", lambda _: False)
     found = explain(words, [], access)
-    assert (found.away, said in found.sentence) == (away, True), found.sentence
+    assert (found.transient, said in found.sentence) == (away, True), found.sentence
     assert "\n" not in found.sentence
 
 
@@ -281,9 +281,9 @@ def test_messages_that_need_another_network_or_another_build_of_git(words: str, 
 def test_a_name_that_cannot_be_looked_up_is_tried_again_only_if_it_may_exist(what: str) -> None:
     access = Access("https://git.corp/a.git", "", "team/app", "", lambda _: False)
     words = f"fatal: unable to access 'https://git.corp/a.git/': Could not resolve {what}: git.corp"
-    assert explain(words, [], access, lambda host: host == "git.corp").away
+    assert explain(words, [], access, lambda host: host == "git.corp").transient
     no = explain(words, [], access, lambda _host: False)
-    assert not no.away
+    assert not no.transient
     assert "there is no host git.corp; " in no.sentence
     assert ("HTTPS_PROXY" in no.sentence) is (what == "proxy")
 

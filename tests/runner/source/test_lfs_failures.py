@@ -1,4 +1,4 @@
-"""LFS files that cannot be fetched: a forge that is away is told from a no, also where git-lfs shows no status."""
+"""LFS files that cannot be fetched: transient and permanent errors, also where git-lfs shows no status."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from pipelines.state import Reason
 from runner.errors import MachineError
 from runner.source.git import GitLogin
 from runner.source.mirror import Mirror
-from runner.source.server import GitAwayError
+from runner.source.server import TransientGitError
 from tests.runner.source.test_source_parts import bring, git_lfs, with_large_file
 from tests.support.git_server import PASSWORD, USER
 from tests.support.repos import Repo
@@ -54,7 +54,7 @@ def test_what_the_lfs_server_answers(
     headers = {"LFS-Authenticate": 'Basic realm="lfs"', "Retry-After": "0"}
     httpserver.expect_request(BATCH).respond_with_data(message, status, headers, JSON)
     failed = failure(repo, tmp_path, httpserver.url_for("/large.git"))
-    assert isinstance(failed, GitAwayError) is away
+    assert isinstance(failed, TransientGitError) is away
     assert said in str(failed)
 
 
@@ -78,7 +78,7 @@ def test_a_file_that_was_not_pushed(repo: Repo, httpserver: HTTPServer, tmp_path
 def test_a_server_that_is_not_there_may_come_back(repo: Repo, tmp_path: Path) -> None:
     port = free_port()
     failed = failure(repo, tmp_path, f"http://127.0.0.1:{port}/large.git")
-    assert isinstance(failed, GitAwayError)
+    assert isinstance(failed, TransientGitError)
     assert f"127.0.0.1 accepts no connection at port {port}" in str(failed)
 
 

@@ -9,7 +9,7 @@ from pipelines.plan import Checkout
 from runner.errors import MachineError
 from runner.source.git import GitLogin, origin
 from runner.source.mirror import Mirror
-from runner.source.server import REDIRECTS_MAX, GitAwayError, redirected
+from runner.source.server import REDIRECTS_MAX, TransientGitError, redirected
 from tests.support.git_server import PASSWORD, USER, GitServer, git_server
 from tests.support.repos import Repo
 
@@ -77,7 +77,7 @@ def test_redirects_in_a_circle_end(server: GitServer, tmp_path: Path) -> None:
     server.moved = {"/old/app.git": "/b.git", "/b.git": "/old/app.git"}
     with pytest.raises(MachineError, match=f"more than {REDIRECTS_MAX} redirects") as refused:
         old(tmp_path, server).tips()
-    assert not isinstance(refused.value, GitAwayError)
+    assert not isinstance(refused.value, TransientGitError)
     assert len(server.logins) == REDIRECTS_MAX + 1
 
 

@@ -10,7 +10,7 @@ from pipelines.state import Reason
 from runner.errors import MachineError
 from runner.source.git import GitLogin
 from runner.source.mirror import Mirror
-from runner.source.server import GitAwayError
+from runner.source.server import TransientGitError
 from tests.support.git_server import PASSWORD, USER, GitServer, git_server
 from tests.support.repos import Repo
 from tests.support.services import free_port
@@ -53,7 +53,7 @@ def fails(repo: Repo, server: GitServer, tmp_path: Path) -> Fails:
 @pytest.mark.parametrize("answer", [503, 429])
 def test_trouble_that_may_pass(fails: Fails, answer: int) -> None:
     away = fails("../inner.git", answer=answer)
-    assert isinstance(away, GitAwayError)
+    assert isinstance(away, TransientGitError)
     assert away.pause_s == 9
     assert f"from {fails.server.url}/inner.git: 127.0.0.1 " in str(away)
 
@@ -61,13 +61,13 @@ def test_trouble_that_may_pass(fails: Fails, answer: int) -> None:
 def test_a_host_that_does_not_answer_may_do_so_later(fails: Fails) -> None:
     port = free_port()
     away = fails(f"http://127.0.0.1:{port}/inner.git")
-    assert isinstance(away, GitAwayError)
+    assert isinstance(away, TransientGitError)
     assert str(away).endswith(f"from http://127.0.0.1:{port}/inner.git: 127.0.0.1 accepts no connection at port {port}")
 
 
 def test_a_submodule_that_is_not_there(fails: Fails) -> None:
     no = fails("../none.git", answer=404)
-    assert not isinstance(no, GitAwayError)
+    assert not isinstance(no, TransientGitError)
     assert "there is no such repository: " in str(no)
     assert "the account 'robot' may not see it; correct its address in .gitmodules, " in str(no)
     assert "into submodule path 'libs/sub' failed" in no.detail

@@ -1,13 +1,13 @@
 """Secrets and registry logins. Values are sealed before they get here; the store never sees a plain one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
 from pipelines.trigger import PULL_REQUEST_EVENTS, Event
-from workers.db.models import Registry, Repo, Secret
+from workers.db.models import Registry, Repo, Secret, SharedSecret
 from workers.db.session import now_ms
 from workers.store.common import insert_or
 
@@ -30,8 +30,20 @@ def put_secret(session: Session, repo_id: int, name: str, sealed: str, events: S
 
     Without ``events`` a new secret is for all events except pull requests, and an existing one keeps its events.
     """
-    insert = insert_or(session, Secret).values(
-        repo_id=repo_id,
+    upsert_secret(session, Secret, {"repo_id": repo_id}, name, sealed, events)
+
+
+def upsert_secret(
+    session: Session,
+    entity: type[Secret] | type[SharedSecret],
+    whose: Mapping[str, int | str],
+    name: str,
+    sealed: str,
+    events: Sequence[Event] | None,
+) -> None:
+    """``put_secret`` for a row of ``entity`` that belongs to ``whose``, its key besides the name."""
+    insert = insert_or(session, entity).values(
+        **whose,
         name=name.lower(),
         sealed=sealed,
         events=[event.value for event in (DEFAULT_EVENTS if events is None else events)],
@@ -41,7 +53,7 @@ def put_secret(session: Session, repo_id: int, name: str, sealed: str, events: S
     changed = {"sealed": sealed, "updated_ms": now_ms()}
     if events is not None:
         changed["events"] = insert.excluded.events
-    session.execute(insert.on_conflict_do_update(index_elements=["repo_id", "name"], set_=changed))
+    session.execute(insert.on_conflict_do_update(index_elements=[*whose, "name"], set_=changed))
 
 
 def drop_secret(session: Session, repo_id: int, name: str) -> bool:
@@ -56,13 +68,9 @@ def secrets_of(session: Session, repo_id: int) -> list[SecretInfo]:
     return [SecretInfo(row.name, tuple(row.events), row.created_ms, row.updated_ms) for row in session.scalars(query)]
 
 
-def sealed_secrets(session: Session, repo_id: int, event: Event | None = None) -> dict[str, str]:
-    """The repository's secrets that are meant for runs of this event, or (None) of any, sealed, by name.
-
-    Whether a run may use secrets at all is decided in ``workers.access.trust``.
-    """
-    rows = session.scalars(select(Secret).where(Secret.repo_id == repo_id))
-    return {row.name: row.sealed for row in rows if event is None or event.value in row.events}
+def sealed_secrets(session: Session, repo_id: int) -> dict[str, str]:
+    """The repository's own secrets, sealed, by name."""
+    return {row.name: row.sealed for row in session.scalars(select(Secret).where(Secret.repo_id == repo_id))}
 
 
 def put_registry(

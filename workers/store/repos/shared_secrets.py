@@ -7,27 +7,14 @@ from sqlalchemy.orm import Session
 
 from pipelines.trigger import Event
 from workers.db.models import Repo, Secret, SharedSecret
-from workers.db.session import now_ms
-from workers.store.common import insert_or
-from workers.store.repos.secrets import DEFAULT_EVENTS, SecretInfo, owners_of
+from workers.store.repos.secrets import SecretInfo, owners_of, upsert_secret
 
 
 def put_shared_secret(
     session: Session, owner: str, name: str, sealed: str, events: Sequence[Event] | None = None
 ) -> None:
     """Adds or replaces a secret, sealed at ``vault.shared_secret_place(owner, name)``: see ``put_secret``."""
-    insert = insert_or(session, SharedSecret).values(
-        owner=owner,
-        name=name.lower(),
-        sealed=sealed,
-        events=[event.value for event in (DEFAULT_EVENTS if events is None else events)],
-        created_ms=now_ms(),
-        updated_ms=now_ms(),
-    )
-    changed = {"sealed": sealed, "updated_ms": now_ms()}
-    if events is not None:
-        changed["events"] = insert.excluded.events
-    session.execute(insert.on_conflict_do_update(index_elements=["owner", "name"], set_=changed))
+    upsert_secret(session, SharedSecret, {"owner": owner}, name, sealed, events)
 
 
 def drop_shared_secret(session: Session, owner: str, name: str) -> bool:
