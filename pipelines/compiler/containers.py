@@ -2,9 +2,9 @@
 
 from posixpath import join, normpath
 
-from pipelines.compiler.encoding import encode_all, plugin_environment, plugin_name
 from pipelines.compiler.environment_limits import Where, check_environment, check_word
 from pipelines.compiler.job_input import JobInput
+from pipelines.compiler.plugins.encoding import encode_all, plugin_environment, plugin_name
 from pipelines.model.workflow import CommandsStep, PluginStep, Service
 from pipelines.own_images import REMEDY, is_own_image
 from pipelines.plan import BuiltImage, Container, EnvValue, Image, NamedImage, text

@@ -1,8 +1,8 @@
 """The plan of a repository without pipeline files: build its Dockerfile, and push it if the settings say so."""
 
 from pipelines import plan
-from pipelines.compiler.image_tags import auto_tags, is_repo
 from pipelines.compiler.inputs import refuse_inputs
+from pipelines.compiler.plugins.image_tags import auto_tags, is_repo
 from pipelines.context import Context
 from pipelines.plan import JobPlan, LeftOut, Plan
 from pipelines.problem import InvalidPipelineError, Problem

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from pipelines.build_values import is_one_line
-from pipelines.compiler.build_plugins import expand_build_plugin
 from pipelines.compiler.job_input import JobInput
+from pipelines.compiler.plugins.build_plugins import expand_build_plugin
 from pipelines.compiler.step_candidates import StepCandidate, StepCandidates
 from pipelines.compiler.step_image import choose_image
 from pipelines.model.workflow import Step

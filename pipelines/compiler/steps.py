@@ -4,10 +4,10 @@ from typing import TypedDict, assert_never
 
 from pipelines import plan
 from pipelines.build_values import wrong_values
-from pipelines.compiler import image_tags
 from pipelines.compiler.containers import make_container
-from pipelines.compiler.encoding import encode
 from pipelines.compiler.job_input import JobInput
+from pipelines.compiler.plugins import image_tags
+from pipelines.compiler.plugins.encoding import encode
 from pipelines.compiler.step_candidates import StepCandidate, StepCandidates
 from pipelines.compiler.trust import check_build_trust, check_trust
 from pipelines.model.workflow import Build, BuildStep, CommandsStep, Failure, PluginStep, Push, PushStep

@@ -2,12 +2,12 @@
 
 from collections.abc import Collection, Sequence
 
-from pipelines.compiler.build_plugins import is_build_plugin
-from pipelines.compiler.image_tags import auto_tags
 from pipelines.compiler.inputs import with_inputs
 from pipelines.compiler.job_input import JobInput
 from pipelines.compiler.jobs import PlannedJob, plan_job
 from pipelines.compiler.pipeline import join_jobs, variables_for
+from pipelines.compiler.plugins.build_plugins import is_build_plugin
+from pipelines.compiler.plugins.image_tags import auto_tags
 from pipelines.compiler.workflow_dependencies import check_needs
 from pipelines.context import FULL_TRUST, Context, PipelineFile, RepoInfo
 from pipelines.linter.rules import apply_rules

@@ -4,10 +4,15 @@ import re
 from collections.abc import Iterable, Iterator
 
 from pipelines import platforms
-from pipelines.compiler.build_plugins import build_plugin_platforms, is_build_plugin, starts_docker, why_not_native
 from pipelines.compiler.checkout import is_git
 from pipelines.compiler.job_input import JobInput, WorkflowItem
 from pipelines.compiler.jobs import RESERVED_LABELS
+from pipelines.compiler.plugins.build_plugins import (
+    build_plugin_platforms,
+    is_build_plugin,
+    starts_docker,
+    why_not_native,
+)
 from pipelines.host_options import build_keys, container_keys
 from pipelines.linter.sample_triggers import named_events
 from pipelines.model.base import PipelineModel

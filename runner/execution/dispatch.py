@@ -5,11 +5,11 @@ from typing import assert_never
 
 from pipelines.plan import BuildStep, CommandsStep, PluginStep, PushStep, Step
 from pipelines.state import Outcome
-from runner.execution import step_container
 from runner.execution.build_step import build
+from runner.execution.container import step_container
+from runner.execution.container.step_container import StartedContainer
 from runner.execution.job import Job
 from runner.execution.push_step import push
-from runner.execution.step_container import StartedContainer
 from runner.logs.output import Output
 
 

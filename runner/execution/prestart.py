@@ -12,10 +12,10 @@ from threading import Lock
 
 from pipelines.plan import BuiltImage, CommandsStep, Step
 from runner.errors import StepError
-from runner.execution import step_container
+from runner.execution.container import step_container
+from runner.execution.container.step_container import StartedContainer
 from runner.execution.free_memory import available_bytes
 from runner.execution.job import Job
-from runner.execution.step_container import StartedContainer
 
 STARTS_AT_ONCE_MAX = 2
 MEMORY_BYTES_MIN = 512 * 1024**2

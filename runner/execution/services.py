@@ -12,9 +12,9 @@ from pipelines.plan import CommandCheck, CommandsStep, HttpCheck, NamedImage, Pl
 from pipelines.state import Outcome, Reason, State
 from runner.docker.specs import ContainerSpec
 from runner.errors import StepError
-from runner.execution.container_spec import container_spec
+from runner.execution.container.container_spec import container_spec
+from runner.execution.container.launch import launch
 from runner.execution.job import Job
-from runner.execution.launch import launch
 from runner.logs.output import Write
 
 POLL_S = 0.1

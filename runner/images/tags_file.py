@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from pipelines.compiler.image_tags import is_tag
+from pipelines.compiler.plugins.image_tags import is_tag
 from pipelines.state import Reason
 from runner.errors import StepError
 from runner.step_files import read_step_file

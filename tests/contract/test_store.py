@@ -376,7 +376,7 @@ def test_a_planned_job_is_claimed_with_its_plan(database: Engine, repo_id: int) 
 
 
 @pytest.mark.parametrize("event", [Event.MANUAL, Event.DEPLOYMENT])
-def test_a_run_that_a_person_started_and_in_which_nothing_ran_has_not_simply_passed(
+def test_a_run_that_a_person_started_and_in_which_nothing_ran_is_skipped(
     database: Engine, repo_id: int, event: Event
 ) -> None:
     by_hand = push().model_copy(update={"event": event})

@@ -11,7 +11,7 @@ from pipelines.state import Reason
 from runner.cli.run.terminal import LINE_BYTES_MAX, Terminal
 from runner.errors import StepError
 from runner.events import StepOutput, Stream
-from runner.execution.gate import StatusWatch
+from runner.execution.container.gate import StatusWatch
 from runner.images.tags_file import TAGS_FILE_BYTES_MAX, read_tags
 from runner.network.ca_certificates import BUNDLE_BYTES_MAX, read_ca_certificates
 from runner.source.mirror import FILE_BYTES_MAX, Mirror

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.execution.gate import GATE, StatusWatch, gate_lines, new_token
-from runner.execution.script import script_of
+from runner.execution.container.gate import GATE, StatusWatch, gate_lines, new_token
+from runner.execution.container.script import script_of
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 # Not the gate's own: in a container it may kill all processes, here it must not.

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pipelines.compiler.encoding import encode, plugin_environment
+from pipelines.compiler.plugins.encoding import encode, plugin_environment
 from pipelines.model.fields import FromSecret, setting_of
 from pipelines.plan import resolve
 from pipelines.syntax.diagnostics import Diagnostics

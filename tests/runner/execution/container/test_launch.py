@@ -8,10 +8,10 @@ import pytest
 
 from pipelines.plan import CommandCheck, HttpCheck, PortCheck
 from pipelines.state import State
-from runner.execution.gate import gate_lines
-from runner.execution.launch import DEFAULT_PATH, launch
-from runner.execution.script import script_of
-from tests.runner.execution.test_gate import SAFE_GATE, SHELLS, TOKEN
+from runner.execution.container.gate import gate_lines
+from runner.execution.container.launch import DEFAULT_PATH, launch
+from runner.execution.container.script import script_of
+from tests.runner.execution.container.test_gate import SAFE_GATE, SHELLS, TOKEN
 from tests.support.engine import JobRunner
 from tests.support.plans import container, service, shell
 

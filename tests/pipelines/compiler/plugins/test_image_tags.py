@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.compiler.image_tags import auto_tags, is_repo, is_tag, repo_at
+from pipelines.compiler.plugins.image_tags import auto_tags, is_repo, is_tag, repo_at
 from pipelines.trigger import Trigger
 from tests.support.pipelines import event, push, tag
 

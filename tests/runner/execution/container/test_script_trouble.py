@@ -7,7 +7,7 @@ import pytest
 from pipelines.plan import PluginStep
 from pipelines.state import State
 from runner.events import Stream
-from runner.execution.script_trouble import script_trouble
+from runner.execution.container.script_trouble import script_trouble
 from tests.support.engine import JobRunner
 from tests.support.plans import container, plugin, shell
 

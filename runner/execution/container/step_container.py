@@ -11,12 +11,12 @@ from pipelines.state import Outcome, Reason
 from runner.docker.attach import Attached, readable
 from runner.docker.specs import ContainerSpec
 from runner.errors import DiskNearlyFullError, StepError
-from runner.execution import gate
-from runner.execution.container_spec import container_spec
+from runner.execution.container import gate
+from runner.execution.container.container_spec import container_spec
+from runner.execution.container.launch import Launch, launch
+from runner.execution.container.script import script_of
+from runner.execution.container.step_outcome import engine_gone, outcome_of
 from runner.execution.job import Deadline, Job
-from runner.execution.launch import Launch, launch
-from runner.execution.script import script_of
-from runner.execution.step_outcome import engine_gone, outcome_of
 from runner.execution.workspace_owner import PASSWD_BYTES_MAX, user_number
 from runner.logs.output import Lines, Output
 

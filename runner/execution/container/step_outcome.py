@@ -4,9 +4,9 @@ from pipelines import platforms
 from pipelines.plan import CommandsStep, PluginStep
 from pipelines.state import PASSED, Outcome, Reason, State
 from runner.errors import MachineError
-from runner.execution.gate import GateStatus
+from runner.execution.container.gate import GateStatus
+from runner.execution.container.script_trouble import script_trouble
 from runner.execution.job import Job
-from runner.execution.script_trouble import script_trouble
 
 KILLED_STATUS = 137
 EXIT_TIMEOUT_S = 15

@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple, TypedDict
 
-from pipelines.compiler import image_tags
-from pipelines.compiler.plugin_settings import holds_secret, list_of, map_of
+from pipelines.compiler.plugins import image_tags
+from pipelines.compiler.plugins.plugin_settings import holds_secret, list_of, map_of
 from pipelines.context import Context
 from pipelines.model.conditions import Condition
 from pipelines.model.fields import FromSecret

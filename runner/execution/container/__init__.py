@@ -1,0 +1,1 @@
+"""The container of one step: how it is made, started and stopped, its script, and how it ended."""
