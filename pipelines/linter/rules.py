@@ -3,17 +3,12 @@
 import re
 from collections.abc import Iterable, Iterator
 
-from pipelines import platforms
 from pipelines.compiler.checkout import is_git
 from pipelines.compiler.job_input import JobInput, WorkflowItem
 from pipelines.compiler.jobs import RESERVED_LABELS
-from pipelines.compiler.plugins.build_plugins import (
-    build_plugin_platforms,
-    is_build_plugin,
-    starts_docker,
-    why_not_native,
-)
+from pipelines.compiler.plugins.build_plugins import is_build_plugin, starts_docker, why_not_native
 from pipelines.host_options import build_keys, container_keys
+from pipelines.linter.build_platforms import check_platforms
 from pipelines.linter.sample_triggers import named_events
 from pipelines.model.base import PipelineModel
 from pipelines.model.conditions import Condition
@@ -49,7 +44,7 @@ def apply_rules(job: JobInput) -> None:
             _service(job, item, item.model)
         if isinstance(item.model, PluginStep) and is_build_plugin(item.model):
             _build_plugin(job, item, item.model)
-        _platforms(job, item)
+        check_platforms(job, item)
     _images(job)
     _ports(job)
     _same_names(job)
@@ -150,18 +145,6 @@ def _build_plugin(job: JobInput, item: WorkflowItem, step: PluginStep) -> None:
         message = f"{item.label} runs the plugin itself, which starts a Docker of its own: {reason}"
         hint = "remove that, or write privileged: true where the repository is trusted in 'security'"
         job.diagnostics.warning(job.place(*item.where), message, hint)
-
-
-def _platforms(job: JobInput, item: WorkflowItem) -> None:
-    """Hints at what a multi-platform image needs."""
-    match item.model:
-        case BuildStep() if platforms.are_several(item.model.build.platforms):
-            place = job.place(*item.where, "build", "platforms")
-        case PluginStep() if platforms.are_several(build_plugin_platforms(item.model)):
-            place = job.place(*item.where, "settings")
-        case _:
-            return
-    job.diagnostics.hint(place, platforms.NEED, platforms.REMEDY)
 
 
 def _images(job: JobInput) -> None:

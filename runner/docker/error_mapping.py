@@ -177,7 +177,7 @@ def pull_error(name: str, text: str, *, with_login: bool) -> StepError:
             Reason.REGISTRY_UNREACHABLE,
             f"the rate limit of the registry {host} is reached, so {name} cannot be pulled now: {text.strip()}; {hint}",
         )
-    if any(sign in low for sign in _OTHER_PLATFORM):
+    if is_other_platform(text):
         hint = "use an image for this platform, or a worker with the image's platform"
         return StepError(
             Reason.IMAGE_NOT_FOUND,
@@ -194,6 +194,11 @@ def pull_error(name: str, text: str, *, with_login: bool) -> StepError:
     if any(sign in low for sign in _NO_IMAGE):
         return StepError(Reason.IMAGE_NOT_FOUND, f"the image {name} does not exist; check its name and tag")
     return known
+
+
+def is_other_platform(text: str) -> bool:
+    """True if a registry's or the engine's error message says that an image lacks the platform that is needed."""
+    return any(sign in text.lower() for sign in _OTHER_PLATFORM)
 
 
 def is_refusal(text: str) -> bool:

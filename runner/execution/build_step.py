@@ -26,9 +26,7 @@ BUILD_TRIES_MAX = 3
 def build(job: Job, step: BuildStep, output: Output) -> Outcome:
     """Builds the image. Raises StepError when the build fails."""
     check_values(step)
-    if platforms.are_several(step.platforms) and (store := job.engine.image_store()) != CONTAINERD_STORE:
-        raise StepError(Reason.INVALID_PIPELINE, f"{platforms.NEED}, and this one has {store}; {platforms.REMEDY}")
-    step = own_caches_only(job, step, output)
+    step = own_caches_only(job, _for_platforms(job, step, output), output)
     job.require(*((SecretRef(secret=name),) for name in step.secrets.values()))
     # No other job can name it: BuildKit would give an image of the engine to any build that does.
     tag = f"{BUILD_REPO}:{job.assignment.key}-{job.assignment.attempt}-{step.number}-{secrets.token_hex(16)}"
@@ -72,6 +70,16 @@ def build(job: Job, step: BuildStep, output: Output) -> Outcome:
     output.note(f"built {image_id} ({size_bytes / 1e6:,.1f} MB)")
     job.emit(ImageBuilt(step.number, image_id, size_bytes))
     return PASSED
+
+
+def _for_platforms(job: Job, step: BuildStep, output: Output) -> BuildStep:
+    """The step with its platforms as Docker writes them. Raises StepError for several that the engine cannot keep."""
+    named = platforms.each_once(step.platforms)
+    if len(named) > 1 and (store := job.engine.image_store()) != CONTAINERD_STORE:
+        raise StepError(Reason.INVALID_PIPELINE, f"{platforms.NEED}, and this one has {store}; {platforms.REMEDY}")
+    if platforms.lack(named, machine := f"linux/{job.engine.connection.version.arch}"):
+        output.note(f"not built for this machine's own platform, {machine}: steps in this image need emulation")
+    return step.model_copy(update={"platforms": named})
 
 
 def _image_of(job: Job, request: BuildRequest, watch: buildkit.Watch, output: Output) -> dict[str, Any] | None:
