@@ -68,11 +68,11 @@ def connect(
 
     Raises NotFoundError, ForbiddenError and InvalidInputError.
     """
-    if token:
-        check_forge_token(token, api_url)
     with reading(services.engine) as session:
         repo = repo_named(session, actor, name, Role.ADMIN)
         shared = None if token else token_for(session, services.vault, repo)
+    if shared is None:
+        check_forge_token(token, api_url)
     used = shared or ForgeToken(repo.name, "", api_url or repo.forge_api_url, token)
     home = Home(repo.web_url or repo.clone_url, used.api_url)
     try:
@@ -128,7 +128,6 @@ def check(
     with reading(services.engine) as session:
         repo = repo_named(session, actor, name, Role.ADMIN)
         token = token_for(session, services.vault, repo)
-        login = clone_login_for(session, services.vault, repo)
     if token and repo.forge != "generic":
         secret = services.vault.unseal(hook_place(repo.id), repo.hook_secret_sealed)
         try:
@@ -141,6 +140,9 @@ def check(
             "token", Result.MISSING, f"there is none, so statuses are not reported and the webhook is not seen; {hint}"
         )
     yield _last_delivery(services, repo)
+    with reading(services.engine) as session:
+        repo = repo_named(session, actor, name, Role.ADMIN)
+        login = clone_login_for(session, services.vault, repo)
     yield clone_finding(client, repo, login)
 
 
