@@ -151,6 +151,17 @@ def test_a_program_for_another_processor_says_what_to_install(ran: JobRunner) ->
 
 @pytest.mark.engine
 @pytest.mark.both_stores
+def test_the_machines_own_platform_in_several_spellings_is_built_as_without_it(ran: JobRunner) -> None:
+    arch = ran.engine.connection.version.arch
+    job = ran(build(dockerfile_inline="FROM busybox\nLABEL a=b\n", platforms=(arch, f"Linux/{arch}", f"linux/{arch}")))
+    assert job.outcome.state is State.PASSED, job.everything()
+    pinned = "[image] FROM docker.io/library/busybox"
+    bare = ran(build(dockerfile_inline="FROM busybox\nLABEL a=b\n"))
+    assert (pinned in job.everything()) is (pinned in bare.everything())
+
+
+@pytest.mark.engine
+@pytest.mark.both_stores
 @pytest.mark.usefixtures("containerd_store")
 def test_a_base_image_without_the_platform_is_named(
     ran: JobRunner, registry: Registry, dockerfile: dict[str, str]
