@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import BigInteger, Connection, Engine, create_engine, event, make_url, select
+from sqlalchemy import BigInteger, Connection, Engine, create_engine, event, inspect, make_url, select, text
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.compiler import compiles
@@ -22,6 +22,7 @@ from runner.private import new_private_file, private_file
 from workers.ballast import Ballast
 from workers.db.full_disk import means_full_disk
 
+_MIGRATIONS = Path(__file__).parent / "migrations"
 _WRITE = "headway_write"
 # Options of one connection: an engine with its own options would cost more than a short transaction.
 _WRITING = {_WRITE: True}
@@ -177,6 +178,8 @@ def reading(engine: Engine) -> Iterator[Session]:
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
     """Migrates the tables up to ``revision``, also from an empty database. Only one process at a time may call it."""
+    if revision == "head" and _is_current(engine):
+        return  # Alembic would import every migration to find that out, and each command asks
     with engine.execution_options(**{_WRITE: True}).begin() as connection:
         command.upgrade(_alembic(connection), revision)
 
@@ -187,8 +190,17 @@ def downgrade(engine: Engine, revision: str) -> None:
         command.downgrade(_alembic(connection), revision)
 
 
+def _is_current(engine: Engine) -> bool:
+    """True if the newest migration has been applied; migrations are named by their revisions, in order."""
+    newest = max(path.name for path in (_MIGRATIONS / "versions").glob("[0-9]*.py")).partition("_")[0]
+    with engine.execution_options(**_READING).connect() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return False
+        return connection.scalars(text("SELECT version_num FROM alembic_version")).all() == [newest]
+
+
 def _alembic(connection: Connection) -> Config:
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["connection"] = connection
     return config

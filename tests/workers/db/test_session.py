@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, insert, inspect, select, text, update
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
@@ -15,6 +16,7 @@ from sqlalchemy.orm import Session
 from tests.support.builders import push
 from tests.support.services import PostgresServer
 from workers import store
+from workers.db import session as session_module
 from workers.db.models import AuditEntry, Base, Counter, Delivery, Repo, Run
 from workers.db.roles import Role, Scope
 from workers.db.session import db_now_ms, downgrade, make_engine, now_ms, persist, reading, transaction, upgrade
@@ -137,6 +139,13 @@ def test_upgrading_twice_changes_nothing(database: Engine) -> None:
     upgrade(database)
     with reading(database) as session:
         assert store.repo_by_name(session, "a/b") is not None
+
+
+def test_migrations_are_files_named_by_their_revision_in_order() -> None:
+    folder = Path(session_module.__file__).parent / "migrations"
+    revisions = [script.revision for script in ScriptDirectory(str(folder)).walk_revisions()]
+    names = sorted(path.name.partition("_")[0] for path in (folder / "versions").glob("*.py"))
+    assert names == revisions[::-1]
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
