@@ -68,6 +68,7 @@ def test_on_a_full_disk_hooks_and_changes_are_refused_with_503_and_taken_when_th
     assert app.get("/readyz").json()["ready"] is True
 
 
+@pytest.mark.slow
 def test_on_a_full_disk_the_ballast_lets_hooks_in_at_once(crowded: Site, app: TestClient) -> None:
     secret, ballast = crowded.add_repo().secret, Ballast(crowded.services.settings.data_dir)
     assert ballast.restore(0)

@@ -101,6 +101,7 @@ def test_text_that_a_database_refuses_is_kept_with_replacement_characters(databa
         assert store.counters(session) == {"a\N{REPLACEMENT CHARACTER}b?c": 1}
 
 
+@pytest.mark.slow
 def test_many_threads_that_read_and_then_write_all_succeed(database: Engine) -> None:
     with transaction(database) as session:
         session.add(Counter(name="shared", value=0))
@@ -170,6 +171,7 @@ def test_migrations_go_up_from_nothing_back_and_up_again(empty_database: Engine)
     assert set(Base.metadata.tables) <= set(inspect(empty_database).get_table_names())
 
 
+@pytest.mark.slow
 def test_the_newest_migration_keeps_the_rows_up_and_down(empty_database: Engine) -> None:
     upgrade(empty_database)
     with transaction(empty_database) as session:
@@ -186,6 +188,7 @@ def test_the_newest_migration_keeps_the_rows_up_and_down(empty_database: Engine)
         assert session.scalars(select(Delivery.key)).all() == ["d1"]
 
 
+@pytest.mark.slow
 def test_crons_that_were_there_before_were_set_by_administrators(empty_database: Engine) -> None:
     upgrade(empty_database)
     with transaction(empty_database) as session:
@@ -213,6 +216,7 @@ OLD_ROWS = (
 )
 
 
+@pytest.mark.slow
 def test_users_keep_what_they_could_do_when_roles_come(empty_database: Engine) -> None:
     upgrade(empty_database)
     downgrade(empty_database, "0005")
