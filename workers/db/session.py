@@ -20,7 +20,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from runner.private import new_private_file, private_file
 from workers.ballast import Ballast
-from workers.db.full_disk import means_full_disk
+from workers.db.full_disk import means_full_disk, note_full_disk
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _WRITE = "headway_write"
@@ -81,6 +81,7 @@ def make_engine(url: str) -> Engine:
     if parsed.get_backend_name() != "sqlite":
         engine = create_engine(parsed, pool_size=5, max_overflow=_CONNECTIONS_MAX - 5, pool_pre_ping=True)
         event.listen(engine, "connect", _prepare_postgresql)
+        event.listen(engine, "handle_error", note_full_disk)
         return engine
     if parsed.database:
         _make_private(Path(parsed.database))
