@@ -9,6 +9,7 @@ from pipelines import platforms
 from pipelines.state import Reason
 from runner.builds.progress import FOREIGN_PROGRAM, Progress
 from runner.docker.error_mapping import classify_text, is_refusal
+from runner.docker.registry_answers import TransientRegistryError, transient_answer_of_build
 from runner.errors import MachineError, StepError
 
 _ENGINE_GONE = ("Cannot connect to the Docker daemon", "failed to receive status", "error reading from server")
@@ -47,6 +48,8 @@ def failure(progress: Progress, output: list[str], context: Path) -> StepError:
         return StepError(Reason.BUILD_FAILED, f"{what}, which this BuildKit does not take; {hint}")
     if any(sign in error for sign in _ENGINE_GONE):
         return MachineError(Reason.ENGINE_GONE, f"the Docker Engine went away while the image was built: {error}")
+    if answer := transient_answer_of_build(error):
+        return TransientRegistryError("the image cannot be built: ", answer)
     known = classify_text(error)
     if known.reason is not Reason.INTERNAL:
         return known
