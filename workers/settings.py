@@ -104,6 +104,12 @@ class Settings(BaseSettings):
         description="Seconds for which a job waits for a repository's server that does not answer or has a fault. "
         "It is tried again and again meanwhile, and takes no slot. 0: not at all.",
     )
+    registry_retry_s: int = Field(
+        120,
+        ge=0,
+        description="Seconds for which a step asks a registry again that does not answer, has a fault or asks to wait. "
+        "0: not at all.",
+    )
     job_timeout_s: int = Field(
         JOB_TIMEOUT_S, ge=1, description="The timeout of a job, in seconds, if its pipeline sets none."
     )

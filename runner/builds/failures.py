@@ -9,6 +9,7 @@ from pipelines import platforms
 from pipelines.state import Reason
 from runner.builds.progress import FOREIGN_PROGRAM, Progress
 from runner.docker.error_mapping import classify_text, is_other_platform, is_refusal
+from runner.docker.registry_answers import TransientRegistryError, transient_answer_of_build
 from runner.errors import MachineError, StepError
 
 _ENGINE_GONE = ("Cannot connect to the Docker daemon", "failed to receive status", "error reading from server")
@@ -37,17 +38,14 @@ def failure(progress: Progress, output: list[str], context: Path) -> StepError:
     error = _WRAPPING.sub("", error) or "the build client ended without an error message"
     place = next((line for line in output if re.fullmatch(r"\S+:\d+", line)), "")
     at = f" ({place})" if place else ""
-    if of_client := _client_error(error, output):
-        return of_client
     if error.startswith(_COMMAND_FAILED):
         return _of_command(progress, output, error, at)
-    if _NOT_UTF8 in error:
-        name = _name_not_utf8(context)
-        what = f"the build context has a file name that is not UTF-8{name and f', {name}'}"
-        hint = "rename it, or name it in .dockerignore"
-        return StepError(Reason.BUILD_FAILED, f"{what}, which this BuildKit does not take; {hint}")
+    if of_client := _client_error(error, output, context):
+        return of_client
     if any(sign in error for sign in _ENGINE_GONE):
         return MachineError(Reason.ENGINE_GONE, f"the Docker Engine went away while the image was built: {error}")
+    if answer := transient_answer_of_build(error):
+        return TransientRegistryError("the image cannot be built: ", answer)
     known = classify_text(error)
     if known.reason is not Reason.INTERNAL:
         return known
@@ -69,8 +67,8 @@ def _of_command(progress: Progress, output: list[str], error: str, at: str) -> S
     return StepError(Reason.BUILD_FAILED, f"the instruction {named!r} failed{at}: {error}{hint}")
 
 
-def _client_error(error: str, output: list[str]) -> StepError | None:
-    """The error where the client itself crashed, or cannot do what the step asks for."""
+def _client_error(error: str, output: list[str], context: Path) -> StepError | None:
+    """The error where the client itself crashed, or cannot do what the step asks for, or with such a context."""
     panic = next((line for line in output if line.startswith(_PANIC)), "")
     if panic and not any(line.startswith("ERROR: ") for line in output):
         empty = any(_PANIC_WITHOUT_LAYERS in line for line in output)
@@ -80,6 +78,11 @@ def _client_error(error: str, output: list[str]) -> StepError | None:
     if error.startswith(_NO_EXPORT):
         what = "'cache_to' of the type registry needs the containerd image store of the Docker Engine"
         return StepError(Reason.INVALID_PIPELINE, f"{what}; {platforms.SWITCH_ON}, or write type=inline")
+    if _NOT_UTF8 in error:
+        name = _name_not_utf8(context)
+        what = f"the build context has a file name that is not UTF-8{name and f', {name}'}"
+        hint = "rename it, or name it in .dockerignore"
+        return StepError(Reason.BUILD_FAILED, f"{what}, which this BuildKit does not take; {hint}")
     return None
 
 

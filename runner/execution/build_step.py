@@ -17,7 +17,8 @@ from runner.errors import MachineError, StepError
 from runner.events import ImageBuilt, InstructionChanged, Stream
 from runner.execution.base_images import separated
 from runner.execution.host_access import check_dockerfile, own_caches_only
-from runner.execution.job import Job
+from runner.execution.job import Deadline, Job
+from runner.images.retry import RegistryRetries
 from runner.logs.output import Lines, Output
 
 BUILD_TRIES_MAX = 3
@@ -57,14 +58,13 @@ def build(job: Job, step: BuildStep, output: Output) -> Outcome:
     lines = Lines(output, Stream.STDOUT)
     request = separated(job, request, lines)
     watch = buildkit.Watch(lines, emit_instruction, job.cancel, limit.deadline, job.options.disk_problem)
+    retries = RegistryRetries(job.options.registry_retry_s, lines, partial(job.check_time, limit))
     try:
-        image = _image_of(job, request, watch, output)
+        image = retries.call(partial(_image_of, job, request, watch, limit, output))
     except StepError as error:
         if error.reason is Reason.BUILD_FAILED:
             job.engine.ping()  # raises MachineError if the client failed because the engine went away
         raise
-    if image is None:
-        return job.canceled() if job.cancel else limit.outcome()
     image_id, size_bytes = str(image["Id"]), int(image.get("Size", 0))
     job.built[step.number] = image_id
     output.note(f"built {image_id} ({size_bytes / 1e6:,.1f} MB)")
@@ -82,8 +82,10 @@ def _for_platforms(job: Job, step: BuildStep, output: Output) -> BuildStep:
     return step.model_copy(update={"platforms": named})
 
 
-def _image_of(job: Job, request: BuildRequest, watch: buildkit.Watch, output: Output) -> dict[str, Any] | None:
-    """Builds, and returns the engine's description of the image; None if the build was stopped early.
+def _image_of(
+    job: Job, request: BuildRequest, watch: buildkit.Watch, limit: Deadline, output: Output
+) -> dict[str, Any]:  # fmt: skip
+    """Builds, and returns the engine's description of the image. Raises StepError if the build was stopped early.
 
     Builds with the same content have one image. The engine may delete it while it stores it again: when another job
     removes what was its last name (see ``image_removal``). An image that is missing is built again, from the cache.
@@ -91,7 +93,7 @@ def _image_of(job: Job, request: BuildRequest, watch: buildkit.Watch, output: Ou
     for _ in range(BUILD_TRIES_MAX):
         digests = buildkit.build(job.builder(), request, watch)
         if not digests:
-            return None
+            job.check_time(limit)
         if image := next(filter(None, map(job.engine.image, digests)), None):
             wait_for_removals(job.engine)
             if job.engine.image(str(image["Id"])):

@@ -39,6 +39,7 @@ from runner.execution.masked_events import masked_emit
 from runner.execution.workspace_owner import WorkspaceOwner
 from runner.images.job_images import JobImages
 from runner.images.requirements import image_requirements
+from runner.images.retry import RETRY_S
 from runner.logs.output import Write, never_low, no_disk_problem
 from runner.logs.redact import Redactor
 from runner.network.egress import NO_EGRESS_SETTINGS, EgressSettings, JobEgress
@@ -63,6 +64,7 @@ class Options:
     steps_ahead_max: int = 2
     pulls_at_once_max: int = 3
     address_wait_s: float = 60
+    registry_retry_s: float = RETRY_S
     push: bool = True
     disk_low: Callable[[], bool] = never_low
     disk_problem: Callable[[], str] = no_disk_problem
@@ -131,8 +133,10 @@ class Job:
         self.redactor = Redactor([*assignment.secrets.values(), *assignment.egress.secrets()])
         self.emit = masked_emit(emit, self.redactor)
         self.egress = JobEgress(assignment.egress, assignment.folder / "ca", _host_names(self.plan))
-        hosts = assignment.isolation.login_hosts
-        self.images = JobImages(engine, assignment.logins, self.check, self.options.pulls_at_once_max, hosts)
+        self.images = JobImages(
+            engine, assignment.logins, self.check, self.options.pulls_at_once_max, assignment.isolation.login_hosts,
+            self.options.registry_retry_s,
+        )  # fmt: skip
         self.status = JobStatus(assignment.failed_needs)
         self.requirements = image_requirements(self.plan, self.status.will_run)
         self.started_s = int(time.time())
@@ -174,6 +178,12 @@ class Job:
         if time.monotonic() >= self.deadline:
             raise StepError(Reason.TIMEOUT, f"{self._timeout_message()}; raise `timeout:` if it needs longer")
 
+    def check_time(self, limit: Deadline) -> None:
+        """The same for a step with this deadline."""
+        self.check()
+        if time.monotonic() >= limit.deadline:
+            raise StepError(Reason.TIMEOUT, limit.outcome().message)
+
     def _timeout_message(self) -> str:
         return f"the job's time of {self.job_timeout_s:g} s was over"
 
@@ -194,7 +204,8 @@ class Job:
         """The id of the image for a step's container: pulled if necessary, or built by an earlier step of this job."""
         image = step.container.image
         if not isinstance(image, BuiltImage):
-            return str(self.images.get(self.requirements.steps[step.number], write)["Id"])
+            deadline_s = self.time_for(step).deadline
+            return str(self.images.get(self.requirements.steps[step.number], write, deadline_s)["Id"])
         if image.step not in self.built:
             raise StepError(
                 Reason.BUILD_FAILED, "the image that this step runs in was not built: its build step did not run"

@@ -87,6 +87,7 @@ def test_a_delayed_job_frees_its_slot_and_is_claimed_again_when_its_pause_is_ove
     assert again.attempt == 2
 
 
+@pytest.mark.slow
 def test_pauses_grow_up_to_a_limit_and_end_when_the_job_is_given_up(database: Engine, repo_id: int) -> None:
     job_id = queue(database, repo_id).job_id
     seen: list[float] = []

@@ -172,6 +172,7 @@ def test_a_job_that_loses_its_worker_frees_the_group_and_keeps_its_turn(database
     assert claimed(database, second.queued.job_id) is not None
 
 
+@pytest.mark.slow
 def test_of_many_claims_at_the_same_time_no_more_succeed_than_the_limit_allows(database: Engine, repo_id: int) -> None:
     holder = begun(database, repo_id, deploy(limit=1))
     waiting = [begun(database, repo_id, deploy(limit=3), trigger=push(branch=f"b{n}")) for n in range(6)]
@@ -223,6 +224,7 @@ def test_a_job_that_has_ended_is_not_canceled_with_the_others_of_its_run(databas
     assert (job.state, job.cancel_by) == (State.PASSED, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trigger", [push(branch="other"), DEPLOYMENT, pull_request(from_fork=False)])
 def test_other_branches_and_events_are_waited_for_and_never_canceled(
     database: Engine, repo_id: int, trigger: Trigger

@@ -277,6 +277,7 @@ def test_several_threads_may_append(logs: LogStore) -> None:
 Slices = st.lists(st.tuples(st.integers(0, 700_000), st.integers(0, 300_000)), max_size=8)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     pieces=st.lists(

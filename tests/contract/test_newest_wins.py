@@ -125,6 +125,7 @@ def test_of_the_deliveries_in_a_batch_the_last_wins(database: Engine, repo_id: i
     assert states == [State.CANCELED, State.CANCELED, State.QUEUED]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("event", set(Event) - {Event.PUSH, Event.PULL_REQUEST})
 def test_no_other_event_cancels_or_is_canceled(database: Engine, repo_id: int, event: Event) -> None:
     trigger = Trigger(event=event, sha=SHA, ref="refs/heads/main", branch="main")

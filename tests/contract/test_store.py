@@ -506,6 +506,7 @@ def test_each_kind_of_step_shows_the_image_that_it_is_about(database: Engine, re
     ]
 
 
+@pytest.mark.slow
 def test_a_run_ends_with_its_last_job_and_the_worst_state_decides(database: Engine, repo_id: int) -> None:
     claim, done = planned(database, repo_id, plan(job_plan("test", 1), job_plan("lint", 2)))
     assert verdict_after(database, claim, FAILED) is State.RUNNING
@@ -574,6 +575,7 @@ def test_all_jobs_of_a_matrix_must_end_before_what_needs_them(database: Engine, 
     assert len(finish(database, claimed(database, done.ready_job_ids[0]), PASSED).ready_job_ids) == 1
 
 
+@pytest.mark.slow
 def test_two_jobs_that_end_at_the_same_time_still_end_the_run(database: Engine, repo_id: int) -> None:
     for _ in range(5):
         claim, done = planned(database, repo_id, plan(job_plan("a", 1), job_plan("b", 2)))

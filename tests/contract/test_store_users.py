@@ -113,6 +113,7 @@ def test_an_expired_login_link_does_not_work(database: Engine, ada: User) -> Non
         assert store.use_login_link(session, "hash") is None
 
 
+@pytest.mark.slow
 def test_only_what_has_expired_is_deleted(database: Engine, ada: User) -> None:
     with transaction(database) as session:
         store.add_session(session, ada.id, "session", 60)

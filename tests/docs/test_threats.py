@@ -57,6 +57,7 @@ def test_every_adversary_has_a_table() -> None:
     assert all(len(rows) >= 5 for rows in found.values() if rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("adversary", ADVERSARIES)
 def test_every_line_names_tests_that_exist(adversary: str) -> None:
     rows = rows_of(sections(text_of(PAGE))[adversary])

@@ -22,6 +22,23 @@ steps:
     commands: [echo all done, sleep 3]
 """
 PATIENCE_MS = 30_000
+MARKUP = """</title></span></script><script>window.injected=1</script><img src=x onerror="window.injected=1">"""
+STYLE = """<style>*{display:none!important}</style><link rel=stylesheet href=//127.0.0.1:9/x.css>"""
+LINK = r"\033]8;;javascript:window.injected=1\033\\press\033]8;;\033\\"
+"""A terminal's hyperlink, whose address is a script."""
+COLOR = r"\033[38;2;1;2;3;url(x)m\033[31;\"onmouseover=\"window.injected=1mcolour\033[0m"
+INJECTION = """\
+steps:
+  - name: {name}
+    image: busybox
+    commands:
+      - |-
+        cat <<'END'
+        {markup}
+        END
+        printf '{link} {color}\\n'
+        echo the last line
+"""
 
 
 @pytest.fixture(scope="module")
@@ -117,3 +134,31 @@ def test_a_log_can_be_read_without_javascript(stack: Stack, browser: Browser) ->
     page.goto(f"{stack.url}/repos/pages/plain/runs/{run['number']}")
     expect(page.locator("#log-lines")).to_contain_text("plain words")
     context.close()
+
+
+def test_names_messages_and_logs_are_text_on_every_page(stack: Stack, page: Page) -> None:
+    repo = Repository(stack, "pages/injection")
+    text = INJECTION.format(name=f"'{MARKUP}'", markup=MARKUP + STYLE, link=LINK, color=COLOR)
+    branch = "x<svg/onload=window.injected=1>"
+    run = repo.ended(repo.push({".headway.yml": text}, f"{MARKUP}{STYLE}", branch))
+    assert run["state"] == "passed", run["sentence"]
+    requested: list[str] = []
+    page.on("request", lambda request: requested.append(request.url))
+    dialogs: list[str] = []
+    page.on("dialog", lambda dialog: dialogs.append(dialog.message))
+    number = run["number"]
+    for path in ("/", "/repos/pages/injection", f"/repos/pages/injection/runs/{number}", "/audit"):
+        page.goto(f"{stack.url}{path}")
+        if "/runs/" in path:
+            log = page.locator("#log-lines")
+            expect(log).to_contain_text("the last line")
+            assert MARKUP in (log.text_content() or "")
+            log.get_by_text("press").first.click()
+            log.get_by_text("colour").first.hover()
+        elif path != "/audit":
+            expect(page.locator("body")).to_contain_text(branch)
+        assert page.evaluate("window.injected") is None, path
+        assert page.locator("img[src=x], svg[onload], body style, a[href^='javascript:']").count() == 0, path
+        assert page.locator("h1").first.is_visible(), path
+    assert dialogs == []
+    assert [url for url in requested if not url.startswith(stack.url)] == []

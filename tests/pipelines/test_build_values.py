@@ -132,6 +132,7 @@ def test_the_settings_of_a_plugin_that_builds_have_the_same_rules(settings: str)
     assert any(" in step 'a'" in problem for problem in problems_of(text)), problems_of(text)
 
 
+@pytest.mark.slow
 def test_arguments_and_labels_have_a_limit_together() -> None:
     size = 100_000
     each = size + len("A00=") + EACH_BYTES

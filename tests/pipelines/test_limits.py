@@ -52,6 +52,7 @@ def errors_of_a_push(data: bytes, path: str) -> list[Problem]:
     return []
 
 
+@pytest.mark.slow
 @QUIET
 @given(st.binary(max_size=200), TRIGGERS, PATHS)
 @example(b"\xed\xa0\x80", push(), ".headway.yml")
@@ -234,6 +235,7 @@ YAML_PIECES = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @QUIET
 @given(st.lists(YAML_PIECES, max_size=25).map("".join), TRIGGERS, PATHS)
 def test_any_yaml_like_text(text: str, trigger: Trigger, path: str) -> None:

@@ -99,6 +99,7 @@ def test_a_name_of_a_service_has_at_most_63_characters(length: int, problems: in
     assert len(problems_of(f"services: [{{name: {'a' * length}, image: d}}]\n{ONE}")) == problems
 
 
+@pytest.mark.slow
 def test_of_the_problems_of_a_file_the_first_200_are_shown() -> None:
     def wrong(count: int) -> str:
         return "steps:\n" + "".join(f"  - {{name: s{n}, image: i, comands: x}}\n" for n in range(count))

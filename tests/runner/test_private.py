@@ -59,6 +59,7 @@ def test_a_file_of_ours_that_is_open_is_closed(place: Path, mode: int) -> None:
     assert not private_file(place / "key")
 
 
+@pytest.mark.slow
 def test_what_is_created_meanwhile_is_private(place: Path) -> None:
     with private_umask():
         (place / "file").touch()

@@ -116,6 +116,7 @@ def test_podman_under_the_name_of_docker_is_refused_with_what_to_do(machine: Mac
         assert "dnf swap podman-docker docker-cli" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_stopped_engine_that_a_context_names_is_not_replaced(machine: Machine) -> None:
     machine.program("docker", 'case "$1" in context) echo desktop-linux ;; *) exit 1 ;; esac')
     machine.with_apt_as_root()

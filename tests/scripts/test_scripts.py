@@ -72,6 +72,7 @@ def said_in_namespace(script: str, **environment: str) -> str:
     return subprocess.run(command, env=given, capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.slow
 def test_a_workers_rules_are_removed_by_their_names_and_others_stay() -> None:
     said = said_in_namespace(
         f'{RULES} . {SCRIPTS}/lib.sh; remove_host_rules; has_host_rules && echo "still there"; {SHOW}'

@@ -1,12 +1,17 @@
 """Disks for tests that fill them. A pytest plugin (see conftest.py)."""
 
+import os
 import shutil
+import stat
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psycopg
 import pytest
+
+from tests.support.services import PostgresServer
 
 
 @pytest.fixture
@@ -34,6 +39,26 @@ def mounted_disk(place: Path, size: str) -> Iterator[Path]:
         yield place
     finally:
         subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+@contextmanager
+def database_on(disk: Path, server: PostgresServer) -> Iterator[str]:
+    """The URL of a new, empty database whose tables are on this disk. The rest of the server's files are elsewhere."""
+    place = disk / "tables"
+    place.mkdir()
+    if os.geteuid() == 0:
+        shutil.chown(place, "postgres", "postgres")
+        for folder in (disk, *disk.parents):
+            folder.chmod(folder.stat().st_mode | stat.S_IXOTH)
+    url = server.new_database()
+    name = url.rpartition("/")[2]
+    admin = server.url("postgres").replace("+psycopg", "")
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute(f"CREATE TABLESPACE on_{name} LOCATION '{place}'".encode())
+        connection.execute(f"ALTER DATABASE {name} SET TABLESPACE on_{name}".encode())
+        yield url
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+        connection.execute(f"DROP TABLESPACE on_{name}".encode())
 
 
 def fill(folder: Path, free_bytes: int = 0) -> Path:

@@ -4,6 +4,8 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 WRITES = """
 import logging, warnings, structlog
 from workers.log_lines import configure_log
@@ -16,6 +18,7 @@ warnings.warn("a warning")
 """
 
 
+@pytest.mark.slow
 def test_all_lines_have_one_format_and_foreign_values_stay_in_their_line() -> None:
     done = subprocess.run([sys.executable, "-c", WRITES], capture_output=True, text=True, check=True)
     assert done.stdout == ""

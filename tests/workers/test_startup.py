@@ -49,6 +49,7 @@ def leave_open(data: Path) -> list[Path]:
     return [path for path in data.rglob("*") if path.is_file()]
 
 
+@pytest.mark.slow
 @needs_root
 def test_an_installation_that_was_open_is_closed_at_the_start(headway: Headway) -> None:
     headway.ok("repo", "add", URL)

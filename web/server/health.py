@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse
 
 from web.services import Services, ServicesDep
 from workers import store
+from workers.db.full_disk import was_full
 from workers.db.session import reading
 
 router = APIRouter(include_in_schema=False)
@@ -32,11 +33,15 @@ def readyz(services: ServicesDep) -> JSONResponse:
     parts = {
         "database": _check(lambda: failing.extend(_query_database(services)), SQLAlchemyError),
         "redis": _check(services.redis.ping, RedisError),
-        "disk": services.settings.disk_reserve.problem() or "ok",
+        "disk": services.settings.disk_reserve.problem() or _database_disk(services) or "ok",
     }
     ready = all(state == "ok" for state in parts.values())
     scheduler = f"fails: {', '.join(failing)}" if failing else "ok"
     return JSONResponse({"ready": ready, **parts, "scheduler": scheduler}, 200 if ready else 503)
+
+
+def _database_disk(services: Services) -> str:
+    return "the database's disk was full a moment ago: make room on it" if was_full(services.engine) else ""
 
 
 def _query_database(services: Services) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import BigInteger, Connection, Engine, create_engine, event, make_url, select
+from sqlalchemy import BigInteger, Connection, Engine, create_engine, event, inspect, make_url, select, text
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.compiler import compiles
@@ -20,8 +20,9 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from runner.private import new_private_file, private_file
 from workers.ballast import Ballast
-from workers.db.full_disk import means_full_disk
+from workers.db.full_disk import means_full_disk, note_full_disk
 
+_MIGRATIONS = Path(__file__).parent / "migrations"
 _WRITE = "headway_write"
 # Options of one connection: an engine with its own options would cost more than a short transaction.
 _WRITING = {_WRITE: True}
@@ -80,6 +81,7 @@ def make_engine(url: str) -> Engine:
     if parsed.get_backend_name() != "sqlite":
         engine = create_engine(parsed, pool_size=5, max_overflow=_CONNECTIONS_MAX - 5, pool_pre_ping=True)
         event.listen(engine, "connect", _prepare_postgresql)
+        event.listen(engine, "handle_error", note_full_disk)
         return engine
     if parsed.database:
         _make_private(Path(parsed.database))
@@ -177,6 +179,8 @@ def reading(engine: Engine) -> Iterator[Session]:
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
     """Migrates the tables up to ``revision``, also from an empty database. Only one process at a time may call it."""
+    if revision == "head" and _is_current(engine):
+        return  # Alembic would import every migration to find that out, and each command asks
     with engine.execution_options(**{_WRITE: True}).begin() as connection:
         command.upgrade(_alembic(connection), revision)
 
@@ -187,8 +191,17 @@ def downgrade(engine: Engine, revision: str) -> None:
         command.downgrade(_alembic(connection), revision)
 
 
+def _is_current(engine: Engine) -> bool:
+    """True if the newest migration has been applied; migrations are named by their revisions, in order."""
+    newest = max(path.name for path in (_MIGRATIONS / "versions").glob("[0-9]*.py")).partition("_")[0]
+    with engine.execution_options(**_READING).connect() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return False
+        return connection.scalars(text("SELECT version_num FROM alembic_version")).all() == [newest]
+
+
 def _alembic(connection: Connection) -> Config:
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["connection"] = connection
     return config

@@ -1,7 +1,9 @@
 """The HTTP client for forges: one request, and the answer."""
 
 import json
+import ssl
 from datetime import UTC, datetime
+from functools import cache
 from ipaddress import ip_network
 
 import httpx2
@@ -64,7 +66,7 @@ def _said(body: bytes) -> str:
 
 def make_client(company: EgressSettings = NO_EGRESS_SETTINGS) -> httpx2.Client:
     """The HTTP client. It follows no redirects by itself: the token must not reach another host."""
-    trusted = company.ca.tls_context() if company.ca else True
+    trusted = company.ca.tls_context() if company.ca else _public_tls()
     proxies = {} if "*" in company.own.direct else company.own.urls
     routes: dict[str, httpx2.BaseTransport | None] = {
         f"{name.partition('_')[0].lower()}://": httpx2.HTTPTransport(verify=trusted, proxy=url)
@@ -76,6 +78,12 @@ def make_client(company: EgressSettings = NO_EGRESS_SETTINGS) -> httpx2.Client:
     return httpx2.Client(
         timeout=timeout, headers={"user-agent": "headway"}, trust_env=False, verify=trusted, mounts=routes
     )
+
+
+@cache
+def _public_tls() -> ssl.SSLContext:
+    """What the library trusts by default. Reading the certificates takes longer than a request: once a process."""
+    return httpx2.create_ssl_context(trust_env=False)
 
 
 def _pattern(host: str) -> str:

@@ -52,6 +52,7 @@ NULLABLE = [
 ]
 
 
+@pytest.mark.slow
 def test_null_in_any_field_that_is_only_told_is_as_if_it_were_not_there() -> None:
     """One test of a thousand places: each alone takes a fraction of a millisecond."""
     assert len(NULLABLE) > 300

@@ -174,6 +174,7 @@ def test_every_regular_expression_ends_in_bounded_time(pattern: str) -> None:
     assert search(pattern, "a" * 300 + "c") is False
 
 
+@pytest.mark.slow
 def test_a_costly_regular_expression_is_refused() -> None:
     with pytest.raises(BadRegexError, match="too costly"):
         search("(a|b|ab|ba|aba){200}(a|b|ab|ba|aba){200}x", "ab" * 3000)

@@ -98,6 +98,7 @@ def test_a_download_that_is_known_has_its_checksum() -> None:
         assert file.has_checksum is expected
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(20)
 def test_no_dockerfile_takes_long_to_expand() -> None:
     value = "x" * (VALUE_CHARS_MAX - 1)

@@ -63,6 +63,7 @@ def values_of(text: str) -> object:
     return None if root is None or diagnostics.failed else plain(root)
 
 
+@pytest.mark.slow
 def test_the_schema_is_one(check: Validator) -> None:
     jsonschema.Draft202012Validator.check_schema(check.schema)
 

@@ -55,6 +55,7 @@ def test_it_says_headway_python_and_the_engine(tmp_path: Path) -> None:
     assert line == f"Docker Engine 28.5.2 (API 1.51), image store overlay2, at {engine.host} (DOCKER_HOST)"
 
 
+@pytest.mark.slow
 def test_an_engine_that_cannot_limit_containers_is_told_with_what_it_needs(tmp_path: Path) -> None:
     info = '{"Driver": "overlay2", "MemoryLimit": false, "CpuCfsQuota": true, "PidsLimit": false}'
     with fake_engine(tmp_path, DOCKER, info=info) as engine:
@@ -68,6 +69,7 @@ def test_the_machines_engine_says_a_store(engine: Engine) -> None:
     assert any(f"image store {store}" in said()[2] for store in ("overlay2", "containerd", "vfs", "fuse-overlayfs"))
 
 
+@pytest.mark.slow
 def test_without_an_engine_it_says_why_and_is_no_failure(tmp_path: Path) -> None:
     assert f"no Docker Engine answers at unix://{tmp_path}/none" in said(DOCKER_HOST=f"unix://{tmp_path}/none")[2]
     with fake_engine(tmp_path, PODMAN) as podman:

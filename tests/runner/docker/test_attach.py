@@ -41,6 +41,7 @@ def joined(pieces: list[tuple[Stream, bytes]]) -> list[tuple[Stream, bytes]]:
     return [(stream, b"".join(data for _, data in pieces)) for stream, pieces in by_stream]
 
 
+@pytest.mark.slow
 @given(FRAMES, st.data())
 def test_frames_are_told_apart_however_they_are_cut(frames: list[tuple[int, bytes]], data: st.DataObject) -> None:
     whole = b"".join(frame(kind, text) for kind, text in frames)

@@ -93,6 +93,7 @@ def test_an_unknown_host_key_is_said(far: Sshd) -> None:
     assert "run `ssh far` once by hand" in said
 
 
+@pytest.mark.slow
 def test_a_key_that_is_not_let_in_is_said(far: Sshd) -> None:
     (far.folder / "authorized_keys").write_text("")
     assert "Permission denied (publickey)" in (said := refusal())

@@ -116,6 +116,7 @@ def test_certificates_that_are_not_there_are_said_with_their_folder(tmp_path: Pa
     assert f"the certificates for the Docker Engine in {tmp_path} cannot be used" in refusal("tcp://127.0.0.1:1")
 
 
+@pytest.mark.slow
 def test_an_engine_with_another_ca_or_name_is_not_trusted(
     start_proxy: StartProxy, certificates: Path, tmp_path: Path, use: Use
 ) -> None:

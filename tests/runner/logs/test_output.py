@@ -1,5 +1,6 @@
 """Output leaves the runner masked, by byte offset without gaps, and limited."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +21,7 @@ def collected(bytes_max: int = 10**9, secrets: tuple[str, ...] = (), start: int 
     return Output(7, emit, Redactor(secrets), bytes_max, start), chunks
 
 
+@pytest.mark.slow
 @given(WRITES, st.integers(0, 1000))
 def test_every_byte_is_emitted_once_on_its_own_stream(writes: list[tuple[Stream, bytes]], start: int) -> None:
     output, chunks = collected(start=start)

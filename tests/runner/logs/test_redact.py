@@ -114,6 +114,7 @@ def test_secrets_that_overlap_leave_no_piece_of_each_other(
     assert masked(Redactor(secrets), pieces) == shown.encode()
 
 
+@pytest.mark.slow
 @given(st.binary(), st.lists(st.text(LETTERS, max_size=3)))
 def test_without_a_secret_every_byte_comes_through_at_once(data: bytes, short: list[str]) -> None:
     stream = RedactedStream(Redactor(short))

@@ -40,6 +40,7 @@ def test_a_message_in_another_encoding_is_read(repo: Repo, mirror: Mirror) -> No
     assert mirror.commit(sha).message == "üml"
 
 
+@pytest.mark.slow
 def test_changed_files_are_those_since_the_commit_before(repo: Repo, mirror: Mirror) -> None:
     first = repo.commit({"a": "1", "b": "1"})
     second = repo.commit({"a": "2", "b": "1"}, first)

@@ -32,6 +32,7 @@ def git(folder: Path, *arguments: str) -> str:
     return subprocess.run([*command, *arguments], check=True, capture_output=True, text=True).stdout.strip()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", [1, 0])
 def test_checkouts_for_builds_are_the_same_wherever_they_are_made(repo: Repo, tmp_path: Path, depth: int) -> None:
     sha = repo.commit({**FILES, "a": "2"}, repo.commit(FILES))
@@ -42,6 +43,7 @@ def test_checkouts_for_builds_are_the_same_wherever_they_are_made(repo: Repo, tm
     assert contents(tmp_path / "one" / "checkout") == contents(tmp_path / "another" / "checkout")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("for_builds", [True, False])
 def test_steps_of_any_user_can_read_a_checkout_whatever_the_workers_umask(
     repo: Repo, tmp_path: Path, for_builds: bool
@@ -65,6 +67,7 @@ def test_steps_of_any_user_can_read_a_checkout_whatever_the_workers_umask(
     assert closed == []
 
 
+@pytest.mark.slow
 def test_git_works_in_a_checkout_for_builds(repo: Repo, mirror: Mirror, tmp_path: Path) -> None:
     sha = repo.commit(FILES)
     repo.git("update-ref", "refs/tags/v1", sha)
@@ -79,6 +82,7 @@ def test_git_works_in_a_checkout_for_builds(repo: Repo, mirror: Mirror, tmp_path
     assert git(target, "log", "--format=%s").splitlines() == ["another", "a message"]
 
 
+@pytest.mark.slow
 def test_the_git_folders_of_submodules_forget_too(repo: Repo, mirror: Mirror, tmp_path: Path) -> None:
     sha = repo.commit(FILES)
     mirror.fetch(sha)
@@ -92,6 +96,7 @@ def test_the_git_folders_of_submodules_forget_too(repo: Repo, mirror: Mirror, tm
     assert "modules/deep/sub/index" in contents(tmp_path / "one" / ".git")
 
 
+@pytest.mark.slow
 def test_copies_of_a_working_folder_are_the_same_and_know_what_is_uncommitted(tmp_path: Path) -> None:
     folder = tmp_path / "50%25 mine"
     folder.mkdir()

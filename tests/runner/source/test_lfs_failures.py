@@ -36,6 +36,7 @@ def failure(repo: Repo, folder: Path, url: str, *, trusted: bool = True) -> Mach
     return failed.value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "away", "said"),
     [

@@ -107,6 +107,7 @@ def test_another_host_that_wants_a_login_gets_none_and_the_sentence_says_what_to
     assert set(other.logins) == {None}
 
 
+@pytest.mark.slow
 def test_a_submodule_that_moved_is_found_beside_one_whose_name_begins_alike(
     repo: Repo, server: GitServer, tmp_path: Path
 ) -> None:
@@ -123,6 +124,7 @@ def test_a_submodule_that_moved_is_found_beside_one_whose_name_begins_alike(
     assert mirror.moved_to == ""
 
 
+@pytest.mark.slow
 def test_a_submodule_that_moved_twice_is_found(repo: Repo, server: GitServer, other: GitServer, tmp_path: Path) -> None:
     inner = Repo(tmp_path / "inner.git").commit({"inner": "1"})
     sha = repo.commit({".gitmodules": '[submodule "a"]\n\tpath = a\n\turl = ../gone.git\n', "a+": inner})
@@ -134,6 +136,7 @@ def test_a_submodule_that_moved_twice_is_found(repo: Repo, server: GitServer, ot
     assert (tmp_path / "checkout/a/inner").read_text() == "1"
 
 
+@pytest.mark.slow
 def test_a_submodule_that_moved_to_another_host_gets_no_login(
     repo: Repo, server: GitServer, other: GitServer, tmp_path: Path
 ) -> None:

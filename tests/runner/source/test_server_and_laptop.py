@@ -20,6 +20,8 @@ from runner.source.working_tree import working_tree
 from tests.support.git_server import git_server
 from tests.support.repos import WHO
 
+pytestmark = pytest.mark.slow
+
 LARGE = b"large\n" * 1000
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize %d\n" % (
     hashlib.sha256(LARGE).hexdigest().encode(),

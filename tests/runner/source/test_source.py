@@ -14,6 +14,8 @@ from runner.source.mirror import Mirror
 from tests.support.engine import eventually
 from tests.support.repos import Repo
 
+pytestmark = pytest.mark.slow
+
 
 def in_checkout(target: Path, *arguments: str) -> str:
     command = ["git", "-c", "safe.directory=*", "-C", str(target), *arguments]

@@ -40,6 +40,7 @@ def mirror_of(folder: Path, url: str, ca_file: Path | None = None, **environment
     return Mirror(folder / "mirrors", url, egress=network.git_environment(folder / "ca"))
 
 
+@pytest.mark.slow
 def test_a_server_with_a_certificate_of_the_company_is_trusted(
     repo: Repo, server: GitServer, company: CertificateAuthority, tmp_path: Path
 ) -> None:
@@ -54,6 +55,7 @@ def test_without_the_authority_the_sentence_says_what_to_set(repo: Repo, server:
     assert refused.value.reason is Reason.CLONE_FAILED
 
 
+@pytest.mark.slow
 def test_a_server_that_only_the_proxy_reaches_is_reached_over_tls(
     repo: Repo, server: GitServer, company: CertificateAuthority, proxy: ForwardProxy, tmp_path: Path
 ) -> None:

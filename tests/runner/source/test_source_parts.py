@@ -51,6 +51,7 @@ def test_a_submodule_on_the_same_host_is_fetched_with_the_login(
     assert not any(b"Authorization" in word or PASSWORD.encode() in word for word in words)
 
 
+@pytest.mark.slow
 def test_a_stranger_reads_nothing_with_the_login(repo: Repo, private: GitServer, tmp_path: Path) -> None:
     other = Repo(tmp_path / "other.git").commit({"inner": "1"})
     sha = with_submodule(repo, f"{private.url}/other.git", other)
@@ -62,6 +63,7 @@ def test_a_stranger_reads_nothing_with_the_login(repo: Repo, private: GitServer,
     assert not any("other.git" in path for path in private.asked)
 
 
+@pytest.mark.slow
 def test_a_submodule_on_another_host_gets_no_login(repo: Repo, private: GitServer, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

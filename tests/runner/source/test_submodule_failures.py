@@ -50,6 +50,7 @@ def fails(repo: Repo, server: GitServer, tmp_path: Path) -> Fails:
     return Fails(repo, server, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", [503, 429])
 def test_trouble_that_may_pass(fails: Fails, answer: int) -> None:
     away = fails("../inner.git", answer=answer)
@@ -58,6 +59,7 @@ def test_trouble_that_may_pass(fails: Fails, answer: int) -> None:
     assert f"from {fails.server.url}/inner.git: 127.0.0.1 " in str(away)
 
 
+@pytest.mark.slow
 def test_a_host_that_does_not_answer_may_do_so_later(fails: Fails) -> None:
     port = free_port()
     away = fails(f"http://127.0.0.1:{port}/inner.git")
@@ -65,6 +67,7 @@ def test_a_host_that_does_not_answer_may_do_so_later(fails: Fails) -> None:
     assert str(away).endswith(f"from http://127.0.0.1:{port}/inner.git: 127.0.0.1 accepts no connection at port {port}")
 
 
+@pytest.mark.slow
 def test_a_submodule_that_is_not_there(fails: Fails) -> None:
     no = fails("../none.git", answer=404)
     assert not isinstance(no, TransientGitError)
@@ -73,6 +76,7 @@ def test_a_submodule_that_is_not_there(fails: Fails) -> None:
     assert "into submodule path 'libs/sub' failed" in no.detail
 
 
+@pytest.mark.slow
 def test_an_untrusted_run_has_no_login_for_it(fails: Fails) -> None:
     no = fails("../inner.git", trusted=False)
     assert str(no).endswith(
@@ -81,24 +85,28 @@ def test_an_untrusted_run_has_no_login_for_it(fails: Fails) -> None:
     )
 
 
+@pytest.mark.slow
 def test_another_host_gets_no_login(fails: Fails) -> None:
     with git_server(fails.folder, login=True) as other:
         no = fails(f"{other.url}/inner.git")
     assert "a submodule gets the login of its repository on the same host alone" in str(no)
 
 
+@pytest.mark.slow
 def test_a_commit_that_is_gone_is_named(fails: Fails) -> None:
     no = fails("../inner.git", commit="5" * 40)
     assert no.reason is Reason.COMMIT_MISSING
     assert f"it has no commit {'5' * 40}; push it there" in str(no)
 
 
+@pytest.mark.slow
 def test_a_submodule_without_an_address(fails: Fails) -> None:
     no = fails("")
     assert no.reason is Reason.COMMIT_MISSING
     assert "it has no address: add it to .gitmodules" in str(no)
 
 
+@pytest.mark.slow
 def test_a_way_that_is_not_allowed(fails: Fails) -> None:
     no = fails("file:///srv/inner.git")
     assert "Headway does not fetch over 'file'; use https://" in str(no)

@@ -68,6 +68,7 @@ def test_two_lines_meet_where_they_parted_however_long_ago(repo: Repo, mirror: M
     assert mirror.merge_base(main, topic) == root
 
 
+@pytest.mark.slow
 def test_lines_without_a_common_commit_meet_nowhere_and_neither_does_one_that_is_gone(
     repo: Repo, mirror: Mirror
 ) -> None:

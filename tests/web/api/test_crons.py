@@ -64,6 +64,7 @@ def test_an_invalid_cron_is_refused_with_a_sentence(program: TestClient) -> None
         assert answer.json()["error"].startswith(("'often' is no cron", "There is no time zone 'Moon'"))
 
 
+@pytest.mark.slow
 def test_only_an_administrator_of_the_server_vouches_for_inputs(site: Site, program: TestClient) -> None:
     ada = program.headers["authorization"]
     bob = f"Bearer {site.token(site.add_user('bob', is_admin=False))}"
@@ -82,6 +83,7 @@ def test_only_an_administrator_of_the_server_vouches_for_inputs(site: Site, prog
         assert site.trigger(number).inputs_by_admin is by_admin
 
 
+@pytest.mark.slow
 def test_switching_a_cron_vouches_for_none_of_its_inputs(site: Site, browser: TestClient) -> None:
     bob = Actor(site.add_user("bob", is_admin=False), "bob", is_admin=False, source="test")
     roles.put(site.services, OPERATOR, REPO, "bob", Role.ADMIN)

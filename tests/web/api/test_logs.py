@@ -20,6 +20,7 @@ def write(begun: ClaimedRun, number: int, data: bytes, outcome: Outcome | None =
             record(StepFinished(number, outcome))
 
 
+@pytest.mark.slow
 def test_a_log_is_read_by_bytes(site: Site, program: TestClient) -> None:
     site.add_repo()
     begun = site.begin()

@@ -53,6 +53,7 @@ def test_no_response_contains_a_secret_sealed_or_not(site: Site, program: TestCl
             assert hidden not in text, path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "sentence"),
     [

@@ -1,5 +1,6 @@
 """Fixtures: the command line with settings of its own."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,12 @@ from tests.web.cli.command import Headway
 
 
 @pytest.fixture
-def headway(tmp_path: Path) -> Headway:
-    return Headway(tmp_path / "data")
+def headway(tmp_path: Path, sqlite_template: Path) -> Headway:
+    """With a database that has all tables: to make them takes longer than most commands."""
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o700)
+    shutil.copyfile(sqlite_template, folder / "headway.db")
+    return Headway(folder)
 
 
 @pytest.fixture

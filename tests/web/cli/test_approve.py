@@ -52,12 +52,14 @@ def test_a_run_is_approved_once(held: Headway) -> None:
     assert f"{REPO} has no run 2." in held.refused("approve", REPO, "2")
 
 
+@pytest.mark.slow
 def test_a_run_is_rejected(held: Headway) -> None:
     held.ok("approve", REPO, "1", "--reject")
     assert the_run(held).state is State.CANCELED
     assert "Run 1 does not wait for approval." in held.refused("approve", REPO, "1")
 
 
+@pytest.mark.slow
 def test_what_happens_to_untrusted_runs_is_set_and_reset(headway: Headway) -> None:
     def now() -> tuple[str, str]:
         engine = make_engine(Settings(data_dir=headway.folder).database)

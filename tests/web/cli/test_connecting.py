@@ -11,7 +11,7 @@ from workers.secrets.vault import clone_place, forge_place, open_vault
 from workers.settings import load_settings
 
 FORGES = ["gitea", "gitlab", "github"]
-pytestmark = pytest.mark.usefixtures("settings_of")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("settings_of")]
 
 
 def stored() -> Repo:

@@ -46,6 +46,7 @@ def test_the_token_comes_from_standard_input_and_is_sealed(headway: Headway) -> 
     assert stored(headway) == (TOKEN, "")
 
 
+@pytest.mark.slow
 def test_the_address_of_the_api_is_set_and_removed_with_the_token(headway: Headway) -> None:
     api = "https://acme.test/git/api/v1"
     headway.ok("repo", "token", REPO, "--api", api, stdin=TOKEN)
@@ -54,15 +55,18 @@ def test_the_address_of_the_api_is_set_and_removed_with_the_token(headway: Headw
     assert stored(headway) == ("", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "grün"])
 def test_an_invalid_token_is_refused(headway: Headway, token: str) -> None:
     assert "That is no token" in headway.refused("repo", "token", REPO, stdin=token)
 
 
+@pytest.mark.slow
 def test_an_invalid_address_of_an_api_is_refused(headway: Headway) -> None:
     assert "no address of an API" in headway.refused("repo", "token", REPO, "--api", "git.test", stdin=TOKEN)
 
 
+@pytest.mark.slow
 def test_a_plain_git_repository_needs_no_token(headway: Headway) -> None:
     headway.ok("repo", "add", "/srv/roof.git")
     assert "there is no forge to report to" in headway.refused("repo", "token", "roof", stdin=TOKEN)

@@ -15,7 +15,7 @@ from workers.secrets.vault import open_vault
 from workers.settings import load_settings
 from workers.store.repos.secrets import owners_of
 
-pytestmark = pytest.mark.usefixtures("settings_of")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("settings_of")]
 SHA = "8f3e1c2ab4d5968770e1f2a3b4c5d6e7f8091a2b"
 
 

@@ -30,6 +30,7 @@ def moved(headway: Headway) -> Headway:
     return headway
 
 
+@pytest.mark.slow
 def test_a_repository_renamed_on_its_host_keeps_its_logins(moved: Headway) -> None:
     assert moved.ok("repo", "url", REPO, "https://git.corp/new/app.git") == (
         f"{REPO} is cloned from https://git.corp/new/app.git now.\n"
@@ -41,6 +42,7 @@ def test_a_repository_renamed_on_its_host_keeps_its_logins(moved: Headway) -> No
     assert repo.hook_secret_sealed, "its webhook works on"
 
 
+@pytest.mark.slow
 def test_the_logins_of_another_host_are_forgotten(moved: Headway) -> None:
     printed = moved.ok("repo", "url", REPO, "https://evil.test/old/app.git")
     assert f"set them again with headway repo login {REPO} and headway repo token {REPO}." in printed
@@ -48,6 +50,7 @@ def test_the_logins_of_another_host_are_forgotten(moved: Headway) -> None:
     assert (repo.clone_username, repo.clone_password_sealed, repo.forge_token_sealed) == ("", "", "")
 
 
+@pytest.mark.slow
 def test_adding_it_again_elsewhere_forgets_them_too(moved: Headway) -> None:
     moved.ok("repo", "add", "https://git.corp/new/app.git", "--name", REPO, "--forge", "gitea", "--replace")
     assert stored(moved).clone_password_sealed

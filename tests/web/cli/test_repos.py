@@ -119,6 +119,7 @@ def test_a_repositorys_name_and_forge_follow_from_its_address(url: str, name: st
     assert forge_from(url) == forge
 
 
+@pytest.mark.slow
 def test_the_newest_wins_for_the_chosen_events(tmp_path: Path) -> None:
     headway = Headway(tmp_path / "data")
     headway.ok("repo", "add", URL)

@@ -19,6 +19,8 @@ from workers.access.trust import PipelineFrom, UntrustedRuns
 from workers.db.roles import Role
 from workers.db.session import transaction
 
+pytestmark = pytest.mark.slow
+
 RUN = f"/repos/{REPO}/runs/1"
 NEXT = "9" * 40
 

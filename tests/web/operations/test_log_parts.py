@@ -41,6 +41,7 @@ def tail(program: TestClient, path: str, last: int = 2000) -> tuple[bytes, int, 
     return answer.content, int(answer.headers["x-log-offset"]), int(answer.headers["x-log-line"])
 
 
+@pytest.mark.slow
 def test_the_last_lines_are_whole_lines_up_to_the_size_limit(begun: ClaimedRun, program: TestClient) -> None:
     lines = [b"%04d " % number + b"x" * 100_000 + b"\n" for number in range(100)]
     data, offset, line = tail(program, write(begun, (Stream.STDOUT, b"".join(lines))))
@@ -115,6 +116,7 @@ def test_search_finds_every_line_that_contains_the_text(log: str, wanted: str, p
     assert not more
 
 
+@pytest.mark.slow
 def test_search_stops_at_the_end_or_at_the_limit_of_results(begun: ClaimedRun, program: TestClient) -> None:
     lines = b"".join(b"%d: nothing here\n" % number for number in range(1, 200_001))
     path = f"{write(begun, (Stream.STDOUT, lines + b'the NEEDLE'))}/search"
@@ -129,6 +131,7 @@ def test_the_sources_of_a_missing_step_are_answered_404(program: TestClient) -> 
     assert (answer.status_code, answer.json()) == (404, {"error": "There is no step 99 here."})
 
 
+@pytest.mark.slow
 def test_a_damaged_log_is_reported(begun: ClaimedRun, site: Site, program: TestClient) -> None:
     path = write(begun, (Stream.STDOUT, b"some output\n"))
     (stored,) = site.services.settings.logs_dir.rglob("*.zst")

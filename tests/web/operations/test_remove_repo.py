@@ -19,6 +19,7 @@ def rows(site: Site, table: type[Base]) -> int:
         return session.scalar(select(func.count()).select_from(table)) or 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("runs", "transactions"), [(0, 2), (AT_ONCE, 3), (AT_ONCE + 1, 4)])
 def test_all_runs_are_removed_fifty_in_a_transaction(site: Site, runs: int, transactions: int) -> None:
     site.add_repo()

@@ -51,6 +51,7 @@ def hostile(site: Site) -> int:
     return running.steps[1]
 
 
+@pytest.mark.slow
 def test_every_page_shows_what_hides(site: Site, browser: TestClient, hostile: int) -> None:
     paths = [f"/repos/{REPO}/runs/1", f"/repos/{REPO}/runs/2", f"/repos/{REPO}/runs/2?step={hostile}", f"/repos/{REPO}"]
     for path in [

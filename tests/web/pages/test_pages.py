@@ -56,6 +56,7 @@ def test_the_front_page_shows_repositories_and_recent_runs(site: Site, browser: 
     assert "No runs yet." in text
 
 
+@pytest.mark.slow
 def test_the_front_page_shows_100_repositories_and_leads_to_the_others(site: Site, browser: TestClient) -> None:
     with transaction(site.engine) as session:
         for number in range(100):
@@ -116,6 +117,7 @@ def test_an_internal_error_is_a_page_without_details(site: Site) -> None:
     assert "Headway made a mistake" in answer.text
 
 
+@pytest.mark.slow
 def test_pages_declare_their_language_and_every_button_has_a_label(site: Site, browser: TestClient) -> None:
     site.add_repo()
     site.begin()

@@ -15,6 +15,8 @@ from tests.web.conftest import REPO, SHA, Site
 from workers import store
 from workers.db.session import transaction
 
+pytestmark = pytest.mark.slow
+
 RUN = f"/repos/{REPO}/runs/1"
 
 

@@ -1,5 +1,6 @@
 """Why a run or a job waits: on its page and in the API."""
 
+import pytest
 from starlette.testclient import TestClient
 
 from pipelines.state import Outcome, Reason, State
@@ -9,6 +10,8 @@ from workers import store
 from workers.db.models import Repo
 from workers.db.session import transaction
 from workers.store.jobs import delays, leases
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_queued_run_says_what_it_waits_for(site: Site, browser: TestClient) -> None:

@@ -62,6 +62,7 @@ def test_a_wrong_name_and_a_wrong_password_get_the_same_answer(
     assert "set-cookie" not in answer.headers
 
 
+@pytest.mark.slow
 def test_a_user_without_a_password_cannot_log_in_with_an_empty_one(site: Site, client: TestClient) -> None:
     site.add_user()
     assert login(client, password="") == 403

@@ -119,6 +119,7 @@ def expires_ms(site: Site) -> int:
         return session.query(LoginSession).one().expires_ms
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("used_ago_ms", "written"), [(HOUR_MS - MINUTE_MS, False), (HOUR_MS + MINUTE_MS, True)])
 def test_a_visit_prolongs_a_session_once_an_hour(
     site: Site, browser: TestClient, used_ago_ms: int, written: bool

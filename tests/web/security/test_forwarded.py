@@ -44,6 +44,7 @@ def test_without_the_setting_no_proxy_is_believed_not_even_on_this_machine(site:
     assert seen_by(application(site), "127.0.0.1", FORWARDED) == ("127.0.0.1", "http", "localhost")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("peer", ["10.1.2.3", "::ffff:10.1.2.3", "fd00::1"])
 def test_a_trusted_proxy_says_who_asks_and_for_which_host(site: Site, peer: str) -> None:
     app = application(site, trusted_proxies="10.0.0.0/8, fd00::/64")

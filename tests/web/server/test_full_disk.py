@@ -1,6 +1,7 @@
 """A full disk under the server: what cannot be stored is answered 503, and /readyz tells the truth."""
 
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -8,12 +9,14 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from tests.support.disks import fill
+from tests.support.disks import database_on, fill
+from tests.support.services import PostgresServer
 from tests.web.conftest import REPO, Site
 from tests.web.hooks.test_endpoint import PUSH, send
 from web.server.app import create_app
 from workers.ballast import Ballast
-from workers.db.session import make_engine
+from workers.db.full_disk import NOTED_S, was_full
+from workers.db.session import make_engine, upgrade
 from workers.settings import Settings
 
 
@@ -68,6 +71,7 @@ def test_on_a_full_disk_hooks_and_changes_are_refused_with_503_and_taken_when_th
     assert app.get("/readyz").json()["ready"] is True
 
 
+@pytest.mark.slow
 def test_on_a_full_disk_the_ballast_lets_hooks_in_at_once(crowded: Site, app: TestClient) -> None:
     secret, ballast = crowded.add_repo().secret, Ballast(crowded.services.settings.data_dir)
     assert ballast.restore(0)
@@ -75,3 +79,29 @@ def test_on_a_full_disk_the_ballast_lets_hooks_in_at_once(crowded: Site, app: Te
     statuses = [send(app, secret, {**PUSH, "message": f"{number}"}).status_code for number in range(20)]
     assert set(statuses) == {202}
     assert not ballast.path.exists()
+
+
+@pytest.mark.postgres
+@pytest.mark.slow
+def test_a_full_disk_of_postgresql_is_said_by_hooks_and_readyz(
+    site: Site, own_disk: Path, postgres_server: PostgresServer
+) -> None:
+    with database_on(own_disk, postgres_server) as url:
+        engine = make_engine(url)
+        upgrade(engine)
+        crowded = Site(replace(site.services, engine=engine))
+        secret = crowded.add_repo().secret
+        with TestClient(create_app(crowded.services), base_url="http://localhost") as app:
+            ballast = fill(own_disk)
+            hooks = [send(app, secret, {**PUSH, "message": f"{n}" * 9_000}, delivery=f"d{n}") for n in range(40)]
+            assert {hook.status_code for hook in hooks} <= {202, 503}
+            refused = next(hook for hook in hooks if hook.status_code == 503)
+            assert refused.headers["retry-after"] == "30"
+            assert refused.json()["error"].startswith("The server's disk is full")
+            ready = app.get("/readyz")
+            assert (ready.status_code, ready.json()["database"]) == (503, "ok")
+            assert "the database's disk was full" in ready.json()["disk"]
+            assert not was_full(engine, time.monotonic() + NOTED_S)
+            ballast.unlink()
+            assert send(app, secret, delivery="again").status_code == 202
+        engine.dispose()

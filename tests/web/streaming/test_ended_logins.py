@@ -48,6 +48,7 @@ def opened(reader: Listener, path: str) -> Iterator[Event]:
     return events
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("end", ENDS)
 def test_an_open_stream_ends_with_what_let_its_reader_in(
@@ -66,6 +67,7 @@ def test_an_open_stream_ends_with_what_let_its_reader_in(
     reader.client.close()
 
 
+@pytest.mark.slow
 def test_an_open_stream_of_a_browser_ends_with_its_session(site: Site, paths: dict[str, str], live_url: str) -> None:
     secret = new_secret()
     with transaction(site.engine) as session:

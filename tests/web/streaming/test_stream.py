@@ -59,6 +59,7 @@ def stream_of(begun: ClaimedRun, number: int = 2) -> str:
     return f"/api/steps/{begun.steps[number]}/stream"
 
 
+@pytest.mark.slow
 def test_a_finished_log_is_sent_whole_and_ends(site: Site, listener: Listener) -> None:
     begun = site.begin()
     data = text(20_000)
@@ -89,6 +90,7 @@ def test_no_byte_is_lost_or_doubled_where_the_stored_log_meets_the_live_tail(sit
     assert all(each.log == data for each in received)
 
 
+@pytest.mark.slow
 def test_a_reader_that_reconnects_resumes_where_it_was(site: Site, listener: Listener) -> None:
     begun = site.begin()
     data = text(10_000)
@@ -113,6 +115,7 @@ def test_a_reader_may_begin_at_any_byte(site: Site, listener: Listener) -> None:
     assert listener.receive(stream_of(begun), len(data), offset=len(data)).log == b""
 
 
+@pytest.mark.slow
 def test_output_arrives_while_the_step_still_runs(site: Site, listener: Listener) -> None:
     begun = site.begin()
     with begun.recorder() as record:
@@ -214,6 +217,7 @@ def test_a_step_that_starts_again_sends_restart(site: Site, listener: Listener) 
     assert kinds[-1] == "restart"
 
 
+@pytest.mark.slow
 def test_the_end_event_has_the_state_of_the_step(site: Site, listener: Listener) -> None:
     begun = site.begin()
     with begun.recorder() as record:
@@ -282,6 +286,7 @@ def test_streams_end_when_the_server_stops(site: Site, listener: Listener) -> No
     thread.join()
 
 
+@pytest.mark.slow
 def test_no_database_connection_is_held_while_a_stream_is_open(site: Site, listener: Listener) -> None:
     begun = site.begin()
     events = listener.events(stream_of(begun), seen="")
@@ -291,6 +296,7 @@ def test_no_database_connection_is_held_while_a_stream_is_open(site: Site, liste
         assert store.step_by_id(session, begun.steps[2]) is not None
 
 
+@pytest.mark.slow
 def test_a_stream_whose_reader_may_see_the_step_no_more_ends_before_the_next_heartbeat(
     site: Site, listener: Listener
 ) -> None:

@@ -31,6 +31,7 @@ def filled(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     engine.dispose()
 
 
+@pytest.mark.slow
 def test_jobs_that_wait_already_are_found_after_the_migration(filled: Engine) -> None:
     before, without_groups = waiting(filled), waiting(filled, "group_key IS NULL")
     assert before != without_groups
@@ -42,6 +43,7 @@ def test_jobs_that_wait_already_are_found_after_the_migration(filled: Engine) ->
     assert waiting(filled) == before
 
 
+@pytest.mark.slow
 def test_a_run_that_waits_for_approval_gets_no_lane(filled: Engine) -> None:
     with transaction(filled) as session:
         held = store.queue_run(session, 1, push(), held=True).job_id

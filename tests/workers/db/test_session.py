@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, insert, inspect, select, text, update
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
@@ -15,6 +16,7 @@ from sqlalchemy.orm import Session
 from tests.support.builders import push
 from tests.support.services import PostgresServer
 from workers import store
+from workers.db import session as session_module
 from workers.db.models import AuditEntry, Base, Counter, Delivery, Repo, Run
 from workers.db.roles import Role, Scope
 from workers.db.session import db_now_ms, downgrade, make_engine, now_ms, persist, reading, transaction, upgrade
@@ -99,6 +101,7 @@ def test_text_that_a_database_refuses_is_kept_with_replacement_characters(databa
         assert store.counters(session) == {"a\N{REPLACEMENT CHARACTER}b?c": 1}
 
 
+@pytest.mark.slow
 def test_many_threads_that_read_and_then_write_all_succeed(database: Engine) -> None:
     with transaction(database) as session:
         session.add(Counter(name="shared", value=0))
@@ -139,6 +142,13 @@ def test_upgrading_twice_changes_nothing(database: Engine) -> None:
         assert store.repo_by_name(session, "a/b") is not None
 
 
+def test_migrations_are_files_named_by_their_revision_in_order() -> None:
+    folder = Path(session_module.__file__).parent / "migrations"
+    revisions = [script.revision for script in ScriptDirectory(str(folder)).walk_revisions()]
+    names = sorted(path.name.partition("_")[0] for path in (folder / "versions").glob("*.py"))
+    assert names == revisions[::-1]
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     """Each of the two databases, without any table."""
@@ -161,6 +171,7 @@ def test_migrations_go_up_from_nothing_back_and_up_again(empty_database: Engine)
     assert set(Base.metadata.tables) <= set(inspect(empty_database).get_table_names())
 
 
+@pytest.mark.slow
 def test_the_newest_migration_keeps_the_rows_up_and_down(empty_database: Engine) -> None:
     upgrade(empty_database)
     with transaction(empty_database) as session:
@@ -177,6 +188,7 @@ def test_the_newest_migration_keeps_the_rows_up_and_down(empty_database: Engine)
         assert session.scalars(select(Delivery.key)).all() == ["d1"]
 
 
+@pytest.mark.slow
 def test_crons_that_were_there_before_were_set_by_administrators(empty_database: Engine) -> None:
     upgrade(empty_database)
     with transaction(empty_database) as session:
@@ -204,6 +216,7 @@ OLD_ROWS = (
 )
 
 
+@pytest.mark.slow
 def test_users_keep_what_they_could_do_when_roles_come(empty_database: Engine) -> None:
     upgrade(empty_database)
     downgrade(empty_database, "0005")

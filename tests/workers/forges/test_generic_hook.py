@@ -72,6 +72,7 @@ def install(clone: Path, url: str, shell: list[str]) -> None:
     hook.chmod(0o700)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[0])
 def test_a_push_of_branches_and_tags_sends_a_signed_delivery_for_each(
     clone: Path, httpserver: HTTPServer, shell: list[str]

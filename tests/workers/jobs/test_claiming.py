@@ -168,6 +168,7 @@ def _workers(site: Site) -> list[store.KnownWorker]:
         return store.workers(session)
 
 
+@pytest.mark.slow
 def test_a_wake_up_is_sent_only_for_jobs_that_a_free_worker_could_take(site: Site) -> None:
     plain, gpu = site.planned(), site.planned(gpu="true")
 

@@ -59,6 +59,7 @@ def exhaust(database: Engine, own_disk: Path) -> Path:
     raise AssertionError("the disk is not full")
 
 
+@pytest.mark.slow
 def test_a_lease_that_the_full_disk_keeps_from_being_written_is_not_lost(
     crowded: Engine, own_disk: Path, settings: Settings
 ) -> None:

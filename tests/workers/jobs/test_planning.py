@@ -53,20 +53,24 @@ def test_a_push_changed_what_is_new_since_the_one_before(history: History) -> No
     assert history.push(history.topic, history.root) == {"web/a.js", "docs/b.md"}
 
 
+@pytest.mark.slow
 def test_a_forced_push_changed_what_differs_from_what_was_there(history: History) -> None:
     assert history.push(history.main, history.topic) == {"web/a.js", "docs/b.md", "main.py"}
     assert history.push(history.topic, "1" * 40) == {"docs/b.md"}
 
 
+@pytest.mark.slow
 def test_a_new_branch_changed_all_that_the_default_branch_does_not_have(history: History) -> None:
     assert history.push(history.topic, NO_COMMIT) == {"web/a.js", "docs/b.md"}
 
 
+@pytest.mark.slow
 def test_a_new_branch_without_a_commit_of_its_own_changed_what_its_last_commit_did(history: History) -> None:
     assert history.push(history.main, NO_COMMIT) == {"main.py"}
     assert history.push(history.main, NO_COMMIT, branch="main") == {"main.py"}
 
 
+@pytest.mark.slow
 def test_a_pull_request_changed_all_files_since_it_left_its_target_branch(history: History) -> None:
     assert history.pull_request(before=history.first) == {"web/a.js", "docs/b.md"}
     assert history.pull_request(Event.PULL_REQUEST_METADATA) == {"web/a.js", "docs/b.md"}
@@ -81,6 +85,7 @@ def test_a_pull_request_that_was_merged_still_changed_what_it_brought(history: H
     assert history.pull_request(closed) == {"docs/b.md"}, "what its last commit did, where the forge says no more"
 
 
+@pytest.mark.slow
 def test_a_pull_request_of_another_history_changed_what_its_last_commit_did(history: History) -> None:
     history.repo.commit({"other": "1"})
     assert history.pull_request() == {"docs/b.md"}

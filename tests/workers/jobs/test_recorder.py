@@ -216,6 +216,7 @@ def test_without_a_redis_everything_is_stored(sqlite_database: Engine, tmp_path:
     assert (parts.log(1), parts.complete(1)) == (b"hello", True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trouble", ["dead", "frozen"])
 def test_a_redis_that_fails_loses_no_stored_byte_and_does_not_delay_the_step(
     shaky: RecorderFixture, redis_server: RedisServer, trouble: str

@@ -12,6 +12,7 @@ from workers.jobs.admission import locate, with_kind_of_ref
 ONE, TWO, TAG = "1" * 40, "2" * 40, "3" * 40
 
 
+@pytest.mark.slow
 def test_the_object_of_an_annotated_tag_is_the_commit_under_it(tmp_path: Path) -> None:
     repo = Repo(tmp_path / "roof.git")
     commit = repo.commit({"a": "1"}, message=b"Mend the roof")

@@ -54,6 +54,7 @@ def test_files_are_not_readable_by_others(tmp_path: Path) -> None:
     assert {path.stat().st_mode & 0o007 for path in written(tmp_path).values()} == {0}
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     keep=st.fixed_dictionaries({suffix: st.floats(0, 1) for suffix in (".zst", ".idx", ".src")}),

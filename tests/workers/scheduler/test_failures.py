@@ -90,6 +90,7 @@ def test_logs_that_cannot_be_deleted_are_reported_and_keep_no_other(
     assert site.run().logs_deleted_ms is not None
 
 
+@pytest.mark.slow
 def test_more_logs_that_cannot_be_deleted_than_are_read_at_once_keep_no_other(
     site: SchedulerFixture, tmp_path: Path
 ) -> None:

@@ -60,6 +60,7 @@ def test_a_wake_up_that_could_not_be_sent_is_tried_again_at_the_next_tick(site: 
     assert len(site.notified) == 3
 
 
+@pytest.mark.slow
 def test_after_redis_was_away_the_wake_up_is_sent(site: SchedulerFixture) -> None:
     site.notified_ago(6)
     site.redis_away = True

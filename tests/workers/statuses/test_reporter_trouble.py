@@ -137,6 +137,7 @@ def test_a_token_that_cannot_be_unsealed_or_an_address_without_a_forge_is_the_pr
     assert "damaged" in site.problem(queued.run_id)
 
 
+@pytest.mark.slow
 def test_of_two_reporters_one_claims_the_status(site: ReportingFixture) -> None:
     queued = site.run_through()
     with transaction(site.database) as session:

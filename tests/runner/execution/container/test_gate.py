@@ -119,6 +119,7 @@ def test_the_status_is_found_however_the_stream_is_cut(
     assert given_out + watch.flush() == before
 
 
+@pytest.mark.slow
 @given(st.lists(NOISE, max_size=6), st.data())
 def test_without_the_mark_no_byte_is_lost(noise: list[bytes], data: st.DataObject) -> None:
     whole = b"".join(noise)
