@@ -156,3 +156,10 @@ def test_a_look_alike_of_the_mark_stays_in_the_log(size: int) -> None:
 def cut(whole: bytes, data: st.DataObject) -> list[bytes]:
     cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=8)))
     return [whole[start:end] for start, end in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[-1])
+@pytest.mark.parametrize("end", ["\\", "\\\\", " \\", "# \\", "\\\n", "'\\'"])
+def test_a_command_that_ends_in_a_backslash_leaves_the_next_one_alone(shell: list[str], end: str) -> None:
+    done = through_gate(shell, script_of([f"echo one {end}", "echo two"], "", {}))
+    assert b"\n+ echo two\ntwo\n\x1e" in done.stdout
