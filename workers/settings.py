@@ -121,7 +121,11 @@ class Settings(BaseSettings):
         ge=1,
         description="Seconds that a worker waits for its jobs at shutdown. Then it gives them to other workers.",
     )
-    grace_s: int = Field(10, ge=0, description="Seconds between SIGTERM and SIGKILL for a step that must end.")
+    grace_s: int = Field(
+        10,
+        ge=0,
+        description="Seconds between SIGTERM and SIGKILL for the processes of a step or service that must end.",
+    )
     steps_ahead_max: int = Field(
         2, ge=0, description="How many containers of the next steps are prestarted while the current ones run."
     )

@@ -208,11 +208,11 @@ class Engine:
         with translated(), absent_is_fine(conflict=True):
             self._api.kill(container, signal)
 
-    def wait(self, container: str, timeout_s: int) -> int | None:
+    def wait(self, container: str, timeout_s: float) -> int | None:
         """Waits for the container and returns its exit code, or None if it still runs after ``timeout_s``."""
         with translated():
             try:
-                return int(self._api.wait(container, timeout=timeout_s)["StatusCode"])
+                return int(self._api.wait(container, timeout=timeout_s)["StatusCode"])  # type: ignore[arg-type] # requests takes it
             except requests_errors().ReadTimeout:
                 return None
             except requests_errors().ConnectionError as error:

@@ -24,10 +24,12 @@ from pipelines.plan import (
 from pipelines.state import Outcome, Reason, State
 from runner.builds.buildkit import Builder
 from runner.cancellation import Cancel
+from runner.cleanup.ending import end_containers
 from runner.cleanup.leftovers import JobLeftovers, Leftovers, remove_leftovers
 from runner.cleanup.removal_queue import RemovalQueue
 from runner.docker.client import Engine
 from runner.docker.folders import Folder
+from runner.docker.init_program import init_folder
 from runner.docker.job_network import JobNetwork, SandboxAllocator
 from runner.docker.sandbox_image import check_folder
 from runner.docker.specs import STEP_LABEL, Limits, Login, job_labels
@@ -157,6 +159,11 @@ class Job:
         self.network = assignment.network or JobNetwork(engine, assignment.key, assignment.attempt)
         self.sandboxes = SandboxAllocator(self.network, {step.number: step.needs for step in self.plan.steps})
 
+    @property
+    def folders(self) -> tuple[Folder, ...]:
+        """The folders that every container of a step or service mounts."""
+        return (self.workspace_folder, init_folder(self.assignment.folder / "init"), *self.egress.folders)
+
     def check_workspace(self) -> None:
         """Raises UnseenFolderError if the engine does not see the workspace, before a step fails for that reason."""
         self.removals.remove_later(check_folder(self.engine, replace(self.workspace_folder, ours=False), self.labels()))
@@ -273,10 +280,12 @@ class Job:
         if self.assignment.clean_up:
             self.removals.abandon()
             self.network.wait_for_pending()
-            job = JobLeftovers(self.assignment.key, self.assignment.folder, tuple(self._image_names))
-            self.assignment.clean_up(job)
+            names, services = tuple(self._image_names), tuple(self.services)
+            key, folder = self.assignment.key, self.assignment.folder
+            self.assignment.clean_up(JobLeftovers(key, folder, names, services, self._services_grace_s()))
             return []
         errors: list[Exception] = []
+        end_containers(self.engine, self.services, self._services_grace_s())
         for container in self.services:
             self.removals.remove_now(container)
         for removed in self.removals.drain():
@@ -288,6 +297,10 @@ class Job:
         folders = frozenset([self.assignment.folder])
         left = Leftovers(sandboxes, frozenset(self._image_names), networks, folders)
         return errors + remove_leftovers(self.engine, left)
+
+    def _services_grace_s(self) -> float:
+        """How long services may take to end. None where another worker has the job, or where its files are gone."""
+        return 0 if self.cancel.lost or self.options.disk_problem() else self.options.grace_s
 
 
 def _host_names(plan: JobPlan) -> tuple[str, ...]:
