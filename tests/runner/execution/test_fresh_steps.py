@@ -38,14 +38,16 @@ HEADWAY = str(Path(sys.executable).with_name("headway"))
 
 def leaks(ran: JobRunner, ways: Sequence[Way], box: Container, *, parallel: bool) -> list[str]:
     """Runs one more step than there are rounds; what one of them found of another."""
-    keys = {"needs": ()} if parallel else {}
-    steps = [shell(RUN, box=box, **keys) for _ in range(ROUNDS + 1)]
+    steps = [shell(RUN, box=box) for _ in range(ROUNDS + 1)]
+    if parallel:
+        steps = [shell(RUN, box=box, needs=()) for _ in steps]
     job = ran(*steps, files={SCRIPT: script(ways, HOLD_S if parallel else 0)}, options=AHEAD, timeout_s=300)
-    assert job.outcome.state is State.PASSED, job.everything()[-2000:]
     said = {step: job.said(step) for step in range(1, ROUNDS + 2)}
-    for lines in said.values():
-        assert [line for line in lines if not line.startswith("found ")] == clean(ways)
-    return [f"step {step} {line}" for step, lines in said.items() for line in lines if line.startswith("found ")]
+    if found := [f"step {step} {line}" for step, lines in said.items() for line in lines if line.startswith("found ")]:
+        return found
+    assert job.outcome.state is State.PASSED, job.everything()[-2000:]
+    assert list(said.values()) == [clean(ways)] * (ROUNDS + 1)
+    return []
 
 
 @pytest.mark.both_stores
