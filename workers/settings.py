@@ -127,7 +127,7 @@ class Settings(BaseSettings):
         description="Seconds between SIGTERM and SIGKILL for the processes of a step or service that must end.",
     )
     steps_ahead_max: int = Field(
-        2, ge=0, description="How many containers of the next steps are prestarted while the current ones run."
+        4, ge=0, description="How many containers of the next steps are prestarted while the current ones run."
     )
     step_memory_bytes_max: int = Field(
         4 * 1024**3, ge=0, description="Memory of a step's container in bytes. 0: no limit."

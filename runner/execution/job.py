@@ -30,7 +30,7 @@ from runner.cleanup.removal_queue import RemovalQueue
 from runner.docker.client import Engine
 from runner.docker.folders import Folder
 from runner.docker.init_program import init_folder
-from runner.docker.job_network import JobNetwork, SandboxAllocator
+from runner.docker.job_network import JobNetwork
 from runner.docker.sandbox_image import check_folder
 from runner.docker.specs import STEP_LABEL, Limits, Login, job_labels
 from runner.errors import CanceledError, DiskNearlyFullError, StepError
@@ -63,7 +63,7 @@ class Options:
     job_timeout_s: float = JOB_TIMEOUT_S
     grace_s: float = 10
     parallel_steps_max: int = 4
-    steps_ahead_max: int = 2
+    steps_ahead_max: int = 4
     pulls_at_once_max: int = 3
     address_wait_s: float = 60
     registry_retry_s: float = RETRY_S
@@ -157,7 +157,6 @@ class Job:
         self.closers: list[Callable[[], None]] = [self.images.close]
         self.services, self.detached = list[str](), list[str]()
         self.network = assignment.network or JobNetwork(engine, assignment.key, assignment.attempt)
-        self.sandboxes = SandboxAllocator(self.network, {step.number: step.needs for step in self.plan.steps})
 
     @property
     def folders(self) -> tuple[Folder, ...]:
@@ -293,9 +292,11 @@ class Job:
                 removed()
             except (StepError, OSError) as error:
                 errors.append(error)
-        sandboxes, networks = self.network.release()
-        folders = frozenset([self.assignment.folder])
-        left = Leftovers(sandboxes, frozenset(self._image_names), networks, folders)
+        left = Leftovers(
+            image_names=frozenset(self._image_names),
+            networks=self.network.release(),
+            folders=frozenset([self.assignment.folder]),
+        )
         return errors + remove_leftovers(self.engine, left)
 
     def _services_grace_s(self) -> float:

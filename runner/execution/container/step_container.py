@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from pipelines.environment_size import WORD_BYTES_MAX, word_bytes
-from pipelines.plan import CommandsStep, Container, PluginStep
+from pipelines.plan import CommandsStep, PluginStep
 from pipelines.state import Outcome, Reason
 from runner.docker.attach import Attached, readable
 from runner.docker.specs import ContainerSpec
@@ -81,10 +81,7 @@ def _note_volumes(job: Job, step: CommandsStep | PluginStep, image: str, output:
 
 def start(job: Job, step: CommandsStep | PluginStep, image: str) -> StartedContainer:
     """Creates, attaches and starts a step's container. Commands then wait at their gate. Raises StepError."""
-    if own_network(step.container) or step.detach:
-        network = step.container.network_mode or job.network.ensure()
-    else:
-        network = job.sandboxes.allocate(step.number)
+    network = step.container.network_mode or job.network.ensure()
     own = job.images.environment_of(image) if has_gate(step) else {}
     ready = launch(job.environment(step.container.environment), own)
     container = job.engine.create(_spec(job, step, image, network, ready))
@@ -122,11 +119,6 @@ def _open_gate(stream: Attached, data: bytes) -> None:
         return  # the container or the engine has ended: what follows finds out which
     except OSError as error:
         raise engine_gone(error) from error
-
-
-def own_network(container: Container) -> bool:
-    """True if the container has network settings, which Docker forbids for a container that joins a namespace."""
-    return bool(container.network_mode or container.dns or container.dns_search or container.extra_hosts)
 
 
 def _spec(job: Job, step: CommandsStep | PluginStep, image: str, network: str, ready: Launch) -> ContainerSpec:
