@@ -98,6 +98,7 @@ class Stack:
             "HEADWAY_LEASE_S": "3",
             "HEADWAY_GRACE_S": "2",
             "HEADWAY_SHUTDOWN_S": "4",
+            "HEADWAY_REGISTRY_RETRY_S": "2",
             "HEADWAY_STEP_MEMORY_BYTES_MAX": str(256 * 1024**2),
             # The rule would be for all builds on this engine, also for those of tests that build through a proxy here.
             "HEADWAY_BUILDS_REACH_HOST": "true",
