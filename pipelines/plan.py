@@ -181,7 +181,13 @@ class HttpCheck(_Frozen):
     url: str
 
 
-Ready = Annotated[CommandCheck | PortCheck | HttpCheck, Field(discriminator="kind")]
+class ExitCheck(_Frozen):
+    """The service does some work and ends: the steps start when it has ended with 0."""
+
+    kind: Literal["exit"] = "exit"
+
+
+Ready = Annotated[CommandCheck | PortCheck | HttpCheck | ExitCheck, Field(discriminator="kind")]
 
 
 class Service(_Frozen):
