@@ -5,7 +5,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from pipelines import platforms
+from pipelines import cache_export, platforms
 from pipelines.state import Reason
 from runner.builds.progress import FOREIGN_PROGRAM, Progress
 from runner.docker.error_mapping import classify_text, is_refusal
@@ -21,6 +21,7 @@ _SHOWN = re.compile(r" > (\[.+\] .+):")
 """The line with the failed instruction in the output of clients without rawjson progress."""
 _COMMAND_FAILED = ('process "', "executor failed running [")
 """The start of the error message if a command of RUN failed; the second is from Docker 20.10."""
+_NO_EXPORT = "Cache export is not supported"
 _NOT_UTF8 = "string field contains invalid UTF-8"
 """BuildKit of Docker 28 and newer cannot send such a name (protobuf)."""
 _LOOKED_AT_COUNT_MAX = 100_000
@@ -45,6 +46,8 @@ def failure(progress: Progress, output: list[str], context: Path) -> StepError:
         what = f"the build context has a file name that is not UTF-8{name and f', {name}'}"
         hint = "rename it, or name it in .dockerignore"
         return StepError(Reason.BUILD_FAILED, f"{what}, which this BuildKit does not take; {hint}")
+    if _NO_EXPORT in error:
+        return StepError(Reason.INVALID_PIPELINE, f"{cache_export.NEED}; {cache_export.REMEDY}")
     if any(sign in error for sign in _ENGINE_GONE):
         return MachineError(Reason.ENGINE_GONE, f"the Docker Engine went away while the image was built: {error}")
     known = classify_text(error)

@@ -4,7 +4,7 @@ import secrets
 from functools import partial
 from typing import Any
 
-from pipelines import platforms
+from pipelines import cache_export, platforms
 from pipelines.own_images import BUILD_REPO
 from pipelines.plan import BuildStep, SecretRef
 from pipelines.state import PASSED, Outcome, Reason
@@ -25,10 +25,7 @@ BUILD_TRIES_MAX = 3
 
 def build(job: Job, step: BuildStep, output: Output) -> Outcome:
     """Builds the image. Raises StepError when the build fails."""
-    check_values(step)
-    if platforms.are_several(step.platforms) and (store := job.engine.image_store()) != CONTAINERD_STORE:
-        raise StepError(Reason.INVALID_PIPELINE, f"{platforms.NEED}, and this one has {store}; {platforms.REMEDY}")
-    step = own_caches_only(job, step, output)
+    step = _checked(job, step, output)
     job.require(*((SecretRef(secret=name),) for name in step.secrets.values()))
     # No other job can name it: BuildKit would give an image of the engine to any build that does.
     tag = f"{BUILD_REPO}:{job.assignment.key}-{job.assignment.attempt}-{step.number}-{secrets.token_hex(16)}"
@@ -68,10 +65,21 @@ def build(job: Job, step: BuildStep, output: Output) -> Outcome:
     if image is None:
         return job.canceled() if job.cancel else limit.outcome()
     image_id, size_bytes = str(image["Id"]), int(image.get("Size", 0))
-    job.built[step.number] = image_id
+    job.keep_built(step, image_id)
     output.note(f"built {image_id} ({size_bytes / 1e6:,.1f} MB)")
     job.emit(ImageBuilt(step.number, image_id, size_bytes))
     return PASSED
+
+
+def _checked(job: Job, step: BuildStep, output: Output) -> BuildStep:
+    """The step with the caches that it may write. Raises StepError for what it or this engine cannot do."""
+    check_values(step)
+    step = own_caches_only(job, step, output)
+    several, exported = platforms.are_several(step.platforms), any(map(cache_export.needs_store, step.cache_to))
+    if (several or exported) and (store := job.engine.image_store()) != CONTAINERD_STORE:
+        what = platforms if several else cache_export
+        raise StepError(Reason.INVALID_PIPELINE, f"{what.NEED}, and this one has {store}; {what.REMEDY}")
+    return step
 
 
 def _image_of(job: Job, request: BuildRequest, watch: buildkit.Watch, output: Output) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from pipelines.context import FULL_ACCESS, Access
 from pipelines.plan import (
     JOB_TIMEOUT_S,
     STEP_TIMEOUT_S,
+    BuildStep,
     BuiltImage,
     CommandsStep,
     EnvValue,
@@ -36,6 +37,7 @@ from runner.events import Emit, JobNote
 from runner.execution.isolation import NO_ISOLATION, Isolation
 from runner.execution.job_status import JobStatus
 from runner.execution.masked_events import masked_emit
+from runner.execution.named_images import NamedImages
 from runner.execution.workspace_owner import WorkspaceOwner
 from runner.images.job_images import JobImages
 from runner.images.requirements import image_requirements
@@ -149,7 +151,7 @@ class Job:
         self.removals = RemovalQueue(engine.remove)
         self._image_names: list[str] = []
         self.closers: list[Callable[[], None]] = [self.images.close]
-        self.services, self.detached = list[str](), list[str]()
+        self.services, self.detached, self.named = list[str](), list[str](), NamedImages(self.plan)
         self.network = assignment.network or JobNetwork(engine, assignment.key, assignment.attempt)
         self.sandboxes = SandboxAllocator(self.network, {step.number: step.needs for step in self.plan.steps})
 
@@ -194,12 +196,20 @@ class Job:
         """The id of the image for a step's container: pulled if necessary, or built by an earlier step of this job."""
         image = step.container.image
         if not isinstance(image, BuiltImage):
+            own = self.named.image(image.name, step)
+            if own and self.engine.image(own):
+                return own
             return str(self.images.get(self.requirements.steps[step.number], write)["Id"])
         if image.step not in self.built:
             raise StepError(
                 Reason.BUILD_FAILED, "the image that this step runs in was not built: its build step did not run"
             )
         return self.built[image.step]
+
+    def keep_built(self, step: BuildStep, image_id: str) -> None:
+        """Keeps the image that a step has built, for the steps that use it."""
+        self.built[step.number] = image_id
+        self.named.give(step, step.names, image_id)
 
     def write_pull_log(self, step: CommandsStep | PluginStep, write: Write) -> None:
         """Writes the output of the pull for a step whose container was prestarted."""
