@@ -33,6 +33,7 @@ TOPICS: Sequence[tuple[tuple[Row, ...], Measure]] = (
     ((steps.TRUE,), steps.further_true),
     ((steps.ONE,), steps.whole_run),
     ((steps.PEER,), steps.against_peer),
+    ((steps.WOODPECKER,), steps.against_woodpecker),
     ((logs.WALL, logs.MEMORY), logs.flood),
     ((builds.CACHED,), builds.cached),
     ((live.FIRST_BYTE,), live.first_byte),

@@ -9,13 +9,12 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from pipelines import platforms
 from pipelines.environment_size import WORD_BYTES_MAX, WORDS_BYTES_MAX, byte_count
 
 BUILD_ID_CHARS_MAX = 64
 _BUILD_ID = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9_.-]{{0,{BUILD_ID_CHARS_MAX - 1}}}")
 _ID_HINT = f"use up to {BUILD_ID_CHARS_MAX} letters, digits, '_', '.' and '-', with no '.' or '-' at the front"
-_PLATFORM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*){1,2}")
-"""A system, an architecture, and perhaps a variant."""
 _OWN_LABELS = "headway."
 _BREAKS = frozenset({"Cc", "Cs", "Zl", "Zp"})
 """Unicode categories: control characters, halves of characters, and separators of lines and paragraphs."""
@@ -75,8 +74,9 @@ def wrong_values(build: BuildValues) -> Iterator[WrongValue]:
             yield WrongValue("secrets", name, f"{_shown(name)} cannot be the id of a build secret", _ID_HINT)
     yield from _wrong_agents(build.ssh)
     for number, platform in enumerate(build.platforms):
-        if not _PLATFORM.fullmatch(platform):
-            yield WrongValue("platforms", number, f"{_shown(platform)} is no platform", "write for example linux/arm64")
+        if platform != platform.strip() or not platforms.canonical(platform):
+            message = f"{_shown(platform)} is no platform that Docker knows"
+            yield WrongValue("platforms", number, message, platforms.hint_for(platform))
     yield from (*_wrong_pairs("args", build.args), *_wrong_pairs("labels", build.labels))
     yield from (*_wrong_caches("cache_from", build.cache_from), *_wrong_caches("cache_to", build.cache_to))
     yield from _too_large(build)

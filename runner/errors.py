@@ -34,10 +34,6 @@ class MachineError(StepError):
     state = State.BROKEN
 
 
-class RegistryBusyError(MachineError):
-    """A registry answered with HTTP 5xx: a retry may help."""
-
-
 class DiskNearlyFullError(MachineError):
     """What runs must stop: what it writes would leave no room for the database. The sentence says so."""
 
@@ -69,6 +65,14 @@ class UnseenFolderError(MachineError):
         )
         what = f"the Docker Engine does not see a folder of Headway ({detail})"
         super().__init__(Reason.ENGINE_UNSUITABLE, f"{what}; {hint}")
+
+
+def with_prefix(error: StepError, prefix: str) -> StepError:
+    """The same error with more words in front."""
+    made = type(error).__new__(type(error))
+    made.__dict__.update(error.__dict__)
+    made.args = (f"{prefix}{error}",)
+    return made
 
 
 def as_step_error(error: StepError | OSError) -> StepError:

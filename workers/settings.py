@@ -104,6 +104,12 @@ class Settings(BaseSettings):
         description="Seconds for which a job waits for a repository's server that does not answer or has a fault. "
         "It is tried again and again meanwhile, and takes no slot. 0: not at all.",
     )
+    registry_retry_s: int = Field(
+        120,
+        ge=0,
+        description="Seconds for which a step asks a registry again that does not answer, has a fault or asks to wait. "
+        "0: not at all.",
+    )
     job_timeout_s: int = Field(
         JOB_TIMEOUT_S, ge=1, description="The timeout of a job, in seconds, if its pipeline sets none."
     )
@@ -115,9 +121,13 @@ class Settings(BaseSettings):
         ge=1,
         description="Seconds that a worker waits for its jobs at shutdown. Then it gives them to other workers.",
     )
-    grace_s: int = Field(10, ge=0, description="Seconds between SIGTERM and SIGKILL for a step that must end.")
+    grace_s: int = Field(
+        10,
+        ge=0,
+        description="Seconds between SIGTERM and SIGKILL for the processes of a step or service that must end.",
+    )
     steps_ahead_max: int = Field(
-        2, ge=0, description="How many containers of the next steps are prestarted while the current ones run."
+        4, ge=0, description="How many containers of the next steps are prestarted while the current ones run."
     )
     step_memory_bytes_max: int = Field(
         4 * 1024**3, ge=0, description="Memory of a step's container in bytes. 0: no limit."

@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+PIPELINE_FILE = ".headway.yml"
 _IDENTITY = ("-c", "user.name=Bench", "-c", "user.email=bench@example.com", "-c", "init.defaultBranch=main")
 
 
@@ -36,4 +37,4 @@ def steps_file(count: int, command: str) -> str:
 
 def pipeline(folder: Path, count: int, command: str) -> Path:
     """A repository with such a pipeline."""
-    return repository(folder, {".headway.yml": steps_file(count, command)})
+    return repository(folder, {PIPELINE_FILE: steps_file(count, command)})

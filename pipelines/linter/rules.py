@@ -4,18 +4,14 @@ import re
 from collections.abc import Iterable, Iterator
 from posixpath import normpath
 
-from pipelines import cache_export, platforms
+from pipelines import cache_export
 from pipelines.compiler.checkout import is_git
 from pipelines.compiler.job_input import JobInput, WorkflowItem
 from pipelines.compiler.jobs import RESERVED_LABELS
-from pipelines.compiler.plugins.build_plugins import (
-    build_plugin_platforms,
-    is_build_plugin,
-    starts_docker,
-    why_not_native,
-)
+from pipelines.compiler.plugins.build_plugins import is_build_plugin, starts_docker, why_not_native
 from pipelines.compiler.steps import dockerfiles
 from pipelines.host_options import build_keys, container_keys
+from pipelines.linter.build_platforms import check_platforms
 from pipelines.linter.sample_triggers import named_events
 from pipelines.model.base import PipelineModel
 from pipelines.model.conditions import Condition
@@ -52,7 +48,7 @@ def apply_rules(job: JobInput) -> None:
             _service(job, item, item.model)
         if isinstance(item.model, PluginStep) and is_build_plugin(item.model):
             _build_plugin(job, item, item.model)
-        _platforms(job, item)
+        check_platforms(job, item)
         _cache_export(job, item)
     _images(job)
     _ports(job)
@@ -154,18 +150,6 @@ def _build_plugin(job: JobInput, item: WorkflowItem, step: PluginStep) -> None:
         message = f"{item.label} runs the plugin itself, which starts a Docker of its own: {reason}"
         hint = "remove that, or write privileged: true where the repository is trusted in 'security'"
         job.diagnostics.warning(job.place(*item.where), message, hint)
-
-
-def _platforms(job: JobInput, item: WorkflowItem) -> None:
-    """Hints at what a multi-platform image needs."""
-    match item.model:
-        case BuildStep() if platforms.are_several(item.model.build.platforms):
-            place = job.place(*item.where, "build", "platforms")
-        case PluginStep() if platforms.are_several(build_plugin_platforms(item.model)):
-            place = job.place(*item.where, "settings")
-        case _:
-            return
-    job.diagnostics.hint(place, platforms.NEED, platforms.REMEDY)
 
 
 def _cache_export(job: JobInput, item: WorkflowItem) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from pipelines import cache_export, platforms
 from pipelines.state import Reason
 from runner.builds.progress import FOREIGN_PROGRAM, Progress
-from runner.docker.error_mapping import classify_text, is_refusal
+from runner.docker.error_mapping import classify_text, is_other_platform, is_refusal
+from runner.docker.registry_answers import TransientRegistryError, transient_answer_of_build
 from runner.errors import MachineError, StepError
 
 _ENGINE_GONE = ("Cannot connect to the Docker daemon", "failed to receive status", "error reading from server")
@@ -22,6 +23,9 @@ _SHOWN = re.compile(r" > (\[.+\] .+):")
 _COMMAND_FAILED = ('process "', "executor failed running [")
 """The start of the error message if a command of RUN failed; the second is from Docker 20.10."""
 _NO_EXPORT = "Cache export is not supported"
+_PANIC = "panic: "
+_PANIC_WITHOUT_LAYERS = "grpcclient.convertRef("
+"""In a stack trace of buildx 0.13, which cannot build an image without a layer for several platforms."""
 _NOT_UTF8 = "string field contains invalid UTF-8"
 """BuildKit of Docker 28 and newer cannot send such a name (protobuf)."""
 _LOOKED_AT_COUNT_MAX = 100_000
@@ -35,32 +39,65 @@ def failure(progress: Progress, output: list[str], context: Path) -> StepError:
     place = next((line for line in output if re.fullmatch(r"\S+:\d+", line)), "")
     at = f" ({place})" if place else ""
     if error.startswith(_COMMAND_FAILED):
-        # The user's own command failed. Its text is in the message, so the tests for other errors must not see it.
-        shown = next((found[1] for line in output if (found := _SHOWN.fullmatch(line))), "RUN")
-        named = progress.failed.text if progress.failed else shown
-        foreign = progress.foreign_program or any(line.endswith(FOREIGN_PROGRAM.decode()) for line in output)
-        hint = f"; this machine cannot run programs of that platform: {platforms.EMULATION}" if foreign else ""
-        return StepError(Reason.BUILD_FAILED, f"the instruction {named!r} failed{at}: {error}{hint}")
-    if _NOT_UTF8 in error:
-        name = _name_not_utf8(context)
-        what = f"the build context has a file name that is not UTF-8{name and f', {name}'}"
-        hint = "rename it, or name it in .dockerignore"
-        return StepError(Reason.BUILD_FAILED, f"{what}, which this BuildKit does not take; {hint}")
-    if _NO_EXPORT in error:
-        return StepError(Reason.INVALID_PIPELINE, f"{cache_export.NEED}; {cache_export.REMEDY}")
+        return _of_command(progress, output, error, at)
+    if of_client := _client_error(error, output, context):
+        return of_client
     if any(sign in error for sign in _ENGINE_GONE):
         return MachineError(Reason.ENGINE_GONE, f"the Docker Engine went away while the image was built: {error}")
+    if answer := transient_answer_of_build(error):
+        return TransientRegistryError("the image cannot be built: ", answer)
     known = classify_text(error)
     if known.reason is not Reason.INTERNAL:
         return known
-    if _is_about_base_image(error):
-        hint = "check the name in FROM; for a private image log in: headway registry login HOST"
-        return StepError(Reason.IMAGE_NOT_FOUND, f"the base image cannot be pulled: {error}; {hint}")
+    if base := _base_image_error(error, at):
+        return base
     if progress.failed:
         return StepError(
             Reason.BUILD_FAILED, f"the instruction {progress.failed.text!r} failed{at}: {progress.failed.error}"
         )
     return StepError(Reason.BUILD_FAILED, f"the image could not be built{at}: {error}")
+
+
+def _of_command(progress: Progress, output: list[str], error: str, at: str) -> StepError:
+    # The user's own command failed. Its text is in the message, so the tests for other errors must not see it.
+    shown = next((found[1] for line in output if (found := _SHOWN.fullmatch(line))), "RUN")
+    named = progress.failed.text if progress.failed else shown
+    foreign = progress.foreign_program or any(line.endswith(FOREIGN_PROGRAM.decode()) for line in output)
+    hint = f"; this machine cannot run programs of that platform: {platforms.EMULATION}" if foreign else ""
+    return StepError(Reason.BUILD_FAILED, f"the instruction {named!r} failed{at}: {error}{hint}")
+
+
+def _client_error(error: str, output: list[str], context: Path) -> StepError | None:
+    """The error where the client itself crashed, or cannot do what the step asks for, or with such a context."""
+    panic = next((line for line in output if line.startswith(_PANIC)), "")
+    if panic and not any(line.startswith("ERROR: ") for line in output):
+        empty = any(_PANIC_WITHOUT_LAYERS in line for line in output)
+        hint = "an image of several platforms needs a file in it: add a COPY, or " if empty else ""
+        what = f"the build client crashed: {panic}"
+        return StepError(Reason.BUILD_FAILED, f"{what}; {hint}upgrade docker's buildx plugin")
+    if error.startswith(_NO_EXPORT):
+        return StepError(Reason.INVALID_PIPELINE, f"{cache_export.NEED}; {cache_export.REMEDY}")
+    if _NOT_UTF8 in error:
+        name = _name_not_utf8(context)
+        what = f"the build context has a file name that is not UTF-8{name and f', {name}'}"
+        hint = "rename it, or name it in .dockerignore"
+        return StepError(Reason.BUILD_FAILED, f"{what}, which this BuildKit does not take; {hint}")
+    return None
+
+
+def _base_image_error(error: str, at: str) -> StepError | None:
+    if is_other_platform(error):
+        hint = (
+            "name only platforms under 'platforms' that it has, use another image in FROM, or take it for this machine "
+            "alone (FROM --platform=$BUILDPLATFORM)"
+        )
+        return StepError(
+            Reason.IMAGE_NOT_FOUND, f"a base image does not exist for a platform of the build{at}: {error}; {hint}"
+        )
+    if _is_about_base_image(error):
+        hint = "check the name in FROM; for a private image log in: headway registry login HOST"
+        return StepError(Reason.IMAGE_NOT_FOUND, f"the base image cannot be pulled: {error}; {hint}")
+    return None
 
 
 def _is_about_base_image(error: str) -> bool:

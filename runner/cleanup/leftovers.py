@@ -41,11 +41,16 @@ class Leftovers:
 
 @dataclass(frozen=True)
 class JobLeftovers:
-    """Where to look for the leftovers of one job: its ``key`` in labels, its ``folder``, and names of its images."""
+    """Where to look for the leftovers of one job: its ``key`` in labels, its ``folder``, and names of its images.
+
+    Its ``services`` are containers that get ``grace_s`` to end before they are removed.
+    """
 
     key: str
     folder: Path
     image_names: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+    grace_s: float = 0
 
 
 def find_leftovers(engine: Engine, job: JobLeftovers) -> Leftovers:

@@ -14,7 +14,15 @@ from pipelines.state import Reason
 from runner.docker import attach
 from runner.docker.compatibility import image_store
 from runner.docker.connection import Connection
-from runner.docker.error_mapping import absent_is_fine, requests_errors, sdk_errors, start_error, translated
+from runner.docker.error_mapping import (
+    absent_is_fine,
+    engine_words,
+    pull_error,
+    requests_errors,
+    sdk_errors,
+    start_error,
+    translated,
+)
 from runner.docker.host_config import host_config
 from runner.docker.progress_stream import ProgressStream
 from runner.docker.references import split_tag
@@ -95,7 +103,10 @@ class Engine:
         """What the image's registry says about it, asked with this login or with none. Raises StepError."""
         with translated():
             auth = login.for_engine() if login else {}
-            return dict(self._api.inspect_distribution(name, auth_config=auth))  # type: ignore[no-untyped-call]
+            try:
+                return dict(self._api.inspect_distribution(name, auth_config=auth))  # type: ignore[no-untyped-call]
+            except sdk_errors().APIError as error:
+                raise pull_error(name, engine_words(error), with_login=login is not None) from error
 
     def push(self, repo: str, tag: str, login: Login | None) -> ProgressStream:
         """Pushes ``repo:tag``. Returns the engine's progress messages, errors among them."""
@@ -197,11 +208,11 @@ class Engine:
         with translated(), absent_is_fine(conflict=True):
             self._api.kill(container, signal)
 
-    def wait(self, container: str, timeout_s: int) -> int | None:
+    def wait(self, container: str, timeout_s: float) -> int | None:
         """Waits for the container and returns its exit code, or None if it still runs after ``timeout_s``."""
         with translated():
             try:
-                return int(self._api.wait(container, timeout=timeout_s)["StatusCode"])
+                return int(self._api.wait(container, timeout=timeout_s)["StatusCode"])  # type: ignore[arg-type] # requests takes it
             except requests_errors().ReadTimeout:
                 return None
             except requests_errors().ConnectionError as error:

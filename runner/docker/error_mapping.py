@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from pipelines.state import Reason
 from runner.docker.references import registry_host
-from runner.errors import MachineError, NoAddressError, RegistryBusyError, StepError, UnseenFolderError
+from runner.docker.registry_answers import TransientRegistryError, transient_answer
+from runner.errors import MachineError, NoAddressError, StepError, UnseenFolderError, with_prefix
 
 if TYPE_CHECKING:
     from runner.docker.sdk import errors as _errors
@@ -100,15 +101,20 @@ _UNREACHABLE = (
     "connection reset by peer",
     "client.timeout exceeded",
 )
-# From the engine's own image store, or from containerd's: `unexpected status from HEAD request to http://...: 503 ...`.
+# From the engine's own image store, or from containerd's. Most of them are transient: see registry_answers.py.
 _REGISTRY_ERROR = re.compile(r"unexpected (?:http status|status from \S+ request to \S+): 5\d\d ")
 _REFUSED = ("denied", "unauthorized", "authentication required", "no basic auth credentials", "forbidden")
 
 
+def engine_words(error: Exception) -> str:
+    """What the engine said, by an exception of the SDK."""
+    explanation = getattr(error, "explanation", None)
+    return explanation.decode(errors="replace") if isinstance(explanation, bytes) else str(explanation or error)
+
+
 def classify(error: Exception) -> StepError:
     """Headway's error for an exception of the SDK."""
-    explanation = getattr(error, "explanation", None)
-    text = explanation.decode(errors="replace") if isinstance(explanation, bytes) else str(explanation or error)
+    text = engine_words(error)
     if isinstance(error, sdk_errors().APIError):
         known = classify_text(text)
         bad_request = error.status_code == HTTPStatus.BAD_REQUEST or any(sign in text for sign in _BAD_REQUEST)
@@ -129,11 +135,9 @@ def classify_text(text: str) -> StepError:
         return UnseenFolderError(_last_line(text) if "\n" not in text.strip() else " ".join(text.split()))
     if any(sign in low for sign in _NO_ADDRESS):
         return NoAddressError(_last_line(text))
-    if _REGISTRY_ERROR.search(low):
-        return RegistryBusyError(Reason.REGISTRY_UNREACHABLE, f"the registry cannot be reached: {text.strip()}")
     if tls := _tls_error(text):
         return tls
-    if any(sign in low for sign in _UNREACHABLE):
+    if any(sign in low for sign in _UNREACHABLE) or _REGISTRY_ERROR.search(low):
         return MachineError(Reason.REGISTRY_UNREACHABLE, f"the registry cannot be reached: {text.strip()}")
     return MachineError(Reason.INTERNAL, f"the Docker Engine said: {text.strip()}")
 
@@ -159,7 +163,6 @@ def _tls_error(text: str) -> MachineError | None:
 
 
 _NO_IMAGE = ("not found", "manifest unknown", "does not exist", "no such image", "name unknown", "name not known")
-_RATE_LIMIT = ("toomanyrequests", "too many requests", "http 429", "rate limit")
 _OTHER_PLATFORM = (
     "no matching manifest", "no match for platform in manifest",
     "does not match the specified platform", "does not provide the specified",
@@ -170,14 +173,9 @@ def pull_error(name: str, text: str, *, with_login: bool) -> StepError:
     """The error for a failed pull, with what to do."""
     low, host = text.lower(), registry_host(name)
     log_in = f"log in: headway registry login {host}"
-    if any(sign in low for sign in _RATE_LIMIT):
-        hint = "raise the limit of the account, or" if with_login else f"{log_in}, or"
-        hint += " use a registry mirror (registry-mirrors in the engine's daemon.json), and re-run later"
-        return MachineError(
-            Reason.REGISTRY_UNREACHABLE,
-            f"the rate limit of the registry {host} is reached, so {name} cannot be pulled now: {text.strip()}; {hint}",
-        )
-    if any(sign in low for sign in _OTHER_PLATFORM):
+    if answer := transient_answer(text, host, with_login=with_login):
+        return TransientRegistryError(f"the image {name} cannot be pulled: ", answer)
+    if is_other_platform(text):
         hint = "use an image for this platform, or a worker with the image's platform"
         return StepError(
             Reason.IMAGE_NOT_FOUND,
@@ -185,7 +183,7 @@ def pull_error(name: str, text: str, *, with_login: bool) -> StepError:
         )
     known = classify_text(text)
     if known.reason is not Reason.INTERNAL:
-        return type(known)(known.reason, f"the image {name} cannot be pulled: {known}")
+        return with_prefix(known, f"the image {name} cannot be pulled: ")
     if is_refusal(text):
         hint = f"check the name{', and the credentials' if with_login else f', or {log_in}'}"
         return StepError(Reason.IMAGE_NOT_FOUND, f"the registry denies access to the image {name}; {hint}")
@@ -194,6 +192,11 @@ def pull_error(name: str, text: str, *, with_login: bool) -> StepError:
     if any(sign in low for sign in _NO_IMAGE):
         return StepError(Reason.IMAGE_NOT_FOUND, f"the image {name} does not exist; check its name and tag")
     return known
+
+
+def is_other_platform(text: str) -> bool:
+    """True if a registry's or the engine's error message says that an image lacks the platform that is needed."""
+    return any(sign in text.lower() for sign in _OTHER_PLATFORM)
 
 
 def is_refusal(text: str) -> bool:

@@ -24,7 +24,7 @@ def host_config(spec: ContainerSpec) -> dict[str, Any]:
         "mounts": [types.Mount(each.target, str(each.source), "bind", read_only=each.read_only) for each in folders],
         "ulimits": [types.Ulimit(name="nofile", soft=files, hard=files)] if files else None,
         "network_mode": spec.network,
-        "init": True,
+        "init": spec.engine_init,
         "security_opt": _security_options(spec),
         "log_config": types.LogConfig(type=LOG_DRIVER),
         "privileged": spec.privileged,

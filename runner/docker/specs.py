@@ -58,7 +58,8 @@ class ContainerSpec:
     """A container to create. ``network`` is a network's name, ``container:ID``, ``host`` or ``none``.
 
     ``folders`` are Headway's own; ``binds`` come from the pipeline file, in the syntax of ``docker run --volume``.
-    ``capabilities`` are added to those that every container has (capabilities(7), without CAP_).
+    ``capabilities`` are added to those that every container has (capabilities(7), without CAP_). Without
+    ``engine_init`` the entrypoint is the first process, in place of docker-init.
     """
 
     image: str
@@ -72,6 +73,7 @@ class ContainerSpec:
     directory: str = ""
     aliases: tuple[str, ...] = ()
     stdin: bool = False
+    engine_init: bool = True
     user: str = ""
     privileged: bool = False
     capabilities: tuple[str, ...] = ()

@@ -27,7 +27,7 @@ from runner.builds.dockerfile import (
 from runner.builds.expansion import EXPANDED_BYTES_MAX
 from runner.builds.remote_files import RemoteFile, remote_files
 from runner.cleanup.borrowed_tags import is_borrowed
-from runner.errors import StepError
+from runner.errors import StepError, with_prefix
 from runner.execution.host_access import check_downloads
 from runner.execution.job import Job
 from runner.images.requirements import ImageRequirement
@@ -140,6 +140,7 @@ class _Pins:
 
     def __init__(self, job: Job, step: BuildStep, write: Write, machine: str) -> None:
         self._job = job
+        self._deadline_s = job.time_for(step).deadline
         self._step = step
         self._write = write
         self._machine = machine
@@ -208,7 +209,7 @@ class _Pins:
         pinned = []
         for entry in entries:
             name = next(iter(cache_images(entry)), "")
-            here = self._job.images.here(name) if name else None
+            here = self._job.images.here(name, self._write) if name else None
             if here:
                 pin = self._pin(here)
                 pinned.append((f"type=registry,ref={pin}" if "=" in entry else pin) if pin else entry)
@@ -250,9 +251,9 @@ class _Pins:
             self._write(f"{name} is the image that an earlier step of this job made")
             return image
         try:
-            return self._job.images.get(self._required(name), self._write)
+            return self._job.images.get(self._required(name), self._write, self._deadline_s)
         except StepError as error:
-            raise type(error)(error.reason, f"a base image of the build: {error}") from error
+            raise with_prefix(error, "a base image of the build: ") from error
 
     def _pin(self, image: dict[str, Any]) -> str:
         if f"{image.get('Os', '')}/{image.get('Architecture', '')}" != self._machine:

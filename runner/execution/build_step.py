@@ -16,8 +16,10 @@ from runner.docker.compatibility import CONTAINERD_STORE
 from runner.errors import MachineError, StepError
 from runner.events import ImageBuilt, InstructionChanged, Stream
 from runner.execution.base_images import separated
+from runner.execution.deadline import Deadline
 from runner.execution.host_access import check_dockerfile, own_caches_only
 from runner.execution.job import Job
+from runner.images.retry import RegistryRetries
 from runner.logs.output import Lines, Output
 
 BUILD_TRIES_MAX = 3
@@ -25,7 +27,8 @@ BUILD_TRIES_MAX = 3
 
 def build(job: Job, step: BuildStep, output: Output) -> Outcome:
     """Builds the image. Raises StepError when the build fails."""
-    step = _checked(job, step, output)
+    check_values(step)
+    step = _with_caches(job, _for_platforms(job, step, output), output)
     job.require(*((SecretRef(secret=name),) for name in step.secrets.values()))
     # No other job can name it: BuildKit would give an image of the engine to any build that does.
     tag = f"{BUILD_REPO}:{job.assignment.key}-{job.assignment.attempt}-{step.number}-{secrets.token_hex(16)}"
@@ -56,34 +59,46 @@ def build(job: Job, step: BuildStep, output: Output) -> Outcome:
     lines = Lines(output, Stream.STDOUT)
     request = separated(job, request, lines)
     watch = buildkit.Watch(lines, emit_instruction, job.cancel, limit.deadline, job.options.disk_problem)
+    retries = RegistryRetries(job.options.registry_retry_s, lines, partial(job.check_time, limit))
     try:
-        image = _image_of(job, request, watch, output)
+        image = retries.call(partial(_image_of, job, request, watch, limit, output))
     except StepError as error:
         if error.reason is Reason.BUILD_FAILED:
             job.engine.ping()  # raises MachineError if the client failed because the engine went away
         raise
-    if image is None:
-        return job.canceled() if job.cancel else limit.outcome()
     image_id, size_bytes = str(image["Id"]), int(image.get("Size", 0))
-    job.keep_built(step, image_id)
+    job.built[step.number] = image_id
+    job.named.give(step, step.names, image_id)
     output.note(f"built {image_id} ({size_bytes / 1e6:,.1f} MB)")
     job.emit(ImageBuilt(step.number, image_id, size_bytes))
     return PASSED
 
 
-def _checked(job: Job, step: BuildStep, output: Output) -> BuildStep:
-    """The step with the caches that it may write. Raises StepError for what it or this engine cannot do."""
-    check_values(step)
+def _with_caches(job: Job, step: BuildStep, output: Output) -> BuildStep:
+    """The step with the caches that it may write. Raises StepError for those that the engine cannot write."""
     step = own_caches_only(job, step, output)
-    several, exported = platforms.are_several(step.platforms), any(map(cache_export.needs_store, step.cache_to))
-    if (several or exported) and (store := job.engine.image_store()) != CONTAINERD_STORE:
-        what = platforms if several else cache_export
-        raise StepError(Reason.INVALID_PIPELINE, f"{what.NEED}, and this one has {store}; {what.REMEDY}")
+    exported = any(map(cache_export.needs_store, step.cache_to))
+    if exported and (store := job.engine.image_store()) != CONTAINERD_STORE:
+        raise StepError(
+            Reason.INVALID_PIPELINE, f"{cache_export.NEED}, and this one has {store}; {cache_export.REMEDY}"
+        )
     return step
 
 
-def _image_of(job: Job, request: BuildRequest, watch: buildkit.Watch, output: Output) -> dict[str, Any] | None:
-    """Builds, and returns the engine's description of the image; None if the build was stopped early.
+def _for_platforms(job: Job, step: BuildStep, output: Output) -> BuildStep:
+    """The step with its platforms as Docker writes them. Raises StepError for several that the engine cannot keep."""
+    named = platforms.each_once(step.platforms)
+    if len(named) > 1 and (store := job.engine.image_store()) != CONTAINERD_STORE:
+        raise StepError(Reason.INVALID_PIPELINE, f"{platforms.NEED}, and this one has {store}; {platforms.REMEDY}")
+    if platforms.lack(named, machine := f"linux/{job.engine.connection.version.arch}"):
+        output.note(f"not built for this machine's own platform, {machine}: steps in this image need emulation")
+    return step.model_copy(update={"platforms": named})
+
+
+def _image_of(
+    job: Job, request: BuildRequest, watch: buildkit.Watch, limit: Deadline, output: Output
+) -> dict[str, Any]:  # fmt: skip
+    """Builds, and returns the engine's description of the image. Raises StepError if the build was stopped early.
 
     Builds with the same content have one image. The engine may delete it while it stores it again: when another job
     removes what was its last name (see ``image_removal``). An image that is missing is built again, from the cache.
@@ -91,7 +106,7 @@ def _image_of(job: Job, request: BuildRequest, watch: buildkit.Watch, output: Ou
     for _ in range(BUILD_TRIES_MAX):
         digests = buildkit.build(job.builder(), request, watch)
         if not digests:
-            return None
+            job.check_time(limit)
         if image := next(filter(None, map(job.engine.image, digests)), None):
             wait_for_removals(job.engine)
             if job.engine.image(str(image["Id"])):

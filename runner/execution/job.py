@@ -12,7 +12,6 @@ from pipelines.context import FULL_ACCESS, Access
 from pipelines.plan import (
     JOB_TIMEOUT_S,
     STEP_TIMEOUT_S,
-    BuildStep,
     BuiltImage,
     CommandsStep,
     EnvValue,
@@ -25,15 +24,18 @@ from pipelines.plan import (
 from pipelines.state import Outcome, Reason, State
 from runner.builds.buildkit import Builder
 from runner.cancellation import Cancel
+from runner.cleanup.ending import end_containers
 from runner.cleanup.leftovers import JobLeftovers, Leftovers, remove_leftovers
 from runner.cleanup.removal_queue import RemovalQueue
 from runner.docker.client import Engine
 from runner.docker.folders import Folder
-from runner.docker.job_network import JobNetwork, SandboxAllocator
+from runner.docker.init_program import init_folder
+from runner.docker.job_network import JobNetwork
 from runner.docker.sandbox_image import check_folder
 from runner.docker.specs import STEP_LABEL, Limits, Login, job_labels
 from runner.errors import CanceledError, DiskNearlyFullError, StepError
 from runner.events import Emit, JobNote
+from runner.execution.deadline import Deadline
 from runner.execution.isolation import NO_ISOLATION, Isolation
 from runner.execution.job_status import JobStatus
 from runner.execution.masked_events import masked_emit
@@ -41,6 +43,7 @@ from runner.execution.named_images import NamedImages
 from runner.execution.workspace_owner import WorkspaceOwner
 from runner.images.job_images import JobImages
 from runner.images.requirements import image_requirements
+from runner.images.retry import RETRY_S
 from runner.logs.output import Write, never_low, no_disk_problem
 from runner.logs.redact import Redactor
 from runner.network.egress import NO_EGRESS_SETTINGS, EgressSettings, JobEgress
@@ -62,9 +65,10 @@ class Options:
     job_timeout_s: float = JOB_TIMEOUT_S
     grace_s: float = 10
     parallel_steps_max: int = 4
-    steps_ahead_max: int = 2
+    steps_ahead_max: int = 4
     pulls_at_once_max: int = 3
     address_wait_s: float = 60
+    registry_retry_s: float = RETRY_S
     push: bool = True
     disk_low: Callable[[], bool] = never_low
     disk_problem: Callable[[], str] = no_disk_problem
@@ -106,18 +110,6 @@ class Assignment:
     local: bool = False
 
 
-@dataclass(frozen=True)
-class Deadline:
-    """When a step must have ended, by the monotonic clock, and the message if it has not."""
-
-    deadline: float
-    message: str
-
-    def outcome(self) -> Outcome:
-        """How the step ends at the deadline."""
-        return Outcome(State.FAILED, Reason.TIMEOUT, f"{self.message}; raise `timeout:` if it needs longer")
-
-
 class Job:
     """A running job. Made by ``open_job``; ``close`` removes everything of it from the engine and the disk."""
 
@@ -133,8 +125,10 @@ class Job:
         self.redactor = Redactor([*assignment.secrets.values(), *assignment.egress.secrets()])
         self.emit = masked_emit(emit, self.redactor)
         self.egress = JobEgress(assignment.egress, assignment.folder / "ca", _host_names(self.plan))
-        hosts = assignment.isolation.login_hosts
-        self.images = JobImages(engine, assignment.logins, self.check, self.options.pulls_at_once_max, hosts)
+        self.images = JobImages(
+            engine, assignment.logins, self.check, self.options.pulls_at_once_max, assignment.isolation.login_hosts,
+            self.options.registry_retry_s,
+        )  # fmt: skip
         self.status = JobStatus(assignment.failed_needs)
         self.requirements = image_requirements(self.plan, self.status.will_run)
         self.started_s = int(time.time())
@@ -153,7 +147,11 @@ class Job:
         self.closers: list[Callable[[], None]] = [self.images.close]
         self.services, self.detached, self.named = list[str](), list[str](), NamedImages(self.plan)
         self.network = assignment.network or JobNetwork(engine, assignment.key, assignment.attempt)
-        self.sandboxes = SandboxAllocator(self.network, {step.number: step.needs for step in self.plan.steps})
+
+    @property
+    def folders(self) -> tuple[Folder, ...]:
+        """The folders that every container of a step or service mounts."""
+        return (self.workspace_folder, init_folder(self.assignment.folder / "init"), *self.egress.folders)
 
     def check_workspace(self) -> None:
         """Raises UnseenFolderError if the engine does not see the workspace, before a step fails for that reason."""
@@ -176,6 +174,12 @@ class Job:
         if time.monotonic() >= self.deadline:
             raise StepError(Reason.TIMEOUT, f"{self._timeout_message()}; raise `timeout:` if it needs longer")
 
+    def check_time(self, limit: Deadline) -> None:
+        """The same for a step with this deadline."""
+        self.check()
+        if time.monotonic() >= limit.deadline:
+            raise StepError(Reason.TIMEOUT, limit.outcome().message)
+
     def _timeout_message(self) -> str:
         return f"the job's time of {self.job_timeout_s:g} s was over"
 
@@ -196,20 +200,14 @@ class Job:
         """The id of the image for a step's container: pulled if necessary, or built by an earlier step of this job."""
         image = step.container.image
         if not isinstance(image, BuiltImage):
-            own = self.named.image(image.name, step)
-            if own and self.engine.image(own):
+            if (own := self.named.image(image.name, step)) and self.engine.image(own):
                 return own
-            return str(self.images.get(self.requirements.steps[step.number], write)["Id"])
+            deadline_s = self.time_for(step).deadline
+            return str(self.images.get(self.requirements.steps[step.number], write, deadline_s)["Id"])
         if image.step not in self.built:
-            raise StepError(
-                Reason.BUILD_FAILED, "the image that this step runs in was not built: its build step did not run"
-            )
+            message = "the image that this step runs in was not built: its build step did not run"
+            raise StepError(Reason.BUILD_FAILED, message)
         return self.built[image.step]
-
-    def keep_built(self, step: BuildStep, image_id: str) -> None:
-        """Keeps the image that a step has built, for the steps that use it."""
-        self.built[step.number] = image_id
-        self.named.give(step, step.names, image_id)
 
     def write_pull_log(self, step: CommandsStep | PluginStep, write: Write) -> None:
         """Writes the output of the pull for a step whose container was prestarted."""
@@ -272,10 +270,12 @@ class Job:
         if self.assignment.clean_up:
             self.removals.abandon()
             self.network.wait_for_pending()
-            job = JobLeftovers(self.assignment.key, self.assignment.folder, tuple(self._image_names))
-            self.assignment.clean_up(job)
+            names, services = tuple(self._image_names), tuple(self.services)
+            key, folder = self.assignment.key, self.assignment.folder
+            self.assignment.clean_up(JobLeftovers(key, folder, names, services, self._services_grace_s()))
             return []
         errors: list[Exception] = []
+        end_containers(self.engine, self.services, self._services_grace_s())
         for container in self.services:
             self.removals.remove_now(container)
         for removed in self.removals.drain():
@@ -283,10 +283,16 @@ class Job:
                 removed()
             except (StepError, OSError) as error:
                 errors.append(error)
-        sandboxes, networks = self.network.release()
-        folders = frozenset([self.assignment.folder])
-        left = Leftovers(sandboxes, frozenset(self._image_names), networks, folders)
+        left = Leftovers(
+            image_names=frozenset(self._image_names),
+            networks=self.network.release(),
+            folders=frozenset([self.assignment.folder]),
+        )
         return errors + remove_leftovers(self.engine, left)
+
+    def _services_grace_s(self) -> float:
+        """How long services may take to end. None where another worker has the job, or where its files are gone."""
+        return 0 if self.cancel.lost or self.options.disk_problem() else self.options.grace_s
 
 
 def _host_names(plan: JobPlan) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from runner.cancellation import Cancel
 from runner.cleanup.folder_removal import remove_tree
 from runner.cleanup.leftovers import find_earlier_attempts, remove_leftovers
 from runner.docker.client import Engine
+from runner.docker.init_program import write_init
 from runner.docker.job_network import AddressWait
 from runner.errors import MachineError, StepError, as_step_error
 from runner.events import Emit, StepFinished
@@ -58,6 +59,7 @@ def open_job(
         # For all users, because steps may run as any user. Made now, because prestarted containers mount it.
         (assignment.folder / "workspace").mkdir()
         (assignment.folder / "workspace").chmod(0o777)
+        write_init(assignment.folder / "init", engine.connection.version.arch)
         job = Job(assignment, engine, builder, emit, cancel)
         job.egress.prepare()
         job.network.address_wait = AddressWait(job.options.address_wait_s, sweep, job.note, job.check)

@@ -1,5 +1,7 @@
 """A push step: pushes the image to every repository under every tag, with the registry logins of the job."""
 
+from functools import partial
+
 from pipelines.own_images import is_own_image
 from pipelines.plan import PushStep, resolve
 from pipelines.state import PASSED, Outcome, Reason, State
@@ -32,7 +34,7 @@ def push(job: Job, step: PushStep, output: Output) -> Outcome:
     if ours := next((repo for repo in step.repos if is_own_image(repo)), None):
         raise StepError(Reason.INVALID_PIPELINE, f"{ours} is a name of Headway's own; push to a repository of yours")
     job.require(step.username, step.password)
-    failures = [failure for repo, tag in names if (failure := _push_one(job, step, repo, tag, output))]
+    failures = _push_all(job, step, names, output)
     if not failures:
         return PASSED
     worst = next((failure for failure in failures if failure.state is State.BROKEN), failures[0])
@@ -40,12 +42,27 @@ def push(job: Job, step: PushStep, output: Output) -> Outcome:
     return Outcome(worst.state, worst.reason, f"{worst.message}{done if names[1:] else ''}")
 
 
-def _push_one(job: Job, step: PushStep, repo: str, tag: str, output: Output) -> Outcome | None:
+def _push_all(job: Job, step: PushStep, names: list[tuple[str, str]], output: Output) -> list[Outcome]:
+    """Pushes every name, and returns how those ended that were not pushed."""
+    limit, unreachable, failures = job.time_for(step), set[str](), list[Outcome]()
+    check, folder, retry_s = partial(job.check_time, limit), job.assignment.folder, job.options.registry_retry_s
+    for repo, tag in names:
+        # A registry that did not serve one name for all of the time is asked once for each of the others.
+        again_s = 0 if registry_host(repo) in unreachable else retry_s
+        pusher = Pusher(job.engine, folder, check, job.untag_at_end, again_s)
+        if failure := _push_one(job, step, pusher, repo, tag, output):
+            failures.append(failure)
+            if failure.reason is Reason.REGISTRY_UNREACHABLE:
+                unreachable.add(registry_host(repo))
+    return failures
+
+
+def _push_one(job: Job, step: PushStep, pusher: Pusher, repo: str, tag: str, output: Output) -> Outcome | None:
     """Pushes one name. Returns the outcome if it failed, else None."""
     image_id, login = job.built[step.image], _login(job, step, repo)
     output.note(f"pushing {image_id} as {repo}:{tag}")
     try:
-        digest = push_image(_pusher(job), image_id, repo, tag, login, Lines(output))
+        digest = push_image(pusher, image_id, repo, tag, login, Lines(output))
     except CanceledError:
         raise
     except StepError as error:
@@ -54,10 +71,6 @@ def _push_one(job: Job, step: PushStep, repo: str, tag: str, output: Output) -> 
     output.note(f"pushed {repo}:{tag}@{digest}")
     job.emit(ImagePushed(step.number, repo, tag, digest, image_id))
     return None
-
-
-def _pusher(job: Job) -> Pusher:
-    return Pusher(job.engine, job.assignment.folder, job.check, job.untag_at_end)
 
 
 def _login(job: Job, step: PushStep, repo: str) -> Login | None:

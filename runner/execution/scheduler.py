@@ -123,7 +123,6 @@ class Scheduler:
     def _finish(self, step: Step, outcome: Outcome) -> None:
         self._ended_steps.add(step.number)
         self._prestarter.drop(step)
-        self._job.sandboxes.release(step.number)
         self._job.emit(StepFinished(step.number, outcome))
 
     def _end_detached(self) -> None:

@@ -3,7 +3,10 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
+from math import inf
 from threading import Condition, Event, Lock, Thread
+from time import monotonic
 from typing import Any
 
 from pipelines.own_images import REMEDY, canonical, is_own_image
@@ -16,6 +19,7 @@ from runner.errors import CanceledError, MachineError, StepError
 from runner.images.access_check import check_access
 from runner.images.pull import pull
 from runner.images.requirements import ImageRequirement
+from runner.images.retry import RETRY_S, RegistryRetries
 from runner.logs.output import Write
 
 POLL_S = 0.2
@@ -36,12 +40,17 @@ class JobImages:
         check: Callable[[], None],
         pulls_at_once_max: int,
         login_hosts: Collection[str] = (),
+        retry_s: float = RETRY_S,
     ) -> None:
-        """``login_hosts`` are registries for whose images this job must prove that it has access."""
+        """``login_hosts`` are registries for whose images this job must prove that it has access.
+
+        A registry that cannot serve is asked again for ``retry_s``.
+        """
         self._engine = engine
         self._logins = logins
         self._check = check
         self._login_hosts = login_hosts
+        self._retry_s = retry_s
         self._pool = ThreadPoolExecutor(pulls_at_once_max, "pull")
         self._fetches: dict[Key, ImageFetch] = {}
         self._lock = Lock()
@@ -54,18 +63,27 @@ class JobImages:
         for work in (*(fetch.look for fetch in fetches), *(fetch.run for fetch in fetches)):
             self._pool.submit(work)
 
-    def get(self, requirement: ImageRequirement, write: Write) -> Description:
+    def get(self, requirement: ImageRequirement, write: Write, deadline_s: float = inf) -> Description:
         """Waits for the image and returns the engine's description of it. Does not wait for other pulls.
 
-        Raises the error of the pull. An error of the prefetch is not raised: the pull is retried.
+        Raises the error of the pull. An error of the prefetch is not raised: the pull is retried. At ``deadline_s`` of
+        the monotonic clock it no longer waits for a registry that cannot serve; a pull that goes on may take longer.
         """
         fetch = self._fetch(requirement, again=ImageFetch.has_failed)
-        here = fetch.follow(write, self._check)
+        here = fetch.follow(write, partial(self._check_trouble, fetch, deadline_s))
         if self._engine.image(here["Id"]) is None:
             write(f"the image {requirement.name} was removed from the engine meanwhile")
             here = self._fetch(requirement, again=lambda present: present is fetch).follow(write, self._check)
         self.note(here)
         return here
+
+    def _check_trouble(self, fetch: "ImageFetch", deadline_s: float) -> None:
+        if monotonic() >= deadline_s and (trouble := fetch.retries.trouble):
+            raise fetch.retries.given_up(trouble)
+        try:
+            self._check()
+        except StepError as error:
+            raise fetch.retries.explained(error) from error
 
     def note(self, image: Description) -> None:
         """Keeps the engine's description of an image for ``config_of`` and ``environment_of``."""
@@ -82,11 +100,12 @@ class JobImages:
         pairs = (pair.partition("=") for pair in self.config_of(image_id).get("Env") or ())
         return {name: value for name, _, value in pairs}
 
-    def here(self, name: str) -> Description | None:
+    def here(self, name: str, write: Write) -> Description | None:
         """The image if the engine has it, without a pull. Raises StepError if this job may not use it."""
         image = image_named(self._engine, name)
         if image and self.is_guarded(name):
-            check_access(self._engine, name, self._logins.get(registry_host(name)))
+            retries = RegistryRetries(self._retry_s, write, self._check)
+            check_access(self._engine, name, self._logins.get(registry_host(name)), retries)
         return image
 
     def is_guarded(self, name: str) -> bool:
@@ -131,7 +150,9 @@ class JobImages:
                 login = self._logins.get(registry_host(requirement.name))
                 reference = present.pinned_reference() if present else requirement.name
                 guarded = self.is_guarded(requirement.name)
-                present = ImageFetch(self._engine, requirement, reference, login, self._check, guarded=guarded)
+                present = ImageFetch(
+                    self._engine, requirement, reference, login, self._check, self._retry_s, guarded=guarded
+                )
                 self._fetches[requirement.key] = present
             return present
 
@@ -146,6 +167,7 @@ class ImageFetch:
         reference: str,
         login: Login | None,
         check: Callable[[], None],
+        retry_s: float,
         *,
         guarded: bool = False,
     ) -> None:
@@ -160,6 +182,7 @@ class ImageFetch:
         self._lines: list[str] = []
         self._shown = False
         self.canceled = Event()
+        self.retries = RegistryRetries(retry_s, self._add_line, self._check)
         self.ended: Future[Description] = Future()
         self.ended.add_done_callback(lambda _: self._wake())
 
@@ -184,7 +207,7 @@ class ImageFetch:
             raise StepError(Reason.INVALID_PIPELINE, f"{name} is an image of Headway's own; {REMEDY}")
         here = None if self._requirement.newest else image_named(self._engine, self._reference)
         if here and self._guarded:
-            check_access(self._engine, self._reference, self._login)
+            check_access(self._engine, self._reference, self._login, self.retries)
         if here:
             self._finish(here)
 
@@ -232,7 +255,7 @@ class ImageFetch:
                 self._changed.wait_for(lambda: self.ended.done() or len(self._lines) > written, POLL_S)  # noqa: B023 - evaluated at once
 
     def _pull(self) -> None:
-        digest = pull(self._engine, self._reference, self._login, self._add_line, self._check)
+        digest = pull(self._engine, self._reference, self._login, self._add_line, self._check, self.retries)
         here = self._pulled(digest)
         if here is None:
             raise MachineError(Reason.INTERNAL, f"the image {self._reference} was pulled and is not in the engine")

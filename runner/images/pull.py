@@ -8,15 +8,18 @@ from runner.docker.client import Engine
 from runner.docker.error_mapping import pull_error
 from runner.docker.progress_stream import Message
 from runner.docker.specs import Login
+from runner.images.engine_retries import EngineRetries
 from runner.images.interruptible import interruptible
-from runner.images.retry import with_retries
+from runner.images.retry import RegistryRetries
 from runner.logs.output import Write
 
 SUM_EVERY_S = 5.0
 MEGA = 1_000_000
 
 
-def pull(engine: Engine, name: str, login: Login | None, write: Write, check: Callable[[], None]) -> str:
+def pull(
+    engine: Engine, name: str, login: Login | None, write: Write, check: Callable[[], None], retries: RegistryRetries
+) -> str:  # fmt: skip
     """Pulls an image and writes its progress. Returns its digest in the registry, if the engine says it.
 
     Raises StepError or MachineError.
@@ -25,16 +28,20 @@ def pull(engine: Engine, name: str, login: Login | None, write: Write, check: Ca
     newer image needs fewer. Layers that another pull on the same engine is fetching are not fetched again.
     """
     write(f"pulling {name}")
-    return with_retries(partial(_pull, engine, name, login, write, check), write, check)
+    return retries.call(partial(_pull, engine, name, login, write, check, retries))
 
 
-def _pull(engine: Engine, name: str, login: Login | None, write: Write, check: Callable[[], None]) -> str:
+def _pull(
+    engine: Engine, name: str, login: Login | None, write: Write, check: Callable[[], None], retries: RegistryRetries
+) -> str:  # fmt: skip
     progress, digest = PullProgress(name, write), ""
     for message in interruptible(engine.pull(name, login), check):
         if "error" in message:
             raise pull_error(name, str(message["error"]), with_login=login is not None)
         progress.feed(message)
         status = str(message.get("status", ""))
+        if status == "Downloading":
+            retries.served()
         digest = status.partition("Digest: ")[2] if status.startswith("Digest: ") else digest
     return digest
 
@@ -55,10 +62,12 @@ class PullProgress:
         self._here: dict[str, int] = {}
         self._complete: set[str] = set()
         self._size: dict[str, int] = {}
+        self._retries = EngineRetries(self._write_line)
 
     def feed(self, message: Message) -> None:
         """Takes the next message."""
         status, layer = str(message.get("status", "")), str(message.get("id", ""))
+        self._retries.feed(layer, status)
         if status == "Pulling fs layer":
             self._waiting.add(layer)
         elif status == "Downloading":

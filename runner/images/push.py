@@ -13,10 +13,12 @@ from runner.docker.client import Engine
 from runner.docker.error_mapping import classify_text, is_refusal
 from runner.docker.progress_stream import Message
 from runner.docker.references import registry_host, split_tag
+from runner.docker.registry_answers import TransientRegistryError, transient_answer
 from runner.docker.specs import Login
-from runner.errors import MachineError, StepError
+from runner.errors import MachineError, StepError, with_prefix
+from runner.images.engine_retries import EngineRetries
 from runner.images.interruptible import interruptible
-from runner.images.retry import with_retries
+from runner.images.retry import RegistryRetries
 from runner.logs.output import Lines
 
 _DIGEST = re.compile(r": digest: (sha256:[0-9a-f]{64}) size: ")
@@ -29,13 +31,15 @@ class Pusher:
     """What the pushes of one job share.
 
     ``folder`` keeps the list of borrowed tags across a crash. ``check`` raises to stop a push. ``untag_at_end`` gets
-    names that the engine adds to the image; the job removes them when it ends.
+    names that the engine adds to the image; the job removes them when it ends. ``retry_s`` is for how long a registry
+    that cannot serve is asked again.
     """
 
     engine: Engine
     folder: Path
     check: Callable[[], None]
     untag_at_end: Callable[[str], None]
+    retry_s: float
 
 
 def push_image(pusher: Pusher, image_id: str, repo: str, tag: str, login: Login | None, write: Lines) -> str:
@@ -43,24 +47,31 @@ def push_image(pusher: Pusher, image_id: str, repo: str, tag: str, login: Login 
 
     Raises StepError if the registry refuses it, MachineError if the registry cannot be reached.
     """
-    known = _digest_names(pusher, image_id)
     for _ in range(ATTEMPTS_MAX):
-        with _tagged(pusher, image_id, repo, tag):
-            try:
-                digest = with_retries(partial(_push_name, pusher, repo, tag, login, write), write, pusher.check)
-            except StepError:
-                if _id_of(pusher, f"{repo}:{tag}") == image_id:
-                    raise
-                continue
-            if digest != image_id and f"{repo}@{digest}" not in known:
-                # The engine removes this name with the last tag, unless another job has taken the tag meanwhile. (With
-                # the containerd store the digest is the id, so this name does not exist.)
-                pusher.untag_at_end(f"{repo}@{digest}")
-            if digest in _digests(pusher, image_id):
-                return digest
+        # Each try takes the name anew: another job may have had it meanwhile, and during a pause may need it.
+        retries = RegistryRetries(pusher.retry_s, write, pusher.check)
+        if digest := retries.call(partial(_push_once, pusher, image_id, f"{repo}:{tag}", login, write)):
+            return digest
         write(f"another job took the name {repo}:{tag} meanwhile; pushing again")
     hint = "let only one pipeline push this name at a time, and re-run"
     raise MachineError(Reason.INTERNAL, f"other jobs took the name {repo}:{tag} {ATTEMPTS_MAX} times; {hint}")
+
+
+def _push_once(pusher: Pusher, image_id: str, name: str, login: Login | None, write: Lines) -> str:
+    """Pushes the image and returns its digest in the registry; empty if another job had taken the name meanwhile."""
+    (repo, tag), known = split_tag(name), _digest_names(pusher, image_id)
+    with _tagged(pusher, image_id, repo, tag):
+        try:
+            digest = _push_name(pusher, repo, tag, login, write)
+        except StepError:
+            if _id_of(pusher, name) == image_id:
+                raise
+            return ""
+        if digest != image_id and f"{repo}@{digest}" not in known:
+            # The engine removes this name with the last tag, unless another job has taken the tag meanwhile. (With
+            # the containerd store the digest is the id, so this name does not exist.)
+            pusher.untag_at_end(f"{repo}@{digest}")
+        return digest if digest in _digests(pusher, image_id) else ""
 
 
 @contextmanager
@@ -88,11 +99,12 @@ def _id_of(pusher: Pusher, name: str) -> str:
 
 
 def _push_name(pusher: Pusher, repo: str, tag: str, login: Login | None, write: Lines) -> str:
-    digest, name = "", f"{repo}:{tag}"
+    digest, name, retries = "", f"{repo}:{tag}", EngineRetries(write)
     for message in interruptible(pusher.engine.push(repo, tag, login), pusher.check):
         if "error" in message:
             raise push_error(name, str(message["error"]), with_login=login is not None)
         digest = _pushed_digest(message) or digest
+        retries.feed(str(message.get("id", "")), str(message.get("status", "")))
         if message.get("status") in {"Pushed", "Layer already exists"}:
             write(f"  {message.get('id', '')}: {str(message['status']).lower()}")
     if not digest:
@@ -109,10 +121,12 @@ def _pushed_digest(message: Message) -> str:
 def push_error(name: str, text: str, *, with_login: bool) -> StepError:
     """The error for a failed push: the registry refused it, or does not answer."""
     host = registry_host(split_tag(name)[0])
+    if answer := transient_answer(text, host, with_login=with_login):
+        return TransientRegistryError(f"{name} cannot be pushed: ", answer)
     if is_refusal(text):
         hint = "check the credentials" if with_login else f"log in: headway registry login {host}"
         return StepError(Reason.PUSH_REFUSED, f"the registry {host} refused {name}: {text.strip()}; {hint}")
     known = classify_text(text)
     if known.reason is Reason.INTERNAL:
         return StepError(Reason.PUSH_REFUSED, f"the registry {host} did not accept {name}: {text.strip()}")
-    return known
+    return with_prefix(known, f"{name} cannot be pushed: ")

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from runner.docker.sandbox_image import SANDBOX_IMAGE
 from runner.docker.specs import STEP_LABEL
 from tests.e2e.stack import Repository, Stack, children, command_line, until
 from workers.db.models import Job
@@ -101,10 +100,6 @@ def at_container(action: str, step: str) -> Callable[[Victim], None]:
     return lambda job: job.engine.wait(f"container {action}", headway_job=job.key, headway_step=step)
 
 
-def at_sandbox(job: Victim) -> None:
-    job.engine.wait("container start", headway_job=job.key, image=SANDBOX_IMAGE)
-
-
 def soon(what: str, check: Callable[[Victim], object]) -> Callable[[Victim], None]:
     return lambda job: until(what, lambda: check(job), every_s=0.002)
 
@@ -123,7 +118,7 @@ STAGES: dict[str, tuple[str, Callable[[Victim], None]]] = {
     "fetching": (ONE, soon("git fetches", lambda job: job.runs("git", "fetch"))),
     "checking out": (ONE, soon("the checkout is begun", is_laid_out)),
     "network made": (ONE, lambda job: job.engine.wait("network create", name=f"headway-{job.key}-1")),
-    "sandbox made": (TOGETHER, at_sandbox),
+    "steps together": (TOGETHER, at_container("start", "2")),
     "container created": (ONE, at_container("create", "1")),
     "next container waiting": (TWO, at_container("start", "2")),
     "service starting": (WITH_SERVICE, at_container("start", "")),

@@ -70,12 +70,12 @@ def test_a_line_without_an_end_is_kept_up_to_64_kibibytes() -> None:
     assert shown.getvalue() == f"unit | {'x' * (LINE_BYTES_MAX + 1)}\n"
 
 
-def test_what_looks_like_a_status_of_more_than_three_digits_is_output() -> None:
+def test_what_looks_like_a_status_of_too_many_digits_is_output() -> None:
     mark = b"\x1etoken "
     watch = StatusWatch("token")
-    assert watch.feed(mark + b"255") == b""
+    assert watch.feed(mark + b"255 64") == b""
     assert watch.feed(b"\n") == b""
-    assert watch.status == 255
+    assert (watch.status, watch.signal) == (255, 64)
     watch = StatusWatch("token")
-    assert watch.feed(mark + b"2555") == mark + b"2555"
+    assert watch.feed(mark + b"2555 64") == mark + b"2555 64"
     assert watch.status is None

@@ -33,6 +33,9 @@ from tests.support.job_result import JobResult
 from tests.support.plans import Content, LayOut, laid_out, numbered, secrets_hex
 from tests.support.registry import Registry, running_registry
 
+NO_RETRIES = Options(grace_s=1, registry_retry_s=0)
+"""For tests of a registry that does not answer, which is not asked again."""
+
 
 def need_limit(engine: Engine, name: str) -> None:
     """Skips a test of a limit that this engine cannot set, as a rootless one with cgroups v1 cannot."""

@@ -36,7 +36,9 @@ REPO_PATHS = {
 
 @dataclass
 class FakeApi:
-    """``hooks`` are the webhooks that it has. Deliveries go to ``headway``, whatever host they name."""
+    """``hooks`` are the webhooks that it has; requests about them are redirected to ``hooks_at``, if it is given.
+    Deliveries go to ``headway``, whatever host they name.
+    """
 
     kind: str
     url: str = ""
@@ -45,6 +47,7 @@ class FakeApi:
     may_see_hooks: bool = True
     headway: str = ""
     below: str = ""
+    hooks_at: str = ""
     instead: tuple[int, dict[str, str], Any] | None = None
     hooks: list[dict[str, Any]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
@@ -61,6 +64,8 @@ class FakeApi:
         if self.below and not path.startswith(self.below):
             return 404, {}, "nothing"
         path = path.removeprefix(self.below)
+        if self.hooks_at and path in {self.hooks_at, f"{REPO_PATHS[self.forge]}/hooks"}:
+            return (200, {}, "<html>") if path == self.hooks_at else (302, {"location": self.hooks_at}, None)
         if path.endswith("/info/refs"):
             known = f":{TOKEN}".encode() in base64.b64decode(headers.get("authorization", "").removeprefix("Basic "))
             return (200 if known or not self.private else 401), {}, "0000"

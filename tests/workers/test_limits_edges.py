@@ -22,6 +22,7 @@ LEAST: Mapping[str, int] = {
     "attempts_max": 1,
     "disk_reserve_bytes": 1024**2,
     "fetch_retry_s": 0,
+    "registry_retry_s": 0,
     "job_timeout_s": 1,
     "step_timeout_s": 1,
     "shutdown_s": 1,

@@ -13,7 +13,7 @@ from workers.cli.errors import report_errors
 if TYPE_CHECKING:
     import httpx2
 
-    from web.operations.connecting import Finding
+    from web.operations.findings import Finding
     from workers.settings import Settings
 
 
@@ -29,7 +29,7 @@ def forge_client(settings: "Settings") -> Iterator["httpx2.Client"]:
 
 def show(name: str, findings: Iterable["Finding"]) -> None:
     """Prints each finding when it is known. Ends the command with status 1 if anything is missing."""
-    from web.operations.connecting import Result
+    from web.operations.findings import Result
 
     missing = 0
     for finding in findings:

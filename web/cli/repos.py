@@ -11,6 +11,7 @@ import typer
 from pipelines.context import Trust
 from pipelines.trigger import Event
 from web.cli.connecting import forge_client, repo_check, show
+from web.cli.forge_tokens import repo_token
 from web.cli.helpers import RepoName, actor, operation_services, read_stdin, say
 from workers.cli.errors import report_errors
 from workers.errors import StartError
@@ -46,7 +47,7 @@ def repo_add(
     """Adds a repository and connects it: with --token by itself, else it shows what to do. It shows the secret once."""
     # Loaded here, because `headway run` needs none of it and must start fast.
     from pipelines.clone_address import forge_from, name_from
-    from web.operations import connecting, repos
+    from web.operations import clone_check, connecting, repos
     from workers.store import NewRepo
 
     address = Path(url).absolute().as_uri() if url.startswith(("/", "./", "../")) else url
@@ -68,9 +69,10 @@ def repo_add(
         webhook = repos.add(services, actor(), new, replace=replace)
         if found.said:
             typer.echo(found.said)
-        if not token or new.forge == "generic":
+        shared = "" if token or hook_file else connecting.shared_token(services, actor(), new.name)
+        if new.forge == "generic" or not (token or shared):
             _show_webhook(webhook, hook_file)
-            _say_what_is_left(new, closed=private or connecting.is_closed(client, address), token=token)
+            _say_what_is_left(new, closed=private or clone_check.is_closed(client, address), token=token)
             return
         typer.echo(f"Repository {webhook.repo_name}")
         findings = connecting.connect(services, actor(), client, new.name, given, api or found.api_url, branch)
@@ -163,24 +165,6 @@ def repo_login(
     password = read_stdin("Password")
     with operation_services() as services:
         repos.set_clone_login(services, actor(), name, username, password)
-
-
-@report_errors
-def repo_token(
-    name: RepoName,
-    *,
-    api: Annotated[str, typer.Option(help="The address of the forge's API, if it is not the usual one.")] = "",
-    forget: Annotated[bool, typer.Option("--forget", help="Remove the token: report no more statuses.")] = False,
-) -> None:
-    """Sets the token for reporting commit statuses to the forge; it is read from standard input."""
-    from web.operations import repos
-
-    token = "" if forget else read_stdin("Token")
-    with operation_services() as services:
-        if forget:
-            repos.remove_forge_token(services, actor(), name)
-        else:
-            repos.set_forge_token(services, actor(), name, token, api)
 
 
 @report_errors

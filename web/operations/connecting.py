@@ -1,14 +1,14 @@
 """Connects a repository with its forge by the forge's API, and says what is missing."""
 
 import time
-from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 import httpx2
 
 from web.operations import audit
+from web.operations.clone_check import clone_finding
+from web.operations.findings import Finding, Result
 from web.operations.lookup import repo_named
 from web.operations.repos import check_forge_token
 from web.security.access import Actor
@@ -18,33 +18,15 @@ from workers import store
 from workers.db.models import Repo
 from workers.db.roles import Role
 from workers.db.session import db_now_ms, reading, transaction
-from workers.forges.api import ApiAnswer, NoAnswerError, call
+from workers.forges.api import ApiAnswer, NoAnswerError
 from workers.forges.hook_api import HookApi, RemoteRepo
 from workers.forges.status_request import Home, NoForgeError
+from workers.forges.tokens import ForgeToken, clone_login_for, clone_user, place_name, shared_token_of, token_for
 from workers.secrets.vault import clone_place, forge_place, hook_place
 
 DELIVERY_S_MAX = 10.0
 """How long a test delivery may take."""
 _POLL_S = 0.1
-_CLONE_USERS = {"github": "x-access-token", "gitlab": "oauth2", "bitbucket": "x-token-auth"}
-_GONE = frozenset({401, 403, 404})
-
-
-class Result(StrEnum):
-    """What a test of a connection found. What was not tested is no fault."""
-
-    OK = "ok"
-    MISSING = "MISSING"
-    UNTESTED = "-"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that a connection needs."""
-
-    what: str
-    result: Result
-    sentence: str
 
 
 def _result(ok: bool) -> Result:  # noqa: FBT001 - the value itself
@@ -53,18 +35,18 @@ def _result(ok: bool) -> Result:  # noqa: FBT001 - the value itself
 
 @dataclass(frozen=True)
 class _Connection:
-    """A repository as it is stored, with its token and its webhook's secret in plain."""
+    """A repository as it is stored, with the token for its forge, its webhook's secret and its login in plain."""
 
     services: OperationServices
     client: httpx2.Client
     repo: Repo
-    token: str
+    token: ForgeToken
     secret: str
 
     @property
     def api(self) -> HookApi:
-        home = Home(self.repo.web_url or self.repo.clone_url, self.repo.forge_api_url)
-        return HookApi(self.client, self.repo.forge, home, self.token)
+        home = Home(self.repo.web_url or self.repo.clone_url, self.token.api_url)
+        return HookApi(self.client, self.repo.forge, home, self.token.value)
 
     @property
     def hook_url(self) -> str:
@@ -81,42 +63,60 @@ def connect(
     branch: str = "",
 ) -> Iterator[Finding]:
     """Keeps the token for statuses and, of a private repository, for cloning; then makes or mends the webhook and
-    tests all. ``branch`` is the default branch, or empty for what the forge says.
+    tests all. Without a token that of an owner is used, and not kept. ``branch`` is the default branch, or empty for
+    what the forge says.
 
     Raises NotFoundError, ForbiddenError and InvalidInputError.
     """
-    check_forge_token(token, api_url)
     with reading(services.engine) as session:
         repo = repo_named(session, actor, name, Role.ADMIN)
-    home = Home(repo.web_url or repo.clone_url, api_url or repo.forge_api_url)
+        shared = None if token else token_for(session, services.vault, repo)
+    if shared is None:
+        check_forge_token(token, api_url)
+    used = shared or ForgeToken(repo.name, "", api_url or repo.forge_api_url, token)
+    home = Home(repo.web_url or repo.clone_url, used.api_url)
     try:
-        answer, remote = HookApi(client, repo.forge, home, token).repo()
+        answer, remote = HookApi(client, repo.forge, home, used.value).repo()
     except (NoAnswerError, NoForgeError) as error:
         yield Finding("token", Result.MISSING, f"the forge's API does not answer, so nothing was stored: {error}")
         return
     if remote is None:
-        yield Finding(
-            "token", Result.MISSING, f"{_refused(answer)}; nothing was stored. Check the address and the token"
+        hint = (
+            f"Check the address, or set another token: {used.command}" if shared else "Check the address and the token"
         )
+        yield Finding("token", Result.MISSING, f"{_refused(answer)}; nothing was stored. {hint}")
         return
-    _keep(services, actor, repo, token, home.api_url, replace(remote, default_branch=branch or remote.default_branch))
+    _keep(services, actor, repo, used, replace(remote, default_branch=branch or remote.default_branch))
     yield from check(services, actor, client, name, mend=True)
 
 
 def _keep(
-    services: OperationServices, actor: Actor, repo: Repo, token: str, api_url: str, remote: RemoteRepo
+    services: OperationServices, actor: Actor, repo: Repo, token: ForgeToken, remote: RemoteRepo
 ) -> None:  # fmt: skip
     with transaction(services.engine) as session:
-        store.set_forge_token(session, repo.id, services.vault.seal(forge_place(repo.id), token), api_url)
-        store.retry_statuses(session, repo.id)
         row = session.get_one(Repo, repo.id)
         row.private = remote.private
         row.default_branch = remote.default_branch or row.default_branch
+        whose = f"the token of {token.place} for {token.host}" if token.host else "a token"
+        audit.record(session, actor, "repo.connect", repo.name, f"{whose} for statuses, the webhook and cloning")
+        if token.host:
+            return
+        sealed = services.vault.seal(forge_place(repo.id), token.value)
+        store.set_forge_token(session, repo.id, sealed, token.api_url)
+        store.retry_statuses(session, repo.id)
         if remote.private and repo.clone_url.startswith(("https://", "http://")):
-            user, _, word = token.rpartition(":")
-            login = user or _CLONE_USERS.get(repo.forge, "headway")
+            login, word = clone_user(repo.forge, token.value)
             store.set_clone_login(session, repo.id, login, services.vault.seal(clone_place(repo.id), word))
-        audit.record(session, actor, "repo.connect", repo.name, "a token for statuses, the webhook and cloning")
+
+
+def shared_token(services: OperationServices, actor: Actor, name: str) -> str:
+    """Whose token is used for a repository that has none of its own; empty if there is none.
+
+    Raises NotFoundError and ForbiddenError.
+    """
+    with reading(services.engine) as session:
+        row = shared_token_of(session, repo_named(session, actor, name, Role.ADMIN))
+        return place_name(row.owner) if row else ""
 
 
 def check(
@@ -127,12 +127,11 @@ def check(
     """
     with reading(services.engine) as session:
         repo = repo_named(session, actor, name, Role.ADMIN)
-    unseal = services.vault.unseal
-    token = unseal(forge_place(repo.id), repo.forge_token_sealed) if repo.forge_token_sealed else ""
-    connection = _Connection(services, client, repo, token, unseal(hook_place(repo.id), repo.hook_secret_sealed))
+        token = token_for(session, services.vault, repo)
     if token and repo.forge != "generic":
+        secret = services.vault.unseal(hook_place(repo.id), repo.hook_secret_sealed)
         try:
-            yield from _by_api(connection, mend=mend)
+            yield from _by_api(_Connection(services, client, repo, token, secret), actor, mend=mend)
         except (NoAnswerError, NoForgeError) as error:
             yield Finding("forge", Result.MISSING, f"the forge's API does not answer: {error}")
     elif repo.forge != "generic":
@@ -140,26 +139,36 @@ def check(
         yield Finding(
             "token", Result.MISSING, f"there is none, so statuses are not reported and the webhook is not seen; {hint}"
         )
-    yield _last_delivery(connection)
-    yield _clone(connection)
+    yield _last_delivery(services, repo)
+    with reading(services.engine) as session:
+        repo = repo_named(session, actor, name, Role.ADMIN)
+        login = clone_login_for(session, services.vault, repo)
+    yield clone_finding(client, repo, login)
 
 
-def _by_api(connection: _Connection, *, mend: bool) -> Iterator[Finding]:
-    name = connection.repo.name
+def _by_api(connection: _Connection, actor: Actor, *, mend: bool) -> Iterator[Finding]:
+    token = connection.token
     answer, remote = connection.api.repo()
+    whose = f"that of {token.place} for {token.host}" if token.host else "the repository's own"
     if remote is None:
-        yield Finding("token", Result.MISSING, f"{_refused(answer)}; `headway repo token {name}` sets another")
+        yield Finding("token", Result.MISSING, f"{whose}: {_refused(answer)}; {token.command} sets another")
         return
+    yield Finding("token", Result.OK, whose)
     if remote.writes is False:
         yield Finding(
-            "statuses",
-            Result.MISSING,
-            f"the token may not write to the repository; `headway repo token {name}` sets another",
+            "statuses", Result.MISSING, f"the token may not write to the repository; {token.command} sets another"
         )
     else:
         yield Finding(
             "statuses", Result.OK, "the token may read the repository" + (" and write to it" if remote.writes else "")
         )
+    if token.host and remote.private and not connection.repo.private:
+        yield _private(connection, actor, remote, mend=mend)
+    yield from _webhook(connection, mend=mend)
+
+
+def _webhook(connection: _Connection, *, mend: bool) -> Iterator[Finding]:
+    name = connection.repo.name
     answer, hooks = connection.api.hooks()
     if not answer.ok:
         hint = "give it the right to manage webhooks, or enter the webhook by hand: `headway repo hook` shows how"
@@ -186,6 +195,16 @@ def _by_api(connection: _Connection, *, mend: bool) -> Iterator[Finding]:
         wrong = f"it is off, or lacks events or the content type; `headway repo check {name} --mend` mends it"
         yield Finding("webhook", _result(known.right), connection.hook_url if known.right else wrong)
     yield _tested(connection, hook_id)
+
+
+def _private(connection: _Connection, actor: Actor, remote: RemoteRepo, *, mend: bool) -> Finding:
+    """An owner's token clones only what is known to be private."""
+    if not mend:
+        hint = f"`headway repo check {connection.repo.name} --mend` notes that, so that it is cloned with the token"
+        return Finding("private", Result.MISSING, f"the forge says that the repository is private; {hint}")
+    branch = replace(remote, default_branch=connection.repo.default_branch)
+    _keep(connection.services, actor, connection.repo, connection.token, branch)
+    return Finding("private", Result.OK, "noted: it is cloned with the token")
 
 
 def _tested(connection: _Connection, hook_id: str) -> Finding:
@@ -216,9 +235,9 @@ def _tested(connection: _Connection, hook_id: str) -> Finding:
     return Finding("delivery", Result.MISSING, f"{why}: {connection.hook_url}; {hint}")
 
 
-def _last_delivery(connection: _Connection) -> Finding:
-    with reading(connection.services.engine) as session:
-        newest = store.newest_deliveries(session, connection.repo.id, 1)
+def _last_delivery(services: OperationServices, repo: Repo) -> Finding:
+    with reading(services.engine) as session:
+        newest = store.newest_deliveries(session, repo.id, 1)
     if not newest:
         return Finding("last delivery", Result.UNTESTED, "the forge has sent nothing yet; push, or have it send a test")
     row, number = newest[0]
@@ -228,46 +247,6 @@ def _last_delivery(connection: _Connection) -> Finding:
         _result(row.state != store.DeliveryState.REFUSED.value),
         f"{row.state.replace('_', ' ')}: {reason}",
     )
-
-
-def _clone(connection: _Connection) -> Finding:
-    """Asks as git does. The server has no git of its own."""
-    repo, vault = connection.repo, connection.services.vault
-    if not repo.clone_url.startswith(("https://", "http://")):
-        return Finding(
-            "clone",
-            Result.UNTESTED,
-            f"{repo.clone_url} is not tested here; workers clone it with their own keys and files",
-        )
-    headers = {}
-    if repo.clone_password_sealed:
-        word = vault.unseal(clone_place(repo.id), repo.clone_password_sealed)
-        headers["authorization"] = f"Basic {b64encode(f'{repo.clone_username}:{word}'.encode()).decode()}"
-    try:
-        answer = clone_answer(connection.client, repo.clone_url, headers)
-    except NoAnswerError as error:
-        return Finding("clone", Result.MISSING, f"{repo.clone_url} does not answer: {error}")
-    if answer.ok:
-        return Finding("clone", Result.OK, repo.clone_url)
-    kind = "its login" if headers else "a request without a login"
-    hint = f"`headway repo login {repo.name} -u ACCOUNT` sets one" if answer.status in _GONE else "see the forge's log"
-    return Finding("clone", Result.MISSING, f"{repo.clone_url} answers {answer.status} to {kind}; {hint}")
-
-
-def clone_answer(client: httpx2.Client, clone_url: str, headers: dict[str, str]) -> ApiAnswer:
-    """What the server answers to the first request of a clone. Raises NoAnswerError."""
-    asked = {**headers, "accept": "*/*", "git-protocol": "version=2"}
-    return call(client, "GET", f"{clone_url.rstrip('/')}/info/refs?service=git-upload-pack", asked)
-
-
-def is_closed(client: httpx2.Client, clone_url: str) -> bool:
-    """True where the server asks for a login to clone, or knows no such repository."""
-    if not clone_url.startswith(("https://", "http://")):
-        return False
-    try:
-        return clone_answer(client, clone_url, {}).status in _GONE
-    except NoAnswerError:
-        return False
 
 
 def _refused(answer: ApiAnswer) -> str:

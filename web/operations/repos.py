@@ -23,6 +23,7 @@ from workers.db.models import Repo
 from workers.db.roles import Role
 from workers.db.session import reading, transaction
 from workers.forges import FORGES
+from workers.forges.status_request import Home, NoForgeError, site
 from workers.secrets.vault import clone_place, forge_place, hook_place
 from workers.store import AlreadyThereError, NewRepo, repo_info
 
@@ -77,7 +78,7 @@ def add(services: OperationServices, actor: Actor, new: NewRepo, *, replace: boo
             except AlreadyThereError as error:
                 hint = "--replace changes it, --name gives this one another name"
                 raise ConflictError(f"{str(error).rstrip('.')}; {hint}.") from None
-        _forget_logins(session, repo, new.clone_url)
+        _forget_logins(session, repo, new.clone_url, new.web_url)
         repo.moved_to = ""
         repo.clone_url, repo.forge, repo.web_url = new.clone_url, new.forge, new.web_url
         repo.default_branch, repo.private, repo.push_repo = new.default_branch, new.private, new.push_repo
@@ -172,13 +173,22 @@ def remove_forge_token(services: OperationServices, actor: Actor, name: str) -> 
         audit.record(session, actor, "repo.token", name, "no token for commit statuses")
 
 
-def _forget_logins(session: Session, repo: Repo, url: str) -> bool:
-    """Forgets the clone login and the forge token if the new address is on another host; whether there were any."""
-    if is_same_host(repo.clone_url, url) or not (repo.clone_password_sealed or repo.forge_token_sealed):
+def _forget_logins(session: Session, repo: Repo, url: str, web_url: str) -> bool:
+    """Forgets the clone login and the forge token if the new addresses are on another host; whether there were any."""
+    moved = not is_same_host(_forge_of(repo.web_url or repo.clone_url), _forge_of(web_url or url))
+    if (is_same_host(repo.clone_url, url) and not moved) or not (repo.clone_password_sealed or repo.forge_token_sealed):
         return False
     store.set_clone_login(session, repo.id, "", "")
     store.set_forge_token(session, repo.id, "", "")
     return True
+
+
+def _forge_of(address: str) -> str:
+    """The site of the forge to which its token is sent."""
+    try:
+        return site(Home(address))[0]
+    except NoForgeError:
+        return address
 
 
 @dataclass(frozen=True)
@@ -201,7 +211,7 @@ def set_url(services: OperationServices, actor: Actor, name: str, url: str, web_
     with transaction(services.engine) as session:
         repo = repo_named(session, actor, name, Role.ADMIN)
         pages = web_url or moved_page(repo.web_url, repo.clone_url, url)
-        forgotten = _forget_logins(session, repo, url)
+        forgotten = _forget_logins(session, repo, url, pages)
         store.set_addresses(session, repo.id, url, pages)
         store.retry_statuses(session, repo.id)
         audit.record(session, actor, "repo.url", name, audit.change(repo.clone_url, url))

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import RedirectResponse, Response
 
 from pipelines.trigger import Event
-from web.operations import repos, roles, secrets
+from web.operations import forge_tokens, repos, roles, secrets
 from web.operations.errors import InvalidInputError, NotFoundError
 from web.operations.lookup import repo_named
 from web.pages.templates import page
@@ -127,6 +127,7 @@ def _settings_page(
         found = store.secrets_of(session, repo.id)
         given = roles_on_repo(session, repo.id)
         shared = shared_secrets_for(session, repo.name)
+        token = forge_tokens.used_for(session, repo)
         deliveries = store.newest_deliveries(session, repo.id, _DELIVERIES_SHOWN)
         now = db_now_ms(session)
     return page(
@@ -140,6 +141,7 @@ def _settings_page(
         roles=given,
         deliveries=deliveries,
         shared=shared,
+        token=token,
         all_roles=tuple(Role),
         error=error,
         role_error=role_error,

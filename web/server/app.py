@@ -4,7 +4,20 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from web.api import account as account_api
-from web.api import crons, inputs, logs, openapi, pipeline_schema, repos, roles, runs, secrets, users, workers
+from web.api import (
+    crons,
+    forge_tokens,
+    inputs,
+    logs,
+    openapi,
+    pipeline_schema,
+    repos,
+    roles,
+    runs,
+    secrets,
+    users,
+    workers,
+)
 from web.hooks import endpoint
 from web.pages import account, front, login
 from web.pages import repo as repo_page
@@ -40,6 +53,7 @@ ROUTERS = (
     logs.router,
     crons.router,
     secrets.router,
+    forge_tokens.router,
     roles.router,
     runs.router,
     inputs.router,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from sqlalchemy import Engine
+from sqlalchemy.orm import Session
 
 from pipelines.state import Reason
 from pipelines.trigger import Event
@@ -14,15 +15,15 @@ from workers.access.secret_limits import excess
 from workers.access.trust import Permissions
 from workers.db.models import Repo
 from workers.db.session import reading
-from workers.secrets.vault import Vault, clone_place, registry_place, sealed_bytes, secret_place, shared_secret_place
+from workers.forges.tokens import clone_login_for
+from workers.secrets.vault import Vault, registry_place, sealed_bytes, secret_place, shared_secret_place
 from workers.store.repos.shared_secrets import secrets_in_reach
 
 
-def clone_login(vault: Vault, repo: Repo) -> GitLogin | None:
+def clone_login(session: Session, vault: Vault, repo: Repo) -> GitLogin | None:
     """The login with which the worker clones the repository, if it needs one."""
-    if not repo.clone_password_sealed:
-        return None
-    return GitLogin(repo.clone_username, vault.unseal(clone_place(repo.id), repo.clone_password_sealed))
+    login = clone_login_for(session, vault, repo)
+    return GitLogin(*login) if login else None
 
 
 def secrets_for(

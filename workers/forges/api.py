@@ -5,15 +5,14 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urljoin
 
 import httpx2
+
+from workers.forges.redirects import REDIRECTS_MAX, following
 
 ANSWER_BYTES_MAX = 1024 * 1024
 ANSWER_S_MAX = 8.0
 """From the request to the last byte: a host that sends a byte now and then delays no one else."""
-_REDIRECTS_MAX = 5
-_REDIRECTS = frozenset({301, 302, 307, 308})
 _SAID_CHARS_MAX = 200
 
 
@@ -45,19 +44,24 @@ class ApiAnswer:
 
 
 def call(
-    client: httpx2.Client, method: str, url: str, headers: Mapping[str, str] | None = None, body: object = None
+    client: httpx2.Client,
+    method: str,
+    url: str,
+    headers: Mapping[str, str] | None = None,
+    body: object = None,
+    *,
+    renamed: bool = False,
 ) -> ApiAnswer:
-    """Sends one request, and follows redirects on the same host. Raises NoAnswerError.
+    """Sends one request, and follows redirects on the same host (see ``redirects``). Raises NoAnswerError.
 
     Of an answer that is too long only the status and the headers count.
     """
     deadline_s = time.monotonic() + ANSWER_S_MAX
     try:
-        for _ in range(_REDIRECTS_MAX):
+        for _ in range(REDIRECTS_MAX):
             answer = _call(client, method, url, headers or {}, body, deadline_s)
-            target = urljoin(url, answer.headers.get("location", ""))
-            near = httpx2.URL(url).copy_with(raw_path=b"/") == httpx2.URL(target).copy_with(raw_path=b"/")
-            if answer.status not in _REDIRECTS or not near or target == url:
+            target = following(url, answer.status, answer.headers.get("location", ""), renamed=renamed)
+            if not target:
                 return answer
             url = target
     except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:

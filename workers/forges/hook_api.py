@@ -58,7 +58,7 @@ class HookApi:
 
     def repo(self) -> tuple[ApiAnswer, RemoteRepo | None]:
         """The repository; None where the forge refused."""
-        answer = self._ask("GET", "")
+        answer = self._ask("GET", "", renamed=True)
         data = answer.data
         return answer, self._remote(data) if answer.ok and isinstance(data, dict) else None
 
@@ -84,13 +84,13 @@ class HookApi:
         path = {"github": "pings", "gitea": "tests", "gitlab": f"test/{_GITLAB_TEST}"}.get(self.forge)
         return self._ask("POST", f"/hooks/{hook_id}/{path}") if path else None
 
-    def _ask(self, method: str, path: str, body: object = None) -> ApiAnswer:
+    def _ask(self, method: str, path: str, body: object = None, *, renamed: bool = False) -> ApiAnswer:
         api, repo = api_and_path(self.home, _VERSIONS[self.forge], _PUBLIC)
         below = {
             "gitlab": f"projects/{quote(repo, safe='')}",
             "bitbucket": f"repositories/{quote(repo)}",
         }.get(self.forge, f"repos/{quote(repo)}")
-        return call(self.client, method, f"{api}/{below}{path}", self._login(), body)
+        return call(self.client, method, f"{api}/{below}{path}", self._login(), body, renamed=renamed)
 
     def _login(self) -> dict[str, str]:
         match self.forge:

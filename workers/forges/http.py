@@ -5,18 +5,16 @@ import ssl
 from datetime import UTC, datetime
 from functools import cache
 from ipaddress import ip_network
-from urllib.parse import urljoin, urlsplit
 
 import httpx2
 
 from runner.network.egress import NO_EGRESS_SETTINGS, EgressSettings
 from runner.network.retry_after import asked_pause_s
+from workers.forges.redirects import REDIRECTS_MAX, following
 from workers.forges.status_request import Answer, Request
 
 _CONNECT_S, _ANSWER_S = 3.0, 5.0
 _ANSWER_BYTES_MAX = 65_536
-_REDIRECTS_MAX = 5
-_REDIRECTS = frozenset({301, 302, 307, 308})
 
 
 def post(client: httpx2.Client, request: Request) -> Answer:
@@ -25,29 +23,13 @@ def post(client: httpx2.Client, request: Request) -> Answer:
     Follows redirects with the same method and body, to the same scheme, host and port alone: the token is for no other.
     """
     url = request.url
-    for _ in range(_REDIRECTS_MAX):
+    for _ in range(REDIRECTS_MAX):
         answer = _post(client, url, request)
-        following = _same_at(url, answer)
-        if not following:
+        target = following(url, answer.status, answer.location)
+        if not target:
             break
-        url = following
+        url = target
     return answer
-
-
-def _same_at(url: str, answer: Answer) -> str:
-    """Where the same request is answered; empty where the answer is no redirect, or not to the same thing nearby.
-
-    A page to log in is not the same thing: it would accept anything.
-    """
-    if answer.status not in _REDIRECTS or not answer.location:
-        return ""
-    try:
-        target = urljoin(url, answer.location)
-        near = httpx2.URL(url).copy_with(raw_path=b"/") == httpx2.URL(target).copy_with(raw_path=b"/")
-    except (httpx2.InvalidURL, ValueError):
-        return ""
-    alike = urlsplit(url).path.rpartition("/")[2] == urlsplit(target).path.rpartition("/")[2]
-    return target if near and alike else ""
 
 
 def _post(client: httpx2.Client, url: str, request: Request) -> Answer:

@@ -155,11 +155,10 @@ def commit_may_appear(answer: Answer) -> bool:
     return answer.status in _COMMIT_UNKNOWN
 
 
-def refusal(answer: Answer, repo: str) -> str:
-    """Why the forge refused a status, and what to do."""
+def refusal(answer: Answer, repo: str, renew: str) -> str:
+    """Why the forge refused a status, and what to do; ``renew`` is the command that sets another token."""
     said = f" {short(answer.said, _SAID_CHARS_MAX)}" if answer.said else ""
     sentence = f"the forge refused the commit status: {answer.status}{said}"
-    renew = f"`headway repo token {repo}`"
     if is_retryable(answer):
         return f"the forge did not take the commit status: {answer.status}{said}"
     match answer.status:

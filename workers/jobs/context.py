@@ -112,7 +112,7 @@ def load_job(context: WorkerContext, claim: leases.Claim) -> ClaimedJob:
             policy=UntrustedRuns(repo.untrusted_runs),
             pipeline_from=PipelineFrom(repo.pipeline_from),
         )
-        login = clone_login(context.vault, repo)
+        login = clone_login(session, context.vault, repo)
         return ClaimedJob(claim, store.trigger_of(run), repo.id, queued, login, run.on_branch)
 
 

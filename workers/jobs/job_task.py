@@ -238,6 +238,7 @@ def options(settings: Settings) -> Options:
         step_timeout_s=settings.step_timeout_s,
         job_timeout_s=settings.job_timeout_s,
         grace_s=settings.grace_s,
+        registry_retry_s=settings.registry_retry_s,
         steps_ahead_max=settings.steps_ahead_max,
         disk_low=settings.disk_reserve.is_low,
     )

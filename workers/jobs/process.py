@@ -21,7 +21,7 @@ from runner.cleanup.folder_removal import remove_tree
 from runner.docker.client import Engine
 from runner.docker.compatibility import missing_limits
 from runner.docker.folders import Folder
-from runner.docker.sandbox_image import SANDBOX_IMAGE, ensure_sandbox_image
+from runner.docker.sandbox_image import NO_PROGRAM, SANDBOX_IMAGE, ensure_sandbox_image
 from runner.docker.specs import ContainerSpec, job_labels
 from runner.errors import MachineError
 from runner.network.egress import EgressSettings, server_egress
@@ -229,7 +229,7 @@ def prove_data_dir(engine: Engine, installation: str, folder: Path) -> None:
     (probe / "token").write_text(token)
     ensure_sandbox_image(engine)
     spec = ContainerSpec(
-        image=SANDBOX_IMAGE, labels=job_labels(key, made_s), network="none", entrypoint=("/wait",),
+        image=SANDBOX_IMAGE, labels=job_labels(key, made_s), network="none", entrypoint=NO_PROGRAM,
         folders=(Folder(folder, "/probe", read_only=True),),
     )  # fmt: skip
     try:

@@ -85,6 +85,11 @@ def forge_place(repo_id: int) -> str:
     return f"repo/{repo_id}/forge"
 
 
+def shared_forge_place(owner: str, host: str) -> str:
+    """Where a token for the forge at ``host``, of an owner or with an empty one of all repositories, is kept."""
+    return f"owner/{owner}/forge/{host}"
+
+
 def secret_place(repo_id: int, name: str) -> str:
     """Where a repository's secret is kept; its name is in lower case."""
     return f"repo/{repo_id}/secret/{name.lower()}"

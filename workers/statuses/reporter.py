@@ -36,7 +36,8 @@ from workers.forges.status_request import (
     refusal,
     site,
 )
-from workers.secrets.vault import Vault, VaultError, forge_place
+from workers.forges.tokens import ForgeToken, token_for
+from workers.secrets.vault import Vault, VaultError
 from workers.settings import Settings
 from workers.store import PendingStatus
 from workers.store.runs.statuses import reported_states
@@ -90,8 +91,9 @@ class Reporter:
     def _report(self, pending: PendingStatus, away: dict[str, _Failure]) -> None:
         reported = reported_states(pending.status)
         try:
-            for part, status, request in self._changes(pending, reported):
-                self._send(pending, request, away)
+            token = self._token(pending.repo)
+            for part, status, request in self._changes(pending, reported, token) if token else ():
+                self._send(pending, request, away, token.command if token else "")
                 reported[part] = status.state
         except _NotReportedError as failure:
             self._note_failure(pending, reported, failure)
@@ -102,25 +104,29 @@ class Reporter:
             with transaction(self.engine) as session:
                 store.mark_reported(session, pending, reported, over=over)
 
+    def _token(self, repo: Repo) -> ForgeToken | None:
+        """Raises VaultError."""
+        with reading(self.engine) as session:
+            return token_for(session, self.vault, repo)
+
     def _changes(
-        self, pending: PendingStatus, reported: Mapping[str, State]
+        self, pending: PendingStatus, reported: Mapping[str, State], token: ForgeToken
     ) -> list[tuple[str, CommitStatus, Request]]:
-        """The requests for all states that the forge does not have yet. Raises VaultError and NoForgeError."""
+        """The requests for all states that the forge does not have yet. Raises NoForgeError."""
         repo = pending.repo
-        if not repo.forge_token_sealed:
-            return []
-        token = self.vault.unseal(forge_place(repo.id), repo.forge_token_sealed)
-        home = Home(repo.web_url or repo.clone_url, repo.forge_api_url)
+        home = Home(repo.web_url or repo.clone_url, token.api_url)
         wanted = statuses_of(pending, self.settings).items()
         fresh = [(part, status) for part, status in wanted if reported.get(part) is not status.state]
-        asked = [(part, status, FORGES[repo.forge].report(home, token, status)) for part, status in fresh]
+        asked = [(part, status, FORGES[repo.forge].report(home, token.value, status)) for part, status in fresh]
         return [(part, status, request) for part, status, request in asked if request]
 
-    def _send(self, pending: PendingStatus, request: Request, away: dict[str, _Failure]) -> None:
-        """Raises _NotReportedError. ``away`` are the hosts that get no requests in this round."""
+    def _send(self, pending: PendingStatus, request: Request, away: dict[str, _Failure], renew: str) -> None:
+        """Raises _NotReportedError. ``away`` are the hosts that get no requests in this round; ``renew`` is the command
+        that sets another token.
+        """
         host = urlsplit(request.url).netloc
         if host in away:
-            raise _try_later(pending, away[host])
+            raise _try_later(pending, away[host], renew)
         try:
             answer = post(self.client, request)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
@@ -128,14 +134,14 @@ class Reporter:
             if "CERTIFICATE_VERIFY_FAILED" in said:
                 said += "; if its certificate is from your company's own authority, name that in HEADWAY_CA_FILE"
             away[host] = _Failure(f"the forge does not answer at {host}: {said}")
-            raise _try_later(pending, away[host]) from None
+            raise _try_later(pending, away[host], renew) from None
         if accepted(answer, request):
             self._note_move(pending.repo, request, answer)
             return
-        failure = _Failure(refusal(answer, pending.repo.name), answer.pause_s)
+        failure = _Failure(refusal(answer, pending.repo.name, renew), answer.pause_s)
         if is_retryable(answer):
             away[host] = failure
-            raise _try_later(pending, failure)
+            raise _try_later(pending, failure, renew)
         again = commit_may_appear(answer) and pending.status.tries + 1 < REFUSALS_MAX
         raise _NotReportedError(failure.sentence, _pause_s(pending) if again else None)
 
@@ -170,11 +176,10 @@ class _NotReportedError(Exception):
         super().__init__(sentence)
 
 
-def _try_later(pending: PendingStatus, failure: _Failure) -> _NotReportedError:
+def _try_later(pending: PendingStatus, failure: _Failure, renew: str) -> _NotReportedError:
     if pending.status.tries + 1 < TRIES_MAX:
         return _NotReportedError(failure.sentence, max(_pause_s(pending), failure.pause_s))
-    again = f"`headway repo token {pending.repo.name}` tries again"
-    return _NotReportedError(f"{failure.sentence}; given up after {TRIES_MAX} tries; {again}", None)
+    return _NotReportedError(f"{failure.sentence}; given up after {TRIES_MAX} tries; {renew} tries again", None)
 
 
 def _pause_s(pending: PendingStatus) -> int:

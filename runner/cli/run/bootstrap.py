@@ -37,7 +37,7 @@ class RunBootstrap:
     def _start(self) -> None:
         self._engine.ping()
         self._cleanup.watch(self._job(1))
-        self._first_network.prestart_sandbox()
+        self._first_network.prestart()
 
     def _job(self, number: int) -> JobLeftovers:
         key = f"{self._run}-{number}"

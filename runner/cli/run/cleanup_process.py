@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -46,7 +47,7 @@ class CleanupProcess:
         return self._send(job, ended=True)
 
     def _send(self, job: "JobLeftovers", *, ended: bool) -> bool:
-        message = {"key": job.key, "folder": str(job.folder), "image_names": job.image_names, "ended": ended}
+        message = {**asdict(job), "folder": str(job.folder), "ended": ended}
         pipe = self._process.stdin
         try:
             if pipe:
@@ -90,8 +91,9 @@ def _messages(pipe: BinaryIO) -> "Iterator[tuple[JobLeftovers, bool]]":
         from runner.cleanup.leftovers import JobLeftovers
 
         message = json.loads(line)
-        job = JobLeftovers(message["key"], Path(message["folder"]), tuple(message["image_names"]))
-        yield job, message["ended"]
+        ended, folder = message.pop("ended"), Path(message.pop("folder"))
+        names, services = tuple(message.pop("image_names")), tuple(message.pop("services"))
+        yield JobLeftovers(folder=folder, image_names=names, services=services, **message), ended
 
 
 def _remove_after_job(job: "JobLeftovers") -> None:
@@ -115,6 +117,7 @@ def _remove_after_run(job: "JobLeftovers") -> None:
 
 def _remove(job: "JobLeftovers") -> str:
     """Removes everything of the job that exists now. Returns what could not be removed and why, or an empty text."""
+    from runner.cleanup.ending import end_containers
     from runner.cleanup.leftovers import find_leftovers, remove_leftovers
     from runner.docker.client import Engine
     from runner.errors import StepError
@@ -123,6 +126,7 @@ def _remove(job: "JobLeftovers") -> str:
     try:
         engine = Engine()
         try:
+            end_containers(engine, job.services, job.grace_s)
             errors = remove_leftovers(engine, find_leftovers(engine, job))
         finally:
             engine.close()

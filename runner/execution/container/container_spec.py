@@ -6,6 +6,7 @@ from dataclasses import replace
 from pipelines.environment_size import WORD_BYTES_MAX, byte_count, is_word, too_large
 from pipelines.plan import Container
 from pipelines.state import Reason
+from runner.docker.init_program import GATE_ENTRYPOINT, RUN_ENTRYPOINT
 from runner.docker.specs import ContainerSpec
 from runner.errors import StepError
 from runner.execution.job import Job
@@ -14,13 +15,17 @@ from runner.execution.job import Job
 def container_spec(job: Job, container: Container, base: ContainerSpec) -> ContainerSpec:
     """``base``, which has an image's id and the environment, with the container's settings, workspace and limits added.
 
-    Raises StepError for variables or commands that are too large, with those that the image brings along.
+    A container with standard input is one with a gate. Raises StepError if there is nothing to run, or for variables or
+    commands that are too large, with those that the image brings along.
     """
     variables = {**job.images.environment_of(base.image), **base.environment}
-    _check_sizes(variables, (*(base.entrypoint or ()), *(base.command or ())))
+    entrypoint = GATE_ENTRYPOINT if base.stdin else (*RUN_ENTRYPOINT, *_program(job, base))
+    _check_sizes(variables, entrypoint)
     return replace(
         base,
-        folders=(job.workspace_folder, *job.egress.folders),
+        entrypoint=entrypoint,
+        engine_init=False,
+        folders=job.folders,
         binds=container.volumes,
         user=container.user,
         privileged=container.privileged,
@@ -31,6 +36,20 @@ def container_spec(job: Job, container: Container, base: ContainerSpec) -> Conta
         extra_hosts=container.extra_hosts,
         limits=job.options.limits,
     )
+
+
+def _program(job: Job, base: ContainerSpec) -> tuple[str, ...]:
+    """What runs in a container, by the engine's rules: its entrypoint, or else the image's own with its command."""
+    if base.entrypoint:
+        return base.entrypoint
+    config = job.images.config_of(base.image)
+    own = config.get("Entrypoint") or () if base.entrypoint is None else ()
+    if not (program := (*own, *(config.get("Cmd") or ()))):
+        hint = "write `commands`, or `entrypoint`, or use an image whose Dockerfile has an ENTRYPOINT or CMD"
+        raise StepError(
+            Reason.BAD_COMMAND, f"nothing to run: the image has neither an entrypoint nor a command; {hint}"
+        )
+    return program
 
 
 def _check_sizes(environment: Mapping[str, str], command: Sequence[str]) -> None:

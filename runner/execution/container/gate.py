@@ -1,10 +1,10 @@
-"""The gate: how a step's commands reach its shell, and how its exit status comes back.
+"""The gate: how a step's commands reach their shell, and how its exit status comes back.
 
-The container starts a small shell program, the *gate*, which waits for two lines on standard input: a token and the
-script. So a container can be started before its step's turn (prestart), and a script has no length limit. If the runner
-dies, the gate reads end-of-file and exits. The script runs in a subshell: it may set traps, exit, or replace itself
-(exec). The gate then kills the processes that the script left in the background and prints the token with the exit
-status. That arrives some 30 ms before the engine knows of the end. The gate prints it on both outputs, because the
+The first process of the container (runner/docker/init/init.c) is the *gate*: it waits on standard input for a token and
+the script. So a container can be started before its step's turn (prestart), and a script has no length limit. If the
+runner dies, the gate reads end-of-file and exits. It starts ``sh`` with the script as a file, as a container of its own
+would. When that shell has ended, the gate kills the processes left in the background, and prints the token with the
+exit status. That arrives some 30 ms before the engine knows of the end. The gate prints it on both outputs, because the
 engine forwards these independently, and both must be complete.
 """
 
@@ -13,22 +13,11 @@ import secrets
 
 from runner.events import Stream
 
-GATE = r"""
-IFS= read -r _headway_token && IFS= read -r _headway_script || exit 125
-exec </dev/null
-trap : TERM
-( unset _headway_token TINI_KILL_PROCESS_GROUP; trap - TERM; set -e; eval "$(printf '%b' "$_headway_script")" )
-_headway_status=$?
-kill -KILL -1 2>/dev/null
-printf '\036%s %s\n' "$_headway_token" "$_headway_status"
-printf '\036%s %s\n' "$_headway_token" "$_headway_status" >&2
-exit "$_headway_status"
-""".strip()
-GATE_ENTRYPOINT = ("sh", "-c", GATE)
-# The gate ignores TERM, for it waits for its script; with this, docker-init sends signals to the script as well.
-GATE_ENVIRONMENT = {"TINI_KILL_PROCESS_GROUP": "1"}
-STATUS_BYTES_MAX = 4
-"""An exit status has at most three digits, and a newline follows it."""
+PREAMBLE = "exec 3<&-; set -e\n"
+"""The script comes as this open file, of which its commands have no need. ``sh -e`` would say the same, but bash then
+ends before its first line if it dislikes a function in its environment."""
+STATUS_BYTES_MAX = 7
+"""An exit status has at most three digits, a signal two; a space is between them, and a newline follows."""
 
 
 def new_token() -> str:
@@ -36,10 +25,10 @@ def new_token() -> str:
     return secrets.token_hex(16)
 
 
-def gate_lines(token: str, script: str) -> bytes:
-    """The two lines that open the gate."""
-    text = script.replace("\\", "\\\\").replace("\n", "\\n")
-    return f"{token}\n{text}\n".encode(errors="surrogateescape")
+def gate_input(token: str, script: str) -> bytes:
+    """What opens the gate."""
+    data = f"{PREAMBLE}{script}".encode(errors="surrogateescape")
+    return f"{token} {len(data)}\n".encode() + data
 
 
 class StatusWatch:
@@ -48,15 +37,16 @@ class StatusWatch:
     def __init__(self, token: str) -> None:
         self.token = token
         self._mark = b"\x1e" + token.encode() + b" "
-        self._line = re.compile(re.escape(self._mark) + rb"(\d+)\n")
+        self._line = re.compile(re.escape(self._mark) + rb"(\d+) (\d+)\n")
         self._held = b""
         self.status: int | None = None
+        self.signal = 0
 
     def feed(self, data: bytes) -> bytes:
         """The output without the status line. Holds back bytes that may be the start of one."""
         data, self._held = self._held + data, b""
         if found := self._line.search(data):
-            self.status = int(found[1])
+            self.status, self.signal = int(found[1]), int(found[2])
             return data[: found.start()]
         # A status line has only one \x1e, so an incomplete one can only start at the last.
         start = data.rfind(b"\x1e")
@@ -90,3 +80,8 @@ class GateStatus:
     def status(self) -> int | None:
         """The exit status, once it has arrived on one output."""
         return next((watch.status for watch in self.watches.values() if watch.status is not None), None)
+
+    @property
+    def signal(self) -> int:
+        """The number of the signal that ended the step's shell; 0 if it ended by itself, or nothing has arrived."""
+        return max((watch.signal for watch in self.watches.values()), default=0)

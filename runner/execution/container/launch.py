@@ -1,6 +1,6 @@
 """Starts our shell in a container whatever the user's environment is, and gives its commands exactly that environment.
 
-Some variables change what a shell, the loader or docker-init does before the first command of the user's: with
+Some variables change what a shell or the loader does before the first command of the user's: with
 ``PATH: /usr/local/bin`` no shell is found, with SHELLOPTS or BASH_ENV it runs something else, with TMOUT it stops
 waiting. Such a variable reaches the container under a neutral name, and the first lines of the script set it.
 """
@@ -16,7 +16,7 @@ CARRIER = "HEADWAY_ENV_"
 _SHELLS_FOLDERS = frozenset({"/bin", "/usr/bin"})
 _OPTIONS = ("SHELLOPTS", "BASHOPTS")  # readonly in bash, so set by other means
 _OF_SHELLS = frozenset({"ENV", "BASH_ENV", "IFS", "PS4", "TMOUT", "EXECIGNORE", *_OPTIONS})
-_OF_USERS = re.compile(r"(?:LD|TINI)_\w+", re.ASCII)
+_OF_LOADERS = re.compile(r"LD_\w+", re.ASCII)
 _FUNCTION = re.compile(r"BASH_FUNC_([A-Za-z_]\w*)(?:%%|\(\))", re.ASCII)
 # A shell in POSIX mode, as ours is, refuses functions of these names.
 _SPECIAL_BUILTINS = frozenset(
@@ -59,7 +59,7 @@ def launch(given: Mapping[str, str], image: Mapping[str, str]) -> Launch:
 
 
 def _is_hazard(name: str) -> bool:
-    return name in _OF_SHELLS or _OF_USERS.fullmatch(name) is not None or _is_function(name)
+    return name in _OF_SHELLS or _OF_LOADERS.fullmatch(name) is not None or _is_function(name)
 
 
 def _is_function(name: str) -> bool:

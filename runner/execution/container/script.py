@@ -14,7 +14,7 @@ def script_of(
 ) -> str:
     """The script of a step: sets its late variables, changes to its folder, and prints each command before it runs.
 
-    One shell runs all commands, with ``set -e``, as in Woodpecker. If ``directory`` is empty, the step stays in the
+    One shell runs all commands, with ``sh -e``, as in Woodpecker. If ``directory`` is empty, the step stays in the
     working directory of its image. ``restore`` are the lines that set the rest of the user's environment.
     """
     lines = [f"export {name}={shlex.quote(value)}" for name, value in environment.items()]
@@ -24,4 +24,6 @@ def script_of(
     lines += restore
     for command in commands:
         lines += [f"printf '%s\\n' {shlex.quote('+ ' + command.strip())}", command]
+        if command.endswith("\\"):
+            lines.append("")  # else the backslash would join the next line to this one
     return "\n".join(lines) + "\n"

@@ -10,6 +10,8 @@ from runner.step_files import read_step_file
 CHECKED_COUNT_MAX = 20
 _START_BYTES_MAX = 512
 _WORD = re.compile(r"(?<![\w./$-])(?:\./)?[\w-][\w./-]*")
+# What is quoted, escaped or a comment; then a quote that is left over.
+_QUOTED = re.compile(r"""\\.|'[^']*'|"(?:\\.|[^"\\])*"|(?<!\S)\#[^\n]*|(?P<open>['"])""", re.DOTALL)
 _LINE_ENDS = "write it with LF, for instance by `*.sh text eol=lf` in .gitattributes"
 
 
@@ -31,6 +33,18 @@ def script_trouble(workspace: Path, base: str, directory: str, commands: Sequenc
             needed = " or ".join(words[:2] if words[0].endswith("/env") else words[:1])
             return f"{word} asks for {needed} in its first line; use an image that has it"
     return ""
+
+
+def open_quote(commands: Sequence[str]) -> str:
+    """A sentence about a command with a quote that neither it nor a later one closes, or nothing."""
+    if not _open_quote("\n".join(commands)):
+        return ""
+    command = next((command for command in commands if _open_quote(command)), commands[-1])
+    return f"the command `{command.strip().splitlines()[0]}` has a quote that is not closed"
+
+
+def _open_quote(script: str) -> bool:
+    return any(match["open"] for match in _QUOTED.finditer(script))
 
 
 def _files(base: str, directory: str, commands: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -6,17 +6,19 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from pipelines.environment_size import WORD_BYTES_MAX, word_bytes
-from pipelines.plan import CommandsStep, Container, PluginStep
+from pipelines.plan import CommandsStep, PluginStep
 from pipelines.state import Outcome, Reason
 from runner.docker.attach import Attached, readable
 from runner.docker.specs import ContainerSpec
 from runner.errors import DiskNearlyFullError, StepError
 from runner.execution.container import gate
 from runner.execution.container.container_spec import container_spec
+from runner.execution.container.image_volumes import hidden_by_volumes
 from runner.execution.container.launch import Launch, launch
 from runner.execution.container.script import script_of
 from runner.execution.container.step_outcome import engine_gone, outcome_of
-from runner.execution.job import Deadline, Job
+from runner.execution.deadline import Deadline
+from runner.execution.job import Job
 from runner.execution.workspace_owner import PASSWD_BYTES_MAX, user_number
 from runner.logs.output import Lines, Output
 
@@ -57,8 +59,9 @@ def run(job: Job, step: CommandsStep | PluginStep, output: Output, prestarted: S
         if started.token:
             job.owner.enter(started.user, started.image)
         on_exit.callback(job.owner.leave, started.user)
+        _note_volumes(job, step, started.image, output)
         if started.token:
-            _open_gate(started.stream, gate.gate_lines(started.token, _script(job, step, started.restore)))
+            _open_gate(started.stream, gate.gate_input(started.token, _script(job, step, started.restore)))
         stopped = _follow(job, step, started, output, status)
         outcome = stopped or outcome_of(job, step, started.container, status)
         on_error.pop_all()
@@ -67,12 +70,19 @@ def run(job: Job, step: CommandsStep | PluginStep, output: Output, prestarted: S
     return outcome
 
 
+def _note_volumes(job: Job, step: CommandsStep | PluginStep, image: str, output: Output) -> None:
+    """Raises StepError if the image hides the whole checkout from commands. A plugin may have no need of it."""
+    volumes = job.images.config_of(image).get("Volumes") or {}
+    whole, parts = hidden_by_volumes(job.plan, step.container, volumes)
+    if whole and isinstance(step, CommandsStep):
+        raise StepError(Reason.BAD_COMMAND, whole)
+    for sentence in filter(None, (whole, parts)):
+        output.note(f"headway: {sentence}")
+
+
 def start(job: Job, step: CommandsStep | PluginStep, image: str) -> StartedContainer:
     """Creates, attaches and starts a step's container. Commands then wait at their gate. Raises StepError."""
-    if own_network(step.container) or step.detach:
-        network = step.container.network_mode or job.network.ensure()
-    else:
-        network = job.sandboxes.allocate(step.number)
+    network = step.container.network_mode or job.network.ensure()
     own = job.images.environment_of(image) if has_gate(step) else {}
     ready = launch(job.environment(step.container.environment), own)
     container = job.engine.create(_spec(job, step, image, network, ready))
@@ -103,23 +113,18 @@ def discard(job: Job, started: StartedContainer) -> None:
     job.removals.remove_now(started.container)
 
 
-def _open_gate(stream: Attached, lines: bytes) -> None:
+def _open_gate(stream: Attached, data: bytes) -> None:
     try:
-        stream.send(lines)
+        stream.send(data)
     except (BrokenPipeError, ConnectionResetError):
         return  # the container or the engine has ended: what follows finds out which
     except OSError as error:
         raise engine_gone(error) from error
 
 
-def own_network(container: Container) -> bool:
-    """True if the container has network settings, which Docker forbids for a container that joins a namespace."""
-    return bool(container.network_mode or container.dns or container.dns_search or container.extra_hosts)
-
-
 def _spec(job: Job, step: CommandsStep | PluginStep, image: str, network: str, ready: Launch) -> ContainerSpec:
     gated = has_gate(step)
-    environment = {**ready.overrides, **gate.GATE_ENVIRONMENT} if gated else late_environment(job, step)
+    environment = ready.overrides if gated else late_environment(job, step)
     if "DRONE_BUILD_STATUS" in step.container.environment:
         environment = {**environment, "DRONE_BUILD_STATUS": _DRONE_STATUSES[job.status.word]}
     if isinstance(step, CommandsStep) and not gated:
@@ -128,7 +133,7 @@ def _spec(job: Job, step: CommandsStep | PluginStep, image: str, network: str, r
         image=image,
         labels=job.labels(step.number),
         network=network,
-        entrypoint=gate.GATE_ENTRYPOINT if gated else step.container.entrypoint,
+        entrypoint=None if gated else step.container.entrypoint,
         environment=job.environment(step.container.environment) | environment,
         directory="" if gated else step.container.directory,
         aliases=(step.name,) if network == job.network.name and step.detach else (),

@@ -1,19 +1,35 @@
 """The outcome of a step whose container ended by itself: passed, failed by its exit code, or killed for its memory."""
 
+import signal
+
 from pipelines import platforms
 from pipelines.plan import CommandsStep, PluginStep
 from pipelines.state import PASSED, Outcome, Reason, State
 from runner.errors import MachineError
 from runner.execution.container.gate import GateStatus
-from runner.execution.container.script_trouble import script_trouble
+from runner.execution.container.script_trouble import open_quote, script_trouble
 from runner.execution.job import Job
 
-KILLED_STATUS = 137
 EXIT_TIMEOUT_S = 15
 """A container exits at the same time as its streams end, or shortly after."""
 NOT_FOUND_STATUS = 127
-_SCRIPT_STATUSES = (2, 126, NOT_FOUND_STATUS)
+SYNTAX_STATUS = 2
+_SCRIPT_STATUSES = (SYNTAX_STATUS, 126, NOT_FOUND_STATUS)
 """How a shell ends that cannot run a script, or cannot read it."""
+SIGNAL_STATUS = 128
+_MEANINGS: dict[int, str] = {
+    signal.SIGHUP: "its terminal or its parent went away",
+    signal.SIGINT: "an interrupt, as by Ctrl-C",
+    signal.SIGILL: "it may be built for another processor",
+    signal.SIGTRAP: "a breakpoint or an assertion",
+    signal.SIGABRT: "it aborted itself, as after a failed assertion",
+    signal.SIGBUS: "a crash, for instance for a full /dev/shm",
+    signal.SIGFPE: "a crash in arithmetic, such as a division by zero",
+    signal.SIGKILL: "a `kill -9`, or the kernel; the engine does not report that memory ran out",
+    signal.SIGSEGV: "a crash by a wrong memory access",
+    signal.SIGPIPE: "it wrote to a pipe whose reader had ended",
+    signal.SIGTERM: "a `kill` asked it to end",
+}
 _HINTS = {126: " (found, but it cannot be executed)", NOT_FOUND_STATUS: " (a command was not found in the image)"}
 
 
@@ -29,22 +45,54 @@ def outcome_of(job: Job, step: CommandsStep | PluginStep, container: str, status
         raise engine_gone("its output broke off")
     if code == 0:
         return PASSED
-    if code == KILLED_STATUS:
-        _exit_code(job, container)
-        state = (job.engine.inspect(container) or {}).get("State", {})
-        if state.get("OOMKilled"):
-            limit = job.options.limits.memory_bytes
-            over = f"its limit of {limit // 1024**2} MiB" if limit else "what the machine has"
-            return Outcome(State.FAILED, Reason.OUT_OF_MEMORY, f"killed: it needed more memory than {over}", code)
-        return Outcome(State.FAILED, Reason.KILLED, "killed by a signal from outside (SIGKILL)", code)
+    if memory := _out_of_memory(job, container, code):
+        return memory
+    if gate_failed and code == _killed_by(signal.SIGKILL):
+        # Not by the step: none of its processes can kill the first one.
+        message = "killed by a signal from outside of the step (SIGKILL): its whole container was ended"
+        return Outcome(State.FAILED, Reason.KILLED, message, code)
+    if status.signal == signal.SIGKILL:
+        message = f"its shell was killed by SIGKILL (exit code {code}): {_MEANINGS[signal.SIGKILL]}"
+        return Outcome(State.FAILED, Reason.KILLED, message, code)
     if gate_failed and code in _HINTS:
         hint = "a step with commands needs an image that has a shell (sh); use another image, or `entrypoint`"
         return Outcome(State.FAILED, Reason.BAD_COMMAND, f"the image cannot run the step's commands; {hint}", code)
     if gate_failed and (platform := _foreign_platform(job, container)):
         message = f"exited with {code}: its image is for {platform}, which this machine runs only by emulation"
         return Outcome(State.FAILED, Reason.BAD_COMMAND, f"{message}; {platforms.EMULATION}", code)
-    message = f"exited with {code}{_hint(step, code)}{_script_hint(job, step, code)}"
+    said = _signal_hint(code, status.signal) or _hint(step, code)
+    message = f"exited with {code}{said}{_script_hint(job, step, code)}"
     return Outcome(State.FAILED, Reason.EXIT_CODE, message, code)
+
+
+def _out_of_memory(job: Job, container: str, code: int) -> Outcome | None:
+    """The outcome of a container in which the kernel killed a process for its memory, as the engine says; or None."""
+    job.engine.wait(container, EXIT_TIMEOUT_S)  # the engine knows for certain only when the container has ended
+    if not (job.engine.inspect(container) or {}).get("State", {}).get("OOMKilled"):
+        return None
+    limit = job.options.limits.memory_bytes
+    over = f"its limit of {limit // 1024**2} MiB" if limit else "what the machine has"
+    killed = "killed: it" if code == _killed_by(signal.SIGKILL) else f"exited with {code}, and a process was killed: it"
+    return Outcome(State.FAILED, Reason.OUT_OF_MEMORY, f"{killed} needed more memory than {over}", code)
+
+
+def _killed_by(number: int) -> int:
+    """The exit status that a shell gives to a program which a signal ended."""
+    return SIGNAL_STATUS + number
+
+
+def _signal_hint(code: int, killed_by: int) -> str:
+    """What an exit status means by which shells report a signal: of the step's own shell (``killed_by``) or a program.
+
+    A program may also choose such a number itself.
+    """
+    meaning = _MEANINGS.get(code - SIGNAL_STATUS)
+    if not meaning:
+        return ""
+    name = signal.Signals(code - SIGNAL_STATUS).name
+    if killed_by:
+        return f" (its shell was ended by {name}: {meaning})"
+    return f" (128 + {code - SIGNAL_STATUS}: perhaps {name} ended one of its programs: {meaning})"
 
 
 def _foreign_platform(job: Job, container: str) -> str:
@@ -58,7 +106,8 @@ def _script_hint(job: Job, step: CommandsStep | PluginStep, code: int) -> str:
     if not isinstance(step, CommandsStep) or code not in _SCRIPT_STATUSES:
         return ""
     plan = job.plan
-    found = script_trouble(job.workspace_base, plan.workspace_base, step.container.directory, step.commands)
+    found = open_quote(step.commands) if code == SYNTAX_STATUS else ""
+    found = found or script_trouble(job.workspace_base, plan.workspace_base, step.container.directory, step.commands)
     return f"; {found}" if found else ""
 
 

@@ -16,6 +16,7 @@ from workers.forges import FORGES, BadPayloadError, NothingToDo
 from workers.forges.http import make_client, post
 from workers.forges.status_request import Answer, CommitStatus, Home, refusal, short
 
+RENEW = "`headway repo token acme/roof`"
 SHA = "8f3e1c2ab4d5968770e1f2a3b4c5d6e7f8091a2b"
 BODY = b'{"ref": "refs/heads/main"}'
 # What each recorded delivery starts: every field that is not empty.
@@ -128,8 +129,8 @@ def test_a_text_is_cut_where_a_word_ends() -> None:
 
 
 def test_a_refusal_shows_at_most_160_characters_of_what_the_forge_said() -> None:
-    assert f"422 {'x' * 160};" in refusal(Answer(422, "x" * 160), "acme/roof")
-    assert f"422 {'x' * 159}…;" in refusal(Answer(422, "x" * 161), "acme/roof")
+    assert f"422 {'x' * 160};" in refusal(Answer(422, "x" * 160), "acme/roof", RENEW)
+    assert f"422 {'x' * 159}…;" in refusal(Answer(422, "x" * 161), "acme/roof", RENEW)
 
 
 def answered(status: int, said: str = "", retry_after: str = "") -> Answer:

@@ -20,6 +20,7 @@ from workers.forges.status_request import (
 )
 
 SHA = "8f3e1c2ab4d5968770e1f2a3b4c5d6e7f8091a2b"
+RENEW = "`headway repo token acme/roof`"
 RUN = "https://ci.test/repos/acme/roof/runs/7"
 WAITS = {"github": "pending", "gitea": "pending", "gitlab": "pending", "bitbucket": "INPROGRESS"}
 WENT_WELL = {"github": "success", "gitea": "success", "gitlab": "success", "bitbucket": "SUCCESSFUL"}
@@ -69,7 +70,7 @@ def test_a_wrong_token_is_refused_and_the_sentence_says_what_to_do(forge: str, s
     request, answer = tell(forge, server, status(), token="stale")
     assert not accepted(answer, request)
     assert not is_retryable(answer)
-    assert refusal(answer, "acme/roof") == (
+    assert refusal(answer, "acme/roof", RENEW) == (
         "the forge refused the commit status: 401 Bad credentials; renew the token with `headway repo token acme/roof`"
     )
 
@@ -192,4 +193,4 @@ def test_which_answers_are_retried_and_after_which_pause(
         server.fail(status, "no", headers=headers)
         _, answer = tell("gitea", server, CommitStatus(SHA, State.PASSED, "headway/push", "Passed", RUN))
     assert (is_retryable(answer), answer.pause_s) == (again, pause_s)
-    assert f"{status} no" in refusal(answer, "acme/roof")
+    assert f"{status} no" in refusal(answer, "acme/roof", RENEW)

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from pipelines.state import Reason
 from runner.builds.failures import failure
 from runner.builds.progress import Progress
@@ -20,3 +22,23 @@ def test_a_file_name_that_buildkit_refuses_is_named(tmp_path: Path) -> None:
     error = failure(progress, REFUSED, tmp_path)
     assert error.reason is Reason.BUILD_FAILED
     assert "not UTF-8, a/ü/x\\xff, which this BuildKit does not take; rename it, or name it in" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("output", "sentence"),
+    [
+        (["panic: nil pointer", "x/grpcclient.convertRef({0x1})"], "an image of several platforms needs a file in it"),
+        (
+            ["panic: nil pointer", "goroutine 1 [running]:"],
+            "crashed: panic: nil pointer; upgrade docker's buildx plugin",
+        ),
+        (["panic: of a test", "ERROR: failed to solve: x"], "the image could not be built: x"),
+        (["ERROR: Cache export is not supported for the docker driver."], "daemon.json and restart it"),
+        (
+            ["ERROR: failed to solve: a: no match for platform in manifest: not found"],
+            "not exist for a platform of the",
+        ),
+    ],
+)
+def test_what_the_client_cannot_do_is_said_with_a_remedy(output: list[str], sentence: str, tmp_path: Path) -> None:
+    assert sentence in str(failure(Progress(lambda _: None, lambda _: None), output, tmp_path))

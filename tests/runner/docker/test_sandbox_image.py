@@ -4,7 +4,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pipelines.state import Reason
 from runner.docker.client import Engine
 from runner.docker.sandbox_image import SANDBOX_IMAGE, ensure_sandbox_image, sandbox_archive
 from runner.errors import MachineError
@@ -33,9 +32,3 @@ def test_workers_that_make_it_at_the_same_time_make_the_same_image_and_never_los
 def test_what_is_no_image_is_refused_with_the_engines_words(engine: Engine) -> None:
     with pytest.raises(MachineError, match="the Docker Engine"):
         engine.load_image(b"no archive")
-
-
-def test_a_processor_without_a_program_is_named() -> None:
-    with pytest.raises(MachineError, match="runs on riscv64; Headway can work with amd64 and arm64") as raised:
-        sandbox_archive("riscv64")
-    assert raised.value.reason is Reason.ENGINE_UNSUITABLE

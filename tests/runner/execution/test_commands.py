@@ -258,6 +258,7 @@ def test_a_step_that_needs_too_much_memory_is_told_apart_from_one_that_was_kille
 def test_a_step_whose_shell_was_killed_says_so(ran: JobRunner) -> None:
     job = ran(shell("echo before", "kill -KILL $$", "sleep 1000"))
     assert job.step().reason is Reason.KILLED
+    assert job.step().message.startswith("its shell was killed by SIGKILL (exit code 137)")
     assert job.said()[0] == "before"
 
 

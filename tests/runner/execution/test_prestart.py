@@ -1,4 +1,4 @@
-"""Which steps share a sandbox, and prestarted containers."""
+"""Prestarted containers: which steps get one, and that a step cannot tell."""
 
 import re
 from pathlib import Path
@@ -6,53 +6,12 @@ from pathlib import Path
 import pytest
 
 from pipelines.state import State
-from runner.docker.job_network import JobNetwork, SandboxAllocator
+from runner.docker.specs import JOB_LABEL, STEP_LABEL
 from runner.execution.free_memory import available_bytes
 from runner.execution.job import Options
-from tests.support.engine import JobRunner
+from runner.execution.prestart import is_prestartable
+from tests.support.engine import JobRunner, eventually, when_said
 from tests.support.plans import container, shell
-
-
-class FakeNetwork(JobNetwork):
-    """A job network without an engine: it returns names and counts the sandboxes."""
-
-    def __init__(self, *, prestarted: bool = True) -> None:
-        self._created = 0
-        self._has_prestarted = prestarted
-
-    @property
-    def has_prestarted_sandbox(self) -> bool:
-        return self._has_prestarted
-
-    def ensure(self) -> str:
-        return "network"
-
-    def take_sandbox(self) -> str:
-        self._created += 1
-        return f"sandbox-{self._created}"
-
-
-def test_steps_one_after_another_share_one_sandbox_though_none_has_ended() -> None:
-    allocator = SandboxAllocator(FakeNetwork(), {1: (), 2: (1,), 3: (2,)})
-    assert [allocator.allocate(step) for step in (1, 2, 3)] == ["container:sandbox-1"] * 3
-
-
-def test_the_first_step_needs_no_sandbox_unless_one_was_prestarted() -> None:
-    allocator = SandboxAllocator(FakeNetwork(prestarted=False), {1: (), 2: (1,), 3: (2,)})
-    assert [allocator.allocate(step) for step in (1, 2, 3)] == ["network", "container:sandbox-1", "container:sandbox-1"]
-
-
-def test_steps_that_may_run_at_the_same_time_get_different_sandboxes() -> None:
-    allocator = SandboxAllocator(FakeNetwork(), {1: (), 2: (1,), 3: (1,), 4: (2, 3)})
-    assert [allocator.allocate(step) for step in (1, 2, 3)] == [f"container:sandbox-{number}" for number in (1, 1, 2)]
-    assert allocator.allocate(4) in {"container:sandbox-1", "container:sandbox-2"}
-
-
-def test_the_sandbox_of_a_step_that_has_ended_is_used_again() -> None:
-    allocator = SandboxAllocator(FakeNetwork(), {1: (), 2: ()})
-    first = allocator.allocate(1)
-    allocator.release(1)
-    assert allocator.allocate(2) == first
 
 
 def test_available_memory_is_infinite_if_the_system_does_not_tell(tmp_path: Path) -> None:
@@ -90,3 +49,47 @@ def test_steps_that_run_together_may_use_the_same_port(ran: JobRunner) -> None:
     job = ran(shell(serve, needs=()), shell(serve, needs=()))
     assert job.states == [State.PASSED] * 2, job.everything()
     assert all(re.search(r"^here$", "\n".join(job.said(step)), re.MULTILINE) for step in (1, 2))
+
+
+@pytest.mark.engine
+def test_only_what_an_earlier_step_could_replace_on_the_host_keeps_a_container_from_being_prestarted(
+    ran: JobRunner, tmp_path: Path
+) -> None:
+    at_their_turn = [
+        container(volumes=(f"{tmp_path}:/host",)),
+        container(devices=("/dev/null:/dev/zilch",)),
+        container(network_mode="bridge"),
+    ]
+    ahead = [
+        container(dns=("203.0.113.53",), dns_search=("example.com",), extra_hosts=("db:203.0.113.7",)),
+        container(network_mode="none"),
+        container(volumes=("/anonymous",)),
+    ]
+    job, seen = ran.new(), set[str]()
+
+    def containers() -> set[str]:
+        found = ran.engine.containers_labelled(f"{JOB_LABEL}={job.key}")
+        return {each["Labels"][STEP_LABEL] for each in found if STEP_LABEL in each["Labels"]}
+
+    def look() -> None:
+        eventually(lambda: len(containers()) > len(ahead))
+        seen.update(containers())
+        (job.folder / "workspace" / "src" / "go").touch()
+
+    wait = shell("echo up", "while [ ! -e go ]; do sleep 0.05; done")
+    boxes = [*at_their_turn, *ahead]
+    options = Options(grace_s=1, steps_ahead_max=len(boxes))
+    done = ran(
+        wait, *(shell("true", box=box) for box in boxes),
+        key=job.key, options=options, on_event=when_said(b"up", look), timeout_s=60,
+    )  # fmt: skip
+    assert done.states == [State.PASSED] * (1 + len(boxes)), done.everything()
+    assert seen == {"1", "5", "6", "7"}
+
+
+def test_a_privileged_container_has_the_devices_of_its_turn() -> None:
+    """What is under its /dev is what the host has when it is created."""
+    assert is_prestartable(shell("true"))
+    assert not is_prestartable(shell("true", box=container(privileged=True)))
+    assert not is_prestartable(shell("true", detach=True))
+    assert not is_prestartable(shell("true", box=container(entrypoint=("sh",))))

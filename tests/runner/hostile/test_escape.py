@@ -124,7 +124,9 @@ def test_instructions_of_a_build_are_as_confined(ran: JobRunner) -> None:
 
 
 def test_a_frozen_or_greedy_step_is_held_by_its_limits_and_its_time(ran: JobRunner) -> None:
-    """All processes stopped, the gate's shell with them: nothing answers TERM, and the time ends it all the same."""
-    job = ran(shell("kill -STOP -1; kill -STOP $$", timeout_s=2), options=Options(grace_s=0.3))
+    """All processes stopped, the shell with them: nothing answers TERM, and the time ends it all the same."""
+    job = ran(
+        shell("sleep 1000 & kill -STOP -1; kill -STOP 1; kill -STOP $$", timeout_s=2), options=Options(grace_s=0.3)
+    )
     assert job.step().state is State.FAILED
     assert job.step().message.startswith("timed out after 2 s")

@@ -16,7 +16,7 @@ from runner.errors import MachineError
 from runner.events import Event, StepFinished, StepStarted
 from runner.execution.job import Options
 from runner.images.interruptible import interruptible
-from tests.support.engine import JobRunner, eventually, in_thread
+from tests.support.engine import NO_RETRIES, JobRunner, eventually, in_thread
 from tests.support.engine_proxy import EngineProxy
 from tests.support.job_result import JobResult
 from tests.support.plans import build, container, laid_out, push, secrets_hex, service, shell
@@ -272,10 +272,15 @@ def test_an_engine_that_goes_away_in_mid_pull_is_told(
 @pytest.mark.parametrize(
     ("answer", "state", "reason", "hint"),
     [
-        (TOO_MANY, State.BROKEN, Reason.REGISTRY_UNREACHABLE, "or use a registry mirror"),
+        (TOO_MANY, State.BROKEN, Reason.REGISTRY_UNREACHABLE, "log in: headway registry login 127.0.0.1"),
         (DENIED, State.FAILED, Reason.IMAGE_NOT_FOUND, "denies access to the image"),
         (NO_SUCH_REPOSITORY, State.FAILED, Reason.IMAGE_NOT_FOUND, "does not exist; check its name"),
-        ((503, "busy"), State.BROKEN, Reason.REGISTRY_UNREACHABLE, "the registry cannot be reached"),
+        (
+            (503, "busy"),
+            State.BROKEN,
+            Reason.REGISTRY_UNREACHABLE,
+            "answered 503 Service Unavailable; look",
+        ),
     ],
 )
 def test_why_an_image_cannot_be_had_is_told(
@@ -283,7 +288,7 @@ def test_why_an_image_cannot_be_had_is_told(
 ) -> None:
     front.answer = answer
     name = f"{front.host}/any/image:1"
-    outcome = ran(shell("true", box=box(name))).step()
+    outcome = ran(shell("true", box=box(name)), options=NO_RETRIES).step()
     assert (outcome.state, outcome.reason) == (state, reason)
     assert hint in outcome.message
     assert name in outcome.message

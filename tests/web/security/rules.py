@@ -56,6 +56,8 @@ _TABLE = {
         PUT /api/repos/{name:path}/crons/{cron_name}, DELETE /api/repos/{name:path}/crons/{cron_name},
         GET /api/repos/{name:path}/secrets, PUT /api/repos/{name:path}/secrets/{secret_name},
         DELETE /api/repos/{name:path}/secrets/{secret_name},
+        GET /api/repos/{name:path}/settings/forge-tokens, PUT /api/repos/{name:path}/settings/forge-tokens,
+        DELETE /api/repos/{name:path}/settings/forge-tokens,
         GET /api/repos/{name:path}/settings/roles, PUT /api/repos/{name:path}/settings/roles/{user_name},
         DELETE /api/repos/{name:path}/settings/roles/{user_name}, PUT /api/repos/{name:path}/settings/visibility
     """,

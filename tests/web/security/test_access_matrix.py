@@ -51,6 +51,7 @@ FORMS: Mapping[str, Mapping[str, Any]] = {
 BODIES: Mapping[str, Mapping[str, Any]] = {
     "PUT /api/repos/{name:path}/crons/{cron_name}": {"expression": "@daily"},
     "PUT /api/repos/{name:path}/secrets/{secret_name}": {"value": "value"},
+    "PUT /api/repos/{name:path}/settings/forge-tokens": {"token": "tok"},
     "PUT /api/repos/{name:path}/settings/roles/{user_name}": {"role": "write"},
     "PUT /api/repos/{name:path}/settings/visibility": {"visible_to_all": False},
     "POST /api/repos/{name:path}/runs": {"branch": "main"},
@@ -63,7 +64,7 @@ QUERIES = {"GET /api/steps/{step_id}/log/search": {"text": "x"}}
 @pytest.fixture
 def world(site: Site) -> ClaimedRun:
     """Two repositories. In the first, run 1 goes on and run 2 has ended. Streams end at once."""
-    site.add_repo()
+    site.add_repo(forge="github")
     site.add_repo(OTHER_REPO)
     begun = site.begin()
     ended = site.queue()

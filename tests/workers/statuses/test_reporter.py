@@ -9,10 +9,15 @@ from pipelines.problem import Problem
 from pipelines.state import Outcome, Reason, State
 from pipelines.trigger import Event, Trigger
 from tests.support.builders import SHA, job_plan, plan, pull_request, push
+from tests.support.forge import TOKEN
 from tests.support.reporting import ReportingFixture, reporting_fixture
 from workers import store
 from workers.db.session import transaction
 from workers.forges.status_request import short
+from workers.secrets.vault import shared_forge_place
+from workers.statuses.reporter import REFUSALS_MAX
+from workers.store.repos.forge_tokens import put_forge_token
+from workers.store.runs.statuses import retry_statuses_of_owner
 
 FAILED = Outcome(State.FAILED, Reason.EXIT_CODE, "step 'test' ended with exit code 1")
 LATER = "0" * 39 + "1"
@@ -159,3 +164,27 @@ def test_an_invalid_pipeline_is_reported_with_its_first_error_in_full(site: Repo
 
 def test_no_text_of_a_status_hides_or_reorders_others() -> None:
     assert short("failed: \u202ekcatta\x1b[2J\n of \u200bit", 140) == "failed: \\u202ekcatta\\x1b[2J of \\u200bit"
+
+
+def test_the_token_of_the_owner_is_used_where_the_repository_has_none(site: ReportingFixture) -> None:
+    vault, host = site.reporter.vault, site.forge.url
+    with transaction(site.database) as session:
+        store.set_forge_token(session, site.repo_id, "", "")
+        put_forge_token(session, "acme", "https://elsewhere.test", "", vault.seal("elsewhere", "x"))
+    queued = site.run_through()
+    assert site.report() == []
+    assert site.problem(queued.run_id) == ""
+    with transaction(site.database) as session:
+        put_forge_token(session, "acme", host, "", vault.seal(shared_forge_place("acme", host), "tok-wrong"))
+    queued = site.run_through()
+    for _ in range(REFUSALS_MAX):
+        site.report()
+        site.end_pauses()
+    assert f"renew the token with `headway repo token 'acme/*' --host {host}`" in site.problem(queued.run_id)
+    with transaction(site.database) as session:
+        put_forge_token(session, "acme", host, "", vault.seal(shared_forge_place("acme", host), TOKEN))
+        retry_statuses_of_owner(session, "acm")
+    assert site.report() == []
+    with transaction(site.database) as session:
+        retry_statuses_of_owner(session, "acme")
+    assert site.report() == [("headway/push", "success")]

@@ -10,6 +10,7 @@ from workers.db.models.repos import (
     Registry,
     Repo,
     Secret,
+    SharedForgeToken,
     SharedSecret,
 )
 from workers.db.models.runs import Approval, Job, Run, Status, Step
@@ -35,6 +36,7 @@ __all__ = [
     "RepoRole",
     "Run",
     "Secret",
+    "SharedForgeToken",
     "SharedSecret",
     "Status",
     "Step",

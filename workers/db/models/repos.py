@@ -132,6 +132,24 @@ class SharedSecret(Base):
     updated_ms: Mapped[int]
 
 
+class SharedForgeToken(Base):
+    """A token of the forge at ``host``, sealed, for all repositories of an owner, or with an empty ``owner`` for all.
+
+    ``host`` is like ``https://git.example.com``; ``api_url`` is where the forge's API is, if it is not the usual place.
+    """
+
+    __tablename__ = "shared_forge_tokens"
+    __table_args__ = (UniqueConstraint("owner", "host", name="uq_shared_forge_tokens_owner_host"),)
+
+    id: Mapped[int] = mapped_column(ID, primary_key=True)
+    owner: Mapped[str]
+    host: Mapped[str]
+    api_url: Mapped[str] = mapped_column(default="")
+    sealed: Mapped[str]
+    created_ms: Mapped[int]
+    updated_ms: Mapped[int]
+
+
 class Registry(Base):
     """A login to an image registry, for one repository, or (``repo_id`` None) for all of an ``owner``, or for all."""
 

@@ -31,7 +31,7 @@ from workers.store.common import table
 from workers.store.jobs.lanes import turns_after
 from workers.store.runs.approvals import approver, drop_replaced, note_writer
 from workers.store.runs.runs import trigger_of
-from workers.store.runs.statuses import open_statuses
+from workers.store.runs.statuses import may_have_token, open_statuses
 from workers.store.runs.superseding import supersede_runs
 
 _TITLE_CHARS_MAX = 200
@@ -156,7 +156,7 @@ def _queueing() -> tuple[ReturningUpdate[int, list[str], bool, bool], Insert, Re
         update(repos)
         .where(mine)
         .values(last_number=counted)
-        .returning(repos.c.last_number, repos.c.newest_wins, repos.c.forge_token_sealed != "", held),
+        .returning(repos.c.last_number, repos.c.newest_wins, may_have_token(), held),
         insert(runs).values(created_ms=now_ms(), **literals),
         insert(jobs)
         .from_select(["run_id", "repo_id", "number", "ready", "lane", "rung_ms", "created_ms"], first_jobs)

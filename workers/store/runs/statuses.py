@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session, aliased
 
 from pipelines.commit_id import SHA1_DIGITS, SHA256_DIGITS
 from pipelines.state import State
-from workers.db.models import Job, Repo, Run, Status
+from workers.db.models import Job, Repo, Run, SharedForgeToken, Status
 from workers.db.session import db_now_ms, now_ms
 from workers.store.common import table
 
@@ -118,9 +118,30 @@ def progress_of(jobs: Sequence[Job]) -> int:
     return sum(_SO_FAR.get(job.state, _ENDED) for job in jobs)
 
 
+def may_have_token() -> ColumnElement[bool]:
+    """Whether there is a token with which the statuses of the repository ``repos`` may be reported.
+
+    A token of an owner counts, also for another host: only its reporter knows which host a repository is on.
+    """
+    repos, shared = table(Repo), table(SharedForgeToken)
+    pattern = shared.c.owner + "/%"  # a "_" in it matches more than itself, which costs a row and no more
+    of_owner = exists().where(or_(shared.c.owner == "", repos.c.name.like(pattern))).correlate(repos)
+    return (repos.c.forge_token_sealed != "") | of_owner
+
+
 def retry_statuses(session: Session, repo_id: int) -> None:
     """Retries the reports that were given up for the repository's runs of the last day."""
-    recent = select(Run.id).where(Run.repo_id == repo_id, Run.created_ms > now_ms() - _RETRIED_MS)
+    _retry(session, Run.repo_id == repo_id)
+
+
+def retry_statuses_of_owner(session: Session, owner: str) -> None:
+    """``retry_statuses`` for all repositories of an owner, or with an empty one for all."""
+    theirs = select(Repo.id).where(Repo.name.startswith(f"{owner}/" if owner else "", autoescape=True))
+    _retry(session, Run.repo_id.in_(theirs))
+
+
+def _retry(session: Session, whose: ColumnElement[bool]) -> None:
+    recent = select(Run.id).where(whose, Run.created_ms > now_ms() - _RETRIED_MS)
     given_up = and_(Status.run_id.in_(recent), Status.next_try_ms.is_(None), Status.reason != "")
     session.execute(update(Status).where(given_up).values(next_try_ms=now_ms(), tries=0))
 

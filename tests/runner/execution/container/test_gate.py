@@ -8,21 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.execution.container.gate import GATE, StatusWatch, gate_lines, new_token
+from runner.execution.container.gate import StatusWatch, gate_input, new_token
 from runner.execution.container.script import script_of
+from tests.support.init import run_gate
 
 TOKEN = "0123456789abcdef0123456789abcdef"
-# Not the gate's own: in a container it may kill all processes, here it must not.
-SAFE_GATE = GATE.replace("kill -KILL -1 2>/dev/null\n", "")
 SHELLS = [["/bin/sh"], *([["busybox", "sh"]] if shutil.which("busybox") else []), ["bash"]]
+SCRIPT_FILE = "/proc/self/fd/3"
 
 
 def through_gate(shell: list[str], script: str) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run([*shell, "-c", SAFE_GATE], input=gate_lines(TOKEN, script), capture_output=True, check=False)
+    return run_gate([*shell, SCRIPT_FILE], gate_input(TOKEN, script))
 
 
-def test_the_gate_that_is_tested_here_is_the_gate() -> None:
-    assert SAFE_GATE != GATE
+def report(status: int, signal: int = 0) -> bytes:
+    return f"\x1e{TOKEN} {status} {signal}\n".encode()
 
 
 @pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[-1])
@@ -42,7 +42,7 @@ def test_the_gate_that_is_tested_here_is_the_gate() -> None:
 def test_a_script_comes_through_the_gate_as_it_is(shell: list[str], script: str) -> None:
     plain = subprocess.run([*shell, "-c", script], capture_output=True, check=False)
     done = through_gate(shell, script)
-    mark = f"\x1e{TOKEN} 0\n".encode()
+    mark = report(0)
     assert done.stdout == plain.stdout + mark
     assert done.stderr == mark
 
@@ -54,27 +54,34 @@ def test_a_script_comes_through_the_gate_as_it_is(shell: list[str], script: str)
         ("exit 7", 7),
         ("false\ntrue", 1),
         ("exec sh -c 'exit 9'", 9),
-        ("kill -TERM $(sh -c 'echo $PPID')", 143),
+        ("sh -c 'kill -TERM $$'", 143),
         ("trap 'exit 5' EXIT; exit 4", 5),
         ("if", 2),
     ],
 )
 def test_the_status_is_the_scripts(shell: list[str], script: str, status: int) -> None:
     done = through_gate(shell, script)
-    assert done.stdout.endswith(f"\x1e{TOKEN} {status}\n".encode()) or (script, shell[-1]) == ("if", "bash")
-    assert done.returncode == status or (script, shell[-1]) == ("if", "bash")
+    assert done.stdout.endswith(report(status))
+    assert done.returncode == status
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[-1])
+def test_a_signal_that_ended_the_shell_itself_is_told(shell: list[str]) -> None:
+    done = through_gate(shell, "kill -TERM $$; sleep 9")
+    assert done.stdout == done.stderr == report(143, 15)
+    assert done.returncode == 143
 
 
 @pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[-1])
 def test_a_gate_whose_runner_went_away_runs_nothing(shell: list[str]) -> None:
-    for said in (b"", b"token", b"token\n", b"token\nexit 0"):
-        done = subprocess.run([*shell, "-c", SAFE_GATE], input=said, capture_output=True, check=False)
+    for said in (b"", b"token", b"token 7\n", b"token 7\nexit 0", b"token\nexit 0", b"t" * 200):
+        done = run_gate([*shell, SCRIPT_FILE], said)
         assert (done.returncode, done.stdout) == (125, b"")
 
 
 @pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[-1])
 def test_the_script_does_not_learn_the_token(shell: list[str]) -> None:
-    done = through_gate(shell, "set; env; cat /proc/$$/cmdline /proc/$$/environ; cat")
+    done = through_gate(shell, "set; env; cat /proc/$$/cmdline /proc/$$/environ; cat; ls -l /proc/self/fd")
     assert done.stdout.count(TOKEN.encode()) == 1
 
 
@@ -84,7 +91,7 @@ def test_any_text_that_is_shown_and_printed_is_kept(words: list[str]) -> None:
     commands = ["printf '%s\\n' '" + word.replace("'", "'\\''") + "'" for word in words]
     done = through_gate(["/bin/sh"], script_of(commands, "", {}))
     shown = "".join(f"+ {command.strip()}\n{word}\n" for command, word in zip(commands, words, strict=True))
-    assert done.stdout == shown.encode() + f"\x1e{TOKEN} 0\n".encode()
+    assert done.stdout == shown.encode() + report(0)
 
 
 def test_late_variables_and_the_folder_come_first(tmp_path: Path) -> None:
@@ -105,17 +112,17 @@ NOISE = st.one_of(
 
 
 @pytest.mark.slow
-@given(st.lists(NOISE, max_size=6), st.integers(0, 255), st.binary(max_size=8), st.data())
+@given(st.lists(NOISE, max_size=6), st.integers(0, 255), st.integers(0, 64), st.binary(max_size=8), st.data())
 def test_the_status_is_found_however_the_stream_is_cut(
-    noise: list[bytes], status: int, after: bytes, data: st.DataObject
+    noise: list[bytes], status: int, signal: int, after: bytes, data: st.DataObject
 ) -> None:
     before = b"".join(noise)
-    whole = before + f"\x1e{TOKEN} {status}\n".encode() + after
+    whole = before + report(status, signal) + after
     watch, given_out = StatusWatch(TOKEN), b""
     for piece in cut(whole, data):
         if watch.status is None:
             given_out += watch.feed(piece)
-    assert watch.status == status
+    assert (watch.status, watch.signal) == (status, signal)
     assert given_out + watch.flush() == before
 
 
@@ -134,12 +141,13 @@ def test_a_look_alike_of_the_mark_stays_in_the_log(size: int) -> None:
     alike: list[bytes | str] = [
         b"\x1e" * 3,
         f"\x1e{TOKEN} word\n",
-        f"\x1e{TOKEN} 12345\n"[:-1],
-        f"\x1e{TOKEN[:-1]} 0\n",
-        f"{TOKEN} 0\n",
+        f"\x1e{TOKEN} 0\n",
+        f"\x1e{TOKEN} 12345678\n"[:-1],
+        f"\x1e{TOKEN[:-1]} 0 0\n",
+        f"{TOKEN} 0 0\n",
     ]
     before = b"".join(text if isinstance(text, bytes) else text.encode() for text in alike)
-    whole = before + f"\x1e{TOKEN} 7\n".encode()
+    whole = before + report(7)
     watch = StatusWatch(TOKEN)
     pieces = [whole[start : start + size] for start in range(0, len(whole), size)]
     assert b"".join(watch.feed(piece) for piece in pieces) == before
@@ -149,3 +157,10 @@ def test_a_look_alike_of_the_mark_stays_in_the_log(size: int) -> None:
 def cut(whole: bytes, data: st.DataObject) -> list[bytes]:
     cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=8)))
     return [whole[start:end] for start, end in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[-1])
+@pytest.mark.parametrize("end", ["\\", "\\\\", " \\", "# \\", "\\\n", "'\\'"])
+def test_a_command_that_ends_in_a_backslash_leaves_the_next_one_alone(shell: list[str], end: str) -> None:
+    done = through_gate(shell, script_of([f"echo one {end}", "echo two"], "", {}))
+    assert b"\n+ echo two\ntwo\n\x1e" in done.stdout

@@ -8,11 +8,12 @@ import pytest
 
 from pipelines.plan import CommandCheck, HttpCheck, PortCheck
 from pipelines.state import State
-from runner.execution.container.gate import gate_lines
+from runner.execution.container.gate import gate_input
 from runner.execution.container.launch import DEFAULT_PATH, launch
 from runner.execution.container.script import script_of
-from tests.runner.execution.container.test_gate import SAFE_GATE, SHELLS, TOKEN
+from tests.runner.execution.container.test_gate import SCRIPT_FILE, SHELLS, TOKEN
 from tests.support.engine import JobRunner
+from tests.support.init import run_gate
 from tests.support.plans import container, service, shell
 
 IMAGE = {"PATH": DEFAULT_PATH}
@@ -43,11 +44,9 @@ def run_shell(
     """Runs the commands behind the gate, as in a container with this environment."""
     ready = launch(given, image)
     program = [shutil.which(program[0]) or program[0], *program[1:]]
-    lines = gate_lines(TOKEN, script_of(commands, "/tmp", {"CI_PIPELINE_STATUS": "success"}, ready.restore))
+    data = gate_input(TOKEN, script_of(commands, "/tmp", {"CI_PIPELINE_STATUS": "success"}, ready.restore))
     environment = {**image, **given, **ready.overrides}
-    return subprocess.run(
-        [*program, "-c", SAFE_GATE], input=lines, capture_output=True, check=False, env=environment, timeout=20
-    )
+    return run_gate([*program, SCRIPT_FILE], data, environment)
 
 
 def said(done: subprocess.CompletedProcess[bytes]) -> list[str]:
@@ -105,7 +104,7 @@ def test_the_functions_that_bash_exports_do_not_replace_ours_but_reach_the_comma
     assert done.returncode == 0, done.stderr
     lines = done.stdout.split(b"\x1e")[0].decode().splitlines()
     assert [line for line in lines if line != "replaced"] == ["/tmp", "extglob        \ton"]
-    assert done.stdout.endswith(b" 0\n")
+    assert done.stdout.endswith(b" 0 0\n")
 
 
 @pytest.mark.parametrize(

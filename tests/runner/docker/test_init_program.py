@@ -1,0 +1,145 @@
+"""The first process of containers: starts a program as docker-init does, forwards signals, is made from its source."""
+
+import hashlib
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pipelines.state import Reason
+from runner.docker import init_program as module
+from runner.docker.init_program import init_program, noexec_problem, write_init
+from runner.errors import MachineError
+from tests.support.init import init_here
+from tests.support.paths import ROOT
+
+FOLDER = Path(module.__file__).with_name("init")
+COMPILER = "12.2.0"
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [init_here(), "run", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=20)
+
+
+def program(folder: Path, name: str, text: str, mode: int = 0o755) -> str:
+    path = folder / name
+    path.write_text(text)
+    path.chmod(mode)
+    return str(path)
+
+
+def test_the_programs_are_made_from_the_source() -> None:
+    """If this fails: scripts/build_init.sh."""
+    assert (FOLDER / "source.sha256").read_text().strip() == hashlib.sha256(
+        (FOLDER / "init.c").read_bytes()
+    ).hexdigest()
+
+
+@pytest.mark.slow
+def test_the_compiler_makes_the_same_program(tmp_path: Path) -> None:
+    version = subprocess.run(["gcc", "-dumpfullversion"], capture_output=True, text=True, check=False).stdout.strip()
+    if version != COMPILER or not Path("/etc/debian_version").exists():
+        pytest.skip(f"the programs in the repository are made by Debian's gcc {COMPILER}")
+    subprocess.run([ROOT / "scripts/build_init.sh", tmp_path], check=True)
+    for made in tmp_path.glob("init-*"):
+        assert made.read_bytes() == (FOLDER / made.name).read_bytes()
+
+
+@pytest.mark.parametrize(("arch", "machine"), [("amd64", 62), ("arm64", 183)])
+def test_each_program_is_for_its_processor_and_needs_no_library(arch: str, machine: int) -> None:
+    data = init_program(arch)
+    assert data[:5] == b"\x7fELF\x02"
+    assert int.from_bytes(data[18:20], "little") == machine
+    assert b"ld-linux" not in data
+    assert len(data) < 8192
+
+
+def test_a_processor_without_a_program_is_named() -> None:
+    with pytest.raises(MachineError, match="runs on riscv64; Headway can work with amd64 and arm64") as raised:
+        init_program("riscv64")
+    assert raised.value.reason is Reason.ENGINE_UNSUITABLE
+
+
+def test_every_user_may_run_it_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        write_init(tmp_path / "init", "amd64")
+    finally:
+        os.umask(before)
+    assert [path.stat().st_mode & 0o777 for path in (tmp_path / "init", tmp_path / "init/init")] == [0o755, 0o755]
+    assert str((tmp_path / "init/commands").readlink()) == "/proc/self/fd/3"
+
+
+def test_a_folder_without_programs_is_told(tmp_path: Path) -> None:
+    assert noexec_problem(tmp_path) == ""
+    mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
+    places = [mount[1] for mount in mounts if "noexec" in mount[3].split(",") and Path(mount[1]).is_dir()]
+    if not places:
+        pytest.skip("this machine has no file system mounted with noexec")
+    problem = noexec_problem(Path(places[-1]))
+    assert f"from {places[-1]}: its file system is mounted with `noexec`; let TMPDIR" in problem
+
+
+def test_the_exit_status_is_the_programs() -> None:
+    assert run("/bin/sh", "-c", "exit 7").returncode == 7
+    assert run("/bin/sh", "-c", "kill -9 $$").returncode == 137
+
+
+def test_arguments_and_variables_reach_the_program_as_they_are() -> None:
+    done = run("/usr/bin/env", **{"A.B": "1", "EMPTY": "", "LINES": "a\nb"})
+    assert done.stdout == "A.B=1\nEMPTY=\nLINES=a\nb\n"
+    assert run("/usr/bin/printf", "[%s]", "", "a b", "'").stdout == "[][a b][']"
+
+
+def test_a_program_is_looked_for_as_by_a_shell(tmp_path: Path) -> None:
+    (tmp_path / "first").mkdir()
+    (tmp_path / "second").mkdir()
+    program(tmp_path / "first", "tool", "#!/bin/sh\necho first\n", 0o644)
+    program(tmp_path / "second", "tool", "#!/bin/sh\necho second\n")
+    path = f"{tmp_path}/none:{tmp_path}/first:{tmp_path}/second"
+    assert run("tool", PATH=path).stdout == "second\n"
+    assert run("sh", "-c", "echo found").stdout == "found\n"
+    assert run("tool", PATH=f"{tmp_path}/none:{tmp_path}/first").returncode == 126
+    assert run("tool", PATH=f"{tmp_path}/none::").returncode == 127
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "status", "said"),
+    [
+        (None, 0, 127, "not found"),
+        ("#!/no/such/interpreter\n", 0o755, 127, "not found"),
+        ("echo\n", 0o644, 126, "it may not be executed"),
+        ("#!/bin/sh\nexit 5\n", 0o755, 5, ""),
+        ("echo without a first line; exit 6\n", 0o755, 6, ""),
+    ],
+)
+def test_a_program_that_cannot_be_started_is_told_with_the_status_of_docker_init(
+    tmp_path: Path, text: str | None, mode: int, status: int, said: str
+) -> None:
+    path = program(tmp_path, "tool", text, mode) if text else str(tmp_path / "tool")
+    done = run(path)
+    assert done.returncode == status
+    assert done.stderr.startswith(f"headway: cannot start {path}: {said}" if said else "")
+    assert bool(done.stderr) is bool(said)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGRTMIN])
+def test_signals_reach_the_program(number: signal.Signals) -> None:
+    script = f"trap 'echo got; exit 3' {int(number)}; echo up; while :; do sleep 0.05; done"
+    with subprocess.Popen(
+        [init_here(), "run", "/bin/bash", "-c", script], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "up\n"
+        process.send_signal(number)
+        assert process.stdout.read() == "got\n"
+        assert process.wait(10) == 3
+
+
+def test_the_program_leads_a_process_group_and_meets_no_blocked_signal() -> None:
+    done = run("/bin/sh", "-c", "read -r pid name state parent group rest </proc/self/stat; [ $pid = $group ]; echo $?")
+    assert done.stdout == "0\n"
+    assert "SigBlk:\t0000000000000000" in run("/bin/cat", "/proc/self/status").stdout
