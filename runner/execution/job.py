@@ -187,9 +187,8 @@ class Job:
         """The deadline of a step that starts now: its own timeout, the server's limit or the rest of the job's time."""
         timeout_s = min(step.timeout_s or self.options.step_timeout_s, self.options.step_timeout_s)
         deadline = time.monotonic() + timeout_s
-        if self.deadline < deadline:
-            return Deadline(self.deadline, self._timeout_message())
-        return Deadline(deadline, f"timed out after {timeout_s:g} s")
+        own = Deadline(deadline, f"timed out after {timeout_s:g} s")
+        return Deadline(self.deadline, self._timeout_message()) if self.deadline < deadline else own
 
     def labels(self, step: int | None = None) -> dict[str, str]:
         """The labels of the job's containers and networks, by which leftovers are found."""
@@ -202,8 +201,8 @@ class Job:
         if not isinstance(image, BuiltImage):
             if (own := self.named.image(image.name, step)) and self.engine.image(own):
                 return own
-            deadline_s = self.time_for(step).deadline
-            return str(self.images.get(self.requirements.steps[step.number], write, deadline_s)["Id"])
+            needed = self.requirements.steps[step.number]
+            return str(self.images.get(needed, write, self.time_for(step).deadline)["Id"])
         if image.step not in self.built:
             message = "the image that this step runs in was not built: its build step did not run"
             raise StepError(Reason.BUILD_FAILED, message)
