@@ -123,11 +123,16 @@ class PluginStep(_Step):
 
 
 class BuildStep(_Step):
-    """``docker build`` by BuildKit. Paths are relative to the checkout. ``secrets``: BuildKit id -> secret name."""
+    """``docker build`` by BuildKit. ``secrets``: BuildKit id -> secret name.
+
+    Paths are relative to the checkout. Without ``dockerfile`` it is the ``Dockerfile`` of the context. Where that file
+    is missing, ``dockerfile_else`` counts. Where a later build names one of ``names``, it means this image.
+    """
 
     kind: Literal["build"] = "build"
     context: str = "."
-    dockerfile: str = "Dockerfile"
+    dockerfile: str = ""
+    dockerfile_else: str = ""
     dockerfile_inline: str = ""
     target: str = ""
     args: dict[str, str] = {}
@@ -140,6 +145,7 @@ class BuildStep(_Step):
     no_cache: bool = False
     pull: bool = False
     network: str = ""
+    names: tuple[str, ...] = ()
 
 
 class PushStep(_Step):
@@ -181,7 +187,13 @@ class HttpCheck(_Frozen):
     url: str
 
 
-Ready = Annotated[CommandCheck | PortCheck | HttpCheck, Field(discriminator="kind")]
+class ExitCheck(_Frozen):
+    """The service does some work and ends: the steps start when it has ended with 0."""
+
+    kind: Literal["exit"] = "exit"
+
+
+Ready = Annotated[CommandCheck | PortCheck | HttpCheck | ExitCheck, Field(discriminator="kind")]
 
 
 class Service(_Frozen):

@@ -17,7 +17,7 @@ def dockerfile_plan(context: Context, trigger: Trigger | None = None) -> Plan:
     """
     if trigger is not None:
         refuse_inputs(trigger)
-    build = plan.BuildStep(number=1, name="build")
+    build = plan.BuildStep(number=1, name="build", dockerfile="Dockerfile")
     steps: list[plan.Step] = [build]
     left_out: list[LeftOut] = []
     tags = _dockerfile_tags(context, trigger)

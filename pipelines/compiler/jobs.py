@@ -154,14 +154,18 @@ def _ready(job: JobInput, index: int, service: Service) -> plan.Ready | None:
     check = service.ready
     if check is None or job.located.was_changed("services", index, "ready"):
         return None
-    if check.port is not None and not check.command and not check.http and 0 < check.port <= PORT_MAX:
-        return plan.PortCheck(port=check.port)
-    if check.http and not check.command and check.port is None:
-        return plan.HttpCheck(url=check.http)
-    if check.command and not check.http and check.port is None:
-        check_word(job, f"service '{service.name}'", check.command.text, ("services", index, "ready"))
-        return plan.CommandCheck(command=check.command.text)
-    hint = "write a command, {port: 5432} or {http: 'http://:8080/health'}"
+    asked = (check.command is not None, check.port is not None, bool(check.http), check.exit)
+    if sum(asked) == 1:
+        if check.command and check.command.text:
+            check_word(job, f"service '{service.name}'", check.command.text, ("services", index, "ready"))
+            return plan.CommandCheck(command=check.command.text)
+        if check.port and check.port <= PORT_MAX:
+            return plan.PortCheck(port=check.port)
+        if check.http:
+            return plan.HttpCheck(url=check.http)
+        if check.exit:
+            return plan.ExitCheck()
+    hint = "write a command, {port: 5432}, {http: 'http://:8080/health'} or exit"
     place = job.place("services", index, "ready")
     job.diagnostics.error(place, f"'ready' of service '{service.name}' is not one check", hint)
     return None

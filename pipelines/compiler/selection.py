@@ -21,7 +21,8 @@ def select_steps(job: JobInput, groups: Sequence[tuple[str, Sequence[Step]]], *,
                 message = f"the name of this step has a line break or a control character: '{visible_line(name)}'"
                 job.diagnostics.error(job.place(group, index, "name"), message, "write it in one line")
             for expanded in expand_build_plugin(name, step, job.trigger, job.context):
-                candidate = StepCandidate(group, index, expanded.name, name, expanded.step, provides=expanded.provides)
+                candidate = StepCandidate(group, index, expanded.name, name, expanded.step, expanded.provides)
+                candidate.of_plugin = expanded.step is not step
                 _select(candidate, candidates)
                 candidates.all.append(candidate)
                 if not candidate.left_out:

@@ -15,6 +15,7 @@ class StepCandidate:
 
     ``group`` and ``index`` are its location in the file. Other steps refer to it as ``name`` or ``known_as``.
     ``build`` is the candidate whose image it runs in or pushes. ``provides`` are the names of the image that it builds.
+    ``of_plugin`` says that it does what a plugin of the file would do.
     If it does not run, ``number`` is 0 and ``left_out`` says why.
     """
 
@@ -24,6 +25,7 @@ class StepCandidate:
     known_as: str
     step: Step
     provides: frozenset[str] = frozenset()
+    of_plugin: bool = False
     decision: Decision = field(default_factory=lambda: Decision(runs=True))
     build: "StepCandidate | None" = None
     number: int = 0

@@ -1,5 +1,6 @@
 """Turns selected candidates into steps of the plan."""
 
+from posixpath import join, normpath
 from typing import TypedDict, assert_never
 
 from pipelines import plan
@@ -14,6 +15,7 @@ from pipelines.model.workflow import Build, BuildStep, CommandsStep, Failure, Pl
 from pipelines.own_images import is_own_image
 from pipelines.trigger import PULL_REQUEST_EVENTS
 from pipelines.variables import StepIdentity
+from pipelines.visible import visible_line
 
 REMOVE_ONE = "remove one of them"
 
@@ -121,10 +123,12 @@ def _build(job: JobInput, candidate: StepCandidate, build: Build) -> plan.BuildS
     for wrong in wrong_values(build):
         place = job.located.key_place(*where, wrong.key, *(() if wrong.part is None else (wrong.part,)))
         job.diagnostics.error(place, f"{wrong.message} in step '{candidate.name}'", wrong.hint)
+    first, second = dockerfiles(build, of_plugin=candidate.of_plugin)
     return plan.BuildStep(
         **_common(candidate),
         context=build.context,
-        dockerfile=build.dockerfile or "Dockerfile",
+        dockerfile=first,
+        dockerfile_else=second,
         dockerfile_inline=build.dockerfile_inline,
         target=build.target,
         args=build.args,
@@ -137,7 +141,18 @@ def _build(job: JobInput, candidate: StepCandidate, build: Build) -> plan.BuildS
         no_cache=build.no_cache,
         pull=build.pull,
         network=build.network,
+        names=tuple(sorted(candidate.provides)),
     )
+
+
+def dockerfiles(build: Build, *, of_plugin: bool = False) -> tuple[str, str]:
+    """Where the Dockerfile is looked for, from the checkout: as in Compose beside the context.
+
+    A plugin calls ``docker build -f`` in the checkout, or Kaniko, which also looks beside the context.
+    """
+    name = build.dockerfile or "Dockerfile"
+    beside = normpath(join(build.context, name))
+    return (normpath(name), beside) if of_plugin else (beside, "")
 
 
 def _push(job: JobInput, candidate: StepCandidate, push: Push) -> plan.PushStep:
@@ -152,9 +167,9 @@ def _push(job: JobInput, candidate: StepCandidate, push: Push) -> plan.PushStep:
             job.diagnostics.error(job.place(*where, "repo", index), f"'{repo}' is a name of Headway's own", hint)
     wanted = push_tags(job, push)
     for tag in wanted:
-        if not image_tags.is_tag(tag):
-            hint = "a tag has letters, digits, '_', '.' and '-'; ${CI_COMMIT_BRANCH//\\//-} makes one of a branch"
-            job.diagnostics.error(job.place(*where, "tags"), f"'{tag}' is not a tag", hint)
+        if why := image_tags.why_no_tag(tag):
+            message = f"'{visible_line(tag)}' is not a tag: {why}"
+            job.diagnostics.error(job.place(*where, "tags"), message, "${CI_COMMIT_BRANCH@tag} makes one of any branch")
     if push.tags_file and not image_tags.is_in_checkout(push.tags_file):
         message = f"'tags_file' is a file of the checkout, not '{push.tags_file}'"
         job.diagnostics.error(job.place(*where, "tags_file"), message, "write its path from there, for example .tags")

@@ -1,10 +1,14 @@
 """The operators of ``${NAME<operator>...}``, the same as in Woodpecker 3.x."""
 
+import re
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 
 from pipelines.matching.glob import prefix_lengths
 
 RESULT_CHARACTERS_MAX = 1024 * 1024
+TAG_CHARACTERS_MAX = 128
+_DIGEST_CHARACTERS = 8
 
 Operator = Callable[[str, Sequence[str]], str]
 
@@ -91,6 +95,20 @@ def _upper(value: str, _: Sequence[str]) -> str:
 def length(value: str, _: Sequence[str]) -> str:
     """The number of characters."""
     return str(len(value))
+
+
+def image_tag(value: str, _: Sequence[str]) -> str:
+    """A valid tag of an image, for any text: what a tag cannot have becomes ``-``.
+
+    Where letters get lost, because they are not ASCII or too many, a part of the text's SHA-256 keeps apart what would
+    have the same tag.
+    """
+    tag = re.sub(r"[^A-Za-z0-9_.-]+", "-", value).lstrip(".-")
+    if not value or (tag and value.isascii() and len(tag) <= TAG_CHARACTERS_MAX):
+        return tag
+    digest = sha256(value.encode(errors="surrogatepass")).hexdigest()[:_DIGEST_CHARACTERS]
+    kept = tag[: TAG_CHARACTERS_MAX - _DIGEST_CHARACTERS - 1].rstrip("-")
+    return f"{kept}-{digest}" if kept else digest
 
 
 CASING: dict[str, Operator] = {",": _lower_first, ",,": _lower, "^": _upper_first, "^^": _upper}

@@ -156,6 +156,9 @@ class _Reader:
         if sign := self.take_one("//", "/#", "/%", "/"):
             old = self.argument("/", needed=True, escapes=True)
             return Reference(start, name, operators.REPLACING[sign], (old, self.argument("}", escapes=True)))
+        if self.take("@tag"):
+            self.close()
+            return Reference(start, name, operators.image_tag)
         raise _BadSubstitutionError("there is no such operator")
 
     def substring(self, start: int, name: str) -> Reference:

@@ -2,17 +2,20 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from posixpath import normpath
 
+from pipelines import cache_export
 from pipelines.compiler.checkout import is_git
 from pipelines.compiler.job_input import JobInput, WorkflowItem
 from pipelines.compiler.jobs import RESERVED_LABELS
 from pipelines.compiler.plugins.build_plugins import is_build_plugin, starts_docker, why_not_native
+from pipelines.compiler.steps import dockerfiles
 from pipelines.host_options import build_keys, container_keys
 from pipelines.linter.build_platforms import check_platforms
 from pipelines.linter.sample_triggers import named_events
 from pipelines.model.base import PipelineModel
 from pipelines.model.conditions import Condition
-from pipelines.model.workflow import BuildStep, CommandsStep, PluginStep, PushStep, Service, Workflow
+from pipelines.model.workflow import Build, BuildStep, CommandsStep, PluginStep, PushStep, Service, Workflow
 from pipelines.syntax.nodes import ListNode, MapNode, Node, ScalarNode
 from pipelines.trigger import Event
 
@@ -40,11 +43,13 @@ def apply_rules(job: JobInput) -> None:
             _container(job, item, item.model)
         if isinstance(item.model, BuildStep):
             _needs_trust(job, build_keys(item.model.build), item, "build")
+            _dockerfile(job, item, item.model.build)
         if isinstance(item.model, Service):
             _service(job, item, item.model)
         if isinstance(item.model, PluginStep) and is_build_plugin(item.model):
             _build_plugin(job, item, item.model)
         check_platforms(job, item)
+        _cache_export(job, item)
     _images(job)
     _ports(job)
     _same_names(job)
@@ -147,6 +152,22 @@ def _build_plugin(job: JobInput, item: WorkflowItem, step: PluginStep) -> None:
         job.diagnostics.warning(job.place(*item.where), message, hint)
 
 
+def _cache_export(job: JobInput, item: WorkflowItem) -> None:
+    """Hints at what a cache outside of the image needs."""
+    for index, entry in enumerate(item.model.build.cache_to if isinstance(item.model, BuildStep) else ()):
+        if cache_export.needs_store(entry):
+            place = job.place(*item.where, "build", "cache_to", index)
+            job.diagnostics.hint(place, cache_export.NEED, cache_export.REMEDY)
+
+
+def _dockerfile(job: JobInput, item: WorkflowItem, build: Build) -> None:
+    """Says which file is built, where the root has one that could be meant as well."""
+    if normpath(build.context) != "." and not build.dockerfile_inline:
+        message = f"{item.label} builds the file {dockerfiles(build)[0]} of the repository"
+        hint = "'dockerfile' is a path from the context: with ../ it can be outside of it"
+        job.diagnostics.hint(job.place(*item.where, "build"), message, hint)
+
+
 def _images(job: JobInput) -> None:
     """Hints at images without a version, once each. Plugins that expand to native steps are never pulled."""
     seen: set[str] = set()
@@ -179,7 +200,7 @@ def _service(job: JobInput, item: WorkflowItem, service: Service) -> None:
     base = service.image.name.rpartition("/")[2].partition(":")[0].partition("@")[0] if service.image else ""
     if service.ready is None and base and not _EXPOSING.fullmatch(base):
         message = f"{item.label} does not say when it is ready"
-        hint = "without 'ready' its image's HEALTHCHECK counts, else the ports that it exposes, else nothing"
+        hint = "without 'ready' its image's HEALTHCHECK counts, else a port that it exposes, else nothing"
         job.diagnostics.hint(job.place(*item.where), message, hint)
 
 

@@ -93,13 +93,14 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "failure": "What its ending early means: 'fail' the job, or 'ignore' it.",
         "commands": "Shell commands in place of what the image starts.",
         "settings": "Reaches the container as PLUGIN_NAME.",
-        "ready": "Steps wait for it: a command that succeeds in the container, {port: 5432} or {http: ADDRESS}.",
+        "ready": "Steps wait for a command that succeeds in it, {port: 5432}, {http: ADDRESS}, or its exit.",
         "timeout": "How long it may take to get ready; 60s without it.",
     },
     "ReadyCheck": {
         "command": "It is ready when this command, run in its container, succeeds.",
         "port": "It is ready when this TCP port accepts a connection.",
         "http": "It is ready when this address answers, such as http://:8080/health.",
+        "exit": "It does some work and ends: steps start when it has ended with 0.",
         "timeout": "How long it may take to get ready.",
     },
     "Condition": {

@@ -218,19 +218,22 @@ Step = Annotated[
 
 
 class ReadyCheck(PipelineModel):
-    """When a service is ready: a command succeeds, a port accepts a connection, or a URL answers."""
+    """When a service is ready: a command succeeds, a port accepts a connection, a URL answers, or it has ended."""
 
-    wanted: ClassVar[str] = "a command, {port: 5432} or {http: ADDRESS}"
+    wanted: ClassVar[str] = "a command, {port: 5432}, {http: ADDRESS} or exit"
     remedy: ClassVar[str] = "write one of these"
 
     command: Script | None = None
     port: Whole | None = None
     http: Text = ""
+    exit: Flag = False
     timeout: Seconds | None = None
 
 
 def _ready(value: object) -> object:
-    return {"command": value} if isinstance(value, ScalarNode) else value
+    if isinstance(value, ScalarNode):
+        return {"exit": True} if value.text.strip() == "exit" else {"command": value}
+    return value
 
 
 class Service(ContainerOptions):

@@ -13,6 +13,7 @@ from pipelines.build_values import is_build_id, is_one_line, wrong_values
 from pipelines.environment_size import WORD_BYTES_MAX, byte_count, word_bytes
 from pipelines.plan import BuildStep
 from pipelines.state import Reason
+from runner.builds.places import Original, Places
 from runner.builds.safe_read import read_file
 from runner.errors import StepError
 from runner.network.egress import JobEgress
@@ -101,6 +102,11 @@ class BuildRequest:
     separation: Separation = Separation()
     secret_variables: str = field(default_factory=lambda: f"HEADWAY_SECRET_{token_hex(_VARIABLE_BYTES)}")
 
+    @property
+    def places(self) -> Places:
+        """Where its files are."""
+        return Places(self.workspace, self.checkout)
+
     def secret_variable(self, number: int) -> str:
         """The name of the variable with the secret of this number."""
         return f"{self.secret_variables}_{number}"
@@ -150,7 +156,7 @@ def command_of(builder: Builder, request: BuildRequest, results: ResultFiles) ->
 
 def context_of(request: BuildRequest) -> Path:
     """The folder of the build context. Raises StepError if it leads out of the checkout."""
-    return _inside(request, request.checkout, request.step.context, "build context")
+    return request.places.context(request.step.context)
 
 
 def check_values(step: BuildStep) -> None:
@@ -197,49 +203,30 @@ def dockerfile_of(request: BuildRequest) -> Path:
     Raises StepError if there is none inside the repository, or if it must not be built.
     """
     step = request.step
-    original = None if step.dockerfile_inline else _original(request, context_of(request))
-    text = read_file(request.workspace, original) if original else step.dockerfile_inline.encode()
+    names = (step.dockerfile, step.dockerfile_else)
+    original = None if step.dockerfile_inline else request.places.dockerfile(names, step.context)
+    text = read_file(request.workspace, original.file) if original else step.dockerfile_inline.encode()
     request.check(text.decode(errors="replace"))
-    copy = request.scratch / "dockerfile" / (original.name if original else "Dockerfile")
+    copy = request.scratch / "dockerfile" / (original.place.name if original else "Dockerfile")
     copy.parent.mkdir(mode=0o700, exist_ok=True)
     copy.write_bytes(text)
     copy.with_name(f"{copy.name}.dockerignore").write_bytes(_ignored(request, original))
     return copy
 
 
-def _ignored(request: BuildRequest, original: Path | None) -> bytes:
+def _ignored(request: BuildRequest, original: Original | None) -> bytes:
     """The text of ``.dockerignore``, also if there is none: then BuildKit does not look for it in the context.
 
     BuildKit reads it whole: one of terabytes, which takes a step no time to make, would take the engine all memory.
     """
-    places = [(context_of(request), ".dockerignore")]
+    places = [context_of(request) / ".dockerignore"]
     if original:
-        places.insert(0, (original.parent, f"{original.name}.dockerignore"))
-    for folder, name in places:
-        path = _inside(request, folder, name, "file of ignored paths")
+        places.insert(0, original.place.with_name(f"{original.place.name}.dockerignore"))
+    for place in places:
+        path = request.places.inside(place, place.name, "file of ignored paths")
         if path.exists():
             return read_file(request.workspace, path) or NOTHING_IGNORED
     return NOTHING_IGNORED
-
-
-def _original(request: BuildRequest, context: Path) -> Path:
-    """The Dockerfile: in the checkout or, as in Compose, in the build context."""
-    for folder in dict.fromkeys((request.checkout, context)):
-        path = _inside(request, folder, request.step.dockerfile, "Dockerfile")
-        if path.is_file():
-            return path
-    hint = "add one, or say where it is with `dockerfile:`"
-    raise StepError(Reason.BUILD_FAILED, f"there is no file {request.step.dockerfile} in the repository; {hint}")
-
-
-def _inside(request: BuildRequest, folder: Path, name: str, what: str) -> Path:
-    """The path below ``folder``. Raises StepError if it leads outside: a step may have made a symbolic link there."""
-    path = (folder / name).resolve()
-    if not all(path.is_relative_to(home.resolve()) for home in (folder, request.workspace)):
-        raise StepError(Reason.BUILD_FAILED, f"the {what} {name!r} leads out of the repository; it must stay inside")
-    if what == "build context" and not path.is_dir():
-        raise StepError(Reason.BUILD_FAILED, f"the build context {name!r} is not a folder of the repository")
-    return path
 
 
 def environment_of(builder: Builder, request: BuildRequest) -> dict[str, str]:

@@ -5,7 +5,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from pipelines import platforms
+from pipelines import cache_export, platforms
 from pipelines.state import Reason
 from runner.builds.progress import FOREIGN_PROGRAM, Progress
 from runner.docker.error_mapping import classify_text, is_other_platform, is_refusal
@@ -76,8 +76,7 @@ def _client_error(error: str, output: list[str], context: Path) -> StepError | N
         what = f"the build client crashed: {panic}"
         return StepError(Reason.BUILD_FAILED, f"{what}; {hint}upgrade docker's buildx plugin")
     if error.startswith(_NO_EXPORT):
-        what = "'cache_to' of the type registry needs the containerd image store of the Docker Engine"
-        return StepError(Reason.INVALID_PIPELINE, f"{what}; {platforms.SWITCH_ON}, or write type=inline")
+        return StepError(Reason.INVALID_PIPELINE, f"{cache_export.NEED}; {cache_export.REMEDY}")
     if _NOT_UTF8 in error:
         name = _name_not_utf8(context)
         what = f"the build context has a file name that is not UTF-8{name and f', {name}'}"

@@ -151,5 +151,7 @@ def _ready(ready: plan.Ready | None) -> str:
             return f"port {ready.port}"
         case plan.HttpCheck():
             return ready.url
+        case plan.ExitCheck():
+            return "exit"
         case _:
             assert_never(ready)

@@ -152,7 +152,8 @@ class _Pins:
     def of_all(self, found: DockerfileImages) -> Mapping[str, str]:
         """The private name of each image. Images for other machines keep their names."""
         waiting = [image.name for image in found.images if image.platform in {*_NATIVE, self._machine}]
-        self._job.images.prefetch(self._required(name) for name in dict.fromkeys(waiting))
+        foreign = [name for name in dict.fromkeys(waiting) if not self._job.named.image(name, self._step)]
+        self._job.images.prefetch(map(self._required, foreign))
         pins: dict[str, str] = {}
         while waiting:
             name = waiting.pop()
@@ -241,10 +242,14 @@ class _Pins:
                 self._fetched(name)
 
     def _required(self, name: str) -> ImageRequirement:
-        return ImageRequirement(name, newest=self._step.pull)
+        return self._job.named.required(name, self._step, newest=self._step.pull)
 
     def _fetched(self, name: str) -> dict[str, Any]:
         self._looked_up.add(name)
+        own = self._job.named.image(name, self._step)
+        if own and (image := self._job.engine.image(own)):
+            self._write(f"{name} is the image that an earlier step of this job made")
+            return image
         try:
             return self._job.images.get(self._required(name), self._write, self._deadline_s)
         except StepError as error:

@@ -4,7 +4,7 @@ import secrets
 from functools import partial
 from typing import Any
 
-from pipelines import platforms
+from pipelines import cache_export, platforms
 from pipelines.own_images import BUILD_REPO
 from pipelines.plan import BuildStep, SecretRef
 from pipelines.state import PASSED, Outcome, Reason
@@ -16,8 +16,9 @@ from runner.docker.compatibility import CONTAINERD_STORE
 from runner.errors import MachineError, StepError
 from runner.events import ImageBuilt, InstructionChanged, Stream
 from runner.execution.base_images import separated
+from runner.execution.deadline import Deadline
 from runner.execution.host_access import check_dockerfile, own_caches_only
-from runner.execution.job import Deadline, Job
+from runner.execution.job import Job
 from runner.images.retry import RegistryRetries
 from runner.logs.output import Lines, Output
 
@@ -27,7 +28,7 @@ BUILD_TRIES_MAX = 3
 def build(job: Job, step: BuildStep, output: Output) -> Outcome:
     """Builds the image. Raises StepError when the build fails."""
     check_values(step)
-    step = own_caches_only(job, _for_platforms(job, step, output), output)
+    step = _with_caches(job, _for_platforms(job, step, output), output)
     job.require(*((SecretRef(secret=name),) for name in step.secrets.values()))
     # No other job can name it: BuildKit would give an image of the engine to any build that does.
     tag = f"{BUILD_REPO}:{job.assignment.key}-{job.assignment.attempt}-{step.number}-{secrets.token_hex(16)}"
@@ -67,9 +68,21 @@ def build(job: Job, step: BuildStep, output: Output) -> Outcome:
         raise
     image_id, size_bytes = str(image["Id"]), int(image.get("Size", 0))
     job.built[step.number] = image_id
+    job.named.give(step, step.names, image_id)
     output.note(f"built {image_id} ({size_bytes / 1e6:,.1f} MB)")
     job.emit(ImageBuilt(step.number, image_id, size_bytes))
     return PASSED
+
+
+def _with_caches(job: Job, step: BuildStep, output: Output) -> BuildStep:
+    """The step with the caches that it may write. Raises StepError for those that the engine cannot write."""
+    step = own_caches_only(job, step, output)
+    exported = any(map(cache_export.needs_store, step.cache_to))
+    if exported and (store := job.engine.image_store()) != CONTAINERD_STORE:
+        raise StepError(
+            Reason.INVALID_PIPELINE, f"{cache_export.NEED}, and this one has {store}; {cache_export.REMEDY}"
+        )
+    return step
 
 
 def _for_platforms(job: Job, step: BuildStep, output: Output) -> BuildStep:

@@ -35,9 +35,11 @@ from runner.docker.sandbox_image import check_folder
 from runner.docker.specs import STEP_LABEL, Limits, Login, job_labels
 from runner.errors import CanceledError, DiskNearlyFullError, StepError
 from runner.events import Emit, JobNote
+from runner.execution.deadline import Deadline
 from runner.execution.isolation import NO_ISOLATION, Isolation
 from runner.execution.job_status import JobStatus
 from runner.execution.masked_events import masked_emit
+from runner.execution.named_images import NamedImages
 from runner.execution.workspace_owner import WorkspaceOwner
 from runner.images.job_images import JobImages
 from runner.images.requirements import image_requirements
@@ -108,18 +110,6 @@ class Assignment:
     local: bool = False
 
 
-@dataclass(frozen=True)
-class Deadline:
-    """When a step must have ended, by the monotonic clock, and the message if it has not."""
-
-    deadline: float
-    message: str
-
-    def outcome(self) -> Outcome:
-        """How the step ends at the deadline."""
-        return Outcome(State.FAILED, Reason.TIMEOUT, f"{self.message}; raise `timeout:` if it needs longer")
-
-
 class Job:
     """A running job. Made by ``open_job``; ``close`` removes everything of it from the engine and the disk."""
 
@@ -155,7 +145,7 @@ class Job:
         self.removals = RemovalQueue(engine.remove)
         self._image_names: list[str] = []
         self.closers: list[Callable[[], None]] = [self.images.close]
-        self.services, self.detached = list[str](), list[str]()
+        self.services, self.detached, self.named = list[str](), list[str](), NamedImages(self.plan)
         self.network = assignment.network or JobNetwork(engine, assignment.key, assignment.attempt)
 
     @property
@@ -197,9 +187,8 @@ class Job:
         """The deadline of a step that starts now: its own timeout, the server's limit or the rest of the job's time."""
         timeout_s = min(step.timeout_s or self.options.step_timeout_s, self.options.step_timeout_s)
         deadline = time.monotonic() + timeout_s
-        if self.deadline < deadline:
-            return Deadline(self.deadline, self._timeout_message())
-        return Deadline(deadline, f"timed out after {timeout_s:g} s")
+        own = Deadline(deadline, f"timed out after {timeout_s:g} s")
+        return Deadline(self.deadline, self._timeout_message()) if self.deadline < deadline else own
 
     def labels(self, step: int | None = None) -> dict[str, str]:
         """The labels of the job's containers and networks, by which leftovers are found."""
@@ -210,12 +199,13 @@ class Job:
         """The id of the image for a step's container: pulled if necessary, or built by an earlier step of this job."""
         image = step.container.image
         if not isinstance(image, BuiltImage):
-            deadline_s = self.time_for(step).deadline
-            return str(self.images.get(self.requirements.steps[step.number], write, deadline_s)["Id"])
+            if (own := self.named.image(image.name, step)) and self.engine.image(own):
+                return own
+            needed = self.requirements.steps[step.number]
+            return str(self.images.get(needed, write, self.time_for(step).deadline)["Id"])
         if image.step not in self.built:
-            raise StepError(
-                Reason.BUILD_FAILED, "the image that this step runs in was not built: its build step did not run"
-            )
+            message = "the image that this step runs in was not built: its build step did not run"
+            raise StepError(Reason.BUILD_FAILED, message)
         return self.built[image.step]
 
     def write_pull_log(self, step: CommandsStep | PluginStep, write: Write) -> None:

@@ -108,7 +108,9 @@ def _run(job: Job) -> Outcome:
     scheduler.prestart()
     fault = _prepare(job, services, checked)
     if fault is None:
-        return scheduler.run()
+        outcome = scheduler.run()
+        services.note_ends()
+        return outcome
     _skip_all(job, fault)
     return fault
 

@@ -1,26 +1,23 @@
 """A job's services: containers that run beside the steps, which reach them by name. Steps start when all are ready."""
 
-import re
-import shlex
-import socket
 import time
-from collections.abc import Mapping
-from threading import Event, Thread
-from typing import Any, assert_never
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager, suppress
+from threading import Event, Lock, Thread
+from typing import Any
 
-from pipelines.plan import CommandCheck, CommandsStep, HttpCheck, NamedImage, PluginStep, PortCheck, Service, Step
+from pipelines.plan import CommandsStep, NamedImage, PluginStep, Service, Step
 from pipelines.state import Outcome, Reason, State
 from runner.docker.specs import ContainerSpec
-from runner.errors import StepError
+from runner.errors import CanceledError, MachineError, StepError
 from runner.execution.container.container_spec import container_spec
 from runner.execution.container.launch import launch
 from runner.execution.job import Job
-from runner.logs.output import Write
+from runner.execution.readiness import POLL_S, Readiness
 
-POLL_S = 0.1
+CHECK_PAUSE_S = 5
 LOG_LINES = 20
-_LISTENING = "0A"
-_DIRECTLY = "http_proxy= https_proxy="
 
 
 class Services:
@@ -29,33 +26,69 @@ class Services:
     def __init__(self, job: Job) -> None:
         self._job = job
         self._running: list[RunningService] = []
-        self._died: dict[str, float] = {}
+        self._ended: dict[str, float] = {}
+        self._lock = Lock()
         self._over = Event()
+        self._given_up = Event()
         job.closers.append(self._over.set)
 
     def start(self) -> None:
-        """Starts all, then waits until each is ready. If one with ``failure: ignore`` fails, the job goes on."""
+        """Starts all, then waits for all at once. If one with ``failure: ignore`` fails, the job goes on."""
         for service in self._job.plan.services:
-            self._running.append(RunningService(self._job, service, _Notes(self._job, service.name)))
-        for running in self._running:
+            with self._ignoring(service):
+                self._running.append(RunningService(self._job, service, self._stopped))
+        with ThreadPoolExecutor(len(self._running) or 1, "ready") as pool:
             try:
-                running.wait_ready()
-            except StepError as error:
-                if running.service.failure == "fail":
-                    raise
-                self._job.note(f"{error}; the job goes on: the service has `failure: ignore`")
+                for ready in as_completed([pool.submit(self._wait, running) for running in self._running]):
+                    ready.result()
+            finally:
+                self._given_up.set()  # the pool waits for its threads
+
+    def _stopped(self) -> bool:
+        return bool(self._job.cancel) or self._given_up.is_set()
+
+    @contextmanager
+    def _ignoring(self, service: Service) -> Iterator[None]:
+        try:
+            yield
+        except StepError as error:
+            if service.failure == "fail" or isinstance(error, CanceledError | MachineError):
+                raise
+            self._ended.setdefault(service.name, 0)  # it is told of now
+            self._job.note(f"{error}; the job goes on: the service has `failure: ignore`")
+
+    def _wait(self, running: "RunningService") -> None:
+        with self._ignoring(running.service):
+            running.wait_ready()
+            if running.has_ended():
+                self._note_end(running)
             else:
-                Thread(target=self._watch, args=(running,), name=f"service {running.service.name}", daemon=True).start()
+                name = f"service {running.service.name}"
+                Thread(target=self._watch, args=(running,), name=name, daemon=True).start()
 
     def _watch(self, running: "RunningService") -> None:
         """Writes a note at once if the service ends while steps may need it."""
         try:
             code = self._job.engine.wait(running.container, int(self._job.job_timeout_s))
             if code is not None and not self._over.is_set():
-                self._died[running.service.name] = time.time()
-                self._job.note(running.with_log(f"ended with exit code {code}"))
+                self._note_end(running)
         except Exception:  # noqa: BLE001 - the engine or the recorder went away: the steps fail for the same reason
             return
+
+    def note_ends(self) -> None:
+        """Writes the notes about services that ended before the last step did and were not noticed yet."""
+        with suppress(StepError, OSError):  # they change no verdict
+            for running in self._running:
+                if running.has_ended():
+                    self._note_end(running)
+
+    def _note_end(self, running: "RunningService") -> None:
+        """Writes a note about a service that has ended, once, unless the file says that it ends."""
+        with self._lock:
+            known = running.service.name in self._ended
+            self._ended.setdefault(running.service.name, time.time())
+        if not known and (note := running.death_note()):
+            self._job.note(note)
 
     def notes_for(self, step: Step, outcome: Outcome, since_s: float) -> list[str]:
         """What the log of a step that started at ``since_s`` (seconds since 1970) shows about the services.
@@ -66,7 +99,7 @@ class Services:
             return []
         if outcome.state is State.FAILED:
             return [note for running in self._running if (note := running.note_since(since_s))]
-        died = [running for running in self._running if self._died.get(running.service.name, 0) >= since_s]
+        died = [running for running in self._running if self._ended.get(running.service.name, 0) >= since_s]
         return [note for running in died if (note := running.death_note())]
 
 
@@ -85,20 +118,22 @@ class _Notes:
 class RunningService:
     """The running container of one service."""
 
-    def __init__(self, job: Job, service: Service, write: Write) -> None:
+    def __init__(self, job: Job, service: Service, stopped: Callable[[], bool]) -> None:
         """Pulls the image if necessary and starts the container on the job's network, under the service's name."""
         self._job = job
         self.service = service
+        self._stopped = stopped
         image = service.container.image
         if not isinstance(image, NamedImage):
             raise StepError(Reason.SERVICE_FAILED, f"the service {service.name!r} needs the name of an image")
-        self._image = job.images.get(job.requirements.services[service.name], write)
+        self._image = job.images.get(job.requirements.services[service.name], _Notes(job, service.name))
         self._environment = job.environment(service.container.environment)
         self._launch = launch(self._environment, job.images.environment_of(str(self._image["Id"])))
         job.network.ensure()
         self.container = job.engine.create(self._spec(str(self._image["Id"])))
         job.services.append(self.container)
         job.engine.start(self.container)
+        self.readiness = Readiness(job.engine, self.container, service, self._image, self._launch, stopped)
 
     def _spec(self, image: str) -> ContainerSpec:
         container = self.service.container
@@ -115,17 +150,29 @@ class RunningService:
         return container_spec(self._job, container, base)
 
     def wait_ready(self) -> None:
-        """Returns when the service is ready. Raises StepError with the end of its log if it ends or time is up."""
+        """Returns when the service is ready, has ended with 0, or nobody waits any more.
+
+        Raises StepError with the end of its log if it ends with another number before it was ready, or time is up. One
+        that the steps wait for in no way may end as it likes.
+        """
+        ready = self.readiness
+        if not ready.wanted:
+            return
         deadline = time.monotonic() + self.service.ready_timeout_s
-        while not self._job.cancel:
+        while not self._stopped():
+            asked = time.monotonic()
             state = self._inspect()
             if not state["State"]["Running"]:
-                raise self._failed(f"ended with exit code {state['State']['ExitCode']} instead of serving")
-            if self._ready(state, deadline):
+                if code := state["State"]["ExitCode"]:
+                    raise self._failed(f"ended with exit code {code}, and the steps wait for {ready.wanted}")
+                return
+            if ready.holds(state, deadline):
                 return
             if time.monotonic() >= deadline:
-                raise self._failed(f"was not ready after {self.service.ready_timeout_s} s")
-            self._job.cancel.wait(POLL_S)
+                late = f"was not ready after {self.service.ready_timeout_s} s: the steps wait for {ready.wanted}"
+                raise self._failed(f"{late}; {ready.remedy()}")
+            # A check that takes long is not asked all the time.
+            self._job.cancel.wait(min(max(POLL_S, time.monotonic() - asked), CHECK_PAUSE_S))
 
     def _inspect(self) -> dict[str, Any]:
         state = self._job.engine.inspect(self.container)
@@ -145,10 +192,19 @@ class RunningService:
     def _tail(self, since_s: float | None = None) -> str:
         return self._job.engine.logs(self.container, LOG_LINES, since_s).decode(errors="replace").strip()
 
+    def has_ended(self) -> bool:
+        """True if it does not run any more, or is gone."""
+        state = self._job.engine.inspect(self.container)
+        return state is not None and not state["State"]["Running"]
+
     def death_note(self) -> str:
-        """How the service ended; empty while it runs."""
+        """How the service ended; empty while it runs, and if the file says that it ends."""
         state = (self._job.engine.inspect(self.container) or {}).get("State") or {}
-        return "" if state.get("Running", True) else self.with_log(f"ended with exit code {state['ExitCode']}")
+        code = state.get("ExitCode")
+        if state.get("Running", True) or (self.readiness.waits_for_exit and code == 0):
+            return ""
+        hint = " (`ready: exit` lets the steps wait for that)" if code == 0 else ""
+        return self.with_log(f"ended with exit code {code}{hint}")
 
     def note_since(self, since_s: float) -> str:
         """How the service ended; else what it wrote after ``since_s`` (seconds since 1970), if anything."""
@@ -156,76 +212,3 @@ class RunningService:
             return death
         tail = self._tail(since_s)
         return f"the service {self.service.name!r} wrote meanwhile:\n{tail}" if tail else ""
-
-    def _ready(self, state: dict[str, Any], deadline: float) -> bool:
-        """Checks ``ready:`` of the pipeline file; else the image's HEALTHCHECK; else its EXPOSEd TCP ports."""
-        match self.service.ready:
-            case CommandCheck(command=command):
-                return self._succeeds("\n".join((*self._launch.restore, command)), deadline)
-            case PortCheck(port=port):
-                return self._listens({port}, state)
-            case HttpCheck(url=url):
-                url = shlex.quote(url.replace("://:", "://127.0.0.1:"))
-                # Runs inside the service, with the programs of its image. BusyBox ignores NO_PROXY, so no proxy is set.
-                return self._succeeds(
-                    f"{_DIRECTLY} wget -q -O /dev/null {url} || curl -fsS -o /dev/null {url}", deadline
-                )
-            case None:
-                health = state["State"].get("Health")
-                if health:
-                    return bool(health["Status"] == "healthy")
-                return self._listens(exposed_ports(self._image), state)
-            case _:
-                assert_never(self.service.ready)
-
-    def _succeeds(self, command: str, deadline: float) -> bool:
-        """True when the shell command succeeds. Waits for a command that hangs no longer than the deadline allows, and
-        stops waiting on cancellation.
-        """
-        run = self._job.engine.start_exec(self.container, ["sh", "-c", command], self._launch.overrides)
-        while run and time.monotonic() < deadline and not self._job.cancel:
-            status = self._job.engine.exec_exit_code(run)
-            if status is not None:
-                return status == 0
-            self._job.cancel.wait(POLL_S / 2)
-        return False
-
-    def _listens(self, ports: set[int], state: dict[str, Any]) -> bool:
-        """True when all ``ports`` are open: by the kernel's table, or by connecting if the image has no ``cat``."""
-        if not ports:
-            return True
-        look = ["cat", "/proc/net/tcp", "/proc/net/tcp6"]
-        status, table = self._job.engine.exec(self.container, look, self._launch.overrides)
-        if status in {0, 1}:
-            return ports <= listening_ports(table.decode(errors="replace"))
-        addresses = _addresses(state) or ["127.0.0.1"]
-        return all(_connects(address, port) for address in addresses for port in ports)
-
-
-def exposed_ports(image: Mapping[str, Any]) -> set[int]:
-    """The TCP ports that an image EXPOSEs."""
-    ports = (image.get("Config") or {}).get("ExposedPorts") or {}
-    return {int(port.partition("/")[0]) for port in ports if port.endswith("/tcp")}
-
-
-def listening_ports(table: str) -> set[int]:
-    """The ports in ``/proc/net/tcp`` that listen for connections from other machines, not only on loopback."""
-    found = re.findall(r"^\s*\d+: ([0-9A-F]+):([0-9A-F]{4}) \S+ ([0-9A-F]{2}) ", table, re.MULTILINE)
-    return {int(port, 16) for address, port, state in found if state == _LISTENING and not _is_loopback(address)}
-
-
-def _is_loopback(address: str) -> bool:
-    return address in {"0100007F", "00000000000000000000000001000000"}
-
-
-def _addresses(state: Mapping[str, Any]) -> list[str]:
-    networks = state["NetworkSettings"]["Networks"].values()
-    return [network["IPAddress"] for network in networks if network.get("IPAddress")]
-
-
-def _connects(address: str, port: int) -> bool:
-    try:
-        with socket.create_connection((address, port), timeout=1):
-            return True
-    except OSError:
-        return False

@@ -4,12 +4,13 @@ import os
 import re
 from pathlib import Path
 
-from pipelines.compiler.plugins.image_tags import is_tag
+from pipelines.compiler.plugins.image_tags import TAG_CHARACTERS_MAX, is_tag
 from pipelines.state import Reason
 from runner.errors import StepError
 from runner.step_files import read_step_file
 
 TAGS_FILE_BYTES_MAX = 64 * 1024
+HINT = "write one tag per line; ${CI_COMMIT_BRANCH@tag} in the pipeline file makes one of any branch"
 
 
 def read_tags(workspace: Path, checkout: Path, name: str) -> tuple[str, ...]:
@@ -28,8 +29,7 @@ def read_tags(workspace: Path, checkout: Path, name: str) -> tuple[str, ...]:
     found = [tag for part in re.split(r"[,\n]", data.decode(errors="replace")) if (tag := part.strip())]
     for number, tag in enumerate(found, start=1):
         if not is_tag(tag):  # not shown: the file may contain anything, even secrets
-            hint = "a tag consists of letters, digits, '_', '.' and '-'; write one tag per line"
-            raise _refused(f"entry {number} of the tags file '{name}' is not a tag", hint)
+            raise _refused(f"entry {number} of the tags file '{name}' is not a tag: {_rule(tag)}", HINT)
     if not found:
         raise _refused(f"the tags file '{name}' is empty", "write one tag per line")
     return tuple(found)
@@ -37,3 +37,12 @@ def read_tags(workspace: Path, checkout: Path, name: str) -> tuple[str, ...]:
 
 def _refused(message: str, hint: str) -> StepError:
     return StepError(Reason.PUSH_REFUSED, f"{message}; {hint}")
+
+
+def _rule(tag: str) -> str:
+    """The rule that it breaks, without any part of it."""
+    if len(tag) > TAG_CHARACTERS_MAX:
+        return f"it has {len(tag)} characters; a tag has at most {TAG_CHARACTERS_MAX}"
+    if tag[0] in ".-":
+        return "it begins with '.' or '-'"
+    return "it has a character other than letters, digits, '_', '.' and '-'"

@@ -17,7 +17,7 @@ from pipelines.state import Reason
 from runner.errors import MachineError, StepError, as_step_error
 from runner.source.checkout import CommitSource, add_submodules_and_lfs, check_out
 from runner.source.git import GitError, GitLogin, run_git
-from runner.source.git_dir import strip_timestamps
+from runner.source.git_dir import make_reproducible
 from runner.source.mirror_store import MirrorStore
 from runner.source.reachability import check_kind, is_on_branch_or_tag
 from runner.source.remote import REF, WHOLE, Remote
@@ -263,7 +263,7 @@ class Mirror:
             with self._folder.reading():
                 add_submodules_and_lfs(source, target, how)
             if for_builds:
-                strip_timestamps(target)
+                make_reproducible(target)
         except OSError as error:
             raise as_step_error(error) from error
 

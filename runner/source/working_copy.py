@@ -20,7 +20,7 @@ from runner.docker.references import LOCAL_FOLDERS
 from runner.errors import StepError
 from runner.source.checkout import CommitSource, check_out
 from runner.source.git import GitError, run_git
-from runner.source.git_dir import WITH_MODES, strip_timestamps
+from runner.source.git_dir import WITH_MODES, make_reproducible
 from runner.source.git_words import without_login
 from runner.source.server import RepoServer
 
@@ -67,7 +67,7 @@ def lay_out(source: Source, target: Path, how: Checkout, *, for_builds: bool) ->
     if how.submodules:
         _lay_out_submodules(source, target, submodules)
     if for_builds:
-        strip_timestamps(target)
+        make_reproducible(target)
 
 
 def _overlay(source: Source, target: Path, how: Checkout, submodules: Mapping[str, str]) -> None:

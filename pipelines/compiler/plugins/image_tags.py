@@ -7,7 +7,8 @@ from pipelines.trigger import Trigger
 
 AUTO = "auto"
 
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+TAG_CHARACTERS_MAX = 128
+_TAG = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9_.-]{{0,{TAG_CHARACTERS_MAX - 1}}}")
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
 _HOST = r"(?:[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*(?::[0-9]{1,5})?|\[[0-9a-fA-F:]+\](?::[0-9]{1,5})?)"
 _REPO = re.compile(rf"(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*")
@@ -23,6 +24,19 @@ def is_tag(tag: str) -> bool:
     return _TAG.fullmatch(tag) is not None
 
 
+def why_no_tag(tag: str) -> str:
+    """Which rule of tags a text breaks; empty for a tag."""
+    if is_tag(tag):
+        return ""
+    if not tag:
+        return "it is empty"
+    if len(tag) > TAG_CHARACTERS_MAX:
+        return f"it has {len(tag)} characters; a tag has at most {TAG_CHARACTERS_MAX}"
+    if found := re.search(r"[^A-Za-z0-9_.-]", tag):
+        return f"it has a {found[0]!a}; a tag has letters, digits, '_', '.' and '-' alone"
+    return f"it begins with '{tag[0]}'; a tag begins with a letter, a digit or '_'"
+
+
 def is_repo(repo: str) -> bool:
     """Is this a valid name of a repository, with or without the registry's host?"""
     return len(repo) <= REPO_CHARACTERS_MAX and _REPO.fullmatch(repo) is not None
@@ -34,11 +48,17 @@ def is_in_checkout(path: str) -> bool:
 
 
 def repo_at(registry: str, repo: str) -> str:
-    """``repo`` prefixed with ``registry`` (a host or URL), unless it has that prefix already."""
-    host = re.sub(r"^https?://", "", registry).split("/")[0]
-    if not host or host in {"docker.io", "index.docker.io"} or repo.startswith(f"{host}/"):
+    """``repo`` prefixed with ``registry`` (a host or URL, perhaps with a group in it), unless it names a host.
+
+    A repository that begins with the group already has it.
+    """
+    base = re.sub(r"^https?://", "", registry.strip()).rstrip("/")
+    host, _, group = re.sub(r"/v[12]$", "", base).partition("/")  # v1 and v2 are addresses of its API
+    first, more, _ = repo.partition("/")
+    if first == host or (more and (first == "localhost" or re.search("[.:]", first))):
         return repo
-    return f"{host}/{repo}"
+    path = repo if not group or repo.startswith(f"{group}/") else f"{group}/{repo}"
+    return path if host in {"", "docker.io", "index.docker.io"} else f"{host}/{path}"
 
 
 def auto_tags(trigger: Trigger, default_branch: str) -> tuple[str, ...]:

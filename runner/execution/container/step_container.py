@@ -17,7 +17,8 @@ from runner.execution.container.image_volumes import hidden_by_volumes
 from runner.execution.container.launch import Launch, launch
 from runner.execution.container.script import script_of
 from runner.execution.container.step_outcome import engine_gone, outcome_of
-from runner.execution.job import Deadline, Job
+from runner.execution.deadline import Deadline
+from runner.execution.job import Job
 from runner.execution.workspace_owner import PASSWD_BYTES_MAX, user_number
 from runner.logs.output import Lines, Output
 

@@ -4,7 +4,18 @@ import pytest
 
 from pipelines.compiler.default_plan import dockerfile_plan
 from pipelines.context import Context, RepoInfo
-from pipelines.plan import BuildStep, Checkout, CommandCheck, HttpCheck, NamedImage, PortCheck, PushStep, Service
+from pipelines.plan import (
+    BuildStep,
+    Checkout,
+    CommandCheck,
+    ExitCheck,
+    HttpCheck,
+    NamedImage,
+    PortCheck,
+    PushStep,
+    Ready,
+    Service,
+)
 from pipelines.problem import InvalidPipelineError
 from pipelines.trigger import Trigger
 from tests.support.pipelines import (
@@ -37,14 +48,18 @@ def service_of(text: str) -> Service:
         ("{port: 5432}", PortCheck(port=5432)),
         ("{http: 'http://:8080/health'}", HttpCheck(url="http://:8080/health")),
         ("{command: redis-cli ping}", CommandCheck(command="redis-cli ping")),
+        ("{command: exit}", CommandCheck(command="exit")),
+        ("exit", ExitCheck()),
+        ("{exit: true, timeout: 5m}", ExitCheck()),
         ("", None),
     ],
 )
-def test_a_service_tells_when_it_is_ready(ready: str, check: CommandCheck | HttpCheck | PortCheck | None) -> None:
+def test_a_service_tells_when_it_is_ready(ready: str, check: Ready | None) -> None:
     assert service_of(f"db: {{image: d, ready: {ready}}}").ready == check
 
 
-@pytest.mark.parametrize("ready", ["{}", "{port: 1, http: x}", "{port: 0}", "{port: 70000}", "{command: a, port: 1}"])
+@pytest.mark.parametrize("ready", ["{}", "{port: 1, http: x}", "{port: 0}", "{port: 70000}", "{command: a, port: 1}",
+                                   "{exit: true, port: 1}", "{exit: false}"])  # fmt: skip
 def test_ready_is_exactly_one_check(ready: str) -> None:
     (problem,) = problems_of(f"services: {{db: {{image: d, ready: {ready}}}}}\n{ONE}")
     assert problem.startswith("1:34: error: 'ready' of service 'db' is not one check; write a command")

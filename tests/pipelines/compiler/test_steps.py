@@ -205,7 +205,7 @@ def test_a_build_takes_all_keys_of_compose() -> None:
         number=1,
         name="app",
         context="server",
-        dockerfile="docker/Dockerfile",
+        dockerfile="server/docker/Dockerfile",
         target="prod",
         args={"VERSION": "3.10", "EMPTY": ""},
         secrets={"netrc": "netrc_file"},
@@ -429,9 +429,39 @@ def test_wrong_tags_and_repositories_are_refused() -> None:
     problems = problems_of(text)
     assert problems[0].startswith("1:59: error: 'Me/App' is not a repository's name; write")
     assert [problem.split(";")[0] for problem in problems[1:]] == [
-        "1:79: error: '-a' is not a tag",
-        "1:79: error: 'a b' is not a tag",
+        "1:79: error: '-a' is not a tag: it begins with '-'",
+        "1:79: error: 'a b' is not a tag: it has a ' '",
     ]
+
+
+@pytest.mark.parametrize(
+    ("build", "dockerfile"),
+    [
+        ("server", "server/Dockerfile"),
+        ("./server/", "server/Dockerfile"),
+        ("{context: server, dockerfile: docker/Dockerfile}", "server/docker/Dockerfile"),
+        ("{context: server, dockerfile: ../docker/Dockerfile}", "docker/Dockerfile"),
+        ("{context: a/b, dockerfile: ./../../Dockerfile}", "Dockerfile"),
+        ("{context: server, dockerfile: ../../Dockerfile}", "../Dockerfile"),
+        ("{context: server, dockerfile: /Dockerfile}", "/Dockerfile"),
+        ("{dockerfile: docker/Dockerfile}", "docker/Dockerfile"),
+        ("", "Dockerfile"),
+    ],
+)
+def test_a_dockerfile_is_looked_for_beside_the_context(build: str, dockerfile: str) -> None:
+    step = of_kind(BuildStep, step_of(f"steps:\n  - build: {build}\n"))
+    assert (step.dockerfile, step.dockerfile_else) == (dockerfile, "")
+
+
+def test_the_dockerfile_of_a_plugin_is_looked_for_in_the_checkout_then_beside_the_context() -> None:
+    settings = "steps: [{name: p, image: woodpeckerci/plugin-docker-buildx, settings: {repo: a/b, context: server%s}}]"
+    jobs = [job_of(settings % more) for more in ("", ", dockerfile: ./server/Prod")]
+    found = [of_kind(BuildStep, job.steps[0]) for job in jobs]
+    assert [(step.dockerfile, step.dockerfile_else) for step in found] == [
+        ("Dockerfile", "server/Dockerfile"),
+        ("server/Prod", "server/server/Prod"),
+    ]
+    assert found[0].names == ("a/b:latest",)
 
 
 def test_a_push_may_find_its_tags_in_a_file() -> None:

@@ -111,11 +111,29 @@ def _outcomes(jobs: list[JobPlan]) -> list[tuple[bool, bool]]:
     return [(job.on_success, job.on_failure) for job in jobs]
 
 
-def test_the_tag_that_a_hint_makes_of_a_branch_is_one() -> None:
-    text = "steps: [{{name: b, build: .}}, {{name: p, push: {{repo: r.example.org/a/b, tags: '{}'}}}}]"
+@pytest.mark.parametrize(
+    ("branch", "tag"),
+    [
+        ("feature/one/two", "feature-one-two"),
+        ("Fix@2#3", "Fix-2-3"),
+        ("-.x", "x"),
+        ("..", "5ec1f7e7"),
+        ("1.0", "1.0"),
+        ("null", "null"),
+        ("a,b", "a-b"),
+        ("x" * 128, "x" * 128),
+        ("x" * 129, "x" * 119 + "-0ec9eb33"),
+        ("ein/größer", "ein-gr-er-3a4ec839"),
+        ("日本", "cf2abf0c"),
+        ("$(rm -rf /)\"'", "rm--rf-"),
+    ],
+)
+@pytest.mark.parametrize("quotes", ["'{}'", '"{}"', "{}", "[{}]", '[auto, "{}"]'])
+def test_the_tag_that_a_hint_makes_of_a_branch_is_one(branch: str, tag: str, quotes: str) -> None:
+    text = f"steps: [{{{{name: b, build: .}}}}, {{{{name: p, push: {{{{repo: r.example.org/a/b, tags: {quotes}}}}}}}}}]"
     wrong = lint_files([PipelineFile(".headway.yml", text.format("feature/one").encode())])
     hint = next(problem.hint for problem in wrong if "is not a tag" in problem.message)
     advised = next(word for word in hint.split() if word.startswith("${"))
-    (job,) = plan_of_files({".headway.yml": text.format(advised)}, push("feature/one/two"), TRUSTED).jobs
+    (job,) = plan_of_files({".headway.yml": text.format(advised)}, push(branch), TRUSTED).jobs
     assert job.steps[1].kind == "push"
-    assert job.steps[1].tags == ("feature-one-two",)
+    assert job.steps[1].tags == (tag,)

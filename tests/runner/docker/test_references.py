@@ -10,7 +10,7 @@ from pipelines.state import Reason, State
 from runner.docker.error_mapping import classify_text, is_refusal, pull_error
 from runner.docker.references import registry_host, split_tag
 from runner.errors import MachineError, StepError, as_step_error
-from runner.execution.services import exposed_ports, listening_ports
+from runner.execution.readiness import OpenPorts, exposed_ports, open_ports
 from runner.images.push import push_error
 from runner.source.git import GitLogin, git_environment
 from runner.source.git_words import without_login
@@ -190,14 +190,32 @@ NET_TCP = """\
 
 
 def test_a_port_counts_when_it_listens_for_others() -> None:
-    assert listening_ports(NET_TCP) == {5432, 6379}
-    assert listening_ports("") == set()
+    assert open_ports(NET_TCP).reachable == {5432, 6379}
+    assert open_ports("") == OpenPorts(frozenset(), frozenset())
+
+
+@pytest.mark.parametrize(
+    ("address", "reachable", "inside"),
+    [
+        ("00000000", {80}, set()),
+        ("0100007F", set(), {80}),
+        ("3500007F", set(), {80}),
+        ("0B00007F", set(), set()),  # the engine's DNS server
+        ("00000000000000000000000001000000", set(), {80}),
+        ("0000000000000000FFFF00000100007F", set(), {80}),
+        ("0000000000000000FFFF00000200A8C0", {80}, set()),
+        ("B80D0120000000000000000000000A7F", {80}, set()),
+    ],
+)
+def test_a_port_of_loopback_is_not_reachable(address: str, reachable: set[int], inside: set[int]) -> None:
+    table = f"   0: {address}:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0\n"
+    assert open_ports(table) == OpenPorts(frozenset(reachable), frozenset(inside))
 
 
 def test_exposed_ports_are_the_tcp_ones() -> None:
-    assert exposed_ports({"Config": {"ExposedPorts": {"5432/tcp": {}, "53/udp": {}}}}) == {5432}
-    assert exposed_ports({"Config": {}}) == set()
-    assert exposed_ports({"Config": None}) == set()
+    assert exposed_ports({"Config": {"ExposedPorts": {"5432/tcp": {}, "80/tcp": {}, "53/udp": {}}}}) == (80, 5432)
+    assert exposed_ports({"Config": {}}) == ()
+    assert exposed_ports({"Config": None}) == ()
 
 
 def test_a_certificate_that_is_not_good_is_told_of_with_the_remedy() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.plan import CommandCheck, HttpCheck, PortCheck, SecretRef
+from pipelines.plan import CommandCheck, ExitCheck, HttpCheck, PortCheck, SecretRef
 from pipelines.state import Reason, State
 from runner.cancellation import Cancel
 from runner.events import Stream
@@ -72,10 +72,16 @@ def test_a_port_that_listens_only_inside_is_not_ready(ran: JobRunner) -> None:
     assert ran(shell("true"), services=[inside]).outcome.reason is Reason.SERVICE_FAILED
 
 
+def test_one_of_the_ports_that_the_image_exposes_is_enough(ran: JobRunner, given_image: Callable[..., str]) -> None:
+    name = given_image("FROM busybox\nEXPOSE 2375 5432 5433 53/udp\n")
+    job = ran(shell("nc db 5432 < /dev/null"), services=[service("db", LATE_PORT, box=container(name, directory=""))])
+    assert job.said() == ["hello"]
+
+
 def test_an_image_without_tools_is_ready_when_its_port_answers(ran: JobRunner, given_image: Callable[..., str]) -> None:
     name = given_image(
         "FROM busybox AS tools\nFROM scratch\nCOPY --from=tools /bin/busybox /httpd\n"
-        'EXPOSE 80\nENTRYPOINT ["/httpd", "-f"]\n'
+        'EXPOSE 80 443\nENTRYPOINT ["/httpd", "-f"]\n'
     )
     job = ran(
         shell("wget -qO- http://web/ 2>&1 | grep -o 404"), services=[service("web", box=container(name, directory=""))]
@@ -89,6 +95,110 @@ def test_a_step_waits_for_the_images_health_check(ran: JobRunner, given_image: C
     assert job.said() == ["hello"]
 
 
+@pytest.mark.parametrize("check", ["CMD test -e /tmp/up", 'CMD ["test", "-e", "/tmp/up"]'])
+def test_a_health_check_is_asked_in_the_first_seconds_whatever_its_interval(
+    ran: JobRunner, given_image: Callable[..., str], check: str
+) -> None:
+    name = given_image(f"FROM busybox\nEXPOSE 99\nHEALTHCHECK --interval=5m {check}\n")
+    slow = service("db", LATE_PORT, box=container(name, directory=""), ready_timeout_s=20)
+    job = ran(shell("nc db 5432 < /dev/null"), services=[slow])
+    assert job.said() == ["hello"]
+
+
+NEVER = "sleep 1000"
+HEALTH = "FROM busybox\nEXPOSE 1\nHEALTHCHECK"
+TOLD = [
+    ("FROM busybox\nEXPOSE 2376 2375\n", NEVER, None,
+     ("one of ports 2375 and 2376, which its image exposes, to accept connections; none of its ports is open: write "
+      "`ready: exit` if it does some work and ends, `ready:` with a command that fits, or raise its `timeout:`")),
+    ("FROM busybox\nEXPOSE 80\n", "echo up; nc -l -p 8080", None,
+     ("port 80, which its image exposes, to accept connections; it listens on port 8080: write `ready: {port: 8080}` "
+      "if that is what steps need, or raise its `timeout:`; the end of its log:\nup")),
+    ("", "httpd -f -p 127.0.0.1:80", PortCheck(port=80),
+     ("port 80 to accept connections; it listens on port 80 of 127.0.0.1 alone, which steps do not reach: let it "
+      "listen on 0.0.0.0")),
+    (f"{HEALTH} --interval=5m CMD exit 1\n", "nc -l -p 8080", None,
+     "its image's HEALTHCHECK (`/bin/sh -c exit 1`) to succeed, which ended with 1 the last time; it listens on port"),
+    (f"{HEALTH} CMD sleep 1000\n", NEVER, None, "(`/bin/sh -c sleep 1000`) to succeed, which did not end; none"),
+    (f'{HEALTH} CMD ["/nonesuch"]\n', NEVER, None, "its image's HEALTHCHECK (`/nonesuch`) to succeed, which"),
+    (f"{HEALTH} NONE\n", NEVER, None, "port 1, which its image exposes"),
+    ("", NEVER, CommandCheck(command="exit 3"), "`exit 3` to succeed in its container, which ended with 3 the last"),
+    ("", NEVER, HttpCheck(url="http://:80/x"), "`http://:80/x` to answer, asked with wget or curl in its container"),
+    ("", NEVER, ExitCheck(), "it to end with 0 (`ready: exit`); it still runs: `ready: exit` is for a service that"),
+]  # fmt: skip
+
+
+def test_what_was_waited_for_what_answered_and_what_would_help_is_told(
+    ran: JobRunner, given_image: Callable[..., str]
+) -> None:
+    services = [
+        service(f"s{number}", script, box=container(given_image(image), directory="") if image else None,
+                ready=ready, ready_timeout_s=6, failure="ignore")
+        for number, (image, script, ready, _) in enumerate(TOLD)
+    ]  # fmt: skip
+    job = ran(shell("true"), services=services)
+    assert job.outcome.state is State.PASSED
+    notes = job.notes.split("the service '")
+    for number, (*_, said) in enumerate(TOLD):
+        (note,) = [note for note in notes if note.startswith(f"s{number}' was not ready after 6 s: the steps wait for")]
+        assert said in note
+
+
+def test_the_end_of_a_service_that_no_step_waits_for_decides_nothing(
+    ran: JobRunner, given_image: Callable[..., str]
+) -> None:
+    server = container(given_image("FROM busybox\nEXPOSE 5432\n"), directory="")
+    services = [
+        service("seed", "echo seeded"),
+        service("crash", "exit 4"),
+        service("psql", "exit 0", box=server),  # an image that serves, with another command
+        service("late", "sleep 0.4", box=server),
+        service("short", "exit 0", ready=PortCheck(port=80)),
+        service("there", "touch /tmp/there", ready=CommandCheck(command="test -e /tmp/there")),
+        service("db", LATE_PORT, ready=PortCheck(port=5432)),
+    ]
+    job = ran(shell("nc db 5432 < /dev/null"), services=services)
+    assert job.outcome.state is State.PASSED
+    for name in ("seed", "psql", "late", "short", "there"):
+        assert f"'{name}' ended with exit code 0 (`ready: exit` lets the steps wait for that)" in job.notes
+    assert "'crash' ended with exit code 4; it wrote nothing" in job.notes
+    assert "'db'" not in job.notes
+
+
+def test_steps_wait_for_the_end_of_a_service_that_ends(ran: JobRunner) -> None:
+    seed = service("seed", "cd /headway/src", "sleep 0.5", "echo rows > rows", ready=ExitCheck())
+    job = ran(shell("cat rows"), shell("false"), services=[seed, service("db", "sleep 1000")])
+    assert job.said() == ["rows"]
+    assert "seed" not in job.notes + job.log(2).decode()
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_service_that_was_ready_may_end_while_another_is_waited_for(ran: JobRunner, order: int) -> None:
+    mortal = service("mortal", "nc -l -p 80 & sleep 4; exit 3", ready=PortCheck(port=80))
+    slow = service("slow", "sleep 6; touch /tmp/up; sleep 1000", ready=CommandCheck(command="test -e /tmp/up"))
+    job = ran(shell("true"), services=[mortal, slow][::order])
+    assert job.outcome.state is State.PASSED
+    assert "'mortal' ended with exit code 3" in job.notes
+
+
+def test_a_seed_that_fails_fails_the_job_that_waits_for_it(ran: JobRunner) -> None:
+    seed = service("seed", "echo no table; exit 3", ready=ExitCheck())
+    job = ran(shell("true"), services=[service("db", "sleep 1000"), seed])
+    assert (job.outcome.reason, job.states) == (Reason.SERVICE_FAILED, [State.SKIPPED])
+    said = "'seed' ended with exit code 3, and the steps wait for it to end with 0 (`ready: exit`)"
+    assert f"{said}; the end of its log:\nno table" in job.outcome.message
+    forgiven = ran(shell("true"), services=[seed.model_copy(update={"failure": "ignore"})])
+    assert forgiven.outcome.state is State.PASSED
+    assert said in forgiven.notes
+
+
+def test_a_service_that_cannot_be_started_may_be_ignored(ran: JobRunner) -> None:
+    box = container(directory="", devices=("/dev/nonesuch",))
+    job = ran(shell("true"), services=[service("db", "sleep 1000", box=box, failure="ignore")])
+    assert job.outcome.state is State.PASSED
+    assert "the job goes on: the service has `failure: ignore`" in job.notes
+
+
 def test_a_service_that_ends_fails_the_job_with_its_last_words(ran: JobRunner) -> None:
     dying = service("db", "echo starting", "echo cannot open the data >&2", "exit 4", ready=PortCheck(port=5432))
     job = ran(shell("true"), services=[dying])
@@ -100,7 +210,10 @@ def test_a_service_that_ends_fails_the_job_with_its_last_words(ran: JobRunner) -
 
 def test_a_service_that_never_gets_ready_fails_the_job(ran: JobRunner) -> None:
     job = ran(shell("true"), services=[service("db", "sleep 1000", ready=PortCheck(port=5432), ready_timeout_s=1)])
-    assert "'db' was not ready after 1 s; it wrote nothing" in job.outcome.message
+    assert job.outcome.message == (
+        "the service 'db' was not ready after 1 s: the steps wait for port 5432 to accept connections; none of its "
+        "ports is open: correct `ready:`, or raise its `timeout:`; it wrote nothing"
+    )
 
 
 def test_a_check_that_hangs_does_not_outlive_the_services_time(ran: JobRunner) -> None:

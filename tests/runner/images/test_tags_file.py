@@ -21,7 +21,9 @@ def test_tags_stand_one_a_line_or_between_commas(tmp_path: Path) -> None:
     [
         (None, "cannot be read: No such file or directory; an earlier step must write it"),
         (b"\n", "is empty; write one tag per line"),
-        (b"ok\nroot:x:0", "entry 2 of the tags file '.tags' is not a tag"),
+        (b"ok\nroot:x:0", "entry 2 of the tags file '.tags' is not a tag: it has a character other than"),
+        (b"-x", "is not a tag: it begins with '.' or '-'; write one tag per line; "),
+        (b"x" * 129, "is not a tag: it has 129 characters; a tag has at most 128"),
         (b"\xff", "entry 1 of the tags file '.tags' is not a tag"),
         (b"a" * (TAGS_FILE_BYTES_MAX + 1), f"is larger than {TAGS_FILE_BYTES_MAX} bytes"),
     ],

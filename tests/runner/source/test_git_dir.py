@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.plan import Checkout
-from runner.source.git_dir import strip_timestamps
+from runner.source.git_dir import EARLIEST_TIME_S, LATEST_TIME_S, file_time_s, make_reproducible
 from runner.source.mirror import Mirror
 from runner.source.working_tree import working_tree
 from tests.support.repos import Repo
@@ -17,14 +17,18 @@ FILES = {"a": "1", "folder/b": "2\n" * 1000, "run!": "#!/bin/sh\n", "link@": "a"
 LONG_AGO_S = 1_000_000_000
 
 
-def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
-    """Mode and bytes of all below a folder, by path: what a build's cache goes by."""
+def contents(folder: Path) -> dict[str, tuple[int, float, bytes]]:
+    """Mode, time and bytes of all below a folder, by path: what a build's cache and its image go by."""
     return {path.relative_to(folder).as_posix(): _content(path) for path in folder.rglob("*")}
 
 
-def _content(path: Path) -> tuple[int, bytes]:
-    mode = path.lstat().st_mode
-    return mode, os.fsencode(path.readlink()) if path.is_symlink() else path.read_bytes() if path.is_file() else b""
+def _content(path: Path) -> tuple[int, float, bytes]:
+    mode, time_s = path.lstat().st_mode, path.lstat().st_mtime
+    return (
+        mode,
+        time_s,
+        os.fsencode(path.readlink()) if path.is_symlink() else path.read_bytes() if path.is_file() else b"",
+    )
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -63,8 +67,37 @@ def test_steps_of_any_user_can_read_a_checkout_whatever_the_workers_umask(
     if for_builds:
         assert found[0] == found[1]
     assert found[1].keys() >= {".git/shallow", ".git/index", ".git/HEAD", "folder/b"}
-    closed = [path for path, (mode, _) in found[1].items() if mode & 0o044 != 0o044]
+    closed = [path for path, (mode, *_) in found[1].items() if mode & 0o044 != 0o044]
     assert closed == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [Checkout(), Checkout(depth=2), Checkout(depth=0), Checkout(tags=True)])
+def test_the_packing_and_the_settings_of_the_origin_change_nothing(tmp_path: Path, how: Checkout) -> None:
+    folder = tmp_path / "origin"
+    git(tmp_path, "init", "-q", "-b", "main", str(folder))
+    text = "".join(f"{number * number}\n" for number in range(3000))
+    for name in ("first", "second", "third"):
+        (folder / "large").write_text(f"{text}{name}\n")
+        (folder / name).write_text(name)
+        git(folder, "add", ".")
+        git(folder, "-c", "core.compression=0", "commit", "-qm", name)
+        git(folder, "tag", name)
+    sha = git(folder, "rev-parse", "HEAD")
+    found, laptop = [], []
+    for number, packing in enumerate(([], ["repack", "-adfq", "--depth=50"], ["gc", "-q"], ["repack", "-adFq"])):
+        git(folder, "config", "core.compression", str(9 * (number % 2)))
+        if packing:
+            git(folder, *packing)
+        mirror = Mirror(tmp_path / str(number), f"file://{folder}")
+        mirror.fetch(sha)
+        mirror.checkout(sha, tmp_path / str(number) / "checkout", how, for_builds=True)
+        found.append(contents(tmp_path / str(number) / "checkout"))
+        working_tree(folder).check_out(tmp_path / str(number) / "laptop", how, for_builds=True)
+        laptop.append(contents(tmp_path / str(number) / "laptop"))
+    assert found[1:] == found[:-1]
+    assert laptop[1:] == laptop[:-1]
+    assert {time_s for _, time_s, _ in found[0].values()} == {float(git(folder, "log", "-1", "--format=%ct"))}
 
 
 @pytest.mark.slow
@@ -91,7 +124,7 @@ def test_the_git_folders_of_submodules_forget_too(repo: Repo, mirror: Mirror, tm
         shutil.copytree(tmp_path / name / ".git", tmp_path / name / ".git" / "modules" / "deep" / "sub")
         os.utime(tmp_path / name / "a", (LONG_AGO_S, LONG_AGO_S))
         git(tmp_path / name, "update-index", "--refresh")
-        strip_timestamps(tmp_path / name)
+        make_reproducible(tmp_path / name)
     assert contents(tmp_path / "one") == contents(tmp_path / "another")
     assert "modules/deep/sub/index" in contents(tmp_path / "one" / ".git")
 
@@ -117,5 +150,21 @@ def test_copies_of_a_working_folder_are_the_same_and_know_what_is_uncommitted(tm
 
 
 def test_a_folder_without_git_has_nothing_to_forget(tmp_path: Path) -> None:
-    strip_timestamps(tmp_path)
+    make_reproducible(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("written", "time_s"),
+    [
+        (f"{EARLIEST_TIME_S}\n", EARLIEST_TIME_S),
+        (f"{EARLIEST_TIME_S - 1}\n", EARLIEST_TIME_S),
+        ("-1\n", EARLIEST_TIME_S),
+        ("\n", EARLIEST_TIME_S),
+        (f"{LATEST_TIME_S}\n", LATEST_TIME_S),
+        (f"{LATEST_TIME_S + 1}\n", LATEST_TIME_S),
+        ("18446744073709551614\n", LATEST_TIME_S),
+    ],
+)
+def test_a_date_that_no_file_can_have_becomes_one(written: str, time_s: int) -> None:
+    assert file_time_s(written) == time_s

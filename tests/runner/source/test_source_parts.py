@@ -155,3 +155,26 @@ def test_what_the_attributes_ask_for_is_done(repo: Repo, mirror: Mirror, tmp_pat
     assert (tmp_path / "checkout/a.bat").read_bytes() == b"x\r\ny\r\n"
     assert (tmp_path / "checkout/a.id").read_text().startswith("$Id: ")
     assert in_checkout(tmp_path / "checkout", "status", "--porcelain") == ""
+
+
+@pytest.mark.slow
+def test_where_a_submodules_branches_are_changes_nothing_for_a_build(repo: Repo, tmp_path: Path) -> None:
+    other = Repo(tmp_path / "other.git")
+    pinned = other.commit({"inner": "1", "more": "x\n" * 100})
+    with git_server(tmp_path) as server:
+        sha = with_submodule(repo, f"{server.url}/other.git", pinned)
+        mirror = Mirror(tmp_path / "mirrors", repo.url)
+        mirror.fetch(sha)
+        found = []
+        for number in range(2):
+            target = tmp_path / f"checkout-{number}"
+            mirror.checkout(sha, target, Checkout(submodules=True), for_builds=True)
+            found.append({path.relative_to(target): _content(path) for path in target.rglob("*")})
+            assert in_checkout(target / "sub", "status", "--porcelain") == ""
+            other.commit({"inner": f"later {number}"}, pinned)
+            other.git("repack", "-adfq")
+    assert found[0] == found[1]
+
+
+def _content(path: Path) -> tuple[float, bytes]:
+    return path.lstat().st_mtime, path.read_bytes() if path.is_file() else b""

@@ -60,6 +60,7 @@ def test_all_settings_that_have_a_native_counterpart() -> None:
         name="publish",
         context="src",
         dockerfile="docker/Dockerfile",
+        dockerfile_else="src/docker/Dockerfile",
         target="prod",
         args={"A": "b", "C": "d=e"},
         labels={"l": "1", "m": "2", "n": "3"},
@@ -68,6 +69,7 @@ def test_all_settings_that_have_a_native_counterpart() -> None:
         cache_to=("type=inline",),
         no_cache=True,
         pull=True,
+        names=("a/b:1", "a/b:2", "a/b:x", "r.example.org/c/d:1", "r.example.org/c/d:2", "r.example.org/c/d:x"),
     )
     assert pushed == PushStep(
         number=2,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.compiler.plugins.image_tags import auto_tags, is_repo, is_tag, repo_at
+from pipelines.compiler.plugins.image_tags import auto_tags, is_repo, is_tag, repo_at, why_no_tag
 from pipelines.trigger import Trigger
 from tests.support.pipelines import event, push, tag
 
@@ -33,11 +33,26 @@ def test_the_rule_auto(trigger: Trigger, tags: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("name", ["latest", "1.2.3", "_a", "A-b.C", "x" * 128])
 def test_good_tags(name: str) -> None:
     assert is_tag(name)
+    assert why_no_tag(name) == ""
 
 
-@pytest.mark.parametrize("name", ["", "-a", ".a", "a/b", "a:b", "a b", "ä", "x" * 129, "a\n"])
-def test_bad_tags(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("", "it is empty"),
+        ("-a", "it begins with '-'; a tag begins with a letter, a digit or '_'"),
+        (".a", "it begins with '.'"),
+        ("a/b", "it has a '/'; a tag has letters, digits, '_', '.' and '-' alone"),
+        ("a:b", "it has a ':'"),
+        ("a b", "it has a ' '"),
+        ("ä", r"it has a '\xe4'"),
+        ("x" * 129, "it has 129 characters; a tag has at most 128"),
+        ("a\n", r"it has a '\n'"),
+    ],
+)
+def test_bad_tags(name: str, rule: str) -> None:
     assert not is_tag(name)
+    assert why_no_tag(name).startswith(rule)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +87,16 @@ def test_bad_repositories(name: str) -> None:
         ("http://r.example.org:5000/v2/", "a/b", "r.example.org:5000/a/b"),
         ("r.example.org", "r.example.org/a/b", "r.example.org/a/b"),
         ("https://index.docker.io/v1/", "a/b", "a/b"),
+        ("r.example.org/group", "app", "r.example.org/group/app"),
+        ("https://r.example.org:5000/group/sub/", "app", "r.example.org:5000/group/sub/app"),
+        ("r.example.org/group", "group/app", "r.example.org/group/app"),
+        ("r.example.org/group", "r.example.org/other/app", "r.example.org/other/app"),
+        ("r.example.org", "localhost:5000/app", "localhost:5000/app"),
+        ("r.example.org", "localhost/app", "localhost/app"),
+        ("r.example.org", "app.web", "r.example.org/app.web"),
+        ("localhost:5000/v2", "app", "localhost:5000/app"),
+        ("docker.io/group", "app", "group/app"),
+        ("docker.io/group", "group/app", "group/app"),
     ],
 )
 def test_a_repository_at_a_registry(registry: str, repo: str, result: str) -> None:
