@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from pipelines.commit_id import is_full_id, is_id
 from pipelines.parser.discovery import FOLDERS
@@ -21,6 +21,7 @@ from runner.source.git_dir import strip_timestamps
 from runner.source.mirror_store import MirrorStore
 from runner.source.reachability import check_kind, is_on_branch_or_tag
 from runner.source.remote import REF, WHOLE, Remote
+from runner.source.tree_entries import Entry, entry_at
 
 FILE_BYTES_MAX = 1024 * 1024
 # The commit and its parents, for the list of changed files.
@@ -195,20 +196,35 @@ class Mirror:
         return self._read_git("rev-parse", "--verify", "--quiet", f"{sha}^{{commit}}").strip()
 
     def files(self, sha: str) -> list[str]:
-        """Paths in the root and in the pipeline folders of the commit, where pipeline files and Dockerfiles can be."""
-        roots = self._read_git("ls-tree", "-z", "--name-only", sha).split("\0")
-        folders = self._read_git("ls-tree", "-z", "--name-only", sha, *(f"{folder}/" for folder in FOLDERS)).split("\0")
-        return [name for name in [*roots, *folders] if name]
+        """Paths in the root and in the pipeline folders of the commit, where pipeline files and Dockerfiles can be.
+
+        A pipeline folder may be a link to another.
+        """
+        found = self._names(sha)
+        for folder in FOLDERS:
+            entry = self._entry(sha, folder) if folder in found else None
+            inside = self._names(entry.object) if entry and entry.kind == "tree" else []
+            found += [f"{folder}/{name}" for name in inside]
+        return found
+
+    def _names(self, tree: str) -> list[str]:
+        return [name for name in self._read_git("ls-tree", "-z", "--name-only", tree).split("\0") if name]
+
+    def _entry(self, sha: str, path: str) -> Entry | None:
+        return self._with_repair(lambda: entry_at(self._run, sha, path))
 
     def read(self, sha: str, path: str) -> bytes:
-        """A file of the commit. Raises StepError if it does not exist or is larger than ``FILE_BYTES_MAX``."""
-        entry = self._read_git("ls-tree", "-z", "-l", sha, path).split()
-        if len(entry) <= 3 or entry[1] != "blob":  # noqa: PLR2004 - mode, kind, id, size
+        """A file of the commit; of a link in it the file that it leads to.
+
+        Raises StepError if there is none or if it is larger than ``FILE_BYTES_MAX``.
+        """
+        entry = self._entry(sha, path)
+        if entry is None or entry.kind != "blob":
             raise StepError(Reason.INVALID_PIPELINE, f"{path} is not a file in the commit {sha}")
-        if int(entry[3]) > FILE_BYTES_MAX:
-            limit = f"has {int(entry[3]):,} bytes; the limit is {FILE_BYTES_MAX:,}"
+        if entry.bytes > FILE_BYTES_MAX:
+            limit = f"has {entry.bytes:,} bytes; the limit is {FILE_BYTES_MAX:,}"
             raise StepError(Reason.INVALID_PIPELINE, f"{path} {limit}")
-        return self._with_repair(lambda: self._run("cat-file", "blob", entry[2]))
+        return self._with_repair(lambda: self._run("cat-file", "blob", entry.object))
 
     def merge_base(self, sha: str, target: str) -> str:
         """The merge base of ``sha`` and ``target``, which is a ref or another commit; empty if there is none.
@@ -288,8 +304,8 @@ class Mirror:
     def _git(self, *arguments: str) -> str:
         return self._run(*arguments).decode(errors="replace")
 
-    def _run(self, *arguments: str) -> bytes:
-        return run_git(["git", "--git-dir", str(self.path), *arguments])
+    def _run(self, *arguments: str, stdin: BinaryIO | None = None) -> bytes:
+        return run_git(["git", "--git-dir", str(self.path), *arguments], stdin=stdin)
 
 
 def _is_commit(sha: str) -> bool:

@@ -18,6 +18,7 @@ from runner.errors import StepError
 from runner.source.git import GitError, run_git
 from runner.source.git_words import without_login
 from runner.source.pipeline_file import read_pipeline_file
+from runner.source.tree_entries import nowhere, outside
 from runner.source.working_copy import Source, copy, lay_out, new_files
 
 
@@ -94,11 +95,25 @@ class WorkingTree:
             hint = "write a .headway.yml (`headway init` makes a first one), or a Dockerfile"
             more = other_systems_hint(sorted(path.name for path in self.folder.iterdir()))
             raise StepError(Reason.NO_PIPELINE, f"{self.folder} has no pipeline file and no Dockerfile; {hint}{more}")
-        return [PipelineFile(name, read_pipeline_file(self.folder / name)) for name in chosen]
+        return [PipelineFile(name, self._read(name)) for name in chosen]
 
     def _candidates(self) -> Iterable[Path]:
         for folder in (self.folder, *(self.folder / name for name in FOLDERS)):
-            yield from sorted(path for path in folder.glob("*") if path.is_file())
+            yield from sorted(path for path in folder.glob("*") if path.is_file() or path.is_symlink())
+
+    def _read(self, name: str) -> bytes:
+        """A pipeline file. Raises StepError for a link that a server could not follow."""
+        path = self.folder / name
+        real = Path(os.path.realpath(path))
+        if real.is_symlink() or not real.exists():
+            raise nowhere(name, loop=real.is_symlink())
+        if real != path and not real.is_relative_to(self._top_folder()):
+            raise outside(name, str(real))
+        return read_pipeline_file(real)
+
+    def _top_folder(self) -> Path:
+        """The root of the repository that the folder is in, else the folder."""
+        return next((each for each in (self.folder, *self.folder.parents) if (each / ".git").exists()), self.folder)
 
     def check_out(self, target: Path, how: Checkout, *, for_builds: bool = False) -> None:
         """Writes the tree to ``target``, which must not exist. Raises GitError and StepError.

@@ -1,0 +1,60 @@
+"""Files of a commit by their paths, where a file or a folder may be a symbolic link to another in the repository."""
+
+from collections.abc import Callable
+from tempfile import TemporaryFile
+from typing import NamedTuple
+
+from pipelines.state import Reason
+from runner.errors import StepError
+
+_FORMAT = "--batch-check=%(objectname) %(objecttype) %(objectsize)"
+_HINT = "let it lead to a file of the repository, or replace it by the file itself"
+
+
+class Entry(NamedTuple):
+    """An object of a commit: its id, its kind (blob, tree or commit), and its size in bytes."""
+
+    object: str
+    kind: str
+    bytes: int
+
+
+def entry_at(git: Callable[..., bytes], sha: str, path: str) -> Entry | None:
+    """What is at the path, links followed; None if there is nothing, or only a submodule behind it.
+
+    ``git`` runs git in the repository, with ``stdin``. Raises StepError for a link that leads to no file of the commit.
+    """
+    if "\n" in path:  # one would end the line that names it
+        return None
+    with TemporaryFile() as wanted:
+        wanted.write(f"{sha}:{path}\n".encode(errors="surrogateescape"))
+        wanted.seek(0)
+        answer = git("cat-file", _FORMAT, "--follow-symlinks", stdin=wanted).decode(errors="replace")
+    first, _, rest = answer.partition("\n")
+    word, _, number = first.rpartition(" ")
+    if word in {"symlink", "dangling", "loop", "notdir"}:
+        target = rest[: int(number)]
+        raise StepError(Reason.INVALID_PIPELINE, f"{path} {link_problem(word, target)}; {_HINT}")
+    if number == "missing" or first.endswith(" missing"):
+        return None
+    found, kind, size = first.split(" ")
+    return Entry(found, kind, int(size))
+
+
+def link_problem(kind: str, target: str) -> str:
+    """What is wrong with a link, in the words of ``git cat-file``."""
+    if kind == "symlink":
+        return f"is a link that leads out of the repository, to {target}"
+    if kind == "loop":
+        return "is a link that leads back to itself"
+    return "is a link to what is not there"
+
+
+def outside(path: str, target: str) -> StepError:
+    """The error for a link on a disk that leads out of the repository."""
+    return StepError(Reason.INVALID_PIPELINE, f"{path} {link_problem('symlink', target)}; {_HINT}")
+
+
+def nowhere(path: str, *, loop: bool) -> StepError:
+    """The error for a link on a disk that leads to no file."""
+    return StepError(Reason.INVALID_PIPELINE, f"{path} {link_problem('loop' if loop else 'dangling', '')}; {_HINT}")
