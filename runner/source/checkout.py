@@ -23,6 +23,8 @@ _GIT = ("git", "-c", "core.fsync=none", "-c", "checkout.workers=0")
 _SAME_PACK = "--upload-pack=git -c pack.window=0 upload-pack"
 # git-lfs needs these. They are not written to .git/config, because git would fail in a container without git-lfs.
 _LFS = ("filter.lfs.clean=git-lfs clean -- %f", "filter.lfs.smudge=git-lfs smudge -- %f", "filter.lfs.required=true")
+# The commit of a submodule may be none of its tips, and its server may give nothing but these, or no part of a history.
+_NOT_AT_A_TIP = ("did not contain", "unadvertised object", "not our ref", "not valid", "does not support shallow")
 
 
 @dataclass(frozen=True)
@@ -63,13 +65,24 @@ def check_out(source: CommitSource, target: Path, how: Checkout) -> None:
 def add_submodules_and_lfs(source: CommitSource, target: Path, how: Checkout) -> None:
     """Fetches submodules and LFS files, if the pipeline wants them. Raises GitError, StepError or MachineError."""
     if how.submodules:
-        # Forced, because of a submodule that an earlier try has cloned git would not write the files.
-        update = ["submodule", "update", "--quiet", "--init", "--recursive", "--force", "--depth=1"]
-        command = [*WITH_MODES, *_GIT, "-C", str(target), *update]
-        # What has moved is not the same for all addresses that begin like the repository's.
-        replace(source.server, moved={}).run(command)
+        _add_submodules(source, target)
     if how.lfs:
         _add_lfs_files(source, target)
+
+
+def _add_submodules(source: CommitSource, target: Path) -> None:
+    at = [*WITH_MODES, *_GIT, "-C", str(target), "submodule"]
+    # Forced, because of a submodule that an earlier try has cloned git would not write the files.
+    update = [*at, "update", "--quiet", "--init", "--recursive", "--force"]
+    try:
+        # What has moved is not the same for all addresses that begin like the repository's.
+        replace(source.server, moved={}).run([*update, "--depth=1"])
+    except GitError as error:
+        if not any(sign in error.stderr for sign in _NOT_AT_A_TIP):
+            raise
+        run_git([*at, "--quiet", "deinit", "--force", "--all"])
+        subprocess.run(["rm", "-rf", "--", str(target / ".git/modules")], check=False)
+        replace(source.server, moved={}).run([*update, "--no-recommend-shallow"])
 
 
 def _write_objects(source: CommitSource, target: Path, how: Checkout) -> None:

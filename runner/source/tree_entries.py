@@ -20,14 +20,15 @@ class Entry(NamedTuple):
 
 
 def entry_at(git: Callable[..., bytes], sha: str, path: str) -> Entry | None:
-    """What is at the path, links followed; None if there is nothing, or only a submodule behind it.
+    """What is at the path, links followed; None if there is nothing, or only a submodule.
 
     ``git`` runs git in the repository, with ``stdin``. Raises StepError for a link that leads to no file of the commit.
     """
-    if "\n" in path:  # one would end the line that names it
-        return None
+    name = f"{sha}:{path}"
+    if "\n" in path:  # it would end the line that names it: links of such a name are not followed
+        name = git("rev-parse", "--verify", name).decode().strip()
     with TemporaryFile() as wanted:
-        wanted.write(f"{sha}:{path}\n".encode(errors="surrogateescape"))
+        wanted.write(f"{name}\n".encode(errors="surrogateescape"))
         wanted.seek(0)
         answer = git("cat-file", _FORMAT, "--follow-symlinks", stdin=wanted).decode(errors="replace")
     first, _, rest = answer.partition("\n")
