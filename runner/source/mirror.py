@@ -6,7 +6,7 @@ checkout needs it. A damaged mirror is deleted and fetched again.
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -15,7 +15,8 @@ from pipelines.parser.discovery import FOLDERS
 from pipelines.plan import Checkout
 from pipelines.state import Reason
 from runner.errors import MachineError, StepError, as_step_error
-from runner.source.checkout import CommitSource, add_submodules_and_lfs, check_out
+from runner.source.checkout import CommitSource, add_submodules_and_lfs, check_out, tag_ref
+from runner.source.commit import Commit
 from runner.source.git import GitError, GitLogin, run_git
 from runner.source.git_dir import strip_timestamps
 from runner.source.mirror_store import MirrorStore
@@ -30,17 +31,6 @@ _DEPTH = 2
 _TOPIC_DEPTH = 100
 _TARGET = "refs/headway/target"
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True)
-class Commit:
-    """The metadata of a commit. ``timestamp_s`` is the author's time, in seconds since 1970."""
-
-    sha: str
-    message: str
-    author: str
-    author_email: str
-    timestamp_s: int
 
 
 def _no_warning(_sentence: str) -> None:
@@ -270,6 +260,7 @@ class Mirror:
         """
         if how.tags or not 0 < how.depth <= _DEPTH:
             self._complete(sha, tags=how.tags)
+        self._fetch_tag(sha, how.tag)
         server = self._remote.server
         if not trusted:
             server = replace(server, login=None, withheld=server.login is not None)
@@ -282,6 +273,12 @@ class Mirror:
                 strip_timestamps(target)
         except OSError as error:
             raise as_step_error(error) from error
+
+    def _fetch_tag(self, sha: str, tag: str) -> None:
+        """Fetches the tag's object, which an annotated tag has; a tag that is gone or has moved is no error."""
+        if tag and REF.fullmatch(f"refs/tags/{tag}") and self._base(sha, tag_ref(tag)) != sha:
+            with self._folder.fetching():
+                self._remote.fetch_if_there(sha, f"+refs/tags/{tag}:{tag_ref(tag)}", depth=self._depth)
 
     def _with_repair(self, read: Callable[[], _T]) -> _T:
         """The result of ``read``. If it fails, deletes a damaged mirror, fetches again, and retries."""

@@ -22,6 +22,7 @@ from runner.source.checkout import CommitSource, check_out
 from runner.source.git import GitError, run_git
 from runner.source.git_dir import WITH_MODES, strip_timestamps
 from runner.source.git_words import without_login
+from runner.source.large_files import keep_clean, uses_lfs
 from runner.source.server import RepoServer
 
 _EXECUTABLE, _ORDINARY = "100755", "100644"
@@ -64,8 +65,10 @@ def lay_out(source: Source, target: Path, how: Checkout, *, for_builds: bool) ->
     check_out(CommitSource(git_dir, source.head, source.origin, RepoServer(source.origin, None, {})), target, how)
     submodules = _submodules(source)
     _overlay(source, target, how, submodules)
+    if how.lfs and uses_lfs(target):
+        keep_clean(target)
     if how.submodules:
-        _lay_out_submodules(source, target, submodules)
+        _lay_out_submodules(source, target, submodules, Checkout(submodules=True, lfs=how.lfs))
     if for_builds:
         strip_timestamps(target)
 
@@ -195,7 +198,7 @@ def _submodules(source: Source) -> dict[str, str]:
     return {path: known.split(" ")[1] for known, path in entries if known.startswith(_SUBMODULE)}
 
 
-def _lay_out_submodules(source: Source, target: Path, submodules: Mapping[str, str]) -> None:
+def _lay_out_submodules(source: Source, target: Path, submodules: Mapping[str, str], how: Checkout) -> None:
     for path in submodules:
         inner = source.folder / path
         head = _git_says(inner, "rev-parse", "--verify", "HEAD") if (inner / ".git").exists() else ""
@@ -206,7 +209,7 @@ def _lay_out_submodules(source: Source, target: Path, submodules: Mapping[str, s
             raise StepError(Reason.CLONE_FAILED, f"{message}; {hint}")
         remote = without_login(_git_says(inner, "remote", "get-url", "origin"))
         (target / path).rmdir()
-        lay_out(Source(inner, head, remote), target / path, Checkout(submodules=True), for_builds=False)
+        lay_out(Source(inner, head, remote), target / path, how, for_builds=False)
     if submodules:
         at = [*WITH_MODES, "git", "-C", str(target), "submodule", "--quiet"]
         run_git([*at, "init"])
