@@ -24,6 +24,7 @@ from runner.source.git_dir import WITH_MODES, strip_timestamps
 from runner.source.git_words import without_login
 from runner.source.large_files import keep_clean, uses_lfs
 from runner.source.server import RepoServer
+from runner.source.users_git import fetch_missing, users_settings
 
 _EXECUTABLE, _ORDINARY = "100755", "100644"
 _SUBMODULE = "160000"
@@ -46,7 +47,8 @@ class Source(NamedTuple):
         with TemporaryFile() as given:
             given.write(stdin or b"")
             given.seek(0)
-            output = run_git(["git", "-C", str(self.folder), *arguments], stdin=given)
+            options = users_settings(self.folder)
+            output = run_git(["git", *options, "-C", str(self.folder), *arguments], stdin=given)
         return [os.fsdecode(each) for each in output.split(b"\0")[:-1]]
 
 
@@ -60,6 +62,7 @@ class _Change(NamedTuple):
 
 def lay_out(source: Source, target: Path, how: Checkout, *, for_builds: bool) -> None:
     """Writes the tree to ``target``, which must not exist. Raises GitError and StepError."""
+    fetch_missing(source.folder, source.head, how.depth, tags=how.tags)
     common = run_git(["git", "-C", str(source.folder), "rev-parse", "--git-common-dir"]).removesuffix(b"\n")
     git_dir = (source.folder / os.fsdecode(common)).resolve()
     check_out(CommitSource(git_dir, source.head, source.origin, RepoServer(source.origin, None, {})), target, how)
@@ -82,11 +85,17 @@ def _overlay(source: Source, target: Path, how: Checkout, submodules: Mapping[st
     for change in changes:
         if change.mode and change.path not in unchanged:
             copy(source.folder / change.path, target / change.path, change.mode)
-    for name in new_files(source):
-        if name.rstrip("/") not in submodules:
-            copy(source.folder / name, target / name)
+    _copy_new_files(source, target, submodules)
     if how.lfs:
         _copy_large_files(source, target)
+
+
+def _copy_new_files(source: Source, target: Path, submodules: Mapping[str, str]) -> None:
+    modes = _git_says(source.folder, "config", "--type=bool", "core.fileMode") != "false"
+    for name in new_files(source):
+        if name.rstrip("/") not in submodules:
+            for each in within(source.folder, name):
+                copy(source.folder / each, target / each, "" if modes else _ORDINARY)
 
 
 def _changes(source: Source) -> Iterator[_Change]:
@@ -105,6 +114,35 @@ def _changes(source: Source) -> Iterator[_Change]:
 def new_files(source: Source) -> list[str]:
     """The files that git does not know, without those that it ignores."""
     return source.names("ls-files", "-z", "--others", "--exclude-standard", "--exclude", LOCAL_FOLDERS)
+
+
+def files_in(folder: Path) -> Iterator[str]:
+    """The files of a folder in a repository that git does not ignore, with those of the repositories inside it."""
+    source = Source(folder, "", "")
+    for name in dict.fromkeys([*source.names("ls-files", "-z", "--cached"), *new_files(source)]):
+        if os.path.lexists(folder / name):
+            yield from within(folder, name)
+
+
+def within(folder: Path, name: str) -> Iterator[str]:
+    """The name of a file; where it is a repository's folder, the names of its files, without those that it ignores."""
+    inner = folder / name
+    if inner.is_dir() and not inner.is_symlink() and (inner / ".git").exists():
+        yield from (f"{name.rstrip('/')}/{each}" for each in files_in(inner))
+    else:
+        yield name
+
+
+def strange_files(folder: Path, names: Iterable[str]) -> Iterator[str]:
+    """Pipes, sockets and devices beside the named files, which git does not see."""
+    for place in sorted({folder, *(parent for name in names for parent in (folder / name).parents)}):
+        if place.is_relative_to(folder) and place.is_dir() and os.access(place, os.R_OK | os.X_OK):
+            yield from sorted(str(path.relative_to(folder)) for path in place.iterdir() if _is_strange(path))
+
+
+def _is_strange(path: Path) -> bool:
+    mode = path.lstat().st_mode
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode))
 
 
 def _mode_of(path: Path) -> str:

@@ -25,10 +25,8 @@ DESCRIBE = ("describe", "--exact-match", "--tags", "--dirty", "--match=*v1")
 
 
 @pytest.mark.parametrize("annotated", [0, 1, 2])
-@pytest.mark.parametrize("how", [{}, {"depth": 0}, {"depth": 2}, {"tags": True}])
-def test_the_run_of_a_tag_has_it(
-    repo: Repo, mirror: Mirror, tmp_path: Path, annotated: int, how: dict[str, int]
-) -> None:
+@pytest.mark.parametrize("how", [Checkout(), Checkout(depth=0), Checkout(depth=2), Checkout(tags=True)])
+def test_the_run_of_a_tag_has_it(repo: Repo, mirror: Mirror, tmp_path: Path, annotated: int, how: Checkout) -> None:
     sha = repo.commit({"a": "2"}, repo.commit({"a": "1"}))
     names = ("inner", "rel/v1") if annotated == 2 else ("rel/v1",)
     for name in names:
@@ -37,7 +35,7 @@ def test_the_run_of_a_tag_has_it(
         )
     mirror.fetch(sha, "refs/tags/rel/v1")
     for target in ("first", "second"):
-        mirror.checkout(sha, tmp_path / target, Checkout(tag="rel/v1", **how), for_builds=True)
+        mirror.checkout(sha, tmp_path / target, how.model_copy(update={"tag": "rel/v1"}), for_builds=True)
         assert in_checkout(tmp_path / target, *DESCRIBE).strip() == "rel/v1"
         kind = in_checkout(tmp_path / target, "cat-file", "-t", "refs/tags/rel/v1").strip()
         assert kind == ("tag" if annotated else "commit")
