@@ -6,8 +6,10 @@ from typing import NamedTuple
 
 from pipelines.state import Reason
 from runner.errors import StepError
+from runner.source.git import GitError
 
 _FORMAT = "--batch-check=%(objectname) %(objecttype) %(objectsize)"
+_SUBMODULE = b"160000"
 _HINT = "let it lead to a file of the repository, or replace it by the file itself"
 
 
@@ -22,7 +24,8 @@ class Entry(NamedTuple):
 def entry_at(git: Callable[..., bytes], sha: str, path: str) -> Entry | None:
     """What is at the path, links followed; None if there is nothing, or only a submodule.
 
-    ``git`` runs git in the repository, with ``stdin``. Raises StepError for a link that leads to no file of the commit.
+    ``git`` runs git in the repository, with ``stdin``. Raises StepError for a link that leads to no file of the commit,
+    GitError where the repository is damaged.
     """
     name = f"{sha}:{path}"
     if "\n" in path:  # it would end the line that names it: links of such a name are not followed
@@ -37,6 +40,9 @@ def entry_at(git: Callable[..., bytes], sha: str, path: str) -> Entry | None:
         target = rest[: int(number)]
         raise StepError(Reason.INVALID_PIPELINE, f"{path} {link_problem(word, target)}; {_HINT}")
     if number == "missing" or first.endswith(" missing"):
+        listed = git("ls-tree", "-z", sha, "--", path)  # fails if a folder on the way is damaged
+        if listed and not listed.startswith(_SUBMODULE):
+            raise GitError(f"the object of {path} is missing")
         return None
     found, kind, size = first.split(" ")
     return Entry(found, kind, int(size))
