@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from pipelines.commit_id import is_full_id, is_id
-from pipelines.parser.discovery import FOLDERS
 from pipelines.plan import Checkout
 from pipelines.state import Reason
 from runner.errors import MachineError, StepError, as_step_error
@@ -22,7 +21,7 @@ from runner.source.git_dir import strip_timestamps
 from runner.source.mirror_store import MirrorStore
 from runner.source.reachability import check_kind, is_on_branch_or_tag
 from runner.source.remote import REF, WHOLE, Remote
-from runner.source.tree_entries import Entry, entry_at
+from runner.source.tree_entries import Entry, entry_at, pipeline_names
 
 FILE_BYTES_MAX = 1024 * 1024
 # The commit and its parents, for the list of changed files.
@@ -190,15 +189,7 @@ class Mirror:
 
         A pipeline folder may be a link to another.
         """
-        found = self._names(sha)
-        for folder in FOLDERS:
-            entry = self._entry(sha, folder) if folder in found else None
-            inside = self._names(entry.object) if entry and entry.kind == "tree" else []
-            found += [f"{folder}/{name}" for name in inside]
-        return found
-
-    def _names(self, tree: str) -> list[str]:
-        return [name for name in self._read_git("ls-tree", "-z", "--name-only", tree).split("\0") if name]
+        return self._with_repair(lambda: pipeline_names(self._run, sha))
 
     def _entry(self, sha: str, path: str) -> Entry | None:
         return self._with_repair(lambda: entry_at(self._run, sha, path))

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from tempfile import TemporaryFile
 from typing import NamedTuple
 
+from pipelines.parser.discovery import FOLDERS, choose_files
 from pipelines.state import Reason
 from runner.errors import StepError
 from runner.source.git import GitError
@@ -19,6 +20,29 @@ class Entry(NamedTuple):
     object: str
     kind: str
     bytes: int
+
+
+def names_in(git: Callable[..., bytes], tree: str) -> list[str]:
+    """The names in a tree or in the root of a commit."""
+    return [name for name in git("ls-tree", "-z", "--name-only", tree).decode(errors="replace").split("\0") if name]
+
+
+def pipeline_names(git: Callable[..., bytes], sha: str) -> list[str]:
+    """The names in the root of the commit, and the paths in its pipeline folders, which may be links to others."""
+    found, problems = names_in(git, sha), list[StepError]()
+    for folder in (folder for folder in FOLDERS if folder in found):
+        try:
+            entry = entry_at(git, sha, folder)
+        except StepError as problem:  # as on a disk, no matter where there is another pipeline file
+            if isinstance(problem, GitError):
+                raise
+            problems.append(problem)
+            continue
+        inside = names_in(git, entry.object) if entry and entry.kind == "tree" else []
+        found += [f"{folder}/{name}" for name in inside]
+    if problems and not choose_files(found):
+        raise problems[0]
+    return found
 
 
 def entry_at(git: Callable[..., bytes], sha: str, path: str) -> Entry | None:

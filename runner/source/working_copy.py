@@ -135,9 +135,15 @@ def within(folder: Path, name: str) -> Iterator[str]:
 
 def strange_files(folder: Path, names: Iterable[str]) -> Iterator[str]:
     """Pipes, sockets and devices beside the named files, which git does not see."""
-    for place in sorted({folder, *(parent for name in names for parent in (folder / name).parents)}):
-        if place.is_relative_to(folder) and place.is_dir() and os.access(place, os.R_OK | os.X_OK):
-            yield from sorted(str(path.relative_to(folder)) for path in place.iterdir() if _is_strange(path))
+    places = {""}
+    for name in names:
+        place = name.rpartition("/")[0]
+        while place not in places:
+            places.add(place)
+            place = place.rpartition("/")[0]
+    for path in (folder / place for place in sorted(places)):
+        if path.is_dir() and os.access(path, os.R_OK | os.X_OK):
+            yield from sorted(str(each.relative_to(folder)) for each in path.iterdir() if _is_strange(each))
 
 
 def _is_strange(path: Path) -> bool:
@@ -222,7 +228,9 @@ def _copy_large_files(source: Source, target: Path) -> None:
         path = source.folder / name
         if path.stat().st_size <= _POINTER_BYTES_MAX and _POINTER.match(path.read_bytes()):
             shown = os.fsencode(name).decode(errors="replace")
-            message = f"the LFS file {shown} is not here, and `clone` asks for it; run `git lfs pull`"
+            message = (
+                f"the LFS file {shown} is not here, and `clone` asks for it; run `git lfs pull`, or set `lfs: false`"
+            )
             raise StepError(Reason.CLONE_FAILED, message)
         copy(path, target / name)
 

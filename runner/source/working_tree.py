@@ -69,9 +69,9 @@ class WorkingTree:
             return "main"
         return self.git("symbolic-ref", "--quiet", "--short", "HEAD", default=NO_BRANCH)
 
-    def notes(self) -> Iterator[str]:
-        """Sentences about what a run of this tree leaves out."""
-        if self.in_repository and self.branch == NO_BRANCH:
+    def notes(self, branch: str = "") -> Iterator[str]:
+        """Sentences about what a run of this tree lacks. ``branch`` is what the user has named, if anything."""
+        if not branch and self.branch == NO_BRANCH:
             yield f"no branch is checked out: the run's branch is {NO_BRANCH}; --branch NAME names another"
         for name in strange_files(self.folder, files_in(self.folder) if self.in_repository else self._all()):
             yield f"{name} is a pipe, a socket or a device: it is left out"
@@ -140,6 +140,8 @@ class WorkingTree:
         real = Path(os.path.realpath(path))
         if real.is_symlink() or not real.exists():
             raise nowhere(name, loop=real.is_symlink())
+        if not real.is_file():
+            raise StepError(Reason.INVALID_PIPELINE, f"{name} is not a file")
         if real != path and not real.is_relative_to(self._top_folder()):
             raise outside(name, str(real))
         return read_pipeline_file(real)

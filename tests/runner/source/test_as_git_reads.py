@@ -173,6 +173,7 @@ def test_without_a_branch_the_run_is_not_one_of_the_default_branch(here: Here) -
     here.git("checkout", "-q", "--detach")
     assert here.tree.trigger(Event.PUSH, "").branch == "HEAD"
     assert here.tree.trigger(Event.PUSH, "main").branch == "main"
+    assert list(here.tree.notes("main")) == []
     (note,) = here.tree.notes()
     assert note == "no branch is checked out: the run's branch is HEAD; --branch NAME names another"
 

@@ -1,5 +1,6 @@
 """A pipeline file that is a link: read alike on a server and on a laptop."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -23,6 +24,7 @@ WITHIN = {
         {".headway.yml@": "ci/real", "ci@": "deep/ci", "deep/ci/real": STEPS},
         [".headway.yml"],
     ),
+    "beside a folder that leads nowhere": ({".headway.yml": STEPS, ".woodpecker@": "gone"}, [".headway.yml"]),
     "out and in again": ({".headway/a.yml@": "../.headway/../real", "real": STEPS}, [".headway/a.yml"]),
 }
 WRONG = {
@@ -61,3 +63,17 @@ def test_a_link_to_no_file_of_it(name: str, side: str, repo: Repo, mirror: Mirro
         read(side, repo, mirror, files, tmp_path)
     assert problem in str(wrong.value)
     assert wrong.value.reason is Reason.INVALID_PIPELINE
+
+
+def test_a_link_to_a_pipe_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / ".headway.yml").symlink_to("pipe")
+    with pytest.raises(StepError, match=r"^\.headway\.yml is not a file$"):
+        working_tree(tmp_path).pipeline()
+
+
+def test_a_folder_that_leads_nowhere_is_named_where_it_is_all_there_is(repo: Repo, mirror: Mirror) -> None:
+    sha = repo.commit({".headway@": "../elsewhere", "a": "1"})
+    mirror.fetch(sha)
+    with pytest.raises(StepError, match=r"^\.headway is a link that leads out of the repository, to \.\./elsewhere; "):
+        mirror.files(sha)
