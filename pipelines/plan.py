@@ -208,12 +208,19 @@ class Service(_Frozen):
 
 
 class Checkout(_Frozen):
-    """How the source is checked out. ``depth`` is the number of commits in ``.git``; 0 means all."""
+    """How the source is checked out. ``depth`` is the number of commits in ``.git``; 0 means all.
+
+    ``tag`` is the tag that the run is for. Submodules in ``submodule_urls`` come from there, and with
+    ``submodules_newest`` the newest commit of their branches is taken, not the one that the repository names.
+    """
 
     depth: int = 1
     submodules: bool = False
     lfs: bool = False
     tags: bool = False
+    tag: str = ""
+    submodule_urls: dict[str, str] = {}
+    submodules_newest: bool = False
 
 
 class Concurrency(_Frozen):

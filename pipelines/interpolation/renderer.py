@@ -46,7 +46,8 @@ class Rendered:
     """The text with its values, and a map of positions back to the original file.
 
     The part that begins at ``starts[i]`` came from ``origins[i]`` in the file. If ``fixed[i]`` it replaces a reference:
-    every position in it is that one.
+    every position in it is that one. ``pasted`` are the values that became part of the text, by the places of their
+    references, and ``names`` the names of those.
     """
 
     def __init__(self, source: Source) -> None:
@@ -55,6 +56,8 @@ class Rendered:
         self.starts, self.origins, self.fixed = [0], [0], [False]
         self.outside: list[OutsideValue] = []
         self.unknown: list[UnknownName] = []
+        self.pasted: dict[Place, str] = {}
+        self.names: dict[Place, str] = {}
         self._revealed_characters = 0
 
     def locate(self, mark: Mark) -> Place:
@@ -103,6 +106,20 @@ def render(source: Source, template: Template, variables: Variables, diagnostics
     return rendered
 
 
+def render_first(source: Source, template: Template, variables: Variables, count: int) -> Rendered:
+    """Renders the first ``count`` references as ``render`` does, the others as placeholders. Raises TooLongError."""
+    rendered = Rendered(source)
+    renderer = _Renderer(rendered, variables, Diagnostics(""))
+    counted = iter(range(count))
+
+    def fill(part: Reference) -> str:
+        first = next(counted, None) is not None
+        return renderer.fill(part) if first else rendered.placeholder(OutsideValue("", renderer.value_of(part)))
+
+    rendered.assemble(template, fill)
+    return rendered
+
+
 def render_placeholders(source: Source, template: Template) -> Rendered:
     """Renders every reference as a placeholder that stands for itself, as it is written."""
     rendered = Rendered(source)
@@ -132,6 +149,8 @@ class _Renderer(NamedTuple):
             return self.rendered.placeholder(OutsideValue("", part.name))
         value, outside = self.evaluate(part)
         if not outside:
+            place = self.rendered.source.place(part.start)
+            self.rendered.pasted[place], self.rendered.names[place] = value, part.name
             return _quoted(value) if "\n" in value else value
         if _PLAIN_VALUE.fullmatch(value) and isinstance(core_value(value), str):
             return value

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from pipelines.context import PipelineFile
 from pipelines.interpolation.operators import TooLongError
 from pipelines.interpolation.parser import Source, Template, parse_template
-from pipelines.interpolation.renderer import Variables, render, render_placeholders, render_values
+from pipelines.interpolation.renderer import Rendered, Variables, render, render_placeholders, render_values
+from pipelines.parser.broken_by_value import report_value, values_at
 from pipelines.parser.discovery import dialect_of
 from pipelines.parser.matrix import (
     ALL_CELLS_CHARACTERS_MAX,
@@ -122,13 +123,22 @@ class FileReader:
             if key in self._read:
                 return self._read[key]
             self.characters_read += len(rendered.text)
-            root = parse_yaml(rendered.text, self._diagnostics, rendered.locate, rendered.finish)
-            warn_of_unknown_names(rendered.unknown, root, self._diagnostics)
-            self._read[key] = read_workflow(root, self._diagnostics, lenient=self._lenient)
+            self._read[key] = self._parse(source, rendered, variables)
             return self._read[key]
         except TooLongError:
             self._diagnostics.error(WHOLE_FILE, _TOO_LONG, _SPLIT)
             return None
+
+    def _parse(self, source: Source, rendered: Rendered, variables: Variables) -> LocatedWorkflow | None:
+        found = Diagnostics(self._diagnostics.file)
+        with found.with_values(values_at(rendered, variables.cell)):
+            root = parse_yaml(rendered.text, found, rendered.locate, rendered.finish)
+        if root is None and found.failed and report_value(source, self._template, variables, self._diagnostics):
+            return None
+        self._diagnostics.adopt(found.problems)
+        warn_of_unknown_names(rendered.unknown, root, self._diagnostics)
+        with self._diagnostics.with_values(values_at(rendered, variables.cell)):
+            return read_workflow(root, self._diagnostics, lenient=self._lenient)
 
 
 def _evenly_spread(cells: list[Cell], count: int) -> list[Cell]:

@@ -1,6 +1,7 @@
 """Collects the problems of one file while it is processed, so that all of them are reported at once."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import NamedTuple
 
@@ -30,6 +31,7 @@ class Diagnostics:
         self.failed = False
         self._found: dict[Problem, None] = {}
         self._seen: set[Place] = set()
+        self._values: Mapping[Place, str] = {}
 
     @property
     def problems(self) -> list[Problem]:
@@ -47,8 +49,24 @@ class Diagnostics:
         self._seen.add(place)
         return first
 
+    @contextmanager
+    def with_values(self, values: Mapping[Place, str]) -> Iterator[None]:
+        """Meanwhile an error at one of these places also says what stands there: it is not in the file."""
+        self._values = values
+        try:
+            yield
+        finally:
+            self._values = {}
+
+    def adopt(self, others: Iterable[Problem]) -> None:
+        """Takes over problems of the same file."""
+        for each in others:
+            self._add(Place(each.line, each.column), each.message, each.hint, each.level)
+
     def error(self, place: Place, message: str, hint: str = "") -> None:
         """The file cannot run like this."""
+        if said := self._values.get(place):
+            message += f"; here is {said}"
         self._add(place, message, hint, Level.ERROR)
 
     def warning(self, place: Place, message: str, hint: str = "") -> None:

@@ -2,16 +2,15 @@
 
 import json
 import os
-import tarfile
 from collections.abc import Mapping
 from functools import cached_property
 from http import HTTPStatus
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from pipelines.state import Reason
 from runner.docker import attach
+from runner.docker.archive import archive_of, file_in
 from runner.docker.compatibility import image_store
 from runner.docker.connection import Connection
 from runner.docker.error_mapping import (
@@ -262,15 +261,21 @@ class Engine:
         with translated():
             try:
                 chunks, found = self._api.get_archive(container, path)
+                if found["linkTarget"]:
+                    chunks.close()
+                    chunks, found = self._api.get_archive(container, found["linkTarget"])
             except sdk_errors().NotFound:
                 return None
             if found["size"] > bytes_max:
                 chunks.close()
                 return None
-            with tarfile.open(fileobj=BytesIO(b"".join(chunks))) as archive:
-                member = archive.next()
-                file = archive.extractfile(member) if member and member.isreg() else None
-                return file.read() if file else None
+            return file_in(b"".join(chunks))
+
+    def write_file(self, container: str, path: str, content: bytes) -> None:
+        """Puts a file, which is root's, into a container; in place of a link, too. Raises StepError."""
+        folder, _, name = path.rpartition("/")
+        with translated():
+            self._api.put_archive(container, folder, archive_of(name, content))
 
     def remove(self, container: str) -> None:
         """Kills and removes a container with its anonymous volumes. Idempotent."""

@@ -36,6 +36,7 @@ from runner.docker.specs import STEP_LABEL, Limits, Login, job_labels
 from runner.errors import CanceledError, DiskNearlyFullError, StepError
 from runner.events import Emit, JobNote
 from runner.execution.deadline import Deadline
+from runner.execution.git_settings import SystemFiles
 from runner.execution.isolation import NO_ISOLATION, Isolation
 from runner.execution.job_status import JobStatus
 from runner.execution.masked_events import masked_emit
@@ -140,6 +141,7 @@ class Job:
         self.workspace_folder = Folder(self.workspace_base, self.plan.workspace_base)
         self.source = self.workspace_base / Path(self.plan.workspace).relative_to(self.plan.workspace_base)
         self.owner = WorkspaceOwner(engine, self.workspace_base, self.labels(), self.note)
+        self.git_files = SystemFiles(engine)
         self._lock = Lock()
         self._unknown_name = token_hex(16)
         self.removals = RemovalQueue(engine.remove)

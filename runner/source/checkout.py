@@ -6,23 +6,25 @@ Two git processes write objects and files at the same time. Git runs in a checko
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
-from urllib.parse import urlsplit
+from tempfile import TemporaryFile
 
 from pipelines.commit_id import object_format
 from pipelines.plan import Checkout
-from pipelines.state import Reason
-from runner.errors import MachineError, StepError
 from runner.source.git import GitError, local_url, run_git
 from runner.source.git_dir import WITH_MODES, write_objects
+from runner.source.large_files import add_lfs_files
 from runner.source.server import RepoServer
+from runner.source.urls import check_url
 
 # No fsync: after a crash the checkout is made again. workers=0 means one per processor.
 _GIT = ("git", "-c", "core.fsync=none", "-c", "checkout.workers=0")
 # Without a search for deltas: that is slow, and not reproducible because its threads race.
 _SAME_PACK = "--upload-pack=git -c pack.window=0 upload-pack"
-# git-lfs needs these. They are not written to .git/config, because git would fail in a container without git-lfs.
-_LFS = ("filter.lfs.clean=git-lfs clean -- %f", "filter.lfs.smudge=git-lfs smudge -- %f", "filter.lfs.required=true")
+# The commit of a submodule may be none of its tips, and its server may give nothing but these, or no part of a history.
+_NOT_AT_A_TIP = ("did not contain", "unadvertised object", "not our ref", "not valid", "does not support shallow",
+                 "Unable to find refs/")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ def check_out(source: CommitSource, target: Path, how: Checkout) -> None:
         tree.result()
         if source.origin:
             run_git([*at, "remote", "add", "origin", source.origin])
+        if how.tag:
+            _write_tag(source, target, how.tag)
         # Not with git: it would write the time to a reflog, and the checkout must be reproducible.
         (target / ".git" / "HEAD").write_text(f"{source.sha}\n")  # it exists, with its mode
     except BaseException:
@@ -63,13 +67,53 @@ def check_out(source: CommitSource, target: Path, how: Checkout) -> None:
 def add_submodules_and_lfs(source: CommitSource, target: Path, how: Checkout) -> None:
     """Fetches submodules and LFS files, if the pipeline wants them. Raises GitError, StepError or MachineError."""
     if how.submodules:
-        # Forced, because of a submodule that an earlier try has cloned git would not write the files.
-        update = ["submodule", "update", "--quiet", "--init", "--recursive", "--force", "--depth=1"]
-        command = [*WITH_MODES, *_GIT, "-C", str(target), *update]
-        # What has moved is not the same for all addresses that begin like the repository's.
-        replace(source.server, moved={}).run(command)
+        _add_submodules(source, target, how)
     if how.lfs:
-        _add_lfs_files(source, target)
+        add_lfs_files(source.server, target, source.mirror.with_suffix(".lfs"))
+
+
+def _add_submodules(source: CommitSource, target: Path, how: Checkout) -> None:
+    at = [*WITH_MODES, *_GIT, "-C", str(target)]
+    overrides = [[*at, "config", f"submodule.{name}.url", check_url(url)] for name, url in how.submodule_urls.items()]
+    for override in overrides:
+        run_git(override)
+    newest = ["--remote"] if how.submodules_newest else []
+    # Forced, because of a submodule that an earlier try has cloned git would not write the files.
+    update = [*at, "submodule", "update", "--quiet", "--init", "--recursive", "--force", *newest]
+    try:
+        # What has moved is not the same for all addresses that begin like the repository's.
+        replace(source.server, moved={}).run([*update, "--depth=1"])
+    except GitError as error:
+        if not any(sign in error.stderr for sign in _NOT_AT_A_TIP):
+            raise
+        # The long way, as `git clone --recurse-submodules` does it.
+        run_git([*at, "submodule", "--quiet", "deinit", "--force", "--all"])
+        subprocess.run(["rm", "-rf", "--", str(target / ".git/modules")], check=False)
+        for override in overrides:
+            run_git(override)
+        replace(source.server, moved={}).run([*update, "--no-recommend-shallow"])
+
+
+def _write_tag(source: CommitSource, target: Path, tag: str) -> None:
+    """Writes the tag of the run: as it is in the mirror, or a plain one where that is of another commit by now."""
+    at = [*WITH_MODES, *_GIT, "-C", str(target)]
+    found = _git_output(source, "rev-parse", "--verify", "--quiet", tag_ref(tag))
+    if _git_output(source, "rev-parse", "--verify", "--quiet", f"{found}^{{commit}}") != source.sha:
+        found = source.sha
+    each = found
+    while each != source.sha:
+        content = run_git(["git", "--git-dir", str(source.mirror), "cat-file", "tag", each])
+        with TemporaryFile() as given:
+            given.write(content)
+            given.seek(0)
+            run_git([*at, "hash-object", "-t", "tag", "-w", "--literally", "--stdin"], stdin=given)
+        each = content.split(b"\n", 1)[0].removeprefix(b"object ").decode()
+    run_git([*at, "update-ref", f"refs/tags/{tag}", found])
+
+
+def tag_ref(tag: str) -> str:
+    """Where the mirror keeps the object of a tag: not under its name, which may lie below that of another."""
+    return f"refs/headway/tag-{sha256(tag.encode(errors='surrogateescape')).hexdigest()}"
 
 
 def _write_objects(source: CommitSource, target: Path, how: Checkout) -> None:
@@ -88,34 +132,6 @@ def _reading(source: CommitSource) -> list[str]:
     """A git command that finds the mirror's objects while it runs, without writing that to ``.git``."""
     path = str(source.mirror / "objects").replace("\\", "\\\\").replace('"', '\\"')
     return [*WITH_MODES, "env", f'GIT_ALTERNATE_OBJECT_DIRECTORIES="{path}"', *_GIT]
-
-
-def _add_lfs_files(source: CommitSource, target: Path) -> None:
-    """Replaces LFS pointers by their files, which are cached beside the mirror."""
-    storage, url = source.mirror.with_suffix(".lfs"), _lfs_url(source)
-    settings = [word for each in (f"lfs.storage={storage}", f"lfs.url={url}", *_LFS) for word in ("-c", each)]
-    at = [*WITH_MODES, *_GIT, "-C", str(target), *settings, "lfs"]
-    try:
-        replace(source.server, moved={}).run([*at, "fetch", "origin", source.sha], local=True)
-        run_git([*at, "checkout"], local=True)
-    except GitError as error:
-        if "'lfs' is not a git command" not in error.stderr:
-            raise
-        hint = "install it, or remove `lfs` from the clone settings"
-        raise MachineError(Reason.CLONE_FAILED, f"git-lfs is not installed on this worker; {hint}") from error
-
-
-def _lfs_url(source: CommitSource) -> str:
-    """The LFS server: ``lfs.url`` in the commit's .lfsconfig if it is an HTTP URL, else the repository's own server."""
-    configured = _git_output(source, "config", "--blob", f"{source.sha}:.lfsconfig", "--get", "lfs.url")
-    if configured:
-        if urlsplit(configured).scheme not in {"http", "https"}:
-            raise StepError(Reason.CLONE_FAILED, f"lfs.url in .lfsconfig is {configured!r}; use an https:// URL")
-        return configured
-    origin = source.server.moved_to or source.origin
-    if not origin.startswith(("http://", "https://")):
-        return origin
-    return f"{origin.removesuffix('/').removesuffix('.git')}.git/info/lfs"
 
 
 def _git_output(source: CommitSource, *arguments: str) -> str:

@@ -82,7 +82,7 @@ PERMANENT = (
     ),
     Rule(
         "No url found for submodule path",
-        "it has no address: add it to .gitmodules, or remove the folder from the commit",
+        "it has no address, or one that git refuses: correct it in .gitmodules, or remove the folder from the commit",
         Reason.COMMIT_MISSING,
     ),
     Rule(

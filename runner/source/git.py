@@ -40,8 +40,15 @@ _SAFE_SETTINGS = (
     "gc.auto=0",
     "maintenance.auto=false",
 )
-# Old, harmless format errors in the history of many repositories.
-_IGNORED_ERRORS = ("zeroPaddedFilemode", "missingSpaceBeforeDate", "badTimezone", "hasDotgit")
+# Faults of old programs in the history of many repositories (rails, frr), which git itself clones. Where an address
+# in .gitmodules is asked, git checks it again; what could write outside of a checkout is not in this list.
+_IGNORED_ERRORS = (
+    *("zeroPaddedFilemode", "badFilemode", "treeNotSorted", "duplicateEntries", "hasDotgit", "nullSha1"),
+    *("badDate", "badDateOverflow", "zeroPaddedDate", "badTimezone", "missingSpaceBeforeDate"),
+    *("badEmail", "missingEmail", "badName", "missingNameBeforeEmail", "missingSpaceBeforeEmail"),
+    *("missingAuthor", "multipleAuthors", "missingCommitter", "nulInCommit", "badTagName", "missingTaggerEntry"),
+    *("gitmodulesUrl", "gitmodulesParse", "gitmodulesBlob", "gitmodulesLarge"),
+)
 
 # A server that goes away while a connection is open would else hold the worker for hours.
 _SSH = "ssh -o BatchMode=yes -o ConnectTimeout=30 -o ServerAliveInterval=15 -o ServerAliveCountMax=4"

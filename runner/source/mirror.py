@@ -6,21 +6,22 @@ checkout needs it. A damaged mirror is deleted and fetched again.
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from pipelines.commit_id import is_full_id, is_id
-from pipelines.parser.discovery import FOLDERS
 from pipelines.plan import Checkout
 from pipelines.state import Reason
 from runner.errors import MachineError, StepError, as_step_error
-from runner.source.checkout import CommitSource, add_submodules_and_lfs, check_out
+from runner.source.checkout import CommitSource, add_submodules_and_lfs, check_out, tag_ref
+from runner.source.commit import Commit
 from runner.source.git import GitError, GitLogin, run_git
 from runner.source.git_dir import make_reproducible
 from runner.source.mirror_store import MirrorStore
 from runner.source.reachability import check_kind, is_on_branch_or_tag
 from runner.source.remote import REF, WHOLE, Remote
+from runner.source.tree_entries import Entry, entry_at, pipeline_names
 
 FILE_BYTES_MAX = 1024 * 1024
 # The commit and its parents, for the list of changed files.
@@ -29,17 +30,6 @@ _DEPTH = 2
 _TOPIC_DEPTH = 100
 _TARGET = "refs/headway/target"
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True)
-class Commit:
-    """The metadata of a commit. ``timestamp_s`` is the author's time, in seconds since 1970."""
-
-    sha: str
-    message: str
-    author: str
-    author_email: str
-    timestamp_s: int
 
 
 def _no_warning(_sentence: str) -> None:
@@ -195,20 +185,27 @@ class Mirror:
         return self._read_git("rev-parse", "--verify", "--quiet", f"{sha}^{{commit}}").strip()
 
     def files(self, sha: str) -> list[str]:
-        """Paths in the root and in the pipeline folders of the commit, where pipeline files and Dockerfiles can be."""
-        roots = self._read_git("ls-tree", "-z", "--name-only", sha).split("\0")
-        folders = self._read_git("ls-tree", "-z", "--name-only", sha, *(f"{folder}/" for folder in FOLDERS)).split("\0")
-        return [name for name in [*roots, *folders] if name]
+        """Paths in the root and in the pipeline folders of the commit, where pipeline files and Dockerfiles can be.
+
+        A pipeline folder may be a link to another.
+        """
+        return self._with_repair(lambda: pipeline_names(self._run, sha))
+
+    def _entry(self, sha: str, path: str) -> Entry | None:
+        return self._with_repair(lambda: entry_at(self._run, sha, path))
 
     def read(self, sha: str, path: str) -> bytes:
-        """A file of the commit. Raises StepError if it does not exist or is larger than ``FILE_BYTES_MAX``."""
-        entry = self._read_git("ls-tree", "-z", "-l", sha, path).split()
-        if len(entry) <= 3 or entry[1] != "blob":  # noqa: PLR2004 - mode, kind, id, size
+        """A file of the commit; of a link in it the file that it leads to.
+
+        Raises StepError if there is none or if it is larger than ``FILE_BYTES_MAX``.
+        """
+        entry = self._entry(sha, path)
+        if entry is None or entry.kind != "blob":
             raise StepError(Reason.INVALID_PIPELINE, f"{path} is not a file in the commit {sha}")
-        if int(entry[3]) > FILE_BYTES_MAX:
-            limit = f"has {int(entry[3]):,} bytes; the limit is {FILE_BYTES_MAX:,}"
+        if entry.bytes > FILE_BYTES_MAX:
+            limit = f"has {entry.bytes:,} bytes; the limit is {FILE_BYTES_MAX:,}"
             raise StepError(Reason.INVALID_PIPELINE, f"{path} {limit}")
-        return self._with_repair(lambda: self._run("cat-file", "blob", entry[2]))
+        return self._with_repair(lambda: self._run("cat-file", "blob", entry.object))
 
     def merge_base(self, sha: str, target: str) -> str:
         """The merge base of ``sha`` and ``target``, which is a ref or another commit; empty if there is none.
@@ -254,6 +251,7 @@ class Mirror:
         """
         if how.tags or not 0 < how.depth <= _DEPTH:
             self._complete(sha, tags=how.tags)
+        self._fetch_tag(sha, how.tag)
         server = self._remote.server
         if not trusted:
             server = replace(server, login=None, withheld=server.login is not None)
@@ -266,6 +264,12 @@ class Mirror:
                 make_reproducible(target)
         except OSError as error:
             raise as_step_error(error) from error
+
+    def _fetch_tag(self, sha: str, tag: str) -> None:
+        """Fetches the tag's object, which an annotated tag has; a tag that is gone or has moved is no error."""
+        if tag and REF.fullmatch(f"refs/tags/{tag}") and self._base(sha, tag_ref(tag)) != sha:
+            with self._folder.fetching():
+                self._remote.fetch_if_there(sha, f"+refs/tags/{tag}:{tag_ref(tag)}", depth=self._depth)
 
     def _with_repair(self, read: Callable[[], _T]) -> _T:
         """The result of ``read``. If it fails, deletes a damaged mirror, fetches again, and retries."""
@@ -288,8 +292,8 @@ class Mirror:
     def _git(self, *arguments: str) -> str:
         return self._run(*arguments).decode(errors="replace")
 
-    def _run(self, *arguments: str) -> bytes:
-        return run_git(["git", "--git-dir", str(self.path), *arguments])
+    def _run(self, *arguments: str, stdin: BinaryIO | None = None) -> bytes:
+        return run_git(["git", "--git-dir", str(self.path), *arguments], stdin=stdin)
 
 
 def _is_commit(sha: str) -> bool:

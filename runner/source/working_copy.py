@@ -22,7 +22,9 @@ from runner.source.checkout import CommitSource, check_out
 from runner.source.git import GitError, run_git
 from runner.source.git_dir import WITH_MODES, make_reproducible
 from runner.source.git_words import without_login
+from runner.source.large_files import keep_clean, uses_lfs
 from runner.source.server import RepoServer
+from runner.source.users_git import fetch_missing, users_settings
 
 _EXECUTABLE, _ORDINARY = "100755", "100644"
 _SUBMODULE = "160000"
@@ -45,7 +47,8 @@ class Source(NamedTuple):
         with TemporaryFile() as given:
             given.write(stdin or b"")
             given.seek(0)
-            output = run_git(["git", "-C", str(self.folder), *arguments], stdin=given)
+            options = users_settings(self.folder)
+            output = run_git(["git", *options, "-C", str(self.folder), *arguments], stdin=given)
         return [os.fsdecode(each) for each in output.split(b"\0")[:-1]]
 
 
@@ -59,13 +62,16 @@ class _Change(NamedTuple):
 
 def lay_out(source: Source, target: Path, how: Checkout, *, for_builds: bool) -> None:
     """Writes the tree to ``target``, which must not exist. Raises GitError and StepError."""
+    fetch_missing(source.folder, source.head, how.depth, tags=how.tags)
     common = run_git(["git", "-C", str(source.folder), "rev-parse", "--git-common-dir"]).removesuffix(b"\n")
     git_dir = (source.folder / os.fsdecode(common)).resolve()
     check_out(CommitSource(git_dir, source.head, source.origin, RepoServer(source.origin, None, {})), target, how)
     submodules = _submodules(source)
     _overlay(source, target, how, submodules)
+    if how.lfs and uses_lfs(target):
+        keep_clean(target)
     if how.submodules:
-        _lay_out_submodules(source, target, submodules)
+        _lay_out_submodules(source, target, submodules, Checkout(submodules=True, lfs=how.lfs))
     if for_builds:
         make_reproducible(target)
 
@@ -79,11 +85,17 @@ def _overlay(source: Source, target: Path, how: Checkout, submodules: Mapping[st
     for change in changes:
         if change.mode and change.path not in unchanged:
             copy(source.folder / change.path, target / change.path, change.mode)
-    for name in new_files(source):
-        if name.rstrip("/") not in submodules:
-            copy(source.folder / name, target / name)
+    _copy_new_files(source, target, submodules)
     if how.lfs:
         _copy_large_files(source, target)
+
+
+def _copy_new_files(source: Source, target: Path, submodules: Mapping[str, str]) -> None:
+    modes = _git_says(source.folder, "config", "--type=bool", "core.fileMode") != "false"
+    for name in new_files(source):
+        if name.rstrip("/") not in submodules:
+            for each in within(source.folder, name):
+                copy(source.folder / each, target / each, "" if modes else _ORDINARY)
 
 
 def _changes(source: Source) -> Iterator[_Change]:
@@ -102,6 +114,41 @@ def _changes(source: Source) -> Iterator[_Change]:
 def new_files(source: Source) -> list[str]:
     """The files that git does not know, without those that it ignores."""
     return source.names("ls-files", "-z", "--others", "--exclude-standard", "--exclude", LOCAL_FOLDERS)
+
+
+def files_in(folder: Path) -> Iterator[str]:
+    """The files of a folder in a repository that git does not ignore, with those of the repositories inside it."""
+    source = Source(folder, "", "")
+    for name in dict.fromkeys([*source.names("ls-files", "-z", "--cached"), *new_files(source)]):
+        if os.path.lexists(folder / name):
+            yield from within(folder, name)
+
+
+def within(folder: Path, name: str) -> Iterator[str]:
+    """The name of a file; where it is a repository's folder, the names of its files, without those that it ignores."""
+    inner = folder / name
+    if inner.is_dir() and not inner.is_symlink() and (inner / ".git").exists():
+        yield from (f"{name.rstrip('/')}/{each}" for each in files_in(inner))
+    else:
+        yield name
+
+
+def strange_files(folder: Path, names: Iterable[str]) -> Iterator[str]:
+    """Pipes, sockets and devices beside the named files, which git does not see."""
+    places = {""}
+    for name in names:
+        place = name.rpartition("/")[0]
+        while place not in places:
+            places.add(place)
+            place = place.rpartition("/")[0]
+    for path in (folder / place for place in sorted(places)):
+        if path.is_dir() and os.access(path, os.R_OK | os.X_OK):
+            yield from sorted(str(each.relative_to(folder)) for each in path.iterdir() if _is_strange(each))
+
+
+def _is_strange(path: Path) -> bool:
+    mode = path.lstat().st_mode
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode))
 
 
 def _mode_of(path: Path) -> str:
@@ -181,7 +228,9 @@ def _copy_large_files(source: Source, target: Path) -> None:
         path = source.folder / name
         if path.stat().st_size <= _POINTER_BYTES_MAX and _POINTER.match(path.read_bytes()):
             shown = os.fsencode(name).decode(errors="replace")
-            message = f"the LFS file {shown} is not here, and `clone` asks for it; run `git lfs pull`"
+            message = (
+                f"the LFS file {shown} is not here, and `clone` asks for it; run `git lfs pull`, or set `lfs: false`"
+            )
             raise StepError(Reason.CLONE_FAILED, message)
         copy(path, target / name)
 
@@ -195,7 +244,7 @@ def _submodules(source: Source) -> dict[str, str]:
     return {path: known.split(" ")[1] for known, path in entries if known.startswith(_SUBMODULE)}
 
 
-def _lay_out_submodules(source: Source, target: Path, submodules: Mapping[str, str]) -> None:
+def _lay_out_submodules(source: Source, target: Path, submodules: Mapping[str, str], how: Checkout) -> None:
     for path in submodules:
         inner = source.folder / path
         head = _git_says(inner, "rev-parse", "--verify", "HEAD") if (inner / ".git").exists() else ""
@@ -206,7 +255,7 @@ def _lay_out_submodules(source: Source, target: Path, submodules: Mapping[str, s
             raise StepError(Reason.CLONE_FAILED, f"{message}; {hint}")
         remote = without_login(_git_says(inner, "remote", "get-url", "origin"))
         (target / path).rmdir()
-        lay_out(Source(inner, head, remote), target / path, Checkout(submodules=True), for_builds=False)
+        lay_out(Source(inner, head, remote), target / path, how, for_builds=False)
     if submodules:
         at = [*WITH_MODES, "git", "-C", str(target), "submodule", "--quiet"]
         run_git([*at, "init"])

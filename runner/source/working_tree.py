@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,18 +18,24 @@ from runner.errors import StepError
 from runner.source.git import GitError, run_git
 from runner.source.git_words import without_login
 from runner.source.pipeline_file import read_pipeline_file
-from runner.source.working_copy import Source, copy, lay_out, new_files
+from runner.source.tree_entries import nowhere, outside
+from runner.source.users_git import users_git
+from runner.source.working_copy import Source, copy, files_in, lay_out, new_files, strange_files
+
+NO_BRANCH = "HEAD"
+"""What git calls the branch where none is checked out. It is no repository's default branch, so nothing is `latest`."""
 
 
 @dataclass(frozen=True)
 class WorkingTree:
     """A folder with source code. ``head`` is its commit, if it is in a git repository that has one; ``top`` is true if
-    it is the root of that repository.
+    it is the root of that repository. ``in_repository`` is true also before the first commit.
     """
 
     folder: Path
     top: bool = False
     head: str = ""
+    in_repository: bool = False
 
     @property
     def versioned(self) -> bool:
@@ -38,10 +44,10 @@ class WorkingTree:
 
     def trigger(self, event: Event, branch: str) -> Trigger:
         """The trigger as if this tree had been pushed."""
+        branch = branch or self.branch
         if not self.versioned:
-            return Trigger(event=event, sha=NO_COMMIT, ref=f"refs/heads/{branch or 'main'}", branch=branch or "main")
-        branch = branch or self.git("symbolic-ref", "--quiet", "--short", "HEAD", default="main")
-        known = self.git("show", "-s", "--format=%P%x00%an%x00%ae%x00%at%x00%B", self.head)
+            return Trigger(event=event, sha=NO_COMMIT, ref=f"refs/heads/{branch}", branch=branch)
+        known = self.git("log", "-1", "-s", "--format=%P%x00%an%x00%ae%x00%at%x00%B", self.head)
         parents, author, email, timestamp, message = known.split("\0", 4)
         return Trigger(
             event=event,
@@ -56,15 +62,35 @@ class WorkingTree:
             changed_files=self._changed(parents.partition(" ")[0]),
         )
 
+    @property
+    def branch(self) -> str:
+        """The branch that is checked out; ``HEAD`` if none is, as git says it."""
+        if not self.in_repository:
+            return "main"
+        return self.git("symbolic-ref", "--quiet", "--short", "HEAD", default=NO_BRANCH)
+
+    def notes(self, branch: str = "") -> Iterator[str]:
+        """Sentences about what a run of this tree lacks. ``branch`` is what the user has named, if anything."""
+        if not branch and self.branch == NO_BRANCH:
+            yield f"no branch is checked out: the run's branch is {NO_BRANCH}; --branch NAME names another"
+        for name in strange_files(self.folder, files_in(self.folder) if self.in_repository else self._all()):
+            yield f"{name} is a pipe, a socket or a device: it is left out"
+
+    def _all(self) -> Iterator[str]:
+        return (str(path.relative_to(self.folder)) for path in self.folder.rglob("*"))
+
     def _changed(self, base: str) -> tuple[str, ...]:
         """Files changed by the last commit and since then; ``base`` is the commit before it, if any."""
-        since = (
-            self.git("diff", "--name-only", "--no-renames", "--relative", "-z", base)
-            if base
-            else self.git("ls-files", "-z")
-        )
-        new = self.git("ls-files", "-z", "--others", "--exclude-standard")
-        return tuple(dict.fromkeys(name for name in (since + "\0" + new).split("\0") if name))
+        since = self._differing(base) if base else self.git("ls-files", "-z")
+        new = [os.fsencode(name).decode(errors="replace") for name in new_files(Source(self.folder, self.head, ""))]
+        return tuple(dict.fromkeys(name for name in [*since.split("\0"), *new] if name))
+
+    def _differing(self, base: str) -> str:
+        command = ("diff", "--name-only", "--no-renames", "--no-ext-diff", "--relative", "-z", base)
+        try:
+            return self.git(*command)
+        except GitError:  # a clone without trees fetches them with its user's login
+            return users_git(self.folder, *command).decode(errors="replace")
 
     def context(self) -> Context:
         """The run's context, as far as it is known without a server. The repository is named after its remote."""
@@ -77,14 +103,22 @@ class WorkingTree:
         """The address of ``origin``, else of the first remote, without a login; empty if there is none."""
         if not self.versioned:
             return ""
-        names = self.git("remote", default="").splitlines()
-        name = "origin" if "origin" in names else next(iter(names), "")
+        name = self._remote_name()
         return without_login(self.git("remote", "get-url", name, default="")) if name else ""
 
+    def _remote_name(self) -> str:
+        names = self.git("remote", default="").splitlines()
+        return "origin" if "origin" in names else next(iter(names), "")
+
     def _default_branch(self) -> str:
-        head = "refs/remotes/origin/HEAD"
-        known = self.git("symbolic-ref", "--quiet", head, default="") if self.versioned else ""
-        return known.removeprefix("refs/remotes/origin/") or "main"
+        if not self.versioned:
+            return "main"
+        of_remote = f"refs/remotes/{self._remote_name() or 'origin'}/"
+        if known := self.git("symbolic-ref", "--quiet", f"{of_remote}HEAD", default=""):
+            return known.removeprefix(of_remote)
+        refs = self.git("for-each-ref", "--format=%(refname)", of_remote, "refs/heads/").splitlines()
+        names = {ref.removeprefix(of_remote).removeprefix("refs/heads/") for ref in refs}
+        return next((name for name in ("main", "master") if name in names), "main")
 
     def pipeline(self) -> list[PipelineFile]:
         """The pipeline files; none if there is only a Dockerfile. Raises StepError if there is neither."""
@@ -94,11 +128,27 @@ class WorkingTree:
             hint = "write a .headway.yml (`headway init` makes a first one), or a Dockerfile"
             more = other_systems_hint(sorted(path.name for path in self.folder.iterdir()))
             raise StepError(Reason.NO_PIPELINE, f"{self.folder} has no pipeline file and no Dockerfile; {hint}{more}")
-        return [PipelineFile(name, read_pipeline_file(self.folder / name)) for name in chosen]
+        return [PipelineFile(name, self._read(name)) for name in chosen]
 
     def _candidates(self) -> Iterable[Path]:
         for folder in (self.folder, *(self.folder / name for name in FOLDERS)):
-            yield from sorted(path for path in folder.glob("*") if path.is_file())
+            yield from sorted(path for path in folder.glob("*") if path.is_file() or path.is_symlink())
+
+    def _read(self, name: str) -> bytes:
+        """A pipeline file. Raises StepError for a link that a server could not follow."""
+        path = self.folder / name
+        real = Path(os.path.realpath(path))
+        if real.is_symlink() or not real.exists():
+            raise nowhere(name, loop=real.is_symlink())
+        if not real.is_file():
+            raise StepError(Reason.INVALID_PIPELINE, f"{name} is not a file")
+        if real != path and not real.is_relative_to(self._top_folder()):
+            raise outside(name, str(real))
+        return read_pipeline_file(real)
+
+    def _top_folder(self) -> Path:
+        """The root of the repository that the folder is in, else the folder."""
+        return next((each for each in (self.folder, *self.folder.parents) if (each / ".git").exists()), self.folder)
 
     def check_out(self, target: Path, how: Checkout, *, for_builds: bool = False) -> None:
         """Writes the tree to ``target``, which must not exist. Raises GitError and StepError.
@@ -114,11 +164,9 @@ class WorkingTree:
 
     def _files(self) -> list[str]:
         """The files of a folder that is not the root of a repository."""
-        if not self.versioned:
+        if not self.in_repository:
             return [path.name for path in self.folder.iterdir() if not path.match(LOCAL_FOLDERS)]
-        source = Source(self.folder, self.head, "")
-        names = [*source.names("ls-files", "-z", "--cached"), *new_files(source)]
-        return [name for name in dict.fromkeys(names) if os.path.lexists(self.folder / name)]
+        return list(files_in(self.folder))
 
     def git(self, *arguments: str, default: str | None = None) -> str:
         """The output of a git command in the tree; ``default``, if given, when it fails."""
@@ -141,5 +189,7 @@ def working_tree(folder: Path) -> WorkingTree:
     if not folder.is_dir():
         raise StepError(Reason.NO_PIPELINE, f"{folder} is not a folder")
     probe = WorkingTree(folder)
-    head = probe.git("rev-parse", "--verify", "--quiet", "HEAD", default="") if shutil.which("git") else ""
-    return WorkingTree(folder, top=bool(head) and (folder / ".git").exists(), head=head)
+    if not shutil.which("git") or probe.git("rev-parse", "--is-inside-work-tree", default="") != "true":
+        return probe
+    head = probe.git("rev-parse", "--verify", "--quiet", "HEAD", default="")
+    return WorkingTree(folder, top=bool(head) and (folder / ".git").exists(), head=head, in_repository=True)

@@ -56,6 +56,8 @@ def run_folder(options: RunOptions, bootstrap: RunBootstrap) -> int:
         _print_error(str(error))
         return exit_status.USAGE
     _print_problems(plan.warnings)
+    for note in tree.notes(options.branch):
+        console.print(Text(visible_line(f"note: {note}"), style="dim"))
     for left_out in plan.left_out:
         console.print(Text(f"left out: {left_out.what}: {left_out.why}", style="dim"))
     if not plan.jobs:

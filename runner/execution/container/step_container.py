@@ -18,6 +18,7 @@ from runner.execution.container.launch import Launch, launch
 from runner.execution.container.script import script_of
 from runner.execution.container.step_outcome import engine_gone, outcome_of
 from runner.execution.deadline import Deadline
+from runner.execution.git_settings import git_variables
 from runner.execution.job import Job
 from runner.execution.workspace_owner import PASSWD_BYTES_MAX, user_number
 from runner.logs.output import Lines, Output
@@ -85,9 +86,11 @@ def start(job: Job, step: CommandsStep | PluginStep, image: str) -> StartedConta
     network = step.container.network_mode or job.network.ensure()
     own = job.images.environment_of(image) if has_gate(step) else {}
     ready = launch(job.environment(step.container.environment), own)
-    container = job.engine.create(_spec(job, step, image, network, ready))
+    spec = _spec(job, step, image, network, ready)
+    container = job.engine.create(spec)
     with ExitStack() as on_error:
         on_error.callback(job.removals.remove_now, container)
+        job.git_files.write(container, spec, job.images.config_of(image).get("Volumes") or ())
         if step.detach:
             job.detached.append(container)
         stream = job.engine.attach(container)
@@ -129,12 +132,13 @@ def _spec(job: Job, step: CommandsStep | PluginStep, image: str, network: str, r
         environment = {**environment, "DRONE_BUILD_STATUS": _DRONE_STATUSES[job.status.word]}
     if isinstance(step, CommandsStep) and not gated:
         environment = {**environment, "CI_SCRIPT": _script_variable(_script(job, step))}
+    environment = job.environment(step.container.environment) | environment
     base = ContainerSpec(
         image=image,
         labels=job.labels(step.number),
         network=network,
         entrypoint=None if gated else step.container.entrypoint,
-        environment=job.environment(step.container.environment) | environment,
+        environment=environment | git_variables({**job.images.environment_of(image), **environment}),
         directory="" if gated else step.container.directory,
         aliases=(step.name,) if network == job.network.name and step.detach else (),
         stdin=gated,

@@ -103,7 +103,7 @@ def test_a_commit_that_is_gone_is_named(fails: Fails) -> None:
 def test_a_submodule_without_an_address(fails: Fails) -> None:
     no = fails("")
     assert no.reason is Reason.COMMIT_MISSING
-    assert "it has no address: add it to .gitmodules" in str(no)
+    assert "it has no address, or one that git refuses: correct it in .gitmodules" in str(no)
 
 
 @pytest.mark.slow

@@ -1,0 +1,63 @@
+"""Lets git work in all folders of a step's container, whoever owns them and whoever the step's user is.
+
+Git refuses a repository of another user ("dubious ownership"). A checkout may be one: of a laptop's user in a root
+image, of root in an image that was built from it, of another step's user. Git from 2.38 on takes ``safe.directory``
+from the environment too; older ones and libgit2 read it from the files of the system and of the user alone. So it is
+in both: in variables behind the step's own, and at the end of the system's file, which stays an ordinary file.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
+
+from runner.docker.client import Engine
+from runner.docker.specs import ContainerSpec
+from runner.errors import StepError
+
+SYSTEM_FILE = "/etc/gitconfig"
+FILE_BYTES_MAX = 1024 * 1024
+_SETTING = b"[safe]\n\tdirectory = *\n"
+_COUNT = "GIT_CONFIG_COUNT"
+
+
+def git_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables to add to a container's whole environment, behind settings that it has in the same way."""
+    count = environment.get(_COUNT, "") or "0"
+    if not count.isascii() or not count.isdigit():
+        return {}  # git says what is wrong with it
+    number = int(count)
+    return {
+        _COUNT: str(number + 1),
+        f"GIT_CONFIG_KEY_{number}": "safe.directory",
+        f"GIT_CONFIG_VALUE_{number}": "*",
+    }
+
+
+def hides_system_file(spec: ContainerSpec) -> bool:
+    """True if something is mounted at the system's file or above: it may be a folder of the host."""
+    targets = [each.split(":")[1] if ":" in each else each for each in spec.binds]
+    targets += [each.partition(":")[0] for each in spec.tmpfs] + [each.target for each in spec.folders]
+    return any(PurePosixPath(SYSTEM_FILE).is_relative_to(PurePosixPath("/", target)) for target in targets)
+
+
+class SystemFiles:
+    """Adds the setting to the system's file of new containers. Asks for an image's own file once."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._own: dict[str, bytes] = {}
+
+    def write(self, container: str, spec: ContainerSpec, volumes: Iterable[str]) -> None:
+        """Called before the container starts. ``volumes`` are its image's. Does nothing where that is not possible."""
+        if hides_system_file(spec) or any(map(_is_above, volumes)):
+            return
+        try:
+            if spec.image not in self._own:
+                self._own[spec.image] = self._engine.read_file(container, SYSTEM_FILE, FILE_BYTES_MAX) or b""
+            own = self._own[spec.image]
+            self._engine.write_file(container, SYSTEM_FILE, (own and own.rstrip(b"\n") + b"\n") + _SETTING)
+        except StepError:
+            return  # there is no folder for it, as in an image of one program: nor is there a git
+
+
+def _is_above(volume: str) -> bool:
+    return PurePosixPath(SYSTEM_FILE).is_relative_to(PurePosixPath("/", volume))
