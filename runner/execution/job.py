@@ -10,8 +10,6 @@ from threading import Lock
 
 from pipelines.context import FULL_ACCESS, Access
 from pipelines.plan import (
-    JOB_TIMEOUT_S,
-    STEP_TIMEOUT_S,
     BuiltImage,
     CommandsStep,
     EnvValue,
@@ -32,7 +30,7 @@ from runner.docker.folders import Folder
 from runner.docker.init_program import init_folder
 from runner.docker.job_network import JobNetwork
 from runner.docker.sandbox_image import check_folder
-from runner.docker.specs import STEP_LABEL, Limits, Login, job_labels
+from runner.docker.specs import STEP_LABEL, Login, job_labels
 from runner.errors import CanceledError, DiskNearlyFullError, StepError
 from runner.events import Emit, JobNote
 from runner.execution.deadline import Deadline
@@ -41,38 +39,15 @@ from runner.execution.isolation import NO_ISOLATION, Isolation
 from runner.execution.job_status import JobStatus
 from runner.execution.masked_events import masked_emit
 from runner.execution.named_images import NamedImages
+from runner.execution.options import DEFAULT_OPTIONS, Options
 from runner.execution.workspace_owner import WorkspaceOwner
 from runner.images.job_images import JobImages
 from runner.images.requirements import image_requirements
-from runner.images.retry import RETRY_S
-from runner.logs.output import Write, never_low, no_disk_problem
+from runner.logs.output import Write
 from runner.logs.redact import Redactor
 from runner.network.egress import NO_EGRESS_SETTINGS, EgressSettings, JobEgress
 
 DOCKER_HUB_CONFIG_KEY = "https://index.docker.io/v1/"
-
-
-@dataclass(frozen=True)
-class Options:
-    """Limits and settings for all steps of a job. Without ``push`` the log only shows what would be pushed.
-
-    While ``disk_low``, little output of steps is kept. ``disk_problem`` says why the job must end because it has filled
-    the disk, once what it wrote is gone; it is empty while the job may go on.
-    """
-
-    limits: Limits = field(default_factory=Limits)
-    log_bytes_max: int = 1024**3
-    step_timeout_s: float = STEP_TIMEOUT_S
-    job_timeout_s: float = JOB_TIMEOUT_S
-    grace_s: float = 10
-    parallel_steps_max: int = 4
-    steps_ahead_max: int = 4
-    pulls_at_once_max: int = 3
-    address_wait_s: float = 60
-    registry_retry_s: float = RETRY_S
-    push: bool = True
-    disk_low: Callable[[], bool] = never_low
-    disk_problem: Callable[[], str] = no_disk_problem
 
 
 def _no_url(_step: int) -> str:
@@ -100,7 +75,7 @@ class Assignment:
     check_out: Callable[[Path], None]
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     logins: Mapping[str, Login] = field(default_factory=dict, repr=False)
-    options: Options = Options()
+    options: Options = DEFAULT_OPTIONS
     network: JobNetwork | None = None
     clean_up: Callable[[JobLeftovers], None] | None = None
     egress: EgressSettings = NO_EGRESS_SETTINGS

@@ -16,8 +16,9 @@ from runner.cancellation import Cancel
 from runner.docker.job_network import JobNetwork
 from runner.docker.specs import Limits
 from runner.errors import DiskNearlyFullError, StepError, as_step_error
-from runner.execution.job import Assignment, Options
+from runner.execution.job import Assignment
 from runner.execution.job_lifecycle import open_job, run_job
+from runner.execution.options import Options
 from runner.network.host_rules import BRIDGE_PREFIX
 from runner.source.mirror import Mirror
 from runner.source.server import TransientGitError

@@ -10,7 +10,7 @@ import pytest
 
 from pipelines.plan import Container, PortCheck
 from pipelines.state import State
-from runner.execution.job import Options
+from runner.execution.options import Options
 from tests.support.engine import JobRunner
 from tests.support.plans import container, service, shell
 from tests.support.pollution import (

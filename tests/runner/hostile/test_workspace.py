@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.state import Reason, State
-from runner.execution.job import Options
+from runner.execution.options import Options
 from tests.support.engine import JobRunner
 from tests.support.job_result import JobResult
 from tests.support.plans import build, container, push, shell

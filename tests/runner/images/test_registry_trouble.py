@@ -13,7 +13,7 @@ from runner.docker.client import Engine
 from runner.docker.compatibility import CONTAINERD_STORE
 from runner.events import Event, JobNote, StepOutput
 from runner.execution.isolation import Isolation
-from runner.execution.job import Options
+from runner.execution.options import Options
 from tests.support.engine import JobRunner, to_all
 from tests.support.plans import build, container, push, secrets_hex, service, shell
 from tests.support.registry import Registry, free_port, running_registry

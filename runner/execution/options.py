@@ -1,0 +1,35 @@
+"""Limits and settings for all steps of a job."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pipelines.plan import JOB_TIMEOUT_S, STEP_TIMEOUT_S
+from runner.docker.specs import Limits
+from runner.images.retry import RETRY_S
+from runner.logs.output import never_low, no_disk_problem
+
+
+@dataclass(frozen=True)
+class Options:
+    """Limits and settings for all steps of a job. Without ``push`` the log only shows what would be pushed.
+
+    While ``disk_low``, little output of steps is kept. ``disk_problem`` says why the job must end because it has filled
+    the disk, once what it wrote is gone; it is empty while the job may go on.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    log_bytes_max: int = 1024**3
+    step_timeout_s: float = STEP_TIMEOUT_S
+    job_timeout_s: float = JOB_TIMEOUT_S
+    grace_s: float = 10
+    parallel_steps_max: int = 4
+    steps_ahead_max: int = 4
+    pulls_at_once_max: int = 3
+    address_wait_s: float = 60
+    registry_retry_s: float = RETRY_S
+    push: bool = True
+    disk_low: Callable[[], bool] = never_low
+    disk_problem: Callable[[], str] = no_disk_problem
+
+
+DEFAULT_OPTIONS = Options()
