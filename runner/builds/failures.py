@@ -28,6 +28,8 @@ _PANIC_WITHOUT_LAYERS = "grpcclient.convertRef("
 """In a stack trace of buildx 0.13, which cannot build an image without a layer for several platforms."""
 _NOT_UTF8 = "string field contains invalid UTF-8"
 """BuildKit of Docker 28 and newer cannot send such a name (protobuf)."""
+_UNREADABLE = re.compile(r"error from sender: (?:open|lstat|readlink|read) (?P<path>[^\n]+): permission denied")
+"""Where Headway's user is not root: a step in a container of an engine of that user's own may take its rights away."""
 _LOOKED_AT_COUNT_MAX = 100_000
 
 
@@ -77,6 +79,10 @@ def _client_error(error: str, output: list[str], context: Path) -> StepError | N
         return StepError(Reason.BUILD_FAILED, f"{what}; {hint}upgrade docker's buildx plugin")
     if error.startswith(_NO_EXPORT):
         return StepError(Reason.INVALID_PIPELINE, f"{cache_export.NEED}; {cache_export.REMEDY}")
+    if unreadable := _UNREADABLE.search(error):
+        name = os.path.relpath(unreadable["path"], context)
+        what = f"Headway's user may not read {name} of the build context"
+        return StepError(Reason.BUILD_FAILED, f"{what}; give it rights (chmod -R u+rX), or name it in .dockerignore")
     if _NOT_UTF8 in error:
         name = _name_not_utf8(context)
         what = f"the build context has a file name that is not UTF-8{name and f', {name}'}"

@@ -24,6 +24,13 @@ def test_a_file_name_that_buildkit_refuses_is_named(tmp_path: Path) -> None:
     assert "not UTF-8, a/ü/x\\xff, which this BuildKit does not take; rename it, or name it in" in str(error)
 
 
+def test_what_the_users_client_may_not_read_is_named(tmp_path: Path) -> None:
+    progress = Progress(lambda _: None, lambda _: None)
+    output = [f"ERROR: failed to build: failed to solve: error from sender: open {tmp_path}/zoo/no: permission denied"]
+    error = failure(progress, output, tmp_path)
+    assert str(error).startswith("Headway's user may not read zoo/no of the build context; give it rights (chmod")
+
+
 @pytest.mark.parametrize(
     ("output", "sentence"),
     [

@@ -1,6 +1,7 @@
 """What a step leaves in its checkout harms neither the worker, which reads there, nor the cleanup."""
 
 import itertools
+import os
 from pathlib import Path
 
 import pytest
@@ -42,9 +43,10 @@ def test_whatever_a_step_leaves_is_removed(ran: JobRunner, what: str) -> None:
 
 
 def test_a_build_of_odd_files_ends_with_a_verdict(ran: JobRunner) -> None:
-    odd = [
-        text for what, text in ZOO.items() if what not in {"a large hole", "not writable", "names that are not UTF-8"}
-    ]
+    left_out = {"a large hole", "not writable", "names that are not UTF-8"}
+    if os.geteuid() != 0:
+        left_out.add("rights")  # its build client may not read a folder without rights
+    odd = [text for what, text in ZOO.items() if what not in left_out]
     sock = "import socket; socket.socket(socket.AF_UNIX).bind('socket')"
     job = ran(
         shell("mkdir zoo; cd zoo", *odd),
