@@ -6,7 +6,7 @@
 #   machine.sh --bench    what `make bench` needs: with Redis, a registry and Compose on the machine itself
 #   machine.sh --python   only a Python that can make a virtual environment
 #   machine.sh --images   only what scripts/images.sh makes images from
-#   machine.sh --tests    everything, with what the test suite starts: PostgreSQL, Chromium, sshd
+#   machine.sh --tests    everything, with what the test suite starts: PostgreSQL, Chromium, sshd, gcc
 # It asks nothing and starts nothing, and enables no service but Docker's own.
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -132,6 +132,7 @@ check_images() { # check_images [RECIPE]: of scripts/stand_ins.sh; two of them c
 
 check_tests() {
   has_postgres || need "PostgreSQL" postgresql
+  have gcc || need "gcc" gcc
   has_browser || need "Chromium" "@chromium"
   have zstd || need zstd zstd
   have git-lfs || need git-lfs git-lfs

@@ -1,4 +1,4 @@
-"""Lets git work in all folders of a step's container, whoever owns them and whoever the step's user is.
+"""Lets git work in all folders of a step's container, with any owner and any user of the step.
 
 Git refuses a repository of another user ("dubious ownership"). A checkout may be one: of a laptop's user in a root
 image, of root in an image that was built from it, of another step's user. Git from 2.38 on takes ``safe.directory``

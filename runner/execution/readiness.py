@@ -33,7 +33,7 @@ class OpenPorts:
 
 
 class Readiness:
-    """Asks one service. ``stopped`` says that nobody waits any more."""
+    """Asks one service. ``stopped`` says that no step waits any more."""
 
     def __init__(
         self,

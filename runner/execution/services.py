@@ -150,7 +150,7 @@ class RunningService:
         return container_spec(self._job, container, base)
 
     def wait_ready(self) -> None:
-        """Returns when the service is ready, has ended with 0, or nobody waits any more.
+        """Returns when the service is ready, has ended with 0, or no step waits any more.
 
         Raises StepError with the end of its log if it ends with another number before it was ready, or time is up. One
         that the steps wait for in no way may end as it likes.

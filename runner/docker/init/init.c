@@ -6,8 +6,8 @@
  *
  * It reaps all processes of the container and forwards signals to the program; a SIGTERM of the engine goes to all
  * processes. When the program has ended, it kills those that are left a moment later (a `tee` has its last lines to write),
- * unless that SIGTERM came: then it waits until the last has ended, so that each has time to clean up. Whoever sent SIGTERM
- * limits that time with SIGKILL.
+ * unless that SIGTERM came: then it waits until the last has ended, so that each has time to clean up. The sender of
+ * SIGTERM limits that time with SIGKILL.
  * With a gate it then writes `\x1eTOKEN STATUS SIGNAL\n` to both outputs: STATUS is what a shell shows as $?, SIGNAL is 0
  * unless a signal ended the program. It exits with STATUS; with 125 if the script does not arrive, and with 127, 126 or 1
  * if the program cannot be started, as docker-init does. `headway/scripts/build_init.sh` compiles it.

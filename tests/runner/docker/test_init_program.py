@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -14,6 +15,7 @@ from runner.docker.init_program import init_program, noexec_problem, write_init
 from runner.errors import MachineError
 from tests.support.init import init_here
 from tests.support.paths import ROOT
+from tests.support.services import need
 
 FOLDER = Path(module.__file__).with_name("init")
 COMPILER = "12.2.0"
@@ -40,7 +42,8 @@ def test_the_programs_are_made_from_the_source() -> None:
 
 @pytest.mark.slow
 def test_the_compiler_makes_the_same_program(tmp_path: Path) -> None:
-    version = subprocess.run(["gcc", "-dumpfullversion"], capture_output=True, text=True, check=False).stdout.strip()
+    gcc = need(shutil.which("gcc"), "gcc")
+    version = subprocess.run([gcc, "-dumpfullversion"], capture_output=True, text=True, check=True).stdout.strip()
     if version != COMPILER or not Path("/etc/debian_version").exists():
         pytest.skip(f"the programs in the repository are made by Debian's gcc {COMPILER}")
     subprocess.run([ROOT / "scripts/build_init.sh", tmp_path], check=True)
