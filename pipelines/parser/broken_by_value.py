@@ -14,15 +14,13 @@ _WHOLE = re.compile(r"(?:^|[\s\[{,])\$\{[^}]*\}\s*(?:[\],}#]|$)")
 
 
 def report_value(source: Source, template: Template, variables: Variables, diagnostics: Diagnostics) -> bool:
-    """Reports the value that makes the text invalid. False if the file itself is not YAML, or no reference is to blame.
+    """Reports the value that makes the text invalid, which it is. False if the file itself is not YAML.
 
     Raises TooLongError.
     """
     references = [part for part in template if isinstance(part, Reference)]
     good, bad = 0, len(references)
     if not references or not _is_yaml(render_first(source, template, variables, good)):
-        return False
-    if _is_yaml(render_first(source, template, variables, bad)):
         return False
     while bad - good > 1:
         middle = (good + bad) // 2
@@ -32,9 +30,7 @@ def report_value(source: Source, template: Template, variables: Variables, diagn
             bad = middle
     culprit = references[good]
     place = source.place(culprit.start)
-    value = render_first(source, template, variables, bad).pasted.get(place)
-    if value is None:
-        return False
+    value = render_first(source, template, variables, bad).pasted.get(place, "")
     message = f"this is not YAML any more with {said(culprit.name, value, variables.cell)}"
     diagnostics.error(place, message, _hint(source, culprit, value))
     return True

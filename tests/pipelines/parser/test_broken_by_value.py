@@ -26,6 +26,15 @@ def test_any_value_that_breaks_it(value: str, step: str) -> None:
     assert not any("indentation" in each or "': '" in each for each in said)
 
 
+@pytest.mark.parametrize("bad", range(5))
+def test_the_one_of_many_references_is_named(bad: int) -> None:
+    values = {f"V{number}": "[" if number == bad else "fine" for number in range(5)}
+    environment = "".join(f"      {name}: ${{{name}}}\n" for name in values)
+    text = f"matrix:\n  include:\n    - {json.dumps(values)}\nsteps:\n  - name: a\n    image: busybox\n"
+    said = problems_of(f"{text}    environment:\n{environment}    commands: [echo]\n")
+    assert f"the value of ${{V{bad}}}, which is '['" in said[0]
+
+
 @pytest.mark.parametrize(
     ("value", "step", "hint"),
     [
