@@ -97,6 +97,7 @@ def test_a_secret_and_a_character_that_arrive_in_pieces_are_masked_and_whole(wor
 
 
 @pytest.mark.stress
+@pytest.mark.timeout(400)
 def test_a_gigabyte_is_stored_exactly_and_takes_no_memory(worker: PushWorker) -> None:
     before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     done = worker.runs(steps("python flood.py", image=PYTHON), {"flood.py": FLOOD})
