@@ -34,9 +34,6 @@ from tests.support.job_result import JobResult
 from tests.support.plans import Content, LayOut, laid_out, numbered, secrets_hex
 from tests.support.registry import Registry, running_registry
 
-NO_RETRIES = Options(grace_s=1, registry_retry_s=0)
-"""For tests of a registry that does not answer, which is not asked again."""
-
 
 def need_limit(engine: Engine, name: str) -> None:
     """Skips a test of a limit that this engine cannot set, as a rootless one with cgroups v1 cannot."""
@@ -45,13 +42,17 @@ def need_limit(engine: Engine, name: str) -> None:
 
 
 class JobRunner:
-    """Runs jobs and remembers them, so that what they leave can be looked for."""
+    """Runs jobs and remembers them, so that what they leave can be looked for.
+
+    ``options`` are those of jobs that bring none. Many tests name registries that are not there: they ask once.
+    """
 
     def __init__(self, engine: Engine, builder: Builder, folder: Path) -> None:
         self.engine = engine
         self.builder = builder
         self.folder = folder
         self.jobs: list[JobResult] = []
+        self.options = Options(grace_s=1, registry_retry_s=0)
 
     @property
     def has_current_buildkit(self) -> bool:
@@ -91,7 +92,7 @@ class JobRunner:
         )
         assignment = Assignment(
             job_plan,
-            ran.key, attempt, ran.folder, check_out, secrets or {}, logins or {}, options or Options(grace_s=1),
+            ran.key, attempt, ran.folder, check_out, secrets or {}, logins or {}, options or self.options,
             egress=egress, access=access, isolation=isolation, failed_needs=failed_needs, step_url=step_url,
         )  # fmt: skip
         own = Cancel()

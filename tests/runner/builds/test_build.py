@@ -15,7 +15,7 @@ from runner.builds.buildkit import Builder
 from runner.cancellation import Cancel
 from runner.docker.specs import Login
 from runner.events import Event, ImageBuilt, InstructionChanged, StepOutput
-from tests.support.engine import NO_RETRIES, JobRunner, image_history
+from tests.support.engine import JobRunner, image_history
 from tests.support.job_result import need_instructions
 from tests.support.plans import build, container, secrets_hex, shell
 from tests.support.registry import Registry, free_port
@@ -263,7 +263,7 @@ def test_a_base_image_behind_a_login_says_so(ran: JobRunner, locked_registry: Re
 
 
 def test_a_base_images_registry_that_does_not_answer_is_the_machines_fault(ran: JobRunner) -> None:
-    job = ran(build(), files={"Dockerfile": f"FROM 127.0.0.1:{free_port()}/base:1\n"}, options=NO_RETRIES)
+    job = ran(build(), files={"Dockerfile": f"FROM 127.0.0.1:{free_port()}/base:1\n"})
     assert (job.step().state, job.step().reason) == (State.BROKEN, Reason.REGISTRY_UNREACHABLE)
 
 

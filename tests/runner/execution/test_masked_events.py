@@ -7,7 +7,7 @@ from runner import events
 from runner.errors import StepError
 from runner.execution.masked_events import masked_emit, masked_errors, masked_outcome
 from runner.logs.redact import Redactor
-from tests.support.engine import NO_RETRIES, JobRunner
+from tests.support.engine import JobRunner
 from tests.support.plans import build, container, push, shell
 
 SECRET = "hunter2-hunter2"
@@ -54,9 +54,7 @@ def test_outcomes_and_errors_are_masked() -> None:
 def test_a_tag_that_a_step_wrote_is_masked_where_it_is_shown(ran: JobRunner) -> None:
     write = shell(f"echo {SECRET} > tags", box=container())
     pushed = push(1, "127.0.0.1:1/app", tags=(), tags_file="tags")
-    job = ran(
-        build(), write, pushed, files={"Dockerfile": "FROM busybox"}, secrets={"token": SECRET}, options=NO_RETRIES
-    )
+    job = ran(build(), write, pushed, files={"Dockerfile": "FROM busybox"}, secrets={"token": SECRET})
     assert job.step(3).state is not State.PASSED
     assert SECRET not in job.everything()
     assert SECRET not in job.outcome.message

@@ -16,7 +16,7 @@ from runner.errors import MachineError
 from runner.events import Event, StepFinished, StepStarted
 from runner.execution.options import Options
 from runner.images.interruptible import interruptible
-from tests.support.engine import NO_RETRIES, JobRunner, eventually, in_thread
+from tests.support.engine import JobRunner, eventually, in_thread
 from tests.support.engine_proxy import EngineProxy
 from tests.support.job_result import JobResult
 from tests.support.plans import build, container, laid_out, push, secrets_hex, service, shell
@@ -288,7 +288,7 @@ def test_why_an_image_cannot_be_had_is_told(
 ) -> None:
     front.answer = answer
     name = f"{front.host}/any/image:1"
-    outcome = ran(shell("true", box=box(name)), options=NO_RETRIES).step()
+    outcome = ran(shell("true", box=box(name))).step()
     assert (outcome.state, outcome.reason) == (state, reason)
     assert hint in outcome.message
     assert name in outcome.message

@@ -8,7 +8,7 @@ from pipelines.plan import Container, NamedImage
 from pipelines.state import Reason, State
 from runner.docker.client import Engine
 from runner.docker.specs import Login
-from tests.support.engine import NO_RETRIES, JobRunner
+from tests.support.engine import JobRunner
 from tests.support.plans import build, container, push, secrets_hex, service, shell
 from tests.support.registry import LOGIN, Registry, free_port
 from tests.support.registry_images import put_image, untag_matching
@@ -90,7 +90,7 @@ def test_wrong_credentials_are_to_be_checked(ran: JobRunner, locked_registry: Re
 
 
 def test_a_registry_that_does_not_answer_is_the_machines_fault(ran: JobRunner) -> None:
-    job = ran(shell("true", box=box(f"127.0.0.1:{free_port()}/a")), options=NO_RETRIES)
+    job = ran(shell("true", box=box(f"127.0.0.1:{free_port()}/a")))
     assert (job.step().state, job.step().reason) == (State.BROKEN, Reason.REGISTRY_UNREACHABLE)
 
 

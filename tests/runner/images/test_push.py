@@ -10,7 +10,7 @@ from pipelines.state import Reason, State
 from runner.docker.specs import Login
 from runner.events import Event, ImageBuilt
 from runner.execution.options import Options
-from tests.support.engine import NO_RETRIES, JobRunner, image_names
+from tests.support.engine import JobRunner, image_names
 from tests.support.job_result import JobResult
 from tests.support.plans import build, container, push, secrets_hex, shell
 from tests.support.registry import LOGIN, Registry, free_port, running_registry
@@ -107,7 +107,7 @@ def test_without_push_it_is_only_shown(ran: JobRunner, registry: Registry) -> No
 
 
 def test_a_registry_that_is_down_is_the_machines_fault(ran: JobRunner) -> None:
-    job = ran(build(), push(1, f"127.0.0.1:{free_port()}/a"), files=dockerfile(), options=NO_RETRIES)
+    job = ran(build(), push(1, f"127.0.0.1:{free_port()}/a"), files=dockerfile())
     assert (job.step(2).state, job.step(2).reason) == (State.BROKEN, Reason.REGISTRY_UNREACHABLE)
     assert job.outcome.state is State.BROKEN
 
@@ -143,7 +143,7 @@ def test_credentials_of_the_step_come_first(ran: JobRunner, locked_registry: Reg
 
 def test_the_names_that_arrived_are_told_when_others_did_not(ran: JobRunner, registry: Registry) -> None:
     good, bad = repo(registry), f"127.0.0.1:{free_port()}/a"
-    job = ran(build(), push(1, good, bad, good + "2"), files=dockerfile(), options=NO_RETRIES)
+    job = ran(build(), push(1, good, bad, good + "2"), files=dockerfile())
     assert job.step(2).state is State.BROKEN
     assert "2 of 3 names were pushed" in job.step(2).message
     assert {event.repo for event in job.pushed} == {good, good + "2"}
@@ -162,7 +162,7 @@ def test_a_registry_that_goes_away_and_comes_back_is_completed_by_a_second_run(r
     with running_registry(tmp_path) as first:
         port = int(first.host.rpartition(":")[2])
         where = repo(first)
-    job = ran(build(), push(1, where), files=files, options=NO_RETRIES)
+    job = ran(build(), push(1, where), files=files)
     assert job.outcome.reason is Reason.REGISTRY_UNREACHABLE
     with running_registry(tmp_path, port=port) as again:
         job = ran(build(), push(1, where), files=files)

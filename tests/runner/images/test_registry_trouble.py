@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from runner.docker.compatibility import CONTAINERD_STORE
 from runner.events import Event, JobNote, StepOutput
 from runner.execution.isolation import Isolation
 from runner.execution.options import Options
+from runner.images.retry import RETRY_S
 from tests.support.engine import JobRunner, to_all
 from tests.support.plans import build, container, push, secrets_hex, service, shell
 from tests.support.registry import Registry, free_port, running_registry
@@ -28,6 +30,13 @@ RATE = rate_limit("Rate exceeded")
 RESET = Fault(end="reset")
 MANIFEST, BLOB, TOKEN = "(GET|HEAD) .*/manifests/", "GET .*/blobs/", "(GET|POST) /token"
 SHORT = Options(grace_s=1, registry_retry_s=2)
+
+
+@pytest.fixture
+def ran(ran: JobRunner) -> JobRunner:
+    """Its jobs ask a registry that cannot serve again, for as long as a server's jobs do."""
+    ran.options = replace(ran.options, registry_retry_s=RETRY_S)
+    return ran
 
 
 @pytest.fixture
