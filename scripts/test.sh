@@ -43,7 +43,7 @@ stop_other_store() {
 
 readonly APART="e2e or compose or browser or stress"
 without_engine() {
-  COVERAGE_FILE=.coverage.fast make --no-print-directory check COVERAGE="--cov --cov-report=" \
+  COVERAGE_FILE=.coverage.fast make --no-print-directory check PROCESSES=2 COVERAGE="--cov --cov-report=" \
     TESTS="not (engine or postgres or $APART)"
 }
 on_engine() {
