@@ -72,7 +72,7 @@ def _checkout(job: JobInput, index: int | None, settings: Mapping[str, Any]) -> 
         place = job.place(*where, "depth")
         job.diagnostics.error(place, f"the depth of the checkout is a number of commits, not '{depth}'", "0 means all")
         depth = "1"
-    # Woodpecker's plugin fetches LFS files unless it is told not to.
+    # Woodpecker's plugin fetches LFS files unless `lfs: false` is set.
     lfs = is_on(settings["lfs"]) if "lfs" in settings else dialect_of(job.located.diagnostics.file).lenient
     return Checkout(
         depth=int(depth),

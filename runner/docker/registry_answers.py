@@ -98,9 +98,7 @@ def transient_answer(text: str, host: str, *, with_login: bool | None) -> Regist
     who = _who(text, host)
     if said := _status(text):
         limited = said.startswith("answered 429")
-        hint = (
-            _limit_hint(host, with_login=with_login) if limited else "look at the registry, and re-run when it is well"
-        )
+        hint = _limit_hint(host, with_login=with_login) if limited else _RE_RUN
         return RegistryAnswer(who, f"{said}{_message(text)}", hint, limited, _asked_pause_s(text))
     if said := next((said for pattern, said in _CONNECTIONS if pattern.search(text)), ""):
         hint = "check its address, and whether the engine's machine reaches it, and re-run"

@@ -54,7 +54,7 @@ class Services:
         except StepError as error:
             if service.failure == "fail" or isinstance(error, CanceledError | MachineError):
                 raise
-            self._ended.setdefault(service.name, 0)  # it is told of now
+            self._ended.setdefault(service.name, 0)  # the note below says it
             self._job.note(f"{error}; the job goes on: the service has `failure: ignore`")
 
     def _wait(self, running: "RunningService") -> None:

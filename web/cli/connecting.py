@@ -13,7 +13,7 @@ from workers.cli.errors import report_errors
 if TYPE_CHECKING:
     import httpx2
 
-    from web.operations.findings import Finding
+    from web.operations.connecting.findings import Finding
     from workers.settings import Settings
 
 
@@ -29,7 +29,7 @@ def forge_client(settings: "Settings") -> Iterator["httpx2.Client"]:
 
 def show(name: str, findings: Iterable["Finding"]) -> None:
     """Prints each finding when it is known. Ends the command with status 1 if anything is missing."""
-    from web.operations.findings import Result
+    from web.operations.connecting.findings import Result
 
     missing = 0
     for finding in findings:
@@ -50,7 +50,7 @@ def repo_check(
     mend: Annotated[bool, typer.Option("--mend", help="Make or mend the webhook.")] = False,
 ) -> None:
     """Tests a repository's connection: token, webhook, a test delivery, cloning. Status 1 if something is missing."""
-    from web.operations import connecting
+    from web.operations.connecting import connection
 
     with operation_services() as services, forge_client(services.settings) as client:
-        show(name, connecting.check(services, actor(), client, name, mend=mend))
+        show(name, connection.check(services, actor(), client, name, mend=mend))

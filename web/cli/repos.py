@@ -47,7 +47,8 @@ def repo_add(
     """Adds a repository and connects it: with --token by itself, else it shows what to do. It shows the secret once."""
     # Loaded here, because `headway run` needs none of it and must start fast.
     from pipelines.clone_address import forge_from, name_from
-    from web.operations import clone_check, connecting, repos
+    from web.operations import repos
+    from web.operations.connecting import clone_check, connection
     from workers.store import NewRepo
 
     address = Path(url).absolute().as_uri() if url.startswith(("/", "./", "../")) else url
@@ -69,13 +70,13 @@ def repo_add(
         webhook = repos.add(services, actor(), new, replace=replace)
         if found.said:
             typer.echo(found.said)
-        shared = "" if token or hook_file else connecting.shared_token(services, actor(), new.name)
+        shared = "" if token or hook_file else connection.shared_token(services, actor(), new.name)
         if new.forge == "generic" or not (token or shared):
             _show_webhook(webhook, hook_file)
             _say_what_is_left(new, closed=private or clone_check.is_closed(client, address), token=token)
             return
         typer.echo(f"Repository {webhook.repo_name}")
-        findings = connecting.connect(services, actor(), client, new.name, given, api or found.api_url, branch)
+        findings = connection.connect(services, actor(), client, new.name, given, api or found.api_url, branch)
         show(webhook.repo_name, findings)
 
 

@@ -1,4 +1,4 @@
-"""Git works in a step whoever its user is, and whoever the files belong to."""
+"""Git works in a step with any user, and any owner of the files."""
 
 import os
 import subprocess
@@ -87,7 +87,7 @@ ONLY_FILE, ONLY_VARIABLES = "export GIT_CONFIG_COUNT=0", "export GIT_CONFIG_NOSY
 
 @pytest.mark.engine
 @pytest.mark.slow
-def test_git_works_whoever_the_user_is(ran: JobRunner) -> None:
+def test_git_works_with_any_user(ran: JobRunner) -> None:
     boxes = [container(GIT_IMAGE, user=user) for user in ("", "1234", "nobody")]
     steps = [
         shell(*words, TREE, LOOK, box=box)

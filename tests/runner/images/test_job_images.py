@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from tests.support.job_result import JobResult
 from tests.support.plans import build, container, laid_out, push, secrets_hex, service, shell
 from tests.support.registry import Registry
 from tests.support.registry_images import put_image, untag_matching
-from tests.support.registry_proxy import RegistryProxy, registry_proxy
+from tests.support.registry_proxy import RegistryProxy
 from tests.support.remote_engine import socket_of
 
 pytestmark = [pytest.mark.engine, pytest.mark.both_stores]
@@ -34,13 +34,6 @@ TOO_MANY = (
     json.dumps({"errors": [{"code": "TOOMANYREQUESTS", "message": "You have reached your pull rate limit."}]}),
 )
 DENIED = (403, json.dumps({"errors": [{"code": "DENIED", "message": "requested access to the resource is denied"}]}))
-
-
-@pytest.fixture
-def front(engine: Engine, registry: Registry) -> Iterator[RegistryProxy]:
-    with registry_proxy(registry.host) as made:
-        yield made
-        untag_matching(engine, made.host)
 
 
 @pytest.fixture

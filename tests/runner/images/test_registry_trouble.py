@@ -1,7 +1,7 @@
 """A registry that cannot serve for a moment is asked again by all that talk to it. With a real registry behind."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,8 +19,8 @@ from runner.images.retry import RETRY_S
 from tests.support.engine import JobRunner, to_all
 from tests.support.plans import build, container, push, secrets_hex, service, shell
 from tests.support.registry import Registry, free_port, running_registry
-from tests.support.registry_images import put_image, untag_matching
-from tests.support.registry_proxy import Fault, RegistryProxy, rate_limit, registry_proxy
+from tests.support.registry_images import put_image
+from tests.support.registry_proxy import Fault, RegistryProxy, rate_limit
 
 pytestmark = [pytest.mark.engine, pytest.mark.both_stores, pytest.mark.slow]
 
@@ -37,13 +37,6 @@ def ran(ran: JobRunner) -> JobRunner:
     """Its jobs ask a registry that cannot serve again, for as long as a server's jobs do."""
     ran.options = replace(ran.options, registry_retry_s=RETRY_S)
     return ran
-
-
-@pytest.fixture
-def front(engine: Engine, registry: Registry) -> Iterator[RegistryProxy]:
-    with registry_proxy(registry.host) as made:
-        yield made
-        untag_matching(engine, made.host)
 
 
 @pytest.fixture

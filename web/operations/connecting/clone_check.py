@@ -4,7 +4,7 @@ from base64 import b64encode
 
 import httpx2
 
-from web.operations.findings import Finding, Result
+from web.operations.connecting.findings import Finding, Result
 from workers.db.models import Repo
 from workers.forges.api import ApiAnswer, NoAnswerError, call
 

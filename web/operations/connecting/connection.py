@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import httpx2
 
 from web.operations import audit
-from web.operations.clone_check import clone_finding
-from web.operations.findings import Finding, Result
+from web.operations.connecting.clone_check import clone_finding
+from web.operations.connecting.findings import Finding, Result
 from web.operations.lookup import repo_named
 from web.operations.repos import check_forge_token
 from web.security.access import Actor

@@ -1,0 +1,1 @@
+"""Connects a repository with its forge, and checks the connection: webhook, clone, statuses."""
