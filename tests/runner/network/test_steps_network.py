@@ -146,7 +146,7 @@ def test_a_build_reaches_the_company_too_and_nothing_of_it_stays(
             known.extend((str(engine.image(event.image_id)), image_history(engine, event.image_id)))
 
     done = ran(
-        build(),
+        build(args={"MARK": secrets_hex()}),
         shell("cat /said", box=container(1)),
         files={"Dockerfile": MOUNTED.format(image=PYTHON, port=site)},
         egress=network,
@@ -195,6 +195,7 @@ def test_a_service_of_busybox_is_asked_directly_whether_it_is_ready(
 
 MOUNTED = """\
 FROM {image}
+ARG MARK
 RUN --mount=type=secret,id=headway-ca-bundle,target=/etc/ssl/certs/ca-certificates.crt \\
     curl -sS https://site.corp:{port}/ > /said
 RUN --mount=type=secret,id=headway-ca grep -c BEGIN /run/secrets/headway-ca >> /said
