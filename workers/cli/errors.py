@@ -1,7 +1,8 @@
 """What a command prints when it fails."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
+from pathlib import Path
 from typing import ParamSpec
 
 import typer
@@ -19,9 +20,28 @@ def report_errors(function: Callable[P, None]) -> Callable[P, None]:
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
+            _check_text([*args, *kwargs.values()])
             function(*args, **kwargs)
         except StartError as error:
             typer.echo(visible(f"headway: {error}"), err=True)
             raise typer.Exit(BROKEN) from None
 
     return run
+
+
+def _check_text(values: Iterable[object]) -> None:
+    """Raises StartError for an argument that is no text: nothing could store or print it."""
+    for value in values:
+        if isinstance(value, list | tuple):
+            _check_text(value)
+        elif isinstance(value, str | Path) and not _is_text(str(value)):
+            shown = str(value).encode("utf-8", "backslashreplace").decode()
+            raise StartError(f"The argument {shown} is no text in UTF-8. Write it anew.")
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,7 +1,8 @@
-"""The commands worker, scheduler and db upgrade. Each imports what it needs only when it runs."""
+"""The commands worker, scheduler and db. Each imports what it needs only when it runs."""
 
 import signal
 import threading
+from typing import Annotated
 
 import typer
 
@@ -14,6 +15,7 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
     group = typer.Typer(help="The database.", no_args_is_help=True)
     group.command("upgrade")(db_upgrade)
+    group.command("new-key")(db_new_key)
     app.add_typer(group, name="db")
 
 
@@ -25,11 +27,11 @@ def worker() -> None:
     from workers.errors import StartError
     from workers.jobs.process import run_worker
     from workers.log_lines import configure_log
-    from workers.startup import prepare_data_dir, read_settings, sentences
+    from workers.startup import check_installation, read_settings, sentences
 
     configure_log()
     settings = read_settings()
-    prepare_data_dir(settings)
+    check_installation(settings)
     try:
         with private_umask(), sentences(settings):
             run_worker(settings)
@@ -43,11 +45,11 @@ def scheduler() -> None:
     from runner.private import private_umask
     from workers.log_lines import configure_log
     from workers.scheduler.scheduler import run_scheduler
-    from workers.startup import prepare_data_dir, read_settings, sentences
+    from workers.startup import check_installation, read_settings, sentences
 
     configure_log()
     settings = read_settings()
-    prepare_data_dir(settings)
+    check_installation(settings)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -61,6 +63,23 @@ def db_upgrade() -> None:
     from workers.startup import database, open_keys, read_settings
 
     settings = read_settings()
-    with database(settings, migrate=True):
-        open_keys(settings)
+    with database(settings, migrate=True) as engine:
+        open_keys(settings, engine, create=True)
         typer.echo("The database is up to date.")
+
+
+@report_errors
+def db_new_key(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+    """Goes on with another key after the old one was lost. What the old one has sealed must be set again."""
+    from workers.secrets.known_keys import forget_keys
+    from workers.startup import database, open_vault_of, read_settings, sentences
+
+    settings = read_settings()
+    if not yes:
+        typer.confirm("Go on with another key? No secret, login or token that is stored can be read then.", abort=True)
+    with database(settings) as engine, sentences(settings):
+        vault = open_vault_of(settings)
+        forget_keys(engine, vault)
+    typer.echo(
+        f"The key {vault.newest} seals from now on. Set again: secrets, logins, tokens, and webhooks (repo hook)."
+    )

@@ -39,8 +39,8 @@ from workers.logs import open_logs
 from workers.queue.celery_app import QUEUE, TASK, make_celery
 from workers.queue.wakeups import Notifier
 from workers.queue.worker_output import quiet
-from workers.secrets.vault import open_vault
 from workers.settings import Settings
+from workers.startup import open_keys
 from workers.store.processes.installation import NUMBER_MAX
 from workers.store.processes.workers import OWNER_MARK
 from workers.streaming.redis_stream import LiveTail, connect
@@ -62,7 +62,7 @@ def make_context(settings: Settings, name: str = "") -> WorkerContext:
         database=database,
         logs=open_logs(settings),
         live=LiveTail(connect(settings.redis_url)),
-        vault=open_vault(settings),
+        vault=open_keys(settings, database),
         notify=notifier.notify,
         engine=cache(lambda: Engine(settings.docker_host or None)),
         builder=cache(lambda: find_builder(environment.get("PATH", os.defpath), environment.get("HOME", "/"))),

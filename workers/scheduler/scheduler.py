@@ -27,8 +27,8 @@ from workers.scheduler.duties import Duty, DutyReporter, DutyThread, stop_all
 from workers.scheduler.missed_turns import MissedTurns
 from workers.scheduler.retention import delete_expired_logins, delete_expired_logs, delete_old_audit_entries
 from workers.scheduler.silence import SilenceWatch
-from workers.secrets.vault import open_vault
 from workers.settings import Settings
+from workers.startup import open_keys
 from workers.statuses.reporter import background_reporter
 from workers.store.jobs import leases
 from workers.store.processes import leaders
@@ -195,7 +195,7 @@ def run_scheduler(settings: Settings, stop: threading.Event) -> None:
     )
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     try:
-        with background_reporter(engine, open_vault(settings), settings):
+        with background_reporter(engine, open_keys(settings, engine), settings):
             _run_until_stopped(context, owner, stop)
     finally:
         redis.close()
