@@ -16,7 +16,7 @@ from workers.db.full_disk import means_full_disk
 from workers.db.schema import Schema, SchemaState, known_versions, schema_of
 from workers.db.session import make_engine, upgrade
 from workers.disk import FULL
-from workers.errors import StartError
+from workers.errors import NotYetError, StartError
 from workers.secrets.known_keys import check_keys, no_key_at, wanted_key_ids
 from workers.secrets.vault import Vault, VaultError, open_vault
 from workers.setting_errors import said_of
@@ -58,7 +58,7 @@ def sentences(settings: Settings) -> Iterator[None]:
     except (VaultError, NotPrivateError) as error:
         raise StartError(str(error)) from None
     except SQLAlchemyError as error:
-        raise StartError(_database_sentence(settings, error)) from None
+        raise NotYetError(_database_sentence(settings, error)) from None
     except OSError as error:
         raise StartError(_system_sentence(settings, error)) from None
 
@@ -171,7 +171,7 @@ def _check_is_there(settings: Settings, file: Path | None) -> None:
     except NotPrivateError as error:
         raise StartError(f"{error} HEADWAY_DATA_DIR names the data directory.") from None
     setting = "HEADWAY_DATABASE_URL" if settings.database_url else "HEADWAY_DATA_DIR"
-    raise StartError(f"There is no installation here: {file} does not exist. Is {setting} right? {MAKE_ONE}.")
+    raise NotYetError(f"There is no installation here: {file} does not exist. Is {setting} right? {MAKE_ONE}.")
 
 
 def _is_own_folder(path: Path) -> bool:
@@ -207,9 +207,9 @@ def _check_schema(settings: Settings, schema: Schema, *, migrate: bool) -> None:
                 "newer one has upgraded it. Run that one, or restore the backup from before the upgrade."
             )
         case SchemaState.EMPTY if not migrate:
-            raise StartError(f"The database {place} is empty. Is HEADWAY_DATABASE_URL right? {MAKE_ONE}.")
+            raise NotYetError(f"The database {place} is empty. Is HEADWAY_DATABASE_URL right? {MAKE_ONE}.")
         case SchemaState.OLDER if not migrate:
-            raise StartError(
+            raise NotYetError(
                 f"The database {place} has tables of version {schema.version}, and this Headway needs {newest}. Run: "
                 "headway db upgrade"
             )
@@ -217,19 +217,16 @@ def _check_schema(settings: Settings, schema: Schema, *, migrate: bool) -> None:
             pass
 
 
-def open_keys(settings: Settings, engine: Engine, *, create: bool = False) -> Vault:
+def open_keys(settings: Settings, engine: Engine) -> Vault:
     """Opens the vault, which must have the key that sealed this database's secrets. Raises StartError.
 
-    With ``create`` it makes the key file of a new installation.
+    Makes the key file of a new installation, where nothing is sealed yet.
     """
     with sentences(settings):
         given = bool(settings.secret_keys.get_secret_value())
         where = "HEADWAY_SECRET_KEYS" if given else str(settings.key_file)
-        if not given and not settings.key_file.exists():
-            if wanted := wanted_key_ids(engine):
-                raise no_key_at(where, wanted)
-            if not create:
-                raise VaultError(f"There is no key at {where} that could seal secrets. Run: headway db upgrade")
+        if not given and not settings.key_file.exists() and (wanted := wanted_key_ids(engine)):
+            raise no_key_at(where, wanted)
         vault = open_vault_of(settings)
         check_keys(engine, vault, where)
         return vault
@@ -246,7 +243,7 @@ def open_vault_of(settings: Settings) -> Vault:
     return open_vault(settings)
 
 
-def check_installation(settings: Settings) -> None:
-    """Checks database and keys before a process starts its work. Raises StartError."""
+def check_installation(settings: Settings) -> Vault:
+    """Checks database and keys before a process starts its work; returns the vault. Raises StartError."""
     with database(settings) as engine:
-        open_keys(settings, engine)
+        return open_keys(settings, engine)

@@ -37,7 +37,7 @@ def serve(settings: Settings, print_line: PrintLine) -> None:
         engine = stack.enter_context(database(settings, migrate=True))
         stack.enter_context(_signals(stop))
         settings, redis = start_private_redis(settings, stack)
-        services = stack.enter_context(open_services(settings, engine, create_key=True))
+        services = stack.enter_context(open_services(settings, engine))
         children = [*redis, *_worker_and_scheduler(settings)]
         with _children(children), _web_thread(services, listener, stop):
             _print_welcome(services, print_line)

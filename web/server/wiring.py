@@ -16,9 +16,9 @@ from workers.streaming.redis_stream import connect
 
 
 @contextmanager
-def open_services(settings: Settings, engine: Engine, *, create_key: bool = False) -> Iterator[Services]:
+def open_services(settings: Settings, engine: Engine) -> Iterator[Services]:
     """The services of the web application, closed at the end. Raises StartError."""
-    vault = open_keys(settings, engine, create=create_key)
+    vault = open_keys(settings, engine)
     redis = connect(settings.redis_url)
     try:
         with BackgroundNotifier(Notifier(make_celery(settings))) as notifier:

@@ -45,11 +45,10 @@ def scheduler() -> None:
     from runner.private import private_umask
     from workers.log_lines import configure_log
     from workers.scheduler.scheduler import run_scheduler
-    from workers.startup import check_installation, read_settings, sentences
+    from workers.startup import read_settings, sentences
 
     configure_log()
     settings = read_settings()
-    check_installation(settings)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -64,7 +63,7 @@ def db_upgrade() -> None:
 
     settings = read_settings()
     with database(settings, migrate=True) as engine:
-        open_keys(settings, engine, create=True)
+        open_keys(settings, engine)
         typer.echo("The database is up to date.")
 
 
