@@ -121,7 +121,7 @@ def a_path(path: Path) -> Path:
     """The path of a folder."""
     if not str(path) or str(path) == ".":
         raise ValueError("it is empty; write a path from the root, as in /var/lib/headway")
-    if "://" in str(path) or str(path).startswith("~"):
+    if re.match(r"[a-z0-9+]+:/", str(path)) or str(path).startswith("~"):
         raise ValueError("it is no path; write one from the root, as in /var/lib/headway")
     return path
 

@@ -31,8 +31,11 @@ def _is_wrong(name: str, known: Collection[str]) -> bool:
 
 def _said_of(name: str, known: Collection[str]) -> str:
     shown = name.encode("utf-8", "backslashreplace").decode()
-    alike = get_close_matches(name.upper(), sorted(known), 1, _ALIKE)
-    return f"{shown} is no setting" + (f": do you mean {alike[0]}?" if alike else "; docs/running/settings.md has all")
+    rests = sorted(each.removeprefix(PREFIX) for each in known)
+    alike = get_close_matches(name.upper().removeprefix(PREFIX), rests, 1, _ALIKE)
+    return f"{shown} is no setting" + (
+        f": do you mean {PREFIX}{alike[0]}?" if alike else "; docs/running/settings.md has all"
+    )
 
 
 def not_text(environment: Mapping[str, str]) -> list[str]:

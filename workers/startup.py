@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -167,7 +167,8 @@ def _check_is_there(settings: Settings, file: Path | None) -> None:
     if file is None or os.path.lexists(file) or (file.parent.exists() and not _is_own_folder(file.parent)):
         return
     try:
-        check_way_to(settings.data_dir)
+        with suppress(FileNotFoundError):
+            check_way_to(settings.data_dir)
     except NotPrivateError as error:
         raise StartError(f"{error} HEADWAY_DATA_DIR names the data directory.") from None
     setting = "HEADWAY_DATABASE_URL" if settings.database_url else "HEADWAY_DATA_DIR"

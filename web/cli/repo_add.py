@@ -83,7 +83,9 @@ def _add_or_change(
     # Loaded here, because `headway run` needs none of it and must start fast.
     from pipelines.clone_address import name_from
     from web.operations import repos
+    from web.operations.clone_urls import check_clone_url
 
+    check_clone_url(asked.address)
     if asked.token:
         repos.check_forge_token(token, asked.api)
     name = asked.name or name_from(asked.address)

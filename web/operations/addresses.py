@@ -75,8 +75,7 @@ def replace(services: OperationServices, actor: Actor, name: str, changes: RepoC
     with transaction(services.engine) as session:
         repo = repo_named(session, actor, name, Role.ADMIN)
         before = _settings_of(repo)
-        pages = moved_page(repo.web_url, repo.clone_url, changes.clone_url)
-        pages = pages if changes.web_url is None else changes.web_url
+        pages = _page_after(repo, changes.clone_url) if changes.web_url is None else changes.web_url
         forgotten = _move(session, repo, changes.clone_url, pages)
         for setting in ("forge", "default_branch", "private", "push_repo"):
             if (value := getattr(changes, setting)) is not None:
@@ -100,7 +99,7 @@ def set_url(services: OperationServices, actor: Actor, name: str, url: str, web_
     check_clone_url(url)
     with transaction(services.engine) as session:
         repo = repo_named(session, actor, name, Role.ADMIN)
-        old, pages = repo.clone_url, web_url or moved_page(repo.web_url, repo.clone_url, url)
+        old, pages = repo.clone_url, web_url or _page_after(repo, url)
         forgotten = _move(session, repo, url, pages)
         words = ", ".join([audit.change(old, url), *(f"{login} forgotten" for login in forgotten)])
         audit.record(session, actor, "repo.url", repo.name, words)
@@ -139,6 +138,11 @@ def is_at_its_forge(repo: Repo) -> bool:
     """Whether the repository is cloned over HTTP from the host of its forge."""
     over_http = repo.clone_url.startswith(("https://", "http://"))
     return over_http and is_same_forge(repo, repo.clone_url)
+
+
+def _page_after(repo: Repo, url: str) -> str:
+    """The repository's page where its clone address becomes ``url``, and no page is named."""
+    return repo.web_url if url == repo.clone_url else moved_page(repo.web_url, repo.clone_url, url)
 
 
 def _move(session: Session, repo: Repo, url: str, web_url: str) -> list[str]:

@@ -35,7 +35,7 @@ class EngineWatch:
     ) -> None:
         self._engine = engine
         self._prove = prove
-        self._suspected = suspected or SharedFlag()
+        self._suspected = SharedFlag() if suspected is None else suspected
         self._monotonic_s = monotonic_s
         self._problem = ""
         self._asked_s: float | None = None

@@ -70,8 +70,8 @@ def _for_a_pause(job: Job) -> str:
     at = datetime.fromtimestamp(job.not_before_ms / 1000, UTC)
     if not job.delays:
         return (
-            f"Waits for its next attempt, from {at:%H:%M:%S} UTC on: the machine was at fault. {job.delay_reason} "
-            f"Attempt {job.lost} of HEADWAY_ATTEMPTS_MAX."
+            f"Waits for its next attempt, from {at:%H:%M:%S} UTC on, because the machine was at fault. "
+            f"{job.delay_reason.rstrip('.')}. Machines lost so far: {job.lost}, and HEADWAY_ATTEMPTS_MAX is the limit."
         )
     tried = "once" if job.delays == 1 else f"{job.delays} times"
     return f"Waits for the forge: {job.delay_reason}. Tried {tried}; the next try is at {at:%H:%M:%S} UTC."
