@@ -98,7 +98,7 @@ class Settings(BaseSettings):
         description="Seconds without a lease renewal after which a job is given to another worker.",
     )
     attempts_max: kinds.Count = Field(
-        2, ge=1, description="How many times a job may lose its worker before it is marked broken."
+        2, ge=1, description="How many times a job may lose its worker, or its machine by a fault, before it is broken."
     )
     fetch_retry_s: kinds.Seconds = Field(
         300,
