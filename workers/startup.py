@@ -28,6 +28,7 @@ _SQLITE_HEADER = b"SQLite format 3\0"
 _MARKS = frozenset({"headway.db", "secret.key", "serve.lock", "ballast", "mirrors", "workspaces", "blobs"})
 _MORE = frozenset({"logs", "redis", "ca", "lost+found"})
 _NAMES_SHOWN = 3
+_FOR_OTHERS = 0o077
 MAKE_ONE = "`headway serve` makes a new installation, and so does `headway db upgrade`"
 
 
@@ -117,8 +118,10 @@ def prepare_data_dir(settings: Settings) -> None:
 
 
 def _check_is_ours(folder: Path) -> None:
-    """Raises StartError for a folder that holds something else: it is about to be closed to all other users."""
+    """Raises StartError for an open folder that holds something else: it is about to be closed to other users."""
     try:
+        if not folder.stat().st_mode & _FOR_OTHERS:
+            return
         names = {entry.name for entry in os.scandir(folder) if not entry.name.startswith(".")}
     except OSError:
         return  # it is made, or what follows says what is wrong with it

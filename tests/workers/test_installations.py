@@ -127,6 +127,7 @@ def test_a_folder_of_something_else_is_refused_and_stays_open(
 def test_a_folder_that_is_empty_or_headways_is_used(tmp_path: Path, names: tuple[str, ...], sqlite_url: str) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
+    folder.chmod(0o755)
     for name in names:
         (folder / name).mkdir()
     check_installation(Settings(data_dir=folder, database_url=sqlite_url))

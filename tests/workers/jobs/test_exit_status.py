@@ -28,7 +28,7 @@ def test_a_worker_that_breaks_while_it_runs_exits_with_another_status_than_0(
     settings: Settings, sqlite_database: Engine, engine: Docker
 ) -> None:
     """Celery logs such an error and returns as if all were well."""
-    done = ended("worker", settings, HEADWAY_REDIS_URL="redis://127.0.0.1:1/none")
+    done = ended("worker", settings, HEADWAY_REDIS_URL="redis://127.0.0.1:1/0?virtual_host=none")
     assert done.returncode == 1
     assert "Unrecoverable error" in done.stderr
 
