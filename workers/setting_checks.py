@@ -5,12 +5,13 @@ import re
 from collections.abc import Callable
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_-]{1,63})*\.?")
 _HOST_CHARS_MAX = 253
 _PORT_MAX = 65_535
 _SHOWN_CHARS_MAX = 20
+_REDIS_OPTIONS = frozenset({"ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname"})
 MEMORY_BYTES_MIN = 6 * 1024**2
 """The Docker Engine allows a container no less."""
 CPUS_MIN = 0.01
@@ -41,6 +42,8 @@ def redis_address(url: str) -> str:
         raise ValueError(f"{_what_of(url)}; write redis://host:6379/0, or rediss:// for TLS")
     if not parts.hostname:
         raise ValueError("it names no host; write redis://host:6379/0")
+    if unknown := set(parse_qs(parts.query)) - _REDIS_OPTIONS:
+        raise ValueError(f"{min(unknown)} is no option of it; there are {', '.join(sorted(_REDIS_OPTIONS))}")
     if not re.fullmatch(r"/?[0-9]*", parts.path):
         raise ValueError("after the port comes the number of a database: write redis://host:6379/0")
     return url

@@ -19,7 +19,15 @@ WRONG: dict[object, tuple[str, ...]] = {
     float: ("half", "1,5", "", "-0.1", "nan", "inf", "0.001"),
     bool: ("perhaps", "", "2"),
     kinds.DatabaseAddress: (*_ADDRESSES, "sqlite://", "sqlite:///:memory:", "redis://h/0", "postgresql+psycopg://h"),
-    kinds.RedisAddress: (*_ADDRESSES, "", "unix:///run/redis.sock", "redis://h/name", "redis://h:0/0", "sqlite:////x"),
+    kinds.RedisAddress: (
+        *_ADDRESSES,
+        "",
+        "unix:///run/redis.sock",
+        "redis://h/name",
+        "redis://h:0/0",
+        "sqlite:////x",
+        "redis://h/0?virtual_host=x",
+    ),
     kinds.WebAddress: (
         *_ADDRESSES[:4],
         "ci.example.com",
