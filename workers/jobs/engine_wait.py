@@ -14,7 +14,7 @@ from runner.docker.endpoints.resolution import find_endpoint
 from runner.docker.endpoints.transport import Transport
 from runner.errors import MachineError
 from workers.db.session import make_engine
-from workers.jobs.engine_watch import LOOK_AGAIN_S
+from workers.jobs.engine_watch import LOOK_AGAIN_S, as_sentence
 from workers.jobs.heartbeat import Heartbeat
 from workers.settings import Settings
 
@@ -56,7 +56,7 @@ def _problem(settings: Settings) -> str:
     except MachineError as error:
         if error.reason is not Reason.ENGINE_GONE or isinstance(error.__cause__, PermissionError):
             raise
-        return f"{str(error).rstrip('.')}."
+        return as_sentence(error)
     return ""
 
 

@@ -19,6 +19,12 @@ ANSWER_S_MAX = 5.0
 _log = structlog.get_logger()
 
 
+def as_sentence(error: StepError | OSError) -> str:
+    """Why a worker takes no job, as its page says it."""
+    words = str(as_step_error(error))
+    return f"{words[0].upper()}{words[1:].rstrip('.')}."
+
+
 class EngineWatch:
     """Looks at the engine, from a thread of its own once ``start`` is called.
 
@@ -82,8 +88,7 @@ class EngineWatch:
                 self._prove()
                 self._suspected.set(to=False)
         except (StepError, OSError) as error:
-            sentence = str(as_step_error(error))
-            return f"{sentence[0].upper()}{sentence[1:].rstrip('.')}."
+            return as_sentence(error)
         return ""
 
     def _look_for_ever(self) -> None:
