@@ -1,7 +1,6 @@
 """All settings, read from HEADWAY_* environment variables. `make docs` writes docs/running/settings.md from them."""
 
 import os
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -12,6 +11,7 @@ from sqlalchemy import make_url
 
 from pipelines.plan import JOB_TIMEOUT_S, STEP_TIMEOUT_S
 from runner.network.ca_certificates import custom_certificates
+from workers import setting_kinds as kinds
 from workers.ballast import Ballast
 from workers.disk import RESERVE_BYTES_MIN, DiskReserve
 from workers.labels import parse_labels
@@ -26,43 +26,43 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="HEADWAY_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    data_dir: Path = Field(
+    data_dir: kinds.Folder = Field(
         default_factory=_default_data_dir,
         description="The directory for all data: database, logs, mirrors, workspaces and the key file.",
     )
-    database_password_file: Path | None = Field(
+    database_password_file: kinds.PasswordFile = Field(
         None, description="A file with the password for `database_url`, so that it is in no environment variable."
     )
-    database_url: str = Field(
+    database_url: kinds.DatabaseAddress = Field(
         "",
         description="SQLite (`sqlite:////path`) or PostgreSQL (`postgresql+psycopg://`). Empty: SQLite in `data_dir`.",
     )
-    redis_password_file: Path | None = Field(
+    redis_password_file: kinds.PasswordFile = Field(
         None, description="A file with the password for `redis_url`, so that it is in no environment variable."
     )
-    redis_url: str = Field(
+    redis_url: kinds.RedisAddress = Field(
         "redis://127.0.0.1:6379/0", validate_default=True, description="Redis for wake-ups and live logs."
     )
-    base_url: str = Field(
+    base_url: kinds.WebAddress = Field(
         "",
         description="This server's address for browsers and forges. Empty: `http://localhost:` and the port.",
     )
-    host: str = Field("127.0.0.1", description="The address that the web server listens on.")
+    host: kinds.ListeningHost = Field("127.0.0.1", description="The address that the web server listens on.")
     port: int = Field(8080, ge=0, le=65535, description="The port that the web server listens on.")
-    allowed_hosts: str = Field(
+    allowed_hosts: kinds.HostNames = Field(
         "",
         description="More host names of this server, besides that of `base_url`, comma-separated. Requests for other "
         "names get status 421 ([behind a proxy](proxy.md)).",
     )
-    trusted_proxies: str = Field(
+    trusted_proxies: kinds.Networks = Field(
         "",
         description="Addresses or networks of the proxies in front of the web server, comma-separated, as in "
         "`127.0.0.1,10.0.0.0/8`. Only their `X-Forwarded-` headers are believed ([behind a proxy](proxy.md)).",
     )
-    connections_max: int = Field(
+    connections_max: kinds.Count = Field(
         8_192, ge=1, description="Open connections of a web server. Fewer where it may open fewer files."
     )
-    docker_host: str = Field(
+    docker_host: kinds.EngineAddress = Field(
         "", description="The Docker Engine's address. Empty: the one that the docker command uses."
     )
     ca_file: Path | None = Field(
@@ -74,69 +74,75 @@ class Settings(BaseSettings):
         default=False,
         description="`true` gives steps and services the proxies that builds use ([network](network.md)).",
     )
-    system_name: str = Field("headway", description="The name of this installation, in `CI_SYSTEM_NAME`.")
+    system_name: kinds.Line = Field("headway", description="The name of this installation, in `CI_SYSTEM_NAME`.")
 
     secret_keys: SecretStr = Field(
         SecretStr(""),
         description="Keys that seal secrets, newest first, comma-separated: `id:base64-of-32-bytes`. Empty: the file.",
     )
-    secret_key_file: Path | None = Field(
+    secret_key_file: kinds.KeyFile = Field(
         None,
         description="The file with these keys, one on each line. Created at first start. Empty: `data_dir/secret.key`.",
     )
 
-    worker_slots: int = Field(2, ge=1, description="How many jobs one worker runs at the same time.")
+    worker_slots: kinds.Slots = Field(2, ge=1, description="How many jobs one worker runs at the same time.")
     worker_labels: str = Field(
         "",
         description="Labels that a worker offers, besides `platform`, `hostname`, `backend` and `repo`: for example "
         "`gpu=true,disk=ssd`. The value `*` matches every value. With `!` before a name the worker runs only workflows "
         "that ask for this label.",
     )
-    lease_s: int = Field(
-        15, ge=3, description="Seconds without a lease renewal after which a job is given to another worker."
+    lease_s: kinds.Seconds = Field(
+        15,
+        ge=3,
+        description="Seconds without a lease renewal after which a job is given to another worker.",
     )
-    attempts_max: int = Field(
-        2, ge=1, description="How many times a job may lose its worker before it is marked broken."
+    attempts_max: kinds.Count = Field(
+        2, ge=1, description="How many times a job may lose its worker, or its machine by a fault, before it is broken."
     )
-    fetch_retry_s: int = Field(
+    fetch_retry_s: kinds.Seconds = Field(
         300,
         ge=0,
         description="Seconds for which a job waits for a repository's server that does not answer or has a fault. "
         "It is tried again and again meanwhile, and takes no slot. 0: not at all.",
     )
-    registry_retry_s: int = Field(
+    registry_retry_s: kinds.Seconds = Field(
         120,
         ge=0,
         description="Seconds for which a step asks a registry again that does not answer, has a fault or asks to wait. "
         "0: not at all.",
     )
-    job_timeout_s: int = Field(
+    job_timeout_s: kinds.Seconds = Field(
         JOB_TIMEOUT_S, ge=1, description="The timeout of a job, in seconds, if its pipeline sets none."
     )
-    step_timeout_s: int = Field(
-        STEP_TIMEOUT_S, ge=1, description="The timeout of a step, in seconds, if its pipeline sets none."
+    step_timeout_s: kinds.Seconds = Field(
+        STEP_TIMEOUT_S,
+        ge=1,
+        description="The timeout of a step, in seconds, if its pipeline sets none.",
     )
-    shutdown_s: int = Field(
+    shutdown_s: kinds.Seconds = Field(
         30,
         ge=1,
         description="Seconds that a worker waits for its jobs at shutdown. Then it gives them to other workers.",
     )
-    grace_s: int = Field(
+    grace_s: kinds.Seconds = Field(
         10,
         ge=0,
         description="Seconds between SIGTERM and SIGKILL for the processes of a step or service that must end.",
     )
-    steps_ahead_max: int = Field(
-        4, ge=0, description="How many containers of the next steps are prestarted while the current ones run."
+    steps_ahead_max: kinds.Count = Field(
+        4,
+        ge=0,
+        description="How many containers of the next steps are prestarted while the current ones run.",
     )
-    step_memory_bytes_max: int = Field(
+    step_memory_bytes_max: kinds.Memory = Field(
         4 * 1024**3, ge=0, description="Memory of a step's container in bytes. 0: no limit."
     )
-    step_pids_max: int = Field(4_096, ge=0, description="Processes in a step's container. 0: no limit.")
-    step_files_max: int = Field(
+    step_pids_max: kinds.Count = Field(4_096, ge=0, description="Processes in a step's container. 0: no limit.")
+    step_files_max: kinds.Files = Field(
         0, ge=0, description="Open files of a process in a job's container. 0: the engine's own limit."
     )
-    step_cpus_max: float = Field(0, ge=0, description="CPUs that a step's container may use. 0: no limit.")
+    step_cpus_max: kinds.Cpus = Field(0, ge=0, description="CPUs that a step's container may use. 0: no limit.")
     steps_reach_host: bool = Field(
         default=False,
         description="`true` lets steps, services and builds reach the addresses of the engine's host and the metadata "
@@ -148,11 +154,13 @@ class Settings(BaseSettings):
         "`auto`: other people's containers do, builds only with `steps_reach_host` "
         "([security](security.md#the-host-and-its-cloud)).",
     )
-    log_bytes_max: int = Field(
-        1024**3, gt=0, description="Bytes of a step's output that are stored. The step goes on after that."
+    log_bytes_max: kinds.Bytes = Field(
+        1024**3,
+        gt=0,
+        description="Bytes of a step's output that are stored. The step goes on after that.",
     )
 
-    disk_reserve_bytes: int = Field(
+    disk_reserve_bytes: kinds.Bytes = Field(
         512 * 1024**2,
         ge=RESERVE_BYTES_MIN,
         description="Bytes that stay free on the disk of `data_dir`, a tenth of it at most. With less, workers take no "
@@ -160,21 +168,25 @@ class Settings(BaseSettings):
         "job is ended that writes most.",
     )
 
-    webhook_body_bytes_max: int = Field(
-        5 * 1024**2, gt=0, description="The largest body of a webhook in bytes. A larger one gets status 413."
+    webhook_body_bytes_max: kinds.Bytes = Field(
+        5 * 1024**2,
+        gt=0,
+        description="The largest body of a webhook in bytes. A larger one gets status 413.",
     )
-    status_context: str = Field(
+    status_context: kinds.Line = Field(
         "headway",
         min_length=1,
         description="The first part of the names of commit statuses, as in `headway/push` and `headway/push/test`.",
     )
-    session_days: int = Field(30, ge=1, description="Days without a visit after which a browser must log in again.")
-    audit_days: int = Field(
+    session_days: kinds.Days = Field(
+        30, ge=1, description="Days without a visit after which a browser must log in again."
+    )
+    audit_days: kinds.Days = Field(
         365,
         ge=0,
         description="Days after which an entry of the audit log is deleted. 0: never, up to a million entries.",
     )
-    retention_days: int = Field(
+    retention_days: kinds.Days = Field(
         90, ge=0, description="Days after which the logs of a finished run are deleted. 0: never."
     )
 
@@ -184,31 +196,12 @@ class Settings(BaseSettings):
         parse_labels(text)
         return text
 
-    @field_validator("database_password_file", "redis_password_file", mode="before")
-    @classmethod
-    def _has_a_password(cls, path: Path | str | None) -> Path | None:
-        if not path:
-            return None
-        try:
-            if not _password_in(Path(path)):
-                raise ValueError(f"the file {path} is empty; write the password into it")
-        except OSError as error:
-            raise ValueError(f"the file {path} cannot be read: {error.strerror}") from None
-        return Path(path)
-
     @field_validator("database_url", "redis_url")
     @classmethod
     def _with_password(cls, url: str, info: ValidationInfo) -> str:
         # The files' fields come first: a field that was refused is not in ``data``.
         file = info.data.get(f"{str(info.field_name).removesuffix('_url')}_password_file")
         return with_password(url, _password_in(file)) if url and file else url
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _are_networks(cls, text: str) -> str:
-        for part in text.replace(",", " ").split():
-            ip_network(part)
-        return text
 
     @field_validator("ca_file", mode="before")
     @classmethod

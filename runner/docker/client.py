@@ -68,9 +68,9 @@ class Engine:
             self._client.close()
         self.connection.close()
 
-    def ping(self) -> None:
-        """Raises MachineError if the engine does not answer."""
-        self.connection.ping()
+    def ping(self, timeout_s: float = REQUEST_TIMEOUT_S) -> None:
+        """Raises MachineError if the engine does not answer within ``timeout_s``."""
+        self.connection.ping(timeout_s)
 
     def info(self) -> dict[str, Any]:
         """The engine's information about itself and its machine (GET /info)."""

@@ -2,11 +2,16 @@
 
 import socket
 from collections.abc import Mapping
+from http import HTTPStatus
 from threading import Lock
 
+from pipelines.state import Reason
 from runner.docker.compatibility import EngineVersion, parse_engine_version
 from runner.docker.endpoints.resolution import find_endpoint
-from runner.docker.endpoints.transport import Transport
+from runner.docker.endpoints.transport import REQUEST_TIMEOUT_S, Transport
+from runner.errors import MachineError
+
+_SHOWN_CHARS_MAX = 200
 
 
 class Connection:
@@ -45,12 +50,16 @@ class Connection:
         """The engine's version and the API version that Headway uses with it."""
         return self._connect()[1]
 
-    def ping(self) -> None:
-        """Checks that the engine answers."""
+    def ping(self, timeout_s: float = REQUEST_TIMEOUT_S) -> None:
+        """Checks that the engine answers, and well: what stands in front of one may answer in its place."""
         if self._connected is None:
             self._connect()
-        else:
-            self.transport.get("/_ping")
+            return
+        status, body = self.transport.get("/_ping", timeout_s)
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            said = body.decode(errors="replace").strip()[:_SHOWN_CHARS_MAX]
+            where = self.transport.endpoint
+            raise MachineError(Reason.ENGINE_GONE, f"the Docker Engine at {where} says {status}: {said}")
 
     def get(self, path: str) -> tuple[int, bytes]:
         """The status and body of a GET."""

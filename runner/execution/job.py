@@ -60,6 +60,7 @@ class Assignment:
 
     ``key`` names the job in labels, ``attempt`` is its fencing token. ``folder`` belongs to this attempt alone; the
     engine must see it under the same path. ``check_out`` writes the source to a path that does not exist yet.
+    ``unreadable`` says of further secrets why they cannot be read.
     ``network`` is given if its creation started before the plan was known. ``clean_up``, if given, removes all of the
     job at its end. ``egress`` says how containers and the build client reach other hosts. ``access`` is what the job
     may use of the host and write to where others read. ``isolation`` keeps the job apart from those of other
@@ -84,6 +85,7 @@ class Assignment:
     failed_needs: tuple[str, ...] = ()
     step_url: Callable[[int], str] = _no_url
     local: bool = False
+    unreadable: Mapping[str, str] = field(default_factory=dict)
 
 
 class Job:
@@ -203,6 +205,8 @@ class Job:
         """Raises StepError if a value needs a secret that the run does not have."""
         missing = sorted(set().union(*map(secret_names, values)) - set(self.assignment.secrets))
         if missing:
+            if damaged := next(filter(None, map(self.assignment.unreadable.get, missing)), ""):
+                raise StepError(Reason.SECRET_MISSING, damaged)
             names = ", ".join(repr(name) for name in missing)
             untrusted = self.assignment.access.untrusted
             hint = "add it with `headway secret set`, or allow it for this event"

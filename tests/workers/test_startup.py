@@ -11,7 +11,7 @@ from runner.private import NotPrivateError
 from tests.support.other_user import OTHER, as_other, can_read, needs_root, open_folder
 from tests.web.cli.command import Headway
 from workers.db.session import make_engine
-from workers.secrets.vault import new_key, open_vault
+from workers.secrets.vault import open_vault
 from workers.settings import Settings
 
 URL = "https://github.com/acme/harbour.git"
@@ -28,6 +28,12 @@ def headway(place: Path) -> Headway:
     command = Headway(place / "data")
     command.env["HEADWAY_SECRET_KEYS"] = ""
     return command
+
+
+@pytest.fixture
+def installed(headway: Headway) -> Headway:
+    headway.ok("db", "upgrade")
+    return headway
 
 
 def open_to_all(path: Path) -> None:
@@ -51,49 +57,50 @@ def leave_open(data: Path) -> list[Path]:
 
 @pytest.mark.slow
 @needs_root
-def test_an_installation_that_was_open_is_closed_at_the_start(headway: Headway) -> None:
-    headway.ok("repo", "add", URL)
-    files = leave_open(headway.folder)
-    tool, key = headway.folder / "workspaces/job/workspace/cat", headway.folder / "secret.key"
+def test_an_installation_that_was_open_is_closed_at_the_start(installed: Headway) -> None:
+    installed.ok("repo", "add", URL)
+    files = leave_open(installed.folder)
+    tool, key = installed.folder / "workspaces/job/workspace/cat", installed.folder / "secret.key"
     assert {"headway.db", "secret.key"} <= {path.name for path in files}
     assert all(can_read(path) for path in files)
     stolen = as_other(tool, key)
     assert stolen.returncode == 0, "a program with the set-user-id bit reads the key for anybody"
     key.chmod(0o600)
     assert as_other(tool, key).stdout == stolen.stdout
-    result = headway("repo", "list")
+    result = installed("repo", "list")
     assert result.exit_code == 0
-    assert result.stderr == f"headway: {headway.folder} was open to other users of this machine, and is closed now.\n"
+    assert result.stderr == f"headway: {installed.folder} was open to other users of this machine, and is closed now.\n"
     assert [path for path in files if can_read(path)] == []
     assert as_other(tool, key).returncode != 0
     for path, mode in (("", 0o700), ("headway.db", 0o600), ("secret.key", 0o600), ("workspaces", 0o700)):
-        assert stat.S_IMODE((headway.folder / path).stat().st_mode) == mode, path
+        assert stat.S_IMODE((installed.folder / path).stat().st_mode) == mode, path
 
 
-def test_a_folder_that_is_a_link_to_another_disk_is_closed_too(headway: Headway, place: Path) -> None:
-    headway.ok("repo", "list")
+def test_a_folder_that_is_a_link_to_another_disk_is_closed_too(installed: Headway, place: Path) -> None:
+    installed.ok("repo", "list")
     (place / "big").mkdir()
     open_to_all(place / "big")
-    (headway.folder / "workspaces").symlink_to(place / "big")
-    headway.ok("repo", "list")
+    (installed.folder / "workspaces").symlink_to(place / "big")
+    installed.ok("repo", "list")
     assert stat.S_IMODE((place / "big").stat().st_mode) == 0o700
 
 
 @needs_root
-def test_a_folder_in_it_may_belong_to_another_user_unless_it_is_a_link(headway: Headway, place: Path) -> None:
-    headway.ok("repo", "list")
-    (headway.folder / "logs").mkdir()
-    os.chown(headway.folder / "logs", OTHER, OTHER)
-    headway.ok("repo", "list")
-    (headway.folder / "logs").rename(place / "logs")
-    (headway.folder / "logs").symlink_to(place / "logs")
-    assert f"belongs to user {OTHER}" in headway.refused("repo", "list")
+def test_a_folder_in_it_may_belong_to_another_user_unless_it_is_a_link(installed: Headway, place: Path) -> None:
+    installed.ok("repo", "list")
+    (installed.folder / "logs").mkdir()
+    os.chown(installed.folder / "logs", OTHER, OTHER)
+    installed.ok("repo", "list")
+    (installed.folder / "logs").rename(place / "logs")
+    (installed.folder / "logs").symlink_to(place / "logs")
+    assert f"belongs to user {OTHER}" in installed.refused("repo", "list")
 
 
 @pytest.mark.parametrize("umask", [0, 0o022, 0o077])
 def test_what_a_command_makes_is_private_whatever_the_umask(headway: Headway, umask: int) -> None:
     before = os.umask(umask)
     try:
+        headway.ok("db", "upgrade")
         headway.ok("repo", "add", URL)
         assert os.umask(umask) == umask
     finally:
@@ -123,8 +130,9 @@ def test_a_data_directory_where_anybody_can_replace_it_is_refused(headway: Headw
 
 
 def test_a_key_that_is_elsewhere_is_closed_and_the_user_is_told(headway: Headway, place: Path) -> None:
+    headway.ok("db", "upgrade")
+    (headway.folder / "secret.key").rename(place / "the.key")
     key = place / "the.key"
-    key.write_text(new_key())
     open_to_all(key)
     headway.env["HEADWAY_SECRET_KEY_FILE"] = str(key)
     result = headway("repo", "add", URL)
@@ -136,8 +144,9 @@ def test_a_key_that_is_elsewhere_is_closed_and_the_user_is_told(headway: Headway
 
 @needs_root
 def test_a_key_of_another_user_is_refused(headway: Headway, place: Path) -> None:
+    headway.ok("db", "upgrade")
+    (headway.folder / "secret.key").rename(place / "the.key")
     key = place / "the.key"
-    key.write_text(new_key())
     key.chmod(0o600)
     os.chown(key, OTHER, OTHER)
     headway.env["HEADWAY_SECRET_KEY_FILE"] = str(key)

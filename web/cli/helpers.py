@@ -31,15 +31,16 @@ def operation_services() -> Iterator["OperationServices"]:
     from web.services import OperationServices
     from workers.errors import StartError
     from workers.logs import open_logs
+    from workers.secrets.vault import VaultError
     from workers.startup import database, open_keys, read_settings
 
     settings = read_settings()
     with database(settings) as engine:
         try:
             yield OperationServices(
-                settings, engine, partial(_leave_to_scheduler, engine), open_logs(settings), open_keys(settings)
+                settings, engine, partial(_leave_to_scheduler, engine), open_logs(settings), open_keys(settings, engine)
             )
-        except OperationError as error:
+        except (OperationError, VaultError) as error:
             raise StartError(str(error)) from None
 
 
@@ -62,7 +63,15 @@ def read_stdin(prompt: str) -> str:
     """The value from standard input, without the newline at its end; a terminal gets a prompt and shows no input."""
     if sys.stdin.isatty():
         return str(typer.prompt(prompt, hide_input=True))
-    return sys.stdin.read().removesuffix("\n")
+    from workers.errors import StartError
+
+    try:
+        value = sys.stdin.read()
+        value.encode()
+    except UnicodeError:
+        hint = "Send text; of binary data send its base64"
+        raise StartError(f"What came on standard input is no text in UTF-8, and was not used. {hint}.") from None
+    return value.removesuffix("\n")
 
 
 def actor() -> "Actor":

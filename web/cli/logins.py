@@ -1,13 +1,16 @@
 """`headway token` and `headway session`: what lets programs and browsers in."""
 
 from collections.abc import Callable, Mapping
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from web.cli.helpers import actor, operation_services, say
 from workers.cli.errors import report_errors
 from workers.db.roles import Scope
+
+if TYPE_CHECKING:
+    from workers.db.models import ApiToken
 
 User = Annotated[str, typer.Argument(help="The user's name.")]
 
@@ -29,25 +32,35 @@ def token_create(
 
 
 @report_errors
-def token_list(user: User) -> None:
-    """Lists a user's API tokens: id, name, scope, last use, expiry. Times are in UTC."""
+def token_list(
+    user: Annotated[str, typer.Argument(help="The user's name; by default all users, whose names come first.")] = "",
+) -> None:
+    """Lists API tokens: id, name, scope, last use, expiry. Times are in UTC."""
     from web.operations import logins
 
     with operation_services() as services:
-        for row in logins.list_tokens(services, actor(), user):
-            used, expires = _time(row.last_used_ms, "never used"), _time(row.expires_ms, "never expires")
-            say(f"{row.id}\t{row.name}\t{row.scope.value}\t{used}\t{expires}")
+        if user:
+            for row in logins.list_tokens(services, actor(), user):
+                say(_columns(row))
+        else:
+            for name, row in logins.list_all_tokens(services, actor()):
+                say(f"{name}\t{_columns(row)}")
+
+
+def _columns(row: "ApiToken") -> str:
+    used, expires = _time(row.last_used_ms, "never used"), _time(row.expires_ms, "never expires")
+    return f"{row.id}\t{row.name}\t{row.scope.value}\t{used}\t{expires}"
 
 
 @report_errors
 def token_revoke(
-    user: User, token_id: Annotated[int, typer.Argument(help="The token's id, as headway token list shows it.")]
+    user: User, token: Annotated[str, typer.Argument(help="The token's id or name, as headway token list shows it.")]
 ) -> None:
     """Revokes an API token: it stops working at once."""
     from web.operations import logins
 
     with operation_services() as services:
-        logins.remove_token(services, actor(), user, token_id)
+        logins.remove_token(services, actor(), user, logins.token_id(services, actor(), user, token))
 
 
 @report_errors

@@ -17,7 +17,10 @@ def secret_set(
     repo: RepoName,
     name: SecretName,
     event: Annotated[
-        list[Event] | None, typer.Option(help="Events whose runs get it; by default all but pull requests.")
+        list[Event] | None,
+        typer.Option(
+            help="Events whose runs get it; by default all but pull requests, or as before if it is set already."
+        ),
     ] = None,
 ) -> None:
     """Sets a secret; its value is read from standard input."""
@@ -27,6 +30,8 @@ def secret_set(
     value = read_stdin("Value")
     with operation_services() as services:
         secrets.put(services, actor(), repo, name, value, event)
+        found = next(each for each in secrets.list_secrets(services, actor(), repo) if each.name == name.lower())
+        say(f"Runs of these events get {found.name}: {', '.join(found.events) or 'none'}")
     if shown := shown_in_logs(value):
         typer.echo(f"headway: the secret {name} is set, but {shown}", err=True)
 

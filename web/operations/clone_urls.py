@@ -10,8 +10,12 @@ _PORTS = {"http": 80, "https": 443, "ssh": 22}
 
 def check_clone_url(url: str) -> None:
     """Raises InvalidInputError for an address that git cannot clone from, or that holds a password."""
-    parts = urlsplit(url)
-    remote = parts.scheme in {"https", "http", "ssh"} and parts.hostname
+    try:
+        parts = urlsplit(url)
+        named = parts.port != 0  # reading it raises for what is no port
+    except ValueError:
+        raise InvalidInputError("That is no address to clone from: its host or its port cannot be read.") from None
+    remote = named and parts.scheme in {"https", "http", "ssh"} and parts.hostname
     if not (remote or parts.scheme == "file" or SCP.fullmatch(url)) or not url.isprintable():
         allowed = "https://, http://, ssh://, file://, /path or user@host:path"
         raise InvalidInputError(f"That is no address to clone from: use {allowed}.")

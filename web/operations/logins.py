@@ -49,6 +49,30 @@ def list_tokens(services: OperationServices, actor: Actor, user_name: str) -> Se
         return store.tokens_of(session, _user(session, actor, user_name).id)
 
 
+def list_all_tokens(services: OperationServices, actor: Actor) -> Sequence[tuple[str, ApiToken]]:
+    """All API tokens with the names of their users. Raises ForbiddenError."""
+    check_administrator(actor)
+    with reading(services.engine) as session:
+        return [(user.name, token) for user in store.users(session) for token in store.tokens_of(session, user.id)]
+
+
+def token_id(services: OperationServices, actor: Actor, user_name: str, token: str) -> int:
+    """The id of the user's token that ``token`` names: by its id, or by its name where one alone has it.
+
+    Raises NotFoundError, ForbiddenError and ConflictError.
+    """
+    tokens = list_tokens(services, actor, user_name)
+    if by_id := [row.id for row in tokens if str(row.id) == token]:
+        return by_id[0]
+    named = [row.id for row in tokens if row.name == token]
+    if len(named) > 1:
+        ids = ", ".join(map(str, named))
+        raise ConflictError(f"{user_name} has {len(named)} tokens named {token}: name one by its id ({ids}).")
+    if not named:
+        raise NotFoundError(f"{user_name} has no token {token}.")
+    return named[0]
+
+
 def remove_token(services: OperationServices, actor: Actor, user_name: str, token_id: int) -> None:
     """Revokes a token. Raises NotFoundError and ForbiddenError."""
     with transaction(services.engine) as session:

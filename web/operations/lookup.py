@@ -15,15 +15,16 @@ from workers import store
 from workers.db.models import Cron, Job, Repo, Run, Step, User
 from workers.db.roles import Role
 from workers.store import StepPlace
+from workers.store.repos.names import repo_by_former_name
 
 
 def repo_named(session: Session, actor: Actor, name: str, needed: Role) -> Repo:
     """The repository of this name, for something that needs the role ``needed``.
 
     Raises NotFoundError also where the actor has no role on it: a request does not tell that it exists. Raises
-    ForbiddenError where the actor sees it, but has a lower role.
+    ForbiddenError where the actor sees it, but has a lower role. A former name leads to the repository, too.
     """
-    repo = store.repo_by_name(session, name)
+    repo = store.repo_by_name(session, name) or repo_by_former_name(session, name)
     role = access.role_on(session, actor, repo) if repo else None
     if repo is None or role is None:
         raise NotFoundError(f"There is no repository named {name} here.")

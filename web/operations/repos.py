@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 from pipelines.context import Trust
 from pipelines.trigger import Event
 from web.operations import audit
-from web.operations.clone_urls import check_clone_url, is_same_host, moved_page
-from web.operations.errors import ConflictError, InvalidInputError
+from web.operations.clone_urls import check_clone_url
+from web.operations.errors import ConflictError, InvalidInputError, NotFoundError
 from web.operations.lookup import check_administrator, repo_named
 from web.security import auth
 from web.security.access import Actor
@@ -23,9 +23,9 @@ from workers.db.models import Repo
 from workers.db.roles import Role
 from workers.db.session import reading, transaction
 from workers.forges import FORGES
-from workers.forges.status_request import Home, NoForgeError, site
 from workers.secrets.vault import clone_place, forge_place, hook_place
 from workers.store import AlreadyThereError, NewRepo, repo_info
+from workers.store.repos import names
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
 _RESERVED_WORDS = frozenset({"runs", "settings", "secrets", "crons"})  # they stand behind the name in addresses
@@ -35,7 +35,7 @@ _RUNS_REMOVED_AT_ONCE = 50
 
 @dataclass(frozen=True)
 class NewWebhook:
-    """A repository's webhook and its new secret, which is shown once."""
+    """A repository's webhook and its secret; a new one is shown once."""
 
     repo_name: str
     url: str
@@ -60,48 +60,36 @@ def any_repo(services: OperationServices) -> bool:
         return bool(store.repos(session, limit=1))
 
 
-def add(services: OperationServices, actor: Actor, new: NewRepo, *, replace: bool = False) -> NewWebhook:
-    """Adds a repository, or with ``replace`` changes the one of that name. Its webhook secret is new.
+def find(services: OperationServices, actor: Actor, name: str) -> Repo | None:
+    """The repository of this name, or a former one of it, for who may see its settings; None where there is none.
 
-    The logins of a repository that is changed are kept on the same host alone.
+    Raises ForbiddenError.
+    """
+    with reading(services.engine) as session:
+        try:
+            return repo_named(session, actor, name, Role.ADMIN)
+        except NotFoundError:
+            return None
 
-    Raises ForbiddenError, InvalidInputError, and ConflictError where the name is taken.
+
+def add(services: OperationServices, actor: Actor, new: NewRepo) -> NewWebhook:
+    """Adds a repository with a new webhook secret. Raises ForbiddenError, InvalidInputError, and ConflictError where
+    the name is taken.
     """
     check_administrator(actor)
-    _check(new)
+    check_name(new.name)
+    check_forge(new.forge)
+    check_clone_url(new.clone_url)
     with transaction(services.engine) as session:
-        repo = store.repo_by_name(session, new.name) if replace else None
-        before = _settings_of(repo) if repo else {}
-        if repo is None:
-            try:
-                repo = store.add_repo(session, new)
-            except AlreadyThereError as error:
-                hint = "--replace changes it, --name gives this one another name"
-                raise ConflictError(f"{str(error).rstrip('.')}; {hint}.") from None
-        _forget_logins(session, repo, new.clone_url, new.web_url)
-        repo.moved_to = ""
-        repo.clone_url, repo.forge, repo.web_url = new.clone_url, new.forge, new.web_url
-        repo.default_branch, repo.private, repo.push_repo = new.default_branch, new.private, new.push_repo
-        repo.active = True  # a removal that was interrupted has switched it off
-        if before:
-            detail = audit.changes(before, _settings_of(repo)) or "the same settings, and a new webhook secret"
-            audit.record(session, actor, "repo.change", repo.name, detail)
-        else:
-            audit.record(session, actor, "repo.add", repo.name, audit.change("", repo.clone_url))
-        return _new_webhook(services, session, repo)
-
-
-def _settings_of(repo: Repo) -> dict[str, object]:
-    """What ``add`` sets, without secrets: a clone URL with a password is refused."""
-    return {
-        "clone_url": repo.clone_url,
-        "forge": repo.forge,
-        "web_url": repo.web_url,
-        "default_branch": repo.default_branch,
-        "private": repo.private,
-        "push_repo": repo.push_repo,
-        "active": repo.active,
-    }
+        try:
+            repo = store.add_repo(session, new)
+        except AlreadyThereError as error:
+            hint = "--replace changes it, --name gives this one another name"
+            raise ConflictError(f"{str(error).rstrip('.')}; {hint}.") from None
+        before = names.forget_former_name(session, new.name)
+        former = f", a former name of {before}" if before else ""
+        audit.record(session, actor, "repo.add", repo.name, audit.change("", repo.clone_url) + former)
+        return new_webhook(services, session, repo)
 
 
 def remove(services: OperationServices, actor: Actor, name: str) -> None:
@@ -129,7 +117,7 @@ def renew_webhook_secret(services: OperationServices, actor: Actor, name: str) -
     with transaction(services.engine) as session:
         repo = repo_named(session, actor, name, Role.ADMIN)
         audit.record(session, actor, "repo.hook", name, "a new webhook secret")
-        return _new_webhook(services, session, repo)
+        return new_webhook(services, session, repo)
 
 
 def set_clone_login(services: OperationServices, actor: Actor, name: str, username: str, password: str) -> None:
@@ -171,51 +159,6 @@ def remove_forge_token(services: OperationServices, actor: Actor, name: str) -> 
     with transaction(services.engine) as session:
         store.set_forge_token(session, repo_named(session, actor, name, Role.ADMIN).id, "", "")
         audit.record(session, actor, "repo.token", name, "no token for commit statuses")
-
-
-def _forget_logins(session: Session, repo: Repo, url: str, web_url: str) -> bool:
-    """Forgets the clone login and the forge token if the new addresses are on another host; whether there were any."""
-    moved = not is_same_host(_forge_of(repo.web_url or repo.clone_url), _forge_of(web_url or url))
-    if (is_same_host(repo.clone_url, url) and not moved) or not (repo.clone_password_sealed or repo.forge_token_sealed):
-        return False
-    store.set_clone_login(session, repo.id, "", "")
-    store.set_forge_token(session, repo.id, "", "")
-    return True
-
-
-def _forge_of(address: str) -> str:
-    """The site of the forge to which its token is sent."""
-    try:
-        return site(Home(address))[0]
-    except NoForgeError:
-        return address
-
-
-@dataclass(frozen=True)
-class NewAddress:
-    """A repository's new address. ``forgotten``: its logins were for another host, and are kept no longer."""
-
-    clone_url: str
-    web_url: str
-    forgotten: bool
-
-
-def set_url(services: OperationServices, actor: Actor, name: str, url: str, web_url: str = "") -> NewAddress:
-    """Changes the repository's address after it has moved; its runs, secrets and webhook stay.
-
-    The clone login and the forge token are kept only for the host that they were given for.
-    Raises NotFoundError, ForbiddenError, InvalidInputError.
-    """
-    check_administrator(actor)
-    check_clone_url(url)
-    with transaction(services.engine) as session:
-        repo = repo_named(session, actor, name, Role.ADMIN)
-        pages = web_url or moved_page(repo.web_url, repo.clone_url, url)
-        forgotten = _forget_logins(session, repo, url, pages)
-        store.set_addresses(session, repo.id, url, pages)
-        store.retry_statuses(session, repo.id)
-        audit.record(session, actor, "repo.url", name, audit.change(repo.clone_url, url))
-        return NewAddress(url, pages, forgotten)
 
 
 def set_trust(services: OperationServices, actor: Actor, name: str, trust: Trust) -> None:
@@ -261,21 +204,34 @@ def set_newest_wins(services: OperationServices, actor: Actor, name: str, events
         audit.record(session, actor, "repo.newest-wins", name, audit.change(before, ", ".join(sorted(events))))
 
 
-def _new_webhook(services: OperationServices, session: Session, repo: Repo) -> NewWebhook:
+def webhook_of(services: OperationServices, actor: Actor, name: str) -> NewWebhook:
+    """The repository's webhook with the secret that it has. Raises NotFoundError, ForbiddenError and VaultError."""
+    with reading(services.engine) as session:
+        repo = repo_named(session, actor, name, Role.ADMIN)
+        secret = services.vault.unseal(hook_place(repo.id), repo.hook_secret_sealed)
+        return NewWebhook(repo.name, hook_url(services.settings, repo.name), secret, repo.forge)
+
+
+def new_webhook(services: OperationServices, session: Session, repo: Repo) -> NewWebhook:
+    """Gives the repository another webhook secret."""
     secret = auth.new_secret()
     store.set_hook_secret(session, repo.id, services.vault.seal(hook_place(repo.id), secret))
     return NewWebhook(repo.name, hook_url(services.settings, repo.name), secret, repo.forge)
 
 
-def _check(new: NewRepo) -> None:
-    if not _NAME.fullmatch(new.name) or not _RESERVED_WORDS.isdisjoint(new.name.split("/")):
+def check_name(name: str) -> None:
+    """Raises InvalidInputError for what cannot be a repository's name."""
+    if not _NAME.fullmatch(name) or not _RESERVED_WORDS.isdisjoint(name.split("/")):
         raise InvalidInputError(
-            f"{new.name!r} cannot be a repository's name. Choose one like owner/project with --name: letters, digits "
+            f"{name!r} cannot be a repository's name. Choose one like owner/project with --name: letters, digits "
             f"and . _ - with slashes between; the words {', '.join(sorted(_RESERVED_WORDS))} are reserved."
         )
-    if new.forge not in FORGES:
-        raise InvalidInputError(f"There is no forge named {new.forge!r}; there are {', '.join(FORGES)}.")
-    check_clone_url(new.clone_url)
+
+
+def check_forge(forge: str) -> None:
+    """Raises InvalidInputError for a forge that Headway does not know."""
+    if forge not in FORGES:
+        raise InvalidInputError(f"There is no forge named {forge!r}; there are {', '.join(FORGES)}.")
 
 
 def check_forge_token(token: str, api_url: str) -> None:

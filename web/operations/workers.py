@@ -2,11 +2,14 @@
 
 from dataclasses import replace
 
+from redis import RedisError
+
 from web.security.access import Actor
-from web.services import OperationServices
+from web.services import OperationServices, Services
 from workers import store
 from workers.db.session import reading
 from workers.store import KnownWorker
+from workers.store.processes.leaders import SCHEDULER, has_leader
 
 _REPO_LABEL = "repo"
 
@@ -16,6 +19,21 @@ def list_workers(services: OperationServices, actor: Actor) -> list[KnownWorker]
     with reading(services.engine) as session:
         found = store.workers(session)
     return found if actor.is_admin else [_without_repo(worker) for worker in found]
+
+
+def trouble(services: Services) -> list[str]:
+    """What keeps jobs from workers although there are some, or hides what they do, in sentences."""
+    found = []
+    try:
+        services.redis.ping()
+    except RedisError:
+        found.append(
+            "Redis does not answer: jobs wait until a worker can be woken, and pages show the output of steps late."
+        )
+    with reading(services.engine) as session:
+        if not has_leader(session, SCHEDULER):
+            found.append("No scheduler is running: crons do not start, and jobs of dead workers wait for ever.")
+    return found
 
 
 def _without_repo(worker: KnownWorker) -> KnownWorker:

@@ -21,4 +21,5 @@ def workers_page(request: Request, services: ServicesDep, user: CurrentUser) -> 
         now = db_now_ms(session)
         # Their sentences may name repositories.
         failing = store.failed_duties(session) if user.administers else []
-    return page(request, "workers.html", user=user, workers=found, failing=failing, now=now)
+    trouble = workers.trouble(services)
+    return page(request, "workers.html", user=user, workers=found, failing=failing, trouble=trouble, now=now)

@@ -6,7 +6,8 @@ from urllib.parse import quote
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as DatabaseTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -25,6 +26,7 @@ from web.security.password_hashing import RETRY_AFTER_S as LOGIN_RETRY_AFTER_S
 from web.security.password_hashing import HashingBusyError
 from workers.db.full_disk import means_full_disk
 from workers.logs import LogDamagedError
+from workers.secrets.vault import VaultError
 
 _FOR_PROGRAMS = ("/api/", "/hooks/", "/healthz", "/readyz", "/schema.json")
 _STATUSES: dict[type[OperationError], int] = {
@@ -40,6 +42,7 @@ _log = structlog.get_logger()
 LOGIN_NEEDED = "Log in, or send a token: Authorization: Bearer hw_... (headway token create makes one)."
 NOT_FOUND = "There is nothing at this address."
 DATABASE_AWAY = "The database cannot be used now. Try again in a moment; Headway's log says more."
+CANNOT_UNSEAL = "A secret that this needs cannot be read. Headway's log says which one, and what to do."
 DISK_FULL = "The server's disk is full, so nothing can be stored. Make room on it, then try again."
 RETRY_AFTER_S = 30
 INTERNAL_ERROR = "Headway made a mistake here. Its log says more; if it happens again, please report it."
@@ -54,7 +57,10 @@ def add_error_handlers(app: FastAPI) -> None:
     app.exception_handler(HashingBusyError)(_hashing_busy)
     app.exception_handler(ClientDisconnect)(_client_gone)
     app.exception_handler(LogDamagedError)(_log_damaged)
-    app.exception_handler(OperationalError)(_database_away)
+    app.exception_handler(VaultError)(_cannot_unseal)
+    for away in (OperationalError, InterfaceError, InternalError, DatabaseTimeoutError):
+        app.exception_handler(away)(_database_away)
+    app.exception_handler(DBAPIError)(_database_refused)
     app.exception_handler(OSError)(_operating_system_refused)
     app.exception_handler(Exception)(_internal_error)
 
@@ -110,6 +116,19 @@ def _client_gone(_request: Request, _error: Exception) -> Response:
 
 def _log_damaged(request: Request, error: Exception) -> Response:
     return _response(request, 500, str(error))
+
+
+def _cannot_unseal(request: Request, error: Exception) -> Response:
+    """Of what this request needs, a login or a secret cannot be read. Which one is for the log alone."""
+    _log.error("a secret cannot be read", path=request.url.path, problem=str(error))
+    return _response(request, 500, CANNOT_UNSEAL)
+
+
+def _database_refused(request: Request, error: DBAPIError) -> Response:
+    """A connection that broke in the middle is no mistake of ours, whatever the driver calls it."""
+    if error.connection_invalidated:
+        return _database_away(request, error)
+    raise error
 
 
 def _database_away(request: Request, error: Exception) -> Response:

@@ -1,5 +1,6 @@
 """``headway serve``: all processes on one machine; and ``headway web``: only the pages and the API."""
 
+import errno
 import fcntl
 import os
 import socket
@@ -147,20 +148,23 @@ def _worker_and_scheduler(settings: Settings, close: list[int]) -> list[ChildPro
     ]
 
 
-@contextmanager
-def _listen(settings: Settings) -> Iterator[socket.socket]:
+def _listen(settings: Settings) -> socket.socket:
     """The web server's socket, bound before anything else starts. Raises StartError."""
+    host, port = settings.host, settings.port
     try:
-        family = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0][0]
-        with socket.create_server((settings.host, settings.port), family=family, backlog=2048) as listener:
-            yield listener
-    except (socket.gaierror, OSError) as error:
-        if isinstance(error, ConnectionError):
-            raise
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except (socket.gaierror, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or "it is no name"
         raise StartError(
-            f"Headway cannot listen on {settings.host} port {settings.port}: {error.strerror}. Stop what uses it, or "
-            f"choose another: --port {settings.port + 1}, or HEADWAY_PORT"
+            f"Headway cannot listen on {host}: {why}. Name an address of this machine with --host or HEADWAY_HOST"
         ) from None
+    except OSError as error:
+        if error.errno == errno.EADDRNOTAVAIL:
+            hint = "it is no address of this machine. Name one with --host or HEADWAY_HOST"
+        else:
+            hint = f"{error.strerror}. Stop what uses it, or choose another: --port {port + 1}, or HEADWAY_PORT"
+        raise StartError(f"Headway cannot listen on {host} port {port}: {hint}") from None
 
 
 @contextmanager

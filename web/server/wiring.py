@@ -18,7 +18,7 @@ from workers.streaming.redis_stream import connect
 @contextmanager
 def open_services(settings: Settings, engine: Engine) -> Iterator[Services]:
     """The services of the web application, closed at the end. Raises StartError."""
-    vault = open_keys(settings)
+    vault = open_keys(settings, engine)
     redis = connect(settings.redis_url)
     try:
         with BackgroundNotifier(Notifier(make_celery(settings))) as notifier:

@@ -1,7 +1,9 @@
 """The credentials of a job: the login for its source, its secrets, its logins to registries."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+import structlog
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
@@ -16,8 +18,10 @@ from workers.access.trust import Permissions
 from workers.db.models import Repo
 from workers.db.session import reading
 from workers.forges.tokens import clone_login_for
-from workers.secrets.vault import Vault, registry_place, sealed_bytes, secret_place, shared_secret_place
+from workers.secrets.vault import Vault, VaultError, registry_place, sealed_bytes, secret_place, shared_secret_place
 from workers.store.repos.shared_secrets import secrets_in_reach
+
+_log = structlog.get_logger()
 
 
 def clone_login(session: Session, vault: Vault, repo: Repo) -> GitLogin | None:
@@ -26,30 +30,59 @@ def clone_login(session: Session, vault: Vault, repo: Repo) -> GitLogin | None:
     return GitLogin(*login) if login else None
 
 
+@dataclass(frozen=True)
+class JobSecrets:
+    """The secrets of a job by name; ``unreadable`` says of others why they cannot be read."""
+
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+
+
 def secrets_for(
     database: Engine, vault: Vault, repo_id: int, event: Event, allowed: Permissions
 ) -> Mapping[str, str]:  # fmt: skip
-    """The secrets that a job may use, by name: those meant for the run's event.
+    """The values of ``job_secrets``. Raises StepError."""
+    return job_secrets(database, vault, repo_id, event, allowed).values
+
+
+def job_secrets(
+    database: Engine, vault: Vault, repo_id: int, event: Event, allowed: Permissions
+) -> JobSecrets:  # fmt: skip
+    """The secrets that a job may use: those meant for the run's event. One that cannot be read keeps no other back.
 
     Raises StepError where they are more than the limits: they were stored before there were any.
     """
     if not allowed.secrets:
-        return {}
+        return JobSecrets()
     with reading(database) as session:
         sealed = secrets_in_reach(session, repo_id, event)
     if too_much := excess({name: sealed_bytes(value) for name, (_, value) in sealed.items()}):
         raise StepError(Reason.SECRETS_TOO_LARGE, f"the job was not started: {too_much}")
-    return {
-        name: vault.unseal(secret_place(repo_id, name) if owner is None else shared_secret_place(owner, name), value)
-        for name, (owner, value) in sealed.items()
-    }
+    values: dict[str, str] = {}
+    unreadable: dict[str, str] = {}
+    for name, (owner, value) in sealed.items():
+        place = secret_place(repo_id, name) if owner is None else shared_secret_place(owner, name)
+        try:
+            values[name] = vault.unseal(place, value)
+        except VaultError as error:
+            unreadable[name] = str(error)
+    return JobSecrets(values, unreadable)
 
 
 def registry_logins_for(database: Engine, vault: Vault, repo_id: int, allowed: Permissions) -> Mapping[str, Login]:
-    """The logins to registries that a job may use, by the registry's host."""
+    """The logins to registries that a job may use, by the registry's host. One that cannot be read is left out: what
+    needs it is refused by its registry, with what to do.
+    """
     if not allowed.registry_logins:
         return {}
     with reading(database) as session:
         found = store.registries_for(session, repo_id)
-    places = {host: registry_place(row.repo_id, host, row.owner) for host, row in found.items()}
-    return {host: Login(row.username, vault.unseal(places[host], row.sealed_password)) for host, row in found.items()}
+    logins: dict[str, Login] = {}
+    for host, row in found.items():
+        try:
+            password = vault.unseal(registry_place(row.repo_id, host, row.owner), row.sealed_password)
+        except VaultError as error:
+            _log.error("a login to a registry cannot be read", registry=host, problem=str(error))
+        else:
+            logins[host] = Login(row.username, password)
+    return logins

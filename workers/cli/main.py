@@ -1,4 +1,6 @@
-"""The commands worker, scheduler and db upgrade. Each imports what it needs only when it runs."""
+"""The commands worker, scheduler and db. Each imports what it needs only when it runs."""
+
+from typing import Annotated
 
 import typer
 
@@ -11,6 +13,7 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
     group = typer.Typer(help="The database.", no_args_is_help=True)
     group.command("upgrade")(db_upgrade)
+    group.command("new-key")(db_new_key)
     app.add_typer(group, name="db")
 
 
@@ -38,6 +41,23 @@ def db_upgrade() -> None:
     from workers.startup import database, open_keys, read_settings
 
     settings = read_settings()
-    with database(settings, migrate=True):
-        open_keys(settings)
+    with database(settings, migrate=True) as engine:
+        open_keys(settings, engine)
         typer.echo("The database is up to date.")
+
+
+@report_errors
+def db_new_key(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+    """Goes on with another key after the old one was lost. What the old one has sealed must be set again."""
+    from workers.secrets.known_keys import forget_keys
+    from workers.startup import database, open_vault_of, read_settings, sentences
+
+    settings = read_settings()
+    if not yes:
+        typer.confirm("Go on with another key? No secret, login or token that is stored can be read then.", abort=True)
+    with database(settings) as engine, sentences(settings):
+        vault = open_vault_of(settings)
+        forget_keys(engine, vault)
+    typer.echo(
+        f"The key {vault.newest} seals from now on. Set again: secrets, logins, tokens, and webhooks (repo hook)."
+    )

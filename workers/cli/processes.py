@@ -8,7 +8,7 @@ from runner.private import private_umask
 from workers.errors import StartError
 from workers.log_lines import configure_log
 from workers.settings import Settings
-from workers.startup import prepare_data_dir, sentences
+from workers.startup import check_installation, sentences
 
 
 def worker(settings: Settings) -> None:
@@ -16,7 +16,7 @@ def worker(settings: Settings) -> None:
     from workers.jobs.process import run_worker
 
     configure_log()
-    prepare_data_dir(settings)
+    check_installation(settings)
     try:
         with private_umask(), sentences(settings):
             run_worker(settings)
@@ -29,7 +29,6 @@ def scheduler(settings: Settings) -> None:
     from workers.scheduler.scheduler import run_scheduler
 
     configure_log()
-    prepare_data_dir(settings)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

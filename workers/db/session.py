@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from sqlalchemy import BigInteger, Connection, Engine, create_engine, event, inspect, make_url, select, text
+from sqlalchemy import BigInteger, Connection, Engine, create_engine, event, make_url, select
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.compiler import compiles
@@ -19,6 +19,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from runner.private import new_private_file, private_file
 from workers.ballast import Ballast
 from workers.db.full_disk import means_full_disk, note_full_disk
+from workers.db.schema import SchemaState, schema_of
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -29,6 +30,7 @@ _WRITE = "headway_write"
 _WRITING = {_WRITE: True}
 _READING = {_WRITE: False, "postgresql_readonly": True}
 _BUSY_TIMEOUT_MS = 10_000
+_OTHER_SPELLINGS = frozenset({"postgresql", "postgres"})  # as other programs write the address
 OUTAGE_S_MAX = 30.0
 FULL_DISK_S_MAX = 3_600.0
 """How long what must not be lost waits for room on the disk. Meanwhile no other worker takes the job."""
@@ -79,6 +81,8 @@ def make_engine(url: str) -> Engine:
     Raises NotPrivateError if SQLite's file cannot be closed for other users.
     """
     parsed = make_url(url)
+    if parsed.drivername in _OTHER_SPELLINGS:
+        parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() != "sqlite":
         engine = create_engine(parsed, pool_size=5, max_overflow=_CONNECTIONS_MAX - 5, pool_pre_ping=True)
         event.listen(engine, "connect", _prepare_postgresql)
@@ -180,7 +184,7 @@ def reading(engine: Engine) -> Iterator[Session]:
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
     """Migrates the tables up to ``revision``, also from an empty database. Only one process at a time may call it."""
-    if revision == "head" and _is_current(engine):
+    if revision == "head" and schema_of(engine).state is SchemaState.CURRENT:
         return  # Alembic would import every migration to find that out, and each command asks
     with engine.execution_options(**{_WRITE: True}).begin() as connection:
         # 10 MB of memory that a database which is up to date does not need
@@ -195,15 +199,6 @@ def downgrade(engine: Engine, revision: str) -> None:
         from alembic import command  # noqa: PLC0415 - see upgrade
 
         command.downgrade(_alembic(connection), revision)
-
-
-def _is_current(engine: Engine) -> bool:
-    """True if the newest migration has been applied; migrations are named by their revisions, in order."""
-    newest = max(path.name for path in (_MIGRATIONS / "versions").glob("[0-9]*.py")).partition("_")[0]
-    with engine.execution_options(**_READING).connect() as connection:
-        if not inspect(connection).has_table("alembic_version"):
-            return False
-        return connection.scalars(text("SELECT version_num FROM alembic_version")).all() == [newest]
 
 
 def _alembic(connection: Connection) -> "Config":

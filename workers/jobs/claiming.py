@@ -39,6 +39,11 @@ class JobClaimer:
         other = self.next_ready()
         return None if other is None else self._claim(other)
 
+    def is_waiting(self, job_id: int) -> bool:
+        """Whether some worker may claim this job now."""
+        with reading(self.database) as session:
+            return leases.labels_needed(session, job_id) is not None
+
     def next_ready(self) -> int | None:
         """The job that has waited longest of those that fit this worker."""
         with reading(self.database) as session:

@@ -18,6 +18,7 @@ from workers.access.trust import Permissions, PipelineFrom, UntrustedRuns, permi
 from workers.db.models import Repo, Run
 from workers.db.session import reading
 from workers.jobs.claiming import JobClaimer
+from workers.jobs.engine_watch import EngineWatch
 from workers.logs import LogStore
 from workers.secrets.vault import Vault
 from workers.settings import Settings
@@ -40,6 +41,7 @@ class WorkerContext:
     claimer: JobClaimer
     installation: str
     egress: EgressSettings
+    engine_watch: EngineWatch
 
     def notify_all(self, job_ids: Iterable[int]) -> None:
         """Wakes a worker for each of these jobs."""

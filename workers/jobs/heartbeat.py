@@ -49,13 +49,17 @@ class Heartbeat:
         self._stop.set()
         self._thread.join()
 
+    def beat(self) -> None:
+        """Sends one heartbeat. Raises SQLAlchemyError."""
+        problem = self._problem()
+        with transaction(self._engine) as session:
+            store.record_heartbeat(session, self._name, self._labels, self._slots, self._lease_s, problem)
+
     def _beat_until_stopped(self) -> None:
         while not self._stop.is_set():
             pause_s = self._lease_s / BEATS_PER_LEASE
             try:
-                problem = self._problem()
-                with transaction(self._engine) as session:
-                    store.record_heartbeat(session, self._name, self._labels, self._slots, self._lease_s, problem)
+                self.beat()
             except SQLAlchemyError as error:
                 _log.warning("the heartbeat of this worker could not be stored", error=str(error))
                 if means_full_disk(error):

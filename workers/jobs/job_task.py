@@ -23,11 +23,12 @@ from runner.network.host_rules import BRIDGE_PREFIX
 from runner.source.mirror import Mirror
 from runner.source.server import TransientGitError
 from workers import store
-from workers.access.credentials import registry_logins_for, secrets_for
+from workers.access.credentials import job_secrets, registry_logins_for
 from workers.access.isolation import isolation_for
-from workers.db.session import persist, reading, transaction
+from workers.db.session import reading, transaction
 from workers.jobs.admission import admit
 from workers.jobs.cancel_on_failure import CancelOnFailure
+from workers.jobs.conclusion import conclude, finish
 from workers.jobs.context import ClaimedJob, WorkerContext, load_job
 from workers.jobs.disk_guard import DiskGuard, guard_of
 from workers.jobs.forge_wait import wait_for_forge
@@ -36,8 +37,9 @@ from workers.jobs.leftovers import job_key, remove_dead_attempts
 from workers.jobs.mirror_maintenance import open_mirror
 from workers.jobs.planning import plan_claimed_run
 from workers.jobs.recorder import Recorder
+from workers.secrets.vault import VaultError
 from workers.settings import Settings
-from workers.store.jobs import leases
+from workers.store.jobs import leases, machine_faults
 
 _log = structlog.get_logger()
 
@@ -49,7 +51,7 @@ _DISK_POLL_S = 0.5
 def work(context: WorkerContext, job_id: int, disk_patience_s: float = DISK_PATIENCE_S) -> None:
     """Handles one wake-up: runs at most one job. Where another worker has this one, it may be another that waits."""
     settings = context.settings
-    if not _has_room(settings, disk_patience_s):
+    if not _machine_is_well(context, job_id, disk_patience_s):
         return
     claim = context.claimer.claim(job_id)
     if claim is None:
@@ -70,12 +72,20 @@ def work(context: WorkerContext, job_id: int, disk_patience_s: float = DISK_PATI
     _notify_next(context)
 
 
-def _has_room(settings: Settings, patience_s: float) -> bool:
-    """False where the disk stays nearly full. It waits for a while: meanwhile wake-ups go to other workers."""
+def _machine_is_well(context: WorkerContext, job_id: int, patience_s: float) -> bool:
+    """False where the disk stays nearly full, or the engine away.
+
+    It waits for a while: meanwhile wake-ups go to other workers, this one first.
+    """
     deadline_s = time.monotonic() + patience_s
-    while problem := settings.disk_reserve.problem():
-        if time.monotonic() >= deadline_s:
+    handed_on = False
+    while problem := context.settings.disk_reserve.problem() or context.engine_watch.look():
+        if not handed_on:
             _log.warning("this worker takes no job", problem=problem)
+            handed_on = True
+            if context.claimer.is_waiting(job_id):
+                context.notify(job_id)
+        if time.monotonic() >= deadline_s:
             return False
         time.sleep(_DISK_POLL_S)
     return True
@@ -94,11 +104,8 @@ def _carry_out(context: WorkerContext, claim: leases.Claim, cancel: Cancel) -> N
                 _run(context, admitted, plan, mirror, network, cancel)
         except store.StaleAttemptError:
             raise
-        except TransientGitError as error:
-            if outcome := wait_for_forge(context, claim, error):
-                _finish(context, claim, outcome)
-        except (StepError, OSError) as error:
-            _finish(context, claim, as_step_error(error).outcome)
+        except (StepError, OSError, VaultError) as error:
+            _end_early(context, claim, error)
         except OperationalError as error:
             # This is no verdict on the job: its lease expires, and it starts over.
             _log.warning("the database does not answer", job=claim.job_id, error=str(error))
@@ -106,7 +113,19 @@ def _carry_out(context: WorkerContext, claim: leases.Claim, cancel: Cancel) -> N
             _log.exception("a job broke", job=claim.job_id)
             hint = "this is a fault of Headway's; its log has the details"
             outcome = Outcome(State.BROKEN, Reason.INTERNAL, f"{type(error).__name__}: {error}; {hint}")
-            _finish(context, claim, outcome)
+            finish(context, claim, outcome)
+
+
+def _end_early(context: WorkerContext, claim: leases.Claim, error: StepError | OSError | VaultError) -> None:
+    """Ends a job that could not be run, or gives it back: to wait for its forge, or for another machine."""
+    match error:
+        case TransientGitError():
+            if outcome := wait_for_forge(context, claim, error):
+                finish(context, claim, outcome)
+        case VaultError():
+            finish(context, claim, Outcome(State.BROKEN, Reason.INTERNAL, str(error)))
+        case _:
+            conclude(context, claim, as_step_error(error).outcome)
 
 
 @contextmanager
@@ -127,15 +146,6 @@ def _job_network(context: WorkerContext, claim: leases.Claim) -> Iterator[JobNet
             network.close()
         except (StepError, OSError) as error:
             _warn(f"the network of job {claim.job_id} could not be removed: {error}")
-
-
-def _finish(context: WorkerContext, claim: leases.Claim, outcome: Outcome) -> None:
-    """Records the verdict if the job is still this attempt's, and wakes workers for the jobs that waited for it."""
-    finished = persist(
-        context.database, lambda session: store.finish_job(session, claim.job_id, claim.attempt, outcome)
-    )
-    context.live.changed(claim.run_id)
-    context.notify_all(finished.ready_job_ids)
 
 
 def _cancel_run(context: WorkerContext, claim: leases.Claim, by: str) -> None:
@@ -173,7 +183,7 @@ def _run(
             assignment,
             engine,
             context.builder,
-            CancelOnFailure(recorder, plan, partial(_cancel_run, context, claim)),
+            watched := CancelOnFailure(recorder, plan, partial(_cancel_run, context, claim)),
             cancel,
             _warn,
             sweep,
@@ -181,11 +191,16 @@ def _run(
         guard,
     ):
         outcome = run_job(opened)
-        if outcome.reason not in {Reason.CANCELED, Reason.DISK_FULL} and (problem := guard.problem()):
-            outcome = DiskNearlyFullError(problem).outcome
+        # A job that fills the disk would fill that of the next machine, too.
+        own = guard.problem() if outcome.reason is not Reason.CANCELED else ""
+        if own and outcome.reason is not Reason.DISK_FULL:
+            outcome = DiskNearlyFullError(own).outcome
         if cancel.lost:
             raise store.StaleAttemptError
-        _finish(context, claim, outcome)
+        if own or not machine_faults.is_fault(outcome):
+            finish(context, claim, outcome)
+        elif conclude(context, claim, outcome):
+            watched.cancel_after_fault()
 
 
 def _assignment(
@@ -200,13 +215,15 @@ def _assignment(
             mirror.checkout(job.trigger.sha, target, checkout, for_builds=builds, trusted=trusted)
 
     key = job_key(context.installation, job.claim.job_id)
+    secrets = job_secrets(context.database, context.vault, job.repo_id, job.trigger.event, job.allowed)
     return Assignment(
         plan=plan,
         key=key,
         attempt=job.claim.attempt,
         folder=_folder(context, job.claim),
         check_out=check_out,
-        secrets=secrets_for(context.database, context.vault, job.repo_id, job.trigger.event, job.allowed),
+        secrets=secrets.values,
+        unreadable=secrets.unreadable,
         logins=registry_logins_for(context.database, context.vault, job.repo_id, job.allowed),
         options=replace(options(context.settings), disk_problem=guard.problem),
         network=network,

@@ -7,6 +7,9 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from typing import Any
 import structlog
 from celery import Celery, bootsteps
 from celery.signals import worker_before_create_process, worker_process_init, worker_shutting_down
+from sqlalchemy import Engine as Database
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipelines.state import Reason
@@ -30,18 +34,21 @@ from workers import store
 from workers.db.session import make_engine, transaction
 from workers.jobs.claiming import JobClaimer
 from workers.jobs.context import WorkerContext
+from workers.jobs.engine_wait import wait_for_engine
+from workers.jobs.engine_watch import EngineWatch
 from workers.jobs.heartbeat import Heartbeat
 from workers.jobs.host_rules import HostRulesUpkeep
 from workers.jobs.job_task import work
 from workers.jobs.leftovers import PROBE, PeriodicSweep, remove_dead_attempts
 from workers.jobs.mirror_maintenance import tidy
+from workers.jobs.shared_flag import SharedFlag
 from workers.labels import offered_here, queue_of
 from workers.logs import open_logs
 from workers.queue.celery_app import QUEUE, TASK, make_celery
 from workers.queue.wakeups import Notifier
 from workers.queue.worker_output import quiet
-from workers.secrets.vault import open_vault
 from workers.settings import Settings
+from workers.startup import open_keys
 from workers.store.processes.installation import NUMBER_MAX
 from workers.store.processes.workers import OWNER_MARK
 from workers.streaming.redis_stream import LiveTail, connect
@@ -49,13 +56,25 @@ from workers.streaming.redis_stream import LiveTail, connect
 _log = structlog.get_logger()
 
 
-def make_context(settings: Settings, name: str = "") -> WorkerContext:
+STOPPING = "It shuts down, and takes no more jobs."
+
+
+@dataclass(frozen=True)
+class WorkerFlags:
+    """What the processes of a worker tell each other."""
+
+    engine_suspected: SharedFlag = field(default_factory=SharedFlag)
+    stopping: SharedFlag = field(default_factory=SharedFlag)
+
+
+def make_context(settings: Settings, name: str = "", flags: WorkerFlags | None = None) -> WorkerContext:
     """Connects to everything, for a process of the worker ``name``, if any. Call it after a fork, never before."""
     notifier = Notifier(make_celery(settings))
     environment = dict(os.environ)
     database = make_engine(settings.database)
     with transaction(database) as session:
         installation = store.installation(session, secrets.randbelow(NUMBER_MAX))
+    engine = cache(lambda: Engine(settings.docker_host or None))
     return WorkerContext(
         settings=settings,
         egress=_egress(settings),
@@ -63,9 +82,14 @@ def make_context(settings: Settings, name: str = "") -> WorkerContext:
         database=database,
         logs=open_logs(settings),
         live=LiveTail(connect(settings.redis_url)),
-        vault=open_vault(settings),
+        vault=open_keys(settings, database),
         notify=notifier.notify,
-        engine=cache(lambda: Engine(settings.docker_host or None)),
+        engine=engine,
+        engine_watch=EngineWatch(
+            engine,
+            lambda: prove_data_dir(engine(), installation, settings.workspaces_dir),
+            flags.engine_suspected if flags else None,
+        ),
         builder=cache(lambda: find_builder(environment.get("PATH", os.defpath), environment.get("HOME", "/"))),
         claimer=JobClaimer(
             database=database,
@@ -88,7 +112,7 @@ def _egress(settings: Settings) -> EgressSettings:
     return company
 
 
-def make_worker(settings: Settings, name: str) -> Celery:
+def make_worker(settings: Settings, name: str, flags: WorkerFlags) -> Celery:
     """The Celery application with its one task, for the worker ``name``."""
     app = make_celery(settings)
     contexts: list[WorkerContext] = []
@@ -101,26 +125,38 @@ def make_worker(settings: Settings, name: str) -> Celery:
     @worker_process_init.connect(weak=False)
     def _after_fork(**_: object) -> None:
         # Celery logs an error here, and the process lives on: its next job tries again.
-        contexts.append(_open_process(settings, name))
+        contexts.append(_open_process(settings, name, flags))
 
     @app.task(name=TASK)
     def _work(job_id: int) -> None:
         if not contexts:
-            contexts.append(_open_process(settings, name))
+            contexts.append(_open_process(settings, name, flags))
         mine = contexts[-1]
         work(mine, job_id)
+        if mine.engine_watch.problem():
+            return
         remove_dead_attempts(mine.database, mine.engine(), mine.installation, settings.workspaces_dir)
         tidy(mine.database, settings.mirrors_dir)
 
     return app
 
 
-def _open_process(settings: Settings, name: str) -> WorkerContext:
+def _open_process(settings: Settings, name: str, flags: WorkerFlags) -> WorkerContext:
     """Connects one process of the pool, and starts its heartbeat."""
-    mine = make_context(settings, name)
-    labels, slots = mine.claimer.labels, settings.worker_slots
-    Heartbeat(mine.database, name, labels, slots, settings.lease_s, partial(_look_at_disk, settings)).start()
+    mine = make_context(settings, name, flags)
+    watch = mine.engine_watch
+
+    def problem() -> str:
+        return STOPPING if flags.stopping else _look_at_disk(settings) or watch.problem()
+
+    watch.start()
+    _heartbeat(settings, name, mine.database, problem).start()
     return mine
+
+
+def _heartbeat(settings: Settings, name: str, database: Database, problem: Callable[[], str]) -> Heartbeat:
+    labels = offered_here(settings.worker_labels)
+    return Heartbeat(database, name, labels, settings.worker_slots, settings.lease_s, problem)
 
 
 def _look_at_disk(settings: Settings) -> str:
@@ -135,9 +171,15 @@ def _look_at_disk(settings: Settings) -> str:
 def run_worker(settings: Settings) -> None:
     """Works until it gets a signal to stop. Raises MachineError where the engine, or its view of our data, is wrong."""
     name = f"{socket.gethostname()}-{secrets.token_hex(2)}"
-    installation, host_rules = _prepare(settings, name)
-    _bound_shutdown(settings.shutdown_s)
-    app = make_worker(settings, name)
+    try:
+        wait_for_engine(settings, partial(_heartbeat, settings, name))
+        installation, host_rules = _prepare(settings, name)
+    except BaseException:
+        _sign_off(settings, name)
+        raise
+    flags = WorkerFlags()
+    _bound_shutdown(settings, name, flags)
+    app = make_worker(settings, name, flags)
     app.steps["worker"].add(_rounds(settings, installation, host_rules))
     worker = quiet(app.Worker)(
         pool="prefork",
@@ -179,7 +221,7 @@ def _rounds(settings: Settings, installation: str, host_rules: HostRulesUpkeep) 
         requires = ("celery.worker.components:Timer",)
 
         def start(self, worker: Any) -> None:  # noqa: ANN401 - Celery's own object, which has no type
-            engine = Engine(settings.docker_host or None)
+            engine = Engine(settings.docker_host or None, connect=False)
             sweep = PeriodicSweep(lambda: make_engine(settings.database), engine, installation, settings.workspaces_dir)
             worker.timer.call_repeatedly(settings.lease_s, sweep)
             worker.timer.call_repeatedly(settings.lease_s, partial(host_rules.look_in_background, engine))
@@ -187,7 +229,7 @@ def _rounds(settings: Settings, installation: str, host_rules: HostRulesUpkeep) 
     return SweepNowAndThen
 
 
-def _bound_shutdown(shutdown_s: int) -> None:
+def _bound_shutdown(settings: Settings, name: str, flags: WorkerFlags) -> None:
     """A worker that gets a signal to stop waits for its jobs for ``shutdown_s``; then it gives them back.
 
     Celery's own "soft shutdown" always sleeps its whole time, even when the last job ended long before.
@@ -196,9 +238,19 @@ def _bound_shutdown(shutdown_s: int) -> None:
     def give_up() -> None:
         os.kill(os.getpid(), signal.SIGQUIT)
 
+    def announce() -> None:
+        """At once: until the next heartbeat the pages would say that this worker takes jobs."""
+        database = make_engine(settings.database)
+        with suppress(SQLAlchemyError):
+            _heartbeat(settings, name, database, lambda: STOPPING).beat()
+        database.dispose()
+
     @worker_shutting_down.connect(weak=False)
     def _stopping(how: str, **_: object) -> None:
+        flags.stopping.set()
         if how == "Warm":
+            shutdown_s = settings.shutdown_s
+            threading.Thread(target=announce, name="announce", daemon=True).start()
             _log.info("the worker stops: it takes no new jobs, and waits for running ones", at_most_s=shutdown_s)
             timer = threading.Timer(shutdown_s, give_up)
             timer.daemon = True

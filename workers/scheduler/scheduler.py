@@ -20,6 +20,7 @@ from workers import store
 from workers.back_off import BackOff
 from workers.db.full_disk import means_full_disk
 from workers.db.session import db_now_ms, make_engine, reading, transaction
+from workers.errors import NotYetError
 from workers.logs import LogStore, open_logs
 from workers.queue.celery_app import MESSAGE_EXPIRES_S, make_celery
 from workers.queue.wakeups import Notifier, queue_length
@@ -29,18 +30,20 @@ from workers.scheduler.missed_turns import MissedTurns
 from workers.scheduler.pace import AT_REST_S, Pace, listening
 from workers.scheduler.retention import delete_expired_logins, delete_expired_logs, delete_old_audit_entries
 from workers.scheduler.silence import SilenceWatch
-from workers.secrets.vault import open_vault
+from workers.secrets.vault import Vault
 from workers.settings import Settings
+from workers.startup import check_installation
 from workers.statuses.reporter import background_reporter
 from workers.store.jobs import leases
 from workers.store.processes import leaders
+from workers.store.processes.duties import WAKE_UPS
 from workers.streaming.redis_stream import LiveTail, connect
 from workers.triggers.crons import start_due
 
 NOTIFY_AGAIN_S = 5
 """If a job's last wake-up is older than this, and no message waits in the queue, then the message was lost."""
 
-_ROLE = "scheduler"
+_ROLE = leaders.SCHEDULER
 _TICK_S = 1.0
 _ROUNDS = 5
 """For how many rounds it keeps the lead without going on."""
@@ -178,7 +181,7 @@ def duties_of(context: SchedulerContext) -> list[Duty]:
         Duty("missed turns", _TICK_S, turns, of_unfinished=True),
         Duty("delayed jobs", _TICK_S, delayed, of_unfinished=True),
         Duty("crons", _TICK_S, lambda: start_crons(context, crons)),
-        Duty("wake-ups", _TICK_S, lambda: notify_again(context), of_unfinished=True),
+        Duty(WAKE_UPS, _TICK_S, lambda: notify_again(context), of_unfinished=True),
         Duty("expired logins", _CLEANUP_EVERY_S, logins),
         Duty("old audit entries", _CLEANUP_EVERY_S, audit),
         Duty("old logs", _CLEANUP_EVERY_S, logs),
@@ -186,7 +189,13 @@ def duties_of(context: SchedulerContext) -> list[Duty]:
 
 
 def run_scheduler(settings: Settings, stop: threading.Event) -> None:
-    """Runs until ``stop`` is set. Of several schedulers one leads; another takes over when its lease expires."""
+    """Runs until ``stop`` is set. Of several schedulers one leads; another takes over when its lease expires.
+
+    It waits for a database that is not ready. Raises StartError for one that it cannot work with.
+    """
+    vault = _when_there_is_an_installation(settings, stop)
+    if vault is None:
+        return
     engine, redis = make_engine(settings.database), connect(settings.redis_url)
     context = SchedulerContext(
         engine=engine,
@@ -202,11 +211,25 @@ def run_scheduler(settings: Settings, stop: threading.Event) -> None:
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     wait = partial(context.pace.wait, _TICK_S, AT_REST_S)
     try:
-        with listening(redis, context.pace), background_reporter(engine, open_vault(settings), settings, wait):
+        with listening(redis, context.pace), background_reporter(engine, vault, settings, wait):
             _run_until_stopped(context, owner, stop)
     finally:
         redis.close()
         engine.dispose()
+
+
+def _when_there_is_an_installation(settings: Settings, stop: threading.Event) -> Vault | None:
+    """Waits until the database can be used, and says so once. None where ``stop`` is set before."""
+    said = False
+    while not stop.is_set():
+        try:
+            return check_installation(settings)
+        except NotYetError as error:
+            if not said:
+                _log.warning("the scheduler waits for the database", problem=str(error))
+            said = True
+        stop.wait(_TICK_S)
+    return None
 
 
 @dataclass

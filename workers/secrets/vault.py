@@ -124,7 +124,11 @@ def open_vault(settings: Settings) -> Vault:
     if not path.exists():
         _make_key_file(path)
     private_file(path, of_root=True)
-    return parse_keys(path.read_text().splitlines(), str(path))
+    try:
+        lines = path.read_text().splitlines()
+    except UnicodeDecodeError:
+        raise VaultError(f"{path} is no text in UTF-8, so it holds no key. Put the right file there.") from None
+    return parse_keys(lines, str(path))
 
 
 def new_key() -> str:
@@ -148,7 +152,7 @@ def parse_keys(lines: list[str], where: str) -> Vault:
         keys[key_id] = key
     if not keys:
         raise VaultError(
-            f"{where} holds no key. Remove the file to have a new one made; secrets sealed before are lost."
+            f"{where} holds no key. Put the right one there, from a backup or from the machine where it was made."
         )
     return Vault(keys, next(iter(keys)))
 

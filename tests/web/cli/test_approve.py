@@ -1,7 +1,5 @@
 """`headway approve` and `headway repo untrusted`."""
 
-from pathlib import Path
-
 import pytest
 
 from pipelines.context import Trust
@@ -17,8 +15,7 @@ REPO = "acme/harbour"
 
 
 @pytest.fixture
-def headway(tmp_path: Path) -> Headway:
-    headway = Headway(tmp_path / "command")
+def headway(headway: Headway) -> Headway:
     headway.ok("repo", "add", URL)
     return headway
 

@@ -1,7 +1,5 @@
 """The token for commit statuses: how it is set and stored, and where errors of reporting are shown."""
 
-from pathlib import Path
-
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import update
@@ -22,8 +20,7 @@ TOKEN = "ghp_4Zq"
 
 
 @pytest.fixture
-def headway(tmp_path: Path) -> Headway:
-    headway = Headway(tmp_path / "data")
+def headway(headway: Headway) -> Headway:
     headway.ok("repo", "add", "https://github.com/acme/harbour.git")
     return headway
 

@@ -120,8 +120,7 @@ def test_a_repositorys_name_and_forge_follow_from_its_address(url: str, name: st
 
 
 @pytest.mark.slow
-def test_the_newest_wins_for_the_chosen_events(tmp_path: Path) -> None:
-    headway = Headway(tmp_path / "data")
+def test_the_newest_wins_for_the_chosen_events(headway: Headway) -> None:
     headway.ok("repo", "add", URL)
     headway.ok("repo", "newest-wins", REPO, "--push")
     engine = make_engine(Settings(data_dir=headway.folder).database)

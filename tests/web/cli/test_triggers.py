@@ -1,7 +1,5 @@
 """`headway trigger` and `headway cron`."""
 
-from pathlib import Path
-
 import pytest
 
 from pipelines.trigger import Event
@@ -19,8 +17,7 @@ REPO = "acme/harbour"
 
 
 @pytest.fixture
-def headway(tmp_path: Path) -> Headway:
-    headway = Headway(tmp_path / "data")
+def headway(headway: Headway) -> Headway:
     headway.ok("repo", "add", URL)
     return headway
 

@@ -5,7 +5,7 @@ from sqlalchemy import event, func, select
 
 from tests.support.people import OPERATOR
 from tests.web.conftest import REPO, Site, push
-from web.operations import repos
+from web.operations import addresses, repos
 from web.operations.errors import NotFoundError
 from workers import store
 from workers.db.models import Base, Job, Run
@@ -48,7 +48,7 @@ def test_an_interrupted_removal_is_finished_by_the_next_and_no_hook_starts_a_run
     assert not target.active
     with reading(site.engine) as session:
         assert store.run_by_id(session, second.run_id) is not None
-    repos.add(site.services, OPERATOR, store.NewRepo(REPO, "https://git.test/x.git"), replace=True)
+    addresses.replace(site.services, OPERATOR, REPO, addresses.RepoChanges("https://git.test/x.git"))
     with reading(site.engine) as session:
         assert store.hook_targets(session, [REPO])[0].active
     repos.remove(site.services, OPERATOR, REPO)

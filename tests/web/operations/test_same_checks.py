@@ -19,6 +19,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def headway(tmp_path: Path) -> Headway:
     headway = Headway(tmp_path / "command")
+    headway.ok("db", "upgrade")
     headway.ok("repo", "add", URL)
     headway.ok("user", "add", "ada")
     return headway

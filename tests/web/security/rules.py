@@ -56,6 +56,7 @@ _TABLE = {
         PUT /api/repos/{name:path}/crons/{cron_name}, DELETE /api/repos/{name:path}/crons/{cron_name},
         GET /api/repos/{name:path}/secrets, PUT /api/repos/{name:path}/secrets/{secret_name},
         DELETE /api/repos/{name:path}/secrets/{secret_name},
+        GET /api/repos/{name:path}/settings,
         GET /api/repos/{name:path}/settings/forge-tokens, PUT /api/repos/{name:path}/settings/forge-tokens,
         DELETE /api/repos/{name:path}/settings/forge-tokens,
         GET /api/repos/{name:path}/settings/roles, PUT /api/repos/{name:path}/settings/roles/{user_name},
@@ -66,7 +67,8 @@ _TABLE = {
         GET /api/users, POST /api/users/{user_name}/disable, POST /api/users/{user_name}/enable,
         DELETE /api/users/{user_name}, GET /api/users/{user_name}/tokens,
         DELETE /api/users/{user_name}/tokens/{token_id}, GET /api/users/{user_name}/sessions,
-        DELETE /api/users/{user_name}/sessions/{session_id}, GET /api/audit
+        DELETE /api/users/{user_name}/sessions/{session_id}, GET /api/audit,
+        PUT /api/repos/{name:path}/settings/name
     """,
 }
 RULES = {" ".join(call.split()): needs for needs, calls in _TABLE.items() for call in calls.split(",")}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from httpx2 import Response
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 from starlette.testclient import TestClient
 
 from pipelines.state import State
@@ -19,7 +19,7 @@ from web.operations import crons, roles, secrets, users
 from web.security.auth import hashed, new_secret
 from web.server.app import create_app
 from workers import store
-from workers.db.models import AuditEntry, Run
+from workers.db.models import AuditEntry, FormerName, Repo, Run
 from workers.db.roles import Role, Scope
 from workers.db.session import reading, transaction
 from workers.triggers.crons import NewCron
@@ -27,6 +27,7 @@ from workers.triggers.crons import NewCron
 pytestmark = pytest.mark.slow
 
 EVE = "eve"
+RENAMED = "acme/renamed"
 RUNNING, ENDED = 1, 2
 CRON = {"cron": "nightly", "expression": "@daily"}
 FORMS: Mapping[str, Mapping[str, Any]] = {
@@ -52,6 +53,7 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     "PUT /api/repos/{name:path}/crons/{cron_name}": {"expression": "@daily"},
     "PUT /api/repos/{name:path}/secrets/{secret_name}": {"value": "value"},
     "PUT /api/repos/{name:path}/settings/forge-tokens": {"token": "tok"},
+    "PUT /api/repos/{name:path}/settings/name": {"name": RENAMED},
     "PUT /api/repos/{name:path}/settings/roles/{user_name}": {"role": "write"},
     "PUT /api/repos/{name:path}/settings/visibility": {"visible_to_all": False},
     "POST /api/repos/{name:path}/runs": {"branch": "main"},
@@ -100,6 +102,10 @@ def outcome_of(answer: Response, call: str) -> str:
 
 def prepare(site: Site, call: str) -> Mapping[str, str]:
     """Puts everything that a call changes into its first state; the values of the path's parameters."""
+    if call.endswith("/settings/name"):
+        with transaction(site.engine) as session:
+            session.execute(update(Repo).where(Repo.name == RENAMED).values(name=REPO))
+            session.execute(delete(FormerName))
     secrets.put(site.services, OPERATOR, REPO, "key", "value")
     crons.put(site.services, OPERATOR, REPO, NewCron("nightly", "@daily"))
     with transaction(site.engine) as session:

@@ -157,6 +157,7 @@ def test_a_port_in_use_is_reported_before_anything_is_started(serve: Serve) -> N
 @pytest.mark.e2e
 def test_headway_web_shuts_down_cleanly_with_an_open_stream(serve: Serve, redis_url: str) -> None:
     serve.env["HEADWAY_REDIS_URL"] = redis_url
+    subprocess.run([*HEADWAY, "db", "upgrade"], env=serve.env, capture_output=True, check=True)
     process = serve.start("web")
     created = subprocess.run(
         [*HEADWAY, "token", "create", "admin", "t"], env=serve.env, capture_output=True, text=True, check=True

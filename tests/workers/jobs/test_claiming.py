@@ -18,6 +18,8 @@ from workers.queue.celery_app import make_celery
 from workers.queue.wakeups import Notifier
 from workers.settings import Settings
 from workers.store.jobs import leases
+from workers.store.processes import leaders
+from workers.store.processes.duties import WAKE_UPS
 from workers.streaming import redis_stream
 
 GPU = offered_here("gpu=true")
@@ -196,6 +198,13 @@ def test_every_job_that_waits_says_why_and_what_to_do(site: Site) -> None:
     plain, gpu = site.queue(), site.planned(gpu="true", disk="ssd")
     assert why(site, plain) == "Waits for a worker, and none is running. Start one: headway worker."
     site.add_worker("host-1", slots=2)
+    assert why(site, plain).startswith("No scheduler is running: a worker takes it only if its wake-up arrives.")
+    with transaction(site.database) as session:
+        leaders.take_lead(session, leaders.SCHEDULER, "here", 60)
+        store.note_failed_duty(session, WAKE_UPS, "No worker can be woken while Redis does not answer.")
+    assert why(site, plain) == "No worker can be woken while Redis does not answer."
+    with transaction(site.database) as session:
+        store.note_done_duty(session, WAKE_UPS)
     assert why(site, plain) == "A worker takes it in a moment."
     assert why(site, gpu) == (
         "Waits for a worker with gpu=true and disk=ssd, and there is none for acme/roof. Start one with "

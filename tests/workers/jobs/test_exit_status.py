@@ -14,13 +14,22 @@ from workers.settings import Settings
 HEADWAY = str(Path(sys.executable).with_name("headway"))
 
 
+# Past the check of the settings: a broker that breaks Celery itself.
+BROKEN_WORKER = """
+from workers.jobs.process import run_worker
+from workers.log_lines import configure_log
+from workers.settings import load_settings
+configure_log()
+run_worker(load_settings().model_copy(update={"redis_url": "redis://127.0.0.1:1/none"}))
+"""
+
+
 def ended(command: str, settings: Settings, **environment: str) -> subprocess.CompletedProcess[str]:
     own = {"HEADWAY_DATA_DIR": str(settings.data_dir), "HEADWAY_DATABASE_URL": settings.database}
     own |= {"HEADWAY_SECRET_KEYS": settings.secret_keys.get_secret_value(), **environment}
     own["HEADWAY_STEPS_REACH_HOST"] = "true"  # other tests change the host's rules
-    return subprocess.run(
-        [HEADWAY, command], env={**os.environ, **own}, check=False, capture_output=True, text=True, timeout=60
-    )
+    words = [sys.executable, "-c", command] if "\n" in command else [HEADWAY, command]
+    return subprocess.run(words, env={**os.environ, **own}, check=False, capture_output=True, text=True, timeout=60)
 
 
 @pytest.mark.engine
@@ -28,7 +37,7 @@ def test_a_worker_that_breaks_while_it_runs_exits_with_another_status_than_0(
     settings: Settings, sqlite_database: Engine, engine: Docker
 ) -> None:
     """Celery logs such an error and returns as if all were well."""
-    done = ended("worker", settings, HEADWAY_REDIS_URL="redis://127.0.0.1:1/none")
+    done = ended(BROKEN_WORKER, settings)
     assert done.returncode == 1
     assert "Unrecoverable error" in done.stderr
 

@@ -142,7 +142,7 @@ def test_a_redis_that_never_answers_loses_no_stored_byte(
 def test_a_log_that_does_not_fit_on_its_disk_breaks_the_run_with_a_sentence(
     settings: Settings, small_disk: Path, tmp_path: Path
 ) -> None:
-    worker = PushWorker(settings, tmp_path, small_disk)
+    worker = PushWorker(settings.model_copy(update={"attempts_max": 1}), tmp_path, small_disk)
     done = worker.runs(steps("cat data; echo the end"), {"data": random.Random(5).randbytes(2 * MIB)})
     worker.close()
     assert (done.run.state, done.run.reason) == (State.BROKEN, Reason.DISK_FULL)

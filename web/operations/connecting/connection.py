@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import httpx2
 
 from web.operations import audit
+from web.operations.addresses import is_at_its_forge
 from web.operations.connecting.clone_check import clone_finding
 from web.operations.connecting.findings import Finding, Result
 from web.operations.lookup import repo_named
@@ -104,7 +105,8 @@ def _keep(
         sealed = services.vault.seal(forge_place(repo.id), token.value)
         store.set_forge_token(session, repo.id, sealed, token.api_url)
         store.retry_statuses(session, repo.id)
-        if remote.private and repo.clone_url.startswith(("https://", "http://")):
+        # Where it is cloned from another host, that host must not get the forge's token.
+        if remote.private and is_at_its_forge(repo):
             login, word = clone_user(repo.forge, token.value)
             store.set_clone_login(session, repo.id, login, services.vault.seal(clone_place(repo.id), word))
 

@@ -1,12 +1,13 @@
 """The tables, as SQLAlchemy models. Every ``*_ms`` is milliseconds since 1970 by the database's clock."""
 
 from workers.db.models.base import Base
-from workers.db.models.processes import Counter, FailedDuty, Leader, Worker
+from workers.db.models.processes import Counter, FailedDuty, Leader, SealingKey, Worker
 from workers.db.models.repos import (
     NEWEST_WINS_EVENTS,
     BranchInputs,
     Cron,
     Delivery,
+    FormerName,
     Registry,
     Repo,
     Secret,
@@ -27,6 +28,7 @@ __all__ = [
     "Cron",
     "Delivery",
     "FailedDuty",
+    "FormerName",
     "Job",
     "Leader",
     "LoginLink",
@@ -35,6 +37,7 @@ __all__ = [
     "Repo",
     "RepoRole",
     "Run",
+    "SealingKey",
     "Secret",
     "SharedForgeToken",
     "SharedSecret",

@@ -1,4 +1,4 @@
-"""The tables of Headway's own processes: which workers are alive, which scheduler leads, and counters."""
+"""The tables of Headway's own processes: which workers are alive, which scheduler leads, counters, keys."""
 
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -49,3 +49,16 @@ class Counter(Base):
 
     name: Mapped[str] = mapped_column(primary_key=True)
     value: Mapped[int] = mapped_column(default=0)
+
+
+class SealingKey(Base):
+    """A key that has sealed secrets. The row with the highest ``number`` is the key that seals now.
+
+    ``fingerprint`` tells another key with the same id; the key does not follow from it.
+    """
+
+    __tablename__ = "sealing_keys"
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    key_id: Mapped[str]
+    fingerprint: Mapped[str]

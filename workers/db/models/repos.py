@@ -50,6 +50,15 @@ class Repo(Base):
     created_ms: Mapped[int]
 
 
+class FormerName(Base):
+    """A name that a repository had before: addresses with it, of pages and of the webhook, lead to it still."""
+
+    __tablename__ = "former_names"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    repo_id: Mapped[int] = mapped_column(ForeignKey("repos.id", ondelete="CASCADE"), index=True)
+
+
 class Delivery(Base):
     """One webhook delivery with a valid signature. ``state`` is accepted, nothing_to_do or refused."""
 

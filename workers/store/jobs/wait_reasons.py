@@ -13,6 +13,8 @@ from workers.labels import fits, wanted
 from workers.store.jobs.concurrency_turns import AHEAD_SHOWN, jobs_ahead
 from workers.store.jobs.lanes import first_in_lanes
 from workers.store.jobs.leases import ready_not_notified
+from workers.store.processes.duties import WAKE_UPS, failed_duties
+from workers.store.processes.leaders import SCHEDULER, has_leader
 from workers.store.processes.workers import KnownWorker, workers
 
 WAITS_FOR_APPROVAL = "Waits for approval by a maintainer: on the run's page, or with `headway approve`."
@@ -22,11 +24,12 @@ def why_waiting(session: Session, repo: str, jobs: Sequence[Job]) -> dict[int, s
     """A sentence for each of the run's ``jobs`` that waits, by job id. ``repo`` is the name of their repository."""
     waiting = [job for job in jobs if job.state is State.QUEUED]
     alive = workers(session) if waiting else []
+    trouble = _no_wake_ups(session) if waiting else ""
     return {
-        job.id: _for_the_forge(job)
+        job.id: _for_a_pause(job)
         or _for_jobs(job, jobs)
         or _for_its_turn(session, job)
-        or _for_a_worker(job, repo, alive)
+        or _for_a_worker(job, repo, alive, trouble)
         for job in waiting
     }
 
@@ -61,10 +64,15 @@ def jobs_for_free_workers(session: Session, older_than_s: float, most: int = 100
     return sorted(set(found))[:most]
 
 
-def _for_the_forge(job: Job) -> str:
+def _for_a_pause(job: Job) -> str:
     if job.not_before_ms is None:
         return ""
     at = datetime.fromtimestamp(job.not_before_ms / 1000, UTC)
+    if not job.delays:
+        return (
+            f"Waits for its next attempt, from {at:%H:%M:%S} UTC on, because the machine was at fault. "
+            f"{job.delay_reason.rstrip('.')}. Machines lost so far: {job.lost}, and HEADWAY_ATTEMPTS_MAX is the limit."
+        )
     tried = "once" if job.delays == 1 else f"{job.delays} times"
     return f"Waits for the forge: {job.delay_reason}. Tried {tried}; the next try is at {at:%H:%M:%S} UTC."
 
@@ -90,7 +98,15 @@ def _for_its_turn(session: Session, job: Job) -> str:
     return f"Waits until {_first(runs)} is planned, which may have an earlier turn ({group})." if runs else ""
 
 
-def _for_a_worker(job: Job, repo: str, alive: Sequence[KnownWorker]) -> str:
+def _no_wake_ups(session: Session) -> str:
+    """Why no worker learns of a job that waits, although one is free; empty where it does."""
+    if not has_leader(session, SCHEDULER):
+        return "No scheduler is running: a worker takes it only if its wake-up arrives. Start one: headway scheduler."
+    failing = {duty.name: duty.problem for duty in failed_duties(session)}
+    return failing.get(WAKE_UPS, "")
+
+
+def _for_a_worker(job: Job, repo: str, alive: Sequence[KnownWorker], trouble: str) -> str:
     asked = wanted(job.labels, repo)
     able = [worker for worker in alive if fits(asked, worker.labels)]
     if not alive:
@@ -106,7 +122,7 @@ def _for_a_worker(job: Job, repo: str, alive: Sequence[KnownWorker]) -> str:
         return (
             f"Waits for a free slot: {slots} of {slots} are taken on {_several(len(able), 'worker')} that can run it."
         )
-    return "A worker takes it in a moment."
+    return trouble or "A worker takes it in a moment."
 
 
 def _for_labels(asked: Mapping[str, str]) -> str:

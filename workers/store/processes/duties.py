@@ -10,6 +10,8 @@ from workers.db.session import now_ms
 from workers.store.common import insert_or
 
 PROBLEM_CHARS_MAX = 2_000
+WAKE_UPS = "wake-ups"
+"""The duty that sends lost wake-ups again."""
 
 
 def note_failed_duty(session: Session, name: str, problem: str) -> None:

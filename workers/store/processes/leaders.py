@@ -9,6 +9,9 @@ from workers.db.models import Leader
 from workers.db.session import now_ms
 from workers.store.common import insert_or, table
 
+SCHEDULER = "scheduler"
+"""The role of the scheduler that works."""
+
 
 @dataclass(frozen=True)
 class Lead:
@@ -23,6 +26,13 @@ def leader(session: Session, name: str) -> Lead | None:
     leaders = table(Leader)
     row = session.execute(select(leaders.c.owner, leaders.c.until_ms).where(leaders.c.name == name)).one_or_none()
     return None if row is None else Lead(*row)
+
+
+def has_leader(session: Session, name: str) -> bool:
+    """Whether a process has the role now, by the database's clock."""
+    leaders = table(Leader)
+    led = select(leaders.c.name).where(leaders.c.name == name, leaders.c.until_ms >= now_ms())
+    return session.execute(led).first() is not None
 
 
 def take_lead(session: Session, name: str, owner: str, lease_s: int, silent: Lead | None = None) -> bool:

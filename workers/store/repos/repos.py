@@ -4,12 +4,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from sqlalchemy import BindParameter, Select, bindparam, delete, func, select, update
+from sqlalchemy import BindParameter, CompoundSelect, bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from pipelines.context import RepoInfo, Trust
 from pipelines.trigger import Event
-from workers.db.models import NEWEST_WINS_EVENTS, Repo, Run
+from workers.db.models import NEWEST_WINS_EVENTS, FormerName, Repo, Run
 from workers.db.session import now_ms
 from workers.store.accounts.roles import seen_by
 from workers.store.common import AlreadyThereError, insert_or, table
@@ -122,17 +122,26 @@ def repo_by_name(session: Session, name: str) -> Repo | None:
 
 
 def hook_targets(session: Session, names: Collection[str]) -> list[HookTarget]:
-    """What is needed to verify webhooks of these repositories; those without a hook secret are left out."""
+    """What is needed to verify webhooks of these repositories; those without a hook secret are left out.
+
+    A target has the name that was asked for, which may be a former one.
+    """
     rows = session.connection().execute(_hook_targets(), {"names": names})
     return [HookTarget(*row) for row in rows]
 
 
 @cache
-def _hook_targets() -> Select[str, int, str, str, bool, str]:
+def _hook_targets() -> CompoundSelect[str, int, str, str, bool, str]:
     repo = table(Repo).c
     columns = select(repo.name, repo.id, repo.forge, repo.hook_secret_sealed, repo.active, repo.untrusted_runs)
     names: BindParameter[str] = bindparam("names", expanding=True)
-    return columns.where(repo.name.in_(names), repo.hook_secret_sealed != "")
+    now = columns.where(repo.name.in_(names), repo.hook_secret_sealed != "")
+    former = table(FormerName).c
+    before = select(former.name, *list(columns.selected_columns)[1:]).join_from(
+        table(FormerName), table(Repo), former.repo_id == repo.id
+    )
+    # One statement, so that its time does not tell a former name from an unknown one.
+    return now.union_all(before.where(former.name.in_(names), repo.hook_secret_sealed != ""))
 
 
 def set_visible_to_all(session: Session, repo_id: int, *, visible: bool) -> None:
