@@ -270,6 +270,11 @@ class Settings(BaseSettings):
         return self.data_dir / "ca"
 
     @property
+    def running_dir(self) -> Path:
+        """A locked file for each running job: says who can go on with it."""
+        return self.data_dir / "running"
+
+    @property
     def workspaces_dir(self) -> Path:
         """Where jobs' checkouts live while they run."""
         return self.data_dir / "workspaces"

@@ -10,7 +10,7 @@ from pathlib import Path
 import structlog
 from sqlalchemy.exc import OperationalError
 
-from pipelines.plan import BuildStep, JobPlan, PushStep
+from pipelines.plan import BuildStep, JobPlan
 from pipelines.state import Outcome, Reason, State
 from runner.cancellation import Cancel
 from runner.docker.job_network import JobNetwork
@@ -19,6 +19,7 @@ from runner.errors import DiskNearlyFullError, StepError, as_step_error
 from runner.execution.job import Assignment
 from runner.execution.job_lifecycle import open_job, run_job
 from runner.execution.options import Options
+from runner.execution.resumption import NOTHING_LEFT, Resumption, needs_network
 from runner.network.host_rules import BRIDGE_PREFIX
 from runner.source.mirror import Mirror
 from runner.source.server import TransientGitError
@@ -36,6 +37,7 @@ from workers.jobs.leftovers import job_key, remove_dead_attempts
 from workers.jobs.mirror_maintenance import open_mirror
 from workers.jobs.planning import plan_claimed_run
 from workers.jobs.recorder import Recorder
+from workers.jobs.running_jobs import HeldJob
 from workers.settings import Settings
 from workers.store.jobs import leases
 
@@ -54,11 +56,19 @@ def work(context: WorkerContext, job_id: int, disk_patience_s: float = DISK_PATI
     claim = context.claimer.claim(job_id)
     if claim is None:
         return
+    held = HeldJob(claim.job_id, claim.attempt, context.claimer.owner)
+    with context.running.hold(folder_of(context, claim).name, held):
+        run_claimed(context, claim)
+    _notify_next(context)
+
+
+def run_claimed(context: WorkerContext, claim: leases.Claim, left: Resumption = NOTHING_LEFT) -> None:
+    """Runs a claimed job to its end; goes on with what is ``left`` of it if another process has begun it."""
     context.live.changed(claim.run_id)
-    cancel = Cancel()
+    cancel, lease_s = Cancel(), context.settings.lease_s
     try:
-        with LeaseRenewer(context.database, context.live, claim, context.claimer.owner, settings.lease_s, cancel):
-            _carry_out(context, claim, cancel)
+        with LeaseRenewer(context.database, context.live, claim, context.claimer.owner, lease_s, cancel):
+            _carry_out(context, claim, cancel, left)
     except store.StaleAttemptError:
         _log.warning("the job went to another worker", job=claim.job_id, attempt=claim.attempt)
     except (SystemExit, KeyboardInterrupt):
@@ -67,7 +77,6 @@ def work(context: WorkerContext, job_id: int, disk_patience_s: float = DISK_PATI
     finally:
         cancel.close()
         context.live.changed(claim.run_id)
-    _notify_next(context)
 
 
 def _has_room(settings: Settings, patience_s: float) -> bool:
@@ -81,17 +90,17 @@ def _has_room(settings: Settings, patience_s: float) -> bool:
     return True
 
 
-def _carry_out(context: WorkerContext, claim: leases.Claim, cancel: Cancel) -> None:
+def _carry_out(context: WorkerContext, claim: leases.Claim, cancel: Cancel, left: Resumption) -> None:
     """Plans the run if need be, and runs the job. An error of ours ends the job as broken, with the reason."""
     with ExitStack() as after_the_verdict:
         try:
-            network = after_the_verdict.enter_context(_job_network(context, claim))
+            network = after_the_verdict.enter_context(_job_network(context, claim, left))
             job = load_job(context, claim)
             mirror = open_mirror(context.settings, context.egress, job.repo, job.login)
             admitted = admit(context, job, mirror)
             plan = claim.plan or (plan_claimed_run(context, admitted, mirror) if admitted else None)
             if plan is not None and admitted is not None:
-                _run(context, admitted, plan, mirror, network, cancel)
+                _run(context, replace(admitted, left=left), plan, mirror, network, cancel)
         except store.StaleAttemptError:
             raise
         except TransientGitError as error:
@@ -110,15 +119,15 @@ def _carry_out(context: WorkerContext, claim: leases.Claim, cancel: Cancel) -> N
 
 
 @contextmanager
-def _job_network(context: WorkerContext, claim: leases.Claim) -> Iterator[JobNetwork]:
+def _job_network(context: WorkerContext, claim: leases.Claim, left: Resumption) -> Iterator[JobNetwork]:
     """The job's network, removed at the end.
 
     Creating it starts here, while the run is planned: of all that precedes the first step it takes the longest.
     """
     prefix = "" if context.settings.steps_reach_host else BRIDGE_PREFIX
-    network = JobNetwork(context.engine(), job_key(context.installation, claim.job_id), claim.attempt, prefix)
+    network = JobNetwork(context.engine(), job_key(context.installation, claim.job_id), claim.origin, prefix)
     plan = claim.plan
-    if plan is None or plan.services or not all(isinstance(step, BuildStep | PushStep) for step in plan.steps):
+    if not left and (plan is None or needs_network(plan)):
         network.prestart()
     try:
         yield network
@@ -154,11 +163,12 @@ def _run(
     Only of a job that has filled the disk they go first: the database may have no room for the verdict before that.
     """
     claim = job.claim
-    mirror.fetch(job.trigger.sha, job.trigger.ref)
+    if not job.left:
+        mirror.fetch(job.trigger.sha, job.trigger.ref)
     with reading(context.database) as session:
         steps = {number: step.id for number, step in store.steps_by_number(session, claim.job_id).items()}
         failed = store.failed_needs_of(session, claim.run_id, plan.needs)
-    guard = guard_of(context, claim.job_id, _folder(context, claim))
+    guard = guard_of(context, claim.job_id, folder_of(context, claim))
     settings, engine = context.settings, context.engine()
     run_url = settings.run_url(job.repo.name, job.run.number)
     assignment = replace(
@@ -203,8 +213,8 @@ def _assignment(
     return Assignment(
         plan=plan,
         key=key,
-        attempt=job.claim.attempt,
-        folder=_folder(context, job.claim),
+        attempt=job.claim.origin,
+        folder=folder_of(context, job.claim),
         check_out=check_out,
         secrets=secrets_for(context.database, context.vault, job.repo_id, job.trigger.event, job.allowed),
         logins=registry_logins_for(context.database, context.vault, job.repo_id, job.allowed),
@@ -213,12 +223,14 @@ def _assignment(
         access=job.allowed.access,
         egress=context.egress if job.allowed.proxy_logins else context.egress.without_logins(),
         isolation=isolation_for(context.database, context.vault, job.repo_id, job.allowed),
+        journaled=True,
+        resumption=job.left,
     )
 
 
-def _folder(context: WorkerContext, claim: leases.Claim) -> Path:
-    """The folder of this attempt at the job."""
-    return context.settings.workspaces_dir / f"{job_key(context.installation, claim.job_id)}-{claim.attempt}"
+def folder_of(context: WorkerContext, claim: leases.Claim) -> Path:
+    """The folder of this attempt at the job, and of those that it goes on with."""
+    return context.settings.workspaces_dir / f"{job_key(context.installation, claim.job_id)}-{claim.origin}"
 
 
 def _warn(sentence: str) -> None:

@@ -6,6 +6,7 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Callable, Iterable
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,16 @@ from workers.jobs.host_rules import HostRulesUpkeep
 from workers.jobs.job_task import work
 from workers.jobs.leftovers import PROBE, PeriodicSweep, remove_dead_attempts
 from workers.jobs.mirror_maintenance import tidy
+from workers.jobs.running_jobs import RunningJobs
+from workers.jobs.takeover import take_over
+from workers.jobs.takeover_watch import (
+    TAKE_OVER,
+    TakeoverWatch,
+    call_task,
+    hand_over_jobs,
+    hand_over_on_signal,
+    keep_for_successor,
+)
 from workers.labels import offered_here, queue_of
 from workers.logs import open_logs
 from workers.queue.celery_app import QUEUE, TASK, make_celery
@@ -58,6 +69,7 @@ def make_context(settings: Settings, name: str = "") -> WorkerContext:
     return WorkerContext(
         settings=settings,
         egress=_egress(settings),
+        running=RunningJobs(settings.running_dir),
         installation=installation,
         database=database,
         logs=open_logs(settings),
@@ -103,6 +115,17 @@ def make_worker(settings: Settings, name: str) -> Celery:
             contexts.append(_open_process(settings, name))
         mine = contexts[-1]
         work(mine, job_id)
+        clean_up(mine)
+
+    @app.task(name=TAKE_OVER)
+    def _take_over(running_job: str) -> None:
+        if not contexts:
+            contexts.append(_open_process(settings, name))
+        mine = contexts[-1]
+        take_over(mine, running_job)
+        clean_up(mine)
+
+    def clean_up(mine: WorkerContext) -> None:
         remove_dead_attempts(mine.database, mine.engine(), mine.installation, settings.workspaces_dir)
         tidy(mine.database, settings.mirrors_dir)
 
@@ -112,6 +135,7 @@ def make_worker(settings: Settings, name: str) -> Celery:
 def _open_process(settings: Settings, name: str) -> WorkerContext:
     """Connects one process of the pool, and starts its heartbeat."""
     mine = make_context(settings, name)
+    hand_over_on_signal(mine.running)
     labels, slots = mine.claimer.labels, settings.worker_slots
     Heartbeat(mine.database, name, labels, slots, settings.lease_s, partial(_look_at_disk, settings)).start()
     return mine
@@ -130,9 +154,9 @@ def run_worker(settings: Settings) -> None:
     """Works until it gets a signal to stop. Raises MachineError where the engine, or its view of our data, is wrong."""
     name = f"{socket.gethostname()}-{secrets.token_hex(2)}"
     installation, host_rules = _prepare(settings, name)
-    _bound_shutdown(settings.shutdown_s)
     app = make_worker(settings, name)
     app.steps["worker"].add(_rounds(settings, installation, host_rules))
+    app.steps["worker"].add(_takeovers(settings))
     worker = quiet(app.Worker)(
         pool="prefork",
         concurrency=settings.worker_slots,
@@ -143,6 +167,7 @@ def run_worker(settings: Settings) -> None:
         loglevel="WARNING",
         quiet=True,
     )
+    _bound_shutdown(settings.shutdown_s, lambda: worker.pool.info["processes"])
     try:
         # Celery logs an error that ends the worker, and only notes its status here.
         worker.start()
@@ -155,6 +180,7 @@ def run_worker(settings: Settings) -> None:
 def _sign_off(settings: Settings, name: str) -> None:
     database = make_engine(settings.database)
     try:
+        keep_for_successor(database, RunningJobs(settings.running_dir), name)
         with transaction(database) as session:
             store.remove_worker(session, name)
     except SQLAlchemyError as error:
@@ -181,13 +207,29 @@ def _rounds(settings: Settings, installation: str, host_rules: HostRulesUpkeep) 
     return SweepNowAndThen
 
 
-def _bound_shutdown(shutdown_s: int) -> None:
-    """A worker that gets a signal to stop waits for its jobs for ``shutdown_s``; then it gives them back.
+def _takeovers(settings: Settings) -> type[bootsteps.StartStopStep]:
+    """Looks for jobs of dead processes in the event loop of the worker's parent process."""
+
+    class LookForTakeovers(bootsteps.StartStopStep):
+        requires = ("celery.worker.components:Pool",)
+
+        def start(self, worker: Any) -> None:  # noqa: ANN401 - Celery's own object, which has no type
+            def begin(running_job: str) -> None:
+                worker.pool.apply_async(call_task, (TAKE_OVER, running_job))
+
+            worker.hub.on_tick.add(TakeoverWatch(RunningJobs(settings.running_dir), begin))
+
+    return LookForTakeovers
+
+
+def _bound_shutdown(shutdown_s: int, processes: Callable[[], Iterable[int]]) -> None:
+    """A worker that gets a signal to stop waits for its jobs for ``shutdown_s``; then it leaves them to its successor.
 
     Celery's own "soft shutdown" always sleeps its whole time, even when the last job ended long before.
     """
 
     def give_up() -> None:
+        hand_over_jobs(processes())
         os.kill(os.getpid(), signal.SIGQUIT)
 
     @worker_shutting_down.connect(weak=False)
