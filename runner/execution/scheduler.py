@@ -84,7 +84,8 @@ class Scheduler:
 
     def _decide_one(self, pool: ThreadPoolExecutor) -> bool:
         """Starts or skips the first step whose needs have ended; False if there is none."""
-        if self._job.cancel and not self._job.cancel.lost and not self._running:
+        at_work = self._running or any(step.number in self._begun for step in self._waiting)
+        if self._job.cancel and not self._job.cancel.lost and not at_work:
             self._run_only_canceled_steps()
         step = next((step for step in self._waiting if self._is_due(step)), None)
         if step is None:
@@ -101,7 +102,7 @@ class Scheduler:
 
     def _is_due(self, step: Step) -> bool:
         """True if the step can be started or skipped now. Steps for after a cancellation wait until the others end."""
-        later = step.on_canceled and self._job.cancel and not self._job.cancel.lost
+        later = step.on_canceled and self._job.cancel and not self._job.cancel.lost and step.number not in self._begun
         return self._ended_steps.issuperset(step.needs) and not later
 
     def _run_only_canceled_steps(self) -> None:

@@ -77,8 +77,8 @@ class Job(Base):
     writes from an older attempt are refused. ``lease_s`` is how long its lease lasts without a renewal. ``lost`` counts
     expired leases, ``takeovers`` how often another process on the same machine went on with the running job, which
     raises ``attempt`` too. ``rung_ms`` is the time of the last wake-up. At most ``group_limit`` jobs of a concurrency
-    group (``group_key``, or None) run at once; users see ``group_name``. ``cancel_by`` is not empty where this job alone
-    is canceled.
+    group (``group_key``, or None) run at once; users see ``group_name``. ``cancel_by`` is not empty where this job
+    alone is canceled.
 
     ``lane`` stands for the labels that it asks for, while it waits and nothing but a worker is missing; else it is None
     (see ``workers.store.jobs.lanes``). While ``not_before_ms`` is set, no worker may claim it: it waits until
