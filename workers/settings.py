@@ -119,7 +119,8 @@ class Settings(BaseSettings):
     shutdown_s: int = Field(
         30,
         ge=1,
-        description="Seconds that a worker waits for its jobs at shutdown. Then it gives them to other workers.",
+        description="Seconds that a worker waits for its jobs at shutdown. Their steps run on after that: the next "
+        "worker on this machine goes on with them.",
     )
     grace_s: int = Field(
         10,

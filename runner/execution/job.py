@@ -72,7 +72,7 @@ class Assignment:
     repositories. ``failed_needs`` are the workflows that the job needs and that did not pass.
     ``step_url`` gives the page of a step by its number, or an empty text. With ``local``, errors name the options of
     ``headway run``. If ``journaled``, another process can go on with the job if this one dies; ``resumption`` is what
-    it goes on from.
+    it goes on from, and only where ``fingerprint`` is the same: it stands for the texts that are masked.
     """
 
     plan: JobPlan
@@ -92,6 +92,7 @@ class Assignment:
     step_url: Callable[[int], str] = _no_url
     local: bool = False
     journaled: bool = False
+    fingerprint: str = ""
     resumption: Resumption = NOTHING_LEFT
 
 

@@ -83,7 +83,7 @@ def _begin(job: Job) -> None:
     if job.resumption:
         restore(job)
     else:
-        job.journal.began(job.started_s, job.deadline)
+        job.journal.began(job.started_s, job.deadline, job.assignment.fingerprint)
 
 
 def _make_folders(folder: Path, arch: str) -> None:

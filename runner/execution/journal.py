@@ -42,11 +42,13 @@ class History:
     """What the journal says. ``begun`` is when steps began, and ``deadline`` when the job ends, by the monotonic clock.
 
     ``prepared`` is true once the source was checked out and the services were ready. ``canceled_by`` is not empty where
-    only steps for the state "canceled" still run. ``owner`` is ``WorkspaceOwner.state``.
+    only steps for the state "canceled" still run. ``owner`` is ``WorkspaceOwner.state``. ``fingerprint`` is the
+    assignment's.
     """
 
     deadline: float = 0
     started_s: int = 0
+    fingerprint: str = ""
     prepared: bool = False
     canceled_by: str = ""
     owner: tuple[int | None, bool] = (None, False)
@@ -69,9 +71,10 @@ class Journal:
         self._path = path
         self._lock = Lock()
 
-    def began(self, started_s: int, deadline: float) -> None:
+    def began(self, started_s: int, deadline: float, fingerprint: str = "") -> None:
         """The job began, and must end at ``deadline``."""
-        self._write("began", format=FORMAT, boot=boot_id(), started_s=started_s, deadline=deadline)
+        time_of = {"started_s": started_s, "deadline": deadline}
+        self._write("began", format=FORMAT, boot=boot_id(), fingerprint=fingerprint, **time_of)
 
     def prepared(self, owner: tuple[int | None, bool]) -> None:
         """The source is there, and the services are ready."""
@@ -153,7 +156,7 @@ def read_journal(path: Path) -> History | None:
             data = data[: data.rfind(b"\n") + 1]
             os.truncate(path, len(data))
         history = _history([json.loads(line) for line in data.splitlines()])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return history if history and history.prepared else None
 
@@ -171,6 +174,7 @@ def _add(history: History, fact: dict[str, Any]) -> None:
     match fact:
         case {"is": "began"}:
             history.started_s, history.deadline = int(fact["started_s"]), float(fact["deadline"])
+            history.fingerprint = str(fact["fingerprint"])
         case {"is": "prepared"}:
             history.prepared, history.owner = True, _owner(fact)
         case {"is": "service", "name": str(name)}:

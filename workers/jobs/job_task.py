@@ -24,7 +24,7 @@ from runner.network.host_rules import BRIDGE_PREFIX
 from runner.source.mirror import Mirror
 from runner.source.server import TransientGitError
 from workers import store
-from workers.access.credentials import registry_logins_for, secrets_for
+from workers.access.credentials import registry_logins_for
 from workers.access.isolation import isolation_for
 from workers.db.session import persist, reading, transaction
 from workers.jobs.admission import admit
@@ -32,6 +32,7 @@ from workers.jobs.cancel_on_failure import CancelOnFailure
 from workers.jobs.context import ClaimedJob, WorkerContext, load_job
 from workers.jobs.disk_guard import DiskGuard, guard_of
 from workers.jobs.forge_wait import wait_for_forge
+from workers.jobs.job_inputs import egress_of, fingerprint, folder_of, secrets_of
 from workers.jobs.lease_renewal import LeaseRenewer
 from workers.jobs.leftovers import job_key, remove_dead_attempts
 from workers.jobs.mirror_maintenance import open_mirror
@@ -209,28 +210,24 @@ def _assignment(
             trusted = job.allowed.clone_login
             mirror.checkout(job.trigger.sha, target, checkout, for_builds=builds, trusted=trusted)
 
-    key = job_key(context.installation, job.claim.job_id)
+    key, secrets = job_key(context.installation, job.claim.job_id), secrets_of(context, job)
     return Assignment(
         plan=plan,
         key=key,
         attempt=job.claim.origin,
         folder=folder_of(context, job.claim),
         check_out=check_out,
-        secrets=secrets_for(context.database, context.vault, job.repo_id, job.trigger.event, job.allowed),
+        secrets=secrets,
         logins=registry_logins_for(context.database, context.vault, job.repo_id, job.allowed),
         options=replace(options(context.settings), disk_problem=guard.problem),
         network=network,
         access=job.allowed.access,
-        egress=context.egress if job.allowed.proxy_logins else context.egress.without_logins(),
+        egress=egress_of(context, job),
         isolation=isolation_for(context.database, context.vault, job.repo_id, job.allowed),
         journaled=True,
+        fingerprint=fingerprint(context, job, secrets),
         resumption=job.left,
     )
-
-
-def folder_of(context: WorkerContext, claim: leases.Claim) -> Path:
-    """The folder of this attempt at the job, and of those that it goes on with."""
-    return context.settings.workspaces_dir / f"{job_key(context.installation, claim.job_id)}-{claim.origin}"
 
 
 def _warn(sentence: str) -> None:

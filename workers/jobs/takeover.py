@@ -21,8 +21,9 @@ from runner.logs.output import CUT_OFF
 from workers import store
 from workers.db.models import Step
 from workers.db.session import reading, transaction
-from workers.jobs.context import WorkerContext
-from workers.jobs.job_task import folder_of, run_claimed, work
+from workers.jobs.context import WorkerContext, load_job
+from workers.jobs.job_inputs import fingerprint, folder_of, secrets_of
+from workers.jobs.job_task import run_claimed, work
 from workers.jobs.leftovers import job_key
 from workers.jobs.running_jobs import HeldJob, JobLock
 from workers.logs import LogReader
@@ -105,6 +106,9 @@ def _what_is_left(context: WorkerContext, claim: leases.Claim, deaths: int) -> R
 
 def _obstacle(context: WorkerContext, claim: leases.Claim, plan: JobPlan, left: Resumption) -> str:
     try:
+        job = load_job(context, claim)
+        if fingerprint(context, job, secrets_of(context, job)) != left.history.fingerprint:
+            return "a secret was changed since it began"
         key = job_key(context.installation, claim.job_id)
         return obstacle(context.engine(), key, plan, folder_of(context, claim), left)
     except StepError as error:
