@@ -1,5 +1,6 @@
 """A machine with workers that share a data directory, and a repository: for tests that kill processes."""
 
+import json
 import os
 import signal
 import subprocess
@@ -100,20 +101,30 @@ class Machine:
         sha = repo.commit({".headway.yml": pipeline, **(files or {})})
         with transaction(self.database) as session:
             repo_id = store.add_repo(session, store.NewRepo(name, repo.url)).id
-            for secret, value in (secrets or {}).items():
-                store.put_secret(
-                    session, repo_id, secret, open_vault(self.settings).seal(secret_place(repo_id, secret), value)
-                )
             queued = store.queue_run(session, repo_id, push(sha=sha))
+        pushed = Pushed(self, repo_id, queued.run_id, queued.job_id)
+        for secret, value in (secrets or {}).items():
+            pushed.set_secret(secret, value)
         self._notifier.notify(queued.job_id)
-        return Pushed(self, queued.run_id, queued.job_id)
+        return pushed
 
 
 class Pushed:
     """A run with one job."""
 
-    def __init__(self, machine: Machine, run_id: int, job_id: int) -> None:
-        self.machine, self.id, self.job_id = machine, run_id, job_id
+    def __init__(self, machine: Machine, repo_id: int, run_id: int, job_id: int) -> None:
+        self.machine, self.repo_id, self.id, self.job_id = machine, repo_id, run_id, job_id
+
+    def set_secret(self, name: str, value: str) -> None:
+        """Sets a secret of the run's repository."""
+        with transaction(self.machine.database) as session:
+            sealed = open_vault(self.machine.settings).seal(secret_place(self.repo_id, name), value)
+            store.put_secret(session, self.repo_id, name, sealed)
+
+    def change_lock(self, **changes: int) -> None:
+        """Changes the file of the running job, whose process has died."""
+        (path,) = self.machine.settings.running_dir.glob(f"*-{self.job_id}-*")
+        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
     @property
     def run(self) -> Run:

@@ -60,7 +60,6 @@ def work(context: WorkerContext, job_id: int, disk_patience_s: float = DISK_PATI
     held = HeldJob(claim.job_id, claim.attempt, context.claimer.owner)
     with context.running.hold(folder_of(context, claim).name, held):
         run_claimed(context, claim)
-    _notify_next(context)
 
 
 def run_claimed(context: WorkerContext, claim: leases.Claim, left: Resumption = NOTHING_LEFT) -> None:
@@ -78,6 +77,7 @@ def run_claimed(context: WorkerContext, claim: leases.Claim, left: Resumption = 
     finally:
         cancel.close()
         context.live.changed(claim.run_id)
+    _notify_next(context)
 
 
 def _has_room(settings: Settings, patience_s: float) -> bool:

@@ -8,6 +8,7 @@ its job can be taken over (``workers.jobs.takeover``). All workers with the same
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -19,6 +20,8 @@ from workers.store.jobs.takeovers import Abandoned
 
 _log = structlog.get_logger()
 _RECORD_BYTES_MAX = 64 * 1024
+_UNFINISHED = "."
+_LOCK_TRIES, _LOCK_PAUSE_S = 10, 0.01
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,10 @@ class JobLock:
     def __init__(self, path: Path, descriptor: int) -> None:
         self._path = path
         self._descriptor = descriptor
+
+    def fileno(self) -> int:
+        """For flock."""
+        return self._descriptor
 
     def read(self) -> HeldJob | None:
         """What the file says; None where its last process died while it wrote that."""
@@ -77,9 +84,7 @@ class RunningJobs:
         """Locks the file ``name`` for the block. Without it, on a full disk, no process can take the job over."""
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._mine = _locked(self._folder / name, os.O_CREAT)
-            if self._mine:
-                self._mine.write(held)
+            self._mine = _made(self._folder, name, held)
         except OSError as error:
             _log.warning("if this process dies, its job starts over", job=held.job_id, error=str(error))
         try:
@@ -121,7 +126,7 @@ class RunningJobs:
     def abandoned(self) -> list[str]:
         """The names of the files whose process has died."""
         try:
-            return [path.name for path in self._folder.iterdir() if is_free(path)]
+            return [path.name for path in self._folder.iterdir() if path.name[0] != _UNFINISHED and is_free(path)]
         except OSError:
             return []
 
@@ -147,17 +152,36 @@ def is_free(path: Path) -> bool:
         os.close(descriptor)
 
 
-def _locked(path: Path, flags: int = 0) -> JobLock | None:
-    """The file, locked for this process; None where another one has it, or has removed it. Raises OSError."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | flags, 0o600)
+def _made(folder: Path, name: str, held: HeldJob) -> JobLock:
+    """A new file, which gets its name when it is locked: nobody sees it without the lock. Raises OSError."""
+    unfinished = folder / f"{_UNFINISHED}{name}-{os.getpid()}"
+    lock = JobLock(folder / name, os.open(unfinished, os.O_RDWR | os.O_CLOEXEC | os.O_CREAT, 0o600))
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(descriptor).st_ino == path.stat().st_ino:
-            return JobLock(path, descriptor)
+        fcntl.flock(lock.fileno(), fcntl.LOCK_EX)
+        lock.write(held)
+        unfinished.rename(folder / name)
     except OSError:
-        os.close(descriptor)
-        return None
-    os.close(descriptor)
+        lock.close()
+        unfinished.unlink(missing_ok=True)
+        raise
+    return lock
+
+
+def _locked(path: Path) -> JobLock | None:
+    """The file, locked for this process; None where another one has it, or has removed it. Raises OSError."""
+    lock = JobLock(path, os.open(path, os.O_RDWR | os.O_CLOEXEC))
+    for _ in range(_LOCK_TRIES):
+        try:
+            fcntl.flock(lock.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(lock.fileno()).st_ino == path.stat().st_ino:
+                return lock
+        except BlockingIOError:
+            time.sleep(_LOCK_PAUSE_S)  # a look of another process lasts a moment
+            continue
+        except OSError:
+            pass  # the file has been removed
+        break
+    lock.close()
     return None
 
 

@@ -1,7 +1,9 @@
 """The lock of a running job ends with its process; who looks for dead ones starts each once."""
 
+import fcntl
 import os
 import signal
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,6 +59,20 @@ def test_the_job_of_a_killed_process_can_be_taken_once(tmp_path: Path) -> None:
         lock.write(replace(HELD, attempt=10, owner="x"))
         assert lock.read() == replace(HELD, attempt=10, owner="x")
     assert running.abandoned() == []
+
+
+def test_a_look_of_another_process_does_not_keep_a_job_from_being_taken(tmp_path: Path) -> None:
+    (tmp_path / "a-7-1").write_text("{}")
+    with (tmp_path / "a-7-1").open() as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        threading.Timer(0.03, lambda: fcntl.flock(looking, fcntl.LOCK_UN)).start()
+        with RunningJobs(tmp_path).take("a-7-1") as lock:
+            assert lock is not None
+
+
+def test_a_file_that_is_being_made_is_not_seen(tmp_path: Path) -> None:
+    (tmp_path / ".a-7-1-99").touch()
+    assert RunningJobs(tmp_path).abandoned() == []
 
 
 def test_after_an_error_another_process_can_try(tmp_path: Path) -> None:

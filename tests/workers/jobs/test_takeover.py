@@ -17,6 +17,7 @@ from tests.support.machine import Machine, Pushed
 from tests.support.services import TEST_KEY, RedisServer, eventually
 from workers import store
 from workers.db.session import make_engine, transaction
+from workers.jobs.takeover import DEATHS_MAX
 from workers.settings import Settings
 
 pytestmark = [pytest.mark.engine, pytest.mark.stress, pytest.mark.timeout(200)]
@@ -232,24 +233,33 @@ ENDLESS = (
 )
 
 
-def test_while_no_worker_runs_steps_go_on_and_what_people_ask_for_is_not_forgotten(
-    machine: Machine,
-) -> None:
-    gap, gone, canceled = machine.push(GAP), machine.push(GAP), machine.push(ENDLESS)
-    for run in (gap, gone, canceled):
+def test_while_no_worker_runs_steps_go_on_and_what_people_ask_for_is_not_forgotten(machine: Machine) -> None:
+    gap, gone, canceled, rotated, poison = runs = [
+        machine.push(pipeline, secrets={"token": "first-value"}) for pipeline in (GAP, GAP, ENDLESS, GAP, GAP)
+    ]
+    for run in runs:
         run.said("work", b"begun")
     machine.kill_all()
     for container in gone.containers(1):
         machine.engine.remove(container)
     with transaction(machine.database) as session:
         store.request_cancel(session, canceled.id, "ada")
+    rotated.set_secret("token", "second-value")
+    for run, deaths in ((gap, DEATHS_MAX - 1), (poison, DEATHS_MAX)):
+        run.change_lock(deaths=deaths)
     (container,) = gap.containers(1)
-    eventually(lambda: not (machine.engine.inspect(container) or {"State": {}})["State"].get("Running"), 20)
+    eventually(lambda: not (machine.engine.inspect(container) or {"State": {}})["State"].get("Running"), 30)
     machine.start()
     assert (gap.ended().state, gap.attempts) == (State.PASSED, (1, 1, 0))
     assert gap.log("work", Stream.STDOUT).splitlines()[1::2] == [b"begun", b"+ echo end"]
-    assert (gone.ended().state, gone.attempts) == (State.PASSED, (2, 1, 1))
     assert (canceled.ended().state, canceled.attempts) == (State.CANCELED, (1, 1, 0))
+    for run, why in (
+        (gone, "the container of its step 1 is gone"),
+        (rotated, "a secret was changed"),
+        (poison, "6 times"),
+    ):
+        assert (run.ended().state, run.attempts) == (State.PASSED, (2, 1, 1)), why
+        assert why in machine.worker_log
 
 
 def test_a_worker_that_is_stopped_leaves_its_job_to_the_next(machine: Machine) -> None:
