@@ -39,11 +39,11 @@ from workers.jobs.running_jobs import RunningJobs
 from workers.jobs.takeover import take_over
 from workers.jobs.takeover_watch import (
     TAKE_OVER,
-    TakeoverWatch,
-    call_task,
     hand_over_jobs,
     hand_over_on_signal,
+    hold_leases,
     keep_for_successor,
+    takeovers_step,
 )
 from workers.labels import offered_here, queue_of
 from workers.logs import open_logs
@@ -153,10 +153,11 @@ def _look_at_disk(settings: Settings) -> str:
 def run_worker(settings: Settings) -> None:
     """Works until it gets a signal to stop. Raises MachineError where the engine, or its view of our data, is wrong."""
     name = f"{socket.gethostname()}-{secrets.token_hex(2)}"
+    hold_leases(settings)
     installation, host_rules = _prepare(settings, name)
     app = make_worker(settings, name)
     app.steps["worker"].add(_rounds(settings, installation, host_rules))
-    app.steps["worker"].add(_takeovers(settings))
+    app.steps["worker"].add(takeovers_step(settings))
     worker = quiet(app.Worker)(
         pool="prefork",
         concurrency=settings.worker_slots,
@@ -205,21 +206,6 @@ def _rounds(settings: Settings, installation: str, host_rules: HostRulesUpkeep) 
             worker.timer.call_repeatedly(settings.lease_s, partial(host_rules.look_in_background, engine))
 
     return SweepNowAndThen
-
-
-def _takeovers(settings: Settings) -> type[bootsteps.StartStopStep]:
-    """Looks for jobs of dead processes in the event loop of the worker's parent process."""
-
-    class LookForTakeovers(bootsteps.StartStopStep):
-        requires = ("celery.worker.components:Pool",)
-
-        def start(self, worker: Any) -> None:  # noqa: ANN401 - Celery's own object, which has no type
-            def begin(running_job: str) -> None:
-                worker.pool.apply_async(call_task, (TAKE_OVER, running_job))
-
-            worker.hub.on_tick.add(TakeoverWatch(RunningJobs(settings.running_dir), begin))
-
-    return LookForTakeovers
 
 
 def _bound_shutdown(shutdown_s: int, processes: Callable[[], Iterable[int]]) -> None:

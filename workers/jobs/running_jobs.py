@@ -132,8 +132,19 @@ class RunningJobs:
 
     def handed_over(self) -> list[HeldJob]:
         """The jobs that processes have left to others."""
-        found = (_read_file(self._folder / name) for name in self.abandoned())
+        found = (self.read(name) for name in self.abandoned())
         return [held for held in found if held and held.handed_over]
+
+    def read(self, name: str) -> HeldJob | None:
+        """What the file says; None where it is gone, or says nothing."""
+        try:
+            descriptor = os.open(self._folder / name, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            return _read(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def is_free(path: Path) -> bool:
@@ -183,17 +194,6 @@ def _locked(path: Path) -> JobLock | None:
         break
     lock.close()
     return None
-
-
-def _read_file(path: Path) -> HeldJob | None:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        return _read(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _read(descriptor: int) -> HeldJob | None:

@@ -9,14 +9,16 @@ import signal
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from typing import Any
 
 import structlog
-from celery import current_app
+from celery import bootsteps, current_app
 from sqlalchemy import Engine as Database
 from sqlalchemy.exc import SQLAlchemyError
 
-from workers.db.session import transaction
-from workers.jobs.running_jobs import RunningJobs
+from workers.db.session import make_engine, transaction
+from workers.jobs.running_jobs import HeldJob, RunningJobs
+from workers.settings import Settings
 from workers.store.jobs import leases
 from workers.store.processes.workers import OWNER_MARK
 
@@ -24,18 +26,28 @@ TAKE_OVER = "headway.take_over"
 HAND_OVER_SIGNAL = signal.SIGUSR2
 HAND_OVER_S = 120
 """For so long the job of a worker that was stopped waits for the next one on the same machine."""
-_AGAIN_S = 5.0
+START_S = 15
+"""So long a process may take to start that goes on with a job."""
+_AGAIN_S = 20.0
 
 _log = structlog.get_logger()
 
 
 class TakeoverWatch:
-    """``start`` is called with the name of each file of a dead process; again after a pause while it stays free."""
+    """``start`` is called with the name of each file of a dead process; again after a pause while it stays free.
+
+    ``hold`` is called with what the file says before it is called for the first time.
+    """
 
     def __init__(
-        self, running: RunningJobs, start: Callable[[str], object], monotonic_s: Callable[[], float] = time.monotonic
+        self,
+        running: RunningJobs,
+        start: Callable[[str], object],
+        hold: Callable[[HeldJob], object],
+        monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._running = running
+        self._hold = hold
         self._start = start
         self._monotonic_s = monotonic_s
         self._started_s: dict[str, float] = {}
@@ -46,9 +58,24 @@ class TakeoverWatch:
         now_s = self._monotonic_s()
         self._started_s = {name: since_s for name, since_s in self._started_s.items() if name in found}
         for name in found:
+            if name not in self._started_s and (held := self._running.read(name)):
+                self._hold(held)
             if now_s - self._started_s.get(name, -_AGAIN_S) >= _AGAIN_S:
                 self._started_s[name] = now_s
                 self._start(name)
+
+
+def hold_lease(connect: Callable[[], Database], held: HeldJob, lease_s: int) -> None:
+    """Makes the lease of a dead process last until another one can have started: that may take seconds."""
+    database = connect()
+    try:
+        with transaction(database) as session:
+            leases.renew(session, held.job_id, held.attempt, held.owner, max(lease_s, START_S))
+    except SQLAlchemyError as error:
+        _log.warning("a job may start over in place of going on", job=held.job_id, error=str(error))
+    finally:
+        # A process that is forked later must not inherit the connection's file descriptors.
+        database.dispose()
 
 
 def call_task(task: str, argument: str) -> None:
@@ -87,3 +114,28 @@ def keep_for_successor(database: Database, running: RunningJobs, worker: str) ->
                 leases.renew(session, held.job_id, held.attempt, held.owner, HAND_OVER_S)
         except SQLAlchemyError as error:
             _log.warning("a job waits for its lease only", job=held.job_id, error=str(error))
+
+
+def hold_leases(settings: Settings) -> None:
+    """Called first: a worker starts for seconds, and jobs that a dead one has left must not start over meanwhile."""
+    running = RunningJobs(settings.running_dir)
+    for held in filter(None, map(running.read, running.abandoned())):
+        hold_lease(lambda: make_engine(settings.database), held, settings.lease_s)
+
+
+def takeovers_step(settings: Settings) -> type[bootsteps.StartStopStep]:
+    """Looks for jobs of dead processes in the event loop of the worker's parent process."""
+
+    def hold(held: HeldJob) -> None:
+        hold_lease(lambda: make_engine(settings.database), held, settings.lease_s)
+
+    class LookForTakeovers(bootsteps.StartStopStep):
+        requires = ("celery.worker.components:Pool",)
+
+        def start(self, worker: Any) -> None:  # noqa: ANN401 - Celery's own object, which has no type
+            def begin(running_job: str) -> None:
+                worker.pool.apply_async(call_task, (TAKE_OVER, running_job))
+
+            worker.hub.on_tick.add(TakeoverWatch(RunningJobs(settings.running_dir), begin, hold))
+
+    return LookForTakeovers

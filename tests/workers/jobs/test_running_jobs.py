@@ -114,16 +114,17 @@ def test_where_no_file_can_be_made_the_job_runs_all_the_same(tmp_path: Path) -> 
 
 
 def test_a_dead_process_is_reported_once_and_again_after_a_pause(tmp_path: Path) -> None:
-    now_s, started = [0.0], list[str]()
-    watch = TakeoverWatch(RunningJobs(tmp_path), started.append, lambda: now_s[0])
+    now_s, started, held = [0.0], list[str](), list[HeldJob]()
+    watch = TakeoverWatch(RunningJobs(tmp_path), started.append, held.append, lambda: now_s[0])
     watch()
-    (tmp_path / "a-7-1").touch()
-    for now_s[0] in (0.0, 0.1, 4.9):
+    (tmp_path / "a-7-1").write_text('{"job_id": 7, "attempt": 1, "owner": "w"}')
+    for now_s[0] in (0.0, 0.1, 19.9):
         watch()
     assert started == ["a-7-1"]
-    now_s[0] = 5.0
+    now_s[0] = 20.0
     watch()
     assert started == ["a-7-1"] * 2
+    assert held == [HeldJob(7, 1, "w")]
     (tmp_path / "a-7-1").unlink()
     watch()
     (tmp_path / "a-7-1").touch()
