@@ -23,13 +23,17 @@ def worker() -> None:
     from runner.errors import MachineError
     from runner.private import private_umask
     from workers.errors import StartError
-    from workers.jobs.process import run_worker
+    from workers.jobs.lease_holding import hold_leases
     from workers.log_lines import configure_log
     from workers.startup import prepare_data_dir, read_settings, sentences
 
     configure_log()
     settings = read_settings()
     prepare_data_dir(settings)
+    hold_leases(settings)
+    # Only now: it takes seconds.
+    from workers.jobs.process import run_worker
+
     try:
         with private_umask(), sentences(settings):
             run_worker(settings)

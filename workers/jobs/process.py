@@ -33,6 +33,7 @@ from workers.jobs.context import WorkerContext
 from workers.jobs.heartbeat import Heartbeat
 from workers.jobs.host_rules import HostRulesUpkeep
 from workers.jobs.job_task import work
+from workers.jobs.lease_holding import keep_for_successor
 from workers.jobs.leftovers import PROBE, PeriodicSweep, remove_dead_attempts
 from workers.jobs.mirror_maintenance import tidy
 from workers.jobs.running_jobs import RunningJobs
@@ -41,8 +42,6 @@ from workers.jobs.takeover_watch import (
     TAKE_OVER,
     hand_over_jobs,
     hand_over_on_signal,
-    hold_leases,
-    keep_for_successor,
     takeovers_step,
 )
 from workers.labels import offered_here, queue_of
@@ -153,7 +152,6 @@ def _look_at_disk(settings: Settings) -> str:
 def run_worker(settings: Settings) -> None:
     """Works until it gets a signal to stop. Raises MachineError where the engine, or its view of our data, is wrong."""
     name = f"{socket.gethostname()}-{secrets.token_hex(2)}"
-    hold_leases(settings)
     installation, host_rules = _prepare(settings, name)
     app = make_worker(settings, name)
     app.steps["worker"].add(_rounds(settings, installation, host_rules))
