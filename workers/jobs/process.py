@@ -216,9 +216,12 @@ def _bound_shutdown(shutdown_s: int, processes: Callable[[], Iterable[int]]) -> 
         hand_over_jobs(processes())
         os.kill(os.getpid(), signal.SIGQUIT)
 
+    stopping = threading.Event()
+
     @worker_shutting_down.connect(weak=False)
     def _stopping(how: str, **_: object) -> None:
-        if how == "Warm":
+        if how == "Warm" and not stopping.is_set():  # TERM may come twice
+            stopping.set()
             _log.info("the worker stops: it takes no new jobs, and waits for running ones", at_most_s=shutdown_s)
             timer = threading.Timer(shutdown_s, give_up)
             timer.daemon = True

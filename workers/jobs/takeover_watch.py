@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 from celery import bootsteps, current_app
+from celery.worker import state
 
 from workers.db.session import make_engine
 from workers.jobs.lease_holding import hold_lease
@@ -21,6 +22,8 @@ from workers.settings import Settings
 
 TAKE_OVER = "headway.take_over"
 HAND_OVER_SIGNAL = signal.SIGUSR2
+HAND_OVER_WITHIN_S = 5.0
+_POLL_S = 0.02
 _AGAIN_S = 20.0
 
 _log = structlog.get_logger()
@@ -68,18 +71,34 @@ def call_task(task: str, argument: str) -> None:
 
 
 def hand_over_jobs(processes: Iterable[int]) -> None:
-    """Ends the processes of the pool at once. Their steps go on: the next worker on this machine takes them over."""
-    for pid in processes:
+    """Ends the processes of the pool, children of this one. The next worker on this machine goes on with their jobs.
+
+    Returns when they have ended: a signal that came meanwhile would make them end their steps.
+    """
+    left, deadline_s = set(processes), time.monotonic() + HAND_OVER_WITHIN_S
+    for pid in left:
         with suppress(ProcessLookupError):
             os.kill(pid, HAND_OVER_SIGNAL)
+    while (left := {pid for pid in left if not _has_ended(pid)}) and time.monotonic() < deadline_s:
+        time.sleep(_POLL_S)
+
+
+def _has_ended(child: int) -> bool:
+    """Leaves the process for Celery to be waited for."""
+    try:
+        return os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
+    except ChildProcessError:
+        return True
 
 
 def hand_over_on_signal(running: RunningJobs) -> None:
     """Makes this process of the pool end at once on the signal. Nothing of it is cleaned up: its job goes on."""
 
     def end(*_: object) -> None:
-        running.mark_handed_over()
-        os._exit(0)
+        try:
+            running.mark_handed_over()
+        finally:  # whatever other signal comes meanwhile
+            os._exit(0)
 
     signal.signal(HAND_OVER_SIGNAL, end)
 
@@ -97,6 +116,13 @@ def takeovers_step(settings: Settings) -> type[bootsteps.StartStopStep]:
             def begin(running_job: str) -> None:
                 worker.pool.apply_async(call_task, (TAKE_OVER, running_job))
 
-            worker.hub.on_tick.add(TakeoverWatch(RunningJobs(settings.running_dir), begin, hold))
+            watch = TakeoverWatch(RunningJobs(settings.running_dir), begin, hold)
+
+            def look() -> None:
+                # A worker that stops leaves its own jobs to the next one.
+                if state.should_stop is None:
+                    watch()
+
+            worker.hub.on_tick.add(look)
 
     return LookForTakeovers

@@ -89,6 +89,7 @@ def test_a_process_that_is_told_to_hand_over_ends_at_once_and_says_so(tmp_path: 
     running = RunningJobs(tmp_path)
     pid = in_a_process(running)
     hand_over_jobs([pid, 2**22 + 1])
+    assert running.abandoned() == ["a-7-1"]
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert running.handed_over() == [replace(HELD, handed_over=True)]
     assert HAND_OVER_SIGNAL is not signal.SIGTERM
