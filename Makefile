@@ -8,10 +8,8 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 unexport PYTHONDONTWRITEBYTECODE
 # Options for pytest; `make test` measures coverage with it
 COVERAGE :=
-# More than processors: many of these tests wait. `make test` has fewer, for with coverage they only compete
-PROCESSES := 4
-# The fast tests: without an engine, without PostgreSQL, without those that take long; `make test` runs more of them
-TESTS := not (engine or postgres or e2e or compose or browser or stress or slow)
+# Without an engine, without PostgreSQL, without those that take long
+FAST := not (engine or postgres or e2e or compose or browser or stress or slow)
 
 .PHONY: help setup demo check test engines bench docs lock engine-up engine-down clean
 
@@ -33,7 +31,7 @@ check: setup ## Lint, format, types, import rules and the fast tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q -n $(PROCESSES) $(COVERAGE) -m "$(TESTS)"
+	$(BIN)/pytest -q -n 4 $(COVERAGE) -m "$(FAST)"
 
 test: ## Everything, on real parts: set this machine up, start what is missing, check, run all tests, stop what was started
 	@scripts/machine.sh --tests

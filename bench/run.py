@@ -18,7 +18,7 @@ from rich.console import Console
 from bench.machine import describe
 from bench.measure import NotMeasurableError
 from bench.result import Bench, Measured, Row
-from bench.rows import builds, cli, hooks, live, logs, queue, source, steps, streams
+from bench.rows import builds, cli, hooks, live, logs, queue, rest, source, steps, streams
 from bench.table import Line, show, write
 
 HERE = Path(__file__).parent
@@ -43,6 +43,7 @@ TOPICS: Sequence[tuple[tuple[Row, ...], Measure]] = (
     ((cli.LINT,), cli.lint),
     ((queue.SQLITE,), queue.sqlite),
     ((queue.POSTGRESQL,), queue.postgresql),
+    ((rest.MEMORY, rest.PROCESSOR), rest.at_rest),
     ((source.FIRST, source.AGAIN), source.big),
 )
 

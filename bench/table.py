@@ -59,6 +59,8 @@ def _cells(line: Line) -> tuple[str, ...]:
 
 def _figure(value: float, unit: str) -> str:
     match unit:
+        case "%":
+            return f"{value:.2f} %"
         case "s" if abs(value) < 1:
             return f"{value * 1000:.0f} ms"
         case "s":

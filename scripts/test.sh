@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The whole test suite; `make test` calls it when everything is set up. With CI=true a missing part is a failure, not a skip.
-# Coverage is measured where most of the code runs: in the tests without an engine, and in those on the engine and on PostgreSQL.
+# Coverage is measured where most of the code runs: in the fast tests, and in those on the engine and on PostgreSQL. It doubles
+# the processor time of a test, so tests that need much of that go without.
 # More processes than processors: most of these tests wait, for containers, clocks and each other.
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -42,10 +43,8 @@ stop_other_store() {
 # --- the tests
 
 readonly APART="e2e or compose or browser or stress"
-without_engine() {
-  COVERAGE_FILE=.coverage.fast make --no-print-directory check PROCESSES=2 COVERAGE="--cov --cov-report=" \
-    TESTS="not (engine or postgres or $APART)"
-}
+fast() { COVERAGE_FILE=.coverage.fast make --no-print-directory check COVERAGE="--cov --cov-report="; }
+slow() { $PYTEST -q -n 4 -m "slow and not (engine or postgres or $APART)"; }
 on_engine() {
   COVERAGE_FILE=.coverage.engine $PYTEST -q -n 5 --cov --cov-report= -m "(engine or postgres) and not ($APART)"
 }
@@ -69,7 +68,8 @@ at_least() { # at_least PERCENT OPTION...: what `coverage report` counts with th
 }
 
 $COVERAGE erase
-step "check, and the tests without an engine" without_engine
+step "check: lint, types, the fast tests" fast
+step "tests that compute much" slow
 step "tests on the engine and on PostgreSQL" on_engine
 step "coverage: $PIPELINES_PERCENT_MIN % of pipelines, $ALL_PERCENT_MIN % of all" enough_coverage
 step "large amounts, long histories" stress

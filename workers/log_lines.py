@@ -5,7 +5,7 @@ import sys
 
 import structlog
 from structlog.stdlib import BoundLogger, LoggerFactory, ProcessorFormatter
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
 
 OWN_PACKAGES = ("pipelines", "runner", "web", "workers")
 """Their lines are shown from INFO on; those of libraries from WARNING on."""
@@ -25,7 +25,7 @@ def configure_log() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         ProcessorFormatter(
-            foreign_pre_chain=common,
+            foreign_pre_chain=[_on_one_line, *common],
             processors=[
                 ProcessorFormatter.remove_processors_meta,
                 # Values in quotes, with escapes: they may come from outside, and a line stays one line.
@@ -42,3 +42,9 @@ def configure_log() -> None:
     for package in OWN_PACKAGES:
         logging.getLogger(package).setLevel(logging.INFO)
     logging.captureWarnings(capture=True)
+
+
+def _on_one_line(_logger: object, _method: str, line: EventDict) -> EventDict:
+    """A library's text: Celery's has line breaks."""
+    line["event"] = " ".join(str(line["event"]).split("\n"))
+    return line

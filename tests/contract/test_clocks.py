@@ -13,7 +13,7 @@ from tests.support.builders import push
 from workers import store
 from workers.db.models import Job, Leader, Worker
 from workers.db.session import now_ms, reading, transaction
-from workers.scheduler.scheduler import Candidate
+from workers.scheduler.scheduler import LEAD_S, Candidate
 from workers.scheduler.silence import SilenceWatch
 from workers.store.jobs import leases
 
@@ -108,7 +108,7 @@ def test_another_scheduler_takes_over_from_a_dead_one_by_whatever_clock(database
     with transaction(database) as session:
         session.execute(update(Leader).values(until_ms=Leader.until_ms - ahead_ms))
     assert other.leads() == (ahead_ms > 0), "by the database's clock the lead is free: two leaders do no harm"
-    now_s += 5
+    now_s += LEAD_S
     assert other.leads()
     assert not dead.leads()
 

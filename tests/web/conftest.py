@@ -220,8 +220,7 @@ def running(server: HttpServer, services: Services) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{port}"
     finally:
-        services.stopping.set()
-        server.should_exit = True
+        server.stop()
         thread.join(20)
         assert not thread.is_alive()
 

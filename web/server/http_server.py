@@ -1,5 +1,6 @@
 """The HTTP server: Uvicorn with the limits of its connections."""
 
+import asyncio
 import contextlib
 import resource
 import threading
@@ -16,21 +17,42 @@ from workers.settings import Settings
 
 _GRACEFUL_S = 5
 _KEEP_ALIVE_S = 65
+_TICK_S = 1.0
 _OTHER_FILES = 512
 """Open files of a process besides its connections: database, logs, Redis, templates."""
 
 
 class HttpServer(uvicorn.Server):
-    """Sets ``stopping`` at the signal: Uvicorn waits for open streams before it shuts the application down."""
+    """Sets ``stopping`` at the signal: Uvicorn waits for open streams before it shuts the application down.
+
+    At rest it does something once a second, for the date of answers: Uvicorn's own loop looks ten times a second
+    whether to stop.
+    """
 
     def __init__(self, config: uvicorn.Config, stopping: threading.Event) -> None:
         super().__init__(config)
         self._stopping = stopping
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._woken = asyncio.Event()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """TERM and INT."""
-        self._stopping.set()
         super().handle_exit(sig, frame)
+        self.stop()
+
+    def stop(self) -> None:
+        """Ends the server, from any thread."""
+        self._stopping.set()
+        self.should_exit = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._woken.set)
+
+    async def main_loop(self) -> None:
+        """Runs until the server is to stop."""
+        self._loop = asyncio.get_running_loop()
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), _TICK_S)
 
 
 def make_server(services: Services, limits: ConnectionLimits | None = None, port: int = 0) -> HttpServer:

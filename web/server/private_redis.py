@@ -11,7 +11,7 @@ from pathlib import Path
 from redis import RedisError
 
 from runner.private import private_folder
-from web.server.supervisor import ChildProcess
+from web.server.supervisor import ChildProcess, program
 from workers.errors import StartError
 from workers.settings import Settings
 from workers.streaming.redis_stream import connect
@@ -49,7 +49,7 @@ def start_private_redis(settings: Settings, stack: ExitStack) -> tuple[Settings,
     """Starts a Redis, unless the settings name one; the settings with its address. ``stack`` stops it at the end."""
     if "redis_url" in settings.model_fields_set:
         return settings, []
-    program = find_redis()
+    server = find_redis()
     folder = settings.redis_dir
     private_folder(folder)
     port, password = _free_port(), secrets.token_urlsafe(24)
@@ -59,10 +59,11 @@ def start_private_redis(settings: Settings, stack: ExitStack) -> tuple[Settings,
     config.write_text(
         f'bind 127.0.0.1\nport {port}\nrequirepass {password}\ndir "{folder.absolute()}"\ndaemonize no\n'
         'loglevel warning\nlogfile redis.log\nsave ""\nappendonly yes\nappendfsync everysec\n'
-        "maxmemory-policy noeviction\n"
+        # hz: how often a second it looks for expired keys and the like. By default ten times, also at rest.
+        "maxmemory-policy noeviction\nhz 1\n"
     )
     url = f"redis://:{password}@127.0.0.1:{port}/0"
-    child = ChildProcess("redis", [program, str(config.absolute())], os.environ, _STOP_S)
+    child = ChildProcess("redis", program([server, str(config.absolute())], os.environ), _STOP_S)
     child.start()
     stack.callback(child.stop)
     _wait_until_ready(url, child, folder / "redis.log")

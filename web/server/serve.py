@@ -2,49 +2,70 @@
 
 import fcntl
 import os
-import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
+from importlib import import_module
 from pathlib import Path
+from typing import TextIO
 
 from runner.private import private_umask
 from web.operations import repos, users
+from web.server.forked_process import fork, import_before_fork
 from web.server.http_server import make_server
 from web.server.private_redis import start_private_redis
-from web.server.supervisor import ChildProcess, headway_command
+from web.server.signals import Signals
+from web.server.supervisor import ChildProcess, headway_command, program
 from web.server.wiring import open_services
 from web.services import Services
+from workers.cli.errors import exit_status
 from workers.errors import StartError
 from workers.settings import Settings
 from workers.startup import database, prepare_data_dir
 
 PrintLine = Callable[[str], None]
 
-_SUPERVISE_S = 0.5
+# By name: ``headway web`` on a machine of its own never loads the code that runs containers.
+_PROCESSES = "workers.cli.processes"
+_IMPORTED = (_PROCESSES, "workers.jobs.process", "workers.scheduler.scheduler")
 # At shutdown a worker stops its steps within ``shutdown_s``, and then cleans up.
 _WORKER_CLEANUP_S, _SCHEDULER_STOP_S = 10.0, 10.0
 
 
 def serve(settings: Settings, print_line: PrintLine) -> None:
     """Runs the web server, a worker, the scheduler and a Redis of its own until TERM or INT. Raises StartError."""
-    stop = threading.Event()
     prepare_data_dir(settings)
     with private_umask(), ExitStack() as stack:
-        stack.enter_context(_only_one(settings.data_dir / "serve.lock"))
+        lock = stack.enter_context(_only_one(settings.data_dir / "serve.lock"))
         listener = stack.enter_context(_listen(settings))
-        engine = stack.enter_context(database(settings, migrate=True))
-        stack.enter_context(_signals(stop))
+        _migrate(settings)
+        signals = stack.enter_context(Signals())
         settings, redis = start_private_redis(settings, stack)
-        services = stack.enter_context(open_services(settings, engine))
-        children = [*redis, *_worker_and_scheduler(settings)]
-        with _children(children), _web_thread(services, listener, stop):
-            _print_welcome(services, print_line)
-            while not stop.wait(_SUPERVISE_S):
-                for child in children:
-                    child.restart_if_dead()
+        with database(settings) as engine, open_services(settings, engine) as services:
+            # What cannot be used is said here; and what this process has once made, the others share.
+            repos.any_repo(services)
+            import_before_fork(_IMPORTED)
+        close = [lock.fileno(), listener.fileno(), *signals.descriptors]
+        children = [*redis, *_worker_and_scheduler(settings, close)]
+        with _children(children), _pages(settings, listener, signals, print_line):
+            pause_s: float | None = None
+            while signals.wait(pause_s):
+                pauses = [child.restart_if_dead() for child in children]
+                pause_s = min((pause for pause in pauses if pause is not None), default=None)
         # At the end of the block the web server stops first, then the children in reverse order.
+
+
+def _migrate(settings: Settings) -> None:
+    """In a process of its own: what migrations load and use is not needed again."""
+
+    def migrate() -> None:
+        with database(settings, migrate=True):
+            """Opened, it is up to date."""
+
+    if status := fork("headway-db", partial(exit_status, migrate))().wait():
+        raise SystemExit(status)
 
 
 def serve_web(settings: Settings, print_line: PrintLine) -> None:
@@ -54,30 +75,33 @@ def serve_web(settings: Settings, print_line: PrintLine) -> None:
         engine = stack.enter_context(database(settings))
         services = stack.enter_context(open_services(settings, engine))
         # Uvicorn raises the signal again after its shutdown: without our handler it would kill the process.
-        stack.enter_context(_signals(threading.Event()))
+        stack.enter_context(Signals())
         _print_welcome(services, print_line)
         make_server(services).run(sockets=[listener])
 
 
 @contextmanager
-def _web_thread(services: Services, listener: socket.socket, stop: threading.Event) -> Iterator[None]:
-    """The web server in a thread, because the main thread supervises the children. If it ends, it sets ``stop``."""
-    server = make_server(services)
+def _pages(settings: Settings, listener: socket.socket, signals: Signals, print_line: PrintLine) -> Iterator[None]:
+    """The web server in a thread, because the main thread supervises the children. If it ends, so does ``serve``."""
+    with ExitStack() as stack:
+        engine = stack.enter_context(database(settings))
+        services = stack.enter_context(open_services(settings, engine))
+        server = make_server(services)
 
-    def run() -> None:
+        def run() -> None:
+            try:
+                server.run(sockets=[listener])
+            finally:
+                signals.end()
+
+        thread = threading.Thread(target=run, name="web")
+        thread.start()
         try:
-            server.run(sockets=[listener])
+            _print_welcome(services, print_line)
+            yield
         finally:
-            stop.set()
-
-    thread = threading.Thread(target=run, name="web")
-    thread.start()
-    try:
-        yield
-    finally:
-        services.stopping.set()
-        server.should_exit = True
-        thread.join()
+            server.stop()
+            thread.join()
 
 
 @contextmanager
@@ -89,14 +113,21 @@ def _children(children: list[ChildProcess]) -> Iterator[None]:
                 child.start()
         yield
     finally:
-        # All but the first (the private Redis) get TERM at once, so that they shut down at the same time.
-        for child in children[1:]:
-            child.ask_to_stop()
+        # All but the private Redis get TERM at once, so that they shut down at the same time.
+        for child in children:
+            if child.name != "redis":
+                child.ask_to_stop()
         for child in reversed(children):
             child.stop()
 
 
-def _worker_and_scheduler(settings: Settings) -> list[ChildProcess]:
+def _worker_and_scheduler(settings: Settings, close: list[int]) -> list[ChildProcess]:
+    """They are forked from this process, which has imported everything: it saves 80 MB.
+
+    What dies later is started anew: this process has threads then. ``close`` are files of this process that they must
+    not keep: a lock and a port are held by each process that has them open.
+    """
+    processes = import_module(_PROCESSES)
     environment = {
         **os.environ,
         "HEADWAY_DATA_DIR": str(settings.data_dir),
@@ -104,9 +135,15 @@ def _worker_and_scheduler(settings: Settings) -> list[ChildProcess]:
         "HEADWAY_REDIS_URL": settings.redis_url,
         "HEADWAY_BASE_URL": settings.url,
     }
+    stop_s = {"worker": settings.shutdown_s + _WORKER_CLEANUP_S, "scheduler": _SCHEDULER_STOP_S}
     return [
-        ChildProcess("worker", headway_command("worker"), environment, settings.shutdown_s + _WORKER_CLEANUP_S),
-        ChildProcess("scheduler", headway_command("scheduler"), environment, _SCHEDULER_STOP_S),
+        ChildProcess(
+            name,
+            fork(f"headway-{name}", partial(exit_status, partial(getattr(processes, name), settings)), close),
+            seconds,
+            again=program(headway_command(name), environment),
+        )
+        for name, seconds in stop_s.items()
     ]
 
 
@@ -127,7 +164,7 @@ def _listen(settings: Settings) -> Iterator[socket.socket]:
 
 
 @contextmanager
-def _only_one(path: Path) -> Iterator[None]:
+def _only_one(path: Path) -> Iterator[TextIO]:
     """Raises StartError while another ``headway serve`` uses the same data directory."""
     with path.open("w") as lock:
         try:
@@ -136,18 +173,7 @@ def _only_one(path: Path) -> Iterator[None]:
             raise StartError(
                 f"Another headway serve uses {path.parent}. Stop it first, or give this one its own HEADWAY_DATA_DIR."
             ) from None
-        yield
-
-
-@contextmanager
-def _signals(stop: threading.Event) -> Iterator[None]:
-    """TERM and INT set ``stop``."""
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        yield lock
 
 
 def _print_welcome(services: Services, print_line: PrintLine) -> None:

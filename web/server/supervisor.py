@@ -5,7 +5,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 import structlog
 
@@ -25,30 +26,63 @@ if os.getppid() == int(sys.argv[1]):
 _log = structlog.get_logger()
 
 
+class Process(Protocol):
+    """What the supervisor needs of a process: ``subprocess.Popen`` has it, and so has ``ForkedProcess``."""
+
+    pid: int
+
+    def poll(self) -> int | None:
+        """The exit status, or None while it runs."""
+        ...
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Waits for the end. Raises subprocess.TimeoutExpired."""
+        ...
+
+    def send_signal(self, sig: int) -> None:
+        """Sends a signal, if the process still runs."""
+        ...
+
+
 def headway_command(*arguments: str) -> list[str]:
     """The command line that runs headway with these arguments, whether it is installed as a script or not."""
     return [sys.executable, "-c", "from runner.cli.main import main; main()", *arguments]
 
 
-class ChildProcess:
-    """One program. Only the main thread may start it: the kernel ends the program with the thread that started it."""
+def program(command: Sequence[str], environment: Mapping[str, str]) -> Callable[[], Process]:
+    """Starts a program in a session of its own, so that Ctrl-C does not reach it: the supervisor ends it."""
+    shim = [sys.executable, "-I", "-S", "-c", _SHIM]
 
-    def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str], stop_s: float) -> None:
+    def start() -> Process:
+        return subprocess.Popen(
+            [*shim, str(os.getpid()), *command], env=environment, stdin=subprocess.DEVNULL, start_new_session=True
+        )
+
+    return start
+
+
+class ChildProcess:
+    """One process. Only the main thread may start it: the kernel ends it with the thread that started it.
+
+    ``start`` starts it, and ``again`` after it died, if that is another way.
+    """
+
+    def __init__(
+        self, name: str, start: Callable[[], Process], stop_s: float, again: Callable[[], Process] | None = None
+    ) -> None:
         self.name = name
-        self._command = list(command)
-        self._environment = dict(environment)
+        self._start = start
+        self._again = again or start
         self._stop_s = stop_s
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
         self._started_s = 0.0
         self._deaths = 0
         self._retry_s = 0.0
 
     def start(self) -> None:
-        """Starts the program in a session of its own, so that Ctrl-C does not reach it: ``stop`` ends it."""
-        shim = [sys.executable, "-I", "-S", "-c", _SHIM, str(os.getpid())]
-        self._process = subprocess.Popen(
-            [*shim, *self._command], env=self._environment, stdin=subprocess.DEVNULL, start_new_session=True
-        )
+        """Starts the process."""
+        self._process = self._start()
+        self._start = self._again
         self._started_s = time.monotonic()
 
     @property
@@ -58,22 +92,27 @@ class ChildProcess:
 
     @property
     def alive(self) -> bool:
-        """True while the program runs."""
+        """True while the process runs."""
         return self._process is not None and self._process.poll() is None
 
-    def restart_if_dead(self) -> None:
-        """Starts the program again if it died: at once the first time in a minute, with back-off if it keeps dying."""
+    def restart_if_dead(self) -> float | None:
+        """Starts the process again if it died: at once the first time in a minute, with back-off if it keeps dying.
+
+        Returns the seconds after which to call this again, or None while the process runs.
+        """
         if self.alive:
-            return
+            return None
         now_s = time.monotonic()
         if self._process is not None:
-            status, self._process = self._process.returncode, None
+            status, self._process = self._process.poll(), None
             self._deaths = 0 if now_s - self._started_s > _LONG_LIFE_S else self._deaths + 1
             pause_s = _BACK_OFF_S[min(self._deaths, len(_BACK_OFF_S)) - 1] if self._deaths else 0.0
             self._retry_s = now_s + pause_s
             _log.warning("a process of Headway ended and is restarted", process=self.name, status=status, in_s=pause_s)
-        if now_s >= self._retry_s:
-            self.start()
+        if now_s < self._retry_s:
+            return self._retry_s - now_s
+        self.start()
+        return None
 
     def ask_to_stop(self) -> None:
         """Sends TERM."""
@@ -89,6 +128,6 @@ class ChildProcess:
             self._process.wait(self._stop_s)
         except subprocess.TimeoutExpired:
             _log.warning("a process of Headway did not stop in time and was killed", process=self.name)
-            self._process.kill()
+            self._process.send_signal(signal.SIGKILL)
             self._process.wait()
         self._process = None

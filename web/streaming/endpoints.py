@@ -6,7 +6,7 @@ after ``POLL_S``.
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Annotated, cast
 
@@ -42,7 +42,9 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         services.stopping.set()
-        await hub
+        hub.cancel()  # no stream is open any more
+        with suppress(asyncio.CancelledError):
+            await hub
         await redis.aclose()
 
 

@@ -9,7 +9,8 @@ from redis import RedisError
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 
-_TICK_S = 0.25
+_TICK_S, _AT_REST_S = 0.25, 5.0
+"""How often it looks whether it is to stop, or what has to be unsubscribed: while there are listeners, and else."""
 _RETRY_S = 0.5
 
 _log = structlog.get_logger()
@@ -68,7 +69,8 @@ class Notices:
         await pubsub.subscribe("headway:streams", *self._listeners)
         self._pubsub, self.connected = pubsub, True
         while not stopping():
-            message: dict[str, Any] | None = await pubsub.get_message(timeout=_TICK_S)
+            tick_s = _TICK_S if self._listeners or self._unwanted else _AT_REST_S
+            message: dict[str, Any] | None = await pubsub.get_message(timeout=tick_s)
             if message is not None and message["type"] in {"message", "subscribe"}:
                 for listener in self._listeners.get(message["channel"].decode(), ()):
                     listener()

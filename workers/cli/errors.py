@@ -18,10 +18,17 @@ def report_errors(function: Callable[P, None]) -> Callable[P, None]:
 
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            function(*args, **kwargs)
-        except StartError as error:
-            typer.echo(visible(f"headway: {error}"), err=True)
-            raise typer.Exit(BROKEN) from None
+        if status := exit_status(lambda: function(*args, **kwargs)):
+            raise typer.Exit(status)
 
     return run
+
+
+def exit_status(function: Callable[[], None]) -> int:
+    """Calls the function. Returns 0, or 3 after a StartError, which is printed as a sentence."""
+    try:
+        function()
+    except StartError as error:
+        typer.echo(visible(f"headway: {error}"), err=True)
+        return BROKEN
+    return 0

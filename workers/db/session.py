@@ -5,10 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import BigInteger, Connection, Engine, create_engine, event, inspect, make_url, select, text
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import OperationalError
@@ -21,6 +19,9 @@ from sqlalchemy.sql.functions import FunctionElement
 from runner.private import new_private_file, private_file
 from workers.ballast import Ballast
 from workers.db.full_disk import means_full_disk, note_full_disk
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _WRITE = "headway_write"
@@ -182,12 +183,17 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
     if revision == "head" and _is_current(engine):
         return  # Alembic would import every migration to find that out, and each command asks
     with engine.execution_options(**{_WRITE: True}).begin() as connection:
+        # 10 MB of memory that a database which is up to date does not need
+        from alembic import command  # noqa: PLC0415
+
         command.upgrade(_alembic(connection), revision)
 
 
 def downgrade(engine: Engine, revision: str) -> None:
     """Migrates the tables down to ``revision``; ``base`` removes them all."""
     with engine.execution_options(**{_WRITE: True}).begin() as connection:
+        from alembic import command  # noqa: PLC0415 - see upgrade
+
         command.downgrade(_alembic(connection), revision)
 
 
@@ -200,7 +206,9 @@ def _is_current(engine: Engine) -> bool:
         return connection.scalars(text("SELECT version_num FROM alembic_version")).all() == [newest]
 
 
-def _alembic(connection: Connection) -> Config:
+def _alembic(connection: Connection) -> "Config":
+    from alembic.config import Config  # noqa: PLC0415 - see upgrade
+
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["connection"] = connection

@@ -1,5 +1,6 @@
 """The worker process: Celery's pool of child processes, and what each child needs."""
 
+import gc
 import os
 import secrets
 import signal
@@ -13,7 +14,7 @@ from typing import Any
 
 import structlog
 from celery import Celery, bootsteps
-from celery.signals import worker_process_init, worker_shutting_down
+from celery.signals import worker_before_create_process, worker_process_init, worker_shutting_down
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipelines.state import Reason
@@ -102,6 +103,11 @@ def make_worker(settings: Settings, name: str) -> Celery:
     """The Celery application with its one task, for the worker ``name``."""
     app = make_celery(settings)
     contexts: list[WorkerContext] = []
+
+    @worker_before_create_process.connect(weak=False)
+    def _before_fork(**_: object) -> None:
+        # The garbage collector would write into what the child shares with this process, and so copy it.
+        gc.freeze()
 
     @worker_process_init.connect(weak=False)
     def _after_fork(**_: object) -> None:

@@ -50,6 +50,8 @@ def make_celery(settings: Settings) -> Celery:
             "socket_connect_timeout": 5,
             "socket_keepalive": True,
             "health_check_interval": 25,
+            # How long Redis holds a request for a message, in seconds: a worker at rest asks again that often.
+            "polling_interval": 10,
             "global_keyprefix": KEY_PREFIX,
         },
         visibility_timeout=300,

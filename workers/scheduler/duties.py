@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from workers import store
 from workers.back_off import BackOff
 from workers.db.session import transaction
+from workers.scheduler.pace import AT_REST_S, Pace
 
 HANGS_AFTER_S = 300.0
 _STOP_WITHIN_S = 5.0
@@ -21,29 +22,34 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Duty:
-    """What is done every ``every_s`` seconds. ``work`` returns what fails of it, which it tries again by itself."""
+    """What is done every ``every_s`` seconds. ``work`` returns what fails of it, which it tries again by itself.
+
+    ``of_unfinished``: it has to do with unfinished runs alone, and rests while there are none.
+    """
 
     name: str
     every_s: float
     work: Callable[[], str]
+    of_unfinished: bool = False
 
 
 class DutyThread:
     """Does one duty again and again while this process leads. ``report`` gets a sentence, or empty text for success."""
 
     def __init__(
-        self, duty: Duty, leads: threading.Event, stop: threading.Event, report: Callable[[str], None]
+        self, duty: Duty, leads: threading.Event, stop: threading.Event, pace: Pace, report: Callable[[str], None]
     ) -> None:
         self.duty = duty
         self._leads = leads
         self._stop = stop
+        self._pace = pace
         self._report = report
         self._back_off = BackOff()
         self._began_s: float | None = None
         self._thread = threading.Thread(target=self._do_until_stopped, name=duty.name, daemon=True)
 
     def start(self) -> None:
-        """Starts the thread. It ends when ``stop`` is set."""
+        """Starts the thread. It ends when ``stop`` is set and the pace ends."""
         self._thread.start()
 
     def join(self, timeout_s: float) -> None:
@@ -59,7 +65,8 @@ class DutyThread:
     def _do_until_stopped(self) -> None:
         while not self._stop.is_set():
             pause_s = self._do() if self._leads.is_set() else min(self.duty.every_s, 1.0)
-            self._stop.wait(pause_s)
+            rests = self.duty.of_unfinished and self._leads.is_set()
+            self._pace.wait(pause_s, None if rests else max(pause_s, AT_REST_S))
 
     def _do(self) -> float:
         """Does the duty once. Returns the pause before the next time, in seconds."""

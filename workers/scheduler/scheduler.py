@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import takewhile
 
 import structlog
@@ -25,6 +26,7 @@ from workers.queue.wakeups import Notifier, queue_length
 from workers.scheduler.delays import end_due_delays
 from workers.scheduler.duties import Duty, DutyReporter, DutyThread, stop_all
 from workers.scheduler.missed_turns import MissedTurns
+from workers.scheduler.pace import AT_REST_S, Pace, listening
 from workers.scheduler.retention import delete_expired_logins, delete_expired_logs, delete_old_audit_entries
 from workers.scheduler.silence import SilenceWatch
 from workers.secrets.vault import open_vault
@@ -39,8 +41,11 @@ NOTIFY_AGAIN_S = 5
 """If a job's last wake-up is older than this, and no message waits in the queue, then the message was lost."""
 
 _ROLE = "scheduler"
-_LEAD_LEASE_S = 5
 _TICK_S = 1.0
+_ROUNDS = 5
+"""For how many rounds it keeps the lead without going on."""
+LEAD_S = _ROUNDS * AT_REST_S
+"""After so long without a round another scheduler takes over, whatever the database's clock says."""
 _CLEANUP_EVERY_S = 60.0
 
 _log = structlog.get_logger()
@@ -65,6 +70,7 @@ class SchedulerContext:
     lease_s: int
     monotonic_s: Callable[[], float] = time.monotonic
     disk_was_full: threading.Event = field(default_factory=threading.Event)
+    pace: Pace = field(default_factory=Pace)
 
 
 @dataclass
@@ -168,11 +174,11 @@ def duties_of(context: SchedulerContext) -> list[Duty]:
         return old_logs.problem()
 
     return [
-        Duty("jobs of dead workers", _TICK_S, Reaper(context)),
-        Duty("missed turns", _TICK_S, turns),
-        Duty("delayed jobs", _TICK_S, delayed),
+        Duty("jobs of dead workers", _TICK_S, Reaper(context), of_unfinished=True),
+        Duty("missed turns", _TICK_S, turns, of_unfinished=True),
+        Duty("delayed jobs", _TICK_S, delayed, of_unfinished=True),
         Duty("crons", _TICK_S, lambda: start_crons(context, crons)),
-        Duty("wake-ups", _TICK_S, lambda: notify_again(context)),
+        Duty("wake-ups", _TICK_S, lambda: notify_again(context), of_unfinished=True),
         Duty("expired logins", _CLEANUP_EVERY_S, logins),
         Duty("old audit entries", _CLEANUP_EVERY_S, audit),
         Duty("old logs", _CLEANUP_EVERY_S, logs),
@@ -194,8 +200,9 @@ def run_scheduler(settings: Settings, stop: threading.Event) -> None:
         lease_s=settings.lease_s,
     )
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+    wait = partial(context.pace.wait, _TICK_S, AT_REST_S)
     try:
-        with background_reporter(engine, open_vault(settings), settings):
+        with listening(redis, context.pace), background_reporter(engine, open_vault(settings), settings, wait):
             _run_until_stopped(context, owner, stop)
     finally:
         redis.close()
@@ -210,12 +217,13 @@ class Candidate:
     owner: str
     watch: SilenceWatch[leaders.Lead] = field(default_factory=SilenceWatch)
 
-    def leads(self) -> bool:
-        """Takes the lead, or goes on leading, if it may. Call it every second. Raises SQLAlchemyError."""
+    def leads(self, pause_s: float = _TICK_S) -> bool:
+        """Takes the lead, or goes on leading, if it may. Call it again after ``pause_s``. Raises SQLAlchemyError."""
         with transaction(self.engine) as session:
             found = leaders.leader(session, _ROLE)
-            silent = self.watch.silent([found] if found else [], lambda _: _LEAD_LEASE_S)
-            return leaders.take_lead(session, _ROLE, self.owner, _LEAD_LEASE_S, silent[0] if silent else None)
+            silent = self.watch.silent([found] if found else [], lambda _: LEAD_S)
+            lease_s = int(_ROUNDS * pause_s)
+            return leaders.take_lead(session, _ROLE, self.owner, lease_s, silent[0] if silent else None)
 
     def give_up(self) -> None:
         """Lets another scheduler take over at once."""
@@ -229,27 +237,37 @@ class Candidate:
 def _run_until_stopped(context: SchedulerContext, owner: str, stop: threading.Event) -> None:
     """This thread keeps the lead, and sees whether a duty hangs: no duty can delay that."""
     candidate, leading = Candidate(context.engine, owner), threading.Event()
-    threads = [DutyThread(duty, leading, stop, DutyReporter(context.engine, duty.name)) for duty in duties_of(context)]
+    threads = [
+        DutyThread(duty, leading, stop, context.pace, DutyReporter(context.engine, duty.name))
+        for duty in duties_of(context)
+    ]
     for thread in threads:
         thread.start()
     try:
         while not stop.is_set():
-            _keep_lead(candidate, leading, context.disk_was_full)
+            pause_s = _keep_lead(candidate, leading, context)
             for thread in threads:
                 thread.report_if_it_hangs()
-            stop.wait(_TICK_S)
+            stop.wait(pause_s)
     finally:
         stop.set()
+        context.pace.end()
         stop_all(threads)
     candidate.give_up()
 
 
-def _keep_lead(candidate: Candidate, leading: threading.Event, disk_was_full: threading.Event) -> None:
+def _keep_lead(candidate: Candidate, leading: threading.Event, context: SchedulerContext) -> float:
+    """Goes on leading, and sees whether there is something to do. Returns the seconds until the next round."""
     try:
-        leads = candidate.leads()
+        with reading(context.engine) as session:
+            if leases.any_job_to_do(session):
+                context.pace.news()
+        pause_s = _TICK_S if context.pace.busy else AT_REST_S
+        leads = candidate.leads(pause_s)
     except SQLAlchemyError as error:
         _log.warning("the database does not answer; trying again", error=str(error))
         if means_full_disk(error):
-            disk_was_full.set()
-        leads = False
+            context.disk_was_full.set()
+        pause_s, leads = _TICK_S, False
     leading.set() if leads else leading.clear()
+    return pause_s

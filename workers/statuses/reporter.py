@@ -3,7 +3,7 @@
 import os
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -49,7 +49,6 @@ REFUSALS_MAX = 4
 
 _FIRST_PAUSE_S, _PAUSE_S_MAX = 5, 900
 _CLAIM_MS = 300_000
-_REPORT_EVERY_S = 1.0
 _STOP_WITHIN_S = 1.0
 _RUN = ""
 
@@ -239,16 +238,24 @@ def _sentence(state: State, jobs: list[Job]) -> str:
 
 
 @contextmanager
-def background_reporter(engine: Engine, vault: Vault, settings: Settings) -> Iterator[threading.Thread]:
+def background_reporter(
+    engine: Engine, vault: Vault, settings: Settings, wait: Callable[[], None]
+) -> Iterator[threading.Thread]:
     """Reports in a background thread, so that a slow forge delays nothing else. Yields the thread.
 
-    At the end of the block the thread has a second to stop. A report that is still being sent then is sent again by
-    the next process.
+    ``wait`` returns when it is time to look again. At the end of the block the thread has a second to stop. A report
+    that is still being sent then is sent again by the next process.
     """
     stop = threading.Event()
     company = server_egress(os.environ, settings.ca_file, step_proxy=settings.step_proxy)
-    work = (engine, vault, settings, company, stop)
-    thread = threading.Thread(target=_report_until_stopped, args=work, name="reporter", daemon=True)
+
+    def rounds() -> Iterator[None]:
+        while not stop.is_set():
+            wait()
+            yield
+
+    work = (engine, vault, settings, company, rounds())
+    thread = threading.Thread(target=_report, args=work, name="reporter", daemon=True)
     thread.start()
     try:
         yield thread
@@ -257,15 +264,31 @@ def background_reporter(engine: Engine, vault: Vault, settings: Settings) -> Ite
         thread.join(_STOP_WITHIN_S)
 
 
-def _report_until_stopped(
-    engine: Engine, vault: Vault, settings: Settings, company: EgressSettings, stop: threading.Event
+def _report(
+    engine: Engine, vault: Vault, settings: Settings, company: EgressSettings, rounds: Iterator[None]
 ) -> None:  # fmt: skip
+    # The client, with all the certificates that it trusts, takes 8 MB: it is made when there is something to send.
+    if not any(_is_pending(engine) for _ in rounds):
+        return
     with make_client(company) as client:
         reporter = Reporter(engine, vault, client, settings)
-        while not stop.wait(_REPORT_EVERY_S):
-            try:
+        for _ in rounds:
+            with _noted():
                 reporter.report_due()
-            except SQLAlchemyError as error:
-                _log.warning("the database does not answer; trying again", error=str(error))
-            except Exception:  # noqa: BLE001 - one run must not block all others; it stays claimed for minutes
-                _log.exception("a report to a forge broke")
+
+
+def _is_pending(engine: Engine) -> bool:
+    with _noted(), reading(engine) as session:
+        return bool(store.pending_statuses(session))
+    return False
+
+
+@contextmanager
+def _noted() -> Iterator[None]:
+    """What goes wrong is in the log; the next round tries again."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        _log.warning("the database does not answer; trying again", error=str(error))
+    except Exception:  # noqa: BLE001 - one run must not block all others; it stays claimed for minutes
+        _log.exception("a report to a forge broke")

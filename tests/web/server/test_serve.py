@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.services import eventually, free_port
 from web.server.private_redis import find_redis
-from web.server.supervisor import ChildProcess
+from web.server.supervisor import ChildProcess, program
 from workers.errors import StartError
 
 HEADWAY = [sys.executable, "-c", "from runner.cli.main import main; main()"]
@@ -66,7 +66,7 @@ class Serve:
         return [self.process.pid, *self.children()]
 
     def child(self, word: str) -> int:
-        return next(pid for pid in self.children() if word in command_of(pid))
+        return next(pid for pid in self.children() if word in command_of(pid) + name_of(pid))
 
 
 LOG_LINE = re.compile(
@@ -78,6 +78,12 @@ LOG_LINE = re.compile(
 def command_of(pid: int) -> str:
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return ""
+
+
+def name_of(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text()
     return ""
 
 
@@ -113,7 +119,7 @@ def test_all_processes_start_are_restarted_when_killed_and_stop_together(serve: 
     assert umasks == {"0077"}
     assert [path for path in (serve.data, *serve.data.rglob("*")) if path.stat().st_mode & 0o077] == []
     redis = serve.child("redis-server")
-    scheduler = serve.child("scheduler")
+    scheduler = serve.child("headway-schedul")
     os.kill(redis, signal.SIGKILL)
     os.kill(scheduler, signal.SIGKILL)
     eventually(lambda: {redis, scheduler}.isdisjoint(serve.children()) and len(serve.children()) >= 2, 30)
@@ -186,21 +192,20 @@ def test_without_redis_the_error_says_what_to_install_or_to_run(
 def test_valkey_is_used_where_there_is_no_redis(serve: Serve, tmp_path: Path) -> None:
     folder = tmp_path / "bin"
     folder.mkdir()
-    for name, program in (("valkey-server", "redis-server"), ("git", "git"), ("docker", "docker")):
-        (folder / name).symlink_to(shutil.which(program) or pytest.skip(f"{program} is not installed"))
+    for name, real in (("valkey-server", "redis-server"), ("git", "git"), ("docker", "docker")):
+        (folder / name).symlink_to(shutil.which(real) or pytest.skip(f"{real} is not installed"))
     serve.env["PATH"] = str(folder)
     serve.start()
     assert serve.child("valkey-server")
 
 
 def restarted(child: ChildProcess) -> bool:
-    child.restart_if_dead()
-    return child.alive
+    return child.restart_if_dead() is None
 
 
 @pytest.mark.stress
 def test_a_dead_child_is_restarted_and_a_running_one_is_not() -> None:
-    child = ChildProcess("sleeper", ["/bin/sleep", "600"], {}, 5)
+    child = ChildProcess("sleeper", program(["/bin/sleep", "600"], {}), 5)
     try:
         child.start()
         first = child.pid
@@ -218,7 +223,7 @@ def test_a_dead_child_is_restarted_and_a_running_one_is_not() -> None:
 
 def test_a_child_that_ignores_term_is_killed() -> None:
     script = "trap '' TERM; echo ready; while :; do sleep 0.05; done"
-    child = ChildProcess("stubborn", ["/bin/sh", "-c", script], {"PATH": os.defpath}, 0.3)
+    child = ChildProcess("stubborn", program(["/bin/sh", "-c", script], {"PATH": os.defpath}), 0.3)
     child.start()
     eventually(lambda: child.pid is not None and "trap" in command_of(child.pid))
     child.stop()

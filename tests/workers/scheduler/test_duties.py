@@ -12,6 +12,7 @@ from workers import store
 from workers.back_off import BackOff
 from workers.db.session import downgrade, make_engine, reading, upgrade
 from workers.scheduler.duties import Duty, DutyReporter, DutyThread, stop_all
+from workers.scheduler.pace import Pace
 
 
 class Threads:
@@ -25,7 +26,7 @@ class Threads:
 
     def add(self, name: str, work: Callable[[], str]) -> DutyThread:
         reports = self.reports[name] = []
-        thread = DutyThread(Duty(name, 0.02, work), self.leads, self.stop, reports.append)
+        thread = DutyThread(Duty(name, 0.02, work), self.leads, self.stop, Pace(), reports.append)
         self.all.append(thread)
         thread.start()
         return thread

@@ -2,6 +2,8 @@
 
 import threading
 from collections.abc import Iterator
+from functools import partial
+from time import sleep
 
 import pytest
 from sqlalchemy import Engine, delete, update
@@ -167,7 +169,9 @@ def test_a_run_that_was_deleted_is_not_reported(site: ReportingFixture) -> None:
 def test_a_forge_that_hangs_does_not_delay_the_shutdown_and_the_next_process_reports(site: ReportingFixture) -> None:
     queued = site.queue()
     site.forge.hang.set()
-    with background_reporter(site.database, site.reporter.vault, site.reporter.settings) as hanging:
+    with background_reporter(
+        site.database, site.reporter.vault, site.reporter.settings, partial(sleep, 0.05)
+    ) as hanging:
         eventually(lambda: site.forge.asked)
     assert hanging.is_alive()
     status = site.status(queued.run_id)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TypeVarTuple
 
-from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, select, update
+from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
 from pipelines.plan import JobPlan
@@ -203,6 +203,13 @@ def held(session: Session) -> list[HeldLease]:
     of_job = (Job.id, Job.run_id, Job.attempt, Job.lease_until_ms, Job.lease_s)
     rows = session.execute(select(*of_job).where(Job.state == State.RUNNING).order_by(Job.id))
     return [HeldLease(job, run, attempt, until_ms or 0, lease_s or 0) for job, run, attempt, until_ms, lease_s in rows]
+
+
+def any_job_to_do(session: Session) -> bool:
+    """True while a job runs, may be claimed or is delayed. Those that wait for approval or for others do not count."""
+    running, ready = Job.state == State.RUNNING, (Job.state == State.QUEUED) & Job.ready
+    wanted = (select(Job.id).where(each).limit(1).exists() for each in (running, ready, Job.not_before_ms.is_not(None)))
+    return bool(session.scalar(select(or_(*wanted))))
 
 
 def reap(session: Session, expired: Iterable[HeldLease], attempts_max: int = 2) -> list[Reaped]:

@@ -1,0 +1,41 @@
+"""The processes worker and scheduler, from their start to their end. Each loads what it needs only when it runs."""
+
+import signal
+import threading
+
+from runner.errors import MachineError
+from runner.private import private_umask
+from workers.errors import StartError
+from workers.log_lines import configure_log
+from workers.settings import Settings
+from workers.startup import prepare_data_dir, sentences
+
+
+def worker(settings: Settings) -> None:
+    """Runs a worker until it is told to stop. Raises StartError."""
+    from workers.jobs.lease_holding import hold_leases
+
+    configure_log()
+    prepare_data_dir(settings)
+    hold_leases(settings)
+    # Only now: loading it takes long.
+    from workers.jobs.process import run_worker
+
+    try:
+        with private_umask(), sentences(settings):
+            run_worker(settings)
+    except MachineError as error:
+        raise StartError(f"The worker cannot work: {error}.") from None
+
+
+def scheduler(settings: Settings) -> None:
+    """Runs the scheduler until TERM or INT. Raises StartError."""
+    from workers.scheduler.scheduler import run_scheduler
+
+    configure_log()
+    prepare_data_dir(settings)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with private_umask(), sentences(settings):
+        run_scheduler(settings, stop)
