@@ -123,7 +123,8 @@ class Settings(BaseSettings):
     shutdown_s: kinds.Seconds = Field(
         30,
         ge=1,
-        description="Seconds that a worker waits for its jobs at shutdown. Then it gives them to other workers.",
+        description="Seconds that a worker waits for its jobs at shutdown. Their steps run on after that: the next "
+        "worker on this machine goes on with them.",
     )
     grace_s: kinds.Seconds = Field(
         10,
@@ -261,6 +262,11 @@ class Settings(BaseSettings):
     def ca_dir(self) -> Path:
         """Where the certificates are that git trusts."""
         return self.data_dir / "ca"
+
+    @property
+    def running_dir(self) -> Path:
+        """A locked file for each running job: says who can go on with it."""
+        return self.data_dir / "running"
 
     @property
     def workspaces_dir(self) -> Path:

@@ -20,6 +20,7 @@ from runner.events import Stream
 READ_BYTES = 256 * 1024
 HEADER_BYTES = 8
 QUERY = "stream=1&stdin=1&stdout=1&stderr=1"
+LOG_QUERY = "follow=1&stdout=1&stderr=1"
 _STREAMS = {1: Stream.STDOUT, 2: Stream.STDERR}
 
 
@@ -78,20 +79,32 @@ def attach(connection: socket.socket, path: str) -> Attached:
 
     If the engine refuses, closes the connection and raises MachineError.
     """
-    request = f"POST {path} HTTP/1.1\r\n"
+    request = f"POST {path} HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
+    return _opened(connection, request, "attached")
+
+
+def replay(connection: socket.socket, path: str) -> Attached:
+    """The whole output of a container, from its start until it has ended; ``path`` asks for its log.
+
+    In HTTP 1.0, so that the answer comes without chunks, framed as an attached stream is. Closes the connection and
+    raises MachineError if the engine refuses.
+    """
+    return _opened(connection, f"GET {path} HTTP/1.0\r\nHost: docker\r\n\r\n", "read")
+
+
+def _opened(connection: socket.socket, request: str, what: str) -> Attached:
     with ExitStack() as on_error:
         on_error.callback(connection.close)
         try:
-            connection.sendall(f"{request}Host: docker\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n".encode())
+            connection.sendall(request.encode())
             head, early = _read_head(connection)
         except OSError as error:
-            message = f"the Docker Engine went away while a container was attached: {error}"
+            message = f"the Docker Engine went away while a container was {what}: {error}"
             raise MachineError(Reason.ENGINE_GONE, message) from error
         status = int(head.split(maxsplit=2)[1])
         if status not in {HTTPStatus.SWITCHING_PROTOCOLS, HTTPStatus.OK}:
-            raise MachineError(
-                Reason.ENGINE_GONE, f"the Docker Engine refused to attach to a container (HTTP {status})"
-            )
+            sentence = f"the Docker Engine did not let a container be {what} (HTTP {status})"
+            raise MachineError(Reason.ENGINE_GONE, sentence)
         connection.settimeout(None)
         on_error.pop_all()
     return Attached(connection, early)

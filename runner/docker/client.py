@@ -190,6 +190,10 @@ class Engine:
             )
         return str(made["Id"])
 
+    def replay(self, container: str) -> attach.Attached:
+        """The output of a container from its start on, from the engine's log of it, until the container has ended."""
+        return attach.replay(*self.connection.open(f"/containers/{container}/logs?{attach.LOG_QUERY}"))
+
     def attach(self, container: str) -> attach.Attached:
         """The streams of a container that is not started yet."""
         return attach.attach(*self.connection.open(f"/containers/{container}/attach?{attach.QUERY}"))
@@ -282,12 +286,9 @@ class Engine:
         with translated(), absent_is_fine(conflict=True):
             self._api.remove_container(container, force=True, v=True)
 
-    # Leftovers of jobs
-
     def containers_labelled(self, label: str, *, sizes: bool = False) -> list[dict[str, Any]]:
-        """All containers of Headway, running or not, with ``label`` (``name`` or ``name=value``).
-
-        With ``sizes``, ``SizeRw`` says how many bytes each has written beside its volumes and mounts; that takes long.
+        """All containers of Headway, running or not, with ``label`` (``name`` or ``name=value``). With ``sizes``,
+        ``SizeRw`` says how many bytes each has written beside its volumes and mounts; that takes long.
         """
         with translated():
             found = self._api.containers(all=True, filters={"label": label}, size=sizes)

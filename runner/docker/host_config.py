@@ -8,8 +8,10 @@ from runner.docker.folders import SELINUX, binds_and_mounts, tmpfs_option
 from runner.docker.specs import ContainerSpec, Limits
 from runner.errors import StepError
 
-# Without rotation, so that the whole log can be read again after a crash.
-LOG_DRIVER = "json-file"
+LOG_DRIVER = "local"
+"""Unlike json-file it keeps bytes that are not UTF-8."""
+LOG_OPTIONS = {"max-size": "1000g", "max-file": "1", "compress": "false"}
+"""Without rotation, so that the whole output can be read again after a crash."""
 NANO_CPUS = 1_000_000_000
 
 
@@ -26,7 +28,7 @@ def host_config(spec: ContainerSpec) -> dict[str, Any]:
         "network_mode": spec.network,
         "init": spec.engine_init,
         "security_opt": _security_options(spec),
-        "log_config": types.LogConfig(type=LOG_DRIVER),
+        "log_config": types.LogConfig(type=LOG_DRIVER, config=dict(LOG_OPTIONS)),
         "privileged": spec.privileged,
         "cap_add": list(spec.capabilities) or None,
         "userns_mode": spec.user_namespace or None,

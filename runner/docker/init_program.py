@@ -18,6 +18,8 @@ SCRIPT = f"{INIT_FOLDER}/commands"
 GATE_ENTRYPOINT = (f"{INIT_FOLDER}/init", "gate", "sh", SCRIPT)
 RUN_ENTRYPOINT = (f"{INIT_FOLDER}/init", "run")
 """To be followed by a program and its arguments."""
+BROKEN_OFF_STATUS = 125
+"""How a gate ends that did not get the whole script, without a report: no command of it has run."""
 _PROGRAMS = Path(__file__).with_name("init")
 
 

@@ -9,7 +9,7 @@ from hashlib import sha256
 from threading import Event, Lock
 
 from runner.docker.client import Engine
-from runner.docker.specs import job_labels
+from runner.docker.specs import JOB_LABEL, job_labels
 from runner.errors import NoAddressError, StepError
 from runner.threads import in_background
 
@@ -60,6 +60,12 @@ class JobNetwork:
             if not self._network_id:
                 self._network_id = self._create_network()
         return self.name
+
+    def resume(self) -> None:
+        """Goes on with the network that an earlier process of this attempt made, if there is one."""
+        found = self._engine.networks_labelled(f"{JOB_LABEL}={self._labels[JOB_LABEL]}")
+        with self._lock:
+            self._network_id = next((str(each["Id"]) for each in found if each["Name"] == self.name), "")
 
     def _create_network(self) -> str:
         try:

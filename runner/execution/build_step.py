@@ -68,7 +68,8 @@ def build(job: Job, step: BuildStep, output: Output) -> Outcome:
         raise
     image_id, size_bytes = str(image["Id"]), int(image.get("Size", 0))
     job.built[step.number] = image_id
-    job.named.give(step, step.names, image_id)
+    job.journal.built(step.number, image_id)
+    job.give_names(step, step.names, image_id)
     output.note(f"built {image_id} ({size_bytes / 1e6:,.1f} MB)")
     job.emit(ImageBuilt(step.number, image_id, size_bytes))
     return PASSED

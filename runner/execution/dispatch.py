@@ -7,6 +7,7 @@ from pipelines.plan import BuildStep, CommandsStep, PluginStep, PushStep, Step
 from pipelines.state import Outcome
 from runner.execution.build_step import build
 from runner.execution.container import step_container
+from runner.execution.container.going_on import go_on
 from runner.execution.container.step_container import StartedContainer
 from runner.execution.job import Job
 from runner.execution.push_step import push
@@ -20,10 +21,13 @@ def perform(job: Job, step: Step, output: Output, prestarted: Callable[[], Start
     """
     match step:
         case CommandsStep() | PluginStep():
-            return step_container.run(job, step, output, prestarted())
+            gone_on = go_on(job, step, output) if job.resumption else None
+            return gone_on or step_container.run(job, step, output, prestarted())
         case BuildStep():
+            job.journal.begun(step.number)
             return build(job, step, output)
         case PushStep():
+            job.journal.begun(step.number)
             return push(job, step, output)
         case _:
             assert_never(step)

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from secrets import token_hex
@@ -10,11 +10,13 @@ from threading import Lock
 
 from pipelines.context import FULL_ACCESS, Access
 from pipelines.plan import (
+    BuildStep,
     BuiltImage,
     CommandsStep,
     EnvValue,
     JobPlan,
     PluginStep,
+    PushStep,
     Step,
     resolve,
     secret_names,
@@ -37,9 +39,11 @@ from runner.execution.deadline import Deadline
 from runner.execution.git_settings import SystemFiles
 from runner.execution.isolation import NO_ISOLATION, Isolation
 from runner.execution.job_status import JobStatus
+from runner.execution.journal import Journal
 from runner.execution.masked_events import masked_emit
 from runner.execution.named_images import NamedImages
 from runner.execution.options import DEFAULT_OPTIONS, Options
+from runner.execution.resumption import NOTHING_LEFT, Resumption
 from runner.execution.workspace_owner import WorkspaceOwner
 from runner.images.job_images import JobImages
 from runner.images.requirements import image_requirements
@@ -47,6 +51,8 @@ from runner.logs.output import Write
 from runner.logs.redact import Redactor
 from runner.network.egress import NO_EGRESS_SETTINGS, EgressSettings, JobEgress
 
+JOURNAL = "journal"
+"""The name of the journal in the job's folder."""
 DOCKER_HUB_CONFIG_KEY = "https://index.docker.io/v1/"
 
 
@@ -66,7 +72,8 @@ class Assignment:
     may use of the host and write to where others read. ``isolation`` keeps the job apart from those of other
     repositories. ``failed_needs`` are the workflows that the job needs and that did not pass.
     ``step_url`` gives the page of a step by its number, or an empty text. With ``local``, errors name the options of
-    ``headway run``.
+    ``headway run``. If ``journaled``, another process can go on with the job if this one dies; ``resumption`` is what
+    it goes on from, and only where ``fingerprint`` is the same: it stands for the texts that are masked.
     """
 
     plan: JobPlan
@@ -86,6 +93,9 @@ class Assignment:
     step_url: Callable[[int], str] = _no_url
     local: bool = False
     unreadable: Mapping[str, str] = field(default_factory=dict)
+    journaled: bool = False
+    fingerprint: str = ""
+    resumption: Resumption = NOTHING_LEFT
 
 
 class Job:
@@ -109,18 +119,19 @@ class Job:
         )  # fmt: skip
         self.status = JobStatus(assignment.failed_needs)
         self.requirements = image_requirements(self.plan, self.status.will_run)
-        self.started_s = int(time.time())
+        self.journal = Journal(assignment.folder / JOURNAL if assignment.journaled else None)
+        self.resumption, history = assignment.resumption, assignment.resumption.history
+        self.begun = {step: at for step, at in history.begun.items() if step in self.resumption.begun}
+        self.started_s = history.started_s or int(time.time())
         self.job_timeout_s = min(self.plan.timeout_s or self.options.job_timeout_s, self.options.job_timeout_s)
-        self.deadline = time.monotonic() + self.job_timeout_s
+        self.deadline = history.deadline or time.monotonic() + self.job_timeout_s
         self.built: dict[int, str] = {}
-        self.scratch = assignment.folder / "scratch"
-        self.workspace_base = assignment.folder / "workspace"
+        self.scratch, self.workspace_base = assignment.folder / "scratch", assignment.folder / "workspace"
         self.workspace_folder = Folder(self.workspace_base, self.plan.workspace_base)
         self.source = self.workspace_base / Path(self.plan.workspace).relative_to(self.plan.workspace_base)
         self.owner = WorkspaceOwner(engine, self.workspace_base, self.labels(), self.note)
         self.git_files = SystemFiles(engine)
-        self._lock = Lock()
-        self._unknown_name = token_hex(16)
+        self._lock, self._unknown_name = Lock(), token_hex(16)
         self.removals = RemovalQueue(engine.remove)
         self._image_names: list[str] = []
         self.closers: list[Callable[[], None]] = [self.images.close]
@@ -163,9 +174,11 @@ class Job:
         return f"the job's time of {self.job_timeout_s:g} s was over"
 
     def time_for(self, step: Step) -> Deadline:
-        """The deadline of a step that starts now: its own timeout, the server's limit or the rest of the job's time."""
+        """The deadline of a step: its own timeout, the server's limit or the rest of the job's time. It starts now, or
+        did with an earlier process.
+        """
         timeout_s = min(step.timeout_s or self.options.step_timeout_s, self.options.step_timeout_s)
-        deadline = time.monotonic() + timeout_s
+        deadline = self.begun.get(step.number, time.monotonic()) + timeout_s
         own = Deadline(deadline, f"timed out after {timeout_s:g} s")
         return Deadline(self.deadline, self._timeout_message()) if self.deadline < deadline else own
 
@@ -236,7 +249,14 @@ class Job:
 
     def untag_at_end(self, name: str) -> None:
         """Remembers an image name that this job created, and removes it when the job ends."""
+        self.journal.untag(name)
         self._image_names.append(name)
+
+    def give_names(self, step: BuildStep | PushStep, names: Iterable[str], image_id: str) -> None:
+        """Remembers that the step gave these names to an image: to the steps after it they mean that image."""
+        names = tuple(names)
+        self.journal.named(step.number, names, image_id)
+        self.named.give(step, names, image_id)
 
     def signal_detached(self, signal: str) -> None:
         """Sends a signal to the containers of detached steps."""

@@ -19,6 +19,7 @@ from runner.events import Emit, StepFinished
 from runner.execution.host_access import check_plan
 from runner.execution.job import Assignment, Job
 from runner.execution.masked_events import masked_errors, masked_outcome
+from runner.execution.restoration import restore
 from runner.execution.scheduler import Scheduler
 from runner.execution.services import Services
 from runner.private import NotPrivateError, private_folder
@@ -48,20 +49,13 @@ def open_job(
     if ":" in str(assignment.folder):
         hint = "let TMPDIR, or on a server HEADWAY_DATA_DIR, name another"
         raise MachineError(Reason.INTERNAL, f"containers cannot mount {assignment.folder}: it has a colon; {hint}")
-    if assignment.attempt > 1:
-        earlier = find_earlier_attempts(engine, assignment.key, assignment.attempt)
-        if errors := remove_leftovers(engine, earlier):
-            raise errors[0]
-    remove_tree(engine, assignment.folder)
+    if not assignment.resumption:
+        _remove_earlier(assignment, engine)
     try:
-        _make_folder(assignment.folder)
-        (assignment.folder / "scratch").mkdir(mode=0o700)
-        # For all users, because steps may run as any user. Made now, because prestarted containers mount it.
-        (assignment.folder / "workspace").mkdir()
-        (assignment.folder / "workspace").chmod(0o777)
-        write_init(assignment.folder / "init", engine.connection.version.arch)
+        if not assignment.resumption:
+            _make_folders(assignment.folder, engine.connection.version.arch)
         job = Job(assignment, engine, builder, emit, cancel)
-        job.egress.prepare()
+        _begin(job)
         job.network.address_wait = AddressWait(job.options.address_wait_s, sweep, job.note, job.check)
         job.closers.append(job.network.stop_waiting)
     except BaseException:
@@ -72,6 +66,33 @@ def open_job(
     finally:
         for error in job.close():
             on_cleanup_error(f"something of the job {assignment.key} could not be removed: {error}")
+
+
+def _remove_earlier(assignment: Assignment, engine: Engine) -> None:
+    """What earlier attempts at the job left here."""
+    if assignment.attempt > 1:
+        earlier = find_earlier_attempts(engine, assignment.key, assignment.attempt)
+        if errors := remove_leftovers(engine, earlier):
+            raise errors[0]
+    remove_tree(engine, assignment.folder)
+
+
+def _begin(job: Job) -> None:
+    job.egress.prepare()
+    job.images.on_found = job.journal.image
+    if job.resumption:
+        restore(job)
+    else:
+        job.journal.began(job.started_s, job.deadline, job.assignment.fingerprint)
+
+
+def _make_folders(folder: Path, arch: str) -> None:
+    _make_folder(folder)
+    (folder / "scratch").mkdir(mode=0o700)
+    # For all users, because steps may run as any user. Made now, because prestarted containers mount it.
+    (folder / "workspace").mkdir()
+    (folder / "workspace").chmod(0o777)
+    write_init(folder / "init", arch)
 
 
 def _make_folder(folder: Path) -> None:
@@ -95,6 +116,8 @@ def run_job(job: Job) -> Outcome:
 
 
 def _run(job: Job) -> Outcome:
+    if job.resumption:
+        return _resume(job)
     try:
         check_plan(job.plan, job.assignment.access.host)
     except StepError as error:
@@ -115,6 +138,23 @@ def _run(job: Job) -> Outcome:
     return fault
 
 
+def _resume(job: Job) -> Outcome:
+    """Goes on with a job whose source and services an earlier process prepared."""
+    job.note(job.resumption.note)
+    services = Services(job)
+    scheduler = Scheduler(job, services)
+    try:
+        services.resume(job.resumption.history.services)
+    except (StepError, OSError) as error:
+        outcome = as_step_error(error).outcome
+        _skip_all(job, outcome)
+        return outcome
+    scheduler.resume(job.resumption)
+    outcome = scheduler.run()
+    services.note_ends()
+    return outcome
+
+
 def _prepare(job: Job, services: Services, checked: Future[None]) -> Outcome | None:
     """Checks out the source and starts the services. Returns why that failed, or None."""
     try:
@@ -123,6 +163,7 @@ def _prepare(job: Job, services: Services, checked: Future[None]) -> Outcome | N
         if job.plan.services:
             job.owner.give_to_root()
         services.start()
+        job.journal.prepared(job.owner.state)
     except TransientGitError as error:
         raise error.masked(job.redactor.mask_text) from error
     except (StepError, OSError) as error:
@@ -147,5 +188,5 @@ def _check_out(job: Job) -> None:
 
 def _skip_all(job: Job, outcome: Outcome) -> None:
     """Skips every step: the job ended before the first."""
-    for step in job.plan.steps:
+    for step in (step for step in job.plan.steps if step.number not in job.resumption.ended):
         job.emit(StepFinished(step.number, Outcome(State.SKIPPED, outcome.reason, "the job ended before this step")))

@@ -23,7 +23,7 @@ def push(job: Job, step: PushStep, output: Output) -> Outcome:
     written = read_tags(job.workspace_base, job.source, step.tags_file) if step.tags_file else ()
     tags = dict.fromkeys((*step.tags, *written))
     names = [(repo, tag) for repo in step.repos for tag in tags]
-    job.named.give(step, (f"{repo}:{tag}" for repo, tag in names), image_id)
+    job.give_names(step, (f"{repo}:{tag}" for repo, tag in names), image_id)
     if not job.options.push:
         for repo, tag in names:
             output.note(f"would push {image_id} as {repo}:{tag}")

@@ -14,6 +14,7 @@ from runner.events import StepFinished, StepStarted
 from runner.execution.dispatch import perform
 from runner.execution.job import Job
 from runner.execution.prestart import ContainerPrestarter
+from runner.execution.resumption import NOTHING_STORED, Resumption
 from runner.execution.services import Services
 from runner.logs.output import CUT_OFF, Output
 
@@ -31,10 +32,27 @@ class Scheduler:
         self._detached: dict[Future[Outcome], Step] = {}
         self._ended_steps: set[int] = set()
         self._verdict = PASSED
+        self._begun: set[int] = set()
         self._canceled: Outcome | None = None
         self._canceled_by_step = False
         self._prestarter = ContainerPrestarter(job)
         job.closers.append(self._prestarter.close)
+
+    def resume(self, left: Resumption) -> None:
+        """Goes on where an earlier process stood: with the verdicts of the steps that ended, in their order.
+
+        The steps that had begun come first: they run, whatever happened since to those beside them.
+        """
+        by_number = {step.number: step for step in self._waiting}
+        for number, outcome in left.ended.items():
+            self._ended_steps.add(number)
+            self._judge(by_number[number], outcome)
+        self._begun = set(left.begun)
+        self._waiting = [step for step in self._waiting if step.number not in left.ended]
+        self._waiting.sort(key=lambda step: step.number not in left.begun)
+        if by := left.history.canceled_by:
+            self._job.cancel.set(by)
+            self._run_only_canceled_steps()
 
     def prestart(self) -> None:
         """Starts containers of the next steps before their turn."""
@@ -66,7 +84,8 @@ class Scheduler:
 
     def _decide_one(self, pool: ThreadPoolExecutor) -> bool:
         """Starts or skips the first step whose needs have ended; False if there is none."""
-        if self._job.cancel and not self._job.cancel.lost and not self._running:
+        at_work = self._running or any(step.number in self._begun for step in self._waiting)
+        if self._job.cancel and not self._job.cancel.lost and not at_work:
             self._run_only_canceled_steps()
         step = next((step for step in self._waiting if self._is_due(step)), None)
         if step is None:
@@ -83,11 +102,12 @@ class Scheduler:
 
     def _is_due(self, step: Step) -> bool:
         """True if the step can be started or skipped now. Steps for after a cancellation wait until the others end."""
-        later = step.on_canceled and self._job.cancel and not self._job.cancel.lost
+        later = step.on_canceled and self._job.cancel and not self._job.cancel.lost and step.number not in self._begun
         return self._ended_steps.issuperset(step.needs) and not later
 
     def _run_only_canceled_steps(self) -> None:
         """From now on only steps with ``status: canceled`` run. They get a cancellation of their own."""
+        self._job.journal.canceled(self._job.cancel.by)
         self._canceled = self._job.canceled()
         self._job.status.cancel_message = self._canceled.message
         self._job.images.cancel_pulls()
@@ -96,6 +116,8 @@ class Scheduler:
 
     def _skip_reason(self, step: Step) -> Outcome | None:
         """Why a step is skipped, or None if it runs."""
+        if step.number in self._begun:
+            return None
         if self._job.cancel:
             return Outcome(State.SKIPPED, Reason.CANCELED, f"the run was {self._job.canceled().message}")
         if self._job.options.disk_problem():
@@ -108,6 +130,10 @@ class Scheduler:
 
     def _ended(self, step: Step, outcome: Outcome) -> None:
         self._finish(step, outcome)
+        self._judge(step, outcome)
+
+    def _judge(self, step: Step, outcome: Outcome) -> None:
+        """What the outcome of a step means for the job."""
         if outcome.state not in {State.FAILED, State.BROKEN}:
             return
         if step.failure == "ignore" and outcome.reason is not Reason.DISK_FULL:
@@ -145,9 +171,10 @@ class Scheduler:
 def run_step(job: Job, step: Step, prestarter: ContainerPrestarter, services: Services) -> Outcome:
     """Runs one step. An error becomes its outcome, and a sentence at the end of its log."""
     job.emit(StepStarted(step.number))
-    since_s = time.time()
+    opened = job.resumption.history.opened.get(step.number)
+    since_s = opened.since_s if opened else time.time()
     options = job.options
-    output = Output(step.number, job.emit, job.redactor, options.log_bytes_max, disk_low=options.disk_low)
+    output = _output(job, step)
     try:
         outcome = perform(job, step, output, partial(prestarter.take, step))
     except (StepError, OSError) as error:
@@ -165,6 +192,16 @@ def run_step(job: Job, step: Step, prestarter: ContainerPrestarter, services: Se
     if output.cut_off:
         outcome = replace(outcome, message="; ".join(filter(None, (outcome.message, CUT_OFF))))
     return outcome
+
+
+def _output(job: Job, step: Step) -> Output:
+    """The step's output, which goes on where an earlier process stopped."""
+    options, stored = job.options, job.resumption.begun.get(step.number, NOTHING_STORED)
+    output = Output(
+        step.number, job.emit, job.redactor, options.log_bytes_max, stored.size_bytes, disk_low=options.disk_low
+    )
+    output.full = stored.full
+    return output
 
 
 def _is_detached(step: Step) -> bool:

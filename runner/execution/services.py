@@ -1,7 +1,7 @@
 """A job's services: containers that run beside the steps, which reach them by name. Steps start when all are ready."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from threading import Event, Lock, Thread
@@ -44,6 +44,16 @@ class Services:
             finally:
                 self._given_up.set()  # the pool waits for its threads
 
+    def resume(self, containers: Mapping[str, str]) -> None:
+        """Goes on with the running services of an earlier process; ``containers`` has their ids."""
+        for service in self._job.plan.services:
+            if container := containers.get(service.name):
+                self._running.append(RunningService(self._job, service, self._stopped, container))
+                self._watch_in_background(self._running[-1])
+
+    def _watch_in_background(self, running: "RunningService") -> None:
+        Thread(target=self._watch, args=(running,), name=f"service {running.service.name}", daemon=True).start()
+
     def _stopped(self) -> bool:
         return bool(self._job.cancel) or self._given_up.is_set()
 
@@ -63,8 +73,7 @@ class Services:
             if running.has_ended():
                 self._note_end(running)
             else:
-                name = f"service {running.service.name}"
-                Thread(target=self._watch, args=(running,), name=name, daemon=True).start()
+                self._watch_in_background(running)
 
     def _watch(self, running: "RunningService") -> None:
         """Writes a note at once if the service ends while steps may need it."""
@@ -118,8 +127,11 @@ class _Notes:
 class RunningService:
     """The running container of one service."""
 
-    def __init__(self, job: Job, service: Service, stopped: Callable[[], bool]) -> None:
-        """Pulls the image if necessary and starts the container on the job's network, under the service's name."""
+    def __init__(self, job: Job, service: Service, stopped: Callable[[], bool], container: str = "") -> None:
+        """Pulls the image if necessary and starts the container on the job's network, under the service's name.
+
+        With ``container`` it runs already.
+        """
         self._job = job
         self.service = service
         self._stopped = stopped
@@ -129,11 +141,16 @@ class RunningService:
         self._image = job.images.get(job.requirements.services[service.name], _Notes(job, service.name))
         self._environment = job.environment(service.container.environment)
         self._launch = launch(self._environment, job.images.environment_of(str(self._image["Id"])))
-        job.network.ensure()
-        self.container = job.engine.create(self._spec(str(self._image["Id"])))
-        job.services.append(self.container)
-        job.engine.start(self.container)
+        self.container = container or self._start()
         self.readiness = Readiness(job.engine, self.container, service, self._image, self._launch, stopped)
+
+    def _start(self) -> str:
+        self._job.network.ensure()
+        container = self._job.engine.create(self._spec(str(self._image["Id"])))
+        self._job.services.append(container)
+        self._job.journal.service(self.service.name, container)
+        self._job.engine.start(container)
+        return container
 
     def _spec(self, image: str) -> ContainerSpec:
         container = self.service.container

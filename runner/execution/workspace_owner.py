@@ -74,6 +74,22 @@ class WorkspaceOwner:
         self._open = False
         self._running: list[int | None] = []
 
+    @property
+    def state(self) -> tuple[int | None, bool]:
+        """To whom the workspace belongs, as far as it is known, and whether all may write to it."""
+        return self._owner, self._open
+
+    def resume(self, state: tuple[int | None, bool]) -> None:
+        """Goes on where an earlier process of this job stood."""
+        with self._lock:
+            self._know_users()
+            self._owner, self._open = state
+
+    def go_on(self, user: int | None) -> None:
+        """Called in place of ``enter`` for a step of ``user`` that runs already."""
+        with self._lock:
+            self._running.append(user)
+
     def enter(self, user: int | None, image: str) -> None:
         """Called before a step of ``user`` runs (None: not known) in a container of ``image``."""
         with self._lock:

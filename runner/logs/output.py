@@ -1,6 +1,6 @@
 """A step's output: masks secrets, counts byte offsets, and enforces the size limit."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from runner.events import Emit, StepOutput, Stream
 from runner.logs.redact import RedactedStream, Redactor
@@ -45,9 +45,14 @@ class Output:
         self._streams = {stream: RedactedStream(redactor) for stream in Stream}
         self.offset = start
         self._disk_low = disk_low
+        self._known: dict[Stream, int] = {}
         self._low_bytes = 0
         self.full = False
         self.cut_off = False
+
+    def replays(self, known: Mapping[Stream, int]) -> None:
+        """From now on the output comes again from its start. Of each stream so many bytes, masked, are known."""
+        self._known = dict(known)
 
     def write(self, stream: Stream, data: bytes) -> None:
         """Takes bytes from the container."""
@@ -66,6 +71,9 @@ class Output:
             self._send(stream, redacted.flush())
 
     def _send(self, stream: Stream, data: bytes) -> None:
+        if known := self._known.get(stream, 0):
+            self._known[stream] = max(0, known - len(data))
+            data = data[known:]
         if not data or self.full:
             return
         room = self._bytes_max - self.offset

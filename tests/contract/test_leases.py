@@ -17,7 +17,7 @@ from workers import store
 from workers.db.models import Job, Leader, Repo, Run, Step
 from workers.db.session import db_now_ms, make_engine, now_ms, reading, transaction
 from workers.store.common import lock_attempt, table
-from workers.store.jobs import leases
+from workers.store.jobs import leases, takeovers
 from workers.store.processes import leaders
 
 
@@ -161,13 +161,16 @@ WRITES: dict[str, Callable[[Session, int, int], object]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())
-@pytest.mark.parametrize("since", ["reaped", "claimed again", "ended", "removed"])
+@pytest.mark.parametrize("since", ["reaped", "claimed again", "ended", "removed", "taken over"])
 def test_every_write_of_a_stale_attempt_is_refused_and_changes_nothing(
     database: Engine, job_id: int, write: Callable[[Session, int, int], object], since: str
 ) -> None:
     mine = planned(database, job_id)
     with transaction(database) as session:
-        leases.reap(session, leases.held(session))
+        if since == "taken over":
+            takeovers.take_over(session, takeovers.Abandoned(job_id, mine.attempt, "w1"), "w2", 15)
+        else:
+            leases.reap(session, leases.held(session))
     if since == "claimed again":
         claimed(database, job_id, "w2")
     if since == "ended":

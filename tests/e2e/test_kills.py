@@ -1,4 +1,4 @@
-"""Kills (-9) a worker process at each stage of a job: the job is retried, ends once, and leaves nothing behind."""
+"""Kills (-9) a worker process at each stage of a job: it goes on or starts over, ends once, leaves nothing behind."""
 
 import json
 import os
@@ -127,6 +127,8 @@ STAGES: dict[str, tuple[str, Callable[[Victim], None]]] = {
     "cleaning up": (WITH_SERVICE, at_container("die", "")),
 }
 BIG = {"fetching", "checking out"}
+# Before the checkout is complete a job starts over; then it goes on. Containers are started at any time of the two.
+ATTEMPTS = {"fetching": {2}, "checking out": {2}, "building": {1}, "pushing": {1}, "cleaning up": {1}}
 
 
 @pytest.fixture(scope="module")
@@ -157,14 +159,14 @@ def killed(stack: Stack) -> dict[str, Future[Any]]:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_job_whose_worker_is_killed_is_retried_and_passes(
+def test_a_job_whose_worker_is_killed_goes_on_or_starts_over_and_passes(
     stack: Stack, killed: dict[str, Future[Any]], stage: str
 ) -> None:
     run = killed[stage].result()
     (job,) = run["jobs"]
     assert run["state"] == "passed", run["sentence"]
     assert {step["state"] for step in job["steps"]} == {"passed"}
-    assert job["attempt"] == (1 if stage == "cleaning up" else 2)
+    assert job["attempt"] in ATTEMPTS.get(stage, {1, 2}), job["message"]
     logs = [stack.api(f"/steps/{step['id']}/log").body for step in job["steps"]]
     assert all(log.count(b"\ndone\n") == (b"echo done" in log) for log in logs)
 

@@ -109,7 +109,7 @@ class JobSchema(Schema):
     detail: str = Field(description="What another program, such as git, said of the end, in its own words.")
     waits_for: str = Field("", description="Why the job waits, and what would let it start.")
     not_before_ms: int | None = Field(description="When a job is tried again that waits for the forge.")
-    attempt: int
+    attempt: int = Field(validation_alias="origin", description="How often the job was started.")
     host: str
     created_ms: int
     started_ms: int | None

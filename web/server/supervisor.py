@@ -10,7 +10,7 @@ from typing import Protocol
 
 import structlog
 
-_BACK_OFF_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+_BACK_OFF_S = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 _LONG_LIFE_S = 60.0
 
 # Asks the kernel to send TERM when the parent dies, even by kill -9, and then executes the program. The parent may have
@@ -96,7 +96,7 @@ class ChildProcess:
         return self._process is not None and self._process.poll() is None
 
     def restart_if_dead(self) -> float | None:
-        """Starts the process again if it died: at once after a minute or more, with back-off if it keeps dying.
+        """Starts the process again if it died: at once the first time in a minute, with back-off if it keeps dying.
 
         Returns the seconds after which to call this again, or None while the process runs.
         """

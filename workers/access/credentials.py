@@ -1,6 +1,7 @@
 """The credentials of a job: the login for its source, its secrets, its logins to registries."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -67,6 +68,14 @@ def job_secrets(
         except VaultError as error:
             unreadable[name] = str(error)
     return JobSecrets(values, unreadable)
+
+
+def fingerprint_of(vault: Vault, masked: Iterable[str]) -> str:
+    """Stands for the texts that are masked in a job's output. Without the key it says nothing about them.
+
+    A worker goes on with a job only where they are the same: its containers have the values of then.
+    """
+    return vault.name_for(f"masked {json.dumps(sorted(set(masked)))}")
 
 
 def registry_logins_for(database: Engine, vault: Vault, repo_id: int, allowed: Permissions) -> Mapping[str, Login]:

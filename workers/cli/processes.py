@@ -13,10 +13,14 @@ from workers.startup import check_installation, sentences
 
 def worker(settings: Settings) -> None:
     """Runs a worker until it is told to stop. Raises StartError."""
-    from workers.jobs.process import run_worker
+    from workers.jobs.lease_holding import hold_leases
 
     configure_log()
     check_installation(settings)
+    hold_leases(settings)
+    # Only now: loading it takes long.
+    from workers.jobs.process import run_worker
+
     try:
         with private_umask(), sentences(settings):
             run_worker(settings)

@@ -10,6 +10,7 @@ from pipelines.trigger import Trigger
 from pipelines.variables import PreviousRun, previous_variables
 from runner.builds.buildkit import Builder
 from runner.docker.client import Engine
+from runner.execution.resumption import NOTHING_LEFT, Resumption
 from runner.network.egress import EgressSettings
 from runner.source.git import GitLogin
 from workers import store
@@ -19,6 +20,7 @@ from workers.db.models import Repo, Run
 from workers.db.session import reading
 from workers.jobs.claiming import JobClaimer
 from workers.jobs.engine_watch import EngineWatch
+from workers.jobs.running_jobs import RunningJobs
 from workers.logs import LogStore
 from workers.secrets.vault import Vault
 from workers.settings import Settings
@@ -42,6 +44,7 @@ class WorkerContext:
     installation: str
     egress: EgressSettings
     engine_watch: EngineWatch
+    running: RunningJobs
 
     def notify_all(self, job_ids: Iterable[int]) -> None:
         """Wakes a worker for each of these jobs."""
@@ -71,7 +74,8 @@ class QueuedRun:
 
 @dataclass(frozen=True)
 class ClaimedJob:
-    """One claimed job with what its rows say. ``login`` is for cloning the repository.
+    """One claimed job with what its rows say. ``login`` is for cloning the repository. ``left`` is what another process
+    has done of it.
 
     ``on_branch`` is None until a worker has asked git where the commit is; until then the job counts as untrusted.
     """
@@ -82,6 +86,7 @@ class ClaimedJob:
     run: QueuedRun
     login: GitLogin | None
     on_branch: bool | None
+    left: Resumption = NOTHING_LEFT
 
     @property
     def allowed(self) -> Permissions:

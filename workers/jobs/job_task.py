@@ -10,7 +10,7 @@ from pathlib import Path
 import structlog
 from sqlalchemy.exc import OperationalError
 
-from pipelines.plan import BuildStep, JobPlan, PushStep
+from pipelines.plan import BuildStep, JobPlan
 from pipelines.state import Outcome, Reason, State
 from runner.cancellation import Cancel
 from runner.docker.job_network import JobNetwork
@@ -19,11 +19,12 @@ from runner.errors import DiskNearlyFullError, StepError, as_step_error
 from runner.execution.job import Assignment
 from runner.execution.job_lifecycle import open_job, run_job
 from runner.execution.options import Options
+from runner.execution.resumption import NOTHING_LEFT, Resumption, needs_network
 from runner.network.host_rules import BRIDGE_PREFIX
 from runner.source.mirror import Mirror
 from runner.source.server import TransientGitError
 from workers import store
-from workers.access.credentials import job_secrets, registry_logins_for
+from workers.access.credentials import registry_logins_for
 from workers.access.isolation import isolation_for
 from workers.db.session import reading, transaction
 from workers.jobs.admission import admit
@@ -32,11 +33,13 @@ from workers.jobs.conclusion import conclude, finish
 from workers.jobs.context import ClaimedJob, WorkerContext, load_job
 from workers.jobs.disk_guard import DiskGuard, guard_of
 from workers.jobs.forge_wait import wait_for_forge
+from workers.jobs.job_inputs import egress_of, fingerprint, folder_of, secrets_of
 from workers.jobs.lease_renewal import LeaseRenewer
 from workers.jobs.leftovers import job_key, remove_dead_attempts
 from workers.jobs.mirror_maintenance import open_mirror
 from workers.jobs.planning import plan_claimed_run
 from workers.jobs.recorder import Recorder
+from workers.jobs.running_jobs import HeldJob
 from workers.secrets.vault import VaultError
 from workers.settings import Settings
 from workers.store.jobs import leases, machine_faults
@@ -50,17 +53,23 @@ _DISK_POLL_S = 0.5
 
 def work(context: WorkerContext, job_id: int, disk_patience_s: float = DISK_PATIENCE_S) -> None:
     """Handles one wake-up: runs at most one job. Where another worker has this one, it may be another that waits."""
-    settings = context.settings
     if not _machine_is_well(context, job_id, disk_patience_s):
         return
     claim = context.claimer.claim(job_id)
     if claim is None:
         return
+    held = HeldJob(claim.job_id, claim.attempt, context.claimer.owner)
+    with context.running.hold(folder_of(context, claim).name, held):
+        run_claimed(context, claim)
+
+
+def run_claimed(context: WorkerContext, claim: leases.Claim, left: Resumption = NOTHING_LEFT) -> None:
+    """Runs a claimed job to its end; goes on with what is ``left`` of it if another process has begun it."""
     context.live.changed(claim.run_id)
-    cancel = Cancel()
+    cancel, lease_s = Cancel(), context.settings.lease_s
     try:
-        with LeaseRenewer(context.database, context.live, claim, context.claimer.owner, settings.lease_s, cancel):
-            _carry_out(context, claim, cancel)
+        with LeaseRenewer(context.database, context.live, claim, context.claimer.owner, lease_s, cancel):
+            _carry_out(context, claim, cancel, left)
     except store.StaleAttemptError:
         _log.warning("the job went to another worker", job=claim.job_id, attempt=claim.attempt)
     except (SystemExit, KeyboardInterrupt):
@@ -91,17 +100,17 @@ def _machine_is_well(context: WorkerContext, job_id: int, patience_s: float) -> 
     return True
 
 
-def _carry_out(context: WorkerContext, claim: leases.Claim, cancel: Cancel) -> None:
+def _carry_out(context: WorkerContext, claim: leases.Claim, cancel: Cancel, left: Resumption) -> None:
     """Plans the run if need be, and runs the job. An error of ours ends the job as broken, with the reason."""
     with ExitStack() as after_the_verdict:
         try:
-            network = after_the_verdict.enter_context(_job_network(context, claim))
+            network = after_the_verdict.enter_context(_job_network(context, claim, left))
             job = load_job(context, claim)
             mirror = open_mirror(context.settings, context.egress, job.repo, job.login)
             admitted = admit(context, job, mirror)
             plan = claim.plan or (plan_claimed_run(context, admitted, mirror) if admitted else None)
             if plan is not None and admitted is not None:
-                _run(context, admitted, plan, mirror, network, cancel)
+                _run(context, replace(admitted, left=left), plan, mirror, network, cancel)
         except store.StaleAttemptError:
             raise
         except (StepError, OSError, VaultError) as error:
@@ -129,15 +138,15 @@ def _end_early(context: WorkerContext, claim: leases.Claim, error: StepError | O
 
 
 @contextmanager
-def _job_network(context: WorkerContext, claim: leases.Claim) -> Iterator[JobNetwork]:
+def _job_network(context: WorkerContext, claim: leases.Claim, left: Resumption) -> Iterator[JobNetwork]:
     """The job's network, removed at the end.
 
     Creating it starts here, while the run is planned: of all that precedes the first step it takes the longest.
     """
     prefix = "" if context.settings.steps_reach_host else BRIDGE_PREFIX
-    network = JobNetwork(context.engine(), job_key(context.installation, claim.job_id), claim.attempt, prefix)
+    network = JobNetwork(context.engine(), job_key(context.installation, claim.job_id), claim.origin, prefix)
     plan = claim.plan
-    if plan is None or plan.services or not all(isinstance(step, BuildStep | PushStep) for step in plan.steps):
+    if not left and (plan is None or needs_network(plan)):
         network.prestart()
     try:
         yield network
@@ -164,11 +173,12 @@ def _run(
     Only of a job that has filled the disk they go first: the database may have no room for the verdict before that.
     """
     claim = job.claim
-    mirror.fetch(job.trigger.sha, job.trigger.ref)
+    if not job.left:
+        mirror.fetch(job.trigger.sha, job.trigger.ref)
     with reading(context.database) as session:
         steps = {number: step.id for number, step in store.steps_by_number(session, claim.job_id).items()}
         failed = store.failed_needs_of(session, claim.run_id, plan.needs)
-    guard = guard_of(context, claim.job_id, _folder(context, claim))
+    guard = guard_of(context, claim.job_id, folder_of(context, claim))
     settings, engine = context.settings, context.engine()
     run_url = settings.run_url(job.repo.name, job.run.number)
     assignment = replace(
@@ -214,13 +224,12 @@ def _assignment(
             trusted = job.allowed.clone_login
             mirror.checkout(job.trigger.sha, target, checkout, for_builds=builds, trusted=trusted)
 
-    key = job_key(context.installation, job.claim.job_id)
-    secrets = job_secrets(context.database, context.vault, job.repo_id, job.trigger.event, job.allowed)
+    key, secrets = job_key(context.installation, job.claim.job_id), secrets_of(context, job)
     return Assignment(
         plan=plan,
         key=key,
-        attempt=job.claim.attempt,
-        folder=_folder(context, job.claim),
+        attempt=job.claim.origin,
+        folder=folder_of(context, job.claim),
         check_out=check_out,
         secrets=secrets.values,
         unreadable=secrets.unreadable,
@@ -228,14 +237,12 @@ def _assignment(
         options=replace(options(context.settings), disk_problem=guard.problem),
         network=network,
         access=job.allowed.access,
-        egress=context.egress if job.allowed.proxy_logins else context.egress.without_logins(),
+        egress=egress_of(context, job),
         isolation=isolation_for(context.database, context.vault, job.repo_id, job.allowed),
+        journaled=True,
+        fingerprint=fingerprint(context, job, secrets.values),
+        resumption=job.left,
     )
-
-
-def _folder(context: WorkerContext, claim: leases.Claim) -> Path:
-    """The folder of this attempt at the job."""
-    return context.settings.workspaces_dir / f"{job_key(context.installation, claim.job_id)}-{claim.attempt}"
 
 
 def _warn(sentence: str) -> None:

@@ -63,7 +63,7 @@ def _is_dead(session: Session, installation: str, name: str) -> bool:
     if job_id is None:
         return False
     found = store.job_by_id(session, job_id)
-    return found is None or found.attempt != attempt or found.state is not State.RUNNING
+    return found is None or found.origin != attempt or found.state is not State.RUNNING
 
 
 def remove(engine: Engine, leftovers: Leftovers, reported: set[str] | None = None) -> None:

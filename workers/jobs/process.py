@@ -7,7 +7,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -39,9 +39,18 @@ from workers.jobs.engine_watch import EngineWatch
 from workers.jobs.heartbeat import Heartbeat
 from workers.jobs.host_rules import HostRulesUpkeep
 from workers.jobs.job_task import work
+from workers.jobs.lease_holding import keep_for_successor
 from workers.jobs.leftovers import PROBE, PeriodicSweep, remove_dead_attempts
 from workers.jobs.mirror_maintenance import tidy
+from workers.jobs.running_jobs import RunningJobs
 from workers.jobs.shared_flag import SharedFlag
+from workers.jobs.takeover import take_over
+from workers.jobs.takeover_watch import (
+    TAKE_OVER,
+    hand_over_jobs,
+    hand_over_on_signal,
+    takeovers_step,
+)
 from workers.labels import offered_here, queue_of
 from workers.logs import open_logs
 from workers.queue.celery_app import QUEUE, TASK, make_celery
@@ -78,6 +87,7 @@ def make_context(settings: Settings, name: str = "", flags: WorkerFlags | None =
     return WorkerContext(
         settings=settings,
         egress=_egress(settings),
+        running=RunningJobs(settings.running_dir),
         installation=installation,
         database=database,
         logs=open_logs(settings),
@@ -113,7 +123,7 @@ def _egress(settings: Settings) -> EgressSettings:
 
 
 def make_worker(settings: Settings, name: str, flags: WorkerFlags) -> Celery:
-    """The Celery application with its one task, for the worker ``name``."""
+    """The Celery application with its two tasks, for the worker ``name``."""
     app = make_celery(settings)
     contexts: list[WorkerContext] = []
 
@@ -122,28 +132,42 @@ def make_worker(settings: Settings, name: str, flags: WorkerFlags) -> Celery:
         # The garbage collector would write into what the child shares with this process, and so copy it.
         gc.freeze()
 
+    def opened() -> WorkerContext:
+        if not contexts:
+            contexts.append(_open_process(settings, name, flags))
+        return contexts[-1]
+
     @worker_process_init.connect(weak=False)
     def _after_fork(**_: object) -> None:
         # Celery logs an error here, and the process lives on: its next job tries again.
-        contexts.append(_open_process(settings, name, flags))
+        contexts.clear()
+        opened()
 
     @app.task(name=TASK)
     def _work(job_id: int) -> None:
-        if not contexts:
-            contexts.append(_open_process(settings, name, flags))
-        mine = contexts[-1]
-        work(mine, job_id)
-        if mine.engine_watch.problem():
-            return
-        remove_dead_attempts(mine.database, mine.engine(), mine.installation, settings.workspaces_dir)
-        tidy(mine.database, settings.mirrors_dir)
+        work(opened(), job_id)
+        _clean_up(opened())
+
+    @app.task(name=TAKE_OVER)
+    def _take_over(running_job: str) -> None:
+        take_over(opened(), running_job)
+        _clean_up(opened())
 
     return app
+
+
+def _clean_up(context: WorkerContext) -> None:
+    if context.engine_watch.problem():
+        return
+    settings = context.settings
+    remove_dead_attempts(context.database, context.engine(), context.installation, settings.workspaces_dir)
+    tidy(context.database, settings.mirrors_dir)
 
 
 def _open_process(settings: Settings, name: str, flags: WorkerFlags) -> WorkerContext:
     """Connects one process of the pool, and starts its heartbeat."""
     mine = make_context(settings, name, flags)
+    hand_over_on_signal(mine.running)
     watch = mine.engine_watch
 
     def problem() -> str:
@@ -178,9 +202,9 @@ def run_worker(settings: Settings) -> None:
         _sign_off(settings, name)
         raise
     flags = WorkerFlags()
-    _bound_shutdown(settings, name, flags)
     app = make_worker(settings, name, flags)
     app.steps["worker"].add(_rounds(settings, installation, host_rules))
+    app.steps["worker"].add(takeovers_step(settings))
     worker = quiet(app.Worker)(
         pool="prefork",
         concurrency=settings.worker_slots,
@@ -191,6 +215,7 @@ def run_worker(settings: Settings) -> None:
         loglevel="WARNING",
         quiet=True,
     )
+    _bound_shutdown(settings, name, flags, lambda: worker.pool.info["processes"])
     try:
         # Celery logs an error that ends the worker, and only notes its status here.
         worker.start()
@@ -203,6 +228,7 @@ def run_worker(settings: Settings) -> None:
 def _sign_off(settings: Settings, name: str) -> None:
     database = make_engine(settings.database)
     try:
+        keep_for_successor(database, RunningJobs(settings.running_dir), name)
         with transaction(database) as session:
             store.remove_worker(session, name)
     except SQLAlchemyError as error:
@@ -229,13 +255,14 @@ def _rounds(settings: Settings, installation: str, host_rules: HostRulesUpkeep) 
     return SweepNowAndThen
 
 
-def _bound_shutdown(settings: Settings, name: str, flags: WorkerFlags) -> None:
-    """A worker that gets a signal to stop waits for its jobs for ``shutdown_s``; then it gives them back.
+def _bound_shutdown(settings: Settings, name: str, flags: WorkerFlags, processes: Callable[[], Iterable[int]]) -> None:
+    """A worker that gets a signal to stop waits for its jobs for ``shutdown_s``; then it leaves them to its successor.
 
     Celery's own "soft shutdown" always sleeps its whole time, even when the last job ended long before.
     """
 
     def give_up() -> None:
+        hand_over_jobs(processes())
         os.kill(os.getpid(), signal.SIGQUIT)
 
     def announce() -> None:
@@ -247,8 +274,8 @@ def _bound_shutdown(settings: Settings, name: str, flags: WorkerFlags) -> None:
 
     @worker_shutting_down.connect(weak=False)
     def _stopping(how: str, **_: object) -> None:
-        flags.stopping.set()
-        if how == "Warm":
+        if how == "Warm" and not flags.stopping:  # TERM may come twice
+            flags.stopping.set()
             shutdown_s = settings.shutdown_s
             threading.Thread(target=announce, name="announce", daemon=True).start()
             _log.info("the worker stops: it takes no new jobs, and waits for running ones", at_most_s=shutdown_s)

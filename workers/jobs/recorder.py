@@ -59,7 +59,7 @@ class Recorder:
         self._claim = claim
         self._steps = steps
         self._now_ms = now_ms
-        self._publisher = None if live is None else LogPublisher(live, claim.run_id, claim.attempt)
+        self._publisher = None if live is None else LogPublisher(live, claim.run_id, claim.origin)
         self._writers: dict[int, LogWriter] = {}
         self._facts: dict[int, _Facts] = {}
         self._facts_written_ms = 0
@@ -131,7 +131,7 @@ class Recorder:
         with self._lock:
             if step not in self._writers:
                 claim = self._claim
-                open_writer = partial(self._logs.writer, claim.run_id, claim.job_id, step, claim.attempt)
+                open_writer = partial(self._logs.writer, claim.run_id, claim.job_id, step, claim.origin)
                 self._writers[step] = once_there_is_room(open_writer)
             return self._writers[step]
 

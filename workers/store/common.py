@@ -44,11 +44,16 @@ def insert_for(dialect: str, entity: type[Base]) -> postgresql.Insert:
     return postgresql.insert(table(entity))
 
 
-def lock_attempt(session: Session, job_id: int, attempt: int) -> None:
-    """Locks the job's row until the transaction ends. Raises StaleAttemptError unless ``attempt`` works on the job."""
-    held = select(Job.id).where(Job.id == job_id, Job.attempt == attempt, Job.state == State.RUNNING)
-    if session.execute(held.with_for_update(read=True)).first() is None:
+def lock_attempt(session: Session, job_id: int, attempt: int) -> int:
+    """Locks the job's row until the transaction ends. Raises StaleAttemptError unless ``attempt`` works on the job.
+
+    Returns the job's ``origin``.
+    """
+    held = select(Job.takeovers).where(Job.id == job_id, Job.attempt == attempt, Job.state == State.RUNNING)
+    takeovers = session.scalar(held.with_for_update(read=True))
+    if takeovers is None:
         raise StaleAttemptError(job_id, attempt)
+    return attempt - takeovers
 
 
 def plain(problems: Iterable[Problem]) -> list[dict[str, Any]]:

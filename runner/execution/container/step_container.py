@@ -20,6 +20,7 @@ from runner.execution.container.step_outcome import engine_gone, outcome_of
 from runner.execution.deadline import Deadline
 from runner.execution.git_settings import git_variables
 from runner.execution.job import Job
+from runner.execution.journal import OpenedContainer
 from runner.execution.workspace_owner import PASSWD_BYTES_MAX, user_number
 from runner.logs.output import Lines, Output
 
@@ -62,8 +63,9 @@ def run(job: Job, step: CommandsStep | PluginStep, output: Output, prestarted: S
         on_exit.callback(job.owner.leave, started.user)
         _note_volumes(job, step, started.image, output)
         if started.token:
+            _record(job, step, started)
             _open_gate(started.stream, gate.gate_input(started.token, _script(job, step, started.restore)))
-        stopped = _follow(job, step, started, output, status)
+        stopped = follow(job, step, started, output, status)
         outcome = stopped or outcome_of(job, step, started.container, status)
         on_error.pop_all()
     started.stream.close()
@@ -100,9 +102,18 @@ def start(job: Job, step: CommandsStep | PluginStep, image: str) -> StartedConta
         if not token:
             job.owner.enter(user, image)
             on_error.callback(job.owner.leave, user)
+        started = StartedContainer(container, stream, token, user, image, ready.restore)
+        if not token:
+            _record(job, step, started)
         job.engine.start(container)
         on_error.pop_all()
-    return StartedContainer(container, stream, token, user, image, ready.restore)
+    return started
+
+
+def _record(job: Job, step: CommandsStep | PluginStep, started: StartedContainer) -> None:
+    """Before the commands begin: another process that goes on with the job must not run them again."""
+    opened = OpenedContainer(started.container, started.token, started.user, started.image, time.time())
+    job.journal.opened(step.number, opened, job.owner.state)
 
 
 def _user_of(job: Job, step: CommandsStep | PluginStep, image: str, container: str) -> int | None:
@@ -176,7 +187,7 @@ def _script(job: Job, step: CommandsStep | PluginStep, restore: tuple[str, ...] 
     return script_of(commands, step.container.directory, late_environment(job, step), restore)
 
 
-def _follow(
+def follow(
     job: Job, step: CommandsStep | PluginStep, started: StartedContainer, output: Output, status: gate.GateStatus
 ) -> Outcome | None:  # fmt: skip
     """Forwards the output until the container ends. On cancellation or timeout: TERM, grace, KILL. A full disk: KILL.

@@ -111,3 +111,28 @@ def test_lines_are_masked_across_their_ends() -> None:
     lines("lone \udcff surrogate")
     output.flush()
     assert b"".join(chunk.data for chunk in chunks) == b"********\nlone ? surrogate\n"
+
+
+@given(WRITES, st.integers(0, 200), st.integers(0, 200))
+def test_a_replay_adds_what_is_not_known_of_each_stream(
+    writes: list[tuple[Stream, bytes]], out_bytes: int, err_bytes: int
+) -> None:
+    known = {Stream.STDOUT: out_bytes, Stream.STDERR: err_bytes}
+    output, chunks = collected(start=1000)
+    output.replays(known)
+    for stream, data in writes:
+        output.write(stream, data)
+    output.flush()
+    for stream, size in known.items():
+        said = b"".join(chunk.data for chunk in chunks if chunk.stream is stream)
+        assert said == b"".join(data for name, data in writes if name is stream)[size:]
+    assert output.offset == 1000 + sum(len(chunk.data) for chunk in chunks)
+
+
+def test_what_is_known_of_a_replay_is_counted_as_it_is_shown() -> None:
+    output, chunks = collected(secrets=("s3cretvalue",))
+    output.replays({Stream.STDOUT: len(b"a ********")})
+    output.write(Stream.STDOUT, b"a s3cret")
+    output.write(Stream.STDOUT, b"value b")
+    output.flush()
+    assert b"".join(chunk.data for chunk in chunks) == b" b"

@@ -75,9 +75,10 @@ class Job(Base):
 
     ``ready`` becomes true when all jobs that it needs have ended. ``attempt`` counts claims and is the fencing token:
     writes from an older attempt are refused. ``lease_s`` is how long its lease lasts without a renewal. ``lost`` counts
-    expired leases; ``rung_ms`` is the time of the last
-    wake-up. At most ``group_limit`` jobs of a concurrency group (``group_key``, or None) run at once; users see
-    ``group_name``. ``cancel_by`` is not empty where this job alone is canceled.
+    expired leases, ``takeovers`` how often another process on the same machine went on with the running job, which
+    raises ``attempt`` too. ``rung_ms`` is the time of the last wake-up. At most ``group_limit`` jobs of a concurrency
+    group (``group_key``, or None) run at once; users see ``group_name``. ``cancel_by`` is not empty where this job
+    alone is canceled.
 
     ``lane`` stands for the labels that it asks for, while it waits and nothing but a worker is missing; else it is None
     (see ``workers.store.jobs.lanes``). While ``not_before_ms`` is set, no worker may claim it: it waits until
@@ -133,10 +134,16 @@ class Job(Base):
     lease_s: Mapped[int | None]
     host: Mapped[str] = mapped_column(default="")
     lost: Mapped[int] = mapped_column(default=0)
+    takeovers: Mapped[int] = mapped_column(default=0)
     rung_ms: Mapped[int | None]
     created_ms: Mapped[int]
     started_ms: Mapped[int | None]
     finished_ms: Mapped[int | None]
+
+    @property
+    def origin(self) -> int:
+        """The attempt that started the steps: by it the job's containers, folder and logs are found."""
+        return self.attempt - self.takeovers
 
 
 class Step(Base):

@@ -63,7 +63,7 @@ def delay(session: Session, job_id: int, attempt: int, why: Delay) -> Delayed:
     values = {"not_before_ms": now + pause_ms, "delay_reason": why.reason, "delayed_since_ms": since_ms}
     values |= {"delays": tries, "lane": None}
     session.execute(update(table(Job)).where(Job.id == job_id).values(QUEUED_AGAIN | values))
-    start_steps_over(session, job_id, attempt)
+    start_steps_over(session, job_id, job.origin)
     turns_after(session, run)
     return Delayed(given_back=True, tries=tries, tried_s=(now - since_ms) // 1000)
 

@@ -27,12 +27,21 @@ Ts = TypeVarTuple("Ts")
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to run a job. ``attempt`` is the fencing token; ``plan`` is None where the run is not planned yet."""
+    """The right to run a job. ``attempt`` is the fencing token; ``plan`` is None where the run is not planned yet.
+
+    ``takeovers`` is how many of the attempts went on with the job in place of starting it.
+    """
 
     job_id: int
     run_id: int
     attempt: int
     plan: JobPlan | None
+    takeovers: int = 0
+
+    @property
+    def origin(self) -> int:
+        """The attempt that started the steps: by it the job's containers, folder and logs are found."""
+        return self.attempt - self.takeovers
 
 
 @dataclass(frozen=True)
@@ -94,16 +103,16 @@ def claim(
             host=host,
             started_ms=now_ms(),
         )
-        .returning(jobs.c.attempt, jobs.c.plan, jobs.c.started_ms)
+        .returning(jobs.c.attempt, jobs.c.takeovers, jobs.c.plan, jobs.c.started_ms)
     )
     row = session.execute(take).one_or_none()
     if row is None:
         return None
-    attempt, plan, started_ms = row
+    attempt, takeovers, plan, started_ms = row
     if run.state is State.QUEUED:
         run.state, run.started_ms = State.RUNNING, started_ms
-    start_steps_over(session, job_id, attempt)
-    return Claim(job_id, run.id, attempt, None if plan is None else JobPlan.model_validate_json(plan))
+    start_steps_over(session, job_id, attempt - takeovers)
+    return Claim(job_id, run.id, attempt, None if plan is None else JobPlan.model_validate_json(plan), takeovers)
 
 
 def _from_jobs(query: Select[*Ts]) -> Select[*Ts]:
@@ -115,8 +124,8 @@ def _may_have(labels: Labels | None, asked: Labels, repo: str) -> bool:
     return labels is None or fits(wanted(asked, repo), labels)
 
 
-def start_steps_over(session: Session, job_id: int, attempt: int) -> None:
-    """The steps of the job are as if none had run."""
+def start_steps_over(session: Session, job_id: int, origin: int) -> None:
+    """The steps of the job are as if none had run. ``origin`` is the one of the attempt that runs them, or did."""
     fresh: dict[str, object] = {
         "state": State.QUEUED,
         "reason": None,
@@ -127,7 +136,7 @@ def start_steps_over(session: Session, job_id: int, attempt: int) -> None:
         "facts": {},
         "started_ms": None,
         "finished_ms": None,
-        "attempt": attempt,
+        "attempt": origin,
     }
     session.execute(update(table(Step)).where(Step.job_id == job_id).values(fresh))
 
@@ -149,7 +158,7 @@ def renew(session: Session, job_id: int, attempt: int, owner: str, lease_s: int)
     jobs = table(Job)
     extend = (
         update(jobs)
-        .where(_held(job_id, attempt), jobs.c.lease_owner == owner)
+        .where(is_held(job_id, attempt), jobs.c.lease_owner == owner)
         .values(lease_until_ms=now_ms() + lease_s * 1000, lease_s=lease_s)
     )
     session.execute(extend)
@@ -159,14 +168,15 @@ def renew(session: Session, job_id: int, attempt: int, owner: str, lease_s: int)
 def renewal(session: Session, job_id: int, attempt: int, owner: str) -> Renewal:
     """Reads, without a renewal, whether the lease is still held, and whether a cancellation was requested."""
     asked = select(Run.cancel_requested_ms, Run.cancel_by, Job.cancel_by).join(Job, Job.run_id == Run.id)
-    row = session.execute(asked.where(_held(job_id, attempt), Job.lease_owner == owner)).one_or_none()
+    row = session.execute(asked.where(is_held(job_id, attempt), Job.lease_owner == owner)).one_or_none()
     if row is None:
         return Renewal(still_mine=False, cancel_requested=False)
     requested, by, alone = row
     return Renewal(still_mine=True, cancel_requested=requested is not None or bool(alone), cancel_by=by or alone)
 
 
-def _held(job_id: int, attempt: int) -> ColumnElement[bool]:
+def is_held(job_id: int, attempt: int) -> ColumnElement[bool]:
+    """The condition that this attempt works on the job."""
     return (Job.id == job_id) & (Job.attempt == attempt) & (Job.state == State.RUNNING)
 
 
@@ -183,8 +193,8 @@ def release(session: Session, job_id: int, attempt: int) -> None:
         settle(session, run)
         return
     again = QUEUED_AGAIN | _NOT_DELAYED | {"lane": lane_of(job.labels)}
-    session.execute(update(table(Job)).where(_held(job_id, attempt)).values(again))
-    start_steps_over(session, job_id, attempt)
+    session.execute(update(table(Job)).where(is_held(job_id, attempt)).values(again))
+    start_steps_over(session, job_id, job.origin)
     turns_after(session, run)
 
 
@@ -215,7 +225,7 @@ def _reap(session: Session, lease: HeldLease, attempts_max: int) -> Reaped | Non
     run = lock_run(session, lease.run_id)
     jobs = table(Job)
     # Check the conditions again: the worker may have renewed its lease while we waited for the lock.
-    unchanged = _held(lease.job_id, lease.attempt) & (jobs.c.lease_until_ms == lease.until_ms)
+    unchanged = is_held(lease.job_id, lease.attempt) & (jobs.c.lease_until_ms == lease.until_ms)
     lose = (
         update(jobs)
         .where(unchanged)
@@ -231,7 +241,7 @@ def _reap(session: Session, lease: HeldLease, attempts_max: int) -> Reaped | Non
     elif lost >= attempts_max:
         end_job(session, job, _worker_lost(lost))
     else:
-        start_steps_over(session, lease.job_id, job.attempt)
+        start_steps_over(session, lease.job_id, job.origin)
         job.lane = lane_of(job.labels)
     settle(session, run)
     return Reaped(lease.job_id, lease.run_id, job.state)

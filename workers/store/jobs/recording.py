@@ -24,11 +24,11 @@ def finish_job(session: Session, job_id: int, attempt: int, outcome: Outcome) ->
 
 def start_step(session: Session, job_id: int, attempt: int, number: int) -> None:
     """Notes that the step runs. Idempotent within an attempt."""
-    lock_attempt(session, job_id, attempt)
+    origin = lock_attempt(session, job_id, attempt)
     session.execute(
         update(Step)
         .where(Step.job_id == job_id, Step.number == number, Step.state == State.QUEUED)
-        .values(state=State.RUNNING, attempt=attempt, started_ms=now_ms())
+        .values(state=State.RUNNING, attempt=origin, started_ms=now_ms())
     )
 
 
@@ -42,13 +42,13 @@ def finish_step(
     facts: dict[str, Any] | None = None,
 ) -> None:
     """Notes how the step ended, or that it was skipped. ``log`` is how many bytes and lines it wrote."""
-    lock_attempt(session, job_id, attempt)
+    origin = lock_attempt(session, job_id, attempt)
     values: dict[str, Any] = {
         "state": outcome.state,
         "reason": outcome.reason,
         "message": outcome.message,
         "exit_code": outcome.exit_code,
-        "attempt": attempt,
+        "attempt": origin,
         "log_bytes": log[0],
         "log_lines": log[1],
         "finished_ms": now_ms(),

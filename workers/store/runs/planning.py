@@ -78,7 +78,7 @@ def plan_run(
     session.add_all(jobs)
     session.flush()
     by_number = {each.number: each for each in plan.jobs}
-    session.add_all(step for row in jobs for step in _steps(row.id, attempt, by_number[row.number]))
+    session.add_all(step for row in jobs for step in _steps(row.id, job.origin, by_number[row.number]))
     session.flush()
     may_start = [row.id for row in jobs if row.lane is not None]
     # A run that was canceled meanwhile has no worker that would see that, where its jobs wait now.

@@ -1,0 +1,64 @@
+"""Going on with the container of a step that an earlier process of the job has started."""
+
+from contextlib import ExitStack
+
+from pipelines.plan import CommandsStep, PluginStep
+from pipelines.state import Outcome
+from runner.docker.init_program import BROKEN_OFF_STATUS
+from runner.execution.container import gate
+from runner.execution.container.step_container import StartedContainer, discard, follow
+from runner.execution.container.step_outcome import outcome_of
+from runner.execution.job import Job
+from runner.execution.resumption import is_alive
+from runner.logs.output import Output
+
+
+def go_on(job: Job, step: CommandsStep | PluginStep, output: Output) -> Outcome | None:
+    """Follows the step's container to its end. None if no command of the step has run yet: it starts as any other.
+
+    Its output comes again from the beginning; what is stored already is left out.
+    """
+    opened = job.resumption.opened().get(step.number)
+    if opened is None:
+        return None
+    if _never_started(job, opened.container):
+        _forget(job, step, opened.container)
+        return None
+    stored = job.resumption.begun[step.number]
+    output.replays(stored.streams)
+    stream = job.engine.replay(opened.container)
+    started = StartedContainer(opened.container, stream, opened.token, opened.user, opened.image)
+    status = gate.GateStatus(opened.token)
+    with ExitStack() as on_exit, ExitStack() as on_error:
+        on_error.callback(discard, job, started)
+        job.owner.go_on(opened.user)
+        on_exit.callback(job.owner.leave, opened.user)
+        if step.detach:
+            job.detached.append(opened.container)
+        stopped = follow(job, step, started, output, status)
+        if not stopped and _script_broke_off(job, opened.container, status):
+            _forget(job, step, opened.container)
+            return None
+        outcome = stopped or outcome_of(job, step, opened.container, status)
+        on_error.pop_all()
+    stream.close()
+    job.removals.remove_later(opened.container)
+    return outcome
+
+
+def _never_started(job: Job, container: str) -> bool:
+    state = (job.engine.inspect(container) or {"State": {}})["State"]
+    return is_alive(state) and not state.get("Running")
+
+
+def _script_broke_off(job: Job, container: str, status: gate.GateStatus) -> bool:
+    """True if the gate did not get all of its script: the process died while it sent that."""
+    if not status.watches or status.status is not None:
+        return False
+    state = (job.engine.inspect(container) or {"State": {}})["State"]
+    return bool(state.get("ExitCode") == BROKEN_OFF_STATUS)
+
+
+def _forget(job: Job, step: CommandsStep | PluginStep, container: str) -> None:
+    job.begun.pop(step.number, None)
+    job.removals.remove_now(container)

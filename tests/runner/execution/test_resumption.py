@@ -1,0 +1,143 @@
+"""A job goes on from what a process that died has left, at each moment around the start of a step's commands."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipelines.plan import CommandsStep, JobPlan
+from pipelines.state import State
+from runner.cancellation import Cancel
+from runner.events import Stream
+from runner.execution.container import gate, step_container
+from runner.execution.container.script import script_of
+from runner.execution.container.step_container import StartedContainer
+from runner.execution.job import JOURNAL, Assignment, Job
+from runner.execution.job_lifecycle import open_job, run_job
+from runner.execution.journal import OpenedContainer, read_journal
+from runner.execution.resumption import Resumption, StoredOutput, obstacle
+from tests.support.engine import JobRunner, eventually
+from tests.support.job_result import JobResult
+from tests.support.plans import numbered, shell
+
+pytestmark = pytest.mark.engine
+
+SAYS = shell("echo one", "echo two >&2", "exit 9")
+
+
+class Abandoned:
+    """A job whose process has started the container of its one step, and then died."""
+
+    def __init__(self, ran: JobRunner, on_exit: ExitStack, step: CommandsStep = SAYS) -> None:
+        self._ran, self.result = ran, ran.new()
+        (self.step,) = numbered([step])
+        self.plan = JobPlan(name="test", file=".headway.yml", number=1, steps=(self.step,))
+        self.assignment = Assignment(
+            self.plan, self.result.key, 1, self.result.folder, Path.mkdir, options=ran.options, journaled=True
+        )
+        self._on_exit = on_exit
+        self.job = self._open(self.assignment, JobResult(self.result.key, self.result.folder))
+        self.job.source.mkdir(parents=True)
+        assert isinstance(self.step, CommandsStep)
+        self.started = step_container.start(self.job, self.step, self.job.image_of(self.step, lambda _: None))
+        self.job.journal.prepared(self.job.owner.state)
+
+    def _open(self, assignment: Assignment, emit: JobResult) -> Job:
+        cancel = Cancel()
+        self._on_exit.callback(cancel.close)
+        opened = open_job(assignment, self._ran.engine, lambda: self._ran.builder, emit, cancel, lambda _: None)
+        return self._on_exit.enter_context(opened)
+
+    def opens(self, part: float) -> StartedContainer:
+        """The process opens the gate, sends this part of the script, and dies."""
+        started = self.started
+        opened = OpenedContainer(started.container, started.token, started.user, started.image, time.time())
+        self.job.journal.opened(1, opened, self.job.owner.state)
+        script = gate.gate_input(started.token, script_of(self.step.commands, "", {}, started.restore))  # type: ignore[union-attr]
+        started.stream.send(script[: int(len(script) * part)])
+        started.stream.close()
+        return started
+
+    @property
+    def left(self) -> Resumption:
+        history = read_journal(self.result.folder / JOURNAL)
+        assert history is not None
+        return Resumption(history, {}, {1: StoredOutput()}, "it goes on")
+
+    @property
+    def obstacle(self) -> str:
+        return obstacle(self._ran.engine, self.result.key, self.plan, self.result.folder, self.left)
+
+    def goes_on(self) -> JobResult:
+        """Another process goes on with the job, to its end."""
+        job = self._open(replace(self.assignment, resumption=self.left), self.result)
+        self.result.outcome = run_job(job)
+        return self.result
+
+    def has_ended(self) -> bool:
+        state = self._ran.engine.inspect(self.started.container)
+        return state is not None and not state["State"]["Running"]
+
+
+@pytest.fixture
+def abandoned(ran: JobRunner) -> Iterator[Callable[..., Abandoned]]:
+    with ExitStack() as on_exit:
+        yield lambda *step: Abandoned(ran, on_exit, *step)
+
+
+@pytest.mark.parametrize("part", [0, 0.5, 1])
+def test_the_commands_run_once_wherever_the_process_died(abandoned: Callable[..., Abandoned], part: float) -> None:
+    job = abandoned()
+    job.opens(part)
+    assert job.obstacle == ""
+    result = job.goes_on()
+    assert (result.outcome.state, result.step().exit_code) == (State.FAILED, 9)
+    assert result.log(1, Stream.STDOUT).splitlines()[:2] == [b"+ echo one", b"one"]
+    assert result.log(1, Stream.STDERR) == b"two\n"
+    assert "it goes on" in result.notes
+
+
+def test_a_container_that_waited_for_its_turn_is_not_used(abandoned: Callable[..., Abandoned]) -> None:
+    job = abandoned()
+    job.started.stream.close()
+    result = job.goes_on()
+    assert result.step().exit_code == 9
+    assert result.log(1, Stream.STDERR) == b"two\n"
+
+
+def test_a_step_that_has_ended_meanwhile_keeps_its_verdict(abandoned: Callable[..., Abandoned]) -> None:
+    job = abandoned()
+    job.opens(1)
+    eventually(job.has_ended)
+    assert job.obstacle == ""
+    assert job.goes_on().step().exit_code == 9
+
+
+def test_it_cannot_go_on_where_it_is_not_known_how_the_commands_ended(
+    ran: JobRunner, abandoned: Callable[..., Abandoned]
+) -> None:
+    job = abandoned(shell("echo up", "sleep 1000"))
+    container = job.opens(1).container
+    eventually(lambda: b"up" in ran.engine.logs(container, 5))
+    assert job.obstacle == ""
+    ran.engine.kill(container, "SIGKILL")
+    eventually(job.has_ended)
+    assert job.obstacle == "the container of its step 1 was ended from outside of the step"
+    ran.engine.remove(container)
+    assert job.obstacle == "the container of its step 1 is gone"
+
+
+def test_a_job_needs_its_workspace_network_services_and_images(
+    ran: JobRunner, abandoned: Callable[..., Abandoned]
+) -> None:
+    job = abandoned()
+    job.job.journal.built(1, f"sha256:{'0' * 64}")
+    assert job.obstacle == "the image that its step 1 built is gone"
+    job.job.journal.service("db", "0" * 64)
+    assert job.obstacle == "the container of its service 'db' is gone"
+    (job.result.folder / "workspace").rename(job.result.folder / "elsewhere")
+    assert job.obstacle == "its workspace is gone"
+    step_container.discard(job.job, job.started)
