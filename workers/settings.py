@@ -1,10 +1,11 @@
 """All settings, read from HEADWAY_* environment variables. `make docs` writes docs/running/settings.md from them."""
 
 import os
+from collections.abc import Sequence
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -13,6 +14,7 @@ from sqlalchemy import make_url
 from pipelines.plan import JOB_TIMEOUT_S, STEP_TIMEOUT_S
 from runner.network.ca_certificates import custom_certificates
 from workers.ballast import Ballast
+from workers.blob_url import check_blob_url
 from workers.disk import RESERVE_BYTES_MIN, DiskReserve
 from workers.labels import parse_labels
 
@@ -28,7 +30,7 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(
         default_factory=_default_data_dir,
-        description="The directory for all data: database, logs, mirrors, workspaces and the key file.",
+        description="The directory for all data: database, stored blobs, mirrors, workspaces and the key file.",
     )
     database_password_file: Path | None = Field(
         None, description="A file with the password for `database_url`, so that it is in no environment variable."
@@ -36,6 +38,11 @@ class Settings(BaseSettings):
     database_url: str = Field(
         "",
         description="SQLite (`sqlite:////path`) or PostgreSQL (`postgresql+psycopg://`). Empty: SQLite in `data_dir`.",
+    )
+    blob_url: str = Field(
+        "",
+        description="Where logs are stored: `s3://BUCKET/PREFIX`, `gs://`, `az://` or `file:///FOLDER` "
+        "([storage](storage.md)). Workers and web servers need the same. Empty: the folder `blobs` in `data_dir`.",
     )
     redis_password_file: Path | None = Field(
         None, description="A file with the password for `redis_url`, so that it is in no environment variable."
@@ -203,6 +210,13 @@ class Settings(BaseSettings):
         file = info.data.get(f"{str(info.field_name).removesuffix('_url')}_password_file")
         return with_password(url, _password_in(file)) if url and file else url
 
+    @field_validator("blob_url")
+    @classmethod
+    def _names_a_blob_store(cls, url: str) -> str:
+        if url:
+            check_blob_url(url)
+        return url
+
     @field_validator("trusted_proxies")
     @classmethod
     def _are_networks(cls, text: str) -> str:
@@ -240,8 +254,26 @@ class Settings(BaseSettings):
 
     @property
     def logs_dir(self) -> Path:
-        """Where logs are stored."""
+        """Where versions before the blob store kept logs. They are read and deleted there, and none is written."""
         return self.data_dir / "logs"
+
+    @property
+    def blobs_dir(self) -> Path | None:
+        """The folder of the blob store; None where it is no folder."""
+        if not self.blob_url:
+            return self.data_dir / "blobs"
+        return Path(unquote(urlsplit(self.blob_url).path)) if self.blob_url.startswith("file:") else None
+
+    @property
+    def spool_dir(self) -> Path:
+        """Where output waits while the blob store does not take it."""
+        return self.data_dir / "spool"
+
+    @property
+    def private_dirs(self) -> Sequence[Path]:
+        """The folders in the data directory into which no other user may look."""
+        folders = (self.logs_dir, self.data_dir / "blobs", self.spool_dir, self.mirrors_dir)
+        return (*folders, self.workspaces_dir, self.redis_dir)
 
     @property
     def redis_dir(self) -> Path:
@@ -250,8 +282,9 @@ class Settings(BaseSettings):
 
     @property
     def disk_reserve(self) -> DiskReserve:
-        """What stays free on the disks of the data, the logs and the checkouts, which may be disks of their own."""
-        return DiskReserve((self.data_dir, self.logs_dir, self.workspaces_dir), self.disk_reserve_bytes)
+        """What stays free on the disks of the data, the blobs and the checkouts, which may be disks of their own."""
+        blobs = () if self.blobs_dir is None else (self.blobs_dir,)
+        return DiskReserve((self.data_dir, *blobs, self.workspaces_dir), self.disk_reserve_bytes)
 
     @property
     def ballast(self) -> Ballast:

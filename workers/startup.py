@@ -60,7 +60,7 @@ def prepare_data_dir(settings: Settings) -> None:
     try:
         if private_folder(settings.data_dir):
             _note(f"{settings.data_dir} was open to other users of this machine, and is closed now.")
-        for folder in (settings.logs_dir, settings.mirrors_dir, settings.workspaces_dir, settings.redis_dir):
+        for folder in settings.private_dirs:
             # The data directory closes what lies in it, also a network disk of another owner. It does not close the
             # place to which a link leads.
             if folder.is_symlink() or (folder.exists() and folder.stat().st_uid == os.geteuid()):

@@ -40,7 +40,7 @@ class Mirror:
     """The bare mirror of one repository in ``folder``, shared by all jobs of this worker's machine.
 
     ``warn`` gets a sentence when damage was repaired. ``egress`` are variables for proxies and CA certificates.
-    ``name`` is the repository's name on Headway, for commands in messages.
+    ``name`` is the repository's name on Headway, for commands in messages. Mirrors with another ``key`` are others.
     """
 
     def __init__(
@@ -51,9 +51,11 @@ class Mirror:
         warn: Callable[[str], None] = _no_warning,
         egress: Mapping[str, str] | None = None,
         name: str = "NAME",
+        key: str = "",
     ) -> None:
         """Raises StepError if Headway does not clone from ``url``."""
-        self._folder = MirrorStore(folder / f"{hashlib.sha256(url.encode()).hexdigest()[:24]}.git", warn)
+        named = f"{key} {url}" if key else url
+        self._folder = MirrorStore(folder / f"{hashlib.sha256(named.encode()).hexdigest()[:24]}.git", warn)
         self._remote = Remote(url, login, self._folder, egress or {}, name)
         self._wanted = ("", "", "")
         folder.mkdir(parents=True, exist_ok=True)

@@ -112,7 +112,7 @@ def test_removing_a_repository_removes_all_its_rows_and_names_the_runs(database:
         store.put_secret(session, repo_id, "token", "sealed")
         store.record_delivery(session, repo_id, store.NewDelivery("d1", trigger=push()))
     with transaction(database) as session:
-        run_ids = store.remove_repo(session, repo_id)
+        run_ids = store.remove_repo(session, repo_id).run_ids
     assert claim.run_id in run_ids
     assert len(run_ids) == 2
     with reading(database) as session:

@@ -37,7 +37,7 @@ def operation_services() -> Iterator["OperationServices"]:
     with database(settings) as engine:
         try:
             yield OperationServices(
-                settings, engine, partial(_leave_to_scheduler, engine), open_logs(settings), open_keys(settings)
+                settings, engine, partial(_leave_to_scheduler, engine), open_logs(settings, engine), open_keys(settings)
             )
         except OperationError as error:
             raise StartError(str(error)) from None

@@ -87,7 +87,7 @@ def _carry_out(context: WorkerContext, claim: leases.Claim, cancel: Cancel) -> N
         try:
             network = after_the_verdict.enter_context(_job_network(context, claim))
             job = load_job(context, claim)
-            mirror = open_mirror(context.settings, context.egress, job.repo, job.login)
+            mirror = open_mirror(context.settings, context.egress, job.repo, job.login, job.run.mirror_key)
             admitted = admit(context, job, mirror)
             plan = claim.plan or (plan_claimed_run(context, admitted, mirror) if admitted else None)
             if plan is not None and admitted is not None:
@@ -116,7 +116,7 @@ def _job_network(context: WorkerContext, claim: leases.Claim) -> Iterator[JobNet
     Creating it starts here, while the run is planned: of all that precedes the first step it takes the longest.
     """
     prefix = "" if context.settings.steps_reach_host else BRIDGE_PREFIX
-    network = JobNetwork(context.engine(), job_key(context.installation, claim.job_id), claim.attempt, prefix)
+    network = JobNetwork(context.engine(), job_key(context.installation, claim.key), claim.attempt, prefix)
     plan = claim.plan
     if plan is None or plan.services or not all(isinstance(step, BuildStep | PushStep) for step in plan.steps):
         network.prestart()
@@ -158,7 +158,7 @@ def _run(
     with reading(context.database) as session:
         steps = {number: step.id for number, step in store.steps_by_number(session, claim.job_id).items()}
         failed = store.failed_needs_of(session, claim.run_id, plan.needs)
-    guard = guard_of(context, claim.job_id, _folder(context, claim))
+    guard = guard_of(context, claim, _folder(context, claim))
     settings, engine = context.settings, context.engine()
     run_url = settings.run_url(job.repo.name, job.run.number)
     assignment = replace(
@@ -199,7 +199,7 @@ def _assignment(
             trusted = job.allowed.clone_login
             mirror.checkout(job.trigger.sha, target, checkout, for_builds=builds, trusted=trusted)
 
-    key = job_key(context.installation, job.claim.job_id)
+    key = job_key(context.installation, job.claim.key)
     return Assignment(
         plan=plan,
         key=key,
@@ -218,7 +218,7 @@ def _assignment(
 
 def _folder(context: WorkerContext, claim: leases.Claim) -> Path:
     """The folder of this attempt at the job."""
-    return context.settings.workspaces_dir / f"{job_key(context.installation, claim.job_id)}-{claim.attempt}"
+    return context.settings.workspaces_dir / f"{job_key(context.installation, claim.key)}-{claim.attempt}"
 
 
 def _warn(sentence: str) -> None:

@@ -168,7 +168,7 @@ def test_logs_stop_at_the_reserve_and_no_job_is_taken_until_there_is_room(settin
         assert (step.log_bytes, step.log_lines) == (reader.size_bytes, reader.lines)
     assert shutil.disk_usage(own_disk).free > 5 * MIB
     assert worker.runs(steps("true"), disk_patience_s=0.1).run.state is State.QUEUED
-    shutil.rmtree(data / "logs")
+    shutil.rmtree(data / "blobs")
     assert worker.runs(steps("true")).run.state is State.PASSED
     worker.close()
 

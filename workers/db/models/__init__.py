@@ -1,6 +1,7 @@
 """The tables, as SQLAlchemy models. Every ``*_ms`` is milliseconds since 1970 by the database's clock."""
 
 from workers.db.models.base import Base
+from workers.db.models.logs import LogSegment, StoredLog
 from workers.db.models.processes import Counter, FailedDuty, Leader, Worker
 from workers.db.models.repos import (
     NEWEST_WINS_EVENTS,
@@ -29,6 +30,7 @@ __all__ = [
     "FailedDuty",
     "Job",
     "Leader",
+    "LogSegment",
     "LoginLink",
     "LoginSession",
     "Registry",
@@ -40,6 +42,7 @@ __all__ = [
     "SharedSecret",
     "Status",
     "Step",
+    "StoredLog",
     "User",
     "Worker",
 ]

@@ -3,12 +3,13 @@
 No clock decides when a lease has expired, for a clock may be set: the scheduler sees whether it was renewed.
 """
 
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TypeVarTuple
 
-from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, select, update
+from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from pipelines.plan import JobPlan
@@ -27,12 +28,16 @@ Ts = TypeVarTuple("Ts")
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to run a job. ``attempt`` is the fencing token; ``plan`` is None where the run is not planned yet."""
+    """The right to run a job. ``attempt`` is the fencing token; ``plan`` is None where the run is not planned yet.
+
+    ``key`` is the job's random name, for what it has on the worker's machine.
+    """
 
     job_id: int
     run_id: int
     attempt: int
     plan: JobPlan | None
+    key: str
 
 
 @dataclass(frozen=True)
@@ -93,17 +98,19 @@ def claim(
             lease_s=lease_s,
             host=host,
             started_ms=now_ms(),
+            # At the first claim, not when it is queued: a copy of the database, restored later, gives another.
+            key=func.coalesce(func.nullif(jobs.c.key, ""), secrets.token_hex(8)),
         )
-        .returning(jobs.c.attempt, jobs.c.plan, jobs.c.started_ms)
+        .returning(jobs.c.attempt, jobs.c.plan, jobs.c.started_ms, jobs.c.key)
     )
     row = session.execute(take).one_or_none()
     if row is None:
         return None
-    attempt, plan, started_ms = row
+    attempt, plan, started_ms, key = row
     if run.state is State.QUEUED:
         run.state, run.started_ms = State.RUNNING, started_ms
     start_steps_over(session, job_id, attempt)
-    return Claim(job_id, run.id, attempt, None if plan is None else JobPlan.model_validate_json(plan))
+    return Claim(job_id, run.id, attempt, None if plan is None else JobPlan.model_validate_json(plan), key)
 
 
 def _from_jobs(query: Select[*Ts]) -> Select[*Ts]:

@@ -1,0 +1,26 @@
+"""The address of the blob store: which forms it may have."""
+
+from urllib.parse import urlsplit
+
+_BUCKETS = ("s3", "gs", "az")
+
+
+def check_blob_url(url: str) -> None:
+    """Raises ValueError, with a sentence, if no blob store can be at ``url``."""
+    parts = urlsplit(url)
+    if parts.scheme not in (*_BUCKETS, "file"):
+        raise ValueError(
+            f"{_without_login(url)} is no blob store; write s3://BUCKET/PREFIX, gs://, az:// or file:///FOLDER"
+        )
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        hint = "give keys by the provider's own variables, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        raise ValueError(f"{_without_login(url)} has more than a bucket and a prefix; {hint}")
+    if parts.scheme == "file" and (parts.netloc or not parts.path.strip("/")):
+        raise ValueError(f"{url} names no folder; write file:///FOLDER, with three slashes")
+    if parts.scheme != "file" and not parts.netloc:
+        raise ValueError(f"{url} names no bucket; write {parts.scheme}://BUCKET/PREFIX")
+
+
+def _without_login(url: str) -> str:
+    scheme, slashes, rest = url.partition("://")
+    return f"{scheme}{slashes}{rest.rpartition('@')[2]}".partition("?")[0]

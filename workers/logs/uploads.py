@@ -1,0 +1,142 @@
+"""Brings the segments of one log into the blob store and into rows, and merges small ones."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+
+import structlog
+from sqlalchemy import Engine
+
+from workers import store
+from workers.blobs import BlobError, BlobStore
+from workers.db.session import persist
+from workers.logs.backlog import Backlog
+from workers.logs.interface import LogDamagedError
+from workers.logs.pace import Pace
+from workers.logs.segments import Segment, merged
+from workers.store.logs import LogAddress
+
+_MERGED_AT_THE_END_MIN = 4
+"""So many small segments at the end of a log are merged; of fewer, the end of the step would wait for nothing."""
+
+_log = structlog.get_logger()
+
+
+def folder_of(log_key: str) -> str:
+    """The folder of a log's blobs."""
+    return f"logs/{log_key[:2]}/{log_key}"
+
+
+class Uploads:
+    """Stores the segments of one log in order. May be used from several threads: one works, the others wait.
+
+    ``stored`` are the segments that hold the log's bytes.
+    """
+
+    def __init__(
+        self,
+        database: Engine,
+        blobs: BlobStore,
+        pace: Pace,
+        address: LogAddress,
+        log_key: str,
+        stored: Sequence[Segment],
+        next_number: int,
+        backlog: Backlog,
+    ) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._pace = pace
+        self._address = address
+        self._log_key = log_key
+        self._next_number = next_number
+        self._backlog = backlog
+        self._working = threading.Lock()
+        self._guard = threading.Lock()
+        self.stored = list(stored)
+
+    def add(self, segment: Segment, blob: bytes) -> None:
+        """Queues a segment. Raises OSError where the spool's disk is full; then it is not queued."""
+        with self._guard:
+            self._backlog.add(segment, blob)
+
+    def drain(self) -> None:
+        """Stores all that is queued. What could not be stored stays queued. Raises OSError and StaleAttemptError."""
+        with self._working:
+            while True:
+                with self._guard:
+                    first = self._backlog.first()
+                if first is None:
+                    return
+                self._store(*first)
+                with self._guard:
+                    self._backlog.pop()
+                self._merge_full_levels()
+
+    def end(self, state: str) -> None:
+        """Notes how the log ended, after merging what is small at its end."""
+        with self._working:
+            if state == store.logs.COMPLETE:
+                self._merge_the_end()
+            persist(
+                self._database, lambda session: store.logs.end_log(session, self._address, self._log_key, state)
+            )  # fmt: skip
+
+    def close(self) -> None:
+        """Drops what is queued."""
+        with self._working, self._guard:
+            self._backlog.close()
+
+    def _store(self, segment: Segment, blob: bytes, replaces: Sequence[Segment] = ()) -> None:
+        # In the order of their numbers: readers ask for what came after the last number that they know.
+        segment = replace(segment, number=self._next_number)
+        self._blobs.put(segment.blob, blob, durable=False)
+        numbers = [each.number for each in replaces]
+        try:
+            persist(
+                self._database,
+                lambda session: store.logs.add_segment(
+                    session, self._address, segment.values(self._log_key), numbers
+                ),
+            )  # fmt: skip
+        except store.StaleAttemptError:
+            self._take_back(segment)
+            raise
+        self._next_number += 1
+        self.stored[len(self.stored) - len(replaces) :] = [segment]
+
+    def _take_back(self, segment: Segment) -> None:
+        """No row names the blob, so nothing else would delete it."""
+        try:
+            self._blobs.delete([segment.blob])
+        except OSError as error:
+            _log.warning("a blob that no row names was left", blob=segment.blob, error=str(error))
+
+    def _merge_full_levels(self) -> None:
+        count = self._pace.merge_count
+        while len(newest := self.stored[-count:]) == count and len({each.level for each in newest}) == 1:
+            if not self._merge(newest):
+                return
+
+    def _merge_the_end(self) -> None:
+        small: list[Segment] = []
+        for segment in reversed(self.stored):
+            if sum(each.raw_bytes for each in small) + segment.raw_bytes > self._pace.merged_bytes_max:
+                break
+            small.insert(0, segment)
+        if len(small) >= _MERGED_AT_THE_END_MIN:
+            self._merge(small)
+
+    def _merge(self, small: Sequence[Segment]) -> bool:
+        """False where they are too large together, or the store does not take the result: then they stay."""
+        if sum(each.raw_bytes for each in small) > self._pace.merged_bytes_max:
+            return False
+        try:
+            parts = [(each, self._blobs.read(each.blob, 0, each.blob_bytes)) for each in small]
+            level = max(each.level for each in small) + 1
+            result = merged(parts, folder_of(self._log_key), level)
+            self._store(*result, replaces=small)
+        except (BlobError, OSError, LogDamagedError) as error:
+            _log.warning("small parts of a log were not merged", log=self._log_key, error=str(error))
+            return False
+        return True
