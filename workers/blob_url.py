@@ -1,6 +1,6 @@
 """The address of the blob store: which forms it may have."""
 
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 _BUCKETS = ("s3", "gs", "az")
 
@@ -15,6 +15,9 @@ def check_blob_url(url: str) -> None:
     if "@" in parts.netloc or parts.query or parts.fragment:
         hint = "give keys by the provider's own variables, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         raise ValueError(f"{_without_login(url)} has more than a bucket and a prefix; {hint}")
+    if " " in url or any(part in (".", "..") for part in unquote(parts.path).split("/")):
+        what = "a space; write it as %20" if " " in url else "a part that is no name; leave . and .. out"
+        raise ValueError(f"{url} has {what}")
     if parts.scheme == "file" and (parts.netloc or not parts.path.strip("/")):
         raise ValueError(f"{url} names no folder; write file:///FOLDER, with three slashes")
     if parts.scheme != "file" and not parts.netloc:

@@ -50,6 +50,8 @@ class Backlog:
                 view, at = view[written:], at + written
         except OSError as error:
             error.filename = str(self._folder)
+            # Half a segment would take the room that the blob store needs, which may be on the same disk.
+            os.ftruncate(self._file.fileno(), self._file_end)
             raise
         self._waiting.append(_Waiting(segment, b"", self._file_end))
         self._file_end = at

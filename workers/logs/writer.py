@@ -18,6 +18,8 @@ from workers.store.logs import COMPLETE, CUT, SUSPENDED
 BUFFER_BYTES_MAX = 1024**2
 """So many bytes wait in memory on a full disk, until there is room or the log ends."""
 _BACK_OFF_S, _BACK_OFF_S_MAX = 0.5, 8.0
+_FULL_S = 0.5
+"""So long a full disk is not asked again: output comes in many small pieces."""
 
 _log = structlog.get_logger()
 
@@ -39,6 +41,7 @@ class SegmentWriter:
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._error: Exception | None = None
+        self._full_until_s = 0.0
         self._ending = False
         self._closed = False
 
@@ -99,11 +102,15 @@ class SegmentWriter:
         full = builder.raw_bytes >= self._pace.segment_bytes_max or builder.is_full
         if not full and builder.first_ms > at_ms:
             return
+        fits = self._builder.raw_bytes <= BUFFER_BYTES_MAX
+        if fits and time.monotonic() < self._full_until_s:
+            return
         try:
             self._cut()
         except OSError as error:
-            if error.errno not in FULL or self._builder.raw_bytes > BUFFER_BYTES_MAX:
+            if error.errno not in FULL or not fits:
                 raise
+            self._full_until_s = time.monotonic() + _FULL_S
         self._upload_soon()
 
     def _cut(self) -> None:
