@@ -1,5 +1,6 @@
 """Finds and removes the leftovers of dead attempts on this machine: their worker died, and no worker took over here."""
 
+import re
 import time
 from collections.abc import Callable
 from functools import partial
@@ -21,6 +22,7 @@ from workers.db.session import reading
 
 PROBE = "probe"
 PROBE_S_MAX = 60
+_KEY = re.compile("[0-9a-f]{16}")
 
 _log = structlog.get_logger()
 
@@ -64,6 +66,8 @@ def _is_dead(session: Session, installation: str, name: str) -> bool:
         return False
     if job == PROBE:
         return time.time() - attempt > PROBE_S_MAX
+    if not _KEY.fullmatch(job) and whole_number(job) is None:
+        return False
     found = _job_named(session, job)
     return found is None or found.attempt != attempt or found.state is not State.RUNNING
 
