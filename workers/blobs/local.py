@@ -34,7 +34,11 @@ class LocalBlobs:
         path, checksum = self._path(name), Checksum(data)
         with _new_part(path) as (part, file):
             for piece in checksum:
-                _write_all(file, piece)
+                try:
+                    _write_all(file, piece)
+                except OSError as error:
+                    error.filename = str(path)
+                    raise
             if durable:
                 os.fsync(file)
             try:

@@ -34,6 +34,11 @@ class Backlog:
     def __len__(self) -> int:
         return len(self._waiting)
 
+    @property
+    def is_full(self) -> bool:
+        """True while there is as much in memory as there may be."""
+        return self._memory_bytes >= self._memory_bytes_max or self._file_end > 0
+
     def add(self, segment: Segment, blob: bytes) -> None:
         """Adds one at the end. Raises OSError where it must go to the disk, which is full; then it was not added."""
         if self._memory_bytes + len(blob) <= self._memory_bytes_max or not self._waiting:

@@ -12,7 +12,7 @@ class Pace:
 
     A segment has ``segment_bytes_max`` of output at most. ``merge_count`` segments of one level become one of the next,
     of ``merged_bytes_max`` at most. ``waiting_bytes_max`` wait in memory for a store that is away; more goes to the
-    spool.
+    spool. Without a spool the step waits for the store.
     """
 
     flush_after_ms: int
@@ -21,6 +21,7 @@ class Pace:
     merge_count: int = 16
     merged_bytes_max: int = 8 * 1024**2
     waiting_bytes_max: int = 8 * 1024**2
+    spools: bool = True
 
 
 FOLDER_PACE = Pace(
@@ -29,7 +30,8 @@ FOLDER_PACE = Pace(
     segment_bytes_max=512 * 1024,
     merged_bytes_max=4 * 1024**2,
     waiting_bytes_max=512 * 1024,
+    spools=False,
 )
-"""Little waits: where a folder does not take it, the disk is full, and the step must end."""
+"""Little waits: a folder that does not take it is on a full disk, and the step must end."""
 BUCKET_PACE = Pace(flush_after_ms=4000, end_patience_s=120)
 """Stored at the latest five seconds after it came: a second is left for the request."""

@@ -60,6 +60,12 @@ class Uploads:
         with self._guard:
             self._backlog.add(segment, blob)
 
+    @property
+    def is_full(self) -> bool:
+        """True while as much waits as there may be in memory."""
+        with self._guard:
+            return self._backlog.is_full
+
     def drain(self) -> None:
         """Stores all that is queued. What could not be stored stays queued. Raises OSError and StaleAttemptError."""
         with self._working:
@@ -120,10 +126,12 @@ class Uploads:
 
     def _merge_the_end(self) -> None:
         small: list[Segment] = []
+        room = self._pace.merged_bytes_max
         for segment in reversed(self.stored):
-            if sum(each.raw_bytes for each in small) + segment.raw_bytes > self._pace.merged_bytes_max:
+            if segment.raw_bytes > min(room, self._pace.merged_bytes_max // self._pace.merge_count):
                 break
             small.insert(0, segment)
+            room -= segment.raw_bytes
         if len(small) >= _MERGED_AT_THE_END_MIN:
             self._merge(small)
 

@@ -116,13 +116,18 @@ class SegmentWriter:
     def _cut(self) -> None:
         """What was collected waits for the store now. Raises OSError where it does not fit on the spool's disk."""
         if self._built is not None:
-            self._uploads.add(*self._built)
+            self._queue(*self._built)
             self._built = None
         if self._builder.raw_bytes:
             self._built = self._builder.build(folder_of(self._log_key))
             self._builder = SegmentBuilder(self._builder.raw_end, self._builder.newlines_end)
-            self._uploads.add(*self._built)
+            self._queue(*self._built)
             self._built = None
+
+    def _queue(self, segment: Segment, blob: bytes) -> None:
+        if not self._pace.spools and self._uploads.is_full:
+            self._uploads.drain()
+        self._uploads.add(segment, blob)
 
     def _upload_soon(self) -> None:
         if self._thread is None:
