@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import quote
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -14,9 +14,10 @@ from sqlalchemy import make_url
 from pipelines.plan import JOB_TIMEOUT_S, STEP_TIMEOUT_S
 from runner.network.ca_certificates import custom_certificates
 from workers.ballast import Ballast
-from workers.blob_url import check_blob_url
+from workers.blob_url import BlobUrl, folder_at
 from workers.disk import RESERVE_BYTES_MIN, DiskReserve
 from workers.labels import parse_labels
+from workers.password_files import checked_password_file, password_in, with_password
 
 
 def _default_data_dir() -> Path:
@@ -39,7 +40,7 @@ class Settings(BaseSettings):
         "",
         description="SQLite (`sqlite:////path`) or PostgreSQL (`postgresql+psycopg://`). Empty: SQLite in `data_dir`.",
     )
-    blob_url: str = Field(
+    blob_url: BlobUrl = Field(
         "",
         description="Where logs are stored: `s3://BUCKET/PREFIX`, `gs://`, `az://` or `file:///FOLDER` "
         "([storage](storage.md)). Workers and web servers need the same. Empty: the folder `blobs` in `data_dir`.",
@@ -194,28 +195,14 @@ class Settings(BaseSettings):
     @field_validator("database_password_file", "redis_password_file", mode="before")
     @classmethod
     def _has_a_password(cls, path: Path | str | None) -> Path | None:
-        if not path:
-            return None
-        try:
-            if not _password_in(Path(path)):
-                raise ValueError(f"the file {path} is empty; write the password into it")
-        except OSError as error:
-            raise ValueError(f"the file {path} cannot be read: {error.strerror}") from None
-        return Path(path)
+        return checked_password_file(path) if path else None
 
     @field_validator("database_url", "redis_url")
     @classmethod
     def _with_password(cls, url: str, info: ValidationInfo) -> str:
         # The files' fields come first: a field that was refused is not in ``data``.
         file = info.data.get(f"{str(info.field_name).removesuffix('_url')}_password_file")
-        return with_password(url, _password_in(file)) if url and file else url
-
-    @field_validator("blob_url")
-    @classmethod
-    def _names_a_blob_store(cls, url: str) -> str:
-        if url:
-            check_blob_url(url)
-        return url
+        return with_password(url, password_in(file)) if url and file else url
 
     @field_validator("trusted_proxies")
     @classmethod
@@ -254,15 +241,13 @@ class Settings(BaseSettings):
 
     @property
     def logs_dir(self) -> Path:
-        """Where versions before the blob store kept logs. They are read and deleted there, and none is written."""
+        """Where versions before the blob store kept logs: they are only read and deleted."""
         return self.data_dir / "logs"
 
     @property
     def blobs_dir(self) -> Path | None:
         """The folder of the blob store; None where it is no folder."""
-        if not self.blob_url:
-            return self.data_dir / "blobs"
-        return Path(unquote(urlsplit(self.blob_url).path)) if self.blob_url.startswith("file:") else None
+        return folder_at(self.blob_url) if self.blob_url else self.data_dir / "blobs"
 
     @property
     def spool_dir(self) -> Path:
@@ -272,8 +257,7 @@ class Settings(BaseSettings):
     @property
     def private_dirs(self) -> Sequence[Path]:
         """The folders in the data directory into which no other user may look."""
-        folders = (self.logs_dir, self.data_dir / "blobs", self.spool_dir, self.mirrors_dir)
-        return (*folders, self.workspaces_dir, self.redis_dir)
+        return [self.data_dir / name for name in ("logs", "blobs", "spool", "mirrors", "workspaces", "redis")]
 
     @property
     def redis_dir(self) -> Path:
@@ -306,18 +290,6 @@ class Settings(BaseSettings):
     def workspaces_dir(self) -> Path:
         """Where jobs' checkouts live while they run."""
         return self.data_dir / "workspaces"
-
-
-def _password_in(file: Path) -> str:
-    return file.read_text().strip()
-
-
-def with_password(url: str, password: str) -> str:
-    """The URL with this password in place of the one that it has."""
-    parts = urlsplit(url)
-    user = parts.username or ""
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}"))
 
 
 def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - each setting has a type of its own

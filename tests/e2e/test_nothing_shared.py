@@ -9,7 +9,6 @@ from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from pipelines.state import State
-from runner.docker.client import Engine
 from tests.support.services import eventually
 from tests.support.working import FinishedRun, PushWorker
 from tests.web.conftest import Site
@@ -68,17 +67,18 @@ def running_step(site: Site) -> int:
         return session.scalar(select(Step.id).where(Step.state == State.RUNNING)) or 0
 
 
+@pytest.mark.usefixtures("engine")
 def test_the_web_reads_in_mid_step_what_another_machine_writes(
-    far_settings: Settings, site: Site, program: TestClient, engine: Engine, tmp_path: Path
+    far_settings: Settings, site: Site, program: TestClient, tmp_path: Path
 ) -> None:
-    assert engine
     done: list[FinishedRun] = []
     first = PushWorker(on(far_settings, tmp_path / "first"), tmp_path / "origin of the first")
     pusher = threading.Thread(target=lambda: done.append(first.runs(STEP.format(command=SLOW))))
     pusher.start()
     step = eventually(lambda: running_step(site), within_s=60)
     path, page = f"/api/steps/{step}/log", f"/repos/acme/roof/runs/1?step={step}"
-    early = eventually(lambda: (found := program.get(path, params={"last": 9})).content and found, within_s=7)
+    eventually(lambda: program.get(path, params={"last": 9}).content, within_s=7)
+    early = program.get(path, params={"last": 9})
     assert early.content == b"+ echo early; sleep 8; echo late\nearly\n"
     assert (early.headers["x-log-complete"], early.headers["x-log-cut-off"]) == ("false", "false")
     assert running_step(site) == step
