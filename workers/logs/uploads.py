@@ -1,11 +1,12 @@
 """Brings the segments of one log into the blob store and into rows, and merges small ones."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import structlog
 from sqlalchemy import Engine
+from sqlalchemy.orm import Session
 
 from workers import store
 from workers.blobs import BlobError, BlobStore
@@ -69,47 +70,63 @@ class Uploads:
     def drain(self) -> None:
         """Stores all that is queued. What could not be stored stays queued. Raises OSError and StaleAttemptError."""
         with self._working:
-            while True:
-                with self._guard:
-                    first = self._backlog.first()
-                if first is None:
-                    return
-                self._store(*first)
-                with self._guard:
-                    self._backlog.pop()
-                self._merge_full_levels()
+            self._drain("")
 
-    def end(self, state: str) -> None:
-        """Notes how the log ended, after merging what is small at its end."""
+    def finish(self, state: str) -> None:
+        """Stores all that is queued, and notes that the log has ended so. Then merges what is small at its end."""
         with self._working:
+            if not self._drain(state):
+                self._write(lambda session: store.logs.end_log(session, self._address, self._log_key, state))
             if state == store.logs.COMPLETE:
                 self._merge_the_end()
-            persist(
-                self._database, lambda session: store.logs.end_log(session, self._address, self._log_key, state)
-            )  # fmt: skip
+
+    def cut(self) -> None:
+        """Notes that the rest could not be stored."""
+        with self._working:
+            self._write(lambda session: store.logs.end_log(session, self._address, self._log_key, store.logs.CUT))
+
+    def _drain(self, end_state: str) -> bool:
+        """Notes ``end_state`` in one transaction with the last segment. False where there was none."""
+        stored_last = False
+        while True:
+            with self._guard:
+                first, is_last = self._backlog.first(), len(self._backlog) == 1
+            if first is None:
+                return stored_last
+            self._store(*first, end_state=end_state if is_last else "")
+            stored_last = True
+            with self._guard:
+                self._backlog.pop()
+            self._merge_full_levels()
 
     def close(self) -> None:
         """Drops what is queued."""
         with self._working, self._guard:
             self._backlog.close()
 
-    def _store(self, segment: Segment, blob: bytes, replaces: Sequence[Segment] = ()) -> None:
+    def _store(
+        self, segment: Segment, blob: bytes, replaces: Sequence[Segment] = (), end_state: str = ""
+    ) -> None:  # fmt: skip
         # In the order of their numbers: readers ask for what came after the last number that they know.
         segment = replace(segment, number=self._next_number)
         self._blobs.put(segment.blob, blob, durable=False)
         numbers = [each.number for each in replaces]
+
+        def add(session: Session) -> None:
+            store.logs.add_segment(session, self._address, segment.values(self._log_key), numbers)
+            if end_state:
+                store.logs.end_log(session, self._address, self._log_key, end_state)
+
         try:
-            persist(
-                self._database,
-                lambda session: store.logs.add_segment(
-                    session, self._address, segment.values(self._log_key), numbers
-                ),
-            )  # fmt: skip
+            self._write(add)
         except store.StaleAttemptError:
             self._take_back(segment)
             raise
         self._next_number += 1
         self.stored[len(self.stored) - len(replaces) :] = [segment]
+
+    def _write(self, change: Callable[[Session], None]) -> None:
+        persist(self._database, change)
 
     def _take_back(self, segment: Segment) -> None:
         """No row names the blob, so nothing else would delete it."""

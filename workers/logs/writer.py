@@ -13,7 +13,7 @@ from workers.disk import FULL
 from workers.logs.pace import Pace
 from workers.logs.segments import Segment, SegmentBuilder
 from workers.logs.uploads import Uploads, folder_of
-from workers.store.logs import COMPLETE, CUT, SUSPENDED
+from workers.store.logs import COMPLETE, SUSPENDED
 
 BUFFER_BYTES_MAX = 1024**2
 """So many bytes wait in memory on a full disk, until there is room or the log ends."""
@@ -163,25 +163,25 @@ class SegmentWriter:
             return
         self._closed = True
         try:
-            self._store_all()
-            self._stop_thread()
-            self._uploads.end(state)
+            self._finish(state)
         except OSError:
             self._stop_thread()
             self._forget_the_rest()
-            self._uploads.end(CUT)
+            self._uploads.cut()
             raise
         finally:
             self._stop_thread()
             self._uploads.close()
 
-    def _store_all(self) -> None:
+    def _finish(self, state: str) -> None:
         """Stores what waits, and tries again for as long as the pace allows."""
         deadline_s = time.monotonic() + self._pace.end_patience_s
         pause_s = _BACK_OFF_S
         while True:
             try:
-                self.flush()
+                with self._lock:
+                    self._cut()
+                self._uploads.finish(state)
             except BlobsRefusedError:
                 raise
             except OSError as error:
