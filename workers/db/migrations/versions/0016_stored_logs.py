@@ -10,6 +10,7 @@ down_revision = "0015"
 branch_labels = None
 depends_on = None
 
+_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _NO_JOB, _REPLACED = sa.text("job_id IS NULL"), sa.text("replaced_ms IS NOT NULL")
 _KEYED = sa.text("key <> ''")
 _NUMBERS = ("level", "raw_offset", "raw_bytes", "newlines_before", "newlines")
@@ -23,7 +24,7 @@ def upgrade() -> None:
     op.create_table(
         "stored_logs",
         sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("job_id", sa.BigInteger(), nullable=True),
+        sa.Column("job_id", _ID, nullable=True),
         sa.Column("step_number", sa.BigInteger(), nullable=False),
         sa.Column("attempt", sa.BigInteger(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
