@@ -14,6 +14,8 @@ from runner.events import Stream
 from tests.support.logs import LogsFixture, Place, logs_fixture
 from tests.support.services import eventually
 from workers.blobs import open_blobs
+from workers.db.models import Run
+from workers.db.session import transaction
 from workers.logs import Chunk, LogReader
 from workers.logs.pace import Pace
 from workers.settings import Settings
@@ -346,3 +348,23 @@ def split_lines(data: bytes) -> list[bytes]:
     lines = [line + b"\n" for line in data.split(b"\n")]
     lines[-1] = lines[-1][:-1]
     return lines if lines[-1] else lines[:-1]
+
+
+def test_both_databases_keep_the_index_merge_and_delete(database: Engine, tmp_path: Path) -> None:
+    pace = Pace(flush_after_ms=1000, end_patience_s=1, merge_count=3)
+    logs = logs_fixture(database, tmp_path, pace=pace)
+    writer = logs.writer(*LOG)
+    for number in range(7):
+        writer.append(b"%d\n" % number, Stream.STDERR, number)
+        writer.flush()
+    writer.suspend()
+    writer = logs.writer(*LOG)
+    writer.append(b"end", Stream.STDOUT, 9)
+    writer.close()
+    with logs.open(*LOG) as reader:
+        assert (reader.read(0), reader.lines, reader.complete) == (b"0\n1\n2\n3\n4\n5\n6\nend", 8, True)
+        assert [chunk.stream for chunk in reader.chunks(12, 99)] == [Stream.STDERR, Stream.STDOUT]
+    with transaction(database) as session:
+        session.delete(session.get_one(Run, 7))
+    logs.delete_marked()
+    assert list(logs.blobs.names("logs")) == []
