@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -256,6 +257,19 @@ def test_what_cannot_be_stored_in_the_end_is_said_and_the_log_is_cut_off(
     assert (writer.size_bytes, writer.lines) == (7, 1)
     with logs.open(*LOG) as reader:
         assert (reader.read(0), reader.complete, reader.cut_off) == (b"stored\n", False, True)
+
+
+def test_a_store_that_refuses_is_not_tried_again_at_the_end(
+    sqlite_database: Engine, tmp_path: Path, blobs: CountingBlobs
+) -> None:
+    logs = logs_fixture(sqlite_database, tmp_path, blobs, Pace(flush_after_ms=1000, end_patience_s=30))
+    writer = logs.writer(*LOG)
+    writer.append(b"x", Stream.STDOUT, 0)
+    blobs.failure = BlobsRefusedError("no bucket")
+    began_s = time.monotonic()
+    with pytest.raises(BlobsRefusedError):
+        writer.close()
+    assert time.monotonic() - began_s < 5
 
 
 def test_the_log_of_a_lost_worker_is_cut_off_and_no_longer_than_what_was_stored(logs: LogsFixture) -> None:
