@@ -1,5 +1,7 @@
 """HEADWAY_BLOB_URL: what it may be, and what is said where it cannot be used."""
 
+import os
+import warnings
 from pathlib import Path
 
 import pytest
@@ -73,3 +75,18 @@ def test_a_store_that_is_cut_off_for_a_moment_is_asked_again(bucket_url: str, do
     blobs.put("a", b"x")
     door.cut()
     assert blobs.read("a", 0, 1) == b"x"
+
+
+def test_a_store_that_was_used_before_a_fork_is_an_error_and_does_not_hang(bucket_url: str) -> None:
+    blobs = blobs_at(bucket_url)
+    blobs.put("a", b"x")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of newer versions, which say that threads are not forked
+        child = os.fork()
+    if child == 0:
+        try:
+            blobs.read("a", 0, 1)
+        except RuntimeError:
+            os._exit(7)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7

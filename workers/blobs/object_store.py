@@ -58,8 +58,8 @@ class ObjectBlobs:
 
     @property
     def _connected(self) -> Any:  # noqa: ANN401 - obstore has a type for each provider
-        """The store of this process: its threads do not survive a fork."""
-        if self._store[0] != os.getpid():
+        """The store, connected when it is first used. Raises RuntimeError in a process that was forked after that."""
+        if self._store[1] is None:
             limits: Any = {
                 "connect_timeout": timedelta(seconds=CONNECT_S_MAX),
                 "timeout": timedelta(seconds=REQUEST_S_MAX),
@@ -67,6 +67,9 @@ class ObjectBlobs:
             }
             with self._sentences():
                 self._store = (os.getpid(), from_url(self._url, client_options=limits, retry_config=_RETRY))
+        if self._store[0] != os.getpid():
+            # The library's threads are the parent's: here every request would wait for ever.
+            raise RuntimeError("The blob store was used before this process was forked from its parent.")
         return self._store[1]
 
     def put(self, name: str, data: bytes | Iterable[bytes], *, durable: bool = True) -> StoredBlob:  # noqa: ARG002
