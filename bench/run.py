@@ -18,7 +18,7 @@ from rich.console import Console
 from bench.machine import describe
 from bench.measure import NotMeasurableError
 from bench.result import Bench, Measured, Row
-from bench.rows import builds, cli, hooks, live, logs, queue, rest, source, steps, streams
+from bench.rows import builds, cli, hooks, live, log_stores, logs, queue, rest, source, steps, streams
 from bench.table import Line, show, write
 
 HERE = Path(__file__).parent
@@ -35,6 +35,7 @@ TOPICS: Sequence[tuple[tuple[Row, ...], Measure]] = (
     ((steps.PEER,), steps.against_peer),
     ((steps.WOODPECKER,), steps.against_woodpecker),
     ((logs.WALL, logs.MEMORY), logs.flood),
+    ((log_stores.ROW,), log_stores.bucket),
     ((builds.CACHED,), builds.cached),
     ((live.FIRST_BYTE,), live.first_byte),
     ((hooks.RATE,), hooks.rate),

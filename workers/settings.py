@@ -1,9 +1,10 @@
 """All settings, read from HEADWAY_* environment variables. `make docs` writes docs/running/settings.md from them."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -13,8 +14,10 @@ from pipelines.plan import JOB_TIMEOUT_S, STEP_TIMEOUT_S
 from runner.network.ca_certificates import custom_certificates
 from workers import setting_kinds as kinds
 from workers.ballast import Ballast
+from workers.blob_url import BlobUrl, folder_at
 from workers.disk import RESERVE_BYTES_MIN, DiskReserve
 from workers.labels import parse_labels
+from workers.password_files import password_in, with_password
 
 
 def _default_data_dir() -> Path:
@@ -28,7 +31,7 @@ class Settings(BaseSettings):
 
     data_dir: kinds.Folder = Field(
         default_factory=_default_data_dir,
-        description="The directory for all data: database, logs, mirrors, workspaces and the key file.",
+        description="The directory for all data: database, stored blobs, mirrors, workspaces and the key file.",
     )
     database_password_file: kinds.PasswordFile = Field(
         None, description="A file with the password for `database_url`, so that it is in no environment variable."
@@ -36,6 +39,11 @@ class Settings(BaseSettings):
     database_url: kinds.DatabaseAddress = Field(
         "",
         description="SQLite (`sqlite:////path`) or PostgreSQL (`postgresql+psycopg://`). Empty: SQLite in `data_dir`.",
+    )
+    blob_url: BlobUrl = Field(
+        "",
+        description="Where logs are stored: `s3://BUCKET/PREFIX`, `gs://`, `az://` or `file:///FOLDER` "
+        "([storage](storage.md)). Workers and web servers need the same. Empty: the folder `blobs` in `data_dir`.",
     )
     redis_password_file: kinds.PasswordFile = Field(
         None, description="A file with the password for `redis_url`, so that it is in no environment variable."
@@ -202,7 +210,7 @@ class Settings(BaseSettings):
     def _with_password(cls, url: str, info: ValidationInfo) -> str:
         # The files' fields come first: a field that was refused is not in ``data``.
         file = info.data.get(f"{str(info.field_name).removesuffix('_url')}_password_file")
-        return with_password(url, _password_in(file)) if url and file else url
+        return with_password(url, password_in(file)) if url and file else url
 
     @field_validator("ca_file", mode="before")
     @classmethod
@@ -234,8 +242,25 @@ class Settings(BaseSettings):
 
     @property
     def logs_dir(self) -> Path:
-        """Where logs are stored."""
+        """Where versions before the blob store kept logs: they are only read and deleted."""
         return self.data_dir / "logs"
+
+    @property
+    def blobs_dir(self) -> Path | None:
+        """The folder of the blob store; None where it is no folder."""
+        return folder_at(self.blob_url) if self.blob_url else self.data_dir / "blobs"
+
+    @property
+    def spool_dir(self) -> Path:
+        """Where output waits while the blob store does not take it."""
+        return self.data_dir / "spool"
+
+    @property
+    def private_dirs(self) -> Sequence[Path]:
+        """The folders in the data directory into which no other user may look."""
+        return [
+            self.data_dir / name for name in ("logs", "blobs", "spool", "mirrors", "workspaces", "running", "redis")
+        ]
 
     @property
     def redis_dir(self) -> Path:
@@ -244,8 +269,9 @@ class Settings(BaseSettings):
 
     @property
     def disk_reserve(self) -> DiskReserve:
-        """What stays free on the disks of the data, the logs and the checkouts, which may be disks of their own."""
-        return DiskReserve((self.data_dir, self.logs_dir, self.workspaces_dir), self.disk_reserve_bytes)
+        """What stays free on the disks of the data, the blobs and the checkouts, which may be disks of their own."""
+        blobs = () if self.blobs_dir is None else (self.blobs_dir,)
+        return DiskReserve((self.data_dir, *blobs, self.workspaces_dir), self.disk_reserve_bytes)
 
     @property
     def ballast(self) -> Ballast:
@@ -272,18 +298,6 @@ class Settings(BaseSettings):
     def workspaces_dir(self) -> Path:
         """Where jobs' checkouts live while they run."""
         return self.data_dir / "workspaces"
-
-
-def _password_in(file: Path) -> str:
-    return file.read_text().strip()
-
-
-def with_password(url: str, password: str) -> str:
-    """The URL with this password in place of the one that it has."""
-    parts = urlsplit(url)
-    user = parts.username or ""
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}"))
 
 
 def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - each setting has a type of its own

@@ -26,7 +26,7 @@ from workers.settings import Settings, load_settings
 _SQLITE_HEADER = b"SQLite format 3\0"
 # What an installation keeps in its data directory: by one of the first, it is known as such.
 _MARKS = frozenset({"headway.db", "secret.key", "serve.lock", "ballast", "mirrors", "workspaces", "blobs"})
-_MORE = frozenset({"logs", "redis", "ca", "lost+found"})
+_MORE = frozenset({"logs", "spool", "running", "redis", "ca", "lost+found"})
 _NAMES_SHOWN = 3
 _FOR_OTHERS = 0o077
 MAKE_ONE = "`headway serve` makes a new installation, and so does `headway db upgrade`"
@@ -97,7 +97,7 @@ def prepare_data_dir(settings: Settings) -> None:
         _check_is_ours(folder)
         if private_folder(folder):
             _note(f"{folder} was open to other users of this machine, and is closed now.")
-        for inside in (settings.logs_dir, settings.mirrors_dir, settings.workspaces_dir, settings.redis_dir):
+        for inside in settings.private_dirs:
             # The data directory closes what lies in it, also a network disk of another owner. It does not close the
             # place to which a link leads.
             if inside.is_symlink() or (inside.exists() and inside.stat().st_uid == os.geteuid()):

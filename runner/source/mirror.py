@@ -4,7 +4,6 @@ A mirror is a cache. It has the commits of runs, each with its parents to compar
 checkout needs it. A damaged mirror is deleted and fetched again.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from runner.source.checkout import CommitSource, add_submodules_and_lfs, check_o
 from runner.source.commit import Commit
 from runner.source.git import GitError, GitLogin, run_git
 from runner.source.git_dir import make_reproducible
-from runner.source.mirror_store import MirrorStore
+from runner.source.mirror_store import MirrorStore, mirror_name
 from runner.source.reachability import check_kind, is_on_branch_or_tag
 from runner.source.remote import REF, WHOLE, Remote
 from runner.source.tree_entries import Entry, entry_at, pipeline_names
@@ -40,7 +39,7 @@ class Mirror:
     """The bare mirror of one repository in ``folder``, shared by all jobs of this worker's machine.
 
     ``warn`` gets a sentence when damage was repaired. ``egress`` are variables for proxies and CA certificates.
-    ``name`` is the repository's name on Headway, for commands in messages.
+    ``name`` is the repository's name on Headway, for commands in messages. Mirrors with another ``key`` are others.
     """
 
     def __init__(
@@ -51,9 +50,10 @@ class Mirror:
         warn: Callable[[str], None] = _no_warning,
         egress: Mapping[str, str] | None = None,
         name: str = "NAME",
+        key: str = "",
     ) -> None:
         """Raises StepError if Headway does not clone from ``url``."""
-        self._folder = MirrorStore(folder / f"{hashlib.sha256(url.encode()).hexdigest()[:24]}.git", warn)
+        self._folder = MirrorStore(folder / mirror_name(url, key), warn)
         self._remote = Remote(url, login, self._folder, egress or {}, name)
         self._wanted = ("", "", "")
         folder.mkdir(parents=True, exist_ok=True)

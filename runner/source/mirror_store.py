@@ -1,6 +1,7 @@
 """The folder of one mirror on the disk: its locks, the repair of damage, and the daily maintenance."""
 
 import fcntl
+import hashlib
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,11 @@ COMMITS_KEPT = 500
 TIDY_EVERY_S = 24 * 3600
 LARGE_FILE_KEPT_S = 30 * 24 * 3600
 _TIDY = ("-c", "gc.auto=2000", "-c", "gc.autoPackLimit=20", "-c", "gc.autoDetach=false")
+
+
+def mirror_name(url: str, key: str) -> str:
+    """The folder of the mirror of ``url``: another one for each ``key``."""
+    return f"{hashlib.sha256((f'{key} {url}' if key else url).encode()).hexdigest()[:24]}.git"
 
 
 class MirrorStore:

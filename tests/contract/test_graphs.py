@@ -72,7 +72,7 @@ class Workers:
             what = plan(*(node.plan(number, self.names) for number, node in enumerate(nodes)))
             mine = store.plan_run(session, queued.job_id, claim.attempt, what).mine
             assert mine is not None
-        self.at_work.append(leases.Claim(claim.job_id, claim.run_id, claim.attempt, mine))
+        self.at_work.append(leases.Claim(claim.job_id, claim.run_id, claim.attempt, mine, claim.key))
 
     def go_on(self) -> bool:
         """Makes one random step. False when none is possible."""

@@ -112,7 +112,7 @@ def test_removing_a_repository_removes_all_its_rows_and_names_the_runs(database:
         store.put_secret(session, repo_id, "token", "sealed")
         store.record_delivery(session, repo_id, store.NewDelivery("d1", trigger=push()))
     with transaction(database) as session:
-        run_ids = store.remove_repo(session, repo_id)
+        run_ids = store.remove_repo(session, repo_id).run_ids
     assert claim.run_id in run_ids
     assert len(run_ids) == 2
     with reading(database) as session:
@@ -725,3 +725,26 @@ def test_a_registry_login_is_replaced_and_dropped_without_touching_others(databa
         assert store.drop_registry(session, None, "registry.example")
         assert not store.drop_registry(session, None, "registry.example")
         assert [row.username for row in store.registries(session)] == ["roof"]
+
+
+def test_a_repository_and_a_claimed_job_have_random_keys(database: Engine, repo_id: int) -> None:
+    with transaction(database) as session:
+        other = store.add_repo(session, store.NewRepo("acme/wall", "file:///wall"))
+        queued = store.queue_run(session, repo_id, push())
+    with transaction(database) as session:
+        repo, job = store.repo_by_id(session, repo_id), store.job_by_id(session, queued.job_id)
+        assert repo is not None
+        assert job is not None
+        assert len({repo.key, other.key, ""}) == 3
+        # A copy of the database has the queued row: another timeline must give it another key.
+        assert job.key == ""
+        first = leases.claim(session, queued.job_id, "w1", 60)
+        assert first is not None
+        leases.release(session, queued.job_id, first.attempt)
+        again = leases.claim(session, queued.job_id, "w2", 60)
+        assert again is not None
+        assert (len(first.key), again.key) == (16, first.key)
+        found = store.job_by_key(session, first.key)
+        assert found is not None
+        assert found.id == queued.job_id
+        assert store.job_by_key(session, "") is None

@@ -153,7 +153,8 @@ class Pushed:
         step = self.step(name)
         if step is None:
             return b""
-        with open_logs(self.machine.settings).open(self.id, step.job_id, step.number, step.attempt) as reader:
+        logs = open_logs(self.machine.settings, self.machine.database)
+        with logs.open(self.id, step.job_id, step.number, step.attempt) as reader:
             data, chunks = reader.read(0, 10**8), list(reader.chunks(0, 10**8))
         ends = [*(chunk.offset for chunk in chunks[1:]), len(data)]
         parts = zip(chunks, ends, strict=False)  # no chunk has an end where there is no output
@@ -190,6 +191,6 @@ class Pushed:
     def containers(self, step: int | None = None) -> list[str]:
         """The ids of the job's containers in the engine; those of one step, or all."""
         with reading(self.machine.database) as session:
-            key = job_key(f"{store.counters(session)['installation']:08x}", self.job_id)
+            key = job_key(f"{store.counters(session)['installation']:08x}", self.job.key)
         found = self.machine.engine.containers_labelled(f"{JOB_LABEL}={key}")
         return [each["Id"] for each in found if step is None or each["Labels"].get(STEP_LABEL) == str(step)]

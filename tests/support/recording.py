@@ -7,11 +7,11 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from tests.support.builders import job_plan, plan, push
+from tests.support.logs import folder_logs
 from workers import store
 from workers.db.models import Step
 from workers.db.session import reading, transaction
 from workers.jobs.recorder import Recorder
-from workers.logs import DiskLogs
 from workers.store.jobs import leases
 from workers.streaming import redis_stream
 from workers.streaming.redis_stream import LiveTail
@@ -23,7 +23,7 @@ class RecorderFixture:
     def __init__(self, database: Engine, tail: LiveTail | None, folder: Path) -> None:
         self.database = database
         self.tail = tail
-        self.logs = DiskLogs(folder / "logs")
+        self.logs = folder_logs(database, folder)
         with transaction(database) as session:
             repo = store.add_repo(session, store.NewRepo("acme/roof", "file:///roof"))
             job_id = store.queue_run(session, repo.id, push()).job_id

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.support.builders import push
+from tests.support.logs import folder_logs
 from tests.support.repos import Repo
 from workers import store
 from workers.db.models import Run, Step
@@ -13,7 +14,7 @@ from workers.db.session import reading, transaction
 from workers.jobs.context import WorkerContext
 from workers.jobs.job_task import work
 from workers.jobs.process import make_context
-from workers.logs import DiskLogs, LogReader
+from workers.logs import LogReader
 from workers.secrets.vault import secret_place
 from workers.settings import Settings
 
@@ -39,7 +40,7 @@ class PushWorker:
 
     def __init__(self, settings: Settings, folder: Path, logs: Path | None = None) -> None:
         context = make_context(settings)
-        self.context = replace(context, logs=DiskLogs(logs)) if logs else context
+        self.context = replace(context, logs=folder_logs(context.database, logs)) if logs else context
         self._repo = Repo(folder / "origin.git")
         with transaction(context.database) as session:
             self._repo_id = store.add_repo(session, store.NewRepo("acme/roof", self._repo.url)).id

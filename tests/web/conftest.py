@@ -165,7 +165,7 @@ def site(settings: Settings) -> Iterator[Site]:
     engine = make_engine(settings.database)
     redis = connect(settings.redis_url)
     woken: list[int] = []
-    logs, vault = open_logs(settings), open_vault(settings)
+    logs, vault = open_logs(settings, engine), open_vault(settings)
     limiter = LoginLimiter()
     services = Services(settings, engine, lambda *job_ids: woken.extend(job_ids), logs, vault, redis, limiter)
     yield Site(services, woken)

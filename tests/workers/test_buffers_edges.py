@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 from redis import Redis
+from sqlalchemy import Engine
 
 from runner.events import Stream
+from tests.support.logs import logs_fixture
 from tests.support.services import eventually
-from workers.logs import DiskLogs
-from workers.logs.writer import FRAME_BYTES_MAX
+from workers.logs.pace import BUCKET_PACE, FOLDER_PACE
 from workers.queue.celery_app import make_celery
 from workers.queue.wakeups import BackgroundNotifier, Notifier, queue_length
 from workers.settings import Settings
@@ -30,14 +31,21 @@ def test_no_more_wake_ups_wait_than_they_may(redis_url: str, calls: int, sent: i
         assert queue_length(client) == sent
 
 
-@pytest.mark.parametrize(("size", "stored"), [(256 * 1024 - 1, 0), (256 * 1024, 256 * 1024)])
-def test_output_is_stored_as_soon_as_it_fills_a_frame(tmp_path: Path, size: int, stored: int) -> None:
-    assert FRAME_BYTES_MAX == 256 * 1024
-    logs = DiskLogs(tmp_path)
+@pytest.mark.parametrize(("size", "stored"), [(512 * 1024 - 1, 0), (512 * 1024, 512 * 1024)])
+def test_output_is_stored_as_soon_as_it_fills_a_segment(
+    sqlite_database: Engine, tmp_path: Path, size: int, stored: int
+) -> None:
+    assert (FOLDER_PACE.segment_bytes_max, BUCKET_PACE.segment_bytes_max) == (512 * 1024, 4 * 1024**2)
+    logs = logs_fixture(sqlite_database, tmp_path)
     writer = logs.writer(*LOG)
     writer.append(b"x" * size, Stream.STDOUT, 0)
     with logs.open(*LOG) as reader:
-        assert reader.size_bytes == stored
+
+        def shown() -> bool:
+            reader.refresh()
+            return reader.size_bytes == stored
+
+        assert eventually(shown)
     writer.close()
     with logs.open(*LOG) as reader:
         assert reader.size_bytes == size

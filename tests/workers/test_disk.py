@@ -40,14 +40,14 @@ def test_each_of_the_disks_is_looked_at_and_one_that_is_not_there_yet_is_no_prob
     assert DiskReserve((tmp_path, own_disk), 1024**2).is_low()
 
 
-def test_the_disks_of_data_logs_and_checkouts_are_looked_at(own_disk: Path, tmp_path: Path) -> None:
-    for name in ("logs", "workspaces"):
+def test_the_disks_of_data_blobs_and_checkouts_are_looked_at(own_disk: Path, tmp_path: Path) -> None:
+    for name in ("blobs", "workspaces"):
         data = tmp_path / f"data of {name}"
         data.mkdir()
         (data / name).symlink_to(own_disk)
         assert Settings(data_dir=data).disk_reserve.problem() == ""
     ballast = fill(own_disk)
-    for name in ("logs", "workspaces"):
+    for name in ("blobs", "workspaces"):
         assert Settings(data_dir=tmp_path / f"data of {name}").disk_reserve.is_low()
     assert Settings(data_dir=own_disk).disk_reserve.is_low()
     ballast.unlink()

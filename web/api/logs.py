@@ -66,7 +66,8 @@ def get_log(
 
     By bytes (``offset``, ``max_bytes``), by lines (``line`` from 1, ``lines``), the ``last`` lines, or all of it.
     Headers say where the part begins (``X-Log-Offset``, ``X-Log-Line``), how much there is (``X-Log-Size``,
-    ``X-Log-Lines``), and whether the log is complete (``X-Log-Complete``). 410 says when and why it was deleted.
+    ``X-Log-Lines``), whether the log is complete (``X-Log-Complete``), and whether its last output was lost with its
+    worker (``X-Log-Cut-Off``). 410 says when and why it was deleted.
     """
     with reading(services.engine) as session:
         place = step_with_id(session, user, step_id)
@@ -89,6 +90,7 @@ def _response(part: LogPart) -> Response:
         "x-log-size": str(part.size_bytes),
         "x-log-lines": str(part.lines),
         "x-log-complete": "true" if part.complete else "false",
+        "x-log-cut-off": "true" if part.cut_off else "false",
     }
     return Response(part.data, headers=headers, media_type=_MEDIA_TYPE)
 

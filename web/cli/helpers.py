@@ -38,7 +38,11 @@ def operation_services() -> Iterator["OperationServices"]:
     with database(settings) as engine:
         try:
             yield OperationServices(
-                settings, engine, partial(_leave_to_scheduler, engine), open_logs(settings), open_keys(settings, engine)
+                settings,
+                engine,
+                partial(_leave_to_scheduler, engine),
+                open_logs(settings, engine),
+                open_keys(settings, engine),
             )
         except (OperationError, VaultError) as error:
             raise StartError(str(error)) from None

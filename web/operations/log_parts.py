@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 
 from web.operations.errors import GoneError
 from workers.db.models import Run, Step
-from workers.logs import Chunk, LogStore
+from workers.logs import Chunk, LogReader, LogStore
 from workers.logs.interface import CHUNKS_MAX
 from workers.store import StepPlace
 
+BLOBS_AWAY = "The stored log cannot be read now: the blob store does not answer. Headway's log says more."
 PART_BYTES_MAX = 4 * 1024**2
 LINES_MAX = 20_000
 _PIECE_BYTES = 256 * 1024
@@ -41,7 +42,10 @@ def kept_log(place: StepPlace, retention_days: int) -> StepLogAddress:
 
 @dataclass(frozen=True)
 class LogPart:
-    """A part of a log. ``offset`` and ``line`` say where it begins; the other fields describe the whole log."""
+    """A part of a log. ``offset`` and ``line`` say where it begins; the other fields describe the whole log.
+
+    ``cut_off``: its last output is missing, because its worker was lost or could not store it.
+    """
 
     data: bytes
     offset: int
@@ -49,20 +53,25 @@ class LogPart:
     size_bytes: int
     lines: int
     complete: bool
+    cut_off: bool = False
+
+
+def _part(reader: LogReader, data: bytes, offset: int, line: int) -> LogPart:
+    return LogPart(data, offset, line, reader.size_bytes, reader.lines, reader.complete, reader.cut_off)
 
 
 def part_by_bytes(logs: LogStore, address: StepLogAddress, offset: int, max_bytes: int) -> LogPart:
     """At most ``max_bytes`` bytes from ``offset`` on."""
     with logs.open(*address) as reader:
         data = reader.read(offset, max_bytes)
-        return LogPart(data, offset, reader.line_at(offset), reader.size_bytes, reader.lines, reader.complete)
+        return _part(reader, data, offset, reader.line_at(offset))
 
 
 def part_by_lines(logs: LogStore, address: StepLogAddress, line: int, count: int) -> LogPart:
     """At most ``count`` whole lines from ``line`` on, which counts from 1."""
     with logs.open(*address) as reader:
         offset, data = reader.read_lines(line, count, PART_BYTES_MAX)
-        return LogPart(data, offset, line, reader.size_bytes, reader.lines, reader.complete)
+        return _part(reader, data, offset, line)
 
 
 def last_lines(logs: LogStore, address: StepLogAddress, count: int) -> LogPart:
@@ -73,7 +82,7 @@ def last_lines(logs: LogStore, address: StepLogAddress, count: int) -> LogPart:
         if len(data) < reader.size_bytes - offset:
             data = data[data.find(b"\n", 0, -1) + 1 :]
         offset = reader.size_bytes - len(data)
-        return LogPart(data, offset, reader.line_at(offset), reader.size_bytes, reader.lines, reader.complete)
+        return _part(reader, data, offset, reader.line_at(offset))
 
 
 def sources(logs: LogStore, address: StepLogAddress, offset: int, max_bytes: int) -> tuple[int, Sequence[Chunk]]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -103,13 +104,17 @@ def remove(services: OperationServices, actor: Actor, name: str) -> None:
         store.switch_off(session, repo_id)
         # Noted before the first run is gone: the removal may be interrupted.
         audit.record(session, actor, "repo.remove", name, f"with {store.count_runs(session, repo_id)} runs")
-    removed: Sequence[int] = [0]
-    while removed:
+    more = True
+    while more:
         with transaction(services.engine) as session:
             removed = store.remove_runs(session, repo_id, _RUNS_REMOVED_AT_ONCE)
-            left = [] if removed else store.remove_repo(session, repo_id)
-        for run_id in [*removed, *left]:
-            services.logs.delete_run(run_id)
+            more = bool(removed.run_ids)
+            if not more:
+                removed = store.remove_repo(session, repo_id)
+        services.logs.delete_old_files(removed.with_old_logs)
+    # Their rows are marked: what a store that is away keeps now, the scheduler deletes later.
+    with suppress(OSError):
+        services.logs.delete_marked()
 
 
 def renew_webhook_secret(services: OperationServices, actor: Actor, name: str) -> NewWebhook:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+import structlog
 from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import RedirectResponse, Response
 
@@ -10,7 +11,7 @@ from pipelines.state import State
 from pipelines.trigger import Event
 from web.operations import runs
 from web.operations.job_order import in_dependency_order
-from web.operations.log_parts import LogPart, last_lines, why_deleted
+from web.operations.log_parts import BLOBS_AWAY, LogPart, last_lines, why_deleted
 from web.operations.lookup import jobs_with_steps, run_numbered
 from web.pages.permitted import permitted
 from web.pages.refresh import run_page_version
@@ -20,6 +21,7 @@ from web.security.auth import CurrentUser, current_user
 from web.services import Services, ServicesDep
 from web.urls import run_path
 from workers import store
+from workers.blobs import BlobError
 from workers.db.models import Job, Run, Step
 from workers.db.roles import Role
 from workers.db.session import db_now_ms, reading
@@ -29,6 +31,7 @@ LINES_WITHOUT_SCRIPT = 500
 _SHOWN_FIRST = (State.FAILED, State.BROKEN, State.RUNNING)
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(current_user)])
+_log_of_server = structlog.get_logger()
 RunNumber = Annotated[int, Path(ge=1, le=2**53)]
 
 
@@ -121,7 +124,14 @@ def _log(services: Services, run: Run, step: Step) -> LogPart:
     try:
         return last_lines(services.logs, (run.id, step.job_id, step.number, step.attempt), LINES_WITHOUT_SCRIPT)
     except LogDamagedError as error:
-        return LogPart(str(error).encode(), offset=0, line=1, size_bytes=0, lines=0, complete=True)
+        return _instead(str(error))
+    except BlobError as error:
+        _log_of_server.error("a stored log cannot be read", error=str(error))
+        return _instead(BLOBS_AWAY)
+
+
+def _instead(sentence: str) -> LogPart:
+    return LogPart(sentence.encode(), offset=0, line=1, size_bytes=0, lines=0, complete=True)
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,12 @@ from web.operations.errors import (
     NotFoundError,
     OperationError,
 )
+from web.operations.log_parts import BLOBS_AWAY
 from web.pages.templates import page
 from web.security.auth import LoginNeededError
 from web.security.password_hashing import RETRY_AFTER_S as LOGIN_RETRY_AFTER_S
 from web.security.password_hashing import HashingBusyError
+from workers.blobs import BlobError
 from workers.db.full_disk import means_full_disk
 from workers.logs import LogDamagedError
 from workers.secrets.vault import VaultError
@@ -138,6 +140,9 @@ def _database_away(request: Request, error: Exception) -> Response:
 
 
 def _operating_system_refused(request: Request, error: Exception) -> Response:
+    if isinstance(error, BlobError):
+        _log.error("a stored log cannot be read", path=request.url.path, error=str(error))
+        return _unavailable(request, BLOBS_AWAY)
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         _log.error("the disk is full", path=request.url.path, error=str(error))
         return _unavailable(request, DISK_FULL)

@@ -22,6 +22,6 @@ def open_services(settings: Settings, engine: Engine) -> Iterator[Services]:
     redis = connect(settings.redis_url)
     try:
         with BackgroundNotifier(Notifier(make_celery(settings))) as notifier:
-            yield Services(settings, engine, notifier.notify, open_logs(settings), vault, redis, LoginLimiter())
+            yield Services(settings, engine, notifier.notify, open_logs(settings, engine), vault, redis, LoginLimiter())
     finally:
         redis.close()

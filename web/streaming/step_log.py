@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Hashable
 
 from anyio import to_thread
+from sqlalchemy.exc import OperationalError
 
 from web.operations.errors import NotFoundError
 from web.services import Services
@@ -17,6 +18,7 @@ from web.streaming.hub import Hub
 from web.streaming.shared_snapshot import SharedSnapshot
 from web.streaming.shared_tail import PIECE_BYTES, SharedTail
 from web.streaming.snapshots import StepSnapshot
+from workers.blobs import BlobError
 from workers.logs import LogReader
 from workers.streaming.redis_stream import run_channel
 
@@ -138,5 +140,9 @@ class StepLogStream:
 
 
 def _stored(reader: LogReader, position: int) -> bytes:
-    reader.refresh()
-    return reader.read(position, PIECE_BYTES)
+    """The next stored bytes; none while the database or the blob store does not answer, and then it is asked again."""
+    try:
+        reader.refresh()
+        return reader.read(position, PIECE_BYTES)
+    except (BlobError, OperationalError):
+        return b""

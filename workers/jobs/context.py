@@ -58,7 +58,8 @@ class QueuedRun:
 
     ``moved_to`` is the address to which the forge redirects git, as far as it is known, or empty. ``previous`` are the
     variables of the run before it on its branch, known while it is planned. ``policy`` says what happens if the run is
-    untrusted, and ``pipeline_from`` where its pipeline file comes from then.
+    untrusted, and ``pipeline_from`` where its pipeline file comes from then. ``mirror_key`` is for the repository's
+    mirror alone.
     """
 
     repo: RepoInfo
@@ -70,6 +71,7 @@ class QueuedRun:
     previous: Mapping[str, str] = field(default_factory=dict)
     policy: UntrustedRuns = UntrustedRuns.APPROVE
     pipeline_from: PipelineFrom = PipelineFrom.COMMIT
+    mirror_key: str = ""
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,7 @@ def load_job(context: WorkerContext, claim: leases.Claim) -> ClaimedJob:
             previous=_variables_of(before, repo, context.settings) if before else {},
             policy=UntrustedRuns(repo.untrusted_runs),
             pipeline_from=PipelineFrom(repo.pipeline_from),
+            mirror_key=repo.key,
         )
         login = clone_login(session, context.vault, repo)
         return ClaimedJob(claim, store.trigger_of(run), repo.id, queued, login, run.on_branch)

@@ -19,6 +19,7 @@ from workers.disk import DiskReserve
 from workers.jobs.context import WorkerContext
 from workers.jobs.disk_use import DiskUse, disk_use
 from workers.jobs.leftovers import job_key
+from workers.store.jobs.leases import Claim
 
 POLL_S = 0.1
 TURN_S = 3.0
@@ -110,13 +111,13 @@ class DiskGuard:
         return use
 
 
-def guard_of(context: WorkerContext, job_id: int, folder: Path) -> DiskGuard:
+def guard_of(context: WorkerContext, claim: Claim, folder: Path) -> DiskGuard:
     """The guard of a job of this worker."""
     settings, engine = context.settings, context.engine()
 
     def make_room() -> None:
-        for error in discard_workspace(engine, job_key(context.installation, job_id), folder):
-            _log.warning("what a job wrote could not be removed", job=job_id, problem=str(error))
+        for error in discard_workspace(engine, job_key(context.installation, claim.key), folder):
+            _log.warning("what a job wrote could not be removed", job=claim.job_id, problem=str(error))
 
     def written() -> Mapping[str, int]:
         try:

@@ -27,4 +27,4 @@ def fingerprint(context: WorkerContext, job: ClaimedJob, secrets: Mapping[str, s
 
 def folder_of(context: WorkerContext, claim: Claim) -> Path:
     """The folder of this attempt at the job, and of those that it goes on with."""
-    return context.settings.workspaces_dir / f"{job_key(context.installation, claim.job_id)}-{claim.origin}"
+    return context.settings.workspaces_dir / f"{job_key(context.installation, claim.key)}-{claim.origin}"

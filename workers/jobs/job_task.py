@@ -106,7 +106,7 @@ def _carry_out(context: WorkerContext, claim: leases.Claim, cancel: Cancel, left
         try:
             network = after_the_verdict.enter_context(_job_network(context, claim, left))
             job = load_job(context, claim)
-            mirror = open_mirror(context.settings, context.egress, job.repo, job.login)
+            mirror = open_mirror(context.settings, context.egress, job.repo, job.login, job.run.mirror_key)
             admitted = admit(context, job, mirror)
             plan = claim.plan or (plan_claimed_run(context, admitted, mirror) if admitted else None)
             if plan is not None and admitted is not None:
@@ -144,7 +144,7 @@ def _job_network(context: WorkerContext, claim: leases.Claim, left: Resumption) 
     Creating it starts here, while the run is planned: of all that precedes the first step it takes the longest.
     """
     prefix = "" if context.settings.steps_reach_host else BRIDGE_PREFIX
-    network = JobNetwork(context.engine(), job_key(context.installation, claim.job_id), claim.origin, prefix)
+    network = JobNetwork(context.engine(), job_key(context.installation, claim.key), claim.origin, prefix)
     plan = claim.plan
     if not left and (plan is None or needs_network(plan)):
         network.prestart()
@@ -178,7 +178,7 @@ def _run(
     with reading(context.database) as session:
         steps = {number: step.id for number, step in store.steps_by_number(session, claim.job_id).items()}
         failed = store.failed_needs_of(session, claim.run_id, plan.needs)
-    guard = guard_of(context, claim.job_id, folder_of(context, claim))
+    guard = guard_of(context, claim, folder_of(context, claim))
     settings, engine = context.settings, context.engine()
     run_url = settings.run_url(job.repo.name, job.run.number)
     assignment = replace(
@@ -224,7 +224,7 @@ def _assignment(
             trusted = job.allowed.clone_login
             mirror.checkout(job.trigger.sha, target, checkout, for_builds=builds, trusted=trusted)
 
-    key, secrets = job_key(context.installation, job.claim.job_id), secrets_of(context, job)
+    key, secrets = job_key(context.installation, job.claim.key), secrets_of(context, job)
     return Assignment(
         plan=plan,
         key=key,

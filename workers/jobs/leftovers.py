@@ -1,5 +1,6 @@
 """Finds and removes the leftovers of dead attempts on this machine: their worker died, and no worker took over here."""
 
+import re
 import time
 from collections.abc import Callable
 from functools import partial
@@ -16,17 +17,22 @@ from runner.cleanup.leftovers import Leftovers, remove_leftovers, whole_number
 from runner.docker.client import Engine
 from runner.docker.specs import ATTEMPT_LABEL, JOB_LABEL
 from workers import store
+from workers.db.models import Job
 from workers.db.session import reading
 
 PROBE = "probe"
 PROBE_S_MAX = 60
+_KEY = re.compile("[0-9a-f]{16}")
 
 _log = structlog.get_logger()
 
 
-def job_key(installation: str, job_id: int | str) -> str:
-    """The job's name in labels, folders and networks: unique among all Headway installations that share an engine."""
-    return f"{installation}-{job_id}"
+def job_key(installation: str, key: str) -> str:
+    """The job's name in labels, folders and networks, from its random key.
+
+    Unique among all Headway installations that share an engine, and among all copies of a database.
+    """
+    return f"{installation}-{key}"
 
 
 def find_dead_attempts(database: Database, engine: Engine, installation: str, workspaces: Path) -> Leftovers:
@@ -55,15 +61,24 @@ def _is_dead(session: Session, installation: str, name: str) -> bool:
     A worker's check at its start has ``probe`` in place of the job, and seconds since 1970 in place of the attempt.
     """
     owner, job, attempt_text, *_ = [*name.split("-"), "", ""]
-    job_id, attempt = whole_number(job), whole_number(attempt_text)
+    attempt = whole_number(attempt_text)
     if owner != installation or attempt is None:
         return False
     if job == PROBE:
         return time.time() - attempt > PROBE_S_MAX
-    if job_id is None:
+    if not _KEY.fullmatch(job) and whole_number(job) is None:
         return False
-    found = store.job_by_id(session, job_id)
+    found = _job_named(session, job)
     return found is None or found.origin != attempt or found.state is not State.RUNNING
+
+
+def _job_named(session: Session, name: str) -> Job | None:
+    """The job with this key. A worker of a version without keys names a job by its number, during an upgrade."""
+    found = store.job_by_key(session, name)
+    if found is None and (job_id := whole_number(name)) is not None:
+        by_number = store.job_by_id(session, job_id)
+        found = by_number if by_number is not None and not by_number.key else None
+    return found
 
 
 def remove(engine: Engine, leftovers: Leftovers, reported: set[str] | None = None) -> None:

@@ -22,10 +22,15 @@ def note_mirror(sentence: str) -> None:
     _log.warning("mirror maintenance", note=sentence)
 
 
-def open_mirror(settings: Settings, company: EgressSettings, repo: RepoInfo, login: GitLogin | None) -> Mirror:
-    """The repository's mirror on this machine. Git fetches into it through the company's proxies, if there are any."""
+def open_mirror(
+    settings: Settings, company: EgressSettings, repo: RepoInfo, login: GitLogin | None, key: str
+) -> Mirror:  # fmt: skip
+    """The repository's mirror on this machine. Git fetches into it through the company's proxies, if there are any.
+
+    ``key`` is the repository's random one: no other, also of another database, uses its mirror.
+    """
     environment = company.git_environment(settings.ca_dir)
-    return Mirror(settings.mirrors_dir, repo.clone_url, login, note_mirror, environment, repo.name)
+    return Mirror(settings.mirrors_dir, repo.clone_url, login, note_mirror, environment, repo.name, key)
 
 
 def tidy(database: Database, mirrors: Path) -> None:

@@ -90,7 +90,7 @@ def make_context(settings: Settings, name: str = "", flags: WorkerFlags | None =
         running=RunningJobs(settings.running_dir),
         installation=installation,
         database=database,
-        logs=open_logs(settings),
+        logs=open_logs(settings, database),
         live=LiveTail(connect(settings.redis_url)),
         vault=open_keys(settings, database),
         notify=notifier.notify,

@@ -19,7 +19,6 @@ from workers import store
 from workers.db.session import persist, transaction
 from workers.disk import once_there_is_room
 from workers.logs import LogStore, LogWriter
-from workers.logs.writer import FLUSH_AFTER_MS
 from workers.store.jobs.leases import Claim
 from workers.streaming.publisher import LogPublisher
 from workers.streaming.redis_stream import LiveTail
@@ -131,7 +130,7 @@ class Recorder:
         with self._lock:
             if step not in self._writers:
                 claim = self._claim
-                open_writer = partial(self._logs.writer, claim.run_id, claim.job_id, step, claim.origin)
+                open_writer = partial(self._logs.writer, claim.run_id, claim.job_id, step, claim.attempt)
                 self._writers[step] = once_there_is_room(open_writer)
             return self._writers[step]
 
@@ -209,7 +208,7 @@ class Recorder:
         for writer in writers:
             # On a full disk the bytes wait: the next output tries again, and ends the step where it does not fit.
             with suppress(OSError):
-                writer.flush_older(now - FLUSH_AFTER_MS)
+                writer.flush_older(now - self._logs.flush_after_ms)
         if dirty:
             self._facts_written_ms = now
             self._write(lambda session: self._write_facts(session, dirty))
@@ -227,11 +226,13 @@ class Recorder:
 
 def _end_log(writer: LogWriter, end: Callable[[], None]) -> tuple[int, int, str]:
     """Ends a log. Returns how many bytes and lines are stored, and what is wrong where not all of them could be."""
-    with suppress(OSError):  # if it does not help, the end says so
+    with suppress(OSError, store.StaleAttemptError):  # if it does not help, the end says so
         once_there_is_room(writer.flush)
     try:
         end()
+    except store.StaleAttemptError:
+        pass  # the job is another attempt's, and so is what its rows say
     except OSError as error:
         _log.warning("the end of a log could not be stored", error=str(error))
-        return writer.size_bytes, writer.lines, f"the end of its log could not be stored: {error.strerror}"
+        return writer.size_bytes, writer.lines, f"the end of its log could not be stored: {error.strerror or error}"
     return writer.size_bytes, writer.lines, ""

@@ -110,7 +110,7 @@ def _obstacle(context: WorkerContext, claim: leases.Claim, plan: JobPlan, left: 
         job = load_job(context, claim)
         if fingerprint(context, job, secrets_of(context, job).values) != left.history.fingerprint:
             return "a secret was changed since it began"
-        key = job_key(context.installation, claim.job_id)
+        key = job_key(context.installation, claim.key)
         return obstacle(context.engine(), key, plan, folder_of(context, claim), left)
     except (StepError, VaultError) as error:
         return str(error)
@@ -130,9 +130,8 @@ def _resumption(
 
 
 def _stored(context: WorkerContext, claim: leases.Claim, step: int) -> StoredOutput:
-    """What is stored of a step's output, after the repair of an end that is only half there."""
+    """What is stored of a step's output."""
     place = (claim.run_id, claim.job_id, step, claim.origin)
-    context.logs.writer(*place).suspend()
     with context.logs.open(*place) as log:
         end = log.read(max(0, log.size_bytes - _END_BYTES))
         full = log.size_bytes >= context.settings.log_bytes_max or CUT_OFF.encode() in end

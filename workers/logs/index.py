@@ -1,8 +1,7 @@
-"""The two small files beside a log: where its frames are, and where its bytes came from and when.
+"""Two kinds of records: where the frames of a log are, and where its bytes came from and when.
 
-A log is ``NAME.zst``, zstd frames one after another, so that ``zstdcat`` shows it. ``NAME.idx`` has a record for each
-frame, written after the frame: a frame without one does not exist. ``NAME.src`` has a record for each change of stream,
-and at most ten for each second where the stream stays the same.
+A frame is some output, compressed: many of them make a segment. There is a source record for each change of stream, and
+at most ten for each second where the stream stays the same.
 """
 
 import struct
@@ -21,12 +20,13 @@ _STREAMS = (Stream.STDOUT, Stream.STDERR, Stream.NOTE)
 
 FRAME_RECORD_BYTES = _FRAME.size
 SOURCE_RECORD_BYTES = _SOURCE.size
-END_RECORD = _FRAME.pack(0, 0, 0, _IS_END, 0)
+NO_LIMIT = 2**62
+"""For ``unpack_frames`` where it is known that all frames are whole."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """``raw_*`` counts the log's own bytes, ``file_*`` the compressed file's; ``newlines`` come before this frame."""
+    """``raw_*`` counts the log's own bytes, ``file_*`` those of the blob; ``newlines`` come before this frame."""
 
     raw_offset: int = 0
     raw_length: int = 0
@@ -44,7 +44,7 @@ class Frame:
 
     @property
     def file_end(self) -> int:
-        """The file's first byte after this frame."""
+        """The blob's first byte after this frame."""
         return self.file_offset + self.file_length
 
     @property
@@ -93,12 +93,3 @@ def pack_source(chunk: Chunk) -> bytes:
 def unpack_sources(records: bytes) -> list[Chunk]:
     """The chunks of whole records."""
     return [Chunk(offset, moment >> 2, _STREAMS[moment & 3]) for offset, moment in _SOURCE.iter_unpack(records)]
-
-
-def source_offsets(records: bytes) -> Iterator[int]:
-    """Where the chunks begin. Stops at a record that cannot be one."""
-    whole = len(records) - len(records) % _SOURCE.size
-    for offset, moment in _SOURCE.iter_unpack(records[:whole]):
-        if moment & 3 >= len(_STREAMS):
-            return
-        yield offset

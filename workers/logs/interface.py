@@ -24,7 +24,11 @@ class Chunk:
 
 
 class LogWriter(Protocol):
-    """Appends to one log. May be used from several threads. Readers see what was written a second later at most."""
+    """Appends to one log. May be used from several threads.
+
+    Readers see what was written a second later at most, in a bucket five. While the store is away, output waits. Calls
+    raise StaleAttemptError once the job belongs to another attempt.
+    """
 
     @property
     def size_bytes(self) -> int:
@@ -41,19 +45,23 @@ class LogWriter(Protocol):
         ...
 
     def flush(self) -> None:
-        """Makes everything appended so far readable."""
+        """Makes everything appended so far readable. Raises OSError; then it waits for the next call."""
         ...
 
     def flush_older(self, at_ms: int) -> None:
-        """Flushes if something waits since ``at_ms`` or longer."""
+        """Has everything flushed soon if something waits since ``at_ms`` or longer. Waits for no store."""
         ...
 
     def close(self) -> None:
-        """Flushes, and marks the log as complete. Closing twice changes nothing."""
+        """Flushes, and marks the log as complete. Closing twice changes nothing.
+
+        Tries for a bounded time; then it raises OSError, size and lines are those of what is stored, and the log says
+        that it is cut.
+        """
         ...
 
     def suspend(self) -> None:
-        """Flushes and closes the files, but does not mark the log as complete: another writer continues it."""
+        """Like ``close``, but the log is not complete: another writer continues it."""
         ...
 
 
@@ -73,6 +81,11 @@ class LogReader(Protocol):
     @property
     def complete(self) -> bool:
         """True when no more output will follow."""
+        ...
+
+    @property
+    def cut_off(self) -> bool:
+        """True where the writer was lost, or could not store the rest: the last output is missing."""
         ...
 
     def refresh(self) -> None:
@@ -103,7 +116,7 @@ class LogReader(Protocol):
         ...
 
     def close(self) -> None:
-        """Closes the files."""
+        """Closes what is open."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -112,16 +125,32 @@ class LogReader(Protocol):
 
 
 class LogStore(Protocol):
-    """Where logs are kept."""
+    """Where logs are kept. A log's address is its step in one attempt; its blobs have a random name of their own."""
+
+    @property
+    def flush_after_ms(self) -> int:
+        """Output older than this is to be flushed."""
+        ...
 
     def writer(self, run_id: int, job_id: int, step_number: int, attempt: int) -> LogWriter:
-        """Writes a new log, or continues one whose writer died: a half-written end is truncated."""
+        """Writes a new log, or continues one whose writer died. ``attempt`` is the one that writes.
+
+        Raises StaleAttemptError.
+        """
         ...
 
     def open(self, run_id: int, job_id: int, step_number: int, attempt: int) -> LogReader:
-        """Reads a log. A log that was never written is empty and not complete."""
+        """Reads a log. One that was never written is empty and not complete. ``attempt`` is the one that began it."""
         ...
 
     def delete_run(self, run_id: int) -> None:
-        """Deletes all logs of a run, if there are any."""
+        """Deletes all logs of a run, if there are any. Idempotent: a call that failed is made again."""
+        ...
+
+    def delete_old_files(self, run_ids: Sequence[int]) -> None:
+        """Deletes what versions before the blob store kept of these runs."""
+        ...
+
+    def delete_marked(self) -> int:
+        """Deletes what nothing shows any more: logs of removed runs, and blobs that were merged. Returns how much."""
         ...

@@ -1,36 +1,52 @@
-"""Reads one log on disk, also while it is being written."""
+"""Reads one log from the blob store, also while it is being written."""
 
 import bisect
-import os
-from collections.abc import Sequence
-from typing import Self
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Self, TypeVar
 
-from workers.logs import index
-from workers.logs.files import LogFiles, decompress, read_at
+from workers.blobs import BlobMissingError, BlobStore
+from workers.logs.cache import ByteCache
 from workers.logs.index import Frame
 from workers.logs.interface import CHUNKS_MAX, READ_BYTES_MAX, Chunk, LogDamagedError
+from workers.logs.segments import Segment, decompress
+
+_AHEAD_BYTES = 1024**2
+"""So much of a blob is read at once where a log is read from its beginning to its end."""
+T = TypeVar("T")
 
 
-class DiskReader:
-    """See ``LogReader``."""
+class LogState(NamedTuple):
+    """What a log's rows say: the segments that are new since ``after``, or all."""
 
-    def __init__(self, files: LogFiles) -> None:
-        self._files = files
-        self._opened: tuple[int, int, int] | None = None
+    complete: bool
+    cut_off: bool
+    segments: Sequence[Segment]
+
+
+class SegmentReader:
+    """See ``LogReader``. ``load`` returns what came after a segment's number; with -1, all."""
+
+    def __init__(self, blobs: BlobStore, cache: ByteCache, load: Callable[[int], LogState]) -> None:
+        self._blobs = blobs
+        self._cache = cache
+        self._load = load
+        self._segments: list[Segment] = []
         self._frames: list[Frame] = []
-        self._complete = False
-        self._unpacked: tuple[int, bytes] = (-1, b"")
+        self._owners: list[Segment] = []
+        self._last_number = -1
+        self._complete = self._cut_off = False
+        self._read_end = -1
         self.refresh()
 
     @property
     def size_bytes(self) -> int:
         """See ``LogReader``."""
-        return self._last.raw_end
+        return self._segments[-1].raw_end if self._segments else 0
 
     @property
     def lines(self) -> int:
         """See ``LogReader``."""
-        return self._last.lines_end
+        return self._segments[-1].lines_end if self._segments else 0
 
     @property
     def complete(self) -> bool:
@@ -38,35 +54,20 @@ class DiskReader:
         return self._complete
 
     @property
-    def _last(self) -> Frame:
-        return self._frames[-1] if self._frames else Frame()
+    def cut_off(self) -> bool:
+        """See ``LogReader``."""
+        return self._cut_off
 
     def refresh(self) -> None:
         """See ``LogReader``."""
-        opened = self._open()
-        if opened is None:
-            return
-        data, index_file, _source = opened
-        start = len(self._frames) * index.FRAME_RECORD_BYTES
-        records = read_at(index_file, start, max(0, os.fstat(index_file).st_size - start))
-        # Read the file's size after the index: a frame is written before its record.
-        for frame in index.unpack_frames(records, self._last, os.fstat(data).st_size):
-            if frame is None:
-                self._complete = True
-            else:
-                self._frames.append(frame)
+        state = self._load(self._last_number)
+        for segment in state.segments:
+            self._take(segment)
+        self._complete, self._cut_off = state.complete, state.cut_off
 
     def read(self, offset: int, max_bytes: int = READ_BYTES_MAX) -> bytes:
         """See ``LogReader``."""
-        parts = []
-        end = min(offset + max_bytes, self.size_bytes)
-        at = bisect.bisect_right(self._frames, offset, key=lambda frame: frame.raw_end)
-        while offset < end:
-            frame = self._frames[at]
-            part = self._raw(at)[offset - frame.raw_offset : end - frame.raw_offset]
-            parts.append(part)
-            offset, at = offset + len(part), at + 1
-        return b"".join(parts)
+        return self._again_if_merged(lambda: self._read(offset, max_bytes))
 
     def read_lines(self, first_line: int, count: int, max_bytes: int = READ_BYTES_MAX) -> tuple[int, bytes]:
         """See ``LogReader``."""
@@ -75,91 +76,140 @@ class DiskReader:
 
     def line_offset(self, line: int) -> int:
         """See ``LogReader``."""
-        newlines = line - 1
-        if newlines <= 0:
-            return 0
-        at = bisect.bisect_left(self._frames, newlines, key=lambda frame: frame.newlines_end)
-        if at == len(self._frames):
-            return self.size_bytes
-        frame = self._frames[at]
-        return frame.raw_offset + _after_newline(self._raw(at), newlines - frame.newlines)
+        return self._again_if_merged(lambda: self._line_offset(line)) if line > 1 else 0
 
     def line_at(self, offset: int) -> int:
         """See ``LogReader``."""
-        at = bisect.bisect_right(self._frames, offset, key=lambda frame: frame.raw_end)
-        if at == len(self._frames):
-            return self._last.newlines_end + 1
-        frame = self._frames[at]
-        return frame.newlines + self._raw(at).count(b"\n", 0, offset - frame.raw_offset) + 1
+        return self._again_if_merged(lambda: self._line_at(offset))
 
     def chunks(self, offset: int, length: int) -> Sequence[Chunk]:
         """See ``LogReader``."""
-        opened = self._open()
-        end = min(offset + length, self.size_bytes)
-        if opened is None or offset >= end:
-            return []
-        sources = _Sources(opened[2])
-        start = max(0, bisect.bisect_right(sources, offset, key=lambda chunk: chunk.offset) - 1)
-        stop = bisect.bisect_left(sources, end, key=lambda chunk: chunk.offset)
-        return sources.part(start, min(stop, start + CHUNKS_MAX))
+        return self._again_if_merged(lambda: self._chunks(offset, length))
 
     def close(self) -> None:
         """See ``LogReader``."""
-        for descriptor in self._opened or ():
-            os.close(descriptor)
-        self._opened = None
 
     def __enter__(self) -> Self:
-        """The reader itself, closed at the end of the block."""
+        """The reader itself."""
         return self
 
     def __exit__(self, *exc: object) -> None:
-        """Closes."""
-        self.close()
+        """Nothing is open."""
 
-    def _open(self) -> tuple[int, int, int] | None:
-        if self._opened is None:
-            opened: list[int] = []
-            try:
-                opened.extend(os.open(path, os.O_RDONLY) for path in self._files)
-            except FileNotFoundError:
-                for descriptor in opened:
-                    os.close(descriptor)
-                return None
-            self._opened = (opened[0], opened[1], opened[2])
-        return self._opened
+    def _take(self, segment: Segment) -> None:
+        """Adds a segment, in place of those whose output it has."""
+        self._last_number = max(self._last_number, segment.number)
+        if segment.raw_offset >= self.size_bytes:
+            self._segments.append(segment)
+            self._list_frames([segment])
+            return
+        before = [each for each in self._segments if each.raw_end <= segment.raw_offset]
+        after = [each for each in self._segments if each.raw_offset >= segment.raw_end]
+        self._segments = [*before, segment, *after]
+        self._frames, self._owners = [], []
+        self._list_frames(self._segments)
 
-    def _raw(self, at: int) -> bytes:
-        if self._unpacked[0] != at:
-            opened, frame = self._open(), self._frames[at]
-            packed = b"" if opened is None else read_at(opened[0], frame.file_offset, frame.file_length)
-            raw = decompress(packed, frame.raw_length)
+    def _list_frames(self, segments: Sequence[Segment]) -> None:
+        for segment in segments:
+            frames = segment.unpacked()
+            self._frames += frames
+            self._owners += [segment] * len(frames)
+
+    def _again_if_merged(self, read: Callable[[], T]) -> T:
+        """Reads once more where a blob is gone: its output is in a larger one then, unless it is lost."""
+        try:
+            return read()
+        except BlobMissingError:
+            self._segments, self._frames, self._owners, self._last_number = [], [], [], -1
+            self.refresh()
+        try:
+            return read()
+        except BlobMissingError as error:
+            raise LogDamagedError(f"A part of this log is lost: {error}") from None
+
+    def _read(self, offset: int, max_bytes: int) -> bytes:
+        parts = []
+        end = min(offset + max_bytes, self.size_bytes)
+        ahead = offset == self._read_end
+        at = bisect.bisect_right(self._frames, offset, key=lambda frame: frame.raw_end)
+        while offset < end:
+            part = self._raw(at, end, ahead=ahead)[offset - self._frames[at].raw_offset :][: end - offset]
+            parts.append(part)
+            offset, at = offset + len(part), at + 1
+        self._read_end = offset
+        return b"".join(parts)
+
+    def _line_offset(self, line: int) -> int:
+        at = bisect.bisect_left(self._frames, line - 1, key=lambda frame: frame.newlines_end)
+        if at == len(self._frames):
+            return self.size_bytes
+        frame = self._frames[at]
+        return frame.raw_offset + _after_newline(self._raw(at), line - 1 - frame.newlines)
+
+    def _line_at(self, offset: int) -> int:
+        at = bisect.bisect_right(self._frames, offset, key=lambda frame: frame.raw_end)
+        if at == len(self._frames):
+            return (self._segments[-1].newlines_end if self._segments else 0) + 1
+        frame = self._frames[at]
+        return frame.newlines + self._raw(at).count(b"\n", 0, offset - frame.raw_offset) + 1
+
+    def _chunks(self, offset: int, length: int) -> Sequence[Chunk]:
+        end = min(offset + length, self.size_bytes)
+        found: list[Chunk] = []
+        at = bisect.bisect_right(self._segments, offset, key=lambda segment: segment.raw_end)
+        while at < len(self._segments) and self._segments[at].raw_offset < end and len(found) < CHUNKS_MAX:
+            chunks = self._sources(at)
+            start = max(0, bisect.bisect_right(chunks, offset, key=lambda chunk: chunk.offset) - 1)
+            found += chunks[start : bisect.bisect_left(chunks, end, key=lambda chunk: chunk.offset)]
+            at += 1
+        return found[:CHUNKS_MAX]
+
+    def _raw(self, at: int, wanted_end: int = 0, *, ahead: bool = False) -> bytes:
+        """The output of frame number ``at``."""
+        frame, owner = self._frames[at], self._owners[at]
+
+        def load() -> bytes:
+            raw = decompress(self._packed(at, wanted_end, ahead=ahead), frame.raw_length)
             if raw is None:
                 raise LogDamagedError(
-                    f"The stored log {self._files.frames} is damaged from byte {frame.file_offset} on: "
+                    f"The stored log {owner.blob} is damaged from byte {frame.file_offset} on: "
                     f"output bytes {frame.raw_offset} to {frame.raw_end} cannot be read."
                 )
-            self._unpacked = (at, raw)
-        return self._unpacked[1]
+            return raw
 
+        return self._cache.get((owner.blob, frame.file_offset), load)
 
-class _Sources(Sequence[Chunk]):
-    """The records of the sources file, read on access: there may be millions."""
+    def _packed(self, at: int, wanted_end: int, *, ahead: bool) -> bytes:
+        """A frame as it is stored. What is wanted next from the same blob is read with it."""
+        frame, owner = self._frames[at], self._owners[at]
+        start = frame.file_offset
+        key = (owner.blob, "packed")
+        window = self._cache.find(key)
+        if window is not None:
+            first = int.from_bytes(window[:8], "big")
+            if first <= start and frame.file_end <= first + len(window) - 8:
+                return window[8 + start - first : 8 + frame.file_end - first]
+        end = frame.file_end
+        while at < len(self._frames) and self._owners[at] is owner and self._wants(at, wanted_end, start, ahead=ahead):
+            end, at = self._frames[at].file_end, at + 1
+        data = self._blobs.read(owner.blob, start, end - start)
+        if end > frame.file_end:
+            self._cache.put(key, start.to_bytes(8, "big") + data)
+        return data[: frame.file_length]
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._count = os.fstat(descriptor).st_size // index.SOURCE_RECORD_BYTES
+    def _wants(self, at: int, wanted_end: int, start: int, *, ahead: bool) -> bool:
+        frame = self._frames[at]
+        return frame.raw_offset < wanted_end or (ahead and frame.file_end - start <= _AHEAD_BYTES)
 
-    def __len__(self) -> int:
-        return self._count
+    def _sources(self, at: int) -> list[Chunk]:
+        segment = self._segments[at]
 
-    def __getitem__(self, number: int) -> Chunk:  # type: ignore[override]  # slices are not needed
-        return self.part(number, number + 1)[0]
+        def load() -> bytes:
+            if segment.sources_blob:
+                return b"".join(self._blobs.get(segment.sources_blob))
+            return self._blobs.read(segment.blob, segment.frames_bytes, segment.blob_bytes - segment.frames_bytes)
 
-    def part(self, start: int, stop: int) -> list[Chunk]:
-        """The records from ``start`` to before ``stop``, read at once."""
-        size = index.SOURCE_RECORD_BYTES
-        return index.unpack_sources(read_at(self._descriptor, start * size, (stop - start) * size))
+        return segment.sources(self._cache.get((segment.blob, "sources"), load))
 
 
 def _after_newline(data: bytes, number: int) -> int:

@@ -24,18 +24,21 @@ def delete_old_audit_entries(engine: Engine, audit_days: int) -> None:
 
 
 def delete_expired_logs(engine: Engine, logs: LogStore, retention_days: int, back_off: BackOff) -> None:
-    """Deletes old logs. ``retention_days`` 0 keeps logs for ever.
+    """Marks old logs to be deleted. ``retention_days`` 0 keeps logs for ever.
 
-    It deletes the logs first and then notes that in the rows. It is idempotent: after a crash in between, the next
-    call deletes the same logs again. Logs that cannot be deleted are tried again after a pause; ``back_off`` has them.
+    Files of versions before the blob store have no rows to mark: they are deleted first. It is idempotent: after a
+    crash in between, the next call deletes the same again. What cannot be deleted is tried again after a pause;
+    ``back_off`` has it.
     """
     after = (0, 0)
     while retention_days:
         with reading(engine) as session:
             found = store.runs_past_retention(session, retention_days, _RUNS_AT_ONCE, after)
-        deleted = [run_id for _, run_id in found if _delete(logs, run_id, back_off)]
+            old = set(store.ran_before_blobs(session, [run_id for _, run_id in found]))
+        deleted = [run_id for _, run_id in found if run_id not in old or _delete_files(logs, run_id, back_off)]
         if deleted:
             with transaction(engine) as session:
+                store.let_logs_go(session, deleted)
                 store.forget_logs(session, deleted)
         if len(found) < _RUNS_AT_ONCE:
             return
@@ -43,11 +46,20 @@ def delete_expired_logs(engine: Engine, logs: LogStore, retention_days: int, bac
         after = found[-1]
 
 
-def _delete(logs: LogStore, run_id: int, back_off: BackOff) -> bool:
+def delete_marked_logs(logs: LogStore) -> str:
+    """Deletes logs that nothing shows any more. Returns why some cannot be deleted; the next call tries again."""
+    try:
+        logs.delete_marked()
+    except OSError as error:
+        return f"Logs of removed or old runs cannot be deleted: {error}."
+    return ""
+
+
+def _delete_files(logs: LogStore, run_id: int, back_off: BackOff) -> bool:
     if not back_off.is_due(run_id):
         return False
     try:
-        logs.delete_run(run_id)
+        logs.delete_old_files([run_id])
     except OSError as error:
         back_off.failed(run_id, f"The logs of run {run_id} cannot be deleted: {error}. Delete them by hand.")
         return False

@@ -28,7 +28,12 @@ from workers.scheduler.delays import end_due_delays
 from workers.scheduler.duties import Duty, DutyReporter, DutyThread, stop_all
 from workers.scheduler.missed_turns import MissedTurns
 from workers.scheduler.pace import AT_REST_S, Pace, listening
-from workers.scheduler.retention import delete_expired_logins, delete_expired_logs, delete_old_audit_entries
+from workers.scheduler.retention import (
+    delete_expired_logins,
+    delete_expired_logs,
+    delete_marked_logs,
+    delete_old_audit_entries,
+)
 from workers.scheduler.silence import SilenceWatch
 from workers.secrets.vault import Vault
 from workers.settings import Settings
@@ -185,6 +190,7 @@ def duties_of(context: SchedulerContext) -> list[Duty]:
         Duty("expired logins", _CLEANUP_EVERY_S, logins),
         Duty("old audit entries", _CLEANUP_EVERY_S, audit),
         Duty("old logs", _CLEANUP_EVERY_S, logs),
+        Duty("marked logs", _CLEANUP_EVERY_S, lambda: delete_marked_logs(context.logs)),
     ]
 
 
@@ -202,7 +208,7 @@ def run_scheduler(settings: Settings, stop: threading.Event) -> None:
         notify=Notifier(make_celery(settings)).notify,
         waiting=lambda: queue_length(redis),
         live=LiveTail(redis),
-        logs=open_logs(settings),
+        logs=open_logs(settings, engine),
         attempts_max=settings.attempts_max,
         retention_days=settings.retention_days,
         audit_days=settings.audit_days,

@@ -47,6 +47,7 @@ from workers.store.jobs.recording import (
     steps_by_number,
 )
 from workers.store.jobs.wait_reasons import idle_runs, jobs_for_free_workers, why_waiting
+from workers.store.logs import let_logs_go, ran_before_blobs
 from workers.store.processes.duties import failed_duties, note_done_duty, note_failed_duty
 from workers.store.processes.installation import installation
 from workers.store.processes.workers import KnownWorker, record_heartbeat, remove_worker, workers
@@ -117,6 +118,7 @@ from workers.store.runs.runs import (
     count_runs,
     forget_logs,
     job_by_id,
+    job_by_key,
     jobs_of,
     last_runs,
     previous_run,
@@ -203,9 +205,11 @@ __all__ = [
     "inputs_at",
     "installation",
     "job_by_id",
+    "job_by_key",
     "jobs_for_free_workers",
     "jobs_of",
     "last_runs",
+    "let_logs_go",
     "lock_enabled_administrators",
     "mark_not_reported",
     "mark_reported",
@@ -225,6 +229,7 @@ __all__ = [
     "put_secret",
     "queue_run",
     "queue_runs",
+    "ran_before_blobs",
     "recent_runs",
     "record_deliveries",
     "record_delivery",

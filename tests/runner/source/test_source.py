@@ -218,4 +218,5 @@ def test_processes_that_fetch_the_same_repository_wait_for_each_other(repo: Repo
 
 def test_the_mirror_of_another_address_is_another_one(repo: Repo, tmp_path: Path) -> None:
     assert Mirror(tmp_path, repo.url).path != Mirror(tmp_path, repo.url + "/").path
+    assert len({Mirror(tmp_path, repo.url, key=key).path for key in ("", "a", "b")}) == 3
     assert "password" not in str(Mirror(tmp_path, "https://user:password@host/a").path)

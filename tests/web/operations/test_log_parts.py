@@ -1,19 +1,20 @@
 """Parts of stored logs over the API: the last lines, where the bytes came from, and search."""
 
-import tempfile
+import secrets
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Engine
 from starlette.testclient import TestClient
 
 from pipelines.state import PASSED
 from runner.events import StepFinished, StepOutput, StepStarted, Stream
+from tests.support.logs import logs_fixture
 from tests.web.conftest import REPO, ClaimedRun, Site
 from web.operations.log_parts import PART_BYTES_MAX
 from web.operations.log_search import search
-from workers.logs import DiskLogs
 
 MIB = 1024**2
 
@@ -102,15 +103,16 @@ TEXTS = st.lists(st.sampled_from(["error", "Err", "OR", "e", "ü", "\n", " "]), 
 
 
 @pytest.mark.slow
-@settings(max_examples=150)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(log=TEXTS, wanted=st.sampled_from(["error", "err", "R", "Ü", "or e", "ee"]), piece_bytes=st.integers(1, 12))
-def test_search_finds_every_line_that_contains_the_text(log: str, wanted: str, piece_bytes: int) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        logs = DiskLogs(Path(folder))
-        writer = logs.writer(1, 1, 1, 1)
-        writer.append(log.encode(), Stream.STDOUT, 0)
-        writer.close()
-        found, more = search(logs, (1, 1, 1, 1), wanted, piece_bytes)
+def test_search_finds_every_line_that_contains_the_text(
+    sqlite_database: Engine, tmp_path: Path, log: str, wanted: str, piece_bytes: int
+) -> None:
+    logs, address = logs_fixture(sqlite_database, tmp_path), (1, secrets.randbelow(2**40), 1, 1)
+    writer = logs.writer(*address)
+    writer.append(log.encode(), Stream.STDOUT, 0)
+    writer.close()
+    found, more = search(logs.store, address, wanted, piece_bytes)
     lines = enumerate(log.encode().lower().split(b"\n"), 1)
     assert found == [number for number, line in lines if wanted.encode().lower() in line]
     assert not more
@@ -134,8 +136,11 @@ def test_the_sources_of_a_missing_step_are_answered_404(program: TestClient) -> 
 @pytest.mark.slow
 def test_a_damaged_log_is_reported(begun: ClaimedRun, site: Site, program: TestClient) -> None:
     path = write(begun, (Stream.STDOUT, b"some output\n"))
-    (stored,) = site.services.settings.logs_dir.rglob("*.zst")
+    blobs = site.services.settings.blobs_dir
+    assert blobs is not None
+    (stored,) = blobs.rglob("*.zst")
     stored.write_bytes(bytes(stored.stat().st_size))
+    stored = stored.relative_to(blobs)
     answer = program.get(path, params={"last": 10})
     assert answer.status_code == 500
     assert answer.json()["error"].startswith(f"The stored log {stored} is damaged from byte 0 on")

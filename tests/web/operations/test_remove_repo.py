@@ -43,7 +43,7 @@ def test_an_interrupted_removal_is_finished_by_the_next_and_no_hook_starts_a_run
         repo = store.repo_by_name(session, REPO)
         assert repo is not None
         store.switch_off(session, repo.id)
-        assert store.remove_runs(session, repo.id, 1) == [first.run_id]
+        assert store.remove_runs(session, repo.id, 1).run_ids == [first.run_id]
         (target,) = store.hook_targets(session, [REPO])
     assert not target.active
     with reading(site.engine) as session:

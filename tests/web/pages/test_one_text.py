@@ -118,7 +118,9 @@ def everywhere(
     settings = Settings(data_dir=folder, database_url=url, redis_url=shared_redis.url, secret_keys=SecretStr(TEST_KEY))
     engine, redis, repo = make_engine(url), connect(shared_redis.url), Repo(folder / "origin.git")
     site = Site(
-        Services(settings, engine, lambda *_: None, open_logs(settings), open_vault(settings), redis, LoginLimiter())
+        Services(
+            settings, engine, lambda *_: None, open_logs(settings, engine), open_vault(settings), redis, LoginLimiter()
+        )
     )
     mirror = Mirror(folder / "mirrors", repo.url)
     commits = committed(repo, mirror)

@@ -7,6 +7,7 @@ from threading import enumerate as enumerate_threads
 
 import pytest
 from sqlalchemy import Engine as Database
+from sqlalchemy import update
 from structlog.testing import capture_logs
 
 from runner.cleanup.leftovers import Leftovers
@@ -16,6 +17,7 @@ from tests.support.builders import push
 from tests.support.engine import eventually
 from tests.support.plans import BUSYBOX, secrets_hex
 from workers import store
+from workers.db.models import Job
 from workers.db.session import transaction
 from workers.jobs.leftovers import (
     PROBE,
@@ -39,9 +41,9 @@ class Place:
         self.installation = secrets_hex()
         self._made: list[str] = []
 
-    def leave(self, job_id: int | str, attempt: int, installation: str = "") -> Leftovers:
+    def leave(self, job: str, attempt: int, installation: str = "") -> Leftovers:
         """A container on a network, the name of a built image and a folder, as a job makes them."""
-        key = job_key(installation or self.installation, job_id)
+        key = job_key(installation or self.installation, job)
         network = self.engine.create_network(f"headway-{key}-{attempt}", job_labels(key, attempt))
         spec = ContainerSpec(BUSYBOX, job_labels(key, attempt), f"headway-{key}-{attempt}", command=("sleep", "1000"))
         container = self.engine.create(spec)
@@ -91,14 +93,30 @@ def running(sqlite_database: Database) -> leases.Claim:
 def test_only_what_belongs_to_dead_attempts_of_ours_is_removed(
     sqlite_database: Database, place: Place, running: leases.Claim
 ) -> None:
-    job, attempt = running.job_id, running.attempt
-    dead = [place.leave(job, attempt - 1), place.leave(job + 1000, 1)]
+    job, attempt = running.key, running.attempt
+    # The last is what another copy of the database left: there, the job with the same number had another key.
+    dead = [
+        place.leave(job, attempt - 1),
+        place.leave("00000000000003e8", 1),
+        place.leave(f"{running.job_id}", attempt),
+    ]
     alive = [place.leave(job, attempt), place.leave(job, attempt - 1, installation=secrets_hex())]
     remove_dead_attempts(sqlite_database, place.engine, place.installation, place.folder)
-    assert [place.is_there(each) for each in dead] == [[False] * 4] * 2
+    assert [place.is_there(each) for each in dead] == [[False] * 4] * 3
     assert [place.is_there(each) for each in alive] == [[True] * 4] * 2
     for each in alive:
         place.remove(each)
+
+
+def test_the_job_of_a_worker_without_keys_is_left_alone_during_an_upgrade(
+    sqlite_database: Database, place: Place, running: leases.Claim
+) -> None:
+    with transaction(sqlite_database) as session:
+        session.execute(update(Job).values(key=""))
+    left = place.leave(f"{running.job_id}", running.attempt)
+    remove_dead_attempts(sqlite_database, place.engine, place.installation, place.folder)
+    assert place.is_there(left) == [True] * 4
+    place.remove(left)
 
 
 def test_what_a_worker_made_as_it_started_is_removed_unless_it_may_be_starting_now(
@@ -112,7 +130,7 @@ def test_what_a_worker_made_as_it_started_is_removed_unless_it_may_be_starting_n
 
 
 def test_what_cannot_be_removed_does_not_keep_the_rest(sqlite_database: Database, place: Place) -> None:
-    left = place.leave(1, 1)
+    left = place.leave("1", 1)
     (network,) = left.networks
     guest = place.engine.create(ContainerSpec(BUSYBOX, {}, network, command=("sleep", "1000")))
     place.engine.start(guest)
@@ -126,9 +144,9 @@ def test_what_cannot_be_removed_does_not_keep_the_rest(sqlite_database: Database
 def test_a_round_leaves_alone_what_was_not_there_at_the_round_before(sqlite_database: Database, place: Place) -> None:
     """A job that has just ended is cleaned up by its own worker."""
     sweep = PeriodicSweep(lambda: sqlite_database, place.engine, place.installation, place.folder)
-    first = place.leave(1, 1)
+    first = place.leave("1", 1)
     sweep()
-    second = place.leave(2, 1)
+    second = place.leave("2", 1)
     sweep()
     eventually(lambda: place.is_there(first) == [False] * 4)
     assert place.is_there(second) == [True] * 4
@@ -150,7 +168,7 @@ def test_a_container_that_has_our_labels_from_its_image_is_not_ours(
     image = given_image(f'FROM {BUSYBOX}\nLABEL headway.job="{job.format(place.installation)}" headway.step=1\n'
                         f'LABEL headway.attempt="{attempt}"\n')  # fmt: skip
     theirs = place.engine.create(ContainerSpec(image, {}, "none", command=("sleep", "1000")))
-    dead = place.leave(1, 1)
+    dead = place.leave("1", 1)
     try:
         remove_dead_attempts(sqlite_database, place.engine, place.installation, place.folder)
         assert place.engine.inspect(theirs) is not None
@@ -165,7 +183,7 @@ def test_a_network_with_labels_of_no_job_stays_and_does_not_end_the_sweep(
 ) -> None:
     labels = {"headway.job": job.format(place.installation), "headway.attempt": attempt}
     network = place.engine.create_network(f"headway-test-{secrets_hex()}", labels)
-    dead = place.leave(1, 1)
+    dead = place.leave("1", 1)
     try:
         remove_dead_attempts(sqlite_database, place.engine, place.installation, place.folder)
         assert network in [each["Id"] for each in place.engine.networks_labelled("headway.job")]
@@ -176,7 +194,7 @@ def test_a_network_with_labels_of_no_job_stays_and_does_not_end_the_sweep(
 
 def test_what_cannot_be_removed_is_reported_once(sqlite_database: Database, place: Place) -> None:
     sweep = PeriodicSweep(lambda: sqlite_database, place.engine, place.installation, place.folder)
-    left = place.leave(1, 1)
+    left = place.leave("1", 1)
     (network,) = left.networks
     guest = place.engine.create(ContainerSpec(BUSYBOX, {}, network, command=("sleep", "1000")))
     place.engine.start(guest)

@@ -15,7 +15,7 @@ from pipelines.state import Reason, State
 from runner.docker.client import Engine
 from runner.events import Stream
 from runner.logs.output import CUT_OFF
-from tests.support.disks import fill
+from tests.support.disks import fill, mounted_disk
 from tests.support.services import RedisServer
 from tests.support.working import FinishedRun, PushWorker
 from workers.logs import LogReader
@@ -139,12 +139,15 @@ def test_a_redis_that_never_answers_loses_no_stored_byte(
         assert everything(reader) == b"+ cat data\n" + data
 
 
-def test_a_log_that_does_not_fit_on_its_disk_breaks_the_run_with_a_sentence(
-    settings: Settings, small_disk: Path, tmp_path: Path
-) -> None:
-    worker = PushWorker(settings.model_copy(update={"attempts_max": 1}), tmp_path, small_disk)
-    done = worker.runs(steps("cat data; echo the end"), {"data": random.Random(5).randbytes(2 * MIB)})
-    worker.close()
+def test_a_log_that_does_not_fit_on_its_disk_breaks_the_run_with_a_sentence(settings: Settings, tmp_path: Path) -> None:
+    with mounted_disk(tmp_path / "small", "700k") as small_disk:
+        worker = PushWorker(settings.model_copy(update={"attempts_max": 1}), tmp_path, small_disk)
+        done = worker.runs(steps("cat data; echo the end"), {"data": random.Random(5).randbytes(4 * MIB)})
+        worker.close()
+        check_the_end_of(done, small_disk)
+
+
+def check_the_end_of(done: FinishedRun, small_disk: Path) -> None:
     assert (done.run.state, done.run.reason) == (State.BROKEN, Reason.DISK_FULL)
     assert f"the disk is full: [Errno 28] No space left on device: '{small_disk}" in done.run.sentence
     (step,) = done.steps
@@ -168,7 +171,7 @@ def test_logs_stop_at_the_reserve_and_no_job_is_taken_until_there_is_room(settin
         assert (step.log_bytes, step.log_lines) == (reader.size_bytes, reader.lines)
     assert shutil.disk_usage(own_disk).free > 5 * MIB
     assert worker.runs(steps("true"), disk_patience_s=0.1).run.state is State.QUEUED
-    shutil.rmtree(data / "logs")
+    shutil.rmtree(data / "blobs")
     assert worker.runs(steps("true")).run.state is State.PASSED
     worker.close()
 

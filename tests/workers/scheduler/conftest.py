@@ -8,10 +8,10 @@ from redis import ConnectionError as RedisAwayError
 from sqlalchemy import Engine, update
 
 from tests.support.builders import push
+from tests.support.logs import folder_logs
 from workers import store
 from workers.db.models import Job, Run
 from workers.db.session import now_ms, reading, transaction
-from workers.logs import DiskLogs
 from workers.scheduler.scheduler import SchedulerContext, duties_of
 from workers.store.jobs import leases
 from workers.streaming import redis_stream
@@ -30,7 +30,7 @@ class SchedulerFixture:
         self.waiting = 0
         self.redis_away = False
         self.redis = redis_stream.connect(redis_url)
-        self.logs = DiskLogs(folder / "logs")
+        self.logs = folder_logs(database, folder)
         self.context = SchedulerContext(
             engine=database,
             notify=self._notify,

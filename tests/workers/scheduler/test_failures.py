@@ -10,7 +10,7 @@ from pipelines.state import State
 from tests.support.builders import push
 from tests.workers.scheduler.conftest import LEASE_S, SchedulerFixture
 from workers import store
-from workers.db.models import Cron, Run
+from workers.db.models import Cron, Job, Run
 from workers.db.session import reading, transaction
 from workers.store.jobs import leases
 from workers.triggers.crons import NewCron, put_cron
@@ -65,6 +65,7 @@ def test_logs_that_cannot_be_deleted_are_reported_and_keep_no_other(
     with transaction(site.database) as session:
         runs = [site.queued.run_id, *(store.queue_run(session, site.repo_id, push()).run_id for _ in range(150))]
         session.execute(update(Run).values(finished_ms=1, state=State.PASSED))
+        session.execute(update(Job).values(attempt=1))
     folder = tmp_path / "logs" / "0"
     folder.mkdir(parents=True)
     undeletable = folder / str(runs[0])
@@ -97,6 +98,7 @@ def test_more_logs_that_cannot_be_deleted_than_are_read_at_once_keep_no_other(
     with transaction(site.database) as session:
         runs = [store.queue_run(session, site.repo_id, push()).run_id for _ in range(205)]
         session.execute(update(Run).values(finished_ms=1, state=State.PASSED))
+        session.execute(update(Job).values(attempt=1))
     folder = tmp_path / "logs" / "0"
     folder.mkdir(parents=True)
     for run_id in [site.queued.run_id, *runs[:-1]]:

@@ -1,6 +1,7 @@
 """The tables, as SQLAlchemy models. Every ``*_ms`` is milliseconds since 1970 by the database's clock."""
 
 from workers.db.models.base import Base
+from workers.db.models.logs import LogSegment, StoredLog
 from workers.db.models.processes import Counter, FailedDuty, Leader, SealingKey, Worker
 from workers.db.models.repos import (
     NEWEST_WINS_EVENTS,
@@ -31,6 +32,7 @@ __all__ = [
     "FormerName",
     "Job",
     "Leader",
+    "LogSegment",
     "LoginLink",
     "LoginSession",
     "Registry",
@@ -43,6 +45,7 @@ __all__ = [
     "SharedSecret",
     "Status",
     "Step",
+    "StoredLog",
     "User",
     "Worker",
 ]

@@ -1,5 +1,6 @@
 """The tables of repositories, with their deliveries, crons, secrets and registry logins."""
 
+import secrets
 from typing import Any
 
 from sqlalchemy import ForeignKey, Index, UniqueConstraint
@@ -18,12 +19,13 @@ class Repo(Base):
     A new run of an event in ``newest_wins`` cancels older ones of the same branch or pull request. With
     ``visible_to_all``, every user who can log in has at least the role ``read``. The values of ``untrusted_runs`` and
     ``pipeline_from`` are in ``workers.access.trust``. ``moved_to`` is the address to which the forge redirects git from
-    ``clone_url``, or empty.
+    ``clone_url``, or empty. ``key`` is a random name for its mirrors: in another database no repository has the same.
     """
 
     __tablename__ = "repos"
 
     id: Mapped[int] = mapped_column(ID, primary_key=True)
+    key: Mapped[str] = mapped_column(default=lambda: secrets.token_hex(8))
     name: Mapped[str] = mapped_column(unique=True)
     forge: Mapped[str] = mapped_column(default="generic")
     clone_url: Mapped[str]

@@ -86,6 +86,9 @@ class Job(Base):
     ``detail`` is what another program, such as git, said of its end. ``repo_id`` is its run's, so that the queue is
     read without the table of runs;
     None in jobs that ended before this column existed.
+
+    ``key`` is a random name, given at the first claim, for what the job has on a worker's machine; empty before that.
+    In another database, or an older copy of this one, no job can have the same.
     """
 
     __tablename__ = "jobs"
@@ -99,12 +102,14 @@ class Job(Base):
         _partial("ix_jobs_unplanned", "repo_id", "run_id", where="plan IS NULL AND ready AND finished_ms IS NULL"),
         _partial("ix_jobs_held", "repo_id", "run_id", where=_HELD),
         _partial("ix_jobs_held_group", "group_key", where=_HELD),
+        _partial("ix_jobs_key", "key", where="key <> ''"),
         _partial("ix_jobs_delayed", "not_before_ms", where="not_before_ms IS NOT NULL"),
     )
 
     id: Mapped[int] = mapped_column(ID, primary_key=True)
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
     repo_id: Mapped[int | None]
+    key: Mapped[str] = mapped_column(default="")
     number: Mapped[int]
     name: Mapped[str] = mapped_column(default="")
     file: Mapped[str] = mapped_column(default="")

@@ -3,12 +3,13 @@
 No clock decides when a lease has expired, for a clock may be set: the scheduler sees whether it was renewed.
 """
 
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TypeVarTuple
 
-from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from pipelines.plan import JobPlan
@@ -30,12 +31,14 @@ class Claim:
     """The right to run a job. ``attempt`` is the fencing token; ``plan`` is None where the run is not planned yet.
 
     ``takeovers`` is how many of the attempts went on with the job in place of starting it.
+    ``key`` is the job's random name, for what it has on the worker's machine.
     """
 
     job_id: int
     run_id: int
     attempt: int
     plan: JobPlan | None
+    key: str
     takeovers: int = 0
 
     @property
@@ -102,17 +105,20 @@ def claim(
             lease_s=lease_s,
             host=host,
             started_ms=now_ms(),
+            # At the first claim, not when it is queued: a copy of the database, restored later, gives another.
+            key=func.coalesce(func.nullif(jobs.c.key, ""), secrets.token_hex(8)),
         )
-        .returning(jobs.c.attempt, jobs.c.takeovers, jobs.c.plan, jobs.c.started_ms)
+        .returning(jobs.c.attempt, jobs.c.takeovers, jobs.c.plan, jobs.c.started_ms, jobs.c.key)
     )
     row = session.execute(take).one_or_none()
     if row is None:
         return None
-    attempt, takeovers, plan, started_ms = row
+    attempt, takeovers, plan, started_ms, key = row
     if run.state is State.QUEUED:
         run.state, run.started_ms = State.RUNNING, started_ms
     start_steps_over(session, job_id, attempt - takeovers)
-    return Claim(job_id, run.id, attempt, None if plan is None else JobPlan.model_validate_json(plan), takeovers)
+    job_plan = None if plan is None else JobPlan.model_validate_json(plan)
+    return Claim(job_id, run.id, attempt, job_plan, key, takeovers)
 
 
 def _from_jobs(query: Select[*Ts]) -> Select[*Ts]:

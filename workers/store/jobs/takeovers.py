@@ -48,14 +48,14 @@ def take_over(session: Session, job: Abandoned, owner: str, lease_s: int, host: 
             lease_s=lease_s,
             host=host,
         )
-        .returning(jobs.c.attempt, jobs.c.takeovers, jobs.c.plan)
+        .returning(jobs.c.attempt, jobs.c.takeovers, jobs.c.plan, jobs.c.key)
     )
     row = session.execute(take).one_or_none()
     if row is None:
         return None
-    attempt, takeovers, plan = row
+    attempt, takeovers, plan, key = row
     found = None if plan is None else JobPlan.model_validate_json(plan)
-    return leases.Claim(job.job_id, run_id, attempt, found, takeovers)
+    return leases.Claim(job.job_id, run_id, attempt, found, key, takeovers)
 
 
 def lose(session: Session, claim: leases.Claim, attempts_max: int) -> leases.Reaped | None:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from sqlalchemy import BindParameter, CompoundSelect, bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
@@ -13,6 +14,7 @@ from workers.db.models import NEWEST_WINS_EVENTS, FormerName, Repo, Run
 from workers.db.session import now_ms
 from workers.store.accounts.roles import seen_by
 from workers.store.common import AlreadyThereError, insert_or, table
+from workers.store.logs import ran_before_blobs
 
 _REPOS_COUNTED = 200
 
@@ -171,22 +173,31 @@ def switch_off(session: Session, repo_id: int) -> None:
     session.execute(update(Repo).where(Repo.id == repo_id).values(active=False))
 
 
-def remove_runs(session: Session, repo_id: int, most: int) -> Sequence[int]:
-    """Removes the repository's oldest runs with all their rows, and returns them.
+class RemovedRuns(NamedTuple):
+    """The runs that were removed. Their logs are marked; the caller deletes the old files of ``with_old_logs``."""
+
+    run_ids: Sequence[int]
+    with_old_logs: Sequence[int]
+
+
+def remove_runs(session: Session, repo_id: int, most: int) -> RemovedRuns:
+    """Removes the repository's oldest runs with all their rows.
 
     A few at a time: on SQLite all other writers wait for the transaction.
     """
     ids = session.scalars(select(Run.id).where(Run.repo_id == repo_id).order_by(Run.number).limit(most)).all()
+    old = ran_before_blobs(session, ids)
     session.execute(delete(table(Run)).where(Run.id.in_(ids)))
-    return ids
+    return RemovedRuns(ids, old)
 
 
-def remove_repo(session: Session, repo_id: int) -> Sequence[int]:
-    """Removes the repository and all its rows. Returns its runs: the caller deletes their logs after the commit."""
-    run_ids = session.scalars(select(Run.id).where(Run.repo_id == repo_id)).all()
+def remove_repo(session: Session, repo_id: int) -> RemovedRuns:
+    """Removes the repository and all its rows."""
+    ids = session.scalars(select(Run.id).where(Run.repo_id == repo_id)).all()
+    old = ran_before_blobs(session, ids)
     session.delete(session.get_one(Repo, repo_id))
     session.flush()
-    return run_ids
+    return RemovedRuns(ids, old)
 
 
 def repo_info(repo: Repo) -> RepoInfo:

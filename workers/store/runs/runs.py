@@ -134,6 +134,11 @@ def job_by_id(session: Session, job_id: int) -> Job | None:
     return session.get(Job, job_id)
 
 
+def job_by_key(session: Session, key: str) -> Job | None:
+    """The job with this random name."""
+    return session.scalars(select(Job).where(Job.key == key, Job.key != "")).one_or_none()
+
+
 def steps_of(session: Session, job_id: int) -> Sequence[Step]:
     """The job's steps by number."""
     return session.scalars(select(Step).where(Step.job_id == job_id).order_by(Step.number)).all()
