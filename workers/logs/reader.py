@@ -11,7 +11,7 @@ from workers.logs.interface import CHUNKS_MAX, READ_BYTES_MAX, Chunk, LogDamaged
 from workers.logs.segments import Segment, decompress
 
 _AHEAD_BYTES = 1024**2
-"""So much of a blob is read at once where a log is read from its beginning to its end."""
+"""So much of a blob is read at once where more than one frame is wanted."""
 T = TypeVar("T")
 
 
@@ -199,7 +199,7 @@ class SegmentReader:
 
     def _wants(self, at: int, wanted_end: int, start: int, *, ahead: bool) -> bool:
         frame = self._frames[at]
-        return frame.raw_offset < wanted_end or (ahead and frame.file_end - start <= _AHEAD_BYTES)
+        return (ahead or frame.raw_offset < wanted_end) and frame.file_end - start <= _AHEAD_BYTES
 
     def _sources(self, at: int) -> list[Chunk]:
         segment = self._segments[at]

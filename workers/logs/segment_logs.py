@@ -20,7 +20,7 @@ from workers.logs.writer import SegmentWriter
 from workers.store import logs as rows
 from workers.store.logs import COMPLETE, CUT, OPEN, LogAddress
 
-CACHE_BYTES_MAX = 32 * 1024**2
+CACHE_BYTES_MAX = 8 * 1024**2
 READ_MAY_LAST_MS = 60_000
 """A merged blob stays so long: a reader that knows of it may be reading."""
 _DELETED_AT_ONCE = 200
