@@ -1,6 +1,7 @@
 """Opens what the settings name: data directory, database, keys. Common errors at the start become sentences."""
 
 import os
+import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -102,7 +103,7 @@ def prepare_data_dir(settings: Settings) -> None:
             # place to which a link leads.
             if inside.is_symlink() or (inside.exists() and inside.stat().st_uid == os.geteuid()):
                 private_folder(inside)
-        probe = folder / f".probe-{os.getpid()}"
+        probe = folder / f".probe-{os.getpid()}-{secrets.token_hex(4)}"
         probe.touch()
         probe.unlink()
     except NotPrivateError as error:

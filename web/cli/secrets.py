@@ -30,8 +30,6 @@ def secret_set(
     value = read_stdin("Value")
     with operation_services() as services:
         secrets.put(services, actor(), repo, name, value, event)
-        found = next(each for each in secrets.list_secrets(services, actor(), repo) if each.name == name.lower())
-        say(f"Runs of these events get {found.name}: {', '.join(found.events) or 'none'}")
     if shown := shown_in_logs(value):
         typer.echo(f"headway: the secret {name} is set, but {shown}", err=True)
 

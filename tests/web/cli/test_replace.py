@@ -167,6 +167,8 @@ def test_tokens_are_listed_for_all_users_and_revoked_by_name_or_id(headway: Head
 
 
 def test_a_secret_without_an_event_does_as_its_help_says(full: Headway) -> None:
-    assert "Runs of these events get key: push, tag" in full.ok("secret", "set", REPO, "KEY", stdin="hunter2")
+    full.ok("secret", "set", REPO, "KEY", stdin="hunter2")
+    assert full.ok("secret", "list", REPO) == "key\tpush, tag, release, deployment, cron, manual\n"
     full.ok("secret", "set", REPO, "key", "--event", "tag", stdin="hunter2")
-    assert full.ok("secret", "set", REPO, "key", stdin="hunter3") == "Runs of these events get key: tag\n"
+    full.ok("secret", "set", REPO, "key", stdin="hunter3")
+    assert full.ok("secret", "list", REPO) == "key\ttag\n"

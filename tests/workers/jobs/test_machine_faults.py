@@ -20,7 +20,7 @@ from workers import store
 from workers.db.models import Job, Run, Step
 from workers.db.session import now_ms, reading, transaction
 from workers.jobs.job_task import work
-from workers.jobs.process import make_context
+from workers.jobs.process import WorkerFlags, make_context
 from workers.scheduler.delays import end_due_delays
 from workers.settings import Settings
 from workers.store import Queued
@@ -37,9 +37,10 @@ class Site:
 
     def __init__(self, settings: Settings, folder: Path, proxy: EngineProxy) -> None:
         self.proxy, self.woken = proxy, list[int]()
-        self.near = make_context(settings)
+        self.near, self.flags = make_context(settings), WorkerFlags()
         self.far = replace(
-            make_context(settings.model_copy(update={"docker_host": proxy.host})), notify=self.woken.append
+            make_context(settings.model_copy(update={"docker_host": proxy.host}), "far", self.flags),
+            notify=self.woken.append,
         )
         self.repo = Repo(folder / "roof.git")
         with transaction(self.near.database) as session:
@@ -108,6 +109,7 @@ def test_a_step_that_ran_when_its_engine_went_away_is_run_by_another_worker(site
     site.lose_engine_in_mid_step(queued)
     job = site.job(queued)
     assert (job.state, job.lost, job.lease_owner, job.reason) == (State.QUEUED, 1, "", None)
+    assert site.flags.engine_suspected, "before the next job the engine must prove itself"
     assert not site.run(queued).state.final, "`failure: cancel` is for what the pipeline does"
     with reading(site.near.database) as session:
         (said,) = store.why_waiting(session, "acme/roof", [session.get_one(Job, queued.job_id)]).values()
