@@ -1,7 +1,6 @@
 """All settings, read from HEADWAY_* environment variables. `make docs` writes docs/running/settings.md from them."""
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
@@ -15,6 +14,7 @@ from runner.network.ca_certificates import custom_certificates
 from workers import setting_kinds as kinds
 from workers.ballast import Ballast
 from workers.blob_url import BlobUrl, folder_at
+from workers.data_folders import DataFolders
 from workers.disk import RESERVE_BYTES_MIN, DiskReserve
 from workers.labels import parse_labels
 from workers.password_files import password_in, with_password
@@ -24,7 +24,7 @@ def _default_data_dir() -> Path:
     return Path("/var/lib/headway") if os.geteuid() == 0 else Path.home() / ".local/share/headway"
 
 
-class Settings(BaseSettings):
+class Settings(DataFolders, BaseSettings):
     """The server's settings. Each is read from HEADWAY_ and its name in capitals."""
 
     model_config = SettingsConfigDict(env_prefix="HEADWAY_", frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -241,31 +241,9 @@ class Settings(BaseSettings):
         return self.secret_key_file or self.data_dir / "secret.key"
 
     @property
-    def logs_dir(self) -> Path:
-        """Where versions before the blob store kept logs: they are only read and deleted."""
-        return self.data_dir / "logs"
-
-    @property
     def blobs_dir(self) -> Path | None:
         """The folder of the blob store; None where it is no folder."""
         return folder_at(self.blob_url) if self.blob_url else self.data_dir / "blobs"
-
-    @property
-    def spool_dir(self) -> Path:
-        """Where output waits while the blob store does not take it."""
-        return self.data_dir / "spool"
-
-    @property
-    def private_dirs(self) -> Sequence[Path]:
-        """The folders in the data directory into which no other user may look."""
-        return [
-            self.data_dir / name for name in ("logs", "blobs", "spool", "mirrors", "workspaces", "running", "redis")
-        ]
-
-    @property
-    def redis_dir(self) -> Path:
-        """Where the private Redis of ``headway serve`` keeps its files."""
-        return self.data_dir / "redis"
 
     @property
     def disk_reserve(self) -> DiskReserve:
@@ -278,26 +256,6 @@ class Settings(BaseSettings):
         """What is given up first on a full disk, beside SQLite's file. PostgreSQL may be on another disk."""
         path = make_url(self.database).database if self.database.startswith("sqlite") else None
         return Ballast(Path(path).parent if path else self.data_dir)
-
-    @property
-    def mirrors_dir(self) -> Path:
-        """Where bare mirrors of repositories are kept."""
-        return self.data_dir / "mirrors"
-
-    @property
-    def ca_dir(self) -> Path:
-        """Where the certificates are that git trusts."""
-        return self.data_dir / "ca"
-
-    @property
-    def running_dir(self) -> Path:
-        """A locked file for each running job: says who can go on with it."""
-        return self.data_dir / "running"
-
-    @property
-    def workspaces_dir(self) -> Path:
-        """Where jobs' checkouts live while they run."""
-        return self.data_dir / "workspaces"
 
 
 def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - each setting has a type of its own

@@ -2,7 +2,9 @@
 
 import fcntl
 import hashlib
+import os
 import shutil
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -141,6 +143,20 @@ def _locked(path: Path, how: int) -> Iterator[None]:
     with path.open("a") as lock:
         fcntl.flock(lock, how)
         yield
+
+
+def end_orphaned_fetches(folder: Path) -> None:
+    """Kills fetches into mirrors whose worker process has died: they would be in the way of the next one. Needs /proc.
+
+    A fetch that goes on without its fetch lock has lost its process.
+    """
+    for path in folder.glob("*.git"):
+        with suppress(BlockingIOError, OSError), _locked(path.with_suffix(".lock"), fcntl.LOCK_EX | fcntl.LOCK_NB):
+            for found in Path("/proc").glob("[0-9]*/cmdline"):
+                with suppress(OSError):  # the process ended meanwhile
+                    words = found.read_bytes().split(b"\0")
+                    if os.fsencode(path) in words and b"fetch" in words:
+                        os.kill(int(found.parent.name), signal.SIGKILL)
 
 
 def tidy_mirrors(folder: Path, warn: Callable[[str], None], is_busy: Callable[[], bool]) -> None:

@@ -53,6 +53,13 @@ def command_line(pid: int) -> str:
         return ""
 
 
+def name_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text()
+    except OSError:
+        return ""
+
+
 @dataclass
 class Answer:
     status: int
@@ -132,9 +139,9 @@ class Stack:
         return status
 
     def family(self, word: str) -> list[int]:
-        """The server's processes whose command line contains `word`."""
+        """The server's processes whose command line or name contains `word`."""
         assert self.process is not None
-        return [pid for pid in children(self.process.pid) if word in command_line(pid)]
+        return [pid for pid in children(self.process.pid) if word in command_line(pid) or word in name_of(pid)]
 
     @property
     def installation(self) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.web.cli.command import Headway
 from workers import setting_kinds as kinds
+from workers.blob_url import BlobUrl
 from workers.setting_names import OF_SCRIPTS
 from workers.settings import Settings
 
@@ -51,6 +52,16 @@ WRONG: dict[object, tuple[str, ...]] = {
     kinds.KeyFile: ("/",),
     kinds.Folder: ("~/headway", "https://h/x"),
     kinds.Line: ("two\nlines", "bell\a"),
+    BlobUrl: (
+        "nonsense",
+        "ftp://h",
+        "s3://",
+        "s3://key:word@bucket",
+        "s3://b/../x",
+        "s3://b/a b",
+        "file://h/x",
+        "file:///",
+    ),
     "ca_file": ("/none", "/", "{empty}", "{binary}"),
     "secret_keys": ("nonsense", "k1:short", ",", "k1:%%"),
     "worker_labels": ("gpu", "=x", "gpu=", "gpu=true,disk"),

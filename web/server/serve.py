@@ -6,7 +6,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -22,7 +22,7 @@ from web.server.supervisor import ChildProcess, headway_command, program
 from web.server.wiring import open_services
 from web.services import Services
 from workers.cli.errors import exit_status
-from workers.errors import StartError
+from workers.errors import NotYetError, StartError
 from workers.settings import Settings
 from workers.startup import database, prepare_data_dir
 
@@ -60,6 +60,8 @@ def serve(settings: Settings, print_line: PrintLine) -> None:
 
 def _migrate(settings: Settings) -> None:
     """In a process of its own: what migrations load and use is not needed again."""
+    with suppress(NotYetError), database(settings):
+        return
 
     def migrate() -> None:
         with database(settings, migrate=True):

@@ -18,6 +18,7 @@ from runner.execution.job import JOURNAL
 from runner.execution.journal import History, read_journal
 from runner.execution.resumption import Resumption, StoredOutput, obstacle
 from runner.logs.output import CUT_OFF
+from runner.source.mirror_store import end_orphaned_fetches
 from workers import store
 from workers.db.models import Step
 from workers.db.session import reading, transaction
@@ -78,6 +79,7 @@ def _claim(context: WorkerContext, lock: JobLock | None) -> leases.Claim | None:
 def _start_over(context: WorkerContext, claim: leases.Claim, lost: _Lost) -> leases.Claim | None:
     """Gives the job back for its next attempt. Returns the claim if it may have one."""
     _log.warning("a job starts over after its worker process ended", job=claim.job_id, why=lost.why)
+    end_orphaned_fetches(context.settings.mirrors_dir)
     with transaction(context.database) as session:
         if lost.on_purpose:
             leases.release(session, claim.job_id, claim.attempt)

@@ -13,9 +13,9 @@ from workers import store
 from workers.access.trust import PipelineFrom, UntrustedRuns
 from workers.db.models import Run
 from workers.db.session import reading, transaction
+from workers.jobs.connections import make_context
 from workers.jobs.context import WorkerContext
 from workers.jobs.job_task import work
-from workers.jobs.process import make_context
 from workers.secrets.vault import secret_place
 from workers.settings import Settings
 from workers.triggers.manual import ManualRun, trigger_for

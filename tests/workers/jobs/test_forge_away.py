@@ -14,9 +14,9 @@ from tests.support.repos import Repo
 from workers import store
 from workers.db.models import Job, Run
 from workers.db.session import now_ms, reading, transaction
+from workers.jobs.connections import make_context
 from workers.jobs.context import WorkerContext
 from workers.jobs.job_task import work
-from workers.jobs.process import make_context
 from workers.scheduler.delays import end_due_delays
 from workers.secrets.vault import clone_place
 from workers.settings import Settings

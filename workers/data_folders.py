@@ -1,0 +1,52 @@
+"""What is where in the data directory."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+
+class DataFolders:
+    """The folders of the settings."""
+
+    data_dir: Path
+
+    @property
+    def redis_dir(self) -> Path:
+        """Where the private Redis of ``headway serve`` keeps its files."""
+        return self.data_dir / "redis"
+
+    @property
+    def mirrors_dir(self) -> Path:
+        """Where bare mirrors of repositories are kept."""
+        return self.data_dir / "mirrors"
+
+    @property
+    def ca_dir(self) -> Path:
+        """Where the certificates are that git trusts."""
+        return self.data_dir / "ca"
+
+    @property
+    def running_dir(self) -> Path:
+        """A locked file for each running job: says who can go on with it."""
+        return self.data_dir / "running"
+
+    @property
+    def workspaces_dir(self) -> Path:
+        """Where jobs' checkouts live while they run."""
+        return self.data_dir / "workspaces"
+
+    @property
+    def logs_dir(self) -> Path:
+        """Where versions before the blob store kept logs: they are only read and deleted."""
+        return self.data_dir / "logs"
+
+    @property
+    def spool_dir(self) -> Path:
+        """Where output waits while the blob store does not take it."""
+        return self.data_dir / "spool"
+
+    @property
+    def private_dirs(self) -> Sequence[Path]:
+        """The folders in the data directory into which no other user may look."""
+        return [
+            self.data_dir / name for name in ("logs", "blobs", "spool", "mirrors", "workspaces", "running", "redis")
+        ]
