@@ -4,7 +4,7 @@ import os
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -15,6 +15,7 @@ from runner.network.ca_certificates import custom_certificates
 from workers.ballast import Ballast
 from workers.disk import RESERVE_BYTES_MIN, DiskReserve
 from workers.labels import parse_labels
+from workers.setting_values import check_metrics_token, password_in, with_password
 
 
 def _default_data_dir() -> Path:
@@ -163,6 +164,11 @@ class Settings(BaseSettings):
     webhook_body_bytes_max: int = Field(
         5 * 1024**2, gt=0, description="The largest body of a webhook in bytes. A larger one gets status 413."
     )
+    metrics_token: SecretStr = Field(
+        SecretStr(""),
+        description="What a scraper of `/metrics` sends as `Authorization: Bearer`: 16 characters at least. Empty: "
+        "only administrators read it ([monitoring](monitoring.md)).",
+    )
     status_context: str = Field(
         "headway",
         min_length=1,
@@ -178,6 +184,12 @@ class Settings(BaseSettings):
         90, ge=0, description="Days after which the logs of a finished run are deleted. 0: never."
     )
 
+    @field_validator("metrics_token")
+    @classmethod
+    def _is_no_short_token(cls, token: SecretStr) -> SecretStr:
+        check_metrics_token(token.get_secret_value())
+        return token
+
     @field_validator("worker_labels")
     @classmethod
     def _can_be_read(cls, text: str) -> str:
@@ -190,7 +202,7 @@ class Settings(BaseSettings):
         if not path:
             return None
         try:
-            if not _password_in(Path(path)):
+            if not password_in(Path(path)):
                 raise ValueError(f"the file {path} is empty; write the password into it")
         except OSError as error:
             raise ValueError(f"the file {path} cannot be read: {error.strerror}") from None
@@ -201,7 +213,7 @@ class Settings(BaseSettings):
     def _with_password(cls, url: str, info: ValidationInfo) -> str:
         # The files' fields come first: a field that was refused is not in ``data``.
         file = info.data.get(f"{str(info.field_name).removesuffix('_url')}_password_file")
-        return with_password(url, _password_in(file)) if url and file else url
+        return with_password(url, password_in(file)) if url and file else url
 
     @field_validator("trusted_proxies")
     @classmethod
@@ -273,18 +285,6 @@ class Settings(BaseSettings):
     def workspaces_dir(self) -> Path:
         """Where jobs' checkouts live while they run."""
         return self.data_dir / "workspaces"
-
-
-def _password_in(file: Path) -> str:
-    return file.read_text().strip()
-
-
-def with_password(url: str, password: str) -> str:
-    """The URL with this password in place of the one that it has."""
-    parts = urlsplit(url)
-    user = parts.username or ""
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}"))
 
 
 def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - each setting has a type of its own

@@ -6,7 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from workers.errors import StartError
-from workers.settings import Settings, load_settings, with_password
+from workers.setting_values import with_password
+from workers.settings import Settings, load_settings
 from workers.startup import read_settings
 
 

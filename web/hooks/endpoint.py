@@ -3,6 +3,7 @@
 Deliveries that arrive while a transaction runs go into the next one: ``handle_batch`` handles many at a time.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -70,6 +71,11 @@ class _Verified:
     error: BadPayloadError | None = None
 
 
+_NOT_STORED = "not_stored"
+_VERDICT_OF: Mapping[int, str] = {202: "run", 200: "no_new_run", 400: "refused", 404: "not_verified", 413: "too_large"}
+VERDICTS = (*_VERDICT_OF.values(), _NOT_STORED)
+"""What became of a delivery, in the words of the metric."""
+
 DeliveryBatcher = Batcher[IncomingDelivery, Response]
 
 
@@ -86,7 +92,14 @@ async def receive(request: Request) -> Response:
     except HTTPException as error:
         announced = int(request.headers.get("content-length", "0"))
         delivery = IncomingDelivery(name, request.headers, too_large=error.detail, announced_bytes=announced)
-    return await handle(delivery)
+    verdicts = cast("Counter[str]", request.app.state.verdicts)
+    try:
+        answer = await handle(delivery)
+    except Exception:
+        verdicts[_NOT_STORED] += 1
+        raise
+    verdicts[_VERDICT_OF[answer.status_code]] += 1
+    return answer
 
 
 # A route of Starlette: FastAPI's would look for parameters and fields first, which takes as long as storing a delivery.

@@ -96,6 +96,7 @@ from workers.store.repos.secrets import (
 )
 from workers.store.runs.approvals import NotHeldError, approve, approver, hold_run, was_on_branch
 from workers.store.runs.deliveries import (
+    LEASES_LOST,
     NOT_SIGNED_KEY,
     TOO_LARGE_KEY,
     DeliveryState,
@@ -143,6 +144,7 @@ from workers.store.runs.statuses import (
 )
 
 __all__ = [
+    "LEASES_LOST",
     "NOT_SIGNED_KEY",
     "TOO_LARGE_KEY",
     "AlreadyThereError",

@@ -9,6 +9,9 @@ from workers.db.models import Leader
 from workers.db.session import now_ms
 from workers.store.common import insert_or, table
 
+SCHEDULER = "scheduler"
+"""The role of the scheduler."""
+
 
 @dataclass(frozen=True)
 class Lead:
