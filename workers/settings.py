@@ -15,6 +15,7 @@ from runner.network.ca_certificates import custom_certificates
 from workers.ballast import Ballast
 from workers.disk import RESERVE_BYTES_MIN, DiskReserve
 from workers.labels import parse_labels
+from workers.log_lines import LogFormat
 from workers.setting_values import check_metrics_token, password_in, with_password
 
 
@@ -163,6 +164,11 @@ class Settings(BaseSettings):
 
     webhook_body_bytes_max: int = Field(
         5 * 1024**2, gt=0, description="The largest body of a webhook in bytes. A larger one gets status 413."
+    )
+    log_format: LogFormat = Field(
+        "auto",
+        description="How the server's processes write their own log: `text`, or `json` with an object on each line "
+        "([monitoring](monitoring.md#logs-of-the-processes)). `auto`: text.",
     )
     metrics_token: SecretStr = Field(
         SecretStr(""),

@@ -43,8 +43,9 @@ def serve(host: HostOption = None, port: PortOption = None) -> None:
     from workers.log_lines import configure_log
     from workers.startup import read_settings
 
-    configure_log()
-    run(read_settings(**_given(host, port)), typer.echo)
+    settings = read_settings(**_given(host, port))
+    configure_log(settings.log_format)
+    run(settings, typer.echo)
 
 
 @report_errors
@@ -54,8 +55,9 @@ def web(host: HostOption = None, port: PortOption = None) -> None:
     from workers.log_lines import configure_log
     from workers.startup import read_settings
 
-    configure_log()
-    serve_web(read_settings(**_given(host, port)), typer.echo)
+    settings = read_settings(**_given(host, port))
+    configure_log(settings.log_format)
+    serve_web(settings, typer.echo)
 
 
 def _given(host: str | None, port: int | None) -> dict[str, str | int]:

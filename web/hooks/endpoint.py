@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from structlog.contextvars import bind_contextvars
 
 from pipelines.trigger import Trigger, skip_ci
 from web.hooks.batching import Batcher
@@ -71,6 +72,8 @@ class _Verified:
     error: BadPayloadError | None = None
 
 
+_DELIVERY_HEADERS = ("x-github-delivery", "x-gitea-delivery", "x-gitlab-event-uuid", "x-request-uuid")
+_DELIVERY_CHARS_MAX = 64
 _NOT_STORED = "not_stored"
 _VERDICT_OF: Mapping[int, str] = {202: "run", 200: "no_new_run", 400: "refused", 404: "not_verified", 413: "too_large"}
 VERDICTS = (*_VERDICT_OF.values(), _NOT_STORED)
@@ -86,6 +89,9 @@ def make_batcher(services: Services, dummy_secret: str) -> DeliveryBatcher:
 
 async def receive(request: Request) -> Response:
     """Receives one delivery for the repository that the path names."""
+    # The forge's own name for it, not signed: for the log alone.
+    if given := next((text for name in _DELIVERY_HEADERS if (text := request.headers.get(name))), ""):
+        bind_contextvars(delivery=given[:_DELIVERY_CHARS_MAX])
     name, handle = request.path_params["name"], cast("DeliveryBatcher", request.app.state.deliveries)
     try:
         delivery = IncomingDelivery(name, request.headers, await request.body())

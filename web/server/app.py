@@ -32,6 +32,7 @@ from web.security.auth import new_secret
 from web.security.failed_logins import FailedLogins
 from web.security.forwarded import AllowedHosts, TrustedProxies
 from web.security.middleware import BodyLimit, LoginGate, SecurityHeaders
+from web.security.request_ids import RequestIds
 from web.server import health, metrics
 from web.server.error_handlers import add_error_handlers
 from web.services import Services
@@ -93,6 +94,7 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(TrustedProxies, networks=settings.trusted_proxies)
     app.add_middleware(LoginGate, threads=app.state.login_threads)
     app.add_middleware(SecurityHeaders, https=services.secure)
+    app.add_middleware(RequestIds)
     add_error_handlers(app)
     app.router.routes.append(endpoint.route)
     # Not by include_router: that would make every route again, 0.1 s for each application.

@@ -15,7 +15,7 @@ def worker(settings: Settings) -> None:
     """Runs a worker until it is told to stop. Raises StartError."""
     from workers.jobs.process import run_worker
 
-    configure_log()
+    configure_log(settings.log_format)
     prepare_data_dir(settings)
     try:
         with private_umask(), sentences(settings):
@@ -28,7 +28,7 @@ def scheduler(settings: Settings) -> None:
     """Runs the scheduler until TERM or INT. Raises StartError."""
     from workers.scheduler.scheduler import run_scheduler
 
-    configure_log()
+    configure_log(settings.log_format)
     prepare_data_dir(settings)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import structlog
 from sqlalchemy.exc import OperationalError
+from structlog.contextvars import bound_contextvars
 
 from pipelines.plan import BuildStep, JobPlan, PushStep
 from pipelines.state import Outcome, Reason, State
@@ -57,7 +58,10 @@ def work(context: WorkerContext, job_id: int, disk_patience_s: float = DISK_PATI
     context.live.changed(claim.run_id)
     cancel = Cancel()
     try:
-        with LeaseRenewer(context.database, context.live, claim, context.claimer.owner, settings.lease_s, cancel):
+        with (
+            bound_contextvars(run=claim.run_id, job=claim.job_id, attempt=claim.attempt),
+            LeaseRenewer(context.database, context.live, claim, context.claimer.owner, settings.lease_s, cancel),
+        ):
             _carry_out(context, claim, cancel)
     except store.StaleAttemptError:
         _log.warning("the job went to another worker", job=claim.job_id, attempt=claim.attempt)
