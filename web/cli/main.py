@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
-from web.cli import crons, logins, registries, repos, roles, secrets, users
+from web.cli import crons, logins, registries, repos, roles, secrets, users, workers
 from web.cli.approve import approve
 from web.cli.trigger import trigger
 from workers.cli.errors import report_errors
+from workers.cli.worker_group import WORKER
 
 _GROUPS: tuple[tuple[str, str, Mapping[str, Callable[..., None]]], ...] = (
     ("repo", "Repositories.", {**repos.COMMANDS, **roles.REPO_COMMANDS}),
@@ -25,6 +26,8 @@ def register(app: typer.Typer) -> None:
     """Adds the commands to the application."""
     for command in (serve, web, trigger, approve, users.audit):
         app.command()(command)
+    for verb in workers.COMMANDS:
+        WORKER.command(verb.__name__)(verb)
     for name, text, commands in _GROUPS:
         group = typer.Typer(help=text, no_args_is_help=True)
         for word, command in commands.items():

@@ -133,8 +133,8 @@ def _as_one_label(labels: Mapping[str, str]) -> dict[str, str]:
 
 def _of_processes(session: Session) -> Iterator[Family]:
     alive = store.workers(session)
-    states = Counter("stopped" if worker.problem else "ready" for worker in alive)
-    counts = [Sample(states[state], {"state": state}) for state in ("ready", "stopped")]
+    states = Counter(_state_of(worker) for worker in alive)
+    counts = [Sample(states[state], {"state": state}) for state in ("ready", "stopped", "drained")]
     yield _gauge("headway_workers", "Workers that are alive: those that take jobs, and those that take none.", *counts)
     yield _gauge("headway_worker_slots", "Jobs that the workers could run.", Sample(sum(each.slots for each in alive)))
     yield _gauge("headway_worker_slots_free", "Jobs that they could start.", Sample(sum(each.free for each in alive)))
@@ -143,6 +143,12 @@ def _of_processes(session: Session) -> Iterator[Family]:
     yield _gauge("headway_scheduler_up", "1 while a scheduler works.", Sample(int(leads)))
     failing = len(store.failed_duties(session))
     yield _gauge("headway_scheduler_failing_duties", "Duties of the scheduler that fail.", Sample(failing))
+
+
+def _state_of(worker: store.KnownWorker) -> str:
+    if worker.drained:
+        return "drained"
+    return "stopped" if worker.problem else "ready"
 
 
 def _database_up(value: int) -> Family:

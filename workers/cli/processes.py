@@ -11,17 +11,22 @@ from workers.settings import Settings
 from workers.startup import prepare_data_dir, sentences
 
 
-def worker(settings: Settings) -> None:
-    """Runs a worker until it is told to stop. Raises StartError."""
+def worker(settings: Settings, exit_when_idle_s: float | None = None, *, ends: bool = True) -> None:
+    """Runs a worker until a signal stops it, or it is drained and ``ends`` then. Raises StartError."""
     from workers.jobs.process import run_worker
 
     configure_log(settings.log_format)
     prepare_data_dir(settings)
     try:
         with private_umask(), sentences(settings):
-            run_worker(settings)
+            run_worker(settings, exit_when_idle_s, ends=ends)
     except MachineError as error:
         raise StartError(f"The worker cannot work: {error}.") from None
+
+
+def supervised_worker(settings: Settings) -> None:
+    """A worker of ``headway serve``: when it is drained it stays, because a new one would be started in its place."""
+    worker(settings, ends=False)
 
 
 def scheduler(settings: Settings) -> None:

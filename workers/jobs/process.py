@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from workers import store
 from workers.db.session import make_engine, transaction
 from workers.jobs.claiming import JobClaimer
 from workers.jobs.context import WorkerContext
+from workers.jobs.drain import DrainWatch, LastClaim, following_drains
 from workers.jobs.heartbeat import Heartbeat
 from workers.jobs.host_rules import HostRulesUpkeep
 from workers.jobs.job_task import work
@@ -49,7 +51,7 @@ from workers.streaming.redis_stream import LiveTail, connect
 _log = structlog.get_logger()
 
 
-def make_context(settings: Settings, name: str = "") -> WorkerContext:
+def make_context(settings: Settings, name: str = "", on_claim: Callable[[], object] = int) -> WorkerContext:
     """Connects to everything, for a process of the worker ``name``, if any. Call it after a fork, never before."""
     notifier = Notifier(make_celery(settings))
     environment = dict(os.environ)
@@ -73,6 +75,7 @@ def make_context(settings: Settings, name: str = "") -> WorkerContext:
             labels=offered_here(settings.worker_labels),
             lease_s=settings.lease_s,
             forward=notifier.forward,
+            on_claim=on_claim,
         ),
     )
 
@@ -88,8 +91,8 @@ def _egress(settings: Settings) -> EgressSettings:
     return company
 
 
-def make_worker(settings: Settings, name: str) -> Celery:
-    """The Celery application with its one task, for the worker ``name``."""
+def make_worker(settings: Settings, name: str, on_claim: Callable[[], object] = int) -> Celery:
+    """The Celery application with its one task, for the worker ``name``. Its processes call ``on_claim``."""
     app = make_celery(settings)
     contexts: list[WorkerContext] = []
 
@@ -101,12 +104,12 @@ def make_worker(settings: Settings, name: str) -> Celery:
     @worker_process_init.connect(weak=False)
     def _after_fork(**_: object) -> None:
         # Celery logs an error here, and the process lives on: its next job tries again.
-        contexts.append(_open_process(settings, name))
+        contexts.append(_open_process(settings, name, on_claim))
 
     @app.task(name=TASK)
     def _work(job_id: int) -> None:
         if not contexts:
-            contexts.append(_open_process(settings, name))
+            contexts.append(_open_process(settings, name, on_claim))
         mine = contexts[-1]
         work(mine, job_id)
         remove_dead_attempts(mine.database, mine.engine(), mine.installation, settings.workspaces_dir)
@@ -115,9 +118,9 @@ def make_worker(settings: Settings, name: str) -> Celery:
     return app
 
 
-def _open_process(settings: Settings, name: str) -> WorkerContext:
+def _open_process(settings: Settings, name: str, on_claim: Callable[[], object]) -> WorkerContext:
     """Connects one process of the pool, and starts its heartbeat."""
-    mine = make_context(settings, name)
+    mine = make_context(settings, name, on_claim)
     labels, slots = mine.claimer.labels, settings.worker_slots
     Heartbeat(mine.database, name, labels, slots, settings.lease_s, partial(_look_at_disk, settings)).start()
     return mine
@@ -132,17 +135,27 @@ def _look_at_disk(settings: Settings) -> str:
     return settings.disk_reserve.problem()
 
 
-def run_worker(settings: Settings) -> None:
-    """Works until it gets a signal to stop. Raises MachineError where the engine, or its view of our data, is wrong."""
+def run_worker(settings: Settings, exit_when_idle_s: float | None = None, *, ends: bool = True) -> None:
+    """Works until it gets a signal to stop, or is drained and ``ends`` then.
+
+    Raises MachineError where the engine, or its view of our data, is wrong.
+    """
     name = f"{socket.gethostname()}-{secrets.token_hex(2)}"
     installation, host_rules = _prepare(settings, name)
     _bound_shutdown(settings.shutdown_s)
-    app = make_worker(settings, name)
+    queues = [QUEUE, queue_of(offered_here(settings.worker_labels))]
+    last_claim = LastClaim()
+    app = make_worker(settings, name, last_claim.note)
     app.steps["worker"].add(_rounds(settings, installation, host_rules))
+    watch = partial(
+        DrainWatch, partial(make_engine, settings.database), name,
+        ends=ends, idle_s=exit_when_idle_s, last_claim_s=last_claim.at_s,
+    )  # fmt: skip
+    app.steps["worker"].add(following_drains(watch, queues))
     worker = quiet(app.Worker)(
         pool="prefork",
         concurrency=settings.worker_slots,
-        queues=[QUEUE, queue_of(offered_here(settings.worker_labels))],
+        queues=queues,
         without_gossip=True,
         without_mingle=True,
         without_heartbeat=True,

@@ -49,7 +49,15 @@ from workers.store.jobs.recording import (
 from workers.store.jobs.wait_reasons import idle_runs, jobs_for_free_workers, why_waiting
 from workers.store.processes.duties import failed_duties, note_done_duty, note_failed_duty
 from workers.store.processes.installation import installation
-from workers.store.processes.workers import KnownWorker, record_heartbeat, remove_worker, workers
+from workers.store.processes.workers import (
+    KnownWorker,
+    is_drained,
+    jobs_of_worker,
+    record_heartbeat,
+    remove_worker,
+    set_drained,
+    workers,
+)
 from workers.store.repos.crons import (
     cron_named,
     crons_of,
@@ -204,9 +212,11 @@ __all__ = [
     "idle_runs",
     "inputs_at",
     "installation",
+    "is_drained",
     "job_by_id",
     "jobs_for_free_workers",
     "jobs_of",
+    "jobs_of_worker",
     "last_runs",
     "lock_enabled_administrators",
     "mark_not_reported",
@@ -256,6 +266,7 @@ __all__ = [
     "set_addresses",
     "set_administrator",
     "set_clone_login",
+    "set_drained",
     "set_forge_token",
     "set_hook_secret",
     "set_log_size",

@@ -151,12 +151,15 @@ def test_workers_running_jobs_the_scheduler_and_what_fails(site: Site, reader: R
     with transaction(site.engine) as session:
         store.record_heartbeat(session, "one", {}, 3, 60)
         store.record_heartbeat(session, "two", {}, 2, 60, "Its disk is nearly full.")
+        store.record_heartbeat(session, "three", {}, 1, 60)
+        store.set_drained(session, "three", drained=True)
         leaders.take_lead(session, leaders.SCHEDULER, "s", 60)
         store.note_failed_duty(session, "crons", "It fails.")
         store.bump_counter(session, store.LEASES_LOST, 2)
     values = reader()
     assert values['headway_workers{state="ready"}'] == values['headway_workers{state="stopped"}'] == 1
-    assert (values["headway_worker_slots"], values["headway_worker_slots_free"]) == (5, 3)
+    assert values['headway_workers{state="drained"}'] == 1
+    assert (values["headway_worker_slots"], values["headway_worker_slots_free"]) == (6, 3)
     assert (values["headway_jobs_running"], values["headway_scheduler_up"]) == (1, 1)
     assert (values["headway_scheduler_failing_duties"], values["headway_leases_lost_total"]) == (1, 2)
 
