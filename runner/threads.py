@@ -1,16 +1,23 @@
-"""Runs a function in a background thread, for a result that is needed soon."""
+"""Functions in other threads."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
+from functools import partial
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
+def in_this_context(do: Callable[[], T]) -> Callable[[], T]:
+    """``do`` for another thread, with the context of this one: its log lines say which job they are about."""
+    return partial(copy_context().run, do)
+
+
 def in_background(do: Callable[[], T]) -> Future[T]:
     """Calls ``do`` in a thread of its own. The future has its result or its exception."""
     pool = ThreadPoolExecutor(1, "background")
-    future = pool.submit(do)
+    future = pool.submit(in_this_context(do))
     pool.shutdown(wait=False)
     return future
 

@@ -17,7 +17,9 @@ from workers.blob_url import BlobUrl, folder_at
 from workers.data_folders import DataFolders
 from workers.disk import RESERVE_BYTES_MIN, DiskReserve
 from workers.labels import parse_labels
+from workers.log_lines import LogFormat
 from workers.password_files import password_in, with_password
+from workers.setting_values import check_metrics_token
 
 
 def _default_data_dir() -> Path:
@@ -182,6 +184,16 @@ class Settings(DataFolders, BaseSettings):
         gt=0,
         description="The largest body of a webhook in bytes. A larger one gets status 413.",
     )
+    log_format: LogFormat = Field(
+        "auto",
+        description="How the server's processes write their own log: `text`, or `json` with an object on each line "
+        "([monitoring](monitoring.md#logs-of-the-processes)). `auto`: text.",
+    )
+    metrics_token: SecretStr = Field(
+        SecretStr(""),
+        description="What a scraper of `/metrics` sends as `Authorization: Bearer`: 16 characters at least. Empty: "
+        "only administrators read it ([monitoring](monitoring.md)).",
+    )
     status_context: kinds.Line = Field(
         "headway",
         min_length=1,
@@ -198,6 +210,12 @@ class Settings(DataFolders, BaseSettings):
     retention_days: kinds.Days = Field(
         90, ge=0, description="Days after which the logs of a finished run are deleted. 0: never."
     )
+
+    @field_validator("metrics_token")
+    @classmethod
+    def _is_no_short_token(cls, token: SecretStr) -> SecretStr:
+        check_metrics_token(token.get_secret_value())
+        return token
 
     @field_validator("worker_labels")
     @classmethod

@@ -40,7 +40,7 @@ ELSEWHERE = [block.text for block in BLOCKS if block.label in {"yaml drone", "ya
 SEVERAL = re.findall(r"```yaml\n((?:(?!```).)*)```\n\n```yaml several\n(.*?)```", TEXT, re.DOTALL)
 WRONG = re.findall(r"```yaml error\n(.*?)```\n\n```text\n(.*?)```", TEXT, re.DOTALL)
 LABELS = {"", "yaml", "json", "dockerfile", "ini", "text", "text plan", "text caddy", "text nginx", "yaml compose"}
-LABELS |= {f"yaml {kind}" for kind in ("error", "several", "woodpecker", "drone", "gitlab")}
+LABELS |= {f"yaml {kind}" for kind in ("error", "several", "woodpecker", "drone", "gitlab", "prometheus")}
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: f"{name_of(block.page)} {block.label}")

@@ -62,6 +62,8 @@ WRONG: dict[object, tuple[str, ...]] = {
         "file://h/x",
         "file:///",
     ),
+    "log_format": ("yaml", ""),
+    "metrics_token": ("short", "sixteen characters", "\u00e4" * 20),
     "ca_file": ("/none", "/", "{empty}", "{binary}"),
     "secret_keys": ("nonsense", "k1:short", ",", "k1:%%"),
     "worker_labels": ("gpu", "=x", "gpu=", "gpu=true,disk"),

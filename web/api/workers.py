@@ -21,9 +21,22 @@ class WorkerSchema(Schema):
     started_ms: int
     seen_ms: int
     problem: str = Field(description="Why it takes no job now; empty where it does.")
+    drained: bool = Field(description="It takes no new job, and ends when its jobs have ended.")
 
 
 @router.get("/workers")
 def list_workers(services: ServicesDep, user: CurrentUser) -> list[WorkerSchema]:
     """The running workers by name. A worker without a heartbeat for the length of a lease is left out."""
     return [WorkerSchema.model_validate(worker) for worker in workers.list_workers(services, user)]
+
+
+@router.post("/workers/{worker_name}/drain", status_code=204)
+def drain_worker(services: ServicesDep, user: CurrentUser, worker_name: str) -> None:
+    """Lets a worker take no new job. It ends when its jobs have ended."""
+    workers.set_drained(services, user, worker_name, drained=True)
+
+
+@router.post("/workers/{worker_name}/undrain", status_code=204)
+def undrain_worker(services: ServicesDep, user: CurrentUser, worker_name: str) -> None:
+    """Lets a drained worker take jobs again, if it has not ended."""
+    workers.set_drained(services, user, worker_name, drained=False)

@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
-from web.cli import crons, logins, registries, repos, roles, secrets, users
+from web.cli import crons, logins, registries, repos, roles, secrets, users, workers
 from web.cli.approve import approve
 from web.cli.trigger import trigger
 from workers.cli.errors import report_errors
+from workers.cli.worker_group import WORKER
 
 _GROUPS: tuple[tuple[str, str, Mapping[str, Callable[..., None]]], ...] = (
     ("repo", "Repositories.", {**repos.COMMANDS, **roles.REPO_COMMANDS}),
@@ -25,6 +26,8 @@ def register(app: typer.Typer) -> None:
     """Adds the commands to the application."""
     for command in (serve, web, trigger, approve, users.audit):
         app.command()(command)
+    for verb in workers.COMMANDS:
+        WORKER.command(verb.__name__)(verb)
     for name, text, commands in _GROUPS:
         group = typer.Typer(help=text, no_args_is_help=True)
         for word, command in commands.items():
@@ -43,8 +46,9 @@ def serve(host: HostOption = None, port: PortOption = None) -> None:
     from workers.log_lines import configure_log
     from workers.startup import read_settings
 
-    configure_log()
-    run(read_settings(**_given(host, port)), typer.echo)
+    settings = read_settings(**_given(host, port))
+    configure_log(settings.log_format)
+    run(settings, typer.echo)
 
 
 @report_errors
@@ -54,8 +58,9 @@ def web(host: HostOption = None, port: PortOption = None) -> None:
     from workers.log_lines import configure_log
     from workers.startup import read_settings
 
-    configure_log()
-    serve_web(read_settings(**_given(host, port)), typer.echo)
+    settings = read_settings(**_given(host, port))
+    configure_log(settings.log_format)
+    serve_web(settings, typer.echo)
 
 
 def _given(host: str | None, port: int | None) -> dict[str, str | int]:

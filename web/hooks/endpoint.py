@@ -3,6 +3,7 @@
 Deliveries that arrive while a transaction runs go into the next one: ``handle_batch`` handles many at a time.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,6 +15,7 @@ from sqlalchemy.orm import Session
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from structlog.contextvars import bind_contextvars
 
 from pipelines.trigger import Trigger, skip_ci
 from web.hooks.batching import Batcher
@@ -70,6 +72,13 @@ class _Verified:
     error: BadPayloadError | None = None
 
 
+_DELIVERY_HEADERS = ("x-github-delivery", "x-gitea-delivery", "x-gitlab-event-uuid", "x-request-uuid")
+_DELIVERY_CHARS_MAX = 64
+_NOT_STORED = "not_stored"
+_VERDICT_OF: Mapping[int, str] = {202: "run", 200: "no_new_run", 400: "refused", 404: "not_verified", 413: "too_large"}
+VERDICTS = (*_VERDICT_OF.values(), _NOT_STORED)
+"""What became of a delivery, in the words of the metric."""
+
 DeliveryBatcher = Batcher[IncomingDelivery, Response]
 
 
@@ -80,13 +89,23 @@ def make_batcher(services: Services, dummy_secret: str) -> DeliveryBatcher:
 
 async def receive(request: Request) -> Response:
     """Receives one delivery for the repository that the path names."""
+    # The forge's own name for it, not signed: for the log alone.
+    if given := next((text for name in _DELIVERY_HEADERS if (text := request.headers.get(name))), ""):
+        bind_contextvars(delivery=given[:_DELIVERY_CHARS_MAX])
     name, handle = request.path_params["name"], cast("DeliveryBatcher", request.app.state.deliveries)
     try:
         delivery = IncomingDelivery(name, request.headers, await request.body())
     except HTTPException as error:
         announced = int(request.headers.get("content-length", "0"))
         delivery = IncomingDelivery(name, request.headers, too_large=error.detail, announced_bytes=announced)
-    return await handle(delivery)
+    verdicts = cast("Counter[str]", request.app.state.verdicts)
+    try:
+        answer = await handle(delivery)
+    except Exception:
+        verdicts[_NOT_STORED] += 1
+        raise
+    verdicts[_VERDICT_OF[answer.status_code]] += 1
+    return answer
 
 
 # A route of Starlette: FastAPI's would look for parameters and fields first, which takes as long as storing a delivery.

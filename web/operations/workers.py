@@ -4,10 +4,13 @@ from dataclasses import replace
 
 from redis import RedisError
 
+from web.operations import audit
+from web.operations.errors import NotFoundError
+from web.operations.lookup import check_administrator
 from web.security.access import Actor
 from web.services import OperationServices, Services
 from workers import store
-from workers.db.session import reading
+from workers.db.session import reading, transaction
 from workers.store import KnownWorker
 from workers.store.processes.leaders import SCHEDULER, has_leader
 
@@ -34,6 +37,20 @@ def trouble(services: Services) -> list[str]:
         if not has_leader(session, SCHEDULER):
             found.append("No scheduler is running: crons do not start, and jobs of dead workers wait for ever.")
     return found
+
+
+def set_drained(services: OperationServices, actor: Actor, name: str, *, drained: bool) -> None:
+    """Lets the worker take no new job, so that it ends with its last one, or take jobs again.
+
+    Raises NotFoundError and ForbiddenError.
+    """
+    check_administrator(actor)
+    with transaction(services.engine) as session:
+        changed = store.set_drained(session, name, drained=drained)
+        if changed is None:
+            raise NotFoundError(f"No worker named {name} is running. The page Workers has their names.")
+        if changed:
+            audit.record(session, actor, "worker.drain" if drained else "worker.undrain", name)
 
 
 def _without_repo(worker: KnownWorker) -> KnownWorker:

@@ -1,5 +1,7 @@
 """The web application: its middleware, error handlers and routes."""
 
+from collections import Counter
+
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
@@ -31,7 +33,8 @@ from web.security.auth import new_secret
 from web.security.failed_logins import FailedLogins
 from web.security.forwarded import AllowedHosts, TrustedProxies
 from web.security.middleware import BodyLimit, LoginGate, SecurityHeaders
-from web.server import health
+from web.security.request_ids import RequestIds
+from web.server import health, metrics
 from web.server.error_handlers import add_error_handlers
 from web.services import Services
 from web.streaming import endpoints
@@ -40,6 +43,7 @@ from workers.secrets.vault import hook_place
 # A repository's name may contain slashes: a route that ends with the name matches many paths, and must come last.
 ROUTERS = (
     health.router,
+    metrics.router,
     login.router,
     account.router,
     account_api.router,
@@ -81,6 +85,8 @@ def create_app(services: Services) -> FastAPI:
     app.state.templates = make_templates()
     app.state.dummy_hook_secret = services.vault.seal(hook_place(0), new_secret())
     app.state.deliveries = endpoint.make_batcher(services, app.state.dummy_hook_secret)
+    app.state.verdicts = Counter[str]()
+    app.state.metrics = metrics.InstallationMetrics(services.engine)
     app.state.login_threads = login.make_threads()
     app.state.failed_logins = FailedLogins()
     settings = services.settings
@@ -90,6 +96,7 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(TrustedProxies, networks=settings.trusted_proxies)
     app.add_middleware(LoginGate, threads=app.state.login_threads)
     app.add_middleware(SecurityHeaders, https=services.secure)
+    app.add_middleware(RequestIds)
     add_error_handlers(app)
     app.router.routes.append(endpoint.route)
     # Not by include_router: that would make every route again, 0.1 s for each application.

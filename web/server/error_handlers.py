@@ -30,7 +30,7 @@ from workers.db.full_disk import means_full_disk
 from workers.logs import LogDamagedError
 from workers.secrets.vault import VaultError
 
-_FOR_PROGRAMS = ("/api/", "/hooks/", "/healthz", "/readyz", "/schema.json")
+_FOR_PROGRAMS = ("/api/", "/hooks/", "/healthz", "/readyz", "/metrics", "/schema.json")
 _STATUSES: dict[type[OperationError], int] = {
     ForbiddenError: 403,
     NotFoundError: 404,

@@ -139,14 +139,15 @@ def _worker_and_scheduler(settings: Settings, close: list[int]) -> list[ChildPro
         "HEADWAY_BASE_URL": settings.url,
     }
     stop_s = {"worker": settings.shutdown_s + _WORKER_CLEANUP_S, "scheduler": _SCHEDULER_STOP_S}
+    parts = (("worker", processes.supervised_worker, ("--stay",)), ("scheduler", processes.scheduler, ()))
     return [
         ChildProcess(
             name,
-            fork(f"headway-{name}", partial(exit_status, partial(getattr(processes, name), settings)), close),
-            seconds,
-            again=program(headway_command(name), environment),
+            fork(f"headway-{name}", partial(exit_status, partial(run, settings)), close),
+            stop_s[name],
+            again=program(headway_command(name, *options), environment),
         )
-        for name, seconds in stop_s.items()
+        for name, run, options in parts
     ]
 
 

@@ -108,6 +108,11 @@ class Hub:
         return self._stopping()
 
     @property
+    def open_streams(self) -> int:
+        """How many streams are open."""
+        return len(self._streams)
+
+    @property
     def full(self) -> bool:
         """True while ``streams_max`` streams are open."""
         return len(self._streams) >= self._streams_max

@@ -1,29 +1,52 @@
 """The commands worker, scheduler and db. Each imports what it needs only when it runs."""
 
+import re
 from typing import Annotated
 
 import typer
 
 from workers.cli.errors import report_errors
+from workers.cli.worker_group import WORKER
+
+_DURATION = re.compile(r"([0-9]{1,6})([smh])")
+_UNITS_S = {"s": 1, "m": 60, "h": 3600}
 
 
 def register(app: typer.Typer) -> None:
     """Adds the commands to the application."""
-    for command in (worker, scheduler):
-        app.command()(command)
+    app.command()(scheduler)
+    WORKER.callback(invoke_without_command=True)(worker)
+    app.add_typer(WORKER, name="worker")
     group = typer.Typer(help="The database.", no_args_is_help=True)
     group.command("upgrade")(db_upgrade)
     group.command("new-key")(db_new_key)
     app.add_typer(group, name="db")
 
 
+def _seconds(text: str) -> float:
+    found = _DURATION.fullmatch(text)
+    if not found or not int(found[1]):
+        raise typer.BadParameter(f"{text!r} is no duration; write a number and a unit, as in 30s, 10m or 2h.")
+    return int(found[1]) * _UNITS_S[found[2]]
+
+
 @report_errors
-def worker() -> None:
+def worker(
+    context: typer.Context,
+    exit_when_idle: Annotated[
+        str | None,
+        typer.Option(metavar="DURATION", help="End after so long without a job, as in 10m: for workers on demand."),
+    ] = None,
+    stay: Annotated[bool, typer.Option("--stay", hidden=True, help="Do not end when drained.")] = False,
+) -> None:
     """Runs a worker: it runs jobs with the Docker Engine."""
+    if context.invoked_subcommand is not None:
+        return
     from workers.cli import processes
     from workers.startup import read_settings
 
-    processes.worker(read_settings())
+    idle_s = None if exit_when_idle is None else _seconds(exit_when_idle)
+    processes.worker(read_settings(), idle_s, ends=not stay)
 
 
 @report_errors

@@ -15,11 +15,12 @@ from workers import store
 from workers.db.session import reading, transaction
 from workers.labels import fits, queue_of
 from workers.store.jobs import leases
+from workers.store.processes.workers import OWNER_MARK
 
 
 @dataclass(frozen=True)
 class JobClaimer:
-    """Claims jobs for one worker process. ``owner`` names it in leases.
+    """Claims jobs for one worker process. ``owner`` names it in leases; ``on_claim`` is called after each claim.
 
     ``forward`` sends a job's id to queues; it gets how many slots the workers of each queue have.
     """
@@ -29,15 +30,18 @@ class JobClaimer:
     labels: Mapping[str, str]
     lease_s: int
     forward: Callable[[int, Mapping[str, int]], object]
+    on_claim: Callable[[], object] = int
 
     def claim(self, job_id: int) -> leases.Claim | None:
         """Claims this job, or the one that has waited longest of those that fit this worker. None is no error."""
         claim = self._claim(job_id)
+        if claim is None:
+            self._forward(job_id)
+            other = self.next_ready()
+            claim = None if other is None else self._claim(other)
         if claim is not None:
-            return claim
-        self._forward(job_id)
-        other = self.next_ready()
-        return None if other is None else self._claim(other)
+            self.on_claim()
+        return claim
 
     def is_waiting(self, job_id: int) -> bool:
         """Whether some worker may claim this job now."""
@@ -51,6 +55,8 @@ class JobClaimer:
 
     def _claim(self, job_id: int) -> leases.Claim | None:
         with transaction(self.database) as session:
+            if store.is_drained(session, self.owner.partition(OWNER_MARK)[0]):
+                return None
             return leases.claim(session, job_id, self.owner, self.lease_s, socket.gethostname(), self.labels)
 
     def _forward(self, job_id: int) -> None:

@@ -20,6 +20,7 @@ from workers import store
 from workers.db.session import make_engine, transaction
 from workers.jobs.claiming import JobClaimer
 from workers.jobs.context import WorkerContext
+from workers.jobs.drain import LastClaim
 from workers.jobs.engine_watch import EngineWatch
 from workers.jobs.leftovers import PROBE
 from workers.jobs.running_jobs import RunningJobs
@@ -41,6 +42,7 @@ class WorkerFlags:
 
     engine_suspected: SharedFlag = field(default_factory=SharedFlag)
     stopping: SharedFlag = field(default_factory=SharedFlag)
+    last_claim: LastClaim = field(default_factory=LastClaim)
 
 
 def make_context(settings: Settings, name: str = "", flags: WorkerFlags | None = None) -> WorkerContext:
@@ -74,6 +76,7 @@ def make_context(settings: Settings, name: str = "", flags: WorkerFlags | None =
             labels=offered_here(settings.worker_labels),
             lease_s=settings.lease_s,
             forward=notifier.forward,
+            on_claim=flags.last_claim.note if flags else int,
         ),
     )
 

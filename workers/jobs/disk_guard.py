@@ -15,6 +15,7 @@ import structlog
 
 from runner.cleanup.discard import DISCARDED, discard_workspace, written_in_containers
 from runner.errors import StepError
+from runner.threads import in_this_context
 from workers.disk import DiskReserve
 from workers.jobs.context import WorkerContext
 from workers.jobs.disk_use import DiskUse, disk_use
@@ -52,7 +53,9 @@ class DiskGuard:
         self._critical_since_s: float | None = None
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._look_until_stopped, name="disk-guard", daemon=True)
+        self._thread = threading.Thread(
+            target=in_this_context(self._look_until_stopped), name="disk-guard", daemon=True
+        )
 
     def __enter__(self) -> Self:
         """Starts to look at the disk."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import structlog
 from sqlalchemy.exc import OperationalError
+from structlog.contextvars import bound_contextvars
 
 from pipelines.plan import BuildStep, JobPlan
 from pipelines.state import Outcome, Reason, State
@@ -68,7 +69,10 @@ def run_claimed(context: WorkerContext, claim: leases.Claim, left: Resumption = 
     context.live.changed(claim.run_id)
     cancel, lease_s = Cancel(), context.settings.lease_s
     try:
-        with LeaseRenewer(context.database, context.live, claim, context.claimer.owner, lease_s, cancel):
+        with (
+            bound_contextvars(run=claim.run_id, job=claim.job_id, attempt=claim.attempt),
+            LeaseRenewer(context.database, context.live, claim, context.claimer.owner, lease_s, cancel),
+        ):
             _carry_out(context, claim, cancel, left)
     except store.StaleAttemptError:
         _log.warning("the job went to another worker", job=claim.job_id, attempt=claim.attempt)

@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from runner.cancellation import Cancel
+from runner.threads import in_this_context
 from workers.db.full_disk import means_full_disk
 from workers.db.session import reading, transaction
 from workers.store.jobs import leases
@@ -48,8 +49,10 @@ class LeaseRenewer:
         self._stop = threading.Event()
         self._renewed_s = time.monotonic()
         name = f"lease-{claim.job_id}"
-        self._thread = threading.Thread(target=self._renew_until_stopped, name=name, daemon=True)
-        self._watch = threading.Thread(target=self._watch_until_stopped, name=f"{name}-watch", daemon=True)
+        self._thread = threading.Thread(target=in_this_context(self._renew_until_stopped), name=name, daemon=True)
+        self._watch = threading.Thread(
+            target=in_this_context(self._watch_until_stopped), name=f"{name}-watch", daemon=True
+        )
 
     def __enter__(self) -> Self:
         self._renewed_s = time.monotonic()

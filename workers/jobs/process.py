@@ -23,6 +23,7 @@ from workers import store
 from workers.db.session import make_engine, transaction
 from workers.jobs.connections import WorkerFlags, make_context, prove_data_dir
 from workers.jobs.context import WorkerContext
+from workers.jobs.drain import DrainWatch, following_drains
 from workers.jobs.engine_wait import wait_for_engine
 from workers.jobs.heartbeat import Heartbeat
 from workers.jobs.host_rules import HostRulesUpkeep
@@ -119,8 +120,11 @@ def _look_at_disk(settings: Settings) -> str:
     return settings.disk_reserve.problem()
 
 
-def run_worker(settings: Settings) -> None:
-    """Works until it gets a signal to stop. Raises MachineError where the engine, or its view of our data, is wrong."""
+def run_worker(settings: Settings, exit_when_idle_s: float | None = None, *, ends: bool = True) -> None:
+    """Works until it gets a signal to stop, or is drained and ``ends`` then.
+
+    Raises MachineError where the engine, or its view of our data, is wrong.
+    """
     name = f"{socket.gethostname()}-{secrets.token_hex(2)}"
     try:
         wait_for_engine(settings, partial(_heartbeat, settings, name))
@@ -132,10 +136,16 @@ def run_worker(settings: Settings) -> None:
     app = make_worker(settings, name, flags)
     app.steps["worker"].add(_rounds(settings, installation, host_rules))
     app.steps["worker"].add(takeovers_step(settings))
+    watch = partial(
+        DrainWatch, partial(make_engine, settings.database), name,
+        ends=ends, idle_s=exit_when_idle_s, last_claim_s=flags.last_claim.at_s,
+    )  # fmt: skip
+    queues = [QUEUE, queue_of(offered_here(settings.worker_labels))]
+    app.steps["worker"].add(following_drains(watch, queues))
     worker = quiet(app.Worker)(
         pool="prefork",
         concurrency=settings.worker_slots,
-        queues=[QUEUE, queue_of(offered_here(settings.worker_labels))],
+        queues=queues,
         without_gossip=True,
         without_mingle=True,
         without_heartbeat=True,

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from pipelines.state import State
 from runner import events
+from runner.threads import in_this_context
 from workers import store
 from workers.db.session import persist, transaction
 from workers.disk import once_there_is_room
@@ -65,7 +66,7 @@ class Recorder:
         self._error: Exception | None = None
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._flush, name=f"flush-{claim.job_id}", daemon=True)
+        self._thread = threading.Thread(target=in_this_context(self._flush), name=f"flush-{claim.job_id}", daemon=True)
         self._thread.start()
 
     def __call__(self, event: events.Event) -> None:
@@ -103,7 +104,7 @@ class Recorder:
         with ExitStack() as at_the_end:
             if self._publisher is not None:
                 at_the_end.callback(self._publisher.close)
-            sizes = {step: _end_log(writer, writer.suspend)[:2] for step, writer in writers.items()}
+            sizes = {step: _end_log(step, writer, writer.suspend)[:2] for step, writer in writers.items()}
             if sizes:
                 self._write_sizes(sizes)
 
@@ -156,7 +157,7 @@ class Recorder:
             facts = self._facts.pop(step, None)
         outcome = event.outcome
         if writer is not None:
-            *size, problem = _end_log(writer, writer.close)
+            *size, problem = _end_log(step, writer, writer.close)
             if problem and outcome.state is not State.BROKEN:
                 outcome = replace(outcome, message="; ".join(filter(None, (outcome.message, problem))))
         values = None if facts is None else facts.values
@@ -224,7 +225,7 @@ class Recorder:
             store.set_step_facts(session, *self._fence, step, values)
 
 
-def _end_log(writer: LogWriter, end: Callable[[], None]) -> tuple[int, int, str]:
+def _end_log(step: int, writer: LogWriter, end: Callable[[], None]) -> tuple[int, int, str]:
     """Ends a log. Returns how many bytes and lines are stored, and what is wrong where not all of them could be."""
     with suppress(OSError, store.StaleAttemptError):  # if it does not help, the end says so
         once_there_is_room(writer.flush)
@@ -233,6 +234,6 @@ def _end_log(writer: LogWriter, end: Callable[[], None]) -> tuple[int, int, str]
     except store.StaleAttemptError:
         pass  # the job is another attempt's, and so is what its rows say
     except OSError as error:
-        _log.warning("the end of a log could not be stored", error=str(error))
+        _log.warning("the end of a log could not be stored", step=step, error=str(error))
         return writer.size_bytes, writer.lines, f"the end of its log could not be stored: {error.strerror or error}"
     return writer.size_bytes, writer.lines, ""

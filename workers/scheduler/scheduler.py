@@ -48,7 +48,6 @@ from workers.triggers.crons import start_due
 NOTIFY_AGAIN_S = 5
 """If a job's last wake-up is older than this, and no message waits in the queue, then the message was lost."""
 
-_ROLE = leaders.SCHEDULER
 _TICK_S = 1.0
 _ROUNDS = 5
 """For how many rounds it keeps the lead without going on."""
@@ -112,6 +111,8 @@ class Reaper:
         try:
             with transaction(self.context.engine) as session:
                 reaped = leases.reap(session, expired, self.context.attempts_max)
+                if reaped:
+                    store.bump_counter(session, store.LEASES_LOST, len(reaped))
         except SQLAlchemyError as error:
             if means_full_disk(error):
                 self.context.disk_was_full.set()
@@ -249,16 +250,16 @@ class Candidate:
     def leads(self, pause_s: float = _TICK_S) -> bool:
         """Takes the lead, or goes on leading, if it may. Call it again after ``pause_s``. Raises SQLAlchemyError."""
         with transaction(self.engine) as session:
-            found = leaders.leader(session, _ROLE)
+            found = leaders.leader(session, leaders.SCHEDULER)
             silent = self.watch.silent([found] if found else [], lambda _: LEAD_S)
             lease_s = int(_ROUNDS * pause_s)
-            return leaders.take_lead(session, _ROLE, self.owner, lease_s, silent[0] if silent else None)
+            return leaders.take_lead(session, leaders.SCHEDULER, self.owner, lease_s, silent[0] if silent else None)
 
     def give_up(self) -> None:
         """Lets another scheduler take over at once."""
         try:
             with transaction(self.engine) as session:
-                leaders.give_up_lead(session, _ROLE, self.owner)
+                leaders.give_up_lead(session, leaders.SCHEDULER, self.owner)
         except SQLAlchemyError as error:
             _log.warning("another scheduler takes over a few seconds late", error=str(error))
 

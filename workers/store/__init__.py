@@ -50,7 +50,15 @@ from workers.store.jobs.wait_reasons import idle_runs, jobs_for_free_workers, wh
 from workers.store.logs import let_logs_go, ran_before_blobs
 from workers.store.processes.duties import failed_duties, note_done_duty, note_failed_duty
 from workers.store.processes.installation import installation
-from workers.store.processes.workers import KnownWorker, record_heartbeat, remove_worker, workers
+from workers.store.processes.workers import (
+    KnownWorker,
+    is_drained,
+    jobs_of_worker,
+    record_heartbeat,
+    remove_worker,
+    set_drained,
+    workers,
+)
 from workers.store.repos.crons import (
     cron_named,
     crons_of,
@@ -97,6 +105,7 @@ from workers.store.repos.secrets import (
 )
 from workers.store.runs.approvals import NotHeldError, approve, approver, hold_run, was_on_branch
 from workers.store.runs.deliveries import (
+    LEASES_LOST,
     NOT_SIGNED_KEY,
     TOO_LARGE_KEY,
     DeliveryState,
@@ -145,6 +154,7 @@ from workers.store.runs.statuses import (
 )
 
 __all__ = [
+    "LEASES_LOST",
     "NOT_SIGNED_KEY",
     "TOO_LARGE_KEY",
     "AlreadyThereError",
@@ -204,10 +214,12 @@ __all__ = [
     "idle_runs",
     "inputs_at",
     "installation",
+    "is_drained",
     "job_by_id",
     "job_by_key",
     "jobs_for_free_workers",
     "jobs_of",
+    "jobs_of_worker",
     "last_runs",
     "let_logs_go",
     "lock_enabled_administrators",
@@ -259,6 +271,7 @@ __all__ = [
     "set_addresses",
     "set_administrator",
     "set_clone_login",
+    "set_drained",
     "set_forge_token",
     "set_hook_secret",
     "set_log_size",

@@ -63,6 +63,8 @@ _TABLE = {
         DELETE /api/repos/{name:path}/settings/roles/{user_name}, PUT /api/repos/{name:path}/settings/visibility
     """,
     Needs.SERVER: """
+        POST /workers/drain, POST /workers/undrain, POST /api/workers/{worker_name}/drain,
+        POST /api/workers/{worker_name}/undrain, GET /metrics,
         GET /users, POST /users/disable, POST /users/enable, POST /users/remove, GET /audit,
         GET /api/users, POST /api/users/{user_name}/disable, POST /api/users/{user_name}/enable,
         DELETE /api/users/{user_name}, GET /api/users/{user_name}/tokens,

@@ -28,11 +28,14 @@ pytestmark = pytest.mark.slow
 
 EVE = "eve"
 RENAMED = "acme/renamed"
+WORKER = "host-1"
 RUNNING, ENDED = 1, 2
 CRON = {"cron": "nightly", "expression": "@daily"}
 FORMS: Mapping[str, Mapping[str, Any]] = {
     "POST /account/password": {"password": "quite long enough"},
     "POST /account/tokens": {"name": "matrix"},
+    "POST /workers/drain": {"name": WORKER},
+    "POST /workers/undrain": {"name": WORKER},
     "POST /users/disable": {"name": EVE},
     "POST /users/enable": {"name": EVE},
     "POST /users/remove": {"name": EVE},
@@ -111,6 +114,8 @@ def prepare(site: Site, call: str) -> Mapping[str, str]:
     with transaction(site.engine) as session:
         user = store.user_by_name(session, EVE) or store.add_user(session, EVE)
         store.enable_user(session, user.id)
+        store.record_heartbeat(session, WORKER, {}, 1, 60)
+        store.set_drained(session, WORKER, drained=call.endswith("/undrain"))
         if call.endswith("/enable"):
             store.disable_user(session, user.id)
         held = {"held": call.endswith("/approve"), "cancel_requested_ms": None}
@@ -125,6 +130,7 @@ def prepare(site: Site, call: str) -> Mapping[str, str]:
         "cron_name": "nightly",
         "secret_name": "key",
         "user_name": EVE,
+        "worker_name": WORKER,
         "token_id": str(token.id),
         "session_id": str(spare.id),
     }

@@ -1,7 +1,7 @@
 """From a wake-up to a claim: which worker gets a job, and where a wake-up is forwarded to."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from redis import Redis
@@ -228,3 +228,19 @@ def test_a_job_says_which_workflows_it_waits_for(site: Site) -> None:
         jobs = [job_plan("build", 1), job_plan("lint", 2), job_plan("test", 3, ("build", "lint"))]
         last = store.plan_run(session, job_id, claim.attempt, plan(*jobs)).job_ids[-1]
     assert why(site, last) == "Waits for 'build' and 'lint', which it depends on."
+
+
+def test_a_drained_worker_claims_nothing_until_it_is_taken_back(site: Site) -> None:
+    site.add_worker("w")
+    job_id, claims = site.queue(), []
+    claimer = replace(site.claimer(), on_claim=lambda: claims.append(1))
+    with transaction(site.database) as session:
+        assert store.set_drained(session, "w", drained=True)
+    assert claimer.claim(job_id) is None
+    with transaction(site.database) as session:
+        assert store.set_drained(session, "w", drained=False)
+    assert claims == []
+    assert claimer.claim(job_id) is not None
+    assert claims == [1]
+    with reading(site.database) as session:
+        assert (store.jobs_of_worker(session, "w"), store.jobs_of_worker(session, "w2")) == (1, 0)

@@ -43,7 +43,7 @@ class Site:
         with transaction(database) as session:
             self._repo_id = store.add_repo(session, store.NewRepo("acme/roof", self._repo.url)).id
 
-    def start(self, labels: str, log: Path) -> None:
+    def start(self, labels: str, log: Path, *options: str) -> None:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("HEADWAY_")}
         own = {
             "HEADWAY_DATA_DIR": str(self._settings.data_dir),
@@ -54,7 +54,7 @@ class Site:
             "HEADWAY_GRACE_S": "1",
             "HEADWAY_STEPS_REACH_HOST": "true",  # other tests change the host's rules
         }
-        command = [str(Path(sys.executable).with_name("headway")), "worker"]
+        command = [str(Path(sys.executable).with_name("headway")), "worker", *options]
         with log.open("wb") as out:
             self._workers.append(
                 subprocess.Popen(command, env=kept | own, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
@@ -63,6 +63,10 @@ class Site:
     def stop(self) -> None:
         for worker in self._workers:
             worker.terminate()
+        self.wait()
+
+    def wait(self) -> None:
+        """The workers end by themselves, with status 0."""
         assert [worker.wait(PATIENCE_S) for worker in self._workers] == [0] * len(self._workers)
 
     def alive(self) -> list[store.KnownWorker]:

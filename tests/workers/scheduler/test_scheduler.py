@@ -89,6 +89,8 @@ def test_a_job_that_lost_too_many_workers_is_broken_and_gets_no_more_wake_ups(si
         site.tick()
     assert site.run().state is State.BROKEN
     assert site.notified == [site.queued.job_id]
+    with reading(site.database) as session:
+        assert store.counters(session)[store.LEASES_LOST] == 2
 
 
 def test_a_cron_that_is_due_starts_a_run_and_sends_one_wake_up(site: SchedulerFixture) -> None:

@@ -1,5 +1,6 @@
 """The tables of Headway's own processes: which workers are alive, which scheduler leads, counters, keys."""
 
+from sqlalchemy import false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from workers.db.models.base import Base
@@ -9,6 +10,7 @@ class Worker(Base):
     """A worker: the labels that it offers, and until when its last heartbeat counts.
 
     ``problem`` is a sentence where it takes no job, and empty where it does.
+    ``drained``: it takes no new job, and ends when its jobs have ended.
     """
 
     __tablename__ = "workers"
@@ -20,6 +22,7 @@ class Worker(Base):
     seen_ms: Mapped[int]
     until_ms: Mapped[int]
     problem: Mapped[str] = mapped_column(default="")
+    drained: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class Leader(Base):

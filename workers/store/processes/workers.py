@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select
+from sqlalchemy import case, delete, select, update
 from sqlalchemy.orm import Session
 
 from pipelines.state import State
@@ -14,6 +14,10 @@ from workers.store.common import CLOCK_STEP_MS, insert_or
 
 OWNER_MARK = "/"
 """In the owner of a lease: between the worker's name and the id of one of its processes."""
+
+
+DRAINED = "It is drained: it takes no new job."
+_DRAINED_KEPT_MS = 24 * 3600 * 1000
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class KnownWorker:
     started_ms: int
     seen_ms: int
     problem: str = ""
+    drained: bool = False
 
     @property
     def free(self) -> int:
@@ -60,7 +65,30 @@ def record_heartbeat(
 
 def remove_worker(session: Session, name: str) -> None:
     """Removes a worker that has stopped, and all workers whose last heartbeat has expired."""
-    session.execute(delete(Worker).where((Worker.name == name) | (Worker.until_ms < now_ms())))
+    # One that is drained may be silent and come back: it must not take jobs then.
+    kept_ms = case((Worker.drained, _DRAINED_KEPT_MS), else_=0)
+    session.execute(delete(Worker).where((Worker.name == name) | (Worker.until_ms + kept_ms < now_ms())))
+
+
+def set_drained(session: Session, name: str, *, drained: bool) -> bool | None:
+    """Whether the worker takes no new job. Returns whether that is a change, and None where there is no such worker."""
+    alive = (Worker.name == name) & (Worker.until_ms >= now_ms())
+    before = session.scalar(select(Worker.drained).where(alive).with_for_update())
+    if before is None or before == drained:
+        return None if before is None else False
+    session.execute(update(Worker).where(Worker.name == name).values(drained=drained))
+    return True
+
+
+def is_drained(session: Session, name: str) -> bool:
+    """Whether the worker may take no new job."""
+    return bool(session.scalar(select(Worker.drained).where(Worker.name == name)))
+
+
+def jobs_of_worker(session: Session, name: str) -> int:
+    """How many jobs the worker has now."""
+    owners = session.scalars(select(Job.lease_owner).where(Job.state == State.RUNNING))
+    return sum(owner.partition(OWNER_MARK)[0] == name for owner in owners)
 
 
 def workers(session: Session) -> list[KnownWorker]:
@@ -71,6 +99,15 @@ def workers(session: Session) -> list[KnownWorker]:
     current = (Worker.until_ms >= now_ms()) & (Worker.seen_ms <= now_ms() + CLOCK_STEP_MS)
     rows = session.scalars(select(Worker).where(current).order_by(Worker.name))
     return [
-        KnownWorker(row.name, row.labels, row.slots, busy[row.name], row.started_ms, row.seen_ms, row.problem)
+        KnownWorker(
+            row.name,
+            row.labels,
+            row.slots,
+            busy[row.name],
+            row.started_ms,
+            row.seen_ms,
+            row.problem or (DRAINED if row.drained else ""),
+            row.drained,
+        )
         for row in rows
     ]

@@ -181,6 +181,10 @@ def newest_deliveries(session: Session, repo_id: int, limit: int) -> Sequence[tu
     return [(delivery, number) for delivery, number in rows]
 
 
+LEASES_LOST = "leases_lost"
+"""The counter of leases that ended without their worker."""
+
+
 def bump_counter(session: Session, name: str, by: int = 1) -> None:
     """Adds to the counter of this name."""
     bump = insert_or(session, Counter).values(name=name, value=by)
