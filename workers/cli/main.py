@@ -1,13 +1,14 @@
-"""The commands worker, scheduler and db upgrade. Each imports what it needs only when it runs."""
+"""The commands of the processes and of the database. Each imports what it needs only when it runs."""
 
 import typer
 
 from workers.cli.errors import report_errors
+from workers.cli.keeping import backup, restore
 
 
 def register(app: typer.Typer) -> None:
     """Adds the commands to the application."""
-    for command in (worker, scheduler):
+    for command in (worker, scheduler, backup, restore):
         app.command()(command)
     group = typer.Typer(help="The database.", no_args_is_help=True)
     group.command("upgrade")(db_upgrade)

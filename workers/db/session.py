@@ -197,13 +197,24 @@ def downgrade(engine: Engine, revision: str) -> None:
         command.downgrade(_alembic(connection), revision)
 
 
+def migrate(connection: Connection, revision: str) -> None:
+    """In a transaction that writes: migrates the tables up to ``revision``, or with ``base`` removes them all."""
+    from alembic import command  # noqa: PLC0415 - see upgrade
+
+    (command.downgrade if revision == "base" else command.upgrade)(_alembic(connection), revision)
+
+
+def revisions() -> list[str]:
+    """The schemas that this program knows, from the oldest to its own; migrations are named by their revisions."""
+    return sorted(path.name.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
 def _is_current(engine: Engine) -> bool:
-    """True if the newest migration has been applied; migrations are named by their revisions, in order."""
-    newest = max(path.name for path in (_MIGRATIONS / "versions").glob("[0-9]*.py")).partition("_")[0]
+    """True if the newest migration has been applied."""
     with engine.execution_options(**_READING).connect() as connection:
         if not inspect(connection).has_table("alembic_version"):
             return False
-        return connection.scalars(text("SELECT version_num FROM alembic_version")).all() == [newest]
+        return connection.scalars(text("SELECT version_num FROM alembic_version")).all() == revisions()[-1:]
 
 
 def _alembic(connection: Connection) -> "Config":
