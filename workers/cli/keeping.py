@@ -1,17 +1,29 @@
-"""The commands that keep an installation: backup and restore."""
+"""The commands that keep an installation: backup, restore and doctor."""
 
+import json
 import sys
 from contextlib import nullcontext
+from dataclasses import asdict
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from pipelines.visible import visible
 from workers.cli.errors import report_errors
 from workers.errors import StartError
 
 _STANDARD_OUTPUT = Path("-")
+_NOT_WELL = 1
+
+
+class Format(StrEnum):
+    """How findings are printed."""
+
+    TEXT = "text"
+    JSON = "json"
 
 
 @report_errors
@@ -69,3 +81,32 @@ def restore(
             f"{', '.join(restored.missing_key_ids)}. Without them no secret can be read.",
             err=True,
         )
+
+
+def doctor(
+    skip: Annotated[list[str] | None, typer.Option("--skip", help="A check to leave out; may be repeated.")] = None,
+    output: Annotated[Format, typer.Option("--format", help="For people or for programs.")] = Format.TEXT,
+) -> None:
+    """Checks all that Headway needs, and says what to do. Status 1 if something does not work."""
+    from workers.doctor.examine import checks_of, examine, secrets_of
+    from workers.doctor.finding import Finding, Level, problem
+    from workers.startup import read_settings
+
+    findings: list[Finding]
+    try:
+        settings = read_settings()
+    except StartError as error:
+        findings = [problem("settings", str(error))]
+    else:
+        checks = checks_of(settings)
+        if unknown := [name for name in skip or () if name not in checks]:
+            raise typer.BadParameter(f"there is no check {', '.join(unknown)}; there are {', '.join(checks)}.")
+        kept = {name: check for name, check in checks.items() if name not in (skip or ())}
+        findings = examine(kept, secrets_of(settings))
+    if output is Format.JSON:
+        typer.echo(json.dumps([asdict(each) for each in findings], indent=2))
+    else:
+        for each in findings:
+            typer.echo(visible(f"{each.level:<8} {each.subject:<10} {each.sentence}"))
+    if any(each.level is Level.PROBLEM for each in findings):
+        raise typer.Exit(_NOT_WELL)

@@ -3,12 +3,12 @@
 import typer
 
 from workers.cli.errors import report_errors
-from workers.cli.keeping import backup, restore
+from workers.cli.keeping import backup, doctor, restore
 
 
 def register(app: typer.Typer) -> None:
     """Adds the commands to the application."""
-    for command in (worker, scheduler, backup, restore):
+    for command in (worker, scheduler, backup, restore, doctor):
         app.command()(command)
     group = typer.Typer(help="The database.", no_args_is_help=True)
     group.command("upgrade")(db_upgrade)

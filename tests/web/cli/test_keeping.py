@@ -1,5 +1,6 @@
 """The commands that keep an installation."""
 
+import json
 import os
 import subprocess
 import sys
@@ -57,3 +58,31 @@ def test_what_cannot_be_restored_is_said(other: Headway, tmp_path: Path) -> None
     assert "cannot be read: No such file" in other.refused("restore", str(tmp_path / "no"))
     (tmp_path / "text").write_text("text")
     assert "not a whole archive" in other.refused("restore", str(tmp_path / "text"))
+
+
+ELSEWHERE = ("--skip", "engine", "--skip", "buildx", "--skip", "redis", "--skip", "url")
+
+
+@pytest.mark.slow
+def test_the_doctor_prints_a_line_a_finding_and_ends_with_a_status(headway: Headway) -> None:
+    found = headway("doctor", *ELSEWHERE)
+    assert found.exit_code == 1
+    assert "problem  scheduler" in found.stdout
+    assert "ok       git" in found.stdout
+    as_json = headway("doctor", *ELSEWHERE, "--format", "json")
+    assert as_json.exit_code == 1
+    assert {"subject", "level", "sentence"} == set(json.loads(as_json.stdout)[0])
+    well = headway("doctor", *ELSEWHERE, "--skip", "database")
+    assert (well.exit_code, "problem" in well.stdout) == (0, False)
+
+
+def test_the_doctor_says_which_setting_is_wrong(headway: Headway) -> None:
+    headway.env["HEADWAY_PORT"] = "x"
+    found = headway("doctor")
+    assert found.exit_code == 1
+    assert "problem  settings" in found.stdout
+    assert "HEADWAY_PORT" in found.stdout
+
+
+def test_the_doctor_knows_its_checks(headway: Headway) -> None:
+    assert headway("doctor", "--skip", "moon").exit_code == 2
