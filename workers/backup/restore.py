@@ -16,6 +16,7 @@ from workers.db.session import make_engine, migrate, now_ms, revisions, transact
 from workers.errors import StartError
 from workers.settings import Settings
 from workers.startup import prepare_data_dir
+from workers.store.processes.installation import forget_installation
 
 _KEYS_BYTES_MAX = 1024**2
 
@@ -50,6 +51,7 @@ def restore(settings: Settings, file: IO[bytes]) -> Restored:
                 undo.callback(remove_logs, settings)
             with transaction(engine) as session:
                 rows = _fill(settings, session.connection(), header, file)
+                forget_installation(session)
                 if new_keys:
                     write_key_file(settings, keys)
                     undo.callback(settings.key_file.unlink)

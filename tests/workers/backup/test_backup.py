@@ -281,6 +281,19 @@ def test_another_programs_tables_are_left_alone(small: Settings, new_settings: C
         restore(target, backed_up(small))
 
 
+@pytest.mark.slow
+def test_a_copy_has_a_name_of_its_own_in_the_engine(small: Settings, new_settings: Callable[..., Settings]) -> None:
+    target, names = new_settings(), []
+    for settings, fresh in ((small, 1), (target, 2)):
+        if settings is target:
+            restore(target, backed_up(small))
+        engine = make_engine(settings.database)
+        with transaction(engine) as session:
+            names.append(store.installation(session, fresh))
+        engine.dispose()
+    assert names == ["00000001", "00000002"]
+
+
 def test_a_backup_makes_no_installation(new_settings: Callable[..., Settings]) -> None:
     nowhere = new_settings()
     with pytest.raises(StartError, match="There is no database"):
