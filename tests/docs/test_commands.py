@@ -61,7 +61,7 @@ def problem_of(line: CommandLine) -> str:
 
 def _unknown_option(words: Sequence[str], parameters: Sequence[Parameter]) -> str:
     known = {"--help"}.union(*(parameter.opts for parameter in parameters))
-    unknown = {word.partition("=")[0] for word in words if word.startswith("-")} - known
+    unknown = {word.partition("=")[0] for word in words if word.startswith("-") and word != "-"} - known
     return f"there is no option {', '.join(unknown)}" if unknown else ""
 
 

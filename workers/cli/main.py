@@ -1,4 +1,4 @@
-"""The commands worker, scheduler and db. Each imports what it needs only when it runs."""
+"""The commands of the processes and of the database. Each imports what it needs only when it runs."""
 
 import re
 from typing import Annotated
@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from workers.cli.errors import report_errors
+from workers.cli.keeping import backup, doctor, restore
 from workers.cli.worker_group import WORKER
 
 _DURATION = re.compile(r"([0-9]{1,6})([smh])")
@@ -14,7 +15,8 @@ _UNITS_S = {"s": 1, "m": 60, "h": 3600}
 
 def register(app: typer.Typer) -> None:
     """Adds the commands to the application."""
-    app.command()(scheduler)
+    for command in (scheduler, backup, restore, doctor):
+        app.command()(command)
     WORKER.callback(invoke_without_command=True)(worker)
     app.add_typer(WORKER, name="worker")
     group = typer.Typer(help="The database.", no_args_is_help=True)

@@ -201,6 +201,13 @@ def downgrade(engine: Engine, revision: str) -> None:
         command.downgrade(_alembic(connection), revision)
 
 
+def migrate(connection: Connection, revision: str) -> None:
+    """In a transaction that writes: migrates the tables up to ``revision``, or with ``base`` removes them all."""
+    from alembic import command  # noqa: PLC0415 - see upgrade
+
+    (command.downgrade if revision == "base" else command.upgrade)(_alembic(connection), revision)
+
+
 def _alembic(connection: Connection) -> "Config":
     from alembic.config import Config  # noqa: PLC0415 - see upgrade
 
