@@ -12,7 +12,7 @@ from pipelines.state import State
 from tests.web.conftest import REPO, Site
 from web.hooks.endpoint import VERDICTS
 from web.server.app import create_app
-from web.server.metrics import CACHE_S, InstallationMetrics
+from web.server.metrics import CACHE_S, LABELS_CHARS_MAX, InstallationMetrics
 from web.server.prometheus import DURATIONS_S, Family, Histogram, Sample, exposition
 from web.services import Services
 from workers import store
@@ -121,6 +121,21 @@ def test_the_queue_by_labels_with_its_oldest_job(site: Site, reader: Reader) -> 
     assert values['headway_jobs_queued{labels=""}'] == 1
     assert 90 <= values['headway_jobs_queued_oldest_seconds{labels=""}'] < 100
     assert values[r'headway_jobs_queued{labels="disk=ssd,gpu=a\"\\b"}'] == 1
+
+
+def test_labels_of_a_pipeline_cannot_break_the_page(site: Site, program: TestClient) -> None:
+    site.add_repo()
+    long = "x" * LABELS_CHARS_MAX
+    chosen = ({"a": "b,c=d"}, {"a": "b", "c": "d"}, {"a": long}, {"a": long + "y"}, {"a": "\ud800\n\x00"})
+    for number, labels in enumerate(chosen):
+        queued = site.queue()
+        with transaction(site.engine) as session:
+            session.execute(update(Job).where(Job.id == queued.job_id).values(labels=labels, lane=f"l{number}"))
+    answer = program.get("/metrics")
+    names = [line.rpartition(" ")[0] for line in answer.text.split("\n") if not line.startswith("#")]
+    assert len(names) == len(set(names))
+    assert 'headway_jobs_queued{labels="a=b,c=d"} 2\n' in answer.text
+    assert f'headway_jobs_queued{{labels="a={long[2:]}"}} 2\n' in answer.text
 
 
 @pytest.mark.parametrize(
