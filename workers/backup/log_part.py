@@ -51,4 +51,7 @@ def restore_log(settings: Settings, member: str, data: IO[bytes]) -> None:
 def remove_logs(settings: Settings) -> None:
     """Takes back what a restore wrote that failed. There was nothing before."""
     for path in settings.logs_dir.iterdir() if settings.logs_dir.exists() else ():
-        shutil.rmtree(path, ignore_errors=True)
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
