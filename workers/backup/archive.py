@@ -111,8 +111,6 @@ class _Plain(io.RawIOBase):
 
     def readinto(self, buffer: "memoryview") -> int:  # type: ignore[override]
         while not self._waiting and (data := self._file.read(_COMPRESSED_BYTES)):
-            if self._zstd.eof:
-                raise EOFError("something follows its end")
             self._waiting = memoryview(self._zstd.decompress(data))
         if not self._waiting and (not self._zstd.eof or self._zstd.unused_data):
             raise EOFError("its end is missing, or something follows")

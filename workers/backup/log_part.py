@@ -53,7 +53,10 @@ def remove_logs(settings: Settings) -> None:
     """Takes back what a restore wrote that failed. There was nothing before."""
     for place in _places(settings).values():
         for path in place.iterdir() if place.exists() else ():
-            shutil.rmtree(path, ignore_errors=True)
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def _places(settings: Settings) -> dict[str, Path]:

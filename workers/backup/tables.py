@@ -81,8 +81,6 @@ class Loader:
         table = self._tables.get(_table_of(name))
         if table is None:
             raise StartError(f"The archive has a table {_table_of(name)!r}, which its schema does not have.")
-        if table.name in PROCESSES:
-            return
         read = {column.name: _from_json(column.type) for column in table.columns}
         rows: list[_Row] = []
         waiting_bytes = 0

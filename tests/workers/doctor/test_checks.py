@@ -180,11 +180,10 @@ def test_the_address_answers(address: str, httpserver: HTTPServer) -> None:
     assert of(services.base_url(Settings(base_url=address)), "url")[0] is Level.OK
     unset = Settings(base_url="", port=httpserver.port)
     assert of(services.base_url(unset), "url")[0] is Level.WARNING
-    assert "something else" in of(services.base_url(Settings(base_url=f"{address}/x")), "url")[1]
-    nowhere = Settings(base_url=f"http://someone:word@127.0.0.1:{free_port()}")
-    level, sentence = of(services.base_url(nowhere), "url")
-    assert level is Level.PROBLEM
-    assert "word" not in sentence
+    httpserver.clear()
+    assert "something else" in of(services.base_url(Settings(base_url=address)), "url")[1]
+    nowhere = Settings(base_url=f"http://127.0.0.1:{free_port()}")
+    assert of(services.base_url(nowhere), "url")[0] is Level.PROBLEM
 
 
 def test_only_this_machine_may_be_asked_without_tls() -> None:
