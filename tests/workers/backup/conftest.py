@@ -31,7 +31,7 @@ def fill_all_tables(engine: Engine) -> None:
 
 
 def _value(column: Column[Any], number: int) -> object:
-    if column.foreign_keys:
+    if column.foreign_keys and isinstance(column.type, Integer):
         return number if column.primary_key or not column.nullable else None if number == 7 else 7
     if column.nullable and number == 7:
         return None
