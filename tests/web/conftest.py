@@ -206,12 +206,12 @@ def browser(site: Site, client: TestClient) -> TestClient:
 @contextmanager
 def serving(services: Services, limits: ConnectionLimits | None = None) -> Iterator[str]:
     """Serves the application on a real socket, for streams; yields its address."""
-    with running(make_server(services, limits), services) as url:
+    with running(make_server(services, limits)) as url:
         yield url
 
 
 @contextmanager
-def running(server: HttpServer, services: Services) -> Iterator[str]:
+def running(server: HttpServer) -> Iterator[str]:
     """Runs the server in a thread, and yields its address."""
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -24,6 +24,22 @@ class WorkerSchema(Schema):
     drained: bool = Field(description="It takes no new job, and ends when its jobs have ended.")
 
 
+class DemandSchema(Schema):
+    """Jobs that ask for these labels."""
+
+    labels: dict[str, str]
+    queued: int = Field(description="Jobs that wait for nothing but a worker.")
+    running: int
+    slots: int = Field(description="How many slots of workers would be busy now: both together.")
+    oldest_s: float = Field(description="For how many seconds the oldest of those that wait has waited.")
+
+
+@router.get("/queue")
+def list_demand(services: ServicesDep, user: CurrentUser) -> list[DemandSchema]:
+    """How many slots of workers would be busy now, by the labels that jobs ask for: for what starts workers."""
+    return [DemandSchema.model_validate(each) for each in workers.workers_wanted(services, user)]
+
+
 @router.get("/workers")
 def list_workers(services: ServicesDep, user: CurrentUser) -> list[WorkerSchema]:
     """The running workers by name. A worker without a heartbeat for the length of a lease is left out."""

@@ -13,6 +13,7 @@ from workers import store
 from workers.db.session import reading, transaction
 from workers.store import KnownWorker
 from workers.store.processes.leaders import SCHEDULER, has_leader
+from workers.store.runs.demand import Demand, demand
 
 _REPO_LABEL = "repo"
 
@@ -22,6 +23,13 @@ def list_workers(services: OperationServices, actor: Actor) -> list[KnownWorker]
     with reading(services.engine) as session:
         found = store.workers(session)
     return found if actor.is_admin else [_without_repo(worker) for worker in found]
+
+
+def workers_wanted(services: OperationServices, actor: Actor) -> list[Demand]:
+    """How many slots of workers would be busy now, by labels. Raises ForbiddenError."""
+    check_administrator(actor)
+    with reading(services.engine) as session:
+        return demand(session)
 
 
 def trouble(services: Services) -> list[str]:

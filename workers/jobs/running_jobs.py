@@ -164,7 +164,7 @@ def is_free(path: Path) -> bool:
 
 
 def _made(folder: Path, name: str, held: HeldJob) -> JobLock:
-    """A new file, which gets its name when it is locked: nobody sees it without the lock. Raises OSError."""
+    """A new file, which gets its name when it is locked: it is never seen without the lock. Raises OSError."""
     unfinished = folder / f"{_UNFINISHED}{name}-{os.getpid()}"
     lock = JobLock(folder / name, os.open(unfinished, os.O_RDWR | os.O_CLOEXEC | os.O_CREAT, 0o600))
     try:

@@ -111,3 +111,12 @@ def test_a_drained_worker_that_was_silent_is_still_drained_when_it_comes_back(si
 def test_the_workers_are_not_shown_without_a_login(client: TestClient) -> None:
     assert client.get("/api/workers").status_code == 401
     assert client.get("/workers").status_code == 303
+
+
+def test_an_administrator_asks_how_many_workers_are_wanted(site: Site, program: TestClient) -> None:
+    assert program.get("/api/queue").json() == []
+    site.add_repo()
+    site.queue()
+    (wanted,) = program.get("/api/queue").json()
+    assert (wanted["labels"], wanted["queued"], wanted["running"], wanted["slots"]) == ({}, 1, 0, 1)
+    assert 0 <= wanted["oldest_s"] < 60

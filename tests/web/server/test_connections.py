@@ -192,7 +192,7 @@ def test_a_client_that_does_not_read_its_answers_is_disconnected(site: Site) -> 
     protocol = server.config.http
     assert isinstance(protocol, type)
     assert issubclass(protocol, BoundedProtocol)
-    with running(server, site.services) as url, client(url) as connection:
+    with running(server) as url, client(url) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.settimeout(60)
         eventually(lambda: len(protocol.table))
