@@ -49,7 +49,8 @@ def read_settings(**overrides: object) -> Settings:
 
 
 def _unusable(wrong: list[str]) -> StartError:
-    return StartError("These settings cannot be used: " + "; ".join(wrong) + ".")
+    sentence = "These settings cannot be used: " + "; ".join(wrong)
+    return StartError(sentence if sentence.endswith("?") else f"{sentence}.")
 
 
 @contextmanager

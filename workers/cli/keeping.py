@@ -72,8 +72,8 @@ def restore(
         restored = run(settings, archive)
     made = datetime.fromtimestamp(restored.header.created_ms / 1000, UTC)
     typer.echo(
-        f"Restored {restored.rows.get('repos', 0)} repositories and {restored.rows.get('runs', 0)} runs of the backup "
-        f"of {made:%Y-%m-%d %H:%M} UTC. Jobs that ran then start over."
+        f"Restored the backup of {made:%Y-%m-%d %H:%M} UTC (repositories: {restored.rows.get('repos', 0)}, "
+        f"runs: {restored.rows.get('runs', 0)}). Jobs that ran then start over."
     )
     if restored.missing_key_ids:
         typer.echo(
