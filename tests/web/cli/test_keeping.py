@@ -26,7 +26,7 @@ def test_a_backup_is_restored_elsewhere(headway: Headway, other: Headway, tmp_pa
     assert "rows and the keys and the logs" in done.stderr
     assert "exists already" in headway.refused("backup", str(file))
     headway.ok("backup", str(file), "--force")
-    assert "Restored 0 repositories and 0 runs" in other.ok("restore", str(file))
+    assert "UTC (repositories: 0, runs: 0). Jobs that ran then start over." in other.ok("restore", str(file))
     assert "ada" in other.ok("user", "list")
     assert "is not empty" in other.refused("restore", str(file))
 
