@@ -13,7 +13,7 @@ from tests.support.builders import push
 from workers import store
 from workers.db.models import Job, Leader, Worker
 from workers.db.session import now_ms, reading, transaction
-from workers.scheduler.scheduler import LEAD_S, Candidate
+from workers.scheduler.candidate import LEAD_S, Candidate
 from workers.scheduler.silence import SilenceWatch
 from workers.store.jobs import leases
 

@@ -24,6 +24,7 @@ from workers.errors import NotYetError
 from workers.logs import LogStore, open_logs
 from workers.queue.celery_app import MESSAGE_EXPIRES_S, make_celery
 from workers.queue.wakeups import Notifier, queue_length
+from workers.scheduler.candidate import TICK_S, Candidate
 from workers.scheduler.delays import end_due_delays
 from workers.scheduler.duties import Duty, DutyReporter, DutyThread, stop_all
 from workers.scheduler.missed_turns import MissedTurns
@@ -40,7 +41,6 @@ from workers.settings import Settings
 from workers.startup import check_installation
 from workers.statuses.reporter import background_reporter
 from workers.store.jobs import leases
-from workers.store.processes import leaders
 from workers.store.processes.duties import WAKE_UPS
 from workers.streaming.redis_stream import LiveTail, connect
 from workers.triggers.crons import start_due
@@ -48,11 +48,6 @@ from workers.triggers.crons import start_due
 NOTIFY_AGAIN_S = 5
 """If a job's last wake-up is older than this, and no message waits in the queue, then the message was lost."""
 
-_TICK_S = 1.0
-_ROUNDS = 5
-"""For how many rounds it keeps the lead without going on."""
-LEAD_S = _ROUNDS * AT_REST_S
-"""After so long without a round another scheduler takes over, whatever the database's clock says."""
 _CLEANUP_EVERY_S = 60.0
 
 _log = structlog.get_logger()
@@ -183,11 +178,11 @@ def duties_of(context: SchedulerContext) -> list[Duty]:
         return old_logs.problem()
 
     return [
-        Duty("jobs of dead workers", _TICK_S, Reaper(context), of_unfinished=True),
-        Duty("missed turns", _TICK_S, turns, of_unfinished=True),
-        Duty("delayed jobs", _TICK_S, delayed, of_unfinished=True),
-        Duty("crons", _TICK_S, lambda: start_crons(context, crons)),
-        Duty(WAKE_UPS, _TICK_S, lambda: notify_again(context), of_unfinished=True),
+        Duty("jobs of dead workers", TICK_S, Reaper(context), of_unfinished=True),
+        Duty("missed turns", TICK_S, turns, of_unfinished=True),
+        Duty("delayed jobs", TICK_S, delayed, of_unfinished=True),
+        Duty("crons", TICK_S, lambda: start_crons(context, crons)),
+        Duty(WAKE_UPS, TICK_S, lambda: notify_again(context), of_unfinished=True),
         Duty("expired logins", _CLEANUP_EVERY_S, logins),
         Duty("old audit entries", _CLEANUP_EVERY_S, audit),
         Duty("old logs", _CLEANUP_EVERY_S, logs),
@@ -216,7 +211,7 @@ def run_scheduler(settings: Settings, stop: threading.Event) -> None:
         lease_s=settings.lease_s,
     )
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-    wait = partial(context.pace.wait, _TICK_S, AT_REST_S)
+    wait = partial(context.pace.wait, TICK_S, AT_REST_S)
     try:
         with listening(redis, context.pace), background_reporter(engine, vault, settings, wait):
             _run_until_stopped(context, owner, stop)
@@ -235,33 +230,8 @@ def _when_there_is_an_installation(settings: Settings, stop: threading.Event) ->
             if not said:
                 _log.warning("the scheduler waits for the database", problem=str(error))
             said = True
-        stop.wait(_TICK_S)
+        stop.wait(TICK_S)
     return None
-
-
-@dataclass
-class Candidate:
-    """A scheduler that leads, or takes over when the one that leads falls silent."""
-
-    engine: Engine
-    owner: str
-    watch: SilenceWatch[leaders.Lead] = field(default_factory=SilenceWatch)
-
-    def leads(self, pause_s: float = _TICK_S) -> bool:
-        """Takes the lead, or goes on leading, if it may. Call it again after ``pause_s``. Raises SQLAlchemyError."""
-        with transaction(self.engine) as session:
-            found = leaders.leader(session, leaders.SCHEDULER)
-            silent = self.watch.silent([found] if found else [], lambda _: LEAD_S)
-            lease_s = int(_ROUNDS * pause_s)
-            return leaders.take_lead(session, leaders.SCHEDULER, self.owner, lease_s, silent[0] if silent else None)
-
-    def give_up(self) -> None:
-        """Lets another scheduler take over at once."""
-        try:
-            with transaction(self.engine) as session:
-                leaders.give_up_lead(session, leaders.SCHEDULER, self.owner)
-        except SQLAlchemyError as error:
-            _log.warning("another scheduler takes over a few seconds late", error=str(error))
 
 
 def _run_until_stopped(context: SchedulerContext, owner: str, stop: threading.Event) -> None:
@@ -292,12 +262,12 @@ def _keep_lead(candidate: Candidate, leading: threading.Event, context: Schedule
         with reading(context.engine) as session:
             if leases.any_job_to_do(session):
                 context.pace.news()
-        pause_s = _TICK_S if context.pace.busy else AT_REST_S
+        pause_s = TICK_S if context.pace.busy else AT_REST_S
         leads = candidate.leads(pause_s)
     except SQLAlchemyError as error:
         _log.warning("the database does not answer; trying again", error=str(error))
         if means_full_disk(error):
             context.disk_was_full.set()
-        pause_s, leads = _TICK_S, False
+        pause_s, leads = TICK_S, False
     leading.set() if leads else leading.clear()
     return pause_s
