@@ -66,13 +66,14 @@ class Assignment:
 
     ``key`` names the job in labels, ``attempt`` is its fencing token. ``folder`` belongs to this attempt alone; the
     engine must see it under the same path. ``check_out`` writes the source to a path that does not exist yet.
-    ``unreadable`` says of further secrets why they cannot be read. ``network`` is given if its creation started before
-    the plan was known. ``clean_up``, if given, removes all of the job at its end. ``egress`` says how containers and the build client reach other hosts. ``access`` is what the job
-    may use of the host and write to where others read. ``isolation`` keeps the job apart from those of other
-    repositories. ``failed_needs`` are the workflows that the job needs and that did not pass.
-    ``step_url`` gives the page of a step by its number, or an empty text. With ``local``, errors name the options of
-    ``headway run``. If ``journaled``, another process can go on with the job if this one dies; ``resumption`` is what
-    it goes on from, and only where ``fingerprint`` is the same: it stands for the texts that are masked.
+    ``unreadable`` says of further secrets why they cannot be read. ``network`` is given if its creation started
+    before the plan was known. ``clean_up``, if given, removes all of the job at its end. ``egress`` says how
+    containers and the build client reach other hosts. ``access`` is what the job may use of the host and write to
+    where others read. ``isolation`` keeps the job apart from those of other repositories. ``failed_needs`` are the
+    workflows that the job needs and that did not pass. ``step_url`` gives the page of a step by its number, or an
+    empty text. With ``local``, errors name the options of ``headway run``. If ``journaled``, another process can go
+    on with the job if this one dies; ``resumption`` is what it goes on from, and only where ``fingerprint`` is the
+    same: it stands for the texts that are masked.
     """
 
     plan: JobPlan
