@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # The whole test suite; `make test` calls it when everything is set up. With CI=true a missing part is a failure, not a skip.
-# Coverage is measured where most of the code runs: in the fast tests, and in those on the engine and on PostgreSQL. It doubles
-# the processor time of a test, so tests that need much of that go without.
+# Coverage is measured where most of the code runs: in the tests without an engine, and in those on the engine and on PostgreSQL.
 # More processes than processors: most of these tests wait, for containers, clocks and each other.
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -44,7 +43,7 @@ stop_other_store() {
 
 readonly APART="e2e or compose or browser or stress"
 fast() { COVERAGE_FILE=.coverage.fast make --no-print-directory check COVERAGE="--cov --cov-report="; }
-slow() { $PYTEST -q -n 4 -m "slow and not (engine or postgres or $APART)"; }
+slow() { COVERAGE_FILE=.coverage.slow $PYTEST -q -n 4 --cov --cov-report= -m "slow and not (engine or postgres or $APART)"; }
 on_engine() {
   COVERAGE_FILE=.coverage.engine $PYTEST -q -n 5 --cov --cov-report= -m "(engine or postgres) and not ($APART)"
 }
