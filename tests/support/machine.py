@@ -123,7 +123,7 @@ class Pushed:
 
     def change_lock(self, **changes: int) -> None:
         """Changes the file of the running job, whose process has died."""
-        (path,) = self.machine.settings.running_dir.glob(f"*-{self.job_id}-*")
+        (path,) = self.machine.settings.running_dir.glob(f"*-{self.job.key}-*")
         path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
     @property
