@@ -55,7 +55,7 @@ def command_line(pid: int) -> str:
 
 def name_of(pid: int) -> str:
     try:
-        return Path(f"/proc/{pid}/comm").read_text()
+        return Path(f"/proc/{pid}/comm").read_text().strip()
     except OSError:
         return ""
 
@@ -80,6 +80,9 @@ def ask(
             return Answer(answer.status, answer.read(), dict(answer.headers))
     except urllib.error.HTTPError as error:
         return Answer(error.code, error.read(), dict(error.headers))
+
+
+COMM_CHARS_MAX = 15  # of the kernel, in a process's name
 
 
 class Stack:
@@ -139,9 +142,10 @@ class Stack:
         return status
 
     def family(self, word: str) -> list[int]:
-        """The server's processes whose command line or name contains `word`."""
+        """The server's processes for `word`: forked ones have that name, others have it in their command line."""
         assert self.process is not None
-        return [pid for pid in children(self.process.pid) if word in command_line(pid) or word in name_of(pid)]
+        name = f"headway-{word}"[:COMM_CHARS_MAX]
+        return [pid for pid in children(self.process.pid) if word in command_line(pid) or name == name_of(pid)]
 
     @property
     def installation(self) -> str:

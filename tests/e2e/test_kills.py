@@ -82,14 +82,15 @@ class Victim:
         database = make_engine(f"sqlite:///{self.stack.data}/headway.db")
         job_id = self.repo.run(self.number)["jobs"][0]["id"]
 
-        def owner() -> str:
+        def claimed() -> tuple[str, str] | None:
             with reading(database) as session:
                 job = session.get_one(Job, job_id)
-                return job.lease_owner
+                return (job.lease_owner, job.key) if job.lease_owner else None
 
-        self.pid = int(until("a worker has the job", owner).rpartition(OWNER_MARK)[2].partition("-")[0])
+        owner, key = until("a worker has the job", claimed)
         database.dispose()
-        self.key = f"{self.stack.installation}-{job_id}"
+        self.pid = int(owner.rpartition(OWNER_MARK)[2].partition("-")[0])
+        self.key = f"{self.stack.installation}-{key}"
 
     def runs(self, *words: str) -> bool:
         """True while a child process of the worker has all these words in its command line."""

@@ -98,9 +98,9 @@ def _pages(settings: Settings, listener: socket.socket, signals: Signals, print_
                 signals.end()
 
         thread = threading.Thread(target=run, name="web")
+        _print_welcome(services, print_line)
         thread.start()
         try:
-            _print_welcome(services, print_line)
             yield
         finally:
             server.stop()

@@ -152,7 +152,7 @@ def run_worker(settings: Settings, exit_when_idle_s: float | None = None, *, end
         loglevel="WARNING",
         quiet=True,
     )
-    _bound_shutdown(settings, name, flags, lambda: worker.pool.info["processes"])
+    _bound_shutdown(settings, name, flags, partial(_pool_processes, worker))
     try:
         # Celery logs an error that ends the worker, and only notes its status here.
         worker.start()
@@ -190,6 +190,13 @@ def _rounds(settings: Settings, installation: str, host_rules: HostRulesUpkeep) 
             worker.timer.call_repeatedly(settings.lease_s, partial(host_rules.look_in_background, engine))
 
     return SweepNowAndThen
+
+
+def _pool_processes(worker: Any) -> list[int]:  # noqa: ANN401 - Celery's own object, which has no type
+    """The processes of the worker's pool; none before it is started and after it has been stopped."""
+    with suppress(AttributeError):
+        return list(worker.pool.info["processes"])
+    return []
 
 
 def _bound_shutdown(settings: Settings, name: str, flags: WorkerFlags, processes: Callable[[], Iterable[int]]) -> None:
