@@ -59,7 +59,10 @@ LONG = (
 HELPERS = """skip_clone: true
 services: {db: {image: busybox, commands: ['while true; do echo hello | nc -l -p 5432; done'], ready: {port: 5432}}}
 steps:
-  - {name: beside, image: busybox, detach: true, commands: ['while true; do echo still here; sleep 0.5; done']}
+  - name: beside
+    image: busybox
+    detach: true
+    commands: [n=0, 'while true; do n=$((n+1)); echo still $n; sleep 0.5; done']
   - {name: work, image: busybox, commands: [echo begun, sleep 3, 'ASK', echo ok > kept]}
   - {name: after, image: busybox, commands: [cat kept, 'ASK']}
 """.replace("ASK", "until nc -w 3 db 5432 < /dev/null | grep hello; do sleep 0.2; done")
@@ -200,7 +203,9 @@ def test_services_and_detached_steps_go_on(killed: dict[str, Future[Pushed]]) ->
     beside = run.step("beside")
     assert beside is not None
     assert beside.message == "ended with the job"
-    assert run.log("beside", Stream.STDOUT).count(b"\nstill here") > 2
+    said = [line for line in run.log("beside", Stream.STDOUT).splitlines() if line.startswith(b"still")]
+    assert said == [b"still %d" % number for number in range(1, len(said) + 1)], "nothing is missing or doubled"
+    assert said
     assert run.attempts == (1, 1, 0)
 
 
