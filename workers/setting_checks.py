@@ -15,6 +15,7 @@ _REDIS_OPTIONS = frozenset({"ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ss
 MEMORY_BYTES_MIN = 6 * 1024**2
 """The Docker Engine allows a container no less."""
 CPUS_MIN = 0.01
+METRICS_TOKEN_CHARS_MIN = 16
 
 
 def database_address(url: str) -> str:
@@ -176,3 +177,13 @@ def _split(url: str) -> SplitResult:
 def _what_of(url: str) -> str:
     scheme, found, _ = url.partition("://")
     return f"{scheme[:_SHOWN_CHARS_MAX]}:// is not possible here" if found and scheme else "it has no scheme"
+
+
+def metrics_token(token: str) -> str:
+    """A token that can be sent in a header, and is long enough; empty for none."""
+    printable = token.isascii() and token.isprintable() and " " not in token
+    if token and (len(token) < METRICS_TOKEN_CHARS_MIN or not printable):
+        raise ValueError(
+            f"use {METRICS_TOKEN_CHARS_MIN} letters and digits or more; openssl rand -hex 24 makes such a token"
+        )
+    return token

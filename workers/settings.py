@@ -11,6 +11,7 @@ from sqlalchemy import make_url
 
 from pipelines.plan import JOB_TIMEOUT_S, STEP_TIMEOUT_S
 from runner.network.ca_certificates import custom_certificates
+from workers import setting_checks as checks
 from workers import setting_kinds as kinds
 from workers.ballast import Ballast
 from workers.blob_url import BlobUrl, folder_at
@@ -19,7 +20,6 @@ from workers.disk import RESERVE_BYTES_MIN, DiskReserve
 from workers.labels import parse_labels
 from workers.log_lines import LogFormat
 from workers.password_files import password_in, with_password
-from workers.setting_values import check_metrics_token
 
 
 def _default_data_dir() -> Path:
@@ -214,7 +214,7 @@ class Settings(DataFolders, BaseSettings):
     @field_validator("metrics_token")
     @classmethod
     def _is_no_short_token(cls, token: SecretStr) -> SecretStr:
-        check_metrics_token(token.get_secret_value())
+        checks.metrics_token(token.get_secret_value())
         return token
 
     @field_validator("worker_labels")

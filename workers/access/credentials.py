@@ -39,13 +39,6 @@ class JobSecrets:
     unreadable: Mapping[str, str] = field(default_factory=dict)
 
 
-def secrets_for(
-    database: Engine, vault: Vault, repo_id: int, event: Event, allowed: Permissions
-) -> Mapping[str, str]:  # fmt: skip
-    """The values of ``job_secrets``. Raises StepError."""
-    return job_secrets(database, vault, repo_id, event, allowed).values
-
-
 def job_secrets(
     database: Engine, vault: Vault, repo_id: int, event: Event, allowed: Permissions
 ) -> JobSecrets:  # fmt: skip

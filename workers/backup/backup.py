@@ -13,7 +13,8 @@ from sqlalchemy import Connection, make_url, select
 from workers.backup.archive import FORMAT, KEYS, ArchiveWriter, Header, Manifest
 from workers.backup.key_part import current_keys, vault_of
 from workers.backup.log_part import log_members
-from workers.backup.tables import PROCESSES, dump, revision_of, snapshot, tables_of
+from workers.backup.tables import PROCESSES, dump, snapshot, tables_of
+from workers.db.schema import revision_of
 from workers.db.session import make_engine, now_ms, reading
 from workers.errors import StartError
 from workers.settings import Settings

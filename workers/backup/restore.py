@@ -10,9 +10,9 @@ from runner.private import private_umask
 from workers.backup.archive import KEYS, LOGS, TABLES, Header, read_archive, read_header, verify
 from workers.backup.key_part import missing_key_ids, needs_key_file, write_key_file
 from workers.backup.log_part import check_no_logs, remove_logs, restore_log
-from workers.backup.tables import Loader, is_used, revision_of
+from workers.backup.tables import Loader, is_used
 from workers.db.models import Leader, Worker
-from workers.db.schema import known_versions
+from workers.db.schema import known_versions, revision_of
 from workers.db.session import make_engine, migrate, now_ms, transaction
 from workers.errors import StartError
 from workers.settings import Settings

@@ -8,14 +8,14 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any
 
-from sqlalchemy import Column, Connection, LargeBinary, MetaData, Table, Text, func, inspect, select, text
+from sqlalchemy import Connection, LargeBinary, MetaData, Table, func, select, text
 from sqlalchemy.types import JSON
 
 from workers.backup.archive import TABLES
 from workers.db.models import Base, FailedDuty, Leader, SealingKey, Worker
+from workers.db.schema import VERSION_TABLE
 from workers.errors import StartError
 
-VERSION_TABLE = "alembic_version"
 PROCESSES = frozenset({Leader.__tablename__, Worker.__tablename__, FailedDuty.__tablename__})
 """What processes say of themselves while they run: nothing for a backup."""
 _OF_EACH_INSTALLATION = frozenset({"counters", SealingKey.__tablename__})
@@ -39,14 +39,6 @@ def tables_of(connection: Connection) -> list[Table]:
             if isinstance(column.type, JSON):
                 column.type.none_as_null = True
     return [table for table in metadata.sorted_tables if table.name != VERSION_TABLE]
-
-
-def revision_of(connection: Connection) -> str | None:
-    """The version of the schema that the database has, or None of an empty one."""
-    if not inspect(connection).has_table(VERSION_TABLE):
-        return None
-    versions = Table(VERSION_TABLE, MetaData(), Column("version_num", Text))
-    return connection.scalars(select(versions.c.version_num)).first()
 
 
 def dump(table: Table, connection: Connection) -> Iterator[tuple[str, bytes, int]]:

@@ -6,10 +6,11 @@ from enum import Enum
 from functools import cache
 from pathlib import Path
 
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Connection, Engine, inspect, text
 
 VERSIONS = Path(__file__).parent / "migrations" / "versions"
-_TABLE = "alembic_version"
+VERSION_TABLE = "alembic_version"
+"""Where Alembic keeps the version of the tables."""
 
 
 class SchemaState(Enum):
@@ -40,12 +41,18 @@ def schema_of(engine: Engine) -> Schema:
     """What the database holds. Raises SQLAlchemyError."""
     with engine.connect() as connection:
         tables = inspect(connection).get_table_names()
-        if _TABLE not in tables:
-            return Schema(SchemaState.FOREIGN if tables else SchemaState.EMPTY)
-        versions = connection.scalars(text(f"SELECT version_num FROM {_TABLE}")).all()  # noqa: S608 - a constant
-    if not versions:
-        return Schema(SchemaState.EMPTY if set(tables) == {_TABLE} else SchemaState.FOREIGN)
-    return _compared(max(map(str, versions)))
+        version = revision_of(connection)
+    if version is None:
+        return Schema(SchemaState.FOREIGN if set(tables) - {VERSION_TABLE} else SchemaState.EMPTY)
+    return _compared(version)
+
+
+def revision_of(connection: Connection) -> str | None:
+    """The version of the tables as it is written there; None of an empty database, or of another program's."""
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    versions = connection.scalars(text(f"SELECT version_num FROM {VERSION_TABLE}")).all()  # noqa: S608 - a constant
+    return max(map(str, versions), default=None)
 
 
 def _compared(version: str) -> Schema:

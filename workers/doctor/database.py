@@ -14,9 +14,8 @@ from sqlalchemy.orm import Session
 from runner.private import NotPrivateError
 from workers import store
 from workers.backup.key_part import current_keys, vault_of
-from workers.backup.tables import revision_of
 from workers.db.models import Base, Repo
-from workers.db.schema import known_versions
+from workers.db.schema import known_versions, revision_of
 from workers.db.session import db_now_ms, make_engine, reading
 from workers.doctor.finding import Finding, ok, problem, warning
 from workers.errors import StartError
@@ -25,7 +24,6 @@ from workers.settings import Settings
 from workers.store.processes import leaders
 
 CLOCK_MS_MAX = 2_000
-_SCHEDULER = "scheduler"
 _LOOK = "Look at HEADWAY_DATABASE_URL"
 _HOOKS_MAX = 20
 
@@ -103,7 +101,7 @@ def _apart_ms(session: Session) -> float:
 
 
 def _scheduler(session: Session) -> list[Finding]:
-    lead = leaders.leader(session, _SCHEDULER)
+    lead = leaders.leader(session, leaders.SCHEDULER)
     if lead is None or lead.until_ms < db_now_ms(session):
         return [problem("scheduler", "none runs: crons and waiting jobs do not start. Run: headway scheduler")]
     failing = [warning("scheduler", f"{duty.name}: {duty.problem}") for duty in store.failed_duties(session)]

@@ -8,7 +8,7 @@ from pipelines.context import Trust
 from pipelines.trigger import Event, Trigger
 from tests.web.cli.command import Headway
 from workers import store
-from workers.access.credentials import registry_logins_for, secrets_for
+from workers.access.credentials import job_secrets, registry_logins_for
 from workers.access.trust import permissions
 from workers.db.session import make_engine, reading
 from workers.secrets.vault import open_vault
@@ -28,7 +28,7 @@ def used(name: str, event: Event = Event.PUSH, *, on_branch: bool = True) -> tup
     assert repo is not None
     trigger = Trigger(event=event, sha=SHA, ref="refs/heads/main", branch="main")
     allowed = permissions(trigger, Trust(), on_branch=on_branch)
-    secrets = secrets_for(engine, vault, repo.id, event, allowed)
+    secrets = job_secrets(engine, vault, repo.id, event, allowed).values
     logins = registry_logins_for(engine, vault, repo.id, allowed)
     engine.dispose()
     return secrets, {host: f"{login.username}:{login.password}" for host, login in logins.items()}

@@ -15,10 +15,10 @@ from web.server.app import create_app
 from web.server.metrics import CACHE_S, LABELS_CHARS_MAX, InstallationMetrics
 from web.server.prometheus import DURATIONS_S, Family, Histogram, Sample, exposition
 from web.services import Services
+from workers import setting_checks as checks
 from workers import store
 from workers.db.models import Job, Run
 from workers.db.session import make_engine, now_ms, reading, transaction
-from workers.setting_values import METRICS_TOKEN_CHARS_MIN, check_metrics_token
 from workers.store.processes import leaders
 from workers.store.runs import metrics as rows
 
@@ -104,11 +104,11 @@ def test_an_administrator_reads_them_and_another_user_does_not(site: Site, guest
 
 
 def test_a_metrics_token_is_long_enough_to_be_a_secret() -> None:
-    check_metrics_token("")
-    check_metrics_token("x" * METRICS_TOKEN_CHARS_MIN)
-    for wrong in ("x" * (METRICS_TOKEN_CHARS_MIN - 1), "two words of a token", "ä" * 20, "a" * 20 + "\n"):
+    checks.metrics_token("")
+    checks.metrics_token("x" * checks.METRICS_TOKEN_CHARS_MIN)
+    for wrong in ("x" * (checks.METRICS_TOKEN_CHARS_MIN - 1), "two words of a token", "ä" * 20, "a" * 20 + "\n"):
         with pytest.raises(ValueError, match="use 16 letters"):
-            check_metrics_token(wrong)
+            checks.metrics_token(wrong)
 
 
 def test_the_queue_by_labels_with_its_oldest_job(site: Site, reader: Reader) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.e2e.stack import name_of
 from tests.support.services import eventually, free_port
 from web.server.private_redis import find_redis
 from web.server.supervisor import ChildProcess, program
@@ -78,12 +79,6 @@ LOG_LINE = re.compile(
 def command_of(pid: int) -> str:
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-    return ""
-
-
-def name_of(pid: int) -> str:
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/comm").read_text()
     return ""
 
 

@@ -11,7 +11,7 @@ from runner.errors import StepError
 from tests.support.builders import SHA, pull_request, push
 from tests.support.services import TEST_KEY
 from workers import store
-from workers.access.credentials import registry_logins_for, secrets_for
+from workers.access.credentials import job_secrets, registry_logins_for
 from workers.access.trust import (
     Admission,
     Permissions,
@@ -132,7 +132,7 @@ def test_a_job_gets_credentials_only_where_its_trigger_may_use_them(
         password = vault.seal(registry_place(None, "registry.test"), "swordfish")
         store.put_registry(session, None, "registry.test", "robot", password)
     allowed = permissions(trigger, Trust(), on_branch=on_branch)
-    secrets = secrets_for(sqlite_database, vault, repo_id, trigger.event, allowed)
+    secrets = job_secrets(sqlite_database, vault, repo_id, trigger.event, allowed).values
     logins = registry_logins_for(sqlite_database, vault, repo_id, allowed)
     assert secrets == ({"token": "hunter2"} if given else {})
     assert logins == ({"registry.test": Login("robot", "swordfish")} if given else {})
@@ -152,10 +152,10 @@ def test_stored_secrets_that_are_more_than_the_limits_do_not_start_a_job(
             name = f"key{number}"
             store.put_secret(session, repo_id, name, vault.seal(secret_place(repo_id, name), value), [Event.PUSH])
     allowed = permissions(push(), Trust(), on_branch=True)
-    assert secrets_for(sqlite_database, vault, repo_id, Event.TAG, allowed) == {}
+    assert job_secrets(sqlite_database, vault, repo_id, Event.TAG, allowed).values == {}
     if not said:
-        assert len(secrets_for(sqlite_database, vault, repo_id, Event.PUSH, allowed)) == len(values)
+        assert len(job_secrets(sqlite_database, vault, repo_id, Event.PUSH, allowed).values) == len(values)
         return
     with pytest.raises(StepError, match=said) as caught:
-        secrets_for(sqlite_database, vault, repo_id, Event.PUSH, allowed)
+        job_secrets(sqlite_database, vault, repo_id, Event.PUSH, allowed)
     assert caught.value.outcome.reason is Reason.SECRETS_TOO_LARGE

@@ -18,7 +18,7 @@ from workers.store.jobs.lanes import turns_after
 from workers.store.jobs.leases import QUEUED_AGAIN, start_steps_over
 
 PAUSE_S = 5
-"""Other workers have begun to look for jobs by then, and an engine that restarts may be there again."""
+"""Time for another worker to claim the job, and for an engine that restarts to answer again."""
 FAULTS = frozenset({Reason.ENGINE_GONE, Reason.ENGINE_UNSUITABLE, Reason.DISK_FULL, Reason.NO_BUILDER, Reason.INTERNAL})
 
 

@@ -15,7 +15,7 @@ QUEUED_JOBS_MAX = 100_000
 """Queued jobs that are counted. With more the numbers stay at this."""
 
 LABEL_SETS_MAX = 100
-"""Sets of labels that are told apart: those with most jobs."""
+"""Sets of labels that are counted: those with most jobs."""
 
 ENDED_RUNS_MAX = 1_000
 """Runs that have ended that one read returns; the next read goes on behind them."""
