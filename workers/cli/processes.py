@@ -13,7 +13,7 @@ from workers.startup import check_installation, sentences
 
 def worker(settings: Settings, exit_when_idle_s: float | None = None, *, ends: bool = True) -> None:
     """Runs a worker until a signal stops it, or it is drained and ``ends`` then. Raises StartError."""
-    from workers.jobs.lease_holding import hold_leases
+    from workers.jobs.takeovers.lease_holding import hold_leases
 
     configure_log(settings.log_format)
     check_installation(settings)

@@ -21,10 +21,10 @@ from workers.db.session import make_engine, transaction
 from workers.jobs.claiming import JobClaimer
 from workers.jobs.context import WorkerContext
 from workers.jobs.drain import LastClaim
-from workers.jobs.engine_watch import EngineWatch
 from workers.jobs.leftovers import PROBE
+from workers.jobs.machine.engine_watch import EngineWatch
+from workers.jobs.machine.shared_flag import SharedFlag
 from workers.jobs.running_jobs import RunningJobs
-from workers.jobs.shared_flag import SharedFlag
 from workers.labels import offered_here
 from workers.logs import open_logs
 from workers.queue.celery_app import make_celery

@@ -19,7 +19,7 @@ from workers.access.trust import Permissions, PipelineFrom, UntrustedRuns, permi
 from workers.db.models import Repo, Run
 from workers.db.session import reading
 from workers.jobs.claiming import JobClaimer
-from workers.jobs.engine_watch import EngineWatch
+from workers.jobs.machine.engine_watch import EngineWatch
 from workers.jobs.running_jobs import RunningJobs
 from workers.logs import LogStore
 from workers.secrets.vault import Vault

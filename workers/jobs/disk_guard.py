@@ -18,8 +18,8 @@ from runner.errors import StepError
 from runner.threads import in_this_context
 from workers.disk import DiskReserve
 from workers.jobs.context import WorkerContext
-from workers.jobs.disk_use import DiskUse, disk_use
 from workers.jobs.leftovers import job_key
+from workers.jobs.machine.disk_use import DiskUse, disk_use
 from workers.store.jobs.leases import Claim
 
 POLL_S = 0.1

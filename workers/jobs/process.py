@@ -24,16 +24,16 @@ from workers.db.session import make_engine, transaction
 from workers.jobs.connections import WorkerFlags, make_context, prove_data_dir
 from workers.jobs.context import WorkerContext
 from workers.jobs.drain import DrainWatch, following_drains
-from workers.jobs.engine_wait import wait_for_engine
-from workers.jobs.heartbeat import Heartbeat
-from workers.jobs.host_rules import HostRulesUpkeep
 from workers.jobs.job_task import work
-from workers.jobs.lease_holding import keep_for_successor
 from workers.jobs.leftovers import PROBE, PeriodicSweep, remove_dead_attempts
+from workers.jobs.machine.engine_wait import wait_for_engine
+from workers.jobs.machine.heartbeat import Heartbeat
+from workers.jobs.machine.host_rules import HostRulesUpkeep
 from workers.jobs.mirror_maintenance import tidy
 from workers.jobs.running_jobs import RunningJobs
-from workers.jobs.takeover import take_over
-from workers.jobs.takeover_watch import (
+from workers.jobs.takeovers.lease_holding import keep_for_successor
+from workers.jobs.takeovers.takeover import take_over
+from workers.jobs.takeovers.takeover_watch import (
     TAKE_OVER,
     hand_over_jobs,
     hand_over_on_signal,

@@ -1,8 +1,9 @@
 """The running jobs of this machine: a locked file for each, by which others notice that a worker process has died.
 
-The kernel releases the lock of a file at the moment in which its process ends, however it ends. So a process that gets
-the lock knows for certain that nothing of the other one writes any more. A file that is left without a lock says that
-its job can be taken over (``workers.jobs.takeover``). All workers with the same data directory share the folder.
+The kernel releases the lock of a file at the moment in which its process ends, however it ends. So a process that
+gets the lock knows for certain that nothing of the other one writes any more. A file that is left without a lock says
+that its job can be taken over (``workers.jobs.takeovers.takeover``). All workers with the same data directory share
+the folder.
 """
 
 import fcntl

@@ -12,7 +12,7 @@ from tests.support.services import eventually
 from workers import store
 from workers.db.session import reading, transaction
 from workers.jobs.claiming import JobClaimer
-from workers.jobs.heartbeat import Heartbeat
+from workers.jobs.machine.heartbeat import Heartbeat
 from workers.labels import offered_here, queue_of
 from workers.queue.celery_app import make_celery
 from workers.queue.wakeups import Notifier

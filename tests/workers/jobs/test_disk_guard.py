@@ -12,7 +12,7 @@ from runner.cleanup.discard import DISCARDED
 from tests.support.disks import fill
 from workers.disk import Disk, DiskReserve, disk_of
 from workers.jobs.disk_guard import TURN_S, DiskGuard
-from workers.jobs.disk_use import disk_use
+from workers.jobs.machine.disk_use import disk_use
 
 MIB = 1024**2
 RESERVE = 4 * MIB

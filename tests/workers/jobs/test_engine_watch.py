@@ -12,8 +12,8 @@ from runner.docker.client import Engine
 from runner.errors import MachineError
 from tests.support.fake_engine import DOCKER, FakeEngine, fake_engine
 from tests.support.services import eventually
-from workers.jobs.engine_watch import ANSWER_S_MAX, EngineWatch
-from workers.jobs.shared_flag import SharedFlag
+from workers.jobs.machine.engine_watch import ANSWER_S_MAX, EngineWatch
+from workers.jobs.machine.shared_flag import SharedFlag
 
 AWAY = (503, "the engine restarts")
 

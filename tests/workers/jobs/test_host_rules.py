@@ -14,7 +14,7 @@ from runner.network.host_guard import others_in_default_network
 from tests.support.engine import eventually
 from tests.support.host_rules import OPEN_TO_BUILDS, iptables, lock, set_rules
 from tests.support.plans import secrets_hex
-from workers.jobs.host_rules import SET_AGAIN_S, HostRulesUpkeep
+from workers.jobs.machine.host_rules import SET_AGAIN_S, HostRulesUpkeep
 from workers.settings import Settings, load_settings
 
 pytestmark = pytest.mark.engine

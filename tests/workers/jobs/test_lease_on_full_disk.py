@@ -15,8 +15,8 @@ from tests.support.disks import fill
 from tests.support.services import eventually
 from workers import store
 from workers.db.session import make_engine, reading, transaction
-from workers.jobs.heartbeat import Heartbeat
 from workers.jobs.lease_renewal import LeaseRenewer
+from workers.jobs.machine.heartbeat import Heartbeat
 from workers.settings import Settings
 from workers.store.jobs import leases
 from workers.streaming.redis_stream import LiveTail, connect

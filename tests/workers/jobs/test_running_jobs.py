@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from workers.jobs.running_jobs import HeldJob, RunningJobs
-from workers.jobs.takeover_watch import HAND_OVER_SIGNAL, TakeoverWatch, hand_over_jobs, hand_over_on_signal
+from workers.jobs.takeovers.takeover_watch import HAND_OVER_SIGNAL, TakeoverWatch, hand_over_jobs, hand_over_on_signal
 
 HELD = HeldJob(7, 3, "w1@5-ab", deaths=2)
 

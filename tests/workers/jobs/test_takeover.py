@@ -17,7 +17,7 @@ from tests.support.machine import Machine, Pushed
 from tests.support.services import TEST_KEY, RedisServer, eventually
 from workers import store
 from workers.db.session import make_engine, transaction
-from workers.jobs.takeover import DEATHS_MAX
+from workers.jobs.takeovers.takeover import DEATHS_MAX
 from workers.settings import Settings
 
 pytestmark = [pytest.mark.engine, pytest.mark.stress, pytest.mark.timeout(200)]

@@ -14,8 +14,8 @@ from runner.docker.endpoints.resolution import find_endpoint
 from runner.docker.endpoints.transport import Transport
 from runner.errors import MachineError
 from workers.db.session import make_engine
-from workers.jobs.engine_watch import LOOK_AGAIN_S, as_sentence
-from workers.jobs.heartbeat import Heartbeat
+from workers.jobs.machine.engine_watch import LOOK_AGAIN_S, as_sentence
+from workers.jobs.machine.heartbeat import Heartbeat
 from workers.settings import Settings
 
 _log = structlog.get_logger()

@@ -8,7 +8,7 @@ import structlog
 
 from runner.docker.client import Engine
 from runner.errors import StepError, as_step_error
-from workers.jobs.shared_flag import SharedFlag
+from workers.jobs.machine.shared_flag import SharedFlag
 
 LOOK_EVERY_S = 5.0
 LOOK_AGAIN_S = 1.0

@@ -16,8 +16,8 @@ from celery import bootsteps, current_app
 from celery.worker import state
 
 from workers.db.session import make_engine
-from workers.jobs.lease_holding import hold_lease
 from workers.jobs.running_jobs import HeldJob, RunningJobs
+from workers.jobs.takeovers.lease_holding import hold_lease
 from workers.settings import Settings
 
 TAKE_OVER = "headway.take_over"
