@@ -2,7 +2,9 @@
 
 import os
 import select
+import signal
 import threading
+import time
 
 from runner.cancellation import Cancel
 
@@ -38,6 +40,22 @@ def test_after_close_it_writes_to_no_descriptor() -> None:
     cancel.close()
     os.close(read)
     os.close(write)
+
+
+def test_a_signal_may_interrupt_another_signal_and_a_wait() -> None:
+    cancel, before = Cancel(), signal.getsignal(signal.SIGALRM)
+    signal.signal(signal.SIGALRM, lambda _signal, _frame: cancel.set("a signal"))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.0001, 0.0001)
+        deadline = time.monotonic() + 1
+        while time.monotonic() < deadline:
+            assert cancel.wait(60)
+            cancel.set("ada")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert cancel.by == "a signal"
+    cancel.close()
 
 
 def test_many_may_ask_at_once() -> None:
