@@ -16,6 +16,8 @@ INIT_FOLDER = "/.headway"
 """Where containers see the program, and the script of their step."""
 SCRIPT = f"{INIT_FOLDER}/commands"
 GATE_ENTRYPOINT = (f"{INIT_FOLDER}/init", "gate", "sh", SCRIPT)
+GIT_GATE_ENTRYPOINT = (f"{INIT_FOLDER}/init", "gate-git", "sh", SCRIPT)
+"""A gate that writes the setting of runner/execution/git_settings.py itself: for containers of root."""
 RUN_ENTRYPOINT = (f"{INIT_FOLDER}/init", "run")
 """To be followed by a program and its arguments."""
 BROKEN_OFF_STATUS = 125

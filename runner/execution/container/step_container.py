@@ -18,7 +18,7 @@ from runner.execution.container.launch import Launch, launch
 from runner.execution.container.script import script_of
 from runner.execution.container.step_outcome import engine_gone, outcome_of
 from runner.execution.deadline import Deadline
-from runner.execution.git_settings import git_variables
+from runner.execution.git_settings import git_variables, written_at_start
 from runner.execution.job import Job
 from runner.execution.journal import OpenedContainer
 from runner.execution.workspace_owner import PASSWD_BYTES_MAX, user_number
@@ -88,11 +88,12 @@ def start(job: Job, step: CommandsStep | PluginStep, image: str) -> StartedConta
     network = step.container.network_mode or job.network.ensure()
     own = job.images.environment_of(image) if has_gate(step) else {}
     ready = launch(job.environment(step.container.environment), own)
-    spec = _spec(job, step, image, network, ready)
+    volumes = tuple(job.images.config_of(image).get("Volumes") or ())
+    spec = written_at_start(_spec(job, step, image, network, ready), _user_name(job, step, image), volumes)
     container = job.engine.create(spec)
     with ExitStack() as on_error:
         on_error.callback(job.removals.remove_now, container)
-        job.git_files.write(container, spec, job.images.config_of(image).get("Volumes") or ())
+        job.git_files.write(container, spec, volumes)
         if step.detach:
             job.detached.append(container)
         stream = job.engine.attach(container)
@@ -117,8 +118,13 @@ def _record(job: Job, step: CommandsStep | PluginStep, started: StartedContainer
 
 
 def _user_of(job: Job, step: CommandsStep | PluginStep, image: str, container: str) -> int | None:
-    name = step.container.user or str(job.images.config_of(image).get("User") or "")
-    return user_number(name, lambda: job.engine.read_file(container, "/etc/passwd", PASSWD_BYTES_MAX))
+    return user_number(
+        _user_name(job, step, image), lambda: job.engine.read_file(container, "/etc/passwd", PASSWD_BYTES_MAX)
+    )
+
+
+def _user_name(job: Job, step: CommandsStep | PluginStep, image: str) -> str:
+    return step.container.user or str(job.images.config_of(image).get("User") or "")
 
 
 def discard(job: Job, started: StartedContainer) -> None:

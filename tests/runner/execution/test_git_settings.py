@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,9 @@ import pytest
 from pipelines.state import State
 from runner.docker.client import Engine
 from runner.docker.folders import Folder
+from runner.docker.init_program import GATE_ENTRYPOINT, GIT_GATE_ENTRYPOINT, RUN_ENTRYPOINT
 from runner.docker.specs import ContainerSpec
-from runner.execution.git_settings import SystemFiles, git_variables, hides_system_file
+from runner.execution.git_settings import SystemFiles, git_variables, hides_system_file, written_at_start
 from tests.support.engine import JobRunner
 from tests.support.plans import build, container, shell
 from tests.support.repos import WHO
@@ -56,6 +58,28 @@ def test_what_is_mounted_there_is_left_alone(binds: tuple[str, ...], tmpfs: tupl
 
 def test_a_workspace_there_is_left_alone() -> None:
     assert hides_system_file(ContainerSpec("image", {}, "none", folders=(Folder(Path("/w"), "/etc"),)))
+
+
+GATE = ContainerSpec("image", {}, "none", entrypoint=GATE_ENTRYPOINT)
+
+
+@pytest.mark.parametrize("user", ["", "0", "root", "0:0", "root:staff"])
+def test_the_gate_of_root_writes_the_file(user: str) -> None:
+    assert written_at_start(GATE, user, ()).entrypoint == GIT_GATE_ENTRYPOINT
+
+
+@pytest.mark.parametrize(
+    ("spec", "user", "volumes"),
+    [
+        (GATE, "1000", ()),
+        (GATE, "nobody:root", ()),
+        (GATE, "", ("/etc",)),
+        (replace(GATE, binds=("/srv/g:/etc/gitconfig:ro",)), "", ()),
+        (replace(GATE, entrypoint=(*RUN_ENTRYPOINT, "sh")), "", ()),
+    ],
+)
+def test_no_gate_writes_where_it_may_not(spec: ContainerSpec, user: str, volumes: tuple[str, ...]) -> None:
+    assert written_at_start(spec, user, volumes) == spec
 
 
 @pytest.mark.engine
@@ -108,7 +132,7 @@ def test_git_works_in_the_image_just_built_with_a_user_of_its_own(ran: JobRunner
         build(),
         shell(*looks, box=container(1)),
         shell("export GIT_CONFIG_COUNT=0", looks[0], *looks[2:], box=container(1)),
-        shell("git config --system user.name ada && git config user.name", box=container(1, user="0")),
+        shell("git config --system user.name ada && git config user.name", looks[0], box=container(1, user="0")),
         files=lambda target: of_a_laptop(target, "\n".join(lines)),
     )
     assert job.states == [State.PASSED] * 4, job.everything()
