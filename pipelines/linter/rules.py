@@ -9,6 +9,7 @@ from pipelines.compiler.checkout import is_git
 from pipelines.compiler.job_input import JobInput, WorkflowItem
 from pipelines.compiler.jobs import RESERVED_LABELS
 from pipelines.compiler.plugins.build_plugins import is_build_plugin, starts_docker, why_not_native
+from pipelines.compiler.plugins.image_tags import why_no_image
 from pipelines.compiler.steps import dockerfiles
 from pipelines.host_options import build_keys, container_keys
 from pipelines.linter.build_platforms import check_platforms
@@ -16,8 +17,10 @@ from pipelines.linter.sample_triggers import named_events
 from pipelines.model.base import PipelineModel
 from pipelines.model.conditions import Condition
 from pipelines.model.workflow import Build, BuildStep, CommandsStep, PluginStep, PushStep, Service, Workflow
+from pipelines.syntax.diagnostics import Place
 from pipelines.syntax.nodes import ListNode, MapNode, Node, ScalarNode
 from pipelines.trigger import Event
+from pipelines.visible import visible_line
 
 # Well-known server images EXPOSE the port that they listen on: such a service is ready when its port accepts.
 _EXPOSING = re.compile(
@@ -169,7 +172,10 @@ def _dockerfile(job: JobInput, item: WorkflowItem, build: Build) -> None:
 
 
 def _images(job: JobInput) -> None:
-    """Hints at images without a version, once each. Plugins that expand to native steps are never pulled."""
+    """Names that no image can have, and images without a version, once each.
+
+    Plugins that expand to native steps are never pulled.
+    """
     seen: set[str] = set()
     for item in job.items():
         model = item.model
@@ -178,14 +184,23 @@ def _images(job: JobInput) -> None:
         if isinstance(model, PluginStep) and is_build_plugin(model) and not why_not_native(model):
             continue
         image = model.image.name if model.image else ""
-        if image and image not in seen and (unpinned := _unpinned(image)):
-            place = job.place(*item.where, "image")
-            job.diagnostics.hint(place, f"the image '{image}' {unpinned}", "name a version")
+        if image and image not in seen:
+            _image(job, job.place(*item.where, "image"), image)
         seen.add(image)
 
 
+def _image(job: JobInput, place: Place, image: str) -> None:
+    shown = f"the image '{visible_line(image)}'"
+    if "$" in image:
+        return
+    if why := why_no_image(image):
+        job.diagnostics.warning(place, f"{shown} cannot be: {why}", "write the name as `docker pull` takes it")
+    elif unpinned := _unpinned(image):
+        job.diagnostics.hint(place, f"{shown} {unpinned}", "name a version")
+
+
 def _unpinned(image: str) -> str:
-    if "@" in image or "$" in image:
+    if "@" in image or image.startswith("sha256:"):
         return ""
     _, colon, tag = image.rpartition("/")[2].partition(":")
     if tag == "latest":

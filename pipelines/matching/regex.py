@@ -100,8 +100,9 @@ class _Parser:
         return part
 
     def refuse(self) -> NoReturn:
-        rest = self.pattern[self.index : self.index + 10] or "its end"
-        raise BadRegexError(f"the regular expression '{self.pattern}' is not understood at '{rest}'")
+        rest = self.pattern[self.index : self.index + 10]
+        where = f"'{rest}'" if rest else "its end"
+        raise BadRegexError(f"the regular expression '{self.pattern}' is not understood at {where}")
 
     def take(self, sign: str) -> bool:
         found = self.pattern.startswith(sign, self.index)

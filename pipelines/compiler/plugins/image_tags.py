@@ -4,6 +4,7 @@ import re
 from posixpath import normpath
 
 from pipelines.trigger import Trigger
+from pipelines.visible import visible_line
 
 AUTO = "auto"
 
@@ -13,6 +14,7 @@ _COMPONENT = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
 _HOST = r"(?:[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*(?::[0-9]{1,5})?|\[[0-9a-fA-F:]+\](?::[0-9]{1,5})?)"
 _REPO = re.compile(rf"(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*")
 REPO_CHARACTERS_MAX = 255
+_DIGEST = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}")
 
 _SEMVER = re.compile(
     r"(0|[1-9][0-9]*)(?:\.(0|[1-9][0-9]*))?(?:\.(0|[1-9][0-9]*))?(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?"
@@ -40,6 +42,30 @@ def why_no_tag(tag: str) -> str:
 def is_repo(repo: str) -> bool:
     """Is this a valid name of a repository, with or without the registry's host?"""
     return len(repo) <= REPO_CHARACTERS_MAX and _REPO.fullmatch(repo) is not None
+
+
+def why_no_image(name: str) -> str:
+    """Which rule a text breaks as the name of an image, which has a tag, a digest or both; empty where it is one.
+
+    The rules are those of the "reference" package that Docker Engine and the registries use.
+    """
+    if _DIGEST.fullmatch(name):
+        return ""  # the id of an image that the engine has
+    if "://" in name:
+        return "it is an address; the name of an image begins with the host"
+    rest, at, digest = name.partition("@")
+    if at and not _DIGEST.fullmatch(digest):
+        return "what follows the '@' is no digest, such as sha256: and 64 digits"
+    path, slash, last = rest.rpartition("/")
+    base, colon, tag = last.partition(":")
+    if colon and (why := why_no_tag(tag)):
+        return f"as a tag, {visible_line(tag)!r} is wrong: {why}"
+    repo = f"{path}{slash}{base}"
+    if is_repo(repo):
+        return ""
+    if repo != repo.lower() and is_repo(repo.lower()):
+        return "its letters must be small"
+    return f"{visible_line(repo)!r} is no name of a repository, such as owner/name or registry.example.org/owner/name"
 
 
 def is_in_checkout(path: str) -> bool:

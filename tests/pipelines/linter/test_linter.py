@@ -285,7 +285,7 @@ def test_a_service_with_an_unknown_image_should_say_when_it_is_ready(service: st
         ("alpine:latest", True),
         ("localhost:5000/alpine", True),
         ("alpine:3", False),
-        ("alpine@sha256:0123", False),
+        (f"alpine@sha256:{'0123' * 16}", False),
         ("localhost:5000/alpine:3", False),
     ],
 )
@@ -431,6 +431,18 @@ def test_an_image_without_a_version_is_reported_once_and_only_if_it_is_used() ->
     """
     hints = [str(found) for found in lint(text) if "has no version" in str(found)]
     assert [hint.split(":")[0] for hint in hints] == ["3", "6"]
+
+
+def test_a_name_that_no_image_can_have_is_reported_once_with_its_rule() -> None:
+    text = """
+    steps:
+      - {name: a, image: "Alpine:1", commands: x}
+      - {name: b, image: "Alpine:1", commands: x}
+      - {name: c, image: "$IMAGE", commands: x}
+    """
+    (found,) = [str(each) for each in lint(text) if "cannot be" in str(each)]
+    assert found.startswith("2:22: ")
+    assert "warning: the image 'Alpine:1' cannot be: its letters must be small; write the name as" in found
 
 
 def test_what_only_a_server_knows_has_a_value_that_makes_no_error() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.compiler.plugins.image_tags import auto_tags, is_repo, is_tag, repo_at, why_no_tag
+from pipelines.compiler.plugins.image_tags import auto_tags, is_repo, is_tag, repo_at, why_no_image, why_no_tag
 from pipelines.trigger import Trigger
 from tests.support.pipelines import event, push, tag
 
@@ -101,3 +101,43 @@ def test_bad_repositories(name: str) -> None:
 )
 def test_a_repository_at_a_registry(registry: str, repo: str, result: str) -> None:
     assert repo_at(registry, repo) == result
+
+
+HEX = "0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x", "x:1", "a/b/c:v1.2", "localhost:5000/a", "registry.example.org:5000/a/b:1", "[::1]:5000/a:1", "Host/a:1",
+        f"x@sha256:{HEX * 4}", f"x:1@sha256:{HEX * 4}", f"x@sha256:{HEX * 2}", f"sha256:{HEX * 4}", "a__b/c-d.e",
+    ],
+)  # fmt: skip
+def test_good_images(name: str) -> None:
+    assert why_no_image(name) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("x:", "as a tag, '' is wrong: it is empty"),
+        ("x:-1", "as a tag, '-1' is wrong: it begins with '-'"),
+        ("a/b:" + "x" * 129, "as a tag, 'x"),
+        ("UPPER/x:1", ""),
+        ("a/Upper:1", "its letters must be small"),
+        ("a b:1", "'a b' is no name of a repository"),
+        ("-x", "'-x' is no name of a repository"),
+        ("a//b", "'a//b' is no name of a repository"),
+        ("/a", "'/a' is no name of a repository"),
+        (":1", "'' is no name of a repository"),
+        ("https://x/y:1", "it is an address"),
+        (f"x@sha256:{(HEX * 2)[1:]}", "what follows the '@' is no digest"),
+        ("x@", "what follows the '@' is no digest"),
+        ("x@latest", "what follows the '@' is no digest"),
+        ("x" * 256, "'xxx"),
+    ],
+)
+def test_bad_images(name: str, rule: str) -> None:
+    why = why_no_image(name)
+    assert why.startswith(rule)
+    assert bool(why) is bool(rule)
