@@ -10,7 +10,7 @@ from runner.docker.client import Engine
 from runner.errors import StepError, as_step_error
 from workers.jobs.machine.shared_flag import SharedFlag
 
-LOOK_EVERY_S = 5.0
+LOOK_EVERY_S = 15.0
 LOOK_AGAIN_S = 1.0
 """The pause between two looks at an engine that did not answer."""
 ANSWER_S_MAX = 5.0
