@@ -19,6 +19,7 @@ from workers.db.roles import Role
 from workers.db.session import db_now_ms, reading
 from workers.store.accounts.roles import roles_on_repo
 from workers.store.repos.shared_secrets import shared_secrets_for
+from workers.store.runs.delivery_lists import deliveries_of
 
 _DELIVERIES_SHOWN = 10
 
@@ -128,7 +129,7 @@ def _settings_page(
         given = roles_on_repo(session, repo.id)
         shared = shared_secrets_for(session, repo.name)
         token = forge_tokens.used_for(session, repo)
-        deliveries = store.newest_deliveries(session, repo.id, _DELIVERIES_SHOWN)
+        deliveries = deliveries_of(session, repo.id, None, _DELIVERIES_SHOWN)
         now = db_now_ms(session)
     return page(
         request,

@@ -34,6 +34,7 @@ from workers.scheduler.retention import (
     delete_expired_logs,
     delete_marked_logs,
     delete_old_audit_entries,
+    delete_old_payloads,
 )
 from workers.scheduler.silence import SilenceWatch
 from workers.secrets.vault import Vault
@@ -173,6 +174,10 @@ def duties_of(context: SchedulerContext) -> list[Duty]:
         delete_old_audit_entries(context.engine, context.audit_days)
         return ""
 
+    def payloads() -> str:
+        delete_old_payloads(context.engine)
+        return ""
+
     def logs() -> str:
         delete_expired_logs(context.engine, context.logs, context.retention_days, old_logs)
         return old_logs.problem()
@@ -185,6 +190,7 @@ def duties_of(context: SchedulerContext) -> list[Duty]:
         Duty(WAKE_UPS, TICK_S, lambda: notify_again(context), of_unfinished=True),
         Duty("expired logins", _CLEANUP_EVERY_S, logins),
         Duty("old audit entries", _CLEANUP_EVERY_S, audit),
+        Duty("old payloads of deliveries", _CLEANUP_EVERY_S, payloads),
         Duty("old logs", _CLEANUP_EVERY_S, logs),
         Duty("marked logs", _CLEANUP_EVERY_S, lambda: delete_marked_logs(context.logs)),
     ]
