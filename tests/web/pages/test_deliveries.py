@@ -6,11 +6,11 @@ from sqlalchemy import delete, select
 from starlette.testclient import TestClient
 
 from tests.web.api.test_deliveries import PUSH, send
-from tests.web.conftest import REPO, Site
+from tests.web.conftest import REPO, SHA, Site
 from web.pages.deliveries import DELIVERIES_ON_A_PAGE, PAYLOAD_CHARS_SHOWN
 from workers import store
 from workers.db.delivery_states import DeliveryKind
-from workers.db.models import Delivery, DeliveryPayload
+from workers.db.models import Delivery, DeliveryPayload, Head, HeadCheck
 from workers.db.session import reading, transaction
 from workers.store import NewDelivery
 
@@ -97,3 +97,19 @@ def test_a_push_that_headway_found_says_so(site: Site, browser: TestClient) -> N
     answer = browser.post(f"{PATH}/{newest(site)}/replay")
     assert answer.status_code == 409
     assert "No webhook brought it" in answer.text
+
+
+def test_pages_say_that_a_push_reached_no_run_until_it_has_one(site: Site, browser: TestClient) -> None:
+    site.add_repo()
+    with transaction(site.engine) as session:
+        found = store.repo_by_name(session, REPO)
+        assert found is not None
+        head = {"repo_id": found.id, "ref": "refs/heads/main", "sha": SHA, "commit_sha": SHA, "state": "missed"}
+        session.add(Head(first_seen_ms=1, **head))
+        session.add(HeadCheck(repo_id=found.id, next_ms=0, problem="the server <b>said</b> no"))
+    for page in (f"/repos/{REPO}", f"/repos/{REPO}/settings"):
+        assert "reached no run" in browser.get(page).text
+    assert "the server &lt;b&gt;said&lt;/b&gt; no" in browser.get(f"/repos/{REPO}/settings").text
+    site.queue()
+    for page in (f"/repos/{REPO}", f"/repos/{REPO}/settings"):
+        assert "reached no run" not in browser.get(page).text

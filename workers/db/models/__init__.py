@@ -2,6 +2,7 @@
 
 from workers.db.models.base import Base
 from workers.db.models.deliveries import DeliveryPayload
+from workers.db.models.heads import Head, HeadCheck
 from workers.db.models.logs import LogSegment, StoredLog
 from workers.db.models.processes import Counter, FailedDuty, Leader, SealingKey, Worker
 from workers.db.models.repos import (
@@ -32,6 +33,8 @@ __all__ = [
     "DeliveryPayload",
     "FailedDuty",
     "FormerName",
+    "Head",
+    "HeadCheck",
     "Job",
     "Leader",
     "LogSegment",

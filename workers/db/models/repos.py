@@ -3,7 +3,7 @@
 import secrets
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pipelines.trigger import Event
@@ -61,6 +61,9 @@ class FormerName(Base):
     repo_id: Mapped[int] = mapped_column(ForeignKey("repos.id", ondelete="CASCADE"), index=True)
 
 
+_NO_RUN = "run_id IS NULL AND sha <> ''"
+
+
 class Delivery(Base):
     """One webhook delivery with a valid signature. ``state`` is accepted, nothing_to_do or refused.
 
@@ -72,6 +75,9 @@ class Delivery(Base):
     __table_args__ = (
         UniqueConstraint("repo_id", "key"),
         Index("ix_deliveries_repo_id_received_ms", "repo_id", "received_ms"),
+        Index(
+            "ix_deliveries_without_run", "repo_id", "sha", sqlite_where=text(_NO_RUN), postgresql_where=text(_NO_RUN)
+        ),
     )
 
     id: Mapped[int] = mapped_column(ID, primary_key=True)

@@ -7,13 +7,15 @@ from functools import cache
 from sqlalchemy import BindParameter, Insert, Select, bindparam, delete, func, insert, literal, select, update
 from sqlalchemy.orm import Session
 
-from pipelines.trigger import Trigger
+from pipelines.trigger import Event, Trigger
 from workers.db.delivery_states import DeliveryKind, DeliveryState
 from workers.db.models import Counter, Delivery, DeliveryPayload, Repo, Run
 from workers.db.session import now_ms
 from workers.store.common import insert_or, table
+from workers.store.runs.heads import take_started
 from workers.store.runs.queueing import NewRun, queue_runs
 
+_PUSHES = frozenset({Event.PUSH, Event.TAG})
 _Key = tuple[int, str]  # of a delivery: its repository and the forge's key for it
 
 
@@ -112,27 +114,38 @@ def record_deliveries(session: Session, incoming: Sequence[tuple[int, NewDeliver
 
 
 def _make(session: Session, fresh: Mapping[_Key, NewDelivery]) -> dict[_Key, Receipt]:
-    started = {key: _new_run(key[0], new, new.trigger) for key, new in fresh.items() if new.trigger}
+    late = _late(session, fresh)
+    started = {key: _new_run(key[0], new, new.trigger) for key, new in fresh.items() if new.trigger and key not in late}
     runs = dict(zip(started, queue_runs(session, list(started.values())), strict=True))
     receipts: dict[_Key, Receipt] = {}
     rows: list[dict[str, object]] = []
     for key, new in fresh.items():
         run = runs.get(key)
-        state = DeliveryState.ACCEPTED if run else new.state
-        receipts[key] = Receipt(
-            state=state,
-            reason=new.reason,
-            run_id=run.run_id if run else None,
-            run_number=run.number if run else None,
-            job_id=run.job_id if run else None,
-            superseded=run.superseded if run else (),
-        )
+        if key in late:
+            receipts[key] = Receipt(DeliveryState.ACCEPTED, run_id=late[key].id, run_number=late[key].number)
+        elif run:
+            receipts[key] = Receipt(
+                DeliveryState.ACCEPTED, new.reason, run.run_id, run.number, run.job_id, run.superseded
+            )
+        else:
+            receipts[key] = Receipt(new.state, new.reason)
         rows.append(_columns(key, new, receipts[key]))
     if rows:
         session.connection().execute(_queries().insert, rows)
     if payloads := [_payload_columns(key, new.payload) for key, new in fresh.items() if new.payload]:
         session.connection().execute(_queries().insert_payload, payloads)
     return receipts
+
+
+def _late(session: Session, fresh: Mapping[_Key, NewDelivery]) -> dict[_Key, Run]:
+    """The runs of deliveries that come after Headway has found their push itself, and started its run."""
+    pushes = {
+        (key[0], new.trigger.ref, new.trigger.sha): key
+        for key, new in fresh.items()
+        if new.trigger and new.trigger.event in _PUSHES and new.kind is DeliveryKind.WEBHOOK
+    }
+    found = take_started(session, pushes.keys()) if pushes else {}
+    return {pushes[push]: run for push, run in found.items()}
 
 
 def _new_run(repo_id: int, new: NewDelivery, trigger: Trigger) -> NewRun:
