@@ -144,7 +144,7 @@ def notify_again(context: SchedulerContext) -> str:
     try:
         waiting = context.waiting()
     except RedisError as error:
-        return f"No worker can be woken while Redis does not answer: {error}."
+        return f"Redis does not answer: jobs start some seconds late, when a worker looks for them itself. {error}."
     # While wake-ups wait, all workers are busy: another message would only wait behind them, until they expire.
     with reading(context.engine) as session:
         job_ids = store.jobs_for_free_workers(session, MESSAGE_EXPIRES_S if waiting else NOTIFY_AGAIN_S)

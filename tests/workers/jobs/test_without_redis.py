@@ -102,7 +102,7 @@ def own_redis() -> Iterator[RedisServer]:
     server = RedisServer()
     server.start()
     yield server
-    server.stop()
+    server.remove()
 
 
 @pytest.mark.engine
