@@ -184,6 +184,12 @@ class Settings(DataFolders, BaseSettings):
         gt=0,
         description="The largest body of a webhook in bytes. A larger one gets status 413.",
     )
+    missed_pushes: Literal["off", "report", "run"] = Field(
+        "report",
+        description="What happens to a push whose webhook did not come, which the scheduler finds by asking the "
+        "repository's server every few minutes: `report` shows it, `run` starts its run, `off` asks none "
+        "([forges](forges.md#missed-pushes)).",
+    )
     log_format: LogFormat = Field(
         "auto",
         description="How the server's processes write their own log: `text`, or `json` with an object on each line "

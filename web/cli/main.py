@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from web.cli import crons, logins, registries, repos, roles, secrets, users, workers
+from web.cli import crons, deliveries, logins, registries, repos, roles, secrets, users, workers
 from web.cli.approve import approve
 from web.cli.trigger import trigger
 from workers.cli.errors import report_errors
@@ -15,6 +15,7 @@ _GROUPS: tuple[tuple[str, str, Mapping[str, Callable[..., None]]], ...] = (
     ("repo", "Repositories.", {**repos.COMMANDS, **roles.REPO_COMMANDS}),
     ("secret", "Secrets of a repository.", secrets.COMMANDS),
     ("cron", "Runs that start by the clock.", crons.COMMANDS),
+    ("delivery", "Webhook deliveries, and replaying one.", deliveries.COMMANDS),
     ("registry", "Logins to image registries.", registries.COMMANDS),
     ("user", "People.", users.USER_COMMANDS),
     ("token", "API tokens for programs.", logins.TOKEN_COMMANDS),

@@ -8,6 +8,7 @@ from fastapi.staticfiles import StaticFiles
 from web.api import account as account_api
 from web.api import (
     crons,
+    deliveries,
     forge_tokens,
     inputs,
     logs,
@@ -23,6 +24,7 @@ from web.api import (
 )
 from web.hooks import endpoint
 from web.pages import account, front, login
+from web.pages import deliveries as deliveries_page
 from web.pages import repo as repo_page
 from web.pages import runs as run_page
 from web.pages import settings as settings_page
@@ -57,6 +59,7 @@ ROUTERS = (
     endpoints.router,
     logs.router,
     crons.router,
+    deliveries.router,
     secrets.router,
     forge_tokens.router,
     repo_settings.router,
@@ -65,6 +68,7 @@ ROUTERS = (
     inputs.router,
     repos.router,
     settings_page.router,
+    deliveries_page.router,
     run_page.router,
     repo_page.router,
 )

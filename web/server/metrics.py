@@ -30,6 +30,7 @@ from workers import store
 from workers.db.session import db_now_ms, reading
 from workers.store.processes import leaders
 from workers.store.runs import metrics as rows
+from workers.store.runs.heads import MISSED_PUSHES
 
 router = APIRouter(include_in_schema=False)
 CACHE_S = 5.0
@@ -132,6 +133,8 @@ def _of_jobs(session: Session) -> Iterator[Family]:
     yield _gauge("headway_jobs_running", "Jobs that a worker runs.", Sample(rows.running_jobs(session)))
     lost = store.counters(session).get(store.LEASES_LOST, 0)
     yield Family("headway_leases_lost_total", "counter", "Jobs whose worker fell silent.", [Sample(lost)])
+    missed = store.counters(session).get(MISSED_PUSHES, 0)
+    yield Family("headway_missed_pushes_total", "counter", "Pushes that no webhook told.", [Sample(missed)])
 
 
 def _of_processes(session: Session) -> Iterator[Family]:

@@ -13,7 +13,12 @@ from typing import Any
 
 import structlog
 from celery import Celery, bootsteps
-from celery.signals import worker_before_create_process, worker_process_init, worker_shutting_down
+from celery.signals import (
+    worker_before_create_process,
+    worker_process_init,
+    worker_process_shutdown,
+    worker_shutting_down,
+)
 from sqlalchemy import Engine as Database
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -39,10 +44,12 @@ from workers.jobs.takeovers.takeover_watch import (
     hand_over_on_signal,
     takeovers_step,
 )
+from workers.jobs.without_redis import WAIT_FOR_TURN_S, LooksWithoutRedis, Turn, redis_answers
 from workers.labels import offered_here, queue_of
 from workers.queue.celery_app import QUEUE, TASK, make_celery
 from workers.queue.worker_output import quiet
 from workers.settings import Settings
+from workers.streaming.redis_stream import connect
 
 _log = structlog.get_logger()
 
@@ -54,6 +61,7 @@ def make_worker(settings: Settings, name: str, flags: WorkerFlags) -> Celery:
     """The Celery application with its two tasks, for the worker ``name``."""
     app = make_celery(settings)
     contexts: list[WorkerContext] = []
+    turn = Turn()
 
     @worker_before_create_process.connect(weak=False)
     def _before_fork(**_: object) -> None:
@@ -69,19 +77,47 @@ def make_worker(settings: Settings, name: str, flags: WorkerFlags) -> Celery:
     def _after_fork(**_: object) -> None:
         # Celery logs an error here, and the process lives on: its next job tries again.
         contexts.clear()
-        opened()
+        _look_without_redis(opened(), flags, turn)
 
+    @worker_process_shutdown.connect(weak=False)
+    def _before_the_end(**_: object) -> None:
+        turn.end(settings.shutdown_s)
+
+    _add_tasks(app, opened, turn)
+    return app
+
+
+def _add_tasks(app: Celery, opened: Callable[[], WorkerContext], turn: Turn) -> None:
     @app.task(name=TASK)
     def _work(job_id: int) -> None:
-        work(opened(), job_id)
-        _clean_up(opened())
+        # After a while without a turn the scheduler sends another wake-up, to any worker.
+        with turn.taken(WAIT_FOR_TURN_S) as mine:
+            if mine:
+                work(opened(), job_id)
+                _clean_up(opened())
 
     @app.task(name=TAKE_OVER)
     def _take_over(running_job: str) -> None:
-        take_over(opened(), running_job)
-        _clean_up(opened())
+        # The parent process asks again for a job that no process has taken over.
+        with turn.taken(WAIT_FOR_TURN_S) as mine:
+            if mine:
+                take_over(opened(), running_job)
+                _clean_up(opened())
 
-    return app
+
+def _look_without_redis(context: WorkerContext, flags: WorkerFlags, turn: Turn) -> None:
+    """Starts the thread that looks for jobs while Redis is away."""
+    redis = connect(context.settings.redis_url)
+
+    def find() -> int | None:
+        problem = flags.stopping or context.settings.disk_reserve.problem() or context.engine_watch.problem()
+        return None if problem else context.claimer.next_ready()
+
+    def run(job_id: int) -> None:
+        work(context, job_id)
+        _clean_up(context)
+
+    LooksWithoutRedis(partial(redis_answers, redis), find, run, turn).start()
 
 
 def _clean_up(context: WorkerContext) -> None:

@@ -27,6 +27,7 @@ from workers.queue.wakeups import Notifier, queue_length
 from workers.scheduler.candidate import TICK_S, Candidate
 from workers.scheduler.delays import end_due_delays
 from workers.scheduler.duties import Duty, DutyReporter, DutyThread, stop_all
+from workers.scheduler.missed_pushes import MISSED_PUSHES_EVERY_S, MissedPushes
 from workers.scheduler.missed_turns import MissedTurns
 from workers.scheduler.pace import AT_REST_S, Pace, listening
 from workers.scheduler.retention import (
@@ -34,6 +35,7 @@ from workers.scheduler.retention import (
     delete_expired_logs,
     delete_marked_logs,
     delete_old_audit_entries,
+    delete_old_payloads,
 )
 from workers.scheduler.silence import SilenceWatch
 from workers.secrets.vault import Vault
@@ -73,6 +75,7 @@ class SchedulerContext:
     monotonic_s: Callable[[], float] = time.monotonic
     disk_was_full: threading.Event = field(default_factory=threading.Event)
     pace: Pace = field(default_factory=Pace)
+    find_missed_pushes: Callable[[], str] = str
 
 
 @dataclass
@@ -141,7 +144,7 @@ def notify_again(context: SchedulerContext) -> str:
     try:
         waiting = context.waiting()
     except RedisError as error:
-        return f"No worker can be woken while Redis does not answer: {error}."
+        return f"Redis does not answer: jobs start some seconds late, when a worker looks for them itself. {error}."
     # While wake-ups wait, all workers are busy: another message would only wait behind them, until they expire.
     with reading(context.engine) as session:
         job_ids = store.jobs_for_free_workers(session, MESSAGE_EXPIRES_S if waiting else NOTIFY_AGAIN_S)
@@ -173,6 +176,10 @@ def duties_of(context: SchedulerContext) -> list[Duty]:
         delete_old_audit_entries(context.engine, context.audit_days)
         return ""
 
+    def payloads() -> str:
+        delete_old_payloads(context.engine)
+        return ""
+
     def logs() -> str:
         delete_expired_logs(context.engine, context.logs, context.retention_days, old_logs)
         return old_logs.problem()
@@ -183,8 +190,10 @@ def duties_of(context: SchedulerContext) -> list[Duty]:
         Duty("delayed jobs", TICK_S, delayed, of_unfinished=True),
         Duty("crons", TICK_S, lambda: start_crons(context, crons)),
         Duty(WAKE_UPS, TICK_S, lambda: notify_again(context), of_unfinished=True),
+        Duty("missed pushes", MISSED_PUSHES_EVERY_S, context.find_missed_pushes),
         Duty("expired logins", _CLEANUP_EVERY_S, logins),
         Duty("old audit entries", _CLEANUP_EVERY_S, audit),
+        Duty("old payloads of deliveries", _CLEANUP_EVERY_S, payloads),
         Duty("old logs", _CLEANUP_EVERY_S, logs),
         Duty("marked logs", _CLEANUP_EVERY_S, lambda: delete_marked_logs(context.logs)),
     ]
@@ -199,16 +208,18 @@ def run_scheduler(settings: Settings, stop: threading.Event) -> None:
     if vault is None:
         return
     engine, redis = make_engine(settings.database), connect(settings.redis_url)
+    notify, live = Notifier(make_celery(settings)).notify, LiveTail(redis)
     context = SchedulerContext(
         engine=engine,
-        notify=Notifier(make_celery(settings)).notify,
+        notify=notify,
         waiting=lambda: queue_length(redis),
-        live=LiveTail(redis),
+        live=live,
         logs=open_logs(settings, engine),
         attempts_max=settings.attempts_max,
         retention_days=settings.retention_days,
         audit_days=settings.audit_days,
         lease_s=settings.lease_s,
+        find_missed_pushes=MissedPushes(engine, vault, settings, notify, live),
     )
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     wait = partial(context.pace.wait, TICK_S, AT_REST_S)
