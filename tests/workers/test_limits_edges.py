@@ -37,6 +37,10 @@ LEAST: Mapping[str, int] = {
     "session_days": 1,
     "audit_days": 0,
     "retention_days": 0,
+    "run_retention_days": 0,
+    "run_retention_count": 0,
+    "delivery_retention_days": 0,
+    "delivery_retention_count": 0,
 }
 
 

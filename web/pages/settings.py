@@ -1,5 +1,6 @@
 """A repository's settings page: its webhook, commit statuses, newest wins, who sees it, its roles and secrets."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -18,6 +19,7 @@ from workers.access.trust import PipelineFrom, UntrustedRuns
 from workers.db.roles import Role
 from workers.db.session import db_now_ms, reading
 from workers.store.accounts.roles import roles_on_repo
+from workers.store.repos.retention import own_values
 from workers.store.repos.shared_secrets import shared_secrets_for
 
 _DELIVERIES_SHOWN = 10
@@ -128,6 +130,7 @@ def _settings_page(
         given = roles_on_repo(session, repo.id)
         shared = shared_secrets_for(session, repo.name)
         token = forge_tokens.used_for(session, repo)
+        own = own_values(session, repo.id)
         deliveries = store.newest_deliveries(session, repo.id, _DELIVERIES_SHOWN)
         now = db_now_ms(session)
     return page(
@@ -142,6 +145,8 @@ def _settings_page(
         deliveries=deliveries,
         shared=shared,
         token=token,
+        own=own,
+        server=asdict(services.settings.retention),
         all_roles=tuple(Role),
         error=error,
         role_error=role_error,

@@ -15,6 +15,7 @@ from web.api import (
     pipeline_schema,
     repo_settings,
     repos,
+    retention,
     roles,
     runs,
     secrets,
@@ -24,6 +25,7 @@ from web.api import (
 from web.hooks import endpoint
 from web.pages import account, front, login
 from web.pages import repo as repo_page
+from web.pages import retention as retention_page
 from web.pages import runs as run_page
 from web.pages import settings as settings_page
 from web.pages import users as users_page
@@ -60,11 +62,13 @@ ROUTERS = (
     secrets.router,
     forge_tokens.router,
     repo_settings.router,
+    retention.router,
     roles.router,
     runs.router,
     inputs.router,
     repos.router,
     settings_page.router,
+    retention_page.router,
     run_page.router,
     repo_page.router,
 )

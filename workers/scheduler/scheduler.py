@@ -24,10 +24,12 @@ from workers.errors import NotYetError
 from workers.logs import LogStore, open_logs
 from workers.queue.celery_app import MESSAGE_EXPIRES_S, make_celery
 from workers.queue.wakeups import Notifier, queue_length
+from workers.retention_policy import RetentionPolicy
 from workers.scheduler.candidate import TICK_S, Candidate
 from workers.scheduler.delays import end_due_delays
 from workers.scheduler.duties import Duty, DutyReporter, DutyThread, stop_all
 from workers.scheduler.missed_turns import MissedTurns
+from workers.scheduler.old_rows import OldRows
 from workers.scheduler.pace import AT_REST_S, Pace, listening
 from workers.scheduler.retention import (
     delete_expired_logins,
@@ -49,6 +51,7 @@ NOTIFY_AGAIN_S = 5
 """If a job's last wake-up is older than this, and no message waits in the queue, then the message was lost."""
 
 _CLEANUP_EVERY_S = 60.0
+_OLD_ROWS_EVERY_S = 300.0
 
 _log = structlog.get_logger()
 
@@ -73,6 +76,7 @@ class SchedulerContext:
     monotonic_s: Callable[[], float] = time.monotonic
     disk_was_full: threading.Event = field(default_factory=threading.Event)
     pace: Pace = field(default_factory=Pace)
+    limits: RetentionPolicy = field(default_factory=RetentionPolicy)
 
 
 @dataclass
@@ -156,6 +160,7 @@ def duties_of(context: SchedulerContext) -> list[Duty]:
     """All duties. What they remember of their failures lasts as long as the list."""
     crons, old_logs = BackOff(context.monotonic_s), BackOff(context.monotonic_s)
     missed_turns = MissedTurns()
+    old_rows = OldRows(context.engine, context.logs, context.limits, BackOff(context.monotonic_s))
 
     def turns() -> str:
         missed_turns(context.engine)
@@ -177,6 +182,10 @@ def duties_of(context: SchedulerContext) -> list[Duty]:
         delete_expired_logs(context.engine, context.logs, context.retention_days, old_logs)
         return old_logs.problem()
 
+    def rows() -> str:
+        old_rows.remove()
+        return old_rows.back_off.problem()
+
     return [
         Duty("jobs of dead workers", TICK_S, Reaper(context), of_unfinished=True),
         Duty("missed turns", TICK_S, turns, of_unfinished=True),
@@ -186,6 +195,7 @@ def duties_of(context: SchedulerContext) -> list[Duty]:
         Duty("expired logins", _CLEANUP_EVERY_S, logins),
         Duty("old audit entries", _CLEANUP_EVERY_S, audit),
         Duty("old logs", _CLEANUP_EVERY_S, logs),
+        Duty("old runs", _OLD_ROWS_EVERY_S, rows),
         Duty("marked logs", _CLEANUP_EVERY_S, lambda: delete_marked_logs(context.logs)),
     ]
 
@@ -209,6 +219,7 @@ def run_scheduler(settings: Settings, stop: threading.Event) -> None:
         retention_days=settings.retention_days,
         audit_days=settings.audit_days,
         lease_s=settings.lease_s,
+        limits=settings.retention,
     )
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     wait = partial(context.pace.wait, TICK_S, AT_REST_S)

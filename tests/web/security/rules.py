@@ -51,6 +51,8 @@ _TABLE = {
         POST /repos/{name:path}/settings/secrets/delete, POST /repos/{name:path}/settings/newest-wins,
         POST /repos/{name:path}/settings/roles, POST /repos/{name:path}/settings/roles/delete,
         POST /repos/{name:path}/settings/untrusted,
+        POST /repos/{name:path}/settings/retention,
+        GET /api/repos/{name:path}/settings/retention, PUT /api/repos/{name:path}/settings/retention,
         POST /repos/{name:path}/settings/visibility, POST /repos/{name:path}/crons,
         POST /repos/{name:path}/crons/switch, POST /repos/{name:path}/crons/delete,
         PUT /api/repos/{name:path}/crons/{cron_name}, DELETE /api/repos/{name:path}/crons/{cron_name},

@@ -1,6 +1,7 @@
 """The tables, as SQLAlchemy models. Every ``*_ms`` is milliseconds since 1970 by the database's clock."""
 
 from workers.db.models.base import Base
+from workers.db.models.housekeeping import DiskReport, Retention
 from workers.db.models.logs import LogSegment, StoredLog
 from workers.db.models.processes import Counter, FailedDuty, Leader, SealingKey, Worker
 from workers.db.models.repos import (
@@ -28,6 +29,7 @@ __all__ = [
     "Counter",
     "Cron",
     "Delivery",
+    "DiskReport",
     "FailedDuty",
     "FormerName",
     "Job",
@@ -38,6 +40,7 @@ __all__ = [
     "Registry",
     "Repo",
     "RepoRole",
+    "Retention",
     "Run",
     "SealingKey",
     "Secret",
