@@ -44,6 +44,33 @@ class HousekeepingSettings(BaseSettings):
         f"else {DELIVERIES_KEPT} at least.",
     )
 
+    disk_high_percent: kinds.Percent = Field(
+        85,
+        ge=1,
+        description="When the disk is fuller than this, a worker removes mirrors and images that were not used for an "
+        "hour, those first that were not used for longest ([housekeeping](housekeeping.md#what-makes-room-on-a-disk)).",
+    )
+    disk_low_percent: kinds.Percent = Field(
+        75,
+        ge=0,
+        description="A worker that makes room on the disk stops when it is no fuller than this: less than "
+        "`disk_high_percent` in any case.",
+    )
+    mirror_bytes_max: kinds.Bytes = Field(
+        20 * 1024**3, ge=0, description="Bytes of mirrors that a machine keeps. 0: any number."
+    )
+    image_bytes_max: kinds.Bytes = Field(
+        40 * 1024**3,
+        ge=0,
+        description="Bytes of images that a machine keeps of those that Headway has pulled. 0: any number.",
+    )
+    build_cache_bytes_max: kinds.Bytes = Field(
+        0,
+        ge=0,
+        description="Bytes of build cache that an engine keeps, other people's builds included. 0: the engine's own "
+        "limit.",
+    )
+
     @field_validator("run_retention_count")
     @classmethod
     def _enough_runs(cls, value: int) -> int:
@@ -53,6 +80,11 @@ class HousekeepingSettings(BaseSettings):
     @classmethod
     def _enough_deliveries(cls, value: int) -> int:
         return checks.nothing_or_at_least(value, DELIVERIES_KEPT)
+
+    @property
+    def disk_marks(self) -> tuple[int, int]:
+        """How full a disk is, in percent, when cleaning starts and when it stops."""
+        return self.disk_high_percent, min(self.disk_low_percent, self.disk_high_percent - 1)
 
     @property
     def retention(self) -> RetentionPolicy:

@@ -8,6 +8,7 @@ from fastapi.staticfiles import StaticFiles
 from web.api import account as account_api
 from web.api import (
     crons,
+    disk,
     forge_tokens,
     inputs,
     logs,
@@ -24,6 +25,7 @@ from web.api import (
 )
 from web.hooks import endpoint
 from web.pages import account, front, login
+from web.pages import disk as disk_page
 from web.pages import repo as repo_page
 from web.pages import retention as retention_page
 from web.pages import runs as run_page
@@ -56,6 +58,8 @@ ROUTERS = (
     openapi.router,
     workers.router,
     workers_page.router,
+    disk.router,
+    disk_page.router,
     endpoints.router,
     logs.router,
     crons.router,

@@ -38,6 +38,7 @@ from workers.scheduler.retention import (
     delete_old_audit_entries,
 )
 from workers.scheduler.silence import SilenceWatch
+from workers.scheduler.sizes import SharedSizes
 from workers.secrets.vault import Vault
 from workers.settings import Settings
 from workers.startup import check_installation
@@ -196,6 +197,7 @@ def duties_of(context: SchedulerContext) -> list[Duty]:
         Duty("old audit entries", _CLEANUP_EVERY_S, audit),
         Duty("old logs", _CLEANUP_EVERY_S, logs),
         Duty("old runs", _OLD_ROWS_EVERY_S, rows),
+        Duty("sizes", _CLEANUP_EVERY_S, SharedSizes(context.engine, context.monotonic_s)),
         Duty("marked logs", _CLEANUP_EVERY_S, lambda: delete_marked_logs(context.logs)),
     ]
 
