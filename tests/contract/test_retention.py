@@ -18,6 +18,7 @@ from workers.retention_policy import RUNS_KEPT, RetentionPolicy
 from workers.scheduler.old_rows import OldRows
 from workers.scheduler.retention import delete_marked_logs
 from workers.store.repos.retention import set_own_values
+from workers.store.runs import expiry
 
 DAY_MS = 86_400_000
 OLD = RetentionPolicy(run_days=10)
@@ -205,6 +206,22 @@ def test_a_round_ends_after_its_time_and_the_next_goes_on(database: Engine, repo
     assert rows.remove().runs == 5
 
 
+@pytest.mark.parametrize(
+    ("policy", "pages"), [(OLD, 4), (RetentionPolicy(run_count=RUNS_KEPT + 5), 10), (RetentionPolicy(run_days=60), 1)]
+)
+def test_runs_are_looked_at_until_none_can_be_over(
+    database: Engine, repo_id: int, policy: RetentionPolicy, pages: int
+) -> None:
+    add_runs(database, repo_id, [50] * 35 + [5] * 100)
+    with reading(database) as session:
+        over = expiry.run_expiry(session, repo_id, 135, policy)
+        assert over is not None
+        looks, after = 0, 0
+        while (found := expiry.expired_runs(session, over, "main", after, 10)).up_to is not None:
+            looks, after = looks + 1, found.up_to
+    assert looks + 1 == pages
+
+
 def test_a_list_of_runs_has_no_end_at_a_gap(database: Engine, repo_id: int, logs: LogStore) -> None:
     add_runs(database, repo_id, [40], branch="main", state=State.PASSED)
     add_runs(database, repo_id, [39] * 300)
@@ -215,3 +232,7 @@ def test_a_list_of_runs_has_no_end_at_a_gap(database: Engine, repo_id: int, logs
         assert listed == [*range(301 + RUNS_KEPT, 301, -1), 1]
         assert [run.number for run in store.runs_of(session, repo_id, before=302, limit=5)] == [1]
         assert store.runs_of(session, repo_id, before=1, limit=5) == []
+        statements: list[object] = []
+        event.listen(database, "before_cursor_execute", lambda *call: statements.append(call))
+        assert [run.number for run in store.runs_of(session, repo_id, before=302, limit=5)] == [1]
+        assert len(statements) <= 5, "each range is wider than the one before"

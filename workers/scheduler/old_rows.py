@@ -81,7 +81,7 @@ class OldRows:
 
     def _expired(self, repo: RepoRetention) -> Iterator[list[int]]:
         with reading(self.engine) as session:
-            over = expiry.run_expiry(session, repo.repo_id, repo.policy)
+            over = expiry.run_expiry(session, repo.repo_id, repo.last_number, repo.policy)
         after: int | None = 0
         while over is not None and after is not None:
             with reading(self.engine) as session:

@@ -1,5 +1,6 @@
 """Mirrors that no job uses are removed; one that is used is not, also if the job comes at the same moment."""
 
+import fcntl
 import os
 import threading
 import time
@@ -9,6 +10,7 @@ from runner.source.mirror import Mirror
 from runner.source.mirror_removal import finish_removals, in_use, remove_mirror, stored_mirrors
 from runner.source.mirror_store import MirrorStore
 from tests.support.repos import Repo
+from tests.support.services import eventually
 
 
 def names(folder: Path) -> list[str]:
@@ -50,37 +52,32 @@ def test_a_mirror_that_a_job_a_fetch_or_a_reader_uses_stays(tmp_path: Path) -> N
     assert remove_mirror(folder, name, idle_s=60)
 
 
+def opened(path: Path) -> int:
+    """How often this process has the file open."""
+    return sum(os.path.realpath(each) == str(path) for each in Path("/proc/self/fd").iterdir())
+
+
 def test_a_job_that_waits_for_a_removal_gets_a_lock_that_counts(tmp_path: Path) -> None:
     folder = tmp_path / "mirrors"
     folder.mkdir()
-    entered, leave, errors = threading.Semaphore(0), threading.Event(), []
+    used, entered, leave = folder / "m.used", threading.Event(), threading.Event()
 
     def job() -> None:
         with in_use(folder / "m.git"):
-            entered.release()
+            entered.set()
             leave.wait(10)
 
-    def remover() -> None:
-        try:
-            for _ in range(200):
-                remove_mirror(folder, "m", forever=True)
-        except Exception as error:  # noqa: BLE001 - shown by the test
-            errors.append(error)
-
-    removing = threading.Thread(target=remover)
-    removing.start()
-    jobs = [threading.Thread(target=job) for _ in range(4)]
-    for each in jobs:
-        each.start()
-    for _ in jobs:
-        assert entered.acquire(timeout=10)
-    removing.join(10)
-    assert errors == []
-    assert (folder / "m.used").exists(), "the file that all four hold is the one that others find"
+    thread = threading.Thread(target=job)
+    with used.open("a") as removal:
+        fcntl.flock(removal, fcntl.LOCK_EX)
+        thread.start()
+        eventually(lambda: opened(used) == 2)
+        used.unlink()
+    assert entered.wait(10)
+    assert used.exists(), "the file that the job holds is the one that others find"
     assert not remove_mirror(folder, "m", forever=True)
     leave.set()
-    for each in jobs:
-        each.join(10)
+    thread.join(10)
     assert remove_mirror(folder, "m", forever=True)
 
 

@@ -16,6 +16,7 @@ from runner.docker.client import Engine as Docker
 from runner.errors import MachineError
 from runner.source.mirror import Mirror
 from runner.source.mirror_removal import in_use
+from tests.support.fake_engine import DOCKER, fake_engine
 from tests.support.repos import Repo
 from workers import store
 from workers.db.models import Repo as RepoRow
@@ -158,3 +159,33 @@ def test_what_fails_is_logged_and_tried_again(machine: Machine) -> None:
         keeping.start()
         keeping.stop()
     assert [each["error"] for each in logs] == ["OSError: no room"]
+
+
+def test_a_build_cache_above_its_limit_is_pruned_and_what_fails_is_reported(machine: Machine, tmp_path: Path) -> None:
+    usage = '{"Images": [], "Containers": [], "BuildCache": [{"Size": 51}]}'
+    with fake_engine(tmp_path, DOCKER, df=usage, info="{}") as fake:
+        database, engine = machine.database, Docker(fake.host)
+
+        def clean(most: int) -> str:
+            settings = machine.settings.model_copy(update={"build_cache_bytes_max": most})
+            MachineCleaner(settings, database, lambda: engine).clean()
+            with reading(database) as session:
+                return str(reports(session)[0].facts["problem"])
+
+        assert (clean(0), clean(51)) == ("", "")
+        assert not [path for path in fake.asked if path.endswith("/prune")]
+        assert "cannot remove build cache: page not found" in clean(50)
+
+
+def test_images_beyond_their_quota_go_and_others_stay(machine: Machine, tmp_path: Path) -> None:
+    usage = '{"Images": [{"Id": "sha256:aa", "Size": 60}, {"Id": "sha256:bb", "Size": 999}], "BuildCache": []}'
+    folder = machine.settings.image_records_dir
+    folder.mkdir()
+    (folder / "aa").touch()
+    with fake_engine(tmp_path, DOCKER, df=usage, info="{}") as fake:
+        engine = Docker(fake.host)
+        for most, left in ((60, ["aa"]), (59, [])):
+            settings = machine.settings.model_copy(update={"image_bytes_max": most})
+            MachineCleaner(settings, machine.database, lambda: engine).clean()
+            # The fake engine has no image of any id: for it, the image is gone already.
+            assert [path.name for path in folder.iterdir()] == left

@@ -18,6 +18,7 @@ class RepoRetention(NamedTuple):
 
     repo_id: int
     default_branch: str
+    last_number: int
     policy: RetentionPolicy
     own: bool
 
@@ -37,11 +38,15 @@ def set_own_values(session: Session, repo_id: int, values: Mapping[str, int | No
 
 def policies(session: Session, server: RetentionPolicy, after: int = 0) -> list[RepoRetention]:
     """What counts for each repository, by id, from behind the id ``after`` on: a bounded number of them."""
-    query = select(Repo.id, Repo.default_branch, Retention).outerjoin(Retention, Retention.repo_id == Repo.id)
+    query = select(Repo.id, Repo.default_branch, Repo.last_number, Retention).outerjoin(
+        Retention, Retention.repo_id == Repo.id
+    )
     rows = session.execute(query.where(Repo.id > after).order_by(Repo.id).limit(_REPOS_AT_ONCE))
-    return [_retention(repo_id, branch, row, server) for repo_id, branch, row in rows]
+    return [_retention(repo_id, branch, last, row, server) for repo_id, branch, last, row in rows]
 
 
-def _retention(repo_id: int, branch: str, row: Retention | None, server: RetentionPolicy) -> RepoRetention:
+def _retention(
+    repo_id: int, branch: str, last_number: int, row: Retention | None, server: RetentionPolicy
+) -> RepoRetention:  # fmt: skip
     own = {name: getattr(row, name) for name in NAMES} if row else {}
-    return RepoRetention(repo_id, branch, server.within(own), any(own.values()))
+    return RepoRetention(repo_id, branch, last_number, server.within(own), any(own.values()))

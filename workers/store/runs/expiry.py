@@ -31,8 +31,8 @@ class RunExpiry(NamedTuple):
     kept_from: int
 
     def is_over(self, number: int, finished_ms: int | None) -> bool:
-        """True for a run that may be removed."""
-        if finished_ms is None or number >= self.kept_from:
+        """True for a run, with a number below ``kept_from``, that may be removed."""
+        if finished_ms is None:
             return False
         return finished_ms < self.ended_before_ms or (number <= self.surplus and finished_ms < self.seen_ms)
 
@@ -44,13 +44,17 @@ class Examined(NamedTuple):
     up_to: int | None
 
 
-def run_expiry(session: Session, repo_id: int, policy: RetentionPolicy) -> RunExpiry | None:
-    """What is over of the repository's runs; None where nothing can be."""
+def run_expiry(session: Session, repo_id: int, last_number: int, policy: RetentionPolicy) -> RunExpiry | None:
+    """What is over of the repository's runs; None where nothing can be. ``last_number`` is that of the newest."""
+    if last_number <= RUNS_KEPT or not (policy.run_days or policy.run_count):
+        return None
     kept_from = _finished_number(session, repo_id, RUNS_KEPT - 1)
-    if kept_from is None or not (policy.run_days or policy.run_count):
+    if kept_from is None:
         return None
     now = db_now_ms(session)
-    surplus = _finished_number(session, repo_id, policy.run_count) if policy.run_count else None
+    # Looked for only where there may be one: it is behind as many rows as are kept.
+    many = 0 < policy.run_count < last_number
+    surplus = _finished_number(session, repo_id, policy.run_count) if many else None
     ended_before_ms = now - policy.run_days * DAY_MS if policy.run_days else 0
     return RunExpiry(repo_id, ended_before_ms, surplus or 0, now - SEEN_MS, kept_from)
 
