@@ -139,7 +139,10 @@ def test_all_rows_of_a_run_go_and_its_logs(
         session.add(Delivery(**values))
     add_runs(database, repo_id, [0] * RUNS_KEPT)
     assert removed(database, logs, OLD) == (1, 0)
-    assert [count(database, each) for each in (Job, Step, Delivery)] == [0, 0, 0]
+    assert [count(database, each) for each in (Job, Step)] == [0, 0]
+    with transaction(database) as session:
+        again = store.record_delivery(session, repo_id, store.NewDelivery("d", trigger=push()))
+    assert (again.run_id, again.job_id, again.reason) == (None, None, expiry.RUN_REMOVED)
     assert delete_marked_logs(logs) == ""
     assert [count(database, each) for each in (StoredLog, LogSegment)] == [0, 0]
 

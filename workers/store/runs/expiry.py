@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import delete, func, or_, select, tuple_
+from sqlalchemy import delete, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from pipelines.state import State
@@ -16,6 +16,9 @@ from workers.store.common import table
 DAY_MS = 86_400_000
 SEEN_MS = DAY_MS
 """A run that ended less than this ago is not removed because there are too many: someone may look at it."""
+
+
+RUN_REMOVED = "The run that it started was removed, because it was old."
 
 
 class RunExpiry(NamedTuple):
@@ -102,8 +105,13 @@ def _newest_passed(session: Session, repo_id: int, branch: str) -> set[int]:
 
 
 def remove_finished(session: Session, run_ids: Sequence[int]) -> int:
-    """Removes those of these runs that have ended, with all their rows; their logs are marked. Returns how many."""
-    runs = table(Run)
+    """Removes those of these runs that have ended, with all their rows; their logs are marked. Returns how many.
+
+    Their deliveries stay until their own time is over: one that is sent again still starts nothing.
+    """
+    runs, deliveries = table(Run), table(Delivery)
+    of_runs = deliveries.c.run_id.in_(run_ids)
+    session.execute(update(deliveries).where(of_runs).values(run_id=None, reason=RUN_REMOVED))
     gone = delete(runs).where(runs.c.id.in_(run_ids), runs.c.finished_ms.is_not(None)).returning(runs.c.id)
     return len(session.execute(gone).all())
 
