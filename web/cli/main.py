@@ -7,6 +7,7 @@ import typer
 
 from web.cli import crons, deliveries, logins, registries, repos, roles, secrets, users, workers
 from web.cli.approve import approve
+from web.cli.disk import DISK
 from web.cli.trigger import trigger
 from workers.cli.errors import report_errors
 from workers.cli.worker_group import WORKER
@@ -29,6 +30,7 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
     for verb in workers.COMMANDS:
         WORKER.command(verb.__name__)(verb)
+    app.add_typer(DISK, name="disk")
     for name, text, commands in _GROUPS:
         group = typer.Typer(help=text, no_args_is_help=True)
         for word, command in commands.items():

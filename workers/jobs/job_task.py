@@ -23,6 +23,7 @@ from runner.execution.options import Options
 from runner.execution.resumption import NOTHING_LEFT, Resumption, needs_network
 from runner.network.host_rules import BRIDGE_PREFIX
 from runner.source.mirror import Mirror
+from runner.source.mirror_removal import in_use
 from runner.source.server import TransientGitError
 from workers import store
 from workers.access.credentials import registry_logins_for
@@ -111,6 +112,7 @@ def _carry_out(context: WorkerContext, claim: leases.Claim, cancel: Cancel, left
             network = after_the_verdict.enter_context(_job_network(context, claim, left))
             job = load_job(context, claim)
             mirror = open_mirror(context.settings, context.egress, job.repo, job.login, job.run.mirror_key)
+            after_the_verdict.enter_context(in_use(mirror.path))
             admitted = admit(context, job, mirror)
             plan = claim.plan or (plan_claimed_run(context, admitted, mirror) if admitted else None)
             if plan is not None and admitted is not None:
@@ -270,6 +272,7 @@ def options(settings: Settings) -> Options:
         registry_retry_s=settings.registry_retry_s,
         steps_ahead_max=settings.steps_ahead_max,
         disk_low=settings.disk_reserve.is_low,
+        image_records=settings.image_records_dir,
     )
 
 

@@ -31,9 +31,11 @@ from workers.jobs.context import WorkerContext
 from workers.jobs.drain import DrainWatch, following_drains
 from workers.jobs.job_task import work
 from workers.jobs.leftovers import PROBE, PeriodicSweep, remove_dead_attempts
+from workers.jobs.machine.cleaner import MachineCleaner
 from workers.jobs.machine.engine_wait import wait_for_engine
 from workers.jobs.machine.heartbeat import Heartbeat
 from workers.jobs.machine.host_rules import HostRulesUpkeep
+from workers.jobs.machine.housekeeping import Housekeeping
 from workers.jobs.mirror_maintenance import tidy
 from workers.jobs.running_jobs import RunningJobs
 from workers.jobs.takeovers.lease_holding import keep_for_successor
@@ -139,6 +141,7 @@ def _open_process(settings: Settings, name: str, flags: WorkerFlags) -> WorkerCo
 
     watch.start()
     _heartbeat(settings, name, mine.database, problem).start()
+    Housekeeping(settings, MachineCleaner(settings, mine.database, mine.engine).clean).start()
     return mine
 
 

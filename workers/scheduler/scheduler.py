@@ -24,11 +24,13 @@ from workers.errors import NotYetError
 from workers.logs import LogStore, open_logs
 from workers.queue.celery_app import MESSAGE_EXPIRES_S, make_celery
 from workers.queue.wakeups import Notifier, queue_length
+from workers.retention_policy import RetentionPolicy
 from workers.scheduler.candidate import TICK_S, Candidate
 from workers.scheduler.delays import end_due_delays
 from workers.scheduler.duties import Duty, DutyReporter, DutyThread, stop_all
 from workers.scheduler.missed_pushes import MISSED_PUSHES_EVERY_S, MissedPushes
 from workers.scheduler.missed_turns import MissedTurns
+from workers.scheduler.old_rows import OldRows
 from workers.scheduler.pace import AT_REST_S, Pace, listening
 from workers.scheduler.retention import (
     delete_expired_logins,
@@ -38,6 +40,7 @@ from workers.scheduler.retention import (
     delete_old_payloads,
 )
 from workers.scheduler.silence import SilenceWatch
+from workers.scheduler.sizes import SharedSizes
 from workers.secrets.vault import Vault
 from workers.settings import Settings
 from workers.startup import check_installation
@@ -51,6 +54,7 @@ NOTIFY_AGAIN_S = 5
 """If a job's last wake-up is older than this, and no message waits in the queue, then the message was lost."""
 
 _CLEANUP_EVERY_S = 60.0
+_OLD_ROWS_EVERY_S = 300.0
 
 _log = structlog.get_logger()
 
@@ -76,6 +80,7 @@ class SchedulerContext:
     disk_was_full: threading.Event = field(default_factory=threading.Event)
     pace: Pace = field(default_factory=Pace)
     find_missed_pushes: Callable[[], str] = str
+    limits: RetentionPolicy = field(default_factory=RetentionPolicy)
 
 
 @dataclass
@@ -159,6 +164,7 @@ def duties_of(context: SchedulerContext) -> list[Duty]:
     """All duties. What they remember of their failures lasts as long as the list."""
     crons, old_logs = BackOff(context.monotonic_s), BackOff(context.monotonic_s)
     missed_turns = MissedTurns()
+    old_rows = OldRows(context.engine, context.logs, context.limits, BackOff(context.monotonic_s))
 
     def turns() -> str:
         missed_turns(context.engine)
@@ -184,6 +190,10 @@ def duties_of(context: SchedulerContext) -> list[Duty]:
         delete_expired_logs(context.engine, context.logs, context.retention_days, old_logs)
         return old_logs.problem()
 
+    def rows() -> str:
+        old_rows.remove()
+        return old_rows.back_off.problem()
+
     return [
         Duty("jobs of dead workers", TICK_S, Reaper(context), of_unfinished=True),
         Duty("missed turns", TICK_S, turns, of_unfinished=True),
@@ -195,6 +205,8 @@ def duties_of(context: SchedulerContext) -> list[Duty]:
         Duty("old audit entries", _CLEANUP_EVERY_S, audit),
         Duty("old payloads of deliveries", _CLEANUP_EVERY_S, payloads),
         Duty("old logs", _CLEANUP_EVERY_S, logs),
+        Duty("old runs", _OLD_ROWS_EVERY_S, rows),
+        Duty("sizes", _CLEANUP_EVERY_S, SharedSizes(context.engine, context.monotonic_s)),
         Duty("marked logs", _CLEANUP_EVERY_S, lambda: delete_marked_logs(context.logs)),
     ]
 
@@ -220,6 +232,7 @@ def run_scheduler(settings: Settings, stop: threading.Event) -> None:
         audit_days=settings.audit_days,
         lease_s=settings.lease_s,
         find_missed_pushes=MissedPushes(engine, vault, settings, notify, live),
+        limits=settings.retention,
     )
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     wait = partial(context.pace.wait, TICK_S, AT_REST_S)

@@ -51,6 +51,8 @@ _TABLE = {
         POST /repos/{name:path}/settings/secrets/delete, POST /repos/{name:path}/settings/newest-wins,
         POST /repos/{name:path}/settings/roles, POST /repos/{name:path}/settings/roles/delete,
         POST /repos/{name:path}/settings/untrusted,
+        POST /repos/{name:path}/settings/retention,
+        GET /api/repos/{name:path}/settings/retention, PUT /api/repos/{name:path}/settings/retention,
         POST /repos/{name:path}/settings/visibility, POST /repos/{name:path}/crons,
         POST /repos/{name:path}/crons/switch, POST /repos/{name:path}/crons/delete,
         GET /repos/{name:path}/deliveries, GET /repos/{name:path}/deliveries/{delivery_id},
@@ -68,7 +70,7 @@ _TABLE = {
     """,
     Needs.SERVER: """
         POST /workers/drain, POST /workers/undrain, POST /api/workers/{worker_name}/drain,
-        POST /api/workers/{worker_name}/undrain, GET /api/queue, GET /metrics,
+        POST /api/workers/{worker_name}/undrain, GET /api/queue, GET /metrics, GET /api/disk, GET /disk,
         GET /users, POST /users/disable, POST /users/enable, POST /users/remove, GET /audit,
         GET /api/users, POST /api/users/{user_name}/disable, POST /api/users/{user_name}/enable,
         DELETE /api/users/{user_name}, GET /api/users/{user_name}/tokens,

@@ -3,6 +3,7 @@
 from workers.db.models.base import Base
 from workers.db.models.deliveries import DeliveryPayload
 from workers.db.models.heads import Head, HeadCheck
+from workers.db.models.housekeeping import DiskReport, Retention
 from workers.db.models.logs import LogSegment, StoredLog
 from workers.db.models.processes import Counter, FailedDuty, Leader, SealingKey, Worker
 from workers.db.models.repos import (
@@ -31,6 +32,7 @@ __all__ = [
     "Cron",
     "Delivery",
     "DeliveryPayload",
+    "DiskReport",
     "FailedDuty",
     "FormerName",
     "Head",
@@ -43,6 +45,7 @@ __all__ = [
     "Registry",
     "Repo",
     "RepoRole",
+    "Retention",
     "Run",
     "SealingKey",
     "Secret",
