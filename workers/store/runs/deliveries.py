@@ -122,7 +122,8 @@ def _make(session: Session, fresh: Mapping[_Key, NewDelivery]) -> dict[_Key, Rec
     for key, new in fresh.items():
         run = runs.get(key)
         if key in late:
-            receipts[key] = Receipt(DeliveryState.ACCEPTED, run_id=late[key].id, run_number=late[key].number)
+            run_id, number = late[key]
+            receipts[key] = Receipt(DeliveryState.ACCEPTED, run_id=run_id, run_number=number)
         elif run:
             receipts[key] = Receipt(
                 DeliveryState.ACCEPTED, new.reason, run.run_id, run.number, run.job_id, run.superseded
@@ -137,8 +138,8 @@ def _make(session: Session, fresh: Mapping[_Key, NewDelivery]) -> dict[_Key, Rec
     return receipts
 
 
-def _late(session: Session, fresh: Mapping[_Key, NewDelivery]) -> dict[_Key, Run]:
-    """The runs of deliveries that come after Headway has found their push itself, and started its run."""
+def _late(session: Session, fresh: Mapping[_Key, NewDelivery]) -> dict[_Key, tuple[int, int]]:
+    """The runs (id, number) of deliveries that come after Headway has found their push itself, and started its run."""
     pushes = {
         (key[0], new.trigger.ref, new.trigger.sha): key
         for key, new in fresh.items()
