@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from tests.support.registry import Registry
 from tests.support.services import free_port
@@ -192,10 +192,20 @@ class Stack:
         return ask(f"{self.url}/api{path}", method=method, body=data, headers=headers)
 
 
-class Repository:
+class Server(Protocol):
+    """A running server: all its parts on this machine (``Stack``), or on several."""
+
+    folder: Path
+
+    def headway(self, *arguments: str, stdin: str = "") -> str: ...
+
+    def api(self, path: str, *, method: str = "GET", body: Any = None) -> Answer: ...
+
+
+class RepositoryOn:
     """A bare git repository with the hook of `headway repo add`, and a working copy."""
 
-    def __init__(self, stack: Stack, name: str, *options: str) -> None:
+    def __init__(self, stack: Server, name: str, *options: str) -> None:
         self.stack = stack
         self.name = name
         self.bare = stack.folder / f"{name.replace('/', '-')}.git"
@@ -253,6 +263,12 @@ class Repository:
 
     def log(self, step: Any) -> bytes:
         return self.stack.api(f"/steps/{step['id']}/log").body
+
+
+class Repository(RepositoryOn):
+    """A repository of a server that is all on this machine."""
+
+    stack: Stack
 
 
 def printed(command: Sequence[str]) -> str:
