@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from runner.private import NotPrivateError
 from tests.support.other_user import OTHER, as_other, can_read, needs_root, open_folder
 from tests.web.cli.command import Headway
-from workers.db.session import make_engine
+from workers.db.session import make_engine, reading
 from workers.secrets.vault import open_vault
 from workers.settings import Settings
+from workers.startup import database
 
 URL = "https://github.com/acme/harbour.git"
 
@@ -172,3 +174,8 @@ def test_a_database_that_another_user_could_replace_is_a_sentence(headway: Headw
     os.chown(place / "db", OTHER, OTHER)
     headway.env["HEADWAY_DATABASE_URL"] = f"sqlite:///{place}/db/headway.db"
     assert f"{place}/db can be changed by user {OTHER}" in headway.refused("repo", "list")
+
+
+def test_what_web_server_and_commands_commit_to_sqlite_survives_a_power_cut(settings: Settings) -> None:
+    with database(settings) as engine, reading(engine) as session:
+        assert session.scalar(text("PRAGMA synchronous")) == 2, "FULL"

@@ -30,6 +30,15 @@ def test_a_transaction_is_committed_at_the_end_of_its_block(database: Engine) ->
         assert store.counters(session) == {"hooks": 1}
 
 
+@pytest.mark.parametrize(("durable", "level"), [(True, 2), (False, 1)])
+def test_sqlite_waits_for_the_disk_where_that_is_asked_for(sqlite_url: str, durable: bool, level: int) -> None:
+    """1 is NORMAL, 2 is FULL: https://sqlite.org/pragma.html#pragma_synchronous"""
+    engine = make_engine(sqlite_url, durable=durable)
+    with reading(engine) as session:
+        assert session.scalar(text("PRAGMA synchronous")) == level
+    engine.dispose()
+
+
 def test_a_transaction_that_raises_leaves_nothing(database: Engine) -> None:
     with pytest.raises(store.StaleAttemptError), transaction(database) as session:  # noqa: PT012 - the second one raises
         store.bump_counter(session, "hooks")
