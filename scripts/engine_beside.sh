@@ -67,12 +67,13 @@ inside() { # inside NAME FOLDER NUMBER
   mount -t tmpfs -o mode=755 none /run # with no socket, lock or process id of this machine's engine
   mkdir -p /run/lock
   trap 'stopping=yes; kill -TERM "$engine" 2>/dev/null || true' TERM INT HUP
+  # Without --live-restore, an engine with address pools that starts for the second time deletes docker0 of this machine's own.
   while [ -z "$stopping" ]; do
     rm -f /run/docker.pid "$2/docker.sock"
     dockerd --data-root "$2/data" --exec-root /run/docker --pidfile /run/docker.pid --host "unix://$2/docker.sock" \
       --bridge "$(bridge "$3")" --default-address-pool "base=$(block "$3" 0).0/21,size=26" \
       --iptables=false --ip6tables=false --ip-masq=false --cgroup-parent "/$(group "$3")/docker" \
-      --shutdown-timeout 5 >>"$2/log" 2>&1 </dev/null &
+      --live-restore --shutdown-timeout 5 >>"$2/log" 2>&1 </dev/null &
     engine=$!
     await "$engine"
     [ -n "$stopping" ] || sleep 0.3

@@ -47,7 +47,7 @@ class OtherMachine:
         self.data = folder / "data"
         self.docker_host = f"unix://{folder}/engine/docker.sock"
         self._script: subprocess.Popen[bytes] | None = None
-        self._first = 0
+        self._unshare = self._first = 0
         folder.mkdir(exist_ok=True)
 
     def start(self) -> None:
@@ -73,7 +73,7 @@ class OtherMachine:
         assert self._script is not None
         for child in child_processes(self._script.pid):
             if name_of(child) == "unshare" and (found := child_processes(child)):
-                self._first = found[0]
+                self._unshare, self._first = child, found[0]
                 return True
         return False
 
@@ -101,20 +101,34 @@ class OtherMachine:
                 inside, env=dict(environment), stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
             )
 
+    def processes(self) -> list[int]:
+        """The process ids of all that runs on it, also in containers; not of what ``popen`` has started."""
+        found, left = [], [self._first]
+        while left:
+            found.append(left.pop())
+            left += child_processes(found[-1])
+        return found
+
     def engine_process(self) -> int:
         """The process id of its engine, or 0 while there is none."""
         return next((pid for pid in child_processes(self._first) if name_of(pid) == "dockerd"), 0)
 
+    def go_on(self) -> None:
+        """Ends a stop of its first process: `unshare` stops itself with it."""
+        for pid in (self._first, self._unshare):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
     def lose_power(self) -> None:
         """Ends all its processes at once: engine, containers, and what was started by ``popen``."""
         os.kill(self._first, signal.SIGKILL)
+        self.go_on()
         self._ended()
 
     def stop(self) -> None:
         """Stops the engine, which ends its containers, and all processes. Does nothing where it does not run."""
         if self._script is not None:
-            with suppress(ProcessLookupError):
-                os.kill(self._first, signal.SIGCONT)
+            self.go_on()
             self._script.terminate()
             self._ended()
 
@@ -125,8 +139,9 @@ class OtherMachine:
         except subprocess.TimeoutExpired:
             with suppress(ProcessLookupError):
                 os.kill(self._first, signal.SIGKILL)
+            self.go_on()
             self._script.wait(STOP_WITHIN_S)
-        self._script, self._first = None, 0
+        self._script, self._first, self._unshare = None, 0, 0
 
     def _wait(self, what: str, check: Callable[[], bool], within_s: float) -> None:
         deadline_s = time.monotonic() + within_s

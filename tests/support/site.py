@@ -25,7 +25,7 @@ class Part:
         self, name: str, arguments: list[str], environment: Mapping[str, str], log: Path, machine: OtherMachine | None
     ) -> None:
         self.name, self.log, self.machine = name, log, machine
-        self._command, self._environment = [sys.executable, str(HEADWAY), *arguments], environment
+        self.command, self._environment = [sys.executable, str(HEADWAY), *arguments], environment
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -33,11 +33,11 @@ class Part:
         if self.alive:
             return
         if self.machine is not None:
-            self._process = self.machine.popen(self._command, self._environment, self.log)
+            self._process = self.machine.popen(self.command, self._environment, self.log)
             return
         with self.log.open("ab") as out:
             self._process = subprocess.Popen(
-                ["setpriv", "--pdeathsig=KILL", *self._command], env=dict(self._environment),
+                ["setpriv", "--pdeathsig=KILL", *self.command], env=dict(self._environment),
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out,
             )  # fmt: skip
 
@@ -59,6 +59,9 @@ class Part:
         for pid in self.pids if pids is None else pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
+        if number in {signal.SIGCONT, signal.SIGKILL} and self._process is not None:
+            # nsenter stops itself when its child process is stopped.
+            self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """Kills (-9) all its processes."""
