@@ -102,12 +102,13 @@ class Judge:
             yield f"step {step.name} is of attempt {step.attempt}, and its job of {job.origin}"
         for attempt in range(1, job.origin + 1):
             with self.logs.open(run.id, job.id, step.number, attempt) as log:
-                data, complete, size = printed_by(log), log.complete, log.size_bytes
+                data, complete, cut_off, size = printed_by(log), log.complete, log.cut_off, log.size_bytes
             whole = expected.whole and attempt == job.origin
             yield from (
                 f"step {step.name}, attempt {attempt}: {what}" for what in wrong_log(data, expected, whole=whole)
             )
-            if attempt == job.origin and (step.log_bytes, complete) != (size, True):
+            lost = cut_off and not expected.whole  # its worker was lost when it was to be canceled
+            if attempt == job.origin and not lost and (step.log_bytes, complete) != (size, True):
                 yield f"step {step.name}: its row says {step.log_bytes} bytes of {size}, complete: {complete}"
 
     def _of_push(self, job: Job, step: Step, nonce: str) -> Iterator[str]:
@@ -200,6 +201,14 @@ def settle(stack: Stack, patience_s: float = SETTLE_S) -> list[str]:
         except Exception as error:  # noqa: BLE001 - an engine that starts
             left = [repr(error)]
     return left
+
+
+def wrong_runs(stack: Stack, sent: list[Sent]) -> list[str]:
+    """What is wrong with runs that have ended."""
+    with opened(stack) as database, bucket_keys(stack):
+        judged = Judge(stack.settings(), database, stack.registry.registry, stack.registry.tags)
+        judged.runs(sent)
+        return judged.problems
 
 
 def judge(stack: Stack, sent: list[Sent]) -> list[str]:

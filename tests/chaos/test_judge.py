@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 
@@ -19,12 +20,13 @@ from tests.support.plain_http import PlainHandler
 from tests.support.registry import Registry
 from workers import store
 from workers.blobs import open_blobs
-from workers.db.models import Delivery, Job, Run, Step
+from workers.db.models import Delivery, Job, Run, Step, StoredLog
 from workers.db.session import transaction
 from workers.forges.signatures import signed_key
 from workers.jobs.recorder import Recorder
 from workers.settings import Settings
 from workers.store.jobs import leases
+from workers.store.logs import CUT
 
 COUNT = counting("push-1", 3)
 DIGEST_OF = "sha256:{}".format
@@ -181,6 +183,15 @@ def test_what_is_wrong_is_noticed(case: Case, name: str) -> None:
     change, sentence = WRONG[name]
     change(case)
     assert sentence in case.problems()
+
+
+def test_the_log_of_a_canceled_step_may_be_cut_off_and_of_another_not(case: Case) -> None:
+    with transaction(case.database) as session:
+        session.execute(update(StoredLog).values(state=CUT))
+    assert "complete: False" in case.problems()
+    case.judge.problems.clear()
+    case.sent.steps["count"] = replace(COUNT, whole=False)
+    assert case.problems() == ""
 
 
 def test_a_failed_run_is_not_a_passed_one(case: Case) -> None:
