@@ -18,6 +18,7 @@ from runner.images.pull import pull
 from runner.images.requirements import ImageRequirement
 from runner.images.retry import RegistryRetries
 from runner.logs.output import Write
+from runner.timing import Timed, untimed
 
 POLL_S = 0.2
 Description = dict[str, Any]
@@ -53,6 +54,7 @@ class ImageFetch:
         self._lines: list[str] = []
         self._shown = False
         self.canceled = Event()
+        self.timed: Timed = untimed
         self.retries = RegistryRetries(retry_s, self._add_line, self._check)
         self.ended: Future[Description] = Future()
         self.ended.add_done_callback(lambda _: self._wake())
@@ -129,7 +131,8 @@ class ImageFetch:
                 self._changed.wait_for(lambda: self.ended.done() or len(self._lines) > written, POLL_S)  # noqa: B023 - evaluated at once
 
     def _pull(self) -> None:
-        digest = pull(self._engine, self._reference, self._login, self._add_line, self._check, self.retries)
+        with self.timed("pull", self._requirement.name):
+            digest = pull(self._engine, self._reference, self._login, self._add_line, self._check, self.retries)
         here = self._pulled(digest)
         if here is None:
             raise MachineError(Reason.INTERNAL, f"the image {self._reference} was pulled and is not in the engine")

@@ -18,6 +18,7 @@ from runner.images.image_fetch import Description, ImageFetch
 from runner.images.requirements import ImageRequirement
 from runner.images.retry import RETRY_S, RegistryRetries
 from runner.logs.output import Write
+from runner.timing import Timed, untimed
 
 Key = tuple[str, str, frozenset[int]]
 
@@ -52,6 +53,7 @@ class JobImages:
         self._configs: dict[str, Mapping[str, Any]] = {}
         self._known: Mapping[Key, str] = {}
         self.on_found: Callable[[Key, str], None] = _ignored
+        self.timed: Timed = untimed
 
     def know(self, images: Mapping[Key, str]) -> None:
         """Takes over the ids of images that an earlier process of this job has found."""
@@ -159,6 +161,7 @@ class JobImages:
                     self._engine, requirement, reference, login, self._check, self._retry_s,
                     guarded=guarded, known=self._known.get(requirement.key, ""),
                 )  # fmt: skip
+                present.timed = self.timed
                 self._fetches[requirement.key] = present
                 present.ended.add_done_callback(partial(self._found, requirement.key))
             return present

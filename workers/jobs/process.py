@@ -9,11 +9,17 @@ import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import structlog
 from celery import Celery, bootsteps
-from celery.signals import worker_before_create_process, worker_process_init, worker_shutting_down
+from celery.signals import (
+    worker_before_create_process,
+    worker_process_init,
+    worker_process_shutdown,
+    worker_shutting_down,
+)
 from sqlalchemy import Engine as Database
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -43,6 +49,7 @@ from workers.labels import offered_here, queue_of
 from workers.queue.celery_app import QUEUE, TASK, make_celery
 from workers.queue.worker_output import quiet
 from workers.settings import Settings
+from workers.tracing.exporter import import_early, report_problem
 
 _log = structlog.get_logger()
 
@@ -57,6 +64,7 @@ def make_worker(settings: Settings, name: str, flags: WorkerFlags) -> Celery:
 
     @worker_before_create_process.connect(weak=False)
     def _before_fork(**_: object) -> None:
+        _warm_up()
         # The garbage collector would write into what the child shares with this process, and so copy it.
         gc.freeze()
 
@@ -73,15 +81,27 @@ def make_worker(settings: Settings, name: str, flags: WorkerFlags) -> Celery:
 
     @app.task(name=TASK)
     def _work(job_id: int) -> None:
-        work(opened(), job_id)
-        _clean_up(opened())
+        with opened().connections.in_use():
+            work(opened(), job_id)
+            _clean_up(opened())
 
     @app.task(name=TAKE_OVER)
     def _take_over(running_job: str) -> None:
-        take_over(opened(), running_job)
-        _clean_up(opened())
+        with opened().connections.in_use():
+            take_over(opened(), running_job)
+            _clean_up(opened())
 
     return app
+
+
+def _warm_up() -> None:
+    """Each child of the pool asks the kernel for a signal at its parent's death, through a parser of C declarations.
+
+    Made before the fork, the parser is shared by all of them.
+    """
+    import_early()
+    with suppress(ImportError):
+        import_module("cffi").FFI().cdef("int prctl(int option, ...);")
 
 
 def _clean_up(context: WorkerContext) -> None:
@@ -96,13 +116,16 @@ def _open_process(settings: Settings, name: str, flags: WorkerFlags) -> WorkerCo
     """Connects one process of the pool, and starts its heartbeat."""
     mine = make_context(settings, name, flags)
     hand_over_on_signal(mine.running)
+    worker_process_shutdown.connect(lambda **_: mine.tracing.exporter.close(), weak=False)
     watch = mine.engine_watch
 
     def problem() -> str:
         return STOPPING if flags.stopping else _look_at_disk(settings) or watch.problem()
 
     watch.start()
-    _heartbeat(settings, name, mine.database, problem).start()
+    beats = _heartbeat(settings, name, mine.database, problem)
+    beats.share(flags.beat_turn, mine.connections.look)
+    beats.start()
     return mine
 
 
@@ -126,6 +149,7 @@ def run_worker(settings: Settings, exit_when_idle_s: float | None = None, *, end
     Raises MachineError where the engine, or its view of our data, is wrong.
     """
     name = f"{socket.gethostname()}-{secrets.token_hex(2)}"
+    report_problem()
     try:
         wait_for_engine(settings, partial(_heartbeat, settings, name))
         installation, host_rules = _prepare(settings, name)

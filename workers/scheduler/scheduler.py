@@ -43,6 +43,7 @@ from workers.statuses.reporter import background_reporter
 from workers.store.jobs import leases
 from workers.store.processes.duties import WAKE_UPS
 from workers.streaming.redis_stream import LiveTail, connect
+from workers.tracing.tracing import open_tracing
 from workers.triggers.crons import start_due
 
 NOTIFY_AGAIN_S = 5
@@ -59,6 +60,7 @@ class SchedulerContext:
 
     ``monotonic_s`` is the clock by which leases expire and failures are tried again. ``disk_was_full`` is set when the
     database could not be written for lack of room on its disk: then no worker could renew its lease, either.
+    ``trace_ended`` is called with each job that has ended so.
     """
 
     engine: Engine
@@ -73,6 +75,7 @@ class SchedulerContext:
     monotonic_s: Callable[[], float] = time.monotonic
     disk_was_full: threading.Event = field(default_factory=threading.Event)
     pace: Pace = field(default_factory=Pace)
+    trace_ended: Callable[[int], object] = bool
 
 
 @dataclass
@@ -121,6 +124,7 @@ class Reaper:
             if job.state is not State.QUEUED:
                 # A worker may still run it without a lease.
                 self.context.live.publish_cancel(job.run_id)
+                self.context.trace_ended(job.job_id)
 
 
 def start_crons(context: SchedulerContext, back_off: BackOff) -> str:
@@ -209,6 +213,7 @@ def run_scheduler(settings: Settings, stop: threading.Event) -> None:
         retention_days=settings.retention_days,
         audit_days=settings.audit_days,
         lease_s=settings.lease_s,
+        trace_ended=(tracing := open_tracing(settings, engine)).ended,
     )
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     wait = partial(context.pace.wait, TICK_S, AT_REST_S)
@@ -216,6 +221,7 @@ def run_scheduler(settings: Settings, stop: threading.Event) -> None:
         with listening(redis, context.pace), background_reporter(engine, vault, settings, wait):
             _run_until_stopped(context, owner, stop)
     finally:
+        tracing.exporter.close()
         redis.close()
         engine.dispose()
 
