@@ -154,7 +154,7 @@ def _work(site: _Site) -> Iterator[None]:
     number = repo.push({".headway.yml": _PIPELINE.format(cells=", ".join(map(str, range(SLOTS))))})
 
     def running() -> bool:
-        return sum(job["state"] == "running" for job in repo.run(number)["jobs"]) == SLOTS
+        return [job["state"] for job in repo.run(number)["jobs"]].count("running") == SLOTS
 
     until("all slots are at work", running)
     time.sleep(_WORKED_S)

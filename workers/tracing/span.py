@@ -59,9 +59,8 @@ class Span:
 
 def short(attributes: Mapping[str, Value | None]) -> dict[str, Value]:
     """Without what is empty, and without the end of what is very long: names come from pipeline files."""
-    kept = {name: value for name, value in attributes.items() if value not in {None, ""}}
     return {
         name: value[:ATTRIBUTE_CHARS_MAX] if isinstance(value, str) else value
-        for name, value in kept.items()
-        if value is not None
+        for name, value in attributes.items()
+        if value is not None and value != ""
     }
