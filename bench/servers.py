@@ -95,6 +95,7 @@ class WebAlone(Server):
     @contextmanager
     def running(self) -> Iterator[None]:
         """The process, as long as the block."""
+        self.headway("db", "upgrade")
         with child([HEADWAY, "web"], self.log_path, self.environment) as self.process:
             until(f"headway web answers (see {self.log_path})", self._ready)
             yield

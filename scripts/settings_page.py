@@ -3,12 +3,14 @@
 import sys
 from pathlib import Path
 
+from workers.housekeeping_settings import HousekeepingSettings
 from workers.settings import Settings
 
 HEAD = """\
 # Settings
 
-Every setting of the server is an environment variable. This page is made from `workers/settings.py` by `make docs`.
+Every setting of the server is an environment variable. This page is made from `workers/settings.py` and
+`workers/housekeeping_settings.py` by `make docs`.
 
 | variable | default | meaning |
 |---|---|---|
@@ -18,7 +20,8 @@ Every setting of the server is an environment variable. This page is made from `
 def page() -> str:
     """The page's text."""
     rows = []
-    for name, field in Settings.model_fields.items():
+    last = HousekeepingSettings.model_fields  # pydantic has the fields of a base class first
+    for name, field in sorted(Settings.model_fields.items(), key=lambda item: item[0] in last):
         value = "" if field.default_factory else field.default
         shown = "" if value in ("", None) or "Secret" in type(value).__name__ else f"`{value}`"
         rows.append(f"| `HEADWAY_{name.upper()}` | {shown} | {field.description} |\n")

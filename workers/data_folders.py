@@ -20,6 +20,16 @@ class DataFolders:
         return self.data_dir / "mirrors"
 
     @property
+    def image_records_dir(self) -> Path:
+        """Which images of the engine this machine's jobs have pulled."""
+        return self.data_dir / "images"
+
+    @property
+    def housekeeping_lock(self) -> Path:
+        """Held by the process that cleans up on this machine; its time says when one did last."""
+        return self.data_dir / "housekeeping.lock"
+
+    @property
     def ca_dir(self) -> Path:
         """Where the certificates are that git trusts."""
         return self.data_dir / "ca"
@@ -48,5 +58,6 @@ class DataFolders:
     def private_dirs(self) -> Sequence[Path]:
         """The folders in the data directory into which no other user may look."""
         return [
-            self.data_dir / name for name in ("logs", "blobs", "spool", "mirrors", "workspaces", "running", "redis")
+            self.data_dir / name
+            for name in ("logs", "blobs", "spool", "mirrors", "workspaces", "running", "redis", "images")
         ]

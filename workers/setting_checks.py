@@ -107,6 +107,13 @@ def printable(text: str) -> str:
     return text
 
 
+def nothing_or_at_least(value: int, least: int) -> int:
+    """0, or a number that is not too small."""
+    if 0 < value < least:
+        raise ValueError(f"write 0, or {least} at least")
+    return value
+
+
 def nothing_or_memory(value: int) -> int:
     """0, or memory that a container can be given."""
     if 0 < value < MEMORY_BYTES_MIN:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 from sqlalchemy import make_url
 
 from pipelines.plan import JOB_TIMEOUT_S, STEP_TIMEOUT_S
@@ -17,6 +17,7 @@ from workers.ballast import Ballast
 from workers.blob_url import BlobUrl, folder_at
 from workers.data_folders import DataFolders
 from workers.disk import RESERVE_BYTES_MIN, DiskReserve
+from workers.housekeeping_settings import HousekeepingSettings
 from workers.labels import parse_labels
 from workers.log_lines import LogFormat
 from workers.password_files import password_in, with_password
@@ -26,7 +27,7 @@ def _default_data_dir() -> Path:
     return Path("/var/lib/headway") if os.geteuid() == 0 else Path.home() / ".local/share/headway"
 
 
-class Settings(DataFolders, BaseSettings):
+class Settings(DataFolders, HousekeepingSettings):
     """The server's settings. Each is read from HEADWAY_ and its name in capitals."""
 
     model_config = SettingsConfigDict(env_prefix="HEADWAY_", frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -184,6 +185,12 @@ class Settings(DataFolders, BaseSettings):
         gt=0,
         description="The largest body of a webhook in bytes. A larger one gets status 413.",
     )
+    missed_pushes: Literal["off", "report", "run"] = Field(
+        "report",
+        description="What happens to a push whose webhook did not come, which the scheduler finds by asking the "
+        "repository's server every few minutes: `report` shows it, `run` starts its run, `off` asks none "
+        "([forges](forges.md#missed-pushes)).",
+    )
     log_format: LogFormat = Field(
         "auto",
         description="How the server's processes write their own log: `text`, or `json` with an object on each line "
@@ -201,14 +208,6 @@ class Settings(DataFolders, BaseSettings):
     )
     session_days: kinds.Days = Field(
         30, ge=1, description="Days without a visit after which a browser must log in again."
-    )
-    audit_days: kinds.Days = Field(
-        365,
-        ge=0,
-        description="Days after which an entry of the audit log is deleted. 0: never, up to a million entries.",
-    )
-    retention_days: kinds.Days = Field(
-        90, ge=0, description="Days after which the logs of a finished run are deleted. 0: never."
     )
 
     @field_validator("metrics_token")

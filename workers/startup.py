@@ -27,7 +27,7 @@ from workers.settings import Settings, load_settings
 _SQLITE_HEADER = b"SQLite format 3\0"
 # What an installation keeps in its data directory: by one of the first, it is known as such.
 _MARKS = frozenset({"headway.db", "secret.key", "serve.lock", "ballast", "mirrors", "workspaces", "blobs"})
-_MORE = frozenset({"logs", "spool", "running", "redis", "ca", "lost+found"})
+_MORE = frozenset({"logs", "spool", "running", "redis", "ca", "images", "housekeeping.lock", "lost+found"})
 _NAMES_SHOWN = 3
 _FOR_OTHERS = 0o077
 MAKE_ONE = "`headway serve` makes a new installation, and so does `headway db upgrade`"
@@ -143,7 +143,10 @@ def _note(sentence: str) -> None:
 
 @contextmanager
 def database(settings: Settings, *, migrate: bool = False) -> Iterator[Engine]:
-    """Opens the database. With ``migrate`` it makes one, or brings an older one up to date. Raises StartError."""
+    """Opens the database, for those who answer people: what they acknowledge survives a power cut.
+
+    With ``migrate`` it makes one, or brings an older one up to date. Raises StartError.
+    """
     file = _sqlite_file(settings)
     if not migrate:
         _check_is_there(settings, file)
@@ -151,7 +154,7 @@ def database(settings: Settings, *, migrate: bool = False) -> Iterator[Engine]:
     with sentences(settings):
         if file is not None:
             _check_is_sqlite(file)
-        engine = make_engine(settings.database)
+        engine = make_engine(settings.database, survives_power_cut=True)
     try:
         with private_umask(), sentences(settings):
             _check_schema(settings, schema_of(engine), migrate=migrate)

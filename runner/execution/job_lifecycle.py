@@ -22,6 +22,7 @@ from runner.execution.masked_events import masked_errors, masked_outcome
 from runner.execution.restoration import restore
 from runner.execution.scheduler import Scheduler
 from runner.execution.services import Services
+from runner.images.image_record import ImageUse
 from runner.private import NotPrivateError, private_folder
 from runner.source.server import TransientGitError
 from runner.threads import in_background, wait_for
@@ -80,6 +81,8 @@ def _remove_earlier(assignment: Assignment, engine: Engine) -> None:
 def _begin(job: Job) -> None:
     job.egress.prepare()
     job.images.on_found = job.journal.image
+    if job.options.image_records:
+        job.images.use = ImageUse(job.options.image_records)
     if job.resumption:
         restore(job)
     else:

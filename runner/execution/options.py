@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from pipelines.plan import JOB_TIMEOUT_S, STEP_TIMEOUT_S
 from runner.docker.specs import Limits
@@ -14,7 +15,8 @@ class Options:
     """Limits and settings for all steps of a job. Without ``push`` the log only shows what would be pushed.
 
     While ``disk_low``, little output of steps is kept. ``disk_problem`` says why the job must end because it has filled
-    the disk, once what it wrote is gone; it is empty while the job may go on.
+    the disk, once what it wrote is gone; it is empty while the job may go on. ``image_records`` is the folder in which
+    pulled images are recorded, so that unused ones can be removed; without it none are.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -28,6 +30,7 @@ class Options:
     address_wait_s: float = 60
     registry_retry_s: float = RETRY_S
     push: bool = True
+    image_records: Path | None = None
     disk_low: Callable[[], bool] = never_low
     disk_problem: Callable[[], str] = no_disk_problem
 

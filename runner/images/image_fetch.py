@@ -14,6 +14,7 @@ from runner.docker.references import split_tag
 from runner.docker.specs import Login
 from runner.errors import CanceledError, MachineError, StepError
 from runner.images.access_check import check_access
+from runner.images.image_record import ImageUse
 from runner.images.pull import pull
 from runner.images.requirements import ImageRequirement
 from runner.images.retry import RegistryRetries
@@ -42,6 +43,7 @@ class ImageFetch:
         guarded: bool = False,
         known: str = "",
     ) -> None:
+        self.use: ImageUse | None = None
         self._guarded = guarded
         self._known = known
         self._engine = engine
@@ -131,11 +133,14 @@ class ImageFetch:
                 self._changed.wait_for(lambda: self.ended.done() or len(self._lines) > written, POLL_S)  # noqa: B023 - evaluated at once
 
     def _pull(self) -> None:
+        before = self.use.before_pull(self._engine) if self.use else frozenset()
         with self.timed("pull", self._requirement.name):
             digest = pull(self._engine, self._reference, self._login, self._add_line, self._check, self.retries)
         here = self._pulled(digest)
         if here is None:
             raise MachineError(Reason.INTERNAL, f"the image {self._reference} was pulled and is not in the engine")
+        if self.use:
+            self.use.pulled(here, before)
         self._finish(here)
 
     def _pulled(self, digest: str) -> Description | None:

@@ -15,6 +15,7 @@ from runner.docker.specs import Login
 from runner.errors import StepError
 from runner.images.access_check import check_access
 from runner.images.image_fetch import Description, ImageFetch
+from runner.images.image_record import ImageUse
 from runner.images.requirements import ImageRequirement
 from runner.images.retry import RETRY_S, RegistryRetries
 from runner.logs.output import Write
@@ -53,6 +54,7 @@ class JobImages:
         self._configs: dict[str, Mapping[str, Any]] = {}
         self._known: Mapping[Key, str] = {}
         self.on_found: Callable[[Key, str], None] = _ignored
+        self.use: ImageUse | None = None
         self.timed: Timed = untimed
 
     def know(self, images: Mapping[Key, str]) -> None:
@@ -74,9 +76,11 @@ class JobImages:
         """
         fetch = self._fetch(requirement, again=ImageFetch.has_failed)
         here = fetch.follow(write, partial(self._check_trouble, fetch, deadline_s))
+        self._keep(here)
         if self._engine.image(here["Id"]) is None:
             write(f"the image {requirement.name} was removed from the engine meanwhile")
             here = self._fetch(requirement, again=lambda present: present is fetch).follow(write, self._check)
+            self._keep(here)
         self.note(here)
         return here
 
@@ -106,6 +110,8 @@ class JobImages:
     def here(self, name: str, write: Write) -> Description | None:
         """The image if the engine has it, without a pull. Raises StepError if this job may not use it."""
         image = image_named(self._engine, name)
+        if image:
+            self._keep(image)
         if image and self.is_guarded(name):
             retries = RegistryRetries(self._retry_s, write, self._check)
             check_access(self._engine, name, self._logins.get(registry_host(name)), retries)
@@ -142,10 +148,17 @@ class JobImages:
         """Cancels all pulls and stops the threads."""
         self.cancel_pulls()
         self._pool.shutdown(cancel_futures=True)
+        if self.use:
+            self.use.close()
 
     def _found(self, key: Key, ended: Future[Description]) -> None:
         if ended.exception() is None:
+            self._keep(ended.result())
             self.on_found(key, str(ended.result()["Id"]))
+
+    def _keep(self, image: Description) -> None:
+        if self.use:
+            self.use.use(str(image["Id"]))
 
     def _fetch(
         self, requirement: ImageRequirement, again: Callable[[ImageFetch], bool] = lambda _: False
@@ -161,6 +174,7 @@ class JobImages:
                     self._engine, requirement, reference, login, self._check, self._retry_s,
                     guarded=guarded, known=self._known.get(requirement.key, ""),
                 )  # fmt: skip
+                present.use = self.use
                 present.timed = self.timed
                 self._fetches[requirement.key] = present
                 present.ended.add_done_callback(partial(self._found, requirement.key))

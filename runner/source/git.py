@@ -19,6 +19,7 @@ from git.exc import GitCommandNotFound
 from pipelines.state import Reason
 from runner.errors import MachineError
 from runner.source.git_words import fit_for_logs, folders_in, last_word
+from runner.source.limited_git import GitLimits, execute_limited
 
 GIT_TIMEOUT_S = 1800
 # Each setting blocks one way in which a repository or its URL could run code or hang the worker.
@@ -89,32 +90,42 @@ def run_git(
     stdin: BinaryIO | None = None,
     egress: Mapping[str, str] | None = None,
     settings: Sequence[tuple[str, str]] = (),
+    limits: GitLimits | None = None,
 ) -> bytes:
     """Runs git with the settings above; ``local`` allows file:// URLs instead of network URLs. Raises GitError.
 
-    ``egress`` are more variables, for proxies and CA certificates; ``settings`` are more settings.
+    ``egress`` are more variables, for proxies and CA certificates; ``settings`` are more settings. With ``limits`` it
+    reads no input, and also raises TooMuchOutputError and NoAnswerError.
     """
     variables = dict(egress or {})
     environment = git_environment(local=local, login=login, url=url, more=settings) | variables
     # If headway runs in a git hook, git's variables point to the hook's repository: they must not affect our commands.
     foreign = [f"--unset={name}" for name in os.environ if name.startswith("GIT_") and name not in environment]
+    words = ["env", *foreign, *command] if foreign else list(command)
     try:
-        status, output, errors = Git(os.sep).execute(
-            ["env", *foreign, *command] if foreign else list(command),
-            env=environment,
-            istream=stdin,
-            kill_after_timeout=GIT_TIMEOUT_S,
-            stdout_as_string=False,
-            strip_newline_in_stdout=False,
-            with_extended_output=True,
-            with_exceptions=False,
+        status, output, errors = (
+            execute_limited(words, environment, limits) if limits else _execute(words, environment, stdin)
         )
-    except GitCommandNotFound as error:
+    except (GitCommandNotFound, FileNotFoundError) as error:
         raise MachineError(Reason.INTERNAL, "git is not installed on this machine; install it") from error
     if status:
         hidden = [login.password, quote(login.password, safe=""), _basic_pair(login)] if login else []
-        raise GitError(fit_for_logs(str(errors), folders_in(command, variables, urls=not url), hidden))
+        raise GitError(fit_for_logs(errors, folders_in(command, variables, urls=not url), hidden))
     return output
+
+
+def _execute(words: list[str], environment: Mapping[str, str], stdin: BinaryIO | None) -> tuple[int, bytes, str]:
+    status, output, errors = Git(os.sep).execute(
+        words,
+        env=environment,
+        istream=stdin,
+        kill_after_timeout=GIT_TIMEOUT_S,
+        stdout_as_string=False,
+        strip_newline_in_stdout=False,
+        with_extended_output=True,
+        with_exceptions=False,
+    )
+    return status, output, str(errors)
 
 
 def git_environment(

@@ -122,6 +122,8 @@ class MirrorStore:
             return
         now = fcntl.LOCK_EX | fcntl.LOCK_NB
         with suppress(BlockingIOError), _locked(self._fetch_lock, now), _locked(self._read_lock, now):
+            if not self.path.exists():
+                return  # it was removed meanwhile
             for left in self.path.glob("objects/pack/tmp_*"):
                 left.unlink()
             newest_first = self._git("for-each-ref", "--sort=-creatordate", "--format=%(refname)", "refs/headway")

@@ -11,6 +11,7 @@ from runner.source.git import GitError, GitLogin, origin, run_git
 from runner.source.git_failures import Access, Failure, explain
 from runner.source.git_words import without_login
 from runner.source.http_trace import HttpAnswer, http_trace
+from runner.source.limited_git import GitLimits
 from runner.source.urls import check_url
 
 REDIRECTS_MAX = 20
@@ -60,6 +61,7 @@ class RepoServer:
     withheld: bool = False
     moved: dict[str, str] = field(default_factory=dict)
     was_asked: bool = False
+    limits: GitLimits | None = None
 
     def run(self, command: Sequence[str], *, local: bool = False) -> bytes:
         """Git's output. Follows redirects; a login goes to its own scheme, host and port alone.
@@ -77,6 +79,7 @@ class RepoServer:
                         egress={**self.egress, **trace.variables},
                         # Git replaces the beginning of each address that it asks.
                         settings=[(f"url.{new}.insteadOf", old) for old, new in dict(self.moved).items()],
+                        limits=self.limits,
                     )
                 except GitError as error:
                     if not self._learn(error, trace.answers()):

@@ -37,6 +37,15 @@ LEAST: Mapping[str, int] = {
     "session_days": 1,
     "audit_days": 0,
     "retention_days": 0,
+    "disk_high_percent": 1,
+    "disk_low_percent": 0,
+    "mirror_bytes_max": 0,
+    "image_bytes_max": 0,
+    "build_cache_bytes_max": 0,
+    "run_retention_days": 0,
+    "run_retention_count": 0,
+    "delivery_retention_days": 0,
+    "delivery_retention_count": 0,
 }
 
 

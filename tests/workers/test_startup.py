@@ -13,6 +13,7 @@ from tests.web.cli.command import Headway
 from workers.db.session import make_engine
 from workers.secrets.vault import open_vault
 from workers.settings import Settings
+from workers.startup import database
 
 URL = "https://github.com/acme/harbour.git"
 
@@ -172,3 +173,9 @@ def test_a_database_that_another_user_could_replace_is_a_sentence(headway: Headw
     os.chown(place / "db", OTHER, OTHER)
     headway.env["HEADWAY_DATABASE_URL"] = f"sqlite:///{place}/db/headway.db"
     assert f"{place}/db can be changed by user {OTHER}" in headway.refused("repo", "list")
+
+
+def test_what_is_acknowledged_survives_a_power_cut(installed: Headway, place: Path) -> None:
+    settings = Settings(data_dir=place / "data")
+    with database(settings) as engine, engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2

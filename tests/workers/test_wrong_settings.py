@@ -68,6 +68,7 @@ WRONG: dict[object, tuple[str, ...]] = {
     "secret_keys": ("nonsense", "k1:short", ",", "k1:%%"),
     "worker_labels": ("gpu", "=x", "gpu=", "gpu=true,disk"),
     "builds_reach_host": ("yes", ""),
+    "missed_pushes": ("yes", "Run", ""),
 }
 """Values that fit no setting of a kind, by the kind or the setting's name."""
 

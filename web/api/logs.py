@@ -1,5 +1,6 @@
 """Logs of steps: by bytes, by lines, the last lines, or whole; where each part came from; and search."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import Query
@@ -21,6 +22,7 @@ from web.operations.log_parts import (
 )
 from web.operations.log_search import search
 from web.operations.lookup import step_with_id
+from web.operations.retention import logs_kept
 from web.security.auth import CurrentUser
 from web.services import ServicesDep
 from workers.db.session import reading
@@ -71,7 +73,7 @@ def get_log(
     """
     with reading(services.engine) as session:
         place = step_with_id(session, user, step_id)
-    address = kept_log(place, services.settings.retention_days)
+    address = kept_log(place, partial(logs_kept, services, place.repo.id))
     if offset is not None:
         return _response(part_by_bytes(services.logs, address, offset, max_bytes))
     if line is not None:
@@ -109,7 +111,7 @@ def get_log_sources(
     """
     with reading(services.engine) as session:
         place = step_with_id(session, user, step_id)
-    end, found = sources(services.logs, kept_log(place, services.settings.retention_days), offset, max_bytes)
+    end, found = sources(services.logs, kept_log(place, partial(logs_kept, services, place.repo.id)), offset, max_bytes)
     return LogSources(end=end, sources=[LogSource.model_validate(chunk) for chunk in found])
 
 
@@ -123,5 +125,5 @@ def search_log(
     """Which lines of a step's output contain ``text``; letters a to z match in either case."""
     with reading(services.engine) as session:
         place = step_with_id(session, user, step_id)
-    lines, more = search(services.logs, kept_log(place, services.settings.retention_days), text)
+    lines, more = search(services.logs, kept_log(place, partial(logs_kept, services, place.repo.id)), text)
     return SearchResult(lines=lines, more=more)

@@ -70,7 +70,7 @@ def start_run(services: ServicesDep, user: CurrentUser, name: str, request: RunR
 def get_run(services: ServicesDep, user: CurrentUser, name: str, number: RunNumber) -> RunDetail:
     """A run with its jobs, steps and problems."""
     with reading(services.engine) as session:
-        repo, run = run_numbered(session, user, name, number, Role.READ)
+        repo, run = run_numbered(session, user, name, number, Role.READ, services.settings.retention)
         jobs = jobs_with_steps(session, run.id)
         waits = store.why_waiting(session, repo.name, [job for job, _ in jobs])
         trouble = store.status_problem(session, run.id)
@@ -81,7 +81,7 @@ def get_run(services: ServicesDep, user: CurrentUser, name: str, number: RunNumb
 def get_problems(services: ServicesDep, user: CurrentUser, name: str, number: RunNumber) -> ProblemsSchema:
     """Errors and warnings in the run's pipeline files."""
     with reading(services.engine) as session:
-        _, run = run_numbered(session, user, name, number, Role.READ)
+        _, run = run_numbered(session, user, name, number, Role.READ, services.settings.retention)
     return ProblemsSchema.model_validate(run)
 
 

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from web.cli import crons, logins, registries, repos, roles, secrets, users, workers
+from web.cli import crons, deliveries, logins, registries, repos, roles, secrets, users, workers
 from web.cli.approve import approve
+from web.cli.disk import DISK
 from web.cli.trigger import trigger
 from workers.cli.errors import report_errors
 from workers.cli.worker_group import WORKER
@@ -15,6 +16,7 @@ _GROUPS: tuple[tuple[str, str, Mapping[str, Callable[..., None]]], ...] = (
     ("repo", "Repositories.", {**repos.COMMANDS, **roles.REPO_COMMANDS}),
     ("secret", "Secrets of a repository.", secrets.COMMANDS),
     ("cron", "Runs that start by the clock.", crons.COMMANDS),
+    ("delivery", "Webhook deliveries, and replaying one.", deliveries.COMMANDS),
     ("registry", "Logins to image registries.", registries.COMMANDS),
     ("user", "People.", users.USER_COMMANDS),
     ("token", "API tokens for programs.", logins.TOKEN_COMMANDS),
@@ -28,6 +30,7 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
     for verb in workers.COMMANDS:
         WORKER.command(verb.__name__)(verb)
+    app.add_typer(DISK, name="disk")
     for name, text, commands in _GROUPS:
         group = typer.Typer(help=text, no_args_is_help=True)
         for word, command in commands.items():

@@ -12,6 +12,7 @@ from web.cli.connecting import repo_check
 from web.cli.forge_tokens import repo_token
 from web.cli.helpers import RepoName, actor, operation_services, read_stdin, say
 from web.cli.repo_add import HookFile, clone_address, repo_add, say_forgotten, show_webhook
+from web.cli.repo_retention import repo_retention
 from web.cli.repo_show import repo_rename, repo_show
 from workers.cli.errors import report_errors
 from workers.errors import StartError
@@ -154,5 +155,6 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "trust": repo_trust,
     "newest-wins": repo_newest_wins,
     "untrusted": repo_untrusted,
+    "retention": repo_retention,
     "remove": repo_remove,
 }

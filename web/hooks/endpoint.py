@@ -5,7 +5,7 @@ Deliveries that arrive while a transaction runs go into the next one: ``handle_b
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from operator import itemgetter
 from typing import Any, cast
@@ -17,14 +17,15 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from structlog.contextvars import bind_contextvars
 
-from pipelines.trigger import Trigger, skip_ci
 from web.hooks.batching import Batcher
+from web.operations.incoming import Rules, rows_of
 from web.services import Services
 from workers import store
-from workers.access.trust import Admission, UntrustedRuns, admission_when_queued, refusal, why_untrusted
+from workers.access.trust import UntrustedRuns
 from workers.db.session import persist, reading
-from workers.forges import FORGES, BadPayloadError, Forge, NothingToDo, Parsed
+from workers.forges import FORGES, BadPayloadError
 from workers.forges.form import json_of
+from workers.forges.kept_payload import kept_payload
 from workers.secrets.vault import hook_place
 from workers.store import DeliveryState, NewDelivery, Receipt
 
@@ -54,13 +55,11 @@ class IncomingDelivery:
 
 @dataclass(frozen=True)
 class _Target:
-    """A repository's forge and webhook secret. An unknown name gets repository 0, so that its check takes as long."""
+    """A repository's rules and webhook secret. An unknown name gets repository 0, so that its check takes as long."""
 
     repo_id: int
-    forge: Forge
+    rules: Rules
     secret: str
-    active: bool = True
-    policy: UntrustedRuns = UntrustedRuns.APPROVE
 
 
 @dataclass(frozen=True)
@@ -165,18 +164,16 @@ def _targets(services: Services, names: set[str], dummy_secret: str) -> dict[str
     with reading(services.engine) as session:
         doors = store.hook_targets(session, names)
     unseal = services.vault.unseal
-    targets = {"": _Target(0, FORGES["generic"], unseal(hook_place(0), dummy_secret))}
+    targets = {"": _Target(0, Rules(FORGES["generic"]), unseal(hook_place(0), dummy_secret))}
     for door in doors:
-        secret = unseal(hook_place(door.repo_id), door.sealed)
-        targets[door.name] = _Target(
-            door.repo_id, FORGES[door.forge], secret, door.active, UntrustedRuns(door.untrusted_runs)
-        )
+        rules = Rules(FORGES[door.forge], door.active, UntrustedRuns(door.untrusted_runs))
+        targets[door.name] = _Target(door.repo_id, rules, unseal(hook_place(door.repo_id), door.sealed))
     return targets
 
 
 def _check(delivery: IncomingDelivery, target: _Target) -> _Verified | None:
     """What to store of a delivery; None if its signature is wrong or the repository is unknown."""
-    headers, body, forge = delivery.headers, delivery.body, target.forge
+    headers, body, forge = delivery.headers, delivery.body, target.rules.forge
     payload = json_of(headers, body)
     signed = forge.verify(headers, body, target.secret)
     if payload is not body:
@@ -184,36 +181,13 @@ def _check(delivery: IncomingDelivery, target: _Target) -> _Verified | None:
         signed = forge.verify(headers, payload, target.secret) or signed
     if not (signed and target.repo_id):
         return None
-    key, size = forge.delivery_key(headers, payload), len(body)
-    try:
-        parsed = forge.parse(headers, payload)
-    except BadPayloadError as error:
-        refused = NewDelivery(key=key, body_bytes=size, state=DeliveryState.REFUSED, reason=error.sentence)
-        return _Verified(target.repo_id, [refused], error)
-    return _Verified(target.repo_id, _rows(target, key, parsed, size))
-
-
-def _rows(target: _Target, key: str, parsed: Parsed, size: int) -> list[NewDelivery]:
-    """The rows to store of a delivery: one for each trigger, because a row leads to one run at most."""
-    if not target.active:
-        parsed = NothingToDo("The repository is switched off in Headway.")
-    if isinstance(parsed, NothingToDo):
-        return [NewDelivery(key=key, body_bytes=size, reason=parsed.reason)]
-    rows: list[NewDelivery] = []
-    for trigger in parsed:
-        own_key = f"{key}#{len(rows)}" if rows else key
-        rows.append(_row(NewDelivery(own_key, trigger.event.value, size, trigger), trigger, target.policy))
-    return rows
-
-
-def _row(new: NewDelivery, trigger: Trigger, policy: UntrustedRuns) -> NewDelivery:
-    if skip_ci(trigger):
-        return replace(new, trigger=None, reason=f"The commit message of {trigger.ref} asks to skip CI.")
-    admitted = admission_when_queued(trigger, policy)
-    if admitted is Admission.REFUSE:
-        why = refusal(why_untrusted(trigger, on_branch=True))
-        return replace(new, trigger=None, reason=f"Not run: {why}.")
-    return replace(new, held=admitted is Admission.HOLD)
+    first = NewDelivery(
+        forge.delivery_key(headers, payload),
+        body_bytes=len(body),
+        payload=kept_payload(headers, body, target.secret),
+    )
+    rows, error = rows_of(target.rules, first, headers, payload)
+    return _Verified(target.repo_id, rows, error)
 
 
 def _answer_to(

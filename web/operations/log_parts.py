@@ -1,6 +1,6 @@
 """Reads parts of stored logs: by bytes, by lines and from the end."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -24,18 +24,20 @@ def address_of(place: StepPlace) -> StepLogAddress:
     return place.run.id, place.job.id, place.step.number, place.step.attempt
 
 
-def why_deleted(run: Run, step: Step, retention_days: int) -> str:
-    """When and why the log of a step was deleted; empty if it was not, or if the step wrote nothing."""
+def why_deleted(run: Run, step: Step, how_long: Callable[[], str]) -> str:
+    """When and why the log of a step was deleted; empty if it was not, or if the step wrote nothing.
+
+    ``how_long`` says for how long logs are kept (``retention.logs_kept``).
+    """
     if run.logs_deleted_ms is None or not step.log_bytes:
         return ""
     day = datetime.fromtimestamp(run.logs_deleted_ms / 1000, UTC).strftime("%Y-%m-%d")
-    kept = f"{retention_days} days after their run has ended" if retention_days else "for a limited time then"
-    return f"The log was deleted on {day}: this server kept logs {kept} (HEADWAY_RETENTION_DAYS)."
+    return f"The log was deleted on {day}: {how_long()}."
 
 
-def kept_log(place: StepPlace, retention_days: int) -> StepLogAddress:
+def kept_log(place: StepPlace, how_long: Callable[[], str]) -> StepLogAddress:
     """The address of the log of a step's last attempt. Raises GoneError if the log was deleted."""
-    if why := why_deleted(place.run, place.step, retention_days):
+    if why := why_deleted(place.run, place.step, how_long):
         raise GoneError(why)
     return address_of(place)
 

@@ -14,8 +14,10 @@ from web.security.access import Actor
 from workers import store
 from workers.db.models import Cron, Job, Repo, Run, Step, User
 from workers.db.roles import Role
+from workers.retention_policy import RetentionPolicy
 from workers.store import StepPlace
 from workers.store.repos.names import repo_by_former_name
+from workers.store.repos.retention import own_values
 
 
 def repo_named(session: Session, actor: Actor, name: str, needed: Role) -> Repo:
@@ -52,13 +54,30 @@ def check_administrator(actor: Actor) -> None:
         raise ForbiddenError(f"Only an administrator{hint} may do this.")
 
 
-def run_numbered(session: Session, actor: Actor, name: str, number: int, needed: Role) -> tuple[Repo, Run]:
-    """The repository and its run of this number, under the same conditions as ``repo_named``."""
+def run_numbered(
+    session: Session, actor: Actor, name: str, number: int, needed: Role, server: RetentionPolicy | None = None
+) -> tuple[Repo, Run]:
+    """The repository and its run of this number, under the same conditions as ``repo_named``.
+
+    With the ``server``'s limits, the sentence about a run that was removed says how long runs are kept.
+    """
     repo = repo_named(session, actor, name, needed)
     run = store.run_by_number(session, repo.id, number)
+    if run is None and number <= repo.last_number:
+        raise NotFoundError(_removed(session, repo, number, server or RetentionPolicy()))
     if run is None:
         raise NotFoundError(f"{name} has no run {number}.")
     return repo, run
+
+
+def _removed(session: Session, repo: Repo, number: int, server: RetentionPolicy) -> str:
+    policy = server.within(own_values(session, repo.id))
+    limits = [
+        *([f"after {policy.run_days} days"] if policy.run_days else []),
+        *([f"when there are more than {policy.run_count} of them"] if policy.run_count else []),
+    ]
+    when = f" {' or '.join(limits)}" if limits else " by retention"
+    return f"{repo.name} has no run {number} any more: old runs are removed{when}."
 
 
 def run_with_id(session: Session, actor: Actor, run_id: int) -> Run:

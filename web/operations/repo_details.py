@@ -4,6 +4,7 @@ from sqlalchemy.orm import Session
 
 from web.operations.forge_tokens import used_for
 from web.operations.lookup import repo_named
+from web.operations.retention import in_words
 from web.security.access import Actor
 from web.services import OperationServices
 from web.urls import hook_url
@@ -12,6 +13,7 @@ from workers.db.models import Repo
 from workers.db.roles import Role
 from workers.db.session import reading
 from workers.store.repos.names import former_names
+from workers.store.repos.retention import own_values
 
 
 def details(services: OperationServices, actor: Actor, name: str) -> list[tuple[str, str]]:
@@ -33,6 +35,7 @@ def details(services: OperationServices, actor: Actor, name: str) -> list[tuple[
             ("clone login", f"as {repo.clone_username}" if repo.clone_password_sealed else ""),
             ("forge token", _token(session, repo)),
             *_rules(repo),
+            ("retention", in_words(own_values(session, repo.id))),
             ("secrets", ", ".join(secret.name for secret in store.secrets_of(session, repo.id))),
             ("runs", str(repo.last_number)),
         ]

@@ -29,7 +29,9 @@ from workers.store import AlreadyThereError, NewRepo, repo_info
 from workers.store.repos import names
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
-_RESERVED_WORDS = frozenset({"runs", "settings", "secrets", "crons"})  # they stand behind the name in addresses
+_RESERVED_WORDS = frozenset(
+    {"runs", "settings", "secrets", "crons", "deliveries"}
+)  # they stand behind the name in addresses
 
 _RUNS_REMOVED_AT_ONCE = 50
 

@@ -38,9 +38,7 @@ def trouble(services: Services) -> list[str]:
     try:
         services.redis.ping()
     except RedisError:
-        found.append(
-            "Redis does not answer: jobs wait until a worker can be woken, and pages show the output of steps late."
-        )
+        found.append("Redis does not answer: jobs start some seconds late, and pages show the output of steps late.")
     with reading(services.engine) as session:
         if not has_leader(session, SCHEDULER):
             found.append("No scheduler is running: crons do not start, and jobs of dead workers wait for ever.")

@@ -22,10 +22,12 @@ from web.urls import hook_url, repo_path, run_path
 from workers import store
 from workers.db.roles import Role
 from workers.db.session import db_now_ms, reading
+from workers.store.runs.heads import missed_pushes
 from workers.triggers.crons import NewCron
 from workers.triggers.manual import ManualRun
 
 RUNS_ON_A_PAGE = 30
+_MISSED_SHOWN = 3
 _TEXT_CHARS_MAX = 100_000
 _INPUT = "input."
 _ALL = store.RunFilter()
@@ -176,6 +178,7 @@ def _repo_page(
         found = store.crons_of(session, repo.id)
         idle = store.idle_runs(session, [*shown, *(last for _, last in found if last)])
         declared = store.branch_inputs(session, repo.id, repo.default_branch)
+        missed = missed_pushes(session, repo.id, _MISSED_SHOWN)
         now = db_now_ms(session)
     older = shown[-1].number if len(runs_found) > len(shown) else None
     return page(
@@ -189,6 +192,7 @@ def _repo_page(
         idle=idle,
         crons=found,
         declared=declared,
+        missed_pushes=missed,
         before=before,
         older=older,
         only=only,

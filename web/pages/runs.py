@@ -1,6 +1,7 @@
 """A run's page: its jobs and steps, and the log of one step. Works without JavaScript; scripts keep it up to date."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 import structlog
@@ -13,6 +14,7 @@ from web.operations import runs
 from web.operations.job_order import in_dependency_order
 from web.operations.log_parts import BLOBS_AWAY, LogPart, last_lines, why_deleted
 from web.operations.lookup import jobs_with_steps, run_numbered
+from web.operations.retention import logs_kept
 from web.pages.permitted import permitted
 from web.pages.refresh import run_page_version
 from web.pages.templates import page, plain_lines
@@ -46,7 +48,7 @@ def run_page(
 ) -> Response:
     """A run: its steps, and the log of one of them."""
     with reading(services.engine) as session:
-        repo, run = run_numbered(session, user, name, number, Role.READ)
+        repo, run = run_numbered(session, user, name, number, Role.READ, services.settings.retention)
         role = role_on(session, user, repo)
         jobs = in_dependency_order(jobs_with_steps(session, run.id))
         waits = store.why_waiting(session, repo.name, [job for job, _ in jobs])
@@ -72,7 +74,7 @@ def run_page(
         chosen=chosen,
         chosen_job=next((job for job, _ in jobs if chosen and job.id == chosen.job_id), None),
         log=log,
-        log_deleted=why_deleted(run, chosen, services.settings.retention_days) if chosen else "",
+        log_deleted=why_deleted(run, chosen, partial(logs_kept, services, repo.id)) if chosen else "",
         lines=plain_lines(log.data) if log else [],
         pushed=_pushed(jobs),
         version=run_page_version(run, jobs),

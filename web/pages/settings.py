@@ -1,5 +1,6 @@
 """A repository's settings page: its webhook, commit statuses, newest wins, who sees it, its roles and secrets."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -18,9 +19,13 @@ from workers.access.trust import PipelineFrom, UntrustedRuns
 from workers.db.roles import Role
 from workers.db.session import db_now_ms, reading
 from workers.store.accounts.roles import roles_on_repo
+from workers.store.repos.retention import own_values
 from workers.store.repos.shared_secrets import shared_secrets_for
+from workers.store.runs import heads
+from workers.store.runs.delivery_lists import deliveries_of
 
 _DELIVERIES_SHOWN = 10
+_MISSED_SHOWN = 10
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(current_user)])
 
@@ -128,7 +133,9 @@ def _settings_page(
         given = roles_on_repo(session, repo.id)
         shared = shared_secrets_for(session, repo.name)
         token = forge_tokens.used_for(session, repo)
-        deliveries = store.newest_deliveries(session, repo.id, _DELIVERIES_SHOWN)
+        deliveries = deliveries_of(session, repo.id, None, _DELIVERIES_SHOWN)
+        missed, check = heads.missed_pushes(session, repo.id, _MISSED_SHOWN), heads.check_of(session, repo.id)
+        own = own_values(session, repo.id)
         now = db_now_ms(session)
     return page(
         request,
@@ -140,8 +147,12 @@ def _settings_page(
         hook_url=hook_url(services.settings, name),
         roles=given,
         deliveries=deliveries,
+        missed_pushes=missed,
+        check_problem=check.problem if check else "",
         shared=shared,
         token=token,
+        own=own,
+        server=asdict(services.settings.retention),
         all_roles=tuple(Role),
         error=error,
         role_error=role_error,

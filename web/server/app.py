@@ -8,6 +8,8 @@ from fastapi.staticfiles import StaticFiles
 from web.api import account as account_api
 from web.api import (
     crons,
+    deliveries,
+    disk,
     forge_tokens,
     inputs,
     logs,
@@ -15,6 +17,7 @@ from web.api import (
     pipeline_schema,
     repo_settings,
     repos,
+    retention,
     roles,
     runs,
     secrets,
@@ -23,7 +26,10 @@ from web.api import (
 )
 from web.hooks import endpoint
 from web.pages import account, front, login
+from web.pages import deliveries as deliveries_page
+from web.pages import disk as disk_page
 from web.pages import repo as repo_page
+from web.pages import retention as retention_page
 from web.pages import runs as run_page
 from web.pages import settings as settings_page
 from web.pages import users as users_page
@@ -54,17 +60,23 @@ ROUTERS = (
     openapi.router,
     workers.router,
     workers_page.router,
+    disk.router,
+    disk_page.router,
     endpoints.router,
     logs.router,
     crons.router,
+    deliveries.router,
     secrets.router,
     forge_tokens.router,
     repo_settings.router,
+    retention.router,
     roles.router,
     runs.router,
     inputs.router,
     repos.router,
     settings_page.router,
+    deliveries_page.router,
+    retention_page.router,
     run_page.router,
     repo_page.router,
 )

@@ -29,7 +29,9 @@ from web.streaming.hub import Hub
 from workers import store
 from workers.db.session import db_now_ms, reading
 from workers.store.processes import leaders
+from workers.store.processes.disk_reports import SERVER, reports
 from workers.store.runs import metrics as rows
+from workers.store.runs.heads import MISSED_PUSHES
 
 router = APIRouter(include_in_schema=False)
 CACHE_S = 5.0
@@ -95,7 +97,7 @@ class InstallationMetrics:
         try:
             with reading(self._engine) as session:
                 self._count_ended(session)
-                found = (*_of_jobs(session), *_of_processes(session))
+                found = (*_of_jobs(session), *_of_processes(session), _of_disks(session))
         except SQLAlchemyError as error:
             _log.warning("the metrics could not be read", error=str(error).partition("\n")[0])
             return (_database_up(0),)
@@ -132,6 +134,8 @@ def _of_jobs(session: Session) -> Iterator[Family]:
     yield _gauge("headway_jobs_running", "Jobs that a worker runs.", Sample(rows.running_jobs(session)))
     lost = store.counters(session).get(store.LEASES_LOST, 0)
     yield Family("headway_leases_lost_total", "counter", "Jobs whose worker fell silent.", [Sample(lost)])
+    missed = store.counters(session).get(MISSED_PUSHES, 0)
+    yield Family("headway_missed_pushes_total", "counter", "Pushes that no webhook told.", [Sample(missed)])
 
 
 def _of_processes(session: Session) -> Iterator[Family]:
@@ -146,6 +150,16 @@ def _of_processes(session: Session) -> Iterator[Family]:
     yield _gauge("headway_scheduler_up", "1 while a scheduler works.", Sample(int(leads)))
     failing = len(store.failed_duties(session))
     yield _gauge("headway_scheduler_failing_duties", "Duties of the scheduler that fail.", Sample(failing))
+
+
+def _of_disks(session: Session) -> Family:
+    samples = [
+        Sample(int(count), {"kind": kind, "machine": "" if report.name == SERVER else report.name})
+        for report in reports(session)
+        for kind, count in report.facts["bytes"].items()
+    ]
+    text = "What uses how much, as it was measured last; machine is empty for what all share."
+    return _gauge("headway_disk_bytes", text, *samples)
 
 
 def _state_of(worker: store.KnownWorker) -> str:

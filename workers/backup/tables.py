@@ -12,11 +12,11 @@ from sqlalchemy import Connection, LargeBinary, MetaData, Table, func, select, t
 from sqlalchemy.types import JSON
 
 from workers.backup.archive import TABLES
-from workers.db.models import Base, FailedDuty, Leader, SealingKey, Worker
+from workers.db.models import Base, DiskReport, FailedDuty, Leader, SealingKey, Worker
 from workers.db.schema import VERSION_TABLE
 from workers.errors import StartError
 
-PROCESSES = frozenset({Leader.__tablename__, Worker.__tablename__, FailedDuty.__tablename__})
+PROCESSES = frozenset(each.__tablename__ for each in (Leader, Worker, FailedDuty, DiskReport))
 """What processes say of themselves while they run: nothing for a backup."""
 _OF_EACH_INSTALLATION = frozenset({"counters", SealingKey.__tablename__})
 CHUNK_BYTES = 4 * 1024**2

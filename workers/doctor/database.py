@@ -31,7 +31,7 @@ _HOOKS_MAX = 20
 def database(settings: Settings) -> list[Finding]:
     """Whether it answers and has this program's schema; if so, its clock, the scheduler and the workers."""
     try:
-        with _opened(settings) as session:
+        with opened(settings) as session:
             revision, newest = revision_of(session.connection()), known_versions()[-1]
             if revision != newest:
                 return [_other_schema(revision, newest)]
@@ -67,7 +67,7 @@ def key(settings: Settings) -> list[Finding]:
 
 
 @contextmanager
-def _opened(settings: Settings) -> Iterator[Session]:
+def opened(settings: Settings) -> Iterator[Session]:
     url = make_url(settings.database)
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
         raise StartError(f"there is no database {url.database}")
@@ -120,7 +120,7 @@ def _workers(session: Session) -> list[Finding]:
 def _sealed(settings: Settings) -> tuple[set[str], list[tuple[int, str]]]:
     """The ids of all keys that sealed something, and some webhook secrets. Another schema is not read."""
     columns = [column for table in Base.metadata.tables.values() for column in table.columns if "sealed" in column.name]
-    with _opened(settings) as session:
+    with opened(settings) as session:
         if revision_of(session.connection()) != known_versions()[-1]:
             return set(), []
         values = [value for column in columns for value in session.scalars(select(column).where(column != ""))]

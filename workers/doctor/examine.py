@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from sqlalchemy import make_url
 
-from workers.doctor import database, machine, services
+from workers.doctor import blobs, database, machine, services, webhooks
 from workers.doctor.finding import Check, Finding, problem
 from workers.settings import Settings
 
@@ -29,6 +29,8 @@ def checks_of(settings: Settings) -> dict[str, Check]:
         "key": partial(database.key, settings),
         "redis": partial(services.redis, settings),
         "url": partial(services.base_url, settings),
+        "blobs": partial(blobs.blobs, settings),
+        "hooks": partial(webhooks.webhooks, settings),
     }
 
 

@@ -22,4 +22,5 @@ def options(settings: Settings) -> Options:
         registry_retry_s=settings.registry_retry_s,
         steps_ahead_max=settings.steps_ahead_max,
         disk_low=settings.disk_reserve.is_low,
+        image_records=settings.image_records_dir,
     )

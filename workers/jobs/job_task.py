@@ -21,6 +21,7 @@ from runner.execution.job_lifecycle import open_job, run_job
 from runner.execution.resumption import NOTHING_LEFT, Resumption, needs_network
 from runner.network.host_rules import BRIDGE_PREFIX
 from runner.source.mirror import Mirror
+from runner.source.mirror_removal import in_use
 from runner.source.server import TransientGitError
 from workers import store
 from workers.access.credentials import registry_logins_for
@@ -110,6 +111,7 @@ def _carry_out(context: WorkerContext, claim: leases.Claim, cancel: Cancel, left
             network = after_the_verdict.enter_context(_job_network(context, claim, left))
             job = load_job(context, claim)
             mirror = open_mirror(context.settings, context.egress, job.repo, job.login, job.run.mirror_key)
+            after_the_verdict.enter_context(in_use(mirror.path))
             with context.timing.timed("fetch", ""):
                 admitted = admit(context, job, mirror)
             plan = claim.plan or (_planned(context, admitted, mirror) if admitted else None)

@@ -1,6 +1,5 @@
 """The worker process: Celery's pool of child processes, and what each child needs."""
 
-import gc
 import os
 import secrets
 import signal
@@ -9,7 +8,6 @@ import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
-from importlib import import_module
 from typing import Any
 
 import structlog
@@ -32,10 +30,13 @@ from workers.jobs.context import WorkerContext
 from workers.jobs.drain import DrainWatch, following_drains
 from workers.jobs.job_task import work
 from workers.jobs.leftovers import PROBE, PeriodicSweep, remove_dead_attempts
+from workers.jobs.machine.cleaner import MachineCleaner
 from workers.jobs.machine.engine_wait import wait_for_engine
 from workers.jobs.machine.heartbeat import Heartbeat
 from workers.jobs.machine.host_rules import HostRulesUpkeep
+from workers.jobs.machine.housekeeping import Housekeeping
 from workers.jobs.mirror_maintenance import tidy
+from workers.jobs.pool_memory import share_memory
 from workers.jobs.running_jobs import RunningJobs
 from workers.jobs.takeovers.lease_holding import keep_for_successor
 from workers.jobs.takeovers.takeover import take_over
@@ -45,11 +46,13 @@ from workers.jobs.takeovers.takeover_watch import (
     hand_over_on_signal,
     takeovers_step,
 )
+from workers.jobs.without_redis import WAIT_FOR_TURN_S, LooksWithoutRedis, Turn, redis_answers
 from workers.labels import offered_here, queue_of
 from workers.queue.celery_app import QUEUE, TASK, make_celery
 from workers.queue.worker_output import quiet
 from workers.settings import Settings
-from workers.tracing.exporter import import_early, report_problem
+from workers.streaming.redis_stream import connect
+from workers.tracing.exporter import report_problem
 
 _log = structlog.get_logger()
 
@@ -61,12 +64,11 @@ def make_worker(settings: Settings, name: str, flags: WorkerFlags) -> Celery:
     """The Celery application with its two tasks, for the worker ``name``."""
     app = make_celery(settings)
     contexts: list[WorkerContext] = []
+    turn = Turn()
 
     @worker_before_create_process.connect(weak=False)
     def _before_fork(**_: object) -> None:
-        _warm_up()
-        # The garbage collector would write into what the child shares with this process, and so copy it.
-        gc.freeze()
+        share_memory()
 
     def opened() -> WorkerContext:
         if not contexts:
@@ -77,31 +79,50 @@ def make_worker(settings: Settings, name: str, flags: WorkerFlags) -> Celery:
     def _after_fork(**_: object) -> None:
         # Celery logs an error here, and the process lives on: its next job tries again.
         contexts.clear()
-        opened()
+        _look_without_redis(opened(), flags, turn)
 
-    @app.task(name=TASK)
-    def _work(job_id: int) -> None:
-        with opened().connections.in_use():
-            work(opened(), job_id)
-            _clean_up(opened())
+    @worker_process_shutdown.connect(weak=False)
+    def _before_the_end(**_: object) -> None:
+        turn.end(settings.shutdown_s)
 
-    @app.task(name=TAKE_OVER)
-    def _take_over(running_job: str) -> None:
-        with opened().connections.in_use():
-            take_over(opened(), running_job)
-            _clean_up(opened())
-
+    _add_tasks(app, opened, turn)
     return app
 
 
-def _warm_up() -> None:
-    """Each child of the pool asks the kernel for a signal at its parent's death, through a parser of C declarations.
+def _add_tasks(app: Celery, opened: Callable[[], WorkerContext], turn: Turn) -> None:
+    @app.task(name=TASK)
+    def _work(job_id: int) -> None:
+        # After a while without a turn the scheduler sends another wake-up, to any worker.
+        with turn.taken(WAIT_FOR_TURN_S) as mine:
+            if mine:
+                _at_work(opened(), lambda context: work(context, job_id))
 
-    Made before the fork, the parser is shared by all of them.
-    """
-    import_early()
-    with suppress(ImportError):
-        import_module("cffi").FFI().cdef("int prctl(int option, ...);")
+    @app.task(name=TAKE_OVER)
+    def _take_over(running_job: str) -> None:
+        # The parent process asks again for a job that no process has taken over.
+        with turn.taken(WAIT_FOR_TURN_S) as mine:
+            if mine:
+                _at_work(opened(), lambda context: take_over(context, running_job))
+
+
+def _at_work(context: WorkerContext, do: Callable[[WorkerContext], object]) -> None:
+    with context.connections.in_use():
+        do(context)
+        _clean_up(context)
+
+
+def _look_without_redis(context: WorkerContext, flags: WorkerFlags, turn: Turn) -> None:
+    """Starts the thread that looks for jobs while Redis is away."""
+    redis = connect(context.settings.redis_url)
+
+    def find() -> int | None:
+        problem = flags.stopping or context.settings.disk_reserve.problem() or context.engine_watch.problem()
+        return None if problem else context.claimer.next_ready()
+
+    def run(job_id: int) -> None:
+        _at_work(context, lambda context: work(context, job_id))
+
+    LooksWithoutRedis(partial(redis_answers, redis), find, run, turn).start()
 
 
 def _clean_up(context: WorkerContext) -> None:
@@ -126,6 +147,7 @@ def _open_process(settings: Settings, name: str, flags: WorkerFlags) -> WorkerCo
     beats = _heartbeat(settings, name, mine.database, problem)
     beats.share(flags.beat_turn, mine.connections.look)
     beats.start()
+    Housekeeping(settings, MachineCleaner(settings, mine.database, mine.engine).clean).start()
     return mine
 
 

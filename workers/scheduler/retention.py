@@ -7,6 +7,7 @@ from workers.back_off import BackOff
 from workers.db.session import reading, transaction
 from workers.logs import LogStore
 from workers.store.accounts import audit
+from workers.store.runs.deliveries import drop_old_payloads
 
 _RUNS_AT_ONCE = 100
 
@@ -23,19 +24,33 @@ def delete_old_audit_entries(engine: Engine, audit_days: int) -> None:
         audit.drop_old_entries(session, audit_days)
 
 
+def delete_old_payloads(engine: Engine) -> None:
+    """Deletes old payloads of deliveries, and those that are too many."""
+    with transaction(engine) as session:
+        drop_old_payloads(session)
+
+
 def delete_expired_logs(engine: Engine, logs: LogStore, retention_days: int, back_off: BackOff) -> None:
-    """Marks old logs to be deleted. ``retention_days`` 0 keeps logs for ever.
+    """Marks old logs to be deleted. ``retention_days`` 0 keeps logs for ever."""
+    if retention_days:
+        delete_logs_of(engine, logs, retention_days, back_off)
+
+
+def delete_logs_of(
+    engine: Engine, logs: LogStore, days: int, back_off: BackOff, repo_id: int | None = None
+) -> None:  # fmt: skip
+    """Marks logs that are older than ``days``, of all repositories or of one.
 
     Files of versions before the blob store have no rows to mark: they are deleted first. It is idempotent: after a
     crash in between, the next call deletes the same again. What cannot be deleted is tried again after a pause;
     ``back_off`` has it.
     """
     after = (0, 0)
-    while retention_days:
+    while True:
         with reading(engine) as session:
-            found = store.runs_past_retention(session, retention_days, _RUNS_AT_ONCE, after)
+            found = store.runs_past_retention(session, days, _RUNS_AT_ONCE, after, repo_id)
             old = set(store.ran_before_blobs(session, [run_id for _, run_id in found]))
-        deleted = [run_id for _, run_id in found if run_id not in old or _delete_files(logs, run_id, back_off)]
+        deleted = [run_id for _, run_id in found if run_id not in old or delete_files(logs, run_id, back_off)]
         if deleted:
             with transaction(engine) as session:
                 store.let_logs_go(session, deleted)
@@ -55,7 +70,8 @@ def delete_marked_logs(logs: LogStore) -> str:
     return ""
 
 
-def _delete_files(logs: LogStore, run_id: int, back_off: BackOff) -> bool:
+def delete_files(logs: LogStore, run_id: int, back_off: BackOff) -> bool:
+    """Deletes what versions before the blob store kept of a run. Returns whether it is gone."""
     if not back_off.is_due(run_id):
         return False
     try:

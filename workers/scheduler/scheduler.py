@@ -20,25 +20,28 @@ from workers import store
 from workers.back_off import BackOff
 from workers.db.full_disk import means_full_disk
 from workers.db.session import db_now_ms, make_engine, reading, transaction
-from workers.errors import NotYetError
 from workers.logs import LogStore, open_logs
 from workers.queue.celery_app import MESSAGE_EXPIRES_S, make_celery
 from workers.queue.wakeups import Notifier, queue_length
+from workers.retention_policy import RetentionPolicy
 from workers.scheduler.candidate import TICK_S, Candidate
 from workers.scheduler.delays import end_due_delays
 from workers.scheduler.duties import Duty, DutyReporter, DutyThread, stop_all
+from workers.scheduler.first_wait import when_there_is_an_installation
+from workers.scheduler.missed_pushes import MISSED_PUSHES_EVERY_S, MissedPushes
 from workers.scheduler.missed_turns import MissedTurns
+from workers.scheduler.old_rows import OldRows
 from workers.scheduler.pace import AT_REST_S, Pace, listening
 from workers.scheduler.retention import (
     delete_expired_logins,
     delete_expired_logs,
     delete_marked_logs,
     delete_old_audit_entries,
+    delete_old_payloads,
 )
 from workers.scheduler.silence import SilenceWatch
-from workers.secrets.vault import Vault
+from workers.scheduler.sizes import SharedSizes
 from workers.settings import Settings
-from workers.startup import check_installation
 from workers.statuses.reporter import background_reporter
 from workers.store.jobs import leases
 from workers.store.processes.duties import WAKE_UPS
@@ -50,6 +53,7 @@ NOTIFY_AGAIN_S = 5
 """If a job's last wake-up is older than this, and no message waits in the queue, then the message was lost."""
 
 _CLEANUP_EVERY_S = 60.0
+_OLD_ROWS_EVERY_S = 300.0
 
 _log = structlog.get_logger()
 
@@ -75,6 +79,8 @@ class SchedulerContext:
     monotonic_s: Callable[[], float] = time.monotonic
     disk_was_full: threading.Event = field(default_factory=threading.Event)
     pace: Pace = field(default_factory=Pace)
+    find_missed_pushes: Callable[[], str] = str
+    limits: RetentionPolicy = field(default_factory=RetentionPolicy)
     trace_ended: Callable[[int], object] = bool
 
 
@@ -145,7 +151,7 @@ def notify_again(context: SchedulerContext) -> str:
     try:
         waiting = context.waiting()
     except RedisError as error:
-        return f"No worker can be woken while Redis does not answer: {error}."
+        return f"Redis does not answer: jobs start some seconds late, when a worker looks for them itself. {error}."
     # While wake-ups wait, all workers are busy: another message would only wait behind them, until they expire.
     with reading(context.engine) as session:
         job_ids = store.jobs_for_free_workers(session, MESSAGE_EXPIRES_S if waiting else NOTIFY_AGAIN_S)
@@ -160,6 +166,7 @@ def duties_of(context: SchedulerContext) -> list[Duty]:
     """All duties. What they remember of their failures lasts as long as the list."""
     crons, old_logs = BackOff(context.monotonic_s), BackOff(context.monotonic_s)
     missed_turns = MissedTurns()
+    old_rows = OldRows(context.engine, context.logs, context.limits, BackOff(context.monotonic_s))
 
     def turns() -> str:
         missed_turns(context.engine)
@@ -177,9 +184,17 @@ def duties_of(context: SchedulerContext) -> list[Duty]:
         delete_old_audit_entries(context.engine, context.audit_days)
         return ""
 
+    def payloads() -> str:
+        delete_old_payloads(context.engine)
+        return ""
+
     def logs() -> str:
         delete_expired_logs(context.engine, context.logs, context.retention_days, old_logs)
         return old_logs.problem()
+
+    def rows() -> str:
+        old_rows.remove()
+        return old_rows.back_off.problem()
 
     return [
         Duty("jobs of dead workers", TICK_S, Reaper(context), of_unfinished=True),
@@ -187,9 +202,13 @@ def duties_of(context: SchedulerContext) -> list[Duty]:
         Duty("delayed jobs", TICK_S, delayed, of_unfinished=True),
         Duty("crons", TICK_S, lambda: start_crons(context, crons)),
         Duty(WAKE_UPS, TICK_S, lambda: notify_again(context), of_unfinished=True),
+        Duty("missed pushes", MISSED_PUSHES_EVERY_S, context.find_missed_pushes),
         Duty("expired logins", _CLEANUP_EVERY_S, logins),
         Duty("old audit entries", _CLEANUP_EVERY_S, audit),
+        Duty("old payloads of deliveries", _CLEANUP_EVERY_S, payloads),
         Duty("old logs", _CLEANUP_EVERY_S, logs),
+        Duty("old runs", _OLD_ROWS_EVERY_S, rows),
+        Duty("sizes", _CLEANUP_EVERY_S, SharedSizes(context.engine, context.monotonic_s)),
         Duty("marked logs", _CLEANUP_EVERY_S, lambda: delete_marked_logs(context.logs)),
     ]
 
@@ -199,20 +218,23 @@ def run_scheduler(settings: Settings, stop: threading.Event) -> None:
 
     It waits for a database that is not ready. Raises StartError for one that it cannot work with.
     """
-    vault = _when_there_is_an_installation(settings, stop)
+    vault = when_there_is_an_installation(settings, stop)
     if vault is None:
         return
     engine, redis = make_engine(settings.database), connect(settings.redis_url)
+    notify, live = Notifier(make_celery(settings)).notify, LiveTail(redis)
     context = SchedulerContext(
         engine=engine,
-        notify=Notifier(make_celery(settings)).notify,
+        notify=notify,
         waiting=lambda: queue_length(redis),
-        live=LiveTail(redis),
+        live=live,
         logs=open_logs(settings, engine),
         attempts_max=settings.attempts_max,
         retention_days=settings.retention_days,
         audit_days=settings.audit_days,
         lease_s=settings.lease_s,
+        find_missed_pushes=MissedPushes(engine, vault, settings, notify, live),
+        limits=settings.retention,
         trace_ended=(tracing := open_tracing(settings, engine)).ended,
     )
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
@@ -224,20 +246,6 @@ def run_scheduler(settings: Settings, stop: threading.Event) -> None:
         tracing.exporter.close()
         redis.close()
         engine.dispose()
-
-
-def _when_there_is_an_installation(settings: Settings, stop: threading.Event) -> Vault | None:
-    """Waits until the database can be used, and says so once. None where ``stop`` is set before."""
-    said = False
-    while not stop.is_set():
-        try:
-            return check_installation(settings)
-        except NotYetError as error:
-            if not said:
-                _log.warning("the scheduler waits for the database", problem=str(error))
-            said = True
-        stop.wait(TICK_S)
-    return None
 
 
 def _run_until_stopped(context: SchedulerContext, owner: str, stop: threading.Event) -> None:

@@ -1,5 +1,6 @@
 """Every query and update. Each function takes the caller's session; none commits, none does any other I/O."""
 
+from workers.db.delivery_states import DeliveryState
 from workers.store.accounts.sessions import (
     add_login_link,
     add_session,
@@ -108,16 +109,15 @@ from workers.store.runs.deliveries import (
     LEASES_LOST,
     NOT_SIGNED_KEY,
     TOO_LARGE_KEY,
-    DeliveryState,
     NewDelivery,
     Receipt,
     bump_counter,
     counters,
-    newest_deliveries,
     note_refused,
     record_deliveries,
     record_delivery,
 )
+from workers.store.runs.delivery_lists import newest_deliveries
 from workers.store.runs.planning import Planned, fail_planning, plan_run, set_trigger
 from workers.store.runs.queueing import NewRun, Queued, queue_run, queue_runs, rerun
 from workers.store.runs.runs import (

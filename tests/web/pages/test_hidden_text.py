@@ -15,6 +15,8 @@ from web.pages.templates import make_templates
 from web.server.app import create_app
 from workers import store
 from workers.db.session import transaction
+from workers.forges.kept_payload import kept_payload
+from workers.store import NewDelivery
 
 HIDDEN = "ok\u202e\u2066\x1b[2J\x9b\u200b\u200f\ufeff\x07\u2028end"
 SHOWN = r"ok\u202e\u2066\x1b[2J\x9b\u200b\u200f\ufeff\x07\u2028end"
@@ -37,6 +39,8 @@ def hostile(site: Site) -> int:
         repo = store.repo_by_name(session, REPO)
         assert repo is not None
         store.queue_run(session, repo.id, trigger, held=True)
+        payload = kept_payload({"user-agent": HIDDEN}, HIDDEN.encode(), "")
+        store.record_delivery(session, repo.id, NewDelivery("d", HIDDEN, ref=HIDDEN, reason=HIDDEN, payload=payload))
     image = Container(image=NamedImage(name=HIDDEN))
     step = CommandsStep(number=1, name=HIDDEN, container=image, commands=("x",))
     job = JobPlan(name=HIDDEN, file=HIDDEN, number=1, cell={HIDDEN: HIDDEN}, steps=(step,))
@@ -58,7 +62,10 @@ def test_every_page_shows_what_hides(site: Site, browser: TestClient, hostile: i
         "/",
         *paths,
         f"/repos/{REPO}/settings",
+        f"/repos/{REPO}/deliveries",
+        f"/repos/{REPO}/deliveries/1",
         "/workers",
+        "/disk",
         "/users",
         "/audit",
         "/account",
@@ -66,7 +73,7 @@ def test_every_page_shows_what_hides(site: Site, browser: TestClient, hostile: i
     ]:
         answer = browser.get(path)
         assert _RAW.search(answer.text) is None, path
-    for path in ["/", *paths]:
+    for path in ["/", *paths, f"/repos/{REPO}/deliveries", f"/repos/{REPO}/deliveries/1"]:
         assert SHOWN in browser.get(path).text, path
 
 
@@ -77,6 +84,9 @@ def test_every_page_was_looked_at(site: Site) -> None:
         "account",
         "audit",
         "base",
+        "deliveries",
+        "delivery",
+        "disk",
         "error",
         "front",
         "login",

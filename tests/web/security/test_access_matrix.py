@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from httpx2 import Response
 from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from pipelines.state import State
@@ -19,9 +20,11 @@ from web.operations import crons, roles, secrets, users
 from web.security.auth import hashed, new_secret
 from web.server.app import create_app
 from workers import store
-from workers.db.models import AuditEntry, FormerName, Repo, Run
+from workers.db.models import AuditEntry, Delivery, FormerName, Repo, Run
 from workers.db.roles import Role, Scope
 from workers.db.session import reading, transaction
+from workers.forges.kept_payload import kept_payload
+from workers.store import NewDelivery
 from workers.triggers.crons import NewCron
 
 pytestmark = pytest.mark.slow
@@ -46,6 +49,7 @@ FORMS: Mapping[str, Mapping[str, Any]] = {
     "POST /repos/{name:path}/settings/roles": {"member": EVE, "role": "write"},
     "POST /repos/{name:path}/settings/roles/delete": {"member": EVE},
     "POST /repos/{name:path}/settings/visibility": {"visible": "false"},
+    "POST /repos/{name:path}/settings/retention": {"run_days": "30"},
     "POST /repos/{name:path}/runs": {"branch": "main"},
     "POST /repos/{name:path}/crons": CRON,
     "POST /repos/{name:path}/crons/switch": {"cron": "nightly", "on": "true"},
@@ -57,6 +61,7 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     "PUT /api/repos/{name:path}/secrets/{secret_name}": {"value": "value"},
     "PUT /api/repos/{name:path}/settings/forge-tokens": {"token": "tok"},
     "PUT /api/repos/{name:path}/settings/name": {"name": RENAMED},
+    "PUT /api/repos/{name:path}/settings/retention": {"run_days": 30},
     "PUT /api/repos/{name:path}/settings/roles/{user_name}": {"role": "write"},
     "PUT /api/repos/{name:path}/settings/visibility": {"visible_to_all": False},
     "POST /api/repos/{name:path}/runs": {"branch": "main"},
@@ -123,17 +128,28 @@ def prepare(site: Site, call: str) -> Mapping[str, str]:
         token = store.add_token(session, user.id, "spare", hashed(new_secret()), scope=Scope.READ)
         store.add_session(session, user.id, hashed(new_secret()), 3600)
         spare = store.sessions_of(session, user.id)[0]
+        delivery = _delivery(session)
     roles.put(site.services, OPERATOR, REPO, EVE, Role.READ)
     return {
         "name": REPO,
         "number": str(ENDED if call.endswith("/rerun") else RUNNING),
         "cron_name": "nightly",
+        "delivery_id": str(delivery.id),
         "secret_name": "key",
         "user_name": EVE,
         "worker_name": WORKER,
         "token_id": str(token.id),
         "session_id": str(spare.id),
     }
+
+
+def _delivery(session: Session) -> Delivery:
+    """A delivery with a payload."""
+    repo = store.repo_by_name(session, REPO)
+    assert repo is not None
+    payload = kept_payload({"x-github-event": "ping"}, b"{}", "")
+    store.record_delivery(session, repo.id, NewDelivery("one", payload=payload))
+    return session.scalars(select(Delivery).where(Delivery.key == "one")).one()
 
 
 def own_spares(site: Site, name: str) -> Mapping[str, str]:

@@ -65,7 +65,7 @@ def test_redis_that_is_away_is_told_by_the_page_and_readyz(site: Site) -> None:
         with TestClient(create_app(services), base_url="http://localhost") as client:
             assert client.get("/readyz").json()["redis"].startswith("does not answer")
             client.headers["authorization"] = f"Bearer {site.token(site.add_user())}"
-            assert "Redis does not answer: jobs wait" in client.get("/workers").text
+            assert "Redis does not answer: jobs start some seconds late" in client.get("/workers").text
 
 
 PATHS = ("/", "/login", "/workers", "/repos/a/b", "/api/repos", "/api/stream", "/api/workers")

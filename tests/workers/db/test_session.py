@@ -30,6 +30,16 @@ def test_a_transaction_is_committed_at_the_end_of_its_block(database: Engine) ->
         assert store.counters(session) == {"hooks": 1}
 
 
+@pytest.mark.parametrize(("survives", "synchronous"), [(False, 1), (True, 2)])
+def test_a_commit_of_those_who_answer_people_is_on_the_disk(tmp_path: Path, survives: bool, synchronous: int) -> None:
+    """SQLite's levels NORMAL and FULL: in WAL mode only the second writes the disk's cache out with each commit."""
+    engine = make_engine(f"sqlite:///{tmp_path}/headway.db", survives_power_cut=survives)
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == synchronous
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
+    engine.dispose()
+
+
 def test_a_transaction_that_raises_leaves_nothing(database: Engine) -> None:
     with pytest.raises(store.StaleAttemptError), transaction(database) as session:  # noqa: PT012 - the second one raises
         store.bump_counter(session, "hooks")

@@ -1,6 +1,9 @@
 """The tables, as SQLAlchemy models. Every ``*_ms`` is milliseconds since 1970 by the database's clock."""
 
 from workers.db.models.base import Base
+from workers.db.models.deliveries import DeliveryPayload
+from workers.db.models.heads import Head, HeadCheck
+from workers.db.models.housekeeping import DiskReport, Retention
 from workers.db.models.logs import LogSegment, StoredLog
 from workers.db.models.processes import Counter, FailedDuty, Leader, SealingKey, Worker
 from workers.db.models.repos import (
@@ -28,8 +31,12 @@ __all__ = [
     "Counter",
     "Cron",
     "Delivery",
+    "DeliveryPayload",
+    "DiskReport",
     "FailedDuty",
     "FormerName",
+    "Head",
+    "HeadCheck",
     "Job",
     "Leader",
     "LogSegment",
@@ -38,6 +45,7 @@ __all__ = [
     "Registry",
     "Repo",
     "RepoRole",
+    "Retention",
     "Run",
     "SealingKey",
     "Secret",

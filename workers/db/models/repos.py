@@ -3,7 +3,7 @@
 import secrets
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pipelines.trigger import Event
@@ -61,21 +61,37 @@ class FormerName(Base):
     repo_id: Mapped[int] = mapped_column(ForeignKey("repos.id", ondelete="CASCADE"), index=True)
 
 
+_NO_RUN = "run_id IS NULL AND sha <> ''"
+
+
 class Delivery(Base):
-    """One webhook delivery with a valid signature. ``state`` is accepted, nothing_to_do or refused."""
+    """One webhook delivery with a valid signature. ``state`` is accepted, nothing_to_do or refused.
+
+    ``kind`` is webhook, replay (of the delivery ``repeats_id``, by the user ``replayed_by``) or found: a push that no
+    webhook told. ``payload_key`` names the ``DeliveryPayload`` of this delivery, or of the one that it repeats.
+    """
 
     __tablename__ = "deliveries"
     __table_args__ = (
         UniqueConstraint("repo_id", "key"),
         Index("ix_deliveries_repo_id_received_ms", "repo_id", "received_ms"),
+        Index(
+            "ix_deliveries_without_run", "repo_id", "sha", sqlite_where=text(_NO_RUN), postgresql_where=text(_NO_RUN)
+        ),
     )
 
     id: Mapped[int] = mapped_column(ID, primary_key=True)
     repo_id: Mapped[int] = mapped_column(ForeignKey("repos.id", ondelete="CASCADE"))
     key: Mapped[str]
+    kind: Mapped[str] = mapped_column(default="webhook")
     event: Mapped[str] = mapped_column(default="")
+    ref: Mapped[str] = mapped_column(default="")
+    sha: Mapped[str] = mapped_column(default="")
     state: Mapped[str]
     reason: Mapped[str] = mapped_column(default="")
+    payload_key: Mapped[str] = mapped_column(default="")
+    repeats_id: Mapped[int | None]
+    replayed_by: Mapped[str] = mapped_column(default="")
     run_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), index=True)
     body_bytes: Mapped[int] = mapped_column(default=0)
     received_ms: Mapped[int]

@@ -68,16 +68,16 @@ class Heartbeat:
         self._lease_s = lease_s
         self._problem = problem
         self._turn = BeatTurn()
-        self._at_each: Callable[[], object] = str
+        self._at_rest: Callable[[], object] = str
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat_until_stopped, name="heartbeat", daemon=True)
 
-    def share(self, turn: BeatTurn, at_each: Callable[[], object]) -> None:
+    def share(self, turn: BeatTurn, at_rest: Callable[[], object]) -> None:
         """Call it before ``start`` where several processes have this heartbeat: one at a time sends it.
 
-        ``at_each`` is called before each pause, also in those that do not send.
+        ``at_rest`` is called as often in the others.
         """
-        self._turn, self._at_each = turn, at_each
+        self._turn, self._at_rest = turn, at_rest
 
     def start(self) -> None:
         """Starts the thread. It runs until ``stop`` is called or the process ends."""
@@ -101,9 +101,10 @@ class Heartbeat:
                 if self._turn.is_mine(pause_s):
                     self.beat()
                     self._turn.sent()
+                else:
+                    self._at_rest()
             except SQLAlchemyError as error:
                 _log.warning("the heartbeat of this worker could not be stored", error=str(error))
                 if means_full_disk(error):
                     pause_s = _FULL_DISK_RETRY_S
-            self._at_each()
             self._stop.wait(pause_s)

@@ -12,12 +12,12 @@ IDLE_S = 10.0
 
 @dataclass
 class IdleConnections:
-    """``close`` is called when no job has come for ``IDLE_S``: once after each, and once after the process's start."""
+    """``close`` closes the connections that no thread uses; the next use opens them again."""
 
     close: Callable[[], object]
     monotonic_s: Callable[[], float] = time.monotonic
     _busy: int = 0
-    _used_s: float | None = -inf
+    _used_s: float = -inf
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
@@ -30,8 +30,6 @@ class IdleConnections:
             self._busy -= 1
 
     def look(self) -> None:
-        """Closes what has not been used for long enough. Call it from time to time."""
-        if self._busy or self._used_s is None or self.monotonic_s() - self._used_s < IDLE_S:
-            return
-        self._used_s = None
-        self.close()
+        """Closes what is open, unless a job has come within ``IDLE_S``. Call it from time to time."""
+        if not self._busy and self.monotonic_s() - self._used_s >= IDLE_S:
+            self.close()

@@ -200,6 +200,11 @@ def remove_repo(session: Session, repo_id: int) -> RemovedRuns:
     return RemovedRuns(ids, old)
 
 
+def mirror_sources(session: Session) -> list[tuple[int, str, str]]:
+    """Each repository's id, address and key: by these its mirror is named."""
+    return [(repo_id, url, key) for repo_id, url, key in session.execute(select(Repo.id, Repo.clone_url, Repo.key))]
+
+
 def repo_info(repo: Repo) -> RepoInfo:
     """The repository as pipelines see it."""
     return RepoInfo(

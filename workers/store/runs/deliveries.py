@@ -1,35 +1,48 @@
 """Webhook deliveries. Recording one is idempotent: it is stored once and starts each of its runs once."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import dataclass, field, replace
 from functools import cache
 
-from sqlalchemy import BindParameter, Insert, Select, bindparam, insert, literal, select, update
+from sqlalchemy import BindParameter, Insert, Select, bindparam, delete, func, insert, literal, select, update
 from sqlalchemy.orm import Session
 
-from pipelines.trigger import Trigger
-from workers.db.models import Counter, Delivery, Repo, Run
+from pipelines.trigger import Event, Trigger
+from workers.db.delivery_states import DeliveryKind, DeliveryState
+from workers.db.models import Counter, Delivery, DeliveryPayload, Repo, Run
 from workers.db.session import now_ms
 from workers.store.common import insert_or, table
+from workers.store.runs.heads import take_started
 from workers.store.runs.queueing import NewRun, queue_runs
 
+_PUSHES = frozenset({Event.PUSH, Event.TAG})
 _Key = tuple[int, str]  # of a delivery: its repository and the forge's key for it
 
 
-class DeliveryState(StrEnum):
-    """What became of a delivery."""
+@dataclass(frozen=True)
+class Payload:
+    """What is kept of a delivery: its headers without secrets, and its body, compressed."""
 
-    ACCEPTED = "accepted"
-    NOTHING_TO_DO = "nothing_to_do"
-    REFUSED = "refused"
+    headers: Mapping[str, str]
+    compressed: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """What a replay repeats: a delivery, its payload and the run that it started, if any. ``by`` names the user."""
+
+    delivery_id: int
+    payload_key: str
+    run_id: int | None
+    by: str
 
 
 @dataclass(frozen=True)
 class NewDelivery:
     """A delivery with a valid signature. ``state`` counts only where there is no trigger; ``reason`` is a sentence.
 
-    ``held``: its run waits for approval.
+    ``held``: its run waits for approval. ``ref`` and ``sha`` are what it is about, also where no run starts. The first
+    row of a delivery has its ``payload``, and the others have its key as ``payload_key``.
     """
 
     key: str
@@ -39,6 +52,12 @@ class NewDelivery:
     state: DeliveryState = DeliveryState.NOTHING_TO_DO
     reason: str = ""
     held: bool = False
+    ref: str = ""
+    sha: str = ""
+    kind: DeliveryKind = DeliveryKind.WEBHOOK
+    payload: Payload | None = None
+    payload_key: str = ""
+    repeats: Repetition | None = None
 
 
 @dataclass(frozen=True)
@@ -95,35 +114,66 @@ def record_deliveries(session: Session, incoming: Sequence[tuple[int, NewDeliver
 
 
 def _make(session: Session, fresh: Mapping[_Key, NewDelivery]) -> dict[_Key, Receipt]:
-    started = {key: NewRun(key[0], new.trigger, held=new.held) for key, new in fresh.items() if new.trigger}
+    late = _late(session, fresh)
+    started = {key: _new_run(key[0], new, new.trigger) for key, new in fresh.items() if new.trigger and key not in late}
     runs = dict(zip(started, queue_runs(session, list(started.values())), strict=True))
     receipts: dict[_Key, Receipt] = {}
     rows: list[dict[str, object]] = []
     for key, new in fresh.items():
         run = runs.get(key)
-        state = DeliveryState.ACCEPTED if run else new.state
-        receipts[key] = Receipt(
-            state=state,
-            reason=new.reason,
-            run_id=run.run_id if run else None,
-            run_number=run.number if run else None,
-            job_id=run.job_id if run else None,
-            superseded=run.superseded if run else (),
-        )
-        rows.append(
-            {
-                "repo_id": key[0],
-                "key": key[1],
-                "event": new.event,
-                "state": state.value,
-                "reason": new.reason,
-                "run_id": run.run_id if run else None,
-                "body_bytes": new.body_bytes,
-            }
-        )
+        if key in late:
+            receipts[key] = Receipt(DeliveryState.ACCEPTED, run_id=late[key].id, run_number=late[key].number)
+        elif run:
+            receipts[key] = Receipt(
+                DeliveryState.ACCEPTED, new.reason, run.run_id, run.number, run.job_id, run.superseded
+            )
+        else:
+            receipts[key] = Receipt(new.state, new.reason)
+        rows.append(_columns(key, new, receipts[key]))
     if rows:
         session.connection().execute(_queries().insert, rows)
+    if payloads := [_payload_columns(key, new.payload) for key, new in fresh.items() if new.payload]:
+        session.connection().execute(_queries().insert_payload, payloads)
     return receipts
+
+
+def _late(session: Session, fresh: Mapping[_Key, NewDelivery]) -> dict[_Key, Run]:
+    """The runs of deliveries that come after Headway has found their push itself, and started its run."""
+    pushes = {
+        (key[0], new.trigger.ref, new.trigger.sha): key
+        for key, new in fresh.items()
+        if new.trigger and new.trigger.event in _PUSHES and new.kind is DeliveryKind.WEBHOOK
+    }
+    found = take_started(session, pushes.keys()) if pushes else {}
+    return {pushes[push]: run for push, run in found.items()}
+
+
+def _new_run(repo_id: int, new: NewDelivery, trigger: Trigger) -> NewRun:
+    # The run of a replay repeats the first one, and so ends none that is newer than that.
+    return NewRun(repo_id, trigger, new.repeats.run_id if new.repeats else None, held=new.held)
+
+
+def _columns(key: _Key, new: NewDelivery, receipt: Receipt) -> dict[str, object]:
+    repeats = new.repeats
+    return {
+        "repo_id": key[0],
+        "key": key[1],
+        "kind": new.kind.value,
+        "event": new.event,
+        "ref": new.ref,
+        "sha": new.sha,
+        "state": receipt.state.value,
+        "reason": receipt.reason,
+        "run_id": receipt.run_id,
+        "body_bytes": new.body_bytes,
+        "payload_key": repeats.payload_key if repeats else new.payload_key or (new.key if new.payload else ""),
+        "repeats_id": repeats.delivery_id if repeats else None,
+        "replayed_by": repeats.by if repeats else "",
+    }
+
+
+def _payload_columns(key: _Key, payload: Payload) -> dict[str, object]:
+    return {"repo_id": key[0], "key": key[1], "headers": dict(payload.headers), "body": payload.compressed}
 
 
 def _known(session: Session, repo_ids: set[int], keys: set[str]) -> dict[_Key, Receipt]:
@@ -140,6 +190,7 @@ class _Queries:
     lock: Select[int]
     known: Select[int, str, str, str, int | None, int | None]
     insert: Insert
+    insert_payload: Insert
 
 
 @cache
@@ -155,7 +206,8 @@ def _queries() -> _Queries:
         .where(deliveries.c.repo_id.in_(in_repos), deliveries.c.key.in_(bindparam("keys", expanding=True)))
     )
     lock = select(repos.c.id).where(repos.c.id.in_(in_repos)).order_by(repos.c.id).with_for_update(key_share=True)
-    return _Queries(lock, known, insert(deliveries).values(received_ms=now_ms()))
+    new_payload = insert(table(DeliveryPayload)).values(stored_ms=now_ms())
+    return _Queries(lock, known, insert(deliveries).values(received_ms=now_ms()), new_payload)
 
 
 NOT_SIGNED_KEY, TOO_LARGE_KEY = "not signed", "too large"
@@ -174,11 +226,23 @@ def note_refused(session: Session, repo_id: int, key: str, reason: str, body_byt
     session.execute(new.on_conflict_do_update(index_elements=["repo_id", "key"], set_=newest))
 
 
-def newest_deliveries(session: Session, repo_id: int, limit: int) -> Sequence[tuple[Delivery, int | None]]:
-    """The repository's newest deliveries, each with the number of its run, if it started one."""
-    query = select(Delivery, Run.number).outerjoin(Run, Run.id == Delivery.run_id).where(Delivery.repo_id == repo_id)
-    rows = session.execute(query.order_by(Delivery.received_ms.desc(), Delivery.id.desc()).limit(limit))
-    return [(delivery, number) for delivery, number in rows]
+PAYLOAD_DAYS, PAYLOADS_OF_REPO_MAX = 30, 200
+"""Payloads are kept for so long, and so many of each repository."""
+_REPOS_AT_ONCE = 100
+
+
+def drop_old_payloads(session: Session, days: int = PAYLOAD_DAYS, of_repo_max: int = PAYLOADS_OF_REPO_MAX) -> None:
+    """Deletes payloads that are older than ``days``, and of each repository all but the newest ``of_repo_max``.
+
+    Their deliveries stay. Bounded: the next call goes on where one has many repositories to do.
+    """
+    kept = table(DeliveryPayload).c
+    session.execute(delete(DeliveryPayload).where(kept.stored_ms < now_ms() - days * 86_400_000))
+    crowded = select(kept.repo_id).group_by(kept.repo_id).having(func.count() > of_repo_max).limit(_REPOS_AT_ONCE)
+    for repo_id in session.scalars(crowded).all():
+        newest = select(kept.stored_ms).where(kept.repo_id == repo_id).order_by(kept.stored_ms.desc())
+        first_to_go = session.scalar(newest.offset(of_repo_max).limit(1))
+        session.execute(delete(DeliveryPayload).where(kept.repo_id == repo_id, kept.stored_ms <= first_to_go))
 
 
 LEASES_LOST = "leases_lost"

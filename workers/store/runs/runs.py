@@ -82,19 +82,25 @@ def runs_of(
 ) -> Sequence[Run]:
     """The repository's newest runs first, those with a number below ``before`` that ``only`` lets through."""
     query = select(Run).where(Run.repo_id == repo_id).order_by(Run.number.desc()).limit(limit)
-    conditions = [] if only is None else [column == value for column, value in only.conditions()]
-    if not conditions:
-        # The numbers have no gaps. Without this, PostgreSQL may read and sort all of the repository's runs.
-        before = before or (session.scalar(select(Repo.last_number).where(Repo.id == repo_id)) or 0) + 1
-        query = query.where(Run.number >= before - limit)
-    return session.scalars(query.where(*conditions, *([] if before is None else [Run.number < before]))).all()
+    if only is not None and (conditions := [column == value for column, value in only.conditions()]):
+        return session.scalars(query.where(*conditions, *([] if before is None else [Run.number < before]))).all()
+    before = before or (session.scalar(select(Repo.last_number).where(Repo.id == repo_id)) or 0) + 1
+    found: list[Run] = []
+    reach = limit
+    # Without a range of numbers, PostgreSQL may read and sort all of the repository's runs. Where old runs were
+    # removed, a range may hold few or none: the next one is wider.
+    while len(found) < limit and before > 1:
+        ranged = query.where(Run.number >= before - reach, Run.number < before).limit(limit - len(found))
+        found += session.scalars(ranged).all()
+        before, reach = before - reach, reach * 4
+    return found
 
 
 def recent_runs(session: Session, limit: int = 30, viewer: int | None = None) -> list[tuple[Run, Repo]]:
     """The newest runs of all repositories that the viewer sees (see ``roles``)."""
     query = select(Run, Repo).join(Repo, Run.repo_id == Repo.id).order_by(Run.id.desc())
     if viewer is not None:
-        # Only the newest of each repository can be among the newest of all.
+        # Only the newest of each repository can be among the newest of all; retention leaves no gap in them.
         newest = Run.number > Repo.last_number - limit
         query = select(Run, Repo).join(Repo, _of_repos()).where(seen_by(viewer), newest).order_by((Run.id + 0).desc())
     return [(run, repo) for run, repo in session.execute(query.limit(limit))]
@@ -171,17 +177,19 @@ def step_place(session: Session, step_id: int) -> StepPlace | None:
 
 
 def runs_past_retention(
-    session: Session, days: int, limit: int = 100, after: tuple[int, int] = (0, 0)
+    session: Session, days: int, limit: int = 100, after: tuple[int, int] = (0, 0), repo_id: int | None = None
 ) -> list[tuple[int, int]]:
     """The oldest runs that ended more than ``days`` days ago and still have logs, as (when it ended, run).
 
-    ``after`` is the last of an earlier call, to go on behind it.
+    ``after`` is the last of an earlier call, to go on behind it. With ``repo_id``, only this repository's.
     """
     query = select(Run.finished_ms, Run.id).where(
         Run.finished_ms < now_ms() - days * 86_400_000,
         Run.logs_deleted_ms.is_(None),
         tuple_(Run.finished_ms, Run.id) > after,
     )
+    if repo_id is not None:
+        query = query.where(Run.repo_id == repo_id)
     rows = session.execute(query.order_by(Run.finished_ms, Run.id).limit(limit))
     return [(finished_ms or 0, run_id) for finished_ms, run_id in rows]
 

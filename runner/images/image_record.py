@@ -1,0 +1,138 @@
+"""Which images of this machine's engine Headway has pulled, and when a job used each last: a file for each image.
+
+Only what is recorded may be removed: the engine's other images are somebody else's. A job holds a shared lock on the
+file of each image that it uses until it has ended; a removal needs the lock for itself.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import IO, Any
+
+from pipelines.own_images import canonical
+from runner.cleanup.image_removal import remove_image_names
+from runner.docker.client import Engine
+from runner.errors import StepError
+
+_TRIES = 100
+
+
+@dataclass(frozen=True)
+class RecordedImage:
+    """An image that Headway has pulled, by its id, and when it was used last, in seconds since 1970."""
+
+    image_id: str
+    used_s: float
+
+
+class ImageUse:
+    """The images that one job uses. From several threads; to be closed when the job has ended."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._held = ExitStack()
+        self._ids: set[str] = set()
+        self._lock = Lock()
+
+    def before_pull(self, engine: Engine) -> frozenset[str]:
+        """The ids of all images that the engine has: those are not Headway's."""
+        return frozenset(str(image["Id"]) for image in engine.images())
+
+    def pulled(self, image: dict[str, Any], before: frozenset[str]) -> None:
+        """Records an image that was pulled, if the engine did not have it ``before``."""
+        image_id = str(image["Id"])
+        if image_id not in before:
+            with suppress(OSError):  # without a record the image stays
+                self._folder.mkdir(mode=0o700, exist_ok=True)
+                with _path(self._folder, image_id).open("a"):
+                    pass
+        self.use(image_id)
+
+    def use(self, image_id: str) -> None:
+        """The image is not removed until ``close``, if it is one that could be."""
+        path = _path(self._folder, image_id)
+        with self._lock, suppress(OSError):
+            if image_id in self._ids or not path.exists():
+                return
+            file = _locked(path, fcntl.LOCK_SH)
+            os.utime(path)
+            self._held.enter_context(file)
+            self._ids.add(image_id)
+
+    def close(self) -> None:
+        """The job has ended."""
+        with self._lock:
+            self._held.close()
+
+
+def recorded_images(folder: Path) -> list[RecordedImage]:
+    """The images that Headway has pulled."""
+    found = []
+    with suppress(FileNotFoundError):
+        for path in folder.iterdir():
+            with suppress(FileNotFoundError):
+                found.append(RecordedImage(f"sha256:{path.name}", path.stat().st_mtime))
+    return found
+
+
+def remove_image(engine: Engine, folder: Path, image: RecordedImage) -> bool:
+    """Removes a recorded image unless a job or a container uses it, or it has got another name meanwhile.
+
+    Returns whether it is gone. Raises StepError.
+    """
+    path = _path(folder, image.image_id)
+    try:
+        file = _locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB, make=False)
+    except (BlockingIOError, FileNotFoundError):
+        return False
+    with file:
+        if os.fstat(file.fileno()).st_mtime > image.used_s:
+            return False  # a job has used it, and ended, since it was chosen
+        here = engine.image(image.image_id)
+        if here is not None and not _remove(engine, here):
+            return False
+        path.unlink(missing_ok=True)
+    return True
+
+
+def _remove(engine: Engine, here: dict[str, Any]) -> bool:
+    names, digests = list(here.get("RepoTags") or ()), list(here.get("RepoDigests") or ())
+    if not _same_repositories(names, digests):
+        return False
+    try:
+        remove_image_names(engine, [*names, *digests] or [str(here["Id"])])
+    except StepError:
+        if engine.image(str(here["Id"])) is not None:
+            return False  # a container uses it
+    return engine.image(str(here["Id"])) is None
+
+
+def _same_repositories(names: Iterable[str], digests: Iterable[str]) -> bool:
+    """True unless the image has a name of which the registry that it was pulled from knows nothing."""
+    pulled = {canonical(digest).partition("@")[0] for digest in digests}
+    return all(canonical(name).rpartition(":")[0] in pulled for name in names)
+
+
+def _path(folder: Path, image_id: str) -> Path:
+    return folder / image_id.removeprefix("sha256:")
+
+
+def _locked(path: Path, how: int, *, make: bool = True) -> IO[str]:
+    for _ in range(_TRIES):
+        file = path.open("a" if make else "r+")
+        try:
+            fcntl.flock(file, how)
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        except FileNotFoundError:
+            file.close()
+            continue
+        except BaseException:
+            file.close()
+            raise
+        file.close()
+    raise BlockingIOError(f"{path} is removed again and again")

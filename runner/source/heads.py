@@ -1,0 +1,33 @@
+"""What the branches and tags of a repository point to now, asked without a mirror, with limits of time and size."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pipelines.commit_id import is_full_id
+from runner.source.git import GitLogin
+from runner.source.limited_git import GitLimits
+from runner.source.remote import REF
+from runner.source.server import RepoServer
+from runner.source.urls import check_url, split_login
+
+_PEELED = "^{}"
+
+
+@dataclass(frozen=True)
+class Tip:
+    """What a ref points to. ``commit`` is the commit: of an annotated tag it differs from ``sha``."""
+
+    sha: str
+    commit: str
+
+
+def remote_tips(
+    url: str, login: GitLogin | None, egress: Mapping[str, str], name: str, limits: GitLimits
+) -> dict[str, Tip]:
+    """Each branch and tag of the repository. Raises StepError, and MachineError: NoAnswerError at the deadline."""
+    address, in_url = split_login(check_url(url))
+    server = RepoServer(address, login or in_url, egress, name, limits=limits)
+    command = ["git", "ls-remote", "--quiet", "--heads", "--tags", "--", address]
+    lines = server.run(command, local=address.startswith("file://")).decode(errors="replace").splitlines()
+    found = {ref: sha for sha, _, ref in (line.partition("\t") for line in lines) if is_full_id(sha)}
+    return {ref: Tip(sha, found.get(ref + _PEELED, sha)) for ref, sha in found.items() if REF.fullmatch(ref)}
