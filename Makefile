@@ -49,7 +49,7 @@ bench: ## Measure against docker run, buildx and others: a table, and bench/resu
 	@scripts/with-engine.sh $(BIN)/python bench/run.py $(if $(ROWS),--only "$(ROWS)")
 
 lock: setup ## Write requirements.lock and requirements-dev.lock from pyproject.toml (UPGRADE=1: newest versions)
-	$(LOCK) $(if $(UPGRADE),--upgrade) --extra otel --output-file requirements.lock
+	$(LOCK) $(if $(UPGRADE),--upgrade) --output-file requirements.lock
 	$(LOCK) $(if $(UPGRADE),--upgrade) --extra otel --extra dev --constraint requirements.lock --output-file requirements-dev.lock
 
 docs: setup ## Write docs/running/settings.md from workers/settings.py

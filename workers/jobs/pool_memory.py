@@ -10,7 +10,7 @@ from workers.tracing.exporter import import_early
 def share_memory() -> None:
     """Call it before each fork.
 
-    Each child asks the kernel for a signal at its parent's death, through a parser of C declarations, which takes 3 MiB.
+    Each child asks the kernel for a signal at its parent's death, through a parser of C declarations: 3 MiB.
     """
     import_early()
     with suppress(ImportError):
