@@ -8,6 +8,12 @@ WORKDIR /src
 COPY requirements.lock requirements-dev.lock ./
 RUN --mount=type=cache,target=/root/.cache/pip \
     /opt/headway/bin/pip install --no-deps --require-hashes -r requirements.lock
+# `--build-arg OTEL=yes`: what sends traces to a collector (docs/running/monitoring.md).
+ARG OTEL
+RUN --mount=type=cache,target=/root/.cache/pip \
+    test -z "$OTEL" || { \
+    awk '/^[a-z]/ { keep = /^(opentelemetry-|googleapis-common-protos==|protobuf==)/ } keep' requirements-dev.lock > otel.lock \
+    && /opt/headway/bin/pip install --no-deps --require-hashes -r otel.lock; }
 # Build tools of the wheel, at the versions of the lock file; they are not installed into /opt/headway.
 RUN --mount=type=cache,target=/root/.cache/pip \
     awk '/^[a-z]/ { keep = /^(hatchling|packaging|pathspec|pluggy|trove-classifiers)==/ } keep' requirements-dev.lock > build.lock \

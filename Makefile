@@ -60,7 +60,7 @@ bench: ## Measure against docker run, buildx and others: a table, and bench/resu
 
 lock: setup ## Write requirements.lock and requirements-dev.lock from pyproject.toml (UPGRADE=1: newest versions)
 	$(LOCK) $(if $(UPGRADE),--upgrade) --output-file requirements.lock
-	$(LOCK) $(if $(UPGRADE),--upgrade) --extra dev --constraint requirements.lock --output-file requirements-dev.lock
+	$(LOCK) $(if $(UPGRADE),--upgrade) --extra otel --extra dev --constraint requirements.lock --output-file requirements-dev.lock
 
 docs: setup ## Write docs/running/settings.md from workers/settings.py
 	$(BIN)/python -m scripts.settings_page docs/running/settings.md

@@ -18,7 +18,7 @@ from rich.console import Console
 from bench.machine import describe
 from bench.measure import NotMeasurableError
 from bench.result import Bench, Measured, Row
-from bench.rows import builds, cli, hooks, live, log_stores, logs, queue, rest, source, steps, streams
+from bench.rows import builds, cli, hooks, live, log_stores, logs, queue, rest, slots, source, steps, streams
 from bench.table import Line, show, write
 
 HERE = Path(__file__).parent
@@ -45,6 +45,7 @@ TOPICS: Sequence[tuple[tuple[Row, ...], Measure]] = (
     ((queue.SQLITE,), queue.sqlite),
     ((queue.POSTGRESQL,), queue.postgresql),
     ((rest.MEMORY, rest.PROCESSOR), rest.at_rest),
+    ((slots.CONNECTIONS, slots.REST, slots.MEMORY), slots.slots),
     ((source.FIRST, source.AGAIN), source.big),
 )
 

@@ -35,12 +35,12 @@ def at_rest(bench: Bench) -> dict[Row, Measured]:
     place = bench.place(MEMORY.name)
     with server(place) as stack:
         time.sleep(_SETTLED_S)
-        family = _family(stack.process.pid) if stack.process else []
-        memory = {_name(pid): round(_pss_mib(pid), 1) for pid in family}
+        family = family_of(stack.process.pid) if stack.process else []
+        memory = {_name(pid): round(pss_mib(pid), 1) for pid in family}
         before_s = _processor_s(family)
         time.sleep(_WATCHED_S)
         part = (_processor_s(family) - before_s) / _WATCHED_S * 100
-        total = sum(_pss_mib(pid) for pid in family)
+        total = sum(pss_mib(pid) for pid in family)
     note = ", ".join(f"{name} {mib}" for name, mib in memory.items())
     return {
         MEMORY: Measured(total, _baseline_mib(), {"ours": [total]}, note),
@@ -48,17 +48,17 @@ def at_rest(bench: Bench) -> dict[Row, Measured]:
     }
 
 
-def _family(pid: int) -> list[int]:
+def family_of(pid: int) -> list[int]:
     """The process, its children, and theirs."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(each for child in children for each in _family(int(child)))]
+    return [pid, *(each for child in children for each in family_of(int(child)))]
 
 
 def _name(pid: int) -> str:
     return f"{Path(f'/proc/{pid}/comm').read_text().strip()} ({pid})"
 
 
-def _pss_mib(pid: int) -> float:
+def pss_mib(pid: int) -> float:
     """Proportional set size: what several processes share counts once in all."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
@@ -77,6 +77,6 @@ def _baseline_mib() -> float:
     ) as process:
         try:
             until("the baseline has imported all", lambda: process.stdout and process.stdout.readline())
-            return _pss_mib(process.pid)
+            return pss_mib(process.pid)
         finally:
             process.kill()

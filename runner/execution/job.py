@@ -37,6 +37,7 @@ from runner.errors import CanceledError, DiskNearlyFullError, StepError
 from runner.events import Emit, JobNote
 from runner.execution.deadline import Deadline
 from runner.execution.git_settings import SystemFiles
+from runner.execution.host_names import host_names
 from runner.execution.isolation import NO_ISOLATION, Isolation
 from runner.execution.job_status import JobStatus
 from runner.execution.journal import Journal
@@ -50,6 +51,7 @@ from runner.images.requirements import image_requirements
 from runner.logs.output import Write
 from runner.logs.redact import Redactor
 from runner.network.egress import NO_EGRESS_SETTINGS, EgressSettings, JobEgress
+from runner.timing import Timed, masked, untimed
 
 JOURNAL = "journal"
 """The name of the journal in the job's folder."""
@@ -73,7 +75,7 @@ class Assignment:
     workflows that the job needs and that did not pass. ``step_url`` gives the page of a step by its number, or an
     empty text. With ``local``, errors name the options of ``headway run``. If ``journaled``, another process can go
     on with the job if this one dies; ``resumption`` is what it goes on from, and only where ``fingerprint`` is the
-    same: it stands for the texts that are masked.
+    same: it stands for the texts that are masked. ``timed`` is called around what takes time beside the steps.
     """
 
     plan: JobPlan
@@ -96,6 +98,7 @@ class Assignment:
     journaled: bool = False
     fingerprint: str = ""
     resumption: Resumption = NOTHING_LEFT
+    timed: Timed = untimed
 
 
 class Job:
@@ -104,19 +107,19 @@ class Job:
     def __init__(
         self, assignment: Assignment, engine: Engine, builder: Callable[[], Builder], emit: Emit, cancel: Cancel
     ) -> None:
-        self.plan = assignment.plan
-        self.assignment = assignment
+        self.assignment, self.plan = assignment, assignment.plan
         self.options = assignment.options
         self.engine = engine
         self.builder = builder
         self.cancel = cancel
         self.redactor = Redactor([*assignment.secrets.values(), *assignment.egress.secrets()])
         self.emit = masked_emit(emit, self.redactor)
-        self.egress = JobEgress(assignment.egress, assignment.folder / "ca", _host_names(self.plan))
+        self.egress = JobEgress(assignment.egress, assignment.folder / "ca", host_names(self.plan))
         self.images = JobImages(
             engine, assignment.logins, self.check, self.options.pulls_at_once_max, assignment.isolation.login_hosts,
             self.options.registry_retry_s,
         )  # fmt: skip
+        self.timed = self.images.timed = masked(assignment.timed, self.redactor.mask_text)
         self.status = JobStatus(assignment.failed_needs)
         self.requirements = image_requirements(self.plan, self.status.will_run)
         self.journal = Journal(assignment.folder / JOURNAL if assignment.journaled else None)
@@ -293,9 +296,3 @@ class Job:
     def _services_grace_s(self) -> float:
         """How long services may take to end. None where another worker has the job, or where its files are gone."""
         return 0 if self.cancel.lost or self.options.disk_problem() else self.options.grace_s
-
-
-def _host_names(plan: JobPlan) -> tuple[str, ...]:
-    """The names under which the job's containers reach each other: its services and detached steps."""
-    detached = (step.name for step in plan.steps if isinstance(step, CommandsStep | PluginStep) and step.detach)
-    return (*(service.name for service in plan.services), *detached)

@@ -145,6 +145,10 @@ class RunningService:
         self.readiness = Readiness(job.engine, self.container, service, self._image, self._launch, stopped)
 
     def _start(self) -> str:
+        with self._job.timed("create", self.service.name):
+            return self._create()
+
+    def _create(self) -> str:
         self._job.network.ensure()
         container = self._job.engine.create(self._spec(str(self._image["Id"])))
         self._job.services.append(container)

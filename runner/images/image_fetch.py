@@ -19,6 +19,7 @@ from runner.images.pull import pull
 from runner.images.requirements import ImageRequirement
 from runner.images.retry import RegistryRetries
 from runner.logs.output import Write
+from runner.timing import Timed, untimed
 
 POLL_S = 0.2
 Description = dict[str, Any]
@@ -55,6 +56,7 @@ class ImageFetch:
         self._lines: list[str] = []
         self._shown = False
         self.canceled = Event()
+        self.timed: Timed = untimed
         self.retries = RegistryRetries(retry_s, self._add_line, self._check)
         self.ended: Future[Description] = Future()
         self.ended.add_done_callback(lambda _: self._wake())
@@ -132,7 +134,8 @@ class ImageFetch:
 
     def _pull(self) -> None:
         before = self.use.before_pull(self._engine) if self.use else frozenset()
-        digest = pull(self._engine, self._reference, self._login, self._add_line, self._check, self.retries)
+        with self.timed("pull", self._requirement.name):
+            digest = pull(self._engine, self._reference, self._login, self._add_line, self._check, self.retries)
         here = self._pulled(digest)
         if here is None:
             raise MachineError(Reason.INTERNAL, f"the image {self._reference} was pulled and is not in the engine")

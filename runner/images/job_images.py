@@ -19,6 +19,7 @@ from runner.images.image_record import ImageUse
 from runner.images.requirements import ImageRequirement
 from runner.images.retry import RETRY_S, RegistryRetries
 from runner.logs.output import Write
+from runner.timing import Timed, untimed
 
 Key = tuple[str, str, frozenset[int]]
 
@@ -54,6 +55,7 @@ class JobImages:
         self._known: Mapping[Key, str] = {}
         self.on_found: Callable[[Key, str], None] = _ignored
         self.use: ImageUse | None = None
+        self.timed: Timed = untimed
 
     def know(self, images: Mapping[Key, str]) -> None:
         """Takes over the ids of images that an earlier process of this job has found."""
@@ -173,6 +175,7 @@ class JobImages:
                     guarded=guarded, known=self._known.get(requirement.key, ""),
                 )  # fmt: skip
                 present.use = self.use
+                present.timed = self.timed
                 self._fetches[requirement.key] = present
                 present.ended.add_done_callback(partial(self._found, requirement.key))
             return present

@@ -36,8 +36,10 @@ def supervised_worker(settings: Settings) -> None:
 def scheduler(settings: Settings) -> None:
     """Runs the scheduler until TERM or INT. Raises StartError."""
     from workers.scheduler.scheduler import run_scheduler
+    from workers.tracing.exporter import report_problem
 
     configure_log(settings.log_format)
+    report_problem()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

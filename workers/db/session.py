@@ -12,7 +12,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
@@ -20,6 +20,7 @@ from runner.private import new_private_file, private_file
 from workers.ballast import Ballast
 from workers.db.full_disk import means_full_disk, note_full_disk
 from workers.db.schema import SchemaState, schema_of
+from workers.db.sparing_pool import SparingPool
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -38,6 +39,7 @@ _RETRY_AFTER_S = 0.2
 _T = TypeVar("_T")
 _CHECKPOINT_PAGES = 4000  # 16 MiB of log; a checkpoint waits for the disk, and no commit returns during it
 _CONNECTIONS_MAX = 40  # as many as the web application's thread pool has threads
+_CONNECTIONS_KEPT = 5
 
 # Each of our statements reads few rows through an index. Compiling one costs a hundred times what it saves: 4 s for a
 # claim of 50 ms. A plan for tables that were small once must not be kept, and one that reads whole tables must not look
@@ -75,18 +77,22 @@ def db_now_ms(session: Session) -> int:
     return session.execute(select(now_ms())).scalar_one()
 
 
-def make_engine(url: str, *, durable: bool = False) -> Engine:
+def make_engine(url: str, *, durable: bool = False, sparing: bool = False) -> Engine:
     """An engine for ``sqlite:///...`` or ``postgresql+psycopg://...``. Connects when first used.
 
     ``durable``: what is committed to SQLite survives a power cut, which takes a wait for the disk each time. PostgreSQL
     promises that by itself. Without it the newest commits may be lost then, and all others stay whole.
+    ``sparing``: all threads take turns on one connection to PostgreSQL (see ``SparingPool``).
     Raises NotPrivateError if SQLite's file cannot be closed for other users.
     """
     parsed = make_url(url)
     if parsed.drivername in _OTHER_SPELLINGS:
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() != "sqlite":
-        engine = create_engine(parsed, pool_size=5, max_overflow=_CONNECTIONS_MAX - 5, pool_pre_ping=True)
+        kept, pool = (1, SparingPool) if sparing else (_CONNECTIONS_KEPT, QueuePool)
+        engine = create_engine(
+            parsed, poolclass=pool, pool_size=kept, max_overflow=_CONNECTIONS_MAX - kept, pool_pre_ping=True
+        )
         event.listen(engine, "connect", _prepare_postgresql)
         event.listen(engine, "handle_error", note_full_disk)
         return engine

@@ -23,6 +23,8 @@ from workers.jobs.context import WorkerContext
 from workers.jobs.drain import LastClaim
 from workers.jobs.leftovers import PROBE
 from workers.jobs.machine.engine_watch import EngineWatch
+from workers.jobs.machine.heartbeat import BeatTurn
+from workers.jobs.machine.idle_connections import IdleConnections
 from workers.jobs.machine.shared_flag import SharedFlag
 from workers.jobs.running_jobs import RunningJobs
 from workers.labels import offered_here
@@ -34,6 +36,7 @@ from workers.startup import open_keys
 from workers.store.processes.installation import NUMBER_MAX
 from workers.store.processes.workers import OWNER_MARK
 from workers.streaming.redis_stream import LiveTail, connect
+from workers.tracing.tracing import Tracing
 
 
 @dataclass(frozen=True)
@@ -43,13 +46,21 @@ class WorkerFlags:
     engine_suspected: SharedFlag = field(default_factory=SharedFlag)
     stopping: SharedFlag = field(default_factory=SharedFlag)
     last_claim: LastClaim = field(default_factory=LastClaim)
+    beat_turn: BeatTurn = field(default_factory=BeatTurn)
 
 
 def make_context(settings: Settings, name: str = "", flags: WorkerFlags | None = None) -> WorkerContext:
     """Connects to everything, for a process of the worker ``name``, if any. Call it after a fork, never before."""
     notifier = Notifier(make_celery(settings))
     environment = dict(os.environ)
-    database = make_engine(settings.database)
+    database = make_engine(settings.database, sparing=True)
+    live = LiveTail(connect(settings.redis_url))
+
+    def close_idle() -> None:
+        database.dispose()
+        live.close_idle()
+        notifier.close_idle()
+
     with transaction(database) as session:
         installation = store.installation(session, secrets.randbelow(NUMBER_MAX))
     engine = cache(lambda: Engine(settings.docker_host or None))
@@ -60,7 +71,7 @@ def make_context(settings: Settings, name: str = "", flags: WorkerFlags | None =
         installation=installation,
         database=database,
         logs=open_logs(settings, database),
-        live=LiveTail(connect(settings.redis_url)),
+        live=live,
         vault=open_keys(settings, database),
         notify=notifier.notify,
         engine=engine,
@@ -78,6 +89,8 @@ def make_context(settings: Settings, name: str = "", flags: WorkerFlags | None =
             forward=notifier.forward,
             on_claim=flags.last_claim.note if flags else int,
         ),
+        connections=IdleConnections(close_idle),
+        tracing=Tracing(database, installation, settings.run_url),
     )
 
 

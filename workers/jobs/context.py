@@ -20,12 +20,14 @@ from workers.db.models import Repo, Run
 from workers.db.session import reading
 from workers.jobs.claiming import JobClaimer
 from workers.jobs.machine.engine_watch import EngineWatch
+from workers.jobs.machine.idle_connections import IdleConnections
 from workers.jobs.running_jobs import RunningJobs
 from workers.logs import LogStore
 from workers.secrets.vault import Vault
 from workers.settings import Settings
 from workers.store.jobs import leases
 from workers.streaming.redis_stream import LiveTail
+from workers.tracing.tracing import UNTRACED, JobTiming, Tracing
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,9 @@ class WorkerContext:
     egress: EgressSettings
     engine_watch: EngineWatch
     running: RunningJobs
+    connections: IdleConnections
+    tracing: Tracing
+    timing: JobTiming = UNTRACED
 
     def notify_all(self, job_ids: Iterable[int]) -> None:
         """Wakes a worker for each of these jobs."""

@@ -15,11 +15,9 @@ from pipelines.plan import BuildStep, JobPlan
 from pipelines.state import Outcome, Reason, State
 from runner.cancellation import Cancel
 from runner.docker.job_network import JobNetwork
-from runner.docker.specs import Limits
 from runner.errors import DiskNearlyFullError, StepError, as_step_error
 from runner.execution.job import Assignment
 from runner.execution.job_lifecycle import open_job, run_job
-from runner.execution.options import Options
 from runner.execution.resumption import NOTHING_LEFT, Resumption, needs_network
 from runner.network.host_rules import BRIDGE_PREFIX
 from runner.source.mirror import Mirror
@@ -36,6 +34,7 @@ from workers.jobs.context import ClaimedJob, WorkerContext, load_job
 from workers.jobs.disk_guard import DiskGuard, guard_of
 from workers.jobs.forge_wait import wait_for_forge
 from workers.jobs.job_inputs import egress_of, fingerprint, folder_of, secrets_of
+from workers.jobs.job_options import options
 from workers.jobs.lease_renewal import LeaseRenewer
 from workers.jobs.leftovers import job_key, remove_dead_attempts
 from workers.jobs.mirror_maintenance import open_mirror
@@ -43,7 +42,6 @@ from workers.jobs.planning import plan_claimed_run
 from workers.jobs.recorder import Recorder
 from workers.jobs.running_jobs import HeldJob
 from workers.secrets.vault import VaultError
-from workers.settings import Settings
 from workers.store.jobs import leases, machine_faults
 
 _log = structlog.get_logger()
@@ -73,8 +71,9 @@ def run_claimed(context: WorkerContext, claim: leases.Claim, left: Resumption = 
         with (
             bound_contextvars(run=claim.run_id, job=claim.job_id, attempt=claim.attempt),
             LeaseRenewer(context.database, context.live, claim, context.claimer.owner, lease_s, cancel),
+            context.tracing.job(claim) as timing,
         ):
-            _carry_out(context, claim, cancel, left)
+            _carry_out(replace(context, timing=timing), claim, cancel, left)
     except store.StaleAttemptError:
         _log.warning("the job went to another worker", job=claim.job_id, attempt=claim.attempt)
     except (SystemExit, KeyboardInterrupt):
@@ -113,8 +112,9 @@ def _carry_out(context: WorkerContext, claim: leases.Claim, cancel: Cancel, left
             job = load_job(context, claim)
             mirror = open_mirror(context.settings, context.egress, job.repo, job.login, job.run.mirror_key)
             after_the_verdict.enter_context(in_use(mirror.path))
-            admitted = admit(context, job, mirror)
-            plan = claim.plan or (plan_claimed_run(context, admitted, mirror) if admitted else None)
+            with context.timing.timed("fetch", ""):
+                admitted = admit(context, job, mirror)
+            plan = claim.plan or (_planned(context, admitted, mirror) if admitted else None)
             if plan is not None and admitted is not None:
                 _run(context, replace(admitted, left=left), plan, mirror, network, cancel)
         except store.StaleAttemptError:
@@ -129,6 +129,11 @@ def _carry_out(context: WorkerContext, claim: leases.Claim, cancel: Cancel, left
             hint = "this is a fault of Headway's; its log has the details"
             outcome = Outcome(State.BROKEN, Reason.INTERNAL, f"{type(error).__name__}: {error}; {hint}")
             finish(context, claim, outcome)
+
+
+def _planned(context: WorkerContext, job: ClaimedJob, mirror: Mirror) -> JobPlan | None:
+    with context.timing.timed("plan", ""):
+        return plan_claimed_run(context, job, mirror)
 
 
 def _end_early(context: WorkerContext, claim: leases.Claim, error: StepError | OSError | VaultError) -> None:
@@ -180,9 +185,11 @@ def _run(
     """
     claim = job.claim
     if not job.left:
-        mirror.fetch(job.trigger.sha, job.trigger.ref)
+        with context.timing.timed("fetch", ""):
+            mirror.fetch(job.trigger.sha, job.trigger.ref)
     with reading(context.database) as session:
-        steps = {number: step.id for number, step in store.steps_by_number(session, claim.job_id).items()}
+        rows = store.steps_by_number(session, claim.job_id)
+        steps = {number: step.id for number, step in rows.items()}
         failed = store.failed_needs_of(session, claim.run_id, plan.needs)
     guard = guard_of(context, claim, folder_of(context, claim))
     settings, engine = context.settings, context.engine()
@@ -199,7 +206,9 @@ def _run(
             assignment,
             engine,
             context.builder,
-            watched := CancelOnFailure(recorder, plan, partial(_cancel_run, context, claim)),
+            watched := CancelOnFailure(
+                context.timing.following(recorder, rows), plan, partial(_cancel_run, context, claim)
+            ),
             cancel,
             _warn,
             sweep,
@@ -228,7 +237,8 @@ def _assignment(
     def check_out(target: Path) -> None:
         if checkout is not None:
             trusted = job.allowed.clone_login
-            mirror.checkout(job.trigger.sha, target, checkout, for_builds=builds, trusted=trusted)
+            with context.timing.timed("checkout", ""):
+                mirror.checkout(job.trigger.sha, target, checkout, for_builds=builds, trusted=trusted)
 
     key, secrets = job_key(context.installation, job.claim.key), secrets_of(context, job)
     return Assignment(
@@ -248,32 +258,12 @@ def _assignment(
         journaled=True,
         fingerprint=fingerprint(context, job, secrets.values),
         resumption=job.left,
+        timed=context.timing.timed,
     )
 
 
 def _warn(sentence: str) -> None:
     _log.warning("cleaning up", problem=sentence)
-
-
-def options(settings: Settings) -> Options:
-    """The server's limits for one job."""
-    limits = Limits(
-        settings.step_memory_bytes_max,
-        settings.step_cpus_max,
-        settings.step_pids_max,
-        settings.step_files_max,
-    )
-    return Options(
-        limits=limits,
-        log_bytes_max=settings.log_bytes_max,
-        step_timeout_s=settings.step_timeout_s,
-        job_timeout_s=settings.job_timeout_s,
-        grace_s=settings.grace_s,
-        registry_retry_s=settings.registry_retry_s,
-        steps_ahead_max=settings.steps_ahead_max,
-        disk_low=settings.disk_reserve.is_low,
-        image_records=settings.image_records_dir,
-    )
 
 
 def _now_ms() -> int:

@@ -1,6 +1,5 @@
 """The worker process: Celery's pool of child processes, and what each child needs."""
 
-import gc
 import os
 import secrets
 import signal
@@ -37,6 +36,7 @@ from workers.jobs.machine.heartbeat import Heartbeat
 from workers.jobs.machine.host_rules import HostRulesUpkeep
 from workers.jobs.machine.housekeeping import Housekeeping
 from workers.jobs.mirror_maintenance import tidy
+from workers.jobs.pool_memory import share_memory
 from workers.jobs.running_jobs import RunningJobs
 from workers.jobs.takeovers.lease_holding import keep_for_successor
 from workers.jobs.takeovers.takeover import take_over
@@ -52,6 +52,7 @@ from workers.queue.celery_app import QUEUE, TASK, make_celery
 from workers.queue.worker_output import quiet
 from workers.settings import Settings
 from workers.streaming.redis_stream import connect
+from workers.tracing.exporter import report_problem
 
 _log = structlog.get_logger()
 
@@ -67,8 +68,7 @@ def make_worker(settings: Settings, name: str, flags: WorkerFlags) -> Celery:
 
     @worker_before_create_process.connect(weak=False)
     def _before_fork(**_: object) -> None:
-        # The garbage collector would write into what the child shares with this process, and so copy it.
-        gc.freeze()
+        share_memory()
 
     def opened() -> WorkerContext:
         if not contexts:
@@ -95,16 +95,20 @@ def _add_tasks(app: Celery, opened: Callable[[], WorkerContext], turn: Turn) -> 
         # After a while without a turn the scheduler sends another wake-up, to any worker.
         with turn.taken(WAIT_FOR_TURN_S) as mine:
             if mine:
-                work(opened(), job_id)
-                _clean_up(opened())
+                _at_work(opened(), lambda context: work(context, job_id))
 
     @app.task(name=TAKE_OVER)
     def _take_over(running_job: str) -> None:
         # The parent process asks again for a job that no process has taken over.
         with turn.taken(WAIT_FOR_TURN_S) as mine:
             if mine:
-                take_over(opened(), running_job)
-                _clean_up(opened())
+                _at_work(opened(), lambda context: take_over(context, running_job))
+
+
+def _at_work(context: WorkerContext, do: Callable[[WorkerContext], object]) -> None:
+    with context.connections.in_use():
+        do(context)
+        _clean_up(context)
 
 
 def _look_without_redis(context: WorkerContext, flags: WorkerFlags, turn: Turn) -> None:
@@ -116,8 +120,7 @@ def _look_without_redis(context: WorkerContext, flags: WorkerFlags, turn: Turn) 
         return None if problem else context.claimer.next_ready()
 
     def run(job_id: int) -> None:
-        work(context, job_id)
-        _clean_up(context)
+        _at_work(context, lambda context: work(context, job_id))
 
     LooksWithoutRedis(partial(redis_answers, redis), find, run, turn).start()
 
@@ -134,13 +137,16 @@ def _open_process(settings: Settings, name: str, flags: WorkerFlags) -> WorkerCo
     """Connects one process of the pool, and starts its heartbeat."""
     mine = make_context(settings, name, flags)
     hand_over_on_signal(mine.running)
+    worker_process_shutdown.connect(lambda **_: mine.tracing.exporter.close(), weak=False)
     watch = mine.engine_watch
 
     def problem() -> str:
         return STOPPING if flags.stopping else _look_at_disk(settings) or watch.problem()
 
     watch.start()
-    _heartbeat(settings, name, mine.database, problem).start()
+    beats = _heartbeat(settings, name, mine.database, problem)
+    beats.share(flags.beat_turn, mine.connections.look)
+    beats.start()
     Housekeeping(settings, MachineCleaner(settings, mine.database, mine.engine).clean).start()
     return mine
 
@@ -165,6 +171,7 @@ def run_worker(settings: Settings, exit_when_idle_s: float | None = None, *, end
     Raises MachineError where the engine, or its view of our data, is wrong.
     """
     name = f"{socket.gethostname()}-{secrets.token_hex(2)}"
+    report_problem()
     try:
         wait_for_engine(settings, partial(_heartbeat, settings, name))
         installation, host_rules = _prepare(settings, name)

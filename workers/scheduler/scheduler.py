@@ -20,7 +20,6 @@ from workers import store
 from workers.back_off import BackOff
 from workers.db.full_disk import means_full_disk
 from workers.db.session import db_now_ms, make_engine, reading, transaction
-from workers.errors import NotYetError
 from workers.logs import LogStore, open_logs
 from workers.queue.celery_app import MESSAGE_EXPIRES_S, make_celery
 from workers.queue.wakeups import Notifier, queue_length
@@ -28,6 +27,7 @@ from workers.retention_policy import RetentionPolicy
 from workers.scheduler.candidate import TICK_S, Candidate
 from workers.scheduler.delays import end_due_delays
 from workers.scheduler.duties import Duty, DutyReporter, DutyThread, stop_all
+from workers.scheduler.first_wait import when_there_is_an_installation
 from workers.scheduler.missed_pushes import MISSED_PUSHES_EVERY_S, MissedPushes
 from workers.scheduler.missed_turns import MissedTurns
 from workers.scheduler.old_rows import OldRows
@@ -41,13 +41,12 @@ from workers.scheduler.retention import (
 )
 from workers.scheduler.silence import SilenceWatch
 from workers.scheduler.sizes import SharedSizes
-from workers.secrets.vault import Vault
 from workers.settings import Settings
-from workers.startup import check_installation
 from workers.statuses.reporter import background_reporter
 from workers.store.jobs import leases
 from workers.store.processes.duties import WAKE_UPS
 from workers.streaming.redis_stream import LiveTail, connect
+from workers.tracing.tracing import open_tracing
 from workers.triggers.crons import start_due
 
 NOTIFY_AGAIN_S = 5
@@ -65,6 +64,7 @@ class SchedulerContext:
 
     ``monotonic_s`` is the clock by which leases expire and failures are tried again. ``disk_was_full`` is set when the
     database could not be written for lack of room on its disk: then no worker could renew its lease, either.
+    ``trace_ended`` is called with each job that has ended so.
     """
 
     engine: Engine
@@ -81,6 +81,7 @@ class SchedulerContext:
     pace: Pace = field(default_factory=Pace)
     find_missed_pushes: Callable[[], str] = str
     limits: RetentionPolicy = field(default_factory=RetentionPolicy)
+    trace_ended: Callable[[int], object] = bool
 
 
 @dataclass
@@ -129,6 +130,7 @@ class Reaper:
             if job.state is not State.QUEUED:
                 # A worker may still run it without a lease.
                 self.context.live.publish_cancel(job.run_id)
+                self.context.trace_ended(job.job_id)
 
 
 def start_crons(context: SchedulerContext, back_off: BackOff) -> str:
@@ -216,7 +218,7 @@ def run_scheduler(settings: Settings, stop: threading.Event) -> None:
 
     It waits for a database that is not ready. Raises StartError for one that it cannot work with.
     """
-    vault = _when_there_is_an_installation(settings, stop)
+    vault = when_there_is_an_installation(settings, stop)
     if vault is None:
         return
     engine, redis = make_engine(settings.database), connect(settings.redis_url)
@@ -233,6 +235,7 @@ def run_scheduler(settings: Settings, stop: threading.Event) -> None:
         lease_s=settings.lease_s,
         find_missed_pushes=MissedPushes(engine, vault, settings, notify, live),
         limits=settings.retention,
+        trace_ended=(tracing := open_tracing(settings, engine)).ended,
     )
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     wait = partial(context.pace.wait, TICK_S, AT_REST_S)
@@ -240,22 +243,9 @@ def run_scheduler(settings: Settings, stop: threading.Event) -> None:
         with listening(redis, context.pace), background_reporter(engine, vault, settings, wait):
             _run_until_stopped(context, owner, stop)
     finally:
+        tracing.exporter.close()
         redis.close()
         engine.dispose()
-
-
-def _when_there_is_an_installation(settings: Settings, stop: threading.Event) -> Vault | None:
-    """Waits until the database can be used, and says so once. None where ``stop`` is set before."""
-    said = False
-    while not stop.is_set():
-        try:
-            return check_installation(settings)
-        except NotYetError as error:
-            if not said:
-                _log.warning("the scheduler waits for the database", problem=str(error))
-            said = True
-        stop.wait(TICK_S)
-    return None
 
 
 def _run_until_stopped(context: SchedulerContext, owner: str, stop: threading.Event) -> None:

@@ -131,6 +131,10 @@ class LiveTail:
         pipe.publish(CANCEL_CHANNEL, run_id)
         return self._send(pipe)
 
+    def close_idle(self) -> None:
+        """Closes the connections that no thread uses; the next call opens one again."""
+        self._redis.connection_pool.disconnect(inuse_connections=False)
+
     def _send(self, pipe: Pipeline) -> bool:
         if self._monotonic_s() < self._back_off_until_s:
             return False

@@ -85,6 +85,11 @@ def _note_volumes(job: Job, step: CommandsStep | PluginStep, image: str, output:
 
 def start(job: Job, step: CommandsStep | PluginStep, image: str) -> StartedContainer:
     """Creates, attaches and starts a step's container. Commands then wait at their gate. Raises StepError."""
+    with job.timed("create", step.name):
+        return _start(job, step, image)
+
+
+def _start(job: Job, step: CommandsStep | PluginStep, image: str) -> StartedContainer:
     network = step.container.network_mode or job.network.ensure()
     own = job.images.environment_of(image) if has_gate(step) else {}
     ready = launch(job.environment(step.container.environment), own)

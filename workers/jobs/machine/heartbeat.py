@@ -1,7 +1,10 @@
 """The heartbeat of a worker process: with it the server knows which workers are alive, and why a job waits."""
 
+import os
 import threading
+import time
 from collections.abc import Callable, Mapping
+from multiprocessing.sharedctypes import RawValue
 
 import structlog
 from sqlalchemy import Engine
@@ -14,6 +17,33 @@ from workers.db.session import transaction
 _log = structlog.get_logger()
 BEATS_PER_LEASE = 3
 _FULL_DISK_RETRY_S = 0.2
+_LATE = 1.5
+"""A process that has sent none for so many pauses has lost its turn: it has ended, or hangs."""
+
+
+class BeatTurn:
+    """Which process of a worker sends the heartbeat: one is enough, and the others need no connection for it.
+
+    Make it before the fork of the pool.
+    """
+
+    def __init__(self, monotonic_s: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic_s = monotonic_s
+        self._owner, self._sent_s = RawValue("q", 0), RawValue("d", 0.0)
+
+    def is_mine(self, pause_s: float) -> bool:
+        """Whether this process must send the next one. Where two take the turn at once, one of them keeps it."""
+        me = os.getpid()
+        if self._owner.value == me:
+            return True
+        if self._owner.value and self._monotonic_s() - self._sent_s.value < pause_s * _LATE:
+            return False
+        self._owner.value, self._sent_s.value = me, self._monotonic_s()
+        return True
+
+    def sent(self) -> None:
+        """This process has sent a heartbeat."""
+        self._sent_s.value = self._monotonic_s()
 
 
 class Heartbeat:
@@ -37,8 +67,17 @@ class Heartbeat:
         self._slots = slots
         self._lease_s = lease_s
         self._problem = problem
+        self._turn = BeatTurn()
+        self._at_rest: Callable[[], object] = str
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat_until_stopped, name="heartbeat", daemon=True)
+
+    def share(self, turn: BeatTurn, at_rest: Callable[[], object]) -> None:
+        """Call it before ``start`` where several processes have this heartbeat: one at a time sends it.
+
+        ``at_rest`` is called as often in the others.
+        """
+        self._turn, self._at_rest = turn, at_rest
 
     def start(self) -> None:
         """Starts the thread. It runs until ``stop`` is called or the process ends."""
@@ -59,7 +98,11 @@ class Heartbeat:
         while not self._stop.is_set():
             pause_s = self._lease_s / BEATS_PER_LEASE
             try:
-                self.beat()
+                if self._turn.is_mine(pause_s):
+                    self.beat()
+                    self._turn.sent()
+                else:
+                    self._at_rest()
             except SQLAlchemyError as error:
                 _log.warning("the heartbeat of this worker could not be stored", error=str(error))
                 if means_full_disk(error):

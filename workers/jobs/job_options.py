@@ -1,0 +1,26 @@
+"""The server's limits for a job, from its settings."""
+
+from runner.docker.specs import Limits
+from runner.execution.options import Options
+from workers.settings import Settings
+
+
+def options(settings: Settings) -> Options:
+    """The server's limits for one job."""
+    limits = Limits(
+        settings.step_memory_bytes_max,
+        settings.step_cpus_max,
+        settings.step_pids_max,
+        settings.step_files_max,
+    )
+    return Options(
+        limits=limits,
+        log_bytes_max=settings.log_bytes_max,
+        step_timeout_s=settings.step_timeout_s,
+        job_timeout_s=settings.job_timeout_s,
+        grace_s=settings.grace_s,
+        registry_retry_s=settings.registry_retry_s,
+        steps_ahead_max=settings.steps_ahead_max,
+        disk_low=settings.disk_reserve.is_low,
+        image_records=settings.image_records_dir,
+    )
