@@ -35,6 +35,17 @@ def test_branches_and_tags_are_told_with_the_commits_of_annotated_tags(tmp_path:
     }
 
 
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85"])
+def test_a_branch_with_a_separator_in_its_name_moves_no_other(tmp_path: Path, separator: str) -> None:
+    """Else a push of it would start a run of main."""
+    repo = Repo(tmp_path / "app.git")
+    commit = repo.commit({"a": "1"})
+    odd = f"refs/heads/main{separator}x"
+    other = repo.commit({"a": "2"}, commit, ref=odd)
+    tips = remote_tips(repo.url, None, {}, "app", limits())
+    assert {ref: tip.sha for ref, tip in tips.items()} == {"refs/heads/main": commit, odd: other}
+
+
 def test_an_answer_up_to_the_limit_is_read_and_one_byte_more_is_not(tmp_path: Path) -> None:
     repo = Repo(tmp_path / "app.git")
     line = f"{repo.commit({'a': '1'})}\trefs/heads/main\n"
