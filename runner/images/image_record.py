@@ -6,6 +6,7 @@ file of each image that it uses until it has ended; a removal needs the lock for
 
 import fcntl
 import os
+import re
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from runner.docker.client import Engine
 from runner.errors import StepError
 
 _TRIES = 100
+_NAME = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def recorded_images(folder: Path) -> list[RecordedImage]:
     """The images that Headway has pulled."""
     found = []
     with suppress(FileNotFoundError):
-        for path in folder.iterdir():
+        for path in (each for each in folder.iterdir() if _NAME.fullmatch(each.name)):
             with suppress(FileNotFoundError):
                 found.append(RecordedImage(f"sha256:{path.name}", path.stat().st_mtime))
     return found

@@ -6,6 +6,7 @@ itself: it happens before the job, which then fetches a new mirror, or not at al
 
 import fcntl
 import os
+import re
 import secrets
 import shutil
 import time
@@ -18,6 +19,9 @@ from typing import IO
 _USED, _REMOVED = ".used", ".removed-"
 _LOCKS = (".lock", ".read")
 _TRIES = 100
+# Of `mirror_name`. Whatever else is in the folder (lost+found, snapshots, notes) is not Headway's to remove.
+_FILE = re.compile(r"([0-9a-f]{24})\.(?:git|lfs|lock|read|tidied|used)")
+_ASIDE = re.compile(rf"[0-9a-f]{{24}}{re.escape(_REMOVED)}[0-9a-f]{{8}}")
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,8 @@ def in_use(mirror: Path) -> Iterator[None]:
 
 def stored_mirrors(folder: Path) -> list[StoredMirror]:
     """The mirrors in the folder, and what is left of some."""
-    names = {path.name.partition(".")[0] for path in _entries(folder) if _REMOVED not in path.name}
-    return [_stored(folder, name) for name in sorted(names)]
+    found = (_FILE.fullmatch(path.name) for path in _entries(folder))
+    return [_stored(folder, name) for name in sorted({each[1] for each in found if each})]
 
 
 def _stored(folder: Path, name: str) -> StoredMirror:
@@ -89,7 +93,7 @@ def remove_mirror(folder: Path, name: str, *, idle_s: float = 0, forever: bool =
 def finish_removals(folder: Path) -> None:
     """Removes what an interrupted removal has left."""
     for path in _entries(folder):
-        if _REMOVED in path.name:
+        if _ASIDE.fullmatch(path.name):
             shutil.rmtree(path, ignore_errors=True)
 
 

@@ -87,3 +87,10 @@ def test_only_recorded_images_are_held(tmp_path: Path) -> None:
     use.pulled({"Id": "sha256:bb"}, frozenset())
     assert [each.image_id for each in recorded_images(tmp_path / "images")] == ["sha256:bb"]
     use.close()
+
+
+def test_only_files_that_are_named_by_an_image_count_as_records(tmp_path: Path) -> None:
+    image = "0a" * 32
+    for name in (image, f"{image}0", image.upper() + ".bak", "lost+found", ".nfs01"):
+        (tmp_path / name).touch()
+    assert recorded(tmp_path).image_id == f"sha256:{image}"

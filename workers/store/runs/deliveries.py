@@ -29,11 +29,16 @@ class Payload:
 
 @dataclass(frozen=True)
 class Repetition:
-    """What a replay repeats: a delivery, its payload and the run that it started, if any. ``by`` names the user."""
+    """What a replay repeats: a delivery, its payload, and the run that it started of ``event`` and ``ref``, if any.
+
+    ``by`` names the user.
+    """
 
     delivery_id: int
     payload_key: str
     run_id: int | None
+    event: str
+    ref: str
     by: str
 
 
@@ -150,8 +155,11 @@ def _late(session: Session, fresh: Mapping[_Key, NewDelivery]) -> dict[_Key, tup
 
 
 def _new_run(repo_id: int, new: NewDelivery, trigger: Trigger) -> NewRun:
-    # The run of a replay repeats the first one, and so ends none that is newer than that.
-    return NewRun(repo_id, trigger, new.repeats.run_id if new.repeats else None, held=new.held)
+    if new.repeats is None:
+        return NewRun(repo_id, trigger, held=new.held)
+    # Of several triggers, the run of the repeated row is only that of its own.
+    same = (trigger.event.value, trigger.ref) == (new.repeats.event, new.repeats.ref)
+    return NewRun(repo_id, trigger, new.repeats.run_id if same else None, held=new.held, repeats=True)
 
 
 def _columns(key: _Key, new: NewDelivery, receipt: Receipt) -> dict[str, object]:
