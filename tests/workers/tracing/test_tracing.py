@@ -128,7 +128,8 @@ def test_without_the_variables_nothing_asks_the_database(claim: leases.Claim, se
     tracing = Tracing(None, "", lambda *_: "")  # type: ignore[arg-type]  # it is not touched
     with tracing.job(claim) as timing:
         assert timing == UNTRACED
-        emit: Callable[[events.Event], None] = [].append
+        seen: list[events.Event] = []
+        emit: Callable[[events.Event], None] = seen.append
         assert timing.following(emit, {}) == emit
     assert open_tracing(settings, None).installation == ""  # type: ignore[arg-type]
 
