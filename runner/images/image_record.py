@@ -1,7 +1,7 @@
 """Which images of this machine's engine Headway has pulled, and when a job used each last: a file for each image.
 
-Only what is recorded may be removed: the engine's other images are somebody else's. A job holds a shared lock on the
-file of each image that it uses until it has ended; a removal needs the lock for itself.
+Only what is recorded may be removed: the engine's other images belong to other programs. A job holds a shared lock on
+the file of each image that it uses until it has ended; a removal needs the lock for itself.
 """
 
 import fcntl
@@ -17,6 +17,7 @@ from typing import IO, Any
 from pipelines.own_images import canonical
 from runner.cleanup.image_removal import remove_image_names
 from runner.docker.client import Engine
+from runner.docker.image_containers import has_containers
 from runner.errors import StepError
 
 _TRIES = 100
@@ -103,13 +104,14 @@ def remove_image(engine: Engine, folder: Path, image: RecordedImage) -> bool:
 
 def _remove(engine: Engine, here: dict[str, Any]) -> bool:
     names, digests = list(here.get("RepoTags") or ()), list(here.get("RepoDigests") or ())
-    if not _same_repositories(names, digests):
+    # Of an image with several names the engine removes all but the last one, also while a container uses it.
+    if not _same_repositories(names, digests) or has_containers(engine, str(here["Id"])):
         return False
     try:
         remove_image_names(engine, [*names, *digests] or [str(here["Id"])])
     except StepError:
         if engine.image(str(here["Id"])) is not None:
-            return False  # a container uses it
+            return False  # a container uses it since
     return engine.image(str(here["Id"])) is None
 
 

@@ -17,7 +17,7 @@ from workers.store.common import insert_or, table
 HEADS_MAX = 10_000
 """Branches and tags of a repository that are looked at."""
 MISSED_PUSHES = "missed_pushes"
-"""The counter of pushes that no webhook told."""
+"""The counter of pushes whose webhook did not come."""
 _AT_ONCE = 500
 _T = TypeVar("_T")
 
