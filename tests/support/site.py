@@ -5,13 +5,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.stack import HEADWAY, Answer, ask, children, until
+from tests.e2e.stack import HEADWAY, Answer, ask, children
 from tests.support.other_machine import OtherMachine
 from tests.support.services import TEST_KEY, free_port
 
@@ -164,10 +163,3 @@ class Site:
                 part.ask_to_stop()
         for part in reversed(self.parts.values()):
             part.stop()
-
-
-def timed(what: str, check: Callable[[], Any], patience_s: float) -> float:
-    """Waits until ``check`` is true. For how long, in seconds."""
-    began_s = time.monotonic()
-    until(what, check, patience_s)
-    return time.monotonic() - began_s
