@@ -30,7 +30,7 @@ def opened(engine: Engine) -> list[object]:
 
 def ask(engine: Engine) -> int:
     with transaction(engine) as session:
-        return session.execute(text("SELECT 7")).scalar_one()
+        return int(session.execute(text("SELECT 7")).scalar_one())
 
 
 def test_threads_take_turns_on_one_connection(engine: Engine, opened: list[object]) -> None:

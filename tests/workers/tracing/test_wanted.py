@@ -67,7 +67,7 @@ def test_without_one_they_are_off(environment: Mapping[str, str]) -> None:
     ],
 )
 def test_what_cannot_work_is_one_sentence(more: Mapping[str, str], said: str) -> None:
-    on, problem = wanted(ENDPOINT | more)
+    on, problem = wanted({**ENDPOINT, **more})
     assert not on
     assert problem.startswith("No traces are sent: ")
     assert problem.endswith(".")
