@@ -40,7 +40,7 @@ TOPICS: Sequence[tuple[tuple[Row, ...], Measure]] = (
     ((live.FIRST_BYTE,), live.first_byte),
     ((hooks.RATE,), hooks.rate),
     ((live.LATENCY,), live.latency),
-    ((streams.ROW,), streams.front_page),
+    ((streams.ROW, streams.MEMORY, streams.DELAY), streams.front_page),
     ((cli.LINT,), cli.lint),
     ((queue.SQLITE,), queue.sqlite),
     ((queue.POSTGRESQL,), queue.postgresql),

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 PREFIX = "HEADWAY_"
 OF_SCRIPTS = frozenset(
     f"{PREFIX}{name}"
-    for name in ("PYTHON", "ROOT", "SBIN", "ENGINE_TESTS", "DEMO_EXIT", "KEEP_HOST_RULES", "REGISTRY_PORT")
+    for name in ("PYTHON", "ROOT", "SBIN", "ENGINE_TESTS", "DEMO_EXIT", "KEEP_HOST_RULES", "REGISTRY_PORT", "IMAGE")
 )
 """Read by this project's scripts and its Compose file, never by Headway."""
 

@@ -1,6 +1,10 @@
 """Triggers and plans are stored as JSON. A newer version reads what an older one stored."""
 
+import json
 from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
 
 from pipelines.plan import JobPlan
 from pipelines.trigger import Event, Trigger
@@ -19,3 +23,11 @@ def test_triggers_of_an_older_version_are_read() -> None:
 def test_plans_of_an_older_version_are_read() -> None:
     plan = JobPlan.model_validate_json(LINES[2])
     assert [step.name for step in plan.steps] == ["step-1", "step-2"]
+
+
+def test_an_older_worker_refuses_what_it_does_not_know() -> None:
+    """So workers of two versions must not be mixed (docs/running/upgrade.md)."""
+    with pytest.raises(ValidationError, match="extra"):
+        Trigger.model_validate_json(json.dumps({**json.loads(LINES[0]), "of_a_newer_version": 1}))
+    with pytest.raises(ValidationError, match="extra"):
+        JobPlan.model_validate_json(json.dumps({**json.loads(LINES[2]), "of_a_newer_version": 1}))

@@ -1,6 +1,6 @@
 """Following attempts at jobs: times, takeovers, attempts without a verdict, and a database that is away."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -124,7 +124,10 @@ def test_a_run_that_was_deleted_has_no_trace(tracing: Tracing, claim: leases.Cla
         assert timing.trace is None
 
 
-def test_without_the_variables_nothing_asks_the_database(claim: leases.Claim, settings: Settings) -> None:
+def test_without_the_variables_nothing_asks_the_database(
+    claim: leases.Claim, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT", raising=False)
     tracing = Tracing(None, "", lambda *_: "")  # type: ignore[arg-type]  # it is not touched
     with tracing.job(claim) as timing:
         assert timing == UNTRACED
