@@ -12,15 +12,15 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import IO, Any
+from typing import Any
 
 from pipelines.own_images import canonical
 from runner.cleanup.image_removal import remove_image_names
 from runner.docker.client import Engine
 from runner.docker.image_containers import has_containers
 from runner.errors import StepError
+from runner.file_locks import locked_file
 
-_TRIES = 100
 _NAME = re.compile(r"[0-9a-f]{64}")
 
 
@@ -61,7 +61,7 @@ class ImageUse:
         with self._lock, suppress(OSError):
             if image_id in self._ids or not path.exists():
                 return
-            file = _locked(path, fcntl.LOCK_SH)
+            file = locked_file(path, fcntl.LOCK_SH)
             os.utime(path)
             self._held.enter_context(file)
             self._ids.add(image_id)
@@ -89,7 +89,7 @@ def remove_image(engine: Engine, folder: Path, image: RecordedImage) -> bool:
     """
     path = _path(folder, image.image_id)
     try:
-        file = _locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB, make=False)
+        file = locked_file(path, fcntl.LOCK_EX | fcntl.LOCK_NB, make=False)
     except (BlockingIOError, FileNotFoundError):
         return False
     with file:
@@ -123,20 +123,3 @@ def _same_repositories(names: Iterable[str], digests: Iterable[str]) -> bool:
 
 def _path(folder: Path, image_id: str) -> Path:
     return folder / image_id.removeprefix("sha256:")
-
-
-def _locked(path: Path, how: int, *, make: bool = True) -> IO[str]:
-    for _ in range(_TRIES):
-        file = path.open("a" if make else "r+")
-        try:
-            fcntl.flock(file, how)
-            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                return file
-        except FileNotFoundError:
-            file.close()
-            continue
-        except BaseException:
-            file.close()
-            raise
-        file.close()
-    raise BlockingIOError(f"{path} is removed again and again")

@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+
+from runner.file_locks import locked_file
 
 _USED, _REMOVED = ".used", ".removed-"
 _LOCKS = (".lock", ".read")
-_TRIES = 100
 # Of `mirror_name`. Whatever else is in the folder (lost+found, snapshots, notes) is not Headway's to remove.
 _FILE = re.compile(r"([0-9a-f]{24})\.(?:git|lfs|lock|read|tidied|used)")
 _ASIDE = re.compile(rf"[0-9a-f]{{24}}{re.escape(_REMOVED)}[0-9a-f]{{8}}")
@@ -36,7 +36,7 @@ class StoredMirror:
 @contextmanager
 def in_use(mirror: Path) -> Iterator[None]:
     """The mirror is not removed within this context, whether it exists yet or not."""
-    with _lock_file(mirror.with_suffix(_USED), fcntl.LOCK_SH):
+    with locked_file(mirror.with_suffix(_USED), fcntl.LOCK_SH):
         os.utime(mirror.with_suffix(_USED))
         yield
 
@@ -71,11 +71,11 @@ def remove_mirror(folder: Path, name: str, *, idle_s: float = 0, forever: bool =
     now = fcntl.LOCK_EX | fcntl.LOCK_NB
     aside = folder / f"{name}{_REMOVED}{secrets.token_hex(4)}"
     try:
-        with _lock_file(base.with_suffix(_USED), now) as used:
+        with locked_file(base.with_suffix(_USED), now) as used:
             if idle_s and time.time() - os.fstat(used.fileno()).st_mtime < idle_s and base.exists():
                 return False
             # A fetch whose job is dead may still write.
-            with _lock_file(base.with_suffix(_LOCKS[0]), now), _lock_file(base.with_suffix(_LOCKS[1]), now):
+            with locked_file(base.with_suffix(_LOCKS[0]), now), locked_file(base.with_suffix(_LOCKS[1]), now):
                 aside.mkdir()
                 for path in (base, base.with_suffix(".lfs")):
                     with suppress(FileNotFoundError):
@@ -102,19 +102,3 @@ def _entries(folder: Path) -> list[Path]:
         return list(folder.iterdir())
     except FileNotFoundError:
         return []
-
-
-@contextmanager
-def _lock_file(path: Path, how: int) -> Iterator[IO[str]]:
-    """Holds a lock on the file that is at ``path``: a removal may take it away while another process waits for it."""
-    for _ in range(_TRIES):
-        with path.open("a") as file:
-            fcntl.flock(file, how)
-            try:
-                same = os.path.samestat(os.fstat(file.fileno()), path.stat())
-            except FileNotFoundError:
-                same = False
-            if same:
-                yield file
-                return
-    raise BlockingIOError(f"{path} is removed again and again")

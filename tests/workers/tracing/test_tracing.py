@@ -1,6 +1,6 @@
 """Following attempts at jobs: times, takeovers, attempts without a verdict, and a database that is away."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
