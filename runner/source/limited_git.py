@@ -18,6 +18,9 @@ _ERROR_BYTES_MAX = 64 * 1024
 MEMORY_BYTES_MAX = 512 * 1024**2
 """Of each program of git. It keeps a server's whole answer in memory before it prints any of it."""
 
+FILE_BYTES_MAX = 16 * 1024**2
+"""Of each file that a program of git writes: what it says as errors, and its trace."""
+
 
 class TooMuchOutputError(MachineError):
     """Git printed more than was allowed."""
@@ -34,6 +37,7 @@ class GitLimits:
     deadline_s: float
     output_bytes_max: int
     memory_bytes_max: int = MEMORY_BYTES_MAX
+    file_bytes_max: int = FILE_BYTES_MAX
 
 
 def execute_limited(
@@ -49,8 +53,7 @@ def execute_limited(
             command, cwd=os.sep, env={**os.environ, **environment}, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=errors, start_new_session=True,
         )  # fmt: skip
-        with suppress(ProcessLookupError, PermissionError):
-            resource.prlimit(process.pid, resource.RLIMIT_DATA, (limits.memory_bytes_max, limits.memory_bytes_max))
+        _limit(process, limits)
         expired = threading.Event()
 
         def expire() -> None:
@@ -74,6 +77,14 @@ def execute_limited(
     if expired.is_set():
         raise NoAnswerError(Reason.CLONE_FAILED, "the repository's server did not answer in time")
     return process.returncode, output, said
+
+
+def _limit(process: "subprocess.Popen[bytes]", limits: GitLimits) -> None:
+    """Limits git and the programs that it starts. From outside: code in the child before it is git is not safe here."""
+    memory, files = (limits.memory_bytes_max,) * 2, (limits.file_bytes_max,) * 2
+    with suppress(ProcessLookupError, PermissionError):
+        resource.prlimit(process.pid, resource.RLIMIT_DATA, memory)
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, files)
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

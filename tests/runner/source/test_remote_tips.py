@@ -73,6 +73,14 @@ def test_a_program_of_git_that_wants_more_memory_than_allowed_fails() -> None:
     assert (status, "MemoryError" in errors) == (1, True)
 
 
+def test_errors_without_end_fill_no_disk() -> None:
+    command = ["sh", "-c", "sleep 0.1; head -c 1024 /dev/zero >&2 && echo enough"]
+    enough = GitLimits(time.monotonic() + 30, BYTES, file_bytes_max=1024)
+    assert execute_limited(command, {}, enough)[:2] == (0, b"enough\n")
+    status, output, errors = execute_limited(command, {}, replace(enough, file_bytes_max=1023))
+    assert (status != 0, output, len(errors) <= 1023) == (True, b"", True)
+
+
 def test_what_git_has_started_ends_with_it(tmp_path: Path) -> None:
     """Else a program that holds the output open would hold the caller."""
     held = tmp_path / "pid"
