@@ -23,17 +23,22 @@ def repo_retention(
     delivery_count: Annotated[
         int | None, typer.Option(help="How many deliveries are kept.", show_default=False)
     ] = None,
+    reset: Annotated[bool, typer.Option("--reset", help="First give all limits back to the server.")] = False,
 ) -> None:
-    """Sets all limits of what a repository keeps, within the server's. A limit that is not given is the server's."""
+    """Sets limits of what a repository keeps, within the server's; without an option, shows them."""
     from web.operations import retention
 
-    values = {
+    given: dict[str, int | None] = {
         "log_days": log_days,
         "run_days": run_days,
         "run_count": run_count,
         "delivery_days": delivery_days,
         "delivery_count": delivery_count,
     }
+    changed = {limit: value for limit, value in given.items() if value is not None}
     with operation_services() as services:
-        retention.set_retention(services, actor(), name, values)
+        values = {} if reset else retention.own_retention(services, actor(), name)
+        values |= changed
+        if changed or reset:
+            retention.set_retention(services, actor(), name, values)
         say(f"{name} keeps {retention.in_words(values) or 'what the server sets'}.")

@@ -21,6 +21,13 @@ WORDS = {
     "delivery_days": "days of deliveries",
     "delivery_count": "number of deliveries",
 }
+_KEPT = {
+    "log_days": "logs for {} days",
+    "run_days": "runs for {} days",
+    "run_count": "at most {} runs",
+    "delivery_days": "deliveries for {} days",
+    "delivery_count": "at most {} deliveries",
+}
 _SETTINGS = {"log_days": "retention_days"} | {
     f"{kind}_{unit}": f"{kind}_retention_{unit}" for kind in ("run", "delivery") for unit in ("days", "count")
 }
@@ -67,8 +74,8 @@ def logs_kept(services: OperationServices, repo_id: int) -> str:
 
 
 def in_words(values: Mapping[str, int | None]) -> str:
-    """The values that are set."""
-    return ", ".join(f"{WORDS[name]} {values[name]}" for name in NAMES if values.get(name))
+    """What is kept by the values that are set."""
+    return ", ".join(_KEPT[name].format(values[name]) for name in NAMES if values.get(name))
 
 
 def _check(values: Mapping[str, int | None], server: RetentionPolicy) -> None:

@@ -21,7 +21,7 @@ def test_the_api_sets_a_repositorys_own_values(site: Site, program: TestClient) 
     assert program.put(HERE, json={}).json()["own"]["run_days"] is None
     with reading(site.engine) as session:
         details = session.scalars(select(AuditEntry.detail).where(AuditEntry.action == "repo.retention")).all()
-    assert details[0].endswith("days of runs 30, number of runs 30")
+    assert details[0].endswith("runs for 30 days, at most 30 runs")
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_the_settings_page_sets_and_shows_them(site: Site, browser: TestClient) 
     assert 'name="log_days" min="1" max="90" value="7" placeholder="90"' in browser.get(page).text
     assert browser.post(f"{page}/retention", data=form | {"log_days": "91"}).status_code == 422
     assert browser.post(f"{page}/retention", data=form | {"log_days": "many"}).status_code == 422
-    assert browser.get(f"/api/repos/{REPO}/settings").json()["retention"] == "days of logs 7"
+    assert browser.get(f"/api/repos/{REPO}/settings").json()["retention"] == "logs for 7 days"
 
 
 def test_a_removed_run_says_that_old_runs_are_removed(site: Site, program: TestClient) -> None:
