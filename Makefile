@@ -11,7 +11,7 @@ COVERAGE :=
 # Without an engine, without PostgreSQL, without those that take long
 FAST := not (engine or postgres or e2e or compose or browser or stress or slow)
 
-.PHONY: help setup demo check test engines bench docs lock engine-up engine-down clean
+.PHONY: help setup demo check test engines chaos soak bench docs lock engine-up engine-down clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,16 @@ engines: ## Run the tests that need an engine with each Docker Engine that peopl
 	@scripts/machine.sh --tests
 	@scripts/setup.sh
 	@scripts/with-engine.sh scripts/engines.sh test $(ENGINES)
+
+chaos: ## Break parts of a whole installation in turn, and check every run, log and push (CHAOS_ROUNDS=4, CHAOS_SEED=... repeats)
+	@scripts/machine.sh --tests
+	@scripts/setup.sh
+	@scripts/with-engine.sh $(BIN)/python -m tests.chaos
+
+soak: ## Run half an hour of work: memory, descriptors, threads and files must not grow (SOAK_MINUTES=30)
+	@scripts/machine.sh --tests
+	@scripts/setup.sh
+	@scripts/with-engine.sh $(BIN)/python -m tests.chaos.soak
 
 bench: ## Measure against docker run, buildx and others: a table, and bench/results.json (ROWS="name ...": only these)
 	@scripts/machine.sh --bench

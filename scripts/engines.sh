@@ -144,17 +144,6 @@ remove_folder() { # remove_folder FOLDER
   remove_cgroups "${1##*/}"
 }
 
-# The engine makes a control group for its containers (in cgroup v1 one in each hierarchy) and does not remove it.
-remove_cgroups() { # remove_cgroups NAME
-  wait_for 5 no_cgroups_after_removal "$1" || warn "control groups named $1 are left below /sys/fs/cgroup"
-}
-no_cgroups_after_removal() {
-  local folder
-  for folder in /sys/fs/cgroup/"$1" /sys/fs/cgroup/*/"$1"; do
-    [ ! -d "$folder" ] || find "$folder" -depth -type d -exec rmdir {} + 2>/dev/null || return 1
-  done
-}
-
 # --- testing all
 
 test_all() { # test_all [NAME...]

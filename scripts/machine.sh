@@ -139,6 +139,7 @@ check_tests() {
   have sshd || need "an ssh server (sshd)" openssh-server
   have caddy || need "Caddy" caddy
   have nginx || need nginx nginx
+  (sbin_path && have ip) || need "the command ip" iproute2
 }
 
 check() {

@@ -20,7 +20,10 @@ _RESERVE_FILES = 4_096  # and so many files, a tenth of those that fit at most
 
 @dataclass(frozen=True)
 class Disk:
-    """The size of a disk, and what is free for this user. ``total_files`` is 0 where their number has no limit."""
+    """The size of a disk, and what is free for this user. ``total_files`` is 0 where their number has no limit.
+
+    As in ``df``, what the file system reserves for root belongs to neither.
+    """
 
     total_bytes: int
     free_bytes: int
@@ -44,10 +47,13 @@ class Disk:
 
 def disk_of(folder: Path) -> Disk:
     """The disk on which ``folder`` is. Raises OSError."""
-    found = os.statvfs(folder)
-    return Disk(
-        found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize, found.f_files, found.f_favail
-    )  # fmt: skip
+    return as_df_counts(os.statvfs(folder))
+
+
+def as_df_counts(found: os.statvfs_result) -> Disk:
+    """A disk from what the operating system says of it."""
+    total = found.f_blocks - found.f_bfree + found.f_bavail
+    return Disk(total * found.f_frsize, found.f_bavail * found.f_frsize, found.f_files, found.f_favail)
 
 
 def once_there_is_room(write: Callable[[], T], patience_s: float = 10.0) -> T:

@@ -28,7 +28,7 @@ class HousekeepingSettings(BaseSettings):
     run_retention_count: kinds.Count = Field(
         100_000,
         ge=0,
-        description="So many finished runs of a repository are kept; older ones are removed. 0: any number, "
+        description="How many finished runs of a repository are kept; older ones are removed. 0: any number, "
         f"else {RUNS_KEPT} at least.",
     )
     delivery_retention_days: kinds.Days = Field(
@@ -40,7 +40,7 @@ class HousekeepingSettings(BaseSettings):
     delivery_retention_count: kinds.Count = Field(
         10_000,
         ge=0,
-        description="So many deliveries of a repository are kept; older ones are removed. 0: any number, "
+        description="How many deliveries of a repository are kept; older ones are removed. 0: any number, "
         f"else {DELIVERIES_KEPT} at least.",
     )
 
@@ -48,13 +48,13 @@ class HousekeepingSettings(BaseSettings):
         85,
         ge=1,
         description="When the disk is fuller than this, a worker removes mirrors and images that were not used for an "
-        "hour, those first that were not used for longest ([housekeeping](housekeeping.md#what-makes-room-on-a-disk)).",
+        "hour, the least recently used first ([housekeeping](housekeeping.md#what-makes-room-on-a-disk)).",
     )
     disk_low_percent: kinds.Percent = Field(
         75,
         ge=0,
-        description="A worker that makes room on the disk stops when it is no fuller than this: less than "
-        "`disk_high_percent` in any case.",
+        description="A worker that makes room on the disk stops when it is no fuller than this, or one percent "
+        "below `disk_high_percent` if this is not less.",
     )
     mirror_bytes_max: kinds.Bytes = Field(
         20 * 1024**3, ge=0, description="Bytes of mirrors that a machine keeps. 0: any number."

@@ -154,7 +154,8 @@ def database(settings: Settings, *, migrate: bool = False) -> Iterator[Engine]:
     with sentences(settings):
         if file is not None:
             _check_is_sqlite(file)
-        engine = make_engine(settings.database, survives_power_cut=True)
+        # What people and forges are told is stored. A worker's verdict that is lost is found again: its lease ends.
+        engine = make_engine(settings.database, durable=True)
     try:
         with private_umask(), sentences(settings):
             _check_schema(settings, schema_of(engine), migrate=migrate)

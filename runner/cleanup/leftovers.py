@@ -95,16 +95,17 @@ def whole_number(text: str) -> int | None:
 def remove_leftovers(engine: Engine, leftovers: Leftovers) -> list[Exception]:
     """Removes all of them and returns the errors: one that cannot be removed does not keep the others.
 
-    Containers go before the networks and folders that they use. Idempotent: what is gone already is no error.
+    Containers go before the images, networks and folders that they use. Idempotent: what is gone already is no error.
     """
     errors: list[Exception] = []
     first: list[Callable[[], None]] = []
     for folder in leftovers.folders:
         first += [partial(kill_build_clients, folder), partial(return_borrowed_tags, engine, folder)]
     parallel = [partial(engine.remove, container) for container in leftovers.containers]
+    last: list[Callable[[], None]] = []
     if leftovers.image_names:
-        parallel.append(partial(remove_image_names, engine, leftovers.image_names))
-    last = [partial(engine.remove_network, network) for network in leftovers.networks]
+        last.append(partial(remove_image_names, engine, leftovers.image_names))
+    last += [partial(engine.remove_network, network) for network in leftovers.networks]
     last += [partial(remove_tree, engine, folder) for folder in leftovers.folders]
     for removal in first:
         errors += _attempt(removal)

@@ -1,24 +1,27 @@
 """Which images of this machine's engine Headway has pulled, and when a job used each last: a file for each image.
 
-Only what is recorded may be removed: the engine's other images are somebody else's. A job holds a shared lock on the
-file of each image that it uses until it has ended; a removal needs the lock for itself.
+Only what is recorded may be removed: the engine's other images belong to other programs. A job holds a shared lock on
+the file of each image that it uses until it has ended; a removal needs the lock for itself.
 """
 
 import fcntl
 import os
+import re
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import IO, Any
+from typing import Any
 
 from pipelines.own_images import canonical
 from runner.cleanup.image_removal import remove_image_names
 from runner.docker.client import Engine
+from runner.docker.image_containers import has_containers
 from runner.errors import StepError
+from runner.file_locks import locked_file
 
-_TRIES = 100
+_NAME = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class ImageUse:
         with self._lock, suppress(OSError):
             if image_id in self._ids or not path.exists():
                 return
-            file = _locked(path, fcntl.LOCK_SH)
+            file = locked_file(path, fcntl.LOCK_SH)
             os.utime(path)
             self._held.enter_context(file)
             self._ids.add(image_id)
@@ -73,7 +76,7 @@ def recorded_images(folder: Path) -> list[RecordedImage]:
     """The images that Headway has pulled."""
     found = []
     with suppress(FileNotFoundError):
-        for path in folder.iterdir():
+        for path in (each for each in folder.iterdir() if _NAME.fullmatch(each.name)):
             with suppress(FileNotFoundError):
                 found.append(RecordedImage(f"sha256:{path.name}", path.stat().st_mtime))
     return found
@@ -86,7 +89,7 @@ def remove_image(engine: Engine, folder: Path, image: RecordedImage) -> bool:
     """
     path = _path(folder, image.image_id)
     try:
-        file = _locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB, make=False)
+        file = locked_file(path, fcntl.LOCK_EX | fcntl.LOCK_NB, make=False)
     except (BlockingIOError, FileNotFoundError):
         return False
     with file:
@@ -101,13 +104,14 @@ def remove_image(engine: Engine, folder: Path, image: RecordedImage) -> bool:
 
 def _remove(engine: Engine, here: dict[str, Any]) -> bool:
     names, digests = list(here.get("RepoTags") or ()), list(here.get("RepoDigests") or ())
-    if not _same_repositories(names, digests):
+    # Of an image with several names the engine removes all but the last one, also while a container uses it.
+    if not _same_repositories(names, digests) or has_containers(engine, str(here["Id"])):
         return False
     try:
         remove_image_names(engine, [*names, *digests] or [str(here["Id"])])
     except StepError:
         if engine.image(str(here["Id"])) is not None:
-            return False  # a container uses it
+            return False  # a container uses it since
     return engine.image(str(here["Id"])) is None
 
 
@@ -119,20 +123,3 @@ def _same_repositories(names: Iterable[str], digests: Iterable[str]) -> bool:
 
 def _path(folder: Path, image_id: str) -> Path:
     return folder / image_id.removeprefix("sha256:")
-
-
-def _locked(path: Path, how: int, *, make: bool = True) -> IO[str]:
-    for _ in range(_TRIES):
-        file = path.open("a" if make else "r+")
-        try:
-            fcntl.flock(file, how)
-            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                return file
-        except FileNotFoundError:
-            file.close()
-            continue
-        except BaseException:
-            file.close()
-            raise
-        file.close()
-    raise BlockingIOError(f"{path} is removed again and again")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pipelines.commit_id import is_full_id
 from runner.source.git import GitLogin
 from runner.source.limited_git import GitLimits
-from runner.source.remote import REF
+from runner.source.remote import REF, listed_refs
 from runner.source.server import RepoServer
 from runner.source.urls import check_url, split_login
 
@@ -28,6 +28,6 @@ def remote_tips(
     address, in_url = split_login(check_url(url))
     server = RepoServer(address, login or in_url, egress, name, limits=limits)
     command = ["git", "ls-remote", "--quiet", "--heads", "--tags", "--", address]
-    lines = server.run(command, local=address.startswith("file://")).decode(errors="replace").splitlines()
-    found = {ref: sha for sha, _, ref in (line.partition("\t") for line in lines) if is_full_id(sha)}
+    listed = listed_refs(server.run(command, local=address.startswith("file://")))
+    found = {ref: sha for ref, sha in listed.items() if is_full_id(sha)}
     return {ref: Tip(sha, found.get(ref + _PEELED, sha)) for ref, sha in found.items() if REF.fullmatch(ref)}

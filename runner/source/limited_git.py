@@ -1,6 +1,7 @@
 """Git where an answer is wanted soon and small, or not at all: it is ended with its children at a deadline."""
 
 import os
+import resource
 import signal
 import subprocess
 import threading
@@ -14,6 +15,8 @@ from pipelines.state import Reason
 from runner.errors import MachineError
 
 _ERROR_BYTES_MAX = 64 * 1024
+MEMORY_BYTES_MAX = 512 * 1024**2
+"""Of each program of git. It keeps a server's whole answer in memory before it prints any of it."""
 
 
 class TooMuchOutputError(MachineError):
@@ -30,6 +33,7 @@ class GitLimits:
 
     deadline_s: float
     output_bytes_max: int
+    memory_bytes_max: int = MEMORY_BYTES_MAX
 
 
 def execute_limited(
@@ -45,6 +49,8 @@ def execute_limited(
             command, cwd=os.sep, env={**os.environ, **environment}, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=errors, start_new_session=True,
         )  # fmt: skip
+        with suppress(ProcessLookupError, PermissionError):
+            resource.prlimit(process.pid, resource.RLIMIT_DATA, (limits.memory_bytes_max, limits.memory_bytes_max))
         expired = threading.Event()
 
         def expire() -> None:

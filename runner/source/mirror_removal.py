@@ -6,6 +6,7 @@ itself: it happens before the job, which then fetches a new mirror, or not at al
 
 import fcntl
 import os
+import re
 import secrets
 import shutil
 import time
@@ -13,11 +14,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+
+from runner.file_locks import locked_file
 
 _USED, _REMOVED = ".used", ".removed-"
 _LOCKS = (".lock", ".read")
-_TRIES = 100
+# Of `mirror_name`. Whatever else is in the folder (lost+found, snapshots, notes) is not Headway's to remove.
+_FILE = re.compile(r"([0-9a-f]{24})\.(?:git|lfs|lock|read|tidied|used)")
+_ASIDE = re.compile(rf"[0-9a-f]{{24}}{re.escape(_REMOVED)}[0-9a-f]{{8}}")
 
 
 @dataclass(frozen=True)
@@ -32,15 +36,15 @@ class StoredMirror:
 @contextmanager
 def in_use(mirror: Path) -> Iterator[None]:
     """The mirror is not removed within this context, whether it exists yet or not."""
-    with _lock_file(mirror.with_suffix(_USED), fcntl.LOCK_SH):
+    with locked_file(mirror.with_suffix(_USED), fcntl.LOCK_SH):
         os.utime(mirror.with_suffix(_USED))
         yield
 
 
 def stored_mirrors(folder: Path) -> list[StoredMirror]:
     """The mirrors in the folder, and what is left of some."""
-    names = {path.name.partition(".")[0] for path in _entries(folder) if _REMOVED not in path.name}
-    return [_stored(folder, name) for name in sorted(names)]
+    found = (_FILE.fullmatch(path.name) for path in _entries(folder))
+    return [_stored(folder, name) for name in sorted({each[1] for each in found if each})]
 
 
 def _stored(folder: Path, name: str) -> StoredMirror:
@@ -67,11 +71,11 @@ def remove_mirror(folder: Path, name: str, *, idle_s: float = 0, forever: bool =
     now = fcntl.LOCK_EX | fcntl.LOCK_NB
     aside = folder / f"{name}{_REMOVED}{secrets.token_hex(4)}"
     try:
-        with _lock_file(base.with_suffix(_USED), now) as used:
+        with locked_file(base.with_suffix(_USED), now) as used:
             if idle_s and time.time() - os.fstat(used.fileno()).st_mtime < idle_s and base.exists():
                 return False
             # A fetch whose job is dead may still write.
-            with _lock_file(base.with_suffix(_LOCKS[0]), now), _lock_file(base.with_suffix(_LOCKS[1]), now):
+            with locked_file(base.with_suffix(_LOCKS[0]), now), locked_file(base.with_suffix(_LOCKS[1]), now):
                 aside.mkdir()
                 for path in (base, base.with_suffix(".lfs")):
                     with suppress(FileNotFoundError):
@@ -89,7 +93,7 @@ def remove_mirror(folder: Path, name: str, *, idle_s: float = 0, forever: bool =
 def finish_removals(folder: Path) -> None:
     """Removes what an interrupted removal has left."""
     for path in _entries(folder):
-        if _REMOVED in path.name:
+        if _ASIDE.fullmatch(path.name):
             shutil.rmtree(path, ignore_errors=True)
 
 
@@ -98,19 +102,3 @@ def _entries(folder: Path) -> list[Path]:
         return list(folder.iterdir())
     except FileNotFoundError:
         return []
-
-
-@contextmanager
-def _lock_file(path: Path, how: int) -> Iterator[IO[str]]:
-    """Holds a lock on the file that is at ``path``: a removal may take it away while another process waits for it."""
-    for _ in range(_TRIES):
-        with path.open("a") as file:
-            fcntl.flock(file, how)
-            try:
-                same = os.path.samestat(os.fstat(file.fileno()), path.stat())
-            except FileNotFoundError:
-                same = False
-            if same:
-                yield file
-                return
-    raise BlockingIOError(f"{path} is removed again and again")

@@ -78,7 +78,7 @@ def _contain(git: Callable[..., str], sha: str, refs: Sequence[str]) -> bool:
     # Git takes a word of hex digits for a branch or an abbreviated id where there is no such object.
     if git("rev-parse", "--revs-only", f"{sha}^{{commit}}").strip() != sha:
         return False
-    found = git("for-each-ref", f"--contains={sha}", "--format=%(refname)", *refs).splitlines()
+    found = git("for-each-ref", f"--contains={sha}", "--format=%(refname)", *refs).split("\n")
     # Git lists what is below a name too.
     return any(name in refs or name.startswith(tuple(ref for ref in refs if ref.endswith("/"))) for name in found)
 

@@ -19,6 +19,16 @@ _NOT_THERE = ("not our ref", "couldn't find remote ref", "unadvertised object", 
 _ALL_OR_NOTHING = "does not support shallow"
 
 
+def listed_refs(answer: bytes) -> dict[str, str]:
+    """What each ref points to, from what ``git ls-remote`` has printed.
+
+    Only a newline ends a line. Names may have other separators in them, such as U+2028: with ``str.splitlines`` a
+    branch whose name is "main", a separator and more would count as main.
+    """
+    lines = (line.decode(errors="replace").partition("\t") for line in answer.split(b"\n"))
+    return {name: sha for sha, tab, name in lines if tab}
+
+
 class Remote:
     """Fetches from a remote repository into the folder of its mirror."""
 
@@ -36,9 +46,7 @@ class Remote:
         """The commit that ``ref`` points to now; for an annotated tag, the commit that the tag points to."""
         if not REF.fullmatch(ref):
             raise StepError(Reason.COMMIT_MISSING, f"{ref!r} is not the name of a branch or tag")
-        answer = self._run("ls-remote", "--quiet", "--", self.url, ref, f"{ref}^{{}}")
-        lines = answer.decode(errors="replace").splitlines()
-        found = {name: sha for sha, _, name in (line.partition("\t") for line in lines)}
+        found = listed_refs(self._run("ls-remote", "--quiet", "--", self.url, ref, f"{ref}^{{}}"))
         sha = found.get(f"{ref}^{{}}") or found.get(ref)
         if sha is None:
             raise StepError(Reason.COMMIT_MISSING, f"the repository has no {ref}; push it, or name another")
@@ -48,9 +56,7 @@ class Remote:
         """The object that each branch and tag points to now; for an annotated tag also, under its name and ``^{}``,
         the commit.
         """
-        answer = self._run("ls-remote", "--quiet", "--heads", "--tags", "--", self.url)
-        lines = answer.decode(errors="replace").splitlines()
-        return {name: sha for sha, _, name in (line.partition("\t") for line in lines)}
+        return listed_refs(self._run("ls-remote", "--quiet", "--heads", "--tags", "--", self.url))
 
     def fetch_refs(self, sha: str) -> None:
         """Fetches all branches and tags with their history."""

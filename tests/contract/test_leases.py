@@ -4,15 +4,12 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from sqlalchemy import Engine, delete, select, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from pipelines.state import PASSED, Outcome, Reason, State
-from tests.support.builders import held_by, job_plan, plan, push
+from pipelines.state import PASSED, Reason, State
+from tests.support.builders import job_plan, plan, push
 from workers import store
 from workers.db.models import Job, Leader, Repo, Run, Step
 from workers.db.session import db_now_ms, make_engine, now_ms, reading, transaction
@@ -362,98 +359,3 @@ def test_a_wake_up_from_before_the_clock_was_set_back_counts_as_lost(database: E
         with transaction(database) as session:
             session.execute(update(Job).values(rung_ms=now_ms() + ahead_ms))
             assert leases.ready_not_notified(session, older_than_s=60) == lost
-
-
-class Histories(RuleBasedStateMachine):
-    """Workers that claim, work, vanish and come back in any order: a job is one worker's, and ends once."""
-
-    database: Engine
-
-    def __init__(self) -> None:
-        super().__init__()
-        with transaction(self.database) as session:
-            name = f"repo-{len(store.repos(session))}"
-            repo = store.add_repo(session, store.NewRepo(name, "file:///x"))
-            queued = store.queue_run(session, repo.id, push())
-        self.run_id, self.job_id = queued.run_id, queued.job_id
-        self.holder: leases.Claim | None = None
-        self.old: list[leases.Claim] = []
-        self.canceled = False
-        self.ended: State | None = None
-
-    @rule(owner=st.sampled_from(["w1", "w2", "w3"]))
-    def claim(self, owner: str) -> None:
-        mine = claim(self.database, self.job_id, owner)
-        free = self.holder is None and not self.canceled and self.ended is None
-        assert (mine is not None) == free
-        if mine is not None:
-            assert all(mine.attempt > old.attempt for old in self.old)
-            self.holder = mine
-
-    @precondition(lambda self: self.holder is not None)
-    @rule()
-    def vanish(self) -> None:
-        assert self.holder is not None
-        with transaction(self.database) as session:
-            reaped = leases.reap(session, held_by(session, self.job_id), attempts_max=1000)
-        assert self.job_id in {each.job_id for each in reaped}
-        self.old.append(self.holder)
-        self.holder = None
-        if self.canceled:
-            self.ended = State.CANCELED
-
-    @precondition(lambda self: self.holder is not None)
-    @rule()
-    def give_back(self) -> None:
-        assert self.holder is not None
-        with transaction(self.database) as session:
-            leases.release(session, self.job_id, self.holder.attempt)
-        self.old.append(self.holder)
-        self.holder = None
-        if self.canceled:
-            self.ended = State.CANCELED
-
-    @rule()
-    def cancel(self) -> None:
-        with transaction(self.database) as session:
-            store.request_cancel(session, self.run_id, "ada")
-        if self.ended is None:
-            self.canceled = True
-            if self.holder is None:
-                self.ended = State.CANCELED
-
-    @precondition(lambda self: self.holder is not None)
-    @rule(state=st.sampled_from([State.PASSED, State.FAILED]))
-    def end(self, state: State) -> None:
-        assert self.holder is not None
-        with transaction(self.database) as session:
-            store.finish_job(session, self.job_id, self.holder.attempt, Outcome(state))
-        self.old.append(self.holder)
-        self.holder, self.ended = None, state
-
-    @rule()
-    def write_late(self) -> None:
-        for old in self.old:
-            with pytest.raises(store.StaleAttemptError), transaction(self.database) as session:
-                store.finish_job(session, self.job_id, old.attempt, PASSED)
-
-    @invariant()
-    def the_rows_say_so(self) -> None:
-        with reading(self.database) as session:
-            job, run = session.get_one(Job, self.job_id), session.get_one(Run, self.run_id)
-        if self.ended is not None:
-            assert (job.state, run.state) == (self.ended, self.ended)
-        elif self.holder is not None:
-            assert (job.state, job.attempt) == (State.RUNNING, self.holder.attempt)
-        else:
-            assert job.state is State.QUEUED
-            assert run.finished_ms is None
-
-
-@pytest.mark.stress
-def test_in_any_history_a_job_is_one_workers_and_ends_once(database: Engine) -> None:
-    machine = type("HistoriesHere", (Histories,), {"database": database})
-    slow_is_fine = settings(
-        max_examples=15, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
-    )
-    run_state_machine_as_test(machine, settings=slow_is_fine)

@@ -4,12 +4,12 @@ import pytest
 from sqlalchemy import Engine, update
 
 from pipelines.state import Outcome, Reason, State
-from tests.support.builders import push
+from tests.support.builders import job_plan, plan, push
 from workers import store
 from workers.db.models import Job, Run
 from workers.db.session import db_now_ms, now_ms, reading, transaction
 from workers.scheduler.delays import end_due_delays
-from workers.store.jobs import leases
+from workers.store.jobs import leases, takeovers
 from workers.store.jobs.machine_faults import FAULTS, PAUSE_S, GivenBack, give_back, is_fault
 
 FAULT = Outcome(State.BROKEN, Reason.ENGINE_GONE, "the Docker Engine went away")
@@ -92,3 +92,17 @@ def test_what_is_a_machines_fault() -> None:
     assert not any(is_fault(Outcome(state, Reason.ENGINE_GONE)) for state in State if state is not State.BROKEN)
     not_of_a_machine = {Reason.CLONE_FAILED, Reason.COMMIT_MISSING, Reason.REGISTRY_UNREACHABLE, Reason.WORKER_LOST}
     assert FAULTS.isdisjoint(not_of_a_machine), "another machine would have the same"
+
+
+def test_steps_that_were_taken_over_keep_their_attempt_until_the_next_one_begins(database: Engine) -> None:
+    """By it their logs are found."""
+    job_id = queue(database).job_id
+    first = claim(database, job_id)
+    with transaction(database) as session:
+        store.plan_run(session, job_id, first.attempt, plan(job_plan("test", steps=1)))
+        store.start_step(session, job_id, first.attempt, 1)
+        mine = takeovers.take_over(session, takeovers.Abandoned(job_id, first.attempt, "w1/1"), "w2/1", 15)
+        assert mine is not None
+        give_back(session, job_id, mine.attempt, FAULT, 2)
+        (step,) = store.steps_by_number(session, job_id).values()
+        assert (step.attempt, step.state) == (1, State.QUEUED)

@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from tests.support.registry import Registry
 from tests.support.services import free_port
@@ -72,11 +72,16 @@ class Answer:
 
 
 def ask(
-    url: str, *, method: str = "GET", body: bytes | None = None, headers: Mapping[str, str] | None = None
+    url: str,
+    *,
+    method: str = "GET",
+    body: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+    timeout_s: float = 30,
 ) -> Answer:
     request = urllib.request.Request(url, data=body, method=method, headers=dict(headers or {}))
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=timeout_s) as answer:
             return Answer(answer.status, answer.read(), dict(answer.headers))
     except urllib.error.HTTPError as error:
         return Answer(error.code, error.read(), dict(error.headers))
@@ -192,10 +197,20 @@ class Stack:
         return ask(f"{self.url}/api{path}", method=method, body=data, headers=headers)
 
 
-class Repository:
+class Server(Protocol):
+    """A running server: all its parts on this machine (``Stack``), or on several."""
+
+    folder: Path
+
+    def headway(self, *arguments: str, stdin: str = "") -> str: ...
+
+    def api(self, path: str, *, method: str = "GET", body: Any = None) -> Answer: ...
+
+
+class RepositoryOn:
     """A bare git repository with the hook of `headway repo add`, and a working copy."""
 
-    def __init__(self, stack: Stack, name: str, *options: str) -> None:
+    def __init__(self, stack: Server, name: str, *options: str) -> None:
         self.stack = stack
         self.name = name
         self.bare = stack.folder / f"{name.replace('/', '-')}.git"
@@ -253,6 +268,12 @@ class Repository:
 
     def log(self, step: Any) -> bytes:
         return self.stack.api(f"/steps/{step['id']}/log").body
+
+
+class Repository(RepositoryOn):
+    """A repository of a server that is all on this machine."""
+
+    stack: Stack
 
 
 def printed(command: Sequence[str]) -> str:

@@ -51,7 +51,8 @@ def test_a_job_whose_workers_are_all_killed_goes_on_and_passes(stack: Stack) -> 
     run = repo.ended(number)
     assert (run["state"], states(run)) == ("passed", ["passed"])
     (job,) = run["jobs"]
-    assert job["attempt"] == 1
+    # The lease of these tests is 3 s: on a busy machine a new worker may start later, and the job starts over.
+    assert job["attempt"] in {1, 2}
     log = repo.log(repo.step(number, "slow")).decode()
     assert log.count("begun") == 1 + log.count('echo "begun')
     assert log.endswith("done\n")

@@ -1,10 +1,12 @@
 """The reserve of disk space: a disk at the reserve is used, one byte below it is not."""
 
+import os
 import shutil
+import subprocess
 from pathlib import Path
 
 from tests.support.disks import fill
-from workers.disk import DiskReserve
+from workers.disk import Disk, DiskReserve, as_df_counts, disk_of
 from workers.settings import Settings
 
 
@@ -51,3 +53,16 @@ def test_the_disks_of_data_blobs_and_checkouts_are_looked_at(own_disk: Path, tmp
         assert Settings(data_dir=tmp_path / f"data of {name}").disk_reserve.is_low()
     assert Settings(data_dir=own_disk).disk_reserve.is_low()
     ballast.unlink()
+
+
+def test_what_is_kept_for_root_is_neither_free_nor_used() -> None:
+    blocks, free, free_for_users, files, free_files = 100, 70, 10, 50, 20
+    found = os.statvfs_result((4096, 4096, blocks, free, free_for_users, files, free_files, free_files, 0, 255))
+    assert as_df_counts(found) == Disk(40 * 4096, 10 * 4096, 50, 20)
+
+
+def test_a_disk_is_as_full_as_df_says(own_disk: Path) -> None:
+    found = subprocess.run(["df", "-B1", "--output=used,avail", own_disk], capture_output=True, text=True, check=True)
+    used, free = map(int, found.stdout.splitlines()[1].split())
+    disk = disk_of(own_disk)
+    assert (disk.total_bytes - disk.free_bytes, disk.free_bytes) == (used, free)

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from runner.private import NotPrivateError
 from tests.support.other_user import OTHER, as_other, can_read, needs_root, open_folder
 from tests.web.cli.command import Headway
-from workers.db.session import make_engine
+from workers.db.session import make_engine, reading
 from workers.secrets.vault import open_vault
 from workers.settings import Settings
 from workers.startup import database
@@ -175,7 +176,6 @@ def test_a_database_that_another_user_could_replace_is_a_sentence(headway: Headw
     assert f"{place}/db can be changed by user {OTHER}" in headway.refused("repo", "list")
 
 
-def test_what_is_acknowledged_survives_a_power_cut(installed: Headway, place: Path) -> None:
-    settings = Settings(data_dir=place / "data")
-    with database(settings) as engine, engine.connect() as connection:
-        assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2
+def test_what_web_server_and_commands_commit_to_sqlite_survives_a_power_cut(settings: Settings) -> None:
+    with database(settings) as engine, reading(engine) as session:
+        assert session.scalar(text("PRAGMA synchronous")) == 2, "FULL"

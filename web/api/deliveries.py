@@ -21,7 +21,7 @@ class DeliverySchema(Schema):
     """A delivery, and what came of it."""
 
     id: int
-    kind: DeliveryKind = Field(description="`webhook`, `replay` of one, or `found`: a push that no webhook told.")
+    kind: DeliveryKind = Field(description="`webhook`, `replay` of one, or `found`: a push whose webhook did not come.")
     state: DeliveryState = Field(description="The verdict.")
     reason: str = Field(description="Why it started no run; empty where it did.")
     event: str

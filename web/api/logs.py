@@ -1,9 +1,9 @@
 """Logs of steps: by bytes, by lines, the last lines, or whole; where each part came from; and search."""
 
 from functools import partial
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
-from fastapi import Query
+from fastapi import Depends, Query
 from starlette.responses import Response, StreamingResponse
 
 from runner.events import Stream
@@ -28,6 +28,9 @@ from web.services import ServicesDep
 from workers.db.session import reading
 
 router = make_router()
+Attempt = Annotated[
+    int | None, Query(ge=1, le=2**31 - 1, description="Of which attempt of the job; by default of the last one.")
+]
 _MEDIA_TYPE = "text/plain; charset=utf-8"
 
 
@@ -53,11 +56,20 @@ class SearchResult(Schema):
     more: bool
 
 
+class _Asked(NamedTuple):
+    step_id: int
+    attempt: int | None
+
+
+def _asked(step_id: RowId, attempt: Attempt = None) -> _Asked:
+    return _Asked(step_id, attempt)
+
+
 @router.get("/steps/{step_id}/log", response_class=Response)
 def get_log(
     services: ServicesDep,
     user: CurrentUser,
-    step_id: RowId,
+    asked: Annotated[_Asked, Depends(_asked)],
     offset: Annotated[int | None, Query(ge=0, le=2**53)] = None,
     max_bytes: Annotated[int, Query(ge=1, le=PART_BYTES_MAX)] = PART_BYTES_MAX,
     line: Annotated[int | None, Query(ge=1, le=2**53)] = None,
@@ -72,8 +84,8 @@ def get_log(
     worker (``X-Log-Cut-Off``). 410 says when and why it was deleted.
     """
     with reading(services.engine) as session:
-        place = step_with_id(session, user, step_id)
-    address = kept_log(place, partial(logs_kept, services, place.repo.id))
+        place = step_with_id(session, user, asked.step_id)
+    address = kept_log(place, partial(logs_kept, services, place.repo.id), asked.attempt)
     if offset is not None:
         return _response(part_by_bytes(services.logs, address, offset, max_bytes))
     if line is not None:

@@ -21,7 +21,9 @@ DeliveryId = Annotated[
 def delivery_list(
     repo: RepoName,
     count: Annotated[int, typer.Option("-n", help="How many.", min=1, max=1000)] = 30,
-    before: Annotated[int | None, typer.Option(help="Those behind the one of this id.", min=1, max=2**53)] = None,
+    before: Annotated[
+        int | None, typer.Option(help="Only those older than the one with this id.", min=1, max=2**53)
+    ] = None,
     state: Annotated[DeliveryState | None, typer.Option(help="Only those with this verdict.")] = None,
 ) -> None:
     """Lists a repository's deliveries, the newest first: id, time, from, event, ref, verdict, run or reason."""

@@ -19,7 +19,7 @@ DISK = typer.Typer(help="What uses how much, as it was measured last; clean remo
 @report_errors
 def disk(
     context: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Prints JSON, for programs.")] = False,
 ) -> None:
     """Shows what uses how much of the database, the blob store and the machines' disks."""
     if context.invoked_subcommand is not None:
@@ -39,7 +39,7 @@ def disk(
 def clean(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how much would be removed.")] = False,
 ) -> None:
-    """Removes now what the scheduler removes by and by: runs, deliveries and logs that are too old or too many."""
+    """Removes now what the scheduler removes over time: runs, deliveries and logs that are too old or too many."""
     from workers.back_off import BackOff
     from workers.scheduler.old_rows import OldRows
     from workers.scheduler.retention import delete_expired_logs, delete_marked_logs

@@ -16,13 +16,15 @@ def repo_retention(
     run_days: Annotated[
         int | None, typer.Option(help="Days for which finished runs are kept.", show_default=False)
     ] = None,
-    run_count: Annotated[int | None, typer.Option(help="So many finished runs are kept.", show_default=False)] = None,
+    run_count: Annotated[int | None, typer.Option(help="How many finished runs are kept.", show_default=False)] = None,
     delivery_days: Annotated[
         int | None, typer.Option(help="Days for which deliveries are kept.", show_default=False)
     ] = None,
-    delivery_count: Annotated[int | None, typer.Option(help="So many deliveries are kept.", show_default=False)] = None,
+    delivery_count: Annotated[
+        int | None, typer.Option(help="How many deliveries are kept.", show_default=False)
+    ] = None,
 ) -> None:
-    """Sets how much of a repository is kept, within the server's limits; without an option, what the server sets."""
+    """Sets all limits of what a repository keeps, within the server's. A limit that is not given is the server's."""
     from web.operations import retention
 
     values = {

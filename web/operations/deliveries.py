@@ -112,7 +112,7 @@ def _rows(repo: Repo, old: Delivery, payload: Payload, actor: Actor) -> list[New
         f"{old.payload_key}~replay-{secrets.token_hex(8)}",
         body_bytes=old.body_bytes,
         kind=DeliveryKind.REPLAY,
-        repeats=Repetition(old.id, old.payload_key, old.run_id, actor.name),
+        repeats=Repetition(old.id, old.payload_key, old.run_id, old.event, old.ref, actor.name),
     )
     rules = Rules(FORGES[repo.forge], repo.active, UntrustedRuns(repo.untrusted_runs))
     body = body_of(payload)

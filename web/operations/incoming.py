@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from pipelines.trigger import Trigger, skip_ci
 from workers.access.trust import Admission, UntrustedRuns, admission_when_queued, refusal, why_untrusted
@@ -33,25 +34,28 @@ def rows_of(
         return [replace(first, state=DeliveryState.REFUSED, reason=error.sentence)], error
     if isinstance(parsed, NothingToDo):
         return [replace(first, reason=parsed.reason if rules.active else SWITCHED_OFF)], None
-    rows: list[NewDelivery] = []
-    for trigger in parsed:
-        more = {"key": f"{first.key}#{len(rows)}", "payload": None, "payload_key": first.key} if rows else {}
-        own = replace(first, **more)  # type: ignore[arg-type]
-        rows.append(_row(replace(own, event=trigger.event.value, ref=trigger.ref, sha=trigger.sha), trigger, rules))
-    return rows, None
+    return [_row(first, number, trigger, rules) for number, trigger in enumerate(parsed)], None
 
 
-def _row(new: NewDelivery, trigger: Trigger, rules: Rules) -> NewDelivery:
+def _row(first: NewDelivery, number: int, trigger: Trigger, rules: Rules) -> NewDelivery:
+    about: dict[str, Any] = {"event": trigger.event.value, "ref": trigger.ref, "sha": trigger.sha}
+    if number:
+        about |= {"key": f"{first.key}#{number}", "payload": None, "payload_key": first.key}
+    return replace(first, **about, **_decision(first, trigger, rules))
+
+
+def _decision(new: NewDelivery, trigger: Trigger, rules: Rules) -> dict[str, Any]:
+    """Whether the trigger starts a run, and if not, why."""
     if not rules.active:
-        return replace(new, reason=SWITCHED_OFF)
+        return {"reason": SWITCHED_OFF}
     if skip_ci(trigger):
-        return replace(new, reason=f"The commit message of {trigger.ref} asks to skip CI.")
+        return {"reason": f"The commit message of {trigger.ref} asks to skip CI."}
     if new.repeats:
         trigger = _without_old_rights(trigger)
     admitted = admission_when_queued(trigger, rules.policy)
     if admitted is Admission.REFUSE:
-        return replace(new, reason=f"Not run: {refusal(why_untrusted(trigger, on_branch=True))}.")
-    return replace(new, trigger=trigger, held=admitted is Admission.HOLD)
+        return {"reason": f"Not run: {refusal(why_untrusted(trigger, on_branch=True))}."}
+    return {"trigger": trigger, "held": admitted is Admission.HOLD}
 
 
 def _without_old_rights(trigger: Trigger) -> Trigger:

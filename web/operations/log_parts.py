@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from web.operations.errors import GoneError
+from web.operations.errors import GoneError, NotFoundError
 from workers.db.models import Run, Step
 from workers.logs import Chunk, LogReader, LogStore
 from workers.logs.interface import CHUNKS_MAX
@@ -13,6 +13,7 @@ from workers.store import StepPlace
 BLOBS_AWAY = "The stored log cannot be read now: the blob store does not answer. Headway's log says more."
 PART_BYTES_MAX = 4 * 1024**2
 LINES_MAX = 20_000
+EARLIER_MAX = 10
 _PIECE_BYTES = 256 * 1024
 
 StepLogAddress = tuple[int, int, int, int]
@@ -35,11 +36,33 @@ def why_deleted(run: Run, step: Step, how_long: Callable[[], str]) -> str:
     return f"The log was deleted on {day}: {how_long()}."
 
 
-def kept_log(place: StepPlace, how_long: Callable[[], str]) -> StepLogAddress:
-    """The address of the log of a step's last attempt. Raises GoneError if the log was deleted."""
+def kept_log(place: StepPlace, how_long: Callable[[], str], attempt: int | None = None) -> StepLogAddress:
+    """The address of the log of a step's attempt, or of its last one. Raises GoneError if the log was deleted."""
     if why := why_deleted(place.run, place.step, how_long):
         raise GoneError(why)
-    return address_of(place)
+    if attempt is None:
+        return address_of(place)
+    if attempt > place.step.attempt:
+        raise NotFoundError(f"This step has no attempt {attempt}; its last one is {place.step.attempt}.")
+    return (*address_of(place)[:3], attempt)
+
+
+@dataclass(frozen=True)
+class EarlierLog:
+    """The log of an attempt that lost its worker. ``cut_off``: its last output is missing."""
+
+    attempt: int
+    size_bytes: int
+    cut_off: bool
+
+
+def earlier_logs(logs: LogStore, run_id: int, step: Step) -> list[EarlierLog]:
+    """What is stored of the attempts before a step's last one; those without output are left out."""
+    found = []
+    for attempt in range(max(1, step.attempt - EARLIER_MAX), step.attempt):
+        with logs.open(run_id, step.job_id, step.number, attempt) as reader:
+            found.append(EarlierLog(attempt, reader.size_bytes, reader.cut_off))
+    return [each for each in found if each.size_bytes]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pipelines.state import State
 from pipelines.trigger import Event
 from web.operations import runs
 from web.operations.job_order import in_dependency_order
-from web.operations.log_parts import BLOBS_AWAY, LogPart, last_lines, why_deleted
+from web.operations.log_parts import BLOBS_AWAY, EarlierLog, LogPart, earlier_logs, last_lines, why_deleted
 from web.operations.lookup import jobs_with_steps, run_numbered
 from web.operations.retention import logs_kept
 from web.pages.permitted import permitted
@@ -75,6 +75,7 @@ def run_page(
         chosen_job=next((job for job, _ in jobs if chosen and job.id == chosen.job_id), None),
         log=log,
         log_deleted=why_deleted(run, chosen, partial(logs_kept, services, repo.id)) if chosen else "",
+        earlier=_earlier(services, run, chosen) if log and chosen else [],
         lines=plain_lines(log.data) if log else [],
         pushed=_pushed(jobs),
         version=run_page_version(run, jobs),
@@ -130,6 +131,13 @@ def _log(services: Services, run: Run, step: Step) -> LogPart:
     except BlobError as error:
         _log_of_server.error("a stored log cannot be read", error=str(error))
         return _instead(BLOBS_AWAY)
+
+
+def _earlier(services: Services, run: Run, step: Step) -> list[EarlierLog]:
+    try:
+        return earlier_logs(services.logs, run.id, step)
+    except (LogDamagedError, BlobError):
+        return []  # the log of the last attempt, which is shown, says so
 
 
 def _instead(sentence: str) -> LogPart:

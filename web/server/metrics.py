@@ -135,7 +135,7 @@ def _of_jobs(session: Session) -> Iterator[Family]:
     lost = store.counters(session).get(store.LEASES_LOST, 0)
     yield Family("headway_leases_lost_total", "counter", "Jobs whose worker fell silent.", [Sample(lost)])
     missed = store.counters(session).get(MISSED_PUSHES, 0)
-    yield Family("headway_missed_pushes_total", "counter", "Pushes that no webhook told.", [Sample(missed)])
+    yield Family("headway_missed_pushes_total", "counter", "Pushes whose webhook did not come.", [Sample(missed)])
 
 
 def _of_processes(session: Session) -> Iterator[Family]:

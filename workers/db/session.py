@@ -77,14 +77,12 @@ def db_now_ms(session: Session) -> int:
     return session.execute(select(now_ms())).scalar_one()
 
 
-def make_engine(url: str, *, sparing: bool = False, survives_power_cut: bool = False) -> Engine:
+def make_engine(url: str, *, durable: bool = False, sparing: bool = False) -> Engine:
     """An engine for ``sqlite:///...`` or ``postgresql+psycopg://...``. Connects when first used.
 
-    With ``sparing`` all threads take turns on one connection to PostgreSQL (see ``SparingPool``).
-
-    What was committed survives the end of any process. With ``survives_power_cut`` also that of the machine, as it
-    always does on PostgreSQL: for those who answer that something is stored. Without, SQLite has a commit on the disk
-    with the next one that survives, or a moment later: a job that ran meanwhile runs again.
+    ``durable``: what is committed to SQLite survives a power cut, which takes a wait for the disk each time. PostgreSQL
+    promises that by itself. Without it the newest commits may be lost then, and all others stay whole.
+    ``sparing``: all threads take turns on one connection to PostgreSQL (see ``SparingPool``).
     Raises NotPrivateError if SQLite's file cannot be closed for other users.
     """
     parsed = make_url(url)
@@ -101,7 +99,7 @@ def make_engine(url: str, *, sparing: bool = False, survives_power_cut: bool = F
     if parsed.database:
         _make_private(Path(parsed.database))
     engine = create_engine(parsed, pool_size=_CONNECTIONS_MAX, max_overflow=0)
-    event.listen(engine, "connect", partial(_prepare_sqlite, "FULL" if survives_power_cut else "NORMAL"))
+    event.listen(engine, "connect", partial(_prepare_sqlite, durable=durable))
     event.listen(engine, "begin", _begin_sqlite)
     if parsed.database:
         event.listen(engine, "handle_error", partial(_give_up_ballast, Ballast(Path(parsed.database).parent)))
@@ -131,13 +129,13 @@ def _prepare_postgresql(connection: DBAPIConnection, _entry: ConnectionPoolEntry
     connection.commit()
 
 
-def _prepare_sqlite(synchronous: str, connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry, *, durable: bool) -> None:
     connection.isolation_level = None  # sqlite3 would begin by itself, and too late
     cursor = connection.cursor()
     # The timeout comes first: switching to WAL waits for a lock when several processes start at the same time.
     cursor.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
     cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute(f"PRAGMA synchronous={synchronous}")
+    cursor.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
     cursor.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()

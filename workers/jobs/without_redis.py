@@ -62,12 +62,15 @@ class LooksWithoutRedis:
 
     def look(self) -> None:
         """One look. Runs jobs while Redis is away and there are some. Raises nothing: it must go on."""
+        last = None
         while self._is_away():
             try:
                 with self.turn.taken(wait_s=0) as mine:
                     job_id = self.find() if mine else None
-                    if job_id is None:
+                    # One that still waits could not be claimed: the worker is drained, or not well.
+                    if job_id is None or job_id == last:
                         return
+                    last = job_id
                     _log.warning("a job starts without a wake-up: Redis does not answer", job=job_id)
                     self.run(job_id)
             except Exception as error:  # noqa: BLE001 - whatever it is, the next look tries again

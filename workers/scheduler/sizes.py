@@ -18,7 +18,7 @@ _REST_PER_WORK = 200  # of a processor, half a percent at most
 
 @dataclass
 class SharedSizes:
-    """Measures every ten minutes, or more seldom where that takes long."""
+    """Measures every ten minutes, or less often where that takes long."""
 
     engine: Engine
     monotonic_s: Callable[[], float] = time.monotonic

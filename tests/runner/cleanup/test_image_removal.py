@@ -1,5 +1,6 @@
 """Removal of image names while other jobs build images with the same content."""
 
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ import pytest
 
 from pipelines.own_images import BUILD_REPO, SANDBOX_REPO
 from runner.cleanup.image_removal import REMOVAL_S_MAX, announced, remove_image_names, wait_for_removals
+from runner.cleanup.leftovers import Leftovers, remove_leftovers
 from runner.docker.client import Engine
 from runner.docker.sandbox_image import SANDBOX_IMAGE, ensure_sandbox_image
 from tests.support.engine import JobRunner
@@ -95,3 +97,15 @@ def test_the_announcement_of_a_killed_process_is_waited_for_for_a_time_and_then_
     assert ran.engine.image(name) is None
     assert ran.engine.image(BUSYBOX)
     assert old not in announcements(ran.engine)
+
+
+def test_the_image_of_a_container_that_is_a_leftover_too_is_removed_after_it(ran: JobRunner) -> None:
+    """The engine refuses to take the last name of an image from it while a container uses it."""
+    name = f"{BUILD_REPO}:{secrets_hex()}-1-1-x"
+    containers = [subprocess.check_output(["docker", "create", "busybox"], text=True).strip()]
+    subprocess.run(["docker", "commit", containers[0], name], check=True, capture_output=True)
+    run = ["docker", "run", "--detach", name, "sleep", "100"]
+    containers += [subprocess.check_output(run, text=True).strip() for _ in range(2)]
+    leftovers = Leftovers(containers=frozenset(containers), image_names=frozenset([name]))
+    assert remove_leftovers(ran.engine, leftovers) == []
+    assert ran.engine.image_names(name) == []

@@ -10,6 +10,7 @@ import pytest
 from pipelines.plan import CommandsStep, Container, NamedImage
 from runner.docker.client import Engine
 from runner.docker.disk_usage import disk_usage
+from runner.docker.specs import ContainerSpec
 from runner.execution.options import Options
 from runner.images.image_record import ImageUse, RecordedImage, recorded_images, remove_image
 from runner.images.pull import pull
@@ -78,12 +79,39 @@ def test_an_image_in_use_or_with_a_name_of_others_stays(
     assert engine.image(stored) is None
 
 
+@pytest.mark.engine
+def test_an_image_that_a_container_uses_keeps_all_its_names(engine: Engine, stored: str, tmp_path: Path) -> None:
+    use = ImageUse(tmp_path)
+    before = use.before_pull(engine)
+    pull(engine, stored, None, lambda _: None, lambda: None, RegistryRetries(0, lambda _: None, lambda: None))
+    engine.tag(stored, stored.rpartition(":")[0], "2")
+    use.pulled(engine.image(stored) or {}, before)
+    use.close()
+    names = sorted((engine.image(stored) or {})["RepoTags"])
+    held = engine.create(ContainerSpec(stored, {}, "none", command=("true",)))
+    try:
+        assert not remove_image(engine, tmp_path, recorded(tmp_path))
+        assert sorted((engine.image(stored) or {})["RepoTags"]) == names
+    finally:
+        engine.remove(held)
+    assert remove_image(engine, tmp_path, recorded(tmp_path))
+    assert engine.image(stored) is None
+
+
 def test_only_recorded_images_are_held(tmp_path: Path) -> None:
     use = ImageUse(tmp_path / "images")
     use.use("sha256:" + "0" * 64)
     assert recorded_images(tmp_path / "images") == []
-    use.pulled({"Id": "sha256:aa"}, frozenset({"sha256:aa"}))
+    there, pulled = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
+    use.pulled({"Id": there}, frozenset({there}))
     assert recorded_images(tmp_path / "images") == []
-    use.pulled({"Id": "sha256:bb"}, frozenset())
-    assert [each.image_id for each in recorded_images(tmp_path / "images")] == ["sha256:bb"]
+    use.pulled({"Id": pulled}, frozenset())
+    assert [each.image_id for each in recorded_images(tmp_path / "images")] == [pulled]
     use.close()
+
+
+def test_only_files_that_are_named_by_an_image_count_as_records(tmp_path: Path) -> None:
+    image = "0a" * 32
+    for name in (image, f"{image}0", image.upper() + ".bak", "lost+found", ".nfs01"):
+        (tmp_path / name).touch()
+    assert recorded(tmp_path).image_id == f"sha256:{image}"

@@ -6,6 +6,8 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 from runner.source.mirror import Mirror
 from runner.source.mirror_removal import finish_removals, in_use, remove_mirror, stored_mirrors
 from runner.source.mirror_store import MirrorStore
@@ -35,6 +37,26 @@ def test_a_mirror_is_removed_and_its_locks_only_with_its_repository(tmp_path: Pa
     assert remove_mirror(folder, name, forever=True)
     assert names(folder) == []
     assert stored_mirrors(tmp_path / "none") == []
+
+
+@pytest.mark.parametrize("name", ["lost+found", ".git", "notes.git", ".removed-by-me", f"{'a' * 24}.removed-by-me"])
+def test_what_is_no_mirror_is_neither_listed_nor_removed(tmp_path: Path, name: str) -> None:
+    (tmp_path / name / "kept").mkdir(parents=True)
+    finish_removals(tmp_path)
+    assert stored_mirrors(tmp_path) == []
+    assert (tmp_path / name / "kept").exists()
+
+
+def test_a_link_in_place_of_a_mirror_is_removed_and_not_what_it_leads_to(tmp_path: Path) -> None:
+    folder, name = tmp_path / "mirrors", "a" * 24
+    kept = tmp_path / "elsewhere" / "kept"
+    kept.mkdir(parents=True)
+    folder.mkdir()
+    (folder / f"{name}.git").symlink_to(kept.parent)
+    (folder / f"{name}.removed-{'b' * 8}").symlink_to(kept.parent)
+    finish_removals(folder)
+    assert remove_mirror(folder, name, forever=True)
+    assert kept.exists()
 
 
 def test_a_mirror_that_a_job_a_fetch_or_a_reader_uses_stays(tmp_path: Path) -> None:
@@ -82,7 +104,7 @@ def test_a_job_that_waits_for_a_removal_gets_a_lock_that_counts(tmp_path: Path) 
 
 
 def test_an_interrupted_removal_is_finished(tmp_path: Path) -> None:
-    left = tmp_path / "m.removed-0123abcd" / "m.git"
+    left = tmp_path / f"{'a' * 24}.removed-0123abcd" / "m.git"
     left.mkdir(parents=True)
     assert stored_mirrors(tmp_path) == []
     finish_removals(tmp_path)

@@ -2,8 +2,10 @@
 
 import os
 import socket
+import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,17 @@ def test_branches_and_tags_are_told_with_the_commits_of_annotated_tags(tmp_path:
     }
 
 
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85"])
+def test_a_branch_with_a_separator_in_its_name_moves_no_other(tmp_path: Path, separator: str) -> None:
+    """Else a push of it would start a run of main."""
+    repo = Repo(tmp_path / "app.git")
+    commit = repo.commit({"a": "1"})
+    odd = f"refs/heads/main{separator}x"
+    other = repo.commit({"a": "2"}, commit, ref=odd)
+    tips = remote_tips(repo.url, None, {}, "app", limits())
+    assert {ref: tip.sha for ref, tip in tips.items()} == {"refs/heads/main": commit, odd: other}
+
+
 def test_an_answer_up_to_the_limit_is_read_and_one_byte_more_is_not(tmp_path: Path) -> None:
     repo = Repo(tmp_path / "app.git")
     line = f"{repo.commit({'a': '1'})}\trefs/heads/main\n"
@@ -48,6 +61,16 @@ def test_a_server_that_accepts_and_says_nothing_is_given_up_at_the_deadline() ->
         url = f"http://127.0.0.1:{server.getsockname()[1]}/app.git"
         with pytest.raises(NoAnswerError):
             remote_tips(url, None, {}, "app", limits(0.2))
+
+
+def test_a_program_of_git_that_wants_more_memory_than_allowed_fails() -> None:
+    """An answer without end must not take the memory of the scheduler's machine."""
+    command = [sys.executable, "-c", "import time; time.sleep(0.1); bytes(128 * 1024**2); print('enough')"]
+    enough = GitLimits(time.monotonic() + 30, BYTES, memory_bytes_max=256 * 1024**2)
+    status, output, _ = execute_limited(command, {}, enough)
+    assert (status, output) == (0, b"enough\n")
+    status, _, errors = execute_limited(command, {}, replace(enough, memory_bytes_max=64 * 1024**2))
+    assert (status, "MemoryError" in errors) == (1, True)
 
 
 def test_what_git_has_started_ends_with_it(tmp_path: Path) -> None:

@@ -30,6 +30,17 @@ def test_a_name_that_only_ends_alike_is_another_one(repo: Repo, mirror: Mirror) 
         mirror.resolve("", "refs/heads/main")
 
 
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85"])
+def test_a_name_with_a_separator_in_it_does_not_count_as_what_stands_before(
+    repo: Repo, mirror: Mirror, separator: str
+) -> None:
+    """Who may push any branch but main could else start a cron's run of main with a commit of their own."""
+    sha = repo.commit({"a": "1"})
+    other = repo.commit({"a": "2"}, sha, ref="refs/heads/other")
+    repo.git("update-ref", f"refs/heads/main{separator}/refs/heads/main", other)
+    assert mirror.resolve("", "refs/heads/main") == sha
+
+
 @pytest.mark.parametrize("ref", ["", "main", "--upload-pack=touch owned", "refs/heads/a:refs/heads/b", "refs/heads/*"])
 def test_what_is_no_ref_is_refused(mirror: Mirror, ref: str) -> None:
     with pytest.raises(StepError, match="not the name of a branch or tag"):

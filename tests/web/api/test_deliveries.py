@@ -88,6 +88,29 @@ def test_a_replay_ends_no_newer_run_of_its_branch(site: Site, program: TestClien
     assert site.run(2).state.value == "queued"
 
 
+@pytest.mark.parametrize("removed", [False, True])
+def test_a_replay_of_what_has_no_run_ends_no_newer_one_either(
+    site: Site, program: TestClient, *, removed: bool
+) -> None:
+    """It came while the repository was switched off, or retention has removed its run."""
+    secret = site.add_repo().secret
+    with transaction(site.engine) as session:
+        session.execute(update(Repo).values(newest_wins=["push"]))
+    _switch(site, active=removed)
+    send(program, secret, PUSH)
+    _switch(site, active=True)
+    send(program, secret, PUSH | {"after": "2" * 40})
+    if removed:
+        with transaction(site.engine) as session:
+            session.execute(update(Delivery).where(Delivery.sha == SHA).values(run_id=None))
+    newer = site.runs()
+    assert program.post(f"{PATH}/{ids(program)[-1]}/replay").json()["run"] == newer + 1
+    assert site.run(newer).state.value == "queued"
+    # The next push ends both.
+    send(program, secret, PUSH | {"after": "3" * 40})
+    assert [site.run(number).state.value for number in (newer, newer + 1)] == ["canceled", "canceled"]
+
+
 def test_the_forge_sends_again_and_finds_the_first_run_also_after_a_replay(site: Site, program: TestClient) -> None:
     secret = site.add_repo().secret
     send(program, secret, PUSH)
@@ -106,6 +129,9 @@ def test_a_delivery_that_names_several_refs_is_replayed_as_a_whole(site: Site, p
         answer = program.post(f"{PATH}/{each}/replay")
         assert answer.json()["run"] == run, answer.text
     assert [site.trigger(number) for number in (3, 4, 5, 6)] == triggers * 2
+    # A run repeats the one of its own ref.
+    parents = [site.run(number).parent_run_id for number in (3, 4, 5, 6)]
+    assert parents == [site.run(1).id, None, None, site.run(2).id]
 
 
 def test_a_payload_that_was_refused_and_one_without_a_run_are_replayed_too(site: Site, program: TestClient) -> None:

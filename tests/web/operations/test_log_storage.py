@@ -19,6 +19,7 @@ from workers.db.session import make_engine, transaction
 from workers.logs import open_logs
 from workers.secrets.vault import open_vault
 from workers.settings import Settings
+from workers.store.jobs import leases
 from workers.streaming.redis_stream import connect
 
 
@@ -40,6 +41,22 @@ def test_a_log_whose_worker_was_lost_says_where_it_is_cut_off(site: Site, progra
     answer = program.get(log, params={"last": 5})
     assert (answer.content, answer.headers["x-log-cut-off"]) == (b"stored\n", "true")
     assert "The log is cut off here, after 7 bytes" in program.get(page).text
+
+
+def test_the_log_of_an_attempt_that_lost_its_worker_stays(site: Site, program: TestClient) -> None:
+    site.add_repo()
+    begun = site.begin()
+    log, page = stored_and_lost(begun)
+    with transaction(site.engine) as session:
+        session.execute(update(Job).values(state=State.QUEUED, attempt=2))
+        leases.start_steps_over(session, begun.queued.job_id, 2)
+    assert program.get(log, params={"last": 5}).content == b""
+    answer = program.get(log, params={"last": 5, "attempt": 1})
+    assert (answer.content, answer.headers["x-log-cut-off"]) == (b"stored\n", "true")
+    assert program.get(log, params={"attempt": 1}).content == b"stored\n"
+    assert f'"{log}?attempt=1" download>Log of attempt 1</a>: 7 bytes; it is cut off there' in program.get(page).text
+    none = program.get(log, params={"attempt": 3})
+    assert (none.status_code, none.json()["error"]) == (404, "This step has no attempt 3; its last one is 2.")
 
 
 @pytest.fixture

@@ -30,13 +30,12 @@ def test_a_transaction_is_committed_at_the_end_of_its_block(database: Engine) ->
         assert store.counters(session) == {"hooks": 1}
 
 
-@pytest.mark.parametrize(("survives", "synchronous"), [(False, 1), (True, 2)])
-def test_a_commit_of_those_who_answer_people_is_on_the_disk(tmp_path: Path, survives: bool, synchronous: int) -> None:
-    """SQLite's levels NORMAL and FULL: in WAL mode only the second writes the disk's cache out with each commit."""
-    engine = make_engine(f"sqlite:///{tmp_path}/headway.db", survives_power_cut=survives)
-    with engine.connect() as connection:
-        assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == synchronous
-        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
+@pytest.mark.parametrize(("durable", "level"), [(True, 2), (False, 1)])
+def test_sqlite_waits_for_the_disk_where_that_is_asked_for(sqlite_url: str, durable: bool, level: int) -> None:
+    """1 is NORMAL, 2 is FULL: https://sqlite.org/pragma.html#pragma_synchronous"""
+    engine = make_engine(sqlite_url, durable=durable)
+    with reading(engine) as session:
+        assert session.scalar(text("PRAGMA synchronous")) == level
     engine.dispose()
 
 

@@ -33,11 +33,9 @@ def ask(engine: Engine) -> int:
         return int(session.execute(text("SELECT 7")).scalar_one())
 
 
-def test_threads_take_turns_on_one_connection(engine: Engine, opened: list[object]) -> None:
+def test_of_the_connections_of_many_threads_one_is_kept(engine: Engine) -> None:
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(lambda _: ask(engine), range(64))) == {7}
-    # On a machine that stands still for a moment, a thread may have opened another.
-    assert len(opened) < 8
     assert engine.pool.checkedin() == 1  # type: ignore[attr-defined]
 
 

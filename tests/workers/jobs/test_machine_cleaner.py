@@ -1,6 +1,7 @@
 """A machine is cleaned: mirrors of repositories that are gone, quotas, the report; by one process at a time."""
 
 import fcntl
+import json
 import os
 import time
 from dataclasses import dataclass
@@ -178,14 +179,29 @@ def test_a_build_cache_above_its_limit_is_pruned_and_what_fails_is_reported(mach
 
 
 def test_images_beyond_their_quota_go_and_others_stay(machine: Machine, tmp_path: Path) -> None:
-    usage = '{"Images": [{"Id": "sha256:aa", "Size": 60}, {"Id": "sha256:bb", "Size": 999}], "BuildCache": []}'
+    ours, other = "a" * 64, "b" * 64
+    images = [{"Id": f"sha256:{ours}", "Size": 60}, {"Id": f"sha256:{other}", "Size": 999}]
+    usage = json.dumps({"Images": images, "BuildCache": []})
     folder = machine.settings.image_records_dir
     folder.mkdir()
-    (folder / "aa").touch()
+    (folder / ours).touch()
     with fake_engine(tmp_path, DOCKER, df=usage, info="{}") as fake:
         engine = Docker(fake.host)
-        for most, left in ((60, ["aa"]), (59, [])):
+        for most, left in ((60, [ours]), (59, [])):
             settings = machine.settings.model_copy(update={"image_bytes_max": most})
             MachineCleaner(settings, machine.database, lambda: engine).clean()
             # The fake engine has no image of any id: for it, the image is gone already.
             assert [path.name for path in folder.iterdir()] == left
+
+
+def test_a_mirror_that_cannot_be_removed_keeps_no_other_from_it(machine: Machine) -> None:
+    folder = machine.settings.mirrors_dir
+    folder.mkdir(exist_ok=True)
+    for letter, stuck in (("a", True), ("b", False), ("c", True)):
+        (folder / f"{letter * 24}.git").mkdir()
+        if stuck:
+            (folder / f"{letter * 24}.used").mkdir()
+    with capture_logs() as logs:
+        machine.clean()
+    assert sorted(path.name for path in folder.glob("*.git")) == [f"{each * 24}.git" for each in "ac"]
+    assert sum("could not be removed" in str(line["event"]) for line in logs) == 2

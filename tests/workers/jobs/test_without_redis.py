@@ -71,6 +71,14 @@ def test_what_fails_is_tried_again_at_the_next_look() -> None:
     assert jobs.look(1) == [-1, 2]
 
 
+def test_a_job_that_could_not_be_claimed_is_left_until_the_next_look() -> None:
+    ran: list[int] = []
+    looks = LooksWithoutRedis(lambda: False, lambda: 1, ran.append, Turn())
+    for _ in range(SILENT_LOOKS + 1):
+        looks.look()
+    assert ran == [1, 1]
+
+
 def test_a_process_that_ends_waits_for_its_job_and_starts_no_other() -> None:
     jobs = Jobs(1)
     held, free = threading.Event(), threading.Event()

@@ -1,6 +1,6 @@
 """Following attempts at jobs: times, takeovers, attempts without a verdict, and a database that is away."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -131,7 +131,8 @@ def test_without_the_variables_nothing_asks_the_database(
     tracing = Tracing(None, "", lambda *_: "")  # type: ignore[arg-type]  # it is not touched
     with tracing.job(claim) as timing:
         assert timing == UNTRACED
-        emit: events.Emit = list[events.Event]().append
+        seen: list[events.Event] = []
+        emit: Callable[[events.Event], None] = seen.append
         assert timing.following(emit, {}) == emit
     assert open_tracing(settings, None).installation == ""  # type: ignore[arg-type]
 

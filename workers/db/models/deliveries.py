@@ -16,12 +16,11 @@ class DeliveryPayload(Base):
     __tablename__ = "delivery_payloads"
     __table_args__ = (
         ForeignKeyConstraint(["repo_id", "key"], ["deliveries.repo_id", "deliveries.key"], ondelete="CASCADE"),
-        Index(None, "repo_id", "stored_ms"),
         Index(None, "stored_ms"),
     )
 
     repo_id: Mapped[int] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(primary_key=True)
+    stored_ms: Mapped[int]  # before what may be long: it is read without that
     headers: Mapped[dict[str, str]]
     body: Mapped[bytes] = mapped_column(LargeBinary)
-    stored_ms: Mapped[int]

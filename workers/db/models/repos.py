@@ -67,8 +67,8 @@ _NO_RUN = "run_id IS NULL AND sha <> ''"
 class Delivery(Base):
     """One webhook delivery with a valid signature. ``state`` is accepted, nothing_to_do or refused.
 
-    ``kind`` is webhook, replay (of the delivery ``repeats_id``, by the user ``replayed_by``) or found: a push that no
-    webhook told. ``payload_key`` names the ``DeliveryPayload`` of this delivery, or of the one that it repeats.
+    ``kind`` is webhook, replay (of the delivery ``repeats_id``, by the user ``replayed_by``) or found: a push whose
+    webhook did not come. ``payload_key`` names the ``DeliveryPayload`` of this delivery, or of the one that it repeats.
     """
 
     __tablename__ = "deliveries"

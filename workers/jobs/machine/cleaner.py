@@ -62,14 +62,22 @@ class MachineCleaner:
             sources = mirror_sources(session)
         owners = {mirror_name(url, key).removesuffix(".git"): repo_id for repo_id, url, key in sources}
         for name in listed.keys() - owners.keys():
-            if remove_mirror(folder, name, forever=True):
-                _log.info("removed the mirror of a repository that is gone, or has another address", mirror=name)
+            self._remove_for_ever(name)
         found = self._look({name: each for name, each in listed.items() if name in owners}, owners)
         freed = self._make_room(found)
         self._prune_build_cache(found)
         if freed:
             found = self._look({each.name: each for each in stored_mirrors(folder) if each.name in owners}, owners)
         self._report(found, freed)
+
+    def _remove_for_ever(self, name: str) -> None:
+        try:
+            gone = remove_mirror(self._settings.mirrors_dir, name, forever=True)
+        except OSError as error:
+            _log.warning("the mirror of a repository that is gone could not be removed", mirror=name, why=str(error))
+            return
+        if gone:
+            _log.info("removed the mirror of a repository that is gone, or has another address", mirror=name)
 
     def _look(self, mirrors: Mapping[str, StoredMirror], owners: Mapping[str, int]) -> _Found:
         sizes = {name: sum(disk_use(each, _MEASURE_S).total_bytes for each in m.folders) for name, m in mirrors.items()}

@@ -51,5 +51,5 @@ def give_back(session: Session, job_id: int, attempt: int, outcome: Outcome, att
     # A forge's delays are counted from 1.
     values |= {"delays": 0, "delayed_since_ms": None, "delay_reason": f"{job.host}: {outcome.message}"}
     session.execute(update(table(Job)).where(Job.id == job_id).values(QUEUED_AGAIN | values))
-    start_steps_over(session, job_id, attempt)
+    start_steps_over(session, job_id, job.origin)
     return GivenBack(given_back=True, attempts=lost, ready_job_ids=turns_after(session, run))

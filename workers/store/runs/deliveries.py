@@ -29,11 +29,16 @@ class Payload:
 
 @dataclass(frozen=True)
 class Repetition:
-    """What a replay repeats: a delivery, its payload and the run that it started, if any. ``by`` names the user."""
+    """What a replay repeats: a delivery, its payload, and the run that it started of ``event`` and ``ref``, if any.
+
+    ``by`` names the user.
+    """
 
     delivery_id: int
     payload_key: str
     run_id: int | None
+    event: str
+    ref: str
     by: str
 
 
@@ -122,7 +127,8 @@ def _make(session: Session, fresh: Mapping[_Key, NewDelivery]) -> dict[_Key, Rec
     for key, new in fresh.items():
         run = runs.get(key)
         if key in late:
-            receipts[key] = Receipt(DeliveryState.ACCEPTED, run_id=late[key].id, run_number=late[key].number)
+            run_id, number = late[key]
+            receipts[key] = Receipt(DeliveryState.ACCEPTED, run_id=run_id, run_number=number)
         elif run:
             receipts[key] = Receipt(
                 DeliveryState.ACCEPTED, new.reason, run.run_id, run.number, run.job_id, run.superseded
@@ -137,8 +143,8 @@ def _make(session: Session, fresh: Mapping[_Key, NewDelivery]) -> dict[_Key, Rec
     return receipts
 
 
-def _late(session: Session, fresh: Mapping[_Key, NewDelivery]) -> dict[_Key, Run]:
-    """The runs of deliveries that come after Headway has found their push itself, and started its run."""
+def _late(session: Session, fresh: Mapping[_Key, NewDelivery]) -> dict[_Key, tuple[int, int]]:
+    """The runs (id, number) of deliveries that come after Headway has found their push itself, and started its run."""
     pushes = {
         (key[0], new.trigger.ref, new.trigger.sha): key
         for key, new in fresh.items()
@@ -149,8 +155,11 @@ def _late(session: Session, fresh: Mapping[_Key, NewDelivery]) -> dict[_Key, Run
 
 
 def _new_run(repo_id: int, new: NewDelivery, trigger: Trigger) -> NewRun:
-    # The run of a replay repeats the first one, and so ends none that is newer than that.
-    return NewRun(repo_id, trigger, new.repeats.run_id if new.repeats else None, held=new.held)
+    if new.repeats is None:
+        return NewRun(repo_id, trigger, held=new.held)
+    # Of several triggers, the run of the repeated row is only that of its own.
+    same = (trigger.event.value, trigger.ref) == (new.repeats.event, new.repeats.ref)
+    return NewRun(repo_id, trigger, new.repeats.run_id if same else None, held=new.held, repeats=True)
 
 
 def _columns(key: _Key, new: NewDelivery, receipt: Receipt) -> dict[str, object]:

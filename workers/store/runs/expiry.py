@@ -15,7 +15,7 @@ from workers.store.common import table
 
 DAY_MS = 86_400_000
 SEEN_MS = DAY_MS
-"""A run that ended less than this ago is not removed because there are too many: someone may look at it."""
+"""A run that ended less than this ago is not removed because there are too many: a user may look at it now."""
 
 
 RUN_REMOVED = "The run that it started was removed, because it was old."

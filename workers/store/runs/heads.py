@@ -3,20 +3,21 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, delete, exists, insert, or_, select, update
+from sqlalchemy import BindParameter, Select, bindparam, delete, exists, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from workers.db.delivery_states import DeliveryKind
 from workers.db.models import Delivery, Head, HeadCheck, Repo, Run
 from workers.db.session import db_now_ms
-from workers.store.common import insert_or
+from workers.store.common import insert_or, table
 
 HEADS_MAX = 10_000
 """Branches and tags of a repository that are looked at."""
 MISSED_PUSHES = "missed_pushes"
-"""The counter of pushes that no webhook told."""
+"""The counter of pushes whose webhook did not come."""
 _AT_ONCE = 500
 _T = TypeVar("_T")
 
@@ -60,10 +61,10 @@ def any_to_forget(session: Session, *, only_inactive: bool) -> bool:
 
 def forget_heads(session: Session, *, only_inactive: bool) -> None:
     """Forgets all that was seen, or that of repositories which are switched off: pushes meanwhile are not missed."""
-    for table in (Head, HeadCheck):
-        gone = delete(table)
+    for kind in (Head, HeadCheck):
+        gone = delete(kind)
         if only_inactive:
-            gone = gone.where(table.repo_id.in_(select(Repo.id).where(~Repo.active)))
+            gone = gone.where(kind.repo_id.in_(select(Repo.id).where(~Repo.active)))
         session.execute(gone)
 
 
@@ -155,21 +156,28 @@ def missed_pushes(session: Session, repo_id: int, limit: int) -> Sequence[Head]:
     return session.scalars(missed.order_by(Head.first_seen_ms.desc(), Head.ref).limit(limit)).all()
 
 
-def take_started(session: Session, wanted: Collection[Push]) -> dict[Push, Run]:
-    """The runs that Headway itself has started of these pushes, each returned once.
+def take_started(session: Session, wanted: Collection[Push]) -> dict[Push, tuple[int, int]]:
+    """The ids and numbers of the runs that Headway itself has started of these pushes, each returned once.
 
     Hold the locks of the repositories.
     """
-    repos: ColumnElement[bool] = Head.repo_id.in_({repo_id for repo_id, _, _ in wanted})
-    started = select(Head, Run).join(Run, Run.id == Head.run_id).where(repos, Head.run_id.is_not(None))
-    found: dict[Push, Run] = {}
-    for head, run in session.execute(started):
-        for sha in (head.sha, head.commit_sha):
-            if (head.repo_id, head.ref, sha) in wanted:
-                found[head.repo_id, head.ref, sha] = run
-                mine = (Head.repo_id == head.repo_id, Head.ref == head.ref)
-                session.execute(update(Head).where(*mine).values(run_id=None))
+    rows = session.connection().execute(_started(), {"repos": {repo_id for repo_id, _, _ in wanted}})
+    found: dict[Push, tuple[int, int]] = {}
+    for repo_id, ref, sha, commit_sha, run_id, number in rows.all():
+        for push in {(repo_id, ref, sha), (repo_id, ref, commit_sha)} & set(wanted):
+            found[push] = run_id, number
+            session.execute(update(Head).where(Head.repo_id == repo_id, Head.ref == ref).values(run_id=None))
     return found
+
+
+@cache
+def _started() -> Select[int, str, str, str, int, int]:
+    """The statement of every webhook of a push, built once: building it costs more than running it."""
+    heads, runs = table(Head).c, table(Run).c
+    columns = heads.repo_id, heads.ref, heads.sha, heads.commit_sha, runs.id, runs.number
+    in_repos: BindParameter[int] = bindparam("repos", expanding=True)
+    of_run = select(*columns).join_from(table(Head), table(Run), runs.id == heads.run_id)
+    return of_run.where(heads.run_id.is_not(None), heads.repo_id.in_(in_repos))
 
 
 def _parts(items: Sequence[_T]) -> Iterator[Sequence[_T]]:

@@ -43,13 +43,20 @@ _DEFAULTS |= {"state": f"'{State.QUEUED.value}'", "sentence": "''", "cancel_by":
 class NewRun:
     """A run to be queued. ``parent_run_id`` is the run that it repeats.
 
-    ``held``: it waits for approval, unless its commit was approved before.
+    ``held``: it waits for approval, unless its commit was approved before. ``repeats``: its trigger came earlier, so
+    that it ends no run which has come since.
     """
 
     repo_id: int
     trigger: Trigger
     parent_run_id: int | None = None
     held: bool = False
+    repeats: bool = False
+
+    @property
+    def is_new(self) -> bool:
+        """Whether its trigger is the newest, so that older runs may end for it."""
+        return self.parent_run_id is None and not self.repeats
 
 
 @dataclass(frozen=True)
@@ -113,7 +120,7 @@ def queue_runs(session: Session, new: Sequence[NewRun]) -> list[Queued]:
         ended += older
     for each, its in zip(new, queued, strict=True):
         has_held[each.repo_id] |= each.held
-        if each.parent_run_id is None and has_held[each.repo_id]:
+        if each.is_new and has_held[each.repo_id]:
             ended += drop_replaced(session, session.get_one(Run, its.run_id))
     # Last, for it locks jobs of other runs. The scheduler wakes workers for them.
     turns_after(session, *ended)
@@ -132,7 +139,7 @@ def _newest(new: Sequence[NewRun], newest_wins: Mapping[int, Collection[str]]) -
     last: dict[tuple[int, str, str], int] = {}
     for at, each in enumerate(new):
         event = each.trigger.event
-        if each.parent_run_id is None and event in NEWEST_WINS_EVENTS and event.value in newest_wins[each.repo_id]:
+        if each.is_new and event in NEWEST_WINS_EVENTS and event.value in newest_wins[each.repo_id]:
             last[each.repo_id, event.value, each.trigger.ref] = at
     return last.values()
 

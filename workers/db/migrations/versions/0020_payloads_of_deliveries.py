@@ -19,9 +19,9 @@ def upgrade() -> None:
         "delivery_payloads",
         sa.Column("repo_id", sa.BigInteger(), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("stored_ms", sa.BigInteger(), nullable=False),
         sa.Column("headers", sa.JSON(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
-        sa.Column("stored_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("repo_id", "key", name="pk_delivery_payloads"),
         sa.ForeignKeyConstraint(
             ["repo_id", "key"],
@@ -30,7 +30,6 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
     )
-    op.create_index("ix_delivery_payloads_repo_id_stored_ms", "delivery_payloads", ["repo_id", "stored_ms"])
     op.create_index("ix_delivery_payloads_stored_ms", "delivery_payloads", ["stored_ms"])
 
 
