@@ -3,8 +3,12 @@
 The one module that loads OpenTelemetry, and only where the environment asks for traces.
 """
 
+import logging
 import os
+import time
+from collections.abc import Callable
 from importlib import import_module
+from math import inf
 from threading import Lock, Thread, local
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
 
 CLOSE_S_MAX = 2.0
 """For so long a process that ends waits until its last spans are sent."""
+REPORT_EVERY_S = 300.0
 _NAME = "headway"
 _MODULES = (
     "opentelemetry.sdk.trace",
@@ -26,6 +31,20 @@ _MODULES = (
 )
 
 _log = structlog.get_logger()
+
+
+class Seldom(logging.Handler):
+    """Takes the library's own lines, of which there are many while a collector is away, and says one in a while."""
+
+    def __init__(self, monotonic_s: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(logging.WARNING)
+        self._monotonic_s = monotonic_s
+        self._said_s = -inf
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._monotonic_s() - self._said_s >= REPORT_EVERY_S:
+            self._said_s = self._monotonic_s()
+            _log.warning("traces are lost", problem=record.getMessage())
 
 
 def report_problem() -> None:
@@ -99,6 +118,8 @@ def _open(ids: _NextIds) -> "TracerProvider":
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
 
+    theirs = logging.getLogger("opentelemetry")
+    theirs.handlers, theirs.propagate = [Seldom()], False
     given = Resource.create()
     ours: dict[str, str] = {}
     if str(given.attributes.get(SERVICE_NAME, "")).startswith("unknown_service"):
