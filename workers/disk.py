@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+MEASURE_EVERY_S = 600.0
+_REST_PER_WORK = 200  # of a processor, half a percent at most
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 """The errors of the operating system which say that a disk is full."""
 RESERVE_BYTES_MIN = 1024**2
@@ -54,6 +56,11 @@ def as_df_counts(found: os.statvfs_result) -> Disk:
     """A disk from what the operating system says of it."""
     total = found.f_blocks - found.f_bfree + found.f_bavail
     return Disk(total * found.f_frsize, found.f_bavail * found.f_frsize, found.f_files, found.f_favail)
+
+
+def pause_after_measuring_s(took_s: float) -> float:
+    """The pause after a look at the use of disks that took so long: ten minutes, or longer where a look takes long."""
+    return max(MEASURE_EVERY_S, took_s * _REST_PER_WORK)
 
 
 def once_there_is_room(write: Callable[[], T], patience_s: float = 10.0) -> T:

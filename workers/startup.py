@@ -154,7 +154,7 @@ def database(settings: Settings, *, migrate: bool = False) -> Iterator[Engine]:
     with sentences(settings):
         if file is not None:
             _check_is_sqlite(file)
-        # What people and forges are told is stored. A worker's verdict that is lost is found again: its lease ends.
+        # An answer to a person or a forge promises that it is stored. A worker's job whose verdict is lost runs again.
         engine = make_engine(settings.database, durable=True)
     try:
         with private_umask(), sentences(settings):

@@ -38,7 +38,7 @@ MEMORY = Row(
 )
 DELAY = Row(
     "streams-delay",
-    f"from a webhook until all {STREAMS // 2:,} open front pages hear of it, {STREAMS:,} streams open",
+    f"from a webhook until all {STREAMS // 2:,} open front pages get its notice, {STREAMS:,} streams open",
     "the same server with one stream",
     "s",
     Target(Kind.FIGURE_AT_MOST, 2.0),

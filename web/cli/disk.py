@@ -40,23 +40,21 @@ def clean(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how much would be removed.")] = False,
 ) -> None:
     """Removes now what the scheduler removes over time: runs, deliveries and logs that are too old or too many."""
+    from math import inf
+
     from workers.back_off import BackOff
     from workers.scheduler.old_rows import OldRows
     from workers.scheduler.retention import delete_expired_logs, delete_marked_logs
 
     with operation_services() as services:
         back_off, days = BackOff(), services.settings.retention_days
-        rows = OldRows(services.engine, services.logs, services.settings.retention, back_off)
+        rows = OldRows(services.engine, services.logs, services.settings.retention, back_off, round_s_max=inf)
         if dry_run:
             found = rows.count()
             say(f"{found.runs} runs and {found.deliveries} deliveries would be removed.")
             return
         delete_expired_logs(services.engine, services.logs, days, back_off)
         removed = rows.remove()
-        while not removed.complete:
-            more = rows.remove()
-            removed.runs, removed.deliveries = removed.runs + more.runs, removed.deliveries + more.deliveries
-            removed.complete = more.complete
         say(f"Removed {removed.runs} runs and {removed.deliveries} deliveries.")
         for problem in filter(None, (back_off.problem(), delete_marked_logs(services.logs))):
             say(problem)

@@ -14,9 +14,10 @@ from workers.doctor.database import opened
 from workers.doctor.finding import Finding, ok, warning
 from workers.settings import Settings
 from workers.store import DeliveryState
+from workers.store.common import DAY_MS
 
 REPOS_MAX = 20
-LATELY_MS = 7 * 86_400_000
+LATELY_MS = 7 * DAY_MS
 _HOUR_MS = 3_600_000
 _DAYS_FROM_H = 48
 

@@ -9,11 +9,9 @@ from sqlalchemy import Engine
 
 from workers.db.models import Base
 from workers.db.session import reading, transaction
+from workers.disk import pause_after_measuring_s
 from workers.store.processes.disk_reports import SERVER, put_report
 from workers.store.runs import sizes
-
-MEASURE_EVERY_S = 600.0
-_REST_PER_WORK = 200  # of a processor, half a percent at most
 
 
 @dataclass
@@ -30,7 +28,7 @@ class SharedSizes:
             return ""
         measure(self.engine)
         ended_s = self.monotonic_s()
-        self._due_s = ended_s + max(MEASURE_EVERY_S, (ended_s - began_s) * _REST_PER_WORK)
+        self._due_s = ended_s + pause_after_measuring_s(ended_s - began_s)
         return ""
 
 

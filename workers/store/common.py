@@ -11,6 +11,7 @@ from pipelines.problem import Problem
 from pipelines.state import State
 from workers.db.models import Base, Job
 
+DAY_MS = 86_400_000
 CLOCK_STEP_MS = 1000
 """The database's clock may be corrected by less than this without anything to be seen of it."""
 

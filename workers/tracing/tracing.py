@@ -1,4 +1,4 @@
-"""The door to traces, for the processes that have jobs or end them."""
+"""Traces for the processes that run jobs or end them: what they call, also where no traces are wanted."""
 
 import secrets
 import time

@@ -70,8 +70,8 @@ def test_an_image_in_use_or_with_a_name_of_others_stays(
     use.pulled(image, before)
     assert not remove_image(engine, folder, recorded(folder)), "a job uses it"
     use.close()
-    engine.tag(stored, "somebody/else", secrets_hex())
-    (other,) = [name for name in (engine.image(stored) or {})["RepoTags"] if name.startswith("somebody/")]
+    engine.tag(stored, "other-owner/else", secrets_hex())
+    (other,) = [name for name in (engine.image(stored) or {})["RepoTags"] if name.startswith("other-owner/")]
     assert not remove_image(engine, folder, recorded(folder))
     assert (engine.image(stored) or {})["RepoTags"]
     engine.untag(other)

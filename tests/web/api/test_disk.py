@@ -13,7 +13,8 @@ from web.server.metrics import InstallationMetrics
 from web.server.prometheus import exposition
 from workers.db.models import LogSegment, StoredLog
 from workers.db.session import make_engine, reading, transaction, upgrade
-from workers.scheduler.sizes import MEASURE_EVERY_S, SharedSizes, measure
+from workers.disk import MEASURE_EVERY_S
+from workers.scheduler.sizes import SharedSizes, measure
 from workers.settings import Settings
 from workers.store.processes.disk_reports import put_report
 

@@ -2,7 +2,6 @@
 
 import enum
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,9 @@ from sqlalchemy import Column, Engine, MetaData, Table, func, select, text
 
 from pipelines.plan import JobPlan
 from pipelines.trigger import Trigger
-from tests.support.services import PostgresServer
 from workers.db.models import Base
 from workers.db.schema import known_versions
-from workers.db.session import make_engine, reading, transaction, upgrade
+from workers.db.session import reading, transaction, upgrade
 
 pytestmark = pytest.mark.slow
 
@@ -23,19 +21,6 @@ FIXED = {("runs", "trigger"): LINES[0], ("jobs", "plan"): LINES[2]}
 """As version 0.1 wrote them."""
 GIVEN_UP = {"0013": ("approvals",)}
 """What a migration removes on purpose: those approvals did not say into which branch."""
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    """Each of the two databases, without any table."""
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path}/own.db"
-    else:
-        server: PostgresServer = request.getfixturevalue("postgres_server")
-        url = server.new_database()
-    engine = make_engine(url)
-    yield engine
-    engine.dispose()
 
 
 def add_rows(engine: Engine, number: int) -> Counter[str]:

@@ -1,34 +1,23 @@
 """The migration that gives waiting jobs their lanes."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from sqlalchemy import Engine, text
 
 from tests.support.builders import push
 from tests.support.history import History, fill
-from tests.support.services import PostgresServer
 from workers import store
-from workers.db.session import downgrade, make_engine, reading, transaction, upgrade
+from workers.db.session import downgrade, reading, transaction, upgrade
 from workers.scheduler.missed_turns import MissedTurns
 
 _WAITING = "SELECT id, repo_id, CASE WHEN {} THEN lane END FROM jobs WHERE finished_ms IS NULL ORDER BY id"
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def filled(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+@pytest.fixture
+def filled(empty_database: Engine) -> Engine:
     """A database with jobs that wait for everything that jobs can wait for but to be planned."""
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path}/own.db"
-    else:
-        server: PostgresServer = request.getfixturevalue("postgres_server")
-        url = server.new_database()
-    engine = make_engine(url)
-    upgrade(engine)
-    fill(engine, History(runs=60, repos=3, queued=60, groups=7, waits_for=("free", "labels", "group", "needs")))
-    yield engine
-    engine.dispose()
+    upgrade(empty_database)
+    fill(empty_database, History(runs=60, repos=3, queued=60, groups=7, waits_for=("free", "labels", "group", "needs")))
+    return empty_database
 
 
 @pytest.mark.slow

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -156,19 +155,6 @@ def test_migrations_are_files_named_by_their_revision_in_order() -> None:
     revisions = [script.revision for script in ScriptDirectory(str(folder)).walk_revisions()]
     names = sorted(path.name.partition("_")[0] for path in (folder / "versions").glob("*.py"))
     assert names == revisions[::-1]
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    """Each of the two databases, without any table."""
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path}/own.db"
-    else:
-        server: PostgresServer = request.getfixturevalue("postgres_server")
-        url = server.new_database()
-    engine = make_engine(url)
-    yield engine
-    engine.dispose()
 
 
 @pytest.mark.slow

@@ -22,9 +22,9 @@ from tests.support.repos import Repo
 from workers import store
 from workers.db.models import Repo as RepoRow
 from workers.db.session import reading, transaction
-from workers.disk import disk_of
+from workers.disk import MEASURE_EVERY_S, disk_of
 from workers.jobs.machine.cleaner import MachineCleaner, machine_name
-from workers.jobs.machine.housekeeping import CLEAN_EVERY_S, SOON_S, Housekeeping
+from workers.jobs.machine.housekeeping import SOON_S, Housekeeping
 from workers.settings import Settings
 from workers.store.processes.disk_reports import reports
 
@@ -131,7 +131,7 @@ def test_one_process_cleans_at_a_time_and_every_ten_minutes(machine: Machine) ->
     first, second = (Housekeeping(machine.settings, lambda: calls.append(1)) for _ in range(2))
     assert first.clean_if_due()
     assert not second.clean_if_due()
-    passed_s = time.time() - CLEAN_EVERY_S - 1
+    passed_s = time.time() - MEASURE_EVERY_S - 1
     os.utime(lock, (passed_s, passed_s))
     with lock.open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)

@@ -10,13 +10,11 @@ from pathlib import Path
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from workers.disk import disk_of
+from workers.disk import MEASURE_EVERY_S, disk_of, pause_after_measuring_s
 from workers.jobs.machine.removal_choice import to_free
 from workers.settings import Settings
 
-CLEAN_EVERY_S = 600.0
 SOON_S = 60.0
-_REST_PER_WORK = 200  # of a processor, half a percent at most
 _log = structlog.get_logger()
 
 
@@ -26,7 +24,7 @@ class Housekeeping:
     def __init__(self, settings: Settings, clean: Callable[[], None]) -> None:
         self._settings = settings
         self._clean = clean
-        self._pause_s = CLEAN_EVERY_S
+        self._pause_s = MEASURE_EVERY_S
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
 
@@ -63,7 +61,7 @@ class Housekeeping:
                 self._clean()
             except SQLAlchemyError as error:
                 _log.warning("the use of this machine's disk could not be reported", error=str(error))
-            self._pause_s = max(CLEAN_EVERY_S, (time.monotonic() - began_s) * _REST_PER_WORK)
+            self._pause_s = pause_after_measuring_s(time.monotonic() - began_s)
             os.utime(path)
         return True
 

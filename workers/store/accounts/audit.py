@@ -7,10 +7,10 @@ from sqlalchemy.orm import Session
 
 from workers.db.models import AuditEntry
 from workers.db.session import now_ms
+from workers.store.common import DAY_MS
 
 ENTRIES_MAX = 1_000_000
 DELETED_AT_ONCE_MAX = 10_000  # a longer transaction would keep other writers of SQLite waiting
-_DAY_MS = 86_400_000
 
 
 def add_entry(session: Session, *, actor: str, source: str, action: str, target: str, detail: str) -> None:
@@ -35,7 +35,7 @@ def drop_old_entries(
     newest = select(AuditEntry.id).order_by(AuditEntry.id.desc())
     surplus = session.scalars(newest.offset(entries_max).limit(1)).one_or_none()
     too_many = AuditEntry.id <= (0 if surplus is None else surplus)
-    too_old = AuditEntry.at_ms < now_ms() - days * _DAY_MS
+    too_old = AuditEntry.at_ms < now_ms() - days * DAY_MS
     gone = select(AuditEntry.id).where((too_many | too_old) if days else too_many)
     ids = session.scalars(gone.order_by(AuditEntry.id).limit(at_once_max)).all()
     if ids:

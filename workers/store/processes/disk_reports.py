@@ -8,11 +8,11 @@ from sqlalchemy.orm import Session
 
 from workers.db.models import DiskReport
 from workers.db.session import now_ms
-from workers.store.common import insert_or
+from workers.store.common import DAY_MS, insert_or
 
 SERVER = "server"
 """The report of what all machines share; each machine has one of its own."""
-_KEPT_MS = 7 * 86_400_000
+_KEPT_MS = 7 * DAY_MS
 
 
 def put_report(session: Session, name: str, facts: Mapping[str, Any]) -> None:

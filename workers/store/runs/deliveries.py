@@ -11,7 +11,7 @@ from pipelines.trigger import Event, Trigger
 from workers.db.delivery_states import DeliveryKind, DeliveryState
 from workers.db.models import Counter, Delivery, DeliveryPayload, Repo, Run
 from workers.db.session import now_ms
-from workers.store.common import insert_or, table
+from workers.store.common import DAY_MS, insert_or, table
 from workers.store.runs.heads import take_started
 from workers.store.runs.queueing import NewRun, queue_runs
 
@@ -246,7 +246,7 @@ def drop_old_payloads(session: Session, days: int = PAYLOAD_DAYS, of_repo_max: i
     Their deliveries stay. Bounded: the next call goes on where one has many repositories to do.
     """
     kept = table(DeliveryPayload).c
-    session.execute(delete(DeliveryPayload).where(kept.stored_ms < now_ms() - days * 86_400_000))
+    session.execute(delete(DeliveryPayload).where(kept.stored_ms < now_ms() - days * DAY_MS))
     crowded = select(kept.repo_id).group_by(kept.repo_id).having(func.count() > of_repo_max).limit(_REPOS_AT_ONCE)
     for repo_id in session.scalars(crowded).all():
         newest = select(kept.stored_ms).where(kept.repo_id == repo_id).order_by(kept.stored_ms.desc())

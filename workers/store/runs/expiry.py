@@ -11,13 +11,10 @@ from pipelines.trigger import PULL_REQUEST_EVENTS
 from workers.db.models import Cron, Delivery, Run, Status
 from workers.db.session import db_now_ms, now_ms
 from workers.retention_policy import RUNS_KEPT, RetentionPolicy
-from workers.store.common import table
+from workers.store.common import DAY_MS, table
 
-DAY_MS = 86_400_000
 SEEN_MS = DAY_MS
 """A run that ended less than this ago is not removed because there are too many: a user may look at it now."""
-
-
 RUN_REMOVED = "The run that it started was removed, because it was old."
 
 
@@ -87,7 +84,7 @@ def expired_runs(session: Session, expiry: RunExpiry, default_branch: str, after
 
 
 def _referred_to(session: Session, run_ids: Collection[int]) -> set[int]:
-    """Those that something still needs: a cron shows its last run, and the forge has yet to hear of some."""
+    """Those that are still needed: a cron shows its last run, and some statuses are not sent to the forge yet."""
     crons = session.scalars(select(Cron.last_run_id).where(Cron.last_run_id.in_(run_ids)))
     statuses = select(Status.run_id).where(Status.run_id.in_(run_ids), Status.next_try_ms.is_not(None))
     return {run_id for run_id in crons if run_id is not None} | set(session.scalars(statuses))

@@ -12,6 +12,7 @@ from pipelines.trigger import Event, Trigger
 from workers.db.models import Job, Repo, Run, Step
 from workers.db.session import db_now_ms, now_ms
 from workers.store.accounts.roles import seen_by
+from workers.store.common import DAY_MS
 from workers.store.jobs.completion import lock_run, settle
 
 
@@ -184,7 +185,7 @@ def runs_past_retention(
     ``after`` is the last of an earlier call, to go on behind it. With ``repo_id``, only this repository's.
     """
     query = select(Run.finished_ms, Run.id).where(
-        Run.finished_ms < now_ms() - days * 86_400_000,
+        Run.finished_ms < now_ms() - days * DAY_MS,
         Run.logs_deleted_ms.is_(None),
         tuple_(Run.finished_ms, Run.id) > after,
     )
