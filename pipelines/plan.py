@@ -70,10 +70,10 @@ class _Step(_Frozen):
     """What all steps share.
 
     ``number`` counts from 1 within the job. ``needs`` are numbers of steps that must have ended before this one starts;
-    a detached step is never among them. ``on_success`` and ``on_failure`` say in which state of the job so far it runs,
-    ``on_canceled`` that it runs even if the run was canceled. Where a workflow that the job needs has failed, and no
-    step of the job, a step with ``on_success`` runs only with ``on_failed_needs``: its conditions name no status, so
-    that those of the workflow decide. ``failure`` says what the job does if the step fails.
+    of a detached step, the commands must have begun. ``on_success`` and ``on_failure`` say in which state of the job so
+    far it runs, ``on_canceled`` that it runs even if the run was canceled. Where a workflow that the job needs has
+    failed, and no step of the job, a step with ``on_success`` runs only with ``on_failed_needs``: its conditions name
+    no status, so that those of the workflow decide. ``failure`` says what the job does if the step fails.
     """
 
     number: int

@@ -47,7 +47,7 @@ slow() { COVERAGE_FILE=.coverage.slow $PYTEST -q -n 4 --cov --cov-report= -m "sl
 on_engine() {
   COVERAGE_FILE=.coverage.engine $PYTEST -q -n 5 --cov --cov-report= -m "(engine or postgres) and not ($APART)"
 }
-stress() { $PYTEST -q -n 4 -m "stress and not (e2e or compose or browser)"; }
+stress() { $PYTEST -q -n 4 --dist loadfile -m "stress and not (e2e or compose or browser)"; }
 # Each module has a stack of its own, on its own ports.
 end_to_end() {
   $PYTEST -q -n 3 --dist loadfile --durations=10 -m "(e2e or browser) and not (compose or exclusive)"

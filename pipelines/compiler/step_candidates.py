@@ -5,7 +5,7 @@ from functools import cached_property
 
 from pipelines.compiler.conditions import Decision
 from pipelines.compiler.job_input import JobInput
-from pipelines.model.workflow import CommandsStep, PluginStep, Step
+from pipelines.model.workflow import Step
 from pipelines.plan import LeftOut
 
 
@@ -31,11 +31,6 @@ class StepCandidate:
     number: int = 0
     left_out: str = ""
     needs: tuple[int, ...] = ()
-
-    @property
-    def detached(self) -> bool:
-        """True if the job does not wait for it."""
-        return isinstance(self.step, CommandsStep | PluginStep) and self.step.detach
 
 
 @dataclass

@@ -8,7 +8,7 @@ from pipelines.syntax.diagnostics import did_you_mean
 
 
 def set_needs(candidates: StepCandidates) -> None:
-    """Sets the needs of every selected step. A need for a detached step is replaced by that step's own needs."""
+    """Sets the needs of every selected step."""
     if any(candidate.step.depends_on is not None for candidate in candidates.all):
         _set_needs_by_name(candidates)
     else:
@@ -22,7 +22,7 @@ def _set_needs_in_order(selected: list[StepCandidate]) -> None:
     for candidate in selected:
         same_group = stage and candidate.step.group and candidate.step.group == stage[-1].step.group
         if not same_group:
-            before = tuple(other.number for other in stage if not other.detached) or before
+            before = tuple(other.number for other in stage) or before
             stage = []
         builds = tuple(other.number for other in stage if other is candidate.build)
         stage.append(candidate)
@@ -33,16 +33,12 @@ def _set_needs_by_name(candidates: StepCandidates) -> None:
     _refuse_same_names(candidates)
     waits = {candidate.number: _wanted(candidate, candidates) for candidate in candidates.selected}
     try:
-        order = list(TopologicalSorter({number: sorted(needs) for number, needs in waits.items()}).static_order())
+        TopologicalSorter({number: sorted(needs) for number, needs in waits.items()}).prepare()
     except CycleError as error:
         _report_cycle(candidates, error.args[1])
         return
-    by_number = {candidate.number: candidate for candidate in candidates.selected}
-    for number in order:
-        needs: set[int] = set()
-        for wanted in waits[number]:
-            needs.update(by_number[wanted].needs if by_number[wanted].detached else (wanted,))
-        by_number[number].needs = tuple(sorted(needs))
+    for candidate in candidates.selected:
+        candidate.needs = tuple(sorted(waits[candidate.number]))
 
 
 def _refuse_same_names(candidates: StepCandidates) -> None:

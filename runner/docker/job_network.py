@@ -63,13 +63,27 @@ class JobNetwork:
 
     def resume(self) -> None:
         """Goes on with the network that an earlier process of this attempt made, if there is one."""
-        found = self._engine.networks_labelled(f"{JOB_LABEL}={self._labels[JOB_LABEL]}")
         with self._lock:
-            self._network_id = next((str(each["Id"]) for each in found if each["Name"] == self.name), "")
+            self._network_id = self._find()
+
+    def _find(self) -> str:
+        found = self._engine.networks_labelled(f"{JOB_LABEL}={self._labels[JOB_LABEL]}")
+        return next((str(each["Id"]) for each in found if each["Name"] == self.name), "")
+
+    def _create(self) -> str:
+        try:
+            return self._engine.create_network(self.name, self._labels, self._bridge)
+        except NoAddressError:
+            raise
+        except StepError:
+            # The name is taken where an earlier process of this attempt died while the engine made the network.
+            if found := self._find():
+                return found
+            raise
 
     def _create_network(self) -> str:
         try:
-            return self._engine.create_network(self.name, self._labels, self._bridge)
+            return self._create()
         except NoAddressError:
             if self.address_wait is None:
                 raise
@@ -81,7 +95,7 @@ class JobNetwork:
         notified = False
         while True:
             try:
-                return self._engine.create_network(self.name, self._labels, self._bridge)
+                return self._create()
             except NoAddressError as error:
                 if time.monotonic() >= deadline or self._closing.is_set():
                     raise

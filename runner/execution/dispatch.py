@@ -14,15 +14,23 @@ from runner.execution.push_step import push
 from runner.logs.output import Output
 
 
-def perform(job: Job, step: Step, output: Output, prestarted: Callable[[], StartedContainer | None]) -> Outcome:
+def perform(
+    job: Job,
+    step: Step,
+    output: Output,
+    prestarted: Callable[[], StartedContainer | None],
+    on_begun: Callable[[], object],
+) -> Outcome:
     """Runs a step; ``prestarted`` returns its container if that was started before its turn.
+
+    ``on_begun`` is called when the commands of a container have begun.
 
     A step that fails returns an outcome or raises StepError; MachineError means that the machine could not run it.
     """
     match step:
         case CommandsStep() | PluginStep():
-            gone_on = go_on(job, step, output) if job.resumption else None
-            return gone_on or step_container.run(job, step, output, prestarted())
+            gone_on = go_on(job, step, output, on_begun) if job.resumption else None
+            return gone_on or step_container.run(job, step, output, prestarted(), on_begun)
         case BuildStep():
             job.journal.begun(step.number)
             return build(job, step, output)

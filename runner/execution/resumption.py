@@ -64,7 +64,9 @@ def obstacle(engine: Engine, key: str, plan: JobPlan, folder: Path, left: Resump
     for step, image in left.history.built.items():
         if engine.image(image) is None:
             return f"the image that its step {step} built is gone"
-    has_network = not needs_network(plan) or engine.networks_labelled(f"{JOB_LABEL}={key}")
+    # A job that died before its first container may have none yet.
+    used = left.history.services or left.opened()
+    has_network = not used or not needs_network(plan) or engine.networks_labelled(f"{JOB_LABEL}={key}")
     return "" if has_network else "its network is gone"
 
 

@@ -1,10 +1,12 @@
 """The order of one job's steps: starts each when the steps that it needs have ended, skips it, or cancels it."""
 
 import time
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from pipelines.plan import CommandsStep, PluginStep, Step
 from pipelines.state import PASSED, Outcome, Reason, State
@@ -22,7 +24,10 @@ DETACHED_POLL_S = 0.2
 
 
 class Scheduler:
-    """Runs the steps of one job. A step starts when those that it needs have ended; independent steps run together."""
+    """Runs the steps of one job. A step starts when those that it needs have ended; independent steps run together.
+
+    A step that needs a detached one starts when the commands of that one have begun, as in Woodpecker.
+    """
 
     def __init__(self, job: Job, services: Services) -> None:
         self._job = job
@@ -30,6 +35,7 @@ class Scheduler:
         self._waiting = list(job.plan.steps)
         self._running: dict[Future[Outcome], Step] = {}
         self._detached: dict[Future[Outcome], Step] = {}
+        self._beginning: dict[Future[None], Step] = {}
         self._ended_steps: set[int] = set()
         self._verdict = PASSED
         self._begun: set[int] = set()
@@ -77,9 +83,12 @@ class Scheduler:
             while self._decide_one(pool):
                 pass
             self.prestart()
-            ended, _ = wait(self._running, return_when=FIRST_COMPLETED)
-            for future in ended:
-                self._ended(self._running.pop(future), future.result())
+            awaited: list[Future[Any]] = [*self._running, *self._beginning]
+            done, _ = wait(awaited, return_when=FIRST_COMPLETED)
+            for begun in self._beginning.keys() & done:
+                self._ended_steps.add(self._beginning.pop(begun).number)
+            for ended in self._running.keys() & done:
+                self._ended(self._running.pop(ended), ended.result())
         self._end_detached()
 
     def _decide_one(self, pool: ThreadPoolExecutor) -> bool:
@@ -94,11 +103,17 @@ class Scheduler:
         if skipped := self._skip_reason(step):
             self._finish(step, skipped)
         elif _is_detached(step):
-            self._detached[pool.submit(self._run_step, step)] = step
-            self._ended_steps.add(step.number)
+            self._detach(pool, step)
         else:
             self._running[pool.submit(self._run_step, step)] = step
         return True
+
+    def _detach(self, pool: ThreadPoolExecutor, step: Step) -> None:
+        begun = Future[None]()
+        set_begun = partial(_set_done, begun)
+        running = pool.submit(self._run_step, step, set_begun)
+        running.add_done_callback(set_begun)  # it may fail before its commands begin
+        self._detached[running], self._beginning[begun] = step, step
 
     def _is_due(self, step: Step) -> bool:
         """True if the step can be started or skipped now. Steps for after a cancellation wait until the others end."""
@@ -125,8 +140,8 @@ class Scheduler:
         status = self._job.status
         return None if status.will_run(step) else status.skipped(step)
 
-    def _run_step(self, step: Step) -> Outcome:
-        return run_step(self._job, step, self._prestarter, self._services)
+    def _run_step(self, step: Step, on_begun: Callable[[], object] = lambda: None) -> Outcome:
+        return run_step(self._job, step, self._prestarter, self._services, on_begun)
 
     def _ended(self, step: Step, outcome: Outcome) -> None:
         self._finish(step, outcome)
@@ -168,7 +183,9 @@ class Scheduler:
                 self._finish(step, replace(PASSED, message="ended with the job"))
 
 
-def run_step(job: Job, step: Step, prestarter: ContainerPrestarter, services: Services) -> Outcome:
+def run_step(
+    job: Job, step: Step, prestarter: ContainerPrestarter, services: Services, on_begun: Callable[[], object]
+) -> Outcome:
     """Runs one step. An error becomes its outcome, and a sentence at the end of its log."""
     job.emit(StepStarted(step.number))
     opened = job.resumption.history.opened.get(step.number)
@@ -176,7 +193,7 @@ def run_step(job: Job, step: Step, prestarter: ContainerPrestarter, services: Se
     options = job.options
     output = _output(job, step)
     try:
-        outcome = perform(job, step, output, partial(prestarter.take, step))
+        outcome = perform(job, step, output, partial(prestarter.take, step), on_begun)
     except (StepError, OSError) as error:
         outcome = as_step_error(error).outcome
     if outcome.state is not State.CANCELED and (problem := options.disk_problem()):
@@ -202,6 +219,12 @@ def _output(job: Job, step: Step) -> Output:
     )
     output.full = stored.full
     return output
+
+
+def _set_done(future: Future[None], *_: object) -> None:
+    """Idempotent, for one thread at a time."""
+    if not future.done():
+        future.set_result(None)
 
 
 def _is_detached(step: Step) -> bool:

@@ -180,9 +180,20 @@ class Pushed:
         os.kill(int(self.job.lease_owner.rpartition(OWNER_MARK)[2].partition("-")[0]), signal.SIGKILL)
         return time.monotonic()
 
+    def let_go_on(self, *files: str) -> None:
+        """Makes files in the job's checkout, for which its steps wait."""
+        folder = f"*-{self.job.key}-{self.job.origin}/workspace/src"
+        (checkout,) = eventually(lambda: list(self.machine.settings.workspaces_dir.glob(folder)), PATIENCE_S)
+        for file in files:
+            (checkout / file).touch()
+
     def taken_over(self, times: int = 1) -> None:
         """Waits until another process has the job, or it has ended."""
         eventually(lambda: self.job.takeovers >= times or self.job.state.final, PATIENCE_S)
+
+    def starts_over(self) -> None:
+        """Waits for the job's second attempt."""
+        eventually(lambda: self.job.origin == 2, PATIENCE_S)
 
     def ended(self) -> Run:
         """Waits for the end of the run, and returns it."""

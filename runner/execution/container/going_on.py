@@ -1,5 +1,6 @@
 """Going on with the container of a step that an earlier process of the job has started."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
 
 from pipelines.plan import CommandsStep, PluginStep
@@ -13,10 +14,12 @@ from runner.execution.resumption import is_alive
 from runner.logs.output import Output
 
 
-def go_on(job: Job, step: CommandsStep | PluginStep, output: Output) -> Outcome | None:
+def go_on(
+    job: Job, step: CommandsStep | PluginStep, output: Output, on_begun: Callable[[], object]
+) -> Outcome | None:  # fmt: skip
     """Follows the step's container to its end. None if no command of the step has run yet: it starts as any other.
 
-    Its output comes again from the beginning; what is stored already is left out.
+    Its output comes again from the beginning; what is stored already is left out. ``on_begun`` is called first.
     """
     opened = job.resumption.opened().get(step.number)
     if opened is None:
@@ -35,6 +38,7 @@ def go_on(job: Job, step: CommandsStep | PluginStep, output: Output) -> Outcome 
         on_exit.callback(job.owner.leave, opened.user)
         if step.detach:
             job.detached.append(opened.container)
+        on_begun()
         stopped = follow(job, step, started, output, status)
         if not stopped and _script_broke_off(job, opened.container, status):
             _forget(job, step, opened.container)

@@ -2,6 +2,7 @@
 
 import base64
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -45,10 +46,16 @@ class StartedContainer:
     restore: tuple[str, ...] = ()
 
 
-def run(job: Job, step: CommandsStep | PluginStep, output: Output, prestarted: StartedContainer | None) -> Outcome:
+def run(
+    job: Job,
+    step: CommandsStep | PluginStep,
+    output: Output,
+    prestarted: StartedContainer | None,
+    on_begun: Callable[[], object],
+) -> Outcome:
     """Runs a step in a fresh container to its end: in ``prestarted`` if there is one, else in a new one.
 
-    Raises StepError, or MachineError for a broken machine.
+    ``on_begun`` is called when its commands have begun. Raises StepError, or MachineError for a broken machine.
     """
     for note in job.plan.notes:
         output.note(note)
@@ -65,6 +72,7 @@ def run(job: Job, step: CommandsStep | PluginStep, output: Output, prestarted: S
         if started.token:
             _record(job, step, started)
             _open_gate(started.stream, gate.gate_input(started.token, _script(job, step, started.restore)))
+        on_begun()
         stopped = follow(job, step, started, output, status)
         outcome = stopped or outcome_of(job, step, started.container, status)
         on_error.pop_all()

@@ -76,15 +76,11 @@ def test_in_a_graph_names_must_differ() -> None:
     assert problems_of(steps(("a", ""), ("a", ""))) == []
 
 
-def test_a_detached_step_is_not_waited_for() -> None:
-    assert needs(steps(("a", ""), ("server", ", detach: true"), ("test", ""))) == {
-        "a": set(),
-        "server": {"a"},
-        "test": {"a"},
-    }
-    text = steps(("a", ""), ("server", ", detach: true, depends_on: [a]"), ("test", ", depends_on: [server]"))
-    assert needs(text) == {"a": set(), "server": {"a"}, "test": {"a"}}
-    assert needs(steps(("server", ", detach: true"), ("test", ""))) == {"server": set(), "test": set()}
+def test_a_detached_step_has_a_place_in_the_order() -> None:
+    in_order = steps(("a", ""), ("server", ", detach: true"), ("test", ""), ("last", ""))
+    assert needs(in_order) == {"a": set(), "server": {"a"}, "test": {"server"}, "last": {"test"}}
+    graph = steps(("a", ""), ("server", ", detach: true, depends_on: [a]"), ("test", ", depends_on: [server]"))
+    assert needs(graph) == {"a": set(), "server": {"a"}, "test": {"server"}}
 
 
 def test_the_image_of_a_build_is_an_implicit_dependency() -> None:

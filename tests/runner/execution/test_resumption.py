@@ -1,5 +1,6 @@
 """A job goes on from what a process that died has left, at each moment around the start of a step's commands."""
 
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -11,6 +12,7 @@ import pytest
 from pipelines.plan import CommandsStep, JobPlan
 from pipelines.state import State
 from runner.cancellation import Cancel
+from runner.docker.specs import JOB_LABEL
 from runner.events import Stream
 from runner.execution.container import gate, step_container
 from runner.execution.container.script import script_of
@@ -140,4 +142,28 @@ def test_a_job_needs_its_workspace_network_services_and_images(
     assert job.obstacle == "the container of its service 'db' is gone"
     (job.result.folder / "workspace").rename(job.result.folder / "elsewhere")
     assert job.obstacle == "its workspace is gone"
+    step_container.discard(job.job, job.started)
+
+
+def test_a_job_that_died_before_its_first_container_makes_its_network(
+    ran: JobRunner, abandoned: Callable[..., Abandoned]
+) -> None:
+    job = abandoned()
+    step_container.discard(job.job, job.started)
+    eventually(lambda: ran.engine.inspect(job.started.container) is None)
+    job.job.network.close()
+    assert job.obstacle == ""
+    assert job.goes_on().step().exit_code == 9
+
+
+def test_a_job_whose_container_has_lost_its_network_starts_over(
+    ran: JobRunner, abandoned: Callable[..., Abandoned]
+) -> None:
+    job = abandoned(shell("sleep 1000"))
+    container = job.opens(1).container
+    assert job.obstacle == ""
+    (network,) = ran.engine.networks_labelled(f"{JOB_LABEL}={job.result.key}")
+    subprocess.run(["docker", "network", "disconnect", "-f", network["Id"], container], check=True)
+    job.job.network.close()
+    assert job.obstacle == "its network is gone"
     step_container.discard(job.job, job.started)

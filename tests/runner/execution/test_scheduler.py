@@ -145,6 +145,16 @@ def test_a_detached_step_goes_on_beside_the_others_and_ends_with_the_job(ran: Jo
     assert order(job)[-1] == "end 1"
 
 
+def test_a_step_starts_when_the_detached_step_before_it_has_begun(ran: JobRunner) -> None:
+    job = ran(shell("sleep 1000", name="server", detach=True), shell("nslookup -type=a server"), timeout_s=60)
+    assert job.states == [State.PASSED, State.PASSED], job.log(2)
+
+
+def test_a_step_starts_when_the_detached_step_before_it_could_not_begin(ran: JobRunner) -> None:
+    job = ran(shell("true", box=container(1), detach=True), shell("echo next"))
+    assert (job.step(1).state, job.said(2)) == (State.FAILED, ["next"])
+
+
 def test_a_detached_step_that_ignores_its_end_is_killed(ran: JobRunner) -> None:
     job = ran(
         shell("trap '' TERM; touch up; sleep 1000 & wait", detach=True),

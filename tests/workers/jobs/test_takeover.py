@@ -1,4 +1,7 @@
-"""Real workers whose processes are killed in mid-step: another process on the machine goes on with the job."""
+"""Real workers whose processes are killed in mid-step: another process on the machine goes on with the job.
+
+Steps wait until the test lets them go on (``Pushed.let_go_on``): how fast the machine is decides nothing.
+"""
 
 import secrets
 import shutil
@@ -20,9 +23,10 @@ from workers.db.session import make_engine, transaction
 from workers.jobs.takeovers.takeover import DEATHS_MAX
 from workers.settings import Settings
 
-pytestmark = [pytest.mark.engine, pytest.mark.stress, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.engine, pytest.mark.stress, pytest.mark.timeout(300)]
 
-NAP = f"sleep 4.{secrets.randbelow(10**9)}"
+NAP = f"sleep 8.{secrets.randbelow(10**9)}"
+WAIT = "while ! test -e $CI_WORKSPACE/go; do sleep 0.1; done"  # a step in a built image starts in that one's WORKDIR
 HEAD = "skip_clone: true\nsteps:\n"
 TALKS = (
     HEAD
@@ -31,7 +35,11 @@ TALKS = (
     environment: {TOKEN: {from_secret: token}}
     commands:
       - printf 'a \377 byte\n'
-      - for i in 1 2 3 4 5 6 7 8; do echo "out $i $$$$"; echo "err $i" >&2; sleep 0.4; done
+      - |
+        for i in 1 2 3 4 5 6 7 8; do
+          case $i in 4|6) until [ -e go$i ]; do sleep 0.1; done;; esac
+          echo "out $i $$$$"; echo "err $i" >&2; sleep 0.2
+        done
       - printf "$${TOKEN%%part} no newline"
   - {name: after, image: busybox, commands: [echo after]}
 """
@@ -41,19 +49,19 @@ SPLIT = (
     + r"""  - name: work
     image: busybox
     environment: {TOKEN: {from_secret: token}}
-    commands: ['echo begun; printf "$${TOKEN%%part}"; sleep 3; echo "part"; echo "$$TOKEN again"']
+    commands: ['echo begun; printf "$${TOKEN%%part}"; WAIT; echo "part"; echo "$$TOKEN again"']
 """
-)
+).replace("WAIT", WAIT)
 FAILS = (
     HEAD
-    + """  - {name: work, image: busybox, commands: [echo begun, sleep 3, exit 7]}
+    + """  - {name: work, image: busybox, commands: [echo begun, WAIT, exit 7]}
   - {name: beside, image: busybox, commands: [sleep 1, exit 3], depends_on: []}
   - {name: never, image: busybox, commands: [echo never], depends_on: [work]}
 """
-)
+).replace("WAIT", WAIT)
 LONG = (
     HEAD
-    + """  - {name: work, image: busybox, commands: [echo begun, sleep 100], timeout: 5s}
+    + """  - {name: work, image: busybox, commands: [echo begun, sleep 1000], timeout: 20s}
 """
 )
 HELPERS = """skip_clone: true
@@ -63,38 +71,42 @@ steps:
     image: busybox
     detach: true
     commands: [n=0, 'while true; do n=$((n+1)); echo still $n; sleep 0.5; done']
-  - {name: work, image: busybox, commands: [echo begun, sleep 3, 'ASK', echo ok > kept]}
+  - {name: work, image: busybox, commands: [echo begun, WAIT, 'ASK', echo ok > kept]}
   - {name: after, image: busybox, commands: [cat kept, 'ASK']}
-""".replace("ASK", "until nc -w 3 db 5432 < /dev/null | grep hello; do sleep 0.2; done")
+""".replace("WAIT", WAIT).replace("ASK", "until nc -w 3 db 5432 < /dev/null | grep hello; do sleep 0.2; done")
 BUILDS = """steps:
   - {name: image, build: {context: ., network: none}}
-  - {name: work, commands: [echo begun, sleep 3, cat /made]}
+  - {name: work, commands: [echo begun, WAIT, cat /made]}
   - {name: again, commands: [cat /made]}
-"""
+""".replace("WAIT", WAIT)
 DOCKERFILE = f"FROM busybox\nRUN {NAP}; echo made > /made\n"
 PLUGIN = (
     HEAD
     + """  - name: work
     image: busybox
-    entrypoint: [sh, -c, 'echo begun; sleep 3; echo end; exit 5']
+    entrypoint: [sh, -c, 'echo begun; WAIT; echo end; exit 5']
     commands: [unused]
 """
-)
+).replace("WAIT", WAIT)
 
 
-def once(words: bytes = b"begun") -> Callable[[Pushed], None]:
+def once(words: bytes = b"begun", files: tuple[str, ...] = ("go",)) -> Callable[[Pushed], None]:
     def kill(run: Pushed) -> None:
         run.said("work", words)
         run.kill()
+        run.let_go_on(*files)
 
     return kill
 
 
 def twice(run: Pushed) -> None:
-    once(b"out 2")(run)
+    run.said("work", b"out 2")
+    run.kill()
     run.taken_over()
+    run.let_go_on("go4")
     run.said("work", b"out 5")
     run.kill()
+    run.let_go_on("go6")
 
 
 def in_the_build(run: Pushed) -> None:
@@ -104,14 +116,14 @@ def in_the_build(run: Pushed) -> None:
 
 
 SCENARIOS: dict[str, tuple[str, Callable[[Pushed], None]]] = {
-    "talks": (TALKS, once(b"out 3")),
+    "talks": (TALKS, once(b"out 3", ("go4", "go6"))),
     "twice": (TALKS, twice),
     "split": (SPLIT, once()),
     "fails": (FAILS, once()),
     "long": (LONG, once()),
     "helpers": (HELPERS, once()),
     "in the image": (BUILDS, once()),
-    "in the build": (BUILDS.replace("sleep 3, ", ""), in_the_build),
+    "in the build": (BUILDS.replace(f"{WAIT}, ", ""), in_the_build),
     "plugin": (PLUGIN, once()),
 }
 
@@ -191,7 +203,7 @@ def test_the_time_of_a_step_goes_on_meanwhile(killed: dict[str, Future[Pushed]])
     step = run.step("work")
     assert step is not None
     assert step.reason is Reason.TIMEOUT
-    assert 4.9 < ((step.finished_ms or 0) - (step.started_ms or 0)) / 1000 < 30  # the machine may be busy
+    assert (step.finished_ms or 0) - (step.started_ms or 0) > 19_900
     assert run.attempts == (1, 1, 0)
 
 
@@ -227,10 +239,10 @@ def test_nothing_is_left(machine: Machine, killed: dict[str, Future[Pushed]]) ->
 
 GAP = (
     HEAD
-    + """  - {name: work, image: busybox, commands: [echo begun, sleep 6, echo end]}
+    + """  - {name: work, image: busybox, commands: [echo begun, WAIT, echo end]}
   - {name: after, image: busybox, commands: [echo after]}
 """
-)
+).replace("WAIT", WAIT)
 ENDLESS = (
     HEAD
     + """  - {name: work, image: busybox, commands: [echo begun, sleep 1000]}
@@ -253,11 +265,16 @@ def test_while_no_worker_runs_steps_go_on_and_what_people_ask_for_is_not_forgott
     for run, deaths in ((gap, DEATHS_MAX - 1), (poison, DEATHS_MAX)):
         run.change_lock(deaths=deaths)
     (container,) = gap.containers(1)
+    for run in (gap, gone, rotated, poison):
+        run.let_go_on("go")
     eventually(lambda: not (machine.engine.inspect(container) or {"State": {}})["State"].get("Running"), 30)
     machine.start()
     assert (gap.ended().state, gap.attempts) == (State.PASSED, (1, 1, 0))
     assert gap.log("work", Stream.STDOUT).splitlines()[1::2] == [b"begun", b"+ echo end"]
     assert (canceled.ended().state, canceled.attempts) == (State.CANCELED, (1, 1, 0))
+    for run in (gone, rotated, poison):
+        run.starts_over()
+        run.let_go_on("go")
     for run, why in (
         (gone, "the container of its step 1 is gone"),
         (rotated, "a secret was changed"),
@@ -268,7 +285,7 @@ def test_while_no_worker_runs_steps_go_on_and_what_people_ask_for_is_not_forgott
 
 
 def test_a_worker_that_is_stopped_leaves_its_job_to_the_next(machine: Machine) -> None:
-    run = machine.push(TALKS.replace("sleep 0.4", "sleep 2"), secrets={"token": "s3cretpart"})
+    run = machine.push(TALKS, secrets={"token": "s3cretpart"})
     other = machine.push(ENDLESS)
     run.said("work", b"out 2")
     other.said("work", b"begun")
@@ -276,33 +293,10 @@ def test_a_worker_that_is_stopped_leaves_its_job_to_the_next(machine: Machine) -
     assert run.job.lease_s == 120
     (container,) = run.containers(1)
     assert (machine.engine.inspect(container) or {})["State"]["Running"]
+    run.let_go_on("go4", "go6")
     machine.start()
     assert (run.ended().state, run.attempts) == (State.PASSED, (1, 1, 0))
     assert run.log("work", Stream.STDERR) == b"".join(b"err %d\n" % number for number in range(1, 9))
     with transaction(machine.database) as session:
         store.request_cancel(session, other.id, "ada")
     assert (other.ended().state, other.attempts) == (State.CANCELED, (1, 1, 0))
-
-
-@pytest.mark.slow
-def test_a_kill_costs_a_step_less_than_two_seconds(machine: Machine) -> None:
-    pipeline = HEAD + "  - {name: work, image: busybox, commands: [echo begun, sleep 5]}\n"
-
-    def took(act: Callable[[Pushed], None]) -> float:
-        run = machine.push(pipeline)
-        act(run)
-        run.ended()
-        step = run.step("work")
-        assert step is not None
-        return ((step.finished_ms or 0) - (step.started_ms or 0)) / 1000
-
-    latencies: list[float] = []
-
-    def timed(run: Pushed) -> None:
-        run.said("work", b"begun")
-        killed_s = run.kill()
-        run.taken_over()
-        latencies.append(time.monotonic() - killed_s)
-
-    plain_s, killed_s = took(lambda _: None), took(timed)
-    assert killed_s - plain_s < 2, (plain_s, killed_s)
