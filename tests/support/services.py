@@ -163,6 +163,7 @@ class PostgresServer(Server):
             *(str(self._bin / "postgres"), "-D", data, "-p", str(self.port), "-k", str(self.folder)),
             *("-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "synchronous_commit=off"),
             *("-c", "full_page_writes=off", "-c", "shared_buffers=32MB", "-c", "max_connections=200"),
+            *("-c", "autovacuum=off"),  # else statistics come at moments of its own, and change what a query reads
             user=self._user,
         )
         self._wait(self._answers)
