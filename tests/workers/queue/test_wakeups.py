@@ -87,7 +87,6 @@ def test_a_broker_that_was_never_there_is_no_error(redis_server: RedisServer) ->
 
 
 @pytest.mark.stress
-@pytest.mark.timeout(30)
 def test_a_frozen_broker_is_given_up_soon(redis_server: RedisServer) -> None:
     clock = Clock()
     mine = notifier(redis_server.url, clock)
@@ -144,7 +143,6 @@ def test_a_notifier_without_a_wake_up_logs_nothing_when_it_stops(redis_url: str)
 
 
 @pytest.mark.stress
-@pytest.mark.timeout(30)
 def test_in_the_background_a_frozen_broker_delays_no_caller_and_too_many_wake_ups_are_dropped(
     redis_server: RedisServer,
 ) -> None:
