@@ -123,7 +123,7 @@ wait_for() {
 }
 
 # The chains of the firewall that Headway's workers make (runner/network/host_rules.py).
-readonly HOST_CHAINS="HEADWAY-JOBS HEADWAY-DEFAULT"
+readonly HOST_CHAINS="HEADWAY-JOBS HEADWAY-DEFAULT HEADWAY-FORWARD"
 
 # Are rules of a worker set on this machine?
 has_host_rules() {
@@ -137,7 +137,7 @@ remove_host_rules() {
   for program in iptables ip6tables; do
     have "$program" || continue
     for chain in $HOST_CHAINS; do
-      as_root "$program" -w 10 -t mangle -S PREROUTING 2>/dev/null | { grep -- "-j $chain\$" || true; } |
+      as_root "$program" -w 10 -t mangle -S 2>/dev/null | { grep -- "^-A .*-j $chain\$" || true; } |
         while read -r _ rule; do
           # shellcheck disable=SC2086  # the words of one rule
           as_root "$program" -w 10 -t mangle -D $rule </dev/null || true

@@ -1,4 +1,4 @@
-"""The firewall rules of the engine's host that keep steps and builds from it, as text for the host's own iptables.
+"""The firewall rules of the engine's host that keep jobs from it and from each other, as text for the host's iptables.
 
 They stand in the table ``mangle``, before addresses are translated: so they also cover published ports of other
 containers, and no chain that Docker writes comes first. Networks of jobs are named by a prefix of their bridges: a
@@ -6,10 +6,15 @@ network that does not ask for it, such as that of ``headway run``, is not restri
 
 Builds run in the engine's default network, with containers of others, and iptables cannot distinguish them. But the
 engine lists containers with their addresses, and does not list RUN: listed addresses are exempt from the rules.
+
+Docker's own rules separate its networks, but whenever a network is made it takes the jump to them away and puts it in
+again (``EnsureJumpRule`` in libnetwork): for milliseconds a container reaches those of other jobs. A chain of our own
+in ``FORWARD`` has no such gap.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from shlex import quote
 
 BRIDGE_PREFIX = "hw-"
 """The names of the bridges of restricted networks begin so."""
@@ -18,8 +23,9 @@ LOST = "headway: rules were missing"
 """What the script prints if a chain or a jump to it was not there."""
 
 IPV4, IPV6 = 4, 6
-JOBS_CHAIN, DEFAULT_CHAIN = "HEADWAY-JOBS", "HEADWAY-DEFAULT"
+JOBS_CHAIN, DEFAULT_CHAIN, FORWARD_CHAIN = "HEADWAY-JOBS", "HEADWAY-DEFAULT", "HEADWAY-FORWARD"
 METADATA = {IPV4: ("169.254.0.0/16", "100.100.100.200/32"), IPV6: ("fd00:ec2::254/128",)}
+_JOBS_BRIDGES = f"{BRIDGE_PREFIX}+"
 _PROGRAMS = {IPV4: "iptables", IPV6: "ip6tables"}
 
 
@@ -52,21 +58,26 @@ def script(rules: HostRules) -> str:
 
 
 def _commands(rules: HostRules, version: int, program: str) -> Iterator[str]:
-    chains = (JOBS_CHAIN, DEFAULT_CHAIN)
-    for chain in chains:
+    for chain in (JOBS_CHAIN, DEFAULT_CHAIN):
         yield f"case \"$({program} -S {chain} 2>/dev/null)\" in *'-A '*) ;; *) echo '{LOST}' ;; esac"
-    text = " ".join(f"'{line}'" for line in _chains(rules, version))
-    yield f"printf '%s\\n' {text} | {_PROGRAMS[version]}-restore -w 10 --noflush"
-    bridges = (f"{BRIDGE_PREFIX}+", rules.default_bridge)
-    for bridge, chain in zip(bridges, chains, strict=True):
-        jump = f"PREROUTING -i {bridge} -j {chain}"
-        if bridge:
-            yield f"{program} -C {jump} 2>/dev/null || {{ echo '{LOST}'; {program} -I {jump}; }}"
+    chains, restore = _chains(rules, version), f"{_PROGRAMS[version]}-restore -w 10 --noflush"
+    # Where the kernel does not know whether a packet stays on its bridge, Docker's own rules are all there is.
+    without = [line for line in chains if "physdev" not in line]
+    yield f"{_printed(chains)} | {restore} 2>/dev/null || {_printed(without)} | {restore}"
+    jumps = [f"PREROUTING -i {_JOBS_BRIDGES} -j {JOBS_CHAIN}", f"FORWARD -j {FORWARD_CHAIN}"]
+    if rules.default_bridge:
+        jumps.append(f"PREROUTING -i {rules.default_bridge} -j {DEFAULT_CHAIN}")
+    for jump in jumps:
+        yield f"{program} -C {jump} 2>/dev/null || {{ echo '{LOST}'; {program} -I {jump}; }}"
+
+
+def _printed(lines: Sequence[str]) -> str:
+    return f"printf '%s\\n' {' '.join(map(quote, lines))}"
 
 
 def _chains(rules: HostRules, version: int) -> Sequence[str]:
-    """The rules of both chains, as ``iptables-restore`` reads them. They end in DROP: ``mangle`` knows no REJECT."""
-    lines = ["*mangle", *(f":{chain} - [0:0]" for chain in (JOBS_CHAIN, DEFAULT_CHAIN))]
+    """The rules of the chains, as ``iptables-restore`` reads them. They end in DROP: ``mangle`` knows no REJECT."""
+    lines = ["*mangle", *(f":{chain} - [0:0]" for chain in (JOBS_CHAIN, DEFAULT_CHAIN, FORWARD_CHAIN))]
     for chain, open_addresses in ((JOBS_CHAIN, rules.steps_to), (DEFAULT_CHAIN, rules.builds_to)):
         # Answers to who connected from the host; name servers; and how neighbours find each other in IPv6.
         lines.append(f"-A {chain} -m conntrack --ctdir REPLY -j RETURN")
@@ -85,7 +96,16 @@ def _chains(rules: HostRules, version: int) -> Sequence[str]:
         exempt = (address for address in rules.exempt if _is_of(address, version))
         lines += [f"-A {DEFAULT_CHAIN} -s {address} -j RETURN" for address in exempt]
         lines.append(f"-A {DEFAULT_CHAIN} {from_host}")
-    return [*lines, "COMMIT"]
+    return [*lines, *_between_networks(rules.default_bridge), "COMMIT"]
+
+
+def _between_networks(default_bridge: str) -> Iterator[str]:
+    """From the network of a job to that of another, or to the default one, nothing is forwarded."""
+    # What stays on its bridge comes here too where the kernel filters bridges.
+    yield f"-A {FORWARD_CHAIN} -i {_JOBS_BRIDGES} -o {_JOBS_BRIDGES} -m physdev ! --physdev-is-bridged -j DROP"
+    if default_bridge:
+        yield f"-A {FORWARD_CHAIN} -i {_JOBS_BRIDGES} -o {default_bridge} -j DROP"
+        yield f"-A {FORWARD_CHAIN} -i {default_bridge} -o {_JOBS_BRIDGES} -j DROP"
 
 
 def _is_of(address: str, version: int) -> bool:

@@ -54,10 +54,11 @@ def test_a_command_with_an_engine_gets_the_signal() -> None:
 # In a network namespace of their own, so that this machine's rules are not touched.
 RULES = """
 for program in iptables ip6tables; do
-  for chain in HEADWAY-JOBS HEADWAY-DEFAULT OTHERS; do
+  for chain in HEADWAY-JOBS HEADWAY-DEFAULT HEADWAY-FORWARD OTHERS; do
     $program -t mangle -N $chain; $program -t mangle -A $chain -d ::1 -j DROP 2>/dev/null
     $program -t mangle -A PREROUTING -i docker0 -j $chain
     $program -t mangle -A PREROUTING -i hw-+ -j $chain
+    $program -t mangle -A FORWARD -j $chain
   done
 done
 """

@@ -22,6 +22,7 @@ from pipelines.plan import JobPlan, Service, Step
 from runner.builds.buildkit import Builder, find_builder
 from runner.cancellation import Cancel
 from runner.docker.client import Engine
+from runner.docker.job_network import JobNetwork
 from runner.docker.specs import JOB_LABEL, Login
 from runner.errors import MachineError
 from runner.events import Event, StepOutput, Stream
@@ -82,6 +83,7 @@ class JobRunner:
         isolation: Isolation = NO_ISOLATION,
         failed_needs: tuple[str, ...] = (),
         step_url: Callable[[int], str] = lambda _: "",
+        bridge_prefix: str = "",
         **plan: Any,
     ) -> JobResult:
         """Runs the steps as one job, to its end."""
@@ -94,6 +96,7 @@ class JobRunner:
             job_plan,
             ran.key, attempt, ran.folder, check_out, secrets or {}, logins or {}, options or self.options,
             egress=egress, access=access, isolation=isolation, failed_needs=failed_needs, step_url=step_url,
+            network=JobNetwork(self.engine, ran.key, attempt, bridge_prefix) if bridge_prefix else None,
         )  # fmt: skip
         own = Cancel()
         try:

@@ -1,15 +1,20 @@
 """A step on the network of its job reaches no container of another job, and sees no traffic of other networks."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from fcntl import LOCK_SH
 
 import pytest
 
 from pipelines.plan import PortCheck
+from runner.docker.client import Engine
+from runner.network.host_rules import BRIDGE_PREFIX
 from tests.support.engine import JobRunner, when_said
+from tests.support.host_rules import OPEN_TO_BUILDS, lock, set_rules
 from tests.support.job_result import JobResult
 from tests.support.plans import container, service, shell
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("guarded")]
 PYTHON = "python:3.13-slim"
 
 LISTEN = """
@@ -80,6 +85,14 @@ print("done")
 """
 
 
+@pytest.fixture
+def guarded(engine: Engine) -> Iterator[None]:
+    """The rules of a worker are set: Docker's own have gaps while other tests make networks."""
+    with lock(LOCK_SH):
+        set_rules(engine, OPEN_TO_BUILDS)
+        yield
+
+
 @dataclass
 class Pair:
     """The job of a victim, and the job of another repository that runs against it meanwhile."""
@@ -94,12 +107,15 @@ class Pair:
         def strike() -> None:
             try:
                 step = shell(f"python3 attack.py {(source / 'address').read_text()}", box=container(PYTHON))
-                self.attack.append(self.ran(step, files={"attack.py": ATTACK}))
+                self.attack.append(self.ran(step, files={"attack.py": ATTACK}, bridge_prefix=BRIDGE_PREFIX))
             finally:
                 (source / "go-on").touch()
 
         listen = shell("python3 listen.py", box=container(PYTHON), timeout_s=90)
-        return self.ran(listen, key=victim.key, files={"listen.py": LISTEN}, on_event=when_said(b"up", strike))
+        heard = when_said(b"up", strike)
+        return self.ran(
+            listen, key=victim.key, files={"listen.py": LISTEN}, on_event=heard, bridge_prefix=BRIDGE_PREFIX
+        )
 
 
 def test_another_jobs_containers_are_out_of_reach_also_with_forged_packets(ran: JobRunner) -> None:
@@ -121,12 +137,16 @@ def test_a_service_of_another_job_has_no_name_here_and_publishes_no_port(ran: Jo
     def look() -> None:
         for each in ran.engine.containers_labelled(f"headway.job={job.key}"):
             published.extend(port for port in each["Ports"] if "PublicPort" in port)
-        found.append(ran(shell(CONNECT.format("victim"), "echo done", box=container(PYTHON))))
+        found.append(
+            ran(shell(CONNECT.format("victim"), "echo done", box=container(PYTHON)), bridge_prefix=BRIDGE_PREFIX)
+        )
         (job.folder / "workspace" / "src" / "go-on").touch()
 
     serve = service("victim", *SERVE, ready=PortCheck(port=8000))
     wait = shell("echo up", "while [ ! -e go-on ]; do sleep 0.1; done", CONNECT.format("victim"), box=container(PYTHON))
-    done = ran(wait, services=[serve], key=job.key, on_event=when_said(b"up", look), timeout_s=60)
+    done = ran(
+        wait, services=[serve], key=job.key, on_event=when_said(b"up", look), timeout_s=60, bridge_prefix=BRIDGE_PREFIX
+    )
     assert done.said() == ["up", "reached"], "its own job reaches it"
     assert found[0].said() == ["done"]
     assert published == []

@@ -187,6 +187,7 @@ def test_whether_rules_were_missing_is_reported(engine: Engine, server: int) -> 
         ["-F", "HEADWAY-DEFAULT"],
         ["-F", "HEADWAY-JOBS"],
         ["-D", "PREROUTING", "-i", "hw-+", "-j", "HEADWAY-JOBS"],
+        ["-D", "FORWARD", "-j", "HEADWAY-FORWARD"],
     ):
         for program in ("iptables", "ip6tables"):
             iptables(*lose, program=program)

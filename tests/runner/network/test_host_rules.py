@@ -14,7 +14,11 @@ def commands(rules: HostRules) -> tuple[str, str]:
 def test_the_rules_name_the_bridges_by_their_prefix_and_leave_other_networks_alone() -> None:
     text = script(HostRules("docker7"))
     jumps = [line.partition("-t mangle -I ")[2].rstrip("; }") for line in text.splitlines() if "mangle -I " in line]
-    assert set(jumps) == {"PREROUTING -i hw-+ -j HEADWAY-JOBS", "PREROUTING -i docker7 -j HEADWAY-DEFAULT"}
+    assert set(jumps) == {
+        "PREROUTING -i hw-+ -j HEADWAY-JOBS",
+        "PREROUTING -i docker7 -j HEADWAY-DEFAULT",
+        "FORWARD -j HEADWAY-FORWARD",
+    }
     assert "docker" not in script(HostRules(""))
 
 
