@@ -29,7 +29,8 @@ class Attached:
 
     def __init__(self, connection: socket.socket, early: bytes) -> None:
         self._socket = connection
-        self._buffer = bytearray(early)
+        self._early = early
+        self._buffer = bytearray()
         self.ended = False
 
     def fileno(self) -> int:
@@ -41,12 +42,12 @@ class Attached:
         self._socket.sendall(data)
 
     def pending(self) -> bool:
-        """True if there is output that a select does not see: TLS decrypts whole records."""
-        return isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
+        """True if there is output that a select does not see: it came with the answer's head, or TLS has decrypted it."""
+        return bool(self._early) or (isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0)
 
     def read(self) -> list[tuple[Stream, bytes]]:
         """Waits for output and returns all that has arrived. At the end of the stream ``ended`` becomes true."""
-        data = self._socket.recv(READ_BYTES)
+        data, self._early = self._early or self._socket.recv(READ_BYTES), b""
         if data:
             self._buffer += data
         else:

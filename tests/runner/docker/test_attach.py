@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.state import Reason
-from runner.docker.attach import Attached, attach, readable
+from runner.docker.attach import Attached, attach, readable, replay
 from runner.docker.endpoints.endpoint import Endpoint, UnixSocket, parse_address
 from runner.docker.endpoints.transport import Transport
 from runner.errors import MachineError
@@ -58,6 +58,19 @@ def test_frames_are_told_apart_however_they_are_cut(frames: list[tuple[int, byte
     attached.close()
     names = {1: Stream.STDOUT, 2: Stream.STDERR}
     assert joined(got) == joined([(names[kind], text) for kind, text in frames])
+
+
+def test_output_that_came_with_the_answers_head_is_not_waited_for() -> None:
+    """Of a container that writes nothing more for a while, as after the process that followed it was killed."""
+    ours, theirs = socket.socketpair()
+    theirs.sendall(b"HTTP/1.0 200 OK\r\n\r\n" + frame(1, b"all of it"))
+    attached = replay(ours, "/logs")
+    assert readable(attached, None, 0)
+    assert attached.read() == [(Stream.STDOUT, b"all of it")]
+    assert not readable(attached, None, 0)
+    theirs.close()
+    assert read_all(attached) == []
+    attached.close()
 
 
 def test_frames_that_arrive_together_are_given_on_together() -> None:
