@@ -42,7 +42,7 @@ class Attached:
         self._socket.sendall(data)
 
     def pending(self) -> bool:
-        """True if there is output that a select does not see: it came with the answer's head, or TLS has decrypted it."""
+        """True if there is output that a select does not see: it came with the answer's head, or TLS decrypted it."""
         return bool(self._early) or (isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0)
 
     def read(self) -> list[tuple[Stream, bytes]]:

@@ -68,6 +68,7 @@ def test_output_that_came_with_the_answers_head_is_not_waited_for() -> None:
     assert readable(attached, None, 0)
     assert attached.read() == [(Stream.STDOUT, b"all of it")]
     assert not readable(attached, None, 0)
+    assert theirs.recv(1000).startswith(b"GET /logs HTTP/1.0")
     theirs.close()
     assert read_all(attached) == []
     attached.close()
