@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -175,10 +174,9 @@ class Pushed:
         """Waits until a step runs."""
         eventually(lambda: (step := self.step(name)) is not None and step.started_ms is not None, PATIENCE_S)
 
-    def kill(self) -> float:
-        """Kills (-9) the process that runs the job. Returns when, by the monotonic clock."""
+    def kill(self) -> None:
+        """Kills (-9) the process that runs the job."""
         os.kill(int(self.job.lease_owner.rpartition(OWNER_MARK)[2].partition("-")[0]), signal.SIGKILL)
-        return time.monotonic()
 
     def let_go_on(self, *files: str) -> None:
         """Makes files in the job's checkout, for which its steps wait."""

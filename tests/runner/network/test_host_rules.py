@@ -62,3 +62,14 @@ def test_builds_that_reach_the_host_still_do_not_reach_the_metadata_services() -
         assert f"HEADWAY-JOBS {LOCAL}" in text
     assert "-A HEADWAY-DEFAULT -d 169.254.0.0/16 -j DROP" in v4
     assert "172.17.0.9" not in v4
+
+
+def test_networks_of_jobs_are_apart_and_the_rest_is_set_where_the_kernel_knows_no_bridge_ports() -> None:
+    v4, _ = commands(HostRules("docker7"))
+    restore = next(line for line in v4.splitlines() if "iptables-restore" in line)
+    full, without = restore.split(" || ")
+    assert "'-A HEADWAY-FORWARD -i hw-+ -o hw-+ -m physdev ! --physdev-is-bridged -j DROP'" in full
+    assert "physdev" not in without
+    for text in (full, without):
+        assert "'-A HEADWAY-FORWARD -i hw-+ -o docker7 -j DROP'" in text
+        assert "'-A HEADWAY-FORWARD -i docker7 -o hw-+ -j DROP'" in text
