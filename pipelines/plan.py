@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines.inputs import DeclaredInput
 from pipelines.problem import Problem
+from pipelines.retry import Retry
 
 STEP_TIMEOUT_S, JOB_TIMEOUT_S = 3600, 6 * 3600
 """The defaults where a pipeline says nothing: the same in `headway run` and on a server without settings of its own."""
@@ -73,7 +74,8 @@ class _Step(_Frozen):
     of a detached step, the commands must have begun. ``on_success`` and ``on_failure`` say in which state of the job so
     far it runs, ``on_canceled`` that it runs even if the run was canceled. Where a workflow that the job needs has
     failed, and no step of the job, a step with ``on_success`` runs only with ``on_failed_needs``: its conditions name
-    no status, so that those of the workflow decide. ``failure`` says what the job does if the step fails.
+    no status, so that those of the workflow decide. ``failure`` says what the job does if the step fails, with the last
+    attempt where ``retry`` allows several.
     """
 
     number: int
@@ -85,6 +87,7 @@ class _Step(_Frozen):
     on_failed_needs: bool = True
     failure: Literal["fail", "ignore", "cancel"] = "fail"
     timeout_s: int | None = None
+    retry: Retry | None = None
 
 
 class Container(_Frozen):
@@ -105,6 +108,19 @@ class Container(_Frozen):
     user: str = ""
 
 
+class Artifacts(_Frozen):
+    """Files that are kept when a step has ended. ``paths`` and ``exclude`` are patterns, relative to where it starts.
+
+    A pattern that matches a folder stands for all files in it. Without ``expire_s`` they are kept as long as the run.
+    """
+
+    name: str
+    paths: tuple[str, ...]
+    exclude: tuple[str, ...] = ()
+    expire_s: int | None = None
+    when: Literal["success", "failure", "always"] = "success"
+
+
 class CommandsStep(_Step):
     """Shell commands: all in one shell, which exits at the first that fails."""
 
@@ -112,6 +128,7 @@ class CommandsStep(_Step):
     container: Container
     commands: tuple[str, ...]
     detach: bool = False
+    artifacts: Artifacts | None = None
 
 
 class PluginStep(_Step):
@@ -120,6 +137,7 @@ class PluginStep(_Step):
     kind: Literal["plugin"] = "plugin"
     container: Container
     detach: bool = False
+    artifacts: Artifacts | None = None
 
 
 class BuildStep(_Step):
@@ -238,7 +256,8 @@ class Concurrency(_Frozen):
 class JobPlan(_Frozen):
     """One workflow, or one cell of its matrix: what one worker claims.
 
-    ``workspace`` is the absolute folder where every container sees the checkout. ``needs`` are names of workflows.
+    ``workspace`` is the absolute folder where every container sees the checkout. ``needs`` are names of workflows,
+    ``restored_from`` those of them whose artifacts are put into the checkout before the first step.
     ``notes`` are sentences for the log of every step that has a container.
     """
 
@@ -248,6 +267,7 @@ class JobPlan(_Frozen):
     cell: dict[str, str] = {}
     labels: dict[str, str] = {}
     needs: tuple[str, ...] = ()
+    restored_from: tuple[str, ...] = ()
     on_success: bool = True
     on_failure: bool = False
     workspace_base: str = "/headway"

@@ -54,6 +54,7 @@ class Reason(StrEnum):
     BAD_COMMAND = "bad_command"
     SERVICE_FAILED = "service_failed"
     PUSH_REFUSED = "push_refused"
+    ARTIFACTS_REFUSED = "artifacts_refused"
     DEPENDENCY_FAILED = "dependency_failed"
     CONDITION = "condition"
     CANCELED = "canceled"

@@ -33,6 +33,24 @@ class StepOutput:
 
 
 @dataclass(frozen=True)
+class EndedAttempt:
+    """An attempt of a step after which the step runs again. ``log_end_bytes`` is where its part of the log ends."""
+
+    outcome: Outcome
+    started_s: float
+    seconds: float
+    log_end_bytes: int
+
+
+@dataclass(frozen=True)
+class StepRetried:
+    """The step runs again: all of its attempts so far. What they wrote must be stored when the call returns."""
+
+    step: int
+    attempts: tuple[EndedAttempt, ...]
+
+
+@dataclass(frozen=True)
 class StepFinished:
     """The step has ended, or was skipped. Comes after its last output."""
 
@@ -79,5 +97,5 @@ class JobNote:
     text: str
 
 
-Event = StepStarted | StepOutput | StepFinished | InstructionChanged | ImageBuilt | ImagePushed | JobNote
+Event = StepStarted | StepOutput | StepRetried | StepFinished | InstructionChanged | ImageBuilt | ImagePushed | JobNote
 Emit = Callable[[Event], None]

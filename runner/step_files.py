@@ -5,12 +5,17 @@ import os
 import stat
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_PATH opens nothing yet: opening a device may do harm (a watchdog restarts the machine), and a pipe would wait.
 # Where the system has no O_PATH, steps run in a virtual machine, and their devices are not this machine's.
 _PATH = getattr(os, "O_PATH", os.O_NONBLOCK)
 _NODE = _PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class LinkError(OSError):
+    """The path leads to a symbolic link."""
 
 
 class NotAFileError(OSError):
@@ -22,6 +27,12 @@ def read_step_file(root: Path, parts: Sequence[str], bytes_max: int) -> bytes:
 
     Steps cannot replace ``root`` itself. Raises OSError: ELOOP or ENOTDIR for a link, NotAFileError.
     """
+    with open_step_file(root, parts) as file:
+        return file.read(bytes_max)
+
+
+def open_step_file(root: Path, parts: Sequence[str]) -> BinaryIO:
+    """The file, opened for reading. Raises as ``read_step_file`` does."""
     *folders, name = parts
     opened = [os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)]
     try:
@@ -30,11 +41,10 @@ def read_step_file(root: Path, parts: Sequence[str], bytes_max: int) -> bytes:
         opened.append(os.open(name, _NODE, dir_fd=opened[-1]))
         mode = os.fstat(opened[-1]).st_mode
         if stat.S_ISLNK(mode):
-            raise OSError(errno.ELOOP, "it is a symbolic link")
+            raise LinkError(errno.ELOOP, "it is a symbolic link")
         if not stat.S_ISREG(mode):
             raise NotAFileError("it is no ordinary file")
-        with os.fdopen(_readable(opened[-1]), "rb") as file:
-            return file.read(bytes_max)
+        return os.fdopen(_readable(opened[-1]), "rb")
     finally:
         for descriptor in opened:
             os.close(descriptor)

@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 from redis import Redis
 from sqlalchemy import Engine
 
+from workers.blobs import BlobStore, open_blobs
 from workers.logs import LogStore
 from workers.secrets.vault import Vault
 from workers.settings import Settings
@@ -44,6 +45,11 @@ class OperationServices:
     wake_workers: WakeWorkers
     logs: LogStore
     vault: Vault
+
+    @cached_property
+    def blobs(self) -> BlobStore:
+        """The blob store, for what is no log. Connects when it is first used."""
+        return open_blobs(self.settings)
 
 
 @dataclass(frozen=True)

@@ -166,6 +166,12 @@ class Settings(DataFolders, HousekeepingSettings):
         "`auto`: other people's containers do, builds only with `steps_reach_host` "
         "([security](security.md#the-host-and-its-cloud)).",
     )
+    artifact_bytes_max: kinds.Bytes = Field(
+        1024**3, gt=0, description="Bytes that a step may keep as artifacts. With more it keeps none and fails."
+    )
+    artifact_files_max: kinds.Count = Field(
+        10_000, gt=0, description="Files that a step may keep as artifacts. With more it keeps none and fails."
+    )
     log_bytes_max: kinds.Bytes = Field(
         1024**3,
         gt=0,

@@ -44,6 +44,11 @@ def plan_checkout(job: JobInput) -> tuple[Checkout | None, Sequence[Step], Seque
             made = _checkout(job, index, step.settings if isinstance(step, PluginStep) else {})
             decision = job.decide(step.when, "clone", index, "when", of_step=True)
             native = made if decision.runs else native
+            if step.retry:
+                place = job.located.key_place("clone", index, "retry")
+                job.diagnostics.warning(
+                    place, "'retry' of the checkout has no effect: it retries by itself", "remove it"
+                )
             if not decision.runs:
                 left_out.append(LeftOut(what=f"checkout of workflow '{job.name}'", why=decision.why))
     others = [step for step in workflow.clone if not is_git(step)]

@@ -6,6 +6,7 @@ from pipelines import inputs
 from pipelines.inputs import DeclaredInput
 from pipelines.model.inputs import InputDeclaration
 from pipelines.parser.discovery import dialect_of
+from pipelines.parser.input_declarations import declared_input, why_not_declared
 from pipelines.parser.validation import LocatedWorkflow
 from pipelines.problem import InvalidPipelineError, Problem
 from pipelines.trigger import Trigger
@@ -14,25 +15,7 @@ from pipelines.variable_names import why_not_a_name
 
 def declared_inputs(located: LocatedWorkflow) -> tuple[DeclaredInput, ...]:
     """What the workflow declares."""
-    return tuple(_declared(name, asked) for name, asked in located.workflow.inputs.items())
-
-
-def _declared(name: str, asked: InputDeclaration) -> DeclaredInput:
-    default = asked.default
-    if default is not None and asked.type == "boolean" and default.lower() in {"true", "false"}:
-        default = default.lower()
-    return DeclaredInput(
-        name=name,
-        type="choice" if asked.type == "string" and _choices(asked) else asked.type,
-        default=default,
-        choices=_choices(asked),
-        required=asked.required,
-        description=asked.description,
-    )
-
-
-def _choices(asked: InputDeclaration) -> tuple[str, ...]:
-    return asked.choices or asked.options
+    return tuple(declared_input(name, asked) for name, asked in located.workflow.inputs.items())
 
 
 def with_inputs(located: LocatedWorkflow, trigger: Trigger) -> Trigger:
@@ -103,24 +86,4 @@ def _wrong(each: DeclaredInput, asked: InputDeclaration, axes: set[str]) -> Iter
         yield f"cannot have this name: {why}", "give it another name"
     if each.name in axes:
         yield "is also an axis of the matrix, which would hide it", "rename one of them"
-    if len(each.description) > inputs.DESCRIPTION_CHARS_MAX:
-        yield f"has a description of more than {inputs.DESCRIPTION_CHARS_MAX} characters", "make it shorter"
-    wrong_choices = _wrong_choices(each, asked)
-    if wrong_choices:
-        yield wrong_choices
-    elif each.default is not None and (why := inputs.why_not_a_value(each, each.default)):
-        yield f"has the default {each.default[:80]!r}: {why}", "change the default"
-
-
-def _wrong_choices(each: DeclaredInput, asked: InputDeclaration) -> tuple[str, str] | None:
-    if asked.choices and asked.options:
-        return "has 'choices' and 'options', which are the same", "keep 'choices'"
-    if each.type != "choice":
-        return (f"is a {each.type} and has 'choices'", "write type: choice") if each.choices else None
-    if not each.choices:
-        return "is a choice without 'choices'", "write choices: [ONE, OTHER]"
-    if len(each.choices) > inputs.CHOICES_COUNT_MAX:
-        return f"has more than {inputs.CHOICES_COUNT_MAX} choices", "remove some"
-    if not all(0 < len(choice) <= inputs.CHOICE_CHARS_MAX for choice in each.choices):
-        return f"has a choice that is empty or longer than {inputs.CHOICE_CHARS_MAX} characters", "change it"
-    return None
+    yield from why_not_declared(each, asked)

@@ -4,6 +4,7 @@ import re
 from typing import NamedTuple
 
 from pipelines import plan
+from pipelines.compiler.artifacts import check_artifacts, restored_from
 from pipelines.compiler.checkout import plan_checkout
 from pipelines.compiler.containers import make_container
 from pipelines.compiler.environment_limits import check_word
@@ -13,7 +14,8 @@ from pipelines.compiler.step_dependencies import set_needs
 from pipelines.compiler.steps import drop_pushes, plan_step
 from pipelines.compiler.trust import check_trust
 from pipelines.compiler.workspace import check_workspace
-from pipelines.model.workflow import Concurrency, Service
+from pipelines.model.concurrency import Concurrency
+from pipelines.model.workflow import Service
 from pipelines.plan import LeftOut
 from pipelines.syntax.diagnostics import Place
 from pipelines.variables import StepIdentity
@@ -42,6 +44,8 @@ def plan_job(job: JobInput) -> PlannedJob:
     candidates = select_steps(job, (("clone", clone_steps), ("steps", workflow.steps)), runs=decision.runs)
     drop_pushes(candidates)
     set_needs(candidates)
+    check_artifacts(candidates)
+    restored = restored_from(job)
     services, no_services = _services(job)
     steps = tuple(plan_step(job, candidate) for candidate in candidates.selected)
     if not decision.runs:
@@ -60,6 +64,7 @@ def plan_job(job: JobInput) -> PlannedJob:
         cell=job.cell,
         labels={key: value for key, value in workflow.labels.items() if value and not key.startswith(RESERVED_LABELS)},
         needs=tuple(dependency.name for dependency in workflow.depends_on),
+        restored_from=restored,
         on_success=decision.on_success,
         on_failure=decision.on_failure,
         workspace_base=job.workspace.base,

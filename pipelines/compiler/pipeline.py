@@ -11,7 +11,8 @@ from pipelines.context import Context, PipelineFile
 from pipelines.inputs import DeclaredInput
 from pipelines.interpolation.renderer import Variables
 from pipelines.parser.discovery import workflow_name
-from pipelines.parser.reader import read_file
+from pipelines.parser.fragments import NO_FRAGMENTS, Fragments
+from pipelines.parser.reader import ReadWorkflow, read_file
 from pipelines.plan import JobPlan, LeftOut, Plan
 from pipelines.problem import InvalidPipelineError, Level, Problem
 from pipelines.syntax.diagnostics import WHOLE_FILE, Diagnostics
@@ -22,7 +23,9 @@ from pipelines.visible import visible_line
 JOBS_COUNT_MAX = 256
 
 
-def compile_pipeline(files: Sequence[PipelineFile], trigger: Trigger, context: Context) -> Plan:
+def compile_pipeline(
+    files: Sequence[PipelineFile], trigger: Trigger, context: Context, fragments: Fragments = NO_FRAGMENTS
+) -> Plan:
     """The plan for ``trigger``. Raises InvalidPipelineError with all problems.
 
     A plan without jobs is valid: no condition holds, and ``left_out`` has the reasons.
@@ -33,7 +36,8 @@ def compile_pipeline(files: Sequence[PipelineFile], trigger: Trigger, context: C
     declared: list[DeclaredInput] = []
     for file in sorted(files, key=lambda file: file.path):
         diagnostics = Diagnostics(file.path)
-        planned += _plan_file(file, trigger, context, diagnostics, names, declared)
+        read = _read_file(file, trigger, context, diagnostics, fragments)
+        planned += _plan_file(file, read, trigger, context, names, declared)
         problems += sorted(diagnostics.problems)
     left_out = [item for result in planned for item in result.left_out]
     jobs, dropped, more = join_jobs(planned)
@@ -69,21 +73,27 @@ def _numbered(jobs: list[JobPlan]) -> list[JobPlan]:
     return [with_number(job, number) for number, job in enumerate(jobs, start=1)]
 
 
-def _plan_file(
-    file: PipelineFile,
-    trigger: Trigger,
-    context: Context,
-    diagnostics: Diagnostics,
-    names: set[str],
-    declared: list[DeclaredInput],
-) -> list[PlannedJob]:
-    """Plans the jobs of one file. Adds to ``declared`` what inputs it declares."""
+def _read_file(
+    file: PipelineFile, trigger: Trigger, context: Context, diagnostics: Diagnostics, fragments: Fragments
+) -> list[ReadWorkflow]:
     name = workflow_name(file.path)
     if not is_one_line(name):
         message = f"the name of this file has a line break or a control character: {visible_line(name)}"
         diagnostics.error(WHOLE_FILE, message, "rename it: its workflow has the same name")
         return []
-    read = read_file(file, variables_for(name, trigger, context), diagnostics)
+    return read_file(file, variables_for(name, trigger, context), diagnostics, fragments)
+
+
+def _plan_file(
+    file: PipelineFile,
+    read: Sequence[ReadWorkflow],
+    trigger: Trigger,
+    context: Context,
+    names: set[str],
+    declared: list[DeclaredInput],
+) -> list[PlannedJob]:
+    """Plans the jobs of one file. Adds to ``declared`` what inputs it declares."""
+    name = workflow_name(file.path)
     for workflow in read:
         check_needs(name, workflow.located, names)
     planned = []

@@ -5,6 +5,7 @@ from typing import TypedDict, assert_never
 
 from pipelines import plan
 from pipelines.build_values import wrong_values
+from pipelines.compiler.artifacts import plan_artifacts
 from pipelines.compiler.containers import make_container
 from pipelines.compiler.job_input import JobInput
 from pipelines.compiler.plugins import image_tags
@@ -13,6 +14,7 @@ from pipelines.compiler.step_candidates import StepCandidate, StepCandidates
 from pipelines.compiler.trust import check_build_trust, check_trust
 from pipelines.model.workflow import Build, BuildStep, CommandsStep, Failure, PluginStep, Push, PushStep
 from pipelines.own_images import is_own_image
+from pipelines.retry import Retry
 from pipelines.trigger import PULL_REQUEST_EVENTS
 from pipelines.variables import StepIdentity
 from pipelines.visible import visible_line
@@ -55,7 +57,13 @@ def plan_step(job: JobInput, candidate: StepCandidate) -> plan.Step:
         case CommandsStep() as step:
             container = _container(job, candidate, step)
             commands = tuple(script.text for script in step.commands)
-            return plan.CommandsStep(**_common(candidate), container=container, commands=commands, detach=step.detach)
+            return plan.CommandsStep(
+                **_common(candidate),
+                container=container,
+                commands=commands,
+                detach=step.detach,
+                artifacts=plan_artifacts(candidate.name, step.artifacts),
+            )
         case PluginStep() as step:
             if step.settings and step.entrypoint is not None:
                 place = job.located.key_place(candidate.group, candidate.index, "entrypoint")
@@ -63,7 +71,8 @@ def plan_step(job: JobInput, candidate: StepCandidate) -> plan.Step:
                     place, f"'entrypoint' does not go with 'settings' in step '{candidate.name}'", REMOVE_ONE
                 )
             container = _container(job, candidate, step)
-            return plan.PluginStep(**_common(candidate), container=container, detach=step.detach)
+            kept = plan_artifacts(candidate.name, step.artifacts)
+            return plan.PluginStep(**_common(candidate), container=container, detach=step.detach, artifacts=kept)
         case BuildStep() as step:
             return _build(job, candidate, step.build)
         case PushStep() as step:
@@ -82,6 +91,7 @@ class _Common(TypedDict):
     on_failed_needs: bool
     failure: Failure
     timeout_s: int | None
+    retry: Retry | None
 
 
 def _common(candidate: StepCandidate) -> _Common:
@@ -95,11 +105,16 @@ def _common(candidate: StepCandidate) -> _Common:
         "on_failed_needs": candidate.decision.on_failed_needs,
         "failure": candidate.step.failure,
         "timeout_s": candidate.step.timeout,
+        "retry": candidate.step.retry.planned() if candidate.step.retry else None,
     }
 
 
 def _container(job: JobInput, candidate: StepCandidate, step: CommandsStep | PluginStep) -> plan.Container:
     check_trust(job, step, (candidate.group, candidate.index), f"step '{candidate.name}'")
+    if step.detach and step.retry:
+        place = job.located.key_place(candidate.group, candidate.index, "retry")
+        message = f"'retry' does not go with 'detach' in step '{candidate.name}': how it ends does not count"
+        job.diagnostics.error(place, message, REMOVE_ONE)
     is_plugin = job.is_plugin(step, candidate.group, candidate.index)
     identity = StepIdentity(
         name=candidate.name,

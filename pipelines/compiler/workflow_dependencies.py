@@ -48,7 +48,8 @@ def _why_stuck(job: JobPlan, running: set[str], optional: set[tuple[str, str]]) 
 
 
 def _without_missing(job: JobPlan, running: set[str]) -> JobPlan:
-    return job.model_copy(update={"needs": tuple(need for need in job.needs if need in running)})
+    kept = {"needs": job.needs, "restored_from": job.restored_from}
+    return job.model_copy(update={key: tuple(need for need in names if need in running) for key, names in kept.items()})
 
 
 def find_cycle(jobs: list[JobPlan]) -> Problem | None:

@@ -42,16 +42,18 @@ Template = tuple[Part, ...]
 
 
 class Source:
-    """A file's original text."""
+    """A file's original text. Of a fragment also its path, and the includes that lead to it."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, fragment: str = "", included_at: str = "") -> None:
         self.text = text
+        self.fragment, self.included_at = fragment, included_at
         self._line_starts = [0, *(found.end() for found in re.finditer("\n", text))]
 
     def place(self, index: int) -> Place:
         """The line and column of the character at ``index``."""
         line = bisect_right(self._line_starts, index)
-        return Place(line, index - self._line_starts[line - 1] + 1)
+        column = index - self._line_starts[line - 1] + 1
+        return Place(line, column, self.fragment, self.included_at)
 
     def in_comment(self, index: int) -> bool:
         """True if there is only a comment on the line of ``index``."""

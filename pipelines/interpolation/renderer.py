@@ -25,12 +25,14 @@ class Variables(NamedTuple):
     """The variables for ``${NAME}``: those of the run, from outside, and the matrix cell, from the file itself.
 
     ``known`` are names that exist but may have no value now. ``at_run_time`` are names that only a container has.
+    ``private`` are names that no environment variable of a step may have because of this file.
     """
 
     outside: Mapping[str, str]
     cell: Mapping[str, str] = {}
     known: Collection[str] = ()
     at_run_time: Collection[str] = ()
+    private: Collection[str] = ()
 
 
 class UnknownName(NamedTuple):
@@ -154,7 +156,8 @@ class _Renderer(NamedTuple):
             return _quoted(value) if "\n" in value else value
         if _PLAIN_VALUE.fullmatch(value) and isinstance(core_value(value), str):
             return value
-        variable = part.name if part.operator is None else f"HEADWAY_TEXT_{len(self.rendered.outside) + 1}"
+        named = part.operator is None and part.name not in self.variables.private
+        variable = part.name if named else f"HEADWAY_TEXT_{len(self.rendered.outside) + 1}"
         return self.rendered.placeholder(OutsideValue(variable, value))
 
     def value_of(self, part: Reference) -> str:

@@ -18,6 +18,7 @@ from pipelines.matching.expressions import ExpressionError
 from pipelines.model.conditions import Condition
 from pipelines.model.workflow import PluginStep, PushStep, Step
 from pipelines.parser.discovery import workflow_name
+from pipelines.parser.fragments import NO_FRAGMENTS, Fragments
 from pipelines.parser.reader import FileReader, ReadWorkflow
 from pipelines.problem import Level, Problem
 from pipelines.state import State
@@ -58,7 +59,10 @@ plausible value, because an empty one would make errors that no run has.
 
 
 def lint_files(
-    files: Sequence[PipelineFile], context: Context = ANY_REPO, other_workflows: Collection[str] = ()
+    files: Sequence[PipelineFile],
+    context: Context = ANY_REPO,
+    other_workflows: Collection[str] = (),
+    fragments: Fragments = NO_FRAGMENTS,
 ) -> list[Problem]:
     """Every error, warning and hint, in the order of files and lines.
 
@@ -66,7 +70,7 @@ def lint_files(
     may have.
     """
     names = {workflow_name(file.path) for file in files} | set(other_workflows)
-    linted = [_lint(file, context, names) for file in sorted(files, key=lambda file: file.path)]
+    linted = [_lint(file, context, names, fragments) for file in sorted(files, key=lambda file: file.path)]
     check_workflows([job for file in linted for job in file.jobs[:1]])
     problems = [problem for file in linted for problem in _without_repeats(file.diagnostics.problems)]
     _, _, between_files = join_jobs([planned for file in linted for planned in file.planned])
@@ -75,10 +79,10 @@ def lint_files(
 
 def _without_repeats(problems: list[Problem]) -> list[Problem]:
     """Without problems that differ from an earlier one at the same place only in the trigger."""
-    seen: set[tuple[int, int, str, Level]] = set()
+    seen: set[tuple[str, int, int, str, Level]] = set()
     kept = []
     for problem in problems:
-        key = (problem.line, problem.column, problem.message.split(": the ")[0], problem.level)
+        key = (problem.file, problem.line, problem.column, problem.message.split(": the ")[0], problem.level)
         if key not in seen:
             seen.add(key)
             kept.append(problem)
@@ -94,10 +98,10 @@ class _Linted:
         self.planned: list[PlannedJob] = []
 
 
-def _lint(file: PipelineFile, context: Context, names: Collection[str]) -> _Linted:
+def _lint(file: PipelineFile, context: Context, names: Collection[str], fragments: Fragments) -> _Linted:
     diagnostics = Diagnostics(file.path)
     linted = _Linted(diagnostics)
-    reader = FileReader(file, diagnostics, characters_max=CELLS_CHARACTERS_MAX)
+    reader = FileReader(file, diagnostics, fragments, characters_max=CELLS_CHARACTERS_MAX)
     name = workflow_name(file.path)
     first = push_to_default_branch(context.repo.default_branch)
     read = reader.read(variables_for(name, first, context))

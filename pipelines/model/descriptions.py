@@ -25,9 +25,11 @@ _STEP = {
     "depends_on": "Names of steps that must end first. With any depends_on in the file its order does not count.",
     "failure": "What its failing means: 'fail' the job, 'ignore' it, or 'cancel' the whole run.",
     "timeout": "How long it may take, such as 90s, 10m or 1h30m; then it is ended.",
+    "retry": "How many further attempts it has if it fails; or {attempts: 2, on: [broken, timeout, 75], backoff: 10s}.",
     "group": "An old key: neighbours of the same group run side by side. Write depends_on.",
 }
 _COMMANDS = "Shell commands: all in one shell, ended by the first that fails."
+_ARTIFACTS = "Files that are kept when it has ended: patterns, or {paths, exclude, expire, when, name}."
 _DETACH = "Start it and go on; it is ended when the job ends."
 _PATTERNS = {
     "include": "Patterns of which one must match: '*' stops at '/', '**' does not; '?', '[a-z]' and '{a,b}' work too.",
@@ -46,18 +48,30 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "workspace": "Where the checkout is in every container: base/path.",
         "labels": "Which workers may run it: each of these labels must be one of the worker's.",
         "depends_on": "Names of workflows that must end well first.",
+        "artifacts": "Which of the workflows in depends_on it gets artifacts from: {from: [NAME]}; without it all.",
         "runs_on": "An old key: after which outcomes of the workflows before it runs. Write when: {status: ...}.",
         "concurrency": "How many jobs of a group may run at the same time.",
         "timeout": "How long the whole job may take, such as 90s, 10m or 1h30m.",
         "variables": "Ignored: a place for YAML anchors.",
         "$schema": "Ignored: the address of this schema, for editors.",
     },
-    "CommandsStep": {**_STEP, **_CONTAINER, "commands": _COMMANDS, "detach": _DETACH},
+    "CommandsStep": {**_STEP, **_CONTAINER, "artifacts": _ARTIFACTS, "commands": _COMMANDS, "detach": _DETACH},
     "PluginStep": {
         **_STEP,
         **_CONTAINER,
+        "artifacts": _ARTIFACTS,
         "settings": "What the plugin shall do. It reads them as PLUGIN_NAME from its environment.",
         "detach": _DETACH,
+    },
+    "Artifacts": {
+        "paths": "Patterns of files, relative to where the step starts; a folder stands for all files in it.",
+        "exclude": "Patterns of files that are left out.",
+        "expire": "How long they are kept, such as 12h or 7d; without it as long as the run.",
+        "when": "After which end of the step: success (the default), failure or always.",
+        "name": "What they are shown as; without it the step's name.",
+    },
+    "RestoredArtifacts": {
+        "from": "Names of workflows in depends_on; an empty list restores nothing.",
     },
     "BuildStep": {**_STEP, "build": "The folder of a Dockerfile, or a map as Compose has it. Always BuildKit."},
     "PushStep": {**_STEP, "push": "Pushes the image that was built and tested, unchanged, to a registry."},
@@ -95,6 +109,11 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "settings": "Reaches the container as PLUGIN_NAME.",
         "ready": "Steps wait for a command that succeeds in it, {port: 5432}, {http: ADDRESS}, or its exit.",
         "timeout": "How long it may take to get ready; 60s without it.",
+    },
+    "Retry": {
+        "attempts": "How many further attempts it has; 1 without it, at most 10.",
+        "on": "After which outcomes: broken, timeout, failed, exit statuses; without it after the first three.",
+        "backoff": "How long to wait before each further attempt, such as 10s.",
     },
     "ReadyCheck": {
         "command": "It is ready when this command, run in its container, succeeds.",
@@ -139,6 +158,10 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
     "Workspace": {
         "base": "The folder that all containers of the job share; /headway without it.",
         "path": "The checkout's place in it; src without it.",
+    },
+    "Include": {
+        "include": "A fragment: a file of the repository whose steps and services are put in here.",
+        "with": "The values of the inputs that the fragment declares.",
     },
     "InputDeclaration": {
         "type": "string (the default), boolean, number or choice.",

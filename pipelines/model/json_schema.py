@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from pipelines.model.descriptions import DESCRIPTIONS
+from pipelines.model.fragment import Include
 from pipelines.model.json_types import SCALAR
 from pipelines.model.workflow import Workflow
 
@@ -38,7 +39,10 @@ def schema() -> Schema:
         definitions[name]["properties"] |= _OLD_STEP_KEYS
     definitions["Condition"]["properties"]["event"]["anyOf"].append(_OLD_EVENT)
     _describe("Workflow", made)
+    definitions["Include"] = _include()
     steps = made["properties"]["steps"]
+    listed = next(choice for choice in steps["anyOf"] if choice.get("type") == "array")
+    listed["items"] = {"anyOf": [{"$ref": "#/$defs/Include"}, listed["items"]]}
     old_steps = {**_OLD, "anyOf": steps["anyOf"], "description": "An old name. Write 'steps'."}
     made["properties"] |= {"pipeline": old_steps, **_OLD_KEYS}
     made.pop("required")
@@ -49,6 +53,12 @@ def schema() -> Schema:
         "anyOf": [{"required": ["steps"]}, {"required": ["pipeline"]}],
         "$defs": definitions,
     }
+
+
+def _include() -> Schema:
+    made = Include.model_json_schema()
+    _describe("Include", made)
+    return made
 
 
 def schema_text() -> str:

@@ -2,9 +2,11 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag
 
+from pipelines.model.artifacts import Artifacts, RestoredArtifacts, paths_alone
 from pipelines.model.base import PipelineModel
+from pipelines.model.concurrency import ConcurrencyField
 from pipelines.model.conditions import Conditions, Statuses
 from pipelines.model.fields import (
     Before,
@@ -28,6 +30,7 @@ from pipelines.model.fields import (
 )
 from pipelines.model.inputs import Inputs
 from pipelines.model.json_types import ALSO_SHORT, MATRIX, SCALAR, Also, ListOrMap, OneOrMany, Written
+from pipelines.model.retry import RetryField
 from pipelines.syntax.nodes import ListNode, MapNode, ScalarNode
 
 
@@ -93,6 +96,7 @@ class StepBase(PipelineModel):
     depends_on: Dependencies | None = None
     failure: Annotated[Failure, Before(_failure)] = "fail"
     timeout: Seconds | None = None
+    retry: RetryField | None = None
     group: Text = ""
 
 
@@ -116,9 +120,13 @@ class ContainerOptions(PipelineModel):
     backend_options: BackendOptions = BackendOptions()
 
 
+ArtifactsField = Annotated[Artifacts, Before(paths_alone), ALSO_SHORT]
+
+
 class CommandsStep(StepBase, ContainerOptions):
     """Shell commands in an image."""
 
+    artifacts: ArtifactsField | None = None
     commands: Scripts = Field(min_length=1)
     detach: Flag = False
 
@@ -126,6 +134,7 @@ class CommandsStep(StepBase, ContainerOptions):
 class PluginStep(StepBase, ContainerOptions):
     """An image that runs by itself, configured by ``settings``."""
 
+    artifacts: ArtifactsField | None = None
     settings: Settings = Field(default_factory=dict)
     detach: Flag = False
 
@@ -255,24 +264,6 @@ class Workspace(PipelineModel):
     path: Text = "src"
 
 
-def _at_least_one(value: int) -> int:
-    if value < 1:
-        fail("at least one must be able to run", "write 1 or more")
-    return value
-
-
-class Concurrency(PipelineModel):
-    """How many jobs of a group may run at the same time."""
-
-    limit: Annotated[Whole, AfterValidator(_at_least_one)] = 1
-    group: Text = ""
-    cancel: Flag = False
-
-
-def _limit(value: object) -> object:
-    return {"limit": value} if isinstance(value, ScalarNode) else value
-
-
 def _containers(value: object) -> object:
     if isinstance(value, ScalarNode):
         fail("a list or a map of steps is wanted here, not a single value", "write for example - name: test")
@@ -292,8 +283,9 @@ class Workflow(PipelineModel):
     workspace: Workspace = Workspace()
     labels: TextMap = Field(default_factory=dict)
     depends_on: Dependencies = ()
+    artifacts: RestoredArtifacts | None = None
     runs_on: Statuses = ()
-    concurrency: Annotated[Concurrency, Before(_limit), Also({"type": "integer", "minimum": 1})] | None = None
+    concurrency: ConcurrencyField | None = None
     timeout: Seconds | None = None
     variables: object = None
     schema_: object = Field(default=None, alias="$schema")

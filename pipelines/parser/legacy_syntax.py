@@ -19,14 +19,15 @@ def rewrite_legacy_syntax(root: MapNode, diagnostics: Diagnostics) -> MapNode:
     entries: Entries = []
     for key, value in root.entries:
         if key.text in {"steps", "services", "clone"}:
-            containers = _named_list(value)
+            containers = named_list(value)
             entries.append((key, each_map(containers, lambda step: _rewrite_step(step, diagnostics))))
         else:
             entries.append((key, value))
     return root.with_entries(entries)
 
 
-def _named_list(node: Node) -> Node:
+def named_list(node: Node) -> Node:
+    """The steps or services as a list of maps with names, also where they are a map from name to step."""
     if not isinstance(node, MapNode):
         return node
     return ListNode(node.place, tuple(_named(key, value) for key, value in node.entries), node.size, node.height)

@@ -9,7 +9,10 @@ from pipelines.interpolation.operators import TooLongError
 from pipelines.interpolation.parser import Source, Template, parse_template
 from pipelines.interpolation.renderer import Rendered, Variables, render, render_placeholders, render_values
 from pipelines.parser.broken_by_value import report_value, values_at
+from pipelines.parser.decoding import SPLIT, decode
 from pipelines.parser.discovery import dialect_of
+from pipelines.parser.fragments import NO_FRAGMENTS, Fragments, may_include
+from pipelines.parser.includes import Includer
 from pipelines.parser.matrix import (
     ALL_CELLS_CHARACTERS_MAX,
     Cell,
@@ -20,19 +23,14 @@ from pipelines.parser.matrix import (
 )
 from pipelines.parser.unknown_names import warn_of_unknown_names
 from pipelines.parser.validation import LocatedWorkflow, read_workflow
-from pipelines.syntax.diagnostics import WHOLE_FILE, Diagnostics, Place
+from pipelines.syntax.diagnostics import WHOLE_FILE, Diagnostics
 from pipelines.syntax.nodes import MapNode, Node
-from pipelines.syntax.shell_text import OutsideValue
-from pipelines.syntax.yaml import TEXT_BYTES_MAX, parse_yaml
+from pipelines.syntax.yaml import parse_yaml
 
-_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _READ_EARLY = re.compile(r"^[\"']?(?:matrix|inputs)[\"']?\s*:", re.MULTILINE)
 _READ_EARLY_IN_JSON = re.compile(r"[{,]\s*[\"']?(?:matrix|inputs)[\"']?\s*:")
 STEPS_COUNT_MAX = 2000  # of a file, in all the jobs of its matrix
-_SPLIT = "split the pipeline into several files, in the folder .headway/"
-_SAVE = "save the file as text in UTF-8"
 _TOO_LONG = "with its variables filled in, this file becomes too long"
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 Value = tuple[str, str]
@@ -46,9 +44,11 @@ class ReadWorkflow(NamedTuple):
     located: LocatedWorkflow
 
 
-def read_file(file: PipelineFile, variables: Variables, diagnostics: Diagnostics) -> list[ReadWorkflow]:
+def read_file(
+    file: PipelineFile, variables: Variables, diagnostics: Diagnostics, fragments: Fragments = NO_FRAGMENTS
+) -> list[ReadWorkflow]:
     """The workflow for every cell. Cells with errors are missing; ``diagnostics`` has the errors."""
-    return FileReader(file, diagnostics).read(variables)
+    return FileReader(file, diagnostics, fragments).read(variables)
 
 
 class FileReader:
@@ -59,9 +59,14 @@ class FileReader:
     """
 
     def __init__(
-        self, file: PipelineFile, diagnostics: Diagnostics, characters_max: int = ALL_CELLS_CHARACTERS_MAX
+        self,
+        file: PipelineFile,
+        diagnostics: Diagnostics,
+        fragments: Fragments = NO_FRAGMENTS,
+        characters_max: int = ALL_CELLS_CHARACTERS_MAX,
     ) -> None:
         self._diagnostics = diagnostics
+        self._fragments = fragments
         self._lenient = dialect_of(file.path).lenient
         self._source = decode(file.text, diagnostics)
         self._template: Template = parse_template(self._source, diagnostics) if self._source else ()
@@ -74,7 +79,8 @@ class FileReader:
         self._cells_max = characters_max // max(len(file.text), 1)
         self._wanted = _evenly_spread(self._cells, self._cells_max)
         self.characters_read = 0
-        self._read: dict[tuple[str, tuple[OutsideValue, ...]], LocatedWorkflow | None] = {}
+        self._includes = self._source is not None and may_include(self._source.text)
+        self._read: dict[tuple[object, ...], LocatedWorkflow | None] = {}
 
     @property
     def reads_all_cells(self) -> bool:
@@ -89,10 +95,11 @@ class FileReader:
         try:
             from_outside = self._render_cells(self._source, variables) if self._rendered_cells else frozenset[Value]()
         except TooLongError:
-            self._diagnostics.error(WHOLE_FILE, _TOO_LONG, _SPLIT)
+            self._diagnostics.error(WHOLE_FILE, _TOO_LONG, SPLIT)
             return read
         for cell in self._wanted:
-            located = self._read_cell(self._source, _with_cell(variables, cell, from_outside, self._inputs))
+            of_cell = _with_cell(variables, cell, from_outside, self._inputs)
+            located = self._read_cell(self._source, of_cell, variables)
             if located is None:  # the other cells would have the same errors
                 break
             count = len(located.workflow.steps) * len(self._cells)
@@ -116,20 +123,23 @@ class FileReader:
         self._wanted = _evenly_spread(self._cells, self._cells_max)
         return outside_values(root)
 
-    def _read_cell(self, source: Source, variables: Variables) -> LocatedWorkflow | None:
+    def _read_cell(self, source: Source, variables: Variables, of_run: Variables) -> LocatedWorkflow | None:
         try:
             rendered = render(source, self._template, variables, self._diagnostics)
-            key = rendered.text, tuple(rendered.outside)
+            in_fragments = frozenset(of_run.outside.items()) if self._includes else None
+            key = rendered.text, tuple(rendered.outside), in_fragments
             if key in self._read:
                 return self._read[key]
             self.characters_read += len(rendered.text)
-            self._read[key] = self._parse(source, rendered, variables)
+            self._read[key] = self._parse(source, rendered, variables, of_run)
             return self._read[key]
         except TooLongError:
-            self._diagnostics.error(WHOLE_FILE, _TOO_LONG, _SPLIT)
+            self._diagnostics.error(WHOLE_FILE, _TOO_LONG, SPLIT)
             return None
 
-    def _parse(self, source: Source, rendered: Rendered, variables: Variables) -> LocatedWorkflow | None:
+    def _parse(
+        self, source: Source, rendered: Rendered, variables: Variables, of_run: Variables
+    ) -> LocatedWorkflow | None:
         found = Diagnostics(self._diagnostics.file)
         with found.with_values(values_at(rendered, variables.cell)):
             root = parse_yaml(rendered.text, found, rendered.locate, rendered.finish)
@@ -137,41 +147,25 @@ class FileReader:
             return None
         self._diagnostics.adopt(found.problems)
         warn_of_unknown_names(rendered.unknown, root, self._diagnostics)
-        with self._diagnostics.with_values(values_at(rendered, variables.cell)):
+        includer = self._includer(variables, of_run)
+        if root is not None and (root := includer.expand(root)) is None:
+            return None
+        self.characters_read += includer.characters_read
+        with self._diagnostics.with_values({**values_at(rendered, variables.cell), **includer.values}):
             return read_workflow(root, self._diagnostics, lenient=self._lenient)
+
+    def _includer(self, variables: Variables, of_run: Variables) -> Includer:
+        """Fragments know the variables of the run, and no axis of the matrix: those are given to them by ``with``."""
+        at_run_time = {*variables.at_run_time, *variables.cell, *(variables.outside.keys() - of_run.outside.keys())}
+        own = of_run._replace(at_run_time=frozenset(at_run_time))
+        characters_max = ALL_CELLS_CHARACTERS_MAX // max(len(self._cells), 1)
+        return Includer(self._fragments, own, self._diagnostics, characters_max)
 
 
 def _evenly_spread(cells: list[Cell], count: int) -> list[Cell]:
     """``count`` of the cells, but at least two, evenly spread from the first to the last."""
     last = max(count, 2) - 1
     return cells if last + 1 >= len(cells) else [cells[number * (len(cells) - 1) // last] for number in range(last + 1)]
-
-
-def decode(data: bytes, diagnostics: Diagnostics) -> Source | None:
-    """The decoded text of a file. None, with an error, if it is too long or not text."""
-    if len(data) > TEXT_BYTES_MAX:
-        diagnostics.error(
-            WHOLE_FILE, f"this file has more than the {TEXT_BYTES_MAX:,} bytes of a pipeline file", _SPLIT
-        )
-        return None
-    data = data.removeprefix(BYTE_ORDER_MARK)
-    try:
-        text = data.decode()
-    except UnicodeDecodeError as error:
-        before = data[: error.start].decode()
-        place = Place(before.count("\n") + 1, len(before) - before.rfind("\n"))
-        diagnostics.error(
-            place, f"this is not text in UTF-8: the byte 0x{data[error.start]:02x} cannot stand here", _SAVE
-        )
-        return None
-    source = Source(text)
-    bad = _UNPRINTABLE.search(text)
-    if bad:
-        diagnostics.error(
-            source.place(bad.start()), f"the character U+{ord(bad[0]):04X} cannot stand in a pipeline file", "remove it"
-        )
-        return None
-    return source
 
 
 def _early_root(source: Source, template: Template, diagnostics: Diagnostics) -> Node | None:

@@ -28,6 +28,8 @@ def _hint(unknown: UnknownName, key: ContainingKey) -> str:
         return f"write $${{{name}}} if the shell is to fill it in"
     if last == "directory" and name == "CI_WORKSPACE":
         return "a directory is relative to the checkout: write only what comes behind"
+    if not at_run_time and unknown.place.fragment:
+        return "remove it, or declare it below 'inputs' of the fragment: only these and CI_* variables are known here"
     if not at_run_time:
         return "remove it, or give it a value: only CI_* variables and the matrix are known here"
     if key.plugin:

@@ -8,15 +8,16 @@ from pydantic_core import ErrorDetails
 
 from pipelines.model import other_ci_systems
 from pipelines.model.base import PipelineModel
+from pipelines.model.concurrency import Concurrency
 from pipelines.model.conditions import Condition, PathPatterns, Patterns
 from pipelines.model.inputs import InputDeclaration
+from pipelines.model.retry import Retry
 from pipelines.model.workflow import (
     STEP_KINDS,
     BackendOptions,
     Build,
     BuildStep,
     CommandsStep,
-    Concurrency,
     Dependency,
     DockerOptions,
     ImageChoice,
@@ -54,12 +55,13 @@ _MODELS: dict[str, type[PipelineModel]] = {
     "ready": ReadyCheck,
     "workspace": Workspace,
     "concurrency": Concurrency,
+    "retry": Retry,
     "inputs": InputDeclaration,
     "backend_options": BackendOptions,
     "docker": DockerOptions,
 }
 _STEP_KEYS = frozenset(name for kind in _STEP_MODELS.values() for name in kind.model_fields)
-_NOT_SUPPORTED_YET = frozenset({"retry", "cache", "artifacts", "reports", "resources", "deploy"})
+_NOT_SUPPORTED_YET = frozenset({"cache", "reports", "resources", "deploy"})
 
 
 class LocatedWorkflow(NamedTuple):
@@ -123,6 +125,12 @@ def read_workflow(root: Node | None, diagnostics: Diagnostics, *, lenient: bool)
             return None
         root = _without(root, wrong)
         removed |= wrong
+
+
+def report_invalid(error: ValidationError, root: MapNode, diagnostics: Diagnostics) -> None:
+    """Reports what is wrong with a map that is no workflow."""
+    for detail in _relevant(error.errors(include_url=False, include_input=False)):
+        _Reporter(root, diagnostics, lenient=False).report(detail)
 
 
 def _relevant(details: list[ErrorDetails]) -> list[ErrorDetails]:
@@ -255,6 +263,8 @@ def _unknown_hint(key: str, tagged: Location) -> str:
             unlikely = {"build", "push"} if group == "steps" else {"detach"}  # 'depth' is meant for the checkout
             near = did_you_mean(key, (name for name in known if name not in unlikely))
             return near or "the inputs of a plugin stand below 'settings'; else remove it"
+        case ("include",) | ("steps", "include"):
+            return "it is an item of 'steps': - include: ci/test.yml"
         case _ if other_ci_systems.KEYS.get(key) in known:
             return f"did you mean '{other_ci_systems.KEYS[key]}'?"
         case _:

@@ -13,10 +13,16 @@ _LENGTH_DIFFERENCE_MAX = 3
 
 
 class Place(NamedTuple):
-    """A position in a file. Both numbers count from 1."""
+    """A position in a file. Both numbers count from 1.
+
+    ``fragment`` is the path of the fragment that it is in, empty for the pipeline file itself; ``included_at`` are the
+    places of the includes that lead there.
+    """
 
     line: int
     column: int
+    fragment: str = ""
+    included_at: str = ""
 
 
 WHOLE_FILE = Place(1, 1)
@@ -79,8 +85,11 @@ class Diagnostics:
 
     def _add(self, place: Place, message: str, hint: str, level: Level) -> None:
         self.failed = self.failed or level is Level.ERROR
+        if place.included_at:
+            message += f" (included at {place.included_at})"
+        file = place.fragment or self.file
         if not self.full:  # a dict: merged parts and matrix cells are read more than once
-            self._found[Problem(self.file, place.line, place.column, message, hint, level)] = None
+            self._found[Problem(file, place.line, place.column, message, hint, level)] = None
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

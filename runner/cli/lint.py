@@ -17,6 +17,7 @@ from pipelines.parser.discovery import (
     other_systems_hint,
     workflow_name,
 )
+from pipelines.parser.fragments import NO_FRAGMENTS, Fragments
 from pipelines.problem import Level, Problem
 from runner.cli import exit_status
 from runner.cli.lint_formats import FORMATS, render
@@ -92,10 +93,23 @@ def lint_paths(paths: Sequence[Path]) -> Linted:
         shown = {name: (pipeline.root / name).as_posix() for name in pipeline.names}
         files = [PipelineFile(name, _read(pipeline.root / name)) for name in pipeline.names]
         texts |= {shown[file.path]: file.text for file in files}
-        found = lint_files(files, other_workflows=pipeline.others)
+        fragments = _fragments(pipeline.root, files)
+        shown |= {name: (pipeline.root / name).as_posix() for name in fragments}
+        texts |= {shown[name]: each.text for name, each in fragments.items() if not each.trouble}
+        found = lint_files(files, other_workflows=pipeline.others, fragments=fragments)
         problems += [in_file(problem, shown.get(problem.file, problem.file)) for problem in found]
         problems += [_unread(pipeline, name) for name in pipeline.unread]
     return Linted(tuple(problems), texts)
+
+
+def _fragments(root: Path, files: Sequence[PipelineFile]) -> Fragments:
+    """The fragments that the files include. What reads them loads git, so only where there is an ``include``."""
+    if not any(b"include" in file.text for file in files):
+        return NO_FRAGMENTS
+    from runner.source.fragments import read_fragments
+    from runner.source.repository_file import read_repository_file
+
+    return read_fragments(files, lambda name: read_repository_file(root, name))
 
 
 def _other_system(path: Path) -> str:

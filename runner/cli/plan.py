@@ -77,7 +77,9 @@ def _plan(tree: WorkingTree, trigger: Trigger) -> Plan:
         trust=FULL_TRUST,
     )
     context = Context(repo, run_number=1)
-    return compile_pipeline(files, trigger, context) if files else dockerfile_plan(context, trigger)
+    if not files:
+        return dockerfile_plan(context, trigger)
+    return compile_pipeline(files, trigger, context, tree.fragments(files))
 
 
 def trigger_of(options: PlanOptions, tree: WorkingTree) -> Trigger:

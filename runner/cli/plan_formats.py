@@ -63,6 +63,10 @@ def _step_rows(job: JobView) -> Iterator[tuple[str, ...]]:
         notes = [f"after {_names([names[need] for need in step.needs])}"] if side_by_side and step.needs else []
         if step.runs_after != ("success",):
             notes.append(f"on {' and '.join(step.runs_after) or 'nothing'}")
+        if step.artifacts:
+            notes.append(f"keeps {', '.join(step.artifacts)}")
+        if step.retry:
+            notes.append(step.retry)
         yield str(step.order), step.name, f"{_kind(step)}{step.image}", "; ".join(notes)
 
 

@@ -12,7 +12,11 @@ from pipelines.trigger import Event, Trigger
 
 @dataclass(frozen=True)
 class StepView:
-    """One step. Steps with the same ``order`` may run together; ``needs`` are numbers of steps."""
+    """One step. Steps with the same ``order`` may run together; ``needs`` are numbers of steps.
+
+    ``artifacts`` are patterns of the files that it keeps.
+    ``retry`` says how often it runs again, and when; empty for a step that does not.
+    """
 
     number: int
     name: str
@@ -21,6 +25,8 @@ class StepView:
     order: int
     needs: tuple[int, ...]
     runs_after: tuple[str, ...]
+    artifacts: tuple[str, ...]
+    retry: str
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,10 @@ class ServiceView:
 
 @dataclass(frozen=True)
 class JobView:
-    """One job. Jobs with the same ``order`` may run together. ``runs_after``: outcomes of what it needs."""
+    """One job. Jobs with the same ``order`` may run together. ``runs_after``: outcomes of what it needs.
+
+    ``restored_from`` are the workflows whose artifacts it gets.
+    """
 
     name: str
     file: str
@@ -44,6 +53,7 @@ class JobView:
     runs_after: tuple[str, ...]
     services: tuple[ServiceView, ...]
     steps: tuple[StepView, ...]
+    restored_from: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -94,6 +104,8 @@ def _job(job: JobPlan, order: int) -> JobView:
             order=orders[step.number],
             needs=step.needs,
             runs_after=_outcomes(step),
+            artifacts=_artifacts(step),
+            retry=str(step.retry or ""),
         )
         for step in job.steps
     )
@@ -101,7 +113,13 @@ def _job(job: JobPlan, order: int) -> JobView:
         ServiceView(service.name, _image(service.container.image, names), _ready(service.ready))
         for service in job.services
     )
-    return JobView(job.name, job.file, job.cell, order, job.needs, _outcomes(job), services, steps)
+    outcomes, source = _outcomes(job), job.restored_from
+    return JobView(job.name, job.file, job.cell, order, job.needs, outcomes, services, steps, source)
+
+
+def _artifacts(step: plan.Step) -> tuple[str, ...]:
+    kept = step.artifacts if isinstance(step, plan.CommandsStep | plan.PluginStep) else None
+    return kept.paths if kept else ()
 
 
 Key = TypeVar("Key", int, str)

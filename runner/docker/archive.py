@@ -1,7 +1,29 @@
-"""Single files in the archives that the engine gives and takes."""
+"""Files in the archives that the engine gives and takes."""
 
 import tarfile
+from collections.abc import Iterator
 from io import BytesIO
+from typing import Any, Protocol
+
+
+class Pieces(Protocol):
+    """The bytes of an archive, in pieces."""
+
+    def __iter__(self) -> Iterator[bytes]: ...
+    def close(self) -> None: ...
+
+
+Archived = tuple[Pieces, dict[str, Any]]
+"""An archive, and what the engine says about what is in it: ``size``, ``linkTarget``."""
+
+
+def small_file(archived: Archived, bytes_max: int) -> bytes | None:
+    """The content of an archive's first entry, or None if that is no file, or a larger one."""
+    pieces, about = archived
+    if about["size"] > bytes_max:
+        pieces.close()
+        return None
+    return file_in(b"".join(pieces))
 
 
 def file_in(archive: bytes) -> bytes | None:

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 from pipelines.state import Reason
 from runner.docker import attach
-from runner.docker.archive import archive_of, file_in
+from runner.docker.archive import Archived, archive_of, small_file
 from runner.docker.compatibility import image_store
 from runner.docker.connection import Connection
 from runner.docker.error_mapping import (
@@ -260,20 +260,20 @@ class Engine:
             code = self._api.exec_inspect(exec_id)["ExitCode"]
             return None if code is None else int(code)
 
+    def archive(self, container: str, path: str) -> Archived | None:
+        """What is at this path of a container, which may have ended, and what the engine says about it; or None."""
+        with translated(), absent_is_fine():
+            return self._api.get_archive(container, path)
+        return None
+
     def read_file(self, container: str, path: str, bytes_max: int) -> bytes | None:
         """A file of a container, which need not be started, or None if there is no such file, or a larger one."""
+        found = self.archive(container, path)
+        if found and (target := found[1]["linkTarget"]):
+            found[0].close()
+            found = self.archive(container, target)
         with translated():
-            try:
-                chunks, found = self._api.get_archive(container, path)
-                if found["linkTarget"]:
-                    chunks.close()
-                    chunks, found = self._api.get_archive(container, found["linkTarget"])
-            except sdk_errors().NotFound:
-                return None
-            if found["size"] > bytes_max:
-                chunks.close()
-                return None
-            return file_in(b"".join(chunks))
+            return small_file(found, bytes_max) if found else None
 
     def write_file(self, container: str, path: str, content: bytes) -> None:
         """Puts a file, which is root's, into a container; in place of a link, too. Raises StepError."""

@@ -1,7 +1,9 @@
 """A build step: BuildKit builds the Dockerfile, and the job keeps the image's id for the steps that use it."""
 
 import secrets
+import shutil
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from pipelines import cache_export, platforms
@@ -32,8 +34,7 @@ def build(job: Job, step: BuildStep, output: Output) -> Outcome:
     job.require(*((SecretRef(secret=name),) for name in step.secrets.values()))
     # No other job can name it: BuildKit would give an image of the engine to any build that does.
     tag = f"{BUILD_REPO}:{job.assignment.key}-{job.assignment.attempt}-{step.number}-{secrets.token_hex(16)}"
-    scratch = job.scratch / f"build-{step.number}"
-    scratch.mkdir()
+    scratch = _new_folder(job.scratch / f"build-{step.number}")
     engine = job.engine.connection.transport.variables()
     request = BuildRequest(
         step,
@@ -73,6 +74,13 @@ def build(job: Job, step: BuildStep, output: Output) -> Outcome:
     output.note(f"built {image_id} ({size_bytes / 1e6:,.1f} MB)")
     job.emit(ImageBuilt(step.number, image_id, size_bytes))
     return PASSED
+
+
+def _new_folder(path: Path) -> Path:
+    """The folder, empty: an earlier attempt of the step may have left it."""
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir()
+    return path
 
 
 def _with_caches(job: Job, step: BuildStep, output: Output) -> BuildStep:

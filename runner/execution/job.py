@@ -22,6 +22,7 @@ from pipelines.plan import (
     secret_names,
 )
 from pipelines.state import Outcome, Reason, State
+from runner.artifacts.files import ArtifactStorage
 from runner.builds.buildkit import Builder
 from runner.cancellation import Cancel
 from runner.cleanup.ending import end_containers
@@ -76,6 +77,7 @@ class Assignment:
     empty text. With ``local``, errors name the options of ``headway run``. If ``journaled``, another process can go
     on with the job if this one dies; ``resumption`` is what it goes on from, and only where ``fingerprint`` is the
     same: it stands for the texts that are masked. ``timed`` is called around what takes time beside the steps.
+    Without ``artifacts`` none are kept or restored.
     """
 
     plan: JobPlan
@@ -99,6 +101,7 @@ class Assignment:
     fingerprint: str = ""
     resumption: Resumption = NOTHING_LEFT
     timed: Timed = untimed
+    artifacts: ArtifactStorage | None = None
 
 
 class Job:
@@ -109,8 +112,7 @@ class Job:
     ) -> None:
         self.assignment, self.plan = assignment, assignment.plan
         self.options = assignment.options
-        self.engine = engine
-        self.builder = builder
+        self.engine, self.builder = engine, builder
         self.cancel = cancel
         self.redactor = Redactor([*assignment.secrets.values(), *assignment.egress.secrets()])
         self.emit = masked_emit(emit, self.redactor)

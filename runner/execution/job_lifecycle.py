@@ -16,6 +16,7 @@ from runner.docker.init_program import write_init
 from runner.docker.job_network import AddressWait
 from runner.errors import MachineError, StepError, as_step_error
 from runner.events import Emit, StepFinished
+from runner.execution.artifacts import restore_artifacts
 from runner.execution.host_access import check_plan
 from runner.execution.job import Assignment, Job
 from runner.execution.masked_events import masked_errors, masked_outcome
@@ -162,6 +163,7 @@ def _prepare(job: Job, services: Services, checked: Future[None]) -> Outcome | N
     """Checks out the source and starts the services. Returns why that failed, or None."""
     try:
         _check_out(job)
+        restore_artifacts(job)
         checked.result()
         if job.plan.services:
             job.owner.give_to_root()

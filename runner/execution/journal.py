@@ -15,6 +15,9 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from pipelines.state import Outcome, Reason, State
+from runner.events import EndedAttempt
+
 FORMAT = 1
 JOURNAL_BYTES_MAX = 16 * 1024**2
 """A job with a longer one starts over if its worker process dies."""
@@ -43,7 +46,8 @@ class History:
 
     ``prepared`` is true once the source was checked out and the services were ready. ``canceled_by`` is not empty where
     only steps for the state "canceled" still run. ``owner`` is ``WorkspaceOwner.state``. ``fingerprint`` is the
-    assignment's.
+    assignment's. ``retried`` are the attempts of steps after which they run again; ``begun`` and ``opened`` are of the
+    attempt after those.
     """
 
     deadline: float = 0
@@ -59,6 +63,12 @@ class History:
     named: list[tuple[int, tuple[str, ...], str]] = field(default_factory=list)
     images: dict[ImageKey, str] = field(default_factory=dict)
     untag: list[str] = field(default_factory=list)
+    retried: dict[int, tuple[EndedAttempt, ...]] = field(default_factory=dict)
+
+    def log_start(self, step: int) -> int:
+        """Where the output of the step's present attempt begins in its log, in bytes."""
+        attempts = self.retried.get(step, ())
+        return attempts[-1].log_end_bytes if attempts else 0
 
 
 class Journal:
@@ -91,6 +101,13 @@ class Journal:
     def opened(self, step: int, container: OpenedContainer, owner: tuple[int | None, bool]) -> None:
         """The commands of a step begin in this container."""
         self._write("opened", step=step, at=time.monotonic(), owner=owner, **vars(container))
+
+    def retried(self, step: int, ended: EndedAttempt) -> None:
+        """An attempt of a step has ended, and the step will run again. No text of its outcome may hold a secret."""
+        said = {"state": ended.outcome.state, "reason": ended.outcome.reason, "message": ended.outcome.message}
+        times = {"started_s": ended.started_s, "seconds": ended.seconds}
+        code, end = ended.outcome.exit_code, ended.log_end_bytes
+        self._write("retried", step=step, **said, exit_code=code, **times, log_end_bytes=end)
 
     def built(self, step: int, image: str) -> None:
         """A step built this image."""
@@ -201,12 +218,27 @@ def _add_of_step(history: History, step: int, fact: dict[str, Any]) -> None:
                 str(fact["container"]), str(fact["token"]), None if user is None else int(user), str(fact["image"]),
                 float(fact["since_s"]),
             )  # fmt: skip
+        case "retried":
+            history.retried[step] = (*history.retried.get(step, ()), _ended_attempt(fact))
+            history.begun.pop(step, None)
+            history.opened.pop(step, None)
         case "built":
             history.built[step] = str(fact["image"])
         case "named":
             history.named.append((step, tuple(map(str, fact["names"])), str(fact["image"])))
         case unknown:
             raise ValueError(unknown)
+
+
+def _ended_attempt(fact: dict[str, Any]) -> EndedAttempt:
+    code, reason = fact["exit_code"], fact["reason"]
+    outcome = Outcome(
+        State(fact["state"]),
+        Reason(reason) if reason else None,
+        str(fact["message"]),
+        None if code is None else int(code),
+    )
+    return EndedAttempt(outcome, float(fact["started_s"]), float(fact["seconds"]), int(fact["log_end_bytes"]))
 
 
 def _owner(fact: dict[str, Any]) -> tuple[int | None, bool]:

@@ -27,6 +27,9 @@ def _masked(event: events.Event, redactor: Redactor) -> events.Event:
             return event
         case events.StepFinished():
             return replace(event, outcome=masked_outcome(event.outcome, redactor))
+        case events.StepRetried(attempts=ended):
+            hidden = (replace(attempt, outcome=masked_outcome(attempt.outcome, redactor)) for attempt in ended)
+            return replace(event, attempts=tuple(hidden))
         case events.InstructionChanged():
             return replace(event, text=mask(event.text), error=mask(event.error))
         case events.ImagePushed():

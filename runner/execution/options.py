@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipelines.plan import JOB_TIMEOUT_S, STEP_TIMEOUT_S
+from runner.artifacts.files import ArtifactLimits
 from runner.docker.specs import Limits
 from runner.images.retry import RETRY_S
 from runner.logs.output import never_low, no_disk_problem
@@ -21,6 +22,7 @@ class Options:
 
     limits: Limits = field(default_factory=Limits)
     log_bytes_max: int = 1024**3
+    artifacts: ArtifactLimits = field(default_factory=ArtifactLimits)
     step_timeout_s: float = STEP_TIMEOUT_S
     job_timeout_s: float = JOB_TIMEOUT_S
     grace_s: float = 10

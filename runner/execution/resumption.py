@@ -18,7 +18,10 @@ _REPORT_LINES = 8
 
 @dataclass(frozen=True)
 class StoredOutput:
-    """What is stored of a step's output: how much in all, and of each stream. ``full``: no more is taken."""
+    """What is stored of a step's output: how much in all, and of each stream in the attempt that goes on.
+
+    ``full``: no more is taken.
+    """
 
     size_bytes: int = 0
     streams: Mapping[Stream, int] = field(default_factory=dict)

@@ -1,9 +1,7 @@
 """The order of one job's steps: starts each when the steps that it needs have ended, skips it, or cancels it."""
 
-import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -11,14 +9,12 @@ from typing import Any
 from pipelines.plan import CommandsStep, PluginStep, Step
 from pipelines.state import PASSED, Outcome, Reason, State
 from runner.cancellation import Cancel
-from runner.errors import DiskNearlyFullError, StepError, as_step_error
-from runner.events import StepFinished, StepStarted
-from runner.execution.dispatch import perform
+from runner.events import StepFinished
 from runner.execution.job import Job
 from runner.execution.prestart import ContainerPrestarter
-from runner.execution.resumption import NOTHING_STORED, Resumption
+from runner.execution.resumption import Resumption
 from runner.execution.services import Services
-from runner.logs.output import CUT_OFF, Output
+from runner.execution.step_run import run_step
 
 DETACHED_POLL_S = 0.2
 
@@ -181,44 +177,6 @@ class Scheduler:
             if future not in early:
                 future.result()
                 self._finish(step, replace(PASSED, message="ended with the job"))
-
-
-def run_step(
-    job: Job, step: Step, prestarter: ContainerPrestarter, services: Services, on_begun: Callable[[], object]
-) -> Outcome:
-    """Runs one step. An error becomes its outcome, and a sentence at the end of its log."""
-    job.emit(StepStarted(step.number))
-    opened = job.resumption.history.opened.get(step.number)
-    since_s = opened.since_s if opened else time.time()
-    options = job.options
-    output = _output(job, step)
-    try:
-        outcome = perform(job, step, output, partial(prestarter.take, step), on_begun)
-    except (StepError, OSError) as error:
-        outcome = as_step_error(error).outcome
-    if outcome.state is not State.CANCELED and (problem := options.disk_problem()):
-        # Also where the step ended before it could be stopped: its exit code says nothing about why, and its files
-        # are gone.
-        outcome = DiskNearlyFullError(problem).outcome
-    with suppress(StepError, OSError):  # if the services' logs cannot be read, that does not change the step's outcome
-        for sentence in services.notes_for(step, outcome, since_s):
-            output.note(f"headway: {sentence}")
-    if outcome.state not in {State.PASSED, State.SKIPPED}:
-        with suppress(OSError):  # on a full disk the log ends earlier: the outcome says why
-            output.note(f"headway: {outcome.message}")
-    if output.cut_off:
-        outcome = replace(outcome, message="; ".join(filter(None, (outcome.message, CUT_OFF))))
-    return outcome
-
-
-def _output(job: Job, step: Step) -> Output:
-    """The step's output, which goes on where an earlier process stopped."""
-    options, stored = job.options, job.resumption.begun.get(step.number, NOTHING_STORED)
-    output = Output(
-        step.number, job.emit, job.redactor, options.log_bytes_max, stored.size_bytes, disk_low=options.disk_low
-    )
-    output.full = stored.full
-    return output
 
 
 def _set_done(future: Future[None], *_: object) -> None:

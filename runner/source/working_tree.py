@@ -2,23 +2,25 @@
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pipelines.clone_address import forge_from, name_from
 from pipelines.commit_id import NO_COMMIT
 from pipelines.context import Context, PipelineFile, RepoInfo
 from pipelines.parser.discovery import FOLDERS, choose_files, other_systems_hint
+from pipelines.parser.fragments import Fragment
 from pipelines.plan import Checkout
 from pipelines.state import Reason
 from pipelines.trigger import Event, Trigger
 from runner.docker.references import LOCAL_FOLDERS
 from runner.errors import StepError
+from runner.source.fragments import read_fragments
 from runner.source.git import GitError, run_git
 from runner.source.git_words import without_login
-from runner.source.pipeline_file import read_pipeline_file
-from runner.source.tree_entries import nowhere, outside
+from runner.source.repository_file import read_repository_file
 from runner.source.users_git import users_git
 from runner.source.working_copy import Source, copy, files_in, lay_out, new_files, strange_files
 
@@ -128,27 +130,15 @@ class WorkingTree:
             hint = "write a .headway.yml (`headway init` makes a first one), or a Dockerfile"
             more = other_systems_hint(sorted(path.name for path in self.folder.iterdir()))
             raise StepError(Reason.NO_PIPELINE, f"{self.folder} has no pipeline file and no Dockerfile; {hint}{more}")
-        return [PipelineFile(name, self._read(name)) for name in chosen]
+        return [PipelineFile(name, read_repository_file(self.folder, name)) for name in chosen]
+
+    def fragments(self, files: Sequence[PipelineFile]) -> dict[str, Fragment]:
+        """The fragments that the pipeline files include."""
+        return read_fragments(files, partial(read_repository_file, self.folder))
 
     def _candidates(self) -> Iterable[Path]:
         for folder in (self.folder, *(self.folder / name for name in FOLDERS)):
             yield from sorted(path for path in folder.glob("*") if path.is_file() or path.is_symlink())
-
-    def _read(self, name: str) -> bytes:
-        """A pipeline file. Raises StepError for a link that a server could not follow."""
-        path = self.folder / name
-        real = Path(os.path.realpath(path))
-        if real.is_symlink() or not real.exists():
-            raise nowhere(name, loop=real.is_symlink())
-        if not real.is_file():
-            raise StepError(Reason.INVALID_PIPELINE, f"{name} is not a file")
-        if real != path and not real.is_relative_to(self._top_folder()):
-            raise outside(name, str(real))
-        return read_pipeline_file(real)
-
-    def _top_folder(self) -> Path:
-        """The root of the repository that the folder is in, else the folder."""
-        return next((each for each in (self.folder, *self.folder.parents) if (each / ".git").exists()), self.folder)
 
     def check_out(self, target: Path, how: Checkout, *, for_builds: bool = False) -> None:
         """Writes the tree to ``target``, which must not exist. Raises GitError and StepError.

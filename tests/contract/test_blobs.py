@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.state import Reason
+from runner.errors import StepError
 from workers.blobs import (
     BlobDamagedError,
     BlobExistsError,
@@ -41,6 +43,23 @@ def whole(blobs: BlobStore, name: str, expected: StoredBlob | None = None) -> by
 def test_what_was_put_is_read_with_its_size_and_checksum(blobs: BlobStore, data: bytes) -> None:
     assert blobs.put("a/b.zst", data) == stored(data)
     assert whole(blobs, "a/b.zst", stored(data)) == data
+
+
+def test_a_stream_may_be_empty(blobs: BlobStore) -> None:
+    assert blobs.put("empty", iter(())) == stored(b"")
+    assert whole(blobs, "empty", stored(b"")) == b""
+
+
+@pytest.mark.parametrize("size_bytes", [10, 12 * MIB])
+def test_a_stream_that_fails_leaves_no_blob_and_its_error_is_the_callers(blobs: BlobStore, size_bytes: int) -> None:
+    def failing() -> Iterator[bytes]:
+        yield b"x" * size_bytes
+        raise StepError(Reason.ARTIFACTS_REFUSED, "it is gone")
+
+    with pytest.raises(StepError, match="it is gone"):
+        blobs.put("failed", failing())
+    with pytest.raises(BlobMissingError):
+        whole(blobs, "failed")
 
 
 def test_ranges_are_read_and_end_at_the_end(blobs: BlobStore) -> None:

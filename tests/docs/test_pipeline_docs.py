@@ -5,11 +5,13 @@ import re
 import pytest
 from pydantic import BaseModel
 
+from pipelines.compiler.pipeline import compile_pipeline
 from pipelines.context import PipelineFile
 from pipelines.linter.linter import lint_files
 from pipelines.matching.expressions import _COMPARISONS, _FUNCTIONS
 from pipelines.model.conditions import Condition
 from pipelines.model.workflow import Build, BuildStep, CommandsStep, Push, ReadyCheck, Service, Workflow
+from pipelines.parser.fragments import Fragment
 from pipelines.plan import BuildStep as BuildPlan
 from pipelines.plan import CommandsStep as CommandsPlan
 from pipelines.plan import PushStep as PushPlan
@@ -40,7 +42,10 @@ ELSEWHERE = [block.text for block in BLOCKS if block.label in {"yaml drone", "ya
 SEVERAL = re.findall(r"```yaml\n((?:(?!```).)*)```\n\n```yaml several\n(.*?)```", TEXT, re.DOTALL)
 WRONG = re.findall(r"```yaml error\n(.*?)```\n\n```text\n(.*?)```", TEXT, re.DOTALL)
 LABELS = {"", "yaml", "json", "dockerfile", "ini", "text", "text plan", "text caddy", "text nginx", "yaml compose"}
-LABELS |= {f"yaml {kind}" for kind in ("error", "several", "woodpecker", "drone", "gitlab", "prometheus")}
+LABELS |= {
+    f"yaml {kind}"
+    for kind in ("error", "several", "includes", "fragment", "woodpecker", "drone", "gitlab", "prometheus")
+}
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: f"{name_of(block.page)} {block.label}")
@@ -68,6 +73,15 @@ def test_examples_of_several_files_are_one_pipeline(first: str, second: str) -> 
     plan = plan_of_files(files)
     assert [(job.name, job.needs) for job in plan.jobs] == [("deploy", ("test",)), ("test", ()), ("test", ())]
     assert plan.warnings == ()
+
+
+def test_the_example_of_a_fragment_is_one_pipeline() -> None:
+    (main,) = (block.text for block in BLOCKS if block.label == "yaml includes")
+    (fragment,) = (block.text for block in BLOCKS if block.label == "yaml fragment")
+    files, read = [PipelineFile(".headway.yml", main.encode())], {fragment.split()[1]: Fragment(fragment.encode())}
+    assert [each for each in lint_files(files, fragments=read) if each.level is not Level.HINT] == []
+    plan = compile_pipeline(files, push(), TRUSTED, read)
+    assert [[step.name for step in job.steps] for job in plan.jobs] == [["lint", "test", "done"]] * 2
 
 
 @pytest.mark.parametrize("example", WOODPECKER)

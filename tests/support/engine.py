@@ -19,6 +19,7 @@ from hypothesis import settings
 
 from pipelines.context import FULL_ACCESS, Access
 from pipelines.plan import JobPlan, Service, Step
+from runner.artifacts.files import ArtifactStorage
 from runner.builds.buildkit import Builder, find_builder
 from runner.cancellation import Cancel
 from runner.docker.client import Engine
@@ -84,6 +85,7 @@ class JobRunner:
         failed_needs: tuple[str, ...] = (),
         step_url: Callable[[int], str] = lambda _: "",
         bridge_prefix: str = "",
+        artifacts: ArtifactStorage | None = None,
         **plan: Any,
     ) -> JobResult:
         """Runs the steps as one job, to its end."""
@@ -97,6 +99,7 @@ class JobRunner:
             ran.key, attempt, ran.folder, check_out, secrets or {}, logins or {}, options or self.options,
             egress=egress, access=access, isolation=isolation, failed_needs=failed_needs, step_url=step_url,
             network=JobNetwork(self.engine, ran.key, attempt, bridge_prefix) if bridge_prefix else None,
+            artifacts=artifacts,
         )  # fmt: skip
         own = Cancel()
         try:

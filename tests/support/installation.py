@@ -102,7 +102,7 @@ def _of_workers(engine: Engine) -> dict[str, Callable[[], object]]:
 def _of_scheduler(services: Services) -> dict[str, Callable[[], object]]:
     context = SchedulerContext(
         engine=services.engine, notify=lambda _: False, waiting=lambda: 0, live=services.live, logs=services.logs,
-        attempts_max=3, retention_days=30, audit_days=30, lease_s=1_000_000,
+        blobs=services.blobs, attempts_max=3, retention_days=30, audit_days=30, lease_s=1_000_000,
     )  # fmt: skip
     duties = [duty for duty in duties_of(context) if duty.every_s <= 1]
 

@@ -4,6 +4,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from io import BytesIO
 
 import pytest
 from pwdlib import PasswordHash
@@ -11,8 +13,9 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from sqlalchemy import Engine
 from starlette.testclient import TestClient
 
-from pipelines.plan import BuildStep, BuiltImage, CommandsStep, Container, JobPlan, Plan, PushStep
+from pipelines.plan import Artifacts, BuildStep, BuiltImage, CommandsStep, Container, JobPlan, Plan, PushStep
 from pipelines.trigger import Event, Trigger
+from runner.artifacts.files import FoundFile
 from tests.support.people import OPERATOR
 from tests.support.services import eventually
 from web.operations import repos, roles, users
@@ -24,6 +27,7 @@ from web.server.connections import ConnectionLimits
 from web.server.http_server import HttpServer, make_server
 from web.services import Services
 from workers import store
+from workers.artifacts.storage import StoredArtifacts
 from workers.db.models import Run, Step
 from workers.db.roles import Role
 from workers.db.session import make_engine, reading, transaction
@@ -32,6 +36,7 @@ from workers.logs import open_logs
 from workers.secrets.vault import open_vault
 from workers.settings import Settings
 from workers.store import NewRepo, Queued
+from workers.store.artifacts import artifacts_of_run
 from workers.store.jobs import leases
 from workers.store.jobs.leases import Claim
 from workers.streaming.redis_stream import LiveTail, connect
@@ -152,6 +157,16 @@ class ClaimedRun:
         return Recorder(
             services.engine, services.logs, services.live, self.claim, self.steps, lambda: 1_793_358_142_000
         )
+
+    def keep(self, path: str, data: bytes, step: int = 1) -> int:
+        """A step keeps this file, and nothing else. Returns the artifact's id."""
+        with reading(self.site.engine) as session:
+            repo_id = session.get_one(Run, self.claim.run_id).repo_id
+        storage = StoredArtifacts(self.site.engine, self.site.services.blobs, self.claim, repo_id)
+        file = FoundFile(path, len(data), executable=False, opened=partial(BytesIO, data))
+        storage.keep(step, Artifacts(name="results", paths=("**",)), [file])
+        with reading(self.site.engine) as session:
+            return artifacts_of_run(session, self.claim.run_id, 1000)[-1].artifact.id
 
     def step(self, number: int) -> Step:
         with reading(self.site.engine) as session:

@@ -30,6 +30,8 @@ LEAST: Mapping[str, int] = {
     "steps_ahead_max": 0,
     "step_memory_bytes_max": 0,
     "step_pids_max": 0,
+    "artifact_bytes_max": 1,
+    "artifact_files_max": 1,
     "step_files_max": 0,
     "step_cpus_max": 0,
     "log_bytes_max": 1,

@@ -7,6 +7,7 @@ import typer
 
 from web.cli import crons, deliveries, logins, registries, repos, roles, secrets, users, workers
 from web.cli.approve import approve
+from web.cli.artifacts import artifacts
 from web.cli.disk import DISK
 from web.cli.trigger import trigger
 from workers.cli.errors import report_errors
@@ -26,7 +27,7 @@ _GROUPS: tuple[tuple[str, str, Mapping[str, Callable[..., None]]], ...] = (
 
 def register(app: typer.Typer) -> None:
     """Adds the commands to the application."""
-    for command in (serve, web, trigger, approve, users.audit):
+    for command in (serve, web, trigger, approve, artifacts, users.audit):
         app.command()(command)
     for verb in workers.COMMANDS:
         WORKER.command(verb.__name__)(verb)

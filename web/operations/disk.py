@@ -15,6 +15,7 @@ WORDS: Mapping[str, str] = {
     "database": "Database",
     "logs": "Logs in the blob store",
     "deleted_logs": "Logs that are being deleted",
+    "artifacts": "Artifacts in the blob store",
     "mirrors": "Mirrors",
     "workspaces": "Workspaces of jobs",
     "spool": "Output that waits for the blob store",

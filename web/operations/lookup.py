@@ -12,10 +12,11 @@ from web.operations.errors import ForbiddenError, NotFoundError
 from web.security import access
 from web.security.access import Actor
 from workers import store
-from workers.db.models import Cron, Job, Repo, Run, Step, User
+from workers.db.models import Artifact, Cron, Job, Repo, Run, Step, User
 from workers.db.roles import Role
 from workers.retention_policy import RetentionPolicy
 from workers.store import StepPlace
+from workers.store.artifacts import artifact_by_id
 from workers.store.repos.names import repo_by_former_name
 from workers.store.repos.retention import own_values
 
@@ -104,6 +105,16 @@ def step_with_id(session: Session, actor: Actor, step_id: int) -> StepPlace:
     if place is None or not access.may(session, actor, place.repo, Role.READ):
         raise NotFoundError(f"There is no step {step_id} here.")
     return place
+
+
+def artifact_with_id(session: Session, actor: Actor, artifact_id: int) -> Artifact:
+    """The artifact with this id, if the actor sees its repository."""
+    artifact = artifact_by_id(session, artifact_id)
+    run = store.run_by_id(session, artifact.run_id) if artifact else None
+    repo = store.repo_by_id(session, run.repo_id) if run else None
+    if artifact is None or repo is None or not access.may(session, actor, repo, Role.READ):
+        raise NotFoundError(f"There is no artifact {artifact_id} here; it may have expired.")
+    return artifact
 
 
 def user_named(session: Session, name: str) -> User:

@@ -28,8 +28,10 @@ from workers.db.models import Job, Run, Step
 from workers.db.roles import Role
 from workers.db.session import db_now_ms, reading
 from workers.logs import LogDamagedError
+from workers.store import artifacts as artifact_rows
 
 LINES_WITHOUT_SCRIPT = 500
+ARTIFACTS_SHOWN_MAX = 100
 _SHOWN_FIRST = (State.FAILED, State.BROKEN, State.RUNNING)
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(current_user)])
@@ -54,6 +56,8 @@ def run_page(
         waits = store.why_waiting(session, repo.name, [job for job, _ in jobs])
         parent = store.run_by_id(session, run.parent_run_id) if run.parent_run_id else None
         forge_trouble = store.status_problem(session, run.id)
+        kept = artifact_rows.count_artifacts(session, run.id)
+        artifacts = artifact_rows.artifacts_of_run(session, run.id, ARTIFACTS_SHOWN_MAX) if kept[0] else []
         now = db_now_ms(session)
     chosen = _chosen(jobs, step)
     # A script that asks only for the states has the log already.
@@ -78,6 +82,9 @@ def run_page(
         earlier=_earlier(services, run, chosen) if log and chosen else [],
         lines=plain_lines(log.data) if log else [],
         pushed=_pushed(jobs),
+        artifacts=artifacts,
+        artifacts_count=kept[0],
+        artifacts_bytes=kept[1],
         version=run_page_version(run, jobs),
         now=now,
     )

@@ -7,6 +7,7 @@ from fastapi.staticfiles import StaticFiles
 
 from web.api import account as account_api
 from web.api import (
+    artifacts,
     crons,
     deliveries,
     disk,
@@ -63,6 +64,7 @@ ROUTERS = (
     disk.router,
     disk_page.router,
     endpoints.router,
+    artifacts.router,
     logs.router,
     crons.router,
     deliveries.router,

@@ -17,6 +17,7 @@ from runner.docker.specs import ContainerSpec, job_labels
 from runner.errors import MachineError
 from runner.network.egress import EgressSettings, server_egress
 from workers import store
+from workers.blobs import open_blobs
 from workers.db.session import make_engine, transaction
 from workers.jobs.claiming import JobClaimer
 from workers.jobs.context import WorkerContext
@@ -71,6 +72,7 @@ def make_context(settings: Settings, name: str = "", flags: WorkerFlags | None =
         installation=installation,
         database=database,
         logs=open_logs(settings, database),
+        blobs=open_blobs(settings),
         live=live,
         vault=open_keys(settings, database),
         notify=notifier.notify,

@@ -16,6 +16,7 @@ from runner.source.git import GitLogin
 from workers import store
 from workers.access.credentials import clone_login
 from workers.access.trust import Permissions, PipelineFrom, UntrustedRuns, permissions
+from workers.blobs import BlobStore
 from workers.db.models import Repo, Run
 from workers.db.session import reading
 from workers.jobs.claiming import JobClaimer
@@ -37,6 +38,7 @@ class WorkerContext:
     settings: Settings
     database: Database
     logs: LogStore
+    blobs: BlobStore
     live: LiveTail
     vault: Vault
     notify: Callable[[int], object]

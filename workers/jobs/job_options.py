@@ -1,5 +1,6 @@
 """The server's limits for a job, from its settings."""
 
+from runner.artifacts.files import ArtifactLimits
 from runner.docker.specs import Limits
 from runner.execution.options import Options
 from workers.settings import Settings
@@ -16,6 +17,7 @@ def options(settings: Settings) -> Options:
     return Options(
         limits=limits,
         log_bytes_max=settings.log_bytes_max,
+        artifacts=ArtifactLimits(settings.artifact_bytes_max, settings.artifact_files_max),
         step_timeout_s=settings.step_timeout_s,
         job_timeout_s=settings.job_timeout_s,
         grace_s=settings.grace_s,

@@ -26,6 +26,7 @@ from runner.source.server import TransientGitError
 from workers import store
 from workers.access.credentials import registry_logins_for
 from workers.access.isolation import isolation_for
+from workers.artifacts.storage import StoredArtifacts
 from workers.db.session import reading, transaction
 from workers.jobs.admission import admit
 from workers.jobs.cancel_on_failure import CancelOnFailure
@@ -259,6 +260,7 @@ def _assignment(
         fingerprint=fingerprint(context, job, secrets.values),
         resumption=job.left,
         timed=context.timing.timed,
+        artifacts=StoredArtifacts(context.database, context.blobs, job.claim, job.repo_id),
     )
 
 

@@ -5,7 +5,7 @@ and goes on with one of them.
 """
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 
 from pipelines.compiler.default_plan import dockerfile_plan
@@ -18,6 +18,7 @@ from pipelines.problem import InvalidPipelineError, Level, Problem
 from pipelines.state import Outcome, Reason, State
 from pipelines.trigger import PULL_REQUEST_EVENTS, Event, Trigger, skip_ci
 from runner.errors import StepError
+from runner.source.fragments import read_fragments
 from runner.source.mirror import Mirror
 from runner.source.server import TransientGitError
 from workers import store
@@ -128,7 +129,9 @@ def make_plan(mirror: Mirror, job: ClaimedJob, settings: Settings) -> Plan:
     chosen = choose_files(names)
     if chosen:
         files = [PipelineFile(name, mirror.read(sha, name)) for name in chosen]
-        plan = _with_excerpts(files, lambda: compile_pipeline(files, trigger, context))
+        fragments = read_fragments(files, lambda name: mirror.read(sha, name))
+        texts = {path: each.text for path, each in fragments.items()} | {file.path: file.text for file in files}
+        plan = _with_excerpts(texts, lambda: compile_pipeline(files, trigger, context, fragments))
         return plan.model_copy(update={"left_out": (*remarks, *plan.left_out)})
     if "Dockerfile" in names:
         return dockerfile_plan(context, trigger)
@@ -138,9 +141,8 @@ def make_plan(mirror: Mirror, job: ClaimedJob, settings: Settings) -> Plan:
     )
 
 
-def _with_excerpts(files: Sequence[PipelineFile], compiled: Callable[[], Plan]) -> Plan:
+def _with_excerpts(texts: Mapping[str, bytes], compiled: Callable[[], Plan]) -> Plan:
     """Adds to each problem the lines of the file that it is about: the pages that show it have no files."""
-    texts = {file.path: file.text for file in files}
     try:
         plan = compiled()
     except InvalidPipelineError as error:

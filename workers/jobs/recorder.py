@@ -27,6 +27,8 @@ from workers.streaming.redis_stream import LiveTail
 _FLUSH_EVERY_S = 0.1
 _FACTS_EVERY_MS = 300
 
+_FactEvent = events.StepRetried | events.InstructionChanged | events.ImageBuilt | events.ImagePushed
+
 _log = structlog.get_logger()
 
 
@@ -83,14 +85,21 @@ class Recorder:
                 self._started(event.step)
             case events.StepFinished():
                 self._finished(event)
+            case events.JobNote():
+                self._write(lambda session: store.note_job(session, *self._fence, event.text))
+            case _:
+                self._learned(event)
+
+    def _learned(self, event: _FactEvent) -> None:
+        match event:
+            case events.StepRetried():
+                self._retried(event)
             case events.InstructionChanged():
                 self._instruction(event)
             case events.ImageBuilt():
                 self._set_facts(event.step, {"image_id": event.image_id, "size_bytes": event.size_bytes})
             case events.ImagePushed():
                 self._pushed(event)
-            case events.JobNote():
-                self._write(lambda session: store.note_job(session, *self._fence, event.text))
             case _:
                 assert_never(event)
 
@@ -166,6 +175,11 @@ class Recorder:
         if self._publisher is not None:
             self._publisher.ended(self._steps[step])
 
+    def _retried(self, event: events.StepRetried) -> None:
+        """A process that goes on with the job needs to find all that the attempts before wrote."""
+        once_there_is_room(self._writer(event.step).flush)
+        self._set_facts(event.step, {"attempts": [_attempt(ended) for ended in event.attempts]})
+
     def _instruction(self, event: events.InstructionChanged) -> None:
         shown = {"index": event.index, "text": event.text, "cached": event.cached}
         shown |= {"seconds": event.seconds, "error": event.error}
@@ -180,7 +194,9 @@ class Recorder:
         pushed = {"repo": event.repo, "tag": event.tag, "digest": event.digest, "image_id": event.image_id}
         with self._lock:
             before = self._facts.get(event.step, _Facts({})).values.get("pushed", [])
-        self._set_facts(event.step, {"pushed": [*before, pushed]})
+        # An attempt pushes again what an earlier one has pushed.
+        others = [each for each in before if (each["repo"], each["tag"]) != (event.repo, event.tag)]
+        self._set_facts(event.step, {"pushed": [*others, pushed]})
 
     def _set_facts(self, step: int, values: dict[str, Any]) -> None:
         with self._lock:
@@ -223,6 +239,13 @@ class Recorder:
     def _write_facts(self, session: Session, facts: Mapping[int, dict[str, Any]]) -> None:
         for step, values in facts.items():
             store.set_step_facts(session, *self._fence, step, values)
+
+
+def _attempt(ended: events.EndedAttempt) -> dict[str, Any]:
+    outcome = ended.outcome
+    verdict = {"state": outcome.state, "reason": outcome.reason, "message": outcome.message}
+    times = {"started_ms": round(ended.started_s * 1000), "seconds": round(ended.seconds, 3)}
+    return {**verdict, "exit_code": outcome.exit_code, **times, "log_end_bytes": ended.log_end_bytes}
 
 
 def _end_log(step: int, writer: LogWriter, end: Callable[[], None]) -> tuple[int, int, str]:

@@ -17,7 +17,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pipelines.state import State
 from workers import store
+from workers.artifacts.housekeeping import delete_unused_artifacts
 from workers.back_off import BackOff
+from workers.blobs import BlobStore, open_blobs
 from workers.db.full_disk import means_full_disk
 from workers.db.session import db_now_ms, make_engine, reading, transaction
 from workers.logs import LogStore, open_logs
@@ -72,6 +74,7 @@ class SchedulerContext:
     waiting: Callable[[], int]
     live: LiveTail
     logs: LogStore
+    blobs: BlobStore
     attempts_max: int
     retention_days: int
     audit_days: int
@@ -210,6 +213,7 @@ def duties_of(context: SchedulerContext) -> list[Duty]:
         Duty("old runs", _OLD_ROWS_EVERY_S, rows),
         Duty("sizes", _CLEANUP_EVERY_S, SharedSizes(context.engine, context.monotonic_s)),
         Duty("marked logs", _CLEANUP_EVERY_S, lambda: delete_marked_logs(context.logs)),
+        Duty("old artifacts", _CLEANUP_EVERY_S, lambda: delete_unused_artifacts(context.engine, context.blobs)),
     ]
 
 
@@ -229,6 +233,7 @@ def run_scheduler(settings: Settings, stop: threading.Event) -> None:
         waiting=lambda: queue_length(redis),
         live=live,
         logs=open_logs(settings, engine),
+        blobs=open_blobs(settings),
         attempts_max=settings.attempts_max,
         retention_days=settings.retention_days,
         audit_days=settings.audit_days,

@@ -39,9 +39,10 @@ def measure(engine: Engine) -> None:
     with reading(engine) as session:
         runs = sizes.runs_by_repo(session)
         database = sizes.database_bytes(session)
+        artifacts = sizes.artifact_bytes(session)
     deleted = logs.pop(None, 0)
     repos = {str(each): {"runs": runs[each], "log_bytes": logs[each]} for each in runs}
-    kinds = {"database": database, "logs": logs.total(), "deleted_logs": deleted}
+    kinds = {"database": database, "logs": logs.total(), "deleted_logs": deleted, "artifacts": artifacts}
     facts = {"bytes": kinds, "rows": rows, "repos": repos}
     with transaction(engine) as session:
         put_report(session, SERVER, facts)

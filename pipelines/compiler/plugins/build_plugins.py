@@ -13,6 +13,7 @@ from pipelines.compiler.plugins.plugin_settings import holds_secret, list_of, ma
 from pipelines.context import Context
 from pipelines.model.conditions import Condition
 from pipelines.model.fields import FromSecret
+from pipelines.model.retry import Retry
 from pipelines.model.workflow import (
     Build,
     BuildStep,
@@ -174,6 +175,7 @@ class _Common(TypedDict):
     depends_on: tuple[Dependency, ...] | None
     failure: Failure
     timeout: int | None
+    retry: Retry | None
     group: str
 
 
@@ -243,6 +245,7 @@ class _BuildPlugin(NamedTuple):
             "depends_on": step.depends_on,
             "failure": step.failure,
             "timeout": step.timeout,
+            "retry": step.retry,
             "group": step.group,
         }
 

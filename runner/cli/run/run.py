@@ -24,6 +24,7 @@ from pipelines.visible import visible_line
 from runner.builds.buildkit import Builder, find_builder
 from runner.cancellation import Cancel
 from runner.cli import exit_status
+from runner.cli.run.artifacts import LocalArtifacts, cache_folder
 from runner.cli.run.bootstrap import RunBootstrap
 from runner.cli.run.cleanup_process import past_cleanup_failures
 from runner.cli.run.options import RunOptions
@@ -65,11 +66,19 @@ def run_folder(options: RunOptions, bootstrap: RunBootstrap) -> int:
         _say_nothing_ran(console)
         return exit_status.DONE
     try:
-        run = Run(console, tree, options.push, secrets, bootstrap, _egress_settings(bootstrap))
-        return exit_status.OF_STATE[_run_jobs(run, plan)]
+        egress = _egress_settings(bootstrap)
+        with LocalArtifacts(cache_folder(os.environ)) as artifacts:
+            state = _run_jobs(Run(console, tree, options.push, secrets, bootstrap, egress, artifacts), plan)
+            _print_lines(console, artifacts.listed())
+            return exit_status.OF_STATE[state]
     except (MachineError, OSError) as error:
         _print_error(f"broken: {as_step_error(error)}")
         return exit_status.BROKEN
+
+
+def _print_lines(console: Console, lines: Sequence[str]) -> None:
+    for line in lines:
+        console.print(Text(visible_line(line)), soft_wrap=True)
 
 
 def _say_nothing_ran(console: Console) -> None:
@@ -90,7 +99,8 @@ def plan_of(tree: WorkingTree, event: Event, branch: str, inputs: Sequence[str] 
     given = {"inputs": inputs_of(inputs), "inputs_by_admin": True}
     repo = context.repo
     context = context._replace(repo=repo._replace(forge_url=forge_url_of(repo.clone_url, repo.name)))
-    return compile_pipeline(files, tree.trigger(event, branch).model_copy(update=given), context)
+    trigger = tree.trigger(event, branch).model_copy(update=given)
+    return compile_pipeline(files, trigger, context, tree.fragments(files))
 
 
 def inputs_of(texts: Sequence[str]) -> dict[str, str]:
@@ -132,6 +142,7 @@ class Run:
     secrets: Mapping[str, str] = field(repr=False)
     bootstrap: RunBootstrap
     egress: EgressSettings
+    artifacts: LocalArtifacts
     steps_ran: set[tuple[int, int]] = field(default_factory=set)
 
 
@@ -209,6 +220,7 @@ def _run_job(run: Run, plan: JobPlan, cancel: Cancel, failed: tuple[str, ...]) -
         egress=run.egress,
         failed_needs=failed,
         local=True,
+        artifacts=run.artifacts.of(plan),
     )
     builder: Callable[[], Builder] = partial(find_builder, path, home)
     if builds:

@@ -25,6 +25,7 @@ from runner.events import (
     JobNote,
     StepFinished,
     StepOutput,
+    StepRetried,
     StepStarted,
     Stream,
 )
@@ -87,10 +88,12 @@ class Terminal:
                 case StepFinished():
                     self._finished(self._rows[event.step], event.outcome)
                 case ImagePushed():
-                    self.pushed.append(f"{event.repo}:{event.tag}@{event.digest}")
+                    pushed = f"{event.repo}:{event.tag}@{event.digest}"
+                    if pushed not in self.pushed:  # an attempt pushes again what an earlier one has pushed
+                        self.pushed.append(pushed)
                 case JobNote(text=text):
                     self._print(Text(visible(text), style="dim"))
-                case ImageBuilt() | InstructionChanged():
+                case ImageBuilt() | InstructionChanged() | StepRetried():
                     pass
 
     def _output(self, row: _Row, event: StepOutput) -> None:

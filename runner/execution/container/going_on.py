@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from pipelines.plan import CommandsStep, PluginStep
 from pipelines.state import Outcome
 from runner.docker.init_program import BROKEN_OFF_STATUS
+from runner.execution.artifacts import keep_artifacts
 from runner.execution.container import gate
 from runner.execution.container.step_container import StartedContainer, discard, follow
 from runner.execution.container.step_outcome import outcome_of
@@ -22,7 +23,7 @@ def go_on(
     Its output comes again from the beginning; what is stored already is left out. ``on_begun`` is called first.
     """
     opened = job.resumption.opened().get(step.number)
-    if opened is None:
+    if opened is None or step.number not in job.begun:  # a further attempt has a container of its own
         return None
     if _never_started(job, opened.container):
         _forget(job, step, opened.container)
@@ -44,6 +45,7 @@ def go_on(
             _forget(job, step, opened.container)
             return None
         outcome = stopped or outcome_of(job, step, opened.container, status)
+        outcome = keep_artifacts(job, step, opened.container, output, outcome)
         on_error.pop_all()
     stream.close()
     job.removals.remove_later(opened.container)

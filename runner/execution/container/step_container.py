@@ -12,6 +12,7 @@ from pipelines.state import Outcome, Reason
 from runner.docker.attach import Attached, readable
 from runner.docker.specs import ContainerSpec
 from runner.errors import DiskNearlyFullError, StepError
+from runner.execution.artifacts import keep_artifacts
 from runner.execution.container import gate
 from runner.execution.container.container_spec import container_spec
 from runner.execution.container.image_volumes import hidden_by_volumes
@@ -75,6 +76,7 @@ def run(
         on_begun()
         stopped = follow(job, step, started, output, status)
         outcome = stopped or outcome_of(job, step, started.container, status)
+        outcome = keep_artifacts(job, step, started.container, output, outcome)
         on_error.pop_all()
     started.stream.close()
     job.removals.remove_later(started.container)

@@ -296,3 +296,28 @@ def test_a_file_of_gigabytes_is_told_of_and_not_read(tmp_path: Path) -> None:
     done = subprocess.run(limited, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr
     assert "has more than the 524,288 bytes of a pipeline file" in done.stdout
+
+
+def test_a_problem_of_a_fragment_has_its_excerpt_and_names_the_include(tmp_path: Path) -> None:
+    main = "steps:\n  - include: ci/test.yml\n"
+    folder = write(tmp_path, _headway_yml=main, ci__test_yml=WRONG)
+    code, out, err = run(folder)
+    assert (code, err) == (1, "1 error in 2 files\n")
+    problem = "error: unknown key 'comands' in step 'test' (included at .headway.yml:2:14)"
+    assert out.splitlines() == [
+        f"{tmp_path}/ci/test.yml:4:5: {problem}; did you mean 'commands'?",
+        "  4 |     comands: [x]",
+        "    |     ^^^^^^^",
+    ]
+
+
+def test_a_fragment_is_found_from_a_file_in_the_pipeline_folder_too(tmp_path: Path) -> None:
+    main = "steps:\n  - include: ci/test.yml\n"
+    folder = write(tmp_path, _headway__a_yml=main, ci__test_yml=GOOD)
+    assert run(folder / ".headway" / "a.yml") == (0, "", "no problems in 2 files\n")
+
+
+def test_a_fragment_that_is_not_there(tmp_path: Path) -> None:
+    code, out, _ = run(write(tmp_path, _headway_yml="steps:\n  - include: ci/test.yml\n"))
+    assert code == 1
+    assert "2:14: error: the fragment cannot be read: ci/test.yml is not a file; look at the path" in out

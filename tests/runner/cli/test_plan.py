@@ -271,3 +271,15 @@ def test_a_workflow_that_runs_on_failure_says_so(tmp_path: Path) -> None:
     assert "workflow 'test' (.headway/test.yml)\n" in out
     jobs = {job["name"]: job["runs_after"] for job in json.loads(run(tmp_path, format="json")[1])["jobs"]}
     assert jobs == {"test": ["success"], "alarm": ["failure"], "both": ["success", "failure"]}
+
+
+def test_the_steps_of_a_fragment_are_in_the_plan(tmp_path: Path) -> None:
+    (tmp_path / ".headway.yml").write_text("steps:\n  - include: test.yml\n    with: {V: '3.13'}\n")
+    (tmp_path / "test.yml").write_text("inputs: {V: }\nsteps: [{name: t, image: 'python:${V}', commands: x}]\n")
+    code, out, err = run(tmp_path)
+    assert (code, err) == (0, "")
+    assert "t  python:3.13" in out
+    (tmp_path / "test.yml").unlink()
+    code, _, err = run(tmp_path)
+    assert code == 1
+    assert ".headway.yml:2:14: error: the fragment cannot be read: test.yml is not a file" in err

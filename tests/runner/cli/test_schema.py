@@ -113,6 +113,8 @@ def test_a_file_in_which_lint_finds_no_error_fits(check: Validator, file: Path) 
         "steps: [{image: i, comands: x}]",
         "steps: [{image: i, commands: x, when: {event: pusch}}]",
         "steps: [{image: i, commands: x, when: {status: failed}}]",
+        "steps: [{include: a.yml, wth: {A: b}}]",
+        "steps: [{include: [a.yml]}]",
         "steps: [{image: i, commands: x, timeout: 90}]",
         "steps: [{image: i, commands: x, detach: perhaps}]",
         "steps: [{image: i, commands: x, failure: retry}]",
@@ -136,6 +138,7 @@ def test_what_lint_refuses_an_editor_marks_too(check: Validator, text: str) -> N
         "pipeline: {a: {image: i, commands: x, secrets: [a, {source: b, target: c}], environment: [A=b]}}",
         "steps: [{build: }, {image: {build: a}}, {push: {repo: a/b, password: {from_secret: p}}}]",
         "steps: [{image: i, when: , depends_on: [{name: a, optional: true}]}]",
+        "steps: [{include: ci/a.yml}, {include: b.yml, with: {A: b, C: 3, D: true}}]",
         "steps: [{image: i, commands: x, when: {status: [success, canceled]}}]",
     ],
 )

@@ -21,9 +21,11 @@ def test_no_event_has_a_secret_in_a_text() -> None:
     emit(events.InstructionChanged(1, 1, f"RUN {SECRET}", error=SECRET))
     emit(events.ImagePushed(1, f"host/{SECRET}", SECRET, "sha256:1", "sha256:2"))
     emit(events.JobNote(f"note {SECRET}"))
-    assert len(said) == 4
+    attempt = events.EndedAttempt(Outcome(State.FAILED, Reason.EXIT_CODE, f"no {SECRET}", 1), 1.0, 2.0, 3)
+    emit(events.StepRetried(1, (attempt,)))
+    assert len(said) == 5
     assert SECRET not in repr(said)
-    assert repr(said).count("********") == 6
+    assert repr(said).count("********") == 7
 
 
 def test_output_and_ids_come_through_as_they_are() -> None:

@@ -35,7 +35,8 @@ _TABLE = {
         GET /repos/{name:path}, GET /repos/{name:path}/runs/{number},
         GET /api/repos/{name:path}, GET /api/repos/{name:path}/crons, GET /api/repos/{name:path}/inputs,
         GET /api/repos/{name:path}/runs, GET /api/repos/{name:path}/runs/{number},
-        GET /api/repos/{name:path}/runs/{number}/problems,
+        GET /api/repos/{name:path}/runs/{number}/problems, GET /api/repos/{name:path}/runs/{number}/artifacts,
+        GET /api/repos/{name:path}/runs/{number}/artifacts.zip, GET /api/artifacts/{artifact_id},
         GET /api/steps/{step_id}/log, GET /api/steps/{step_id}/log/sources, GET /api/steps/{step_id}/log/search,
         GET /api/steps/{step_id}/stream, GET /api/runs/{run_id}/stream
     """,

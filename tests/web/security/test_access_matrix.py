@@ -85,6 +85,12 @@ def world(site: Site) -> ClaimedRun:
     return begun
 
 
+def ids_of(world: ClaimedRun) -> dict[str, str]:
+    """What of the running run has an id in a path. Its first step has kept a file."""
+    kept = world.keep("report.xml", b"<r/>")
+    return {"step_id": str(world.steps[1]), "run_id": str(world.queued.run_id), "artifact_id": str(kept)}
+
+
 def outcome_for(who: Identity, needs: Needs) -> str:
     """What the table says of a call: ok, login, forbidden or hidden."""
     if needs in {Needs.NOTHING, Needs.SIGNATURE}:
@@ -190,7 +196,7 @@ def send(client: TestClient, site: Site, call: str, headers: Mapping[str, str], 
 def test_routes_answer_everybody_as_the_table_says(
     site: Site, client: TestClient, world: ClaimedRun, needs: Needs
 ) -> None:
-    ids = {"step_id": str(world.steps[1]), "run_id": str(world.queued.run_id)}
+    ids = ids_of(world)
     known = {who.name: credentials(site, who) for who in IDENTITIES}
     for call in sorted(call for call, needed in RULES.items() if needed is needs):
         found: dict[str, str] = {}
@@ -223,7 +229,7 @@ def test_a_repository_that_all_users_see_is_read_only_for_users_without_a_role(
 ) -> None:
     headers, _ = credentials(site, Identity("somebody"))
     roles.set_visible_to_all(site.services, OPERATOR, REPO, visible=True)
-    ids = {"step_id": str(world.steps[1]), "run_id": str(world.queued.run_id)}
+    ids = ids_of(world)
     reader = Identity("somebody", role=Role.READ)
     for call, needs in RULES.items():
         if needs in {Needs.READ, Needs.WRITE, Needs.ADMIN}:

@@ -10,12 +10,14 @@ from sqlalchemy import Engine
 
 from pipelines.state import PASSED, Outcome, Reason, State
 from runner.events import (
+    EndedAttempt,
     ImageBuilt,
     ImagePushed,
     InstructionChanged,
     JobNote,
     StepFinished,
     StepOutput,
+    StepRetried,
     StepStarted,
     Stream,
 )
@@ -24,6 +26,7 @@ from tests.support.recording import RecorderFixture
 from tests.support.services import RedisServer, eventually
 from workers import store
 from workers.db.session import reading, transaction
+from workers.jobs.takeovers.takeover import bytes_of_streams
 from workers.store.jobs import leases
 from workers.streaming import redis_stream
 from workers.streaming.publisher import PENDING_BYTES_MAX, LogPublisher
@@ -287,3 +290,49 @@ def test_the_buffer_for_a_slow_redis_is_bounded_and_its_offsets_stay_right() -> 
     assert all(data[offset : offset + len(piece)] == piece for offset, piece in tail.got)
     last_offset, last = tail.got[-1]
     assert last_offset + len(last) == len(data)
+
+
+def test_the_attempts_of_a_step_are_kept_and_what_they_wrote_is_stored_at_once(parts: RecorderFixture) -> None:
+    failed = Outcome(State.FAILED, Reason.EXIT_CODE, "exited with 9", 9)
+    with parts.recorder() as record:
+        record(StepStarted(1))
+        record(StepOutput(1, 0, b"first\n", Stream.STDOUT))
+        record(StepRetried(1, (EndedAttempt(failed, 12.5, 2.25, 6),)))
+        assert parts.log(1) == b"first\n"
+        record(StepOutput(1, 6, b"second\n", Stream.STDOUT))
+        record(StepFinished(1, PASSED))
+    (attempt,) = parts.step(1).facts["attempts"]
+    assert attempt == {
+        "state": "failed",
+        "reason": "exit_code",
+        "message": "exited with 9",
+        "exit_code": 9,
+        "started_ms": 12_500,
+        "seconds": 2.25,
+        "log_end_bytes": 6,
+    }
+    assert parts.log(1) == b"first\nsecond\n"
+
+
+def test_a_name_that_two_attempts_pushed_is_kept_once(parts: RecorderFixture) -> None:
+    with parts.recorder() as record:
+        record(StepStarted(1))
+        for digest in ("sha256:1", "sha256:2"):
+            record(ImagePushed(1, "host/app", "1", digest, "sha256:i"))
+        record(StepFinished(1, PASSED))
+    assert [pushed["digest"] for pushed in parts.step(1).facts["pushed"]] == ["sha256:2"]
+
+
+def test_the_output_of_the_attempt_that_goes_on_is_counted_from_its_start(parts: RecorderFixture) -> None:
+    with parts.recorder() as record:
+        record(StepStarted(1))
+        record(StepOutput(1, 0, b"first\n", Stream.STDOUT))
+        record(StepOutput(1, 6, b"again\n", Stream.NOTE))
+        record(StepRetried(1, ()))
+        record(StepOutput(1, 12, b"second\n", Stream.STDOUT))
+        record(StepOutput(1, 19, b"oops\n", Stream.STDERR))
+        record(StepFinished(1, PASSED))
+    claim = parts.claim
+    with parts.logs.open(claim.run_id, claim.job_id, 1, claim.origin) as log:
+        assert bytes_of_streams(log, 12) == {Stream.STDOUT: 7, Stream.STDERR: 5}
+        assert bytes_of_streams(log, 0) == {Stream.STDOUT: 13, Stream.NOTE: 6, Stream.STDERR: 5}

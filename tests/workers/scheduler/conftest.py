@@ -10,6 +10,7 @@ from sqlalchemy import Engine, update
 from tests.support.builders import push
 from tests.support.logs import folder_logs
 from workers import store
+from workers.blobs import LocalBlobs
 from workers.db.models import Job, Run
 from workers.db.session import now_ms, reading, transaction
 from workers.scheduler.scheduler import SchedulerContext, duties_of
@@ -37,6 +38,7 @@ class SchedulerFixture:
             waiting=self._waiting,
             live=LiveTail(self.redis),
             logs=self.logs,
+            blobs=LocalBlobs(folder / "blobs"),
             attempts_max=2,
             retention_days=30,
             audit_days=0,

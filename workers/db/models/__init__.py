@@ -1,5 +1,6 @@
 """The tables, as SQLAlchemy models. Every ``*_ms`` is milliseconds since 1970 by the database's clock."""
 
+from workers.db.models.artifacts import Artifact, ArtifactBlob
 from workers.db.models.base import Base
 from workers.db.models.deliveries import DeliveryPayload
 from workers.db.models.heads import Head, HeadCheck
@@ -25,6 +26,8 @@ __all__ = [
     "NEWEST_WINS_EVENTS",
     "ApiToken",
     "Approval",
+    "Artifact",
+    "ArtifactBlob",
     "AuditEntry",
     "Base",
     "BranchInputs",

@@ -155,7 +155,8 @@ class Step(Base):
     """One step of a job. ``attempt`` is the job's that wrote last, and part of the log's address.
 
     ``facts`` holds what is known: ``image_id``, ``size_bytes``, ``pushed`` [{repo, tag, digest, image_id}],
-    ``instructions`` [{index, text, cached, seconds, error}].
+    ``instructions`` [{index, text, cached, seconds, error}], ``attempts`` before the last one [{state, reason, message,
+    exit_code, started_ms, seconds, log_end_bytes}].
     """
 
     __tablename__ = "steps"

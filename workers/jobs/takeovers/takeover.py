@@ -127,23 +127,26 @@ def _resumption(
         for step in by_end
         if step.state.final
     }
-    begun = {number: _stored(context, claim, number) for number, step in steps.items() if step.state is State.RUNNING}
+    begun = {
+        number: _stored(context, claim, number, history.log_start(number))
+        for number, step in steps.items()
+        if step.state is State.RUNNING
+    }
     return Resumption(history, ended, begun, NOTE)
 
 
-def _stored(context: WorkerContext, claim: leases.Claim, step: int) -> StoredOutput:
-    """What is stored of a step's output."""
+def _stored(context: WorkerContext, claim: leases.Claim, step: int, start: int) -> StoredOutput:
+    """What is stored of a step's output. Its present attempt began to write at ``start``."""
     place = (claim.run_id, claim.job_id, step, claim.origin)
     with context.logs.open(*place) as log:
         end = log.read(max(0, log.size_bytes - _END_BYTES))
         full = log.size_bytes >= context.settings.log_bytes_max or CUT_OFF.encode() in end
-        return StoredOutput(log.size_bytes, _streams(log), full)
+        return StoredOutput(log.size_bytes, bytes_of_streams(log, start), full)
 
 
-def _streams(log: LogReader) -> dict[Stream, int]:
-    """How many bytes of each stream are stored."""
+def bytes_of_streams(log: LogReader, offset: int) -> dict[Stream, int]:
+    """How many bytes of each stream are stored, from ``offset`` on."""
     sizes: Counter[Stream] = Counter()
-    offset = 0
     while chunks := log.chunks(offset, log.size_bytes - offset):
         # Of a full page, the last one's end is on the next.
         end = chunks[-1].offset if len(chunks) >= CHUNKS_MAX else log.size_bytes

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from workers.db.models import AuditEntry, Base, Delivery, Job, LogSegment, Run, Step, StoredLog
+from workers.db.models import Artifact, ArtifactBlob, AuditEntry, Base, Delivery, Job, LogSegment, Run, Step, StoredLog
 
-LARGE: tuple[type[Base], ...] = (Run, Job, Step, StoredLog, LogSegment, Delivery, AuditEntry)
+LARGE: tuple[type[Base], ...] = (Run, Job, Step, StoredLog, LogSegment, Artifact, Delivery, AuditEntry)
 """The tables that grow."""
 PARTS = "0123456789abcdef"
 """The first digits of logs' keys, which are random: each is for a sixteenth of them."""
@@ -45,6 +45,11 @@ def log_bytes_by_repo(session: Session, part: str) -> Counter[int | None]:
         .group_by(Run.repo_id)
     )
     return Counter({repo_id: int(total) for repo_id, total in session.execute(query)})
+
+
+def artifact_bytes(session: Session) -> int:
+    """The bytes of all blobs of artifacts, also of those that are to be deleted."""
+    return int(session.scalar(select(func.sum(ArtifactBlob.size_bytes))) or 0)
 
 
 def added(parts: Iterable[Counter[int | None]]) -> Counter[int | None]:

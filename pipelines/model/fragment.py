@@ -1,0 +1,31 @@
+"""The models of fragments: what an item of ``steps`` says that includes one, and what the file itself declares."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from pipelines.model.base import PipelineModel
+from pipelines.model.fields import Text
+from pipelines.model.inputs import Inputs
+from pipelines.model.json_types import SCALAR, Written
+
+
+class FragmentHead(PipelineModel):
+    """What a fragment declares. Its steps and services become a part of the workflow that includes it."""
+
+    wanted: ClassVar[str] = "a map with 'steps'"
+
+    inputs: Inputs = Field(default_factory=dict)
+
+
+class Include(PipelineModel):
+    """An item of ``steps`` in whose place the steps of a fragment are put."""
+
+    include: Text
+    with_: Annotated[object, Written({"type": "object", "additionalProperties": SCALAR})] = Field(
+        default=None, alias="with"
+    )
+
+
+FRAGMENT_KEYS = ("inputs", "services", "steps", "variables", "$schema")
+INCLUDE_KEYS = ("include", "with")

@@ -1,0 +1,1 @@
+"""Artifacts: which files a step keeps, where they are read, who keeps them, and how they come back."""

@@ -1,0 +1,123 @@
+"""Fragments are read from the commit, alike on a server and on a laptop, and never from outside of the repository."""
+
+import subprocess
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from pipelines.context import PipelineFile
+from pipelines.parser.fragments import FRAGMENTS_BYTES_MAX, FRAGMENTS_COUNT_MAX, Fragment
+from pipelines.state import Reason
+from pipelines.syntax.yaml import TEXT_BYTES_MAX
+from runner.errors import StepError
+from runner.source.fragments import read_fragments
+from runner.source.git import GitError
+from runner.source.mirror import Mirror
+from runner.source.working_tree import working_tree
+from tests.support.repos import Repo
+
+MAIN = "steps:\n  - include: ci/test.yml\n"
+STEPS = "steps: []\n"
+
+
+@pytest.fixture(params=["server", "laptop"])
+def side(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def fragments_of(side: str, repo: Repo, mirror: Mirror, files: dict[str, str], tmp_path: Path) -> dict[str, Fragment]:
+    sha = repo.commit(files)
+    main = [PipelineFile(".headway.yml", files[".headway.yml"].encode())]
+    if side == "laptop":
+        subprocess.run(["git", "clone", "-q", str(repo.path), str(tmp_path / "work")], check=True)
+        return working_tree(tmp_path / "work").fragments(main)
+    mirror.fetch(sha)
+    return read_fragments(main, partial(mirror.read, sha))
+
+
+def test_fragments_and_those_that_they_include(side: str, repo: Repo, mirror: Mirror, tmp_path: Path) -> None:
+    files = {".headway.yml": MAIN, "ci/test.yml": "steps:\n  - include: ci/b.yml\n", "ci/b.yml": MAIN}
+    found = fragments_of(side, repo, mirror, files, tmp_path)
+    assert {path: each.text.decode() for path, each in found.items()} == {
+        path: text for path, text in files.items() if path != ".headway.yml"
+    }
+
+
+def test_a_link_inside_the_repository_is_followed(side: str, repo: Repo, mirror: Mirror, tmp_path: Path) -> None:
+    files = {".headway.yml": MAIN, "ci@": "deep/ci", "deep/ci/test.yml@": "../real", "deep/real": STEPS}
+    assert fragments_of(side, repo, mirror, files, tmp_path) == {"ci/test.yml": Fragment(STEPS.encode())}
+
+
+@pytest.mark.parametrize(
+    ("files", "part"),
+    [
+        ({"ci/test.yml@": "/etc/hostname"}, "ci/test.yml is a link that leads out of the repository, to /etc/hostname"),
+        ({"ci/test.yml@": "../../outside.yml"}, "ci/test.yml is a link that leads out of the repository"),
+        ({"ci@": "/etc"}, "ci/test.yml is a link that leads out of the repository"),
+        ({"ci/test.yml@": "gone.yml"}, "ci/test.yml is a link to what is not there"),
+        ({"ci/test.yml@": "test.yml"}, "ci/test.yml is a link that leads back to itself"),
+        ({"ci/test.yml/x": "a folder"}, "ci/test.yml is not a file"),
+        ({"README": "nothing else"}, "ci/test.yml is not a file"),
+    ],
+)
+def test_what_cannot_be_read_is_a_problem_of_the_include(
+    files: dict[str, str], part: str, side: str, repo: Repo, mirror: Mirror, tmp_path: Path
+) -> None:
+    (tmp_path / "outside.yml").write_text(STEPS)
+    (fragment,) = fragments_of(side, repo, mirror, {".headway.yml": MAIN, **files}, tmp_path).values()
+    assert part in fragment.trouble
+    assert fragment.text == b""
+
+
+def reading(files: dict[str, bytes]) -> Callable[[str], bytes]:
+    return lambda path: files[path]
+
+
+def main_of(count: int) -> list[PipelineFile]:
+    text = "steps:\n" + "".join(f"  - include: f{number}.yml\n" for number in range(count))
+    return [PipelineFile(".headway.yml", text.encode())]
+
+
+def test_the_number_of_fragments_is_limited() -> None:
+    files = {f"f{number}.yml": STEPS.encode() for number in range(FRAGMENTS_COUNT_MAX)}
+    assert {each.trouble for each in read_fragments(main_of(FRAGMENTS_COUNT_MAX), reading(files)).values()} == {""}
+    found = read_fragments(main_of(FRAGMENTS_COUNT_MAX + 1), reading(files))
+    assert found[f"f{FRAGMENTS_COUNT_MAX}.yml"].trouble.endswith(
+        f"one more than the {FRAGMENTS_COUNT_MAX} fragments of one pipeline"
+    )
+
+
+def test_the_bytes_of_all_fragments_are_limited() -> None:
+    quarter = FRAGMENTS_BYTES_MAX // 4
+    files = {f"f{number}.yml": b" " * quarter for number in range(4)}
+    assert {each.trouble for each in read_fragments(main_of(4), reading(files)).values()} == {""}
+    found = read_fragments(main_of(5), reading({**files, "f4.yml": b" "}))
+    assert found["f4.yml"].trouble == "with f4.yml the fragments of this pipeline have more than 2,097,152 bytes"
+
+
+def test_of_a_fragment_that_is_too_long_only_as_much_is_kept_as_says_so() -> None:
+    found = read_fragments(main_of(1), reading({"f0.yml": b" " * (TEXT_BYTES_MAX + 2)}))
+    assert len(found["f0.yml"].text) == TEXT_BYTES_MAX + 1
+
+
+def test_a_fault_of_git_is_not_a_problem_of_the_file() -> None:
+    def broken(_path: str) -> bytes:
+        raise GitError("the disk is gone")
+
+    with pytest.raises(GitError):
+        read_fragments(main_of(1), broken)
+
+
+def test_a_file_that_cannot_be_opened_says_why(tmp_path: Path) -> None:
+    (tmp_path / ".headway.yml").write_text(MAIN)
+    found = working_tree(tmp_path).fragments([PipelineFile(".headway.yml", MAIN.encode())])
+    assert found["ci/test.yml"].trouble == "ci/test.yml is not a file"
+
+
+def test_other_errors_of_a_file_are_its_own() -> None:
+    def refused(path: str) -> bytes:
+        raise StepError(Reason.INVALID_PIPELINE, f"{path} has 3,000,000 bytes; the limit is 1,048,576")
+
+    assert "3,000,000 bytes" in read_fragments(main_of(1), refused)["f0.yml"].trouble

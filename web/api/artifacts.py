@@ -1,0 +1,105 @@
+"""Artifacts of runs: listed, one file, or a folder as one archive."""
+
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import Query
+from starlette.responses import Response, StreamingResponse
+
+from web.api.schemas import Schema
+from web.json_api import RowId, RunNumber, make_router
+from web.operations.artifacts import LISTED_COUNT_MAX, list_artifacts, open_archive, open_artifact
+from web.security.auth import CurrentUser
+from web.services import ServicesDep
+from workers.store.artifacts import KeptArtifact
+
+router = make_router(410)
+PATH_CHARACTERS_MAX = 1024
+
+
+class ArtifactSchema(Schema):
+    """A file that a step kept. ``mode`` is 493 (0755) for a program, else 420 (0644)."""
+
+    id: int
+    job: str
+    cell: dict[str, str]
+    step: str
+    name: str
+    path: str
+    size_bytes: int
+    mode: int
+    sha256: str
+    created_ms: int
+    expires_ms: int | None
+
+
+class ArtifactsSchema(Schema):
+    """Artifacts of a run. ``count`` and ``size_bytes`` are of all. ``next_after`` is there if others follow."""
+
+    count: int
+    size_bytes: int
+    artifacts: list[ArtifactSchema]
+    next_after: int | None = None
+
+
+@router.get("/repos/{name:path}/runs/{number}/artifacts")
+def get_artifacts(
+    services: ServicesDep,
+    user: CurrentUser,
+    name: str,
+    number: RunNumber,
+    after: Annotated[int, Query(ge=0, le=2**53)] = 0,
+    limit: Annotated[int, Query(ge=1, le=LISTED_COUNT_MAX)] = LISTED_COUNT_MAX,
+) -> ArtifactsSchema:
+    """The files that the steps of a run have kept, in the order in which they were kept.
+
+    ``after`` is ``next_after`` of the page before.
+    """
+    found = list_artifacts(services, user, name, number, limit, after)
+    return ArtifactsSchema(
+        count=found.count,
+        size_bytes=found.size_bytes,
+        artifacts=[_schema(each) for each in found.artifacts],
+        next_after=found.artifacts[-1].artifact.id if found.more else None,
+    )
+
+
+def _schema(kept: KeptArtifact) -> ArtifactSchema:
+    artifact, job = kept.artifact, kept.job
+    shared = {field: getattr(artifact, field) for field in ArtifactSchema.model_fields if hasattr(artifact, field)}
+    return ArtifactSchema(**shared, job=job.name, cell=job.cell, step=kept.step_name)
+
+
+@router.get("/repos/{name:path}/runs/{number}/artifacts.zip", response_class=Response)
+def get_archive(
+    services: ServicesDep,
+    user: CurrentUser,
+    name: str,
+    number: RunNumber,
+    folder: Annotated[str, Query(max_length=PATH_CHARACTERS_MAX)] = "",
+) -> Response:
+    """The artifacts of a run as one zip archive: a folder for each job, and in it the paths of its files.
+
+    With ``folder``, those below this path alone.
+    """
+    pieces = open_archive(services, user, name, number, folder)
+    headers = _as_attachment(f"{name.rpartition('/')[2]}-{number}-artifacts.zip")
+    return StreamingResponse(pieces, headers=headers, media_type="application/zip")
+
+
+@router.get("/artifacts/{artifact_id}", response_class=Response)
+def get_artifact(services: ServicesDep, user: CurrentUser, artifact_id: RowId) -> Response:
+    """One file, byte for byte. Browsers save it and never show it: it is not Headway's own."""
+    artifact, pieces = open_artifact(services, user, artifact_id)
+    headers = _as_attachment(artifact.path.rpartition("/")[2])
+    headers |= {"content-length": str(artifact.size_bytes), "etag": f'"{artifact.sha256}"'}
+    return StreamingResponse(pieces, headers=headers, media_type="application/octet-stream")
+
+
+def _as_attachment(name: str) -> dict[str, str]:
+    """Headers for bytes that steps wrote: saved under this name, never shown, and without rights where shown anyway."""
+    return {
+        "content-disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
+        "content-security-policy": "sandbox; default-src 'none'",
+        "x-content-type-options": "nosniff",
+    }

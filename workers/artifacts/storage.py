@@ -1,0 +1,95 @@
+"""Keeps the artifacts of one job on the server, and reads those of its run."""
+
+import hashlib
+import secrets
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from sqlalchemy import Engine
+
+from pipelines.plan import Artifacts
+from runner.artifacts.files import PIECE_BYTES, FoundFile, KeptFile
+from workers.blobs import BlobsAwayError, BlobStore, StoredBlob
+from workers.db.session import persist, reading
+from workers.store import artifacts as rows
+from workers.store.artifacts import Content, NewArtifact
+from workers.store.jobs.leases import Claim
+
+PROGRAM, NO_PROGRAM = 0o755, 0o644
+FILES_AT_ONCE = 100
+PUTS_AT_ONCE = 8
+"""A disk makes many files durable in the time of a few, and a bucket answers many requests at once."""
+
+
+def blob_name(key: str) -> str:
+    """The name of a blob in the blob store."""
+    return f"artifacts/{key[:2]}/{key}"
+
+
+class StoredArtifacts:
+    """See ``ArtifactStorage``. Calls raise StaleAttemptError once the job belongs to another attempt."""
+
+    def __init__(self, database: Engine, blobs: BlobStore, claim: Claim, repo_id: int) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._claim = claim
+        self._repo_id = repo_id
+
+    def keep(self, step: int, asked: Artifacts, files: Sequence[FoundFile]) -> None:
+        """See ``ArtifactStorage``."""
+        address = (self._claim.job_id, self._claim.attempt, step)
+        for start in range(0, max(1, len(files)), FILES_AT_ONCE):
+            new = self._store(files[start : start + FILES_AT_ONCE])
+            add = partial(
+                rows.replace_artifacts, address=address, name=asked.name, expire_s=asked.expire_s, files=new,
+                first=start == 0,
+            )  # fmt: skip
+            if not persist(self._database, add):
+                raise BlobsAwayError("Artifacts took longer than an hour to be stored; re-run the job.")
+
+    def _store(self, files: Sequence[FoundFile]) -> list[NewArtifact]:
+        """Stores the bytes of these files, but for those that the repository has already."""
+        contents = [_content(file) for file in files]
+        fresh = {content: secrets.token_hex(16) for content in set(contents)}
+        use = partial(rows.use_blobs, repo_id=self._repo_id, fresh=fresh)
+        used = persist(self._database, use) if fresh else {}
+        firsts = {content: file for file, content in zip(reversed(files), reversed(contents), strict=True)}
+        new = {used[content][0]: file for content, file in firsts.items() if not used[content][1]}
+        with ThreadPoolExecutor(PUTS_AT_ONCE, "artifacts") as pool:
+            actual = dict(zip(new, pool.map(self._put, new.keys(), new.values()), strict=True))
+        note = partial(rows.blobs_are_stored, repo_id=self._repo_id, stored=actual)
+        keys = persist(self._database, note) if actual else {}
+        # A step that still runs may have changed a file: what was stored counts.
+        made = {content: (keys.get(key, key), actual.get(key, content)) for content, (key, _) in used.items()}
+        return [
+            NewArtifact(file.path, PROGRAM if file.executable else NO_PROGRAM, made[content][1], made[content][0])
+            for file, content in zip(files, contents, strict=True)
+        ]
+
+    def _put(self, key: str, file: FoundFile) -> Content:
+        """Stores the bytes of a file. Those of a small one at once: a bucket takes them in one request."""
+        small = file.size_bytes <= PIECE_BYTES
+        put = self._blobs.put(blob_name(key), b"".join(file.pieces()) if small else file.pieces())
+        return Content(put.sha256, put.size_bytes)
+
+    def kept_by(self, workflows: Sequence[str]) -> Sequence[KeptFile]:
+        """See ``ArtifactStorage``. Of the same run alone."""
+        with reading(self._database) as session:
+            found = rows.artifacts_to_restore(session, self._claim.run_id, workflows)
+        return [
+            KeptFile(each.path, each.size_bytes, each.mode == PROGRAM, each.sha256, each.blob_key, workflow)
+            for each, workflow in found
+        ]
+
+    def read(self, file: KeptFile) -> Iterator[bytes]:
+        """See ``ArtifactStorage``."""
+        return self._blobs.get(blob_name(file.key), StoredBlob(file.size_bytes, file.sha256))
+
+
+def _content(file: FoundFile) -> Content:
+    digest, size_bytes = hashlib.sha256(), 0
+    for piece in file.pieces():
+        digest.update(piece)
+        size_bytes += len(piece)
+    return Content(digest.hexdigest(), size_bytes)
