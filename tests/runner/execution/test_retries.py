@@ -2,20 +2,15 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from pipelines.plan import JobPlan, Step
 from pipelines.retry import Retry
 from pipelines.state import PASSED, Outcome, Reason, State
-from runner.cancellation import Cancel
-from runner.docker.client import Engine
 from runner.events import EndedAttempt, Event, StepOutput, StepRetried
-from runner.execution.job import JOURNAL, Assignment, Job
+from runner.execution.job import JOURNAL, Job
 from runner.execution.journal import History, read_journal
 from runner.execution.options import DEFAULT_OPTIONS
 from runner.execution.prestart import ContainerPrestarter
@@ -24,39 +19,11 @@ from runner.execution.retries import Retries
 from runner.execution.services import Services
 from runner.execution.step_run import run_step
 from runner.logs.output import Output
-from tests.support.fake_engine import DOCKER, fake_engine
-from tests.support.plans import numbered, push, shell
+from tests.support.job_result import MakeJob
+from tests.support.plans import push, shell
 
 FAILED = Outcome(State.FAILED, Reason.EXIT_CODE, "exited with 9, not s3cr3t-value", 9)
 TWICE = Retry(attempts=2)
-MakeJob = Callable[..., Job]
-
-
-@pytest.fixture
-def said() -> list[Event]:
-    return []
-
-
-@pytest.fixture
-def make_job(tmp_path: Path, said: list[Event]) -> Iterator[MakeJob]:
-    with ExitStack() as on_exit:
-        fake = on_exit.enter_context(fake_engine(tmp_path, DOCKER))
-        engine = Engine(fake.host)
-        on_exit.callback(engine.close)
-
-        def make(step: Step, **keys: object) -> Job:
-            plan = JobPlan(name="test", file=".headway.yml", number=1, steps=numbered([step]))
-            assignment = Assignment(
-                plan, "k", 1, tmp_path, Path.mkdir, secrets={"token": "s3cr3t-value"}, journaled=True
-            )
-            cancel = Cancel()
-            on_exit.callback(cancel.close)
-            job = Job(replace(assignment, **keys), engine, None, said.append, cancel)  # type: ignore[arg-type]
-            job.journal.began(1, job.deadline)
-            job.journal.prepared((None, False))
-            return job
-
-        yield make
 
 
 def retries(job: Job) -> Retries:
