@@ -1,6 +1,6 @@
 """Plans the artifacts of a job: what its steps keep, and from which workflows it gets some."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from posixpath import normpath
 
 from pipelines import plan
@@ -80,9 +80,13 @@ def _wrong(pattern: str) -> Iterator[str]:
         choices = list(expand_braces(pattern))
     except BadPatternError as error:
         yield str(error)
-        return
+    else:
+        yield from _wrong_choices(choices)
     if not pattern.isprintable():
         yield "it has a character that cannot be shown"
+
+
+def _wrong_choices(choices: Iterable[str]) -> Iterator[str]:
     for choice in choices:
         if choice.startswith("/"):
             yield "it begins with a slash"

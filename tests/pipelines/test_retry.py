@@ -110,3 +110,9 @@ def test_a_detached_step_does_not_run_again() -> None:
     (problem,) = problems_of(step("2", ", detach: true"))
     assert "'retry' does not go with 'detach' in step 's': how it ends does not count" in problem
     assert "remove one of them" in problem
+
+
+def test_the_checkout_retries_by_itself_and_says_that_retry_has_no_effect() -> None:
+    text = "clone: [{name: c, image: woodpeckerci/plugin-git, retry: 2}]\nsteps: [{name: s, image: i, commands: x}]"
+    (problem,) = problems_of(text)
+    assert "warning: 'retry' of the checkout has no effect: it retries by itself; remove it" in problem

@@ -45,7 +45,9 @@ def change(headway: Headway, *statements: str) -> None:
 @pytest.mark.parametrize("command", [*ADMINISTRATION, *PARTS])
 def test_in_the_wrong_folder_nothing_is_made(tmp_path: Path, command: tuple[str, ...]) -> None:
     folder = tmp_path / "nowhere" / "data"
-    sentence = Headway(folder).refused(*command)
+    headway = Headway(folder)
+    headway.env["HEADWAY_PORT"] = "0"
+    sentence = headway.refused(*command)
     assert f"There is no installation here: {folder}/headway.db does not exist. Is HEADWAY_DATA_DIR right?" in sentence
     assert "`headway serve` makes a new installation, and so does `headway db upgrade`." in sentence
     assert not folder.parent.exists()

@@ -30,6 +30,7 @@ def wrong(text: str) -> list[str]:
         ("{paths: a, expire: 7d}", Artifacts(name="test", paths=("a",), expire_s=7 * 86_400)),
         ("{paths: a, expire: 1d12h30m}", Artifacts(name="test", paths=("a",), expire_s=131_400)),
         (f"{{paths: a, expire: {LIFETIME_DAYS_MAX}d}}", Artifacts(name="test", paths=("a",), expire_s=315_360_000)),
+        ("{paths: a, expire: }", Artifacts(name="test", paths=("a",))),
         ("{paths: a, when: failure, name: Reports}", Artifacts(name="Reports", paths=("a",), when="failure")),
         ("", None),
     ],
