@@ -29,7 +29,7 @@ steps:
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def collector() -> Iterator[Collector]:
     with collecting() as found:
         yield found
@@ -40,7 +40,6 @@ def worker(
     settings: Settings, tmp_path: Path, collector: Collector, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[PushWorker]:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
-    collector.requests.clear()
     made = PushWorker(settings.model_copy(update={"steps_reach_host": True}), tmp_path)
     yield made
     made.close()
