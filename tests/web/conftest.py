@@ -1,7 +1,7 @@
 """Fixtures: a web application with a real Redis, SQLite database and log store, and logged-in clients."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -160,13 +160,21 @@ class ClaimedRun:
 
     def keep(self, path: str, data: bytes, step: int = 1) -> int:
         """A step keeps this file, and nothing else. Returns the artifact's id."""
+        return self.keep_all({path: data}, step)[path]
+
+    def keep_all(self, files: Mapping[str, bytes], step: int = 1) -> dict[str, int]:
+        """A step keeps these files, and nothing else; those named ``app`` are programs. Returns the ids of all kept."""
         with reading(self.site.engine) as session:
             repo_id = session.get_one(Run, self.claim.run_id).repo_id
         storage = StoredArtifacts(self.site.engine, self.site.services.blobs, self.claim, repo_id)
-        file = FoundFile(path, len(data), executable=False, opened=partial(BytesIO, data))
-        storage.keep(step, Artifacts(name="results", paths=("**",)), [file])
+        found = [
+            FoundFile(path, len(data), executable=path.endswith("app"), opened=partial(BytesIO, data))
+            for path, data in files.items()
+        ]
+        storage.keep(step, Artifacts(name="results", paths=("**",)), found)
         with reading(self.site.engine) as session:
-            return artifacts_of_run(session, self.claim.run_id, 1000)[-1].artifact.id
+            kept = artifacts_of_run(session, self.claim.run_id, 1000)
+            return {each.artifact.path: each.artifact.id for each in kept}
 
     def step(self, number: int) -> Step:
         with reading(self.site.engine) as session:

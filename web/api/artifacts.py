@@ -1,5 +1,6 @@
 """Artifacts of runs: listed, one file, or a folder as one archive."""
 
+from collections.abc import Mapping
 from typing import Annotated
 from urllib.parse import quote
 
@@ -8,9 +9,11 @@ from starlette.responses import Response, StreamingResponse
 
 from web.api.schemas import Schema
 from web.json_api import RowId, RunNumber, make_router
-from web.operations.artifacts import LISTED_COUNT_MAX, list_artifacts, open_archive, open_artifact
+from web.operations.artifacts.archives import ArchiveFormat, open_archive
+from web.operations.artifacts.listing import LISTED_COUNT_MAX, list_artifacts, open_artifact
+from web.security.access import Actor
 from web.security.auth import CurrentUser
-from web.services import ServicesDep
+from web.services import Services, ServicesDep
 from workers.store.artifacts import KeptArtifact
 
 router = make_router(410)
@@ -70,21 +73,35 @@ def _schema(kept: KeptArtifact) -> ArtifactSchema:
     return ArtifactSchema(**shared, job=job.name, cell=job.cell, step=kept.step_name)
 
 
+Folder = Annotated[str, Query(max_length=PATH_CHARACTERS_MAX)]
+
+
 @router.get("/repos/{name:path}/runs/{number}/artifacts.zip", response_class=Response)
-def get_archive(
-    services: ServicesDep,
-    user: CurrentUser,
-    name: str,
-    number: RunNumber,
-    folder: Annotated[str, Query(max_length=PATH_CHARACTERS_MAX)] = "",
-) -> Response:
+def get_zip(services: ServicesDep, user: CurrentUser, name: str, number: RunNumber, folder: Folder = "") -> Response:
     """The artifacts of a run as one zip archive: a folder for each job, and in it the paths of its files.
 
     With ``folder``, those below this path alone.
     """
-    pieces = open_archive(services, user, name, number, folder)
-    headers = _as_attachment(f"{name.rpartition('/')[2]}-{number}-artifacts.zip")
-    return StreamingResponse(pieces, headers=headers, media_type="application/zip")
+    return _archive(services, user, name, number, folder, "zip")
+
+
+@router.get("/repos/{name:path}/runs/{number}/artifacts.tar.zst", response_class=Response)
+def get_tar_zst(
+    services: ServicesDep, user: CurrentUser, name: str, number: RunNumber, folder: Folder = ""
+) -> Response:
+    """The same as a tar archive that is compressed with zstd."""
+    return _archive(services, user, name, number, folder, "tar.zst")
+
+
+_ARCHIVE_TYPES: Mapping[ArchiveFormat, str] = {"zip": "application/zip", "tar.zst": "application/zstd"}
+
+
+def _archive(
+    services: Services, user: Actor, name: str, number: int, folder: str, kind: ArchiveFormat
+) -> Response:  # fmt: skip
+    pieces = open_archive(services, user, name, number, folder, kind)
+    headers = _as_attachment(f"{name.rpartition('/')[2]}-{number}-artifacts.{kind}")
+    return StreamingResponse(pieces, headers=headers, media_type=_ARCHIVE_TYPES[kind])
 
 
 @router.get("/artifacts/{artifact_id}", response_class=Response)

@@ -22,7 +22,8 @@ def artifacts(
     folder: Annotated[str, typer.Option(help="With --zip: only those below this folder.")] = "",
 ) -> None:
     """Lists the files that a run has kept: id, bytes, job, step, path. With --zip it saves them."""
-    from web.operations.artifacts import LISTED_COUNT_MAX, list_artifacts, open_archive
+    from web.operations.artifacts.archives import open_archive
+    from web.operations.artifacts.listing import LISTED_COUNT_MAX, list_artifacts
 
     with operation_services() as services:
         if archive is not None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from pipelines.state import State
+from web.operations.artifacts.viewing import has_view
 from web.urls import commit_url, forge_url, repo_path, run_path
 
 _SECOND_MS = 1000
@@ -141,6 +142,7 @@ FILTERS: Mapping[str, Callable[..., object]] = {
     "clock": clock,
     "size": size,
     "browser": browser,
+    "has_view": has_view,
     "short_sha": short_sha,
     "ref_name": ref_name,
     "repo_path": repo_path,

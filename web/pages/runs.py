@@ -31,7 +31,7 @@ from workers.logs import LogDamagedError
 from workers.store import artifacts as artifact_rows
 
 LINES_WITHOUT_SCRIPT = 500
-ARTIFACTS_SHOWN_MAX = 100
+ARTIFACTS_SHOWN_MAX = 20
 _SHOWN_FIRST = (State.FAILED, State.BROKEN, State.RUNNING)
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(current_user)])

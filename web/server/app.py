@@ -27,6 +27,7 @@ from web.api import (
 )
 from web.hooks import endpoint
 from web.pages import account, front, login
+from web.pages import artifacts as artifacts_page
 from web.pages import deliveries as deliveries_page
 from web.pages import disk as disk_page
 from web.pages import repo as repo_page
@@ -78,6 +79,8 @@ ROUTERS = (
     repos.router,
     settings_page.router,
     deliveries_page.router,
+    artifacts_page.files,
+    artifacts_page.router,
     retention_page.router,
     run_page.router,
     repo_page.router,

@@ -164,6 +164,13 @@ def artifact_by_id(session: Session, artifact_id: int) -> Artifact | None:
     return session.scalars(query).one_or_none()
 
 
+def artifact_of_job(session: Session, job_id: int, path: str) -> Artifact | None:
+    """The file that a job has kept at this path; of two steps that did, the later one's."""
+    query = select(Artifact).join(Job, Job.id == Artifact.job_id)
+    query = query.where(Artifact.job_id == job_id, Artifact.path == path, _counts())
+    return session.scalars(query.order_by(Artifact.step_number.desc()).limit(1)).one_or_none()
+
+
 def artifacts_to_restore(session: Session, run_id: int, workflows: Sequence[str]) -> list[tuple[Artifact, str]]:
     """What these workflows of a run have kept, each with its workflow: in the order of their jobs and steps."""
     query = (

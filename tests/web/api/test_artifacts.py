@@ -1,42 +1,29 @@
 """Artifacts by the API and on the run's page: lists, one file, archives, and what a browser must not do with them."""
 
+import tarfile
 import zipfile
-from functools import partial
 from io import BytesIO
 from typing import Any
 
 import pytest
+import zstandard
 from fastapi.testclient import TestClient
 from sqlalchemy import update
 
-from pipelines.plan import Artifacts
-from runner.artifacts.files import FoundFile
 from tests.web.conftest import REPO, ClaimedRun, Site
-from workers.artifacts.storage import StoredArtifacts, blob_name
-from workers.db.models import Artifact, Run
+from workers.artifacts.storage import blob_name
+from workers.db.models import Artifact
 from workers.db.roles import Role
 from workers.db.session import transaction
 
 HOSTILE = b"<script>alert(document.domain)</script>"
 
 
-def keep(site: Site, run: ClaimedRun, step: int = 1, **files: bytes) -> None:
-    """The step keeps files of these names; two underscores stand for a slash, one for a dot."""
-    with transaction(site.engine) as session:
-        repo_id = session.get_one(Run, run.claim.run_id).repo_id
-    storage = StoredArtifacts(site.engine, site.services.blobs, run.claim, repo_id)
-    found = []
-    for name, data in files.items():
-        path = name.replace("__", "/").replace("_", ".")
-        found.append(FoundFile(path, len(data), name.endswith("app"), partial(BytesIO, data)))
-    storage.keep(step, Artifacts(name="results", paths=("**",)), found)
-
-
 @pytest.fixture
 def run(site: Site) -> ClaimedRun:
     site.add_repo()
     begun = site.begin()
-    keep(site, begun, dist__app=b"program", index_html=HOSTILE)
+    begun.keep_all({"dist/app": b"program", "index.html": HOSTILE})
     return begun
 
 
@@ -79,13 +66,13 @@ def test_one_file_is_saved_and_never_shown(program: TestClient, run: ClaimedRun)
 
 
 def test_a_name_cannot_add_headers(program: TestClient, site: Site, run: ClaimedRun) -> None:
-    keep(site, run, 2, **{'a"; filename="b;é': b"x"})
+    run.keep('a"; filename="b;é', b"x", 2)
     answer = program.get(f"/api/artifacts/{listed(program)['artifacts'][2]['id']}")
     assert answer.headers["content-disposition"] == "attachment; filename*=UTF-8''a%22%3B%20filename%3D%22b%3B%C3%A9"
 
 
 def test_all_of_a_run_are_one_archive(program: TestClient, site: Site, run: ClaimedRun) -> None:
-    keep(site, run, 2, dist__app=b"later", Dist__x=b"x")
+    run.keep_all({"dist/app": b"later", "Dist/x": b"x"}, 2)
     answer = program.get(f"/api/repos/{REPO}/runs/1/artifacts.zip")
     assert answer.headers["content-type"] == "application/zip"
     assert answer.headers["content-security-policy"] == "sandbox; default-src 'none'"
@@ -97,8 +84,29 @@ def test_all_of_a_run_are_one_archive(program: TestClient, site: Site, run: Clai
     assert modes == {"dist/app": 0o755, "index.html": 0o644, "Dist/x": 0o644}
 
 
+def test_all_of_a_run_are_a_tar_archive_too(program: TestClient, run: ClaimedRun) -> None:
+    run.keep_all({"long/" + "n" * 200: b"x" * 513, "empty": b""}, 2)
+    answer = program.get(f"/api/repos/{REPO}/runs/1/artifacts.tar.zst")
+    assert answer.headers["content-type"] == "application/zstd"
+    assert answer.headers["content-disposition"].endswith("-1-artifacts.tar.zst")
+    assert answer.headers["content-security-policy"] == "sandbox; default-src 'none'"
+    unpacked = zstandard.ZstdDecompressor().decompressobj().decompress(answer.content)
+    with tarfile.open(fileobj=BytesIO(unpacked), mode="r:") as archive:
+        found = {each.name.partition("/")[2]: (each.mode, read_of(archive, each)) for each in archive}
+    assert found == {
+        "dist/app": (0o755, b"program"), "index.html": (0o644, HOSTILE), "long/" + "n" * 200: (0o644, b"x" * 513),
+        "empty": (0o644, b""),
+    }  # fmt: skip
+
+
+def read_of(archive: tarfile.TarFile, entry: tarfile.TarInfo) -> bytes:
+    file = archive.extractfile(entry)
+    assert file
+    return file.read()
+
+
 def test_a_folder_is_an_archive_too(program: TestClient, site: Site, run: ClaimedRun) -> None:
-    keep(site, run, 2, Dist__x=b"x")
+    run.keep("Dist/x", b"x", 2)
     answer = program.get(f"/api/repos/{REPO}/runs/1/artifacts.zip?folder=dist/")
     with zipfile.ZipFile(BytesIO(answer.content)) as archive:
         assert [name.partition("/")[2] for name in archive.namelist()] == ["dist/app"]
@@ -141,12 +149,13 @@ def test_only_those_who_may_read_the_repository_see_them(site: Site, run: Claime
 def test_the_page_of_the_run_lists_them(browser: TestClient, run: ClaimedRun) -> None:
     page = browser.get(f"/repos/{REPO}/runs/1").text
     assert "Artifacts: 2 files" in page
-    assert ">dist/app</a>" in page
+    assert ">dist/</a>" in page
+    assert ">app</a>" in page
     assert f'href="/api/repos/{REPO}/runs/1/artifacts.zip"' in page
 
 
 def test_a_name_on_the_page_is_text(browser: TestClient, site: Site, run: ClaimedRun) -> None:
-    keep(site, run, 2, **{"<img src=x onerror=alert(1)>": b"x"})
+    run.keep("<img src=x onerror=alert(1)>", b"x", 2)
     page = browser.get(f"/repos/{REPO}/runs/1").text
     assert "<img src=x" not in page
     assert "&lt;img src=x onerror=alert(1)&gt;" in page

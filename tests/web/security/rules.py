@@ -19,7 +19,7 @@ class Needs(Enum):
 
 _TABLE = {
     Needs.NOTHING: "GET /healthz, GET /readyz, GET /login, POST /login, GET /schema.json, GET /static",
-    Needs.SIGNATURE: "POST /hooks/{name:path}",
+    Needs.SIGNATURE: "POST /hooks/{name:path}, GET /artifact-views/{link}/{path:path}",
     Needs.LOGIN: """
         GET /, GET /workers, GET /account, POST /logout,
         GET /api/account, GET /api/account/tokens, GET /api/account/sessions,
@@ -36,7 +36,10 @@ _TABLE = {
         GET /api/repos/{name:path}, GET /api/repos/{name:path}/crons, GET /api/repos/{name:path}/inputs,
         GET /api/repos/{name:path}/runs, GET /api/repos/{name:path}/runs/{number},
         GET /api/repos/{name:path}/runs/{number}/problems, GET /api/repos/{name:path}/runs/{number}/artifacts,
-        GET /api/repos/{name:path}/runs/{number}/artifacts.zip, GET /api/artifacts/{artifact_id},
+        GET /api/repos/{name:path}/runs/{number}/artifacts.zip,
+        GET /api/repos/{name:path}/runs/{number}/artifacts.tar.zst,
+        GET /repos/{name:path}/runs/{number}/artifacts, GET /repos/{name:path}/runs/{number}/artifacts/{artifact_id},
+        GET /api/artifacts/{artifact_id},
         GET /api/steps/{step_id}/log, GET /api/steps/{step_id}/log/sources, GET /api/steps/{step_id}/log/search,
         GET /api/steps/{step_id}/stream, GET /api/runs/{run_id}/stream
     """,

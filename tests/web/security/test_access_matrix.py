@@ -88,7 +88,8 @@ def world(site: Site) -> ClaimedRun:
 def ids_of(world: ClaimedRun) -> dict[str, str]:
     """What of the running run has an id in a path. Its first step has kept a file."""
     kept = world.keep("report.xml", b"<r/>")
-    return {"step_id": str(world.steps[1]), "run_id": str(world.queued.run_id), "artifact_id": str(kept)}
+    ids = {"step_id": str(world.steps[1]), "run_id": str(world.queued.run_id), "artifact_id": str(kept)}
+    return ids | {"link": "1-1-s1-9999999999-0", "path": "report.xml"}
 
 
 def outcome_for(who: Identity, needs: Needs) -> str:
