@@ -18,7 +18,7 @@ from rich.console import Console
 from bench.machine import describe
 from bench.measure import NotMeasurableError
 from bench.result import Bench, Measured, Row
-from bench.rows import builds, cli, hooks, live, log_stores, logs, queue, rest, slots, source, steps, streams
+from bench.rows import artifacts, builds, cli, hooks, live, log_stores, logs, queue, rest, slots, source, steps, streams
 from bench.table import Line, show, write
 
 HERE = Path(__file__).parent
@@ -36,6 +36,7 @@ TOPICS: Sequence[tuple[tuple[Row, ...], Measure]] = (
     ((steps.WOODPECKER,), steps.against_woodpecker),
     ((logs.WALL, logs.MEMORY), logs.flood),
     ((log_stores.ROW,), log_stores.bucket),
+    ((artifacts.ROW,), artifacts.kept),
     ((builds.CACHED,), builds.cached),
     ((live.FIRST_BYTE,), live.first_byte),
     ((hooks.RATE,), hooks.rate),

@@ -3,13 +3,17 @@
 import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 
 from pipelines.state import Reason
 from runner.artifacts.files import KeptFile, shown, why_no_name
 from runner.errors import StepError
 
+WRITTEN_AT_ONCE = 4
+"""Several files are read and written side by side: a bucket answers slowly, and checking the bytes takes time."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _IN_THE_WAY = frozenset({errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EPERM})
@@ -18,20 +22,32 @@ _IN_THE_WAY = frozenset({errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EPERM})
 def put_back(
     checkout: Path, files: Sequence[KeptFile], read: Callable[[KeptFile], Iterator[bytes]], check: Callable[[], None]
 ) -> None:
-    """Writes the files, in place of those that are there. Raises StepError where a link or a folder is in the way."""
-    for file in files:
-        check()
-        if why := why_no_name(file.path):
-            raise _stopped(file, why)
-        try:
-            _put(checkout, file, read(file))
-        except FileExistsError:
-            raise _stopped(file, "a file of this name appeared meanwhile") from None
-        except OSError as error:
-            if error.errno in _IN_THE_WAY:
-                why = "a link, a file or a folder of the checkout is in its place; remove it from the repository"
-                raise _stopped(file, why) from None
-            raise
+    """Writes the files, in place of those that are there. Of the same path the last counts.
+
+    ``read`` and ``check`` are called in several threads. Raises StepError where a link or a folder is in the way.
+    """
+    last = {file.path: file for file in files}
+    with ThreadPoolExecutor(WRITTEN_AT_ONCE, "artifacts") as pool:
+        # The first error cancels what has not begun.
+        for _ in pool.map(partial(_put_one, checkout, read, check), last.values()):
+            pass
+
+
+def _put_one(
+    checkout: Path, read: Callable[[KeptFile], Iterator[bytes]], check: Callable[[], None], file: KeptFile
+) -> None:
+    check()
+    if why := why_no_name(file.path):
+        raise _stopped(file, why)
+    try:
+        _put(checkout, file, read(file))
+    except FileExistsError:
+        raise _stopped(file, "a file of this name appeared meanwhile") from None
+    except OSError as error:
+        if error.errno in _IN_THE_WAY:
+            why = "a link, a file or a folder of the checkout is in its place; remove it from the repository"
+            raise _stopped(file, why) from None
+        raise
 
 
 def _stopped(file: KeptFile, why: str) -> StepError:

@@ -203,9 +203,25 @@ def test_a_file_that_changes_while_it_is_kept_is_kept_as_it_was_stored(place: Pl
     contents: Iterator[bytes] = iter([b"first", b"later"])
     changing = FoundFile("a", 5, executable=False, opened=lambda: BytesIO(next(contents)))
     claim = place.job()
+    place.storage(claim).keep(2, ASKED, [found("same size", b"other")])
     place.storage(claim).keep(1, ASKED, [changing])
-    (kept,) = place.storage(claim).kept_by(["build"])
-    assert b"".join(place.storage(claim).read(kept)) == b"later"
+    kept = {file.path: file for file in place.storage(claim).kept_by(["build"])}
+    assert b"".join(place.storage(claim).read(kept["a"])) == b"later"
+
+
+@pytest.mark.parametrize(("there", "times"), [(b"12", 1), (b"abc", 2), (b"1234", 1)])
+def test_a_file_is_read_twice_only_where_another_has_its_size(place: Place, there: bytes, times: int) -> None:
+    opened: list[BytesIO] = []
+
+    def opening() -> BytesIO:
+        opened.append(BytesIO(b"123"))
+        return opened[-1]
+
+    counted = FoundFile("a", 3, executable=False, opened=opening)
+    claim = place.job()
+    place.storage(claim).keep(2, ASKED, [found("there", there)])
+    place.storage(claim).keep(1, ASKED, [counted])
+    assert len(opened) == times
 
 
 def test_two_writers_of_the_same_content_end_with_one_blob(place: Place) -> None:

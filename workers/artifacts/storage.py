@@ -2,8 +2,9 @@
 
 import hashlib
 import secrets
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 
 from sqlalchemy import Engine
@@ -50,22 +51,36 @@ class StoredArtifacts:
 
     def _store(self, files: Sequence[FoundFile]) -> list[NewArtifact]:
         """Stores the bytes of these files, but for those that the repository has already."""
-        contents = [_content(file) for file in files]
-        fresh = {content: secrets.token_hex(16) for content in set(contents)}
-        use = partial(rows.use_blobs, repo_id=self._repo_id, fresh=fresh)
-        used = persist(self._database, use) if fresh else {}
-        firsts = {content: file for file, content in zip(reversed(files), reversed(contents), strict=True)}
-        new = {used[content][0]: file for content, file in firsts.items() if not used[content][1]}
         with ThreadPoolExecutor(PUTS_AT_ONCE, "artifacts") as pool:
+            contents = self._known_contents(files, pool)
+            fresh = {content: secrets.token_hex(16) for content in set(contents.values())}
+            use = partial(rows.use_blobs, repo_id=self._repo_id, fresh=fresh)
+            used = persist(self._database, use) if fresh else {}
+            keys = {file: used[contents[file]][0] if file in contents else secrets.token_hex(16) for file in files}
+            stored = {key: content for content, (key, is_stored) in used.items() if is_stored}
+            new = {key: file for file, key in reversed(keys.items()) if key not in stored}
+            sizes = {key: file.size_bytes for key, file in new.items() if file not in contents}
+            persist(self._database, partial(rows.begin_blobs, repo_id=self._repo_id, sizes_bytes=sizes))
+            # A step that still runs may have changed a file: what was stored counts.
             actual = dict(zip(new, pool.map(self._put, new.keys(), new.values()), strict=True))
         note = partial(rows.blobs_are_stored, repo_id=self._repo_id, stored=actual)
-        keys = persist(self._database, note) if actual else {}
-        # A step that still runs may have changed a file: what was stored counts.
-        made = {content: (keys.get(key, key), actual.get(key, content)) for content, (key, _) in used.items()}
+        final = persist(self._database, note) if actual else {}
+        stored |= actual
         return [
-            NewArtifact(file.path, PROGRAM if file.executable else NO_PROGRAM, made[content][1], made[content][0])
-            for file, content in zip(files, contents, strict=True)
+            NewArtifact(file.path, PROGRAM if file.executable else NO_PROGRAM, stored[key], final.get(key, key))
+            for file, key in keys.items()
         ]
+
+    def _known_contents(self, files: Sequence[FoundFile], pool: Executor) -> dict[FoundFile, Content]:
+        """The contents of the files that the repository may have already, or that may be in this list twice.
+
+        A file is read once more for that, so that only those are which have the size of another one.
+        """
+        sizes = Counter(file.size_bytes for file in files)
+        with reading(self._database) as session:
+            known = rows.sizes_of_blobs(session, self._repo_id, sizes)
+        maybe = [file for file in files if sizes[file.size_bytes] > 1 or file.size_bytes in known]
+        return dict(zip(maybe, pool.map(_content, maybe), strict=True))
 
     def _put(self, key: str, file: FoundFile) -> Content:
         """Stores the bytes of a file. Those of a small one at once: a bucket takes them in one request."""

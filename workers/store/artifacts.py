@@ -1,6 +1,6 @@
 """Queries of artifacts and their blobs. Each write of a job names (job, attempt); a stale attempt is refused."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, delete, exists, func, or_, select, update
@@ -53,14 +53,27 @@ def use_blobs(session: Session, repo_id: int, fresh: Mapping[Content, str]) -> d
     _lock(session, live)
     used = update(blobs).where(live).values(used_ms=now_ms()).returning(blobs.c.sha256, blobs.c.key)
     known = {sha256: key for sha256, key in session.execute(used)}  # noqa: C416 - of rows to a dictionary
+    new = {key: content.size_bytes for content, key in fresh.items() if content.sha256 not in known}
+    begin_blobs(session, repo_id, new)
+    return {content: (known.get(content.sha256, key), content.sha256 in known) for content, key in fresh.items()}
+
+
+def begin_blobs(session: Session, repo_id: int, sizes_bytes: Mapping[str, int]) -> None:
+    """Notes that blobs with these keys are about to be stored; ``blobs_are_stored`` has to follow. Idempotent."""
     new = [
-        {"key": key, "repo_id": repo_id, "size_bytes": content.size_bytes, "used_ms": now_ms()}
-        for content, key in fresh.items()
-        if content.sha256 not in known
+        {"key": key, "repo_id": repo_id, "size_bytes": size_bytes, "used_ms": now_ms()}
+        for key, size_bytes in sizes_bytes.items()
     ]
     if new:
         session.execute(insert_or(session, ArtifactBlob).values(new).on_conflict_do_nothing(index_elements=["key"]))
-    return {content: (known.get(content.sha256, key), content.sha256 in known) for content, key in fresh.items()}
+
+
+def sizes_of_blobs(session: Session, repo_id: int, sizes_bytes: Collection[int]) -> frozenset[int]:
+    """Which of these sizes a blob of the repository has: a file of another size is certainly new to it."""
+    blobs = table(ArtifactBlob)
+    live = (blobs.c.repo_id == repo_id) & blobs.c.sha256.is_not(None) & blobs.c.dropped_ms.is_(None)
+    found = select(blobs.c.size_bytes).where(live, blobs.c.size_bytes.in_(sizes_bytes)).distinct()
+    return frozenset(session.scalars(found))
 
 
 def blobs_are_stored(session: Session, repo_id: int, stored: Mapping[str, Content]) -> dict[str, str]:
