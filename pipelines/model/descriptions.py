@@ -160,7 +160,13 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "path": "The checkout's place in it; src without it.",
     },
     "Include": {
-        "include": "A fragment: a file of the repository whose steps and services are put in here.",
+        "include": "A fragment, whose steps and services are put in here: a path of this repository, or of another.",
+        "with": "The values of the inputs that the fragment declares.",
+    },
+    "OtherRepository": {
+        "repo": "The address of the repository, as git clones it.",
+        "sha": "The id of the commit, in full.",
+        "path": "The path of the fragment, from the root of that repository.",
         "with": "The values of the inputs that the fragment declares.",
     },
     "InputDeclaration": {

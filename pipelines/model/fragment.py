@@ -18,13 +18,23 @@ class FragmentHead(PipelineModel):
     inputs: Inputs = Field(default_factory=dict)
 
 
+_With = Annotated[object, Written({"type": "object", "additionalProperties": SCALAR})]
+
+
+class OtherRepository(PipelineModel):
+    """Where a fragment of another repository is."""
+
+    repo: Text
+    sha: Text
+    path: Text
+    with_: _With = Field(default=None, alias="with")
+
+
 class Include(PipelineModel):
     """An item of ``steps`` in whose place the steps of a fragment are put."""
 
-    include: Text
-    with_: Annotated[object, Written({"type": "object", "additionalProperties": SCALAR})] = Field(
-        default=None, alias="with"
-    )
+    include: Text | OtherRepository
+    with_: _With = Field(default=None, alias="with")
 
 
 FRAGMENT_KEYS = ("inputs", "services", "steps", "variables", "$schema")

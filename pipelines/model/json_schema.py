@@ -39,7 +39,7 @@ def schema() -> Schema:
         definitions[name]["properties"] |= _OLD_STEP_KEYS
     definitions["Condition"]["properties"]["event"]["anyOf"].append(_OLD_EVENT)
     _describe("Workflow", made)
-    definitions["Include"] = _include()
+    definitions |= _include()
     steps = made["properties"]["steps"]
     listed = next(choice for choice in steps["anyOf"] if choice.get("type") == "array")
     listed["items"] = {"anyOf": [{"$ref": "#/$defs/Include"}, listed["items"]]}
@@ -56,9 +56,12 @@ def schema() -> Schema:
 
 
 def _include() -> Schema:
+    """The definition of an include, and of what it refers to."""
     made = Include.model_json_schema()
-    _describe("Include", made)
-    return made
+    definitions: Schema = made.pop("$defs") | {"Include": made}
+    for name, definition in definitions.items():
+        _describe(name, definition)
+    return definitions
 
 
 def schema_text() -> str:

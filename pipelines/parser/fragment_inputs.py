@@ -83,7 +83,8 @@ def given_by(item: MapNode, path: str, declared: tuple[DeclaredInput, ...], diag
         wrong = True
         diagnostics.error(node.place, message, hint)
 
-    node = item.by_key.get("with")
+    asked = item.by_key["include"]
+    node = (asked if isinstance(asked, MapNode) and "with" in asked.by_key else item).by_key.get("with")
     known = {each.name: each for each in declared}
     values = {each.name: each.default for each in declared}
     if isinstance(node, ListNode) or (isinstance(node, ScalarNode) and not node.is_null):
@@ -101,7 +102,7 @@ def given_by(item: MapNode, path: str, declared: tuple[DeclaredInput, ...], diag
                 error(value, f"the input {key.text} of '{path}' cannot be {text[:80]!r}: {why}", "give another value")
     written = node.by_key if isinstance(node, MapNode) else {}
     for name in (name for name, text in values.items() if text is None and name not in written):
-        error(item.by_key["include"], f"the fragment '{path}' needs the input {name}", f"write with: {{{name}: VALUE}}")
+        error(asked, f"the fragment '{path}' needs the input {name}", f"write with: {{{name}: VALUE}}")
     return None if wrong else _given(values, known)
 
 

@@ -12,8 +12,9 @@ from pipelines.interpolation.renderer import Variables, render, render_placehold
 from pipelines.model.fragment import FRAGMENT_KEYS, INCLUDE_KEYS
 from pipelines.parser.broken_by_value import values_at
 from pipelines.parser.decoding import decode
+from pipelines.parser.fragment_addresses import ADDRESS_KEYS, OTHER_REPOSITORY_KEYS, Address, address_of, wrong_address
 from pipelines.parser.fragment_inputs import Given, declared_by, given_by
-from pipelines.parser.fragments import Fragments, include_items, path_node, wrong_path
+from pipelines.parser.fragments import Fragments, include_items
 from pipelines.parser.legacy_syntax import named_list
 from pipelines.parser.unknown_names import warn_of_unknown_names
 from pipelines.syntax.diagnostics import Diagnostics, Place, did_you_mean
@@ -23,6 +24,7 @@ from pipelines.syntax.yaml import NODES_COUNT_MAX, parse_yaml
 LEVELS_MAX = 5  # of fragments that include fragments
 INCLUDES_COUNT_MAX = 100  # of one pipeline file, those in its fragments counted
 _SIMPLER = "include fewer fragments, or smaller ones"
+_OTHER = "write include: {repo: https://git.example.com/team/ci.git, sha: ID-OF-A-COMMIT, path: test.yml}"
 
 _Parts = tuple[list[Node], list[Node]]
 """Steps and services."""
@@ -72,7 +74,7 @@ class Includer:
                 entries.append((ScalarNode(root.key_place(name), name), ListNode(place, tuple(nodes))))
         return root.with_entries(entries)
 
-    def _parts(self, root: MapNode, trail: tuple[str, ...]) -> _Parts:
+    def _parts(self, root: MapNode, trail: tuple[Address, ...]) -> _Parts:
         """The steps and services of a file, with those of the fragments that it includes."""
         steps: list[Node] = []
         services = self._items(root, "services")
@@ -91,49 +93,71 @@ class Includer:
             self._error(node.place, f"'{group}' is a list, not {kind_name(node)}", "write for example - name: test")
         return list(node.items) if isinstance(node, ListNode) else []
 
-    def _included(self, item: MapNode, trail: tuple[str, ...]) -> _Parts:
-        place = path_node(item).place
+    def _included(self, item: MapNode, trail: tuple[Address, ...]) -> _Parts:
+        place = item.by_key["include"].place
         self._includes += 1
         if self._includes > INCLUDES_COUNT_MAX:
             self._stop(place, f"this pipeline file has more than {INCLUDES_COUNT_MAX} includes, fragments counted")
         try:
-            path = self._path(item, trail)
-            root = self._read(path, self._source(path, place), item)
+            address = self._address(item, trail)
+            root = self._read(address, self._source(address, place), item)
         except _NotIncludedError:
             return [], []
-        return self._parts(root, (*trail, path))
+        return self._parts(root, (*trail, address))
 
-    def _path(self, item: MapNode, trail: tuple[str, ...]) -> str:
-        """The path of the fragment that ``item`` includes. Raises _NotIncludedError."""
-        node = path_node(item)
-        for key in (key for key, _ in item.entries if key.text not in INCLUDE_KEYS):
-            hint = did_you_mean(key.text, INCLUDE_KEYS) or "write it at the steps of the fragment"
-            self._refuse(key.place, f"'{key.text[:80]}' does not go with 'include'", hint)
-        if isinstance(node, MapNode) and node.by_key.keys() & {"repo", "sha", "ref", "project"}:
-            hint = "copy the file into this repository, and write include: PATH"
-            self._refuse(node.place, "fragments of another repository are not supported yet", hint)
-        if not isinstance(node, ScalarNode) or node.is_null:
-            message = f"'include' is the path of one file, not {kind_name(node)}"
-            self._refuse(node.place, message, "write include: ci/test.yml, and a list item for each file")
-        path = node.text
-        if wrong := wrong_path(path):
-            self._refuse(node.place, f"the path of a fragment {wrong.why}", wrong.hint)
-        if path in trail:
-            chain = " -> ".join((*trail[trail.index(path) :], path))
+    def _address(self, item: MapNode, trail: tuple[Address, ...]) -> Address:
+        """The address of the fragment that ``item`` includes. Raises _NotIncludedError."""
+        node = item.by_key["include"]
+        self._check_keys(item)
+        address = address_of(node, trail[-1] if trail else None)
+        if address is None:
+            self._refuse_node(node)
+        if wrong := wrong_address(address):
+            at = node.by_key.get(wrong.key, node) if isinstance(node, MapNode) else node
+            what = "path" if wrong.key == "path" else "address"
+            self._refuse(at.place, f"the {what} of a fragment {wrong.why}", wrong.hint)
+        if address in trail:
+            chain = " -> ".join(each.name for each in (*trail[trail.index(address) :], address))
             self._refuse(node.place, f"these fragments include each other: {chain}", "remove one of the includes")
         if len(trail) >= LEVELS_MAX:
             message = f"fragments include fragments here in more than {LEVELS_MAX} levels"
             self._refuse(node.place, message, "include it from a file further up")
-        return path
+        return address
 
-    def _source(self, path: str, place: Place) -> Source:
+    def _check_keys(self, item: MapNode) -> None:
+        node = item.by_key["include"]
+        for key in (key for key, _ in item.entries if key.text not in INCLUDE_KEYS):
+            hint = did_you_mean(key.text, INCLUDE_KEYS) or "write it at the steps of the fragment"
+            self._refuse(key.place, f"'{key.text[:80]}' does not go with 'include'", hint)
+        for key, _ in node.entries if isinstance(node, MapNode) else ():
+            if key.text not in OTHER_REPOSITORY_KEYS:
+                hint = did_you_mean(key.text, OTHER_REPOSITORY_KEYS) or _OTHER
+                self._refuse(key.place, f"'include' has no key '{key.text[:80]}'", hint)
+            if key.text == "with" and "with" in item.by_key:
+                self._refuse(key.place, "'with' stands here twice", "write it once")
+
+    def _refuse_node(self, node: Node) -> Never:
+        """What stands behind ``include`` is neither a path nor an address in another repository."""
+        if not isinstance(node, MapNode):
+            message = f"'include' is the path of one file, not {kind_name(node)}"
+            self._refuse(node.place, message, "write include: ci/test.yml, and a list item for each file")
+        values = {key: node.by_key.get(key) for key in ADDRESS_KEYS}
+        key = next(key for key, value in values.items() if not (isinstance(value, ScalarNode) and value.text))
+        place = (values[key] or node).place
+        self._refuse(place, f"a fragment of another repository needs '{key}', a text", _OTHER)
+
+    def _source(self, address: Address, place: Place) -> Source:
         """The text of a fragment, included at ``place``. Raises _NotIncludedError."""
-        fragment = self._fragments.get(path)
+        path, fragment = address.name, self._fragments.get(address)
         if fragment is None:
             hint = "write the path out, without ${NAME}: files are read before variables have values"
             self._refuse(place, f"the fragment '{path}' was not read", hint)
         if fragment.trouble:
-            hint = "look at the path, which begins at the root of the repository"
+            hint = (
+                "look at its address"
+                if address.repo
+                else "look at the path, which begins at the root of the repository"
+            )
             self._refuse(place, f"the fragment cannot be read: {fragment.trouble}", hint)
         self.characters_read += len(fragment.text)
         if self.characters_read > self._characters_max:
@@ -149,13 +173,13 @@ class Includer:
             raise _NotIncludedError
         return Source(decoded.text, path, at)
 
-    def _read(self, path: str, source: Source, item: MapNode) -> MapNode:
+    def _read(self, address: Address, source: Source, item: MapNode) -> MapNode:
         """The fragment with the values of its inputs. Raises _NotIncludedError."""
         template = parse_template(source, self._diagnostics)
         early = render_placeholders(source, template)
         root = self._map(parse_yaml(early.text, self._diagnostics, early.locate, early.finish), source)
         declared = declared_by(root, self._diagnostics)
-        given = given_by(item, path, declared, self._diagnostics) if declared is not None else None
+        given = given_by(item, address.name, declared, self._diagnostics) if declared is not None else None
         if given is None:
             self._failed = True
             raise _NotIncludedError

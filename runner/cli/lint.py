@@ -4,6 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
@@ -17,9 +18,9 @@ from pipelines.parser.discovery import (
     other_systems_hint,
     workflow_name,
 )
-from pipelines.parser.fragments import NO_FRAGMENTS, Fragments
 from pipelines.problem import Level, Problem
 from runner.cli import exit_status
+from runner.cli.fragments import fragments_of
 from runner.cli.lint_formats import FORMATS, render
 from runner.source.pipeline_file import read_pipeline_file
 
@@ -93,23 +94,20 @@ def lint_paths(paths: Sequence[Path]) -> Linted:
         shown = {name: (pipeline.root / name).as_posix() for name in pipeline.names}
         files = [PipelineFile(name, _read(pipeline.root / name)) for name in pipeline.names]
         texts |= {shown[file.path]: file.text for file in files}
-        fragments = _fragments(pipeline.root, files)
-        shown |= {name: (pipeline.root / name).as_posix() for name in fragments}
-        texts |= {shown[name]: each.text for name, each in fragments.items() if not each.trouble}
+        fragments = fragments_of(files, pipeline.root, partial(_remote, pipeline.root))
+        shown |= {each.path: (pipeline.root / each.path).as_posix() for each in fragments if not each.repo}
+        texts |= {shown.get(each.name, each.name): read.text for each, read in fragments.items() if not read.trouble}
         found = lint_files(files, other_workflows=pipeline.others, fragments=fragments)
         problems += [in_file(problem, shown.get(problem.file, problem.file)) for problem in found]
         problems += [_unread(pipeline, name) for name in pipeline.unread]
     return Linted(tuple(problems), texts)
 
 
-def _fragments(root: Path, files: Sequence[PipelineFile]) -> Fragments:
-    """The fragments that the files include. What reads them loads git, so only where there is an ``include``."""
-    if not any(b"include" in file.text for file in files):
-        return NO_FRAGMENTS
-    from runner.source.fragments import read_fragments
-    from runner.source.repository_file import read_repository_file
+def _remote(root: Path) -> str:
+    """The address of the repository in this folder. What looks for it loads git, so only where it is needed."""
+    from runner.source.working_tree import working_tree
 
-    return read_fragments(files, lambda name: read_repository_file(root, name))
+    return working_tree(root).remote()
 
 
 def _other_system(path: Path) -> str:

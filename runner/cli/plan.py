@@ -14,6 +14,7 @@ from pipelines.problem import InvalidPipelineError
 from pipelines.trigger import PULL_REQUEST_EVENTS, Event, PullRequest, Trigger
 from pipelines.visible import visible_line
 from runner.cli import exit_status
+from runner.cli.fragments import fragments_of
 from runner.cli.plan_formats import FORMATS, render
 from runner.cli.plan_view import view_of
 from runner.errors import StepError
@@ -79,7 +80,7 @@ def _plan(tree: WorkingTree, trigger: Trigger) -> Plan:
     context = Context(repo, run_number=1)
     if not files:
         return dockerfile_plan(context, trigger)
-    return compile_pipeline(files, trigger, context, tree.fragments(files))
+    return compile_pipeline(files, trigger, context, fragments_of(files, tree.folder, tree.remote))
 
 
 def trigger_of(options: PlanOptions, tree: WorkingTree) -> Trigger:

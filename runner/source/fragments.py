@@ -4,39 +4,47 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 
 from pipelines.context import PipelineFile
-from pipelines.parser.fragments import FRAGMENTS_BYTES_MAX, FRAGMENTS_COUNT_MAX, Fragment, included_paths
+from pipelines.parser.fragment_addresses import Address
+from pipelines.parser.fragments import FRAGMENTS_BYTES_MAX, FRAGMENTS_COUNT_MAX, Fragment, included
 from pipelines.syntax.yaml import TEXT_BYTES_MAX
 from runner.errors import MachineError, StepError
+from runner.source.other_repositories import OtherRepositories
 
 
-def read_fragments(files: Sequence[PipelineFile], read: Callable[[str], bytes]) -> dict[str, Fragment]:
-    """The fragments by their paths. ``read`` reads a file of the commit, or raises StepError with what is wrong.
+def read_fragments(
+    files: Sequence[PipelineFile], read: Callable[[str], bytes], others: OtherRepositories
+) -> dict[Address, Fragment]:
+    """The fragments by where they are. ``read`` reads a file of the commit, or raises StepError with what is wrong.
 
     What cannot be read is a problem of the include, which the compiler reports at its place. Raises MachineError.
     """
-    found: dict[str, Fragment] = {}
+    found: dict[Address, Fragment] = {}
     size = 0
-    texts = [file.text for file in files]
+    texts: list[tuple[bytes, Address | None]] = [(file.text, None) for file in files]
+
+    def bytes_of(address: Address) -> bytes:
+        return others.read(address) if address.repo else read(address.path)
+
     while texts:
-        for path in islice(included_paths(texts.pop(0)), FRAGMENTS_COUNT_MAX + 1):
-            if path in found:
+        for address in islice(included(*texts.pop(0)), FRAGMENTS_COUNT_MAX + 1):
+            if address in found:
                 continue
-            found[path] = fragment = _read(path, read, len(found), size)
+            found[address] = fragment = _read(address, bytes_of, len(found), size)
             size += len(fragment.text)
-            texts.append(fragment.text)
+            texts.append((fragment.text, address))
     return found
 
 
-def _read(path: str, read: Callable[[str], bytes], count: int, size: int) -> Fragment:
+def _read(address: Address, read: Callable[[Address], bytes], count: int, size: int) -> Fragment:
     if count >= FRAGMENTS_COUNT_MAX:
-        return Fragment(trouble=f"{path} is one more than the {FRAGMENTS_COUNT_MAX} fragments of one pipeline")
+        return Fragment(trouble=f"{address.name} is one more than the {FRAGMENTS_COUNT_MAX} fragments of one pipeline")
     try:
-        text = read(path)[: TEXT_BYTES_MAX + 1]
+        text = read(address)[: TEXT_BYTES_MAX + 1]
     except MachineError:
         raise
     except StepError as error:
         return Fragment(trouble=str(error))
     if size + len(text) > FRAGMENTS_BYTES_MAX:
         limit = f"{FRAGMENTS_BYTES_MAX:,} bytes"
-        return Fragment(trouble=f"with {path} the fragments of this pipeline have more than {limit}")
+        return Fragment(trouble=f"with {address.name} the fragments of this pipeline have more than {limit}")
     return Fragment(text)

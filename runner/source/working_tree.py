@@ -2,22 +2,19 @@
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from pipelines.clone_address import forge_from, name_from
 from pipelines.commit_id import NO_COMMIT
 from pipelines.context import Context, PipelineFile, RepoInfo
 from pipelines.parser.discovery import FOLDERS, choose_files, other_systems_hint
-from pipelines.parser.fragments import Fragment
 from pipelines.plan import Checkout
 from pipelines.state import Reason
 from pipelines.trigger import Event, Trigger
 from runner.docker.references import LOCAL_FOLDERS
 from runner.errors import StepError
-from runner.source.fragments import read_fragments
 from runner.source.git import GitError, run_git
 from runner.source.git_words import without_login
 from runner.source.repository_file import read_repository_file
@@ -131,10 +128,6 @@ class WorkingTree:
             more = other_systems_hint(sorted(path.name for path in self.folder.iterdir()))
             raise StepError(Reason.NO_PIPELINE, f"{self.folder} has no pipeline file and no Dockerfile; {hint}{more}")
         return [PipelineFile(name, read_repository_file(self.folder, name)) for name in chosen]
-
-    def fragments(self, files: Sequence[PipelineFile]) -> dict[str, Fragment]:
-        """The fragments that the pipeline files include."""
-        return read_fragments(files, partial(read_repository_file, self.folder))
 
     def _candidates(self) -> Iterable[Path]:
         for folder in (self.folder, *(self.folder / name for name in FOLDERS)):

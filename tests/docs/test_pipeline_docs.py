@@ -11,6 +11,7 @@ from pipelines.linter.linter import lint_files
 from pipelines.matching.expressions import _COMPARISONS, _FUNCTIONS
 from pipelines.model.conditions import Condition
 from pipelines.model.workflow import Build, BuildStep, CommandsStep, Push, ReadyCheck, Service, Workflow
+from pipelines.parser.fragment_addresses import Address
 from pipelines.parser.fragments import Fragment
 from pipelines.plan import BuildStep as BuildPlan
 from pipelines.plan import CommandsStep as CommandsPlan
@@ -78,7 +79,10 @@ def test_examples_of_several_files_are_one_pipeline(first: str, second: str) -> 
 def test_the_example_of_a_fragment_is_one_pipeline() -> None:
     (main,) = (block.text for block in BLOCKS if block.label == "yaml includes")
     (fragment,) = (block.text for block in BLOCKS if block.label == "yaml fragment")
-    files, read = [PipelineFile(".headway.yml", main.encode())], {fragment.split()[1]: Fragment(fragment.encode())}
+    files, read = (
+        [PipelineFile(".headway.yml", main.encode())],
+        {Address(fragment.split()[1]): Fragment(fragment.encode())},
+    )
     assert [each for each in lint_files(files, fragments=read) if each.level is not Level.HINT] == []
     plan = compile_pipeline(files, push(), TRUSTED, read)
     assert [[step.name for step in job.steps] for job in plan.jobs] == [["lint", "test", "done"]] * 2

@@ -10,7 +10,9 @@ from runner.network.egress import EgressSettings
 from runner.source.git import GitLogin
 from runner.source.mirror import Mirror
 from runner.source.mirror_store import tidy_mirrors
+from runner.source.other_repositories import OtherRepositories
 from workers.db.session import reading
+from workers.jobs.context import ClaimedJob
 from workers.settings import Settings
 from workers.store.jobs import leases
 
@@ -31,6 +33,18 @@ def open_mirror(
     """
     environment = company.git_environment(settings.ca_dir)
     return Mirror(settings.mirrors_dir, repo.clone_url, login, note_mirror, environment, repo.name, key)
+
+
+def open_others(settings: Settings, company: EgressSettings, job: ClaimedJob) -> OtherRepositories:
+    """The other repositories that fragments of the job's run may come from."""
+    environment = company.git_environment(settings.ca_dir)
+
+    def open_one(url: str, login: GitLogin | None) -> Mirror:
+        # Apart for each repository, and what was fetched without a login from what a login opens.
+        key = f"{job.run.mirror_key} fragments {'with' if login else 'without'} login"
+        return Mirror(settings.mirrors_dir, url, login, note_mirror, environment, url, key)
+
+    return OtherRepositories(job.repo.clone_url, open_one, job.login, trusted=job.allowed.secrets)
 
 
 def tidy(database: Database, mirrors: Path) -> None:

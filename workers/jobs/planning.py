@@ -20,11 +20,13 @@ from pipelines.trigger import PULL_REQUEST_EVENTS, Event, Trigger, skip_ci
 from runner.errors import StepError
 from runner.source.fragments import read_fragments
 from runner.source.mirror import Mirror
+from runner.source.other_repositories import OtherRepositories
 from runner.source.server import TransientGitError
 from workers import store
 from workers.access.trust import PipelineFrom
 from workers.db.session import transaction
 from workers.jobs.context import ClaimedJob, WorkerContext
+from workers.jobs.mirror_maintenance import open_others
 from workers.labels import fits, this_platform, wanted
 from workers.settings import Settings
 from workers.store.jobs import leases
@@ -38,7 +40,7 @@ def plan_claimed_run(context: WorkerContext, job: ClaimedJob, mirror: Mirror) ->
     """
     claim = job.claim
     try:
-        plan = make_plan(mirror, job, context.settings)
+        plan = make_plan(mirror, job, context.settings, open_others(context.settings, context.egress, job))
     except InvalidPipelineError as error:
         errors = [problem for problem in error.problems if problem.level is Level.ERROR]
         more = f"{len(errors)} errors, the first" if len(errors) > 1 else "an error"
@@ -117,8 +119,11 @@ def _changed_files(mirror: Mirror, trigger: Trigger, default_branch: str) -> tup
     return mirror.changed_files(sha, "" if base == sha else base)
 
 
-def make_plan(mirror: Mirror, job: ClaimedJob, settings: Settings) -> Plan:
-    """The run's plan. Raises InvalidPipelineError, or StepError where the commit has nothing to run."""
+def make_plan(mirror: Mirror, job: ClaimedJob, settings: Settings, others: OtherRepositories) -> Plan:
+    """The run's plan. Raises InvalidPipelineError, or StepError where the commit has nothing to run.
+
+    ``others`` are the repositories that fragments may come from.
+    """
     trigger, run = job.trigger, job.run
     if skip_ci(trigger) and not run.parent_number:
         why = "the commit's message asks for it; a re-run by hand runs all the same"
@@ -129,8 +134,8 @@ def make_plan(mirror: Mirror, job: ClaimedJob, settings: Settings) -> Plan:
     chosen = choose_files(names)
     if chosen:
         files = [PipelineFile(name, mirror.read(sha, name)) for name in chosen]
-        fragments = read_fragments(files, lambda name: mirror.read(sha, name))
-        texts = {path: each.text for path, each in fragments.items()} | {file.path: file.text for file in files}
+        fragments = read_fragments(files, lambda path: mirror.read(sha, path), others)
+        texts = {at.name: each.text for at, each in fragments.items()} | {file.path: file.text for file in files}
         plan = _with_excerpts(texts, lambda: compile_pipeline(files, trigger, context, fragments))
         return plan.model_copy(update={"left_out": (*remarks, *plan.left_out)})
     if "Dockerfile" in names:

@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from fcntl import LOCK_EX, LOCK_NB
@@ -19,12 +19,6 @@ from runner.file_locks import locked_file
 LISTED_COUNT_MAX = 20
 _LOCK = "lock"
 _NO_NAME = re.compile(r"[^A-Za-z0-9._-]+")
-
-
-def cache_folder(environment: Mapping[str, str]) -> Path:
-    """Where the artifacts of all runs of this user are."""
-    base = environment.get("XDG_CACHE_HOME") or str(Path(environment.get("HOME") or "/", ".cache"))
-    return Path(base, "headway", "artifacts")
 
 
 @dataclass

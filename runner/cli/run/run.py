@@ -24,7 +24,9 @@ from pipelines.visible import visible_line
 from runner.builds.buildkit import Builder, find_builder
 from runner.cancellation import Cancel
 from runner.cli import exit_status
-from runner.cli.run.artifacts import LocalArtifacts, cache_folder
+from runner.cli.cache_folder import cache_folder
+from runner.cli.fragments import fragments_of
+from runner.cli.run.artifacts import LocalArtifacts
 from runner.cli.run.bootstrap import RunBootstrap
 from runner.cli.run.cleanup_process import past_cleanup_failures
 from runner.cli.run.options import RunOptions
@@ -67,7 +69,7 @@ def run_folder(options: RunOptions, bootstrap: RunBootstrap) -> int:
         return exit_status.DONE
     try:
         egress = _egress_settings(bootstrap)
-        with LocalArtifacts(cache_folder(os.environ)) as artifacts:
+        with LocalArtifacts(cache_folder(os.environ, "artifacts")) as artifacts:
             state = _run_jobs(Run(console, tree, options.push, secrets, bootstrap, egress, artifacts), plan)
             _print_lines(console, artifacts.listed())
             return exit_status.OF_STATE[state]
@@ -100,7 +102,7 @@ def plan_of(tree: WorkingTree, event: Event, branch: str, inputs: Sequence[str] 
     repo = context.repo
     context = context._replace(repo=repo._replace(forge_url=forge_url_of(repo.clone_url, repo.name)))
     trigger = tree.trigger(event, branch).model_copy(update=given)
-    return compile_pipeline(files, trigger, context, tree.fragments(files))
+    return compile_pipeline(files, trigger, context, fragments_of(files, tree.folder, tree.remote))
 
 
 def inputs_of(texts: Sequence[str]) -> dict[str, str]:

@@ -9,8 +9,9 @@ from pipelines.compiler.pipeline import compile_pipeline
 from pipelines.context import PipelineFile
 from pipelines.inputs import INPUTS_COUNT_MAX
 from pipelines.linter.linter import lint_files
+from pipelines.parser.fragment_addresses import PATH_CHARACTERS_MAX, REPO_CHARACTERS_MAX, Address, wrong_address
 from pipelines.parser.fragment_inputs import NAME_CHARACTERS_MAX
-from pipelines.parser.fragments import PATH_CHARACTERS_MAX, Fragment, included_paths, wrong_path
+from pipelines.parser.fragments import Fragment, included
 from pipelines.parser.includes import INCLUDES_COUNT_MAX, LEVELS_MAX
 from pipelines.parser.matrix import ALL_CELLS_CHARACTERS_MAX
 from pipelines.plan import CommandsStep, JobPlan, NamedImage, Plan, PluginStep
@@ -21,12 +22,20 @@ from tests.support.pipelines import TRUSTED, push
 
 STEP = "  - {name: own, image: 'alpine:3.22', commands: echo own}\n"
 MAIN = f"steps:\n  - include: ci/test.yml\n{STEP}"
+SHA = "0123456789" * 4
 SIMPLE = "steps:\n  - {name: test, image: 'python:3.13', commands: pytest}\n"
+
+
+def at(where: str) -> Address:
+    """``ci/test.yml``, or ``REPO@SHA:ci/test.yml``."""
+    address, mark, path = where.rpartition(":")
+    repo, _, sha = address.rpartition("@")
+    return Address(path, repo, sha) if mark else Address(where)
 
 
 def plan_with(main: str, fragments: Mapping[str, str | bytes], trigger: Trigger | None = None) -> Plan:
     files = [PipelineFile(".headway.yml", main.encode())]
-    read = {path: Fragment(text.encode() if isinstance(text, str) else text) for path, text in fragments.items()}
+    read = {at(where): Fragment(text.encode() if isinstance(text, str) else text) for where, text in fragments.items()}
     return compile_pipeline(files, trigger or push(), TRUSTED, read)
 
 
@@ -173,7 +182,7 @@ def test_a_problem_has_its_place_in_the_fragment_and_names_the_include() -> None
 def test_lint_reports_the_same_line_of_two_files() -> None:
     main = "steps:\n  - include: a.yml\n  - include: b.yml\n"
     wrong = "steps:\n  - {image: 'alpine:3', comands: x}\n"
-    fragments = {name: Fragment(wrong.encode()) for name in ("a.yml", "b.yml")}
+    fragments = {Address(name): Fragment(wrong.encode()) for name in ("a.yml", "b.yml")}
     problems = lint_files([PipelineFile(".headway.yml", main.encode())], fragments=fragments)
     assert [each.file for each in problems if "comands" in each.message] == ["a.yml", "b.yml"]
 
@@ -193,10 +202,27 @@ def test_lint_reports_the_same_line_of_two_files() -> None:
         ("include: .headway/x.yml", "is that of a pipeline file"),
         (f"include: {'x' * (PATH_CHARACTERS_MAX - 3)}.yml", f"has more than {PATH_CHARACTERS_MAX} characters"),
         ("include: [a.yml, b.yml]", "'include' is the path of one file, not a list"),
-        ("include: {path: a.yml}", "'include' is the path of one file, not a map"),
+        ("include: {path: a.yml}", "a fragment of another repository needs 'repo', a text"),
         ("include:", "'include' is the path of one file, not nothing"),
-        ("include: {repo: a/b, sha: x}", "fragments of another repository are not supported yet"),
-        ("include: ci/${CI_COMMIT_BRANCH}.yml", "the fragment 'ci/main.yml' was not read"),
+        ("include: {repo: 'https://h/r', sha: x}", "a fragment of another repository needs 'path', a text"),
+        ("include: {repo: 'https://h/r', path: a.yml}", "a fragment of another repository needs 'sha', a text"),
+        ("include: {repo: [a], sha: x, path: a.yml}", "a fragment of another repository needs 'repo', a text"),
+        ("include: {repo: '', sha: x, path: a.yml}", "a fragment of another repository needs 'repo', a text"),
+        ("include: {repo: 'https://h/r', ref: main, path: a.yml}", "'include' has no key 'ref'"),
+        ("include: {repo: 'https://h/r', sha: main, path: a.yml}", "names no commit: its 'sha' is not 40 digits"),
+        (f"include: {{repo: 'https://h/r', sha: '{SHA[:-1]}', path: a.yml}}", "names no commit"),
+        (f"include: {{repo: 'https://h/r', sha: '{SHA}', path: ../a.yml}}", "the path of a fragment has a part"),
+        (f"include: {{repo: a/b, sha: '{SHA}', path: a.yml}}", "a 'repo' that is no address of https://"),
+        (f"include: {{repo: 'file:///etc', sha: '{SHA}', path: a.yml}}", "a 'repo' that is no address of https://"),
+        (f"include: {{repo: /srv/r, sha: '{SHA}', path: a.yml}}", "a 'repo' that is no address of https://"),
+        (f"include: {{repo: 'ext::sh -c x', sha: '{SHA}', path: a.yml}}", "a 'repo' that is no address of https://"),
+        (f"include: {{repo: 'https://[h', sha: '{SHA}', path: a.yml}}", "a 'repo' that is no address"),
+        (f"include: {{repo: 'https://u:p@h/r', sha: '{SHA}', path: a.yml}}", "a 'repo' with a login in it"),
+        (f"include: {{repo: 'https://{'h' * REPO_CHARACTERS_MAX}', sha: '{SHA}', path: a.yml}}", "of more than 500"),
+        (f"{{include: {{repo: 'https://h/r', sha: '{SHA}', path: a, with: {{}}}}, with: {{}}}}", "stands here twice"),
+        (f"include: {{repo: 'https://${{CI_REPO}}', sha: '{SHA}', path: a.yml}}", "was not read"),
+        (f"include: {{repo: 'https://h/r', sha: '{SHA}', path: a.yml}}", "the fragment 'https://h/r@0123"),
+        ("include: ci/${CI_COMMIT_BRANCH}.yml", "the fragment 'ci/main.yml' was not read; write the path out"),
         ("{include: ci/test.yml, when: {event: tag}}", "'when' does not go with 'include'"),
         ("{include: ci/test.yml, wth: {A: b}}", "did you mean 'with'?"),
     ],
@@ -209,7 +235,7 @@ def test_a_wrong_include_is_refused_with_a_sentence(item: str, part: str) -> Non
 
 def test_a_path_of_the_longest_length_is_taken() -> None:
     path = "x" * (PATH_CHARACTERS_MAX - 4) + ".yml"
-    assert wrong_path(path) is None
+    assert wrong_address(Address(path)) is None
     assert [step.name for step in job_with(f"steps:\n  - include: {path}\n", {path: SIMPLE}).steps] == ["test"]
 
 
@@ -275,7 +301,7 @@ def test_a_value_that_does_not_fit_its_key_is_named() -> None:
 
 
 def test_a_file_that_was_not_read_says_why() -> None:
-    fragments = {"ci/test.yml": Fragment(trouble="ci/test.yml is not a file of the repository")}
+    fragments = {Address("ci/test.yml"): Fragment(trouble="ci/test.yml is not a file of the repository")}
     with pytest.raises(InvalidPipelineError) as error:
         compile_pipeline([PipelineFile(".headway.yml", MAIN.encode())], push(), TRUSTED, fragments)
     (problem,) = error.value.problems
@@ -355,10 +381,10 @@ def test_a_fragment_that_becomes_too_long_is_refused() -> None:
 def test_the_paths_that_a_text_includes() -> None:
     items = ["include: a.yml", "{include: ../b.yml}", "include: '${X}.yml'", "include: [c.yml]", "include: a.yml"]
     text = "steps:\n" + "".join(f"  - {item}\n" for item in items)
-    assert included_paths(text.encode()) == ["a.yml"]
-    assert included_paths(b"steps: [") == included_paths(b"include: [") == included_paths(b"steps: x\ninclude: y") == []
-    assert included_paths(text.encode().ljust(TEXT_BYTES_MAX)) == ["a.yml"]
-    assert included_paths(text.encode().ljust(TEXT_BYTES_MAX + 1)) == []
+    assert included(text.encode()) == [Address("a.yml")]
+    assert included(b"steps: [") == included(b"include: [") == included(b"steps: x\ninclude: y") == []
+    assert included(text.encode().ljust(TEXT_BYTES_MAX)) == [Address("a.yml")]
+    assert included(text.encode().ljust(TEXT_BYTES_MAX + 1)) == []
 
 
 def test_a_mistake_in_a_fragment_does_not_hide_the_other_fragments() -> None:
@@ -367,3 +393,64 @@ def test_a_mistake_in_a_fragment_does_not_hide_the_other_fragments() -> None:
         "a.yml",
         "b.yml",
     ]
+
+
+OTHER = f"https://git.example.org/team/ci.git@{SHA}:"
+
+
+def other(path: str = "test.yml", more: str = "") -> str:
+    return f"include: {{repo: 'https://git.example.org/team/ci.git', sha: '{SHA}', path: {path}{more}}}"
+
+
+def test_a_fragment_of_another_repository_is_put_in_as_one_of_this() -> None:
+    main = f"steps:\n  - {other()}\n{STEP}"
+    assert [step.name for step in job_with(main, {f"{OTHER}test.yml": SIMPLE}).steps] == ["test", "own"]
+
+
+@pytest.mark.parametrize("item", [f"{{{other()}, with: {{WORD: x}}}}", other(more=", with: {WORD: x}")])
+def test_its_values_stand_beside_or_in_the_include(item: str) -> None:
+    fragment = "inputs: {WORD: }\nsteps:\n  - {name: 'say-${WORD}', image: 'a:1', commands: x}\n"
+    assert [step.name for step in job_with(f"steps:\n  - {item}\n", {f"{OTHER}test.yml": fragment}).steps] == ["say-x"]
+
+
+def test_what_it_includes_is_in_its_own_repository_at_its_commit() -> None:
+    fragments = {
+        f"{OTHER}test.yml": f"steps:\n  - include: lib/inner.yml\n{STEP}", f"{OTHER}lib/inner.yml": SIMPLE,
+        "lib/inner.yml": STEP,
+    }  # fmt: skip
+    main = f"steps:\n  - {other()}\n"
+    assert [step.name for step in job_with(main, fragments).steps] == ["test", "own"]
+    wanted = included(fragments[f"{OTHER}test.yml"].encode(), at(f"{OTHER}test.yml"))
+    assert wanted == [at(f"{OTHER}lib/inner.yml")]
+
+
+def test_a_problem_in_it_names_the_repository_and_the_commit() -> None:
+    fragment = "steps:\n  - {name: test, image: 'a:1', comands: x}\n"
+    problems = problems_with(f"steps:\n  - {other()}\n", {f"{OTHER}test.yml": fragment})
+    assert problems[0].startswith(f"{OTHER}test.yml:2:")
+    assert "(included at .headway.yml:2:14)" in problems[0]
+
+
+def test_two_that_include_each_other_are_found_across_repositories() -> None:
+    fragments = {f"{OTHER}a.yml": "steps:\n  - include: b.yml\n", f"{OTHER}b.yml": "steps:\n  - include: a.yml\n"}
+    (problem,) = problems_with(f"steps:\n  - {other('a.yml')}\n", fragments)
+    assert f"these fragments include each other: {OTHER}a.yml -> {OTHER}b.yml -> {OTHER}a.yml" in problem
+
+
+@pytest.mark.parametrize(
+    "repo",
+    ["https://git.example.org/a", "http://h:8080/a.git", "ssh://git@h/a", "git@h.example:team/ci.git",
+     "https://" + "h" * (REPO_CHARACTERS_MAX - 8)],
+)  # fmt: skip
+def test_addresses_that_git_clones_from_are_taken(repo: str) -> None:
+    assert wrong_address(Address("a.yml", repo, SHA)) is None
+    assert wrong_address(Address("a.yml", repo, "0" * 64)) is None
+
+
+def test_one_that_cannot_be_read_says_to_look_at_its_address() -> None:
+    fragments = {at(f"{OTHER}test.yml"): Fragment(trouble="there is no such repository")}
+    with pytest.raises(InvalidPipelineError) as error:
+        compile_pipeline(
+            [PipelineFile(".headway.yml", f"steps:\n  - {other()}\n".encode())], push(), TRUSTED, fragments
+        )
+    assert str(error.value.problems[0]).endswith("there is no such repository; look at its address")

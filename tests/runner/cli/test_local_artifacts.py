@@ -9,7 +9,8 @@ import pytest
 
 from pipelines.plan import Artifacts
 from runner.artifacts.files import FoundFile
-from runner.cli.run.artifacts import LISTED_COUNT_MAX, LocalArtifacts, cache_folder
+from runner.cli.cache_folder import cache_folder
+from runner.cli.run.artifacts import LISTED_COUNT_MAX, LocalArtifacts
 from tests.support.builders import job_plan
 
 ASKED = Artifacts(name="results", paths=("**",))
@@ -20,8 +21,8 @@ def found(path: str, content: bytes = b"content", *, executable: bool = False) -
 
 
 def test_the_cache_is_where_the_user_wants_it() -> None:
-    assert cache_folder({"HOME": "/home/ada"}) == Path("/home/ada/.cache/headway/artifacts")
-    assert cache_folder({"HOME": "/home/ada", "XDG_CACHE_HOME": "/big"}) == Path("/big/headway/artifacts")
+    assert cache_folder({"HOME": "/home/ada"}, "artifacts") == Path("/home/ada/.cache/headway/artifacts")
+    assert cache_folder({"HOME": "/home/ada", "XDG_CACHE_HOME": "/big"}, "artifacts") == Path("/big/headway/artifacts")
 
 
 def test_what_a_job_keeps_another_gets(tmp_path: Path) -> None:

@@ -15,7 +15,9 @@ from pipelines.trigger import Event, Trigger
 from runner.cli.main import app
 from runner.cli.plan import PlanOptions, show_plan, trigger_of
 from runner.source.working_tree import working_tree
+from tests.support.git_server import git_server
 from tests.support.paths import DOCS
+from tests.support.repos import Repo
 
 PIPELINE = """\
 services:
@@ -283,3 +285,23 @@ def test_the_steps_of_a_fragment_are_in_the_plan(tmp_path: Path) -> None:
     code, _, err = run(tmp_path)
     assert code == 1
     assert ".headway.yml:2:14: error: the fragment cannot be read: test.yml is not a file" in err
+
+
+def test_a_fragment_of_another_repository_is_in_the_plan_and_stays_in_the_cache_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    other = Repo(tmp_path / "served" / "ci.git")
+    sha = other.commit({"test.yml": "steps:\n  - {name: shared, image: 'alpine:3', commands: x}\n"})
+    work = tmp_path / "work"
+    app = Repo(tmp_path / "app.git")
+    app.commit({"README": "x"})
+    subprocess.run(["git", "clone", "-q", str(app.path), str(work)], check=True)
+    with git_server(other.path.parent) as server:
+        subprocess.run(["git", "-C", str(work), "remote", "set-url", "origin", f"{server.url}/app.git"], check=True)
+        include = f"{{repo: '{server.url}/ci.git', sha: {sha}, path: test.yml}}"
+        (work / ".headway.yml").write_text(f"steps:\n  - include: {include}\n")
+        status, out, _ = run(work)
+        assert (status, "shared" in out) == (0, True)
+    assert len(list((tmp_path / "cache" / "headway" / "fragments").glob("*.git"))) == 1
+    assert "shared" in run(work)[1], "without the server, from the mirror"

@@ -8,18 +8,26 @@ from pathlib import Path
 import pytest
 
 from pipelines.context import PipelineFile
-from pipelines.parser.fragments import FRAGMENTS_BYTES_MAX, FRAGMENTS_COUNT_MAX, Fragment
+from pipelines.parser.fragments import FRAGMENTS_BYTES_MAX, FRAGMENTS_COUNT_MAX, Fragment, Fragments
 from pipelines.state import Reason
 from pipelines.syntax.yaml import TEXT_BYTES_MAX
+from runner.cli.fragments import fragments_of
 from runner.errors import StepError
 from runner.source.fragments import read_fragments
-from runner.source.git import GitError
+from runner.source.git import GitError, GitLogin
 from runner.source.mirror import Mirror
-from runner.source.working_tree import working_tree
+from runner.source.other_repositories import OtherRepositories
 from tests.support.repos import Repo
 
 MAIN = "steps:\n  - include: ci/test.yml\n"
 STEPS = "steps: []\n"
+
+
+def _none(url: str, _login: GitLogin | None) -> Mirror:
+    raise AssertionError(f"{url} was asked")
+
+
+NO_OTHERS = OtherRepositories("", _none, None, trusted=False)
 
 
 @pytest.fixture(params=["server", "laptop"])
@@ -27,19 +35,27 @@ def side(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def fragments_of(side: str, repo: Repo, mirror: Mirror, files: dict[str, str], tmp_path: Path) -> dict[str, Fragment]:
+def found_on(side: str, repo: Repo, mirror: Mirror, files: dict[str, str], tmp_path: Path) -> dict[str, Fragment]:
     sha = repo.commit(files)
     main = [PipelineFile(".headway.yml", files[".headway.yml"].encode())]
     if side == "laptop":
         subprocess.run(["git", "clone", "-q", str(repo.path), str(tmp_path / "work")], check=True)
-        return working_tree(tmp_path / "work").fragments(main)
+        return by_name(fragments_of(main, tmp_path / "work", lambda: ""))
     mirror.fetch(sha)
-    return read_fragments(main, partial(mirror.read, sha))
+    return by_name(read_fragments(main, partial(mirror.read, sha), NO_OTHERS))
+
+
+def by_name(found: Fragments) -> dict[str, Fragment]:
+    return {address.name: fragment for address, fragment in found.items()}
+
+
+def read(files: list[PipelineFile], reader: Callable[[str], bytes]) -> dict[str, Fragment]:
+    return by_name(read_fragments(files, reader, NO_OTHERS))
 
 
 def test_fragments_and_those_that_they_include(side: str, repo: Repo, mirror: Mirror, tmp_path: Path) -> None:
     files = {".headway.yml": MAIN, "ci/test.yml": "steps:\n  - include: ci/b.yml\n", "ci/b.yml": MAIN}
-    found = fragments_of(side, repo, mirror, files, tmp_path)
+    found = found_on(side, repo, mirror, files, tmp_path)
     assert {path: each.text.decode() for path, each in found.items()} == {
         path: text for path, text in files.items() if path != ".headway.yml"
     }
@@ -47,7 +63,7 @@ def test_fragments_and_those_that_they_include(side: str, repo: Repo, mirror: Mi
 
 def test_a_link_inside_the_repository_is_followed(side: str, repo: Repo, mirror: Mirror, tmp_path: Path) -> None:
     files = {".headway.yml": MAIN, "ci@": "deep/ci", "deep/ci/test.yml@": "../real", "deep/real": STEPS}
-    assert fragments_of(side, repo, mirror, files, tmp_path) == {"ci/test.yml": Fragment(STEPS.encode())}
+    assert found_on(side, repo, mirror, files, tmp_path) == {"ci/test.yml": Fragment(STEPS.encode())}
 
 
 @pytest.mark.parametrize(
@@ -66,7 +82,7 @@ def test_what_cannot_be_read_is_a_problem_of_the_include(
     files: dict[str, str], part: str, side: str, repo: Repo, mirror: Mirror, tmp_path: Path
 ) -> None:
     (tmp_path / "outside.yml").write_text(STEPS)
-    (fragment,) = fragments_of(side, repo, mirror, {".headway.yml": MAIN, **files}, tmp_path).values()
+    (fragment,) = found_on(side, repo, mirror, {".headway.yml": MAIN, **files}, tmp_path).values()
     assert part in fragment.trouble
     assert fragment.text == b""
 
@@ -82,8 +98,8 @@ def main_of(count: int) -> list[PipelineFile]:
 
 def test_the_number_of_fragments_is_limited() -> None:
     files = {f"f{number}.yml": STEPS.encode() for number in range(FRAGMENTS_COUNT_MAX)}
-    assert {each.trouble for each in read_fragments(main_of(FRAGMENTS_COUNT_MAX), reading(files)).values()} == {""}
-    found = read_fragments(main_of(FRAGMENTS_COUNT_MAX + 1), reading(files))
+    assert {each.trouble for each in read(main_of(FRAGMENTS_COUNT_MAX), reading(files)).values()} == {""}
+    found = read(main_of(FRAGMENTS_COUNT_MAX + 1), reading(files))
     assert found[f"f{FRAGMENTS_COUNT_MAX}.yml"].trouble.endswith(
         f"one more than the {FRAGMENTS_COUNT_MAX} fragments of one pipeline"
     )
@@ -92,13 +108,13 @@ def test_the_number_of_fragments_is_limited() -> None:
 def test_the_bytes_of_all_fragments_are_limited() -> None:
     quarter = FRAGMENTS_BYTES_MAX // 4
     files = {f"f{number}.yml": b" " * quarter for number in range(4)}
-    assert {each.trouble for each in read_fragments(main_of(4), reading(files)).values()} == {""}
-    found = read_fragments(main_of(5), reading({**files, "f4.yml": b" "}))
+    assert {each.trouble for each in read(main_of(4), reading(files)).values()} == {""}
+    found = read(main_of(5), reading({**files, "f4.yml": b" "}))
     assert found["f4.yml"].trouble == "with f4.yml the fragments of this pipeline have more than 2,097,152 bytes"
 
 
 def test_of_a_fragment_that_is_too_long_only_as_much_is_kept_as_says_so() -> None:
-    found = read_fragments(main_of(1), reading({"f0.yml": b" " * (TEXT_BYTES_MAX + 2)}))
+    found = read(main_of(1), reading({"f0.yml": b" " * (TEXT_BYTES_MAX + 2)}))
     assert len(found["f0.yml"].text) == TEXT_BYTES_MAX + 1
 
 
@@ -107,12 +123,12 @@ def test_a_fault_of_git_is_not_a_problem_of_the_file() -> None:
         raise GitError("the disk is gone")
 
     with pytest.raises(GitError):
-        read_fragments(main_of(1), broken)
+        read(main_of(1), broken)
 
 
 def test_a_file_that_cannot_be_opened_says_why(tmp_path: Path) -> None:
     (tmp_path / ".headway.yml").write_text(MAIN)
-    found = working_tree(tmp_path).fragments([PipelineFile(".headway.yml", MAIN.encode())])
+    found = by_name(fragments_of([PipelineFile(".headway.yml", MAIN.encode())], tmp_path, lambda: ""))
     assert found["ci/test.yml"].trouble == "ci/test.yml is not a file"
 
 
@@ -120,4 +136,4 @@ def test_other_errors_of_a_file_are_its_own() -> None:
     def refused(path: str) -> bytes:
         raise StepError(Reason.INVALID_PIPELINE, f"{path} has 3,000,000 bytes; the limit is 1,048,576")
 
-    assert "3,000,000 bytes" in read_fragments(main_of(1), refused)["f0.yml"].trouble
+    assert "3,000,000 bytes" in read(main_of(1), refused)["f0.yml"].trouble

@@ -17,6 +17,7 @@ from pipelines.problem import InvalidPipelineError
 from pipelines.state import Outcome, Reason, State
 from runner.cli.lint import LintOptions, lint
 from runner.cli.plan import PlanOptions, show_plan
+from runner.network.egress import NO_EGRESS_SETTINGS
 from runner.source.mirror import Mirror
 from tests.support.builders import push
 from tests.support.forge import TOKEN, FakeForge, forge_server
@@ -34,6 +35,7 @@ from workers.db.session import make_engine, transaction
 from workers.forges.http import make_client
 from workers.forges.status_request import short
 from workers.jobs.context import ClaimedJob, QueuedRun
+from workers.jobs.mirror_maintenance import open_others
 from workers.jobs.planning import fetch, make_plan
 from workers.logs import open_logs
 from workers.secrets.vault import open_vault
@@ -72,8 +74,9 @@ class Everywhere:
             to_plan = QueuedRun(store.repo_info(repo), queued.number, 0, 0, "")
         trigger = fetch(self.mirror, push(sha=sha), "main")
         job = ClaimedJob(claim, trigger, repo.id, to_plan, login=None, on_branch=True)
+        settings = self.site.services.settings
         try:
-            plan = make_plan(self.mirror, job, self.site.services.settings)
+            plan = make_plan(self.mirror, job, settings, open_others(settings, NO_EGRESS_SETTINGS, job))
         except InvalidPipelineError as error:
             outcome = Outcome(State.FAILED, Reason.INVALID_PIPELINE, "the pipeline has an error")
             with transaction(self.site.engine) as session:
