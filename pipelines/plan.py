@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines.inputs import DeclaredInput
 from pipelines.problem import Problem
+from pipelines.resources import Resources
 from pipelines.retry import Retry
 
 STEP_TIMEOUT_S, JOB_TIMEOUT_S = 3600, 6 * 3600
@@ -106,6 +107,7 @@ class Container(_Frozen):
     extra_hosts: tuple[str, ...] = ()
     network_mode: str = ""
     user: str = ""
+    resources: Resources | None = None
 
 
 class Artifacts(_Frozen):

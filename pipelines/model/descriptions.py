@@ -17,6 +17,7 @@ _CONTAINER = {
     "extra_hosts": "Additional names, as NAME:ADDRESS. Needs trust in 'network'.",
     "network_mode": "The container's network; 'none' is free for all, others need trust in 'network'.",
     "ports": "Accepted, and without effect: containers of a job reach each other's ports as they are.",
+    "resources": "How much it may have: {memory: 512m, cpus: 1.5, pids: 200}, within what the server allows.",
     "backend_options": "Options of one kind of backend, such as docker: {user: '1000:1000'}.",
 }
 _STEP = {
@@ -114,6 +115,11 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "attempts": "How many further attempts it has; 1 without it, at most 10.",
         "on": "After which outcomes: broken, timeout, failed, exit statuses; without it after the first three.",
         "backoff": "How long to wait before each further attempt, such as 10s.",
+    },
+    "Resources": {
+        "memory": "Its memory, such as 512m or 2g, with what the kernel keeps of files for it; with more it is killed.",
+        "cpus": "How many processors it may use at a time, such as 1.5.",
+        "pids": "How many processes and threads it may have at a time.",
     },
     "ReadyCheck": {
         "command": "It is ready when this command, run in its container, succeeds.",

@@ -30,6 +30,7 @@ from pipelines.model.fields import (
 )
 from pipelines.model.inputs import Inputs
 from pipelines.model.json_types import ALSO_SHORT, MATRIX, SCALAR, Also, ListOrMap, OneOrMany, Written
+from pipelines.model.resources import Resources
 from pipelines.model.retry import RetryField
 from pipelines.syntax.nodes import ListNode, MapNode, ScalarNode
 
@@ -117,6 +118,7 @@ class ContainerOptions(PipelineModel):
     extra_hosts: Texts = ()
     network_mode: Text = ""
     ports: Texts = ()
+    resources: Resources | None = None
     backend_options: BackendOptions = BackendOptions()
 
 

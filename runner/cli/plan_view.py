@@ -15,7 +15,8 @@ class StepView:
     """One step. Steps with the same ``order`` may run together; ``needs`` are numbers of steps.
 
     ``artifacts`` are patterns of the files that it keeps.
-    ``retry`` says how often it runs again, and when; empty for a step that does not.
+    ``retry`` says how often it runs again, and when; empty for a step that does not. ``resources`` are what its
+    container may use at most, as far as the file says it.
     """
 
     number: int
@@ -27,6 +28,7 @@ class StepView:
     runs_after: tuple[str, ...]
     artifacts: tuple[str, ...]
     retry: str
+    resources: str
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class ServiceView:
     name: str
     image: str
     ready: str
+    resources: str
 
 
 @dataclass(frozen=True)
@@ -106,11 +109,14 @@ def _job(job: JobPlan, order: int) -> JobView:
             runs_after=_outcomes(step),
             artifacts=_artifacts(step),
             retry=str(step.retry or ""),
+            resources="" if isinstance(step, plan.BuildStep | plan.PushStep) else _resources(step.container),
         )
         for step in job.steps
     )
     services = tuple(
-        ServiceView(service.name, _image(service.container.image, names), _ready(service.ready))
+        ServiceView(
+            service.name, _image(service.container.image, names), _ready(service.ready), _resources(service.container)
+        )
         for service in job.services
     )
     outcomes, source = _outcomes(job), job.restored_from
@@ -120,6 +126,10 @@ def _job(job: JobPlan, order: int) -> JobView:
 def _artifacts(step: plan.Step) -> tuple[str, ...]:
     kept = step.artifacts if isinstance(step, plan.CommandsStep | plan.PluginStep) else None
     return kept.paths if kept else ()
+
+
+def _resources(container: plan.Container) -> str:
+    return str(container.resources or "")
 
 
 Key = TypeVar("Key", int, str)

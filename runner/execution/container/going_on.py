@@ -8,7 +8,7 @@ from pipelines.state import Outcome
 from runner.docker.init_program import BROKEN_OFF_STATUS
 from runner.execution.artifacts import keep_artifacts
 from runner.execution.container import gate
-from runner.execution.container.step_container import StartedContainer, discard, follow
+from runner.execution.container.step_container import StartedContainer, discard, follow, report_usage
 from runner.execution.container.step_outcome import outcome_of
 from runner.execution.job import Job
 from runner.execution.resumption import is_alive
@@ -31,8 +31,10 @@ def go_on(
     stored = job.resumption.begun[step.number]
     output.replays(stored.streams)
     stream = job.engine.replay(opened.container)
-    started = StartedContainer(opened.container, stream, opened.token, opened.user, opened.image)
-    status = gate.GateStatus(opened.token)
+    started = StartedContainer(
+        opened.container, stream, opened.token, opened.user, opened.image, measure_token=opened.measure_token
+    )
+    status = gate.GateStatus(opened.token, opened.measure_token)
     with ExitStack() as on_exit, ExitStack() as on_error:
         on_error.callback(discard, job, started)
         job.owner.go_on(opened.user)
@@ -41,6 +43,7 @@ def go_on(
             job.detached.append(opened.container)
         on_begun()
         stopped = follow(job, step, started, output, status)
+        report_usage(job, step, status.used)
         if not stopped and _script_broke_off(job, opened.container, status):
             _forget(job, step, opened.container)
             return None
