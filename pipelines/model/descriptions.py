@@ -31,6 +31,7 @@ _STEP = {
 }
 _COMMANDS = "Shell commands: all in one shell, ended by the first that fails."
 _ARTIFACTS = "Files that are kept when it has ended: patterns, or {paths, exclude, expire, when, name}."
+_READY = "With detach: steps after it wait for a command that succeeds in it, {port: 80} or {http: ADDRESS}."
 _DETACH = "Start it and go on; it is ended when the job ends."
 _PATTERNS = {
     "include": "Patterns of which one must match: '*' stops at '/', '**' does not; '?', '[a-z]' and '{a,b}' work too.",
@@ -56,13 +57,21 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "variables": "Ignored: a place for YAML anchors.",
         "$schema": "Ignored: the address of this schema, for editors.",
     },
-    "CommandsStep": {**_STEP, **_CONTAINER, "artifacts": _ARTIFACTS, "commands": _COMMANDS, "detach": _DETACH},
+    "CommandsStep": {
+        **_STEP,
+        **_CONTAINER,
+        "artifacts": _ARTIFACTS,
+        "commands": _COMMANDS,
+        "detach": _DETACH,
+        "ready": _READY,
+    },
     "PluginStep": {
         **_STEP,
         **_CONTAINER,
         "artifacts": _ARTIFACTS,
         "settings": "What the plugin shall do. It reads them as PLUGIN_NAME from its environment.",
         "detach": _DETACH,
+        "ready": _READY,
     },
     "Artifacts": {
         "paths": "Patterns of files, relative to where the step starts; a folder stands for all files in it.",

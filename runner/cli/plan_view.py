@@ -7,6 +7,7 @@ from typing import TypeVar, assert_never
 
 from pipelines import plan
 from pipelines.plan import JobPlan, LeftOut, Plan
+from pipelines.ready import CommandCheck, ExitCheck, HttpCheck, PortCheck, Ready
 from pipelines.trigger import Event, Trigger
 
 
@@ -169,17 +170,17 @@ def _image(image: plan.Image, names: Mapping[int, str]) -> str:
     return image.name if isinstance(image, plan.NamedImage) else f"the image of '{names.get(image.step, '')}'"
 
 
-def _ready(ready: plan.Ready | None) -> str:
+def _ready(ready: Ready | None) -> str:
     match ready:
         case None:
             return ""
-        case plan.CommandCheck():
+        case CommandCheck():
             return ready.command
-        case plan.PortCheck():
+        case PortCheck():
             return f"port {ready.port}"
-        case plan.HttpCheck():
+        case HttpCheck():
             return ready.url
-        case plan.ExitCheck():
+        case ExitCheck():
             return "exit"
         case _:
             assert_never(ready)

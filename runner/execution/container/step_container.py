@@ -49,12 +49,15 @@ class StartedContainer:
     measure_token: str = ""
 
 
+OnBegun = Callable[[StartedContainer], object]
+
+
 def run(
     job: Job,
     step: CommandsStep | PluginStep,
     output: Output,
     prestarted: StartedContainer | None,
-    on_begun: Callable[[], object],
+    on_begun: OnBegun,
 ) -> Outcome:
     """Runs a step in a fresh container to its end: in ``prestarted`` if there is one, else in a new one.
 
@@ -75,7 +78,7 @@ def run(
         if started.token:
             _record(job, step, started)
             _open_gate(started.stream, gate.gate_input(started.token, _script(job, step, started.restore)))
-        on_begun()
+        on_begun(started)
         stopped = follow(job, step, started, output, status)
         report_usage(job, step, status.used)
         outcome = stopped or outcome_of(job, step, started.container, status)
