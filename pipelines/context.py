@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from pipelines.resources import NO_MAXIMUM, ResourcesMax
+
 
 class Trust(NamedTuple):
     """Which options that reach the host an administrator allows a repository's pipelines."""
@@ -73,6 +75,8 @@ class Context(NamedTuple):
 
     ``untrusted`` says why the run is untrusted, empty for a trusted one: it pushes nothing.
 
+    ``resources_max`` is what a container may ask for on this server.
+
     ``known`` is False for a linter, which does not know where a file will run: then conditions on the repository, the
     instance and the platform hold.
     """
@@ -92,6 +96,7 @@ class Context(NamedTuple):
     untrusted: str = ""
     previous: Mapping[str, str] = {}
     known: bool = True
+    resources_max: ResourcesMax = NO_MAXIMUM
 
 
 class PipelineFile(NamedTuple):

@@ -8,10 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines.inputs import DeclaredInput
 from pipelines.problem import Problem
+from pipelines.ready import Ready
+from pipelines.resources import Resources
 from pipelines.retry import Retry
 
 STEP_TIMEOUT_S, JOB_TIMEOUT_S = 3600, 6 * 3600
 """The defaults where a pipeline says nothing: the same in `headway run` and on a server without settings of its own."""
+READY_TIMEOUT_S = 60
+"""How long a service, or a detached step with ``ready``, may take to get ready."""
 
 
 class _Frozen(BaseModel):
@@ -106,6 +110,7 @@ class Container(_Frozen):
     extra_hosts: tuple[str, ...] = ()
     network_mode: str = ""
     user: str = ""
+    resources: Resources | None = None
 
 
 class Artifacts(_Frozen):
@@ -122,12 +127,17 @@ class Artifacts(_Frozen):
 
 
 class CommandsStep(_Step):
-    """Shell commands: all in one shell, which exits at the first that fails."""
+    """Shell commands: all in one shell, which exits at the first that fails.
+
+    If it is detached, steps after it wait for ``ready``, else until its commands have begun.
+    """
 
     kind: Literal["commands"] = "commands"
     container: Container
     commands: tuple[str, ...]
     detach: bool = False
+    ready: Ready | None = None
+    ready_timeout_s: int = READY_TIMEOUT_S
     artifacts: Artifacts | None = None
 
 
@@ -137,6 +147,8 @@ class PluginStep(_Step):
     kind: Literal["plugin"] = "plugin"
     container: Container
     detach: bool = False
+    ready: Ready | None = None
+    ready_timeout_s: int = READY_TIMEOUT_S
     artifacts: Artifacts | None = None
 
 
@@ -184,45 +196,23 @@ class PushStep(_Step):
 Step = Annotated[CommandsStep | PluginStep | BuildStep | PushStep, Field(discriminator="kind")]
 
 
-class CommandCheck(_Frozen):
-    """The service is ready when this shell command, run in its container, exits with 0."""
-
-    kind: Literal["command"] = "command"
-    command: str
-
-
-class PortCheck(_Frozen):
-    """The service is ready when this TCP port accepts a connection."""
-
-    kind: Literal["port"] = "port"
-    port: int
-
-
-class HttpCheck(_Frozen):
-    """The service is ready when a GET of this URL from the job's network returns a status below 400."""
-
-    kind: Literal["http"] = "http"
-    url: str
-
-
-class ExitCheck(_Frozen):
-    """The service does some work and ends: the steps start when it has ended with 0."""
-
-    kind: Literal["exit"] = "exit"
-
-
-Ready = Annotated[CommandCheck | PortCheck | HttpCheck | ExitCheck, Field(discriminator="kind")]
-
-
 class Service(_Frozen):
-    """A container beside the steps, reached by its name. Without ``ready``, its HEALTHCHECK or EXPOSEd ports count."""
+    """A container beside the steps, reached by its name. Without ``ready``, its HEALTHCHECK or EXPOSEd ports count.
+
+    It starts before the first step; in an image that a build step makes, as the end of that step.
+    """
 
     name: str
     container: Container
     commands: tuple[str, ...] = ()
     ready: Ready | None = None
-    ready_timeout_s: int = 60
+    ready_timeout_s: int = READY_TIMEOUT_S
     failure: Literal["fail", "ignore"] = "fail"
+
+    @property
+    def build(self) -> int:
+        """The number of the build step whose image it runs in; 0 for an image that is pulled."""
+        return self.container.image.step if isinstance(self.container.image, BuiltImage) else 0
 
 
 class Checkout(_Frozen):

@@ -51,6 +51,16 @@ class StepRetried:
 
 
 @dataclass(frozen=True)
+class StepMeasured:
+    """What the container of an attempt of the step used; 0 if that is not known. Without a limit, it is 0, too."""
+
+    step: int
+    memory_peak_bytes: int
+    cpu_s: float
+    memory_limit_bytes: int
+
+
+@dataclass(frozen=True)
 class StepFinished:
     """The step has ended, or was skipped. Comes after its last output."""
 
@@ -97,5 +107,8 @@ class JobNote:
     text: str
 
 
-Event = StepStarted | StepOutput | StepRetried | StepFinished | InstructionChanged | ImageBuilt | ImagePushed | JobNote
+Event = (
+    StepStarted | StepOutput | StepRetried | StepMeasured | StepFinished | InstructionChanged | ImageBuilt | ImagePushed
+    | JobNote
+)  # fmt: skip
 Emit = Callable[[Event], None]

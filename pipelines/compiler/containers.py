@@ -5,6 +5,7 @@ from posixpath import join, normpath
 from pipelines.compiler.environment_limits import Where, check_environment, check_word
 from pipelines.compiler.job_input import JobInput
 from pipelines.compiler.plugins.encoding import encode_all, plugin_environment, plugin_name
+from pipelines.compiler.resources import plan_resources
 from pipelines.model.workflow import CommandsStep, PluginStep, Service
 from pipelines.own_images import REMEDY, is_own_image
 from pipelines.plan import BuiltImage, Container, EnvValue, Image, NamedImage, text
@@ -42,6 +43,7 @@ def make_container(
         extra_hosts=options.extra_hosts,
         network_mode=options.network_mode,
         user=options.backend_options.docker.user,
+        resources=plan_resources(job, options.resources, where, label),
     )
 
 

@@ -9,7 +9,10 @@ from pipelines.compiler.checkout import plan_checkout
 from pipelines.compiler.containers import make_container
 from pipelines.compiler.environment_limits import check_word
 from pipelines.compiler.job_input import JobInput
+from pipelines.compiler.readiness import plan_ready
 from pipelines.compiler.selection import select_steps
+from pipelines.compiler.service_image import build_of_service
+from pipelines.compiler.step_candidates import StepCandidates
 from pipelines.compiler.step_dependencies import set_needs
 from pipelines.compiler.steps import drop_pushes, plan_step
 from pipelines.compiler.trust import check_trust
@@ -20,8 +23,6 @@ from pipelines.plan import LeftOut
 from pipelines.syntax.diagnostics import Place
 from pipelines.variables import StepIdentity
 
-READY_SECONDS = 60
-PORT_MAX = 65535
 RESERVED_LABELS = "woodpecker-ci.org/"
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
@@ -46,7 +47,7 @@ def plan_job(job: JobInput) -> PlannedJob:
     set_needs(candidates)
     check_artifacts(candidates)
     restored = restored_from(job)
-    services, no_services = _services(job)
+    services, no_services = _services(candidates)
     steps = tuple(plan_step(job, candidate) for candidate in candidates.selected)
     if not decision.runs:
         return PlannedJob(None, (LeftOut(what=f"workflow '{job.name}'", why=decision.why),))
@@ -108,7 +109,8 @@ def _container_of(container: plan.Container, number: int) -> plan.Container:
     return container.model_copy(update={"environment": environment})
 
 
-def _services(job: JobInput) -> tuple[tuple[plan.Service, ...], tuple[LeftOut, ...]]:
+def _services(candidates: StepCandidates) -> tuple[tuple[plan.Service, ...], tuple[LeftOut, ...]]:
+    job = candidates.job
     services: dict[str, plan.Service] = {}
     left_out = []
     for index, service in enumerate(job.workflow.services):
@@ -121,18 +123,17 @@ def _services(job: JobInput) -> tuple[tuple[plan.Service, ...], tuple[LeftOut, .
                 job.place("services", index, "name"), f"two services are named '{name}'", "give them different names"
             )
         decision = job.decide(service.when, "services", index, "when", of_step=True)
-        if decision.runs:
-            services[name] = _service(job, index, service)
+        build = build_of_service(candidates, index) if decision.runs else None
+        if why := decision.why if not decision.runs else build.left_out if build else "":
+            left_out.append(LeftOut(what=f"service '{name}' of workflow '{job.name}'", why=why))
         else:
-            left_out.append(LeftOut(what=f"service '{name}' of workflow '{job.name}'", why=decision.why))
+            services[name] = _service(job, index, service, build.number if build else 0)
     return tuple(services.values()), tuple(left_out)
 
 
-def _service(job: JobInput, index: int, service: Service) -> plan.Service:
-    where = ("services", index)
-    check_trust(job, service, where, f"service '{service.name}'")
-    if (service.image is None or not service.image.name) and not job.located.was_changed(*where):
-        job.diagnostics.error(job.place(*where), f"service '{service.name}' has no image", "add 'image: NAME'")
+def _service(job: JobInput, index: int, service: Service, build: int) -> plan.Service:
+    where, label = ("services", index), f"service '{service.name}'"
+    check_trust(job, service, where, label)
     identity = StepIdentity(
         name=service.name,
         kind="service",
@@ -142,35 +143,12 @@ def _service(job: JobInput, index: int, service: Service) -> plan.Service:
         cell=job.cell,
     )
     seconds = service.ready.timeout if service.ready else None
-    check_word(
-        job, f"service '{service.name}'", "\n".join(script.text for script in service.commands), (*where, "commands")
-    )
+    check_word(job, label, "\n".join(script.text for script in service.commands), (*where, "commands"))
     return plan.Service(
         name=service.name,
-        container=make_container(job, service, identity, where),
+        container=make_container(job, service, identity, where, build),
         commands=tuple(script.text for script in service.commands),
-        ready=_ready(job, index, service),
-        ready_timeout_s=seconds or service.timeout or READY_SECONDS,
+        ready=plan_ready(job, service.ready, where, label),
+        ready_timeout_s=seconds or service.timeout or plan.READY_TIMEOUT_S,
         failure="ignore" if service.failure == "ignore" else "fail",
     )
-
-
-def _ready(job: JobInput, index: int, service: Service) -> plan.Ready | None:
-    check = service.ready
-    if check is None or job.located.was_changed("services", index, "ready"):
-        return None
-    asked = (check.command is not None, check.port is not None, bool(check.http), check.exit)
-    if sum(asked) == 1:
-        if check.command and check.command.text:
-            check_word(job, f"service '{service.name}'", check.command.text, ("services", index, "ready"))
-            return plan.CommandCheck(command=check.command.text)
-        if check.port and check.port <= PORT_MAX:
-            return plan.PortCheck(port=check.port)
-        if check.http:
-            return plan.HttpCheck(url=check.http)
-        if check.exit:
-            return plan.ExitCheck()
-    hint = "write a command, {port: 5432}, {http: 'http://:8080/health'} or exit"
-    place = job.place("services", index, "ready")
-    job.diagnostics.error(place, f"'ready' of service '{service.name}' is not one check", hint)
-    return None

@@ -10,10 +10,12 @@ from pipelines.compiler.containers import make_container
 from pipelines.compiler.job_input import JobInput
 from pipelines.compiler.plugins import image_tags
 from pipelines.compiler.plugins.encoding import encode
+from pipelines.compiler.readiness import plan_ready_of_step
 from pipelines.compiler.step_candidates import StepCandidate, StepCandidates
 from pipelines.compiler.trust import check_build_trust, check_trust
 from pipelines.model.workflow import Build, BuildStep, CommandsStep, Failure, PluginStep, Push, PushStep
 from pipelines.own_images import is_own_image
+from pipelines.ready import Ready
 from pipelines.retry import Retry
 from pipelines.trigger import PULL_REQUEST_EVENTS
 from pipelines.variables import StepIdentity
@@ -61,7 +63,7 @@ def plan_step(job: JobInput, candidate: StepCandidate) -> plan.Step:
                 **_common(candidate),
                 container=container,
                 commands=commands,
-                detach=step.detach,
+                **_detached(job, candidate, step),
                 artifacts=plan_artifacts(candidate.name, step.artifacts),
             )
         case PluginStep() as step:
@@ -72,13 +74,26 @@ def plan_step(job: JobInput, candidate: StepCandidate) -> plan.Step:
                 )
             container = _container(job, candidate, step)
             kept = plan_artifacts(candidate.name, step.artifacts)
-            return plan.PluginStep(**_common(candidate), container=container, detach=step.detach, artifacts=kept)
+            detached = _detached(job, candidate, step)
+            return plan.PluginStep(**_common(candidate), container=container, **detached, artifacts=kept)
         case BuildStep() as step:
             return _build(job, candidate, step.build)
         case PushStep() as step:
             return _push(job, candidate, step.push)
         case _:
             assert_never(candidate.step)
+
+
+class _Detached(TypedDict):
+    detach: bool
+    ready: Ready | None
+    ready_timeout_s: int
+
+
+def _detached(job: JobInput, candidate: StepCandidate, step: CommandsStep | PluginStep) -> _Detached:
+    ready = plan_ready_of_step(job, step, (candidate.group, candidate.index), f"step '{candidate.name}'")
+    seconds = (step.ready.timeout if step.ready else None) or plan.READY_TIMEOUT_S
+    return {"detach": step.detach, "ready": ready, "ready_timeout_s": seconds}
 
 
 class _Common(TypedDict):

@@ -17,6 +17,7 @@ _CONTAINER = {
     "extra_hosts": "Additional names, as NAME:ADDRESS. Needs trust in 'network'.",
     "network_mode": "The container's network; 'none' is free for all, others need trust in 'network'.",
     "ports": "Accepted, and without effect: containers of a job reach each other's ports as they are.",
+    "resources": "How much it may have: {memory: 512m, cpus: 1.5, pids: 200}, within what the server allows.",
     "backend_options": "Options of one kind of backend, such as docker: {user: '1000:1000'}.",
 }
 _STEP = {
@@ -30,6 +31,7 @@ _STEP = {
 }
 _COMMANDS = "Shell commands: all in one shell, ended by the first that fails."
 _ARTIFACTS = "Files that are kept when it has ended: patterns, or {paths, exclude, expire, when, name}."
+_READY = "With detach: steps after it wait for a command that succeeds in it, {port: 80} or {http: ADDRESS}."
 _DETACH = "Start it and go on; it is ended when the job ends."
 _PATTERNS = {
     "include": "Patterns of which one must match: '*' stops at '/', '**' does not; '?', '[a-z]' and '{a,b}' work too.",
@@ -55,13 +57,21 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "variables": "Ignored: a place for YAML anchors.",
         "$schema": "Ignored: the address of this schema, for editors.",
     },
-    "CommandsStep": {**_STEP, **_CONTAINER, "artifacts": _ARTIFACTS, "commands": _COMMANDS, "detach": _DETACH},
+    "CommandsStep": {
+        **_STEP,
+        **_CONTAINER,
+        "artifacts": _ARTIFACTS,
+        "commands": _COMMANDS,
+        "detach": _DETACH,
+        "ready": _READY,
+    },
     "PluginStep": {
         **_STEP,
         **_CONTAINER,
         "artifacts": _ARTIFACTS,
         "settings": "What the plugin shall do. It reads them as PLUGIN_NAME from its environment.",
         "detach": _DETACH,
+        "ready": _READY,
     },
     "Artifacts": {
         "paths": "Patterns of files, relative to where the step starts; a folder stands for all files in it.",
@@ -114,6 +124,11 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "attempts": "How many further attempts it has; 1 without it, at most 10.",
         "on": "After which outcomes: broken, timeout, failed, exit statuses; without it after the first three.",
         "backoff": "How long to wait before each further attempt, such as 10s.",
+    },
+    "Resources": {
+        "memory": "Its memory, such as 512m or 2g, with what the kernel keeps of files for it; with more it is killed.",
+        "cpus": "How many processors it may use at a time, such as 1.5.",
+        "pids": "How many processes and threads it may have at a time.",
     },
     "ReadyCheck": {
         "command": "It is ready when this command, run in its container, succeeds.",

@@ -30,6 +30,7 @@ from pipelines.model.fields import (
 )
 from pipelines.model.inputs import Inputs
 from pipelines.model.json_types import ALSO_SHORT, MATRIX, SCALAR, Also, ListOrMap, OneOrMany, Written
+from pipelines.model.resources import Resources
 from pipelines.model.retry import RetryField
 from pipelines.syntax.nodes import ListNode, MapNode, ScalarNode
 
@@ -117,7 +118,30 @@ class ContainerOptions(PipelineModel):
     extra_hosts: Texts = ()
     network_mode: Text = ""
     ports: Texts = ()
+    resources: Resources | None = None
     backend_options: BackendOptions = BackendOptions()
+
+
+class ReadyCheck(PipelineModel):
+    """When a service is ready: a command succeeds, a port accepts a connection, a URL answers, or it has ended."""
+
+    wanted: ClassVar[str] = "a command, {port: 5432}, {http: ADDRESS} or exit"
+    remedy: ClassVar[str] = "write one of these"
+
+    command: Script | None = None
+    port: Whole | None = None
+    http: Text = ""
+    exit: Flag = False
+    timeout: Seconds | None = None
+
+
+def _ready(value: object) -> object:
+    if isinstance(value, ScalarNode):
+        return {"exit": True} if value.text.strip() == "exit" else {"command": value}
+    return value
+
+
+ReadyField = Annotated[ReadyCheck, Before(_ready), Also(SCALAR)]
 
 
 ArtifactsField = Annotated[Artifacts, Before(paths_alone), ALSO_SHORT]
@@ -129,6 +153,7 @@ class CommandsStep(StepBase, ContainerOptions):
     artifacts: ArtifactsField | None = None
     commands: Scripts = Field(min_length=1)
     detach: Flag = False
+    ready: ReadyField | None = None
 
 
 class PluginStep(StepBase, ContainerOptions):
@@ -137,6 +162,7 @@ class PluginStep(StepBase, ContainerOptions):
     artifacts: ArtifactsField | None = None
     settings: Settings = Field(default_factory=dict)
     detach: Flag = False
+    ready: ReadyField | None = None
 
 
 def _context(value: object) -> object:
@@ -226,25 +252,6 @@ Step = Annotated[
 ]
 
 
-class ReadyCheck(PipelineModel):
-    """When a service is ready: a command succeeds, a port accepts a connection, a URL answers, or it has ended."""
-
-    wanted: ClassVar[str] = "a command, {port: 5432}, {http: ADDRESS} or exit"
-    remedy: ClassVar[str] = "write one of these"
-
-    command: Script | None = None
-    port: Whole | None = None
-    http: Text = ""
-    exit: Flag = False
-    timeout: Seconds | None = None
-
-
-def _ready(value: object) -> object:
-    if isinstance(value, ScalarNode):
-        return {"exit": True} if value.text.strip() == "exit" else {"command": value}
-    return value
-
-
 class Service(ContainerOptions):
     """A container beside the steps, reachable by its name. ``timeout`` is how long it may take to get ready."""
 
@@ -253,7 +260,7 @@ class Service(ContainerOptions):
     failure: Annotated[Failure, Before(_failure)] = "fail"
     commands: Scripts = ()
     settings: Settings = Field(default_factory=dict)
-    ready: Annotated[ReadyCheck, Before(_ready), Also(SCALAR)] | None = None
+    ready: ReadyField | None = None
     timeout: Seconds | None = None
 
 

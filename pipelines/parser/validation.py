@@ -61,7 +61,7 @@ _MODELS: dict[str, type[PipelineModel]] = {
     "docker": DockerOptions,
 }
 _STEP_KEYS = frozenset(name for kind in _STEP_MODELS.values() for name in kind.model_fields)
-_NOT_SUPPORTED_YET = frozenset({"cache", "reports", "resources", "deploy"})
+_NOT_SUPPORTED_YET = frozenset({"cache", "reports", "deploy"})
 
 
 class LocatedWorkflow(NamedTuple):
@@ -247,6 +247,8 @@ _KIND_NAMES = {"commands": "'commands'", "plugin": "a plugin", "build": "'build'
 def _conflict_hint(key: str, kind: str) -> str:
     if key in {"settings", "commands", "build", "push"}:
         return "a step is one of commands, settings (a plugin), build and push; make two steps"
+    if (key, kind) == ("resources", "build"):
+        return "remove it: the engine's BuildKit knows no limits for one build; they are for steps and services"
     return f"only steps with a container have it; remove it, or move it from the {kind} step to one"
 
 

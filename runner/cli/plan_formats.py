@@ -52,7 +52,9 @@ def _names(names: Sequence[str]) -> str:
 
 
 def _service_row(service: ServiceView) -> tuple[str, ...]:
-    return "service", service.name, service.image, f"ready: {service.ready}" if service.ready else ""
+    notes = [f"ready: {service.ready}"] if service.ready else []
+    notes += [f"at most {service.resources}"] if service.resources else []
+    return "service", service.name, service.image, "; ".join(notes)
 
 
 def _step_rows(job: JobView) -> Iterator[tuple[str, ...]]:
@@ -67,6 +69,8 @@ def _step_rows(job: JobView) -> Iterator[tuple[str, ...]]:
             notes.append(f"keeps {', '.join(step.artifacts)}")
         if step.retry:
             notes.append(step.retry)
+        if step.resources:
+            notes.append(f"at most {step.resources}")
         yield str(step.order), step.name, f"{_kind(step)}{step.image}", "; ".join(notes)
 
 

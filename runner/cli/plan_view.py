@@ -7,6 +7,7 @@ from typing import TypeVar, assert_never
 
 from pipelines import plan
 from pipelines.plan import JobPlan, LeftOut, Plan
+from pipelines.ready import CommandCheck, ExitCheck, HttpCheck, PortCheck, Ready
 from pipelines.trigger import Event, Trigger
 
 
@@ -15,7 +16,8 @@ class StepView:
     """One step. Steps with the same ``order`` may run together; ``needs`` are numbers of steps.
 
     ``artifacts`` are patterns of the files that it keeps.
-    ``retry`` says how often it runs again, and when; empty for a step that does not.
+    ``retry`` says how often it runs again, and when; empty for a step that does not. ``resources`` are what its
+    container may use at most, as far as the file says it.
     """
 
     number: int
@@ -27,6 +29,7 @@ class StepView:
     runs_after: tuple[str, ...]
     artifacts: tuple[str, ...]
     retry: str
+    resources: str
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class ServiceView:
     name: str
     image: str
     ready: str
+    resources: str
 
 
 @dataclass(frozen=True)
@@ -106,11 +110,14 @@ def _job(job: JobPlan, order: int) -> JobView:
             runs_after=_outcomes(step),
             artifacts=_artifacts(step),
             retry=str(step.retry or ""),
+            resources="" if isinstance(step, plan.BuildStep | plan.PushStep) else _resources(step.container),
         )
         for step in job.steps
     )
     services = tuple(
-        ServiceView(service.name, _image(service.container.image, names), _ready(service.ready))
+        ServiceView(
+            service.name, _image(service.container.image, names), _ready(service.ready), _resources(service.container)
+        )
         for service in job.services
     )
     outcomes, source = _outcomes(job), job.restored_from
@@ -120,6 +127,10 @@ def _job(job: JobPlan, order: int) -> JobView:
 def _artifacts(step: plan.Step) -> tuple[str, ...]:
     kept = step.artifacts if isinstance(step, plan.CommandsStep | plan.PluginStep) else None
     return kept.paths if kept else ()
+
+
+def _resources(container: plan.Container) -> str:
+    return str(container.resources or "")
 
 
 Key = TypeVar("Key", int, str)
@@ -159,17 +170,17 @@ def _image(image: plan.Image, names: Mapping[int, str]) -> str:
     return image.name if isinstance(image, plan.NamedImage) else f"the image of '{names.get(image.step, '')}'"
 
 
-def _ready(ready: plan.Ready | None) -> str:
+def _ready(ready: Ready | None) -> str:
     match ready:
         case None:
             return ""
-        case plan.CommandCheck():
+        case CommandCheck():
             return ready.command
-        case plan.PortCheck():
+        case PortCheck():
             return f"port {ready.port}"
-        case plan.HttpCheck():
+        case HttpCheck():
             return ready.url
-        case plan.ExitCheck():
+        case ExitCheck():
             return "exit"
         case _:
             assert_never(ready)

@@ -20,6 +20,14 @@ GIT_GATE_ENTRYPOINT = (f"{INIT_FOLDER}/init", "gate-git", "sh", SCRIPT)
 """A gate that writes the setting of runner/execution/git_settings.py itself: for containers of root."""
 RUN_ENTRYPOINT = (f"{INIT_FOLDER}/init", "run")
 """To be followed by a program and its arguments."""
+MEASURE_TOKEN_BYTES_MAX = 94
+
+
+def measured(token: str) -> tuple[str, ...]:
+    """The same, for a container that reports what it used in a line that begins with this token."""
+    return (f"{INIT_FOLDER}/init", "measure", token)
+
+
 BROKEN_OFF_STATUS = 125
 """How a gate ends that did not get the whole script, without a report: no command of it has run."""
 _PROGRAMS = Path(__file__).with_name("init")

@@ -8,7 +8,7 @@ from pipelines.state import Outcome
 from runner.execution.build_step import build
 from runner.execution.container import step_container
 from runner.execution.container.going_on import go_on
-from runner.execution.container.step_container import StartedContainer
+from runner.execution.container.step_container import OnBegun, StartedContainer
 from runner.execution.job import Job
 from runner.execution.push_step import push
 from runner.logs.output import Output
@@ -19,11 +19,11 @@ def perform(
     step: Step,
     output: Output,
     prestarted: Callable[[], StartedContainer | None],
-    on_begun: Callable[[], object],
+    on_begun: OnBegun,
 ) -> Outcome:
     """Runs a step; ``prestarted`` returns its container if that was started before its turn.
 
-    ``on_begun`` is called when the commands of a container have begun.
+    ``on_begun`` is called with a container when its commands have begun.
 
     A step that fails returns an outcome or raises StepError; MachineError means that the machine could not run it.
     """

@@ -45,6 +45,7 @@ from runner.execution.journal import Journal
 from runner.execution.masked_events import masked_emit
 from runner.execution.named_images import NamedImages
 from runner.execution.options import DEFAULT_OPTIONS, Options
+from runner.execution.resources.limits import JobLimits
 from runner.execution.resumption import NOTHING_LEFT, Resumption
 from runner.execution.workspace_owner import WorkspaceOwner
 from runner.images.job_images import JobImages
@@ -110,10 +111,9 @@ class Job:
     def __init__(
         self, assignment: Assignment, engine: Engine, builder: Callable[[], Builder], emit: Emit, cancel: Cancel
     ) -> None:
-        self.assignment, self.plan = assignment, assignment.plan
-        self.options = assignment.options
-        self.engine, self.builder = engine, builder
-        self.cancel = cancel
+        self.assignment, self.plan, self.options = assignment, assignment.plan, assignment.options
+        self.engine, self.builder, self.cancel = engine, builder, cancel
+        self.limits = JobLimits(engine, self.options.limits)
         self.redactor = Redactor([*assignment.secrets.values(), *assignment.egress.secrets()])
         self.emit = masked_emit(emit, self.redactor)
         self.egress = JobEgress(assignment.egress, assignment.folder / "ca", host_names(self.plan))

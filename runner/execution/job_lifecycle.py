@@ -20,6 +20,7 @@ from runner.execution.artifacts import restore_artifacts
 from runner.execution.host_access import check_plan
 from runner.execution.job import Assignment, Job
 from runner.execution.masked_events import masked_errors, masked_outcome
+from runner.execution.resources.limits import check_resources
 from runner.execution.restoration import restore
 from runner.execution.scheduler import Scheduler
 from runner.execution.services import Services
@@ -124,6 +125,8 @@ def _run(job: Job) -> Outcome:
         return _resume(job)
     try:
         check_plan(job.plan, job.assignment.access.host)
+        if not job.assignment.local:
+            check_resources(job.plan, job.limits.most)
     except StepError as error:
         _skip_all(job, error.outcome)
         return error.outcome

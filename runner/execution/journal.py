@@ -30,7 +30,8 @@ ImageKey = tuple[str, str, frozenset[int]]
 class OpenedContainer:
     """The container of a step whose commands may have begun. ``token`` is its gate's, empty where it has none.
 
-    ``user`` and ``image`` are as in ``StartedContainer``; ``since_s`` is when it began (seconds since 1970).
+    ``measure_token``, ``user`` and ``image`` are as in ``StartedContainer``; ``since_s`` is when it began (seconds
+    since 1970).
     """
 
     container: str
@@ -38,6 +39,7 @@ class OpenedContainer:
     user: int | None
     image: str
     since_s: float
+    measure_token: str = ""
 
 
 @dataclass
@@ -216,7 +218,7 @@ def _add_of_step(history: History, step: int, fact: dict[str, Any]) -> None:
             history.begun[step], history.owner = float(fact["at"]), _owner(fact)
             history.opened[step] = OpenedContainer(
                 str(fact["container"]), str(fact["token"]), None if user is None else int(user), str(fact["image"]),
-                float(fact["since_s"]),
+                float(fact["since_s"]), str(fact.get("measure_token", "")),
             )  # fmt: skip
         case "retried":
             history.retried[step] = (*history.retried.get(step, ()), _ended_attempt(fact))

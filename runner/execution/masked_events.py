@@ -23,7 +23,7 @@ def masked_emit(emit: events.Emit, redactor: Redactor) -> events.Emit:
 def _masked(event: events.Event, redactor: Redactor) -> events.Event:
     mask = redactor.mask_text
     match event:
-        case events.StepOutput() | events.StepStarted() | events.ImageBuilt():
+        case events.StepOutput() | events.StepStarted() | events.StepMeasured() | events.ImageBuilt():
             return event
         case events.StepFinished():
             return replace(event, outcome=masked_outcome(event.outcome, redactor))

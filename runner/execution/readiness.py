@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, assert_never
 
-from pipelines.plan import CommandCheck, ExitCheck, HttpCheck, PortCheck, Service
+from pipelines.plan import Service
+from pipelines.ready import CommandCheck, ExitCheck, HttpCheck, PortCheck
 from pipelines.visible import visible_line
 from runner.docker.client import Engine
 from runner.execution.container.launch import Launch

@@ -1,15 +1,18 @@
 """The order of one job's steps: starts each when the steps that it needs have ended, skips it, or cancels it."""
 
-from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, InvalidStateError, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from threading import Thread
 from typing import Any
 
 from pipelines.plan import CommandsStep, PluginStep, Step
 from pipelines.state import PASSED, Outcome, Reason, State
 from runner.cancellation import Cancel
+from runner.errors import StepError, as_step_error
 from runner.events import StepFinished
+from runner.execution.container.step_container import OnBegun, StartedContainer
 from runner.execution.job import Job
 from runner.execution.prestart import ContainerPrestarter
 from runner.execution.resumption import Resumption
@@ -17,6 +20,7 @@ from runner.execution.services import Services
 from runner.execution.step_run import run_step
 
 DETACHED_POLL_S = 0.2
+DetachedStep = CommandsStep | PluginStep
 
 
 class Scheduler:
@@ -31,7 +35,8 @@ class Scheduler:
         self._waiting = list(job.plan.steps)
         self._running: dict[Future[Outcome], Step] = {}
         self._detached: dict[Future[Outcome], Step] = {}
-        self._beginning: dict[Future[None], Step] = {}
+        self._beginning: dict[Future[Outcome | None], Step] = {}
+        self._unready: dict[int, Outcome] = {}
         self._ended_steps: set[int] = set()
         self._verdict = PASSED
         self._begun: set[int] = set()
@@ -82,7 +87,7 @@ class Scheduler:
             awaited: list[Future[Any]] = [*self._running, *self._beginning]
             done, _ = wait(awaited, return_when=FIRST_COMPLETED)
             for begun in self._beginning.keys() & done:
-                self._ended_steps.add(self._beginning.pop(begun).number)
+                self._has_begun(begun)
             for ended in self._running.keys() & done:
                 self._ended(self._running.pop(ended), ended.result())
         self._end_detached()
@@ -98,18 +103,41 @@ class Scheduler:
         self._waiting.remove(step)
         if skipped := self._skip_reason(step):
             self._finish(step, skipped)
-        elif _is_detached(step):
+        elif isinstance(step, DetachedStep) and step.detach:
             self._detach(pool, step)
         else:
             self._running[pool.submit(self._run_step, step)] = step
         return True
 
-    def _detach(self, pool: ThreadPoolExecutor, step: Step) -> None:
-        begun = Future[None]()
-        set_begun = partial(_set_done, begun)
-        running = pool.submit(self._run_step, step, set_begun)
-        running.add_done_callback(set_begun)  # it may fail before its commands begin
+    def _detach(self, pool: ThreadPoolExecutor, step: DetachedStep) -> None:
+        begun = Future[Outcome | None]()
+        running = pool.submit(self._run_step, step, partial(self._begins, step, begun))
+        running.add_done_callback(partial(_set_ended, step, begun))  # it may fail before its commands begin
         self._detached[running], self._beginning[begun] = step, step
+
+    def _begins(self, step: DetachedStep, begun: Future[Outcome | None], started: StartedContainer) -> None:
+        """The commands of a detached step begin: steps that need it may start at once, or when it is ready."""
+        if step.ready is None:
+            _set(begun, None)
+        else:
+            Thread(target=self._wait_ready, args=(step, begun, started), name=f"ready {step.name}", daemon=True).start()
+
+    def _wait_ready(self, step: DetachedStep, begun: Future[Outcome | None], started: StartedContainer) -> None:
+        outcome = None
+        try:
+            self._services.wait_for_step(step, started)
+        except (StepError, OSError) as error:
+            outcome = as_step_error(error).outcome
+        finally:
+            _set(begun, outcome)
+
+    def _has_begun(self, begun: Future[Outcome | None]) -> None:
+        """Steps that need a detached one go on. One that does not get ready has failed, though it may still run."""
+        step = self._beginning.pop(begun)
+        self._ended_steps.add(step.number)
+        if failed := begun.result():
+            self._unready[step.number] = failed
+            self._judge(step, failed)
 
     def _is_due(self, step: Step) -> bool:
         """True if the step can be started or skipped now. Steps for after a cancellation wait until the others end."""
@@ -136,7 +164,7 @@ class Scheduler:
         status = self._job.status
         return None if status.will_run(step) else status.skipped(step)
 
-    def _run_step(self, step: Step, on_begun: Callable[[], object] = lambda: None) -> Outcome:
+    def _run_step(self, step: Step, on_begun: OnBegun = lambda _: None) -> Outcome:
         return run_step(self._job, step, self._prestarter, self._services, on_begun)
 
     def _ended(self, step: Step, outcome: Outcome) -> None:
@@ -172,17 +200,28 @@ class Scheduler:
             self._job.signal_detached("SIGKILL")
             late = wait(late, timeout=DETACHED_POLL_S).not_done
         for future in early:
-            self._finish(self._detached[future], future.result())
+            step = self._detached[future]
+            self._finish(step, self._unready.get(step.number) or future.result())
         for future, step in self._detached.items():
             if future not in early:
                 future.result()
-                self._finish(step, replace(PASSED, message="ended with the job"))
+                self._finish(step, self._unready.get(step.number) or replace(PASSED, message="ended with the job"))
 
 
-def _set_done(future: Future[None], *_: object) -> None:
-    """Idempotent, for one thread at a time."""
-    if not future.done():
-        future.set_result(None)
+def _set(begun: Future[Outcome | None], outcome: Outcome | None) -> None:
+    """Idempotent: what comes first counts."""
+    with suppress(InvalidStateError):
+        begun.set_result(outcome)
+
+
+def _set_ended(step: DetachedStep, begun: Future[Outcome | None], ended: Future[Outcome]) -> None:
+    """The step has ended, maybe before it was ready."""
+    why = None
+    if step.ready is not None and not begun.done() and ended.exception() is None:
+        why = ended.result()
+        if why.state is State.PASSED:
+            why = Outcome(State.FAILED, Reason.SERVICE_FAILED, "it ended before it was ready")
+    _set(begun, why)
 
 
 def _is_detached(step: Step) -> bool:

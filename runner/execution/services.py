@@ -1,9 +1,11 @@
 """A job's services: containers that run beside the steps, which reach them by name. Steps start when all are ready."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
+from functools import partial
+from shlex import quote
 from threading import Event, Lock, Thread
 from typing import Any
 
@@ -13,6 +15,7 @@ from runner.docker.specs import ContainerSpec
 from runner.errors import CanceledError, MachineError, StepError
 from runner.execution.container.container_spec import container_spec
 from runner.execution.container.launch import launch
+from runner.execution.container.step_container import StartedContainer
 from runner.execution.job import Job
 from runner.execution.readiness import POLL_S, Readiness
 
@@ -29,33 +32,77 @@ class Services:
         self._ended: dict[str, float] = {}
         self._lock = Lock()
         self._over = Event()
-        self._given_up = Event()
         job.closers.append(self._over.set)
 
     def start(self) -> None:
-        """Starts all, then waits for all at once. If one with ``failure: ignore`` fails, the job goes on."""
-        for service in self._job.plan.services:
+        """Starts those that need no image of a build step, then waits for all at once.
+
+        If one with ``failure: ignore`` fails, the job goes on.
+        """
+        self._start([service for service in self._job.plan.services if service.build == 0])
+
+    def start_after(self, step: Step) -> None:
+        """Starts the services that run in the image of a build step, which has just passed, and waits for them.
+
+        Where one does not get ready, those of an earlier attempt of the step do not stay.
+        """
+        wanted = [service for service in self._job.plan.services if service.build == step.number]
+        try:
+            self._start(wanted)
+        except BaseException:
+            for running in [each for each in self._running if each.service in wanted]:
+                self._running.remove(running)
+                self._remove(running.container)
+            raise
+
+    def _start(self, services: Sequence[Service]) -> None:
+        given_up, batch = Event(), list[RunningService]()
+        for service in services:
             with self._ignoring(service):
-                self._running.append(RunningService(self._job, service, self._stopped))
-        with ThreadPoolExecutor(len(self._running) or 1, "ready") as pool:
+                batch.append(RunningService(self._job, service, partial(self._stopped, given_up)))
+                self._running.append(batch[-1])
+        with ThreadPoolExecutor(len(batch) or 1, "ready") as pool:
             try:
-                for ready in as_completed([pool.submit(self._wait, running) for running in self._running]):
+                for ready in as_completed([pool.submit(self._wait, running) for running in batch]):
                     ready.result()
             finally:
-                self._given_up.set()  # the pool waits for its threads
+                given_up.set()  # the pool waits for its threads
 
     def resume(self, containers: Mapping[str, str]) -> None:
-        """Goes on with the running services of an earlier process; ``containers`` has their ids."""
+        """Goes on with the running services of an earlier process; ``containers`` has their ids.
+
+        A build step that had not ended is done again, and starts its services again.
+        """
         for service in self._job.plan.services:
-            if container := containers.get(service.name):
-                self._running.append(RunningService(self._job, service, self._stopped, container))
-                self._watch_in_background(self._running[-1])
+            if not (container := containers.get(service.name)):
+                continue
+            if (build := service.build) and build not in self._job.resumption.ended:
+                self._remove(container)
+                continue
+            self._running.append(RunningService(self._job, service, partial(self._stopped, self._over), container))
+            self._watch_in_background(self._running[-1])
+
+    def wait_for_step(self, step: CommandsStep | PluginStep, started: StartedContainer) -> None:
+        """Returns when a detached step is ready, or nothing waits for it any more. Raises StepError if it is not."""
+        known = Service(
+            name=step.name, container=step.container, ready=step.ready, ready_timeout_s=step.ready_timeout_s
+        )
+        stopped = partial(self._stopped, self._over)
+        running = RunningService(self._job, known, stopped, started.container, started.image)
+        running.wait_ready()
+        if not stopped() and running.has_ended():
+            raise running.failed("ended before it was ready")
+
+    def _remove(self, container: str) -> None:
+        if container in self._job.services:
+            self._job.services.remove(container)
+        self._job.removals.remove_now(container)
 
     def _watch_in_background(self, running: "RunningService") -> None:
         Thread(target=self._watch, args=(running,), name=f"service {running.service.name}", daemon=True).start()
 
-    def _stopped(self) -> bool:
-        return bool(self._job.cancel) or self._given_up.is_set()
+    def _stopped(self, given_up: Event) -> bool:
+        return bool(self._job.cancel) or given_up.is_set()
 
     @contextmanager
     def _ignoring(self, service: Service) -> Iterator[None]:
@@ -127,22 +174,35 @@ class _Notes:
 class RunningService:
     """The running container of one service."""
 
-    def __init__(self, job: Job, service: Service, stopped: Callable[[], bool], container: str = "") -> None:
+    def __init__(
+        self, job: Job, service: Service, stopped: Callable[[], bool], container: str = "", image: str = ""
+    ) -> None:
         """Pulls the image if necessary and starts the container on the job's network, under the service's name.
 
-        With ``container`` it runs already.
+        With ``container`` it runs already; with ``image``, an id, it is that of a detached step.
         """
         self._job = job
         self.service = service
         self._stopped = stopped
-        image = service.container.image
-        if not isinstance(image, NamedImage):
-            raise StepError(Reason.SERVICE_FAILED, f"the service {service.name!r} needs the name of an image")
-        self._image = job.images.get(job.requirements.services[service.name], _Notes(job, service.name))
+        self._label = f"{'step' if image else 'service'} {service.name!r}"
+        self._image = self._image_of(image)
         self._environment = job.environment(service.container.environment)
         self._launch = launch(self._environment, job.images.environment_of(str(self._image["Id"])))
+        if image and service.container.directory:  # checks run where the step's commands do
+            go = f"cd -- {quote(service.container.directory)}"
+            self._launch = self._launch._replace(restore=(*self._launch.restore, go))
         self.container = container or self._start()
         self.readiness = Readiness(job.engine, self.container, service, self._image, self._launch, stopped)
+
+    def _image_of(self, known: str) -> dict[str, Any]:
+        service, job = self.service, self._job
+        if not known and isinstance(service.container.image, NamedImage):
+            return job.images.get(job.requirements.services[service.name], _Notes(job, service.name))
+        image = job.engine.image(known or job.built.get(service.build, ""))
+        if image is None:
+            raise StepError(Reason.SERVICE_FAILED, f"the image of the {self._label} is gone from the engine; re-run")
+        job.images.note(image)
+        return image
 
     def _start(self) -> str:
         with self._job.timed("create", self.service.name):
@@ -185,30 +245,31 @@ class RunningService:
             state = self._inspect()
             if not state["State"]["Running"]:
                 if code := state["State"]["ExitCode"]:
-                    raise self._failed(f"ended with exit code {code}, and the steps wait for {ready.wanted}")
+                    raise self.failed(f"ended with exit code {code}, and the steps wait for {ready.wanted}")
                 return
             if ready.holds(state, deadline):
                 return
             if time.monotonic() >= deadline:
                 late = f"was not ready after {self.service.ready_timeout_s} s: the steps wait for {ready.wanted}"
-                raise self._failed(f"{late}; {ready.remedy()}")
+                raise self.failed(f"{late}; {ready.remedy()}")
             # A check that takes long is not asked all the time.
             self._job.cancel.wait(min(max(POLL_S, time.monotonic() - asked), CHECK_PAUSE_S))
 
     def _inspect(self) -> dict[str, Any]:
         state = self._job.engine.inspect(self.container)
         if state is None:
-            raise self._failed("was removed from the engine by another program")
+            raise self.failed("was removed from the engine by another program")
         return state
 
-    def _failed(self, what: str) -> StepError:
+    def failed(self, what: str) -> StepError:
+        """The error of one that does not get ready: what happened, and the end of its log."""
         return StepError(Reason.SERVICE_FAILED, self.with_log(what))
 
     def with_log(self, what: str) -> str:
         """A sentence about what happened to the service, with the end of its log."""
         tail = self._tail()
         log = f"the end of its log:\n{tail}" if tail else "it wrote nothing"
-        return f"the service {self.service.name!r} {what}; {log}"
+        return f"the {self._label} {what}; {log}"
 
     def _tail(self, since_s: float | None = None) -> str:
         return self._job.engine.logs(self.container, LOG_LINES, since_s).decode(errors="replace").strip()

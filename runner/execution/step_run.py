@@ -6,10 +6,11 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-from pipelines.plan import Step
+from pipelines.plan import BuildStep, Step
 from pipelines.state import Outcome, State
 from runner.errors import DiskNearlyFullError, StepError, as_step_error
 from runner.events import StepStarted
+from runner.execution.container.step_container import OnBegun
 from runner.execution.dispatch import perform
 from runner.execution.job import Job
 from runner.execution.prestart import ContainerPrestarter
@@ -19,14 +20,12 @@ from runner.execution.services import Services
 from runner.logs.output import CUT_OFF, Output
 
 
-def run_step(
-    job: Job, step: Step, prestarter: ContainerPrestarter, services: Services, on_begun: Callable[[], object]
-) -> Outcome:
+def run_step(job: Job, step: Step, prestarter: ContainerPrestarter, services: Services, on_begun: OnBegun) -> Outcome:
     """Runs one step to the end of its last attempt. Errors become outcomes, and sentences in its log."""
     job.emit(StepStarted(step.number))
     output = _output(job, step)
     retries = Retries(job, step, output)
-    attempt = partial(perform, job, step, output, partial(prestarter.take, step), on_begun)
+    attempt = partial(_perform, job, step, output, services, prestarter, on_begun)
     outcome = retries.resume()
     while outcome is None:
         opened = job.resumption.history.opened.get(step.number) if step.number in job.begun else None
@@ -36,6 +35,15 @@ def run_step(
         outcome = retries.outcome_after(ended, since_s)
     if output.cut_off:
         outcome = replace(outcome, message="; ".join(filter(None, (outcome.message, CUT_OFF))))
+    return outcome
+
+
+def _perform(
+    job: Job, step: Step, output: Output, services: Services, prestarter: ContainerPrestarter, on_begun: OnBegun
+) -> Outcome:  # fmt: skip
+    outcome = perform(job, step, output, partial(prestarter.take, step), on_begun)
+    if isinstance(step, BuildStep) and outcome.state is State.PASSED:
+        services.start_after(step)
     return outcome
 
 

@@ -11,7 +11,7 @@ from pipelines.state import Reason
 from runner.cli.run.terminal import LINE_BYTES_MAX, Terminal
 from runner.errors import StepError
 from runner.events import StepOutput, Stream
-from runner.execution.container.gate import StatusWatch
+from runner.execution.container.gate import STATUS_BYTES_MAX, StatusWatch
 from runner.images.tags_file import TAGS_FILE_BYTES_MAX, read_tags
 from runner.network.ca_certificates import BUNDLE_BYTES_MAX, read_ca_certificates
 from runner.source.mirror import FILE_BYTES_MAX, Mirror
@@ -76,6 +76,12 @@ def test_what_looks_like_a_status_of_too_many_digits_is_output() -> None:
     assert watch.feed(mark + b"255 64") == b""
     assert watch.feed(b"\n") == b""
     assert (watch.status, watch.signal) == (255, 64)
+    longest = b"255 64 " + b"9" * 20 + b" " + b"9" * 20
+    assert len(longest) == STATUS_BYTES_MAX - 1
     watch = StatusWatch("token")
-    assert watch.feed(mark + b"2555 64") == mark + b"2555 64"
+    assert watch.feed(mark + longest) == b""
+    assert watch.feed(b"\n") == b""
+    assert watch.used.memory_peak_bytes == 10**20 - 1
+    watch = StatusWatch("token")
+    assert watch.feed(mark + longest + b"9") == mark + longest + b"9"
     assert watch.status is None

@@ -75,9 +75,11 @@ class RecentRun(RunSchema):
 
 
 class StepSchema(Schema):
-    """A step. ``facts`` may have ``image_id``, ``size_bytes``, ``pushed``, ``instructions``, and ``attempts``.
+    """A step. ``facts`` may have ``image_id``, ``size_bytes``, ``pushed``, ``instructions``, ``usage``, ``attempts``.
 
-    Those are the attempts before the last one, each with its verdict, its times and where its part of the log ends.
+    ``usage`` is what the container of its last attempt used, 0 where that is not known, and its limit of memory, 0 for
+    none: ``memory_peak_bytes``, ``cpu_seconds``, ``memory_limit_bytes``. ``attempts`` are those before the last one,
+    each with its verdict, its times and where its part of the log ends.
     """
 
     id: int

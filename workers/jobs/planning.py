@@ -18,6 +18,7 @@ from pipelines.problem import InvalidPipelineError, Level, Problem
 from pipelines.state import Outcome, Reason, State
 from pipelines.trigger import PULL_REQUEST_EVENTS, Event, Trigger, skip_ci
 from runner.errors import StepError
+from runner.execution.resources.limits import maximum
 from runner.source.fragments import read_fragments
 from runner.source.mirror import Mirror
 from runner.source.other_repositories import OtherRepositories
@@ -26,6 +27,7 @@ from workers import store
 from workers.access.trust import PipelineFrom
 from workers.db.session import transaction
 from workers.jobs.context import ClaimedJob, WorkerContext
+from workers.jobs.job_options import options
 from workers.jobs.mirror_maintenance import open_others
 from workers.labels import fits, this_platform, wanted
 from workers.settings import Settings
@@ -186,4 +188,5 @@ def _context(job: ClaimedJob, settings: Settings) -> Context:
         platform=this_platform(),
         push_repo=run.push_repo,
         previous=run.previous,
+        resources_max=maximum(options(settings).limits),
     )

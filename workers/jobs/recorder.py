@@ -27,7 +27,9 @@ from workers.streaming.redis_stream import LiveTail
 _FLUSH_EVERY_S = 0.1
 _FACTS_EVERY_MS = 300
 
-_FactEvent = events.StepRetried | events.InstructionChanged | events.ImageBuilt | events.ImagePushed
+_FactEvent = (
+    events.StepRetried | events.StepMeasured | events.InstructionChanged | events.ImageBuilt | events.ImagePushed
+)
 
 _log = structlog.get_logger()
 
@@ -94,6 +96,9 @@ class Recorder:
         match event:
             case events.StepRetried():
                 self._retried(event)
+            case events.StepMeasured():
+                used = {"memory_peak_bytes": event.memory_peak_bytes, "cpu_seconds": event.cpu_s}
+                self._set_facts(event.step, {"usage": used | {"memory_limit_bytes": event.memory_limit_bytes}})
             case events.InstructionChanged():
                 self._instruction(event)
             case events.ImageBuilt():

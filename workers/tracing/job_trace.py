@@ -35,6 +35,7 @@ class JobTrace:
         self._behind_ns = behind_ns
         self._began_ns = self._now_ns()
         self._started_ns: dict[int, int] = {}
+        self._used: dict[int, events.StepMeasured] = {}
 
     def _now_ns(self) -> int:
         return time.time_ns() + self._behind_ns
@@ -60,6 +61,8 @@ class JobTrace:
         def follow(event: events.Event) -> None:
             if isinstance(event, events.StepStarted):
                 self._started_ns.setdefault(event.step, self._now_ns())
+            elif isinstance(event, events.StepMeasured):
+                self._used[event.step] = event
             elif isinstance(event, events.StepFinished) and event.step in steps:
                 self._step_ended(steps[event.step], event.outcome)
             emit(event)
@@ -70,6 +73,7 @@ class JobTrace:
         start_ns = self._started_ns.pop(step.number, None)
         if start_ns is None:  # it was skipped
             return
+        used = self._used.pop(step.number, None)
         attributes = short(
             {
                 "cicd.pipeline.task.name": step.name,
@@ -78,6 +82,8 @@ class JobTrace:
                 "headway.step.kind": step.kind,
                 "headway.reason": outcome.reason.value if outcome.reason else None,
                 "process.exit.code": outcome.exit_code,
+                "headway.step.memory_peak_bytes": (used and used.memory_peak_bytes) or None,
+                "headway.step.cpu_ms": round(used.cpu_s * 1000) if used else None,
             }
         )
         failure = failure_of(outcome.state, outcome.reason)

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipelines.plan import JobPlan
+from pipelines.resources import shown_bytes
 from pipelines.state import Outcome, State
 from pipelines.visible import visible, visible_line
 from runner.events import (
@@ -24,6 +25,7 @@ from runner.events import (
     InstructionChanged,
     JobNote,
     StepFinished,
+    StepMeasured,
     StepOutput,
     StepRetried,
     StepStarted,
@@ -54,6 +56,15 @@ class _Row:
     seconds: float | None = None
     line: bytes = b""
     message: str = ""
+    used: str = ""
+
+
+def _used(event: StepMeasured) -> str:
+    """What a step used, as the end of the words about its time."""
+    peak = f"{shown_bytes(event.memory_peak_bytes)} of memory" if event.memory_peak_bytes else ""
+    return "".join(
+        f", {part}" for part in (peak, f"{event.cpu_s:.1f} s of processor time" if event.cpu_s else "") if part
+    )
 
 
 class Terminal:
@@ -85,16 +96,20 @@ class Terminal:
                     self._rows[number].state, self._rows[number].started_s = State.RUNNING, time.monotonic()
                 case StepOutput():
                     self._output(self._rows[event.step], event)
+                case StepMeasured():
+                    self._rows[event.step].used = _used(event)
                 case StepFinished():
                     self._finished(self._rows[event.step], event.outcome)
                 case ImagePushed():
-                    pushed = f"{event.repo}:{event.tag}@{event.digest}"
-                    if pushed not in self.pushed:  # an attempt pushes again what an earlier one has pushed
-                        self.pushed.append(pushed)
+                    self._pushed(f"{event.repo}:{event.tag}@{event.digest}")
                 case JobNote(text=text):
                     self._print(Text(visible(text), style="dim"))
                 case ImageBuilt() | InstructionChanged() | StepRetried():
                     pass
+
+    def _pushed(self, name: str) -> None:
+        if name not in self.pushed:  # an attempt pushes again what an earlier one has pushed
+            self.pushed.append(name)
 
     def _output(self, row: _Row, event: StepOutput) -> None:
         *lines, rest = (row.line + event.data).split(b"\n")
@@ -131,7 +146,7 @@ class Terminal:
 
     def _summary(self, row: _Row) -> Text:
         mark, style = _MARKS[row.state]
-        took = f" in {row.seconds:.1f} s" if row.seconds is not None else ""
+        took = f" in {row.seconds:.1f} s{row.used}" if row.seconds is not None else ""
         why = f": {row.message}" if row.message else ""
         return Text.assemble(
             (f"{mark} {row.name} {row.state}{took}", style), (why, "dim" if not row.seconds else style)

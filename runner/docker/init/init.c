@@ -4,13 +4,16 @@
  *   init gate PROGRAM ARGUMENT...   first reads `TOKEN LENGTH\n` and a script of LENGTH bytes from standard input; the
  *                                   program gets the script as file descriptor 3, and an empty standard input
  *   init gate-git ...               a gate that first lets git work in folders of other users, in /etc/gitconfig
+ *   init measure TOKEN PROGRAM ...  as `run`, and reports what the container used
  *
  * It reaps all processes of the container and forwards signals to the program; a SIGTERM of the engine goes to all
  * processes. When the program has ended, it kills those that are left a moment later (a `tee` has its last lines to write),
  * unless that SIGTERM came: then it waits until the last has ended, so that each has time to clean up. The sender of
  * SIGTERM limits that time with SIGKILL.
  * With a gate it then writes `\x1eTOKEN STATUS SIGNAL\n` to both outputs: STATUS is what a shell shows as $?, SIGNAL is 0
- * unless a signal ended the program. It exits with STATUS; with 125 if the script does not arrive, and with 127, 126 or 1
+ * unless a signal ended the program. Where its control group says what the container used, `PEAK CPU` stand before the
+ * newline: the most memory in bytes, and processor time in microseconds, each 0 if unknown. `measure` writes the same to
+ * the error output, only if one is known: the program can read that token. It exits with STATUS; with 125 if the script does not arrive, and with 127, 126 or 1
  * if the program cannot be started, as docker-init does. `headway/scripts/build_init.sh` compiles it.
  */
 
@@ -39,6 +42,8 @@
 #define ARGUMENTS_MAX 65536
 #define CHUNK_BYTES 65536
 #define HEADER_BYTES_MAX 96
+#define USAGE_BYTES_MAX 48
+#define SMALL_FILE_BYTES_MAX 512
 #define BROKEN_OFF 125
 #define LINGER_NS 250000000L
 #define SECOND_NS 1000000000L
@@ -47,7 +52,7 @@
 #if defined(__x86_64__)
 #define O_DIRECTORY 0200000
 enum { READ = 0, WRITE = 1, CLOSE = 3, SIGPROCMASK = 14, GETPID = 39, CLONE = 56, EXECVE = 59, WAIT4 = 61, KILL = 62,
-       SETPGID = 109, SIGTIMEDWAIT = 128, CLOCK_GETTIME = 228, EXIT_GROUP = 231, OPENAT = 257, DUP3 = 292, PIPE2 = 293, MEMFD_CREATE = 319 };
+       SETPGID = 109, SIGTIMEDWAIT = 128, CLOCK_GETTIME = 228, EXIT_GROUP = 231, PREAD64 = 17, OPENAT = 257, DUP3 = 292, PIPE2 = 293, MEMFD_CREATE = 319 };
 
 static long call(long number, long a, long b, long c, long d) {
     register long r10 __asm__("r10") = d;
@@ -60,7 +65,7 @@ static long call(long number, long a, long b, long c, long d) {
 __asm__(".globl _start\n_start:\n xor %ebp, %ebp\n mov %rsp, %rdi\n and $-16, %rsp\n call start\n");
 #elif defined(__aarch64__)
 #define O_DIRECTORY 040000
-enum { DUP3 = 24, OPENAT = 56, CLOSE = 57, PIPE2 = 59, READ = 63, WRITE = 64, EXIT_GROUP = 94, CLOCK_GETTIME = 113, KILL = 129,
+enum { DUP3 = 24, OPENAT = 56, CLOSE = 57, PIPE2 = 59, READ = 63, WRITE = 64, PREAD64 = 67, EXIT_GROUP = 94, CLOCK_GETTIME = 113, KILL = 129,
        SIGPROCMASK = 135, SIGTIMEDWAIT = 137, SETPGID = 154, GETPID = 172, CLONE = 220, EXECVE = 221, WAIT4 = 260,
        MEMFD_CREATE = 279 };
 
@@ -161,6 +166,12 @@ static int read_script(void) {
     return script;
 }
 
+static void set_header(const char *token) {
+    word length = length_of(token);
+    for (word i = 0; i < length; i++) header[i] = token[i];
+    header[length] = ' ';
+}
+
 static long run_file(const char *file, const char **arguments, const char **environment) {
     long error = call(EXECVE, (long)file, (long)arguments, (long)environment, 0);
     if (error != -ENOEXEC) return error;
@@ -237,21 +248,85 @@ static int start_program(const char **arguments, const char **environment, int s
     return 0;
 }
 
-static char *decimal(char *end, int number) {
+/* Files of the container's own control group, open since before the program was started: what lies under these names later
+   does not matter. Not above 0 where there is none. */
+static int memory_file, time_file;
+static word time_unit_ns, time_before;
+static const char *time_name;
+
+static int open_file(const char *name) { return (int)call(OPENAT, AT_FDCWD, (long)name, O_CLOEXEC, 0); }
+
+/* The number behind `name` in a small file; the first number with an empty name. 0 where it cannot be read. */
+static word number_in(int file, const char *name) {
+    char text[SMALL_FILE_BYTES_MAX + 1];
+    long length = file <= 0 ? -1 : call(PREAD64, file, (long)text, SMALL_FILE_BYTES_MAX, 0);
+    if (length <= 0) return 0;
+    text[length] = 0;
+    for (char *line = text; *line; line++) {
+        word same_bytes = 0, number = 0;
+        while (name[same_bytes] && line[same_bytes] == name[same_bytes]) same_bytes++;
+        if (!name[same_bytes]) {
+            for (line += same_bytes; *line >= '0' && *line <= '9'; line++) number = number * 10 + (word)(*line - '0');
+            return number;
+        }
+        while (*line && *line != '\n') line++;
+        if (!*line) break;
+    }
+    return 0;
+}
+
+/* A group that this process is not alone in is not the container's own: that of an engine without rights to make any, or
+   the machine's root group. Processes outside of the container have the number 0 there. */
+static int is_own_group(const char *name) {
+    char text[4];
+    int file = open_file(name);
+    long length = file < 0 ? -1 : call(PREAD64, file, (long)text, sizeof text, 0);
+    if (file >= 0) call(CLOSE, file, 0, 0, 0);
+    return length == 2 && text[0] == '1' && text[1] == '\n';
+}
+
+static word used_time(void) { return number_in(time_file, time_name) / time_unit_ns; }
+
+/* Version 2 of control groups, else version 1. */
+static void begin_to_measure(void) {
+    time_unit_ns = 1, time_name = "usage_usec ";
+    if (is_own_group("/sys/fs/cgroup/cgroup.procs")) {
+        memory_file = open_file("/sys/fs/cgroup/memory.peak");
+        time_file = open_file("/sys/fs/cgroup/cpu.stat");
+    } else {
+        if (is_own_group("/sys/fs/cgroup/memory/cgroup.procs"))
+            memory_file = open_file("/sys/fs/cgroup/memory/memory.max_usage_in_bytes");
+        if (is_own_group("/sys/fs/cgroup/cpuacct/cgroup.procs")) {
+            time_unit_ns = 1000, time_name = "";
+            time_file = open_file("/sys/fs/cgroup/cpuacct/cpuacct.usage");
+        }
+    }
+    time_before = used_time();
+}
+
+static char *decimal(char *end, word number) {
     do *--end = (char)('0' + number % 10);
     while (number /= 10);
     return end;
 }
 
-static void report(int status, int signal) {
-    char line[HEADER_BYTES_MAX + 16], *end = line + sizeof line, *at = end;
+static void report(word status, word signal, int outputs) {
+    char line[HEADER_BYTES_MAX + 16 + USAGE_BYTES_MAX], *end = line + sizeof line, *at = end;
+    word peak_bytes = number_in(memory_file, ""), time_us = used_time() - time_before;
+    if (outputs == 1 && !peak_bytes && !time_us) return;
     *--at = '\n';
+    if (peak_bytes || time_us) {
+        at = decimal(at, time_us);
+        *--at = ' ';
+        at = decimal(at, peak_bytes);
+        *--at = ' ';
+    }
     at = decimal(at, signal);
     *--at = ' ';
     at = decimal(at, status);
     for (word i = length_of(header); i--;) *--at = header[i];
     *--at = 036;
-    write_all(1, at, end - at);
+    if (outputs == 2) write_all(1, at, end - at);
     write_all(2, at, end - at);
 }
 
@@ -281,12 +356,15 @@ void start(word *stack) {
     word waited = ~(bit(4) | bit(5) | bit(6) | bit(7) | bit(8) | bit(11) | bit(21) | bit(22) | bit(31));
     /* Elsewhere than in a container, where only tests run it, "all processes" would be those of the machine. */
     int alone = call(GETPID, 0, 0, 0, 0) == 1;
-    if (count < 3) leave(BROKEN_OFF);
+    int measured = count > 3 && same(arguments[1], "measure");
+    if (count < 3 || (measured && length_of(arguments[2]) > HEADER_BYTES_MAX - 2)) leave(BROKEN_OFF);
     set_mask(waited);
     int with_git = same(arguments[1], "gate-git"), gate = with_git || same(arguments[1], "gate");
     if (with_git) let_git_work();
     if (gate) script = read_script();
-    int program = start_program(arguments + 2, environment, script);
+    if (gate || measured) begin_to_measure();
+    if (measured) set_header(arguments[2]);
+    int program = start_program(arguments + 2 + measured, environment, script);
     for (;;) {
         struct signal_information about;
         long left_ns = until_ns - now_ns();
@@ -310,6 +388,6 @@ void start(word *stack) {
     if (alone) call(KILL, -1, SIGKILL, 0, 0);
     int signal = status & 0x7f;
     int code = signal ? 128 + signal : (status >> 8) & 0xff;
-    if (gate) report(code, signal);
+    if (gate || measured) report((word)code, (word)signal, gate ? 2 : 1);
     leave(code);
 }

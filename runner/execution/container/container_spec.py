@@ -6,20 +6,22 @@ from dataclasses import replace
 from pipelines.environment_size import WORD_BYTES_MAX, byte_count, is_word, too_large
 from pipelines.plan import Container
 from pipelines.state import Reason
-from runner.docker.init_program import GATE_ENTRYPOINT, RUN_ENTRYPOINT
+from runner.docker.init_program import GATE_ENTRYPOINT, RUN_ENTRYPOINT, measured
 from runner.docker.specs import ContainerSpec
 from runner.errors import StepError
 from runner.execution.job import Job
 
 
-def container_spec(job: Job, container: Container, base: ContainerSpec) -> ContainerSpec:
+def container_spec(job: Job, container: Container, base: ContainerSpec, measure_token: str = "") -> ContainerSpec:
     """``base``, which has an image's id and the environment, with the container's settings, workspace and limits added.
 
-    A container with standard input is one with a gate. Raises StepError if there is nothing to run, or for variables or
+    A container with standard input is one with a gate; another one reports what it used with ``measure_token``, if
+    given. Raises StepError if there is nothing to run, or for variables or
     commands that are too large, with those that the image brings along.
     """
     variables = {**job.images.environment_of(base.image), **base.environment}
-    entrypoint = GATE_ENTRYPOINT if base.stdin else (*RUN_ENTRYPOINT, *_program(job, base))
+    run = measured(measure_token) if measure_token else RUN_ENTRYPOINT
+    entrypoint = GATE_ENTRYPOINT if base.stdin else (*run, *_program(job, base))
     _check_sizes(variables, entrypoint)
     return replace(
         base,
@@ -34,7 +36,7 @@ def container_spec(job: Job, container: Container, base: ContainerSpec) -> Conta
         dns=container.dns,
         dns_search=container.dns_search,
         extra_hosts=container.extra_hosts,
-        limits=job.options.limits,
+        limits=job.limits.of(container),
     )
 
 

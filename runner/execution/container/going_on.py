@@ -1,6 +1,5 @@
 """Going on with the container of a step that an earlier process of the job has started."""
 
-from collections.abc import Callable
 from contextlib import ExitStack
 
 from pipelines.plan import CommandsStep, PluginStep
@@ -8,7 +7,7 @@ from pipelines.state import Outcome
 from runner.docker.init_program import BROKEN_OFF_STATUS
 from runner.execution.artifacts import keep_artifacts
 from runner.execution.container import gate
-from runner.execution.container.step_container import StartedContainer, discard, follow
+from runner.execution.container.step_container import OnBegun, StartedContainer, discard, follow, report_usage
 from runner.execution.container.step_outcome import outcome_of
 from runner.execution.job import Job
 from runner.execution.resumption import is_alive
@@ -16,7 +15,7 @@ from runner.logs.output import Output
 
 
 def go_on(
-    job: Job, step: CommandsStep | PluginStep, output: Output, on_begun: Callable[[], object]
+    job: Job, step: CommandsStep | PluginStep, output: Output, on_begun: OnBegun
 ) -> Outcome | None:  # fmt: skip
     """Follows the step's container to its end. None if no command of the step has run yet: it starts as any other.
 
@@ -31,16 +30,19 @@ def go_on(
     stored = job.resumption.begun[step.number]
     output.replays(stored.streams)
     stream = job.engine.replay(opened.container)
-    started = StartedContainer(opened.container, stream, opened.token, opened.user, opened.image)
-    status = gate.GateStatus(opened.token)
+    started = StartedContainer(
+        opened.container, stream, opened.token, opened.user, opened.image, measure_token=opened.measure_token
+    )
+    status = gate.GateStatus(opened.token, opened.measure_token)
     with ExitStack() as on_exit, ExitStack() as on_error:
         on_error.callback(discard, job, started)
         job.owner.go_on(opened.user)
         on_exit.callback(job.owner.leave, opened.user)
         if step.detach:
             job.detached.append(opened.container)
-        on_begun()
+        on_begun(started)
         stopped = follow(job, step, started, output, status)
+        report_usage(job, step, status.used)
         if not stopped and _script_broke_off(job, opened.container, status):
             _forget(job, step, opened.container)
             return None

@@ -12,6 +12,7 @@ from pipelines.state import Outcome, Reason
 from runner.docker.attach import Attached, readable
 from runner.docker.specs import ContainerSpec
 from runner.errors import DiskNearlyFullError, StepError
+from runner.events import StepMeasured
 from runner.execution.artifacts import keep_artifacts
 from runner.execution.container import gate
 from runner.execution.container.container_spec import container_spec
@@ -36,7 +37,7 @@ class StartedContainer:
     """A step's container that is attached and started. With a ``token`` it waits at its gate for the script.
 
     ``restore`` are lines of that script (see ``launch``). ``user`` is the number of the user that it runs as, None if
-    that is not known; ``image`` is its image.
+    that is not known; ``image`` is its image. Without a gate it reports with ``measure_token`` what it used.
     """
 
     container: str
@@ -45,6 +46,10 @@ class StartedContainer:
     user: int | None
     image: str
     restore: tuple[str, ...] = ()
+    measure_token: str = ""
+
+
+OnBegun = Callable[[StartedContainer], object]
 
 
 def run(
@@ -52,7 +57,7 @@ def run(
     step: CommandsStep | PluginStep,
     output: Output,
     prestarted: StartedContainer | None,
-    on_begun: Callable[[], object],
+    on_begun: OnBegun,
 ) -> Outcome:
     """Runs a step in a fresh container to its end: in ``prestarted`` if there is one, else in a new one.
 
@@ -63,7 +68,7 @@ def run(
     if prestarted:
         job.write_pull_log(step, Lines(output))
     started = prestarted or start(job, step, job.image_of(step, Lines(output)))
-    status = gate.GateStatus(started.token)
+    status = gate.GateStatus(started.token, started.measure_token)
     with ExitStack() as on_exit, ExitStack() as on_error:
         on_error.callback(discard, job, started)
         if started.token:
@@ -73,8 +78,9 @@ def run(
         if started.token:
             _record(job, step, started)
             _open_gate(started.stream, gate.gate_input(started.token, _script(job, step, started.restore)))
-        on_begun()
+        on_begun(started)
         stopped = follow(job, step, started, output, status)
+        report_usage(job, step, status.used)
         outcome = stopped or outcome_of(job, step, started.container, status)
         outcome = keep_artifacts(job, step, started.container, output, outcome)
         on_error.pop_all()
@@ -104,7 +110,9 @@ def _start(job: Job, step: CommandsStep | PluginStep, image: str) -> StartedCont
     own = job.images.environment_of(image) if has_gate(step) else {}
     ready = launch(job.environment(step.container.environment), own)
     volumes = tuple(job.images.config_of(image).get("Volumes") or ())
-    spec = written_at_start(_spec(job, step, image, network, ready), _user_name(job, step, image), volumes)
+    token, measure_token = (gate.new_token(), "") if has_gate(step) else ("", gate.new_token())
+    made = _spec(job, step, image, network, ready, measure_token)
+    spec = written_at_start(made, _user_name(job, step, image), volumes)
     container = job.engine.create(spec)
     with ExitStack() as on_error:
         on_error.callback(job.removals.remove_now, container)
@@ -114,11 +122,10 @@ def _start(job: Job, step: CommandsStep | PluginStep, image: str) -> StartedCont
         stream = job.engine.attach(container)
         on_error.callback(stream.close)
         user = _user_of(job, step, image, container)
-        token = gate.new_token() if has_gate(step) else ""
         if not token:
             job.owner.enter(user, image)
             on_error.callback(job.owner.leave, user)
-        started = StartedContainer(container, stream, token, user, image, ready.restore)
+        started = StartedContainer(container, stream, token, user, image, ready.restore, measure_token)
         if not token:
             _record(job, step, started)
         job.engine.start(container)
@@ -128,7 +135,9 @@ def _start(job: Job, step: CommandsStep | PluginStep, image: str) -> StartedCont
 
 def _record(job: Job, step: CommandsStep | PluginStep, started: StartedContainer) -> None:
     """Before the commands begin: another process that goes on with the job must not run them again."""
-    opened = OpenedContainer(started.container, started.token, started.user, started.image, time.time())
+    opened = OpenedContainer(
+        started.container, started.token, started.user, started.image, time.time(), started.measure_token
+    )
     job.journal.opened(step.number, opened, job.owner.state)
 
 
@@ -157,7 +166,9 @@ def _open_gate(stream: Attached, data: bytes) -> None:
         raise engine_gone(error) from error
 
 
-def _spec(job: Job, step: CommandsStep | PluginStep, image: str, network: str, ready: Launch) -> ContainerSpec:
+def _spec(
+    job: Job, step: CommandsStep | PluginStep, image: str, network: str, ready: Launch, measure_token: str
+) -> ContainerSpec:  # fmt: skip
     gated = has_gate(step)
     environment = ready.overrides if gated else late_environment(job, step)
     if "DRONE_BUILD_STATUS" in step.container.environment:
@@ -175,7 +186,7 @@ def _spec(job: Job, step: CommandsStep | PluginStep, image: str, network: str, r
         aliases=(step.name,) if network == job.network.name and step.detach else (),
         stdin=gated,
     )
-    return container_spec(job, step.container, base)
+    return container_spec(job, step.container, base, measure_token)
 
 
 def _script_variable(script: str) -> str:
@@ -231,10 +242,17 @@ def follow(
         wait_s = min(max(0.0, deadline - now), DISK_POLL_S)
         if readable(stream, None if stopped else job.cancel.fileno(), wait_s):
             _forward(stream, output, status)
-    for name, watch in status.watches.items():
+    for name, watch in status.filters.items():
         output.write(name, watch.flush())
     output.flush()
     return stopped
+
+
+def report_usage(job: Job, step: CommandsStep | PluginStep, used: gate.Used) -> None:
+    """Emits what the step's container used, as far as that is known."""
+    if used != gate.NOT_MEASURED:
+        limit = job.limits.of(step.container).memory_bytes
+        job.emit(StepMeasured(step.number, used.memory_peak_bytes, round(used.cpu_s, 3), limit))
 
 
 def _why_stop(job: Job, limit: Deadline, now: float) -> Outcome | None:
@@ -254,5 +272,5 @@ def _forward(stream: Attached, output: Output, status: gate.GateStatus) -> None:
     except OSError as error:
         raise engine_gone(error) from error
     for name, data in frames:
-        watch = status.watches.get(name)
+        watch = status.filters.get(name)
         output.write(name, watch.feed(data) if watch else data)

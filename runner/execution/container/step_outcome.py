@@ -4,6 +4,7 @@ import signal
 
 from pipelines import platforms
 from pipelines.plan import CommandsStep, PluginStep
+from pipelines.resources import shown_bytes
 from pipelines.state import PASSED, Outcome, Reason, State
 from runner.errors import MachineError
 from runner.execution.container.gate import GateStatus
@@ -45,7 +46,7 @@ def outcome_of(job: Job, step: CommandsStep | PluginStep, container: str, status
         raise engine_gone("its output broke off")
     if code == 0:
         return PASSED
-    if memory := _out_of_memory(job, container, code):
+    if memory := _out_of_memory(job, step, container, code, status.used.memory_peak_bytes):
         return memory
     if gate_failed and code == _killed_by(signal.SIGKILL):
         # Not by the step: none of its processes can kill the first one.
@@ -65,15 +66,30 @@ def outcome_of(job: Job, step: CommandsStep | PluginStep, container: str, status
     return Outcome(State.FAILED, Reason.EXIT_CODE, message, code)
 
 
-def _out_of_memory(job: Job, container: str, code: int) -> Outcome | None:
+def _out_of_memory(
+    job: Job, step: CommandsStep | PluginStep, container: str, code: int, peak_bytes: int
+) -> Outcome | None:  # fmt: skip
     """The outcome of a container in which the kernel killed a process for its memory, as the engine says; or None."""
     job.engine.wait(container, EXIT_TIMEOUT_S)  # the engine knows for certain only when the container has ended
     if not (job.engine.inspect(container) or {}).get("State", {}).get("OOMKilled"):
         return None
-    limit = job.options.limits.memory_bytes
-    over = f"its limit of {limit // 1024**2} MiB" if limit else "what the machine has"
-    killed = "killed: it" if code == _killed_by(signal.SIGKILL) else f"exited with {code}, and a process was killed: it"
-    return Outcome(State.FAILED, Reason.OUT_OF_MEMORY, f"{killed} needed more memory than {over}", code)
+    whole = code == _killed_by(signal.SIGKILL)
+    killed = "killed for memory" if whole else f"exited with {code}, and a process was killed for memory"
+    said = f"{killed}: {_used_memory(job, step, peak_bytes)}"
+    return Outcome(State.FAILED, Reason.OUT_OF_MEMORY, said, code)
+
+
+def _used_memory(job: Job, step: CommandsStep | PluginStep, peak_bytes: int) -> str:
+    """How much of which limit a step used, and what raises that."""
+    limit, most = job.limits.of(step.container).memory_bytes, job.limits.most.memory_bytes
+    if not limit:
+        used = f"it used {shown_bytes(peak_bytes)}, and" if peak_bytes else "it needed more than it got:"
+        return f"{used} it has no limit, so the machine had no more"
+    peak, shown = shown_bytes(peak_bytes or limit), shown_bytes(limit)
+    used = f"it used {peak}, its limit" if peak == shown else f"it used {peak}, and its limit is {shown}"
+    if most and limit >= most and not job.assignment.local:
+        return f"{used}; HEADWAY_STEP_MEMORY_BYTES_MAX is what a step of this server may have at most"
+    return f"{used}; `resources: {{memory: ...}}` raises it"
 
 
 def _killed_by(number: int) -> int:

@@ -4,19 +4,9 @@ import pytest
 
 from pipelines.compiler.default_plan import dockerfile_plan
 from pipelines.context import Context, RepoInfo
-from pipelines.plan import (
-    BuildStep,
-    Checkout,
-    CommandCheck,
-    ExitCheck,
-    HttpCheck,
-    NamedImage,
-    PortCheck,
-    PushStep,
-    Ready,
-    Service,
-)
+from pipelines.plan import BuildStep, Checkout, NamedImage, PushStep, Service
 from pipelines.problem import InvalidPipelineError
+from pipelines.ready import CommandCheck, ExitCheck, HttpCheck, PortCheck, Ready
 from pipelines.trigger import Trigger
 from tests.support.pipelines import (
     TRUSTED,
@@ -109,7 +99,8 @@ def test_services_have_names_of_their_own_and_images() -> None:
         "1:40: error: two services are named 'a'; give them different names"
     ]
     assert problems_of(f"services: {{a: {{environment: {{}}}}}}\n{ONE}") == [
-        "1:15: error: service 'a' has no image; add 'image: NAME'"
+        "1:15: error: service 'a' has no image; add 'image: NAME', "
+        "or image: {build: STEP} for the image that a step builds"
     ]
     assert "service 'a' has no image" in problems_of(f"services: {{a: {{image: {{build: x}}}}}}\n{ONE}")[0]
 

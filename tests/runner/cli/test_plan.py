@@ -125,7 +125,7 @@ def test_json(folder: Path) -> None:
     ]
     assert job["steps"][3]["image"] == "registry.example.org/team/app: 1, 1.2, 1.2.3"
     assert job["steps"][4]["runs_after"] == ["failure", "canceled"]
-    assert job["services"] == [{"name": "db", "image": "postgres:17", "ready": "port 5432"}]
+    assert job["services"] == [{"name": "db", "image": "postgres:17", "ready": "port 5432", "resources": ""}]
 
 
 def test_dot_is_read_by_graphviz_where_it_is_installed(folder: Path) -> None:

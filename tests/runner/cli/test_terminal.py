@@ -8,7 +8,7 @@ from rich.console import Console
 from pipelines.plan import JobPlan
 from pipelines.state import PASSED
 from runner.cli.run.terminal import LINE_BYTES_MAX, Terminal
-from runner.events import StepFinished, StepOutput, StepStarted, Stream
+from runner.events import StepFinished, StepMeasured, StepOutput, StepStarted, Stream
 from tests.support.plans import numbered, shell
 
 
@@ -72,3 +72,11 @@ def test_standard_error_is_told_apart_by_the_colour_of_the_name() -> None:
     screen.says(b"out\n")
     screen.says(b"err\n", Stream.STDERR)
     assert screen.text() == "\x1b[36m  unit | \x1b[0mout\n\x1b[33m  unit | \x1b[0merr\n"
+
+
+def test_what_a_step_used_stands_beside_its_time() -> None:
+    screen = Screen()
+    screen.shows(StepStarted(1))
+    screen.shows(StepMeasured(1, 48 * 1024**2, 1.25, 0))
+    screen.shows(StepFinished(1, PASSED))
+    assert ", 48 MiB of memory, 1.2 s of processor time" in screen.text()

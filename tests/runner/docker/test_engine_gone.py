@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from pipelines.plan import CommandCheck, Step
+from pipelines.plan import Step
+from pipelines.ready import CommandCheck
 from pipelines.state import Reason, State
 from runner.docker.client import Engine
 from runner.errors import MachineError

@@ -11,7 +11,7 @@ import pytest
 
 from pipelines.state import Reason
 from runner.docker import init_program as module
-from runner.docker.init_program import init_program, noexec_problem, write_init
+from runner.docker.init_program import MEASURE_TOKEN_BYTES_MAX, init_program, noexec_problem, write_init
 from runner.errors import MachineError
 from tests.support.init import init_here
 from tests.support.paths import ROOT
@@ -89,6 +89,18 @@ def test_a_folder_without_programs_is_told(tmp_path: Path) -> None:
 def test_the_exit_status_is_the_programs() -> None:
     assert run("/bin/sh", "-c", "exit 7").returncode == 7
     assert run("/bin/sh", "-c", "kill -9 $$").returncode == 137
+
+
+def test_where_the_control_group_is_not_its_own_nothing_is_reported() -> None:
+    command = [init_here(), "measure", "token", "/bin/sh", "-c", "echo said; exit 7"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+    assert (done.returncode, done.stdout, done.stderr) == (7, "said\n", "")
+
+
+def test_a_token_that_is_too_long_is_refused() -> None:
+    for length, status in ((MEASURE_TOKEN_BYTES_MAX, 0), (MEASURE_TOKEN_BYTES_MAX + 1, 125)):
+        command = [init_here(), "measure", "t" * length, "/bin/true"]
+        assert subprocess.run(command, capture_output=True, check=False, timeout=20).returncode == status
 
 
 def test_arguments_and_variables_reach_the_program_as_they_are() -> None:

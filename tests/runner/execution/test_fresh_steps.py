@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.plan import Container, PortCheck
+from pipelines.plan import Container
+from pipelines.ready import PortCheck
 from pipelines.state import State
 from runner.execution.options import Options
 from tests.support.engine import JobRunner

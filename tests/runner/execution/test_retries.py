@@ -147,7 +147,7 @@ def test_another_process_does_not_wait_for_an_attempt_that_has_begun(make_job: M
 def test_a_step_that_keeps_failing_has_all_of_its_attempts_in_one_log(make_job: MakeJob, said: list[Event]) -> None:
     job = make_job(push(1, "host/owner/app", retry=TWICE))
     prestarter = ContainerPrestarter(job)
-    outcome = run_step(job, job.plan.steps[0], prestarter, Services(job), lambda: None)
+    outcome = run_step(job, job.plan.steps[0], prestarter, Services(job), lambda _: None)
     prestarter.close()
     assert outcome.reason is Reason.BUILD_FAILED
     assert outcome.message.endswith(" (attempt 3 of 3)")

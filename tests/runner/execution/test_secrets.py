@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.plan import PortCheck, SecretRef
+from pipelines.plan import SecretRef
+from pipelines.ready import PortCheck
 from pipelines.state import Reason, State
 from runner.docker.specs import JOB_LABEL
 from runner.events import Stream

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.plan import CommandCheck, ExitCheck, HttpCheck, PortCheck, SecretRef
+from pipelines.plan import SecretRef
+from pipelines.ready import CommandCheck, ExitCheck, HttpCheck, PortCheck
 from pipelines.state import Reason, State
 from runner.cancellation import Cancel
 from runner.events import Stream

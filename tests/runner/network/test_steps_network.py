@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.plan import HttpCheck
+from pipelines.ready import HttpCheck
 from pipelines.state import Reason, State
 from runner.docker.client import Engine
 from runner.events import Event, ImageBuilt

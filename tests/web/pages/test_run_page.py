@@ -9,7 +9,17 @@ from pipelines.plan import CommandsStep, Container, JobPlan, LeftOut, NamedImage
 from pipelines.problem import Problem
 from pipelines.state import PASSED, Outcome, Reason, State
 from pipelines.trigger import Event
-from runner.events import ImagePushed, InstructionChanged, StepFinished, StepOutput, StepStarted, Stream
+from runner.events import (
+    EndedAttempt,
+    ImagePushed,
+    InstructionChanged,
+    StepFinished,
+    StepMeasured,
+    StepOutput,
+    StepRetried,
+    StepStarted,
+    Stream,
+)
 from tests.support.builders import job_plan, plan, push
 from tests.web.conftest import REPO, SHA, Site
 from workers import store
@@ -36,6 +46,41 @@ def test_the_log_of_the_failed_step_is_shown_first(site: Site, browser: TestClie
     assert 'id="L2"' in text
     other = browser.get(RUN, params={"step": begun.steps[1]}).text
     assert ">building<" in other
+
+
+def test_what_a_step_used_and_its_earlier_attempts_are_shown(site: Site, browser: TestClient) -> None:
+    site.add_repo()
+    begun = site.begin()
+    late = Outcome(State.FAILED, Reason.TIMEOUT, "timed out after <1> s")
+    with begun.recorder() as record:
+        record(StepStarted(1))
+        record(StepFinished(1, PASSED))
+        record(StepStarted(2))
+        record(StepRetried(2, (EndedAttempt(late, 1.0, 61.5, 0),)))
+        record(StepMeasured(2, 300 * 1024**2, 12.25, 512 * 1024**2))
+        record(StepFinished(2, Outcome(State.FAILED, Reason.EXIT_CODE, "exited with 1 (attempt 2 of 2)", 1)))
+    text = browser.get(RUN).text
+    assert "<span>300.0 MB of 512.0 MB memory</span><span>12 s processor time</span>" in text
+    assert "Earlier attempts: 1" in text
+    assert "failed after 1 min 01 s: timed out after &lt;1&gt; s" in text
+    other = browser.get(RUN, params={"step": begun.steps[1]}).text
+    assert "processor time" not in other
+    assert "Earlier attempts" not in other
+    (job,) = browser.get(f"/api/repos/{REPO}/runs/1").json()["jobs"]
+    assert job["steps"][1]["facts"]["usage"]["cpu_seconds"] == 12.25
+    assert job["steps"][1]["facts"]["attempts"][0]["message"] == "timed out after <1> s"
+
+
+def test_only_what_is_known_of_a_step_is_shown(site: Site, browser: TestClient) -> None:
+    site.add_repo()
+    begun = site.begin()
+    with begun.recorder() as record:
+        record(StepStarted(1))
+        record(StepMeasured(1, 0, 0.5, 0))
+        record(StepFinished(1, PASSED))
+    text = browser.get(RUN).text
+    assert "<span>0.5 s processor time</span>" in text
+    assert " memory</span>" not in text
 
 
 def test_a_run_by_hand_in_which_nothing_ran_says_so_as_its_title(site: Site, browser: TestClient) -> None:

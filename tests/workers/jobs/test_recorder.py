@@ -16,6 +16,7 @@ from runner.events import (
     InstructionChanged,
     JobNote,
     StepFinished,
+    StepMeasured,
     StepOutput,
     StepRetried,
     StepStarted,
@@ -312,6 +313,16 @@ def test_the_attempts_of_a_step_are_kept_and_what_they_wrote_is_stored_at_once(p
         "log_end_bytes": 6,
     }
     assert parts.log(1) == b"first\nsecond\n"
+
+
+def test_what_the_last_attempt_used_is_kept(parts: RecorderFixture) -> None:
+    with parts.recorder() as record:
+        record(StepStarted(1))
+        record(StepMeasured(1, 5_000_000, 0.25, 0))
+        record(StepMeasured(1, 7_000_000, 1.5, 16_777_216))
+        record(StepFinished(1, PASSED))
+    expected = {"memory_peak_bytes": 7_000_000, "cpu_seconds": 1.5, "memory_limit_bytes": 16_777_216}
+    assert parts.step(1).facts["usage"] == expected
 
 
 def test_a_name_that_two_attempts_pushed_is_kept_once(parts: RecorderFixture) -> None:

@@ -12,7 +12,7 @@ from pipelines.state import PASSED, State
 from runner import events
 from runner.timing import untimed
 from tests.support.builders import job_plan, plan, push
-from tests.support.collector import Collector, collecting
+from tests.support.collector import Collector, collecting, values
 from tests.workers.scheduler.conftest import SchedulerFixture
 from workers import store
 from workers.db.models import Step
@@ -88,11 +88,17 @@ def test_a_process_that_takes_a_job_over_goes_on_with_its_spans(
     seen: list[events.Event] = []
     with tracing.job(successor) as timing:
         emit = timing.following(seen.append, begun)
-        for event in (events.StepStarted(1), events.StepFinished(1, PASSED), events.StepFinished(2, PASSED)):
+        for event in (
+            events.StepStarted(1), events.StepMeasured(1, 4096, 1.5, 0), events.StepFinished(1, PASSED),
+            events.StepFinished(2, PASSED),
+        ):  # fmt: skip
             emit(event)
     tracing.exporter.close()
-    assert len(seen) == 3
+    assert len(seen) == 4
     step = collector.named("step step-1")
+    assert (
+        values(step.attributes).items() >= {"headway.step.memory_peak_bytes": 4096, "headway.step.cpu_ms": 1500}.items()
+    )
     assert step.start_time_unix_nano == (begun[1].started_ms or 0) * 1_000_000
     assert collector.named("job").span_id == step.parent_span_id
     assert "step step-2" not in [span.name for span in collector.spans], "it never started"

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.execution.container.gate import StatusWatch, gate_input, new_token
+from runner.events import Stream
+from runner.execution.container.gate import (
+    NOT_MEASURED,
+    GateStatus,
+    StatusWatch,
+    Used,
+    gate_input,
+    new_token,
+)
 from runner.execution.container.script import script_of
 from tests.support.init import run_gate
 
@@ -152,6 +160,30 @@ def test_a_look_alike_of_the_mark_stays_in_the_log(size: int) -> None:
     pieces = [whole[start : start + size] for start in range(0, len(whole), size)]
     assert b"".join(watch.feed(piece) for piece in pieces) == before
     assert watch.status == 7
+
+
+@pytest.mark.parametrize("size", [1, 2, 40, 1000])
+def test_what_the_container_used_comes_with_the_status(size: int) -> None:
+    whole = b"said\n" + report(7)[:-1] + b" 5242880 1250000\n"
+    watch = StatusWatch(TOKEN)
+    pieces = [whole[start : start + size] for start in range(0, len(whole), size)]
+    assert b"".join(watch.feed(piece) for piece in pieces) == b"said\n"
+    assert (watch.status, watch.used) == (7, Used(5 * 1024**2, 1.25))
+
+
+def test_a_plugin_reports_on_its_error_output_and_decides_nothing() -> None:
+    status = GateStatus("", TOKEN)
+    assert list(status.filters) == [Stream.STDERR]
+    forged, own = (f"\x1e{TOKEN} 0 0 {peak} 1\n".encode() for peak in (1, 2))
+    assert status.filters[Stream.STDERR].feed(b"a" + forged + b"b") == b"ab"
+    assert status.filters[Stream.STDERR].feed(b"c" + own) == b"c"
+    assert (bool(status), status.status, status.watches) == (False, None, {})
+    assert status.used == Used(2, 1e-6)
+
+
+def test_without_any_token_nothing_is_looked_for() -> None:
+    assert GateStatus("").filters == {}
+    assert GateStatus("").used == NOT_MEASURED
 
 
 def cut(whole: bytes, data: st.DataObject) -> list[bytes]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from pipelines.plan import CommandCheck, HttpCheck, PortCheck
+from pipelines.ready import CommandCheck, HttpCheck, PortCheck
 from pipelines.state import State
 from runner.execution.container.gate import gate_input
 from runner.execution.container.launch import DEFAULT_PATH, launch
