@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipelines.caches import Cache
 from pipelines.inputs import DeclaredInput
 from pipelines.problem import Problem
 from pipelines.retry import Retry
@@ -129,6 +130,7 @@ class CommandsStep(_Step):
     commands: tuple[str, ...]
     detach: bool = False
     artifacts: Artifacts | None = None
+    caches: tuple[Cache, ...] = ()
 
 
 class PluginStep(_Step):
@@ -138,6 +140,7 @@ class PluginStep(_Step):
     container: Container
     detach: bool = False
     artifacts: Artifacts | None = None
+    caches: tuple[Cache, ...] = ()
 
 
 class BuildStep(_Step):

@@ -6,6 +6,7 @@ from graphlib import TopologicalSorter
 from typing import TypeVar, assert_never
 
 from pipelines import plan
+from pipelines.caches import shown_key
 from pipelines.plan import JobPlan, LeftOut, Plan
 from pipelines.trigger import Event, Trigger
 
@@ -14,7 +15,7 @@ from pipelines.trigger import Event, Trigger
 class StepView:
     """One step. Steps with the same ``order`` may run together; ``needs`` are numbers of steps.
 
-    ``artifacts`` are patterns of the files that it keeps.
+    ``artifacts`` are patterns of the files that it keeps, ``caches`` the keys of its caches.
     ``retry`` says how often it runs again, and when; empty for a step that does not.
     """
 
@@ -26,6 +27,7 @@ class StepView:
     needs: tuple[int, ...]
     runs_after: tuple[str, ...]
     artifacts: tuple[str, ...]
+    caches: tuple[str, ...]
     retry: str
 
 
@@ -105,6 +107,7 @@ def _job(job: JobPlan, order: int) -> JobView:
             needs=step.needs,
             runs_after=_outcomes(step),
             artifacts=_artifacts(step),
+            caches=_caches(step),
             retry=str(step.retry or ""),
         )
         for step in job.steps
@@ -120,6 +123,11 @@ def _job(job: JobPlan, order: int) -> JobView:
 def _artifacts(step: plan.Step) -> tuple[str, ...]:
     kept = step.artifacts if isinstance(step, plan.CommandsStep | plan.PluginStep) else None
     return kept.paths if kept else ()
+
+
+def _caches(step: plan.Step) -> tuple[str, ...]:
+    kept = step.caches if isinstance(step, plan.CommandsStep | plan.PluginStep) else ()
+    return tuple(shown_key(each.key) for each in kept)
 
 
 Key = TypeVar("Key", int, str)

@@ -27,7 +27,7 @@ from workers.streaming.redis_stream import LiveTail
 _FLUSH_EVERY_S = 0.1
 _FACTS_EVERY_MS = 300
 
-_FactEvent = events.StepRetried | events.InstructionChanged | events.ImageBuilt | events.ImagePushed
+_FactEvent = events.StepRetried | events.CachesUsed | events.InstructionChanged | events.ImageBuilt | events.ImagePushed
 
 _log = structlog.get_logger()
 
@@ -94,6 +94,8 @@ class Recorder:
         match event:
             case events.StepRetried():
                 self._retried(event)
+            case events.CachesUsed():
+                self._set_facts(event.step, {"caches": [vars(use) for use in event.caches]})
             case events.InstructionChanged():
                 self._instruction(event)
             case events.ImageBuilt():

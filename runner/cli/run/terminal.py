@@ -18,6 +18,7 @@ from pipelines.plan import JobPlan
 from pipelines.state import Outcome, State
 from pipelines.visible import visible, visible_line
 from runner.events import (
+    CachesUsed,
     Event,
     ImageBuilt,
     ImagePushed,
@@ -93,7 +94,7 @@ class Terminal:
                         self.pushed.append(pushed)
                 case JobNote(text=text):
                     self._print(Text(visible(text), style="dim"))
-                case ImageBuilt() | InstructionChanged() | StepRetried():
+                case CachesUsed() | ImageBuilt() | InstructionChanged() | StepRetried():
                     pass
 
     def _output(self, row: _Row, event: StepOutput) -> None:
