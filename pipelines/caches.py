@@ -49,4 +49,9 @@ class Cache(_Frozen):
 
 def shown_key(key: Key) -> str:
     """A key as the pipeline file has it."""
-    return "".join(part if isinstance(part, str) else f"checksum({', '.join(part.files)})" for part in key)
+    return "".join(part if isinstance(part, str) else f"checksum({_shown_files(part)})" for part in key)
+
+
+def _shown_files(part: Checksum) -> str:
+    """The files; of a tool's, which may be many, the first."""
+    return f"{part.files[0]} ..." if part.optional and len(part.files) > 1 else ", ".join(part.files)

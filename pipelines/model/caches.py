@@ -11,7 +11,7 @@ from pipelines.syntax.nodes import ScalarNode
 
 
 class Cache(PipelineModel):
-    """Folders that are kept between runs. A tool's name, or a path, may stand alone: it is the only one of ``paths``."""
+    """Folders that are kept between runs. A tool's name, or a path, may stand alone: as the only one of ``paths``."""
 
     wanted: ClassVar[str] = "a tool's name, a path, or {key: ..., paths: ..., restore: ...},"
     remedy: ClassVar[str] = "write for example cache: pip"

@@ -140,7 +140,7 @@ class CacheStore:
         facts = {**asdict(view), "folder": "", "container": container}
         new = view.folder / f"{VIEW}.new"
         new.write_text(json.dumps(facts))
-        os.replace(new, view.folder / VIEW)
+        new.replace(view.folder / VIEW)
 
     def views_with(self, owner: Path, container: str) -> list[View]:
         """The views that this container of the job has."""
@@ -175,7 +175,7 @@ class CacheStore:
         below = () if view.found is None or view.copied else view.found.layers
         new = Layer(new_name(), size_bytes)
         with self.locked():
-            os.rename(view.folder / "upper", self.layers / new.name)
+            (view.folder / "upper").rename(self.layers / new.name)
             return self._name(view, (new, *below), cold)
 
     def save_again(self, view: View) -> Version | None:
@@ -202,7 +202,7 @@ class CacheStore:
         """Takes the views of a job out of the store. Returns where they are to be removed; None if there are none."""
         gone = self.gone / new_name()
         try:
-            os.rename(self.views_of(owner), gone)
+            self.views_of(owner).rename(gone)
         except FileNotFoundError:
             return None
         return gone

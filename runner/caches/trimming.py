@@ -1,7 +1,7 @@
 """What the caches take up, and the removal of what was not used for longest. What a job uses stays."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -74,6 +74,14 @@ def remove_version(store: CacheStore, name: str, idle_since_s: float) -> bool:
     return False
 
 
+def drop_scopes(store: CacheStore, is_kept: Callable[[str], bool]) -> None:
+    """Removes all versions of the scopes that are not kept. Jobs that still use their layers keep those."""
+    with store.locked():
+        for folder in store.versions.glob("*"):
+            if not is_kept(folder.name):
+                _rename(folder, store)
+
+
 def make_durable(store: CacheStore) -> None:
     """Writes all to the disk, and then notes so: after a power cut, only versions of which this is known count."""
     fresh = [each for each in stored_versions(store) if each.version.boot]
@@ -108,7 +116,7 @@ def _take_out(store: CacheStore) -> None:
 
 def _rename(folder: Path, store: CacheStore) -> None:
     with suppress(FileNotFoundError):
-        os.rename(folder, store.gone / new_name())
+        folder.rename(store.gone / new_name())
 
 
 def _has_owner(folder: Path) -> bool:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -53,7 +52,7 @@ def file_of(key: str) -> str:
 
 
 def read_version(path: Path, boot: str) -> Version | None:
-    """The version in a file; None if there is none, or it may not be whole: saved shortly before the machine stopped."""
+    """The version in a file; None if there is none, or if the machine stopped before it was certainly on the disk."""
     try:
         with path.open("rb") as file:
             found = json.loads(file.read(VERSION_BYTES_MAX))
@@ -70,4 +69,4 @@ def write_version(path: Path, version: Version) -> None:
     """Puts the version into the file, at once."""
     new = path.with_suffix(f".{new_name()}")
     new.write_text(json.dumps(asdict(version)))
-    os.replace(new, path)
+    new.replace(path)

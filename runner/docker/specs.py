@@ -58,9 +58,9 @@ class Limits:
 class ContainerSpec:
     """A container to create. ``network`` is a network's name, ``container:ID``, ``host`` or ``none``.
 
-    ``folders`` and ``overlays`` are Headway's own; ``binds`` come from the pipeline file, in the syntax of ``docker run --volume``.
-    ``capabilities`` are added to those that every container has (capabilities(7), without CAP_). Without
-    ``engine_init`` the entrypoint is the first process, in place of docker-init.
+    ``folders`` and ``overlays`` are Headway's own; ``binds`` come from the pipeline file, in the syntax of
+    ``docker run --volume``. ``capabilities`` are added to those that every container has (capabilities(7), without
+    CAP_). Without ``engine_init`` the entrypoint is the first process, in place of docker-init.
     """
 
     image: str

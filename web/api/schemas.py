@@ -75,7 +75,7 @@ class RecentRun(RunSchema):
 
 
 class StepSchema(Schema):
-    """A step. ``facts`` may have ``image_id``, ``size_bytes``, ``pushed``, ``instructions``, and ``attempts``.
+    """A step. ``facts`` may have ``image_id``, ``size_bytes``, ``pushed``, ``instructions``, ``caches``, ``attempts``.
 
     Those are the attempts before the last one, each with its verdict, its times and where its part of the log ends.
     """

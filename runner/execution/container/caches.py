@@ -30,6 +30,7 @@ LAYERS_COUNT_MAX = 12
 CHANGED_BYTES_MIN, CHANGED_PART_MIN = 1024**2, 20
 """A version is replaced where so many bytes have changed, or a twentieth of it."""
 END_TIMEOUT_S = 15
+_MB = 10**6
 _KEEP_PACKAGES = "/etc/apt/apt.conf.d/docker-clean"
 _KEPT = b'Binary::apt::APT::Keep-Downloaded-Packages "true";\nAPT::Keep-Downloaded-Packages "true";\n'
 _ROOT = frozenset({"", "0", "root"})
@@ -196,12 +197,16 @@ def report_found(job: Job, step: CommandsStep | PluginStep, views: tuple[View, .
         if view.found is None:
             output.note(f"headway: cache {view.name}: nothing is kept for {view.key} yet")
             continue
-        size = f"{view.found.size_bytes / 1e6:,.1f} MB"
+        size = _shown(view.found.size_bytes)
         instead = "" if view.found.key == view.key else f", in place of {view.key}"
         how = ", copied" if view.copied else ""
         output.note(f"headway: cache {view.name}: {view.found.key} ({size}{how}){instead}")
     if views:
         job.emit(CachesUsed(step.number, tuple(map(_use, views))))
+
+
+def _shown(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:,.1f} MB" if size_bytes >= _MB else f"{size_bytes / 1e3:,.1f} kB"
 
 
 def _use(view: View) -> CacheUse:
@@ -269,7 +274,7 @@ class _Keeping:
             return use
         cold = (self._label, self._seconds) if view.found is None else None
         version = self._access.store.save(view, size.size_bytes, cold)
-        output.note(f"headway: cache {view.name}: kept as {view.key} ({version.size_bytes / 1e6:,.1f} MB)")
+        output.note(f"headway: cache {view.name}: kept as {view.key} ({_shown(version.size_bytes)})")
         return replace(use, saved_bytes=version.size_bytes)
 
     def _faster_s(self, view: View) -> float | None:
