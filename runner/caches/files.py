@@ -31,7 +31,7 @@ class Size:
 def is_empty(folders: Sequence[Path]) -> bool:
     """Has nothing been written to these folders? False where this process may not look."""
     try:
-        return not any(next(os.scandir(folder), None) for folder in folders)
+        return not any(map(os.listdir, folders))
     except PermissionError:
         return False
 

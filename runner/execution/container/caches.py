@@ -187,7 +187,7 @@ def cannot_mount(job: Job, mounted: MountedCaches, error: StepError) -> bool:
     if access is None or not mounted.overlays or not is_mount_failure(error):
         return False
     access.store.no_overlays()
-    job.note(f"the engine cannot mount caches here, so that they are copied: {error}")
+    job.note(f"the engine cannot mount caches here, so that they are copied: {str(error).rpartition(': ')[2]}")
     return True
 
 
@@ -203,6 +203,11 @@ def report_found(job: Job, step: CommandsStep | PluginStep, views: tuple[View, .
         output.note(f"headway: cache {view.name}: {view.found.key} ({size}{how}){instead}")
     if views:
         job.emit(CachesUsed(step.number, tuple(map(_use, views))))
+
+
+def _was_high(view: View) -> bool:
+    """Was the view copied because of its layers? Then the next step must not have to do it again."""
+    return view.copied and view.found is not None and len(view.found.layers) > 1
 
 
 def _shown(size_bytes: int) -> str:
@@ -266,7 +271,8 @@ class _Keeping:
         self._end_container()
         size = measure(self._job.engine, view.folder / "upper", self._job.labels(), view.since_ns, self._job.check)
         known = view.found.size_bytes if view.found else 0
-        if is_own and size.changed_bytes < min(CHANGED_BYTES_MIN, known // CHANGED_PART_MIN):
+        is_small = size.changed_bytes < min(CHANGED_BYTES_MIN, known // CHANGED_PART_MIN)
+        if is_own and is_small and not _was_high(view):
             return use
         if self._access.bytes_max and size.size_bytes > self._access.bytes_max:
             most = f"{self._access.bytes_max:,}"
