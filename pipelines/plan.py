@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipelines.caches import Cache
 from pipelines.inputs import DeclaredInput
 from pipelines.problem import Problem
 from pipelines.ready import Ready
@@ -139,6 +140,7 @@ class CommandsStep(_Step):
     ready: Ready | None = None
     ready_timeout_s: int = READY_TIMEOUT_S
     artifacts: Artifacts | None = None
+    caches: tuple[Cache, ...] = ()
 
 
 class PluginStep(_Step):
@@ -150,6 +152,7 @@ class PluginStep(_Step):
     ready: Ready | None = None
     ready_timeout_s: int = READY_TIMEOUT_S
     artifacts: Artifacts | None = None
+    caches: tuple[Cache, ...] = ()
 
 
 class BuildStep(_Step):

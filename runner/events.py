@@ -69,6 +69,31 @@ class StepFinished:
 
 
 @dataclass(frozen=True)
+class CacheUse:
+    """A cache of a step. ``found`` is the key of what was kept before, empty where nothing was; it has ``size_bytes``.
+
+    With ``copied`` it could not be mounted. Under ``key`` are ``saved_bytes`` now, 0 if nothing new is kept. The step
+    was ``faster_s`` seconds faster than without the cache, as far as that is known.
+    """
+
+    name: str
+    key: str
+    found: str = ""
+    size_bytes: int = 0
+    copied: bool = False
+    saved_bytes: int = 0
+    faster_s: float | None = None
+
+
+@dataclass(frozen=True)
+class CachesUsed:
+    """The caches of a step: once when it begins, and again when it has ended."""
+
+    step: int
+    caches: tuple[CacheUse, ...]
+
+
+@dataclass(frozen=True)
 class InstructionChanged:
     """The progress of one Dockerfile instruction of a build step. ``seconds`` is None until it has ended."""
 
@@ -108,7 +133,15 @@ class JobNote:
 
 
 Event = (
-    StepStarted | StepOutput | StepRetried | StepMeasured | StepFinished | InstructionChanged | ImageBuilt | ImagePushed
+    StepStarted
+    | StepOutput
+    | StepRetried
+    | StepMeasured
+    | StepFinished
+    | CachesUsed
+    | InstructionChanged
+    | ImageBuilt
+    | ImagePushed
     | JobNote
-)  # fmt: skip
+)
 Emit = Callable[[Event], None]

@@ -25,6 +25,11 @@ class DataFolders:
         return self.data_dir / "images"
 
     @property
+    def caches_dir(self) -> Path:
+        """What steps on this machine keep between runs."""
+        return self.data_dir / "caches"
+
+    @property
     def housekeeping_lock(self) -> Path:
         """Held by the process that cleans up on this machine; its time says when one did last."""
         return self.data_dir / "housekeeping.lock"
@@ -59,5 +64,5 @@ class DataFolders:
         """The folders in the data directory into which no other user may look."""
         return [
             self.data_dir / name
-            for name in ("logs", "blobs", "spool", "mirrors", "workspaces", "running", "redis", "images")
+            for name in ("logs", "blobs", "spool", "mirrors", "workspaces", "running", "redis", "images", "caches")
         ]

@@ -64,6 +64,11 @@ class HousekeepingSettings(BaseSettings):
         ge=0,
         description="Bytes of images that a machine keeps of those that Headway has pulled. 0: any number.",
     )
+    cache_bytes_max: kinds.Bytes = Field(
+        20 * 1024**3,
+        ge=0,
+        description="Bytes of steps' caches that a machine keeps ([caches](../using/caches.md)). 0: any number.",
+    )
     build_cache_bytes_max: kinds.Bytes = Field(
         0,
         ge=0,

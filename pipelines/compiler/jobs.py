@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from pipelines import plan
 from pipelines.compiler.artifacts import check_artifacts, restored_from
+from pipelines.compiler.caches import check_caches
 from pipelines.compiler.checkout import plan_checkout
 from pipelines.compiler.containers import make_container
 from pipelines.compiler.environment_limits import check_word
@@ -46,6 +47,7 @@ def plan_job(job: JobInput) -> PlannedJob:
     drop_pushes(candidates)
     set_needs(candidates)
     check_artifacts(candidates)
+    check_caches(candidates)
     restored = restored_from(job)
     services, no_services = _services(candidates)
     steps = tuple(plan_step(job, candidate) for candidate in candidates.selected)

@@ -6,6 +6,7 @@ from typing import TypedDict, assert_never
 from pipelines import plan
 from pipelines.build_values import wrong_values
 from pipelines.compiler.artifacts import plan_artifacts
+from pipelines.compiler.caches import plan_caches
 from pipelines.compiler.containers import make_container
 from pipelines.compiler.job_input import JobInput
 from pipelines.compiler.plugins import image_tags
@@ -65,6 +66,7 @@ def plan_step(job: JobInput, candidate: StepCandidate) -> plan.Step:
                 commands=commands,
                 **_detached(job, candidate, step),
                 artifacts=plan_artifacts(candidate.name, step.artifacts),
+                caches=plan_caches(job, step.cache, container),
             )
         case PluginStep() as step:
             if step.settings and step.entrypoint is not None:
@@ -74,8 +76,13 @@ def plan_step(job: JobInput, candidate: StepCandidate) -> plan.Step:
                 )
             container = _container(job, candidate, step)
             kept = plan_artifacts(candidate.name, step.artifacts)
-            detached = _detached(job, candidate, step)
-            return plan.PluginStep(**_common(candidate), container=container, **detached, artifacts=kept)
+            return plan.PluginStep(
+                **_common(candidate),
+                container=container,
+                **_detached(job, candidate, step),
+                artifacts=kept,
+                caches=plan_caches(job, step.cache, container),
+            )
         case BuildStep() as step:
             return _build(job, candidate, step.build)
         case PushStep() as step:

@@ -12,8 +12,8 @@ PATH_BYTES_MAX = 255
 # A list of mounts has colons and commas between its parts; a quote or a backslash changes how it is read.
 _NOT_IN_A_PATH = re.compile(r"[:,\"\\]")
 # The workspace would hide the programs, libraries and settings of every image.
-_HIDES = frozenset({"/", "/usr", "/usr/local"})
-_NEEDED = re.compile(
+HIDES = frozenset({"/", "/usr", "/usr/local"})
+NEEDED = re.compile(
     r"/(?:proc|sys|dev|etc|boot|bin|sbin|lib(?:x?\d\d)?|usr/(?:local/)?(?:bin|sbin|libexec|lib(?:x?\d\d)?))(?:/|$)"
 )
 _BASE_HINT = "name a folder of its own, such as /headway or /go"
@@ -55,7 +55,7 @@ def _wrong(asked: Workspace) -> Iterator[tuple[str, str, str]]:
     if len(checkout.encode()) > PATH_BYTES_MAX:
         yield "path", f"makes a path of more than {PATH_BYTES_MAX} bytes", "shorten it, or the base"
         return
-    if base in _HIDES or _NEEDED.match(base):
+    if base in HIDES or NEEDED.match(base):
         yield "base", f"cannot be {_shown(asked.base)}: it would hide {base} of every image", _BASE_HINT
     elif not checkout.startswith(f"{base}/"):
         yield "path", f"cannot be {_shown(asked.path)}: {checkout} is not below the base {base}", _PATH_HINT

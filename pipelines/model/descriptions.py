@@ -32,6 +32,7 @@ _STEP = {
 _COMMANDS = "Shell commands: all in one shell, ended by the first that fails."
 _ARTIFACTS = "Files that are kept when it has ended: patterns, or {paths, exclude, expire, when, name}."
 _READY = "With detach: steps after it wait for a command that succeeds in it, {port: 80} or {http: ADDRESS}."
+_CACHE = "Folders that are kept between runs: a tool such as pip or npm, paths, or {key, paths, restore}."
 _DETACH = "Start it and go on; it is ended when the job ends."
 _PATTERNS = {
     "include": "Patterns of which one must match: '*' stops at '/', '**' does not; '?', '[a-z]' and '{a,b}' work too.",
@@ -61,6 +62,7 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         **_STEP,
         **_CONTAINER,
         "artifacts": _ARTIFACTS,
+        "cache": _CACHE,
         "commands": _COMMANDS,
         "detach": _DETACH,
         "ready": _READY,
@@ -69,6 +71,7 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         **_STEP,
         **_CONTAINER,
         "artifacts": _ARTIFACTS,
+        "cache": _CACHE,
         "settings": "What the plugin shall do. It reads them as PLUGIN_NAME from its environment.",
         "detach": _DETACH,
         "ready": _READY,
@@ -79,6 +82,11 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "expire": "How long they are kept, such as 12h or 7d; without it as long as the run.",
         "when": "After which end of the step: success (the default), failure or always.",
         "name": "What they are shown as; without it the step's name.",
+    },
+    "Cache": {
+        "key": "What the content is for; checksum(FILE) in it stands for a file of the checkout. Without it the paths.",
+        "paths": "Folders of the container: absolute, below ~/, or relative to where the step starts.",
+        "restore": "Beginnings of keys, tried in this order where nothing has the key itself.",
     },
     "RestoredArtifacts": {
         "from": "Names of workflows in depends_on; an empty list restores nothing.",

@@ -6,6 +6,7 @@ from pydantic import Discriminator, Field, Tag
 
 from pipelines.model.artifacts import Artifacts, RestoredArtifacts, paths_alone
 from pipelines.model.base import PipelineModel
+from pipelines.model.caches import CachesField
 from pipelines.model.concurrency import ConcurrencyField
 from pipelines.model.conditions import Conditions, Statuses
 from pipelines.model.fields import (
@@ -151,6 +152,7 @@ class CommandsStep(StepBase, ContainerOptions):
     """Shell commands in an image."""
 
     artifacts: ArtifactsField | None = None
+    cache: CachesField = ()
     commands: Scripts = Field(min_length=1)
     detach: Flag = False
     ready: ReadyField | None = None
@@ -160,6 +162,7 @@ class PluginStep(StepBase, ContainerOptions):
     """An image that runs by itself, configured by ``settings``."""
 
     artifacts: ArtifactsField | None = None
+    cache: CachesField = ()
     settings: Settings = Field(default_factory=dict)
     detach: Flag = False
     ready: ReadyField | None = None

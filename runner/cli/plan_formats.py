@@ -67,6 +67,8 @@ def _step_rows(job: JobView) -> Iterator[tuple[str, ...]]:
             notes.append(f"on {' and '.join(step.runs_after) or 'nothing'}")
         if step.artifacts:
             notes.append(f"keeps {', '.join(step.artifacts)}")
+        if step.caches:
+            notes.append(f"caches {', '.join(step.caches)}")
         if step.retry:
             notes.append(step.retry)
         if step.resources:

@@ -6,6 +6,7 @@ from graphlib import TopologicalSorter
 from typing import TypeVar, assert_never
 
 from pipelines import plan
+from pipelines.caches import shown_key
 from pipelines.plan import JobPlan, LeftOut, Plan
 from pipelines.ready import CommandCheck, ExitCheck, HttpCheck, PortCheck, Ready
 from pipelines.trigger import Event, Trigger
@@ -15,7 +16,7 @@ from pipelines.trigger import Event, Trigger
 class StepView:
     """One step. Steps with the same ``order`` may run together; ``needs`` are numbers of steps.
 
-    ``artifacts`` are patterns of the files that it keeps.
+    ``artifacts`` are patterns of the files that it keeps, ``caches`` the keys of its caches.
     ``retry`` says how often it runs again, and when; empty for a step that does not. ``resources`` are what its
     container may use at most, as far as the file says it.
     """
@@ -28,6 +29,7 @@ class StepView:
     needs: tuple[int, ...]
     runs_after: tuple[str, ...]
     artifacts: tuple[str, ...]
+    caches: tuple[str, ...]
     retry: str
     resources: str
 
@@ -109,6 +111,7 @@ def _job(job: JobPlan, order: int) -> JobView:
             needs=step.needs,
             runs_after=_outcomes(step),
             artifacts=_artifacts(step),
+            caches=_caches(step),
             retry=str(step.retry or ""),
             resources="" if isinstance(step, plan.BuildStep | plan.PushStep) else _resources(step.container),
         )
@@ -131,6 +134,11 @@ def _artifacts(step: plan.Step) -> tuple[str, ...]:
 
 def _resources(container: plan.Container) -> str:
     return str(container.resources or "")
+
+
+def _caches(step: plan.Step) -> tuple[str, ...]:
+    kept = step.caches if isinstance(step, plan.CommandsStep | plan.PluginStep) else ()
+    return tuple(shown_key(each.key) for each in kept)
 
 
 Key = TypeVar("Key", int, str)

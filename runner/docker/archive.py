@@ -34,6 +34,17 @@ def file_in(archive: bytes) -> bytes | None:
         return file.read() if file else None
 
 
+def folder_archive(name: str, user: int | None) -> bytes:
+    """An archive with a folder that is this user's; all may write to it where the user is not known (None)."""
+    archive = BytesIO()
+    member = tarfile.TarInfo(name)
+    member.type, member.mode = tarfile.DIRTYPE, 0o777 if user is None else 0o755
+    member.uid = member.gid = user or 0
+    with tarfile.open(fileobj=archive, mode="w") as entries:
+        entries.addfile(member)
+    return archive.getvalue()
+
+
 def archive_of(name: str, content: bytes) -> bytes:
     """An archive with one file, which is root's and which all may read."""
     archive = BytesIO()

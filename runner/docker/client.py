@@ -278,8 +278,12 @@ class Engine:
     def write_file(self, container: str, path: str, content: bytes) -> None:
         """Puts a file, which is root's, into a container; in place of a link, too. Raises StepError."""
         folder, _, name = path.rpartition("/")
+        self.put_archive(container, folder, archive_of(name, content))
+
+    def put_archive(self, container: str, folder: str, archive: bytes) -> None:
+        """Unpacks an archive into a folder of a container. Raises StepError."""
         with translated():
-            self._api.put_archive(container, folder, archive_of(name, content))
+            self._api.put_archive(container, folder, archive)
 
     def remove(self, container: str) -> None:
         """Kills and removes a container with its anonymous volumes. Idempotent."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from pipelines.state import Reason
 from runner.docker.folders import SELINUX, binds_and_mounts, tmpfs_option
+from runner.docker.overlays import overlay_mount
 from runner.docker.specs import ContainerSpec, Limits
 from runner.errors import StepError
 
@@ -23,7 +24,10 @@ def host_config(spec: ContainerSpec) -> dict[str, Any]:
     files = spec.limits.files
     return {
         "binds": [*binds, *spec.binds],
-        "mounts": [types.Mount(each.target, str(each.source), "bind", read_only=each.read_only) for each in folders],
+        "mounts": [
+            *(types.Mount(each.target, str(each.source), "bind", read_only=each.read_only) for each in folders),
+            *map(overlay_mount, spec.overlays),
+        ],
         "ulimits": [types.Ulimit(name="nofile", soft=files, hard=files)] if files else None,
         "network_mode": spec.network,
         "init": spec.engine_init,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runner.docker.folders import Folder
+from runner.docker.overlays import Overlay
 
 JOB_LABEL = "headway.job"
 ATTEMPT_LABEL = "headway.attempt"
@@ -57,9 +58,9 @@ class Limits:
 class ContainerSpec:
     """A container to create. ``network`` is a network's name, ``container:ID``, ``host`` or ``none``.
 
-    ``folders`` are Headway's own; ``binds`` come from the pipeline file, in the syntax of ``docker run --volume``.
-    ``capabilities`` are added to those that every container has (capabilities(7), without CAP_). Without
-    ``engine_init`` the entrypoint is the first process, in place of docker-init.
+    ``folders`` and ``overlays`` are Headway's own; ``binds`` come from the pipeline file, in the syntax of
+    ``docker run --volume``. ``capabilities`` are added to those that every container has (capabilities(7), without
+    CAP_). Without ``engine_init`` the entrypoint is the first process, in place of docker-init.
     """
 
     image: str
@@ -69,6 +70,7 @@ class ContainerSpec:
     entrypoint: tuple[str, ...] | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     folders: tuple[Folder, ...] = ()
+    overlays: tuple[Overlay, ...] = ()
     binds: tuple[str, ...] = ()
     directory: str = ""
     aliases: tuple[str, ...] = ()

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from threading import Lock
@@ -24,8 +25,10 @@ from pipelines.plan import (
 from pipelines.state import Outcome, Reason, State
 from runner.artifacts.files import ArtifactStorage
 from runner.builds.buildkit import Builder
+from runner.caches.job_caches import CacheAccess, JobCaches
 from runner.cancellation import Cancel
 from runner.cleanup.ending import end_containers
+from runner.cleanup.folder_removal import remove_tree
 from runner.cleanup.leftovers import JobLeftovers, Leftovers, remove_leftovers
 from runner.cleanup.removal_queue import RemovalQueue
 from runner.docker.client import Engine
@@ -78,7 +81,7 @@ class Assignment:
     empty text. With ``local``, errors name the options of ``headway run``. If ``journaled``, another process can go
     on with the job if this one dies; ``resumption`` is what it goes on from, and only where ``fingerprint`` is the
     same: it stands for the texts that are masked. ``timed`` is called around what takes time beside the steps.
-    Without ``artifacts`` none are kept or restored.
+    Without ``artifacts`` none are kept or restored, and without ``caches`` steps have none.
     """
 
     plan: JobPlan
@@ -103,6 +106,7 @@ class Assignment:
     resumption: Resumption = NOTHING_LEFT
     timed: Timed = untimed
     artifacts: ArtifactStorage | None = None
+    caches: CacheAccess | None = None
 
 
 class Job:
@@ -136,6 +140,7 @@ class Job:
         self.source = self.workspace_base / Path(self.plan.workspace).relative_to(self.plan.workspace_base)
         self.owner = WorkspaceOwner(engine, self.workspace_base, self.labels(), self.note)
         self.git_files = SystemFiles(engine)
+        self.caches = JobCaches(assignment.caches, assignment.folder)
         self._lock, self._unknown_name = Lock(), token_hex(16)
         self.removals = RemovalQueue(engine.remove)
         self._image_names: list[str] = []
@@ -278,7 +283,7 @@ class Job:
             names, services = tuple(self._image_names), tuple(self.services)
             key, folder = self.assignment.key, self.assignment.folder
             self.assignment.clean_up(JobLeftovers(key, folder, names, services, self._services_grace_s()))
-            return []
+            return self._close_caches()
         errors: list[Exception] = []
         end_containers(self.engine, self.services, self._services_grace_s())
         for container in self.services:
@@ -293,7 +298,10 @@ class Job:
             networks=self.network.release(),
             folders=frozenset([self.assignment.folder]),
         )
-        return errors + remove_leftovers(self.engine, left)
+        return errors + remove_leftovers(self.engine, left) + self._close_caches()
+
+    def _close_caches(self) -> list[Exception]:
+        return self.caches.close(partial(remove_tree, self.engine))
 
     def _services_grace_s(self) -> float:
         """How long services may take to end. None where another worker has the job, or where its files are gone."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipelines.state import Outcome, Reason, State
 from runner.builds.buildkit import Builder
+from runner.caches.keys import KeyResolver
 from runner.cancellation import Cancel
 from runner.cleanup.folder_removal import remove_tree
 from runner.cleanup.leftovers import find_earlier_attempts, remove_leftovers
@@ -167,6 +168,7 @@ def _prepare(job: Job, services: Services, checked: Future[None]) -> Outcome | N
     try:
         _check_out(job)
         restore_artifacts(job)
+        job.caches.prepare(job.plan.steps, KeyResolver(job.source, job.check))
         checked.result()
         if job.plan.services:
             job.owner.give_to_root()

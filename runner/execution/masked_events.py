@@ -30,6 +30,9 @@ def _masked(event: events.Event, redactor: Redactor) -> events.Event:
         case events.StepRetried(attempts=ended):
             hidden = (replace(attempt, outcome=masked_outcome(attempt.outcome, redactor)) for attempt in ended)
             return replace(event, attempts=tuple(hidden))
+        case events.CachesUsed(caches=caches):
+            named = (replace(use, name=mask(use.name), key=mask(use.key), found=mask(use.found)) for use in caches)
+            return replace(event, caches=tuple(named))
         case events.InstructionChanged():
             return replace(event, text=mask(event.text), error=mask(event.error))
         case events.ImagePushed():

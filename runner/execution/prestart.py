@@ -107,7 +107,9 @@ class ContainerPrestarter:
 
 def is_prestartable(step: CommandsStep) -> bool:
     """True if the step's container can wait at a gate, and is the same whenever it is started."""
-    return step_container.has_gate(step) and not step.detach and not _takes_from_host(step.container)
+    # What an earlier step keeps in a cache, and the key of it, are known only at the step's turn.
+    is_same = not step.caches and not _takes_from_host(step.container)
+    return step_container.has_gate(step) and not step.detach and is_same
 
 
 def _takes_from_host(container: Container) -> bool:

@@ -19,6 +19,7 @@ def restore(job: Job) -> None:
     job.network.resume()
     job.owner.resume(history.owner)
     job.images.know(history.images)
+    job.caches.resume()
     job.services.extend(history.services.values())
     for name in history.untag:
         job.untag_at_end(name)

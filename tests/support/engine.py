@@ -21,6 +21,7 @@ from pipelines.context import FULL_ACCESS, Access
 from pipelines.plan import JobPlan, Service, Step
 from runner.artifacts.files import ArtifactStorage
 from runner.builds.buildkit import Builder, find_builder
+from runner.caches.job_caches import CacheAccess
 from runner.cancellation import Cancel
 from runner.docker.client import Engine
 from runner.docker.job_network import JobNetwork
@@ -86,6 +87,7 @@ class JobRunner:
         step_url: Callable[[int], str] = lambda _: "",
         bridge_prefix: str = "",
         artifacts: ArtifactStorage | None = None,
+        caches: CacheAccess | None = None,
         **plan: Any,
     ) -> JobResult:
         """Runs the steps as one job, to its end."""
@@ -99,7 +101,7 @@ class JobRunner:
             ran.key, attempt, ran.folder, check_out, secrets or {}, logins or {}, options or self.options,
             egress=egress, access=access, isolation=isolation, failed_needs=failed_needs, step_url=step_url,
             network=JobNetwork(self.engine, ran.key, attempt, bridge_prefix) if bridge_prefix else None,
-            artifacts=artifacts,
+            artifacts=artifacts, caches=caches,
         )  # fmt: skip
         own = Cancel()
         try:

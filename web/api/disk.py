@@ -27,12 +27,13 @@ class MachineUseSchema(Schema):
 
 
 class RepoUseSchema(Schema):
-    """A repository: its runs, logs in the blob store, and mirrors on all machines."""
+    """A repository: its runs, logs in the blob store, and mirrors and caches on all machines."""
 
     name: str
     runs: int
     log_bytes: int
     mirror_bytes: int
+    cache_bytes: int
 
 
 class DiskUseSchema(Schema):

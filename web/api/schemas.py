@@ -75,7 +75,8 @@ class RecentRun(RunSchema):
 
 
 class StepSchema(Schema):
-    """A step. ``facts`` may have ``image_id``, ``size_bytes``, ``pushed``, ``instructions``, ``usage``, ``attempts``.
+    """A step. ``facts`` may have ``image_id``, ``size_bytes``, ``pushed``, ``instructions``, ``caches``, ``usage`` and
+    ``attempts``.
 
     ``usage`` is what the container of its last attempt used, 0 where that is not known, and its limit of memory, 0 for
     none: ``memory_peak_bytes``, ``cpu_seconds``, ``memory_limit_bytes``. ``attempts`` are those before the last one,

@@ -73,8 +73,8 @@ def _lines(use: "DiskUse") -> Iterator[str]:
     for machine in use.machines:
         yield from _machine(machine)
     yield from (
-        f"repository\t{size(repo.log_bytes + repo.mirror_bytes)}\t{repo.name}: {repo.runs:,} runs, "
-        f"{size(repo.log_bytes)} of logs, {size(repo.mirror_bytes)} of mirrors"
+        f"repository\t{size(repo.size_bytes)}\t{repo.name}: {repo.runs:,} runs, "
+        f"{size(repo.log_bytes)} of logs, {size(repo.mirror_bytes)} of mirrors, {size(repo.cache_bytes)} of caches"
         for repo in use.repos
     )
 

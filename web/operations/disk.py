@@ -17,6 +17,7 @@ WORDS: Mapping[str, str] = {
     "deleted_logs": "Logs that are being deleted",
     "artifacts": "Artifacts in the blob store",
     "mirrors": "Mirrors",
+    "caches": "Caches of steps",
     "workspaces": "Workspaces of jobs",
     "spool": "Output that waits for the blob store",
     "old_logs": "Logs of older versions",
@@ -52,12 +53,18 @@ class MachineUse:
 
 @dataclass(frozen=True)
 class RepoUse:
-    """What a repository has: runs, logs in the blob store, and mirrors on all machines."""
+    """What a repository has: runs, logs in the blob store, and mirrors and caches on all machines."""
 
     name: str
     runs: int
     log_bytes: int
     mirror_bytes: int
+    cache_bytes: int = 0
+
+    @property
+    def size_bytes(self) -> int:
+        """All of it."""
+        return self.log_bytes + self.mirror_bytes + self.cache_bytes
 
 
 @dataclass(frozen=True)
@@ -101,6 +108,9 @@ def _repos(
     found = []
     for repo_id, name in names.items():
         rows = shared.get(str(repo_id), {})
-        mirrors = sum(report.facts.get("mirrors", {}).get(str(repo_id), 0) for report in machines)
-        found.append(RepoUse(name, rows.get("runs", 0), rows.get("log_bytes", 0), mirrors))
-    return sorted(found, key=lambda each: (-each.log_bytes - each.mirror_bytes, -each.runs, each.name))
+        mirrors, caches = (
+            sum(report.facts.get(kind, {}).get(str(repo_id), 0) for report in machines)
+            for kind in ("mirrors", "caches")
+        )
+        found.append(RepoUse(name, rows.get("runs", 0), rows.get("log_bytes", 0), mirrors, caches))
+    return sorted(found, key=lambda each: (-each.size_bytes, -each.runs, each.name))

@@ -24,6 +24,7 @@ from runner.source.mirror import Mirror
 from runner.source.mirror_removal import in_use
 from runner.source.server import TransientGitError
 from workers import store
+from workers.access.caches import caches_for
 from workers.access.credentials import registry_logins_for
 from workers.access.isolation import isolation_for
 from workers.artifacts.storage import StoredArtifacts
@@ -261,6 +262,9 @@ def _assignment(
         resumption=job.left,
         timed=context.timing.timed,
         artifacts=StoredArtifacts(context.database, context.blobs, job.claim, job.repo_id),
+        caches=caches_for(
+            context.vault, context.settings.caches_dir, context.settings.cache_bytes_max, job.repo_id, job.allowed
+        ),
     )
 
 

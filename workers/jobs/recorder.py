@@ -28,7 +28,12 @@ _FLUSH_EVERY_S = 0.1
 _FACTS_EVERY_MS = 300
 
 _FactEvent = (
-    events.StepRetried | events.StepMeasured | events.InstructionChanged | events.ImageBuilt | events.ImagePushed
+    events.StepRetried
+    | events.StepMeasured
+    | events.CachesUsed
+    | events.InstructionChanged
+    | events.ImageBuilt
+    | events.ImagePushed
 )
 
 _log = structlog.get_logger()
@@ -99,6 +104,8 @@ class Recorder:
             case events.StepMeasured():
                 used = {"memory_peak_bytes": event.memory_peak_bytes, "cpu_seconds": event.cpu_s}
                 self._set_facts(event.step, {"usage": used | {"memory_limit_bytes": event.memory_limit_bytes}})
+            case events.CachesUsed():
+                self._set_facts(event.step, {"caches": [vars(use) for use in event.caches]})
             case events.InstructionChanged():
                 self._instruction(event)
             case events.ImageBuilt():

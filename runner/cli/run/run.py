@@ -28,6 +28,7 @@ from runner.cli.cache_folder import cache_folder
 from runner.cli.fragments import fragments_of
 from runner.cli.run.artifacts import LocalArtifacts
 from runner.cli.run.bootstrap import RunBootstrap
+from runner.cli.run.caches import local_caches
 from runner.cli.run.cleanup_process import past_cleanup_failures
 from runner.cli.run.options import RunOptions
 from runner.cli.run.terminal import Terminal
@@ -223,6 +224,7 @@ def _run_job(run: Run, plan: JobPlan, cancel: Cancel, failed: tuple[str, ...]) -
         failed_needs=failed,
         local=True,
         artifacts=run.artifacts.of(plan),
+        caches=local_caches(os.environ, run.tree.folder),
     )
     builder: Callable[[], Builder] = partial(find_builder, path, home)
     if builds:

@@ -19,6 +19,7 @@ from pipelines.resources import shown_bytes
 from pipelines.state import Outcome, State
 from pipelines.visible import visible, visible_line
 from runner.events import (
+    CachesUsed,
     Event,
     ImageBuilt,
     ImagePushed,
@@ -104,7 +105,7 @@ class Terminal:
                     self._pushed(f"{event.repo}:{event.tag}@{event.digest}")
                 case JobNote(text=text):
                     self._print(Text(visible(text), style="dim"))
-                case ImageBuilt() | InstructionChanged() | StepRetried():
+                case CachesUsed() | ImageBuilt() | InstructionChanged() | StepRetried():
                     pass
 
     def _pushed(self, name: str) -> None:

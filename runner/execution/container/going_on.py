@@ -7,6 +7,7 @@ from pipelines.state import Outcome
 from runner.docker.init_program import BROKEN_OFF_STATUS
 from runner.execution.artifacts import keep_artifacts
 from runner.execution.container import gate
+from runner.execution.container.caches import keep_caches
 from runner.execution.container.step_container import OnBegun, StartedContainer, discard, follow, report_usage
 from runner.execution.container.step_outcome import outcome_of
 from runner.execution.job import Job
@@ -48,6 +49,8 @@ def go_on(
             return None
         outcome = stopped or outcome_of(job, step, opened.container, status)
         outcome = keep_artifacts(job, step, opened.container, output, outcome)
+        views = tuple(job.caches.views_in(opened.container))
+        keep_caches(job, step, views, opened.container, output, outcome, opened.since_s)
         on_error.pop_all()
     stream.close()
     job.removals.remove_later(opened.container)

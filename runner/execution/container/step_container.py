@@ -9,12 +9,21 @@ from dataclasses import dataclass
 from pipelines.environment_size import WORD_BYTES_MAX, word_bytes
 from pipelines.plan import CommandsStep, PluginStep
 from pipelines.state import Outcome, Reason
+from runner.caches.store import View
 from runner.docker.attach import Attached, readable
 from runner.docker.specs import ContainerSpec
 from runner.errors import DiskNearlyFullError, StepError
 from runner.events import StepMeasured
 from runner.execution.artifacts import keep_artifacts
 from runner.execution.container import gate
+from runner.execution.container.caches import (
+    MountedCaches,
+    cannot_mount,
+    hand_over,
+    keep_caches,
+    mount_caches,
+    report_found,
+)
 from runner.execution.container.container_spec import container_spec
 from runner.execution.container.image_volumes import hidden_by_volumes
 from runner.execution.container.launch import Launch, launch
@@ -47,6 +56,7 @@ class StartedContainer:
     image: str
     restore: tuple[str, ...] = ()
     measure_token: str = ""
+    caches: tuple[View, ...] = ()
 
 
 OnBegun = Callable[[StartedContainer], object]
@@ -79,10 +89,13 @@ def run(
             _record(job, step, started)
             _open_gate(started.stream, gate.gate_input(started.token, _script(job, step, started.restore)))
         on_begun(started)
+        since_s = time.time()
+        report_found(job, step, started.caches, output)
         stopped = follow(job, step, started, output, status)
         report_usage(job, step, status.used)
         outcome = stopped or outcome_of(job, step, started.container, status)
         outcome = keep_artifacts(job, step, started.container, output, outcome)
+        keep_caches(job, step, started.caches, started.container, output, outcome, since_s)
         on_error.pop_all()
     started.stream.close()
     job.removals.remove_later(started.container)
@@ -101,17 +114,25 @@ def _note_volumes(job: Job, step: CommandsStep | PluginStep, image: str, output:
 
 def start(job: Job, step: CommandsStep | PluginStep, image: str) -> StartedContainer:
     """Creates, attaches and starts a step's container. Commands then wait at their gate. Raises StepError."""
+    caches = mount_caches(job, step, image, _user_name(job, step, image))
+    try:
+        with job.timed("create", step.name):
+            return _start(job, step, image, caches)
+    except StepError as error:
+        if not cannot_mount(job, caches, error):
+            raise
+    caches = mount_caches(job, step, image, _user_name(job, step, image))
     with job.timed("create", step.name):
-        return _start(job, step, image)
+        return _start(job, step, image, caches)
 
 
-def _start(job: Job, step: CommandsStep | PluginStep, image: str) -> StartedContainer:
+def _start(job: Job, step: CommandsStep | PluginStep, image: str, caches: MountedCaches) -> StartedContainer:
     network = step.container.network_mode or job.network.ensure()
     own = job.images.environment_of(image) if has_gate(step) else {}
     ready = launch(job.environment(step.container.environment), own)
     volumes = tuple(job.images.config_of(image).get("Volumes") or ())
     token, measure_token = (gate.new_token(), "") if has_gate(step) else ("", gate.new_token())
-    made = _spec(job, step, image, network, ready, measure_token)
+    made = caches.into(_spec(job, step, image, network, ready, measure_token))
     spec = written_at_start(made, _user_name(job, step, image), volumes)
     container = job.engine.create(spec)
     with ExitStack() as on_error:
@@ -122,10 +143,11 @@ def _start(job: Job, step: CommandsStep | PluginStep, image: str) -> StartedCont
         stream = job.engine.attach(container)
         on_error.callback(stream.close)
         user = _user_of(job, step, image, container)
+        hand_over(job, caches, container, user)
         if not token:
             job.owner.enter(user, image)
             on_error.callback(job.owner.leave, user)
-        started = StartedContainer(container, stream, token, user, image, ready.restore, measure_token)
+        started = StartedContainer(container, stream, token, user, image, ready.restore, measure_token, caches.views)
         if not token:
             _record(job, step, started)
         job.engine.start(container)

@@ -5,13 +5,21 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from pipelines.caches import Cache, CacheFolder
 from pipelines.plan import CommandsStep, JobPlan
 from pipelines.state import State
+from runner.caches.job_caches import CacheAccess
+from runner.caches.keys import KeyResolver
+from runner.caches.store import CacheStore
+from runner.caches.trimming import stored_versions, trim
 from runner.cancellation import Cancel
+from runner.cleanup.folder_removal import remove_tree
+from runner.cleanup.leftovers import JobLeftovers, find_leftovers, remove_leftovers
 from runner.docker.specs import JOB_LABEL
 from runner.events import Stream
 from runner.execution.container import gate, step_container
@@ -19,7 +27,7 @@ from runner.execution.container.script import script_of
 from runner.execution.container.step_container import StartedContainer
 from runner.execution.job import JOURNAL, Assignment, Job
 from runner.execution.job_lifecycle import open_job, run_job
-from runner.execution.journal import OpenedContainer, read_journal
+from runner.execution.journal import OpenedContainer, boot_id, read_journal
 from runner.execution.resumption import Resumption, StoredOutput, obstacle
 from tests.support.engine import JobRunner, eventually
 from tests.support.job_result import JobResult
@@ -33,16 +41,20 @@ SAYS = shell("echo one", "echo two >&2", "exit 9")
 class Abandoned:
     """A job whose process has started the container of its one step, and then died."""
 
-    def __init__(self, ran: JobRunner, on_exit: ExitStack, step: CommandsStep = SAYS) -> None:
+    def __init__(
+        self, ran: JobRunner, on_exit: ExitStack, step: CommandsStep = SAYS, caches: CacheAccess | None = None
+    ) -> None:
         self._ran, self.result = ran, ran.new()
         (self.step,) = numbered([step])
         self.plan = JobPlan(name="test", file=".headway.yml", number=1, steps=(self.step,))
         self.assignment = Assignment(
-            self.plan, self.result.key, 1, self.result.folder, Path.mkdir, options=ran.options, journaled=True
-        )
+            self.plan, self.result.key, 1, self.result.folder, Path.mkdir, options=ran.options, journaled=True,
+            caches=caches,
+        )  # fmt: skip
         self._on_exit = on_exit
         self.job = self._open(self.assignment, JobResult(self.result.key, self.result.folder))
         self.job.source.mkdir(parents=True)
+        self.job.caches.prepare(self.plan.steps, KeyResolver(self.job.source, self.job.check))
         assert isinstance(self.step, CommandsStep)
         self.started = step_container.start(self.job, self.step, self.job.image_of(self.step, lambda _: None))
         self.job.journal.prepared(self.job.owner.state)
@@ -167,3 +179,35 @@ def test_a_job_whose_container_has_lost_its_network_starts_over(
     job.job.network.close()
     assert job.obstacle == "its network is gone"
     step_container.discard(job.job, job.started)
+
+
+def test_a_step_with_a_cache_goes_on_and_keeps_what_it_wrote(
+    abandoned: Callable[..., Abandoned], ran: JobRunner, tmp_path: Path
+) -> None:
+    caches = CacheAccess(CacheStore(tmp_path / "caches", boot_id()), "repo")
+    cache = Cache(name="c", key=("k",), folders=(CacheFolder(path="/data"),))
+    ran(shell("echo one > /data/a", caches=(cache,)), caches=caches)
+    job = abandoned(shell("cat /data/a", "echo two > /data/b", caches=(cache,)), caches)
+    job.opens(1)
+    eventually(job.has_ended)
+    result = job.goes_on()
+    assert result.outcome.state is State.PASSED
+    assert result.log(1, Stream.NOTE).startswith(b"headway: cache c: kept as k (")
+    (stored,) = stored_versions(caches.store)
+    names = sorted(path.name for path in caches.store.layers.glob("*/0/*"))
+    assert (len(stored.version.layers), names) == (2, ["a", "b"])
+
+
+def test_a_job_that_nothing_goes_on_with_leaves_no_half_version(
+    abandoned: Callable[..., Abandoned], ran: JobRunner, tmp_path: Path
+) -> None:
+    store = CacheStore(tmp_path / "caches", boot_id())
+    cache = Cache(name="c", key=("k",), folders=(CacheFolder(path="/data"),))
+    job = abandoned(shell("echo half > /data/a", caches=(cache,)), CacheAccess(store, "repo"))
+    job.opens(1)
+    eventually(job.has_ended)
+    remove_leftovers(ran.engine, find_leftovers(ran.engine, JobLeftovers(job.result.key, job.result.folder)))
+    trim(store, 0)
+    store.remove_gone(partial(remove_tree, ran.engine))
+    assert stored_versions(store) == []
+    assert [list(folder.iterdir()) for folder in (store.views, store.layers, store.gone)] == [[], [], []]

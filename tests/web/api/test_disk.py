@@ -52,7 +52,7 @@ def test_the_api_says_what_was_measured(site: Site, program: TestClient) -> None
     assert found["bytes"]["logs"] == stored
     assert found["bytes"]["database"] > 100_000
     assert (found["rows"]["runs"], found["rows"]["stored_logs"]) == (1, 2)
-    assert found["repos"] == [{"name": REPO, "runs": 1, "log_bytes": stored, "mirror_bytes": 300}]
+    assert found["repos"] == [{"name": REPO, "runs": 1, "log_bytes": stored, "mirror_bytes": 300, "cache_bytes": 0}]
     assert found["machines"][0]["bytes"]["mirrors"] == 300
 
 

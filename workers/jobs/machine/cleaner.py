@@ -18,6 +18,7 @@ from runner.source.mirror_removal import StoredMirror, finish_removals, remove_m
 from runner.source.mirror_store import mirror_name
 from workers.db.session import reading, transaction
 from workers.disk import Disk, disk_of
+from workers.jobs.machine.cache_use import CACHES, MachineCaches
 from workers.jobs.machine.disk_use import disk_use
 from workers.jobs.machine.engine_use import EngineUse, engine_use
 from workers.jobs.machine.removal_choice import IDLE_S, Kept, choose, to_free
@@ -49,6 +50,7 @@ class MachineCleaner:
         self._settings = settings
         self._database = database
         self._engine = engine
+        self._caches = MachineCaches(settings.caches_dir, engine)
 
     def clean(self) -> None:
         """One round: removes what nothing can need, then what quotas and the disk ask for, and reports. Raises
@@ -63,6 +65,7 @@ class MachineCleaner:
         owners = {mirror_name(url, key).removesuffix(".git"): repo_id for repo_id, url, key in sources}
         for name in listed.keys() - owners.keys():
             self._remove_for_ever(name)
+        self._tidy_caches({repo_id for repo_id, _, _ in sources})
         found = self._look({name: each for name, each in listed.items() if name in owners}, owners)
         freed = self._make_room(found)
         self._prune_build_cache(found)
@@ -79,6 +82,12 @@ class MachineCleaner:
         if gone:
             _log.info("removed the mirror of a repository that is gone, or has another address", mirror=name)
 
+    def _tidy_caches(self, repo_ids: set[int]) -> None:
+        try:
+            self._caches.tidy(repo_ids, self._settings.cache_bytes_max)
+        except (StepError, OSError) as error:
+            _log.warning("the caches of this machine could not be cleaned", why=str(error))
+
     def _look(self, mirrors: Mapping[str, StoredMirror], owners: Mapping[str, int]) -> _Found:
         sizes = {name: sum(disk_use(each, _MEASURE_S).total_bytes for each in m.folders) for name, m in mirrors.items()}
         images = {each.image_id: each for each in recorded_images(self._settings.image_records_dir)}
@@ -91,7 +100,7 @@ class MachineCleaner:
 
     def _make_room(self, found: _Found) -> int:
         settings = self._settings
-        data_disk = settings.mirrors_dir.stat().st_dev if settings.mirrors_dir.exists() else None
+        data_disk = settings.data_dir.stat().st_dev if settings.data_dir.exists() else None
         mirrors = [
             Kept(MIRRORS, name, found.mirror_bytes[name], each.used_s, data_disk)
             for name, each in found.mirrors.items()
@@ -106,7 +115,7 @@ class MachineCleaner:
             wanted[found.engine.disk_id] = self._wanted(found.engine.disk)
         wanted.pop(None, None)
         quotas = {MIRRORS: settings.mirror_bytes_max, IMAGES: settings.image_bytes_max}
-        chosen = choose([*mirrors, *images], quotas, wanted, time.time())
+        chosen = choose([*mirrors, *images, *self._caches.kept(data_disk)], quotas, wanted, time.time())
         return sum(each.size_bytes for each in chosen if self._remove(found, each))
 
     def _wanted(self, disk: Disk) -> int:
@@ -118,6 +127,8 @@ class MachineCleaner:
             if kept.kind == MIRRORS:
                 idle_s = min(IDLE_S, max(0.0, time.time() - kept.used_s))  # used again since it was chosen: it stays
                 gone = remove_mirror(self._settings.mirrors_dir, kept.name, idle_s=idle_s)
+            elif kept.kind == CACHES:
+                gone = self._caches.remove(kept)
             else:
                 gone = remove_image(self._engine(), self._settings.image_records_dir, found.images[kept.name])
         except (StepError, OSError) as error:
@@ -141,7 +152,9 @@ class MachineCleaner:
         disk, (high, low) = disk_of(settings.data_dir), settings.disk_marks
         parts = {"workspaces": settings.workspaces_dir, "spool": settings.spool_dir, "old_logs": settings.logs_dir}
         sizes = {kind: _size(folder) for kind, folder in parts.items()}
-        bytes_of = {MIRRORS: sum(found.mirror_bytes.values()), **sizes, **found.engine.bytes_of}
+        caches = self._caches.bytes_of_repos()
+        kept = {MIRRORS: sum(found.mirror_bytes.values()), CACHES: sum(caches.values())}
+        bytes_of = {**kept, **sizes, **found.engine.bytes_of}
         facts = {
             "host": socket.gethostname(),
             "folder": str(settings.data_dir),
@@ -151,6 +164,7 @@ class MachineCleaner:
             "low_percent": low,
             "bytes": bytes_of,
             "mirrors": {str(found.owners[name]): size for name, size in found.mirror_bytes.items() if size},
+            "caches": {str(repo_id): size for repo_id, size in caches.items() if size},
             "freed_bytes": freed,
             "problem": found.problem,
         }

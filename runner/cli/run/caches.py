@@ -1,0 +1,22 @@
+"""Caches of ``headway run``: in the user's cache folder, apart for each repository."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from runner.caches.job_caches import CacheAccess
+from runner.caches.store import CacheStore
+from runner.execution.journal import boot_id
+
+LOCAL_BYTES_MAX = 10 * 1024**3
+"""What the caches of all repositories of a user may have together."""
+
+
+def local_caches(environment: Mapping[str, str], repository: Path) -> CacheAccess:
+    """What jobs of the repository in this folder may use.
+
+    By the folder, not the address from which it was cloned: a folder of a stranger could name any.
+    """
+    base = environment.get("XDG_CACHE_HOME") or str(Path(environment.get("HOME") or "/", ".cache"))
+    scope = hashlib.sha256(str(repository.resolve()).encode()).hexdigest()[:32]
+    return CacheAccess(CacheStore(Path(base, "headway", "caches"), boot_id()), scope, LOCAL_BYTES_MAX)
