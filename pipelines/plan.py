@@ -121,6 +121,13 @@ class Artifacts(_Frozen):
     when: Literal["success", "failure", "always"] = "success"
 
 
+class Reports(_Frozen):
+    """Report files of a step: patterns as those of artifacts, of results of tests and of coverage."""
+
+    junit: tuple[str, ...] = ()
+    coverage: tuple[str, ...] = ()
+
+
 class CommandsStep(_Step):
     """Shell commands: all in one shell, which exits at the first that fails."""
 
@@ -129,6 +136,7 @@ class CommandsStep(_Step):
     commands: tuple[str, ...]
     detach: bool = False
     artifacts: Artifacts | None = None
+    reports: Reports | None = None
 
 
 class PluginStep(_Step):
@@ -138,6 +146,7 @@ class PluginStep(_Step):
     container: Container
     detach: bool = False
     artifacts: Artifacts | None = None
+    reports: Reports | None = None
 
 
 class BuildStep(_Step):

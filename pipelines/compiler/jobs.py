@@ -9,6 +9,7 @@ from pipelines.compiler.checkout import plan_checkout
 from pipelines.compiler.containers import make_container
 from pipelines.compiler.environment_limits import check_word
 from pipelines.compiler.job_input import JobInput
+from pipelines.compiler.reports import check_reports
 from pipelines.compiler.selection import select_steps
 from pipelines.compiler.step_dependencies import set_needs
 from pipelines.compiler.steps import drop_pushes, plan_step
@@ -45,6 +46,7 @@ def plan_job(job: JobInput) -> PlannedJob:
     drop_pushes(candidates)
     set_needs(candidates)
     check_artifacts(candidates)
+    check_reports(candidates)
     restored = restored_from(job)
     services, no_services = _services(job)
     steps = tuple(plan_step(job, candidate) for candidate in candidates.selected)

@@ -10,6 +10,7 @@ from pipelines.compiler.containers import make_container
 from pipelines.compiler.job_input import JobInput
 from pipelines.compiler.plugins import image_tags
 from pipelines.compiler.plugins.encoding import encode
+from pipelines.compiler.reports import plan_reports
 from pipelines.compiler.step_candidates import StepCandidate, StepCandidates
 from pipelines.compiler.trust import check_build_trust, check_trust
 from pipelines.model.workflow import Build, BuildStep, CommandsStep, Failure, PluginStep, Push, PushStep
@@ -63,6 +64,7 @@ def plan_step(job: JobInput, candidate: StepCandidate) -> plan.Step:
                 commands=commands,
                 detach=step.detach,
                 artifacts=plan_artifacts(candidate.name, step.artifacts),
+                reports=plan_reports(step.reports),
             )
         case PluginStep() as step:
             if step.settings and step.entrypoint is not None:
@@ -72,7 +74,13 @@ def plan_step(job: JobInput, candidate: StepCandidate) -> plan.Step:
                 )
             container = _container(job, candidate, step)
             kept = plan_artifacts(candidate.name, step.artifacts)
-            return plan.PluginStep(**_common(candidate), container=container, detach=step.detach, artifacts=kept)
+            return plan.PluginStep(
+                **_common(candidate),
+                container=container,
+                detach=step.detach,
+                artifacts=kept,
+                reports=plan_reports(step.reports),
+            )
         case BuildStep() as step:
             return _build(job, candidate, step.build)
         case PushStep() as step:

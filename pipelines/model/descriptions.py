@@ -30,6 +30,7 @@ _STEP = {
 }
 _COMMANDS = "Shell commands: all in one shell, ended by the first that fails."
 _ARTIFACTS = "Files that are kept when it has ended: patterns, or {paths, exclude, expire, when, name}."
+_REPORTS = "Its report files: {junit: patterns, coverage: patterns}. Failed tests open the page of the run."
 _DETACH = "Start it and go on; it is ended when the job ends."
 _PATTERNS = {
     "include": "Patterns of which one must match: '*' stops at '/', '**' does not; '?', '[a-z]' and '{a,b}' work too.",
@@ -55,11 +56,19 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "variables": "Ignored: a place for YAML anchors.",
         "$schema": "Ignored: the address of this schema, for editors.",
     },
-    "CommandsStep": {**_STEP, **_CONTAINER, "artifacts": _ARTIFACTS, "commands": _COMMANDS, "detach": _DETACH},
+    "CommandsStep": {
+        **_STEP,
+        **_CONTAINER,
+        "artifacts": _ARTIFACTS,
+        "reports": _REPORTS,
+        "commands": _COMMANDS,
+        "detach": _DETACH,
+    },
     "PluginStep": {
         **_STEP,
         **_CONTAINER,
         "artifacts": _ARTIFACTS,
+        "reports": _REPORTS,
         "settings": "What the plugin shall do. It reads them as PLUGIN_NAME from its environment.",
         "detach": _DETACH,
     },
@@ -69,6 +78,10 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "expire": "How long they are kept, such as 12h or 7d; without it as long as the run.",
         "when": "After which end of the step: success (the default), failure or always.",
         "name": "What they are shown as; without it the step's name.",
+    },
+    "Reports": {
+        "junit": "Patterns of results of tests in JUnit XML (or trx), relative to where the step starts.",
+        "coverage": "Patterns of coverage by Cobertura, LCOV, JaCoCo or Clover.",
     },
     "RestoredArtifacts": {
         "from": "Names of workflows in depends_on; an empty list restores nothing.",

@@ -30,6 +30,7 @@ from pipelines.model.fields import (
 )
 from pipelines.model.inputs import Inputs
 from pipelines.model.json_types import ALSO_SHORT, MATRIX, SCALAR, Also, ListOrMap, OneOrMany, Written
+from pipelines.model.reports import Reports
 from pipelines.model.retry import RetryField
 from pipelines.syntax.nodes import ListNode, MapNode, ScalarNode
 
@@ -127,6 +128,7 @@ class CommandsStep(StepBase, ContainerOptions):
     """Shell commands in an image."""
 
     artifacts: ArtifactsField | None = None
+    reports: Reports | None = None
     commands: Scripts = Field(min_length=1)
     detach: Flag = False
 
@@ -135,6 +137,7 @@ class PluginStep(StepBase, ContainerOptions):
     """An image that runs by itself, configured by ``settings``."""
 
     artifacts: ArtifactsField | None = None
+    reports: Reports | None = None
     settings: Settings = Field(default_factory=dict)
     detach: Flag = False
 

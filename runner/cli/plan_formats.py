@@ -65,6 +65,8 @@ def _step_rows(job: JobView) -> Iterator[tuple[str, ...]]:
             notes.append(f"on {' and '.join(step.runs_after) or 'nothing'}")
         if step.artifacts:
             notes.append(f"keeps {', '.join(step.artifacts)}")
+        if step.reports:
+            notes.append(f"reports {', '.join(step.reports)}")
         if step.retry:
             notes.append(step.retry)
         yield str(step.order), step.name, f"{_kind(step)}{step.image}", "; ".join(notes)

@@ -15,6 +15,7 @@ class StepView:
     """One step. Steps with the same ``order`` may run together; ``needs`` are numbers of steps.
 
     ``artifacts`` are patterns of the files that it keeps.
+    ``reports`` are patterns of its report files.
     ``retry`` says how often it runs again, and when; empty for a step that does not.
     """
 
@@ -27,6 +28,7 @@ class StepView:
     runs_after: tuple[str, ...]
     artifacts: tuple[str, ...]
     retry: str
+    reports: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ def _job(job: JobPlan, order: int) -> JobView:
             runs_after=_outcomes(step),
             artifacts=_artifacts(step),
             retry=str(step.retry or ""),
+            reports=_reports(step),
         )
         for step in job.steps
     )
@@ -115,6 +118,11 @@ def _job(job: JobPlan, order: int) -> JobView:
     )
     outcomes, source = _outcomes(job), job.restored_from
     return JobView(job.name, job.file, job.cell, order, job.needs, outcomes, services, steps, source)
+
+
+def _reports(step: plan.Step) -> tuple[str, ...]:
+    asked = step.reports if isinstance(step, plan.CommandsStep | plan.PluginStep) else None
+    return (*asked.junit, *asked.coverage) if asked else ()
 
 
 def _artifacts(step: plan.Step) -> tuple[str, ...]:

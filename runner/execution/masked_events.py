@@ -9,6 +9,7 @@ from pipelines.state import Outcome
 from runner import events
 from runner.errors import StepError
 from runner.logs.redact import Redactor
+from runner.reports.masking import masked_annotation, masked_reports
 
 
 def masked_emit(emit: events.Emit, redactor: Redactor) -> events.Emit:
@@ -25,6 +26,8 @@ def _masked(event: events.Event, redactor: Redactor) -> events.Event:
     match event:
         case events.StepOutput() | events.StepStarted() | events.ImageBuilt():
             return event
+        case events.ReportsRead() | events.ProblemLinesFound():
+            return _masked_report(event, redactor)
         case events.StepFinished():
             return replace(event, outcome=masked_outcome(event.outcome, redactor))
         case events.StepRetried(attempts=ended):
@@ -37,6 +40,16 @@ def _masked(event: events.Event, redactor: Redactor) -> events.Event:
             return replace(event, repo=mask(event.repo), tag=mask(event.tag))
         case events.JobNote():
             return replace(event, text=mask(event.text))
+        case _:
+            assert_never(event)
+
+
+def _masked_report(event: events.ReportsRead | events.ProblemLinesFound, redactor: Redactor) -> events.Event:
+    match event:
+        case events.ReportsRead():
+            return replace(event, reports=masked_reports(event.reports, redactor.mask_text))
+        case events.ProblemLinesFound(annotations=found):
+            return replace(event, annotations=tuple(masked_annotation(each, redactor.mask_text) for each in found))
         case _:
             assert_never(event)
 

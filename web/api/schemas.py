@@ -75,9 +75,10 @@ class RecentRun(RunSchema):
 
 
 class StepSchema(Schema):
-    """A step. ``facts`` may have ``image_id``, ``size_bytes``, ``pushed``, ``instructions``, and ``attempts``.
+    """A step. ``facts`` may have ``image_id``, ``size_bytes``, ``pushed``, ``instructions``, and what follows.
 
-    Those are the attempts before the last one, each with its verdict, its times and where its part of the log ends.
+    ``attempts`` are those before the last one, each with its verdict, its times and where its part of the log ends.
+    ``annotations`` are problem lines of its output: severity, file, line, column, message and line of the log.
     """
 
     id: int

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, assert_never
@@ -20,6 +20,7 @@ from workers import store
 from workers.db.session import persist, transaction
 from workers.disk import once_there_is_room
 from workers.logs import LogStore, LogWriter
+from workers.reports.storage import StoredReports
 from workers.store.jobs.leases import Claim
 from workers.streaming.publisher import LogPublisher
 from workers.streaming.redis_stream import LiveTail
@@ -27,7 +28,14 @@ from workers.streaming.redis_stream import LiveTail
 _FLUSH_EVERY_S = 0.1
 _FACTS_EVERY_MS = 300
 
-_FactEvent = events.StepRetried | events.InstructionChanged | events.ImageBuilt | events.ImagePushed
+_FactEvent = (
+    events.StepRetried
+    | events.ReportsRead
+    | events.ProblemLinesFound
+    | events.InstructionChanged
+    | events.ImageBuilt
+    | events.ImagePushed
+)
 
 _log = structlog.get_logger()
 
@@ -55,12 +63,14 @@ class Recorder:
         claim: Claim,
         steps: Mapping[int, int],
         now_ms: Callable[[], int],
+        reports: StoredReports | None = None,
     ) -> None:
         self._engine = engine
         self._logs = logs
         self._claim = claim
         self._steps = steps
         self._now_ms = now_ms
+        self._reports = reports
         self._publisher = None if live is None else LogPublisher(live, claim.run_id, claim.origin)
         self._writers: dict[int, LogWriter] = {}
         self._facts: dict[int, _Facts] = {}
@@ -94,6 +104,10 @@ class Recorder:
         match event:
             case events.StepRetried():
                 self._retried(event)
+            case events.ReportsRead():
+                self._reported(event)
+            case events.ProblemLinesFound():
+                self._set_facts(event.step, {"annotations": [asdict(each) for each in event.annotations]})
             case events.InstructionChanged():
                 self._instruction(event)
             case events.ImageBuilt():
@@ -179,6 +193,12 @@ class Recorder:
         """A process that goes on with the job needs to find all that the attempts before wrote."""
         once_there_is_room(self._writer(event.step).flush)
         self._set_facts(event.step, {"attempts": [_attempt(ended) for ended in event.attempts]})
+
+    def _reported(self, event: events.ReportsRead) -> None:
+        if self._reports is not None:
+            self._reports.keep(event.step, event.reports)
+        if self._publisher is not None:
+            self._publisher.changed()
 
     def _instruction(self, event: events.InstructionChanged) -> None:
         shown = {"index": event.index, "text": event.text, "cached": event.cached}

@@ -23,6 +23,8 @@ from runner.events import (
     ImagePushed,
     InstructionChanged,
     JobNote,
+    ProblemLinesFound,
+    ReportsRead,
     StepFinished,
     StepOutput,
     StepRetried,
@@ -30,6 +32,7 @@ from runner.events import (
     Stream,
 )
 from runner.logs.ansi import harmless, last_state
+from runner.report_results import Annotation, StepReports
 
 _OUTPUT, _STDERR, _NOTE = Style(color="cyan"), Style(color="yellow"), Style(dim=True)
 LINE_BYTES_MAX = 64 * 1024
@@ -67,6 +70,8 @@ class Terminal:
         self._live = Live(get_renderable=self._list, console=console, transient=True, refresh_per_second=8)
         self.pushed: list[str] = []
         self.started: set[int] = set()
+        self.reports: dict[int, StepReports] = {}
+        self.problem_lines: dict[int, tuple[Annotation, ...]] = {}
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -88,13 +93,24 @@ class Terminal:
                 case StepFinished():
                     self._finished(self._rows[event.step], event.outcome)
                 case ImagePushed():
-                    pushed = f"{event.repo}:{event.tag}@{event.digest}"
-                    if pushed not in self.pushed:  # an attempt pushes again what an earlier one has pushed
-                        self.pushed.append(pushed)
+                    self._pushed(f"{event.repo}:{event.tag}@{event.digest}")
                 case JobNote(text=text):
                     self._print(Text(visible(text), style="dim"))
+                case ReportsRead() | ProblemLinesFound():
+                    self._reported(event)
                 case ImageBuilt() | InstructionChanged() | StepRetried():
                     pass
+
+    def _pushed(self, image: str) -> None:
+        if image not in self.pushed:  # an attempt pushes again what an earlier one has pushed
+            self.pushed.append(image)
+
+    def _reported(self, event: ReportsRead | ProblemLinesFound) -> None:
+        match event:
+            case ReportsRead(step=number, reports=reports):
+                self.reports[number] = reports
+            case ProblemLinesFound(step=number, annotations=found):
+                self.problem_lines[number] = found
 
     def _output(self, row: _Row, event: StepOutput) -> None:
         *lines, rest = (row.line + event.data).split(b"\n")
