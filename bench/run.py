@@ -18,7 +18,22 @@ from rich.console import Console
 from bench.machine import describe
 from bench.measure import NotMeasurableError
 from bench.result import Bench, Measured, Row
-from bench.rows import artifacts, builds, cli, hooks, live, log_stores, logs, queue, rest, slots, source, steps, streams
+from bench.rows import (
+    artifacts,
+    builds,
+    cli,
+    hooks,
+    live,
+    log_stores,
+    logs,
+    queue,
+    reports,
+    rest,
+    slots,
+    source,
+    steps,
+    streams,
+)
 from bench.table import Line, show, write
 
 HERE = Path(__file__).parent
@@ -43,6 +58,7 @@ TOPICS: Sequence[tuple[tuple[Row, ...], Measure]] = (
     ((live.LATENCY,), live.latency),
     ((streams.ROW, streams.MEMORY, streams.DELAY), streams.front_page),
     ((cli.LINT,), cli.lint),
+    ((reports.READ,), reports.read),
     ((queue.SQLITE,), queue.sqlite),
     ((queue.POSTGRESQL,), queue.postgresql),
     ((rest.MEMORY, rest.PROCESSOR), rest.at_rest),

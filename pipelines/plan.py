@@ -127,6 +127,13 @@ class Artifacts(_Frozen):
     when: Literal["success", "failure", "always"] = "success"
 
 
+class Reports(_Frozen):
+    """Report files of a step: patterns as those of artifacts, of results of tests and of coverage."""
+
+    junit: tuple[str, ...] = ()
+    coverage: tuple[str, ...] = ()
+
+
 class CommandsStep(_Step):
     """Shell commands: all in one shell, which exits at the first that fails.
 
@@ -141,6 +148,7 @@ class CommandsStep(_Step):
     ready_timeout_s: int = READY_TIMEOUT_S
     artifacts: Artifacts | None = None
     caches: tuple[Cache, ...] = ()
+    reports: Reports | None = None
 
 
 class PluginStep(_Step):
@@ -153,6 +161,7 @@ class PluginStep(_Step):
     ready_timeout_s: int = READY_TIMEOUT_S
     artifacts: Artifacts | None = None
     caches: tuple[Cache, ...] = ()
+    reports: Reports | None = None
 
 
 class BuildStep(_Step):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pipelines.state import Outcome
+from runner.report_results import Annotation, StepReports
 
 
 class Stream(StrEnum):
@@ -126,22 +127,30 @@ class ImagePushed:
 
 
 @dataclass(frozen=True)
+class ReportsRead:
+    """The reports of a step have been read, after an attempt at it. Those of an earlier attempt no longer count."""
+
+    step: int
+    reports: StepReports
+
+
+@dataclass(frozen=True)
+class ProblemLinesFound:
+    """What tools have written of problems in the output of a step that failed. Comes before its end."""
+
+    step: int
+    annotations: tuple[Annotation, ...]
+
+
+@dataclass(frozen=True)
 class JobNote:
     """A sentence about the job as a whole, for people: progress of the preparation, or a warning."""
 
     text: str
 
 
-Event = (
-    StepStarted
-    | StepOutput
-    | StepRetried
-    | StepMeasured
-    | StepFinished
-    | CachesUsed
-    | InstructionChanged
-    | ImageBuilt
-    | ImagePushed
-    | JobNote
+StepEvent = (
+    StepStarted | StepOutput | StepRetried | StepMeasured | StepFinished | CachesUsed | ReportsRead | ProblemLinesFound
 )
+Event = StepEvent | InstructionChanged | ImageBuilt | ImagePushed | JobNote
 Emit = Callable[[Event], None]

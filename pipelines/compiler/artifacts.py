@@ -45,13 +45,14 @@ def check_artifacts(candidates: StepCandidates) -> None:
             if not isinstance(step, CommandsStep | PluginStep) or step.artifacts is None:
                 continue
             name = step.name or f"step-{index}"
-            if why := _why_none(group, step, builds=(group, index) in builds):
+            if why := why_no_files(group, step, builds=(group, index) in builds):
                 place = job.located.key_place(group, index, "artifacts")
                 job.diagnostics.error(place, f"step '{name}' keeps no artifacts: {why}", "let another step do it")
             _check(job, (group, index, "artifacts"), name, step.artifacts)
 
 
-def _why_none(group: str, step: CommandsStep | PluginStep, *, builds: bool) -> str:
+def why_no_files(group: str, step: CommandsStep | PluginStep, *, builds: bool) -> str:
+    """Why no files of this step are read when it has ended; empty if they can be."""
     if group == "clone":
         return "it makes the checkout"
     if builds:
@@ -61,16 +62,23 @@ def _why_none(group: str, step: CommandsStep | PluginStep, *, builds: bool) -> s
 
 def _check(job: JobInput, where: tuple[str, int, str], name: str, asked: Artifacts) -> None:
     for key, patterns in (("paths", asked.paths), ("exclude", asked.exclude)):
-        if len(patterns) > PATTERNS_COUNT_MAX:
-            message = f"step '{name}' has {len(patterns)} patterns, and at most {PATTERNS_COUNT_MAX} are read"
-            job.diagnostics.error(job.place(*where, key), message, "name a folder in place of its files")
-        for index, pattern in enumerate(patterns[:PATTERNS_COUNT_MAX]):
-            if why := next(_wrong(pattern), ""):
-                message = f"'{visible_line(pattern[:NAME_CHARACTERS_MAX])}' cannot be a pattern of artifacts: {why}"
-                job.diagnostics.error(job.place(*where, key, index), message, _PATTERN_HINT)
+        wrong_patterns(job, (*where, key), name, patterns, "artifacts")
     if not is_one_line(asked.name) or len(asked.name) > NAME_CHARACTERS_MAX:
         message = f"the name of artifacts is one line of at most {NAME_CHARACTERS_MAX} characters"
         job.diagnostics.error(job.place(*where, "name"), message, "shorten it")
+
+
+def wrong_patterns(
+    job: JobInput, where: tuple[str, int, str, str], name: str, patterns: tuple[str, ...], what: str
+) -> None:  # fmt: skip
+    """Reports patterns of the step ``name`` that are none, or too many."""
+    if len(patterns) > PATTERNS_COUNT_MAX:
+        message = f"step '{name}' has {len(patterns)} patterns, and at most {PATTERNS_COUNT_MAX} are read"
+        job.diagnostics.error(job.place(*where), message, "name a folder in place of its files")
+    for index, pattern in enumerate(patterns[:PATTERNS_COUNT_MAX]):
+        if why := next(_wrong(pattern), ""):
+            message = f"'{visible_line(pattern[:NAME_CHARACTERS_MAX])}' cannot be a pattern of {what}: {why}"
+            job.diagnostics.error(job.place(*where, index), message, _PATTERN_HINT)
 
 
 def _wrong(pattern: str) -> Iterator[str]:

@@ -11,6 +11,7 @@ from pipelines.compiler.containers import make_container
 from pipelines.compiler.environment_limits import check_word
 from pipelines.compiler.job_input import JobInput
 from pipelines.compiler.readiness import plan_ready
+from pipelines.compiler.reports import check_reports
 from pipelines.compiler.selection import select_steps
 from pipelines.compiler.service_image import build_of_service
 from pipelines.compiler.step_candidates import StepCandidates
@@ -48,6 +49,7 @@ def plan_job(job: JobInput) -> PlannedJob:
     set_needs(candidates)
     check_artifacts(candidates)
     check_caches(candidates)
+    check_reports(candidates)
     restored = restored_from(job)
     services, no_services = _services(candidates)
     steps = tuple(plan_step(job, candidate) for candidate in candidates.selected)

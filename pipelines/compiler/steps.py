@@ -12,6 +12,7 @@ from pipelines.compiler.job_input import JobInput
 from pipelines.compiler.plugins import image_tags
 from pipelines.compiler.plugins.encoding import encode
 from pipelines.compiler.readiness import plan_ready_of_step
+from pipelines.compiler.reports import plan_reports
 from pipelines.compiler.step_candidates import StepCandidate, StepCandidates
 from pipelines.compiler.trust import check_build_trust, check_trust
 from pipelines.model.workflow import Build, BuildStep, CommandsStep, Failure, PluginStep, Push, PushStep
@@ -67,6 +68,7 @@ def plan_step(job: JobInput, candidate: StepCandidate) -> plan.Step:
                 **_detached(job, candidate, step),
                 artifacts=plan_artifacts(candidate.name, step.artifacts),
                 caches=plan_caches(job, step.cache, container),
+                reports=plan_reports(step.reports),
             )
         case PluginStep() as step:
             if step.settings and step.entrypoint is not None:
@@ -82,6 +84,7 @@ def plan_step(job: JobInput, candidate: StepCandidate) -> plan.Step:
                 **_detached(job, candidate, step),
                 artifacts=kept,
                 caches=plan_caches(job, step.cache, container),
+                reports=plan_reports(step.reports),
             )
         case BuildStep() as step:
             return _build(job, candidate, step.build)

@@ -33,6 +33,7 @@ _COMMANDS = "Shell commands: all in one shell, ended by the first that fails."
 _ARTIFACTS = "Files that are kept when it has ended: patterns, or {paths, exclude, expire, when, name}."
 _READY = "With detach: steps after it wait for a command that succeeds in it, {port: 80} or {http: ADDRESS}."
 _CACHE = "Folders that are kept between runs: a tool such as pip or npm, paths, or {key, paths, restore}."
+_REPORTS = "Its report files: {junit: patterns, coverage: patterns}. Failed tests open the page of the run."
 _DETACH = "Start it and go on; it is ended when the job ends."
 _PATTERNS = {
     "include": "Patterns of which one must match: '*' stops at '/', '**' does not; '?', '[a-z]' and '{a,b}' work too.",
@@ -63,6 +64,7 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         **_CONTAINER,
         "artifacts": _ARTIFACTS,
         "cache": _CACHE,
+        "reports": _REPORTS,
         "commands": _COMMANDS,
         "detach": _DETACH,
         "ready": _READY,
@@ -72,6 +74,7 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         **_CONTAINER,
         "artifacts": _ARTIFACTS,
         "cache": _CACHE,
+        "reports": _REPORTS,
         "settings": "What the plugin shall do. It reads them as PLUGIN_NAME from its environment.",
         "detach": _DETACH,
         "ready": _READY,
@@ -87,6 +90,10 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "key": "What the content is for; checksum(FILE) in it stands for a file of the checkout. Without it the paths.",
         "paths": "Folders of the container: absolute, below ~/, or relative to where the step starts.",
         "restore": "Beginnings of keys, tried in this order where nothing has the key itself.",
+    },
+    "Reports": {
+        "junit": "Patterns of results of tests in JUnit XML (or trx), relative to where the step starts.",
+        "coverage": "Patterns of coverage by Cobertura, LCOV, JaCoCo or Clover.",
     },
     "RestoredArtifacts": {
         "from": "Names of workflows in depends_on; an empty list restores nothing.",

@@ -31,6 +31,7 @@ from pipelines.model.fields import (
 )
 from pipelines.model.inputs import Inputs
 from pipelines.model.json_types import ALSO_SHORT, MATRIX, SCALAR, Also, ListOrMap, OneOrMany, Written
+from pipelines.model.reports import Reports
 from pipelines.model.resources import Resources
 from pipelines.model.retry import RetryField
 from pipelines.syntax.nodes import ListNode, MapNode, ScalarNode
@@ -153,6 +154,7 @@ class CommandsStep(StepBase, ContainerOptions):
 
     artifacts: ArtifactsField | None = None
     cache: CachesField = ()
+    reports: Reports | None = None
     commands: Scripts = Field(min_length=1)
     detach: Flag = False
     ready: ReadyField | None = None
@@ -163,6 +165,7 @@ class PluginStep(StepBase, ContainerOptions):
 
     artifacts: ArtifactsField | None = None
     cache: CachesField = ()
+    reports: Reports | None = None
     settings: Settings = Field(default_factory=dict)
     detach: Flag = False
     ready: ReadyField | None = None

@@ -61,7 +61,7 @@ _MODELS: dict[str, type[PipelineModel]] = {
     "docker": DockerOptions,
 }
 _STEP_KEYS = frozenset(name for kind in _STEP_MODELS.values() for name in kind.model_fields)
-_NOT_SUPPORTED_YET = frozenset({"reports", "deploy"})
+_NOT_SUPPORTED_YET = frozenset({"deploy"})
 
 
 class LocatedWorkflow(NamedTuple):

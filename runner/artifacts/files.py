@@ -80,6 +80,7 @@ class Found:
     """Collects what is found. ``left_out`` has sentences about what cannot be kept."""
 
     limits: ArtifactLimits
+    remedy: str = "keep fewer (`exclude`), pack them into one archive, or raise on the server HEADWAY_ARTIFACT_{}_MAX"
     files: list[FoundFile] = field(default_factory=list)
     size_bytes: int = 0
     _left_out: list[str] = field(default_factory=list)
@@ -96,10 +97,10 @@ class Found:
     def add(self, file: FoundFile) -> None:
         """Adds a file. Raises StepError where a limit is passed."""
         if len(self.files) >= self.limits.files_max:
-            raise refused(f"they are more than {self.limits.files_max:,} files; {_FEWER} HEADWAY_ARTIFACT_FILES_MAX")
+            raise refused(f"they are more than {self.limits.files_max:,} files; {self.remedy.format('FILES')}")
         self.size_bytes += file.size_bytes
         if self.size_bytes > self.limits.bytes_max:
-            raise refused(f"they have more than {self.limits.bytes_max:,} bytes; {_FEWER} HEADWAY_ARTIFACT_BYTES_MAX")
+            raise refused(f"they have more than {self.limits.bytes_max:,} bytes; {self.remedy.format('BYTES')}")
         self.files.append(file)
 
     def leave_out(self, path: str, why: str) -> None:
@@ -115,12 +116,17 @@ class Found:
         return [*self._left_out, *([f"not kept: {more:,} more for such reasons"] if more else [])]
 
 
-_FEWER = "keep fewer (`exclude`), pack them into one archive, or raise on the server"
+class FilesRefusedError(StepError):
+    """The files of a step are not taken. ``why`` is the end of a sentence."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(Reason.ARTIFACTS_REFUSED, f"its artifacts are not kept: {why}")
+        self.why = why
 
 
-def refused(why: str) -> StepError:
+def refused(why: str) -> FilesRefusedError:
     """The error for artifacts that are not kept."""
-    return StepError(Reason.ARTIFACTS_REFUSED, f"its artifacts are not kept: {why}")
+    return FilesRefusedError(why)
 
 
 def shown(path: str) -> str:

@@ -69,6 +69,8 @@ def _step_rows(job: JobView) -> Iterator[tuple[str, ...]]:
             notes.append(f"keeps {', '.join(step.artifacts)}")
         if step.caches:
             notes.append(f"caches {', '.join(step.caches)}")
+        if step.reports:
+            notes.append(f"reports {', '.join(step.reports)}")
         if step.retry:
             notes.append(step.retry)
         if step.resources:

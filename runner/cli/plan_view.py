@@ -16,9 +16,9 @@ from pipelines.trigger import Event, Trigger
 class StepView:
     """One step. Steps with the same ``order`` may run together; ``needs`` are numbers of steps.
 
-    ``artifacts`` are patterns of the files that it keeps, ``caches`` the keys of its caches.
-    ``retry`` says how often it runs again, and when; empty for a step that does not. ``resources`` are what its
-    container may use at most, as far as the file says it.
+    ``artifacts`` are patterns of the files that it keeps, ``caches`` the keys of its caches, ``reports`` patterns of
+    its report files. ``retry`` says how often it runs again, and when; empty for a step that does not. ``resources``
+    are what its container may use at most, as far as the file says it.
     """
 
     number: int
@@ -32,6 +32,7 @@ class StepView:
     caches: tuple[str, ...]
     retry: str
     resources: str
+    reports: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,7 @@ def _job(job: JobPlan, order: int) -> JobView:
             caches=_caches(step),
             retry=str(step.retry or ""),
             resources="" if isinstance(step, plan.BuildStep | plan.PushStep) else _resources(step.container),
+            reports=_reports(step),
         )
         for step in job.steps
     )
@@ -125,6 +127,11 @@ def _job(job: JobPlan, order: int) -> JobView:
     )
     outcomes, source = _outcomes(job), job.restored_from
     return JobView(job.name, job.file, job.cell, order, job.needs, outcomes, services, steps, source)
+
+
+def _reports(step: plan.Step) -> tuple[str, ...]:
+    asked = step.reports if isinstance(step, plan.CommandsStep | plan.PluginStep) else None
+    return (*asked.junit, *asked.coverage) if asked else ()
 
 
 def _artifacts(step: plan.Step) -> tuple[str, ...]:

@@ -61,7 +61,7 @@ def _keep(
     remove_tree(job.engine, spool)  # of an earlier process that died here
     spool.mkdir(mode=0o700)
     try:
-        found = _find(job, step, container, patterns, found, spool)
+        found = find_files(job, step, container, patterns, found, spool)
         storage.keep(step.number, asked, found.files)
     finally:
         remove_tree(job.engine, spool)
@@ -74,10 +74,13 @@ def _keep(
         output.note(f"headway: kept {what} as artifacts ({found.size_bytes:,} bytes)")
 
 
-def _find(
+def find_files(
     job: Job, step: CommandsStep | PluginStep, container: str, patterns: Patterns, found: Found, spool: Path
 ) -> Found:
-    """Looks in the checkout on this machine, or else in the container."""
+    """Looks in the checkout on this machine, or else in the container: what is there is copied to ``spool``.
+
+    Returns what was found, perhaps in place of ``found``. Raises StepError and OSError.
+    """
     folder = _start_folder(job, step, container)
     inside = PurePosixPath(folder)
     prefix = ""
@@ -87,7 +90,7 @@ def _find(
             find_in_checkout(job.source, parts, patterns, found, job.check)
         except PermissionError:
             # A step of another user has closed its files: the engine may read them.
-            found, prefix = Found(job.options.artifacts), "/".join(parts)
+            found, prefix = Found(found.limits, found.remedy), "/".join(parts)
         else:
             return found
     read = ContainerFiles(lambda path: job.engine.archive(container, path), folder, spool, job.check, prefix)

@@ -1,6 +1,6 @@
 """Masks secrets in everything that a job reports, so that no part of the job can forget it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import assert_never
@@ -9,6 +9,7 @@ from pipelines.state import Outcome
 from runner import events
 from runner.errors import StepError
 from runner.logs.redact import Redactor
+from runner.reports.masking import masked_annotation, masked_reports
 
 
 def masked_emit(emit: events.Emit, redactor: Redactor) -> events.Emit:
@@ -25,6 +26,8 @@ def _masked(event: events.Event, redactor: Redactor) -> events.Event:
     match event:
         case events.StepOutput() | events.StepStarted() | events.StepMeasured() | events.ImageBuilt():
             return event
+        case events.ReportsRead() | events.ProblemLinesFound():
+            return _masked_report(event, redactor)
         case events.StepFinished():
             return replace(event, outcome=masked_outcome(event.outcome, redactor))
         case events.StepRetried(attempts=ended):
@@ -33,6 +36,16 @@ def _masked(event: events.Event, redactor: Redactor) -> events.Event:
         case events.CachesUsed(caches=caches):
             named = (replace(use, name=mask(use.name), key=mask(use.key), found=mask(use.found)) for use in caches)
             return replace(event, caches=tuple(named))
+        case events.InstructionChanged() | events.ImagePushed() | events.JobNote():
+            return _masked_texts(event, mask)
+        case _:
+            assert_never(event)
+
+
+def _masked_texts(
+    event: events.InstructionChanged | events.ImagePushed | events.JobNote, mask: Callable[[str], str]
+) -> events.Event:
+    match event:
         case events.InstructionChanged():
             return replace(event, text=mask(event.text), error=mask(event.error))
         case events.ImagePushed():
@@ -40,6 +53,16 @@ def _masked(event: events.Event, redactor: Redactor) -> events.Event:
             return replace(event, repo=mask(event.repo), tag=mask(event.tag))
         case events.JobNote():
             return replace(event, text=mask(event.text))
+        case _:
+            assert_never(event)
+
+
+def _masked_report(event: events.ReportsRead | events.ProblemLinesFound, redactor: Redactor) -> events.Event:
+    match event:
+        case events.ReportsRead():
+            return replace(event, reports=masked_reports(event.reports, redactor.mask_text))
+        case events.ProblemLinesFound(annotations=found):
+            return replace(event, annotations=tuple(masked_annotation(each, redactor.mask_text) for each in found))
         case _:
             assert_never(event)
 

@@ -9,6 +9,7 @@ from runner.artifacts.files import ArtifactLimits
 from runner.docker.specs import Limits
 from runner.images.retry import RETRY_S
 from runner.logs.output import never_low, no_disk_problem
+from runner.report_results import ReportLimits
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Options:
     limits: Limits = field(default_factory=Limits)
     log_bytes_max: int = 1024**3
     artifacts: ArtifactLimits = field(default_factory=ArtifactLimits)
+    reports: ReportLimits = field(default_factory=ReportLimits)
     step_timeout_s: float = STEP_TIMEOUT_S
     job_timeout_s: float = JOB_TIMEOUT_S
     grace_s: float = 10

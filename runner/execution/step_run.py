@@ -9,7 +9,7 @@ from functools import partial
 from pipelines.plan import BuildStep, Step
 from pipelines.state import Outcome, State
 from runner.errors import DiskNearlyFullError, StepError, as_step_error
-from runner.events import StepStarted
+from runner.events import ProblemLinesFound, StepStarted
 from runner.execution.container.step_container import OnBegun
 from runner.execution.dispatch import perform
 from runner.execution.job import Job
@@ -18,21 +18,26 @@ from runner.execution.resumption import NOTHING_STORED
 from runner.execution.retries import Retries
 from runner.execution.services import Services
 from runner.logs.output import CUT_OFF, Output
+from runner.reports.problem_lines import ProblemLines
 
 
 def run_step(job: Job, step: Step, prestarter: ContainerPrestarter, services: Services, on_begun: OnBegun) -> Outcome:
     """Runs one step to the end of its last attempt. Errors become outcomes, and sentences in its log."""
     job.emit(StepStarted(step.number))
-    output = _output(job, step)
+    problems = ProblemLines(job.plan.workspace)
+    output = _output(job, step, problems)
     retries = Retries(job, step, output)
     attempt = partial(_perform, job, step, output, services, prestarter, on_begun)
     outcome = retries.resume()
     while outcome is None:
         opened = job.resumption.history.opened.get(step.number) if step.number in job.begun else None
+        problems.restart()
         since_s = opened.since_s if opened else time.time()
         ended = _outcome_of(job, attempt)
         _explain(output, ended, partial(services.notes_for, step, ended, since_s))
         outcome = retries.outcome_after(ended, since_s)
+    if outcome.state is State.FAILED and problems.annotations:
+        job.emit(ProblemLinesFound(step.number, problems.annotations))
     if output.cut_off:
         outcome = replace(outcome, message="; ".join(filter(None, (outcome.message, CUT_OFF))))
     return outcome
@@ -69,11 +74,11 @@ def _explain(output: Output, outcome: Outcome, notes: Callable[[], list[str]]) -
             output.note(f"headway: {outcome.message}")
 
 
-def _output(job: Job, step: Step) -> Output:
+def _output(job: Job, step: Step, problems: ProblemLines) -> Output:
     """The step's output, which goes on where an earlier process stopped."""
     options, stored = job.options, job.resumption.begun.get(step.number, NOTHING_STORED)
     output = Output(
-        step.number, job.emit, job.redactor, options.log_bytes_max, stored.size_bytes, disk_low=options.disk_low
+        step.number, job.emit, job.redactor, options.log_bytes_max, stored.size_bytes, options.disk_low, problems
     )
     output.full = stored.full
     return output

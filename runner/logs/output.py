@@ -22,12 +22,16 @@ def no_disk_problem() -> str:
     return ""
 
 
+def not_watched(_stream: Stream, _data: bytes, _line: int) -> None:
+    """For output in which nothing is looked for."""
+
+
 class Output:
     """Takes a step's raw output and emits it with secrets masked. Each stream is masked on its own.
 
     After ``bytes_max`` the output ends with a sentence about the limit, and ``full`` becomes true. The same happens
     after ``LOW_BYTES_MAX`` while ``disk_low``; then ``cut_off`` becomes true, too. ``start`` is the offset of the first
-    byte.
+    byte. ``watch`` gets each masked piece, and the line of the log in which it begins, or 0 where that is not known.
     """
 
     def __init__(
@@ -38,6 +42,7 @@ class Output:
         bytes_max: int,
         start: int = 0,
         disk_low: Callable[[], bool] = never_low,
+        watch: Callable[[Stream, bytes, int], None] = not_watched,
     ) -> None:
         self._step = step
         self._emit = emit
@@ -49,10 +54,13 @@ class Output:
         self._low_bytes = 0
         self.full = False
         self.cut_off = False
+        self._watch = watch
+        self._line = 1 if start == 0 else 0
 
     def replays(self, known: Mapping[Stream, int]) -> None:
         """From now on the output comes again from its start. Of each stream so many bytes, masked, are known."""
         self._known = dict(known)
+        self._line = 0
 
     def write(self, stream: Stream, data: bytes) -> None:
         """Takes bytes from the container."""
@@ -71,6 +79,7 @@ class Output:
             self._send(stream, redacted.flush())
 
     def _send(self, stream: Stream, data: bytes) -> None:
+        self._watch(stream, data, self._line)
         if known := self._known.get(stream, 0):
             self._known[stream] = max(0, known - len(data))
             data = data[known:]
@@ -87,6 +96,7 @@ class Output:
             data = data[:room] + f"\nheadway: the output ends here: it is larger than the limit of {limit}.\n".encode()
         self._emit(StepOutput(self._step, self.offset, data, stream))
         self.offset += len(data)
+        self._line += data.count(b"\n") if self._line else 0
 
 
 class Lines:

@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 from pipelines.plan import Artifacts, BuildStep, BuiltImage, CommandsStep, Container, JobPlan, Plan, PushStep
 from pipelines.trigger import Event, Trigger
 from runner.artifacts.files import FoundFile
+from runner.report_results import StepReports
 from tests.support.people import OPERATOR
 from tests.support.services import eventually
 from web.operations import repos, roles, users
@@ -33,6 +34,7 @@ from workers.db.roles import Role
 from workers.db.session import make_engine, reading, transaction
 from workers.jobs.recorder import Recorder
 from workers.logs import open_logs
+from workers.reports.storage import StoredReports
 from workers.secrets.vault import open_vault
 from workers.settings import Settings
 from workers.store import NewRepo, Queued
@@ -175,6 +177,12 @@ class ClaimedRun:
         with reading(self.site.engine) as session:
             kept = artifacts_of_run(session, self.claim.run_id, 1000)
             return {each.artifact.path: each.artifact.id for each in kept}
+
+    def report(self, reports: StepReports, step: int = 1) -> None:
+        """A step has these reports."""
+        with reading(self.site.engine) as session:
+            repo_id = session.get_one(Run, self.claim.run_id).repo_id
+        StoredReports(self.site.engine, self.site.services.blobs, self.claim, repo_id).keep(step, reports)
 
     def step(self, number: int) -> Step:
         with reading(self.site.engine) as session:

@@ -75,12 +75,13 @@ class RecentRun(RunSchema):
 
 
 class StepSchema(Schema):
-    """A step. ``facts`` may have ``image_id``, ``size_bytes``, ``pushed``, ``instructions``, ``caches``, ``usage`` and
-    ``attempts``.
+    """A step. ``facts`` may have ``image_id``, ``size_bytes``, ``pushed``, ``instructions``, and what follows.
 
     ``usage`` is what the container of its last attempt used, 0 where that is not known, and its limit of memory, 0 for
     none: ``memory_peak_bytes``, ``cpu_seconds``, ``memory_limit_bytes``. ``attempts`` are those before the last one,
-    each with its verdict, its times and where its part of the log ends.
+    each with its verdict, its times and where its part of the log ends. ``caches`` are those that it used, with key,
+    size and whether there was one. ``annotations`` are problem lines of its output: severity, file, line, column,
+    message and line of the log.
     """
 
     id: int

@@ -14,6 +14,7 @@ from web.operations import runs
 from web.operations.job_order import in_dependency_order
 from web.operations.log_parts import BLOBS_AWAY, EarlierLog, LogPart, earlier_logs, last_lines, why_deleted
 from web.operations.lookup import jobs_with_steps, run_numbered
+from web.operations.reports.run_reports import reports_of
 from web.operations.retention import logs_kept
 from web.pages.permitted import permitted
 from web.pages.refresh import run_page_version
@@ -32,6 +33,7 @@ from workers.store import artifacts as artifact_rows
 
 LINES_WITHOUT_SCRIPT = 500
 ARTIFACTS_SHOWN_MAX = 20
+FAILURES_SHOWN_MAX = 50
 _SHOWN_FIRST = (State.FAILED, State.BROKEN, State.RUNNING)
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(current_user)])
@@ -58,6 +60,7 @@ def run_page(
         forge_trouble = store.status_problem(session, run.id)
         kept = artifact_rows.count_artifacts(session, run.id)
         artifacts = artifact_rows.artifacts_of_run(session, run.id, ARTIFACTS_SHOWN_MAX) if kept[0] else []
+        reports = reports_of(session, repo, run)
         now = db_now_ms(session)
     chosen = _chosen(jobs, step)
     # A script that asks only for the states has the log already.
@@ -82,6 +85,8 @@ def run_page(
         earlier=_earlier(services, run, chosen) if log and chosen else [],
         lines=plain_lines(log.data) if log else [],
         pushed=_pushed(jobs),
+        reports=reports,
+        failures_max=FAILURES_SHOWN_MAX,
         artifacts=artifacts,
         artifacts_count=kept[0],
         artifacts_bytes=kept[1],

@@ -22,6 +22,7 @@ from web.api import (
     roles,
     runs,
     secrets,
+    tests,
     users,
     workers,
 )
@@ -34,6 +35,7 @@ from web.pages import repo as repo_page
 from web.pages import retention as retention_page
 from web.pages import runs as run_page
 from web.pages import settings as settings_page
+from web.pages import tests as tests_page
 from web.pages import users as users_page
 from web.pages import workers as workers_page
 from web.pages.templates import HERE, make_templates
@@ -66,6 +68,7 @@ ROUTERS = (
     disk_page.router,
     endpoints.router,
     artifacts.router,
+    tests.router,
     logs.router,
     crons.router,
     deliveries.router,
@@ -82,6 +85,7 @@ ROUTERS = (
     artifacts_page.files,
     artifacts_page.router,
     retention_page.router,
+    tests_page.router,
     run_page.router,
     repo_page.router,
 )

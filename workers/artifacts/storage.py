@@ -41,7 +41,7 @@ class StoredArtifacts:
         """See ``ArtifactStorage``."""
         address = (self._claim.job_id, self._claim.attempt, step)
         for start in range(0, max(1, len(files)), FILES_AT_ONCE):
-            new = self._store(files[start : start + FILES_AT_ONCE])
+            new = self.store(files[start : start + FILES_AT_ONCE])
             add = partial(
                 rows.replace_artifacts, address=address, name=asked.name, expire_s=asked.expire_s, files=new,
                 first=start == 0,
@@ -49,7 +49,7 @@ class StoredArtifacts:
             if not persist(self._database, add):
                 raise BlobsAwayError("Artifacts took longer than an hour to be stored; re-run the job.")
 
-    def _store(self, files: Sequence[FoundFile]) -> list[NewArtifact]:
+    def store(self, files: Sequence[FoundFile]) -> list[NewArtifact]:
         """Stores the bytes of these files, but for those that the repository has already."""
         with ThreadPoolExecutor(PUTS_AT_ONCE, "artifacts") as pool:
             contents = self._known_contents(files, pool)

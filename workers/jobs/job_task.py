@@ -43,6 +43,7 @@ from workers.jobs.mirror_maintenance import open_mirror
 from workers.jobs.planning import plan_claimed_run
 from workers.jobs.recorder import Recorder
 from workers.jobs.running_jobs import HeldJob
+from workers.reports.storage import StoredReports
 from workers.secrets.vault import VaultError
 from workers.store.jobs import leases, machine_faults
 
@@ -203,7 +204,15 @@ def _run(
     )
     sweep = partial(remove_dead_attempts, context.database, engine, context.installation, settings.workspaces_dir)
     with (
-        Recorder(context.database, context.logs, context.live, claim, steps, _now_ms) as recorder,
+        Recorder(
+            context.database,
+            context.logs,
+            context.live,
+            claim,
+            steps,
+            _now_ms,
+            StoredReports(context.database, context.blobs, claim, job.repo_id),
+        ) as recorder,
         open_job(
             assignment,
             engine,

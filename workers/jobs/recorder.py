@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, assert_never
@@ -20,6 +20,7 @@ from workers import store
 from workers.db.session import persist, transaction
 from workers.disk import once_there_is_room
 from workers.logs import LogStore, LogWriter
+from workers.reports.storage import StoredReports
 from workers.store.jobs.leases import Claim
 from workers.streaming.publisher import LogPublisher
 from workers.streaming.redis_stream import LiveTail
@@ -27,14 +28,8 @@ from workers.streaming.redis_stream import LiveTail
 _FLUSH_EVERY_S = 0.1
 _FACTS_EVERY_MS = 300
 
-_FactEvent = (
-    events.StepRetried
-    | events.StepMeasured
-    | events.CachesUsed
-    | events.InstructionChanged
-    | events.ImageBuilt
-    | events.ImagePushed
-)
+_PlainFact = events.StepMeasured | events.CachesUsed | events.ProblemLinesFound | events.ImageBuilt
+_FactEvent = _PlainFact | events.StepRetried | events.ReportsRead | events.InstructionChanged | events.ImagePushed
 
 _log = structlog.get_logger()
 
@@ -62,12 +57,14 @@ class Recorder:
         claim: Claim,
         steps: Mapping[int, int],
         now_ms: Callable[[], int],
+        reports: StoredReports | None = None,
     ) -> None:
         self._engine = engine
         self._logs = logs
         self._claim = claim
         self._steps = steps
         self._now_ms = now_ms
+        self._reports = reports
         self._publisher = None if live is None else LogPublisher(live, claim.run_id, claim.origin)
         self._writers: dict[int, LogWriter] = {}
         self._facts: dict[int, _Facts] = {}
@@ -101,19 +98,14 @@ class Recorder:
         match event:
             case events.StepRetried():
                 self._retried(event)
-            case events.StepMeasured():
-                used = {"memory_peak_bytes": event.memory_peak_bytes, "cpu_seconds": event.cpu_s}
-                self._set_facts(event.step, {"usage": used | {"memory_limit_bytes": event.memory_limit_bytes}})
-            case events.CachesUsed():
-                self._set_facts(event.step, {"caches": [vars(use) for use in event.caches]})
+            case events.ReportsRead():
+                self._reported(event)
             case events.InstructionChanged():
                 self._instruction(event)
-            case events.ImageBuilt():
-                self._set_facts(event.step, {"image_id": event.image_id, "size_bytes": event.size_bytes})
             case events.ImagePushed():
                 self._pushed(event)
             case _:
-                assert_never(event)
+                self._set_facts(event.step, _facts_of(event))
 
     def close(self) -> None:
         """Writes what is buffered. Logs of unfinished steps stay open for the next attempt."""
@@ -191,6 +183,12 @@ class Recorder:
         """A process that goes on with the job needs to find all that the attempts before wrote."""
         once_there_is_room(self._writer(event.step).flush)
         self._set_facts(event.step, {"attempts": [_attempt(ended) for ended in event.attempts]})
+
+    def _reported(self, event: events.ReportsRead) -> None:
+        if self._reports is not None:
+            self._reports.keep(event.step, event.reports)
+        if self._publisher is not None:
+            self._publisher.changed()
 
     def _instruction(self, event: events.InstructionChanged) -> None:
         shown = {"index": event.index, "text": event.text, "cached": event.cached}
@@ -272,3 +270,19 @@ def _end_log(step: int, writer: LogWriter, end: Callable[[], None]) -> tuple[int
         _log.warning("the end of a log could not be stored", step=step, error=str(error))
         return writer.size_bytes, writer.lines, f"the end of its log could not be stored: {error.strerror or error}"
     return writer.size_bytes, writer.lines, ""
+
+
+def _facts_of(event: _PlainFact) -> dict[str, object]:
+    """What an event says of its step, as it is stored."""
+    match event:
+        case events.StepMeasured():
+            used = {"memory_peak_bytes": event.memory_peak_bytes, "cpu_seconds": event.cpu_s}
+            return {"usage": used | {"memory_limit_bytes": event.memory_limit_bytes}}
+        case events.CachesUsed():
+            return {"caches": [vars(use) for use in event.caches]}
+        case events.ProblemLinesFound():
+            return {"annotations": [asdict(each) for each in event.annotations]}
+        case events.ImageBuilt():
+            return {"image_id": event.image_id, "size_bytes": event.size_bytes}
+        case _:
+            assert_never(event)

@@ -31,6 +31,7 @@ from runner.cli.run.bootstrap import RunBootstrap
 from runner.cli.run.caches import local_caches
 from runner.cli.run.cleanup_process import past_cleanup_failures
 from runner.cli.run.options import RunOptions
+from runner.cli.run.report_lines import report_lines
 from runner.cli.run.terminal import Terminal
 from runner.errors import MachineError, StepError, as_step_error
 from runner.execution.job import Assignment
@@ -238,6 +239,8 @@ def _run_job(run: Run, plan: JobPlan, cancel: Cancel, failed: tuple[str, ...]) -
     if console.is_terminal:
         terminal.summary()
     run.steps_ran.update((plan.number, number) for number in terminal.started)
+    for line, style in report_lines(plan, terminal.reports, terminal.problem_lines):
+        console.print(Text(visible_line(line), style=style), soft_wrap=True)
     for image in terminal.pushed:
         console.print(Text(f"pushed {image}", style="green"))
     took = f"{time.monotonic() - started_s:.1f} s"

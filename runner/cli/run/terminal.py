@@ -25,6 +25,8 @@ from runner.events import (
     ImagePushed,
     InstructionChanged,
     JobNote,
+    ProblemLinesFound,
+    ReportsRead,
     StepFinished,
     StepMeasured,
     StepOutput,
@@ -33,6 +35,7 @@ from runner.events import (
     Stream,
 )
 from runner.logs.ansi import harmless, last_state
+from runner.report_results import Annotation, StepReports
 
 _OUTPUT, _STDERR, _NOTE = Style(color="cyan"), Style(color="yellow"), Style(dim=True)
 LINE_BYTES_MAX = 64 * 1024
@@ -79,6 +82,8 @@ class Terminal:
         self._live = Live(get_renderable=self._list, console=console, transient=True, refresh_per_second=8)
         self.pushed: list[str] = []
         self.started: set[int] = set()
+        self.reports: dict[int, StepReports] = {}
+        self.problem_lines: dict[int, tuple[Annotation, ...]] = {}
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -97,20 +102,29 @@ class Terminal:
                     self._rows[number].state, self._rows[number].started_s = State.RUNNING, time.monotonic()
                 case StepOutput():
                     self._output(self._rows[event.step], event)
-                case StepMeasured():
-                    self._rows[event.step].used = _used(event)
                 case StepFinished():
                     self._finished(self._rows[event.step], event.outcome)
                 case ImagePushed():
                     self._pushed(f"{event.repo}:{event.tag}@{event.digest}")
                 case JobNote(text=text):
                     self._print(Text(visible(text), style="dim"))
+                case StepMeasured() | ReportsRead() | ProblemLinesFound():
+                    self._learned(event)
                 case CachesUsed() | ImageBuilt() | InstructionChanged() | StepRetried():
                     pass
 
     def _pushed(self, name: str) -> None:
         if name not in self.pushed:  # an attempt pushes again what an earlier one has pushed
             self.pushed.append(name)
+
+    def _learned(self, event: StepMeasured | ReportsRead | ProblemLinesFound) -> None:
+        match event:
+            case StepMeasured(step=number):
+                self._rows[number].used = _used(event)
+            case ReportsRead(step=number, reports=reports):
+                self.reports[number] = reports
+            case ProblemLinesFound(step=number, annotations=found):
+                self.problem_lines[number] = found
 
     def _output(self, row: _Row, event: StepOutput) -> None:
         *lines, rest = (row.line + event.data).split(b"\n")

@@ -11,6 +11,7 @@ from runner.execution.container.caches import keep_caches
 from runner.execution.container.step_container import OnBegun, StartedContainer, discard, follow, report_usage
 from runner.execution.container.step_outcome import outcome_of
 from runner.execution.job import Job
+from runner.execution.reporting.reports import read_reports
 from runner.execution.resumption import is_alive
 from runner.logs.output import Output
 
@@ -48,6 +49,7 @@ def go_on(
             _forget(job, step, opened.container)
             return None
         outcome = stopped or outcome_of(job, step, opened.container, status)
+        read_reports(job, step, opened.container, output, outcome)
         outcome = keep_artifacts(job, step, opened.container, output, outcome)
         views = tuple(job.caches.views_in(opened.container))
         keep_caches(job, step, views, opened.container, output, outcome, opened.since_s)

@@ -33,6 +33,7 @@ from runner.execution.deadline import Deadline
 from runner.execution.git_settings import git_variables, written_at_start
 from runner.execution.job import Job
 from runner.execution.journal import OpenedContainer
+from runner.execution.reporting.reports import read_reports
 from runner.execution.workspace_owner import PASSWD_BYTES_MAX, user_number
 from runner.logs.output import Lines, Output
 
@@ -94,6 +95,7 @@ def run(
         stopped = follow(job, step, started, output, status)
         report_usage(job, step, status.used)
         outcome = stopped or outcome_of(job, step, started.container, status)
+        read_reports(job, step, started.container, output, outcome)
         outcome = keep_artifacts(job, step, started.container, output, outcome)
         keep_caches(job, step, started.caches, started.container, output, outcome, since_s)
         on_error.pop_all()

@@ -99,8 +99,10 @@ def test_services_have_names_of_their_own_and_images() -> None:
         "1:40: error: two services are named 'a'; give them different names"
     ]
     assert problems_of(f"services: {{a: {{environment: {{}}}}}}\n{ONE}") == [
-        ("1:15: error: service 'a' has no image; add 'image: NAME', "
-        "or image: {build: STEP} for the image that a step builds")
+        (
+            "1:15: error: service 'a' has no image; add 'image: NAME', "
+            "or image: {build: STEP} for the image that a step builds"
+        )
     ]
     assert "service 'a' has no image" in problems_of(f"services: {{a: {{image: {{build: x}}}}}}\n{ONE}")[0]
 

@@ -156,9 +156,8 @@ def test_unknown_keys_are_warnings_in_woodpeckers_files_and_errors_in_ours() -> 
 
 
 def test_keys_that_are_not_supported_yet_are_reported() -> None:
-    text = "steps: [{name: s, image: i, commands: x, deploy: [a], reports: 2}]"
+    text = "steps: [{name: s, image: i, commands: x, deploy: [a]}]"
     assert problems_of(text) == [
         "1:42: error: 'deploy' in step 's' is not supported yet; remove it",
-        "1:55: error: 'reports' in step 's' is not supported yet; remove it",
     ]
     assert problems_of(text, path=".woodpecker.yml")[0].startswith("1:42: warning: 'deploy'")

@@ -7,6 +7,7 @@ from runner import events
 from runner.errors import StepError
 from runner.execution.masked_events import masked_emit, masked_errors, masked_outcome
 from runner.logs.redact import Redactor
+from runner.report_results import Annotation, CaseName, FailedTest, StepReports, TestResults
 from tests.support.engine import JobRunner
 from tests.support.plans import build, container, push, shell
 
@@ -23,9 +24,24 @@ def test_no_event_has_a_secret_in_a_text() -> None:
     emit(events.JobNote(f"note {SECRET}"))
     attempt = events.EndedAttempt(Outcome(State.FAILED, Reason.EXIT_CODE, f"no {SECRET}", 1), 1.0, 2.0, 3)
     emit(events.StepRetried(1, (attempt,)))
-    assert len(said) == 5
+    emit(events.ProblemLinesFound(1, (Annotation("error", f"{SECRET}.c", 1, 2, f"no {SECRET}"),)))
+    assert len(said) == 6
     assert SECRET not in repr(said)
-    assert repr(said).count("********") == 7
+    assert repr(said).count("********") == 9
+
+
+def test_no_part_of_a_report_has_a_secret() -> None:
+    name = CaseName(f"suite-{SECRET}", f"class-{SECRET}", f"test-{SECRET}")
+    failed = FailedTest(name, "failed", f"{SECRET}.py", 1, f"no {SECRET}", f"text {SECRET}", 1)
+    tests = TestResults({"failed": 1}, 1, (failed,), ((1, name),), f"\nfailed{name.line_start}\t1\n")
+    said: list[events.Event] = []
+    masked_emit(said.append, REDACTOR)(events.ReportsRead(1, StepReports(tests, None, (f"bad {SECRET}",))))
+    (event,) = said
+    assert isinstance(event, events.ReportsRead)
+    assert event.reports.tests is not None
+    shown = f"{event!r} {event.reports.tests.cases}"
+    assert SECRET not in shown
+    assert shown.count("********") == 13
 
 
 def test_output_and_ids_come_through_as_they_are() -> None:

@@ -40,6 +40,9 @@ _TABLE = {
         GET /api/repos/{name:path}/runs/{number}/artifacts.tar.zst,
         GET /repos/{name:path}/runs/{number}/artifacts, GET /repos/{name:path}/runs/{number}/artifacts/{artifact_id},
         GET /api/artifacts/{artifact_id},
+        GET /api/repos/{name:path}/runs/{number}/reports, GET /api/repos/{name:path}/runs/{number}/tests,
+        GET /api/repos/{name:path}/tests/history, GET /repos/{name:path}/runs/{number}/tests,
+        GET /repos/{name:path}/tests/history,
         GET /api/steps/{step_id}/log, GET /api/steps/{step_id}/log/sources, GET /api/steps/{step_id}/log/search,
         GET /api/steps/{step_id}/stream, GET /api/runs/{run_id}/stream
     """,

@@ -68,7 +68,11 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
 }
 OWN = {call for call in RULES if not call.startswith("GET ") and ("/account" in call or call == "POST /logout")}
 """Calls that may end the caller's own session, or a token: each caller is new."""
-QUERIES = {"GET /api/steps/{step_id}/log/search": {"text": "x"}}
+QUERIES = {
+    "GET /api/steps/{step_id}/log/search": {"text": "x"},
+    "GET /api/repos/{name:path}/tests/history": {"test": "x"},
+    "GET /repos/{name:path}/tests/history": {"test": "x"},
+}
 
 
 @pytest.fixture

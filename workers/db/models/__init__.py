@@ -7,6 +7,7 @@ from workers.db.models.heads import Head, HeadCheck
 from workers.db.models.housekeeping import DiskReport, Retention
 from workers.db.models.logs import LogSegment, StoredLog
 from workers.db.models.processes import Counter, FailedDuty, Leader, SealingKey, Worker
+from workers.db.models.reports import StepReport, TestFailure
 from workers.db.models.repos import (
     NEWEST_WINS_EVENTS,
     BranchInputs,
@@ -56,7 +57,9 @@ __all__ = [
     "SharedSecret",
     "Status",
     "Step",
+    "StepReport",
     "StoredLog",
+    "TestFailure",
     "User",
     "Worker",
 ]

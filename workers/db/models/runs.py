@@ -156,7 +156,8 @@ class Step(Base):
 
     ``facts`` holds what is known: ``image_id``, ``size_bytes``, ``pushed`` [{repo, tag, digest, image_id}],
     ``instructions`` [{index, text, cached, seconds, error}], ``attempts`` before the last one [{state, reason, message,
-    exit_code, started_ms, seconds, log_end_bytes}], ``usage`` {memory_peak_bytes, cpu_seconds, memory_limit_bytes}.
+    exit_code, started_ms, seconds, log_end_bytes}], ``usage`` {memory_peak_bytes, cpu_seconds, memory_limit_bytes},
+    ``caches``, and as ``annotations`` problem lines of its output [{severity, file, line, column, message, log_line}].
     """
 
     __tablename__ = "steps"

@@ -6,9 +6,21 @@ from collections.abc import Iterable
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from workers.db.models import Artifact, ArtifactBlob, AuditEntry, Base, Delivery, Job, LogSegment, Run, Step, StoredLog
+from workers.db.models import (
+    Artifact,
+    ArtifactBlob,
+    AuditEntry,
+    Base,
+    Delivery,
+    Job,
+    LogSegment,
+    Run,
+    Step,
+    StoredLog,
+    TestFailure,
+)
 
-LARGE: tuple[type[Base], ...] = (Run, Job, Step, StoredLog, LogSegment, Artifact, Delivery, AuditEntry)
+LARGE: tuple[type[Base], ...] = (Run, Job, Step, StoredLog, LogSegment, Artifact, TestFailure, Delivery, AuditEntry)
 """The tables that grow."""
 PARTS = "0123456789abcdef"
 """The first digits of logs' keys, which are random: each is for a sixteenth of them."""

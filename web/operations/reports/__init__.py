@@ -1,0 +1,1 @@
+"""What people ask of reports: which tests failed, all tests of a run, and how a test did before."""
