@@ -81,7 +81,8 @@ class Assignment:
     empty text. With ``local``, errors name the options of ``headway run``. If ``journaled``, another process can go
     on with the job if this one dies; ``resumption`` is what it goes on from, and only where ``fingerprint`` is the
     same: it stands for the texts that are masked. ``timed`` is called around what takes time beside the steps.
-    Without ``artifacts`` none are kept or restored, and without ``caches`` steps have none.
+    Without ``artifacts`` none are kept or restored, and without ``caches`` steps have none. ``carried`` says how steps
+    ended that an earlier run has run.
     """
 
     plan: JobPlan
@@ -107,6 +108,7 @@ class Assignment:
     timed: Timed = untimed
     artifacts: ArtifactStorage | None = None
     caches: CacheAccess | None = None
+    carried: Mapping[int, Outcome] = field(default_factory=dict)
 
 
 class Job:
@@ -184,9 +186,7 @@ class Job:
         return f"the job's time of {self.job_timeout_s:g} s was over"
 
     def time_for(self, step: Step) -> Deadline:
-        """The deadline of a step: its own timeout, the server's limit or the rest of the job's time. It starts now, or
-        did with an earlier process.
-        """
+        """The deadline of a step, from its start: its own timeout, the server's limit or the rest of the job's time."""
         timeout_s = min(step.timeout_s or self.options.step_timeout_s, self.options.step_timeout_s)
         deadline = self.begun.get(step.number, time.monotonic()) + timeout_s
         own = Deadline(deadline, f"timed out after {timeout_s:g} s")
@@ -242,9 +242,7 @@ class Job:
             raise StepError(Reason.SECRET_MISSING, f"the secret {names} is missing in this run; {hint}")
 
     def docker_config(self) -> Path:
-        """A configuration folder for the build client: registry credentials and the engine's certificates. No step sees
-        it.
-        """
+        """The build client's configuration, which no step sees: registry logins, the engine's certificates."""
         # No relative path leads there: the build client opens paths for a job, and a step may lay links for it.
         folder = self.scratch / f"docker-{self._unknown_name}"
         with self._lock:

@@ -32,12 +32,12 @@ class Scheduler:
     def __init__(self, job: Job, services: Services) -> None:
         self._job = job
         self._services = services
-        self._waiting = list(job.plan.steps)
+        self._waiting = [step for step in job.plan.steps if step.number not in job.assignment.carried]
         self._running: dict[Future[Outcome], Step] = {}
         self._detached: dict[Future[Outcome], Step] = {}
         self._beginning: dict[Future[Outcome | None], Step] = {}
         self._unready: dict[int, Outcome] = {}
-        self._ended_steps: set[int] = set()
+        self._ended_steps: set[int] = set(job.assignment.carried)
         self._verdict = PASSED
         self._begun: set[int] = set()
         self._canceled: Outcome | None = None
@@ -50,7 +50,7 @@ class Scheduler:
 
         The steps that had begun come first: they run, whatever happened since to those beside them.
         """
-        by_number = {step.number: step for step in self._waiting}
+        by_number = {step.number: step for step in self._job.plan.steps}
         for number, outcome in left.ended.items():
             self._ended_steps.add(number)
             self._judge(by_number[number], outcome)

@@ -19,6 +19,7 @@ from hypothesis import settings
 
 from pipelines.context import FULL_ACCESS, Access
 from pipelines.plan import JobPlan, Service, Step
+from pipelines.state import Outcome
 from runner.artifacts.files import ArtifactStorage
 from runner.builds.buildkit import Builder, find_builder
 from runner.caches.job_caches import CacheAccess
@@ -88,6 +89,7 @@ class JobRunner:
         bridge_prefix: str = "",
         artifacts: ArtifactStorage | None = None,
         caches: CacheAccess | None = None,
+        carried: Mapping[int, Outcome] | None = None,
         **plan: Any,
     ) -> JobResult:
         """Runs the steps as one job, to its end."""
@@ -101,7 +103,7 @@ class JobRunner:
             ran.key, attempt, ran.folder, check_out, secrets or {}, logins or {}, options or self.options,
             egress=egress, access=access, isolation=isolation, failed_needs=failed_needs, step_url=step_url,
             network=JobNetwork(self.engine, ran.key, attempt, bridge_prefix) if bridge_prefix else None,
-            artifacts=artifacts, caches=caches,
+            artifacts=artifacts, caches=caches, carried=carried or {},
         )  # fmt: skip
         own = Cancel()
         try:

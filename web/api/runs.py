@@ -10,6 +10,7 @@ from web.api.schemas import (
     CanceledRun,
     ProblemsSchema,
     RecentRun,
+    RerunRequest,
     RunDetail,
     RunRequest,
     RunSchema,
@@ -20,6 +21,7 @@ from web.api.schemas import (
 from web.json_api import RunNumber, make_router
 from web.operations import runs
 from web.operations.lookup import jobs_with_steps, repo_named, run_numbered
+from web.operations.reruns.request import asked_for
 from web.security.auth import CurrentUser
 from web.services import ServicesDep
 from workers import store
@@ -99,7 +101,11 @@ def approve_run(services: ServicesDep, user: CurrentUser, name: str, number: Run
 
 
 @router.post("/repos/{name:path}/runs/{number}/rerun", status_code=202)
-def rerun(services: ServicesDep, user: CurrentUser, name: str, number: RunNumber) -> StartedRun:
-    """Queues the same trigger once more, under a new number."""
-    queued = runs.rerun(services, user, name, number)
+def rerun(
+    services: ServicesDep, user: CurrentUser, name: str, number: RunNumber, request: RerunRequest | None = None
+) -> StartedRun:  # fmt: skip
+    """Queues the same trigger once more, under a new number. Jobs that are not asked for are carried over."""
+    request = request or RerunRequest()
+    asked = asked_for(failed=request.failed, jobs=request.jobs)
+    queued = runs.rerun(services, user, name, number, asked, request.reason)
     return StartedRun(run=queued.number, url=services.settings.run_url(name, queued.number))

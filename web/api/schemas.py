@@ -18,6 +18,15 @@ class Schema(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
 
+class RerunSchema(Schema):
+    """The request that made a run repeat an earlier one, or a part of it."""
+
+    by: str
+    reason: str
+    what: str = Field(description="For which jobs; empty for all.")
+    note: str = Field(description="Why all jobs run, although a part was asked for. Empty where that is not so.")
+
+
 class RunSchema(Schema):
     """A run. Fields named ..._ms are milliseconds since 1970 in UTC."""
 
@@ -37,6 +46,7 @@ class RunSchema(Schema):
     cancel_by: str
     held: bool = Field(description="It waits for approval by a maintainer.")
     approved_by: str
+    rerun: RerunSchema | None = Field(description="Who asked for it to repeat an earlier run, and for which jobs.")
     created_ms: int
     started_ms: int | None
     finished_ms: int | None
@@ -97,6 +107,7 @@ class StepSchema(Schema):
     log_lines: int
     attempt: int
     facts: dict[str, Any]
+    carried_from: int | None = Field(description="The number of the run in which it ran, where that is another one.")
     started_ms: int | None
     finished_ms: int | None
 
@@ -118,6 +129,7 @@ class JobSchema(Schema):
     not_before_ms: int | None = Field(description="When a job is tried again that waits for the forge.")
     attempt: int = Field(validation_alias="origin", description="How often the job was started.")
     host: str
+    carried_from: int | None = Field(description="The number of the run in which it ran, where that is another one.")
     created_ms: int
     started_ms: int | None
     finished_ms: int | None
@@ -180,6 +192,18 @@ class RunRequest(BaseModel):
     target: str = Field("", description="Where a deployment goes: CI_PIPELINE_DEPLOY_TARGET.")
     task: str = Field("", description="What a deployment does: CI_PIPELINE_DEPLOY_TASK.")
     inputs: dict[str, str] = Field({}, description="Inputs that the pipeline declares, by name.")
+
+
+class RerunRequest(BaseModel):
+    """What to run again: everything, what did not pass, or jobs by their titles; with what depends on them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    failed: bool = Field(default=False, description="Only the jobs that did not pass.")
+    jobs: list[str] = Field(
+        [], description="Only these: a workflow's name, or with the values of a cell, such as `test 3.12, alpine`."
+    )
+    reason: str = ""
 
 
 def repo_with_run(repo: Repo, run: Run | None) -> RepoWithRun:

@@ -9,6 +9,7 @@ from web.cli import crons, deliveries, logins, registries, repos, roles, secrets
 from web.cli.approve import approve
 from web.cli.artifacts import artifacts
 from web.cli.disk import DISK
+from web.cli.rerun import rerun
 from web.cli.trigger import trigger
 from workers.cli.errors import report_errors
 from workers.cli.worker_group import WORKER
@@ -27,7 +28,7 @@ _GROUPS: tuple[tuple[str, str, Mapping[str, Callable[..., None]]], ...] = (
 
 def register(app: typer.Typer) -> None:
     """Adds the commands to the application."""
-    for command in (serve, web, trigger, approve, artifacts, users.audit):
+    for command in (serve, web, trigger, rerun, approve, artifacts, users.audit):
         app.command()(command)
     for verb in workers.COMMANDS:
         WORKER.command(verb.__name__)(verb)

@@ -7,6 +7,7 @@ from web.operations import audit
 from web.operations.errors import ConflictError, InvalidInputError
 from web.operations.inputs import check_at_commit
 from web.operations.lookup import repo_named, run_numbered
+from web.operations.reruns.request import ALL, checked_reason, in_words, request_for
 from web.security.access import Actor
 from web.services import OperationServices, Services
 from workers import store
@@ -15,6 +16,7 @@ from workers.db.models import Run
 from workers.db.roles import Role
 from workers.db.session import transaction
 from workers.store import Queued
+from workers.store.reruns.choice import Asked
 from workers.triggers.manual import InvalidRequestError, ManualRun, event_for, inputs_from, trigger_for
 
 
@@ -70,18 +72,23 @@ def cancel(services: Services, actor: Actor, repo_name: str, number: int) -> Sta
     return result.state
 
 
-def rerun(services: OperationServices, actor: Actor, repo_name: str, number: int) -> Queued:
-    """Queues the run's trigger once more.
+def rerun(
+    services: OperationServices, actor: Actor, repo_name: str, number: int, asked: Asked = ALL, reason: str = ""
+) -> Queued:  # fmt: skip
+    """Queues the run's trigger once more: all of its jobs, or those that are ``asked`` for and what depends on them.
 
-    Raises NotFoundError, ForbiddenError, and ConflictError while the run still goes on.
+    Raises NotFoundError, ForbiddenError, InvalidInputError, and ConflictError while the run still goes on, or where
+    nothing of it would run again.
     """
+    reason = checked_reason(reason)
     with transaction(services.engine) as session:
         repo, run = run_numbered(session, actor, repo_name, number, Role.WRITE)
         if not run.state.final:
             raise ConflictError(f"Run {number} has not ended yet. Cancel it first, or wait.")
         admitted = admission_when_queued(store.trigger_of(run), UntrustedRuns(repo.untrusted_runs))
-        queued = store.rerun(session, run.id, held=admitted is Admission.HOLD)
-        audit.record(session, actor, "run.rerun", _run(repo_name, number), f"as run {queued.number}")
+        request = request_for(session, run, asked, actor.name, reason)
+        queued = store.rerun(session, run.id, held=admitted is Admission.HOLD, asked=request)
+        audit.record(session, actor, "run.rerun", _run(repo_name, number), in_words(request, queued.number))
     services.wake_workers(queued.job_id)
     return queued
 

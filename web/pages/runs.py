@@ -5,7 +5,7 @@ from functools import partial
 from typing import Annotated
 
 import structlog
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, Form, Path, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from pipelines.state import State
@@ -15,6 +15,7 @@ from web.operations.job_order import in_dependency_order
 from web.operations.log_parts import BLOBS_AWAY, EarlierLog, LogPart, earlier_logs, last_lines, why_deleted
 from web.operations.lookup import jobs_with_steps, run_numbered
 from web.operations.reports.run_reports import reports_of
+from web.operations.reruns.request import asked_for
 from web.operations.retention import logs_kept
 from web.pages.permitted import permitted
 from web.pages.refresh import run_page_version
@@ -34,6 +35,7 @@ from workers.store import artifacts as artifact_rows
 LINES_WITHOUT_SCRIPT = 500
 ARTIFACTS_SHOWN_MAX = 20
 FAILURES_SHOWN_MAX = 50
+_TITLE_CHARS_MAX, _REASON_FIELD_CHARS_MAX = 10_000, 2_000
 _SHOWN_FIRST = (State.FAILED, State.BROKEN, State.RUNNING)
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(current_user)])
@@ -76,6 +78,7 @@ def run_page(
         started_by=_started_by(run),
         untrusted=runs.untrusted_because(run),
         jobs=jobs,
+        some_failed=len(jobs) > 1 and any(job.state not in {State.PASSED, State.SKIPPED} for job, _ in jobs),
         waits=waits,
         forge_trouble=forge_trouble,
         chosen=chosen,
@@ -117,9 +120,19 @@ def approve(services: ServicesDep, user: CurrentUser, name: str, number: RunNumb
 
 
 @router.post("/repos/{name:path}/runs/{number}/rerun")
-def rerun(services: ServicesDep, user: CurrentUser, name: str, number: RunNumber) -> Response:
-    """Queues the run's trigger once more and redirects to the new run."""
-    return RedirectResponse(run_path(name, runs.rerun(services, user, name, number).number), 303)
+def rerun(
+    services: ServicesDep,
+    user: CurrentUser,
+    name: str,
+    number: RunNumber,
+    failed: Annotated[bool, Form()] = False,  # noqa: FBT002 - a field of a form
+    job: Annotated[str, Form(max_length=_TITLE_CHARS_MAX)] = "",
+    reason: Annotated[str, Form(max_length=_REASON_FIELD_CHARS_MAX)] = "",
+) -> Response:
+    """Queues the run's trigger once more, or one job of it, and redirects to the new run."""
+    asked = asked_for(failed=failed, jobs=[job] if job else [])
+    queued = runs.rerun(services, user, name, number, asked, reason)
+    return RedirectResponse(run_path(name, queued.number), 303)
 
 
 def _chosen(jobs: list[tuple[Job, list[Step]]], asked: int | None) -> Step | None:

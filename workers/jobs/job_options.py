@@ -1,8 +1,12 @@
-"""The server's limits for a job, from its settings."""
+"""The server's limits for a job, from its settings, and which of its steps do not run."""
 
+from collections.abc import Mapping
+
+from pipelines.state import Outcome
 from runner.artifacts.files import ArtifactLimits
 from runner.docker.specs import Limits
 from runner.execution.options import Options
+from workers.db.models import Step
 from workers.settings import Settings
 
 
@@ -26,3 +30,12 @@ def options(settings: Settings) -> Options:
         disk_low=settings.disk_reserve.is_low,
         image_records=settings.image_records_dir,
     )
+
+
+def carried_steps(steps: Mapping[int, Step]) -> dict[int, Outcome]:
+    """How those of the steps ended that ran in an earlier run, and do not run in this one."""
+    return {
+        number: Outcome(step.state, step.reason, step.message, step.exit_code)
+        for number, step in steps.items()
+        if step.carried_from is not None
+    }

@@ -36,7 +36,7 @@ from workers.jobs.context import ClaimedJob, WorkerContext, load_job
 from workers.jobs.disk_guard import DiskGuard, guard_of
 from workers.jobs.forge_wait import wait_for_forge
 from workers.jobs.job_inputs import egress_of, fingerprint, folder_of, secrets_of
-from workers.jobs.job_options import options
+from workers.jobs.job_options import carried_steps, options
 from workers.jobs.lease_renewal import LeaseRenewer
 from workers.jobs.leftovers import job_key, remove_dead_attempts
 from workers.jobs.mirror_maintenance import open_mirror
@@ -200,6 +200,7 @@ def _run(
     assignment = replace(
         _assignment(context, job, plan, mirror, network, guard),
         failed_needs=failed,
+        carried=carried_steps(rows),
         step_url=lambda number: f"{run_url}?step={steps[number]}" if number in steps else "",
     )
     sweep = partial(remove_dead_attempts, context.database, engine, context.installation, settings.workspaces_dir)

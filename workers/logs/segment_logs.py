@@ -90,6 +90,7 @@ class SegmentLogs:
 
     def delete_marked(self) -> int:
         """See ``LogStore``. First the blobs, then their rows: after a crash in between, the next call goes on."""
+        self._hand_over_shared()
         count, failure = self._delete_logs()
         while merged := self._marked_segments():
             self._blobs.delete([blob for _key, _number, blob in merged])
@@ -118,6 +119,12 @@ class SegmentLogs:
                 count += 1
             after = found[-1]
         return count, failure
+
+    def _hand_over_shared(self) -> None:
+        while True:
+            with transaction(self._database) as session:
+                if rows.hand_over_shared(session, _DELETED_AT_ONCE) < _DELETED_AT_ONCE:
+                    return
 
     def _marked_logs(self, after: str) -> Sequence[str]:
         with reading(self._database) as session:

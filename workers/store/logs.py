@@ -1,10 +1,11 @@
 """Queries of stored logs. Each write names (job, attempt); one from a stale attempt is refused."""
 
-from collections.abc import Collection, Sequence
+import secrets
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import delete, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session, aliased
 
 from pipelines.state import State
 from workers.db.models import Job, LogSegment, StoredLog
@@ -39,7 +40,13 @@ def find_log(session: Session, address: LogAddress) -> FoundLog:
     """The log at this address."""
     of_log = (StoredLog.job_id == Job.id) & (StoredLog.step_number == address.step_number)
     query = (
-        select(StoredLog.key, StoredLog.state, Job.state, Job.attempt - Job.takeovers, Job.key)
+        select(
+            func.coalesce(StoredLog.blobs_of, StoredLog.key),
+            StoredLog.state,
+            Job.state,
+            Job.attempt - Job.takeovers,
+            Job.key,
+        )
         .select_from(Job)
         .outerjoin(StoredLog, of_log & (StoredLog.attempt == address.attempt))
         .where(Job.id == address.job_id)
@@ -119,9 +126,55 @@ def ran_before_blobs(session: Session, run_ids: Sequence[int]) -> list[int]:
     return sorted(set(session.scalars(query)))
 
 
+def share_logs(
+    session: Session, source_id: int, attempts: Mapping[int, int], target: tuple[int, int]
+) -> set[int]:  # fmt: skip
+    """Gives the job ``target`` (id, attempt) logs of the job ``source_id``: they share the bytes.
+
+    ``attempts`` are by the steps. Returns which steps have a log; one that is being deleted is not among them.
+    """
+    query = select(StoredLog).where(
+        StoredLog.job_id == source_id, StoredLog.step_number.in_(attempts), StoredLog.state.in_([COMPLETE, CUT])
+    )
+    # The lock keeps the logs from losing their job before this transaction ends.
+    locked = query.order_by(StoredLog.key).with_for_update()
+    found = session.scalars(locked, execution_options={"populate_existing": True}).all()
+    fresh = [
+        StoredLog(
+            key=secrets.token_hex(16), job_id=target[0], attempt=target[1], step_number=log.step_number,
+            state=log.state, blobs_of=log.blobs_of or log.key, created_ms=log.created_ms,
+        )
+        for log in found
+        if log.attempt == attempts[log.step_number]
+    ]  # fmt: skip
+    session.add_all(fresh)
+    session.flush()
+    return {log.step_number for log in fresh}
+
+
+def hand_over_shared(session: Session, limit: int) -> int:
+    """Gives logs that are to be deleted to a job that shares their bytes, ``limit`` at most. Returns how many."""
+    sharing = aliased(StoredLog)
+    used = select(sharing.key).where(sharing.blobs_of == StoredLog.key, sharing.job_id.is_not(None)).exists()
+    query = select(StoredLog).where(StoredLog.job_id.is_(None), used).order_by(StoredLog.key).limit(limit)
+    logs = session.scalars(query.with_for_update()).all()
+    for log in logs:
+        heirs = select(StoredLog).where(StoredLog.blobs_of == log.key, StoredLog.job_id.is_not(None))
+        heir = session.scalars(heirs.order_by(StoredLog.key).limit(1).with_for_update()).one_or_none()
+        if heir is None:
+            continue
+        values = {"job_id": heir.job_id, "step_number": heir.step_number, "attempt": heir.attempt}
+        session.execute(delete(table(StoredLog)).where(table(StoredLog).c.key == heir.key))
+        session.execute(update(table(StoredLog)).where(table(StoredLog).c.key == log.key).values(values))
+        session.expire_all()
+    return len(logs)
+
+
 def logs_to_delete(session: Session, limit: int, after: str = "") -> Sequence[str]:
-    """Keys of logs without a job, in order, from behind the key ``after`` on."""
-    query = select(StoredLog.key).where(StoredLog.job_id.is_(None), StoredLog.key > after)
+    """Keys of logs without a job whose bytes no other log shares, in order, from behind the key ``after`` on."""
+    sharing = aliased(StoredLog)
+    used = select(sharing.key).where(sharing.blobs_of == StoredLog.key, sharing.job_id.is_not(None)).exists()
+    query = select(StoredLog.key).where(StoredLog.job_id.is_(None), StoredLog.key > after, ~used)
     return session.scalars(query.order_by(StoredLog.key).limit(limit)).all()
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from pipelines.plan import Checkout
-from pipelines.state import Reason, State
+from pipelines.state import PASSED, Reason, State
 from runner.docker.specs import ATTEMPT_LABEL, JOB_LABEL, ContainerSpec
 from runner.events import StepFinished, StepStarted
 from runner.execution.options import Options
@@ -252,3 +252,10 @@ def test_a_later_attempt_is_not_swept_away_by_an_earlier_one(ran: JobRunner) -> 
     ran(shell("true"), key=later.key, attempt=2)
     assert ran.left() == [f"network headway-{later.key}-3"] * 2
     ran.engine.remove_network(network)
+
+
+def test_a_step_that_was_carried_over_does_not_run_and_those_that_need_it_do(ran: JobRunner) -> None:
+    job = ran(shell("touch ran"), shell("ls", needs=(1,)), carried={1: PASSED})
+    assert job.outcome.state is State.PASSED
+    assert order(job) == ["start 2", "end 2"]
+    assert job.said(2) == []

@@ -6,6 +6,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from workers.db.models.base import Base
 
 _NO_JOB, _REPLACED = text("job_id IS NULL"), text("replaced_ms IS NOT NULL")
+_SHARED = text("blobs_of IS NOT NULL")
 
 
 class StoredLog(Base):
@@ -13,12 +14,14 @@ class StoredLog(Base):
 
     ``state`` is ``open`` while a writer has it, ``suspended`` where another writer may continue it, ``complete``, or
     ``cut`` where the rest could not be stored. Without a job it is to be deleted: its run, or its retention, is over.
+    ``blobs_of`` is the key of the log whose segments it shares, where its step ran in another run: none of its own.
     """
 
     __tablename__ = "stored_logs"
     __table_args__ = (
         UniqueConstraint("job_id", "step_number", "attempt"),
         Index("ix_stored_logs_deleted", "key", sqlite_where=_NO_JOB, postgresql_where=_NO_JOB),
+        Index("ix_stored_logs_shared", "blobs_of", sqlite_where=_SHARED, postgresql_where=_SHARED),
     )
 
     key: Mapped[str] = mapped_column(primary_key=True)
@@ -26,6 +29,7 @@ class StoredLog(Base):
     step_number: Mapped[int]
     attempt: Mapped[int]
     state: Mapped[str] = mapped_column(default="open")
+    blobs_of: Mapped[str | None]
     created_ms: Mapped[int]
 
 

@@ -25,7 +25,8 @@ class Run(Base):
     ``cancel_reason`` is ``canceled`` where a user canceled the run, ``superseded`` where a newer run did, and
     ``dependency_failed`` where a step with ``failure: cancel`` failed. ``cancel_by`` names the one who canceled it.
     ``on_branch``: a branch or tag of the repository contained the commit when a worker asked git; None before that.
-    ``held``: it waits for approval, and ``approved_by`` names who gave it.
+    ``held``: it waits for approval, and ``approved_by`` names who gave it. ``rerun`` is
+    ``workers.store.reruns.choice.Rerun`` where a person asked for it to repeat another one, or a part of it.
     """
 
     __tablename__ = "runs"
@@ -64,6 +65,7 @@ class Run(Base):
     on_branch: Mapped[bool | None]
     held: Mapped[bool] = mapped_column(default=False)
     approved_by: Mapped[str] = mapped_column(default="")
+    rerun: Mapped[dict[str, Any] | None]
     created_ms: Mapped[int]
     started_ms: Mapped[int | None]
     finished_ms: Mapped[int | None]
@@ -86,6 +88,8 @@ class Job(Base):
     ``detail`` is what another program, such as git, said of its end. ``repo_id`` is its run's, so that the queue is
     read without the table of runs;
     None in jobs that ended before this column existed.
+
+    ``carried_from`` is the number of the run in which it ran, where a re-run took it over as it had ended.
 
     ``key`` is a random name, given at the first claim, for what the job has on a worker's machine; empty before that.
     In another database, or an older copy of this one, no job can have the same.
@@ -141,6 +145,7 @@ class Job(Base):
     lost: Mapped[int] = mapped_column(default=0)
     takeovers: Mapped[int] = mapped_column(default=0)
     rung_ms: Mapped[int | None]
+    carried_from: Mapped[int | None]
     created_ms: Mapped[int]
     started_ms: Mapped[int | None]
     finished_ms: Mapped[int | None]
@@ -150,6 +155,11 @@ class Job(Base):
         """The attempt that started the steps: by it the job's containers, folder and logs are found."""
         return self.attempt - self.takeovers
 
+    @property
+    def title(self) -> str:
+        """Its workflow, and the values of its matrix cell: what ``JobPlan.title`` is."""
+        return " ".join((self.name, ", ".join(self.cell.values()))).rstrip()
+
 
 class Step(Base):
     """One step of a job. ``attempt`` is the job's that wrote last, and part of the log's address.
@@ -158,6 +168,7 @@ class Step(Base):
     ``instructions`` [{index, text, cached, seconds, error}], ``attempts`` before the last one [{state, reason, message,
     exit_code, started_ms, seconds, log_end_bytes}], ``usage`` {memory_peak_bytes, cpu_seconds, memory_limit_bytes},
     ``caches``, and as ``annotations`` problem lines of its output [{severity, file, line, column, message, log_line}].
+    ``carried_from`` is the number of the run in which it ran, where that is another one.
     """
 
     __tablename__ = "steps"
@@ -177,6 +188,7 @@ class Step(Base):
     log_lines: Mapped[int] = mapped_column(default=0)
     attempt: Mapped[int] = mapped_column(default=0)
     facts: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    carried_from: Mapped[int | None]
     started_ms: Mapped[int | None]
     finished_ms: Mapped[int | None]
 

@@ -150,7 +150,7 @@ def _end_run(session: Session, run: Run, jobs: Sequence[Job]) -> None:
     decisive, *alike = (job for job in jobs if job.state is run.state)
     run.reason = decisive.reason
     named = len(jobs) > 1 and decisive.name and decisive.message and run.state is not State.CANCELED
-    run.sentence = f"{_title(decisive)}: {decisive.message}{_and_more(alike)}" if named else decisive.message
+    run.sentence = f"{decisive.title}: {decisive.message}{_and_more(alike)}" if named else decisive.message
 
     if run.state is State.PASSED and run.event in EVENTS_OF_PEOPLE and _all_steps_skipped(session, run):
         outcome = nothing_ran(run, "each step was left out by its own condition (when).")
@@ -166,10 +166,6 @@ def nothing_ran(run: Run, why: str) -> Outcome:
 def _all_steps_skipped(session: Session, run: Run) -> bool:
     states = select(Step.state).join(Job).where(Job.run_id == run.id).distinct()
     return set(session.scalars(states)) == {State.SKIPPED}
-
-
-def _title(job: Job) -> str:
-    return " ".join((job.name, ", ".join(job.cell.values()))).rstrip()
 
 
 def _and_more(alike: Sequence[Job]) -> str:

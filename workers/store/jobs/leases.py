@@ -131,7 +131,10 @@ def _may_have(labels: Labels | None, asked: Labels, repo: str) -> bool:
 
 
 def start_steps_over(session: Session, job_id: int, origin: int) -> None:
-    """The steps of the job are as if none had run. ``origin`` is the one of the attempt that runs them, or did."""
+    """The steps of the job are as if none had run. ``origin`` is the one of the attempt that runs them, or did.
+
+    Those that were carried over from another run stay.
+    """
     fresh: dict[str, object] = {
         "state": State.QUEUED,
         "reason": None,
@@ -144,7 +147,7 @@ def start_steps_over(session: Session, job_id: int, origin: int) -> None:
         "finished_ms": None,
         "attempt": origin,
     }
-    session.execute(update(table(Step)).where(Step.job_id == job_id).values(fresh))
+    session.execute(update(table(Step)).where(Step.job_id == job_id, Step.carried_from.is_(None)).values(fresh))
 
 
 def next_ready(session: Session, labels: Labels | None = None) -> int | None:

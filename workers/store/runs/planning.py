@@ -17,6 +17,7 @@ from workers.labels import lane_of
 from workers.store.common import plain
 from workers.store.jobs.completion import Finished, end_job, lock_job, nothing_ran, settle, settle_alone
 from workers.store.jobs.lanes import turns_after
+from workers.store.reruns.carrying import Carried, carried_over
 from workers.store.runs.concurrency_groups import groups_of
 from workers.store.runs.queueing import trigger_columns
 
@@ -57,11 +58,13 @@ def plan_run(
     if not plan.jobs:
         end_job(session, job, nothing_ran(run, _nothing_to_do(plan)))
         return Planned(None, ready_job_ids=settle(session, run).ready_job_ids)
-    groups = groups_of(session, run, plan, group_scope)
-    names = {each.name for each in plan.jobs}
-    ready = [each for each in plan.jobs if not names & set(each.needs)]
+    carried = carried_over(session, run, plan)
+    to_run = [each for each in plan.jobs if each.number not in carried.jobs]
+    groups = groups_of(session, run, plan.model_copy(update={"jobs": tuple(to_run)}), group_scope)
+    names = {each.name for each in to_run}
+    ready = [each for each in to_run if not names & set(each.needs) and carried.may_begin(each)]
     mine = next((each for each in ready if may_have(each) and groups.may_begin(session, each, ready)), None)
-    first = mine or ready[0]
+    first = mine or next(iter((*ready, *to_run, *plan.jobs)))
     now = db_now_ms(session)
     jobs = [
         job,
@@ -69,7 +72,8 @@ def plan_run(
     ]
     for row, each in zip(jobs, [first, *(other for other in plan.jobs if other is not first)], strict=True):
         _fill(row, each, ready=each in ready)
-        groups.enter(row, each)
+        if each in to_run:
+            groups.enter(row, each)
     if mine is None:
         job.state, job.lease_owner, job.lease_until_ms, job.started_ms = State.QUEUED, "", None, None
     for row in jobs:
@@ -77,16 +81,28 @@ def plan_run(
         row.lane = lane_of(row.labels) if free else None
     session.add_all(jobs)
     session.flush()
-    by_number = {each.number: each for each in plan.jobs}
-    session.add_all(step for row in jobs for step in _steps(row.id, job.origin, by_number[row.number]))
-    session.flush()
+    _add_steps(session, jobs, job.origin, plan, carried)
     may_start = [row.id for row in jobs if row.lane is not None]
     # A run that was canceled meanwhile has no worker that would see that, where its jobs wait now.
-    if groups.newer_runs or run.cancel_requested_ms is not None:
+    # One whose needs were all carried over may be skipped, or the run may have ended.
+    if groups.newer_runs or run.cancel_requested_ms is not None or carried.jobs:
         may_start += settle_alone(session, run)
     may_start += turns_after(session, *groups.superseded.runs, run, planned=True)
     superseded = [older.id for older in groups.superseded.running]
     return Planned(mine, [row.id for row in jobs], list(dict.fromkeys(may_start)), superseded)
+
+
+def _add_steps(session: Session, jobs: Sequence[Job], origin: int, plan: Plan, carried: Carried) -> None:
+    """The steps of all jobs: queued, or as they ended in the run from which they are carried over."""
+    by_number = {each.number: each for each in plan.jobs}
+    for row in jobs:
+        if row.number in carried.jobs:
+            carried.take(session, row, row.number)
+            continue
+        done = carried.steps.get(row.number, {})
+        session.add_all(step for step in _steps(row.id, origin, by_number[row.number]) if step.number not in done)
+        carried.take_steps(session, row, done.values())
+    session.flush()
 
 
 def set_trigger(session: Session, job_id: int, attempt: int, trigger: Trigger, *, on_branch: bool) -> None:

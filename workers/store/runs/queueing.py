@@ -29,6 +29,7 @@ from workers.db.session import now_ms
 from workers.labels import NO_LABELS
 from workers.store.common import table
 from workers.store.jobs.lanes import turns_after
+from workers.store.reruns.choice import Rerun
 from workers.store.runs.approvals import approver, drop_replaced, note_writer
 from workers.store.runs.runs import trigger_of
 from workers.store.runs.statuses import may_have_token, open_statuses
@@ -187,7 +188,11 @@ def trigger_columns(trigger: Trigger) -> dict[str, object]:
     }
 
 
-def rerun(session: Session, run_id: int, *, held: bool = False) -> Queued:
-    """Queues a run of the same trigger, with a new number."""
+def rerun(session: Session, run_id: int, *, held: bool = False, asked: Rerun | None = None) -> Queued:
+    """Queues a run of the same trigger, with a new number. ``asked`` says who asked, and which jobs run again."""
     run = session.get_one(Run, run_id)
-    return queue_run(session, run.repo_id, trigger_of(run), parent_run_id=run.id, held=held)
+    queued = queue_run(session, run.repo_id, trigger_of(run), parent_run_id=run.id, held=held)
+    if asked is not None:
+        session.execute(update(table(Run)).where(table(Run).c.id == queued.run_id).values(rerun=asked))
+        session.expire_all()
+    return queued

@@ -1,0 +1,321 @@
+"""Re-running a part of a run, on both databases: what runs again, what is carried over, and how long it stays."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, update
+
+from pipelines.plan import Artifacts, BuildStep, JobPlan, Plan, PushStep
+from pipelines.state import PASSED, Outcome, Reason, State
+from runner.artifacts.files import FoundFile
+from runner.events import Stream
+from tests.support.builders import job_plan, plan, push
+from tests.support.logs import folder_logs
+from workers import store
+from workers.artifacts.housekeeping import delete_unused_artifacts
+from workers.artifacts.storage import StoredArtifacts
+from workers.blobs import LocalBlobs
+from workers.db.models import ArtifactBlob, Job, Run, Step
+from workers.db.session import reading, transaction
+from workers.store import artifacts as artifact_rows
+from workers.store.jobs import leases
+from workers.store.reruns.choice import Asked, NothingToRunError, as_stored, choose
+from workers.store.runs.expiry import remove_finished
+
+FAILED = Outcome(State.FAILED, Reason.EXIT_CODE, "exit status 1", 1)
+THREE = plan(job_plan("build", 1), job_plan("test", 2, needs=("build",)), job_plan("deploy", 3, needs=("test",)))
+ALL_FAILED = Asked(failed=True)
+
+
+@dataclass
+class Place:
+    """An installation with one repository, and a worker that has made up its mind about how jobs end."""
+
+    database: Engine
+    repo_id: int
+    folder: Path
+    blobs: LocalBlobs
+    facts: dict[str, object] = field(default_factory=lambda: {"pushed": [{"repo": "r", "tag": "1", "digest": "d"}]})
+
+    def first(self, what: Plan = THREE, ends: Mapping[str, Outcome] | None = None, *, on_branch: bool = True) -> int:
+        """A run of this plan that has ended; its id. Jobs end as ``ends`` says by their titles, or pass."""
+        with transaction(self.database) as session:
+            queued = store.queue_run(session, self.repo_id, push())
+        self.carry_out(queued, what, ends or {}, on_branch=on_branch)
+        return queued.run_id
+
+    def again(
+        self, run_id: int, asked: Asked, what: Plan = THREE, ends: Mapping[str, Outcome] | None = None,
+        *, on_branch: bool = True,
+    ) -> int:  # fmt: skip
+        """A run that repeats this one, which has ended, too; its id."""
+        with transaction(self.database) as session:
+            request = as_stored(asked, choose(session, store.jobs_of(session, run_id), asked), "ada", "why not")
+            queued = store.rerun(session, run_id, asked=request)
+        self.carry_out(queued, what, ends or {}, on_branch=on_branch)
+        return queued.run_id
+
+    def carry_out(self, queued: store.Queued, what: Plan, ends: Mapping[str, Outcome], *, on_branch: bool) -> None:
+        claim = self.claim(queued.job_id)
+        with transaction(self.database) as session:
+            store.set_trigger(session, claim.job_id, claim.attempt, push(), on_branch=on_branch)
+            planned = store.plan_run(session, claim.job_id, claim.attempt, what)
+        mine = claim if planned.mine else None
+        while mine := mine or self.next_claim(queued.run_id):
+            self.work(mine, ends)
+            mine = None
+
+    def claim(self, job_id: int) -> leases.Claim:
+        with transaction(self.database) as session:
+            claimed = leases.claim(session, job_id, "w1", 15)
+        assert claimed is not None
+        return claimed
+
+    def next_claim(self, run_id: int) -> leases.Claim | None:
+        with reading(self.database) as session:
+            ready = [job.id for job in store.jobs_of(session, run_id) if job.ready and not job.state.final]
+        return self.claim(ready[0]) if ready else None
+
+    def work(self, claim: leases.Claim, ends: Mapping[str, Outcome]) -> None:
+        """Each step writes where it runs; each job keeps a file."""
+        with reading(self.database) as session:
+            job = session.get_one(Job, claim.job_id)
+            number = session.get_one(Run, claim.run_id).number
+            steps = [step for step in store.steps_of(session, job.id) if not step.state.final]
+        outcome = ends.get(job.title, PASSED)
+        for step in steps:
+            logs = folder_logs(self.database, self.folder)
+            writer = logs.writer(claim.run_id, claim.job_id, step.number, claim.attempt)
+            writer.append(f"{job.title} {step.name} of run {number}\n".encode(), Stream.STDOUT, 1)
+            writer.close()
+            facts = self.facts if step.kind == "push" else {}
+            last = step is steps[-1]
+            with transaction(self.database) as session:
+                store.start_step(session, claim.job_id, claim.attempt, step.number)
+                ended, sizes = outcome if last else PASSED, (writer.size_bytes, 1)
+                store.finish_step(session, claim.job_id, claim.attempt, step.number, ended, sizes, facts)
+        content = f"{job.title} {number}".encode()
+        kept = FoundFile(f"of-{job.name}", len(content), executable=False, opened=partial(BytesIO, content))
+        storage = StoredArtifacts(self.database, self.blobs, claim, self.repo_id)
+        storage.keep(steps[0].number, Artifacts(name="n", paths=("**",)), [kept])
+        with transaction(self.database) as session:
+            store.finish_job(session, claim.job_id, claim.attempt, outcome)
+
+    def run(self, run_id: int) -> Run:
+        with reading(self.database) as session:
+            return session.get_one(Run, run_id)
+
+    def jobs(self, run_id: int) -> dict[str, Job]:
+        with reading(self.database) as session:
+            return {job.title: job for job in store.jobs_of(session, run_id)}
+
+    def carried(self, run_id: int) -> dict[str, int | None]:
+        """The number of the run in which each job ran, where that is another one."""
+        return {title: job.carried_from for title, job in self.jobs(run_id).items()}
+
+    def steps(self, run_id: int, title: str) -> list[Step]:
+        with reading(self.database) as session:
+            return list(store.steps_of(session, self.jobs(run_id)[title].id))
+
+    def log(self, run_id: int, title: str, number: int = 1) -> str:
+        step = self.steps(run_id, title)[number - 1]
+        with folder_logs(self.database, self.folder).open(run_id, step.job_id, step.number, step.attempt) as log:
+            return log.read(0).decode()
+
+    def artifacts(self, run_id: int) -> dict[str, str]:
+        with reading(self.database) as session:
+            claim = leases.Claim(0, run_id, 1, None, "")
+            storage = StoredArtifacts(self.database, self.blobs, claim, self.repo_id)
+            found = artifact_rows.artifacts_of_run(session, run_id, 100)
+        names = sorted({each.job.name for each in found})
+        return {file.path: b"".join(storage.read(file)).decode() for file in storage.kept_by(names)}
+
+    def remove(self, run_id: int) -> None:
+        """What retention does with a run, and all that is done by the clock after it."""
+        with transaction(self.database) as session:
+            assert remove_finished(session, [run_id]) == 1
+            session.execute(update(ArtifactBlob).values(used_ms=0))
+        folder_logs(self.database, self.folder).delete_marked()
+        assert delete_unused_artifacts(self.database, self.blobs) == ""
+
+    def blob_names(self) -> list[str]:
+        return [*LocalBlobs(self.folder / "blobs").names("logs"), *self.blobs.names("artifacts")]
+
+
+@pytest.fixture
+def place(database: Engine, repo_id: int, tmp_path: Path) -> Place:
+    (tmp_path / "blobs").mkdir(exist_ok=True)
+    return Place(database, repo_id, tmp_path, LocalBlobs(tmp_path / "blobs"))
+
+
+def test_jobs_that_passed_are_carried_over_with_all_that_they_left(place: Place) -> None:
+    first = place.first(ends={"test": FAILED})
+    assert place.run(first).state is State.FAILED
+    again = place.again(first, ALL_FAILED)
+    run = place.run(again)
+    assert (run.state, run.parent_run_id, run.number) == (State.PASSED, first, 2)
+    assert run.rerun is not None
+    assert (run.rerun["by"], run.rerun["reason"], run.rerun["what"]) == ("ada", "why not", "its failed jobs")
+    assert place.carried(again) == {"build": 1, "test": None, "deploy": None}
+    before, after = place.jobs(first)["build"], place.jobs(again)["build"]
+    assert (after.state, after.started_ms, after.finished_ms) == (State.PASSED, before.started_ms, before.finished_ms)
+    assert after.key != before.key, "the names of what a job has on a machine are its own"
+    (one, two) = place.steps(again, "build")
+    assert [(step.state, step.carried_from, step.log_lines) for step in (one, two)] == [(State.PASSED, 1, 1)] * 2
+    assert place.log(again, "build", 2) == "build step-2 of run 1\n"
+    assert place.log(again, "test", 2) == "test step-2 of run 2\n"
+    assert place.artifacts(again) == {"of-build": "build 1", "of-test": "test 2", "of-deploy": "deploy 2"}
+
+
+def test_what_was_carried_over_stays_when_the_earlier_runs_are_removed(place: Place) -> None:
+    first = place.first(ends={"test": FAILED})
+    second = place.again(first, ALL_FAILED, ends={"deploy": FAILED})
+    third = place.again(second, ALL_FAILED)
+    assert place.carried(third) == {"build": 1, "test": 2, "deploy": None}
+    for run_id in (first, second):
+        place.remove(run_id)
+        assert place.log(third, "build") == "build step-1 of run 1\n"
+        assert place.log(third, "test") == "test step-1 of run 2\n"
+        assert place.artifacts(third) == {"of-build": "build 1", "of-test": "test 2", "of-deploy": "deploy 3"}
+    place.remove(third)
+    assert place.blob_names() == [], "with the last run that has it, it goes"
+
+
+def test_a_log_that_was_deleted_before_is_none(place: Place) -> None:
+    first = place.first(ends={"test": FAILED})
+    folder_logs(place.database, place.folder).delete_run(first)
+    again = place.again(first, ALL_FAILED)
+    (one, _) = place.steps(again, "build")
+    assert (one.log_bytes, one.log_lines, one.message) == (0, 0, "its log was deleted with those of run 1")
+    assert place.log(again, "build") == ""
+
+
+def test_one_cell_runs_again_with_what_depends_on_it(place: Place) -> None:
+    cells = [job_plan("test", n).model_copy(update={"cell": {"PY": v}}) for n, v in enumerate(("3.11", "3.12"), 1)]
+    lint, deploy = job_plan("lint", 3), job_plan("deploy", 4, needs=("test",))
+    what = plan(*cells, lint, deploy)
+    first = place.first(what, {"lint": FAILED})
+    again = place.again(first, Asked(titles=("test 3.12",)), what)
+    assert place.carried(again) == {"test 3.11": 1, "test 3.12": None, "lint": 1, "deploy": None}
+    assert place.run(again).state is State.FAILED, "what was carried over counts as it ended"
+    assert place.carried(place.again(first, Asked(titles=("test",)), what))["test 3.11"] is None
+
+
+def test_a_job_whose_needs_failed_runs_again_with_them(place: Place) -> None:
+    first = place.first(ends={"test": FAILED})
+    again = place.again(first, Asked(titles=("deploy",)))
+    assert place.carried(again) == {"build": 1, "test": None, "deploy": None}
+    assert place.run(again).state is State.PASSED
+
+
+def test_where_nothing_did_not_pass_there_is_nothing_to_run(place: Place) -> None:
+    first = place.first()
+    with pytest.raises(NothingToRunError, match="All of its jobs passed"):
+        place.again(first, ALL_FAILED)
+    with pytest.raises(NothingToRunError, match=r"It has no job 'tset'. It has 'build', 'test', 'deploy'."):
+        place.again(first, Asked(titles=("build", "tset")))
+
+
+def publishing(name: str, number: int, needs: tuple[str, ...] = (), *, on_failure: bool = False) -> JobPlan:
+    build, pushes = (
+        BuildStep(number=1, name="image"),
+        PushStep(number=2, name="out", image=1, repos=("r",), tags=("1",)),
+    )
+    last = job_plan("x", steps=3).steps[2]
+    return job_plan(name, number, needs, on_failure=on_failure).model_copy(update={"steps": (build, pushes, last)})
+
+
+def test_what_was_pushed_is_not_pushed_again_unless_it_is_named(place: Place) -> None:
+    what = plan(job_plan("test", 1), publishing("publish", 2, ("test",), on_failure=True))
+    first = place.first(what, {"test": FAILED})
+    again = place.again(first, ALL_FAILED, what)
+    assert place.carried(again) == {"test": None, "publish": 1}
+    assert place.steps(again, "publish")[1].facts == place.facts, "it keeps its digest"
+    assert place.carried(place.again(first, Asked(titles=("publish",)), what)) == {"test": 1, "publish": None}
+
+
+def test_a_failed_job_does_not_push_again_what_it_pushed(place: Place) -> None:
+    what = plan(publishing("publish", 1))
+    first = place.first(what, {"publish": FAILED})
+    with transaction(place.database) as session:
+        asked = as_stored(ALL_FAILED, choose(session, store.jobs_of(session, first), ALL_FAILED), "ada", "")
+        queued = store.rerun(session, first, asked=asked)
+    claim = place.claim(queued.job_id)
+    with transaction(place.database) as session:
+        store.set_trigger(session, claim.job_id, claim.attempt, push(), on_branch=True)
+        assert store.plan_run(session, claim.job_id, claim.attempt, what).mine == what.jobs[0]
+        leases.release(session, claim.job_id, claim.attempt)
+    place.work(place.claim(queued.job_id), {})
+    build, pushed, last = place.steps(queued.run_id, "publish")
+    assert (pushed.state, pushed.carried_from, pushed.facts) == (State.PASSED, 1, place.facts)
+    assert place.log(queued.run_id, "publish", 2) == "publish out of run 1\n", "also in the second attempt"
+    assert (build.carried_from, last.carried_from, place.log(queued.run_id, "publish", 3)) == (
+        None, None, "publish step-3 of run 2\n",
+    )  # fmt: skip
+    named = place.again(first, Asked(titles=("publish",)), what)
+    assert [step.carried_from for step in place.steps(named, "publish")] == [None] * 3
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_nothing_is_carried_over_between_trusted_and_untrusted_runs(place: Place, *, before: bool) -> None:
+    first = place.first(ends={"test": FAILED}, on_branch=before)
+    again = place.again(first, ALL_FAILED, on_branch=not before)
+    assert set(place.carried(again).values()) == {None}
+    words = ("trusted", "untrusted") if before else ("untrusted", "trusted")
+    request = place.run(again).rerun
+    assert request is not None
+    assert f"the earlier run was {words[0]}, and this one is {words[1]}" in request["note"]
+
+
+def test_all_jobs_run_where_the_earlier_run_is_gone(place: Place) -> None:
+    first = place.first(ends={"test": FAILED})
+    with transaction(place.database) as session:
+        asked = as_stored(ALL_FAILED, choose(session, store.jobs_of(session, first), ALL_FAILED), "ada", "")
+        queued = store.rerun(session, first, asked=asked)
+    place.remove(first)
+    place.carry_out(queued, THREE, {}, on_branch=True)
+    assert set(place.carried(queued.run_id).values()) == {None}
+    request = place.run(queued.run_id).rerun
+    assert request is not None
+    assert request["note"] == "All jobs run: the earlier run has been removed."
+
+
+def test_a_job_with_other_steps_runs_again(place: Place) -> None:
+    first = place.first(ends={"test": FAILED})
+    other = plan(job_plan("build", 1, steps=3), *THREE.jobs[1:])
+    assert place.carried(place.again(first, ALL_FAILED, other)) == {"build": None, "test": None, "deploy": None}
+
+
+def test_a_run_in_which_nothing_is_left_to_run_ends_at_once(place: Place) -> None:
+    first = place.first(ends={"test": FAILED})
+    only = plan(job_plan("build", 1))
+    again = place.again(first, ALL_FAILED, only)
+    assert place.carried(again) == {"build": 1}
+    assert place.run(again).state is State.PASSED
+    assert place.jobs(again)["build"].lease_until_ms is None
+
+
+def test_a_job_for_failures_is_skipped_where_what_it_needs_was_carried_over_and_passed(place: Place) -> None:
+    what = plan(job_plan("build", 1), job_plan("clean", 2, needs=("build",), on_failure=True, on_success=False))
+    first = place.first(what)
+    again = place.again(first, Asked(titles=("clean",)), what)
+    assert place.carried(again) == {"build": 1, "clean": None}
+    assert (place.jobs(again)["clean"].state, place.run(again).state) == (State.SKIPPED, State.PASSED)
+
+
+@pytest.mark.parametrize(("expire_s", "expected"), [(0, None), (86_400, 1)])
+def test_a_job_whose_artifacts_have_expired_runs_again_for_one_that_restores_them(
+    place: Place, expire_s: int, expected: int | None
+) -> None:
+    kept = Artifacts(name="n", paths=("**",), expire_s=expire_s)
+    build, test, _ = THREE.jobs
+    steps = (build.steps[0].model_copy(update={"artifacts": kept}), build.steps[1])
+    what = plan(
+        build.model_copy(update={"steps": steps}), test.model_copy(update={"restored_from": ("build",)})
+    )  # fmt: skip
+    first = place.first(what, {"test": FAILED})
+    assert place.carried(place.again(first, ALL_FAILED, what))["build"] == expected

@@ -1,0 +1,1 @@
+"""Re-running a run, or a part of it."""
