@@ -38,7 +38,7 @@ def make_templates() -> Environment:
 
 def _shown(value: object) -> object:
     """Values come from repositories, forges and users; what a template or a macro has made is ``Markup``."""
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return value if isinstance(value, Markup) else visible(str(value))
 
 
 def page(request: Request, template: str, *, status: int = 200, **values: object) -> HTMLResponse:

@@ -104,7 +104,7 @@ def test_services_have_names_of_their_own_and_images() -> None:
             "or image: {build: STEP} for the image that a step builds"
         )
     ]
-    assert "service 'a' has no image" in problems_of(f"services: {{a: {{image: {{build: x}}}}}}\n{ONE}")[0]
+    assert "wants the image of 'x', which no" in problems_of(f"services: {{a: {{image: {{build: x}}}}}}\n{ONE}")[0]
 
 
 def test_services_need_trust_too() -> None:

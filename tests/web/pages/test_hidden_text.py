@@ -10,6 +10,7 @@ from pipelines.plan import CommandsStep, Container, JobPlan, LeftOut, NamedImage
 from pipelines.state import Outcome, Reason, State
 from pipelines.trigger import Event, PullRequest, Trigger
 from runner.events import InstructionChanged, StepFinished, StepOutput, StepStarted, Stream
+from runner.report_results import CaseName, FailedTest, StepReports, TestResults
 from tests.web.conftest import REPO, SHA, Site
 from web.pages.templates import make_templates
 from web.server.app import create_app
@@ -50,6 +51,11 @@ def hostile(site: Site) -> int:
         record(StepOutput(1, 0, f"{HIDDEN}\n".encode(), Stream.STDOUT))
         record(InstructionChanged(1, 0, HIDDEN, cached=False, seconds=1.0, error=HIDDEN))
         record(StepFinished(1, Outcome(State.FAILED, Reason.EXIT_CODE, HIDDEN)))
+    test = CaseName(HIDDEN, HIDDEN, HIDDEN)
+    failed = FailedTest(test, "failed", HIDDEN, 1, HIDDEN, HIDDEN, 1)
+    cases = f"\nfailed{test.line_start}{HIDDEN}\t1\n"
+    running.report(StepReports(TestResults({"failed": 1}, 1, (failed,), ((1, test),), cases), warnings=(HIDDEN,)))
+    running.keep("index.html", HIDDEN.encode())
     with transaction(site.engine) as session:
         store.finish_job(session, running.claim.job_id, 1, Outcome(State.FAILED, Reason.EXIT_CODE, HIDDEN))
     return running.steps[1]
@@ -58,12 +64,16 @@ def hostile(site: Site) -> int:
 @pytest.mark.slow
 def test_every_page_shows_what_hides(site: Site, browser: TestClient, hostile: int) -> None:
     paths = [f"/repos/{REPO}/runs/1", f"/repos/{REPO}/runs/2", f"/repos/{REPO}/runs/2?step={hostile}", f"/repos/{REPO}"]
+    word = quote(HIDDEN)
     for path in [
         "/",
         *paths,
         f"/repos/{REPO}/settings",
         f"/repos/{REPO}/deliveries",
         f"/repos/{REPO}/deliveries/1",
+        f"/repos/{REPO}/runs/2/artifacts",
+        f"/repos/{REPO}/runs/2/tests",
+        f"/repos/{REPO}/tests/history?suite={word}&class_name={word}&test={word}",
         "/workers",
         "/disk",
         "/users",
@@ -73,7 +83,13 @@ def test_every_page_shows_what_hides(site: Site, browser: TestClient, hostile: i
     ]:
         answer = browser.get(path)
         assert _RAW.search(answer.text) is None, path
-    for path in ["/", *paths, f"/repos/{REPO}/deliveries", f"/repos/{REPO}/deliveries/1"]:
+    for path in [
+        "/",
+        *paths,
+        f"/repos/{REPO}/deliveries",
+        f"/repos/{REPO}/deliveries/1",
+        f"/repos/{REPO}/runs/2/tests",
+    ]:
         assert SHOWN in browser.get(path).text, path
 
 
@@ -82,6 +98,8 @@ def test_every_page_was_looked_at(site: Site) -> None:
     create_app(site.services)
     looked_at = [
         "account",
+        "artifact",
+        "artifacts",
         "audit",
         "base",
         "deliveries",
@@ -92,8 +110,11 @@ def test_every_page_was_looked_at(site: Site) -> None:
         "login",
         "parts",
         "repo",
+        "reports",
         "run",
         "settings",
+        "test_history",
+        "tests",
         "users",
         "workers",
     ]
