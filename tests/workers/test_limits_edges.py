@@ -43,6 +43,7 @@ LEAST: Mapping[str, int] = {
     "disk_high_percent": 1,
     "disk_low_percent": 0,
     "mirror_bytes_max": 0,
+    "cache_bytes_max": 0,
     "image_bytes_max": 0,
     "build_cache_bytes_max": 0,
     "run_retention_days": 0,
