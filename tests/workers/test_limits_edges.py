@@ -31,7 +31,6 @@ LEAST: Mapping[str, int] = {
     "step_memory_bytes_max": 0,
     "step_pids_max": 0,
     "artifact_bytes_max": 1,
-    "cache_bytes_max": 0,
     "artifact_files_max": 1,
     "step_files_max": 0,
     "step_cpus_max": 0,
