@@ -21,6 +21,7 @@ from bench.result import Bench, Measured, Row
 from bench.rows import (
     artifacts,
     builds,
+    caches,
     cli,
     hooks,
     live,
@@ -64,6 +65,7 @@ TOPICS: Sequence[tuple[tuple[Row, ...], Measure]] = (
     ((rest.MEMORY, rest.PROCESSOR), rest.at_rest),
     ((slots.CONNECTIONS, slots.REST, slots.MEMORY), slots.slots),
     ((source.FIRST, source.AGAIN), source.big),
+    ((caches.ROW,), caches.available),
 )
 
 

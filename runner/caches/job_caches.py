@@ -1,15 +1,18 @@
 """The caches of one job: which it may use, the keys of its steps, and the views that it has."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pipelines.plan import CommandsStep, PluginStep, Step
 from runner.caches.keys import KeyResolver, Keys, ResolvedKey, as_values, from_values
 from runner.caches.store import CacheStore, View, Wanted
 from runner.caches.trimming import trim
+from runner.cleanup.folder_removal import remove_tree
+from runner.docker.client import Engine
 from runner.errors import StepError
 
 KEYS = "keys.json"
@@ -67,7 +70,7 @@ class JobCaches:
         """The views of a container that an earlier process of the job has started."""
         return self.access.store.views_with(self._owner, container) if self.access and self._is_open else []
 
-    def close(self, remove: Callable[[Path], None]) -> list[Exception]:
+    def close(self, engine: Engine) -> list[Exception]:
         """Removes the views, and what is too much in the store. Returns the errors; what is left is removed later."""
         if self.access is None or not self._is_open:
             return []
@@ -75,7 +78,7 @@ class JobCaches:
         try:
             store.drop_views(self._owner)
             trim(store, self.access.bytes_max)
-            store.remove_gone(remove)
+            store.remove_gone(partial(remove_tree, engine))
         except (StepError, OSError) as error:
             return [error]
         return []

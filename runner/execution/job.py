@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from threading import Lock
@@ -28,7 +27,6 @@ from runner.builds.buildkit import Builder
 from runner.caches.job_caches import CacheAccess, JobCaches
 from runner.cancellation import Cancel
 from runner.cleanup.ending import end_containers
-from runner.cleanup.folder_removal import remove_tree
 from runner.cleanup.leftovers import JobLeftovers, Leftovers, remove_leftovers
 from runner.cleanup.removal_queue import RemovalQueue
 from runner.docker.client import Engine
@@ -281,7 +279,7 @@ class Job:
             names, services = tuple(self._image_names), tuple(self.services)
             key, folder = self.assignment.key, self.assignment.folder
             self.assignment.clean_up(JobLeftovers(key, folder, names, services, self._services_grace_s()))
-            return self._close_caches()
+            return self.caches.close(self.engine)
         errors: list[Exception] = []
         end_containers(self.engine, self.services, self._services_grace_s())
         for container in self.services:
@@ -296,10 +294,7 @@ class Job:
             networks=self.network.release(),
             folders=frozenset([self.assignment.folder]),
         )
-        return errors + remove_leftovers(self.engine, left) + self._close_caches()
-
-    def _close_caches(self) -> list[Exception]:
-        return self.caches.close(partial(remove_tree, self.engine))
+        return errors + remove_leftovers(self.engine, left) + self.caches.close(self.engine)
 
     def _services_grace_s(self) -> float:
         """How long services may take to end. None where another worker has the job, or where its files are gone."""

@@ -1,25 +1,25 @@
 """Which caches a job may use: its repository's. An untrusted job reads them, and writes none."""
 
 import re
-from pathlib import Path
 
 from runner.caches.job_caches import CacheAccess
 from runner.caches.store import CacheStore
 from runner.execution.journal import boot_id
 from workers.access.trust import Permissions
 from workers.secrets.vault import Vault
+from workers.settings import Settings
 
 _SCOPE = re.compile("([0-9]{1,18})-[0-9a-f]{64}")
 
 
-def caches_for(vault: Vault, folder: Path, bytes_max: int, repo_id: int, allowed: Permissions) -> CacheAccess:
-    """The caches of a job of this repository, below ``folder``.
+def caches_for(vault: Vault, settings: Settings, repo_id: int, allowed: Permissions) -> CacheAccess:
+    """The caches of a job of this repository.
 
     The name of the scope needs the server's keys: a data directory that comes to another server has nothing for it.
     """
     scope = f"{repo_id}-{vault.name_for(f'caches/{repo_id}')}"
     untrusted = "" if allowed.access.shared_caches else allowed.access.untrusted or "it may not write shared caches"
-    return CacheAccess(CacheStore(folder, boot_id()), scope, bytes_max, untrusted)
+    return CacheAccess(CacheStore(settings.caches_dir, boot_id()), scope, settings.cache_bytes_max, untrusted)
 
 
 def repo_of_scope(scope: str) -> int | None:

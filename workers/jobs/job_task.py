@@ -272,9 +272,7 @@ def _assignment(
         resumption=job.left,
         timed=context.timing.timed,
         artifacts=StoredArtifacts(context.database, context.blobs, job.claim, job.repo_id),
-        caches=caches_for(
-            context.vault, context.settings.caches_dir, context.settings.cache_bytes_max, job.repo_id, job.allowed
-        ),
+        caches=caches_for(context.vault, context.settings, job.repo_id, job.allowed),
     )
 
 

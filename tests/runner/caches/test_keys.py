@@ -1,6 +1,7 @@
 """The keys of caches: from files of the checkout, with limits, and what is said where there is none."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from runner.artifacts.files import ArtifactLimits
 from runner.caches.job_caches import KEYS, CacheAccess, JobCaches
 from runner.caches.keys import LIMITS, KeyResolver, ResolvedKey
 from runner.caches.store import CacheStore
-from runner.errors import CanceledError
+from runner.cleanup.folder_removal import remove_tree
+from runner.docker.client import Engine
+from runner.errors import CanceledError, MachineError
 from tests.support.plans import numbered, shell
 
 FOLDERS = (CacheFolder(path="a"),)
@@ -112,19 +115,18 @@ def test_a_job_without_caches_makes_nothing(tmp_path: Path) -> None:
         caches.prepare(numbered([shell("x")]), KeyResolver(tmp_path, nothing))
         caches.resume()
         assert caches.views_in("c") == []
-        assert caches.close(lambda _: None) == []
+        assert caches.close(Engine("unix:///none", connect=False)) == []
     assert not (tmp_path / "caches").exists()
 
 
 def test_what_cannot_be_removed_is_reported_and_removed_later(tmp_path: Path) -> None:
     access = CacheAccess(CacheStore(tmp_path / "caches", ""), "repo")
     cache = Cache(name="c", key=("k",), folders=FOLDERS)
-    caches = JobCaches(access, tmp_path)
+    caches, engine = JobCaches(access, tmp_path), Engine("unix:///none", connect=False)
     caches.prepare(numbered([shell("x", caches=(cache,))]), KeyResolver(tmp_path, nothing))
-
-    def refused(_: Path) -> None:
-        raise OSError("no")
-
-    (error,) = caches.close(refused)
-    assert str(error) == "no"
-    assert len(list(access.store.gone.iterdir())) == 1
+    (access.store.gone / "a file").write_text("rmtree takes folders alone")
+    (error,) = caches.close(engine)
+    assert isinstance(error, MachineError)
+    (access.store.gone / "a file").unlink()
+    access.store.remove_gone(partial(remove_tree, engine))
+    assert list(access.store.gone.iterdir()) == []

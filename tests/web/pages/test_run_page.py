@@ -10,6 +10,8 @@ from pipelines.problem import Problem
 from pipelines.state import PASSED, Outcome, Reason, State
 from pipelines.trigger import Event
 from runner.events import (
+    CachesUsed,
+    CacheUse,
     EndedAttempt,
     ImagePushed,
     InstructionChanged,
@@ -97,6 +99,26 @@ def test_a_run_by_hand_in_which_nothing_ran_says_so_as_its_title(site: Site, bro
     assert "Nothing ran" in browser.get(f"/repos/{REPO}", params={"state": "skipped"}).text
     assert browser.get(f"/api/repos/{REPO}/runs/1").json()["state"] == "skipped"
     assert browser.get("/static/icons/skipped.svg").status_code == 200
+
+
+def test_the_caches_of_a_step_are_shown(site: Site, browser: TestClient) -> None:
+    site.add_repo()
+    with site.begin().recorder() as record:
+        record(StepStarted(1))
+        uses = (
+            CacheUse("pip", "pip-2", "pip-1", 5 * 1024**2, saved_bytes=6 * 1024**2, faster_s=12.0),
+            CacheUse("npm", "npm-<1>"),
+            CacheUse("go", "go-1", "go-1", 1024, copied=True),
+        )
+        record(CachesUsed(1, uses))
+        record(StepFinished(1, PASSED))
+    text = re.sub(r"<[^>]*>", "", browser.get(RUN).text)
+    assert "Caches: 3" in text
+    assert (
+        "pip: pip-1, 5.0 MB, in place of pip-2; now 6.0 MB are kept; the step was 12 s faster than without it" in text
+    )
+    assert "npm: nothing was kept for npm-&lt;1&gt;" in text
+    assert "go: go-1, 1.0 kB, copied" in text
 
 
 def test_of_a_long_log_the_last_lines_are_shown(site: Site, browser: TestClient) -> None:

@@ -12,19 +12,27 @@ import pytest
 from sqlalchemy import Engine
 from structlog.testing import capture_logs
 
+from pipelines.context import Trust
 from pipelines.state import Reason
+from runner.caches.store import CacheStore, Wanted
+from runner.caches.trimming import stored_versions
 from runner.docker.client import Engine as Docker
 from runner.errors import MachineError
 from runner.source.mirror import Mirror
 from runner.source.mirror_removal import in_use
+from tests.support.builders import push
 from tests.support.fake_engine import DOCKER, fake_engine
 from tests.support.repos import Repo
+from tests.support.services import TEST_KEY
 from workers import store
+from workers.access.caches import caches_for
+from workers.access.trust import permissions
 from workers.db.models import Repo as RepoRow
 from workers.db.session import reading, transaction
 from workers.disk import MEASURE_EVERY_S, disk_of
 from workers.jobs.machine.cleaner import MachineCleaner, machine_name
 from workers.jobs.machine.housekeeping import SOON_S, Housekeeping
+from workers.secrets.vault import parse_keys
 from workers.settings import Settings
 from workers.store.processes.disk_reports import reports
 
@@ -123,6 +131,55 @@ def test_a_full_disk_takes_idle_mirrors_alone(machine: Machine) -> None:
     machine.idle_for(idle, 4000)
     machine.clean(disk_high_percent=1, disk_low_percent=0)
     assert (idle.path.exists(), busy.path.exists()) == (False, True)
+
+
+def keep_cache(machine: Machine, name: str, key: str, used_s: float, size_bytes: int = 1000) -> CacheStore:
+    """A repository's step has kept a cache, and its job has ended."""
+    with reading(machine.database) as session:
+        repo = store.repo_by_name(session, name)
+    allowed = permissions(push(), Trust(), on_branch=True)
+    access = caches_for(parse_keys([TEST_KEY], "the test"), machine.settings, repo.id if repo else 99, allowed)
+    owner = machine.folder / f"job-{key}"
+    owner.mkdir()
+    access.store.open_job(owner)
+    view = access.store.open_view(owner, Wanted("c", 1, f"{access.scope}/family", key, (), 1))
+    access.store.save(view, size_bytes, None)
+    owner.rmdir()
+    for each in stored_versions(access.store):
+        if each.version.key == key:
+            os.utime(access.store.versions / each.name, (used_s, used_s))
+    return access.store
+
+
+def cached(caches: CacheStore) -> list[str]:
+    return [each.version.key for each in stored_versions(caches)]
+
+
+def test_caches_have_a_quota_and_go_with_their_repository(machine: Machine) -> None:
+    machine.add("stays")
+    now_s = time.time()
+    for age, key in enumerate(["new", "old"]):
+        caches = keep_cache(machine, "stays", key, now_s - age)
+    keep_cache(machine, "gone", "gone", now_s)
+    assert (caches.root / "views").is_dir()
+    facts = machine.clean()
+    assert cached(caches) == ["new", "old"]
+    assert facts["bytes"]["caches"] == sum(facts["caches"].values()) == 2000
+    assert [list(folder.iterdir()) for folder in (caches.views, caches.gone)] == [[], []]
+    assert len(list(caches.layers.iterdir())) == 2
+    machine.clean(cache_bytes_max=1999)
+    assert cached(caches) == ["new"]
+    assert [each.version.boot for each in stored_versions(caches)] == [""], "it is certainly on the disk"
+
+
+def test_a_full_disk_takes_idle_caches_alone(machine: Machine) -> None:
+    machine.add("repo")
+    keep_cache(machine, "repo", "idle", time.time() - 4000)
+    caches = keep_cache(machine, "repo", "busy", time.time())
+    facts = machine.clean(disk_high_percent=1, disk_low_percent=0)
+    assert cached(caches) == ["busy"]
+    assert facts["freed_bytes"] >= 1000
+    assert len(list(caches.layers.iterdir())) == 1
 
 
 def test_one_process_cleans_at_a_time_and_every_ten_minutes(machine: Machine) -> None:

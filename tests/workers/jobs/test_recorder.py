@@ -10,6 +10,8 @@ from sqlalchemy import Engine
 
 from pipelines.state import PASSED, Outcome, Reason, State
 from runner.events import (
+    CachesUsed,
+    CacheUse,
     EndedAttempt,
     ImageBuilt,
     ImagePushed,
@@ -323,6 +325,24 @@ def test_what_the_last_attempt_used_is_kept(parts: RecorderFixture) -> None:
         record(StepFinished(1, PASSED))
     expected = {"memory_peak_bytes": 7_000_000, "cpu_seconds": 1.5, "memory_limit_bytes": 16_777_216}
     assert parts.step(1).facts["usage"] == expected
+
+
+def test_the_caches_of_a_step_are_facts(parts: RecorderFixture) -> None:
+    with parts.recorder() as record:
+        record(StepStarted(1))
+        record(CachesUsed(1, (CacheUse("pip", "pip-2"),)))
+        record(CachesUsed(1, (CacheUse("pip", "pip-2", "pip-1", 10, saved_bytes=20, faster_s=1.5),)))
+        record(StepFinished(1, PASSED))
+    (cache,) = parts.step(1).facts["caches"]
+    assert cache == {
+        "name": "pip",
+        "key": "pip-2",
+        "found": "pip-1",
+        "size_bytes": 10,
+        "copied": False,
+        "saved_bytes": 20,
+        "faster_s": 1.5,
+    }
 
 
 def test_a_name_that_two_attempts_pushed_is_kept_once(parts: RecorderFixture) -> None:
