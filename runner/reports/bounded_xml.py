@@ -1,16 +1,12 @@
-"""Reads XML that may be hostile: no entities, bounded depth, elements and tokens, piece by piece."""
+"""Reads XML that may be hostile: no entities, bounded depth and tokens, piece by piece."""
 
 from collections.abc import Callable, Iterable
 from xml.parsers.expat import ExpatError, ParserCreate, XMLParserType
 
 PIECE_BYTES = 64 * 1024
 DEPTH_MAX = 100
-ELEMENTS_COUNT_MAX = 4_000_000
 TOKEN_BYTES_MAX = 1024**2
 """A tag or a comment that is longer is not read on: the parser keeps it whole, and reads it again for each piece."""
-
-Start = Callable[[str, dict[str, str]], None]
-End = Callable[[str], None]
 
 
 class ReportError(Exception):
@@ -18,15 +14,28 @@ class ReportError(Exception):
 
 
 class Handler:
-    """Takes the elements of one document. Text comes only while ``wants_text``, set by ``listen``."""
+    """Takes the elements of one document. Text comes only after ``listen``.
+
+    The methods are called by the parser itself, for there may be millions of calls; so ``start`` must call ``enter``
+    or count ``depth`` itself, and ``end`` must count it down.
+    """
 
     parser: XMLParserType
+    depth = 0
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         """An element begins."""
+        raise NotImplementedError
 
     def end(self, name: str) -> None:
         """An element ends."""
+        raise NotImplementedError
+
+    def enter(self) -> None:
+        """Counts an element that begins. Raises ReportError."""
+        self.depth += 1
+        if self.depth > DEPTH_MAX:
+            raise ReportError(f"its elements are nested deeper than {DEPTH_MAX}")
 
     def text(self, data: str) -> None:
         """A part of the text between tags."""
@@ -40,7 +49,7 @@ def read_xml(pieces: Iterable[bytes], handler: Handler, check: Callable[[], None
     """Reads a document. ``check`` is called for each piece. Raises ReportError; what came before has been handled."""
     parser = ParserCreate()
     parser.buffer_text = True
-    parser.StartElementHandler, parser.EndElementHandler = _counted(handler)
+    parser.StartElementHandler, parser.EndElementHandler = handler.start, handler.end
     parser.StartDoctypeDeclHandler = _doctype
     parser.EntityDeclHandler = _entity
     handler.parser = parser
@@ -63,27 +72,6 @@ def read_xml(pieces: Iterable[bytes], handler: Handler, check: Callable[[], None
     finally:
         handler.listen(wanted=False)
         del handler.parser  # they would keep each other in memory
-
-
-def _counted(handler: Handler) -> tuple[Start, End]:
-    depth, elements, begin, finish = 0, 0, handler.start, handler.end
-
-    def start(name: str, attributes: dict[str, str]) -> None:
-        nonlocal depth, elements
-        depth += 1
-        elements += 1
-        if depth > DEPTH_MAX:
-            raise ReportError(f"its elements are nested deeper than {DEPTH_MAX}")
-        if elements > ELEMENTS_COUNT_MAX:
-            raise ReportError(f"it has more than {ELEMENTS_COUNT_MAX:,} elements")
-        begin(name, attributes)
-
-    def end(name: str) -> None:
-        nonlocal depth
-        depth -= 1
-        finish(name)
-
-    return start, end
 
 
 def _doctype(_name: str, _system: str | None, _public: str | None, has_internal_subset: int) -> None:

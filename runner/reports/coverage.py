@@ -96,6 +96,7 @@ class _Document(Handler):
         self.kind = ""
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
+        self.enter()
         if not self._above:
             self._root(name, attributes)
         elif name == "line" and self.kind != "jacoco":
@@ -110,6 +111,7 @@ class _Document(Handler):
 
     def end(self, name: str) -> None:  # noqa: ARG002 - the parser has compared it with the tag that it ends
         self._above.pop()
+        self.depth -= 1
 
     def _root(self, name: str, attributes: dict[str, str]) -> None:
         if name == "report":

@@ -17,6 +17,7 @@ LINES_COUNT_MAX = 200_000
 """So many lines that may name a problem are looked at in a step."""
 ANNOTATIONS_COUNT_MAX = 50
 MESSAGE_CHARACTERS_MAX = 500
+SHOWN_COMMAND = "+ "
 _SIGN = re.compile(
     rb":[0-9]|\([0-9]+,[0-9]|:\[[0-9]|, line [0-9]|on line [0-9]|rror|arning|Exception|FAILED|panicked|-->"
     rb"|(?:^|\n)(?:E   |[A-Z]{1,6}[0-9]{1,5} )|failed to (?:solve|build)"
@@ -82,6 +83,8 @@ class ProblemLines:
         self._left -= 1
         text = without_escapes(last_state(data).decode(errors="replace")).rstrip()
         lines.after_panic = "panicked at " in text
+        if text.startswith(SHOWN_COMMAND):
+            return  # what a shell is about to run is not what a tool says
         if problem := lines.patterns.match(text):
             self._add(problem, log_line)
 

@@ -3,7 +3,6 @@
 import pytest
 
 from runner.report_results import ReportLimits
-from runner.reports import bounded_xml
 from runner.reports.bounded_xml import DEPTH_MAX, PIECE_BYTES, TOKEN_BYTES_MAX, ReportError
 from runner.reports.coverage import CoverageReader
 from runner.reports.junit import TestReader
@@ -68,11 +67,18 @@ def test_large_text_is_no_large_token() -> None:
     junit().read(pieces)
 
 
-def test_elements_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounded_xml, "ELEMENTS_COUNT_MAX", 10)
-    junit().read([b"<testsuite name='s'>" + b"<a/>" * 9 + b"</testsuite>"])
-    with pytest.raises(ReportError, match="it has more than 10 elements"):
-        junit().read([b"<testsuite name='s'>" + b"<a/>" * 10 + b"</testsuite>"])
+def test_the_depth_of_coverage_is_limited() -> None:
+    coverage().read([nested(DEPTH_MAX).replace(b"testsuite", b"coverage")])
+    with pytest.raises(ReportError, match="its elements are nested deeper than 100"):
+        coverage().read([nested(DEPTH_MAX + 1).replace(b"testsuite", b"coverage")])
+
+
+def test_the_depth_below_a_test_is_limited() -> None:
+    inside = [b"<testsuite name='s'><testcase name='a'>" + b"<a>" * 98, b"</a>" * 98 + b"</testcase></testsuite>"]
+    junit().read(inside)
+    inside[0] += b"<b/>"
+    with pytest.raises(ReportError, match="its elements are nested deeper than 100"):
+        junit().read(inside)
 
 
 def test_other_encodings_are_read() -> None:

@@ -59,6 +59,7 @@ def found(*lines: str, stream: Stream = Stream.STDOUT) -> list[str]:
         (["12:30:01 listening on 0.0.0.0:8080"], None),
         (["http://example.org:80/a: error"], None),
         (["Warning: on line"], None),
+        (["+ cat a.c:1:2: error: x"], None),
         (["no error here: 5"], None),
         (["  --> src/main.rs:4:18"], None),
         (["a.py:3: in f"], None),
