@@ -23,7 +23,9 @@ from workers.db.models import ArtifactBlob, Job, Run, Step
 from workers.db.session import reading, transaction
 from workers.store import artifacts as artifact_rows
 from workers.store.jobs import leases
+from workers.store.reruns.carrying import before_failure
 from workers.store.reruns.choice import Asked, NothingToRunError, as_stored, choose
+from workers.store.reruns.kept_files import files_for, keep_files
 from workers.store.runs.expiry import remove_finished
 
 FAILED = Outcome(State.FAILED, Reason.EXIT_CODE, "exit status 1", 1)
@@ -319,3 +321,59 @@ def test_a_job_whose_artifacts_have_expired_runs_again_for_one_that_restores_the
     )  # fmt: skip
     first = place.first(what, {"test": FAILED})
     assert place.carried(place.again(first, ALL_FAILED, what))["build"] == expected
+
+
+def kept(place: Place, run_id: int, title: str, hours: int = 1) -> None:
+    """The machine of this job keeps its files."""
+    job = place.jobs(run_id)[title]
+    with transaction(place.database) as session:
+        session.execute(update(Job).where(Job.id == job.id).values(host="attic"))
+        assert keep_files(session, job.id, job.attempt, hours, 100)
+
+
+def test_a_failed_job_goes_on_from_the_step_that_failed_on_its_machine(place: Place) -> None:
+    what = plan(publishing("publish", 1), job_plan("lint", 2))
+    first = place.first(what, {"publish": FAILED})
+    kept(place, first, "publish")
+    asked = Asked(failed=True, from_step=True)
+    with transaction(place.database) as session:
+        request = as_stored(asked, choose(session, store.jobs_of(session, first), asked), "ada", "")
+        queued = store.rerun(session, first, asked=request)
+    assert request["what"] == "its failed jobs, from the step that failed"
+    claim = place.claim(queued.job_id)
+    with transaction(place.database) as session:
+        store.set_trigger(session, claim.job_id, claim.attempt, push(), on_branch=True)
+        planned = store.plan_run(session, claim.job_id, claim.attempt, what, lambda job: "hostname" not in job.labels)
+    assert planned.mine is None, "this worker has not the files"
+    job = place.jobs(queued.run_id)["publish"]
+    assert (job.labels, job.files_of) == ({"hostname": "attic"}, place.jobs(first)["publish"].id)
+    build, pushed, last = place.steps(queued.run_id, "publish")
+    assert (build.carried_from, pushed.carried_from, last.carried_from) == (None, 1, None), "the image is built again"
+    with reading(place.database) as session:
+        assert files_for(session, job.id) == (job.files_of, place.jobs(first)["publish"].key)
+        assert files_for(session, place.jobs(queued.run_id)["lint"].id) == (None, "")
+
+
+def test_it_is_refused_where_the_files_are_not_kept_or_nothing_failed(place: Place) -> None:
+    first = place.first(ends={"test": FAILED})
+    with pytest.raises(NothingToRunError, match="The files of job 'test' are not kept"):
+        place.again(first, Asked(failed=True, from_step=True))
+    kept(place, first, "test", hours=0)
+    with pytest.raises(NothingToRunError, match="The files of job 'test' are not kept"):
+        place.again(first, Asked(failed=True, from_step=True))
+    with pytest.raises(NothingToRunError, match="No step of these jobs failed"):
+        place.again(first, Asked(titles=("build",), from_step=True))
+
+
+def test_only_steps_that_had_begun_before_the_failure_are_taken_over() -> None:
+    steps = job_plan("x", steps=5).steps
+    detached = steps[1].model_copy(update={"detach": True})
+    ends = (State.PASSED, State.PASSED, State.FAILED, State.PASSED, State.SKIPPED)
+    times = ((1, 2), (3, 9), (4, 8), (8, 9), (None, 9))
+    rows = [
+        Step(number=number, state=state, started_ms=began, finished_ms=ended)
+        for number, (state, (began, ended)) in enumerate(zip(ends, times, strict=True), 1)
+    ]
+    what = job_plan("x").model_copy(update={"steps": (steps[0], detached, *steps[2:])})
+    assert list(before_failure(what, rows)) == [1]
+    assert before_failure(what, rows[:2]) == {}
