@@ -70,6 +70,15 @@ class DataFolders:
         return [
             self.data_dir / name
             for name in (
-                "logs", "blobs", "spool", "mirrors", "workspaces", "running", "redis", "images", "caches", "kept",
+                "logs",
+                "blobs",
+                "spool",
+                "mirrors",
+                "workspaces",
+                "running",
+                "redis",
+                "images",
+                "caches",
+                "kept",
             )
         ]

@@ -4,18 +4,17 @@ import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from sqlalchemy import insert, literal, or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pipelines.needs import EndedJob, failed_needs, skip_after
 from pipelines.plan import BuildStep, CommandsStep, JobPlan, Plan, PluginStep
 from pipelines.state import State
-from workers.db.models import Artifact, Job, Run, Step
-from workers.db.session import now_ms
-from workers.store.common import table
+from workers.db.models import Job, Run, Step
 from workers.store.jobs.completion import lock_run, reload_jobs
 from workers.store.logs import share_logs
 from workers.store.reruns.choice import Rerun, stored
+from workers.store.reruns.copies import copy_artifacts, copy_reports
 
 _Cell = tuple[tuple[str, str], ...]
 _OTHER_TRUST = (
@@ -64,16 +63,18 @@ class Carried:
         row.lease_owner, row.lease_until_ms = "", None
         session.flush()
         self.take_steps(session, row, _steps_of(session, source))
-        _copy_artifacts(session, source, row)
 
     def take_steps(self, session: Session, row: Job, steps: Collection[Step]) -> None:
-        """Adds the steps to the job as they ended: they do not run in it."""
+        """Adds the steps to the job as they ended, with all that they left: they do not run in it."""
         if not steps:
             return
         source = session.get_one(Job, next(iter(steps)).job_id)
         logged = share_logs(session, source.id, {step.number: step.attempt for step in steps}, (row.id, row.origin))
         session.add_all(self._copy(step, row, source, has_log=step.number in logged) for step in steps)
         session.flush()
+        numbers = [step.number for step in steps]
+        copy_artifacts(session, source, row, numbers)
+        copy_reports(session, source, row, numbers)
 
     def _copy(self, step: Step, row: Job, source: Job, *, has_log: bool) -> Step:
         number = step.carried_from or source.carried_from or self.number
@@ -170,14 +171,3 @@ def _same_steps(plan: JobPlan, steps: Collection[Step]) -> bool:
     return [(step.number, step.name, step.kind) for step in plan.steps] == [
         (step.number, step.name, step.kind) for step in steps
     ]
-
-
-def _copy_artifacts(session: Session, source: Job, row: Job) -> None:
-    """The rows of its artifacts: the blobs have these, too, so that they stay as long as one of the runs."""
-    rows = table(Artifact)
-    other = {"run_id": row.run_id, "job_id": row.id, "attempt": row.origin}
-    names = [column.name for column in rows.columns if column.name != "id"]
-    values = [literal(other[name]) if name in other else rows.c[name] for name in names]
-    unexpired = or_(rows.c.expires_ms.is_(None), rows.c.expires_ms > now_ms())
-    of_source = (rows.c.job_id == source.id) & (rows.c.attempt == source.origin) & unexpired
-    session.execute(insert(rows).from_select(names, select(*values).where(of_source)))
