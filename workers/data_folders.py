@@ -50,6 +50,11 @@ class DataFolders:
         return self.data_dir / "workspaces"
 
     @property
+    def kept_dir(self) -> Path:
+        """Where the files of failed jobs are kept for a re-run."""
+        return self.data_dir / "kept"
+
+    @property
     def logs_dir(self) -> Path:
         """Where versions before the blob store kept logs: they are only read and deleted."""
         return self.data_dir / "logs"
@@ -64,5 +69,16 @@ class DataFolders:
         """The folders in the data directory into which no other user may look."""
         return [
             self.data_dir / name
-            for name in ("logs", "blobs", "spool", "mirrors", "workspaces", "running", "redis", "images", "caches")
+            for name in (
+                "logs",
+                "blobs",
+                "spool",
+                "mirrors",
+                "workspaces",
+                "running",
+                "redis",
+                "images",
+                "caches",
+                "kept",
+            )
         ]

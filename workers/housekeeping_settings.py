@@ -76,6 +76,18 @@ class HousekeepingSettings(BaseSettings):
         "limit.",
     )
 
+    keep_failed_h: kinds.Hours = Field(
+        0,
+        ge=0,
+        description="Hours for which a worker keeps the files of a failed job, so that a re-run can "
+        "[go on from the step that failed](../using/reruns.md#from-the-failed-step). 0: they are removed at once.",
+    )
+    keep_failed_bytes_max: kinds.Bytes = Field(
+        10 * 1024**3,
+        ge=0,
+        description="Bytes of failed jobs' files that a machine keeps; the oldest go first.",
+    )
+
     @field_validator("run_retention_count")
     @classmethod
     def _enough_runs(cls, value: int) -> int:

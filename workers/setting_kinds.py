@@ -10,12 +10,14 @@ from workers import setting_checks as checks
 # What is larger was meant in another unit.
 SECONDS_MAX = 366 * 24 * 3600
 DAYS_MAX = 36_500
+HOURS_MAX = 366 * 24
 COUNT_MAX = 1_000_000
 FILES_MAX = 2**30
 SLOTS_MAX = 1_000
 BYTES_MAX = 2**50
 
 Seconds = Annotated[int, Field(le=SECONDS_MAX)]
+Hours = Annotated[int, Field(le=HOURS_MAX)]
 Days = Annotated[int, Field(le=DAYS_MAX)]
 Count = Annotated[int, Field(le=COUNT_MAX)]
 Files = Annotated[int, Field(le=FILES_MAX)]

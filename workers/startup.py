@@ -27,7 +27,9 @@ from workers.settings import Settings, load_settings
 _SQLITE_HEADER = b"SQLite format 3\0"
 # What an installation keeps in its data directory: by one of the first, it is known as such.
 _MARKS = frozenset({"headway.db", "secret.key", "serve.lock", "ballast", "mirrors", "workspaces", "blobs"})
-_MORE = frozenset({"logs", "spool", "running", "redis", "ca", "images", "caches", "housekeeping.lock", "lost+found"})
+_MORE = frozenset(
+    {"logs", "spool", "running", "redis", "ca", "images", "caches", "kept", "housekeeping.lock", "lost+found"}
+)
 _NAMES_SHOWN = 3
 _FOR_OTHERS = 0o077
 MAKE_ONE = "`headway serve` makes a new installation, and so does `headway db upgrade`"

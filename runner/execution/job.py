@@ -80,7 +80,7 @@ class Assignment:
     on with the job if this one dies; ``resumption`` is what it goes on from, and only where ``fingerprint`` is the
     same: it stands for the texts that are masked. ``timed`` is called around what takes time beside the steps.
     Without ``artifacts`` none are kept or restored, and without ``caches`` steps have none. ``carried`` says how steps
-    ended that an earlier run has run.
+    ended that an earlier run has run. ``take_files``, if given, puts files in the place of the checkout.
     """
 
     plan: JobPlan
@@ -107,6 +107,7 @@ class Assignment:
     artifacts: ArtifactStorage | None = None
     caches: CacheAccess | None = None
     carried: Mapping[int, Outcome] = field(default_factory=dict)
+    take_files: Callable[[Path], None] | None = None
 
 
 class Job:
@@ -145,6 +146,7 @@ class Job:
         self.removals = RemovalQueue(engine.remove)
         self._image_names: list[str] = []
         self.closers: list[Callable[[], None]] = [self.images.close]
+        self.without_containers = list[Callable[[], None]]()  # called at the end, once its containers are gone
         self.services, self.detached, self.named = list[str](), list[str](), NamedImages(self.plan)
         self.network = assignment.network or JobNetwork(engine, assignment.key, assignment.attempt)
 
@@ -284,7 +286,7 @@ class Job:
         end_containers(self.engine, self.services, self._services_grace_s())
         for container in self.services:
             self.removals.remove_now(container)
-        for removed in self.removals.drain():
+        for removed in [*self.removals.drain(), *self.without_containers]:
             try:
                 removed()
             except (StepError, OSError) as error:

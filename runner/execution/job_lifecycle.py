@@ -30,6 +30,9 @@ from runner.private import NotPrivateError, private_folder
 from runner.source.server import TransientGitError
 from runner.threads import in_background, wait_for
 
+WORKSPACE = "workspace"
+"""The name of the folder, in the job's, that its containers see."""
+
 
 def _no_leftovers() -> None:
     """For a caller that knows of no dead jobs."""
@@ -58,6 +61,8 @@ def open_job(
     try:
         if not assignment.resumption:
             _make_folders(assignment.folder, engine.connection.version.arch)
+            if assignment.take_files is not None:
+                assignment.take_files(assignment.folder / WORKSPACE)
         job = Job(assignment, engine, builder, emit, cancel)
         _begin(job)
         job.network.address_wait = AddressWait(job.options.address_wait_s, sweep, job.note, job.check)
@@ -96,8 +101,8 @@ def _make_folders(folder: Path, arch: str) -> None:
     _make_folder(folder)
     (folder / "scratch").mkdir(mode=0o700)
     # For all users, because steps may run as any user. Made now, because prestarted containers mount it.
-    (folder / "workspace").mkdir()
-    (folder / "workspace").chmod(0o777)
+    (folder / WORKSPACE).mkdir()
+    (folder / WORKSPACE).chmod(0o777)
     write_init(folder / "init", arch)
 
 
@@ -166,8 +171,11 @@ def _resume(job: Job) -> Outcome:
 def _prepare(job: Job, services: Services, checked: Future[None]) -> Outcome | None:
     """Checks out the source and starts the services. Returns why that failed, or None."""
     try:
-        _check_out(job)
-        restore_artifacts(job)
+        if job.assignment.take_files is None:
+            _check_out(job)
+            restore_artifacts(job)
+        else:
+            _use_taken(job)
         job.caches.prepare(job.plan.steps, KeyResolver(job.source, job.check))
         checked.result()
         if job.plan.services:
@@ -179,6 +187,20 @@ def _prepare(job: Job, services: Services, checked: Future[None]) -> Outcome | N
     except (StepError, OSError) as error:
         return as_step_error(error).outcome
     return None
+
+
+def _use_taken(job: Job) -> None:
+    """Goes on with files that steps have written. Raises MachineError where the checkout is no folder any more.
+
+    No container runs yet: what is looked at here stays as it is.
+    """
+    folder = job.source
+    while folder != job.workspace_base:
+        if folder.is_symlink() or not folder.is_dir():
+            raise MachineError(Reason.CLONE_FAILED, "a step has replaced the checkout; run the job from its beginning")
+        folder = folder.parent
+    job.owner.forget()
+    job.note("goes on with the files of the failed job; the steps that passed do not run again")
 
 
 def _check_out(job: Job) -> None:

@@ -85,6 +85,12 @@ class WorkspaceOwner:
             self._know_users()
             self._owner, self._open = state
 
+    def forget(self) -> None:
+        """Called for files of an earlier job: they may be any user's."""
+        with self._lock:
+            self._know_users()
+            self._owner, self._open = None, False
+
     def go_on(self, user: int | None) -> None:
         """Called in place of ``enter`` for a step of ``user`` that runs already."""
         with self._lock:

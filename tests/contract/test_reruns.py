@@ -15,15 +15,20 @@ from runner.artifacts.files import FoundFile
 from runner.events import Stream
 from tests.support.builders import job_plan, plan, push
 from tests.support.logs import folder_logs
+from tests.support.reports import step_reports
 from workers import store
 from workers.artifacts.housekeeping import delete_unused_artifacts
 from workers.artifacts.storage import StoredArtifacts
 from workers.blobs import LocalBlobs
 from workers.db.models import ArtifactBlob, Job, Run, Step
 from workers.db.session import reading, transaction
+from workers.reports.storage import StoredReports
 from workers.store import artifacts as artifact_rows
+from workers.store import reports as report_rows
 from workers.store.jobs import leases
+from workers.store.reruns.carrying import before_failure
 from workers.store.reruns.choice import Asked, NothingToRunError, as_stored, choose
+from workers.store.reruns.kept_files import files_for, keep_files
 from workers.store.runs.expiry import remove_finished
 
 FAILED = Outcome(State.FAILED, Reason.EXIT_CODE, "exit status 1", 1)
@@ -102,6 +107,8 @@ class Place:
         kept = FoundFile(f"of-{job.name}", len(content), executable=False, opened=partial(BytesIO, content))
         storage = StoredArtifacts(self.database, self.blobs, claim, self.repo_id)
         storage.keep(steps[0].number, Artifacts(name="n", paths=("**",)), [kept])
+        reports = StoredReports(self.database, self.blobs, claim, self.repo_id)
+        reports.keep(steps[0].number, step_reports("good", f"bad-{job.name}-{number}"))
         with transaction(self.database) as session:
             store.finish_job(session, claim.job_id, claim.attempt, outcome)
 
@@ -125,6 +132,14 @@ class Place:
         step = self.steps(run_id, title)[number - 1]
         with folder_logs(self.database, self.folder).open(run_id, step.job_id, step.number, step.attempt) as log:
             return log.read(0).decode()
+
+    def failed_tests(self, run_id: int) -> dict[str, str]:
+        """The failed test of each step with a report, by job and step."""
+        with reading(self.database) as session:
+            shown = report_rows.reports_of_run(session, run_id)
+            found = {each.report.id: f"{each.job.name} {each.step_name}" for each in shown}
+            rows = report_rows.failures_of(session, list(found), 100)
+            return {found[row.report_id]: row.name for row in rows}
 
     def artifacts(self, run_id: int) -> dict[str, str]:
         with reading(self.database) as session:
@@ -169,6 +184,9 @@ def test_jobs_that_passed_are_carried_over_with_all_that_they_left(place: Place)
     assert place.log(again, "build", 2) == "build step-2 of run 1\n"
     assert place.log(again, "test", 2) == "test step-2 of run 2\n"
     assert place.artifacts(again) == {"of-build": "build 1", "of-test": "test 2", "of-deploy": "deploy 2"}
+    assert place.failed_tests(again) == {
+        "build step-1": "bad-build-1", "test step-1": "bad-test-2", "deploy step-1": "bad-deploy-2",
+    }  # fmt: skip
 
 
 def test_what_was_carried_over_stays_when_the_earlier_runs_are_removed(place: Place) -> None:
@@ -319,3 +337,78 @@ def test_a_job_whose_artifacts_have_expired_runs_again_for_one_that_restores_the
     )  # fmt: skip
     first = place.first(what, {"test": FAILED})
     assert place.carried(place.again(first, ALL_FAILED, what))["build"] == expected
+
+
+def kept(place: Place, run_id: int, title: str, hours: int = 1) -> None:
+    """The machine of this job keeps its files."""
+    job = place.jobs(run_id)[title]
+    with transaction(place.database) as session:
+        session.execute(update(Job).where(Job.id == job.id).values(host="attic"))
+        assert keep_files(session, job.id, job.attempt, hours, 100)
+
+
+def test_a_failed_job_goes_on_from_the_step_that_failed_on_its_machine(place: Place) -> None:
+    what = plan(publishing("publish", 1), job_plan("lint", 2))
+    first = place.first(what, {"publish": FAILED})
+    kept(place, first, "publish")
+    asked = Asked(failed=True, from_step=True)
+    with transaction(place.database) as session:
+        request = as_stored(asked, choose(session, store.jobs_of(session, first), asked), "ada", "")
+        queued = store.rerun(session, first, asked=request)
+    assert request["what"] == "its failed jobs, from the step that failed"
+    claim = place.claim(queued.job_id)
+    with transaction(place.database) as session:
+        store.set_trigger(session, claim.job_id, claim.attempt, push(), on_branch=True)
+        planned = store.plan_run(session, claim.job_id, claim.attempt, what, lambda job: "hostname" not in job.labels)
+    assert planned.mine is None, "this worker has not the files"
+    job = place.jobs(queued.run_id)["publish"]
+    assert (job.labels, job.files_of) == ({"hostname": "attic"}, place.jobs(first)["publish"].id)
+    build, pushed, last = place.steps(queued.run_id, "publish")
+    assert (build.carried_from, pushed.carried_from, last.carried_from) == (None, 1, None), "the image is built again"
+    with reading(place.database) as session:
+        assert files_for(session, job.id) == (job.files_of, place.jobs(first)["publish"].key)
+        assert files_for(session, place.jobs(queued.run_id)["lint"].id) == (None, "")
+
+
+def test_steps_that_are_taken_over_keep_their_artifacts_and_reports_in_each_attempt(place: Place) -> None:
+    what = plan(job_plan("compile", 1, steps=3))
+    first = place.first(what, {"compile": FAILED})
+    kept(place, first, "compile")
+    asked = Asked(failed=True, from_step=True)
+    again = place.again(first, asked, what, {"compile": FAILED})
+    assert place.steps(again, "compile")[0].carried_from == 1
+    kept(place, again, "compile")
+    third = place.again(again, asked, what)
+    with reading(place.database) as session:
+        found = artifact_rows.artifacts_of_run(session, third, 100)
+    assert {each.artifact.step_number for each in found} >= {1}
+    assert place.failed_tests(third)["compile step-1"] == "bad-compile-1"
+    place.remove(first)
+    place.remove(again)
+    assert place.log(third, "compile", 1) == "compile step-1 of run 1\n"
+    assert place.failed_tests(third)["compile step-1"] == "bad-compile-1"
+
+
+def test_it_is_refused_where_the_files_are_not_kept_or_nothing_failed(place: Place) -> None:
+    first = place.first(ends={"test": FAILED})
+    with pytest.raises(NothingToRunError, match="The files of job 'test' are not kept"):
+        place.again(first, Asked(failed=True, from_step=True))
+    kept(place, first, "test", hours=0)
+    with pytest.raises(NothingToRunError, match="The files of job 'test' are not kept"):
+        place.again(first, Asked(failed=True, from_step=True))
+    with pytest.raises(NothingToRunError, match="No step of these jobs failed"):
+        place.again(first, Asked(titles=("build",), from_step=True))
+
+
+def test_only_steps_that_had_begun_before_the_failure_are_taken_over() -> None:
+    steps = job_plan("x", steps=5).steps
+    detached = steps[1].model_copy(update={"detach": True})
+    ends = (State.PASSED, State.PASSED, State.FAILED, State.PASSED, State.SKIPPED)
+    times = ((1, 2), (3, 9), (4, 8), (8, 9), (None, 9))
+    rows = [
+        Step(number=number, state=state, started_ms=began, finished_ms=ended)
+        for number, (state, (began, ended)) in enumerate(zip(ends, times, strict=True), 1)
+    ]
+    what = job_plan("x").model_copy(update={"steps": (steps[0], detached, *steps[2:])})
+    assert list(before_failure(what, rows)) == [1]
+    assert before_failure(what, rows[:2]) == {}

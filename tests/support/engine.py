@@ -90,6 +90,7 @@ class JobRunner:
         artifacts: ArtifactStorage | None = None,
         caches: CacheAccess | None = None,
         carried: Mapping[int, Outcome] | None = None,
+        take_files: Callable[[Path], None] | None = None,
         **plan: Any,
     ) -> JobResult:
         """Runs the steps as one job, to its end."""
@@ -103,7 +104,7 @@ class JobRunner:
             ran.key, attempt, ran.folder, check_out, secrets or {}, logins or {}, options or self.options,
             egress=egress, access=access, isolation=isolation, failed_needs=failed_needs, step_url=step_url,
             network=JobNetwork(self.engine, ran.key, attempt, bridge_prefix) if bridge_prefix else None,
-            artifacts=artifacts, caches=caches, carried=carried or {},
+            artifacts=artifacts, caches=caches, carried=carried or {}, take_files=take_files,
         )  # fmt: skip
         own = Cancel()
         try:

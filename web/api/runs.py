@@ -106,6 +106,6 @@ def rerun(
 ) -> StartedRun:  # fmt: skip
     """Queues the same trigger once more, under a new number. Jobs that are not asked for are carried over."""
     request = request or RerunRequest()
-    asked = asked_for(failed=request.failed, jobs=request.jobs)
+    asked = asked_for(failed=request.failed, jobs=request.jobs, from_step=request.from_failed_step)
     queued = runs.rerun(services, user, name, number, asked, request.reason)
     return StartedRun(run=queued.number, url=services.settings.run_url(name, queued.number))

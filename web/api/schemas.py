@@ -129,6 +129,7 @@ class JobSchema(Schema):
     not_before_ms: int | None = Field(description="When a job is tried again that waits for the forge.")
     attempt: int = Field(validation_alias="origin", description="How often the job was started.")
     host: str
+    kept_until_ms: int | None = Field(description="Until then a re-run can go on from the step that failed.")
     carried_from: int | None = Field(description="The number of the run in which it ran, where that is another one.")
     created_ms: int
     started_ms: int | None
@@ -202,6 +203,9 @@ class RerunRequest(BaseModel):
     failed: bool = Field(default=False, description="Only the jobs that did not pass.")
     jobs: list[str] = Field(
         [], description="Only these: a workflow's name, or with the values of a cell, such as `test 3.12, alpine`."
+    )
+    from_failed_step: bool = Field(
+        default=False, description="Failed jobs go on from the step that failed, with the files as they were."
     )
     reason: str = ""
 

@@ -17,6 +17,10 @@ def rerun(
         list[str] | None,
         typer.Option("--job", help="Only this job: a workflow's name, or with a cell's values; any number of them."),
     ] = None,
+    from_step: Annotated[
+        bool,
+        typer.Option("--from-failed-step", help="Failed jobs go on from the step that failed, with their files."),
+    ] = False,
     reason: Annotated[str, typer.Option(help="Why, for the run's page and the audit log.")] = "",
 ) -> None:
     """Runs a run again under a new number and prints its address. Jobs that do not run again are carried over."""
@@ -24,5 +28,6 @@ def rerun(
     from web.operations.reruns.request import asked_for
 
     with operation_services() as services:
-        queued = runs.rerun(services, actor(), repo, run, asked_for(failed=failed, jobs=jobs or ()), reason)
+        asked = asked_for(failed=failed, jobs=jobs or (), from_step=from_step)
+        queued = runs.rerun(services, actor(), repo, run, asked, reason)
         say(services.settings.run_url(repo, queued.number))

@@ -19,6 +19,7 @@ WORDS: Mapping[str, str] = {
     "mirrors": "Mirrors",
     "caches": "Caches of steps",
     "workspaces": "Workspaces of jobs",
+    "kept_files": "Files of failed jobs",
     "spool": "Output that waits for the blob store",
     "old_logs": "Logs of older versions",
     "images": "Images that Headway has pulled or made",

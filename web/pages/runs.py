@@ -78,6 +78,7 @@ def run_page(
         started_by=_started_by(run),
         untrusted=runs.untrusted_because(run),
         jobs=jobs,
+        some_kept=any(job.state is State.FAILED and (job.kept_until_ms or 0) > now for job, _ in jobs),
         some_failed=len(jobs) > 1 and any(job.state not in {State.PASSED, State.SKIPPED} for job, _ in jobs),
         waits=waits,
         forge_trouble=forge_trouble,
@@ -126,11 +127,12 @@ def rerun(
     name: str,
     number: RunNumber,
     failed: Annotated[bool, Form()] = False,  # noqa: FBT002 - a field of a form
+    from_step: Annotated[bool, Form()] = False,  # noqa: FBT002 - a field of a form
     job: Annotated[str, Form(max_length=_TITLE_CHARS_MAX)] = "",
     reason: Annotated[str, Form(max_length=_REASON_FIELD_CHARS_MAX)] = "",
 ) -> Response:
     """Queues the run's trigger once more, or one job of it, and redirects to the new run."""
-    asked = asked_for(failed=failed, jobs=[job] if job else [])
+    asked = asked_for(failed=failed, jobs=[job] if job else [], from_step=from_step)
     queued = runs.rerun(services, user, name, number, asked, reason)
     return RedirectResponse(run_path(name, queued.number), 303)
 

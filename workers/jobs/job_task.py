@@ -37,6 +37,7 @@ from workers.jobs.disk_guard import DiskGuard, guard_of
 from workers.jobs.forge_wait import wait_for_forge
 from workers.jobs.job_inputs import egress_of, fingerprint, folder_of, secrets_of
 from workers.jobs.job_options import carried_steps, options
+from workers.jobs.kept_files.kept_files import KeptFiles
 from workers.jobs.lease_renewal import LeaseRenewer
 from workers.jobs.leftovers import job_key, remove_dead_attempts
 from workers.jobs.mirror_maintenance import open_mirror
@@ -194,6 +195,7 @@ def _run(
         rows = store.steps_by_number(session, claim.job_id)
         steps = {number: step.id for number, step in rows.items()}
         failed = store.failed_needs_of(session, claim.run_id, plan.needs)
+    kept_files = KeptFiles(context.settings, context.database, context.engine, context.installation)
     guard = guard_of(context, claim, folder_of(context, claim))
     settings, engine = context.settings, context.engine()
     run_url = settings.run_url(job.repo.name, job.run.number)
@@ -201,6 +203,7 @@ def _run(
         _assignment(context, job, plan, mirror, network, guard),
         failed_needs=failed,
         carried=carried_steps(rows),
+        take_files=kept_files.taker_for(claim),
         step_url=lambda number: f"{run_url}?step={steps[number]}" if number in steps else "",
     )
     sweep = partial(remove_dead_attempts, context.database, engine, context.installation, settings.workspaces_dir)
@@ -234,6 +237,8 @@ def _run(
             outcome = DiskNearlyFullError(own).outcome
         if cancel.lost:
             raise store.StaleAttemptError
+        if keep := kept_files.keeper_for(claim, outcome, untrusted=bool(job.allowed.access.untrusted)):
+            opened.without_containers.append(partial(keep, opened.workspace_base))
         if own or not machine_faults.is_fault(outcome):
             finish(context, claim, outcome)
         elif conclude(context, claim, outcome):

@@ -29,6 +29,7 @@ from workers.jobs.connections import WorkerFlags, make_context, prove_data_dir
 from workers.jobs.context import WorkerContext
 from workers.jobs.drain import DrainWatch, following_drains
 from workers.jobs.job_task import work
+from workers.jobs.kept_files.kept_files import KeptFiles
 from workers.jobs.leftovers import PROBE, PeriodicSweep, remove_dead_attempts
 from workers.jobs.machine.cleaner import MachineCleaner
 from workers.jobs.machine.engine_wait import wait_for_engine
@@ -147,7 +148,8 @@ def _open_process(settings: Settings, name: str, flags: WorkerFlags) -> WorkerCo
     beats = _heartbeat(settings, name, mine.database, problem)
     beats.share(flags.beat_turn, mine.connections.look)
     beats.start()
-    Housekeeping(settings, MachineCleaner(settings, mine.database, mine.engine).clean).start()
+    kept = KeptFiles(settings, mine.database, mine.engine, mine.installation)
+    Housekeeping(settings, kept.cleaned_before(MachineCleaner(settings, mine.database, mine.engine).clean)).start()
     return mine
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from workers.db.models import Artifact, ArtifactBlob, Job, Step, StepReport
 from workers.db.session import now_ms
-from workers.store.common import insert_or, lock_attempt, table
+from workers.store.common import CARRIED_ATTEMPT, insert_or, lock_attempt, table
 
 UNUSED_MS = 3_600_000
 """A blob without an artifact stays so long: a step may be about to keep it."""
@@ -143,7 +143,7 @@ def replace_artifacts(
 def _counts() -> ColumnElement[bool]:
     """An artifact of the attempt that counts, which has not expired."""
     unexpired = or_(Artifact.expires_ms.is_(None), Artifact.expires_ms > now_ms())
-    return (Artifact.attempt == Job.attempt - Job.takeovers) & unexpired
+    return Artifact.attempt.in_([CARRIED_ATTEMPT, Job.attempt - Job.takeovers]) & unexpired
 
 
 def artifacts_of_run(

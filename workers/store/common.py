@@ -15,6 +15,9 @@ DAY_MS = 86_400_000
 CLOCK_STEP_MS = 1000
 """The database's clock may be corrected by less than this without anything to be seen of it."""
 
+CARRIED_ATTEMPT = 0
+"""The attempt of artifacts and reports of steps that ran in another run: no job has it, and they always count."""
+
 
 class StaleAttemptError(Exception):
     """The job no longer belongs to this attempt: its lease expired, or it has ended. The caller must stop writing."""

@@ -11,7 +11,7 @@ from pipelines.trigger import PULL_REQUEST_EVENTS
 from runner.report_results import ERROR, FAILED, CaseName, FailedTest, StepReports
 from workers.db.models import ArtifactBlob, Job, Repo, Run, Step, StepReport, TestFailure
 from workers.db.session import now_ms
-from workers.store.common import insert_or, lock_attempt, table
+from workers.store.common import CARRIED_ATTEMPT, insert_or, lock_attempt, table
 
 AT_COMMIT_COUNT_MAX = 20
 """So many reports of the same step at the same commit are compared with a new one."""
@@ -127,7 +127,7 @@ def reports_of_run(session: Session, run_id: int) -> list[ShownReport]:
         select(StepReport, Job, Step.id, Step.name)
         .join(Job, Job.id == StepReport.job_id)
         .outerjoin(Step, (Step.job_id == StepReport.job_id) & (Step.number == StepReport.step_number))
-        .where(StepReport.run_id == run_id, StepReport.attempt == Job.attempt - Job.takeovers)
+        .where(StepReport.run_id == run_id, StepReport.attempt.in_([CARRIED_ATTEMPT, Job.attempt - Job.takeovers]))
         .order_by(Job.number, StepReport.step_number)
     )
     return [ShownReport(report, job, step_id or 0, name or "") for report, job, step_id, name in session.execute(query)]

@@ -1,6 +1,7 @@
 """In which order steps run, and which of them."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -259,3 +260,22 @@ def test_a_step_that_was_carried_over_does_not_run_and_those_that_need_it_do(ran
     assert job.outcome.state is State.PASSED
     assert order(job) == ["start 2", "end 2"]
     assert job.said(2) == []
+
+
+def test_a_job_that_goes_on_with_files_checks_nothing_out(ran: JobRunner) -> None:
+    def take(workspace: Path) -> None:
+        (workspace / "src").mkdir()
+        (workspace / "src" / "made").write_text("before\n")
+
+    job = ran(shell("touch other", "cat made", "ls"), files={"source": ""}, take_files=take)
+    assert job.outcome.state is State.PASSED
+    assert job.said() == ["before", "made", "other"]
+
+
+def test_a_checkout_that_a_step_has_replaced_is_not_followed(ran: JobRunner, tmp_path: Path) -> None:
+    def take(workspace: Path) -> None:
+        (workspace / "src").symlink_to(tmp_path)
+
+    job = ran(shell("ls"), take_files=take)
+    assert (job.outcome.state, job.outcome.reason) == (State.BROKEN, Reason.CLONE_FAILED)
+    assert "a step has replaced the checkout" in job.outcome.message

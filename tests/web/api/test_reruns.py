@@ -11,6 +11,7 @@ from workers import store
 from workers.db.session import reading, transaction
 from workers.store.accounts import audit
 from workers.store.jobs import leases
+from workers.store.reruns.kept_files import keep_files
 
 pytestmark = pytest.mark.slow
 
@@ -114,3 +115,25 @@ def test_the_page_has_buttons_for_what_failed_and_for_each_job(site: Site, brows
     assert "Re-run failed" not in shown, "it has not ended"
     assert browser.post(f"{RUN}/1/rerun", data={"job": "test 3.12"}).headers["location"] == f"{RUN}/3"
     assert browser.post(f"{RUN}/1/rerun", data={"job": "none"}).status_code == 409
+
+
+def test_the_page_and_the_api_offer_to_go_on_from_the_failed_step_while_its_files_are_kept(
+    site: Site, browser: TestClient
+) -> None:
+    ended_run(site)
+    button = "Re-run from the failed step"
+    assert button not in browser.get(f"{RUN}/1").text
+    refused = browser.post(f"{RUN}/1/rerun", data={"from_step": "true"})
+    assert refused.status_code == 409
+    assert "The files of job &#39;test 3.12&#39; are not kept" in refused.text
+    with transaction(site.engine) as session:
+        job = store.jobs_of(session, site.run(1).id)[1]
+        assert keep_files(session, job.id, job.attempt, 1, 100)
+    assert button in browser.get(f"{RUN}/1").text
+    assert browser.get(f"/api{RUN}/1").json()["jobs"][1]["kept_until_ms"] > 0
+    assert browser.post(f"{RUN}/1/rerun", data={"from_step": "true"}).headers["location"] == f"{RUN}/2"
+    answer = browser.post(f"/api{RUN}/1/rerun", json={"from_failed_step": True, "jobs": ["test"]})
+    assert answer.status_code == 202
+    assert [site.run(number).rerun["what"] for number in (2, 3)] == [  # type: ignore[index]
+        "its failed jobs, from the step that failed", "test, from the step that failed",
+    ]  # fmt: skip

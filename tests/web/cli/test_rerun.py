@@ -39,5 +39,6 @@ def test_a_part_of_a_run_runs_again(headway: Headway) -> None:
         assert run.rerun is not None
         assert (run.rerun["reason"], len(run.rerun["again"])) == ("the disk was full", 1)
     assert "It has no job 'lnt'" in headway.refused("rerun", "acme/harbour", "1", "--job", "lnt")
+    assert "are not kept" in headway.refused("rerun", "acme/harbour", "1", "--from-failed-step")
     assert "not both" in headway.refused("rerun", "acme/harbour", "1", "--job", "lint", "--failed")
     engine.dispose()

@@ -14,14 +14,17 @@ JOBS_COUNT_MAX = 200
 ALL = Asked()
 
 
-def asked_for(*, failed: bool, jobs: Iterable[str]) -> Asked:
-    """What a request asks for: everything that did not pass, or jobs by their titles. Raises InvalidInputError."""
+def asked_for(*, failed: bool, jobs: Iterable[str], from_step: bool = False) -> Asked:
+    """What a request asks for: everything that did not pass, or jobs by their titles. Raises InvalidInputError.
+
+    With ``from_step`` failed jobs go on from the step that failed.
+    """
     titles = tuple(dict.fromkeys(jobs))
     if failed and titles:
         raise InvalidInputError("Ask for the failed jobs, or name jobs: not both.")
     if len(titles) > JOBS_COUNT_MAX:
         raise InvalidInputError(f"A request names at most {JOBS_COUNT_MAX} jobs, and this one {len(titles)}.")
-    return Asked(failed, titles)
+    return Asked(failed or (from_step and not titles), titles, from_step)
 
 
 def checked_reason(reason: str) -> str:
@@ -35,7 +38,7 @@ def checked_reason(reason: str) -> str:
 def request_for(session: Session, run: Run, asked: Asked, by: str, reason: str) -> Rerun:
     """What the new run keeps. Of a run that was never planned, all runs again. Raises ConflictError."""
     jobs = store.jobs_of(session, run.id)
-    if not asked or not any(job.plan for job in jobs):
+    if not asked or not (asked.from_step or any(job.plan for job in jobs)):
         return as_stored(asked, None, by, reason)
     try:
         return as_stored(asked, choose(session, jobs, asked), by, reason)

@@ -33,7 +33,8 @@ class ArtifactBlob(Base):
 
 
 class Artifact(Base):
-    """One file that a step kept. It counts only in the job's ``origin`` attempt, and until it expires.
+    """One file that a step kept. It counts only in the job's ``origin`` attempt, or if it is carried over (attempt 0),
+    and until it expires.
 
     ``mode`` is 0o755 for a program, else 0o644; ``name`` is what the step calls its artifacts. ``sha256`` and
     ``size_bytes`` are those of the blob.

@@ -9,7 +9,7 @@ from workers.db.models.base import ID, Base
 
 
 class StepReport(Base):
-    """The reports of one step. They count only in the job's ``origin`` attempt.
+    """The reports of one step. They count only in the job's ``origin`` attempt, or with the attempt 0: carried over.
 
     ``counts`` are the numbers of its tests by their states; empty without tests. ``slowest`` is [{suite, group, name,
     duration_ms}]. All its tests, also those that passed, are lines of the blob ``blob_key``, compressed; None where it

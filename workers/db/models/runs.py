@@ -89,7 +89,9 @@ class Job(Base):
     read without the table of runs;
     None in jobs that ended before this column existed.
 
-    ``carried_from`` is the number of the run in which it ran, where a re-run took it over as it had ended.
+    ``carried_from`` is the number of the run in which it ran, where a re-run took it over as it had ended. Until
+    ``kept_until_ms`` its machine keeps its files, of ``kept_bytes``. ``files_of`` is the id of the job whose files it
+    goes on with.
 
     ``key`` is a random name, given at the first claim, for what the job has on a worker's machine; empty before that.
     In another database, or an older copy of this one, no job can have the same.
@@ -146,6 +148,9 @@ class Job(Base):
     takeovers: Mapped[int] = mapped_column(default=0)
     rung_ms: Mapped[int | None]
     carried_from: Mapped[int | None]
+    kept_until_ms: Mapped[int | None]
+    kept_bytes: Mapped[int | None]
+    files_of: Mapped[int | None]
     created_ms: Mapped[int]
     started_ms: Mapped[int | None]
     finished_ms: Mapped[int | None]

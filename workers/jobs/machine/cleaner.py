@@ -150,7 +150,12 @@ class MachineCleaner:
     def _report(self, found: _Found, freed: int) -> None:
         settings = self._settings
         disk, (high, low) = disk_of(settings.data_dir), settings.disk_marks
-        parts = {"workspaces": settings.workspaces_dir, "spool": settings.spool_dir, "old_logs": settings.logs_dir}
+        parts = {
+            "workspaces": settings.workspaces_dir,
+            "kept_files": settings.kept_dir,
+            "spool": settings.spool_dir,
+            "old_logs": settings.logs_dir,
+        }
         sizes = {kind: _size(folder) for kind, folder in parts.items()}
         caches = self._caches.bytes_of_repos()
         kept = {MIRRORS: sum(found.mirror_bytes.values()), CACHES: sum(caches.values())}

@@ -4,19 +4,19 @@ import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from sqlalchemy import insert, literal, or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pipelines.needs import EndedJob, failed_needs, skip_after
-from pipelines.plan import JobPlan, Plan
+from pipelines.plan import BuildStep, CommandsStep, JobPlan, Plan, PluginStep
 from pipelines.state import State
-from workers.db.models import Artifact, Job, Run, Step
-from workers.db.session import now_ms
-from workers.store.common import table
+from workers.db.models import Job, Run, Step
 from workers.store.jobs.completion import lock_run, reload_jobs
 from workers.store.logs import share_logs
 from workers.store.reruns.choice import Rerun, stored
+from workers.store.reruns.copies import copy_artifacts, copy_reports
 
+_Cell = tuple[tuple[str, str], ...]
 _OTHER_TRUST = (
     "All jobs run: the earlier run was {then}, and this one is {now}, because its branches and tags have changed since."
 )
@@ -28,12 +28,24 @@ _LOG_DELETED = "its log was deleted with those of run {number}"
 class Carried:
     """What a planned run takes over: ended jobs by the number of the planned one, and steps that have pushed.
 
-    ``steps`` are by the number of the planned job, and of the step.
+    ``steps`` are by the number of the planned job, and of the step. ``files`` are the jobs whose files are gone on
+    with, by the number of the planned one.
     """
 
     number: int = 0
     jobs: Mapping[int, Job] = field(default_factory=dict)
     steps: Mapping[int, Mapping[int, Step]] = field(default_factory=dict)
+    files: Mapping[int, Job] = field(default_factory=dict)
+
+    def placed(self, plan: Plan) -> Plan:
+        """The plan, whose jobs that go on with files are for the machine that has them."""
+        jobs = (
+            each.model_copy(update={"labels": {**each.labels, "hostname": self.files[each.number].host}})
+            if each.number in self.files
+            else each
+            for each in plan.jobs
+        )
+        return plan.model_copy(update={"jobs": tuple(jobs)}) if self.files else plan
 
     def may_begin(self, plan: JobPlan) -> bool:
         """Whether the job runs, as far as what it needs was carried over."""
@@ -51,16 +63,18 @@ class Carried:
         row.lease_owner, row.lease_until_ms = "", None
         session.flush()
         self.take_steps(session, row, _steps_of(session, source))
-        _copy_artifacts(session, source, row)
 
     def take_steps(self, session: Session, row: Job, steps: Collection[Step]) -> None:
-        """Adds the steps to the job as they ended: they do not run in it."""
+        """Adds the steps to the job as they ended, with all that they left: they do not run in it."""
         if not steps:
             return
         source = session.get_one(Job, next(iter(steps)).job_id)
         logged = share_logs(session, source.id, {step.number: step.attempt for step in steps}, (row.id, row.origin))
         session.add_all(self._copy(step, row, source, has_log=step.number in logged) for step in steps)
         session.flush()
+        numbers = [step.number for step in steps]
+        copy_artifacts(session, source, row, numbers)
+        copy_reports(session, source, row, numbers)
 
     def _copy(self, step: Step, row: Job, source: Job, *, has_log: bool) -> Step:
         number = step.carried_from or source.carried_from or self.number
@@ -94,19 +108,49 @@ def carried_over(session: Session, run: Run, plan: Plan) -> Carried:
         words = {True: "trusted", False: "untrusted", None: "not planned"}
         return _not_possible(run, asked, _OTHER_TRUST.format(then=words[parent.on_branch], now=words[run.on_branch]))
     earlier = {(job.name, _cell(job.cell)): job for job in reload_jobs(session, parent.id) if job.state.final}
+    return _matched(session, plan, parent.number, earlier, asked)
+
+
+def _matched(
+    session: Session, plan: Plan, number: int, earlier: Mapping[tuple[str, _Cell], Job], asked: Rerun
+) -> Carried:  # fmt: skip
     jobs: dict[int, Job] = {}
-    pushes: dict[int, dict[int, Step]] = {}
+    steps_of: dict[int, Mapping[int, Step]] = {}
+    files: dict[int, Job] = {}
     for each in plan.jobs:
         source = earlier.get((each.name, _cell(each.cell)))
         steps = _steps_of(session, source) if source else []
         if source is None or not _same_steps(each, steps):
             continue
-        if source.id not in asked["again"]:
+        if source.id not in (asked["again"] or ()):
             jobs[each.number] = source
+        elif source.id in asked["files"]:
+            files[each.number] = source
+            steps_of[each.number] = before_failure(each, steps)
         elif source.id not in asked["named"]:
             pushed = {step.number: step for step in steps if step.kind == "push" and step.state is State.PASSED}
-            pushes[each.number] = pushed
-    return Carried(parent.number, jobs, pushes)
+            steps_of[each.number] = pushed
+    return Carried(number, jobs, steps_of, files)
+
+
+def before_failure(plan: JobPlan, steps: Collection[Step]) -> dict[int, Step]:
+    """The steps that passed and had begun before one failed: the others run. By their numbers.
+
+    Builds run again, because the image is gone; so do steps beside the others, which end with the job.
+    """
+    ends = [step.finished_ms for step in steps if step.state is State.FAILED and step.finished_ms is not None]
+    if not ends:
+        return {}
+    again = {
+        each.number
+        for each in plan.steps
+        if isinstance(each, BuildStep) or (isinstance(each, CommandsStep | PluginStep) and each.detach)
+    }
+    return {
+        step.number: step
+        for step in steps
+        if step.state is State.PASSED and (step.started_ms or 0) < min(ends) and step.number not in again
+    }
 
 
 def _not_possible(run: Run, asked: Rerun, why: str) -> Carried:
@@ -114,7 +158,7 @@ def _not_possible(run: Run, asked: Rerun, why: str) -> Carried:
     return NOTHING_CARRIED
 
 
-def _cell(cell: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+def _cell(cell: Mapping[str, str]) -> _Cell:
     return tuple(sorted(cell.items()))
 
 
@@ -127,14 +171,3 @@ def _same_steps(plan: JobPlan, steps: Collection[Step]) -> bool:
     return [(step.number, step.name, step.kind) for step in plan.steps] == [
         (step.number, step.name, step.kind) for step in steps
     ]
-
-
-def _copy_artifacts(session: Session, source: Job, row: Job) -> None:
-    """The rows of its artifacts: the blobs have these, too, so that they stay as long as one of the runs."""
-    rows = table(Artifact)
-    other = {"run_id": row.run_id, "job_id": row.id, "attempt": row.origin}
-    names = [column.name for column in rows.columns if column.name != "id"]
-    values = [literal(other[name]) if name in other else rows.c[name] for name in names]
-    unexpired = or_(rows.c.expires_ms.is_(None), rows.c.expires_ms > now_ms())
-    of_source = (rows.c.job_id == source.id) & (rows.c.attempt == source.origin) & unexpired
-    session.execute(insert(rows).from_select(names, select(*values).where(of_source)))

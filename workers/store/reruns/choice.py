@@ -18,8 +18,8 @@ class Rerun(TypedDict):
     """What a run keeps of the request that made it a re-run: who asked, why, and for what.
 
     ``again`` are the jobs of the earlier run that run again, by their ids, or None: all of them. ``named`` are those
-    that were asked for by name: only these push again what was pushed. ``note`` is a sentence that says why nothing
-    could be carried over.
+    that were asked for by name: only these push again what was pushed. ``files`` are those that go on from the step
+    that failed, with the files as they were. ``note`` is a sentence that says why nothing could be carried over.
     """
 
     by: str
@@ -27,15 +27,20 @@ class Rerun(TypedDict):
     what: str
     again: list[int] | None
     named: list[int]
+    files: list[int]
     note: str
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What a person asks to run again: all that did not pass, or the jobs of these titles. Nothing: the whole run."""
+    """What a person asks to run again: all that did not pass, or the jobs of these titles. Nothing: the whole run.
+
+    With ``from_step`` failed jobs go on from the step that failed.
+    """
 
     failed: bool = False
     titles: tuple[str, ...] = ()
+    from_step: bool = False
 
     def __bool__(self) -> bool:
         return self.failed or bool(self.titles)
@@ -43,10 +48,11 @@ class Asked:
 
 @dataclass(frozen=True)
 class Choice:
-    """The jobs that run again, by their ids, and those among them that were asked for by their titles."""
+    """The jobs that run again, by their ids, and those among them that push again or go on with their files."""
 
     again: frozenset[int]
     named: frozenset[int]
+    files: frozenset[int] = frozenset()
 
 
 class NothingToRunError(Exception):
@@ -63,11 +69,25 @@ def choose(session: Session, jobs: Sequence[Job], asked: Asked) -> Choice:
     chosen = named | {job.id for job in jobs if asked.failed and _did_not_pass(job)}
     if not chosen:
         raise NothingToRunError("All of its jobs passed. Name a job, or run all of it again.")
-    pushed = _pushed(session, jobs) - chosen
     now = db_now_ms(session)
+    files = _with_files(jobs, chosen, now) if asked.from_step else set()
+    named -= files
+    pushed = _pushed(session, jobs) - chosen
     while more := _more(jobs, chosen, pushed, now) - chosen:
         chosen |= more
-    return Choice(frozenset(chosen), frozenset(named))
+    return Choice(frozenset(chosen), frozenset(named), frozenset(files))
+
+
+def _with_files(jobs: Sequence[Job], chosen: Collection[int], now_ms: int) -> set[int]:
+    """The failed jobs among the chosen ones: the files of each must be kept."""
+    failed = [job for job in jobs if job.id in chosen and job.state is State.FAILED]
+    for job in failed:
+        if job.kept_until_ms is None or job.kept_until_ms <= now_ms:
+            what = f"The files of job {job.title!r} are" if job.name else "Its files are"
+            raise NothingToRunError(f"{what} not kept (any more): HEADWAY_KEEP_FAILED_H says for how long.")
+    if not failed:
+        raise NothingToRunError("No step of these jobs failed.")
+    return {job.id for job in failed}
 
 
 def _named(jobs: Sequence[Job], titles: Iterable[str]) -> set[int]:
@@ -122,7 +142,10 @@ def as_stored(asked: Asked, choice: Choice | None, by: str, reason: str) -> Reru
     what = "its failed jobs" if asked.failed else ", ".join(asked.titles)
     again = None if choice is None else sorted(choice.again)
     named = [] if choice is None else sorted(choice.named)
-    return Rerun(by=by, reason=reason, what=what, again=again, named=named, note="")
+    if asked.from_step:
+        what = f"{what}, from the step that failed"
+    files = [] if choice is None else sorted(choice.files)
+    return Rerun(by=by, reason=reason, what=what, again=again, named=named, files=files, note="")
 
 
 def stored(value: dict[str, Any] | None) -> Rerun | None:

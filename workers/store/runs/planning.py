@@ -59,6 +59,7 @@ def plan_run(
         end_job(session, job, nothing_ran(run, _nothing_to_do(plan)))
         return Planned(None, ready_job_ids=settle(session, run).ready_job_ids)
     carried = carried_over(session, run, plan)
+    plan = carried.placed(plan)
     to_run = [each for each in plan.jobs if each.number not in carried.jobs]
     groups = groups_of(session, run, plan.model_copy(update={"jobs": tuple(to_run)}), group_scope)
     names = {each.name for each in to_run}
@@ -99,6 +100,7 @@ def _add_steps(session: Session, jobs: Sequence[Job], origin: int, plan: Plan, c
         if row.number in carried.jobs:
             carried.take(session, row, row.number)
             continue
+        row.files_of = carried.files[row.number].id if row.number in carried.files else None
         done = carried.steps.get(row.number, {})
         session.add_all(step for step in _steps(row.id, origin, by_number[row.number]) if step.number not in done)
         carried.take_steps(session, row, done.values())
