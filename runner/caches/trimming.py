@@ -9,6 +9,9 @@ from pathlib import Path
 from runner.caches.store import OWNER, VIEW, CacheStore, read_view
 from runner.caches.versions import Version, new_name, read_version, write_version
 
+VERSIONS_COUNT_MAX = 5_000
+"""Of all caches together: each look at them reads all of their files."""
+
 
 @dataclass(frozen=True)
 class StoredVersion:
@@ -47,16 +50,19 @@ def stored_versions(store: CacheStore) -> list[StoredVersion]:
     return listed
 
 
-def trim(store: CacheStore, bytes_max: int) -> int:
-    """Removes versions until all together have at most ``bytes_max``; 0: any number. Takes out what nothing names.
+def trim(store: CacheStore, bytes_max: int, count_max: int = VERSIONS_COUNT_MAX) -> int:
+    """Removes versions until all together have at most ``bytes_max`` (0: any number), and are at most ``count_max``.
+
+    Takes out what nothing names.
 
     Returns how many bytes the removed versions had. What was taken out is removed by ``remove_gone``.
     """
     with store.locked():
         listed = stored_versions(store)
         total, freed = sum(each.own_bytes for each in listed), 0
-        for each in reversed(listed):
-            if bytes_max and total - freed > bytes_max and not each.in_use:
+        for index, each in reversed(list(enumerate(listed))):
+            is_over = index >= count_max or (bytes_max and total - freed > bytes_max)
+            if is_over and not each.in_use:
                 _unlink(store, each.name)
                 freed += each.own_bytes
         _take_out(store)
