@@ -115,6 +115,7 @@ def test_a_damaged_version_counts_as_none_and_goes(store: CacheStore, owner: Pat
     path.write_text(text)
     assert opened(store, owner, wanted()).found is None
     assert keys(store) == []
+    trim(store, 0)
     assert not path.exists()
 
 

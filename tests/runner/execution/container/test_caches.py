@@ -266,6 +266,19 @@ def test_a_cache_that_is_larger_than_all_may_be_is_not_kept(ran: JobRunner, cach
     assert versions(caches) == []
 
 
+def test_a_cache_that_cannot_be_kept_changes_no_verdict(ran: JobRunner, caches: CacheAccess) -> None:
+    gone: list[Path | None] = []
+
+    def on_event(event: Event) -> None:
+        if isinstance(event, StepOutput) and b"written" in event.data and not gone:
+            gone.append(caches.store.drop_views(ran.jobs[-1].folder))
+
+    job = ran(shell("echo x > /data/x; echo wri''tten", caches=cache()), caches=caches, on_event=on_event)
+    assert job.outcome.state is State.PASSED
+    assert notes(job)[-1].startswith("headway: warning: cache c is not kept: [Errno 2]")
+    assert versions(caches) == []
+
+
 def test_what_is_too_much_goes_when_the_job_ends(ran: JobRunner, caches: CacheAccess) -> None:
     for key in ("a", "b"):
         step = shell("dd if=/dev/zero of=/data/big bs=1k count=200", caches=cache(key=key))
