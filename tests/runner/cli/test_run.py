@@ -426,8 +426,8 @@ def test_init_writes_a_first_pipeline_that_is_right(tree: Tree) -> None:
 
 
 def test_a_cache_is_there_in_the_next_run_of_this_folder(tree: Tree, tmp_path: Path) -> None:
-    step = "steps:\n  - {name: show, image: busybox, cache: [data], commands: ['ls data; [ -e data/x ] || echo x > data/x']}\n"
-    tree.write({".headway.yml": step})
+    command = "'ls data; [ -e data/x ] || echo x > data/x'"
+    tree.write({".headway.yml": SHOW.format(command) + "    cache: [data]\n"})
     home = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
     size = r"headway: cache data: data \([0-9.]+ kB\)"
     assert tree.said(**home)[0] == "headway: cache data: nothing is kept for data yet"
