@@ -36,27 +36,38 @@ def is_empty(folders: Sequence[Path]) -> bool:
         return False
 
 
-def measure(engine: Engine, folder: Path, labels: dict[str, str], since_ns: int, check: Callable[[], None]) -> Size:
+def measure(
+    engine: Engine,
+    folder: Path,
+    labels: dict[str, str],
+    since_ns: int,
+    check: Callable[[], None],
+    entries_count_max: int = ENTRIES_COUNT_MAX,
+) -> Size:
     """Measures a folder, without following links. Raises StepError if it has too many files."""
+
+    def look(entries: int) -> None:
+        check()
+        if entries > entries_count_max:
+            raise StepError(Reason.INVALID_PIPELINE, f"it has more than {entries_count_max:,} files")
+
     size = Size()
     try:
-        _walk(folder, size, since_ns, check)
+        _walk(folder, size, since_ns, look)
     except PermissionError:
         # Files of a step's user: root may look, in a container.
-        total = _measured_as_root(engine, folder, labels)
+        total = measured_as_root(engine, folder, labels)
         return Size(total, total, 0)
     return size
 
 
-def _walk(folder: Path, size: Size, since_ns: int, check: Callable[[], None]) -> None:
+def _walk(folder: Path, size: Size, since_ns: int, look: Callable[[int], None]) -> None:
     waiting = [str(folder)]
     while waiting:
-        check()
         with os.scandir(waiting.pop()) as entries:
             for entry in entries:
                 size.entries += 1
-                if size.entries > ENTRIES_COUNT_MAX:
-                    raise StepError(Reason.INVALID_PIPELINE, f"it has more than {ENTRIES_COUNT_MAX:,} files")
+                look(size.entries)
                 found = entry.stat(follow_symlinks=False)
                 is_folder = stat.S_ISDIR(found.st_mode)
                 # A file without content takes up room as well.
@@ -68,7 +79,8 @@ def _walk(folder: Path, size: Size, since_ns: int, check: Callable[[], None]) ->
                     waiting.append(entry.path)
 
 
-def _measured_as_root(engine: Engine, folder: Path, labels: dict[str, str]) -> int:
+def measured_as_root(engine: Engine, folder: Path, labels: dict[str, str]) -> int:
+    """How much room a folder takes up, as root sees it in a container. Raises StepError."""
     command = ("/usr/bin/du", "-s", "-k", _FROM)
     output = _run_as_root(engine, command, labels, folders=(Folder(folder, _FROM, read_only=True),))
     try:

@@ -62,9 +62,9 @@ class JobCaches:
         """The keys of a step's caches, in their order; none where the job has no caches."""
         return self._keys.get(step.number, ())
 
-    def open_view(self, access: CacheAccess, wanted: Wanted) -> View:
-        """A view for a step. Raises OSError."""
-        return access.store.open_view(self._owner, wanted)
+    def open_view(self, access: CacheAccess, wanted: Wanted, *, empty: bool = False) -> View:
+        """A view for a step, of nothing if it is to be ``empty``. Raises OSError."""
+        return access.store.open_view(self._owner, wanted, empty=empty)
 
     def views_in(self, container: str) -> list[View]:
         """The views of a container that an earlier process of the job has started."""

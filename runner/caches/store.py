@@ -122,10 +122,10 @@ class CacheStore:
             (folder / OWNER).write_text(str(owner))
         return folder
 
-    def open_view(self, owner: Path, wanted: Wanted) -> View:
-        """A new view of the version that fits best; of nothing, where none does."""
+    def open_view(self, owner: Path, wanted: Wanted, *, empty: bool = False) -> View:
+        """A new view of the version that fits best; of nothing, where none does, or for one that is ``empty``."""
         with self.locked():
-            found = self._find(wanted)
+            found = None if empty else self._find(wanted)
             folder = self.views_of(owner) / new_name()
             view = View(folder, wanted.name, wanted.step, wanted.place, wanted.key, wanted.folders_count, found)
             folder.mkdir(mode=0o700)

@@ -9,6 +9,9 @@ from pathlib import Path
 from runner.caches.store import OWNER, VIEW, CacheStore, read_view
 from runner.caches.versions import Version, new_name, read_version, write_version
 
+VERSIONS_COUNT_MAX = 5_000
+"""Of all caches together: each look at them reads all of their files."""
+
 
 @dataclass(frozen=True)
 class StoredVersion:
@@ -25,15 +28,12 @@ class StoredVersion:
 
 
 def stored_versions(store: CacheStore) -> list[StoredVersion]:
-    """All versions, the one that was used last first. Those that cannot be used any more are removed."""
+    """All versions that can be used, the one that was used last first."""
     found: list[tuple[float, Path, Version]] = []
     for path in store.versions.glob("*/*/*.json"):
         with suppress(FileNotFoundError):
             used_s = path.stat().st_mtime
-            version = read_version(path, store.boot)
-            if version is None or not all((store.layers / each.name).is_dir() for each in version.layers):
-                path.unlink()
-            else:
+            if version := _usable(store, path):
                 found.append((used_s, path, version))
     in_use = _layers_in_use(store)
     seen: set[str] = set()
@@ -47,16 +47,28 @@ def stored_versions(store: CacheStore) -> list[StoredVersion]:
     return listed
 
 
-def trim(store: CacheStore, bytes_max: int) -> int:
-    """Removes versions until all together have at most ``bytes_max``; 0: any number. Takes out what nothing names.
+def _usable(store: CacheStore, path: Path) -> Version | None:
+    version = read_version(path, store.boot)
+    has_all = version is not None and all((store.layers / each.name).is_dir() for each in version.layers)
+    return version if has_all else None
+
+
+def trim(store: CacheStore, bytes_max: int, count_max: int = VERSIONS_COUNT_MAX) -> int:
+    """Removes versions until all together have at most ``bytes_max`` (0: any number), and are at most ``count_max``.
+
+    Takes out what nothing names.
 
     Returns how many bytes the removed versions had. What was taken out is removed by ``remove_gone``.
     """
     with store.locked():
+        for path in store.versions.glob("*/*/*.json"):
+            if _usable(store, path) is None:
+                path.unlink()
         listed = stored_versions(store)
         total, freed = sum(each.own_bytes for each in listed), 0
-        for each in reversed(listed):
-            if bytes_max and total - freed > bytes_max and not each.in_use:
+        for index, each in reversed(list(enumerate(listed))):
+            is_over = index >= count_max or (bytes_max and total - freed > bytes_max)
+            if is_over and not each.in_use:
                 _unlink(store, each.name)
                 freed += each.own_bytes
         _take_out(store)

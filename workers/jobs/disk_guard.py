@@ -6,6 +6,7 @@ folders of all jobs: the one whose job has written most acts at once. The next o
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,7 @@ from runner.threads import in_this_context
 from workers.disk import DiskReserve
 from workers.jobs.context import WorkerContext
 from workers.jobs.leftovers import job_key
+from workers.jobs.machine.cache_use import discard_views, written_in_views
 from workers.jobs.machine.disk_use import DiskUse, disk_use
 from workers.store.jobs.leases import Claim
 
@@ -34,8 +36,8 @@ _log = structlog.get_logger()
 class DiskGuard:
     """The guard of the job in ``folder``, a sibling of all other jobs' folders. ``make_room`` removes what it wrote.
 
-    ``written`` returns how many bytes the containers of each job have written, by the name of its folder. To be entered
-    while the job runs. ``problem`` may be called from every thread.
+    ``written`` returns how many bytes the containers of each job have written, with those in its views of caches, by
+    the name of its folder. To be entered while the job runs. ``problem`` may be called from every thread.
     """
 
     def __init__(
@@ -121,13 +123,18 @@ def guard_of(context: WorkerContext, claim: Claim, folder: Path) -> DiskGuard:
     def make_room() -> None:
         for error in discard_workspace(engine, job_key(context.installation, claim.key), folder):
             _log.warning("what a job wrote could not be removed", job=claim.job_id, problem=str(error))
+        try:
+            discard_views(settings.caches_dir, folder, engine)
+        except (StepError, OSError) as error:
+            _log.warning("what a job wrote to caches could not be removed", job=claim.job_id, problem=str(error))
 
     def written() -> Mapping[str, int]:
+        found = Counter(written_in_views(settings.caches_dir))
         try:
-            return written_in_containers(engine, settings.data_dir)
+            found.update(written_in_containers(engine, settings.data_dir))
         except StepError as error:
             _log.warning("what containers have written is not known", problem=str(error))
-            return {}
+        return found
 
     return DiskGuard(settings.disk_reserve, folder, make_room, written)
 

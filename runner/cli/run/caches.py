@@ -6,6 +6,7 @@ from pathlib import Path
 
 from runner.caches.job_caches import CacheAccess
 from runner.caches.store import CacheStore
+from runner.cli.cache_folder import cache_folder
 from runner.execution.journal import boot_id
 
 LOCAL_BYTES_MAX = 10 * 1024**3
@@ -17,6 +18,5 @@ def local_caches(environment: Mapping[str, str], repository: Path) -> CacheAcces
 
     By the folder, not the address from which it was cloned: a folder of a stranger could name any.
     """
-    base = environment.get("XDG_CACHE_HOME") or str(Path(environment.get("HOME") or "/", ".cache"))
     scope = hashlib.sha256(str(repository.resolve()).encode()).hexdigest()[:32]
-    return CacheAccess(CacheStore(Path(base, "headway", "caches"), boot_id()), scope, LOCAL_BYTES_MAX)
+    return CacheAccess(CacheStore(cache_folder(environment, "caches"), boot_id()), scope, LOCAL_BYTES_MAX)

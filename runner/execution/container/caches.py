@@ -91,7 +91,7 @@ def _mount(
     )
     folders: tuple[Folder, ...] = ()
     if view.found and not _can_mount(access, view, overlays):
-        view, overlays = _copy(job, access, view), ()
+        view, overlays = _copy(job, access, view) or job.caches.open_view(access, wanted, empty=True), ()
     if not overlays:
         folders = tuple(Folder(view.upper(index), target) for index, target in enumerate(targets))
     return MountedCaches(
@@ -121,11 +121,15 @@ def _can_mount(access: CacheAccess, view: View, overlays: tuple[Overlay, ...]) -
     return few and access.store.mounts_overlays and all(overlay.is_possible for overlay in overlays)
 
 
-def _copy(job: Job, access: CacheAccess, view: View) -> View:
-    """Copies all of a version into its view. Raises StepError."""
-    for index in range(view.folders_count):
-        layers = _layers(access, view, index)
-        copy_layers(job.engine, layers, view.upper(index), job.labels())
+def _copy(job: Job, access: CacheAccess, view: View) -> View | None:
+    """Copies all of a version into its view. None where that is not possible: the step begins without it."""
+    try:
+        for index in range(view.folders_count):
+            layers = _layers(access, view, index)
+            copy_layers(job.engine, layers, view.upper(index), job.labels())
+    except StepError as error:
+        job.note(f"the cache {view.name} cannot be copied, so that the step begins without it: {error}")
+        return None
     view = copied(view)
     access.store.note(view)
     return view

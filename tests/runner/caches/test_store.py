@@ -115,6 +115,7 @@ def test_a_damaged_version_counts_as_none_and_goes(store: CacheStore, owner: Pat
     path.write_text(text)
     assert opened(store, owner, wanted()).found is None
     assert keys(store) == []
+    trim(store, 0)
     assert not path.exists()
 
 
@@ -153,6 +154,17 @@ def test_the_quota_takes_what_was_not_used_for_longest(store: CacheStore, owner:
     removed: list[Path] = []
     store.remove_gone(removed.append)
     assert len(removed) == 2
+
+
+def test_the_number_of_versions_is_limited(store: CacheStore, owner: Path) -> None:
+    for age, key in enumerate(["new", "middle", "old"]):
+        saved(store, owner, wanted(key), size=0)
+        used_at(store, key, 1000 - age)
+    store.drop_views(owner)
+    trim(store, 0, count_max=3)
+    assert keys(store) == ["new", "middle", "old"]
+    trim(store, 0, count_max=2)
+    assert keys(store) == ["new", "middle"]
 
 
 def test_shared_layers_stay_as_long_as_a_version_has_them(store: CacheStore, owner: Path) -> None:

@@ -305,3 +305,16 @@ def test_a_fragment_of_another_repository_is_in_the_plan_and_stays_in_the_cache_
         assert (status, "shared" in out) == (0, True)
     assert len(list((tmp_path / "cache" / "headway" / "fragments").glob("*.git"))) == 1
     assert "shared" in run(work)[1], "without the server, from the mirror"
+
+
+def test_the_keys_of_caches_are_in_the_plan(tmp_path: Path) -> None:
+    (tmp_path / ".headway.yml").write_text(
+        "steps:\n  - name: test\n    image: 'node:22'\n    commands: npm test\n"
+        "    cache: [npm, {key: m-checksum(a.lock), paths: node_modules}]\n"
+    )
+    code, out, _ = run(tmp_path)
+    assert code == 0
+    assert "caches npm-checksum(**/package-lock.json ...), m-checksum(a.lock)" in out
+    code, out, _ = run(tmp_path, format="json")
+    (step,) = json.loads(out)["jobs"][0]["steps"]
+    assert step["caches"] == ["npm-checksum(**/package-lock.json ...)", "m-checksum(a.lock)"]

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -422,3 +423,16 @@ def test_init_writes_a_first_pipeline_that_is_right(tree: Tree) -> None:
     again = tree.run(command="init")
     assert again.returncode == 1
     assert "already exists" in again.stderr
+
+
+def test_a_cache_is_there_in_the_next_run_of_this_folder(tree: Tree, tmp_path: Path) -> None:
+    command = "'ls data; [ -e data/x ] || echo x > data/x'"
+    tree.write({".headway.yml": SHOW.format(command) + "    cache: [data]\n"})
+    home = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    size = r"headway: cache data: data \([0-9.]+ kB\)"
+    assert tree.said(**home)[0] == "headway: cache data: nothing is kept for data yet"
+    first, *listed = tree.said(**home)
+    assert re.fullmatch(size, first)
+    assert listed == ["x"]
+    store = tmp_path / "cache/headway/caches"
+    assert [len(list((store / name).iterdir())) for name in ("layers", "views", "gone")] == [1, 0, 0]

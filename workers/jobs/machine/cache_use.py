@@ -10,6 +10,7 @@ from runner.cleanup.folder_removal import remove_tree
 from runner.docker.client import Engine
 from runner.execution.journal import boot_id
 from workers.access.caches import repo_of_scope
+from workers.jobs.machine.disk_use import disk_use
 from workers.jobs.machine.removal_choice import Kept
 
 CACHES = "caches"
@@ -61,3 +62,16 @@ class MachineCaches:
             shutil.rmtree(folder)
         except (OSError, RecursionError):
             remove_tree(self._engine(), folder)
+
+
+def written_in_views(folder: Path) -> Mapping[str, int]:
+    """How many bytes each job has written to its views of caches below ``folder``, by the name of the job's folder."""
+    views = CacheStore(folder, boot_id()).views
+    return {each.name: disk_use(each).total_bytes for each in views.iterdir()} if views.exists() else {}
+
+
+def discard_views(folder: Path, job: Path, engine: Engine) -> None:
+    """Removes what a job has written to its views, for a job that has filled the disk. Raises StepError and OSError."""
+    gone = CacheStore(folder, boot_id()).drop_views(job)
+    if gone is not None:
+        remove_tree(engine, gone)

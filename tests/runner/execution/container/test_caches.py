@@ -258,11 +258,38 @@ def test_where_a_view_cannot_be_mounted_it_is_copied(ran: JobRunner, tmp_path: P
         shutil.rmtree(caches.store.root)
 
 
+def test_without_a_mount_and_a_copy_a_step_begins_with_nothing(ran: JobRunner, caches: CacheAccess) -> None:
+    ran(shell("echo one > /data/x", caches=cache()), caches=caches)
+    (folder,) = caches.store.layers.glob("*/0")
+    shutil.rmtree(folder)
+    folder.write_text("no folder")
+    caches.store.no_overlays()
+    job = ran(shell("ls /data", "echo two > /data/y", caches=cache()), caches=caches)
+    assert job.outcome.state is State.PASSED
+    assert "the cache c cannot be copied, so that the step begins without it: " in job.notes
+    assert [use.found for use in uses(job)] == ["", ""]
+    last = ran(shell("ls /data", caches=cache()), caches=caches)
+    assert last.log(1, Stream.STDOUT).endswith(b"y\n")
+
+
 def test_a_cache_that_is_larger_than_all_may_be_is_not_kept(ran: JobRunner, caches: CacheAccess) -> None:
     small = replace(caches, bytes_max=100_000)
     job = ran(shell("dd if=/dev/zero of=/data/big bs=1k count=200", caches=cache()), caches=small)
     assert job.outcome.state is State.PASSED
     assert notes(job)[-1] == "headway: warning: cache c is not kept: it is larger than all may be (100,000 bytes)"
+    assert versions(caches) == []
+
+
+def test_a_cache_that_cannot_be_kept_changes_no_verdict(ran: JobRunner, caches: CacheAccess) -> None:
+    gone: list[Path | None] = []
+
+    def on_event(event: Event) -> None:
+        if isinstance(event, StepOutput) and b"written" in event.data and not gone:
+            gone.append(caches.store.drop_views(ran.jobs[-1].folder))
+
+    job = ran(shell("echo x > /data/x; echo wri''tten", caches=cache()), caches=caches, on_event=on_event)
+    assert job.outcome.state is State.PASSED
+    assert notes(job)[-1].startswith("headway: warning: cache c is not kept: [Errno 2]")
     assert versions(caches) == []
 
 
