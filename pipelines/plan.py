@@ -10,6 +10,7 @@ from pipelines.caches import Cache
 from pipelines.inputs import DeclaredInput
 from pipelines.problem import Problem
 from pipelines.ready import Ready
+from pipelines.report_files import Reports
 from pipelines.resources import Resources
 from pipelines.retry import Retry
 
@@ -125,13 +126,6 @@ class Artifacts(_Frozen):
     exclude: tuple[str, ...] = ()
     expire_s: int | None = None
     when: Literal["success", "failure", "always"] = "success"
-
-
-class Reports(_Frozen):
-    """Report files of a step: patterns as those of artifacts, of results of tests and of coverage."""
-
-    junit: tuple[str, ...] = ()
-    coverage: tuple[str, ...] = ()
 
 
 class CommandsStep(_Step):

@@ -1,18 +1,18 @@
 """Plans the reports of a step: which of its files hold results of tests, and coverage."""
 
-from pipelines import plan
 from pipelines.compiler.artifacts import plain_pattern, why_no_files, wrong_patterns
 from pipelines.compiler.step_candidates import StepCandidates
 from pipelines.model.reports import Reports
 from pipelines.model.workflow import CommandsStep, PluginStep
+from pipelines.report_files import Reports as PlannedReports
 
 
-def plan_reports(asked: Reports | None) -> plan.Reports | None:
+def plan_reports(asked: Reports | None) -> PlannedReports | None:
     """What is read of the step. The patterns have been checked."""
     if asked is None:
         return None
     junit, coverage = (tuple(map(plain_pattern, patterns)) for patterns in (asked.junit, asked.coverage))
-    return plan.Reports(junit=junit, coverage=coverage)
+    return PlannedReports(junit=junit, coverage=coverage)
 
 
 def check_reports(candidates: StepCandidates) -> None:

@@ -36,8 +36,8 @@ def run_step(job: Job, step: Step, prestarter: ContainerPrestarter, services: Se
         ended = _outcome_of(job, attempt)
         _explain(output, ended, partial(services.notes_for, step, ended, since_s))
         outcome = retries.outcome_after(ended, since_s)
-    if outcome.state is State.FAILED and problems.annotations:
-        job.emit(ProblemLinesFound(step.number, problems.annotations))
+    if outcome.state is State.FAILED and (found := problems.find()):
+        job.emit(ProblemLinesFound(step.number, found))
     if output.cut_off:
         outcome = replace(outcome, message="; ".join(filter(None, (outcome.message, CUT_OFF))))
     return outcome

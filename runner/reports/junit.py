@@ -40,6 +40,7 @@ class TestReader:
         self._characters_max, self._cases_count_max = limits.name_characters_max, limits.cases_count_max
         self._lines: list[str] = []
         self._durations: list[int] = []
+        self._others: Counter[str] = Counter()
         self._failures: list[FailedTest] = []
         self._files_read = 0
 
@@ -58,14 +59,19 @@ class TestReader:
         """All tests together; None where no file was a report."""
         if not self._files_read:
             return None
-        slowest = heapq.nlargest(SLOWEST_COUNT_MAX, zip(self._durations, self._lines, strict=True))
+        slowest = heapq.nlargest(SLOWEST_COUNT_MAX, range(len(self._lines)), self._durations.__getitem__)
+        passed = len(self._lines) - self._others.total()
         return TestResults(
-            counts=dict(Counter(line[: line.index("\t")] for line in self._lines)),
+            counts={state: count for state, count in ((PASSED, passed), *self._others.items()) if count},
             duration_ms=min(sum(self._durations), DURATION_MS_MAX),
             failures=tuple(self._failures),
-            slowest=tuple((duration, CaseName(*line.split("\t")[1:4])) for duration, line in slowest if duration),
+            slowest=tuple(self._slow(each) for each in slowest if self._durations[each]),
             cases="\n".join(("", *self._lines, "")),
         )
+
+    def _slow(self, index: int) -> tuple[int, CaseName]:
+        _, suite, group, name, *_ = self._lines[index].split("\t")
+        return self._durations[index], CaseName(suite, group, name)
 
     def add(self, state: str, words: tuple[str, str, str, str], duration_ms: int) -> tuple[str, str, str, str]:
         """Adds a test: suite, class, name and file. Returns these as they are kept. Raises ReportError."""
@@ -74,6 +80,7 @@ class TestReader:
             suite, group, name, file = (one_line(word, self._limits.name_characters_max) for word in words)
             words = (suite, group, name, file)
         self._append("\t".join((state, *words, str(duration_ms))), duration_ms)
+        self._others[state] += state != PASSED
         return words
 
     def add_passed(self, suite: tuple[str, str], case: dict[str, str]) -> None:

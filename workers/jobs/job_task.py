@@ -207,16 +207,9 @@ def _run(
         step_url=lambda number: f"{run_url}?step={steps[number]}" if number in steps else "",
     )
     sweep = partial(remove_dead_attempts, context.database, engine, context.installation, settings.workspaces_dir)
+    reports = StoredReports(context.database, context.blobs, claim, job.repo_id)
     with (
-        Recorder(
-            context.database,
-            context.logs,
-            context.live,
-            claim,
-            steps,
-            _now_ms,
-            StoredReports(context.database, context.blobs, claim, job.repo_id),
-        ) as recorder,
+        Recorder(context.database, context.logs, context.live, claim, steps, _now_ms, reports) as recorder,
         open_job(
             assignment,
             engine,

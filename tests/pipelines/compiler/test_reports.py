@@ -3,7 +3,8 @@
 import pytest
 
 from pipelines.compiler.artifacts import PATTERNS_COUNT_MAX
-from pipelines.plan import CommandsStep, PluginStep, Reports
+from pipelines.plan import CommandsStep, PluginStep
+from pipelines.report_files import Reports
 from tests.support.pipelines import job_of, problems_of, step_of
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.plan import Reports
+from pipelines.report_files import Reports
 from pipelines.retry import Retry
 from pipelines.state import Outcome, State
 from runner.events import ProblemLinesFound, ReportsRead, Stream

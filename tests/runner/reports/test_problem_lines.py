@@ -4,13 +4,20 @@ import pytest
 
 from runner.events import Stream
 from runner.report_results import Annotation
-from runner.reports.problem_lines import ANNOTATIONS_COUNT_MAX, LINE_BYTES_MAX, ProblemLines
+from runner.reports.problem_lines import (
+    ANNOTATIONS_COUNT_MAX,
+    FIRST_BYTES_MAX,
+    LAST_BYTES_MAX,
+    LINE_BYTES_MAX,
+    PIECE_BYTES,
+    ProblemLines,
+)
 
 
 def found(*lines: str, stream: Stream = Stream.STDOUT) -> list[str]:
     problems = ProblemLines("/headway/src")
     problems(stream, "".join(f"{line}\n" for line in lines).encode(), 1)
-    return [str(each) for each in problems.annotations]
+    return [str(each) for each in problems.find()]
 
 
 @pytest.mark.parametrize(
@@ -80,13 +87,13 @@ def test_a_line_comes_in_pieces_and_knows_its_line_in_the_log() -> None:
         problems(Stream.STDERR, piece.encode(), line)
     problems(Stream.STDOUT, b"c.c:5: error: y\n", 0)
     problems(Stream.NOTE, b"d.c:5: error: y\n", 5)
-    assert problems.annotations == (
+    assert problems.find() == (
         Annotation("error", "a.c", 1, 2, "bad", 2),
         Annotation("error", "b.c", 3, 4, "x", 4),
         Annotation("error", "c.c", 5, 0, "y", 0),
     )
     problems.restart()
-    assert not problems.annotations
+    assert not problems.find()
 
 
 def test_the_same_problem_counts_once_and_a_summary_not_at_all() -> None:
@@ -100,7 +107,7 @@ def test_a_long_line_is_not_looked_at() -> None:
     problems = ProblemLines("/w")
     problems(Stream.STDOUT, line.encode() + b"x", 1)
     problems(Stream.STDOUT, b"x: a.c:1: error: z\nb.c:2: error: y\n", 1)
-    assert [str(each) for each in problems.annotations] == ["b.c:2: error: y"]
+    assert [str(each) for each in problems.find()] == ["b.c:2: error: y"]
 
 
 def test_only_so_many_are_kept_and_errors_before_warnings() -> None:
@@ -113,7 +120,46 @@ def test_only_so_many_are_kept_and_errors_before_warnings() -> None:
 
 
 def test_only_so_many_lines_are_looked_at() -> None:
-    problems = ProblemLines("/w", lines_count_max=2)
+    problems = ProblemLines("/w")
     problems(Stream.STDOUT, b"at 1:2\nplain\na.c:1: error: x\nb.c:1: error: y\n", 1)
-    problems(Stream.STDOUT, b"c.c:1: error: x\n", 5)
-    assert [each.file for each in problems.annotations] == ["a.c"]
+    assert [each.file for each in problems.find(lines_count_max=2)] == ["a.c"]
+    assert [each.file for each in problems.find(lines_count_max=3)] == ["a.c", "b.c"]
+
+
+def test_a_line_without_an_end_counts() -> None:
+    problems = ProblemLines("/w")
+    problems(Stream.STDOUT, b"a.c:1: error: x", 1)
+    assert [str(each) for each in problems.find()] == ["a.c:1: error: x"]
+
+
+def test_of_a_long_output_the_beginning_and_the_end_are_looked_at() -> None:
+    problems, fill = ProblemLines("/w"), (b"x" * 1023 + b"\n") * 64
+    size = len(fill) + PIECE_BYTES
+    problems(Stream.STDOUT, b"first.c:1: error: x\n", 1)
+    for _ in range(FIRST_BYTES_MAX // size + 1):
+        problems(Stream.STDOUT, fill, 0)
+    problems(Stream.STDOUT, b"middle.c:1: error: x\ncut-off-", 0)
+    for _ in range(LAST_BYTES_MAX // size - 1):
+        problems(Stream.STDOUT, fill, 0)
+    problems(Stream.STDOUT, b"\nlast.c:1: error: x\n", 0)
+    assert [each.file for each in problems.find()] == ["first.c", "middle.c", "last.c"]
+    problems(Stream.STDOUT, fill * 2, 0)
+    assert [each.file for each in problems.find()] == ["first.c", "last.c"]
+
+
+def test_single_bytes_count_for_the_memory_that_they_take() -> None:
+    problems = ProblemLines("/w")
+    for _ in range(2 * FIRST_BYTES_MAX // PIECE_BYTES):
+        problems(Stream.STDOUT, b"x", 0)
+    for byte in b"\na.c:1: error: y\n":
+        problems(Stream.STDOUT, bytes([byte]), 0)
+    assert len(problems._first) + len(problems._last) <= (FIRST_BYTES_MAX + LAST_BYTES_MAX) // PIECE_BYTES
+    assert [str(each) for each in problems.find()] == ["a.c:1: error: y"]
+
+
+def test_after_a_gap_the_rest_of_a_line_is_left_out() -> None:
+    problems = ProblemLines("/w")
+    problems(Stream.STDOUT, b"x" * FIRST_BYTES_MAX, 1)
+    problems(Stream.STDOUT, b"y" * LAST_BYTES_MAX, 0)
+    problems(Stream.STDOUT, b"rest.c:1: error: x\nb.c:1: error: y\n", 0)
+    assert [each.file for each in problems.find()] == ["b.c"]
