@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from posixpath import join, normpath
 
-from pipelines.caches import Cache, CacheFolder
+from pipelines.caches import Cache
 from pipelines.plan import CommandsStep, PluginStep
 from pipelines.state import Outcome, Reason, State
 from runner.caches.files import copy_layers, is_empty, measure
@@ -22,6 +21,7 @@ from runner.docker.overlays import Overlay, is_mount_failure
 from runner.docker.specs import ContainerSpec
 from runner.errors import MachineError, StepError
 from runner.events import CachesUsed, CacheUse
+from runner.execution.container.cache_places import CachePlaces
 from runner.execution.job import Job
 from runner.logs.output import Output
 
@@ -33,7 +33,6 @@ END_TIMEOUT_S = 15
 _MB = 10**6
 _KEEP_PACKAGES = "/etc/apt/apt.conf.d/docker-clean"
 _KEPT = b'Binary::apt::APT::Keep-Downloaded-Packages "true";\nAPT::Keep-Downloaded-Packages "true";\n'
-_ROOT = frozenset({"", "0", "root"})
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ def mount_caches(job: Job, step: CommandsStep | PluginStep, image: str, user: st
     mounted = MountedCaches()
     if access is None or not keys:
         return mounted
-    places = _Places(job, step, image, user)
+    places = CachePlaces(job, step, image, user)
     with job.timed("cache", step.name):
         for cache, key in zip(step.caches, keys, strict=True):
             mounted = _mount(job, access, step, cache, key, places, mounted)
@@ -75,7 +74,7 @@ def _mount(
     step: CommandsStep | PluginStep,
     cache: Cache,
     key: ResolvedKey,
-    places: "_Places",
+    places: CachePlaces,
     mounted: MountedCaches,
 ) -> MountedCaches:
     if key.problem:
@@ -133,43 +132,6 @@ def _copy(job: Job, access: CacheAccess, view: View) -> View | None:
     view = copied(view)
     access.store.note(view)
     return view
-
-
-class _Places:
-    """Where the folders of caches are in a step's container."""
-
-    def __init__(self, job: Job, step: CommandsStep | PluginStep, image: str, user: str) -> None:
-        self._own = job.environment(step.container.environment)
-        self._image = job.images.environment_of(image)
-        self._start = step.container.directory or str(job.images.config_of(image).get("WorkingDir") or "/")
-        name = user.partition(":")[0]
-        self.user = "" if name in _ROOT else name
-
-    def target(self, folder: CacheFolder) -> str:
-        """The absolute path of the folder. Raises StepError where it is not known."""
-        return normpath(join(self._start, self._home(self._base(folder)), folder.below))
-
-    def _base(self, folder: CacheFolder) -> str:
-        if folder.variable:
-            image = {} if folder.leads else self._image
-            value = self._own.get(folder.variable) or image.get(folder.variable) or ""
-            if value.startswith("/"):
-                return value
-        return folder.path
-
-    def _home(self, path: str) -> str:
-        if not path.startswith("~/"):
-            return path
-        home = self._own.get("HOME") or self._image.get("HOME") or ("" if self.user else "/root")
-        if not home.startswith("/"):
-            hint = "write its absolute path, or HOME in `environment`"
-            message = f"the folder {path!r} of its cache is below the home of user {self.user!r}, which is not known"
-            raise StepError(Reason.INVALID_PIPELINE, f"{message}; {hint}")
-        return join(home, path[2:])
-
-    def variables(self, folders: tuple[CacheFolder, ...]) -> dict[str, str]:
-        """The variables that lead tools to the folders."""
-        return {folder.variable: folder.path for folder in folders if folder.leads}
 
 
 def hand_over(job: Job, mounted: MountedCaches, container: str, user: int | None) -> None:
