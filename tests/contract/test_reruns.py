@@ -7,7 +7,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, update
+from sqlalchemy import Engine, select, update
 
 from pipelines.plan import Artifacts, BuildStep, JobPlan, Plan, PushStep
 from pipelines.state import PASSED, Outcome, Reason, State
@@ -20,12 +20,13 @@ from workers import store
 from workers.artifacts.housekeeping import delete_unused_artifacts
 from workers.artifacts.storage import StoredArtifacts
 from workers.blobs import LocalBlobs
-from workers.db.models import ArtifactBlob, Job, Run, Step
+from workers.db.models import ArtifactBlob, Job, Run, Step, StoredLog
 from workers.db.session import reading, transaction
 from workers.reports.storage import StoredReports
 from workers.store import artifacts as artifact_rows
 from workers.store import reports as report_rows
 from workers.store.jobs import leases
+from workers.store.logs import logs_to_delete
 from workers.store.reruns.carrying import before_failure
 from workers.store.reruns.choice import Asked, NothingToRunError, as_stored, choose
 from workers.store.reruns.kept_files import files_for, keep_files
@@ -199,6 +200,9 @@ def test_what_was_carried_over_stays_when_the_earlier_runs_are_removed(place: Pl
         assert place.log(third, "build") == "build step-1 of run 1\n"
         assert place.log(third, "test") == "test step-1 of run 2\n"
         assert place.artifacts(third) == {"of-build": "build 1", "of-test": "test 2", "of-deploy": "deploy 3"}
+    with reading(place.database) as session:
+        assert not logs_to_delete(session, 10), "sizes count them as the repository's"
+        assert not session.scalars(select(StoredLog.key).where(StoredLog.job_id.is_(None))).all()
     place.remove(third)
     assert place.blob_names() == [], "with the last run that has it, it goes"
 
