@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 from pipelines.state import Outcome
 from runner.report_results import Annotation, StepReports
@@ -126,6 +127,18 @@ class ImagePushed:
     image_id: str
 
 
+ServiceState = Literal["starting", "ready", "ended", "failed"]
+
+
+@dataclass(frozen=True)
+class ServiceChanged:
+    """What a service does now. It is ``ready`` also where nothing waits for it; ``message`` says how it ended."""
+
+    name: str
+    state: ServiceState
+    message: str = ""
+
+
 @dataclass(frozen=True)
 class ReportsRead:
     """The reports of a step have been read, after an attempt at it. Those of an earlier attempt no longer count."""
@@ -152,5 +165,5 @@ class JobNote:
 StepEvent = (
     StepStarted | StepOutput | StepRetried | StepMeasured | StepFinished | CachesUsed | ReportsRead | ProblemLinesFound
 )
-Event = StepEvent | InstructionChanged | ImageBuilt | ImagePushed | JobNote
+Event = StepEvent | InstructionChanged | ImageBuilt | ImagePushed | ServiceChanged | JobNote
 Emit = Callable[[Event], None]

@@ -36,14 +36,15 @@ def _masked(event: events.Event, redactor: Redactor) -> events.Event:
         case events.CachesUsed(caches=caches):
             named = (replace(use, name=mask(use.name), key=mask(use.key), found=mask(use.found)) for use in caches)
             return replace(event, caches=tuple(named))
-        case events.InstructionChanged() | events.ImagePushed() | events.JobNote():
+        case events.InstructionChanged() | events.ImagePushed() | events.ServiceChanged() | events.JobNote():
             return _masked_texts(event, mask)
         case _:
             assert_never(event)
 
 
 def _masked_texts(
-    event: events.InstructionChanged | events.ImagePushed | events.JobNote, mask: Callable[[str], str]
+    event: events.InstructionChanged | events.ImagePushed | events.ServiceChanged | events.JobNote,
+    mask: Callable[[str], str],
 ) -> events.Event:
     match event:
         case events.InstructionChanged():
@@ -51,6 +52,8 @@ def _masked_texts(
         case events.ImagePushed():
             # A tag may come from a file that a step wrote.
             return replace(event, repo=mask(event.repo), tag=mask(event.tag))
+        case events.ServiceChanged():
+            return replace(event, message=mask(event.message))
         case events.JobNote():
             return replace(event, text=mask(event.text))
         case _:

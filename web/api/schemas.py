@@ -112,6 +112,15 @@ class StepSchema(Schema):
     finished_ms: int | None
 
 
+class ServiceSchema(Schema):
+    """A service of a job: a container beside its steps. ``message`` says how it ended, if not as the file says."""
+
+    name: str
+    image: str
+    state: str = Field(description="waiting, starting, ready, ended or failed.")
+    message: str
+
+
 class JobSchema(Schema):
     """A job and its steps. A job has no steps until a worker has planned the run."""
 
@@ -133,6 +142,7 @@ class JobSchema(Schema):
     created_ms: int
     started_ms: int | None
     finished_ms: int | None
+    services: list[ServiceSchema] = []
     steps: list[StepSchema] = []
 
 

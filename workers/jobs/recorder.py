@@ -91,6 +91,9 @@ class Recorder:
                 self._finished(event)
             case events.JobNote():
                 self._write(lambda session: store.note_job(session, *self._fence, event.text))
+            case events.ServiceChanged():
+                said = {"state": event.state, "message": event.message}
+                self._write(lambda session: store.set_service(session, *self._fence, event.name, said))
             case _:
                 self._learned(event)
 

@@ -27,6 +27,7 @@ from runner.events import (
     JobNote,
     ProblemLinesFound,
     ReportsRead,
+    ServiceChanged,
     StepFinished,
     StepMeasured,
     StepOutput,
@@ -110,7 +111,7 @@ class Terminal:
                     self._print(Text(visible(text), style="dim"))
                 case StepMeasured() | ReportsRead() | ProblemLinesFound():
                     self._learned(event)
-                case CachesUsed() | ImageBuilt() | InstructionChanged() | StepRetried():
+                case CachesUsed() | ImageBuilt() | InstructionChanged() | StepRetried() | ServiceChanged():
                     pass
 
     def _pushed(self, name: str) -> None:

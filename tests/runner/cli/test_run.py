@@ -85,6 +85,33 @@ def contents(folder: Path) -> dict[str, bytes | str]:
     return found
 
 
+ONE_FILE = """steps:
+  - {name: app, build: .}
+  - include: ci/ask.yml
+    with: {WORD: made}
+  - {name: shaky, image: busybox, retry: 1, commands: [mkdir tried && exit 3; true]}
+services:
+  web: {image: {build: app}, commands: ['while true; do nc -l -p 5432 < /made; done'], ready: {port: 5432}}
+"""
+FRAGMENT = """inputs: {WORD: {required: true}}
+steps:
+  - name: ask
+    image: busybox
+    commands: ['until nc -w 3 web 5432 < /dev/null | grep "$WORD"; do sleep 0.2; done']
+    environment: {WORD: "${WORD}"}
+    resources: {memory: 64m, pids: 50}
+"""
+
+
+def test_fragments_services_in_the_image_just_built_and_retries_work_without_a_server(tree: Tree) -> None:
+    dockerfile = "FROM busybox\nRUN echo made > /made\n"
+    done = tree.write({".headway.yml": ONE_FILE, "ci/ask.yml": FRAGMENT, "Dockerfile": dockerfile}).commit().run()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "  ask | made" in done.stdout
+    assert "passed on attempt 2 of 2" in done.stdout
+    assert " of processor time" in done.stdout
+
+
 def test_a_pipeline_that_passes_is_0_in_plain_lines(tree: Tree) -> None:
     done = tree.write({".headway.yml": SHOW.format("echo hello")}).commit().run()
     assert done.returncode == 0

@@ -25,9 +25,10 @@ def test_no_event_has_a_secret_in_a_text() -> None:
     attempt = events.EndedAttempt(Outcome(State.FAILED, Reason.EXIT_CODE, f"no {SECRET}", 1), 1.0, 2.0, 3)
     emit(events.StepRetried(1, (attempt,)))
     emit(events.ProblemLinesFound(1, (Annotation("error", f"{SECRET}.c", 1, 2, f"no {SECRET}"),)))
-    assert len(said) == 6
+    emit(events.ServiceChanged("db", "failed", f"log: {SECRET}"))
+    assert len(said) == 7
     assert SECRET not in repr(said)
-    assert repr(said).count("********") == 9
+    assert repr(said).count("********") == 10
 
 
 def test_no_part_of_a_report_has_a_secret() -> None:
@@ -50,6 +51,7 @@ def test_output_and_ids_come_through_as_they_are() -> None:
         events.StepStarted(1),
         events.StepOutput(1, 0, b"x", events.Stream.STDOUT),
         events.ImageBuilt(1, "i", 2),
+        events.StepMeasured(1, 2, 3.0, 4),
     ]
     for event in given:
         masked_emit(said.append, REDACTOR)(event)

@@ -5,7 +5,7 @@ import re
 import pytest
 from starlette.testclient import TestClient
 
-from pipelines.plan import CommandsStep, Container, JobPlan, LeftOut, NamedImage, Plan
+from pipelines.plan import CommandsStep, Container, JobPlan, LeftOut, NamedImage, Plan, Service
 from pipelines.problem import Problem
 from pipelines.state import PASSED, Outcome, Reason, State
 from pipelines.trigger import Event
@@ -13,6 +13,7 @@ from runner.events import (
     EndedAttempt,
     ImagePushed,
     InstructionChanged,
+    ServiceChanged,
     StepFinished,
     StepMeasured,
     StepOutput,
@@ -69,6 +70,22 @@ def test_what_a_step_used_and_its_earlier_attempts_are_shown(site: Site, browser
     (job,) = browser.get(f"/api/repos/{REPO}/runs/1").json()["jobs"]
     assert job["steps"][1]["facts"]["usage"]["cpu_seconds"] == 12.25
     assert job["steps"][1]["facts"]["attempts"][0]["message"] == "timed out after <1> s"
+
+
+def test_services_stand_below_the_steps_with_what_they_do(site: Site, browser: TestClient) -> None:
+    site.add_repo()
+    box = Container(image=NamedImage(name="postgres:17"))
+    job = job_plan("test").model_copy(
+        update={"services": (Service(name="db", container=box), Service(name="seed", container=box))}
+    )
+    begun = site.begin(plan=plan(job))
+    with begun.recorder() as record:
+        record(ServiceChanged("seed", "ended", "the service 'seed' ended with exit code 3; the end of its log:\n<b>"))
+        text = browser.get(RUN).text
+        (found,) = browser.get(f"/api/repos/{REPO}/runs/1").json()["jobs"]
+    assert '<span class="clip" title="postgres:17">db</span> service, waiting' in text
+    assert "exit code 3; the end of its log:\n&lt;b&gt;</pre>" in text
+    assert [(each["name"], each["state"]) for each in found["services"]] == [("db", "waiting"), ("seed", "ended")]
 
 
 def test_only_what_is_known_of_a_step_is_shown(site: Site, browser: TestClient) -> None:

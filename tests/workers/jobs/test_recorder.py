@@ -15,6 +15,7 @@ from runner.events import (
     ImagePushed,
     InstructionChanged,
     JobNote,
+    ServiceChanged,
     StepFinished,
     StepMeasured,
     StepOutput,
@@ -26,9 +27,11 @@ from tests.support.notices import notices
 from tests.support.recording import RecorderFixture
 from tests.support.services import RedisServer, eventually
 from workers import store
+from workers.db.models import Job
 from workers.db.session import reading, transaction
 from workers.jobs.takeovers.takeover import bytes_of_streams
 from workers.store.jobs import leases
+from workers.store.jobs.recording import SERVICE_MESSAGE_CHARS_MAX
 from workers.streaming import redis_stream
 from workers.streaming.publisher import PENDING_BYTES_MAX, LogPublisher
 from workers.streaming.redis_stream import LiveChunk, LiveEnd, LiveTail
@@ -347,3 +350,21 @@ def test_the_output_of_the_attempt_that_goes_on_is_counted_from_its_start(parts:
     with parts.logs.open(claim.run_id, claim.job_id, 1, claim.origin) as log:
         assert bytes_of_streams(log, 12) == {Stream.STDOUT: 7, Stream.STDERR: 5}
         assert bytes_of_streams(log, 0) == {Stream.STDOUT: 13, Stream.NOTE: 6, Stream.STDERR: 5}
+
+
+def test_what_a_service_does_is_in_its_jobs_row(parts: RecorderFixture) -> None:
+    def services() -> list[dict[str, object]]:
+        with reading(parts.database) as session:
+            return session.get_one(Job, parts.claim.job_id).services
+
+    with transaction(parts.database) as session:
+        waiting = {"name": "db", "image": "postgres:17", "state": "waiting", "message": ""}
+        session.get_one(Job, parts.claim.job_id).services = [waiting, {**waiting, "name": "web"}]
+    with parts.recorder() as record:
+        record(ServiceChanged("db", "ready"))
+        assert [each["state"] for each in services()] == ["ready", "waiting"]
+        record(ServiceChanged("web", "failed", "x" * SERVICE_MESSAGE_CHARS_MAX + "y"))
+    assert services()[1]["message"] == "x" * SERVICE_MESSAGE_CHARS_MAX
+    with transaction(parts.database) as session:
+        leases.start_steps_over(session, parts.claim.job_id, 1)
+    assert [(each["state"], each["message"]) for each in services()] == [("waiting", "")] * 2

@@ -196,6 +196,7 @@ def test_verdicts_are_those_of_the_steps(killed: dict[str, Future[Pushed]]) -> N
     assert plugin is not None
     assert plugin.exit_code == 5
     assert killed["plugin"].result().log("work", Stream.STDOUT) == b"begun\nend\n"
+    assert killed["plugin"].result().log("work", Stream.STDERR) == b""
 
 
 def test_the_time_of_a_step_goes_on_meanwhile(killed: dict[str, Future[Pushed]]) -> None:

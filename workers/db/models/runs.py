@@ -90,6 +90,8 @@ class Job(Base):
     None in jobs that ended before this column existed.
 
     ``carried_from`` is the number of the run in which it ran, where a re-run took it over as it had ended.
+    ``services`` are those of its plan [{name, image, state, message}]; the state is waiting, starting, ready, ended or
+    failed.
 
     ``key`` is a random name, given at the first claim, for what the job has on a worker's machine; empty before that.
     In another database, or an older copy of this one, no job can have the same.
@@ -123,6 +125,7 @@ class Job(Base):
     on_success: Mapped[bool] = mapped_column(default=True)
     on_failure: Mapped[bool] = mapped_column(default=False)
     plan: Mapped[str | None]
+    services: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
     group_key: Mapped[str | None]
     group_name: Mapped[str] = mapped_column(default="")
     group_limit: Mapped[int] = mapped_column(default=1)

@@ -148,6 +148,8 @@ def start_steps_over(session: Session, job_id: int, origin: int) -> None:
         "attempt": origin,
     }
     session.execute(update(table(Step)).where(Step.job_id == job_id, Step.carried_from.is_(None)).values(fresh))
+    job = session.get_one(Job, job_id)
+    job.services = [{**each, "state": "waiting", "message": ""} for each in job.services]
 
 
 def next_ready(session: Session, labels: Labels | None = None) -> int | None:

@@ -11,6 +11,9 @@ from workers.db.session import now_ms
 from workers.store.common import lock_attempt
 from workers.store.jobs.completion import Finished, cancellation_outcome, end_job, lock_job, settle
 
+SERVICE_MESSAGE_CHARS_MAX = 4_000
+"""As much is kept of the sentence about how a service ended, which has the end of its log."""
+
 
 def finish_job(session: Session, job_id: int, attempt: int, outcome: Outcome) -> Finished:
     """Ends the job and skips its steps that did not start. With its last job the run ends too."""
@@ -75,6 +78,14 @@ def note_job(session: Session, job_id: int, attempt: int, sentence: str) -> None
     """Sets the message that says what the job waits for. The outcome replaces it when the job ends."""
     lock_attempt(session, job_id, attempt)
     session.execute(update(Job).where(Job.id == job_id).values(message=sentence))
+
+
+def set_service(session: Session, job_id: int, attempt: int, name: str, said: dict[str, Any]) -> None:
+    """Notes what a service of the job does; its name and image are known since the job was planned."""
+    _, job = lock_job(session, job_id, attempt)
+    said = {**said, "message": str(said["message"])[:SERVICE_MESSAGE_CHARS_MAX]}
+    job.services = [{**each, **said} if each["name"] == name else each for each in job.services]
+    session.flush()
 
 
 def steps_by_number(session: Session, job_id: int) -> dict[int, Step]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import assert_never
+from typing import Any, assert_never
 
 from sqlalchemy.orm import Session
 
@@ -124,6 +124,8 @@ def _fill(job: Job, plan: JobPlan, *, ready: bool) -> None:
     job.cell, job.labels, job.needs = dict(plan.cell), dict(plan.labels), list(plan.needs)
     job.on_success, job.on_failure, job.ready = plan.on_success, plan.on_failure, ready
     job.plan = plan.model_dump_json()
+    names = {step.number: step.name for step in plan.steps}
+    job.services = [_service(service, names) for service in plan.services]
     # The forge has answered: if it is away later, it has its whole time again.
     job.delays, job.delayed_since_ms, job.delay_reason = 0, None, ""
 
@@ -133,6 +135,12 @@ def _steps(job_id: int, attempt: int, plan: JobPlan) -> Iterable[Step]:
     for step in plan.steps:
         image = _image(step, names)
         yield Step(job_id=job_id, attempt=attempt, number=step.number, name=step.name, kind=step.kind, image=image)
+
+
+def _service(service: plans.Service, names: dict[int, str]) -> dict[str, Any]:
+    image = service.container.image
+    shown = image.name if isinstance(image, plans.NamedImage) else f"the image of '{names.get(image.step, '')}'"
+    return {"name": service.name, "image": shown, "state": "waiting", "message": ""}
 
 
 def _image(step: plans.Step, names: dict[int, str]) -> str:

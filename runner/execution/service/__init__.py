@@ -1,0 +1,1 @@
+"""One service of a job: its container, and whether it is ready."""
