@@ -43,6 +43,8 @@ LEAST: Mapping[str, int] = {
     "disk_low_percent": 0,
     "mirror_bytes_max": 0,
     "cache_bytes_max": 0,
+    "keep_failed_h": 0,
+    "keep_failed_bytes_max": 0,
     "image_bytes_max": 0,
     "build_cache_bytes_max": 0,
     "run_retention_days": 0,

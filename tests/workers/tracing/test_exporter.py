@@ -121,8 +121,10 @@ def test_a_variable_that_the_library_refuses_is_one_line_and_no_error(
     with capture_logs() as lines:
         exporter.send(JOB)
         exporter.send(JOB)
-    assert len(lines) == 1
-    assert "Look at the OTEL_ variables" in lines[0]["problem"]
+    # A thread of an exporter that another test has left may say something of its own.
+    own = [line["problem"] for line in lines if "max_queue_size" in line["problem"]]
+    assert len(own) == 1
+    assert "Look at the OTEL_ variables" in own[0]
     assert collector.spans == []
 
 
