@@ -25,6 +25,13 @@ def canonical(name: str) -> str:
     return f"{head}{slash}{repo}@{digest}" if at else f"{head}{slash}{repo}:{tag or 'latest'}"
 
 
+def repository(name: str) -> str:
+    """The repository of an image's name, as the engine shows it: without tag and digest."""
+    repo = canonical(name).partition("@")[0]
+    head, slash, last = repo.rpartition("/")
+    return f"{head}{slash}{last.partition(':')[0]}"
+
+
 def is_own_image(name: str) -> bool:
     """True for a name that only Headway gives, in any spelling."""
     repo = name.strip().lower().partition("@")[0]

@@ -6,7 +6,7 @@ from contextlib import suppress
 from threading import Condition, Event, Lock, Thread
 from typing import Any
 
-from pipelines.own_images import REMEDY, canonical, is_own_image
+from pipelines.own_images import REMEDY, is_own_image, repository
 from pipelines.state import Reason
 from runner.cleanup.borrowed_tags import image_named, is_borrowed
 from runner.docker.client import Engine
@@ -140,12 +140,12 @@ class ImageFetch:
         if here is None:
             raise MachineError(Reason.INTERNAL, f"the image {self._reference} was pulled and is not in the engine")
         if self.use:
-            self.use.pulled(here, before)
+            self.use.pulled(self._reference, here, before)
         self._finish(here)
 
     def _pulled(self, digest: str) -> Description | None:
         """The image that was pulled. Another job may have taken its name for a push already; its digest stays."""
-        repo = canonical(self._reference).partition("@")[0].rpartition(":")[0]
+        repo = repository(self._reference)
         by_digest = self._engine.image(f"{repo}@{digest}") if digest and "@" not in self._reference else None
         if by_digest:
             return by_digest

@@ -1,4 +1,5 @@
-"""Which images of this machine's engine Headway has pulled, and when a job used each last: a file for each image.
+"""Which images of this machine's engine Headway has pulled, and when a job used each last: a file for each image, with
+the repositories that it was pulled from.
 
 Only what is recorded may be removed: the engine's other images belong to other programs. A job holds a shared lock on
 the file of each image that it uses until it has ended; a removal needs the lock for itself.
@@ -7,14 +8,13 @@ the file of each image that it uses until it has ended; a removal needs the lock
 import fcntl
 import os
 import re
-from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from pipelines.own_images import canonical
+from pipelines.own_images import repository
 from runner.cleanup.image_removal import remove_image_names
 from runner.docker.client import Engine
 from runner.docker.image_containers import has_containers
@@ -45,14 +45,15 @@ class ImageUse:
         """The ids of all images that the engine has: those are not Headway's."""
         return frozenset(str(image["Id"]) for image in engine.images())
 
-    def pulled(self, image: dict[str, Any], before: frozenset[str]) -> None:
-        """Records an image that was pulled, if the engine did not have it ``before``."""
+    def pulled(self, name: str, image: dict[str, Any], before: frozenset[str]) -> None:
+        """Records an image that was pulled by this name, if it is recorded or the engine did not have it ``before``."""
         image_id = str(image["Id"])
-        if image_id not in before:
+        path = _path(self._folder, image_id)
+        if image_id not in before or path.exists():
             with suppress(OSError):  # without a record the image stays
                 self._folder.mkdir(mode=0o700, exist_ok=True)
-                with _path(self._folder, image_id).open("a"):
-                    pass
+                with path.open("a", encoding="utf-8") as file:
+                    file.write(f"{repository(name)}\n")
         self.use(image_id)
 
     def use(self, image_id: str) -> None:
@@ -96,16 +97,19 @@ def remove_image(engine: Engine, folder: Path, image: RecordedImage) -> bool:
         if os.fstat(file.fileno()).st_mtime > image.used_s:
             return False  # a job has used it, and ended, since it was chosen
         here = engine.image(image.image_id)
-        if here is not None and not _remove(engine, here):
+        pulled_from = frozenset(path.read_text(encoding="utf-8", errors="replace").split())
+        if here is not None and not _remove(engine, here, pulled_from):
             return False
         path.unlink(missing_ok=True)
     return True
 
 
-def _remove(engine: Engine, here: dict[str, Any]) -> bool:
+def _remove(engine: Engine, here: dict[str, Any], pulled_from: frozenset[str]) -> bool:
     names, digests = list(here.get("RepoTags") or ()), list(here.get("RepoDigests") or ())
+    # Not by the digests: the containerd store makes one of every name, also of one that was given on this machine.
+    has_other_names = not {repository(name) for name in names} <= pulled_from
     # Of an image with several names the engine removes all but the last one, also while a container uses it.
-    if not _same_repositories(names, digests) or has_containers(engine, str(here["Id"])):
+    if has_other_names or has_containers(engine, str(here["Id"])):
         return False
     try:
         remove_image_names(engine, [*names, *digests] or [str(here["Id"])])
@@ -113,12 +117,6 @@ def _remove(engine: Engine, here: dict[str, Any]) -> bool:
         if engine.image(str(here["Id"])) is not None:
             return False  # a container uses it since
     return engine.image(str(here["Id"])) is None
-
-
-def _same_repositories(names: Iterable[str], digests: Iterable[str]) -> bool:
-    """True unless the image has a name of which the registry that it was pulled from knows nothing."""
-    pulled = {canonical(digest).partition("@")[0] for digest in digests}
-    return all(canonical(name).rpartition(":")[0] in pulled for name in names)
 
 
 def _path(folder: Path, image_id: str) -> Path:

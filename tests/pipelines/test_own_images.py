@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipelines import own_images
-from pipelines.own_images import canonical, is_own_image
+from pipelines.own_images import canonical, is_own_image, repository
 from tests.support.pipelines import problems_of
 
 OWN = (
@@ -81,3 +81,15 @@ def test_the_code_takes_its_image_names_from_the_list() -> None:
             if isinstance(text, str) and re.fullmatch(r"headway/[a-z0-9._-]+(?:[:@].*)?", text):
                 found.append((file.relative_to(ROOT).as_posix(), text))
     assert sorted(found) == sorted(("pipelines/own_images.py", name) for name in NAMED.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "repo"),
+    [
+        ("docker.io/library/busybox", "busybox"), ("busybox:1", "busybox"), ("team/app:1", "team/app"),
+        ("host:5000/app", "host:5000/app"), ("host:5000/a/b:x", "host:5000/a/b"),
+        (f"host:5000/app@sha256:{'0' * 64}", "host:5000/app"), (f"app:1@sha256:{'0' * 64}", "app"),
+    ],
+)  # fmt: skip
+def test_a_repository_is_the_name_without_tag_and_digest(name: str, repo: str) -> None:
+    assert repository(name) == repo

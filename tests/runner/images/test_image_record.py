@@ -41,6 +41,7 @@ def recorded(folder: Path) -> RecordedImage:
 
 
 @pytest.mark.engine
+@pytest.mark.both_stores
 def test_a_job_records_what_it_has_pulled_and_nothing_that_was_there(
     ran: JobRunner, engine: Engine, stored: str, tmp_path: Path
 ) -> None:
@@ -60,6 +61,7 @@ def test_a_job_records_what_it_has_pulled_and_nothing_that_was_there(
 
 
 @pytest.mark.engine
+@pytest.mark.both_stores
 def test_an_image_in_use_or_with_a_name_of_others_stays(
     ran: JobRunner, engine: Engine, stored: str, tmp_path: Path
 ) -> None:
@@ -67,7 +69,7 @@ def test_an_image_in_use_or_with_a_name_of_others_stays(
     before = use.before_pull(engine)
     pull(engine, stored, None, lambda _: None, lambda: None, RegistryRetries(0, lambda _: None, lambda: None))
     image = engine.image(stored) or {}
-    use.pulled(image, before)
+    use.pulled(stored, image, before)
     assert not remove_image(engine, folder, recorded(folder)), "a job uses it"
     use.close()
     engine.tag(stored, "other-owner/else", secrets_hex())
@@ -85,7 +87,7 @@ def test_an_image_that_a_container_uses_keeps_all_its_names(engine: Engine, stor
     before = use.before_pull(engine)
     pull(engine, stored, None, lambda _: None, lambda: None, RegistryRetries(0, lambda _: None, lambda: None))
     engine.tag(stored, stored.rpartition(":")[0], "2")
-    use.pulled(engine.image(stored) or {}, before)
+    use.pulled(stored, engine.image(stored) or {}, before)
     use.close()
     names = sorted((engine.image(stored) or {})["RepoTags"])
     held = engine.create(ContainerSpec(stored, {}, "none", command=("true",)))
@@ -103,9 +105,9 @@ def test_only_recorded_images_are_held(tmp_path: Path) -> None:
     use.use("sha256:" + "0" * 64)
     assert recorded_images(tmp_path / "images") == []
     there, pulled = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
-    use.pulled({"Id": there}, frozenset({there}))
+    use.pulled("a:1", {"Id": there}, frozenset({there}))
     assert recorded_images(tmp_path / "images") == []
-    use.pulled({"Id": pulled}, frozenset())
+    use.pulled("a:1", {"Id": pulled}, frozenset())
     assert [each.image_id for each in recorded_images(tmp_path / "images")] == [pulled]
     use.close()
 
