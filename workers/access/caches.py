@@ -12,12 +12,14 @@ from workers.settings import Settings
 _SCOPE = re.compile("([0-9]{1,18})-[0-9a-f]{64}")
 
 
-def caches_for(vault: Vault, settings: Settings, repo_id: int, allowed: Permissions) -> CacheAccess:
-    """The caches of a job of this repository.
+def caches_for(vault: Vault, settings: Settings, repo: tuple[int, str], allowed: Permissions) -> CacheAccess:
+    """The caches of a job of the repository with this id and random key.
 
-    The name of the scope needs the server's keys: a data directory that comes to another server has nothing for it.
+    The name of the scope needs the key and the server's keys. So a repository of another server, or one that has got
+    the same id in a database that was restored, never reads another's.
     """
-    scope = f"{repo_id}-{vault.name_for(f'caches/{repo_id}')}"
+    repo_id, key = repo
+    scope = f"{repo_id}-{vault.name_for(f'caches/{repo_id}/{key}')}"
     untrusted = "" if allowed.access.shared_caches else allowed.access.untrusted or "it may not write shared caches"
     return CacheAccess(CacheStore(settings.caches_dir, boot_id()), scope, settings.cache_bytes_max, untrusted)
 

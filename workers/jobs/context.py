@@ -65,8 +65,8 @@ class QueuedRun:
 
     ``moved_to`` is the address to which the forge redirects git, as far as it is known, or empty. ``previous`` are the
     variables of the run before it on its branch, known while it is planned. ``policy`` says what happens if the run is
-    untrusted, and ``pipeline_from`` where its pipeline file comes from then. ``mirror_key`` is for the repository's
-    mirror alone.
+    untrusted, and ``pipeline_from`` where its pipeline file comes from then. ``repo_key`` is the repository's random
+    one, for what a machine keeps of it: no other, also of another database, has it.
     """
 
     repo: RepoInfo
@@ -78,7 +78,7 @@ class QueuedRun:
     previous: Mapping[str, str] = field(default_factory=dict)
     policy: UntrustedRuns = UntrustedRuns.APPROVE
     pipeline_from: PipelineFrom = PipelineFrom.COMMIT
-    mirror_key: str = ""
+    repo_key: str = ""
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def load_job(context: WorkerContext, claim: leases.Claim) -> ClaimedJob:
             previous=_variables_of(before, repo, context.settings) if before else {},
             policy=UntrustedRuns(repo.untrusted_runs),
             pipeline_from=PipelineFrom(repo.pipeline_from),
-            mirror_key=repo.key,
+            repo_key=repo.key,
         )
         login = clone_login(session, context.vault, repo)
         return ClaimedJob(claim, store.trigger_of(run), repo.id, queued, login, run.on_branch)

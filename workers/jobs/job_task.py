@@ -114,7 +114,7 @@ def _carry_out(context: WorkerContext, claim: leases.Claim, cancel: Cancel, left
         try:
             network = after_the_verdict.enter_context(_job_network(context, claim, left))
             job = load_job(context, claim)
-            mirror = open_mirror(context.settings, context.egress, job.repo, job.login, job.run.mirror_key)
+            mirror = open_mirror(context.settings, context.egress, job.repo, job.login, job.run.repo_key)
             after_the_verdict.enter_context(in_use(mirror.path))
             with context.timing.timed("fetch", ""):
                 admitted = admit(context, job, mirror)
@@ -270,7 +270,7 @@ def _assignment(
         resumption=job.left,
         timed=context.timing.timed,
         artifacts=StoredArtifacts(context.database, context.blobs, job.claim, job.repo_id),
-        caches=caches_for(context.vault, context.settings, job.repo_id, job.allowed),
+        caches=caches_for(context.vault, context.settings, (job.repo_id, job.run.repo_key), job.allowed),
     )
 
 

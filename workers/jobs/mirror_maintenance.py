@@ -41,7 +41,7 @@ def open_others(settings: Settings, company: EgressSettings, job: ClaimedJob) ->
 
     def open_one(url: str, login: GitLogin | None) -> Mirror:
         # Apart for each repository, and what was fetched without a login from what a login opens.
-        key = f"{job.run.mirror_key} fragments {'with' if login else 'without'} login"
+        key = f"{job.run.repo_key} fragments {'with' if login else 'without'} login"
         return Mirror(settings.mirrors_dir, url, login, note_mirror, environment, url, key)
 
     return OtherRepositories(job.repo.clone_url, open_one, job.login, trusted=job.allowed.secrets)

@@ -106,8 +106,8 @@ def _mount(
 def _family(job: Job, cache: Cache, user: str) -> str:
     """What versions must share so that a step can use one of them: the folders, who writes to them, and the machine."""
     folders = [folder.model_dump() for folder in cache.folders]
-    told = json.dumps([cache.tool, folders, user, job.engine.connection.version.arch])
-    return hashlib.sha256(told.encode()).hexdigest()[:32]
+    scope = json.dumps([cache.tool, folders, user, job.engine.connection.version.arch])
+    return hashlib.sha256(scope.encode()).hexdigest()[:32]
 
 
 def _layers(access: CacheAccess, view: View, index: int) -> tuple[Path, ...]:

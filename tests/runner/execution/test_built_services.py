@@ -24,8 +24,8 @@ def test_a_service_runs_in_the_image_that_was_just_built(ran: JobRunner) -> None
     )  # fmt: skip
     assert job.states == [State.PASSED] * 3, job.everything()
     assert job.said(3) == ["built"]
-    told = [event for event in job.events if isinstance(event, ServiceChanged)]
-    assert [(event.name, event.state) for event in told] == [("web", "starting"), ("web", "ready")]
+    changes = [event for event in job.events if isinstance(event, ServiceChanged)]
+    assert [(event.name, event.state) for event in changes] == [("web", "starting"), ("web", "ready")]
 
 
 def test_a_build_whose_service_does_not_get_ready_fails_with_its_log(ran: JobRunner) -> None:
@@ -41,9 +41,9 @@ def test_a_build_whose_service_does_not_get_ready_fails_with_its_log(ran: JobRun
     assert "the service 'web' ended with exit code 3, and the steps wait for port 1" in outcome.message
     assert "no config in here" in outcome.message
     assert "headway: the service 'web' ended" in job.log(1).decode()
-    told = [event for event in job.events if isinstance(event, ServiceChanged)]
-    assert [event.state for event in told] == ["starting", "failed"]
-    assert "no config in here" in told[-1].message
+    changes = [event for event in job.events if isinstance(event, ServiceChanged)]
+    assert [event.state for event in changes] == ["starting", "failed"]
+    assert "no config in here" in changes[-1].message
 
 
 def test_a_service_that_may_fail_does_not_fail_the_build(ran: JobRunner) -> None:

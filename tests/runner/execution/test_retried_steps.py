@@ -16,9 +16,9 @@ ONCE = Retry(attempts=1)
 def test_each_attempt_has_a_fresh_container_and_the_same_checkout(ran: JobRunner) -> None:
     job = ran(shell("hostname >> names", "test ! -e /here", "touch /here", "test $(wc -l < names) = 2", retry=ONCE))
     assert job.step().message == "passed on attempt 2 of 2", job.everything()
-    (told,) = [event.attempts for event in job.events if isinstance(event, StepRetried)]
-    assert [(each.outcome.state, each.outcome.exit_code) for each in told] == [(State.FAILED, 1)]
-    assert told[0].log_end_bytes < len(job.log(1))
+    (earlier,) = [event.attempts for event in job.events if isinstance(event, StepRetried)]
+    assert [(each.outcome.state, each.outcome.exit_code) for each in earlier] == [(State.FAILED, 1)]
+    assert earlier[0].log_end_bytes < len(job.log(1))
     used = [event for event in job.events if isinstance(event, StepMeasured)]
     assert len(used) in {0, 2}, "one for each attempt, where the engine's containers have groups of their own"
 

@@ -16,6 +16,7 @@ VAULT = parse_keys([TEST_KEY], "the test")
 OWN = permissions(push(), Trust(), on_branch=True)
 FORK = permissions(pull_request(from_fork=True), Trust(), on_branch=True)
 LOOSE = permissions(push(), Trust(), on_branch=False)
+REPO = (1, "key")
 
 
 @pytest.fixture
@@ -24,18 +25,25 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def test_each_repository_has_its_own_and_a_fork_reads_those(settings: Settings) -> None:
-    own, fork, other = (caches_for(VAULT, settings, repo, who) for repo, who in ((1, OWN), (1, FORK), (2, OWN)))
+    both = (REPO, OWN), (REPO, FORK), ((2, "other"), OWN)
+    own, fork, other = (caches_for(VAULT, settings, repo, who) for repo, who in both)
     assert own.scope == fork.scope != other.scope
     assert (own.untrusted, fork.untrusted) == ("", "it comes from a fork")
-    assert caches_for(VAULT, settings, 1, LOOSE).untrusted == "no branch or tag of the repository contains its commit"
+    assert (
+        caches_for(VAULT, settings, REPO, LOOSE).untrusted == "no branch or tag of the repository contains its commit"
+    )
     assert (own.store.root, own.bytes_max) == (settings.data_dir / "caches", 5)
 
 
 def test_another_server_has_nothing_for_the_same_number(settings: Settings) -> None:
     other = parse_keys([new_key()], "the test")
-    assert caches_for(other, settings, 1, OWN).scope != caches_for(VAULT, settings, 1, OWN).scope
+    assert caches_for(other, settings, REPO, OWN).scope != caches_for(VAULT, settings, REPO, OWN).scope
+
+
+def test_a_repository_with_the_same_id_in_a_restored_database_has_others(settings: Settings) -> None:
+    assert caches_for(VAULT, settings, (1, "later"), OWN).scope != caches_for(VAULT, settings, REPO, OWN).scope
 
 
 def test_the_scope_names_its_repository(settings: Settings) -> None:
-    assert repo_of_scope(caches_for(VAULT, settings, 17, OWN).scope) == 17
+    assert repo_of_scope(caches_for(VAULT, settings, (17, "key"), OWN).scope) == 17
     assert [repo_of_scope(text) for text in ("17", "x-1", "17-abc", "")] == [None] * 4

@@ -138,7 +138,9 @@ def keep_cache(machine: Machine, name: str, key: str, used_s: float, size_bytes:
     with reading(machine.database) as session:
         repo = store.repo_by_name(session, name)
     allowed = permissions(push(), Trust(), on_branch=True)
-    access = caches_for(parse_keys([TEST_KEY], "the test"), machine.settings, repo.id if repo else 99, allowed)
+    access = caches_for(
+        parse_keys([TEST_KEY], "the test"), machine.settings, (repo.id, repo.key) if repo else (99, ""), allowed
+    )
     owner = machine.folder / f"job-{key}"
     owner.mkdir()
     access.store.open_job(owner)
