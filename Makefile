@@ -11,7 +11,7 @@ COVERAGE :=
 # Without an engine, without PostgreSQL, without those that take long
 FAST := not (engine or postgres or e2e or compose or browser or stress or slow)
 
-.PHONY: help setup demo check test engines chaos soak bench docs lock engine-up engine-down clean
+.PHONY: help setup demo quick static check test engines chaos soak bench docs lock engine-up engine-down clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,11 +26,17 @@ demo: ## Set this machine up, start Headway, and show how a push becomes a teste
 	@scripts/setup.sh
 	@scripts/with-engine.sh $(BIN)/python -m scripts.demo
 
-check: setup ## Lint, format, types, import rules and the fast tests
+quick: setup static ## What make check does, but of the fast tests only those of what you have changed (SINCE=COMMIT)
+	@tests=$$($(BIN)/python -m scripts.changed_tests $(SINCE)) && \
+		{ [ -z "$$tests" ] || $(BIN)/pytest -q -m "$(FAST)" $$tests || [ $$? -eq 5 ]; }
+
+static:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+check: setup static ## Lint, format, types, import rules and the fast tests
 	$(BIN)/pytest -q -n 4 $(COVERAGE) -m "$(FAST)"
 
 test: ## Everything, on real parts: set this machine up, start what is missing, check, run all tests, stop what was started
