@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import Select, delete, func, select, update
 from sqlalchemy.orm import Session, aliased
 
 from pipelines.state import State
@@ -152,12 +152,21 @@ def share_logs(
     return {log.step_number for log in fresh}
 
 
-def hand_over_shared(session: Session, limit: int) -> int:
-    """Gives logs that are to be deleted to a job that shares their bytes, ``limit`` at most. Returns how many."""
+def _marked_and_shared() -> Select[StoredLog]:
+    """Logs that are to be deleted, and whose bytes a job's log shares."""
     sharing = aliased(StoredLog)
     used = select(sharing.key).where(sharing.blobs_of == StoredLog.key, sharing.job_id.is_not(None)).exists()
-    query = select(StoredLog).where(StoredLog.job_id.is_(None), used).order_by(StoredLog.key).limit(limit)
-    logs = session.scalars(query.with_for_update()).all()
+    return select(StoredLog).where(StoredLog.job_id.is_(None), used).order_by(StoredLog.key)
+
+
+def has_shared_to_hand_over(session: Session) -> bool:
+    """Is there something for ``hand_over_shared`` to do?"""
+    return session.scalars(_marked_and_shared().limit(1)).first() is not None
+
+
+def hand_over_shared(session: Session, limit: int) -> int:
+    """Gives logs that are to be deleted to a job that shares their bytes, ``limit`` at most. Returns how many."""
+    logs = session.scalars(_marked_and_shared().limit(limit).with_for_update()).all()
     for log in logs:
         heirs = select(StoredLog).where(StoredLog.blobs_of == log.key, StoredLog.job_id.is_not(None))
         heir = session.scalars(heirs.order_by(StoredLog.key).limit(1).with_for_update()).one_or_none()
