@@ -8,7 +8,7 @@ from pydantic import Field
 from pipelines.model.base import PipelineModel
 from pipelines.model.fields import Before, Text, Texts, fail, text_of
 from pipelines.model.json_types import VARIABLE, Written
-from pipelines.syntax.nodes import ListNode, MapNode, ScalarNode, kind_name
+from pipelines.syntax.nodes import ListNode, Node, ScalarNode, kind_name
 
 LIFETIME_DAYS_MAX = 3650
 _LIFETIME = re.compile(r"(?:([0-9]{1,5})d)?(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?")
@@ -18,9 +18,7 @@ _DAY_S = 86_400
 KeptWhen = Literal["success", "failure", "always"]
 
 
-def _lifetime(value: object) -> object:
-    if not isinstance(value, ScalarNode | ListNode | MapNode):
-        return value
+def _lifetime(value: Node) -> int:
     text = value.text if isinstance(value, ScalarNode) else ""
     found = _LIFETIME.fullmatch(text)
     if found is None or not any(found.groups()):

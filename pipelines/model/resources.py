@@ -10,7 +10,7 @@ from pipelines.model.base import PipelineModel
 from pipelines.model.fields import Before, Whole, fail
 from pipelines.model.json_types import VARIABLE, Written
 from pipelines.resources import CPUS_COUNT_MAX, CPUS_MIN, MEMORY_BYTES_MAX, MEMORY_BYTES_MIN, PIDS_COUNT_MAX
-from pipelines.syntax.nodes import ListNode, MapNode, ScalarNode, kind_name
+from pipelines.syntax.nodes import Node, ScalarNode, kind_name
 
 _SIZE = re.compile(r"([0-9]{1,16})(?:\.([0-9]{1,3}))?[ ]?(?:([kmgt])(?:i?b)?|b)?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
@@ -19,18 +19,16 @@ _CPUS = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,3})?")
 _CPUS_HINT = "write for example 0.5 or 2"
 
 
-def _shown(node: ScalarNode | ListNode | MapNode) -> str:
+def _shown(node: Node) -> str:
     return f"'{node.text}'" if isinstance(node, ScalarNode) and not node.is_null else kind_name(node)
 
 
-def _memory(value: object) -> object:
-    if not isinstance(value, ScalarNode | ListNode | MapNode):
-        return value
+def _memory(value: Node) -> int:
     found = _SIZE.fullmatch(value.text.strip()) if isinstance(value, ScalarNode) else None
     if found is None:
         return fail(f"an amount of memory is wanted here, not {_shown(value)}", _SIZE_HINT)
     unit = _UNITS[(found[3] or "").lower()]
-    size = int(found[1]) * unit + int(found[2] or 0) * unit // 10 ** len(found[2] or "")
+    size: int = int(found[1]) * unit + int(found[2] or 0) * unit // 10 ** len(found[2] or "")
     if size < MEMORY_BYTES_MIN:
         fail(f"a container needs at least {resources.shown_bytes(MEMORY_BYTES_MIN)} of memory", _SIZE_HINT)
     if size > MEMORY_BYTES_MAX:
@@ -38,9 +36,7 @@ def _memory(value: object) -> object:
     return size
 
 
-def _cpus(value: object) -> object:
-    if not isinstance(value, ScalarNode | ListNode | MapNode):
-        return value
+def _cpus(value: Node) -> float:
     if not isinstance(value, ScalarNode) or not _CPUS.fullmatch(value.text):
         return fail(f"a number of processors is wanted here, not {_shown(value)}", _CPUS_HINT)
     if not CPUS_MIN <= (number := float(value.text)) <= CPUS_COUNT_MAX:

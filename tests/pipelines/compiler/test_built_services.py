@@ -13,9 +13,14 @@ TEST = "- {name: test, image: alpine, commands: x}\n"
 
 def test_a_service_runs_in_the_image_of_a_build_step() -> None:
     (service,) = job_of(f"{SERVICE}steps:\n{TEST}{BUILD}{TEST.replace('test', 'more')}").services
-    assert service.container.image == BuiltImage(step=2 + 0)
+    assert (service.container.image, service.build) == (BuiltImage(step=2), 2)
     assert service.container.directory == ""
     assert service.ready == PortCheck(port=8080)
+
+
+def test_a_service_of_a_pulled_image_waits_for_no_build() -> None:
+    (service,) = job_of(f"services: [{{name: db, image: 'postgres:17'}}]\nsteps:\n{TEST}").services
+    assert service.build == 0
 
 
 def test_the_last_build_of_a_name_that_runs_counts() -> None:
