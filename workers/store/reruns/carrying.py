@@ -48,8 +48,10 @@ class Carried:
         return plan.model_copy(update={"jobs": tuple(jobs)}) if self.files else plan
 
     def may_begin(self, plan: JobPlan) -> bool:
-        """Whether the job runs, as far as what it needs was carried over."""
-        needed = (job for job in self.jobs.values() if job.name in plan.needs)
+        """Whether the job runs, as far as what it needs was carried over. One that needs none of it does."""
+        needed = [job for job in self.jobs.values() if job.name in plan.needs]
+        if not needed:
+            return True
         failed = failed_needs(EndedJob(job.name, job.state, job.reason) for job in needed)
         return not skip_after(failed, on_success=plan.on_success, on_failure=plan.on_failure)
 
