@@ -36,22 +36,29 @@ def plain_pattern(pattern: str) -> str:
     return pattern.removeprefix("./").rstrip("/")
 
 
+def steps_with_programs(candidates: StepCandidates) -> Iterator[tuple[str, int, CommandsStep | PluginStep, str]]:
+    """Each step of the file that runs a program: its group, its index, and why it leaves no files; empty if it does."""
+    workflow = candidates.job.workflow
+    builds = {(each.group, each.index) for each in candidates.all if each.of_plugin}
+    for group, steps in (("clone", workflow.clone), ("steps", workflow.steps)):
+        for index, step in enumerate(steps):
+            if isinstance(step, CommandsStep | PluginStep):
+                yield group, index, step, _why_no_files(group, step, builds=(group, index) in builds)
+
+
 def check_artifacts(candidates: StepCandidates) -> None:
     """Reports artifacts that no step could keep."""
     job = candidates.job
-    builds = {(each.group, each.index) for each in candidates.all if each.of_plugin}
-    for group, steps in (("clone", job.workflow.clone), ("steps", job.workflow.steps)):
-        for index, step in enumerate(steps):
-            if not isinstance(step, CommandsStep | PluginStep) or step.artifacts is None:
-                continue
+    for group, index, step, why in steps_with_programs(candidates):
+        if step.artifacts is not None:
             name = step.name or f"step-{index}"
-            if why := why_no_files(group, step, builds=(group, index) in builds):
+            if why:
                 place = job.located.key_place(group, index, "artifacts")
                 job.diagnostics.error(place, f"step '{name}' keeps no artifacts: {why}", "let another step do it")
             _check(job, (group, index, "artifacts"), name, step.artifacts)
 
 
-def why_no_files(group: str, step: CommandsStep | PluginStep, *, builds: bool) -> str:
+def _why_no_files(group: str, step: CommandsStep | PluginStep, *, builds: bool) -> str:
     """Why no files of this step are read when it has ended; empty if they can be."""
     if group == "clone":
         return "it makes the checkout"

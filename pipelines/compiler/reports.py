@@ -1,9 +1,8 @@
 """Plans the reports of a step: which of its files hold results of tests, and coverage."""
 
-from pipelines.compiler.artifacts import plain_pattern, why_no_files, wrong_patterns
+from pipelines.compiler.artifacts import plain_pattern, steps_with_programs, wrong_patterns
 from pipelines.compiler.step_candidates import StepCandidates
 from pipelines.model.reports import Reports
-from pipelines.model.workflow import CommandsStep, PluginStep
 from pipelines.report_files import Reports as PlannedReports
 
 
@@ -18,17 +17,15 @@ def plan_reports(asked: Reports | None) -> PlannedReports | None:
 def check_reports(candidates: StepCandidates) -> None:
     """Reports the reports that no step could write."""
     job = candidates.job
-    builds = {(each.group, each.index) for each in candidates.all if each.of_plugin}
-    for group, steps in (("clone", job.workflow.clone), ("steps", job.workflow.steps)):
-        for index, step in enumerate(steps):
-            if not isinstance(step, CommandsStep | PluginStep) or step.reports is None:
-                continue
-            where, name = (group, index, "reports"), step.name or f"step-{index}"
-            place = job.located.key_place(*where)
-            if why := why_no_files(group, step, builds=(group, index) in builds):
-                job.diagnostics.error(place, f"step '{name}' has no reports: {why}", "let another step write them")
-            if not step.reports.junit and not step.reports.coverage:
-                message = f"'reports' of step '{name}' names no file"
-                job.diagnostics.error(place, message, "write for example reports: {junit: report.xml}")
-            for key, patterns in (("junit", step.reports.junit), ("coverage", step.reports.coverage)):
-                wrong_patterns(job, (*where, key), name, patterns, "reports")
+    for group, index, step, why in steps_with_programs(candidates):
+        if step.reports is None:
+            continue
+        where, name = (group, index, "reports"), step.name or f"step-{index}"
+        place = job.located.key_place(*where)
+        if why:
+            job.diagnostics.error(place, f"step '{name}' has no reports: {why}", "let another step write them")
+        if not step.reports.junit and not step.reports.coverage:
+            message = f"'reports' of step '{name}' names no file"
+            job.diagnostics.error(place, message, "write for example reports: {junit: report.xml}")
+        for key, patterns in (("junit", step.reports.junit), ("coverage", step.reports.coverage)):
+            wrong_patterns(job, (*where, key), name, patterns, "reports")

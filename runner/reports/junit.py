@@ -2,7 +2,7 @@
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from itertools import chain
 
 from runner.report_results import (
@@ -247,8 +247,3 @@ def _milliseconds(time: str) -> int:
                 return 0
         duration_ms = seconds * 1000
     return round(duration_ms) if 0 <= duration_ms <= DURATION_MS_MAX else 0
-
-
-def passed_lines(results: TestResults) -> Iterator[str]:
-    """The lines of all tests."""
-    yield from filter(None, results.cases.split("\n"))

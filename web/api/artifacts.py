@@ -10,14 +10,13 @@ from starlette.responses import Response, StreamingResponse
 from web.api.schemas import Schema
 from web.json_api import RowId, RunNumber, make_router
 from web.operations.artifacts.archives import ArchiveFormat, open_archive
-from web.operations.artifacts.listing import LISTED_COUNT_MAX, list_artifacts, open_artifact
+from web.operations.artifacts.listing import FOLDER_CHARACTERS_MAX, LISTED_COUNT_MAX, list_artifacts, open_artifact
 from web.security.access import Actor
 from web.security.auth import CurrentUser
 from web.services import Services, ServicesDep
 from workers.store.artifacts import KeptArtifact
 
 router = make_router(410)
-PATH_CHARACTERS_MAX = 1024
 
 
 class ArtifactSchema(Schema):
@@ -73,7 +72,7 @@ def _schema(kept: KeptArtifact) -> ArtifactSchema:
     return ArtifactSchema(**shared, job=job.name, cell=job.cell, step=kept.step_name)
 
 
-Folder = Annotated[str, Query(max_length=PATH_CHARACTERS_MAX)]
+Folder = Annotated[str, Query(max_length=FOLDER_CHARACTERS_MAX)]
 
 
 @router.get("/repos/{name:path}/runs/{number}/artifacts.zip", response_class=Response)

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import Response, StreamingResponse
 
-from web.operations.artifacts.listing import list_artifacts
+from web.operations.artifacts.listing import FOLDER_CHARACTERS_MAX, list_artifacts
 from web.operations.artifacts.viewing import open_view, shown_file
 from web.operations.lookup import run_numbered
 from web.pages.templates import page
@@ -13,10 +13,9 @@ from web.security.auth import CurrentUser, current_user
 from web.security.middleware import CONTENT_SECURITY_POLICY
 from web.services import ServicesDep
 from workers.db.roles import Role
-from workers.db.session import db_now_ms, reading
+from workers.db.session import reading
 
 ARTIFACTS_ON_A_PAGE = 200
-PATH_CHARACTERS_MAX = 1024
 
 _FRAME_POLICY = CONTENT_SECURITY_POLICY + "; frame-src 'self'"
 # No origin, whatever page it stands in or whether it stands alone: it has no cookie, no storage, and asks nothing else.
@@ -46,12 +45,11 @@ def artifacts_page(
     name: str,
     number: RunNumber,
     after: Annotated[int, Query(ge=0, le=2**53)] = 0,
-    folder: Annotated[str, Query(max_length=PATH_CHARACTERS_MAX)] = "",
+    folder: Annotated[str, Query(max_length=FOLDER_CHARACTERS_MAX)] = "",
 ) -> Response:
     """The artifacts of a run, or those below a folder."""
     with reading(services.engine) as session:
         repo, run = run_numbered(session, user, name, number, Role.READ, services.settings.retention)
-        now = db_now_ms(session)
     found = list_artifacts(services, user, name, number, ARTIFACTS_ON_A_PAGE, after, folder)
     return page(
         request,
@@ -62,7 +60,6 @@ def artifacts_page(
         found=found,
         folder=folder.strip("/"),
         after=after,
-        now=now,
     )
 
 

@@ -17,6 +17,8 @@ from workers.store import artifacts as rows
 from workers.store.artifacts import KeptArtifact
 
 LISTED_COUNT_MAX = 1000
+FOLDER_CHARACTERS_MAX = 1024
+"""Of a path by which artifacts are chosen: none that is kept is longer."""
 
 
 @dataclass(frozen=True)
