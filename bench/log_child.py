@@ -17,9 +17,9 @@ from pipelines.state import State
 from pipelines.trigger import Event, Trigger
 from workers import store
 from workers.db.session import make_engine, reading, transaction, upgrade
-from workers.jobs.connections import make_context
 from workers.jobs.context import WorkerContext
 from workers.jobs.job_task import work
+from workers.jobs.process.connections import make_context
 from workers.secrets.vault import secret_place
 from workers.settings import Settings, load_settings
 from workers.startup import prepare_data_dir

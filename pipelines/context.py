@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from pipelines.resources import NO_MAXIMUM, ResourcesMax
+from pipelines.step_options.resources import NO_MAXIMUM, ResourcesMax
 
 
 class Trust(NamedTuple):

@@ -7,8 +7,8 @@ from typing import Literal, assert_never
 
 from pydantic import BaseModel, ConfigDict
 
+from pipelines.environment.variable_names import why_not_a_name
 from pipelines.trigger import Event
-from pipelines.variable_names import why_not_a_name
 
 INPUTS_COUNT_MAX = 50  # of a workflow, and of a run
 INPUTS_BYTES_MAX = 65_536  # all names and values of a run: half of what one environment variable may hold

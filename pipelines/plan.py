@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipelines.caches import Cache
 from pipelines.inputs import DeclaredInput
 from pipelines.problem import Problem
-from pipelines.ready import Ready
-from pipelines.report_files import Reports
-from pipelines.resources import Resources
-from pipelines.retry import Retry
+from pipelines.step_options.caches import Cache
+from pipelines.step_options.ready import Ready
+from pipelines.step_options.report_files import Reports
+from pipelines.step_options.resources import Resources
+from pipelines.step_options.retry import Retry
 
 STEP_TIMEOUT_S, JOB_TIMEOUT_S = 3600, 6 * 3600
 """The defaults where a pipeline says nothing: the same in `headway run` and on a server without settings of its own."""

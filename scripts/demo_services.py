@@ -18,7 +18,7 @@ from pipelines.state import Reason
 from runner.docker.client import Engine
 from runner.errors import MachineError
 from web.server.private_redis import redis_program
-from workers.jobs.connections import prove_data_dir
+from workers.jobs.process.connections import prove_data_dir
 
 ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".demo"

@@ -15,7 +15,7 @@ from bench.measure import interleave
 from bench.result import Bench, Kind, Measured, Row, Target
 from bench.rows.folders import git
 from pipelines.plan import Checkout
-from runner.source.mirror import Mirror
+from runner.source.mirrors.mirror import Mirror
 
 FILES, COMMITS, CHANGED, FILE_BYTES = 2_000, 100, 100, 8_000
 FIRST = Row(

@@ -4,11 +4,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from pipelines.context import Context
+from pipelines.environment.variables import run_variables
 from pipelines.matching.expressions import evaluate
 from pipelines.matching.glob import BadPatternError, matches
 from pipelines.model.conditions import Condition, PathPatterns, Patterns
 from pipelines.trigger import PULL_REQUEST_EVENTS, Event, Trigger
-from pipelines.variables import run_variables
 
 
 class ConditionFacts(NamedTuple):

@@ -5,12 +5,12 @@ from posixpath import join, normpath
 from pipelines.compiler.environment_limits import Where, check_environment, check_word
 from pipelines.compiler.job_input import JobInput
 from pipelines.compiler.plugins.encoding import encode_all, plugin_environment, plugin_name
-from pipelines.compiler.resources import plan_resources
+from pipelines.compiler.step_options.resources import plan_resources
+from pipelines.environment.variables import StepIdentity, step_environment
+from pipelines.images.own_images import REMEDY, is_own_image
 from pipelines.model.workflow import CommandsStep, PluginStep, Service
-from pipelines.own_images import REMEDY, is_own_image
 from pipelines.plan import BuiltImage, Container, EnvValue, Image, NamedImage, text
 from pipelines.syntax.shell_text import ShellText
-from pipelines.variables import StepIdentity, step_environment
 
 Options = CommandsStep | PluginStep | Service
 

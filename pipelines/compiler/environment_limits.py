@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from pipelines.compiler.job_input import JobInput
-from pipelines.environment_size import WORD_BYTES_MAX, byte_count, is_word, too_large
+from pipelines.environment.environment_size import WORD_BYTES_MAX, byte_count, is_word, too_large
 from pipelines.plan import EnvValue
 
 Where = tuple[str | int, ...]

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from pipelines import inputs
+from pipelines.environment.variable_names import why_not_a_name
 from pipelines.inputs import DeclaredInput
 from pipelines.model.inputs import InputDeclaration
 from pipelines.parser.discovery import dialect_of
@@ -10,7 +11,6 @@ from pipelines.parser.input_declarations import declared_input, why_not_declared
 from pipelines.parser.validation import LocatedWorkflow
 from pipelines.problem import InvalidPipelineError, Problem
 from pipelines.trigger import Trigger
-from pipelines.variable_names import why_not_a_name
 
 
 def declared_inputs(located: LocatedWorkflow) -> tuple[DeclaredInput, ...]:

@@ -7,7 +7,8 @@ from functools import cached_property
 from pipelines.compiler.conditions import ConditionFacts, Decision, decide
 from pipelines.compiler.workspace import WorkspacePaths, workspace_paths
 from pipelines.context import Context
-from pipelines.environment_size import Fitted
+from pipelines.environment.environment_size import Fitted
+from pipelines.environment.variables import fitted_variables
 from pipelines.matching.expressions import EXAMPLE, ExpressionError
 from pipelines.model.conditions import Condition
 from pipelines.model.workflow import PluginStep, Service, Step, Workflow
@@ -16,7 +17,6 @@ from pipelines.parser.validation import LocatedWorkflow
 from pipelines.syntax.diagnostics import Diagnostics, Place
 from pipelines.syntax.nodes import LegacySecrets
 from pipelines.trigger import Trigger
-from pipelines.variables import fitted_variables
 
 
 @dataclass(frozen=True, eq=False)

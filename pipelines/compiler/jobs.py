@@ -4,26 +4,26 @@ import re
 from typing import NamedTuple
 
 from pipelines import plan
-from pipelines.compiler.artifacts import check_artifacts, restored_from
-from pipelines.compiler.caches import check_caches
 from pipelines.compiler.checkout import plan_checkout
 from pipelines.compiler.containers import make_container
 from pipelines.compiler.environment_limits import check_word
 from pipelines.compiler.job_input import JobInput
-from pipelines.compiler.readiness import plan_ready
-from pipelines.compiler.reports import check_reports
-from pipelines.compiler.selection import select_steps
-from pipelines.compiler.service_image import build_of_service
-from pipelines.compiler.step_candidates import StepCandidates
-from pipelines.compiler.step_dependencies import set_needs
+from pipelines.compiler.selection.selection import select_steps
+from pipelines.compiler.selection.service_image import build_of_service
+from pipelines.compiler.selection.step_candidates import StepCandidates
+from pipelines.compiler.selection.step_dependencies import set_needs
+from pipelines.compiler.step_options.artifacts import check_artifacts, restored_from
+from pipelines.compiler.step_options.caches import check_caches
+from pipelines.compiler.step_options.readiness import plan_ready
+from pipelines.compiler.step_options.reports import check_reports
 from pipelines.compiler.steps import drop_pushes, plan_step
 from pipelines.compiler.trust import check_trust
 from pipelines.compiler.workspace import check_workspace
+from pipelines.environment.variables import StepIdentity
 from pipelines.model.concurrency import Concurrency
 from pipelines.model.workflow import Service
 from pipelines.plan import LeftOut
 from pipelines.syntax.diagnostics import Place
-from pipelines.variables import StepIdentity
 
 RESERVED_LABELS = "woodpecker-ci.org/"
 

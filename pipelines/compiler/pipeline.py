@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from pipelines.build_values import is_one_line
 from pipelines.compiler.inputs import check_given, check_required, declared_inputs, merged, with_inputs
 from pipelines.compiler.job_input import JobInput
 from pipelines.compiler.jobs import PlannedJob, plan_job, with_number
 from pipelines.compiler.workflow_dependencies import check_needs, drop_unreachable, find_cycle
 from pipelines.context import Context, PipelineFile
+from pipelines.environment.variables import AT_RUN_TIME, run_variables
+from pipelines.images.build_values import is_one_line
 from pipelines.inputs import DeclaredInput
 from pipelines.interpolation.renderer import Variables
 from pipelines.parser.discovery import workflow_name
@@ -17,7 +18,6 @@ from pipelines.plan import JobPlan, LeftOut, Plan
 from pipelines.problem import InvalidPipelineError, Level, Problem
 from pipelines.syntax.diagnostics import WHOLE_FILE, Diagnostics
 from pipelines.trigger import Trigger
-from pipelines.variables import AT_RUN_TIME, run_variables
 from pipelines.visible import visible_line
 
 JOBS_COUNT_MAX = 256

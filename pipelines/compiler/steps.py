@@ -4,23 +4,23 @@ from posixpath import join, normpath
 from typing import TypedDict, assert_never
 
 from pipelines import plan
-from pipelines.build_values import wrong_values
-from pipelines.compiler.artifacts import plan_artifacts
-from pipelines.compiler.caches import plan_caches
 from pipelines.compiler.containers import make_container
 from pipelines.compiler.job_input import JobInput
 from pipelines.compiler.plugins import image_tags
 from pipelines.compiler.plugins.encoding import encode
-from pipelines.compiler.readiness import plan_ready_of_step
-from pipelines.compiler.reports import plan_reports
-from pipelines.compiler.step_candidates import StepCandidate, StepCandidates
+from pipelines.compiler.selection.step_candidates import StepCandidate, StepCandidates
+from pipelines.compiler.step_options.artifacts import plan_artifacts
+from pipelines.compiler.step_options.caches import plan_caches
+from pipelines.compiler.step_options.readiness import plan_ready_of_step
+from pipelines.compiler.step_options.reports import plan_reports
 from pipelines.compiler.trust import check_build_trust, check_trust
+from pipelines.environment.variables import StepIdentity
+from pipelines.images.build_values import wrong_values
+from pipelines.images.own_images import is_own_image
 from pipelines.model.workflow import Build, BuildStep, CommandsStep, Failure, PluginStep, Push, PushStep
-from pipelines.own_images import is_own_image
-from pipelines.ready import Ready
-from pipelines.retry import Retry
+from pipelines.step_options.ready import Ready
+from pipelines.step_options.retry import Retry
 from pipelines.trigger import PULL_REQUEST_EVENTS
-from pipelines.variables import StepIdentity
 from pipelines.visible import visible_line
 
 REMOVE_ONE = "remove one of them"

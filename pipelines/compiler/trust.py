@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from pipelines.compiler.containers import Options
 from pipelines.compiler.job_input import JobInput
-from pipelines.host_options import BuildOptions, build_keys, container_keys
+from pipelines.images.host_options import BuildOptions, build_keys, container_keys
 
 
 def check_trust(job: JobInput, options: Options, where: tuple[str | int, ...], label: str) -> None:

@@ -9,13 +9,13 @@ from bisect import bisect_right
 from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
+from pipelines.environment.variables import DRONE
 from pipelines.interpolation.operators import RESULT_CHARACTERS_MAX, TooLongError
 from pipelines.interpolation.parser import Literal, Reference, Source, Template
 from pipelines.syntax.diagnostics import Diagnostics, Place, did_you_mean
 from pipelines.syntax.nodes import core_value
 from pipelines.syntax.shell_text import CLOSE, OPEN, OutsideValue, ShellText, insert_values, shell_text
 from pipelines.syntax.yaml import Mark
-from pipelines.variables import DRONE
 
 # A value that has no special characters for YAML nor for a shell.
 _PLAIN_VALUE = re.compile(r"[A-Za-z0-9_/][A-Za-z0-9_./@+-]*")

@@ -1,8 +1,8 @@
 """Hints about the platforms of a build: what an image of several needs, and which one of it is tested."""
 
-from pipelines import platforms
 from pipelines.compiler.job_input import JobInput, WorkflowItem
 from pipelines.compiler.plugins.build_plugins import build_plugin_platforms
+from pipelines.images import platforms
 from pipelines.model.workflow import BuildStep, PluginStep, PushStep
 
 

@@ -10,6 +10,7 @@ from pipelines.compiler.plugins.build_plugins import is_build_plugin
 from pipelines.compiler.plugins.image_tags import auto_tags
 from pipelines.compiler.workflow_dependencies import check_needs
 from pipelines.context import FULL_TRUST, Context, PipelineFile, RepoInfo
+from pipelines.environment.variables import PreviousRun, previous_variables
 from pipelines.linter.rules import apply_rules
 from pipelines.linter.sample_triggers import push_to_default_branch, triggers_for
 from pipelines.linter.surprises import warn_of_surprises
@@ -24,7 +25,6 @@ from pipelines.problem import Level, Problem
 from pipelines.state import State
 from pipelines.syntax.diagnostics import Diagnostics
 from pipelines.trigger import PULL_REQUEST_EVENTS, Trigger
-from pipelines.variables import PreviousRun, previous_variables
 
 # Limits for long files: evaluated conditions times sample triggers, planned steps, and characters parsed.
 DECISIONS_COUNT_MAX = 10_000

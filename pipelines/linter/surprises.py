@@ -4,13 +4,13 @@ import re
 from collections.abc import Iterable
 
 from pipelines.compiler.job_input import JobInput, WorkflowItem
+from pipelines.environment.variables import OWN_NAMES
 from pipelines.matching.expressions import ExpressionError, names_in
 from pipelines.model.conditions import Condition
 from pipelines.model.workflow import BuildStep, CommandsStep, PluginStep, PushStep, Service
 from pipelines.parser.discovery import dialect_of
 from pipelines.syntax.diagnostics import did_you_mean
 from pipelines.syntax.nodes import ListNode, MapNode, Node, ScalarNode
-from pipelines.variables import OWN_NAMES
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _REFERENCE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")

@@ -5,11 +5,17 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator
 
-from pipelines import resources
 from pipelines.model.base import PipelineModel
 from pipelines.model.fields import Before, Whole, fail
 from pipelines.model.json_types import VARIABLE, Written
-from pipelines.resources import CPUS_COUNT_MAX, CPUS_MIN, MEMORY_BYTES_MAX, MEMORY_BYTES_MIN, PIDS_COUNT_MAX
+from pipelines.step_options import resources
+from pipelines.step_options.resources import (
+    CPUS_COUNT_MAX,
+    CPUS_MIN,
+    MEMORY_BYTES_MAX,
+    MEMORY_BYTES_MIN,
+    PIDS_COUNT_MAX,
+)
 from pipelines.syntax.nodes import Node, ScalarNode, kind_name
 
 _SIZE = re.compile(r"([0-9]{1,16})(?:\.([0-9]{1,3}))?[ ]?(?:([kmgt])(?:i?b)?|b)?", re.IGNORECASE)

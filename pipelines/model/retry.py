@@ -5,11 +5,11 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field
 
-from pipelines import retry
 from pipelines.model.base import PipelineModel
 from pipelines.model.fields import Before, Items, Seconds, Whole, fail, text_of
 from pipelines.model.json_types import VARIABLE, Also, OneOrMany, Written
-from pipelines.retry import BACKOFF_SECONDS_MAX, EXIT_STATUS_MAX, FURTHER_ATTEMPTS_MAX, RETRY_CLASSES
+from pipelines.step_options import retry
+from pipelines.step_options.retry import BACKOFF_SECONDS_MAX, EXIT_STATUS_MAX, FURTHER_ATTEMPTS_MAX, RETRY_CLASSES
 from pipelines.syntax.nodes import ScalarNode
 
 _ON_HINT = f"the values are {', '.join(RETRY_CLASSES)}, and exit statuses from 1 to {EXIT_STATUS_MAX}"

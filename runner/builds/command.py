@@ -9,8 +9,8 @@ from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
 
-from pipelines.build_values import is_build_id, is_one_line, wrong_values
-from pipelines.environment_size import WORD_BYTES_MAX, byte_count, word_bytes
+from pipelines.environment.environment_size import WORD_BYTES_MAX, byte_count, word_bytes
+from pipelines.images.build_values import is_build_id, is_one_line, wrong_values
 from pipelines.plan import BuildStep
 from pipelines.state import Reason
 from runner.builds.places import Original, Places

@@ -5,7 +5,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from pipelines import cache_export, platforms
+from pipelines.images import cache_export, platforms
 from pipelines.state import Reason
 from runner.builds.progress import FOREIGN_PROGRAM, Progress
 from runner.docker.error_mapping import classify_text, is_other_platform, is_refusal

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.caches import Cache, Checksum, Key
 from pipelines.state import Reason
+from pipelines.step_options.caches import Cache, Checksum, Key
 from runner.artifacts.checkout_files import find_in_checkout
 from runner.artifacts.files import ArtifactLimits, Found, FoundFile, shown
 from runner.artifacts.patterns import Patterns

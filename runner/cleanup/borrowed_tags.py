@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from pipelines.own_images import BEFORE_REPO, BORROWED_REPO, canonical
+from pipelines.images.own_images import BEFORE_REPO, BORROWED_REPO, canonical
 from runner.cleanup.image_removal import remove_image_names
 from runner.docker.client import Engine
 from runner.docker.references import split_tag

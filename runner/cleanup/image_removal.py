@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from pipelines.own_images import SANDBOX_REPO
+from pipelines.images.own_images import SANDBOX_REPO
 from runner.docker.client import Engine
 from runner.docker.sandbox_image import SANDBOX_IMAGE, ensure_sandbox_image
 from runner.errors import StepError

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from pipelines.own_images import BUILD_REPO
+from pipelines.images.own_images import BUILD_REPO
 from runner.cleanup.borrowed_tags import return_borrowed_tags
 from runner.cleanup.folder_removal import remove_tree
 from runner.cleanup.image_removal import remove_image_names

@@ -11,8 +11,8 @@ from pipelines.parser.fragments import NO_FRAGMENTS, Fragments
 from runner.cli.cache_folder import cache_folder
 
 if TYPE_CHECKING:
-    from runner.source.git import GitLogin
-    from runner.source.mirror import Mirror
+    from runner.source.git.git import GitLogin
+    from runner.source.mirrors.mirror import Mirror
 
 
 def fragments_of(files: Sequence[PipelineFile], folder: Path, remote: Callable[[], str]) -> Fragments:
@@ -31,6 +31,6 @@ def fragments_of(files: Sequence[PipelineFile], folder: Path, remote: Callable[[
 
 
 def _open_mirror(url: str, login: "GitLogin | None") -> "Mirror":
-    from runner.source.mirror import Mirror
+    from runner.source.mirrors.mirror import Mirror
 
     return Mirror(cache_folder(os.environ, "fragments"), url, login)

@@ -6,9 +6,9 @@ from graphlib import TopologicalSorter
 from typing import TypeVar, assert_never
 
 from pipelines import plan
-from pipelines.caches import shown_key
 from pipelines.plan import JobPlan, LeftOut, Plan
-from pipelines.ready import CommandCheck, ExitCheck, HttpCheck, PortCheck, Ready
+from pipelines.step_options.caches import shown_key
+from pipelines.step_options.ready import CommandCheck, ExitCheck, HttpCheck, PortCheck, Ready
 from pipelines.trigger import Event, Trigger
 
 

@@ -17,7 +17,7 @@ INIT_FOLDER = "/.headway"
 SCRIPT = f"{INIT_FOLDER}/commands"
 GATE_ENTRYPOINT = (f"{INIT_FOLDER}/init", "gate", "sh", SCRIPT)
 GIT_GATE_ENTRYPOINT = (f"{INIT_FOLDER}/init", "gate-git", "sh", SCRIPT)
-"""A gate that writes the setting of runner/execution/git_settings.py itself: for containers of root."""
+"""A gate that writes the setting of runner/execution/job/git_settings.py itself: for containers of root."""
 RUN_ENTRYPOINT = (f"{INIT_FOLDER}/init", "run")
 """To be followed by a program and its arguments."""
 MEASURE_TOKEN_BYTES_MAX = 94

@@ -10,7 +10,7 @@ import tarfile
 from collections.abc import Mapping
 from hashlib import sha256
 
-from pipelines.own_images import SANDBOX_REPO
+from pipelines.images.own_images import SANDBOX_REPO
 from runner.docker.client import Engine
 from runner.docker.folders import Folder
 from runner.docker.specs import ContainerSpec

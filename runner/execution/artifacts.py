@@ -12,7 +12,7 @@ from runner.artifacts.patterns import Patterns
 from runner.artifacts.restoring import put_back
 from runner.cleanup.folder_removal import remove_tree
 from runner.errors import StepError, as_step_error
-from runner.execution.job import Job
+from runner.execution.job.job import Job
 from runner.logs.output import Output
 
 

@@ -5,12 +5,12 @@ from typing import assert_never
 
 from pipelines.plan import BuildStep, CommandsStep, PluginStep, PushStep, Step
 from pipelines.state import Outcome
-from runner.execution.build_step import build
+from runner.execution.builds.build_step import build
+from runner.execution.builds.push_step import push
 from runner.execution.container import step_container
 from runner.execution.container.going_on import go_on
 from runner.execution.container.step_container import OnBegun, StartedContainer
-from runner.execution.job import Job
-from runner.execution.push_step import push
+from runner.execution.job.job import Job
 from runner.logs.output import Output
 
 

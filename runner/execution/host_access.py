@@ -7,14 +7,14 @@ and for what is known only when the step runs.
 from collections.abc import Iterable, Iterator, Sequence
 
 from pipelines.context import Access, Trust
-from pipelines.host_options import build_keys, container_keys, foreign_frontend, kinds_of_cache
+from pipelines.images.host_options import build_keys, container_keys, foreign_frontend, kinds_of_cache
 from pipelines.plan import BuildStep, JobPlan, PushStep, Step
 from pipelines.state import Reason
 from pipelines.visible import visible_line
 from runner.builds.remote_files import RemoteFile, remote_files
 from runner.docker.client import Engine
 from runner.errors import StepError
-from runner.execution.job import Job
+from runner.execution.job.job import Job
 from runner.logs.output import Output
 from runner.network.host_addresses import gateways, leads_to_host
 

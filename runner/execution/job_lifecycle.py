@@ -19,15 +19,15 @@ from runner.errors import MachineError, StepError, as_step_error
 from runner.events import Emit, StepFinished
 from runner.execution.artifacts import restore_artifacts
 from runner.execution.host_access import check_plan
-from runner.execution.job import Assignment, Job
-from runner.execution.masked_events import masked_errors, masked_outcome
+from runner.execution.job.job import Assignment, Job
+from runner.execution.job.masked_events import masked_errors, masked_outcome
 from runner.execution.resources.limits import check_resources
 from runner.execution.restoration import restore
 from runner.execution.scheduler import Scheduler
-from runner.execution.services import Services
+from runner.execution.service.services import Services
 from runner.images.image_record import ImageUse
 from runner.private import NotPrivateError, private_folder
-from runner.source.server import TransientGitError
+from runner.source.git.server import TransientGitError
 from runner.threads import in_background, wait_for
 
 WORKSPACE = "workspace"

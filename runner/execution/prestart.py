@@ -16,8 +16,8 @@ from pipelines.plan import BuiltImage, CommandsStep, Container, Step
 from runner.errors import StepError
 from runner.execution.container import step_container
 from runner.execution.container.step_container import StartedContainer
-from runner.execution.free_memory import available_bytes
-from runner.execution.job import Job
+from runner.execution.job.job import Job
+from runner.execution.resources.free_memory import available_bytes
 
 STARTS_AT_ONCE_MAX = 4
 """A container with a network endpoint of its own takes the engine long, but most of it is waiting: four together are

@@ -4,12 +4,12 @@ import time
 from dataclasses import replace
 
 from pipelines.plan import Step
-from pipelines.retry import Retry
 from pipelines.state import Outcome, State
+from pipelines.step_options.retry import Retry
 from runner.errors import DiskNearlyFullError
 from runner.events import EndedAttempt, StepRetried
-from runner.execution.job import Job
-from runner.execution.masked_events import masked_outcome
+from runner.execution.job.job import Job
+from runner.execution.job.masked_events import masked_outcome
 from runner.logs.output import Output
 
 DISK_POLL_S = 0.5

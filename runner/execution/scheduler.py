@@ -13,10 +13,10 @@ from runner.cancellation import Cancel
 from runner.errors import StepError, as_step_error
 from runner.events import StepFinished
 from runner.execution.container.step_container import OnBegun, StartedContainer
-from runner.execution.job import Job
+from runner.execution.job.job import Job
+from runner.execution.job.resumption import Resumption
 from runner.execution.prestart import ContainerPrestarter
-from runner.execution.resumption import Resumption
-from runner.execution.services import Services
+from runner.execution.service.services import Services
 from runner.execution.step_run import run_step
 
 DETACHED_POLL_S = 0.2

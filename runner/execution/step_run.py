@@ -12,11 +12,11 @@ from runner.errors import DiskNearlyFullError, StepError, as_step_error
 from runner.events import ProblemLinesFound, StepStarted
 from runner.execution.container.step_container import OnBegun
 from runner.execution.dispatch import perform
-from runner.execution.job import Job
+from runner.execution.job.job import Job
+from runner.execution.job.resumption import NOTHING_STORED
 from runner.execution.prestart import ContainerPrestarter
-from runner.execution.resumption import NOTHING_STORED
 from runner.execution.retries import Retries
-from runner.execution.services import Services
+from runner.execution.service.services import Services
 from runner.logs.output import CUT_OFF, Output
 from runner.reports.problem_lines import ProblemLines
 

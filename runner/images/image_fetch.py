@@ -6,7 +6,7 @@ from contextlib import suppress
 from threading import Condition, Event, Lock, Thread
 from typing import Any
 
-from pipelines.own_images import REMEDY, is_own_image, repository
+from pipelines.images.own_images import REMEDY, is_own_image, repository
 from pipelines.state import Reason
 from runner.cleanup.borrowed_tags import image_named, is_borrowed
 from runner.docker.client import Engine

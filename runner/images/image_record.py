@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from pipelines.own_images import repository
+from pipelines.images.own_images import repository
 from runner.cleanup.image_removal import remove_image_names
 from runner.docker.client import Engine
 from runner.docker.image_containers import has_containers

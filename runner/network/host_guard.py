@@ -13,7 +13,7 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from pipelines.own_images import GUARD_REPO
+from pipelines.images.own_images import GUARD_REPO
 from runner.docker.client import Engine
 from runner.docker.sandbox_image import archive_of, image_archive
 from runner.docker.specs import ContainerSpec, Limits, is_named_by_headway, job_labels

@@ -12,11 +12,11 @@ from tempfile import TemporaryFile
 
 from pipelines.commit_id import object_format
 from pipelines.plan import Checkout
-from runner.source.git import GitError, local_url, run_git
-from runner.source.git_dir import WITH_MODES, write_objects
+from runner.source.git.git import GitError, local_url, run_git
+from runner.source.git.git_dir import WITH_MODES, write_objects
+from runner.source.git.server import RepoServer
+from runner.source.git.urls import check_url
 from runner.source.large_files import add_lfs_files
-from runner.source.server import RepoServer
-from runner.source.urls import check_url
 
 # No fsync: after a crash the checkout is made again. workers=0 means one per processor.
 _GIT = ("git", "-c", "core.fsync=none", "-c", "checkout.workers=0")

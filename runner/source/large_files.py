@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 from pipelines.state import Reason
 from runner.errors import MachineError, StepError
-from runner.source.git import GitError, run_git
-from runner.source.git_dir import WITH_MODES
-from runner.source.server import RepoServer
+from runner.source.git.git import GitError, run_git
+from runner.source.git.git_dir import WITH_MODES
+from runner.source.git.server import RepoServer
 
 # For git-lfs itself, on this machine.
 _FILTERS = (

@@ -8,10 +8,10 @@ from pipelines.clone_address import SCP
 from pipelines.parser.fragment_addresses import Address
 from pipelines.state import Reason
 from runner.errors import DiskNearlyFullError, MachineError, StepError
-from runner.source.git import GitLogin, origin
-from runner.source.mirror import Mirror
-from runner.source.mirror_removal import in_use
-from runner.source.server import TransientGitError
+from runner.source.git.git import GitLogin, origin
+from runner.source.git.server import TransientGitError
+from runner.source.mirrors.mirror import Mirror
+from runner.source.mirrors.mirror_removal import in_use
 
 REPOSITORIES_COUNT_MAX = 5
 """Of one pipeline: each may be a clone that the run waits for."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from pipelines.parser.discovery import FOLDERS, choose_files
 from pipelines.state import Reason
 from runner.errors import StepError
-from runner.source.git import GitError
+from runner.source.git.git import GitError
 
 _FORMAT = "--batch-check=%(objectname) %(objecttype) %(objectsize)"
 _SUBMODULE = b"160000"

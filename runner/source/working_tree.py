@@ -15,10 +15,10 @@ from pipelines.state import Reason
 from pipelines.trigger import Event, Trigger
 from runner.docker.references import LOCAL_FOLDERS
 from runner.errors import StepError
-from runner.source.git import GitError, run_git
-from runner.source.git_words import without_login
+from runner.source.git.git import GitError, run_git
+from runner.source.git.git_words import without_login
+from runner.source.git.users_git import users_git
 from runner.source.repository_file import read_repository_file
-from runner.source.users_git import users_git
 from runner.source.working_copy import Source, copy, files_in, lay_out, new_files, strange_files
 
 NO_BRANCH = "HEAD"

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from pipelines.compiler.pipeline import compile_pipeline
 from pipelines.context import PipelineFile
+from pipelines.environment.variables import AT_RUN_TIME, run_variables
 from pipelines.linter.linter import lint_files
 from pipelines.matching.expressions import _COMPARISONS, _FUNCTIONS
 from pipelines.model.conditions import Condition
@@ -18,7 +19,6 @@ from pipelines.plan import CommandsStep as CommandsPlan
 from pipelines.plan import PushStep as PushPlan
 from pipelines.problem import Level
 from pipelines.trigger import Event, Trigger
-from pipelines.variables import AT_RUN_TIME, run_variables
 from tests.support.documents import PAGES, Block, blocks_of, name_of, text_of
 from tests.support.paths import DOCS
 from tests.support.pipelines import (

@@ -55,9 +55,9 @@ def test_the_examples_for_compose_set_settings_of_its_services() -> None:
 def calls_of_the_api() -> set[str]:
     """Every route of the API as ``GET /api/repos/NAME``, but those that are not meant for users."""
     modules = [
-        importlib.import_module(f"{package.__name__}.{found.name}")
+        importlib.import_module(found.name)
         for package in (web.api, web.streaming)
-        for found in pkgutil.iter_modules(package.__path__)
+        for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
     ]
     routers = [found for module in modules if isinstance(found := getattr(module, "router", None), APIRouter)]
     routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]

@@ -10,7 +10,7 @@ from runner.docker.client import Engine
 from runner.docker.specs import job_labels
 from runner.errors import StepError
 from runner.events import Event, JobNote
-from runner.execution.options import Options
+from runner.execution.job.options import Options
 from tests.e2e.full import filled
 from tests.e2e.stack import Repository, Stack, until
 from tests.support.engine import JobRunner

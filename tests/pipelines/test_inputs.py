@@ -5,6 +5,7 @@ import pytest
 from pipelines.compiler.default_plan import dockerfile_plan
 from pipelines.compiler.pipeline import compile_pipeline
 from pipelines.context import PipelineFile
+from pipelines.environment.variable_names import NAME_CHARS_MAX, why_not_a_name
 from pipelines.inputs import (
     CHOICE_CHARS_MAX,
     CHOICES_COUNT_MAX,
@@ -15,7 +16,6 @@ from pipelines.inputs import (
 from pipelines.linter.linter import lint_files
 from pipelines.problem import InvalidPipelineError
 from pipelines.trigger import Trigger
-from pipelines.variable_names import NAME_CHARS_MAX, why_not_a_name
 from tests.support.pipelines import (
     CONTEXT,
     container_of,

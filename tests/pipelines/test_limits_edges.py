@@ -5,7 +5,7 @@ import json
 import pytest
 
 from pipelines.compiler.plugins.image_tags import is_tag
-from pipelines.environment_size import OWN_VALUE_BYTES_MAX
+from pipelines.environment.environment_size import OWN_VALUE_BYTES_MAX
 from pipelines.matching.expressions import ExpressionError, evaluate
 from pipelines.matching.glob import BadPatternError, matches
 from pipelines.matching.regex import BadRegexError, search

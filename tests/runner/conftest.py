@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.source.mirror import Mirror
+from runner.source.mirrors.mirror import Mirror
 from tests.support.repos import Repo
 
 

@@ -14,7 +14,7 @@ from runner.events import StepOutput, Stream
 from runner.execution.container.gate import STATUS_BYTES_MAX, StatusWatch
 from runner.images.tags_file import TAGS_FILE_BYTES_MAX, read_tags
 from runner.network.ca_certificates import BUNDLE_BYTES_MAX, read_ca_certificates
-from runner.source.mirror import FILE_BYTES_MAX, Mirror
+from runner.source.mirrors.mirror import FILE_BYTES_MAX, Mirror
 from tests.support.certificate_authority import CertificateAuthority
 from tests.support.plans import numbered, shell
 from tests.support.repos import Repo

@@ -29,10 +29,10 @@ from runner.docker.job_network import JobNetwork
 from runner.docker.specs import JOB_LABEL, Login
 from runner.errors import MachineError
 from runner.events import Event, StepOutput, Stream
-from runner.execution.isolation import NO_ISOLATION, Isolation
-from runner.execution.job import Assignment
+from runner.execution.job.isolation import NO_ISOLATION, Isolation
+from runner.execution.job.job import Assignment
+from runner.execution.job.options import Options
 from runner.execution.job_lifecycle import open_job, run_job
-from runner.execution.options import Options
 from runner.network.egress import NO_EGRESS_SETTINGS, EgressSettings
 from tests.support.job_result import JobResult
 from tests.support.plans import Content, LayOut, laid_out, numbered, secrets_hex

@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.state import Outcome, State
 from runner.events import Event, ImageBuilt, ImagePushed, InstructionChanged, JobNote, StepFinished, StepOutput, Stream
-from runner.execution.job import Job
+from runner.execution.job.job import Job
 
 MakeJob = Callable[..., Job]
 """Makes a job of one step, with further fields of its assignment by keyword."""

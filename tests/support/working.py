@@ -11,9 +11,9 @@ from tests.support.repos import Repo
 from workers import store
 from workers.db.models import Run, Step
 from workers.db.session import reading, transaction
-from workers.jobs.connections import make_context
 from workers.jobs.context import WorkerContext
 from workers.jobs.job_task import work
+from workers.jobs.process.connections import make_context
 from workers.logs import LogReader
 from workers.secrets.vault import secret_place
 from workers.settings import Settings

@@ -19,8 +19,9 @@ from runner.artifacts.files import FoundFile
 from runner.report_results import StepReports
 from tests.support.people import OPERATOR
 from tests.support.services import eventually
-from web.operations import repos, roles, users
-from web.operations.repos import NewWebhook
+from web.operations.accounts import roles, users
+from web.operations.repos import repos
+from web.operations.repos.repos import NewWebhook
 from web.security import auth
 from web.security.login_limiter import LoginLimiter
 from web.server.app import create_app

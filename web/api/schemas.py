@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines.state import Reason, State
 from pipelines.trigger import Event
-from web.operations.runs import untrusted_because
+from web.operations.runs.runs import untrusted_because
 from workers.db.models import Job, Repo, Run, Step
 from workers.triggers.manual import StartedByHand
 

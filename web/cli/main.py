@@ -5,12 +5,14 @@ from typing import Annotated
 
 import typer
 
-from web.cli import crons, deliveries, logins, registries, repos, roles, secrets, users, workers
-from web.cli.approve import approve
-from web.cli.artifacts import artifacts
+from web.cli import workers
+from web.cli.accounts import logins, roles, users
 from web.cli.disk import DISK
-from web.cli.rerun import rerun
-from web.cli.trigger import trigger
+from web.cli.repos import crons, deliveries, registries, repos, secrets
+from web.cli.runs.approve import approve
+from web.cli.runs.artifacts import artifacts
+from web.cli.runs.rerun import rerun
+from web.cli.runs.trigger import trigger
 from workers.cli.errors import report_errors
 from workers.cli.worker_group import WORKER
 

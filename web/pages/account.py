@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Path, Request
 from starlette.responses import RedirectResponse, Response
 
-from web.operations import logins, users
+from web.operations.accounts import logins, users
 from web.operations.errors import ConflictError, InvalidInputError
 from web.pages.templates import page
 from web.security.auth import CurrentUser

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import RedirectResponse, Response
 
 from web.operations import audit
-from web.operations.users import PASSWORD_CHARS_MAX
+from web.operations.accounts.users import PASSWORD_CHARS_MAX
 from web.pages.templates import page
 from web.security import auth
 from web.security.access import Actor

@@ -10,9 +10,10 @@ from starlette.responses import RedirectResponse, Response
 
 from pipelines.state import State
 from pipelines.trigger import Event
-from web.operations import crons, runs
 from web.operations.errors import InvalidInputError
 from web.operations.lookup import repo_named
+from web.operations.repos import crons
+from web.operations.runs import runs
 from web.pages.permitted import permitted
 from web.pages.templates import page
 from web.security.access import Actor, role_on

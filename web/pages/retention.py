@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Form
 from pydantic import BaseModel, BeforeValidator
 from starlette.responses import RedirectResponse, Response
 
-from web.operations import retention
+from web.operations.repos import retention
 from web.security.auth import CurrentUser, current_user
 from web.services import ServicesDep
 from web.urls import repo_path

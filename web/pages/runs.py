@@ -10,13 +10,13 @@ from starlette.responses import RedirectResponse, Response
 
 from pipelines.state import State
 from pipelines.trigger import Event
-from web.operations import runs
-from web.operations.job_order import in_dependency_order
-from web.operations.log_parts import BLOBS_AWAY, EarlierLog, LogPart, earlier_logs, last_lines, why_deleted
 from web.operations.lookup import jobs_with_steps, run_numbered
 from web.operations.reports.run_reports import reports_of
+from web.operations.repos.retention import logs_kept
 from web.operations.reruns.request import asked_for
-from web.operations.retention import logs_kept
+from web.operations.runs import runs
+from web.operations.runs.job_order import in_dependency_order
+from web.operations.runs.log_parts import BLOBS_AWAY, EarlierLog, LogPart, earlier_logs, last_lines, why_deleted
 from web.pages.permitted import permitted
 from web.pages.refresh import run_page_version
 from web.pages.templates import page, plain_lines

@@ -7,9 +7,10 @@ from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import RedirectResponse, Response
 
 from pipelines.trigger import Event
-from web.operations import forge_tokens, repos, roles, secrets
+from web.operations.accounts import roles
 from web.operations.errors import InvalidInputError, NotFoundError
 from web.operations.lookup import repo_named
+from web.operations.repos import forge_tokens, repos, secrets
 from web.pages.templates import page
 from web.security.auth import CurrentUser, current_user
 from web.services import Services, ServicesDep

@@ -5,7 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import RedirectResponse, Response
 
-from web.operations import audit, users
+from web.operations import audit
+from web.operations.accounts import users
 from web.operations.errors import ConflictError
 from web.pages.templates import page
 from web.security.auth import CurrentUser

@@ -5,27 +5,11 @@ from collections import Counter
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from web.api import account as account_api
-from web.api import (
-    artifacts,
-    crons,
-    deliveries,
-    disk,
-    forge_tokens,
-    inputs,
-    logs,
-    openapi,
-    pipeline_schema,
-    repo_settings,
-    repos,
-    retention,
-    roles,
-    runs,
-    secrets,
-    tests,
-    users,
-    workers,
-)
+from web.api import disk, openapi, pipeline_schema, workers
+from web.api.accounts import account as account_api
+from web.api.accounts import roles, users
+from web.api.repos import crons, deliveries, forge_tokens, inputs, repo_settings, repos, retention, secrets
+from web.api.runs import artifacts, logs, runs, tests
 from web.hooks import endpoint
 from web.pages import account, front, login
 from web.pages import artifacts as artifacts_page

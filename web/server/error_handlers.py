@@ -20,7 +20,7 @@ from web.operations.errors import (
     NotFoundError,
     OperationError,
 )
-from web.operations.log_parts import BLOBS_AWAY
+from web.operations.runs.log_parts import BLOBS_AWAY
 from web.pages.templates import page
 from web.security.auth import LoginNeededError
 from web.security.password_hashing import RETRY_AFTER_S as LOGIN_RETRY_AFTER_S

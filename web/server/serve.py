@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TextIO
 
 from runner.private import private_umask
-from web.operations import repos, users
+from web.operations.accounts import users
+from web.operations.repos import repos
 from web.server.forked_process import fork, import_before_fork
 from web.server.http_server import make_server
 from web.server.private_redis import start_private_redis
@@ -30,7 +31,7 @@ PrintLine = Callable[[str], None]
 
 # By name: ``headway web`` on a machine of its own never loads the code that runs containers.
 _PROCESSES = "workers.cli.processes"
-_IMPORTED = (_PROCESSES, "workers.jobs.process", "workers.scheduler.scheduler")
+_IMPORTED = (_PROCESSES, "workers.jobs.process.process", "workers.scheduler.scheduler")
 # At shutdown a worker stops its steps within ``shutdown_s``, and then cleans up.
 _WORKER_CLEANUP_S, _SCHEDULER_STOP_S = 10.0, 10.0
 

@@ -6,8 +6,8 @@ from sqlalchemy.orm import Session
 
 from pipelines.state import State
 from web.operations.errors import NotFoundError
-from web.operations.log_parts import StepLogAddress, address_of
 from web.operations.lookup import jobs_with_steps, run_with_id, step_with_id
+from web.operations.runs.log_parts import StepLogAddress, address_of
 from web.pages.refresh import front_page_version, run_page_version
 from web.security.access import Actor
 from web.security.auth import still_valid

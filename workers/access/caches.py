@@ -4,7 +4,7 @@ import re
 
 from runner.caches.job_caches import CacheAccess
 from runner.caches.store import CacheStore
-from runner.execution.journal import boot_id
+from runner.execution.job.journal import boot_id
 from workers.access.trust import Permissions
 from workers.secrets.vault import Vault
 from workers.settings import Settings

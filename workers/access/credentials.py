@@ -12,7 +12,7 @@ from pipelines.state import Reason
 from pipelines.trigger import Event
 from runner.docker.specs import Login
 from runner.errors import StepError
-from runner.source.git import GitLogin
+from runner.source.git.git import GitLogin
 from workers import store
 from workers.access.secret_limits import excess
 from workers.access.trust import Permissions

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Engine
 
-from runner.execution.isolation import Isolation
+from runner.execution.job.isolation import Isolation
 from workers import store
 from workers.access.trust import Permissions
 from workers.db.session import reading

@@ -19,7 +19,7 @@ def worker(settings: Settings, exit_when_idle_s: float | None = None, *, ends: b
     check_installation(settings)
     hold_leases(settings)
     # Only now: loading it takes long.
-    from workers.jobs.process import run_worker
+    from workers.jobs.process.process import run_worker
 
     try:
         with private_umask(), sentences(settings):

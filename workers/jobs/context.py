@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from sqlalchemy import Engine as Database
 
 from pipelines.context import Context, RepoInfo
+from pipelines.environment.variables import PreviousRun, previous_variables
 from pipelines.trigger import Trigger
-from pipelines.variables import PreviousRun, previous_variables
 from runner.builds.buildkit import Builder
 from runner.docker.client import Engine
-from runner.execution.resumption import NOTHING_LEFT, Resumption
+from runner.execution.job.resumption import NOTHING_LEFT, Resumption
 from runner.network.egress import EgressSettings
-from runner.source.git import GitLogin
+from runner.source.git.git import GitLogin
 from workers import store
 from workers.access.credentials import clone_login
 from workers.access.trust import Permissions, PipelineFrom, UntrustedRuns, permissions

@@ -16,32 +16,32 @@ from pipelines.state import Outcome, Reason, State
 from runner.cancellation import Cancel
 from runner.docker.job_network import JobNetwork
 from runner.errors import DiskNearlyFullError, StepError, as_step_error
-from runner.execution.job import Assignment
+from runner.execution.job.job import Assignment
+from runner.execution.job.resumption import NOTHING_LEFT, Resumption, needs_network
 from runner.execution.job_lifecycle import open_job, run_job
-from runner.execution.resumption import NOTHING_LEFT, Resumption, needs_network
 from runner.network.host_rules import BRIDGE_PREFIX
-from runner.source.mirror import Mirror
-from runner.source.mirror_removal import in_use
-from runner.source.server import TransientGitError
+from runner.source.git.server import TransientGitError
+from runner.source.mirrors.mirror import Mirror
+from runner.source.mirrors.mirror_removal import in_use
 from workers import store
 from workers.access.caches import caches_for
 from workers.access.credentials import registry_logins_for
 from workers.access.isolation import isolation_for
 from workers.artifacts.storage import StoredArtifacts
 from workers.db.session import reading, transaction
-from workers.jobs.admission import admit
 from workers.jobs.cancel_on_failure import CancelOnFailure
 from workers.jobs.conclusion import conclude, finish
 from workers.jobs.context import ClaimedJob, WorkerContext, load_job
 from workers.jobs.disk_guard import DiskGuard, guard_of
-from workers.jobs.forge_wait import wait_for_forge
-from workers.jobs.job_inputs import egress_of, fingerprint, folder_of, secrets_of
-from workers.jobs.job_options import carried_steps, options
 from workers.jobs.kept_files.kept_files import KeptFiles
 from workers.jobs.lease_renewal import LeaseRenewer
 from workers.jobs.leftovers import job_key, remove_dead_attempts
 from workers.jobs.mirror_maintenance import open_mirror
-from workers.jobs.planning import plan_claimed_run
+from workers.jobs.planning.admission import admit
+from workers.jobs.planning.forge_wait import wait_for_forge
+from workers.jobs.planning.job_inputs import egress_of, fingerprint, folder_of, secrets_of
+from workers.jobs.planning.job_options import carried_steps, options
+from workers.jobs.planning.planning import plan_claimed_run
 from workers.jobs.recorder import Recorder
 from workers.jobs.running_jobs import HeldJob
 from workers.reports.storage import StoredReports

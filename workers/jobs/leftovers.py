@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import Engine as Database
 from sqlalchemy.orm import Session
 
-from pipelines.own_images import BUILD_REPO
+from pipelines.images.own_images import BUILD_REPO
 from pipelines.state import State
 from runner.cleanup.leftovers import Leftovers, remove_leftovers, whole_number
 from runner.docker.client import Engine

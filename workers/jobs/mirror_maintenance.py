@@ -7,9 +7,9 @@ from sqlalchemy import Engine as Database
 
 from pipelines.context import RepoInfo
 from runner.network.egress import EgressSettings
-from runner.source.git import GitLogin
-from runner.source.mirror import Mirror
-from runner.source.mirror_store import tidy_mirrors
+from runner.source.git.git import GitLogin
+from runner.source.mirrors.mirror import Mirror
+from runner.source.mirrors.mirror_store import tidy_mirrors
 from runner.source.other_repositories import OtherRepositories
 from workers.db.session import reading
 from workers.jobs.context import ClaimedJob

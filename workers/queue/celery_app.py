@@ -15,7 +15,7 @@ _TIME_LIMIT_MARGIN_S = 900  # Celery kills a process only long after the job's o
 
 
 def make_celery(settings: Settings) -> Celery:
-    """The application with its settings; ``workers.jobs.process`` registers the one task."""
+    """The application with its settings; ``workers.jobs.process.process`` registers the one task."""
     app = Celery("headway", broker=settings.redis_url)
     app.conf.update(
         # A message is only a wake-up: no results, no redelivery, no prefetching, no remote control.

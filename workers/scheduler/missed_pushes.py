@@ -23,9 +23,9 @@ from sqlalchemy.orm import Session
 from pipelines.trigger import Trigger
 from runner.errors import StepError
 from runner.network.egress import server_egress
-from runner.source.heads import remote_tips
-from runner.source.limited_git import GitLimits, NoAnswerError
-from runner.source.server import TransientGitError
+from runner.source.git.limited_git import GitLimits, NoAnswerError
+from runner.source.git.server import TransientGitError
+from runner.source.mirrors.heads import remote_tips
 from workers import store
 from workers.access.credentials import clone_login
 from workers.db.delivery_states import DeliveryKind

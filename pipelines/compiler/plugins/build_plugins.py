@@ -11,6 +11,7 @@ from typing import NamedTuple, TypedDict
 from pipelines.compiler.plugins import image_tags
 from pipelines.compiler.plugins.plugin_settings import holds_secret, list_of, map_of
 from pipelines.context import Context
+from pipelines.environment.variables import AT_RUN_TIME, run_variables
 from pipelines.model.conditions import Condition
 from pipelines.model.fields import FromSecret
 from pipelines.model.retry import Retry
@@ -27,7 +28,6 @@ from pipelines.model.workflow import (
 )
 from pipelines.syntax.scalars import is_on, scalar_text
 from pipelines.trigger import PULL_REQUEST_EVENTS, Trigger
-from pipelines.variables import AT_RUN_TIME, run_variables
 
 _IMAGES = re.compile(
     r"(?:.*/)?(?:plugin-docker-buildx|docker-buildx|drone-docker-buildx|wp-docker-buildx|plugin-kaniko|drone-kaniko"

@@ -7,7 +7,7 @@ from pathlib import Path
 from runner.caches.job_caches import CacheAccess
 from runner.caches.store import CacheStore
 from runner.cli.cache_folder import cache_folder
-from runner.execution.journal import boot_id
+from runner.execution.job.journal import boot_id
 
 LOCAL_BYTES_MAX = 10 * 1024**3
 """What the caches of all repositories of a user may have together."""

@@ -34,9 +34,9 @@ from runner.cli.run.options import RunOptions
 from runner.cli.run.report_lines import report_lines
 from runner.cli.run.terminal import Terminal
 from runner.errors import MachineError, StepError, as_step_error
-from runner.execution.job import Assignment
+from runner.execution.job.job import Assignment
+from runner.execution.job.options import Options
 from runner.execution.job_lifecycle import open_job, run_job
-from runner.execution.options import Options
 from runner.images.docker_config import logins
 from runner.logs.spellings import shown_in_logs
 from runner.network.egress import EgressSettings, local_egress

@@ -15,8 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from pipelines.plan import JobPlan
-from pipelines.resources import shown_bytes
 from pipelines.state import Outcome, State
+from pipelines.step_options.resources import shown_bytes
 from pipelines.visible import visible, visible_line
 from runner.events import (
     CachesUsed,

@@ -2,11 +2,11 @@
 
 from posixpath import join, normpath
 
-from pipelines.caches import CacheFolder
 from pipelines.plan import CommandsStep, PluginStep
 from pipelines.state import Reason
+from pipelines.step_options.caches import CacheFolder
 from runner.errors import StepError
-from runner.execution.job import Job
+from runner.execution.job.job import Job
 
 _ROOT = frozenset({"", "0", "root"})
 

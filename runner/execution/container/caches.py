@@ -8,9 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipelines.caches import Cache
 from pipelines.plan import CommandsStep, PluginStep
 from pipelines.state import Outcome, Reason, State
+from pipelines.step_options.caches import Cache
 from runner.caches.files import copy_layers, is_empty, measure
 from runner.caches.job_caches import CacheAccess
 from runner.caches.keys import ResolvedKey
@@ -22,7 +22,7 @@ from runner.docker.specs import ContainerSpec
 from runner.errors import MachineError, StepError
 from runner.events import CachesUsed, CacheUse
 from runner.execution.container.cache_places import CachePlaces
-from runner.execution.job import Job
+from runner.execution.job.job import Job
 from runner.logs.output import Output
 
 LAYERS_COUNT_MAX = 12

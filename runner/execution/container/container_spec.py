@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from pipelines.environment_size import WORD_BYTES_MAX, byte_count, is_word, too_large
+from pipelines.environment.environment_size import WORD_BYTES_MAX, byte_count, is_word, too_large
 from pipelines.plan import Container
 from pipelines.state import Reason
 from runner.docker.init_program import GATE_ENTRYPOINT, RUN_ENTRYPOINT, measured
 from runner.docker.specs import ContainerSpec
 from runner.errors import StepError
-from runner.execution.job import Job
+from runner.execution.job.job import Job
 
 
 def container_spec(job: Job, container: Container, base: ContainerSpec, measure_token: str = "") -> ContainerSpec:

@@ -10,9 +10,9 @@ from runner.execution.container import gate
 from runner.execution.container.caches import keep_caches
 from runner.execution.container.step_container import OnBegun, StartedContainer, discard, follow, report_usage
 from runner.execution.container.step_outcome import outcome_of
-from runner.execution.job import Job
+from runner.execution.job.job import Job
+from runner.execution.job.resumption import is_alive
 from runner.execution.reporting.reports import read_reports
-from runner.execution.resumption import is_alive
 from runner.logs.output import Output
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from pipelines.environment_size import WORD_BYTES_MAX, word_bytes
+from pipelines.environment.environment_size import WORD_BYTES_MAX, word_bytes
 from pipelines.plan import CommandsStep, PluginStep
 from pipelines.state import Outcome, Reason
 from runner.caches.store import View
@@ -29,12 +29,12 @@ from runner.execution.container.image_volumes import hidden_by_volumes
 from runner.execution.container.launch import Launch, launch
 from runner.execution.container.script import script_of
 from runner.execution.container.step_outcome import engine_gone, outcome_of
-from runner.execution.deadline import Deadline
-from runner.execution.git_settings import git_variables, written_at_start
-from runner.execution.job import Job
-from runner.execution.journal import OpenedContainer
+from runner.execution.job.deadline import Deadline
+from runner.execution.job.git_settings import git_variables, written_at_start
+from runner.execution.job.job import Job
+from runner.execution.job.journal import OpenedContainer
+from runner.execution.job.workspace_owner import PASSWD_BYTES_MAX, user_number
 from runner.execution.reporting.reports import read_reports
-from runner.execution.workspace_owner import PASSWD_BYTES_MAX, user_number
 from runner.logs.output import Lines, Output
 
 KILL_TIMEOUT_S = 30

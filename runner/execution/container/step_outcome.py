@@ -2,14 +2,14 @@
 
 import signal
 
-from pipelines import platforms
+from pipelines.images import platforms
 from pipelines.plan import CommandsStep, PluginStep
-from pipelines.resources import shown_bytes
 from pipelines.state import PASSED, Outcome, Reason, State
+from pipelines.step_options.resources import shown_bytes
 from runner.errors import MachineError
 from runner.execution.container.gate import GateStatus
 from runner.execution.container.script_trouble import open_quote, script_trouble
-from runner.execution.job import Job
+from runner.execution.job.job import Job
 
 EXIT_TIMEOUT_S = 15
 """A container exits at the same time as its streams end, or shortly after."""

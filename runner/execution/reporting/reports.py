@@ -11,7 +11,7 @@ from runner.cleanup.folder_removal import remove_tree
 from runner.errors import StepError
 from runner.events import ReportsRead
 from runner.execution.artifacts import find_files
-from runner.execution.job import Job
+from runner.execution.job.job import Job
 from runner.logs.output import Output
 from runner.report_results import WARNINGS_COUNT_MAX, StepReports, counted
 from runner.reports.bounded_xml import ReportError

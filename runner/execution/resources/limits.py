@@ -5,8 +5,8 @@ from dataclasses import replace
 from functools import cached_property
 
 from pipelines.plan import BuildStep, Container, JobPlan, PushStep
-from pipelines.resources import ResourcesMax, excesses
 from pipelines.state import Reason
+from pipelines.step_options.resources import ResourcesMax, excesses
 from runner.docker.client import Engine
 from runner.docker.specs import Limits
 from runner.errors import StepError

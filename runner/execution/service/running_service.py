@@ -11,8 +11,8 @@ from runner.docker.specs import ContainerSpec
 from runner.errors import StepError
 from runner.execution.container.container_spec import container_spec
 from runner.execution.container.launch import launch
-from runner.execution.job import Job
-from runner.execution.readiness import POLL_S, Readiness
+from runner.execution.job.job import Job
+from runner.execution.service.readiness import POLL_S, Readiness
 
 CHECK_PAUSE_S = 5
 LOG_LINES = 20

@@ -3,7 +3,7 @@
 import pytest
 
 from pipelines.plan import BuiltImage, CommandsStep, PluginStep
-from pipelines.ready import CommandCheck, HttpCheck, PortCheck
+from pipelines.step_options.ready import CommandCheck, HttpCheck, PortCheck
 from tests.support.pipelines import job_of, of_kind, plan_of, problems_of
 
 BUILD = "- {name: app, build: .}\n"

@@ -6,7 +6,7 @@ from pipelines.compiler.default_plan import dockerfile_plan
 from pipelines.context import Context, RepoInfo
 from pipelines.plan import BuildStep, Checkout, NamedImage, PushStep, Service
 from pipelines.problem import InvalidPipelineError
-from pipelines.ready import CommandCheck, ExitCheck, HttpCheck, PortCheck, Ready
+from pipelines.step_options.ready import CommandCheck, ExitCheck, HttpCheck, PortCheck, Ready
 from pipelines.trigger import Trigger
 from tests.support.pipelines import (
     TRUSTED,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from pipelines import cache_export
 from pipelines.context import PipelineFile
+from pipelines.images import cache_export
 from pipelines.linter.linter import ANY_REPO, lint_files
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from pipelines.plan import Checkout
 from pipelines.state import State
-from runner.source.mirror import Mirror
+from runner.source.mirrors.mirror import Mirror
 from tests.support.engine import JobRunner
 from tests.support.job_result import JobResult
 from tests.support.plans import build, container, secrets_hex, shell

@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.state import Reason, State
 from runner.builds.command import Builder
-from runner.execution.build_step import BUILD_TRIES_MAX
+from runner.execution.builds.build_step import BUILD_TRIES_MAX
 from tests.support.engine import JobRunner
 from tests.support.plans import build, container, secrets_hex, shell
 

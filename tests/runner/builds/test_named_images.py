@@ -10,7 +10,7 @@ from pipelines.plan import BuildStep, Step
 from pipelines.state import Reason, State
 from runner.docker.client import Engine
 from runner.docker.compatibility import CONTAINERD_STORE
-from runner.execution.options import Options
+from runner.execution.job.options import Options
 from tests.support.engine import JobRunner
 from tests.support.plans import build, container, push, secrets_hex, shell
 from tests.support.registry import Registry

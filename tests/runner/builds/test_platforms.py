@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from pipelines import platforms
+from pipelines.images import platforms
 from pipelines.state import Reason, State
 from runner.docker.client import Engine
 from runner.docker.compatibility import CONTAINERD_STORE

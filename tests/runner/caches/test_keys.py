@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.caches import Cache, CacheFolder, Checksum
 from pipelines.state import Reason
+from pipelines.step_options.caches import Cache, CacheFolder, Checksum
 from runner.artifacts.files import ArtifactLimits
 from runner.caches.job_caches import KEYS, CacheAccess, JobCaches
 from runner.caches.keys import LIMITS, KeyResolver, ResolvedKey

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipelines.own_images import BUILD_REPO, SANDBOX_REPO
+from pipelines.images.own_images import BUILD_REPO, SANDBOX_REPO
 from runner.cleanup.image_removal import REMOVAL_S_MAX, announced, remove_image_names, wait_for_removals
 from runner.cleanup.leftovers import Leftovers, remove_leftovers
 from runner.docker.client import Engine

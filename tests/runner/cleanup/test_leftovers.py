@@ -12,7 +12,7 @@ from runner.cleanup import borrowed_tags
 from runner.cleanup.processes import kill_build_clients
 from runner.docker.specs import JOB_LABEL, STEP_LABEL
 from runner.errors import StepError
-from runner.execution.options import Options
+from runner.execution.job.options import Options
 from tests.support.engine import JobRunner, eventually, image_id, image_names, to_all, when_said
 from tests.support.job_result import JobResult
 from tests.support.plans import BUSYBOX, secrets_hex, service, shell

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from pipelines.plan import Step
-from pipelines.ready import CommandCheck
 from pipelines.state import Reason, State
+from pipelines.step_options.ready import CommandCheck
 from runner.docker.client import Engine
 from runner.errors import MachineError
 from runner.events import Event, StepOutput

@@ -10,11 +10,11 @@ from pipelines.state import Reason, State
 from runner.docker.error_mapping import classify_text, is_refusal, pull_error
 from runner.docker.references import registry_host, split_tag
 from runner.errors import MachineError, StepError, as_step_error
-from runner.execution.readiness import OpenPorts, exposed_ports, open_ports
+from runner.execution.service.readiness import OpenPorts, exposed_ports, open_ports
 from runner.images.push import push_error
-from runner.source.git import GitLogin, git_environment
-from runner.source.git_words import without_login
-from runner.source.urls import check_url, split_login
+from runner.source.git.git import GitLogin, git_environment
+from runner.source.git.git_words import without_login
+from runner.source.git.urls import check_url, split_login
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pipelines.plan import JobPlan, Step
 from runner.cancellation import Cancel
 from runner.docker.client import Engine
 from runner.events import Event
-from runner.execution.job import Assignment, Job
+from runner.execution.job.job import Assignment, Job
 from tests.support.fake_engine import DOCKER, fake_engine
 from tests.support.job_result import MakeJob
 from tests.support.plans import numbered

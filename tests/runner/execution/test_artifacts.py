@@ -10,7 +10,7 @@ from pipelines.state import Outcome, Reason, State
 from runner.artifacts.files import ArtifactLimits
 from runner.cli.run.artifacts import JobArtifacts, LocalArtifacts
 from runner.events import Stream
-from runner.execution.options import Options
+from runner.execution.job.options import Options
 from tests.support.builders import job_plan
 from tests.support.engine import JobRunner
 from tests.support.job_result import JobResult

@@ -9,8 +9,8 @@ import pytest
 from pipelines.state import Outcome, Reason, State
 from runner.docker.specs import Limits
 from runner.events import Stream
-from runner.execution.git_settings import git_variables
-from runner.execution.options import Options
+from runner.execution.job.git_settings import git_variables
+from runner.execution.job.options import Options
 from tests.support.engine import JobRunner, need_limit
 from tests.support.job_result import JobResult
 from tests.support.plans import BUSYBOX, build, container, shell

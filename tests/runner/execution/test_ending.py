@@ -10,7 +10,7 @@ from pipelines.plan import CommandsStep, PluginStep
 from pipelines.state import Reason, State
 from runner.cancellation import Cancel
 from runner.events import Event
-from runner.execution.options import Options
+from runner.execution.job.options import Options
 from tests.support.engine import JobRunner, to_all, when_said
 from tests.support.plans import container, plugin, service, shell
 

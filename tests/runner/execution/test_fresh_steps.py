@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from pipelines.plan import Container
-from pipelines.ready import PortCheck
 from pipelines.state import State
-from runner.execution.options import Options
+from pipelines.step_options.ready import PortCheck
+from runner.execution.job.options import Options
 from tests.support.engine import JobRunner
 from tests.support.plans import container, service, shell
 from tests.support.pollution import (

@@ -2,10 +2,10 @@
 
 import pytest
 
-from pipelines.environment_size import WORD_BYTES_MAX, WORDS_BYTES_MAX
+from pipelines.environment.environment_size import WORD_BYTES_MAX, WORDS_BYTES_MAX
 from pipelines.plan import SecretRef
-from pipelines.ready import CommandCheck
 from pipelines.state import Reason, State
+from pipelines.step_options.ready import CommandCheck
 from tests.support.engine import JobRunner
 from tests.support.plans import build, container, plugin, service, shell
 

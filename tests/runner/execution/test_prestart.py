@@ -7,9 +7,9 @@ import pytest
 
 from pipelines.state import State
 from runner.docker.specs import JOB_LABEL, STEP_LABEL
-from runner.execution.free_memory import available_bytes
-from runner.execution.options import Options
+from runner.execution.job.options import Options
 from runner.execution.prestart import is_prestartable
+from runner.execution.resources.free_memory import available_bytes
 from tests.support.engine import JobRunner, eventually, when_said
 from tests.support.plans import container, shell
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from pipelines.report_files import Reports
-from pipelines.retry import Retry
 from pipelines.state import Outcome, State
+from pipelines.step_options.report_files import Reports
+from pipelines.step_options.retry import Retry
 from runner.events import ProblemLinesFound, ReportsRead, Stream
-from runner.execution.options import Options
+from runner.execution.job.options import Options
 from runner.report_results import Coverage, ReportLimits, StepReports
 from tests.support.engine import JobRunner
 from tests.support.job_result import JobResult

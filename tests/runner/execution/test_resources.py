@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from pipelines.plan import JobPlan, Step
-from pipelines.resources import Resources
 from pipelines.state import Outcome, Reason, State
+from pipelines.step_options.resources import Resources
 from runner.docker.client import Engine
 from runner.docker.specs import Limits
 from runner.errors import StepError
 from runner.events import StepMeasured
-from runner.execution.options import Options
+from runner.execution.job.options import Options
 from runner.execution.resources.limits import JobLimits, check_resources
 from tests.support.engine import JobRunner, need_limit
 from tests.support.fake_engine import DOCKER, fake_engine

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.retry import Retry
 from pipelines.state import PASSED, Outcome, Reason, State
+from pipelines.step_options.retry import Retry
 from runner.events import EndedAttempt, Event, StepOutput, StepRetried
-from runner.execution.job import JOURNAL, Job
-from runner.execution.journal import History, read_journal
-from runner.execution.options import DEFAULT_OPTIONS
+from runner.execution.job.job import JOURNAL, Job
+from runner.execution.job.journal import History, read_journal
+from runner.execution.job.options import DEFAULT_OPTIONS
+from runner.execution.job.resumption import Resumption, StoredOutput
 from runner.execution.prestart import ContainerPrestarter
-from runner.execution.resumption import Resumption, StoredOutput
 from runner.execution.retries import Retries
-from runner.execution.services import Services
+from runner.execution.service.services import Services
 from runner.execution.step_run import run_step
 from runner.logs.output import Output
 from tests.support.job_result import MakeJob

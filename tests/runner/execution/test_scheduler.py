@@ -9,7 +9,7 @@ from pipelines.plan import Checkout
 from pipelines.state import PASSED, Reason, State
 from runner.docker.specs import ATTEMPT_LABEL, JOB_LABEL, ContainerSpec
 from runner.events import StepFinished, StepStarted
-from runner.execution.options import Options
+from runner.execution.job.options import Options
 from tests.support.engine import JobRunner
 from tests.support.job_result import JobResult
 from tests.support.plans import BUSYBOX, build, container, plugin, shell

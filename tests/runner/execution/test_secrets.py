@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pipelines.plan import SecretRef
-from pipelines.ready import PortCheck
 from pipelines.state import Reason, State
+from pipelines.step_options.ready import PortCheck
 from runner.docker.specs import JOB_LABEL
 from runner.events import Stream
 from tests.support.engine import JobRunner, when_said

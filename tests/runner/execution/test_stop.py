@@ -8,7 +8,7 @@ import pytest
 from pipelines.state import Outcome, Reason, State
 from runner.cancellation import Cancel
 from runner.events import Event, Stream
-from runner.execution.options import Options
+from runner.execution.job.options import Options
 from tests.support.engine import JobRunner, to_all, when_said
 from tests.support.plans import container, plugin, shell
 

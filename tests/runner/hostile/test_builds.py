@@ -7,7 +7,7 @@ import pytest
 
 from pipelines.state import Reason, State
 from runner.events import Event, StepOutput
-from runner.execution.options import Options
+from runner.execution.job.options import Options
 from tests.support.engine import JobRunner
 from tests.support.plans import build, secrets_hex
 

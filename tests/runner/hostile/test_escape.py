@@ -7,7 +7,7 @@ import pytest
 
 from pipelines.state import State
 from runner.events import Stream
-from runner.execution.options import Options
+from runner.execution.job.options import Options
 from tests.support.engine import JobRunner
 from tests.support.plans import build, container, plugin, service, shell
 

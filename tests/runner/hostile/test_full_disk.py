@@ -8,7 +8,7 @@ import pytest
 from pipelines.state import Reason, State
 from runner.cleanup.discard import DISCARDED, discard_workspace, written_in_containers
 from runner.events import Event, StepOutput
-from runner.execution.options import Options
+from runner.execution.job.options import Options
 from tests.support.engine import JobRunner
 from tests.support.plans import shell
 

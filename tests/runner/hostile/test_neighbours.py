@@ -6,7 +6,7 @@ from fcntl import LOCK_SH
 
 import pytest
 
-from pipelines.ready import PortCheck
+from pipelines.step_options.ready import PortCheck
 from runner.docker.client import Engine
 from runner.network.host_rules import BRIDGE_PREFIX
 from tests.support.engine import JobRunner, when_said

@@ -6,7 +6,7 @@ import pytest
 
 from pipelines.state import Reason, State
 from runner.events import StepOutput, Stream
-from runner.execution.options import Options
+from runner.execution.job.options import Options
 from tests.support.engine import JobRunner
 from tests.support.plans import container, plugin, shell
 

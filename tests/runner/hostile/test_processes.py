@@ -6,7 +6,7 @@ import pytest
 
 from pipelines.state import Outcome, Reason, State
 from runner.docker.specs import Limits
-from runner.execution.options import Options
+from runner.execution.job.options import Options
 from tests.support.engine import JobRunner, need_limit, when_said
 from tests.support.job_result import JobResult
 from tests.support.plans import container, plugin, service, shell

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.state import Reason, State
-from runner.execution.options import Options
+from runner.execution.job.options import Options
 from tests.support.engine import JobRunner
 from tests.support.job_result import JobResult
 from tests.support.plans import build, container, push, shell

@@ -11,7 +11,7 @@ from pipelines.plan import CommandsStep, Container, NamedImage
 from runner.docker.client import Engine
 from runner.docker.disk_usage import disk_usage
 from runner.docker.specs import ContainerSpec
-from runner.execution.options import Options
+from runner.execution.job.options import Options
 from runner.images.image_record import ImageUse, RecordedImage, recorded_images, remove_image
 from runner.images.pull import pull
 from runner.images.retry import RegistryRetries

@@ -14,7 +14,7 @@ from runner.cancellation import Cancel
 from runner.docker.client import Engine
 from runner.errors import MachineError
 from runner.events import Event, StepFinished, StepStarted
-from runner.execution.options import Options
+from runner.execution.job.options import Options
 from runner.images.interruptible import interruptible
 from tests.support.engine import JobRunner, eventually, in_thread
 from tests.support.engine_proxy import EngineProxy

@@ -9,7 +9,7 @@ from pipelines.plan import SecretRef
 from pipelines.state import Reason, State
 from runner.docker.specs import Login
 from runner.events import Event, ImageBuilt
-from runner.execution.options import Options
+from runner.execution.job.options import Options
 from tests.support.engine import JobRunner, image_names
 from tests.support.job_result import JobResult
 from tests.support.plans import build, container, push, secrets_hex, shell

@@ -13,8 +13,8 @@ from runner.cancellation import Cancel
 from runner.docker.client import Engine
 from runner.docker.compatibility import CONTAINERD_STORE
 from runner.events import Event, JobNote, StepOutput
-from runner.execution.isolation import Isolation
-from runner.execution.options import Options
+from runner.execution.job.isolation import Isolation
+from runner.execution.job.options import Options
 from runner.images.retry import RETRY_S
 from tests.support.engine import JobRunner, to_all
 from tests.support.plans import build, container, push, secrets_hex, service, shell

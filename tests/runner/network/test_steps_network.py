@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.ready import HttpCheck
 from pipelines.state import Reason, State
+from pipelines.step_options.ready import HttpCheck
 from runner.docker.client import Engine
 from runner.events import Event, ImageBuilt
 from runner.network.egress import EgressSettings, server_egress

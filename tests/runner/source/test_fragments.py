@@ -14,8 +14,8 @@ from pipelines.syntax.yaml import TEXT_BYTES_MAX
 from runner.cli.fragments import fragments_of
 from runner.errors import StepError
 from runner.source.fragments import read_fragments
-from runner.source.git import GitError, GitLogin
-from runner.source.mirror import Mirror
+from runner.source.git.git import GitError, GitLogin
+from runner.source.mirrors.mirror import Mirror
 from runner.source.other_repositories import OtherRepositories
 from tests.support.repos import Repo
 

@@ -12,8 +12,8 @@ from werkzeug import Request, Response
 from pipelines.plan import Checkout
 from pipelines.state import Reason, State
 from runner.errors import MachineError, StepError
-from runner.source.git import GitLogin
-from runner.source.mirror import Mirror
+from runner.source.git.git import GitLogin
+from runner.source.mirrors.mirror import Mirror
 from tests.support.registry import free_port
 from tests.support.repos import Repo
 
@@ -203,7 +203,7 @@ def test_gits_own_variables_do_not_lead_it_astray(repo: Repo, tmp_path: Path) ->
     }
     code = (
         "import sys; from pathlib import Path; from pipelines.plan import Checkout\n"
-        "from runner.source.mirror import Mirror\n"
+        "from runner.source.mirrors.mirror import Mirror\n"
         "mirror = Mirror(Path(sys.argv[1]), sys.argv[2]); mirror.fetch(sys.argv[3])\n"
         "mirror.checkout(sys.argv[3], Path(sys.argv[4]), Checkout())\n"
     )
@@ -215,7 +215,7 @@ def test_gits_own_variables_do_not_lead_it_astray(repo: Repo, tmp_path: Path) ->
 def test_without_git_the_sentence_says_so(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from runner.errors import MachineError\n"
-        "from runner.source.mirror import Mirror\n"
+        "from runner.source.mirrors.mirror import Mirror\n"
         "try: Mirror(Path(sys.argv[1]), 'file:///x').fetch('1' * 40)\n"
         "except MachineError as error: print(error)\n"
     )

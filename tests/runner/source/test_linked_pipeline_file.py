@@ -9,7 +9,7 @@ import pytest
 from pipelines.parser.discovery import choose_files
 from pipelines.state import Reason
 from runner.errors import StepError
-from runner.source.mirror import Mirror
+from runner.source.mirrors.mirror import Mirror
 from runner.source.working_tree import working_tree
 from tests.support.repos import Repo
 

@@ -7,10 +7,10 @@ import pytest
 
 from pipelines.parser.fragment_addresses import Address
 from runner.errors import StepError
-from runner.source.git import GitLogin
-from runner.source.mirror import Mirror
+from runner.source.git.git import GitLogin
+from runner.source.git.server import TransientGitError
+from runner.source.mirrors.mirror import Mirror
 from runner.source.other_repositories import REPOSITORIES_COUNT_MAX, OtherRepositories
-from runner.source.server import TransientGitError
 from tests.support.git_server import PASSWORD, USER, GitServer, git_server
 from tests.support.repos import Repo
 

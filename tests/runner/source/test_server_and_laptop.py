@@ -15,7 +15,7 @@ import pytest
 from pipelines.plan import Checkout
 from pipelines.state import Reason
 from runner.errors import StepError
-from runner.source.mirror import Mirror
+from runner.source.mirrors.mirror import Mirror
 from runner.source.working_tree import working_tree
 from tests.support.git_server import git_server
 from tests.support.repos import WHO

@@ -10,7 +10,7 @@ import pytest
 from pipelines.plan import Checkout
 from pipelines.state import Reason
 from runner.errors import MachineError, StepError
-from runner.source.mirror import Mirror
+from runner.source.mirrors.mirror import Mirror
 from tests.support.engine import eventually
 from tests.support.repos import Repo
 

@@ -15,8 +15,8 @@ from werkzeug import Request, Response
 from pipelines.plan import Checkout
 from pipelines.state import Reason
 from runner.errors import MachineError, StepError
-from runner.source.git import GitLogin
-from runner.source.mirror import Mirror
+from runner.source.git.git import GitLogin
+from runner.source.mirrors.mirror import Mirror
 from tests.runner.source.test_source import in_checkout
 from tests.support.git_server import PASSWORD, USER, GitServer, git_server
 from tests.support.repos import Repo

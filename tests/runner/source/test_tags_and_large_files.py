@@ -12,7 +12,7 @@ from werkzeug import Request, Response
 
 from pipelines.plan import Checkout
 from runner.errors import StepError
-from runner.source.mirror import Mirror
+from runner.source.mirrors.mirror import Mirror
 from runner.source.working_tree import working_tree
 from tests.runner.source.test_source import in_checkout
 from tests.runner.source.test_source_parts import LARGE, bring, git_lfs, with_large_file

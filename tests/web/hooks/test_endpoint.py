@@ -19,7 +19,7 @@ from tests.support.people import OPERATOR
 from tests.support.services import RedisServer, eventually
 from tests.web.conftest import REPO, Site
 from web.hooks.endpoint import REFUSED_COUNTER
-from web.operations import repos
+from web.operations.repos import repos
 from web.server.app import create_app
 from workers import store
 from workers.db.models import Delivery, Job, Repo

@@ -13,7 +13,8 @@ from pipelines.trigger import Event, Trigger
 from tests.support.paths import FORGE_SAMPLES
 from tests.support.people import OPERATOR
 from tests.web.conftest import REPO, SHA, Site
-from web.operations import repos, roles
+from web.operations.accounts import roles
+from web.operations.repos import repos
 from workers import store
 from workers.access.trust import PipelineFrom, UntrustedRuns
 from workers.db.roles import Role

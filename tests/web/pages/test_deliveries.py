@@ -5,7 +5,7 @@ import re
 from sqlalchemy import delete, select
 from starlette.testclient import TestClient
 
-from tests.web.api.test_deliveries import PUSH, send
+from tests.web.api.repos.test_deliveries import PUSH, send
 from tests.web.conftest import REPO, SHA, Site
 from web.pages.deliveries import DELIVERIES_ON_A_PAGE, PAYLOAD_CHARS_SHOWN
 from workers import store

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from tests.support.people import OPERATOR
 from tests.web.conftest import REPO, SHA, Site
-from web.operations import addresses
+from web.operations.repos import addresses
 from workers.db.roles import Role
 
 NEW = "acme/pier"

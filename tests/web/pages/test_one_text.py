@@ -18,7 +18,7 @@ from pipelines.state import Outcome, Reason, State
 from runner.cli.lint import LintOptions, lint
 from runner.cli.plan import PlanOptions, show_plan
 from runner.network.egress import NO_EGRESS_SETTINGS
-from runner.source.mirror import Mirror
+from runner.source.mirrors.mirror import Mirror
 from tests.support.builders import push
 from tests.support.forge import TOKEN, FakeForge, forge_server
 from tests.support.paths import MISTAKES
@@ -26,7 +26,7 @@ from tests.support.people import OPERATOR
 from tests.support.repos import Repo
 from tests.support.services import TEST_KEY, RedisServer
 from tests.web.conftest import Site
-from web.operations import repos
+from web.operations.repos import repos
 from web.security.login_limiter import LoginLimiter
 from web.server.app import create_app
 from web.services import Services
@@ -36,7 +36,7 @@ from workers.forges.http import make_client
 from workers.forges.status_request import short
 from workers.jobs.context import ClaimedJob, QueuedRun
 from workers.jobs.mirror_maintenance import open_others
-from workers.jobs.planning import fetch, make_plan
+from workers.jobs.planning.planning import fetch, make_plan
 from workers.logs import open_logs
 from workers.secrets.vault import open_vault
 from workers.settings import Settings

@@ -4,7 +4,7 @@ from starlette.testclient import TestClient
 
 from tests.support.people import OPERATOR
 from tests.web.conftest import REPO, Site
-from web.operations import secrets
+from web.operations.repos import secrets
 
 
 def test_the_settings_page_shows_refused_deliveries_and_shared_secrets(site: Site, browser: TestClient) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tests.support.people import OPERATOR
 from tests.web.conftest import REPO, Site
-from web.operations import roles
+from web.operations.accounts import roles
 from web.security.auth import hashed, new_secret, new_token
 from workers import store
 from workers.db.roles import Role, Scope

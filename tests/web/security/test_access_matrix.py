@@ -16,7 +16,8 @@ from tests.support.routes import calls_of
 from tests.web.conftest import REPO, ClaimedRun, Site
 from tests.web.security.identities import IDENTITIES, OTHER_REPO, Identity, credentials
 from tests.web.security.rules import NOT_AUDITED, RULES, Needs
-from web.operations import crons, roles, secrets, users
+from web.operations.accounts import roles, users
+from web.operations.repos import crons, secrets
 from web.security.auth import hashed, new_secret
 from web.server.app import create_app
 from workers import store

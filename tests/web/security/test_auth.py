@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from tests.support.people import OPERATOR
 from tests.web.conftest import PASSWORD, REPO, Site
-from web.operations import users
+from web.operations.accounts import users
 from web.security.auth import hash_password, hashed, password_fits
 from web.security.middleware import CONTENT_SECURITY_POLICY
 from web.server.app import create_app

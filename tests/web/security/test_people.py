@@ -8,9 +8,10 @@ from starlette.testclient import TestClient
 
 from tests.support.people import OPERATOR
 from tests.web.conftest import PASSWORD, REPO, Site
-from web.operations import audit, logins, roles, users
+from web.operations import audit
+from web.operations.accounts import logins, roles, users
+from web.operations.accounts.logins import TOKEN_DAYS_MAX, TOKENS_MAX
 from web.operations.errors import ConflictError
-from web.operations.logins import TOKEN_DAYS_MAX, TOKENS_MAX
 from workers import store
 from workers.db.models import AuditEntry, LoginSession
 from workers.db.roles import Role, Scope

@@ -8,7 +8,7 @@ import pytest
 from tests.support.people import OPERATOR
 from tests.web.conftest import REPO, Site
 from tests.web.streaming.listener import Event, Listener
-from web.operations import logins, roles, users
+from web.operations.accounts import logins, roles, users
 from web.security.auth import hashed, new_secret
 from workers import store
 from workers.db.roles import Role

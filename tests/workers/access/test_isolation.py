@@ -5,7 +5,7 @@ from sqlalchemy import Engine
 
 from pipelines.context import Trust
 from pipelines.trigger import Trigger
-from runner.execution.isolation import Isolation
+from runner.execution.job.isolation import Isolation
 from tests.support.builders import pull_request, push
 from tests.support.services import TEST_KEY
 from workers import store

@@ -8,7 +8,7 @@ from pipelines.state import State
 from runner.caches.store import CacheStore
 from runner.caches.trimming import stored_versions
 from runner.docker.client import Engine
-from runner.execution.journal import boot_id
+from runner.execution.job.journal import boot_id
 from tests.support.working import PushWorker
 from workers.settings import Settings
 

@@ -17,9 +17,9 @@ from tests.support.repos import Repo
 from workers import store
 from workers.access.trust import PipelineFrom, UntrustedRuns
 from workers.db.session import reading, transaction
-from workers.jobs.connections import make_context
 from workers.jobs.context import WorkerContext
 from workers.jobs.job_task import work
+from workers.jobs.process.connections import make_context
 from workers.settings import Settings
 
 pytestmark = pytest.mark.engine

@@ -19,8 +19,8 @@ from tests.support.services import eventually
 from workers import store
 from workers.db.models import Job, Run, Step
 from workers.db.session import now_ms, reading, transaction
-from workers.jobs.connections import WorkerFlags, make_context
 from workers.jobs.job_task import work
+from workers.jobs.process.connections import WorkerFlags, make_context
 from workers.scheduler.delays import end_due_delays
 from workers.settings import Settings
 from workers.store import Queued

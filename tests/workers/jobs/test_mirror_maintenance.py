@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from runner.source.mirror import Mirror
+from runner.source.mirrors.mirror import Mirror
 from tests.support.builders import push
 from tests.support.repos import Repo
 from workers import store

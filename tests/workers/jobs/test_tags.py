@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from pipelines.trigger import Event, Trigger
-from runner.source.mirror import Mirror
+from runner.source.mirrors.mirror import Mirror
 from tests.support.repos import Repo
-from workers.jobs.admission import locate, with_kind_of_ref
+from workers.jobs.planning.admission import locate, with_kind_of_ref
 
 ONE, TWO, TAG = "1" * 40, "2" * 40, "3" * 40
 

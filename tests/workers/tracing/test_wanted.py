@@ -80,7 +80,7 @@ def test_a_wrong_endpoint_is_not_repeated_for_it_may_hold_a_password() -> None:
 
 @pytest.mark.slow
 def test_without_the_variables_nothing_that_sends_traces_is_loaded() -> None:
-    program = "import sys, workers.jobs.process as p, workers.scheduler.scheduler; p.share_memory()\n"
+    program = "import sys, workers.jobs.process.process as p, workers.scheduler.scheduler; p.share_memory()\n"
     # redis-py loads the part for metrics wherever it is installed.
     program += "of = ('opentelemetry.sdk.trace', 'opentelemetry.exporter', 'google')\n"
     program += "print([name for name in sys.modules if name.startswith(of)])"

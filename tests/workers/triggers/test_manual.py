@@ -3,9 +3,9 @@
 import pytest
 
 from pipelines.context import Context, RepoInfo
+from pipelines.environment.variables import StepIdentity, step_environment
 from pipelines.inputs import INPUTS_BYTES_MAX
 from pipelines.trigger import Event
-from pipelines.variables import StepIdentity, step_environment
 from workers.triggers.manual import InvalidRequestError, ManualRun, inputs_from, trigger_for
 
 SHA = "0123456789abcdef0123456789abcdef01234567"

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 import httpx2
 
 from web.operations import audit
-from web.operations.addresses import is_at_its_forge
 from web.operations.connecting.clone_check import clone_finding
 from web.operations.connecting.findings import Finding, Result
 from web.operations.lookup import repo_named
-from web.operations.repos import check_forge_token
+from web.operations.repos.addresses import is_at_its_forge
+from web.operations.repos.repos import check_forge_token
 from web.security.access import Actor
 from web.services import OperationServices
 from web.urls import hook_url

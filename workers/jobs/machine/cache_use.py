@@ -8,7 +8,7 @@ from runner.caches.store import CacheStore
 from runner.caches.trimming import drop_scopes, make_durable, remove_version, stored_versions, trim
 from runner.cleanup.folder_removal import remove_tree
 from runner.docker.client import Engine
-from runner.execution.journal import boot_id
+from runner.execution.job.journal import boot_id
 from workers.access.caches import repo_of_scope
 from workers.jobs.machine.disk_use import disk_use
 from workers.jobs.machine.removal_choice import Kept

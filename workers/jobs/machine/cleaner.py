@@ -14,8 +14,8 @@ from runner.docker.client import Engine
 from runner.docker.disk_usage import prune_build_cache
 from runner.errors import StepError
 from runner.images.image_record import RecordedImage, recorded_images, remove_image
-from runner.source.mirror_removal import StoredMirror, finish_removals, remove_mirror, stored_mirrors
-from runner.source.mirror_store import mirror_name
+from runner.source.mirrors.mirror_removal import StoredMirror, finish_removals, remove_mirror, stored_mirrors
+from runner.source.mirrors.mirror_store import mirror_name
 from workers.db.session import reading, transaction
 from workers.disk import Disk, disk_of
 from workers.jobs.machine.cache_use import CACHES, MachineCaches

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipelines.own_images import is_own_image
+from pipelines.images.own_images import is_own_image
 from runner.docker.client import Engine
 from runner.docker.disk_usage import disk_usage
 from runner.docker.specs import JOB_LABEL

@@ -14,18 +14,18 @@ from pipelines.plan import JobPlan
 from pipelines.state import Outcome, State
 from runner.errors import StepError
 from runner.events import Stream
-from runner.execution.job import JOURNAL
-from runner.execution.journal import History, read_journal
-from runner.execution.resumption import Resumption, StoredOutput, obstacle
+from runner.execution.job.job import JOURNAL
+from runner.execution.job.journal import History, read_journal
+from runner.execution.job.resumption import Resumption, StoredOutput, obstacle
 from runner.logs.output import CUT_OFF
-from runner.source.mirror_store import end_orphaned_fetches
+from runner.source.mirrors.mirror_store import end_orphaned_fetches
 from workers import store
 from workers.db.models import Step
 from workers.db.session import reading, transaction
 from workers.jobs.context import WorkerContext, load_job
-from workers.jobs.job_inputs import fingerprint, folder_of, secrets_of
 from workers.jobs.job_task import run_claimed, work
 from workers.jobs.leftovers import job_key
+from workers.jobs.planning.job_inputs import fingerprint, folder_of, secrets_of
 from workers.jobs.running_jobs import HeldJob, JobLock
 from workers.logs import LogReader
 from workers.logs.interface import CHUNKS_MAX

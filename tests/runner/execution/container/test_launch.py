@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from pipelines.ready import CommandCheck, HttpCheck, PortCheck
 from pipelines.state import State
+from pipelines.step_options.ready import CommandCheck, HttpCheck, PortCheck
 from runner.execution.container.gate import gate_input
 from runner.execution.container.launch import DEFAULT_PATH, launch
 from runner.execution.container.script import script_of

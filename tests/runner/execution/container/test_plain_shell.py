@@ -12,7 +12,7 @@ import pytest
 from runner.docker.init_program import INIT_FOLDER, SCRIPT
 from runner.events import Stream
 from runner.execution.container.script import script_of
-from runner.execution.options import Options
+from runner.execution.job.options import Options
 from tests.support.engine import JobRunner
 from tests.support.plans import BUSYBOX, SOURCE, container, shell
 from tests.support.shell_scripts import SCRIPTS, SCRIPTS_ALONE

@@ -1,0 +1,1 @@
+"""Builds and pushes of images as steps of a job."""

@@ -1,0 +1,3 @@
+"""One job while it runs: what its steps share, its options and deadline, its journal, the rules that keep it apart
+from other jobs.
+"""

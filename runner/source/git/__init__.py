@@ -1,0 +1,1 @@
+"""Runs git: its processes and their limits, its requests to servers, what its failures mean."""

@@ -1,0 +1,1 @@
+"""Bare mirrors of remote repositories: fetching, heads, which branches contain a commit, removal."""

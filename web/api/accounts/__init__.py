@@ -1,0 +1,1 @@
+"""The JSON API of users: their roles, sessions and tokens."""

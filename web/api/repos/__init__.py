@@ -1,0 +1,1 @@
+"""The JSON API of repositories: their settings, secrets, crons, deliveries."""

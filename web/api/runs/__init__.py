@@ -1,0 +1,1 @@
+"""The JSON API of runs: their state, logs, artifacts and tests."""

@@ -1,0 +1,141 @@
+"""Logs of steps: by bytes, by lines, the last lines, or whole; where each part came from; and search."""
+
+from functools import partial
+from typing import Annotated, NamedTuple
+
+from fastapi import Depends, Query
+from starlette.responses import Response, StreamingResponse
+
+from runner.events import Stream
+from web.api.schemas import Schema
+from web.json_api import RowId, make_router
+from web.operations.lookup import step_with_id
+from web.operations.repos.retention import logs_kept
+from web.operations.runs.log_parts import (
+    LINES_MAX,
+    PART_BYTES_MAX,
+    LogPart,
+    kept_log,
+    last_lines,
+    part_by_bytes,
+    part_by_lines,
+    pieces,
+    sources,
+)
+from web.operations.runs.log_search import search
+from web.security.auth import CurrentUser
+from web.services import ServicesDep
+from workers.db.session import reading
+
+router = make_router()
+Attempt = Annotated[
+    int | None, Query(ge=1, le=2**31 - 1, description="Of which attempt of the job; by default of the last one.")
+]
+_MEDIA_TYPE = "text/plain; charset=utf-8"
+
+
+class LogSource(Schema):
+    """From byte ``offset`` on, up to the next source, output came from ``stream`` at ``at_ms``."""
+
+    offset: int
+    at_ms: int
+    stream: Stream
+
+
+class LogSources(Schema):
+    """Where a part of a log came from, and when, up to byte ``end``."""
+
+    end: int
+    sources: list[LogSource]
+
+
+class SearchResult(Schema):
+    """The numbers of the lines that contain the text; ``more`` is true where there may be others."""
+
+    lines: list[int]
+    more: bool
+
+
+class _Asked(NamedTuple):
+    step_id: int
+    attempt: int | None
+
+
+def _asked(step_id: RowId, attempt: Attempt = None) -> _Asked:
+    return _Asked(step_id, attempt)
+
+
+@router.get("/steps/{step_id}/log", response_class=Response)
+def get_log(
+    services: ServicesDep,
+    user: CurrentUser,
+    asked: Annotated[_Asked, Depends(_asked)],
+    offset: Annotated[int | None, Query(ge=0, le=2**53)] = None,
+    max_bytes: Annotated[int, Query(ge=1, le=PART_BYTES_MAX)] = PART_BYTES_MAX,
+    line: Annotated[int | None, Query(ge=1, le=2**53)] = None,
+    lines: Annotated[int, Query(ge=1, le=LINES_MAX)] = LINES_MAX,
+    last: Annotated[int | None, Query(ge=1, le=LINES_MAX)] = None,
+) -> Response:
+    """A step's output, byte for byte as it is stored.
+
+    By bytes (``offset``, ``max_bytes``), by lines (``line`` from 1, ``lines``), the ``last`` lines, or all of it.
+    Headers say where the part begins (``X-Log-Offset``, ``X-Log-Line``), how much there is (``X-Log-Size``,
+    ``X-Log-Lines``), whether the log is complete (``X-Log-Complete``), and whether its last output was lost with its
+    worker (``X-Log-Cut-Off``). 410 says when and why it was deleted.
+    """
+    with reading(services.engine) as session:
+        place = step_with_id(session, user, asked.step_id)
+    address = kept_log(place, partial(logs_kept, services, place.repo.id), asked.attempt)
+    if offset is not None:
+        return _response(part_by_bytes(services.logs, address, offset, max_bytes))
+    if line is not None:
+        return _response(part_by_lines(services.logs, address, line, lines))
+    if last is not None:
+        return _response(last_lines(services.logs, address, last))
+    name = f"{place.run.number}-{place.step.number}.log"
+    headers = {"content-disposition": f'attachment; filename="{name}"'}
+    return StreamingResponse(pieces(services.logs, address), headers=headers, media_type=_MEDIA_TYPE)
+
+
+def _response(part: LogPart) -> Response:
+    headers = {
+        "x-log-offset": str(part.offset),
+        "x-log-line": str(part.line),
+        "x-log-size": str(part.size_bytes),
+        "x-log-lines": str(part.lines),
+        "x-log-complete": "true" if part.complete else "false",
+        "x-log-cut-off": "true" if part.cut_off else "false",
+    }
+    return Response(part.data, headers=headers, media_type=_MEDIA_TYPE)
+
+
+@router.get("/steps/{step_id}/log/sources")
+def get_log_sources(
+    services: ServicesDep,
+    user: CurrentUser,
+    step_id: RowId,
+    offset: Annotated[int, Query(ge=0, le=2**53)] = 0,
+    max_bytes: Annotated[int, Query(ge=1, le=2**53)] = PART_BYTES_MAX,
+) -> LogSources:
+    """When the bytes of a step's output came, and from where: ``stdout``, ``stderr`` or ``note`` (from Headway itself).
+
+    The first source may begin before ``offset``. To get what comes after ``end``, ask again from there.
+    """
+    with reading(services.engine) as session:
+        place = step_with_id(session, user, step_id)
+    end, found = sources(services.logs, kept_log(place, partial(logs_kept, services, place.repo.id)), offset, max_bytes)
+    return LogSources(end=end, sources=[LogSource.model_validate(chunk) for chunk in found])
+
+
+@router.get("/steps/{step_id}/log/search")
+def search_log(
+    services: ServicesDep,
+    user: CurrentUser,
+    step_id: RowId,
+    text: Annotated[str, Query(min_length=1, max_length=1_000)],
+) -> SearchResult:
+    """Which lines of a step's output contain ``text``; letters a to z match in either case."""
+    with reading(services.engine) as session:
+        place = step_with_id(session, user, step_id)
+    lines, more = search(services.logs, kept_log(place, partial(logs_kept, services, place.repo.id)), text)
+    return SearchResult(lines=lines, more=more)

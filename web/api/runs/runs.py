@@ -1,0 +1,111 @@
+"""Runs, as JSON: listed, shown, started, canceled and re-run."""
+
+from typing import Annotated
+
+from fastapi import Query
+
+from pipelines.state import State
+from pipelines.trigger import Event
+from web.api.schemas import (
+    CanceledRun,
+    ProblemsSchema,
+    RecentRun,
+    RerunRequest,
+    RunDetail,
+    RunRequest,
+    RunSchema,
+    StartedRun,
+    recent_run,
+    run_detail,
+)
+from web.json_api import RunNumber, make_router
+from web.operations.lookup import jobs_with_steps, repo_named, run_numbered
+from web.operations.reruns.request import asked_for
+from web.operations.runs import runs
+from web.security.auth import CurrentUser
+from web.services import ServicesDep
+from workers import store
+from workers.db.roles import Role
+from workers.db.session import reading
+from workers.triggers.manual import ManualRun
+
+router = make_router()
+Limit = Annotated[int, Query(ge=1, le=200)]
+
+
+@router.get("/runs")
+def list_recent_runs(services: ServicesDep, user: CurrentUser, limit: Limit = 30) -> list[RecentRun]:
+    """The newest runs of all repositories that you see."""
+    with reading(services.engine) as session:
+        return [recent_run(run, repo) for run, repo in store.recent_runs(session, limit, user.viewer)]
+
+
+@router.get("/repos/{name:path}/runs")
+def list_runs(
+    services: ServicesDep,
+    user: CurrentUser,
+    name: str,
+    before: Annotated[int | None, Query(ge=1, le=2**53)] = None,
+    limit: Limit = 30,
+    branch: Annotated[str, Query(max_length=1000)] = "",
+    state: State | None = None,
+    event: Event | None = None,
+) -> list[RunSchema]:
+    """A repository's runs, the newest first. ``before``: only runs with a smaller number, for the next page.
+
+    ``branch``, ``state`` and ``event``: only runs with these.
+    """
+    only = store.RunFilter(branch, state, event)
+    with reading(services.engine) as session:
+        repo = repo_named(session, user, name, Role.READ)
+        return [RunSchema.model_validate(run) for run in store.runs_of(session, repo.id, before, limit, only)]
+
+
+@router.post("/repos/{name:path}/runs", status_code=202)
+def start_run(services: ServicesDep, user: CurrentUser, name: str, request: RunRequest) -> StartedRun:
+    """Starts a run by hand, as a manual one or as a deployment."""
+    queued = runs.start(services, user, name, ManualRun(**dict(request), by_admin=user.administers))
+    return StartedRun(run=queued.number, url=services.settings.run_url(name, queued.number))
+
+
+@router.get("/repos/{name:path}/runs/{number}")
+def get_run(services: ServicesDep, user: CurrentUser, name: str, number: RunNumber) -> RunDetail:
+    """A run with its jobs, steps and problems."""
+    with reading(services.engine) as session:
+        repo, run = run_numbered(session, user, name, number, Role.READ, services.settings.retention)
+        jobs = jobs_with_steps(session, run.id)
+        waits = store.why_waiting(session, repo.name, [job for job, _ in jobs])
+        trouble = store.status_problem(session, run.id)
+    return run_detail(repo, run, services.settings.run_url(name, number), jobs, waits, trouble)
+
+
+@router.get("/repos/{name:path}/runs/{number}/problems")
+def get_problems(services: ServicesDep, user: CurrentUser, name: str, number: RunNumber) -> ProblemsSchema:
+    """Errors and warnings in the run's pipeline files."""
+    with reading(services.engine) as session:
+        _, run = run_numbered(session, user, name, number, Role.READ, services.settings.retention)
+    return ProblemsSchema.model_validate(run)
+
+
+@router.post("/repos/{name:path}/runs/{number}/cancel", status_code=202)
+def cancel_run(services: ServicesDep, user: CurrentUser, name: str, number: RunNumber) -> CanceledRun:
+    """Asks a run to stop. A run that has ended stays as it is."""
+    return CanceledRun(state=runs.cancel(services, user, name, number))
+
+
+@router.post("/repos/{name:path}/runs/{number}/approve", status_code=202)
+def approve_run(services: ServicesDep, user: CurrentUser, name: str, number: RunNumber) -> StartedRun:
+    """Approves an untrusted run that waits for it. It stays untrusted: no secrets, no logins, no pushes."""
+    runs.approve(services, user, name, number)
+    return StartedRun(run=number, url=services.settings.run_url(name, number))
+
+
+@router.post("/repos/{name:path}/runs/{number}/rerun", status_code=202)
+def rerun(
+    services: ServicesDep, user: CurrentUser, name: str, number: RunNumber, request: RerunRequest | None = None
+) -> StartedRun:  # fmt: skip
+    """Queues the same trigger once more, under a new number. Jobs that are not asked for are carried over."""
+    request = request or RerunRequest()
+    asked = asked_for(failed=request.failed, jobs=request.jobs, from_step=request.from_failed_step)
+    queued = runs.rerun(services, user, name, number, asked, request.reason)
+    return StartedRun(run=queued.number, url=services.settings.run_url(name, queued.number))

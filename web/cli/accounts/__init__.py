@@ -1,0 +1,1 @@
+"""Commands for users: `headway user`, `role`, `token`, `session`."""

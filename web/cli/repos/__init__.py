@@ -1,0 +1,1 @@
+"""Commands for repositories: `headway repo`, `secret`, `registry`, `cron`, `delivery`."""

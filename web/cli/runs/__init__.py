@@ -1,0 +1,1 @@
+"""Commands for runs: `headway trigger`, `rerun`, `approve`, `artifacts`."""

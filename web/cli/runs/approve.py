@@ -1,0 +1,23 @@
+"""`headway approve`: lets an untrusted run go on, or rejects it."""
+
+from typing import Annotated
+
+import typer
+
+from web.cli.helpers import RepoName, actor, operation_services, say
+from workers.cli.errors import report_errors
+
+
+@report_errors
+def approve(
+    repo: RepoName,
+    number: Annotated[int, typer.Argument(min=1, help="The run's number.", show_default=False)],
+    *,
+    reject: Annotated[bool, typer.Option("--reject", help="Cancel the run instead.")] = False,
+) -> None:
+    """Approves an untrusted run that waits for it, for its commit and author. It gets no secrets and pushes nothing."""
+    from web.operations.runs import runs
+
+    with operation_services() as services:
+        (runs.reject if reject else runs.approve)(services, actor(), repo, number)
+        say(services.settings.run_url(repo, number))

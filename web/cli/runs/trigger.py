@@ -1,0 +1,35 @@
+"""`headway trigger`: starts a run by hand."""
+
+from typing import Annotated
+
+import typer
+
+from web.cli.helpers import Inputs, RepoName, actor, operation_services, say
+from workers.cli.errors import report_errors
+
+
+@report_errors
+def trigger(
+    repo: RepoName,
+    branch: Annotated[str, typer.Option(help="The branch; by default the repository's default branch.")] = "",
+    tag: Annotated[str, typer.Option(help="A tag instead of a branch.")] = "",
+    commit: Annotated[str, typer.Option(help="A commit on it, whole or its first digits; by default the last.")] = "",
+    inputs: Inputs = None,
+    deploy_to: Annotated[str, typer.Option(help="Makes the run a deployment to this target.")] = "",
+    task: Annotated[str, typer.Option(help="What the deployment does.")] = "",
+) -> None:
+    """Starts a run by hand and prints its address."""
+    from web.operations.runs import runs
+
+    with operation_services() as services:
+        request = runs.run_request(
+            branch=branch,
+            tag=tag,
+            commit=commit,
+            input_lines=inputs or (),
+            target=deploy_to,
+            task=task,
+            by_admin=True,
+        )
+        queued = runs.start(services, actor(), repo, request)
+        say(services.settings.run_url(repo, queued.number))
