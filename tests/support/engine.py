@@ -167,7 +167,7 @@ def in_thread(work: Callable[[], object]) -> threading.Thread:
     return thread
 
 
-def eventually(ask: Callable[[], Any], within_s: float = 20.0) -> Any:
+def eventually(ask: Callable[[], Any], within_s: float = 60.0) -> Any:
     """The first answer that is true; fails with the last one when the time is over."""
     deadline_s = time.monotonic() + within_s
     while not (answer := ask()):

@@ -119,7 +119,7 @@ def test_a_dockerfile_may_lie_anywhere_in_the_checkout(ran: JobRunner) -> None:
     job = ran(build(context="app", dockerfile="ci/Own"), shell("cat /here", box=container(1)), files=files)
     assert job.said(2) == ["app's"]
     job = ran(build(context="app"), files=files)
-    assert job.instructions()[1].text.endswith("RUN pwd")
+    assert any(each.text.endswith("RUN pwd") for each in job.instructions())
 
 
 def test_a_dockerfile_may_be_written_in_the_pipeline(ran: JobRunner) -> None:

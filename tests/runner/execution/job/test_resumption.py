@@ -66,13 +66,17 @@ class Abandoned:
         return self._on_exit.enter_context(opened)
 
     def opens(self, part: float) -> StartedContainer:
-        """The process opens the gate, sends this part of the script, and dies."""
+        """The process opens the gate, sends this part, and dies. The engine may lose what it had not read."""
+        started = self.opens_and_lives(part)
+        started.stream.close()
+        return started
+
+    def opens_and_lives(self, part: float = 1) -> StartedContainer:
         started = self.started
         opened = OpenedContainer(started.container, started.token, started.user, started.image, time.time())
         self.job.journal.opened(1, opened, self.job.owner.state)
         script = gate.gate_input(started.token, script_of(self.step.commands, "", {}, started.restore))  # type: ignore[union-attr]
         started.stream.send(script[: int(len(script) * part)])
-        started.stream.close()
         return started
 
     @property
@@ -124,8 +128,9 @@ def test_a_container_that_waited_for_its_turn_is_not_used(abandoned: Callable[..
 
 def test_a_step_that_has_ended_meanwhile_keeps_its_verdict(abandoned: Callable[..., Abandoned]) -> None:
     job = abandoned()
-    job.opens(1)
+    started = job.opens_and_lives()
     eventually(job.has_ended)
+    started.stream.close()
     assert job.obstacle == ""
     assert job.goes_on().step().exit_code == 9
 
@@ -134,8 +139,10 @@ def test_it_cannot_go_on_where_it_is_not_known_how_the_commands_ended(
     ran: JobRunner, abandoned: Callable[..., Abandoned]
 ) -> None:
     job = abandoned(shell("echo up", "sleep 1000"))
-    container = job.opens(1).container
+    started = job.opens_and_lives()
+    container = started.container
     eventually(lambda: b"up" in ran.engine.logs(container, 5))
+    started.stream.close()
     assert job.obstacle == ""
     ran.engine.kill(container, "SIGKILL")
     eventually(job.has_ended)
@@ -188,8 +195,9 @@ def test_a_step_with_a_cache_goes_on_and_keeps_what_it_wrote(
     cache = Cache(name="c", key=("k",), folders=(CacheFolder(path="/data"),))
     ran(shell("echo one > /data/a", caches=(cache,)), caches=caches)
     job = abandoned(shell("cat /data/a", "echo two > /data/b", caches=(cache,)), caches)
-    job.opens(1)
+    started = job.opens_and_lives()
     eventually(job.has_ended)
+    started.stream.close()
     result = job.goes_on()
     assert result.outcome.state is State.PASSED
     assert result.log(1, Stream.NOTE).startswith(b"headway: cache c: kept as k (")
@@ -204,8 +212,9 @@ def test_a_job_that_nothing_goes_on_with_leaves_no_half_version(
     store = CacheStore(tmp_path / "caches", boot_id())
     cache = Cache(name="c", key=("k",), folders=(CacheFolder(path="/data"),))
     job = abandoned(shell("echo half > /data/a", caches=(cache,)), CacheAccess(store, "repo"))
-    job.opens(1)
+    started = job.opens_and_lives()
     eventually(job.has_ended)
+    started.stream.close()
     remove_leftovers(ran.engine, find_leftovers(ran.engine, JobLeftovers(job.result.key, job.result.folder)))
     trim(store, 0)
     store.remove_gone(partial(remove_tree, ran.engine))
