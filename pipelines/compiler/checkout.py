@@ -8,7 +8,7 @@ from pipelines.model.workflow import PluginStep, Service, Step
 from pipelines.parser.discovery import dialect_of
 from pipelines.plan import Checkout, LeftOut
 from pipelines.syntax.diagnostics import did_you_mean
-from pipelines.syntax.scalars import is_on, scalar_text
+from pipelines.syntax.go_text import is_on, scalar_text
 
 _KNOWN_SETTINGS = frozenset({"depth", "recursive", "lfs", "tags", "submodule_override", "submodule_update_remote"})
 # How the plugin fetches and protects itself: the native checkout comes from a local mirror, and retries by itself.

@@ -7,7 +7,9 @@ from pipelines import plan
 from pipelines.compiler.checkout import plan_checkout
 from pipelines.compiler.containers import make_container
 from pipelines.compiler.environment_limits import check_word
+from pipelines.compiler.host_trust import check_trust
 from pipelines.compiler.job_input import JobInput
+from pipelines.compiler.selection.pushes import drop_pushes
 from pipelines.compiler.selection.selection import select_steps
 from pipelines.compiler.selection.service_image import build_of_service
 from pipelines.compiler.selection.step_candidates import StepCandidates
@@ -16,14 +18,13 @@ from pipelines.compiler.step_options.artifacts import check_artifacts, restored_
 from pipelines.compiler.step_options.caches import check_caches
 from pipelines.compiler.step_options.readiness import plan_ready
 from pipelines.compiler.step_options.reports import check_reports
-from pipelines.compiler.steps import drop_pushes, plan_step
-from pipelines.compiler.trust import check_trust
+from pipelines.compiler.steps import plan_step
+from pipelines.compiler.workflow_dependencies import check_waits_for_one
 from pipelines.compiler.workspace import check_workspace
 from pipelines.environment.variables import StepIdentity
 from pipelines.model.concurrency import Concurrency
 from pipelines.model.workflow import Service
 from pipelines.plan import LeftOut
-from pipelines.syntax.diagnostics import Place
 
 RESERVED_LABELS = "woodpecker-ci.org/"
 
@@ -59,9 +60,8 @@ def plan_job(job: JobInput) -> PlannedJob:
     if not steps:
         why = "all its steps are left out"
         return PlannedJob(None, (*left_out, LeftOut(what=f"workflow '{job.name}'", why=why)))
-    if not decision.on_success and not workflow.depends_on:
-        message = "this workflow runs only after a failure and depends on no other, so it never runs"
-        job.diagnostics.warning(_status_place(job), message, "name what it waits for: depends_on: [WORKFLOW]")
+    if not decision.on_success:
+        check_waits_for_one(job)
     made = plan.JobPlan(
         name=job.name,
         file=job.diagnostics.file,
@@ -83,10 +83,6 @@ def plan_job(job: JobInput) -> PlannedJob:
     )
     optional = tuple((job.name, need.name) for need in workflow.depends_on if need.optional)
     return PlannedJob(made, left_out, optional)
-
-
-def _status_place(job: JobInput) -> Place:
-    return job.located.key_place("runs_on" if job.workflow.runs_on else "when")
 
 
 def _concurrency(asked: Concurrency | None) -> plan.Concurrency | None:

@@ -5,54 +5,25 @@ from typing import TypedDict, assert_never
 
 from pipelines import plan
 from pipelines.compiler.containers import make_container
+from pipelines.compiler.host_trust import check_build_trust, check_trust
 from pipelines.compiler.job_input import JobInput
 from pipelines.compiler.plugins import image_tags
 from pipelines.compiler.plugins.encoding import encode
-from pipelines.compiler.selection.step_candidates import StepCandidate, StepCandidates
+from pipelines.compiler.selection.pushes import push_tags
+from pipelines.compiler.selection.step_candidates import StepCandidate
 from pipelines.compiler.step_options.artifacts import plan_artifacts
 from pipelines.compiler.step_options.caches import plan_caches
 from pipelines.compiler.step_options.readiness import plan_ready_of_step
 from pipelines.compiler.step_options.reports import plan_reports
-from pipelines.compiler.trust import check_build_trust, check_trust
 from pipelines.environment.variables import StepIdentity
 from pipelines.images.build_values import wrong_values
 from pipelines.images.own_images import is_own_image
 from pipelines.model.workflow import Build, BuildStep, CommandsStep, Failure, PluginStep, Push, PushStep
 from pipelines.step_options.ready import Ready
 from pipelines.step_options.retry import Retry
-from pipelines.trigger import PULL_REQUEST_EVENTS
 from pipelines.visible import visible_line
 
 REMOVE_ONE = "remove one of them"
-
-
-def drop_pushes(candidates: StepCandidates) -> None:
-    """Leaves out push steps of untrusted runs, and those without a tag for this trigger. Call before ``set_needs``."""
-    job = candidates.job
-    for candidate in candidates.selected:
-        if not isinstance(candidate.step, PushStep):
-            continue
-        if job.context.untrusted:
-            candidate.left_out = f"this run is untrusted and pushes nothing: {job.context.untrusted}"
-        elif not _may_have_tags(job, candidate.step.push):
-            candidate.left_out = "there is no tag for this trigger (auto tags the default branch and git tags)"
-    for number, candidate in enumerate(candidates.selected, start=1):
-        candidate.number = number
-
-
-def _may_have_tags(job: JobInput, push: Push) -> bool:
-    return bool(push.tags_file or push_tags(job, push))
-
-
-def push_tags(job: JobInput, push: Push) -> tuple[str, ...]:
-    """The tags of a push step, each once, with ``auto`` resolved. A ``tags_file`` replaces the default tags."""
-    found: list[str] = []
-    for tag in () if push.tags_file and "tags" not in push.model_fields_set else push.tags:
-        if tag != image_tags.AUTO:
-            found.append(tag)
-        elif job.trigger.event not in PULL_REQUEST_EVENTS:
-            found += image_tags.auto_tags(job.trigger, job.context.repo.default_branch)
-    return tuple(dict.fromkeys(found))
 
 
 def plan_step(job: JobInput, candidate: StepCandidate) -> plan.Step:

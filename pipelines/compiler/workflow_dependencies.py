@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from graphlib import CycleError, TopologicalSorter
 
+from pipelines.compiler.job_input import JobInput
 from pipelines.parser.validation import LocatedWorkflow
 from pipelines.plan import JobPlan, LeftOut
 from pipelines.problem import Problem
@@ -20,6 +21,15 @@ def check_needs(name: str, located: LocatedWorkflow, names: Collection[str]) -> 
             near = did_you_mean(dependency.name, (other for other in names if other != name))
             remedy = f"if it may be missing, write {{name: {dependency.name}, optional: true}}"
             located.diagnostics.warning(place, message, near or remedy)
+
+
+def check_waits_for_one(job: JobInput) -> None:
+    """Warns of a workflow that runs only after a failure and depends on no other."""
+    if job.workflow.depends_on:
+        return
+    message = "this workflow runs only after a failure and depends on no other, so it never runs"
+    place = job.located.key_place("runs_on" if job.workflow.runs_on else "when")
+    job.diagnostics.warning(place, message, "name what it waits for: depends_on: [WORKFLOW]")
 
 
 def drop_unreachable(jobs: list[JobPlan], optional: set[tuple[str, str]]) -> tuple[list[JobPlan], list[LeftOut]]:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import assert_never
 
 from pipelines.syntax.diagnostics import Diagnostics
+from pipelines.syntax.go_text import scalar_text
 from pipelines.syntax.nodes import ListNode, MapNode, Node, ScalarNode
-from pipelines.syntax.scalars import scalar_text
 
 
 def warn_of_likely_mistakes(root: MapNode, diagnostics: Diagnostics) -> None:

@@ -7,8 +7,8 @@ from math import prod
 from typing import assert_never
 
 from pipelines.syntax.diagnostics import WHOLE_FILE, Diagnostics
+from pipelines.syntax.go_text import scalar_text
 from pipelines.syntax.nodes import ListNode, MapNode, Node, ScalarNode, kind_name
-from pipelines.syntax.scalars import scalar_text
 
 CELLS_COUNT_MAX = 256
 ALL_CELLS_CHARACTERS_MAX = 1024 * 1024  # cells times characters of the file

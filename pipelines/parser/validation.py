@@ -30,8 +30,8 @@ from pipelines.model.workflow import (
     Workspace,
 )
 from pipelines.parser.legacy_syntax import rewrite_legacy_syntax
-from pipelines.parser.lenient import drop_unknown_values
 from pipelines.parser.likely_mistakes import warn_of_likely_mistakes
+from pipelines.parser.unknown_values import drop_unknown_values
 from pipelines.syntax.diagnostics import WHOLE_FILE, Diagnostics, Place, did_you_mean
 from pipelines.syntax.nodes import ListNode, MapNode, Node, ScalarNode, kind_name
 

@@ -19,7 +19,7 @@ from runner.source.git.git import GitError, run_git
 from runner.source.git.git_words import without_login
 from runner.source.git.users_git import users_git
 from runner.source.repository_file import read_repository_file
-from runner.source.working_copy import Source, copy, files_in, lay_out, new_files, strange_files
+from runner.source.working_tree_files import Source, copy, files_in, lay_out, new_files, strange_files
 
 NO_BRANCH = "HEAD"
 """What git calls the branch where none is checked out. It is no repository's default branch, so nothing is `latest`."""

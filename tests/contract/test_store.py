@@ -26,7 +26,7 @@ from workers import store
 from workers.db.models import Delivery, Run
 from workers.db.session import reading, transaction
 from workers.store.jobs import leases
-from workers.store.repos.shared_secrets import secrets_in_reach
+from workers.store.repos.secrets_in_reach import secrets_in_reach
 
 FAILED = Outcome(State.FAILED, Reason.EXIT_CODE, "It ended with exit status 1.", exit_code=1)
 

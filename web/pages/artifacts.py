@@ -10,21 +10,15 @@ from web.operations.artifacts.viewing import open_view, shown_file
 from web.operations.lookup import run_numbered
 from web.pages.templates import page
 from web.security.auth import CurrentUser, current_user
-from web.security.middleware import CONTENT_SECURITY_POLICY
+from web.security.content_policies import PAGE_WITH_FRAME_POLICY, SHOWN_ARTIFACT_POLICY
 from web.services import ServicesDep
 from workers.db.roles import Role
 from workers.db.session import reading
 
 ARTIFACTS_ON_A_PAGE = 200
 
-_FRAME_POLICY = CONTENT_SECURITY_POLICY + "; frame-src 'self'"
-# No origin, whatever page it stands in or whether it stands alone: it has no cookie, no storage, and asks nothing else.
-_SANDBOX = (
-    "sandbox allow-scripts; default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; connect-src 'none'; "
-    "form-action 'none'; base-uri 'none'; frame-ancestors 'self'"
-)
 _FILE_HEADERS = {
-    "content-security-policy": _SANDBOX,
+    "content-security-policy": SHOWN_ARTIFACT_POLICY,
     # A document without an origin is another site for its own pictures and fonts. The address alone is the permission.
     "cross-origin-resource-policy": "cross-origin",
     "access-control-allow-origin": "*",
@@ -77,7 +71,7 @@ def artifact_page(
         repo, run = run_numbered(session, user, name, number, Role.READ, services.settings.retention)
     view = open_view(services, user, artifact_id)
     response = page(request, "artifact.html", user=user, repo=repo, run=run, view=view)
-    response.headers["content-security-policy"] = _FRAME_POLICY
+    response.headers["content-security-policy"] = PAGE_WITH_FRAME_POLICY
     return response
 
 

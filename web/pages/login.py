@@ -15,6 +15,7 @@ from web.security.access import Actor
 from web.security.failed_logins import FailedLogins
 from web.security.known_browsers import known_browser, remember_browser
 from web.security.password_hashing import AT_ONCE_MAX, WAITING_MAX, HashingBusyError
+from web.security.same_origin import check_same_origin
 from web.services import Services, ServicesDep
 
 router = APIRouter(include_in_schema=False)
@@ -52,7 +53,7 @@ def make_threads() -> CapacityLimiter:
 @router.post("/login")
 async def log_in(request: Request, services: ServicesDep, form: Annotated[LoginForm, Depends()]) -> Response:
     """Starts a session by password or by link."""
-    auth.check_same_origin(request)
+    check_same_origin(request)
     threads: CapacityLimiter = request.app.state.login_threads
     if not threads.available_tokens:
         # They were taken since ``LoginGate`` looked.

@@ -4,16 +4,16 @@ import hashlib
 import secrets
 from dataclasses import replace
 from typing import Annotated
-from urllib.parse import urlsplit
 
-from fastapi import Depends, HTTPException, Request
+from fastapi import Depends, Request
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from web.security.access import Actor
 from web.security.password_hashing import PasswordHashing
-from web.services import Services, ServicesDep, services_of
+from web.security.same_origin import check_same_origin
+from web.services import Services, ServicesDep
 from workers import store
 from workers.db.models import User
 from workers.db.session import db_now_ms, reading, transaction
@@ -23,8 +23,6 @@ LOGIN_LINK_S = 24 * 3600
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _DAY_S = 24 * 3600
 _MINUTE_MS = 60_000
-# Browsers leave them out.
-_PORTS = {"http": ":80", "https": ":443"}
 _BROWSER_CHARS_MAX = 300
 # Browsers keep a cookie for 400 days at most; the row in the database says when a session is over.
 _COOKIE_S = 400 * _DAY_S
@@ -116,36 +114,6 @@ def log_out(services: Services, request: Request, response: Response) -> None:
         with transaction(services.engine) as session:
             store.drop_session(session, hashed(secret))
     response.delete_cookie(cookie_name(services), path="/", secure=services.secure, httponly=True, samesite="lax")
-
-
-def check_same_origin(request: Request) -> None:
-    """Refuses a cross-site request (CSRF) with HTTPException 403.
-
-    Browsers say in a header where a request comes from; over plain http they send only the origin.
-    """
-    site = request.headers.get("sec-fetch-site")
-    if site is not None:
-        allowed = site in {"same-origin", "none"}
-    else:
-        allowed = request.headers.get("origin", "").lower() == _own_origin(request)
-    if not allowed:
-        raise HTTPException(403, "This request came from another site. Open Headway's own page and try again there.")
-
-
-def _own_origin(request: Request) -> str:
-    """The origin of Headway's own pages, at the host that the request names.
-
-    A proxy that is not trusted cannot say that browsers reached it by https: at its host the base URL says so.
-    """
-    host, scheme = request.headers.get("host", "").lower(), request.url.scheme
-    base = urlsplit(services_of(request).settings.url.lower())
-    if scheme == "http" and _origin(base.scheme, host) == _origin(base.scheme, base.netloc):
-        scheme = base.scheme
-    return _origin(scheme, host)
-
-
-def _origin(scheme: str, host: str) -> str:
-    return f"{scheme}://{host.removesuffix(_PORTS.get(scheme, ''))}"
 
 
 def current_user(request: Request, services: ServicesDep) -> Actor:

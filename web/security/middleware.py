@@ -8,12 +8,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from web.security.content_policies import PAGE_POLICY
 from web.security.password_hashing import BUSY, RETRY_AFTER_S
-
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
 
 BODY_BYTES_MAX = 1024 * 1024
 """Of a request to a page or to the API: a secret's value with all its characters escaped fits."""
@@ -24,7 +20,7 @@ LOGIN_BODY_BYTES_MAX = 32 * 1024
 BODY_TOO_LARGE = "The body is larger than {limit:,} bytes, the limit{setting}."
 
 _HEADERS: Mapping[str, str] = {
-    "content-security-policy": CONTENT_SECURITY_POLICY,
+    "content-security-policy": PAGE_POLICY,
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",

@@ -20,7 +20,7 @@ from workers.db.models import Repo
 from workers.db.session import reading
 from workers.forges.tokens import clone_login_for
 from workers.secrets.vault import Vault, VaultError, registry_place, sealed_bytes, secret_place, shared_secret_place
-from workers.store.repos.shared_secrets import secrets_in_reach
+from workers.store.repos.secrets_in_reach import secrets_in_reach
 
 _log = structlog.get_logger()
 

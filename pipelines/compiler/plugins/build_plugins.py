@@ -26,7 +26,7 @@ from pipelines.model.workflow import (
     PushStep,
     Step,
 )
-from pipelines.syntax.scalars import is_on, scalar_text
+from pipelines.syntax.go_text import is_on, scalar_text
 from pipelines.trigger import PULL_REQUEST_EVENTS, Trigger
 
 _IMAGES = re.compile(

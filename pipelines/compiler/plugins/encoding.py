@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pipelines.model.fields import FromSecret
 from pipelines.plan import EnvValue, SecretRef, text
-from pipelines.syntax.scalars import scalar_text, shortest
+from pipelines.syntax.go_text import scalar_text, shortest
 
 
 def plugin_environment(settings: Mapping[str, object]) -> dict[str, EnvValue]:

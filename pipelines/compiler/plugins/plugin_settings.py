@@ -3,7 +3,7 @@
 import re
 
 from pipelines.model.fields import FromSecret
-from pipelines.syntax.scalars import scalar_text
+from pipelines.syntax.go_text import scalar_text
 
 
 def holds_secret(value: object) -> bool:

@@ -13,6 +13,7 @@ from pipelines.state import Outcome, Reason, State
 from pipelines.step_options.caches import Cache
 from runner.caches.files import copy_layers, is_empty, measure
 from runner.caches.job_caches import CacheAccess
+from runner.caches.keeping import LAYERS_COUNT_MAX, is_small_change
 from runner.caches.keys import ResolvedKey
 from runner.caches.store import View, Wanted, copied
 from runner.docker.archive import folder_archive
@@ -25,10 +26,6 @@ from runner.execution.container.cache_places import CachePlaces
 from runner.execution.job.job import Job
 from runner.logs.output import Output
 
-LAYERS_COUNT_MAX = 12
-"""With more, the version is copied, and becomes one layer again."""
-CHANGED_BYTES_MIN, CHANGED_PART_MIN = 1024**2, 20
-"""A version is replaced where so many bytes have changed, or a twentieth of it."""
 END_TIMEOUT_S = 15
 _MB = 10**6
 _KEEP_PACKAGES = "/etc/apt/apt.conf.d/docker-clean"
@@ -237,8 +234,7 @@ class _Keeping:
         self._end_container()
         size = measure(self._job.engine, view.folder / "upper", self._job.labels(), view.since_ns, self._job.check)
         known = view.found.size_bytes if view.found else 0
-        is_small = size.changed_bytes < min(CHANGED_BYTES_MIN, known // CHANGED_PART_MIN)
-        if is_own and is_small and not _was_high(view):
+        if is_own and is_small_change(size.changed_bytes, known) and not _was_high(view):
             return use
         if self._access.bytes_max and size.size_bytes > self._access.bytes_max:
             most = f"{self._access.bytes_max:,}"

@@ -11,7 +11,7 @@ from tests.support.people import OPERATOR
 from tests.web.conftest import PASSWORD, REPO, Site
 from web.operations.accounts import users
 from web.security.auth import hash_password, hashed, password_fits
-from web.security.middleware import CONTENT_SECURITY_POLICY
+from web.security.content_policies import PAGE_POLICY
 from web.server.app import create_app
 from workers import store
 from workers.db.models import ApiToken, LoginLink, LoginSession
@@ -239,7 +239,7 @@ def test_a_token_is_shown_once_and_can_be_revoked(site: Site, browser: TestClien
 @pytest.mark.parametrize("path", ["/login", "/healthz", "/static/js/log.js", "/nope", "/api/repos", "/hooks/x"])
 def test_every_response_has_the_security_headers(client: TestClient, path: str) -> None:
     headers = client.get(path).headers
-    assert headers["content-security-policy"] == CONTENT_SECURITY_POLICY
+    assert headers["content-security-policy"] == PAGE_POLICY
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "same-origin"
     assert "unsafe" not in headers["content-security-policy"]

@@ -13,6 +13,7 @@ from web.operations.artifacts.archives import ArchiveFormat, open_archive
 from web.operations.artifacts.listing import FOLDER_CHARACTERS_MAX, LISTED_COUNT_MAX, list_artifacts, open_artifact
 from web.security.access import Actor
 from web.security.auth import CurrentUser
+from web.security.content_policies import DOWNLOAD_POLICY
 from web.services import Services, ServicesDep
 from workers.store.artifacts import KeptArtifact
 
@@ -116,6 +117,6 @@ def _as_attachment(name: str) -> dict[str, str]:
     """Headers for bytes that steps wrote: saved under this name, never shown, and without rights where shown anyway."""
     return {
         "content-disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
-        "content-security-policy": "sandbox; default-src 'none'",
+        "content-security-policy": DOWNLOAD_POLICY,
         "x-content-type-options": "nosniff",
     }

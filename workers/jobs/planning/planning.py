@@ -16,7 +16,7 @@ from pipelines.parser.excerpts import with_excerpts
 from pipelines.plan import JobPlan, LeftOut, Plan
 from pipelines.problem import InvalidPipelineError, Level, Problem
 from pipelines.state import Outcome, Reason, State
-from pipelines.trigger import PULL_REQUEST_EVENTS, Event, Trigger, skip_ci
+from pipelines.trigger import Event, Trigger, skip_ci
 from runner.errors import StepError
 from runner.execution.resources.limits import maximum
 from runner.source.fragments import read_fragments
@@ -28,6 +28,7 @@ from workers.access.trust import PipelineFrom
 from workers.db.session import transaction
 from workers.jobs.context import ClaimedJob, WorkerContext
 from workers.jobs.mirror_maintenance import open_others
+from workers.jobs.planning.changed_files import changed_files
 from workers.jobs.planning.job_options import options
 from workers.labels import fits, this_platform, wanted
 from workers.settings import Settings
@@ -97,28 +98,8 @@ def fetch(mirror: Mirror, trigger: Trigger, default_branch: str) -> Trigger:
         found |= {"author": known.author, "author_email": known.author_email}
     if not trigger.timestamp_s:
         found["timestamp_s"] = known.timestamp_s
-    found["changed_files"] = _changed_files(mirror, trigger.model_copy(update={"sha": sha}), default_branch)
+    found["changed_files"] = changed_files(mirror, trigger.model_copy(update={"sha": sha}), default_branch)
     return trigger.model_copy(update=found)
-
-
-def _changed_files(mirror: Mirror, trigger: Trigger, default_branch: str) -> tuple[str, ...]:
-    """For a push the files changed since the previous one, for a pull request since it left its target branch.
-
-    Empty for other events. Git's answer counts, not what the forge sent: forges cut long lists short.
-    """
-    sha, pull = trigger.sha, trigger.pull_request
-    if trigger.event in PULL_REQUEST_EVENTS and pull is not None:
-        # After a merge the target branch has all its commits. Only some forges send what the branch was before.
-        targets = filter(None, (pull.target_sha, f"refs/heads/{pull.target_branch}"))
-        bases = (mirror.merge_base(sha, target) for target in targets)
-        return mirror.changed_files(sha, next((base for base in bases if base not in {"", sha}), ""))
-    if trigger.event is not Event.PUSH:
-        return ()
-    if trigger.previous_sha or trigger.branch == default_branch:
-        return mirror.changed_files(sha, trigger.previous_sha)
-    # A new branch has changed whatever the default branch does not have.
-    base = mirror.merge_base(sha, f"refs/heads/{default_branch}")
-    return mirror.changed_files(sha, "" if base == sha else base)
 
 
 def make_plan(mirror: Mirror, job: ClaimedJob, settings: Settings, others: OtherRepositories) -> Plan:

@@ -6,7 +6,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from pipelines.trigger import Event
-from workers.db.models import Repo, Secret, SharedSecret
+from workers.db.models import SharedSecret
 from workers.store.repos.secrets import SecretInfo, owners_of, upsert_secret
 
 
@@ -39,23 +39,3 @@ def sealed_shared_secrets(session: Session, owner: str) -> dict[str, str]:
     """The owner's secrets, sealed, by name."""
     rows = session.scalars(select(SharedSecret).where(SharedSecret.owner == owner))
     return {row.name: row.sealed for row in rows}
-
-
-def secrets_in_reach(session: Session, repo_id: int, event: Event | None = None) -> dict[str, tuple[str | None, str]]:
-    """What a repository's runs of this event, or (None) of any, may use, by name: the owner and the sealed value.
-
-    The owner is None for the repository's own. The nearest of a name counts even where it is not for this event: it
-    was put there to replace what is farther away. Whether a run may use secrets at all is decided in
-    ``workers.access.trust``.
-    """
-    repo = session.get_one(Repo, repo_id)
-    owners = owners_of(repo.name)
-    shared = session.scalars(select(SharedSecret).where(SharedSecret.owner.in_(owners))).all()
-    found: dict[str, tuple[str | None, SharedSecret | Secret]] = {}
-    for row in sorted(shared, key=lambda row: -owners.index(row.owner)):
-        found[row.name] = (row.owner, row)
-    for own in session.scalars(select(Secret).where(Secret.repo_id == repo_id)):
-        found[own.name] = (None, own)
-    return {
-        name: (owner, row.sealed) for name, (owner, row) in found.items() if event is None or event.value in row.events
-    }

@@ -8,8 +8,8 @@ from pipelines.compiler.plugins.encoding import encode, plugin_environment
 from pipelines.model.fields import FromSecret, setting_of
 from pipelines.plan import resolve
 from pipelines.syntax.diagnostics import Diagnostics
+from pipelines.syntax.go_text import scalar_text
 from pipelines.syntax.nodes import MapNode
-from pipelines.syntax.scalars import scalar_text
 from pipelines.syntax.yaml import parse_yaml
 from tests.support.pipelines import container_of, of_kind, problems_of, step_of, value_of
 

@@ -16,11 +16,11 @@ from pipelines.state import Reason, State
 from pipelines.step_options.caches import Cache, CacheFolder, Checksum
 from pipelines.step_options.retry import Retry
 from runner.caches.job_caches import CacheAccess
+from runner.caches.keeping import LAYERS_COUNT_MAX
 from runner.caches.store import CacheStore
 from runner.caches.trimming import stored_versions
 from runner.cleanup.folder_removal import remove_tree
 from runner.events import CachesUsed, CacheUse, Event, StepOutput, Stream
-from runner.execution.container.caches import LAYERS_COUNT_MAX
 from runner.execution.job.journal import boot_id
 from tests.support.engine import JobRunner
 from tests.support.job_result import JobResult
