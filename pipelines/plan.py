@@ -12,7 +12,7 @@ from pipelines.step_options.caches import Cache
 from pipelines.step_options.ready import Ready
 from pipelines.step_options.report_files import Reports
 from pipelines.step_options.resources import Resources
-from pipelines.step_options.retry import Retry
+from pipelines.step_options.retry_policy import Retry
 
 STEP_TIMEOUT_S, JOB_TIMEOUT_S = 3600, 6 * 3600
 """The defaults where a pipeline says nothing: the same in `headway run` and on a server without settings of its own."""

@@ -2,8 +2,9 @@
 
 from pipelines import plan
 from pipelines.compiler.inputs import refuse_inputs
-from pipelines.compiler.plugins.image_tags import auto_tags, is_repo
 from pipelines.context import Context
+from pipelines.images.auto_tags import auto_tags
+from pipelines.images.image_names import is_repo
 from pipelines.plan import JobPlan, LeftOut, Plan
 from pipelines.problem import InvalidPipelineError, Problem
 from pipelines.trigger import PULL_REQUEST_EVENTS, Trigger

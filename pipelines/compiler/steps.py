@@ -7,7 +7,6 @@ from pipelines import plan
 from pipelines.compiler.containers import make_container
 from pipelines.compiler.host_trust import check_build_trust, check_trust
 from pipelines.compiler.job_input import JobInput
-from pipelines.compiler.plugins import image_tags
 from pipelines.compiler.plugins.encoding import encode
 from pipelines.compiler.selection.pushes import push_tags
 from pipelines.compiler.selection.step_candidates import StepCandidate
@@ -16,11 +15,12 @@ from pipelines.compiler.step_options.caches import plan_caches
 from pipelines.compiler.step_options.readiness import plan_ready_of_step
 from pipelines.compiler.step_options.reports import plan_reports
 from pipelines.environment.variables import StepIdentity
+from pipelines.images import image_names
 from pipelines.images.build_values import wrong_values
 from pipelines.images.own_images import is_own_image
 from pipelines.model.workflow import Build, BuildStep, CommandsStep, Failure, PluginStep, Push, PushStep
 from pipelines.step_options.ready import Ready
-from pipelines.step_options.retry import Retry
+from pipelines.step_options.retry_policy import Retry
 from pipelines.visible import visible_line
 
 REMOVE_ONE = "remove one of them"
@@ -168,9 +168,9 @@ def dockerfiles(build: Build, *, of_plugin: bool = False) -> tuple[str, str]:
 
 def _push(job: JobInput, candidate: StepCandidate, push: Push) -> plan.PushStep:
     where = (candidate.group, candidate.index, "push")
-    repos = tuple(dict.fromkeys(image_tags.repo_at(push.registry, repo) for repo in push.repo))
+    repos = tuple(dict.fromkeys(image_names.repo_at(push.registry, repo) for repo in push.repo))
     for index, repo in enumerate(repos):
-        if not image_tags.is_repo(repo):
+        if not image_names.is_repo(repo):
             hint = "write [registry.example.org/]owner/name in lower case, and the tag under 'tags'"
             job.diagnostics.error(job.place(*where, "repo", index), f"'{repo}' is not a repository's name", hint)
         if is_own_image(repo):
@@ -178,10 +178,10 @@ def _push(job: JobInput, candidate: StepCandidate, push: Push) -> plan.PushStep:
             job.diagnostics.error(job.place(*where, "repo", index), f"'{repo}' is a name of Headway's own", hint)
     wanted = push_tags(job, push)
     for tag in wanted:
-        if why := image_tags.why_no_tag(tag):
+        if why := image_names.why_no_tag(tag):
             message = f"'{visible_line(tag)}' is not a tag: {why}"
             job.diagnostics.error(job.place(*where, "tags"), message, "${CI_COMMIT_BRANCH@tag} makes one of any branch")
-    if push.tags_file and not image_tags.is_in_checkout(push.tags_file):
+    if push.tags_file and not image_names.is_in_checkout(push.tags_file):
         message = f"'tags_file' is a file of the checkout, not '{push.tags_file}'"
         job.diagnostics.error(job.place(*where, "tags_file"), message, "write its path from there, for example .tags")
     return plan.PushStep(

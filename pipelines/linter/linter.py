@@ -7,10 +7,10 @@ from pipelines.compiler.job_input import JobInput
 from pipelines.compiler.jobs import PlannedJob, plan_job
 from pipelines.compiler.pipeline import join_jobs, variables_for
 from pipelines.compiler.plugins.build_plugins import is_build_plugin
-from pipelines.compiler.plugins.image_tags import auto_tags
 from pipelines.compiler.workflow_dependencies import check_needs
 from pipelines.context import FULL_TRUST, Context, PipelineFile, RepoInfo
 from pipelines.environment.variables import PreviousRun, previous_variables
+from pipelines.images.auto_tags import auto_tags
 from pipelines.linter.rules import apply_rules
 from pipelines.linter.sample_triggers import push_to_default_branch, triggers_for
 from pipelines.linter.surprises import warn_of_surprises

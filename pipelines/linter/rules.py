@@ -8,10 +8,10 @@ from pipelines.compiler.checkout import is_git
 from pipelines.compiler.job_input import JobInput, WorkflowItem
 from pipelines.compiler.jobs import RESERVED_LABELS
 from pipelines.compiler.plugins.build_plugins import is_build_plugin, starts_docker, why_not_native
-from pipelines.compiler.plugins.image_tags import why_no_image
 from pipelines.compiler.steps import dockerfiles
 from pipelines.images import cache_export
 from pipelines.images.host_options import build_keys, container_keys
+from pipelines.images.image_names import why_no_image
 from pipelines.linter.build_platforms import check_platforms
 from pipelines.linter.sample_triggers import named_events
 from pipelines.model.base import PipelineModel

@@ -8,8 +8,13 @@ from pydantic import AfterValidator, Field
 from pipelines.model.base import PipelineModel
 from pipelines.model.fields import Before, Items, Seconds, Whole, fail, text_of
 from pipelines.model.json_types import VARIABLE, Also, OneOrMany, Written
-from pipelines.step_options import retry
-from pipelines.step_options.retry import BACKOFF_SECONDS_MAX, EXIT_STATUS_MAX, FURTHER_ATTEMPTS_MAX, RETRY_CLASSES
+from pipelines.step_options import retry_policy
+from pipelines.step_options.retry_policy import (
+    BACKOFF_SECONDS_MAX,
+    EXIT_STATUS_MAX,
+    FURTHER_ATTEMPTS_MAX,
+    RETRY_CLASSES,
+)
 from pipelines.syntax.nodes import ScalarNode
 
 _ON_HINT = f"the values are {', '.join(RETRY_CLASSES)}, and exit statuses from 1 to {EXIT_STATUS_MAX}"
@@ -37,7 +42,7 @@ def _backoff(value: int) -> int:
 
 
 _On = Annotated[
-    retry.RetryClass | int,
+    retry_policy.RetryClass | int,
     Before(_on),
     Written(
         {
@@ -60,13 +65,13 @@ class Retry(PipelineModel):
     on: Annotated[tuple[_On, ...], Items, Field(min_length=1), OneOrMany()] = RETRY_CLASSES
     backoff: Annotated[Seconds, AfterValidator(_backoff)] | None = None
 
-    def planned(self) -> retry.Retry | None:
+    def planned(self) -> retry_policy.Retry | None:
         """The same in a plan; None without any further attempt."""
         if not self.attempts:
             return None
         classes = tuple(name for name in RETRY_CLASSES if name in self.on)
         codes = tuple(dict.fromkeys(code for code in self.on if isinstance(code, int)))
-        return retry.Retry(attempts=self.attempts, on=classes, exit_codes=codes, backoff_s=self.backoff or 0)
+        return retry_policy.Retry(attempts=self.attempts, on=classes, exit_codes=codes, backoff_s=self.backoff or 0)
 
 
 def _short(value: object) -> object:

@@ -16,7 +16,7 @@ from pipelines.parser.fragment_addresses import ADDRESS_KEYS, OTHER_REPOSITORY_K
 from pipelines.parser.fragment_inputs import Given, declared_by, given_by
 from pipelines.parser.fragments import Fragments, include_items
 from pipelines.parser.legacy_syntax import named_list
-from pipelines.parser.unknown_names import warn_of_unknown_names
+from pipelines.parser.unknown_variables import warn_of_unknown_names
 from pipelines.syntax.diagnostics import Diagnostics, Place, did_you_mean
 from pipelines.syntax.nodes import ListNode, MapNode, Node, ScalarNode, kind_name
 from pipelines.syntax.yaml import NODES_COUNT_MAX, parse_yaml

@@ -21,7 +21,7 @@ from pipelines.parser.matrix import (
     outside_values,
     warn_of_axes_in_values,
 )
-from pipelines.parser.unknown_names import warn_of_unknown_names
+from pipelines.parser.unknown_variables import warn_of_unknown_names
 from pipelines.parser.validation import LocatedWorkflow, read_workflow
 from pipelines.syntax.diagnostics import WHOLE_FILE, Diagnostics
 from pipelines.syntax.nodes import MapNode, Node

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from pipelines.plan import Step
 from pipelines.state import Outcome, State
-from pipelines.step_options.retry import Retry
+from pipelines.step_options.retry_policy import Retry
 from runner.errors import DiskNearlyFullError
 from runner.events import EndedAttempt, StepRetried
 from runner.execution.job.job import Job

@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from pipelines.compiler.plugins.image_tags import TAG_CHARACTERS_MAX, is_tag
+from pipelines.images.image_names import TAG_CHARACTERS_MAX, is_tag
 from pipelines.state import Reason
 from runner.errors import StepError
 from runner.step_files import read_step_file

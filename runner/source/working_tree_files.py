@@ -20,11 +20,12 @@ from runner.docker.references import LOCAL_FOLDERS
 from runner.errors import StepError
 from runner.source.checkout import CommitSource, check_out
 from runner.source.git.git import GitError, run_git
-from runner.source.git.git_dir import WITH_MODES, make_reproducible
+from runner.source.git.git_dir import WITH_MODES
 from runner.source.git.git_words import without_login
 from runner.source.git.server import RepoServer
 from runner.source.git.users_git import fetch_missing, users_settings
 from runner.source.large_files import keep_clean, uses_lfs
+from runner.source.reproducible import make_reproducible
 
 _EXECUTABLE, _ORDINARY = "100755", "100644"
 _SUBMODULE = "160000"

@@ -15,8 +15,8 @@ from workers.db.models import Base, Cron, Delivery, Job, LogSegment, Run, Status
 from workers.db.session import db_now_ms, reading, transaction
 from workers.logs import LogStore
 from workers.retention_policy import RUNS_KEPT, RetentionPolicy
-from workers.scheduler.old_rows import OldRows
-from workers.scheduler.retention import delete_marked_logs
+from workers.scheduler.old_logs_and_logins import delete_marked_logs
+from workers.scheduler.old_runs_and_deliveries import OldRows
 from workers.store.repos.retention import set_own_values
 from workers.store.runs import expiry
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from pipelines.compiler.plugins.image_tags import is_tag
 from pipelines.environment.environment_size import OWN_VALUE_BYTES_MAX
+from pipelines.images.image_names import is_tag
 from pipelines.matching.expressions import ExpressionError, evaluate
 from pipelines.matching.glob import BadPatternError, matches
 from pipelines.matching.regex import BadRegexError, search

@@ -43,8 +43,8 @@ def clean(
     from math import inf
 
     from workers.back_off import BackOff
-    from workers.scheduler.old_rows import OldRows
-    from workers.scheduler.retention import delete_expired_logs, delete_marked_logs
+    from workers.scheduler.old_logs_and_logins import delete_expired_logs, delete_marked_logs
+    from workers.scheduler.old_runs_and_deliveries import OldRows
 
     with operation_services() as services:
         back_off, days = BackOff(), services.settings.retention_days

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from web.cli import workers
-from web.cli.accounts import logins, roles, users
+from web.cli.accounts import roles, tokens_and_sessions, users
 from web.cli.disk import DISK
 from web.cli.repos import crons, deliveries, registries, repos, secrets
 from web.cli.runs.approve import approve
@@ -23,8 +23,8 @@ _GROUPS: tuple[tuple[str, str, Mapping[str, Callable[..., None]]], ...] = (
     ("delivery", "Webhook deliveries, and replaying one.", deliveries.COMMANDS),
     ("registry", "Logins to image registries.", registries.COMMANDS),
     ("user", "People.", users.USER_COMMANDS),
-    ("token", "API tokens for programs.", logins.TOKEN_COMMANDS),
-    ("session", "Browsers in which users are logged in.", logins.SESSION_COMMANDS),
+    ("token", "API tokens for programs.", tokens_and_sessions.TOKEN_COMMANDS),
+    ("session", "Browsers in which users are logged in.", tokens_and_sessions.SESSION_COMMANDS),
 )
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Path, Request
 from starlette.responses import RedirectResponse, Response
 
-from web.operations.accounts import logins, users
+from web.operations.accounts import tokens_and_sessions, users
 from web.operations.errors import ConflictError, InvalidInputError
 from web.pages.templates import page
 from web.security.auth import CurrentUser
@@ -60,7 +60,7 @@ def create_token(
 ) -> Response:
     """Makes a token, which the page shows this one time."""
     try:
-        token = logins.add_token(services, user, user.name, name, scope, days)
+        token = tokens_and_sessions.add_token(services, user, user.name, name, scope, days)
     except (InvalidInputError, ConflictError) as error:
         return _account_page(request, services, user, status=422, error=str(error))
     return _account_page(request, services, user, token=token)
@@ -69,21 +69,21 @@ def create_token(
 @router.post("/account/tokens/{token_id}/delete")
 def delete_token(services: ServicesDep, user: CurrentUser, token_id: RowId) -> Response:
     """Revokes a token."""
-    logins.remove_token(services, user, user.name, token_id)
+    tokens_and_sessions.remove_token(services, user, user.name, token_id)
     return RedirectResponse("/account", 303)
 
 
 @router.post("/account/sessions/delete")
 def end_other_sessions(services: ServicesDep, user: CurrentUser) -> Response:
     """Ends all the user's sessions but this one."""
-    logins.end_sessions(services, user, user.name)
+    tokens_and_sessions.end_sessions(services, user, user.name)
     return RedirectResponse("/account", 303)
 
 
 @router.post("/account/sessions/{session_id}/delete")
 def end_session(services: ServicesDep, user: CurrentUser, session_id: RowId) -> Response:
     """Ends a session."""
-    logins.end_session(services, user, user.name, session_id)
+    tokens_and_sessions.end_session(services, user, user.name, session_id)
     return RedirectResponse("/account", 303)
 
 
@@ -97,7 +97,7 @@ def _account_page(
     note: str = "",
     token: str = "",
 ) -> Response:
-    sessions = logins.list_sessions(services, user, user.name)
+    sessions = tokens_and_sessions.list_sessions(services, user, user.name)
     with reading(services.engine) as session:
         row = store.user_by_name(session, user.name)
         tokens = store.tokens_of(session, user.user_id or 0)

@@ -31,6 +31,7 @@ from workers.db.roles import Role
 from workers.db.session import db_now_ms, reading
 from workers.logs import LogDamagedError
 from workers.store import artifacts as artifact_rows
+from workers.store.reruns.choice import has_kept_files
 
 LINES_WITHOUT_SCRIPT = 500
 ARTIFACTS_SHOWN_MAX = 20
@@ -78,7 +79,7 @@ def run_page(
         started_by=_started_by(run),
         untrusted=runs.untrusted_because(run),
         jobs=jobs,
-        some_kept=any(job.state is State.FAILED and (job.kept_until_ms or 0) > now for job, _ in jobs),
+        some_kept=any(has_kept_files(job, now) for job, _ in jobs),
         some_failed=len(jobs) > 1 and any(job.state not in {State.PASSED, State.SKIPPED} for job, _ in jobs),
         waits=waits,
         forge_trouble=forge_trouble,

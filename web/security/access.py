@@ -38,6 +38,16 @@ class Actor:
         return None if self.is_admin else self.user_id
 
 
+def may_make_tokens(actor: Actor) -> bool:
+    """Whether the actor may make API tokens: not with a token, which could live longer than it by that."""
+    return actor.token_id is None
+
+
+def may_set_own_password(actor: Actor) -> bool:
+    """Whether the actor may set the own password: in a browser alone, where the old one is asked for."""
+    return actor.session_id is not None
+
+
 def command_line(name: str) -> Actor:
     """The actor of a command; ``name`` is the operating system's user."""
     return Actor(None, name, is_admin=True, source=COMMAND_LINE)

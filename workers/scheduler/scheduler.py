@@ -32,15 +32,14 @@ from workers.scheduler.duties import Duty, DutyReporter, DutyThread, stop_all
 from workers.scheduler.first_wait import when_there_is_an_installation
 from workers.scheduler.missed_pushes import MISSED_PUSHES_EVERY_S, MissedPushes
 from workers.scheduler.missed_turns import MissedTurns
-from workers.scheduler.old_rows import OldRows
-from workers.scheduler.pace import AT_REST_S, Pace, listening
-from workers.scheduler.retention import (
+from workers.scheduler.old_logs_and_logins import (
     delete_expired_logins,
     delete_expired_logs,
     delete_marked_logs,
     delete_old_audit_entries,
-    delete_old_payloads,
 )
+from workers.scheduler.old_runs_and_deliveries import OldRows, delete_old_payloads
+from workers.scheduler.pace import AT_REST_S, Pace, listening
 from workers.scheduler.silence import SilenceWatch
 from workers.scheduler.sizes import SharedSizes
 from workers.settings import Settings

@@ -8,10 +8,11 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple, TypedDict
 
-from pipelines.compiler.plugins import image_tags
 from pipelines.compiler.plugins.plugin_settings import holds_secret, list_of, map_of
 from pipelines.context import Context
 from pipelines.environment.variables import AT_RUN_TIME, run_variables
+from pipelines.images import image_names
+from pipelines.images.auto_tags import auto_tags
 from pipelines.model.conditions import Condition
 from pipelines.model.fields import FromSecret
 from pipelines.model.retry import Retry
@@ -97,7 +98,7 @@ def why_not_native(step: PluginStep) -> str:
         return f"the secret in '{place}' would have to be known before it starts"
     if name := _unknown_variable(step, settings):
         return f"the variable '{name}' of 'build_args_from_env' is known only to the plugin"
-    if not all(image_tags.is_in_checkout(path) for path in list_of(settings.get("tags_file"))):
+    if not all(image_names.is_in_checkout(path) for path in list_of(settings.get("tags_file"))):
         return "'tags_file' is not in the checkout"
     return "" if settings else "it has no settings"
 
@@ -189,7 +190,7 @@ class _BuildPlugin(NamedTuple):
     def expand(self) -> list[ExpandedStep]:
         registry = scalar_text(self.settings.get("registry"))
         # Registries take only lower case, but a forge's owners, as in ${CI_REPO}, may have upper case.
-        repos = [image_tags.repo_at(registry, repo).lower() for repo in self.texts("repo")]
+        repos = [image_names.repo_at(registry, repo).lower() for repo in self.texts("repo")]
         wanted = self.tags()
         provides = frozenset(f"{repo}:{tag}" for repo in [*repos, *self.texts("repo")] for tag in wanted)
         build = ExpandedStep(self.name, self.build(), provides)
@@ -258,7 +259,7 @@ class _BuildPlugin(NamedTuple):
         if self.trigger.event in PULL_REQUEST_EVENTS:
             return given
         suffix = scalar_text(self.settings.get("auto_tag_suffix") or self.settings.get("default_suffix"))
-        automatic = image_tags.auto_tags(self.trigger, self.context.repo.default_branch)
+        automatic = auto_tags(self.trigger, self.context.repo.default_branch)
         return (*given, *(_with_suffix(tag, suffix) for tag in automatic))
 
     def login_for(self, repo: str) -> _Login | None:

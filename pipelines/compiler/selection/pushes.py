@@ -1,8 +1,8 @@
 """Which push steps run, and with which tags: an untrusted run pushes nothing."""
 
 from pipelines.compiler.job_input import JobInput
-from pipelines.compiler.plugins import image_tags
 from pipelines.compiler.selection.step_candidates import StepCandidates
+from pipelines.images.auto_tags import AUTO, auto_tags
 from pipelines.model.workflow import Push, PushStep
 from pipelines.trigger import PULL_REQUEST_EVENTS
 
@@ -29,8 +29,8 @@ def push_tags(job: JobInput, push: Push) -> tuple[str, ...]:
     """The tags of a push step, each once, with ``auto`` resolved. A ``tags_file`` replaces the default tags."""
     found: list[str] = []
     for tag in () if push.tags_file and "tags" not in push.model_fields_set else push.tags:
-        if tag != image_tags.AUTO:
+        if tag != AUTO:
             found.append(tag)
         elif job.trigger.event not in PULL_REQUEST_EVENTS:
-            found += image_tags.auto_tags(job.trigger, job.context.repo.default_branch)
+            found += auto_tags(job.trigger, job.context.repo.default_branch)
     return tuple(dict.fromkeys(found))

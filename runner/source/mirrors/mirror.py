@@ -15,11 +15,11 @@ from pipelines.state import Reason
 from runner.errors import MachineError, StepError, as_step_error
 from runner.source.checkout import CommitSource, add_submodules_and_lfs, check_out, tag_ref
 from runner.source.git.git import GitError, GitLogin, run_git
-from runner.source.git.git_dir import make_reproducible
 from runner.source.mirrors.commit import Commit
 from runner.source.mirrors.mirror_store import MirrorStore, mirror_name
 from runner.source.mirrors.reachability import check_kind, is_on_branch_or_tag
 from runner.source.mirrors.remote import REF, WHOLE, Remote
+from runner.source.reproducible import make_reproducible
 from runner.source.tree_entries import Entry, entry_at, pipeline_names
 
 FILE_BYTES_MAX = 1024 * 1024

@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.interpolation.parser import Source, parse_template
 from pipelines.interpolation.renderer import Variables, render, render_placeholders
-from pipelines.parser.unknown_names import warn_of_unknown_names
+from pipelines.parser.unknown_variables import warn_of_unknown_names
 from pipelines.plan import NamedImage
 from pipelines.syntax.diagnostics import Diagnostics, Place
 from pipelines.syntax.nodes import ListNode, MapNode, ScalarNode

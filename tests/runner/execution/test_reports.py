@@ -4,7 +4,7 @@ import pytest
 
 from pipelines.state import Outcome, State
 from pipelines.step_options.report_files import Reports
-from pipelines.step_options.retry import Retry
+from pipelines.step_options.retry_policy import Retry
 from runner.events import ProblemLinesFound, ReportsRead, Stream
 from runner.execution.job.options import Options
 from runner.report_results import Coverage, ReportLimits, StepReports

@@ -3,7 +3,7 @@
 import pytest
 
 from pipelines.state import Reason, State
-from pipelines.step_options.retry import Retry
+from pipelines.step_options.retry_policy import Retry
 from runner.events import ImageBuilt, StepMeasured, StepRetried
 from tests.support.engine import JobRunner
 from tests.support.plans import build, container, plugin, shell

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.state import PASSED, Outcome, Reason, State
-from pipelines.step_options.retry import Retry
+from pipelines.step_options.retry_policy import Retry
 from runner.events import EndedAttempt, Event, StepOutput, StepRetried
 from runner.execution.job.job import JOURNAL, Job
 from runner.execution.job.journal import History, read_journal

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from tests.web.cli.command import URL, Headway
 from tests.web.conftest import REPO, Site
-from web.operations.accounts.logins import TOKEN_NAME_CHARS_MAX
+from web.operations.accounts.tokens_and_sessions import TOKEN_NAME_CHARS_MAX
 from web.operations.accounts.users import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
 from workers.access.secret_limits import SECRET_BYTES_MAX, SECRETS_BYTES_MAX, SECRETS_MAX
 

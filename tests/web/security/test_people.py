@@ -9,8 +9,8 @@ from starlette.testclient import TestClient
 from tests.support.people import OPERATOR
 from tests.web.conftest import PASSWORD, REPO, Site
 from web.operations import audit
-from web.operations.accounts import logins, roles, users
-from web.operations.accounts.logins import TOKEN_DAYS_MAX, TOKENS_MAX
+from web.operations.accounts import roles, tokens_and_sessions, users
+from web.operations.accounts.tokens_and_sessions import TOKEN_DAYS_MAX, TOKENS_MAX
 from web.operations.errors import ConflictError
 from workers import store
 from workers.db.models import AuditEntry, LoginSession
@@ -161,9 +161,9 @@ def test_a_token_for_too_many_days_is_refused(browser: TestClient) -> None:
 
 def test_a_user_has_at_most_so_many_tokens(site: Site, browser: TestClient) -> None:
     for number in range(TOKENS_MAX):
-        logins.add_token(site.services, OPERATOR, "ada", f"token {number}", Scope.READ, None)
+        tokens_and_sessions.add_token(site.services, OPERATOR, "ada", f"token {number}", Scope.READ, None)
     with pytest.raises(ConflictError, match="the limit"):
-        logins.add_token(site.services, OPERATOR, "ada", "one more", Scope.READ, None)
+        tokens_and_sessions.add_token(site.services, OPERATOR, "ada", "one more", Scope.READ, None)
     page = browser.post("/account/tokens", data={"name": "one more"})
     assert (page.status_code, "Revoke one first" in page.text) == (422, True)
 

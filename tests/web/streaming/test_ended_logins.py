@@ -8,7 +8,7 @@ import pytest
 from tests.support.people import OPERATOR
 from tests.web.conftest import REPO, Site
 from tests.web.streaming.listener import Event, Listener
-from web.operations.accounts import logins, roles, users
+from web.operations.accounts import roles, tokens_and_sessions, users
 from web.security.auth import hashed, new_secret
 from workers import store
 from workers.db.roles import Role
@@ -18,8 +18,8 @@ PATHS = ("/api/stream", "/api/runs/{run}/stream", "/api/steps/{step}/stream")
 
 
 def revoke_token(site: Site) -> None:
-    (token,) = logins.list_tokens(site.services, OPERATOR, "bob")
-    logins.remove_token(site.services, OPERATOR, "bob", token.id)
+    (token,) = tokens_and_sessions.list_tokens(site.services, OPERATOR, "bob")
+    tokens_and_sessions.remove_token(site.services, OPERATOR, "bob", token.id)
 
 
 ENDS: dict[str, Callable[[Site], object]] = {
@@ -77,6 +77,6 @@ def test_an_open_stream_of_a_browser_ends_with_its_session(site: Site, paths: di
     reader = Listener(live_url, "")
     reader.client = httpx2.Client(base_url=live_url, cookies={"headway": secret}, timeout=30)
     events = opened(reader, paths["/api/stream"])
-    logins.end_sessions(site.services, OPERATOR, "bob")
+    tokens_and_sessions.end_sessions(site.services, OPERATOR, "bob")
     assert list(events) == []
     reader.client.close()

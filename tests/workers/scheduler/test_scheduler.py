@@ -18,7 +18,7 @@ from workers.back_off import BackOff
 from workers.db.models import AuditEntry, Job, LoginSession, Run
 from workers.db.session import db_now_ms, downgrade, make_engine, now_ms, reading, transaction, upgrade
 from workers.queue.wakeups import queue_length
-from workers.scheduler.retention import delete_expired_logins, delete_expired_logs, delete_old_audit_entries
+from workers.scheduler.old_logs_and_logins import delete_expired_logins, delete_expired_logs, delete_old_audit_entries
 from workers.scheduler.scheduler import run_scheduler
 from workers.settings import Settings
 from workers.store.accounts import audit

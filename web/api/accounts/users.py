@@ -7,7 +7,7 @@ from fastapi import Query
 from web.api.accounts.account_schemas import AuditSchema, SessionSchema, TokenSchema, UserSchema, user_schema
 from web.json_api import RowId, make_router
 from web.operations import audit
-from web.operations.accounts import logins, users
+from web.operations.accounts import tokens_and_sessions, users
 from web.security.auth import CurrentUser
 from web.services import ServicesDep
 
@@ -41,25 +41,25 @@ def remove_user(services: ServicesDep, user: CurrentUser, user_name: str) -> Non
 @router.get("/users/{user_name}/tokens")
 def list_tokens(services: ServicesDep, user: CurrentUser, user_name: str) -> list[TokenSchema]:
     """A user's API tokens, without their values."""
-    return [TokenSchema.model_validate(row) for row in logins.list_tokens(services, user, user_name)]
+    return [TokenSchema.model_validate(row) for row in tokens_and_sessions.list_tokens(services, user, user_name)]
 
 
 @router.delete("/users/{user_name}/tokens/{token_id}", status_code=204)
 def revoke_token(services: ServicesDep, user: CurrentUser, user_name: str, token_id: RowId) -> None:
     """Revokes a user's token: it stops working at once."""
-    logins.remove_token(services, user, user_name, token_id)
+    tokens_and_sessions.remove_token(services, user, user_name, token_id)
 
 
 @router.get("/users/{user_name}/sessions")
 def list_sessions(services: ServicesDep, user: CurrentUser, user_name: str) -> list[SessionSchema]:
     """The browsers in which a user is logged in."""
-    return [SessionSchema.model_validate(row) for row in logins.list_sessions(services, user, user_name)]
+    return [SessionSchema.model_validate(row) for row in tokens_and_sessions.list_sessions(services, user, user_name)]
 
 
 @router.delete("/users/{user_name}/sessions/{session_id}", status_code=204)
 def end_session(services: ServicesDep, user: CurrentUser, user_name: str, session_id: RowId) -> None:
     """Logs one of a user's browsers out."""
-    logins.end_session(services, user, user_name, session_id)
+    tokens_and_sessions.end_session(services, user, user_name, session_id)
 
 
 @router.get("/audit")

@@ -10,7 +10,7 @@ from web.operations import audit
 from web.operations.errors import ConflictError, ForbiddenError, InvalidInputError
 from web.operations.lookup import check_administrator, user_named
 from web.security import auth
-from web.security.access import Actor
+from web.security.access import Actor, may_set_own_password
 from web.services import OperationServices
 from web.urls import login_url
 from workers import store
@@ -155,7 +155,7 @@ def set_password(services: OperationServices, actor: Actor, old: str, new: str) 
 
     ``old`` must be right if there is a password. Raises InvalidInputError, and ForbiddenError for a program.
     """
-    if actor.user_id is None or actor.session_id is None:
+    if actor.user_id is None or not may_set_own_password(actor):
         raise ForbiddenError("A password is set in a browser, on the page Account.")
     if not PASSWORD_CHARS_MIN <= len(new) <= PASSWORD_CHARS_MAX:
         raise InvalidInputError(

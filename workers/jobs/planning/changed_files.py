@@ -1,4 +1,7 @@
-"""Which files a push or a pull request has changed: for `when: path` and `CI_PIPELINE_FILES`."""
+"""Which files a push or a pull request has changed: for `when: path` and `CI_PIPELINE_FILES`.
+
+A push that supersedes others has their changes too: ``workers/store/runs/superseding.py`` sets what it came after.
+"""
 
 from pipelines.trigger import PULL_REQUEST_EVENTS, Event, Trigger
 from runner.source.mirrors.mirror import Mirror

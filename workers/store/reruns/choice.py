@@ -78,11 +78,16 @@ def choose(session: Session, jobs: Sequence[Job], asked: Asked) -> Choice:
     return Choice(frozenset(chosen), frozenset(named), frozenset(files))
 
 
+def has_kept_files(job: Job, now_ms: int) -> bool:
+    """Are the files of a failed job kept, so that it can go on from its failed step?"""
+    return job.state is State.FAILED and job.kept_until_ms is not None and job.kept_until_ms > now_ms
+
+
 def _with_files(jobs: Sequence[Job], chosen: Collection[int], now_ms: int) -> set[int]:
     """The failed jobs among the chosen ones: the files of each must be kept."""
     failed = [job for job in jobs if job.id in chosen and job.state is State.FAILED]
     for job in failed:
-        if job.kept_until_ms is None or job.kept_until_ms <= now_ms:
+        if not has_kept_files(job, now_ms):
             what = f"The files of job {job.title!r} are" if job.name else "Its files are"
             raise NothingToRunError(f"{what} not kept (any more): HEADWAY_KEEP_FAILED_H says for how long.")
     if not failed:

@@ -14,7 +14,7 @@ import pytest
 from pipelines.context import Access, Trust
 from pipelines.state import Reason, State
 from pipelines.step_options.caches import Cache, CacheFolder, Checksum
-from pipelines.step_options.retry import Retry
+from pipelines.step_options.retry_policy import Retry
 from runner.caches.job_caches import CacheAccess
 from runner.caches.keeping import LAYERS_COUNT_MAX
 from runner.caches.store import CacheStore

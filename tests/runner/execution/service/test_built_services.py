@@ -4,7 +4,7 @@ import pytest
 
 from pipelines.state import Reason, State
 from pipelines.step_options.ready import CommandCheck, PortCheck
-from pipelines.step_options.retry import Retry
+from pipelines.step_options.retry_policy import Retry
 from runner.events import ServiceChanged
 from tests.support.engine import JobRunner
 from tests.support.plans import build, container, service, shell

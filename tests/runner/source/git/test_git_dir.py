@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pipelines.plan import Checkout
-from runner.source.git.git_dir import EARLIEST_TIME_S, LATEST_TIME_S, file_time_s, make_reproducible
 from runner.source.mirrors.mirror import Mirror
+from runner.source.reproducible import EARLIEST_TIME_S, LATEST_TIME_S, file_time_s, make_reproducible
 from runner.source.working_tree import working_tree
 from tests.support.repos import Repo
 

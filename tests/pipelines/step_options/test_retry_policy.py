@@ -3,7 +3,7 @@
 import pytest
 
 from pipelines.state import PASSED, Outcome, Reason, State
-from pipelines.step_options.retry import BACKOFF_SECONDS_MAX, EXIT_STATUS_MAX, FURTHER_ATTEMPTS_MAX, Retry
+from pipelines.step_options.retry_policy import BACKOFF_SECONDS_MAX, EXIT_STATUS_MAX, FURTHER_ATTEMPTS_MAX, Retry
 from tests.support.pipelines import plan_of, problems_of, step_of
 
 EXITED = Outcome(State.FAILED, Reason.EXIT_CODE, "exited with 75", 75)

@@ -1,4 +1,4 @@
-"""Retention: deletes expired logins, and the logs of runs that ended too long ago."""
+"""Deletes expired logins, old entries of the audit log, and the logs of runs that ended too long ago."""
 
 from sqlalchemy import Engine
 
@@ -7,7 +7,6 @@ from workers.back_off import BackOff
 from workers.db.session import reading, transaction
 from workers.logs import LogStore
 from workers.store.accounts import audit
-from workers.store.runs.deliveries import drop_old_payloads
 
 _RUNS_AT_ONCE = 100
 
@@ -22,12 +21,6 @@ def delete_old_audit_entries(engine: Engine, audit_days: int) -> None:
     """Deletes old entries of the audit log, a bounded number at once. ``audit_days`` 0: only what is too many."""
     with transaction(engine) as session:
         audit.drop_old_entries(session, audit_days)
-
-
-def delete_old_payloads(engine: Engine) -> None:
-    """Deletes old payloads of deliveries, and those that are too many."""
-    with transaction(engine) as session:
-        drop_old_payloads(session)
 
 
 def delete_expired_logs(engine: Engine, logs: LogStore, retention_days: int, back_off: BackOff) -> None:

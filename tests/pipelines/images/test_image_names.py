@@ -2,7 +2,8 @@
 
 import pytest
 
-from pipelines.compiler.plugins.image_tags import auto_tags, is_repo, is_tag, repo_at, why_no_image, why_no_tag
+from pipelines.images.auto_tags import auto_tags
+from pipelines.images.image_names import is_repo, is_tag, repo_at, why_no_image, why_no_tag
 from pipelines.trigger import Trigger
 from tests.support.pipelines import event, push, tag
 

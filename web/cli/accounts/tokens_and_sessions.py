@@ -25,10 +25,10 @@ def token_create(
     days: Annotated[int | None, typer.Option(min=1, help="Days until it expires; by default never.")] = None,
 ) -> None:
     """Makes an API token and shows it this one time."""
-    from web.operations.accounts import logins
+    from web.operations.accounts import tokens_and_sessions
 
     with operation_services() as services:
-        say(logins.add_token(services, actor(), user, name, scope, days))
+        say(tokens_and_sessions.add_token(services, actor(), user, name, scope, days))
 
 
 @report_errors
@@ -36,14 +36,14 @@ def token_list(
     user: Annotated[str, typer.Argument(help="The user's name; by default all users, whose names come first.")] = "",
 ) -> None:
     """Lists API tokens: id, name, scope, last use, expiry. Times are in UTC."""
-    from web.operations.accounts import logins
+    from web.operations.accounts import tokens_and_sessions
 
     with operation_services() as services:
         if user:
-            for row in logins.list_tokens(services, actor(), user):
+            for row in tokens_and_sessions.list_tokens(services, actor(), user):
                 say(_columns(row))
         else:
-            for name, row in logins.list_all_tokens(services, actor()):
+            for name, row in tokens_and_sessions.list_all_tokens(services, actor()):
                 say(f"{name}\t{_columns(row)}")
 
 
@@ -57,19 +57,20 @@ def token_revoke(
     user: User, token: Annotated[str, typer.Argument(help="The token's id or name, as headway token list shows it.")]
 ) -> None:
     """Revokes an API token: it stops working at once."""
-    from web.operations.accounts import logins
+    from web.operations.accounts import tokens_and_sessions
 
     with operation_services() as services:
-        logins.remove_token(services, actor(), user, logins.token_id(services, actor(), user, token))
+        token_id = tokens_and_sessions.token_id(services, actor(), user, token)
+        tokens_and_sessions.remove_token(services, actor(), user, token_id)
 
 
 @report_errors
 def session_list(user: User) -> None:
     """Lists the browsers in which a user is logged in: id, address, last use, browser. Times are in UTC."""
-    from web.operations.accounts import logins
+    from web.operations.accounts import tokens_and_sessions
 
     with operation_services() as services:
-        for row in logins.list_sessions(services, actor(), user):
+        for row in tokens_and_sessions.list_sessions(services, actor(), user):
             used = _time(row.last_used_ms, "never used")
             say(f"{row.id}\t{row.address or 'unknown'}\t{used}\t{_plain(row.browser) or 'unknown'}")
 
@@ -82,13 +83,13 @@ def session_end(
     ] = None,
 ) -> None:
     """Logs a user's browsers out: one, or all."""
-    from web.operations.accounts import logins
+    from web.operations.accounts import tokens_and_sessions
 
     with operation_services() as services:
         if session_id is None:
-            say(f"{logins.end_sessions(services, actor(), user)} sessions ended")
+            say(f"{tokens_and_sessions.end_sessions(services, actor(), user)} sessions ended")
         else:
-            logins.end_session(services, actor(), user, session_id)
+            tokens_and_sessions.end_session(services, actor(), user, session_id)
 
 
 def _time(moment_ms: int | None, otherwise: str) -> str:

@@ -1,4 +1,4 @@
-"""Removes runs and deliveries that are too old or too many, some at a time: no transaction takes long."""
+"""Removes runs, deliveries and payloads that are too old or too many, some at a time: no transaction takes long."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -11,9 +11,10 @@ from workers.back_off import BackOff
 from workers.db.session import reading, transaction
 from workers.logs import LogStore
 from workers.retention_policy import RetentionPolicy
-from workers.scheduler.retention import delete_files, delete_logs_of
+from workers.scheduler.old_logs_and_logins import delete_files, delete_logs_of
 from workers.store.repos.retention import RepoRetention, policies
 from workers.store.runs import expiry
+from workers.store.runs.deliveries import drop_old_payloads
 
 RUNS_LOOKED_AT = 500
 RUNS_AT_ONCE = 20
@@ -111,3 +112,9 @@ class OldRows:
                 expiry.remove_deliveries(session, found)
             removed.deliveries += len(found)
             yield self.monotonic_s() - began_s
+
+
+def delete_old_payloads(engine: Engine) -> None:
+    """Deletes old payloads of deliveries, and those that are too many."""
+    with transaction(engine) as session:
+        drop_old_payloads(session)

@@ -1,12 +1,9 @@
-"""Names of image repositories and tags: their syntax, and the tags that ``auto`` stands for, as in plugin-docker."""
+"""Names of image repositories and tags: which are valid, and where a registry is put before one."""
 
 import re
 from posixpath import normpath
 
-from pipelines.trigger import Trigger
 from pipelines.visible import visible_line
-
-AUTO = "auto"
 
 TAG_CHARACTERS_MAX = 128
 _TAG = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9_.-]{{0,{TAG_CHARACTERS_MAX - 1}}}")
@@ -15,10 +12,6 @@ _HOST = r"(?:[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*(?::[0-9]{1,5})?|\[[0-9a-fA-F:]+\]
 _REPO = re.compile(rf"(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*")
 REPO_CHARACTERS_MAX = 255
 _DIGEST = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}")
-
-_SEMVER = re.compile(
-    r"(0|[1-9][0-9]*)(?:\.(0|[1-9][0-9]*))?(?:\.(0|[1-9][0-9]*))?(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?"
-)
 
 
 def is_tag(tag: str) -> bool:
@@ -85,26 +78,3 @@ def repo_at(registry: str, repo: str) -> str:
         return repo
     path = repo if not group or repo.startswith(f"{group}/") else f"{group}/{repo}"
     return path if host in {"", "docker.io", "index.docker.io"} else f"{host}/{path}"
-
-
-def auto_tags(trigger: Trigger, default_branch: str) -> tuple[str, ...]:
-    """The tags for a trigger; none for a branch other than the default one."""
-    if trigger.ref.startswith("refs/tags/"):
-        return _version_tags(trigger.ref.removeprefix("refs/tags/"))
-    branch = trigger.ref.removeprefix("refs/heads/")
-    if trigger.ref.startswith("refs/heads/") and branch != default_branch:
-        return ()
-    return ("latest",)
-
-
-def _version_tags(tag: str) -> tuple[str, ...]:
-    version = tag.removeprefix("v")
-    found = _SEMVER.fullmatch(version)
-    if found is None:
-        return ("latest",)
-    major, minor, patch, prerelease, metadata = found.groups()
-    minor, patch = minor or "0", patch or "0"
-    if prerelease or metadata:
-        return (f"{major}.{minor}.{patch}{prerelease or ''}{metadata or ''}".replace("+", "-"),)
-    exact = (f"{major}.{minor}", f"{major}.{minor}.{patch}")
-    return exact if major == "0" else (major, *exact)

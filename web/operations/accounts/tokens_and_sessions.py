@@ -8,7 +8,7 @@ from web.operations import audit
 from web.operations.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
 from web.operations.lookup import check_administrator, user_named
 from web.security import auth
-from web.security.access import Actor
+from web.security.access import Actor, may_make_tokens
 from web.services import OperationServices
 from workers import store
 from workers.db.models import ApiToken, LoginSession, User
@@ -28,7 +28,7 @@ def add_token(
 
     Raises NotFoundError, ForbiddenError, InvalidInputError, and ConflictError where there are too many.
     """
-    if actor.token_id is not None:
+    if not may_make_tokens(actor):
         raise ForbiddenError("A token cannot make tokens. Log in with a browser, and make one on the page Account.")
     _check_token(token_name, days)
     token = auth.new_token()
