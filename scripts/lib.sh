@@ -179,16 +179,18 @@ in_foreground() {
 # has ended: the caller's cleanup must not start while the command still runs.
 # --in-namespace: the command is unshare, which ignores signals; they go to its child.
 run_command() {
-  local status pid signaled="" depth=""
+  local status pid="" signaled="" depth="" early=""
   if [ "$1" = --in-namespace ]; then depth=child && shift; fi
+  # Before the command starts: a signal of the next moment would end this shell alone.
+  trap 'got_signal TERM' TERM
+  trap 'got_signal HUP' HUP
+  trap 'signaled=yes; in_foreground || got_signal INT' INT
   # The shell makes background commands ignore INT, and gives them no input. Only GNU env can reset that; elsewhere a command
   # that wants Ctrl-C must handle INT itself, as the demo does.
   if env --default-signal=INT,QUIT true 2>/dev/null; then set -- env --default-signal=INT,QUIT "$@"; fi
   "$@" <&0 &
   pid=$!
-  trap 'signaled=yes; forward_signal TERM "$pid" "$depth"' TERM
-  trap 'signaled=yes; forward_signal HUP "$pid" "$depth"' HUP
-  trap 'signaled=yes; in_foreground || forward_signal INT "$pid" "$depth"' INT
+  for signaled in $early; do forward_signal "$signaled" "$pid" "$depth"; done
   while :; do
     signaled="" status=0
     wait "$pid" || status=$?
@@ -196,6 +198,11 @@ run_command() {
   done
   trap - TERM HUP INT
   return "$status"
+}
+
+got_signal() { # got_signal SIGNAL: in run_command, whose variables it uses
+  signaled=yes
+  if [ -n "$pid" ]; then forward_signal "$1" "$pid" "$depth"; else early="$early $1"; fi
 }
 
 forward_signal() { # forward_signal SIGNAL PID [child]

@@ -43,16 +43,16 @@ stop_other_store() {
 
 readonly APART="e2e or compose or browser or stress"
 fast() { COVERAGE_FILE=.coverage.fast make --no-print-directory check COVERAGE="--cov --cov-report="; }
-slow() { COVERAGE_FILE=.coverage.slow $PYTEST -q -n 4 --cov --cov-report= -m "slow and not (engine or postgres or $APART)"; }
+slow() { COVERAGE_FILE=.coverage.slow $PYTEST -q -n 4 --durations=10 --cov --cov-report= -m "slow and not (engine or postgres or $APART)"; }
 on_engine() {
-  COVERAGE_FILE=.coverage.engine $PYTEST -q -n 5 --cov --cov-report= -m "(engine or postgres) and not ($APART)"
+  COVERAGE_FILE=.coverage.engine $PYTEST -q -n 5 --durations=10 --cov --cov-report= -m "(engine or postgres) and not ($APART)"
 }
-stress() { $PYTEST -q -n 4 --dist loadfile -m "stress and not (e2e or compose or browser)"; }
+stress() { $PYTEST -q -n 4 --dist loadfile --durations=10 -m "stress and not (e2e or compose or browser)"; }
 # Each module has a stack of its own, on its own ports.
 end_to_end() {
   $PYTEST -q -n 3 --dist loadfile --durations=10 -m "(e2e or browser) and not (compose or exclusive)"
 }
-alone() { $PYTEST -q -m "compose or exclusive"; }
+alone() { $PYTEST -q --durations=10 -m "compose or exclusive"; }
 enough_coverage() {
   $COVERAGE combine --quiet
   at_least "$PIPELINES_PERCENT_MIN" --include='pipelines/*'
