@@ -15,6 +15,8 @@ OWN_VALUE_BYTES_MAX = WORD_BYTES_MAX - 64
 """A value of ours: it fits under each of the names that we give it."""
 OWN_BYTES_MAX = 512 * 1024
 """The values of ours together, so that most of the room is the user's."""
+FILES_COUNT_MAX = 500
+"""Changed files in ``CI_PIPELINE_FILES``, as in Woodpecker: with more it is empty."""
 _POINTER_BYTES = 8
 
 _TEXTS = frozenset({"CI_COMMIT_MESSAGE", "CI_PREV_COMMIT_MESSAGE", "CI_PIPELINE_RELEASE_TITLE"})

@@ -5,11 +5,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from pipelines.context import Context, RepoInfo
-from pipelines.environment.environment_size import Fitted, fit_own
+from pipelines.environment.environment_size import FILES_COUNT_MAX, Fitted, fit_own
 from pipelines.state import State
 from pipelines.trigger import PULL_REQUEST_EVENTS, Event, Trigger
-
-FILES_COUNT_MAX = 500
 
 AT_RUN_TIME = frozenset(
     {

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from runner.caches.versions import (
+from runner.caches.version_file import (
     STEPS_COUNT_MAX,
     Layer,
     Version,

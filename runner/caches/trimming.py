@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runner.caches.store import OWNER, VIEW, CacheStore, read_view
-from runner.caches.versions import Version, new_name, read_version, write_version
+from runner.caches.version_file import Version, new_name, read_version, write_version
 
 VERSIONS_COUNT_MAX = 5_000
 """Of all caches together: each look at them reads all of their files."""

@@ -8,7 +8,7 @@ import pytest
 
 from runner.caches.store import CacheStore, View, Wanted
 from runner.caches.trimming import drop_scopes, make_durable, remove_version, stored_versions, trim
-from runner.caches.versions import STEPS_COUNT_MAX, Version, read_version
+from runner.caches.version_file import STEPS_COUNT_MAX, Version, read_version
 
 
 @pytest.fixture
