@@ -54,6 +54,7 @@ from runner.images.requirements import image_requirements
 from runner.logs.output import Write
 from runner.logs.redact import Redactor
 from runner.network.egress import NO_EGRESS_SETTINGS, EgressSettings, JobEgress
+from runner.step_files import StepFolder
 from runner.timing import Timed, masked, untimed
 
 JOURNAL = "journal"
@@ -138,7 +139,9 @@ class Job:
         self.built: dict[int, str] = {}
         self.scratch, self.workspace_base = assignment.folder / "scratch", assignment.folder / "workspace"
         self.workspace_folder = Folder(self.workspace_base, self.plan.workspace_base)
-        self.source = self.workspace_base / Path(self.plan.workspace).relative_to(self.plan.workspace_base)
+        below = Path(self.plan.workspace).relative_to(self.plan.workspace_base)
+        self.checkout = StepFolder(self.workspace_base, below.parts)
+        self.source = self.checkout.path
         self.owner = WorkspaceOwner(engine, self.workspace_base, self.labels(), self.note)
         self.git_files = SystemFiles(engine)
         self.caches = JobCaches(assignment.caches, assignment.folder)
