@@ -26,8 +26,8 @@ def find_in_checkout(
 ) -> None:
     """Adds the files of the checkout that the patterns mean; they are relative to ``folder``, which is in it.
 
-    Follows no link, also where a step has put one in the place of the checkout. ``check`` is called often, and raises where the job must end. Raises StepError, and
-    PermissionError where this process may not read a file.
+    Follows no link, also where a step has put one in the place of the checkout. ``check`` is called often, and raises
+    where the job must end. Raises StepError, and PermissionError where this process may not read a file.
     """
     waiting = [_Folder((), frozenset())]
     while waiting:

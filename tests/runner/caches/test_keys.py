@@ -27,7 +27,9 @@ def nothing() -> None:
 
 def key_of(checkout: Path, *files: str, optional: bool = False, limits: ArtifactLimits = LIMITS) -> ResolvedKey:
     key = ("k-", Checksum(files=files, optional=optional))
-    return KeyResolver(StepFolder(checkout), nothing, limits).resolve(Cache(name="c", key=key, restore=(("k-",),), folders=FOLDERS))
+    return KeyResolver(StepFolder(checkout), nothing, limits).resolve(
+        Cache(name="c", key=key, restore=(("k-",),), folders=FOLDERS)
+    )
 
 
 def test_a_key_changes_with_the_content_and_the_place_of_files(tmp_path: Path) -> None:
@@ -87,7 +89,9 @@ def test_a_canceled_job_makes_no_keys(tmp_path: Path) -> None:
         raise CanceledError(Reason.CANCELED, "canceled by ada")
 
     with pytest.raises(CanceledError):
-        KeyResolver(StepFolder(tmp_path), canceled).resolve(Cache(name="c", key=(Checksum(files=("a",)),), folders=FOLDERS))
+        KeyResolver(StepFolder(tmp_path), canceled).resolve(
+            Cache(name="c", key=(Checksum(files=("a",)),), folders=FOLDERS)
+        )
 
 
 def test_another_process_has_the_same_keys(tmp_path: Path) -> None:
