@@ -5,7 +5,7 @@ import os
 import stat
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_PATH opens nothing yet: opening a device may do harm (a watchdog restarts the machine), and a pipe would wait.
@@ -20,6 +20,26 @@ class LinkError(OSError):
 
 class NotAFileError(OSError):
     """The path leads to a folder, pipe, socket or device."""
+
+
+class StepFolder(NamedTuple):
+    """A folder that steps write to: a checkout, or one in it.
+
+    Steps may replace each of ``parts`` by a link at any moment, but not ``root``, which their containers mount. So what
+    reads there has to begin at ``root``: to open ``path`` follows the links on its way.
+    """
+
+    root: Path
+    parts: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> Path:
+        """Its place on this machine, as long as no step runs that could move it."""
+        return self.root.joinpath(*self.parts)
+
+    def below(self, parts: Sequence[str]) -> "StepFolder":
+        """A folder in it."""
+        return StepFolder(self.root, (*self.parts, *parts))
 
 
 def read_step_file(root: Path, parts: Sequence[str], bytes_max: int) -> bytes:

@@ -172,6 +172,12 @@ class Settings(DataFolders, HousekeepingSettings):
     artifact_files_max: kinds.Count = Field(
         10_000, gt=0, description="Files that a step may keep as artifacts. With more it keeps none and fails."
     )
+    artifact_run_bytes_max: kinds.Bytes = Field(
+        10 * 1024**3, gt=0, description="Bytes that all steps of a run may keep together. A step that passes it fails."
+    )
+    artifact_run_files_max: kinds.Count = Field(
+        100_000, gt=0, description="Files that all steps of a run may keep together. A step that passes it fails."
+    )
     log_bytes_max: kinds.Bytes = Field(
         1024**3,
         gt=0,

@@ -17,6 +17,7 @@ from runner.artifacts.checkout_files import find_in_checkout
 from runner.artifacts.files import ArtifactLimits, Found
 from runner.artifacts.patterns import Patterns
 from runner.artifacts.restoring import put_back
+from runner.step_files import StepFolder
 from tests.support.builders import job_plan, plan, push
 from workers import store
 from workers.artifacts.storage import StoredArtifacts
@@ -54,7 +55,7 @@ def _ours(place: Path, database: Engine, repo_id: int) -> float:
     storage = StoredArtifacts(database, LocalBlobs(place / "blobs"), _claim(database, repo_id), repo_id)
     started_s = time.perf_counter()
     found = Found(ArtifactLimits())
-    find_in_checkout(checkout, (), Patterns(_ASKED.paths, ()), found, _nothing)
+    find_in_checkout(StepFolder(checkout), (), Patterns(_ASKED.paths, ()), found, _nothing)
     storage.keep(1, _ASKED, found.files)
     put_back(following, storage.kept_by(["build"]), storage.read, _nothing)
     took_s = time.perf_counter() - started_s

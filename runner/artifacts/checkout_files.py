@@ -4,12 +4,11 @@ import os
 import stat
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 from runner.artifacts.files import Found, FoundFile, refused, shown, why_no_name
 from runner.artifacts.patterns import Patterns
-from runner.step_files import open_step_file
+from runner.step_files import StepFolder, open_step_file
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LINK = "it is a link, and links are not kept; copy what it leads to"
@@ -23,12 +22,12 @@ class _Folder(NamedTuple):
 
 
 def find_in_checkout(
-    checkout: Path, folder: Sequence[str], patterns: Patterns, found: Found, check: Callable[[], None]
+    checkout: StepFolder, folder: Sequence[str], patterns: Patterns, found: Found, check: Callable[[], None]
 ) -> None:
     """Adds the files of the checkout that the patterns mean; they are relative to ``folder``, which is in it.
 
-    Follows no link. ``check`` is called often, and raises where the job must end. Raises StepError, and
-    PermissionError where this process may not read a file.
+    Follows no link, also where a step has put one in the place of the checkout. ``check`` is called often, and raises
+    where the job must end. Raises StepError, and PermissionError where this process may not read a file.
     """
     waiting = [_Folder((), frozenset())]
     while waiting:
@@ -38,12 +37,12 @@ def find_in_checkout(
 
 
 def _look_into(
-    checkout: Path, base: tuple[str, ...], folder: _Folder, patterns: Patterns, found: Found
+    checkout: StepFolder, base: tuple[str, ...], folder: _Folder, patterns: Patterns, found: Found
 ) -> list[_Folder]:  # fmt: skip
     """Adds the files of one folder, and returns the folders in it."""
     below: list[_Folder] = []
     try:
-        opened = _open_folder(checkout, (*base, *folder.parts))
+        opened = _open_folder(checkout.below((*base, *folder.parts)))
     except (FileNotFoundError, NotADirectoryError):
         return below  # it was removed or replaced meanwhile, or there is no such folder
     try:
@@ -84,12 +83,12 @@ def _has_name(folder: _Folder, base: tuple[str, ...], found: Found) -> bool:
     return not why
 
 
-def _add(checkout: Path, parts: tuple[str, ...], status: os.stat_result, found: Found) -> None:
+def _add(checkout: StepFolder, parts: tuple[str, ...], status: os.stat_result, found: Found) -> None:
     path = "/".join(parts)
     if why := why_no_name(path) or why_not_kept(status.st_mode):
         found.leave_out(path, why)
         return
-    opened = partial(open_step_file, checkout, parts)
+    opened = partial(open_step_file, checkout.root, (*checkout.parts, *parts))
     try:
         opened().close()
     except PermissionError:
@@ -107,16 +106,16 @@ def why_not_kept(mode: int) -> str:
     return "" if stat.S_ISREG(mode) else "it is no ordinary file"
 
 
-def _open_folder(root: Path, parts: Sequence[str]) -> int:
-    """Opens a folder below ``root``, which steps cannot replace, through no link. Raises OSError."""
-    opened = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    for part in parts:
+def _open_folder(folder: StepFolder) -> int:
+    """Opens a folder through no link. Raises OSError, and StepError where a link is on its way."""
+    opened = os.open(folder.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    for part in folder.parts:
         above = opened
         try:
             opened = os.open(part, _FOLDER, dir_fd=above)
         except NotADirectoryError:
             if stat.S_ISLNK(os.stat(part, dir_fd=above, follow_symlinks=False).st_mode):
-                raise refused(f"{shown('/'.join(parts))} leads through a link; name the folder itself") from None
+                raise refused(f"{shown('/'.join(folder.parts))} leads through a link; name the folder itself") from None
             raise
         finally:
             os.close(above)

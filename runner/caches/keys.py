@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pipelines.state import Reason
@@ -12,6 +11,7 @@ from runner.artifacts.checkout_files import find_in_checkout
 from runner.artifacts.files import ArtifactLimits, Found, FoundFile, shown
 from runner.artifacts.patterns import Patterns
 from runner.errors import CanceledError, StepError, as_step_error
+from runner.step_files import StepFolder
 
 CHECKSUM_CHARACTERS = 20
 LIMITS = ArtifactLimits(bytes_max=64 * 1024**2, files_max=1000, entries_count_max=500_000)
@@ -55,7 +55,7 @@ def _refused(why: str) -> StepError:
 class KeyResolver:
     """Resolves the keys of one job. ``check`` is called often, and raises where the job must end."""
 
-    def __init__(self, checkout: Path, check: Callable[[], None], limits: ArtifactLimits = LIMITS) -> None:
+    def __init__(self, checkout: StepFolder, check: Callable[[], None], limits: ArtifactLimits = LIMITS) -> None:
         self._checkout, self._check, self._limits = checkout, check, limits
         self._known: dict[Checksum, str] = {}
 

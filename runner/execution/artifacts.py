@@ -87,7 +87,7 @@ def find_files(
     if inside.is_relative_to(job.plan.workspace):
         parts = inside.relative_to(job.plan.workspace).parts
         try:
-            find_in_checkout(job.source, parts, patterns, found, job.check)
+            find_in_checkout(job.checkout, parts, patterns, found, job.check)
         except PermissionError:
             # A step of another user has closed its files: the engine may read them.
             found, prefix = Found(found.limits, found.remedy), "/".join(parts)

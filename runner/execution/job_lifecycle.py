@@ -176,7 +176,7 @@ def _prepare(job: Job, services: Services, checked: Future[None]) -> Outcome | N
             restore_artifacts(job)
         else:
             _use_taken(job)
-        job.caches.prepare(job.plan.steps, KeyResolver(job.source, job.check))
+        job.caches.prepare(job.plan.steps, KeyResolver(job.checkout, job.check))
         checked.result()
         if job.plan.services:
             job.owner.give_to_root()

@@ -12,12 +12,13 @@ import pytest
 from sqlalchemy import Engine, func, select, update
 
 from pipelines.plan import Artifacts
-from pipelines.state import PASSED
-from runner.artifacts.files import FoundFile
+from pipelines.state import PASSED, Reason
+from runner.artifacts.files import PIECE_BYTES, FoundFile
+from runner.errors import MachineError, StepError
 from tests.support.builders import job_plan, plan, push
 from workers import store
 from workers.artifacts.housekeeping import delete_unused_artifacts
-from workers.artifacts.storage import FILES_AT_ONCE, StoredArtifacts
+from workers.artifacts.storage import FILES_AT_ONCE, NO_LIMITS, RunLimits, StoredArtifacts
 from workers.blobs import BlobDamagedError, LocalBlobs
 from workers.db.models import Artifact, ArtifactBlob, Base, Job, Run
 from workers.db.session import db_now_ms, reading, transaction
@@ -61,8 +62,8 @@ class Place:
             assert claimed is not None
             return claimed
 
-    def storage(self, claim: leases.Claim, repo_id: int = 0) -> StoredArtifacts:
-        return StoredArtifacts(self.database, self.blobs, claim, repo_id or self.repo_id)
+    def storage(self, claim: leases.Claim, repo_id: int = 0, limits: RunLimits = NO_LIMITS) -> StoredArtifacts:
+        return StoredArtifacts(self.database, self.blobs, claim, repo_id or self.repo_id, limits)
 
     def shown(self, claim: leases.Claim) -> list[str]:
         """The paths of a run's artifacts."""
@@ -143,6 +144,45 @@ def test_a_step_that_is_done_again_replaces_what_it_kept(place: Place) -> None:
     assert place.shown(claim) == ["a", "c"]
     storage.keep(1, ASKED, [])
     assert place.shown(claim) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "problem"),
+    [
+        (RunLimits(bytes_max=6, files_max=3), ""),
+        (RunLimits(bytes_max=5, files_max=3), "more than 5 bytes; keep fewer, or raise .* HEADWAY_ARTIFACT_RUN_BYTES_"),
+        (RunLimits(bytes_max=6, files_max=2), "more than 2 files; keep fewer, or raise .* HEADWAY_ARTIFACT_RUN_FILES_"),
+    ],
+)
+def test_all_steps_of_a_run_together_keep_only_so_much(place: Place, limits: RunLimits, problem: str) -> None:
+    build = place.job("build", "test")
+    place.storage(build).keep(1, ASKED, [found("a", b"12"), found("b", b"34")])
+    test = place.storage(place.next_job(build), limits=limits)
+    if problem:
+        with pytest.raises(StepError, match=problem) as caught:
+            test.keep(1, ASKED, [found("c", b"56")])
+        assert caught.value.reason is Reason.ARTIFACTS_REFUSED
+    else:
+        test.keep(1, ASKED, [found("c", b"56")])
+    assert place.shown(build) == ["a", "b", *([] if problem else ["c"])]
+    place.storage(build, limits=limits).keep(1, ASKED, [found("d", b"78")])  # in place of those before
+    place.storage(place.job(), limits=limits).keep(1, ASKED, [found("e", b"12345")])
+
+
+def test_while_the_disk_is_nearly_full_nothing_is_kept_and_a_large_file_stops(place: Place) -> None:
+    low, pieces = [False, True], []
+
+    def disk_low() -> bool:
+        pieces.append(1)
+        return low[min(len(pieces), len(low)) - 1]
+
+    claim = place.job()
+    storage = place.storage(claim, limits=RunLimits(disk_low=disk_low))
+    with pytest.raises(MachineError, match="the disk of the server is nearly full") as caught:
+        storage.keep(1, ASKED, [found("large", b"x" * (3 * PIECE_BYTES))])
+    assert caught.value.reason is Reason.DISK_FULL
+    assert len(pieces) == 2
+    assert place.shown(claim) == place.names() == []
 
 
 @pytest.mark.parametrize("count", [FILES_AT_ONCE, FILES_AT_ONCE + 1])

@@ -32,6 +32,8 @@ LEAST: Mapping[str, int] = {
     "step_pids_max": 0,
     "artifact_bytes_max": 1,
     "artifact_files_max": 1,
+    "artifact_run_bytes_max": 1,
+    "artifact_run_files_max": 1,
     "step_files_max": 0,
     "step_cpus_max": 0,
     "log_bytes_max": 1,

@@ -24,6 +24,7 @@ from workers.store import NewDelivery
 from workers.store.runs import delivery_lists
 from workers.store.runs.deliveries import (
     PAYLOAD_DAYS,
+    PAYLOADS_OF_REPO_BYTES_MAX,
     PAYLOADS_OF_REPO_MAX,
     Payload,
     Repetition,
@@ -35,7 +36,8 @@ _UNREAD = "It was refused unread: nothing of it is kept, and it cannot be replay
 _FOUND = "No webhook brought it: Headway found this push itself. Start a run of it by hand instead."
 _GONE = (
     f"Its headers and payload are not kept any more: that is for {PAYLOAD_DAYS} days, and for the newest "
-    f"{PAYLOADS_OF_REPO_MAX} of a repository. Push again, have the forge send it again, or start a run by hand."
+    f"{PAYLOADS_OF_REPO_MAX} of a repository, {PAYLOADS_OF_REPO_BYTES_MAX // 1024**2} MiB at most. Push again, have "
+    "the forge send it again, or start a run by hand."
 )
 
 

@@ -3,14 +3,18 @@
 import hashlib
 import secrets
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 
 from sqlalchemy import Engine
 
 from pipelines.plan import Artifacts
-from runner.artifacts.files import PIECE_BYTES, FoundFile, KeptFile
+from pipelines.state import Reason
+from runner.artifacts.files import PIECE_BYTES, FoundFile, KeptFile, refused
+from runner.errors import MachineError
+from runner.logs.output import never_low
 from workers.blobs import BlobsAwayError, BlobStore, StoredBlob
 from workers.db.session import persist, reading
 from workers.store import artifacts as rows
@@ -28,17 +32,36 @@ def blob_name(key: str) -> str:
     return f"artifacts/{key[:2]}/{key}"
 
 
+@dataclass(frozen=True)
+class RunLimits:
+    """What all steps of a run may keep together. While ``disk_low``, nothing is kept: the database needs the room.
+
+    Jobs of a run that keep files at the same time may pass it by what each of their steps may keep.
+    """
+
+    bytes_max: int = 10 * 1024**3
+    files_max: int = 100_000
+    disk_low: Callable[[], bool] = never_low
+
+
+NO_LIMITS = RunLimits(bytes_max=2**63, files_max=2**63)
+
+
 class StoredArtifacts:
     """See ``ArtifactStorage``. Calls raise StaleAttemptError once the job belongs to another attempt."""
 
-    def __init__(self, database: Engine, blobs: BlobStore, claim: Claim, repo_id: int) -> None:
+    def __init__(
+        self, database: Engine, blobs: BlobStore, claim: Claim, repo_id: int, limits: RunLimits = NO_LIMITS
+    ) -> None:
         self._database = database
         self._blobs = blobs
         self._claim = claim
         self._repo_id = repo_id
+        self._limits = limits
 
     def keep(self, step: int, asked: Artifacts, files: Sequence[FoundFile]) -> None:
         """See ``ArtifactStorage``."""
+        self._check_run(step, files)
         address = (self._claim.job_id, self._claim.attempt, step)
         for start in range(0, max(1, len(files)), FILES_AT_ONCE):
             new = self.store(files[start : start + FILES_AT_ONCE])
@@ -48,6 +71,22 @@ class StoredArtifacts:
             )  # fmt: skip
             if not persist(self._database, add):
                 raise BlobsAwayError("Artifacts took longer than an hour to be stored; re-run the job.")
+
+    def _check_run(self, step: int, files: Sequence[FoundFile]) -> None:
+        """Raises StepError where the run would keep too much. A sparse file costs a step nothing, the server all."""
+        with reading(self._database) as session:
+            count, size_bytes = rows.count_artifacts(session, self._claim.run_id, but=(self._claim.job_id, step))
+        count, size_bytes = count + len(files), size_bytes + sum(file.size_bytes for file in files)
+        limits, remedy = self._limits, "keep fewer, or raise on the server HEADWAY_ARTIFACT_RUN"
+        if count > limits.files_max:
+            raise refused(f"its run would keep more than {limits.files_max:,} files; {remedy}_FILES_MAX")
+        if size_bytes > limits.bytes_max:
+            raise refused(f"its run would keep more than {limits.bytes_max:,} bytes; {remedy}_BYTES_MAX")
+
+    def _check_room(self) -> None:
+        if self._limits.disk_low():
+            why = "its artifacts are not kept: the disk of the server is nearly full; make room on it and re-run"
+            raise MachineError(Reason.DISK_FULL, why)
 
     def store(self, files: Sequence[FoundFile]) -> list[NewArtifact]:
         """Stores the bytes of these files, but for those that the repository has already."""
@@ -85,8 +124,13 @@ class StoredArtifacts:
     def _put(self, key: str, file: FoundFile) -> Content:
         """Stores the bytes of a file. Those of a small one at once: a bucket takes them in one request."""
         small = file.size_bytes <= PIECE_BYTES
-        put = self._blobs.put(blob_name(key), b"".join(file.pieces()) if small else file.pieces())
+        put = self._blobs.put(blob_name(key), b"".join(self._pieces(file)) if small else self._pieces(file))
         return Content(put.sha256, put.size_bytes)
+
+    def _pieces(self, file: FoundFile) -> Iterator[bytes]:
+        for piece in file.pieces():
+            self._check_room()
+            yield piece
 
     def kept_by(self, workflows: Sequence[str]) -> Sequence[KeptFile]:
         """See ``ArtifactStorage``. Of the same run alone."""

@@ -40,7 +40,7 @@ from workers.jobs.mirror_maintenance import open_mirror
 from workers.jobs.planning.admission import admit
 from workers.jobs.planning.forge_wait import wait_for_forge
 from workers.jobs.planning.job_inputs import egress_of, fingerprint, folder_of, secrets_of
-from workers.jobs.planning.job_options import carried_steps, options
+from workers.jobs.planning.job_options import carried_steps, options, run_limits
 from workers.jobs.planning.planning import plan_claimed_run
 from workers.jobs.recorder import Recorder
 from workers.jobs.running_jobs import HeldJob
@@ -242,6 +242,7 @@ def _assignment(
     context: WorkerContext, job: ClaimedJob, plan: JobPlan, mirror: Mirror, network: JobNetwork, guard: DiskGuard
 ) -> Assignment:  # fmt: skip
     """What the runner needs for the job: its plan, its place on this machine, and what it may use."""
+    settings = context.settings
     checkout, builds = plan.checkout, any(isinstance(step, BuildStep) for step in plan.steps)
 
     def check_out(target: Path) -> None:
@@ -260,7 +261,7 @@ def _assignment(
         secrets=secrets.values,
         unreadable=secrets.unreadable,
         logins=registry_logins_for(context.database, context.vault, job.repo_id, job.allowed),
-        options=replace(options(context.settings), disk_problem=guard.problem),
+        options=replace(options(settings), disk_problem=guard.problem),
         network=network,
         access=job.allowed.access,
         egress=egress_of(context, job),
@@ -269,8 +270,8 @@ def _assignment(
         fingerprint=fingerprint(context, job, secrets.values),
         resumption=job.left,
         timed=context.timing.timed,
-        artifacts=StoredArtifacts(context.database, context.blobs, job.claim, job.repo_id),
-        caches=caches_for(context.vault, context.settings, (job.repo_id, job.run.repo_key), job.allowed),
+        artifacts=StoredArtifacts(context.database, context.blobs, job.claim, job.repo_id, run_limits(settings)),
+        caches=caches_for(context.vault, settings, (job.repo_id, job.run.repo_key), job.allowed),
     )
 
 

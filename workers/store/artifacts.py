@@ -163,10 +163,14 @@ def artifacts_of_run(
     return [KeptArtifact(artifact, job, name or "") for artifact, job, name in found]
 
 
-def count_artifacts(session: Session, run_id: int) -> tuple[int, int]:
-    """How many artifacts a run has, and how many bytes they are together."""
+def count_artifacts(session: Session, run_id: int, but: tuple[int, int] = (0, 0)) -> tuple[int, int]:
+    """How many artifacts a run has, and how many bytes they are together; without those of the step ``but``.
+
+    That is the id of its job, and its number.
+    """
     query = select(func.count(), func.sum(Artifact.size_bytes)).select_from(Artifact)
     query = query.join(Job, Job.id == Artifact.job_id).where(Artifact.run_id == run_id, _counts())
+    query = query.where(or_(Artifact.job_id != but[0], Artifact.step_number != but[1]))
     count, size_bytes = session.execute(query).one()
     return int(count), int(size_bytes or 0)
 

@@ -54,6 +54,7 @@ from runner.images.requirements import image_requirements
 from runner.logs.output import Write
 from runner.logs.redact import Redactor
 from runner.network.egress import NO_EGRESS_SETTINGS, EgressSettings, JobEgress
+from runner.step_files import StepFolder
 from runner.timing import Timed, masked, untimed
 
 JOURNAL = "journal"
@@ -138,7 +139,9 @@ class Job:
         self.built: dict[int, str] = {}
         self.scratch, self.workspace_base = assignment.folder / "scratch", assignment.folder / "workspace"
         self.workspace_folder = Folder(self.workspace_base, self.plan.workspace_base)
-        self.source = self.workspace_base / Path(self.plan.workspace).relative_to(self.plan.workspace_base)
+        self.checkout = StepFolder(
+            self.workspace_base, Path(self.plan.workspace).relative_to(self.plan.workspace_base).parts
+        )
         self.owner = WorkspaceOwner(engine, self.workspace_base, self.labels(), self.note)
         self.git_files = SystemFiles(engine)
         self.caches = JobCaches(assignment.caches, assignment.folder)
@@ -149,6 +152,11 @@ class Job:
         self.without_containers = list[Callable[[], None]]()  # called at the end, once its containers are gone
         self.services, self.detached, self.named = list[str](), list[str](), NamedImages(self.plan)
         self.network = assignment.network or JobNetwork(engine, assignment.key, assignment.attempt)
+
+    @property
+    def source(self) -> Path:
+        """The checkout's place on this machine. Once steps run, read there by ``checkout`` alone."""
+        return self.checkout.path
 
     @property
     def folders(self) -> tuple[Folder, ...]:

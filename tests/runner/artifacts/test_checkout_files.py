@@ -11,6 +11,7 @@ from runner.artifacts.checkout_files import find_in_checkout
 from runner.artifacts.files import ArtifactLimits, Found
 from runner.artifacts.patterns import Patterns
 from runner.errors import CanceledError, StepError
+from runner.step_files import StepFolder
 
 NAMES = ("report.xml", "dist/app", "dist/lib/a.so", "dist/lib/a.tmp", "src/main.c", ".git/config", "sub/.git/HEAD")
 
@@ -31,7 +32,7 @@ def find(
     limits: ArtifactLimits | None = None,
 ) -> Found:  # fmt: skip
     found = Found(limits or ArtifactLimits())
-    find_in_checkout(checkout, folder, Patterns(paths, exclude), found, lambda: None)
+    find_in_checkout(StepFolder(checkout), folder, Patterns(paths, exclude), found, lambda: None)
     return found
 
 
@@ -95,6 +96,21 @@ def test_a_folder_of_the_step_that_is_a_link_is_refused(checkout: Path, tmp_path
     with pytest.raises(StepError, match="'here' leads through a link; name the folder itself") as caught:
         find(checkout, "**", folder=("here",))
     assert caught.value.reason is Reason.ARTIFACTS_REFUSED
+
+
+def test_a_checkout_that_is_a_link_is_refused_and_one_that_becomes_a_link_later_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "worker").mkdir()
+    (tmp_path / "worker/key").write_text("of the worker")
+    workspace, found = tmp_path / "workspace", Found(ArtifactLimits())
+    (workspace / "src").mkdir(parents=True)
+    (workspace / "src/key").write_text("of the checkout")
+    find_in_checkout(StepFolder(workspace, ("src",)), (), Patterns(["key"], ()), found, lambda: None)
+    (workspace / "src").rename(workspace / "moved")
+    (workspace / "src").symlink_to(tmp_path / "worker")
+    with pytest.raises(StepError, match="'key' was removed or replaced meanwhile"):
+        list(found.files[0].pieces())
+    with pytest.raises(StepError, match="'src' leads through a link"):
+        find_in_checkout(StepFolder(workspace, ("src",)), (), Patterns(["key"], ()), found, lambda: None)
 
 
 def test_a_file_that_becomes_a_link_later_is_not_read(checkout: Path, tmp_path: Path) -> None:
@@ -185,7 +201,7 @@ def test_it_ends_where_the_job_must_end(checkout: Path) -> None:
         raise CanceledError(Reason.CANCELED, "canceled")
 
     with pytest.raises(CanceledError):
-        find_in_checkout(checkout, (), Patterns(["**"], ()), Found(ArtifactLimits()), canceled)
+        find_in_checkout(StepFolder(checkout), (), Patterns(["**"], ()), Found(ArtifactLimits()), canceled)
 
 
 def test_very_deep_folders_end_at_the_longest_path(checkout: Path) -> None:

@@ -15,6 +15,7 @@ from runner.caches.store import CacheStore
 from runner.cleanup.folder_removal import remove_tree
 from runner.docker.client import Engine
 from runner.errors import CanceledError, MachineError
+from runner.step_files import StepFolder
 from tests.support.plans import numbered, shell
 
 FOLDERS = (CacheFolder(path="a"),)
@@ -26,7 +27,9 @@ def nothing() -> None:
 
 def key_of(checkout: Path, *files: str, optional: bool = False, limits: ArtifactLimits = LIMITS) -> ResolvedKey:
     key = ("k-", Checksum(files=files, optional=optional))
-    return KeyResolver(checkout, nothing, limits).resolve(Cache(name="c", key=key, restore=(("k-",),), folders=FOLDERS))
+    return KeyResolver(StepFolder(checkout), nothing, limits).resolve(
+        Cache(name="c", key=key, restore=(("k-",),), folders=FOLDERS)
+    )
 
 
 def test_a_key_changes_with_the_content_and_the_place_of_files(tmp_path: Path) -> None:
@@ -86,7 +89,9 @@ def test_a_canceled_job_makes_no_keys(tmp_path: Path) -> None:
         raise CanceledError(Reason.CANCELED, "canceled by ada")
 
     with pytest.raises(CanceledError):
-        KeyResolver(tmp_path, canceled).resolve(Cache(name="c", key=(Checksum(files=("a",)),), folders=FOLDERS))
+        KeyResolver(StepFolder(tmp_path), canceled).resolve(
+            Cache(name="c", key=(Checksum(files=("a",)),), folders=FOLDERS)
+        )
 
 
 def test_another_process_has_the_same_keys(tmp_path: Path) -> None:
@@ -97,7 +102,7 @@ def test_another_process_has_the_same_keys(tmp_path: Path) -> None:
     broken = Cache(name="d", key=(Checksum(files=("b.lock",)),), folders=FOLDERS)
     steps = numbered([shell("x"), shell("y", caches=(cache, broken))])
     first, second = JobCaches(access, owner), JobCaches(access, owner)
-    first.prepare(steps, KeyResolver(tmp_path, nothing))
+    first.prepare(steps, KeyResolver(StepFolder(tmp_path), nothing))
     (tmp_path / "a.lock").write_text("a step has changed it")
     second.resume()
     assert first.keys_of(steps[0]) == second.keys_of(steps[0]) == ()
@@ -112,7 +117,7 @@ def test_another_process_has_the_same_keys(tmp_path: Path) -> None:
 def test_a_job_without_caches_makes_nothing(tmp_path: Path) -> None:
     access = CacheAccess(CacheStore(tmp_path / "caches", ""), "repo")
     for caches in (JobCaches(None, tmp_path), JobCaches(access, tmp_path)):
-        caches.prepare(numbered([shell("x")]), KeyResolver(tmp_path, nothing))
+        caches.prepare(numbered([shell("x")]), KeyResolver(StepFolder(tmp_path), nothing))
         caches.resume()
         assert caches.views_in("c") == []
         assert caches.close(Engine("unix:///none", connect=False)) == []
@@ -123,7 +128,7 @@ def test_what_cannot_be_removed_is_reported_and_removed_later(tmp_path: Path) ->
     access = CacheAccess(CacheStore(tmp_path / "caches", ""), "repo")
     cache = Cache(name="c", key=("k",), folders=FOLDERS)
     caches, engine = JobCaches(access, tmp_path), Engine("unix:///none", connect=False)
-    caches.prepare(numbered([shell("x", caches=(cache,))]), KeyResolver(tmp_path, nothing))
+    caches.prepare(numbered([shell("x", caches=(cache,))]), KeyResolver(StepFolder(tmp_path), nothing))
     (access.store.gone / "a file").write_text("rmtree takes folders alone")
     (error,) = caches.close(engine)
     assert isinstance(error, MachineError)

@@ -154,3 +154,23 @@ def test_a_link_of_the_repository_stops_the_job_before_its_first_step(
     assert (job.outcome.state, job.outcome.reason) == (State.FAILED, Reason.ARTIFACTS_REFUSED)
     assert job.states == [State.SKIPPED]
     assert list((tmp_path / "outside").iterdir()) == []
+
+
+SWAPPED = {
+    "the checkout": "cd ..; mv src gone; ln -s {0} src",
+    "a folder above": "cd ..; rm -rf src; ln -s {0} above; ln -s above src",
+}
+
+
+@pytest.mark.parametrize("swap", SWAPPED)
+def test_a_checkout_that_a_step_replaces_by_a_link_gives_no_file_of_the_worker(
+    ran: JobRunner, kept: LocalArtifacts, tmp_path: Path, swap: str
+) -> None:
+    (tmp_path / "worker").mkdir()
+    (tmp_path / "worker/secret.key").write_text("of the worker")
+    replace = SWAPPED[swap].format(tmp_path / "worker")
+    step = shell(replace, box=container(directory="/headway/src"), artifacts=asked("secret.key", "*"))
+    job = ran(step, files={"x": ""}, artifacts=of(kept))
+    assert contents(kept) == {}
+    assert job.step(1).reason is Reason.ARTIFACTS_REFUSED, job.everything()
+    assert "leads through a link" in job.step(1).message

@@ -6,6 +6,8 @@ from pipelines.state import Outcome
 from runner.artifacts.files import ArtifactLimits
 from runner.docker.specs import Limits
 from runner.execution.job.options import Options
+from runner.logs.output import never_low
+from workers.artifacts.storage import RunLimits
 from workers.db.models import Step
 from workers.settings import Settings
 
@@ -30,6 +32,12 @@ def options(settings: Settings) -> Options:
         disk_low=settings.disk_reserve.is_low,
         image_records=settings.image_records_dir,
     )
+
+
+def run_limits(settings: Settings) -> RunLimits:
+    """What all steps of a run may keep as artifacts. With a folder for blobs, its disk must have room, too."""
+    low = settings.disk_reserve.is_low if settings.blobs_dir is not None else never_low
+    return RunLimits(settings.artifact_run_bytes_max, settings.artifact_run_files_max, low)
 
 
 def carried_steps(steps: Mapping[int, Step]) -> dict[int, Outcome]:

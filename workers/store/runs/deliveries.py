@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 
-from sqlalchemy import BindParameter, Insert, Select, bindparam, delete, func, insert, literal, select, update
+from sqlalchemy import BindParameter, Insert, Select, bindparam, delete, func, insert, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from pipelines.trigger import Event, Trigger
@@ -25,6 +25,11 @@ class Payload:
 
     headers: Mapping[str, str]
     compressed: bytes = field(repr=False)
+
+    @property
+    def is_large(self) -> bool:
+        """Whether few payloads are as large as this one."""
+        return len(self.compressed) > _LARGE_PAYLOAD_BYTES
 
 
 @dataclass(frozen=True)
@@ -140,6 +145,9 @@ def _make(session: Session, fresh: Mapping[_Key, NewDelivery]) -> dict[_Key, Rec
         session.connection().execute(_queries().insert, rows)
     if payloads := [_payload_columns(key, new.payload) for key, new in fresh.items() if new.payload]:
         session.connection().execute(_queries().insert_payload, payloads)
+    # Who sends many large ones must not fill the disk before the scheduler looks.
+    for repo_id in sorted({repo_id for (repo_id, _), new in fresh.items() if new.payload and new.payload.is_large}):
+        _drop_payloads_of(session, repo_id, PAYLOADS_OF_REPO_MAX, PAYLOADS_OF_REPO_BYTES_MAX)
     return receipts
 
 
@@ -235,23 +243,40 @@ def note_refused(session: Session, repo_id: int, key: str, reason: str, body_byt
     session.execute(new.on_conflict_do_update(index_elements=["repo_id", "key"], set_=newest))
 
 
-PAYLOAD_DAYS, PAYLOADS_OF_REPO_MAX = 30, 200
-"""Payloads are kept for so long, and so many of each repository."""
-_REPOS_AT_ONCE = 100
+PAYLOAD_DAYS, PAYLOADS_OF_REPO_MAX, PAYLOADS_OF_REPO_BYTES_MAX = 30, 200, 32 * 1024**2
+"""Payloads are kept for so long, and so many and so large of each repository; compressed, most have a few kilobytes."""
+_LARGE_PAYLOAD_BYTES = 128 * 1024
+_REPOS_AT_ONCE, _KEYS_AT_ONCE = 100, 500
 
 
-def drop_old_payloads(session: Session, days: int = PAYLOAD_DAYS, of_repo_max: int = PAYLOADS_OF_REPO_MAX) -> None:
+def drop_old_payloads(
+    session: Session, days: int = PAYLOAD_DAYS, of_repo_max: int = PAYLOADS_OF_REPO_MAX,
+    bytes_max: int = PAYLOADS_OF_REPO_BYTES_MAX,
+) -> None:  # fmt: skip
     """Deletes payloads that are older than ``days``, and of each repository all but the newest ``of_repo_max``.
 
-    Their deliveries stay. Bounded: the next call goes on where one has many repositories to do.
+    These have at most ``bytes_max`` together. Their deliveries stay. Bounded: the next call goes on where one has many
+    repositories to do.
     """
     kept = table(DeliveryPayload).c
     session.execute(delete(DeliveryPayload).where(kept.stored_ms < now_ms() - days * DAY_MS))
-    crowded = select(kept.repo_id).group_by(kept.repo_id).having(func.count() > of_repo_max).limit(_REPOS_AT_ONCE)
+    too_many = or_(func.count() > of_repo_max, func.sum(func.length(kept.body)) > bytes_max)
+    crowded = select(kept.repo_id).group_by(kept.repo_id).having(too_many).limit(_REPOS_AT_ONCE)
     for repo_id in session.scalars(crowded).all():
-        newest = select(kept.stored_ms).where(kept.repo_id == repo_id).order_by(kept.stored_ms.desc())
-        first_to_go = session.scalar(newest.offset(of_repo_max).limit(1))
-        session.execute(delete(DeliveryPayload).where(kept.repo_id == repo_id, kept.stored_ms <= first_to_go))
+        _drop_payloads_of(session, repo_id, of_repo_max, bytes_max)
+
+
+def _drop_payloads_of(session: Session, repo_id: int, of_repo_max: int, bytes_max: int) -> None:
+    kept = table(DeliveryPayload).c
+    newest = select(kept.key, func.length(kept.body)).where(kept.repo_id == repo_id)
+    count, size_bytes, to_go = 0, 0, list[str]()
+    for key, body_bytes in session.execute(newest.order_by(kept.stored_ms.desc(), kept.key)):
+        count, size_bytes = count + 1, size_bytes + body_bytes
+        if count > of_repo_max or size_bytes > bytes_max:
+            to_go.append(key)
+    for start in range(0, len(to_go), _KEYS_AT_ONCE):
+        some = kept.key.in_(to_go[start : start + _KEYS_AT_ONCE])
+        session.execute(delete(DeliveryPayload).where(kept.repo_id == repo_id, some))
 
 
 LEASES_LOST = "leases_lost"

@@ -54,7 +54,7 @@ class Abandoned:
         self._on_exit = on_exit
         self.job = self._open(self.assignment, JobResult(self.result.key, self.result.folder))
         self.job.source.mkdir(parents=True)
-        self.job.caches.prepare(self.plan.steps, KeyResolver(self.job.source, self.job.check))
+        self.job.caches.prepare(self.plan.steps, KeyResolver(self.job.checkout, self.job.check))
         assert isinstance(self.step, CommandsStep)
         self.started = step_container.start(self.job, self.step, self.job.image_of(self.step, lambda _: None))
         self.job.journal.prepared(self.job.owner.state)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from starlette.testclient import TestClient
 
 from tests.contract.forges.test_forges import sample
@@ -21,7 +21,13 @@ from workers.access.trust import PipelineFrom, UntrustedRuns
 from workers.db.models import Approval, AuditEntry, Delivery, DeliveryPayload, Repo
 from workers.db.roles import Role
 from workers.db.session import now_ms, reading, transaction
-from workers.store.runs.deliveries import drop_old_payloads
+from workers.store.runs.deliveries import (
+    PAYLOADS_OF_REPO_BYTES_MAX,
+    NewDelivery,
+    Payload,
+    drop_old_payloads,
+    record_delivery,
+)
 
 PATH = f"/api/repos/{REPO}/deliveries"
 PUSH = {"ref": "refs/heads/main", "before": "0" * 40, "after": SHA, "pusher": "mara"}
@@ -269,6 +275,33 @@ def test_old_payloads_and_those_beyond_the_newest_go_and_their_deliveries_stay(s
         assert len(session.scalars(select(DeliveryPayload)).all()) == 2
     assert not program.get(f"{PATH}/{newest}").json()["missing"]
     assert len(ids(program)) == 4
+
+
+def test_large_payloads_of_a_repository_take_only_so_much_room_at_once(site: Site, program: TestClient) -> None:
+    """A sender who has the secret must not fill the database's disk before the scheduler looks."""
+    site.add_repo()
+    large = Payload({}, b"x" * (PAYLOADS_OF_REPO_BYTES_MAX // 4))
+    for number in range(6):
+        with transaction(site.engine) as session:
+            repo = store.repo_by_name(session, REPO)
+            assert repo is not None
+            record_delivery(session, repo.id, NewDelivery(f"d{number}", payload=large))
+            session.execute(update(DeliveryPayload).values(stored_ms=DeliveryPayload.stored_ms - 1000))
+            kept = session.scalars(select(DeliveryPayload.key).order_by(DeliveryPayload.stored_ms)).all()
+            assert kept == [f"d{each}" for each in range(max(0, number - 3), number + 1)]
+    assert len(ids(program)) == 6
+
+
+def test_the_bytes_of_payloads_count_up_to_the_limit(site: Site, program: TestClient) -> None:
+    secret = site.add_repo().secret
+    for number in range(3):
+        send(program, secret, PUSH | {"delivery": str(number)})
+    with transaction(site.engine) as session:
+        sizes = session.scalars(select(func.length(DeliveryPayload.body))).all()
+        drop_old_payloads(session, bytes_max=sum(sizes))
+        assert len(session.scalars(select(DeliveryPayload)).all()) == 3
+        drop_old_payloads(session, bytes_max=sum(sizes) - 1)
+        assert len(session.scalars(select(DeliveryPayload)).all()) == 2
 
 
 def test_a_removed_repository_leaves_no_payload(site: Site, program: TestClient) -> None:
