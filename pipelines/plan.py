@@ -13,6 +13,7 @@ from pipelines.step_options.ready import Ready
 from pipelines.step_options.report_files import Reports
 from pipelines.step_options.resources import Resources
 from pipelines.step_options.retry_policy import Retry
+from pipelines.step_options.secret_files import SecretFile
 
 STEP_TIMEOUT_S, JOB_TIMEOUT_S = 3600, 6 * 3600
 """The defaults where a pipeline says nothing: the same in `headway run` and on a server without settings of its own."""
@@ -143,6 +144,7 @@ class CommandsStep(_Step):
     artifacts: Artifacts | None = None
     caches: tuple[Cache, ...] = ()
     reports: Reports | None = None
+    secret_files: tuple[SecretFile, ...] = ()
 
 
 class PluginStep(_Step):
@@ -156,6 +158,7 @@ class PluginStep(_Step):
     artifacts: Artifacts | None = None
     caches: tuple[Cache, ...] = ()
     reports: Reports | None = None
+    secret_files: tuple[SecretFile, ...] = ()
 
 
 class BuildStep(_Step):

@@ -14,6 +14,7 @@ from pipelines.compiler.step_options.artifacts import plan_artifacts
 from pipelines.compiler.step_options.caches import plan_caches
 from pipelines.compiler.step_options.readiness import plan_ready_of_step
 from pipelines.compiler.step_options.reports import plan_reports
+from pipelines.compiler.step_options.secret_files import plan_secret_files
 from pipelines.environment.variables import StepIdentity
 from pipelines.images import image_names
 from pipelines.images.build_values import wrong_values
@@ -40,6 +41,7 @@ def plan_step(job: JobInput, candidate: StepCandidate) -> plan.Step:
                 artifacts=plan_artifacts(candidate.name, step.artifacts),
                 caches=plan_caches(job, step.cache, container),
                 reports=plan_reports(step.reports),
+                secret_files=plan_secret_files(step),
             )
         case PluginStep() as step:
             if step.settings and step.entrypoint is not None:
@@ -56,6 +58,7 @@ def plan_step(job: JobInput, candidate: StepCandidate) -> plan.Step:
                 artifacts=kept,
                 caches=plan_caches(job, step.cache, container),
                 reports=plan_reports(step.reports),
+                secret_files=plan_secret_files(step),
             )
         case BuildStep() as step:
             return _build(job, candidate, step.build)

@@ -113,6 +113,7 @@ def _secrets(node: Node) -> Iterator[ScalarNode]:
         build = node.by_key.get("build")
         if isinstance(build, MapNode) and isinstance(names := build.by_key.get("secrets"), ListNode):
             yield from (item for item in names.items if isinstance(item, ScalarNode))
+        yield from _sources(node.by_key.get("secrets"))
         for key, value in node.entries:
             if key.text == "from_secret" and isinstance(value, ScalarNode):
                 yield value
@@ -121,6 +122,13 @@ def _secrets(node: Node) -> Iterator[ScalarNode]:
     elif isinstance(node, ListNode):
         for item in node.items:
             yield from _secrets(item)
+
+
+def _sources(files: Node | None) -> Iterator[ScalarNode]:
+    """The names of secrets that are files."""
+    for each in files.items if isinstance(files, ListNode) else (files,):
+        if isinstance(each, MapNode) and isinstance(source := each.by_key.get("source"), ScalarNode):
+            yield source
 
 
 Containered = CommandsStep | PluginStep | Service

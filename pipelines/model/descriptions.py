@@ -34,6 +34,7 @@ _ARTIFACTS = "Files that are kept when it has ended: patterns, or {paths, exclud
 _READY = "With detach: steps after it wait for a command that succeeds in it, {port: 80} or {http: ADDRESS}."
 _CACHE = "Folders that are kept between runs: a tool such as pip or npm, paths, or {key, paths, restore}."
 _REPORTS = "Its report files: {junit: patterns, coverage: patterns}. Failed tests open the page of the run."
+_SECRETS = "Secrets that it gets as files in memory: {source: NAME, file: /run/secrets/NAME, mode: 0400}."
 _DETACH = "Start it and go on; it is ended when the job ends."
 _PATTERNS = {
     "include": "Patterns of which one must match: '*' stops at '/', '**' does not; '?', '[a-z]' and '{a,b}' work too.",
@@ -65,6 +66,7 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "artifacts": _ARTIFACTS,
         "cache": _CACHE,
         "reports": _REPORTS,
+        "secrets": _SECRETS,
         "commands": _COMMANDS,
         "detach": _DETACH,
         "ready": _READY,
@@ -75,6 +77,7 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "artifacts": _ARTIFACTS,
         "cache": _CACHE,
         "reports": _REPORTS,
+        "secrets": _SECRETS,
         "settings": "What the plugin shall do. It reads them as PLUGIN_NAME from its environment.",
         "detach": _DETACH,
         "ready": _READY,
@@ -90,6 +93,11 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "key": "What the content is for; checksum(FILE) in it stands for a file of the checkout. Without it the paths.",
         "paths": "Folders of the container: absolute, below ~/, or relative to where the step starts.",
         "restore": "Beginnings of keys, tried in this order where nothing has the key itself.",
+    },
+    "SecretFile": {
+        "source": "The secret's name.",
+        "file": "The absolute path of the file. Its folder is in memory, for secrets alone.",
+        "mode": "Who may read it, such as 0444; without it 0400: the step's user alone.",
     },
     "Reports": {
         "junit": "Patterns of results of tests in JUnit XML (or trx), relative to where the step starts.",

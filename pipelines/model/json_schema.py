@@ -13,7 +13,7 @@ Schema = dict[str, Any]
 _OLD: Schema = {"deprecated": True}
 _OLD_SECRET = {"type": "object", "properties": {"source": SCALAR, "target": SCALAR}, "additionalProperties": False}
 _OLD_SECRETS = {**_OLD, "type": "array", "items": {"anyOf": [SCALAR, _OLD_SECRET]}}
-_OLD_STEP_KEYS: Schema = {
+_OLD_SERVICE_KEYS: Schema = {
     "secrets": {**_OLD_SECRETS, "description": "An old key. Write environment: {NAME: {from_secret: name}}."}
 }
 _OLD_EVENT = {
@@ -35,8 +35,9 @@ def schema() -> Schema:
     definitions: Schema = made.pop("$defs")
     for name, definition in definitions.items():
         _describe(name, definition)
-    for name in ("CommandsStep", "PluginStep", "Service"):
-        definitions[name]["properties"] |= _OLD_STEP_KEYS
+    definitions["Service"]["properties"] |= _OLD_SERVICE_KEYS
+    for name in ("CommandsStep", "PluginStep"):
+        definitions[name]["properties"]["secrets"]["anyOf"].append(_OLD_SECRETS)
     definitions["Condition"]["properties"]["event"]["anyOf"].append(_OLD_EVENT)
     _describe("Workflow", made)
     definitions |= _include()

@@ -34,6 +34,7 @@ from pipelines.model.json_types import ALSO_SHORT, MATRIX, SCALAR, Also, ListOrM
 from pipelines.model.reports import Reports
 from pipelines.model.resources import Resources
 from pipelines.model.retry import RetryField
+from pipelines.model.secret_files import SecretFiles
 from pipelines.syntax.nodes import ListNode, MapNode, ScalarNode
 
 
@@ -149,26 +150,27 @@ ReadyField = Annotated[ReadyCheck, Before(_ready), Also(SCALAR)]
 ArtifactsField = Annotated[Artifacts, Before(paths_alone), ALSO_SHORT]
 
 
-class CommandsStep(StepBase, ContainerOptions):
+class ContainerStep(StepBase, ContainerOptions):
+    """The keys of the steps that run in a container."""
+
+    artifacts: ArtifactsField | None = None
+    cache: CachesField = ()
+    reports: Reports | None = None
+    secrets: SecretFiles = ()
+    detach: Flag = False
+    ready: ReadyField | None = None
+
+
+class CommandsStep(ContainerStep):
     """Shell commands in an image."""
 
-    artifacts: ArtifactsField | None = None
-    cache: CachesField = ()
-    reports: Reports | None = None
     commands: Scripts = Field(min_length=1)
-    detach: Flag = False
-    ready: ReadyField | None = None
 
 
-class PluginStep(StepBase, ContainerOptions):
+class PluginStep(ContainerStep):
     """An image that runs by itself, configured by ``settings``."""
 
-    artifacts: ArtifactsField | None = None
-    cache: CachesField = ()
-    reports: Reports | None = None
     settings: Settings = Field(default_factory=dict)
-    detach: Flag = False
-    ready: ReadyField | None = None
 
 
 def _context(value: object) -> object:

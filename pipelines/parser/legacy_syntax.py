@@ -146,7 +146,8 @@ def _rewrite_step(step: MapNode, diagnostics: Diagnostics) -> MapNode:
 
 def _secrets_to_environment(step: MapNode, diagnostics: Diagnostics) -> MapNode:
     secrets = step.by_key.get("secrets")
-    if not isinstance(secrets, ListNode):
+    files = tuple(item for item in secrets.items if _is_file(item)) if isinstance(secrets, ListNode) else ()
+    if not isinstance(secrets, ListNode) or (files and len(files) == len(secrets.items)):
         return step
     place = step.key_place("secrets")
     hint = "write environment: {NAME: {from_secret: name}}"
@@ -156,14 +157,23 @@ def _secrets_to_environment(step: MapNode, diagnostics: Diagnostics) -> MapNode:
     environment = _environment_entries(step.by_key.get("environment"))
     names = {key.text for key, _ in environment}
     for item in secrets.items:
+        if item in files:
+            continue
         entry = _secret_entry(item)
         if entry is None:
             diagnostics.error(item.place, "an item of 'secrets' is a name, or {source: name, target: NAME}")
         elif entry[0].text not in names:
             environment.append(entry)
     others = [entry for entry in step.entries if entry[0].text not in {"secrets", "environment"}]
+    if files:
+        others.append((ScalarNode(place, "secrets"), ListNode(secrets.place, files)))
     kind = MapNode if "environment" in step.by_key else LegacySecrets
     return step.with_entries([*others, (ScalarNode(place, "environment"), kind(place, tuple(environment)))])
+
+
+def _is_file(item: Node) -> bool:
+    """Is it a secret as a file, and no old spelling?"""
+    return isinstance(item, MapNode) and "file" in item.by_key
 
 
 def _environment_entries(node: Node | None) -> Entries:

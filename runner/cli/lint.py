@@ -18,10 +18,12 @@ from pipelines.parser.discovery import (
     other_systems_hint,
     workflow_name,
 )
+from pipelines.parser.fragments import Fragments
 from pipelines.problem import Level, Problem
 from runner.cli import exit_status
 from runner.cli.fragments import fragments_of
 from runner.cli.lint_formats import FORMATS, render
+from runner.cli.lint_fragments import FragmentFile, fragment_at, lint_file
 from runner.source.pipeline_file import read_pipeline_file
 
 _TOP_KEY = re.compile(rb"^[\"']?([A-Za-z][A-Za-z0-9_-]*)[\"']?\s*:", re.MULTILINE)
@@ -90,17 +92,36 @@ def lint_paths(paths: Sequence[Path]) -> Linted:
         texts[path.as_posix()] = _read(path)
         hint = "docs/using/coming-from.md says how to write it in a .headway.yml"
         problems.append(Problem(path.as_posix(), 1, 1, f"this is a file of {system}, which Headway does not run", hint))
-    for pipeline in _pipelines([path for path in paths if path not in dict(foreign)]):
+    ours = [path for path in paths if path not in dict(foreign)]
+    alone = {path: found for path in ours if path.is_file() and (found := _fragment(path))}
+    for path, fragment in alone.items():
+        own, read = lint_file(fragment, path, _pipeline_in(fragment.root), _fragments)
+        problems += own
+        texts |= read
+    for pipeline in _pipelines([path for path in ours if path not in alone]):
         shown = {name: (pipeline.root / name).as_posix() for name in pipeline.names}
         files = [PipelineFile(name, _read(pipeline.root / name)) for name in pipeline.names]
         texts |= {shown[file.path]: file.text for file in files}
-        fragments = fragments_of(files, pipeline.root, partial(_remote, pipeline.root))
+        fragments = _fragments(files, pipeline.root)
         shown |= {each.path: (pipeline.root / each.path).as_posix() for each in fragments if not each.repo}
         texts |= {shown.get(each.name, each.name): read.text for each, read in fragments.items() if not read.trouble}
         found = lint_files(files, other_workflows=pipeline.others, fragments=fragments)
         problems += [in_file(problem, shown.get(problem.file, problem.file)) for problem in found]
         problems += [_unread(pipeline, name) for name in pipeline.unread]
     return Linted(tuple(problems), texts)
+
+
+def _fragment(path: Path) -> FragmentFile | None:
+    return fragment_at(path, _pipeline_in, _fragments, _read)
+
+
+def _pipeline_in(folder: Path) -> list[PipelineFile]:
+    """The pipeline files of a repository; none where it has none."""
+    return [PipelineFile(name, _read(folder / name)) for name in choose_files(_candidates(folder))]
+
+
+def _fragments(files: list[PipelineFile], root: Path) -> Fragments:
+    return fragments_of(files, root, partial(_remote, root))
 
 
 def _remote(root: Path) -> str:

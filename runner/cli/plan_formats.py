@@ -65,12 +65,13 @@ def _step_rows(job: JobView) -> Iterator[tuple[str, ...]]:
         notes = [f"after {_names([names[need] for need in step.needs])}"] if side_by_side and step.needs else []
         if step.runs_after != ("success",):
             notes.append(f"on {' and '.join(step.runs_after) or 'nothing'}")
-        if step.artifacts:
-            notes.append(f"keeps {', '.join(step.artifacts)}")
-        if step.caches:
-            notes.append(f"caches {', '.join(step.caches)}")
-        if step.reports:
-            notes.append(f"reports {', '.join(step.reports)}")
+        listed = (
+            ("keeps", step.artifacts),
+            ("caches", step.caches),
+            ("reports", step.reports),
+            ("secrets in", step.secret_files),
+        )
+        notes += [f"{word} {', '.join(values)}" for word, values in listed if values]
         if step.retry:
             notes.append(step.retry)
         if step.resources:

@@ -18,7 +18,7 @@ class StepView:
 
     ``artifacts`` are patterns of the files that it keeps, ``caches`` the keys of its caches, ``reports`` patterns of
     its report files. ``retry`` says how often it runs again, and when; empty for a step that does not. ``resources``
-    are what its container may use at most, as far as the file says it.
+    are what its container may use at most, as far as the file says it. ``secret_files`` are the paths of its secrets.
     """
 
     number: int
@@ -33,6 +33,7 @@ class StepView:
     retry: str
     resources: str
     reports: tuple[str, ...]
+    secret_files: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,7 @@ def _job(job: JobPlan, order: int) -> JobView:
             retry=str(step.retry or ""),
             resources="" if isinstance(step, plan.BuildStep | plan.PushStep) else _resources(step.container),
             reports=_reports(step),
+            secret_files=_secret_files(step),
         )
         for step in job.steps
     )
@@ -146,6 +148,11 @@ def _resources(container: plan.Container) -> str:
 def _caches(step: plan.Step) -> tuple[str, ...]:
     kept = step.caches if isinstance(step, plan.CommandsStep | plan.PluginStep) else ()
     return tuple(shown_key(each.key) for each in kept)
+
+
+def _secret_files(step: plan.Step) -> tuple[str, ...]:
+    files = step.secret_files if isinstance(step, plan.CommandsStep | plan.PluginStep) else ()
+    return tuple(each.path for each in files)
 
 
 Key = TypeVar("Key", int, str)

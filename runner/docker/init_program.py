@@ -28,8 +28,14 @@ def measured(token: str) -> tuple[str, ...]:
     return (f"{INIT_FOLDER}/init", "measure", token)
 
 
+def with_files(entrypoint: tuple[str, ...]) -> tuple[str, ...]:
+    """An entrypoint of the above that first writes files, which begin its standard input."""
+    program, *rest = entrypoint
+    return (program, "files", *rest)
+
+
 BROKEN_OFF_STATUS = 125
-"""How a gate ends that did not get the whole script, without a report: no command of it has run."""
+"""How one ends that did not get its whole script or files, without a report: no command of them has run."""
 _PROGRAMS = Path(__file__).with_name("init")
 
 

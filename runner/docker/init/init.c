@@ -5,6 +5,7 @@
  *                                   program gets the script as file descriptor 3, and an empty standard input
  *   init gate-git ...               a gate that first lets git work in folders of other users, in /etc/gitconfig
  *   init measure TOKEN PROGRAM ...  as `run`, and reports what the container used
+ *   init files MODE ...             first writes files, see below, then as `init MODE ...`
  *
  * It reaps all processes of the container and forwards signals to the program; a SIGTERM of the engine goes to all
  * processes. When the program has ended, it kills those that are left a moment later (a `tee` has its last lines to write),
@@ -14,13 +15,17 @@
  * unless a signal ended the program. Where its control group says what the container used, `PEAK CPU` stand before the
  * newline: the most memory in bytes, and processor time in microseconds, each 0 if unknown. `measure` writes the same to
  * the error output, only if one is known: the program can read that token. It exits with STATUS; with 125 if the script does not arrive, and with 127, 126 or 1
- * if the program cannot be started, as docker-init does. `headway/scripts/build_init.sh` compiles it.
+ * if the program cannot be started, as docker-init does.
+ * With `files`, standard input begins with the files: of each `LENGTH MODE PATH\n` and its LENGTH bytes, then an empty line.
+ * They are secrets: a file that is not on a tmpfs, or cannot be written whole, ends the container with 1 before any program
+ * starts. `headway/scripts/build_init.sh` compiles it.
  */
 
 #define AT_FDCWD (-100)
 #define O_WRONLY 01
 #define O_RDWR 2
 #define O_CREAT 0100
+#define O_EXCL 0200
 #define O_NOCTTY 0400
 #define O_APPEND 02000
 #define O_NONBLOCK 04000
@@ -38,6 +43,8 @@
 #define EACCES 13
 #define ENOTDIR 20
 #define SCRIPT_FD 3
+#define TMPFS_MAGIC 0x01021994
+#define STATFS_WORDS 32
 #define PATH_BYTES_MAX 4096
 #define ARGUMENTS_MAX 65536
 #define CHUNK_BYTES 65536
@@ -51,8 +58,8 @@
 
 #if defined(__x86_64__)
 #define O_DIRECTORY 0200000
-enum { READ = 0, WRITE = 1, CLOSE = 3, SIGPROCMASK = 14, GETPID = 39, CLONE = 56, EXECVE = 59, WAIT4 = 61, KILL = 62,
-       SETPGID = 109, SIGTIMEDWAIT = 128, CLOCK_GETTIME = 228, EXIT_GROUP = 231, PREAD64 = 17, OPENAT = 257, DUP3 = 292, PIPE2 = 293, MEMFD_CREATE = 319 };
+enum { READ = 0, WRITE = 1, CLOSE = 3, SIGPROCMASK = 14, GETPID = 39, CLONE = 56, EXECVE = 59, WAIT4 = 61, KILL = 62, FCHMOD = 91,
+       SETPGID = 109, FSTATFS = 138, SIGTIMEDWAIT = 128, CLOCK_GETTIME = 228, EXIT_GROUP = 231, PREAD64 = 17, OPENAT = 257, DUP3 = 292, PIPE2 = 293, MEMFD_CREATE = 319 };
 
 static long call(long number, long a, long b, long c, long d) {
     register long r10 __asm__("r10") = d;
@@ -65,7 +72,7 @@ static long call(long number, long a, long b, long c, long d) {
 __asm__(".globl _start\n_start:\n xor %ebp, %ebp\n mov %rsp, %rdi\n and $-16, %rsp\n call start\n");
 #elif defined(__aarch64__)
 #define O_DIRECTORY 040000
-enum { DUP3 = 24, OPENAT = 56, CLOSE = 57, PIPE2 = 59, READ = 63, WRITE = 64, PREAD64 = 67, EXIT_GROUP = 94, CLOCK_GETTIME = 113, KILL = 129,
+enum { DUP3 = 24, FSTATFS = 44, FCHMOD = 52, OPENAT = 56, CLOSE = 57, PIPE2 = 59, READ = 63, WRITE = 64, PREAD64 = 67, EXIT_GROUP = 94, CLOCK_GETTIME = 113, KILL = 129,
        SIGPROCMASK = 135, SIGTIMEDWAIT = 137, SETPGID = 154, GETPID = 172, CLONE = 220, EXECVE = 221, WAIT4 = 260,
        MEMFD_CREATE = 279 };
 
@@ -102,13 +109,15 @@ static void leave(int status) {
     for (;;) call(EXIT_GROUP, status, 0, 0, 0);
 }
 
-static void write_all(int fd, const char *data, word length) {
+/* Returns whether all was written. */
+static int write_all(int fd, const char *data, word length) {
     while (length) {
         long written = call(WRITE, fd, (long)data, length, 0);
         if (written == -EINTR) continue;
-        if (written <= 0) return;
+        if (written <= 0) return 0;
         data += written, length -= written;
     }
+    return 1;
 }
 
 static void say(const char *text) { write_all(2, text, length_of(text)); }
@@ -140,6 +149,56 @@ static void let_git_work(void) {
     call(CLOSE, file, 0, 0, 0);
 }
 
+static void empty_standard_input(void) {
+    long nothing = call(OPENAT, AT_FDCWD, (long)"/dev/null", 0, 0);
+    if (nothing > 0) call(DUP3, nothing, 0, 0, 0), call(CLOSE, nothing, 0, 0, 0);
+}
+
+static void cannot_write(const char *file, const char *why) {
+    say("headway: the secret is not written to "), say(file), say(why);
+    leave(1);
+}
+
+static void write_file(const char *file, word length, word mode) {
+    word about[STATFS_WORDS]; /* the first is the type of the file system */
+    long flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
+    int out = (int)call(OPENAT, AT_FDCWD, (long)file, flags, 0600);
+    if (out < 0) cannot_write(file, ": the step's user cannot make this file\n");
+    if (call(FSTATFS, out, (long)about, 0, 0) < 0 || about[0] != TMPFS_MAGIC)
+        cannot_write(file, ": it would be on a disk, not in memory\n");
+    while (length) {
+        word got = read_some(chunk, length < CHUNK_BYTES ? length : CHUNK_BYTES);
+        if (!write_all(out, chunk, got)) cannot_write(file, ": there is no memory for it\n");
+        length -= got;
+    }
+    call(FCHMOD, out, mode, 0, 0);
+    call(CLOSE, out, 0, 0, 0);
+}
+
+/* The number at `*text`, to the base 8 or 10; moves behind it and the space that has to follow. */
+static word number_at(char **text, word base) {
+    word number = 0;
+    for (; **text >= '0' && **text < (char)('0' + base); ++*text) number = number * base + (word)(**text - '0');
+    if (**text != ' ') leave(BROKEN_OFF);
+    ++*text;
+    return number;
+}
+
+static void write_files(void) {
+    for (;;) {
+        word used = 0;
+        do {
+            if (used == PATH_BYTES_MAX) leave(BROKEN_OFF);
+            read_some(path + used, 1);
+        } while (path[used++] != '\n');
+        if (used == 1) return;
+        path[used - 1] = 0;
+        char *at = path;
+        word length = number_at(&at, 10), mode = number_at(&at, 8);
+        write_file(at, length, mode);
+    }
+}
+
 /* Leaves the token in `header`, with a space after it. */
 static int read_script(void) {
     word length = 0, used = 0;
@@ -161,8 +220,7 @@ static int read_script(void) {
         write_all(script, chunk, got);
         length -= got;
     }
-    long nothing = call(OPENAT, AT_FDCWD, (long)"/dev/null", 0, 0);
-    if (nothing > 0) call(DUP3, nothing, 0, 0, 0), call(CLOSE, nothing, 0, 0, 0);
+    empty_standard_input();
     return script;
 }
 
@@ -356,11 +414,15 @@ void start(word *stack) {
     word waited = ~(bit(4) | bit(5) | bit(6) | bit(7) | bit(8) | bit(11) | bit(21) | bit(22) | bit(31));
     /* Elsewhere than in a container, where only tests run it, "all processes" would be those of the machine. */
     int alone = call(GETPID, 0, 0, 0, 0) == 1;
+    int with_files = count > 3 && same(arguments[1], "files");
+    arguments += with_files, count -= with_files;
     int measured = count > 3 && same(arguments[1], "measure");
     if (count < 3 || (measured && length_of(arguments[2]) > HEADER_BYTES_MAX - 2)) leave(BROKEN_OFF);
     set_mask(waited);
     int with_git = same(arguments[1], "gate-git"), gate = with_git || same(arguments[1], "gate");
     if (with_git) let_git_work();
+    if (with_files) write_files();
+    if (with_files && !gate) empty_standard_input();
     if (gate) script = read_script();
     if (gate || measured) begin_to_measure();
     if (measured) set_header(arguments[2]);

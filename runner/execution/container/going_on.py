@@ -45,7 +45,7 @@ def go_on(
         on_begun(started)
         stopped = follow(job, step, started, output, status)
         report_usage(job, step, status.used)
-        if not stopped and _script_broke_off(job, opened.container, status):
+        if not stopped and _input_broke_off(job, step, opened.container, status):
             _forget(job, step, opened.container)
             return None
         outcome = stopped or outcome_of(job, step, opened.container, status)
@@ -64,9 +64,12 @@ def _never_started(job: Job, container: str) -> bool:
     return is_alive(state) and not state.get("Running")
 
 
-def _script_broke_off(job: Job, container: str, status: gate.GateStatus) -> bool:
-    """True if the gate did not get all of its script: the process died while it sent that."""
-    if not status.watches or status.status is not None:
+def _input_broke_off(
+    job: Job, step: CommandsStep | PluginStep, container: str, status: gate.GateStatus
+) -> bool:  # fmt: skip
+    """True if the first process did not get all of its script and files: the process died while it sent that."""
+    waited = bool(status.watches or step.secret_files)
+    if not waited or status.status is not None or status.used != gate.NOT_MEASURED:
         return False
     state = (job.engine.inspect(container) or {"State": {}})["State"]
     return bool(state.get("ExitCode") == BROKEN_OFF_STATUS)

@@ -1,7 +1,12 @@
 """The script of a step with commands: what its shell runs."""
 
+import base64
 import shlex
 from collections.abc import Mapping, Sequence
+
+from pipelines.environment.environment_size import WORD_BYTES_MAX, word_bytes
+from pipelines.state import Reason
+from runner.errors import StepError
 
 
 def missing_directory(directory: str) -> str:
@@ -27,3 +32,13 @@ def script_of(
         if command.endswith("\\"):
             lines.append("")  # else the backslash would join the next line to this one
     return "\n".join(lines) + "\n"
+
+
+def script_variable(script: str) -> str:
+    """The script as an image's own entrypoint gets it, in a variable. Raises StepError if it is too long for one."""
+    value = base64.b64encode(script.encode(errors="surrogateescape")).decode()
+    if word_bytes("CI_SCRIPT", len(value)) > WORD_BYTES_MAX:
+        hint = "put them into a file of the repository, or leave `entrypoint` out"
+        message = f"the commands are too long for an image's own entrypoint, which gets them in a variable; {hint}"
+        raise StepError(Reason.BAD_COMMAND, message)
+    return value

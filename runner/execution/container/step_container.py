@@ -1,12 +1,10 @@
 """The container of one step: starts it, follows its output, stops it on cancellation or timeout, gives the outcome."""
 
-import base64
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from pipelines.environment.environment_size import WORD_BYTES_MAX, word_bytes
 from pipelines.plan import CommandsStep, PluginStep
 from pipelines.state import Outcome, Reason
 from runner.caches.store import View
@@ -27,7 +25,8 @@ from runner.execution.container.caches import (
 from runner.execution.container.container_spec import container_spec
 from runner.execution.container.image_volumes import hidden_by_volumes
 from runner.execution.container.launch import Launch, launch
-from runner.execution.container.script import script_of
+from runner.execution.container.script import script_of, script_variable
+from runner.execution.container.secret_files import secret_files_input, with_secret_files
 from runner.execution.container.step_outcome import engine_gone, outcome_of
 from runner.execution.job.deadline import Deadline
 from runner.execution.job.git_settings import git_variables, written_at_start
@@ -88,7 +87,8 @@ def run(
         _note_volumes(job, step, started.image, output)
         if started.token:
             _record(job, step, started)
-            _open_gate(started.stream, gate.gate_input(started.token, _script(job, step, started.restore)))
+            script = gate.gate_input(started.token, _script(job, step, started.restore))
+            _send(started.stream, secret_files_input(job, step) + script)
         on_begun(started)
         since_s = time.time()
         report_found(job, step, started.caches, output)
@@ -136,7 +136,8 @@ def _start(job: Job, step: CommandsStep | PluginStep, image: str, caches: Mounte
     token, measure_token = (gate.new_token(), "") if has_gate(step) else ("", gate.new_token())
     made = caches.into(_spec(job, step, image, network, ready, measure_token))
     spec = written_at_start(made, _user_name(job, step, image), volumes)
-    container = job.engine.create(spec)
+    files = secret_files_input(job, step)
+    container = job.engine.create(with_secret_files(step, spec))
     with ExitStack() as on_error:
         on_error.callback(job.removals.remove_now, container)
         job.git_files.write(container, spec, volumes)
@@ -153,6 +154,8 @@ def _start(job: Job, step: CommandsStep | PluginStep, image: str, caches: Mounte
         if not token:
             _record(job, step, started)
         job.engine.start(container)
+        if not token:
+            _send(stream, files)
         on_error.pop_all()
     return started
 
@@ -181,7 +184,7 @@ def discard(job: Job, started: StartedContainer) -> None:
     job.removals.remove_now(started.container)
 
 
-def _open_gate(stream: Attached, data: bytes) -> None:
+def _send(stream: Attached, data: bytes) -> None:
     try:
         stream.send(data)
     except (BrokenPipeError, ConnectionResetError):
@@ -198,7 +201,7 @@ def _spec(
     if "DRONE_BUILD_STATUS" in step.container.environment:
         environment = {**environment, "DRONE_BUILD_STATUS": _DRONE_STATUSES[job.status.word]}
     if isinstance(step, CommandsStep) and not gated:
-        environment = {**environment, "CI_SCRIPT": _script_variable(_script(job, step))}
+        environment = {**environment, "CI_SCRIPT": script_variable(_script(job, step))}
     environment = job.environment(step.container.environment) | environment
     base = ContainerSpec(
         image=image,
@@ -211,15 +214,6 @@ def _spec(
         stdin=gated,
     )
     return container_spec(job, step.container, base, measure_token)
-
-
-def _script_variable(script: str) -> str:
-    value = base64.b64encode(script.encode(errors="surrogateescape")).decode()
-    if word_bytes("CI_SCRIPT", len(value)) > WORD_BYTES_MAX:
-        hint = "put them into a file of the repository, or leave `entrypoint` out"
-        message = f"the commands are too long for an image's own entrypoint, which gets them in a variable; {hint}"
-        raise StepError(Reason.BAD_COMMAND, message)
-    return value
 
 
 def late_environment(job: Job, step: CommandsStep | PluginStep) -> dict[str, str]:

@@ -259,6 +259,13 @@ def test_a_secret_in_a_step_for_pull_requests_is_reported(workflow: str, more: s
     assert [told in problem for problem in found] == ([True] if level else [])
 
 
+@pytest.mark.parametrize("files", ["{source: Token, file: /s/a}", "[{source: Token, file: /s/a}]"])
+def test_secrets_that_are_files_count_too(files: str) -> None:
+    step = f"{{name: s, image: 'i:1', commands: x, secrets: {files}}}"
+    (problem,) = lint(f"when: {{event: pull_request}}\nsteps: [{step}]\n")
+    assert "step 's' uses the secret 'Token' and runs for pull requests" in problem
+
+
 @pytest.mark.parametrize("member", ["build: {secrets: [Token]}", "build: {secrets: {id: Token}}"])
 def test_secrets_of_a_build_count_too(member: str) -> None:
     found = lint(f"when: {{event: pull_request}}\nsteps: [{{name: s, {member}}}]\n")

@@ -99,10 +99,9 @@ def test_events_with_include_and_exclude(event: str, runs: tuple[bool, ...], for
         assert "'event' with include and exclude is an old spelling; write event: [" in problems_of(text)[0]
 
 
-def test_secrets_that_are_no_list_are_unknown() -> None:
-    assert problems_of("steps: [{image: i, commands: x, secrets: a}]") == [
-        "1:33: error: unknown key 'secrets' in step 1; remove it"
-    ]
+def test_secrets_that_are_no_list_are_refused() -> None:
+    (problem,) = problems_of("steps: [{image: i, commands: x, secrets: a}]")
+    assert problem.startswith("1:42: error: 'secrets': {source: NAME, file: PATH} is wanted here, not a single value")
 
 
 def test_a_platform_is_a_label() -> None:

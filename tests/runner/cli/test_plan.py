@@ -318,3 +318,15 @@ def test_the_keys_of_caches_are_in_the_plan(tmp_path: Path) -> None:
     code, out, _ = run(tmp_path, format="json")
     (step,) = json.loads(out)["jobs"][0]["steps"]
     assert step["caches"] == ["npm-checksum(**/package-lock.json ...)", "m-checksum(a.lock)"]
+
+
+def test_the_files_of_secrets_are_in_the_plan_by_their_paths(tmp_path: Path) -> None:
+    (tmp_path / ".headway.yml").write_text(
+        "steps:\n  - name: test\n    image: 'node:22'\n    commands: npm test\n"
+        "    secrets: [{source: key, file: /run/secrets/key}]\n"
+    )
+    code, out, _ = run(tmp_path)
+    assert (code, "secrets in /run/secrets/key" in out) == (0, True)
+    code, out, _ = run(tmp_path, format="json")
+    (step,) = json.loads(out)["jobs"][0]["steps"]
+    assert step["secret_files"] == ["/run/secrets/key"]

@@ -5,6 +5,8 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -158,3 +160,52 @@ def test_the_program_leads_a_process_group_and_meets_no_blocked_signal() -> None
     done = run("/bin/sh", "-c", "read -r pid name state parent group rest </proc/self/stat; [ $pid = $group ]; echo $?")
     assert done.stdout == "0\n"
     assert "SigBlk:\t0000000000000000" in run("/bin/cat", "/proc/self/status").stdout
+
+
+def with_files(data: bytes, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([init_here(), "files", *arguments], input=data, capture_output=True, check=False, timeout=20)
+
+
+@pytest.fixture
+def memory() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        yield Path(folder)
+
+
+def test_files_are_written_before_the_program_starts(memory: Path) -> None:
+    data = f"5 440 {memory}/a\n1\n3\n\n0 600 {memory}/b\n\n".encode()
+    done = with_files(data, "run", "/bin/sh", "-c", f"cat {memory}/a; stat -c %a {memory}/a {memory}/b; cat; echo end")
+    assert (done.returncode, done.stdout) == (0, b"1\n3\n\n440\n600\nend\n")
+
+
+def test_a_gate_takes_the_files_before_its_script(memory: Path) -> None:
+    script = b'cat "$0" >/dev/null; cat ' + str(memory).encode() + b"/a\n"
+    data = f"3 400 {memory}/a\nabc\ntoken {len(script)}\n".encode() + script
+    done = with_files(data, "gate", "/bin/sh", "/proc/self/fd/3")
+    assert done.stdout == b"abc\x1etoken 0 0\n"
+
+
+@pytest.mark.parametrize("data", [b"", b"5 400 FOLDER/a\nabc", b"5 400 FOLDER/a\nabcde", b"x 400 /a\n\n", b"1 9 /a\n"])
+def test_without_all_files_no_program_starts(memory: Path, data: bytes) -> None:
+    done = with_files(data.replace(b"FOLDER", str(memory).encode()), "run", "/bin/sh", "-c", "echo never")
+    assert (done.returncode, done.stdout) == (125, b"")
+
+
+def test_a_path_that_is_too_long_is_refused(memory: Path) -> None:
+    done = with_files(b"0 400 /" + b"a" * 5000 + b"\n\n", "run", "/bin/sh", "-c", "echo never")
+    assert (done.returncode, done.stdout) == (125, b"")
+
+
+def test_a_file_on_a_disk_or_one_that_is_there_is_refused(memory: Path, tmp_path: Path) -> None:
+    (memory / "there").write_text("before")
+    for place, why in (
+        (tmp_path / "a", "on a disk"),
+        (memory / "there", "cannot make"),
+        (memory / "no/a", "cannot make"),
+    ):
+        done = with_files(f"3 400 {place}\nabc\n".encode() + b"\n", "run", "/bin/sh", "-c", "echo never")
+        assert (done.returncode, done.stdout) == (1, b"")
+        assert f"headway: the secret is not written to {place}: ".encode() in done.stderr
+        assert why.encode() in done.stderr
+    assert (memory / "there").read_text() == "before"
+    assert (tmp_path / "a").read_bytes() == b""

@@ -13,6 +13,7 @@ import pytest
 from pipelines.plan import CommandsStep, JobPlan
 from pipelines.state import State
 from pipelines.step_options.caches import Cache, CacheFolder
+from pipelines.step_options.secret_files import SecretFile
 from runner.caches.job_caches import CacheAccess
 from runner.caches.keys import KeyResolver
 from runner.caches.store import CacheStore
@@ -20,10 +21,12 @@ from runner.caches.trimming import stored_versions, trim
 from runner.cancellation import Cancel
 from runner.cleanup.folder_removal import remove_tree
 from runner.cleanup.leftovers import JobLeftovers, find_leftovers, remove_leftovers
-from runner.docker.specs import JOB_LABEL
+from runner.docker.specs import JOB_LABEL, ContainerSpec
 from runner.events import Stream
 from runner.execution.container import gate, step_container
+from runner.execution.container.container_spec import container_spec
 from runner.execution.container.script import script_of
+from runner.execution.container.secret_files import secret_files_input, with_secret_files
 from runner.execution.container.step_container import StartedContainer
 from runner.execution.job.job import JOURNAL, Assignment, Job
 from runner.execution.job.journal import OpenedContainer, boot_id, read_journal
@@ -31,11 +34,14 @@ from runner.execution.job.resumption import Resumption, StoredOutput, obstacle
 from runner.execution.job_lifecycle import open_job, run_job
 from tests.support.engine import JobRunner, eventually
 from tests.support.job_result import JobResult
-from tests.support.plans import numbered, shell
+from tests.support.plans import container, numbered, shell
 
 pytestmark = pytest.mark.engine
 
 SAYS = shell("echo one", "echo two >&2", "exit 9")
+FILE = SecretFile(secret="key", path="/run/secrets/key")
+SECRETS = {"key": "first line\nsecond line\n"}
+READS = shell('[ "$(wc -l < /run/secrets/key)" = 2 ] && echo whole', "exit 9", secret_files=(FILE,))
 
 
 class Abandoned:
@@ -49,7 +55,7 @@ class Abandoned:
         self.plan = JobPlan(name="test", file=".headway.yml", number=1, steps=(self.step,))
         self.assignment = Assignment(
             self.plan, self.result.key, 1, self.result.folder, Path.mkdir, options=ran.options, journaled=True,
-            caches=caches,
+            caches=caches, secrets=SECRETS if step.secret_files else {},
         )  # fmt: skip
         self._on_exit = on_exit
         self.job = self._open(self.assignment, JobResult(self.result.key, self.result.folder))
@@ -75,9 +81,30 @@ class Abandoned:
         started = self.started
         opened = OpenedContainer(started.container, started.token, started.user, started.image, time.time())
         self.job.journal.opened(1, opened, self.job.owner.state)
-        script = gate.gate_input(started.token, script_of(self.step.commands, "", {}, started.restore))  # type: ignore[union-attr]
+        assert isinstance(self.step, CommandsStep)
+        script = gate.gate_input(started.token, script_of(self.step.commands, "", {}, started.restore))
+        script = secret_files_input(self.job, self.step) + script
         started.stream.send(script[: int(len(script) * part)])
         return started
+
+    def starts_without_all(self, part: float) -> None:
+        """The process starts another container without a gate, sends this part of the files, and dies."""
+        engine, data = self._ran.engine, secret_files_input(self.job, self.step)  # type: ignore[arg-type]
+        image = self.started.image
+        base = ContainerSpec(
+            image,
+            self.job.labels(1),
+            self.job.network.ensure(),
+            entrypoint=self.step.container.entrypoint,  # type: ignore[union-attr]
+        )
+        token = gate.new_token()
+        spec = container_spec(self.job, self.step.container, base, token)  # type: ignore[union-attr]
+        made = engine.create(with_secret_files(self.step, spec))  # type: ignore[arg-type]
+        stream = engine.attach(made)
+        self.job.journal.opened(1, OpenedContainer(made, "", 0, image, time.time(), token), self.job.owner.state)
+        engine.start(made)
+        stream.send(data[: int(len(data) * part)])
+        stream.close()
 
     @property
     def left(self) -> Resumption:
@@ -116,6 +143,32 @@ def test_the_commands_run_once_wherever_the_process_died(abandoned: Callable[...
     assert result.log(1, Stream.STDOUT).splitlines()[:2] == [b"+ echo one", b"one"]
     assert result.log(1, Stream.STDERR) == b"two\n"
     assert "it goes on" in result.notes
+
+
+@pytest.mark.parametrize("part", [0, 0.1, 0.4, 1])
+def test_files_of_secrets_are_whole_wherever_the_process_died(abandoned: Callable[..., Abandoned], part: float) -> None:
+    job = abandoned(READS)
+    job.opens(part)
+    journal = (job.result.folder / JOURNAL).read_text()
+    assert job.obstacle == ""
+    result = job.goes_on()
+    assert result.step().exit_code == 9
+    assert result.log(1, Stream.STDOUT).splitlines()[1:2] == [b"whole"]
+    assert "first line" not in journal
+
+
+@pytest.mark.parametrize("part", [0, 0.5, 1])
+def test_so_are_those_of_a_step_with_an_entrypoint_of_its_own(
+    ran: JobRunner, abandoned: Callable[..., Abandoned], part: float
+) -> None:  # fmt: skip
+    own = container(entrypoint=("sh", "-c", "wc -l < /run/secrets/key; exit 9"))
+    started = shell("x", box=own, secret_files=(FILE,))
+    job = abandoned(started)
+    step_container.discard(job.job, job.started)
+    job.starts_without_all(part)
+    result = job.goes_on()
+    assert result.step().exit_code == 9
+    assert result.log(1, Stream.STDOUT).splitlines() == [b"2"]
 
 
 def test_a_container_that_waited_for_its_turn_is_not_used(abandoned: Callable[..., Abandoned]) -> None:

@@ -1,0 +1,78 @@
+"""Lints a fragment alone: in a workflow that does nothing but include it, with a sample of each input."""
+
+import json
+from collections.abc import Mapping
+
+from pipelines.context import PipelineFile
+from pipelines.inputs import DeclaredInput
+from pipelines.interpolation.parser import Source, parse_template
+from pipelines.interpolation.renderer import render_placeholders
+from pipelines.linter.linter import lint_files
+from pipelines.model.fragment import FRAGMENT_KEYS
+from pipelines.parser.fragment_inputs import declared_by
+from pipelines.parser.fragments import Fragments
+from pipelines.problem import Level, Problem
+from pipelines.syntax.diagnostics import Diagnostics
+from pipelines.syntax.nodes import MapNode, Node
+from pipelines.syntax.yaml import TEXT_BYTES_MAX, parse_yaml
+
+_SAMPLES: Mapping[str, str] = {"boolean": "true", "number": "1", "string": "sample"}
+_ELSEWHERE = "is not a step here"
+_STEP = '  - {name: headway-lint, image: "sample:1", commands: "true"}\n'
+
+
+def looks_like_fragment(text: bytes) -> bool:
+    """Could no workflow look like this? True for a file with inputs or without steps, and no key of a workflow."""
+    root = _root(text)
+    if not isinstance(root, MapNode):
+        return False
+    keys = root.by_key.keys()
+    return keys <= {*FRAGMENT_KEYS} and ("inputs" in keys or ("services" in keys and "steps" not in keys))
+
+
+def includer_of(path: str, text: bytes, place: str) -> PipelineFile:
+    """A workflow at ``place`` that includes the fragment ``path``, which has this text."""
+    root = _root(text)
+    declared = declared_by(root, Diagnostics("")) if isinstance(root, MapNode) else ()
+    given = {each.name: _sample(each) for each in declared or () if each.default is None}
+    more = f"\n    with: {json.dumps(given)}" if given else ""
+    steps = "" if isinstance(root, MapNode) and "steps" in root.by_key else _STEP
+    return PipelineFile(place, f"steps:\n  - include: {json.dumps(path)}{more}\n{steps}".encode())
+
+
+def lint_fragment(path: str, includer: PipelineFile, fragments: Fragments) -> list[Problem]:
+    """The problems of the fragment ``path``, and of those that it includes; all of them are among ``fragments``."""
+    found = lint_files([includer], fragments=fragments)
+    kept = [each for each in found if each.file != includer.path or each.level is Level.ERROR]
+    names = {address.name for address in fragments}
+    return [_of_fragment(each, path, includer.path, names) for each in kept]
+
+
+def _of_fragment(problem: Problem, path: str, includer: str, names: set[str]) -> Problem:
+    """The problem as it is where nothing is known of the file that includes the fragment."""
+    if problem.file not in names:  # of the include itself, which stands in no file
+        return problem._replace(file=path, line=1, column=1)
+    message, opening, places = problem.message.rpartition(" (included at ")
+    if opening:
+        inner = [place for place in places.removesuffix(")").split(", ") if not place.startswith(f"{includer}:")]
+        message += f"{opening}{', '.join(inner)})" if inner else ""
+    else:
+        message = problem.message
+    if _ELSEWHERE in message and problem.level is Level.ERROR:
+        hint = "a file that includes this fragment has to have it"
+        return problem._replace(message=message, hint=hint, level=Level.HINT)
+    return problem._replace(message=message)
+
+
+def _root(text: bytes) -> Node | None:
+    """What the file is before its variables have values; problems are found again, and reported, when it is linted."""
+    unreported = Diagnostics("")
+    if len(text) > TEXT_BYTES_MAX:
+        return None
+    source = Source(text.decode(errors="replace").removeprefix("\ufeff"))
+    rendered = render_placeholders(source, parse_template(source, unreported))
+    return parse_yaml(rendered.text, unreported, rendered.locate, rendered.finish)
+
+
+def _sample(declared: DeclaredInput) -> str:
+    return declared.choices[0] if declared.choices else _SAMPLES.get(declared.type, "sample")
