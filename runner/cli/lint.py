@@ -93,7 +93,7 @@ def lint_paths(paths: Sequence[Path]) -> Linted:
         hint = "docs/using/coming-from.md says how to write it in a .headway.yml"
         problems.append(Problem(path.as_posix(), 1, 1, f"this is a file of {system}, which Headway does not run", hint))
     ours = [path for path in paths if path not in dict(foreign)]
-    alone = {path: found for path in ours if path.is_file() and (found := _fragment(path))}
+    alone = {path: fragment for path in ours if path.is_file() and (fragment := _fragment(path))}
     for path, fragment in alone.items():
         own, read = lint_file(fragment, path, _pipeline_in(fragment.root), _fragments)
         problems += own
