@@ -20,7 +20,7 @@ services:
   db:
     image: busybox
     command: [sh, -c, "echo row > /data/rows; exec nc -ll -p 5432 -e cat /data/rows"]
-    healthcheck: {test: [CMD, nc, -z, 127.0.0.1, "5432"]}
+    healthcheck: {test: [CMD, grep, -q, ":1538 ", /proc/net/tcp, /proc/net/tcp6]}
     volumes: [data:/data]
   tests:
     image: busybox
