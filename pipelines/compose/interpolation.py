@@ -30,8 +30,6 @@ class Interpolator:
 
     def fill(self, text: str) -> str:
         """The text with its references filled in. Raises InterpolationError."""
-        if "$" not in text:
-            return text
         filled, _ = self._until(text, 0, level=0, used=True)
         self._characters += len(filled)
         if self._characters > CHARACTERS_MAX:

@@ -23,7 +23,7 @@ class Choice(NamedTuple):
 def choose_services(
     services: Sequence[Service], choice: Choice, place: Place, report: Report
 ) -> list[Service]:  # fmt: skip
-    """The services that run, each after those that it waits for. ``place`` is that of the step's key."""
+    """The services that run, each after those that it waits for; none after an error. ``place`` is the step's key."""
     by_name = {service.name: service for service in services}
     if choice.service and choice.service not in by_name:
         hint = did_you_mean(choice.service, by_name) or f"it has {', '.join(map(shown, by_name))}"
@@ -33,6 +33,8 @@ def choose_services(
     for service in on.values():
         _check_needs(service, by_name, on, report)
     ordered = [] if report.failed else _ordered(on, report)
+    if not ordered and not report.failed:
+        report.error(place, "no service of the Compose file runs: its profiles are off", "add one to 'profiles'")
     if report.failed:
         return []
     completed = {name for each in ordered for name, needed in each.needs.items() if needed.completed}

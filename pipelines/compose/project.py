@@ -46,6 +46,8 @@ def read_project(root: Node | None, asked: Asked, diagnostics: Diagnostics) -> l
     )
     nodes = top["services"]
     entries = nodes.entries if isinstance(nodes, MapNode) else ()
+    if not entries:
+        report.error(nodes.place, "this Compose file has no services", "add one below 'services'")
     if len(entries) > SERVICES_COUNT_MAX:
         message = f"this file has {len(entries)} services, and a Compose step runs at most {SERVICES_COUNT_MAX}"
         report.error(nodes.place, message, "make it smaller")
@@ -53,8 +55,7 @@ def read_project(root: Node | None, asked: Asked, diagnostics: Diagnostics) -> l
     services = [read_service(name, node, scope, report) for name, node in entries]
     if report.failed:
         return None
-    chosen = choose_services(services, asked.choice, asked.place, report)
-    return None if report.failed else chosen
+    return choose_services(services, asked.choice, asked.place, report) or None
 
 
 def _check_top(root: MapNode, report: Report) -> None:

@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Collection, Iterator, Mapping
+from typing import assert_never
 
 from pipelines.compose.interpolation import InterpolationError, Interpolator
 from pipelines.compose.keys import EXTENSION
@@ -44,6 +45,8 @@ class Report:
                 return ListNode(node.place, items, node.size, node.height)
             case MapNode():
                 return node.with_entries([(key, self.filled(value)) for key, value in node.entries])
+            case _:
+                assert_never(node)
 
     def _filled_text(self, node: ScalarNode) -> ScalarNode:
         if "$" not in node.text:
@@ -82,11 +85,9 @@ class Report:
         self.error(node.place, f"{what} is a list of texts", "write one text a line, each behind '- '")
         return ()
 
-    def command(self, node: Node, what: str) -> tuple[ScalarNode, ...] | None:
-        """The words of a command: a list as it is, a text split as a shell would. None where nothing is written."""
+    def command(self, node: Node, what: str) -> tuple[ScalarNode, ...]:
+        """The words of a command: a list as it is, a text split as a shell would."""
         if isinstance(node, ScalarNode):
-            if node.is_null:
-                return None
             try:
                 return tuple(ScalarNode(node.place, word) for word in shlex.split(node.text))
             except ValueError as error:

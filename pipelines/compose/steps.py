@@ -154,12 +154,8 @@ def _texts(place: Place, texts: Sequence[str]) -> ListNode:
     return ListNode(place, tuple(ScalarNode(place, text) for text in texts))
 
 
-def _as_key(node: Node | None) -> tuple[object, ...]:
-    """The content of a node, to compare it with that of others."""
-    match node:
-        case MapNode():
-            return tuple((key.text, _as_key(value)) for key, value in node.entries)
-        case ScalarNode():
-            return (node.text,)
-        case _:
-            return ()
+def _as_key(node: Node) -> tuple[object, ...]:
+    """The content of a build, to compare it with that of others: a map of texts and maps of texts."""
+    if isinstance(node, MapNode):
+        return tuple((key.text, _as_key(value)) for key, value in node.entries)
+    return (node.text,) if isinstance(node, ScalarNode) else ()

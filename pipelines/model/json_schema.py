@@ -45,6 +45,7 @@ def schema() -> Schema:
     definitions["Condition"]["properties"]["event"]["anyOf"].append(_OLD_EVENT)
     _describe("Workflow", made)
     definitions |= _include() | _compose(definitions)
+    _replace_references(made, "ComposeService", "ComposeStep")
     steps = made["properties"]["steps"]
     listed = next(choice for choice in steps["anyOf"] if choice.get("type") == "array")
     listed["items"] = {"anyOf": [{"$ref": "#/$defs/Include"}, listed["items"]]}
@@ -82,7 +83,15 @@ def _compose(definitions: Schema) -> Schema:
     for key in ("environment", "detach"):
         keys[key] = {**keys[key], "description": DESCRIPTIONS["ComposeStep"][key]}
     step = {"type": "object", "properties": {"compose": own, **keys}, "required": ["compose"]}
-    return {"Compose": made, "ComposeService": {**step, "additionalProperties": False}}
+    return {"Compose": made, "ComposeStep": {**step, "additionalProperties": False}}
+
+
+def _replace_references(node: object, old: str, new: str) -> None:
+    """What referred to one definition refers to another."""
+    for value in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        _replace_references(value, old, new)
+    if isinstance(node, dict) and node.get("$ref") == f"#/$defs/{old}":
+        node["$ref"] = f"#/$defs/{new}"
 
 
 def schema_text() -> str:

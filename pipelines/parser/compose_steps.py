@@ -229,9 +229,8 @@ def _environment(node: Node | None) -> Iterator[tuple[str, Node]]:
     if isinstance(node, MapNode):
         yield from ((key.text, value) for key, value in node.entries)
     for item in node.items if isinstance(node, ListNode) else ():
-        if isinstance(item, ScalarNode):
-            name, _, text = item.text.partition("=")
-            yield name, ScalarNode(item.place, text)
+        name, _, text = (item.text if isinstance(item, ScalarNode) else "").partition("=")
+        yield name, ScalarNode(item.place, text)
 
 
 def _items(root: MapNode, group: str) -> list[Node]:

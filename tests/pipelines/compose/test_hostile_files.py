@@ -8,7 +8,7 @@ from pipelines.compose.project import SERVICES_COUNT_MAX
 from pipelines.context import Context, RepoInfo
 from pipelines.parser.compose_steps import COMPOSE_STEPS_COUNT_MAX
 from pipelines.plan import PluginStep
-from pipelines.step_options.resources import Resources
+from pipelines.step_options.resources import ResourcesMax
 from tests.support.compose import FILE, ONE, compose_job, compose_problems, compose_service, service_problem
 
 AT = "(included at .headway.yml:2:25)"
@@ -147,7 +147,7 @@ def test_an_untrusted_run_may_not_use_more_than_in_other_steps() -> None:
 def test_resources_stay_within_the_maximum_of_the_server() -> None:
     context = Context(
         RepoInfo("me/app", "https://git.example.org/me/app.git"), run_number=7,
-        resources_max=Resources(memory_bytes=1024**3),
+        resources_max=ResourcesMax(memory_bytes=1024**3),
     )  # fmt: skip
     text = "services:\n  tests: {image: 'busybox:1', deploy: {resources: {limits: {memory: 2g}}}}\n"
     (problem,) = compose_problems(text, context=context)

@@ -72,6 +72,17 @@ def test_a_service_runs_in_its_build_and_one_that_names_the_image_too() -> None:
     assert (build.context, build.dockerfile, build.args) == (".", "Dockerfile", {"A": "1"})
 
 
+def test_the_keys_of_a_build_reach_its_step() -> None:
+    keys = "context: ., dockerfile: D, no_cache: true, pull: true, args: [A=1, B, GONE]"
+    main = f"steps:\n  - {{name: it, compose: {FILE}, environment: {{B: 2}}}}\n"
+    build = compose_job(f"services:\n  tests: {{build: {{{keys}}}}}\n", main).steps[0]
+    assert isinstance(build, BuildStep)
+    assert (build.context, build.dockerfile, build.args) == ("ci", "ci/D", {"A": "1", "B": "2"})
+    assert build.no_cache
+    assert build.pull
+    assert compose_problems("services:\n  tests: {build: {no_cache: false, dockerfile_inline: FROM x}}\n") == []
+
+
 def test_equal_builds_are_one_step() -> None:
     text = "services:\n  a: {build: .}\n  tests: {build: {context: .}, depends_on: [a]}\n"
     assert names(compose_job(text)) == ["it/a build", "it/a", "it"]
@@ -111,12 +122,14 @@ steps:
   - {{name: first, image: 'x:1', commands: x}}
   - {{name: beside, image: 'x:1', commands: x}}
   - {{name: it, compose: {FILE}, depends_on: first}}
+  - {{name: lone, compose: ci/other.yml, depends_on: }}
   - {{name: after, image: 'x:1', commands: x, depends_on: it}}
 """
-    needs = {each.name: each.needs for each in compose_job(PROJECT, main).steps}
+    (job,) = compose_plan(PROJECT, main, others={"ci/other.yml": ONE}).jobs
+    needs = {each.name: each.needs for each in job.steps}
     assert needs == {
         "first": (), "beside": (), "it/tests build": (1,), "it/web build": (1,), "it/db": (1,),
-        "it/migrate": (1, 3, 5), "it/web": (1, 3, 6), "it": (1, 4, 5, 6, 7), "after": (8,),
+        "it/migrate": (1, 3, 5), "it/web": (1, 3, 6), "it": (1, 4, 5, 6, 7), "lone": (), "after": (8,),
     }  # fmt: skip
 
 

@@ -109,7 +109,7 @@ def test_the_keys_of_a_container_reach_it() -> None:
     container = step.container
     assert (container.user, container.directory, container.tmpfs) == ("1000", "/app", ("/b", "/a"))
     assert container.image.pull  # type: ignore[union-attr]
-    assert str(container.resources) == "512 MiB of memory, 0.5 processors, 9 processes"
+    assert str(container.resources) == "512 MiB, 0.5 processors, 9 processes"
     assert step.container.job_volumes == ()
 
 
@@ -185,8 +185,9 @@ def test_a_mistake_in_a_service_is_a_sentence_with_its_place(keys: str, problem:
         ("[a]", "a Compose file is a map with 'services'"),
         ("", "a Compose file is a map with 'services'"),
         ("services: [a]", "a Compose file is a map with 'services'"),
-        ("services: {}", "it is not clear which service runs to its end: no other waits for none"),
+        ("services: {}", "this Compose file has no services"),
         ("services: {a: {image: 'x:1'}, b: {image: 'x:1'}}", "no other waits for a, b"),
+        ("services: {a: {image: 'x:1', profiles: [p]}}", "no service of the Compose file runs: its profiles are off"),
         ("services: {a: {command: x}}", "the Compose service 'a' has no image"),
         ("services: {a: x}", "the Compose service 'a' is a map, not a single value"),
         ("services: {a_: {image: 'x:1'}}", "a service cannot be named 'a_'"),

@@ -21,6 +21,7 @@ DB = """\
     healthcheck: {test: [CMD, grep, -q, ":1538 ", /proc/net/tcp, /proc/net/tcp6], interval: 1s}
     volumes: [data:/data]
 """
+HEALTHCHECK = "HEALTHCHECK --interval=1s CMD grep -q ':0050 ' /proc/net/tcp /proc/net/tcp6\n"
 VOLUMES = "volumes: {data: }\n"
 
 
@@ -68,11 +69,10 @@ def test_services_run_in_the_image_just_built_and_a_secret_is_masked(ran: JobRun
     build: {context: ..}
     command: [sh, -c, "echo got $$TOKEN; exec nc -ll -p 80 -e cat /word"]
     environment: [TOKEN]
-    healthcheck: {test: "grep -q ':0050 ' /proc/net/tcp /proc/net/tcp6"}
   tests: {build: .., command: "nc web 80", depends_on: [web]}
 """,
         "    environment: {TOKEN: {from_secret: token}}\n",
-        files={"Dockerfile": "FROM busybox\nRUN echo built > /word\n"},
+        files={"Dockerfile": f"FROM busybox\nRUN echo built > /word\n{HEALTHCHECK}"},
         secrets={"token": "s3cr3t-value"},
     )
     assert job.states == [State.PASSED] * 3, job.everything()
@@ -82,20 +82,20 @@ def test_services_run_in_the_image_just_built_and_a_secret_is_masked(ran: JobRun
 
 
 def test_a_service_that_does_not_get_healthy_fails_the_job_with_its_log(ran: JobRunner) -> None:
-    job = run_compose(
-        ran,
-        """\
-  db:
-    image: busybox
-    command: sh -c "echo no config; sleep 0.2; exit 3"
-    healthcheck: {test: [CMD, "false"]}
+    services = """\
+services:
+  db: {image: busybox, command: sh -c "echo no config; sleep 1000", healthcheck: {test: [CMD, "false"]}}
   tests: {image: busybox, command: "true", depends_on: [db]}
-""",
-    )
+"""
+    db, tests = compose_job(services).steps
+    job = ran(db.model_copy(update={"ready_timeout_s": 1}), tests)
     assert job.states == [State.FAILED, State.SKIPPED], job.everything()
     assert job.outcome.reason is Reason.SERVICE_FAILED
-    assert "ended with exit code 3, and the steps wait for its healthcheck (`false`) to succeed" in job.outcome.message
+    wanted = "was not ready after 1 s: the steps wait for its healthcheck (`false`) to succeed"
+    assert wanted in job.outcome.message
+    assert "or `healthcheck: {disable: true}` to wait for nothing" in job.outcome.message
     assert "no config" in job.outcome.message
+    assert "no config" in job.log(1).decode()
 
 
 def test_a_service_may_do_its_work_and_end(ran: JobRunner) -> None:
