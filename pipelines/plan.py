@@ -97,8 +97,19 @@ class _Step(_Frozen):
     retry: Retry | None = None
 
 
+class JobVolume(_Frozen):
+    """A folder of the job, by its name, that containers of it share at ``path``. It is removed with the job."""
+
+    name: str
+    path: str
+    read_only: bool = False
+
+
 class Container(_Frozen):
-    """The options of a container, for steps and services. ``directory`` is absolute, or empty: the image's WORKDIR."""
+    """The options of a container, for steps and services. ``directory`` is absolute, or empty: the image's WORKDIR.
+
+    ``command`` are the arguments of the entrypoint, in place of the image's. ``aliases`` are further names of it.
+    """
 
     image: Image
     environment: dict[str, EnvValue] = {}
@@ -114,6 +125,9 @@ class Container(_Frozen):
     network_mode: str = ""
     user: str = ""
     resources: Resources | None = None
+    command: tuple[str, ...] | None = None
+    aliases: tuple[str, ...] = ()
+    job_volumes: tuple[JobVolume, ...] = ()
 
 
 class Artifacts(_Frozen):
@@ -148,10 +162,14 @@ class CommandsStep(_Step):
 
 
 class PluginStep(_Step):
-    """The image's own entrypoint, configured through its environment (``PLUGIN_*``)."""
+    """The image's own entrypoint, configured through its environment (``PLUGIN_*``).
+
+    ``project`` is the Compose step that it is a service of: the services of a project run again together.
+    """
 
     kind: Literal["plugin"] = "plugin"
     container: Container
+    project: str = ""
     detach: bool = False
     ready: Ready | None = None
     ready_timeout_s: int = READY_TIMEOUT_S

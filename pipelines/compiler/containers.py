@@ -8,7 +8,7 @@ from pipelines.compiler.plugins.encoding import encode_all, plugin_environment, 
 from pipelines.compiler.step_options.resources import plan_resources
 from pipelines.environment.variables import StepIdentity, step_environment
 from pipelines.images.own_images import REMEDY, is_own_image
-from pipelines.model.workflow import CommandsStep, PluginStep, Service
+from pipelines.model.workflow import CommandsStep, ComposeService, PluginStep, Service
 from pipelines.plan import BuiltImage, Container, EnvValue, Image, NamedImage, text
 from pipelines.syntax.shell_text import ShellText
 
@@ -56,7 +56,7 @@ def _directory(job: JobInput, options: Options) -> str:
     if options.directory:
         return normpath(join(job.workspace.checkout, options.directory))
     named = options.image is not None and options.image.name
-    is_server = isinstance(options, Service) and not options.commands
+    is_server = isinstance(options, ComposeService) or (isinstance(options, Service) and not options.commands)
     return job.workspace.checkout if named and not is_server else ""
 
 

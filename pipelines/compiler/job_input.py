@@ -11,7 +11,7 @@ from pipelines.environment.environment_size import Fitted
 from pipelines.environment.variables import fitted_variables
 from pipelines.matching.expressions import EXAMPLE, ExpressionError
 from pipelines.model.conditions import Condition
-from pipelines.model.workflow import PluginStep, Service, Step, Workflow
+from pipelines.model.workflow import ComposeService, PluginStep, Service, Step, Workflow
 from pipelines.parser.matrix import Cell
 from pipelines.parser.validation import LocatedWorkflow
 from pipelines.syntax.diagnostics import Diagnostics, Place
@@ -95,7 +95,7 @@ class JobInput:
 
     def is_plugin(self, step: Step, *where: str | int) -> bool:
         """Is the step at ``where`` a plugin? With an ``entrypoint`` or an ``environment`` of its own it is not."""
-        if not isinstance(step, PluginStep) or step.entrypoint is not None:
+        if not isinstance(step, PluginStep) or isinstance(step, ComposeService) or step.entrypoint is not None:
             return False
         return not step.environment or isinstance(self.located.node(*where, "environment"), LegacySecrets)
 

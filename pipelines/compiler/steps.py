@@ -4,6 +4,7 @@ from posixpath import join, normpath
 from typing import TypedDict, assert_never
 
 from pipelines import plan
+from pipelines.compiler.compose_services import health_of, with_own
 from pipelines.compiler.containers import make_container
 from pipelines.compiler.host_trust import check_build_trust, check_trust
 from pipelines.compiler.job_input import JobInput
@@ -19,7 +20,7 @@ from pipelines.environment.variables import StepIdentity
 from pipelines.images import image_names
 from pipelines.images.build_values import wrong_values
 from pipelines.images.own_images import is_own_image
-from pipelines.model.workflow import Build, BuildStep, CommandsStep, Failure, PluginStep, Push, PushStep
+from pipelines.model.workflow import Build, BuildStep, CommandsStep, ComposeService, Failure, PluginStep, Push, PushStep
 from pipelines.step_options.ready import Ready
 from pipelines.step_options.retry_policy import Retry
 from pipelines.visible import visible_line
@@ -54,6 +55,7 @@ def plan_step(job: JobInput, candidate: StepCandidate) -> plan.Step:
             return plan.PluginStep(
                 **_common(candidate),
                 container=container,
+                project=step.compose.project if isinstance(step, ComposeService) else "",
                 **_detached(job, candidate, step),
                 artifacts=kept,
                 caches=plan_caches(job, step.cache, container),
@@ -75,6 +77,9 @@ class _Detached(TypedDict):
 
 
 def _detached(job: JobInput, candidate: StepCandidate, step: CommandsStep | PluginStep) -> _Detached:
+    if isinstance(step, ComposeService):
+        seconds = step.compose.health.seconds if step.compose.health else plan.READY_TIMEOUT_S
+        return {"detach": step.detach, "ready": health_of(step), "ready_timeout_s": seconds}
     ready = plan_ready_of_step(job, step, (candidate.group, candidate.index), f"step '{candidate.name}'")
     seconds = (step.ready.timeout if step.ready else None) or plan.READY_TIMEOUT_S
     return {"detach": step.detach, "ready": ready, "ready_timeout_s": seconds}
@@ -124,7 +129,9 @@ def _container(job: JobInput, candidate: StepCandidate, step: CommandsStep | Plu
         cell=job.cell,
     )
     where = (candidate.group, candidate.index)
-    return make_container(job, step, identity, where, candidate.build.number if candidate.build else 0)
+    made = make_container(job, step, identity, where, candidate.build.number if candidate.build else 0)
+    label = f"step '{candidate.name}'"
+    return with_own(job, made, step, where, label) if isinstance(step, ComposeService) else made
 
 
 def _build(job: JobInput, candidate: StepCandidate, build: Build) -> plan.BuildStep:

@@ -7,7 +7,7 @@ from pipelines.compiler.job_input import JobInput, WorkflowItem
 from pipelines.environment.variables import OWN_NAMES
 from pipelines.matching.expressions import ExpressionError, names_in
 from pipelines.model.conditions import Condition
-from pipelines.model.workflow import BuildStep, CommandsStep, PluginStep, PushStep, Service
+from pipelines.model.workflow import BuildStep, CommandsStep, ComposeService, PluginStep, PushStep, Service
 from pipelines.parser.discovery import dialect_of
 from pipelines.syntax.diagnostics import did_you_mean
 from pipelines.syntax.nodes import ListNode, MapNode, Node, ScalarNode
@@ -137,9 +137,10 @@ def _without_effect(job: JobInput, item: WorkflowItem, model: CommandsStep | Plu
         found = [("entrypoint", model.entrypoint is not None and bool(model.commands), "its commands run in a shell")]
     else:
         named = model.image is not None and bool(model.image.name)
+        useless_failure = model.detach and model.failure != "fail" and not isinstance(model, ComposeService)
         found = [
             ("pull", model.pull and not named, "it runs in the image that was built"),
-            ("failure", model.detach and model.failure != "fail", "the end of a detached step does not count"),
+            ("failure", useless_failure, "the end of a detached step does not count"),
         ]
     for key, useless, why in found:
         if useless:

@@ -124,6 +124,18 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "pull": "Look for newer base images.",
         "network": "The network of RUN instructions.",
     },
+    "ComposeStep": {
+        "compose": "A Compose file, whose services run here: its path, or {file, service, command, profiles, images}.",
+        "environment": "Variables for ${NAME} in the Compose file, and for services that name them without a value.",
+        "detach": "Start all services and go on; they are ended when the job ends.",
+    },
+    "Compose": {
+        "file": "The path of the Compose file, from the root of the repository.",
+        "service": "The service that runs to its end; without it the only one that no other waits for.",
+        "command": "What that service runs in place of its own command.",
+        "profiles": "Profiles whose services run as well.",
+        "images": "Other images for services: NAME: {build: STEP}, the image that a build step of this file makes.",
+    },
     "Push": {
         "repo": "Where to push: registry.example.org/owner/name, or a list of such.",
         "tags": "The tags; 'auto' (the default) makes them of the git tag, and 'latest' of the default branch.",

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from pipelines.model.compose import COMPOSE_STEP_KEYS, Compose
 from pipelines.model.descriptions import DESCRIPTIONS
 from pipelines.model.fragment import Include
 from pipelines.model.json_types import SCALAR
@@ -10,6 +11,7 @@ from pipelines.model.workflow import Workflow
 
 Schema = dict[str, Any]
 
+_MADE_BY_THE_PARSER = ("ComposeContainer", "ComposeHealth", "ComposeService", "ComposeVolume")
 _OLD: Schema = {"deprecated": True}
 _OLD_SECRET = {"type": "object", "properties": {"source": SCALAR, "target": SCALAR}, "additionalProperties": False}
 _OLD_SECRETS = {**_OLD, "type": "array", "items": {"anyOf": [SCALAR, _OLD_SECRET]}}
@@ -33,6 +35,8 @@ def schema() -> Schema:
     """The schema of one workflow file."""
     made = Workflow.model_json_schema()
     definitions: Schema = made.pop("$defs")
+    for name in _MADE_BY_THE_PARSER:
+        del definitions[name]
     for name, definition in definitions.items():
         _describe(name, definition)
     definitions["Service"]["properties"] |= _OLD_SERVICE_KEYS
@@ -40,7 +44,8 @@ def schema() -> Schema:
         definitions[name]["properties"]["secrets"]["anyOf"].append(_OLD_SECRETS)
     definitions["Condition"]["properties"]["event"]["anyOf"].append(_OLD_EVENT)
     _describe("Workflow", made)
-    definitions |= _include()
+    definitions |= _include() | _compose(definitions)
+    _replace_references(made, "ComposeService", "ComposeStep")
     steps = made["properties"]["steps"]
     listed = next(choice for choice in steps["anyOf"] if choice.get("type") == "array")
     listed["items"] = {"anyOf": [{"$ref": "#/$defs/Include"}, listed["items"]]}
@@ -63,6 +68,30 @@ def _include() -> Schema:
     for name, definition in definitions.items():
         _describe(name, definition)
     return definitions
+
+
+def _compose(definitions: Schema) -> Schema:
+    """The definition of a Compose step as it is written, in place of what the parser makes of it."""
+    made = Compose.model_json_schema()
+    _describe("Compose", made)
+    own: Schema = {
+        "description": DESCRIPTIONS["ComposeStep"]["compose"],
+        "anyOf": [SCALAR, {"$ref": "#/$defs/Compose"}],
+    }
+    plain = definitions["PluginStep"]["properties"]
+    keys: Schema = {key: plain[key] for key in COMPOSE_STEP_KEYS if key != "compose"}
+    for key in ("environment", "detach"):
+        keys[key] = {**keys[key], "description": DESCRIPTIONS["ComposeStep"][key]}
+    step = {"type": "object", "properties": {"compose": own, **keys}, "required": ["compose"]}
+    return {"Compose": made, "ComposeStep": {**step, "additionalProperties": False}}
+
+
+def _replace_references(node: object, old: str, new: str) -> None:
+    """What referred to one definition refers to another."""
+    for value in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        _replace_references(value, old, new)
+    if isinstance(node, dict) and node.get("$ref") == f"#/$defs/{old}":
+        node["$ref"] = f"#/$defs/{new}"
 
 
 def schema_text() -> str:

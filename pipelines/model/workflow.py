@@ -7,6 +7,7 @@ from pydantic import Discriminator, Field, Tag
 from pipelines.model.artifacts import Artifacts, RestoredArtifacts, paths_alone
 from pipelines.model.base import PipelineModel
 from pipelines.model.caches import CachesField
+from pipelines.model.compose import ComposeContainer
 from pipelines.model.concurrency import ConcurrencyField
 from pipelines.model.conditions import Conditions, Statuses
 from pipelines.model.fields import (
@@ -173,6 +174,12 @@ class PluginStep(ContainerStep):
     settings: Settings = Field(default_factory=dict)
 
 
+class ComposeService(PluginStep):
+    """A service of a Compose file, as the parser puts it into the workflow."""
+
+    compose: ComposeContainer
+
+
 def _context(value: object) -> object:
     if isinstance(value, ScalarNode):
         return {} if value.is_null else {"context": value}
@@ -237,12 +244,14 @@ class PushStep(StepBase):
     push: Push
 
 
-STEP_KINDS = ("commands", "build", "push", "plugin")
+STEP_KINDS = ("commands", "build", "push", "plugin", "compose")
 
 
 def kind_of_step(value: object) -> str:
     """The kind of a step, from its keys. In doubt it is a plugin, which has the best error messages."""
     keys = value.by_key if isinstance(value, MapNode) else {}
+    if "compose" in keys:
+        return "compose"
     written = {
         key
         for key, node in keys.items()
@@ -255,7 +264,8 @@ Step = Annotated[
     Annotated[CommandsStep, Tag("commands")]
     | Annotated[PluginStep, Tag("plugin")]
     | Annotated[BuildStep, Tag("build")]
-    | Annotated[PushStep, Tag("push")],
+    | Annotated[PushStep, Tag("push")]
+    | Annotated[ComposeService, Tag("compose")],
     Discriminator(kind_of_step),
 ]
 

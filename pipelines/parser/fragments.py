@@ -1,4 +1,4 @@
-"""Fragments: the files that pipeline files include. Which are wanted, and what was read."""
+"""Fragments: the files that pipeline files include, and Compose files. Which are wanted, and what was read."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -9,13 +9,13 @@ from pipelines.interpolation.renderer import render_placeholders
 from pipelines.parser.fragment_addresses import Address, address_of, is_written_out, wrong_address
 from pipelines.parser.legacy_syntax import named_list
 from pipelines.syntax.diagnostics import Diagnostics
-from pipelines.syntax.nodes import ListNode, MapNode, Node
+from pipelines.syntax.nodes import ListNode, MapNode, Node, ScalarNode
 from pipelines.syntax.yaml import TEXT_BYTES_MAX, parse_yaml
 
 FRAGMENTS_COUNT_MAX = 50  # different files of one pipeline
 FRAGMENTS_BYTES_MAX = 2 * 1024 * 1024  # all of them together, each once
 
-_INCLUDES = re.compile(r"\binclude\b[\"']?\s*:")
+_INCLUDES = re.compile(r"\b(?:include|compose)\b[\"']?\s*:")
 
 
 class Fragment(NamedTuple):
@@ -32,13 +32,14 @@ NO_FRAGMENTS: Fragments = {}
 
 
 def may_include(text: str) -> bool:
-    """False for a text without any ``include``."""
+    """False for a text without any ``include`` or ``compose``."""
     return _INCLUDES.search(text) is not None
 
 
 def included(text: bytes, inside: Address | None = None) -> list[Address]:
     """The addresses of the fragments that a pipeline file includes, or the fragment ``inside``; only allowed ones.
 
+    A Compose file is always one of the repository of the pipeline file.
     One with ``${NAME}`` in it is not among them. Problems are found again, and reported, when the file is read.
     """
     unreported = Diagnostics("")
@@ -49,7 +50,8 @@ def included(text: bytes, inside: Address | None = None) -> list[Address]:
     rendered = render_placeholders(source, parse_template(source, unreported))
     root = parse_yaml(rendered.text, unreported, rendered.locate, rendered.finish)
     nodes = (item.by_key["include"] for item in include_items(root))
-    found = (address_of(node, inside) for node in nodes if is_written_out(node))
+    found = [address_of(node, inside) for node in nodes if is_written_out(node)]
+    found += [Address(path) for item in compose_items(root) if (path := _compose_file(item.by_key["compose"]))]
     return [each for each in dict.fromkeys(found) if each is not None and wrong_address(each) is None]
 
 
@@ -58,3 +60,21 @@ def include_items(root: Node | None) -> Iterator[MapNode]:
     steps = named_list(root.by_key["steps"]) if isinstance(root, MapNode) and "steps" in root.by_key else None
     if isinstance(steps, ListNode):
         yield from (item for item in steps.items if isinstance(item, MapNode) and "include" in item.by_key)
+
+
+def compose_items(root: Node | None, group: str = "steps") -> Iterator[MapNode]:
+    """The items of ``steps`` that run a Compose file."""
+    steps = named_list(root.by_key[group]) if isinstance(root, MapNode) and group in root.by_key else None
+    if isinstance(steps, ListNode):
+        yield from (item for item in steps.items if isinstance(item, MapNode) and is_compose_item(item))
+
+
+def is_compose_item(item: Node) -> bool:
+    """Has the step a Compose file?"""
+    return isinstance(item, MapNode) and "compose" in item.by_key
+
+
+def _compose_file(node: Node) -> str:
+    """The path of a Compose file, if it is written out."""
+    file = node.by_key.get("file") if isinstance(node, MapNode) else node
+    return file.text if isinstance(file, ScalarNode) and file.shell is None else ""

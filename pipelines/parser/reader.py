@@ -9,6 +9,7 @@ from pipelines.interpolation.operators import TooLongError
 from pipelines.interpolation.parser import Source, Template, parse_template
 from pipelines.interpolation.renderer import Rendered, Variables, render, render_placeholders, render_values
 from pipelines.parser.broken_by_value import report_value, values_at
+from pipelines.parser.compose_steps import ComposeExpander
 from pipelines.parser.decoding import SPLIT, decode
 from pipelines.parser.discovery import dialect_of
 from pipelines.parser.fragments import NO_FRAGMENTS, Fragments, may_include
@@ -151,6 +152,10 @@ class FileReader:
         if root is not None and (root := includer.expand(root)) is None:
             return None
         self.characters_read += includer.characters_read
+        composer = ComposeExpander(self._fragments, self._diagnostics, self._included_characters_max)
+        if root is not None and (root := composer.expand(root)) is None:
+            return None
+        self.characters_read += composer.characters_read
         with self._diagnostics.with_values({**values_at(rendered, variables.cell), **includer.values}):
             return read_workflow(root, self._diagnostics, lenient=self._lenient)
 
@@ -158,8 +163,11 @@ class FileReader:
         """Fragments know the variables of the run, and no axis of the matrix: those are given to them by ``with``."""
         at_run_time = {*variables.at_run_time, *variables.cell, *(variables.outside.keys() - of_run.outside.keys())}
         own = of_run._replace(at_run_time=frozenset(at_run_time))
-        characters_max = ALL_CELLS_CHARACTERS_MAX // max(len(self._cells), 1)
-        return Includer(self._fragments, own, self._diagnostics, characters_max)
+        return Includer(self._fragments, own, self._diagnostics, self._included_characters_max)
+
+    @property
+    def _included_characters_max(self) -> int:
+        return ALL_CELLS_CHARACTERS_MAX // max(len(self._cells), 1)
 
 
 def _evenly_spread(cells: list[Cell], count: int) -> list[Cell]:

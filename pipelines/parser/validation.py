@@ -18,6 +18,7 @@ from pipelines.model.workflow import (
     Build,
     BuildStep,
     CommandsStep,
+    ComposeService,
     Dependency,
     DockerOptions,
     ImageChoice,
@@ -42,6 +43,7 @@ _STEP_MODELS: dict[str, type[PipelineModel]] = {
     "plugin": PluginStep,
     "build": BuildStep,
     "push": PushStep,
+    "compose": ComposeService,
 }
 _MODELS: dict[str, type[PipelineModel]] = {
     "services": Service,
@@ -241,7 +243,13 @@ class _Reporter(NamedTuple):
                 return ""
 
 
-_KIND_NAMES = {"commands": "'commands'", "plugin": "a plugin", "build": "'build'", "push": "'push'"}
+_KIND_NAMES = {
+    "commands": "'commands'",
+    "plugin": "a plugin",
+    "build": "'build'",
+    "push": "'push'",
+    "compose": "'compose'",
+}
 
 
 def _conflict_hint(key: str, kind: str) -> str:

@@ -36,4 +36,14 @@ class ExitCheck(_Frozen):
     kind: Literal["exit"] = "exit"
 
 
-Ready = Annotated[CommandCheck | PortCheck | HttpCheck | ExitCheck, Field(discriminator="kind")]
+class HealthCheck(_Frozen):
+    """A service of a Compose file: ready when these words, run as they are in its container, end with 0.
+
+    Without words its image says when: by its HEALTHCHECK, else by its EXPOSEd ports. It may also end with 0.
+    """
+
+    kind: Literal["health"] = "health"
+    words: tuple[str, ...] = ()
+
+
+Ready = Annotated[CommandCheck | PortCheck | HttpCheck | ExitCheck | HealthCheck, Field(discriminator="kind")]

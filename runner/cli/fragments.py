@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 def fragments_of(files: Sequence[PipelineFile], folder: Path, remote: Callable[[], str]) -> Fragments:
     """The fragments that the pipeline files of a folder include. ``remote`` is the address of its repository.
 
-    Raises MachineError. What reads them loads much of git, so only where there is an ``include``.
+    Raises MachineError. What reads them loads much of git, so only where there is an ``include`` or ``compose``.
     """
-    if not any(b"include" in file.text for file in files):
+    if not any(b"include" in file.text or b"compose" in file.text for file in files):
         return NO_FRAGMENTS
     from runner.source.fragments import read_fragments
     from runner.source.other_repositories import OtherRepositories

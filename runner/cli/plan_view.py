@@ -8,7 +8,7 @@ from typing import TypeVar, assert_never
 from pipelines import plan
 from pipelines.plan import JobPlan, LeftOut, Plan
 from pipelines.step_options.caches import shown_key
-from pipelines.step_options.ready import CommandCheck, ExitCheck, HttpCheck, PortCheck, Ready
+from pipelines.step_options.ready import CommandCheck, ExitCheck, HealthCheck, HttpCheck, PortCheck, Ready
 from pipelines.trigger import Event, Trigger
 
 
@@ -204,5 +204,7 @@ def _ready(ready: Ready | None) -> str:
             return ready.url
         case ExitCheck():
             return "exit"
+        case HealthCheck():
+            return " ".join(ready.words) or "its image's HEALTHCHECK or EXPOSEd ports"
         case _:
             assert_never(ready)

@@ -9,6 +9,7 @@ from typing import Any
 
 from pipelines.plan import CommandsStep, PluginStep, Step
 from pipelines.state import PASSED, Outcome, Reason, State
+from pipelines.step_options.ready import HealthCheck
 from runner.cancellation import Cancel
 from runner.errors import StepError, as_step_error
 from runner.events import StepFinished
@@ -219,7 +220,9 @@ def _set_ended(step: DetachedStep, begun: Future[Outcome | None], ended: Future[
     why = None
     if step.ready is not None and not begun.done() and ended.exception() is None:
         why = ended.result()
-        if why.state is State.PASSED:
+        if why.state is State.PASSED and isinstance(step.ready, HealthCheck):
+            why = None  # a service of a Compose file may do some work and end
+        elif why.state is State.PASSED:
             why = Outcome(State.FAILED, Reason.SERVICE_FAILED, "it ended before it was ready")
     _set(begun, why)
 

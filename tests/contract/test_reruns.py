@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, select, update
 
-from pipelines.plan import Artifacts, BuildStep, JobPlan, Plan, PushStep
+from pipelines.plan import Artifacts, BuildStep, Container, JobPlan, NamedImage, Plan, PluginStep, PushStep
 from pipelines.state import PASSED, Outcome, Reason, State
 from runner.artifacts.files import FoundFile
 from runner.events import Stream
@@ -416,3 +416,15 @@ def test_only_steps_that_had_begun_before_the_failure_are_taken_over() -> None:
     what = job_plan("x").model_copy(update={"steps": (steps[0], detached, *steps[2:])})
     assert list(before_failure(what, rows)) == [1]
     assert before_failure(what, rows[:2]) == {}
+
+
+def test_services_of_a_compose_file_start_again_together() -> None:
+    """A migration has written into a database that is gone."""
+    steps = job_plan("x", steps=3).steps
+    migration = PluginStep(number=2, name="it/migrate", container=Container(image=NamedImage(name="x")), project="it")
+    what = job_plan("x").model_copy(update={"steps": (steps[0], migration, steps[2])})
+    ends = (State.PASSED, State.PASSED, State.FAILED)
+    rows = [Step(number=number, state=end, started_ms=1, finished_ms=2) for number, end in enumerate(ends, 1)]
+    assert list(before_failure(what, rows)) == [1]
+    other = what.model_copy(update={"steps": (steps[0], migration.model_copy(update={"project": ""}), steps[2])})
+    assert list(before_failure(other, rows)) == [1, 2]

@@ -6,12 +6,22 @@ import pytest
 from pydantic import BaseModel
 
 from pipelines.compiler.pipeline import compile_pipeline
+from pipelines.compose.keys import (
+    IGNORED_KEYS,
+    IGNORED_TOP_KEYS,
+    READ_KEYS,
+    REFUSED_KEYS,
+    REFUSED_TOP_KEYS,
+    TOP_KEYS,
+)
+from pipelines.compose.project import SERVICES_COUNT_MAX
 from pipelines.context import PipelineFile
 from pipelines.environment.variables import AT_RUN_TIME, run_variables
 from pipelines.linter.linter import lint_files
 from pipelines.matching.expressions import _COMPARISONS, _FUNCTIONS
 from pipelines.model.conditions import Condition
 from pipelines.model.workflow import Build, BuildStep, CommandsStep, Push, ReadyCheck, Service, Workflow
+from pipelines.parser.compose_steps import COMPOSE_STEPS_COUNT_MAX
 from pipelines.parser.fragment_addresses import Address
 from pipelines.parser.fragments import Fragment
 from pipelines.plan import BuildStep as BuildPlan
@@ -46,7 +56,7 @@ LABELS = {"", "yaml", "json", "dockerfile", "ini", "text", "text plan", "text ca
 LABELS |= {
     f"yaml {kind}"
     for kind in ("error", "several", "includes", "fragment", "woodpecker", "drone", "gitlab", "prometheus")
-}
+} | {"yaml project", "yaml project-file", "yaml project-part"}
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: f"{name_of(block.page)} {block.label}")
@@ -86,6 +96,33 @@ def test_the_example_of_a_fragment_is_one_pipeline() -> None:
     assert [each for each in lint_files(files, fragments=read) if each.level is not Level.HINT] == []
     plan = compile_pipeline(files, push(), TRUSTED, read)
     assert [[step.name for step in job.steps] for job in plan.jobs] == [["lint", "test", "done"]] * 2
+
+
+def test_the_example_of_a_compose_step_is_what_the_page_says() -> None:
+    (main,) = (block.text for block in BLOCKS if block.label == "yaml project")
+    (file,) = (block.text for block in BLOCKS if block.label == "yaml project-file")
+    read = {Address(file.split()[1]): Fragment(file.encode())}
+    for text in (main, *(block.text for block in BLOCKS if block.label == "yaml project-part")):
+        files = [PipelineFile(".headway.yml", text.encode())]
+        assert [each for each in lint_files(files, fragments=read) if each.level is Level.ERROR] == []
+    (job,) = compile_pipeline([PipelineFile(".headway.yml", main.encode())], push(), TRUSTED, read).jobs
+    assert [step.name for step in job.steps] == ["app", "integration/db", "integration/app", "integration"]
+
+
+def test_the_page_about_compose_lists_every_key() -> None:
+    page = text_of(DOCS / "using" / "compose.md")
+    rows = {row.split("|")[1].strip(): row for row in page.splitlines() if row.count("|") == 5}
+    read, ignored, refused = (
+        set(re.findall(r"`([a-z_]+)(?:: 1)?`", cell)) for cell in rows["a service"].split("|")[2:5]
+    )
+    inner = {"missing", "always", "aliases", "replicas"}
+    assert read - inner == set(READ_KEYS)
+    assert ignored == set(IGNORED_KEYS)
+    assert refused == set(REFUSED_KEYS)
+    top = [set(re.findall(r"`([a-z_]+)`", cell)) for cell in rows["the file"].split("|")[2:5]]
+    assert top == [set(TOP_KEYS), set(IGNORED_TOP_KEYS), set(REFUSED_TOP_KEYS)]
+    for text in (f"up to {SERVICES_COUNT_MAX} services", f"up to {COMPOSE_STEPS_COUNT_MAX} Compose steps"):
+        assert text in page
 
 
 @pytest.mark.parametrize("example", WOODPECKER)

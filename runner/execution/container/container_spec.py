@@ -9,6 +9,7 @@ from pipelines.state import Reason
 from runner.docker.init_program import GATE_ENTRYPOINT, RUN_ENTRYPOINT, measured
 from runner.docker.specs import ContainerSpec
 from runner.errors import StepError
+from runner.execution.container.job_volumes import volume_folders
 from runner.execution.job.job import Job
 
 
@@ -21,13 +22,13 @@ def container_spec(job: Job, container: Container, base: ContainerSpec, measure_
     """
     variables = {**job.images.environment_of(base.image), **base.environment}
     run = measured(measure_token) if measure_token else RUN_ENTRYPOINT
-    entrypoint = GATE_ENTRYPOINT if base.stdin else (*run, *_program(job, base))
+    entrypoint = GATE_ENTRYPOINT if base.stdin else (*run, *_program(job, base, container.command))
     _check_sizes(variables, entrypoint)
     return replace(
         base,
         entrypoint=entrypoint,
         engine_init=False,
-        folders=job.folders,
+        folders=(*job.folders, *volume_folders(job, container.job_volumes)),
         binds=container.volumes,
         user=container.user,
         privileged=container.privileged,
@@ -40,13 +41,16 @@ def container_spec(job: Job, container: Container, base: ContainerSpec, measure_
     )
 
 
-def _program(job: Job, base: ContainerSpec) -> tuple[str, ...]:
-    """What runs in a container, by the engine's rules: its entrypoint, or else the image's own with its command."""
+def _program(job: Job, base: ContainerSpec, command: tuple[str, ...] | None) -> tuple[str, ...]:
+    """What runs in a container, by the engine's rules: its entrypoint, or else the image's own with its command.
+
+    A ``command`` stands in place of the image's.
+    """
     if base.entrypoint:
-        return base.entrypoint
+        return (*base.entrypoint, *(command or ()))
     config = job.images.config_of(base.image)
     own = config.get("Entrypoint") or () if base.entrypoint is None else ()
-    if not (program := (*own, *(config.get("Cmd") or ()))):
+    if not (program := (*own, *((config.get("Cmd") or ()) if command is None else command))):
         hint = "write `commands`, or `entrypoint`, or use an image whose Dockerfile has an ENTRYPOINT or CMD"
         raise StepError(
             Reason.BAD_COMMAND, f"nothing to run: the image has neither an entrypoint nor a command; {hint}"

@@ -13,6 +13,7 @@ def hidden_by_volumes(plan: JobPlan, container: Container, volumes: Iterable[str
     one where the pipeline file mounts something itself.
     """
     mounted = {entry.split(":")[1] for entry in container.volumes if ":" in entry}
+    mounted |= {each.path for each in container.job_volumes}
     mounted |= {entry.partition(":")[0] for entry in container.tmpfs}
     taken = set(map(PurePosixPath, mounted))
     base, checkout = PurePosixPath(plan.workspace_base), PurePosixPath(plan.workspace)

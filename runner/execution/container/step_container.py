@@ -210,7 +210,7 @@ def _spec(
         entrypoint=None if gated else step.container.entrypoint,
         environment=environment | git_variables({**job.images.environment_of(image), **environment}),
         directory="" if gated else step.container.directory,
-        aliases=(step.name,) if network == job.network.name and step.detach else (),
+        aliases=(step.container.aliases or (step.name,)) if network == job.network.name and step.detach else (),
         stdin=gated,
     )
     return container_spec(job, step.container, base, measure_token)

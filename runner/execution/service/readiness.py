@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, assert_never
 
 from pipelines.plan import Service
-from pipelines.step_options.ready import CommandCheck, ExitCheck, HttpCheck, PortCheck
+from pipelines.step_options.ready import CommandCheck, ExitCheck, HealthCheck, HttpCheck, PortCheck
 from pipelines.visible import visible_line
 from runner.docker.client import Engine
 from runner.execution.container.launch import Launch
@@ -72,15 +72,20 @@ class Readiness:
                 return f"{_shown(url)} to answer, asked with wget or curl in its container{self._answer}"
             case ExitCheck():
                 return "it to end with 0 (`ready: exit`)"
-            case None if self._health:
-                return f"its image's HEALTHCHECK ({_shown(' '.join(self._health))}) to succeed{self._answer}"
-            case None if self._exposed:
-                one_of = "one of " if self._exposed[1:] else ""
-                return f"{one_of}{_ports(self._exposed)}, which its image exposes, to accept connections"
-            case None:
-                return ""
+            case HealthCheck(words=words) if words:
+                return f"its healthcheck ({_shown(' '.join(words))}) to succeed{self._answer}"
+            case None | HealthCheck():
+                return self._wanted_by_image()
             case _:
                 assert_never(self._service.ready)
+
+    def _wanted_by_image(self) -> str:
+        if self._health:
+            return f"its image's HEALTHCHECK ({_shown(' '.join(self._health))}) to succeed{self._answer}"
+        if not self._exposed:
+            return ""
+        one_of = "one of " if self._exposed[1:] else ""
+        return f"{one_of}{_ports(self._exposed)}, which its image exposes, to accept connections"
 
     def holds(self, state: Mapping[str, Any], deadline: float) -> bool:
         """Checks ``ready:`` of the pipeline file; else the image's HEALTHCHECK; else the TCP ports that it EXPOSEs."""
@@ -97,9 +102,11 @@ class Readiness:
                 return self._succeeds(["sh", "-c", ask], deadline, self._launch.overrides)
             case ExitCheck():
                 return False
-            case None if self._health:
+            case HealthCheck(words=words) if words:
+                return self._succeeds(words, deadline, None)
+            case None | HealthCheck() if self._health:
                 return self._is_healthy(state, deadline)
-            case None:
+            case None | HealthCheck():
                 return not self._exposed or self._listens(set(self._exposed), state)
             case _:
                 assert_never(self._service.ready)
@@ -138,6 +145,9 @@ class Readiness:
 
     def remedy(self) -> str:
         """For a service that runs and never became ready: what does answer, and the ``ready:`` that would help."""
+        if isinstance(self._service.ready, HealthCheck):
+            hint = "write a `healthcheck` that fits, with more `retries` or `start_period` if it needs longer"
+            return f"{hint}, or `healthcheck: {{disable: true}}` to wait for nothing"
         found = None if self.waits_for_exit else self._open_ports()
         if self.waits_for_exit:
             return (

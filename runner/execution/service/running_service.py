@@ -138,6 +138,11 @@ class RunningService:
         state = self._job.engine.inspect(self.container)
         return state is not None and not state["State"]["Running"]
 
+    def has_passed(self) -> bool:
+        """True if it ended with 0."""
+        state = (self._job.engine.inspect(self.container) or {}).get("State") or {}
+        return not state.get("Running", True) and state.get("ExitCode") == 0
+
     def death_note(self) -> str:
         """How the service ended; empty while it runs, and if the file says that it ends."""
         state = (self._job.engine.inspect(self.container) or {}).get("State") or {}

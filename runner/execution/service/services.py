@@ -9,6 +9,7 @@ from threading import Event, Lock, Thread
 
 from pipelines.plan import CommandsStep, PluginStep, Service, Step
 from pipelines.state import Outcome, State
+from pipelines.step_options.ready import HealthCheck
 from runner.errors import CanceledError, MachineError, StepError
 from runner.events import ServiceChanged, ServiceState
 from runner.execution.container.step_container import StartedContainer
@@ -84,7 +85,8 @@ class Services:
         stopped = partial(self._stopped, self._over)
         running = RunningService(self._job, known, stopped, started.container, started.image)
         running.wait_ready()
-        if not stopped() and running.has_ended():
+        may_end = isinstance(step.ready, HealthCheck) and running.has_passed()
+        if not stopped() and running.has_ended() and not may_end:
             raise running.failed("ended before it was ready")
 
     def _tell(self, service: Service, state: ServiceState, message: str = "") -> None:

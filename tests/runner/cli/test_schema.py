@@ -140,6 +140,8 @@ def test_what_lint_refuses_an_editor_marks_too(check: Validator, text: str) -> N
         "steps: [{image: i, when: , depends_on: [{name: a, optional: true}]}]",
         "steps: [{include: ci/a.yml}, {include: b.yml, with: {A: b, C: 3, D: true}}]",
         "steps: [{image: i, commands: x, when: {status: [success, canceled]}}]",
+        "steps: [{compose: a.yml}, {name: b, compose: {file: a.yml, service: t, command: [x], profiles: p}, retry: 2}]",
+        "steps: [{compose: {file: a.yml, images: {a: {build: b}, c: 'x:1'}}, environment: {A: {from_secret: b}}}]",
     ],
 )
 def test_every_spelling_that_lint_takes_an_editor_takes_too(check: Validator, text: str) -> None:

@@ -139,7 +139,8 @@ def _matched(
 def before_failure(plan: JobPlan, steps: Collection[Step]) -> dict[int, Step]:
     """The steps that passed and had begun before one failed: the others run. By their numbers.
 
-    Builds run again, because the image is gone; so do steps beside the others, which end with the job.
+    Builds run again, because the image is gone; so do steps beside the others, which end with the job, and all services
+    of a Compose file: what one has written into the others is gone with them.
     """
     ends = [step.finished_ms for step in steps if step.state is State.FAILED and step.finished_ms is not None]
     if not ends:
@@ -147,7 +148,9 @@ def before_failure(plan: JobPlan, steps: Collection[Step]) -> dict[int, Step]:
     again = {
         each.number
         for each in plan.steps
-        if isinstance(each, BuildStep) or (isinstance(each, CommandsStep | PluginStep) and each.detach)
+        if isinstance(each, BuildStep)
+        or (isinstance(each, CommandsStep | PluginStep) and each.detach)
+        or (isinstance(each, PluginStep) and each.project)
     }
     return {
         step.number: step
