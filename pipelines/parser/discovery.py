@@ -20,11 +20,14 @@ DIALECTS = (Dialect(".headway", lenient=False), Dialect(".woodpecker", lenient=T
 
 FOLDERS = tuple(dialect.folder for dialect in DIALECTS)
 
+DRONE_FILES = (".drone.yml", ".drone.yaml")
+"""Files of Drone: one of them alone runs through the importer, see ``pipelines.importers``."""
+
 FIRST_FILE = ".headway.yml"
 """The file that ``headway init`` writes."""
 
 _SUFFIXES = (".yaml", ".yml")
-_OTHER_SYSTEMS = {".drone.yml": "Drone", ".gitlab-ci.yml": "GitLab"}
+_OTHER_SYSTEMS = {".gitlab-ci.yml": "GitLab"}
 _OTHER_FILES = (
     (re.compile(r"(?:^|/)\.(?:github|gitea|forgejo)/(?:workflows|actions)/"), "GitHub Actions"),
     (re.compile(r"(?:^|/)action\.ya?ml$"), "GitHub Actions"),
@@ -50,7 +53,7 @@ def choose_files(names: Iterable[str]) -> list[str]:
         for suffix in _SUFFIXES:
             if folder + suffix in paths:
                 return [folder + suffix]
-    return []
+    return [path for path in DRONE_FILES if path in paths][:1]
 
 
 def other_systems_hint(names: Iterable[str]) -> str:
@@ -59,7 +62,7 @@ def other_systems_hint(names: Iterable[str]) -> str:
     if not found:
         return ""
     system = _OTHER_SYSTEMS[found[0]]
-    return f"; {found[0]} is read by {system} alone, and docs/using/coming-from.md says how to write it here"
+    return f"; {found[0]} is read by {system} alone: `headway import {found[0]}` writes it as pipeline files of Headway"
 
 
 def other_system_of(path: str) -> str:

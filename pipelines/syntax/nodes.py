@@ -57,6 +57,13 @@ class ListNode:
 
 
 @dataclass(frozen=True, eq=False)
+class TaggedList(ListNode):
+    """A list with a tag of another system, such as ``!reference``. In a pipeline file the tag has no meaning."""
+
+    tag: str = ""
+
+
+@dataclass(frozen=True, eq=False)
 class MapNode:
     """A map in the order of the file, with merges applied and without duplicate keys."""
 

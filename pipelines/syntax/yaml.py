@@ -6,12 +6,12 @@ the interpreter on text such as ``[[[[...``.
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Never, Protocol
+from typing import Never, Protocol, TypeVar
 
 import yaml
 
 from pipelines.syntax.diagnostics import WHOLE_FILE, Diagnostics, Place, did_you_mean
-from pipelines.syntax.nodes import ListNode, MapNode, Node, ScalarNode, kind_name
+from pipelines.syntax.nodes import ListNode, MapNode, Node, ScalarNode, TaggedList, kind_name
 from pipelines.syntax.shell_text import ShellText
 
 TEXT_BYTES_MAX = 512 * 1024
@@ -23,6 +23,9 @@ ALIASES_COUNT_MAX = 1_000
 _NO_SYSTEM_TAKES = re.compile("[\0\ud800-\udfff]")
 """NUL, which ends every text of an operating system, and halves of characters. YAML has escapes for both."""
 _SIMPLER = "split the pipeline into several files, or make it simpler"
+
+
+Parsed = TypeVar("Parsed")
 
 
 class Mark(Protocol):
@@ -57,8 +60,18 @@ def parse_yaml(
 ) -> Node | None:
     """The first document of ``text``. None if there is none, or if ``diagnostics`` says why it cannot be parsed."""
     builder = _Builder(diagnostics, locate, finish)
+    return _reported(diagnostics, builder, lambda: builder.document(yaml.parse(text, Loader=yaml.CSafeLoader)))
+
+
+def parse_documents(text: str, diagnostics: Diagnostics) -> list[Node]:
+    """All documents of ``text``, with the limits of one. Empty if ``diagnostics`` says why they cannot be parsed."""
+    builder = _Builder(diagnostics, locate_directly, as_written)
+    return _reported(diagnostics, builder, lambda: builder.documents(yaml.parse(text, Loader=yaml.CSafeLoader))) or []
+
+
+def _reported(diagnostics: Diagnostics, builder: "_Builder", parse: Callable[[], Parsed]) -> Parsed | None:
     try:
-        return builder.document(yaml.parse(text, Loader=yaml.CSafeLoader))
+        return parse()
     except yaml.MarkedYAMLError as error:
         if "quoted scalar" in str(error.context) and error.context_mark and "end of stream" in str(error.problem):
             place = builder.place(error.context_mark)
@@ -115,6 +128,14 @@ class _Builder:
                 root = self.node(event, events, 0)
         return root
 
+    def documents(self, events: Iterator[yaml.Event]) -> list[Node]:
+        found: list[Node] = []
+        for event in events:
+            if isinstance(event, yaml.NodeEvent):
+                found.append(self.node(event, events, 0))
+                self.anchors = {}
+        return found
+
     def node(self, event: yaml.NodeEvent, events: Iterator[yaml.Event], depth: int, *, in_list: bool = False) -> Node:
         place = self.place(event.start_mark)
         if isinstance(event, yaml.AliasEvent):
@@ -127,6 +148,8 @@ class _Builder:
             node = self.scalar(event, place)
         elif isinstance(event, yaml.SequenceStartEvent):
             node = self.sequence(events, place, depth)
+            if event.tag and event.tag.startswith("!") and event.tag != "!":
+                node = TaggedList(node.place, node.items, node.size, node.height, event.tag)
         else:
             node = self.mapping(events, place, depth, in_list=in_list)
         if event.anchor:

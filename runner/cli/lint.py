@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from pipelines.context import PipelineFile
+from pipelines.importers.running import own_files
 from pipelines.linter.linter import has_errors, in_file, lint_files
 from pipelines.parser.discovery import (
     FOLDERS,
@@ -102,6 +103,8 @@ def lint_paths(paths: Sequence[Path]) -> Linted:
         shown = {name: (pipeline.root / name).as_posix() for name in pipeline.names}
         files = [PipelineFile(name, _read(pipeline.root / name)) for name in pipeline.names]
         texts |= {shown[file.path]: file.text for file in files}
+        files, remarks = own_files(files)
+        problems += [in_file(remark, shown[remark.file]) for remark in remarks]
         fragments = _fragments(files, pipeline.root)
         shown |= {each.path: (pipeline.root / each.path).as_posix() for each in fragments if not each.repo}
         texts |= {shown.get(each.name, each.name): read.text for each, read in fragments.items() if not read.trouble}

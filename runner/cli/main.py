@@ -49,7 +49,7 @@ def _options(
     """Options of all commands."""
 
 
-_OWN_COMMANDS = frozenset({"run", "lint", "plan", "schema", "init"})
+_OWN_COMMANDS = frozenset({"run", "lint", "plan", "schema", "init", "import"})
 
 
 def main() -> None:
@@ -120,6 +120,24 @@ def plan(  # noqa: PLR0917 - every flag is a parameter
         folder, event, branch, tag, cron, pull_request, files, message, tuple(inputs or ()), trigger, output
     )
     raise typer.Exit(show_plan(options, sys.stdout, sys.stderr))
+
+
+@app.command("import")
+def import_(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Files of Drone; by default those of this folder."),
+    ] = None,
+    system: Annotated[str, typer.Option("--from", help="drone; by default as the file looks.")] = "",
+    output: Annotated[Path, typer.Option(help="The folder that the new files are written to.")] = Path(".headway"),
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the new files, and write nothing.")] = False,
+) -> None:
+    """Writes pipeline files of other CI systems as Headway's. Exit status: 0, 1 if something is missing, 2 usage."""
+    from runner.cli.import_ import ImportOptions, import_paths
+
+    options = ImportOptions(tuple(paths or ()), system, output, force, dry_run)
+    raise typer.Exit(import_paths(options, sys.stdout, sys.stderr))
 
 
 @app.command()

@@ -7,8 +7,8 @@ from typing import TextIO
 from pydantic import ValidationError
 
 from pipelines.compiler.default_plan import dockerfile_plan
-from pipelines.compiler.pipeline import compile_pipeline
 from pipelines.context import FULL_TRUST, Context, RepoInfo, forge_url_of
+from pipelines.importers.running import compile_own_files
 from pipelines.plan import Plan
 from pipelines.problem import InvalidPipelineError
 from pipelines.trigger import PULL_REQUEST_EVENTS, Event, PullRequest, Trigger
@@ -80,7 +80,7 @@ def _plan(tree: WorkingTree, trigger: Trigger) -> Plan:
     context = Context(repo, run_number=1)
     if not files:
         return dockerfile_plan(context, trigger)
-    return compile_pipeline(files, trigger, context, fragments_of(files, tree.folder, tree.remote))
+    return compile_own_files(files, trigger, context, fragments_of(files, tree.folder, tree.remote))
 
 
 def trigger_of(options: PlanOptions, tree: WorkingTree) -> Trigger:

@@ -30,6 +30,7 @@ from pipelines.plan import PushStep as PushPlan
 from pipelines.problem import Level
 from pipelines.trigger import Event, Trigger
 from tests.support.documents import PAGES, Block, blocks_of, name_of, text_of
+from tests.support.imports import Import
 from tests.support.paths import DOCS
 from tests.support.pipelines import (
     CONTEXT,
@@ -129,6 +130,20 @@ def test_the_page_about_compose_lists_every_key() -> None:
 def test_a_file_of_woodpecker_runs_as_it_is(example: str) -> None:
     assert problems_of(example, tag(), CONTEXT, ".woodpecker.yaml") == []
     assert [type(step) for step in job_of(example, tag()).steps] == [CommandsPlan, BuildPlan, PushPlan]
+
+
+BECOMES = re.findall(r"```yaml (drone)\n(.*?)```\n\nbecomes\n\n```yaml\n(.*?)```", text_of(COMING), re.DOTALL)
+
+
+def test_an_import_of_each_system_is_shown() -> None:
+    assert [system for system, _, _ in BECOMES] == ["drone"]
+
+
+@pytest.mark.parametrize(("system", "before", "after"), BECOMES)
+def test_an_example_of_another_system_becomes_what_the_page_shows(system: str, before: str, after: str) -> None:
+    found = Import(system, before)
+    assert list(found.texts.values()) == [after]
+    assert not found.imported.failed
 
 
 @pytest.mark.parametrize("example", ELSEWHERE)

@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import gettempdir
 from uuid import uuid4
 
-from pipelines.parser.discovery import FOLDERS
+from pipelines.parser.discovery import DRONE_FILES, FOLDERS
 from runner.cleanup.leftovers import JobLeftovers, find_leftovers, remove_leftovers
 from runner.cli.run.cleanup_process import CleanupProcess
 from runner.docker.client import Engine
@@ -71,4 +71,4 @@ class RunBootstrap:
 
 
 def _has_pipeline_file(folder: Path) -> bool:
-    return any(next(folder.glob(f"{name}*"), None) for name in FOLDERS)
+    return any(next(folder.glob(f"{name}*"), None) for name in (*FOLDERS, *DRONE_FILES))

@@ -98,13 +98,13 @@ def plan_of(tree: WorkingTree, event: Event, branch: str, inputs: Sequence[str] 
         if inputs:
             raise StepError(Reason.INVALID_PIPELINE, "a Dockerfile alone takes no inputs; leave out --input")
         return dockerfile_plan(context)
-    from pipelines.compiler.pipeline import compile_pipeline
+    from pipelines.importers.running import compile_own_files
 
     given = {"inputs": inputs_of(inputs), "inputs_by_admin": True}
     repo = context.repo
     context = context._replace(repo=repo._replace(forge_url=forge_url_of(repo.clone_url, repo.name)))
     trigger = tree.trigger(event, branch).model_copy(update=given)
-    return compile_pipeline(files, trigger, context, fragments_of(files, tree.folder, tree.remote))
+    return compile_own_files(files, trigger, context, fragments_of(files, tree.folder, tree.remote))
 
 
 def inputs_of(texts: Sequence[str]) -> dict[str, str]:

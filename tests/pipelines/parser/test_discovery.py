@@ -50,8 +50,9 @@ def test_woodpeckers_files_are_lenient() -> None:
 
 
 def test_a_file_of_another_ci_system_gets_a_hint() -> None:
-    assert other_systems_hint(["README", ".drone.yml"]) == (
-        "; .drone.yml is read by Drone alone, and docs/using/coming-from.md says how to write it here"
+    assert other_systems_hint(["README", ".gitlab-ci.yml"]) == (
+        "; .gitlab-ci.yml is read by GitLab alone: "
+        "`headway import .gitlab-ci.yml` writes it as pipeline files of Headway"
     )
     assert other_systems_hint(["README", ".github", "drone.yml"]) == ""
 

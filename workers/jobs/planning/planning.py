@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 
 from pipelines.compiler.default_plan import dockerfile_plan
-from pipelines.compiler.pipeline import compile_pipeline
 from pipelines.context import Context, PipelineFile, forge_url_of
+from pipelines.importers.running import compile_own_files
 from pipelines.parser.discovery import choose_files, other_systems_hint
 from pipelines.parser.excerpts import with_excerpts
 from pipelines.plan import JobPlan, LeftOut, Plan
@@ -119,7 +119,7 @@ def make_plan(mirror: Mirror, job: ClaimedJob, settings: Settings, others: Other
         files = [PipelineFile(name, mirror.read(sha, name)) for name in chosen]
         fragments = read_fragments(files, lambda path: mirror.read(sha, path), others)
         texts = {at.name: each.text for at, each in fragments.items()} | {file.path: file.text for file in files}
-        plan = _with_excerpts(texts, lambda: compile_pipeline(files, trigger, context, fragments))
+        plan = _with_excerpts(texts, lambda: compile_own_files(files, trigger, context, fragments))
         return plan.model_copy(update={"left_out": (*remarks, *plan.left_out)})
     if "Dockerfile" in names:
         return dockerfile_plan(context, trigger)
