@@ -177,6 +177,13 @@ def eventually(ask: Callable[[], Any], within_s: float = 60.0) -> Any:
     return answer
 
 
+def need_host_users(engine: Engine, why: str) -> None:
+    """Skips the test on an engine whose containers' root is an ordinary user of the host, or none of its users."""
+    options = " ".join(engine.info().get("SecurityOptions") or ())
+    if "name=userns" in options or "name=rootless" in options:
+        pytest.skip(f"a step's root is not the host's: {why}")
+
+
 def when_said(words: bytes, do: Callable[[], None], step: int = 1) -> Callable[[Event], None]:
     """Calls ``do`` once a step has written ``words``, from a thread of its own. For ``on_event``."""
     said, done = bytearray(), threading.Event()

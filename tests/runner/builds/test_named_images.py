@@ -11,7 +11,7 @@ from pipelines.state import Reason, State
 from runner.docker.client import Engine
 from runner.docker.compatibility import CONTAINERD_STORE
 from runner.execution.job.options import Options
-from tests.support.engine import JobRunner
+from tests.support.engine import JobRunner, need_host_users
 from tests.support.plans import build, container, push, secrets_hex, shell
 from tests.support.registry import Registry
 from tests.support.registry_images import untag_matching
@@ -61,6 +61,7 @@ def test_a_from_means_what_an_earlier_step_built_or_would_push(ran: JobRunner) -
 def test_a_from_means_what_a_step_with_the_engine_has_tagged(
     ran: JobRunner, engine: Engine, given_image: Callable[..., str]
 ) -> None:
+    need_host_users(engine, "the engine's socket is not for it")
     name = f"headway-test/{secrets_hex()}"
     steps: list[Step] = []
     for word in ("first", "second"):

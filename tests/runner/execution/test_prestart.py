@@ -10,7 +10,7 @@ from runner.docker.specs import JOB_LABEL, STEP_LABEL
 from runner.execution.job.options import Options
 from runner.execution.prestart import is_prestartable
 from runner.execution.resources.free_memory import available_bytes
-from tests.support.engine import JobRunner, eventually, when_said
+from tests.support.engine import JobRunner, eventually, need_host_users, when_said
 from tests.support.plans import container, shell
 
 
@@ -55,6 +55,7 @@ def test_steps_that_run_together_may_use_the_same_port(ran: JobRunner) -> None:
 def test_only_what_an_earlier_step_could_replace_on_the_host_keeps_a_container_from_being_prestarted(
     ran: JobRunner, tmp_path: Path
 ) -> None:
+    need_host_users(ran.engine, "it may make no device")
     at_their_turn = [
         container(volumes=(f"{tmp_path}:/host",)),
         container(devices=("/dev/null:/dev/zilch",)),

@@ -55,6 +55,7 @@ def as_written(ended: Ended) -> Ended:
 def write_scripts(folder: Path, scripts: Mapping[str, tuple[str, ...]]) -> None:
     for part in ("out", "err", "status"):
         (folder / part).mkdir(parents=True)
+        (folder / part).chmod(0o777)  # with userns-remap a container's root is another user
     for name, commands in scripts.items():
         script = f":\n{script_of(commands, SOURCE, LATE)}"
         (folder / name).write_bytes(script.encode(errors="surrogateescape"))
