@@ -11,6 +11,7 @@ from pipelines.parser.fragments import NO_FRAGMENTS, Fragments
 from runner.cli.cache_folder import cache_folder
 
 if TYPE_CHECKING:
+    from runner.source.git.foreign import ForeignServer
     from runner.source.git.git import GitLogin
     from runner.source.mirrors.mirror import Mirror
 
@@ -26,11 +27,11 @@ def fragments_of(files: Sequence[PipelineFile], folder: Path, remote: Callable[[
     from runner.source.other_repositories import OtherRepositories
     from runner.source.repository_file import read_repository_file
 
-    others = OtherRepositories(remote(), _open_mirror, None, trusted=True)
+    others = OtherRepositories(remote(), _open_mirror, None, trusted=True, reaches_host=True)
     return read_fragments(files, partial(read_repository_file, folder), others)
 
 
-def _open_mirror(url: str, login: "GitLogin | None") -> "Mirror":
+def _open_mirror(url: str, login: "GitLogin | None", foreign: "ForeignServer") -> "Mirror":
     from runner.source.mirrors.mirror import Mirror
 
-    return Mirror(cache_folder(os.environ, "fragments"), url, login)
+    return Mirror(cache_folder(os.environ, "fragments"), url, login, foreign=foreign)

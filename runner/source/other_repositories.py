@@ -8,11 +8,14 @@ from pipelines.clone_address import SCP
 from pipelines.parser.fragment_addresses import Address
 from pipelines.state import Reason
 from runner.errors import DiskNearlyFullError, MachineError, StepError
+from runner.network.host_addresses import leads_to_host
+from runner.source.git.foreign import ForeignServer, foreign_server
 from runner.source.git.git import GitLogin, origin
 from runner.source.git.server import TransientGitError
 from runner.source.mirrors.mirror import Mirror
 from runner.source.mirrors.mirror_removal import in_use
 
+OpenMirror = Callable[[str, GitLogin | None, ForeignServer], Mirror]
 REPOSITORIES_COUNT_MAX = 5
 """Of one pipeline: each may be a clone that the run waits for."""
 
@@ -22,15 +25,22 @@ class OtherRepositories:
 
     ``own`` is the address of the run's repository. ``open_mirror`` opens the mirror of an address, with a login or
     without. Only where the run is ``trusted`` it may use what opens more than anyone can read: the repository's
-    ``login``, at its own scheme, host and port alone, and the machine's keys for ssh, at its own host alone.
+    ``login``, at its own scheme, host and port alone, and the machine's keys for ssh, at its own host alone. The
+    machine itself, and the metadata service of its cloud, are asked only where the run ``reaches_host``.
     """
 
     def __init__(
-        self, own: str, open_mirror: Callable[[str, GitLogin | None], Mirror], login: GitLogin | None, *, trusted: bool
+        self,
+        own: str,
+        open_mirror: OpenMirror,
+        login: GitLogin | None,
+        *,
+        trusted: bool,
+        reaches_host: bool = False,
     ) -> None:
         self._own, self._open_mirror = own, open_mirror
         self._login = login if trusted else None
-        self._trusted = trusted
+        self._trusted, self._reaches_host = trusted, reaches_host
         self._mirrors: dict[str, Mirror] = {}
 
     def read(self, address: Address) -> bytes:
@@ -52,14 +62,17 @@ class OtherRepositories:
         if repo not in self._mirrors:
             self._check(repo)
             own = origin(self._own) if urlsplit(self._own).scheme in {"http", "https"} else ""
-            self._mirrors[repo] = self._open_mirror(repo, self._login if origin(repo) == own else None)
+            login = self._login if origin(repo) == own else None
+            self._mirrors[repo] = self._open_mirror(repo, login, foreign_server(self._is_closed))
         return self._mirrors[repo]
 
     def _check(self, repo: str) -> None:
         if len(self._mirrors) >= REPOSITORIES_COUNT_MAX:
             why = f"it is in one more than {REPOSITORIES_COUNT_MAX} other repositories"
         elif urlsplit(repo).scheme == "https":
-            return
+            if _host(repo) == _host(self._own) or not self._is_closed(urlsplit(repo).hostname or ""):
+                return
+            why = "the worker's own machine, and the metadata service of its cloud, are not asked for fragments"
         elif not self._trusted and urlsplit(repo).scheme != "http":
             why = "an untrusted run reads other repositories by https:// alone, without the machine's keys"
         elif _host(repo) != _host(self._own):
@@ -67,6 +80,9 @@ class OtherRepositories:
         else:
             return
         raise StepError(Reason.INVALID_PIPELINE, f"{repo}: {why}")
+
+    def _is_closed(self, host: str) -> bool:
+        return not self._reaches_host and leads_to_host(host)
 
 
 def _host(url: str) -> str:

@@ -39,6 +39,11 @@ class Place:
             store.plan_run(session, job_id, claim.attempt, plan(job_plan("build", 1)))
         return claim
 
+    def judge(self, claim: leases.Claim, *, on_branch: bool) -> None:
+        """Git has said whether a branch has the commit."""
+        with transaction(self.database) as session:
+            session.execute(update(Run).where(Run.id == claim.run_id).values(on_branch=on_branch))
+
     def keep(self, claim: leases.Claim, reports: StepReports, step: int = 1) -> None:
         StoredReports(self.database, self.blobs, claim, self.repo_id).keep(step, reports)
 
@@ -105,6 +110,28 @@ def test_red_and_green_at_one_commit_is_flaky_in_both_orders(place: Place) -> No
     assert place.failures(green) == [("two", "passed", True)]
     assert place.failures(again) == [("one", "failed", True), ("two", "passed", True)]
     assert place.failures(other) == [("one", "failed", False), ("two", "failed", False)]
+
+
+def test_what_an_untrusted_run_reported_is_in_no_report_of_a_trusted_one(place: Place) -> None:
+    """A fork's commit may be merged as it is: then it is the commit of a trusted run, too."""
+    fork, trusted, again = place.job(), place.job(), place.job()
+    for claim, on_branch in ((fork, False), (trusted, True), (again, True)):
+        place.judge(claim, on_branch=on_branch)
+    place.keep(fork, step_reports("one", "two"))
+    place.keep(trusted, step_reports("two", "one"))
+    assert place.failures(trusted) == [("one", "failed", False)]
+    place.keep(again, step_reports("one two"))
+    assert place.failures(again) == [("one", "passed", True)]
+
+
+def test_an_untrusted_commit_that_was_run_by_hand_as_that_of_main_is_not_compared_with(place: Place) -> None:
+    trusted, untrusted, feature = place.job(), place.job(), place.job(branch="feature")
+    place.judge(trusted, on_branch=True)
+    place.judge(untrusted, on_branch=False)
+    for claim in (trusted, untrusted):
+        place.keep(claim, step_reports("", "a"))
+        place.end(claim)
+    assert place.compared(feature) == 1
 
 
 def test_the_run_to_compare_with_is_the_last_one_of_the_default_branch_that_has_ended_with_reports(

@@ -72,6 +72,8 @@ def _fill(settings: Settings, connection: Connection, header: Header, file: IO[b
         if name.startswith(f"{TABLES}/"):
             loader.load(name, data)
         elif name.startswith(f"{LOGS}/"):
+            if not header.logs:  # nothing has looked whether there are some already, or would take them back
+                raise StartError("The archive has logs, and says that it has none: it is not of `headway backup`.")
             restore_log(settings, name, data)
     loader.finish()
     migrate(connection, "head")

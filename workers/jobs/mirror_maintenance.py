@@ -7,6 +7,7 @@ from sqlalchemy import Engine as Database
 
 from pipelines.context import RepoInfo
 from runner.network.egress import EgressSettings
+from runner.source.git.foreign import ForeignServer
 from runner.source.git.git import GitLogin
 from runner.source.mirrors.mirror import Mirror
 from runner.source.mirrors.mirror_store import tidy_mirrors
@@ -39,12 +40,15 @@ def open_others(settings: Settings, company: EgressSettings, job: ClaimedJob) ->
     """The other repositories that fragments of the job's run may come from."""
     environment = company.git_environment(settings.ca_dir)
 
-    def open_one(url: str, login: GitLogin | None) -> Mirror:
+    def open_one(url: str, login: GitLogin | None, foreign: ForeignServer) -> Mirror:
         # Apart for each repository, and what was fetched without a login from what a login opens.
         key = f"{job.run.repo_key} fragments {'with' if login else 'without'} login"
-        return Mirror(settings.mirrors_dir, url, login, note_mirror, environment, url, key)
+        return Mirror(settings.mirrors_dir, url, login, note_mirror, environment, url, key, foreign)
 
-    return OtherRepositories(job.repo.clone_url, open_one, job.login, trusted=job.allowed.secrets)
+    reaches_host = settings.steps_reach_host or job.allowed.access.host.network
+    return OtherRepositories(
+        job.repo.clone_url, open_one, job.login, trusted=job.allowed.secrets, reaches_host=reaches_host
+    )
 
 
 def tidy(database: Database, mirrors: Path) -> None:

@@ -99,16 +99,20 @@ def as_failed(row: TestFailure) -> FailedTest:
 
 
 def reports_at_commit(session: Session, job_id: int, step_number: int) -> Sequence[StepReport]:
-    """Reports of this step of the same commit, newest first: of earlier attempts, and of other runs."""
-    own = session.execute(select(Job, Run.repo_id, Run.sha).join(Run).where(Job.id == job_id)).one_or_none()
+    """Reports of this step of the same commit, newest first: of earlier attempts, and of other runs.
+
+    Only of runs of the same trust: else a fork would say which tests of the repository are flaky, and with which words.
+    """
+    own = session.execute(select(Job, Run).join(Run).where(Job.id == job_id)).one_or_none()
     if own is None:
         return []
-    job, repo_id, sha = own
+    job, run = own
     query = (
         select(StepReport, Job)
         .join(Run, Run.id == StepReport.run_id)
         .join(Job, Job.id == StepReport.job_id)
-        .where(Run.repo_id == repo_id, Run.sha == sha, Job.name == job.name, StepReport.step_number == step_number)
+        .where(Run.repo_id == run.repo_id, Run.sha == run.sha, Run.on_branch.is_not_distinct_from(run.on_branch))
+        .where(Job.name == job.name, StepReport.step_number == step_number)
         .order_by(StepReport.id.desc())
     )
     found = session.execute(query.limit(10 * AT_COMMIT_COUNT_MAX))
@@ -136,14 +140,15 @@ def reports_of_run(session: Session, run_id: int) -> list[ShownReport]:
 def compared_run(session: Session, repo: Repo, run: Run) -> Run | None:
     """The run whose tests those of this one are compared with: the last one before it that has ended with reports.
 
-    It is on the branch that this one is to be merged into: of a pull request its target, else the default branch.
+    It is on the branch that this one is to be merged into: of a pull request its target, else the default branch. A
+    commit that no branch has, and that was run by hand in its name, does not count.
     """
     branch = run.branch if run.event in PULL_REQUEST_EVENTS else repo.default_branch
     has_reports = exists().where(StepReport.run_id == Run.id)
     query = select(Run).where(
         Run.repo_id == run.repo_id, Run.branch == branch, Run.finished_ms.is_not(None),
         Run.number < run.number, Run.number >= run.number - COMPARED_NUMBERS_MAX,
-        Run.event.not_in(PULL_REQUEST_EVENTS), has_reports,
+        Run.event.not_in(PULL_REQUEST_EVENTS), has_reports, Run.on_branch.is_distinct_from(other=False),
     )  # fmt: skip
     return session.scalars(query.order_by(Run.number.desc()).limit(1)).one_or_none()
 

@@ -7,6 +7,7 @@ from urllib.parse import urljoin, urlsplit
 
 from pipelines.state import Reason
 from runner.errors import StepError
+from runner.source.git.foreign import ForeignServer
 from runner.source.git.git import GitError, GitLogin, origin, run_git
 from runner.source.git.git_failures import Access, Failure, explain
 from runner.source.git.git_words import without_login
@@ -51,7 +52,7 @@ class RepoServer:
 
     ``name`` is the repository's name on Headway, for commands in messages. ``egress`` are variables for proxies and CA
     certificates. ``withheld``: there is a login, but this run must not use it. ``moved`` maps addresses to those to
-    which the server redirects them.
+    which the server redirects them. ``foreign`` is set where a pipeline file has chosen the server.
     """
 
     url: str
@@ -62,6 +63,7 @@ class RepoServer:
     moved: dict[str, str] = field(default_factory=dict)
     was_asked: bool = False
     limits: GitLimits | None = None
+    foreign: ForeignServer | None = None
 
     def run(self, command: Sequence[str], *, local: bool = False) -> bytes:
         """Git's output. Follows redirects; a login goes to its own scheme, host and port alone.
@@ -79,7 +81,7 @@ class RepoServer:
                         egress={**self.egress, **trace.variables},
                         # Git replaces the beginning of each address that it asks.
                         settings=[(f"url.{new}.insteadOf", old) for old, new in dict(self.moved).items()],
-                        limits=self.limits,
+                        limits=self.foreign.limits if self.foreign else self.limits,
                     )
                 except GitError as error:
                     if not self._learn(error, trace.answers()):
@@ -113,7 +115,7 @@ class RepoServer:
         if not asked or last is None or last.status not in _STATUSES:
             return False
         new = redirected(asked, last.headers.get("location", ""))
-        if not new or new == asked:
+        if not new or new == asked or (self.foreign and not self.foreign.follows(new)):
             return False
         self.moved |= {old: new for old, so_far in dict(self.moved).items() if so_far == asked}
         self.moved[asked] = new

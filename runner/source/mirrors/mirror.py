@@ -14,13 +14,14 @@ from pipelines.plan import Checkout
 from pipelines.state import Reason
 from runner.errors import MachineError, StepError, as_step_error
 from runner.source.checkout import CommitSource, add_submodules_and_lfs, check_out, tag_ref
+from runner.source.git.foreign import ForeignServer
 from runner.source.git.git import GitError, GitLogin, run_git
 from runner.source.mirrors.commit import Commit
 from runner.source.mirrors.mirror_store import MirrorStore, mirror_name
 from runner.source.mirrors.reachability import check_kind, is_on_branch_or_tag
 from runner.source.mirrors.remote import REF, WHOLE, Remote
 from runner.source.reproducible import make_reproducible
-from runner.source.tree_entries import Entry, entry_at, pipeline_names
+from runner.source.tree_entries import entry_at, pipeline_names
 
 FILE_BYTES_MAX = 1024 * 1024
 # The commit and its parents, for the list of changed files.
@@ -51,10 +52,11 @@ class Mirror:
         egress: Mapping[str, str] | None = None,
         name: str = "NAME",
         key: str = "",
+        foreign: ForeignServer | None = None,
     ) -> None:
         """Raises StepError if Headway does not clone from ``url``."""
         self._folder = MirrorStore(folder / mirror_name(url, key), warn)
-        self._remote = Remote(url, login, self._folder, egress or {}, name)
+        self._remote = Remote(url, login, self._folder, egress or {}, name, foreign)
         self._wanted = ("", "", "")
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -191,15 +193,12 @@ class Mirror:
         """
         return self._with_repair(lambda: pipeline_names(self._run, sha))
 
-    def _entry(self, sha: str, path: str) -> Entry | None:
-        return self._with_repair(lambda: entry_at(self._run, sha, path))
-
     def read(self, sha: str, path: str) -> bytes:
         """A file of the commit; of a link in it the file that it leads to.
 
         Raises StepError if there is none or if it is larger than ``FILE_BYTES_MAX``.
         """
-        entry = self._entry(sha, path)
+        entry = self._with_repair(lambda: entry_at(self._run, sha, path))
         if entry is None or entry.kind != "blob":
             raise StepError(Reason.INVALID_PIPELINE, f"{path} is not a file in the commit {sha}")
         if entry.bytes > FILE_BYTES_MAX:

@@ -108,6 +108,14 @@ class MirrorStore:
         kind = self._git("rev-parse", "--show-object-format").strip()
         return kind != object_format(sha)
 
+    def drop_unfinished(self) -> int:
+        """Removes what a fetch has left that did not end. Returns the bytes of the largest file. Hold ``fetching``."""
+        largest_bytes = 0
+        for left in self.path.glob("objects/pack/tmp_*"):
+            largest_bytes = max(largest_bytes, left.stat().st_size)
+            left.unlink()
+        return largest_bytes
+
     def discard(self) -> None:
         """Deletes the mirror. Hold ``fetching``."""
         with _locked(self._read_lock, fcntl.LOCK_EX):
@@ -124,8 +132,7 @@ class MirrorStore:
         with suppress(BlockingIOError), _locked(self._fetch_lock, now), _locked(self._read_lock, now):
             if not self.path.exists():
                 return  # it was removed meanwhile
-            for left in self.path.glob("objects/pack/tmp_*"):
-                left.unlink()
+            self.drop_unfinished()
             newest_first = self._git("for-each-ref", "--sort=-creatordate", "--format=%(refname)", "refs/headway")
             for ref in newest_first.split()[commits_kept:]:
                 self._git("update-ref", "-d", ref)

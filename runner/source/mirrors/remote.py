@@ -4,8 +4,10 @@ import re
 from collections.abc import Mapping
 
 from pipelines.state import Reason
-from runner.errors import StepError
+from runner.errors import MachineError, StepError
+from runner.source.git.foreign import ForeignServer
 from runner.source.git.git import GitError, GitLogin
+from runner.source.git.limited_git import TooMuchOutputError
 from runner.source.git.server import PermanentGitError, RepoServer, TransientGitError
 from runner.source.git.urls import check_url, split_login
 from runner.source.mirrors.mirror_store import MirrorStore
@@ -33,13 +35,19 @@ class Remote:
     """Fetches from a remote repository into the folder of its mirror."""
 
     def __init__(
-        self, url: str, login: GitLogin | None, folder: MirrorStore, egress: Mapping[str, str], name: str
-    ) -> None:  # fmt: skip
+        self,
+        url: str,
+        login: GitLogin | None,
+        folder: MirrorStore,
+        egress: Mapping[str, str],
+        name: str,
+        foreign: ForeignServer | None = None,
+    ) -> None:
         """Raises StepError if Headway does not clone from ``url``. ``name`` is the repository's, for messages."""
         self.url, in_url = split_login(check_url(url))
         self.login = login or in_url
         self._folder = folder
-        self.server = RepoServer(self.url, self.login, egress, name)
+        self.server = RepoServer(self.url, self.login, egress, name, foreign=foreign)
         self._local = self.url.startswith("file://")
 
     def tip(self, ref: str) -> str:
@@ -86,7 +94,10 @@ class Remote:
         try:
             self._folder.create(sha)
             self._fetch_once(*words, depth=depth)
-        except GitError as error:
+        except MachineError as error:
+            self._check_size(self._folder.drop_unfinished())
+            if not isinstance(error, GitError):
+                raise
             # To look for damage means to read every object.
             explained = isinstance(error, TransientGitError | PermanentGitError) and error.explained
             if explained or not self._folder.repair(sha, error):
@@ -94,10 +105,17 @@ class Remote:
             self._folder.create(sha)
             self._fetch_once(*words, depth=depth)
 
+    def _check_size(self, received_bytes: int) -> None:
+        """Raises TooMuchOutputError where git was ended for what it received: the kernel does it, and git is silent."""
+        if self.server.foreign and received_bytes >= (most := self.server.foreign.limits.file_bytes_max):
+            raise TooMuchOutputError(Reason.CLONE_FAILED, f"the repository has more than {most:,} bytes to fetch")
+
     def _fetch_once(self, *words: str, depth: int) -> None:
         options = [word for word in words if word.startswith("--")]
         refspecs = [word for word in words if word not in options]
-        fetch = ["--git-dir", str(self._folder.path), "fetch", "--quiet", "--no-tags", "--force", *options]
+        # As one file, however few objects it has: the limit of a foreign server is for each file.
+        packed = ["-c", "fetch.unpackLimit=1"] if self.server.foreign else []
+        fetch = [*packed, "--git-dir", str(self._folder.path), "fetch", "--quiet", "--no-tags", "--force", *options]
         for deep in ([f"--depth={depth}"], []):
             try:
                 self._run(*fetch, *deep, "--", self.url, *refspecs)

@@ -14,6 +14,7 @@ from pipelines.syntax.yaml import TEXT_BYTES_MAX
 from runner.cli.fragments import fragments_of
 from runner.errors import StepError
 from runner.source.fragments import read_fragments
+from runner.source.git.foreign import ForeignServer
 from runner.source.git.git import GitError, GitLogin
 from runner.source.mirrors.mirror import Mirror
 from runner.source.other_repositories import OtherRepositories
@@ -23,7 +24,7 @@ MAIN = "steps:\n  - include: ci/test.yml\n"
 STEPS = "steps: []\n"
 
 
-def _none(url: str, _login: GitLogin | None) -> Mirror:
+def _none(url: str, _login: GitLogin | None, _foreign: ForeignServer) -> Mirror:
     raise AssertionError(f"{url} was asked")
 
 

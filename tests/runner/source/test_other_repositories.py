@@ -1,12 +1,18 @@
 """Fragments of other repositories: fetched from a real server, with a login or without, and what is refused."""
 
+import os
+import shutil
+import threading
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipelines.parser.fragment_addresses import Address
 from runner.errors import StepError
+from runner.source.git.foreign import ForeignServer
 from runner.source.git.git import GitLogin
 from runner.source.git.server import TransientGitError
 from runner.source.mirrors.mirror import Mirror
@@ -17,6 +23,7 @@ from tests.support.repos import Repo
 STEPS = "steps: []\n"
 LOGIN = GitLogin(USER, PASSWORD)
 Make = Callable[..., OtherRepositories]
+Change = Callable[[ForeignServer], ForeignServer]
 
 
 @pytest.fixture
@@ -41,8 +48,13 @@ def closed(served: Repo) -> Iterator[GitServer]:
 def make(tmp_path: Path) -> Make:
     """Makes what reads other repositories, for a run of the repository at an address."""
 
-    def others(own: str, *, login: GitLogin | None = None, trusted: bool = True) -> OtherRepositories:
-        return OtherRepositories(own, lambda url, with_: Mirror(tmp_path / "m", url, with_), login, trusted=trusted)
+    def others(
+        own: str, *, login: GitLogin | None = None, trusted: bool = True, change: Change = lambda foreign: foreign
+    ) -> OtherRepositories:
+        def opened(url: str, with_: GitLogin | None, foreign: ForeignServer) -> Mirror:
+            return Mirror(tmp_path / "m", url, with_, foreign=change(foreign))
+
+        return OtherRepositories(own, opened, login, trusted=trusted)
 
     return others
 
@@ -87,6 +99,11 @@ def test_no_other_port_gets_the_login(closed: GitServer, server: GitServer, serv
         ("ssh://git@a.test/app", "git@a.test:team/ci", False, "without the machine's keys"),
         ("ssh://git@a.test:2222/app", "ssh://git@a.test/ci", True, "at another host"),
         ("", "http://b.test/ci", True, "at another host"),
+        ("https://a.test/app", "https://127.0.0.1:8443/ci", False, "the worker's own machine"),
+        ("https://a.test/app", "https://169.254.169.254/ci", True, "the metadata service of its cloud"),
+        ("https://a.test/app", "https://[::ffff:7f00:1]/ci", True, "the worker's own machine"),
+        ("https://a.test/app", "https://2130706433/ci", True, "the worker's own machine"),
+        ("https://127.0.0.1/app", "https://127.0.0.1:8443/ci", True, "the worker's own machine"),
     ],
 )
 def test_an_address_that_a_run_may_not_ask(own: str, repo: str, trusted: bool, why: str, make: Make) -> None:
@@ -135,3 +152,63 @@ def test_the_number_of_repositories_is_limited(server: GitServer, served: Repo, 
         assert others.read(Address("test.yml", f"{server.url}/{number}.git", sha)) == STEPS.encode()
     with pytest.raises(StepError, match="it is in one more than 5 other repositories"):
         others.read(Address("test.yml", f"{server.url}/ci.git", sha))
+
+
+def test_a_redirect_to_the_worker_itself_is_not_followed(server: GitServer, served: Repo, make: Make) -> None:
+    address = Address("test.yml", f"{server.url}/moved.git", served.commit({"test.yml": STEPS}))
+    closed: list[str] = []
+    server.moved = {"/moved.git": f"http://localhost:{server.server_address[1]}/ci.git"}
+
+    def is_closed(host: str) -> bool:
+        closed.append(host)
+        return host == "localhost"
+
+    with pytest.raises(StepError):
+        make(f"{server.url}/app.git", change=lambda foreign: replace(foreign, is_closed=is_closed)).read(address)
+    assert closed == ["localhost"]
+    assert server.asked == []
+    assert make(f"{server.url}/app.git", change=lambda foreign: replace(foreign, is_closed=lambda _: False)).read(
+        address
+    )
+
+
+@pytest.mark.parametrize("over", [0, 1])
+def test_a_repository_that_is_too_large_fills_no_disk(server: GitServer, served: Repo, make: Make, over: int) -> None:
+    """A hostile server may send without end; random bytes do not become fewer in a pack."""
+    address = Address(
+        "test.yml", f"{server.url}/ci.git", served.commit({"test.yml": STEPS, "big": random_text(300_000)})
+    )
+    make(f"{server.url}/app.git").read(address)
+    (pack,) = served.path.parent.parent.glob("m/*.git/objects/pack/*.pack")
+    most = pack.stat().st_size - over
+
+    def limited(foreign: ForeignServer) -> ForeignServer:
+        return replace(foreign, limits=replace(foreign.limits, file_bytes_max=most))
+
+    shutil.rmtree(served.path.parent.parent / "m")
+    others = make(f"{server.url}/app.git", change=limited)
+    if over:
+        with pytest.raises(StepError, match=f"the repository has more than {most:,} bytes to fetch"):
+            others.read(address)
+        assert list(served.path.parent.parent.glob("m/*.git/objects/pack/*")) == []
+    else:
+        assert others.read(address) == STEPS.encode()
+
+
+def test_a_server_that_does_not_end_costs_only_so_much_time(server: GitServer, served: Repo, make: Make) -> None:
+    server.hold = threading.Event()
+    address = Address(
+        "test.yml", f"{server.url}/ci.git", served.commit({"test.yml": STEPS, "big": random_text(2_000_000)})
+    )
+
+    def short(foreign: ForeignServer) -> ForeignServer:
+        return replace(foreign, limits=replace(foreign.limits, deadline_s=time.monotonic() + 2))
+
+    with pytest.raises(StepError, match="did not answer in time"):
+        make(f"{server.url}/app.git", change=short).read(address)
+    server.hold.set()
+    assert list(served.path.parent.parent.glob("m/*.git/objects/pack/*")) == []
+
+
+def random_text(size_bytes: int) -> str:
+    return os.urandom(size_bytes // 2).hex()

@@ -243,6 +243,20 @@ def test_a_log_never_leads_out_of_its_folder(small: Settings, new_settings: Call
     assert not any(target.logs_dir.iterdir())  # the right one before it was taken back
 
 
+@pytest.mark.slow
+def test_logs_that_an_archive_does_not_admit_are_not_put_beside_those_that_are_there(
+    small: Settings, target: Settings
+) -> None:
+    file = backed_up(small, logs=True)
+    members = [(info.name, data) for info, data in plain_tar(file.getvalue())]
+    header = read_header(file).model_copy(update={"logs": False})
+    target.logs_dir.mkdir(parents=True)
+    (target.logs_dir / "own").write_bytes(b"of this installation")
+    with pytest.raises(StartError, match="says that it has none"):
+        restore(target, io.BytesIO(archive([each for each in members if "/" in each[0]], header)))
+    assert [path.name for path in target.logs_dir.iterdir()] == ["own"]
+
+
 def test_logs_in_a_bucket_are_not_in_an_archive(small: Settings) -> None:
     with pytest.raises(StartError, match=r"The logs are in s3://builds: keep them with the copies .* leave out --logs"):
         backed_up(small.model_copy(update={"blob_url": "s3://builds"}), logs=True)

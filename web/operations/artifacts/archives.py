@@ -37,15 +37,17 @@ def open_archive(
         _, run = run_numbered(session, actor, name, number, Role.READ, services.settings.retention)
         found = rows.artifacts_of_run(session, run.id, ARCHIVED_COUNT_MAX, folder=folder.strip("/"))
     # Of files with the same name, which two steps of a job kept, the later counts, as when they are restored.
-    by_name = {_name_in_archive(each): each.artifact for each in found}
+    by_name = {_name_in_archive(each, kind): each.artifact for each in found}
     if not by_name:
         raise NotFoundError(f"Run {number} has no artifacts{f' below {folder!r}' if folder else ''}.")
     return begun(_ARCHIVES[kind](services, by_name.items()))
 
 
-def _name_in_archive(kept: KeptArtifact) -> str:
+def _name_in_archive(kept: KeptArtifact, kind: ArchiveFormat) -> str:
     job = re.sub(r"[^A-Za-z0-9._-]+", "_", " ".join((kept.job.name, *kept.job.cell.values()))).strip(". _")
-    return f"{kept.job.number}-{job or 'pipeline'}/{kept.artifact.path}"
+    # Some programs that unpack zip archives take a backslash for a slash, and `..` behind it for the folder above.
+    path = kept.artifact.path.replace("\\", "_") if kind == "zip" else kept.artifact.path
+    return f"{kept.job.number}-{job or 'pipeline'}/{path}"
 
 
 class _Written(RawIOBase):

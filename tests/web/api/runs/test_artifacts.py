@@ -159,3 +159,13 @@ def test_a_name_on_the_page_is_text(browser: TestClient, site: Site, run: Claime
     page = browser.get(f"/repos/{REPO}/runs/1").text
     assert "<img src=x" not in page
     assert "&lt;img src=x onerror=alert(1)&gt;" in page
+
+
+def test_no_name_in_a_zip_archive_leads_out_of_its_folder_where_backslashes_are_slashes(
+    site: Site, program: TestClient
+) -> None:
+    site.add_repo()
+    site.begin().keep_all({"a\\..\\..\\evil.bat": b"1", "plain": b"2"})
+    zipped = program.get(f"/api/repos/{REPO}/runs/1/artifacts.zip").content
+    with zipfile.ZipFile(BytesIO(zipped)) as archive:
+        assert [name.partition("/")[2] for name in archive.namelist()] == ["a_.._.._evil.bat", "plain"]
