@@ -96,7 +96,7 @@ def _read_image(service: Service, fields: Mapping[str, Node], scope: Scope, repo
         service.image = ScalarNode(fields["image"].place, text) if text else None
     if "build" in fields:
         service.build = read_build(fields["build"], service.label, scope.folder, scope.environment, report)
-    if "image" not in fields and "build" not in fields:
+    if service.image is None and service.build is None:
         report.error(service.place, f"{service.label} has no image", "write image: NAME, or build: FOLDER")
     policy = report.text(fields["pull_policy"], f"'pull_policy' of {service.label}") if "pull_policy" in fields else ""
     if policy not in {"", "always", "missing", "if_not_present", "build"}:

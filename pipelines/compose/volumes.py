@@ -9,7 +9,7 @@ from typing import NamedTuple
 from pipelines.compose.keys import BIND_HINT
 from pipelines.compose.report import Report, shown
 from pipelines.syntax.diagnostics import Place, did_you_mean
-from pipelines.syntax.nodes import MapNode, Node, ScalarNode
+from pipelines.syntax.nodes import ListNode, MapNode, Node, ScalarNode
 
 VOLUME_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 PATH_BYTES_MAX = 255
@@ -38,8 +38,8 @@ def read_mounts(fields: Mapping[str, Node], label: str, known: frozenset[str], r
     """The mounts of a service. ``known`` are the volumes of the file. One without a name is the container's own."""
     node = fields.get("volumes")
     what = f"'volumes' of {label}"
-    items = node.items if node is not None and hasattr(node, "items") else ()
-    if node is not None and not hasattr(node, "items"):
+    items = node.items if isinstance(node, ListNode) else ()
+    if node is not None and not isinstance(node, ListNode):
         report.error(node.place, f"{what} is a list", "write one volume a line, each behind '- '")
     volumes: list[Mount] = []
     tmpfs: list[ScalarNode] = []

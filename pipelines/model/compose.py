@@ -58,6 +58,7 @@ class ComposeHead(PipelineModel):
     """What a step says of its Compose project. Its other keys are those of the steps that it becomes."""
 
     compose: ComposeField
+    name: Text = ""
     environment: Environment = Field(default_factory=dict)
     detach: Flag = False
 

@@ -98,9 +98,8 @@ class ComposeExpander:
         services = read_project(self._root(head.compose, place), asked, self._diagnostics)
         if services is None:
             raise _UnusableError
-        name = item.by_key.get("name")
         step = ComposeStep(
-            name.text if isinstance(name, ScalarNode) and name.text else _UNNAMED,
+            head.name or _UNNAMED,
             number,
             item,
             self._images(head.compose, services, place),
@@ -184,7 +183,7 @@ class ComposeExpander:
             if name not in names:
                 hint = did_you_mean(name, names) or f"it has {', '.join(map(shown, names))}"
                 self._refuse(place, f"'images' names the service '{shown(name)}', which does not run here", hint)
-            if isinstance(node, ScalarNode | MapNode):
+            if isinstance(node, MapNode) or (isinstance(node, ScalarNode) and node.text and not node.is_null):
                 found[name] = node
             else:
                 message = f"the image of '{shown(name)}' is not a name"
