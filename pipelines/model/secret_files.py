@@ -14,9 +14,7 @@ _MODE_HINT = "write for example 0400: its user alone may read it"
 
 def _mode(value: object) -> object:
     text = text_of(value)
-    if not isinstance(text, str):
-        return text
-    found = _MODE.fullmatch(text)
+    found = _MODE.fullmatch(text) if isinstance(text, str) else None
     if found is None:
         fail(f"'{text}' is no mode of a file, which has three digits from 0 to 7", _MODE_HINT)
     return int(found[1], 8)

@@ -12,6 +12,7 @@ from web.cli.repos import crons, deliveries, registries, repos, secrets
 from web.cli.runs.approve import approve
 from web.cli.runs.artifacts import artifacts
 from web.cli.runs.rerun import rerun
+from web.cli.runs.tests import tests
 from web.cli.runs.trigger import trigger
 from workers.cli.errors import report_errors
 from workers.cli.worker_group import WORKER
@@ -30,7 +31,7 @@ _GROUPS: tuple[tuple[str, str, Mapping[str, Callable[..., None]]], ...] = (
 
 def register(app: typer.Typer) -> None:
     """Adds the commands to the application."""
-    for command in (serve, web, trigger, rerun, approve, artifacts, users.audit):
+    for command in (serve, web, trigger, rerun, approve, artifacts, tests, users.audit):
         app.command()(command)
     for verb in workers.COMMANDS:
         WORKER.command(verb.__name__)(verb)

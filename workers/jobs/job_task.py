@@ -265,7 +265,7 @@ def _assignment(
         network=network,
         access=job.allowed.access,
         egress=egress_of(context, job),
-        isolation=isolation_for(context.database, context.vault, job.repo_id, job.allowed),
+        isolation=isolation_for(context.database, context.vault, (job.repo_id, job.run.repo_key), job.allowed),
         journaled=True,
         fingerprint=fingerprint(context, job, secrets.values),
         resumption=job.left,

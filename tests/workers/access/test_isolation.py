@@ -25,14 +25,17 @@ class Server:
         self.database = database
         self.vault: Vault = parse_keys([TEST_KEY], "the test")
         with transaction(database) as session:
-            self.ids = [store.add_repo(session, store.NewRepo(name, "file:///x")).id for name in ("a/a", "b/b")]
+            repos = [store.add_repo(session, store.NewRepo(name, "file:///x")) for name in ("a/a", "b/b")]
+            self.ids = [repo.id for repo in repos]
+            self.keys = [repo.key for repo in repos]
 
     def login(self, host: str, repo: int | None = None) -> None:
         with transaction(self.database) as session:
             store.put_registry(session, None if repo is None else self.ids[repo], host, "robot", "sealed")
 
     def isolation(self, trigger: Trigger, repo: int = 0) -> Isolation:
-        return isolation_for(self.database, self.vault, self.ids[repo], permissions(trigger, Trust(), on_branch=True))
+        allowed = permissions(trigger, Trust(), on_branch=True)
+        return isolation_for(self.database, self.vault, (self.ids[repo], self.keys[repo]), allowed)
 
 
 @pytest.fixture
@@ -48,6 +51,12 @@ def test_builds_share_their_caches_with_those_of_the_same_repository_and_trust(s
     assert len(scopes) == 5
     assert all(len(scope) == 64 for scope in scopes)
     assert server.isolation(FORK) == server.isolation(FORK)
+
+
+def test_a_repository_of_a_restored_database_has_a_scope_of_its_own(server: Server) -> None:
+    before = server.isolation(push()).build_scope
+    server.keys[0] = "another"
+    assert server.isolation(push()).build_scope != before
 
 
 def test_a_scope_is_known_only_with_the_servers_key_and_stays_when_a_key_is_added(server: Server) -> None:
