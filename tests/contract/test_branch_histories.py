@@ -13,7 +13,7 @@ from workers import store
 from workers.db.models import Run
 from workers.db.session import reading, transaction
 from workers.store.runs import branch_history
-from workers.store.runs.branch_history import RepoName
+from workers.store.runs.branch_history import LastNumbers, RepoName
 
 
 def run_of(database: Engine, repo_id: int, trigger: Trigger | None = None, state: State = State.PASSED) -> int:
@@ -66,6 +66,17 @@ def test_a_history_knows_how_long_each_run_took(database: Engine) -> None:
     with reading(database) as session:
         found = branch_history.histories(session, [roof], 20)[roof.id]
     assert [(run.state, run.took_ms) for run in found] == [(State.PASSED, 3_500), (State.QUEUED, None)]
+
+
+def test_the_last_numbers_of_a_branch_are_those_of_its_states(database: Engine) -> None:
+    roof, empty = added(database, "a/roof"), added(database, "b/empty")
+    for state in (State.FAILED, State.PASSED, State.BROKEN, State.CANCELED, State.RUNNING):
+        run_of(database, roof.id, state=state)
+    run_of(database, roof.id, push(branch="topic"), State.FAILED)
+    with reading(database) as session:
+        assert branch_history.last_numbers(session, [roof, empty], 5) == {roof.id: LastNumbers(5, 2, 3, 5)}
+        assert branch_history.last_numbers(session, [roof], 3) == {roof.id: LastNumbers(5, 0, 3, 5)}
+        assert branch_history.last_numbers(session, [], 5) == {}
 
 
 def listed(
@@ -134,7 +145,12 @@ def _histories(database: Engine, repo: RepoName) -> None:
     numbers(database, repo)
 
 
-@pytest.mark.parametrize("ask", [_by_activity, _histories])
+def _last_numbers(database: Engine, repo: RepoName) -> None:
+    with reading(database) as session:
+        branch_history.last_numbers(session, [repo], 20)
+
+
+@pytest.mark.parametrize("ask", [_by_activity, _histories, _last_numbers])
 def test_no_query_reads_all_runs(database: Engine, ask: Callable[[Engine, RepoName], None]) -> None:
     roof = added(database, "a/roof")
     run_of(database, roof.id)

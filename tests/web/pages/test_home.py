@@ -16,10 +16,10 @@ from tests.web.pages.test_pages import HOSTILE, assert_no_foreign_markup
 from web.pages.bars import bars, in_words
 from web.pages.home.first_steps import PIPELINE
 from web.pages.home.page import PAGES_MAX, REPOS_ON_A_PAGE, SEARCH_CHARS_MAX
-from web.pages.home.ranking import Attention, health_of
+from web.pages.home.ranking import Attention, attention_of, health_of
 from workers import store
 from workers.db.session import transaction
-from workers.store.runs.branch_history import PastRun
+from workers.store.runs.branch_history import LastNumbers, PastRun
 
 EXIT = Outcome(State.FAILED, Reason.EXIT_CODE, "It ended with exit status 1.", 1)
 
@@ -93,6 +93,10 @@ def test_a_canceled_run_says_nothing_about_the_branch() -> None:
     assert (green.attention, green.red_since, green.verdict) == (Attention.QUIET, None, green.runs[1])
     always = health_of([past(1, State.BROKEN), past(2, State.FAILED)])
     assert (always.red_since, always.red_for_all) == (always.runs[0], True)
+    assert attention_of(LastNumbers(newest=4, passed=1, red=2, unfinished=0)) is Attention.RED
+    assert attention_of(LastNumbers(newest=4, passed=2, red=1, unfinished=3)) is Attention.QUIET
+    assert attention_of(LastNumbers(newest=4, passed=2, red=1, unfinished=4)) is Attention.RUNNING
+    assert attention_of(None) is Attention.QUIET
     assert health_of([]).attention is Attention.QUIET
     assert health_of([past(1, State.PASSED), past(2, State.RUNNING, None)]).attention is Attention.RUNNING
 

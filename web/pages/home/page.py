@@ -93,27 +93,26 @@ def _found(session: Session, viewer: int | None, search: str, number: int) -> _F
     first, behind = (number - 1) * REPOS_ON_A_PAGE, number * REPOS_ON_A_PAGE
     candidates = branch_history.repos_by_activity(session, viewer, search, REPOS_RANKED_MAX + 1)
     names = candidates[:REPOS_RANKED_MAX]
-    histories = branch_history.histories(session, names, BARS)
-    order = ranked(names, histories)
-    attention = [health.attention for _, health in order]
+    order = ranked(names, branch_history.last_numbers(session, names, BARS))
+    attention = [kind for kind, _ in order]
     if behind <= REPOS_RANKED_MAX:
-        shown, more = order[first:behind], len(candidates) > behind
+        shown, more = [repo for _, repo in order[first:behind]], len(candidates) > behind
     else:
         others = branch_history.repos_by_activity(session, viewer, search, REPOS_ON_A_PAGE + 1, first)
-        more, others = len(others) > REPOS_ON_A_PAGE, others[:REPOS_ON_A_PAGE]
-        histories = branch_history.histories(session, others, BARS)
-        shown = [(repo, health_of(histories.get(repo.id, ()))) for repo in others]
-        shown.sort(key=lambda each: each[1].attention)
+        shown, more = others[:REPOS_ON_A_PAGE], len(others) > REPOS_ON_A_PAGE
     return _Found(_rows(session, shown), more, attention.count(Attention.RED), attention.count(Attention.RUNNING))
 
 
-def _rows(session: Session, shown: Sequence[tuple[RepoName, BranchHealth]]) -> list[Row]:
-    repos = branch_history.repos_with_ids(session, [repo.id for repo, _ in shown])
-    newest = {repo.id: health.newest.id for repo, health in shown if health.newest}
+def _rows(session: Session, shown: Sequence[RepoName]) -> list[Row]:
+    histories = branch_history.histories(session, shown, BARS)
+    health = {repo.id: health_of(histories.get(repo.id, ())) for repo in shown}
+    repos = branch_history.repos_with_ids(session, health)
+    newest = {repo_id: of_repo.newest.id for repo_id, of_repo in health.items() if of_repo.newest}
     runs = branch_history.runs_with_ids(session, newest.values())
     others = store.last_runs(session, [repo for repo in repos.values() if repo.id not in newest])
-    return [
-        Row(repos[repo.id], health, runs.get(newest.get(repo.id, 0)) or others.get(repo.id), repo.id not in newest)
-        for repo, health in shown
-        if repo.id in repos
+    rows = [
+        Row(repos[repo_id], of_repo, runs.get(newest.get(repo_id, 0)) or others.get(repo_id), repo_id not in newest)
+        for repo_id, of_repo in health.items()
+        if repo_id in repos
     ]
+    return sorted(rows, key=lambda row: row.health.attention)

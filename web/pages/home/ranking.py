@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from pipelines.state import State
-from workers.store.runs.branch_history import PastRun, RepoName
+from workers.store.runs.branch_history import LastNumbers, PastRun, RepoName
 
 _VERDICTS = frozenset({State.PASSED, State.FAILED, State.BROKEN})
 _RED = frozenset({State.FAILED, State.BROKEN})
@@ -56,9 +56,18 @@ def health_of(runs: Sequence[PastRun]) -> BranchHealth:
     return BranchHealth(runs, verdicts[-1] if verdicts else None, red[-1] if red else None, len(red) == len(verdicts))
 
 
+def attention_of(last: LastNumbers | None) -> Attention:
+    """The same as ``health_of(...).attention``, from what is read of hundreds of repositories."""
+    if last is None:
+        return Attention.QUIET
+    if last.red > last.passed:
+        return Attention.RED
+    return Attention.RUNNING if last.unfinished == last.newest else Attention.QUIET
+
+
 def ranked(
-    repos: Iterable[RepoName], histories: Mapping[int, Sequence[PastRun]]
-) -> list[tuple[RepoName, BranchHealth]]:
+    repos: Iterable[RepoName], last: Mapping[int, LastNumbers]
+) -> list[tuple[Attention, RepoName]]:  # fmt: skip
     """The repositories in the order of the page. Inside a group they keep the order in which they came."""
-    found = [(repo, health_of(histories.get(repo.id, ()))) for repo in repos]
-    return sorted(found, key=lambda each: each[1].attention)
+    found = [(attention_of(last.get(repo.id)), repo) for repo in repos]
+    return sorted(found, key=lambda each: each[0])

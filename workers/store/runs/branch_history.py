@@ -3,13 +3,15 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, ColumnElement, String, column, func, select, values
+from sqlalchemy import CTE, BigInteger, ColumnElement, String, case, column, func, select, values
 from sqlalchemy.orm import Session
 
 from pipelines.state import State
 from workers.db.models import Repo, Run
 from workers.store.accounts.roles import seen_by
 
+_PASSED, _RED = (State.PASSED,), (State.FAILED, State.BROKEN)
+_UNFINISHED = tuple(state for state in State if not state.final)
 _LIKE_SPECIAL = str.maketrans({"\\": r"\\", "%": r"\%", "_": r"\_"})
 
 
@@ -42,6 +44,16 @@ class PastRun:
     def took_ms(self) -> int | None:
         """How long it ran; None while it has not ended, and where it never began."""
         return None if self.started_ms is None or self.finished_ms is None else self.finished_ms - self.started_ms
+
+
+@dataclass(frozen=True)
+class LastNumbers:
+    """Of the last runs of a branch, the highest number, and that of those in some states; 0 where there is none."""
+
+    newest: int
+    passed: int
+    red: int
+    unfinished: int
 
 
 def repos_by_activity(
@@ -77,24 +89,44 @@ def histories(session: Session, repos: Collection[RepoName], most: int) -> dict[
 
 def branch_histories(session: Session, branches: Sequence[tuple[int, str]], most: int) -> dict[int, list[PastRun]]:
     """The last ``most`` runs of each ref, the oldest first, by the repository's id. One without runs is left out."""
-    first = _first_numbers(session, branches, most)
-    if not first:
+    if not branches:
         return {}
-    # A range of the index for each branch, which no statistics and no number of runs can turn into anything else.
-    columns = column("repo_id", BigInteger()), column("ref", String()), column("first", BigInteger())
-    asked = values(*columns, name="asked").data([(repo_id, ref, first[repo_id]) for repo_id, ref in branches]).cte()
-    in_range = (Run.repo_id == asked.c.repo_id) & (Run.ref == asked.c.ref) & (Run.number >= asked.c.first)
     shown = (Run.repo_id, Run.id, Run.number, Run.state, Run.created_ms, Run.started_ms, Run.finished_ms)
+    asked, in_range = _last_runs_of(session, branches, most)
     found: dict[int, list[PastRun]] = {}
     for row in session.execute(select(*shown).select_from(asked).join(Run, in_range)):
         found.setdefault(row[0], []).append(PastRun(*row[1:]))
     return {repo_id: sorted(runs, key=lambda run: run.number)[-most:] for repo_id, runs in found.items()}
 
 
+def last_numbers(session: Session, repos: Collection[RepoName], most: int) -> dict[int, LastNumbers]:
+    """What the last ``most`` runs of each default branch say, by the repository's id: enough to rank hundreds of them.
+
+    A repository without such runs is left out.
+    """
+    if not repos:
+        return {}
+    asked, in_range = _last_runs_of(session, [(repo.id, repo.ref) for repo in repos], most)
+    of_states = [
+        func.coalesce(func.max(case((Run.state.in_(states), Run.number))), 0) for states in (_PASSED, _RED, _UNFINISHED)
+    ]
+    query = select(Run.repo_id, func.max(Run.number), *of_states).select_from(asked).join(Run, in_range)
+    return {row[0]: LastNumbers(*row[1:]) for row in session.execute(query.group_by(Run.repo_id))}
+
+
+def _last_runs_of(session: Session, branches: Sequence[tuple[int, str]], most: int) -> tuple[CTE, ColumnElement[bool]]:
+    """The branches as a table, and how its rows join their last runs.
+
+    A range of the index for each branch, which no statistics and no number of runs can turn into anything else.
+    """
+    first = _first_numbers(session, branches, most)
+    columns = column("repo_id", BigInteger()), column("ref", String()), column("first", BigInteger())
+    asked = values(*columns, name="asked").data([(repo_id, ref, first[repo_id]) for repo_id, ref in branches]).cte()
+    return asked, (Run.repo_id == asked.c.repo_id) & (Run.ref == asked.c.ref) & (Run.number >= asked.c.first)
+
+
 def _first_numbers(session: Session, branches: Sequence[tuple[int, str]], most: int) -> dict[int, int]:
     """The number from which on each ref has ``most`` runs; 0 where it has fewer."""
-    if not branches:
-        return {}
     columns = column("repo_id", BigInteger()), column("ref", String())
     asked = values(*columns, name="asked").data(list(branches)).cte("asked")
     of_ref = select(Run.number).where(Run.repo_id == asked.c.repo_id, Run.ref == asked.c.ref).correlate(asked)
