@@ -11,7 +11,9 @@ from starlette.responses import HTMLResponse
 
 from pipelines.visible import visible
 from runner.logs.ansi import last_state, without_escapes
+from web.pages.bars import bars
 from web.pages.filters import FILTERS, GLOBALS
+from web.pages.run_titles import run_title
 
 HERE = Path(__file__).parents[1]
 
@@ -31,7 +33,7 @@ def make_templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.filters.update(FILTERS)
+    env.filters.update(FILTERS, bars=bars, run_title=run_title)
     env.globals.update(GLOBALS)
     return env
 

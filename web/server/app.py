@@ -11,7 +11,7 @@ from web.api.accounts import roles, users
 from web.api.repos import crons, deliveries, forge_tokens, inputs, repo_settings, repos, retention, secrets
 from web.api.runs import artifacts, logs, runs, tests
 from web.hooks import endpoint
-from web.pages import account, front, login
+from web.pages import account, login
 from web.pages import artifacts as artifacts_page
 from web.pages import deliveries as deliveries_page
 from web.pages import disk as disk_page
@@ -22,6 +22,7 @@ from web.pages import settings as settings_page
 from web.pages import tests as tests_page
 from web.pages import users as users_page
 from web.pages import workers as workers_page
+from web.pages.home import page as front
 from web.pages.templates import HERE, make_templates
 from web.security.auth import new_secret
 from web.security.failed_logins import FailedLogins

@@ -34,6 +34,7 @@ class Run(Base):
         UniqueConstraint("repo_id", "number"),
         Index("ix_runs_held", "repo_id", sqlite_where=text("held = 1"), postgresql_where=text("held")),
         Index(None, "repo_id", "branch", "number"),
+        Index(None, "repo_id", "ref", "number"),
         Index(None, "repo_id", "event", "number"),
         Index(None, "repo_id", "state", "number"),
         Index(None, "repo_id", "sha"),

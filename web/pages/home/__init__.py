@@ -1,0 +1,1 @@
+"""The front page: which repositories need attention, and the newest runs."""

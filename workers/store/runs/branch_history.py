@@ -1,0 +1,144 @@
+"""The last runs of a branch, for many repositories at once, and which repositories were active last."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import CTE, BigInteger, ColumnElement, String, case, column, func, select, values
+from sqlalchemy.orm import Session
+
+from pipelines.state import State
+from workers.db.models import Repo, Run
+from workers.store.accounts.roles import seen_by
+
+_PASSED, _RED = (State.PASSED,), (State.FAILED, State.BROKEN)
+_UNFINISHED = tuple(state for state in State if not state.final)
+_LIKE_SPECIAL = str.maketrans({"\\": r"\\", "%": r"\%", "_": r"\_"})
+
+
+@dataclass(frozen=True)
+class RepoName:
+    """What a list of repositories needs of each before it is known which of them are shown."""
+
+    id: int
+    name: str
+    default_branch: str
+
+    @property
+    def ref(self) -> str:
+        """The ref of its default branch. Pull requests into that branch have refs of their own."""
+        return f"refs/heads/{self.default_branch}"
+
+
+@dataclass(frozen=True)
+class PastRun:
+    """One run of a branch: what a bar of a diagram, a ranking or a badge needs."""
+
+    id: int
+    number: int
+    state: State
+    created_ms: int
+    started_ms: int | None
+    finished_ms: int | None
+
+    @property
+    def took_ms(self) -> int | None:
+        """How long it ran; None while it has not ended, and where it never began."""
+        return None if self.started_ms is None or self.finished_ms is None else self.finished_ms - self.started_ms
+
+
+@dataclass(frozen=True)
+class LastNumbers:
+    """Of the last runs of a branch, the highest number, and that of those in some states; 0 where there is none."""
+
+    newest: int
+    passed: int
+    red: int
+    unfinished: int
+
+
+def repos_by_activity(
+    session: Session, viewer: int | None = None, search: str = "", limit: int = 100, offset: int = 0
+) -> list[RepoName]:
+    """The repositories that the viewer sees, those whose newest run is newest first; those without runs by name.
+
+    With ``search``, only those whose name contains it, in whatever case.
+    """
+    # A look at the index for each repository: the number of runs does not matter.
+    newest = select(Run.id).where(Run.repo_id == Repo.id, Run.number == Repo.last_number).scalar_subquery()
+    query = select(Repo.id, Repo.name, Repo.default_branch).where(seen_by(viewer), *_named_like(search))
+    rows = session.execute(query.order_by(func.coalesce(newest, 0).desc(), Repo.name).limit(limit).offset(offset))
+    return [RepoName(*row) for row in rows]
+
+
+def count_repos(session: Session, viewer: int | None = None, search: str = "") -> int:
+    """How many repositories the viewer sees, or how many of them the search finds."""
+    query = select(func.count()).select_from(Repo).where(seen_by(viewer), *_named_like(search))
+    return session.scalar(query) or 0
+
+
+def _named_like(search: str) -> list[ColumnElement[bool]]:
+    if not search:
+        return []
+    return [func.lower(Repo.name).like(f"%{search.lower().translate(_LIKE_SPECIAL)}%", escape="\\")]
+
+
+def histories(session: Session, repos: Collection[RepoName], most: int) -> dict[int, list[PastRun]]:
+    """The last ``most`` runs of the default branch of each repository, the oldest first, by the repository's id."""
+    return branch_histories(session, [(repo.id, repo.ref) for repo in repos], most)
+
+
+def branch_histories(session: Session, branches: Sequence[tuple[int, str]], most: int) -> dict[int, list[PastRun]]:
+    """The last ``most`` runs of each ref, the oldest first, by the repository's id. One without runs is left out."""
+    if not branches:
+        return {}
+    shown = (Run.repo_id, Run.id, Run.number, Run.state, Run.created_ms, Run.started_ms, Run.finished_ms)
+    asked, in_range = _last_runs_of(session, branches, most)
+    found: dict[int, list[PastRun]] = {}
+    for row in session.execute(select(*shown).select_from(asked).join(Run, in_range)):
+        found.setdefault(row[0], []).append(PastRun(*row[1:]))
+    return {repo_id: sorted(runs, key=lambda run: run.number)[-most:] for repo_id, runs in found.items()}
+
+
+def last_numbers(session: Session, repos: Collection[RepoName], most: int) -> dict[int, LastNumbers]:
+    """What the last ``most`` runs of each default branch say, by the repository's id: enough to rank hundreds of them.
+
+    A repository without such runs is left out.
+    """
+    if not repos:
+        return {}
+    asked, in_range = _last_runs_of(session, [(repo.id, repo.ref) for repo in repos], most)
+    of_states = [
+        func.coalesce(func.max(case((Run.state.in_(states), Run.number))), 0) for states in (_PASSED, _RED, _UNFINISHED)
+    ]
+    query = select(Run.repo_id, func.max(Run.number), *of_states).select_from(asked).join(Run, in_range)
+    return {row[0]: LastNumbers(*row[1:]) for row in session.execute(query.group_by(Run.repo_id))}
+
+
+def _last_runs_of(session: Session, branches: Sequence[tuple[int, str]], most: int) -> tuple[CTE, ColumnElement[bool]]:
+    """The branches as a table, and how its rows join their last runs.
+
+    A range of the index for each branch, which no statistics and no number of runs can turn into anything else.
+    """
+    first = _first_numbers(session, branches, most)
+    columns = column("repo_id", BigInteger()), column("ref", String()), column("first", BigInteger())
+    asked = values(*columns, name="asked").data([(repo_id, ref, first[repo_id]) for repo_id, ref in branches]).cte()
+    return asked, (Run.repo_id == asked.c.repo_id) & (Run.ref == asked.c.ref) & (Run.number >= asked.c.first)
+
+
+def _first_numbers(session: Session, branches: Sequence[tuple[int, str]], most: int) -> dict[int, int]:
+    """The number from which on each ref has ``most`` runs; 0 where it has fewer."""
+    columns = column("repo_id", BigInteger()), column("ref", String())
+    asked = values(*columns, name="asked").data(list(branches)).cte("asked")
+    of_ref = select(Run.number).where(Run.repo_id == asked.c.repo_id, Run.ref == asked.c.ref).correlate(asked)
+    nth = of_ref.order_by(Run.number.desc()).limit(1).offset(most - 1).scalar_subquery()
+    return {repo_id: first or 0 for repo_id, first in session.execute(select(asked.c.repo_id, nth).select_from(asked))}
+
+
+def runs_with_ids(session: Session, ids: Collection[int]) -> dict[int, Run]:
+    """The runs with these ids, by id."""
+    return {run.id: run for run in session.scalars(select(Run).where(Run.id.in_(ids)))}
+
+
+def repos_with_ids(session: Session, ids: Collection[int]) -> dict[int, Repo]:
+    """The repositories with these ids, by id."""
+    return {repo.id: repo for repo in session.scalars(select(Repo).where(Repo.id.in_(ids)))}
