@@ -146,7 +146,8 @@ class Artifacts(_Frozen):
 class CommandsStep(_Step):
     """Shell commands: all in one shell, which exits at the first that fails.
 
-    If it is detached, steps after it wait for ``ready``, else until its commands have begun.
+    If it is detached, steps after it wait for ``ready``, else until its commands have begun. With ``sources``, patterns
+    of files of the checkout, the result of an earlier run is taken where nothing of what it depends on has changed.
     """
 
     kind: Literal["commands"] = "commands"
@@ -159,6 +160,7 @@ class CommandsStep(_Step):
     caches: tuple[Cache, ...] = ()
     reports: Reports | None = None
     secret_files: tuple[SecretFile, ...] = ()
+    sources: tuple[str, ...] = ()
 
 
 class PluginStep(_Step):

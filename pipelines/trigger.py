@@ -54,7 +54,8 @@ class Trigger(BaseModel):
     ``sha`` is the commit's id, in full or abbreviated (see ``commit_id``), or empty: then a worker resolves ``ref``, a
     full ref name, with git. ``branch`` is the target branch of a pull request, empty for a tag. ``changed_files`` is
     None until a worker has asked git. ``event_reason`` says what changed in a pull request. ``inputs`` were given when
-    the run was started by hand or by a cron, with ``inputs_by_admin`` by an administrator.
+    the run was started by hand or by a cron, with ``inputs_by_admin`` by an administrator. With ``no_reuse`` all
+    steps run, also those whose result an earlier run has.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -76,6 +77,7 @@ class Trigger(BaseModel):
     changed_files: tuple[str, ...] | None = None
     inputs: dict[str, str] = {}
     inputs_by_admin: bool = False
+    no_reuse: bool = False
     cron: str = ""
     release_title: str = ""
     prerelease: bool = False

@@ -71,6 +71,16 @@ class StepFinished:
 
 
 @dataclass(frozen=True)
+class StepReused:
+    """The step did not run: an earlier result took its place, that of ``since``. It would have taken ``seconds``."""
+
+    step: int
+    outcome: Outcome
+    since: str
+    seconds: float
+
+
+@dataclass(frozen=True)
 class CacheUse:
     """A cache of a step. ``found`` is the key of what was kept before, empty where nothing was; it has ``size_bytes``.
 
@@ -165,5 +175,5 @@ class JobNote:
 StepEvent = (
     StepStarted | StepOutput | StepRetried | StepMeasured | StepFinished | CachesUsed | ReportsRead | ProblemLinesFound
 )
-Event = StepEvent | InstructionChanged | ImageBuilt | ImagePushed | ServiceChanged | JobNote
+Event = StepEvent | StepReused | InstructionChanged | ImageBuilt | ImagePushed | ServiceChanged | JobNote
 Emit = Callable[[Event], None]

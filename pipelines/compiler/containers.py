@@ -6,7 +6,7 @@ from pipelines.compiler.environment_limits import Where, check_environment, chec
 from pipelines.compiler.job_input import JobInput
 from pipelines.compiler.plugins.encoding import encode_all, plugin_environment, plugin_name
 from pipelines.compiler.step_options.resources import plan_resources
-from pipelines.environment.variables import StepIdentity, step_environment
+from pipelines.environment.variables import StepIdentity, same_in_all_runs, step_environment
 from pipelines.images.own_images import REMEDY, is_own_image
 from pipelines.model.workflow import CommandsStep, ComposeService, PluginStep, Service
 from pipelines.plan import BuiltImage, Container, EnvValue, Image, NamedImage, text
@@ -62,6 +62,8 @@ def _directory(job: JobInput, options: Options) -> str:
 
 def _environment(job: JobInput, options: Options, identity: StepIdentity) -> dict[str, EnvValue]:
     base = step_environment(job.trigger, job.context, identity, job.run_variables)
+    if isinstance(options, CommandsStep) and options.sources:
+        base = same_in_all_runs(base)
     settings = {} if isinstance(options, CommandsStep) else options.settings
     scripts = () if isinstance(options, PluginStep) else options.commands
     if isinstance(options, Service) and options.ready and options.ready.command:

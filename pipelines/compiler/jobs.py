@@ -19,6 +19,7 @@ from pipelines.compiler.step_options.caches import check_caches
 from pipelines.compiler.step_options.readiness import plan_ready
 from pipelines.compiler.step_options.reports import check_reports
 from pipelines.compiler.step_options.secret_files import check_secret_files
+from pipelines.compiler.step_options.sources import check_sources
 from pipelines.compiler.steps import plan_step
 from pipelines.compiler.workflow_dependencies import check_waits_for_one
 from pipelines.compiler.workspace import check_workspace
@@ -53,6 +54,7 @@ def plan_job(job: JobInput) -> PlannedJob:
     check_caches(candidates)
     check_reports(candidates)
     check_secret_files(candidates)
+    check_sources(candidates)
     restored = restored_from(job)
     services, no_services = _services(candidates)
     steps = tuple(plan_step(job, candidate) for candidate in candidates.selected)

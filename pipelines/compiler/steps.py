@@ -11,7 +11,7 @@ from pipelines.compiler.job_input import JobInput
 from pipelines.compiler.plugins.encoding import encode
 from pipelines.compiler.selection.pushes import push_tags
 from pipelines.compiler.selection.step_candidates import StepCandidate
-from pipelines.compiler.step_options.artifacts import plan_artifacts
+from pipelines.compiler.step_options.artifacts import plain_pattern, plan_artifacts
 from pipelines.compiler.step_options.caches import plan_caches
 from pipelines.compiler.step_options.readiness import plan_ready_of_step
 from pipelines.compiler.step_options.reports import plan_reports
@@ -43,6 +43,7 @@ def plan_step(job: JobInput, candidate: StepCandidate) -> plan.Step:
                 caches=plan_caches(job, step.cache, container),
                 reports=plan_reports(step.reports),
                 secret_files=plan_secret_files(step),
+                sources=tuple(map(plain_pattern, step.sources)),
             )
         case PluginStep() as step:
             if step.settings and step.entrypoint is not None:

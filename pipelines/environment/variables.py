@@ -210,6 +210,14 @@ def step_environment(
     return {name: value for name, value in {**extra, **run, **own}.items() if value}
 
 
+_OF_ONE_RUN = ("CI_COMMIT_", "CI_PIPELINE_", "CI_PREV_", "CI_SYSTEM_HOST", "CI_SYSTEM_VERSION")
+
+
+def same_in_all_runs(variables: Mapping[str, str]) -> dict[str, str]:
+    """The variables without those that say which run it is, and where: a step that is reused must not see them."""
+    return {name: value for name, value in variables.items() if not name.startswith(_OF_ONE_RUN)}
+
+
 DRONE = {
     "BRANCH": "CI_COMMIT_BRANCH",
     "COMMIT_BRANCH": "CI_COMMIT_BRANCH",

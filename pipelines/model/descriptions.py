@@ -67,6 +67,8 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "cache": _CACHE,
         "reports": _REPORTS,
         "secrets": _SECRETS,
+        "sources": "Patterns of files of the checkout. If nothing of them has changed, nor anything else that the step "
+        "depends on, an earlier result is taken, and the step does not run.",
         "commands": _COMMANDS,
         "detach": _DETACH,
         "ready": _READY,

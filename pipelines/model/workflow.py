@@ -165,6 +165,7 @@ class ContainerStep(StepBase, ContainerOptions):
 class CommandsStep(ContainerStep):
     """Shell commands in an image."""
 
+    sources: Texts = ()
     commands: Scripts = Field(min_length=1)
 
 

@@ -77,12 +77,16 @@ def run(
     inputs: Annotated[
         list[str] | None, typer.Option("--input", help="NAME=VALUE of an input; the event is manual.")
     ] = None,
+    no_reuse: Annotated[
+        bool, typer.Option("--no-reuse", help="Run every step, also where an earlier result could be taken.")
+    ] = False,
 ) -> None:
     """Runs the pipeline of a folder on this machine, uncommitted files included. Needs only Docker."""
     from runner.cli.run.launch import launch
     from runner.cli.run.options import RunOptions
 
-    raise typer.Exit(launch(RunOptions(folder, push, event, branch, tuple(secret or ()), tuple(inputs or ()))))
+    names, given = tuple(secret or ()), tuple(inputs or ())
+    raise typer.Exit(launch(RunOptions(folder, push, event, branch, names, given, no_reuse)))
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """``headway plan``: shows what would run for a trigger, in which order and images, and why the rest would not run."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -16,6 +17,7 @@ from pipelines.visible import visible_line
 from runner.cli import exit_status
 from runner.cli.fragments import fragments_of
 from runner.cli.plan_formats import FORMATS, render
+from runner.cli.plan_reuse import reuse_of
 from runner.cli.plan_view import view_of
 from runner.errors import StepError
 from runner.source.working_tree import WorkingTree, working_tree
@@ -50,7 +52,8 @@ def show_plan(options: PlanOptions, out: TextIO, err: TextIO) -> int:
         _check_format(options.format)
         tree = working_tree(options.folder)
         trigger = trigger_of(options, tree)
-        out.write(render(options.format, view_of(_plan(tree, trigger), trigger)))
+        plan = _plan(tree, trigger)
+        out.write(render(options.format, view_of(plan, trigger, reuse_of(plan, tree, os.environ))))
     except InvalidPipelineError as error:
         err.write("".join(f"{visible_line(str(problem))}\n" for problem in error.problems))
         return exit_status.FAILED

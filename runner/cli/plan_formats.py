@@ -67,13 +67,13 @@ def _step_rows(job: JobView) -> Iterator[tuple[str, ...]]:
             notes.append(f"on {' and '.join(step.runs_after) or 'nothing'}")
         listed = (
             ("keeps", step.artifacts),
+            ("sources", step.sources),
             ("caches", step.caches),
             ("reports", step.reports),
             ("secrets in", step.secret_files),
         )
         notes += [f"{word} {', '.join(values)}" for word, values in listed if values]
-        if step.retry:
-            notes.append(step.retry)
+        notes += filter(None, (step.reuse, step.retry))
         if step.resources:
             notes.append(f"at most {step.resources}")
         yield str(step.order), step.name, f"{_kind(step)}{step.image}", "; ".join(notes)

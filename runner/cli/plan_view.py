@@ -19,6 +19,8 @@ class StepView:
     ``artifacts`` are patterns of the files that it keeps, ``caches`` the keys of its caches, ``reports`` patterns of
     its report files. ``retry`` says how often it runs again, and when; empty for a step that does not. ``resources``
     are what its container may use at most, as far as the file says it. ``secret_files`` are the paths of its secrets.
+    ``sources`` are patterns of the files on which its result depends, and ``reuse`` says whether it would run because
+    of them.
     """
 
     number: int
@@ -34,6 +36,8 @@ class StepView:
     resources: str
     reports: tuple[str, ...]
     secret_files: tuple[str, ...]
+    sources: tuple[str, ...] = ()
+    reuse: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,10 +84,10 @@ class PlanView:
         return {"trigger": self.trigger, "jobs": jobs, "left_out": left_out, "warnings": list(self.warnings)}
 
 
-def view_of(planned: Plan, trigger: Trigger) -> PlanView:
-    """The view of a plan."""
+def view_of(planned: Plan, trigger: Trigger, reuse: Mapping[tuple[int, int], str] | None = None) -> PlanView:
+    """The view of a plan. ``reuse`` are sentences about steps with sources, by the numbers of job and step."""
     orders = _orders({job.name: job.needs for job in planned.jobs})
-    jobs = tuple(_job(job, orders[job.name]) for job in planned.jobs)
+    jobs = tuple(_job(job, orders[job.name], reuse or {}) for job in planned.jobs)
     return PlanView(describe(trigger), jobs, planned.left_out, tuple(str(problem) for problem in planned.warnings))
 
 
@@ -100,7 +104,7 @@ def describe(trigger: Trigger) -> str:
     return what
 
 
-def _job(job: JobPlan, order: int) -> JobView:
+def _job(job: JobPlan, order: int, reuse: Mapping[tuple[int, int], str]) -> JobView:
     names = {step.number: step.name for step in job.steps}
     orders = _orders({step.number: step.needs for step in job.steps})
     steps = tuple(
@@ -118,6 +122,8 @@ def _job(job: JobPlan, order: int) -> JobView:
             resources="" if isinstance(step, plan.BuildStep | plan.PushStep) else _resources(step.container),
             reports=_reports(step),
             secret_files=_secret_files(step),
+            sources=step.sources if isinstance(step, plan.CommandsStep) else (),
+            reuse=reuse.get((job.number, step.number), ""),
         )
         for step in job.steps
     )

@@ -1,6 +1,6 @@
 """The life of one job: opens it, checks out the source, starts services, runs the steps, and always cleans up."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import partial
@@ -23,6 +23,7 @@ from runner.execution.job.job import Assignment, Job
 from runner.execution.job.masked_events import masked_errors, masked_outcome
 from runner.execution.resources.limits import check_resources
 from runner.execution.restoration import restore
+from runner.execution.reuse.step_reuse import StepReuse
 from runner.execution.scheduler import Scheduler
 from runner.execution.service.services import Services
 from runner.images.image_record import ImageUse
@@ -138,16 +139,19 @@ def _run(job: Job) -> Outcome:
         return error.outcome
     job.images.prefetch(job.requirements.early)
     services = Services(job)
-    scheduler = Scheduler(job, services)
+    reuse = StepReuse(job)
+    scheduler = Scheduler(job, services, reuse)
+    if scheduler.reuse_ahead():
+        return scheduler.run()
     checked = in_background(job.check_workspace)
     job.closers.append(partial(wait_for, checked))
     scheduler.prestart()
-    fault = _prepare(job, services, checked)
+    fault = _prepare(job, services, checked, reuse)
     if fault is None:
         outcome = scheduler.run()
         services.note_ends()
         return outcome
-    _skip_all(job, fault)
+    _skip_all(job, fault, scheduler.ended_steps)
     return fault
 
 
@@ -155,7 +159,7 @@ def _resume(job: Job) -> Outcome:
     """Goes on with a job whose source and services an earlier process prepared."""
     job.note(job.resumption.note)
     services = Services(job)
-    scheduler = Scheduler(job, services)
+    scheduler = Scheduler(job, services, StepReuse(job))
     try:
         services.resume(job.resumption.history.services)
     except (StepError, OSError) as error:
@@ -168,7 +172,7 @@ def _resume(job: Job) -> Outcome:
     return outcome
 
 
-def _prepare(job: Job, services: Services, checked: Future[None]) -> Outcome | None:
+def _prepare(job: Job, services: Services, checked: Future[None], reuse: StepReuse) -> Outcome | None:
     """Checks out the source and starts the services. Returns why that failed, or None."""
     try:
         if job.assignment.take_files is None:
@@ -176,6 +180,7 @@ def _prepare(job: Job, services: Services, checked: Future[None]) -> Outcome | N
             restore_artifacts(job)
         else:
             _use_taken(job)
+        reuse.prepared()
         job.caches.prepare(job.plan.steps, KeyResolver(job.checkout, job.check))
         checked.result()
         if job.plan.services:
@@ -218,7 +223,7 @@ def _check_out(job: Job) -> None:
         folder.chmod(0o777)
 
 
-def _skip_all(job: Job, outcome: Outcome) -> None:
-    """Skips every step: the job ended before the first."""
-    for step in (step for step in job.plan.steps if step.number not in job.resumption.ended):
+def _skip_all(job: Job, outcome: Outcome, reused: Collection[int] = ()) -> None:
+    """Skips every step but those that were reused: the job ended before the first."""
+    for step in (step for step in job.plan.steps if step.number not in {*job.resumption.ended, *reused}):
         job.emit(StepFinished(step.number, Outcome(State.SKIPPED, outcome.reason, "the job ended before this step")))

@@ -69,6 +69,7 @@ class Retries:
         ended = EndedAttempt(shown, since_s, max(0.0, time.time() - since_s), self._output.offset)
         self._job.emit(StepRetried(number, (*self._ended, ended)))
         self._job.journal.retried(number, ended)
+        self._job.retried.add(number)
         self._ended = (*self._ended, ended)
         self._job.begun.pop(number, None)
 

@@ -17,6 +17,7 @@ from runner.execution.container.step_container import OnBegun, StartedContainer
 from runner.execution.job.job import Job
 from runner.execution.job.resumption import Resumption
 from runner.execution.prestart import ContainerPrestarter
+from runner.execution.reuse.step_reuse import StepReuse
 from runner.execution.service.services import Services
 from runner.execution.step_run import run_step
 
@@ -30,15 +31,16 @@ class Scheduler:
     A step that needs a detached one starts when the commands of that one have begun, as in Woodpecker.
     """
 
-    def __init__(self, job: Job, services: Services) -> None:
+    def __init__(self, job: Job, services: Services, reuse: StepReuse) -> None:
         self._job = job
+        self._reuse = reuse
         self._services = services
         self._waiting = [step for step in job.plan.steps if step.number not in job.assignment.carried]
         self._running: dict[Future[Outcome], Step] = {}
         self._detached: dict[Future[Outcome], Step] = {}
         self._beginning: dict[Future[Outcome | None], Step] = {}
         self._unready: dict[int, Outcome] = {}
-        self._ended_steps: set[int] = set(job.assignment.carried)
+        self.ended_steps: set[int] = set(job.assignment.carried)
         self._verdict = PASSED
         self._begun: set[int] = set()
         self._canceled: Outcome | None = None
@@ -53,7 +55,7 @@ class Scheduler:
         """
         by_number = {step.number: step for step in self._job.plan.steps}
         for number, outcome in left.ended.items():
-            self._ended_steps.add(number)
+            self.ended_steps.add(number)
             self._judge(by_number[number], outcome)
         self._begun = set(left.begun)
         self._waiting = [step for step in self._waiting if step.number not in left.ended]
@@ -65,6 +67,23 @@ class Scheduler:
     def prestart(self) -> None:
         """Starts containers of the next steps before their turn."""
         self._prestarter.start_next(self._waiting)
+
+    def reuse_ahead(self) -> bool:
+        """Takes earlier results while nothing else has to be prepared. True if no step is left that has to run."""
+        decided = set[int]()
+        while self._reuse.is_on and not self._job.cancel:
+            due = (step for step in self._waiting if self._is_due(step) and step.number not in decided)
+            step = next(due, None)
+            if step is None:
+                break
+            decided.add(step.number)
+            if skipped := self._skip_reason(step):
+                self._waiting.remove(step)
+                self._finish(step, skipped)
+            elif self._reuse.may_take(step) and (taken := self._reuse.take(step)):
+                self._waiting.remove(step)
+                self._ended(step, taken)
+        return self._reuse.is_on and not self._waiting
 
     def run(self) -> Outcome:
         """Runs all steps and returns the job's outcome."""
@@ -135,7 +154,7 @@ class Scheduler:
     def _has_begun(self, begun: Future[Outcome | None]) -> None:
         """Steps that need a detached one go on. One that does not get ready has failed, though it may still run."""
         step = self._beginning.pop(begun)
-        self._ended_steps.add(step.number)
+        self.ended_steps.add(step.number)
         if failed := begun.result():
             self._unready[step.number] = failed
             self._judge(step, failed)
@@ -143,7 +162,7 @@ class Scheduler:
     def _is_due(self, step: Step) -> bool:
         """True if the step can be started or skipped now. Steps for after a cancellation wait until the others end."""
         later = step.on_canceled and self._job.cancel and not self._job.cancel.lost and step.number not in self._begun
-        return self._ended_steps.issuperset(step.needs) and not later
+        return self.ended_steps.issuperset(step.needs) and not later
 
     def _run_only_canceled_steps(self) -> None:
         """From now on only steps with ``status: canceled`` run. They get a cancellation of their own."""
@@ -166,7 +185,8 @@ class Scheduler:
         return None if status.will_run(step) else status.skipped(step)
 
     def _run_step(self, step: Step, on_begun: OnBegun = lambda _: None) -> Outcome:
-        return run_step(self._job, step, self._prestarter, self._services, on_begun)
+        taken = self._reuse.take(step)
+        return taken or run_step(self._job, step, self._prestarter, self._services, on_begun)
 
     def _ended(self, step: Step, outcome: Outcome) -> None:
         self._finish(step, outcome)
@@ -187,9 +207,11 @@ class Scheduler:
             self._verdict = Outcome(outcome.state, outcome.reason, message, outcome.exit_code)
 
     def _finish(self, step: Step, outcome: Outcome) -> None:
-        self._ended_steps.add(step.number)
+        self.ended_steps.add(step.number)
         self._prestarter.drop(step)
-        self._job.emit(StepFinished(step.number, outcome))
+        if step.number not in self._reuse.taken:
+            self._job.emit(StepFinished(step.number, outcome))
+        self._reuse.ended(step, outcome)
 
     def _end_detached(self) -> None:
         """Stops the steps with ``detach`` at the end of the job. Their exit code does not count (as in Woodpecker)."""

@@ -26,6 +26,8 @@ def run_step(job: Job, step: Step, prestarter: ContainerPrestarter, services: Se
     job.emit(StepStarted(step.number))
     problems = ProblemLines(job.plan.workspace)
     output = _output(job, step, problems)
+    if note := job.reuse_notes.get(step.number):
+        output.note(f"headway: {note}")
     retries = Retries(job, step, output)
     attempt = partial(_perform, job, step, output, services, prestarter, on_begun)
     outcome = retries.resume()

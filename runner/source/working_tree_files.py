@@ -53,7 +53,7 @@ class Source(NamedTuple):
         return [os.fsdecode(each) for each in output.split(b"\0")[:-1]]
 
 
-class _Change(NamedTuple):
+class Change(NamedTuple):
     """A path whose file differs from HEAD: its mode now, empty if it is not there any more, and its blob in HEAD."""
 
     path: str
@@ -78,12 +78,12 @@ def lay_out(source: Source, target: Path, how: Checkout, *, for_builds: bool) ->
 
 
 def _overlay(source: Source, target: Path, how: Checkout, submodules: Mapping[str, str]) -> None:
-    changes = [change for change in _changes(source) if change.path not in submodules]
-    unchanged = set() if how.lfs else _unchanged_large_files(source, changes)
-    for change in changes:
+    differing = [change for change in changes(source) if change.path not in submodules]
+    unchanged = set() if how.lfs else _unchanged_large_files(source, differing)
+    for change in differing:
         if not change.mode:
             _remove(target, change.path)
-    for change in changes:
+    for change in differing:
         if change.mode and change.path not in unchanged:
             copy(source.folder / change.path, target / change.path, change.mode)
     _copy_new_files(source, target, submodules)
@@ -99,17 +99,17 @@ def _copy_new_files(source: Source, target: Path, submodules: Mapping[str, str])
                 copy(source.folder / each, target / each, "" if modes else _ORDINARY)
 
 
-def _changes(source: Source) -> Iterator[_Change]:
+def changes(source: Source) -> Iterator[Change]:
     """What differs from HEAD; also what git was told not to look at, if it is there."""
     arguments = ("diff", "--raw", "-z", "--no-abbrev", "--no-renames", "--no-ext-diff", "--ignore-submodules=all")
     words = source.names(*arguments, source.head, "--")
     for known, path in zip(words[::2], words[1::2], strict=True):
         _, mode, blob, _, status = known.split(" ")
-        yield _Change(path, "" if status.startswith("D") else mode, blob)
+        yield Change(path, "" if status.startswith("D") else mode, blob)
     for entry in source.names("ls-files", "-v", "-z"):
         mark, path = entry[0], entry[2:]
         if (mark.islower() or mark == "S") and os.path.lexists(source.folder / path):
-            yield _Change(path, _mode_of(source.folder / path), "")
+            yield Change(path, mode_of(source.folder / path), "")
 
 
 def new_files(source: Source) -> list[str]:
@@ -152,7 +152,8 @@ def _is_strange(path: Path) -> bool:
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode))
 
 
-def _mode_of(path: Path) -> str:
+def mode_of(path: Path) -> str:
+    """Git's mode of an ordinary file."""
     return _EXECUTABLE if path.lstat().st_mode & stat.S_IXUSR else _ORDINARY
 
 
@@ -183,7 +184,7 @@ def copy(source: Path, target: Path, mode: str = "") -> None:
         target.symlink_to(source.readlink())
     elif source.is_file():  # a socket or a pipe is no source
         shutil.copy2(source, target)
-        target.chmod(0o755 if (mode or _mode_of(source)) == _EXECUTABLE else 0o644)
+        target.chmod(0o755 if (mode or mode_of(source)) == _EXECUTABLE else 0o644)
 
 
 def _make_folder(path: Path) -> None:
@@ -198,7 +199,7 @@ def _make_folder(path: Path) -> None:
 # Files of LFS
 
 
-def _unchanged_large_files(source: Source, changes: Iterable[_Change]) -> set[str]:
+def _unchanged_large_files(source: Source, changes: Iterable[Change]) -> set[str]:
     """Files of LFS that differ from HEAD only because HEAD has their pointers, as a server's steps have."""
     blobs = {change.path: change.blob for change in changes if change.mode and change.blob}
     found = set()

@@ -1,6 +1,6 @@
 """Re-running a part of a run, on both databases: what runs again, what is carried over, and how long it stays."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
@@ -45,6 +45,7 @@ class Place:
     repo_id: int
     folder: Path
     blobs: LocalBlobs
+    before_end: Callable[[leases.Claim], None] = lambda _: None
     facts: dict[str, object] = field(default_factory=lambda: {"pushed": [{"repo": "r", "tag": "1", "digest": "d"}]})
 
     def first(self, what: Plan = THREE, ends: Mapping[str, Outcome] | None = None, *, on_branch: bool = True) -> int:
@@ -110,6 +111,7 @@ class Place:
         storage.keep(steps[0].number, Artifacts(name="n", paths=("**",)), [kept])
         reports = StoredReports(self.database, self.blobs, claim, self.repo_id)
         reports.keep(steps[0].number, step_reports("good", f"bad-{job.name}-{number}"))
+        self.before_end(claim)
         with transaction(self.database) as session:
             store.finish_job(session, claim.job_id, claim.attempt, outcome)
 

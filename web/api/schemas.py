@@ -91,7 +91,8 @@ class StepSchema(Schema):
     none: ``memory_peak_bytes``, ``cpu_seconds``, ``memory_limit_bytes``. ``attempts`` are those before the last one,
     each with its verdict, its times and where its part of the log ends. ``caches`` are those that it used, with key,
     size and whether there was one. ``annotations`` are problem lines of its output: severity, file, line, column,
-    message and line of the log.
+    message and line of the log. ``reused`` is there if the step did not run: the number of the ``run`` whose result it
+    has, and the ``duration_ms`` that it would have taken.
     """
 
     id: int
@@ -191,6 +192,9 @@ class CanceledRun(Schema):
     state: State
 
 
+_NO_REUSE = "Every step runs, also one with `sources` whose result an earlier run has."
+
+
 class RunRequest(BaseModel):
     """The run to start: of a branch (the default branch if empty), a tag, or a commit on either."""
 
@@ -203,6 +207,7 @@ class RunRequest(BaseModel):
     target: str = Field("", description="Where a deployment goes: CI_PIPELINE_DEPLOY_TARGET.")
     task: str = Field("", description="What a deployment does: CI_PIPELINE_DEPLOY_TASK.")
     inputs: dict[str, str] = Field({}, description="Inputs that the pipeline declares, by name.")
+    no_reuse: bool = Field(default=False, description=_NO_REUSE)
 
 
 class RerunRequest(BaseModel):
@@ -218,6 +223,7 @@ class RerunRequest(BaseModel):
         default=False, description="Failed jobs go on from the step that failed, with the files as they were."
     )
     reason: str = ""
+    no_reuse: bool = Field(default=False, description=_NO_REUSE)
 
 
 def repo_with_run(repo: Repo, run: Run | None) -> RepoWithRun:

@@ -22,6 +22,10 @@ Inputs = Annotated[
     typer.Option("--input", "-i", help="NAME=VALUE of an input that the pipeline declares; any number of them."),
 ]
 
+NoReuse = Annotated[
+    bool, typer.Option("--no-reuse", help="Run every step, also where an earlier result could be taken.")
+]
+
 
 @contextmanager
 def operation_services() -> Iterator["OperationServices"]:

@@ -51,6 +51,7 @@ class RunForm(BaseModel):
     commit: str = ""
     inputs: str = ""
     target: str = ""
+    no_reuse: bool = False
 
     def given(self) -> dict[str, str]:
         """What the fields of declared inputs hold. An empty field leaves the input at its default."""
@@ -70,6 +71,7 @@ class RunForm(BaseModel):
             input_lines=self.inputs.splitlines(),
             target=self.target,
             by_admin=user.administers,
+            no_reuse=self.no_reuse,
         )
         return replace(asked, inputs={**self.given(), **asked.inputs})
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import structlog
 from fastapi import APIRouter, Depends, Form, Path, Query, Request
+from pydantic import BaseModel, Field
 from starlette.responses import RedirectResponse, Response
 
 from pipelines.state import State
@@ -79,6 +80,7 @@ def run_page(
         started_by=_started_by(run),
         untrusted=runs.untrusted_because(run),
         jobs=jobs,
+        some_reused=any("reused" in step.facts for _, steps in jobs for step in steps),
         some_kept=any(has_kept_files(job, now) for job, _ in jobs),
         some_failed=len(jobs) > 1 and any(job.state not in {State.PASSED, State.SKIPPED} for job, _ in jobs),
         waits=waits,
@@ -121,20 +123,23 @@ def approve(services: ServicesDep, user: CurrentUser, name: str, number: RunNumb
     return RedirectResponse(run_path(name, number), 303)
 
 
+class RerunForm(BaseModel):
+    """The buttons and fields of a re-run: of all, of what failed, or of one job."""
+
+    failed: bool = False
+    from_step: bool = False
+    no_reuse: bool = False
+    job: str = Field("", max_length=_TITLE_CHARS_MAX)
+    reason: str = Field("", max_length=_REASON_FIELD_CHARS_MAX)
+
+
 @router.post("/repos/{name:path}/runs/{number}/rerun")
 def rerun(
-    services: ServicesDep,
-    user: CurrentUser,
-    name: str,
-    number: RunNumber,
-    failed: Annotated[bool, Form()] = False,  # noqa: FBT002 - a field of a form
-    from_step: Annotated[bool, Form()] = False,  # noqa: FBT002 - a field of a form
-    job: Annotated[str, Form(max_length=_TITLE_CHARS_MAX)] = "",
-    reason: Annotated[str, Form(max_length=_REASON_FIELD_CHARS_MAX)] = "",
-) -> Response:
+    services: ServicesDep, user: CurrentUser, name: str, number: RunNumber, form: Annotated[RerunForm, Form()]
+) -> Response:  # fmt: skip
     """Queues the run's trigger once more, or one job of it, and redirects to the new run."""
-    asked = asked_for(failed=failed, jobs=[job] if job else [], from_step=from_step)
-    queued = runs.rerun(services, user, name, number, asked, reason)
+    asked = asked_for(failed=form.failed, jobs=[form.job] if form.job else [], from_step=form.from_step)
+    queued = runs.rerun(services, user, name, number, asked, form.reason, no_reuse=form.no_reuse)
     return RedirectResponse(run_path(name, queued.number), 303)
 
 

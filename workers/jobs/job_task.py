@@ -42,6 +42,7 @@ from workers.jobs.planning.forge_wait import wait_for_forge
 from workers.jobs.planning.job_inputs import egress_of, fingerprint, folder_of, secrets_of
 from workers.jobs.planning.job_options import carried_steps, options, run_limits
 from workers.jobs.planning.planning import plan_claimed_run
+from workers.jobs.planning.reuse import reuse_for
 from workers.jobs.recorder import Recorder
 from workers.jobs.running_jobs import HeldJob
 from workers.reports.storage import StoredReports
@@ -270,6 +271,7 @@ def _assignment(
         fingerprint=fingerprint(context, job, secrets.values),
         resumption=job.left,
         timed=context.timing.timed,
+        reuse=reuse_for(context, job, plan, mirror),
         artifacts=StoredArtifacts(context.database, context.blobs, job.claim, job.repo_id, run_limits(settings)),
         caches=caches_for(context.vault, settings, (job.repo_id, job.run.repo_key), job.allowed),
     )

@@ -30,6 +30,7 @@ _FACTS_EVERY_MS = 300
 
 _PlainFact = events.StepMeasured | events.CachesUsed | events.ProblemLinesFound | events.ImageBuilt
 _FactEvent = _PlainFact | events.StepRetried | events.ReportsRead | events.InstructionChanged | events.ImagePushed
+_LearnedEvent = _FactEvent | events.StepReused
 
 _log = structlog.get_logger()
 
@@ -97,12 +98,14 @@ class Recorder:
             case _:
                 self._learned(event)
 
-    def _learned(self, event: _FactEvent) -> None:
+    def _learned(self, event: _LearnedEvent) -> None:
         match event:
             case events.StepRetried():
                 self._retried(event)
             case events.ReportsRead():
                 self._reported(event)
+            case events.StepReused():
+                self._reused(event)
             case events.InstructionChanged():
                 self._instruction(event)
             case events.ImagePushed():
@@ -192,6 +195,12 @@ class Recorder:
             self._reports.keep(event.step, event.reports)
         if self._publisher is not None:
             self._publisher.changed()
+
+    def _reused(self, event: events.StepReused) -> None:
+        """Its rows have been written with the decision."""
+        if self._publisher is not None:
+            self._publisher.changed()
+            self._publisher.ended(self._steps[event.step])
 
     def _instruction(self, event: events.InstructionChanged) -> None:
         shown = {"index": event.index, "text": event.text, "cached": event.cached}

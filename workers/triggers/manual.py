@@ -24,7 +24,7 @@ class ManualRun:
     """A run that a user requests: of a branch (by default the default branch), a tag, or a commit on one of them.
 
     ``inputs`` are those that the pipeline declares; ``target`` and ``task`` are for deployments. ``by_admin``: the user
-    is an administrator.
+    is an administrator. With ``no_reuse`` no step takes an earlier result.
     """
 
     branch: str = ""
@@ -35,6 +35,7 @@ class ManualRun:
     target: str = ""
     task: str = ""
     by_admin: bool = False
+    no_reuse: bool = False
 
 
 def event_for(target: str) -> StartedByHand:
@@ -63,6 +64,7 @@ def trigger_for(asked: ManualRun, default_branch: str, sender: str) -> Trigger:
         sender=sender,
         inputs=dict(asked.inputs),
         inputs_by_admin=asked.by_admin,
+        no_reuse=asked.no_reuse,
         deploy_target=asked.target,
         deploy_task=asked.task,
     )

@@ -76,7 +76,7 @@ def _check(job: JobInput, where: tuple[str, int, str], name: str, asked: Artifac
 
 
 def wrong_patterns(
-    job: JobInput, where: tuple[str, int, str, str], name: str, patterns: tuple[str, ...], what: str
+    job: JobInput, where: tuple[str | int, ...], name: str, patterns: tuple[str, ...], what: str
 ) -> None:  # fmt: skip
     """Reports patterns of the step ``name`` that are none, or too many."""
     if len(patterns) > PATTERNS_COUNT_MAX:

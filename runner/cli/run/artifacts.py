@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from fcntl import LOCK_EX, LOCK_NB
@@ -61,6 +61,21 @@ class LocalArtifacts:
         """All files, in the order of their jobs and steps."""
         return [file for _, files in sorted(self._kept.items()) for file in files]
 
+    def by_step(self) -> Mapping[tuple[int, int], Sequence[KeptFile]]:
+        """The files by the numbers of their jobs and steps."""
+        return self._kept
+
+    def copy_of(self, job: JobPlan, step: int, files: Sequence[KeptFile]) -> bool:
+        """Keeps copies of files as those of this step. False if one is gone, or has changed."""
+        if not files:
+            return True
+        try:
+            self.open_folder()
+            JobArtifacts(self, job).copy(step, files)
+        except OSError:
+            return False
+        return True
+
     def listed(self) -> list[str]:
         """Lines for the terminal: what was kept, and where it is."""
         files = self.all()
@@ -91,16 +106,20 @@ class JobArtifacts:
     def keep(self, step: int, asked: Artifacts, files: Sequence[FoundFile]) -> None:  # noqa: ARG002 - how long is for servers
         """See ``ArtifactStorage``."""
         self.run.open_folder()
-        job = f"{self.job.number}-{_NO_NAME.sub('_', self.job.title).strip('. _')}"
-        folder = self.run.folder / job / str(step)
-        self.run.add(self.job.number, step, [self._copy(file, folder / file.path) for file in files])
+        self.run.add(self.job.number, step, [self._copy(file, step, file.pieces()) for file in files])
 
-    def _copy(self, file: FoundFile, target: Path) -> KeptFile:
+    def copy(self, step: int, files: Sequence[KeptFile]) -> None:
+        """Keeps copies of these files. Raises OSError."""
+        self.run.add(self.job.number, step, [self._copy(file, step, read_checked(file)) for file in files])
+
+    def _copy(self, file: FoundFile | KeptFile, step: int, pieces: Iterator[bytes]) -> KeptFile:
+        job = f"{self.job.number}-{_NO_NAME.sub('_', self.job.title).strip('. _')}"
+        target = self.run.folder / job / str(step) / file.path
         target.parent.mkdir(parents=True, exist_ok=True)
         digest, size_bytes = hashlib.sha256(), 0
-        with target.open("xb") as copy:
+        with target.open("wb") as copy:
             os.fchmod(copy.fileno(), 0o755 if file.executable else 0o644)
-            for piece in file.pieces():
+            for piece in pieces:
                 copy.write(piece)
                 digest.update(piece)
                 size_bytes += len(piece)
@@ -115,3 +134,14 @@ class JobArtifacts:
         with Path(file.key).open("rb") as opened:
             while piece := opened.read(PIECE_BYTES):
                 yield piece
+
+
+def read_checked(file: KeptFile) -> Iterator[bytes]:
+    """The bytes of a file whose key is its path. Raises OSError in the end if they are not what was kept."""
+    digest = hashlib.sha256()
+    with Path(file.key).open("rb") as opened:
+        while piece := opened.read(PIECE_BYTES):
+            digest.update(piece)
+            yield piece
+    if digest.hexdigest() != file.sha256:
+        raise OSError(f"{file.key} is not what was kept")

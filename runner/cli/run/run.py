@@ -32,8 +32,10 @@ from runner.cli.run.caches import local_caches
 from runner.cli.run.cleanup_process import past_cleanup_failures
 from runner.cli.run.options import RunOptions
 from runner.cli.run.report_lines import report_lines
+from runner.cli.run.reuse import LocalReuse, reuse_for, store_results
 from runner.cli.run.terminal import Terminal
 from runner.errors import MachineError, StepError, as_step_error
+from runner.events import Emit
 from runner.execution.job.job import Assignment
 from runner.execution.job.options import Options
 from runner.execution.job_lifecycle import open_job, run_job
@@ -72,7 +74,9 @@ def run_folder(options: RunOptions, bootstrap: RunBootstrap) -> int:
     try:
         egress = _egress_settings(bootstrap)
         with LocalArtifacts(cache_folder(os.environ, "artifacts")) as artifacts:
-            state = _run_jobs(Run(console, tree, options.push, secrets, bootstrap, egress, artifacts), plan)
+            reuse = reuse_for(plan, tree, artifacts, takes=not options.no_reuse)
+            state = _run_jobs(Run(console, tree, options.push, secrets, bootstrap, egress, artifacts, reuse), plan)
+            store_results(reuse, state)
             _print_lines(console, artifacts.listed())
             return exit_status.OF_STATE[state]
     except (MachineError, OSError) as error:
@@ -147,6 +151,7 @@ class Run:
     bootstrap: RunBootstrap
     egress: EgressSettings
     artifacts: LocalArtifacts
+    reuse: LocalReuse | None = None
     steps_ran: set[tuple[int, int]] = field(default_factory=set)
 
 
@@ -226,14 +231,16 @@ def _run_job(run: Run, plan: JobPlan, cancel: Cancel, failed: tuple[str, ...]) -
         local=True,
         artifacts=run.artifacts.of(plan),
         caches=local_caches(os.environ, run.tree.folder),
+        reuse=run.reuse.of(plan) if run.reuse else None,
     )
     builder: Callable[[], Builder] = partial(find_builder, path, home)
     if builds:
         builder = in_background(builder).result
     engine = run.bootstrap.engine()
+    emit_to = partial(run.reuse.following, plan=plan) if run.reuse else _unchanged
     with (
         Terminal(console, plan) as terminal,
-        open_job(assignment, engine, builder, terminal, cancel, _print_error) as job,
+        open_job(assignment, engine, builder, emit_to(terminal), cancel, _print_error) as job,
     ):
         outcome = run_job(job)
     if console.is_terminal:
@@ -247,6 +254,10 @@ def _run_job(run: Run, plan: JobPlan, cancel: Cancel, failed: tuple[str, ...]) -
     why = f": {outcome.message}" if outcome.message else ""
     console.print(Text(visible_line(f"{plan.title} {outcome.state} in {took}{why}"), style="bold"))
     return outcome
+
+
+def _unchanged(emit: Emit) -> Emit:
+    return emit
 
 
 def _print_problems(problems: Sequence[Problem]) -> None:

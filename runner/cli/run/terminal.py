@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipelines.plan import JobPlan
-from pipelines.state import Outcome, State
+from pipelines.state import State
 from pipelines.step_options.resources import shown_bytes
 from pipelines.visible import visible, visible_line
 from runner.events import (
@@ -32,6 +32,7 @@ from runner.events import (
     StepMeasured,
     StepOutput,
     StepRetried,
+    StepReused,
     StepStarted,
     Stream,
 )
@@ -103,8 +104,8 @@ class Terminal:
                     self._rows[number].state, self._rows[number].started_s = State.RUNNING, time.monotonic()
                 case StepOutput():
                     self._output(self._rows[event.step], event)
-                case StepFinished():
-                    self._finished(self._rows[event.step], event.outcome)
+                case StepFinished() | StepReused():
+                    self._finished(self._rows[event.step], event)
                 case ImagePushed():
                     self._pushed(f"{event.repo}:{event.tag}@{event.digest}")
                 case JobNote(text=text):
@@ -148,7 +149,10 @@ class Terminal:
                 yield Segment(text, style)
             yield Segment.line()
 
-    def _finished(self, row: _Row, outcome: Outcome) -> None:
+    def _finished(self, row: _Row, event: StepFinished | StepReused) -> None:
+        outcome = event.outcome
+        if isinstance(event, StepReused):
+            self.started.add(event.step)
         if row.line:
             self._print(Segments(self._lines(row, [row.line], Stream.STDOUT)), end="")
             row.line = b""

@@ -218,6 +218,8 @@ def _spec(
 
 def late_environment(job: Job, step: CommandsStep | PluginStep) -> dict[str, str]:
     """Variables whose values are known only when the step runs."""
+    if isinstance(step, CommandsStep) and step.sources:  # what is not in its key, it does not see
+        return {"CI_PIPELINE_STATUS": job.status.word}
     url = job.assignment.step_url(step.number)
     return {
         **({"CI_STEP_URL": url} if url else {}),

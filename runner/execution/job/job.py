@@ -54,6 +54,7 @@ from runner.images.requirements import image_requirements
 from runner.logs.output import Write
 from runner.logs.redact import Redactor
 from runner.network.egress import NO_EGRESS_SETTINGS, EgressSettings, JobEgress
+from runner.reuse.records import ReuseAccess
 from runner.step_files import StepFolder
 from runner.timing import Timed, masked, untimed
 
@@ -80,8 +81,9 @@ class Assignment:
     empty text. With ``local``, errors name the options of ``headway run``. If ``journaled``, another process can go
     on with the job if this one dies; ``resumption`` is what it goes on from, and only where ``fingerprint`` is the
     same: it stands for the texts that are masked. ``timed`` is called around what takes time beside the steps.
-    Without ``artifacts`` none are kept or restored, and without ``caches`` steps have none. ``carried`` says how steps
-    ended that an earlier run has run. ``take_files``, if given, puts files in the place of the checkout.
+    Without ``artifacts`` none are kept or restored, and without ``caches`` steps have none; without ``reuse`` all steps
+    run. ``carried`` says how steps ended that an earlier run has run. ``take_files``, if given, puts files in the place
+    of the checkout.
     """
 
     plan: JobPlan
@@ -107,6 +109,7 @@ class Assignment:
     timed: Timed = untimed
     artifacts: ArtifactStorage | None = None
     caches: CacheAccess | None = None
+    reuse: ReuseAccess | None = None
     carried: Mapping[int, Outcome] = field(default_factory=dict)
     take_files: Callable[[Path], None] | None = None
 
@@ -147,7 +150,7 @@ class Job:
         self.caches = JobCaches(assignment.caches, assignment.folder)
         self._lock, self._unknown_name = Lock(), token_hex(16)
         self.removals = RemovalQueue(engine.remove)
-        self._image_names: list[str] = []
+        self._image_names, self.retried, self.reuse_notes = list[str](), set[int](), dict[int, str]()
         self.closers: list[Callable[[], None]] = [self.images.close]
         self.without_containers = list[Callable[[], None]]()  # called at the end, once its containers are gone
         self.services, self.detached, self.named = list[str](), list[str](), NamedImages(self.plan)

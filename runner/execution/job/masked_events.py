@@ -28,7 +28,7 @@ def _masked(event: events.Event, redactor: Redactor) -> events.Event:
             return event
         case events.ReportsRead() | events.ProblemLinesFound():
             return _masked_report(event, redactor)
-        case events.StepFinished():
+        case events.StepFinished() | events.StepReused():
             return replace(event, outcome=masked_outcome(event.outcome, redactor))
         case events.StepRetried(attempts=ended):
             hidden = (replace(attempt, outcome=masked_outcome(attempt.outcome, redactor)) for attempt in ended)

@@ -206,6 +206,10 @@ class Mirror:
             raise StepError(Reason.INVALID_PIPELINE, f"{path} {limit}")
         return self._with_repair(lambda: self._run("cat-file", "blob", entry.object))
 
+    def tree(self, sha: str) -> bytes:
+        """All files and folders of a commit, as ``git ls-tree -r -t -z`` lists them. Raises GitError."""
+        return self._with_repair(lambda: self._run("ls-tree", "-r", "-t", "-z", "--full-tree", sha))
+
     def merge_base(self, sha: str, target: str) -> str:
         """The merge base of ``sha`` and ``target``, which is a ref or another commit; empty if there is none.
 

@@ -107,5 +107,5 @@ def rerun(
     """Queues the same trigger once more, under a new number. Jobs that are not asked for are carried over."""
     request = request or RerunRequest()
     asked = asked_for(failed=request.failed, jobs=request.jobs, from_step=request.from_failed_step)
-    queued = runs.rerun(services, user, name, number, asked, request.reason)
+    queued = runs.rerun(services, user, name, number, asked, request.reason, no_reuse=request.no_reuse)
     return StartedRun(run=queued.number, url=services.settings.run_url(name, queued.number))

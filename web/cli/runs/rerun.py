@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from web.cli.helpers import RepoName, actor, operation_services, say
+from web.cli.helpers import NoReuse, RepoName, actor, operation_services, say
 from workers.cli.errors import report_errors
 
 
@@ -22,6 +22,7 @@ def rerun(
         typer.Option("--from-failed-step", help="Failed jobs go on from the step that failed, with their files."),
     ] = False,
     reason: Annotated[str, typer.Option(help="Why, for the run's page and the audit log.")] = "",
+    no_reuse: NoReuse = False,
 ) -> None:
     """Runs a run again under a new number and prints its address. Jobs that do not run again are carried over."""
     from web.operations.reruns.request import asked_for
@@ -29,5 +30,5 @@ def rerun(
 
     with operation_services() as services:
         asked = asked_for(failed=failed, jobs=jobs or (), from_step=from_step)
-        queued = runs.rerun(services, actor(), repo, run, asked, reason)
+        queued = runs.rerun(services, actor(), repo, run, asked, reason, no_reuse=no_reuse)
         say(services.settings.run_url(repo, queued.number))

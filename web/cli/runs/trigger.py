@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from web.cli.helpers import Inputs, RepoName, actor, operation_services, say
+from web.cli.helpers import Inputs, NoReuse, RepoName, actor, operation_services, say
 from workers.cli.errors import report_errors
 
 
@@ -17,6 +17,7 @@ def trigger(
     inputs: Inputs = None,
     deploy_to: Annotated[str, typer.Option(help="Makes the run a deployment to this target.")] = "",
     task: Annotated[str, typer.Option(help="What the deployment does.")] = "",
+    no_reuse: NoReuse = False,
 ) -> None:
     """Starts a run by hand and prints its address."""
     from web.operations.runs import runs
@@ -30,6 +31,7 @@ def trigger(
             target=deploy_to,
             task=task,
             by_admin=True,
+            no_reuse=no_reuse,
         )
         queued = runs.start(services, actor(), repo, request)
         say(services.settings.run_url(repo, queued.number))

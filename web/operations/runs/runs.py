@@ -29,13 +29,14 @@ def run_request(
     target: str,
     task: str = "",
     by_admin: bool = False,
+    no_reuse: bool = False,
 ) -> ManualRun:
     """A run as a form or a command asks for it: inputs are lines NAME=VALUE, and a target makes it a deployment."""
     try:
         inputs = inputs_from(input_lines)
     except InvalidRequestError as error:
         raise InvalidInputError(str(error)) from None
-    return ManualRun(branch, tag, commit, inputs, event_for(target), target, task, by_admin)
+    return ManualRun(branch, tag, commit, inputs, event_for(target), target, task, by_admin, no_reuse)
 
 
 def start(services: OperationServices, actor: Actor, repo_name: str, request: ManualRun) -> Queued:
@@ -73,9 +74,18 @@ def cancel(services: Services, actor: Actor, repo_name: str, number: int) -> Sta
 
 
 def rerun(
-    services: OperationServices, actor: Actor, repo_name: str, number: int, asked: Asked = ALL, reason: str = ""
-) -> Queued:  # fmt: skip
+    services: OperationServices,
+    actor: Actor,
+    repo_name: str,
+    number: int,
+    asked: Asked = ALL,
+    reason: str = "",
+    *,
+    no_reuse: bool = False,
+) -> Queued:
     """Queues the run's trigger once more: all of its jobs, or those that are ``asked`` for and what depends on them.
+
+    With ``no_reuse`` each of their steps runs, also where it could take an earlier result.
 
     Raises NotFoundError, ForbiddenError, InvalidInputError, and ConflictError while the run still goes on, or where
     nothing of it would run again.
@@ -87,7 +97,7 @@ def rerun(
             raise ConflictError(f"Run {number} has not ended yet. Cancel it first, or wait.")
         admitted = admission_when_queued(store.trigger_of(run), UntrustedRuns(repo.untrusted_runs))
         request = request_for(session, run, asked, actor.name, reason)
-        queued = store.rerun(session, run.id, held=admitted is Admission.HOLD, asked=request)
+        queued = store.rerun(session, run.id, held=admitted is Admission.HOLD, asked=request, no_reuse=no_reuse)
         audit.record(session, actor, "run.rerun", _run(repo_name, number), in_words(request, queued.number))
     services.wake_workers(queued.job_id)
     return queued

@@ -20,6 +20,7 @@ from workers.db.models.repos import (
     SharedForgeToken,
     SharedSecret,
 )
+from workers.db.models.reuse import ReuseRecord
 from workers.db.models.runs import Approval, Job, Run, Status, Step
 from workers.db.models.users import ApiToken, AuditEntry, LoginLink, LoginSession, RepoRole, User
 
@@ -50,6 +51,7 @@ __all__ = [
     "Repo",
     "RepoRole",
     "Retention",
+    "ReuseRecord",
     "Run",
     "SealingKey",
     "Secret",

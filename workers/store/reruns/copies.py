@@ -10,25 +10,33 @@ from workers.db.session import now_ms
 from workers.store.common import CARRIED_ATTEMPT, table
 
 
-def copy_artifacts(session: Session, source: Job, target: Job, steps: Collection[int]) -> None:
-    """Artifacts of these steps that have not expired."""
+def copy_artifacts(
+    session: Session, source: Job, target: Job, steps: Collection[int], attempt: int = CARRIED_ATTEMPT
+) -> None:
+    """Artifacts of these steps that have not expired. They count in ``attempt`` of the target."""
+    _copy(session, table(Artifact), kept_artifacts(source, steps), _placed(target, attempt))
+
+
+def kept_artifacts(source: Job, steps: Collection[int]) -> ColumnElement[bool]:
+    """Which artifacts these steps have kept, as far as they have not expired."""
     rows = table(Artifact)
     unexpired = or_(rows.c.expires_ms.is_(None), rows.c.expires_ms > now_ms())
-    of_steps = rows.c.step_number.in_(steps) & _counts(rows, source)
-    _copy(session, rows, of_steps & unexpired, _placed(target))
+    return rows.c.step_number.in_(steps) & _counts(rows, source) & unexpired
 
 
-def copy_reports(session: Session, source: Job, target: Job, steps: Collection[int]) -> None:
-    """Reports of these steps, with their failed tests."""
+def copy_reports(
+    session: Session, source: Job, target: Job, steps: Collection[int], attempt: int = CARRIED_ATTEMPT
+) -> None:
+    """Reports of these steps, with their failed tests. They count in ``attempt`` of the target."""
     rows, failures = table(StepReport), table(TestFailure)
     of_steps = rows.c.step_number.in_(steps) & _counts(rows, source)
     for report_id in session.scalars(select(rows.c.id).where(of_steps).order_by(rows.c.id)).all():
-        copied = _copy(session, rows, rows.c.id == report_id, _placed(target))
+        copied = _copy(session, rows, rows.c.id == report_id, _placed(target, attempt))
         _copy(session, failures, failures.c.report_id == report_id, {"report_id": copied[0]})
 
 
-def _placed(target: Job) -> dict[str, int]:
-    return {"run_id": target.run_id, "job_id": target.id, "attempt": CARRIED_ATTEMPT}
+def _placed(target: Job, attempt: int) -> dict[str, int]:
+    return {"run_id": target.run_id, "job_id": target.id, "attempt": attempt}
 
 
 def _counts(rows: Table, source: Job) -> ColumnElement[bool]:

@@ -188,10 +188,13 @@ def trigger_columns(trigger: Trigger) -> dict[str, object]:
     }
 
 
-def rerun(session: Session, run_id: int, *, held: bool = False, asked: Rerun | None = None) -> Queued:
+def rerun(
+    session: Session, run_id: int, *, held: bool = False, asked: Rerun | None = None, no_reuse: bool = False
+) -> Queued:  # fmt: skip
     """Queues a run of the same trigger, with a new number. ``asked`` says who asked, and which jobs run again."""
     run = session.get_one(Run, run_id)
-    queued = queue_run(session, run.repo_id, trigger_of(run), parent_run_id=run.id, held=held)
+    trigger = trigger_of(run).model_copy(update={"no_reuse": no_reuse})
+    queued = queue_run(session, run.repo_id, trigger, parent_run_id=run.id, held=held)
     if asked is not None:
         session.execute(update(table(Run)).where(table(Run).c.id == queued.run_id).values(rerun=asked))
         session.expire_all()
