@@ -64,7 +64,7 @@ def test_reload_and_back_return_to_the_place(site: Site, page: Page) -> None:
     expect(page.locator("#L3000")).not_to_be_in_viewport()
     number = page.evaluate(
         """async () => {
-            const number = () => history.state.log.number;
+            const number = () => history.state?.log?.number;
             while (!(number() > 3000 && number() < 4000)) await new Promise((resolve) => setTimeout(resolve, 20));
             return number() + 3;
         }"""

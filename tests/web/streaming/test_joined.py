@@ -11,7 +11,7 @@ from runner.events import StepFinished, StepOutput, StepStarted, Stream
 from tests.support.people import OPERATOR
 from tests.web.conftest import REPO, ClaimedRun, Site
 from tests.web.streaming.listener import Event, Listener, Received
-from web.operations.accounts import logins, roles
+from web.operations.accounts import roles, tokens_and_sessions
 from web.streaming.subjects import SUBJECTS_MAX, Subject, parse_subjects
 from workers.db.roles import Role
 
@@ -81,8 +81,8 @@ def test_roles_and_logins_are_checked_again_for_each_subject(site: Site, live_ur
     assert {next(events).kind for _ in range(3)} == {f"{run} changed", f"{step} changed", "front changed"}
     roles.remove(site.services, OPERATOR, REPO, "bob")
     assert {next(events).kind for _ in range(3)} == {f"{run} lost", f"{step} restart", "front changed"}
-    (token,) = logins.list_tokens(site.services, OPERATOR, "bob")
-    logins.remove_token(site.services, OPERATOR, "bob", token.id)
+    (token,) = tokens_and_sessions.list_tokens(site.services, OPERATOR, "bob")
+    tokens_and_sessions.remove_token(site.services, OPERATOR, "bob", token.id)
     assert [event.kind for event in events] == ["front lost"]
     reader.client.close()
 

@@ -1,5 +1,4 @@
 // One list for a log of any length: only the lines around the view are elements. Lines may have any height.
-//
 // The elements stand in a window, `top` pixels below the list's begin. While the reader scrolls a little, the window
 // grows on that side and shrinks on the other. A larger move, by the scroll bar or a key, fills it anew: the place of
 // the scroll bar says which line. Browsers limit the height of an element, so a long list has less than its lines need.
@@ -12,6 +11,7 @@ const SELECTED_LINES_MAX = 5000; // kept while the reader selects text
 const AT_END_PX = 48;
 const ROUNDING_PX = 2;
 const KEYS_UP = ["PageUp", "ArrowUp"];
+const KEYS = [...KEYS_UP, "PageDown", "ArrowDown"];
 const RETRY_MS = 2000;
 
 export class VirtualList {
@@ -27,7 +27,8 @@ export class VirtualList {
     new ResizeObserver(() => this.soon()).observe(scroller);
     scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     // A move up begins slowly: it is known before the first pixel, or new lines would end it.
-    scroller.addEventListener("wheel", ({ deltaY }) => deltaY < 0 && this.#leaveEnd(), { passive: true });
+    scroller.addEventListener("wheel", ({ deltaY }) => this.#leave(deltaY < 0), { passive: true });
+    scroller.addEventListener("pointerdown", () => this.#leave(false), { passive: true });
     scroller.addEventListener("keydown", (event) => this.#key(event));
   }
 
@@ -77,21 +78,22 @@ export class VirtualList {
   }
 
   #key(event) {
-    if (KEYS_UP.includes(event.key)) this.#leaveEnd();
+    if (KEYS.includes(event.key)) this.#leave(KEYS_UP.includes(event.key));
     if (!["Home", "End"].includes(event.key) || event.ctrlKey || event.shiftKey) return;
     event.preventDefault();
     if (event.key === "End") this.follow();
     else this.show(1, 0);
   }
 
-  #leaveEnd() {
-    if (this.scroller.scrollTop > 0) this.following = false;
+  // The reader moves: what was to be shown when it is loaded is not wanted any more.
+  #leave(up) {
+    this.wanted = null;
+    if (up && this.scroller.scrollTop > 0) this.following = false;
   }
 
   get #position() {
     return this.scroller.scrollTop - this.canvas.offsetTop;
   }
-
   set #position(value) {
     this.scroller.scrollTop = value + this.canvas.offsetTop;
     this.scrollTop = this.scroller.scrollTop;
@@ -102,11 +104,11 @@ export class VirtualList {
     const moved = scrollTop - (this.scrollTop ?? 0);
     if (!moved) return;
     this.scrollTop = scrollTop;
+    if (this.wanted) return; // layout has moved the view, not the reader
     const left = scrollHeight - scrollTop - clientHeight;
     // Where the view grows, browsers scroll up to stay at the end; other moves up are the reader's.
     if (moved < 0 && left > ROUNDING_PX) this.following = false;
     else if (left < AT_END_PX) this.following ||= this.next > this.source.count;
-    this.wanted = null;
     this.soon();
   }
 
