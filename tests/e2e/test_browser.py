@@ -85,16 +85,12 @@ def test_the_page_follows_the_log_live_to_the_end_of_the_run(stack: Stack, page:
 
 def test_the_log_in_the_browser_is_what_the_step_wrote(stack: Stack, page: Page) -> None:
     repo = Repository(stack, "pages/exact")
-    command = r"printf '<b>bold?</b> &amp; \033[31mred\033[0m  two  spaces | tab\tend\n'; seq 1 3000"
+    command = r"printf '<b>bold?</b> &amp; \033[31mred\033[0m  two  spaces | tab\tend\n'; seq 1 60"
     pipeline = f"steps:\n  - name: a\n    image: busybox\n    commands:\n      - |-\n        {command}\n"
     run = repo.ended(repo.push({".headway.yml": pipeline}))
     assert run["state"] == "passed", run["sentence"]
     page.goto(f"{stack.url}/repos/pages/exact/runs/{run['number']}")
-    expect(page.locator("#log-lines")).to_contain_text("3000")
-    earlier = page.locator("#log-earlier")
-    expect(earlier).to_be_visible()
-    earlier.click()
-    expect(page.locator("#L1")).to_be_attached()
+    expect(page.locator("#log-lines")).to_contain_text("60")
     texts = page.locator("#log-lines .line > span").all_text_contents()
     wanted = repo.log(repo.step(run["number"], "a")).decode().replace("\033[31m", "").replace("\033[0m", "")
     assert texts == wanted.splitlines()

@@ -16,7 +16,7 @@ from web.operations.reports.run_reports import reports_of
 from web.operations.repos.retention import logs_kept
 from web.operations.reruns.request import asked_for
 from web.operations.runs import runs
-from web.operations.runs.job_order import in_dependency_order
+from web.operations.runs.job_order import in_dependency_order, step_slugs
 from web.operations.runs.log_parts import BLOBS_AWAY, EarlierLog, LogPart, earlier_logs, last_lines, why_deleted
 from web.pages.permitted import permitted
 from web.pages.refresh import run_page_version
@@ -86,6 +86,7 @@ def run_page(
         waits=waits,
         forge_trouble=forge_trouble,
         chosen=chosen,
+        slugs=step_slugs(jobs),
         chosen_job=next((job for job, _ in jobs if chosen and job.id == chosen.job_id), None),
         log=log,
         log_deleted=why_deleted(run, chosen, partial(logs_kept, services, repo.id)) if chosen else "",

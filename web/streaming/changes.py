@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Hashable
+from collections.abc import AsyncGenerator, Callable, Hashable
 
 from web.streaming.hub import Hub
 from web.streaming.snapshots import Snapshot
@@ -42,7 +42,7 @@ def event(kind: str, data: str, position: int | None = None) -> bytes:
 
 async def change_events(
     hub: Hub, key: Hashable, channel: str, take_snapshot: Callable[[], Snapshot], seen: str
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """``changed`` for each version after ``seen``, and ``end`` with the final state.
 
     Ends also when the row is removed or the database does not answer: browsers open the stream again.

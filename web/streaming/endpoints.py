@@ -5,7 +5,7 @@ after ``POLL_S``.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Annotated, cast
@@ -17,12 +17,16 @@ from redis.backoff import NoBackoff
 from starlette.responses import StreamingResponse
 
 from web.json_api import RowId, make_router
+from web.operations.errors import NotFoundError
+from web.security.access import Actor
 from web.security.auth import CurrentUser
 from web.services import Services, ServicesDep
 from web.streaming.changes import change_events
 from web.streaming.hub import Hub
+from web.streaming.joined import Events, ended, joined_events
 from web.streaming.snapshots import front_snapshot, run_snapshot, step_snapshot
 from web.streaming.step_log import StepLogStream
+from web.streaming.subjects import Subject, parse_subjects
 from workers.streaming.redis_stream import CHANGES_CHANNEL, run_channel
 
 router = make_router(503)
@@ -48,10 +52,10 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await redis.aclose()
 
 
-def _hub(request: Request) -> Hub:
-    """The hub. Raises HTTPException 503 when no more streams may be opened."""
+def _hub(request: Request, streams: int = 1) -> Hub:
+    """The hub. Raises HTTPException 503 when so many more streams may not be opened."""
     hub = cast("Hub", request.app.state.streams)
-    if hub.full:
+    if not hub.has_room(streams):
         raise HTTPException(503, TOO_MANY_STREAMS, {"retry-after": "30"})
     return hub
 
@@ -72,11 +76,8 @@ def step_stream(
     differently now. ``restart``: the step starts again, with a new log. ``end``: the log is complete; data has the
     step's state.
     """
-    take_snapshot = partial(step_snapshot, services, user, step_id)
-    now = take_snapshot()
     start = int(last_event_id) if last_event_id.isdecimal() else offset
-    key = ("step", step_id, user)
-    return _response(StepLogStream(services, _hub(request), key, take_snapshot, now, start, seen).events())
+    return _response(_step_events(services, _hub(request), user, Subject("", "step", step_id, seen, start)))
 
 
 @router.get("/runs/{run_id}/stream")
@@ -84,16 +85,59 @@ def run_stream(
     request: Request, services: ServicesDep, user: CurrentUser, run_id: RowId, seen: str = ""
 ) -> StreamingResponse:
     """``changed`` whenever the run's page reads differently than version ``seen``; ``end`` when the run has ended."""
-    take_snapshot = partial(run_snapshot, services, user, run_id)
-    take_snapshot()  # raises NotFoundError before the response begins
-    return _response(change_events(_hub(request), ("run", run_id, user), run_channel(run_id), take_snapshot, seen))
+    return _response(_run_events(services, _hub(request), user, Subject("", "run", run_id, seen)))
 
 
 @router.get("/stream")
 def front_stream(request: Request, services: ServicesDep, user: CurrentUser, seen: str = "") -> StreamingResponse:
     """``changed`` whenever the front page reads differently than the version ``seen``."""
+    return _response(_front_events(services, _hub(request), user, Subject("front", "front", 0, seen)))
+
+
+@router.get("/events")
+def joined_stream(
+    request: Request, services: ServicesDep, user: CurrentUser, follow: Annotated[list[str], Query()]
+) -> StreamingResponse:
+    """The events of several streams over one connection.
+
+    `follow`, once for each, is `front@SEEN`, `run:ID@SEEN` or `step:ID@SEEN+OFFSET`.
+    The kind of an event begins with its stream: `run:7 changed`. `gone`: there is no such thing, or you may not see it;
+    `lost`: follow it again after a while.
+    """
+    subjects = parse_subjects(follow)
+    hub = _hub(request, len(subjects))
+    streams = {}
+    for subject in subjects:
+        try:
+            streams[subject.name] = _OPEN[subject.kind](services, hub, user, subject)
+        except NotFoundError:
+            streams[subject.name] = ended("gone")
+    return _response(joined_events(streams))
+
+
+def _step_events(services: Services, hub: Hub, user: Actor, subject: Subject) -> Events:
+    take_snapshot = partial(step_snapshot, services, user, subject.id)
+    now = take_snapshot()
+    key = ("step", subject.id, user)
+    return StepLogStream(services, hub, key, take_snapshot, now, subject.offset, subject.seen).events()
+
+
+def _run_events(services: Services, hub: Hub, user: Actor, subject: Subject) -> Events:
+    take_snapshot = partial(run_snapshot, services, user, subject.id)
+    take_snapshot()  # raises NotFoundError before the response begins
+    return change_events(hub, ("run", subject.id, user), run_channel(subject.id), take_snapshot, subject.seen)
+
+
+def _front_events(services: Services, hub: Hub, user: Actor, subject: Subject) -> Events:
     take_snapshot = partial(front_snapshot, services, user)
-    return _response(change_events(_hub(request), ("front", user), CHANGES_CHANNEL, take_snapshot, seen))
+    return change_events(hub, ("front", user), CHANGES_CHANNEL, take_snapshot, subject.seen)
+
+
+_OPEN: Mapping[str, Callable[[Services, Hub, Actor, Subject], Events]] = {
+    "step": _step_events,
+    "run": _run_events,
+    "front": _front_events,
+}
 
 
 def _response(events: AsyncIterator[bytes]) -> StreamingResponse:

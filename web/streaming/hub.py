@@ -112,10 +112,9 @@ class Hub:
         """How many streams are open."""
         return len(self._streams)
 
-    @property
-    def full(self) -> bool:
-        """True while ``streams_max`` streams are open."""
-        return len(self._streams) >= self._streams_max
+    def has_room(self, streams: int) -> bool:
+        """False where ``streams`` more would be more than ``streams_max``."""
+        return len(self._streams) + streams <= self._streams_max
 
     @property
     def poll_s(self) -> float:

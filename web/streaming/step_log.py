@@ -6,7 +6,7 @@ Asynchronous, because many requests stay open in it. The database and the log st
 import base64
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Hashable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable
 
 from anyio import to_thread
 from sqlalchemy.exc import OperationalError
@@ -52,7 +52,7 @@ class StepLogStream:
         self._ended_s: float | None = None
         self._over = False
 
-    async def events(self) -> AsyncIterator[bytes]:
+    async def events(self) -> AsyncGenerator[bytes, None]:
         """The events that ``step_stream`` describes."""
         channel, step_id = run_channel(self._now.run_id), self._now.step_id
         with (

@@ -23,7 +23,7 @@ _TABLE = {
     Needs.LOGIN: """
         GET /, GET /workers, GET /account, POST /logout,
         GET /api/account, GET /api/account/tokens, GET /api/account/sessions,
-        GET /api/openapi.json, GET /api/workers, GET /api/stream, GET /api/runs, GET /api/repos
+        GET /api/openapi.json, GET /api/workers, GET /api/stream, GET /api/events, GET /api/runs, GET /api/repos
     """,
     Needs.BROWSER: "POST /account/password, POST /account/tokens",
     Needs.FULL: """

@@ -42,7 +42,7 @@ class Listener:
         self.client = httpx2.Client(base_url=url, headers={"authorization": f"Bearer {token}"}, timeout=30)
 
     def events(self, path: str, headers: dict[str, str] | None = None, **query: str | int) -> Iterator[Event]:
-        with self.client.stream("GET", path, params=query, headers=headers or {}) as answer:
+        with self.client.stream("GET", path, params=query or None, headers=headers or {}) as answer:
             assert answer.status_code == 200
             assert answer.headers["content-type"].startswith("text/event-stream")
             event = Event()

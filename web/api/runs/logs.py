@@ -20,9 +20,10 @@ from web.operations.runs.log_parts import (
     part_by_bytes,
     part_by_lines,
     pieces,
+    raw_name,
     sources,
 )
-from web.operations.runs.log_search import search
+from web.operations.runs.log_search import Wanted, search
 from web.security.auth import CurrentUser
 from web.services import ServicesDep
 from workers.db.session import reading
@@ -31,6 +32,8 @@ router = make_router()
 Attempt = Annotated[
     int | None, Query(ge=1, le=2**31 - 1, description="Of which attempt of the job; by default of the last one.")
 ]
+Regex = Annotated[bool, Query(description="`text` is a regular expression, as in `matches` of conditions.")]
+Case = Annotated[bool, Query(description="Letters match in their own case alone.")]
 _MEDIA_TYPE = "text/plain; charset=utf-8"
 
 
@@ -50,10 +53,11 @@ class LogSources(Schema):
 
 
 class SearchResult(Schema):
-    """The numbers of the lines that contain the text; ``more`` is true where there may be others."""
+    """The numbers of the lines; ``more`` is true where lines after ``searched_lines`` were not searched."""
 
     lines: list[int]
     more: bool
+    searched_lines: int
 
 
 class _Asked(NamedTuple):
@@ -92,7 +96,7 @@ def get_log(
         return _response(part_by_lines(services.logs, address, line, lines))
     if last is not None:
         return _response(last_lines(services.logs, address, last))
-    name = f"{place.run.number}-{place.step.number}.log"
+    name = raw_name(place.repo.name, place.run.number, place.step.name)
     headers = {"content-disposition": f'attachment; filename="{name}"'}
     return StreamingResponse(pieces(services.logs, address), headers=headers, media_type=_MEDIA_TYPE)
 
@@ -133,9 +137,17 @@ def search_log(
     user: CurrentUser,
     step_id: RowId,
     text: Annotated[str, Query(min_length=1, max_length=1_000)],
+    regex: Regex = False,  # noqa: FBT002 - of the query
+    case: Case = False,  # noqa: FBT002 - of the query
+    from_line: Annotated[int, Query(ge=1, le=2**53)] = 1,
 ) -> SearchResult:
-    """Which lines of a step's output contain ``text``; letters a to z match in either case."""
+    """Which lines of a step's output match; without `case`, letters a to z match in either case.
+
+    A search ends after 20,000 lines and after two seconds. `more` is true then: go on with `from_line` =
+    `searched_lines` + 1.
+    """
     with reading(services.engine) as session:
         place = step_with_id(session, user, step_id)
-    lines, more = search(services.logs, kept_log(place, partial(logs_kept, services, place.repo.id)), text)
-    return SearchResult(lines=lines, more=more)
+    address = kept_log(place, partial(logs_kept, services, place.repo.id))
+    found = search(services.logs, address, Wanted(text, regex, case, from_line))
+    return SearchResult(lines=found.lines, more=found.more, searched_lines=found.searched_lines)

@@ -1,5 +1,6 @@
 """Reads parts of stored logs: by bytes, by lines and from the end."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ BLOBS_AWAY = "The stored log cannot be read now: the blob store does not answer.
 PART_BYTES_MAX = 4 * 1024**2
 LINES_MAX = 20_000
 EARLIER_MAX = 10
+_SLUG_CHARS_MAX = 100
 _PIECE_BYTES = 256 * 1024
 
 StepLogAddress = tuple[int, int, int, int]
@@ -116,6 +118,16 @@ def sources(logs: LogStore, address: StepLogAddress, offset: int, max_bytes: int
         chunks = reader.chunks(offset, max_bytes)
         end = min(offset + max_bytes, reader.size_bytes)
         return (chunks[-1].offset if len(chunks) == CHUNKS_MAX else end), chunks
+
+
+def raw_name(repo: str, run: int, step: str) -> str:
+    """The name of the file in which a browser saves a log: ``team-app-41-test.log``."""
+    return "-".join(slug for part in (repo, str(run), step) if (slug := slug_of(part))) + ".log"
+
+
+def slug_of(name: str) -> str:
+    """A name as a part of an address or a file's name: letters and digits, and hyphens between them."""
+    return re.sub(r"[^a-z0-9_.]+", "-", name[:_SLUG_CHARS_MAX].lower()).strip("-._")
 
 
 def pieces(logs: LogStore, address: StepLogAddress) -> Iterator[bytes]:

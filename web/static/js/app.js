@@ -1,4 +1,5 @@
 // Every page: copy buttons, durations and ages that stay up to date, and events when the server reports a change.
+import { follow } from "./follow.js";
 
 function duration(milliseconds) {
   const seconds = Math.max(0, milliseconds) / 1000;
@@ -64,15 +65,6 @@ export function changed() {
   document.body.dispatchEvent(new CustomEvent("headway-changed"));
 }
 
-// Listens to a stream that reports only that something changed.
-export function watch(url, version) {
-  const source = new EventSource(`${url}?seen=${encodeURIComponent(version)}`);
-  source.addEventListener("changed", changed);
-  source.addEventListener("end", () => source.close());
-  addEventListener("pagehide", () => source.close(), { once: true });
-  return source;
-}
-
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-copy]");
   if (button) copy(button);
@@ -89,5 +81,13 @@ setInterval(updateDurations, 1000);
 updateAges();
 setInterval(updateAges, 10_000);
 
-const page = document.querySelector("div[data-stream][data-version]");
-if (page) watch(page.dataset.stream, page.dataset.version);
+const page = document.querySelector("div[data-follow]");
+if (page) {
+  let seen = page.dataset.version;
+  const on = (kind, version) => {
+    if (kind !== "changed") return;
+    seen = version;
+    changed();
+  };
+  follow(page.dataset.follow, { state: () => ({ seen }), on });
+}

@@ -1,12 +1,16 @@
-// The run page: keeps the states and the shown log up to date over one connection.
-import { changed, watch } from "./app.js";
+// The run page: keeps the states and the shown log up to date while it is open.
+import { changed } from "./app.js";
 import { Find } from "./find.js";
+import { follow } from "./follow.js";
+import { opensOtherStep } from "./links.js";
 import { LogView } from "./log.js";
+import { addKeys, Errors, offerWrap } from "./log_keys.js";
 
 const head = () => document.getElementById("run-head");
 const log = document.getElementById("log");
 const stepWasAsked = new URLSearchParams(location.search).has("step");
-let source;
+const RETRY_MS = 2000;
+let stop;
 
 function bytes(base64) {
   const text = atob(base64);
@@ -15,27 +19,28 @@ function bytes(base64) {
   return data;
 }
 
+function seen() {
+  return head().dataset.version;
+}
+
 function watchRun() {
-  source?.close();
+  stop?.();
+  stop = undefined;
   if ("final" in head().dataset) return;
-  source = watch(head().dataset.stream, head().dataset.version);
+  const on = (kind) => kind === "changed" && changed();
+  stop = follow(head().dataset.follow, { state: () => ({ seen: seen() }), on });
 }
 
 function watchStep(view) {
-  source?.close();
-  const query = new URLSearchParams({ offset: view.position, seen: head().dataset.version });
-  source = new EventSource(`${log.dataset.stream}?${query}`);
-  const current = source;
-  source.addEventListener("log", (event) => view.add(bytes(event.data), Number(event.lastEventId)));
-  source.addEventListener("changed", changed);
-  source.addEventListener("restart", () => {
-    current.close();
-    begin(view);
-  });
-  source.addEventListener("end", () => {
-    current.close();
-    watchRun();
-  });
+  stop?.();
+  const on = (kind, data, end) => {
+    if (kind === "log") view.add(bytes(data), end);
+    if (kind === "changed") changed();
+    if (kind === "restart") begin(view);
+    if (kind === "end" || kind === "gone") watchRun();
+  };
+  const state = () => ({ offset: view.position, seen: seen() });
+  stop = follow(log.dataset.follow, { state, on, shown: () => view.catchUp() });
 }
 
 async function begin(view) {
@@ -44,10 +49,12 @@ async function begin(view) {
   } catch (error) {
     document.getElementById("log-note").textContent = error.message;
     watchRun();
+    // Without an answer it was the network, which may be back soon.
+    if (error instanceof TypeError) setTimeout(() => begin(view), RETRY_MS);
     return;
   }
-  if (view.atEnd && !(view.complete && view.position >= view.size)) watchStep(view);
-  else watchRun();
+  if (view.ended) watchRun();
+  else watchStep(view);
 }
 
 // If the user has not chosen a step, the page moves to the first step, then to each running step, and at the end to a
@@ -79,12 +86,14 @@ function scrollToChosen() {
 document.addEventListener("htmx:after:swap", updateTab);
 document.addEventListener("htmx:after:swap", followSteps);
 scrollToChosen();
-addEventListener("pagehide", () => source?.close());
-if (log) {
+addEventListener("hashchange", () => opensOtherStep(log));
+if (opensOtherStep(log)) {
+  // The page goes to the step of the line that the address names.
+} else if (log) {
   const view = new LogView(log);
-  new Find(log);
-  log.addEventListener("log-at-end", () => watchStep(view));
-  log.addEventListener("log-paused", watchRun);
+  const find = new Find(log, view);
+  addKeys(find, new Errors(view));
+  offerWrap(log, () => view.list);
   begin(view);
 } else {
   watchRun();

@@ -11,10 +11,12 @@ const clock = new Intl.DateTimeFormat([], {
 const day = new Intl.DateTimeFormat([], { dateStyle: "medium" });
 const FROM = { stdout: "", stderr: ", stderr", note: ", from Headway" };
 
-function mark(line, source) {
+// Elements come and go with the view: the line itself keeps what is known.
+function mark(element, source) {
+  element.line.source = source;
   const time = clock.format(source.at_ms);
-  const link = line.firstElementChild;
-  line.dataset.stream = source.stream;
+  const link = element.firstElementChild;
+  element.dataset.stream = source.stream;
   link.dataset.time = time;
   link.title = `${day.format(source.at_ms)}, ${time}${FROM[source.stream]}`;
 }
@@ -33,7 +35,11 @@ export class Sources {
   }
 
   async #mark() {
-    const unknown = [...this.lines.querySelectorAll(".line:not([data-stream])")];
+    const unmarked = [...this.lines.querySelectorAll(".line:not([data-stream])")];
+    for (const element of unmarked) {
+      if (element.line.source) mark(element, element.line.source);
+    }
+    const unknown = unmarked.filter((element) => !element.line.source);
     const marked = unknown.length ? await this.#markFirst(unknown) : 0;
     this.retryMs = marked ? RETRY_MS : Math.min(this.retryMs * 2, RETRY_MS_MAX);
     this.timer = undefined;

@@ -5,16 +5,12 @@ set -eu
 cd "$(dirname "$0")"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-for package in htmx.org@4.0.1 ansi_up@6.0.6; do
+for package in htmx.org@4.0.1; do
   (cd "$work" && npm pack --silent "$package" >/dev/null && tar -xzf ./*.tgz && rm ./*.tgz)
   case $package in
     htmx.org@*)
       cp "$work/package/dist/htmx.min.js" htmx.min.js
       cp "$work/package/LICENSE" htmx.LICENSE
-      ;;
-    ansi_up@*)
-      cp "$work/package/ansi_up.js" ansi_up.js
-      cp "$work/package/LICENSE" ansi_up.LICENSE
       ;;
   esac
   rm -rf "$work/package"

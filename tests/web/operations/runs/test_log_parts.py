@@ -14,7 +14,7 @@ from runner.events import StepFinished, StepOutput, StepStarted, Stream
 from tests.support.logs import logs_fixture
 from tests.web.conftest import REPO, ClaimedRun, Site
 from web.operations.runs.log_parts import PART_BYTES_MAX
-from web.operations.runs.log_search import search
+from web.operations.runs.log_search import Wanted, search
 
 MIB = 1024**2
 
@@ -112,19 +112,23 @@ def test_search_finds_every_line_that_contains_the_text(
     writer = logs.writer(*address)
     writer.append(log.encode(), Stream.STDOUT, 0)
     writer.close()
-    found, more = search(logs.store, address, wanted, piece_bytes)
+    found = search(logs.store, address, Wanted(wanted), piece_bytes=piece_bytes)
     lines = enumerate(log.encode().lower().split(b"\n"), 1)
-    assert found == [number for number, line in lines if wanted.encode().lower() in line]
-    assert not more
+    assert found.lines == [number for number, line in lines if wanted.encode().lower() in line]
+    assert not found.more
 
 
 @pytest.mark.slow
 def test_search_stops_at_the_end_or_at_the_limit_of_results(begun: ClaimedRun, program: TestClient) -> None:
     lines = b"".join(b"%d: nothing here\n" % number for number in range(1, 200_001))
     path = f"{write(begun, (Stream.STDOUT, lines + b'the NEEDLE'))}/search"
-    assert program.get(path, params={"text": "needle"}).json() == {"lines": [200_001], "more": False}
+    assert program.get(path, params={"text": "needle"}).json() == {
+        "lines": [200_001],
+        "more": False,
+        "searched_lines": 200_001,
+    }
     many = program.get(path, params={"text": "nothing"}).json()
-    assert many == {"lines": list(range(1, 1001)), "more": True}
+    assert many == {"lines": list(range(1, 20_001)), "more": True, "searched_lines": 20_000}
     assert program.get(path, params={"text": ""}).status_code == 422
 
 
