@@ -27,7 +27,7 @@ def run_of(database: Engine, repo_id: int, trigger: Trigger | None = None, state
 def added(database: Engine, name: str, default_branch: str = "main") -> RepoName:
     with transaction(database) as session:
         new = store.NewRepo(name, f"file:///srv/{name}.git", default_branch=default_branch)
-        return RepoName(store.add_repo(session, new).id, name, default_branch)
+        return RepoName(store.add_repo(session, new).id, name)
 
 
 def numbers(database: Engine, *repos: RepoName, most: int = 20) -> dict[str, list[int]]:

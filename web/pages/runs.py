@@ -150,8 +150,10 @@ def _chosen(jobs: list[tuple[Job, list[Step]]], asked: int | None) -> Step | Non
     by_id = {step.id: step for step in steps}
     if asked in by_id:
         return by_id[asked]
+    # A failed step of a job that passed was ignored: it is not what the run failed of.
+    counted = [step for job, of_job in jobs if job.state is not State.PASSED for step in of_job]
     for state in _SHOWN_FIRST:
-        if found := next((step for step in steps if step.state is state), None):
+        if found := next((step for step in counted if step.state is state), None):
             return found
     done = [step for step in steps if step.started_ms is not None]
     return done[-1] if done else next(iter(steps), None)

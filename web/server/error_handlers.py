@@ -6,7 +6,7 @@ from urllib.parse import quote
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as DatabaseTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -22,9 +22,11 @@ from web.operations.errors import (
 )
 from web.operations.runs.log_parts import BLOBS_AWAY
 from web.pages.templates import page
-from web.security.auth import LoginNeededError
+from web.security.access import Actor
+from web.security.auth import LoginNeededError, current_user
 from web.security.password_hashing import RETRY_AFTER_S as LOGIN_RETRY_AFTER_S
 from web.security.password_hashing import HashingBusyError
+from web.services import services_of
 from workers.blobs import BlobError
 from workers.db.full_disk import means_full_disk
 from workers.logs import LogDamagedError
@@ -38,6 +40,7 @@ _STATUSES: dict[type[OperationError], int] = {
     GoneError: 410,
     InvalidInputError: 422,
 }
+_OUR_ERRORS = 500
 
 _log = structlog.get_logger()
 
@@ -70,7 +73,17 @@ def add_error_handlers(app: FastAPI) -> None:
 def _response(request: Request, status: int, sentence: str) -> Response:
     if request.url.path.startswith(_FOR_PROGRAMS):
         return JSONResponse({"error": sentence}, status)
-    return page(request, "error.html", status=status, sentence=sentence, code=status)
+    return page(request, "error.html", status=status, sentence=sentence, code=status, user=_reader(request, status))
+
+
+def _reader(request: Request, status: int) -> Actor | None:
+    """Who is logged in, for the menu of the page. After an error of ours the database is not asked once more."""
+    if status >= _OUR_ERRORS:
+        return None
+    try:
+        return current_user(request, services_of(request))
+    except (LoginNeededError, HTTPException, SQLAlchemyError):
+        return None
 
 
 def _operation_refused(request: Request, error: OperationError) -> Response:

@@ -87,6 +87,36 @@ def test_a_404_is_a_page_in_the_same_design(site: Site, browser: TestClient, pat
     assert "headway.css" in answer.text
 
 
+def test_a_404_has_the_menu_for_who_is_logged_in_and_for_no_other(site: Site, browser: TestClient) -> None:
+    assert 'aria-label="Main"' in browser.get("/nonsense").text
+    browser.cookies.clear()
+    answer = browser.get("/nonsense")
+    assert answer.status_code == 404
+    assert 'aria-label="Main"' not in answer.text
+
+
+def test_a_green_run_opens_on_its_last_step_and_says_which_failed_step_was_ignored(
+    site: Site, browser: TestClient
+) -> None:
+    site.add_repo()
+    begun = site.begin()
+    with begun.recorder() as record:
+        for number, state in ((1, State.FAILED), (2, State.PASSED)):
+            record(StepStarted(number))
+            record(StepFinished(number, Outcome(state, Reason.EXIT_CODE, "It ended with exit status 1.", 1)))
+    running = browser.get(RUN).text
+    assert 'aria-label="Step build"' in running
+    assert "ignored" not in running
+    with transaction(site.engine) as session:
+        store.finish_job(session, begun.queued.job_id, begun.claim.attempt, Outcome(State.PASSED))
+    text = browser.get(RUN).text
+    assert 'aria-label="Step build"' not in text
+    assert text.count(">ignored</span>") == 1
+    assert 'data-state="ignored"' in text
+    failed = browser.get(f"{RUN}?step={begun.steps[1]}").text
+    assert "ignored: the pipeline says so" in failed
+
+
 def test_an_internal_error_is_a_page_without_details(site: Site) -> None:
     app = create_app(site.services)
 

@@ -1,15 +1,16 @@
 """The last runs of a branch, for many repositories at once, and which repositories were active last."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import CTE, BigInteger, ColumnElement, String, case, column, func, select, values
+from sqlalchemy import CTE, ColumnElement, case, func, literal, select
 from sqlalchemy.orm import Session
 
 from pipelines.state import State
 from workers.db.models import Repo, Run
 from workers.store.accounts.roles import seen_by
 
+_HEADS = "refs/heads/"
 _PASSED, _RED = (State.PASSED,), (State.FAILED, State.BROKEN)
 _UNFINISHED = tuple(state for state in State if not state.final)
 _LIKE_SPECIAL = str.maketrans({"\\": r"\\", "%": r"\%", "_": r"\_"})
@@ -21,12 +22,6 @@ class RepoName:
 
     id: int
     name: str
-    default_branch: str
-
-    @property
-    def ref(self) -> str:
-        """The ref of its default branch. Pull requests into that branch have refs of their own."""
-        return f"refs/heads/{self.default_branch}"
 
 
 @dataclass(frozen=True)
@@ -65,7 +60,7 @@ def repos_by_activity(
     """
     # A look at the index for each repository: the number of runs does not matter.
     newest = select(Run.id).where(Run.repo_id == Repo.id, Run.number == Repo.last_number).scalar_subquery()
-    query = select(Repo.id, Repo.name, Repo.default_branch).where(seen_by(viewer), *_named_like(search))
+    query = select(Repo.id, Repo.name).where(seen_by(viewer), *_named_like(search))
     rows = session.execute(query.order_by(func.coalesce(newest, 0).desc(), Repo.name).limit(limit).offset(offset))
     return [RepoName(*row) for row in rows]
 
@@ -83,16 +78,12 @@ def _named_like(search: str) -> list[ColumnElement[bool]]:
 
 
 def histories(session: Session, repos: Collection[RepoName], most: int) -> dict[int, list[PastRun]]:
-    """The last ``most`` runs of the default branch of each repository, the oldest first, by the repository's id."""
-    return branch_histories(session, [(repo.id, repo.ref) for repo in repos], most)
+    """The last ``most`` runs of the default branch of each repository, the oldest first, by the repository's id.
 
-
-def branch_histories(session: Session, branches: Sequence[tuple[int, str]], most: int) -> dict[int, list[PastRun]]:
-    """The last ``most`` runs of each ref, the oldest first, by the repository's id. One without runs is left out."""
-    if not branches:
-        return {}
+    A repository without such runs is left out.
+    """
     shown = (Run.repo_id, Run.id, Run.number, Run.state, Run.created_ms, Run.started_ms, Run.finished_ms)
-    asked, in_range = _last_runs_of(session, branches, most)
+    asked, in_range = _last_runs_of(repos, most)
     found: dict[int, list[PastRun]] = {}
     for row in session.execute(select(*shown).select_from(asked).join(Run, in_range)):
         found.setdefault(row[0], []).append(PastRun(*row[1:]))
@@ -104,9 +95,7 @@ def last_numbers(session: Session, repos: Collection[RepoName], most: int) -> di
 
     A repository without such runs is left out.
     """
-    if not repos:
-        return {}
-    asked, in_range = _last_runs_of(session, [(repo.id, repo.ref) for repo in repos], most)
+    asked, in_range = _last_runs_of(repos, most)
     of_states = [
         func.coalesce(func.max(case((Run.state.in_(states), Run.number))), 0) for states in (_PASSED, _RED, _UNFINISHED)
     ]
@@ -114,24 +103,18 @@ def last_numbers(session: Session, repos: Collection[RepoName], most: int) -> di
     return {row[0]: LastNumbers(*row[1:]) for row in session.execute(query.group_by(Run.repo_id))}
 
 
-def _last_runs_of(session: Session, branches: Sequence[tuple[int, str]], most: int) -> tuple[CTE, ColumnElement[bool]]:
-    """The branches as a table, and how its rows join their last runs.
+def _last_runs_of(repos: Collection[RepoName], most: int) -> tuple[CTE, ColumnElement[bool]]:
+    """The repositories with the first number of their last runs, and how its rows join these runs.
 
-    A range of the index for each branch, which no statistics and no number of runs can turn into anything else.
+    Materialized, so that it is a range of the index for each repository, which no statistics and no number of runs can
+    turn into anything else. The text of the statement does not depend on the repositories: it is compiled once.
     """
-    first = _first_numbers(session, branches, most)
-    columns = column("repo_id", BigInteger()), column("ref", String()), column("first", BigInteger())
-    asked = values(*columns, name="asked").data([(repo_id, ref, first[repo_id]) for repo_id, ref in branches]).cte()
+    ref = literal(_HEADS) + Repo.default_branch
+    of_branch = select(Run.number).where(Run.repo_id == Repo.id, Run.ref == ref).correlate(Repo)
+    nth = of_branch.order_by(Run.number.desc()).limit(1).offset(most - 1).scalar_subquery()
+    chosen = select(Repo.id.label("repo_id"), ref.label("ref"), func.coalesce(nth, 0).label("first"))
+    asked = chosen.where(Repo.id.in_([repo.id for repo in repos])).cte("asked").prefix_with("MATERIALIZED")
     return asked, (Run.repo_id == asked.c.repo_id) & (Run.ref == asked.c.ref) & (Run.number >= asked.c.first)
-
-
-def _first_numbers(session: Session, branches: Sequence[tuple[int, str]], most: int) -> dict[int, int]:
-    """The number from which on each ref has ``most`` runs; 0 where it has fewer."""
-    columns = column("repo_id", BigInteger()), column("ref", String())
-    asked = values(*columns, name="asked").data(list(branches)).cte("asked")
-    of_ref = select(Run.number).where(Run.repo_id == asked.c.repo_id, Run.ref == asked.c.ref).correlate(asked)
-    nth = of_ref.order_by(Run.number.desc()).limit(1).offset(most - 1).scalar_subquery()
-    return {repo_id: first or 0 for repo_id, first in session.execute(select(asked.c.repo_id, nth).select_from(asked))}
 
 
 def runs_with_ids(session: Session, ids: Collection[int]) -> dict[int, Run]:
