@@ -1,6 +1,7 @@
 """Lints a fragment alone: in a workflow that does nothing but include it, with a sample of each input."""
 
 import json
+import re
 from collections.abc import Mapping
 
 from pipelines.context import PipelineFile
@@ -52,12 +53,8 @@ def _of_fragment(problem: Problem, path: str, includer: str, names: set[str]) ->
     """The problem as it is where nothing is known of the file that includes the fragment."""
     if problem.file not in names:  # of the include itself, which stands in no file
         return problem._replace(file=path, line=1, column=1)
-    message, opening, places = problem.message.rpartition(" (included at ")
-    if opening:
-        inner = [place for place in places.removesuffix(")").split(", ") if not place.startswith(f"{includer}:")]
-        message += f"{opening}{', '.join(inner)})" if inner else ""
-    else:
-        message = problem.message
+    place = rf"{re.escape(includer)}:\d+:\d+"
+    message = re.sub(rf" \(included at {place}\)$|, {place}(?=\)$)", "", problem.message)
     if _ELSEWHERE in message and problem.level is Level.ERROR:
         hint = "a file that includes this fragment has to have it"
         return problem._replace(message=message, hint=hint, level=Level.HINT)
