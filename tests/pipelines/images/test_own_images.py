@@ -60,7 +60,7 @@ def test_a_name_is_compared_as_the_engine_shows_it(name: str, shown: str) -> Non
     assert canonical(name) == shown
 
 
-ROOT = Path(own_images.__file__).parents[1]
+ROOT = Path(own_images.__file__).parents[2]
 NAMED = {name: value for name, value in vars(own_images).items() if name.endswith("_REPO")}
 
 
