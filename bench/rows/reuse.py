@@ -16,13 +16,13 @@ TWENTY = Row(
     "s",
     Target(Kind.RATIO_AT_MOST, 2.0),
 )
-_STEP = "  - {{name: step-{number}, image: busybox, commands: [sleep 1], sources: src/{number}}}\n"
+_STEP = "  - {{name: step-{number}, image: busybox, commands: [sleep 1], sources: src-{number}}}\n"
 
 
 def twenty(bench: Bench) -> dict[Row, Measured]:
     """The first run leaves the results; the others take them all."""
     place = bench.place(TWENTY.name)
-    files = {f"src/{number}": f"{number}\n" for number in range(STEPS)}
+    files = {f"src-{number}": f"{number}\n" for number in range(STEPS)}
     pipeline = "steps:\n" + "".join(_STEP.format(number=number) for number in range(STEPS))
     folder = repository(place / "repository", {".headway.yml": pipeline, **files})
     environment = {**os.environ, "XDG_CACHE_HOME": str(place / "cache")}

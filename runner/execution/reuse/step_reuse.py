@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 from threading import Lock
 
 from pipelines.plan import BuildStep, BuiltImage, CommandsStep, NamedImage, Service, Step
@@ -86,11 +87,12 @@ class StepReuse:
         if record is None:
             self._job.reuse_notes[step.number] = f"it runs: {_why(access, step, candidate.parts)}"
             return None
-        self._put_back(access, record.files)
+        files = record.files if record.files and self._is_in_checkout(step, candidate.parts[keys.IMAGE]) else ()
+        self._put_back(access, files)
         if not access.records.take(step, record):
             return None
         if not self._prepared:
-            self._files += record.files
+            self._files += files
         outcome = replace(PASSED, message=unchanged(record), exit_code=0)
         with self._lock:
             self.taken.add(step.number)
@@ -98,6 +100,11 @@ class StepReuse:
             self._job.emit(ReportsRead(step.number, record.reports))
         self._job.emit(StepReused(step.number, outcome, record.since, record.seconds))
         return outcome
+
+    def _is_in_checkout(self, step: CommandsStep, image: str) -> bool:
+        """Does the step start in the checkout? If not, what it keeps is gone with its container, also when it runs."""
+        folder = step.container.directory or str(self._job.images.config_of(image).get("WorkingDir") or "/")
+        return PurePosixPath(folder).is_relative_to(self._job.plan.workspace)
 
     def _put_back(self, access: ReuseAccess, files: tuple[KeptFile, ...]) -> None:
         """Puts files into a checkout that is there already."""

@@ -50,3 +50,24 @@ def test_a_run_that_fails_leaves_no_result(tmp_path: Path) -> None:
         ended = tree.run(**cache)
         assert ended.returncode == 1
         assert "unchanged" not in ended.stdout
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_step_in_the_image_just_built_leaves_nothing_in_the_checkout_also_when_it_is_reused(tmp_path: Path) -> None:
+    tree = Tree(tmp_path / "tree", tmp_path / "left")
+    pipeline = """\
+steps:
+  - {name: app, build: .}
+  - {name: test, commands: [mkdir out, cp a out/b], sources: src, artifacts: out}
+  - {name: look, image: busybox, commands: [test ! -e out, cat docs], sources: docs}
+"""
+    dockerfile = "FROM busybox\nCOPY src /src\nWORKDIR /src\n"
+    tree.write({".headway.yml": pipeline, "Dockerfile": dockerfile, "src/a": "one\n", "docs": "first\n"}).commit()
+    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    first = tree.run(**cache)
+    assert first.returncode == 0, first.stdout
+    tree.write({"docs": "second\n"})
+    again = tree.run(**cache)
+    assert again.returncode == 0, again.stdout
+    assert "test passed: unchanged since" in again.stdout
+    assert "look | second\n" in again.stdout
