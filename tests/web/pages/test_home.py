@@ -55,7 +55,7 @@ def test_red_default_branches_come_first_then_running_ones_then_the_most_recent(
     text = browser.get("/").text
     assert groups(text) == {
         "Needs attention": ["d/red"],
-        "Running": ["c/busy"],
+        "In progress": ["c/busy"],
         "Others": ["b/recent", "a/old", "e/new"],
     }
     assert "<title>The default branch is red in 1 of 5 repositories" in text

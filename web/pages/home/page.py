@@ -73,7 +73,7 @@ def front_page(
         "home.html",
         user=user,
         groups=[(key, list(rows)) for key, rows in groupby(found.rows, lambda row: row.health.attention)],
-        groups_named={Attention.RED: "Needs attention", Attention.RUNNING: "Running", Attention.QUIET: "Others"},
+        groups_named={Attention.RED: "Needs attention", Attention.RUNNING: "In progress", Attention.QUIET: "Others"},
         count=count,
         red=found.red,
         running=found.running,
