@@ -103,6 +103,7 @@ def test_of_a_log_of_100_megabytes_only_the_viewed_parts_are_loaded(site: Site, 
     page.on("response", lambda answer: loaded.append(int(answer.headers.get("content-length", 0))))
     page.goto(run_page(begun))
     expect(page.locator(f"#L{count} > span")).to_have_text((LINE % count).decode().rstrip())
+    expect(page.locator("#log-note")).to_have_text(f"{count:,} lines")  # the script has taken over
     assert page.locator("#log .line").count() < LINES_MAX
     walk(page, count)
     page.goto("about:blank")

@@ -4,6 +4,7 @@ import { electedTransport } from "./elected_stream.js";
 import { Multiplexer } from "./multiplexer.js";
 
 const REPORT_MS = 20_000;
+const ANSWER_MS_MAX = 5000;
 const WORKER = "/static/js/shared_stream.js";
 const WORKER_NAME = "headway-streams-1"; // another number where messages change: old pages keep their worker
 
@@ -25,13 +26,26 @@ function withoutWorker() {
 
 function withWorker() {
   const worker = new SharedWorker(WORKER, { type: "module", name: WORKER_NAME });
-  worker.port.onmessage = ({ data }) => receive(data);
-  // A browser that knows no modules in workers says so here.
-  worker.onerror = () => {
+  let silent; // runs from a report to the worker's answer
+  // A browser that knows no modules in workers says so; one that could not load the worker may say nothing.
+  const goWithout = () => {
+    clearTimeout(silent);
+    worker.onerror = null;
+    worker.port.postMessage([]);
+    worker.port.close();
     send = withoutWorker();
     report();
   };
-  return (list) => worker.port.postMessage(list);
+  worker.port.onmessage = ({ data }) => {
+    clearTimeout(silent);
+    silent = undefined;
+    if (data.name) receive(data);
+  };
+  worker.onerror = goWithout;
+  return (list) => {
+    worker.port.postMessage(list);
+    if (list.length) silent ??= setTimeout(goWithout, ANSWER_MS_MAX);
+  };
 }
 
 function report() {

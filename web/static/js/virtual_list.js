@@ -21,8 +21,7 @@ export class VirtualList {
     this.window = document.createElement("div");
     this.window.className = "window";
     this.canvas.replaceChildren(this.window);
-    this.following = true;
-    this.rowPx = 20;
+    Object.assign(this, { following: true, rowPx: 20 });
     this.clear();
     new ResizeObserver(() => this.soon()).observe(scroller);
     scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
