@@ -2,19 +2,21 @@
 
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from pipelines.context import PipelineFile
 from pipelines.importers.drone.documents import import_drone
+from pipelines.importers.gitlab.workflows import import_gitlab
 from pipelines.importers.remarks import Remarks
 from pipelines.parser.decoding import decode
 from pipelines.problem import Level, Problem
 from pipelines.syntax.diagnostics import WHOLE_FILE
 
-SYSTEMS = ("drone",)
+SYSTEMS = ("drone", "gitlab")
 """The systems that files can be imported from."""
 
-KNOWN = "Drone"
+KNOWN = "Drone or GitLab CI"
 """Their names, for sentences."""
 
 _BY_PATH = (
@@ -45,7 +47,10 @@ Include = Callable[[str, str], bytes | None]
 """Reads a file that the file of the first path includes: the bytes of the second path, None if there is none."""
 
 Import = Callable[[str, str, Remarks, Include], list[PipelineFile]]
-_IMPORTS: dict[str, Import] = {"drone": lambda path, text, remarks, _include: import_drone(path, text, remarks)}
+_IMPORTS: dict[str, Import] = {
+    "drone": lambda path, text, remarks, _include: import_drone(path, text, remarks),
+    "gitlab": lambda path, text, remarks, include: import_gitlab(path, text, remarks, partial(include, path)),
+}
 
 
 def system_of(path: str, text: str) -> str:

@@ -35,14 +35,12 @@ def entries_of(node: Node | None) -> tuple[tuple[ScalarNode, Node], ...]:
 
 def value_of(node: Node, kind: type[str] = Raw) -> Value:
     """The node as a value to write; its texts are of ``kind``."""
-    match node:
-        case ScalarNode():
-            value = node.value
-            return value if isinstance(value, bool | int) else kind(node.text)
-        case ListNode():
-            return [value_of(item, kind) for item in node.items]
-        case MapNode():
-            return {key.text: value_of(item, kind) for key, item in node.entries}
+    if isinstance(node, ScalarNode):
+        value = node.value
+        return value if isinstance(value, bool | int) else kind(node.text)
+    if isinstance(node, ListNode):
+        return [value_of(item, kind) for item in node.items]
+    return {key.text: value_of(item, kind) for key, item in node.entries}
 
 
 class Keys:

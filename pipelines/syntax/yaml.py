@@ -63,9 +63,9 @@ def parse_yaml(
     return _reported(diagnostics, builder, lambda: builder.document(yaml.parse(text, Loader=yaml.CSafeLoader)))
 
 
-def parse_documents(text: str, diagnostics: Diagnostics) -> list[Node]:
+def parse_documents(text: str, diagnostics: Diagnostics, locate: Locate = locate_directly) -> list[Node]:
     """All documents of ``text``, with the limits of one. Empty if ``diagnostics`` says why they cannot be parsed."""
-    builder = _Builder(diagnostics, locate_directly, as_written)
+    builder = _Builder(diagnostics, locate, as_written)
     return _reported(diagnostics, builder, lambda: builder.documents(yaml.parse(text, Loader=yaml.CSafeLoader))) or []
 
 

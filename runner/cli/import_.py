@@ -15,7 +15,6 @@ from runner.source.repository_file import read_repository_file
 
 _WORDS = {Level.ERROR: "error", Level.WARNING: "warning", Level.HINT: "note"}
 _GITLAB_FILES = (".gitlab-ci.yml", ".gitlab-ci.yaml")
-_GITHUB_FOLDER = Path(".github/workflows")
 
 
 class ImportOptions(NamedTuple):
@@ -58,11 +57,9 @@ def _import(options: ImportOptions) -> Imported:
 
 def _found_here() -> tuple[Path, ...]:
     """The files of other systems in the current folder."""
-    single = [Path(name) for name in (*DRONE_FILES, *_GITLAB_FILES) if Path(name).is_file()]
-    several = sorted(path for path in _GITHUB_FOLDER.glob("*.y*ml") if path.is_file())
-    found = (*single, *several)
+    found = tuple(Path(name) for name in (*DRONE_FILES, *_GITLAB_FILES) if Path(name).is_file())
     if not found:
-        raise _UsageError("this folder has no file of Drone; name the files to import")
+        raise _UsageError("this folder has no file of Drone or GitLab CI; name the files to import")
     return found
 
 

@@ -132,11 +132,11 @@ def test_a_file_of_woodpecker_runs_as_it_is(example: str) -> None:
     assert [type(step) for step in job_of(example, tag()).steps] == [CommandsPlan, BuildPlan, PushPlan]
 
 
-BECOMES = re.findall(r"```yaml (drone)\n(.*?)```\n\nbecomes\n\n```yaml\n(.*?)```", text_of(COMING), re.DOTALL)
+BECOMES = re.findall(r"```yaml (drone|gitlab)\n(.*?)```\n\nbecomes\n\n```yaml\n(.*?)```", text_of(COMING), re.DOTALL)
 
 
 def test_an_import_of_each_system_is_shown() -> None:
-    assert [system for system, _, _ in BECOMES] == ["drone"]
+    assert [system for system, _, _ in BECOMES] == ["drone", "gitlab"]
 
 
 @pytest.mark.parametrize(("system", "before", "after"), BECOMES)

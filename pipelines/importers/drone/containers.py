@@ -74,7 +74,7 @@ def _command(keys: Keys, result: dict[str, Value], scope: Scope, *, is_service: 
     for item in items_of(commands):
         if isinstance(item, MapNode | ListNode):
             scope.remarks.error(item.place, f"a command of {keys.where} is no text; it is left out", "put it in quotes")
-        elif item.text:
+        else:
             found.append(scope.rename.text(item.text, item.place))
     arguments = keys.take("command")
     if found:

@@ -88,8 +88,8 @@ def _same(keys: Keys, result: dict[str, Value]) -> None:
         result["matrix"] = value_of(matrix)
     if limit := keys.take("concurrency"):
         inner = Keys(limit, keys.remarks, "'concurrency'")
-        if number := inner.take("limit"):
-            result["concurrency"] = value_of(number)
+        number = inner.take("limit")
+        result["concurrency"] = value_of(number) if number else ""
         inner.remark_rest()
 
 

@@ -46,16 +46,21 @@ class Volumes:
     def mount(self, node: Node | None, result: dict[str, Value], *, is_service: bool) -> None:
         """Adds what stands for the volumes of one step or service to it."""
         paths: list[Value] = []
+        caches: list[Value] = []
         for item in items_of(node):
             if isinstance(item, ScalarNode):  # version 0.8: HOST:CONTAINER
                 self._trusted(item.place, item.text)
                 paths.append(Raw(item.text))
             else:
-                self._mount(item, result, paths, is_service=is_service)
+                self._mount(item, result, paths, caches, is_service=is_service)
         if paths:
             result["volumes"] = paths
+        if caches:
+            result["cache"] = caches
 
-    def _mount(self, item: Node, result: dict[str, Value], paths: list[Value], *, is_service: bool) -> None:
+    def _mount(
+        self, item: Node, result: dict[str, Value], paths: list[Value], caches: list[Value], *, is_service: bool
+    ) -> None:
         keys = Keys(item, self._remarks, "a mount")
         name, path = keys.text("name"), keys.text("path")
         read_only = keys.text("read_only").lower() == "true"
@@ -69,9 +74,7 @@ class Volumes:
         elif path in _SOCKET_FOLDERS and self.daemon:
             self._socket(result, is_service=is_service)
         elif cache := self._temporary(item.place, name, path, is_service=is_service):
-            caches = result.setdefault("cache", [])
-            if isinstance(caches, list):
-                caches.append(cache)
+            caches.append(cache)
 
     def _trusted(self, place: Place, path: str) -> None:
         hint = "an administrator allows it with `headway repo trust`"
@@ -79,9 +82,8 @@ class Volumes:
 
     def _socket(self, result: dict[str, Value], *, is_service: bool) -> None:
         name, value = ("DOCKER_TLS_CERTDIR", "") if is_service else ("DOCKER_HOST", f"tcp://{self.daemon}:2375")
-        environment = result.setdefault("environment", {})
-        if isinstance(environment, dict):
-            environment.setdefault(name, value)
+        known = result.get("environment")
+        result["environment"] = {name: value, **(known if isinstance(known, dict) else {})}
 
     def _temporary(self, place: Place, name: str, path: str, *, is_service: bool) -> Value:
         if path.startswith(CHECKOUT) or not path.startswith("/") or self._mounts.get(name, 0) < 2:  # noqa: PLR2004

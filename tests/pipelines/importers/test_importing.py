@@ -44,7 +44,7 @@ def _remarks(data: bytes, system: str = "", path: str = "x.yml") -> list[str]:
 
 def test_a_file_of_no_system() -> None:
     hint = "name the system with --from, or another file"
-    assert _remarks(b"a: b") == [f"x.yml:1:1: error: this is no file of Drone; {hint}"]
+    assert _remarks(b"a: b") == [f"x.yml:1:1: error: this is no file of Drone or GitLab CI; {hint}"]
     (text,) = _remarks(b"a: b", "drone")
     assert (
         text == f"x.yml:1:1: error: this is no file of Drone: it has no 'kind: pipeline', and no map 'pipeline'; {hint}"
@@ -82,6 +82,11 @@ def test_more_remarks_than_are_kept() -> None:
     assert found.remarks[-1] == f"1 error: there are more than {PROBLEMS_COUNT_MAX} remarks; the others are left out"
     fewer = Import("drone", f"{DRONE}{keys.rpartition(chr(10))[0]}")
     assert len(fewer.remarks) == PROBLEMS_COUNT_MAX - 1
+
+
+def test_without_a_way_to_read_others_nothing_is_included() -> None:
+    (remark, *_) = _remarks(b"include: a.yml", path=".gitlab-ci.yml")
+    assert remark == ".gitlab-ci.yml:1:10: error: the file 'a.yml' cannot be read; it is left out"
 
 
 def test_a_file_of_drone_runs_as_it_is() -> None:

@@ -75,10 +75,10 @@ def test_a_dry_run_shows_the_files(folder: Path) -> None:
 def test_what_cannot_be_imported(folder: Path) -> None:
     assert _run()[::2] == (
         2,
-        "headway: this folder has no file of Drone; name the files to import\n",
+        "headway: this folder has no file of Drone or GitLab CI; name the files to import\n",
     )
     assert _run(Path("gone.yml"))[2] == "headway: gone.yml cannot be read: No such file or directory\n"
-    assert "there is no importer for 'jenkins'; they are drone" in _run(system="jenkins")[2]
+    assert "there is no importer for 'jenkins'; they are drone, gitlab" in _run(system="jenkins")[2]
     (folder / "x.yml").write_text("a: b")
     assert _run(Path("x.yml"))[0] == 2
     (folder / "file").write_text("")

@@ -106,6 +106,7 @@ def test_pipelines_of_one_name_get_files_of_their_own() -> None:
         ("{event: pull_request, action: [opened]}", {"event": ["pull_request"]}),
         ("{event: pull_request, action: [closed]}", {"event": ["pull_request_closed"]}),
         ("{event: pull_request, action: [closed, opened]}", {"event": ["pull_request", "pull_request_closed"]}),
+        ("{target: {exclude: b}}", {"evaluate": 'not (CI_PIPELINE_DEPLOY_TARGET matches "^(b)$")'}),
         ("{target: production}", {"evaluate": 'CI_PIPELINE_DEPLOY_TARGET matches "^(production)$"'}),
         ("{target: {include: ['p*.x', 'a?'], exclude: [b]}}",
          {"evaluate": 'CI_PIPELINE_DEPLOY_TARGET matches "^(p.*[.]x|a.)$" && '
