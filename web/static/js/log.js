@@ -47,7 +47,10 @@ export class LogView {
 
   // Adds bytes that end at `end`, without those that are shown already.
   add(bytes, end) {
-    if (!this.source.add(bytes, end)) return;
+    if (!this.source.add(bytes, end)) {
+      if (end > this.position) this.catchUp();
+      return;
+    }
     this.none.hidden = this.source.count > 0;
     this.list.soon();
   }

@@ -26,7 +26,7 @@ export class Multiplexer {
     const follows = new Map();
     for (const { name, seen, offset } of list) {
       const known = before?.get(name);
-      follows.set(name, { seen, offset: Math.max(offset ?? 0, known?.offset ?? 0), sent: known?.sent });
+      follows.set(name, { seen, offset: offset ?? 0, sent: known?.sent }); // a page knows best what it has
     }
     this.#members.set(member, { reported: Date.now(), follows });
     if (!list.length) this.#members.delete(member);
