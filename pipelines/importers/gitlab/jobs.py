@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from pipelines.importers.gitlab.conditions import When, text_values, when_of
 from pipelines.importers.gitlab.docker_commands import Images, images_of
+from pipelines.importers.gitlab.manual_jobs import changes_meaning, input_of
 from pipelines.importers.gitlab.options import add_artifacts, add_caches, add_times
 from pipelines.importers.gitlab.services import services_of
 from pipelines.importers.gitlab.variables import Variables
@@ -14,6 +15,7 @@ from pipelines.importers.images import base_name
 from pipelines.importers.keys import Keys, entries_of, items_of, text_of, texts_of
 from pipelines.importers.remarks import Remarks
 from pipelines.importers.yaml_text import Commented, Raw, Value
+from pipelines.syntax.diagnostics import Place
 from pipelines.syntax.nodes import ListNode, MapNode, Node, ScalarNode
 
 CELLS_COUNT_MAX = 256
@@ -46,6 +48,7 @@ class Job(NamedTuple):
     stage: str
     needs: list[str] | None
     matrix: list[Value]
+    place: Place
     group: str = ""
 
 
@@ -70,6 +73,8 @@ def job_of(name: str, node: MapNode, scope: Scope) -> Job | None:
         if when.never:
             remarks.note(node.place, f"job '{name}' never runs; it is left out")
             return None
+        if when.manual:
+            _remark_on_manual(name, node.place, when, remarks)
         matrix = _matrix(keys, remarks)
         axes = [key for cell in matrix[:1] if isinstance(cell, dict) for key in cell]
         own = {key: value for key, value in own.items() if key not in _OF_GIT and key not in axes}
@@ -88,7 +93,15 @@ def job_of(name: str, node: MapNode, scope: Scope) -> Job | None:
         stage, group = keys.text("stage") or "test", keys.text("resource_group")
         keys.remark_rest()
     shown: list[Value] = [Commented(tuple(comments), steps[0]) if comments else steps[0], *steps[1:]]
-    return Job(name, shown, services, when, stage, needs, matrix, group)
+    return Job(name, shown, services, when, stage, needs, matrix, node.place, group)
+
+
+def _remark_on_manual(name: str, place: Place, when: When, remarks: Remarks) -> None:
+    message = f"job '{name}' is started by a run by hand with the input {input_of(name)}"
+    if changes_meaning(when.conditions):
+        remarks.warning(place, f"{message}; its conditions for tags, events and changed files are left out")
+    else:
+        remarks.note(place, message)
 
 
 def _needs(keys: Keys) -> list[str] | None:

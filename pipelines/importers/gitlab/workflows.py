@@ -1,16 +1,18 @@
 """A file of GitLab CI: its jobs are merged into as few workflows as they can share a checkout in."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pipelines.context import PipelineFile
 from pipelines.importers.gitlab.conditions import Condition, text_values, when_of
 from pipelines.importers.gitlab.jobs import Job, Scope, job_of
+from pipelines.importers.gitlab.manual_jobs import by_hand, inputs
 from pipelines.importers.gitlab.tree import Read, Tree, jobs_of
-from pipelines.importers.keys import Keys, entries_of, items_of, texts_of
+from pipelines.importers.keys import Keys, entries_of, items_of, text_of, texts_of
 from pipelines.importers.remarks import Remarks
 from pipelines.importers.workflow_files import FileNames, workflow_file
-from pipelines.importers.yaml_text import Commented, Value, literal
+from pipelines.importers.yaml_text import Commented, Value
+from pipelines.syntax.diagnostics import Place
 from pipelines.syntax.nodes import MapNode
 
 _STAGES = ("build", "test", "deploy")
@@ -42,6 +44,7 @@ def import_gitlab(path: str, text: str, remarks: Remarks, read: Read) -> list[Pi
         remarks.no_pipeline(None, "no job of this file can run here")
         return []
     shared: dict[str, Value] = {"clone": _clone(variables, text), "when": list[Value](when)}
+    _remark_on_order(jobs, remarks)
     return _files(path, jobs, shared, comments)
 
 
@@ -77,7 +80,19 @@ def _ordered(root: MapNode, whole: dict[str, MapNode | None], remarks: Remarks) 
     found: dict[str, None] = {}
     for name in sorted(whole, key=lambda name: index[name]):
         _after_its_needs(name, whole, found, [])
+    for name, job in whole.items():
+        for place, other, is_optional in _needed(job):
+            if other not in whole and not is_optional:
+                remarks.warning(place, f"job '{name}' needs '{other}', which is no job of this file; it does not wait")
     return list(found)
+
+
+def _needed(job: MapNode | None) -> Iterator[tuple[Place, str, bool]]:
+    """What ``needs`` names: the place, the job, and whether it may be missing."""
+    for item in items_of(job.by_key.get("needs") if job else None):
+        named = item.by_key.get("job") if isinstance(item, MapNode) else item
+        optional = item.by_key.get("optional") if isinstance(item, MapNode) else None
+        yield from ((item.place, other, text_of(optional) == "true") for other in texts_of(named))
 
 
 def _after_its_needs(
@@ -86,10 +101,8 @@ def _after_its_needs(
     job = whole.get(name)
     if name in found or name in on_the_way or job is None or len(on_the_way) > len(whole):
         return
-    for item in items_of(job.by_key.get("needs")):
-        needed = texts_of(item.by_key.get("job")) if isinstance(item, MapNode) else texts_of(item)
-        for other in needed:
-            _after_its_needs(other, whole, found, [*on_the_way, name])
+    for _, other, _ in _needed(job):
+        _after_its_needs(other, whole, found, [*on_the_way, name])
     found[name] = None
 
 
@@ -121,11 +134,23 @@ def _files(path: str, jobs: Sequence[Job], shared: dict[str, Value], comments: S
         if main and jobs.index(main[0]) < jobs.index(job):
             workflow["depends_on"] = [{"name": MAIN, "optional": True}]
         if job.when.manual:
-            _by_hand(job, workflow)
+            workflow["inputs"] = inputs(job.name)
+            workflow["when"] = _one_or_many(list[Value](by_hand(job.name, job.when.conditions)))
         elif job.matrix:
             workflow["matrix"] = {"include": job.matrix}
         files.append(workflow_file(names.of(job.name), path, workflow, []))
     return files
+
+
+def _remark_on_order(jobs: Sequence[Job], remarks: Remarks) -> None:
+    """Warns where jobs that share a checkout came after one that has a workflow of its own, between them."""
+    main, alone = _split(jobs)
+    for job in alone:
+        before = [each for each in main if jobs.index(each) < jobs.index(job)]
+        after = [each for each in main if jobs.index(each) > jobs.index(job) and each.stage != job.stage]
+        if before and after and not job.when.manual:
+            names = ", ".join(f"'{each.name}'" for each in after)
+            remarks.warning(job.place, f"job '{job.name}' has a workflow of its own; here {names} do not wait for it")
 
 
 def _split(jobs: Sequence[Job]) -> tuple[list[Job], list[Job]]:
@@ -176,10 +201,3 @@ def _with_when(step: Value, when: list[Condition]) -> Value:
 
 def _one_or_many(conditions: Sequence[Value]) -> Value:
     return conditions[0] if len(conditions) == 1 else list(conditions)
-
-
-def _by_hand(job: Job, workflow: dict[str, Value]) -> None:
-    """A job that a person starts: a run by hand says by an input that it is wanted."""
-    name = "RUN_" + re.sub(r"\W+", "_", job.name, flags=re.ASCII).strip("_").upper()
-    workflow["inputs"] = {name: {"type": "boolean", "default": False, "description": f"Run the job {job.name}"}}
-    workflow["when"] = {"event": ["manual"], "evaluate": literal(f'{name} == "true"')}

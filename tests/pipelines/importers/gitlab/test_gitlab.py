@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import yaml
 
 from tests.support.imports import Import
 
@@ -275,6 +276,56 @@ inputs:
     default: false
     description: Run the job deploy it!
 """ in found.texts[".headway/deploy-it.yml"]
+
+
+def test_what_rules_say_of_branches_counts_for_a_job_that_a_person_starts() -> None:
+    found = imported(
+        "deploy:\n  image: alpine\n  script: [ls]\n  rules:\n"
+        "  - {if: $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH, when: manual}\n"
+        "  - {if: $CI_COMMIT_TITLE =~ /deploy/, when: manual}\n"
+        "  - {if: $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH, when: manual, allow_failure: false}\n"
+    )
+    when = yaml.safe_load(found.texts[".headway/deploy.yml"])["when"]
+    of_branch, of_title = when
+    assert of_branch == {
+        "event": ["manual"],
+        "evaluate": 'RUN_DEPLOY == "true"',
+        "branch": ["${CI_REPO_DEFAULT_BRANCH}"],
+    }
+    assert of_title["evaluate"].startswith('RUN_DEPLOY == "true" && (')
+    assert [each.partition(":")[0] for each in found.remarks] == ["2 hint"]
+
+
+@pytest.mark.parametrize(
+    "more",
+    ["rules: [{if: $CI_COMMIT_TAG, when: manual}]", "rules: [{changes: [a], when: manual}]",
+     "rules: [{if: '$CI_COMMIT_TAG != null && $A', when: manual}]"],
+)  # fmt: skip
+def test_conditions_that_a_run_by_hand_never_meets_are_left_out_with_a_warning(more: str) -> None:
+    found = of_job(more)
+    said = "3 warning: job 't' is started by a run by hand with the input RUN_T; its conditions for tags, events and "
+    assert [each for each in found.remarks if each.startswith(said)] != []
+    assert "event: [manual]" in found.texts[".headway/t.yml"]
+
+
+def test_a_needed_job_that_is_not_there_is_warned_of() -> None:
+    found = imported(
+        "t:\n  image: alpine\n  script: [ls]\n  needs:\n  - gone\n  - {job: away}\n  - {job: perhaps, optional: true}\n"
+    )
+    assert found.remarks == [
+        f"{line} warning: job 't' needs '{name}', which is no job of this file; it does not wait"
+        for line, name in ((5, "gone"), (6, "away"))
+    ]
+
+
+def test_jobs_that_no_longer_wait_for_a_matrix_are_warned_of() -> None:
+    found = imported(
+        "stages: [a, b, c]\n"
+        "x: {stage: a, image: alpine, script: [ls]}\n"
+        "y: {stage: b, image: alpine, script: [ls], parallel: {matrix: [{A: [1, 2]}]}}\n"
+        "z: {stage: c, image: alpine, script: [ls]}\n"
+    )
+    assert found.remarks == ["3 warning: job 'y' has a workflow of its own; here 'z' do not wait for it"]
 
 
 def test_a_matrix_is_a_workflow() -> None:
