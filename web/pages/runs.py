@@ -1,5 +1,6 @@
 """A run's page: its jobs and steps, and the log of one step. Works without JavaScript; scripts keep it up to date."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
@@ -16,6 +17,7 @@ from web.operations.reports.run_reports import reports_of
 from web.operations.repos.retention import logs_kept
 from web.operations.reruns.request import asked_for
 from web.operations.runs import runs
+from web.operations.runs.ignored_steps import ignored_steps
 from web.operations.runs.job_order import in_dependency_order, step_slugs
 from web.operations.runs.log_parts import BLOBS_AWAY, EarlierLog, LogPart, earlier_logs, last_lines, why_deleted
 from web.pages.permitted import permitted
@@ -66,7 +68,8 @@ def run_page(
         artifacts = artifact_rows.artifacts_of_run(session, run.id, ARTIFACTS_SHOWN_MAX) if kept[0] else []
         reports = reports_of(session, repo, run)
         now = db_now_ms(session)
-    chosen = _chosen(jobs, step)
+    ignored = ignored_steps(jobs)
+    chosen = _chosen(jobs, step, ignored)
     # A script that asks only for the states has the log already.
     log = _log(services, run, chosen) if chosen and "hx-request" not in request.headers else None
     return page(
@@ -86,6 +89,7 @@ def run_page(
         waits=waits,
         forge_trouble=forge_trouble,
         chosen=chosen,
+        ignored=ignored,
         slugs=step_slugs(jobs),
         chosen_job=next((job for job, _ in jobs if chosen and job.id == chosen.job_id), None),
         log=log,
@@ -144,14 +148,13 @@ def rerun(
     return RedirectResponse(run_path(name, queued.number), 303)
 
 
-def _chosen(jobs: list[tuple[Job, list[Step]]], asked: int | None) -> Step | None:
+def _chosen(jobs: list[tuple[Job, list[Step]]], asked: int | None, ignored: Collection[int]) -> Step | None:
     """The step whose log the page shows: the one asked for, or the first that failed, or that runs, or began last."""
     steps = [step for _, of_job in jobs for step in of_job]
     by_id = {step.id: step for step in steps}
     if asked in by_id:
         return by_id[asked]
-    # A failed step of a job that passed was ignored: it is not what the run failed of.
-    counted = [step for job, of_job in jobs if job.state is not State.PASSED for step in of_job]
+    counted = [step for step in steps if step.id not in ignored]
     for state in _SHOWN_FIRST:
         if found := next((step for step in counted if step.state is state), None):
             return found

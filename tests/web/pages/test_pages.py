@@ -9,6 +9,8 @@ from starlette.testclient import TestClient
 from pipelines.plan import CommandsStep, Container, JobPlan, LeftOut, NamedImage, Plan
 from pipelines.state import Outcome, Reason, State
 from runner.events import InstructionChanged, StepFinished, StepOutput, StepStarted, Stream
+from tests.support.builders import job_plan, plan
+from tests.support.plans import shell
 from tests.web.conftest import REPO, Site, push
 from web.server.app import create_app
 from workers import store
@@ -115,6 +117,26 @@ def test_a_green_run_opens_on_its_last_step_and_says_which_failed_step_was_ignor
     assert 'data-state="ignored"' in text
     failed = browser.get(f"{RUN}?step={begun.steps[1]}").text
     assert "ignored: the pipeline says so" in failed
+
+
+def test_a_red_run_opens_on_the_step_that_it_failed_of_and_not_on_an_ignored_one(
+    site: Site, browser: TestClient
+) -> None:
+    site.add_repo()
+    lint = shell("true", name="lint").model_copy(update={"number": 1, "failure": "ignore"})
+    unit = shell("true", name="unit").model_copy(update={"number": 2})
+    begun = site.begin(plan=plan(job_plan("", 1).model_copy(update={"steps": (lint, unit)})))
+    with begun.recorder() as record:
+        for number in (1, 2):
+            record(StepStarted(number))
+            record(StepFinished(number, Outcome(State.FAILED, Reason.EXIT_CODE, "It ended with exit status 1.", 1)))
+    with transaction(site.engine) as session:
+        store.finish_job(
+            session, begun.queued.job_id, begun.claim.attempt, Outcome(State.FAILED, Reason.EXIT_CODE, "x")
+        )
+    text = browser.get(RUN).text
+    assert 'aria-label="Step unit"' in text
+    assert text.count(">ignored</span>") == 1
 
 
 def test_an_internal_error_is_a_page_without_details(site: Site) -> None:
