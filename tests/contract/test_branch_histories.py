@@ -11,7 +11,7 @@ from pipelines.trigger import Trigger
 from tests.support.builders import pull_request, push
 from workers import store
 from workers.db.models import Run
-from workers.db.session import reading, transaction
+from workers.db.session import db_now_ms, reading, transaction
 from workers.store.runs import branch_history
 from workers.store.runs.branch_history import LastNumbers, RepoName
 
@@ -87,14 +87,33 @@ def listed(
     return [repo.name for repo in found]
 
 
-def test_repositories_come_by_their_newest_run_and_then_by_name(database: Engine) -> None:
-    roof, _, cellar, _ = (added(database, name) for name in ("a/roof", "z/new", "b/cellar", "c/new"))
-    run_of(database, roof.id)
-    run_of(database, cellar.id, push(branch="topic"))
-    assert listed(database) == ["b/cellar", "a/roof", "c/new", "z/new"]
-    run_of(database, roof.id)
-    assert listed(database) == ["a/roof", "b/cellar", "c/new", "z/new"]
-    assert listed(database, limit=2, offset=1) == ["b/cellar", "c/new"]
+@pytest.mark.parametrize("more", [0, 1])
+def test_repositories_are_counted_up_to_a_limit(database: Engine, more: int) -> None:
+    for number in range(2 + more):
+        added(database, f"a/r{number}")
+    with reading(database) as session:
+        assert branch_history.count_repos(session, most=2) == 2
+
+
+def run_later(database: Engine, repo_id: int, trigger: Trigger | None = None) -> None:
+    """Queues a run in another millisecond than the runs before."""
+    with reading(database) as session:
+        before = db_now_ms(session)
+    while True:
+        with reading(database) as session:
+            if db_now_ms(session) > before:
+                break
+    run_of(database, repo_id, trigger)
+
+
+def test_repositories_come_by_their_newest_run_and_then_those_that_were_added_last(database: Engine) -> None:
+    roof, _, cellar, _ = (added(database, name) for name in ("a/roof", "c/new", "b/cellar", "z/new"))
+    run_later(database, roof.id)
+    run_later(database, cellar.id, push(branch="topic"))
+    assert listed(database) == ["b/cellar", "a/roof", "z/new", "c/new"]
+    run_later(database, roof.id)
+    assert listed(database) == ["a/roof", "b/cellar", "z/new", "c/new"]
+    assert listed(database, limit=2, offset=1) == ["b/cellar", "z/new"]
 
 
 @pytest.mark.parametrize(
@@ -137,10 +156,6 @@ def test_runs_and_repositories_are_found_by_their_ids(database: Engine) -> None:
         assert run.number == 1
 
 
-def _by_activity(database: Engine, repo: RepoName) -> None:
-    listed(database)
-
-
 def _histories(database: Engine, repo: RepoName) -> None:
     numbers(database, repo)
 
@@ -150,7 +165,7 @@ def _last_numbers(database: Engine, repo: RepoName) -> None:
         branch_history.last_numbers(session, [repo], 20)
 
 
-@pytest.mark.parametrize("ask", [_by_activity, _histories, _last_numbers])
+@pytest.mark.parametrize("ask", [_histories, _last_numbers])
 def test_no_query_reads_all_runs(database: Engine, ask: Callable[[Engine, RepoName], None]) -> None:
     roof = added(database, "a/roof")
     run_of(database, roof.id)

@@ -80,11 +80,12 @@ _NOW_MS = "1764000000000"
 _REPOS = f"""
 INSERT INTO repos (id, name, forge, clone_url, web_url, default_branch, private, hook_secret_sealed, clone_username,
   clone_password_sealed, forge_token_sealed, forge_api_url, push_repo, trust_network, trust_volumes, trust_security,
-  active, newest_wins, last_number, created_ms)
+  active, newest_wins, last_number, newest_ms, created_ms)
 {_numbers("s", "repos")}
 SELECT n, 'team-' || (n % 7) || '/repo-' || n, 'generic', 'https://git.example.com/r.git', '', 'main', false, '', '',
   '', '', '', '', false, false, false, true, '["pull_request"]',
-  (CAST(:runs AS INTEGER) - n + CAST(:repos AS INTEGER)) / CAST(:repos AS INTEGER), {_NOW_MS} FROM s
+  (CAST(:runs AS INTEGER) - n + CAST(:repos AS INTEGER)) / CAST(:repos AS INTEGER),
+  {_NOW_MS} + n % 1000, {_NOW_MS} FROM s
 """
 _RUNS = f"""
 INSERT INTO runs (id, repo_id, number, trigger, event, ref, branch, sha, title, message, author, state, reason,

@@ -25,7 +25,7 @@ from workers.store.runs.branch_history import RepoName
 
 RECENT_RUNS = 30
 REPOS_ON_A_PAGE = 50
-REPOS_RANKED_MAX = 500
+REPOS_RANKED_MAX = 200
 """So many repositories, those with the newest runs, are sorted by attention; the others follow by their newest run."""
 PAGES_MAX = 10_000
 SEARCH_CHARS_MAX = 200
@@ -75,6 +75,7 @@ def front_page(
         groups=[(key, list(rows)) for key, rows in groupby(found.rows, lambda row: row.health.attention)],
         groups_named={Attention.RED: "Needs attention", Attention.RUNNING: "In progress", Attention.QUIET: "Others"},
         count=count,
+        counted=f"{count:,}{'+' if count == branch_history.COUNTED_MAX else ''}",
         red=found.red,
         running=found.running,
         recent=recent,

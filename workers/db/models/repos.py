@@ -14,7 +14,8 @@ NEWEST_WINS_EVENTS = frozenset({Event.PUSH, Event.PULL_REQUEST})
 
 
 class Repo(Base):
-    """A repository. ``name`` is part of its webhook's and pages' addresses; ``last_number`` is its newest run's number.
+    """A repository. ``name`` is part of its webhook's and pages' addresses; ``last_number`` is its newest run's number,
+    and ``newest_ms`` when that was queued; both are 0 where there was none.
 
     A new run of an event in ``newest_wins`` cancels older ones of the same branch or pull request. With
     ``visible_to_all``, every user who can log in has at least the role ``read``. The values of ``untrusted_runs`` and
@@ -23,6 +24,7 @@ class Repo(Base):
     """
 
     __tablename__ = "repos"
+    __table_args__ = (Index("ix_repos_newest_ms_id", "newest_ms", "id"),)
 
     id: Mapped[int] = mapped_column(ID, primary_key=True)
     key: Mapped[str] = mapped_column(default=lambda: secrets.token_hex(8))
@@ -49,6 +51,7 @@ class Repo(Base):
     visible_to_all: Mapped[bool] = mapped_column(default=False)
     newest_wins: Mapped[list[str]] = mapped_column(default=lambda: [Event.PULL_REQUEST.value])
     last_number: Mapped[int] = mapped_column(default=0)
+    newest_ms: Mapped[int] = mapped_column(default=0)
     created_ms: Mapped[int]
 
 

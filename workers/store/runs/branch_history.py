@@ -10,6 +10,9 @@ from pipelines.state import State
 from workers.db.models import Repo, Run
 from workers.store.accounts.roles import seen_by
 
+COUNTED_MAX = 1_000
+"""Repositories are counted up to this number: a page need not know how many there are beyond."""
+
 _HEADS = "refs/heads/"
 _PASSED, _RED = (State.PASSED,), (State.FAILED, State.BROKEN)
 _UNFINISHED = tuple(state for state in State if not state.final)
@@ -54,21 +57,20 @@ class LastNumbers:
 def repos_by_activity(
     session: Session, viewer: int | None = None, search: str = "", limit: int = 100, offset: int = 0
 ) -> list[RepoName]:
-    """The repositories that the viewer sees, those whose newest run is newest first; those without runs by name.
+    """The repositories that the viewer sees, those whose newest run is newest first; then those that were added last.
 
     With ``search``, only those whose name contains it, in whatever case.
     """
-    # A look at the index for each repository: the number of runs does not matter.
-    newest = select(Run.id).where(Run.repo_id == Repo.id, Run.number == Repo.last_number).scalar_subquery()
     query = select(Repo.id, Repo.name).where(seen_by(viewer), *_named_like(search))
-    rows = session.execute(query.order_by(func.coalesce(newest, 0).desc(), Repo.name).limit(limit).offset(offset))
+    # A range of the index: neither the number of runs nor that of repositories matters.
+    rows = session.execute(query.order_by(Repo.newest_ms.desc(), Repo.id.desc()).limit(limit).offset(offset))
     return [RepoName(*row) for row in rows]
 
 
-def count_repos(session: Session, viewer: int | None = None, search: str = "") -> int:
-    """How many repositories the viewer sees, or how many of them the search finds."""
-    query = select(func.count()).select_from(Repo).where(seen_by(viewer), *_named_like(search))
-    return session.scalar(query) or 0
+def count_repos(session: Session, viewer: int | None = None, search: str = "", most: int = COUNTED_MAX) -> int:
+    """How many repositories the viewer sees, or how many of them the search finds; ``most`` stands for more."""
+    counted = select(Repo.id).where(seen_by(viewer), *_named_like(search)).limit(most).subquery()
+    return session.scalar(select(func.count()).select_from(counted)) or 0
 
 
 def _named_like(search: str) -> list[ColumnElement[bool]]:

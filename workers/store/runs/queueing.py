@@ -163,7 +163,7 @@ def _queueing() -> tuple[ReturningUpdate[int, list[str], bool, bool], Insert, Re
     return (
         update(repos)
         .where(mine)
-        .values(last_number=counted)
+        .values(last_number=counted, newest_ms=now_ms())
         .returning(repos.c.last_number, repos.c.newest_wins, may_have_token(), held),
         insert(runs).values(created_ms=now_ms(), **literals),
         insert(jobs)
