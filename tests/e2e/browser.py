@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 # No sandbox, for tests run as root; the rest keeps Chromium from calling home.
 ARGUMENTS = [
@@ -32,3 +32,16 @@ def chromium() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+@contextmanager
+def no_errors(context: BrowserContext) -> Iterator[None]:
+    """Fails at the end of the block if a page of the context had an error, or said one on its console.
+
+    Chromium ends requests when the machine gets or loses a network, as it does for each job: pages ask again.
+    """
+    errors: list[str] = []
+    context.on("weberror", lambda error: errors.append(str(error.error)))
+    context.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    yield
+    assert [error for error in errors if "net::ERR_NETWORK_CHANGED" not in error] == []

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.browser import chromium
+from tests.e2e.browser import chromium, no_errors
 from tests.e2e.stack import Repository, Stack
 
 pytestmark = pytest.mark.browser
@@ -53,16 +53,13 @@ def page(stack: Stack, browser: Browser) -> Iterator[Page]:
     link = stack.headway("user", "link", "admin").strip().splitlines()[-1]
     context = browser.new_context()
     page = context.new_page()
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.set_default_timeout(PATIENCE_MS)
     expect.set_options(timeout=PATIENCE_MS)
-    page.goto(link)
-    page.get_by_role("button", name=re.compile("log in|continue", re.IGNORECASE)).click()
-    yield page
-    context.close()
-    assert errors == []
+    with no_errors(context):
+        page.goto(link)
+        page.get_by_role("button", name=re.compile("log in|continue", re.IGNORECASE)).click()
+        yield page
+        context.close()
 
 
 def test_the_page_follows_the_log_live_to_the_end_of_the_run(stack: Stack, page: Page) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.browser import chromium
+from tests.e2e.browser import chromium, no_errors
 from tests.web.conftest import Site
 from tests.web.pages.log_pages import PATIENCE_MS, log_in
 
@@ -22,12 +22,8 @@ def page(site: Site, live_url: str, chrome: Browser) -> Iterator[Page]:
     site.add_repo()
     context = chrome.new_context(base_url=live_url, timezone_id="UTC", locale="en-GB")
     log_in(site, context, live_url)
-    errors: list[str] = []
-    context.on("weberror", lambda error: errors.append(str(error.error)))
-    context.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     context.set_default_timeout(PATIENCE_MS)
     expect.set_options(timeout=PATIENCE_MS)
-    yield context.new_page()
-    context.close()
-    # Each bridge that an engine makes or removes on this machine ends Chromium's requests; the page tries again.
-    assert [error for error in errors if "ERR_NETWORK_CHANGED" not in error] == []
+    with no_errors(context):
+        yield context.new_page()
+        context.close()
