@@ -88,6 +88,8 @@ export class Multiplexer {
     }
     const source = new EventSource(`/api/events?${query}`);
     this.source = source;
+    // A connection that was there and was cut, as by a change of networks, says nothing of the server.
+    source.addEventListener("open", () => (this.#retryMs = RETRY_MS));
     source.addEventListener("error", () => this.#failed(source));
     for (const name of wanted.keys()) {
       for (const kind of KINDS) {
