@@ -1,5 +1,6 @@
 """A registry that cannot serve for a moment is asked again by all that talk to it. With a real registry behind."""
 
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -204,6 +205,11 @@ def test_a_registry_that_restarts_is_waited_for(ran: JobRunner, tmp_path: Path) 
     assert job.outcome.state is State.PASSED, job.everything()
 
 
+def without_seconds(message: str) -> str:
+    """The message without how long it took: a busy machine takes longer."""
+    return re.sub(r"over \d+ s\b", "over N s", message)
+
+
 def test_trouble_that_lasts_is_the_machines_and_names_the_answer(
     ran: JobRunner, front: RegistryProxy, stored: str
 ) -> None:
@@ -211,19 +217,19 @@ def test_trouble_that_lasts_is_the_machines_and_names_the_answer(
     pulled = ran(shell("true", box=box(stored)), options=SHORT).step()
     assert (pulled.state, pulled.reason) == (State.BROKEN, Reason.REGISTRY_UNREACHABLE)
     answered = (
-        f"the registry {front.host} answered 503 Service Unavailable after 3 tries over 2 s; look at the registry"
+        f"the registry {front.host} answered 503 Service Unavailable after 3 tries over N s; look at the registry"
     )
-    assert pulled.message.startswith(f"the image {stored} cannot be pulled: {answered}")
+    assert without_seconds(pulled.message).startswith(f"the image {stored} cannot be pulled: {answered}")
     based = ran(build(), files={"Dockerfile": f"FROM {stored}\n"}, options=SHORT).step()
     assert (based.state, based.reason) == (State.BROKEN, Reason.REGISTRY_UNREACHABLE)
-    assert answered in based.message
+    assert answered in without_seconds(based.message)
 
 
 def test_a_registry_that_is_away_is_asked_once_for_the_other_names(ran: JobRunner) -> None:
     repo = f"127.0.0.1:{free_port()}/a"
     job = ran(build(), push(1, repo, tags=("1", "2", "3")), files=FILES, options=SHORT)
     assert (job.step(2).state, job.step(2).reason) == (State.BROKEN, Reason.REGISTRY_UNREACHABLE)
-    assert "accepts no connection after 3 tries over 2 s" in job.step(2).message
+    assert "accepts no connection after 3 tries over N s" in without_seconds(job.step(2).message)
     log = job.log(2).decode()
     assert log.count("trying again") == 2
     assert [f"{repo}:{tag} was not pushed" in log for tag in "123"] == [True] * 3
