@@ -2,11 +2,15 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from pydantic import SecretStr
 from sqlalchemy import Engine
 
 from runner.docker import client
@@ -14,10 +18,10 @@ from runner.docker.specs import JOB_LABEL, STEP_LABEL
 from runner.events import Stream
 from tests.support.builders import push
 from tests.support.repos import Repo
-from tests.support.services import eventually
+from tests.support.services import TEST_KEY, RedisServer, eventually
 from workers import store
 from workers.db.models import Job, Run, Step
-from workers.db.session import reading, transaction
+from workers.db.session import make_engine, reading, transaction
 from workers.jobs.leftovers import job_key
 from workers.logs import open_logs
 from workers.queue.celery_app import make_celery
@@ -203,3 +207,25 @@ class Pushed:
             key = job_key(f"{store.counters(session)['installation']:08x}", self.job.key)
         found = self.machine.engine.containers_labelled(f"{JOB_LABEL}={key}")
         return [each["Id"] for each in found if step is None or each["Labels"].get(STEP_LABEL) == str(step)]
+
+
+@contextmanager
+def machine_in(folder: Path, sqlite_template: Path, engine: client.Engine, slots: int = 8) -> Iterator[Machine]:
+    """A machine with a Redis and a database of its own in the folder, until the end of the block."""
+    redis = RedisServer()
+    redis.start()
+    url = f"sqlite:///{shutil.copy(sqlite_template, folder / 'headway.db')}"
+    settings = Settings(
+        data_dir=folder / "data", database_url=url, redis_url=redis.url, secret_keys=SecretStr(TEST_KEY)
+    )
+    settings.data_dir.mkdir()
+    database = make_engine(url)
+    machine = Machine(settings, database, folder, engine)
+    machine.start(slots=slots)
+    try:
+        yield machine
+    finally:
+        machine.stop()
+        machine.clean()
+        database.dispose()
+        redis.remove()

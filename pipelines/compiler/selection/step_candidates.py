@@ -1,11 +1,12 @@
 """The steps of a job that may become part of the plan."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from pipelines.compiler.conditions import Decision
 from pipelines.compiler.job_input import JobInput
-from pipelines.model.workflow import Step
+from pipelines.model.workflow import CommandsStep, PluginStep, Step
 from pipelines.plan import LeftOut
 
 
@@ -72,3 +73,13 @@ class StepCandidates:
             for candidate in self.all
             if candidate.left_out
         ]
+
+
+def steps_with_programs(candidates: StepCandidates) -> Iterator[tuple[str, int, CommandsStep | PluginStep, bool]]:
+    """Each step of the file that runs a program: its group, its index, and whether Headway builds or pushes for it."""
+    workflow = candidates.job.workflow
+    builds = {(each.group, each.index) for each in candidates.all if each.of_plugin}
+    for group, steps in (("clone", workflow.clone), ("steps", workflow.steps)):
+        for index, step in enumerate(steps):
+            if isinstance(step, CommandsStep | PluginStep):
+                yield group, index, step, (group, index) in builds

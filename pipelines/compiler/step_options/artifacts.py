@@ -5,7 +5,7 @@ from posixpath import normpath
 
 from pipelines import plan
 from pipelines.compiler.job_input import JobInput
-from pipelines.compiler.selection.step_candidates import StepCandidates
+from pipelines.compiler.selection.step_candidates import StepCandidates, steps_with_programs
 from pipelines.images.build_values import is_one_line
 from pipelines.matching.glob import BadPatternError, expand_braces, matches
 from pipelines.model.artifacts import Artifacts
@@ -36,20 +36,16 @@ def plain_pattern(pattern: str) -> str:
     return pattern.removeprefix("./").rstrip("/")
 
 
-def steps_with_programs(candidates: StepCandidates) -> Iterator[tuple[str, int, CommandsStep | PluginStep, str]]:
+def steps_with_files(candidates: StepCandidates) -> Iterator[tuple[str, int, CommandsStep | PluginStep, str]]:
     """Each step of the file that runs a program: its group, its index, and why it leaves no files; empty if it does."""
-    workflow = candidates.job.workflow
-    builds = {(each.group, each.index) for each in candidates.all if each.of_plugin}
-    for group, steps in (("clone", workflow.clone), ("steps", workflow.steps)):
-        for index, step in enumerate(steps):
-            if isinstance(step, CommandsStep | PluginStep):
-                yield group, index, step, _why_no_files(group, step, builds=(group, index) in builds)
+    for group, index, step, builds in steps_with_programs(candidates):
+        yield group, index, step, _why_no_files(group, step, builds=builds)
 
 
 def check_artifacts(candidates: StepCandidates) -> None:
     """Reports artifacts that no step could keep."""
     job = candidates.job
-    for group, index, step, why in steps_with_programs(candidates):
+    for group, index, step, why in steps_with_files(candidates):
         if step.artifacts is not None:
             name = step.name or f"step-{index}"
             if why:

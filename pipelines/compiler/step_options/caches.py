@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from posixpath import normpath, relpath
 
 from pipelines.compiler.job_input import JobInput
-from pipelines.compiler.selection.step_candidates import StepCandidates
+from pipelines.compiler.selection.step_candidates import StepCandidates, steps_with_programs
 from pipelines.compiler.step_options.cache_tools import TOOL_CACHES
 from pipelines.compiler.workspace import HIDES, NEEDED
 from pipelines.images.build_values import is_one_line
@@ -91,17 +91,15 @@ def _plain(path: str) -> str:
 def check_caches(candidates: StepCandidates) -> None:
     """Reports caches that no step could have."""
     job = candidates.job
-    builds = {(each.group, each.index) for each in candidates.all if each.of_plugin}
-    for group, steps in (("clone", job.workflow.clone), ("steps", job.workflow.steps)):
-        for index, step in enumerate(steps):
-            if not isinstance(step, CommandsStep | PluginStep) or not step.cache:
-                continue
-            label = f"step '{step.name or f'step-{index}'}'"
-            if why := _why_none(group, step, builds=(group, index) in builds):
-                place = job.located.key_place(group, index, "cache")
-                job.diagnostics.error(place, f"{label} has no caches: {why}", "let another step have them")
-            for place, message, hint in _wrong(job, (group, index, "cache"), step.cache, label):
-                job.diagnostics.error(place, message, hint)
+    for group, index, step, builds in steps_with_programs(candidates):
+        if not step.cache:
+            continue
+        label = f"step '{step.name or f'step-{index}'}'"
+        if why := _why_none(group, step, builds=builds):
+            place = job.located.key_place(group, index, "cache")
+            job.diagnostics.error(place, f"{label} has no caches: {why}", "let another step have them")
+        for place, message, hint in _wrong(job, (group, index, "cache"), step.cache, label):
+            job.diagnostics.error(place, message, hint)
 
 
 def _why_none(group: str, step: CommandsStep | PluginStep, *, builds: bool) -> str:

@@ -1,7 +1,7 @@
 """Plans the reports of a step: which of its files hold results of tests, and coverage."""
 
 from pipelines.compiler.selection.step_candidates import StepCandidates
-from pipelines.compiler.step_options.artifacts import plain_pattern, steps_with_programs, wrong_patterns
+from pipelines.compiler.step_options.artifacts import plain_pattern, steps_with_files, wrong_patterns
 from pipelines.model.reports import Reports
 from pipelines.step_options.report_files import Reports as PlannedReports
 
@@ -17,7 +17,7 @@ def plan_reports(asked: Reports | None) -> PlannedReports | None:
 def check_reports(candidates: StepCandidates) -> None:
     """Reports the reports that no step could write."""
     job = candidates.job
-    for group, index, step, why in steps_with_programs(candidates):
+    for group, index, step, why in steps_with_files(candidates):
         if step.reports is None:
             continue
         where, name = (group, index, "reports"), step.name or f"step-{index}"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from posixpath import dirname, normpath
 
 from pipelines.compiler.job_input import JobInput
-from pipelines.compiler.selection.step_candidates import StepCandidates
+from pipelines.compiler.selection.step_candidates import StepCandidates, steps_with_programs
 from pipelines.compiler.workspace import HIDES, NEEDED
 from pipelines.model.workflow import CommandsStep, PluginStep
 from pipelines.step_options.secret_files import FILES_COUNT_MAX, PATH_BYTES_MAX, SecretFile
@@ -32,17 +32,15 @@ def plan_secret_files(step: CommandsStep | PluginStep) -> tuple[SecretFile, ...]
 def check_secret_files(candidates: StepCandidates) -> None:
     """Reports files of secrets that no step could have."""
     job = candidates.job
-    native = {(each.group, each.index) for each in candidates.all if each.of_plugin}
-    for group, steps in (("clone", job.workflow.clone), ("steps", job.workflow.steps)):
-        for index, step in enumerate(steps):
-            if not isinstance(step, CommandsStep | PluginStep) or not step.secrets:
-                continue
-            label = f"step '{step.name or f'step-{index}'}'"
-            if why := _why_none(group, native=(group, index) in native):
-                place = job.located.key_place(group, index, "secrets")
-                job.diagnostics.error(place, f"{label} has no files of secrets: {why}", "let another step have them")
-            for place, message, hint in _wrong(job, (group, index, "secrets"), step, label):
-                job.diagnostics.error(place, message, hint)
+    for group, index, step, native in steps_with_programs(candidates):
+        if not step.secrets:
+            continue
+        label = f"step '{step.name or f'step-{index}'}'"
+        if why := _why_none(group, native=native):
+            place = job.located.key_place(group, index, "secrets")
+            job.diagnostics.error(place, f"{label} has no files of secrets: {why}", "let another step have them")
+        for place, message, hint in _wrong(job, (group, index, "secrets"), step, label):
+            job.diagnostics.error(place, message, hint)
 
 
 def _why_none(group: str, *, native: bool) -> str:

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from pipelines.compiler.selection.step_candidates import StepCandidates
-from pipelines.compiler.step_options.artifacts import steps_with_programs, wrong_patterns
+from pipelines.compiler.selection.step_candidates import StepCandidates, steps_with_programs
+from pipelines.compiler.step_options.artifacts import wrong_patterns
 from pipelines.model.workflow import CommandsStep
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, FrameLocator, Page, expect
 
-from tests.e2e.browser import chromium
 from tests.web.conftest import REPO, ClaimedRun, Site
 
 pytestmark = pytest.mark.browser
@@ -28,12 +27,6 @@ fetch("/api/account", {credentials: "include"}).then(() => "answered", () => "re
   document.getElementById("said").textContent = said.join("; ");
 });
 """
-
-
-@pytest.fixture(scope="module")
-def chrome() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -4,24 +4,21 @@ Steps wait until the test lets them go on (``Pushed.let_go_on``): how fast the m
 """
 
 import secrets
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 
 from pipelines.state import Reason, State
 from runner.docker.client import Engine
 from runner.events import Stream
-from tests.support.machine import Machine, Pushed
-from tests.support.services import TEST_KEY, RedisServer, eventually
+from tests.support.machine import Machine, Pushed, machine_in
+from tests.support.services import eventually
 from workers import store
-from workers.db.session import make_engine, transaction
+from workers.db.session import transaction
 from workers.jobs.takeovers.takeover import DEATHS_MAX
-from workers.settings import Settings
 
 pytestmark = [pytest.mark.engine, pytest.mark.stress, pytest.mark.timeout(300)]
 
@@ -130,23 +127,8 @@ SCENARIOS: dict[str, tuple[str, Callable[[Pushed], None]]] = {
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path, engine: Engine) -> Iterator[Machine]:
-    folder, redis = tmp_path_factory.mktemp("machine"), RedisServer()
-    redis.start()
-    url = f"sqlite:///{shutil.copy(sqlite_template, folder / 'headway.db')}"
-    settings = Settings(
-        data_dir=folder / "data", database_url=url, redis_url=redis.url, secret_keys=SecretStr(TEST_KEY)
-    )
-    settings.data_dir.mkdir()
-    database = make_engine(url)
-    machine = Machine(settings, database, folder, engine)
-    machine.start()
-    try:
+    with machine_in(tmp_path_factory.mktemp("machine"), sqlite_template, engine) as machine:
         yield machine
-    finally:
-        machine.stop()
-        machine.clean()
-        database.dispose()
-        redis.remove()
 
 
 @pytest.fixture(scope="module")

@@ -1,20 +1,15 @@
 """A worker's process is killed while a step runs again, or with a service in the image just built: another goes on."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 
 from pipelines.state import State
 from runner.docker.client import Engine
 from runner.events import Stream
-from tests.support.machine import Machine, Pushed
-from tests.support.services import TEST_KEY, RedisServer
-from workers.db.session import make_engine
-from workers.settings import Settings
+from tests.support.machine import Machine, Pushed, machine_in
 
 pytestmark = [pytest.mark.engine, pytest.mark.stress, pytest.mark.timeout(300)]
 
@@ -50,23 +45,8 @@ SCENARIOS = {
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path, engine: Engine) -> Iterator[Machine]:
-    folder, redis = tmp_path_factory.mktemp("machine"), RedisServer()
-    redis.start()
-    url = f"sqlite:///{shutil.copy(sqlite_template, folder / 'headway.db')}"
-    settings = Settings(
-        data_dir=folder / "data", database_url=url, redis_url=redis.url, secret_keys=SecretStr(TEST_KEY)
-    )
-    settings.data_dir.mkdir()
-    database = make_engine(url)
-    machine = Machine(settings, database, folder, engine)
-    machine.start(slots=len(SCENARIOS))
-    try:
+    with machine_in(tmp_path_factory.mktemp("machine"), sqlite_template, engine, len(SCENARIOS)) as machine:
         yield machine
-    finally:
-        machine.stop()
-        machine.clean()
-        database.dispose()
-        redis.remove()
 
 
 @pytest.fixture(scope="module")
