@@ -98,11 +98,16 @@ class _Step(_Frozen):
 
 
 class JobVolume(_Frozen):
-    """A folder of the job, by its name, that containers of it share at ``path``. It is removed with the job."""
+    """A folder of the job, by its name, that containers of it share at ``path``. It is removed with the job.
+
+    Without a name it is the container's own, and begins with what its image has there. ``checkout`` is a path in the
+    checkout, or ``.``: then the volume begins as a copy of that.
+    """
 
     name: str
     path: str
     read_only: bool = False
+    checkout: str = ""
 
 
 class Container(_Frozen):

@@ -1,5 +1,6 @@
 """Plans what a service of a Compose file has and another step has not."""
 
+import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
@@ -14,6 +15,8 @@ from pipelines.step_options.ready import HealthCheck
 
 _OWN_FOLDERS = ("/.headway", "/etc/headway")
 """Where every container sees Headway's own programs and certificates."""
+_OF_ENGINE = frozenset({"/etc/hosts", "/etc/hostname", "/etc/resolv.conf"})
+_KERNEL = re.compile(r"/(?:proc|sys|dev|boot)/")
 _HINT = "name a folder of its own in the container, such as /var/lib/data"
 
 
@@ -26,7 +29,7 @@ def with_own(
     for index, path in _hidden(job, own):
         message = f"a volume of {label} cannot be at {path}: it would hide what the container needs"
         job.diagnostics.error(job.place(*where, "compose", "volumes", index), message, _HINT)
-    volumes = tuple(JobVolume(name=each.name, path=each.path, read_only=each.read_only) for each in own.volumes)
+    volumes = tuple(JobVolume(**each.model_dump()) for each in own.volumes)
     return container.model_copy(update={"command": own.command, "aliases": own.aliases, "job_volumes": volumes})
 
 
@@ -36,7 +39,9 @@ def _hidden(job: JobInput, own: ComposeContainer) -> Iterator[tuple[int, str]]:
     for index, volume in enumerate(own.volumes):
         path = PurePosixPath(volume.path)
         meets = any(each.is_relative_to(path) or path.is_relative_to(each) for each in taken)
-        if meets or volume.path in HIDES or NEEDED.match(volume.path):
+        needed = NEEDED.match(volume.path)
+        whole = needed is not None and needed.end() == len(volume.path)
+        if meets or whole or volume.path in HIDES or volume.path in _OF_ENGINE or _KERNEL.match(volume.path):
             yield index, volume.path
 
 

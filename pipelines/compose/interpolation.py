@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 LEVELS_MAX = 10  # of references within the default of another
 CHARACTERS_MAX = 1024 * 1024  # of all filled texts of one Compose file
 
+NOTHING: Mapping[str, str] = {}
 _PLAIN = re.compile(r"[^$}]+")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OPERATOR = re.compile(r":?[-?+]")
@@ -25,11 +26,13 @@ class Interpolator:
     def __init__(self, values: Mapping[str, str], secrets: Collection[str]) -> None:
         self._values = values
         self._secrets = secrets
+        self._further = NOTHING
         self._characters = 0
         self.missing: dict[str, None] = {}
 
-    def fill(self, text: str) -> str:
-        """The text with its references filled in. Raises InterpolationError."""
+    def fill(self, text: str, further: Mapping[str, str] = NOTHING) -> str:
+        """The text with its references filled in, also from ``further``. Raises InterpolationError."""
+        self._further = further
         filled, _ = self._until(text, 0, level=0, used=True)
         self._characters += len(filled)
         if self._characters > CHARACTERS_MAX:
@@ -98,7 +101,7 @@ class Interpolator:
         if used and name in self._secrets:
             message = f"{name} is a secret, and no text of the file may have its value"
             raise InterpolationError(message, f"let the service have it: environment: [{name}]")
-        value = self._values.get(name)
+        value = self._values.get(name, self._further.get(name))
         if value is None and used and not has_default:
             self.missing[name] = None
         return value

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 
 READ_KEYS = (
-    "build", "command", "container_name", "cpus", "depends_on", "deploy", "entrypoint", "environment", "healthcheck",
-    "image", "mem_limit", "networks", "pids_limit", "profiles", "pull_policy", "scale", "tmpfs", "user", "volumes",
-    "working_dir",
+    "build", "command", "container_name", "cpus", "depends_on", "deploy", "entrypoint", "env_file", "environment",
+    "healthcheck", "image", "mem_limit", "networks", "pids_limit", "profiles", "pull_policy", "scale", "tmpfs", "user",
+    "volumes", "working_dir",
 )  # fmt: skip
 """Of a service."""
 
 _NO_HOST = "a service has nothing of the host here: remove it"
-_OWN_CHECKOUT = "the checkout is in every container, at $CI_WORKSPACE: use files there, or copy them into the image"
+_AS_VOLUME = "mount the file below 'volumes' of the service: ./FILE:/path"
 _WITH_ENVIRONMENT = "write the variables below 'environment'; a secret as NAME, given by the step's environment"
 _OTHER = "remove it, or run this service without Compose, as a service of the pipeline file"
 
@@ -30,10 +30,9 @@ REFUSED_KEYS: Mapping[str, str] = {
     "mem_reservation": "write 'mem_limit'",
     "platform": "remove it: the image is that of the worker's platform",
     "extends": "write the keys out, or share them by a YAML anchor below an 'x-...' key",
-    "env_file": _WITH_ENVIRONMENT,
     "label_file": "remove it: labels have no effect here",
     "secrets": _WITH_ENVIRONMENT,
-    "configs": _OWN_CHECKOUT,
+    "configs": _AS_VOLUME,
     "volumes_from": "name a volume in both services",
     "links": "write 'depends_on': services reach each other by their names",
     "external_links": "remove it: a service reaches only those of its job",
@@ -61,8 +60,8 @@ IGNORED_TOP_KEYS = ("name", "version")
 REFUSED_TOP_KEYS: Mapping[str, str] = {
     "include": "write its services into this file",
     "secrets": _WITH_ENVIRONMENT,
-    "configs": _OWN_CHECKOUT,
+    "configs": _AS_VOLUME,
     "models": _OTHER,
 }
-BIND_HINT = _OWN_CHECKOUT
+HOST_HINT = "name a path of the repository, such as ./data, or a volume of the file: nothing of the host is mounted"
 EXTENSION = "x-"

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from pipelines.compose.env_files import ReadFile
 from pipelines.compose.interpolation import Interpolator
 from pipelines.compose.keys import EXTENSION, IGNORED_TOP_KEYS, REFUSED_TOP_KEYS, TOP_KEYS
 from pipelines.compose.order import Choice, choose_services
@@ -20,12 +21,13 @@ _OWN_NETWORK = "all services are in the network of the job: remove the key"
 
 
 class Asked(NamedTuple):
-    """What the step says of the file at ``path``."""
+    """What the step says of the file at ``path``. ``read`` reads files that this one names."""
 
     path: str
     place: Place
     choice: Choice
     environment: Mapping[str, Node]
+    read: ReadFile
 
 
 def read_project(root: Node | None, asked: Asked, diagnostics: Diagnostics) -> list[Service] | None:
@@ -43,6 +45,7 @@ def read_project(root: Node | None, asked: Asked, diagnostics: Diagnostics) -> l
         frozenset(_networks(top.get("networks"), report)),
         asked.path.rpartition("/")[0],
         asked.environment,
+        asked.read,
     )
     nodes = top["services"]
     entries = nodes.entries if isinstance(nodes, MapNode) else ()

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Collection, Iterator, Mapping
 from typing import assert_never
 
-from pipelines.compose.interpolation import InterpolationError, Interpolator
+from pipelines.compose.interpolation import NOTHING, InterpolationError, Interpolator
 from pipelines.compose.keys import EXTENSION
 from pipelines.syntax.diagnostics import Diagnostics, Place, did_you_mean
 from pipelines.syntax.nodes import ListNode, MapNode, Node, ScalarNode, kind_name
@@ -39,7 +39,7 @@ class Report:
         """The node with its references filled in. Keys have none, as in Compose."""
         match node:
             case ScalarNode():
-                return self._filled_text(node)
+                return self.filled_text(node)
             case ListNode():
                 items = tuple(self.filled(item) for item in node.items)
                 return ListNode(node.place, items, node.size, node.height)
@@ -48,12 +48,13 @@ class Report:
             case _:
                 assert_never(node)
 
-    def _filled_text(self, node: ScalarNode) -> ScalarNode:
+    def filled_text(self, node: ScalarNode, further: Mapping[str, str] = NOTHING) -> ScalarNode:
+        """The same for a text. ``further`` are values of variables that the step does not give."""
         if "$" not in node.text:
             return node
         before = len(self._interpolator.missing)
         try:
-            text = self._interpolator.fill(node.text)
+            text = self._interpolator.fill(node.text, further)
         except InterpolationError as error:
             self.error(node.place, str(error), error.hint)
             text = ""

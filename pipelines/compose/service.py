@@ -7,11 +7,12 @@ from typing import Literal
 
 from pipelines.compose.builds import read_build
 from pipelines.compose.dependencies import Needed, read_depends_on
+from pipelines.compose.env_files import ReadFile, read_env_files
 from pipelines.compose.health import Health, read_health
 from pipelines.compose.keys import IGNORED_KEYS, READ_KEYS, REFUSED_KEYS
 from pipelines.compose.report import Report, shown
 from pipelines.compose.resources import read_resources
-from pipelines.compose.volumes import Mounts, read_mounts
+from pipelines.compose.volumes import Mounts, MountScope, read_mounts
 from pipelines.syntax.diagnostics import Place, did_you_mean
 from pipelines.syntax.nodes import MapNode, Node, ScalarNode
 
@@ -49,12 +50,16 @@ class Service:
 
 @dataclass(frozen=True)
 class Scope:
-    """What the services of one file may refer to: its volumes and networks, its folder, the step's environment."""
+    """What the services of one file may refer to: its volumes and networks, its folder, the step's environment.
+
+    ``read`` reads another file of the repository.
+    """
 
     volumes: frozenset[str]
     networks: frozenset[str]
     folder: str
     environment: Mapping[str, Node]
+    read: ReadFile
 
 
 def read_service(name: ScalarNode, node: Node, scope: Scope, report: Report) -> Service:
@@ -72,7 +77,7 @@ def read_service(name: ScalarNode, node: Node, scope: Scope, report: Report) -> 
         service.needs = read_depends_on(fields["depends_on"], service.label, report)
     if "healthcheck" in fields:
         service.health = read_health(fields["healthcheck"], service.label, report)
-    service.mounts = read_mounts(fields, service.label, scope.volumes, report)
+    service.mounts = read_mounts(fields, service.label, MountScope(scope.volumes, scope.folder), report)
     service.resources = read_resources(fields, name.place, service.label, report)
     _read_names(service, fields, scope, report)
     return service
@@ -121,7 +126,14 @@ def _read_program(service: Service, fields: Mapping[str, Node], report: Report) 
 
 
 def _read_environment(service: Service, fields: Mapping[str, Node], scope: Scope, report: Report) -> None:
-    """A name without a value has that of the step, a secret too; without one there the variable is not set."""
+    """A name without a value has that of the step, a secret too; without one there the variable is not set.
+
+    What stands in a file gives way to ``environment``.
+    """
+    if "env_file" in fields:
+        service.environment = read_env_files(
+            fields["env_file"], service.label, scope.folder, scope.environment, scope.read, report
+        )
     if "environment" not in fields:
         return
     for key, value in report.pairs(fields["environment"], f"'environment' of {service.label}"):

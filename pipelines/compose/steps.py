@@ -103,9 +103,10 @@ class _Steps:
             MapNode(
                 each.place,
                 (
-                    _entry(each.place, "name", ScalarNode(each.place, f"{step.number}-{each.name}")),
+                    _entry(each.place, "name", ScalarNode(each.place, each.name and f"{step.number}-{each.name}")),
                     _entry(each.place, "path", ScalarNode(each.place, each.path)),
                     _entry(each.place, "read_only", ScalarNode(each.place, str(each.read_only).lower())),
+                    _entry(each.place, "checkout", ScalarNode(each.place, each.checkout)),
                 ),
             )
             for each in service.mounts.volumes

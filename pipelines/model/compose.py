@@ -64,11 +64,12 @@ class ComposeHead(PipelineModel):
 
 
 class ComposeVolume(PipelineModel):
-    """A folder of the job that services share."""
+    """A folder of the job that services share; see ``JobVolume``."""
 
     name: Text
     path: Text
     read_only: Flag = False
+    checkout: Text = ""
 
 
 class ComposeHealth(PipelineModel):

@@ -17,7 +17,7 @@ from pipelines.compose.steps import ComposeStep, steps_of
 from pipelines.interpolation.parser import Source
 from pipelines.model.compose import COMPOSE_STEP_KEYS, Compose, ComposeHead
 from pipelines.parser.decoding import decode
-from pipelines.parser.fragment_addresses import Address, wrong_address
+from pipelines.parser.fragment_addresses import Address, wrong_address, wrong_file
 from pipelines.parser.fragments import Fragments, compose_items, is_compose_item
 from pipelines.parser.legacy_syntax import named_list
 from pipelines.parser.validation import report_invalid
@@ -94,7 +94,7 @@ class ComposeExpander:
         place = item.by_key["compose"].place
         environment = item.by_key.get("environment")
         choice = Choice(head.compose.service, frozenset(head.compose.profiles), head.detach)
-        asked = Asked(head.compose.file, place, choice, dict(_environment(environment)))
+        asked = Asked(head.compose.file, place, choice, dict(_environment(environment)), self._env_file)
         services = read_project(self._root(head.compose, place), asked, self._diagnostics)
         if services is None:
             raise _UnusableError
@@ -147,34 +147,42 @@ class ComposeExpander:
         address = Address(compose.file)
         if wrong := wrong_address(address):
             self._refuse(place, f"the path of a Compose file {wrong.why}", wrong.hint)
-        read = self._fragments.get(address)
-        if read is None:
-            hint = "write the path out, without ${NAME}: files are read before variables have values"
-            self._refuse(place, f"the Compose file '{shown(compose.file)}' was not read", hint)
-        if read.trouble:
-            hint = "look at the path, which begins at the root of the repository"
-            self._refuse(place, f"the Compose file cannot be read: {read.trouble}", hint)
-        self.characters_read += len(read.text)
-        if self.characters_read > self._characters_max:
-            message = f"with this Compose file more than {self._characters_max:,} bytes are read for this file"
-            self._refuse(place, f"{message}, the limit for each combination of its matrix", "use smaller files")
-        at = f"{place.fragment or self._diagnostics.file}:{place.line}:{place.column}"
-        at = f"{at}, {place.included_at}" if place.included_at else at
-        return self._parsed(read.text, compose.file, at)
-
-    def _parsed(self, text: bytes, path: str, at: str) -> Node | None:
-        found = Diagnostics(path)
-        decoded = decode(text, found)
-        for each in found.problems:
-            self._diagnostics.error(Place(each.line, each.column, path, at), each.message, each.hint)
-        if decoded is None:
-            raise _UnusableError
-        source = Source(decoded.text, path, at)
+        source = self._source(compose.file, "the Compose file", place)
         before = len(self._diagnostics.problems)
         root = parse_yaml(source.text, self._diagnostics, lambda mark: source.place(mark.index))
         if any(each.level is Level.ERROR for each in self._diagnostics.problems[before:]):
             raise _UnusableError
         return root
+
+    def _env_file(self, path: str, node: Node) -> Source | None:
+        """A file that ``env_file`` of a service names; None if the commit has none."""
+        if wrong := wrong_file(path):
+            self._refuse(node.place, f"the path in 'env_file' {wrong.why}", wrong.hint)
+        read = self._fragments.get(Address(path))
+        return None if read is not None and read.absent else self._source(path, "the file", node.place)
+
+    def _source(self, path: str, what: str, place: Place) -> Source:
+        """A file that was read, as text."""
+        read = self._fragments.get(Address(path))
+        if read is None:
+            hint = "write the path out, without ${NAME}: files are read before variables have values"
+            self._refuse(place, f"{what} '{shown(path)}' was not read", hint)
+        if read.trouble:
+            hint = "look at the path, which begins at the root of the repository"
+            self._refuse(place, f"{what} cannot be read: {read.trouble}", hint)
+        self.characters_read += len(read.text)
+        if self.characters_read > self._characters_max:
+            message = f"with {what} '{shown(path)}' more than {self._characters_max:,} bytes are read for this file"
+            self._refuse(place, f"{message}, the limit for each combination of its matrix", "use smaller files")
+        at = f"{place.fragment or self._diagnostics.file}:{place.line}:{place.column}"
+        at = f"{at}, {place.included_at}" if place.included_at else at
+        found = Diagnostics(path)
+        decoded = decode(read.text, found)
+        for each in found.problems:
+            self._diagnostics.error(Place(each.line, each.column, path, at), each.message, each.hint)
+        if decoded is None:
+            raise _UnusableError
+        return Source(decoded.text, path, at)
 
     def _images(self, compose: Compose, services: list[Service], place: Place) -> Mapping[str, Node]:
         found: dict[str, Node] = {}

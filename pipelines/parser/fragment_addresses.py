@@ -68,7 +68,7 @@ def wrong_address(address: Address) -> Wrong | None:
         return wrong
     if address.repo and not is_full_id(address.sha):
         return Wrong(f"names no commit: its 'sha' is not {SHA1_DIGITS} digits of 0-9 and a-f", _SHA_HINT, "sha")
-    return _wrong_path(address.path)
+    return wrong_file(address.path) or _wrong_name(address.path)
 
 
 def _wrong_repo(repo: str) -> Wrong | None:
@@ -88,7 +88,8 @@ def _wrong_repo(repo: str) -> Wrong | None:
     return None
 
 
-def _wrong_path(path: str) -> Wrong | None:
+def wrong_file(path: str) -> Wrong | None:
+    """Why no file of a commit can have this path; None if one can."""
     if len(path) > PATH_CHARACTERS_MAX:
         return Wrong(f"has more than {PATH_CHARACTERS_MAX} characters", "give the file a shorter name")
     parts = path.split("/")
@@ -98,6 +99,10 @@ def _wrong_path(path: str) -> Wrong | None:
         return Wrong("has a part that is empty, '.' or '..'", _FROM_ROOT)
     if any(part.rstrip(". ").lower() == ".git" for part in parts):
         return Wrong("is in a folder of git itself", "a fragment is a file of the commit")
+    return None
+
+
+def _wrong_name(path: str) -> Wrong | None:
     if not path.endswith(_SUFFIXES):
         return Wrong("does not end in .yml or .yaml", "give the file such a name")
     if choose_files([path]):

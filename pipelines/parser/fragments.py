@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from pipelines.compose.env_files import env_files
 from pipelines.interpolation.parser import Source, parse_template
 from pipelines.interpolation.renderer import render_placeholders
-from pipelines.parser.fragment_addresses import Address, address_of, is_written_out, wrong_address
+from pipelines.parser.fragment_addresses import Address, address_of, is_written_out, wrong_address, wrong_file
 from pipelines.parser.legacy_syntax import named_list
 from pipelines.syntax.diagnostics import Diagnostics
 from pipelines.syntax.nodes import ListNode, MapNode, Node, ScalarNode
@@ -15,14 +16,15 @@ from pipelines.syntax.yaml import TEXT_BYTES_MAX, parse_yaml
 FRAGMENTS_COUNT_MAX = 50  # different files of one pipeline
 FRAGMENTS_BYTES_MAX = 2 * 1024 * 1024  # all of them together, each once
 
-_INCLUDES = re.compile(r"\b(?:include|compose)\b[\"']?\s*:")
+_INCLUDES = re.compile(r"\b(?:include|compose|env_file)\b[\"']?\s*:")
 
 
 class Fragment(NamedTuple):
-    """A file that is included, or a sentence that says why it could not be read."""
+    """A file that is included, or a sentence that says why it could not be read. ``absent``: the commit has no such."""
 
     text: bytes = b""
     trouble: str = ""
+    absent: bool = False
 
 
 Fragments = Mapping[Address, Fragment]
@@ -39,7 +41,7 @@ def may_include(text: str) -> bool:
 def included(text: bytes, inside: Address | None = None) -> list[Address]:
     """The addresses of the fragments that a pipeline file includes, or the fragment ``inside``; only allowed ones.
 
-    A Compose file is always one of the repository of the pipeline file.
+    A Compose file, and what it names in ``env_file``, is always one of the repository of the pipeline file.
     One with ``${NAME}`` in it is not among them. Problems are found again, and reported, when the file is read.
     """
     unreported = Diagnostics("")
@@ -52,7 +54,10 @@ def included(text: bytes, inside: Address | None = None) -> list[Address]:
     nodes = (item.by_key["include"] for item in include_items(root))
     found = [address_of(node, inside) for node in nodes if is_written_out(node)]
     found += [Address(path) for item in compose_items(root) if (path := _compose_file(item.by_key["compose"]))]
-    return [each for each in dict.fromkeys(found) if each is not None and wrong_address(each) is None]
+    allowed = [each for each in found if each is not None and wrong_address(each) is None]
+    if inside is not None and not inside.repo:
+        allowed += [Address(path) for path in _env_files(root, inside.path) if wrong_file(path) is None]
+    return list(dict.fromkeys(allowed))
 
 
 def include_items(root: Node | None) -> Iterator[MapNode]:
@@ -72,6 +77,14 @@ def compose_items(root: Node | None, group: str = "steps") -> Iterator[MapNode]:
 def is_compose_item(item: Node) -> bool:
     """Has the step a Compose file?"""
     return isinstance(item, MapNode) and "compose" in item.by_key
+
+
+def _env_files(root: Node | None, path: str) -> Iterator[str]:
+    """What the Compose file at ``path`` names in ``env_file``."""
+    services = root.by_key.get("services") if isinstance(root, MapNode) else None
+    for _, service in services.entries if isinstance(services, MapNode) else ():
+        if isinstance(service, MapNode) and "env_file" in service.by_key:
+            yield from (file.path for file in env_files(service.by_key["env_file"], path.rpartition("/")[0]))
 
 
 def _compose_file(node: Node) -> str:

@@ -8,9 +8,8 @@ from typing import NamedTuple
 
 from runner.artifacts.files import Found, FoundFile, refused, shown, why_no_name
 from runner.artifacts.patterns import Patterns
-from runner.step_files import StepFolder, open_step_file
+from runner.step_files import LinkError, StepFolder, open_step_file, open_step_folder
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LINK = "it is a link, and links are not kept; copy what it leads to"
 
 
@@ -42,7 +41,7 @@ def _look_into(
     """Adds the files of one folder, and returns the folders in it."""
     below: list[_Folder] = []
     try:
-        opened = _open_folder(checkout.below((*base, *folder.parts)))
+        opened = _open(checkout.below((*base, *folder.parts)))
     except (FileNotFoundError, NotADirectoryError):
         return below  # it was removed or replaced meanwhile, or there is no such folder
     try:
@@ -106,17 +105,8 @@ def why_not_kept(mode: int) -> str:
     return "" if stat.S_ISREG(mode) else "it is no ordinary file"
 
 
-def _open_folder(folder: StepFolder) -> int:
-    """Opens a folder through no link. Raises OSError, and StepError where a link is on its way."""
-    opened = os.open(folder.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    for part in folder.parts:
-        above = opened
-        try:
-            opened = os.open(part, _FOLDER, dir_fd=above)
-        except NotADirectoryError:
-            if stat.S_ISLNK(os.stat(part, dir_fd=above, follow_symlinks=False).st_mode):
-                raise refused(f"{shown('/'.join(folder.parts))} leads through a link; name the folder itself") from None
-            raise
-        finally:
-            os.close(above)
-    return opened
+def _open(folder: StepFolder) -> int:
+    try:
+        return open_step_folder(folder)
+    except LinkError:
+        raise refused(f"{shown('/'.join(folder.parts))} leads through a link; name the folder itself") from None

@@ -10,7 +10,7 @@ SELINUX = Path("/sys/fs/selinux/enforce")
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder that Headway mounts into a container; the engine must see it under the same path.
+    """A folder or file that Headway mounts into a container; the engine must see it under the same path.
 
     With SELinux, a folder of ``ours`` gets a label for containers; folders of the system must not get one.
     """

@@ -26,6 +26,7 @@ def host_config(spec: ContainerSpec) -> dict[str, Any]:
         "binds": [*binds, *spec.binds],
         "mounts": [
             *(types.Mount(each.target, str(each.source), "bind", read_only=each.read_only) for each in folders),
+            *(types.Mount(path, None, "volume") for path in spec.volumes),
             *map(overlay_mount, spec.overlays),
         ],
         "ulimits": [types.Ulimit(name="nofile", soft=files, hard=files)] if files else None,

@@ -58,7 +58,8 @@ class Limits:
 class ContainerSpec:
     """A container to create. ``network`` is a network's name, ``container:ID``, ``host`` or ``none``.
 
-    ``folders`` and ``overlays`` are Headway's own; ``binds`` come from the pipeline file, in the syntax of
+    ``folders`` and ``overlays`` are Headway's own. ``volumes`` are paths that begin with what the image has there, and
+    are removed with the container. ``binds`` come from the pipeline file, in the syntax of
     ``docker run --volume``. ``capabilities`` are added to those that every container has (capabilities(7), without
     CAP_). Without ``engine_init`` the entrypoint is the first process, in place of docker-init.
     """
@@ -71,6 +72,7 @@ class ContainerSpec:
     environment: Mapping[str, str] = field(default_factory=dict)
     folders: tuple[Folder, ...] = ()
     overlays: tuple[Overlay, ...] = ()
+    volumes: tuple[str, ...] = ()
     binds: tuple[str, ...] = ()
     directory: str = ""
     aliases: tuple[str, ...] = ()

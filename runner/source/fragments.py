@@ -43,7 +43,7 @@ def _read(address: Address, read: Callable[[Address], bytes], count: int, size: 
     except MachineError:
         raise
     except StepError as error:
-        return Fragment(trouble=str(error))
+        return Fragment(trouble=str(error), absent=True)
     if size + len(text) > FRAGMENTS_BYTES_MAX:
         limit = f"{FRAGMENTS_BYTES_MAX:,} bytes"
         return Fragment(trouble=f"with {address.name} the fragments of this pipeline have more than {limit}")

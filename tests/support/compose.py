@@ -18,12 +18,16 @@ ONE = "services:\n  tests: {image: 'busybox:1'}\n"
 
 
 def compose_plan(
-    compose: str | bytes, main: str = STEP, context: Context = TRUSTED, others: Mapping[str, str] | None = None
+    compose: str | bytes,
+    main: str = STEP,
+    context: Context = TRUSTED,
+    others: Mapping[str, str] | None = None,
+    read: Mapping[Address, Fragment] | None = None,
 ) -> Plan:
-    """The plan of a pipeline file with a Compose file; ``others`` are further files that it reads."""
+    """The plan of a pipeline file with a Compose file; ``others`` are further files that it reads, by their texts."""
     texts = {FILE: dedent(compose) if isinstance(compose, str) else compose, **(others or {})}
-    read = {Address(path): Fragment(text.encode() if isinstance(text, str) else text) for path, text in texts.items()}
-    return compile_pipeline([PipelineFile(".headway.yml", main.encode())], push(), context, read)
+    files = {Address(path): Fragment(text.encode() if isinstance(text, str) else text) for path, text in texts.items()}
+    return compile_pipeline([PipelineFile(".headway.yml", main.encode())], push(), context, {**files, **(read or {})})
 
 
 def compose_job(compose: str | bytes, main: str = STEP, context: Context = TRUSTED) -> JobPlan:

@@ -29,6 +29,7 @@ def container_spec(job: Job, container: Container, base: ContainerSpec, measure_
         entrypoint=entrypoint,
         engine_init=False,
         folders=(*job.folders, *volume_folders(job, container.job_volumes)),
+        volumes=tuple(each.path for each in container.job_volumes if not each.name),
         binds=container.volumes,
         user=container.user,
         privileged=container.privileged,

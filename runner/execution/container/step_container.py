@@ -270,7 +270,7 @@ def follow(
 
 def report_usage(job: Job, step: CommandsStep | PluginStep, used: gate.Used) -> None:
     """Emits what the step's container used, as far as that is known."""
-    if used != gate.NOT_MEASURED:
+    if used != gate.NOT_MEASURED and job.limits.are_counted:
         limit = job.limits.of(step.container).memory_bytes
         job.emit(StepMeasured(step.number, used.memory_peak_bytes, round(used.cpu_s, 3), limit))
 

@@ -20,6 +20,15 @@ class JobLimits:
         self.most = most
 
     @cached_property
+    def are_counted(self) -> bool:
+        """False where containers have no control group of their own, as on a rootless engine without delegation.
+
+        What the kernel counts there is that of other processes as well.
+        """
+        engine = self._engine
+        return not engine.connection.version.rootless or bool(engine.info().get("MemoryLimit"))
+
+    @cached_property
     def _processors(self) -> int:
         return int(self._engine.info().get("NCPU") or 0)
 

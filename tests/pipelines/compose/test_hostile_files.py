@@ -57,14 +57,35 @@ def test_labels_reach_no_container_and_cannot_be_those_of_headway() -> None:
 @pytest.mark.parametrize(
     "volume",
     [
-        "/etc:/x", "./data:/x", "../data:/x", "~/data:/x", ".:/x", "/var/run/docker.sock:/var/run/docker.sock",
-        "{type: bind, source: /, target: /x}", "{type: npipe, source: a, target: /x}", "{type: cluster, target: /x}",
-        "{source: data, target: /x}",
+        "/etc:/x", "../../data:/x", "~/data:/x", "~:/x", "/var/run/docker.sock:/var/run/docker.sock",
+        "./../../../etc:/x", "{type: bind, source: /, target: /x}", "{type: bind, source: ../.., target: /x}",
+        '{type: bind, source: "a\\x07", target: /x}', f"./{'x' * 253}:/x",
     ],
 )  # fmt: skip
-def test_no_folder_of_the_host_is_mounted(volume: str) -> None:
+def test_nothing_of_the_host_is_mounted(volume: str) -> None:
     problem = service_problem(f"volumes: [{volume if volume.startswith('{') else repr(volume)}]", KEPT)
-    assert "$CI_WORKSPACE" in problem
+    assert "which is not in the repository" in problem
+    assert problem.endswith("nothing of the host is mounted")
+
+
+def test_what_is_mounted_of_the_repository_may_have_255_bytes() -> None:
+    path = f"ci/{'x' * 252}"
+    assert compose_service(f"volumes: ['./{'x' * 252}:/x']").container.job_volumes[0].checkout == path
+
+
+@pytest.mark.parametrize(
+    ("volume", "problem"),
+    [
+        ("{type: npipe, source: a, target: /x}", "the type 'npipe' is not supported"),
+        ("{type: cluster, target: /x}", "the type 'cluster' is not supported"),
+        ("{source: data, target: /x}", "the type '' is not supported"),
+        ("{type: volume, source: data, target: /x, volume: {subpath: a}}", "'subpath' of 'volume'"),
+        ("{type: bind, source: ., target: /x, bind: {recursive: disabled}}", "'recursive' of 'bind'"),
+        ("'a b:/x'", "mounts 'a b', which is not a volume of this file"),
+    ],
+)
+def test_other_kinds_of_mounts_are_refused(volume: str, problem: str) -> None:
+    assert problem in service_problem(f"volumes: [{volume}]", KEPT)
 
 
 @pytest.mark.parametrize("path", ["x", "/", "//x", "/a/..", "/a,b", '/a"b', "/a\\\\b", f"/{'x' * 255}"])

@@ -113,7 +113,28 @@ def test_volumes_are_folders_of_the_job_and_of_one_compose_step() -> None:
     text = "services:\n  tests: {image: 'x:1', volumes: ['data:/data:ro', '/own']}\nvolumes: {data: {driver: local}}\n"
     volumes = [each.container.job_volumes for each in compose_job(text, main).steps if isinstance(each, PluginStep)]
     found = [(volume.name, volume.path, volume.read_only) for of_step in volumes for volume in of_step]
-    assert found == [("1-data", "/data", True), ("2-data", "/data", True)]
+    assert found == [("1-data", "/data", True), ("", "/own", False), ("2-data", "/data", True), ("", "/own", False)]
+
+
+def test_what_is_mounted_of_the_checkout_is_a_volume_that_begins_as_a_copy() -> None:
+    text = """\
+services:
+  db: {image: 'x:1', volumes: ['./init.sql:/docker-entrypoint-initdb.d/init.sql:ro,z', '..:/app/', '../init:/i']}
+  tests:
+    image: x:1
+    depends_on: [db]
+    volumes: [{type: bind, source: ./init.sql, target: /etc/mysql/my.cnf, read_only: true, bind: {propagation: x}}]
+"""
+    db, tests = (each.container.job_volumes for each in compose_job(text).steps if isinstance(each, PluginStep))
+    assert [(each.path, each.read_only, each.checkout) for each in (*db, *tests)] == [
+        ("/docker-entrypoint-initdb.d/init.sql", True, "ci/init.sql"),
+        ("/app", False, "."),
+        ("/i", False, "init"),
+        ("/etc/mysql/my.cnf", True, "ci/init.sql"),
+    ]
+    assert tests[0].name == db[0].name, "both see the same copy"
+    assert len({each.name for each in db}) == 3
+    assert all(each.name.startswith("1-~") for each in db), "no volume of the file can have such a name"
 
 
 def test_the_graph_of_the_file_goes_through_the_services() -> None:

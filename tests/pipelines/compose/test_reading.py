@@ -9,6 +9,7 @@ from pipelines.context import PipelineFile
 from pipelines.parser.fragment_addresses import Address
 from pipelines.parser.fragments import Fragment
 from pipelines.parser.matrix import ALL_CELLS_CHARACTERS_MAX
+from pipelines.plan import JobVolume
 from pipelines.problem import InvalidPipelineError
 from pipelines.step_options.ready import HealthCheck
 from tests.support.compose import (
@@ -110,7 +111,7 @@ def test_the_keys_of_a_container_reach_it() -> None:
     assert (container.user, container.directory, container.tmpfs) == ("1000", "/app", ("/b", "/a"))
     assert container.image.pull  # type: ignore[union-attr]
     assert str(container.resources) == "512 MiB, 0.5 processors, 9 processes"
-    assert step.container.job_volumes == ()
+    assert step.container.job_volumes == (JobVolume(name="", path="/c"),)
 
 
 def test_a_service_has_further_names() -> None:
@@ -151,12 +152,12 @@ networks:
         ("networks: {back: }", "the network 'back' is not in this file"),
         ("networks: {default: {ipv4_address: 10.0.0.1}}", "'ipv4_address' of 'networks'"),
         ("volumes: [gone:/x]", "the volume 'gone' is not in this file"),
-        ("volumes: [data:/x:z]", "the mode 'z'"),
+        ("volumes: [data:/x:nocopy]", "the mode 'nocopy'"),
         ("volumes: data", "is a list"),
         ("volumes: [[a]]", "is a text, not a list"),
         ("volumes: [x]", "cannot be mounted at 'x'"),
         ("volumes: [{type: tmpfs}]", "cannot be mounted at ''"),
-        ("volumes: [{type: volume, source: data, target: /x, bind: {}}]", "'bind' of 'volumes'"),
+        ("volumes: [{type: volume, source: data, target: /x, image: {}}]", "'image' of 'volumes'"),
         ("depends_on: [gone]", "waits for 'gone', which is no service here"),
         ("depends_on: [off]", "waits for 'off', whose profile is off"),
         ("depends_on: {db: {condition: ready}}", "cannot be 'ready'"),

@@ -152,3 +152,73 @@ def test_a_canceled_job_leaves_nothing_of_its_project(ran: JobRunner) -> None:
     assert begun.is_set()
     assert job.states[1] is State.CANCELED, job.everything()
     assert ran.left() == []
+
+
+MOUNTS = """\
+services:
+  first:
+    image: busybox
+    entrypoint: [sh, -c]
+    command: ["cat /etc/app/deep/link; touch /etc/app/deep/new; sh /etc/run.sh"]
+    user: "1000"
+    volumes: ["../conf:/etc/app", "../run.sh:/etc/run.sh:ro"]
+  tests:
+    image: busybox
+    entrypoint: [sh, -c]
+    command:
+      - stat -c '%a %F' /etc/app/deep/a /etc/app/deep /etc/run.sh;
+        ls /etc/app/deep /copy/conf; ls -A /gone | wc -l; touch /etc/app/made; touch /copy/late; ls $$CI_WORKSPACE/conf
+    volumes: [{type: bind, source: ../conf, target: /etc/app}, "../run.sh:/etc/run.sh", "..:/copy:ro", "../no:/gone"]
+    depends_on: {first: {condition: service_completed_successfully}}
+"""
+
+
+def test_a_service_finds_copies_of_the_checkouts_files_where_they_are_mounted(ran: JobRunner) -> None:
+    main = """\
+steps:
+  - name: make
+    image: busybox
+    commands:
+      - mkdir -p conf/deep && echo one > conf/deep/a && chmod 644 conf/deep/a && ln -s a conf/deep/link
+      - echo 'echo ran' > run.sh && chmod 755 run.sh
+  - {name: it, compose: ci/compose.yml, failure: ignore}
+  - {name: after, image: busybox, commands: [ls conf/deep]}
+"""
+    job = ran(*compose_job(MOUNTS, main).steps)
+    first, tests = job.log(2).decode(), job.log(3).decode()
+    assert first.splitlines()[:2] == ["one", "ran"], first
+    assert tests.splitlines()[:3] == ["644 regular file", "777 directory", "755 regular file"], tests
+    assert "/etc/app/deep:\na\nlink\nnew\n" in tests, "services that name the same folder share the copy"
+    assert job.said(3)[-2] == "0", "an empty folder"
+    assert "touch: /copy/late: Read-only file system" in tests
+    assert job.said(3)[-1] == "deep", "what a service writes stays in the copy"
+    assert job.said(4) == ["a", "link"]
+    assert "the checkout has no 'no', which a Compose file mounts" in job.everything()
+
+
+def test_a_volume_without_a_name_begins_with_what_the_image_has(ran: JobRunner) -> None:
+    job = run_compose(
+        ran,
+        """\
+  tests: {build: .., command: cat /app/deps/x /app/code, volumes: ["..:/app", /app/deps]}
+""",
+        files={
+            "Dockerfile": "FROM busybox\nRUN mkdir -p /app/deps && echo installed > /app/deps/x\n",
+            "code": "code\n",
+        },
+    )
+    assert job.states == [State.PASSED, State.PASSED], job.everything()
+    assert job.said(2) == ["installed", "code"]
+
+
+def test_a_link_on_the_way_to_a_mounted_path_is_an_error(ran: JobRunner) -> None:
+    main = """\
+steps:
+  - {name: make, image: busybox, commands: [ln -s / root]}
+  - {name: it, compose: ci/compose.yml}
+"""
+    for path in ("root", "root/etc/shadow"):
+        text = f"services:\n  tests: {{image: busybox, command: cat /x, volumes: ['../{path}:/x']}}\n"
+        job = ran(*compose_job(text, main).steps)
+        assert job.states == [State.PASSED, State.FAILED], job.everything()
+        assert f"'{path}' leads through a link, and is not mounted" in job.step(2).message

@@ -87,6 +87,9 @@ def test_an_image_that_keeps_a_volume_there_is_left_alone(engine: Engine) -> Non
     SystemFiles(engine).write("no-such-container", ContainerSpec("image", {}, "none"), ["/etc"])
 
 
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to another user")
+
+
 def of_a_laptop(target: Path, dockerfile: str = "FROM scratch") -> None:
     """A checkout with a submodule, all of a user that the step's image does not have."""
     inner = target / "lib"
@@ -109,6 +112,7 @@ LOOK = "for each in . lib /tmp/tree; do git -C $each log -1 --format=%s && git -
 ONLY_FILE, ONLY_VARIABLES = "export GIT_CONFIG_COUNT=0", "export GIT_CONFIG_NOSYSTEM=1"
 
 
+@as_root
 @pytest.mark.engine
 @pytest.mark.slow
 def test_git_works_with_any_user(ran: JobRunner) -> None:
@@ -122,6 +126,7 @@ def test_git_works_with_any_user(ran: JobRunner) -> None:
     assert job.states == [State.PASSED] * len(steps), job.everything()
 
 
+@as_root
 @pytest.mark.engine
 @pytest.mark.slow
 def test_git_works_in_the_image_just_built_with_a_user_of_its_own(ran: JobRunner) -> None:
