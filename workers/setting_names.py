@@ -5,11 +5,14 @@ from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 
 PREFIX = "HEADWAY_"
-OF_SCRIPTS = frozenset(
+OF_OTHERS = frozenset(
     f"{PREFIX}{name}"
-    for name in ("PYTHON", "ROOT", "SBIN", "ENGINE_TESTS", "DEMO_EXIT", "KEEP_HOST_RULES", "REGISTRY_PORT", "IMAGE")
-)
-"""Read by this project's scripts and its Compose file, never by Headway."""
+    for name in (
+        "PYTHON", "ROOT", "SBIN", "ENGINE_TESTS", "DEMO_EXIT", "KEEP_HOST_RULES", "REGISTRY_PORT", "IMAGE", "SERVER",
+        "TOKEN",
+    )
+)  # fmt: skip
+"""No settings of a server: read by this project's scripts and its Compose file, and by commands that speak to one."""
 
 # What Kubernetes sets in every container for a Service that is named headway.
 _SERVICE_LINK = re.compile(r"HEADWAY_(SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)|PORT_[0-9]+_[A-Z]+(_[A-Z]+)?)")
@@ -24,7 +27,7 @@ def wrong_names(environment: Iterable[str], settings: Collection[str]) -> list[s
 
 
 def _is_wrong(name: str, known: Collection[str]) -> bool:
-    if not name.upper().startswith(PREFIX) or name.upper() in known or name in OF_SCRIPTS:
+    if not name.upper().startswith(PREFIX) or name.upper() in known or name in OF_OTHERS:
         return False
     return _SERVICE_LINK.fullmatch(name) is None
 

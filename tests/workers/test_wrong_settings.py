@@ -11,7 +11,7 @@ import pytest
 from tests.web.cli.command import Headway
 from workers import setting_kinds as kinds
 from workers.blob_url import BlobUrl
-from workers.setting_names import OF_SCRIPTS
+from workers.setting_names import OF_OTHERS
 from workers.settings import Settings
 
 _ADDRESSES = ("nonsense", "host:5432", "mysql://u@h/x", "http://", "redis://h:port/0", "postgresql+psycopg://", "a b")
@@ -155,7 +155,7 @@ def test_a_name_that_is_no_setting_is_refused_with_the_one_that_is_meant(
 KUBERNETES = ("HEADWAY_SERVICE_HOST", "HEADWAY_SERVICE_PORT", "HEADWAY_SERVICE_PORT_HTTP", "HEADWAY_PORT_8080_TCP_ADDR")
 
 
-@pytest.mark.parametrize("name", [*KUBERNETES, *sorted(OF_SCRIPTS), "headway_system_name"])
+@pytest.mark.parametrize("name", [*KUBERNETES, *sorted(OF_OTHERS), "headway_system_name"])
 def test_variables_of_others_are_left_alone(nowhere: Headway, name: str) -> None:
     nowhere.env[name] = "x"
     assert "There is no installation here" in nowhere.refused("repo", "list")

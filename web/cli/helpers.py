@@ -1,5 +1,6 @@
 """What the administration commands share."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from pipelines.visible import visible
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from web.client.api import Api
     from web.security.access import Actor
     from web.services import OperationServices
 
@@ -22,9 +24,29 @@ Inputs = Annotated[
     typer.Option("--input", "-i", help="NAME=VALUE of an input that the pipeline declares; any number of them."),
 ]
 
+ServerOption = Annotated[
+    str, typer.Option(help="The server to speak to, by its API; by default HEADWAY_SERVER.", show_default=False)
+]
 NoReuse = Annotated[
     bool, typer.Option("--no-reuse", help="Run every step, also where an earlier result could be taken.")
 ]
+
+
+@contextmanager
+def remote_api(server: str) -> Iterator["Api | None"]:
+    """The API of the server that the option or HEADWAY_SERVER names.
+
+    None where neither does: then the command is for the installation on this machine.
+    """
+    from web.client.servers import find_server, named_server
+
+    if not named_server(server, os.environ):
+        yield None
+        return
+    from web.client.api import connected
+
+    with connected(find_server(server, os.environ)) as api:
+        yield api
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from web.cli import workers
+from web.cli import remote, workers
 from web.cli.accounts import roles, tokens_and_sessions, users
 from web.cli.disk import DISK
 from web.cli.repos import crons, deliveries, registries, repos, secrets
@@ -33,12 +33,14 @@ def register(app: typer.Typer) -> None:
     """Adds the commands to the application."""
     for command in (serve, web, trigger, rerun, approve, artifacts, tests, users.audit):
         app.command()(command)
+    for word, command in remote.COMMANDS.items():
+        app.command(word)(command)
     for verb in workers.COMMANDS:
         WORKER.command(verb.__name__)(verb)
     app.add_typer(DISK, name="disk")
-    for name, text, commands in _GROUPS:
+    for name, text, verbs in _GROUPS:
         group = typer.Typer(help=text, no_args_is_help=True)
-        for word, command in commands.items():
+        for word, command in verbs.items():
             group.command(word)(command)
         app.add_typer(group, name=name)
 

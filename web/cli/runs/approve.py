@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from web.cli.helpers import RepoName, actor, operation_services, say
+from web.cli.helpers import RepoName, ServerOption, actor, operation_services, remote_api, say
 from workers.cli.errors import report_errors
 
 
@@ -14,10 +14,16 @@ def approve(
     number: Annotated[int, typer.Argument(min=1, help="The run's number.", show_default=False)],
     *,
     reject: Annotated[bool, typer.Option("--reject", help="Cancel the run instead.")] = False,
+    server: ServerOption = "",
 ) -> None:
     """Approves an untrusted run that waits for it, for its commit and author. It gets no secrets and pushes nothing."""
+    from web.client import actions
     from web.operations.runs import runs
 
+    with remote_api(server) as api:
+        if api is not None:
+            say(actions.approve(api, repo, number, reject=reject))
+            return
     with operation_services() as services:
         (runs.reject if reject else runs.approve)(services, actor(), repo, number)
         say(services.settings.run_url(repo, number))

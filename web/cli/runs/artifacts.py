@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from web.cli.helpers import RepoName, actor, operation_services, say
+from web.cli.helpers import RepoName, ServerOption, actor, operation_services, remote_api, say
 from workers.cli.errors import report_errors
 
 if TYPE_CHECKING:
@@ -20,11 +20,21 @@ def artifacts(
         Path | None, typer.Option("--zip", help="Save them as this zip archive, which must not be there yet.")
     ] = None,
     folder: Annotated[str, typer.Option(help="With --zip: only those below this folder.")] = "",
+    server: ServerOption = "",
 ) -> None:
     """Lists the files that a run has kept: id, bytes, job, step, path. With --zip it saves them."""
+    from web.client import actions
     from web.operations.artifacts.archives import open_archive
     from web.operations.artifacts.listing import LISTED_COUNT_MAX, list_artifacts
 
+    with remote_api(server) as api:
+        if api is not None and archive is not None:
+            _save(archive, actions.artifacts_zip(api, repo, run, folder))
+        elif api is not None:
+            for line in actions.artifact_lines(api, repo, run):
+                say(line)
+        if api is not None:
+            return
     with operation_services() as services:
         if archive is not None:
             _save(archive, open_archive(services, actor(), repo, run, folder))

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from web.cli.helpers import NoReuse, RepoName, actor, operation_services, say
+from web.cli.helpers import NoReuse, RepoName, ServerOption, actor, operation_services, remote_api, say
 from workers.cli.errors import report_errors
 
 
@@ -23,11 +23,18 @@ def rerun(
     ] = False,
     reason: Annotated[str, typer.Option(help="Why, for the run's page and the audit log.")] = "",
     no_reuse: NoReuse = False,
+    server: ServerOption = "",
 ) -> None:
     """Runs a run again under a new number and prints its address. Jobs that do not run again are carried over."""
+    from web.client import actions
     from web.operations.reruns.request import asked_for
     from web.operations.runs import runs
 
+    with remote_api(server) as api:
+        if api is not None:
+            request = {"failed": failed, "jobs": jobs or [], "from_failed_step": from_step, "reason": reason}
+            say(actions.rerun(api, repo, run, {**request, "no_reuse": no_reuse}))
+            return
     with operation_services() as services:
         asked = asked_for(failed=failed, jobs=jobs or (), from_step=from_step)
         queued = runs.rerun(services, actor(), repo, run, asked, reason, no_reuse=no_reuse)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from web.cli.helpers import Inputs, NoReuse, RepoName, actor, operation_services, say
+from web.cli.helpers import Inputs, NoReuse, RepoName, ServerOption, actor, operation_services, remote_api, say
 from workers.cli.errors import report_errors
 
 
@@ -17,11 +17,20 @@ def trigger(
     inputs: Inputs = None,
     deploy_to: Annotated[str, typer.Option(help="Makes the run a deployment to this target.")] = "",
     task: Annotated[str, typer.Option(help="What the deployment does.")] = "",
+    *,
     no_reuse: NoReuse = False,
+    server: ServerOption = "",
 ) -> None:
     """Starts a run by hand and prints its address."""
+    from web.client import actions
     from web.operations.runs import runs
 
+    with remote_api(server) as api:
+        if api is not None:
+            asked = {"branch": branch, "tag": tag, "commit": commit, "target": deploy_to, "task": task}
+            event = "deployment" if deploy_to else ""
+            say(actions.start(api, repo, {**asked, "event": event, "no_reuse": no_reuse}, inputs or ()))
+            return
     with operation_services() as services:
         request = runs.run_request(
             branch=branch,

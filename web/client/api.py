@@ -1,0 +1,179 @@
+"""Requests to a server's API. What goes wrong becomes a sentence that says what to do."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import httpx2
+
+from runner.network.egress import server_egress
+from web.client.servers import Server
+from workers.errors import StartError
+from workers.forges.http import make_client
+
+ANSWER_BYTES_MAX = 64 * 1024 * 1024
+LINE_BYTES_MAX = 16 * 1024 * 1024
+_SENTENCE_CHARACTERS_MAX = 2000
+
+
+class UnreachableError(StartError):
+    """No answer came, or the connection ended before all of it was there."""
+
+
+Parameters = Mapping[str, str | int]
+
+
+class LogPart(NamedTuple):
+    """Bytes of a log from an offset on. ``complete`` says that nothing follows what the server has now."""
+
+    data: bytes
+    size_bytes: int
+    complete: bool
+
+
+class Event(NamedTuple):
+    """A server-sent event. ``position`` is its id: of a log's bytes the offset after them."""
+
+    kind: str
+    data: str
+    position: str
+
+
+class _Answer(NamedTuple):
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@contextmanager
+def connected(server: Server) -> Iterator["Api"]:
+    """The API of the server. Proxies and HEADWAY_CA_FILE are those of the environment. Raises StartError."""
+    ca_file = os.environ.get("HEADWAY_CA_FILE")
+    try:
+        company = server_egress(os.environ, Path(ca_file) if ca_file else None, step_proxy=False)
+    except ValueError as error:
+        raise StartError(str(error)) from None
+    with make_client(company) as client:
+        yield Api(client, server)
+
+
+class Api:
+    """Calls below ``/api``. All raise StartError."""
+
+    def __init__(self, client: httpx2.Client, server: Server) -> None:
+        self._client, self._server = client, server
+
+    def get(self, path: str, parameters: Parameters | None = None) -> Any:  # noqa: ANN401 - JSON
+        """The answer to GET."""
+        return self._json(self._answer("GET", path, parameters).body)
+
+    def post(self, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
+        """The answer to POST; None where it has no content."""
+        return self._json(self._answer("POST", path, body=body).body)
+
+    def log(self, step: int, offset: int) -> LogPart:
+        """The next part of a step's log."""
+        answer = self._answer("GET", f"/steps/{step}/log", {"offset": offset})
+        try:
+            size_bytes, complete = int(answer.headers["x-log-size"]), answer.headers["x-log-complete"] == "true"
+        except (KeyError, ValueError):
+            raise self._foreign("a log without its size") from None
+        return LogPart(answer.body, size_bytes, complete)
+
+    def events(self, path: str, parameters: Parameters) -> Iterator[Event]:
+        """The server-sent events of a stream, until the server ends it."""
+        kind, data, position = "", "", ""
+        for line in self._lines(path, parameters):
+            field, _, value = line.partition(": ")
+            match field:
+                case "event":
+                    kind = value
+                case "data":
+                    data = value
+                case "id":
+                    position = value
+                case "" if kind:
+                    yield Event(kind, data, position)
+                    kind, data = "", ""
+
+    def _lines(self, path: str, parameters: Parameters) -> Iterator[str]:
+        rest = b""
+        for piece in self.pieces(path, parameters):
+            *lines, rest = (rest + piece).split(b"\n")
+            if len(rest) > LINE_BYTES_MAX:
+                raise self._foreign("its lines have no end")
+            yield from (line.decode(errors="replace") for line in lines)
+
+    def pieces(self, path: str, parameters: Parameters | None = None) -> Iterator[bytes]:
+        """The answer to GET in pieces, of any size."""
+        with self._sent("GET", path, parameters) as answer:
+            self._check(answer)
+            yield from answer.iter_bytes()
+
+    def _answer(self, method: str, path: str, parameters: Parameters | None = None, body: object = None) -> _Answer:
+        with self._sent(method, path, parameters, body) as answer:
+            self._check(answer)
+            return _Answer(answer.headers, self._read(answer))
+
+    @contextmanager
+    def _sent(
+        self, method: str, path: str, parameters: Parameters | None = None, body: object = None
+    ) -> Iterator[httpx2.Response]:  # fmt: skip
+        headers = {"authorization": f"Bearer {self._server.token}"}
+        url = f"{self._server.url}/api{path}"
+        try:
+            with self._client.stream(method, url, params=parameters, json=body, headers=headers) as answer:
+                yield answer
+        except (httpx2.HTTPError, httpx2.InvalidURL, UnicodeError) as error:
+            why = str(error) or type(error).__name__
+            raise UnreachableError(f"{self._server.url} cannot be reached: {why.rstrip('.')}.") from None
+
+    def _read(self, answer: httpx2.Response) -> bytes:
+        """The whole answer, within the limit."""
+        pieces, size = [], 0
+        for piece in answer.iter_bytes():
+            size += len(piece)
+            if size > ANSWER_BYTES_MAX:
+                raise StartError(f"{self._server.url} answers with more than {ANSWER_BYTES_MAX:,} bytes.")
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    def _check(self, answer: httpx2.Response) -> None:
+        status = answer.status_code
+        if status < HTTPStatus.MULTIPLE_CHOICES:
+            return
+        if status < HTTPStatus.BAD_REQUEST:
+            to = answer.headers.get("location", "another address")[:_SENTENCE_CHARACTERS_MAX]
+            raise StartError(f"{self._server.url} leads to {to}: name that address with --server.")
+        try:
+            sentence = str(json.loads(self._read(answer))["error"])
+        except (ValueError, KeyError, TypeError):
+            raise self._foreign(f"HTTP {status}") from None
+        if status in {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}:
+            raise UnreachableError(sentence[:_SENTENCE_CHARACTERS_MAX])
+        if status == HTTPStatus.UNAUTHORIZED:
+            raise StartError(f"{self._server.url} does not accept the token. Log in: headway login {self._server.url}")
+        raise StartError(sentence[:_SENTENCE_CHARACTERS_MAX])
+
+    def _json(self, body: bytes) -> Any:  # noqa: ANN401 - JSON
+        try:
+            return json.loads(body) if body else None
+        except ValueError:
+            raise self._foreign("what comes is no JSON") from None
+
+    def _foreign(self, why: str) -> StartError:
+        return StartError(f"What answers at {self._server.url} is no Headway server: {why}. Look at the address.")
+
+
+def repo_path(repo: str) -> str:
+    """The beginning of the calls for a repository."""
+    return f"/repos/{quote(repo, safe='/')}"
+
+
+def run_path(repo: str, number: int) -> str:
+    """The beginning of the calls for a run."""
+    return f"{repo_path(repo)}/runs/{number}"
