@@ -5,7 +5,7 @@ Two git processes write objects and files at the same time. Git runs in a checko
 
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -17,14 +17,12 @@ from runner.source.git.git_dir import WITH_MODES, write_objects
 from runner.source.git.server import RepoServer
 from runner.source.git.urls import check_url
 from runner.source.large_files import add_lfs_files
+from runner.source.submodules import add_submodules
 
 # No fsync: after a crash the checkout is made again. workers=0 means one per processor.
 _GIT = ("git", "-c", "core.fsync=none", "-c", "checkout.workers=0")
 # Without a search for deltas: that is slow, and not reproducible because its threads race.
 _SAME_PACK = "--upload-pack=git -c pack.window=0 upload-pack"
-# The commit of a submodule may be none of its tips, and its server may give nothing but these, or no part of a history.
-_NOT_AT_A_TIP = ("did not contain", "unadvertised object", "not our ref", "not valid", "does not support shallow",
-                 "Unable to find refs/")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -67,31 +65,11 @@ def check_out(source: CommitSource, target: Path, how: Checkout) -> None:
 def add_submodules_and_lfs(source: CommitSource, target: Path, how: Checkout) -> None:
     """Fetches submodules and LFS files, if the pipeline wants them. Raises GitError, StepError or MachineError."""
     if how.submodules:
-        _add_submodules(source, target, how)
+        urls = {name: check_url(url) for name, url in how.submodule_urls.items()}
+        git = [*WITH_MODES, *_GIT]
+        add_submodules(source.server, git, target, urls, newest=how.submodules_newest)
     if how.lfs:
         add_lfs_files(source.server, target, source.mirror.with_suffix(".lfs"))
-
-
-def _add_submodules(source: CommitSource, target: Path, how: Checkout) -> None:
-    at = [*WITH_MODES, *_GIT, "-C", str(target)]
-    overrides = [[*at, "config", f"submodule.{name}.url", check_url(url)] for name, url in how.submodule_urls.items()]
-    for override in overrides:
-        run_git(override)
-    newest = ["--remote"] if how.submodules_newest else []
-    # Forced, because of a submodule that an earlier try has cloned git would not write the files.
-    update = [*at, "submodule", "update", "--quiet", "--init", "--recursive", "--force", *newest]
-    try:
-        # What has moved is not the same for all addresses that begin like the repository's.
-        replace(source.server, moved={}).run([*update, "--depth=1"])
-    except GitError as error:
-        if not any(sign in error.stderr for sign in _NOT_AT_A_TIP):
-            raise
-        # The long way, as `git clone --recurse-submodules` does it.
-        run_git([*at, "submodule", "--quiet", "deinit", "--force", "--all"])
-        subprocess.run(["rm", "-rf", "--", str(target / ".git/modules")], check=False)
-        for override in overrides:
-            run_git(override)
-        replace(source.server, moved={}).run([*update, "--no-recommend-shallow"])
 
 
 def _write_tag(source: CommitSource, target: Path, tag: str) -> None:

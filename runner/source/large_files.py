@@ -9,7 +9,11 @@ from pipelines.state import Reason
 from runner.errors import MachineError, StepError
 from runner.source.git.git import GitError, run_git
 from runner.source.git.git_dir import WITH_MODES
-from runner.source.git.server import RepoServer
+from runner.source.git.git_failures import Failure
+from runner.source.git.git_words import without_login
+from runner.source.git.reach import WORKERS_OWN
+from runner.source.git.server import PermanentGitError, RepoServer, TransientGitError
+from runner.source.lfs_gateway import LfsGateway, lfs_gateway
 
 # For git-lfs itself, on this machine.
 _FILTERS = (
@@ -25,6 +29,8 @@ _CLEAN = (
     '"$(sha256sum <"$t" | cut -d" " -f1)" "$(wc -c <"$t")"; fi; s=$?; rm -f "$t"; (exit $s); fi'
 )
 _SMUDGE = "if command -v git-lfs >/dev/null 2>&1; then git-lfs smudge -- %f; else cat; fi"
+
+_NEED_LOGIN, _WAIT_STATUSES, _SERVER_ERRORS = frozenset({401, 403}), frozenset({408, 425, 429}), 500
 
 
 def add_lfs_files(server: RepoServer, target: Path, storage: Path) -> None:
@@ -44,25 +50,56 @@ def submodules_of(target: Path) -> list[Path]:
 
 
 def _add(server: RepoServer, folder: Path, storage: Path, origin: str) -> None:
-    at = [*WITH_MODES, "git", "-C", str(folder)]
     if not uses_lfs(folder):
         return
-    settings = (
-        f"lfs.storage={storage}",
-        f"lfs.url={_url(server, folder, origin)}",
-        *_FILTERS,
-        "filter.lfs.required=true",
-    )
+    configured = _configured(server, folder)
+    url = configured or _beside(origin or server.moved_to or server.url)
+    # Where the repository's own server keeps its files, and where it has moved to, is its own choice.
+    own = not (configured or origin) or server.reach.is_own(url)
+    server = replace(server, moved={})
+    if server.reach.reaches_host or own:
+        _fetch(server, folder, storage, url)
+    elif not url.startswith(("http://", "https://")):
+        hint = "LFS files of another server come by https:// alone; set lfs.url in the .lfsconfig of this submodule"
+        raise StepError(Reason.CLONE_FAILED, f"cannot fetch LFS files from {url!r}: {hint}")
+    else:
+        with lfs_gateway(url, server.reach, server.egress) as gateway:
+            try:
+                _fetch(server, folder, storage, gateway.url)
+            except GitError as error:
+                raise _of_gateway(gateway, error) from error
+    keep_clean(folder)
+
+
+def _fetch(server: RepoServer, folder: Path, storage: Path, url: str) -> None:
+    at = [*WITH_MODES, "git", "-C", str(folder)]
+    settings = (f"lfs.storage={storage}", f"lfs.url={url}", *_FILTERS, "filter.lfs.required=true")
     lfs = [*at, *(word for each in settings for word in ("-c", each)), "lfs"]
     try:
-        replace(server, moved={}).run([*lfs, "fetch", "origin", _says(folder, "rev-parse", "HEAD")], local=True)
+        server.run([*lfs, "fetch", "origin", _says(folder, "rev-parse", "HEAD")], local=True)
         run_git([*lfs, "checkout"], local=True)
     except GitError as error:
         if "'lfs' is not a git command" not in error.stderr:
             raise
         hint = "install it, or write `lfs: false` in the settings of `clone`"
         raise MachineError(Reason.CLONE_FAILED, f"git-lfs is not installed on this worker; {hint}") from error
-    keep_clean(folder)
+
+
+def _of_gateway(gateway: LfsGateway, error: GitError) -> StepError:
+    """What the failure means: git-lfs knows no more than the gateway has answered it."""
+    subject = f"cannot fetch LFS files from {without_login(gateway.server)}"
+    if gateway.closed:
+        where = f"the server sends to {without_login(gateway.closed)!r}"
+        return StepError(Reason.CLONE_FAILED, f"{subject}: {where}; {WORKERS_OWN}")
+    if gateway.trouble:
+        return TransientGitError(error.detail, Failure(f"{subject}: {gateway.trouble}", transient=True))
+    status = gateway.status
+    if status in _NEED_LOGIN:
+        what = "another LFS server than the repository's own is asked without a login"
+        return PermanentGitError(error.detail, Failure(f"{subject}: it refuses (status {status}); {what}"))
+    if status >= _SERVER_ERRORS or status in _WAIT_STATUSES:
+        return TransientGitError(error.detail, Failure(f"{subject}: it answers with status {status}", transient=True))
+    return error
 
 
 def uses_lfs(folder: Path) -> bool:
@@ -80,14 +117,18 @@ def keep_clean(folder: Path) -> None:
     run_git([*WITH_MODES, "git", "-C", str(folder), "read-tree", "HEAD"])
 
 
-def _url(server: RepoServer, folder: Path, origin: str) -> str:
-    """The LFS server: ``lfs.url`` in the commit's .lfsconfig if it is an HTTP URL, else the repository's own server."""
+def _configured(server: RepoServer, folder: Path) -> str:
+    """``lfs.url`` in the commit's .lfsconfig, empty if there is none. It counts before all else in that file."""
     configured = _says(folder, "config", "--blob", "HEAD:.lfsconfig", "--get", "lfs.url")
-    if configured:
-        if urlsplit(configured).scheme not in {"http", "https"}:
-            raise StepError(Reason.CLONE_FAILED, f"lfs.url in .lfsconfig is {configured!r}; use an https:// URL")
-        return configured
-    origin = origin or server.moved_to or server.url
+    if configured and urlsplit(configured).scheme not in {"http", "https"}:
+        raise StepError(Reason.CLONE_FAILED, f"lfs.url in .lfsconfig is {configured!r}; use an https:// URL")
+    if configured and (why := server.reach.refusal(configured)):
+        raise StepError(Reason.CLONE_FAILED, f"lfs.url in .lfsconfig is {configured!r}: {why}")
+    return configured
+
+
+def _beside(origin: str) -> str:
+    """The LFS server of the repository at this address."""
     if not origin.startswith(("http://", "https://")):
         return origin
     return f"{origin.removesuffix('/').removesuffix('.git')}.git/info/lfs"

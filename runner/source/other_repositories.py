@@ -8,9 +8,9 @@ from pipelines.clone_address import SCP
 from pipelines.parser.fragment_addresses import Address
 from pipelines.state import Reason
 from runner.errors import DiskNearlyFullError, MachineError, StepError
-from runner.network.host_addresses import leads_to_host
 from runner.source.git.foreign import ForeignServer, foreign_server
 from runner.source.git.git import GitLogin, origin
+from runner.source.git.reach import Reach
 from runner.source.git.server import TransientGitError
 from runner.source.mirrors.mirror import Mirror
 from runner.source.mirrors.mirror_removal import in_use
@@ -40,7 +40,8 @@ class OtherRepositories:
     ) -> None:
         self._own, self._open_mirror = own, open_mirror
         self._login = login if trusted else None
-        self._trusted, self._reaches_host = trusted, reaches_host
+        self._trusted = trusted
+        self._reach = Reach(own, trusted=trusted, reaches_host=reaches_host)
         self._mirrors: dict[str, Mirror] = {}
 
     def read(self, address: Address) -> bytes:
@@ -63,16 +64,15 @@ class OtherRepositories:
             self._check(repo)
             own = origin(self._own) if urlsplit(self._own).scheme in {"http", "https"} else ""
             login = self._login if origin(repo) == own else None
-            self._mirrors[repo] = self._open_mirror(repo, login, foreign_server(self._is_closed))
+            self._mirrors[repo] = self._open_mirror(repo, login, foreign_server(self._reach))
         return self._mirrors[repo]
 
     def _check(self, repo: str) -> None:
         if len(self._mirrors) >= REPOSITORIES_COUNT_MAX:
             why = f"it is in one more than {REPOSITORIES_COUNT_MAX} other repositories"
         elif urlsplit(repo).scheme == "https":
-            if _host(repo) == _host(self._own) or not self._is_closed(urlsplit(repo).hostname or ""):
+            if not (why := self._reach.refusal(repo)):
                 return
-            why = "the worker's own machine, and the metadata service of its cloud, are not asked for fragments"
         elif not self._trusted and urlsplit(repo).scheme != "http":
             why = "an untrusted run reads other repositories by https:// alone, without the machine's keys"
         elif _host(repo) != _host(self._own):
@@ -80,9 +80,6 @@ class OtherRepositories:
         else:
             return
         raise StepError(Reason.INVALID_PIPELINE, f"{repo}: {why}")
-
-    def _is_closed(self, host: str) -> bool:
-        return not self._reaches_host and leads_to_host(host)
 
 
 def _host(url: str) -> str:

@@ -2,8 +2,9 @@
 
 from typing import Annotated
 
+from anyio import to_thread
 from fastapi import APIRouter, Depends, Path, Query, Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from web.operations.artifacts.listing import FOLDER_CHARACTERS_MAX, list_artifacts
 from web.operations.artifacts.viewing import open_view, shown_file
@@ -11,6 +12,7 @@ from web.operations.lookup import run_numbered
 from web.pages.templates import page
 from web.security.auth import CurrentUser, current_user
 from web.security.content_policies import PAGE_WITH_FRAME_POLICY, SHOWN_ARTIFACT_POLICY
+from web.security.downloads import DownloadsDep
 from web.services import ServicesDep
 from workers.db.roles import Role
 from workers.db.session import reading
@@ -76,12 +78,12 @@ def artifact_page(
 
 
 @files.get("/artifact-views/{link}/{path:path}")
-def artifact_file(services: ServicesDep, link: str, path: str) -> Response:
+async def artifact_file(services: ServicesDep, downloads: DownloadsDep, link: str, path: str) -> Response:
     """A file as the frame gets it. The address is the permission: from the frame no cookie is sent."""
-    shown = shown_file(services, link, path)
+    shown = await to_thread.run_sync(shown_file, services, link, path, limiter=downloads.files.threads)
     headers = _FILE_HEADERS | {"content-length": str(shown.artifact.size_bytes), "etag": f'"{shown.artifact.sha256}"'}
     if not shown.media_type:
         headers["content-disposition"] = "attachment"
     # Starlette adds a charset to what is text; a page of HTML says its own.
     headers["content-type"] = shown.media_type or "application/octet-stream"
-    return StreamingResponse(shown.pieces, headers=headers)
+    return downloads.files.response(shown.user_id, lambda: shown.pieces, headers)

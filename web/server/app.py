@@ -25,6 +25,7 @@ from web.pages import workers as workers_page
 from web.pages.home import page as front
 from web.pages.templates import HERE, make_templates
 from web.security.auth import new_secret
+from web.security.downloads import download_limits
 from web.security.failed_logins import FailedLogins
 from web.security.forwarded import AllowedHosts, TrustedProxies
 from web.security.middleware import BodyLimit, LoginGate, SecurityHeaders
@@ -95,6 +96,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.metrics = metrics.InstallationMetrics(services.engine)
     app.state.login_threads = login.make_threads()
     app.state.failed_logins = FailedLogins()
+    app.state.downloads = download_limits()
     settings = services.settings
     # The last that is added is the first that sees a request.
     app.add_middleware(BodyLimit, webhook_bytes_max=settings.webhook_body_bytes_max)

@@ -24,6 +24,8 @@ from web.operations.runs.log_parts import BLOBS_AWAY
 from web.pages.templates import page
 from web.security.access import Actor
 from web.security.auth import LoginNeededError, current_user
+from web.security.downloads import RETRY_AFTER_S as DOWNLOADS_RETRY_AFTER_S
+from web.security.downloads import TooManyDownloadsError
 from web.security.password_hashing import RETRY_AFTER_S as LOGIN_RETRY_AFTER_S
 from web.security.password_hashing import HashingBusyError
 from web.services import services_of
@@ -60,6 +62,7 @@ def add_error_handlers(app: FastAPI) -> None:
     app.exception_handler(RequestValidationError)(_invalid_request)
     app.exception_handler(LoginNeededError)(_login_needed)
     app.exception_handler(HashingBusyError)(_hashing_busy)
+    app.exception_handler(TooManyDownloadsError)(_too_many_downloads)
     app.exception_handler(ClientDisconnect)(_client_gone)
     app.exception_handler(LogDamagedError)(_log_damaged)
     app.exception_handler(VaultError)(_cannot_unseal)
@@ -121,6 +124,12 @@ def _login_needed(request: Request, _error: Exception) -> Response:
 def _hashing_busy(request: Request, error: Exception) -> Response:
     response = _response(request, 429, str(error))
     response.headers["retry-after"] = str(LOGIN_RETRY_AFTER_S)
+    return response
+
+
+def _too_many_downloads(request: Request, error: Exception) -> Response:
+    response = _response(request, 429, str(error))
+    response.headers["retry-after"] = str(DOWNLOADS_RETRY_AFTER_S)
     return response
 
 

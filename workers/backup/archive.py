@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Protocol
 import zstandard
 from pydantic import BaseModel, ValidationError
 
+from workers.backup.tar_headers import UnboundedHeaderError, limited_member
 from workers.errors import StartError
 
 if TYPE_CHECKING:
@@ -26,9 +27,12 @@ MANIFEST = "manifest.json"
 TABLES = "database"
 KEYS = "keys"
 LOGS = "logs"
+PARTS_COUNT_MAX = 1_000
+"""Each table is one: a checksum is kept of each while the archive is read."""
 _TEXT_BYTES_MAX = 1024**2
 _READ_BYTES = 1024**2
-_COMPRESSED_BYTES = 16 * 1024  # so few that what comes of them fits into memory
+_COMPRESSED_BYTES = 512  # zstd makes at most 16 MiB of them: four bytes may stand for 128 KiB
+_WINDOW_BYTES_MAX = 8 * 1024**2
 _LEVEL = 3
 
 
@@ -103,7 +107,7 @@ class _Plain(io.RawIOBase):
 
     def __init__(self, file: IO[bytes]) -> None:
         super().__init__()
-        self._file, self._zstd = file, zstandard.ZstdDecompressor().decompressobj()
+        self._file, self._zstd = file, _decompressor().decompressobj()
         self._waiting = memoryview(b"")
 
     def readable(self) -> bool:
@@ -118,6 +122,10 @@ class _Plain(io.RawIOBase):
         buffer[: len(taken)] = taken
         self._waiting = self._waiting[len(taken) :]
         return len(taken)
+
+
+def _decompressor() -> zstandard.ZstdDecompressor:
+    return zstandard.ZstdDecompressor(max_window_size=_WINDOW_BYTES_MAX)
 
 
 class ArchiveWriter:
@@ -208,7 +216,7 @@ def _members(file: IO[bytes], sums: dict[str, _Sum] | None = None) -> Iterator[t
     try:
         with (
             io.BufferedReader(_Plain(file), _READ_BYTES) as plain,
-            tarfile.open(fileobj=plain, mode="r|") as tar,
+            tarfile.open(fileobj=plain, mode="r|", tarinfo=limited_member()) as tar,
         ):
             while (info := tar.next()) is not None:
                 _forget_members(tar)
@@ -217,6 +225,8 @@ def _members(file: IO[bytes], sums: dict[str, _Sum] | None = None) -> Iterator[t
                     pass
             while plain.read(_READ_BYTES):  # up to the end of the compressed bytes
                 pass
+    except UnboundedHeaderError as error:
+        raise _unusable(str(error)) from None
     except (tarfile.TarError, zstandard.ZstdError, EOFError) as error:
         raise _unusable(f"it is cut off or damaged ({error})") from None
     except ValidationError:
@@ -230,6 +240,8 @@ def _open(tar: tarfile.TarFile, info: tarfile.TarInfo, sums: dict[str, _Sum]) ->
     if source is None:
         raise _unusable(f"{info.name!r} in it is not a file")
     total = sums.setdefault(_part_of(info.name), _Sum())
+    if len(sums) > PARTS_COUNT_MAX:
+        raise _unusable(f"it has more than {PARTS_COUNT_MAX:,} parts")
     total.begin(info)
     return io.BufferedReader(_Summing(source, total.digest), _READ_BYTES)
 

@@ -60,11 +60,15 @@ def dump(table: Table, connection: Connection) -> Iterator[tuple[str, bytes, int
         yield _member(table.name, number), bytes(chunk), count
 
 
+ROW_BYTES_MAX = 512 * 1024**2
+"""Of a row in an archive: a row of a table has far less, and a hostile archive has one without end."""
+
+
 class Loader:
     """Puts the rows of an archive into the empty tables of the same schema."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection, row_bytes_max: int = ROW_BYTES_MAX) -> None:
+        self._connection, self._row_bytes_max = connection, row_bytes_max
         self._tables = {table.name: table for table in tables_of(connection)}
         self.rows = dict.fromkeys(self._tables, 0)
 
@@ -76,7 +80,11 @@ class Loader:
         read = {column.name: _from_json(column.type) for column in table.columns}
         rows: list[_Row] = []
         waiting_bytes = 0
-        for line in lines:
+        while line := lines.readline(self._row_bytes_max + 1):
+            if len(line) > self._row_bytes_max:
+                raise StartError(
+                    f"The archive has a row of more than {self._row_bytes_max:,} bytes; no backup has one."
+                )
             rows.append(_row(table, read, line))
             waiting_bytes += len(line)
             if len(rows) >= _ROWS_AT_ONCE or waiting_bytes >= CHUNK_BYTES:
@@ -118,7 +126,7 @@ def _row(table: Table, read: Mapping[str, Callable[[Any], Any]], line: bytes) ->
         values = json.loads(line)
         if values.keys() == read.keys():
             return {name: read[name](value) for name, value in values.items()}
-    except (ValueError, AttributeError, TypeError):
+    except (ValueError, AttributeError, TypeError, RecursionError):
         pass
     raise StartError(f"The archive has a row for the table {table.name} that does not fit its schema.")
 

@@ -248,9 +248,11 @@ def _assignment(
 
     def check_out(target: Path) -> None:
         if checkout is not None:
-            trusted = job.allowed.clone_login
+            trusted, reaches_host = job.allowed.clone_login, job.allowed.access.host.network
             with context.timing.timed("checkout", ""):
-                mirror.checkout(job.trigger.sha, target, checkout, for_builds=builds, trusted=trusted)
+                mirror.checkout(
+                    job.trigger.sha, target, checkout, for_builds=builds, trusted=trusted, reaches_host=reaches_host
+                )
 
     key, secrets = job_key(context.installation, job.claim.key), secrets_of(context, job)
     return Assignment(

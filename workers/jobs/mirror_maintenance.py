@@ -9,6 +9,7 @@ from pipelines.context import RepoInfo
 from runner.network.egress import EgressSettings
 from runner.source.git.foreign import ForeignServer
 from runner.source.git.git import GitLogin
+from runner.source.git.reach import Reach
 from runner.source.mirrors.mirror import Mirror
 from runner.source.mirrors.mirror_store import tidy_mirrors
 from runner.source.other_repositories import OtherRepositories
@@ -33,7 +34,9 @@ def open_mirror(
     ``key`` is the repository's random one: no other, also of another database, uses its mirror.
     """
     environment = company.git_environment(settings.ca_dir)
-    return Mirror(settings.mirrors_dir, repo.clone_url, login, note_mirror, environment, repo.name, key)
+    reach = Reach(repo.clone_url, reaches_host=settings.steps_reach_host)
+    mirror = Mirror(settings.mirrors_dir, repo.clone_url, login, note_mirror, environment, repo.name, key)
+    return mirror.within(reach)
 
 
 def open_others(settings: Settings, company: EgressSettings, job: ClaimedJob) -> OtherRepositories:

@@ -116,7 +116,8 @@ class MissedPushes:
         with reading(self.engine) as session:
             login = clone_login(session, self.vault, repo)
         limits = GitLimits(time.monotonic() + ANSWER_S_MAX, OUTPUT_BYTES_MAX)
-        tips = remote_tips(repo.clone_url, login, egress, repo.name, limits)
+        reaches_host = self.settings.steps_reach_host
+        tips = remote_tips(repo.clone_url, login, egress, repo.name, limits, reaches_host=reaches_host)
         if len(tips) > heads.HEADS_MAX:
             raise ValueError(f"it has more than {heads.HEADS_MAX:,} branches and tags")
         return [Seen(ref, tip.sha, tip.commit) for ref, tip in tips.items()]

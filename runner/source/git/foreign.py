@@ -1,11 +1,10 @@
 """Servers that a pipeline file names: who writes it chooses them, and they may be hostile."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from runner.source.git.limited_git import GitLimits
+from runner.source.git.reach import OPEN, Reach
 
 FETCH_S_MAX = 300
 """For all that one run fetches of one such repository: its worker waits for it."""
@@ -14,23 +13,15 @@ PACK_BYTES_MAX = 512 * 1024**2
 _OUTPUT_BYTES_MAX, _MEMORY_BYTES_MAX = 16 * 1024**2, 1024**3
 
 
-def _open(_host: str) -> bool:
-    return False
-
-
 @dataclass(frozen=True)
 class ForeignServer:
-    """How a foreign server is asked. ``is_closed`` says of a host that no redirect to it is followed."""
+    """How a foreign server is asked. ``reach`` says where it may redirect."""
 
     limits: GitLimits
-    is_closed: Callable[[str], bool] = _open
-
-    def follows(self, url: str) -> bool:
-        """Whether a redirect to this address is followed."""
-        return not self.is_closed(urlsplit(url).hostname or "")
+    reach: Reach = OPEN
 
 
-def foreign_server(is_closed: Callable[[str], bool] = _open) -> ForeignServer:
+def foreign_server(reach: Reach = OPEN) -> ForeignServer:
     """A foreign server whose time begins now."""
     deadline_s = time.monotonic() + FETCH_S_MAX
-    return ForeignServer(GitLimits(deadline_s, _OUTPUT_BYTES_MAX, _MEMORY_BYTES_MAX, PACK_BYTES_MAX), is_closed)
+    return ForeignServer(GitLimits(deadline_s, _OUTPUT_BYTES_MAX, _MEMORY_BYTES_MAX, PACK_BYTES_MAX), reach)

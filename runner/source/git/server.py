@@ -13,10 +13,11 @@ from runner.source.git.git_failures import Access, Failure, explain
 from runner.source.git.git_words import without_login
 from runner.source.git.http_trace import HttpAnswer, http_trace
 from runner.source.git.limited_git import GitLimits
+from runner.source.git.reach import OPEN, Reach
 from runner.source.git.urls import check_url
 
 REDIRECTS_MAX = 20
-"""So many redirects are followed, those of all submodules together."""
+"""So many redirects are followed, those of all submodules of a repository together."""
 _ENDS = ("/info/refs", "/git-upload-pack")
 _PLAIN = re.compile(r"[A-Za-z0-9._~:/%+,@\[\]-]+")
 _REFUSED_AT = re.compile(r"^(?:fatal|error): unable to access '(https?://[^'\s]+?)/?'", re.MULTILINE)
@@ -52,7 +53,8 @@ class RepoServer:
 
     ``name`` is the repository's name on Headway, for commands in messages. ``egress`` are variables for proxies and CA
     certificates. ``withheld``: there is a login, but this run must not use it. ``moved`` maps addresses to those to
-    which the server redirects them. ``foreign`` is set where a pipeline file has chosen the server.
+    which the server redirects them. ``foreign`` is set where a pipeline file has chosen the server. ``reach`` says
+    where a redirect may lead, and which other servers may be asked; ``below``, whose submodules are fetched.
     """
 
     url: str
@@ -64,6 +66,8 @@ class RepoServer:
     was_asked: bool = False
     limits: GitLimits | None = None
     foreign: ForeignServer | None = None
+    reach: Reach = OPEN
+    below: str = ""
 
     def run(self, command: Sequence[str], *, local: bool = False) -> bytes:
         """Git's output. Follows redirects; a login goes to its own scheme, host and port alone.
@@ -115,7 +119,7 @@ class RepoServer:
         if not asked or last is None or last.status not in _STATUSES:
             return False
         new = redirected(asked, last.headers.get("location", ""))
-        if not new or new == asked or (self.foreign and not self.foreign.follows(new)):
+        if not new or new == asked or not self.reach.follows(asked, new):
             return False
         self.moved |= {old: new for old, so_far in dict(self.moved).items() if so_far == asked}
         self.moved[asked] = new
@@ -130,8 +134,11 @@ class RepoServer:
             return error
         username = self.login.username if self.login else ""
         access = Access(self.url, self.moved_to, self.name, username, self.gets_login, self.withheld)
-        failure = explain(error.detail, answers, access)
-        return (TransientGitError if failure.transient else PermanentGitError)(error.detail, failure)
+        words = error.detail
+        if self.below:
+            words = words.replace("submodule path '", f"submodule path '{self.below}/")
+        failure = explain(words, answers, access)
+        return (TransientGitError if failure.transient else PermanentGitError)(words, failure)
 
 
 def redirected(asked: str, location: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pipelines.commit_id import is_full_id
 from runner.source.git.git import GitLogin
 from runner.source.git.limited_git import GitLimits
+from runner.source.git.reach import Reach
 from runner.source.git.server import RepoServer
 from runner.source.git.urls import check_url, split_login
 from runner.source.mirrors.remote import REF, listed_refs
@@ -22,11 +23,22 @@ class Tip:
 
 
 def remote_tips(
-    url: str, login: GitLogin | None, egress: Mapping[str, str], name: str, limits: GitLimits
+    url: str,
+    login: GitLogin | None,
+    egress: Mapping[str, str],
+    name: str,
+    limits: GitLimits,
+    *,
+    reaches_host: bool = False,
 ) -> dict[str, Tip]:
-    """Each branch and tag of the repository. Raises StepError, and MachineError: NoAnswerError at the deadline."""
+    """Each branch and tag of the repository. Raises StepError, and MachineError: NoAnswerError at the deadline.
+
+    A redirect to this machine itself is followed only with ``reaches_host``.
+    """
     address, in_url = split_login(check_url(url))
-    server = RepoServer(address, login or in_url, egress, name, limits=limits)
+    server = RepoServer(
+        address, login or in_url, egress, name, limits=limits, reach=Reach(address, reaches_host=reaches_host)
+    )
     command = ["git", "ls-remote", "--quiet", "--heads", "--tags", "--", address]
     listed = listed_refs(server.run(command, local=address.startswith("file://")))
     found = {ref: sha for ref, sha in listed.items() if is_full_id(sha)}

@@ -16,6 +16,7 @@ from runner.errors import MachineError, StepError, as_step_error
 from runner.source.checkout import CommitSource, add_submodules_and_lfs, check_out, tag_ref
 from runner.source.git.foreign import ForeignServer
 from runner.source.git.git import GitError, GitLogin, run_git
+from runner.source.git.reach import Reach
 from runner.source.mirrors.commit import Commit
 from runner.source.mirrors.mirror_store import MirrorStore, mirror_name
 from runner.source.mirrors.reachability import check_kind, is_on_branch_or_tag
@@ -59,6 +60,11 @@ class Mirror:
         self._remote = Remote(url, login, self._folder, egress or {}, name, foreign)
         self._wanted = ("", "", "")
         folder.mkdir(parents=True, exist_ok=True)
+
+    def within(self, reach: Reach) -> "Mirror":
+        """This mirror, whose server may redirect, and whose submodules and LFS files may be, within ``reach`` alone."""
+        self._remote.server.reach = reach
+        return self
 
     @property
     def path(self) -> Path:
@@ -244,13 +250,21 @@ class Mirror:
         return tuple(dict.fromkeys(name for name in names.split("\0") if name))
 
     def checkout(
-        self, sha: str, target: Path, how: Checkout, *, for_builds: bool = False, trusted: bool = False
+        self,
+        sha: str,
+        target: Path,
+        how: Checkout,
+        *,
+        for_builds: bool = False,
+        trusted: bool = False,
+        reaches_host: bool = False,
     ) -> None:
         """Checks out the commit to ``target``, which must not exist, with a ``.git`` independent of the mirror.
 
         With ``for_builds`` the checkout is reproducible to the last byte, so that ``COPY . .`` can come from a cache.
         Only if the commit is ``trusted``, submodules and LFS files on the repository's own host are fetched with the
-        repository's login: else the author of a pull request could read private repositories with it.
+        repository's login: else the author of a pull request could read private repositories with it. Only with
+        ``reaches_host``, or where the mirror's reach has it, they may come from this machine itself.
         """
         if how.tags or not 0 < how.depth <= _DEPTH:
             self._complete(sha, tags=how.tags)
@@ -258,6 +272,8 @@ class Mirror:
         server = self._remote.server
         if not trusted:
             server = replace(server, login=None, withheld=server.login is not None)
+        reach = server.reach
+        server = replace(server, reach=replace(reach, trusted=trusted, reaches_host=reaches_host or reach.reaches_host))
         source = CommitSource(self.path, sha, self._remote.url, server)
         try:
             self._with_repair(lambda: check_out(source, target, how))

@@ -8,6 +8,7 @@ from runner.errors import MachineError, StepError
 from runner.source.git.foreign import ForeignServer
 from runner.source.git.git import GitError, GitLogin
 from runner.source.git.limited_git import TooMuchOutputError
+from runner.source.git.reach import OPEN
 from runner.source.git.server import PermanentGitError, RepoServer, TransientGitError
 from runner.source.git.urls import check_url, split_login
 from runner.source.mirrors.mirror_store import MirrorStore
@@ -48,6 +49,7 @@ class Remote:
         self.login = login or in_url
         self._folder = folder
         self.server = RepoServer(self.url, self.login, egress, name, foreign=foreign)
+        self.server.reach = foreign.reach if foreign else OPEN
         self._local = self.url.startswith("file://")
 
     def tip(self, ref: str) -> str:

@@ -159,17 +159,18 @@ def test_a_redirect_to_the_worker_itself_is_not_followed(server: GitServer, serv
     closed: list[str] = []
     server.moved = {"/moved.git": f"http://localhost:{server.server_address[1]}/ci.git"}
 
-    def is_closed(host: str) -> bool:
+    def leads_to_host(host: str) -> bool:
         closed.append(host)
         return host == "localhost"
 
-    with pytest.raises(StepError):
-        make(f"{server.url}/app.git", change=lambda foreign: replace(foreign, is_closed=is_closed)).read(address)
+    def reaching(leads: Callable[[str], bool]) -> Change:
+        return lambda foreign: replace(foreign, reach=replace(foreign.reach, leads_to_host=leads))
+
+    with pytest.raises(StepError, match="the server sends to another place"):
+        make(f"{server.url}/app.git", change=reaching(leads_to_host)).read(address)
     assert closed == ["localhost"]
     assert server.asked == []
-    assert make(f"{server.url}/app.git", change=lambda foreign: replace(foreign, is_closed=lambda _: False)).read(
-        address
-    )
+    assert make(f"{server.url}/app.git", change=reaching(lambda _: False)).read(address)
 
 
 @pytest.mark.parametrize("over", [0, 1])

@@ -1,11 +1,12 @@
 """Artifacts of runs: listed, one file, or a folder as one archive."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import Query
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from web.api.schemas import Schema
 from web.json_api import RowId, RunNumber, make_router
@@ -14,6 +15,7 @@ from web.operations.artifacts.listing import FOLDER_CHARACTERS_MAX, LISTED_COUNT
 from web.security.access import Actor
 from web.security.auth import CurrentUser
 from web.security.content_policies import DOWNLOAD_POLICY
+from web.security.downloads import DownloadLimits, DownloadsDep
 from web.services import Services, ServicesDep
 from workers.store.artifacts import KeptArtifact
 
@@ -77,40 +79,50 @@ Folder = Annotated[str, Query(max_length=FOLDER_CHARACTERS_MAX)]
 
 
 @router.get("/repos/{name:path}/runs/{number}/artifacts.zip", response_class=Response)
-def get_zip(services: ServicesDep, user: CurrentUser, name: str, number: RunNumber, folder: Folder = "") -> Response:
+async def get_zip(
+    services: ServicesDep, downloads: DownloadsDep, user: CurrentUser, name: str, number: RunNumber, folder: Folder = ""
+) -> Response:
     """The artifacts of a run as one zip archive: a folder for each job, and in it the paths of its files.
 
     With ``folder``, those below this path alone.
     """
-    return _archive(services, user, name, number, folder, "zip")
+    return await _archive(services, downloads, user, (name, number, folder), "zip")
 
 
 @router.get("/repos/{name:path}/runs/{number}/artifacts.tar.zst", response_class=Response)
-def get_tar_zst(
-    services: ServicesDep, user: CurrentUser, name: str, number: RunNumber, folder: Folder = ""
+async def get_tar_zst(
+    services: ServicesDep, downloads: DownloadsDep, user: CurrentUser, name: str, number: RunNumber, folder: Folder = ""
 ) -> Response:
     """The same as a tar archive that is compressed with zstd."""
-    return _archive(services, user, name, number, folder, "tar.zst")
+    return await _archive(services, downloads, user, (name, number, folder), "tar.zst")
 
 
 _ARCHIVE_TYPES: Mapping[ArchiveFormat, str] = {"zip": "application/zip", "tar.zst": "application/zstd"}
 
 
-def _archive(
-    services: Services, user: Actor, name: str, number: int, folder: str, kind: ArchiveFormat
-) -> Response:  # fmt: skip
-    pieces = open_archive(services, user, name, number, folder, kind)
+async def _archive(
+    services: Services, downloads: DownloadLimits, user: Actor, of: tuple[str, int, str], kind: ArchiveFormat
+) -> Response:
+    name, number, folder = of
     headers = _as_attachment(f"{name.rpartition('/')[2]}-{number}-artifacts.{kind}")
-    return StreamingResponse(pieces, headers=headers, media_type=_ARCHIVE_TYPES[kind])
+    opened = partial(open_archive, services, user, name, number, folder, kind)
+    return await downloads.archives.opened_apart(user.user_id, opened, headers, _ARCHIVE_TYPES[kind])
 
 
 @router.get("/artifacts/{artifact_id}", response_class=Response)
-def get_artifact(services: ServicesDep, user: CurrentUser, artifact_id: RowId) -> Response:
+async def get_artifact(
+    services: ServicesDep, downloads: DownloadsDep, user: CurrentUser, artifact_id: RowId
+) -> Response:
     """One file, byte for byte. Browsers save it and never show it: it is not Headway's own."""
-    artifact, pieces = open_artifact(services, user, artifact_id)
-    headers = _as_attachment(artifact.path.rpartition("/")[2])
-    headers |= {"content-length": str(artifact.size_bytes), "etag": f'"{artifact.sha256}"'}
-    return StreamingResponse(pieces, headers=headers, media_type="application/octet-stream")
+    headers: dict[str, str] = {}
+
+    def opened() -> Iterator[bytes]:
+        artifact, pieces = open_artifact(services, user, artifact_id)
+        headers.update(_as_attachment(artifact.path.rpartition("/")[2]))
+        headers.update({"content-length": str(artifact.size_bytes), "etag": f'"{artifact.sha256}"'})
+        return pieces
+
+    return await downloads.files.opened_apart(user.user_id, opened, headers, "application/octet-stream")
 
 
 def _as_attachment(name: str) -> dict[str, str]:

@@ -4,7 +4,7 @@ from functools import partial
 from typing import Annotated, NamedTuple
 
 from fastapi import Depends, Query
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from runner.events import Stream
 from web.api.schemas import Schema
@@ -25,6 +25,7 @@ from web.operations.runs.log_parts import (
 )
 from web.operations.runs.log_search import Wanted, search
 from web.security.auth import CurrentUser
+from web.security.downloads import DownloadLimits, DownloadsDep
 from web.services import ServicesDep
 from workers.db.session import reading
 
@@ -61,12 +62,13 @@ class SearchResult(Schema):
 
 
 class _Asked(NamedTuple):
+    downloads: DownloadLimits
     step_id: int
     attempt: int | None
 
 
-def _asked(step_id: RowId, attempt: Attempt = None) -> _Asked:
-    return _Asked(step_id, attempt)
+def _asked(downloads: DownloadsDep, step_id: RowId, attempt: Attempt = None) -> _Asked:
+    return _Asked(downloads, step_id, attempt)
 
 
 @router.get("/steps/{step_id}/log", response_class=Response)
@@ -98,7 +100,8 @@ def get_log(
         return _response(last_lines(services.logs, address, last))
     name = raw_name(place.repo.name, place.run.number, place.step.name)
     headers = {"content-disposition": f'attachment; filename="{name}"'}
-    return StreamingResponse(pieces(services.logs, address), headers=headers, media_type=_MEDIA_TYPE)
+    opened = partial(pieces, services.logs, address)
+    return asked.downloads.files.response(user.user_id, opened, headers, _MEDIA_TYPE)
 
 
 def _response(part: LogPart) -> Response:

@@ -52,8 +52,9 @@ class View:
 
 @dataclass(frozen=True)
 class ShownFile:
-    """A file as a browser gets it. ``media_type`` is empty for what it must save."""
+    """A file as a browser gets it, opened by a user. ``media_type`` is empty for what it must save."""
 
+    user_id: int
     artifact: Artifact
     media_type: str
     pieces: Iterator[bytes]
@@ -79,14 +80,14 @@ def open_view(services: OperationServices, actor: Actor, artifact_id: int) -> Vi
 
 def shown_file(services: OperationServices, link: str, path: str) -> ShownFile:
     """What a browser gets at an address that ``open_view`` has made, or at one beside it. Raises NotFoundError."""
-    job_id = _job_of(services, link)
+    job_id, user_id = _job_and_user(services, link)
     path = posixpath.join(path, "index.html") if path.endswith("/") or not path else path
     with reading(services.engine) as session:
         artifact = rows.artifact_of_job(session, job_id, path)
     if artifact is None:
         raise NotFoundError(f"The job has kept no file {path}.")
     media_type = _PARTS_OF_PAGES.get(_ending(path), "")
-    return ShownFile(artifact, media_type, begun(bytes_of(services, artifact)))
+    return ShownFile(user_id, artifact, media_type, begun(bytes_of(services, artifact)))
 
 
 def _ending(path: str) -> str:
@@ -97,8 +98,8 @@ def _signature(services: OperationServices, about: str) -> str:
     return services.vault.name_for(f"artifact view {about}")
 
 
-def _job_of(services: OperationServices, link: str) -> int:
-    """The id of the job whose files this link shows, while who opened it may see them."""
+def _job_and_user(services: OperationServices, link: str) -> tuple[int, int]:
+    """The ids of the job whose files this link shows, and of the user who opened it, while they may see them."""
     about, _, signature = link.rpartition("-")
     if not hmac.compare_digest(signature.encode(), _signature(services, about).encode()):
         raise NotFoundError("There is no such view. Open the artifact from the page of its run.")
@@ -113,7 +114,7 @@ def _job_of(services: OperationServices, link: str) -> int:
         seen = now is not None and repo is not None and may(session, now, repo, Role.READ)
         if not seen or db_now_ms(session) // 1000 >= int(expires_s):
             raise NotFoundError("This view has ended. Open the artifact again from the page of its run.")
-    return int(job_id)
+    return int(job_id), int(user_id)
 
 
 _LOGINS: Mapping[str, str] = {"s": "session_id", "t": "token_id"}

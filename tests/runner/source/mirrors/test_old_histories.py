@@ -93,7 +93,7 @@ def test_addresses_of_submodules_in_the_past(repo: Repo, server: GitServer, tmp_
     mirror = Mirror(tmp_path / "again", f"{server.url}/remote.git")
     now = repo.commit({".gitmodules": modules, "sub+": past}, sha)
     mirror.fetch(now)
-    with pytest.raises(MachineError):
+    with pytest.raises(StepError):
         mirror.checkout(now, tmp_path / "now", Checkout(submodules=True))
 
 
