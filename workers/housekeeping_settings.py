@@ -69,6 +69,12 @@ class HousekeepingSettings(BaseSettings):
         ge=0,
         description="Bytes of steps' caches that a machine keeps ([caches](../using/caches.md)). 0: any number.",
     )
+    shared_cache_bytes_max: kinds.Bytes = Field(
+        0,
+        ge=0,
+        description="Bytes of copies of caches in the blob store, which workers on several machines share "
+        "([caches](../using/caches.md#several-machines)). 0: none is shared.",
+    )
     build_cache_bytes_max: kinds.Bytes = Field(
         0,
         ge=0,

@@ -9,7 +9,8 @@ from pipelines.state import Reason
 from runner.errors import StepError
 from runner.step_files import LinkError, NotAFileError
 
-PIECE_BYTES = 1024 * 1024
+PIECE_BYTES = 256 * 1024
+"""Stays in the processor's cache between being read, summed up and written."""
 PATH_BYTES_MAX = 1024
 SENTENCES_COUNT_MAX = 10
 """Of more files that cannot be kept, only the number is said."""
@@ -25,14 +26,17 @@ class FoundFile:
     executable: bool
     opened: Callable[[], BinaryIO]
 
+    def open(self) -> BinaryIO:
+        """The file, opened for reading. Raises OSError, and StepError if it is gone."""
+        try:
+            return self.opened()
+        except (FileNotFoundError, NotADirectoryError, LinkError, NotAFileError) as error:
+            raise refused(f"{shown(self.path)} was removed or replaced meanwhile ({error.strerror or error})") from None
+
     def pieces(self) -> Iterator[bytes]:
         """Its bytes; not more than it had when it was found. Raises OSError, and StepError if it is gone."""
         left = self.size_bytes
-        try:
-            opened = self.opened()
-        except (FileNotFoundError, NotADirectoryError, LinkError, NotAFileError) as error:
-            raise refused(f"{shown(self.path)} was removed or replaced meanwhile ({error.strerror or error})") from None
-        with opened as file:
+        with self.open() as file:
             while left and (piece := file.read(min(left, PIECE_BYTES))):
                 left -= len(piece)
                 yield piece

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipelines.plan import CommandsStep, PluginStep, Step
 from runner.caches.keys import KeyResolver, Keys, ResolvedKey, as_values, from_values
+from runner.caches.sharing import SharedCaches
 from runner.caches.store import CacheStore, View, Wanted
 from runner.caches.trimming import trim
 from runner.cleanup.folder_removal import remove_tree
@@ -22,13 +23,15 @@ KEYS = "keys.json"
 class CacheAccess:
     """What a job may use: the versions of ``scope`` in the store, which has at most ``bytes_max`` (0: any number).
 
-    An ``untrusted`` job reads them, and writes none; the text says why it is untrusted.
+    An ``untrusted`` job reads them, and writes none; the text says why it is untrusted. ``shared`` has copies of
+    versions of other machines.
     """
 
     store: CacheStore
     scope: str
     bytes_max: int = 0
     untrusted: str = ""
+    shared: SharedCaches | None = None
 
 
 class JobCaches:
@@ -37,6 +40,7 @@ class JobCaches:
     def __init__(self, access: CacheAccess | None, owner: Path) -> None:
         self.access, self._owner = access, owner
         self._keys: Keys = {}
+        self.kept: dict[tuple[str, str], Wanted] = {}  # by place and key, what steps have kept
         self._is_open = False
 
     def prepare(self, steps: Sequence[Step], resolver: KeyResolver) -> None:

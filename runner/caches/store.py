@@ -40,7 +40,8 @@ class View:
     """What one step sees of a cache, and what it writes. ``found`` is the version below it; None: there was none.
 
     ``place`` is the folder of the cache's versions, below ``versions``. With ``copied``, all of the version was copied
-    into the view, before ``since_ns``.
+    into the view, before ``since_ns``; with ``fetched``, it came from another machine for this step. ``problem``
+    says why a shared copy could not be used.
     """
 
     folder: Path
@@ -52,6 +53,8 @@ class View:
     found: Version | None
     copied: bool = False
     since_ns: int = 0
+    fetched: bool = False
+    problem: str = ""
 
     def upper(self, index: int) -> Path:
         """What is written to the folder with this index."""
@@ -177,6 +180,17 @@ class CacheStore:
         with self.locked():
             (view.folder / "upper").rename(self.layers / new.name)
             return self._name(view, (new, *below), cold)
+
+    def adopt(self, folder: Path, place: str, key: str, size_bytes: int) -> Version:
+        """Makes a folder of a job, in which all folders of a cache are, a version with one layer."""
+        layer = Layer(new_name(), size_bytes)
+        with self.locked():
+            folder.rename(self.layers / layer.name)
+            version = Version(key, (layer,), {}, self.boot)
+            versions = self.versions / place
+            versions.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_version(versions / file_of(key), version)
+        return version
 
     def save_again(self, view: View) -> Version | None:
         """Gives the version below the view the view's own key as well."""

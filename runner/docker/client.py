@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -280,10 +280,10 @@ class Engine:
         folder, _, name = path.rpartition("/")
         self.put_archive(container, folder, archive_of(name, content))
 
-    def put_archive(self, container: str, folder: str, archive: bytes) -> None:
+    def put_archive(self, container: str, folder: str, archive: bytes | Iterable[bytes]) -> None:
         """Unpacks an archive into a folder of a container. Raises StepError."""
         with translated():
-            self._api.put_archive(container, folder, archive)
+            self._api.put_archive(container, folder, archive)  # pieces are sent one by one
 
     def remove(self, container: str) -> None:
         """Kills and removes a container with its anonymous volumes. Idempotent."""

@@ -250,7 +250,7 @@ def test_a_file_that_changes_while_it_is_kept_is_kept_as_it_was_stored(place: Pl
 
 
 @pytest.mark.parametrize(("there", "times"), [(b"12", 1), (b"abc", 2), (b"1234", 1)])
-def test_a_file_is_read_twice_only_where_another_has_its_size(place: Place, there: bytes, times: int) -> None:
+def test_a_small_file_is_read_twice_only_where_another_has_its_size(place: Place, there: bytes, times: int) -> None:
     opened: list[BytesIO] = []
 
     def opening() -> BytesIO:

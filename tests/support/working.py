@@ -5,10 +5,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tests.support.builders import push
+from tests.support.builders import pull_request, push
 from tests.support.logs import folder_logs
 from tests.support.repos import Repo
 from workers import store
+from workers.access.trust import PipelineFrom, UntrustedRuns
 from workers.db.models import Run, Step
 from workers.db.session import reading, transaction
 from workers.jobs.context import WorkerContext
@@ -52,12 +53,16 @@ class PushWorker:
             store.put_secret(session, self._repo_id, name, sealed)
 
     def runs(
-        self, pipeline: str, files: Mapping[str, str | bytes] | None = None, disk_patience_s: float = 5
-    ) -> FinishedRun:
-        """Pushes this pipeline file, and runs the push to its end."""
+        self, pipeline: str, files: Mapping[str, str | bytes] | None = None, disk_patience_s: float = 5,
+        *, from_fork: bool = False,
+    ) -> FinishedRun:  # fmt: skip
+        """Pushes this pipeline file, and runs the push, or a fork's pull request, to its end."""
         sha = self._repo.commit({".headway.yml": pipeline, **(files or {})})
+        trigger = pull_request(from_fork=True).model_copy(update={"sha": sha}) if from_fork else push(sha=sha)
         with transaction(self.context.database) as session:
-            queued = store.queue_run(session, self._repo_id, push(sha=sha))
+            if from_fork:
+                store.set_untrusted_runs(session, self._repo_id, UntrustedRuns.RUN.value, PipelineFrom.COMMIT.value)
+            queued = store.queue_run(session, self._repo_id, trigger)
         work(self.context, queued.job_id, disk_patience_s)
         with reading(self.context.database) as session:
             run = store.run_by_id(session, queued.run_id)

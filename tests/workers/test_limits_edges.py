@@ -45,6 +45,7 @@ LEAST: Mapping[str, int] = {
     "disk_low_percent": 0,
     "mirror_bytes_max": 0,
     "cache_bytes_max": 0,
+    "shared_cache_bytes_max": 0,
     "keep_failed_h": 0,
     "keep_failed_bytes_max": 0,
     "image_bytes_max": 0,

@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -12,17 +12,21 @@ from sqlalchemy import Engine
 
 from pipelines.plan import Artifacts
 from pipelines.state import Reason
-from runner.artifacts.files import PIECE_BYTES, FoundFile, KeptFile, refused
+from runner.artifacts.files import FoundFile, KeptFile, refused
 from runner.errors import MachineError
 from runner.logs.output import never_low
+from workers.artifacts.samples import sample_of
+from workers.artifacts.seals import Sealing, checked
 from workers.blobs import BlobsAwayError, BlobStore, StoredBlob
+from workers.db.models import Artifact
 from workers.db.session import persist, reading
 from workers.store import artifacts as rows
-from workers.store.artifacts import Content, NewArtifact
+from workers.store.artifacts import Content, Look, Marks, NewArtifact
 from workers.store.jobs.leases import Claim
 
 PROGRAM, NO_PROGRAM = 0o755, 0o644
 FILES_AT_ONCE = 100
+AT_ONCE_BYTES_MAX = 1024 * 1024
 PUTS_AT_ONCE = 8
 """A disk makes many files durable in the time of a few, and a bucket answers many requests at once."""
 
@@ -58,6 +62,7 @@ class StoredArtifacts:
         self._claim = claim
         self._repo_id = repo_id
         self._limits = limits
+        self._seals: dict[str, str] = {}
 
     def keep(self, step: int, asked: Artifacts, files: Sequence[FoundFile]) -> None:
         """See ``ArtifactStorage``."""
@@ -91,7 +96,8 @@ class StoredArtifacts:
     def store(self, files: Sequence[FoundFile]) -> list[NewArtifact]:
         """Stores the bytes of these files, but for those that the repository has already."""
         with ThreadPoolExecutor(PUTS_AT_ONCE, "artifacts") as pool:
-            contents = self._known_contents(files, pool)
+            looks = dict(zip(files, pool.map(_look, files), strict=True))
+            contents = self._known_contents(looks, pool)
             fresh = {content: secrets.token_hex(16) for content in set(contents.values())}
             use = partial(rows.use_blobs, repo_id=self._repo_id, fresh=fresh)
             used = persist(self._database, use) if fresh else {}
@@ -101,8 +107,10 @@ class StoredArtifacts:
             sizes = {key: file.size_bytes for key, file in new.items() if file not in contents}
             persist(self._database, partial(rows.begin_blobs, repo_id=self._repo_id, sizes_bytes=sizes))
             # A step that still runs may have changed a file: what was stored counts.
-            actual = dict(zip(new, pool.map(self._put, new.keys(), new.values()), strict=True))
-        note = partial(rows.blobs_are_stored, repo_id=self._repo_id, stored=actual)
+            put = dict(zip(new, pool.map(self._put, new.keys(), new.values()), strict=True))
+        actual = {key: content for key, (content, _) in put.items()}
+        marks = {key: Marks(looks[new[key]].sample, seal) for key, (_, seal) in put.items()}
+        note = partial(rows.blobs_are_stored, repo_id=self._repo_id, stored=actual, marks=marks)
         final = persist(self._database, note) if actual else {}
         stored |= actual
         return [
@@ -110,22 +118,27 @@ class StoredArtifacts:
             for file, key in keys.items()
         ]
 
-    def _known_contents(self, files: Sequence[FoundFile], pool: Executor) -> dict[FoundFile, Content]:
+    def _known_contents(self, looks: Mapping[FoundFile, Look], pool: Executor) -> dict[FoundFile, Content]:
         """The contents of the files that the repository may have already, or that may be in this list twice.
 
-        A file is read once more for that, so that only those are which have the size of another one.
+        A file is read once more for that, so that only those are which look like another one.
         """
-        sizes = Counter(file.size_bytes for file in files)
+        counts = Counter(looks.values())
         with reading(self._database) as session:
-            known = rows.sizes_of_blobs(session, self._repo_id, sizes)
-        maybe = [file for file in files if sizes[file.size_bytes] > 1 or file.size_bytes in known]
+            known = rows.looks_of_blobs(session, self._repo_id, counts)
+        maybe = [
+            file for file, look in looks.items() if counts[look] > 1 or look in known or Look(look.size_bytes) in known
+        ]
         return dict(zip(maybe, pool.map(_content, maybe), strict=True))
 
-    def _put(self, key: str, file: FoundFile) -> Content:
-        """Stores the bytes of a file. Those of a small one at once: a bucket takes them in one request."""
-        small = file.size_bytes <= PIECE_BYTES
-        put = self._blobs.put(blob_name(key), b"".join(self._pieces(file)) if small else self._pieces(file))
-        return Content(put.sha256, put.size_bytes)
+    def _put(self, key: str, file: FoundFile) -> tuple[Content, str]:
+        """Stores the bytes of a file, and returns their seal with what they are.
+
+        Those of a small one are given at once: a bucket takes them in one request.
+        """
+        sealing = Sealing(self._pieces(file))
+        put = self._blobs.put(blob_name(key), b"".join(sealing) if file.size_bytes <= AT_ONCE_BYTES_MAX else sealing)
+        return Content(put.sha256, put.size_bytes), sealing.seal()
 
     def _pieces(self, file: FoundFile) -> Iterator[bytes]:
         for piece in file.pieces():
@@ -136,14 +149,24 @@ class StoredArtifacts:
         """See ``ArtifactStorage``. Of the same run alone."""
         with reading(self._database) as session:
             found = rows.artifacts_to_restore(session, self._claim.run_id, workflows)
-        return [
-            KeptFile(each.path, each.size_bytes, each.mode == PROGRAM, each.sha256, each.blob_key, workflow)
-            for each, workflow in found
-        ]
+        self._seals |= {each.artifact.blob_key: each.seal for each in found if each.seal}
+        return [_kept(each.artifact, each.workflow) for each in found]
 
     def read(self, file: KeptFile) -> Iterator[bytes]:
         """See ``ArtifactStorage``."""
-        return self._blobs.get(blob_name(file.key), StoredBlob(file.size_bytes, file.sha256))
+        name = blob_name(file.key)
+        if seal := self._seals.get(file.key):
+            return checked(name, seal, self._blobs.get(name))
+        return self._blobs.get(name, StoredBlob(file.size_bytes, file.sha256))
+
+
+def _kept(artifact: Artifact, workflow: str) -> KeptFile:
+    is_program = artifact.mode == PROGRAM
+    return KeptFile(artifact.path, artifact.size_bytes, is_program, artifact.sha256, artifact.blob_key, workflow)
+
+
+def _look(file: FoundFile) -> Look:
+    return Look(file.size_bytes, sample_of(file))
 
 
 def _content(file: FoundFile) -> Content:

@@ -24,10 +24,8 @@ from runner.source.git.server import TransientGitError
 from runner.source.mirrors.mirror import Mirror
 from runner.source.mirrors.mirror_removal import in_use
 from workers import store
-from workers.access.caches import caches_for
 from workers.access.credentials import registry_logins_for
 from workers.access.isolation import isolation_for
-from workers.artifacts.storage import StoredArtifacts
 from workers.db.session import reading, transaction
 from workers.jobs.cancel_on_failure import CancelOnFailure
 from workers.jobs.conclusion import conclude, finish
@@ -40,7 +38,8 @@ from workers.jobs.mirror_maintenance import open_mirror
 from workers.jobs.planning.admission import admit
 from workers.jobs.planning.forge_wait import wait_for_forge
 from workers.jobs.planning.job_inputs import egress_of, fingerprint, folder_of, secrets_of
-from workers.jobs.planning.job_options import carried_steps, options, run_limits
+from workers.jobs.planning.job_options import carried_steps, options
+from workers.jobs.planning.job_storage import artifacts_of, caches_of
 from workers.jobs.planning.planning import plan_claimed_run
 from workers.jobs.planning.reuse import reuse_for
 from workers.jobs.recorder import Recorder
@@ -274,8 +273,8 @@ def _assignment(
         resumption=job.left,
         timed=context.timing.timed,
         reuse=reuse_for(context, job, plan, mirror),
-        artifacts=StoredArtifacts(context.database, context.blobs, job.claim, job.repo_id, run_limits(settings)),
-        caches=caches_for(context.vault, settings, (job.repo_id, job.run.repo_key), job.allowed),
+        artifacts=artifacts_of(context, job),
+        caches=caches_of(context, job),
     )
 
 

@@ -20,6 +20,7 @@ from workers import store
 from workers.artifacts.housekeeping import delete_unused_artifacts
 from workers.back_off import BackOff
 from workers.blobs import BlobStore, open_blobs
+from workers.caches.housekeeping import drop_old_copies
 from workers.db.full_disk import means_full_disk
 from workers.db.session import db_now_ms, make_engine, reading, transaction
 from workers.logs import LogStore, open_logs
@@ -83,6 +84,7 @@ class SchedulerContext:
     pace: Pace = field(default_factory=Pace)
     find_missed_pushes: Callable[[], str] = str
     limits: RetentionPolicy = field(default_factory=RetentionPolicy)
+    shared_cache_bytes_max: int = 0
     trace_ended: Callable[[int], object] = bool
 
 
@@ -212,6 +214,11 @@ def duties_of(context: SchedulerContext) -> list[Duty]:
         Duty("old runs", _OLD_ROWS_EVERY_S, rows),
         Duty("sizes", _CLEANUP_EVERY_S, SharedSizes(context.engine, context.monotonic_s)),
         Duty("marked logs", _CLEANUP_EVERY_S, lambda: delete_marked_logs(context.logs)),
+        Duty(
+            "old shared caches",
+            _CLEANUP_EVERY_S,
+            lambda: drop_old_copies(context.engine, context.shared_cache_bytes_max),
+        ),
         Duty("old artifacts", _CLEANUP_EVERY_S, lambda: delete_unused_artifacts(context.engine, context.blobs)),
     ]
 
@@ -239,6 +246,7 @@ def run_scheduler(settings: Settings, stop: threading.Event) -> None:
         lease_s=settings.lease_s,
         find_missed_pushes=MissedPushes(engine, vault, settings, notify, live),
         limits=settings.retention,
+        shared_cache_bytes_max=settings.shared_cache_bytes_max,
         trace_ended=(tracing := open_tracing(settings, engine)).ended,
     )
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, delete, exists, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from workers.db.models import Artifact, ArtifactBlob, Job, Step, StepReport
+from workers.db.models import Artifact, ArtifactBlob, Job, SharedCache, Step, StepReport
 from workers.db.session import now_ms
 from workers.store.common import CARRIED_ATTEMPT, insert_or, lock_attempt, table
 
@@ -22,6 +22,23 @@ class Content(NamedTuple):
 
     sha256: str
     size_bytes: int
+
+
+class Look(NamedTuple):
+    """What is known of a file before it is read. ``sample`` is a digest of a few bytes of a large one."""
+
+    size_bytes: int
+    sample: str | None = None
+
+
+class Marks(NamedTuple):
+    """What is noted of a stored blob beside its content: its sample, and its seal."""
+
+    sample: str | None = None
+    seal: str | None = None
+
+
+_NO_MARKS: Mapping[str, Marks] = {}
 
 
 class NewArtifact(NamedTuple):
@@ -68,15 +85,22 @@ def begin_blobs(session: Session, repo_id: int, sizes_bytes: Mapping[str, int]) 
         session.execute(insert_or(session, ArtifactBlob).values(new).on_conflict_do_nothing(index_elements=["key"]))
 
 
-def sizes_of_blobs(session: Session, repo_id: int, sizes_bytes: Collection[int]) -> frozenset[int]:
-    """Which of these sizes a blob of the repository has: a file of another size is certainly new to it."""
+def looks_of_blobs(session: Session, repo_id: int, looks: Collection[Look]) -> frozenset[Look]:
+    """Which of these looks a blob of the repository has, and which sizes without a sample.
+
+    A file of another look is certainly new to it, if none of its size is without a sample.
+    """
     blobs = table(ArtifactBlob)
     live = (blobs.c.repo_id == repo_id) & blobs.c.sha256.is_not(None) & blobs.c.dropped_ms.is_(None)
-    found = select(blobs.c.size_bytes).where(live, blobs.c.size_bytes.in_(sizes_bytes)).distinct()
-    return frozenset(session.scalars(found))
+    sized = blobs.c.size_bytes.in_({look.size_bytes for look in looks})
+    sampled = or_(blobs.c.sample.is_(None), blobs.c.sample.in_({look.sample for look in looks if look.sample}))
+    found = select(blobs.c.size_bytes, blobs.c.sample).where(live, sized, sampled).distinct()
+    return frozenset(Look(size_bytes, sample) for size_bytes, sample in session.execute(found))
 
 
-def blobs_are_stored(session: Session, repo_id: int, stored: Mapping[str, Content]) -> dict[str, str]:
+def blobs_are_stored(
+    session: Session, repo_id: int, stored: Mapping[str, Content], marks: Mapping[str, Marks] = _NO_MARKS
+) -> dict[str, str]:
     """Notes that these blobs are stored. Returns the keys to use, by those that were given. Idempotent.
 
     It is another's key where its writer was faster.
@@ -86,6 +110,7 @@ def blobs_are_stored(session: Session, repo_id: int, stored: Mapping[str, Conten
     for key, content in sorted(stored.items(), key=lambda each: each[1]):
         same = (blobs.c.repo_id == repo_id) & (blobs.c.sha256 == content.sha256) & blobs.c.dropped_ms.is_(None)
         values = {"sha256": content.sha256, "size_bytes": content.size_bytes, "used_ms": now_ms()}
+        values |= marks.get(key, Marks())._asdict()
         keys[key] = key
         try:
             with session.begin_nested():
@@ -188,15 +213,24 @@ def artifact_of_job(session: Session, job_id: int, path: str) -> Artifact | None
     return session.scalars(query.order_by(Artifact.step_number.desc()).limit(1)).one_or_none()
 
 
-def artifacts_to_restore(session: Session, run_id: int, workflows: Sequence[str]) -> list[tuple[Artifact, str]]:
-    """What these workflows of a run have kept, each with its workflow: in the order of their jobs and steps."""
+class ToRestore(NamedTuple):
+    """A file to restore, the workflow that kept it, and its blob's seal."""
+
+    artifact: Artifact
+    workflow: str
+    seal: str | None
+
+
+def artifacts_to_restore(session: Session, run_id: int, workflows: Sequence[str]) -> list[ToRestore]:
+    """What these workflows of a run have kept: in the order of their jobs and steps."""
     query = (
-        select(Artifact, Job.name)
+        select(Artifact, Job.name, ArtifactBlob.seal)
         .join(Job, Job.id == Artifact.job_id)
+        .join(ArtifactBlob, ArtifactBlob.key == Artifact.blob_key)
         .where(Artifact.run_id == run_id, Job.run_id == run_id, Job.name.in_(workflows), _counts())
         .order_by(Job.number, Artifact.step_number, Artifact.path)
     )
-    return [(artifact, name) for artifact, name in session.execute(query)]
+    return [ToRestore(*row) for row in session.execute(query)]
 
 
 def drop_expired_artifacts(session: Session, limit: int) -> int:
@@ -208,10 +242,11 @@ def drop_expired_artifacts(session: Session, limit: int) -> int:
 
 
 def mark_unused_blobs(session: Session, limit: int) -> int:
-    """Marks blobs that no artifact and no report refers to, ``limit`` at most. Returns how many."""
+    """Marks blobs that no artifact, report or shared cache refers to, ``limit`` at most. Returns how many."""
     blobs, now = table(ArtifactBlob), now_ms()
     unused = blobs.c.dropped_ms.is_(None) & ~exists().where(Artifact.blob_key == blobs.c.key)
     unused &= ~exists().where(StepReport.blob_key == blobs.c.key)
+    unused &= ~exists().where(SharedCache.blob_key == blobs.c.key)
     old = or_(
         blobs.c.repo_id.is_(None),
         blobs.c.sha256.is_not(None) & (blobs.c.used_ms <= now - UNUSED_MS),

@@ -23,6 +23,7 @@ from runner.docker.specs import ContainerSpec
 from runner.errors import MachineError, StepError
 from runner.events import CachesUsed, CacheUse
 from runner.execution.container.cache_places import CachePlaces
+from runner.execution.container.shared_caches import share_later, with_shared
 from runner.execution.job.job import Job
 from runner.logs.output import Output
 
@@ -79,7 +80,7 @@ def _mount(
     targets = tuple(map(places.target, cache.folders))
     place = f"{access.scope}/{_family(job, cache, places.user)}"
     wanted = Wanted(cache.name, step.number, place, key.key, key.restore, len(targets))
-    view = job.caches.open_view(access, wanted)
+    view = with_shared(job, access, wanted, job.caches.open_view(access, wanted))
     overlays = tuple(
         Overlay(target, _layers(access, view, index), view.upper(index), view.work(index))
         for index, target in enumerate(targets)
@@ -157,12 +158,14 @@ def cannot_mount(job: Job, mounted: MountedCaches, error: StepError) -> bool:
 def report_found(job: Job, step: CommandsStep | PluginStep, views: tuple[View, ...], output: Output) -> None:
     """Says in the step's log, and as an event, what its caches have."""
     for view in views:
+        if view.problem:
+            output.note(f"headway: warning: cache {view.name}: the shared copy cannot be used: {view.problem}")
         if view.found is None:
             output.note(f"headway: cache {view.name}: nothing is kept for {view.key} yet")
             continue
         size = _shown(view.found.size_bytes)
         instead = "" if view.found.key == view.key else f", in place of {view.key}"
-        how = ", copied" if view.copied else ""
+        how = f"{', fetched' if view.fetched else ''}{', copied' if view.copied else ''}"
         output.note(f"headway: cache {view.name}: {view.found.key} ({size}{how}){instead}")
     if views:
         job.emit(CachesUsed(step.number, tuple(map(_use, views))))
@@ -230,6 +233,8 @@ class _Keeping:
         is_own = view.found is not None and view.found.key == view.key
         if not written:
             version = None if is_own or view.found is None else self._access.store.save_again(view)
+            if version:
+                share_later(self._job, self._access, view)
             return replace(use, saved_bytes=version.size_bytes) if version else use
         self._end_container()
         size = measure(self._job.engine, view.folder / "upper", self._job.labels(), view.since_ns, self._job.check)
@@ -242,6 +247,7 @@ class _Keeping:
             return use
         cold = (self._label, self._seconds) if view.found is None else None
         version = self._access.store.save(view, size.size_bytes, cold)
+        share_later(self._job, self._access, view)
         output.note(f"headway: cache {view.name}: kept as {view.key} ({_shown(version.size_bytes)})")
         return replace(use, saved_bytes=version.size_bytes)
 

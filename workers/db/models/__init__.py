@@ -2,6 +2,7 @@
 
 from workers.db.models.artifacts import Artifact, ArtifactBlob
 from workers.db.models.base import Base
+from workers.db.models.caches import SharedCache
 from workers.db.models.deliveries import DeliveryPayload
 from workers.db.models.heads import Head, HeadCheck
 from workers.db.models.housekeeping import DiskReport, Retention
@@ -55,6 +56,7 @@ __all__ = [
     "Run",
     "SealingKey",
     "Secret",
+    "SharedCache",
     "SharedForgeToken",
     "SharedSecret",
     "Status",

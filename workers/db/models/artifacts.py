@@ -12,6 +12,8 @@ class ArtifactBlob(Base):
     """The bytes of artifacts in the blob store: of a repository, one for each content.
 
     ``key`` is random: it names the blob, and no other database has it. ``sha256`` is None until the blob is stored.
+    ``sample`` is a digest of a few bytes of it, None where it is small; ``seal`` proves that its bytes are those that
+    were stored. Blobs that are older than these columns have neither.
     ``used_ms`` is when a step last kept it, or began to. With ``dropped_ms`` no artifact may refer to it any more: it
     is to be deleted, and without a repository it is, too.
     """
@@ -27,6 +29,8 @@ class ArtifactBlob(Base):
     key: Mapped[str] = mapped_column(primary_key=True)
     repo_id: Mapped[int | None] = mapped_column(ForeignKey("repos.id", ondelete="SET NULL"))
     sha256: Mapped[str | None]
+    sample: Mapped[str | None]
+    seal: Mapped[str | None]
     size_bytes: Mapped[int]
     used_ms: Mapped[int]
     dropped_ms: Mapped[int | None]
