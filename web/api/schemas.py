@@ -7,7 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines.state import Reason, State
 from pipelines.trigger import Event
+from web.api.verdict_schema import VerdictSchema
 from web.operations.runs.runs import untrusted_because
+from web.operations.verdicts.verdict import Verdict
 from workers.db.models import Job, Repo, Run, Step
 from workers.triggers.manual import StartedByHand
 
@@ -175,6 +177,7 @@ class RunDetail(RunSchema, ProblemsSchema):
     repo: str
     url: str
     untrusted: str = Field(description="Why the run is untrusted; empty for a trusted one.")
+    verdict: VerdictSchema
     jobs: list[JobSchema]
     forge_trouble: str = Field(description="Why the forge could not be told the run's state; empty where it could.")
 
@@ -238,7 +241,13 @@ def recent_run(run: Run, repo: Repo) -> RecentRun:
 
 
 def run_detail(
-    repo: Repo, run: Run, url: str, jobs: list[tuple[Job, list[Step]]], waits: Mapping[int, str], forge_trouble: str
+    repo: Repo,
+    run: Run,
+    url: str,
+    jobs: list[tuple[Job, list[Step]]],
+    waits: Mapping[int, str],
+    forge_trouble: str,
+    verdict: Verdict,
 ) -> RunDetail:
     """A run as one document. ``waits`` says why jobs wait, by their ids."""
     return RunDetail(
@@ -247,6 +256,7 @@ def run_detail(
         repo=repo.name,
         url=url,
         untrusted=untrusted_because(run),
+        verdict=VerdictSchema.model_validate(verdict),
         jobs=[_job(job, steps, waits.get(job.id, "")) for job, steps in jobs],
         forge_trouble=forge_trouble,
     )

@@ -17,12 +17,12 @@ from web.pages import deliveries as deliveries_page
 from web.pages import disk as disk_page
 from web.pages import repo as repo_page
 from web.pages import retention as retention_page
-from web.pages import runs as run_page
 from web.pages import settings as settings_page
 from web.pages import tests as tests_page
 from web.pages import users as users_page
 from web.pages import workers as workers_page
 from web.pages.home import page as front
+from web.pages.run import page as run_page
 from web.pages.templates import HERE, make_templates
 from web.security.auth import new_secret
 from web.security.failed_logins import FailedLogins

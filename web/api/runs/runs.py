@@ -20,8 +20,10 @@ from web.api.schemas import (
 )
 from web.json_api import RunNumber, make_router
 from web.operations.lookup import jobs_with_steps, repo_named, run_numbered
+from web.operations.reports.run_reports import reports_of
 from web.operations.reruns.request import asked_for
 from web.operations.runs import runs
+from web.operations.runs.run_verdict import run_verdict
 from web.security.auth import CurrentUser
 from web.services import ServicesDep
 from workers import store
@@ -70,13 +72,15 @@ def start_run(services: ServicesDep, user: CurrentUser, name: str, request: RunR
 
 @router.get("/repos/{name:path}/runs/{number}")
 def get_run(services: ServicesDep, user: CurrentUser, name: str, number: RunNumber) -> RunDetail:
-    """A run with its jobs, steps and problems."""
+    """A run with its verdict, jobs, steps and problems."""
     with reading(services.engine) as session:
         repo, run = run_numbered(session, user, name, number, Role.READ, services.settings.retention)
         jobs = jobs_with_steps(session, run.id)
         waits = store.why_waiting(session, repo.name, [job for job, _ in jobs])
         trouble = store.status_problem(session, run.id)
-    return run_detail(repo, run, services.settings.run_url(name, number), jobs, waits, trouble)
+        reports = reports_of(session, repo, run)
+    verdict = run_verdict(services, run, jobs, reports)
+    return run_detail(repo, run, services.settings.run_url(name, number), jobs, waits, trouble, verdict)
 
 
 @router.get("/repos/{name:path}/runs/{number}/problems")
