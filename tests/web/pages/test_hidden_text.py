@@ -113,6 +113,7 @@ def test_every_page_was_looked_at(site: Site) -> None:
         "repo",
         "reports",
         "run",
+        "run_graph",
         "run_parts",
         "settings",
         "test_history",

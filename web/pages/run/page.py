@@ -23,7 +23,9 @@ from web.operations.runs.log_parts import BLOBS_AWAY, EarlierLog, LogPart, earli
 from web.operations.runs.run_verdict import plain_lines, run_verdict
 from web.pages.permitted import permitted
 from web.pages.refresh import run_page_version
+from web.pages.run.graph import graphs_of
 from web.pages.run.job_list import job_list
+from web.pages.run.timeline import timeline_of
 from web.pages.templates import page
 from web.security.access import role_on
 from web.security.auth import CurrentUser, current_user
@@ -74,6 +76,7 @@ def run_page(
     verdict = run_verdict(services, run, jobs, reports, ignored)
     chosen = _chosen(jobs, step or verdict.step_id, ignored)
     slugs = step_slugs(jobs)
+    groups = job_list(jobs, ignored, chosen)
     # A script that asks only for the states has the log already.
     log = _log(services, run, chosen) if chosen and "hx-request" not in request.headers else None
     return page(
@@ -96,7 +99,9 @@ def run_page(
         ignored=ignored,
         slugs=slugs,
         verdict=verdict,
-        groups=job_list(jobs, ignored, chosen),
+        groups=groups,
+        graphs=graphs_of(groups, ignored, run_path(repo.name, run.number), now),
+        timeline=timeline_of(run, groups, now),
         chosen_job=next((job for job, _ in jobs if chosen and job.id == chosen.job_id), None),
         log=log,
         log_deleted=why_deleted(run, chosen, partial(logs_kept, services, repo.id)) if chosen else "",

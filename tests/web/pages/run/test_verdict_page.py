@@ -138,7 +138,7 @@ def test_a_matrix_is_a_grid_and_lists_the_steps_of_one_cell(site: Site, browser:
     assert '<span class="unseen">Passed</span><span class="unseen"> 3.1</span>' in grid[0]
     before, _, inside = text.partition('<details class="other-cells">')
     assert before.count(">pytest</span>") == 1
-    assert inside.count(">pytest</span>") == 11
+    assert inside.partition("run-more")[0].count(">pytest</span>") == 11
     assert ">db</span> service, waiting" in before
     assert '<span class="took">detached</span>' in before
 
@@ -159,3 +159,34 @@ def test_the_log_starts_on_the_first_screen_at_the_line_that_says_why(
     assert log["y"] < height - 100
     assert log["y"] < box["y"] < log["y"] + log["height"]
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.browser
+def test_the_graph_is_live_and_walked_with_the_keyboard(site: Site, page: Page) -> None:
+    begun = site.begin()
+    with begun.recorder() as record:
+        record(StepStarted(1))
+        page.goto(f"{RUN}?step={begun.steps[1]}")
+        node = page.get_by_role("link", name=re.compile("^build: running"))
+        expect(node).to_be_visible()
+        record(StepFinished(1, PASSED))
+        record(StepStarted(2))
+        expect(page.get_by_role("link", name=re.compile("^build: passed"))).to_be_visible()
+        test = page.get_by_role("link", name=re.compile("^test: running.*; after build$"))
+        page.get_by_role("link", name=re.compile("^build: passed")).focus()
+        page.keyboard.press("Tab")
+        expect(test).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(page).to_have_url(re.compile(f"step={begun.steps[2]}$"))
+    expect(page.get_by_role("row", name=re.compile("build"))).to_contain_text("s")
+
+
+def test_graph_and_times_are_part_of_the_page(site: Site, browser: TestClient) -> None:
+    site.add_repo()
+    begun = fail(site)
+    text = browser.get(RUN).text
+    assert f'<a href="{RUN}?step={begun.steps[2]}" class="node failed" aria-label="test: failed' in text
+    assert '<table class="timeline">' in text
+    steps = browser.get(f"/api/repos/{REPO}/runs/1").json()["jobs"][0]["steps"]
+    assert [each["needs"] for each in steps] == [[], [1], [2]]
+    assert [each["detached"] for each in steps] == [False] * 3
