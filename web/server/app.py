@@ -15,13 +15,14 @@ from web.pages import account, login
 from web.pages import artifacts as artifacts_page
 from web.pages import deliveries as deliveries_page
 from web.pages import disk as disk_page
-from web.pages import repo as repo_page
 from web.pages import retention as retention_page
 from web.pages import settings as settings_page
 from web.pages import tests as tests_page
 from web.pages import users as users_page
 from web.pages import workers as workers_page
 from web.pages.home import page as front
+from web.pages.repos import badge, branches
+from web.pages.repos import page as repo_page
 from web.pages.run import page as run_page
 from web.pages.templates import HERE, make_templates
 from web.security.auth import new_secret
@@ -40,6 +41,7 @@ ROUTERS = (
     health.router,
     metrics.router,
     login.router,
+    badge.router,
     account.router,
     account_api.router,
     users.router,
@@ -72,6 +74,7 @@ ROUTERS = (
     retention_page.router,
     tests_page.router,
     run_page.router,
+    branches.router,
     repo_page.router,
 )
 

@@ -102,6 +102,7 @@ def test_every_page_was_looked_at(site: Site) -> None:
         "artifacts",
         "audit",
         "base",
+        "branches",
         "deliveries",
         "delivery",
         "disk",

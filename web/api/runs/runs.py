@@ -1,8 +1,9 @@
 """Runs, as JSON: listed, shown, started, canceled and re-run."""
 
 from typing import Annotated
+from urllib.parse import urlencode
 
-from fastapi import Query
+from fastapi import Depends, Query, Response
 
 from pipelines.state import State
 from pipelines.trigger import Event
@@ -26,13 +27,16 @@ from web.operations.runs import runs
 from web.operations.runs.run_verdict import run_verdict
 from web.security.auth import CurrentUser
 from web.services import ServicesDep
+from web.urls import repo_path
 from workers import store
 from workers.db.roles import Role
 from workers.db.session import reading
+from workers.store.runs.run_search import search_runs
 from workers.triggers.manual import ManualRun
 
 router = make_router()
 Limit = Annotated[int, Query(ge=1, le=200)]
+Word = Annotated[str, Query(max_length=1000)]
 
 
 @router.get("/runs")
@@ -42,25 +46,42 @@ def list_recent_runs(services: ServicesDep, user: CurrentUser, limit: Limit = 30
         return [recent_run(run, repo) for run, repo in store.recent_runs(session, limit, user.viewer)]
 
 
+def run_filter(
+    branch: Word = "",
+    state: State | None = None,
+    event: Event | None = None,
+    ref: Word = "",
+    author: Word = "",
+    text: Annotated[str, Query(max_length=200)] = "",
+) -> store.RunFilter:
+    """Which runs are asked for."""
+    return store.RunFilter(branch, state, event, ref, author, text)
+
+
 @router.get("/repos/{name:path}/runs")
 def list_runs(
+    response: Response,
     services: ServicesDep,
     user: CurrentUser,
     name: str,
+    only: Annotated[store.RunFilter, Depends(run_filter)],
     before: Annotated[int | None, Query(ge=1, le=2**53)] = None,
     limit: Limit = 30,
-    branch: Annotated[str, Query(max_length=1000)] = "",
-    state: State | None = None,
-    event: Event | None = None,
 ) -> list[RunSchema]:
     """A repository's runs, the newest first. ``before``: only runs with a smaller number, for the next page.
 
-    ``branch``, ``state`` and ``event``: only runs with these.
+    ``branch``, ``state``, ``event``, ``ref`` (such as refs/pull/7/head) and ``author``: only runs with these. ``text``
+    is a part of the title, or the beginning of the commit's id. The header ``Link`` leads to the next page. Of a long
+    history a part is searched at a time, so that a page may have fewer runs, or none, and still have a next one.
     """
-    only = store.RunFilter(branch, state, event)
     with reading(services.engine) as session:
         repo = repo_named(session, user, name, Role.READ)
-        return [RunSchema.model_validate(run) for run in store.runs_of(session, repo.id, before, limit, only)]
+        found = search_runs(session, repo.id, only, before, limit)
+    if found.older is not None:
+        asked = {key: value for key, value in vars(only).items() if value}
+        query = urlencode({**asked, "limit": limit, "before": found.older})
+        response.headers["link"] = f'</api{repo_path(repo.name)}/runs?{query}>; rel="next"'
+    return [RunSchema.model_validate(run) for run in found.runs]
 
 
 @router.post("/repos/{name:path}/runs", status_code=202)
