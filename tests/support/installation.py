@@ -131,6 +131,7 @@ def _of_pages(engine: Engine, client: TestClient) -> dict[str, Callable[[], obje
         "several filters": f"{here}?branch=main&text=nothing",
         "text": f"{here}?text=nothing",
         "branches": f"{here}/branches",
+        "insights": f"{here}/insights",
         "run that ended": f"{here}/runs/{number}",
         "run that waits": f"{here}/runs/{repo.last_number}",
         "workers": "/workers",

@@ -9,6 +9,7 @@ from web.api import disk, openapi, pipeline_schema, workers
 from web.api.accounts import account as account_api
 from web.api.accounts import roles, users
 from web.api.repos import crons, deliveries, forge_tokens, inputs, repo_settings, repos, retention, secrets
+from web.api.repos import insights as insights_api
 from web.api.runs import artifacts, logs, runs, tests
 from web.hooks import endpoint
 from web.pages import account, login
@@ -21,7 +22,7 @@ from web.pages import tests as tests_page
 from web.pages import users as users_page
 from web.pages import workers as workers_page
 from web.pages.home import page as front
-from web.pages.repos import badge, branches
+from web.pages.repos import badge, branches, insights
 from web.pages.repos import page as repo_page
 from web.pages.run import page as run_page
 from web.pages.templates import HERE, make_templates
@@ -66,6 +67,7 @@ ROUTERS = (
     roles.router,
     runs.router,
     inputs.router,
+    insights_api.router,
     repos.router,
     settings_page.router,
     deliveries_page.router,
@@ -75,6 +77,7 @@ ROUTERS = (
     tests_page.router,
     run_page.router,
     branches.router,
+    insights.router,
     repo_page.router,
 )
 

@@ -108,6 +108,7 @@ def test_every_page_was_looked_at(site: Site) -> None:
         "disk",
         "error",
         "home",
+        "insights",
         "home_parts",
         "login",
         "parts",

@@ -32,7 +32,8 @@ _TABLE = {
         DELETE /api/account/tokens/{token_id}, DELETE /api/account/sessions/{session_id}
     """,
     Needs.READ: """
-        GET /repos/{name:path}, GET /repos/{name:path}/branches, GET /repos/{name:path}/runs/{number},
+        GET /repos/{name:path}, GET /repos/{name:path}/branches, GET /repos/{name:path}/insights,
+        GET /api/repos/{name:path}/insights, GET /repos/{name:path}/runs/{number},
         GET /api/repos/{name:path}, GET /api/repos/{name:path}/crons, GET /api/repos/{name:path}/inputs,
         GET /api/repos/{name:path}/runs, GET /api/repos/{name:path}/runs/{number},
         GET /api/repos/{name:path}/runs/{number}/problems, GET /api/repos/{name:path}/runs/{number}/artifacts,
