@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from markupsafe import Markup
 from starlette.responses import Response
 
-from web.operations.repos.insights import RUNS_IN_DETAIL_MAX, RUNS_MAX, insights
+from web.operations.repos.insights import RUNS_IN_DETAIL_MAX, insights
 from web.pages.bars import in_words
 from web.pages.filters import duration
 from web.pages.templates import page
@@ -17,6 +17,7 @@ from web.urls import run_path
 from workers.store.runs.branch_history import PastRun
 
 _BAR, _GAP, _HEIGHT, _MARK = 7, 2, 100, 6
+_BARS_MIN = 40
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(current_user)])
 
@@ -45,13 +46,11 @@ def insights_page(
 def durations(repo: str, shown: Sequence[PastRun]) -> Markup:
     """The lengths of the runs as bars that link to them. Those that failed have a mark, not only a color."""
     longest = max((run.took_ms or 0 for run in shown), default=0) or 1
-    drawn = Markup("").join(
-        _bar(repo, run, place * (_BAR + _GAP), longest) for place, run in enumerate(shown, RUNS_MAX - len(shown))
-    )
-    box = f"0 0 {RUNS_MAX * (_BAR + _GAP)} {_HEIGHT + 2 * _MARK}"
-    return Markup('<svg class="durations" viewBox="{}" role="group" aria-label="{}">{}</svg>').format(
-        box, in_words(shown), drawn
-    )
+    drawn = Markup("").join(_bar(repo, run, place * (_BAR + _GAP), longest) for place, run in enumerate(shown))
+    box = f"0 0 {max(_BARS_MIN, len(shown)) * (_BAR + _GAP)} {_HEIGHT + 2 * _MARK}"
+    return Markup(
+        '<svg class="durations" viewBox="{}" preserveAspectRatio="xMinYMid" role="group" aria-label="{}">{}</svg>'
+    ).format(box, in_words(shown), drawn)
 
 
 def _bar(repo: str, run: PastRun, left: int, longest_ms: int) -> Markup:

@@ -15,6 +15,7 @@ from web.operations.lookup import repo_named
 from web.operations.repos import crons
 from web.operations.repos.badges import badge_path
 from web.operations.runs import runs
+from web.operations.runs.asked_refs import UnknownRefError, check_ref_exists
 from web.pages.bars import BARS
 from web.pages.permitted import permitted
 from web.pages.templates import page
@@ -48,6 +49,7 @@ Text = Annotated[str, Form(max_length=_TEXT_CHARS_MAX)]
 class RunForm(BaseModel):
     """The form that starts a run. A ``target`` makes it a deployment.
 
+    With ``anyway``, a branch that was not there yet when Headway looked last is no error.
     It has a field ``input.NAME`` for each input that the pipeline declares; ``inputs`` are further lines NAME=VALUE.
     """
 
@@ -59,6 +61,7 @@ class RunForm(BaseModel):
     inputs: str = ""
     target: str = ""
     no_reuse: bool = False
+    anyway: bool = False
 
     def given(self) -> dict[str, str]:
         """What the fields of declared inputs hold. An empty field leaves the input at its default."""
@@ -105,8 +108,12 @@ def start_run(
 ) -> Response:
     """Starts a run by hand and redirects to it. Input that cannot be used is explained on the page."""
     try:
-        queued = runs.start(services, user, name, form.request(user))
+        asked = form.request(user)
+        if not form.anyway:
+            check_ref_exists(services, user, name, asked)
+        queued = runs.start(services, user, name, asked)
     except InvalidInputError as error:
+        form.anyway = isinstance(error, UnknownRefError)
         return _repo_page(request, services, user, name, form=form, error=str(error))
     return RedirectResponse(run_path(name, queued.number), 303)
 
