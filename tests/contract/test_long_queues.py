@@ -12,10 +12,13 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from tests.support.history import History
 from tests.support.installation import installation
 from tests.support.services import TEST_KEY
+from web.operations.repos.insights import RUNS_MAX
 from web.pages.bars import BARS
 from workers.db.session import make_engine, upgrade
 from workers.settings import Settings
 from workers.store.jobs.concurrency_turns import LIMIT_MAX
+from workers.store.runs.refs import RUNS_LOOKED_AT_MAX
+from workers.store.runs.run_search import LOOKED_AT_MAX
 
 RATIO_MAX = 1.5
 # A page of the larger history may show a few rows more, such as ten names of jobs ahead.
@@ -24,6 +27,12 @@ ANALYZED = " analyzed"
 # The front page shows up to 20 runs of each repository, and reads each for its rank and for its bar, by an index.
 BOUNDED = {
     "wake-up for the last job": {"sqlite": 0, "postgresql": LIMIT_MAX},
+    # A search looks at so many runs, however many there are. SQLite needs some 30 instructions for each.
+    "several filters": {"sqlite": 60 * LOOKED_AT_MAX, "postgresql": 3 * LOOKED_AT_MAX},
+    "text": {"sqlite": 60 * LOOKED_AT_MAX, "postgresql": 3 * LOOKED_AT_MAX},
+    # 100 runs of a branch, and of 50 the steps: 12 rows for each in these histories.
+    "insights": {"sqlite": 60 * 12 * RUNS_MAX, "postgresql": 3 * 12 * RUNS_MAX},
+    "branches": {"sqlite": 60 * RUNS_LOOKED_AT_MAX, "postgresql": 3 * RUNS_LOOKED_AT_MAX},
     "front page": {"sqlite": 0, "postgresql": 3 * BARS * 8},
 }
 _INSTRUCTIONS = 20  # of SQLite's virtual machine, counted at once

@@ -7,7 +7,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines.state import Reason, State
 from pipelines.trigger import Event
+from web.api.verdict_schema import VerdictSchema
 from web.operations.runs.runs import untrusted_because
+from web.operations.verdicts.planned import PlannedStep, planned_steps
+from web.operations.verdicts.verdict import Verdict
 from workers.db.models import Job, Repo, Run, Step
 from workers.triggers.manual import StartedByHand
 
@@ -109,6 +112,8 @@ class StepSchema(Schema):
     attempt: int
     facts: dict[str, Any]
     carried_from: int | None = Field(description="The number of the run in which it ran, where that is another one.")
+    needs: list[int] = Field([], description="The numbers of the steps of its job that it waits for.")
+    detached: bool = Field(default=False, description="It runs beside the steps after it.")
     started_ms: int | None
     finished_ms: int | None
 
@@ -175,6 +180,7 @@ class RunDetail(RunSchema, ProblemsSchema):
     repo: str
     url: str
     untrusted: str = Field(description="Why the run is untrusted; empty for a trusted one.")
+    verdict: VerdictSchema
     jobs: list[JobSchema]
     forge_trouble: str = Field(description="Why the forge could not be told the run's state; empty where it could.")
 
@@ -238,7 +244,13 @@ def recent_run(run: Run, repo: Repo) -> RecentRun:
 
 
 def run_detail(
-    repo: Repo, run: Run, url: str, jobs: list[tuple[Job, list[Step]]], waits: Mapping[int, str], forge_trouble: str
+    repo: Repo,
+    run: Run,
+    url: str,
+    jobs: list[tuple[Job, list[Step]]],
+    waits: Mapping[int, str],
+    forge_trouble: str,
+    verdict: Verdict,
 ) -> RunDetail:
     """A run as one document. ``waits`` says why jobs wait, by their ids."""
     return RunDetail(
@@ -247,6 +259,7 @@ def run_detail(
         repo=repo.name,
         url=url,
         untrusted=untrusted_because(run),
+        verdict=VerdictSchema.model_validate(verdict),
         jobs=[_job(job, steps, waits.get(job.id, "")) for job, steps in jobs],
         forge_trouble=forge_trouble,
     )
@@ -255,5 +268,13 @@ def run_detail(
 def _job(job: Job, steps: list[Step], waits_for: str) -> JobSchema:
     # The row has no ``steps``: they have the default until model_copy fills them in.
     schema = JobSchema.model_validate(job)
-    known = {"steps": [StepSchema.model_validate(step) for step in steps], "waits_for": waits_for}
-    return schema.model_copy(update=known)
+    planned = planned_steps(job)
+    shown = [_step(step, planned.get(step.number)) for step in steps]
+    return schema.model_copy(update={"steps": shown, "waits_for": waits_for})
+
+
+def _step(step: Step, planned: PlannedStep | None) -> StepSchema:
+    schema = StepSchema.model_validate(step)
+    if planned is None:
+        return schema
+    return schema.model_copy(update={"needs": list(planned.needs), "detached": planned.detached})

@@ -1,5 +1,6 @@
 """Template filters: how times, sizes and states read on a page. Pure functions."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -117,6 +118,16 @@ def ref_name(ref: str) -> str:
     return ref
 
 
+_PULL_REQUEST = re.compile(r"refs/(?:pull|merge-requests|pull-requests)/([0-9]{1,18})/[a-z]{1,20}")
+
+
+def ref_words(ref: str) -> str:
+    """``main``, ``tag v1`` or ``pull request 7``."""
+    if found := _PULL_REQUEST.fullmatch(ref):
+        return f"pull request {found[1]}"
+    return f"tag {ref_name(ref)}" if ref.startswith("refs/tags/") else ref_name(ref)
+
+
 _BROWSERS = ("Edg", "OPR", "Firefox", "Chrome", "Safari")  # Edge and Opera also say Chrome, and Chrome says Safari
 _BROWSER_NAMES = {"Edg": "Edge", "OPR": "Opera"}
 _SYSTEMS = ("Android", "iPhone", "iPad", "Windows", "Mac OS X", "Linux")
@@ -145,6 +156,7 @@ FILTERS: Mapping[str, Callable[..., object]] = {
     "has_view": has_view,
     "short_sha": short_sha,
     "ref_name": ref_name,
+    "ref_words": ref_words,
     "repo_path": repo_path,
     "forge_url": forge_url,
     "commit_url": commit_url,

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from pipelines.visible import visible
-from runner.logs.ansi import last_state, without_escapes
+from web.operations.verdicts.verdict import instruction_error, short_message
 from web.pages.bars import bars
 from web.pages.filters import FILTERS, GLOBALS
 from web.pages.run_titles import run_title
@@ -33,7 +33,9 @@ def make_templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.filters.update(FILTERS, bars=bars, run_title=run_title)
+    env.filters.update(
+        FILTERS, bars=bars, run_title=run_title, short_message=short_message, instruction_error=instruction_error
+    )
     env.globals.update(GLOBALS)
     return env
 
@@ -47,11 +49,3 @@ def page(request: Request, template: str, *, status: int = 200, **values: object
     """The template rendered with these values. ``user`` is None without a login."""
     env = cast("Environment", request.app.state.templates)
     return HTMLResponse(env.get_template(template).render({"user": None, "path": request.url.path, **values}), status)
-
-
-def plain_lines(data: bytes) -> list[str]:
-    """A log's lines as text without colours; of a line with carriage returns only what a terminal shows at the end."""
-    lines = data.split(b"\n")
-    if lines[-1] == b"":
-        lines.pop()
-    return [without_escapes(last_state(line).decode(errors="replace").rstrip("\r")) for line in lines]

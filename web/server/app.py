@@ -9,20 +9,22 @@ from web.api import disk, openapi, pipeline_schema, workers
 from web.api.accounts import account as account_api
 from web.api.accounts import roles, users
 from web.api.repos import crons, deliveries, forge_tokens, inputs, repo_settings, repos, retention, secrets
+from web.api.repos import insights as insights_api
 from web.api.runs import artifacts, logs, runs, tests
 from web.hooks import endpoint
 from web.pages import account, login
 from web.pages import artifacts as artifacts_page
 from web.pages import deliveries as deliveries_page
 from web.pages import disk as disk_page
-from web.pages import repo as repo_page
 from web.pages import retention as retention_page
-from web.pages import runs as run_page
 from web.pages import settings as settings_page
 from web.pages import tests as tests_page
 from web.pages import users as users_page
 from web.pages import workers as workers_page
 from web.pages.home import page as front
+from web.pages.repos import badge, branches, insights
+from web.pages.repos import page as repo_page
+from web.pages.run import page as run_page
 from web.pages.templates import HERE, make_templates
 from web.security.auth import new_secret
 from web.security.downloads import download_limits
@@ -41,6 +43,7 @@ ROUTERS = (
     health.router,
     metrics.router,
     login.router,
+    badge.router,
     account.router,
     account_api.router,
     users.router,
@@ -65,6 +68,7 @@ ROUTERS = (
     roles.router,
     runs.router,
     inputs.router,
+    insights_api.router,
     repos.router,
     settings_page.router,
     deliveries_page.router,
@@ -73,6 +77,8 @@ ROUTERS = (
     retention_page.router,
     tests_page.router,
     run_page.router,
+    branches.router,
+    insights.router,
     repo_page.router,
 )
 

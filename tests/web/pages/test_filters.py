@@ -2,8 +2,8 @@
 
 import pytest
 
+from web.operations.runs.run_verdict import plain_lines
 from web.pages.filters import ago, duration, ref_name, size
-from web.pages.templates import plain_lines
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ class Needs(Enum):
 
 _TABLE = {
     Needs.NOTHING: "GET /healthz, GET /readyz, GET /login, POST /login, GET /schema.json, GET /static",
-    Needs.SIGNATURE: "POST /hooks/{name:path}, GET /artifact-views/{link}/{path:path}",
+    Needs.SIGNATURE: "POST /hooks/{name:path}, GET /artifact-views/{link}/{path:path}, GET /badges/{link}",
     Needs.LOGIN: """
         GET /, GET /workers, GET /account, POST /logout,
         GET /api/account, GET /api/account/tokens, GET /api/account/sessions,
@@ -32,7 +32,8 @@ _TABLE = {
         DELETE /api/account/tokens/{token_id}, DELETE /api/account/sessions/{session_id}
     """,
     Needs.READ: """
-        GET /repos/{name:path}, GET /repos/{name:path}/runs/{number},
+        GET /repos/{name:path}, GET /repos/{name:path}/branches, GET /repos/{name:path}/insights,
+        GET /api/repos/{name:path}/insights, GET /repos/{name:path}/runs/{number},
         GET /api/repos/{name:path}, GET /api/repos/{name:path}/crons, GET /api/repos/{name:path}/inputs,
         GET /api/repos/{name:path}/runs, GET /api/repos/{name:path}/runs/{number},
         GET /api/repos/{name:path}/runs/{number}/problems, GET /api/repos/{name:path}/runs/{number}/artifacts,

@@ -18,7 +18,7 @@ export class LogView {
     this.follow = document.getElementById("log-follow");
     this.source = new LogSource(root.dataset.log);
     this.lines = document.getElementById("log-lines");
-    this.selected = linkedLines();
+    this.selected = linkedLines() ?? this.#cause();
     this.work = Promise.resolve();
     this.listeners = [];
     copyAsWritten(this.lines);
@@ -81,6 +81,12 @@ export class LogView {
     this.selected = { first, last };
     history.replaceState(history.state, "", hashOf(this.root.dataset.slug, first, last));
     this.#mark();
+  }
+
+  // The line that says why the step failed: the log opens there, not at its end.
+  #cause() {
+    const number = Number(this.root.dataset.at);
+    return number && !location.hash ? { first: number, last: number } : null;
   }
 
   #makeList() {

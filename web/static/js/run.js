@@ -62,7 +62,7 @@ async function begin(view) {
 function followSteps() {
   if (stepWasAsked || location.hash) return;
   const steps = document.getElementById("run-steps");
-  const shown = steps.querySelector("a[aria-current]");
+  const shown = steps.querySelector("a[data-slug][aria-current]");
   const running = steps.querySelector('a[data-state="running"]');
   const first = steps.querySelector("a[data-state]");
   const bad = "final" in head().dataset && steps.querySelector('a[data-state="failed"], a[data-state="broken"]');
@@ -79,7 +79,7 @@ function updateTab() {
 // Scrolls a long list of steps to the shown step, without scrolling the page.
 function scrollToChosen() {
   const steps = document.getElementById("run-steps");
-  const chosen = steps.querySelector("a[aria-current]");
+  const chosen = steps.querySelector("a[data-slug][aria-current]");
   if (chosen) steps.scrollTop = chosen.offsetTop - steps.offsetTop - steps.clientHeight / 2;
 }
 

@@ -26,15 +26,22 @@ class CancelResult:
 
 @dataclass(frozen=True)
 class RunFilter:
-    """Which runs of a repository a list has: those of a branch, in a state, of an event. Empty and None: of any."""
+    """Which runs of a repository a list has. Empty and None: any.
+
+    ``branch`` also has the pull requests into it, ``ref`` only what was pushed there. ``text`` is a part of the title,
+    or the beginning of the commit's id. ``run_search`` alone knows ``author`` and ``text``.
+    """
 
     branch: str = ""
     state: State | None = None
     event: Event | None = None
+    ref: str = ""
+    author: str = ""
+    text: str = ""
 
     def conditions(self) -> Iterator[tuple[ColumnElement[Any], object]]:
-        """The columns that it names, and the values that they must have."""
-        named = ((Run.branch, self.branch), (Run.state, self.state), (Run.event, self.event))
+        """The columns with an index that it names, and the values that they must have; the narrowest one first."""
+        named = ((Run.ref, self.ref), (Run.branch, self.branch), (Run.event, self.event), (Run.state, self.state))
         return ((cast("ColumnElement[Any]", column), value) for column, value in named if value)
 
 

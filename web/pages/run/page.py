@@ -20,9 +20,13 @@ from web.operations.runs import runs
 from web.operations.runs.ignored_steps import ignored_steps
 from web.operations.runs.job_order import in_dependency_order, step_slugs
 from web.operations.runs.log_parts import BLOBS_AWAY, EarlierLog, LogPart, earlier_logs, last_lines, why_deleted
+from web.operations.runs.run_verdict import plain_lines, run_verdict
 from web.pages.permitted import permitted
 from web.pages.refresh import run_page_version
-from web.pages.templates import page, plain_lines
+from web.pages.run.graph import graphs_of
+from web.pages.run.job_list import job_list
+from web.pages.run.timeline import timeline_of
+from web.pages.templates import page
 from web.security.access import role_on
 from web.security.auth import CurrentUser, current_user
 from web.services import Services, ServicesDep
@@ -69,7 +73,10 @@ def run_page(
         reports = reports_of(session, repo, run)
         now = db_now_ms(session)
     ignored = ignored_steps(jobs)
-    chosen = _chosen(jobs, step, ignored)
+    verdict = run_verdict(services, run, jobs, reports, ignored)
+    chosen = _chosen(jobs, step or verdict.step_id, ignored)
+    slugs = step_slugs(jobs)
+    groups = job_list(jobs, ignored, chosen)
     # A script that asks only for the states has the log already.
     log = _log(services, run, chosen) if chosen and "hx-request" not in request.headers else None
     return page(
@@ -90,7 +97,11 @@ def run_page(
         forge_trouble=forge_trouble,
         chosen=chosen,
         ignored=ignored,
-        slugs=step_slugs(jobs),
+        slugs=slugs,
+        verdict=verdict,
+        groups=groups,
+        graphs=graphs_of(groups, ignored, run_path(repo.name, run.number), now),
+        timeline=timeline_of(run, groups, now),
         chosen_job=next((job for job, _ in jobs if chosen and job.id == chosen.job_id), None),
         log=log,
         log_deleted=why_deleted(run, chosen, partial(logs_kept, services, repo.id)) if chosen else "",
@@ -149,7 +160,10 @@ def rerun(
 
 
 def _chosen(jobs: list[tuple[Job, list[Step]]], asked: int | None, ignored: Collection[int]) -> Step | None:
-    """The step whose log the page shows: the one asked for, or the first that failed, or that runs, or began last."""
+    """The step whose log the page shows: the one asked for, or the first that failed, or that runs, or began last.
+
+    A failure that does not count shows nothing of why the run ended as it did.
+    """
     steps = [step for _, of_job in jobs for step in of_job]
     by_id = {step.id: step for step in steps}
     if asked in by_id:
@@ -158,7 +172,7 @@ def _chosen(jobs: list[tuple[Job, list[Step]]], asked: int | None, ignored: Coll
     for state in _SHOWN_FIRST:
         if found := next((step for step in counted if step.state is state), None):
             return found
-    done = [step for step in steps if step.started_ms is not None]
+    done = [step for step in counted if step.started_ms is not None] or [s for s in steps if s.started_ms is not None]
     return done[-1] if done else next(iter(steps), None)
 
 

@@ -1,0 +1,1 @@
+"""The pages of a repository: its runs, its branches, and the badge of a branch."""

@@ -1,0 +1,156 @@
+"""The time axis of a run's page: what took how long, and what it waited for. From the times that are stored."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from web.pages.filters import duration, state_display
+from web.pages.run.job_list import JobGroup, ListedJob
+from workers.db.models import Job, Run, Step
+
+ROWS_MAX = 200
+INSTRUCTION_CHARS_MAX = 60
+_SCALE = 1000
+_TICKS = 4
+_PAUSES = ("waited", "prepared")
+_SHORTEST = 3
+"""So wide is the bar of what took no time."""
+SAID_MS_MIN = 1000
+"""A shorter wait is not worth a word."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """A bar: ``kind`` is waited, prepared or a state's icon. ``left`` and ``width`` are thousandths of the axis."""
+
+    kind: str
+    left: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the time axis. ``level`` 1 is a part of the row before it; ``icon`` is empty where it has no state."""
+
+    name: str
+    icon: str
+    word: str
+    spans: Sequence[Span]
+    took: str
+    note: str = ""
+    level: int = 0
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The rows, and the times at the ticks of the axis. ``left_out`` rows are too many."""
+
+    rows: Sequence[Row]
+    ticks: Sequence[tuple[int, str]]
+    left_out: int = 0
+
+
+@dataclass(frozen=True)
+class _Axis:
+    start_ms: int
+    end_ms: int
+
+    def span(self, kind: str, start_ms: int | None, end_ms: int | None) -> list[Span]:
+        """The bar of a time; none where it lies outside: of what another run did."""
+        if start_ms is None or start_ms < self.start_ms:
+            return []
+        length = max(1, self.end_ms - self.start_ms)
+        end = self.end_ms if end_ms is None else min(end_ms, self.end_ms)
+        if kind in _PAUSES and end <= start_ms:
+            return []
+        left = min(_SCALE - _SHORTEST, (start_ms - self.start_ms) * _SCALE // length)
+        width = max(_SHORTEST, (end - start_ms) * _SCALE // length)
+        return [Span(kind, left, min(width, _SCALE - left))]
+
+
+def timeline_of(run: Run, groups: Sequence[JobGroup], now: int) -> Timeline | None:
+    """The time axis of a run; None before something has begun."""
+    jobs = [each for group in groups for each in group.jobs]
+    if not any(each.job.started_ms for each in jobs):
+        return None
+    end = now if run.finished_ms is None else run.finished_ms
+    axis = _Axis(run.created_ms, max(end, run.created_ms + 1))
+    rows: list[Row] = []
+    for each in jobs:
+        rows += _of_job(axis, each, [other.job for other in jobs], now, alone=len(jobs) == 1)
+    length = axis.end_ms - axis.start_ms
+    ticks = [(_SCALE * tick // _TICKS, duration(length * tick // _TICKS)) for tick in range(_TICKS + 1)]
+    return Timeline(rows[:ROWS_MAX], ticks, max(0, len(rows) - ROWS_MAX))
+
+
+def _of_job(axis: _Axis, listed: ListedJob, jobs: Sequence[Job], now: int, *, alone: bool) -> list[Row]:
+    """The row of a job and, of the job that the page shows, those of its steps."""
+    job = listed.job
+    if job.carried_from:
+        return [_row(job.title or "pipeline", job, (), note=f"carried over from run {job.carried_from}")]
+    ready, waited_for = _ready(axis, job, jobs)
+    begun = min((step.started_ms for step in listed.steps if step.started_ms), default=job.finished_ms)
+    spans = [
+        *axis.span("waited", ready, job.started_ms or job.finished_ms),
+        *axis.span("prepared", job.started_ms, begun),
+        *(axis.span(state_display(job.state).icon, begun, job.finished_ms) if job.started_ms else ()),
+    ]
+    rows = [_row(job.title or "pipeline", job, spans, _waits(job, ready, waited_for, begun), now)]
+    if listed.shown or alone:
+        for step in listed.steps:
+            rows += _of_step(axis, step, now)
+    return rows
+
+
+def _ready(axis: _Axis, job: Job, jobs: Sequence[Job]) -> tuple[int | None, list[str]]:
+    """When nothing but a worker was missing, and the workflows that it waited for."""
+    ends = {other.name: other.finished_ms for other in jobs if other.name in job.needs and not other.carried_from}
+    unfinished = [name for name, end in ends.items() if end is None]
+    if unfinished:
+        return None, unfinished
+    return max((end for end in ends.values() if end is not None), default=axis.start_ms), sorted(ends)
+
+
+def _waits(job: Job, ready: int | None, waited_for: Sequence[str], begun: int | None) -> str:
+    words = [f"after {', '.join(waited_for)}"] if waited_for else []
+    if ready is not None and job.started_ms is not None and job.started_ms - ready >= SAID_MS_MIN:
+        turn = f"its turn in {job.group_name} and " if job.group_name else ""
+        words.append(f"waited {duration(job.started_ms - ready)} for {turn}a worker")
+    if job.delays:
+        words.append(f"delayed {job.delays} times by its forge or a registry")
+    if job.started_ms is not None and begun is not None and begun - job.started_ms >= SAID_MS_MIN:
+        words.append(f"{duration(begun - job.started_ms)} until its first step began")
+    return "; ".join(words)
+
+
+def _of_step(axis: _Axis, step: Step, now: int) -> list[Row]:
+    if "reused" in step.facts or step.carried_from:
+        since = step.facts["reused"]["run"] if "reused" in step.facts else step.carried_from
+        return [_row(step.name, step, (), f"unchanged since run {since}", level=1)]
+    spans = []
+    for attempt in step.facts.get("attempts") or ():
+        start = int(attempt["started_ms"])
+        spans += axis.span(str(attempt["state"]), start, start + int(attempt["seconds"] * 1000))
+    last = spans[-1:] and spans[-1].left + spans[-1].width
+    icon = state_display(step.state).icon
+    for whole in axis.span(icon, step.started_ms, step.finished_ms):
+        # The last attempt begins where the one before it ended.
+        left = max(whole.left, int(last or 0))
+        spans.append(Span(icon, left, max(_SHORTEST, whole.left + whole.width - left)))
+    attempts = len(step.facts.get("attempts") or ())
+    rows = [_row(step.name, step, spans, f"{attempts + 1} attempts" if attempts else "", now, level=1)]
+    for part in step.facts.get("instructions") or ():
+        seconds = part.get("seconds")
+        took = "cached" if part.get("cached") else duration(None if seconds is None else int(seconds * 1000))
+        text = str(part["text"])
+        name = text if len(text) <= INSTRUCTION_CHARS_MAX else text[: INSTRUCTION_CHARS_MAX - 1] + "…"
+        rows.append(Row(name, "", "", (), took, level=2))
+    return rows
+
+
+def _row(
+    name: str, of: Job | Step, spans: Sequence[Span], note: str = "", now: int = 0, level: int = 0
+) -> Row:  # fmt: skip
+    display = state_display(of.state)
+    end = now if of.finished_ms is None else of.finished_ms
+    took = duration(end - of.started_ms) if spans and of.started_ms is not None else ""
+    return Row(name, display.icon, display.word, spans, took, note, level)
