@@ -60,7 +60,28 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
         "curl -fsSLo /usr/local/bin/kubectl https://dl.k8s.io/release/{version|v1.34.0}/bin/linux/amd64/kubectl",
         "chmod +x /usr/local/bin/kubectl",
     ),
-    "taiki-e/install-action": ("cargo install --locked {tool|}",),
+    "hadolint/hadolint-action": (
+        "curl -fsSLo /usr/local/bin/hadolint https://github.com/hadolint/hadolint/releases/latest/download/hadolint-Linux-x86_64",
+        "chmod +x /usr/local/bin/hadolint",
+        "hadolint {dockerfile|Dockerfile}",
+    ),
+    "isort/isort-action": ("pip install isort", "isort {configuration|--check-only --diff} {sort-paths|.}"),
+    "pypa/cibuildwheel": (
+        "pip install cibuildwheel",
+        "cibuildwheel --output-dir {output-dir|wheelhouse} {package-dir|.}",
+    ),
+    "mikefarah/yq": (
+        "curl -fsSLo /usr/local/bin/yq https://github.com/mikefarah/yq/releases/latest/download/yq_linux_amd64",
+        "chmod +x /usr/local/bin/yq",
+        "{cmd|yq --version}",
+    ),
+    "reviewdog/action-golangci-lint": (
+        "go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@latest run {golangci_lint_flags|}",
+    ),
+    "microsoft/playwright-github-action": ("npx playwright install --with-deps",),
+    "bufbuild/buf-setup-action": ("npm install -g @bufbuild/buf@{version|latest}",),
+    "arduino/setup-task": ("curl -fsSL https://taskfile.dev/install.sh | sh -s -- -b /usr/local/bin",),
+    "taiki-e/install-action": ("cargo install --locked {tool|cargo-nextest}",),
 }
 """Actions, and the commands that do the same; ``{key|default}`` is a value of ``with``."""
 
@@ -78,7 +99,6 @@ PLUGINS: Mapping[str, str] = {
     "appleboy/scp-action": "appleboy/drone-scp",
     "appleboy/telegram-action": "appleboy/drone-telegram",
     "appleboy/discord-action": "appleboy/drone-discord",
-    "softprops/action-gh-release": "plugins/github-release",
 }
 """Actions whose program is a plugin here too, with the same settings."""
 
@@ -120,6 +140,19 @@ LEFT_OUT: Mapping[str, tuple[str, str]] = {
     "actions/attest": ("signs where files come from", ""),
     "github/codeql-action/upload-sarif": ("shows findings at GitHub", "keep the file as an artifact"),
     "actions/dependency-review-action": ("compares dependencies at GitHub", ""),
+    "andremiras/coveralls-python-action": ("sends coverage to Coveralls", "'reports: {coverage: FILE}' shows it"),
+    "codacy/codacy-coverage-reporter-action": ("sends coverage to Codacy", "'reports: {coverage: FILE}' shows it"),
+    "qltysh/qlty-action/coverage": ("sends coverage to Qlty", "'reports: {coverage: FILE}' shows it"),
+    "anchore/sbom-action": ("lists what an image or a folder has", "use the image anchore/syft"),
+    "actions/attest-sbom": ("signs a list of what an image has", ""),
+    "romeovs/lcov-reporter-action": ("writes a comment with the coverage", "'reports: {coverage: FILE}' shows it"),
+    "py-cov-action/python-coverage-comment-action": ("writes a comment with the coverage", "use 'reports'"),
+    "irongut/codecoveragesummary": ("shows the coverage", "'reports: {coverage: FILE}' shows it"),
+    "phoenix-actions/test-reporting": ("shows results of tests", "'reports: {junit: FILE}' shows them"),
+    "test-summary/action": ("shows results of tests", "'reports: {junit: FILE}' shows them"),
+    "ravsamhq/notify-slack-action": ("sends a message to Slack", "use the plugin plugins/slack"),
+    "sarisia/actions-status-discord": ("sends a message to Discord", "use the plugin appleboy/drone-discord"),
+    "repo-sync/pull-request": ("opens a pull request", "write commands that call the API"),
     "8bitjonny/gh-get-current-pr": ("asks GitHub for the pull request", "CI_COMMIT_PULL_REQUEST has its number"),
 }
 """Actions without a counterpart that the others of the job do not need: what they do, and a hint."""
@@ -140,18 +173,39 @@ MISSING: Mapping[str, tuple[str, str]] = {
     "peter-evans/create-pull-request": ("opens a pull request", "write commands that call the API"),
     "ad-m/github-push-action": ("pushes commits", "write git push with a token"),
     "stefanzweifel/git-auto-commit-action": ("commits and pushes files", "write git push with a token"),
+    "actions/upload-release-asset": ("adds a file to a release", "use the plugin plugins/github-release"),
+    "ncipollo/release-action": ("makes a release", "use the plugin plugins/github-release"),
+    "release-drafter/release-drafter": ("writes the notes of a release", "a server of CI does not do that"),
+    "googleapis/release-please-action": ("opens pull requests for releases", "a server of CI does not do that"),
+    "ossf/scorecard-action": ("judges the settings of a repository at GitHub", "a server of CI does not do that"),
     "github/codeql-action/init": ("begins an analysis by CodeQL", "GitHub has it for its own runs alone"),
     "github/codeql-action/analyze": ("ends an analysis by CodeQL", "GitHub has it for its own runs alone"),
     "github/codeql-action/autobuild": ("builds for an analysis by CodeQL", "GitHub has it for its own runs alone"),
     "aws-actions/configure-aws-credentials": ("logs in to AWS", "store its keys as secrets"),
     "google-github-actions/auth": ("logs in to Google Cloud", "store its key as a secret"),
     "azure/login": ("logs in to Azure", "store its login as a secret"),
+    "softprops/action-gh-release": ("makes a release", "use the plugin plugins/github-release"),
     "actions/create-release": ("makes a release", "use the plugin plugins/github-release"),
     "sonarsource/sonarcloud-github-action": ("runs SonarScanner", "use the image sonarsource/sonar-scanner-cli"),
     "sonarsource/sonarqube-scan-action": ("runs SonarScanner", "use the image sonarsource/sonar-scanner-cli"),
     "aquasecurity/trivy-action": ("scans for vulnerabilities", "use the image aquasec/trivy"),
 }
 """Actions without a counterpart that the job is about: what they do, and a hint."""
+
+
+_OF_ALL = frozenset(
+    {"cache", "bundler-cache", "enable-cache", "registry-url", "extensions", "components", "working-directory"}
+    | {
+        "working_directory",
+        "github-token",
+        "token",
+        "check-latest",
+        "cache-dependency-path",
+        "distribution",
+        "override",
+    }
+    | {"profile", "arguments", "scope", "always-auth", "architecture", "cache-dependency-glob", "run_install"}
+)
 
 
 class Uses(NamedTuple):
@@ -165,6 +219,13 @@ def uses_of(text: str) -> Uses:
     """The action and its version."""
     name, _, version = text.strip().partition("@")
     return Uses(name.lower(), version)
+
+
+def read_values(uses: Uses) -> set[str]:
+    """The keys of ``with`` that an action's commands, tool and caches read, and those that mean nothing here."""
+    commands = "\n".join(COMMANDS.get(uses.name, ()))
+    _, of_tool = TOOLS.get(uses.name, ("", ()))
+    return {*re.findall(r"\{([a-z_-]+)\|", commands), *of_tool, *_OF_ALL}
 
 
 def filled(command: str, values: Mapping[str, str]) -> str:

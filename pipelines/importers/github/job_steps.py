@@ -71,6 +71,9 @@ class StepWriter:
         if missing := unset_variables(part.text):
             hint = "write its value into 'environment'"
             self._texts.remarks.warning(first.place, f"${missing[0]} is not set here", hint)
+        if timed := [run for run in part.runs if run.timeout and not (alone and run.timeout.isdigit())]:
+            text = "'timeout-minutes' of a step is left out: write 'timeout' of the whole"
+            self._texts.remarks.warning(timed[0].place, text)
         is_one_of_many = alone and len(self._reading.parts) > 1
         name = self._names.of((slug(first.name) if is_one_of_many else "") or slug(self._name))
         environment, exports = self._environment(first, part.text, alone=alone)

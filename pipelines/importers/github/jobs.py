@@ -260,8 +260,13 @@ class _Converter:
             found["skip_clone"] = True
         elif reading.clone:
             found["clone"] = {"git": {"settings": reading.clone}}
-        if (minutes := self.keys.text("timeout-minutes")).isdigit():
-            found["timeout"] = f"{int(minutes[:5])}m"
+        if text := self.keys.text("timeout-minutes"):
+            minutes = text_in_cell(text, (self.matrix.cells or [{}])[0], self.names)
+            if minutes.isdigit() and minutes != "0":
+                found["timeout"] = f"{int(minutes[:5])}m"
+            else:
+                place = self.keys.place("timeout-minutes")
+                self.remarks.warning(place, f"'timeout-minutes' of {self.keys.where} is no number; it is left out")
         found |= self._concurrency()
         for key, why in _NOT_NEEDED.items():
             if self.keys.take(key) is not None:

@@ -15,6 +15,7 @@ from pipelines.importers.github.actions import (
     TOOLS,
     Uses,
     filled,
+    read_values,
     uses_of,
 )
 from pipelines.importers.github.reading import Plugin, Reading, with_text
@@ -54,7 +55,7 @@ def read_step(reading: Reading, node: Node) -> None:
         directory=keys.text("working-directory") or reading.directory,
         env=tuple((key.text, text_of(value), value.place) for key, value in entries_of(keys.take("env"))),
         condition=keys.text("if"),
-        continues=keys.text("continue-on-error") not in {"", "false"},
+        continues=_continues(keys),
         timeout=keys.text("timeout-minutes"),
     )
     keys.where = f"step '{name}'" if name else "a step"
@@ -64,6 +65,14 @@ def read_step(reading: Reading, node: Node) -> None:
         _action(reading, uses, inputs, run)
     elif run.text.strip():
         reading.add(run)
+
+
+def _continues(keys: Keys) -> bool:
+    """``continue-on-error``; one that an expression decides counts as true."""
+    text = keys.text("continue-on-error")
+    if "${{" in text:
+        keys.remarks.warning(keys.place("continue-on-error"), "'continue-on-error' counts as true here")
+    return text not in {"", "false"}
 
 
 def _action(reading: Reading, uses: Uses, inputs: Keys, run: Run) -> None:
@@ -98,6 +107,9 @@ def _known(reading: Reading, uses: Uses, inputs: Keys, run: Run) -> None:
     _tool(reading, uses, values, run)
     found = _caches_of(uses, values)
     reading.caches += [Raw(each) for each in found if each not in reading.caches]
+    if left := sorted(values.keys() - read_values(uses)) if uses.name not in IGNORED else []:
+        shown = ", ".join(f"'{key}'" for key in left)
+        reading.texts.remarks.note(run.place, f"{shown} of {uses.name}: left out, without a counterpart")
     if uses.name in IGNORED:
         reading.texts.remarks.note(run.place, f"the action {uses.name} is not needed: {IGNORED[uses.name]}")
     commands = [*COMMANDS.get(uses.name, ()), *_more_commands(uses, values)]

@@ -378,7 +378,7 @@ permissions: {contents: read}
 environment: production
 continue-on-error: true
 timeout-minutes: ${{ fromJSON('3') }}
-concurrency: {group: "${{github.workflow}}-${{ github.head_ref || github.ref }}-${{github.job}}", cancel-in-progress: yes}
+concurrency: {group: "${{github.workflow}}-${{ github.head_ref || github.ref }}-${{github.job}}", cancel-in-progress: 1}
 defaults: {run: {working-directory: web, shell: sh}}
 strategy: {fail-fast: false, max-parallel: 0, x: 1}
 y: 1
@@ -402,8 +402,27 @@ steps:
         "'permissions' are left out: no token is made for a run",
         "'permissions' of job 't' is left out: no token is made for a run",
         "'environment' of job 't' is left out: secrets are those of the repository",
+        "'timeout-minutes' of job 't' is no number; it is left out",
         "'x' of the strategy of job 't' has no counterpart; it is left out",
         "'y' of job 't' has no counterpart; it is left out",
+    ]
+
+
+def test_times_and_failures_that_an_expression_decides() -> None:
+    found = of_job(
+        """\
+timeout-minutes: ${{ matrix.m }}
+strategy: {matrix: {m: [5]}}
+steps:
+- run: ls
+  timeout-minutes: 3
+- run: make
+  continue-on-error: ${{ github.sha }}"""
+    )
+    assert found.workflow["timeout"] == "5m"
+    assert [remark.partition(": ")[2] for remark in found.remarks] == [
+        "'timeout-minutes' of a step is left out: write 'timeout' of the whole",
+        "'continue-on-error' counts as true here",
     ]
 
 
