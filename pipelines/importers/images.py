@@ -26,3 +26,12 @@ def entrypoint_of(image: str) -> list[Value]:
 def is_docker_daemon(image: str) -> bool:
     """Does the image run a Docker daemon?"""
     return base_name(image) in {"docker", "dind"} and ("dind" in image or ":" not in image)
+
+
+def dockerfile_from(context: str, dockerfile: str) -> str:
+    """A Dockerfile's path from the context: ``docker build -f`` counts it from where it runs."""
+    if context == "." or dockerfile.startswith("/"):
+        return dockerfile
+    if dockerfile.startswith(f"{context}/"):
+        return dockerfile.removeprefix(f"{context}/")
+    return "../" * (context.count("/") + 1) + dockerfile

@@ -7,16 +7,17 @@ from typing import NamedTuple
 
 from pipelines.context import PipelineFile
 from pipelines.importers.drone.documents import import_drone
+from pipelines.importers.github.workflows import import_github
 from pipelines.importers.gitlab.workflows import import_gitlab
 from pipelines.importers.remarks import Remarks
 from pipelines.parser.decoding import decode
 from pipelines.problem import Level, Problem
 from pipelines.syntax.diagnostics import WHOLE_FILE
 
-SYSTEMS = ("drone", "gitlab")
+SYSTEMS = ("drone", "gitlab", "github")
 """The systems that files can be imported from."""
 
-KNOWN = "Drone or GitLab CI"
+KNOWN = "Drone, GitLab CI or GitHub Actions"
 """Their names, for sentences."""
 
 _BY_PATH = (
@@ -50,6 +51,7 @@ Import = Callable[[str, str, Remarks, Include], list[PipelineFile]]
 _IMPORTS: dict[str, Import] = {
     "drone": lambda path, text, remarks, _include: import_drone(path, text, remarks),
     "gitlab": lambda path, text, remarks, include: import_gitlab(path, text, remarks, partial(include, path)),
+    "github": lambda path, text, remarks, _include: import_github(path, text, remarks),
 }
 
 
@@ -70,7 +72,11 @@ def import_files(files: Sequence[PipelineFile], system: str = "", include: Inclu
     remarks: list[Problem] = []
     for file in files:
         found = Remarks(file.path)
-        made += _import(file, system, found, include)
+        for new in _import(file, system, found, include):
+            if any(new.path == each.path for each in made):
+                found.error(WHOLE_FILE, f"another file became {new.path} already; it is left out", "import it alone")
+            else:
+                made.append(new)
         remarks += found.problems
     return Imported(tuple(made), tuple(remarks))
 

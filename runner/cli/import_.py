@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from pipelines.context import PipelineFile
-from pipelines.importers.importing import SYSTEMS, Imported, import_files
+from pipelines.importers.importing import KNOWN, SYSTEMS, Imported, import_files
 from pipelines.parser.discovery import DRONE_FILES
 from pipelines.problem import Level, Problem
 from runner.cli import exit_status
@@ -14,6 +14,7 @@ from runner.source.pipeline_file import read_pipeline_file
 from runner.source.repository_file import read_repository_file
 
 _WORDS = {Level.ERROR: "error", Level.WARNING: "warning", Level.HINT: "note"}
+_WORKFLOWS = tuple(f".{forge}/workflows/*.y*ml" for forge in ("github", "gitea", "forgejo"))
 _GITLAB_FILES = (".gitlab-ci.yml", ".gitlab-ci.yaml")
 
 
@@ -57,9 +58,11 @@ def _import(options: ImportOptions) -> Imported:
 
 def _found_here() -> tuple[Path, ...]:
     """The files of other systems in the current folder."""
-    found = tuple(Path(name) for name in (*DRONE_FILES, *_GITLAB_FILES) if Path(name).is_file())
+    named = [Path(name) for name in (*DRONE_FILES, *_GITLAB_FILES)]
+    workflows = [path for pattern in _WORKFLOWS for path in sorted(Path().glob(pattern))]
+    found = tuple(path for path in (*named, *workflows) if path.is_file())
     if not found:
-        raise _UsageError("this folder has no file of Drone or GitLab CI; name the files to import")
+        raise _UsageError(f"this folder has no file of {KNOWN}; name the files to import")
     return found
 
 

@@ -130,9 +130,9 @@ def plan(  # noqa: PLR0917 - every flag is a parameter
 def import_(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(help="Files of Drone or GitLab CI; by default those of this folder."),
+        typer.Argument(help="Files of Drone, GitLab CI or GitHub Actions; by default those of this folder."),
     ] = None,
-    system: Annotated[str, typer.Option("--from", help="drone or gitlab; by default as the file looks.")] = "",
+    system: Annotated[str, typer.Option("--from", help="drone, gitlab or github; by default as the file looks.")] = "",
     output: Annotated[Path, typer.Option(help="The folder that the new files are written to.")] = Path(".headway"),
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the new files, and write nothing.")] = False,

@@ -50,13 +50,24 @@ TEXT = text_of(LANGUAGE)
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
 GOOD = [block.text for block in BLOCKS if block.label == "yaml"]
 WOODPECKER = [block.text for block in BLOCKS if block.label == "yaml woodpecker"]
-ELSEWHERE = [block.text for block in BLOCKS if block.label in {"yaml drone", "yaml gitlab"}]
+ELSEWHERE = [block.text for block in BLOCKS if block.label in {"yaml drone", "yaml gitlab", "yaml github"}]
 SEVERAL = re.findall(r"```yaml\n((?:(?!```).)*)```\n\n```yaml several\n(.*?)```", TEXT, re.DOTALL)
 WRONG = re.findall(r"```yaml error\n(.*?)```\n\n```text\n(.*?)```", TEXT, re.DOTALL)
 LABELS = {"", "yaml", "json", "dockerfile", "ini", "text", "text plan", "text caddy", "text nginx", "yaml compose"}
 LABELS |= {
     f"yaml {kind}"
-    for kind in ("error", "several", "includes", "fragment", "woodpecker", "drone", "gitlab", "prometheus")
+    for kind in (
+        "error",
+        "several",
+        "includes",
+        "fragment",
+        "woodpecker",
+        "drone",
+        "gitlab",
+        "github",
+        "github-becomes",
+        "prometheus",
+    )
 } | {"yaml project", "yaml project-file", "yaml project-part"}
 
 
@@ -70,7 +81,7 @@ def test_a_block_says_what_it_is_so_that_it_is_tested(block: Block) -> None:
 
 def test_the_pages_have_examples() -> None:
     assert len(GOOD) > 20
-    assert (len(WRONG), len(SEVERAL), len(WOODPECKER), len(ELSEWHERE)) == (1, 1, 1, 2)
+    assert (len(WRONG), len(SEVERAL), len(WOODPECKER), len(ELSEWHERE)) == (1, 1, 1, 3)
 
 
 @pytest.mark.parametrize("example", GOOD)
@@ -143,6 +154,13 @@ def test_an_import_of_each_system_is_shown() -> None:
 def test_an_example_of_another_system_becomes_what_the_page_shows(system: str, before: str, after: str) -> None:
     found = Import(system, before)
     assert list(found.texts.values()) == [after]
+    assert not found.imported.failed
+
+
+def test_an_example_of_github_actions_becomes_the_files_that_the_page_shows() -> None:
+    (before,) = (block.text for block in BLOCKS if block.label == "yaml github")
+    found = Import("github", before)
+    assert list(found.texts.values()) == [block.text for block in BLOCKS if block.label == "yaml github-becomes"]
     assert not found.imported.failed
 
 

@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from pipelines.importers.images import dockerfile_from
 from pipelines.importers.yaml_text import Raw, Value
 
 _NOTHING = re.compile(
@@ -148,7 +149,7 @@ def _build(words: list[str], builds: list[dict[str, Value]], pushed: list[Raw], 
     context = _CHECKOUT.sub("", contexts[0]).removeprefix("./").rstrip("/") or "."
     build: dict[str, Value] = {"context": fill(context)}
     if files := options.get("file"):
-        build["dockerfile"] = fill(_from(context, _CHECKOUT.sub("", files[-1]).removeprefix("./")))
+        build["dockerfile"] = fill(dockerfile_from(context, _CHECKOUT.sub("", files[-1]).removeprefix("./")))
     if arguments := options.get("arg"):
         pairs = (argument.partition("=") for argument in arguments)
         build["args"] = {name: fill(value if equals else f"${name}") for name, equals, value in pairs}
@@ -178,12 +179,3 @@ def _options(words: list[str]) -> tuple[dict[str, list[str]], list[str]]:
         else:
             others.append(word)
     return options, others
-
-
-def _from(context: str, dockerfile: str) -> str:
-    """A Dockerfile's path from the context: ``docker build -f`` counts it from where it runs."""
-    if context == "." or dockerfile.startswith("/"):
-        return dockerfile
-    if dockerfile.startswith(f"{context}/"):
-        return dockerfile.removeprefix(f"{context}/")
-    return "../" * (context.count("/") + 1) + dockerfile

@@ -44,7 +44,7 @@ def _remarks(data: bytes, system: str = "", path: str = "x.yml") -> list[str]:
 
 def test_a_file_of_no_system() -> None:
     hint = "name the system with --from, or another file"
-    assert _remarks(b"a: b") == [f"x.yml:1:1: error: this is no file of Drone or GitLab CI; {hint}"]
+    assert _remarks(b"a: b") == [f"x.yml:1:1: error: this is no file of Drone, GitLab CI or GitHub Actions; {hint}"]
     (text,) = _remarks(b"a: b", "drone")
     assert (
         text == f"x.yml:1:1: error: this is no file of Drone: it has no 'kind: pipeline', and no map 'pipeline'; {hint}"
@@ -87,6 +87,17 @@ def test_more_remarks_than_are_kept() -> None:
 def test_without_a_way_to_read_others_nothing_is_included() -> None:
     (remark, *_) = _remarks(b"include: a.yml", path=".gitlab-ci.yml")
     assert remark == ".gitlab-ci.yml:1:10: error: the file 'a.yml' cannot be read; it is left out"
+
+
+def test_two_files_that_would_be_one() -> None:
+    text = b"on: push\njobs: {a: {runs-on: ubuntu-latest, steps: [run: ls]}}"
+    imported = import_files([PipelineFile(f"{folder}/.github/workflows/ci.yml", text) for folder in "ab"])
+    assert [file.path for file in imported.files] == [".headway/ci.yml"]
+    (remark,) = imported.remarks
+    hint = "import it alone"
+    assert str(remark) == (
+        f"b/.github/workflows/ci.yml:1:1: error: another file became .headway/ci.yml already; it is left out; {hint}"
+    )
 
 
 def test_a_file_of_drone_runs_as_it_is() -> None:

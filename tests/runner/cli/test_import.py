@@ -29,6 +29,14 @@ def test_the_file_of_this_folder_is_imported(folder: Path) -> None:
     assert (folder / ".headway" / "default.yml").read_text().startswith("# Imported from .drone.yml.\n")
 
 
+def test_the_workflows_of_this_folder_are_imported(folder: Path) -> None:
+    (folder / ".github" / "workflows").mkdir(parents=True)
+    for name in ("b.yml", "a.yaml", "c.txt"):
+        text = "on: push\njobs: {t: {runs-on: ubuntu-latest, steps: [run: ls]}}"
+        (folder / ".github" / "workflows" / name).write_text(text)
+    assert _run()[:2] == (0, "wrote .headway/a.yml\nwrote .headway/b.yml\n")
+
+
 def test_remarks_have_their_places_and_a_summary(folder: Path) -> None:
     (folder / "x.yml").write_text(DRONE + "type: exec\nnode_selector: {}\nfoo: [1]\nbar: [1]\n")
     code, _, err = _run(Path("x.yml"))
@@ -75,7 +83,7 @@ def test_a_dry_run_shows_the_files(folder: Path) -> None:
 def test_what_cannot_be_imported(folder: Path) -> None:
     assert _run()[::2] == (
         2,
-        "headway: this folder has no file of Drone or GitLab CI; name the files to import\n",
+        "headway: this folder has no file of Drone, GitLab CI or GitHub Actions; name the files to import\n",
     )
     assert _run(Path("gone.yml"))[2] == "headway: gone.yml cannot be read: No such file or directory\n"
     assert "there is no importer for 'jenkins'; they are drone, gitlab" in _run(system="jenkins")[2]

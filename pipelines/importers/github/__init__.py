@@ -1,0 +1,1 @@
+"""Workflows of GitHub Actions (and of Gitea and Forgejo) as files of ours."""

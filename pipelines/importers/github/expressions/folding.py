@@ -1,0 +1,143 @@
+"""Conditions of GitHub Actions for one event: what the event decides is decided, the rest is left."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from pipelines.importers.github.expressions.names import Names
+from pipelines.importers.github.expressions.parser import FALSE, TRUE, Call, Lit, Not, Op, Ref, Tree
+
+EVENT_NAMES: Mapping[str, str] = {
+    "push": "push",
+    "tag": "push",
+    "pull_request": "pull_request",
+    "pull_request_closed": "pull_request",
+    "pull_request_metadata": "pull_request",
+    "release": "release",
+    "deployment": "deployment",
+    "cron": "schedule",
+    "manual": "workflow_dispatch",
+}
+"""The events here, and what GitHub calls them."""
+
+_REFS = {"push": "refs/heads/", "cron": "refs/heads/", "tag": "refs/tags/", "release": "refs/tags/"}
+_REF_TYPES = {"refs/tags/": "tag"}
+_STATUSES = {
+    "always": ("success", "failure"),
+    "failure": ("failure",),
+    "cancelled": ("canceled",),
+    "success": ("success",),
+}
+
+
+class Statuses(NamedTuple):
+    """A condition without the functions that ask for the status, and the statuses for which it holds."""
+
+    tree: Tree
+    statuses: tuple[str, ...]
+
+
+def without_status(tree: Tree) -> Statuses:
+    """Takes ``always()``, ``failure()`` and the like out of a condition. Without any of them it is for success."""
+    found: dict[str, None] = {}
+    rest = _taken(tree, found)
+    return Statuses(rest, tuple(each for each in ("success", "failure", "canceled") if each in found) or ("success",))
+
+
+def _taken(tree: Tree, found: dict[str, None]) -> Tree:
+    match tree:
+        case Not(Call("cancelled" | "failure" | "success" as name)):
+            found.update(
+                dict.fromkeys(("failure",) if name == "success" else ("success", "failure")[: 1 + (name != "failure")])
+            )
+            return TRUE
+        case Call(name, ()) if name in _STATUSES:
+            found.update(dict.fromkeys(_STATUSES[name]))
+            return TRUE
+        case Not(operand):
+            return Not(_taken(operand, found))
+        case Op(sign, left, right):
+            return Op(sign, _taken(left, found), _taken(right, found))
+        case _:
+            return tree
+
+
+def fold(tree: Tree, event: str, names: Names) -> Tree:
+    """The condition for runs of ``event``; without an event only what is always so is decided."""
+    match tree:
+        case Ref():
+            return _reference(tree, event, names)
+        case Not(operand):
+            inner = fold(operand, event, names)
+            return (FALSE if inner.holds else TRUE) if isinstance(inner, Lit) else Not(inner)
+        case Op("&&" | "||" as sign, left, right):
+            return _both_or_either(sign, fold(left, event, names), fold(right, event, names))
+        case Op(sign, left, right):
+            return _comparison(sign, fold(left, event, names), fold(right, event, names), event)
+        case Call(name, arguments):
+            return _call(name, [fold(each, event, names) for each in arguments], event)
+        case _:
+            return tree
+
+
+def _reference(ref: Ref, event: str, names: Names) -> Tree:
+    path = ".".join(ref.path)
+    if event and path == "github.event_name":
+        return Lit(EVENT_NAMES[event], is_text=True)
+    if event in _REFS and path == "github.ref_type":
+        return Lit(_REF_TYPES.get(_REFS[event], "branch"), is_text=True)
+    meaning = names.meaning(ref)
+    return meaning if isinstance(meaning, Lit) else ref
+
+
+def _both_or_either(sign: str, left: Tree, right: Tree) -> Tree:
+    if isinstance(left, Lit):
+        return right if left.holds == (sign == "&&") else left
+    if isinstance(right, Lit) and right in {TRUE, FALSE}:
+        return left if right.holds == (sign == "&&") else right
+    return Op(sign, left, right)
+
+
+def _is_ref(tree: Tree) -> bool:
+    return tree == Ref(("github", "ref"))
+
+
+def _comparison(sign: str, left: Tree, right: Tree, event: str) -> Tree:
+    if sign not in {"==", "!="}:
+        return Op(sign, left, right)
+    same: bool | None = None
+    if isinstance(left, Lit) and isinstance(right, Lit):
+        same = left.text.lower() == right.text.lower()
+    elif _is_ref(left) and isinstance(right, Lit) and _other_kind(right.text, event):
+        same = False
+    if same is None:
+        return Op(sign, left, right)
+    return TRUE if same == (sign == "==") else FALSE
+
+
+def _other_kind(text: str, event: str) -> bool:
+    """Is it a ref that no run of this event can have?"""
+    if event.startswith("pull_request"):
+        return not text.startswith("refs/pull/")
+    return event in _REFS and not text.startswith(_REFS[event])
+
+
+def _call(name: str, arguments: list[Tree], event: str) -> Tree:
+    if name == "startswith" and len(arguments) == 2 and _is_ref(arguments[0]) and isinstance(arguments[1], Lit):  # noqa: PLR2004
+        start = arguments[1].text
+        kind = "refs/pull/" if event.startswith("pull_request") else _REFS.get(event, "")
+        if kind.startswith(start) and kind:
+            return TRUE
+        if kind and not start.startswith(kind):
+            return FALSE
+    if all(isinstance(each, Lit) for each in arguments):
+        return _constant(name, [each.text.lower() for each in arguments if isinstance(each, Lit)]) or Call(
+            name, tuple(arguments)
+        )
+    return Call(name, tuple(arguments))
+
+
+def _constant(name: str, texts: list[str]) -> Lit | None:
+    tests = {"contains": str.__contains__, "startswith": str.startswith, "endswith": str.endswith}
+    if name in tests and len(texts) == 2:  # noqa: PLR2004 - a text and its part
+        return TRUE if tests[name](*texts) else FALSE
+    return None
