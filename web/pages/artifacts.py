@@ -11,7 +11,7 @@ from web.operations.artifacts.viewing import open_view, shown_file
 from web.operations.lookup import run_numbered
 from web.pages.templates import page
 from web.security.auth import CurrentUser, current_user
-from web.security.content_policies import PAGE_WITH_FRAME_POLICY, SHOWN_ARTIFACT_POLICY
+from web.security.content_policies import PAGE_WITH_FRAME_POLICY, SHOWN_ARTIFACT_CONNECTIONS, SHOWN_ARTIFACT_POLICY
 from web.security.downloads import DownloadsDep
 from web.services import ServicesDep
 from workers.db.roles import Role
@@ -25,7 +25,10 @@ _FILE_HEADERS = {
     "cross-origin-resource-policy": "cross-origin",
     "access-control-allow-origin": "*",
     "referrer-policy": "no-referrer",
+    "connection-allowlist": SHOWN_ARTIFACT_CONNECTIONS,
     "x-robots-tag": "none",
+    "x-dns-prefetch-control": "off",
+    "permissions-policy": "camera=(), display-capture=(), geolocation=(), microphone=(), usb=(), serial=(), hid=()",
 }
 
 RunNumber = Annotated[int, Path(ge=1, le=2**53)]

@@ -1,6 +1,7 @@
 """Artifacts that browsers show, in a real one: pages with their styles and scripts, and what those cannot do."""
 
 import base64
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -75,3 +76,60 @@ def test_the_address_alone_has_no_origin_either(site: Site, page: Page) -> None:
     page.goto(address or "")
     expect(page.locator("#said")).to_contain_text("cookie: SecurityError")
     expect(page.locator("#said")).to_contain_text("fetch: refused; origin: null")
+
+
+# What an injected element of a page of Headway's could load.
+LOAD = """([tag, attribute, address]) => new Promise((resolve) => {
+  const element = Object.assign(document.createElement(tag), {[attribute]: address, rel: "stylesheet"});
+  element.onload = () => resolve("loaded");
+  element.onerror = () => resolve("refused");
+  document.head.append(element);
+})"""
+
+
+def test_no_page_of_headways_own_loads_a_script_or_style_that_a_step_wrote(site: Site, page: Page) -> None:
+    opened(page, site.begin(), **{"html/report.js": b"window.injected = true"})
+    view = page.locator("iframe").get_attribute("src") or ""
+    for shown in (page.url, "/", f"/repos/{REPO}"):
+        page.goto(shown)
+        assert page.evaluate(LOAD, ["script", "src", view.replace("index.html", "report.js")]) == "refused"
+        assert page.evaluate(LOAD, ["link", "href", view.replace("index.html", "style.css")]) == "refused"
+        assert page.evaluate("window.injected") is None
+        assert page.evaluate(LOAD, ["script", "src", "/static/vendor/htmx.min.js"]) == "loaded"
+        assert page.evaluate(LOAD, ["link", "href", "/static/headway.css"]) == "loaded"
+
+
+CALLS = b"""
+const call = new RTCPeerConnection({iceServers: [{urls: "stun:ADDRESS"}]});
+call.createDataChannel("x");
+call.onicegatheringstatechange = () => {
+  if (call.iceGatheringState === "complete") document.getElementById("said").textContent = "gathered";
+};
+call.createOffer().then((offer) => call.setLocalDescription(offer));
+"""
+
+
+def test_a_script_in_an_artifact_reaches_no_server_by_webrtc(site: Site, page: Page) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("", 0))
+        # An address of this machine that is not a loopback one: a browser leaves those out. Nothing is sent by this.
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect(("192.0.2.1", 9))
+            address = f"{probe.getsockname()[0]}:{server.getsockname()[1]}"
+        frame = opened(page, site.begin(), **{"html/report.js": CALLS.replace(b"ADDRESS", address.encode())})
+        # A browser that has asked the server waits for its answer.
+        expect(frame.locator("#said")).to_have_text("gathered")
+        page.goto(page.locator("iframe").get_attribute("src") or "")
+        expect(page.locator("#said")).to_have_text("gathered")
+        server.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            server.recv(1)
+
+
+def test_a_page_in_a_frame_asks_nothing_of_headway_but_its_own_files(site: Site, page: Page) -> None:
+    report = REPORT.replace(b"dot.gif", b"/static/favicon.svg").replace(b"report.js", b"/static/js/app.js")
+    frame = opened(page, site.begin(), **{"html/index.html": report})
+    expect(frame.locator("#said")).to_have_css("color", "rgb(1, 2, 3)")
+    expect(frame.locator("#picture")).to_have_js_property("naturalWidth", 0)
+    frame.get_by_role("link", name="next").click()
+    expect(frame.get_by_role("heading", name="another page")).to_be_visible()
