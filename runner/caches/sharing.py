@@ -107,9 +107,16 @@ def _all(wanted: Wanted) -> range:
 
 @contextmanager
 def packed(
-    engine: Engine, folders: Sequence[Sequence[Path]], labels: dict[str, str], check: Callable[[], None]
+    engine: Engine,
+    folders: Sequence[Sequence[Path]],
+    labels: dict[str, str],
+    check: Callable[[], None],
+    kept_bytes: int,
 ) -> Iterator[Iterator[bytes]]:
-    """An archive of folders, each given by its layers, the newest first. Raises StepError, the pieces OSError too."""
+    """An archive of folders, each given by its layers, the newest first; they take up ``kept_bytes``.
+
+    Raises StepError and OSError, and so do the pieces.
+    """
     single = tuple(Folder(each[0], f"{_TOP}/{index}", read_only=True) for index, each in _only(folders, several=False))
     stacks = tuple(Overlay(f"{_TOP}/{index}", tuple(each)) for index, each in _only(folders, several=True))
     if not all(stack.is_possible for stack in stacks):
@@ -118,18 +125,29 @@ def packed(
         if (archived := engine.archive(container, _TOP)) is None:
             raise OSError("the engine shows no folder of it")
         with closing(archived[0]) as pieces:
-            yield _whole(pieces, check)
+            yield _whole(pieces, check, archive_bytes_max(kept_bytes))
 
 
 def _only(folders: Sequence[Sequence[Path]], *, several: bool) -> list[tuple[int, Sequence[Path]]]:
     return [(index, each) for index, each in enumerate(folders) if (len(each) > 1) is several]
 
 
-def _whole(pieces: Iterable[bytes], check: Callable[[], None]) -> Iterator[bytes]:
-    """The pieces of an archive. Raises OSError in the end if it breaks off."""
-    last = b""
+def archive_bytes_max(kept_bytes: int) -> int:
+    """How large an archive of files that take up so much room may be: more have only files with holes.
+
+    Another machine would write the holes to its disk. What an archive says about each file may be more than the file.
+    """
+    return 4 * kept_bytes + 64 * 1024**2
+
+
+def _whole(pieces: Iterable[bytes], check: Callable[[], None], bytes_max: int) -> Iterator[bytes]:
+    """The pieces of an archive. Raises OSError if it breaks off, or is too long."""
+    last, left = b"", bytes_max
     for piece in pieces:
         check()
+        left -= len(piece)
+        if left < 0:
+            raise OSError("it has files with holes, which would fill the disk of another machine")
         last = (last + piece)[-_BLOCK_BYTES:]
         yield piece
     if last != _END:

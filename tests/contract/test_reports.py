@@ -149,16 +149,19 @@ def test_the_run_to_compare_with_is_the_last_one_of_the_default_branch_that_has_
     assert keys == {rows.key_of(CaseName("unit", "tests.test_a", "b"))}
 
 
-def test_the_history_of_a_test_has_its_failures_newest_first(place: Place) -> None:
+def test_reports_with_their_runs_come_newest_first_and_say_how_a_test_failed_in_them(place: Place) -> None:
     claims = [place.job(str(number) * 40) for number in range(3)]
     for claim in claims:
         place.keep(claim, step_reports("", "one"))
     key = rows.key_of(CaseName("unit", "tests.test_a", "one"))
     with reading(place.database) as session:
-        newest, middle = rows.past_failures(session, place.repo_id, key, 2)
-        (oldest,) = rows.past_failures(session, place.repo_id, key, 2, middle.failure.id)
-        assert rows.past_failures(session, place.repo_id, "0" * 32, 2) == []
-    assert [each.run.number for each in (newest, middle, oldest)] == [3, 2, 1]
+        newest, middle = rows.reports_with_tests(session, place.repo_id, 2)
+        (oldest,) = rows.reports_with_tests(session, place.repo_id, 2, middle[0].id)
+        failures = rows.failures_of_test(session, [newest[0].id, oldest[0].id], key)
+        assert rows.failures_of_test(session, [newest[0].id], "0" * 32) == {}
+        assert rows.reports_with_tests(session, place.repo_id + 1, 2) == []
+    assert [run.number for _, run in (newest, middle, oldest)] == [3, 2, 1]
+    assert {report: row.name for report, row in failures.items()} == {newest[0].id: "one", oldest[0].id: "one"}
 
 
 def test_an_attempt_that_is_over_stores_nothing(place: Place) -> None:

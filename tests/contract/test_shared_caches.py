@@ -18,7 +18,7 @@ from workers.blobs import BlobStore, open_blobs
 from workers.caches.housekeeping import drop_old_copies
 from workers.caches.shared import SharedCacheStorage
 from workers.db.models import ArtifactBlob, Job, Run, SharedCache
-from workers.db.session import reading, transaction
+from workers.db.session import make_engine, reading, transaction
 from workers.settings import Settings
 from workers.store import artifacts as artifact_rows
 from workers.store import shared_caches as rows
@@ -218,6 +218,17 @@ def test_blobs_of_copies_stay_and_those_of_dropped_ones_are_deleted(place: Place
         session.delete(store.repo_by_id(session, place.repo_id))
     assert delete_unused_artifacts(place.database, place.blobs) == ""
     assert place.blob_names() == place.keys() == []
+
+
+def test_a_database_that_is_away_is_an_error_of_the_cache_alone(place: Place, tmp_path: Path) -> None:
+    away = make_engine(f"sqlite:///{tmp_path}/none/headway.db")
+    artifacts = StoredArtifacts(away, place.blobs, leases.Claim(1, 1, 1, None, "k"), place.repo_id)
+    storage = SharedCacheStorage(away, place.blobs, artifacts, place.repo_id, BYTES_MAX, patience_s=0)
+    with pytest.raises(OSError, match="the database does not answer"):
+        storage.find(wanted("pip-1"), own_key=True)
+    with pytest.raises(OSError, match="the database does not answer"):
+        storage.share("p", "pip-1", 1, [b"x"], tmp_path / "spool")
+    assert not (tmp_path / "spool").exists()
 
 
 def test_a_blob_that_was_dropped_meanwhile_is_no_copy(place: Place) -> None:

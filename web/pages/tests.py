@@ -1,4 +1,4 @@
-"""The pages of tests: all tests of a run, and in which runs a test failed."""
+"""The pages of tests: all tests of a run, and what a test did in earlier runs."""
 
 from typing import Annotated, Literal
 
@@ -7,7 +7,8 @@ from starlette.responses import Response
 
 from runner.report_results import CaseName
 from web.operations.lookup import repo_named, run_numbered
-from web.operations.reports.test_lists import POSITION_CHARACTERS_MAX, TestSearch, history_of, list_tests
+from web.operations.reports.test_history import history_of
+from web.operations.reports.test_lists import POSITION_CHARACTERS_MAX, TestSearch, list_tests
 from web.pages.templates import page
 from web.security.auth import CurrentUser, current_user
 from web.services import ServicesDep
@@ -62,20 +63,18 @@ def history_page(
     class_name: Part = "",
     before: Annotated[int, Query(ge=0, le=2**53)] = 0,
 ) -> Response:
-    """In which runs a test failed or was flaky."""
+    """In which runs a test passed, failed or was skipped."""
     named = CaseName(suite, class_name, test)
-    found = history_of(services, user, name, named, HISTORY_ON_A_PAGE + 1, before)
+    found = history_of(services, user, name, named, HISTORY_ON_A_PAGE, before)
     with reading(services.engine) as session:
         repo, now = repo_named(session, user, name, Role.READ), db_now_ms(session)
-    shown = found[:HISTORY_ON_A_PAGE]
     return page(
         request,
         "test_history.html",
         user=user,
         repo=repo,
         test=named,
-        failures=shown,
+        history=found,
         before=before,
-        older=shown[-1].failure.id if len(found) > HISTORY_ON_A_PAGE else None,
         now=now,
     )

@@ -37,13 +37,6 @@ class ShownReport(NamedTuple):
     step_name: str
 
 
-class PastFailure(NamedTuple):
-    """An earlier end of a test, and the run that it was in."""
-
-    failure: TestFailure
-    run: Run
-
-
 def key_of(test: CaseName) -> str:
     """A hash of what identifies a test within its repository."""
     return hashlib.sha256("\0".join(test).encode(errors="replace")).hexdigest()[:32]
@@ -163,15 +156,22 @@ def failed_keys(session: Session, run_id: int) -> set[str]:
     return set(session.scalars(query.limit(KNOWN_COUNT_MAX)))
 
 
-def past_failures(session: Session, repo_id: int, key: str, limit: int, before_id: int = 0) -> list[PastFailure]:
-    """In which runs this test has failed, or was flaky, newest first."""
+def reports_with_tests(session: Session, repo_id: int, limit: int, before_id: int = 0) -> list[tuple[StepReport, Run]]:
+    """The reports of a repository that count, newest first, each with its run; of those before this one."""
+    counts = StepReport.attempt.in_([CARRIED_ATTEMPT, Job.attempt - Job.takeovers])
     query = (
-        select(TestFailure, Run)
-        .join(StepReport, StepReport.id == TestFailure.report_id)
+        select(StepReport, Run)
         .join(Run, Run.id == StepReport.run_id)
-        .where(TestFailure.repo_id == repo_id, TestFailure.key == key)
+        .join(Job, Job.id == StepReport.job_id)
+        .where(StepReport.repo_id == repo_id, counts)
     )
     if before_id:
-        query = query.where(TestFailure.id < before_id)
-    found = session.execute(query.order_by(TestFailure.id.desc()).limit(limit))
-    return [PastFailure(failure, run) for failure, run in found]
+        query = query.where(StepReport.id < before_id)
+    found = session.execute(query.order_by(StepReport.id.desc()).limit(limit))
+    return [(report, run) for report, run in found]
+
+
+def failures_of_test(session: Session, report_ids: Collection[int], key: str) -> dict[int, TestFailure]:
+    """The rows of a test that failed or was flaky, by their reports; of several in one report the last."""
+    query = select(TestFailure).where(TestFailure.key == key, TestFailure.report_id.in_(report_ids))
+    return {row.report_id: row for row in session.scalars(query.order_by(TestFailure.id))}

@@ -72,7 +72,7 @@ def _share(job: Job, access: CacheAccess, shared: SharedCaches, wanted: Wanted, 
         return
     layers = [[access.store.layers / layer.name / str(index) for layer in view.found.layers] for index in _all(wanted)]
     spool = access.store.views_of(job.assignment.folder) / f"packed-{new_name()}"
-    with packed(job.engine, layers, job.labels(), check) as pieces:
+    with packed(job.engine, layers, job.labels(), check, view.found.size_bytes) as pieces:
         shared.share(wanted.place, wanted.key, view.found.size_bytes, pieces, spool)
 
 

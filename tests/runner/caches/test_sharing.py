@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.state import Reason
-from runner.caches.sharing import SharedCopy, fetch, packed
+from runner.caches.sharing import SharedCopy, archive_bytes_max, fetch, packed
 from runner.caches.store import CacheStore, Wanted
 from runner.docker.client import Engine
 from runner.errors import CanceledError, StepError
@@ -73,7 +73,7 @@ def found(store: CacheStore) -> list[Path]:
 def test_what_was_packed_of_layers_is_one_layer_elsewhere(
     store: CacheStore, layers: list[list[Path]], ran: JobRunner
 ) -> None:
-    with packed(ran.engine, layers, LABELS, nothing) as pieces:
+    with packed(ran.engine, layers, LABELS, nothing, 10**6) as pieces:
         archive = b"".join(pieces)
     fetched(store, ran.engine, archive, len(archive))
     (layer,) = found(store)
@@ -108,13 +108,30 @@ def test_a_canceled_job_fetches_and_packs_no_further(
     with pytest.raises(CanceledError):
         fetch(ran.engine, store, job, WANTED, copy, [archive_of(["version/0", "version/1"])], LABELS, stop)
     assert found(store) == []
-    with packed(ran.engine, layers, LABELS, stop) as pieces, pytest.raises(CanceledError):
+    with packed(ran.engine, layers, LABELS, stop, 10**6) as pieces, pytest.raises(CanceledError):
         list(pieces)
 
 
 def test_layers_whose_paths_the_kernel_would_not_understand_are_not_packed(tmp_path: Path, ran: JobRunner) -> None:
     with (
         pytest.raises(OSError, match="would not understand"),
-        packed(ran.engine, [[tmp_path / "a:b", tmp_path]], LABELS, nothing),
+        packed(ran.engine, [[tmp_path / "a:b", tmp_path]], LABELS, nothing, 10**6),
     ):
         pass
+
+
+@pytest.mark.parametrize(("over_bytes", "refused"), [(0, False), (1, True)])
+def test_files_with_holes_are_not_packed(tmp_path: Path, ran: JobRunner, over_bytes: int, refused: bool) -> None:
+    (tmp_path / "folder").mkdir()
+    with (tmp_path / "folder/sparse").open("wb") as file:
+        file.truncate(65 * 1024**2)
+    with packed(ran.engine, [[tmp_path / "folder"]], LABELS, nothing, 10**9) as pieces:
+        size_bytes = sum(map(len, pieces))
+    kept_bytes = (size_bytes - archive_bytes_max(0)) // 4 - over_bytes
+    assert archive_bytes_max(kept_bytes) == size_bytes - 4 * over_bytes, "archives end at a multiple of 512"
+    with packed(ran.engine, [[tmp_path / "folder"]], LABELS, nothing, kept_bytes) as pieces:
+        if refused:
+            with pytest.raises(OSError, match="files with holes"):
+                list(pieces)
+        else:
+            assert sum(map(len, pieces)) == size_bytes

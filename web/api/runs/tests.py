@@ -8,7 +8,8 @@ from runner.report_results import CaseName
 from web.api.schemas import Schema
 from web.json_api import RunNumber, make_router
 from web.operations.reports.run_reports import RunReports, ShownFailure, run_reports
-from web.operations.reports.test_lists import HISTORY_COUNT_MAX, LISTED_COUNT_MAX, TestSearch, history_of, list_tests
+from web.operations.reports.test_history import HISTORY_COUNT_MAX, history_of
+from web.operations.reports.test_lists import LISTED_COUNT_MAX, TestSearch, list_tests
 from web.security.auth import CurrentUser
 from web.services import ServicesDep
 
@@ -98,10 +99,9 @@ class TestsSchema(Schema):
     next_after: str | None
 
 
-class PastFailureSchema(Schema):
-    """A run in which a test failed or was flaky."""
+class PastTestSchema(Schema):
+    """A run in which a test ran or was skipped. ``message`` and ``line`` are there where it failed."""
 
-    id: int
     run: int
     sha: str
     branch: str
@@ -112,6 +112,15 @@ class PastFailureSchema(Schema):
     line: int
     duration_ms: int
     created_ms: int
+
+
+class TestHistorySchema(Schema):
+    """Runs in which a test ran, newest first. ``next_before`` is there if there are older reports to look into."""
+
+    __test__ = False
+
+    runs: list[PastTestSchema]
+    next_before: int | None
 
 
 @router.get("/repos/{name:path}/runs/{number}/reports")
@@ -203,20 +212,21 @@ def get_history(
     class_name: Name = "",
     before: Annotated[int, Query(ge=0, le=2**53)] = 0,
     limit: Annotated[int, Query(ge=1, le=HISTORY_COUNT_MAX)] = HISTORY_COUNT_MAX,
-) -> list[PastFailureSchema]:
-    """In which runs a test failed or was flaky, newest first.
+) -> TestHistorySchema:
+    """In which runs a test passed, failed or was skipped, newest first.
 
-    ``before`` is the ``id`` of the last of the page before.
+    Only so many reports are looked into: a page may be empty. ``before`` is ``next_before`` of the page before.
     """
     found = history_of(services, user, name, CaseName(suite, class_name, test), limit, before)
-    kept = ("id", "state", "flaky", "message", "file", "line", "duration_ms")
-    return [
-        PastFailureSchema(
-            **{field: getattr(each.failure, field) for field in kept},
+    kept = ("state", "flaky", "message", "file", "line", "duration_ms")
+    runs = [
+        PastTestSchema(
+            **{field: getattr(each, field) for field in kept},
             run=each.run.number,
             sha=each.run.sha,
             branch=each.run.branch,
             created_ms=each.run.created_ms,
         )
-        for each in found
+        for each in found.tests
     ]
+    return TestHistorySchema(runs=runs, next_before=found.next_before)

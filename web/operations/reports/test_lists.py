@@ -1,11 +1,11 @@
-"""All tests of a run, listed and searched, and how a test did before."""
+"""All tests of a run, listed and searched."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from runner.report_results import Case, CaseName, case_of
+from runner.report_results import Case, case_of
 from web.operations.errors import GoneError, InvalidInputError
-from web.operations.lookup import repo_named, run_numbered
+from web.operations.lookup import run_numbered
 from web.security.access import Actor
 from web.services import OperationServices
 from workers.blobs import BlobMissingError, BlobStore
@@ -14,10 +14,8 @@ from workers.db.roles import Role
 from workers.db.session import reading
 from workers.reports.storage import cases_of
 from workers.store import reports as rows
-from workers.store.reports import PastFailure
 
 LISTED_COUNT_MAX = 1000
-HISTORY_COUNT_MAX = 100
 POSITION_CHARACTERS_MAX = 40
 
 
@@ -107,12 +105,3 @@ def _lines(blobs: BlobStore, report: StepReport) -> Iterator[str]:
             yield from (line.decode(errors="replace") for line in lines if line)
     except BlobMissingError:
         raise GoneError("The list of all tests is gone from the blob store.") from None
-
-
-def history_of(
-    services: OperationServices, actor: Actor, name: str, test: CaseName, limit: int, before: int = 0
-) -> list[PastFailure]:
-    """In which runs of the repository this test failed or was flaky, newest first."""
-    with reading(services.engine) as session:
-        repo = repo_named(session, actor, name, Role.READ)
-        return rows.past_failures(session, repo.id, rows.key_of(test), limit, before)

@@ -92,13 +92,6 @@ def test_a_position_that_is_none_is_refused(program: TestClient, run: ClaimedRun
         assert (answer.status_code, "'next_after'" in answer.text) == (422, True)
 
 
-def test_the_history_of_a_test(program: TestClient, run: ClaimedRun) -> None:
-    newest, oldest = got(program, "tests/history", **TEST)
-    assert (newest["run"], newest["branch"], newest["state"], oldest["run"]) == (2, "feature", "failed", 1)
-    assert [each["run"] for each in got(program, "tests/history", **TEST, before=newest["id"])] == [1]
-    assert got(program, "tests/history", test="old") == []
-
-
 def test_a_list_whose_blob_is_gone_says_so(program: TestClient, site: Site, run: ClaimedRun) -> None:
     site.services.blobs.delete(list(site.services.blobs.names("artifacts")))
     answer = program.get(f"/api/repos/{REPO}/runs/2/tests")
