@@ -51,19 +51,18 @@ def import_paths(options: ImportOptions, out: TextIO, err: TextIO) -> int:
 def _import(options: ImportOptions) -> Imported:
     if options.system not in {"", *SYSTEMS}:
         raise _UsageError(f"there is no importer for {options.system!r}; they are {', '.join(SYSTEMS)}")
-    paths = options.paths or _found_here()
+    paths = options.paths or other_files(Path())
+    if not paths:
+        raise _UsageError(f"this folder has no file of {KNOWN}; name the files to import")
     files = [PipelineFile(path.as_posix(), _read(path)) for path in paths]
     return import_files(files, options.system, _included)
 
 
-def _found_here() -> tuple[Path, ...]:
-    """The files of other systems in the current folder."""
-    named = [Path(name) for name in (*DRONE_FILES, *_GITLAB_FILES)]
-    workflows = [path for pattern in _WORKFLOWS for path in sorted(Path().glob(pattern))]
-    found = tuple(path for path in (*named, *workflows) if path.is_file())
-    if not found:
-        raise _UsageError(f"this folder has no file of {KNOWN}; name the files to import")
-    return found
+def other_files(folder: Path) -> tuple[Path, ...]:
+    """The files of other systems in a folder."""
+    named = [folder / name for name in (*DRONE_FILES, *_GITLAB_FILES)]
+    workflows = [path for pattern in _WORKFLOWS for path in sorted(folder.glob(pattern))]
+    return tuple(path for path in (*named, *workflows) if path.is_file())
 
 
 def _read(path: Path) -> bytes:

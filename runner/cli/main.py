@@ -6,24 +6,6 @@ from typing import Annotated
 
 import typer
 
-from runner.cli import exit_status
-
-STARTER = """\
-# The pipeline of this repository. Reference: docs/using/pipelines.md
-steps:
-  - name: build            # docker build of the Dockerfile here
-    build: .
-
-  - name: test             # in the image just built
-    commands:
-      - echo "put your test command here"
-
-# - name: push             # exactly the image that was tested
-#   push:
-#     repo: registry.example.com/team/app
-#     tags: auto
-"""
-
 app = typer.Typer(
     name="headway", help="A self-hosted CI server, and the same pipelines on your laptop.", no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -154,14 +136,7 @@ def schema() -> None:
 
 @app.command()
 def init(folder: Annotated[Path, typer.Argument(help="The folder of the repository.")] = Path()) -> None:
-    """Writes a first pipeline file."""
-    from pipelines.parser.discovery import FIRST_FILE
+    """Writes a first pipeline file from what the repository has; with files of another CI system, imports them."""
+    from runner.cli.init.init import init_folder
 
-    target = folder / FIRST_FILE
-    try:
-        with target.open("x") as file:
-            file.write(STARTER)
-    except FileExistsError:
-        typer.echo(f"headway: {target} already exists", err=True)
-        raise typer.Exit(exit_status.FAILED) from None
-    typer.echo(f"wrote {target}; try it: headway run")
+    raise typer.Exit(init_folder(folder, sys.stdout, sys.stderr))

@@ -8,7 +8,6 @@ import pytest
 from pipelines.compiler.pipeline import compile_pipeline
 from pipelines.context import Context, PipelineFile, RepoInfo
 from pipelines.trigger import Event, Trigger
-from runner.cli.main import STARTER
 from tests.support.documents import PAGES, blocks_of, name_of, prose_of, text_of
 from tests.support.paths import ROOT
 
@@ -31,10 +30,6 @@ def test_the_example_of_the_readme_is_a_pipeline() -> None:
 @pytest.mark.parametrize("path", [".headway.yml", "examples/shortlink/.headway.yml"])
 def test_the_pipelines_of_this_repository_are_right(path: str) -> None:
     assert compiled((ROOT / path).read_text())
-
-
-def test_the_pipeline_that_init_writes_is_right() -> None:
-    assert compiled(STARTER) == ["build", "test"]
 
 
 def make_targets_of(page: Path) -> set[str]:
