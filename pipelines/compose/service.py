@@ -91,7 +91,10 @@ def _check_keys(service: Service, node: Node, report: Report) -> None:
         elif why := IGNORED_KEYS.get(key.text):
             report.warning(key.place, f"'{key.text}' of {service.label} has no effect here: {why}", "")
         elif key.text not in READ_KEYS and key.text not in IGNORED_KEYS and not key.text.startswith("x-"):
-            hint = did_you_mean(key.text, READ_KEYS) or "remove it, or put it below a key that begins with 'x-'"
+            hint = (
+                did_you_mean(key.text, (*READ_KEYS, *IGNORED_KEYS))
+                or "remove it, or put it below a key that begins with 'x-'"
+            )
             report.error(key.place, f"unknown key '{shown(key.text)}' in {service.label}", hint)
 
 

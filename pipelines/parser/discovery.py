@@ -38,7 +38,6 @@ _OTHER_FILES = (
     (re.compile(r"(?:^|/)bitbucket-pipelines\.ya?ml$"), "Bitbucket Pipelines"),
     (re.compile(r"(?:^|/)\.buildkite/"), "Buildkite"),
     (re.compile(r"(?:^|/)\.cirrus\.ya?ml$"), "Cirrus CI"),
-    (re.compile(r"(?:^|/)(?:docker-)?compose\.ya?ml$"), "Docker Compose"),
     (re.compile(r"(?:^|/)Jenkinsfile$"), "Jenkins"),
 )
 

@@ -31,7 +31,6 @@ _TOP_KEY = re.compile(rb"^[\"']?([A-Za-z][A-Za-z0-9_-]*)[\"']?\s*:", re.MULTILIN
 _TOP_KEYS = {
     "GitHub Actions": {b"on", b"jobs"},
     "CircleCI": {b"version", b"jobs"},
-    "Docker Compose": {b"services", b"networks"},
     "GitLab CI": {b"stages"},
 }
 

@@ -38,7 +38,7 @@ def fragment_at(path: Path, pipeline_of: Callable[[Path], list[PipelineFile]], f
     is_included = b"steps" in text and any(
         not each.repo and each.path == name for each in fragments_of(pipeline_of(root), root)
     )
-    return FragmentFile(root, name, text) if is_included or looks_like_fragment(text) else None
+    return FragmentFile(root, name, text) if is_included or looks_like_fragment(name, text) else None
 
 
 def _root_of(path: Path) -> Path:

@@ -33,7 +33,7 @@ def lint(text: str, **others: str) -> list[str]:
     ],
 )
 def test_what_no_workflow_looks_like_is_a_fragment(text: str, is_one: bool) -> None:
-    assert looks_like_fragment(text.encode()) == is_one
+    assert looks_like_fragment("a.yml", text.encode()) == is_one
 
 
 def test_each_input_without_a_default_has_a_sample_that_fits() -> None:
@@ -88,3 +88,39 @@ def test_a_file_of_a_name_that_nothing_can_include_is_told() -> None:
     includer = includer_of("ci/test.txt", STEPS.encode(), ".headway.yml")
     (problem,) = lint_fragment("ci/test.txt", includer, {Address("ci/test.txt"): Fragment(STEPS.encode())})
     assert str(problem).startswith("ci/test.txt:1:1: error: the path of a fragment does not end in .yml or .yaml")
+
+
+COMPOSE = b"""\
+services:
+  web: {image: 'x:1', prots: [80], environment: {A: '${B}', C: '${C:?needed}'}, env_file: a.env}
+  db: {image: 'x:1', privileged: true}
+"""
+
+
+@pytest.mark.parametrize("path", ["ci/compose.yml", "docker-compose.test.yaml", "compose-test.yml", "ci/other.yml"])
+def test_a_compose_file_is_linted_as_what_a_step_runs(path: str) -> None:
+    assert looks_like_fragment(path, COMPOSE)
+    includer = includer_of(path, COMPOSE, ".headway.yml")
+    why = "a service has nothing of the host here: remove it"
+    folder = "ci/" if path.startswith("ci/") else ""
+    files = {Address(path): Fragment(COMPOSE), Address(f"{folder}a.env"): Fragment(b"X=1\n")}
+    assert [str(each) for each in lint_fragment(path, includer, files)] == [
+        f"{path}:2:23: error: unknown key 'prots' in the Compose service 'web'; did you mean 'ports'?",
+        f"{path}:3:22: error: 'privileged' of the Compose service 'db' is not supported; {why}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "is_compose"),
+    [
+        ("compose.yml", "services: {db: {image: x}}", True),
+        ("a.yml", "services: {db: {image: x}}", False),
+        ("a.yml", "services: {db: {image: x}}\nnetworks: {a: }", True),
+        ("a.yml", "services: {db: {image: x, command: y}}", True),
+        ("a.yml", "services: {db: }\nversion: '3'", False),
+        ("compose.yml", "services: [{name: db, image: x}]", False),
+        ("compose.yml", "services: {db: {image: x}}\nsteps: []", False),
+    ],
+)
+def test_what_is_taken_for_a_compose_file(path: str, text: str, is_compose: bool) -> None:
+    assert (b"compose: " in includer_of(path, text.encode(), ".headway.yml").text) is is_compose

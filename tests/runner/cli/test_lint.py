@@ -91,7 +91,6 @@ def test_what_cannot_be_looked_at_is_2(tmp_path: Path) -> None:
         (".gitea/workflows/ci.yaml", "on: push\n", "GitHub Actions"),
         (".gitlab-ci.yml", "test: {script: x}\n", "GitLab CI"),
         (".circleci/config.yml", "version: 2\n", "CircleCI"),
-        ("compose.yaml", "services: {}\n", "Docker Compose"),
         ("Jenkinsfile", "pipeline { agent any }\n", "Jenkins"),
         ("copied.yml", "name: x\non:\n  push:\njobs:\n  a: {}\n", "GitHub Actions"),
         ("copied.yml", "stages: [a]\na: {script: x}\n", "GitLab CI"),
