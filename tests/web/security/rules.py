@@ -45,6 +45,7 @@ _TABLE = {
         GET /api/repos/{name:path}/tests/history, GET /repos/{name:path}/runs/{number}/tests,
         GET /repos/{name:path}/tests/history,
         GET /api/steps/{step_id}/log, GET /api/steps/{step_id}/log/sources, GET /api/steps/{step_id}/log/search,
+        GET /api/steps/{step_id}/log/groups,
         GET /api/steps/{step_id}/stream, GET /api/runs/{run_id}/stream
     """,
     Needs.WRITE: """

@@ -4,6 +4,7 @@ from functools import partial
 from typing import Annotated, NamedTuple
 
 from fastapi import Depends, Query
+from pydantic import Field
 from starlette.responses import Response
 
 from runner.events import Stream
@@ -11,6 +12,7 @@ from web.api.schemas import Schema
 from web.json_api import RowId, make_router
 from web.operations.lookup import step_with_id
 from web.operations.repos.retention import logs_kept
+from web.operations.runs.log_groups import groups_of
 from web.operations.runs.log_parts import (
     LINES_MAX,
     PART_BYTES_MAX,
@@ -57,6 +59,23 @@ class SearchResult(Schema):
     """The numbers of the lines; ``more`` is true where lines after ``searched_lines`` were not searched."""
 
     lines: list[int]
+    more: bool
+    searched_lines: int
+
+
+class LogGroup(Schema):
+    """Lines that belong together, from ``line``, which names them, to ``last``."""
+
+    kind: str = Field(description="command, github, gitlab or buildkite.")
+    line: int
+    last: int
+    title: str
+
+
+class LogGroups(Schema):
+    """The groups of a log by their first lines; with ``more`` only those of its first ``searched_lines``."""
+
+    groups: list[LogGroup]
     more: bool
     searched_lines: int
 
@@ -154,3 +173,15 @@ def search_log(
     address = kept_log(place, partial(logs_kept, services, place.repo.id))
     found = search(services.logs, address, Wanted(text, regex, case, from_line))
     return SearchResult(lines=found.lines, more=found.more, searched_lines=found.searched_lines)
+
+
+@router.get("/steps/{step_id}/log/groups")
+def get_log_groups(services: ServicesDep, user: CurrentUser, step_id: RowId) -> LogGroups:
+    """What each command of a step wrote, and the groups of markers: `::group::`, `section_start:` and `--- `.
+
+    Of a long log 64 MB are looked at, for two seconds at most, and of many groups there are the first 5,000.
+    """
+    with reading(services.engine) as session:
+        place = step_with_id(session, user, step_id)
+    address = kept_log(place, partial(logs_kept, services, place.repo.id))
+    return LogGroups.model_validate(groups_of(services.logs, address))

@@ -69,7 +69,7 @@ export class Find {
     Object.assign(this, { key, found: [], more: false, searched: 0, error: "", at: -1 });
     await this.#search();
     if (!this.found.length) return;
-    const here = this.view.list?.at?.number ?? 1;
+    const here = this.view.at?.number ?? 1;
     const after = this.found.findIndex((line) => line >= here);
     const before = (after > 0 ? after : this.found.length) - 1;
     this.at = step > 0 ? Math.max(0, after) : before;

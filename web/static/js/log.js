@@ -2,6 +2,8 @@
 // step runs; the reader who scrolls up stays where they are.
 import { drawn, runs } from "./ansi.js";
 import { copyAsWritten } from "./copy.js";
+import { FoldedSource } from "./folds.js";
+import { GroupToggles } from "./group_toggles.js";
 import { addressOf, hashOf, keepPlace, keptPlace, linkedLines } from "./links.js";
 import { LogSource, shownText } from "./log_source.js";
 import { Sources } from "./sources.js";
@@ -17,6 +19,7 @@ export class LogView {
     this.note = document.getElementById("log-note");
     this.follow = document.getElementById("log-follow");
     this.source = new LogSource(root.dataset.log);
+    this.folded = new FoldedSource(this.source);
     this.lines = document.getElementById("log-lines");
     this.selected = linkedLines() ?? this.#cause();
     this.work = Promise.resolve();
@@ -39,9 +42,10 @@ export class LogView {
       if (this.list) this.list.clear();
       else this.#makeList();
       const place = keptPlace();
-      if (place && !place.following) this.list.show(place.number, place.place);
-      else if (!place && this.selected) this.list.show(this.selected.first);
+      if (place && !place.following) this.show(place.number, place.place);
+      else if (!place && this.selected) this.show(this.selected.first);
       else this.list.follow();
+      this.toggles.load();
     });
   }
 
@@ -74,7 +78,19 @@ export class LogView {
   // Marks a line, which the address then names, and shows it.
   select(number) {
     this.#selectLines(number, number);
-    this.list?.show(number);
+    this.show(number);
+  }
+
+  // Shows a line, also one that is folded away.
+  show(number, place) {
+    if (this.folded.reveal(number)) this.list?.clear();
+    this.list?.show(this.folded.placeOf(number), place);
+  }
+
+  // The first line in view, and how far below the upper edge it begins.
+  get at() {
+    const at = this.list?.at;
+    return at ? { ...at, number: this.folded.lineAt(at.number) } : null;
   }
 
   #selectLines(first, last) {
@@ -90,10 +106,11 @@ export class LogView {
   }
 
   #makeList() {
-    this.list = new VirtualList(this.root, this.lines, this.source, (line) => this.#draw(line));
+    this.list = new VirtualList(this.root, this.lines, this.folded, (line) => this.#draw(line));
     this.list.failed = (error) => (this.error = error.message);
     this.list.updated = () => this.#updated();
     this.sources = new Sources(this.root, this.lines);
+    this.toggles = new GroupToggles(this);
     this.none.hidden = this.source.count > 0;
   }
 
@@ -116,7 +133,7 @@ export class LogView {
 
   #keepPlace() {
     this.timer = undefined;
-    const place = this.list.following ? { following: true } : this.list.at;
+    const place = this.list.following ? { following: true } : this.at;
     if (JSON.stringify(place) === JSON.stringify(keptPlace())) return;
     keepPlace(place);
   }
@@ -136,8 +153,14 @@ export class LogView {
     link.setAttribute("aria-label", `Line ${number}`);
     const text = document.createElement("span");
     text.append(...runs(shownText(line), line.style).map(drawn));
-    element.append(link, text);
+    element.append(link, ...this.toggles.of(line, text), text);
     return element;
+  }
+
+  // Draws the lines in view anew, each where it was.
+  drawAgain() {
+    for (const element of this.lines.querySelectorAll(".line")) element.replaceWith(this.#draw(element.line));
+    this.list.soon();
   }
 
   #isSelected(number) {
@@ -157,7 +180,7 @@ export class LogView {
   #showLinked() {
     this.selected = linkedLines();
     this.#mark();
-    if (this.selected) this.list?.show(this.selected.first);
+    if (this.selected) this.show(this.selected.first);
   }
 
   #mark() {

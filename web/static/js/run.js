@@ -37,7 +37,10 @@ function watchStep(view) {
     if (kind === "log") view.add(bytes(data), end);
     if (kind === "changed") changed();
     if (kind === "restart") begin(view);
-    if (kind === "end" || kind === "gone") watchRun();
+    if (kind === "end" || kind === "gone") {
+      view.toggles.load();
+      watchRun();
+    }
   };
   const state = () => ({ offset: view.position, seen: seen() });
   stop = follow(log.dataset.follow, { state, on, shown: () => view.catchUp() });
