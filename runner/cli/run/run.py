@@ -33,6 +33,8 @@ from runner.cli.run.cleanup_process import past_cleanup_failures
 from runner.cli.run.options import RunOptions
 from runner.cli.run.report_lines import report_lines
 from runner.cli.run.reuse import LocalReuse, reuse_for, store_results
+from runner.cli.run.secrets import secrets_of
+from runner.cli.run.selection import selected
 from runner.cli.run.terminal import Terminal
 from runner.errors import MachineError, StepError, as_step_error
 from runner.events import Emit
@@ -40,7 +42,6 @@ from runner.execution.job.job import Assignment
 from runner.execution.job.options import Options
 from runner.execution.job_lifecycle import open_job, run_job
 from runner.images.docker_config import logins
-from runner.logs.spellings import shown_in_logs
 from runner.network.egress import EgressSettings, local_egress
 from runner.source.working_tree import WorkingTree, working_tree
 from runner.threads import in_background
@@ -54,9 +55,10 @@ def run_folder(options: RunOptions, bootstrap: RunBootstrap) -> int:
     if failures := past_cleanup_failures():
         _print_error(f"an earlier run could not clean up: {failures}")
     try:
-        secrets = secrets_of(options.secrets, os.environ)
+        secrets = secrets_of(options.secrets, options.secrets_file, os.environ, _print_error)
         tree = working_tree(options.folder)
         plan = plan_of(tree, _event(options), options.branch, options.inputs)
+        plan = selected(plan, options.workflows, options.cells)
     except InvalidPipelineError as error:
         _print_problems(error.problems)
         return exit_status.USAGE
@@ -126,18 +128,6 @@ def _event(options: RunOptions) -> Event:
     except ValueError:
         known = ", ".join(Event)
         raise StepError(Reason.INVALID_PIPELINE, f"there is no event {name!r}; the events are {known}") from None
-
-
-def secrets_of(names: Sequence[str], environment: Mapping[str, str]) -> dict[str, str]:
-    """The secrets by their names in lower case; warns of what logs will show. Raises StepError if one has no value."""
-    found = {name.lower(): environment.get(name, environment.get(name.upper())) for name in names}
-    for name, value in found.items():
-        if value is None:
-            hint = f"set the environment variable {name.upper()}"
-            raise StepError(Reason.SECRET_MISSING, f"the secret {name!r} has no value: {hint}")
-        if shown := shown_in_logs(value):
-            _print_error(f"the secret {name!r}: {shown}")
-    return {name: value for name, value in found.items() if value is not None}
 
 
 @dataclass(frozen=True)

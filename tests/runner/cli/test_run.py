@@ -436,3 +436,17 @@ def test_a_cache_is_there_in_the_next_run_of_this_folder(tree: Tree, tmp_path: P
     assert listed == ["x"]
     store = tmp_path / "cache/headway/caches"
     assert [len(list((store / name).iterdir())) for name in ("layers", "views", "gone")] == [1, 0, 0]
+
+
+def test_a_workflow_a_combination_and_secrets_of_a_file(tree: Tree, tmp_path: Path) -> None:
+    step = "matrix: {A: ['1', '2']}\n" + SHOW.format('echo "$A $TOKEN" | tr a-z A-Z')
+    step += "    environment: {TOKEN: {from_secret: token}}\n"
+    tree.write({".headway/a.yml": step, ".headway/b.yml": SHOW.format("exit 1")})
+    (tmp_path / "secrets").write_text("TOKEN='hidden-value'\n")
+    chosen = ("--workflow", "a", "--matrix", "A=2", "--secrets-file", str(tmp_path / "secrets"))
+    assert tree.said(*chosen) == ["2 HIDDEN-VALUE"]
+    done = tree.run("--workflow", "x")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "headway: no workflow 'x' runs here; the jobs are: 'a 1', 'a 2', 'b'\n",
+    )
