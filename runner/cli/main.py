@@ -68,6 +68,7 @@ def run(  # noqa: PLR0917 - every option is a parameter
     matrix: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE: run only the combinations of the matrix that have it.")
     ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Write one JSON object on each line, for programs.")] = False,
     no_reuse: Annotated[
         bool, typer.Option("--no-reuse", help="Run every step, also where an earlier result could be taken.")
     ] = False,
@@ -77,7 +78,7 @@ def run(  # noqa: PLR0917 - every option is a parameter
     from runner.cli.run.options import RunOptions
 
     names, given, workflows, cells = (tuple(each or ()) for each in (secret, inputs, workflow, matrix))
-    options = RunOptions(folder, push, event, branch, names, given, no_reuse, secrets_file, workflows, cells)
+    options = RunOptions(folder, push, event, branch, names, given, no_reuse, secrets_file, workflows, cells, json)
     raise typer.Exit(launch(options))
 
 

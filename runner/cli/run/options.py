@@ -11,7 +11,7 @@ class RunOptions:
 
     ``secrets_file`` has lines NAME=VALUE, as ``inputs`` are. Without ``event`` it is a push, with inputs a manual run.
     With ``no_reuse`` every step runs. ``workflows`` are the names of those that run, and ``cells`` NAME=VALUE of the
-    matrix; without any, all run.
+    matrix; without any, all run. With ``json`` the output is one JSON object on each line.
     """
 
     folder: Path = Path()
@@ -24,6 +24,7 @@ class RunOptions:
     secrets_file: Path | None = None
     workflows: tuple[str, ...] = ()
     cells: tuple[str, ...] = ()
+    json: bool = False
 
 
 _WITH_VALUE = ("--event", "--branch", "--secret", "--input", "--secrets-file", "--workflow", "--matrix")
@@ -37,7 +38,7 @@ def plain_options(arguments: Sequence[str]) -> RunOptions | None:
     rest = iter(arguments)
     for argument in rest:
         name, equals, value = argument.partition("=")
-        if argument in {"--push", "--no-reuse"}:
+        if argument in {"--push", "--no-reuse", "--json"}:
             flags.add(argument)
         elif name in texts:
             texts[name].append(value if equals else next(rest, ""))
@@ -57,4 +58,5 @@ def plain_options(arguments: Sequence[str]) -> RunOptions | None:
         secrets_file=Path(file) if file else None,
         workflows=tuple(texts["--workflow"]),
         cells=tuple(texts["--matrix"]),
+        json="--json" in flags,
     )
