@@ -45,7 +45,7 @@ def main() -> None:
 
 
 @app.command()
-def run(
+def run(  # noqa: PLR0917 - every option is a parameter
     folder: Annotated[Path, typer.Argument(help="The folder with the pipeline file or Dockerfile.")] = Path(),
     push: Annotated[
         bool, typer.Option("--push", help="Push images. Without it, the log only shows what would be pushed.")
@@ -59,6 +59,16 @@ def run(
     inputs: Annotated[
         list[str] | None, typer.Option("--input", help="NAME=VALUE of an input; the event is manual.")
     ] = None,
+    secrets_file: Annotated[
+        Path | None, typer.Option(help="A file with secrets, NAME=VALUE on each line; --secret counts over it.")
+    ] = None,
+    workflow: Annotated[
+        list[str] | None, typer.Option(help="Run only this workflow; can be given several times.")
+    ] = None,
+    matrix: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE: run only the combinations of the matrix that have it.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Write one JSON object on each line, for programs.")] = False,
     no_reuse: Annotated[
         bool, typer.Option("--no-reuse", help="Run every step, also where an earlier result could be taken.")
     ] = False,
@@ -67,8 +77,9 @@ def run(
     from runner.cli.run.launch import launch
     from runner.cli.run.options import RunOptions
 
-    names, given = tuple(secret or ()), tuple(inputs or ())
-    raise typer.Exit(launch(RunOptions(folder, push, event, branch, names, given, no_reuse)))
+    names, given, workflows, cells = (tuple(each or ()) for each in (secret, inputs, workflow, matrix))
+    options = RunOptions(folder, push, event, branch, names, given, no_reuse, secrets_file, workflows, cells, json)
+    raise typer.Exit(launch(options))
 
 
 @app.command()

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -30,9 +30,12 @@ from runner.cli.run.artifacts import LocalArtifacts
 from runner.cli.run.bootstrap import RunBootstrap
 from runner.cli.run.caches import local_caches
 from runner.cli.run.cleanup_process import past_cleanup_failures
+from runner.cli.run.json_lines import JsonLines
 from runner.cli.run.options import RunOptions
 from runner.cli.run.report_lines import report_lines
 from runner.cli.run.reuse import LocalReuse, reuse_for, store_results
+from runner.cli.run.secrets import secrets_of
+from runner.cli.run.selection import selected
 from runner.cli.run.terminal import Terminal
 from runner.errors import MachineError, StepError, as_step_error
 from runner.events import Emit
@@ -40,7 +43,6 @@ from runner.execution.job.job import Assignment
 from runner.execution.job.options import Options
 from runner.execution.job_lifecycle import open_job, run_job
 from runner.images.docker_config import logins
-from runner.logs.spellings import shown_in_logs
 from runner.network.egress import EgressSettings, local_egress
 from runner.source.working_tree import WorkingTree, working_tree
 from runner.threads import in_background
@@ -50,13 +52,15 @@ def run_folder(options: RunOptions, bootstrap: RunBootstrap) -> int:
     """Runs the pipeline and returns the exit status, see ``exit_status``."""
     gc.freeze()
     gc.enable()
-    console = Console(highlight=False)
+    lines = JsonLines(sys.stdout) if options.json else None
+    console = Console(highlight=False, quiet=options.json, force_terminal=False if options.json else None)
     if failures := past_cleanup_failures():
         _print_error(f"an earlier run could not clean up: {failures}")
     try:
-        secrets = secrets_of(options.secrets, os.environ)
+        secrets = secrets_of(options.secrets, options.secrets_file, os.environ, _print_error)
         tree = working_tree(options.folder)
         plan = plan_of(tree, _event(options), options.branch, options.inputs)
+        plan = selected(plan, options.workflows, options.cells)
     except InvalidPipelineError as error:
         _print_problems(error.problems)
         return exit_status.USAGE
@@ -64,24 +68,45 @@ def run_folder(options: RunOptions, bootstrap: RunBootstrap) -> int:
         _print_error(str(error))
         return exit_status.USAGE
     _print_problems(plan.warnings)
-    for note in tree.notes(options.branch):
-        console.print(Text(visible_line(f"note: {note}"), style="dim"))
-    for left_out in plan.left_out:
-        console.print(Text(f"left out: {left_out.what}: {left_out.why}", style="dim"))
+    _show_notes(console, lines, tree.notes(options.branch), plan)
     if not plan.jobs:
-        _say_nothing_ran(console)
-        return exit_status.DONE
+        return _nothing_to_run(console, lines)
     try:
         egress = _egress_settings(bootstrap)
         with LocalArtifacts(cache_folder(os.environ, "artifacts")) as artifacts:
             reuse = reuse_for(plan, tree, artifacts, takes=not options.no_reuse)
-            state = _run_jobs(Run(console, tree, options.push, secrets, bootstrap, egress, artifacts, reuse), plan)
+            run = Run(console, tree, options.push, secrets, bootstrap, egress, artifacts, reuse, lines)
+            state = _run_jobs(run, plan)
             store_results(reuse, state)
             _print_lines(console, artifacts.listed())
             return exit_status.OF_STATE[state]
     except (MachineError, OSError) as error:
-        _print_error(f"broken: {as_step_error(error)}")
-        return exit_status.BROKEN
+        return _broken(error, lines)
+
+
+def _nothing_to_run(console: Console, lines: JsonLines | None) -> int:
+    _say_nothing_ran(console)
+    if lines:
+        lines.run_finished(State.SKIPPED)
+    return exit_status.DONE
+
+
+def _broken(error: MachineError | OSError, lines: JsonLines | None) -> int:
+    _print_error(f"broken: {as_step_error(error)}")
+    if lines:
+        lines.run_finished(State.BROKEN)
+    return exit_status.BROKEN
+
+
+def _show_notes(console: Console, lines: JsonLines | None, notes: Iterable[str], plan: Plan) -> None:
+    for note in notes:
+        console.print(Text(visible_line(f"note: {note}"), style="dim"))
+        if lines:
+            lines.write("note", text=note)
+    for left_out in plan.left_out:
+        console.print(Text(f"left out: {left_out.what}: {left_out.why}", style="dim"))
+        if lines:
+            lines.write("left_out", what=left_out.what, why=left_out.why)
 
 
 def _print_lines(console: Console, lines: Sequence[str]) -> None:
@@ -128,18 +153,6 @@ def _event(options: RunOptions) -> Event:
         raise StepError(Reason.INVALID_PIPELINE, f"there is no event {name!r}; the events are {known}") from None
 
 
-def secrets_of(names: Sequence[str], environment: Mapping[str, str]) -> dict[str, str]:
-    """The secrets by their names in lower case; warns of what logs will show. Raises StepError if one has no value."""
-    found = {name.lower(): environment.get(name, environment.get(name.upper())) for name in names}
-    for name, value in found.items():
-        if value is None:
-            hint = f"set the environment variable {name.upper()}"
-            raise StepError(Reason.SECRET_MISSING, f"the secret {name!r} has no value: {hint}")
-        if shown := shown_in_logs(value):
-            _print_error(f"the secret {name!r}: {shown}")
-    return {name: value for name, value in found.items() if value is not None}
-
-
 @dataclass(frozen=True)
 class Run:
     """What all jobs of one ``headway run`` share."""
@@ -152,6 +165,7 @@ class Run:
     egress: EgressSettings
     artifacts: LocalArtifacts
     reuse: LocalReuse | None = None
+    lines: JsonLines | None = None
     steps_ran: set[tuple[int, int]] = field(default_factory=set)
 
 
@@ -182,12 +196,17 @@ def _run_jobs(run: Run, plan: Plan) -> State:
             else:
                 outcome = _run_job(run, job, cancel, failed)
             ended.append(EndedJob(job.name, outcome.state, outcome.reason))
+            if run.lines:
+                run.lines.finished(job, outcome)
     finally:
         signal.signal(signal.SIGINT, previous)
         cancel.close()
     if not run.steps_ran and all(each.state in {State.PASSED, State.SKIPPED} for each in ended):
         _say_nothing_ran(run.console)
-    return verdict([each.state for each in ended])
+    state = verdict([each.state for each in ended])
+    if run.lines:
+        run.lines.run_finished(state)
+    return state
 
 
 def _interrupted(console: Console, cancel: Cancel) -> None:
@@ -238,9 +257,10 @@ def _run_job(run: Run, plan: JobPlan, cancel: Cancel, failed: tuple[str, ...]) -
         builder = in_background(builder).result
     engine = run.bootstrap.engine()
     emit_to = partial(run.reuse.following, plan=plan) if run.reuse else _unchanged
+    show_to = partial(run.lines.following, job=plan) if run.lines else _unchanged
     with (
         Terminal(console, plan) as terminal,
-        open_job(assignment, engine, builder, emit_to(terminal), cancel, _print_error) as job,
+        open_job(assignment, engine, builder, emit_to(show_to(terminal)), cancel, _print_error) as job,
     ):
         outcome = run_job(job)
     if console.is_terminal:

@@ -436,3 +436,42 @@ def test_a_cache_is_there_in_the_next_run_of_this_folder(tree: Tree, tmp_path: P
     assert listed == ["x"]
     store = tmp_path / "cache/headway/caches"
     assert [len(list((store / name).iterdir())) for name in ("layers", "views", "gone")] == [1, 0, 0]
+
+
+def test_a_workflow_a_combination_and_secrets_of_a_file(tree: Tree, tmp_path: Path) -> None:
+    step = "matrix: {A: ['1', '2']}\n" + SHOW.format('echo "$A $TOKEN" | tr a-z A-Z')
+    step += "    environment: {TOKEN: {from_secret: token}}\n"
+    tree.write({".headway/a.yml": step, ".headway/b.yml": SHOW.format("exit 1")})
+    (tmp_path / "secrets").write_text("TOKEN='hidden-value'\n")
+    chosen = ("--workflow", "a", "--matrix", "A=2", "--secrets-file", str(tmp_path / "secrets"))
+    assert tree.said(*chosen) == ["2 HIDDEN-VALUE"]
+    done = tree.run("--workflow", "x")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "headway: no workflow 'x' runs here; the jobs are: 'a 1', 'a 2', 'b'\n",
+    )
+
+
+def test_json_lines_are_all_of_the_output(tree: Tree) -> None:
+    tree.write({".headway.yml": SHOW.format("printf 'h\\303\\266'; exit 3")})
+    done = tree.run("--json")
+    assert done.returncode == 1
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    kinds = [each["event"] for each in found if each["event"] not in {"output", "note"}]
+    assert kinds == ["job_started", "step_started", "step_finished", "job_finished", "run_finished"]
+    written = "".join(each["text"] for each in found if each["event"] == "output" and each["stream"] == "stdout")
+    assert written.endswith("h\N{LATIN SMALL LETTER O WITH DIAERESIS}")
+    finished = next(each for each in found if each["event"] == "step_finished")
+    assert (finished["job"], finished["step"], finished["state"], finished["exit_code"]) == (
+        "headway", "show", "failed", 3,
+    )  # fmt: skip
+    assert found[-1] == {"event": "run_finished", "state": "failed"}
+    tree.write({".headway.yml": f"when: {{event: tag}}\n{SHOW.format('ls')}"})
+    (left, *_, last) = [json.loads(line) for line in tree.run("--json").stdout.splitlines()]
+    assert (left["event"], last) == ("left_out", {"event": "run_finished", "state": "skipped"})
+    done = tree.run("--json", DOCKER_HOST="unix:///nowhere.sock")
+    assert (done.returncode, done.stdout) == (0, f"{json.dumps(left)}\n{json.dumps(last)}\n")
+    tree.write({".headway.yml": SHOW.format("ls")})
+    done = tree.run("--json", DOCKER_HOST="unix:///nowhere.sock")
+    assert done.returncode == 3
+    assert json.loads(done.stdout.splitlines()[-1]) == {"event": "run_finished", "state": "broken"}
