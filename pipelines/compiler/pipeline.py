@@ -12,6 +12,7 @@ from pipelines.images.build_values import is_one_line
 from pipelines.inputs import DeclaredInput
 from pipelines.interpolation.renderer import Variables
 from pipelines.parser.discovery import workflow_name
+from pipelines.parser.file_limits import too_large_files
 from pipelines.parser.fragments import NO_FRAGMENTS, Fragments
 from pipelines.parser.reader import ReadWorkflow, read_file
 from pipelines.plan import JobPlan, LeftOut, Plan
@@ -30,6 +31,8 @@ def compile_pipeline(
 
     A plan without jobs is valid: no condition holds, and ``left_out`` has the reasons.
     """
+    if problem := too_large_files(files):
+        raise InvalidPipelineError([problem])
     names = {workflow_name(file.path) for file in files}
     planned: list[PlannedJob] = []
     problems: list[Problem] = []

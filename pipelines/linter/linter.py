@@ -19,6 +19,7 @@ from pipelines.matching.expressions import ExpressionError
 from pipelines.model.conditions import Condition
 from pipelines.model.workflow import PluginStep, PushStep, Step
 from pipelines.parser.discovery import workflow_name
+from pipelines.parser.file_limits import too_large_files
 from pipelines.parser.fragments import NO_FRAGMENTS, Fragments
 from pipelines.parser.reader import FileReader, ReadWorkflow
 from pipelines.problem import Level, Problem
@@ -69,6 +70,8 @@ def lint_files(
     Errors are the same as those of a run. ``other_workflows`` are names besides those of ``files`` that ``depends_on``
     may have.
     """
+    if problem := too_large_files(files):
+        return [problem]
     names = {workflow_name(file.path) for file in files} | set(other_workflows)
     linted = [_lint(file, context, names, fragments) for file in sorted(files, key=lambda file: file.path)]
     check_workflows([job for file in linted for job in file.jobs[:1]])

@@ -52,10 +52,10 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await redis.aclose()
 
 
-def _hub(request: Request, streams: int = 1) -> Hub:
-    """The hub. Raises HTTPException 503 when so many more streams may not be opened."""
+def _hub(request: Request, user: Actor, streams: int = 1) -> Hub:
+    """The hub. Raises HTTPException 503 when so many more streams may not be opened by this user."""
     hub = cast("Hub", request.app.state.streams)
-    if not hub.has_room(streams):
+    if not hub.has_room(streams, user.user_id):
         raise HTTPException(503, TOO_MANY_STREAMS, {"retry-after": "30"})
     return hub
 
@@ -77,7 +77,8 @@ def step_stream(
     step's state.
     """
     start = int(last_event_id) if last_event_id.isdecimal() else offset
-    return _response(_step_events(services, _hub(request), user, Subject("", "step", step_id, seen, start)))
+    hub = _hub(request, user)
+    return _response(hub, user, _step_events(services, hub, user, Subject("", "step", step_id, seen, start)))
 
 
 @router.get("/runs/{run_id}/stream")
@@ -85,13 +86,15 @@ def run_stream(
     request: Request, services: ServicesDep, user: CurrentUser, run_id: RowId, seen: str = ""
 ) -> StreamingResponse:
     """``changed`` whenever the run's page reads differently than version ``seen``; ``end`` when the run has ended."""
-    return _response(_run_events(services, _hub(request), user, Subject("", "run", run_id, seen)))
+    hub = _hub(request, user)
+    return _response(hub, user, _run_events(services, hub, user, Subject("", "run", run_id, seen)))
 
 
 @router.get("/stream")
 def front_stream(request: Request, services: ServicesDep, user: CurrentUser, seen: str = "") -> StreamingResponse:
     """``changed`` whenever the front page reads differently than the version ``seen``."""
-    return _response(_front_events(services, _hub(request), user, Subject("front", "front", 0, seen)))
+    hub = _hub(request, user)
+    return _response(hub, user, _front_events(services, hub, user, Subject("front", "front", 0, seen)))
 
 
 @router.get("/events")
@@ -105,14 +108,14 @@ def joined_stream(
     `lost`: follow it again after a while.
     """
     subjects = parse_subjects(follow)
-    hub = _hub(request, len(subjects))
+    hub = _hub(request, user, len(subjects))
     streams = {}
     for subject in subjects:
         try:
             streams[subject.name] = _OPEN[subject.kind](services, hub, user, subject)
         except NotFoundError:
             streams[subject.name] = ended("gone")
-    return _response(joined_events(streams))
+    return _response(hub, user, joined_events(streams), len(subjects))
 
 
 def _step_events(services: Services, hub: Hub, user: Actor, subject: Subject) -> Events:
@@ -140,6 +143,7 @@ _OPEN: Mapping[str, Callable[[Services, Hub, Actor, Subject], Events]] = {
 }
 
 
-def _response(events: AsyncIterator[bytes]) -> StreamingResponse:
+def _response(hub: Hub, user: Actor, events: Events, streams: int = 1) -> StreamingResponse:
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-    return StreamingResponse(events, media_type="text/event-stream", headers=headers)
+    counted = hub.counted(user.user_id, streams, events)
+    return StreamingResponse(counted, media_type="text/event-stream", headers=headers)

@@ -5,8 +5,9 @@ pages; and nothing that waits for a slow browser.
 """
 
 import asyncio
-from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Hashable, Iterator
+from contextlib import aclosing, contextmanager
 from typing import Any, TypeVar, cast
 
 from anyio import CapacityLimiter
@@ -20,6 +21,9 @@ from web.streaming.snapshots import Snapshot
 
 STREAMS_MAX = 4_000
 """Open streams of one process. One more is answered with status 503."""
+
+STREAMS_OF_USER_MAX = 2_500
+"""Of these. One connection may follow fifty things: without it a few connections would close live pages for all."""
 
 TAILS_BYTES_MAX = 64 * 1024 * 1024
 """Output of all followed steps together that is kept in memory."""
@@ -89,8 +93,15 @@ class Stream:
 class Hub:
     """See the module. ``stopping`` ends all streams."""
 
-    def __init__(self, redis: Redis, stopping: Callable[[], bool], streams_max: int = STREAMS_MAX) -> None:
-        self._streams_max = streams_max
+    def __init__(
+        self,
+        redis: Redis,
+        stopping: Callable[[], bool],
+        streams_max: int = STREAMS_MAX,
+        of_user_max: int = STREAMS_OF_USER_MAX,
+    ) -> None:
+        self._streams_max, self._of_user_max = streams_max, of_user_max
+        self._of_users: Counter[int | None] = Counter()
         self._redis = redis
         self._notices = Notices(redis)
         self._stopping = stopping
@@ -112,9 +123,24 @@ class Hub:
         """How many streams are open."""
         return len(self._streams)
 
-    def has_room(self, streams: int) -> bool:
-        """False where ``streams`` more would be more than ``streams_max``."""
-        return len(self._streams) + streams <= self._streams_max
+    def has_room(self, streams: int, user_id: int | None = None) -> bool:
+        """False where ``streams`` more would be more than ``streams_max``, or than ``of_user_max`` of this user."""
+        of_user = self._of_users[user_id] if user_id is not None else 0
+        return len(self._streams) + streams <= self._streams_max and of_user + streams <= self._of_user_max
+
+    async def counted(
+        self, user_id: int | None, streams: int, events: AsyncGenerator[bytes, None]
+    ) -> AsyncGenerator[bytes, None]:
+        """The events of so many streams, which count for this user until they end."""
+        self._of_users[user_id] += streams
+        try:
+            async with aclosing(events):
+                async for each in events:
+                    yield each
+        finally:
+            self._of_users[user_id] -= streams
+            if not self._of_users[user_id]:
+                del self._of_users[user_id]
 
     @property
     def poll_s(self) -> float:

@@ -3,7 +3,7 @@
 import re
 
 from pipelines.context import PipelineFile
-from pipelines.importers.drone.pipeline import has_trigger, needs_of, workflow_of
+from pipelines.importers.drone.pipeline import has_trigger, needs_of, needs_of_checkout, workflow_of
 from pipelines.importers.keys import text_of
 from pipelines.importers.remarks import Remarks
 from pipelines.importers.workflow_files import FileNames, workflow_file
@@ -11,6 +11,8 @@ from pipelines.importers.yaml_text import Raw, Value
 from pipelines.syntax.nodes import MapNode, Node
 from pipelines.syntax.yaml import parse_documents
 
+PIPELINES_COUNT_MAX = 256
+"""Of a file: as many workflows as a pipeline may have."""
 _MARKS = re.compile(r"^(?:kind:|pipeline:)", re.MULTILINE)
 
 
@@ -25,13 +27,17 @@ def import_drone(path: str, text: str, remarks: Remarks) -> list[PipelineFile]:
             place = documents[0].place if documents else None
             remarks.no_pipeline(place, "this is no file of Drone: it has no 'kind: pipeline', and no map 'pipeline'")
         return []
-    names = FileNames()
+    if len(pipelines) > PIPELINES_COUNT_MAX:
+        message = f"this file has {len(pipelines):,} pipelines, and at most {PIPELINES_COUNT_MAX} are read"
+        remarks.error(pipelines[PIPELINES_COUNT_MAX].place, message, "remove some")
+        return []
+    names, checkout = FileNames(), needs_of_checkout(text)
     of_document = {id(each): names.of(_name(each)) for each in pipelines}
     by_name = {_name(each): each for each in reversed(pipelines)}
     files: list[PipelineFile] = []
     for each in pipelines:
         with remarks.comments() as comments:
-            made = workflow_of(each, remarks, text)
+            made = workflow_of(each, remarks, checkout)
             needs = _needs(each, by_name, of_document, remarks)
         ordered = {"when": made.pop("when", {}), "depends_on": needs, **made}
         workflow = {key: value for key, value in ordered.items() if value not in ([], {})}

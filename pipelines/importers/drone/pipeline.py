@@ -1,6 +1,7 @@
 """One pipeline of Drone, a YAML document, as a workflow."""
 
 import re
+from typing import NamedTuple
 
 from pipelines.importers.drone.caches import is_clone
 from pipelines.importers.drone.conditions import when_of
@@ -19,8 +20,20 @@ _GIT = re.compile(r"\bgit\s+(?:describe|log|diff|rev-list|tag|merge-base|fetch|p
 _CLONE_SETTINGS = ("depth", "tags", "recursive", "lfs", "submodule_override")
 
 
-def workflow_of(node: MapNode, remarks: Remarks, text: str) -> dict[str, Value]:
-    """The workflow. ``text`` is the whole file: what its commands need of the checkout is looked for there."""
+class CheckoutNeeds(NamedTuple):
+    """What the commands of a file need of the checkout: its history, and the folder in which Drone has it."""
+
+    history: bool
+    folder: bool
+
+
+def needs_of_checkout(text: str) -> CheckoutNeeds:
+    """What is looked for in the text of the whole file, once for all of its pipelines."""
+    return CheckoutNeeds(_GIT.search(text) is not None, "/drone/src" in text)
+
+
+def workflow_of(node: MapNode, remarks: Remarks, checkout: CheckoutNeeds) -> dict[str, Value]:
+    """The workflow of a pipeline in a file whose commands need this of the ``checkout``."""
     legacy = "pipeline" in node.by_key
     keys = Keys(node, remarks, "the pipeline")
     _kind(keys)
@@ -34,8 +47,8 @@ def workflow_of(node: MapNode, remarks: Remarks, text: str) -> dict[str, Value]:
     _labels(keys, result)
     _same(keys, result)
     steps = _steps(keys, legacy=legacy)
-    _clone(keys, steps, result, text)
-    _workspace(keys, result, text)
+    _clone(keys, steps, result, checkout)
+    _workspace(keys, result, checkout)
     services = named(keys.take("services"))
     result["services"] = [container(each, name, scope, is_service=True) for name, each in services]
     result["steps"] = steps_of(steps, scope)
@@ -93,7 +106,7 @@ def _same(keys: Keys, result: dict[str, Value]) -> None:
         inner.remark_rest()
 
 
-def _clone(keys: Keys, steps: Named, result: dict[str, Value], text: str) -> None:
+def _clone(keys: Keys, steps: Named, result: dict[str, Value], checkout: CheckoutNeeds) -> None:
     clone = Keys(keys.take("clone"), keys.remarks, "'clone'")
     disabled = clone.text("disable").lower() == "true" or keys.text("skip_clone").lower() == "true"
     settings: dict[str, Value] = {}
@@ -111,7 +124,7 @@ def _clone(keys: Keys, steps: Named, result: dict[str, Value], text: str) -> Non
     if disabled:
         result["skip_clone"] = True
         return
-    if not settings and _GIT.search(text):
+    if not settings and checkout.history:
         settings |= {"depth": 0, "tags": True}
         keys.remarks.note(keys.place("steps"), "commands read the history: the checkout has all commits and tags")
     result["clone"] = {"git": {"settings": settings}} if settings else {}
@@ -126,13 +139,13 @@ def _take_clone_settings(keys: Keys, settings: dict[str, Value]) -> None:
             keys.remarks.note(keys.place(key), f"'{key}' of {keys.where} has no counterpart; it is left out")
 
 
-def _workspace(keys: Keys, result: dict[str, Value], text: str) -> None:
+def _workspace(keys: Keys, result: dict[str, Value], checkout: CheckoutNeeds) -> None:
     workspace = Keys(keys.take("workspace"), keys.remarks, "'workspace'")
     base, path = workspace.text("base"), workspace.text("path")
     workspace.remark_rest()
     if base or path:
         result["workspace"] = {"base": Raw(base or "/drone"), "path": Raw(path.strip("/") or "src")}
-    elif "/drone/src" in text:
+    elif checkout.folder:
         result["workspace"] = {"base": "/drone", "path": "src"}
 
 

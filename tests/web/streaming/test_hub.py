@@ -21,6 +21,7 @@ from web.streaming import hub as hub_module
 from web.streaming.changes import change_events
 from web.streaming.endpoints import TOO_MANY_STREAMS
 from web.streaming.hub import Hub, Stream
+from web.streaming.joined import ended
 from web.streaming.shared_tail import SharedTail
 from web.streaming.snapshots import Snapshot
 from workers.streaming.redis_stream import CHANGES_CHANNEL, LiveTail, step_key
@@ -264,5 +265,28 @@ def test_one_stream_more_than_the_limit_is_answered_503(site: Site, program: Tes
                     answer = program.get("/api/stream")
             assert (answer.status_code, answer.json()) == (503, {"error": TOO_MANY_STREAMS})
             assert int(answer.headers["retry-after"]) > 0
+
+    run(test)
+
+
+def test_a_user_has_only_a_part_of_the_streams(site: Site, program: TestClient) -> None:
+    user_id = 1  # the only one
+
+    async def test() -> None:
+        async with AsyncRedis.from_url(site.services.settings.redis_url) as redis:
+            hub = Hub(redis, lambda: False, of_user_max=2)
+            held = [hub.counted(user_id, 1, ended("gone")) for _ in range(2)]
+            assert await anext(held[0])
+            assert hub.has_room(1, user_id)
+            assert await anext(held[1])
+            assert not hub.has_room(1, user_id)
+            assert hub.has_room(2, user_id + 1)
+            cast("FastAPI", program.app).state.streams = hub
+            answer = program.get("/api/events?follow=front")
+            assert (answer.status_code, answer.json()) == (503, {"error": TOO_MANY_STREAMS})
+            await held[0].aclose()
+            assert hub.has_room(1, user_id)
+            assert not hub.has_room(2, user_id)
+            await held[1].aclose()
 
     run(test)

@@ -13,6 +13,7 @@ from pipelines.context import Context, PipelineFile, forge_url_of
 from pipelines.importers.running import compile_own_files
 from pipelines.parser.discovery import choose_files, other_systems_hint
 from pipelines.parser.excerpts import with_excerpts
+from pipelines.parser.file_limits import too_many_files
 from pipelines.plan import JobPlan, LeftOut, Plan
 from pipelines.problem import InvalidPipelineError, Level, Problem
 from pipelines.state import Outcome, Reason, State
@@ -115,6 +116,8 @@ def make_plan(mirror: Mirror, job: ClaimedJob, settings: Settings, others: Other
     sha, remarks = _pipeline_commit(mirror, job)
     names = mirror.files(sha)
     chosen = choose_files(names)
+    if problem := too_many_files(chosen):
+        raise InvalidPipelineError([problem])
     if chosen:
         files = [PipelineFile(name, mirror.read(sha, name)) for name in chosen]
         fragments = read_fragments(files, lambda path: mirror.read(sha, path), others)

@@ -9,7 +9,7 @@ from pipelines.plan import CommandsStep, Plan
 from pipelines.problem import InvalidPipelineError
 from pipelines.trigger import Event, PullRequest, Trigger
 from runner.network.egress import NO_EGRESS_SETTINGS
-from runner.source.mirrors.mirror import Mirror
+from runner.source.mirrors.mirror import FILE_BYTES_MAX, Mirror
 from tests.support.builders import push
 from tests.support.git_server import git_server
 from tests.support.repos import Repo
@@ -96,3 +96,11 @@ def test_a_fragment_of_another_repository_is_read_from_a_mirror_of_its_own(
         )
     assert commands_of(plan) == ("echo of-the-other",)
     assert len(list(mirror.path.parent.glob("*.git"))) == 2
+
+
+def test_of_too_many_pipeline_files_none_is_read(repo: Repo, mirror: Mirror) -> None:
+    files = {f".headway/{number}.yml": fragment("x") for number in range(256)}
+    sha = repo.commit({**files, ".headway/huge.yml": "#" * (FILE_BYTES_MAX + 1)})
+    mirror.fetch(sha)
+    with pytest.raises(InvalidPipelineError, match="this pipeline has 257 files"):
+        plan_of(mirror, push(sha=sha), trusted=True, pipeline_from=PipelineFrom.COMMIT)
