@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from runner.caches.store import CacheStore, Wanted
-from runner.caches.version_file import new_name
+from runner.caches.version_file import Version, new_name
 from runner.docker.client import Engine
 from runner.docker.folders import Folder
 from runner.docker.overlays import Overlay
@@ -152,6 +152,17 @@ def _whole(pieces: Iterable[bytes], check: Callable[[], None], bytes_max: int) -
         yield piece
     if last != _END:
         raise OSError("the engine's archive of it breaks off")
+
+
+def undisturbed(store: CacheStore, version: Version, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The pieces. Raises OSError in the end if a layer was taken out of the store meanwhile: files may be missing.
+
+    A layer leaves its place before its files are removed.
+    """
+    yield from pieces
+    with store.locked():
+        if not all((store.layers / layer.name).is_dir() for layer in version.layers):
+            raise OSError("it was removed from this machine meanwhile")
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Shared copies of caches on both databases, in a folder and a bucket: which one counts, and which go."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -107,6 +108,21 @@ def test_the_last_that_ends_wins(place: Place) -> None:
     place.share("pip-1", b"first")
     place.share("pip-1", b"second")
     assert (place.content("pip-1"), place.keys()) == (b"second", ["pip-1"])
+
+
+def test_workers_that_share_at_once_leave_one_whole_copy_of_each_key(place: Place) -> None:
+    storages = [place.storage() for _ in range(4)]
+
+    def share(number: int) -> None:
+        spool = place.folder / f"spool-{number}"
+        storages[number % 4].share("1-a/family", f"key-{number % 2}", 1, [b"%d" % number * 1000], spool)
+
+    with ThreadPoolExecutor(4) as pool:
+        for each in [pool.submit(share, number) for number in range(12)]:
+            each.result()
+    assert sorted(place.keys()) == ["key-0", "key-1"]
+    for key, numbers in (("key-0", range(0, 12, 2)), ("key-1", range(1, 12, 2))):
+        assert place.content(key) in [b"%d" % number * 1000 for number in numbers]
 
 
 def test_one_that_breaks_off_changes_nothing(place: Place) -> None:

@@ -80,7 +80,7 @@ def _mount(
     targets = tuple(map(places.target, cache.folders))
     place = f"{access.scope}/{_family(job, cache, places.user)}"
     wanted = Wanted(cache.name, step.number, place, key.key, key.restore, len(targets))
-    view = with_shared(job, access, wanted, job.caches.open_view(access, wanted))
+    view = with_shared(job, step, access, wanted, job.caches.open_view(access, wanted))
     overlays = tuple(
         Overlay(target, _layers(access, view, index), view.upper(index), view.work(index))
         for index, target in enumerate(targets)

@@ -3,9 +3,11 @@
 import time
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 
+from pipelines.plan import CommandsStep, PluginStep
 from runner.caches.job_caches import CacheAccess
-from runner.caches.sharing import SharedCaches, fetch, packed
+from runner.caches.sharing import SharedCaches, fetch, packed, undisturbed
 from runner.caches.store import View, Wanted
 from runner.caches.version_file import new_name
 from runner.errors import StepError
@@ -15,19 +17,22 @@ SHARE_S_MAX = 900
 """The slot of a worker is taken so long at most after a job has ended."""
 
 
-def with_shared(job: Job, access: CacheAccess, wanted: Wanted, view: View) -> View:
+def with_shared(
+    job: Job, step: CommandsStep | PluginStep, access: CacheAccess, wanted: Wanted, view: View
+) -> View:  # fmt: skip
     """The view, or one of a shared copy where that fits better. A copy that cannot be used is none: the view says why.
 
-    Raises StepError where the job must end.
+    So is one that takes longer than the step may. Raises StepError where the job must end.
     """
     if access.shared is None or (view.found and view.found.key == wanted.key):
         return view
+    check = partial(job.check_time, job.time_for(step))
     try:
         copy = access.shared.find(wanted, own_key=view.found is not None)
         if copy is None:
             return view
         pieces = access.shared.read(copy)
-        fetch(job.engine, access.store, job.assignment.folder, wanted, copy, pieces, job.labels(), job.check)
+        fetch(job.engine, access.store, job.assignment.folder, wanted, copy, pieces, job.labels(), check)
     except (StepError, OSError) as error:
         job.check()
         return replace(view, problem=str(error))
@@ -59,7 +64,7 @@ def _share_all(job: Job, access: CacheAccess, shared: SharedCaches) -> None:
 
 def _share(job: Job, access: CacheAccess, shared: SharedCaches, wanted: Wanted, until_s: float) -> None:
     def check() -> None:
-        if job.cancel:
+        if job.cancel and not job.cancel.lost:  # a job that has its verdict has no lease to renew
             raise OSError("the job was canceled")
         if problem := job.options.disk_problem():
             raise OSError(problem)
@@ -67,13 +72,14 @@ def _share(job: Job, access: CacheAccess, shared: SharedCaches, wanted: Wanted, 
             raise OSError(f"that took longer than {SHARE_S_MAX} s")
 
     check()
-    view = job.caches.open_view(access, wanted)  # as long as it is open, no layer of it goes
+    view = job.caches.open_view(access, wanted)  # a job of this machine that looks for room sees that it is used
     if view.found is None or view.found.key != wanted.key:
         return
     layers = [[access.store.layers / layer.name / str(index) for layer in view.found.layers] for index in _all(wanted)]
     spool = access.store.views_of(job.assignment.folder) / f"packed-{new_name()}"
     with packed(job.engine, layers, job.labels(), check, view.found.size_bytes) as pieces:
-        shared.share(wanted.place, wanted.key, view.found.size_bytes, pieces, spool)
+        whole = undisturbed(access.store, view.found, pieces)
+        shared.share(wanted.place, wanted.key, view.found.size_bytes, whole, spool)
 
 
 def _all(wanted: Wanted) -> Iterable[int]:

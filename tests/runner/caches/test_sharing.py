@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.state import Reason
-from runner.caches.sharing import SharedCopy, archive_bytes_max, fetch, packed
+from runner.caches.sharing import SharedCopy, archive_bytes_max, fetch, packed, undisturbed
 from runner.caches.store import CacheStore, Wanted
 from runner.docker.client import Engine
 from runner.errors import CanceledError, StepError
@@ -135,3 +135,21 @@ def test_files_with_holes_are_not_packed(tmp_path: Path, ran: JobRunner, over_by
                 list(pieces)
         else:
             assert sum(map(len, pieces)) == size_bytes
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_version_that_is_removed_while_it_is_packed_is_not_shared(
+    store: CacheStore, tmp_path: Path, gone: bool
+) -> None:
+    version = store.adopt(store.open_view(tmp_path / "job", WANTED).folder, WANTED.place, WANTED.key, 100)
+
+    def pieces() -> Iterator[bytes]:
+        yield b"piece"
+        if gone:
+            (store.layers / version.layers[0].name).rename(store.gone / "x")
+
+    if gone:
+        with pytest.raises(OSError, match="removed from this machine meanwhile"):
+            list(undisturbed(store, version, pieces()))
+    else:
+        assert list(undisturbed(store, version, pieces())) == [b"piece"]

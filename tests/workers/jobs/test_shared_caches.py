@@ -3,7 +3,8 @@
 The other machine is an empty folder of caches over the same database and blob store.
 """
 
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -142,9 +143,12 @@ class LookingBlobs:
     def __init__(self, blobs: BlobStore, database: Database) -> None:
         self._blobs, self._database = blobs, database
         self.states: list[State] = []
+        self.before: Callable[[], None] | None = None
 
     def put(self, name: str, data: bytes | Iterable[bytes], *, durable: bool = True) -> StoredBlob:
         if name.startswith("artifacts/"):
+            if self.before:
+                self.before()
             with reading(self._database) as session:
                 self.states += session.scalars(select(Job.state))
         return self._blobs.put(name, data, durable=durable)
@@ -159,6 +163,32 @@ def test_the_verdict_does_not_wait_for_the_copy(machines: Machines) -> None:
     with machines.on("one"):
         machines.run()
     assert looking.states == [State.PASSED]
+
+
+TWO = """\
+steps:
+  - name: test
+    image: busybox
+    cache: [/kept/a, /kept/b]
+    commands: [touch /kept/a/file /kept/b/file]
+"""
+
+
+def test_copies_are_shared_after_the_job_has_no_lease_any_more(machines: Machines) -> None:
+    context = machines.worker.context
+    looking = LookingBlobs(machines.blobs, context.database)
+    settings = context.settings.model_copy(update={"lease_s": 5})
+    machines.worker.context = replace(context, blobs=cast("BlobStore", looking), settings=settings)
+
+    def until_nothing_is_renewed() -> None:
+        for thread in threading.enumerate():
+            if thread.name.startswith("lease"):
+                thread.join(100)
+
+    looking.before = until_nothing_is_renewed
+    with machines.on("one"):
+        assert machines.worker.runs(TWO).run.state is State.PASSED
+    assert [row.key for row in machines.shared()] == ["/kept/a", "/kept/b"]
 
 
 def test_without_a_quota_nothing_is_shared(settings: Settings, engine: Engine, tmp_path: Path) -> None:
