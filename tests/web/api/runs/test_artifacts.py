@@ -148,7 +148,7 @@ def test_only_those_who_may_read_the_repository_see_them(site: Site, run: Claime
 
 def test_the_page_of_the_run_lists_them(browser: TestClient, run: ClaimedRun) -> None:
     page = browser.get(f"/repos/{REPO}/runs/1").text
-    assert "Artifacts: 2 files" in page
+    assert "2 files, " in page
     assert ">dist/</a>" in page
     assert ">app</a>" in page
     assert f'href="/api/repos/{REPO}/runs/1/artifacts.zip"' in page
