@@ -12,6 +12,7 @@ from pipelines.syntax.shell_text import CLOSE, OPEN
 NESTING_LEVELS_MAX = 20
 
 _SPECIAL = re.compile(rf"\$\$|\$\{{|\\[/\\]|[{OPEN}{CLOSE}]")
+_EATEN = re.compile(r"\$(?=[${])|\\(?=[/\\])")
 _NAME = re.compile(r"[\w-]+")
 _BAD_HINT = "if the shell is to expand it, write '$${' in place of '${'"
 
@@ -30,6 +31,8 @@ class Reference(NamedTuple):
     name: str
     operator: Operator | None = None
     args: "tuple[Template, ...]" = ()
+    written: str = ""
+    """As it stands in the file; empty where it is an argument of another."""
 
     @property
     def has_default(self) -> bool:
@@ -93,12 +96,17 @@ def _special(source: Source, start: int, found: str, diagnostics: Diagnostics) -
                 source.place(start), f"'{_excerpt(source.text, start)}' is not a substitution: {error}", _BAD_HINT
             )
         return Literal(start, "${"), start + 2
+    written = source.text[start : reader.index]
     if reader.unlike_a_shell and not source.in_comment(start):
-        written = source.text[start : reader.index]
         signs = " and ".join(repr(sign) for sign in dict.fromkeys(reader.unlike_a_shell))
         message = f"{written} is not what it is in a shell: {signs} means here what ':-' does"
-        diagnostics.warning(source.place(start), message, f"write ${written} for the shell, or use ':-'")
-    return reference, reader.index
+        diagnostics.warning(source.place(start), message, f"write {for_a_shell(written)} for the shell, or use ':-'")
+    return reference._replace(written=written), reader.index
+
+
+def for_a_shell(written: str) -> str:
+    """What to write in a file so that a shell gets ``written``, unchanged."""
+    return _EATEN.sub(r"\g<0>\g<0>", written)
 
 
 def _warn_of_backslash(source: Source, start: int, diagnostics: Diagnostics) -> None:

@@ -42,6 +42,7 @@ class UnknownName(NamedTuple):
     name: str
     message: str
     hint: str = ""
+    written: str = ""
 
 
 class Rendered:
@@ -208,7 +209,7 @@ class _Renderer(NamedTuple):
         before, minus, default = name.partition("-")
         if minus and before in {*self.variables.known, *self.variables.outside, *self.variables.cell}:
             hint = f"write ${{{before}:-{default}}} for a default"
-        told(UnknownName(place, name, f"${{{name}}} is not a variable here and becomes empty", hint))
+        told(UnknownName(place, name, f"${{{name}}} is not a variable here and becomes empty", hint, part.written))
 
 
 _OLD_NAMES = {

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 
+from pipelines.interpolation.parser import for_a_shell
 from pipelines.interpolation.renderer import UnknownName
 from pipelines.parser.containing_key import ContainingKey, KeyIndex
 from pipelines.syntax.diagnostics import Diagnostics
 from pipelines.syntax.nodes import Node
 
 _SCRIPTS = frozenset({"commands", "command", "ready"})
+_WRITTEN_CHARACTERS_MAX = 80
 
 
 def warn_of_unknown_names(unknown: Sequence[UnknownName], root: Node | None, diagnostics: Diagnostics) -> None:
@@ -25,7 +27,7 @@ def _hint(unknown: UnknownName, key: ContainingKey) -> str:
     if last in _SCRIPTS:
         if at_run_time:
             return f"write ${name}, or $${{{name}}}, for the shell to fill in"
-        return f"write $${{{name}}} if the shell is to fill it in"
+        return f"write {for_a_shell(_as_written(unknown))} if the shell is to fill it in"
     if last == "directory" and name == "CI_WORKSPACE":
         return "a directory is relative to the checkout: write only what comes behind"
     if not at_run_time and unknown.place.fragment:
@@ -35,3 +37,10 @@ def _hint(unknown: UnknownName, key: ContainingKey) -> str:
     if key.plugin:
         return f"a plugin has {name} in its environment; nothing can fill it in here"
     return f"only commands can use it, as ${name}"
+
+
+def _as_written(unknown: UnknownName) -> str:
+    """The reference with its operator, for ``${x%.*}`` means something else than ``${x}``; a long one without it."""
+    if unknown.written and len(unknown.written) <= _WRITTEN_CHARACTERS_MAX and "\n" not in unknown.written:
+        return unknown.written
+    return f"${{{unknown.name}}}"

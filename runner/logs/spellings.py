@@ -23,11 +23,16 @@ _ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "v": "\v"}
 _SAFE_IN_URLS = ("", "/", "!'()*", ";/?:@&=+$,#!'()*", "$&+,;=")
 _PERCENT = re.compile("%[0-9A-F]{2}")
 _UNICODE = re.compile(r"\\u[0-9a-f]{4}")
+_LATIN = re.compile(r"\\u00([0-9a-f]{2})")
+_ESCAPE_CODE = re.compile(r"(\\[xuU])([0-9a-f]+)")
+_ASCII_END = 0x80
 _FOR_BASH = re.compile(r"""[\s!"$&'()*,;<>?\[\\\]^`{|}]""")
 _FOR_DOUBLE_QUOTES = re.compile(r'["$`\\]')
 _FOR_HTML = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 _ANSI_C = {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\t": "\\t", "\r": "\\r", "\x1b": "\\E"}
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
+# YAML, SQL and PowerShell double a single quote, CSV a double one, Compose and Make a dollar.
+_DOUBLED = ("'", '"', "$")
 
 
 class Spellings(NamedTuple):
@@ -138,16 +143,30 @@ def _in_shells(text: str) -> Iterator[str]:
     yield shlex.quote(text)
     for mark in ("'\\''", "'\"'\"'", "\\'"):
         yield text.replace("'", mark)
+    for mark in _DOUBLED:
+        yield text.replace(mark, mark * 2)
     yield _FOR_BASH.sub(r"\\\g<0>", text)  # printf %q
     yield _FOR_DOUBLE_QUOTES.sub(r"\\\g<0>", text)  # export -p
-    yield "".join(_ANSI_C.get(char, char) for char in text)  # $'...'
+    yield (ansi_c := "".join(_ANSI_C.get(char, char) for char in text))  # $'...'
+    if not text.isascii():
+        yield from _in_ascii(text, ansi_c)
+
+
+def _in_ascii(text: str, ansi_c: str) -> Iterator[str]:
+    """A text with other characters, as programs print it that take no locale for one: in most images there is none."""
+    yield "".join(chr(byte) if byte < _ASCII_END else f"\\{byte:03o}" for byte in _bytes(ansi_c))  # bash, git
+    yield repr(_bytes(text))[2:-1]
+    for form in (ascii(text)[1:-1], json.dumps(text)[1:-1]):
+        for each in (form, _LATIN.sub(r"\\x\1", form)):  # YAML has \xE4, as Python
+            yield from (each, _ESCAPE_CODE.sub(lambda found: found[1] + found[2].upper(), each))
 
 
 def _encoded(raw: bytes) -> Iterator[bytes]:
     """Base64 and hexadecimal digits."""
     if len(raw) >= SECRET_BYTES_MIN:
         yield from _base64_spellings(raw)
-        yield from (digits := raw.hex().encode(), digits.upper())
+        for digits in (raw.hex(), raw.hex(":")):  # OpenSSL has colons
+            yield from (digits.encode(), digits.upper().encode())
 
 
 def _base64_spellings(raw: bytes) -> Iterator[bytes]:

@@ -107,7 +107,7 @@ def test_every_form_of_substitution(text: str, expected: str) -> None:
         (r"${path//\//-}", "a-b-c.tar.gz", None),
         ("${v:+x}", "hello-world", (1, "${v:+x} is not what it is in a shell: ':+'", "write $${v:+x} for the shell")),
         ("${v:?x}", "hello-world", (1, "${v:?x} is not what it is in a shell: ':?'", "write $${v:?x} for the shell")),
-        ("${v:-${v:?x}}", "hello-world", (1, "${v:-${v:?x}} is not what it is", "write $${v:-${v:?x}} for the shell")),
+        ("${v:-${v:?x}}", "hello-world", (1, "${v:-${v:?x}} is not what it is", "write $${v:-$${v:?x}} for the shell")),
         ("$${v:+x}", "${v:+x}", None),
         ("# ${v:+x}", "# hello-world", None),
         ("${v-x}", "", (1, "${v-x} is not a variable here and becomes empty", "write ${v:-x} for a default")),

@@ -124,3 +124,27 @@ def test_ordinary_output_is_not_held_back_for_long() -> None:
     assert len(stream.feed(text)) > len(text) - 20
     spaces = b"aHVu" + b" " * 100_000
     assert len(stream.feed(spaces)) > len(spaces) - 2_000
+
+
+def test_doubled_quotes_and_dollars() -> None:
+    secret = 'it\'s "my" $ecret'
+    for mark in "'\"$":
+        assert masked(secret, f"a: <{secret.replace(mark, mark * 2)}>") == f"a: <{MASK.decode()}>"
+
+
+def test_other_characters_than_ascii_as_programs_without_a_locale_print_them() -> None:
+    secret = "p\u00e4ssw\u00f6rd\u20ac\U0001f511z"
+    for text in (ascii(secret), repr(secret.encode()), r'"p\xE4ssw\xF6rd\u20AC\U0001F511z"'):
+        assert MASK.decode() in masked(secret, text), text
+    quoted = said("bash", "-c", 'printf %q "$S"', S=secret, LC_ALL="C")
+    assert b"\\303\\244" in quoted
+    assert masked(secret, quoted) == "$'********'"
+
+
+@pytest.mark.parametrize("fold", [15, 16, 1000])
+def test_hexadecimal_digits_with_colons_in_lines_as_openssl_prints_them(fold: int) -> None:
+    secret = "hunter2-and-much-more-than-one-line"
+    digits = secret.encode().hex(":")
+    for text in (digits, digits.upper()):
+        lines = "\n    ".join(wrap(text, 3 * fold, break_on_hyphens=False))
+        assert masked(secret, f"    {lines}\n") == "    ********\n"
