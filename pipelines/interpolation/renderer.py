@@ -195,21 +195,21 @@ class _Renderer(NamedTuple):
         place = source.place(part.start)
         if not self.diagnostics.first_time(place):
             return
-        told = self.rendered.unknown.append
+        report = self.rendered.unknown.append
         if name in self.variables.at_run_time:
-            told(UnknownName(place, name, f"${{{name}}} is known only when the step runs and becomes empty"))
+            report(UnknownName(place, name, f"${{{name}}} is known only when the step runs and becomes empty"))
             return
         new = _new_name(name)
         if new in self.variables.known or new in self.variables.at_run_time:
             written = f"${{{new}}}" if new in self.variables.known else f"${new}"
-            told(UnknownName(place, name, f"${{{name}}} is an old name and becomes empty", f"write {written}"))
+            report(UnknownName(place, name, f"${{{name}}} is an old name and becomes empty", f"write {written}"))
             return
         hint = did_you_mean(name, [*self.variables.known, *self.variables.outside, *self.variables.cell])
         hint = hint.replace("'", "")
         before, minus, default = name.partition("-")
         if minus and before in {*self.variables.known, *self.variables.outside, *self.variables.cell}:
             hint = f"write ${{{before}:-{default}}} for a default"
-        told(UnknownName(place, name, f"${{{name}}} is not a variable here and becomes empty", hint, part.written))
+        report(UnknownName(place, name, f"${{{name}}} is not a variable here and becomes empty", hint, part.written))
 
 
 _OLD_NAMES = {

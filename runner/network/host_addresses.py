@@ -25,8 +25,8 @@ def gateways(engine: Engine) -> frozenset[str]:
 
 def _gateway(config: dict[str, Any]) -> str:
     """The host's address in a subnet. Docker 20.10 does not tell that of its default network: it is the first there."""
-    if told := config.get("Gateway"):
-        return str(told)
+    if gateway := config.get("Gateway"):
+        return str(gateway)
     subnet = config.get("Subnet")
     return str(next(ip_network(subnet).hosts())) if subnet else ""
 

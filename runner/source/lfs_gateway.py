@@ -48,11 +48,11 @@ class LfsGateway:
         self.files: dict[str, _File] = {}
         self.url = ""
 
-    def file_for(self, told: Mapping[str, Any], asked: Mapping[str, int]) -> dict[str, Any]:
+    def file_for(self, listed: Mapping[str, Any], asked: Mapping[str, int]) -> dict[str, Any]:
         """What git-lfs gets for a file: an address of this gateway, or the server's error."""
-        oid = str(told.get("oid"))
+        oid = str(listed.get("oid"))
         answer: dict[str, Any] = {"oid": oid, "size": asked.get(oid, 0), "authenticated": True}
-        error, actions = told.get("error"), told.get("actions")
+        error, actions = listed.get("error"), listed.get("actions")
         download = actions.get("download") if isinstance(actions, dict) else None
         if isinstance(error, dict):
             return answer | {"error": {"code": error.get("code"), "message": str(error.get("message"))}}

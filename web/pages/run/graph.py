@@ -132,8 +132,8 @@ def _service(service: Mapping[str, str]) -> Node:
 
 
 def _words(name: str, state: str, note: str, needs: Sequence[str]) -> str:
-    told = note if note.startswith(state.lower()) else f"{state.lower()}, {note}"
-    return f"{name}: {told}" + (f"; after {', '.join(needs)}" if needs else "")
+    said = note if note.startswith(state.lower()) else f"{state.lower()}, {note}"
+    return f"{name}: {said}" + (f"; after {', '.join(needs)}" if needs else "")
 
 
 def _drawn(title: str, nodes: Mapping[str, Node], needs: Mapping[str, Sequence[str]]) -> Graph:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 
 NODES_MAX = 150
-"""A larger graph is not drawn: nobody reads it, and each line costs time."""
+"""A larger graph is not drawn: it could not be read, and each line costs time."""
 
 
 @dataclass(frozen=True)
