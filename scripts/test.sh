@@ -48,9 +48,11 @@ on_engine() {
   COVERAGE_FILE=.coverage.engine $PYTEST -q -n 5 --durations=10 --cov --cov-report= -m "(engine or postgres) and not ($APART)"
 }
 stress() { $PYTEST -q -n 4 --dist loadfile --durations=10 -m "stress and not (e2e or compose or browser)"; }
+# Without containers beside them: each network that the engine makes lets Chromium break off its requests (ERR_NETWORK_CHANGED).
+pages() { $PYTEST -q -n 3 --dist loadfile --durations=10 -m browser tests/web/pages; }
 # Each module has a stack of its own, on its own ports.
 end_to_end() {
-  $PYTEST -q -n 3 --dist loadfile --durations=10 -m "(e2e or browser) and not (compose or exclusive)"
+  $PYTEST -q -n 3 --dist loadfile --durations=10 --ignore=tests/web/pages -m "(e2e or browser) and not (compose or exclusive)"
 }
 alone() { $PYTEST -q --durations=10 -m "compose or exclusive"; }
 enough_coverage() {
@@ -72,6 +74,7 @@ step "tests that compute much" slow
 step "tests on the engine and on PostgreSQL" on_engine
 step "coverage: $PIPELINES_PERCENT_MIN % of pipelines, $ALL_PERCENT_MIN % of all" enough_coverage
 step "large amounts, long histories" stress
+step "pages in a browser" pages
 step "end to end" end_to_end
 start_other_store
 step "docker compose, and tests that need the engine to themselves" alone

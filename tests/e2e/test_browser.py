@@ -73,7 +73,7 @@ def test_the_page_follows_the_log_live_to_the_end_of_the_run(stack: Stack, page:
     assert repo.step(number, "ticks")["state"] == "running", "the page must show a line before its step has ended"
     expect(page.locator("#run-head")).to_contain_text(re.compile("passed", re.IGNORECASE))
     expect(log).to_contain_text("all done")  # the page moves on to the running step
-    page.get_by_role("link", name=re.compile("ticks")).click()
+    page.get_by_role("navigation", name="Steps").get_by_role("link", name=re.compile("ticks")).click()
     expect(log).to_contain_text("tick 25")
     lines = page.locator("#log-lines .line > span").all_text_contents()
     shown = [line for line in lines if line.startswith("tick")]
