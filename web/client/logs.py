@@ -3,6 +3,7 @@
 import time
 from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping
+from math import inf
 from typing import Any, TypeVar
 
 from pipelines.state import State
@@ -45,7 +46,7 @@ class LogReader:
                 self._live(each["id"])
                 shown.add(each["id"])
             if step and found and all(State(each["state"]).final for _, each in found):
-                return max((State(each["state"]) for _, each in found), key=_severity)
+                return max((State(each["state"]) for _, each in found), key=_has_failed)
             if state.final and not new:
                 return state
             if not new:
@@ -82,12 +83,18 @@ class LogReader:
 
     def _patiently(self, ask: Callable[[], T]) -> T:
         """Asks again where the server is away for a moment. Raises StartError."""
-        deadline = time.monotonic() + AWAY_S_MAX
+        away_since_s = inf
         while True:
+            began_s = time.monotonic()
             try:
                 return ask()
             except UnreachableError:
-                if time.monotonic() >= deadline:
+                now_s = time.monotonic()
+                # A log is followed for hours by one call: one that went on for so long was connected.
+                if now_s - began_s >= AWAY_S_MAX:
+                    away_since_s = now_s
+                away_since_s = min(away_since_s, now_s)
+                if now_s - away_since_s >= AWAY_S_MAX:
                     raise
                 time.sleep(POLL_S)
 
@@ -111,5 +118,5 @@ def _all_steps(run: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]
             yield (f"{name}/{each['name']}" if several else each["name"]), each
 
 
-def _severity(state: State) -> bool:
+def _has_failed(state: State) -> bool:
     return state not in {State.PASSED, State.SKIPPED}

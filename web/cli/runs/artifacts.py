@@ -28,12 +28,12 @@ def artifacts(
     from web.operations.artifacts.listing import LISTED_COUNT_MAX, list_artifacts
 
     with remote_api(server) as api:
-        if api is not None and archive is not None:
-            _save(archive, actions.artifacts_zip(api, repo, run, folder))
-        elif api is not None:
+        if api is not None:
+            if archive is not None:
+                _save(archive, actions.artifacts_zip(api, repo, run, folder))
+                return
             for line in actions.artifact_lines(api, repo, run):
                 say(line)
-        if api is not None:
             return
     with operation_services() as services:
         if archive is not None:

@@ -110,8 +110,8 @@ def test_tools_beside_each_other() -> None:
         ("pnpm/action-setup@v4", "x: 1", ["npm install -g pnpm@latest"], None),
         (
             "actions/setup-node@v4",
-            "cache: yarn, registry-url: 'https://registry.npmjs.org/'",
-            ["echo '//registry.npmjs.org/:_authToken=$${NODE_AUTH_TOKEN}' >> ~/.npmrc"],
+            "cache: yarn, registry-url: 'https://npm.example.org/'",
+            ["echo '//npm.example.org/:_authToken=$${NODE_AUTH_TOKEN}' >> ~/.npmrc"],
             ["yarn"],
         ),
         ("actions/setup-python@v5", "cache: poetry", [], ["pip"]),
@@ -551,12 +551,12 @@ def test_packages_are_published_by_twine() -> None:
         """\
 - uses: pypa/gh-action-pypi-publish@release/v1
 - uses: pypa/gh-action-pypi-publish@release/v1
-  with: {password: "${{ secrets.TEST }}", repository-url: "https://test.pypi.org/legacy/", packages-dir: out/, x: 1}"""
+  with: {password: "${{ secrets.TEST }}", repository-url: "https://x.example.org/legacy/", packages-dir: out/, x: 1}"""
     )
     assert found.step["image"] == "python:3"
     first, second = (each.split("\n") for each in found.step["commands"])
     assert first[-2] == "twine upload --skip-existing dist/*"
-    assert second[-2] == "twine upload --skip-existing --repository-url https://test.pypi.org/legacy/ out/*"
+    assert second[-2] == "twine upload --skip-existing --repository-url https://x.example.org/legacy/ out/*"
     assert found.step["environment"] == {"PYPI_TOKEN": {"from_secret": "pypi_token"}, "TEST": {"from_secret": "test"}}
     assert [each.partition(": ")[2].partition(";")[0] for each in found.remarks] == [
         "PyPI trusts no run of this server by itself",
