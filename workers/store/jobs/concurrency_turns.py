@@ -10,7 +10,7 @@ waits or runs. So two jobs that are claimed at the same time could also be claim
 These conditions decide. ``workers.store.jobs.lanes`` knows which of many thousands of waiting jobs are worth a look.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 from sqlalchemy import (
@@ -48,16 +48,17 @@ class JobAhead:
 
 @dataclass(frozen=True)
 class _Position:
-    """A job's position in the order of turns."""
+    """A job's position in the order of turns. ``other`` is the job that it is compared with."""
 
     repo_id: ColumnElement[int | None] | ColumnElement[int]
     run_id: ColumnElement[int]
     number: ColumnElement[int]
     job_id: ColumnElement[int]
+    # One for each query: threads that build queries with the same alias at once get wrong ones.
+    other: type[Job] = field(default_factory=lambda: aliased(Job))
 
 
 _GroupKey = ColumnElement[str | None] | ColumnElement[str]
-_other, _its_run = aliased(Job), aliased(Run)
 _ONE = literal_column("1", type_=BigInteger())
 
 
@@ -114,41 +115,46 @@ def jobs_ahead(session: Session, job: Job) -> list[JobAhead]:
 @cache
 def _ahead() -> tuple[list[Select[int, int, int, str]], Select[int]]:
     place = _Position(bindparam("repo"), bindparam("run"), bindparam("number"), bindparam("job"))
-    columns = select(_other.run_id, _other.number, _its_run.number, _other.name)
-    columns = columns.join(_its_run, _its_run.id == _other.run_id).order_by(_other.run_id, _other.number)
+    other, its_run = place.other, aliased(Run)
+    columns = select(other.run_id, other.number, its_run.number, other.name)
+    columns = columns.join(its_run, its_run.id == other.run_id).order_by(other.run_id, other.number)
     group: BindParameter[str] = bindparam("group")
     jobs = [columns.where(ahead(group, place)).limit(bindparam("most")) for ahead in (_running, _waits_before)]
-    runs = select(_its_run.number).join(_other, _other.run_id == _its_run.id).where(_is_unplanned(place))
-    return jobs, runs.order_by(_other.run_id).limit(bindparam("most"))
+    runs = select(its_run.number).join(other, other.run_id == its_run.id).where(_is_unplanned(place))
+    return jobs, runs.order_by(other.run_id).limit(bindparam("most"))
 
 
 def _how_many_ahead(group_key: _GroupKey, place: _Position) -> ColumnElement[int]:
     """How many jobs of the group run, or wait with an earlier turn; of either kind up to LIMIT_MAX are counted."""
-    return _count(_running(group_key, place)) + _count(_waits_before(group_key, place))
+    running, waiting = _running(group_key, place), _waits_before(group_key, place)
+    return _count(place.other, running) + _count(place.other, waiting)
 
 
-def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
-    some = select(_ONE).select_from(_other).where(condition).limit(LIMIT_MAX)
+def _count(other: type[Job], condition: ColumnElement[bool]) -> ColumnElement[int]:
+    some = select(_ONE).select_from(other).where(condition).limit(LIMIT_MAX)
     return select(func.count()).select_from(some.correlate(table(Job)).subquery()).scalar_subquery()
 
 
 def _running(group_key: _GroupKey, place: _Position) -> ColumnElement[bool]:
-    return and_(_other.group_key == group_key, _other.state == State.RUNNING, _other.id != place.job_id)
+    other = place.other
+    return and_(other.group_key == group_key, other.state == State.RUNNING, other.id != place.job_id)
 
 
 def _waits_before(group_key: _GroupKey, place: _Position) -> ColumnElement[bool]:
     """The other job waits with an earlier turn. Within a run only jobs that are ready have a turn."""
-    waits = and_(_other.group_key == group_key, _other.state == State.QUEUED, _other.id != place.job_id)
+    other = place.other
+    waits = and_(other.group_key == group_key, other.state == State.QUEUED, other.id != place.job_id)
     # The first condition follows from the second, and is what an index can search by.
-    same_run = and_(_other.ready, _other.number < place.number)
-    return and_(waits, _other.run_id <= place.run_id, or_(_other.run_id < place.run_id, same_run))
+    same_run = and_(other.ready, other.number < place.number)
+    return and_(waits, other.run_id <= place.run_id, or_(other.run_id < place.run_id, same_run))
 
 
 def _unplanned(place: _Position) -> Select[int]:
-    return select(_ONE).select_from(_other).where(_is_unplanned(place)).correlate(table(Job))
+    return select(_ONE).select_from(place.other).where(_is_unplanned(place)).correlate(table(Job))
 
 
 def _is_unplanned(place: _Position) -> ColumnElement[bool]:
     """The other job is that of an earlier run of the repository that is not planned yet, nor waits for approval."""
-    undone = and_(_other.plan.is_(None), _other.ready, _other.finished_ms.is_(None))
-    return and_(_other.repo_id == place.repo_id, _other.run_id < place.run_id, undone)
+    other = place.other
+    undone = and_(other.plan.is_(None), other.ready, other.finished_ms.is_(None))
+    return and_(other.repo_id == place.repo_id, other.run_id < place.run_id, undone)
