@@ -3,6 +3,7 @@
 import time
 from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from math import inf
 from typing import Any, TypeVar
 
@@ -16,6 +17,20 @@ AWAY_S_MAX = 60
 
 T = TypeVar("T")
 _Found = list[tuple[str, Mapping[str, Any]]]
+
+
+@dataclass
+class Absence:
+    """How long a server has not answered. ``since_s`` is a time of the clock that all times here are from."""
+
+    since_s: float = inf
+
+    def is_too_long(self, began_s: float, failed_s: float) -> bool:
+        """Notes a call that began and failed at these times. True where the server is not to be waited for any more."""
+        # A log is followed for hours by one call: one that went on for so long was connected.
+        was_connected = failed_s - began_s >= AWAY_S_MAX
+        self.since_s = failed_s if was_connected else min(self.since_s, failed_s)
+        return failed_s - self.since_s >= AWAY_S_MAX
 
 
 class LogReader:
@@ -83,18 +98,13 @@ class LogReader:
 
     def _patiently(self, ask: Callable[[], T]) -> T:
         """Asks again where the server is away for a moment. Raises StartError."""
-        away_since_s = inf
+        absence = Absence()
         while True:
             began_s = time.monotonic()
             try:
                 return ask()
             except UnreachableError:
-                now_s = time.monotonic()
-                # A log is followed for hours by one call: one that went on for so long was connected.
-                if now_s - began_s >= AWAY_S_MAX:
-                    away_since_s = now_s
-                away_since_s = min(away_since_s, now_s)
-                if now_s - away_since_s >= AWAY_S_MAX:
+                if absence.is_too_long(began_s, time.monotonic()):
                     raise
                 time.sleep(POLL_S)
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
 from typing import Annotated, cast
@@ -75,6 +76,16 @@ class Downloads:
             self._running[user_id] += 1
         return Slot(lambda: self._end(user_id), self.threads)
 
+    @contextmanager
+    def _slot(self, user_id: int | None) -> Iterator[Slot]:
+        """A slot for a response, which frees it; where there is none after all, it is free at once."""
+        slot = self.take(user_id)
+        try:
+            yield slot
+        except BaseException:
+            slot.free()
+            raise
+
     def _end(self, user_id: int | None) -> None:
         with self._lock:
             self._running[user_id] -= 1
@@ -89,12 +100,8 @@ class Downloads:
         media_type: str | None = None,
     ) -> StreamingResponse:
         """The response with what ``opened`` returns, called when there is room. Raises TooManyDownloadsError."""
-        slot = self.take(user_id)
-        try:
+        with self._slot(user_id) as slot:
             return _Response(slot, opened(), headers, media_type)
-        except BaseException:
-            slot.free()
-            raise
 
     async def opened_apart(
         self,
@@ -104,12 +111,8 @@ class Downloads:
         media_type: str | None = None,
     ) -> StreamingResponse:
         """The same, opened in the threads of downloads: that may wait for the blob store, too."""
-        slot = self.take(user_id)
-        try:
+        with self._slot(user_id) as slot:
             return _Response(slot, await to_thread.run_sync(opened, limiter=self.threads), headers, media_type)
-        except BaseException:
-            slot.free()
-            raise
 
 
 class _Response(StreamingResponse):

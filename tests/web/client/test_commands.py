@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from pipelines.state import PASSED, Outcome, Reason, State
 from runner.events import StepFinished, StepOutput, StepStarted, Stream
+from tests.chaos.proxy import Mode, Proxies
 from tests.web.conftest import REPO, ClaimedRun, Site, serving
 from web.cli.main import register
 from web.client.api import connected
@@ -98,7 +99,7 @@ def test_after_a_login_runs_and_logs_are_shown_and_canceled(laptop: Laptop) -> N
     assert laptop.ok("cancel", REPO, "1") == "Run 1 is asked to stop.\n"
 
 
-def test_a_log_is_followed_to_the_end_of_the_run(laptop: Laptop) -> None:
+def test_a_log_is_followed_to_the_end_of_the_run_also_after_a_cut(laptop: Laptop) -> None:
     begun = laptop.site.begin()
     got, heads, verdicts, seen = bytearray(), list[str](), list[State](), threading.Event()
 
@@ -107,22 +108,29 @@ def test_a_log_is_followed_to_the_end_of_the_run(laptop: Laptop) -> None:
         if b"first\n" in got:
             seen.set()
 
-    def follow() -> None:
-        with connected(Server(laptop.url, laptop.site.token(laptop.site.add_user()))) as api:
+    def follow(url: str) -> None:
+        with connected(Server(url, laptop.site.token(laptop.site.add_user()))) as api:
             verdicts.append(LogReader(api, take, heads.append).follow(REPO, 1, ""))
 
-    thread = threading.Thread(target=follow)
+    proxies = Proxies()
+    proxy = proxies.add(int(laptop.url.rpartition(":")[2]))
+    thread = threading.Thread(target=follow, args=[f"http://127.0.0.1:{proxy.port}"])
     thread.start()
     write(begun, 1, b"built\n")
     with begun.recorder() as record:
         record(StepStarted(2))
         record(StepOutput(2, 0, b"first\n", Stream.STDOUT))
         assert seen.wait(60)
-        record(StepOutput(2, 6, b"last\n", Stream.STDOUT))
+        proxies.change(proxy, Mode.CUT)
+        record(StepOutput(2, 6, b"while away\n", Stream.STDOUT))
+        proxies.change(proxy, Mode.OPEN)
+        record(StepOutput(2, 17, b"last\n", Stream.STDOUT))
         record(StepFinished(2, FAILED))
     finish(begun, FAILED)
     thread.join(60)
-    assert (bytes(got), heads, verdicts) == (b"built\nfirst\nlast\n", ["build", "test"], [State.FAILED])
+    proxies.close()
+    assert (bytes(got), heads) == (b"built\nfirst\nwhile away\nlast\n", ["build", "test"])
+    assert verdicts == [State.FAILED]
 
 
 def test_the_exit_status_of_following_is_the_verdict(laptop: Laptop) -> None:
