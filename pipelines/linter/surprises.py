@@ -25,6 +25,7 @@ def warn_of_surprises(job: JobInput) -> None:
     """Adds the warnings about one workflow to its diagnostics."""
     _steps_for_success(job)
     _conditions(job, ("when",), job.workflow.when)
+    _axes(job)
     for item in job.items():
         _conditions(job, (*item.where, "when"), item.model.when)
         if isinstance(item.model, BuildStep | PushStep):
@@ -101,14 +102,40 @@ def _environment(job: JobInput, item: WorkflowItem) -> None:
     environment = node.by_key.get("environment") if isinstance(node, MapNode) else None
     for key, value in environment.entries if isinstance(environment, MapNode) else ():
         name = key.text
-        if not _NAME.fullmatch(name):
-            message = f"'{name[:80]}' is no name of a variable: no shell can use it"
-            job.diagnostics.warning(key.place, message, "use letters, digits and _, with no digit first")
-        elif name in OWN_NAMES:
-            message = f"'{name}' replaces Headway's own variable in {item.label}"
-            job.diagnostics.warning(key.place, message, "give it another name")
+        _variable(job, key, f"in {item.label}")
         if isinstance(value, ScalarNode):
             _expansion(job, name, value)
+
+
+def _variable(job: JobInput, key: ScalarNode, where: str) -> None:
+    name = key.text
+    if not _NAME.fullmatch(name):
+        message = f"'{name[:80]}' is no name of a variable: no shell can use it"
+        job.diagnostics.warning(key.place, message, "use letters, digits and _, with no digit first")
+    elif name in OWN_NAMES:
+        job.diagnostics.warning(key.place, f"'{name}' replaces Headway's own variable {where}", "give it another name")
+
+
+def _axes(job: JobInput) -> None:
+    """Each axis is a variable of all steps."""
+    matrix = job.located.node("matrix")
+    for key, values in matrix.entries if isinstance(matrix, MapNode) else ():
+        combinations = values.items if key.text == "include" and isinstance(values, ListNode) else []
+        names = [name for each in combinations if isinstance(each, MapNode) for name, _ in each.entries]
+        for name in names or [key]:
+            _variable(job, name, "in all steps")
+        if not combinations:
+            _repeated(job, key.text, values)
+
+
+def _repeated(job: JobInput, axis: str, values: Node) -> None:
+    seen: set[str] = set()
+    for value in values.items if isinstance(values, ListNode) else ():
+        if isinstance(value, ScalarNode) and value.text in seen:
+            message = f"'{value.text}' stands twice in the axis '{axis}', and its jobs run twice"
+            job.diagnostics.warning(value.place, message, "remove one of them")
+        elif isinstance(value, ScalarNode):
+            seen.add(value.text)
 
 
 def _expansion(job: JobInput, name: str, value: ScalarNode) -> None:

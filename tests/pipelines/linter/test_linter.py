@@ -356,7 +356,7 @@ def test_a_step_that_only_some_cells_of_the_matrix_have_may_be_unreachable_there
     steps: [{{name: a, image: "i:1", commands: x}}, ${{MORE}}]
     """
     assert lint(both.format(never, "")) == []
-    (warning,) = lint(both.format(never, never))
+    (warning,) = lint(both.format(never, f"{never} "))
     assert "step 'b' never runs: the workflow is for push, the step for tag" in warning
 
 
