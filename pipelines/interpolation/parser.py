@@ -14,7 +14,12 @@ NESTING_LEVELS_MAX = 20
 _SPECIAL = re.compile(rf"\$\$|\$\{{|\\[/\\]|[{OPEN}{CLOSE}]")
 _EATEN = re.compile(r"\$(?=[${])|\\(?=[/\\])")
 _NAME = re.compile(r"[\w-]+")
-_BAD_HINT = "if the shell is to expand it, write '$${' in place of '${'"
+_HINT_FOR_SHELLS = "if the shell is to expand it, write '$${' in place of '${'"
+_HINTS = {
+    "${{": "expressions of GitHub Actions mean nothing here: a variable is written ${NAME}, a condition below 'when'",
+    "${checksum(": "write checksum(FILE), without '${' and '}', in the key of a cache",
+}
+"""How what belongs to something else begins, with what to write here."""
 
 
 class Literal(NamedTuple):
@@ -92,9 +97,9 @@ def _special(source: Source, start: int, found: str, diagnostics: Diagnostics) -
         reference = reader.reference(start)
     except _BadSubstitutionError as error:
         if not source.in_comment(start):
-            diagnostics.error(
-                source.place(start), f"'{_excerpt(source.text, start)}' is not a substitution: {error}", _BAD_HINT
-            )
+            written = _excerpt(source.text, start)
+            hint = next((hint for begin, hint in _HINTS.items() if written.startswith(begin)), _HINT_FOR_SHELLS)
+            diagnostics.error(source.place(start), f"'{written}' is not a substitution: {error}", hint)
         return Literal(start, "${"), start + 2
     written = source.text[start : reader.index]
     if reader.unlike_a_shell and not source.in_comment(start):
