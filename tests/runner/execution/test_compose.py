@@ -166,7 +166,7 @@ services:
     image: busybox
     entrypoint: [sh, -c]
     command:
-      - stat -c '%a %F' /etc/app/deep/a /etc/app/deep /etc/run.sh;
+      - exec 2>&1; stat -c '%a %F' /etc/app/deep/a /etc/app/deep /etc/run.sh;
         ls /etc/app/deep /copy/conf; ls -A /gone | wc -l; touch /etc/app/made; touch /copy/late; ls $$CI_WORKSPACE/conf
     volumes: [{type: bind, source: ../conf, target: /etc/app}, "../run.sh:/etc/run.sh", "..:/copy:ro", "../no:/gone"]
     depends_on: {first: {condition: service_completed_successfully}}
