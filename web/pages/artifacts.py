@@ -12,7 +12,7 @@ from web.operations.lookup import run_numbered
 from web.pages.templates import page
 from web.security.auth import CurrentUser, current_user
 from web.security.content_policies import PAGE_WITH_FRAME_POLICY, SHOWN_ARTIFACT_CONNECTIONS, SHOWN_ARTIFACT_POLICY
-from web.security.downloads import DownloadsDep
+from web.security.long_requests import LongRequestsDep
 from web.services import ServicesDep
 from workers.db.roles import Role
 from workers.db.session import reading
@@ -81,12 +81,12 @@ def artifact_page(
 
 
 @files.get("/artifact-views/{link}/{path:path}")
-async def artifact_file(services: ServicesDep, downloads: DownloadsDep, link: str, path: str) -> Response:
+async def artifact_file(services: ServicesDep, long_requests: LongRequestsDep, link: str, path: str) -> Response:
     """A file as the frame gets it. The address is the permission: from the frame no cookie is sent."""
-    shown = await to_thread.run_sync(shown_file, services, link, path, limiter=downloads.files.threads)
+    shown = await to_thread.run_sync(shown_file, services, link, path, limiter=long_requests.files.threads)
     headers = _FILE_HEADERS | {"content-length": str(shown.artifact.size_bytes), "etag": f'"{shown.artifact.sha256}"'}
     if not shown.media_type:
         headers["content-disposition"] = "attachment"
     # Starlette adds a charset to what is text; a page of HTML says its own.
     headers["content-type"] = shown.media_type or "application/octet-stream"
-    return downloads.files.response(shown.user_id, lambda: shown.pieces, headers)
+    return long_requests.files.response(shown.user_id, lambda: shown.pieces, headers)

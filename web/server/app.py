@@ -27,9 +27,9 @@ from web.pages.repos import page as repo_page
 from web.pages.run import page as run_page
 from web.pages.templates import HERE, make_templates
 from web.security.auth import new_secret
-from web.security.downloads import download_limits
 from web.security.failed_logins import FailedLogins
 from web.security.forwarded import AllowedHosts, TrustedProxies
+from web.security.long_requests import long_requests
 from web.security.middleware import BodyLimit, LoginGate, SecurityHeaders
 from web.security.request_ids import RequestIds
 from web.server import health, metrics
@@ -102,7 +102,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.metrics = metrics.InstallationMetrics(services.engine)
     app.state.login_threads = login.make_threads()
     app.state.failed_logins = FailedLogins()
-    app.state.downloads = download_limits()
+    app.state.long_requests = long_requests()
     settings = services.settings
     # The last that is added is the first that sees a request.
     app.add_middleware(BodyLimit, webhook_bytes_max=settings.webhook_body_bytes_max)

@@ -24,8 +24,8 @@ from web.operations.runs.log_parts import BLOBS_AWAY
 from web.pages.templates import page
 from web.security.access import Actor
 from web.security.auth import LoginNeededError, current_user
-from web.security.downloads import RETRY_AFTER_S as DOWNLOADS_RETRY_AFTER_S
-from web.security.downloads import TooManyDownloadsError
+from web.security.long_requests import RETRY_AFTER_S as LONG_REQUESTS_RETRY_AFTER_S
+from web.security.long_requests import TooManyAtOnceError
 from web.security.password_hashing import RETRY_AFTER_S as LOGIN_RETRY_AFTER_S
 from web.security.password_hashing import HashingBusyError
 from web.services import services_of
@@ -62,7 +62,7 @@ def add_error_handlers(app: FastAPI) -> None:
     app.exception_handler(RequestValidationError)(_invalid_request)
     app.exception_handler(LoginNeededError)(_login_needed)
     app.exception_handler(HashingBusyError)(_hashing_busy)
-    app.exception_handler(TooManyDownloadsError)(_too_many_downloads)
+    app.exception_handler(TooManyAtOnceError)(_too_many_at_once)
     app.exception_handler(ClientDisconnect)(_client_gone)
     app.exception_handler(LogDamagedError)(_log_damaged)
     app.exception_handler(VaultError)(_cannot_unseal)
@@ -127,9 +127,9 @@ def _hashing_busy(request: Request, error: Exception) -> Response:
     return response
 
 
-def _too_many_downloads(request: Request, error: Exception) -> Response:
+def _too_many_at_once(request: Request, error: Exception) -> Response:
     response = _response(request, 429, str(error))
-    response.headers["retry-after"] = str(DOWNLOADS_RETRY_AFTER_S)
+    response.headers["retry-after"] = str(LONG_REQUESTS_RETRY_AFTER_S)
     return response
 
 

@@ -15,7 +15,7 @@ from web.operations.artifacts.listing import FOLDER_CHARACTERS_MAX, LISTED_COUNT
 from web.security.access import Actor
 from web.security.auth import CurrentUser
 from web.security.content_policies import DOWNLOAD_POLICY
-from web.security.downloads import DownloadLimits, DownloadsDep
+from web.security.long_requests import LongRequests, LongRequestsDep
 from web.services import Services, ServicesDep
 from workers.store.artifacts import KeptArtifact
 
@@ -80,38 +80,48 @@ Folder = Annotated[str, Query(max_length=FOLDER_CHARACTERS_MAX)]
 
 @router.get("/repos/{name:path}/runs/{number}/artifacts.zip", response_class=Response)
 async def get_zip(
-    services: ServicesDep, downloads: DownloadsDep, user: CurrentUser, name: str, number: RunNumber, folder: Folder = ""
+    services: ServicesDep,
+    long_requests: LongRequestsDep,
+    user: CurrentUser,
+    name: str,
+    number: RunNumber,
+    folder: Folder = "",
 ) -> Response:
     """The artifacts of a run as one zip archive: a folder for each job, and in it the paths of its files.
 
     With ``folder``, those below this path alone.
     """
-    return await _archive(services, downloads, user, (name, number, folder), "zip")
+    return await _archive(services, long_requests, user, (name, number, folder), "zip")
 
 
 @router.get("/repos/{name:path}/runs/{number}/artifacts.tar.zst", response_class=Response)
 async def get_tar_zst(
-    services: ServicesDep, downloads: DownloadsDep, user: CurrentUser, name: str, number: RunNumber, folder: Folder = ""
+    services: ServicesDep,
+    long_requests: LongRequestsDep,
+    user: CurrentUser,
+    name: str,
+    number: RunNumber,
+    folder: Folder = "",
 ) -> Response:
     """The same as a tar archive that is compressed with zstd."""
-    return await _archive(services, downloads, user, (name, number, folder), "tar.zst")
+    return await _archive(services, long_requests, user, (name, number, folder), "tar.zst")
 
 
 _ARCHIVE_TYPES: Mapping[ArchiveFormat, str] = {"zip": "application/zip", "tar.zst": "application/zstd"}
 
 
 async def _archive(
-    services: Services, downloads: DownloadLimits, user: Actor, of: tuple[str, int, str], kind: ArchiveFormat
+    services: Services, long_requests: LongRequests, user: Actor, of: tuple[str, int, str], kind: ArchiveFormat
 ) -> Response:
     name, number, folder = of
     headers = _as_attachment(f"{name.rpartition('/')[2]}-{number}-artifacts.{kind}")
     opened = partial(open_archive, services, user, name, number, folder, kind)
-    return await downloads.archives.opened_apart(user.user_id, opened, headers, _ARCHIVE_TYPES[kind])
+    return await long_requests.archives.opened_apart(user.user_id, opened, headers, _ARCHIVE_TYPES[kind])
 
 
 @router.get("/artifacts/{artifact_id}", response_class=Response)
 async def get_artifact(
-    services: ServicesDep, downloads: DownloadsDep, user: CurrentUser, artifact_id: RowId
+    services: ServicesDep, long_requests: LongRequestsDep, user: CurrentUser, artifact_id: RowId
 ) -> Response:
     """One file, byte for byte. Browsers save it and never show it: it is not Headway's own."""
     headers: dict[str, str] = {}
@@ -122,7 +132,7 @@ async def get_artifact(
         headers.update({"content-length": str(artifact.size_bytes), "etag": f'"{artifact.sha256}"'})
         return pieces
 
-    return await downloads.files.opened_apart(user.user_id, opened, headers, "application/octet-stream")
+    return await long_requests.files.opened_apart(user.user_id, opened, headers, "application/octet-stream")
 
 
 def _as_attachment(name: str) -> dict[str, str]:

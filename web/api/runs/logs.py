@@ -17,6 +17,7 @@ from web.operations.runs.log_parts import (
     LINES_MAX,
     PART_BYTES_MAX,
     LogPart,
+    StepLogAddress,
     kept_log,
     last_lines,
     part_by_bytes,
@@ -25,11 +26,13 @@ from web.operations.runs.log_parts import (
     raw_name,
     sources,
 )
-from web.operations.runs.log_search import Wanted, search
+from web.operations.runs.log_search import Found, Wanted, search
+from web.security.access import Actor
 from web.security.auth import CurrentUser
-from web.security.downloads import DownloadLimits, DownloadsDep
-from web.services import ServicesDep
+from web.security.long_requests import LongRequests, LongRequestsDep
+from web.services import Services, ServicesDep
 from workers.db.session import reading
+from workers.store import StepPlace
 
 router = make_router()
 Attempt = Annotated[
@@ -81,13 +84,20 @@ class LogGroups(Schema):
 
 
 class _Asked(NamedTuple):
-    downloads: DownloadLimits
+    long_requests: LongRequests
     step_id: int
     attempt: int | None
 
 
-def _asked(downloads: DownloadsDep, step_id: RowId, attempt: Attempt = None) -> _Asked:
-    return _Asked(downloads, step_id, attempt)
+def _asked(long_requests: LongRequestsDep, step_id: RowId, attempt: Attempt = None) -> _Asked:
+    return _Asked(long_requests, step_id, attempt)
+
+
+def _found_log(services: Services, user: Actor, asked: _Asked) -> tuple[StepPlace, StepLogAddress]:
+    """The step that the user asked for, and where its log is. Raises NotFoundError and GoneError."""
+    with reading(services.engine) as session:
+        place = step_with_id(session, user, asked.step_id)
+    return place, kept_log(place, partial(logs_kept, services, place.repo.id), asked.attempt)
 
 
 @router.get("/steps/{step_id}/log", response_class=Response)
@@ -108,9 +118,7 @@ def get_log(
     ``X-Log-Lines``), whether the log is complete (``X-Log-Complete``), and whether its last output was lost with its
     worker (``X-Log-Cut-Off``). 410 says when and why it was deleted.
     """
-    with reading(services.engine) as session:
-        place = step_with_id(session, user, asked.step_id)
-    address = kept_log(place, partial(logs_kept, services, place.repo.id), asked.attempt)
+    place, address = _found_log(services, user, asked)
     if offset is not None:
         return _response(part_by_bytes(services.logs, address, offset, max_bytes))
     if line is not None:
@@ -120,7 +128,7 @@ def get_log(
     name = raw_name(place.repo.name, place.run.number, place.step.name)
     headers = {"content-disposition": f'attachment; filename="{name}"'}
     opened = partial(pieces, services.logs, address)
-    return asked.downloads.files.response(user.user_id, opened, headers, _MEDIA_TYPE)
+    return asked.long_requests.files.response(user.user_id, opened, headers, _MEDIA_TYPE)
 
 
 def _response(part: LogPart) -> Response:
@@ -154,10 +162,10 @@ def get_log_sources(
 
 
 @router.get("/steps/{step_id}/log/search")
-def search_log(
+async def search_log(
     services: ServicesDep,
     user: CurrentUser,
-    step_id: RowId,
+    asked: Annotated[_Asked, Depends(_asked)],
     text: Annotated[str, Query(min_length=1, max_length=1_000)],
     regex: Regex = False,  # noqa: FBT002 - of the query
     case: Case = False,  # noqa: FBT002 - of the query
@@ -168,20 +176,26 @@ def search_log(
     A search ends after 20,000 lines and after two seconds. `more` is true then: go on with `from_line` =
     `searched_lines` + 1.
     """
-    with reading(services.engine) as session:
-        place = step_with_id(session, user, step_id)
-    address = kept_log(place, partial(logs_kept, services, place.repo.id))
-    found = search(services.logs, address, Wanted(text, regex, case, from_line))
+    wanted = Wanted(text, regex, case, from_line)
+    work = partial(_searched, services, user, asked, wanted)
+    found = await asked.long_requests.searches.run(user.user_id, work)
     return SearchResult(lines=found.lines, more=found.more, searched_lines=found.searched_lines)
 
 
+def _searched(services: Services, user: Actor, asked: _Asked, wanted: Wanted) -> Found:
+    return search(services.logs, _found_log(services, user, asked)[1], wanted)
+
+
 @router.get("/steps/{step_id}/log/groups")
-def get_log_groups(services: ServicesDep, user: CurrentUser, step_id: RowId) -> LogGroups:
+async def get_log_groups(
+    services: ServicesDep, user: CurrentUser, asked: Annotated[_Asked, Depends(_asked)]
+) -> LogGroups:
     """What each command of a step wrote, and the groups of markers: `::group::`, `section_start:` and `--- `.
 
     Of a long log 64 MB are looked at, for two seconds at most, and of many groups there are the first 5,000.
     """
-    with reading(services.engine) as session:
-        place = step_with_id(session, user, step_id)
-    address = kept_log(place, partial(logs_kept, services, place.repo.id))
-    return LogGroups.model_validate(groups_of(services.logs, address))
+    return await asked.long_requests.groups.run(user.user_id, partial(_grouped, services, user, asked))
+
+
+def _grouped(services: Services, user: Actor, asked: _Asked) -> LogGroups:
+    return LogGroups.model_validate(groups_of(services.logs, _found_log(services, user, asked)[1]))

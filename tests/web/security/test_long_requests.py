@@ -12,29 +12,29 @@ from fastapi.testclient import TestClient
 
 from tests.web.conftest import REPO, Site, serving
 from web.operations.errors import GoneError
-from web.security.downloads import ARCHIVES, FILES, DownloadRoom, Downloads, Slot, TooManyDownloadsError
+from web.security.long_requests import ARCHIVES, FILES, SEARCHES, Room, Slot, Slots, TooManyAtOnceError
 
-ROOM = DownloadRoom(of_user_max=2, all_max=3, threads_max=1)
+ROOM = Room(of_user_max=2, all_max=3, threads_max=1)
 ZIP = f"/api/repos/{REPO}/runs/1/artifacts.zip"
 
 
 def test_a_user_has_only_so_many_and_all_together_too() -> None:
-    downloads = Downloads(ROOM, "archives")
+    downloads = Slots(ROOM, "downloads of archives")
     first: list[Slot] = [downloads.take(1), downloads.take(1)]
-    with pytest.raises(TooManyDownloadsError, match="You have 2 downloads of archives at once, which is the limit"):
+    with pytest.raises(TooManyAtOnceError, match="You have 2 downloads of archives at once, which is the limit"):
         downloads.take(1)
     downloads.take(2)
-    with pytest.raises(TooManyDownloadsError, match="There are 3 downloads of archives at once"):
+    with pytest.raises(TooManyAtOnceError, match="There are 3 downloads of archives at once"):
         downloads.take(3)
-    first[0].free()
-    first[0].free()
+    first[0].close()
+    first[0].close()
     downloads.take(3)
-    with pytest.raises(TooManyDownloadsError, match="There are 3"):
+    with pytest.raises(TooManyAtOnceError, match="There are 3"):
         downloads.take(4)
 
 
 def test_what_cannot_be_opened_gives_its_place_back() -> None:
-    downloads = Downloads(ROOM, "files")
+    downloads = Slots(ROOM, "downloads of files")
 
     def fails() -> Iterator[bytes]:
         raise GoneError("gone")
@@ -91,7 +91,7 @@ def test_one_archive_more_than_a_user_may_have_is_answered_429_and_others_are_se
 def test_files_in_a_frame_count_for_who_opened_it(site: Site, browser: TestClient) -> None:
     site.add_repo()
     site.begin().keep_all({"index.html": b"<p>1"})
-    files = browser.app.state.downloads.files  # type: ignore[attr-defined]
+    files = browser.app.state.long_requests.files  # type: ignore[attr-defined]
     page = browser.get(f"/repos/{REPO}/runs/1/artifacts/1").text
     path = "/artifact-views/" + page.split("/artifact-views/")[1].split('"')[0]
     taken = [files.take(1) for _ in range(FILES.of_user_max - 1)]
@@ -99,5 +99,24 @@ def test_files_in_a_frame_count_for_who_opened_it(site: Site, browser: TestClien
     taken.append(files.take(1))
     refused = browser.get(path)
     assert (refused.status_code, refused.headers["retry-after"]) == (429, "10")
-    taken[0].free()
+    taken[0].close()
     assert browser.get(path).status_code == 200
+
+
+def test_one_search_more_than_a_user_may_have_is_answered_429(site: Site, program: TestClient) -> None:
+    """The limit is of the user: pages, and logs themselves, are as quick as before."""
+    site.add_repo()
+    step = site.begin().steps[1]
+    searches = program.app.state.long_requests.searches  # type: ignore[attr-defined]
+    taken = [searches.take(1) for _ in range(SEARCHES.of_user_max - 1)]
+    assert program.get(f"/api/steps/{step}/log/search?text=x").status_code == 200
+    taken.append(searches.take(1))
+    refused = program.get(f"/api/steps/{step}/log/search?text=x")
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "10")
+    assert "You have 4 searches in logs at once, which is the limit" in refused.json()["error"]
+    assert program.get(f"/api/steps/{step}/log?offset=0").status_code == 200
+    assert program.get(f"/api/steps/{step}/log/groups").status_code == 200
+    taken[0].close()
+    assert program.get(f"/api/steps/{step}/log/search?text=x").status_code == 200
+    assert program.get(f"/api/steps/{step}/log/search?text=(&regex=true").status_code == 422
+    assert program.get(f"/api/steps/{step}/log/search?text=x").status_code == 200, "what fails gives its place back"

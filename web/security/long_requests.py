@@ -1,11 +1,11 @@
-"""Downloads that run for as long as a client takes: how many at once, of a user and of all."""
+"""Requests that may run for long, downloads and searches: how many at once, of a user and of all."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from threading import Lock
-from typing import Annotated, cast
+from typing import Annotated, TypeVar, cast
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, Request
@@ -14,67 +14,80 @@ from starlette.types import Receive, Scope, Send
 
 RETRY_AFTER_S = 10
 
+T = TypeVar("T")
 
-class TooManyDownloadsError(Exception):
+
+class TooManyAtOnceError(Exception):
     """As many as are allowed run already. Answered with status 429."""
 
 
 @dataclass(frozen=True)
-class DownloadRoom:
-    """How many downloads of a kind run at once: of one user, and of all. ``threads_max`` of them read at a time."""
+class Room:
+    """How many requests of a kind run at once: of one user, and of all. ``threads_max`` of them work at a time."""
 
     of_user_max: int
     all_max: int
     threads_max: int
 
 
-ARCHIVES = DownloadRoom(of_user_max=2, all_max=20, threads_max=2)
+ARCHIVES = Room(of_user_max=2, all_max=20, threads_max=2)
 """Packed while they are sent, which takes a processor. Who reads slowly holds a place, and no thread."""
-FILES = DownloadRoom(of_user_max=100, all_max=400, threads_max=10)
+FILES = Room(of_user_max=100, all_max=400, threads_max=10)
 """Artifacts and logs as they are. A report in a frame may ask for a hundred of its files at once."""
 
 
+SEARCHES = Room(of_user_max=4, all_max=40, threads_max=2)
+"""In logs. Each takes a processor for up to two seconds."""
+GROUPS = Room(of_user_max=100, all_max=400, threads_max=2)
+"""Looking for what a log's lines belong to, for as long. Each page of a log asks once, and the others wait."""
+
+
 class Slot:
-    """The right of a user to one more download, until it is given back."""
+    """The right of a user to one more request, until it is given back."""
 
     def __init__(self, give_back: Callable[[], None], threads: CapacityLimiter) -> None:
         self._give_back, self.threads = give_back, threads
         self._taken = True
 
-    def free(self) -> None:
+    def close(self) -> None:
         """Gives it back; once."""
         if self._taken:
             self._taken = False
             self._give_back()
 
 
-class Downloads:
-    """Counts the downloads of one kind in this process.
+class Slots:
+    """Counts the requests of one kind in this process.
 
     They have threads of their own: pages and hooks do not wait for a blob store that is slow, or for one who packs.
+    ``what`` names the kind in sentences.
     """
 
-    def __init__(self, room: DownloadRoom, what: str) -> None:
+    def __init__(self, room: Room, what: str) -> None:
         self._room, self._what = room, what
         self._running: Counter[int | None] = Counter()
         self._lock = Lock()
         self.threads = CapacityLimiter(room.threads_max)
 
     def take(self, user_id: int | None) -> Slot:
-        """A slot for this user. Raises TooManyDownloadsError."""
+        """A slot for this user. Raises TooManyAtOnceError."""
         with self._lock:
             if self._running[user_id] >= self._room.of_user_max:
-                raise TooManyDownloadsError(
-                    f"You have {self._room.of_user_max} downloads of {self._what} at once, which is the limit. "
+                raise TooManyAtOnceError(
+                    f"You have {self._room.of_user_max} {self._what} at once, which is the limit. "
                     "Wait until one has ended."
                 )
             if self._running.total() >= self._room.all_max:
-                raise TooManyDownloadsError(
-                    f"There are {self._room.all_max} downloads of {self._what} at once, which is the limit. "
-                    "Try again in a moment."
+                raise TooManyAtOnceError(
+                    f"There are {self._room.all_max} {self._what} at once, which is the limit. Try again in a moment."
                 )
             self._running[user_id] += 1
         return Slot(lambda: self._end(user_id), self.threads)
+
+    async def run(self, user_id: int | None, work: Callable[[], T]) -> T:
+        """What ``work`` returns, called in the threads of this kind. Raises TooManyAtOnceError."""
+        with closing(self.take(user_id)):
+            return await to_thread.run_sync(work, limiter=self.threads)
 
     @contextmanager
     def _slot(self, user_id: int | None) -> Iterator[Slot]:
@@ -83,7 +96,7 @@ class Downloads:
         try:
             yield slot
         except BaseException:
-            slot.free()
+            slot.close()
             raise
 
     def _end(self, user_id: int | None) -> None:
@@ -99,7 +112,7 @@ class Downloads:
         headers: Mapping[str, str],
         media_type: str | None = None,
     ) -> StreamingResponse:
-        """The response with what ``opened`` returns, called when there is room. Raises TooManyDownloadsError."""
+        """The response with what ``opened`` returns, called when there is room. Raises TooManyAtOnceError."""
         with self._slot(user_id) as slot:
             return _Response(slot, opened(), headers, media_type)
 
@@ -125,7 +138,7 @@ class _Response(StreamingResponse):
         try:
             await super().__call__(scope, receive, send)
         finally:
-            self._slot.free()
+            self._slot.close()
 
 
 async def _read(pieces: Iterator[bytes], threads: CapacityLimiter) -> AsyncIterator[bytes]:
@@ -134,20 +147,27 @@ async def _read(pieces: Iterator[bytes], threads: CapacityLimiter) -> AsyncItera
 
 
 @dataclass(frozen=True)
-class DownloadLimits:
-    """The downloads of an application."""
+class LongRequests:
+    """Those of an application."""
 
-    archives: Downloads
-    files: Downloads
+    archives: Slots
+    files: Slots
+    searches: Slots
+    groups: Slots
 
 
-def download_limits(archives: DownloadRoom = ARCHIVES, files: DownloadRoom = FILES) -> DownloadLimits:
+def long_requests() -> LongRequests:
     """Those of a new application."""
-    return DownloadLimits(Downloads(archives, "archives"), Downloads(files, "files"))
+    return LongRequests(
+        Slots(ARCHIVES, "downloads of archives"),
+        Slots(FILES, "downloads of files"),
+        Slots(SEARCHES, "searches in logs"),
+        Slots(GROUPS, "logs being read for their groups"),
+    )
 
 
-async def _limits(request: Request) -> DownloadLimits:
-    return cast("DownloadLimits", request.app.state.downloads)
+async def _of_application(request: Request) -> LongRequests:
+    return cast("LongRequests", request.app.state.long_requests)
 
 
-DownloadsDep = Annotated[DownloadLimits, Depends(_limits)]
+LongRequestsDep = Annotated[LongRequests, Depends(_of_application)]
