@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,17 +121,19 @@ class WorkingTree:
 
     def pipeline(self) -> list[PipelineFile]:
         """The pipeline files; none if there is only a Dockerfile. Raises StepError if there is neither."""
-        names = [path.relative_to(self.folder).as_posix() for path in self._candidates()]
-        chosen = choose_files(names)
+        chosen = choose_files(_candidates(self.folder))
         if not chosen and not (self.folder / "Dockerfile").is_file():
-            hint = "write a .headway.yml (`headway init` makes a first one), or a Dockerfile"
+            hint = self._hint_of_root() or "write a .headway.yml (`headway init` makes a first one), or a Dockerfile"
             more = other_systems_hint(sorted(path.name for path in self.folder.iterdir()))
             raise StepError(Reason.NO_PIPELINE, f"{self.folder} has no pipeline file and no Dockerfile; {hint}{more}")
         return [PipelineFile(name, read_repository_file(self.folder, name)) for name in chosen]
 
-    def _candidates(self) -> Iterable[Path]:
-        for folder in (self.folder, *(self.folder / name for name in FOLDERS)):
-            yield from sorted(path for path in folder.glob("*") if path.is_file() or path.is_symlink())
+    def _hint_of_root(self) -> str:
+        """Where the pipeline files are, if this is a folder of a repository that has them at its root."""
+        folder = self.folder.resolve()
+        root = next((each for each in (folder, *folder.parents) if (each / ".git").exists()), folder)
+        has_files = root != folder and choose_files(_candidates(root))
+        return f"its repository has pipeline files, so name the repository's folder: {root}" if has_files else ""
 
     def check_out(self, target: Path, how: Checkout, *, for_builds: bool = False) -> None:
         """Writes the tree to ``target``, which must not exist. Raises GitError and StepError.
@@ -176,3 +178,10 @@ def working_tree(folder: Path) -> WorkingTree:
         return probe
     head = probe.git("rev-parse", "--verify", "--quiet", "HEAD", default="")
     return WorkingTree(folder, top=bool(head) and (folder / ".git").exists(), head=head, in_repository=True)
+
+
+def _candidates(root: Path) -> list[str]:
+    """The paths of files where pipeline files may be, from the root on."""
+    folders = (root, *(root / name for name in FOLDERS))
+    found = (path for folder in folders for path in sorted(folder.glob("*")) if path.is_file() or path.is_symlink())
+    return [path.relative_to(root).as_posix() for path in found]
