@@ -22,8 +22,8 @@ def test_the_repositorys_own_files_are_named(tmp_path: Path) -> None:
     assert "write a .headway.yml" in refused(inner), "the repository has none either"
     (root / ".headway").mkdir()
     (root / ".headway" / "test.yml").write_text("steps: []\n")
-    said = f"{inner} has no pipeline file and no Dockerfile; "
-    assert refused(inner).startswith(f"{said}its repository has pipeline files, so name the repository's folder: {root}")
+    begins = f"{inner} has no pipeline file and no Dockerfile; its repository has pipeline files, so name the "
+    assert refused(inner).startswith(f"{begins}repository's folder: {root}")
 
 
 def test_files_above_the_repository_are_not_its_own(tmp_path: Path) -> None:
