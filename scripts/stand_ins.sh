@@ -12,6 +12,9 @@ stand_in() { # stand_in IMAGE
     redis:7-alpine) recipe=redis ;;
     registry:2) recipe=registry ;;
     postgres:17-alpine) recipe=postgres ;;
+    golang:1.24) recipe=example_golang ;;
+    node:22-slim) recipe=example_node ;;
+    python:3.13) recipe=example_python ;;
     *) die "no image $1 in the engine, no registry to pull it from, and no recipe for it" ;;
   esac
   "changes_$recipe"
@@ -25,9 +28,10 @@ stand_in() { # stand_in IMAGE
 }
 
 # Kept under a name that changes with the recipe and with the certificates inside.
-cached_tar() {
-  local key
-  key=$(cat "$HEADWAY_ROOT/scripts/stand_ins.sh" "$CA_BUNDLE" 2>/dev/null | sha256 | cut -c1-16)
+cached_tar() { # cached_tar RECIPE
+  local key files=("$HEADWAY_ROOT/scripts/stand_ins.sh")
+  case "$1" in example_*) files+=("$HEADWAY_ROOT/scripts/stand_ins_of_examples.sh") ;; esac
+  key=$(cat "${files[@]}" "$CA_BUNDLE" 2>/dev/null | sha256 | cut -c1-16)
   printf '%s/images/%s-%s.tar' "$(cache_dir)" "$1" "$key"
 }
 

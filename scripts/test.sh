@@ -63,7 +63,12 @@ stress() { $PYTEST -q -n 4 --dist loadfile --durations=10 -m "stress and not (e2
 pages() { $PYTEST -q -n 3 --dist loadfile --durations=10 -m browser tests/web/pages; }
 # Each module has a stack of its own, on its own ports.
 end_to_end() {
-  $PYTEST -q -n 3 --dist loadfile --durations=10 --ignore=tests/web/pages -m "(e2e or browser) and not (compose or exclusive)"
+  $PYTEST -q -n 3 --dist loadfile --durations=10 --ignore=tests/web/pages -m "(e2e or browser) and not (compose or exclusive or examples)"
+}
+# Their images are made here, and so neither for `make demo` nor for `make check`.
+examples() {
+  scripts/images.sh --examples && # a part goes on after a command that failed
+    $PYTEST -q -n 3 --durations=10 -m examples
 }
 alone() { $PYTEST -q --durations=10 -m "compose or exclusive"; }
 enough_coverage() {
@@ -86,6 +91,7 @@ step "coverage: $PIPELINES_PERCENT_MIN % of pipelines, $ALL_PERCENT_MIN % of all
 step "large amounts, long histories" stress
 step "pages in a browser" pages
 step "end to end" end_to_end
+step "the repositories in examples/" examples
 start_other_store
 step "docker compose, and tests that need the engine to themselves" alone
 step "the main job with the containerd image store, which ran at the same time" finish_other_store

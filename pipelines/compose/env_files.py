@@ -1,4 +1,4 @@
-"""``env_file`` of a Compose service: variables from files of the repository, in the form that Compose documents.
+"""Variables from files of the repository, in the form that Compose documents: ``env_file`` of a service, and ``.env``.
 
 Source of the rules: docs.docker.com/compose/how-tos/environment-variables/variable-interpolation, "env-file syntax".
 """
@@ -13,6 +13,7 @@ from pipelines.interpolation.parser import Source
 from pipelines.syntax.nodes import ListNode, MapNode, Node, ScalarNode
 
 ENV_FILES_COUNT_MAX = 10  # of one service
+ENV_FILE = ".env"  # beside a Compose file
 _FORM = "write NAME=value, one a line"
 _NAME = re.compile(r"[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*")
 _BLANK = re.compile(r"[ \t]*(?:#[^\n]*)?(?:\n|\Z)")
@@ -42,6 +43,19 @@ class Variable(NamedTuple):
 
 ReadFile = Callable[[str, Node], Source | None]
 """The text of a file of the repository, asked for at a place; None where it is not there."""
+
+
+def defaults_file(compose_file: str) -> str:
+    """Where Compose looks for values of ``${NAME}`` that the environment does not give: beside the Compose file."""
+    return join(compose_file.rpartition("/")[0], ENV_FILE)
+
+
+def with_defaults(environment: Mapping[str, Node], source: Source | None, report: Report) -> Mapping[str, Node]:
+    """The variables of a Compose step with those of the ``.env``, if there is one. Those of the step win."""
+    found: dict[str, tuple[ScalarNode, Node]] = {}
+    if source is not None:
+        _take(source, f"'{ENV_FILE}'", environment, found, report)
+    return {**{name: node for name, (_, node) in found.items()}, **environment}
 
 
 def env_files(node: Node, folder: str) -> list[EnvFile]:

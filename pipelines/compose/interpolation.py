@@ -1,4 +1,4 @@
-"""Fills in ``${NAME}`` as Compose does, from the environment of the step and from nothing else."""
+"""Fills in ``${NAME}`` as Compose does, from the environment of the step and from the file ``.env``."""
 
 import re
 from collections.abc import Collection, Mapping

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from pipelines.compose.env_files import ReadFile
+from pipelines.compose.env_files import ReadFile, with_defaults
 from pipelines.compose.interpolation import Interpolator
 from pipelines.compose.keys import EXTENSION, IGNORED_TOP_KEYS, REFUSED_TOP_KEYS, TOP_KEYS
 from pipelines.compose.order import Choice, choose_services
 from pipelines.compose.report import Report, shown
 from pipelines.compose.service import Scope, Service, read_service
 from pipelines.compose.volumes import VOLUME_NAME
+from pipelines.interpolation.parser import Source
 from pipelines.syntax.diagnostics import Diagnostics, Place, did_you_mean
 from pipelines.syntax.nodes import MapNode, Node, ScalarNode
 
@@ -21,19 +22,22 @@ _OWN_NETWORK = "all services are in the network of the job: remove the key"
 
 
 class Asked(NamedTuple):
-    """What the step says of the file at ``path``. ``read`` reads files that this one names."""
+    """What the step says of the file at ``path``; its ``.env`` is ``defaults``. ``read`` reads files that it names."""
 
     path: str
     place: Place
     choice: Choice
     environment: Mapping[str, Node]
     read: ReadFile
+    defaults: Source | None = None
 
 
 def read_project(root: Node | None, asked: Asked, diagnostics: Diagnostics) -> list[Service] | None:
     """The services that run, in an order in which they can start. None after an error."""
-    values = {name: node.text for name, node in asked.environment.items() if isinstance(node, ScalarNode)}
-    report = Report(diagnostics, Interpolator(values, asked.environment.keys() - values.keys()))
+    defaults = _report(asked.environment, diagnostics)
+    environment = with_defaults(asked.environment, asked.defaults, defaults)
+    report = _report(environment, diagnostics)
+    report.failed = defaults.failed
     if not isinstance(root, MapNode) or not isinstance(root.by_key.get("services"), MapNode):
         place = asked.place if root is None else root.place
         report.error(place, "a Compose file is a map with 'services'", "look at the path")
@@ -44,7 +48,7 @@ def read_project(root: Node | None, asked: Asked, diagnostics: Diagnostics) -> l
         frozenset(_volumes(top.get("volumes"), report)),
         frozenset(_networks(top.get("networks"), report)),
         asked.path.rpartition("/")[0],
-        asked.environment,
+        environment,
         asked.read,
     )
     nodes = top["services"]
@@ -59,6 +63,12 @@ def read_project(root: Node | None, asked: Asked, diagnostics: Diagnostics) -> l
     if report.failed:
         return None
     return choose_services(services, asked.choice, asked.place, report) or None
+
+
+def _report(environment: Mapping[str, Node], diagnostics: Diagnostics) -> Report:
+    """Fills in the variables of this environment; one that is no text is a secret."""
+    values = {name: node.text for name, node in environment.items() if isinstance(node, ScalarNode)}
+    return Report(diagnostics, Interpolator(values, environment.keys() - values.keys()))
 
 
 def _check_top(root: MapNode, report: Report) -> None:

@@ -9,6 +9,7 @@ from typing import Never
 
 from pydantic import ValidationError
 
+from pipelines.compose.env_files import defaults_file
 from pipelines.compose.order import Choice
 from pipelines.compose.project import Asked, read_project
 from pipelines.compose.report import shown
@@ -94,8 +95,10 @@ class ComposeExpander:
         place = item.by_key["compose"].place
         environment = item.by_key.get("environment")
         choice = Choice(head.compose.service, frozenset(head.compose.profiles), head.detach)
-        asked = Asked(head.compose.file, place, choice, dict(_environment(environment)), self._env_file)
-        services = read_project(self._root(head.compose, place), asked, self._diagnostics)
+        root = self._root(head.compose, place)
+        defaults = self._defaults(head.compose.file, place)
+        asked = Asked(head.compose.file, place, choice, dict(_environment(environment)), self._env_file, defaults)
+        services = read_project(root, asked, self._diagnostics)
         if services is None:
             raise _UnusableError
         step = ComposeStep(
@@ -160,6 +163,12 @@ class ComposeExpander:
             self._refuse(node.place, f"the path in 'env_file' {wrong.why}", wrong.hint)
         read = self._fragments.get(Address(path))
         return None if read is not None and read.absent else self._source(path, "the file", node.place)
+
+    def _defaults(self, compose_file: str, place: Place) -> Source | None:
+        """The ``.env`` beside the Compose file, if the commit has one."""
+        path = defaults_file(compose_file)
+        read = self._fragments.get(Address(path))
+        return None if read is None or read.absent else self._source(path, "the file", place)
 
     def _source(self, path: str, what: str, place: Place) -> Source:
         """A file that was read, as text."""

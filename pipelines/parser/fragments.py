@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from pipelines.compose.env_files import env_files
+from pipelines.compose.env_files import defaults_file, env_files
 from pipelines.interpolation.parser import Source, parse_template
 from pipelines.interpolation.renderer import render_placeholders
 from pipelines.parser.fragment_addresses import Address, address_of, is_written_out, wrong_address, wrong_file
@@ -41,7 +41,7 @@ def may_include(text: str) -> bool:
 def included(text: bytes, inside: Address | None = None) -> list[Address]:
     """The addresses of the fragments that a pipeline file includes, or the fragment ``inside``; only allowed ones.
 
-    A Compose file, and what it names in ``env_file``, is always one of the repository of the pipeline file.
+    A Compose file, its ``.env``, and what it names in ``env_file``, are always of the pipeline file's repository.
     One with ``${NAME}`` in it is not among them. Problems are found again, and reported, when the file is read.
     """
     unreported = Diagnostics("")
@@ -53,8 +53,10 @@ def included(text: bytes, inside: Address | None = None) -> list[Address]:
     root = parse_yaml(rendered.text, unreported, rendered.locate, rendered.finish)
     nodes = (item.by_key["include"] for item in include_items(root))
     found = [address_of(node, inside) for node in nodes if is_written_out(node)]
-    found += [Address(path) for item in compose_items(root) if (path := _compose_file(item.by_key["compose"]))]
+    compose_files = [path for item in compose_items(root) if (path := _compose_file(item.by_key["compose"]))]
+    found += [Address(path) for path in compose_files]
     allowed = [each for each in found if each is not None and wrong_address(each) is None]
+    allowed += [Address(defaults_file(path)) for path in compose_files if Address(path) in allowed]
     if inside is not None and not inside.repo:
         allowed += [Address(path) for path in _env_files(root, inside.path) if wrong_file(path) is None]
     return list(dict.fromkeys(allowed))

@@ -3,12 +3,15 @@
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from pipelines.compose.env_files import ENV_FILE
 from pipelines.context import PipelineFile
 from pipelines.parser.fragments import NO_FRAGMENTS, Fragments
+from pipelines.state import Reason
 from runner.cli.cache_folder import cache_folder
+from runner.errors import StepError
 
 if TYPE_CHECKING:
     from runner.source.git.foreign import ForeignServer
@@ -25,10 +28,20 @@ def fragments_of(files: Sequence[PipelineFile], folder: Path, remote: Callable[[
         return NO_FRAGMENTS
     from runner.source.fragments import read_fragments
     from runner.source.other_repositories import OtherRepositories
-    from runner.source.repository_file import read_repository_file
 
     others = OtherRepositories(remote(), _open_mirror, None, trusted=True, reaches_host=True)
-    return read_fragments(files, partial(read_repository_file, folder), others)
+    return read_fragments(files, partial(_read, folder), others)
+
+
+def _read(folder: Path, name: str) -> bytes:
+    """A file of the folder. A ``.env`` that git ignores often has a person's secrets in it, and no server has it."""
+    from runner.source.repository_file import read_repository_file
+    from runner.source.working_tree_files import is_ignored
+
+    text = read_repository_file(folder, name)
+    if PurePosixPath(name).name == ENV_FILE and is_ignored(folder, name):
+        raise StepError(Reason.INVALID_PIPELINE, f"{name} is ignored by git, and so is not in the commit")
+    return text
 
 
 def _open_mirror(url: str, login: "GitLogin | None", foreign: "ForeignServer") -> "Mirror":

@@ -165,6 +165,7 @@ class _JUnit(_Tests):
             if name != "testsuites":
                 raise ReportError(f"its root is <{one_line(name, 40)}>, and that of JUnit XML is <testsuites>")
             self.root = name
+            self._suites.append(("", ""))  # node:test writes tests outside of any suite
 
     def _inside(self, name: str, attributes: dict[str, str]) -> None:
         if name not in _SAYS or self._listens_in:

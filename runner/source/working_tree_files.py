@@ -117,6 +117,15 @@ def new_files(source: Source) -> list[str]:
     return source.names("ls-files", "-z", "--others", "--exclude-standard", "--exclude", LOCAL_FOLDERS)
 
 
+def is_ignored(folder: Path, name: str) -> bool:
+    """Does git ignore the file? Never outside of a repository, nor where the file is tracked."""
+    arguments = ("--literal-pathspecs", "ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--", name)
+    try:
+        return bool(Source(folder, "", "").names(*arguments))
+    except GitError:
+        return False
+
+
 def files_in(folder: Path) -> Iterator[str]:
     """The files of a folder in a repository that git does not ignore, with those of the repositories inside it."""
     source = Source(folder, "", "")

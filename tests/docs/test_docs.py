@@ -7,6 +7,9 @@ import pytest
 
 from pipelines.compiler.pipeline import compile_pipeline
 from pipelines.context import Context, PipelineFile, RepoInfo
+from pipelines.linter.linter import lint_files
+from pipelines.parser.fragment_addresses import Address
+from pipelines.parser.fragments import Fragment
 from pipelines.trigger import Event, Trigger
 from tests.support.documents import PAGES, blocks_of, name_of, prose_of, text_of
 from tests.support.paths import ROOT
@@ -30,6 +33,14 @@ def test_the_example_of_the_readme_is_a_pipeline() -> None:
 @pytest.mark.parametrize("path", [".headway.yml", "examples/shortlink/.headway.yml"])
 def test_the_pipelines_of_this_repository_are_right(path: str) -> None:
     assert compiled((ROOT / path).read_text())
+
+
+@pytest.mark.parametrize("name", ["go", "node", "python"])
+def test_lint_finds_nothing_to_say_of_an_example(name: str) -> None:
+    compose = "docker-compose.test.yml"
+    files = [PipelineFile(".headway.yml", (ROOT / "examples" / name / ".headway.yml").read_bytes())]
+    fragments = {Address(compose): Fragment((ROOT / "examples" / name / compose).read_bytes())}
+    assert lint_files(files, fragments=fragments) == []
 
 
 def make_targets_of(page: Path) -> set[str]:

@@ -13,7 +13,7 @@ DECISIONS = sorted(DOCS.glob("decisions/*.md"))
 """History: what they name may have changed since."""
 MANUAL = sorted(set(DOCS.glob("**/*.md")) - set(DECISIONS))
 """The pages for users and developers."""
-PAGES = sorted({*ROOT.glob("*.md"), *MANUAL, *ROOT.glob("examples/*/*.md"), *ROOT.glob("bench/*.md")})
+PAGES = sorted({*ROOT.glob("*.md"), *MANUAL, *ROOT.glob("examples/**/*.md"), *ROOT.glob("bench/*.md")})
 
 _FENCE = re.compile(r"^(?P<indent> *)```(?P<label>[^`\n]*)\n(?P<text>.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _ASSIGNMENT = re.compile(r"[A-Z_]+=.*")

@@ -277,8 +277,8 @@ def test_problems_say_through_which_fragment_they_come() -> None:
 def test_the_files_that_are_read_are_found_before_variables_have_values() -> None:
     main = "steps:\n  - compose: a.yml\n  - compose: {file: b.yml}\n  - compose: ${X}.yml\n  - compose: [c.yml]\n"
     other = Address("f.yml", "https://git.example.com/a.git", "0" * 40)
-    assert included(main.encode()) == [Address("a.yml"), Address("b.yml")]
-    assert included(main.encode(), other) == [Address("a.yml"), Address("b.yml")]
+    assert included(main.encode()) == [Address("a.yml"), Address("b.yml"), Address(".env")]
+    assert included(main.encode(), other) == [Address("a.yml"), Address("b.yml"), Address(".env")]
 
 
 def test_lint_sees_the_same_file() -> None:

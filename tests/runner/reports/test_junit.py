@@ -132,6 +132,19 @@ def test_gotestsum() -> None:
     assert (failed.place, failed.message) == ("calc_test.go:9", "Failed")
 
 
+def test_node_writes_tests_outside_of_suites() -> None:
+    results = read(
+        '<?xml version="1.0" encoding="utf-8"?>\n<testsuites>\n\t<testcase name="a visit counts" time="0.016" '
+        'classname="test"/>\n\t<testsuite name="pages" tests="1"><testcase name="index" time="0.01" '
+        'classname="test"/></testsuite>\n\t<testcase name="a real Redis counts" time="0.01" classname="test" '
+        'failure="1 !== 2"><failure type="testCodeFailure" message="1 !== 2">\n[Error: 1 !== 2]</failure></testcase>\n'
+        "\t<!-- tests 3 -->\n</testsuites>"
+    )
+    assert results.total == 3
+    (failed,) = results.failures
+    assert (failed.test, failed.message) == (CaseName("", "test", "a real Redis counts"), "1 !== 2")
+
+
 def test_phpunit_with_nested_suites() -> None:
     failed = only(
         '<testsuites><testsuite name="/app/phpunit.xml" tests="1"><testsuite name="CalcTest" file="/app/CalcTest.php">'
@@ -257,9 +270,9 @@ def test_another_document_is_no_report() -> None:
     assert reader.results() is None
 
 
-def test_a_test_outside_of_a_suite_is_none() -> None:
-    found = read('<testsuites><testcase name="a"/></testsuites>')
-    assert found.total == 0
+def test_a_test_without_any_element_around_it_is_none() -> None:
+    with pytest.raises(ReportError, match="its root is <testcase>"):
+        read('<testcase name="a"/>')
 
 
 @pytest.mark.parametrize("line", ["", "passed\ta\tb", "odd\ta\tb\tc\td\t1", "passed\ta\tb\tc\td\tx"])

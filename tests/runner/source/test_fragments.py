@@ -138,3 +138,46 @@ def test_other_errors_of_a_file_are_its_own() -> None:
         raise StepError(Reason.INVALID_PIPELINE, f"{path} has 3,000,000 bytes; the limit is 1,048,576")
 
     assert "3,000,000 bytes" in read(main_of(1), refused)["f0.yml"].trouble
+
+
+COMPOSE_FILES = {".headway.yml": "steps:\n  - compose: ci/compose.yml\n", "ci/compose.yml": "services: {}\n"}
+
+
+def test_the_env_file_beside_a_compose_file_is_read(side: str, repo: Repo, mirror: Mirror, tmp_path: Path) -> None:
+    found = found_on(side, repo, mirror, {**COMPOSE_FILES, "ci/.env": "TAG=1\n"}, tmp_path)
+    assert found["ci/.env"] == Fragment(b"TAG=1\n")
+
+
+def test_a_commit_without_an_env_file_is_none_with_an_error(
+    side: str, repo: Repo, mirror: Mirror, tmp_path: Path
+) -> None:  # fmt: skip
+    found = found_on(side, repo, mirror, COMPOSE_FILES, tmp_path)
+    assert found["ci/.env"].absent
+
+
+@pytest.mark.parametrize(
+    ("ignored", "tracked", "there"), [(True, False, False), (False, False, True), (True, True, True)]
+)
+def test_an_env_file_that_git_ignores_is_not_read(
+    repo: Repo, tmp_path: Path, ignored: bool, tracked: bool, there: bool
+) -> None:  # fmt: skip
+    repo.commit(COMPOSE_FILES)
+    work = tmp_path / "work"
+    subprocess.run(["git", "clone", "-q", str(repo.path), str(work)], check=True)
+    (work / "ci" / ".env").write_text("TAG=1\n")
+    if tracked:
+        subprocess.run(["git", "-C", str(work), "add", "ci/.env"], check=True)
+    if ignored:
+        (work / ".gitignore").write_text(".env\n")
+    main = [PipelineFile(".headway.yml", COMPOSE_FILES[".headway.yml"].encode())]
+    found = by_name(fragments_of(main, work, lambda: ""))["ci/.env"]
+    assert found.absent is not there
+    assert found.text == (b"TAG=1\n" if there else b"")
+    assert there or found.trouble == "ci/.env is ignored by git, and so is not in the commit"
+
+
+def test_without_a_repository_the_env_file_is_read(tmp_path: Path) -> None:
+    (tmp_path / "compose.yml").write_text("services: {}\n")
+    (tmp_path / ".env").write_text("TAG=1\n")
+    main = [PipelineFile(".headway.yml", b"steps:\n  - compose: compose.yml\n")]
+    assert by_name(fragments_of(main, tmp_path, lambda: ""))[".env"].text == b"TAG=1\n"
