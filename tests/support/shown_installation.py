@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+from collections.abc import Iterator
 
 from sqlalchemy import select
 from starlette.testclient import TestClient
@@ -54,21 +55,24 @@ def fill(services: Services) -> dict[str, list[str]]:
             ids[name] = found.id
         if name == FIRST:
             _settings(services, secret)
-    for name, kinds in REPOS.items():
-        for at, kind in enumerate(kinds):
-            plan = large_plan() if name == FIRST and at >= len(kinds) - 3 else small_plan()
-            write_run(services, ids[name], _shown(at, len(kinds), kind, plan))
+    for name, run in sorted(_past_runs(), key=lambda each: -each[1].minutes_ago):
+        write_run(services, ids[name], run)
     _now(services, ids)
     return _pages(services, ids)
 
 
-def _shown(at: int, of: int, kind: str, plan: Plan) -> ShownRun:
-    return ShownRun(_push(at), plan, _ENDS[kind], minutes_ago=(of - at) * 170 + at, took_s=60 + 13 * at)
+def _past_runs() -> Iterator[tuple[str, ShownRun]]:
+    for number, (name, kinds) in enumerate(REPOS.items()):
+        for at, kind in enumerate(kinds):
+            plan = large_plan() if name == FIRST and at >= len(kinds) - 3 else small_plan()
+            ago = (len(kinds) - at) * 170 - 13 * number
+            yield name, ShownRun(_push(at + number), plan, _ENDS[kind], minutes_ago=ago, took_s=60 + 13 * at)
 
 
 def _push(at: int, branch: str = "main") -> Trigger:
+    sha = hashlib.sha256(str(at).encode()).hexdigest()[:40]
     return Trigger(
-        event=Event.PUSH, sha=f"{at + 11:040x}"[::-1], ref=f"refs/heads/{branch}", branch=branch,
+        event=Event.PUSH, sha=sha, ref=f"refs/heads/{branch}", branch=branch,
         message=_TITLES[at % len(_TITLES)], author=_AUTHORS[at % len(_AUTHORS)],
     )  # fmt: skip
 

@@ -58,10 +58,10 @@ def test_jobs_have_an_estimate_from_earlier_ones(site: Site, browser: TestClient
     (job,) = browser.get("/api/queue/jobs").json()
     assert (job["id"], job["no_estimate"]) == (waiting.job_id, "")
     assert 1_000_000 < job["starts_in_ms"] <= 1_740_000, "29 minutes, and less when the test is slow"
-    assert re.search(r"<td>in about \d\d min</td>", browser.get("/queue").text)
+    assert re.search(r"<b>starts in about \d\d min</b>", browser.get("/queue").text)
     set_job(site, running.job_id, state=State.PASSED, started_ms=1, finished_ms=1_800_001)
     assert browser.get("/api/queue/jobs").json()[0]["starts_in_ms"] == 0
-    assert "<td>now</td>" in browser.get("/queue").text
+    assert "<b>starts now</b>" in browser.get("/queue").text
 
 
 def test_a_job_that_waits_for_anything_else_says_why_there_is_no_estimate(site: Site, browser: TestClient) -> None:

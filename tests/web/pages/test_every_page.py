@@ -85,7 +85,8 @@ def test_axe_finds_nothing(shown: Shown, chrome: Browser, theme: Literal["light"
         found[path] = _problems(page)
         _picture(page, path, theme, width_px)
     context.close()
-    assert {path: problems for path, problems in found.items() if problems} == {}
+    said = [f"{path}: {problem}" for path, problems in found.items() for problem in problems]
+    assert not said, "\n".join(said)
 
 
 def _problems(page: Page) -> list[Any]:
