@@ -11,7 +11,7 @@ COVERAGE :=
 # Without an engine, without PostgreSQL, without those that take long
 FAST := not (engine or postgres or e2e or compose or browser or stress or slow)
 
-.PHONY: help setup demo quick static check test engines chaos soak bench docs lock engine-up engine-down clean
+.PHONY: help setup demo quick static check test engines chaos soak bench screenshots docs lock engine-up engine-down clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,10 @@ bench: ## Measure against docker run, buildx and others: a table, and bench/resu
 	@scripts/machine.sh --bench
 	@scripts/setup.sh
 	@scripts/with-engine.sh $(BIN)/python bench/run.py $(if $(ROWS),--only "$(ROWS)")
+
+screenshots: setup ## Take every page in both themes and widths, of a seeded installation: screenshots/
+	@rm -rf screenshots
+	SCREENSHOTS=screenshots $(BIN)/pytest -q -n 0 tests/web/pages/test_every_page.py
 
 lock: setup ## Write requirements.lock and requirements-dev.lock from pyproject.toml (UPGRADE=1: newest versions)
 	$(LOCK) $(if $(UPGRADE),--upgrade) --output-file requirements.lock

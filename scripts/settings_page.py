@@ -10,7 +10,8 @@ HEAD = """\
 # Settings
 
 Every setting of the server is an environment variable. This page is made from `workers/settings.py` and
-`workers/housekeeping_settings.py` by `make docs`.
+`workers/housekeeping_settings.py` by `make docs`. `headway settings` shows the value of each on a machine, and where it
+comes from; the page *Settings* (linked from *Workers*, for administrators) shows those of the web server.
 
 | variable | default | meaning |
 |---|---|---|

@@ -12,12 +12,14 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from tests.support.history import History
 from tests.support.installation import installation
 from tests.support.services import TEST_KEY
+from web.operations.queue.listing import JOBS_SIMULATED_MAX
 from web.operations.repos.insights import RUNS_MAX
 from web.pages.bars import BARS
 from web.pages.repos.branches import REFS_SHOWN_MAX
 from workers.db.session import make_engine, upgrade
 from workers.settings import Settings
 from workers.store.jobs.concurrency_turns import LIMIT_MAX
+from workers.store.jobs.queued_jobs import COUNTED_MAX
 from workers.store.runs.refs import RUNS_LOOKED_AT_MAX
 from workers.store.runs.run_search import LOOKED_AT_MAX
 
@@ -35,6 +37,9 @@ BOUNDED = {
     "insights": {"sqlite": 60 * 12 * RUNS_MAX, "postgresql": 3 * 12 * RUNS_MAX},
     # Without statistics PostgreSQL reads all runs of a small repository for each of 40 refs: 67 in the shape "matrix".
     "branches": {"sqlite": 60 * RUNS_LOOKED_AT_MAX, "postgresql": 3 * RUNS_LOOKED_AT_MAX + 67 * REFS_SHOWN_MAX},
+    # So many jobs are counted, and so many simulated.
+    "queue": {"sqlite": 60 * 2 * COUNTED_MAX, "postgresql": 3 * COUNTED_MAX},
+    "API: queue": {"sqlite": 60 * 2 * JOBS_SIMULATED_MAX, "postgresql": 3 * JOBS_SIMULATED_MAX},
     "front page": {"sqlite": 0, "postgresql": 3 * BARS * 8},
 }
 _INSTRUCTIONS = 20  # of SQLite's virtual machine, counted at once

@@ -135,6 +135,8 @@ def _of_pages(engine: Engine, client: TestClient) -> dict[str, Callable[[], obje
         "run that ended": f"{here}/runs/{number}",
         "run that waits": f"{here}/runs/{repo.last_number}",
         "workers": "/workers",
+        "queue": "/queue",
+        "API: queue": "/api/queue/jobs?after=40&limit=100",
         "API: repositories": "/api/repos?limit=100",
         "API: newest runs": "/api/runs",
         "API: runs": f"/api{here}/runs?limit=30",

@@ -14,6 +14,7 @@ from web.cli.runs.artifacts import artifacts
 from web.cli.runs.rerun import rerun
 from web.cli.runs.tests import tests
 from web.cli.runs.trigger import trigger
+from web.cli.settings import settings as show_settings
 from workers.cli.errors import report_errors
 from workers.cli.worker_group import WORKER
 
@@ -33,6 +34,7 @@ def register(app: typer.Typer) -> None:
     """Adds the commands to the application."""
     for command in (serve, web, trigger, rerun, approve, artifacts, tests, users.audit):
         app.command()(command)
+    app.command("settings")(show_settings)
     for word, command in remote.COMMANDS.items():
         app.command(word)(command)
     for verb in workers.COMMANDS:

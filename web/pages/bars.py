@@ -51,7 +51,9 @@ def in_words(runs: Sequence[PastRun]) -> str:
     """``Last 20 runs: 17 passed, 3 failed``."""
     counts = {word: sum(run.state is state for run in runs) for state, word in _WORDS.items()}
     said = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
-    return f"Last {len(runs)} runs: {said}" if len(runs) > 1 else f"One run: {said.partition(' ')[2]}" if runs else ""
+    if len(runs) > 1:
+        return f"Last {len(runs)} runs: {said}"
+    return f"One run: {said.partition(' ')[2]}" if runs else "No runs"
 
 
 def _height(run: PastRun, longest_ms: int) -> int:

@@ -67,6 +67,15 @@ def elapsed(started_ms: int | None, finished_ms: int | None, now_ms: int) -> str
     return "" if started_ms is None else duration((now_ms if finished_ms is None else finished_ms) - started_ms)
 
 
+def about(milliseconds: int) -> str:
+    """An estimate: ``less than a minute``, ``about 3 min``, ``about 2 h 10 min``."""
+    minutes = max(0, milliseconds) // (_SECOND_MS * _MINUTE_S)
+    if not minutes:
+        return "less than a minute"
+    hours, rest = divmod(minutes, 60)
+    return f"about {hours} h {rest:02} min" if hours else f"about {rest} min"
+
+
 def ago(moment_ms: int, now_ms: int) -> str:
     """``just now``, ``5 minutes ago``, ``2 days ago``; after 30 days the date."""
     seconds = max(0, now_ms - moment_ms) // _SECOND_MS
@@ -148,6 +157,7 @@ FILTERS: Mapping[str, Callable[..., object]] = {
     "state_display": state_display,
     "run_display": run_display,
     "duration": duration,
+    "about": about,
     "ago": ago,
     "iso": iso,
     "clock": clock,

@@ -5,7 +5,7 @@ from collections import Counter
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from web.api import disk, openapi, pipeline_schema, workers
+from web.api import disk, openapi, pipeline_schema, queue, settings_in_force, workers
 from web.api.accounts import account as account_api
 from web.api.accounts import roles, users
 from web.api.repos import crons, deliveries, forge_tokens, inputs, repo_settings, repos, retention, secrets
@@ -15,13 +15,15 @@ from web.hooks import endpoint
 from web.pages import account, login
 from web.pages import artifacts as artifacts_page
 from web.pages import deliveries as deliveries_page
-from web.pages import disk as disk_page
 from web.pages import retention as retention_page
 from web.pages import settings as settings_page
 from web.pages import tests as tests_page
 from web.pages import users as users_page
-from web.pages import workers as workers_page
 from web.pages.home import page as front
+from web.pages.operations import disk as disk_page
+from web.pages.operations import queue as queue_page
+from web.pages.operations import settings_in_force as settings_in_force_page
+from web.pages.operations import workers as workers_page
 from web.pages.repos import badge, branches, insights
 from web.pages.repos import page as repo_page
 from web.pages.run import page as run_page
@@ -55,6 +57,10 @@ ROUTERS = (
     workers_page.router,
     disk.router,
     disk_page.router,
+    queue.router,
+    queue_page.router,
+    settings_in_force.router,
+    settings_in_force_page.router,
     endpoints.router,
     artifacts.router,
     tests.router,

@@ -14,10 +14,10 @@ PATIENCE_MS = 30_000
 LINE = b"%07d a line of a test suite that writer little and writer it often enough\n"
 
 
-def log_in(site: Site, context: BrowserContext, url: str) -> None:
+def log_in(site: Site, context: BrowserContext, url: str, name: str = "ada") -> None:
     """A session's cookie: a SharedWorker sends no headers that a test gives to pages."""
     secret = new_secret()
-    user = site.add_user()
+    user = site.add_user(name)
     with transaction(site.engine) as session:
         store.add_session(session, user, hashed(secret), 3600)
     context.add_cookies([{"name": "headway", "value": secret, "url": url}])

@@ -3,7 +3,7 @@
 import pytest
 
 from web.operations.runs.run_verdict import plain_lines
-from web.pages.filters import ago, duration, ref_name, size
+from web.pages.filters import about, ago, duration, ref_name, size
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,14 @@ def test_times_sizes_and_refs_are_formatted_for_people() -> None:
         "12 s",
         "3 min 05 s",
         "2 h 07 min",
+    ]
+    assert [about(ms) for ms in (0, 59_999, 60_000, 3_599_999, 3_600_000, 7_860_000)] == [
+        "less than a minute",
+        "less than a minute",
+        "about 1 min",
+        "about 59 min",
+        "about 1 h 00 min",
+        "about 2 h 11 min",
     ]
     now = 100 * 86_400_000
     assert [ago(now - ms, now) for ms in (0, 60_000, 7_200_000, 2 * 86_400_000, 40 * 86_400_000)] == [

@@ -80,6 +80,7 @@ _TABLE = {
     Needs.SERVER: """
         POST /workers/drain, POST /workers/undrain, POST /api/workers/{worker_name}/drain,
         POST /api/workers/{worker_name}/undrain, GET /api/queue, GET /metrics, GET /api/disk, GET /disk,
+        GET /api/queue/jobs, GET /queue, GET /settings, GET /api/settings,
         GET /users, POST /users/disable, POST /users/enable, POST /users/remove, GET /audit,
         GET /api/users, POST /api/users/{user_name}/disable, POST /api/users/{user_name}/enable,
         DELETE /api/users/{user_name}, GET /api/users/{user_name}/tokens,

@@ -27,6 +27,7 @@ from web.operations.runs.log_parts import (
     sources,
 )
 from web.operations.runs.log_search import Found, Wanted, search
+from web.operations.verdicts.planned import commands_of
 from web.security.access import Actor
 from web.security.auth import CurrentUser
 from web.security.long_requests import LongRequests, LongRequestsDep
@@ -190,7 +191,7 @@ def _searched(services: Services, user: Actor, asked: _Asked, wanted: Wanted) ->
 async def get_log_groups(
     services: ServicesDep, user: CurrentUser, asked: Annotated[_Asked, Depends(_asked)]
 ) -> LogGroups:
-    """What each command of a step wrote, and the groups of markers: `::group::`, `section_start:` and `--- `.
+    """What each command of a step's list wrote, and the groups of markers: `::group::`, `section_start:` and `--- `.
 
     Of a long log 64 MB are looked at, for two seconds at most, and of many groups there are the first 5,000.
     """
@@ -198,4 +199,6 @@ async def get_log_groups(
 
 
 def _grouped(services: Services, user: Actor, asked: _Asked) -> LogGroups:
-    return LogGroups.model_validate(groups_of(services.logs, _found_log(services, user, asked)[1]))
+    place, address = _found_log(services, user, asked)
+    commands = commands_of(place.job, place.step.number)
+    return LogGroups.model_validate(groups_of(services.logs, address, commands))

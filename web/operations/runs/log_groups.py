@@ -2,10 +2,11 @@
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from runner.logs.ansi import without_escapes
+from web.operations.runs.command_traces import CommandTraces
 from web.operations.runs.log_parts import StepLogAddress
 from workers.logs import LogReader, LogStore
 
@@ -48,11 +49,12 @@ class Groups:
 def groups_of(
     logs: LogStore,
     address: StepLogAddress,
+    commands: Sequence[str],
     clock_s: Callable[[], float] = time.monotonic,
     bytes_max: int = BYTES_MAX,
 ) -> Groups:
-    """The groups of a log, looked for in bounded time."""
-    deadline_s, search = clock_s() + SEARCH_S_MAX, _Search()
+    """The groups of the log of a step with these commands, looked for in bounded time."""
+    deadline_s, search = clock_s() + SEARCH_S_MAX, _Search(CommandTraces(commands))
     with logs.open(*address) as reader:
         end = min(reader.size_bytes, bytes_max)
         for offset in range(0, end, _PIECE_BYTES):
@@ -67,11 +69,12 @@ def groups_of(
 class _Search:
     """Takes a log in pieces. ``line`` is the last line that was taken whole."""
 
-    def __init__(self) -> None:
+    def __init__(self, commands: CommandTraces) -> None:
         self.groups: list[Group] = []
         self.line = 0
         self._open: list[Group] = []
         self._rest = b""
+        self._commands = commands
 
     def take(self, piece: bytes) -> None:
         *lines, rest = (self._rest + piece).split(b"\n")
@@ -96,8 +99,10 @@ class _Search:
         if found["end"]:
             self._end_inner()
         elif found["command"]:
-            self._end(0, self.line - 1)
-            self._begin("command", data[found.end() :])
+            # A difference of files, or a shell with `set -x`, writes such lines too.
+            if self._commands.has(data[found.end() : _LINE_BYTES_MAX]):
+                self._end(0, self.line - 1)
+                self._begin("command", data[found.end() :])
         elif found["buildkite"]:
             kept = next((at for at, group in enumerate(self._open) if group.kind != "command"), len(self._open))
             self._end(kept, self.line - 1)

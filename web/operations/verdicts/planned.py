@@ -25,3 +25,9 @@ def planned_steps(job: Job) -> dict[int, PlannedStep]:
         )
         for step in json.loads(job.plan)["steps"]
     }
+
+
+def commands_of(job: Job, number: int) -> list[str]:
+    """The commands of the step with this number; none of another kind of step, or before the job is planned."""
+    steps = json.loads(job.plan)["steps"] if job.plan else []
+    return next((list(step.get("commands") or ()) for step in steps if step["number"] == number), [])

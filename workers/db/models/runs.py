@@ -112,6 +112,8 @@ class Job(Base):
         _partial("ix_jobs_held_group", "group_key", where=_HELD),
         _partial("ix_jobs_key", "key", where="key <> ''"),
         _partial("ix_jobs_delayed", "not_before_ms", where="not_before_ms IS NOT NULL"),
+        _partial("ix_jobs_unfinished", "id", where="finished_ms IS NULL"),
+        _partial("ix_jobs_passed", "repo_id", "name", "id", where="state = 'passed'"),
     )
 
     id: Mapped[int] = mapped_column(ID, primary_key=True)

@@ -22,15 +22,26 @@ WAITS_FOR_APPROVAL = "Waits for approval by a maintainer: on the run's page, or 
 
 def why_waiting(session: Session, repo: str, jobs: Sequence[Job]) -> dict[int, str]:
     """A sentence for each of the run's ``jobs`` that waits, by job id. ``repo`` is the name of their repository."""
-    waiting = [job for job in jobs if job.state is State.QUEUED]
+    waiting = [(job, repo) for job in jobs if job.state is State.QUEUED]
+    unfinished = [job.name for job in jobs if not job.state.final]
+    return why_each_waits(session, waiting, {job.run_id: unfinished for job, _ in waiting})
+
+
+def why_each_waits(
+    session: Session, waiting: Sequence[tuple[Job, str]], unfinished: Mapping[int, Sequence[str]]
+) -> dict[int, str]:
+    """A sentence for each of the waiting jobs, which may be of many runs, by job id.
+
+    ``waiting`` has each with the name of its repository; ``unfinished`` the names of unfinished jobs, by run id.
+    """
     alive = workers(session) if waiting else []
     trouble = _no_wake_ups(session) if waiting else ""
     return {
         job.id: _for_a_pause(job)
-        or _for_jobs(job, jobs)
+        or _for_jobs(job, unfinished.get(job.run_id, ()))
         or _for_its_turn(session, job)
         or _for_a_worker(job, repo, alive, trouble)
-        for job in waiting
+        for job, repo in waiting
     }
 
 
@@ -77,12 +88,12 @@ def _for_a_pause(job: Job) -> str:
     return f"Waits for the forge: {job.delay_reason}. Tried {tried}; the next try is at {at:%H:%M:%S} UTC."
 
 
-def _for_jobs(job: Job, jobs: Sequence[Job]) -> str:
+def _for_jobs(job: Job, unfinished: Sequence[str]) -> str:
     if job.ready:
         return ""
     if job.plan is None:
         return WAITS_FOR_APPROVAL
-    names = dict.fromkeys(other.name for other in jobs if other.name in job.needs and not other.state.final)
+    names = dict.fromkeys(name for name in unfinished if name in job.needs) or job.needs
     return f"Waits for {_listed([repr(name) for name in names])}, which it depends on."
 
 

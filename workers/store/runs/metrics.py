@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Row, case, func, select, tuple_
+from sqlalchemy import Row, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from pipelines.state import State
 from workers.db.models import Job, Run
 from workers.db.session import db_now_ms
 from workers.store.common import CLOCK_STEP_MS
+from workers.store.jobs import queued_jobs
 
 QUEUED_JOBS_MAX = 100_000
 """Queued jobs that are counted. With more the numbers stay at this."""
@@ -20,7 +21,7 @@ LABEL_SETS_MAX = 100
 ENDED_RUNS_MAX = 1_000
 """Runs that have ended that one read returns; the next read goes on behind them."""
 
-WAITS = ("forge", "approval", "needs", "concurrency", "worker")
+WAITS = queued_jobs.WAITS
 """For what a queued job waits, in the words of the metric."""
 
 EndedJob = Row[State, int, int | None, int | None, list[str]]
@@ -68,14 +69,8 @@ def jobs_for_workers(session: Session) -> list[WaitingJobs]:
 
 def waits(session: Session) -> dict[str, int]:
     """How many queued jobs wait for what: each of ``WAITS``, also those for which none waits."""
-    why = case(
-        (Job.not_before_ms.is_not(None), "forge"),
-        (~Job.ready & Job.plan.is_(None), "approval"),
-        (~Job.ready, "needs"),
-        (Job.lane.is_(None), "concurrency"),
-        else_="worker",
-    )
-    queued = select(why.label("why")).where(Job.state == State.QUEUED).limit(QUEUED_JOBS_MAX).subquery()
+    why = queued_jobs.what_it_waits_for().label("why")
+    queued = select(why).where(Job.state == State.QUEUED).limit(QUEUED_JOBS_MAX).subquery()
     found = {row[0]: row[1] for row in session.execute(select(queued.c.why, func.count()).group_by(queued.c.why))}
     return {name: found.get(name, 0) for name in WAITS}
 

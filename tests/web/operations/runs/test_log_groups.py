@@ -14,8 +14,16 @@ from web.operations.runs.log_groups import (
     groups_of,
 )
 
+COMMANDS = ("make", "make test", "a", "x")
 
-def grouped(site: Site, data: bytes, bytes_max: int = BYTES_MAX, times: tuple[float, ...] = ()) -> Groups:
+
+def grouped(
+    site: Site,
+    data: bytes,
+    bytes_max: int = BYTES_MAX,
+    times: tuple[float, ...] = (),
+    commands: tuple[str, ...] = COMMANDS,
+) -> Groups:
     site.add_repo()
     begun = site.begin()
     claim = begun.claim
@@ -24,7 +32,7 @@ def grouped(site: Site, data: bytes, bytes_max: int = BYTES_MAX, times: tuple[fl
     writer.close()
     clock = iter(times)
     address = (claim.run_id, claim.job_id, 1, claim.attempt)
-    return groups_of(site.services.logs, address, lambda: next(clock, 0.0), bytes_max)
+    return groups_of(site.services.logs, address, commands, lambda: next(clock, 0.0), bytes_max)
 
 
 def found(site: Site, data: bytes) -> list[tuple[str, int, int, str]]:
@@ -36,6 +44,20 @@ def test_a_command_ends_before_the_next_one_and_with_the_log(site: Site) -> None
         ("command", 2, 4, "make"),
         ("command", 5, 6, "make test"),
     ]
+
+
+def test_a_difference_of_files_and_a_shell_that_traces_are_output(site: Site) -> None:
+    data = b"+ git diff\n--- a/x.md\n+++ b/x.md\n@@ -1 +1,2 @@\n+ make it\n+ git\n+ make\nok\n+ set -x\n+ make\n"
+    groups = grouped(site, data, commands=("git diff", "make")).groups
+    assert [(each.line, each.last, each.title) for each in groups] == [
+        (1, 6, "git diff"),
+        (7, 9, "make"),
+        (10, 10, "make"),
+    ]
+
+
+def test_a_step_without_commands_has_no_command(site: Site) -> None:
+    assert grouped(site, b"+ make\na\n", commands=()).groups == []
 
 
 def test_groups_of_github_are_inside_of_commands(site: Site) -> None:
@@ -87,8 +109,8 @@ def test_so_many_groups_are_found(site: Site, count: int, groups: int) -> None:
     ("length", "shown"), [(TITLE_CHARS_MAX, TITLE_CHARS_MAX), (TITLE_CHARS_MAX + 1, TITLE_CHARS_MAX)]
 )
 def test_a_long_title_is_cut(site: Site, length: int, shown: int) -> None:
-    ((_, _, _, title),) = found(site, b"+ " + b"x" * length + b"\n")
-    assert title == "x" * shown
+    (group,) = grouped(site, b"+ " + b"x" * length + b"\n", commands=("x" * length,)).groups
+    assert group.title == "x" * shown
 
 
 def test_of_a_long_log_a_part_is_looked_at(site: Site) -> None:

@@ -5,14 +5,17 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.web.conftest import ClaimedRun, Site
+from pipelines.plan import Plan
+from tests.web.conftest import PLAN, ClaimedRun, Site
 from tests.web.pages.log_pages import Writer, run_page
 
 pytestmark = pytest.mark.browser
 
 
 def written(site: Site, lines: int = 3) -> ClaimedRun:
-    begun = site.begin()
+    job = PLAN.jobs[0]
+    tests = job.steps[1].model_copy(update={"commands": ("make", "make test")})
+    begun = site.begin(plan=Plan(jobs=(job.model_copy(update={"steps": (job.steps[0], tests, *job.steps[2:])}),)))
     with begun.recorder() as record:
         writer = Writer(record)
         writer(b"+ make\n" + b"".join(b"built %d\n" % number for number in range(lines)))

@@ -1,0 +1,1 @@
+"""The queue for people: all jobs that wait, why, and when they probably start."""
