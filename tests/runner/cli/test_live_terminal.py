@@ -14,6 +14,8 @@ import pytest
 
 from tests.support.screen import Screen
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = """
 import os
 import sys

@@ -8,7 +8,7 @@ import pytest
 from pipelines.needs import EndedJob
 from pipelines.plan import Concurrency, JobPlan
 from pipelines.state import PASSED, Outcome
-from runner.cli.run.turns import run_in_turns
+from runner.cli.run.turns import _next, run_in_turns
 from tests.support.plans import numbered, shell
 
 WAIT_S = 60
@@ -88,20 +88,26 @@ def test_at_once_too_a_job_waits_for_all_cells_that_it_needs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("group", "most"),
-    [(Concurrency(limit=1), 1), (Concurrency(limit=1, group="g"), 1), (Concurrency(limit=2, group="g"), 2)],
+    ("group", "running", "starts"),
+    [
+        (Concurrency(limit=1), 0, True),
+        (Concurrency(limit=1), 1, False),
+        (Concurrency(limit=2, group="g"), 1, True),
+        (Concurrency(limit=2, group="g"), 2, False),
+        (None, 3, True),
+    ],
 )
-def test_a_concurrency_group_holds_here_too(group: Concurrency, most: int) -> None:
-    turns = Turns()
-    gate = Barrier(most, timeout=WAIT_S)
+def test_a_concurrency_group_holds_here_too(group: Concurrency | None, running: int, starts: bool) -> None:
+    cells = jobs({f"w#{n}": [] for n in range(4)}, **({"w": group} if group else {}))
+    assert (_next(cells[running:], cells[:running]) is cells[running]) is starts
 
-    def one(job: JobPlan, ended: Sequence[EndedJob]) -> Outcome:
-        turns.begin(job, ended)
-        gate.wait()
-        return turns.end()
 
-    run_in_turns(jobs({f"w#{n}": [] for n in range(4)}, w=group), 4, one, lambda *_: None, turns.stopped.set)
-    assert turns.most == most
+def test_jobs_of_other_groups_start_meanwhile() -> None:
+    first, same, other = jobs({"a": [], "b": [], "c": []}, a=Concurrency(group="g"), b=Concurrency(group="g"))
+    assert _next([same, other], [first]) is other
+    assert sorted(Turns().run([first, same, other], 3)) == ["a", "b", "c"]
+    own, apart = jobs({"a": [], "b": []}, a=Concurrency(), b=Concurrency())
+    assert _next([apart], [own]) is apart
 
 
 def test_a_fault_in_one_job_stops_the_others_and_is_raised() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from runner.cli import exit_status
-from runner.cli.run.watching import NAMES_SHOWN_MAX, Files, files_of, run_and_watch, wait_for_change
+from runner.cli.run.watching import NAMES_SHOWN_MAX, Files, _counts, files_of, run_and_watch, wait_for_change
 from runner.errors import StepError
 from runner.source.working_tree import working_tree
 from tests.runner.reuse.test_working_files import Folder
@@ -88,6 +88,20 @@ def test_an_ignored_file_and_git_itself_start_no_run(folder: Folder) -> None:
 
     assert changed(folder.path, later) == ["src/b.c"]
     assert seen[:2] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("path", "counts"),
+    [
+        ("/a/src/x", True),
+        ("/a/.gitignore", True),
+        ("/a/.git/index", False),
+        ("/a/b/.git", False),
+        ("/a/headway-local-1-1/src/x", False),
+    ],
+)
+def test_events_of_git_itself_and_of_running_jobs_are_not_looked_at(path: str, counts: bool) -> None:
+    assert _counts(None, path) is counts
 
 
 def test_a_mode_that_changes_is_a_change(folder: Folder) -> None:
