@@ -1,10 +1,15 @@
 """The ``headway`` command line. These commands need no server; entry points (``headway.commands``) add others."""
 
+import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from runner.cli import completion
+from runner.cli.run.options import JOBS_MAX
 
 app = typer.Typer(
     name="headway", help="A self-hosted CI server, and the same pipelines on your laptop.", no_args_is_help=True,
@@ -38,10 +43,17 @@ def main() -> None:
     """Runs the command line. The server's commands are loaded only if the command is none of ours."""
     from importlib.metadata import entry_points
 
-    if not _OWN_COMMANDS & set(sys.argv[1:2]):
+    if not _OWN_COMMANDS & set(_words()[1:2]):
         for entry in sorted(entry_points(group="headway.commands"), key=lambda entry: entry.name):
             entry.load()(app)
     app()
+
+
+def _words() -> Sequence[str]:
+    """The words of the command line; while a shell completes one, of that."""
+    if completed := os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS"):
+        return completed.split() if os.environ.get("_HEADWAY_COMPLETE") else sys.argv
+    return sys.argv
 
 
 @app.command()
@@ -50,8 +62,13 @@ def run(  # noqa: PLR0917 - every option is a parameter
     push: Annotated[
         bool, typer.Option("--push", help="Push images. Without it, the log only shows what would be pushed.")
     ] = False,
-    event: Annotated[str, typer.Option(help="The event, as `when.event` names it; by default push.")] = "",
-    branch: Annotated[str, typer.Option(help="The branch to run for; by default the current one.")] = "",
+    event: Annotated[
+        str,
+        typer.Option(autocompletion=completion.events, help="The event, as `when.event` names it; by default push."),
+    ] = "",
+    branch: Annotated[
+        str, typer.Option(autocompletion=completion.branches, help="The branch to run for; by default the current one.")
+    ] = "",
     secret: Annotated[
         list[str] | None,
         typer.Option(help="The name of a secret; its value comes from the environment variable of that name."),
@@ -63,11 +80,34 @@ def run(  # noqa: PLR0917 - every option is a parameter
         Path | None, typer.Option(help="A file with secrets, NAME=VALUE on each line; --secret counts over it.")
     ] = None,
     workflow: Annotated[
-        list[str] | None, typer.Option(help="Run only this workflow; can be given several times.")
+        list[str] | None,
+        typer.Option(autocompletion=completion.workflows, help="Run only this workflow; can be given several times."),
     ] = None,
     matrix: Annotated[
-        list[str] | None, typer.Option(help="NAME=VALUE: run only the combinations of the matrix that have it.")
+        list[str] | None,
+        typer.Option(
+            autocompletion=completion.cells, help="NAME=VALUE: run only the combinations of the matrix that have it."
+        ),
     ] = None,
+    step: Annotated[
+        list[str] | None,
+        typer.Option(
+            autocompletion=completion.steps, help="Run only this step and what it needs; can be given several times."
+        ),
+    ] = None,
+    first_step: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            autocompletion=completion.steps,
+            help="Run this step and those after it; the files of earlier ones must be there.",
+        ),
+    ] = "",
+    tag: Annotated[
+        str, typer.Option(autocompletion=completion.tags, help="Run for this git tag; the event is tag.")
+    ] = "",
+    jobs: Annotated[int, typer.Option(min=1, max=JOBS_MAX, help="How many workflows run at once.")] = 1,
+    watch: Annotated[bool, typer.Option("--watch", help="Run again when a file changes, until Ctrl-C.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Write one JSON object on each line, for programs.")] = False,
     no_reuse: Annotated[
         bool, typer.Option("--no-reuse", help="Run every step, also where an earlier result could be taken.")
@@ -77,8 +117,12 @@ def run(  # noqa: PLR0917 - every option is a parameter
     from runner.cli.run.launch import launch
     from runner.cli.run.options import RunOptions
 
-    names, given, workflows, cells = (tuple(each or ()) for each in (secret, inputs, workflow, matrix))
-    options = RunOptions(folder, push, event, branch, names, given, no_reuse, secrets_file, workflows, cells, json)
+    lists = (secret, inputs, workflow, matrix, step)
+    names, given, workflows, cells, steps = (tuple(each or ()) for each in lists)
+    options = RunOptions(
+        folder, push, event, branch, names, given, no_reuse, secrets_file, workflows, cells, json, tag, steps,
+        first_step, jobs, watch,
+    )  # fmt: skip
     raise typer.Exit(launch(options))
 
 

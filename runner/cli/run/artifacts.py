@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from fcntl import LOCK_EX, LOCK_NB
 from pathlib import Path
+from threading import Lock
 from typing import IO, Self
 from uuid import uuid4
 
@@ -29,6 +30,7 @@ class LocalArtifacts:
     folder: Path = field(init=False)
     _kept: dict[tuple[int, int], list[KeptFile]] = field(default_factory=dict)
     _lock: IO[str] | None = None
+    _opening: Lock = field(default_factory=Lock)
 
     def __post_init__(self) -> None:
         self.folder = self.base / uuid4().hex[:12]
@@ -48,10 +50,11 @@ class LocalArtifacts:
 
     def open_folder(self) -> None:
         """Makes the folder, closed to other users. Raises OSError."""
-        if self._lock is None:
-            self.base.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.folder.mkdir(mode=0o700)
-            self._lock = locked_file(self.folder / _LOCK, LOCK_EX)
+        with self._opening:
+            if self._lock is None:
+                self.base.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self.folder.mkdir(mode=0o700)
+                self._lock = locked_file(self.folder / _LOCK, LOCK_EX)
 
     def add(self, job: int, step: int, files: list[KeptFile]) -> None:
         """Notes what a step keeps."""

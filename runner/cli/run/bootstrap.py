@@ -4,6 +4,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 from tempfile import gettempdir
+from threading import Lock
 from uuid import uuid4
 
 from pipelines.parser.discovery import DRONE_FILES, FOLDERS
@@ -13,7 +14,7 @@ from runner.docker.client import Engine
 from runner.docker.endpoints.resolution import find_endpoint, pinned_context
 from runner.docker.job_network import JobNetwork
 from runner.errors import StepError
-from runner.threads import in_background
+from runner.threads import in_background, wait_for
 
 
 class RunBootstrap:
@@ -29,7 +30,7 @@ class RunBootstrap:
         with suppress(StepError):  # the first request to the engine raises the same error
             variables = pinned_context(os.environ)
         self._cleanup = CleanupProcess(variables)
-        self._jobs = 0
+        self._jobs, self._lock = 0, Lock()
         self._engine = Engine(connect=False)
         self._first_network = JobNetwork(self._engine, self._job(1).key, 1)
         self._started = in_background(self._start) if _has_pipeline_file(folder) else None
@@ -55,12 +56,25 @@ class RunBootstrap:
         return self._engine
 
     def next_job(self) -> tuple[JobLeftovers, JobNetwork]:
-        """The key, folder and network for one more job."""
-        self._jobs += 1
-        job, first = self._job(self._jobs), self._jobs == 1
+        """The key, folder and network for one more job. Jobs of several threads may ask at once."""
+        with self._lock:
+            self._jobs += 1
+            number = self._jobs
+        job, first = self._job(number), number == 1
         if not (first and self._started):
             self._cleanup.watch(job)
         return job, self._first_network if first else JobNetwork(self._engine, job.key, 1)
+
+    def close(self) -> None:
+        """Ends the cleanup process once it has removed all that is left, and the connections to the engine.
+
+        Without this, the end of the process does so.
+        """
+        if self._started:
+            wait_for(self._started)
+        self._first_network.wait_for_pending()
+        self._cleanup.close()
+        self._engine.close()
 
     def clean_up(self, job: JobLeftovers) -> None:
         """Lets the cleanup process remove everything of a job that has ended. Raises StepError."""

@@ -46,6 +46,12 @@ class CleanupProcess:
         """Lets the process remove everything of a job that has ended. False if the process is dead."""
         return self._send(job, ended=True)
 
+    def close(self) -> None:
+        """Lets the process remove what is left, and end. Does not wait for it."""
+        if self._process.stdin:
+            with suppress(OSError):  # the process is dead
+                self._process.stdin.close()
+
     def _send(self, job: "JobLeftovers", *, ended: bool) -> bool:
         message = {**asdict(job), "folder": str(job.folder), "ended": ended}
         pipe = self._process.stdin

@@ -1,23 +1,20 @@
 """The output of ``headway run``: on a terminal a live list of steps below the log; elsewhere plain lines."""
 
 import threading
-import time
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Self
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
+from rich.console import Console, RenderableType
 from rich.segment import Segment, Segments
-from rich.spinner import Spinner
 from rich.style import Style
-from rich.table import Table
 from rich.text import Text
 
 from pipelines.plan import JobPlan
 from pipelines.state import State
 from pipelines.step_options.resources import shown_bytes
 from pipelines.visible import visible, visible_line
+from runner.cli.run.live_list import MARKS, JobRows, Row
 from runner.events import (
     CachesUsed,
     Event,
@@ -36,33 +33,25 @@ from runner.events import (
     StepStarted,
     Stream,
 )
-from runner.logs.ansi import harmless, last_state
+from runner.logs.ansi import harmless, last_state, without_escapes
 from runner.report_results import Annotation, StepReports
 
 _OUTPUT, _STDERR, _NOTE = Style(color="cyan"), Style(color="yellow"), Style(dim=True)
 LINE_BYTES_MAX = 64 * 1024
 """A longer line is shown in pieces, because its end may never come."""
 
-_MARKS: Mapping[State, tuple[str, str]] = {
-    State.QUEUED: ("·", "dim"),
-    State.RUNNING: ("▸", "cyan"),
-    State.PASSED: ("✓", "green"),
-    State.FAILED: ("✗", "red"),
-    State.BROKEN: ("!", "magenta"),
-    State.CANCELED: ("■", "yellow"),
-    State.SKIPPED: ("-", "dim"),
-}
+NAME_COLUMNS_MAX = 24
+"""In the log, names of steps are made as long as the longest, but not longer than this."""
+LAST_LINES_MAX = 10
+LAST_LINE_BYTES_MAX = 1000
+"""Of a step that has failed, so many lines are shown again at the end of the run, each with so many bytes."""
 
 
 @dataclass
-class _Row:
-    name: str
-    state: State = State.QUEUED
-    started_s: float = 0.0
-    seconds: float | None = None
+class _Step(Row):
     line: bytes = b""
-    message: str = ""
     used: str = ""
+    last: deque[bytes] = field(default_factory=lambda: deque(maxlen=LAST_LINES_MAX))
 
 
 def _used(event: StepMeasured) -> str:
@@ -74,26 +63,23 @@ def _used(event: StepMeasured) -> str:
 
 
 class Terminal:
-    """Shows the events of one job. Events may come from several threads."""
+    """Shows the events of one job. Events may come from several threads.
 
-    def __init__(self, console: Console, plan: JobPlan) -> None:
-        self._console = console
-        self._rows = {step.number: _Row(visible_line(step.name)) for step in plan.steps}
-        self._width = max((len(row.name) for row in self._rows.values()), default=0)
+    ``prefix`` stands before the names of steps in the log. With ``live``, ``rows`` are shown by a live list, and a step
+    that has ended gets no line of its own in the log.
+    """
+
+    def __init__(self, console: Console, plan: JobPlan, *, live: bool = False, prefix: str = "") -> None:
+        self._console, self._live = console, live
+        self._rows = {step.number: _Step(visible_line(step.name)) for step in plan.steps}
+        self._prefix = visible_line(prefix)
+        self._width = min(max((len(row.name) for row in self._rows.values()), default=0), NAME_COLUMNS_MAX)
         self._lock = threading.Lock()
-        self._live = Live(get_renderable=self._list, console=console, transient=True, refresh_per_second=8)
+        self.rows = JobRows(Row(visible_line(plan.title)), list(self._rows.values()))
         self.pushed: list[str] = []
         self.started: set[int] = set()
         self.reports: dict[int, StepReports] = {}
         self.problem_lines: dict[int, tuple[Annotation, ...]] = {}
-
-    def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._live.stop()
 
     def __call__(self, event: Event) -> None:
         """Shows one event."""
@@ -101,7 +87,7 @@ class Terminal:
             match event:
                 case StepStarted(step=number):
                     self.started.add(number)
-                    self._rows[number].state, self._rows[number].started_s = State.RUNNING, time.monotonic()
+                    self._rows[number].start()
                 case StepOutput():
                     self._output(self._rows[event.step], event)
                 case StepFinished() | StepReused():
@@ -128,20 +114,22 @@ class Terminal:
             case ProblemLinesFound(step=number, annotations=found):
                 self.problem_lines[number] = found
 
-    def _output(self, row: _Row, event: StepOutput) -> None:
+    def _output(self, row: _Step, event: StepOutput) -> None:
         *lines, rest = (row.line + event.data).split(b"\n")
         row.line = last_state(rest)
         if len(row.line) > LINE_BYTES_MAX:
             lines.append(row.line)
             row.line = b""
         if lines:
+            if event.stream is not Stream.NOTE:
+                row.last.extend(last_state(line)[:LAST_LINE_BYTES_MAX] for line in lines[-LAST_LINES_MAX:])
             self._print(Segments(self._lines(row, lines, event.stream)), end="")
 
-    def _lines(self, row: _Row, lines: Iterable[bytes], stream: Stream) -> Iterator[Segment]:
-        name = Segment(f"{row.name:>{self._width}} | ", _STDERR if stream is Stream.STDERR else _OUTPUT)
+    def _lines(self, row: _Step, lines: Iterable[bytes], stream: Stream) -> Iterator[Segment]:
+        name = Segment(f"{self._prefix}{row.name:>{self._width}} | ", _STDERR if stream is Stream.STDERR else _OUTPUT)
         style = _NOTE if stream is Stream.NOTE else Style.null()
         for line in lines:
-            text = harmless(last_state(line).rstrip(b"\r").decode(errors="replace"))
+            text = _text(last_state(line))
             yield name
             if "\x1b" in text:
                 yield from Text.from_ansi(text, style=style, end="").render(self._console)
@@ -149,41 +137,42 @@ class Terminal:
                 yield Segment(text, style)
             yield Segment.line()
 
-    def _finished(self, row: _Row, event: StepFinished | StepReused) -> None:
+    def _finished(self, row: _Step, event: StepFinished | StepReused) -> None:
         outcome = event.outcome
         if isinstance(event, StepReused):
             self.started.add(event.step)
         if row.line:
             self._print(Segments(self._lines(row, [row.line], Stream.STDOUT)), end="")
+            row.last.append(row.line[:LAST_LINE_BYTES_MAX])
             row.line = b""
-        row.seconds = time.monotonic() - row.started_s if row.started_s else None
-        row.state, row.message = outcome.state, visible_line(outcome.message)
-        if not self._console.is_terminal:
+        row.end(outcome.state, visible_line(outcome.message))
+        if not self._live:
             self._print(self._summary(row))
 
     def _print(self, text: RenderableType, end: str = "\n") -> None:
         self._console.print(text, soft_wrap=True, highlight=False, end=end)
 
-    def _summary(self, row: _Row) -> Text:
-        mark, style = _MARKS[row.state]
+    def _summary(self, row: _Step) -> Text:
+        mark, style = MARKS[row.state]
         took = f" in {row.seconds:.1f} s{row.used}" if row.seconds is not None else ""
         why = f": {row.message}" if row.message else ""
         return Text.assemble(
             (f"{mark} {row.name} {row.state}{took}", style), (why, "dim" if not row.seconds else style)
         )
 
-    def _list(self) -> RenderableType:
-        table = Table.grid(padding=(0, 1))
-        for row in self._rows.values():
-            mark, style = _MARKS[row.state]
-            running = row.state is State.RUNNING
-            seconds = time.monotonic() - row.started_s if running else row.seconds
-            icon: RenderableType = Spinner("dots", style=style) if running else Text(mark, style=style)
-            took = f"{seconds:.1f} s" if seconds is not None else ""
-            table.add_row(icon, Text(row.name), Text(took, style="dim"), Text(row.message, style="dim"))
-        return Group(Text(), table)
-
     def summary(self) -> None:
         """Prints the list of steps again, so that it stays on the screen."""
         for row in self._rows.values():
             self._print(self._summary(row))
+
+    def last_lines(self) -> Sequence[str]:
+        """The last lines of each step that has failed, where neither reports nor problem lines say why."""
+        shown = []
+        for number, row in self._rows.items():
+            if row.state is State.FAILED and row.last and not {number} & {*self.reports, *self.problem_lines}:
+                shown += [f"the last lines of {row.name}:", *(f"  {without_escapes(_text(line))}" for line in row.last)]
+        return shown
+
+
+def _text(line: bytes) -> str:
+    return harmless(line.rstrip(b"\r").decode(errors="replace"))

@@ -9,8 +9,8 @@ from pipelines.plan import Checkout, Plan
 from pipelines.trigger import Event
 from runner.cli.cache_folder import cache_folder
 from runner.cli.plan_reuse import _Job, reuse_of
+from runner.cli.run.choice.plan import plan_of
 from runner.cli.run.record_folder import Draft, fingerprints, records_of, title_of
-from runner.cli.run.run import plan_of
 from runner.reuse.sources import SourceTree
 from runner.reuse.working_files import working_entries
 from runner.source.working_tree import working_tree

@@ -26,3 +26,4 @@ def test_a_verb_without_a_server_loads_nothing_of_the_server(words: list[str], t
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
     assert "runner.cli.start" in loaded
     assert not loaded & OF_THE_SERVER
+    assert "watchfiles" not in loaded  # only --watch needs it

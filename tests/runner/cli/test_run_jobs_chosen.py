@@ -2,7 +2,7 @@
 
 import pytest
 
-from runner.cli.run.selection import selected
+from runner.cli.run.choice.jobs import NAMES_SHOWN_MAX, selected
 from runner.errors import StepError
 from tests.support.pipelines import plan_of_files
 
@@ -41,6 +41,7 @@ def test_nothing_waits_for_a_workflow_that_does_not_run() -> None:
     ("workflows", "cells", "text"),
     [
         (("x",), (), "no workflow 'x' runs here; the jobs are: 'a', 'b x, 1', 'b x, 2', 'b y, 1', 'b y, 2', 'c'"),
+        (("aa",), (), "no workflow 'aa' runs here; did you mean 'a'? the jobs are: 'a', 'b x, 1'"),
         ((), ("GO=3",), "no job has GO=3 in its matrix; the jobs are: 'a', 'b x, 1'"),
         ((), ("GO",), "the combination 'GO' is not NAME=VALUE"),
         ((), ("=1",), "the combination '=1' is not NAME=VALUE"),
@@ -50,3 +51,19 @@ def test_names_that_are_not_there(workflows: tuple[str, ...], cells: tuple[str, 
     with pytest.raises(StepError) as raised:
         selected(PLAN, workflows, cells)
     assert str(raised.value).startswith(text)
+
+
+def test_a_workflow_that_is_left_out_is_an_error_with_its_condition() -> None:
+    files = {".headway/a.yml": STEPS, ".headway/release.yml": f"when: {{event: tag}}\n{STEPS}"}
+    with pytest.raises(StepError, match=r"no workflow 'release' runs here; it is left out: .*event"):
+        selected(plan_of_files(files), ("release",), ())
+
+
+@pytest.mark.parametrize(("count", "more"), [(NAMES_SHOWN_MAX, 0), (NAMES_SHOWN_MAX + 1, 1)])
+def test_an_error_lists_so_many_names_and_no_more(count: int, more: int) -> None:
+    plan = plan_of_files({f".headway/w{number:02}.yml": STEPS for number in range(count)})
+    with pytest.raises(StepError) as raised:
+        selected(plan, ("nothing",), ())
+    listed = str(raised.value).partition("the jobs are: ")[2]
+    assert listed.count("'") == 2 * NAMES_SHOWN_MAX
+    assert listed.endswith(" and 1 more" if more else f"'w{count - 1:02}'")
