@@ -1,18 +1,16 @@
 """The queue of all repositories, the oldest job first: its jobs, how many there are, and how long such jobs took."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TypeVarTuple
 
-from sqlalchemy import ColumnElement, Select, bindparam, case, func, literal_column, select
-from sqlalchemy.orm import Session, defer
+from sqlalchemy import ColumnElement, ScalarSelect, Select, bindparam, case, literal, literal_column, select
+from sqlalchemy.orm import Session, aliased, defer
 
 from pipelines.state import State
 from workers.db.models import Job, Repo, Run
 from workers.labels import wanted
-
-Ts = TypeVarTuple("Ts")
 
 WAITS = ("forge", "approval", "needs", "concurrency", "worker")
 """For what a queued job waits."""
@@ -24,7 +22,7 @@ PAST_JOBS_MAX = 10
 """Passed jobs of a workflow whose durations are read: the last ones."""
 
 NAMES_MAX = 2_000
-"""Names of unfinished jobs that are read for one page."""
+"""Jobs of the runs of one page that are read for the names of unfinished ones."""
 
 JobKind = tuple[int, str]
 """The id of a repository and the name of a workflow: jobs that usually take about as long."""
@@ -82,7 +80,8 @@ def what_it_waits_for() -> ColumnElement[str]:
 
 def queued_jobs(session: Session, after: int, limit: int) -> list[QueuedJob]:
     """The next jobs of the queue, those with an id above ``after``. Their plans are read only when they are used."""
-    jobs = session.scalars(_queued(select(Job).options(defer(Job.plan)), after, limit)).all()
+    ids = _queued_ids(session, after, limit)
+    jobs = session.scalars(select(Job).options(defer(Job.plan)).where(Job.id.in_(ids)).order_by(Job.id)).all()
     # Joined to the jobs, these tables may be read whole.
     asked = select(Run.id, Run.number).where(Run.id.in_({job.run_id for job in jobs}))
     numbers = {row[0]: row[1] for row in session.execute(asked)}
@@ -93,7 +92,8 @@ def queued_jobs(session: Session, after: int, limit: int) -> list[QueuedJob]:
 def first_in_queue(session: Session, limit: int) -> list[JobAhead]:
     """Those of the first ``limit`` jobs of the queue that wait for a worker."""
     columns = select(Job.id, Job.repo_id, Job.name, Job.labels, Job.lane)
-    rows = [row for row in session.execute(_queued(columns, 0, limit)) if row.lane is not None]
+    first = columns.where(Job.id.in_(_queued_ids(session, 0, limit))).order_by(Job.id)
+    rows = [row for row in session.execute(first) if row.lane is not None]
     names = _repo_names(session, {row.repo_id for row in rows})
     return [
         JobAhead(row.id, (row.repo_id or 0, row.name), wanted(row.labels, names.get(row.repo_id, ""))) for row in rows
@@ -106,16 +106,15 @@ def _repo_names(session: Session, ids: Collection[int | None]) -> dict[int | Non
 
 def queue_counts(session: Session, most: int = COUNTED_MAX) -> QueueCounts:
     """How many jobs of the queue wait for what."""
-    columns = select(Job.id, Job.lane, what_it_waits_for().label("why"))
-    first = _queued(columns, 0, most + 1).subquery()
-    counted = select(first.c.why, first.c.lane, func.count(), func.min(first.c.id)).group_by(first.c.why, first.c.lane)
-    waits, lanes = dict.fromkeys(WAITS, 0), {}
-    for why, _, jobs, first_id in session.execute(counted):
-        waits[why] += jobs
+    ids = _queued_ids(session, 0, most + 1)  # one more, to know whether there are others
+    rows = session.execute(select(what_it_waits_for(), Job.lane, Job.id).where(Job.id.in_(ids)).order_by(Job.id)).all()
+    waits = {why: sum(row[0] == why for row in rows) for why in WAITS}
+    firsts: dict[str | None, int] = {}
+    lanes: Counter[int] = Counter()
+    for why, lane, job_id in rows:
         if why == "worker":
-            lanes[first_id] = jobs
+            lanes[firsts.setdefault(lane, job_id)] += 1
     labels = session.execute(select(Job.id, Job.labels).where(Job.id.in_(lanes))).all()
-    # The job behind those that are counted was read to know whether there is one.
     by_labels = [({name: value for name, value in asked.items() if value}, lanes[job_id]) for job_id, asked in labels]
     by_labels.sort(key=lambda each: (-each[1], sorted(each[0].items())))
     return QueueCounts(waits, by_labels, more=sum(waits.values()) > most)
@@ -123,10 +122,12 @@ def queue_counts(session: Session, most: int = COUNTED_MAX) -> QueueCounts:
 
 def unfinished_names(session: Session, run_ids: Collection[int], most: int = NAMES_MAX) -> dict[int, list[str]]:
     """The names of jobs that have not ended, by the ids of their runs."""
-    query = select(Job.run_id, Job.name).where(Job.run_id.in_(run_ids), Job.finished_ms.is_(None))
+    # As a condition, finished_ms would make a database read all unfinished jobs.
+    query = select(Job.run_id, Job.name, Job.finished_ms).where(Job.run_id.in_(run_ids))
     found: dict[int, list[str]] = {}
-    for run_id, name in session.execute(query.order_by(Job.run_id, Job.number).limit(most)):
-        found.setdefault(run_id, []).append(name)
+    for run_id, name, finished_ms in session.execute(query.order_by(Job.run_id, Job.number).limit(most)):
+        if finished_ms is None:
+            found.setdefault(run_id, []).append(name)
     return found
 
 
@@ -145,11 +146,25 @@ def past_durations(session: Session, kinds: Iterable[JobKind]) -> dict[JobKind, 
     return found
 
 
-def _queued(query: Select[*Ts], after: int, limit: int) -> Select[*Ts]:
-    """Of jobs of the queue, in the order of the index of unfinished ones: neither history nor length matter."""
-    # Given the state itself, a database may sort all queued jobs.
-    waits = (Job.finished_ms.is_(None), Job.state != State.RUNNING, Job.id > after)
-    return query.where(*waits).order_by(Job.id).limit(limit)
+def _queued_ids(session: Session, after: int, limit: int) -> Sequence[int]:
+    """The first ids of jobs of the queue above ``after``, in order: neither history nor length matter."""
+    return session.scalars(_hops(), {"after": after, "most": limit}).all()
+
+
+@cache
+def _hops() -> Select[int]:
+    """Goes from job to job through the index of unfinished ones: a database that is asked for many may sort all."""
+    hops = select(_next_id(bindparam("after")).label("id"), literal(1).label("number")).cte("hops", recursive=True)
+    further = select(_next_id(hops.c.id), hops.c.number + 1)
+    hops = hops.union_all(further.where(hops.c.id.is_not(None), hops.c.number < bindparam("most")))
+    return select(hops.c.id).where(hops.c.id.is_not(None)).order_by(hops.c.number)
+
+
+def _next_id(after: ColumnElement[int]) -> ScalarSelect[int]:
+    job = aliased(Job)
+    # Given the state itself, the index of states may be read.
+    waits = (job.finished_ms.is_(None), job.state != State.RUNNING, job.id > after)
+    return select(job.id).where(*waits).order_by(job.id).limit(1).scalar_subquery()
 
 
 @cache
