@@ -12,13 +12,12 @@ from tests.support.registry import running_registry
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Gives all tests of this folder a longer timeout and, without another mark, the mark e2e."""
+    """Gives all tests of this folder the mark e2e, if they have no other one."""
     folder = f"{Path(__file__).parent}{os.sep}"
     for item in items:
-        if str(item.path).startswith(folder):
-            item.add_marker(pytest.mark.timeout(300))
-            if not {"compose", "browser"} & {mark.name for mark in item.iter_markers()}:
-                item.add_marker(pytest.mark.e2e)
+        marks = {mark.name for mark in item.iter_markers()}
+        if str(item.path).startswith(folder) and not marks & {"compose", "browser"}:
+            item.add_marker(pytest.mark.e2e)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """Fixtures: a web application with a real Redis, SQLite database and log store, and logged-in clients."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -155,11 +155,9 @@ class ClaimedRun:
     claim: Claim
     steps: dict[int, int]
 
-    def recorder(self) -> Recorder:
+    def recorder(self, clock_ms: Callable[[], int] = lambda: 1_793_358_142_000) -> Recorder:
         services = self.site.services
-        return Recorder(
-            services.engine, services.logs, services.live, self.claim, self.steps, lambda: 1_793_358_142_000
-        )
+        return Recorder(services.engine, services.logs, services.live, self.claim, self.steps, clock_ms)
 
     def keep(self, path: str, data: bytes, step: int = 1) -> int:
         """A step keeps this file, and nothing else. Returns the artifact's id."""

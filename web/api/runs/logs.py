@@ -74,6 +74,7 @@ class LogGroup(Schema):
     line: int
     last: int
     title: str
+    took_ms: int | None = Field(description="The time from its first line to what ended it; null while it runs.")
 
 
 class LogGroups(Schema):
@@ -201,4 +202,5 @@ async def get_log_groups(
 def _grouped(services: Services, user: Actor, asked: _Asked) -> LogGroups:
     place, address = _found_log(services, user, asked)
     commands = commands_of(place.job, place.step.number)
-    return LogGroups.model_validate(groups_of(services.logs, address, commands))
+    finished_ms = place.step.finished_ms if asked.attempt is None else None
+    return LogGroups.model_validate(groups_of(services.logs, address, commands, finished_ms))

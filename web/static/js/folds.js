@@ -4,11 +4,13 @@ export class FoldedSource {
   constructor(source) {
     this.source = source;
     this.groups = new Map(); // first line -> { line, last, title, kind }
+    this.took = new Map(); // first line -> milliseconds, also of groups of one line, which cannot be folded
     this.closed = new Set(); // first lines
     this.hidden = []; // ranges of lines that are not visible, in order, with the number of lines hidden before them
   }
 
   set(groups) {
+    this.took = new Map(groups.map(({ line, took_ms }) => [line, took_ms]));
     this.groups = new Map(groups.filter(({ line, last }) => last > line).map((group) => [group.line, group]));
     for (const line of this.closed) if (!this.groups.has(line)) this.closed.delete(line);
     this.#arrange();

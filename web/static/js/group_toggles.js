@@ -1,4 +1,7 @@
 // The groups of a log: a button at the line that names each folds it; one button folds all.
+import { duration } from "./durations.js";
+
+const SHOWN_MS_MIN = 100;
 const MARKER = /^(?:::group::|##\[group\]|(?:---|\+\+\+|~~~) )/;
 const END = /^(?:::endgroup::|##\[endgroup\])/;
 
@@ -17,11 +20,18 @@ export class GroupToggles {
     this.folded.set((await answer.json()).groups);
     this.all.hidden = !this.folded.groups.size;
     if (this.folded.closed.size) this.#redraw(this.view.at);
-    else if (this.folded.groups.size) this.view.drawAgain();
+    else if (this.folded.took.size) this.view.drawAgain();
   }
 
-  // What stands before the text of a line, and behind the title of a folded group.
+  // What stands before the text of a line. Behind it stands how long what begins there took.
   of(line, text) {
+    const buttons = this.#folding(line, text);
+    const took = this.folded.took.get(line.number);
+    if (took >= SHOWN_MS_MIN) text.append(this.#took(took));
+    return buttons;
+  }
+
+  #folding(line, text) {
     const group = this.folded.groups.get(line.number);
     if (!group) {
       if (END.test(line.text)) text.className = "group-end";
@@ -40,6 +50,14 @@ export class GroupToggles {
     if (MARKER.test(line.text)) text.replaceChildren(group.title);
     if (!open) text.append(` (${count.toLocaleString()} line${count === 1 ? "" : "s"})`);
     return [button];
+  }
+
+  // Not a part of the line: it is neither selected nor copied with it.
+  #took(milliseconds) {
+    const took = document.createElement("span");
+    took.className = "took";
+    took.dataset.took = duration(milliseconds);
+    return took;
   }
 
   #toggle(number) {

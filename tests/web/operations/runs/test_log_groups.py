@@ -32,7 +32,7 @@ def grouped(
     writer.close()
     clock = iter(times)
     address = (claim.run_id, claim.job_id, 1, claim.attempt)
-    return groups_of(site.services.logs, address, commands, lambda: next(clock, 0.0), bytes_max)
+    return groups_of(site.services.logs, address, commands, None, lambda: next(clock, 0.0), bytes_max)
 
 
 def found(site: Site, data: bytes) -> list[tuple[str, int, int, str]]:
@@ -136,3 +136,40 @@ def test_a_line_of_any_length_costs_no_memory_and_no_group(site: Site) -> None:
 
 def test_a_log_without_output_has_no_groups(site: Site) -> None:
     assert grouped(site, b"") == Groups()
+
+
+def took(site: Site, written: list[tuple[int, bytes]], finished_ms: int | None) -> list[tuple[str, int | None]]:
+    """What was written at which time, and how long each group of it took."""
+    site.add_repo()
+    claim = site.begin().claim
+    address = (claim.run_id, claim.job_id, 1, claim.attempt)
+    writer = site.services.logs.writer(*address)
+    for at_ms, data in written:
+        writer.append(data, Stream.STDOUT, at_ms)
+    writer.close()
+    groups = groups_of(site.services.logs, address, COMMANDS, finished_ms).groups
+    return [(each.title, each.took_ms) for each in groups]
+
+
+def test_a_command_takes_until_the_next_one_begins_and_the_last_one_until_the_step_ends(site: Site) -> None:
+    written = [(1_000, b"+ make\n"), (2_000, b"said\n"), (5_500, b"+ make test\n"), (6_000, b"ok\n")]
+    assert took(site, written, 9_000) == [("make", 4_500), ("make test", 3_500)]
+
+
+def test_while_the_step_runs_the_time_of_its_last_command_is_not_known(site: Site) -> None:
+    assert took(site, [(1_000, b"+ make\n"), (1_200, b"+ a\n"), (2_000, b"x")], None) == [("make", 200), ("a", None)]
+
+
+def test_a_marked_group_takes_until_its_end(site: Site) -> None:
+    written = [(1_000, b"+ make\n::group::In\n"), (3_000, b"x\n"), (4_000, b"::endgroup::\n"), (8_000, b"y\n")]
+    assert took(site, written, 10_000) == [("make", 9_000), ("In", 3_000)]
+
+
+def test_long_lines_and_pieces_do_not_move_the_times(site: Site) -> None:
+    long = b"x" * 700_000 + b"\n" + b"y" * 999 + b"\n" + b"z" * 1_001 + b"\n"
+    written = [(1_000, b"+ make\n" + long), (7_000, b"+ a\n" + long), (8_000, b"::group::In\n::endgroup::\n")]
+    assert took(site, written, 9_000) == [("make", 6_000), ("a", 2_000), ("In", 0)]
+
+
+def test_a_clock_that_is_set_back_makes_no_negative_time(site: Site) -> None:
+    assert took(site, [(5_000, b"+ make\n"), (1_000, b"+ a\n")], 500) == [("make", 0), ("a", 0)]

@@ -62,6 +62,23 @@ def test_all_are_folded_at_once_and_a_link_opens_what_hides_its_line(site: Site,
     expect(page).to_have_url(re.compile("L25000$"))
 
 
+def test_commands_show_how_long_they_took_also_without_output(site: Site, page: Page) -> None:
+    job = PLAN.jobs[0]
+    tests = job.steps[1].model_copy(update={"commands": ("sleep 75", "make")})
+    begun = site.begin(plan=Plan(jobs=(job.model_copy(update={"steps": (job.steps[0], tests, *job.steps[2:])}),)))
+    now = [1_000]
+    with begun.recorder(lambda: now[0]) as record:
+        writer = Writer(record)
+        for now[0], data in ((1_000, b"+ sleep 75\n"), (76_000, b"+ make\n"), (77_000, b"built\n")):
+            writer(data)
+    page.goto(run_page(begun))
+    expect(page.locator("#L1 .took")).to_have_attribute("data-took", "1 min 15 s")
+    expect(page.locator("#L1 .fold")).to_have_count(0)
+    expect(page.locator("#L2 .fold")).to_be_visible()
+    expect(page.locator("#L2 .took")).to_have_count(0)
+    assert shown(page) == ["+ sleep 75", "+ make", "built"], "the time is no part of the line"
+
+
 def test_a_long_folded_part_is_not_loaded(site: Site, page: Page) -> None:
     page.goto(run_page(written(site, 50_000)))
     expect(page.get_by_role("button", name="Fold", exact=True)).to_be_visible()

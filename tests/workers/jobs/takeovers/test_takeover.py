@@ -20,7 +20,7 @@ from workers import store
 from workers.db.session import transaction
 from workers.jobs.takeovers.takeover import DEATHS_MAX
 
-pytestmark = [pytest.mark.engine, pytest.mark.stress, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.engine, pytest.mark.stress]
 
 NAP = f"sleep 8.{secrets.randbelow(10**9)}"
 WAIT = "while ! test -e $CI_WORKSPACE/go; do sleep 0.1; done"  # a step in a built image starts in that one's WORKDIR

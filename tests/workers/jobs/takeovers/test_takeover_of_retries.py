@@ -11,7 +11,7 @@ from runner.docker.client import Engine
 from runner.events import Stream
 from tests.support.machine import Machine, Pushed, machine_in
 
-pytestmark = [pytest.mark.engine, pytest.mark.stress, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.engine, pytest.mark.stress]
 
 WAIT = "while ! test -e $CI_WORKSPACE/go; do sleep 0.1; done"
 AGAIN = """skip_clone: true
