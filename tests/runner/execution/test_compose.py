@@ -189,9 +189,8 @@ steps:
     assert first.splitlines()[:2] == ["one", "ran"], first
     assert tests.splitlines()[:3] == ["644 regular file", "777 directory", "755 regular file"], tests
     assert "/etc/app/deep:\na\nlink\nnew\n" in tests, "services that name the same folder share the copy"
-    assert job.said(3)[-2] == "0", "an empty folder"
-    assert "touch: /copy/late: Read-only file system" in tests
-    assert job.said(3)[-1] == "deep", "what a service writes stays in the copy"
+    # An empty folder; one that cannot be written; and what a service writes stays in the copy.
+    assert job.said(3)[-3:] == ["0", "touch: /copy/late: Read-only file system", "deep"]
     assert job.said(4) == ["a", "link"]
     assert "the checkout has no 'no', which a Compose file mounts" in job.everything()
 
