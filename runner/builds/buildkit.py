@@ -106,7 +106,8 @@ def build(builder: Builder, request: BuildRequest, watch: Watch) -> tuple[str, .
     Raises StepError if the Dockerfile or a limit is the cause, MachineError if the machine is.
     """
     results = ResultFiles(request.scratch / "image-id", request.scratch / "metadata.json")
-    progress = Progress(watch.write, watch.on_instruction, lambda step: _check_step(request, step))
+    images = request.separation.contexts
+    progress = Progress(watch.write, watch.on_instruction, lambda step: _check_step(request, step), images)
     plain = _PlainOutput(watch.write, lambda line: _check_step(request, step_in_line(line)))
     feed = progress.feed if builder.rawjson else plain.feed
     client = _Client(command_of(builder, request, results), environment_of(builder, request), request)

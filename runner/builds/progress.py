@@ -3,7 +3,7 @@
 import base64
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -51,9 +51,16 @@ class Progress:
     """
 
     def __init__(
-        self, write: Write, on_instruction: Callable[[Instruction], None], on_step: Callable[[str], object] = str
+        self,
+        write: Write,
+        on_instruction: Callable[[Instruction], None],
+        on_step: Callable[[str], object] = str,
+        images: Iterable[str] | None = None,
     ) -> None:
-        """``on_step`` gets the name of each step as soon as BuildKit tells of it, also of those that are not shown."""
+        """``on_step`` gets the name of each step as soon as BuildKit tells of it, also of those that are not shown.
+
+        ``images`` are the names of those that Headway gave to this build; None does not tell them apart from others.
+        """
         self._write = write
         self._on_step = on_step
         self._on_instruction = on_instruction
@@ -62,6 +69,7 @@ class Progress:
         self._vertexes: dict[str, _Vertex] = {}
         self._instructions = 0
         self._pinned: dict[str, int] = {}
+        self._images = None if images is None else {full_name(image) for image in images}
         self.failed: Instruction | None = None
         self.foreign_program = False
         self.plain: list[str] = []
@@ -115,7 +123,7 @@ class Progress:
 
     def _message(self, message: dict[str, Any]) -> None:
         # Logs first: a message may contain the last output of an instruction together with its end.
-        vertexes = message.get("vertexes") or ()
+        vertexes = [vertex for vertex in message.get("vertexes") or () if not self._is_of_other_build(vertex)]
         for vertex in vertexes:
             if vertex["digest"] not in self._vertexes:
                 self._on_step(str(vertex.get("name", "")))
@@ -126,6 +134,14 @@ class Progress:
             self._vertex(vertex)
         for warning in message.get("warnings") or ():
             self._write("warning: " + base64.b64decode(warning.get("short") or "").decode(errors="replace"))
+
+    def _is_of_other_build(self, vertex: dict[str, Any]) -> bool:
+        """BuildKit joins steps of builds at the same time that have the same result, and tells each of both names.
+
+        What another build calls an image is none of this one's business, and no instruction of its Dockerfile.
+        """
+        pinned = _PINNED.fullmatch(str(vertex.get("name", "")))
+        return pinned is not None and self._images is not None and full_name(pinned[1]) not in self._images
 
     def _vertex(self, update: dict[str, Any]) -> None:
         """Takes an update of one build step. BuildKit repeats updates, and lists steps long before it starts them."""

@@ -135,3 +135,23 @@ def test_an_image_with_a_private_name_is_one_instruction_however_many_steps_load
         (1, "[1/2] FROM x"),
         (2, "[1/2] FROM x"),
     ]
+
+
+def test_what_another_build_calls_the_same_image_is_not_told() -> None:
+    """Of builds at the same time whose images have the same content, BuildKit tells each both names."""
+    times = {"started": "2026-01-01T00:00:00Z", "completed": "2026-01-01T00:00:01Z"}
+    names = [
+        "[context other.example.org/private:1] load metadata for docker.io/headway/build:k",
+        "[context busybox] FROM docker.io/headway/build:k",
+        "[context other.example.org/private:1] FROM docker.io/headway/build:l",
+        "[2/2] RUN x",
+    ]
+    vertexes = [{"digest": f"sha256:{number}", "name": name, **times} for number, name in enumerate(names)]
+    log = {"vertex": "sha256:2", "data": "cHJpdmF0ZQo=", "stream": 1}
+    lines, news, steps = list[str](), list[Instruction](), list[str]()
+    progress = Progress(lines.append, news.append, steps.append, ["docker.io/library/busybox:latest"])
+    progress.feed(json.dumps({"vertexes": vertexes, "logs": [log]}).encode() + b"\n")
+    progress.flush()
+    assert [each.text for each in news] == ["[image] FROM docker.io/library/busybox:latest", "[2/2] RUN x"]
+    assert [each.index for each in news] == [0, 1]
+    assert "private" not in "\n".join([*lines, *steps])
