@@ -126,7 +126,7 @@ def test_a_dockerfile_may_be_written_in_the_pipeline(ran: JobRunner) -> None:
     job = ran(
         build(dockerfile_inline="FROM busybox\nCOPY here /there\n"), shell("cat /there", box=container(1)), files=PLAIN
     )
-    assert job.said(2) == ["copied"]
+    assert job.said(2) == ["copied"], job.everything()
 
 
 def test_arguments_labels_and_target_reach_the_build(ran: JobRunner) -> None:
