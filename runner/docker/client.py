@@ -150,7 +150,8 @@ class Engine:
         """Loads an image with its names from an archive as ``docker save`` writes it."""
         with translated():
             for message in self._api.load_image(archive):  # type: ignore[no-untyped-call]
-                if "error" in message:
+                # The containerd store says AlreadyExists where another job loads the same at the same moment.
+                if "AlreadyExists" not in message.get("error", "AlreadyExists"):
                     raise MachineError(Reason.INTERNAL, f"the Docker Engine cannot load an image: {message['error']}")
 
     # Networks
