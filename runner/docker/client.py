@@ -150,9 +150,10 @@ class Engine:
         """Loads an image with its names from an archive as ``docker save`` writes it."""
         with translated():
             for message in self._api.load_image(archive):  # type: ignore[no-untyped-call]
+                error = message.get("error", "")
                 # The containerd store says AlreadyExists where another job loads the same at the same moment.
-                if "AlreadyExists" not in message.get("error", "AlreadyExists"):
-                    raise MachineError(Reason.INTERNAL, f"the Docker Engine cannot load an image: {message['error']}")
+                if error and "AlreadyExists" not in error:
+                    raise MachineError(Reason.INTERNAL, f"the Docker Engine cannot load an image: {error}")
 
     # Networks
 

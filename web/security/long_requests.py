@@ -123,7 +123,7 @@ class Slots:
         headers: Mapping[str, str],
         media_type: str | None = None,
     ) -> StreamingResponse:
-        """The same, opened in the threads of downloads: that may wait for the blob store, too."""
+        """The same, opened in the threads of this kind: that may wait for the blob store, too."""
         with self._slot(user_id) as slot:
             return _Response(slot, await to_thread.run_sync(opened, limiter=self.threads), headers, media_type)
 

@@ -38,7 +38,7 @@ class QueuedJob:
 
 
 @dataclass(frozen=True)
-class JobAhead:
+class JobForWorker:
     """A job that waits for a worker. ``asked`` are its labels, with its repository."""
 
     id: int
@@ -89,14 +89,14 @@ def queued_jobs(session: Session, after: int, limit: int) -> list[QueuedJob]:
     return [QueuedJob(job, names.get(job.repo_id, ""), numbers[job.run_id]) for job in jobs]
 
 
-def first_in_queue(session: Session, limit: int) -> list[JobAhead]:
+def first_in_queue(session: Session, limit: int) -> list[JobForWorker]:
     """Those of the first ``limit`` jobs of the queue that wait for a worker."""
     columns = select(Job.id, Job.repo_id, Job.name, Job.labels, Job.lane)
     first = columns.where(Job.id.in_(_queued_ids(session, 0, limit))).order_by(Job.id)
     rows = [row for row in session.execute(first) if row.lane is not None]
     names = _repo_names(session, {row.repo_id for row in rows})
     return [
-        JobAhead(row.id, (row.repo_id or 0, row.name), wanted(row.labels, names.get(row.repo_id, ""))) for row in rows
+        JobForWorker(row.id, (row.repo_id or 0, row.name), wanted(row.labels, names.get(row.repo_id, ""))) for row in rows
     ]
 
 
