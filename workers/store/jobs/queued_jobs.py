@@ -96,7 +96,8 @@ def first_in_queue(session: Session, limit: int) -> list[JobForWorker]:
     rows = [row for row in session.execute(first) if row.lane is not None]
     names = _repo_names(session, {row.repo_id for row in rows})
     return [
-        JobForWorker(row.id, (row.repo_id or 0, row.name), wanted(row.labels, names.get(row.repo_id, ""))) for row in rows
+        JobForWorker(row.id, (row.repo_id or 0, row.name), wanted(row.labels, names.get(row.repo_id, "")))
+        for row in rows
     ]
 
 
