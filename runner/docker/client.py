@@ -23,6 +23,7 @@ from runner.docker.error_mapping import (
     translated,
 )
 from runner.docker.host_config import host_config
+from runner.docker.listings import CONFLICT_TRIES_MAX, listed
 from runner.docker.progress_stream import ProgressStream
 from runner.docker.references import split_tag
 from runner.docker.specs import ContainerSpec, Login, container_name, is_named_by_headway
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 Environment = Mapping[str, str] | None
 REQUEST_TIMEOUT_S = 120
 NOT_RUNNABLE = 126
-# With the containerd store a request may fail because another job removes an image at the same time.
-CONFLICT_TRIES_MAX = 20
 
 
 class Engine:
@@ -141,19 +140,21 @@ class Engine:
 
     def images(self, filters: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
         """The images of this engine that match the filters, or all."""
-        for _ in range(CONFLICT_TRIES_MAX):
-            with translated(), absent_is_fine():
-                return list(self._api.images(filters=dict(filters or {})))
-        raise MachineError(Reason.INTERNAL, "the Docker Engine cannot list its images; restart it and re-run")
+        asked = {key: [value] for key, value in (filters or {}).items()}
+        return list(listed(self.connection, "/images/json", filters=asked))
 
     def load_image(self, archive: bytes) -> None:
-        """Loads an image with its names from an archive as ``docker save`` writes it."""
-        with translated():
-            for message in self._api.load_image(archive):  # type: ignore[no-untyped-call]
-                error = message.get("error", "")
-                # The containerd store says AlreadyExists where another job loads the same at the same moment.
-                if error and "AlreadyExists" not in error:
-                    raise MachineError(Reason.INTERNAL, f"the Docker Engine cannot load an image: {error}")
+        """Loads an image with its names from an archive as ``docker save`` writes it. Raises MachineError."""
+        error = ""
+        for _ in range(CONFLICT_TRIES_MAX):
+            with translated():
+                messages = list(self._api.load_image(archive))  # type: ignore[no-untyped-call]
+            error = next((each["error"] for each in messages if "error" in each), "")
+            # The containerd store says so where another job loads the same at the same moment, perhaps not yet named.
+            if "AlreadyExists" not in error:
+                break
+        if error:
+            raise MachineError(Reason.INTERNAL, f"the Docker Engine cannot load an image: {error}")
 
     # Networks
 
@@ -296,11 +297,10 @@ class Engine:
         """All containers of Headway, running or not, with ``label`` (``name`` or ``name=value``). With ``sizes``,
         ``SizeRw`` says how many bytes each has written beside its volumes and mounts; that takes long.
         """
-        with translated():
-            found = self._api.containers(all=True, filters={"label": label}, size=sizes)
+        asked = {"label": [label]}
+        found = listed(self.connection, "/containers/json", all="true", size=str(sizes).lower(), filters=asked)
         return [each for each in found if is_named_by_headway(each)]
 
     def networks_labelled(self, label: str) -> list[dict[str, Any]]:
         """All networks with ``label``."""
-        with translated():
-            return list(self._api.networks(filters={"label": label}))
+        return list(listed(self.connection, "/networks", filters={"label": [label]}))

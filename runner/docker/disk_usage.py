@@ -1,21 +1,17 @@
 """What the engine's images, containers and build cache take up."""
 
-import json
-from http import HTTPStatus
 from typing import Any
 
 from pipelines.state import Reason
 from runner.docker.client import Engine
+from runner.docker.listings import listed
 from runner.docker.progress_stream import ProgressStream
 from runner.errors import MachineError
 
 
 def disk_usage(engine: Engine) -> dict[str, Any]:
-    """The engine's own account. Slow where there is much. Raises MachineError."""
-    status, body = engine.connection.get("/system/df?type=image&type=container&type=build-cache")
-    if status != HTTPStatus.OK:
-        raise MachineError(Reason.INTERNAL, f"the Docker Engine does not say what it keeps (status {status})")
-    return dict(json.loads(body))
+    """The engine's own account. Slow where there is much. Raises StepError."""
+    return dict(listed(engine.connection, "/system/df", type=("image", "container", "build-cache")))
 
 
 def prune_build_cache(engine: Engine, keep_bytes: int) -> None:

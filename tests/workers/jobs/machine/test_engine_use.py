@@ -45,7 +45,7 @@ def test_an_engine_elsewhere_has_no_disk_here(tmp_path: Path) -> None:
         use = engine_use(Engine(fake.host), frozenset())
         assert (use.disk, use.bytes_of["images"]) == (None, 0)
         fake.bodies = {**fake.bodies, PATH: (500, "{}")}
-        with pytest.raises(MachineError, match="does not say what it keeps"):
+        with pytest.raises(MachineError, match="GET /system/df failed with status 500: "):
             engine_use(Engine(fake.host), frozenset())
 
 
