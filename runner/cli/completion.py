@@ -66,7 +66,7 @@ def _folder(context: typer.Context) -> Path:
 def _plan(context: typer.Context) -> "Plan | None":
     """The whole plan for the options so far; None where there is none, or a fragment is in another repository."""
     from pipelines.problem import InvalidPipelineError
-    from runner.cli.run.choice.plan import event_of, plan_of
+    from runner.cli.run.choice.plan import plan_of
     from runner.cli.run.options import RunOptions
     from runner.errors import StepError
     from runner.source.working_tree import working_tree
@@ -77,7 +77,7 @@ def _plan(context: typer.Context) -> "Plan | None":
         tree = working_tree(_folder(context))
         if any(b"include" in file.text and b"repo" in file.text for file in tree.pipeline()):
             return None
-        return plan_of(tree, event_of(options), options.branch, options.inputs, options.tag)
+        return plan_of(tree, options)
     except (InvalidPipelineError, StepError, OSError):
         return None
 

@@ -112,6 +112,9 @@ def run(  # noqa: PLR0917 - every option is a parameter
     no_reuse: Annotated[
         bool, typer.Option("--no-reuse", help="Run every step, also where an earlier result could be taken.")
     ] = False,
+    like: Annotated[
+        str, typer.Option(help="The address of a run's page: run for what started it, but with this folder's files.")
+    ] = "",
 ) -> None:
     """Runs the pipeline of a folder on this machine, uncommitted files included. Needs only Docker."""
     from runner.cli.run.launch import launch
@@ -121,7 +124,7 @@ def run(  # noqa: PLR0917 - every option is a parameter
     names, given, workflows, cells, steps = (tuple(each or ()) for each in lists)
     options = RunOptions(
         folder, push, event, branch, names, given, no_reuse, secrets_file, workflows, cells, json, tag, steps,
-        first_step, jobs, watch,
+        first_step, jobs, watch, like,
     )  # fmt: skip
     raise typer.Exit(launch(options))
 
@@ -152,13 +155,14 @@ def plan(  # noqa: PLR0917 - every flag is a parameter
     message: Annotated[str | None, typer.Option(help="The commit's message.")] = None,
     inputs: Annotated[list[str] | None, typer.Option("--input", help="NAME=VALUE of a manual run.")] = None,
     trigger: Annotated[Path | None, typer.Option(help="A file with the whole trigger, as JSON.")] = None,
+    like: Annotated[str, typer.Option(help="The address of a run's page, for what started that run.")] = "",
     output: Annotated[str, typer.Option("--format", help="text, json, dot or mermaid.")] = "text",
 ) -> None:
     """Shows what would run for a trigger, in which order, and which condition leaves out the rest."""
     from runner.cli.plan import PlanOptions, show_plan
 
     options = PlanOptions(
-        folder, event, branch, tag, cron, pull_request, files, message, tuple(inputs or ()), trigger, output
+        folder, event, branch, tag, cron, pull_request, files, message, tuple(inputs or ()), trigger, like, output
     )
     raise typer.Exit(show_plan(options, sys.stdout, sys.stderr))
 

@@ -16,6 +16,7 @@ from pipelines.trigger import PULL_REQUEST_EVENTS, Event, PullRequest, Trigger
 from pipelines.visible import visible_line
 from runner.cli import exit_status
 from runner.cli.fragments import fragments_of
+from runner.cli.like import trigger_of_run
 from runner.cli.plan_formats import FORMATS, render
 from runner.cli.plan_reuse import reuse_of
 from runner.cli.plan_view import view_of
@@ -27,7 +28,7 @@ FILE_BYTES_MAX = 10_000_000
 
 @dataclass(frozen=True)
 class PlanOptions:
-    """The options of the command; empty if not given. ``files`` is a list separated by commas."""
+    """The options of the command; empty if not given. ``files`` is a list separated by commas, ``like`` an address."""
 
     folder: Path = Path()
     event: str = ""
@@ -39,6 +40,7 @@ class PlanOptions:
     message: str | None = None
     inputs: tuple[str, ...] = ()
     trigger: Path | None = None
+    like: str = ""
     format: str = "text"
 
 
@@ -87,9 +89,11 @@ def _plan(tree: WorkingTree, trigger: Trigger) -> Plan:
 
 
 def trigger_of(options: PlanOptions, tree: WorkingTree) -> Trigger:
-    """The trigger: from the options, and for everything else from the working tree. Raises UsageError."""
+    """The trigger: from the options, and for everything else from the working tree. Raises UsageError, StepError."""
     if options.trigger is not None:
         return _read_trigger(options.trigger)
+    if options.like:
+        return trigger_of_run(options.like)
     event = _event(options)
     known = tree.trigger(event, options.branch)
     changed: dict[str, object] = {"branch": known.branch, "cron": options.cron}

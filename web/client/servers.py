@@ -39,7 +39,9 @@ def find_server(given: str, environment: Mapping[str, str]) -> Server:
             "It is not known which server is meant. Log in once: headway login https://ci.example.com. "
             f"Or name it with --server or {SERVER}, and its token in {TOKEN}."
         )
-    token = environment.get(TOKEN, "") or known.tokens.get(url, "")
+    # A token belongs to the server that it is given with: it goes to no other one that an option names.
+    of_other = environment.get(SERVER) and named_server("", environment) != url
+    token = ("" if of_other else environment.get(TOKEN, "")) or known.tokens.get(url, "")
     if not token:
         raise StartError(f"There is no token for {url}. Log in: headway login {url}. Or set {TOKEN}.")
     return Server(url, token)

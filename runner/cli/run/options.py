@@ -3,6 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipelines.trigger import Trigger
 
 JOBS_MAX = 64
 """At most this many workflows run at once."""
@@ -16,6 +20,7 @@ class RunOptions:
     inputs a manual run. With ``no_reuse`` every step runs. ``workflows`` are the names of those that run, and ``cells``
     NAME=VALUE of the matrix; ``steps`` are the names of those that run with what they need, and ``first_step`` is the
     one from which on they run; without any, all run. With ``json`` the output is one JSON object on each line.
+    ``like`` is the address of a run on a server, and ``trigger`` what started that.
     """
 
     folder: Path = Path()
@@ -34,11 +39,13 @@ class RunOptions:
     first_step: str = ""
     jobs: int = 1
     watch: bool = False
+    like: str = ""
+    trigger: "Trigger | None" = None
 
 
 _FLAGS = frozenset({"--push", "--no-reuse", "--json", "--watch"})
 _LISTS = ("--secret", "--input", "--workflow", "--matrix", "--step")
-_TEXTS = ("--event", "--branch", "--secrets-file", "--tag", "--from", "--jobs")
+_TEXTS = ("--event", "--branch", "--secrets-file", "--tag", "--from", "--jobs", "--like")
 
 
 def plain_options(arguments: Sequence[str]) -> RunOptions | None:
@@ -82,4 +89,5 @@ def _options(folders: Sequence[str], flags: set[str], texts: Mapping[str, Sequen
         first_step=last["--from"],
         jobs=int(jobs),
         watch="--watch" in flags,
+        like=last["--like"],
     )

@@ -55,7 +55,7 @@ def run_folder(options: RunOptions, bootstrap: RunBootstrap) -> int:
         print_error(str(error))
         return exit_status.USAGE
     _print_problems(plan.warnings)
-    _show_notes(console, lines, [*tree.notes(options.branch or options.tag), *notes_of(options)], plan)
+    _show_notes(console, lines, notes_of(tree, options), plan)
     if not plan.jobs:
         return _nothing_to_run(console, lines)
     try:

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from pipelines.plan import Checkout, Plan
-from pipelines.trigger import Event
 from runner.cli.cache_folder import cache_folder
 from runner.cli.plan_reuse import _Job, reuse_of
 from runner.cli.run.choice.plan import plan_of
+from runner.cli.run.options import RunOptions
 from runner.cli.run.record_folder import Draft, fingerprints, records_of, title_of
 from runner.reuse.sources import SourceTree
 from runner.reuse.working_files import working_entries
@@ -34,7 +34,7 @@ def folder(tmp_path: Path) -> Folder:
 
 def said(folder: Folder, *, keep: bool = False) -> list[str]:
     tree, environment = working_tree(folder.path), {"XDG_CACHE_HOME": str(folder.path.parent / "cache")}
-    plan = plan_of(tree, Event.PUSH, "")
+    plan = plan_of(tree, RunOptions())
     if keep:
         _keep_all(plan, folder, environment)
     return list(reuse_of(plan, tree, environment).values())

@@ -90,11 +90,12 @@ def test_options_that_contradict_each_other_are_an_error(options: RunOptions, sa
     assert str(raised.value).startswith(said)
 
 
-def test_from_a_step_on_a_note_says_what_must_be_there() -> None:
-    assert notes_of(RunOptions()) == ()
-    assert notes_of(RunOptions(first_step="unit")) == (
+def test_from_a_step_on_a_note_says_what_must_be_there(folder: Folder) -> None:
+    tree = working_tree(folder.path)
+    assert list(notes_of(tree, RunOptions())) == []
+    assert list(notes_of(tree, RunOptions(first_step="unit"))) == [
         (
             "steps before 'unit' do not run, but for builds: what they would have made must be in the folder, "
             "and not be ignored by git"
         ),
-    )
+    ]

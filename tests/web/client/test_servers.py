@@ -50,6 +50,15 @@ def test_the_newest_login_is_the_one_that_is_meant(home: dict[str, str]) -> None
     assert find_server("", {**home, "HEADWAY_TOKEN": "3"}) == Server("https://one", "3")
 
 
+def test_a_token_of_the_environment_goes_to_the_server_of_the_environment_alone(home: dict[str, str]) -> None:
+    given = {**home, "HEADWAY_SERVER": "https://one/", "HEADWAY_TOKEN": "1"}
+    assert find_server("https://one", given) == Server("https://one", "1")
+    with pytest.raises(StartError, match=r"There is no token for https://two\. Log in"):
+        find_server("https://two", given)
+    keep_token(Server("https://two", "2"), home)
+    assert find_server("https://two", given) == Server("https://two", "2")
+
+
 @pytest.mark.parametrize(
     ("text", "mode", "sentence"),
     [

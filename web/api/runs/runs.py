@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from fastapi import Depends, Query, Response
 
 from pipelines.state import State
-from pipelines.trigger import Event
+from pipelines.trigger import Event, Trigger
 from web.api.schemas import (
     CanceledRun,
     ProblemsSchema,
@@ -102,6 +102,14 @@ def get_run(services: ServicesDep, user: CurrentUser, name: str, number: RunNumb
         reports = reports_of(session, repo, run)
     verdict = run_verdict(services, run, jobs, reports)
     return run_detail(repo, run, services.settings.run_url(name, number), jobs, waits, trouble, verdict)
+
+
+@router.get("/repos/{name:path}/runs/{number}/trigger")
+def get_trigger(services: ServicesDep, user: CurrentUser, name: str, number: RunNumber) -> Trigger:
+    """What started the run: event, refs, pull request, inputs, changed files; for `headway run --like`."""
+    with reading(services.engine) as session:
+        _, run = run_numbered(session, user, name, number, Role.READ, services.settings.retention)
+        return store.trigger_of(run)
 
 
 @router.get("/repos/{name:path}/runs/{number}/problems")
