@@ -69,8 +69,8 @@ def test_a_note_says_what_is_not_as_it_was_there(folder: Folder) -> None:
     tree = working_tree(folder.path)
     (note,) = notes_of(tree, RunOptions(like="x", trigger=PULL))
     assert note == (
-        f"as in the run for the event pull_request, refs/pull/7/head at {SHA[:10]}; the files are those of this folder, "
-        f"which is at {tree.head[:10]}; secrets come from here alone"
+        f"as in the run for the event pull_request, refs/pull/7/head at {SHA[:10]}; the files are those of this folder"
+        f", which is at {tree.head[:10]}; secrets come from here alone"
     )
     (note,) = notes_of(tree, RunOptions(like="x", trigger=PULL.model_copy(update={"sha": tree.head})))
     assert "the files are those of this folder; secrets" in note

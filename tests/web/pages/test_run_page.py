@@ -49,6 +49,33 @@ def test_the_log_of_the_failed_step_is_shown_first(site: Site, browser: TestClie
     assert 'id="L2"' in text
     other = browser.get(RUN, params={"step": begun.steps[1]}).text
     assert ">building<" in other
+    again = f"headway run --like {site.services.settings.run_url(REPO, 1)} --step=test"
+    assert f'data-copy="{again}"' in text
+    assert "data-copy" not in other, "it passed"
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("--push", " --step=--push"),
+        ("a b; $(reboot)", " &#39;--step=a b; $(reboot)&#39;"),
+        ("it's", " &#39;--step=it&#39;&#34;&#39;&#34;&#39;s&#39;"),
+        ("a\x1b[2J", ""),
+        ("a\nreboot", ""),
+    ],
+)
+def test_the_name_of_a_step_is_no_command_and_no_option(
+    site: Site, browser: TestClient, name: str, command: str
+) -> None:
+    site.add_repo()
+    job = job_plan("job", steps=1)
+    named = job.model_copy(update={"steps": (job.steps[0].model_copy(update={"name": name}),)})
+    begun = site.begin(plan=plan(named))
+    with begun.recorder() as record:
+        record(StepStarted(1))
+        record(StepFinished(1, Outcome(State.FAILED, Reason.EXIT_CODE, "exit status 1", 1)))
+    text = browser.get(RUN).text
+    assert f'data-copy="headway run --like {site.services.settings.run_url(REPO, 1)}{command}"' in text
 
 
 def test_what_a_step_used_and_its_earlier_attempts_are_shown(site: Site, browser: TestClient) -> None:

@@ -1,5 +1,6 @@
 """A run's page: its jobs and steps, and the log of one step. Works without JavaScript; scripts keep it up to date."""
 
+import shlex
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
@@ -108,6 +109,7 @@ def run_page(
         earlier=_earlier(services, run, chosen) if log and chosen else [],
         lines=plain_lines(log.data) if log else [],
         pushed=_pushed(jobs),
+        local_command=_local_command(services.settings.run_url(repo.name, run.number), chosen),
         reports=reports,
         failures_max=FAILURES_SHOWN_MAX,
         artifacts=artifacts,
@@ -174,6 +176,15 @@ def _chosen(jobs: list[tuple[Job, list[Step]]], asked: int | None, ignored: Coll
             return found
     done = [step for step in counted if step.started_ms is not None] or [s for s in steps if s.started_ms is not None]
     return done[-1] if done else next(iter(steps), None)
+
+
+def _local_command(run_url: str, chosen: Step | None) -> str:
+    """What to type in a clone, to see again what failed; empty where nothing did."""
+    if chosen is None or chosen.state is not State.FAILED:
+        return ""
+    # A name is as an outsider wrote it: with `=` it is no option, and a shell gets nothing that does not print.
+    step = [f"--step={chosen.name}"] if chosen.name.isprintable() else []
+    return shlex.join(["headway", "run", "--like", run_url, *step])
 
 
 def _log(services: Services, run: Run, step: Step) -> LogPart:
