@@ -12,7 +12,6 @@ from workers.store.runs.runs import RunFilter, runs_of
 
 LOOKED_AT_MAX = 1_000
 """So many runs are looked at for one page, where no index answers the whole question. The next page goes on there."""
-_AT_ONCE = 200
 _LIKE_SPECIAL = str.maketrans({"\\": r"\\", "%": r"\%", "_": r"\_"})
 _COMMIT = re.compile(r"[0-9a-f]{4,64}")
 
@@ -37,34 +36,26 @@ def search_runs(session: Session, repo_id: int, only: RunFilter, before: int | N
         return FoundRuns(runs[:limit], runs[limit - 1].number if len(runs) > limit else None)
     asked = [column == value for column, value in named]
     before = before or (session.scalar(select(Repo.last_number).where(Repo.id == repo_id)) or 0) + 1
-    candidates = _candidates(session, repo_id, asked[:1], before)
-    found: list[Run] = []
-    for start in range(0, min(len(candidates), LOOKED_AT_MAX), _AT_ONCE):
-        ids = [run_id for run_id, _ in candidates[start : start + _AT_ONCE][: LOOKED_AT_MAX - start]]
-        some = select(Run).where(Run.id.in_(ids), *asked[1:], *rest).order_by(Run.number.desc())
-        found += session.scalars(some.limit(limit + 1 - len(found)))
-        if len(found) > limit:
-            return FoundRuns(found[:limit], found[limit - 1].number)
-    if len(candidates) > LOOKED_AT_MAX:
-        return FoundRuns(found, candidates[LOOKED_AT_MAX - 1][1], incomplete=True)
-    return FoundRuns(found)
+    looked_at: list[ColumnElement[bool]]
+    if asked:
+        candidates = _candidates(session, repo_id, asked[0], before)
+        oldest = candidates[LOOKED_AT_MAX - 1] if len(candidates) > LOOKED_AT_MAX else 1
+        looked_at = [Run.number.in_(candidates[:LOOKED_AT_MAX])]
+    else:
+        # A range also where numbers are missing, of removed runs: without one PostgreSQL may read all.
+        oldest = max(1, before - LOOKED_AT_MAX)
+        looked_at = [Run.number >= oldest, Run.number < before]
+    query = select(Run).where(Run.repo_id == repo_id, *looked_at, *asked[1:], *rest)
+    found = session.scalars(query.order_by(Run.number.desc()).limit(limit + 1)).all()
+    if len(found) > limit:
+        return FoundRuns(found[:limit], found[limit - 1].number)
+    return FoundRuns(found, oldest, incomplete=True) if oldest > 1 else FoundRuns(found)
 
 
-def _candidates(
-    session: Session, repo_id: int, lead: Sequence[ColumnElement[bool]], before: int
-) -> list[tuple[int, int]]:  # fmt: skip
-    """The ids and numbers of the newest runs that an index finds, one more than are looked at."""
-    query = select(Run.id, Run.number).where(Run.repo_id == repo_id, Run.number < before, *lead)
-    if not lead:
-        # See ``runs_of``: without a range PostgreSQL may read all. Numbers have gaps where runs were removed.
-        query = query.where(Run.number >= before - LOOKED_AT_MAX - 1)
-    rows = session.execute(query.order_by(Run.number.desc()).limit(LOOKED_AT_MAX + 1))
-    found = [(run_id, number) for run_id, number in rows]
-    if not lead and len(found) <= LOOKED_AT_MAX and before - LOOKED_AT_MAX - 1 > 1:
-        # Older runs may lie below the range: it ends with a number that leads there.
-        missing = LOOKED_AT_MAX + 1 - len(found)
-        found += [(0, before - LOOKED_AT_MAX - 1)] * missing
-    return found
+def _candidates(session: Session, repo_id: int, lead: ColumnElement[bool], before: int) -> Sequence[int]:
+    """The numbers of the newest runs that an index finds, one more than are looked at."""
+    query = select(Run.number).where(Run.repo_id == repo_id, Run.number < before, lead)
+    return session.scalars(query.order_by(Run.number.desc()).limit(LOOKED_AT_MAX + 1)).all()
 
 
 def _unindexed(only: RunFilter) -> list[ColumnElement[bool]]:
