@@ -122,9 +122,9 @@ class CoveredFile(NamedTuple):
     total_lines: int
 
     @property
-    def coverage(self) -> Coverage:
-        """How many of its lines the tests have run."""
-        return Coverage(self.covered_lines, self.total_lines)
+    def percent(self) -> float:
+        """The part that is covered."""
+        return 100 * self.covered_lines / self.total_lines if self.total_lines else 0.0
 
     @property
     def line(self) -> str:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from runner.report_results import CoveredFile, CoveredFiles
 from workers.db.models import StepReport
 
-RUN_BYTES_MAX = 2 * 1024**2
+RUN_BYTES_MAX = 1024**2
 """The steps of a run keep so many bytes of lines. Jobs that end at the same time may pass it by one step each."""
 _LEVEL = 6  # paths that begin alike: a tenth of their size, in a few milliseconds
 
@@ -29,8 +29,8 @@ def to_store(session: Session, run_id: int, files: CoveredFiles) -> tuple[dict[s
     text = f"{files.left_out}\n{''.join(each.line for each in files.files)}".encode(errors="replace")
     others = select(func.sum(StepReport.covered_files_bytes)).where(StepReport.run_id == run_id)
     if int(session.scalar(others) or 0) + len(text) > RUN_BYTES_MAX:
-        why = f"the coverage of its {len(files.files):,} files counts, but is not listed: "
-        why += f"the steps of a run keep {RUN_BYTES_MAX:,} bytes of such lines"
+        why = f"its files with coverage are not listed, but count: the steps of a run list {RUN_BYTES_MAX:,} bytes of "
+        why += "them; report the coverage of fewer files, or in fewer steps"
         return {"covered_files": None, "covered_files_bytes": 0}, why
     return {"covered_files": zlib.compress(text, _LEVEL), "covered_files_bytes": len(text)}, ""
 
@@ -61,8 +61,12 @@ def _unpacked(data: bytes, size_bytes: int) -> tuple[int, Iterator[CoveredFile]]
     """How many files are not in it, and those that are. Rows come back from backups: their sizes are not believed."""
     text = zlib.decompressobj().decompress(data, max(1, min(size_bytes, RUN_BYTES_MAX))).decode(errors="replace")
     first, *lines = text.split("\n")
-    return int(first), (CoveredFile(path, int(covered), int(total)) for covered, total, path in _parts(lines))
+    return int(first), _files(lines)
 
 
-def _parts(lines: Collection[str]) -> Iterator[list[str]]:
-    return (line.split("\t", 2) for line in lines if line)
+def _files(lines: Collection[str]) -> Iterator[CoveredFile]:
+    for line in lines:
+        covered, _, rest = line.partition("\t")
+        total, _, path = rest.partition("\t")
+        if path:  # else the line is the end, or cut off
+            yield CoveredFile(path, int(covered), int(total))

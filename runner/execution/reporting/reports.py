@@ -55,7 +55,7 @@ def read_reports(
 def _left_out(files: CoveredFiles) -> Iterator[str]:
     if files.left_out:
         count = len(files.files)
-        yield f"the coverage of {files.left_out:,} files counts, but is not listed: the first {count:,} files are"
+        yield f"of the {count + files.left_out:,} files with coverage only the first {count:,} are listed; all count"
 
 
 class _Reading:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from fastapi import Query
 
-from runner.report_results import Coverage
+from runner.report_results import CoveredFile
 from web.api.schemas import Schema
 from web.json_api import RunNumber, make_router
 from web.operations.reports.covered_files import FileOfRun, run_files
@@ -80,11 +80,11 @@ def _file(each: FileOfRun) -> CoveredFileSchema:
     )
 
 
-def _lines(coverage: Coverage | None) -> FileLinesSchema | None:
-    if coverage is None:
+def _lines(file: CoveredFile | None) -> FileLinesSchema | None:
+    if file is None:
         return None
     return FileLinesSchema(
-        covered_lines=coverage.covered_lines,
-        total_lines=coverage.total_lines,
-        percent=round(coverage.percent, 2),
+        covered_lines=file.covered_lines,
+        total_lines=file.total_lines,
+        percent=round(file.percent, 2),
     )

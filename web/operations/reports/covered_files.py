@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from sqlalchemy.orm import Session
 
-from runner.report_results import Coverage
+from runner.report_results import CoveredFile
 from web.operations.lookup import run_numbered
 from web.operations.reports.run_reports import RunReports, reports_of
 from web.security.access import Actor
@@ -19,13 +19,12 @@ from workers.store.covered_files import covered_files
 FileState = Literal["", "changed", "new", "gone"]
 
 
-@dataclass(frozen=True)
-class FileOfRun:
+class FileOfRun(NamedTuple):
     """The coverage of a file: now, and in the run that this one is compared with; None where that did not report it."""
 
     path: str
-    now: Coverage | None
-    before: Coverage | None
+    now: CoveredFile | None
+    before: CoveredFile | None
     state: FileState
 
     @property
@@ -68,7 +67,7 @@ class FilesOfRun:
     @property
     def lost(self) -> int:
         """How many files are less covered than before."""
-        return sum((each.change or 0) < 0 for each in self.files)
+        return sum(each.state == "changed" and (each.change or 0) < 0 for each in self.files)
 
 
 def files_of(session: Session, run: Run, reports: RunReports) -> FilesOfRun:
@@ -85,17 +84,17 @@ def files_of(session: Session, run: Run, reports: RunReports) -> FilesOfRun:
     for path, file in known.files.items():
         earlier = before.files.get(path)
         state: FileState = "new" if earlier is None and has_base and before.complete else ""
-        if earlier is not None and _differs(file.coverage, earlier.coverage):
+        if earlier is not None and _differs(file, earlier):
             state = "changed"
-        found.append(FileOfRun(path, file.coverage, earlier.coverage if earlier else None, state))
+        found.append(FileOfRun(path, file, earlier, state))
     if known.complete and run.finished_ms is not None:
         gone = before.files.keys() - known.files.keys()
-        found += [FileOfRun(path, None, before.files[path].coverage, "gone") for path in gone]
+        found += [FileOfRun(path, None, before.files[path], "gone") for path in gone]
     found.sort(key=lambda each: each.order)
     return FilesOfRun(found, reports.compared if has_base else None)
 
 
-def _differs(now: Coverage, before: Coverage) -> bool:
+def _differs(now: CoveredFile, before: CoveredFile) -> bool:
     return now.covered_lines * before.total_lines != before.covered_lines * now.total_lines
 
 

@@ -17,8 +17,8 @@ from web.pages.run.page import FILES_SHOWN_MAX
 from workers import store
 from workers.db.session import transaction
 
-BEFORE = covered(lost=(9, 10), less=(5, 10), more=(5, 10), same=(4, 8), gone=(1, 1), grown=(1, 2))
-NOW = covered(lost=(1, 10), less=(4, 10), more=(9, 10), same=(1, 2), new=(0, 5), grown=(2, 4))
+BEFORE = covered(lost=(9, 10), less=(5, 10), more=(5, 10), bit=(5, 10), same=(4, 8), gone=(1, 1), grown=(1, 2))
+NOW = covered(lost=(1, 10), less=(4, 10), more=(9, 10), bit=(6, 10), same=(1, 2), new=(0, 5), grown=(2, 4))
 
 
 def end(run: ClaimedRun) -> None:
@@ -56,21 +56,22 @@ def test_what_has_lost_comes_first_and_then_the_least_covered(program: TestClien
         ("less.py", "changed", -10.0),
         ("new.py", "new", None),
         ("more.py", "changed", 40.0),
+        ("bit.py", "changed", 10.0),
         ("gone.py", "gone", None),
         ("grown.py", "", 0.0),
         ("same.py", "", 0.0),
     ]
-    assert (found["count"], found["compared_with"], found["next_after"]) == (7, 1, None)
+    assert (found["count"], found["compared_with"], found["next_after"]) == (8, 1, None)
     assert found["files"][0]["now"] == {"covered_lines": 1, "total_lines": 10, "percent": 10.0}
     assert found["files"][0]["before"] == {"covered_lines": 9, "total_lines": 10, "percent": 90.0}
-    assert (found["files"][2]["before"], found["files"][4]["now"]) == (None, None)
+    assert (found["files"][2]["before"], found["files"][5]["now"]) == (None, None)
 
 
 def test_a_run_without_one_to_compare_with_lists_the_least_covered_first(program: TestClient, site: Site) -> None:
     two_runs(site, BEFORE, NOW)
     found = got(program, 1)
     assert [path for path, *_ in states(found)] == [
-        "grown.py", "less.py", "more.py", "same.py", "lost.py", "gone.py",
+        "bit.py", "grown.py", "less.py", "more.py", "same.py", "lost.py", "gone.py",
     ]  # fmt: skip
     assert {each[1:] for each in states(found)} == {("", None)}
     assert found["compared_with"] is None
@@ -103,10 +104,10 @@ def test_a_file_is_new_or_gone_only_where_that_is_known(
 def test_the_list_comes_in_pages(program: TestClient, site: Site) -> None:
     two_runs(site, BEFORE, NOW)
     first, last = got(program, limit=4), got(program, limit=4, after=4)
-    assert (len(first["files"]), first["next_after"], len(last["files"]), last["next_after"]) == (4, 4, 3, None)
-    assert [*first["files"], *last["files"]] == got(program, limit=7)["files"]
-    assert got(program, limit=7)["next_after"] is None
-    assert got(program, after=7)["files"] == []
+    assert (len(first["files"]), first["next_after"], len(last["files"]), last["next_after"]) == (4, 4, 4, None)
+    assert [*first["files"], *last["files"]] == got(program, limit=8)["files"]
+    assert got(program, limit=8)["next_after"] is None
+    assert got(program, after=8)["files"] == []
 
 
 def test_the_page_of_a_run_shows_a_table(browser: TestClient, site: Site) -> None:
