@@ -194,7 +194,9 @@ class _JobWriter:
         """The reports and artifacts of a step that tests."""
         failed = "test_totals_are_rounded" if fails else ""
         reports = step_reports("test_prices test_dates test_login", failed, Coverage(1_840, 2_000))
-        lines = {f"app/part_{at:02}.py": 60 + at for at in range(25)} | {"app/totals.py": 71 if fails else 90}
+        run = self.claim.run_id
+        lines = {f"app/part_{at:02}.py": 60 + at + (run if at < 3 else 0) % 4 for at in range(25)}
+        lines |= {"app/totals.py": 90 - run % 5, f"app/export_{run % 2}.py": 40}
         covered = CoveredFiles(tuple(CoveredFile(path, lines[path], 100) for path in sorted(lines)))
         reports = replace(reports, covered_files=covered)
         engine, blobs = self.services.engine, self.services.blobs
