@@ -15,7 +15,8 @@ WARNINGS_COUNT_MAX = 10
 class ReportLimits:
     """What is read of the reports of one step. Of each failed test, message and text are cut to their limits.
 
-    ``failures_count_max`` is how many failed tests keep their message, text and place; the others are counted.
+    ``failures_count_max`` is how many failed tests keep their message, text and place; the others are counted. The
+    coverage of so many files is listed as lines of so many bytes together; that of the others is counted.
     """
 
     bytes_max: int = 64 * 1024**2
@@ -25,6 +26,8 @@ class ReportLimits:
     name_characters_max: int = 500
     message_characters_max: int = 1000
     text_characters_max: int = 8000
+    covered_files_max: int = 5000
+    covered_files_bytes_max: int = 512 * 1024
 
 
 class CaseName(NamedTuple):
@@ -111,6 +114,32 @@ class Coverage:
         return 100 * self.covered_lines / self.total_lines if self.total_lines else 0.0
 
 
+class CoveredFile(NamedTuple):
+    """The coverage of a file. ``path`` is relative to the checkout."""
+
+    path: str
+    covered_lines: int
+    total_lines: int
+
+    @property
+    def percent(self) -> float:
+        """The part that is covered."""
+        return 100 * self.covered_lines / self.total_lines if self.total_lines else 0.0
+
+    @property
+    def line(self) -> str:
+        """The line that is stored of it."""
+        return f"{self.covered_lines}\t{self.total_lines}\t{self.path}\n"
+
+
+@dataclass(frozen=True)
+class CoveredFiles:
+    """The coverage of each file of the repository, by paths. ``left_out`` more are not listed: there are too many."""
+
+    files: tuple[CoveredFile, ...] = ()
+    left_out: int = 0
+
+
 @dataclass(frozen=True)
 class StepReports:
     """What the reports of one step say. ``warnings`` are sentences about what could not be read."""
@@ -118,6 +147,7 @@ class StepReports:
     tests: TestResults | None = None
     coverage: Coverage | None = None
     warnings: tuple[str, ...] = ()
+    covered_files: CoveredFiles = CoveredFiles()
 
 
 @dataclass(frozen=True)

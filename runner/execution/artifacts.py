@@ -81,7 +81,7 @@ def find_files(
 
     Returns what was found, perhaps in place of ``found``. Raises StepError and OSError.
     """
-    folder = _start_folder(job, step, container)
+    folder = start_folder(job, step, container)
     inside = PurePosixPath(folder)
     prefix = ""
     if inside.is_relative_to(job.plan.workspace):
@@ -98,7 +98,7 @@ def find_files(
     return found
 
 
-def _start_folder(job: Job, step: CommandsStep | PluginStep, container: str) -> str:
+def start_folder(job: Job, step: CommandsStep | PluginStep, container: str) -> str:
     """Where the step's program starts, in its container."""
     if step.container.directory:
         return step.container.directory

@@ -11,7 +11,9 @@ Mask = Callable[[str], str]
 def masked_reports(reports: StepReports, mask: Mask) -> StepReports:
     """The reports with secrets masked in all their texts."""
     tests = _masked_results(reports.tests, mask) if reports.tests else None
-    return replace(reports, tests=tests, warnings=tuple(map(mask, reports.warnings)))
+    files = tuple(each._replace(path=mask(each.path)) for each in reports.covered_files.files)
+    covered = replace(reports.covered_files, files=files)
+    return replace(reports, tests=tests, warnings=tuple(map(mask, reports.warnings)), covered_files=covered)
 
 
 def _masked_results(results: TestResults, mask: Mask) -> TestResults:

@@ -1,6 +1,6 @@
 """Reports of tests, for tests."""
 
-from runner.report_results import Coverage, ReportLimits, StepReports
+from runner.report_results import Coverage, CoveredFile, CoveredFiles, ReportLimits, StepReports
 from runner.reports.junit import TestReader
 
 FAILURE = "<failure message='assert {name}'>tests/test_a.py:{line}: AssertionError</failure>"
@@ -22,3 +22,10 @@ def step_reports(passed: str = "", failed: str = "", coverage: Coverage | None =
     reader = TestReader(ReportLimits(), "/headway/src", lambda: None)
     reader.read([junit(passed, failed).encode()])
     return StepReports(reader.results(), coverage)
+
+
+def covered(left_out: int = 0, /, **lines: tuple[int, int]) -> StepReports:
+    """The reports of a step with files ``NAME.py``, each with its covered lines and all its lines."""
+    files = tuple(CoveredFile(f"{name}.py", *lines[name]) for name in sorted(lines))
+    both = list(zip(*lines.values(), strict=True))
+    return StepReports(coverage=Coverage(sum(both[0]), sum(both[1])), covered_files=CoveredFiles(files, left_out))

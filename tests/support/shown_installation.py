@@ -143,5 +143,6 @@ def _pages(services: Services, ids: dict[str, int]) -> dict[str, list[str]]:
         f"{repo}/runs/{{number}}/artifacts": [kept],
         f"{repo}/runs/{{number}}/artifacts/{{artifact_id}}": [f"{kept}/{artifact}"],
         f"{repo}/runs/{{number}}/tests": [f"{failed}/tests"],
+        f"{repo}/runs/{{number}}/coverage": [f"{failed}/coverage"],
         f"{repo}/tests/history": [f"{here}/tests/history?{_TEST}"],
     }

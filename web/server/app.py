@@ -10,7 +10,7 @@ from web.api.accounts import account as account_api
 from web.api.accounts import roles, users
 from web.api.repos import crons, deliveries, forge_tokens, inputs, repo_settings, repos, retention, secrets
 from web.api.repos import insights as insights_api
-from web.api.runs import artifacts, logs, runs, tests
+from web.api.runs import artifacts, covered_files, logs, runs, tests
 from web.hooks import endpoint
 from web.pages import account, login
 from web.pages import artifacts as artifacts_page
@@ -26,6 +26,7 @@ from web.pages.operations import settings_in_force as settings_in_force_page
 from web.pages.operations import workers as workers_page
 from web.pages.repos import badge, branches, insights
 from web.pages.repos import page as repo_page
+from web.pages.run import covered_files as covered_files_page
 from web.pages.run import page as run_page
 from web.pages.templates import HERE, make_templates
 from web.security.auth import new_secret
@@ -64,6 +65,7 @@ ROUTERS = (
     endpoints.router,
     artifacts.router,
     tests.router,
+    covered_files.router,
     logs.router,
     crons.router,
     deliveries.router,
@@ -82,6 +84,7 @@ ROUTERS = (
     artifacts_page.router,
     retention_page.router,
     tests_page.router,
+    covered_files_page.router,
     run_page.router,
     branches.router,
     insights.router,

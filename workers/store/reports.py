@@ -12,6 +12,7 @@ from runner.report_results import ERROR, FAILED, CaseName, FailedTest, StepRepor
 from workers.db.models import ArtifactBlob, Job, Repo, Run, Step, StepReport, TestFailure
 from workers.db.session import now_ms
 from workers.store.common import CARRIED_ATTEMPT, insert_or, lock_attempt, table
+from workers.store.covered_files import to_store
 
 AT_COMMIT_COUNT_MAX = 20
 """So many reports of the same step at the same commit are compared with a new one."""
@@ -61,11 +62,12 @@ def replace_reports(
     session.execute(delete(rows).where(rows.c.job_id == job_id, rows.c.step_number == step_number))
     run_id, repo_id = session.execute(select(Run.id, Run.repo_id).join(Job).where(Job.id == job_id)).one()
     tests, coverage = reports.tests, reports.coverage
-    values = {
+    files, unlisted = to_store(session, run_id, reports.covered_files)
+    values = files | {
         "repo_id": repo_id, "run_id": run_id, "job_id": job_id, "step_number": step_number, "attempt": origin,
         "counts": dict(tests.counts) if tests else {}, "duration_ms": tests.duration_ms if tests else 0,
         "slowest": [{**test._asdict(), "duration_ms": ms} for ms, test in (tests.slowest if tests else ())],
-        "warnings": list(reports.warnings), "created_ms": now_ms(),
+        "warnings": [*reports.warnings, *([unlisted] if unlisted else [])], "created_ms": now_ms(),
         "covered_lines": coverage.covered_lines if coverage else None,
         "total_lines": coverage.total_lines if coverage else None,
         "blob_key": blob.key if blob else None, "blob_bytes": blob.size_bytes if blob else 0,

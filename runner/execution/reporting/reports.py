@@ -10,13 +10,14 @@ from runner.artifacts.patterns import Patterns
 from runner.cleanup.folder_removal import remove_tree
 from runner.errors import StepError
 from runner.events import ReportsRead
-from runner.execution.artifacts import find_files
+from runner.execution.artifacts import find_files, start_folder
 from runner.execution.job.job import Job
 from runner.logs.output import Output
-from runner.report_results import WARNINGS_COUNT_MAX, StepReports, counted
+from runner.report_results import WARNINGS_COUNT_MAX, CoveredFiles, StepReports, counted
 from runner.reports.bounded_xml import ReportError
 from runner.reports.coverage import CoverageReader
 from runner.reports.junit import TestReader
+from runner.reports.repository_paths import RepositoryPaths
 
 _FEWER = "name fewer files"
 
@@ -31,15 +32,17 @@ def read_reports(
     reading = _Reading(job, step, container)
     limits = job.options.reports
     tests = TestReader(limits, job.plan.workspace, job.check)
-    coverage = CoverageReader(job.check)
     try:
+        folder = start_folder(job, step, container) if asked.coverage else ""
+        coverage = CoverageReader(job.check, paths=RepositoryPaths(job.plan.workspace, folder))
         with job.timed("reports", step.name):
             reading.read(asked.junit, tests.read)
             reading.read(asked.coverage, coverage.read)
     except StepError:
         return  # the job was canceled, or has to end
-    warnings = reading.warnings
-    reports = StepReports(tests.results(), coverage.coverage(), tuple(warnings))
+    files = coverage.files(limits)
+    warnings = [*reading.warnings, *_left_out(files)]
+    reports = StepReports(tests.results(), coverage.coverage(), tuple(warnings), files)
     for sentence in warnings:
         output.note(f"headway: warning: {sentence}")
     if reports.tests:
@@ -47,6 +50,12 @@ def read_reports(
     if reports.coverage:
         output.note(f"headway: coverage: {reports.coverage}")
     job.emit(ReportsRead(step.number, reports))
+
+
+def _left_out(files: CoveredFiles) -> Iterator[str]:
+    if files.left_out:
+        count = len(files.files)
+        yield f"of the {count + files.left_out:,} files with coverage only the first {count:,} are listed; all count"
 
 
 class _Reading:

@@ -7,7 +7,7 @@ from pipelines.step_options.report_files import Reports
 from pipelines.step_options.retry_policy import Retry
 from runner.events import ProblemLinesFound, ReportsRead, Stream
 from runner.execution.job.options import Options
-from runner.report_results import Coverage, ReportLimits, StepReports
+from runner.report_results import Coverage, CoveredFile, CoveredFiles, ReportLimits, StepReports
 from tests.support.engine import JobRunner
 from tests.support.job_result import JobResult
 from tests.support.plans import BUSYBOX, build, container, shell
@@ -42,12 +42,27 @@ def test_a_step_that_failed_has_reports(ran: JobRunner) -> None:
 
 
 def test_reports_are_read_in_the_container_of_the_image_just_built(ran: JobRunner) -> None:
-    lcov = "SF:a\nDA:1,1\nDA:2,0\nend_of_record"
+    lcov = "SF:/app/a\nDA:1,1\nDA:2,0\nend_of_record"
     step = shell(writes(lcov, "lcov.info"), box=container(1), reports=COVERAGE)
     job = ran(build(), step, files={"Dockerfile": IN_WORKDIR})
     assert job.outcome.state is State.PASSED
     assert reports_of(job).coverage == Coverage(1, 2)
+    assert reports_of(job).covered_files == CoveredFiles((CoveredFile("a", 1, 2),)), "/app stands for the checkout"
     assert "headway: coverage: 50.0 % of 2 lines" in notes(job, 2)
+
+
+def test_covered_files_are_paths_of_the_checkout_up_to_a_limit(ran: JobRunner) -> None:
+    lcov = "SF:b\nDA:1,1\nSF:/headway/src/a\nDA:1,0\nSF:/usr/c\nDA:1,1\nend_of_record"
+    step = shell(writes(lcov, "lcov.info"), box=container(BUSYBOX, directory="/headway/src/web"), reports=COVERAGE)
+    options = Options(reports=ReportLimits(covered_files_max=1))
+    whole, cut = ran(step, files={"web/file": ""}), ran(step, files={"web/file": ""}, options=options)
+    assert [each.path for each in reports_of(whole).covered_files.files] == ["a", "web/b"]
+    assert reports_of(whole).warnings == ()
+    assert [each.path for each in reports_of(cut).covered_files.files] == ["a"]
+    assert reports_of(cut).coverage == Coverage(2, 3)
+    sentence = "of the 2 files with coverage only the first 1 are listed; all count"
+    assert reports_of(cut).warnings == (sentence,)
+    assert f"headway: warning: {sentence}" in notes(cut)
 
 
 def test_what_cannot_be_read_is_a_warning_and_never_fails_the_step(ran: JobRunner) -> None:

@@ -44,7 +44,8 @@ _TABLE = {
         GET /api/artifacts/{artifact_id},
         GET /api/repos/{name:path}/runs/{number}/reports, GET /api/repos/{name:path}/runs/{number}/tests,
         GET /api/repos/{name:path}/tests/history, GET /repos/{name:path}/runs/{number}/tests,
-        GET /repos/{name:path}/tests/history,
+        GET /repos/{name:path}/tests/history, GET /repos/{name:path}/runs/{number}/coverage,
+        GET /api/repos/{name:path}/runs/{number}/coverage,
         GET /api/steps/{step_id}/log, GET /api/steps/{step_id}/log/sources, GET /api/steps/{step_id}/log/search,
         GET /api/steps/{step_id}/log/groups,
         GET /api/steps/{step_id}/stream, GET /api/runs/{run_id}/stream

@@ -49,7 +49,8 @@ class ShownFailure:
 class RunReports:
     """What the reports of a run say. ``failed`` has new failures first; of many it has the first ones.
 
-    ``compared`` is the run that it is compared with, and ``coverage_before`` the coverage there.
+    ``compared`` is the run that it is compared with, and ``coverage_before`` the coverage there. ``report_ids`` are the
+    ids of its reports, ``compared_ids`` those of that run.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -61,6 +62,8 @@ class RunReports:
     coverage_before: Coverage | None = None
     compared: Run | None = None
     warnings: Sequence[str] = ()
+    report_ids: Sequence[int] = ()
+    compared_ids: Sequence[int] = ()
 
     def __bool__(self) -> bool:
         return bool(self.counts or self.coverage or self.warnings)
@@ -119,6 +122,8 @@ def reports_of(session: Session, repo: Repo, run: Run) -> RunReports:
             for each in shown
             for sentence in each.report.warnings
         ][:WARNINGS_SHOWN_MAX],
+        report_ids=[each.report.id for each in shown],
+        compared_ids=[each.report.id for each in before],
     )
 
 

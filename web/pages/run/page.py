@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from pipelines.state import State
 from pipelines.trigger import Event
 from web.operations.lookup import jobs_with_steps, run_numbered
+from web.operations.reports.covered_files import files_of
 from web.operations.reports.run_reports import reports_of
 from web.operations.repos.retention import logs_kept
 from web.operations.reruns.request import asked_for
@@ -44,6 +45,7 @@ from workers.store.reruns.choice import has_kept_files
 LINES_WITHOUT_SCRIPT = 500
 ARTIFACTS_SHOWN_MAX = 20
 FAILURES_SHOWN_MAX = 50
+FILES_SHOWN_MAX = 20
 _TITLE_CHARS_MAX, _REASON_FIELD_CHARS_MAX = 10_000, 2_000
 _SHOWN_FIRST = (State.FAILED, State.BROKEN, State.RUNNING)
 
@@ -72,6 +74,7 @@ def run_page(
         kept = artifact_rows.count_artifacts(session, run.id)
         artifacts = artifact_rows.artifacts_of_run(session, run.id, ARTIFACTS_SHOWN_MAX) if kept[0] else []
         reports = reports_of(session, repo, run)
+        covered = files_of(session, run, reports)
         now = db_now_ms(session)
     ignored = ignored_steps(jobs)
     verdict = run_verdict(services, run, jobs, reports, ignored)
@@ -111,7 +114,9 @@ def run_page(
         pushed=_pushed(jobs),
         local_command=_local_command(services.settings.run_url(repo.name, run.number), chosen),
         reports=reports,
+        covered=covered,
         failures_max=FAILURES_SHOWN_MAX,
+        files_max=FILES_SHOWN_MAX,
         artifacts=artifacts,
         artifacts_count=kept[0],
         artifacts_bytes=kept[1],

@@ -14,6 +14,7 @@ class StepReport(Base):
     ``counts`` are the numbers of its tests by their states; empty without tests. ``slowest`` is [{suite, group, name,
     duration_ms}]. All its tests, also those that passed, are lines of the blob ``blob_key``, compressed; None where it
     has none, or the blob store was away. ``warnings`` are sentences about reports that could not be read.
+    ``covered_files`` is the coverage of each file, see ``workers/store/covered_files.py``: only there it is read.
     """
 
     __tablename__ = "step_reports"
@@ -40,6 +41,8 @@ class StepReport(Base):
     blob_bytes: Mapped[int] = mapped_column(default=0)
     blob_sha256: Mapped[str] = mapped_column(default="")
     created_ms: Mapped[int]
+    covered_files: Mapped[bytes | None] = mapped_column(deferred=True)
+    covered_files_bytes: Mapped[int] = mapped_column(default=0)
 
 
 class TestFailure(Base):
