@@ -46,7 +46,6 @@ JUMP = Row(
 )
 LINES_A_SECOND, FLOOD_S, TICK_S = 20_000, 12, 0.01
 MANY, FEW = 1_000_000, 100
-_PATIENCE_MS = 60_000
 _FLOOD = f"""\
 import sys, time
 end = time.monotonic() + {FLOOD_S}
@@ -65,15 +64,25 @@ _LONG = """\
 for number in range(1, COUNT + 1):
     print(f"{number:07d} a line of a test suite that writes little and writes it often enough, to make it 100 MB")
 """
-# The page notes each long task, and ten times a second how old its last line is.
+# The page notes each long task, and ten times a second how old its last line is. Its policy forbids Playwright to wait.
 _WATCH = """
 window.tasks = [], window.lags = [];
 new PerformanceObserver((list) => window.tasks.push(...list.getEntries().map((task) => task.duration)))
   .observe({ type: "longtask", buffered: true });
 setInterval(() => {
-  const found = [...document.querySelectorAll("#log-lines .line > span")].at(-1)?.textContent.match(/^at (\\d+)/);
-  if (found) window.lags.push([Number(found[1]) / 1e6, Date.now()]);
+  const found = [...document.querySelectorAll("#log-lines .line > span")].at(-1)?.textContent.match(/^at (\\d{19}) /);
+  if (!found) return;
+  if (!window.lags.length) window.tasks = [];  // those of opening the page
+  window.lags.push([Number(found[1]) / 1e6, Date.now()]);
 }, 100);
+window.lineShown = (line) => new Promise((done) => {
+  const look = () => {
+    const shown = document.querySelector(`#L${line} > span`)?.textContent;
+    if (shown) done(performance.now() - (window.since ?? 0));
+    else requestAnimationFrame(look);
+  };
+  look();
+});
 """
 
 
@@ -153,11 +162,7 @@ def _jump(page: Page, line: int) -> float:
 
 
 def _seconds_until(page: Page, line: int) -> float:
-    found = page.wait_for_function(
-        f"document.querySelector('#L{line} > span')?.textContent && performance.now() - (window.since ?? 0)",
-        timeout=_PATIENCE_MS,
-    )
-    return float(found.json_value()) / 1000
+    return float(page.evaluate("(line) => window.lineShown(line)", line)) / 1000
 
 
 @contextmanager
