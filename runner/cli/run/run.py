@@ -30,9 +30,11 @@ from runner.cli.run.reuse import reuse_for, store_results
 from runner.cli.run.secrets import secrets_of
 from runner.cli.run.terminal import Terminal
 from runner.cli.run.turns import run_in_turns
+from runner.cli.shell.keeping import FailureKeeping, remove_due
+from runner.cli.shell.kept_failure import kept_failures
 from runner.errors import MachineError, StepError, as_step_error
 from runner.network.egress import EgressSettings, local_egress
-from runner.source.working_tree import working_tree
+from runner.source.working_tree import WorkingTree, working_tree
 
 
 def run_folder(options: RunOptions, bootstrap: RunBootstrap) -> int:
@@ -60,15 +62,33 @@ def run_folder(options: RunOptions, bootstrap: RunBootstrap) -> int:
         return _nothing_to_run(console, lines)
     try:
         egress = _egress_settings(bootstrap)
+        keeping = _keeping(options, tree, bootstrap)
         with LocalArtifacts(cache_folder(os.environ, "artifacts")) as artifacts:
             reuse = reuse_for(plan, tree, artifacts, takes=not options.no_reuse)
-            run = Run(console, tree, options.push, secrets, bootstrap, egress, artifacts, reuse, lines)
+            run = Run(console, tree, options.push, secrets, bootstrap, egress, artifacts, reuse, lines, keeping)
             state = _run_jobs(run, plan, options.jobs)
             store_results(reuse, state)
-            _print_lines(console, artifacts.listed())
+            _print_lines(console, [*artifacts.listed(), *_kept_lines(run, state)])
             return exit_status.OF_STATE[state]
     except (MachineError, OSError) as error:
         return _broken(error, lines)
+
+
+def _keeping(options: RunOptions, tree: WorkingTree, bootstrap: RunBootstrap) -> FailureKeeping | None:
+    """What keeps a failed job, if that is asked. Removes what an earlier run of the folder has kept."""
+    failures, repository = kept_failures(os.environ), str(tree.folder)
+    try:
+        remove_due(failures, repository, bootstrap.clean_up)
+    except (StepError, OSError) as error:
+        print_error(f"what an earlier run has kept cannot be removed: {error}")
+    if not options.keep_on_failure:
+        return None
+    return FailureKeeping(failures, repository, bootstrap.engine, bootstrap.clean_up, bootstrap.keep, print_error)
+
+
+def _kept_lines(run: Run, state: State) -> list[str]:
+    over = state in {State.PASSED, State.SKIPPED}
+    return [] if over or run.keeping is None else [run.keeping.sentence()]
 
 
 def _nothing_to_run(console: Console, lines: JsonLines | None) -> int:
@@ -141,6 +161,8 @@ def _run_jobs(run: Run, plan: Plan, at_once: int) -> State:
         _say_nothing_ran(run.console)
     state = verdict([each.state for each in ended])
     if run.lines:
+        for text in _kept_lines(run, state):
+            run.lines.write("note", text=text)
         run.lines.run_finished(state)
     return state
 
