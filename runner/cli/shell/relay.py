@@ -73,7 +73,7 @@ def raw_terminal(descriptor: int, resized: Callable[[os.terminal_size], None]) -
     settings = termios.tcgetattr(descriptor)
     previous = signal.signal(signal.SIGWINCH, tell)
     try:
-        tty.setraw(descriptor)
+        tty.setraw(descriptor, termios.TCSADRAIN)  # what was typed ahead is for the shell
         tell(signal.SIGWINCH, None)
         yield
     finally:

@@ -114,12 +114,14 @@ def _in_container(engine: Engine, kept: KeptFailure, *, terminal: bool) -> int:
             relay(stream, source, outputs)
     finally:
         stream.close()
-    try:
-        return _exit_code(engine, exec_id)
-    except MachineError:
-        if engine.inspect(kept.container) is not None:
-            raise
-    raise MachineError(Reason.INTERNAL, "what was kept was removed while the shell was open, by another command")
+    if not _is_running(engine, kept.container):
+        message = "the container has ended while the shell was open: another command has removed or stopped it"
+        raise MachineError(Reason.INTERNAL, message)
+    return _exit_code(engine, exec_id)
+
+
+def _is_running(engine: Engine, container: str) -> bool:
+    return bool(((engine.inspect(container) or {}).get("State") or {}).get("Running"))
 
 
 def _resize(engine: Engine, exec_id: str, size: os.terminal_size) -> None:
@@ -147,7 +149,7 @@ def _exit_code(engine: Engine, exec_id: str) -> int:
 
 def _notes(engine: Engine, kept: KeptFailure) -> list[str]:
     notes = [f"{kept.step} of {kept.title}, as it failed; the end of the shell leaves it so, and keeps it"]
-    ended = [each for each in kept.services if not ((engine.inspect(each) or {}).get("State") or {}).get("Running")]
+    ended = [each for each in kept.services if not _is_running(engine, each)]
     if ended:
         notes.append(f"note: {len(ended)} of {len(kept.services)} services do not run any more")
     if kept.secret_files:
