@@ -198,6 +198,23 @@ def test_of_a_build_nothing_is_kept_and_a_container_that_was_removed_is_said(fol
     assert "unix:///nowhere" in away.stderr
 
 
+def test_caches_are_there_and_files_of_secrets_are_not(folder: Folder) -> None:
+    step = """\
+steps:
+  - name: unit
+    image: busybox
+    cache: {key: x, paths: [/var/stuff]}
+    secrets: [{source: key, file: /run/keys/key}]
+    commands: ['wc -c < /run/keys/key', 'echo word >> /var/stuff/file', exit STATUS]
+"""
+    (folder.path / ".headway.yml").write_text(step.replace("STATUS", "0"))
+    assert folder.call("run", "--secret", "key").returncode == 0
+    assert folder.keep(step.replace("STATUS", "4"), "--secret", "key").returncode == 1
+    said = folder.call("shell", given="cat /var/stuff/file; ls /run/keys")
+    assert (said.returncode, said.stdout) == (0, "word\nword\n")
+    assert "note: files of secrets are gone, as all that was in memory: /run/keys/key" in said.stderr
+
+
 def test_a_run_in_lines_of_json_says_what_is_kept(folder: Folder) -> None:
     done = folder.keep("steps: [{name: unit, image: busybox, commands: [exit 1]}]", "--json")
     *_, note, last = map(json.loads, done.stdout.splitlines())
