@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
@@ -23,7 +24,6 @@ from runner.cli.run.json_lines import JsonLines
 from runner.cli.run.report_lines import report_lines
 from runner.cli.run.reuse import LocalReuse
 from runner.cli.run.terminal import Terminal
-from runner.cli.shell.keeping import FailureKeeping
 from runner.events import Emit
 from runner.execution.job.job import Assignment
 from runner.execution.job.options import Options
@@ -33,6 +33,9 @@ from runner.images.docker_config import logins
 from runner.network.egress import EgressSettings
 from runner.source.working_tree import WorkingTree
 from runner.threads import in_background
+
+if TYPE_CHECKING:
+    from runner.cli.shell.keeping import FailureKeeping
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class Run:
     artifacts: LocalArtifacts
     reuse: LocalReuse | None = None
     lines: JsonLines | None = None
-    keeping: FailureKeeping | None = None
+    keeping: "FailureKeeping | None" = None
     terminals: dict[int, Terminal] = field(default_factory=dict)
 
 

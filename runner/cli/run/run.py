@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Iterable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
@@ -30,11 +31,12 @@ from runner.cli.run.reuse import reuse_for, store_results
 from runner.cli.run.secrets import secrets_of
 from runner.cli.run.terminal import Terminal
 from runner.cli.run.turns import run_in_turns
-from runner.cli.shell.keeping import FailureKeeping, remove_due
-from runner.cli.shell.kept_failure import kept_failures
 from runner.errors import MachineError, StepError, as_step_error
 from runner.network.egress import EgressSettings, local_egress
 from runner.source.working_tree import WorkingTree, working_tree
+
+if TYPE_CHECKING:
+    from runner.cli.shell.keeping import FailureKeeping
 
 
 def run_folder(options: RunOptions, bootstrap: RunBootstrap) -> int:
@@ -74,8 +76,14 @@ def run_folder(options: RunOptions, bootstrap: RunBootstrap) -> int:
         return _broken(error, lines)
 
 
-def _keeping(options: RunOptions, tree: WorkingTree, bootstrap: RunBootstrap) -> FailureKeeping | None:
+def _keeping(options: RunOptions, tree: WorkingTree, bootstrap: RunBootstrap) -> "FailureKeeping | None":
     """What keeps a failed job, if that is asked. Removes what an earlier run of the folder has kept."""
+    if not options.keep_on_failure and not cache_folder(os.environ, "kept").exists():
+        return None
+    # Few runs need what follows, and all would load it before their first container.
+    from runner.cli.shell.keeping import FailureKeeping, remove_due
+    from runner.cli.shell.kept_failure import kept_failures
+
     failures, repository = kept_failures(os.environ), str(tree.folder)
     try:
         remove_due(failures, repository, bootstrap.clean_up)

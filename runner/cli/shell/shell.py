@@ -27,6 +27,9 @@ from runner.file_locks import locked_file
 SHELL = "headway_shell=$(command -v bash || command -v sh)\n"
 EXEC = 'exec "$headway_shell"\n'
 END_TIMEOUT_S = 10
+KILLED = 137
+"""The exit status of a program that SIGKILL has ended."""
+KILLED_TIMEOUT_S = 2
 RESIZE_TRIES_MAX = 10
 _POLL_S = 0.05
 
@@ -114,10 +117,16 @@ def _in_container(engine: Engine, kept: KeptFailure, *, terminal: bool) -> int:
             relay(stream, source, outputs)
     finally:
         stream.close()
+    code = _exit_code(engine, exec_id)
+    if code in {None, KILLED}:  # an engine may say that the container runs a moment after it has killed all in it
+        with suppress(StepError):
+            engine.wait(kept.container, KILLED_TIMEOUT_S)
     if not _is_running(engine, kept.container):
         message = "the container has ended while the shell was open: another command has removed or stopped it"
         raise MachineError(Reason.INTERNAL, message)
-    return _exit_code(engine, exec_id)
+    if code is None:
+        raise MachineError(Reason.INTERNAL, "the Docker Engine does not say how the shell has ended")
+    return code
 
 
 def _is_running(engine: Engine, container: str) -> bool:
@@ -137,14 +146,15 @@ def _resize(engine: Engine, exec_id: str, size: os.terminal_size) -> None:
             return
 
 
-def _exit_code(engine: Engine, exec_id: str) -> int:
-    """The output of a command may end a moment before the engine knows its exit status."""
+def _exit_code(engine: Engine, exec_id: str) -> int | None:
+    """How the shell ended, None if the engine does not know: its output may end a moment before it does."""
     deadline = time.monotonic() + END_TIMEOUT_S
-    while (code := engine.exec_exit_code(exec_id)) is None:
-        if time.monotonic() >= deadline:
-            raise MachineError(Reason.INTERNAL, "the Docker Engine does not say how the shell has ended")
-        time.sleep(_POLL_S)
-    return code
+    with suppress(StepError):  # the container is gone, and all that ran in it
+        while time.monotonic() < deadline:
+            if (code := engine.exec_exit_code(exec_id)) is not None:
+                return code
+            time.sleep(_POLL_S)
+    return None
 
 
 def _notes(engine: Engine, kept: KeptFailure) -> list[str]:
