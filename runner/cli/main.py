@@ -36,7 +36,7 @@ def _options(
     """Options of all commands."""
 
 
-_OWN_COMMANDS = frozenset({"run", "lint", "plan", "schema", "init", "import"})
+_OWN_COMMANDS = frozenset({"run", "lint", "plan", "schema", "init", "import", "shell"})
 
 
 def main() -> None:
@@ -115,6 +115,9 @@ def run(  # noqa: PLR0917 - every option is a parameter
     like: Annotated[
         str, typer.Option(help="The address of a run's page: run for what started it, but with this folder's files.")
     ] = "",
+    keep_on_failure: Annotated[
+        bool, typer.Option("--keep-on-failure", help="Keep the first job that fails, for `headway shell`.")
+    ] = False,
 ) -> None:
     """Runs the pipeline of a folder on this machine, uncommitted files included. Needs only Docker."""
     from runner.cli.run.launch import launch
@@ -124,7 +127,7 @@ def run(  # noqa: PLR0917 - every option is a parameter
     names, given, workflows, cells, steps = (tuple(each or ()) for each in lists)
     options = RunOptions(
         folder, push, event, branch, names, given, no_reuse, secrets_file, workflows, cells, json, tag, steps,
-        first_step, jobs, watch, like,
+        first_step, jobs, watch, like, keep_on_failure=keep_on_failure,
     )  # fmt: skip
     raise typer.Exit(launch(options))
 
@@ -199,3 +202,14 @@ def init(folder: Annotated[Path, typer.Argument(help="The folder of the reposito
     from runner.cli.init.init import init_folder
 
     raise typer.Exit(init_folder(folder, sys.stdout, sys.stderr))
+
+
+@app.command()
+def shell(
+    folder: Annotated[Path, typer.Argument(help="The folder that `headway run` ran.")] = Path(),
+    remove: Annotated[bool, typer.Option("--remove", help="Remove what is kept, and open no shell.")] = False,
+) -> None:
+    """Opens a shell in the step that failed, as `headway run --keep-on-failure` has kept it."""
+    from runner.cli.shell.shell import open_shell, remove_shell
+
+    raise typer.Exit(remove_shell(folder) if remove else open_shell(folder))

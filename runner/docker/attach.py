@@ -4,6 +4,7 @@ The SDK's own stream reader bypasses a buffer that may already hold output (dock
 Framing of the stream: https://docs.docker.com/reference/api/engine/ (ContainerAttach, "Stream format").
 """
 
+import json
 import select
 import socket
 import ssl
@@ -21,6 +22,8 @@ READ_BYTES = 256 * 1024
 HEADER_BYTES = 8
 QUERY = "stream=1&stdin=1&stdout=1&stderr=1"
 LOG_QUERY = "follow=1&stdout=1&stderr=1"
+_TLS_PIECE_BYTES = 4096
+_END_OF_SHELL = b"\nexit\n"
 _STREAMS = {1: Stream.STDOUT, 2: Stream.STDERR}
 
 
@@ -40,6 +43,23 @@ class Attached:
     def send(self, data: bytes) -> None:
         """Writes to the container's standard input. Raises OSError if the container has ended."""
         self._socket.sendall(data)
+
+    def send_some(self, data: bytes) -> int:
+        """Writes what can be written without a wait, and returns how many bytes that were. Raises OSError."""
+        if isinstance(self._socket, ssl.SSLSocket):
+            self._socket.sendall(data[:_TLS_PIECE_BYTES])
+            return len(data[:_TLS_PIECE_BYTES])
+        try:
+            return self._socket.send(data, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return 0
+
+    def end_input(self) -> None:
+        """Closes the standard input; output goes on. Raises OSError."""
+        if isinstance(self._socket, ssl.SSLSocket):
+            self._socket.sendall(_END_OF_SHELL)  # TLS, as Python has it, cannot close one direction
+        else:
+            self._socket.shutdown(socket.SHUT_WR)
 
     def pending(self) -> bool:
         """True if there is output that a select does not see: it came with the answer's head, or TLS decrypted it."""
@@ -75,6 +95,16 @@ class Attached:
         self._socket.close()
 
 
+class _Terminal(Attached):
+    """The stream of a command that has a terminal: one, without frames."""
+
+    def _frames(self) -> Iterator[tuple[Stream, bytes]]:
+        data = bytes(self._buffer)
+        self._buffer.clear()
+        if data:
+            yield Stream.STDOUT, data
+
+
 def attach(connection: socket.socket, path: str) -> Attached:
     """Attaches ``connection`` to a container that is created but not started; ``path`` is the request.
 
@@ -93,7 +123,19 @@ def replay(connection: socket.socket, path: str) -> Attached:
     return _opened(connection, f"GET {path} HTTP/1.0\r\nHost: docker\r\n\r\n", "read")
 
 
-def _opened(connection: socket.socket, request: str, what: str) -> Attached:
+def attach_exec(connection: socket.socket, path: str, *, terminal: bool) -> Attached:
+    """Starts the command that ``path`` names, with its streams. Closes the connection and raises MachineError where
+    the engine refuses.
+    """
+    body = json.dumps({"Detach": False, "Tty": terminal})
+    head = f"POST {path} HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
+    head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    return _opened(connection, head + body, "entered", _Terminal if terminal else Attached)
+
+
+def _opened(
+    connection: socket.socket, request: str, what: str, kind: type[Attached] = Attached
+) -> Attached:  # fmt: skip
     with ExitStack() as on_error:
         on_error.callback(connection.close)
         try:
@@ -108,7 +150,7 @@ def _opened(connection: socket.socket, request: str, what: str) -> Attached:
             raise MachineError(Reason.ENGINE_GONE, sentence)
         connection.settimeout(None)
         on_error.pop_all()
-    return Attached(connection, early)
+    return kind(connection, early)
 
 
 def _read_head(connection: socket.socket) -> tuple[bytes, bytes]:

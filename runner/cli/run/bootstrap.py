@@ -83,6 +83,11 @@ class RunBootstrap:
             if errors:
                 raise errors[0]
 
+    def keep(self, job: JobLeftovers, record: Path, until_s: float) -> None:
+        """Leaves a job as it is, until its record is too old (``CleanupProcess.keep``). Raises OSError."""
+        if not self._cleanup.keep(job, record, until_s):
+            raise OSError("the cleanup process of this run has ended")
+
 
 def _has_pipeline_file(folder: Path) -> bool:
     return any(next(folder.glob(f"{name}*"), None) for name in (*FOLDERS, *DRONE_FILES))

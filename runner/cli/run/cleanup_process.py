@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 if TYPE_CHECKING:
     from runner.cleanup.leftovers import JobLeftovers
@@ -24,6 +24,8 @@ _PAUSES_AFTER_JOB_S = (0, 0.5, 0.5)
 """The pause before each try after a job has ended. The run's own removals still take place, and hold the network."""
 _PAUSES_AFTER_RUN_S = (*_PAUSES_AFTER_JOB_S, 1, 2, 4, 8, 16)
 """The same after the run was killed: a busy engine may create late what the run had asked for."""
+_KEPT_POLL_S = 60
+"""How often this process looks whether a kept job was removed, so that it need not wait any longer."""
 
 
 class CleanupProcess:
@@ -46,14 +48,22 @@ class CleanupProcess:
         """Lets the process remove everything of a job that has ended. False if the process is dead."""
         return self._send(job, ended=True)
 
+    def keep(self, job: "JobLeftovers", record: Path, until_s: float) -> bool:
+        """Lets the process leave a job as it is until ``until_s`` (seconds since 1970). False if the process is dead.
+
+        Then it removes the job, if the file ``record``, which must be there now, still is the same.
+        """
+        return self._send(job, ended=False, record=str(record), until_s=until_s)
+
     def close(self) -> None:
         """Lets the process remove what is left, and end. Does not wait for it."""
         if self._process.stdin:
             with suppress(OSError):  # the process is dead
                 self._process.stdin.close()
 
-    def _send(self, job: "JobLeftovers", *, ended: bool) -> bool:
-        message = {**asdict(job), "folder": str(job.folder), "ended": ended}
+    def _send(self, job: "JobLeftovers", *, ended: bool, record: str = "", until_s: float = 0) -> bool:
+        message = {"ended": ended, "record": record, "until_s": until_s}
+        message["job"] = {**asdict(job), "folder": str(job.folder)}
         pipe = self._process.stdin
         try:
             if pipe:
@@ -84,22 +94,60 @@ def past_cleanup_failures() -> str:
 def main(pipe: BinaryIO) -> None:
     """Reads messages until the run closes the pipe, and returns when everything is removed."""
     watched: dict[str, JobLeftovers] = {}
-    for job, ended in _messages(pipe):
+    kept: list[_Kept] = []
+    for job, message in _messages(pipe):
         watched[job.key] = job
-        if ended:
+        if message["ended"]:
             _remove_after_job(watched.pop(job.key))
+        elif message["record"]:
+            record = Path(message["record"])
+            kept.append(_Kept(watched.pop(job.key), record, _content(record), message["until_s"]))
     for job in watched.values():
         _remove_after_run(job)
+    for each in kept:
+        _remove_when_old(each)
 
 
-def _messages(pipe: BinaryIO) -> "Iterator[tuple[JobLeftovers, bool]]":
+def _messages(pipe: BinaryIO) -> "Iterator[tuple[JobLeftovers, dict[str, Any]]]":
     for line in pipe:
         from runner.cleanup.leftovers import JobLeftovers
 
         message = json.loads(line)
-        ended, folder = message.pop("ended"), Path(message.pop("folder"))
-        names, services = tuple(message.pop("image_names")), tuple(message.pop("services"))
-        yield JobLeftovers(folder=folder, image_names=names, services=services, **message), ended
+        job = message.pop("job")
+        folder = Path(job.pop("folder"))
+        names, services = tuple(job.pop("image_names")), tuple(job.pop("services"))
+        yield JobLeftovers(folder=folder, image_names=names, services=services, **job), message
+
+
+class _Kept(NamedTuple):
+    """A job that stays until ``until_s``, as long as its record has this content."""
+
+    job: "JobLeftovers"
+    record: Path
+    content: bytes
+    until_s: float
+
+
+def _remove_when_old(kept: _Kept) -> None:
+    """Waits until the kept job is too old, by the clock, which goes on while a laptop sleeps; then removes it.
+
+    Also where its record has gone or is another job's: it may have been removed of another engine than this one.
+    """
+    while kept.content and _content(kept.record) == kept.content:
+        left_s = kept.until_s - time.time()
+        if left_s <= 0:
+            with suppress(OSError):
+                kept.record.unlink()
+            break
+        time.sleep(min(left_s, _KEPT_POLL_S))
+    _remove_after_job(kept.job)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 def _remove_after_job(job: "JobLeftovers") -> None:

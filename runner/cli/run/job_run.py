@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
@@ -26,11 +27,15 @@ from runner.cli.run.terminal import Terminal
 from runner.events import Emit
 from runner.execution.job.job import Assignment
 from runner.execution.job.options import Options
+from runner.execution.job.set_aside import SetAside
 from runner.execution.job_lifecycle import open_job, run_job
 from runner.images.docker_config import logins
 from runner.network.egress import EgressSettings
 from runner.source.working_tree import WorkingTree
 from runner.threads import in_background
+
+if TYPE_CHECKING:
+    from runner.cli.shell.keeping import FailureKeeping
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,7 @@ class Run:
     artifacts: LocalArtifacts
     reuse: LocalReuse | None = None
     lines: JsonLines | None = None
+    keeping: "FailureKeeping | None" = None
     terminals: dict[int, Terminal] = field(default_factory=dict)
 
 
@@ -65,6 +71,7 @@ def run_plan(run: Run, plan: JobPlan, cancel: Cancel, failed: tuple[str, ...], *
     console, started_s, terminal = run.console, time.monotonic(), run.terminals[plan.number]
     builds = any(step.kind == "build" for step in plan.steps)
     assignment = _assignment(run, plan, failed, builds=builds)
+    set_aside = assignment.set_aside
     path, home = os.environ.get("PATH", os.defpath), os.environ.get("HOME", "/")
     builder: Callable[[], Builder] = partial(find_builder, path, home)
     if builds:
@@ -75,6 +82,8 @@ def run_plan(run: Run, plan: JobPlan, cancel: Cancel, failed: tuple[str, ...], *
     terminal.rows.job.start()
     with open_job(assignment, engine, builder, emit_to(show_to(terminal)), cancel, print_error) as job:
         outcome = run_job(job)
+        if set_aside is not None:
+            set_aside.choose(job.status.failed_steps)
     terminal.rows.job.end(outcome.state, visible_line(outcome.message))
     if live:
         terminal.summary()
@@ -90,6 +99,7 @@ def run_plan(run: Run, plan: JobPlan, cancel: Cancel, failed: tuple[str, ...], *
 
 def _assignment(run: Run, plan: JobPlan, failed: tuple[str, ...], *, builds: bool) -> Assignment:
     job_leftovers, network = run.bootstrap.next_job()
+    set_aside, keeping = SetAside(), run.keeping
     return Assignment(
         plan=plan,
         key=job_leftovers.key,
@@ -100,13 +110,14 @@ def _assignment(run: Run, plan: JobPlan, failed: tuple[str, ...], *, builds: boo
         logins=logins(docker_config(), print_error),
         options=Options(push=run.push),
         network=network,
-        clean_up=run.bootstrap.clean_up,
+        clean_up=partial(keeping.end, plan, set_aside) if keeping else run.bootstrap.clean_up,
         egress=run.egress,
         failed_needs=failed,
         local=True,
         artifacts=run.artifacts.of(plan),
         caches=local_caches(os.environ, run.tree.folder),
         reuse=run.reuse.of(plan) if run.reuse else None,
+        set_aside=set_aside if keeping else None,
     )
 
 

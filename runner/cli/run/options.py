@@ -20,7 +20,8 @@ class RunOptions:
     inputs a manual run. With ``no_reuse`` every step runs. ``workflows`` are the names of those that run, and ``cells``
     NAME=VALUE of the matrix; ``steps`` are the names of those that run with what they need, and ``first_step`` is the
     one from which on they run; without any, all run. With ``json`` the output is one JSON object on each line.
-    ``like`` is the address of a run on a server, and ``trigger`` what started that.
+    ``like`` is the address of a run on a server, and ``trigger`` what started that. With ``keep_on_failure`` the first
+    failed job stays for ``headway shell``.
     """
 
     folder: Path = Path()
@@ -41,9 +42,10 @@ class RunOptions:
     watch: bool = False
     like: str = ""
     trigger: "Trigger | None" = None
+    keep_on_failure: bool = False
 
 
-_FLAGS = frozenset({"--push", "--no-reuse", "--json", "--watch"})
+_FLAGS = frozenset({"--push", "--no-reuse", "--json", "--watch", "--keep-on-failure"})
 _LISTS = ("--secret", "--input", "--workflow", "--matrix", "--step")
 _TEXTS = ("--event", "--branch", "--secrets-file", "--tag", "--from", "--jobs", "--like")
 
@@ -90,4 +92,5 @@ def _options(folders: Sequence[str], flags: set[str], texts: Mapping[str, Sequen
         jobs=int(jobs),
         watch="--watch" in flags,
         like=last["--like"],
+        keep_on_failure="--keep-on-failure" in flags,
     )

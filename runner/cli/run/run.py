@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Iterable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
@@ -32,7 +33,10 @@ from runner.cli.run.terminal import Terminal
 from runner.cli.run.turns import run_in_turns
 from runner.errors import MachineError, StepError, as_step_error
 from runner.network.egress import EgressSettings, local_egress
-from runner.source.working_tree import working_tree
+from runner.source.working_tree import WorkingTree, working_tree
+
+if TYPE_CHECKING:
+    from runner.cli.shell.keeping import FailureKeeping
 
 
 def run_folder(options: RunOptions, bootstrap: RunBootstrap) -> int:
@@ -60,15 +64,39 @@ def run_folder(options: RunOptions, bootstrap: RunBootstrap) -> int:
         return _nothing_to_run(console, lines)
     try:
         egress = _egress_settings(bootstrap)
+        keeping = _keeping(options, tree, bootstrap)
         with LocalArtifacts(cache_folder(os.environ, "artifacts")) as artifacts:
             reuse = reuse_for(plan, tree, artifacts, takes=not options.no_reuse)
-            run = Run(console, tree, options.push, secrets, bootstrap, egress, artifacts, reuse, lines)
+            run = Run(console, tree, options.push, secrets, bootstrap, egress, artifacts, reuse, lines, keeping)
             state = _run_jobs(run, plan, options.jobs)
             store_results(reuse, state)
-            _print_lines(console, artifacts.listed())
+            _print_lines(console, [*artifacts.listed(), *_kept_lines(run, state)])
             return exit_status.OF_STATE[state]
     except (MachineError, OSError) as error:
         return _broken(error, lines)
+
+
+def _keeping(options: RunOptions, tree: WorkingTree, bootstrap: RunBootstrap) -> "FailureKeeping | None":
+    """What keeps a failed job, if that is asked. Removes what an earlier run of the folder has kept."""
+    if not options.keep_on_failure and not cache_folder(os.environ, "kept").exists():
+        return None
+    # Few runs need what follows, and all would load it before their first container.
+    from runner.cli.shell.keeping import FailureKeeping, remove_due
+    from runner.cli.shell.kept_failure import kept_failures
+
+    failures, repository = kept_failures(os.environ), str(tree.folder)
+    try:
+        remove_due(failures, repository, bootstrap.clean_up)
+    except (StepError, OSError) as error:
+        print_error(f"what an earlier run has kept cannot be removed: {error}")
+    if not options.keep_on_failure:
+        return None
+    return FailureKeeping(failures, repository, bootstrap.engine, bootstrap.clean_up, bootstrap.keep, print_error)
+
+
+def _kept_lines(run: Run, state: State) -> list[str]:
+    over = state in {State.PASSED, State.SKIPPED}
+    return [] if over or run.keeping is None else [run.keeping.sentence()]
 
 
 def _nothing_to_run(console: Console, lines: JsonLines | None) -> int:
@@ -141,6 +169,8 @@ def _run_jobs(run: Run, plan: Plan, at_once: int) -> State:
         _say_nothing_ran(run.console)
     state = verdict([each.state for each in ended])
     if run.lines:
+        for text in _kept_lines(run, state):
+            run.lines.write("note", text=text)
         run.lines.run_finished(state)
     return state
 

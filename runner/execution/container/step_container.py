@@ -28,6 +28,7 @@ from runner.execution.container.launch import Launch, launch
 from runner.execution.container.script import script_of, script_variable
 from runner.execution.container.secret_files import secret_files_input, with_secret_files
 from runner.execution.container.step_outcome import engine_gone, outcome_of
+from runner.execution.container.unneeded import unneeded
 from runner.execution.job.deadline import Deadline
 from runner.execution.job.git_settings import git_variables, written_at_start
 from runner.execution.job.job import Job
@@ -100,7 +101,9 @@ def run(
         keep_caches(job, step, started.caches, started.container, output, outcome, since_s)
         on_error.pop_all()
     started.stream.close()
-    job.removals.remove_later(started.container)
+    restore = started.restore if started.token else None
+    for container in unneeded(job, step, started.container, outcome, late_environment(job, step), restore):
+        job.removals.remove_later(container)
     return outcome
 
 

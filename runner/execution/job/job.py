@@ -47,6 +47,7 @@ from runner.execution.job.masked_events import masked_emit
 from runner.execution.job.named_images import NamedImages
 from runner.execution.job.options import DEFAULT_OPTIONS, Options
 from runner.execution.job.resumption import NOTHING_LEFT, Resumption
+from runner.execution.job.set_aside import SetAside
 from runner.execution.job.workspace_owner import WorkspaceOwner
 from runner.execution.resources.limits import JobLimits
 from runner.images.job_images import JobImages
@@ -83,7 +84,7 @@ class Assignment:
     same: it stands for the texts that are masked. ``timed`` is called around what takes time beside the steps.
     Without ``artifacts`` none are kept or restored, and without ``caches`` steps have none; without ``reuse`` all steps
     run. ``carried`` says how steps ended that an earlier run has run. ``take_files``, if given, puts files in the place
-    of the checkout.
+    of the checkout. ``set_aside`` gets the containers of failed steps, so that ``clean_up`` may keep one.
     """
 
     plan: JobPlan
@@ -112,6 +113,7 @@ class Assignment:
     reuse: ReuseAccess | None = None
     carried: Mapping[int, Outcome] = field(default_factory=dict)
     take_files: Callable[[Path], None] | None = None
+    set_aside: SetAside | None = None
 
 
 class Job:
@@ -292,7 +294,8 @@ class Job:
             names, services = tuple(self._image_names), tuple(self.services)
             key, folder = self.assignment.key, self.assignment.folder
             self.assignment.clean_up(JobLeftovers(key, folder, names, services, self._services_grace_s()))
-            return self.caches.close(self.engine)
+            is_kept = self.assignment.set_aside is not None and self.assignment.set_aside.kept
+            return [] if is_kept else self.caches.close(self.engine)  # a kept container mounts its views of caches
         errors: list[Exception] = []
         end_containers(self.engine, self.services, self._services_grace_s())
         for container in self.services:

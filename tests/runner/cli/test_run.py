@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import re
 import signal
 import subprocess
@@ -19,6 +18,7 @@ from tests.support.engine import eventually
 from tests.support.plans import secrets_hex
 from tests.support.registry import LOGIN, Registry
 from tests.support.repos import WHO
+from tests.support.terminal import in_terminal
 
 pytestmark = pytest.mark.engine
 
@@ -388,20 +388,10 @@ def test_what_a_workflow_needs_decides_for_its_steps(tree: Tree) -> None:
 
 def test_on_a_terminal_the_steps_are_shown_and_the_status_is_the_same(tree: Tree) -> None:
     tree.write({".headway.yml": SHOW.format("echo hello; exit 3")})
-    ours, theirs = pty.openpty()
     env = tree.env(TERM="xterm-256color", COLUMNS="100", LINES="30")
-    with subprocess.Popen(
-        [HEADWAY, "run"], cwd=tree.folder, env=env, stdin=theirs, stdout=theirs, stderr=theirs
-    ) as process:
-        os.close(theirs)
-        shown = b""
-        while True:
-            try:
-                shown += os.read(ours, 65536)
-            except OSError:  # how a terminal reports that its other end is closed
-                break
-        os.close(ours)
-        assert process.wait(60) == 1
+    with in_terminal([HEADWAY, "run"], tree.folder, env) as program:
+        shown = program.read_all()
+    assert program.process.returncode == 1
     assert b"hello" in shown
     assert b"exited with 3" in shown
     assert b"\x1b[" in shown

@@ -10,6 +10,7 @@ from runner.cli.run.options import JOBS_MAX, RunOptions, plain_options
 def test_no_reuse_is_an_option_beside_others() -> None:
     assert plain_options(["--no-reuse", "here", "--push"]) == RunOptions(Path("here"), push=True, no_reuse=True)
     assert plain_options(["--json"]) == RunOptions(json=True)
+    assert plain_options(["--keep-on-failure"]) == RunOptions(keep_on_failure=True)
     assert plain_options([]) == RunOptions()
     assert plain_options(["--no-reuses"]) is None
     assert plain_options(["a", "b"]) is None

@@ -1,7 +1,6 @@
 """``headway run`` of a part of a pipeline, of several workflows at once, and again after a change of a file."""
 
 import os
-import pty
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import pytest
 from runner.docker.client import Engine
 from tests.support.engine import eventually
 from tests.support.repos import WHO
+from tests.support.terminal import in_terminal
 
 pytestmark = pytest.mark.engine
 
@@ -113,16 +113,7 @@ def test_it_runs_again_when_a_file_changes_until_ctrl_c(tree: Tree) -> None:
 
 def test_on_a_terminal_a_failed_steps_last_lines_come_at_the_end(tree: Tree) -> None:
     tree.write(".headway.yml", "steps: [{name: unit, image: busybox, commands: ['echo the cause', 'exit 3']}]")
-    ours, theirs = pty.openpty()
-    env = {**tree.env, "TERM": "xterm"}
-    with subprocess.Popen([HEADWAY, "run"], cwd=tree.folder, env=env, stdout=theirs, stdin=theirs) as process:
-        os.close(theirs)
-        shown = b""
-        while True:
-            try:
-                shown += os.read(ours, 65536)
-            except OSError:  # how a terminal reports that its other end is closed
-                break
-        os.close(ours)
-        assert process.wait(60) == 1
+    with in_terminal([HEADWAY, "run"], tree.folder, {**tree.env, "TERM": "xterm"}) as program:
+        shown = program.read_all()
+    assert program.process.returncode == 1
     assert b"the cause" in shown.partition(b"the last lines of unit:")[2]
