@@ -149,6 +149,12 @@ def test_pulls_and_services_have_their_times_on_the_axis_and_in_the_api(site: Si
     assert (service["finished_ms"], service["after"]) == (None, "")
 
 
+def test_without_a_script_there_is_a_file_of_standard_error(site: Site, browser: TestClient) -> None:
+    site.add_repo()
+    begun = site.begin()
+    assert f'href="/api/steps/{begun.steps[1]}/log?stream=stderr" download' in browser.get(RUN).text
+
+
 def test_only_what_is_known_of_a_step_is_shown(site: Site, browser: TestClient) -> None:
     site.add_repo()
     begun = site.begin()

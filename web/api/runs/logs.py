@@ -28,6 +28,7 @@ from web.operations.runs.log_parts import (
     sources,
 )
 from web.operations.runs.log_search import Found, Wanted, search
+from web.operations.runs.log_stream_lines import lines_from
 from web.operations.runs.log_streams import part_from, pieces_from
 from web.operations.verdicts.planned import commands_of
 from web.security.access import Actor
@@ -69,6 +70,14 @@ class SearchResult(Schema):
     """The numbers of the lines; ``more`` is true where lines after ``searched_lines`` were not searched."""
 
     lines: list[int]
+    more: bool
+    searched_lines: int
+
+
+class StreamLines(Schema):
+    """First and last lines of ranges; with ``more`` only those of the log's first ``searched_lines``."""
+
+    ranges: list[tuple[int, int]]
     more: bool
     searched_lines: int
 
@@ -206,6 +215,21 @@ async def search_log(
 
 def _searched(services: Services, user: Actor, asked: _Asked, wanted: Wanted) -> Found:
     return search(services.logs, _found_log(services, user, asked)[1], wanted)
+
+
+@router.get("/steps/{step_id}/log/lines")
+async def get_log_lines(
+    services: ServicesDep, user: CurrentUser, asked: Annotated[_Asked, Depends(_asked)], stream: Stream
+) -> StreamLines:
+    """Which lines of a step's output came, wholly or in part, from ``stdout``, ``stderr`` or ``note``.
+
+    A log is looked at for two seconds at most, and of many ranges there are the first 5,000.
+    """
+    return await asked.long_requests.groups.run(user.user_id, partial(_lines, services, user, asked, stream))
+
+
+def _lines(services: Services, user: Actor, asked: _Asked, stream: Stream) -> StreamLines:
+    return StreamLines.model_validate(lines_from(services.logs, _found_log(services, user, asked)[1], stream))
 
 
 @router.get("/steps/{step_id}/log/groups")

@@ -32,10 +32,10 @@ def pieces_from(logs: LogStore, address: StepLogAddress, stream: Stream) -> Iter
 
 def _only(reader: LogReader, stream: Stream, offset: int, data: bytes) -> bytes:
     view, end = memoryview(data), offset + len(data)
-    return b"".join(view[first - offset : last - offset] for first, last in _ranges(reader, stream, offset, end))
+    return b"".join(view[first - offset : last - offset] for first, last in ranges(reader, stream, offset, end))
 
 
-def _ranges(reader: LogReader, stream: Stream, offset: int, end: int) -> Iterator[tuple[int, int]]:
+def ranges(reader: LogReader, stream: Stream, offset: int, end: int) -> Iterator[tuple[int, int]]:
     """Where between two bytes of the log output of the stream is. The reader lists so many chunks at a time."""
     while offset < end:
         chunks = reader.chunks(offset, end - offset)

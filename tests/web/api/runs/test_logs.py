@@ -109,3 +109,6 @@ def test_only_standard_error_is_asked_for(site: Site, program: TestClient) -> No
         assert (part.content, part.headers["x-log-end"], part.headers["x-log-size"]) == (content, str(end), "24")
         assert program.get(path, params=query).headers["x-log-end"] == str(end)
     assert program.get(path, params={"stream": "sterr"}).status_code == 422
+    lines = program.get(f"{path}/lines", params={"stream": "stderr"}).json()
+    assert lines == {"ranges": [[2, 2], [5, 5]], "more": False, "searched_lines": 5}
+    assert program.get(f"{path}/lines").status_code == 422
